@@ -1,0 +1,127 @@
+//! What can go wrong: starting an emulator, and minting a token.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::request::TokenKind;
+
+/// Why an instance or an emulator could not be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address can't be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The key file can't be read or created.
+    #[error("cannot keep keys in {}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The key file exists and holds no keys of an emulator.
+    #[error("{} holds no emulator keys; remove it to have new ones made", path.display())]
+    KeyFileContent {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key file can be read by others.
+    #[error("{} can be read by others; make it 0600, or remove it to have new keys made", path.display())]
+    KeyFileMode {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system has no randomness, or no memory for a key.
+    #[error("cannot make a key")]
+    KeyGeneration,
+    /// The address is reachable from elsewhere. An emulator signs in anybody as anyone.
+    #[error("{address} is not a loopback address, and the emulator listens on nothing else")]
+    NotLoopback {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// The server's thread could not be started, or ended before it served.
+    #[error("cannot start the emulator's server")]
+    Start {
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a token was not minted.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MintError {
+    /// The request has a field that tokens of this kind do not have.
+    #[error("`{field}` does not go with a token of kind `{kind}`")]
+    Inapplicable {
+        /// The field.
+        field: &'static str,
+        /// The kind asked for.
+        kind: TokenKind,
+    },
+    /// The person is no member of the organization, so Clerk would not issue such a token.
+    #[error("`{user}` is no member of `{organization}` (organizations of `{user}`: {known})")]
+    NotAMember {
+        /// The person.
+        user: String,
+        /// The organization.
+        organization: String,
+        /// The slugs of the person's organizations.
+        known: String,
+    },
+    /// Header or claims are not a JSON object.
+    #[error("the {part} of a token is a JSON object")]
+    NotAnObject {
+        /// `header` or `claims`.
+        part: &'static str,
+    },
+    /// A member has a permission that a session token can't carry.
+    #[error(
+        "a session token cannot carry `{permission}`: it is not of the form `org:<feature>:<action>`"
+    )]
+    Permission {
+        /// The permission.
+        permission: String,
+    },
+    /// There was no randomness for an id.
+    #[error("cannot make an id")]
+    Random,
+    /// A scope is empty or has white space in it.
+    #[error("`{scope}` is no scope: it is empty or has white space in it")]
+    Scope {
+        /// The scope as asked for.
+        scope: String,
+    },
+    /// The key could not sign.
+    #[error("cannot sign the token")]
+    Signing,
+    /// There is no such organization.
+    #[error("there is no organization `{organization}` (organizations: {known})")]
+    UnknownOrganization {
+        /// The organization as asked for.
+        organization: String,
+        /// The slugs there are.
+        known: String,
+    },
+    /// There is no such person.
+    #[error("there is no user `{user}` (users: {known})")]
+    UnknownUser {
+        /// The user as asked for.
+        user: String,
+        /// The usernames there are.
+        known: String,
+    },
+}

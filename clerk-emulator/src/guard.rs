@@ -1,0 +1,198 @@
+//! Who may speak to the emulator at all: a program of this machine that means to.
+//!
+//! Binding a loopback address is not enough. A browser of this machine sends what any web page asks for
+//! (and, after DNS rebinding, under a foreign `Host`), and a reverse proxy brings requests in from outside.
+
+use actix_web::HttpResponse;
+use actix_web::body::MessageBody;
+use actix_web::dev::ServiceRequest;
+use actix_web::dev::ServiceResponse;
+use actix_web::http::Method;
+use actix_web::http::StatusCode;
+use actix_web::http::Uri;
+use actix_web::http::header;
+use actix_web::http::header::HeaderMap;
+use actix_web::middleware::Next;
+
+use crate::routes::problem::Problem;
+
+/// Lets a request through to its route, or answers it with the refusal.
+pub(crate) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let port = request.app_config().local_addr().port();
+    let head = request.head();
+    let refusal = check_sender(&head.headers, &head.uri, port)
+        .and_then(|()| check_media_type(&head.method, head.uri.path(), &head.headers));
+    match refusal {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(refusal) => {
+            tracing::warn!(refusal = refusal.message(), "request refused");
+            let response: HttpResponse = refusal.into();
+            Ok(request.into_response(response).map_into_right_body())
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    ForeignHost,
+    ForeignOrigin,
+    Forwarded,
+    MediaType,
+}
+
+impl Refusal {
+    fn message(self) -> &'static str {
+        match self {
+            Self::ForeignHost => "The emulator answers only to its own loopback address",
+            Self::ForeignOrigin => "The emulator answers only to pages of this machine",
+            Self::Forwarded => "The emulator must not be behind a proxy",
+            Self::MediaType => "Send application/json",
+        }
+    }
+}
+
+impl From<Refusal> for HttpResponse {
+    fn from(refusal: Refusal) -> Self {
+        let (status, code) = match refusal {
+            Refusal::ForeignHost | Refusal::ForeignOrigin | Refusal::Forwarded => {
+                (StatusCode::FORBIDDEN, "request_not_local")
+            }
+            Refusal::MediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_content_type",
+            ),
+        };
+        Problem::new(status, code, refusal.message()).into_response()
+    }
+}
+
+fn check_sender(headers: &HeaderMap, target: &Uri, port: u16) -> Result<(), Refusal> {
+    let proxied =
+        |name: &str| name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-");
+    if headers.keys().any(|name| proxied(name.as_str())) {
+        return Err(Refusal::Forwarded);
+    }
+    let mut hosts = headers.get_all(header::HOST);
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    if hosts.next().is_some() || !host.is_some_and(|host| is_own_authority(host, port)) {
+        return Err(Refusal::ForeignHost);
+    }
+    // RFC 9112 section 3.2.2: in the absolute form the target has an authority of its own.
+    if target
+        .authority()
+        .is_some_and(|authority| !is_own_authority(authority.as_str(), port))
+    {
+        return Err(Refusal::ForeignHost);
+    }
+    let local = |origin: &header::HeaderValue| origin.to_str().is_ok_and(is_local_origin);
+    if headers.get_all(header::ORIGIN).all(local) {
+        Ok(())
+    } else {
+        Err(Refusal::ForeignOrigin)
+    }
+}
+
+/// A page can send JSON only after a preflight, and no route under `/dev` passes one.
+fn check_media_type(method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+    if !path.starts_with("/dev/") || *method != Method::POST {
+        return Ok(());
+    }
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = media_type
+        .and_then(|value| value.split(';').next())
+        .unwrap_or("");
+    if essence.trim().eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        Err(Refusal::MediaType)
+    }
+}
+
+/// Whether `authority` is a loopback name with the port we listen on. Without a port it would mean 80.
+fn is_own_authority(authority: &str, port: u16) -> bool {
+    let (host, its_port) = match authority.rsplit_once(':') {
+        Some((host, its_port)) if !its_port.ends_with(']') => (host, its_port),
+        _ => (authority, "80"),
+    };
+    is_loopback_name(host) && its_port == port.to_string()
+}
+
+/// Whether an `Origin` is a page of this machine, whatever its port.
+fn is_local_origin(origin: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => authority,
+    };
+    matches!(scheme, "http" | "https") && is_loopback_name(host)
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    host == "127.0.0.1" || host == "[::1]" || host.eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_with_the_own_port_are_the_own_authority() {
+        for authority in [
+            "127.0.0.1:4400",
+            "localhost:4400",
+            "LOCALHOST:4400",
+            "[::1]:4400",
+        ] {
+            assert!(is_own_authority(authority, 4400), "{authority}");
+        }
+        for authority in [
+            "",
+            "127.0.0.1",
+            "127.0.0.1:",
+            "127.0.0.1:4401",
+            "127.0.0.1:04400",
+            "127.0.0.2:4400",
+            "localhost.evil.example:4400",
+            "evil.example:4400",
+            "user@localhost:4400",
+            "[::1]",
+            "::1:4400",
+            "4400",
+        ] {
+            assert!(!is_own_authority(authority, 4400), "{authority}");
+        }
+        assert!(is_own_authority("localhost", 80));
+        assert!(is_own_authority("[::1]", 80));
+    }
+
+    #[test]
+    fn only_origins_of_this_machine_are_local() {
+        for origin in [
+            "http://localhost:3000",
+            "https://127.0.0.1",
+            "http://[::1]:5173",
+            "http://[::1]",
+        ] {
+            assert!(is_local_origin(origin), "{origin}");
+        }
+        for origin in [
+            "null",
+            "",
+            "localhost",
+            "file://",
+            "http://localhost.evil.example",
+            "http://evil.example:80",
+            "http://localhost@evil.example",
+            "ftp://localhost",
+        ] {
+            assert!(!is_local_origin(origin), "{origin}");
+        }
+    }
+}

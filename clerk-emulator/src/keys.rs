@@ -1,0 +1,194 @@
+//! What an instance signs and is called with. Everything is made at random when the process starts;
+//! there is no constant key to find in the source.
+
+use std::fmt;
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::Pkcs8V1Der;
+use aws_lc_rs::rand;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::error::Error;
+use crate::error::MintError;
+
+/// The secret key of the Backend API, `sk_test_…`.
+#[derive(Clone)]
+pub struct SecretKey(String);
+
+impl SecretKey {
+    pub(crate) fn generate() -> Result<Self, Error> {
+        Ok(Self(format!("sk_test_{}", random_hex::<20>()?)))
+    }
+
+    pub(crate) fn from_kept(text: String) -> Option<Self> {
+        text.starts_with("sk_test_").then_some(Self(text))
+    }
+
+    /// The key itself.
+    ///
+    /// # Security
+    ///
+    /// It opens the emulator's Backend API, and nothing of Clerk's.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// The key that signs every token of an instance.
+pub(crate) struct SigningKey {
+    kid: String,
+    pair: rsa::KeyPair,
+}
+
+impl SigningKey {
+    pub(crate) fn generate() -> Result<Self, Error> {
+        Ok(Self {
+            kid: format!("{KID_PREFIX}{}", random_hex::<12>()?),
+            pair: rsa::KeyPair::generate(KeySize::Rsa2048).map_err(|_| Error::KeyGeneration)?,
+        })
+    }
+
+    /// A key that was kept in a file; `None` if it is none of ours.
+    pub(crate) fn from_kept(kid: String, pkcs8: &[u8]) -> Option<Self> {
+        let pair = rsa::KeyPair::from_pkcs8(pkcs8).ok()?;
+        // Clerk's SDKs import RSA-2048 only.
+        let usable =
+            kid.starts_with(KID_PREFIX) && pair.public_modulus_len() == KeySize::Rsa2048.len();
+        usable.then_some(Self { kid, pair })
+    }
+
+    pub(crate) fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    pub(crate) fn to_pkcs8(&self) -> Result<Pkcs8V1Der<'static>, Error> {
+        self.pair.as_der().map_err(|_| Error::KeyGeneration)
+    }
+
+    /// The JWS of `header` and `claims`. What the header says of the algorithm is not looked at: the
+    /// signature is RS256, so that a test can have a token that lies.
+    pub(crate) fn sign(&self, header: &Value, claims: &Value) -> Result<String, MintError> {
+        let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+        let message = format!("{}.{}", encode(header), encode(claims));
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                message.as_bytes(),
+                &mut signature,
+            )
+            .map_err(|_| MintError::Signing)?;
+        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// The public key as Clerk publishes it.
+    pub(crate) fn jwk(&self) -> Value {
+        let public = self.pair.public_key();
+        let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        json!({
+            "use": "sig",
+            "kty": "RSA",
+            "kid": self.kid,
+            "alg": "RS256",
+            "n": number(public.modulus().big_endian_without_leading_zero()),
+            "e": number(public.exponent().big_endian_without_leading_zero()),
+        })
+    }
+
+    /// The public key as SPKI in PEM, what Clerk calls the JWT key.
+    pub(crate) fn pem(&self) -> Result<String, Error> {
+        let der = self
+            .pair
+            .public_key()
+            .as_der()
+            .map_err(|_| Error::KeyGeneration)?;
+        let text = STANDARD.encode(der.as_ref());
+        let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
+        for (index, character) in text.chars().enumerate() {
+            if index > 0 && index % 64 == 0 {
+                pem.push('\n');
+            }
+            pem.push(character);
+        }
+        pem.push_str("\n-----END PUBLIC KEY-----\n");
+        Ok(pem)
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `N` random bytes in hexadecimal.
+pub(crate) fn random_hex<const N: usize>() -> Result<String, Error> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| Error::KeyGeneration)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Marks every key id, so that a verifier can refuse an emulator's key where it has no business.
+const KID_PREFIX: &str = "ins_emulator_";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_in_debug_output() {
+        let secret = SecretKey::generate().unwrap();
+        assert!(secret.expose().starts_with("sk_test_"));
+        assert_eq!(format!("{secret:?}"), "[redacted]");
+        let key = SigningKey::generate().unwrap();
+        assert_eq!(
+            format!("{key:?}"),
+            format!("SigningKey {{ kid: {:?}, .. }}", key.kid())
+        );
+    }
+
+    #[test]
+    fn keys_are_fresh_each_time() {
+        let (one, two) = (
+            SigningKey::generate().unwrap(),
+            SigningKey::generate().unwrap(),
+        );
+        assert!(one.kid().starts_with("ins_emulator_"));
+        assert_ne!(one.kid(), two.kid());
+        assert_ne!(one.jwk()["n"], two.jwk()["n"]);
+        let (one, two) = (
+            SecretKey::generate().unwrap(),
+            SecretKey::generate().unwrap(),
+        );
+        assert_ne!(one.expose(), two.expose());
+    }
+
+    #[test]
+    fn a_kept_key_of_another_origin_is_refused() {
+        let key = SigningKey::generate().unwrap();
+        let pkcs8 = key.to_pkcs8().unwrap();
+        assert!(SigningKey::from_kept(String::from("ins_emulator_1"), pkcs8.as_ref()).is_some());
+        assert!(SigningKey::from_kept(String::from("ins_2abc"), pkcs8.as_ref()).is_none());
+        assert!(SigningKey::from_kept(String::from("ins_emulator_1"), b"no key").is_none());
+        assert!(SecretKey::from_kept(String::from("sk_live_1")).is_none());
+    }
+}

@@ -1,0 +1,144 @@
+//! `clerk-emulator`: a local Clerk on a loopback port, until interrupted.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what it prints is this program's user interface"
+)]
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clerk_emulator::Directory;
+use clerk_emulator::Emulator;
+use clerk_emulator::EmulatorOptions;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(problem) => {
+            eprintln!("clerk-emulator: {problem}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match actix_rt::System::new().block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("clerk-emulator: {}", with_sources(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let mut options = EmulatorOptions::default().port(arguments.port);
+    if let Some(path) = arguments.directory {
+        let at = |problem: &dyn Error| format!("{}: {}", path.display(), with_sources(problem));
+        let text = fs::read_to_string(&path).map_err(|error| at(&error))?;
+        options = options.directory(Directory::parse(&text).map_err(|error| at(&error))?);
+    }
+    if let Some(path) = arguments.keys {
+        options = options.keys_file(path);
+    }
+    let emulator = Emulator::start(options).await?;
+    announce(&emulator);
+    actix_rt::signal::ctrl_c().await?;
+    emulator.stop().await;
+    Ok(())
+}
+
+fn announce(emulator: &Emulator) {
+    let url = emulator.url();
+    let instance = emulator.instance();
+    let directory = instance.directory();
+    println!("A local Clerk, for development only: {url}\n");
+    println!("A server uses it with");
+    let secret_key = instance.secret_key();
+    println!(
+        "  CLERK_FRONTEND_API_URL={url} CLERK_API_URL={url} CLERK_SECRET_KEY={}\n",
+        secret_key.expose()
+    );
+    println!("{}", directory.who_is_who());
+    println!("Mint a token:");
+    println!("  curl -s '{url}/dev/token?{}'", example_query(&directory));
+}
+
+/// Asks for a token of the first one of the people, for an organization if there is one.
+fn example_query(directory: &Directory) -> String {
+    let Some(user) = directory.users().next() else {
+        return String::from("user=NAME");
+    };
+    match directory.memberships_of(&user.id).next() {
+        Some(membership) => format!("user={}&org={}", user.username, membership.slug),
+        None => format!("user={}", user.username),
+    }
+}
+
+/// What the command line says.
+#[derive(Debug)]
+struct Arguments {
+    port: u16,
+    directory: Option<PathBuf>,
+    keys: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Reads the arguments; `None` if help was asked for.
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+        let mut parsed = Self {
+            port: DEFAULT_PORT,
+            directory: None,
+            keys: None,
+        };
+        while let Some(name) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| format!("{name} needs a value"))
+            };
+            match name.as_str() {
+                "--port" => {
+                    let text = value()?;
+                    parsed.port = text.parse().map_err(|_| format!("`{text}` is no port"))?;
+                }
+                "--directory" => parsed.directory = Some(value()?.into()),
+                "--keys" => parsed.keys = Some(value()?.into()),
+                "--help" | "-h" => return Ok(None),
+                _ => return Err(format!("unknown argument `{name}`")),
+            }
+        }
+        Ok(Some(parsed))
+    }
+}
+
+/// An error and what caused it, on one line.
+fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+const DEFAULT_PORT: u16 = 4400;
+const USAGE: &str = "\
+usage: clerk-emulator [--port PORT] [--directory FILE] [--keys FILE]
+
+  --port PORT        listen on 127.0.0.1:PORT (default 4400; 0 is any free port)
+  --directory FILE   people, organizations and roles, as TOML (default: ada, grace, linus, margaret)
+  --keys FILE        keep the keys in FILE (made with mode 0600), so that they outlive a restart";

@@ -1,0 +1,33 @@
+//! The HTTP routes. Each module configures its own; the guard stands before all of them.
+
+mod backend;
+mod dev;
+mod frontend;
+mod parameters;
+pub(crate) mod problem;
+mod resources;
+mod weather;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web;
+
+use crate::routes::problem::Problem;
+
+/// Adds every route. The application needs an [`Instance`](crate::Instance) as its data.
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .configure(frontend::configure)
+        .configure(backend::configure)
+        .configure(dev::configure)
+        .default_service(web::to(not_found));
+}
+
+async fn not_found() -> HttpResponse {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "resource_not_found",
+        "There is nothing here",
+    )
+    .into_response()
+}

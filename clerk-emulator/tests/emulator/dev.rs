@@ -1,0 +1,174 @@
+//! Tokens for the asking, over HTTP.
+
+use reqwest::Method;
+use reqwest::Response;
+use serde_json::json;
+
+use crate::support::expect_problem;
+use crate::support::get;
+use crate::support::json;
+use crate::support::part;
+use crate::support::request;
+use crate::support::started;
+
+async fn post(emulator: &clerk_emulator::Emulator, body: &str) -> Response {
+    let request = request(emulator, Method::POST, "/dev/tokens")
+        .header("content-type", "application/json; charset=utf-8")
+        .body(String::from(body));
+    request.send().await.unwrap()
+}
+
+fn expect_private(response: &Response) {
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    assert!(
+        !response
+            .headers()
+            .contains_key("access-control-allow-origin")
+    );
+}
+
+#[actix_web::test]
+async fn a_posted_request_is_answered_with_its_token() {
+    let emulator = started().await;
+    let wish = json!({
+        "user": "ada", "org": "acme", "kind": "oauth", "scopes": ["documents:read"],
+        "aud": "http://127.0.0.1:3000/mcp", "expires_in": 120, "client_id": "client_a",
+    });
+    let response = post(&emulator, &wish.to_string()).await;
+    assert_eq!(response.status(), 200);
+    expect_private(&response);
+    let body = json(response).await;
+    assert_eq!(body.as_object().unwrap().len(), 1);
+    let claims = part(body["token"].as_str().unwrap(), 1);
+    assert_eq!(
+        (&claims["sub"], &claims["org_id"]),
+        (&json!("user_ada"), &json!("org_acme"))
+    );
+    assert_eq!(claims["iss"], emulator.url());
+    assert_eq!(claims["scope"], "documents:read user:org:read");
+    assert_eq!(claims["aud"], "http://127.0.0.1:3000/mcp");
+    assert_eq!(claims["client_id"], "client_a");
+    let (issued, expires) = (
+        claims["iat"].as_u64().unwrap(),
+        claims["exp"].as_u64().unwrap(),
+    );
+    assert_eq!(expires - issued, 120);
+    assert!(issued > 1_750_000_000);
+}
+
+#[actix_web::test]
+async fn a_token_can_be_had_as_text() {
+    let emulator = started().await;
+    let response = get(&emulator, "/dev/token?user=ada&org=acme").await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/plain; charset=utf-8"
+    );
+    expect_private(&response);
+    let text = response.text().await.unwrap();
+    assert_eq!(
+        part(text.strip_suffix('\n').unwrap(), 1)["org_id"],
+        "org_acme"
+    );
+
+    let query = "user=ada&scopes=a+b&aud=http%3A%2F%2Fx&expires_in=-5";
+    let text = get(&emulator, &format!("/dev/token?{query}"))
+        .await
+        .text()
+        .await
+        .unwrap();
+    let claims = part(&text, 1);
+    assert_eq!(
+        (&claims["scope"], &claims["aud"]),
+        (&json!("a b"), &json!("http://x"))
+    );
+    assert_eq!(
+        claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
+        86_400
+    );
+
+    let text = get(&emulator, "/dev/token?user=grace&kind=session_v1&org=acme")
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert_eq!(part(&text, 1)["org_role"], "org:member");
+}
+
+#[actix_web::test]
+async fn what_cannot_be_minted_is_refused_in_clerks_form() {
+    let emulator = started().await;
+    for body in [
+        "",
+        "[]",
+        "{}",
+        r#"{"user": "ada", "organization": "acme"}"#,
+        r#"{"user": "ada", "kind": "x"}"#,
+    ] {
+        expect_problem(post(&emulator, body).await, 400, "request_body_invalid").await;
+    }
+    let message = expect_problem(
+        post(&emulator, r#"{"user": "bob"}"#).await,
+        422,
+        "form_param_value_invalid",
+    )
+    .await;
+    assert_eq!(
+        message,
+        "there is no user `bob` (users: ada, grace, linus, margaret)"
+    );
+    for query in [
+        "",
+        "?org=acme",
+        "?user=ada&ogr=acme",
+        "?user=ada&expires_in=x",
+        "?user=ada&user=grace",
+    ] {
+        let response = get(&emulator, &format!("/dev/token{query}")).await;
+        expect_problem(response, 400, "request_query_invalid").await;
+    }
+    let response = get(&emulator, "/dev/token?user=linus&org=acme").await;
+    expect_problem(response, 422, "form_param_value_invalid").await;
+}
+
+#[actix_web::test]
+async fn the_front_page_says_who_there_is_and_how_to_mint() {
+    let emulator = started().await;
+    let response = get(&emulator, "/").await;
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/plain; charset=utf-8"
+    );
+    let page = response.text().await.unwrap();
+    assert!(
+        page.contains("ada          Ada Lovelace (org:admin of acme)"),
+        "{page}"
+    );
+    assert!(
+        page.contains("linus        Linus Torvalds (in no organization)"),
+        "{page}"
+    );
+    assert!(
+        page.contains(&format!(
+            "curl -s '{}/dev/token?user=ada&org=acme'",
+            emulator.url()
+        )),
+        "{page}"
+    );
+    assert!(!page.contains(emulator.instance().secret_key().expose()));
+}
+
+#[actix_web::test]
+async fn an_unknown_path_is_404_in_clerks_form() {
+    let emulator = started().await;
+    for path in [
+        "/nothing",
+        "/dev/other",
+        "/.well-known/nothing",
+        "/oauth/authorize",
+    ] {
+        expect_problem(get(&emulator, path).await, 404, "resource_not_found").await;
+    }
+}

@@ -1,0 +1,171 @@
+//! The guard rails, on every kind of route.
+
+use std::io::Read as _;
+use std::io::Write as _;
+use std::net::TcpStream;
+
+use clerk_emulator::Emulator;
+use reqwest::Method;
+
+use crate::support::expect_problem;
+use crate::support::request;
+use crate::support::started;
+
+const ROUTES: [&str; 6] = [
+    "/",
+    "/dev/token?user=ada",
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/v1/jwks",
+    "/nothing",
+];
+
+async fn expect_refused(emulator: &Emulator, header: &str, value: &str) {
+    for path in ROUTES {
+        let request = request(emulator, Method::GET, path).header(header, value);
+        let response = request.send().await.unwrap();
+        assert!(
+            !response
+                .headers()
+                .contains_key("access-control-allow-origin")
+        );
+        expect_problem(response, 403, "request_not_local").await;
+    }
+}
+
+async fn status(emulator: &Emulator, header: &str, value: &str) -> u16 {
+    let request = request(emulator, Method::GET, "/dev/token?user=ada").header(header, value);
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// Sends the bytes of a request's head and returns the status line.
+fn raw(emulator: &Emulator, head: &str) -> String {
+    let mut stream = TcpStream::connect(emulator.url().strip_prefix("http://").unwrap()).unwrap();
+    write!(stream, "{head}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    String::from(answer.lines().next().unwrap_or(""))
+}
+
+#[actix_web::test]
+async fn a_foreign_host_is_refused() {
+    let emulator = started().await;
+    for host in [
+        "evil.example",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "localhost.evil.example:80",
+    ] {
+        expect_refused(&emulator, "host", host).await;
+    }
+    let port = emulator.url().rsplit(':').next().unwrap();
+    for name in ["127.0.0.1", "localhost", "[::1]"] {
+        assert_eq!(
+            status(&emulator, "host", &format!("{name}:{port}")).await,
+            200
+        );
+    }
+}
+
+#[actix_web::test]
+async fn a_foreign_origin_is_refused() {
+    let emulator = started().await;
+    for origin in [
+        "https://evil.example",
+        "null",
+        "http://localhost.evil.example",
+    ] {
+        expect_refused(&emulator, "origin", origin).await;
+    }
+    assert_eq!(
+        status(&emulator, "origin", "http://localhost:5173").await,
+        200
+    );
+}
+
+#[actix_web::test]
+async fn a_forwarded_request_is_refused() {
+    let emulator = started().await;
+    for name in [
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+    ] {
+        expect_refused(&emulator, name, "127.0.0.1").await;
+    }
+    assert_eq!(status(&emulator, "x-request-id", "1").await, 200);
+}
+
+#[actix_web::test]
+async fn an_ambiguous_target_is_refused() {
+    let emulator = started().await;
+    let own = emulator.url().strip_prefix("http://").unwrap();
+    for head in [
+        format!("GET / HTTP/1.1\r\nHost: {own}\r\nHost: evil.example"),
+        format!("GET / HTTP/1.1\r\nHost: {own}\r\nHost: {own}"),
+        format!("GET http://evil.example/ HTTP/1.1\r\nHost: {own}"),
+        format!("GET http://{own}/ HTTP/1.1\r\nHost: evil.example"),
+        String::from("GET / HTTP/1.0"),
+    ] {
+        let line = raw(&emulator, &head);
+        assert!(
+            line.contains(" 403 ") || line.contains(" 400 "),
+            "{head}: {line}"
+        );
+    }
+    assert!(raw(&emulator, &format!("GET / HTTP/1.1\r\nHost: {own}")).contains(" 200 "));
+    assert!(
+        raw(
+            &emulator,
+            &format!("GET http://{own}/ HTTP/1.1\r\nHost: {own}")
+        )
+        .contains(" 200 ")
+    );
+}
+
+#[actix_web::test]
+async fn a_form_or_text_is_no_request_for_a_token() {
+    let emulator = started().await;
+    let post = || request(&emulator, Method::POST, "/dev/tokens").body(r#"{"user": "ada"}"#);
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "",
+    ] {
+        let response = post()
+            .header("content-type", media_type)
+            .send()
+            .await
+            .unwrap();
+        expect_problem(response, 415, "unsupported_content_type").await;
+    }
+    let response = post().send().await.unwrap();
+    expect_problem(response, 415, "unsupported_content_type").await;
+    let response = post()
+        .header("content-type", "Application/JSON")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+}
+
+#[actix_web::test]
+async fn no_preflight_passes_but_for_public_documents() {
+    let emulator = started().await;
+    for path in ["/dev/tokens", "/dev/token", "/", "/v1/jwks"] {
+        let preflight = request(&emulator, Method::OPTIONS, path)
+            .header("origin", "http://localhost:5173")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type");
+        let response = preflight.send().await.unwrap();
+        assert!(!response.status().is_success(), "{path}");
+        let granted = response
+            .headers()
+            .keys()
+            .any(|name| name.as_str().starts_with("access-control"));
+        assert!(!granted, "{path}");
+    }
+}

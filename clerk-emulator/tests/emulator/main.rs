@@ -1,0 +1,18 @@
+//! The emulator against Clerk's documented behaviour: its tokens read by a decoder written from the rules
+//! alone, its routes asked over real HTTP.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that meets something else than it expects is to fail"
+)]
+
+mod backend;
+mod binary;
+mod decoder;
+mod dev;
+mod discovery;
+mod lifecycle;
+mod local_only;
+mod support;
+mod tokens;
