@@ -1,0 +1,279 @@
+//! One entry of the attribute, `key`, `key = value` or `key(value, …)`, and its value as what the key
+//! takes. Every value keeps its span; a mistake in one entry does not hide those in the next.
+
+use std::collections::HashSet;
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{
+    Expr, ExprLit, Ident, Lit, LitBool, LitStr, Path, Token,
+    ext::IdentExt,
+    parenthesized,
+    parse::{Parse, ParseStream, Parser},
+    punctuated::Punctuated,
+    token::Paren,
+};
+
+use crate::{errors::Errors, grammar::Verdict, source::source};
+
+/// An annotation that may also be denied: `destructive`, `destructive = false`.
+#[derive(Debug)]
+pub(crate) struct Hint {
+    pub(crate) key: Ident,
+    pub(crate) value: bool,
+}
+
+/// `permission = "a"` or `permission("a", CONSTANT)`.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) key: Ident,
+    pub(crate) values: Vec<Spelling>,
+}
+
+/// A text: checked here if it is spelled here, by the compiler if it is a constant.
+#[derive(Debug)]
+pub(crate) enum Spelling {
+    Constant(Expr),
+    Literal(LitStr),
+}
+
+/// One entry between two commas.
+pub(crate) struct Entry {
+    pub(crate) key: Ident,
+    value: Value,
+}
+
+enum Value {
+    /// `key = value`
+    Expression(Expr),
+    /// `key(value, …)`
+    List(Vec<Expr>),
+    /// `key =`
+    Missing,
+    /// `key`
+    None,
+}
+
+impl Entry {
+    /// Splits at the commas; after an entry that cannot be read, goes on with the next.
+    pub(crate) fn all(tokens: TokenStream, errors: &mut Errors) -> Vec<Self> {
+        let split = |input: ParseStream<'_>| {
+            let mut entries = Vec::new();
+            while !input.is_empty() {
+                entries.extend(errors.keep(input.parse::<Self>()));
+                while !input.is_empty() && !input.peek(Token![,]) {
+                    input.parse::<TokenTree>()?;
+                }
+                input.parse::<Option<Token![,]>>()?;
+            }
+            Ok(entries)
+        };
+        let read = split.parse2(tokens);
+        errors.keep(read).unwrap_or_default()
+    }
+
+    pub(crate) fn flag(self) -> syn::Result<Ident> {
+        let message = format!(
+            "`{0}` takes no value: write `{0}`, or leave it out",
+            self.key
+        );
+        match self.value {
+            Value::None => Ok(self.key),
+            Value::Expression(value) => Err(syn::Error::new_spanned(value, message)),
+            Value::List(_) | Value::Missing => Err(syn::Error::new_spanned(self.key, message)),
+        }
+    }
+
+    pub(crate) fn hint(self) -> syn::Result<Hint> {
+        let message = format!(
+            "`{0}` takes `true` or `false`: write `{0}` or `{0} = false`",
+            self.key
+        );
+        match self.value {
+            Value::None => Ok(Hint {
+                key: self.key,
+                value: true,
+            }),
+            Value::Expression(Expr::Lit(ExprLit {
+                lit: Lit::Bool(LitBool { value, .. }),
+                ..
+            })) => Ok(Hint {
+                key: self.key,
+                value,
+            }),
+            Value::Expression(other) => Err(syn::Error::new_spanned(other, message)),
+            Value::List(_) | Value::Missing => Err(syn::Error::new_spanned(self.key, message)),
+        }
+    }
+
+    pub(crate) fn text(self, check: &dyn Fn(&str) -> Verdict) -> syn::Result<Spelling> {
+        let key = self.key.clone();
+        spelling(&key, self.value(r#" = "…""#)?, check)
+    }
+
+    pub(crate) fn literal(self, check: &dyn Fn(&str) -> Verdict) -> syn::Result<LitStr> {
+        match self.text(check)? {
+            Spelling::Literal(text) => Ok(text),
+            Spelling::Constant(other) => Err(syn::Error::new_spanned(
+                other,
+                "`rename_all` takes a string that is spelled out",
+            )),
+        }
+    }
+
+    pub(crate) fn list(
+        self,
+        check: &dyn Fn(&str) -> Verdict,
+        normal: fn(&str) -> String,
+        errors: &mut Errors,
+    ) -> List {
+        let Self { key, value } = self;
+        let given = match value {
+            Value::List(list) => list,
+            Value::Expression(Expr::Tuple(tuple)) => {
+                parenthesised(&key, &tuple, &tuple.elems, errors)
+            }
+            Value::Expression(Expr::Array(array)) => {
+                parenthesised(&key, &array, &array.elems, errors)
+            }
+            Value::Expression(one) => vec![one],
+            Value::Missing | Value::None => Vec::new(),
+        };
+        if given.is_empty() {
+            errors.at(&key, format!("`{key}` names nothing; write `{key} = \"…\"` or `{key}(\"…\", …)`, or leave it out"));
+        }
+        let mut seen = HashSet::new();
+        let mut values = Vec::new();
+        for value in given {
+            let Some(value) = errors.keep(spelling(&key, value, check)) else {
+                continue;
+            };
+            let name = match &value {
+                Spelling::Literal(text) => normal(&text.value()),
+                Spelling::Constant(constant) => source(constant),
+            };
+            if seen.insert((matches!(value, Spelling::Literal(_)), name)) {
+                values.push(value);
+            } else {
+                errors.at(&value, format!("`{key}` names `{}` twice", source(&value)));
+            }
+        }
+        List { key, values }
+    }
+
+    pub(crate) fn seconds(self) -> syn::Result<u64> {
+        const MESSAGE: &str = "`timeout` takes whole seconds, at least one: `timeout = 30`";
+        let value = self.value(" = 30")?;
+        let Expr::Lit(ExprLit {
+            lit: Lit::Int(seconds),
+            ..
+        }) = &value
+        else {
+            return Err(syn::Error::new_spanned(value, MESSAGE));
+        };
+        match seconds.base10_parse() {
+            Ok(parsed) if parsed > 0 && seconds.suffix().is_empty() => Ok(parsed),
+            _ => Err(syn::Error::new_spanned(seconds, MESSAGE)),
+        }
+    }
+
+    pub(crate) fn path(self) -> syn::Result<Path> {
+        match self.value(" = path::to::mcp_auth")? {
+            Expr::Path(path) if path.qself.is_none() => Ok(path.path),
+            other => Err(syn::Error::new_spanned(
+                other,
+                "`crate` takes a path, not a string: `crate = path::to::mcp_auth`",
+            )),
+        }
+    }
+
+    /// The one value after `=`.
+    fn value(self, example: &str) -> syn::Result<Expr> {
+        match self.value {
+            Value::Expression(value) => Ok(value),
+            Value::List(_) | Value::Missing | Value::None => Err(syn::Error::new_spanned(
+                &self.key,
+                format!("`{0}` takes one value: `{0}{example}`", self.key),
+            )),
+        }
+    }
+}
+
+impl Parse for Entry {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek(Ident::peek_any) {
+            return Err(input.error("expected a key, such as `permission = \"…\"`"));
+        }
+        let key = input.call(Ident::parse_any)?;
+        let value = if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            if input.is_empty() || input.peek(Token![,]) {
+                Value::Missing
+            } else {
+                Value::Expression(ungrouped(input.parse()?))
+            }
+        } else if input.peek(Paren) {
+            let list;
+            parenthesized!(list in input);
+            let list = Punctuated::<Expr, Token![,]>::parse_terminated(&list)?;
+            Value::List(list.into_iter().map(ungrouped).collect())
+        } else {
+            Value::None
+        };
+        if input.is_empty() || input.peek(Token![,]) {
+            Ok(Self { key, value })
+        } else {
+            Err(input.error(format!("expected `,` after `{key}` and its value")))
+        }
+    }
+}
+
+impl ToTokens for Spelling {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Constant(constant) => constant.to_tokens(tokens),
+            Self::Literal(text) => text.to_tokens(tokens),
+        }
+    }
+}
+
+fn spelling(key: &Ident, value: Expr, check: &dyn Fn(&str) -> Verdict) -> syn::Result<Spelling> {
+    match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => match check(&text.value()) {
+            Ok(()) => Ok(Spelling::Literal(text)),
+            Err(message) => Err(syn::Error::new_spanned(text, message)),
+        },
+        Expr::Lit(_) | Expr::Array(_) | Expr::Tuple(_) | Expr::Assign(_) => Err(
+            syn::Error::new_spanned(value, format!("`{key}` takes strings or constants")),
+        ),
+        constant => Ok(Spelling::Constant(constant)),
+    }
+}
+
+/// `permission = ("a", "b")` reads like one value that is a tuple.
+fn parenthesised(
+    key: &Ident,
+    whole: &dyn ToTokens,
+    values: &Punctuated<Expr, Token![,]>,
+    errors: &mut Errors,
+) -> Vec<Expr> {
+    if !values.is_empty() {
+        errors.at(
+            whole,
+            format!("several values are written `{key}({})`", source(values)),
+        );
+    }
+    values.iter().cloned().map(ungrouped).collect()
+}
+
+/// A `macro_rules!` variable arrives inside an invisible group.
+fn ungrouped(expression: Expr) -> Expr {
+    match expression {
+        Expr::Group(group) => ungrouped(*group.expr),
+        Expr::Paren(paren) => ungrouped(*paren.expr),
+        other => other,
+    }
+}

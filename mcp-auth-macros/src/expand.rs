@@ -1,0 +1,319 @@
+//! A checked tool as tokens. Nothing is decided here: the expansion is data and one call, and the
+//! runtime does the work.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Expr, ExprLit, Lit, ext::IdentExt, spanned::Spanned};
+
+use crate::{
+    entry::Spelling,
+    model::{Annotations, Guard, Tool},
+    parameter::{Argument, DefaultValue, Parameter, Role},
+};
+
+pub(crate) fn expand(tool: &Tool) -> TokenStream {
+    let Tool {
+        attributes, krate, ..
+    } = tool;
+    let arguments = arguments(tool);
+    let checks = argument_checks(tool);
+    let implementation = implementation(tool);
+    let declaration = declaration(tool);
+    // The import makes a wrong `crate = path` one error, and gives serde a path without `$crate`.
+    quote! {
+        #(#attributes)*
+        #[doc(hidden)]
+        const _: () = {
+            use #krate::__private;
+            #checks
+            #arguments
+            struct __Tool;
+            #implementation
+            __private::inventory::submit! { __private::Registration::of::<__Tool>(#declaration) }
+        };
+    }
+}
+
+/// The struct that the client's object is read into, unless the user has one.
+fn arguments(tool: &Tool) -> TokenStream {
+    if tool.sole_struct().is_some() {
+        return TokenStream::new();
+    }
+    let deny_unknown = (!tool.allow_unknown).then(|| quote!(#[serde(deny_unknown_fields)]));
+    let rename_all = tool
+        .rename_all
+        .as_ref()
+        .map(|rule| quote!(#[serde(rename_all = #rule)]));
+    let fields = tool
+        .arguments()
+        .map(|(parameter, argument)| field(parameter, argument));
+    let defaults = tool
+        .arguments()
+        .map(|(parameter, argument)| default_function(parameter, argument));
+    quote! {
+        #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
+        #[serde(crate = "__private::serde", expecting = "an object of arguments")]
+        #[schemars(crate = "__private::schemars")]
+        #deny_unknown
+        #rename_all
+        struct __Arguments { #(#fields),* }
+        #(#defaults)*
+    }
+}
+
+/// Types are looked at before the insides of functions, so this is reported before what the derives
+/// find. With an attribute of serde or schemars, a type need not be an argument by itself.
+fn argument_checks(tool: &Tool) -> Option<TokenStream> {
+    let plain = tool
+        .arguments()
+        .filter(|(_, argument)| !argument.is_derived_otherwise());
+    let checks: Vec<_> = plain
+        .map(|(Parameter { ty, .. }, _)| quote_spanned!(ty.span()=> __private::IsArgument<#ty>))
+        .collect();
+    (!checks.is_empty()).then(|| quote!(struct __Checked(#(#checks),*);))
+}
+
+fn field(parameter: &Parameter, argument: &Argument) -> TokenStream {
+    let Argument {
+        attributes,
+        default,
+        flatten,
+        rename,
+        ..
+    } = argument;
+    let (name, ty) = (field_name(parameter), &parameter.ty);
+    let default = default.as_ref().map(|_| {
+        let function = default_name(parameter).to_string();
+        quote!(#[serde(default = #function)])
+    });
+    let flatten = flatten.as_ref().map(|_| quote!(#[serde(flatten)]));
+    let rename = rename.as_ref().map(|name| quote!(#[serde(rename = #name)]));
+    quote!(#(#attributes)* #default #flatten #rename #name: #ty)
+}
+
+/// serde and schemars both want the name of a function; a type without a `Default` is then one
+/// error, at the word that asks for it.
+fn default_function(parameter: &Parameter, argument: &Argument) -> Option<TokenStream> {
+    let (name, ty) = (default_name(parameter), &parameter.ty);
+    let value = match argument.default.as_ref()? {
+        // `default = "text"` for a `String`.
+        DefaultValue::Expression(
+            value @ Expr::Lit(ExprLit {
+                lit: Lit::Str(_), ..
+            }),
+        ) => {
+            quote_spanned!(value.span()=> ::std::borrow::ToOwned::to_owned(#value))
+        }
+        DefaultValue::Expression(value) => value.to_token_stream(),
+        DefaultValue::OfType(key) => {
+            quote_spanned!(key.span()=> ::core::default::Default::default())
+        }
+    };
+    Some(quote!(fn #name() -> #ty { #value }))
+}
+
+fn implementation(tool: &Tool) -> TokenStream {
+    let Tool { ident, output, .. } = tool;
+    let arguments = arguments_type(tool);
+    let injections = tool.parameters.iter().filter_map(injection);
+    let values = tool
+        .parameters
+        .iter()
+        .map(|parameter| value(tool, parameter));
+    // A future that is not `Send` is reported at the head of `call`.
+    let head = quote_spanned! {located(ident.span())=>
+        async fn call(
+            __args: #arguments,
+            __cx: &__private::Context,
+        ) -> ::core::result::Result<Self::Output, __private::ToolError>
+    };
+    quote! {
+        #[automatically_derived]
+        impl __private::Tool for __Tool {
+            type Arguments = #arguments;
+            type Output = #output;
+            #head {
+                #(#injections)*
+                ::core::result::Result::Ok(#ident(#(#values),*).await)
+            }
+        }
+    }
+}
+
+fn arguments_type(tool: &Tool) -> TokenStream {
+    tool.sole_struct().map_or_else(
+        || quote!(__Arguments),
+        |parameter| parameter.ty.to_token_stream(),
+    )
+}
+
+/// All of it has the span of the type: a span per token would report a type that cannot be injected
+/// once for each of them.
+fn injection(parameter: &Parameter) -> Option<TokenStream> {
+    let span = parameter.ty.span();
+    let inject = match parameter.role {
+        Role::Argument(_) => return None,
+        Role::Injected => Ident::new("inject", span),
+        Role::InjectedOptional => Ident::new("inject_optional", span),
+    };
+    let (local, ty) = (local_name(parameter), &parameter.ty);
+    // A `macro_rules!` macro may have given the type: its hygiene would hide `__cx`.
+    let cx = Ident::new("__cx", located(span));
+    Some(quote_spanned!(span=> let #local = __private::#inject::<#ty>(#cx).await?;))
+}
+
+/// What the user's function is called with.
+fn value(tool: &Tool, parameter: &Parameter) -> TokenStream {
+    let (field, local) = (field_name(parameter), local_name(parameter));
+    match parameter.role {
+        Role::Argument(_) if tool.sole_struct().is_some() => quote!(__args),
+        Role::Argument(_) => quote!(__args.#field),
+        Role::Injected => quote!(&#local),
+        Role::InjectedOptional => quote!(#local.as_deref()),
+    }
+}
+
+fn declaration(tool: &Tool) -> TokenStream {
+    let Tool {
+        allow_unknown,
+        description,
+        ident,
+        ..
+    } = tool;
+    let name = match &tool.name {
+        Spelling::Constant(_) => spelled(&tool.name, "name"),
+        Spelling::Literal(name) => name.to_token_stream(),
+    };
+    let (title, timeout) = (optional(&tool.title), optional(&tool.timeout));
+    let (annotations, guard) = (annotations(&tool.annotations), guard(tool));
+    let parameters = tool.parameters.iter().filter_map(injected_parameter);
+    let form = match tool.sole_struct() {
+        Some(_) => quote!(Struct),
+        None => quote!(Generated),
+    };
+    let location = location(ident.span());
+    quote! {
+        __private::Declaration {
+            name: #name,
+            title: #title,
+            description: #description,
+            annotations: #annotations,
+            guard: #guard,
+            parameters: &[#(#parameters),*],
+            timeout: #timeout,
+            arguments: __private::ArgumentsForm::#form,
+            allow_unknown: #allow_unknown,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: #location,
+        }
+    }
+}
+
+fn annotations(annotations: &Annotations) -> TokenStream {
+    let read_only = optional(&annotations.read_only);
+    let destructive = optional(&annotations.destructive);
+    let idempotent = optional(&annotations.idempotent);
+    let open_world = optional(&annotations.open_world);
+    quote! {
+        __private::Annotations {
+            read_only: #read_only,
+            destructive: #destructive,
+            idempotent: #idempotent,
+            open_world: #open_world,
+        }
+    }
+}
+
+fn guard(tool: &Tool) -> TokenStream {
+    let required = tool
+        .parameters
+        .iter()
+        .filter(|parameter| matches!(parameter.role, Role::Injected));
+    match &tool.guard {
+        Guard::Public => {
+            // In a `const` of its own, so that the compiler points at the type that asks too much.
+            let implied = required.map(|parameter| {
+                let implied = implied(parameter, "in_public");
+                quote_spanned!(parameter.ty.span()=> const { #implied })
+            });
+            quote!(__private::Guard::public().implied(&[#(#implied),*]))
+        }
+        Guard::SignedIn {
+            organization,
+            permissions,
+            roles,
+            scopes,
+        } => {
+            let organization = organization.then(|| quote!(__private::Requirement::Organization));
+            let requirements = organization
+                .into_iter()
+                .chain(permissions.iter().map(|text| spelled(text, "permission")))
+                .chain(roles.iter().map(|text| spelled(text, "role")))
+                .chain(scopes.iter().map(|text| spelled(text, "scope")));
+            let implied = required.map(|parameter| implied(parameter, "of"));
+            quote!(__private::Guard::signed_in(&[#(#requirements),*]).implied(&[#(#implied),*]))
+        }
+    }
+}
+
+/// What an injected type asks of the caller, under the parameter's name.
+fn implied(parameter: &Parameter, function: &str) -> TokenStream {
+    let (name, ty) = (parameter.ident.unraw().to_string(), &parameter.ty);
+    let function = Ident::new(function, ty.span());
+    quote_spanned!(ty.span()=> __private::Implied::#function::<#ty>(#name))
+}
+
+fn injected_parameter(parameter: &Parameter) -> Option<TokenStream> {
+    let function = match parameter.role {
+        Role::Argument(_) => return None,
+        Role::Injected => quote!(of),
+        Role::InjectedOptional => quote!(optional),
+    };
+    let (name, ty) = (parameter.ident.unraw().to_string(), &parameter.ty);
+    let location = location(parameter.ident.span());
+    Some(quote!(__private::Parameter::#function::<#ty>(#name, #location)))
+}
+
+/// A text that the compiler checks, and reports at the user's tokens.
+fn spelled(text: &Spelling, check: &str) -> TokenStream {
+    let span = text.span();
+    let check = Ident::new(check, span);
+    quote_spanned!(span=> const { __private::Spelled(#text).#check() })
+}
+
+/// The file and line of the user's source, not of the attribute.
+fn location(span: Span) -> TokenStream {
+    quote_spanned!(located(span)=> ::core::panic::Location::caller())
+}
+
+fn optional(value: &Option<impl ToTokens>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+fn field_name(parameter: &Parameter) -> Ident {
+    let mut name = parameter.ident.clone();
+    name.set_span(located(name.span()));
+    name
+}
+
+/// Cannot be seen by, and does not hide, anything that the user named.
+fn local_name(parameter: &Parameter) -> Ident {
+    format_ident!(
+        "__{}",
+        parameter.ident,
+        span = Span::mixed_site().located_at(parameter.ident.span())
+    )
+}
+
+fn default_name(parameter: &Parameter) -> Ident {
+    format_ident!("__default_{}", parameter.ident, span = Span::call_site())
+}
+
+/// Lints know that the token is not the user's, though it points there.
+fn located(span: Span) -> Span {
+    Span::call_site().located_at(span)
+}

@@ -1,0 +1,110 @@
+//! The user's function as it was written. It is always given back, so that a mistake in a tool does
+//! not also make every use of the function an error.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::{ToTokens, TokenStreamExt, quote};
+use syn::{
+    Attribute, FnArg, Signature, Visibility,
+    parse::{Parse, ParseStream},
+};
+
+/// Attributes that rustc allows on parameters; the rest are ours and have to go.
+const LINT_LEVELS: [&str; 5] = ["allow", "deny", "expect", "forbid", "warn"];
+
+/// A function whose body stays tokens: what is in there is none of the macro's business.
+#[derive(Debug)]
+pub(crate) struct ToolItem {
+    pub(crate) attributes: Vec<Attribute>,
+    visibility: Visibility,
+    pub(crate) signature: Signature,
+    body: Group,
+}
+
+impl ToolItem {
+    /// The attributes that the registration needs as well: whether the function exists at all, and
+    /// the lints that its name and types may set off.
+    pub(crate) fn shared_attributes(&self) -> impl Iterator<Item = TokenStream> {
+        self.attributes.iter().filter_map(|attribute| {
+            let path = attribute.path();
+            if path.is_ident("cfg") || path.is_ident("allow") {
+                return Some(attribute.to_token_stream());
+            }
+            if path.is_ident("deprecated") {
+                return Some(quote!(#[allow(deprecated)]));
+            }
+            // The function itself fulfils an `expect`.
+            let lints = &attribute.meta.require_list().ok()?.tokens;
+            path.is_ident("expect").then(|| quote!(#[allow(#lints)]))
+        })
+    }
+}
+
+impl Parse for ToolItem {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let start = input.span();
+        let function = "`#[mcp_tool]` goes on an `async fn`";
+        let signature = input
+            .parse()
+            .map_err(|_| syn::Error::new(start, function))?;
+        match input.parse() {
+            Ok(TokenTree::Group(body))
+                if body.delimiter() == Delimiter::Brace && input.is_empty() =>
+            {
+                Ok(Self {
+                    attributes,
+                    visibility,
+                    signature,
+                    body,
+                })
+            }
+            _ => Err(syn::Error::new_spanned(
+                signature,
+                format!("{function} with a body"),
+            )),
+        }
+    }
+}
+
+impl ToTokens for ToolItem {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        // rustc would add its own error for a receiver or `...` outside of an impl block.
+        if self.signature.receiver().is_some() || self.signature.variadic.is_some() {
+            return;
+        }
+        let mut signature = self.signature.clone();
+        // As above: rustc knows no `const async fn`.
+        signature.constness = signature
+            .constness
+            .filter(|_| signature.asyncness.is_none());
+        for input in &mut signature.inputs {
+            if let FnArg::Typed(parameter) = input {
+                parameter.attrs.retain(is_lint_level);
+            }
+        }
+        tokens.append_all(
+            self.attributes
+                .iter()
+                .filter(|attribute| !is_mcp_tool(attribute)),
+        );
+        self.visibility.to_tokens(tokens);
+        signature.to_tokens(tokens);
+        self.body.to_tokens(tokens);
+    }
+}
+
+pub(crate) fn is_lint_level(attribute: &Attribute) -> bool {
+    LINT_LEVELS
+        .iter()
+        .any(|level| attribute.path().is_ident(level))
+}
+
+/// A second `#[mcp_tool]`, under whatever path.
+pub(crate) fn is_mcp_tool(attribute: &Attribute) -> bool {
+    attribute
+        .path()
+        .segments
+        .last()
+        .is_some_and(|last| last.ident == "mcp_tool")
+}

@@ -1,0 +1,227 @@
+//! A tool that has been checked as a whole: what its declaration and its signature say together.
+
+use std::collections::HashMap;
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Ident, LitStr, Path, ReturnType, ext::IdentExt, parse_quote};
+
+use crate::{
+    args::ToolArgs,
+    docs::Description,
+    entry::{Hint, List, Spelling},
+    errors::Errors,
+    grammar,
+    item::ToolItem,
+    parameter::{Argument, Parameter, Role},
+};
+
+/// Everything that the expansion writes down.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    pub(crate) allow_unknown: bool,
+    pub(crate) annotations: Annotations,
+    pub(crate) attributes: Vec<TokenStream>,
+    pub(crate) description: Description,
+    pub(crate) guard: Guard,
+    pub(crate) ident: Ident,
+    pub(crate) krate: Path,
+    pub(crate) name: Spelling,
+    pub(crate) output: TokenStream,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) rename_all: Option<LitStr>,
+    pub(crate) timeout: Option<u64>,
+    pub(crate) title: Option<Spelling>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Annotations {
+    pub(crate) destructive: Option<bool>,
+    pub(crate) idempotent: Option<bool>,
+    pub(crate) open_world: Option<bool>,
+    pub(crate) read_only: Option<bool>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Guard {
+    Public,
+    SignedIn {
+        organization: bool,
+        permissions: Vec<Spelling>,
+        roles: Vec<Spelling>,
+        scopes: Vec<Spelling>,
+    },
+}
+
+impl Tool {
+    /// The tool, to be used only if there are no `errors` in the end.
+    pub(crate) fn check(
+        args: ToolArgs,
+        item: &ToolItem,
+        parameters: Vec<Parameter>,
+        errors: &mut Errors,
+    ) -> Self {
+        check_hints(&args, errors);
+        check_public(&args, errors);
+        check_roles(&args, errors);
+        check_rename_all(&args, &parameters, errors);
+        check_argument_names(&args, &parameters, errors);
+        let ident = item.signature.ident.clone();
+        Self {
+            allow_unknown: args.allow_unknown.is_some(),
+            annotations: Annotations::of(&args),
+            attributes: item.shared_attributes().collect(),
+            description: Description::of(&item.attributes),
+            guard: guard(
+                args.public.as_ref(),
+                args.require_org.as_ref(),
+                [args.permissions, args.roles, args.scopes],
+            ),
+            krate: args.krate.unwrap_or_else(|| parse_quote!(::mcp_auth)),
+            name: args
+                .name
+                .unwrap_or_else(|| name_of_function(&ident, errors)),
+            ident,
+            output: match &item.signature.output {
+                ReturnType::Default => quote!(()),
+                ReturnType::Type(_, ty) => ty.to_token_stream(),
+            },
+            parameters,
+            rename_all: args.rename_all,
+            timeout: args.timeout,
+            title: args.title,
+        }
+    }
+
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = (&Parameter, &Argument)> {
+        arguments(&self.parameters)
+    }
+
+    pub(crate) fn sole_struct(&self) -> Option<&Parameter> {
+        sole_struct(&self.parameters)
+    }
+}
+
+impl Annotations {
+    fn of(args: &ToolArgs) -> Self {
+        let said = |hint: &Option<Hint>| hint.as_ref().map(|hint| hint.value);
+        Self {
+            destructive: said(&args.destructive),
+            idempotent: said(&args.idempotent),
+            open_world: args.closed_world.as_ref().map(|_| false),
+            read_only: said(&args.read_only),
+        }
+    }
+}
+
+/// The parameters that come from the client, in order.
+fn arguments(parameters: &[Parameter]) -> impl Iterator<Item = (&Parameter, &Argument)> {
+    parameters
+        .iter()
+        .filter_map(|parameter| match &parameter.role {
+            Role::Argument(argument) => Some((parameter, argument.as_ref())),
+            Role::Injected | Role::InjectedOptional => None,
+        })
+}
+
+/// The struct that is all the arguments there are: it is read as it is, because what is read
+/// through `serde(flatten)` loses the path to a mistake.
+fn sole_struct(parameters: &[Parameter]) -> Option<&Parameter> {
+    let mut arguments = arguments(parameters);
+    match (arguments.next(), arguments.next()) {
+        (Some((parameter, argument)), None) if argument.flatten.is_some() => Some(parameter),
+        _ => None,
+    }
+}
+
+fn guard(public: Option<&Ident>, require_org: Option<&Ident>, lists: [Option<List>; 3]) -> Guard {
+    if public.is_some() {
+        return Guard::Public;
+    }
+    let [permissions, roles, scopes] =
+        lists.map(|list| list.map(|list| list.values).unwrap_or_default());
+    Guard::SignedIn {
+        organization: require_org.is_some(),
+        permissions,
+        roles,
+        scopes,
+    }
+}
+
+fn name_of_function(ident: &Ident, errors: &mut Errors) -> Spelling {
+    let name = ident.unraw().to_string();
+    if let Err(message) = grammar::tool_name(&name) {
+        errors.at(
+            ident,
+            format!("{message}; give the tool another with `name = \"…\"`"),
+        );
+    }
+    Spelling::Literal(LitStr::new(&name, ident.span()))
+}
+
+// #[mcp_tool(read_only, destructive)]
+fn check_hints(args: &ToolArgs, errors: &mut Errors) {
+    if let (Some(Hint { value: true, .. }), Some(Hint { key, value: true })) =
+        (&args.read_only, &args.destructive)
+    {
+        errors.at(
+            key,
+            "`read_only` and `destructive` contradict each other: keep one",
+        );
+    }
+}
+
+// #[mcp_tool(public, permission = "org:documents:delete")]
+fn check_public(args: &ToolArgs, errors: &mut Errors) {
+    if args.public.is_none() {
+        return;
+    }
+    let lists = [&args.permissions, &args.roles, &args.scopes];
+    let lists = lists.into_iter().flatten().map(|list| &list.key);
+    for key in args.require_org.iter().chain(lists) {
+        errors.at(
+            key,
+            format!(
+                "`public` lets everybody call the tool, so `{key}` cannot be required: keep one"
+            ),
+        );
+    }
+}
+
+// #[mcp_tool(role("admin", "member"))]
+fn check_roles(args: &ToolArgs, errors: &mut Errors) {
+    if let Some(List { values, .. }) = &args.roles
+        && let [_, second, ..] = values.as_slice()
+    {
+        errors.at(
+            second,
+            "a caller has one role in an organization, so nobody could have both: keep one",
+        );
+    }
+}
+
+// #[mcp_tool(rename_all = "camelCase")] async fn tool(#[arg(flatten)] input: Input)
+fn check_rename_all(args: &ToolArgs, parameters: &[Parameter], errors: &mut Errors) {
+    if let Some(rule) = &args.rename_all
+        && sole_struct(parameters).is_some()
+    {
+        errors.at(rule, "`rename_all` does not reach into a flattened struct: write `#[serde(rename_all = \"…\")]` on the struct");
+    }
+}
+
+// async fn tool(#[arg(rename = "id")] document: String, id: String)
+fn check_argument_names(args: &ToolArgs, parameters: &[Parameter], errors: &mut Errors) {
+    let mut seen: HashMap<String, &Ident> = HashMap::new();
+    for (Parameter { ident, .. }, argument) in
+        arguments(parameters).filter(|(_, argument)| argument.flatten.is_none())
+    {
+        let name = argument.name(ident, args.rename_all.as_ref());
+        if let Some(first) = seen.get(&name) {
+            errors.at(
+                ident,
+                format!("`{first}` and `{ident}` are both the argument `{name}`"),
+            );
+        }
+        seen.insert(name, ident);
+    }
+}

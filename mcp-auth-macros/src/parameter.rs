@@ -1,0 +1,291 @@
+//! One parameter: its role, and for an argument what its attributes say.
+
+use proc_macro2::TokenStream;
+use syn::{
+    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Pat, PatIdent, PatType, Path, Token, Type,
+    ext::IdentExt, parenthesized, token::Paren,
+};
+
+use crate::{
+    errors::{Errors, did_you_mean, listed},
+    item::is_lint_level,
+    rename::renamed,
+    types::{Passing, passing},
+};
+
+const ARG_KEYS: [&str; 3] = ["default", "flatten", "rename"];
+
+/// Rules of schemars that nothing enforces when the arguments are read.
+const SCHEMA_ONLY: [&str; 12] = [
+    "contains", "email", "inner", "ip", "ipv4", "ipv6", "length", "pattern", "range", "regex",
+    "required", "url",
+];
+
+#[derive(Debug)]
+pub(crate) struct Parameter {
+    pub(crate) ident: Ident,
+    /// Of an injected parameter, the type behind the `&`.
+    pub(crate) ty: Type,
+    pub(crate) role: Role,
+}
+
+#[derive(Debug)]
+pub(crate) enum Role {
+    Argument(Box<Argument>),
+    Injected,
+    InjectedOptional,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Argument {
+    /// Docs and what serde and schemars are told, for the field.
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) default: Option<DefaultValue>,
+    pub(crate) flatten: Option<Ident>,
+    pub(crate) rename: Option<LitStr>,
+    /// `#[serde(rename = "…")]`, already among the attributes.
+    serde_rename: Option<LitStr>,
+}
+
+#[derive(Debug)]
+pub(crate) enum DefaultValue {
+    Expression(Expr),
+    /// `#[arg(default)]`: what the type's `Default` says.
+    OfType(Ident),
+}
+
+impl Parameter {
+    pub(crate) fn read(parameter: &PatType, errors: &mut Errors) -> Option<Self> {
+        let ident = errors.keep(name(&parameter.pat));
+        let passing = errors.keep(passing(&parameter.ty));
+        let (ty, role) = match passing {
+            Some(Passing::Injected(ty)) => (ty, Role::Injected),
+            Some(Passing::InjectedOptional(ty)) => (ty, Role::InjectedOptional),
+            // With a type that is neither, the attributes are read as an argument's.
+            Some(Passing::Argument) | None => {
+                let argument = Argument::read(&parameter.attrs, errors);
+                passing?;
+                return Some(Self {
+                    ident: ident?,
+                    ty: (*parameter.ty).clone(),
+                    role: Role::Argument(Box::new(argument)),
+                });
+            }
+        };
+        for attribute in parameter
+            .attrs
+            .iter()
+            .filter(|attribute| !is_lint_level(attribute))
+        {
+            check_injected(attribute, errors);
+        }
+        Some(Self {
+            ident: ident?,
+            ty,
+            role,
+        })
+    }
+}
+
+impl Argument {
+    /// The property's name, after renaming.
+    pub(crate) fn name(&self, ident: &Ident, rename_all: Option<&LitStr>) -> String {
+        match (&self.rename, &self.serde_rename, rename_all) {
+            (Some(name), ..) | (None, Some(name), _) => name.value(),
+            (None, None, Some(rule)) => renamed(&ident.unraw().to_string(), &rule.value()),
+            (None, None, None) => ident.unraw().to_string(),
+        }
+    }
+
+    /// Whether an attribute of serde or schemars may say how to read or describe the value.
+    pub(crate) fn is_derived_otherwise(&self) -> bool {
+        self.attributes
+            .iter()
+            .any(|attribute| !attribute.path().is_ident("doc"))
+    }
+
+    fn read(attributes: &[Attribute], errors: &mut Errors) -> Self {
+        let mut argument = Self::default();
+        for attribute in attributes
+            .iter()
+            .filter(|attribute| !is_lint_level(attribute))
+        {
+            let path = attribute.path();
+            if path.is_ident("arg") {
+                let read = attribute.parse_nested_meta(|meta| argument.take(&meta));
+                errors.keep(read);
+            } else if ["doc", "schemars", "serde"]
+                .iter()
+                .any(|known| path.is_ident(known))
+            {
+                argument.check_derived(attribute, errors);
+                argument.attributes.push(attribute.clone());
+            } else {
+                errors.at(&attribute.meta, refusal(path));
+            }
+        }
+        argument.check_flatten(errors);
+        argument
+    }
+
+    fn take(&mut self, meta: &syn::meta::ParseNestedMeta<'_>) -> syn::Result<()> {
+        let key = meta
+            .path
+            .get_ident()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let given = match key.as_str() {
+            "default" if meta.input.peek(Token![=]) => self
+                .default
+                .replace(DefaultValue::Expression(meta.value()?.parse()?))
+                .is_some(),
+            "default" => {
+                let key = meta.path.require_ident()?.clone();
+                self.default.replace(DefaultValue::OfType(key)).is_some()
+            }
+            "flatten" => self
+                .flatten
+                .replace(meta.path.require_ident()?.clone())
+                .is_some(),
+            "rename" => self.rename.replace(new_name(meta)?).is_some(),
+            _ => return Err(meta.error(unknown_key(&key))),
+        };
+        if given {
+            Err(meta.error(format!("`{key}` is given twice")))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What serde and schemars would do differently from each other or from what the client is told.
+    fn check_derived(&mut self, attribute: &Attribute, errors: &mut Errors) {
+        let (serde, schemars) = (
+            attribute.path().is_ident("serde"),
+            attribute.path().is_ident("schemars"),
+        );
+        let read = each_key(attribute, |key, value| {
+            let name = key.get_ident().map(ToString::to_string).unwrap_or_default();
+            if serde
+                && name == "rename"
+                && let Some(Expr::Lit(ExprLit {
+                    lit: Lit::Str(text),
+                    ..
+                })) = value
+            {
+                self.serde_rename = Some(text);
+            }
+            if schemars && SCHEMA_ONLY.contains(&name.as_str()) {
+                errors.at(key, format!("`{name}` would be shown to clients and enforced by nothing; check the value in the tool"));
+            }
+            if schemars && name == "rename" {
+                errors.at(
+                    key,
+                    "only the schema would have this name; write `#[arg(rename = \"…\")]`",
+                );
+            }
+        });
+        // Attributes that cannot be read are reported by the derives.
+        read.unwrap_or_default();
+    }
+
+    fn check_flatten(&self, errors: &mut Errors) {
+        let Some(flatten) = &self.flatten else { return };
+        if self.default.is_some() || self.rename.is_some() {
+            errors.at(flatten, "`flatten` takes the fields of a struct as arguments: `default` and `rename` go on its fields");
+        }
+        if let Some(attribute) = self
+            .attributes
+            .iter()
+            .find(|attribute| !attribute.path().is_ident("doc"))
+        {
+            errors.at(
+                &attribute.meta,
+                "a flattened struct says this itself: move the attribute to its fields",
+            );
+        }
+    }
+}
+
+/// `x` or `mut x`.
+fn name(pattern: &Pat) -> syn::Result<Ident> {
+    match pattern {
+        Pat::Ident(PatIdent {
+            by_ref: None,
+            subpat: None,
+            ident,
+            ..
+        }) => Ok(ident.clone()),
+        other => Err(syn::Error::new_spanned(
+            other,
+            "a parameter of a tool has a name, which clients see: take it apart in the body",
+        )),
+    }
+}
+
+fn new_name(meta: &syn::meta::ParseNestedMeta<'_>) -> syn::Result<LitStr> {
+    match meta.value()?.parse()? {
+        Lit::Str(name) if !name.value().is_empty() => Ok(name),
+        other => Err(syn::Error::new_spanned(
+            other,
+            "`rename` takes the argument's name as a string: `rename = \"documentId\"`",
+        )),
+    }
+}
+
+fn check_injected(attribute: &Attribute, errors: &mut Errors) {
+    let path = attribute.path();
+    if ["arg", "schemars", "serde"]
+        .iter()
+        .any(|known| path.is_ident(known))
+    {
+        errors.at(&attribute.meta, "a parameter taken by `&` is no argument: it has no name or value that a client could see");
+    } else if !path.is_ident("doc") {
+        errors.at(&attribute.meta, refusal(path));
+    }
+}
+
+/// Calls `visit` with every key of `#[attribute(key, key = value, key(…))]`.
+fn each_key(attribute: &Attribute, mut visit: impl FnMut(&Path, Option<Expr>)) -> syn::Result<()> {
+    if attribute.path().is_ident("doc") {
+        return Ok(());
+    }
+    attribute.parse_nested_meta(|meta| {
+        let mut value = None;
+        if meta.input.peek(Token![=]) {
+            value = Some(meta.value()?.parse()?);
+        } else if meta.input.peek(Paren) {
+            let list;
+            parenthesized!(list in meta.input);
+            list.parse::<TokenStream>()?;
+        }
+        visit(&meta.path, value);
+        Ok(())
+    })
+}
+
+fn refusal(path: &Path) -> String {
+    let name = path
+        .segments
+        .last()
+        .map(|last| last.ident.to_string())
+        .unwrap_or_default();
+    match name.as_str() {
+        "cfg" | "cfg_attr" => {
+            format!("a parameter cannot be conditional: put `#[{name}]` on the whole tool")
+        }
+        "garde" | "validate" => {
+            format!("`#[{name}]` is not supported on a parameter; check the value in the tool")
+        }
+        _ => format!(
+            "`#[{name}]` has no meaning on a parameter of a tool\nnote: accepted are doc comments, `#[arg]`, `#[serde]`, `#[schemars]` and lint levels"
+        ),
+    }
+}
+
+fn unknown_key(key: &str) -> String {
+    format!(
+        "unknown key `{key}`{}\nnote: accepted are {}",
+        did_you_mean(key, &ARG_KEYS),
+        listed(&ARG_KEYS)
+    )
+}

@@ -1,0 +1,82 @@
+//! The function's signature as a tool: what must hold for it to be called with one JSON object.
+
+use syn::{FnArg, GenericParam, Safety, Signature};
+
+use crate::{
+    errors::Errors,
+    item::{ToolItem, is_mcp_tool},
+    parameter::Parameter,
+    types::returned,
+};
+
+/// Reads what it can; every mistake is in `errors` afterwards.
+pub(crate) fn parameters(item: &ToolItem, errors: &mut Errors) -> Vec<Parameter> {
+    for attribute in item
+        .attributes
+        .iter()
+        .filter(|attribute| is_mcp_tool(attribute))
+    {
+        errors.at(
+            &attribute.meta,
+            "a function is one tool: `#[mcp_tool]` is given twice",
+        );
+    }
+    check_qualifiers(&item.signature, errors);
+    check_generics(&item.signature, errors);
+    let parameters = item.signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Receiver(receiver) => {
+            errors.at(receiver, "a tool is a free function: take what it needs by `&State<T>` instead of `self`");
+            None
+        }
+        FnArg::Typed(parameter) => Parameter::read(parameter, errors),
+    });
+    let parameters = parameters.collect();
+    if let Some(variadic) = &item.signature.variadic {
+        errors.at(
+            variadic,
+            "a tool's arguments have names: take a list by `Vec<T>` instead of `...`",
+        );
+    }
+    errors.keep(returned(&item.signature.output));
+    parameters
+}
+
+fn check_qualifiers(signature: &Signature, errors: &mut Errors) {
+    if signature.asyncness.is_none() {
+        errors.at(signature.fn_token, "a tool is an `async fn`");
+    }
+    if let Some(token) = signature.constness {
+        errors.at(token, "a tool cannot be `const`");
+    }
+    if let Safety::Unsafe(token) = signature.safety {
+        errors.at(
+            token,
+            "a tool cannot be `unsafe`: nobody could uphold its conditions over a network",
+        );
+    }
+    if let Some(abi) = &signature.abi {
+        errors.at(abi, "a tool cannot be `extern`");
+    }
+}
+
+// `async fn tool<T>(…)`: there is one schema, and nobody who could choose `T`.
+fn check_generics(signature: &Signature, errors: &mut Errors) {
+    for parameter in &signature.generics.params {
+        match parameter {
+            GenericParam::Const(_) | GenericParam::Type(_) => {
+                errors.at(
+                    parameter,
+                    "a tool has no generics: name the types it works with",
+                );
+            }
+            GenericParam::Lifetime(lifetime) => {
+                errors.at(lifetime, "a tool has no lifetimes: leave them out")
+            }
+        }
+    }
+    if let Some(clause) = &signature.generics.where_clause
+        && signature.generics.params.is_empty()
+    {
+        errors.at(clause, "a tool has no generics, so no `where`");
+    }
+}

@@ -1,0 +1,252 @@
+use expect_test::{ExpectFile, expect_file};
+use proc_macro2::{Group, TokenStream, TokenTree};
+use quote::{TokenStreamExt, quote};
+
+use super::mcp_tool_tokens;
+
+fn snapshot(args: TokenStream, item: &TokenStream, expected: &ExpectFile) {
+    let file = syn::parse2(submit_as_call(mcp_tool_tokens(args, item))).unwrap();
+    expected.assert_eq(
+        &prettyplease::unparse(&file).replace("inventory::submit(", "inventory::submit!("),
+    );
+}
+
+/// prettyplease leaves the inside of a macro call alone, but not that of a function call.
+fn submit_as_call(tokens: TokenStream) -> TokenStream {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut called = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        let submit = matches!(&token, TokenTree::Ident(ident) if ident == "submit");
+        match token {
+            TokenTree::Group(group) => {
+                called.append(Group::new(
+                    group.delimiter(),
+                    submit_as_call(group.stream()),
+                ));
+            }
+            token => called.append(token),
+        }
+        if submit && let (Some(_), Some(TokenTree::Group(body))) = (tokens.next(), tokens.next()) {
+            let body = body.stream();
+            called.extend(quote!((#body);));
+        }
+    }
+    called
+}
+
+fn messages(args: TokenStream, item: &TokenStream) -> Vec<String> {
+    let file: syn::File = syn::parse2(mcp_tool_tokens(args, item)).unwrap();
+    let errors = file.items.iter().filter_map(|item| match item {
+        syn::Item::Macro(item) => Some(item.mac.parse_body::<syn::LitStr>().unwrap().value()),
+        _ => None,
+    });
+    errors.collect()
+}
+
+#[test]
+fn a_tool_without_parameters_is_data_and_one_call() {
+    snapshot(
+        quote!(),
+        &quote! {
+            /// Says hello.
+            async fn hello() {}
+        },
+        &expect_file!["../tests/expand/bare.rs"],
+    );
+}
+
+#[test]
+fn arguments_are_fields_and_references_are_injected() {
+    snapshot(
+        quote!(
+            permission = "org:documents:delete",
+            require_org,
+            destructive
+        ),
+        &quote! {
+            /// Delete a document of the caller's organization.
+            #[allow(clippy::unused_async)]
+            pub(crate) async fn delete_document(
+                /// Id of the document, as `list_documents` returns it.
+                document_id: String,
+                org: &Org,
+                caller: Option<&Caller>,
+                db: &State<Documents>,
+            ) -> Result<String, ToolError> {
+                Ok(document_id)
+            }
+        },
+        &expect_file!["../tests/expand/injected.rs"],
+    );
+}
+
+#[test]
+fn a_public_tool_requires_nothing() {
+    snapshot(
+        quote!(public, read_only, closed_world),
+        &quote! {
+            pub async fn status(db: &State<Documents>, who: Option<&Caller>) -> &'static str { "up" }
+        },
+        &expect_file!["../tests/expand/public.rs"],
+    );
+}
+
+#[test]
+fn every_key_is_written_down() {
+    snapshot(
+        quote!(
+            name = names::SEARCH,
+            title = "Search documents",
+            read_only = false,
+            destructive = false,
+            idempotent,
+            closed_world,
+            require_org,
+            permission("org:documents:read", perms::SEARCH),
+            role = "admin",
+            scope("documents:read", SCOPE),
+            timeout = 30,
+            allow_unknown,
+            rename_all = "camelCase",
+        ),
+        &quote! {
+            async fn search(search_text: String) -> Json<Page> { find(search_text).await }
+        },
+        &expect_file!["../tests/expand/keys.rs"],
+    );
+}
+
+#[test]
+fn attributes_of_parameters_go_to_the_fields() {
+    snapshot(
+        quote!(),
+        &quote! {
+            #[cfg(feature = "search")]
+            #[expect(deprecated, reason = "until the next release")]
+            async fn search(
+                #[arg(default = 20)] mut limit: u32,
+                #[arg(default = "title")] order: String,
+                #[arg(default)] tags: Vec<String>,
+                #[arg(rename = "type")] #[schemars(title = "Kind")] r#type: Option<Kind>,
+                #[serde(with = "dates")] #[allow(unused)] since: Date,
+                #[arg(flatten)] page: Page,
+            ) {}
+        },
+        &expect_file!["../tests/expand/attributes.rs"],
+    );
+}
+
+#[test]
+fn a_struct_that_is_all_the_arguments_is_read_itself() {
+    snapshot(
+        quote!(),
+        &quote! {
+            async fn create(#[arg(flatten)] document: NewDocument, org: &Org) -> Json<Document> { save(document).await }
+        },
+        &expect_file!["../tests/expand/struct.rs"],
+    );
+}
+
+#[test]
+fn mistakes_leave_the_function_and_register_nothing() {
+    snapshot(
+        quote!(permision = "org:a:b", timeout = 0),
+        &quote! {
+            fn delete(#[arg(rename = "id")] document: &str) {}
+        },
+        &expect_file!["../tests/expand/mistakes.rs"],
+    );
+}
+
+#[test]
+fn a_renamed_crate_is_the_only_one_named() {
+    let tokens = mcp_tool_tokens(
+        quote!(crate = crate::framework),
+        &quote!(
+            async fn tool(a: String, org: &Org) {}
+        ),
+    )
+    .to_string();
+    assert!(
+        tokens.contains("use crate :: framework :: __private"),
+        "{tokens}"
+    );
+    assert!(!tokens.contains("mcp_auth"), "{tokens}");
+}
+
+/// A user may have an item called `Some` or `Box`: a path that starts with a bare name would find it.
+#[test]
+fn every_path_of_the_expansion_is_absolute() {
+    let tokens = mcp_tool_tokens(
+        quote!(title = "t", timeout = 1, permission = "org:a:b"),
+        &quote!(
+            async fn tool(#[arg(default = "x")] a: String, org: &Org, who: Option<&Caller>) {}
+        ),
+    );
+    let bare = [
+        "Box", "Debug", "Default", "Err", "Future", "Into", "None", "Ok", "Result", "Send", "Some",
+        "Vec", "concat", "env", "std",
+    ];
+    assert_eq!(paths_starting_with(&bare, tokens), Vec::<String>::new());
+}
+
+fn paths_starting_with(bare: &[&str], tokens: TokenStream) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut after_colon = false;
+    for token in tokens {
+        match &token {
+            TokenTree::Group(group) => found.extend(paths_starting_with(bare, group.stream())),
+            TokenTree::Ident(ident)
+                if !after_colon && bare.contains(&ident.to_string().as_str()) =>
+            {
+                found.push(ident.to_string())
+            }
+            _ => {}
+        }
+        after_colon = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ':');
+    }
+    found
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_in_the_order_of_the_source() {
+    let found = messages(
+        quote!(
+            permision = "org:a:b",
+            role = "Admin",
+            destructive,
+            read_only,
+            scope("a", "a")
+        ),
+        &quote! {
+            fn delete<T>(text: &str, (a, b): (u8, u8), #[cfg(test)] c: u8) -> impl Sized {}
+        },
+    );
+    let beginnings = [
+        "unknown key `permision`; did you mean `permission`?",
+        "`role` must look like",
+        "`scope` names `\"a\"` twice",
+        "a tool is an `async fn`",
+        "a tool has no generics",
+        "arguments are taken by value: use `String`",
+        "a parameter of a tool has a name",
+        "a parameter cannot be conditional",
+        "a tool needs a concrete return type",
+        "`read_only` and `destructive` contradict",
+    ];
+    assert_eq!(found.len(), beginnings.len(), "{found:#?}");
+    for (message, beginning) in found.iter().zip(beginnings) {
+        assert!(message.starts_with(beginning), "{message}");
+    }
+}
+
+#[test]
+fn an_item_that_cannot_be_read_does_not_hide_the_next() {
+    let found = messages(
+        quote!("delete", name = , = 3, role = "a b", title "x"),
+        &quote!(
+            async fn tool() {}
+        ),
+    );
+    assert!(found.len() >= 3, "{found:#?}");
+}

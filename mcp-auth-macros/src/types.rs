@@ -1,0 +1,341 @@
+//! What a parameter's type says: by value is an argument, behind a `&` is injected.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{GenericArgument, PathArguments, ReturnType, Type, TypePath, TypeReference};
+
+use crate::source::source;
+
+const GENERIC: &str = "a tool has no generics: name one type instead of `impl Trait`";
+
+#[derive(Debug)]
+pub(crate) enum Passing {
+    Argument,
+    /// `&T`; the type is the `T`.
+    Injected(Type),
+    /// `Option<&T>`; the type is the `T`.
+    InjectedOptional(Type),
+}
+
+/// Decides from the shape of a type, not from its name, but for `Option`, whose shape is a name.
+pub(crate) fn passing(ty: &Type) -> syn::Result<Passing> {
+    if let Type::Reference(reference) = ungrouped(ty) {
+        return injected(ty, reference).map(Passing::Injected);
+    }
+    if let Some(Type::Reference(reference)) = option_of(ty) {
+        return injected(ty, reference).map(Passing::InjectedOptional);
+    }
+    if let Some(span) = find(ty.to_token_stream(), &|token, _| is_word(token, "impl")) {
+        return Err(syn::Error::new(span, GENERIC));
+    }
+    match borrow_in(ty) {
+        Some(_) => Err(syn::Error::new_spanned(ty, by_value(ty))),
+        None => Ok(Passing::Argument),
+    }
+}
+
+/// The type of a tool's result must be nameable in an associated type, and own what it holds.
+pub(crate) fn returned(output: &ReturnType) -> syn::Result<()> {
+    let ReturnType::Type(_, ty) = output else {
+        return Ok(());
+    };
+    if let Type::Never(_) = ungrouped(ty) {
+        return Err(syn::Error::new_spanned(
+            ty,
+            "a tool has a result: write its type instead of `!`",
+        ));
+    }
+    if let Some(span) = find(ty.to_token_stream(), &|token, _| is_word(token, "impl")) {
+        return Err(syn::Error::new(
+            span,
+            "a tool needs a concrete return type: name it instead of `impl Trait`",
+        ));
+    }
+    match find(ty.to_token_stream(), &is_borrow) {
+        Some(span) => Err(syn::Error::new(
+            span,
+            "a result owns what it holds: use `String` instead of `&str`, or `&'static str` for a fixed text",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn injected(whole: &Type, reference: &TypeReference) -> syn::Result<Type> {
+    let elem = ungrouped(&reference.elem);
+    if is_str_or_slice(elem) {
+        return Err(syn::Error::new_spanned(whole, by_value(whole)));
+    }
+    if let Some(mutability) = reference.mutability {
+        let message = "what is injected is shared with other calls: write `&` without `mut`";
+        return Err(syn::Error::new_spanned(mutability, message));
+    }
+    // Any other lifetime would have to be declared, which `signature` refuses.
+    if let Some(lifetime) = &reference.lifetime
+        && lifetime.ident == "static"
+    {
+        let message = "what is injected lives as long as the call: write `&` without `'static`";
+        return Err(syn::Error::new_spanned(lifetime, message));
+    }
+    if let Some(message) = not_injectable(elem) {
+        return Err(syn::Error::new_spanned(whole, message));
+    }
+    match borrow_in(elem) {
+        Some(span) => {
+            let message = "an injected type owns what it holds: no lifetime may be in it";
+            Err(syn::Error::new(span, message))
+        }
+        None => Ok(elem.clone()),
+    }
+}
+
+fn not_injectable(ty: &Type) -> Option<&'static str> {
+    match ty {
+        Type::ImplTrait(_) => Some(GENERIC),
+        Type::Reference(_) => Some("what is injected is taken by one `&`"),
+        Type::TraitObject(_) => Some(
+            "what is injected has a type of its own: `&State<Box<dyn Trait>>` instead of `&dyn Trait`",
+        ),
+        ty => option_of(ty)
+            .map(|_| "an injected parameter that may be absent is written `Option<&T>`"),
+    }
+}
+
+fn is_str_or_slice(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => path.path.is_ident("str"),
+        Type::Slice(_) => true,
+        _ => false,
+    }
+}
+
+fn by_value(ty: &Type) -> String {
+    let hint = owned(ty).map_or_else(
+        || "a type that owns what it holds".to_owned(),
+        |ty| format!("`{}`", source(ty)),
+    );
+    format!("arguments are taken by value: use {hint}")
+}
+
+/// The type that owns what `ty` borrows, where that is obvious.
+fn owned(ty: &Type) -> Option<TokenStream> {
+    match ungrouped(ty) {
+        Type::Path(path) if path.path.is_ident("str") => Some(quote!(String)),
+        Type::Path(path) => owned_path(path),
+        Type::Reference(reference) => owned(&reference.elem),
+        Type::Slice(slice) => owned(&slice.elem).map(|elem| quote!(Vec<#elem>)),
+        Type::Tuple(tuple) => {
+            let elems = tuple.elems.iter().map(owned).collect::<Option<Vec<_>>>()?;
+            Some(quote!((#(#elems),*)))
+        }
+        _ => None,
+    }
+}
+
+fn owned_path(path: &TypePath) -> Option<TokenStream> {
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return Some(quote!(#path));
+    };
+    let mut types = Vec::new();
+    for argument in &arguments.args {
+        match argument {
+            GenericArgument::Type(ty) => types.push(owned(ty)?),
+            GenericArgument::Lifetime(_) if last.ident == "Cow" => {}
+            _ => return None,
+        }
+    }
+    if last.ident == "Cow" {
+        return types.pop();
+    }
+    let (leading, ident) = (path.path.leading_colon, &last.ident);
+    let before = path
+        .path
+        .segments
+        .iter()
+        .take(path.path.segments.len() - 1)
+        .map(|segment| quote!(#segment::));
+    Some(quote!(#leading #(#before)* #ident<#(#types),*>))
+}
+
+/// The `T` of `Option<T>`.
+fn option_of(ty: &Type) -> Option<&Type> {
+    let Type::Path(TypePath {
+        qself: None, path, ..
+    }) = ungrouped(ty)
+    else {
+        return None;
+    };
+    let last = path.segments.last().filter(|last| last.ident == "Option")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    match (arguments.args.first(), arguments.args.len()) {
+        (Some(GenericArgument::Type(inner)), 1) => Some(ungrouped(inner)),
+        _ => None,
+    }
+}
+
+/// A `macro_rules!` variable arrives inside an invisible group.
+fn ungrouped(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungrouped(&group.elem),
+        Type::Paren(paren) => ungrouped(&paren.elem),
+        other => other,
+    }
+}
+
+/// Any `&`, and a lifetime other than `'static`.
+fn borrow_in(ty: &Type) -> Option<Span> {
+    find(ty.to_token_stream(), &|token, next| {
+        is_punct(token, '&') || is_borrow(token, next)
+    })
+}
+
+/// A `&` or a lifetime, unless it is `'static`.
+fn is_borrow(token: &TokenTree, next: Option<&TokenTree>) -> bool {
+    match next {
+        Some(TokenTree::Punct(tick)) if tick.as_char() == '\'' => false,
+        Some(TokenTree::Ident(name)) if is_punct(token, '\'') => name != "static",
+        _ => is_punct(token, '&'),
+    }
+}
+
+fn is_punct(token: &TokenTree, character: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
+}
+
+fn is_word(token: &TokenTree, expected: &str) -> bool {
+    matches!(token, TokenTree::Ident(word) if word == expected)
+}
+
+/// The first token, at any depth, that is `wanted`, which also sees the one after it.
+fn find(
+    tokens: TokenStream,
+    wanted: &dyn Fn(&TokenTree, Option<&TokenTree>) -> bool,
+) -> Option<Span> {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        if wanted(&token, tokens.peek()) {
+            return Some(token.span());
+        }
+        if let TokenTree::Group(group) = token
+            && let Some(span) = find(group.stream(), wanted)
+        {
+            return Some(span);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    fn refusal(ty: &Type) -> String {
+        passing(ty).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_type_by_value_is_an_argument() {
+        let types: [Type; 5] = [
+            parse_quote!(String),
+            parse_quote!(Option<Vec<u8>>),
+            parse_quote!(std::borrow::Cow<'static, str>),
+            parse_quote!([u8; 4]),
+            parse_quote!((u8, String)),
+        ];
+        for ty in types {
+            assert!(
+                matches!(passing(&ty), Ok(Passing::Argument)),
+                "{}",
+                source(ty)
+            );
+        }
+    }
+
+    #[test]
+    fn a_type_behind_a_reference_is_injected() {
+        assert!(matches!(
+            passing(&parse_quote!(&Org)),
+            Ok(Passing::Injected(_))
+        ));
+        assert!(matches!(
+            passing(&parse_quote!(&'_ State<Db>)),
+            Ok(Passing::Injected(_))
+        ));
+        assert!(matches!(
+            passing(&parse_quote!(Option<&Caller>)),
+            Ok(Passing::InjectedOptional(_))
+        ));
+        assert!(matches!(
+            passing(&parse_quote!(std::option::Option<&Caller>)),
+            Ok(Passing::InjectedOptional(_))
+        ));
+    }
+
+    #[test]
+    fn a_borrowed_argument_is_refused_with_its_owned_type() {
+        let rows: [(Type, &str); 9] = [
+            (parse_quote!(&str), "`String`"),
+            (parse_quote!(&'static str), "`String`"),
+            (parse_quote!(&[u8]), "`Vec<u8>`"),
+            (parse_quote!(&[&str]), "`Vec<String>`"),
+            (parse_quote!(Option<&str>), "`Option<String>`"),
+            (
+                parse_quote!(std::vec::Vec<&'static str>),
+                "`std::vec::Vec<String>`",
+            ),
+            (parse_quote!(Cow<'_, str>), "`String`"),
+            (parse_quote!((&str, u8)), "`(String, u8)`"),
+            (parse_quote!(Document<'_>), "a type that owns what it holds"),
+        ];
+        for (ty, hint) in rows {
+            assert_eq!(
+                refusal(&ty),
+                format!("arguments are taken by value: use {hint}")
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_injected_is_refused() {
+        let types: [Type; 7] = [
+            parse_quote!(&mut Org),
+            parse_quote!(&'static Org),
+            parse_quote!(&&Org),
+            parse_quote!(&Option<Caller>),
+            parse_quote!(&dyn Store),
+            parse_quote!(&impl Store),
+            parse_quote!(&Tenant<'_>),
+        ];
+        for ty in types {
+            assert!(passing(&ty).is_err(), "{}", source(ty));
+        }
+    }
+
+    #[test]
+    fn a_result_that_borrows_or_has_no_name_is_refused() {
+        let refused: [ReturnType; 6] = [
+            parse_quote!(-> &str),
+            parse_quote!(-> Result<&str, ToolError>),
+            parse_quote!(-> Cow<'_, str>),
+            parse_quote!(-> impl IntoToolResult),
+            parse_quote!(-> Result<impl IntoToolResult, ToolError>),
+            parse_quote!(-> !),
+        ];
+        for output in refused {
+            assert!(returned(&output).is_err(), "{}", source(output));
+        }
+        let accepted: [ReturnType; 4] = [
+            parse_quote!(),
+            parse_quote!(-> &'static str),
+            parse_quote!(-> Result<&'static str, ToolError>),
+            parse_quote!(-> Json<Page>),
+        ];
+        for output in accepted {
+            assert!(returned(&output).is_ok(), "{}", source(output));
+        }
+    }
+}

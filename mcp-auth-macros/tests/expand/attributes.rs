@@ -1,0 +1,96 @@
+#[cfg(feature = "search")]
+#[expect(deprecated, reason = "until the next release")]
+async fn search(
+    mut limit: u32,
+    order: String,
+    tags: Vec<String>,
+    r#type: Option<Kind>,
+    #[allow(unused)]
+    since: Date,
+    page: Page,
+) {}
+#[cfg(feature = "search")]
+#[allow(deprecated, reason = "until the next release")]
+#[doc(hidden)]
+const _: () = {
+    use ::mcp_auth::__private;
+    struct __Checked(
+        __private::IsArgument<u32>,
+        __private::IsArgument<String>,
+        __private::IsArgument<Vec<String>>,
+        __private::IsArgument<Page>,
+    );
+    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
+    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
+    #[schemars(crate = "__private::schemars")]
+    #[serde(deny_unknown_fields)]
+    struct __Arguments {
+        #[serde(default = "__default_limit")]
+        limit: u32,
+        #[serde(default = "__default_order")]
+        order: String,
+        #[serde(default = "__default_tags")]
+        tags: Vec<String>,
+        #[schemars(title = "Kind")]
+        #[serde(rename = "type")]
+        r#type: Option<Kind>,
+        #[serde(with = "dates")]
+        since: Date,
+        #[serde(flatten)]
+        page: Page,
+    }
+    fn __default_limit() -> u32 {
+        20
+    }
+    fn __default_order() -> String {
+        ::std::borrow::ToOwned::to_owned("title")
+    }
+    fn __default_tags() -> Vec<String> {
+        ::core::default::Default::default()
+    }
+    struct __Tool;
+    #[automatically_derived]
+    impl __private::Tool for __Tool {
+        type Arguments = __Arguments;
+        type Output = ();
+        async fn call(
+            __args: __Arguments,
+            __cx: &__private::Context,
+        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
+            ::core::result::Result::Ok(
+                search(
+                        __args.limit,
+                        __args.order,
+                        __args.tags,
+                        __args.r#type,
+                        __args.since,
+                        __args.page,
+                    )
+                    .await,
+            )
+        }
+    }
+    __private::inventory::submit!(
+        __private::Registration::of::<
+            __Tool,
+        >(__private::Declaration {
+            name: "search",
+            title: ::core::option::Option::None,
+            description: "",
+            annotations: __private::Annotations {
+                read_only: ::core::option::Option::None,
+                destructive: ::core::option::Option::None,
+                idempotent: ::core::option::Option::None,
+                open_world: ::core::option::Option::None,
+            },
+            guard: __private::Guard::signed_in(&[]).implied(&[]),
+            parameters: &[],
+            timeout: ::core::option::Option::None,
+            arguments: __private::ArgumentsForm::Generated,
+            allow_unknown: false,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: ::core::panic::Location::caller(),
+        }),
+    );
+};

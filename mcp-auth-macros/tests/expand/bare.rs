@@ -1,0 +1,46 @@
+/// Says hello.
+async fn hello() {}
+#[doc(hidden)]
+const _: () = {
+    use ::mcp_auth::__private;
+    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
+    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
+    #[schemars(crate = "__private::schemars")]
+    #[serde(deny_unknown_fields)]
+    struct __Arguments {}
+    struct __Tool;
+    #[automatically_derived]
+    impl __private::Tool for __Tool {
+        type Arguments = __Arguments;
+        type Output = ();
+        async fn call(
+            __args: __Arguments,
+            __cx: &__private::Context,
+        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
+            ::core::result::Result::Ok(hello().await)
+        }
+    }
+    __private::inventory::submit!(
+        __private::Registration::of::<
+            __Tool,
+        >(__private::Declaration {
+            name: "hello",
+            title: ::core::option::Option::None,
+            description: "Says hello.",
+            annotations: __private::Annotations {
+                read_only: ::core::option::Option::None,
+                destructive: ::core::option::Option::None,
+                idempotent: ::core::option::Option::None,
+                open_world: ::core::option::Option::None,
+            },
+            guard: __private::Guard::signed_in(&[]).implied(&[]),
+            parameters: &[],
+            timeout: ::core::option::Option::None,
+            arguments: __private::ArgumentsForm::Generated,
+            allow_unknown: false,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: ::core::panic::Location::caller(),
+        }),
+    );
+};

@@ -1,0 +1,86 @@
+/// Delete a document of the caller's organization.
+#[allow(clippy::unused_async)]
+pub(crate) async fn delete_document(
+    document_id: String,
+    org: &Org,
+    caller: Option<&Caller>,
+    db: &State<Documents>,
+) -> Result<String, ToolError> {
+    Ok(document_id)
+}
+#[allow(clippy::unused_async)]
+#[doc(hidden)]
+const _: () = {
+    use ::mcp_auth::__private;
+    struct __Checked(__private::IsArgument<String>);
+    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
+    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
+    #[schemars(crate = "__private::schemars")]
+    #[serde(deny_unknown_fields)]
+    struct __Arguments {
+        /// Id of the document, as `list_documents` returns it.
+        document_id: String,
+    }
+    struct __Tool;
+    #[automatically_derived]
+    impl __private::Tool for __Tool {
+        type Arguments = __Arguments;
+        type Output = Result<String, ToolError>;
+        async fn call(
+            __args: __Arguments,
+            __cx: &__private::Context,
+        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
+            let __org = __private::inject::<Org>(__cx).await?;
+            let __caller = __private::inject_optional::<Caller>(__cx).await?;
+            let __db = __private::inject::<State<Documents>>(__cx).await?;
+            ::core::result::Result::Ok(
+                delete_document(__args.document_id, &__org, __caller.as_deref(), &__db)
+                    .await,
+            )
+        }
+    }
+    __private::inventory::submit!(
+        __private::Registration::of::<
+            __Tool,
+        >(__private::Declaration {
+            name: "delete_document",
+            title: ::core::option::Option::None,
+            description: "Delete a document of the caller's organization.",
+            annotations: __private::Annotations {
+                read_only: ::core::option::Option::None,
+                destructive: ::core::option::Option::Some(true),
+                idempotent: ::core::option::Option::None,
+                open_world: ::core::option::Option::None,
+            },
+            guard: __private::Guard::signed_in(
+                    &[
+                        __private::Requirement::Organization,
+                        const { __private::Spelled("org:documents:delete").permission() },
+                    ],
+                )
+                .implied(
+                    &[
+                        __private::Implied::of::<Org>("org"),
+                        __private::Implied::of::<State<Documents>>("db"),
+                    ],
+                ),
+            parameters: &[
+                __private::Parameter::of::<
+                    Org,
+                >("org", ::core::panic::Location::caller()),
+                __private::Parameter::optional::<
+                    Caller,
+                >("caller", ::core::panic::Location::caller()),
+                __private::Parameter::of::<
+                    State<Documents>,
+                >("db", ::core::panic::Location::caller()),
+            ],
+            timeout: ::core::option::Option::None,
+            arguments: __private::ArgumentsForm::Generated,
+            allow_unknown: false,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: ::core::panic::Location::caller(),
+        }),
+    );
+};

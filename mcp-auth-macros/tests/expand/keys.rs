@@ -1,0 +1,60 @@
+async fn search(search_text: String) -> Json<Page> {
+    find(search_text).await
+}
+#[doc(hidden)]
+const _: () = {
+    use ::mcp_auth::__private;
+    struct __Checked(__private::IsArgument<String>);
+    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
+    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
+    #[schemars(crate = "__private::schemars")]
+    #[serde(rename_all = "camelCase")]
+    struct __Arguments {
+        search_text: String,
+    }
+    struct __Tool;
+    #[automatically_derived]
+    impl __private::Tool for __Tool {
+        type Arguments = __Arguments;
+        type Output = Json<Page>;
+        async fn call(
+            __args: __Arguments,
+            __cx: &__private::Context,
+        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
+            ::core::result::Result::Ok(search(__args.search_text).await)
+        }
+    }
+    __private::inventory::submit!(
+        __private::Registration::of::<
+            __Tool,
+        >(__private::Declaration {
+            name: const { __private::Spelled(names::SEARCH).name() },
+            title: ::core::option::Option::Some("Search documents"),
+            description: "",
+            annotations: __private::Annotations {
+                read_only: ::core::option::Option::Some(false),
+                destructive: ::core::option::Option::Some(false),
+                idempotent: ::core::option::Option::Some(true),
+                open_world: ::core::option::Option::Some(false),
+            },
+            guard: __private::Guard::signed_in(
+                    &[
+                        __private::Requirement::Organization,
+                        const { __private::Spelled("org:documents:read").permission() },
+                        const { __private::Spelled(perms::SEARCH).permission() },
+                        const { __private::Spelled("admin").role() },
+                        const { __private::Spelled("documents:read").scope() },
+                        const { __private::Spelled(SCOPE).scope() },
+                    ],
+                )
+                .implied(&[]),
+            parameters: &[],
+            timeout: ::core::option::Option::Some(30u64),
+            arguments: __private::ArgumentsForm::Generated,
+            allow_unknown: true,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: ::core::panic::Location::caller(),
+        }),
+    );
+};

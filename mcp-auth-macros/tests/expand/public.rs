@@ -1,0 +1,59 @@
+pub async fn status(db: &State<Documents>, who: Option<&Caller>) -> &'static str {
+    "up"
+}
+#[doc(hidden)]
+const _: () = {
+    use ::mcp_auth::__private;
+    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
+    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
+    #[schemars(crate = "__private::schemars")]
+    #[serde(deny_unknown_fields)]
+    struct __Arguments {}
+    struct __Tool;
+    #[automatically_derived]
+    impl __private::Tool for __Tool {
+        type Arguments = __Arguments;
+        type Output = &'static str;
+        async fn call(
+            __args: __Arguments,
+            __cx: &__private::Context,
+        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
+            let __db = __private::inject::<State<Documents>>(__cx).await?;
+            let __who = __private::inject_optional::<Caller>(__cx).await?;
+            ::core::result::Result::Ok(status(&__db, __who.as_deref()).await)
+        }
+    }
+    __private::inventory::submit!(
+        __private::Registration::of::<
+            __Tool,
+        >(__private::Declaration {
+            name: "status",
+            title: ::core::option::Option::None,
+            description: "",
+            annotations: __private::Annotations {
+                read_only: ::core::option::Option::Some(true),
+                destructive: ::core::option::Option::None,
+                idempotent: ::core::option::Option::None,
+                open_world: ::core::option::Option::Some(false),
+            },
+            guard: __private::Guard::public()
+                .implied(
+                    &[const { __private::Implied::in_public::<State<Documents>>("db") }],
+                ),
+            parameters: &[
+                __private::Parameter::of::<
+                    State<Documents>,
+                >("db", ::core::panic::Location::caller()),
+                __private::Parameter::optional::<
+                    Caller,
+                >("who", ::core::panic::Location::caller()),
+            ],
+            timeout: ::core::option::Option::None,
+            arguments: __private::ArgumentsForm::Generated,
+            allow_unknown: false,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: ::core::panic::Location::caller(),
+        }),
+    );
+};

@@ -1,0 +1,47 @@
+async fn create(document: NewDocument, org: &Org) -> Json<Document> {
+    save(document).await
+}
+#[doc(hidden)]
+const _: () = {
+    use ::mcp_auth::__private;
+    struct __Checked(__private::IsArgument<NewDocument>);
+    struct __Tool;
+    #[automatically_derived]
+    impl __private::Tool for __Tool {
+        type Arguments = NewDocument;
+        type Output = Json<Document>;
+        async fn call(
+            __args: NewDocument,
+            __cx: &__private::Context,
+        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
+            let __org = __private::inject::<Org>(__cx).await?;
+            ::core::result::Result::Ok(create(__args, &__org).await)
+        }
+    }
+    __private::inventory::submit!(
+        __private::Registration::of::<
+            __Tool,
+        >(__private::Declaration {
+            name: "create",
+            title: ::core::option::Option::None,
+            description: "",
+            annotations: __private::Annotations {
+                read_only: ::core::option::Option::None,
+                destructive: ::core::option::Option::None,
+                idempotent: ::core::option::Option::None,
+                open_world: ::core::option::Option::None,
+            },
+            guard: __private::Guard::signed_in(&[])
+                .implied(&[__private::Implied::of::<Org>("org")]),
+            parameters: &[
+                __private::Parameter::of::<Org>("org", ::core::panic::Location::caller()),
+            ],
+            timeout: ::core::option::Option::None,
+            arguments: __private::ArgumentsForm::Struct,
+            allow_unknown: false,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: ::core::panic::Location::caller(),
+        }),
+    );
+};
