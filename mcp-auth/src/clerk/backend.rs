@@ -1,0 +1,318 @@
+//! Clerk's Backend API, as far as it is asked.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+
+use crate::clerk::outgoing::Answer;
+use crate::clerk::outgoing::Outgoing;
+use crate::clerk::outgoing::OutgoingError;
+use crate::clerk::secret_key::SecretKey;
+use crate::identity::LookupError;
+use crate::identity::Memberships;
+use crate::identity::Org;
+use crate::identity::PublishedKey;
+
+/// The Backend API, with the key to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Backend {
+    outgoing: Arc<Outgoing>,
+    key: SecretKey,
+}
+
+/// Why the Backend API did not tell the instance's keys.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackendKeysError {
+    /// The secret key is not accepted.
+    #[error("Clerk does not accept the secret key")]
+    KeyRefused,
+    /// No usable answer was had.
+    #[error("Clerk's Backend API did not answer")]
+    Unreachable,
+}
+
+impl Backend {
+    pub(crate) fn at(outgoing: Outgoing, key: SecretKey) -> Self {
+        Self {
+            outgoing: Arc::new(outgoing),
+            key,
+        }
+    }
+
+    /// The keys of the instance that the secret key belongs to. Runs on the I/O runtime.
+    pub(crate) async fn keys(&self) -> Result<Vec<PublishedKey>, BackendKeysError> {
+        let answer = self
+            .outgoing
+            .get(&["v1", "jwks"], &[], Some(&self.key))
+            .await
+            .map_err(|_| BackendKeysError::Unreachable)?;
+        match answer.status {
+            200 => PublishedKey::parse_set(&answer.body).map_err(|_| BackendKeysError::Unreachable),
+            401 | 403 => Err(BackendKeysError::KeyRefused),
+            _ => Err(BackendKeysError::Unreachable),
+        }
+    }
+
+    async fn look_up(self, member: Member) -> Result<Option<Org>, LookupError> {
+        let path = [
+            "v1",
+            "organizations",
+            &member.organization_id,
+            "memberships",
+        ];
+        let query = [("user_id", member.user_id.as_str()), ("limit", "1")];
+        match self.outgoing.get(&path, &query, Some(&self.key)).await {
+            Ok(answer) => member.read(&answer),
+            Err(error) => {
+                log_failure(&error);
+                Err(LookupError::Failed)
+            }
+        }
+    }
+}
+
+impl Memberships for Backend {
+    fn membership(
+        &self,
+        organization_id: &str,
+        user_id: &str,
+    ) -> BoxFuture<'static, Result<Option<Org>, LookupError>> {
+        let member = Member {
+            organization_id: organization_id.to_owned(),
+            user_id: user_id.to_owned(),
+        };
+        self.clone().look_up(member).boxed()
+    }
+}
+
+/// Whose membership was asked for.
+struct Member {
+    organization_id: String,
+    user_id: String,
+}
+
+impl Member {
+    fn read(&self, answer: &Answer) -> Result<Option<Org>, LookupError> {
+        match answer.status {
+            200 => self.find(&answer.body),
+            404 => Ok(None),
+            401 => {
+                tracing::error!(
+                    target: "mcp_auth",
+                    "Clerk does not accept CLERK_SECRET_KEY: no membership can be looked up",
+                );
+                Err(LookupError::Failed)
+            }
+            429 => {
+                tracing::warn!(target: "mcp_auth", "Clerk limits the rate of membership look-ups");
+                let wait = answer.retry_after.unwrap_or(Duration::from_secs(1));
+                Err(LookupError::Throttled(wait))
+            }
+            status => {
+                log_failure(&OutgoingError::Status(status));
+                Err(LookupError::Failed)
+            }
+        }
+    }
+
+    /// The membership in the answer, which must be the one that was asked for: a server that ignores
+    /// the filter would otherwise give this user another's role.
+    fn find(&self, body: &[u8]) -> Result<Option<Org>, LookupError> {
+        let page: Page = serde_json::from_slice(body).map_err(|error| {
+            log_failure(&error);
+            LookupError::Failed
+        })?;
+        if page.data.is_empty() {
+            return Ok(None);
+        }
+        match page
+            .data
+            .into_iter()
+            .find(|membership| self.is_of(membership))
+        {
+            Some(membership) => Ok(Some(membership.into())),
+            None => {
+                tracing::error!(target: "mcp_auth", "Clerk answered with another's membership");
+                Err(LookupError::Failed)
+            }
+        }
+    }
+
+    fn is_of(&self, membership: &Membership) -> bool {
+        let user = membership
+            .public_user_data
+            .as_ref()
+            .and_then(|user| user.user_id.as_ref());
+        membership.organization.id == self.organization_id
+            && user.is_none_or(|user_id| *user_id == self.user_id)
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<Membership>,
+}
+
+#[derive(Deserialize)]
+struct Membership {
+    organization: Organization,
+    public_user_data: Option<PublicUserData>,
+    role: Option<String>,
+    permissions: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Organization {
+    id: String,
+    slug: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PublicUserData {
+    user_id: Option<String>,
+}
+
+impl From<Membership> for Org {
+    fn from(membership: Membership) -> Self {
+        let Membership {
+            organization,
+            role,
+            permissions,
+            ..
+        } = membership;
+        Self::new(organization.id, organization.slug, role, permissions)
+    }
+}
+
+fn log_failure(error: &(dyn Error + 'static)) {
+    tracing::warn!(target: "mcp_auth", error, "a membership could not be looked up");
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use serde_json::json;
+
+    use super::*;
+    use crate::clerk::stub::Reply;
+    use crate::clerk::stub::Stub;
+    use crate::identity::doubles::TestKey;
+    use crate::identity::doubles::block_on;
+
+    #[test]
+    fn a_membership_is_read_with_role_and_permissions() {
+        let (stub, answer) = asked(|| Reply::json(&page(&[membership("org_1", Some("user_ada"))])));
+        let org = answer.unwrap().unwrap();
+        assert_eq!(
+            (org.id(), org.slug(), org.role()),
+            ("org_1", Some("acme"), Some("org:admin"))
+        );
+        assert_eq!(
+            org.permissions().unwrap(),
+            ["org:documents:read", "org:sys_profile:manage"]
+        );
+        let head = &stub.heads()[0];
+        let line = "GET /v1/organizations/org_1/memberships?user_id=user_ada&limit=1 HTTP/1.1\r\n";
+        assert!(head.starts_with(line), "{head}");
+    }
+
+    #[test]
+    fn an_empty_page_or_an_unknown_organization_is_no_membership() {
+        assert_eq!(
+            asked(|| Reply::json(&page(&[]))).1.unwrap().map(|_| ()),
+            None
+        );
+        let (_, answer) = asked(|| Reply::http(404, "", r#"{"errors":[]}"#));
+        assert_eq!(answer.unwrap().map(|_| ()), None);
+    }
+
+    #[test]
+    fn anothers_membership_is_not_taken_for_the_one_asked_for() {
+        for (organization, user) in [("org_2", Some("user_ada")), ("org_1", Some("user_bob"))] {
+            let answer = page(&[membership(organization, user)]);
+            let (_, answer) = asked(move || Reply::json(&answer));
+            assert_eq!(answer.unwrap_err(), LookupError::Failed);
+        }
+        let nameless = page(&[membership("org_1", None)]);
+        assert!(asked(move || Reply::json(&nameless)).1.unwrap().is_some());
+    }
+
+    #[test]
+    fn missing_facts_are_unknown_not_empty() {
+        let bare = json!({"data": [{"organization": {"id": "org_1"}}]});
+        let org = asked(move || Reply::json(&bare)).1.unwrap().unwrap();
+        assert_eq!(
+            (org.slug(), org.role(), org.permissions()),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_a_failure_never_a_membership() {
+        for status in [302, 400, 401, 403, 410, 422, 500, 503] {
+            let (_, answer) = asked(move || Reply::http(status, "", "{}"));
+            assert_eq!(answer.unwrap_err(), LookupError::Failed, "{status}");
+        }
+        for body in ["", "[]", "{}", r#"{"data":{}}"#, r#"{"data":[{}]}"#] {
+            let (_, answer) = asked(move || Reply::http(200, "", body));
+            assert_eq!(answer.unwrap_err(), LookupError::Failed, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_tells_how_long_to_wait() {
+        let (_, answer) = asked(|| Reply::http(429, "Retry-After: 9\r\n", "{}"));
+        assert_eq!(
+            answer.unwrap_err(),
+            LookupError::Throttled(Duration::from_secs(9))
+        );
+    }
+
+    #[test]
+    fn the_keys_of_the_instance_are_told_to_its_secret_key() {
+        let jwks = json!({"keys": [TestKey::shared().jwk("ins_1")]});
+        let keys = |reply: fn(&Value) -> Reply| {
+            let jwks = jwks.clone();
+            let stub = Stub::answering(move |_| reply(&jwks));
+            block_on(backend(&stub).keys())
+        };
+        assert_eq!(
+            keys(Reply::json).unwrap(),
+            [TestKey::shared().published("ins_1")]
+        );
+        let refused = keys(|_| Reply::http(401, "", "{}")).unwrap_err();
+        assert!(matches!(refused, BackendKeysError::KeyRefused), "{refused}");
+        let down = keys(|_| Reply::http(500, "", "{}")).unwrap_err();
+        assert!(matches!(down, BackendKeysError::Unreachable), "{down}");
+    }
+
+    fn asked(
+        reply: impl Fn() -> Reply + Send + Sync + 'static,
+    ) -> (Stub, Result<Option<Org>, LookupError>) {
+        let stub = Stub::answering(move |_| reply());
+        let answer = block_on(backend(&stub).membership("org_1", "user_ada"));
+        (stub, answer)
+    }
+
+    fn backend(stub: &Stub) -> Backend {
+        let key = SecretKey::parse("sk_test_secret").unwrap();
+        Backend::at(Outgoing::to(stub.url()).unwrap(), key)
+    }
+
+    fn page(memberships: &[Value]) -> Value {
+        json!({"data": memberships, "total_count": memberships.len()})
+    }
+
+    fn membership(organization_id: &str, user_id: Option<&str>) -> Value {
+        json!({
+            "object": "organization_membership", "id": "orgmem_1", "role": "org:admin",
+            "permissions": ["org:documents:read", "org:sys_profile:manage"],
+            "organization": {"id": organization_id, "slug": "acme", "name": "Acme"},
+            "public_user_data": user_id.map(|user_id| json!({"user_id": user_id})),
+        })
+    }
+}

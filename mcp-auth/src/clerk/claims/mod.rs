@@ -1,0 +1,196 @@
+//! What Clerk's claims mean.
+
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::clerk::permissions::Packed;
+use crate::identity::Actor;
+use crate::identity::CallerParts;
+use crate::identity::Decode;
+use crate::identity::FactorAges;
+use crate::identity::Org;
+use crate::identity::Session;
+use crate::identity::TokenError;
+use crate::identity::TokenKind;
+use crate::identity::VerifiedClaims;
+
+/// Decodes the claims of OAuth access tokens and of session tokens, versions 1 and 2.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClerkClaims;
+
+impl Decode for ClerkClaims {
+    fn decode(&self, claims: &VerifiedClaims) -> Result<CallerParts, TokenError> {
+        match claims.kind() {
+            TokenKind::OAuth => oauth(claims.raw()),
+            TokenKind::Session => session(claims.raw()),
+        }
+    }
+
+    /// Clerk stamps the class of a token into its protected header. Sessions, templates and machines
+    /// differ there; OAuth tokens are told by `typ`.
+    fn check_class(&self, kind: TokenKind, header: &Map<String, Value>) -> Result<(), TokenError> {
+        match (kind, header.get("cat")) {
+            (TokenKind::OAuth, _) | (TokenKind::Session, None) => Ok(()),
+            (TokenKind::Session, Some(class)) if class == SESSION_CLASS || class == NO_CLASS => {
+                Ok(())
+            }
+            (TokenKind::Session, Some(_)) => Err(TokenError::Class),
+        }
+    }
+}
+
+/// An access token has no role and no permission; at most it names an organization.
+fn oauth(claims: &Map<String, Value>) -> Result<CallerParts, TokenError> {
+    let actor = match claims.get("act") {
+        Some(act) => actor(act, MAX_ACTORS),
+        None => None,
+    };
+    Ok(CallerParts {
+        client_id: text(claims, "client_id"),
+        scopes: scopes(claims)?,
+        org_id: text(claims, "org_id"),
+        org: None,
+        actor,
+        session: None,
+    })
+}
+
+fn session(claims: &Map<String, Value>) -> Result<CallerParts, TokenError> {
+    // Exactly the number 2; anything else, even "2", is version 1.
+    let org = if claims.get("v").and_then(Value::as_f64) == Some(2.0) {
+        organization_v2(claims)?
+    } else {
+        organization_v1(claims)
+    };
+    let actor = match claims.get("act") {
+        None | Some(Value::Null) => None,
+        // Someone acts for the user, and a guard may refuse that: it must not get lost.
+        Some(act) => Some(actor(act, MAX_ACTORS).ok_or(TokenError::Claims)?),
+    };
+    let session =
+        text(claims, "sid").map(|id| Session::new(id, text(claims, "sts"), factor_ages(claims)));
+    Ok(CallerParts {
+        client_id: None,
+        scopes: Vec::new(),
+        org_id: org.as_ref().map(|org| org.id().to_owned()),
+        org,
+        actor,
+        session,
+    })
+}
+
+/// `org_*`, with full names.
+fn organization_v1(claims: &Map<String, Value>) -> Option<Org> {
+    let permissions = claims
+        .get("org_permissions")
+        .and_then(Value::as_array)
+        .map(|all| {
+            all.iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
+        });
+    let id = text(claims, "org_id")?;
+    Some(Org::new(
+        id,
+        text(claims, "org_slug"),
+        text(claims, "org_role"),
+        permissions,
+    ))
+}
+
+/// `o`, with short names and packed permissions.
+fn organization_v2(claims: &Map<String, Value>) -> Result<Option<Org>, TokenError> {
+    let nothing = Map::new();
+    let org = match claims.get("o") {
+        None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
+        Some(Value::Object(org)) => org,
+        // No organization, but JavaScript takes it for one while it reads the rest.
+        Some(_) => &nothing,
+    };
+    let packed = Packed {
+        features: packed_text(claims, "fea")?,
+        names: packed_text(org, "per")?,
+        masks: packed_text(org, "fpm")?,
+    };
+    let permissions = packed.unpack().map_err(|_| TokenError::Claims)?;
+    let role = text(org, "rol").map(|role| format!("org:{role}"));
+    let slug = text(org, "slg");
+    Ok(text(org, "id").map(|id| Org::new(id, slug, role, Some(permissions))))
+}
+
+/// `scp`, a list, goes before `scope`, which is text (RFC 9068 §2.2.3, RFC 8693 §4.2).
+fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
+    let present = |name| claims.get(name).filter(|value| !value.is_null());
+    let scopes: Vec<&str> = match (present("scp"), present("scope")) {
+        (Some(list), _) => {
+            let list = list.as_array().ok_or(TokenError::Claims)?;
+            list.iter()
+                .map(Value::as_str)
+                .collect::<Option<_>>()
+                .ok_or(TokenError::Claims)?
+        }
+        (None, Some(text)) => text
+            .as_str()
+            .ok_or(TokenError::Claims)?
+            .split_whitespace()
+            .collect(),
+        (None, None) => Vec::new(),
+    };
+    Ok(scopes
+        .into_iter()
+        .filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// RFC 8693 §4.1. Without a subject it says nothing; with an empty one, that someone acts.
+fn actor(act: &Value, levels: usize) -> Option<Actor> {
+    let act = act.as_object()?;
+    let inner = act
+        .get("act")
+        .filter(|_| levels > 1)
+        .and_then(|act| actor(act, levels - 1));
+    let subject = act.get("sub")?.as_str()?.to_owned();
+    Some(Actor::new(
+        subject,
+        text(act, "iss"),
+        text(act, "type"),
+        inner,
+    ))
+}
+
+fn factor_ages(claims: &Map<String, Value>) -> Option<FactorAges> {
+    match claims.get("fva")?.as_array()?.as_slice() {
+        [first, second] => FactorAges::from_minutes(first.as_f64()?, second.as_f64()?),
+        _ => None,
+    }
+}
+
+/// A non-empty string.
+fn text(claims: &Map<String, Value>, name: &str) -> Option<String> {
+    let text = claims.get(name)?.as_str()?;
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// A string, or what JavaScript takes for none. Anything else can't be read, as there.
+fn packed_text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, TokenError> {
+    match claims.get(name) {
+        None | Some(Value::Null | Value::Bool(false)) => Ok(""),
+        Some(Value::String(text)) => Ok(text),
+        Some(Value::Number(number)) if number.as_f64() == Some(0.0) => Ok(""),
+        Some(Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(TokenError::Claims)
+        }
+    }
+}
+
+/// `cat` of session tokens.
+const SESSION_CLASS: &str = "cl_B7d4PD111AAA";
+/// `cat` that some instances stamp on every token.
+const NO_CLASS: &str = "cl_I7d4PD111III";
+/// An actor, and in whose name that one acts.
+const MAX_ACTORS: usize = 2;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! What claims decode to, and which can't be decoded.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::identity::AuthError;
+use crate::identity::Authenticator;
+use crate::identity::Caller;
+use crate::identity::Keys;
+use crate::identity::Parties;
+use crate::identity::Policy;
+use crate::identity::doubles;
+use crate::identity::doubles::TestKey;
+use crate::identity::doubles::block_on;
+
+#[test]
+fn scp_goes_before_scope_and_empty_scopes_are_dropped() {
+    for (scope, scp, expected) in [
+        (json!(" a \t b  c\n"), json!(null), vec!["a", "b", "c"]),
+        (json!("a"), json!(["b", "", "c"]), vec!["b", "c"]),
+        (json!("a"), json!([]), vec![]),
+        (json!(null), json!(null), vec![]),
+    ] {
+        let caller = oauth_with(&[("scope", scope), ("scp", scp)]).unwrap();
+        assert_eq!(caller.scopes(), expected);
+    }
+}
+
+#[test]
+fn scopes_of_another_type_are_refused() {
+    for (name, value) in [
+        ("scope", json!(["a"])),
+        ("scp", json!("a")),
+        ("scp", json!([1])),
+    ] {
+        let refused = oauth_with(&[(name, value)]).unwrap_err();
+        assert_eq!(refused, TokenError::Claims.into());
+    }
+}
+
+#[test]
+fn an_oauth_token_names_an_organization_and_nothing_about_it() {
+    let forged = json!(["org:documents:delete"]);
+    let caller = oauth_with(&[
+        ("org_id", json!("org_1")),
+        ("org_role", json!("org:admin")),
+        ("org_permissions", forged),
+    ])
+    .unwrap();
+    assert_eq!(caller.org_id(), Some("org_1"));
+    assert!(caller.token_org().is_none());
+}
+
+#[test]
+fn actors_are_kept_for_two_levels() {
+    let act = json!({"sub": "a", "iss": "i", "act": {"sub": "b", "act": {"sub": "c"}}});
+    let caller = oauth_with(&[("act", act)]).unwrap();
+    let actor = caller.actor().unwrap();
+    assert_eq!((actor.subject(), actor.issuer()), ("a", Some("i")));
+    assert_eq!(actor.actor().unwrap().subject(), "b");
+    assert!(actor.actor().unwrap().actor().is_none());
+}
+
+#[test]
+fn an_actor_without_a_subject_refuses_a_session_and_says_nothing_in_an_oauth_token() {
+    let nameless = json!({"iss": "i"});
+    let refused = session_with(&[("act", nameless.clone())]).unwrap_err();
+    assert_eq!(refused, TokenError::Claims.into());
+    assert!(oauth_with(&[("act", nameless)]).unwrap().actor().is_none());
+    assert!(
+        session_with(&[("act", json!(null))])
+            .unwrap()
+            .actor()
+            .is_none()
+    );
+}
+
+#[test]
+fn a_session_has_its_status_and_factor_ages() {
+    let facts = [("sts", json!("active")), ("fva", json!([9.5, -1]))];
+    let caller = session_with(&facts).unwrap();
+    let session = caller.session().unwrap();
+    assert_eq!((session.id(), session.status()), ("sess_1", Some("active")));
+    assert_eq!(session.factor_ages().unwrap().first_minutes(), Some(9.5));
+    for odd in [
+        json!([0, 0, 0]),
+        json!([0]),
+        json!(["0", 0]),
+        json!([-2, 0]),
+        json!(7),
+    ] {
+        let caller = session_with(&[("fva", odd)]).unwrap();
+        assert_eq!(caller.session().unwrap().factor_ages(), None);
+    }
+}
+
+#[test]
+fn a_class_of_another_kind_refuses_a_session_token() {
+    let accepted = |class: &str| {
+        let mut header = doubles::session_header();
+        header["cat"] = json!(class);
+        let token = TestKey::shared().sign(&header, &doubles::session_claims());
+        block_on(authenticator().authenticate(&token)).map(|_| ())
+    };
+    assert_eq!(accepted(SESSION_CLASS), Ok(()));
+    assert_eq!(accepted(NO_CLASS), Ok(()));
+    for class in ["cl_B7d4PD222AAA", "cl_B7d4PD333AAA", "", "x"] {
+        assert_eq!(accepted(class), Err(TokenError::Class.into()), "{class}");
+    }
+}
+
+#[test]
+fn packed_claims_of_another_type_are_refused() {
+    for (name, value) in [
+        ("fea", json!(["o:a"])),
+        ("fea", json!(1)),
+        ("fea", json!("a")),
+    ] {
+        let claims = [
+            ("v", json!(2)),
+            ("o", json!({"id": "org_1"})),
+            (name, value),
+        ];
+        assert_eq!(
+            session_with(&claims).unwrap_err(),
+            TokenError::Claims.into()
+        );
+    }
+    let masks = json!({"id": "org_1", "per": "read", "fpm": 1});
+    let refused = session_with(&[("v", json!(2)), ("o", masks)]).unwrap_err();
+    assert_eq!(refused, TokenError::Claims.into());
+}
+
+fn authenticator() -> Authenticator {
+    let policy = Policy {
+        sessions: Some(Parties::Any),
+        ..doubles::policy()
+    };
+    let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
+    Authenticator::new(policy, keys, Arc::new(ClerkClaims), doubles::clock())
+}
+
+fn oauth_with(changes: &[(&str, Value)]) -> Result<Caller, AuthError> {
+    let claims = changed(doubles::oauth_claims(), changes);
+    block_on(authenticator().authenticate(&doubles::oauth_token(&claims)))
+}
+
+fn session_with(changes: &[(&str, Value)]) -> Result<Caller, AuthError> {
+    let claims = changed(doubles::session_claims(), changes);
+    block_on(authenticator().authenticate(&doubles::session_token(&claims)))
+}
+
+fn changed(mut claims: Value, changes: &[(&str, Value)]) -> Value {
+    for (name, value) in changes {
+        claims[*name] = value.clone();
+    }
+    claims
+}

@@ -1,0 +1,222 @@
+//! The authorization server's metadata (RFC 8414), passed on as it is.
+//!
+//! Older clients ask the MCP server for it. Nothing here is taken from it but the issuer, to be
+//! compared at the start: a rewritten document would be a mix-up of servers.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use crate::clerk::outgoing::Outgoing;
+use crate::identity::Clock;
+use crate::identity::FlightLost;
+use crate::identity::Flights;
+use crate::identity::Unavailable;
+
+/// The metadata document, fetched when it is asked for and kept for five minutes.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    shared: Arc<Shared>,
+    flights: Flights<(), Result<Document, Unavailable>>,
+}
+
+/// The document.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    bytes: Bytes,
+    issuer: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    frontend: Arc<Outgoing>,
+    clock: Arc<dyn Clock>,
+    kept: ArcSwapOption<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    outcome: Option<Document>,
+    /// Uptime from which it is asked for again.
+    until: Duration,
+}
+
+impl Document {
+    /// The document, byte for byte.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The issuer that it names.
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    fn read(bytes: Bytes) -> Option<Self> {
+        let document: Value = serde_json::from_slice(&bytes).ok()?;
+        let issuer = document
+            .as_object()?
+            .get("issuer")
+            .and_then(Value::as_str)
+            .map(Arc::from);
+        Some(Self { bytes, issuer })
+    }
+}
+
+impl Metadata {
+    pub(crate) fn at(frontend: Arc<Outgoing>, clock: Arc<dyn Clock>, io: Handle) -> Self {
+        let shared = Shared {
+            frontend,
+            clock,
+            kept: ArcSwapOption::empty(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            flights: Flights::new(io),
+        }
+    }
+
+    /// The document, at most five minutes old.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the issuer does not give it; asked again after 30 seconds.
+    pub(crate) async fn document(&self) -> Result<Document, Unavailable> {
+        let now = self.shared.clock.uptime();
+        if let Some(kept) = self.shared.kept.load_full().filter(|kept| now < kept.until) {
+            return kept
+                .outcome
+                .clone()
+                .ok_or(unavailable(kept.until.saturating_sub(now)));
+        }
+        let shared = Arc::clone(&self.shared);
+        let fetched = self
+            .flights
+            .join(&(), || async move { shared.fetch().await });
+        fetched
+            .await
+            .unwrap_or_else(|FlightLost| Err(unavailable(KEPT_IF_FAILED)))
+    }
+}
+
+impl Shared {
+    async fn fetch(&self) -> Result<Document, Unavailable> {
+        let outcome = match self.frontend.document(&PATH).await {
+            Ok(bytes) => Document::read(bytes),
+            Err(error) => {
+                let error: &(dyn Error + 'static) = &error;
+                tracing::warn!(target: "mcp_auth", error, "the issuer's metadata was not fetched");
+                None
+            }
+        };
+        let age = if outcome.is_some() {
+            KEPT
+        } else {
+            KEPT_IF_FAILED
+        };
+        let until = self.clock.uptime() + age;
+        self.kept.store(Some(Arc::new(Kept {
+            outcome: outcome.clone(),
+            until,
+        })));
+        outcome.ok_or(unavailable(KEPT_IF_FAILED))
+    }
+}
+
+fn unavailable(retry_after: Duration) -> Unavailable {
+    Unavailable {
+        what: "the authorization server's metadata",
+        retry_after,
+    }
+}
+
+const PATH: [&str; 2] = [".well-known", "oauth-authorization-server"];
+const KEPT: Duration = Duration::from_secs(5 * 60);
+const KEPT_IF_FAILED: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::clerk::stub::Reply;
+    use crate::clerk::stub::Stub;
+    use crate::identity::IoRuntime;
+    use crate::identity::ManualClock;
+    use crate::identity::doubles;
+    use crate::identity::doubles::block_on;
+
+    #[test]
+    fn the_document_is_passed_on_byte_for_byte_and_kept_for_five_minutes() {
+        let document = "{ \"issuer\" : \"https://clerk.example.com\",\n\"x\":1.0 }";
+        let (stub, metadata, clock, _io) = at(|| Reply::http(200, "", document));
+        let fetched = block_on(metadata.document()).unwrap();
+        assert_eq!(fetched.bytes(), document);
+        assert_eq!(fetched.issuer(), Some("https://clerk.example.com"));
+        clock.advance(Duration::from_secs(299));
+        block_on(metadata.document()).unwrap();
+        assert_eq!(stub.heads().len(), 1);
+        assert!(
+            stub.heads()[0].starts_with("GET /.well-known/oauth-authorization-server HTTP/1.1")
+        );
+        clock.advance(Duration::from_secs(1));
+        block_on(metadata.document()).unwrap();
+        assert_eq!(stub.heads().len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_document_is_not_passed_on_nor_asked_for_for_30_seconds() {
+        for (status, body) in [
+            (404, "{}"),
+            (500, "{}"),
+            (302, "{}"),
+            (200, "<p>"),
+            (200, "[]"),
+        ] {
+            let (stub, metadata, clock, _io) = at(move || Reply::http(status, "", body));
+            block_on(metadata.document()).unwrap_err();
+            clock.advance(Duration::from_secs(20));
+            let refused = block_on(metadata.document()).unwrap_err();
+            assert_eq!(refused.retry_after, Duration::from_secs(10), "{status}");
+            assert_eq!(stub.heads().len(), 1);
+            clock.advance(Duration::from_secs(10));
+            block_on(metadata.document()).unwrap_err();
+            assert_eq!(stub.heads().len(), 2);
+        }
+    }
+
+    #[test]
+    fn a_recovered_issuer_is_seen() {
+        let up = Arc::new(AtomicBool::new(false));
+        let is_up = Arc::clone(&up);
+        let status = move || {
+            if is_up.load(Ordering::SeqCst) {
+                200
+            } else {
+                503
+            }
+        };
+        let (_stub, metadata, clock, _io) = at(move || Reply::http(status(), "", "{}"));
+        block_on(metadata.document()).unwrap_err();
+        up.store(true, Ordering::SeqCst);
+        clock.advance(Duration::from_secs(30));
+        assert_eq!(block_on(metadata.document()).unwrap().issuer(), None);
+    }
+
+    fn at(
+        reply: impl Fn() -> Reply + Send + Sync + 'static,
+    ) -> (Stub, Metadata, Arc<ManualClock>, IoRuntime) {
+        let stub = Stub::answering(move |_| reply());
+        let io = IoRuntime::start().unwrap();
+        let clock = doubles::clock();
+        let frontend = Arc::new(Outgoing::to(stub.url()).unwrap());
+        let kept: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let metadata = Metadata::at(frontend, kept, io.handle().clone());
+        (stub, metadata, clock, io)
+    }
+}

@@ -1,0 +1,44 @@
+//! Everything that is Clerk's: its claims, its keys, its Backend API.
+//!
+//! It implements the traits of [`identity`](crate::identity), which does not know it. Another
+//! identity provider would be a sibling of this module.
+
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod backend;
+mod claims;
+mod connect;
+mod frontend;
+mod jwks;
+mod metadata;
+mod outgoing;
+mod permissions;
+mod publishable_key;
+mod secret_key;
+#[cfg(test)]
+mod stub;
+#[cfg(test)]
+mod vectors;
+
+#[cfg(feature = "testing")]
+pub(crate) use claims::ClerkClaims;
+pub(crate) use connect::Clerk;
+pub(crate) use connect::ClerkConfig;
+pub(crate) use connect::ConnectError;
+pub(crate) use connect::SecretKeyCheck;
+pub(crate) use frontend::FrontendUrl;
+pub(crate) use frontend::FrontendUrlError;
+pub(crate) use metadata::Metadata;
+pub(crate) use publishable_key::PublishableKey;
+pub(crate) use publishable_key::PublishableKeyError;
+pub(crate) use secret_key::SecretKey;
+pub(crate) use secret_key::SecretKeyError;
+
+/// The kind of Clerk instance that a key belongs to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Instance {
+    /// For development: anyone may sign up with a test address.
+    Development,
+    /// For production.
+    Production,
+}

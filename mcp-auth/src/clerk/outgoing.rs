@@ -1,0 +1,300 @@
+//! The client for everything that is fetched from Clerk.
+//!
+//! It talks to one base URL: https, or http on loopback. It follows no redirect, reads at most
+//! 1 MiB, and gives up after 5 seconds. It is used on the I/O runtime only, so that no connection
+//! stalls with the worker that opened it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use reqwest::Client;
+use reqwest::Response;
+use reqwest::header::AUTHORIZATION;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::header::HeaderValue;
+use reqwest::header::RETRY_AFTER;
+use reqwest::redirect::Policy;
+use url::Url;
+
+use crate::clerk::secret_key::SecretKey;
+use crate::identity::is_loopback;
+
+/// A client of one base URL.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    client: Client,
+    base: Url,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// What `Retry-After` says, in seconds; a date there is not understood.
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OutgoingError {
+    /// The base is neither https nor http on loopback, or has parts that a base must not have.
+    #[error("only https, or http on loopback, is spoken to")]
+    Address,
+    /// No client could be made: no certificates of authorities, for example.
+    #[error("the HTTP client could not be made")]
+    Client(#[source] reqwest::Error),
+    /// An id is one that can't be part of a path.
+    #[error("an id does not fit into a path")]
+    Path,
+    /// The status is not the one that was hoped for.
+    #[error("the answer has status {0}")]
+    Status(u16),
+    /// The body has more than 1 MiB.
+    #[error("the answer is too large")]
+    TooLarge,
+    /// The connection failed, or 5 seconds passed.
+    #[error("no answer was had")]
+    Transport(#[source] reqwest::Error),
+}
+
+impl Outgoing {
+    /// A client of this base; nothing is sent yet.
+    ///
+    /// # Errors
+    /// - [`OutgoingError::Address`] if the base is not safe to talk to.
+    /// - [`OutgoingError::Client`] if the machine's certificates can't be read.
+    pub(crate) fn to(base: Url) -> Result<Self, OutgoingError> {
+        Self::with_timeout(base, TIMEOUT)
+    }
+
+    fn with_timeout(base: Url, timeout: Duration) -> Result<Self, OutgoingError> {
+        let local = is_loopback(&base);
+        let plain = base.scheme() == "http";
+        let bare = base.username().is_empty() && base.password().is_none();
+        if !(base.scheme() == "https" || plain && local) || !bare || base.query().is_some() {
+            return Err(OutgoingError::Address);
+        }
+        let mut builder = Client::builder()
+            .redirect(Policy::none())
+            .referer(false)
+            .timeout(timeout)
+            .https_only(!plain)
+            .user_agent(concat!("mcp-auth/", env!("CARGO_PKG_VERSION")));
+        if local {
+            // A proxy's loopback is another machine.
+            builder = builder.no_proxy();
+        }
+        if plain {
+            // Works on a machine without certificates of authorities, too.
+            builder = builder.tls_certs_only([]);
+        }
+        Ok(Self {
+            client: builder.build().map_err(OutgoingError::Client)?,
+            base,
+        })
+    }
+
+    /// Gets a path below the base. The secret key, if given, goes there and nowhere else.
+    ///
+    /// # Errors
+    /// One of [`OutgoingError`]; an answer of any status is an [`Answer`].
+    pub(crate) async fn get(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        key: Option<&SecretKey>,
+    ) -> Result<Answer, OutgoingError> {
+        let mut request = self.client.get(self.url(path, query)?);
+        if let Some(key) = key {
+            let bearer = format!("Bearer {}", key.expose());
+            let mut bearer = HeaderValue::try_from(bearer).map_err(|_| OutgoingError::Path)?;
+            bearer.set_sensitive(true);
+            request = request
+                .header(AUTHORIZATION, bearer)
+                .header(CONTENT_TYPE, "application/json")
+                .header("Clerk-API-Version", API_VERSION);
+        }
+        let response = request.send().await.map_err(transport)?;
+        let status = response.status().as_u16();
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+            .map(Duration::from_secs);
+        Ok(Answer {
+            status,
+            retry_after,
+            body: read(response).await?,
+        })
+    }
+
+    /// Gets a document: an answer with status 200.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and [`OutgoingError::Status`] for every other status.
+    pub(crate) async fn document(&self, path: &[&str]) -> Result<Bytes, OutgoingError> {
+        let answer = self.get(path, &[], None).await?;
+        if answer.status == 200 {
+            Ok(answer.body)
+        } else {
+            Err(OutgoingError::Status(answer.status))
+        }
+    }
+
+    fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, OutgoingError> {
+        // These would climb up the path instead of being part of it.
+        if path
+            .iter()
+            .any(|segment| matches!(*segment, "" | "." | ".."))
+        {
+            return Err(OutgoingError::Path);
+        }
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| OutgoingError::Path)?
+            .pop_if_empty()
+            .extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+}
+
+/// Reads a body that is not longer than it may be, whatever it says of its length.
+async fn read(mut response: Response) -> Result<Bytes, OutgoingError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(OutgoingError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The URL may hold ids of people.
+fn transport(error: reqwest::Error) -> OutgoingError {
+    OutgoingError::Transport(error.without_url())
+}
+
+/// The version of the Backend API that is spoken.
+const API_VERSION: &str = "2026-05-12";
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clerk::stub::Reply;
+    use crate::clerk::stub::Stub;
+    use crate::identity::doubles::block_on;
+
+    #[test]
+    fn only_https_or_loopback_is_spoken_to() {
+        let to = |url: &str| Outgoing::to(Url::parse(url).unwrap());
+        for url in [
+            "http://127.0.0.1:1",
+            "http://localhost:1/x",
+            "http://[::1]:1",
+        ] {
+            assert!(to(url).is_ok(), "{url}");
+        }
+        for url in [
+            "http://api.clerk.com",
+            "http://localhost.example.com",
+            "http://10.0.0.1",
+            "ftp://127.0.0.1",
+            "http://user@127.0.0.1",
+            "http://:secret@127.0.0.1",
+            "http://127.0.0.1/?x",
+        ] {
+            assert!(matches!(to(url), Err(OutgoingError::Address)), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_not_followed_and_the_secret_key_is_not_sent_on() {
+        let elsewhere = Arc::new(Stub::answering(|_| Reply::http(200, "", "{}")));
+        let location = format!("Location: {}\r\n", elsewhere.url());
+        let stub = Stub::answering(move |_| Reply::http(302, &location, ""));
+        let outgoing = Outgoing::to(stub.url()).unwrap();
+        let key = SecretKey::parse("sk_test_secret").unwrap();
+        let answer = block_on(outgoing.get(&["v1", "jwks"], &[], Some(&key))).unwrap();
+        assert_eq!(answer.status, 302);
+        assert!(
+            stub.heads()[0].contains("Bearer sk_test_secret"),
+            "{:?}",
+            stub.heads()
+        );
+        assert!(elsewhere.heads().is_empty(), "{:?}", elsewhere.heads());
+        let refused = block_on(outgoing.document(&["x"])).unwrap_err();
+        assert!(matches!(refused, OutgoingError::Status(302)), "{refused}");
+    }
+
+    #[test]
+    fn a_body_without_an_end_is_refused_at_a_mebibyte() {
+        let stub = Stub::answering(|_| Reply::Endless);
+        let refused = block_on(Outgoing::to(stub.url()).unwrap().document(&["x"])).unwrap_err();
+        assert!(matches!(refused, OutgoingError::TooLarge), "{refused}");
+        let largest = " ".repeat(MAX_BODY_BYTES);
+        let stub = Stub::answering(move |_| Reply::http(200, "", &largest));
+        let body = block_on(Outgoing::to(stub.url()).unwrap().document(&["x"])).unwrap();
+        assert_eq!(body.len(), MAX_BODY_BYTES);
+    }
+
+    #[test]
+    fn a_body_that_trickles_is_given_up() {
+        assert_eq!(TIMEOUT, Duration::from_secs(5));
+        let stub = Stub::answering(|_| Reply::Slow);
+        let outgoing = Outgoing::with_timeout(stub.url(), Duration::from_millis(200)).unwrap();
+        let refused = block_on(outgoing.document(&["x"])).unwrap_err();
+        assert!(matches!(refused, OutgoingError::Transport(_)), "{refused}");
+    }
+
+    #[test]
+    fn ids_are_encoded_and_cannot_climb() {
+        let base = Url::parse("https://example.com/__clerk").unwrap();
+        let outgoing = Outgoing::to(base).unwrap();
+        let url = outgoing
+            .url(&["v1", "a/b?c#d%2f"], &[("user_id", "x&y=z")])
+            .unwrap();
+        assert_eq!(
+            url.as_str(),
+            "https://example.com/__clerk/v1/a%2Fb%3Fc%23d%252f?user_id=x%26y%3Dz"
+        );
+        for id in ["", ".", ".."] {
+            assert!(
+                matches!(outgoing.url(&["v1", id], &[]), Err(OutgoingError::Path)),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_call_with_a_key_has_the_headers_of_the_backend_api() {
+        let stub = Stub::answering(|_| Reply::http(429, "Retry-After: 7\r\n", ""));
+        let key = SecretKey::parse("sk_test_secret").unwrap();
+        let outgoing = Outgoing::to(stub.url()).unwrap();
+        let answer = block_on(outgoing.get(&["v1"], &[], Some(&key))).unwrap();
+        assert_eq!(
+            (answer.status, answer.retry_after),
+            (429, Some(Duration::from_secs(7)))
+        );
+        let head = stub.heads()[0].to_lowercase();
+        for line in [
+            "authorization: bearer sk_test_secret\r\n",
+            "clerk-api-version: 2026-05-12\r\n",
+            "content-type: application/json\r\n",
+            "user-agent: mcp-auth/",
+        ] {
+            assert!(head.contains(line), "{line} is not in {head}");
+        }
+        block_on(outgoing.get(&["v1"], &[], None)).unwrap();
+        assert!(!stub.heads()[1].to_lowercase().contains("authorization"));
+    }
+}

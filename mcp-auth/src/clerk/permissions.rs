@@ -1,0 +1,261 @@
+//! The permissions that a version 2 session token packs into three claims.
+//!
+//! `fea` lists features, `o.per` names of permissions, `o.fpm` one bit mask of permissions per
+//! feature. Clerk's own SDKs disagree on which feature a mask belongs to when a feature of users
+//! stands before one of organizations: the JavaScript one counts organization features only, the
+//! others count all. Only what both readings grant is granted.
+
+use std::collections::HashSet;
+use std::sync::Once;
+
+/// The claims as they are; an absent one is empty.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed<'a> {
+    pub(super) features: &'a str,
+    pub(super) names: &'a str,
+    pub(super) masks: &'a str,
+}
+
+/// An entry of `fea` has no scope, so that the claim can't be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct FeatureWithoutScope;
+
+impl<'a> Packed<'a> {
+    /// The permissions, like `org:documents:read`: features outer, names inner.
+    pub(super) fn unpack(self) -> Result<Vec<String>, FeatureWithoutScope> {
+        let features = self.features()?;
+        if self.names.is_empty() || self.masks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = list(self.names).collect();
+        let masks: Vec<Mask> = list(self.masks).map(Mask::parse).collect();
+        let by_position = granted(features.iter().copied(), &names, &masks);
+        let of_organizations = features.iter().copied().filter(Option::is_some);
+        let mut permissions = granted(of_organizations, &names, &masks);
+        if permissions != by_position {
+            log_disagreement();
+            let both: HashSet<String> = by_position.into_iter().collect();
+            permissions.retain(|permission| both.contains(permission));
+        }
+        Ok(permissions)
+    }
+
+    /// The entries of `fea` in order; `None` stands for one that is not an organization's.
+    fn features(&self) -> Result<Vec<Option<&'a str>>, FeatureWithoutScope> {
+        if self.features.is_empty() {
+            return Ok(Vec::new());
+        }
+        list(self.features)
+            .map(|entry| {
+                let (scope, feature) = entry.split_once(':').ok_or(FeatureWithoutScope)?;
+                Ok(matches!(scope, "o" | "ou" | "uo").then_some(feature))
+            })
+            .collect()
+    }
+}
+
+fn granted<'a>(
+    features: impl Iterator<Item = Option<&'a str>>,
+    names: &[&str],
+    masks: &[Mask],
+) -> Vec<String> {
+    let mut permissions = Vec::new();
+    for (feature, mask) in features.zip(masks) {
+        let Some(feature) = feature else { continue };
+        let held = names.iter().enumerate().filter(|(bit, _)| mask.has(*bit));
+        permissions.extend(held.map(|(_, name)| format!("org:{feature}:{name}")));
+    }
+    permissions
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim)
+}
+
+/// An unsigned integer of any size, least significant limb first. What is not one has no bit set.
+#[derive(Debug, Default)]
+struct Mask {
+    limbs: Vec<u32>,
+}
+
+impl Mask {
+    fn parse(text: &str) -> Self {
+        let mut mask = Self::default();
+        if text.len() > MAX_DIGITS || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+            return mask;
+        }
+        for digit in text.bytes() {
+            mask.append(u32::from(digit - b'0'));
+        }
+        mask
+    }
+
+    /// Ten times the number, and the digit.
+    fn append(&mut self, digit: u32) {
+        let mut carry = u64::from(digit);
+        for limb in &mut self.limbs {
+            carry += u64::from(*limb) * 10;
+            *limb = low_half(carry);
+            carry >>= 32;
+        }
+        if carry > 0 {
+            self.limbs.push(low_half(carry));
+        }
+    }
+
+    fn has(&self, bit: usize) -> bool {
+        self.limbs
+            .get(bit / 32)
+            .is_some_and(|limb| limb >> (bit % 32) & 1 == 1)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the other half is the carry"
+)]
+fn low_half(number: u64) -> u32 {
+    number as u32
+}
+
+fn log_disagreement() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing::warn!(
+            target: "mcp_auth",
+            "a session token lists a user's feature before an organization's, which Clerk's SDKs \
+             read differently; only permissions that every reading grants are granted",
+        );
+    });
+}
+
+/// Bounds the work; 1024 digits are more than 3000 permissions.
+const MAX_DIGITS: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The worked examples: `fea`, `per`, `fpm`, permissions without `org:`.
+    const EXAMPLES: [(&str, &str, &str, &str); 17] = [
+        (
+            "o:dashboard,o:teams",
+            "manage,read",
+            "3,2",
+            "dashboard:manage dashboard:read teams:read",
+        ),
+        (
+            "o:documents",
+            "read,create,update,delete",
+            "9",
+            "documents:read documents:delete",
+        ),
+        ("o:a,o:b", "r,c,u,d,v", "7,21", "a:r a:c a:u b:r b:u b:v"),
+        (
+            "o:r,o:i,o:b",
+            "manage,read,update",
+            "6,0,3",
+            "r:read r:update b:manage b:read",
+        ),
+        (
+            "ou:m,uo:p,u:gold",
+            "read,manage",
+            "3,2,0",
+            "m:read m:manage p:manage",
+        ),
+        ("o:a,o:b,o:c", "read", "1", "a:read"),
+        ("o:a", "read", "1,1,1", "a:read"),
+        ("o:a", "read,write", "7", "a:read a:write"),
+        ("o:a , o:b", " read , write ", " 1 , 2 ", "a:read b:write"),
+        ("o:a,o:b,o:c", "read", "1,,1", "a:read c:read"),
+        ("o:a,o:b", "read,write", "0x3,1", "b:read"),
+        ("o:a,o:b", "read", "-1,1.5", ""),
+        ("o:a", "read,,write", "7", "a:read a: a:write"),
+        ("o:a:b", "read", "1", "a:b:read"),
+        ("o:a", "read,write", "0003", "a:read a:write"),
+        ("", "read", "1", ""),
+        ("o:a", "", "1", ""),
+    ];
+
+    #[test]
+    fn the_worked_examples_unpack_as_documented() {
+        for (features, names, masks, expected) in EXAMPLES {
+            let expected: Vec<String> = expected
+                .split_whitespace()
+                .map(|one| format!("org:{one}"))
+                .collect();
+            let unpacked = Packed {
+                features,
+                names,
+                masks,
+            }
+            .unpack();
+            assert_eq!(unpacked, Ok(expected), "{features} {names} {masks}");
+        }
+    }
+
+    #[test]
+    fn a_mask_beyond_64_bits_keeps_every_bit() {
+        let names = (0..70)
+            .map(|n| format!("p{n}"))
+            .collect::<Vec<_>>()
+            .join(",");
+        let masks = "590295810358705651713";
+        let unpacked = Packed {
+            features: "o:f",
+            names: &names,
+            masks,
+        }
+        .unpack();
+        assert_eq!(
+            unpacked,
+            Ok(vec!["org:f:p0".to_owned(), "org:f:p69".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_mask_of_more_than_1024_digits_grants_nothing() {
+        let granted = |digits: usize| {
+            let masks = format!("{}1", "0".repeat(digits - 1));
+            Packed {
+                features: "o:a",
+                names: "read",
+                masks: &masks,
+            }
+            .unpack()
+            .unwrap()
+            .len()
+        };
+        assert_eq!((granted(1_024), granted(1_025)), (1, 0));
+    }
+
+    #[test]
+    fn where_the_readings_differ_only_what_both_grant_is_granted() {
+        let packed = |features, masks| Packed {
+            features,
+            names: "read,delete",
+            masks,
+        };
+        // JavaScript reads billing:delete, too; by position it is documents:read, documents:delete
+        // and billing:read.
+        let kept = packed("u:gold,o:documents,o:billing", "0,3,1").unpack();
+        assert_eq!(kept, Ok(vec!["org:billing:read".to_owned()]));
+        let kept = packed("o:documents,u:gold,o:billing", "1,0,3").unpack();
+        assert_eq!(kept, Ok(vec!["org:documents:read".to_owned()]));
+    }
+
+    #[test]
+    fn a_feature_without_a_scope_makes_the_whole_unreadable() {
+        for features in ["a", "o:a,", ",o:a", "o:a,b"] {
+            for (names, masks) in [("read", "1"), ("", "")] {
+                let unpacked = Packed {
+                    features,
+                    names,
+                    masks,
+                }
+                .unpack();
+                assert_eq!(unpacked, Err(FeatureWithoutScope), "{features}");
+            }
+        }
+    }
+}

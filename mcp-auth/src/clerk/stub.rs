@@ -1,0 +1,107 @@
+//! A server on loopback that answers as a test wants, and keeps what it was asked.
+
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use url::Url;
+
+/// The server. It answers for as long as the process lives.
+pub(super) struct Stub {
+    address: SocketAddr,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+/// What it does with a request.
+pub(super) enum Reply {
+    /// Sends these bytes and closes.
+    Bytes(Vec<u8>),
+    /// Sends a body without an end, as fast as it is read.
+    Endless,
+    /// Sends a body without an end, a byte at a time.
+    Slow,
+}
+
+impl Reply {
+    /// An answer with this status, further headers (each with its line end) and body.
+    pub(super) fn http(status: u16, headers: &str, body: &str) -> Self {
+        let length = body.len();
+        Self::Bytes(
+            format!(
+                "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+            )
+            .into_bytes(),
+        )
+    }
+
+    pub(super) fn json(body: &serde_json::Value) -> Self {
+        Self::http(200, "Content-Type: application/json\r\n", &body.to_string())
+    }
+}
+
+impl Stub {
+    /// Starts a server that answers each request by its head.
+    pub(super) fn answering(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&heads);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                let Some(head) = read_head(&mut stream) else {
+                    continue;
+                };
+                kept.lock().unwrap().push(head.clone());
+                let reply = reply(&head);
+                // The client may be gone, which is what some tests are about.
+                thread::spawn(move || drop(send(&mut stream, &reply)));
+            }
+        });
+        Self { address, heads }
+    }
+
+    pub(super) fn url(&self) -> Url {
+        Url::parse(&format!("http://{}", self.address)).unwrap()
+    }
+
+    /// The heads of the requests so far.
+    pub(super) fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).ok()
+}
+
+fn send(stream: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
+    match reply {
+        Reply::Bytes(bytes) => stream.write_all(bytes),
+        Reply::Endless => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+            loop {
+                stream.write_all(&[b' '; 64 * 1024])?;
+            }
+        }
+        Reply::Slow => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+            loop {
+                stream.write_all(b" ")?;
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Payloads of session tokens, and what they decode to.
+
+use serde_json::Value;
+
+use super::Case;
+use super::Report;
+use super::files_with;
+use super::same;
+use super::verify::compare_actor;
+use crate::identity::AudienceMode;
+use crate::identity::Caller;
+use crate::identity::Keys;
+use crate::identity::Org;
+use crate::identity::Parties;
+use crate::identity::Policy;
+use crate::identity::TokenError;
+use crate::identity::doubles;
+use crate::identity::doubles::TestKey;
+
+#[test]
+fn claims_vectors_decode_as_in_the_sdk() {
+    let mut report = Report::default();
+    for file in files_with("decoded") {
+        for vector in file.vectors() {
+            let outcome = check(vector, &mut report);
+            report.add(&file, vector, outcome);
+        }
+    }
+    report.finish("claims vectors");
+}
+
+/// The caller of a session token with these claims, at a time when it is current.
+pub(super) fn verified(claims: &Value) -> (Case, Result<Caller, TokenError>) {
+    let token = TestKey::shared().sign(&doubles::session_header(), claims);
+    let issuer = claims["iss"].as_str().unwrap_or(doubles::ISSUER);
+    let mut policy = Policy::new(issuer.to_owned(), Vec::new());
+    policy.audience.mode = AudienceMode::Off;
+    policy.sessions = Some(Parties::Any);
+    let seconds = |name: &str| claims[name].as_f64().unwrap_or_default();
+    let now_ms = (seconds("iat").max(seconds("nbf")) * 1e3) as u64;
+    let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
+    let case = Case::of(&token, false);
+    let outcome = case.verify(policy, keys, now_ms);
+    (case, outcome)
+}
+
+fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
+    for member in vector.as_object().ok_or("no object")?.keys() {
+        match member.as_str() {
+            "name" | "claims" | "request_status" | "decoded" | "sdk_throws" => {}
+            "pending_signed_out_by_default" | "python_sdk_org_permissions" => {}
+            "features" | "plans" => report.count(format!("not implemented: {member}")),
+            unknown => report.count(format!("vectors with the unknown member {unknown}")),
+        }
+    }
+    let (case, outcome) = verified(&vector["claims"]);
+    if vector["pending_signed_out_by_default"] == true {
+        same(
+            "pending",
+            outcome.as_ref().err(),
+            Some(&TokenError::Pending),
+        )?;
+    }
+    let signed_in = vector["request_status"] != "signed-out";
+    let decoded = !vector["decoded"].is_null() && vector["sdk_throws"] != true;
+    match case.after_rules(outcome, report)? {
+        None => Ok(()),
+        Some(Err(TokenError::Claims)) if !decoded => Ok(()),
+        Some(Err(_)) if !signed_in => Ok(()),
+        Some(Err(error)) => Err(format!("refused: {error}")),
+        Some(Ok(_)) if !decoded || !signed_in => Err("accepted".to_owned()),
+        Some(Ok(caller)) => compare(&caller, vector, report),
+    }
+}
+
+fn compare(caller: &Caller, vector: &Value, report: &mut Report) -> Result<(), String> {
+    let org = caller.token_org();
+    let session = caller.session();
+    let decoded = vector["decoded"]
+        .as_object()
+        .ok_or("decoded is no object")?;
+    let organization = decoded
+        .get("org_id")
+        .and_then(Value::as_str)
+        .is_some_and(|id| !id.is_empty());
+    same("has an organization", org.is_some(), organization)?;
+    for (name, expected) in decoded {
+        // The SDK's JavaScript keeps an empty text, which is as good as none.
+        let text = expected.as_str().filter(|text| !text.is_empty());
+        match name.as_str() {
+            "user_id" => same(name, caller.user_id(), text)?,
+            "session_id" => same(name, session.map(|session| session.id()), text)?,
+            "session_status" => same(name, session.and_then(|session| session.status()), text)?,
+            "actor" => compare_actor(caller.actor(), expected)?,
+            "factor_verification_age" => compare_ages(caller, expected)?,
+            "org_id" => same(name, caller.org_id(), text)?,
+            // Without an id there is no organization, and so no role in it.
+            "org_role" | "org_slug" | "org_permissions" if org.is_none() => {}
+            "org_role" if !is_text_or_none(&vector["claims"]["o"]["rol"]) => {
+                report.count("stricter: a role is text");
+                same(name, org.and_then(Org::role), None)?;
+            }
+            "org_role" => same(name, org.and_then(Org::role), text)?,
+            "org_slug" => same(name, org.and_then(Org::slug), text)?,
+            "org_permissions" => compare_permissions(org, expected, vector, report)?,
+            unknown => report.count(format!("not compared: decoded.{unknown}")),
+        }
+    }
+    Ok(())
+}
+
+fn is_text_or_none(value: &Value) -> bool {
+    value.is_string() || value.is_null()
+}
+
+fn compare_ages(caller: &Caller, expected: &Value) -> Result<(), String> {
+    let is_age = |age: &Value| age.as_f64().is_some_and(|age| age == -1.0 || age >= 0.0);
+    let expected = match expected.as_array().map(Vec::as_slice) {
+        Some([first, second]) if is_age(first) && is_age(second) => {
+            Some([first, second].map(|age| age.as_f64().filter(|&age| age >= 0.0)))
+        }
+        _ => None,
+    };
+    let ours = caller.session().and_then(|session| session.factor_ages());
+    same(
+        "ages",
+        ours.map(|ages| [ages.first_minutes(), ages.second_minutes()]),
+        expected,
+    )
+}
+
+/// As JavaScript has them; where a mask may belong to another feature, what all SDKs grant.
+fn compare_permissions(
+    org: Option<&Org>,
+    expected: &Value,
+    vector: &Value,
+    report: &mut Report,
+) -> Result<(), String> {
+    let texts = |list: &Value| -> Option<Vec<String>> {
+        let all = list.as_array()?.iter().filter_map(Value::as_str);
+        Some(all.map(str::to_owned).collect())
+    };
+    let ours = org.and_then(Org::permissions).map(<[_]>::to_vec);
+    let mut expected = texts(expected);
+    let Some(others) = texts(&vector["python_sdk_org_permissions"]) else {
+        return same("permissions", ours, expected);
+    };
+    if let Some(expected) = expected
+        .as_mut()
+        .filter(|_| is_ambiguous(&vector["claims"]))
+    {
+        report.count("stricter: only permissions that all readings of the masks grant");
+        let granted = |permission: &String| ours.iter().flatten().any(|own| own == permission);
+        if is_plain(&vector["claims"]) {
+            expected.retain(|permission| others.contains(permission));
+        } else {
+            // The other SDK reads spaces and colons in another way, too: what it lacks for that
+            // reason may be granted, what both grant must be.
+            expected.retain(|permission| others.contains(permission) || granted(permission));
+        }
+    }
+    same("permissions", ours, expected)
+}
+
+/// Whether the claims are as Clerk packs them: no spaces, one colon an entry, masks of digits.
+fn is_plain(claims: &Value) -> bool {
+    let texts = [&claims["fea"], &claims["o"]["per"], &claims["o"]["fpm"]];
+    let [features, _, masks] = texts.map(|text| text.as_str().unwrap_or_default());
+    texts.iter().all(|text| {
+        !text
+            .as_str()
+            .unwrap_or_default()
+            .contains(char::is_whitespace)
+    }) && features
+        .split(',')
+        .all(|entry| entry.matches(':').count() == 1)
+        && masks
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b',')
+}
+
+/// Whether an entry that is not an organization's stands before one that is.
+pub(super) fn is_ambiguous(claims: &Value) -> bool {
+    let of_organization = |entry: &str| {
+        ["o:", "ou:", "uo:"]
+            .iter()
+            .any(|scope| entry.trim().starts_with(scope))
+    };
+    let entries: Vec<&str> = claims["fea"]
+        .as_str()
+        .unwrap_or_default()
+        .split(',')
+        .collect();
+    let first_other = entries.iter().position(|entry| !of_organization(entry));
+    let last_own = entries.iter().rposition(|entry| of_organization(entry));
+    claims["v"].as_f64() == Some(2.0)
+        && first_other
+            .zip(last_own)
+            .is_some_and(|(other, own)| other < own)
+}

@@ -1,0 +1,404 @@
+//! What Clerk's SDK was seen to do, as test vectors.
+//!
+//! The files are in `fixtures/clerk`, or where `CLERK_VECTORS` says; they are told apart by their
+//! form. Where this crate is stricter than the SDK, a [`Rule`] says so: a token to which a rule
+//! applies must be refused for that reason, and no other token may be refused that the SDK accepts.
+
+mod claims;
+mod has;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::clerk::claims::ClerkClaims;
+use crate::identity::AuthError;
+use crate::identity::Authenticator;
+use crate::identity::Caller;
+use crate::identity::Keys;
+use crate::identity::ManualClock;
+use crate::identity::Policy;
+use crate::identity::TokenError;
+use crate::identity::doubles::block_on;
+
+/// One file of vectors.
+struct File {
+    name: String,
+    content: Value,
+}
+
+impl File {
+    fn vectors(&self) -> &[Value] {
+        self.content["vectors"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+}
+
+/// The files whose vectors have this member.
+fn files_with(member: &str) -> Vec<File> {
+    let directory = directory();
+    let mut found = Vec::new();
+    let mut files = 0;
+    for entry in fs::read_dir(&directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()))
+    {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        files += 1;
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let content: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let file = File { name, content };
+        let forms = ["decoded", "fn", "group"];
+        let is = |form: &str| {
+            file.vectors()
+                .iter()
+                .any(|vector| vector.get(form).is_some())
+        };
+        assert!(
+            forms.iter().any(|form| is(form)),
+            "{}: unknown form of vectors",
+            file.name
+        );
+        if is(member) {
+            found.push(file);
+        }
+    }
+    assert!(files > 0, "no vectors in {}", directory.display());
+    assert!(
+        env::var_os("CLERK_VECTORS").is_some() || !found.is_empty(),
+        "a file is missing"
+    );
+    found
+}
+
+fn directory() -> PathBuf {
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    match env::var_os("CLERK_VECTORS").map(PathBuf::from) {
+        None => package.join("fixtures/clerk"),
+        Some(given) if given.is_dir() => given,
+        // Tests run in the package, but the path may be meant from the workspace.
+        Some(given) => package.join("..").join(given),
+    }
+}
+
+/// A token that the SDK may accept and that is refused here.
+struct Rule {
+    name: &'static str,
+    refusal: TokenError,
+    applies: fn(&Case) -> bool,
+}
+
+const RULES: [Rule; 16] = [
+    Rule {
+        name: "a session token's class is a session's, everywhere",
+        refusal: TokenError::Class,
+        applies: |case| {
+            let known = ["cl_B7d4PD111AAA", "cl_I7d4PD111III"];
+            case.is_session()
+                && case
+                    .header
+                    .get("cat")
+                    .is_some_and(|cat| !known.iter().any(|k| cat == k))
+        },
+    },
+    Rule {
+        name: "a session token has a session id",
+        refusal: TokenError::SessionId,
+        applies: |case| case.is_session() && case.claim("sid").as_str().is_none_or(str::is_empty),
+    },
+    Rule {
+        name: "a session that is not active is signed out",
+        refusal: TokenError::Pending,
+        applies: |case| {
+            let status = case.claim("sts");
+            case.is_session() && !status.is_null() && status != "active"
+        },
+    },
+    Rule {
+        name: "a subject is a user's id",
+        refusal: TokenError::Subject,
+        applies: |case| {
+            let subject = case.claim("sub").as_str();
+            subject.is_some_and(|sub| !sub.starts_with("user_") || sub == "user_")
+        },
+    },
+    Rule {
+        name: "machine tokens are not accepted (not implemented)",
+        refusal: TokenError::Kind,
+        applies: Case::is_machine,
+    },
+    Rule {
+        name: "RS256 is pinned",
+        refusal: TokenError::AlgorithmNotPinned,
+        applies: |case| {
+            ["RS384", "RS512"]
+                .iter()
+                .any(|alg| case.header["alg"] == *alg)
+        },
+    },
+    Rule {
+        name: "an audience is a non-empty string or a list of them",
+        refusal: TokenError::AudienceMalformed,
+        applies: |case| {
+            let is_name = |name: &Value| name.as_str().is_some_and(|name| !name.is_empty());
+            case.audience_matters
+                && case
+                    .payload
+                    .get("aud")
+                    .is_some_and(|aud| match aud.as_array() {
+                        Some(names) => !names.iter().all(is_name),
+                        None => !is_name(aud),
+                    })
+        },
+    },
+    Rule {
+        name: "the issuer is always checked, of OAuth tokens too",
+        refusal: TokenError::Issuer,
+        applies: |case| {
+            let issuer = case.claim("iss");
+            let other = !case.issuers.is_empty() && !case.issuers.iter().any(|own| issuer == own);
+            !issuer.is_string() || other && !case.is_session()
+        },
+    },
+    Rule {
+        name: "only canonical base64url without padding is a token, and no part is empty",
+        refusal: TokenError::Malformed,
+        applies: |case| {
+            case.token
+                .split('.')
+                .any(|part| part.is_empty() || URL_SAFE_NO_PAD.decode(part).is_err())
+        },
+    },
+    Rule {
+        name: "header and payload are objects",
+        refusal: TokenError::Malformed,
+        applies: |case| !case.header.is_object() || !case.payload.is_object(),
+    },
+    Rule {
+        name: "no member occurs twice",
+        refusal: TokenError::Malformed,
+        applies: |case| {
+            let members = |part: &str| {
+                let text = URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+                serde_json::from_slice::<Value>(&text)
+                    .map(|value| value.to_string().len())
+                    .is_ok_and(|length| length < compact_length(&text))
+            };
+            case.token.split('.').take(2).any(members)
+        },
+    },
+    Rule {
+        name: "extensions that are not understood are not ignored",
+        refusal: TokenError::CriticalHeader,
+        applies: |case| case.header.get("crit").is_some(),
+    },
+    Rule {
+        name: "a type is text",
+        refusal: TokenError::Type,
+        applies: |case| case.header.get("typ").is_some_and(|typ| !typ.is_string()),
+    },
+    Rule {
+        name: "scopes are text or a list of texts, an actor has a subject",
+        refusal: TokenError::Claims,
+        applies: |case| {
+            let list = |scp: &Value| {
+                scp.as_array()
+                    .is_some_and(|all| all.iter().all(Value::is_string))
+            };
+            let (scp, scope, act) = (case.claim("scp"), case.claim("scope"), case.claim("act"));
+            let odd_scopes = if scp.is_null() {
+                !scope.is_null() && !scope.is_string()
+            } else {
+                !list(scp)
+            };
+            let nameless = !act.is_null() && !act["sub"].is_string();
+            if case.is_session() {
+                nameless
+            } else {
+                odd_scopes
+            }
+        },
+    },
+    Rule {
+        name: "an emulator's key signs nothing outside development",
+        refusal: TokenError::EmulatorKey,
+        applies: |case| {
+            case.header["kid"]
+                .as_str()
+                .is_some_and(|kid| kid.starts_with("ins_emulator_"))
+        },
+    },
+    Rule {
+        name: "a token has at most 16 KiB",
+        refusal: TokenError::TooLarge,
+        applies: |case| case.token.len() > 16 * 1024,
+    },
+];
+
+/// The length of a JSON text without insignificant whitespace.
+fn compact_length(text: &[u8]) -> usize {
+    let mut in_string = false;
+    let mut escaped = false;
+    let significant = text.iter().filter(|&&byte| {
+        let counts = in_string || !byte.is_ascii_whitespace();
+        match byte {
+            b'"' if !escaped => in_string = !in_string,
+            _ => {}
+        }
+        escaped = in_string && byte == b'\\' && !escaped;
+        counts
+    });
+    significant.count()
+}
+
+/// One token, and what it says before anything is believed.
+struct Case {
+    token: String,
+    header: Value,
+    payload: Value,
+    /// Some audience is expected; otherwise `aud` is not looked at.
+    audience_matters: bool,
+    /// The issuers that are expected; none in particular if it is empty.
+    issuers: Vec<String>,
+}
+
+impl Case {
+    fn of(token: &str, audience_matters: bool) -> Self {
+        let part = |index: usize| {
+            let text = token
+                .split('.')
+                .nth(index)
+                .unwrap_or_default()
+                .trim_end_matches('=');
+            let padded = format!("{text}{}", "=".repeat((4 - text.len() % 4) % 4));
+            let json = URL_SAFE.decode(padded).unwrap_or_default();
+            serde_json::from_slice(&json).unwrap_or(Value::Null)
+        };
+        Self {
+            token: token.to_owned(),
+            header: part(0),
+            payload: part(1),
+            audience_matters,
+            issuers: Vec::new(),
+        }
+    }
+
+    fn claim(&self, name: &str) -> &Value {
+        &self.payload[name]
+    }
+
+    fn is_machine(&self) -> bool {
+        self.claim("sub")
+            .as_str()
+            .is_some_and(|sub| sub.starts_with("mch_"))
+    }
+
+    fn is_session(&self) -> bool {
+        let typ = &self.header["typ"];
+        !self.is_machine() && typ != "at+jwt" && typ != "application/at+jwt"
+    }
+
+    /// The rules that refuse this token, whatever else may.
+    fn rules(&self) -> Vec<&'static Rule> {
+        RULES.iter().filter(|rule| (rule.applies)(self)).collect()
+    }
+
+    /// Verifies the token as a server with this policy would at this time.
+    fn verify(&self, policy: Policy, keys: Keys, now_ms: u64) -> Result<Caller, TokenError> {
+        let clock = Arc::new(ManualClock::at(now_ms));
+        let authenticator = Authenticator::new(policy, keys, Arc::new(ClerkClaims), clock);
+        block_on(authenticator.authenticate(&self.token)).map_err(|error| match error {
+            AuthError::Invalid(error) => error,
+            AuthError::Unavailable(unavailable) => panic!("{unavailable}"),
+        })
+    }
+
+    /// What remains of an outcome when the rules have had their say: `None` if one of them refused.
+    ///
+    /// A rule that applies to an accepted token is a rule that does not hold: that fails.
+    fn after_rules(
+        &self,
+        outcome: Result<Caller, TokenError>,
+        report: &mut Report,
+    ) -> Result<Option<Result<Caller, TokenError>>, String> {
+        let rules = self.rules();
+        match outcome {
+            Ok(_) if !rules.is_empty() => Err(format!(
+                "accepted, though the rule applies: {}",
+                rules[0].name
+            )),
+            Err(error) => match rules.iter().find(|rule| rule.refusal == error) {
+                Some(rule) => {
+                    report.count(format!("stricter: {}", rule.name));
+                    Ok(None)
+                }
+                None => Ok(Some(Err(error))),
+            },
+            Ok(caller) => Ok(Some(Ok(caller))),
+        }
+    }
+}
+
+/// What happened, counted, and what went wrong.
+#[derive(Default)]
+struct Report {
+    counts: BTreeMap<String, usize>,
+    failures: Vec<String>,
+}
+
+impl Report {
+    fn count(&mut self, what: impl Into<String>) {
+        *self.counts.entry(what.into()).or_default() += 1;
+    }
+
+    fn add(&mut self, file: &File, vector: &Value, outcome: Result<(), String>) {
+        match outcome {
+            Ok(()) => self.count("in all"),
+            Err(failure) => {
+                self.failures
+                    .push(format!("{}: {}: {failure}", file.name, vector["name"]));
+            }
+        }
+    }
+
+    fn finish(self, what: &str) {
+        for (name, count) in &self.counts {
+            println!("{what}: {count} {name}");
+        }
+        assert!(self.failures.is_empty(), "{}", self.failures.join("\n"));
+    }
+}
+
+/// Fails with a sentence unless both are equal.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "callers compare what they have just made"
+)]
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, ours: T, expected: T) -> Result<(), String> {
+    if ours == expected {
+        Ok(())
+    } else {
+        Err(format!("{what} is {ours:?}, expected {expected:?}"))
+    }
+}
+
+#[test]
+fn a_duplicate_member_makes_the_vectors_shorter_when_read() {
+    let twice = br#"{ "a": "x \" y", "b":1, "a": 2 }"#;
+    let value: Value = serde_json::from_slice(twice).unwrap();
+    assert!(value.to_string().len() < compact_length(twice));
+    let once = br#"{ "a": "x \" y", "b":1 }"#;
+    let value: Value = serde_json::from_slice(once).unwrap();
+    assert_eq!(value.to_string().len(), compact_length(once));
+}

@@ -1,0 +1,329 @@
+//! Signed tokens, a clock and options; accepted or refused, and why.
+
+use serde_json::Value;
+
+use super::Case;
+use super::File;
+use super::Report;
+use super::files_with;
+use super::same;
+use crate::identity::Actor;
+use crate::identity::AudienceMode;
+use crate::identity::Caller;
+use crate::identity::IoRuntime;
+use crate::identity::Keys;
+use crate::identity::Parties;
+use crate::identity::Policy;
+use crate::identity::PublishedKey;
+use crate::identity::TokenError;
+use crate::identity::TokenKind;
+use crate::identity::doubles;
+use crate::identity::doubles::CountingSource;
+
+#[test]
+fn verify_vectors_are_accepted_and_refused_as_by_the_sdk() {
+    let mut report = Report::default();
+    for file in files_with("fn") {
+        for vector in file.vectors() {
+            let outcome = check(&file, vector, &mut report);
+            report.add(&file, vector, outcome);
+        }
+    }
+    report.finish("verify vectors");
+}
+
+fn check(file: &File, vector: &Value, report: &mut Report) -> Result<(), String> {
+    let audience_matters = !non_empty(&vector["options"]["audience"]).is_empty();
+    let mut case = Case::of(
+        vector["token"].as_str().ok_or("no token")?,
+        audience_matters,
+    );
+    case.issuers = non_empty(&vector["options"]["issuer"]);
+    for member in vector.as_object().ok_or("no object")?.keys() {
+        let known = [
+            "fn", "name", "header", "payload", "token", "options", "now_ms", "expected",
+        ];
+        if !known.contains(&member.as_str()) {
+            report.count(format!("vectors with the unknown member {member}"));
+        }
+    }
+    let policy = policy(vector, &case)?;
+    let now_ms = vector["now_ms"].as_u64().ok_or("no now_ms")?;
+    let expected = Expected {
+        vector,
+        case: &case,
+    };
+    for keys in [Source::Pem, Source::Jwks] {
+        let io = IoRuntime::start().unwrap();
+        if let Some(keys) = keys.keys(file, &expected, &io)? {
+            let outcome = case.verify(policy.clone(), keys, now_ms);
+            expected.compare(outcome, report)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file offers its key in two forms.
+enum Source {
+    Jwks,
+    Pem,
+}
+
+impl Source {
+    /// `None` if this form does not fit the vector: the SDK was given the PEM, unless it says that it
+    /// looked for a `kid`.
+    fn keys(
+        &self,
+        file: &File,
+        expected: &Expected<'_>,
+        io: &IoRuntime,
+    ) -> Result<Option<Keys>, String> {
+        let by_kid = expected
+            .reason()
+            .is_some_and(|reason| reason.starts_with("jwk-"));
+        match (self, file.content["pem"].as_str()) {
+            (Self::Pem, Some(pem)) if !by_kid => Keys::from_pem(pem)
+                .map(Some)
+                .map_err(|error| error.to_string()),
+            (Self::Pem, _) => Ok(None),
+            (Self::Jwks, _) => {
+                let set = file.content["jwks"].to_string();
+                let keys = PublishedKey::parse_set(set.as_bytes()).map_err(|e| e.to_string())?;
+                let kid = expected.case.header["kid"].as_str();
+                let published = keys.iter().any(|key| Some(key.kid()) == kid);
+                let source = CountingSource::of(keys);
+                let keys = Keys::published(source, doubles::clock(), io.handle().clone());
+                Ok((published || by_kid).then_some(keys))
+            }
+        }
+    }
+}
+
+/// The SDK's options as our policy.
+fn policy(vector: &Value, case: &Case) -> Result<Policy, String> {
+    let options = vector["options"].as_object().cloned().unwrap_or_default();
+    let claimed = case.claim("iss").as_str().unwrap_or(doubles::ISSUER);
+    let mut policy = Policy::new(claimed.to_owned(), Vec::new());
+    policy.audience.mode = AudienceMode::Off;
+    let mut parties = Parties::Any;
+    let mut accepts = accepted_kinds(vector["fn"].as_str().unwrap_or_default())?;
+    for (name, value) in &options {
+        match (name.as_str(), value) {
+            (_, Value::Null) => {}
+            ("clockSkewInMs", skew) => {
+                policy.leeway_ms = skew.as_u64().ok_or("odd clockSkewInMs")?
+            }
+            ("audience", audience) => {
+                policy.audience.accepted = non_empty(audience);
+                if !policy.audience.accepted.is_empty() {
+                    policy.audience.mode = AudienceMode::Require;
+                }
+            }
+            ("authorizedParties", listed) if !non_empty(listed).is_empty() => {
+                parties = Parties::Listed(non_empty(listed));
+            }
+            ("authorizedParties", _) => {}
+            ("issuer", issuers) => {
+                let issuers = non_empty(issuers);
+                let listed = issuers.iter().find(|issuer| *issuer == claimed);
+                if let Some(issuer) = listed.or(issuers.first()) {
+                    policy.issuer = issuer.clone();
+                }
+            }
+            ("acceptsToken", kinds) => accepts = non_empty(kinds),
+            (unknown, _) => return Err(format!("unknown option {unknown}")),
+        }
+    }
+    let accepts = |kind: &str| accepts.iter().any(|one| one == kind || one == "any");
+    policy.oauth = accepts("oauth_token");
+    policy.sessions = accepts("session_token").then_some(parties);
+    Ok(policy)
+}
+
+fn accepted_kinds(function: &str) -> Result<Vec<String>, String> {
+    let kinds: &[&str] = match function {
+        "verifyToken" | "authenticateRequest" => &["session_token"],
+        "verifyMachineAuthToken" => &["oauth_token", "m2m_token", "api_key"],
+        unknown => return Err(format!("unknown fn {unknown}")),
+    };
+    Ok(kinds.iter().map(|&kind| kind.to_owned()).collect())
+}
+
+/// A string or a list of strings, as a list without empty ones.
+fn non_empty(value: &Value) -> Vec<String> {
+    let all = value
+        .as_array()
+        .cloned()
+        .unwrap_or_else(|| vec![value.clone()]);
+    let texts = all
+        .iter()
+        .filter_map(Value::as_str)
+        .filter(|text| !text.is_empty());
+    texts.map(str::to_owned).collect()
+}
+
+struct Expected<'a> {
+    vector: &'a Value,
+    case: &'a Case,
+}
+
+impl Expected<'_> {
+    fn get(&self, name: &str) -> &Value {
+        &self.vector["expected"][name]
+    }
+
+    fn reason(&self) -> Option<&str> {
+        self.get("reason")
+            .as_str()
+            .or(self.get("code").as_str())
+            .or(self.get("throws").as_str())
+    }
+
+    fn compare(
+        &self,
+        outcome: Result<Caller, TokenError>,
+        report: &mut Report,
+    ) -> Result<(), String> {
+        let ok = self.get("ok").as_bool().ok_or("expected.ok is missing")?;
+        match self.case.after_rules(outcome, report)? {
+            None => Ok(()),
+            Some(Ok(caller)) if ok => self.compare_caller(&caller, report),
+            Some(Err(error)) if ok => Err(format!("refused: {error}")),
+            Some(Ok(_)) => Err(format!("accepted, expected {:?}", self.reason())),
+            Some(Err(error)) => self.compare_reason(error, report),
+        }
+    }
+
+    /// Reasons are compared where both sides report the same step.
+    fn compare_reason(&self, error: TokenError, report: &mut Report) -> Result<(), String> {
+        let reason = self.reason().ok_or("no reason expected")?;
+        let ours = error.reason();
+        let machine = self
+            .get("token_type")
+            .as_str()
+            .is_some_and(|kind| kind != "session_token");
+        let classified = matches!(
+            error,
+            TokenError::Kind | TokenError::Class | TokenError::Opaque
+        );
+        if reason == "token-type-mismatch" {
+            return same("reason", ours, reason);
+        }
+        if classified || reason == "unknown-token-type" {
+            report.count("reasons not compared: the kind is refused first");
+            return Ok(());
+        }
+        if machine {
+            // For machine tokens, OAuth's included, the SDK has two reasons only.
+            return same(
+                "undecodable",
+                ours == "token-invalid",
+                reason == "token-invalid",
+            );
+        }
+        // With cookies the SDK would renew such a session, and says why it can't.
+        let reason = match reason {
+            "session-token-nbf" => "token-not-active-yet",
+            "session-token-iat-in-the-future" => "token-iat-in-the-future",
+            _ if reason.starts_with("session-token-expired") => "token-expired",
+            _ => reason,
+        };
+        same("reason", ours, reason)
+    }
+
+    fn compare_caller(&self, caller: &Caller, report: &mut Report) -> Result<(), String> {
+        let members = self.vector["expected"]
+            .as_object()
+            .ok_or("expected is no object")?;
+        for (name, expected) in members {
+            match name.as_str() {
+                "ok" | "status" | "auth_keys" | "reason" => {}
+                "token_type" => same(
+                    "kind",
+                    kind_name(caller),
+                    expected.as_str().unwrap_or_default(),
+                )?,
+                "user_id" => same("user", caller.user_id(), expected.as_str())?,
+                "data" => compare_data(caller, expected, report)?,
+                unknown => report.count(format!("not compared: expected.{unknown}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kind_name(caller: &Caller) -> &'static str {
+    match caller.token_kind() {
+        TokenKind::OAuth => "oauth_token",
+        TokenKind::Session => "session_token",
+    }
+}
+
+/// The SDK's object for an OAuth token; times are milliseconds.
+fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<(), String> {
+    let claims = caller.claims();
+    let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+    let ms = |name: &str| {
+        claims
+            .get(name)
+            .and_then(Value::as_f64)
+            .map(|seconds| seconds * 1e3)
+    };
+    for (name, expected) in data.as_object().ok_or("data is no object")? {
+        let text = expected.as_str().unwrap_or_default();
+        match name.as_str() {
+            "id" => same("id", claim("jti"), text)?,
+            "clientId" => same("client", caller.client_id().unwrap_or_default(), text)?,
+            "type" => same("kind", kind_name(caller), text)?,
+            "subject" => same("subject", caller.subject(), text)?,
+            // The SDK splits at single spaces only, and keeps what is empty.
+            "scopes" => {
+                let texts = non_empty(expected).join(" ");
+                let scopes: Vec<&str> = texts.split_whitespace().collect();
+                same(
+                    "scopes",
+                    caller.scopes().iter().map(String::as_str).collect(),
+                    scopes,
+                )?;
+            }
+            "expiration" => {
+                let since = caller
+                    .expires_at()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .unwrap();
+                let expected =
+                    std::time::Duration::from_millis(expected.as_f64().unwrap_or(0.0) as u64);
+                same("expiration", since.as_secs(), expected.as_secs())?;
+            }
+            "createdAt" | "updatedAt" => same(name, ms("iat"), expected.as_f64())?,
+            "aud" => {
+                let ours = claims.get("aud").map(non_empty).unwrap_or_default();
+                same("aud", ours, non_empty(expected))?;
+            }
+            "act" | "actor" => compare_actor(caller.actor(), expected)?,
+            // What a token that was verified now always is.
+            "revoked" | "expired" => same(name, &Value::Bool(false), expected)?,
+            "revocationReason" => same(name, &Value::Null, expected)?,
+            unknown => report.count(format!("not compared: data.{unknown}")),
+        }
+    }
+    let says_actor = data
+        .get("act")
+        .or(data.get("actor"))
+        .is_some_and(|act| !act.is_null());
+    same("has an actor", caller.actor().is_some(), says_actor)
+}
+
+/// At most two levels are kept, here as there.
+pub(super) fn compare_actor(ours: Option<&Actor>, expected: &Value) -> Result<(), String> {
+    let Some(actor) = ours else {
+        return same("actor", &Value::Null, expected);
+    };
+    same("actor", Some(actor.subject()), expected["sub"].as_str())?;
+    same("actor's issuer", actor.issuer(), expected["iss"].as_str())?;
+    same("actor's kind", actor.kind(), expected["type"].as_str())?;
+    match actor.actor() {
+        Some(inner) => compare_actor(Some(inner), &expected["act"]),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,17 @@
+//! Who may do what: requirements as data, and the one function that decides.
+//!
+//! A [`Guard`] is a `const` value. The same value is enforced before a tool's arguments are read,
+//! filters `tools/list`, says which scopes a step-up asks for and is printed at start-up.
+//! [`decide`] is a pure function of guard and facts; it is the only maker of [`Authorized`], and
+//! nothing runs a tool without one. This module knows no protocol and does no I/O.
+
+mod decision;
+mod denied;
+mod names;
+mod requirement;
+
+pub use self::names::{Permission, Role, Scope, Spelled};
+pub use self::requirement::{Guard, Implied, Requirement};
+
+pub(crate) use self::decision::{Authorized, Facts, Refusal, decide};
+pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE};

@@ -1,0 +1,378 @@
+//! Names a guard can ask for. Each is checked where it is made: in a `const`, at compile time.
+
+use std::fmt;
+
+/// A Clerk permission, `org:<feature>:<action>`.
+///
+/// ```
+/// use mcp_auth::Permission;
+///
+/// const DELETE: Permission = Permission::new("org:documents:delete");
+/// assert_eq!(DELETE.as_str(), "org:documents:delete");
+/// ```
+///
+/// Comparison is exact and case-sensitive; there are no wildcards.
+/// Source: <https://clerk.com/docs/organizations/roles-permissions>.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Permission(&'static str);
+
+impl Permission {
+    /// Makes a permission from its full key.
+    ///
+    /// # Panics
+    ///
+    /// If the text is not `org:<feature>:<action>` in lower-case letters, digits, `_` and `-`. In a
+    /// `const` that is a compile error.
+    #[must_use]
+    #[track_caller]
+    pub const fn new(key: &'static str) -> Self {
+        if !is_permission(key.as_bytes()) {
+            complain(
+                "`permission` must look like `org:<feature>:<action>`, found ",
+                key,
+            );
+        }
+        Self(key)
+    }
+
+    /// Returns the full key.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// A Clerk organization role: `admin` and `org:admin` name the same one.
+///
+/// ```
+/// use mcp_auth::Role;
+///
+/// assert_eq!(Role::new("admin").to_string(), "org:admin");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Role(&'static str);
+
+impl Role {
+    /// Makes a role from its key, with or without `org:`.
+    ///
+    /// # Panics
+    ///
+    /// If the key has anything but lower-case letters, digits, `_` and `-`. In a `const` that is a
+    /// compile error.
+    #[must_use]
+    #[track_caller]
+    pub const fn new(key: &'static str) -> Self {
+        let short = without_org(key);
+        if !is_segment(short.as_bytes()) {
+            complain("`role` must look like `admin` or `org:admin`, found ", key);
+        }
+        Self(short)
+    }
+
+    /// Returns the key without `org:`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "org:{}", self.0)
+    }
+}
+
+/// An OAuth scope.
+///
+/// ```
+/// use mcp_auth::Scope;
+///
+/// const WRITE: Scope = Scope::new("documents:write");
+/// assert_eq!(WRITE.as_str(), "documents:write");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Scope(&'static str);
+
+impl Scope {
+    /// Makes a scope.
+    ///
+    /// # Panics
+    ///
+    /// If the text is not one scope-token (RFC 6749 section 3.3: printable ASCII but space, `"` and
+    /// `\`). In a `const` that is a compile error.
+    #[must_use]
+    #[track_caller]
+    pub const fn new(token: &'static str) -> Self {
+        if !is_scope(token.as_bytes()) {
+            complain(
+                "`scope` must be one scope, without spaces and quotes, found ",
+                token,
+            );
+        }
+        Self(token)
+    }
+
+    /// Returns the scope's text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// What stood in an attribute, before it is known to be a permission, a role, a scope or a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Spelled<T>(pub T);
+
+impl Spelled<&'static str> {
+    /// Reads the text as a permission.
+    #[must_use]
+    #[track_caller]
+    pub const fn permission(self) -> super::Requirement {
+        super::Requirement::Permission(Permission::new(self.0))
+    }
+
+    /// Reads the text as a role.
+    #[must_use]
+    #[track_caller]
+    pub const fn role(self) -> super::Requirement {
+        super::Requirement::Role(Role::new(self.0))
+    }
+
+    /// Reads the text as a scope.
+    #[must_use]
+    #[track_caller]
+    pub const fn scope(self) -> super::Requirement {
+        super::Requirement::Scope(Scope::new(self.0))
+    }
+
+    /// Reads the text as the name of a tool.
+    #[must_use]
+    #[track_caller]
+    pub const fn name(self) -> &'static str {
+        if !is_tool_name(self.0.as_bytes()) {
+            complain(
+                "`name` must be 1 to 128 letters, digits, `_`, `-` and `.`, found ",
+                self.0,
+            );
+        }
+        self.0
+    }
+}
+
+impl Spelled<Permission> {
+    /// Takes the permission as it is.
+    #[must_use]
+    pub const fn permission(self) -> super::Requirement {
+        super::Requirement::Permission(self.0)
+    }
+}
+
+impl Spelled<Role> {
+    /// Takes the role as it is.
+    #[must_use]
+    pub const fn role(self) -> super::Requirement {
+        super::Requirement::Role(self.0)
+    }
+}
+
+impl Spelled<Scope> {
+    /// Takes the scope as it is.
+    #[must_use]
+    pub const fn scope(self) -> super::Requirement {
+        super::Requirement::Scope(self.0)
+    }
+}
+
+/// A segment of a permission, or a role: `[a-z0-9_-]+`.
+const fn is_segment(mut text: &[u8]) -> bool {
+    if text.is_empty() {
+        return false;
+    }
+    while let [byte, rest @ ..] = text {
+        if !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') {
+            return false;
+        }
+        text = rest;
+    }
+    true
+}
+
+const fn is_permission(text: &[u8]) -> bool {
+    let Some(rest) = after_org(text) else {
+        return false;
+    };
+    let mut at = 0;
+    while at < rest.len() {
+        let (feature, tail) = rest.split_at(at);
+        if let [b':', action @ ..] = tail {
+            return is_segment(feature) && is_segment(action);
+        }
+        at += 1;
+    }
+    false
+}
+
+const fn is_scope(mut text: &[u8]) -> bool {
+    if text.is_empty() {
+        return false;
+    }
+    while let [byte, rest @ ..] = text {
+        if !matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e) {
+            return false;
+        }
+        text = rest;
+    }
+    true
+}
+
+/// MCP 2026-07-28, server/tools: 1 to 128 of `A-Za-z0-9_.-`.
+const fn is_tool_name(mut text: &[u8]) -> bool {
+    if text.is_empty() || text.len() > 128 {
+        return false;
+    }
+    while let [byte, rest @ ..] = text {
+        if !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')) {
+            return false;
+        }
+        text = rest;
+    }
+    true
+}
+
+const fn after_org(text: &[u8]) -> Option<&[u8]> {
+    if let [b'o', b'r', b'g', b':', rest @ ..] = text {
+        Some(rest)
+    } else {
+        None
+    }
+}
+
+const fn without_org(key: &'static str) -> &'static str {
+    match after_org(key.as_bytes()) {
+        Some(rest) => match std::str::from_utf8(rest) {
+            Ok(short) => short,
+            Err(_) => key,
+        },
+        None => key,
+    }
+}
+
+/// Panics with `rule` and the text that broke it. A const panic takes one string and no other
+/// arguments, so the sentence is put together in a buffer.
+#[track_caller]
+#[expect(clippy::panic, reason = "the compile error of a wrong constant")]
+pub(super) const fn complain(rule: &str, found: &str) -> ! {
+    let mut buffer = [b'`'; 256];
+    let end = copy(&mut buffer, 0, rule.as_bytes());
+    let end = copy(&mut buffer, end + 1, found.as_bytes());
+    let (sentence, _) = buffer.split_at(end + 1);
+    match std::str::from_utf8(sentence) {
+        Ok(sentence) => panic!("{}", sentence),
+        Err(_) => panic!("{}", rule),
+    }
+}
+
+/// Copies as much of `text` as leaves room for a closing quote; returns where it ended.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "both indices are below the length checked beside them"
+)]
+const fn copy(buffer: &mut [u8; 256], start: usize, text: &[u8]) -> usize {
+    let mut at = 0;
+    while at < text.len() && start + at < 255 {
+        buffer[start + at] = text[at];
+        at += 1;
+    }
+    start + at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_have_three_segments_of_lower_case() {
+        for good in [
+            "org:documents:delete",
+            "org:a:b",
+            "org:sys_memberships:read",
+            "org:a-b:c_1",
+        ] {
+            assert!(is_permission(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "",
+            "org:",
+            "org:a",
+            "org:a:",
+            "org::b",
+            "a:b",
+            "org:a:b:c",
+            "org:org:a:b",
+            "ORG:a:b",
+            "org:A:b",
+            "org: a:b",
+            "org:a:b ",
+            "documents:delete",
+            "org:dökument:read",
+        ] {
+            assert!(!is_permission(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_the_same_with_and_without_its_prefix() {
+        assert_eq!(Role::new("admin"), Role::new("org:admin"));
+        assert_eq!(
+            Role::new("org:billing_admin").to_string(),
+            "org:billing_admin"
+        );
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "`role` must look like `admin` or `org:admin`, found `org:org:admin`"
+    )]
+    fn a_doubled_prefix_is_no_role() {
+        let _ = Role::new("org:org:admin");
+    }
+
+    #[test]
+    fn scopes_are_single_tokens() {
+        for good in ["email", "documents:write", "https://api/x", "user:org:read"] {
+            assert!(is_scope(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "a b", "a\"b", "a\\b", "ä", "a\n"] {
+            assert!(!is_scope(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "`permission` must look like `org:<feature>:<action>`, found `documents.delete`"
+    )]
+    fn a_wrong_permission_is_quoted_in_the_complaint() {
+        let _ = Permission::new("documents.delete");
+    }
+
+    #[test]
+    fn tool_names_keep_to_the_specification() {
+        assert!(is_tool_name(b"delete_document"));
+        assert!(is_tool_name(b"a.b-C9"));
+        assert!(!is_tool_name(b""));
+        assert!(!is_tool_name(b"a b"));
+        assert!(!is_tool_name(&[b'a'; 129]));
+    }
+}

@@ -1,0 +1,72 @@
+//! Taking the bearer token out of a request: from the one `Authorization` header and nowhere else.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::AUTHORIZATION;
+
+use super::gate::single;
+use super::refusal::Refusal;
+
+/// Returns the bearer token. Another scheme counts as no token: it is not ours to judge.
+pub(super) fn token(request: &HttpRequest) -> Result<Option<&str>, Refusal> {
+    let in_query = |pair: &str| pair.split('=').next() == Some("access_token");
+    if request.query_string().split('&').any(in_query) {
+        return Err(Refusal::TokenInQuery);
+    }
+    let header =
+        single(request.headers(), &AUTHORIZATION).map_err(|_| Refusal::SeveralCredentials)?;
+    let Some(header) = header else {
+        return Ok(None);
+    };
+    // A scheme without a token is a bad token, not none: it must not pass for anonymous.
+    let (scheme, token) = header.split_once([' ', '\t']).unwrap_or((header, ""));
+    // RFC 9110 section 11.1: the scheme is case-insensitive. RFC 6750 section 2.1.
+    Ok(scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_matches([' ', '\t'])))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn read(uri: &str, headers: &[&str]) -> Result<Option<String>, Refusal> {
+        let mut request = TestRequest::get().uri(uri);
+        for header in headers {
+            request = request.append_header(("Authorization", *header));
+        }
+        token(&request.to_http_request()).map(|token| token.map(str::to_owned))
+    }
+
+    #[test]
+    fn the_token_is_that_of_the_one_authorization_header() {
+        for (headers, expected) in [
+            (&[][..], Ok(None)),
+            (&["Bearer abc"], Ok(Some("abc"))),
+            (&["bEARER  abc "], Ok(Some("abc"))),
+            (&["Bearer"], Ok(Some(""))),
+            (&["Bearer\tabc"], Ok(Some("abc"))),
+            (&["Bearer a b"], Ok(Some("a b"))),
+            (&["Bearer "], Ok(Some(""))),
+            (&["Basic abc"], Ok(None)),
+            (&["abc"], Ok(None)),
+            (&["Bearer a", "Bearer b"], Err(Refusal::SeveralCredentials)),
+            (&["Bearer a", "Bearer a"], Err(Refusal::SeveralCredentials)),
+        ] {
+            assert_eq!(
+                read("/mcp", headers),
+                expected.map(|t| t.map(str::to_owned)),
+                "{headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_refused_even_beside_a_good_one() {
+        let refused = Err(Refusal::TokenInQuery);
+        assert_eq!(read("/mcp?access_token=abc", &["Bearer abc"]), refused);
+        assert_eq!(read("/mcp?a=1&access_token", &[]), refused);
+        assert_eq!(read("/mcp?my_access_token=1", &[]), Ok(None));
+    }
+}

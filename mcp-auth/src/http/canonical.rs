@@ -1,0 +1,192 @@
+//! The canonical URL of the endpoint: what the metadata calls `resource`, what an audience must
+//! name, what a challenge points to. It comes from configuration, never from a request.
+
+use thiserror::Error;
+use url::Url;
+
+use crate::identity::is_loopback;
+
+/// The canonical URL, in WHATWG form.
+#[derive(Clone, Debug)]
+pub(crate) struct Canonical {
+    url: Url,
+}
+
+impl Canonical {
+    /// Reads a URL; a bare origin gets `path` appended.
+    ///
+    /// # Errors
+    ///
+    /// If it is no http(s) URL, plain http off loopback, or has a query, fragment or credentials.
+    pub(crate) fn parse(text: &str, path: &str) -> Result<Self, CanonicalError> {
+        let mut url = Url::parse(text).map_err(|_| CanonicalError::NoUrl)?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(CanonicalError::NoUrl);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(CanonicalError::TooMuch);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(CanonicalError::TooMuch);
+        }
+        if url.path() == "/" {
+            url.set_path(path);
+        }
+        let canonical = Self { url };
+        if canonical.url.scheme() == "http" && !canonical.is_loopback() {
+            return Err(CanonicalError::PlainHttp);
+        }
+        Ok(canonical)
+    }
+
+    /// The URL on loopback, for a server that has no other address.
+    pub(crate) fn loopback(host: &str, port: u16, path: &str) -> Result<Self, CanonicalError> {
+        let host = host.trim_matches(['[', ']']);
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        Self::parse(&format!("http://{host}:{port}"), path)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.url.path()
+    }
+
+    /// Host and port as a `Host` header has them.
+    pub(crate) fn authority(&self) -> String {
+        authority(&self.url)
+    }
+
+    /// Whether the host is the local machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback(&self.url)
+    }
+
+    /// The endpoint's other names: on loopback `127.0.0.1`, `localhost` and `[::1]` are one, and a
+    /// client compares the `resource` with the URL it called (RFC 9728 section 3.3).
+    pub(crate) fn aliases(&self) -> Vec<Self> {
+        let hosts: &[&str] = if self.is_loopback() {
+            &["127.0.0.1", "localhost", "[::1]"]
+        } else {
+            &[]
+        };
+        let alias = |host: &&str| {
+            let mut url = self.url.clone();
+            (url.set_host(Some(host)).is_ok() && url != self.url).then_some(Self { url })
+        };
+        hosts.iter().filter_map(alias).collect()
+    }
+
+    /// This name and the others.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Self> {
+        std::iter::once(self.clone()).chain(self.aliases())
+    }
+
+    /// The `aud` values that name this endpoint: byte for byte, but for the slash that WHATWG adds
+    /// to a bare origin.
+    pub(crate) fn audiences(&self) -> Vec<String> {
+        let mut audiences = Vec::new();
+        for name in self.names() {
+            if name.path() == "/" {
+                audiences.push(name.as_str().trim_end_matches('/').to_owned());
+            }
+            audiences.push(name.url.into());
+        }
+        audiences
+    }
+
+    /// The URL of a document at the root of the same origin.
+    pub(crate) fn at_root(&self, path: &str) -> String {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url.into()
+    }
+}
+
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Why a text is not a canonical URL.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub(crate) enum CanonicalError {
+    #[error("it is not an http(s) URL")]
+    NoUrl,
+    #[error("it must be https, except on loopback")]
+    PlainHttp,
+    #[error("it must have no query, fragment or credentials")]
+    TooMuch,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> Result<String, CanonicalError> {
+        Canonical::parse(text, "/mcp").map(|canonical| canonical.as_str().to_owned())
+    }
+
+    #[test]
+    fn an_origin_gets_the_path_and_all_else_stays() {
+        for (text, expected) in [
+            ("https://mcp.example.com", Ok("https://mcp.example.com/mcp")),
+            (
+                "https://MCP.example.com:443/",
+                Ok("https://mcp.example.com/mcp"),
+            ),
+            (
+                "https://example.com/api/mcp",
+                Ok("https://example.com/api/mcp"),
+            ),
+            ("http://localhost:3000", Ok("http://localhost:3000/mcp")),
+            ("http://[::1]:3000/x", Ok("http://[::1]:3000/x")),
+            ("http://example.com", Err(CanonicalError::PlainHttp)),
+            (
+                "http://localhost.example.com",
+                Err(CanonicalError::PlainHttp),
+            ),
+            ("ftp://example.com", Err(CanonicalError::NoUrl)),
+            ("example.com", Err(CanonicalError::NoUrl)),
+            ("https://example.com/?a", Err(CanonicalError::TooMuch)),
+            ("https://example.com/#a", Err(CanonicalError::TooMuch)),
+            ("https://u:p@example.com/", Err(CanonicalError::TooMuch)),
+        ] {
+            assert_eq!(canonical(text), expected.map(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn on_loopback_three_names_are_one() {
+        let canonical = Canonical::loopback("127.0.0.1", 3000, "/mcp").unwrap();
+        assert_eq!(
+            canonical.audiences(),
+            [
+                "http://127.0.0.1:3000/mcp",
+                "http://localhost:3000/mcp",
+                "http://[::1]:3000/mcp"
+            ]
+        );
+        let bound = Canonical::loopback("::1", 3000, "/mcp").unwrap();
+        assert_eq!(bound.as_str(), "http://[::1]:3000/mcp");
+        let public = Canonical::parse("https://mcp.example.com", "/mcp").unwrap();
+        assert_eq!(public.audiences(), ["https://mcp.example.com/mcp"]);
+        assert_eq!(public.authority(), "mcp.example.com");
+    }
+
+    #[test]
+    fn a_bare_origin_is_accepted_with_and_without_its_slash() {
+        let root = Canonical::parse("https://mcp.example.com", "/").unwrap();
+        assert_eq!(
+            root.audiences(),
+            ["https://mcp.example.com", "https://mcp.example.com/"]
+        );
+    }
+}

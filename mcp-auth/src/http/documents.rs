@@ -1,0 +1,79 @@
+//! The discovery documents.
+
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderValue,
+};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::canonical::Canonical;
+
+/// What the protected-resource metadata says beside the URL.
+#[derive(Clone, Debug)]
+pub(crate) struct ResourceInfo {
+    pub(crate) issuer: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) documentation: Option<String>,
+}
+
+/// The protected-resource metadata (RFC 9728) of one name of the endpoint, as bytes.
+pub(super) fn protected_resource(canonical: &Canonical, info: &ResourceInfo) -> Bytes {
+    let mut document = Map::new();
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    put("resource", canonical.as_str().into());
+    put("authorization_servers", vec![info.issuer.clone()].into());
+    put("scopes_supported", info.scopes.clone().into());
+    put("bearer_methods_supported", vec!["header"].into());
+    if let Some(name) = &info.name {
+        put("resource_name", name.as_str().into());
+    }
+    if let Some(documentation) = &info.documentation {
+        put("resource_documentation", documentation.as_str().into());
+    }
+    Bytes::from(Value::Object(document).to_string())
+}
+
+/// The paths at which clients look for it: below the endpoint's own path, and at the root.
+/// RFC 9728 section 3.1.
+pub(super) fn protected_resource_paths(canonical: &Canonical) -> Vec<String> {
+    let mut paths = vec![PROTECTED_RESOURCE.to_owned()];
+    if canonical.path() != "/" {
+        paths.insert(0, format!("{PROTECTED_RESOURCE}{}", canonical.path()));
+    }
+    paths
+}
+
+/// A document, for a while.
+pub(super) fn ok(document: Bytes) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .body(document)
+}
+
+/// Lets a page of any origin read an answer; without credentials there is nothing to steal.
+pub(super) fn for_any_origin(mut answer: HttpResponse) -> HttpResponse {
+    let any = HeaderValue::from_static("*");
+    answer
+        .headers_mut()
+        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    answer
+}
+
+/// The answer to a preflight of a public document: any page, any header, no credentials.
+pub(super) fn public_preflight(request: &HttpRequest) -> HttpResponse {
+    let mut response = HttpResponse::NoContent();
+    response
+        .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header(("Access-Control-Allow-Methods", "GET, OPTIONS"))
+        .insert_header(("Access-Control-Max-Age", "86400"));
+    if let Some(headers) = request.headers().get("Access-Control-Request-Headers") {
+        response.insert_header(("Access-Control-Allow-Headers", headers.clone()));
+    }
+    response.finish()
+}
+
+pub(super) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";

@@ -1,0 +1,18 @@
+//! HTTP: the only place that knows actix.
+//!
+//! Owns the order in which a request is looked at: head, credentials, body. Believes nothing that a
+//! request says of where it came from or what it called: URLs come from configuration.
+
+mod bearer;
+mod canonical;
+mod documents;
+mod endpoint;
+mod failures;
+mod gate;
+mod refusal;
+mod site;
+
+pub(crate) use self::canonical::{Canonical, CanonicalError};
+pub(crate) use self::documents::ResourceInfo;
+pub(crate) use self::gate::{Gate, Origins};
+pub(crate) use self::site::{Site, SiteConfig};

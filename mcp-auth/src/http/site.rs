@@ -1,0 +1,210 @@
+//! A server as HTTP sees it: what is served where, and with which bytes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+
+use crate::clerk::Metadata;
+#[cfg(feature = "testing")]
+use crate::identity::AuthError;
+use crate::identity::{Authenticator, Clock};
+use crate::protocol::Endpoint;
+
+use super::canonical::Canonical;
+use super::documents::{self, ResourceInfo};
+use super::endpoint;
+use super::failures::Failures;
+use super::gate::Gate;
+use super::refusal::{Challenges, Refusal};
+
+/// What a site is made of.
+#[derive(Debug)]
+pub(crate) struct SiteConfig {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) authenticator: Authenticator,
+    /// The authorization server's own metadata, for clients of 2025-03-26; `None` to publish none.
+    pub(crate) authorization_server: Option<Metadata>,
+    pub(crate) canonical: Canonical,
+    pub(crate) gate: Gate,
+    pub(crate) resource: ResourceInfo,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where the endpoint is mounted.
+    pub(crate) path: String,
+    /// In bytes.
+    pub(crate) body_limit: usize,
+    pub(crate) body_deadline: Duration,
+    pub(crate) failures_per_minute: u32,
+}
+
+/// Everything that the handlers share.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(super) endpoint: Endpoint,
+    pub(super) authenticator: Authenticator,
+    pub(super) gate: Gate,
+    pub(super) failures: Failures,
+    pub(super) body_limit: usize,
+    pub(super) body_deadline: Duration,
+    authorization_server: Option<Arc<Metadata>>,
+    path: String,
+    metadata_paths: Vec<String>,
+    canonical: Name,
+    /// The endpoint's other names, on loopback.
+    names: Vec<Name>,
+}
+
+/// The endpoint under one of its names.
+#[derive(Debug)]
+pub(super) struct Name {
+    #[cfg(feature = "testing")]
+    url: String,
+    authority: String,
+    pub(super) challenges: Challenges,
+    metadata: Bytes,
+}
+
+impl Site {
+    pub(crate) fn new(config: SiteConfig) -> Self {
+        let metadata_paths = documents::protected_resource_paths(&config.canonical);
+        let at = metadata_paths.first().map_or("", String::as_str);
+        let name = |canonical: &Canonical| Name {
+            #[cfg(feature = "testing")]
+            url: canonical.as_str().to_owned(),
+            authority: canonical.authority(),
+            challenges: Challenges::new(&canonical.at_root(at), &config.resource.scopes),
+            metadata: documents::protected_resource(canonical, &config.resource),
+        };
+        let canonical = name(&config.canonical);
+        let names = config.canonical.aliases().iter().map(name).collect();
+        Self {
+            endpoint: config.endpoint,
+            authenticator: config.authenticator,
+            gate: config.gate,
+            failures: Failures::new(config.clock, config.failures_per_minute),
+            body_limit: config.body_limit,
+            body_deadline: config.body_deadline,
+            authorization_server: config.authorization_server.map(Arc::new),
+            path: config.path,
+            canonical,
+            names,
+            metadata_paths,
+        }
+    }
+
+    /// Registers the endpoint.
+    pub(crate) fn routes(self: &Arc<Self>, services: &mut ServiceConfig) {
+        let site = Arc::clone(self);
+        services.route(
+            &self.path,
+            web::route().to(move |request: HttpRequest, body: web::Payload| {
+                let site = Arc::clone(&site);
+                async move { endpoint::serve(&site, &request, body).await }
+            }),
+        );
+    }
+
+    /// Registers the discovery documents, which clients look for at the root of the origin.
+    pub(crate) fn well_known(self: &Arc<Self>, services: &mut ServiceConfig) {
+        for path in &self.metadata_paths {
+            let site = Arc::clone(self);
+            services.route(
+                path,
+                web::route().to(move |request: HttpRequest| {
+                    let site = Arc::clone(&site);
+                    async move { site.protected_resource(&request).await }
+                }),
+            );
+        }
+        if let Some(metadata) = &self.authorization_server {
+            let (site, metadata) = (Arc::clone(self), Arc::clone(metadata));
+            services.route(
+                documents::AUTHORIZATION_SERVER,
+                web::route().to(move |request: HttpRequest| {
+                    let (site, metadata) = (Arc::clone(&site), Arc::clone(&metadata));
+                    async move { site.authorization_server(&request, &metadata).await }
+                }),
+            );
+        }
+    }
+
+    /// Where the endpoint is mounted.
+    #[cfg(feature = "testing")]
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The canonical URL.
+    #[cfg(feature = "testing")]
+    pub(crate) fn canonical(&self) -> &str {
+        &self.canonical.url
+    }
+
+    /// The authority of the canonical name.
+    #[cfg(feature = "testing")]
+    pub(crate) fn authority(&self) -> &str {
+        &self.canonical.authority
+    }
+
+    /// Why a token is refused, in the words of the log.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn reason_of_refusal(&self, token: &str) -> Option<&'static str> {
+        match self.authenticator.authenticate(token).await {
+            Err(AuthError::Invalid(error)) => Some(error.reason()),
+            Err(AuthError::Unavailable(_)) | Ok(_) => None,
+        }
+    }
+
+    /// Makes the server ask again for every membership.
+    #[cfg(feature = "testing")]
+    pub(crate) fn forget_organizations(&self) {
+        self.endpoint.forget_organizations();
+    }
+
+    /// The name a request called the endpoint by. The gate has checked the host; one that is no
+    /// alias (a host that was allowed by configuration) gets the canonical name.
+    pub(super) fn name(&self, host: &str) -> &Name {
+        let called = |name: &&Name| name.authority.eq_ignore_ascii_case(host);
+        self.names.iter().find(called).unwrap_or(&self.canonical)
+    }
+
+    async fn protected_resource(&self, request: &HttpRequest) -> HttpResponse {
+        self.document(request, async |name| Ok(name.metadata.clone()))
+            .await
+    }
+
+    async fn authorization_server(
+        &self,
+        request: &HttpRequest,
+        metadata: &Metadata,
+    ) -> HttpResponse {
+        let read = async |_: &Name| match metadata.document().await {
+            Ok(document) => Ok(document.bytes().clone()),
+            Err(unavailable) => Err(Refusal::Unavailable(unavailable.retry_after)),
+        };
+        self.document(request, read).await
+    }
+
+    /// Answers with a public document: `Host` is checked, and that the method reads. Any origin may
+    /// ask, and learns also why there is none.
+    async fn document(
+        &self,
+        request: &HttpRequest,
+        read: impl AsyncFnOnce(&Name) -> Result<Bytes, Refusal>,
+    ) -> HttpResponse {
+        let document = match (self.gate.host(request), request.method()) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(_), &Method::OPTIONS) => return documents::public_preflight(request),
+            (Ok(host), &Method::GET | &Method::HEAD) => read(self.name(host)).await,
+            (Ok(_), _) => Err(Refusal::Method("GET, HEAD, OPTIONS")),
+        };
+        let answer = document.map_or_else(
+            |refusal| refusal.answer(&self.canonical.challenges),
+            documents::ok,
+        );
+        documents::for_any_origin(answer)
+    }
+}

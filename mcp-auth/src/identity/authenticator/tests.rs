@@ -1,0 +1,576 @@
+//! Tokens that must be refused, one rule each, and those beside them that must not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use serde_json::json;
+
+use super::*;
+use crate::identity::AudienceMode;
+use crate::identity::IoRuntime;
+use crate::identity::KeySource;
+use crate::identity::ManualClock;
+use crate::identity::Parties;
+use crate::identity::TokenKind;
+use crate::identity::doubles;
+use crate::identity::doubles::CountingSource;
+use crate::identity::doubles::NOW;
+use crate::identity::doubles::PlainDecode;
+use crate::identity::doubles::RESOURCE;
+use crate::identity::doubles::TestKey;
+use crate::identity::doubles::block_on;
+use crate::identity::doubles::oauth_claims;
+use crate::identity::doubles::oauth_header;
+use crate::identity::doubles::oauth_token;
+use crate::identity::doubles::policy;
+use crate::identity::doubles::session_claims;
+use crate::identity::doubles::session_token;
+
+#[test]
+fn a_genuine_token_is_its_caller() {
+    let caller = authenticate(policy(), &oauth_token(&oauth_claims())).unwrap();
+    assert_eq!(
+        (caller.subject(), caller.user_id()),
+        ("user_ada", Some("user_ada"))
+    );
+    assert_eq!(caller.client_id(), Some("client_1"));
+    assert_eq!(caller.token_kind(), TokenKind::OAuth);
+    assert!(caller.has_scope("email") && !caller.has_scope("mail"));
+    assert!(caller.session().is_none() && caller.org_id().is_none());
+}
+
+#[test]
+fn each_wrong_claim_is_refused_for_its_own_reason() {
+    for (name, value, error) in [
+        (
+            "iss",
+            json!("https://clerk.example.com/"),
+            TokenError::Issuer,
+        ),
+        (
+            "iss",
+            json!("https://CLERK.example.com"),
+            TokenError::Issuer,
+        ),
+        ("iss", json!([doubles::ISSUER]), TokenError::Issuer),
+        ("iss", json!(7), TokenError::Issuer),
+        ("iss", Value::Null, TokenError::Issuer),
+        ("sub", json!(""), TokenError::Subject),
+        ("sub", json!("user_"), TokenError::Subject),
+        ("sub", json!("org_1"), TokenError::Subject),
+        ("sub", json!(["user_ada"]), TokenError::Subject),
+        ("sub", json!("mch_1"), TokenError::Kind),
+        (
+            "aud",
+            json!("https://other.example.com/mcp"),
+            TokenError::AudienceMismatch,
+        ),
+        (
+            "aud",
+            json!("https://mcp.example.com/mcp/"),
+            TokenError::AudienceMismatch,
+        ),
+        ("aud", json!([]), TokenError::AudienceMismatch),
+        ("aud", json!(["", RESOURCE]), TokenError::AudienceMalformed),
+        ("aud", json!([RESOURCE, 1]), TokenError::AudienceMalformed),
+        ("aud", json!({"x": RESOURCE}), TokenError::AudienceMalformed),
+        ("aud", json!(7), TokenError::AudienceMalformed),
+        ("aud", json!(""), TokenError::AudienceMalformed),
+        ("exp", json!(NOW - 5), TokenError::Expired),
+        ("exp", json!(1_749_999_995.9), TokenError::Expired),
+        ("exp", json!("1750086400"), TokenError::Time),
+        ("exp", json!(null), TokenError::Time),
+        ("exp", json!(-1), TokenError::Expired),
+        ("nbf", json!(NOW + 6), TokenError::NotActiveYet),
+        ("nbf", json!(null), TokenError::Time),
+        ("iat", json!(NOW + 6), TokenError::IssuedInFuture),
+        ("iat", json!("1"), TokenError::Time),
+        ("undecodable", json!(true), TokenError::Claims),
+    ] {
+        let mut claims = oauth_claims();
+        claims[name] = value.clone();
+        let refused = authenticate(policy(), &oauth_token(&claims)).unwrap_err();
+        assert_eq!(refused, error.into(), "{name}: {value}");
+    }
+}
+
+#[test]
+fn each_missing_claim_is_refused_for_its_own_reason() {
+    for (name, error) in [
+        ("iss", TokenError::Issuer),
+        ("sub", TokenError::Subject),
+        ("aud", TokenError::AudienceMissing),
+        ("exp", TokenError::Time),
+    ] {
+        let refused = authenticate(policy(), &oauth_token(&without(oauth_claims(), name)));
+        assert_eq!(refused.unwrap_err(), error.into(), "{name}");
+    }
+    for name in ["nbf", "iat", "client_id", "scope"] {
+        assert!(authenticate(policy(), &oauth_token(&without(oauth_claims(), name))).is_ok());
+    }
+}
+
+#[test]
+fn each_wrong_header_is_refused_for_its_own_reason() {
+    for (name, value, error) in [
+        ("alg", json!("none"), TokenError::Algorithm),
+        ("alg", json!("HS256"), TokenError::Algorithm),
+        ("alg", json!("PS256"), TokenError::Algorithm),
+        ("alg", json!("rs256"), TokenError::Algorithm),
+        ("alg", json!(["RS256"]), TokenError::Algorithm),
+        ("alg", json!("RS384"), TokenError::AlgorithmNotPinned),
+        ("alg", json!("RS512"), TokenError::AlgorithmNotPinned),
+        ("typ", json!("JWT"), TokenError::Kind),
+        ("typ", json!("AT+JWT"), TokenError::Kind),
+        ("typ", json!(null), TokenError::Kind),
+        ("crit", json!(["exp"]), TokenError::CriticalHeader),
+        ("cat", json!("x"), TokenError::Class),
+        ("kid", json!("ins_emulator_1"), TokenError::EmulatorKey),
+    ] {
+        let mut header = oauth_header();
+        header[name] = value.clone();
+        let token = TestKey::shared().sign(&header, &oauth_claims());
+        let refused = authenticate(policy(), &token).unwrap_err();
+        assert_eq!(refused, error.into(), "{name}: {value}");
+    }
+}
+
+#[test]
+fn a_signature_that_does_not_hold_is_refused() {
+    let claims = oauth_claims();
+    let token = oauth_token(&claims);
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let (header, _) = signed.split_once('.').unwrap();
+    let forged = URL_SAFE_NO_PAD.encode(claims.to_string().replace("user_ada", "user_eve"));
+    let sha384 = TestKey::shared().sign_sha384(&oauth_header().to_string(), &claims.to_string());
+    let other_key = TestKey::other().sign(&oauth_header(), &claims);
+    for token in [
+        format!("{header}.{forged}.{signature}"),
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode([0; 256])),
+        format!("{signed}.AA"),
+        sha384,
+        other_key,
+    ] {
+        assert_eq!(
+            authenticate(policy(), &token).unwrap_err(),
+            TokenError::Signature.into()
+        );
+    }
+}
+
+#[test]
+fn the_public_key_is_no_secret_to_sign_with() {
+    let header = json!({"alg": "HS256", "kid": "ins_1", "typ": "at+jwt"});
+    let [header, claims] =
+        [header, oauth_claims()].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    let signed = format!("{header}.{claims}");
+    let pem = TestKey::shared().public_pem();
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, pem.as_bytes());
+    let tag = aws_lc_rs::hmac::sign(&key, signed.as_bytes());
+    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag));
+    assert_eq!(
+        authenticate(policy(), &token).unwrap_err(),
+        TokenError::Algorithm.into()
+    );
+}
+
+#[test]
+fn a_string_that_is_no_token_is_refused() {
+    for token in [
+        "", "x", "a.b", "a.b.c.d", "Bearer x", "\u{0}", "....", "é.é.é",
+    ] {
+        assert_eq!(
+            authenticate(policy(), token).unwrap_err(),
+            TokenError::Malformed.into()
+        );
+    }
+    for token in ["oat_abc", "mt_abc", "ak_abc"] {
+        assert_eq!(
+            authenticate(policy(), token).unwrap_err(),
+            TokenError::Opaque.into()
+        );
+    }
+    let megabyte = "x".repeat(1 << 20);
+    assert_eq!(
+        authenticate(policy(), &megabyte).unwrap_err(),
+        TokenError::TooLarge.into()
+    );
+}
+
+#[test]
+fn a_member_that_occurs_twice_is_refused_though_it_is_signed() {
+    let claims = oauth_claims().to_string();
+    let twice = claims.replacen('{', r#"{"sub":"user_eve","#, 1);
+    let header = oauth_header().to_string();
+    assert!(authenticate(policy(), &TestKey::shared().sign_text(&header, &claims)).is_ok());
+    let token = TestKey::shared().sign_text(&header, &twice);
+    assert_eq!(
+        authenticate(policy(), &token).unwrap_err(),
+        TokenError::Malformed.into()
+    );
+}
+
+#[test]
+fn times_have_five_seconds_of_leeway_and_no_more() {
+    for (name, accepted, refused) in [
+        ("exp", NOW - 4, NOW - 5),
+        ("nbf", NOW + 5, NOW + 6),
+        ("iat", NOW + 5, NOW + 6),
+    ] {
+        for (seconds, ok) in [(accepted, true), (refused, false)] {
+            let mut claims = oauth_claims();
+            claims[name] = json!(seconds);
+            let outcome = authenticate(policy(), &oauth_token(&claims));
+            assert_eq!(outcome.is_ok(), ok, "{name} {seconds}");
+        }
+    }
+}
+
+#[test]
+fn another_resources_token_is_refused_in_every_mode_but_off() {
+    let mut foreign = oauth_claims();
+    foreign["aud"] = json!("https://other.example.com");
+    let silent = without(oauth_claims(), "aud");
+    for (mode, foreign_ok, silent_ok) in [
+        (AudienceMode::Require, false, false),
+        (AudienceMode::IfPresent, false, true),
+        (AudienceMode::Off, true, true),
+    ] {
+        let mut policy = policy();
+        policy.audience.mode = mode;
+        let accepted = |claims: &Value| authenticate(policy.clone(), &oauth_token(claims)).is_ok();
+        assert_eq!(
+            (accepted(&foreign), accepted(&silent)),
+            (foreign_ok, silent_ok),
+            "{mode:?}"
+        );
+        assert!(accepted(&oauth_claims()));
+    }
+}
+
+#[test]
+fn any_of_several_audiences_will_do() {
+    let mut claims = oauth_claims();
+    claims["aud"] = json!(["https://other.example.com", RESOURCE]);
+    assert!(authenticate(policy(), &oauth_token(&claims)).is_ok());
+}
+
+#[test]
+fn with_a_list_of_clients_every_other_client_is_refused() {
+    let listed = |clients: &[&str]| {
+        let allowed_clients = Some(clients.iter().map(|&client| client.to_owned()).collect());
+        Policy {
+            allowed_clients,
+            ..policy()
+        }
+    };
+    let token = oauth_token(&oauth_claims());
+    assert!(authenticate(listed(&["client_0", "client_1"]), &token).is_ok());
+    for clients in [&["client_2"][..], &["client_10"], &["CLIENT_1"], &[]] {
+        let refused = authenticate(listed(clients), &token).unwrap_err();
+        assert_eq!(refused, TokenError::Client.into());
+    }
+    let nameless = oauth_token(&without(oauth_claims(), "client_id"));
+    let refused = authenticate(listed(&["client_1"]), &nameless).unwrap_err();
+    assert_eq!(refused, TokenError::Client.into());
+}
+
+#[test]
+fn a_kind_is_accepted_only_where_the_policy_says_so() {
+    let session = session_token(&session_claims());
+    let oauth = oauth_token(&oauth_claims());
+    assert_eq!(
+        authenticate(policy(), &session).unwrap_err(),
+        TokenError::Kind.into()
+    );
+    let only_sessions = Policy {
+        oauth: false,
+        ..sessions()
+    };
+    assert!(authenticate(only_sessions.clone(), &session).is_ok());
+    assert_eq!(
+        authenticate(only_sessions, &oauth).unwrap_err(),
+        TokenError::Kind.into()
+    );
+}
+
+#[test]
+fn each_wrong_session_is_refused_for_its_own_reason() {
+    for (name, value, error) in [
+        ("sid", json!(null), TokenError::SessionId),
+        ("sid", json!(""), TokenError::SessionId),
+        ("sid", json!(7), TokenError::SessionId),
+        ("sts", json!("pending"), TokenError::Pending),
+        ("sts", json!("ended"), TokenError::Pending),
+        ("sts", json!(1), TokenError::Pending),
+        (
+            "aud",
+            json!("https://other.example.com"),
+            TokenError::AudienceMismatch,
+        ),
+        ("aud", json!(7), TokenError::AudienceMalformed),
+    ] {
+        let mut claims = session_claims();
+        claims[name] = value.clone();
+        let refused = authenticate(sessions(), &session_token(&claims)).unwrap_err();
+        assert_eq!(refused, error.into(), "{name}: {value}");
+    }
+    for (name, value) in [
+        ("sts", json!("active")),
+        ("aud", json!(RESOURCE)),
+        ("aud", json!([])),
+    ] {
+        let mut claims = session_claims();
+        claims[name] = value;
+        assert!(
+            authenticate(sessions(), &session_token(&claims)).is_ok(),
+            "{name}"
+        );
+    }
+    let idless = session_token(&without(session_claims(), "sid"));
+    assert_eq!(
+        authenticate(sessions(), &idless).unwrap_err(),
+        TokenError::SessionId.into()
+    );
+}
+
+#[test]
+fn only_listed_parties_sessions_are_accepted() {
+    let listed = |party: &str| {
+        let parties = Parties::Listed(vec![party.to_owned()]);
+        Policy {
+            sessions: Some(parties),
+            ..policy()
+        }
+    };
+    let token = session_token(&session_claims());
+    assert!(authenticate(listed("https://app.example.com"), &token).is_ok());
+    for (party, token) in [
+        ("https://app.example.com/", token),
+        ("", session_token(&without(session_claims(), "azp"))),
+        (
+            "https://app.example.com",
+            session_token(&without(session_claims(), "azp")),
+        ),
+    ] {
+        let refused = authenticate(listed(party), &token).unwrap_err();
+        assert_eq!(refused, TokenError::AuthorizedParty.into(), "{party}");
+    }
+}
+
+#[test]
+fn an_emulators_key_signs_only_where_both_ends_are_on_loopback() {
+    let issuer = "http://127.0.0.1:4000";
+    let mut header = oauth_header();
+    header["kid"] = json!("ins_emulator_1");
+    let mut claims = oauth_claims();
+    claims["iss"] = json!(issuer);
+    let token = TestKey::shared().sign(&header, &claims);
+    let policy = |development| Policy {
+        issuer: issuer.to_owned(),
+        development,
+        ..policy()
+    };
+    assert!(authenticate(policy(true), &token).is_ok());
+    assert_eq!(
+        authenticate(policy(false), &token).unwrap_err(),
+        TokenError::EmulatorKey.into()
+    );
+}
+
+#[test]
+fn a_token_seen_before_is_found_until_it_expires() {
+    let fixture = Fixture::new();
+    let token = oauth_token(&oauth_claims());
+    assert!(fixture.authenticator.cached(&token).is_none());
+    fixture.authenticate(&token).unwrap();
+    assert!(fixture.authenticator.cached(&token).is_some());
+    fixture.clock.advance(Duration::from_secs(86_400 + 5));
+    assert!(fixture.authenticator.cached(&token).is_none());
+    assert_eq!(
+        fixture.authenticate(&token).unwrap_err(),
+        TokenError::Expired.into()
+    );
+}
+
+#[test]
+fn a_token_that_differs_from_a_seen_one_at_all_is_not_found() {
+    let fixture = Fixture::new();
+    let token = oauth_token(&oauth_claims());
+    fixture.authenticate(&token).unwrap();
+    let last = token.chars().last().unwrap();
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    // 256 bytes leave four bits of the last letter unused: other letters there decode alike.
+    for letter in ['A', 'B', 'C', 'D', 'Q', 'R', 'g', 'h', 'w', 'x']
+        .into_iter()
+        .filter(|&l| l != last)
+    {
+        let twin = format!("{}{letter}", token.strip_suffix(last).unwrap());
+        assert!(fixture.authenticator.cached(&twin).is_none());
+        let refused = fixture.authenticate(&twin).unwrap_err();
+        assert!(matches!(
+            refused,
+            AuthError::Invalid(TokenError::Malformed | TokenError::Signature)
+        ));
+    }
+    let unsigned = format!("{signed}.{}", URL_SAFE_NO_PAD.encode([7; 256]));
+    assert_eq!(
+        fixture.authenticate(&unsigned).unwrap_err(),
+        TokenError::Signature.into()
+    );
+    assert!(fixture.authenticator.cached(&unsigned).is_none());
+    assert!(fixture.authenticator.cached(&token).is_some());
+}
+
+#[test]
+fn withdrawing_a_key_drops_the_tokens_it_signed() {
+    let fixture = Fixture::new();
+    let token = oauth_token(&oauth_claims());
+    fixture.authenticate(&token).unwrap();
+    fixture
+        .source
+        .publish(Some(vec![TestKey::other().published("ins_2")]));
+    fixture.clock.advance(Duration::from_secs(300));
+    // The refresh is started beside the request that finds it due.
+    assert!(fixture.authenticator.cached(&token).is_some());
+    fixture.wait_until_dropped(&token);
+    assert_eq!(fixture.source.calls(), 2);
+    assert_eq!(
+        fixture.authenticate(&token).unwrap_err(),
+        TokenError::UnknownKey.into()
+    );
+}
+
+#[test]
+fn after_24_hours_without_the_issuer_a_seen_token_is_unavailable() {
+    let fixture = Fixture::new();
+    let mut claims = oauth_claims();
+    claims["exp"] = json!(NOW + 3 * 86_400);
+    let token = oauth_token(&claims);
+    fixture.authenticate(&token).unwrap();
+    fixture.source.publish(None);
+    fixture.clock.advance(Duration::from_secs(86_400));
+    assert!(fixture.authenticator.cached(&token).is_none());
+    assert!(matches!(
+        fixture.authenticate(&token),
+        Err(AuthError::Unavailable(_))
+    ));
+}
+
+#[test]
+fn a_key_replaced_under_its_name_is_fetched_when_a_signature_fails() {
+    let fixture = Fixture::new();
+    let before = oauth_token(&oauth_claims());
+    fixture.authenticate(&before).unwrap();
+    fixture
+        .source
+        .publish(Some(vec![TestKey::other().published("ins_1")]));
+    let after = TestKey::other().sign(&oauth_header(), &oauth_claims());
+    assert!(fixture.authenticate(&after).is_ok());
+    assert_eq!(fixture.source.calls(), 2);
+    assert_eq!(
+        fixture.authenticate(&before).unwrap_err(),
+        TokenError::Signature.into()
+    );
+}
+
+#[test]
+fn the_log_has_the_reason_but_neither_token_nor_claims() {
+    let mut claims = oauth_claims();
+    claims["exp"] = json!(1);
+    claims["email"] = json!("ada@example.com");
+    let token = oauth_token(&claims);
+    let written = doubles::logged(|| {
+        authenticate(policy(), &token).unwrap_err();
+    });
+    assert!(
+        written.contains("token-expired") && written.contains("user_ada"),
+        "{written}"
+    );
+    for part in token.split('.').chain(["ada@example.com"]) {
+        assert!(!written.contains(part), "{written}");
+    }
+}
+
+#[test]
+fn a_refusal_for_want_of_an_audience_names_the_setting() {
+    let token = oauth_token(&without(oauth_claims(), "aud"));
+    let written = doubles::logged(|| {
+        authenticate(policy(), &token).unwrap_err();
+    });
+    assert!(written.contains("CLERK_AUDIENCE"), "{written}");
+}
+
+#[test]
+fn a_kid_cannot_write_lines_of_its_own_into_the_log() {
+    let mut header = oauth_header();
+    header["kid"] = json!("x\nERROR forged\u{1b}[31m");
+    let mut claims = oauth_claims();
+    claims["exp"] = json!(1);
+    let token = TestKey::shared().sign(&header, &claims);
+    let written = doubles::logged(|| {
+        authenticate(policy(), &token).unwrap_err();
+    });
+    assert_eq!(written.lines().count(), 1, "{written}");
+    assert!(!written.contains('\u{1b}'), "{written}");
+}
+
+struct Fixture {
+    authenticator: Authenticator,
+    source: Arc<CountingSource>,
+    clock: Arc<ManualClock>,
+    _io: IoRuntime,
+}
+
+impl Fixture {
+    /// An issuer that publishes the shared key.
+    fn new() -> Self {
+        let io = IoRuntime::start().unwrap();
+        let source = CountingSource::of(vec![TestKey::shared().published("ins_1")]);
+        let clock = doubles::clock();
+        let kept: Arc<dyn KeySource> = Arc::<CountingSource>::clone(&source);
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let keys = Keys::published(kept, Arc::clone(&time), io.handle().clone());
+        let authenticator = Authenticator::new(policy(), keys, Arc::new(PlainDecode), time);
+        Self {
+            authenticator,
+            source,
+            clock,
+            _io: io,
+        }
+    }
+
+    fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
+        block_on(self.authenticator.authenticate(token))
+    }
+
+    /// Waits for the refresh that runs beside the requests to drop this token.
+    fn wait_until_dropped(&self, token: &str) {
+        for _ in 0..500 {
+            if self.authenticator.cached(token).is_none() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("the token is still believed");
+    }
+}
+
+fn authenticate(policy: Policy, token: &str) -> Result<Caller, AuthError> {
+    block_on(doubles::offline(policy).authenticate(token))
+}
+
+fn sessions() -> Policy {
+    Policy {
+        sessions: Some(Parties::Any),
+        ..policy()
+    }
+}
+
+fn without(mut claims: Value, name: &str) -> Value {
+    claims.as_object_mut().unwrap().remove(name);
+    claims
+}

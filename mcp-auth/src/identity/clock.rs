@@ -1,0 +1,106 @@
+//! Time, as a value that is handed in: verification never asks the system itself.
+
+use std::fmt::Debug;
+use std::time::Duration;
+use std::time::Instant;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+/// Tells the time of day, for claims, and the time since some start, for ages.
+pub(crate) trait Clock: Debug + Send + Sync {
+    /// Milliseconds since 1970, as `exp`, `nbf` and `iat` count (in seconds).
+    fn unix_ms(&self) -> u64;
+
+    /// Time since an arbitrary start; never goes back when the time of day is corrected.
+    fn uptime(&self) -> Duration;
+}
+
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SystemClock {
+    start: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose uptime starts now.
+    pub(crate) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Clock for SystemClock {
+    fn unix_ms(&self) -> u64 {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one home of the system's time"
+        )]
+        let now = SystemTime::now();
+        // A machine set before 1970 sees every token as not active yet: refused, not accepted.
+        now.duration_since(UNIX_EPOCH).map_or(0, as_ms)
+    }
+
+    fn uptime(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Debug)]
+pub(crate) struct ManualClock {
+    start_unix_ms: u64,
+    moved_ns: std::sync::atomic::AtomicU64,
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl ManualClock {
+    /// A clock that shows this time of day, in milliseconds since 1970.
+    pub(crate) fn at(unix_ms: u64) -> Self {
+        Self {
+            start_unix_ms: unix_ms,
+            moved_ns: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+
+    /// Moves both the time of day and the uptime forward.
+    pub(crate) fn advance(&self, by: Duration) {
+        let ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.moved_ns
+            .fetch_add(ns, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Clock for ManualClock {
+    fn unix_ms(&self) -> u64 {
+        self.start_unix_ms.saturating_add(as_ms(self.uptime()))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_nanos(self.moved_ns.load(std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+fn as_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moving_a_manual_clock_moves_both_times() {
+        let clock = ManualClock::at(1_000);
+        clock.advance(Duration::from_millis(250));
+        assert_eq!(clock.unix_ms(), 1_250);
+        assert_eq!(clock.uptime(), Duration::from_millis(250));
+    }
+
+    #[test]
+    fn the_system_clock_is_past_the_year_2020() {
+        assert!(SystemClock::new().unix_ms() > 1_577_836_800_000);
+    }
+}

@@ -1,0 +1,387 @@
+//! Doubles for unit tests: keys made for the test, an issuer and a directory that count.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::PublicKeyX509Der;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::KeyPair;
+use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use aws_lc_rs::signature::RSA_PKCS1_SHA384;
+use aws_lc_rs::signature::RsaEncoding;
+use aws_lc_rs::signature::RsaKeyPair;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jsonwebtoken::crypto::aws_lc;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tracing::Dispatch;
+
+use crate::identity::Authenticator;
+use crate::identity::Caller;
+use crate::identity::CallerParts;
+use crate::identity::Decode;
+use crate::identity::FetchError;
+use crate::identity::KeySource;
+use crate::identity::Keys;
+use crate::identity::LookupError;
+use crate::identity::ManualClock;
+use crate::identity::Memberships;
+use crate::identity::Org;
+use crate::identity::Policy;
+use crate::identity::PublishedKey;
+use crate::identity::Session;
+use crate::identity::TokenError;
+use crate::identity::TokenKind;
+use crate::identity::VerifiedClaims;
+
+/// The issuer of all test tokens.
+pub(crate) const ISSUER: &str = "https://clerk.example.com";
+/// The resource that test tokens are meant for.
+pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
+/// `iat` of test tokens.
+pub(crate) const NOW: u64 = 1_750_000_000;
+
+/// An RSA key pair.
+pub(crate) struct TestKey {
+    pair: RsaKeyPair,
+}
+
+impl TestKey {
+    /// The key of most tests; making one takes a while.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<TestKey> = OnceLock::new();
+        SHARED.get_or_init(Self::generate)
+    }
+
+    /// Another key, the same in the whole process.
+    pub(crate) fn other() -> &'static Self {
+        static OTHER: OnceLock<TestKey> = OnceLock::new();
+        OTHER.get_or_init(Self::generate)
+    }
+
+    fn generate() -> Self {
+        Self {
+            pair: RsaKeyPair::generate(KeySize::Rsa2048).unwrap(),
+        }
+    }
+
+    pub(crate) fn published(&self, kid: &str) -> PublishedKey {
+        let der = self.pair.public_key().as_ref();
+        let components = aws_lc::DEFAULT_PROVIDER
+            .key_utils
+            .rsa_pub_components_from_public_key;
+        let (modulus, exponent) = components(der).unwrap();
+        PublishedKey::new(kid.to_owned(), modulus, exponent).unwrap()
+    }
+
+    pub(crate) fn public_pem(&self) -> String {
+        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().unwrap();
+        let body = STANDARD.encode(der.as_ref());
+        let lines: Vec<_> = body
+            .as_bytes()
+            .chunks(64)
+            .map(|line| std::str::from_utf8(line).unwrap())
+            .collect();
+        format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+            lines.join("\n")
+        )
+    }
+
+    /// The JWK of RFC 7517, as `{issuer}/.well-known/jwks.json` lists it.
+    pub(crate) fn jwk(&self, kid: &str) -> Value {
+        let der = self.pair.public_key().as_ref();
+        let components = aws_lc::DEFAULT_PROVIDER
+            .key_utils
+            .rsa_pub_components_from_public_key;
+        let (modulus, exponent) = components(der).unwrap();
+        let [n, e] = [modulus, exponent].map(|number| URL_SAFE_NO_PAD.encode(number));
+        json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": e})
+    }
+
+    /// A token with this header and these claims, which may be any JSON text.
+    pub(crate) fn sign_text(&self, header: &str, claims: &str) -> String {
+        self.sign_with(&RSA_PKCS1_SHA256, header, claims)
+    }
+
+    pub(crate) fn sign_sha384(&self, header: &str, claims: &str) -> String {
+        self.sign_with(&RSA_PKCS1_SHA384, header, claims)
+    }
+
+    pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
+        self.sign_text(&header.to_string(), &claims.to_string())
+    }
+
+    fn sign_with(&self, padding: &'static dyn RsaEncoding, header: &str, claims: &str) -> String {
+        let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let signed = format!("{header}.{claims}");
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair
+            .sign(
+                padding,
+                &SystemRandom::new(),
+                signed.as_bytes(),
+                &mut signature,
+            )
+            .unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+pub(crate) fn oauth_header() -> Value {
+    json!({"alg": "RS256", "kid": "ins_1", "typ": "at+jwt"})
+}
+
+pub(crate) fn oauth_claims() -> Value {
+    json!({
+        "iss": ISSUER, "sub": "user_ada", "aud": RESOURCE, "client_id": "client_1",
+        "scope": "profile email", "iat": NOW, "nbf": NOW - 10, "exp": NOW + 86_400,
+    })
+}
+
+pub(crate) fn session_header() -> Value {
+    json!({"alg": "RS256", "kid": "ins_1", "typ": "JWT"})
+}
+
+pub(crate) fn session_claims() -> Value {
+    json!({
+        "iss": ISSUER, "sub": "user_ada", "sid": "sess_1", "azp": "https://app.example.com",
+        "iat": NOW, "nbf": NOW - 10, "exp": NOW + 60,
+    })
+}
+
+/// An OAuth token signed by the shared key.
+pub(crate) fn oauth_token(claims: &Value) -> String {
+    TestKey::shared().sign(&oauth_header(), claims)
+}
+
+pub(crate) fn session_token(claims: &Value) -> String {
+    TestKey::shared().sign(&session_header(), claims)
+}
+
+/// The policy of a server at [`RESOURCE`].
+pub(crate) fn policy() -> Policy {
+    Policy::new(ISSUER.to_owned(), vec![RESOURCE.to_owned()])
+}
+
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(NOW * 1_000))
+}
+
+/// An authenticator that knows the shared key and needs no network.
+pub(crate) fn offline(policy: Policy) -> Authenticator {
+    let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
+    Authenticator::new(policy, keys, Arc::new(PlainDecode), clock())
+}
+
+/// The caller of an OAuth token with these claims, verified.
+pub(crate) fn oauth_caller(claims: &Value) -> Caller {
+    block_on(offline(policy()).authenticate(&oauth_token(claims))).unwrap()
+}
+
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(future)
+}
+
+/// What is written to the log meanwhile, at the finest level.
+pub(crate) fn logged(work: impl FnOnce()) -> String {
+    // Which events are of interest to anybody is kept for the whole process, and worked out anew
+    // whenever a subscriber comes or goes. One that stays keeps tests beside each other apart.
+    static STAYING: OnceLock<Dispatch> = OnceLock::new();
+    STAYING.get_or_init(|| Dispatch::new(log_to(Arc::default())));
+    let written = Arc::<Mutex<Vec<u8>>>::default();
+    tracing::subscriber::with_default(log_to(Arc::clone(&written)), work);
+    let bytes = written.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn log_to(written: Arc<Mutex<Vec<u8>>>) -> impl tracing::Subscriber + Send + Sync {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || LogWriter(Arc::clone(&written)))
+        .finish()
+}
+
+struct LogWriter(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads the standard claims and nothing of any provider.
+#[derive(Debug)]
+pub(crate) struct PlainDecode;
+
+impl Decode for PlainDecode {
+    fn decode(&self, claims: &VerifiedClaims) -> Result<CallerParts, TokenError> {
+        let text = |name| {
+            claims
+                .raw()
+                .get(name)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        if claims.raw().contains_key("undecodable") {
+            return Err(TokenError::Claims);
+        }
+        let session = match claims.kind() {
+            TokenKind::OAuth => None,
+            TokenKind::Session => text("sid").map(|id| Session::new(id, None, None)),
+        };
+        let scopes = text("scope").unwrap_or_default();
+        Ok(CallerParts {
+            client_id: text("client_id"),
+            scopes: scopes.split_whitespace().map(str::to_owned).collect(),
+            org_id: text("org_id"),
+            org: text("org_id")
+                .filter(|_| session.is_some())
+                .map(Org::only_id),
+            actor: None,
+            session,
+        })
+    }
+
+    fn check_class(&self, _: TokenKind, header: &Map<String, Value>) -> Result<(), TokenError> {
+        if header.contains_key("cat") {
+            Err(TokenError::Class)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// An issuer that counts how often it is asked.
+#[derive(Debug)]
+pub(crate) struct CountingSource {
+    shared: Arc<Issuer>,
+}
+
+#[derive(Debug)]
+struct Issuer {
+    calls: AtomicUsize,
+    keys: Mutex<Option<Vec<PublishedKey>>>,
+    /// Answers wait for permits here.
+    gate: Semaphore,
+}
+
+impl CountingSource {
+    /// Publishes these keys; answers at once.
+    pub(crate) fn of(keys: Vec<PublishedKey>) -> Arc<Self> {
+        let issuer = Issuer {
+            calls: AtomicUsize::new(0),
+            keys: Mutex::new(Some(keys)),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+        };
+        Arc::new(Self {
+            shared: Arc::new(issuer),
+        })
+    }
+
+    /// Publishes these keys from now on; `None` is an issuer that is down.
+    pub(crate) fn publish(&self, keys: Option<Vec<PublishedKey>>) {
+        *self.shared.keys.lock().unwrap() = keys;
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.shared.calls.load(Ordering::SeqCst)
+    }
+
+    /// Lets no answer through until [`Self::open`].
+    pub(crate) fn close(&self) {
+        self.shared.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    pub(crate) fn open(&self) {
+        self.shared.gate.add_permits(Semaphore::MAX_PERMITS);
+    }
+}
+
+impl KeySource for CountingSource {
+    fn fetch(&self) -> BoxFuture<'static, Result<Vec<PublishedKey>, FetchError>> {
+        let issuer = Arc::clone(&self.shared);
+        async move {
+            issuer.calls.fetch_add(1, Ordering::SeqCst);
+            drop(issuer.gate.acquire().await.unwrap());
+            let keys = issuer.keys.lock().unwrap().clone();
+            keys.ok_or_else(|| FetchError::Unreachable("down".into()))
+        }
+        .boxed()
+    }
+}
+
+/// A directory that counts how often it is asked, and gives the answers it was told in turn; the
+/// last one for good.
+#[derive(Debug)]
+pub(crate) struct CountingDirectory {
+    calls: AtomicUsize,
+    answers: Mutex<VecDeque<Result<Option<Org>, LookupError>>>,
+    gate: Arc<Semaphore>,
+}
+
+impl CountingDirectory {
+    pub(crate) fn answering(
+        answers: impl IntoIterator<Item = Result<Option<Org>, LookupError>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            calls: AtomicUsize::new(0),
+            answers: Mutex::new(answers.into_iter().collect()),
+            gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+        })
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn close(&self) {
+        self.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    pub(crate) fn open(&self) {
+        self.gate.add_permits(Semaphore::MAX_PERMITS);
+    }
+}
+
+impl Memberships for CountingDirectory {
+    fn membership(&self, _: &str, _: &str) -> BoxFuture<'static, Result<Option<Org>, LookupError>> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let mut answers = self.answers.lock().unwrap();
+        let answer = if answers.len() > 1 {
+            answers.pop_front()
+        } else {
+            answers.front().cloned()
+        }
+        .unwrap();
+        let gate = Arc::clone(&self.gate);
+        async move {
+            drop(gate.acquire().await.unwrap());
+            answer
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,232 @@
+//! Single flight: the same question asked many times at once is worked on once.
+//!
+//! The work is a task of the I/O runtime and belongs to none of those who wait for it, so that a
+//! client which disconnects takes nothing away from the others.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::task::Context;
+use std::task::Poll;
+
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// Work in flight, at most one piece per key.
+pub(crate) struct Flights<K, T> {
+    runtime: Handle,
+    waiting: Arc<Mutex<Waiting<K, T>>>,
+}
+
+/// The work ended without an outcome: it panicked, or the runtime was shut down.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the work was lost before it had an outcome")]
+pub(crate) struct FlightLost;
+
+type Waiting<K, T> = HashMap<K, Shared<oneshot::Receiver<T>>>;
+
+impl<K, T> Flights<K, T>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// No work yet; it will run on this runtime.
+    pub(crate) fn new(runtime: Handle) -> Self {
+        Self {
+            runtime,
+            waiting: Arc::new(Mutex::new(HashMap::new())),
+        }
+    }
+
+    /// Joins the work in flight for `key`, or starts it. It goes on if the returned future is dropped.
+    ///
+    /// What must be visible before the next flight can start has to be written by the work itself.
+    pub(crate) fn join<F>(&self, key: &K, work: impl FnOnce() -> F) -> Landing<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (landed, outcome) = oneshot::channel();
+        let mut waiting = lock(&self.waiting);
+        let outcome = if let Some(flying) = waiting.get(key) {
+            flying.clone()
+        } else {
+            let outcome = outcome.shared();
+            waiting.insert(key.clone(), outcome.clone());
+            // A runtime that is gone drops the task here and now, and with it the `Flight`, which
+            // takes the lock: so it must be free.
+            drop(waiting);
+            let flight = Flight {
+                key: key.clone(),
+                waiting: Arc::clone(&self.waiting),
+                landed: Some(landed),
+            };
+            let work = work();
+            self.runtime.spawn(async move {
+                let value = work.await;
+                flight.land(value);
+            });
+            outcome
+        };
+        Landing(outcome)
+    }
+
+    /// Whether work is in flight for `key`.
+    pub(crate) fn is_flying(&self, key: &K) -> bool {
+        lock(&self.waiting).contains_key(key)
+    }
+}
+
+impl<K, T> fmt::Debug for Flights<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flights")
+            .field("in_flight", &lock(&self.waiting).len())
+            .finish()
+    }
+}
+
+/// The outcome of a flight, for one of those who wait.
+#[derive(Debug)]
+#[must_use = "the work goes on, but nobody waits for it"]
+pub(crate) struct Landing<T: Clone>(Shared<oneshot::Receiver<T>>);
+
+impl<T: Clone> Future for Landing<T> {
+    type Output = Result<T, FlightLost>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map_err(|_| FlightLost)
+    }
+}
+
+/// One piece of work, and its entry in the table.
+struct Flight<K: Eq + Hash, T: Clone> {
+    key: K,
+    waiting: Arc<Mutex<Waiting<K, T>>>,
+    landed: Option<oneshot::Sender<T>>,
+}
+
+impl<K: Eq + Hash, T: Clone> Flight<K, T> {
+    fn land(mut self, value: T) {
+        let landed = self.landed.take();
+        drop(self);
+        if let Some(landed) = landed {
+            // Nobody may be waiting any more; the work was done all the same.
+            let _unheard = landed.send(value);
+        }
+    }
+}
+
+/// However the work ends, its entry is gone before those who wait are told.
+impl<K: Eq + Hash, T: Clone> Drop for Flight<K, T> {
+    fn drop(&mut self) {
+        lock(&self.waiting).remove(&self.key);
+    }
+}
+
+/// No code that may panic runs under these locks, so the content is whole even if one was poisoned.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::identity::doubles::block_on;
+    use crate::identity::io::IoRuntime;
+
+    #[test]
+    fn fifty_waiters_share_one_piece_of_work() {
+        let io = IoRuntime::start().unwrap();
+        let flights = Flights::new(io.handle().clone());
+        let runs = Arc::new(AtomicUsize::new(0));
+        let (go, wait) = oneshot::channel::<()>();
+        let mut wait = Some(wait);
+        let waiters: Vec<_> = (0..50)
+            .map(|_| {
+                let runs = Arc::clone(&runs);
+                let wait = wait.take();
+                flights.join(&"key", move || async move {
+                    if let Some(wait) = wait {
+                        wait.await.unwrap();
+                    }
+                    runs.fetch_add(1, Ordering::SeqCst) + 40
+                })
+            })
+            .collect();
+        go.send(()).unwrap();
+        assert_eq!(block_on(join_all(waiters)), vec![Ok(40); 50]);
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
+        assert!(!flights.is_flying(&"key"));
+    }
+
+    #[test]
+    fn the_first_waiter_leaving_takes_nothing_from_the_others() {
+        let io = IoRuntime::start().unwrap();
+        let flights = Flights::new(io.handle().clone());
+        let (go, wait) = oneshot::channel::<()>();
+        let leader = flights.join(&1, || async {
+            wait.await.unwrap();
+            "done"
+        });
+        let others: Vec<_> = (0..50)
+            .map(|_| flights.join(&1, || async { "again" }))
+            .collect();
+        drop(leader);
+        go.send(()).unwrap();
+        assert_eq!(block_on(join_all(others)), vec![Ok("done"); 50]);
+    }
+
+    #[test]
+    fn a_panic_in_the_work_is_an_error_for_all_and_the_next_try_works() {
+        let io = IoRuntime::start().unwrap();
+        let flights = Flights::<_, u8>::new(io.handle().clone());
+        let (go, wait) = oneshot::channel::<()>();
+        let first = flights.join(&(), || async {
+            wait.await.unwrap();
+            panic!("on purpose")
+        });
+        let second = flights.join(&(), || async { 1 });
+        go.send(()).unwrap();
+        assert_eq!(
+            block_on(join_all([first, second])),
+            vec![Err(FlightLost); 2]
+        );
+        assert_eq!(block_on(flights.join(&(), || async { 2 })), Ok(2));
+    }
+
+    #[test]
+    fn work_for_a_runtime_that_is_gone_is_an_error_not_a_wait() {
+        let io = IoRuntime::start().unwrap();
+        let flights = Flights::new(io.handle().clone());
+        let (go, wait) = oneshot::channel::<()>();
+        let before = flights.join(&(), || async { wait.await.is_ok() });
+        drop(io);
+        assert_eq!(block_on(before), Err(FlightLost));
+        assert_eq!(
+            block_on(flights.join(&(), || async { true })),
+            Err(FlightLost)
+        );
+        drop(go);
+    }
+
+    #[test]
+    fn different_keys_fly_apart() {
+        let io = IoRuntime::start().unwrap();
+        let flights = Flights::new(io.handle().clone());
+        let one = flights.join(&1, || async { "one" });
+        let two = flights.join(&2, || async { "two" });
+        assert_eq!(block_on(join_all([one, two])), vec![Ok("one"), Ok("two")]);
+    }
+}

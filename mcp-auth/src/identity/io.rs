@@ -1,0 +1,81 @@
+//! The one runtime on which everything fetched from the identity provider is fetched.
+//!
+//! Requests are served by several runtimes (one per worker). A connection pooled by one of them
+//! stalls while that worker is busy, and a fetch dies with the request that started it; so neither
+//! lives there.
+
+use std::io;
+use std::thread;
+
+use tokio::runtime::Builder;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// A thread with a single-threaded runtime, for as long as this value lives.
+#[derive(Debug)]
+pub(crate) struct IoRuntime {
+    handle: Handle,
+    /// Dropping it is the signal to stop.
+    _running: oneshot::Sender<()>,
+}
+
+impl IoRuntime {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The operating system's, if it grants no thread or no event queue.
+    pub(crate) fn start() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (running, stopped) = oneshot::channel::<()>();
+        thread::Builder::new()
+            .name("mcp-auth-io".to_owned())
+            .spawn(move || {
+                // Resolves (with an error) when the sender is dropped: both outcomes mean "stop".
+                let _ended = runtime.block_on(stopped);
+                runtime.shutdown_background();
+            })?;
+        Ok(Self {
+            handle,
+            _running: running,
+        })
+    }
+
+    /// Where work is spawned. It may outlive the runtime: work spawned then is dropped.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn spawned_work_runs_on_its_own_thread() {
+        let io = IoRuntime::start().unwrap();
+        let (tell, told) = mpsc::channel();
+        io.handle().spawn(async move {
+            tell.send(thread::current().name().map(str::to_owned))
+                .unwrap();
+        });
+        let name = told.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert_eq!(name.as_deref(), Some("mcp-auth-io"));
+    }
+
+    #[test]
+    fn dropping_it_drops_what_runs_there() {
+        let io = IoRuntime::start().unwrap();
+        let (tell, told) = mpsc::channel::<()>();
+        io.handle().spawn(async move {
+            std::future::pending::<()>().await;
+            drop(tell);
+        });
+        drop(io);
+        let outcome = told.recv_timeout(Duration::from_secs(5));
+        assert_eq!(outcome, Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+}

@@ -1,0 +1,158 @@
+//! One key, as it is published and as it verifies.
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::BoxFuture;
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::crypto::aws_lc;
+use serde_json::Value;
+
+/// Where published keys are fetched; implemented by an identity provider.
+pub(crate) trait KeySource: Debug + Send + Sync {
+    /// Fetches the whole set. Runs on the I/O runtime.
+    fn fetch(&self) -> BoxFuture<'static, Result<Vec<PublishedKey>, FetchError>>;
+}
+
+/// Why keys could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    /// The answer is no key set.
+    #[error("the answer is not a JSON Web Key Set")]
+    Malformed,
+    /// No usable answer was had at all.
+    #[error("the issuer's keys could not be fetched")]
+    Unreachable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// An RSA key that may sign tokens with RS256.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct PublishedKey {
+    kid: String,
+    modulus: Vec<u8>,
+    exponent: Vec<u8>,
+}
+
+impl PublishedKey {
+    /// Reads a JSON Web Key Set (RFC 7517 §5). Members that are not for RS256 are left out: the set
+    /// may hold keys for other purposes.
+    ///
+    /// # Errors
+    /// [`FetchError::Malformed`] if it is no key set at all.
+    pub(crate) fn parse_set(document: &[u8]) -> Result<Vec<Self>, FetchError> {
+        let document: Value =
+            serde_json::from_slice(document).map_err(|_| FetchError::Malformed)?;
+        let keys = document
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or(FetchError::Malformed)?;
+        Ok(keys
+            .iter()
+            .filter_map(Self::from_jwk)
+            .take(MAX_KEYS)
+            .collect())
+    }
+
+    /// RFC 7517 §4: `kty` must fit; `alg` and `use`, if there are any, must too.
+    fn from_jwk(jwk: &Value) -> Option<Self> {
+        let text = |name| jwk.get(name).and_then(Value::as_str);
+        let absent_or = |name, expected| jwk.get(name).is_none_or(|value| value == expected);
+        if text("kty")? != "RSA" || !absent_or("alg", "RS256") || !absent_or("use", "sig") {
+            return None;
+        }
+        let number = |name| URL_SAFE_NO_PAD.decode(text(name)?).ok();
+        Self::new(text("kid")?.to_owned(), number("n")?, number("e")?)
+    }
+
+    /// `None` if the modulus has fewer than 2048 bits (RFC 7518 §3.3).
+    pub(crate) fn new(kid: String, modulus: Vec<u8>, exponent: Vec<u8>) -> Option<Self> {
+        let [modulus, exponent] = [modulus, exponent].map(without_leading_zeros);
+        (bits(&modulus) >= MIN_MODULUS_BITS).then_some(Self {
+            kid,
+            modulus,
+            exponent,
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kid(&self) -> &str {
+        &self.kid
+    }
+}
+
+/// A key, ready to verify. Its identity (the `Arc`) outlasts refreshes for as long as it is published.
+#[derive(Debug)]
+pub(crate) struct VerifyingKey {
+    published: PublishedKey,
+    decoding: DecodingKey,
+}
+
+impl From<PublishedKey> for VerifyingKey {
+    fn from(published: PublishedKey) -> Self {
+        let decoding =
+            DecodingKey::from_rsa_raw_components(&published.modulus, &published.exponent);
+        Self {
+            published,
+            decoding,
+        }
+    }
+}
+
+impl VerifyingKey {
+    pub(crate) fn kid(&self) -> &str {
+        &self.published.kid
+    }
+
+    /// Whether it is this key, name and material.
+    pub(crate) fn is(&self, published: &PublishedKey) -> bool {
+        self.published == *published
+    }
+
+    /// Whether it is this key under whatever name.
+    pub(crate) fn has_material_of(&self, other: &PublishedKey) -> bool {
+        let own = &self.published;
+        own.modulus == other.modulus && own.exponent == other.exponent
+    }
+
+    /// Whether this is the key's RS256 signature of the message.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        // Named, not the process's default: with two backends compiled in (any dependency can do
+        // that) asking for the default panics.
+        let verifier = aws_lc::DEFAULT_PROVIDER.verifier_factory;
+        verifier(&Algorithm::RS256, &self.decoding)
+            .is_ok_and(|verifier| verifier.verify(message, &signature.to_vec()).is_ok())
+    }
+}
+
+/// The keys of the set that keep their identity, and the new ones.
+pub(crate) fn carry_over(
+    before: &[Arc<VerifyingKey>],
+    published: Vec<PublishedKey>,
+) -> Vec<Arc<VerifyingKey>> {
+    let known = |key: &PublishedKey| before.iter().find(|known| known.is(key)).cloned();
+    published
+        .into_iter()
+        .map(|key| known(&key).unwrap_or_else(|| Arc::new(key.into())))
+        .collect()
+}
+
+fn without_leading_zeros(mut number: Vec<u8>) -> Vec<u8> {
+    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+    number.drain(..zeros);
+    number
+}
+
+fn bits(number: &[u8]) -> usize {
+    number
+        .first()
+        .map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
+}
+
+const MIN_MODULUS_BITS: usize = 2048;
+
+/// Several keys may share a `kid`, and each is tried: so their number is bounded.
+const MAX_KEYS: usize = 32;

@@ -1,0 +1,309 @@
+//! When keys are fetched, and what holds while they can't be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::*;
+use crate::identity::clock::ManualClock;
+use crate::identity::doubles;
+use crate::identity::doubles::CountingSource;
+use crate::identity::doubles::TestKey;
+use crate::identity::doubles::block_on;
+use crate::identity::error::TokenError;
+use crate::identity::io::IoRuntime;
+
+#[test]
+fn the_first_fifty_requests_share_one_fetch() {
+    let issuer = Fixture::publishing(&["a"]);
+    issuer.source.close();
+    let asking = (0..50).map(|_| issuer.keys.for_kid(Some("a")));
+    let opened = async { issuer.source.open() };
+    let (found, ()) = block_on(join(join_all(asking), opened));
+    assert!(
+        found
+            .iter()
+            .all(|found| found.as_ref().is_ok_and(|keys| keys.len() == 1))
+    );
+    assert_eq!(issuer.source.calls(), 1);
+}
+
+#[test]
+fn a_first_request_that_leaves_takes_nothing_from_the_others() {
+    let issuer = Fixture::publishing(&["a"]);
+    issuer.source.close();
+    block_on(async {
+        let mut leaving = Box::pin(issuer.keys.for_kid(Some("a")));
+        assert!(leaving.as_mut().now_or_never().is_none());
+        let mut staying = Box::pin(issuer.keys.for_kid(Some("a")));
+        assert!(staying.as_mut().now_or_never().is_none());
+        drop(leaving);
+        issuer.source.open();
+        assert!(staying.await.is_ok());
+    });
+    assert_eq!(issuer.source.calls(), 1);
+}
+
+#[test]
+fn after_five_minutes_keys_are_refreshed_beside_the_requests() {
+    let issuer = Fixture::publishing(&["a"]);
+    let key = issuer.find("a").unwrap();
+    issuer.advance(299);
+    assert!(issuer.find("a").is_ok());
+    issuer.settle(1);
+    issuer.advance(1);
+    issuer.source.close();
+    // Neither waits for the refresh, of which there is one.
+    assert!(issuer.find("a").is_ok());
+    assert!(issuer.keys.is_current(&key));
+    issuer.source.open();
+    issuer.settle(2);
+    assert!(Arc::ptr_eq(&issuer.find("a").unwrap(), &key));
+    assert_eq!(issuer.source.calls(), 2);
+}
+
+#[test]
+fn a_withdrawn_key_is_dropped_at_the_next_refresh() {
+    let issuer = Fixture::publishing(&["a", "b"]);
+    let [kept, withdrawn] = ["a", "b"].map(|kid| issuer.find(kid).unwrap());
+    issuer.publish(&["a"]);
+    assert!(issuer.keys.is_current(&withdrawn));
+    issuer.advance(300);
+    assert!(issuer.find("a").is_ok());
+    issuer.settle(2);
+    assert!(issuer.keys.is_current(&kept));
+    assert!(!issuer.keys.is_current(&withdrawn));
+}
+
+#[test]
+fn a_key_that_is_replaced_under_its_name_is_another_key() {
+    let issuer = Fixture::publishing(&["a"]);
+    let before = issuer.find("a").unwrap();
+    issuer
+        .source
+        .publish(Some(vec![TestKey::other().published("a")]));
+    let others = block_on(issuer.keys.others(Some("a"), &[Arc::clone(&before)]));
+    assert!(others[0].has_material_of(&TestKey::other().published("a")));
+    assert!(!issuer.keys.is_current(&before));
+}
+
+#[test]
+fn failing_signatures_refetch_once_in_thirty_seconds() {
+    let issuer = Fixture::publishing(&["a"]);
+    let key = issuer.find("a").unwrap();
+    for _ in 0..10 {
+        assert!(block_on(issuer.keys.others(Some("a"), &[Arc::clone(&key)])).is_empty());
+    }
+    assert_eq!(issuer.source.calls(), 2);
+}
+
+#[test]
+fn while_the_issuer_is_down_the_last_keys_serve_for_24_hours_and_no_longer() {
+    let issuer = Fixture::publishing(&["a"]);
+    let key = issuer.find("a").unwrap();
+    issuer.source.publish(None);
+    issuer.advance(24 * 3600 - 1);
+    assert!(issuer.find("a").is_ok());
+    issuer.settle(2);
+    issuer.advance(1);
+    assert!(!issuer.keys.is_current(&key));
+    assert!(matches!(issuer.find("a"), Err(AuthError::Unavailable(_))));
+    issuer.publish(&["a"]);
+    issuer.advance(60);
+    assert!(Arc::ptr_eq(&issuer.find("a").unwrap(), &key));
+}
+
+#[test]
+fn an_issuer_that_is_down_at_the_start_is_asked_with_back_off() {
+    let issuer = Fixture::publishing(&["a"]);
+    issuer.source.publish(None);
+    for _ in 0..20 {
+        assert!(matches!(issuer.find("a"), Err(AuthError::Unavailable(_))));
+    }
+    assert_eq!(issuer.source.calls(), 1);
+    issuer.advance(1);
+    issuer.find("a").unwrap_err();
+    issuer.advance(1);
+    let Err(AuthError::Unavailable(unavailable)) = issuer.find("a") else {
+        panic!("available")
+    };
+    assert_eq!(unavailable.retry_after, Duration::from_secs(1));
+    assert_eq!(issuer.source.calls(), 2);
+    issuer.publish(&["a"]);
+    issuer.advance(1);
+    assert!(issuer.find("a").is_ok());
+}
+
+#[test]
+fn an_unknown_kid_refetches_once_in_thirty_seconds_and_ever_more_rarely() {
+    let issuer = Fixture::publishing(&["a"]);
+    issuer.find("a").unwrap();
+    let mut fetched_at = Vec::new();
+    for second in 0..900 {
+        let before = issuer.source.calls();
+        assert_eq!(issuer.find("x").unwrap_err(), TokenError::UnknownKey.into());
+        issuer.keep_fresh();
+        if issuer.source.calls() > before {
+            fetched_at.push(second);
+        }
+        issuer.clock.advance(Duration::from_secs(1));
+    }
+    // 30 s, then doubled: 60, 120, 240, 300; refreshes for age fall between.
+    assert!(fetched_at.starts_with(&[0, 30, 90, 210]), "{fetched_at:?}");
+    assert!(fetched_at.len() <= 8, "{fetched_at:?}");
+}
+
+#[test]
+fn a_new_kid_is_found_by_the_refetch_it_causes_which_all_share() {
+    let issuer = Fixture::publishing(&["a"]);
+    issuer.find("a").unwrap();
+    issuer.publish(&["a", "b"]);
+    issuer.source.close();
+    let asking = (0..50).map(|_| issuer.keys.for_kid(Some("b")));
+    let opened = async { issuer.source.open() };
+    let (found, ()) = block_on(join(join_all(asking), opened));
+    assert!(found.iter().all(Result::is_ok));
+    assert_eq!(issuer.source.calls(), 2);
+}
+
+#[test]
+fn an_unknown_kid_while_the_issuer_is_down_is_no_refusal() {
+    let issuer = Fixture::publishing(&["a"]);
+    issuer.find("a").unwrap();
+    issuer.source.publish(None);
+    for _ in 0..3 {
+        assert!(matches!(issuer.find("x"), Err(AuthError::Unavailable(_))));
+    }
+    assert!(issuer.find("a").is_ok());
+    assert_eq!(issuer.source.calls(), 2);
+}
+
+#[test]
+fn a_request_that_fetched_the_keys_itself_does_not_fetch_them_again() {
+    let issuer = Fixture::publishing(&["a"]);
+    assert_eq!(issuer.find("x").unwrap_err(), TokenError::UnknownKey.into());
+    assert_eq!(issuer.source.calls(), 1);
+}
+
+#[test]
+fn a_token_without_kid_costs_no_fetch() {
+    let issuer = Fixture::publishing(&["a"]);
+    let refused = block_on(issuer.keys.for_kid(None)).unwrap_err();
+    assert_eq!(refused, TokenError::UnknownKey.into());
+    assert_eq!(issuer.source.calls(), 0);
+}
+
+#[test]
+fn only_rsa_keys_for_rs256_signatures_are_taken_from_a_set() {
+    let base = TestKey::shared().jwk("a");
+    let with = |name: &str, value: serde_json::Value| {
+        let mut jwk = base.clone();
+        jwk[name] = value;
+        let set = json!({"keys": [jwk]}).to_string();
+        PublishedKey::parse_set(set.as_bytes()).unwrap().len()
+    };
+    assert_eq!(with("x5c", json!(["ignored"])), 1);
+    for (name, value) in [
+        ("kty", json!("EC")),
+        ("kty", json!(null)),
+        ("alg", json!("RS384")),
+        ("alg", json!(256)),
+        ("use", json!("enc")),
+        ("kid", json!(null)),
+        ("n", json!("AQAB")),
+        ("n", json!("?")),
+        ("e", json!(null)),
+    ] {
+        assert_eq!(with(name, value.clone()), 0, "{name}: {value}");
+    }
+    let mut bare = base.clone();
+    for member in ["alg", "use"] {
+        bare.as_object_mut().unwrap().remove(member);
+    }
+    let set = json!({"keys": [bare]}).to_string();
+    assert_eq!(PublishedKey::parse_set(set.as_bytes()).unwrap().len(), 1);
+    for document in ["", "[]", "{}", r#"{"keys":{}}"#] {
+        assert!(
+            PublishedKey::parse_set(document.as_bytes()).is_err(),
+            "{document}"
+        );
+    }
+}
+
+#[test]
+fn a_set_of_a_thousand_keys_is_cut() {
+    let keys: Vec<_> = (0..1_000).map(|_| TestKey::shared().jwk("a")).collect();
+    let set = json!({ "keys": keys }).to_string();
+    assert_eq!(PublishedKey::parse_set(set.as_bytes()).unwrap().len(), 32);
+}
+
+struct Fixture {
+    source: Arc<CountingSource>,
+    clock: Arc<ManualClock>,
+    keys: Keys,
+    _io: IoRuntime,
+}
+
+impl Fixture {
+    /// An issuer that publishes the shared key under these names.
+    fn publishing(kids: &[&str]) -> Self {
+        let io = IoRuntime::start().unwrap();
+        let source = CountingSource::of(published(kids));
+        let clock = doubles::clock();
+        let kept: Arc<dyn KeySource> = Arc::<CountingSource>::clone(&source);
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let keys = Keys::published(kept, time, io.handle().clone());
+        Self {
+            source,
+            clock,
+            keys,
+            _io: io,
+        }
+    }
+
+    fn publish(&self, kids: &[&str]) {
+        self.source.publish(Some(published(kids)));
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    fn find(&self, kid: &str) -> Result<Arc<VerifyingKey>, AuthError> {
+        block_on(self.keys.for_kid(Some(kid))).map(|mut keys| keys.remove(0))
+    }
+
+    /// Waits until this many fetches were begun and all have ended.
+    fn settle(&self, calls: usize) {
+        let Keys::Published(keys) = &self.keys else {
+            panic!("fixed")
+        };
+        for _ in 0..500 {
+            if self.source.calls() == calls && !keys.is_fetching() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("{} fetches, expected {calls}", self.source.calls());
+    }
+
+    /// Waits until no fetch is in flight.
+    fn keep_fresh(&self) {
+        let Keys::Published(keys) = &self.keys else {
+            panic!("fixed")
+        };
+        while keys.is_fetching() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn published(kids: &[&str]) -> Vec<PublishedKey> {
+    kids.iter()
+        .map(|kid| TestKey::shared().published(kid))
+        .collect()
+}

@@ -1,0 +1,141 @@
+//! The organization in which a caller acts.
+
+use std::sync::Arc;
+
+/// The organization in which a caller acts, with what the caller is there.
+///
+/// For a session token these are the token's facts. For an OAuth token they are looked up with the
+/// server's secret key, at most 30 seconds ago; without a secret key only the id is known, and role
+/// and permissions are `None`: unknown, not empty.
+#[derive(Clone, Debug)]
+pub struct Org {
+    facts: Arc<OrgFacts>,
+}
+
+#[derive(Debug)]
+struct OrgFacts {
+    id: String,
+    slug: Option<String>,
+    role: Option<String>,
+    permissions: Option<Vec<String>>,
+}
+
+impl Org {
+    pub(crate) fn new(
+        id: String,
+        slug: Option<String>,
+        role: Option<String>,
+        permissions: Option<Vec<String>>,
+    ) -> Self {
+        Self {
+            facts: Arc::new(OrgFacts {
+                id,
+                slug,
+                role,
+                permissions,
+            }),
+        }
+    }
+
+    /// An organization of which nothing but the id is known.
+    pub(crate) fn only_id(id: String) -> Self {
+        Self::new(id, None, None, None)
+    }
+
+    /// Returns the organization's id (`org_…`).
+    pub fn id(&self) -> &str {
+        &self.facts.id
+    }
+
+    /// Returns the organization's slug, if it has one and it is known.
+    pub fn slug(&self) -> Option<&str> {
+        self.facts.slug.as_deref()
+    }
+
+    /// Returns the caller's role, like `org:admin`, or `None` if it is not known.
+    pub fn role(&self) -> Option<&str> {
+        self.facts.role.as_deref()
+    }
+
+    /// Returns the caller's permissions, like `org:documents:read`, or `None` if they are not known.
+    pub fn permissions(&self) -> Option<&[String]> {
+        self.facts.permissions.as_deref()
+    }
+
+    /// Tells whether the caller's role is this one; `admin` and `org:admin` are the same.
+    ///
+    /// There is no hierarchy: an admin is not a member. An unknown role is none.
+    pub fn has_role(&self, role: &str) -> bool {
+        // Clerk's `has()`: both sides are normalised, so that a doubled prefix does not matter.
+        let held = self.role().filter(|held| !held.is_empty());
+        held.is_some_and(|held| without_prefix(held) == without_prefix(role))
+    }
+
+    /// Tells whether the caller has this permission; `documents:read` and `org:documents:read` ask
+    /// for the same. Unknown permissions are none.
+    ///
+    /// The comparison is exact and case-sensitive, without wildcards.
+    pub fn has_permission(&self, permission: &str) -> bool {
+        // Clerk's `has()`: only what is asked for is normalised; what is held must be exact.
+        let asked = without_prefix(permission);
+        let held = self.permissions().unwrap_or_default();
+        held.iter()
+            .any(|held| held.strip_prefix(PREFIX) == Some(asked))
+    }
+}
+
+fn without_prefix(name: &str) -> &str {
+    name.trim_start_matches(PREFIX)
+}
+
+const PREFIX: &str = "org:";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_compared_without_their_prefixes() {
+        let org = with(Some("org:org:admin"), None);
+        assert!(
+            org.has_role("admin") && org.has_role("org:admin") && org.has_role("org:org:admin")
+        );
+        assert!(!org.has_role("Admin") && !org.has_role("member") && !org.has_role(""));
+    }
+
+    #[test]
+    fn an_unknown_or_empty_role_is_none() {
+        assert!(!with(None, None).has_role("") && !with(Some(""), None).has_role(""));
+    }
+
+    #[test]
+    fn only_the_permission_asked_for_is_normalised() {
+        let org = with(None, Some(&["org:documents:read", "org:org:a:b", "bare:c"]));
+        assert!(org.has_permission("org:documents:read"));
+        assert!(
+            org.has_permission("documents:read") && org.has_permission("org:org:documents:read")
+        );
+        assert!(!org.has_permission("org:org:a:b") && !org.has_permission("bare:c"));
+        assert!(
+            !org.has_permission("org:documents:Read") && !org.has_permission(" org:documents:read")
+        );
+        assert!(!org.has_permission("org:documents:*") && !org.has_permission("org:documents"));
+    }
+
+    #[test]
+    fn unknown_permissions_are_not_an_empty_list() {
+        assert_eq!(with(None, None).permissions(), None);
+        assert!(!with(None, None).has_permission("org:documents:read"));
+        assert_eq!(with(None, Some(&[])).permissions(), Some(&[][..]));
+    }
+
+    fn with(role: Option<&str>, permissions: Option<&[&str]>) -> Org {
+        let permissions = permissions.map(|all| all.iter().map(|&one| one.to_owned()).collect());
+        Org::new(
+            "org_1".to_owned(),
+            None,
+            role.map(str::to_owned),
+            permissions,
+        )
+    }
+}

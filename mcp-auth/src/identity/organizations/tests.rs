@@ -1,0 +1,209 @@
+//! How long a membership is believed, and how often it is asked for.
+
+use futures_util::FutureExt;
+use futures_util::future::join;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::*;
+use crate::identity::Parties;
+use crate::identity::Policy;
+use crate::identity::clock::ManualClock;
+use crate::identity::doubles;
+use crate::identity::doubles::CountingDirectory;
+use crate::identity::doubles::block_on;
+use crate::identity::io::IoRuntime;
+
+#[test]
+fn a_membership_is_believed_for_thirty_seconds() {
+    let fixture = Fixture::answering([Ok(Some(admin())), Ok(None)]);
+    assert_eq!(fixture.role_of_ada(), Ok(Some("org:admin".to_owned())));
+    fixture.advance(29_999);
+    assert_eq!(fixture.role_of_ada(), Ok(Some("org:admin".to_owned())));
+    assert_eq!(fixture.directory.calls(), 1);
+    fixture.advance(1);
+    assert_eq!(fixture.role_of_ada(), Ok(None));
+    assert_eq!(fixture.directory.calls(), 2);
+}
+
+#[test]
+fn no_membership_is_believed_for_five_seconds() {
+    let fixture = Fixture::answering([Ok(None), Ok(Some(admin()))]);
+    assert_eq!(fixture.role_of_ada(), Ok(None));
+    fixture.advance(4_999);
+    assert_eq!(fixture.role_of_ada(), Ok(None));
+    fixture.advance(1);
+    assert_eq!(fixture.role_of_ada(), Ok(Some("org:admin".to_owned())));
+}
+
+#[test]
+fn a_removed_member_is_not_believed_while_the_directory_is_down() {
+    let fixture = Fixture::answering([Ok(Some(admin())), Err(LookupError::Failed)]);
+    assert!(fixture.role_of_ada().is_ok());
+    fixture.advance(31_000);
+    assert!(fixture.role_of_ada().is_err());
+}
+
+#[test]
+fn a_failure_is_not_kept() {
+    let fixture = Fixture::answering([Err(LookupError::Failed), Ok(Some(admin()))]);
+    assert_eq!(
+        fixture.role_of_ada().unwrap_err().retry_after,
+        Duration::from_secs(1)
+    );
+    assert!(fixture.role_of_ada().is_ok());
+}
+
+#[test]
+fn a_throttled_directory_is_left_alone_for_as_long_as_it_asks() {
+    let throttled = Err(LookupError::Throttled(Duration::from_secs(7)));
+    let fixture = Fixture::answering([throttled, Ok(Some(admin()))]);
+    assert_eq!(
+        fixture.role_of_ada().unwrap_err().retry_after,
+        Duration::from_secs(7)
+    );
+    fixture.advance(5_000);
+    assert_eq!(
+        fixture.role_of_ada().unwrap_err().retry_after,
+        Duration::from_secs(2)
+    );
+    assert_eq!(fixture.directory.calls(), 1);
+    fixture.advance(2_000);
+    assert!(fixture.role_of_ada().is_ok());
+}
+
+#[test]
+fn a_throttle_of_a_year_ends_after_a_minute() {
+    let year = Duration::from_secs(31_536_000);
+    let fixture = Fixture::answering([Err(LookupError::Throttled(year)), Ok(None)]);
+    fixture.role_of_ada().unwrap_err();
+    fixture.advance(60_000);
+    assert_eq!(fixture.role_of_ada(), Ok(None));
+}
+
+#[test]
+fn fifty_requests_share_one_look_up_and_the_first_may_leave() {
+    let fixture = Fixture::answering([Ok(Some(admin()))]);
+    fixture.directory.close();
+    let ada = ada();
+    block_on(async {
+        let mut leaving = Box::pin(fixture.organizations.of(&ada, Facts::Current));
+        assert!(leaving.as_mut().now_or_never().is_none());
+        drop(leaving);
+        let asking = (0..50).map(|_| fixture.organizations.of(&ada, Facts::Current));
+        let (found, ()) = join(join_all(asking), async { fixture.directory.open() }).await;
+        assert!(
+            found
+                .iter()
+                .all(|org| org.as_ref().is_ok_and(Option::is_some))
+        );
+    });
+    assert_eq!(fixture.directory.calls(), 1);
+}
+
+#[test]
+fn members_are_told_apart_by_organization_and_by_user() {
+    let fixture = Fixture::answering([Ok(Some(admin())), Ok(None)]);
+    assert!(fixture.role_of_ada().unwrap().is_some());
+    for (name, other) in [("sub", "user_bob"), ("org_id", "org_2")] {
+        let mut claims = doubles::oauth_claims();
+        claims["org_id"] = json!("org_1");
+        claims[name] = json!(other);
+        let caller = doubles::oauth_caller(&claims);
+        let org = block_on(fixture.organizations.of(&caller, Facts::Current)).unwrap();
+        assert!(org.is_none(), "{name}");
+    }
+    assert_eq!(fixture.directory.calls(), 3);
+}
+
+#[test]
+fn nothing_is_looked_up_for_a_token_without_organization() {
+    let fixture = Fixture::answering([Ok(Some(admin()))]);
+    let caller = doubles::oauth_caller(&doubles::oauth_claims());
+    let org = block_on(fixture.organizations.of(&caller, Facts::Current)).unwrap();
+    assert!(org.is_none());
+    assert_eq!(fixture.directory.calls(), 0);
+}
+
+#[test]
+fn the_token_alone_tells_the_id_and_nothing_else() {
+    let fixture = Fixture::answering([Ok(None)]);
+    let without = Organizations::new(None, doubles::clock(), fixture.io.handle().clone());
+    assert!(fixture.organizations.looks_up() && !without.looks_up());
+    for (organizations, facts) in [
+        (&fixture.organizations, Facts::TokenOnly),
+        (&without, Facts::Current),
+        (&without, Facts::TokenOnly),
+    ] {
+        let org = block_on(organizations.of(&ada(), facts)).unwrap().unwrap();
+        assert_eq!(
+            (org.id(), org.role(), org.permissions()),
+            ("org_1", None, None)
+        );
+    }
+    assert_eq!(fixture.directory.calls(), 0);
+}
+
+#[test]
+fn a_session_token_tells_its_organization_itself() {
+    let fixture = Fixture::answering([Ok(None)]);
+    let policy = Policy {
+        sessions: Some(Parties::Any),
+        ..doubles::policy()
+    };
+    let mut claims = doubles::session_claims();
+    claims["org_id"] = json!("org_9");
+    let token = doubles::session_token(&claims);
+    let caller = block_on(doubles::offline(policy).authenticate(&token)).unwrap();
+    let org = block_on(fixture.organizations.of(&caller, Facts::Current)).unwrap();
+    assert_eq!(org.unwrap().id(), "org_9");
+    assert_eq!(fixture.directory.calls(), 0);
+}
+
+struct Fixture {
+    directory: Arc<CountingDirectory>,
+    clock: Arc<ManualClock>,
+    organizations: Organizations,
+    io: IoRuntime,
+}
+
+impl Fixture {
+    fn answering<const N: usize>(answers: [Result<Option<Org>, LookupError>; N]) -> Self {
+        let io = IoRuntime::start().unwrap();
+        let directory = CountingDirectory::answering(answers);
+        let clock = doubles::clock();
+        let memberships: Arc<dyn Memberships> = Arc::<CountingDirectory>::clone(&directory);
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let organizations = Organizations::new(Some(memberships), time, io.handle().clone());
+        Self {
+            directory,
+            clock,
+            organizations,
+            io,
+        }
+    }
+
+    fn advance(&self, ms: u64) {
+        self.clock.advance(Duration::from_millis(ms));
+    }
+
+    fn role_of_ada(&self) -> Result<Option<String>, Unavailable> {
+        let org = block_on(self.organizations.of(&ada(), Facts::Current))?;
+        Ok(org.and_then(|org| org.role().map(str::to_owned)))
+    }
+}
+
+fn ada() -> Caller {
+    let mut claims = doubles::oauth_claims();
+    claims["org_id"] = json!("org_1");
+    doubles::oauth_caller(&claims)
+}
+
+fn admin() -> Org {
+    Org::new(
+        "org_1".to_owned(),
+        None,
+        Some("org:admin".to_owned()),
+        Some(Vec::new()),
+    )
+}

@@ -1,0 +1,154 @@
+//! Which tokens are accepted, as the server's configuration says.
+
+use url::Host;
+use url::Url;
+
+/// What a token has to say about itself, besides being genuine and current.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    /// The issuer, compared byte for byte with `iss`.
+    pub(crate) issuer: String,
+    /// Whom tokens must be meant for.
+    pub(crate) audience: AudiencePolicy,
+    /// The only OAuth clients whose tokens are accepted; `None` accepts any.
+    pub(crate) allowed_clients: Option<Vec<String>>,
+    /// Whether OAuth access tokens are accepted.
+    pub(crate) oauth: bool,
+    /// Whether session tokens are accepted, and of which parties.
+    pub(crate) sessions: Option<Parties>,
+    /// Tolerance for `exp`, `nbf` and `iat`.
+    pub(crate) leeway_ms: u64,
+    /// The server itself is on loopback, so a local emulator's keys may sign.
+    pub(crate) development: bool,
+}
+
+/// Whom a token must be meant for.
+#[derive(Clone, Debug)]
+pub(crate) struct AudiencePolicy {
+    /// Any of these in `aud` will do; compared byte for byte.
+    pub(crate) accepted: Vec<String>,
+    /// What holds for tokens without `aud`.
+    pub(crate) mode: AudienceMode,
+}
+
+/// What is asked of `aud`. A token meant for another resource passes in no mode but `Off`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum AudienceMode {
+    /// A token without `aud` is accepted.
+    IfPresent,
+    /// `aud` is not looked at.
+    Off,
+    /// An OAuth token without `aud` is refused; Clerk's session tokens never have one.
+    Require,
+}
+
+/// The parties (`azp`) whose session tokens are accepted. Made by [`parties`] or [`parties_any`].
+#[derive(Clone, Debug)]
+pub struct AuthorizedParties(pub(crate) Parties);
+
+/// Accepts session tokens minted for these origins, like `https://app.example.com`; compared byte
+/// for byte.
+///
+/// Source: <https://clerk.com/docs/backend-requests/manual-jwt>.
+pub fn parties<P: Into<String>>(origins: impl IntoIterator<Item = P>) -> AuthorizedParties {
+    AuthorizedParties(Parties::Listed(
+        origins.into_iter().map(Into::into).collect(),
+    ))
+}
+
+/// Accepts session tokens whatever origin they were minted for.
+///
+/// # Security
+///
+/// A page on any origin that the instance trusts can then act here with its user's session.
+#[must_use]
+pub fn parties_any() -> AuthorizedParties {
+    AuthorizedParties(Parties::Any)
+}
+
+/// The parties themselves.
+#[derive(Clone, Debug)]
+pub(crate) enum Parties {
+    /// Any, a token that names none included.
+    Any,
+    /// These origins only.
+    Listed(Vec<String>),
+}
+
+impl Policy {
+    /// OAuth access tokens of this issuer that are meant for one of these resources.
+    pub(crate) fn new(issuer: String, audiences: Vec<String>) -> Self {
+        Self {
+            issuer,
+            audience: AudiencePolicy {
+                accepted: audiences,
+                mode: AudienceMode::Require,
+            },
+            allowed_clients: None,
+            oauth: true,
+            sessions: None,
+            leeway_ms: DEFAULT_LEEWAY_MS,
+            development: false,
+        }
+    }
+
+    /// Whether keys of a local emulator may sign: only if both ends are on this machine.
+    pub(crate) fn trusts_emulator(&self) -> bool {
+        self.development
+            && Url::parse(&self.issuer)
+                .is_ok_and(|issuer| issuer.scheme() == "http" && is_loopback(&issuer))
+    }
+}
+
+/// Whether a URL's host is this machine: `localhost`, `127.0.0.0/8` or `[::1]`.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The tolerance of Clerk's SDK.
+pub(crate) const DEFAULT_LEEWAY_MS: u64 = 5_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_told_by_the_host_alone() {
+        for url in [
+            "http://localhost:1",
+            "http://127.0.0.1/x",
+            "https://127.9.9.9",
+            "http://[::1]:3",
+        ] {
+            assert!(is_loopback(&Url::parse(url).unwrap()), "{url}");
+        }
+        for url in [
+            "http://localhost.example.com",
+            "http://10.0.0.1",
+            "http://a@example.com",
+            "data:x",
+        ] {
+            assert!(!is_loopback(&Url::parse(url).unwrap()), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_emulator_is_trusted_only_if_both_ends_are_on_loopback() {
+        let trusts = |issuer: &str, development| {
+            Policy {
+                development,
+                ..Policy::new(issuer.to_owned(), Vec::new())
+            }
+            .trusts_emulator()
+        };
+        assert!(trusts("http://127.0.0.1:4000", true));
+        assert!(!trusts("http://127.0.0.1:4000", false));
+        assert!(!trusts("https://127.0.0.1:4000", true));
+        assert!(!trusts("http://clerk.example.com", true));
+    }
+}

@@ -1,0 +1,90 @@
+//! Calls that outlive their connection.
+//!
+//! Closing the connection cancels a modern request. In the legacy era it must not be taken for a
+//! cancellation (MCP 2025-11-25, basic/transports), so there the work goes on, and only its answer
+//! is lost.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::runtime::Handle;
+
+/// A future that is finished in the background if it is dropped half-way. Nothing is spawned for
+/// one that is not.
+pub(super) struct Detach<F>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    work: Option<Pin<Box<F>>>,
+}
+
+impl<F> Detach<F>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    pub(super) fn new(work: F) -> Self {
+        Self {
+            work: Some(Box::pin(work)),
+        }
+    }
+}
+
+impl<F> Future for Detach<F>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(work) = &mut self.work else {
+            return Poll::Pending;
+        };
+        let poll = work.as_mut().poll(cx);
+        if poll.is_ready() {
+            self.work = None;
+        }
+        poll
+    }
+}
+
+impl<F> Drop for Detach<F>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn drop(&mut self) {
+        // Without a runtime the process is ending, and the work with it.
+        if let Some(work) = self.work.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(work);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn work_that_is_dropped_half_way_is_finished() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&done);
+        runtime.block_on(async move {
+            let mut work = Box::pin(Detach::new(async move {
+                tokio::task::yield_now().await;
+                done.store(true, Ordering::SeqCst);
+            }));
+            assert!(futures_util::poll!(&mut work).is_pending());
+            drop(work);
+            while !seen.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+}

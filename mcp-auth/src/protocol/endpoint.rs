@@ -1,0 +1,393 @@
+//! The methods: from a message and a caller to an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::guard::{self, Authorized, Denied, Guard, Refusal, decide};
+use crate::identity::{Caller, Clock, Facts, Org, Organizations, TokenKind, Unavailable};
+use crate::tool::{Failure, Outcome, Registry, ServedTool, States};
+
+use super::Answer;
+use super::calls::{Calls, Running};
+use super::detach::Detach;
+use super::envelope::{Message, Params};
+use super::era::{Era, Mirrored, negotiate};
+use super::error::RpcError;
+use super::record::Record;
+use super::results::Results;
+use super::step_up::StepUps;
+
+/// Who the server says it is.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerInfo {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) title: Option<String>,
+    pub(crate) instructions: Option<String>,
+}
+
+/// What an endpoint is made of.
+#[derive(Debug)]
+pub(crate) struct EndpointConfig {
+    pub(crate) info: ServerInfo,
+    pub(crate) registry: Registry,
+    pub(crate) states: Arc<States>,
+    pub(crate) organizations: Organizations,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Whether an organization that a token names is enough for guards that ask for no more.
+    pub(crate) trust_token_org: bool,
+    /// Scopes that every request needs.
+    pub(crate) required_scopes: Vec<String>,
+    /// Whether the list of public tools is open to callers without a token.
+    pub(crate) anonymous_list: bool,
+    /// Whether a missing scope is an `isError` result instead of a 403 challenge.
+    pub(crate) scope_denials_as_results: bool,
+    pub(crate) calls_in_flight: usize,
+    pub(crate) timeout: Duration,
+}
+
+/// Serves MCP messages.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    config: EndpointConfig,
+    results: Results,
+    calls: Arc<Calls>,
+    step_ups: StepUps,
+}
+
+/// A request whose era is known.
+struct Request<'a> {
+    id: &'a str,
+    era: Era,
+    mirrored: &'a Mirrored<'a>,
+    params: Params<'a>,
+    body: &'a Bytes,
+}
+
+impl Endpoint {
+    pub(crate) fn new(config: EndpointConfig) -> Self {
+        let all_public = config.registry.iter().all(|tool| tool.guard().is_public());
+        let results = Results::new(
+            &config.info,
+            config.anonymous_list,
+            config.anonymous_list && all_public,
+        );
+        Self {
+            results,
+            calls: Arc::new(Calls::new(config.calls_in_flight)),
+            step_ups: StepUps::new(Arc::clone(&config.clock)),
+            config,
+        }
+    }
+
+    /// Makes the server ask again for every membership.
+    #[cfg(feature = "testing")]
+    pub(crate) fn forget_organizations(&self) {
+        self.config.organizations.forget();
+    }
+
+    /// Whether a request without a token can be answered with anything but "sign in".
+    pub(crate) fn serves_anonymous(&self) -> bool {
+        self.config.anonymous_list
+            || self
+                .config
+                .registry
+                .iter()
+                .any(|tool| tool.guard().is_public())
+    }
+
+    /// Answers one POST.
+    pub(crate) async fn handle(
+        &self,
+        mirrored: &Mirrored<'_>,
+        caller: Option<&Caller>,
+        body: &Bytes,
+    ) -> Answer {
+        let message = match Message::parse(body) {
+            Ok(message) => message,
+            Err(_) if caller.is_none() => return Answer::SignIn,
+            Err((error, id)) => return error.answer(id),
+        };
+        if caller.is_none() && !self.open_to_anonymous(&message) {
+            return Answer::SignIn;
+        }
+        if let Some(scopes) = caller.and_then(|caller| self.missing_server_scopes(&message, caller))
+        {
+            return Answer::MoreScope(scopes);
+        }
+        let id = message.id;
+        match self.respond(mirrored, caller, &message, body).await {
+            Ok(answer) => answer,
+            Err(error) => error.answer(id),
+        }
+    }
+
+    /// A caller without a token may call what is spelled `public`, and nothing else: not even learn
+    /// whether a name exists.
+    fn open_to_anonymous(&self, message: &Message<'_>) -> bool {
+        match &*message.method {
+            "tools/call" => message
+                .params()
+                .and_then(|params| params.name())
+                .ok()
+                .and_then(|name| self.config.registry.find(&name))
+                .is_some_and(|tool| tool.guard().is_public()),
+            "initialize"
+            | "notifications/initialized"
+            | "ping"
+            | "server/discover"
+            | "tools/list" => self.config.anonymous_list,
+            _ => false,
+        }
+    }
+
+    /// Scopes that every request needs. Calls are left to the guard, which knows what else is
+    /// missing; a session token has no scopes that a challenge could add to.
+    fn missing_server_scopes(&self, message: &Message<'_>, caller: &Caller) -> Option<Vec<String>> {
+        if message.method == "tools/call" || caller.token_kind() != TokenKind::OAuth {
+            return None;
+        }
+        let required = self.config.required_scopes.iter();
+        let missing: Vec<_> = required
+            .filter(|scope| !caller.has_scope(scope))
+            .cloned()
+            .collect();
+        (!missing.is_empty()).then_some(missing)
+    }
+
+    async fn respond(
+        &self,
+        mirrored: &Mirrored<'_>,
+        caller: Option<&Caller>,
+        message: &Message<'_>,
+        body: &Bytes,
+    ) -> Result<Answer, RpcError> {
+        let Some(id) = message.id else {
+            // Nothing that a client notifies of changes anything here: there is no session whose
+            // requests a `notifications/cancelled` could name.
+            return Ok(Answer::Accepted);
+        };
+        let params = message.params()?;
+        let era = Era::of(mirrored, &params.meta()?)?;
+        era.check_method(mirrored, &message.method)?;
+        let request = Request {
+            id,
+            era,
+            mirrored,
+            params,
+            body,
+        };
+        match (era, &*message.method) {
+            (Era::Modern, "server/discover") => Ok(self.results.discover(id)),
+            (Era::Legacy, "initialize") => {
+                let version = negotiate(&request.params.protocol_version()?);
+                Ok(self.results.initialize(id, version))
+            }
+            (Era::Legacy, "ping") => Ok(Results::empty(id)),
+            (_, "tools/list") => self.list(caller, &request).await,
+            (_, "tools/call") => self.call(caller, &request).await,
+            (era, _) => Err(RpcError::MethodNotFound {
+                modern: era == Era::Modern,
+            }),
+        }
+    }
+
+    async fn list(
+        &self,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+    ) -> Result<Answer, RpcError> {
+        if request.params.has_cursor() {
+            return Err(RpcError::InvalidParams(
+                "`cursor` was not given by this server",
+            ));
+        }
+        let tools = || self.config.registry.iter();
+        let asking = |facts| {
+            let asks = |guard: &Guard| guard.needs_organization() && self.facts(guard) == facts;
+            tools().any(|tool| asks(tool.guard())).then_some(facts)
+        };
+        let current = self.organization(caller, asking(Facts::Current)).await;
+        let claimed = self.organization(caller, asking(Facts::TokenOnly)).await;
+        let (current, claimed) = match (current, claimed) {
+            (Ok(current), Ok(claimed)) => (current, claimed),
+            // A list that is shorter than it should be would be a wrong answer.
+            (Err(unavailable), _) | (_, Err(unavailable)) => {
+                return Ok(Answer::Unavailable(unavailable));
+            }
+        };
+        let visible = tools().filter(|tool| {
+            let organization = match self.facts(tool.guard()) {
+                Facts::Current => current.as_ref(),
+                Facts::TokenOnly => claimed.as_ref(),
+            };
+            self.is_visible(tool.guard(), caller, organization)
+        });
+        Ok(self
+            .results
+            .tools(request.id, request.era, visible.map(|tool| &**tool)))
+    }
+
+    /// The list omits what the caller cannot call, except what a new token could cure.
+    fn is_visible(
+        &self,
+        guard: &Guard,
+        caller: Option<&Caller>,
+        organization: Option<&Org>,
+    ) -> bool {
+        match self.decide(guard, caller, Ok(organization)) {
+            Ok(_) => true,
+            Err(Refusal::Denied(denied)) => denied.cure().is_some(),
+            Err(Refusal::Unauthenticated | Refusal::Unavailable(_)) => false,
+        }
+    }
+
+    async fn call(
+        &self,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+    ) -> Result<Answer, RpcError> {
+        let Request { id, era, .. } = *request;
+        let name = request.params.name()?;
+        era.check_name(request.mirrored, &name)?;
+        let Some(tool) = self.config.registry.find(&name) else {
+            return Err(RpcError::UnknownTool(shortened(&name)));
+        };
+        let arguments = request.params.arguments()?;
+        let mut record = Record::open(tool.name(), caller);
+        let facts = tool.wants_organization().then(|| self.facts(tool.guard()));
+        let organization = self.organization(caller, facts).await;
+        let organization = organization.as_ref().map(Option::as_ref);
+        let proof = match self.decide(tool.guard(), caller, organization) {
+            Ok(proof) => proof,
+            Err(refusal) => return Ok(self.refuse(request, caller, refusal, &mut record)),
+        };
+        let Some(running) = self.calls.enter(caller.map(Caller::principal)) else {
+            record.close("busy");
+            return Ok(Answer::Busy);
+        };
+        let arguments = raw(request.body, arguments);
+        let run = tool.call(proof, &self.config.states, arguments, self.config.timeout);
+        let run = async move {
+            let _running: Running = running;
+            run.await
+        };
+        let outcome = match era {
+            Era::Modern => run.await,
+            Era::Legacy => Detach::new(run).await,
+        };
+        Ok(self.finish(id, era, tool, outcome, &mut record))
+    }
+
+    fn finish(
+        &self,
+        id: &str,
+        era: Era,
+        tool: &ServedTool,
+        outcome: Outcome,
+        record: &mut Record<'_>,
+    ) -> Answer {
+        match outcome {
+            Ok(output) => {
+                record.close("allowed");
+                self.results.output(id, era, tool, output)
+            }
+            Err(failure) => {
+                record.close("failed");
+                let text = match failure {
+                    Failure::Arguments(text) => text,
+                    Failure::Error(error) => error.into_told(tool.name()),
+                    Failure::Fault(reference) => reference.told(),
+                };
+                self.results.failure(id, era, &text)
+            }
+        }
+    }
+
+    fn refuse(
+        &self,
+        request: &Request<'_>,
+        caller: Option<&Caller>,
+        refusal: Refusal,
+        record: &mut Record<'_>,
+    ) -> Answer {
+        match refusal {
+            Refusal::Unauthenticated => {
+                record.close("unauthenticated");
+                Answer::SignIn
+            }
+            Refusal::Unavailable(unavailable) => {
+                record.close("unavailable");
+                Answer::Unavailable(unavailable)
+            }
+            Refusal::Denied(denied) => {
+                record.deny(&denied);
+                if let Denied::Scope {
+                    missing,
+                    curable: true,
+                } = &denied
+                    && !self.config.scope_denials_as_results
+                    && caller.is_some_and(|caller| {
+                        self.step_ups.may_challenge(caller.principal(), missing)
+                    })
+                {
+                    return Answer::MoreScope(missing.clone());
+                }
+                self.results.denial(request.id, request.era, &denied)
+            }
+        }
+    }
+
+    fn decide(
+        &self,
+        guard: &Guard,
+        caller: Option<&Caller>,
+        organization: Result<Option<&Org>, &Unavailable>,
+    ) -> Result<Authorized, Refusal> {
+        let server_scopes = &self.config.required_scopes;
+        decide(
+            guard,
+            &guard::Facts {
+                caller,
+                organization,
+                server_scopes,
+            },
+        )
+    }
+
+    /// Which facts a guard is decided on.
+    fn facts(&self, guard: &Guard) -> Facts {
+        if self.config.trust_token_org && !guard.needs_membership() {
+            Facts::TokenOnly
+        } else {
+            Facts::Current
+        }
+    }
+
+    /// The organization of a caller, resolved only where something wants it.
+    async fn organization(
+        &self,
+        caller: Option<&Caller>,
+        wanted: Option<Facts>,
+    ) -> Result<Option<Org>, Unavailable> {
+        match (caller, wanted) {
+            (Some(caller), Some(facts)) => self.config.organizations.of(caller, facts).await,
+            (None, _) | (_, None) => Ok(None),
+        }
+    }
+}
+
+/// The arguments as a slice of the body they came in.
+fn raw(body: &Bytes, arguments: &str) -> Bytes {
+    if arguments == "{}" {
+        return Bytes::from_static(b"{}");
+    }
+    body.slice_ref(arguments.as_bytes())
+}
+
+/// An unknown name goes back to whoever sent it, but not at any length.
+fn shortened(name: &str) -> String {
+    name.chars().take(128).collect()
+}

@@ -1,0 +1,252 @@
+//! The two eras of MCP, and the headers that mirror the body.
+//!
+//! A request whose `_meta` names a version is modern; so is one whose header names a version that
+//! is not a legacy one. Everything else is legacy, and stateless: no session is ever needed.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::envelope::Meta;
+use super::error::RpcError;
+
+/// The modern revision.
+pub(super) const MODERN: &str = "2026-07-28";
+
+/// The legacy revisions, newest first.
+pub(super) const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
+
+/// The headers of a POST that repeat what its body says. A header given twice, or with bytes that
+/// are no visible ASCII, is `Malformed` and equal to nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mirrored<'a> {
+    /// `MCP-Protocol-Version`.
+    pub(crate) version: Header<'a>,
+    /// `Mcp-Method`.
+    pub(crate) method: Header<'a>,
+    /// `Mcp-Name`.
+    pub(crate) name: Header<'a>,
+}
+
+/// One mirrored header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Header<'a> {
+    /// Not sent.
+    Absent,
+    /// Sent twice, or not visible ASCII.
+    Malformed,
+    /// Its value, without surrounding blanks.
+    Value(&'a str),
+}
+
+/// How a request is to be answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Era {
+    Legacy,
+    Modern,
+}
+
+impl Era {
+    /// Tells the era of a request, and checks what the era asks of version and `_meta`.
+    ///
+    /// # Errors
+    ///
+    /// [`RpcError::HeaderMismatch`] if header and `_meta` disagree, [`RpcError::Malformed`] if a
+    /// modern request lacks a required member, [`RpcError::UnsupportedVersion`] if the version is
+    /// not served.
+    pub(super) fn of(mirrored: &Mirrored<'_>, meta: &Meta<'_>) -> Result<Self, RpcError> {
+        let legacy = match mirrored.version {
+            Header::Absent => true,
+            Header::Value(version) => LEGACY.contains(&version),
+            Header::Malformed => return Err(RpcError::HeaderMismatch(VERSION)),
+        };
+        if legacy && !meta.is_modern() {
+            return Ok(Self::Legacy);
+        }
+        let Some(version) = meta.version() else {
+            return Err(RpcError::Malformed(
+                "`_meta` must name `io.modelcontextprotocol/protocolVersion`",
+            ));
+        };
+        if !meta.has_capabilities() {
+            return Err(RpcError::Malformed(
+                "`_meta` must hold `io.modelcontextprotocol/clientCapabilities`",
+            ));
+        }
+        // Without its header a modern body would slip past whatever routes on headers.
+        if mirrored.version != Header::Value(&version) {
+            return Err(RpcError::HeaderMismatch(VERSION));
+        }
+        if version != MODERN {
+            return Err(RpcError::UnsupportedVersion(version.into_owned()));
+        }
+        Ok(Self::Modern)
+    }
+
+    /// Checks `Mcp-Method`: required in the modern era, and equal to the body where it is there.
+    pub(super) fn check_method(
+        self,
+        mirrored: &Mirrored<'_>,
+        method: &str,
+    ) -> Result<(), RpcError> {
+        match mirrored.method {
+            Header::Absent if self == Self::Legacy => Ok(()),
+            Header::Value(value) if value == method => Ok(()),
+            Header::Absent | Header::Malformed | Header::Value(_) => Err(RpcError::HeaderMismatch(
+                "the header `Mcp-Method` must be the `method` of the body",
+            )),
+        }
+    }
+
+    /// Checks `Mcp-Name` in the same way; it may be spelled in Base64.
+    pub(super) fn check_name(self, mirrored: &Mirrored<'_>, name: &str) -> Result<(), RpcError> {
+        match mirrored.name {
+            Header::Absent if self == Self::Legacy => Ok(()),
+            Header::Value(value) if decoded(value).is_some_and(|value| value == name) => Ok(()),
+            Header::Absent | Header::Malformed | Header::Value(_) => Err(RpcError::HeaderMismatch(
+                "the header `Mcp-Name` must be the `params.name` of the body",
+            )),
+        }
+    }
+}
+
+/// The version that `initialize` answers: the client's if it is served, else the newest legacy one.
+/// MCP 2025-11-25, basic/lifecycle: version negotiation.
+pub(super) fn negotiate(offered: &str) -> &'static str {
+    LEGACY
+        .into_iter()
+        .find(|version| *version == offered)
+        .unwrap_or(LEGACY[0])
+}
+
+/// MCP 2026-07-28, streamable-http: value encoding. What lacks prefix or suffix is literal.
+fn decoded(value: &str) -> Option<Cow<'_, str>> {
+    let Some(encoded) = value
+        .strip_prefix("=?base64?")
+        .and_then(|rest| rest.strip_suffix("?="))
+    else {
+        return Some(Cow::Borrowed(value));
+    };
+    String::from_utf8(STANDARD.decode(encoded).ok()?)
+        .ok()
+        .map(Cow::Owned)
+}
+
+const VERSION: &str = "the header `MCP-Protocol-Version` must be the version that `_meta` names";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mirrored(version: Header<'static>) -> Mirrored<'static> {
+        Mirrored {
+            version,
+            method: Header::Absent,
+            name: Header::Absent,
+        }
+    }
+
+    fn era(version: Header<'static>, meta: &str) -> Result<Era, i32> {
+        Era::of(&mirrored(version), &serde_json::from_str(meta).unwrap())
+            .map_err(|error| error.code())
+    }
+
+    const COMPLETE: &str = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+    #[test]
+    fn the_era_follows_from_header_and_meta() {
+        use Header::{Absent, Malformed, Value};
+        for (header, meta, expected) in [
+            (Absent, "{}", Ok(Era::Legacy)),
+            (Value("2025-03-26"), "{}", Ok(Era::Legacy)),
+            (
+                Value("2025-11-25"),
+                r#"{"progressToken":1}"#,
+                Ok(Era::Legacy),
+            ),
+            (Value("2026-07-28"), COMPLETE, Ok(Era::Modern)),
+            (Value("2026-07-28"), "{}", Err(-32602)),
+            (
+                Value("2026-07-28"),
+                r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#,
+                Err(-32602),
+            ),
+            (
+                Value("2026-07-28"),
+                r#"{"io.modelcontextprotocol/clientCapabilities":{}}"#,
+                Err(-32602),
+            ),
+            (
+                Value("2026-07-28"),
+                r#"{"io.modelcontextprotocol/protocolVersion":7,"io.modelcontextprotocol/clientCapabilities":{}}"#,
+                Err(-32602),
+            ),
+            (Value("1999-01-01"), "{}", Err(-32602)),
+            (Absent, COMPLETE, Err(-32020)),
+            (Value("2025-11-25"), COMPLETE, Err(-32020)),
+            (Value("v999"), COMPLETE, Err(-32020)),
+            (Malformed, COMPLETE, Err(-32020)),
+            (Malformed, "{}", Err(-32020)),
+            (
+                Value("v9"),
+                r#"{"io.modelcontextprotocol/protocolVersion":"v9","io.modelcontextprotocol/clientCapabilities":{}}"#,
+                Err(-32022),
+            ),
+        ] {
+            assert_eq!(era(header, meta), expected, "{header:?} {meta}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_spelled_in_base64() {
+        let name = |value| Mirrored {
+            name: Header::Value(value),
+            ..mirrored(Header::Absent)
+        };
+        assert!(Era::Modern.check_name(&name("add"), "add").is_ok());
+        assert!(
+            Era::Modern
+                .check_name(&name("=?base64?YWRk?="), "add")
+                .is_ok()
+        );
+        assert!(
+            Era::Modern
+                .check_name(&name("=?base64?YWRk"), "=?base64?YWRk")
+                .is_ok()
+        );
+        for wrong in [
+            "ADD",
+            "=?base64?YWR?=",
+            "=?base64?YW!k?=",
+            "=?base64?/w==?=",
+            "sub",
+        ] {
+            assert!(
+                Era::Modern.check_name(&name(wrong), "add").is_err(),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn mirrored_headers_are_required_in_the_modern_era_only() {
+        let absent = mirrored(Header::Absent);
+        assert!(Era::Legacy.check_method(&absent, "ping").is_ok());
+        assert!(Era::Legacy.check_name(&absent, "x").is_ok());
+        assert!(Era::Modern.check_method(&absent, "ping").is_err());
+        assert!(Era::Modern.check_name(&absent, "x").is_err());
+        let other = Mirrored {
+            method: Header::Value("PING"),
+            ..absent
+        };
+        assert!(Era::Legacy.check_method(&other, "ping").is_err());
+    }
+
+    #[test]
+    fn initialize_answers_the_offered_version_or_the_newest() {
+        assert_eq!(negotiate("2025-06-18"), "2025-06-18");
+        assert_eq!(negotiate("2024-11-05"), "2025-11-25");
+        assert_eq!(negotiate("2026-07-28"), "2025-11-25");
+    }
+}

@@ -1,0 +1,19 @@
+//! Running a server: its configuration, the checks at start-up, listening and shutting down.
+
+mod builder;
+#[cfg(feature = "emulator")]
+mod emulator;
+mod environment;
+mod error;
+#[cfg(feature = "testing")]
+mod in_process;
+mod macros;
+mod report;
+mod serve;
+mod settings;
+mod start;
+
+pub use self::builder::{AudiencePolicy, ServerBuilder};
+pub use self::error::{Error, Result};
+pub use self::serve::Running;
+pub use self::start::Server;

@@ -1,0 +1,159 @@
+//! What a server says of itself when it starts: where it listens, what it enforces, who may call
+//! what, and in development one line to try it with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::http::Canonical;
+use crate::identity::{AudienceMode, Parties, Policy};
+use crate::tool::{Registry, ServedTool};
+
+use super::builder::ServerBuilder;
+
+/// The facts of a server that are worth printing.
+#[derive(Debug)]
+pub(crate) struct Report {
+    title: String,
+    endpoint: String,
+    pub(super) issuer: String,
+    enforced: Vec<String>,
+    tools: Vec<(&'static str, String)>,
+    trial: Trial,
+    /// What is to be known of the issuer.
+    remark: &'static str,
+    emulator: bool,
+}
+
+/// The request to try the server with.
+#[derive(Debug)]
+enum Trial {
+    Call(&'static str),
+    List,
+}
+
+impl Report {
+    pub(super) fn new(
+        builder: &ServerBuilder,
+        canonical: &Canonical,
+        policy: &Policy,
+        looks_up: bool,
+        registry: &Registry,
+    ) -> Self {
+        Self {
+            title: format!("{} {}", builder.name, builder.version),
+            endpoint: canonical.as_str().to_owned(),
+            issuer: policy.issuer.clone(),
+            enforced: enforced(builder, policy, looks_up),
+            tools: registry
+                .iter()
+                .map(|tool| (tool.name(), tool.guard().to_string()))
+                .collect(),
+            trial: trial(registry),
+            remark: match (builder.emulator, builder.emulator_stays_off) {
+                (true, _) => " (a local Clerk, for development only)",
+                (false, true) => " (configured, so no local Clerk was started)",
+                (false, false) => "",
+            },
+            emulator: builder.emulator,
+        }
+    }
+
+    /// A command that can be pasted as it is. It holds no token, but fetches one, and it speaks the
+    /// legacy form, which needs no `_meta`.
+    fn trial(&self) -> String {
+        let Self {
+            endpoint, issuer, ..
+        } = self;
+        let (method, params) = match self.trial {
+            Trial::Call(tool) => (
+                "tools/call",
+                format!(r#"{{"name":"{tool}","arguments":{{}}}}"#),
+            ),
+            Trial::List => ("tools/list", "{}".to_owned()),
+        };
+        format!(
+            "curl -s {endpoint} -H \"Authorization: Bearer $(curl -s '{issuer}/dev/token?user=ada&org=acme')\" \
+             -H 'Content-Type: application/json' \
+             -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{params}}}'"
+        )
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.title)?;
+        writeln!(f, "  endpoint  {}", self.endpoint)?;
+        writeln!(f, "  issuer    {}{}", self.issuer, self.remark)?;
+        for (index, line) in self.enforced.iter().enumerate() {
+            writeln!(
+                f,
+                "  {}  {line}",
+                if index == 0 { "enforced" } else { "        " }
+            )?;
+        }
+        let width = self
+            .tools
+            .iter()
+            .map(|(name, _)| name.len())
+            .max()
+            .unwrap_or(0);
+        for (index, (name, guard)) in self.tools.iter().enumerate() {
+            let head = if index == 0 { "tools   " } else { "        " };
+            writeln!(f, "  {head}  {name:width$}  {guard}")?;
+        }
+        if self.emulator {
+            writeln!(f, "Try it:\n{}", self.trial())?;
+        }
+        Ok(())
+    }
+}
+
+/// A guarded tool that reads and needs no arguments, or else the list.
+fn trial(registry: &Registry) -> Trial {
+    let fits = |tool: &&Arc<ServedTool>| {
+        tool.is_read_only() && !tool.requires_arguments() && !tool.guard().is_public()
+    };
+    let mut fitting: Vec<_> = registry.iter().filter(fits).collect();
+    fitting.sort_by_key(|tool| !tool.guard().needs_organization());
+    fitting
+        .first()
+        .map_or(Trial::List, |tool| Trial::Call(tool.name()))
+}
+
+fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    // On loopback the same URL follows under its other names.
+    let audience = policy.audience.accepted.first().map_or("", String::as_str);
+    lines.push(match policy.audience.mode {
+        AudienceMode::Require => format!("OAuth access tokens for {audience}"),
+        AudienceMode::IfPresent => {
+            format!("OAuth access tokens for {audience}, or for no named audience")
+        }
+        AudienceMode::Off => "OAuth access tokens for ANY audience of this issuer".to_owned(),
+    });
+    if let Some(clients) = &policy.allowed_clients {
+        lines.push(format!("of the clients {}", clients.join(", ")));
+    }
+    match &policy.sessions {
+        Some(Parties::Any) => lines.push("session tokens of any party".to_owned()),
+        Some(Parties::Listed(parties)) => {
+            lines.push(format!("session tokens of {}", parties.join(", ")));
+        }
+        None => {}
+    }
+    if !builder.required_scopes.is_empty() {
+        lines.push(format!("the scopes {}", builder.required_scopes.join(" ")));
+    }
+    lines.push(match (looks_up, builder.trust_token_org) {
+        (true, false) => "organizations: current memberships, at most 30 s old".to_owned(),
+        (true, true) => {
+            "organizations: as the token says (a day old at most); roles and permissions: current \
+             memberships"
+                .to_owned()
+        }
+        (false, _) => "organizations: as the token says, which may be a day old (no \
+                       CLERK_SECRET_KEY: no roles, no permissions)"
+            .to_owned(),
+    });
+    lines
+}

@@ -1,0 +1,301 @@
+//! From a configuration to a server that can serve: everything is checked here, once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::ServiceConfig;
+
+use crate::clerk::{Clerk, ClerkConfig, Metadata, SecretKeyCheck};
+use crate::http::{Canonical, Gate, Origins, ResourceInfo, Site, SiteConfig};
+use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy, SystemClock};
+use crate::protocol::{Endpoint, EndpointConfig, ServerInfo};
+use crate::tool::Registry;
+
+use super::builder::ServerBuilder;
+use super::environment::Environment;
+use super::error::StartError;
+use super::report::Report;
+use super::settings::{canonical, clerk_settings, policy};
+
+/// A server that has been checked and can be mounted.
+///
+/// Cheap to clone; every worker has one.
+///
+/// ```no_run
+/// use actix_web::{App, HttpServer};
+///
+/// # #[actix_web::main]
+/// # async fn main() -> mcp_auth::Result<()> {
+/// let server = mcp_auth::server!().build().await?;
+/// HttpServer::new(move || {
+///     App::new().configure(server.well_known()).configure(server.routes())
+/// })
+/// // Without this a client that hangs up does not cancel its call.
+/// .h1_allow_half_closed(false)
+/// .bind(("127.0.0.1", 3000))?
+/// .run()
+/// .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Server {
+    site: Arc<Site>,
+    pub(super) report: Arc<Report>,
+    /// Clerk is called from this runtime only, for as long as the server is there.
+    _io: Arc<IoRuntime>,
+    #[cfg(feature = "emulator")]
+    _emulator: Option<Arc<clerk_emulator::Emulator>>,
+}
+
+impl Server {
+    /// Registers the MCP endpoint, at the configured path.
+    pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        let site = Arc::clone(&self.site);
+        move |services| site.routes(services)
+    }
+
+    /// Registers the discovery documents. They belong at the root of the origin, whatever scope the
+    /// endpoint is mounted in: that is where clients look.
+    pub fn well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        let site = Arc::clone(&self.site);
+        move |services| site.well_known(services)
+    }
+}
+
+/// What a site needs to know its callers.
+pub(super) struct Identity {
+    pub(super) authenticator: Authenticator,
+    pub(super) organizations: Organizations,
+    pub(super) metadata: Option<Metadata>,
+}
+
+/// Checks a configuration and builds the server.
+pub(super) async fn build(
+    mut builder: ServerBuilder,
+    env: Environment<'_>,
+) -> Result<Server, StartError> {
+    let canonical = canonical(&builder, &env)?;
+    let settings = clerk_settings(&mut builder, &env, &canonical).await?;
+    let policy = policy(&builder, &env, &canonical, settings.frontend.issuer())?;
+    let registry = registry(&builder, settings.secret_key.is_some(), &policy)?;
+    if cfg!(panic = "abort") {
+        tracing::warn!(
+            target: "mcp_auth",
+            "built with `panic = \"abort\"`: a tool that panics takes the whole server with it"
+        );
+    }
+    let clock = clock(&mut builder);
+    let io = Arc::new(IoRuntime::start().map_err(StartError::Io)?);
+    let offline = settings.jwt_key.is_some();
+    let clerk = Clerk::connect(
+        ClerkConfig {
+            frontend: settings.frontend,
+            secret_key: settings.secret_key,
+            api_url: settings.api_url,
+            jwt_key: settings.jwt_key,
+            policy: policy.clone(),
+        },
+        Arc::clone(&clock),
+        &io,
+    )?;
+    if !offline {
+        check_issuer(&clerk, &policy.issuer).await?;
+    }
+    check_secret_key(&clerk).await?;
+    // So that the first request need not wait; that the issuer is away has been said.
+    let _ = clerk.authenticator.prepare().await;
+    let identity = Identity {
+        authenticator: clerk.authenticator,
+        organizations: clerk.organizations,
+        metadata: Some(clerk.metadata),
+    };
+    let (site, report) = assemble(builder, &env, canonical, &policy, registry, identity, clock);
+    Ok(Server {
+        site: Arc::new(site),
+        report: Arc::new(report),
+        _io: io,
+        #[cfg(feature = "emulator")]
+        _emulator: settings.emulator,
+    })
+}
+
+/// Puts a site together from parts that have been checked. Tests come in here, with keys and a
+/// clock of their own.
+pub(super) fn assemble(
+    builder: ServerBuilder,
+    env: &Environment<'_>,
+    canonical: Canonical,
+    policy: &Policy,
+    registry: Registry,
+    identity: Identity,
+    clock: Arc<dyn Clock>,
+) -> (Site, Report) {
+    let looks_up = identity.organizations.looks_up();
+    let scopes = advertised_scopes(&builder, &registry);
+    let gate = gate(&builder, env, &canonical);
+    let report = Report::new(&builder, &canonical, policy, looks_up, &registry);
+    let info = ServerInfo {
+        name: builder.name,
+        version: builder.version,
+        title: builder.title.clone(),
+        instructions: builder.instructions,
+    };
+    let endpoint = Endpoint::new(EndpointConfig {
+        info,
+        registry,
+        states: Arc::new(builder.states),
+        organizations: identity.organizations,
+        clock: Arc::clone(&clock),
+        trust_token_org: builder.trust_token_org,
+        required_scopes: builder.required_scopes,
+        anonymous_list: builder.anonymous_list,
+        scope_denials_as_results: builder.scope_denials_as_results,
+        calls_in_flight: builder.calls_in_flight,
+        timeout: builder.timeout,
+    });
+    let site = Site::new(SiteConfig {
+        endpoint,
+        authenticator: identity.authenticator,
+        authorization_server: identity.metadata.filter(|_| builder.legacy_discovery),
+        resource: ResourceInfo {
+            issuer: policy.issuer.clone(),
+            scopes,
+            name: builder.resource_name.or(builder.title),
+            documentation: builder.resource_documentation,
+        },
+        canonical,
+        gate,
+        clock,
+        path: builder.path,
+        body_limit: builder.body_limit,
+        body_deadline: BODY_DEADLINE,
+        failures_per_minute: builder.failures_per_minute,
+    });
+    (site, report)
+}
+
+fn clock(builder: &mut ServerBuilder) -> Arc<dyn Clock> {
+    #[cfg(feature = "testing")]
+    if let Some(clock) = builder.clock.take() {
+        return clock.0;
+    }
+    #[cfg(not(feature = "testing"))]
+    let _ = builder;
+    Arc::new(SystemClock::new())
+}
+
+/// The served tools; a guard that nobody can ever pass is a mistake of whoever configures.
+pub(super) fn registry(
+    builder: &ServerBuilder,
+    looks_up: bool,
+    policy: &Policy,
+) -> Result<Registry, StartError> {
+    let registry = Registry::collect(builder.serves(), &builder.states)?;
+    if registry.len() == 0 {
+        let what = match builder.modules.as_slice() {
+            [] => format!("package `{}`", builder.package),
+            modules => format!("`{}`", modules.join("`, `")),
+        };
+        return Err(StartError::NoTools { what });
+    }
+    // Session tokens carry roles and permissions themselves.
+    let resolvable = looks_up || policy.sessions.is_some() || builder.allow_unresolvable_guards;
+    let tools: Vec<_> = registry
+        .iter()
+        .filter(|tool| !resolvable && tool.guard().needs_membership())
+        .map(|tool| (tool.name(), tool.location()))
+        .collect();
+    if !tools.is_empty() {
+        return Err(StartError::Unresolvable { tools });
+    }
+    Ok(registry)
+}
+
+/// The scopes of metadata and first challenge. A tool's own scopes are asked for by its 403: asking
+/// everybody for everything at once is what step-up exists to avoid.
+fn advertised_scopes(builder: &ServerBuilder, registry: &Registry) -> Vec<String> {
+    if let Some(scopes) = &builder.scopes_supported {
+        if scopes.iter().any(|scope| scope == OFFLINE_ACCESS) {
+            tracing::warn!(
+                target: "mcp_auth",
+                "`{OFFLINE_ACCESS}` is not advertised: refresh tokens are between client and \
+                 authorization server (MCP 2026-07-28, basic/authorization)"
+            );
+        }
+        return scopes
+            .iter()
+            .filter(|scope| *scope != OFFLINE_ACCESS)
+            .cloned()
+            .collect();
+    }
+    let mut scopes = vec!["profile".to_owned(), "email".to_owned()];
+    let needs_organization = registry
+        .iter()
+        .any(|tool| tool.guard().needs_organization());
+    let organization = needs_organization.then(|| crate::guard::ORGANIZATION_SCOPE.to_owned());
+    for scope in builder.required_scopes.iter().cloned().chain(organization) {
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    scopes
+}
+
+fn gate(builder: &ServerBuilder, env: &Environment<'_>, canonical: &Canonical) -> Gate {
+    let names = || canonical.names().map(|name| name.authority()).collect();
+    let hosts = builder
+        .allowed_hosts
+        .clone()
+        .or_else(|| env.list("MCP_ALLOWED_HOSTS"));
+    let origins = builder
+        .allowed_origins
+        .clone()
+        .or_else(|| env.list("MCP_ALLOWED_ORIGINS"));
+    let origins = match origins {
+        Some(origins) => Origins::Listed(origins),
+        None if canonical.is_loopback() => Origins::Loopback,
+        None => Origins::Listed(Vec::new()),
+    };
+    Gate::new(hosts.unwrap_or_else(names), origins)
+}
+
+/// An issuer that calls itself something else is a wrong configuration; one that does not answer
+/// may be back before the first request.
+async fn check_issuer(clerk: &Clerk, expected: &str) -> Result<(), StartError> {
+    let Ok(document) = clerk.metadata.document().await else {
+        tracing::warn!(
+            target: "mcp_auth",
+            issuer = expected,
+            "the issuer cannot be reached; until it can, requests are answered with 503"
+        );
+        return Ok(());
+    };
+    match document.issuer() {
+        Some(found) if found == expected => Ok(()),
+        found => Err(StartError::IssuerDiffers {
+            expected: expected.to_owned(),
+            found: found.unwrap_or("nothing").to_owned(),
+        }),
+    }
+}
+
+/// A secret key of another instance would have every membership looked up among strangers.
+async fn check_secret_key(clerk: &Clerk) -> Result<(), StartError> {
+    match clerk.check_secret_key().await {
+        SecretKeyCheck::Fits => Ok(()),
+        SecretKeyCheck::OtherInstance => Err(StartError::SecretKeyOfOtherInstance),
+        SecretKeyCheck::Refused => Err(StartError::SecretKeyRefused),
+        SecretKeyCheck::Unknown => {
+            tracing::warn!(
+                target: "mcp_auth",
+                "CLERK_SECRET_KEY could not be checked; until the Backend API answers, guards that \
+                 need a membership are answered with 503"
+            );
+            Ok(())
+        }
+    }
+}
+
+const OFFLINE_ACCESS: &str = "offline_access";
+const BODY_DEADLINE: Duration = Duration::from_secs(30);

@@ -1,0 +1,39 @@
+//! Time that a test moves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::identity::{Clock, ManualClock, SystemClock};
+
+/// A clock that starts at the present and then stands still until it is advanced.
+///
+/// Tokens expire by it and look-ups age by it. Give it to a server that listens with
+/// [`ServerBuilder::clock`](crate::ServerBuilder::clock); a
+/// [`TestServer`](super::TestServer) has one of its own.
+#[derive(Clone, Debug)]
+pub struct TestClock(pub(crate) Arc<ManualClock>);
+
+impl TestClock {
+    /// Starts a clock at the system's time.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(ManualClock::at(SystemClock::new().unix_ms())))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.0.advance(by);
+    }
+
+    /// Returns the time as seconds since 1970.
+    #[must_use]
+    pub fn unix_seconds(&self) -> u64 {
+        self.0.unix_ms() / 1000
+    }
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,228 @@
+//! What a running tool can see of its request, and how parameters taken by reference get there.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::guard::{Authorized, Implied, Requirement};
+use crate::identity::{Caller, Org};
+
+use super::error::ToolError;
+use super::state::{Needs, State, States};
+
+/// The request a tool runs for: its caller, the caller's organization and the server's state.
+///
+/// A tool takes `&Context` when it needs more than one of them at once; most take `&Caller`, `&Org`
+/// or `&State<T>` instead. A context cannot be made by hand: it exists only for a call that its
+/// tool's guard allowed.
+#[derive(Debug)]
+pub struct Context {
+    proof: Authorized,
+    tool: &'static str,
+    states: Arc<States>,
+}
+
+impl Context {
+    pub(crate) fn new(proof: Authorized, tool: &'static str, states: Arc<States>) -> Self {
+        Self {
+            proof,
+            tool,
+            states,
+        }
+    }
+
+    /// Returns the verified caller; `None` only in a `public` tool.
+    #[must_use]
+    pub fn caller(&self) -> Option<&Caller> {
+        self.proof.caller()
+    }
+
+    /// Returns the caller's organization, as the guard saw it.
+    ///
+    /// `None` if there is none, or if nothing in the tool's declaration asks for one: declare
+    /// `require_org`, a permission or a role, or take `&Org` or `Option<&Org>`.
+    #[must_use]
+    pub fn org(&self) -> Option<&Org> {
+        self.proof.organization()
+    }
+
+    /// Returns the name of the running tool.
+    #[must_use]
+    pub fn tool_name(&self) -> &'static str {
+        self.tool
+    }
+
+    /// Returns the server's state of type `T`, if it was given one.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<&State<T>> {
+        self.states.get()
+    }
+}
+
+/// A type that a tool can take by reference: `&Org`, `&State<T>`, or one of your own.
+///
+/// ```
+/// use mcp_auth::{Context, FromContext, Injected, Requirement, ToolError};
+///
+/// /// The caller's tenant, named after the organization.
+/// #[derive(Debug)]
+/// struct Tenant(String);
+///
+/// impl FromContext for Tenant {
+///     // Whoever takes a tenant requires an organization: in the guard, in the list, everywhere.
+///     const REQUIRES: &'static [Requirement] = &[Requirement::Organization];
+///
+///     async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+///         let org = cx.org().ok_or_else(|| ToolError::new("No organization"))?;
+///         Ok(Injected::Owned(Self(format!("tenant_{}", org.id()))))
+///     }
+/// }
+///
+/// /// Name the caller's tenant.
+/// #[mcp_auth::mcp_tool]
+/// async fn tenant(tenant: &Tenant) -> String {
+///     tenant.0.clone()
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be injected into a tool",
+    label = "taken by reference, so it would come from the request",
+    note = "a parameter taken by value is an argument; to inject a type of your own, implement `FromContext` for it"
+)]
+pub trait FromContext: Sized + Send + Sync + 'static {
+    /// What taking this type asks of the caller; it becomes part of the tool's guard.
+    const REQUIRES: &'static [Requirement] = &[];
+
+    /// Names the state that this type needs, so that a server without it does not start.
+    fn needs(needs: &mut Needs) {
+        let _ = needs;
+    }
+
+    /// Takes the value from the request, after the guard allowed the call and before the tool runs.
+    ///
+    /// # Errors
+    ///
+    /// What is returned is the answer of the tool. An `Option<&Self>` parameter is absent only if
+    /// what [`REQUIRES`](Self::REQUIRES) names is absent; an error stays an error.
+    fn from_context(
+        cx: &Context,
+    ) -> impl Future<Output = Result<Injected<'_, Self>, ToolError>> + Send;
+}
+
+/// An injected value: borrowed from the request, or made for it.
+#[derive(Debug)]
+pub enum Injected<'a, T> {
+    /// The request has it already.
+    Borrowed(&'a T),
+    /// Made for this call.
+    Owned(T),
+}
+
+impl<T> Deref for Injected<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Borrowed(value) => value,
+            Self::Owned(value) => value,
+        }
+    }
+}
+
+impl FromContext for Context {
+    async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+        Ok(Injected::Borrowed(cx))
+    }
+}
+
+impl FromContext for Caller {
+    const REQUIRES: &'static [Requirement] = &[Requirement::SignedIn];
+
+    async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+        cx.caller()
+            .map(Injected::Borrowed)
+            .ok_or_else(|| absent("caller"))
+    }
+}
+
+impl FromContext for Org {
+    const REQUIRES: &'static [Requirement] = &[Requirement::Organization];
+
+    async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+        cx.org()
+            .map(Injected::Borrowed)
+            .ok_or_else(|| absent("organization"))
+    }
+}
+
+impl<T: Send + Sync + 'static> FromContext for State<T> {
+    fn needs(needs: &mut Needs) {
+        needs.state::<T>();
+    }
+
+    async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+        cx.state()
+            .map(Injected::Borrowed)
+            .ok_or_else(|| absent("state"))
+    }
+}
+
+impl Implied {
+    /// What an injected parameter of type `T` asks of the caller.
+    #[must_use]
+    pub const fn of<T: FromContext>(_parameter: &'static str) -> Self {
+        Self::signed_in(T::REQUIRES)
+    }
+
+    /// The same in a `public` tool, where asking for anything is a compile error.
+    #[must_use]
+    #[track_caller]
+    pub const fn in_public<T: FromContext>(parameter: &'static str) -> Self {
+        Self::public(parameter, T::REQUIRES)
+    }
+}
+
+/// Takes an injected parameter from the request.
+///
+/// # Errors
+///
+/// Those of [`FromContext::from_context`].
+// Not an `async fn`: whether that is `Send` would be looked up inside, with the lifetimes of `T`
+// erased, and rustc then no longer knows that `State<Box<dyn Trait>>` is `'static`.
+pub fn inject<T: FromContext>(
+    cx: &Context,
+) -> impl Future<Output = Result<Injected<'_, T>, ToolError>> + Send {
+    T::from_context(cx)
+}
+
+/// The same for `Option<&T>`: absent if the request lacks what `T` requires.
+///
+/// # Errors
+///
+/// Those of [`FromContext::from_context`].
+pub fn inject_optional<T: FromContext>(
+    cx: &Context,
+) -> impl Future<Output = Result<Option<Injected<'_, T>>, ToolError>> + Send {
+    let present = T::REQUIRES.iter().all(|requirement| match requirement {
+        Requirement::SignedIn => cx.caller().is_some(),
+        Requirement::Organization => cx.org().is_some(),
+        Requirement::Permission(permission) => cx
+            .org()
+            .is_some_and(|org| org.has_permission(permission.as_str())),
+        Requirement::Role(role) => cx.org().is_some_and(|org| org.has_role(role.as_str())),
+        Requirement::Scope(scope) => cx
+            .caller()
+            .is_some_and(|caller| caller.has_scope(scope.as_str())),
+    });
+    async move {
+        if present {
+            T::from_context(cx).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+/// The guard and the start-up checks make this impossible; it is an internal error, not a denial.
+fn absent(what: &'static str) -> ToolError {
+    ToolError::from(format!("no {what} in a context that was checked for one"))
+}

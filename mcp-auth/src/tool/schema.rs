@@ -1,0 +1,202 @@
+//! JSON Schemas of arguments and results, in the shape that MCP asks for.
+//!
+//! schemars describes a type; MCP wants a root of `type: object` and properties that are objects.
+//! What has to be mended is mended here, once, at start-up.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+use serde_json::{Map, Value, json};
+
+use super::output::IntoToolResult;
+
+/// The schema of what a tool reads.
+pub(super) fn input<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<T>()
+}
+
+/// The schema of what a tool returns, if it is typed.
+pub(super) fn output<T: IntoToolResult>() -> Option<Schema> {
+    T::output_schema()
+}
+
+/// The schema of a value as it is written, which can differ from how it is read.
+pub(super) fn written<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<T>()
+}
+
+/// The schema of a value that may be `null`.
+pub(super) fn or_null(schema: Schema) -> Schema {
+    let (inner, definitions) = nest(into_object(schema));
+    let mut either = Map::new();
+    either.insert("anyOf".to_owned(), json!([inner, { "type": "null" }]));
+    define(&mut either, definitions);
+    either.into()
+}
+
+/// Makes an input schema one that MCP accepts. `closed` adds `additionalProperties: false`.
+pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
+    let mut object = into_object(schema);
+    strip(&mut object);
+    object.insert("type".to_owned(), "object".into());
+    if closed && !object.contains_key("additionalProperties") {
+        object.insert("additionalProperties".to_owned(), false.into());
+    }
+    spell_out_properties(&mut object);
+    Value::Object(object)
+}
+
+/// Makes an output schema one that MCP accepts; the flag says whether the value is to be wrapped as
+/// `{"result": …}`, since its own schema is not an object's.
+pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
+    let mut object = into_object(schema);
+    strip(&mut object);
+    if object.get("type").and_then(Value::as_str) == Some("object") {
+        spell_out_properties(&mut object);
+        return (Value::Object(object), false);
+    }
+    let (inner, definitions) = nest(object);
+    let mut wrapped = Map::new();
+    wrapped.insert("type".to_owned(), "object".into());
+    wrapped.insert("properties".to_owned(), json!({ "result": inner }));
+    wrapped.insert("required".to_owned(), json!(["result"]));
+    define(&mut wrapped, definitions);
+    (Value::Object(wrapped), true)
+}
+
+/// Takes a schema off the root, and its definitions apart. One that refers to itself as the root
+/// becomes a definition, so that the reference still means it.
+fn nest(mut object: Map<String, Value>) -> (Value, Map<String, Value>) {
+    let definitions = object.remove("$defs");
+    let mut definitions = match definitions {
+        Some(Value::Object(definitions)) => definitions,
+        Some(_) | None => Map::new(),
+    };
+    let mut name = "Result".to_owned();
+    while definitions.contains_key(&name) {
+        name.push('_');
+    }
+    let reference = format!("#/$defs/{name}");
+    let mut inner = Value::Object(object);
+    let mut refers = rename_root(&mut inner, &reference);
+    for definition in definitions.values_mut() {
+        refers |= rename_root(definition, &reference);
+    }
+    if refers {
+        definitions.insert(name, inner);
+        inner = json!({ "$ref": reference });
+    }
+    (inner, definitions)
+}
+
+/// Makes every reference to the root one to `reference`; returns whether there was any.
+fn rename_root(schema: &mut Value, reference: &str) -> bool {
+    match schema {
+        Value::Object(members) => members.iter_mut().fold(false, |refers, (name, member)| {
+            if name == "$ref" && member == "#" {
+                *member = reference.into();
+                return true;
+            }
+            rename_root(member, reference) | refers
+        }),
+        Value::Array(items) => items
+            .iter_mut()
+            .fold(false, |refers, item| rename_root(item, reference) | refers),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+fn define(object: &mut Map<String, Value>, definitions: Map<String, Value>) {
+    if !definitions.is_empty() {
+        object.insert("$defs".to_owned(), definitions.into());
+    }
+}
+
+fn into_object(schema: Schema) -> Map<String, Value> {
+    match Value::from(schema) {
+        Value::Object(object) => object,
+        // `true` and `false` are schemas too.
+        Value::Bool(true) => Map::new(),
+        other => Map::from_iter([("not".to_owned(), json!({ "const": other }))]),
+    }
+}
+
+/// The title is the name of a generated type, and the dialect is MCP's default.
+fn strip(object: &mut Map<String, Value>) {
+    object.remove("$schema");
+    object.remove("title");
+}
+
+/// 2025-11-25 wants every property's schema to be an object; `true` is the same as `{}`.
+fn spell_out_properties(object: &mut Map<String, Value>) {
+    let Some(Value::Object(properties)) = object.get_mut("properties") else {
+        return;
+    };
+    for schema in properties.values_mut() {
+        if *schema == Value::Bool(true) {
+            *schema = json!({});
+        }
+    }
+}
+
+/// The names of the properties, for structs that do not refuse unknown fields themselves.
+pub(super) fn property_names(schema: &Value) -> Option<Vec<String>> {
+    let object = schema.as_object()?;
+    let composed = ["allOf", "anyOf", "oneOf", "$ref", "if", "patternProperties"];
+    if composed.iter().any(|keyword| object.contains_key(*keyword)) {
+        return None;
+    }
+    let properties = object.get("properties").and_then(Value::as_object);
+    Some(properties.map_or_else(Vec::new, |properties| properties.keys().cloned().collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Serialize, JsonSchema)]
+    struct Plain {
+        a: u8,
+        anything: Value,
+    }
+
+    #[test]
+    fn an_input_is_a_closed_object_whose_properties_are_objects() {
+        let schema = finish_input(input::<Plain>(), true);
+        assert_eq!(schema["type"], "object");
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(schema["properties"]["anything"], json!({}));
+        assert!(schema.get("title").is_none() && schema.get("$schema").is_none());
+    }
+
+    #[test]
+    fn a_result_that_is_no_object_is_wrapped() {
+        let (schema, wrapped) = finish_output(written::<Vec<Plain>>());
+        assert!(wrapped);
+        assert_eq!(schema["properties"]["result"]["type"], "array");
+        assert!(schema["$defs"]["Plain"].is_object());
+        assert!(!finish_output(written::<Plain>()).1);
+    }
+
+    #[test]
+    fn an_optional_result_may_be_null() {
+        let (schema, wrapped) = finish_output(or_null(written::<Vec<Plain>>()));
+        assert!(wrapped);
+        assert_eq!(
+            schema["properties"]["result"]["anyOf"][1],
+            json!({ "type": "null" })
+        );
+        assert!(schema["$defs"]["Plain"].is_object());
+    }
+
+    #[test]
+    fn an_open_struct_tells_its_property_names() {
+        let schema = finish_input(input::<Plain>(), true);
+        assert_eq!(property_names(&schema).unwrap(), ["a", "anything"]);
+        assert_eq!(property_names(&json!({ "oneOf": [] })), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! The application's own state: given to the server once, taken by tools as `&State<T>`.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// State that the application gave to the server.
+///
+/// ```
+/// use mcp_auth::State;
+///
+/// struct Greeting(&'static str);
+///
+/// /// Greet somebody.
+/// #[mcp_auth::mcp_tool]
+/// async fn greet(name: String, greeting: &State<Greeting>) -> String {
+///     format!("{} {name}", greeting.0)
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// // In a unit test the function is called as it is.
+/// assert_eq!(greet("Ada".into(), &State::new(Greeting("Hello"))).await, "Hello Ada");
+/// # });
+/// ```
+pub struct State<T>(Arc<T>);
+
+impl<T> State<T> {
+    /// Wraps a value; servers do it with what `serve!(state = …)` was given, tests by hand.
+    #[must_use]
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T> Clone for State<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for State<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for State<T> {
+    /// The type only: an application's state may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "State<{}>", type_name::<T>())
+    }
+}
+
+/// Collects the types of state that an injected parameter needs.
+#[derive(Debug, Default)]
+pub struct Needs {
+    states: Vec<(TypeId, &'static str)>,
+}
+
+impl Needs {
+    /// Says that a `State<T>` is needed.
+    pub fn state<T: Send + Sync + 'static>(&mut self) {
+        self.states
+            .push((TypeId::of::<State<T>>(), type_name::<T>()));
+    }
+
+    /// Names the first needed type that is not among `given`.
+    pub(crate) fn missing_from(&self, given: &States) -> Option<&'static str> {
+        self.states
+            .iter()
+            .find(|(id, _)| !given.0.contains_key(id))
+            .map(|(_, name)| *name)
+    }
+}
+
+/// The state a server was given, one value a type.
+#[derive(Default)]
+pub(crate) struct States(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
+
+impl States {
+    /// Adds a value; `false` if there is one of this type already.
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
+        self.0
+            .insert(TypeId::of::<State<T>>(), Box::new(State::new(value)))
+            .is_none()
+    }
+
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<&State<T>> {
+        self.0.get(&TypeId::of::<State<T>>())?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "States({})", self.0.len())
+    }
+}
