@@ -1,0 +1,173 @@
+// The official TypeScript client against the running documents example, in each era it speaks.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import {
+    Client,
+    StreamableHTTPClientTransport,
+    UnauthorizedError,
+    discoverAuthorizationServerMetadata,
+    discoverOAuthProtectedResourceMetadata,
+    extractWWWAuthenticateParams,
+} from '@modelcontextprotocol/client';
+
+import { issuer, start } from './example.mjs';
+
+const LEGACY = '2025-11-25';
+const MODERN = '2026-07-28';
+const READER_TOOLS = ['get_document', 'list_documents', 'server_status'];
+const ALL_TOOLS = ['create_document', 'delete_document', ...READER_TOOLS];
+
+let example;
+let clerk;
+
+before(async () => {
+    example = await start('documents');
+    clerk = await issuer(example.endpoint);
+});
+after(() => example?.stop());
+
+for (const [name, mode, version] of [
+    ['legacy', 'legacy', LEGACY],
+    ['modern', { pin: MODERN }, MODERN],
+    ['negotiated', 'auto', MODERN],
+]) {
+    describe(`${name} client`, () => {
+        test('the list of tools is the caller\'s own', async () => {
+            const ada = await connect(mode, await token({ user: 'ada', org: 'acme' }));
+            assert.equal(ada.getNegotiatedProtocolVersion(), version);
+            assert.equal(ada.getServerVersion().name, 'documents');
+            assert.deepEqual(await toolNames(ada), ALL_TOOLS);
+            const grace = await connect(mode, await token({ user: 'grace', org: 'acme' }));
+            assert.deepEqual(await toolNames(grace), READER_TOOLS);
+            await Promise.all([ada.close(), grace.close()]);
+        });
+
+        test('a document is created, listed, read and deleted', async () => {
+            const ada = await connect(mode, await token({ user: 'ada', org: 'acme' }));
+            // With the list known, the client checks each structured result against its schema.
+            await ada.listTools();
+            const document = await create(ada, 'Plan');
+            assert.equal(document.created_by, 'user_ada');
+            assert.ok((await ids(ada)).includes(document.id));
+
+            const found = await call(ada, 'get_document', { document_id: document.id });
+            assert.deepEqual(found.structuredContent, document);
+            assert.deepEqual(JSON.parse(found.content[0].text), document);
+            const deleted = await call(ada, 'delete_document', { document_id: document.id });
+            assert.equal(text(deleted), `Document ${document.id} deleted`);
+            assert.ok(!(await ids(ada)).includes(document.id));
+            await ada.close();
+        });
+
+        test('a missing permission is told, and nothing is deleted', async () => {
+            const ada = await connect(mode, await token({ user: 'ada', org: 'acme' }));
+            const grace = await connect(mode, await token({ user: 'grace', org: 'acme' }));
+            const { id } = await create(ada, 'Plan');
+
+            const denied = await call(grace, 'delete_document', { document_id: id });
+            assert.equal(denied.isError, true);
+            assert.equal(text(denied), 'Forbidden: org:documents:delete permission required');
+            assert.ok((await ids(grace)).includes(id));
+            await Promise.all([ada.close(), grace.close()]);
+        });
+
+        test('a caller in no organization is told so', async () => {
+            const linus = await connect(mode, await token({ user: 'linus' }));
+            const denied = await call(linus, 'list_documents', {});
+            assert.equal(denied.isError, true);
+            assert.equal(text(denied), 'Organization context required');
+            await linus.close();
+        });
+
+        test('another organization\'s document is answered like a missing one', async () => {
+            const ada = await connect(mode, await token({ user: 'ada', org: 'acme' }));
+            const margaret = await connect(mode, await token({ user: 'margaret', org: 'globex' }));
+            const { id } = await create(ada, 'Plan');
+            for (const foreign of [id, 'doc_never_was']) {
+                const answer = await call(margaret, 'get_document', { document_id: foreign });
+                assert.equal(answer.isError, true);
+                assert.equal(text(answer), `Document ${foreign} not found`);
+            }
+            assert.ok(!(await ids(margaret)).includes(id));
+            await Promise.all([ada.close(), margaret.close()]);
+        });
+
+        test('without a token the challenge leads to the issuer', async () => {
+            const challenge = await refusal(mode, undefined);
+            assert.equal(challenge.error, undefined);
+            assert.match(challenge.scope, /\buser:org:read\b/);
+            const { resourceMetadataUrl } = challenge;
+            const metadata = '/.well-known/oauth-protected-resource/mcp';
+            assert.equal(resourceMetadataUrl.href, new URL(metadata, example.endpoint).href);
+
+            const resource = await discoverOAuthProtectedResourceMetadata(example.endpoint, { resourceMetadataUrl });
+            assert.equal(resource.resource, example.endpoint);
+            assert.deepEqual(resource.authorization_servers, [clerk]);
+            const server = await discoverAuthorizationServerMetadata(clerk);
+            assert.equal(server.issuer, clerk);
+        });
+
+        test('an expired token is refused as invalid', async () => {
+            const expired = await token({ user: 'ada', org: 'acme', expires_in: -60 });
+            const challenge = await refusal(mode, expired);
+            assert.equal(challenge.error, 'invalid_token');
+        });
+    });
+}
+
+async function token(wish) {
+    const answer = await fetch(`${clerk}/dev/tokens`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(wish),
+    });
+    assert.equal(answer.status, 200);
+    return (await answer.json()).token;
+}
+
+async function connect(mode, token, fetch = globalThis.fetch) {
+    const client = new Client({ name: 'interop', version: '1.0.0' }, { versionNegotiation: { mode } });
+    const authProvider = { token: async () => token };
+    await client.connect(new StreamableHTTPClientTransport(new URL(example.endpoint), { authProvider, fetch }));
+    return client;
+}
+
+/** Expects that a client with this token cannot connect; returns the challenge it got. */
+async function refusal(mode, token) {
+    const answers = [];
+    const recorded = async (...request) => {
+        const answer = await fetch(...request);
+        answers.push(answer);
+        return answer;
+    };
+    await assert.rejects(connect(mode, token, recorded), (error) => UnauthorizedError.isInstance(error));
+    const [first] = answers;
+    assert.equal(first.status, 401);
+    return extractWWWAuthenticateParams(first);
+}
+
+async function toolNames(client) {
+    const { tools } = await client.listTools();
+    return tools.map((tool) => tool.name);
+}
+
+async function create(client, title) {
+    const created = await call(client, 'create_document', { title, body: 'Weave algebraical patterns.' });
+    assert.ok(!created.isError, text(created));
+    return created.structuredContent;
+}
+
+async function ids(client) {
+    const listed = await call(client, 'list_documents', {});
+    return listed.structuredContent.documents.map((document) => document.id);
+}
+
+function call(client, name, args) {
+    return client.callTool({ name, arguments: args });
+}
+
+function text(result) {
+    return result.content[0].text;
+}

@@ -1,0 +1,71 @@
+// Runs an example as a program of its own, on a free port, with nothing set in its environment.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const BINARIES = join(resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target'), 'debug');
+const START_MS = 10_000;
+const STOP_MS = 5_000;
+
+/** Starts a built example; resolves when it has printed the line to try it with. */
+export async function start(name) {
+    const started = performance.now();
+    const folder = await mkdtemp(join(tmpdir(), `${name}-`));
+    const child = spawn(join(BINARIES, name), {
+        cwd: folder,
+        env: { PATH: process.env.PATH, PORT: '0' },
+        stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let log = '';
+    child.stderr.on('data', (text) => (log += text));
+    const exited = once(child, 'exit');
+    // A program that is not built is told by `firstLines`.
+    exited.catch(() => {});
+    const stop = async () => {
+        const kill = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+        child.kill('SIGTERM');
+        const [code] = await exited;
+        clearTimeout(kill);
+        await rm(folder, { recursive: true });
+        return code;
+    };
+    try {
+        const { endpoint, trial } = await firstLines(child, () => log);
+        return { endpoint, trial, started, stop };
+    } catch (error) {
+        if (child.pid !== undefined) await stop();
+        throw error;
+    }
+}
+
+/** The server's issuer, as a client finds it: with the emulator, the emulator's base URL. */
+export async function issuer(endpoint) {
+    const metadata = new URL('/.well-known/oauth-protected-resource/mcp', endpoint);
+    const answer = await fetch(metadata);
+    return (await answer.json()).authorization_servers[0];
+}
+
+async function firstLines(child, log) {
+    const failed = new Promise((_, reject) => {
+        child.once('error', reject);
+        child.once('exit', (code) => reject(new Error(`exited with ${code}: ${log()}`)));
+        setTimeout(() => reject(new Error(`not ready in ${START_MS} ms: ${log()}`)), START_MS).unref();
+    });
+    return Promise.race([failed, read(child.stdout)]);
+}
+
+async function read(stdout) {
+    let endpoint;
+    let trialIsNext = false;
+    for await (const line of createInterface({ input: stdout })) {
+        endpoint ??= line.match(/^ +endpoint +(\S+)$/)?.[1];
+        if (trialIsNext) return { endpoint, trial: line };
+        trialIsNext = line === 'Try it:';
+    }
+    throw new Error('no line to try it with');
+}

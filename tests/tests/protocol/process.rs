@@ -1,0 +1,141 @@
+//! A server as a process of its own: what it prints, what it says when it does not start, signals.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::{self, JoinHandle};
+
+use clerk_emulator::Emulator;
+
+/// A running process; it is killed when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    printed: String,
+    log: Option<JoinHandle<String>>,
+}
+
+/// The program, with this environment and no other.
+fn program(environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_served"));
+    command
+        .env_clear()
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs a server that must not start, and returns what it says.
+#[track_caller]
+pub(crate) fn refusal(environment: &[(&str, &str)]) -> String {
+    let output = program(environment).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(text.lines().count(), 1, "one line each: {text}");
+    text.trim().strip_prefix("Error: ").expect(&text).to_owned()
+}
+
+impl Process {
+    /// Starts a server of a local Clerk on a free port, and returns when it has printed what it
+    /// serves and how to try it.
+    pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
+        let mut process = Self::begin(environment);
+        process.read_until("curl");
+        process
+    }
+
+    /// The same without the local Clerk, so without a line to try it.
+    pub(crate) fn start_on(clerk: &Emulator, environment: &[(&str, &str)]) -> Self {
+        let secret_key = clerk.instance().secret_key();
+        let mut environment = environment.to_vec();
+        environment.push(("CLERK_FRONTEND_API_URL", clerk.url()));
+        environment.push(("CLERK_API_URL", clerk.url()));
+        environment.push(("CLERK_SECRET_KEY", secret_key.expose()));
+        let mut process = Self::begin(&environment);
+        // The last of the tools.
+        process.read_until("who_am_i");
+        process
+    }
+
+    fn begin(environment: &[(&str, &str)]) -> Self {
+        let mut environment = environment.to_vec();
+        environment.push(("PORT", "0"));
+        let mut child = program(&environment).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut stderr = child.stderr.take().unwrap();
+        // Read all the time: a full pipe would halt it.
+        let log = thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).unwrap();
+            log
+        });
+        Self {
+            child,
+            stdout,
+            printed: String::new(),
+            log: Some(log),
+        }
+    }
+
+    /// All that was printed.
+    pub(crate) fn printed(&self) -> &str {
+        &self.printed
+    }
+
+    /// The value that was printed behind a word at the start of a line.
+    pub(crate) fn fact(&self, word: &str) -> &str {
+        let line = self
+            .printed
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(word));
+        line.unwrap_or_else(|| panic!("no {word} in {}", self.printed))
+            .trim()
+    }
+
+    /// How much memory it has, where the system tells.
+    pub(crate) fn resident_kib(&self) -> Option<usize> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Whether it has ended, and with which code.
+    pub(crate) fn ended(&mut self) -> Option<Option<i32>> {
+        self.child.try_wait().unwrap().map(|status| status.code())
+    }
+
+    /// What it wrote to the standard error, once it has ended.
+    pub(crate) fn log(&mut self) -> String {
+        self.log.take().unwrap().join().unwrap()
+    }
+
+    fn read_until(&mut self, word: &str) {
+        loop {
+            let start = self.printed.len();
+            let read = self.stdout.read_line(&mut self.printed).unwrap();
+            assert!(read > 0, "it ended after {}", self.printed);
+            if self.printed[start..].contains(word) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,154 @@
+//! What a server answered, and assertions on it.
+
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+
+/// An HTTP answer, read to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) async fn read(response: reqwest::Response) -> Self {
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.bytes().await.unwrap().to_vec(),
+        }
+    }
+
+    /// The one value of a header.
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next().map(|value| value.to_str().unwrap());
+        assert!(values.next().is_none(), "`{name}` twice in {self:?}");
+        value
+    }
+
+    #[track_caller]
+    pub(crate) fn challenge(&self) -> &str {
+        self.header("www-authenticate")
+            .unwrap_or_else(|| panic!("no challenge in {self:?}"))
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in {}", self.shown()))
+    }
+
+    /// The JSON-RPC result.
+    #[track_caller]
+    pub(crate) fn result(&self) -> Value {
+        self.expect_status(200);
+        let mut body = self.json();
+        assert!(body.get("error").is_none(), "an error in {body}");
+        body["result"].take()
+    }
+
+    /// The text of the only content block.
+    #[track_caller]
+    pub(crate) fn text(&self) -> String {
+        let result = self.result();
+        let content = result["content"].as_array().unwrap();
+        assert_eq!(content.len(), 1, "{result}");
+        assert_eq!(content[0]["type"], "text", "{result}");
+        content[0]["text"].as_str().unwrap().to_owned()
+    }
+
+    /// The names of the listed tools, in their order.
+    #[track_caller]
+    pub(crate) fn tools(&self) -> Vec<String> {
+        let result = self.result();
+        let tools = result["tools"].as_array().unwrap();
+        tools
+            .iter()
+            .map(|tool| tool["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_status(&self, status: u16) -> &Self {
+        assert_eq!(self.status, status, "{}", self.shown());
+        self
+    }
+
+    /// A tool that ran and answered with this text.
+    #[track_caller]
+    pub(crate) fn expect_text(&self, text: &str) -> &Self {
+        assert_eq!(self.text(), text);
+        assert_ne!(self.result()["isError"], true, "{}", self.shown());
+        self
+    }
+
+    /// A result with `isError` and exactly this text, that is no denial.
+    #[track_caller]
+    pub(crate) fn expect_tool_error(&self, text: &str) -> &Self {
+        assert_eq!(self.text(), text);
+        assert_eq!(self.result()["isError"], true, "{}", self.shown());
+        assert_eq!(self.denied(), Value::Null, "{}", self.shown());
+        self
+    }
+
+    /// A denial: HTTP 200, `isError: true`, exactly this text, and these details for programs.
+    #[track_caller]
+    pub(crate) fn expect_denied(&self, text: &str, details: &Value) -> &Self {
+        assert_eq!(self.text(), text);
+        assert_eq!(self.result()["isError"], true, "{}", self.shown());
+        assert_eq!(self.denied(), *details, "{}", self.shown());
+        assert!(self.headers.get("www-authenticate").is_none());
+        self
+    }
+
+    fn denied(&self) -> Value {
+        self.result()["_meta"]["mcp-auth-rs/denied"].take()
+    }
+
+    /// A JSON-RPC error.
+    #[track_caller]
+    pub(crate) fn expect_rpc_error(&self, status: u16, code: i64) -> &Self {
+        self.expect_status(status);
+        let body = self.json();
+        assert_eq!(body["error"]["code"], code, "{body}");
+        assert_eq!(body["jsonrpc"], "2.0", "{body}");
+        assert!(body.get("result").is_none(), "{body}");
+        assert!(body["error"]["message"].is_string(), "{body}");
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        self
+    }
+
+    /// OAuth error JSON, which never repeats what the client sent.
+    #[track_caller]
+    pub(crate) fn expect_oauth_error(&self, status: u16, error: &str, description: &str) -> &Self {
+        self.expect_status(status);
+        let expected = json!({ "error": error, "error_description": description });
+        assert_eq!(self.json(), expected);
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        self
+    }
+
+    /// HTTP 503 with a `Retry-After` of whole seconds.
+    #[track_caller]
+    pub(crate) fn expect_unavailable(&self) -> u64 {
+        self.expect_status(503);
+        assert_eq!(self.json()["error"], "temporarily_unavailable");
+        assert!(self.headers.get("www-authenticate").is_none());
+        let wait = self.header("retry-after").unwrap();
+        let wait = wait.parse().unwrap();
+        assert!(wait >= 1, "{wait}");
+        wait
+    }
+
+    fn shown(&self) -> String {
+        format!(
+            "HTTP {} {:?} {}",
+            self.status,
+            self.headers,
+            String::from_utf8_lossy(&self.body)
+        )
+    }
+}

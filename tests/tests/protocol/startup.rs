@@ -1,0 +1,587 @@
+//! What is wrong refuses to start, in one line that names the fix; what is unreachable does not.
+
+use std::net::TcpListener;
+
+use mcp_auth::{AudiencePolicy, ServerBuilder};
+
+use crate::process::{Process, refusal as refused_process};
+use crate::reply::Reply;
+use crate::stub::{Answer, Stub, no_keys};
+use crate::support::{Runs, Serving, builder, client, emulator};
+
+mod twins {
+    use mcp_auth::mcp_tool;
+
+    /// The first.
+    #[mcp_tool(name = "twin")]
+    async fn first() -> &'static str {
+        "first"
+    }
+
+    /// The second.
+    #[mcp_tool(name = "twin")]
+    async fn second() -> &'static str {
+        "second"
+    }
+}
+
+mod stateful {
+    use mcp_auth::{State, mcp_tool};
+
+    #[derive(Debug)]
+    pub(super) struct Database;
+
+    /// Take state.
+    #[mcp_tool]
+    async fn query(database: &State<Database>) -> String {
+        format!("{database:?}")
+    }
+}
+
+mod plain {
+    use mcp_auth::mcp_tool;
+
+    /// Need nothing.
+    #[mcp_tool]
+    async fn nothing() {}
+}
+
+mod guarded {
+    use mcp_auth::mcp_tool;
+
+    /// Need a role.
+    #[mcp_tool(role = "admin")]
+    async fn rule() {}
+}
+
+mod parent {
+    pub(super) mod child {
+        use mcp_auth::mcp_tool;
+
+        /// Belongs to the parent, too.
+        #[mcp_tool]
+        async fn inner() {}
+    }
+}
+
+fn plain() -> ServerBuilder {
+    mcp_auth::server!().tools_of("protocol::startup::plain")
+}
+
+/// A publishable key of a development instance, and of a production one.
+const PK_TEST: &str = "pk_test_dmVyYi1ub3VuLTQyLmNsZXJrLmFjY291bnRzLmRldiQ";
+const PK_LIVE: &str = "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k";
+
+/// The one line that a server which does not start says.
+async fn refusal(builder: ServerBuilder) -> String {
+    let Err(error) = builder.build().await else {
+        panic!("it starts");
+    };
+    let text = error.to_string();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    // What `main` prints is this type's `Debug`.
+    assert_eq!(format!("{error:?}"), text);
+    text
+}
+
+async fn expect_refusal(builder: ServerBuilder, text: &str) {
+    assert_eq!(refusal(builder).await, text);
+}
+
+#[actix_web::test]
+async fn a_missing_instance_names_the_variables_and_the_emulator() {
+    expect_refusal(
+        plain(),
+        "no Clerk instance is configured: set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); for development, `serve!(emulator)` brings a local one",
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn keys_that_are_none_are_named_and_not_shown() {
+    for key in [
+        "pk_x",
+        "pk_test_!!!",
+        "sk_test_dmVyYi1ub3VuLTQyLmNsZXJrLmFjY291bnRzLmRldiQ",
+        "",
+    ] {
+        expect_refusal(
+            plain().publishable_key(key),
+            "CLERK_PUBLISHABLE_KEY: a Clerk publishable key begins `pk_test_` or `pk_live_` and is copied whole",
+        )
+        .await;
+    }
+    for key in ["abc", PK_TEST, "sk_test_", "sk_test_a b", "ak_hunter2"] {
+        expect_refusal(
+            plain().publishable_key(PK_TEST).secret_key(key),
+            "CLERK_SECRET_KEY: a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces",
+        )
+        .await;
+    }
+    let text = refusal(
+        plain()
+            .publishable_key(PK_TEST)
+            .jwt_key("-----BEGIN NOTHING-----"),
+    )
+    .await;
+    assert!(text.starts_with("CLERK_JWT_KEY can't be used: "), "{text}");
+}
+
+#[actix_web::test]
+async fn urls_that_are_not_safe_are_named() {
+    for (url, why) in [
+        (
+            "http://clerk.example.com",
+            "the Frontend API URL must be https (http is for loopback only)",
+        ),
+        (
+            "https://u:p@clerk.example.com",
+            "the Frontend API URL must not hold credentials",
+        ),
+        (
+            "https://clerk.example.com/?x=1",
+            "the Frontend API URL must have neither query nor fragment",
+        ),
+    ] {
+        let text = refusal(plain().frontend_api_url(url)).await;
+        assert_eq!(text, format!("CLERK_FRONTEND_API_URL: {why}"));
+    }
+    let text = refusal(plain().frontend_api_url("https://")).await;
+    assert!(text.contains("is not a URL, like `https://"), "{text}");
+    let server = || {
+        plain()
+            .publishable_key(PK_TEST)
+            .secret_key("sk_test_hunter2")
+    };
+    expect_refusal(
+        server().api_url("http://api.example.com"),
+        "CLERK_API_URL must be https (http is for loopback only)",
+    )
+    .await;
+    let text = refusal(server().api_url("api.example.com")).await;
+    assert!(text.starts_with("CLERK_API_URL is not a URL: "), "{text}");
+}
+
+#[actix_web::test]
+async fn a_secret_key_that_clerk_refuses_does_not_start() {
+    let clerk = emulator().await;
+    let server = plain()
+        .frontend_api_url(clerk.url())
+        .api_url(clerk.url())
+        .secret_key("sk_test_hunter2");
+    expect_refusal(
+        server,
+        "Clerk refuses CLERK_SECRET_KEY; take it anew from the dashboard's API keys",
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn a_secret_key_of_another_instance_does_not_start() {
+    let (clerk, other) = (emulator().await, emulator().await);
+    let server = plain()
+        .frontend_api_url(clerk.url())
+        .api_url(other.url())
+        .secret_key(other.instance().secret_key().expose());
+    expect_refusal(
+        server,
+        "CLERK_SECRET_KEY belongs to another instance than the one that issues the tokens; take both keys from one instance",
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn keys_and_urls_that_disagree_do_not_start() {
+    expect_refusal(
+        plain().publishable_key(PK_TEST).frontend_api_url("https://clerk.example.com"),
+        "CLERK_PUBLISHABLE_KEY and CLERK_FRONTEND_API_URL name two Clerk instances; unset one of them",
+    )
+    .await;
+    for (publishable, secret, text) in [
+        (
+            PK_TEST,
+            "sk_live_hunter2",
+            "CLERK_PUBLISHABLE_KEY is of a development instance and CLERK_SECRET_KEY of a production one; take both from one instance",
+        ),
+        (
+            PK_LIVE,
+            "sk_test_hunter2",
+            "CLERK_PUBLISHABLE_KEY is of a production instance and CLERK_SECRET_KEY of a development one; take both from one instance",
+        ),
+    ] {
+        expect_refusal(
+            plain().publishable_key(publishable).secret_key(secret),
+            text,
+        )
+        .await;
+    }
+}
+
+#[actix_web::test]
+async fn an_issuer_that_calls_itself_something_else_does_not_start() {
+    for (issuer, found) in [
+        (
+            r#"{"issuer":"https://clerk.example.com"}"#,
+            "https://clerk.example.com",
+        ),
+        (r#"{"issuer":7}"#, "nothing"),
+        ("{}", "nothing"),
+    ] {
+        let stub = Stub::start(move |path, _| match path {
+            "/.well-known/oauth-authorization-server" => Answer::json(issuer),
+            _ => no_keys(),
+        });
+        let text = refusal(plain().frontend_api_url(stub.url())).await;
+        let expected = stub.url();
+        assert_eq!(
+            text,
+            format!(
+                "the issuer at {expected} calls itself {found}; set CLERK_FRONTEND_API_URL to that"
+            )
+        );
+    }
+}
+
+#[actix_web::test]
+async fn an_issuer_that_cannot_be_reached_starts_and_answers_503() {
+    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let serving = Serving::start(plain().frontend_api_url(&url)).await;
+    let clerk = clerk_emulator::Instance::new(&url, clerk_emulator::Directory::default()).unwrap();
+    let token = clerk
+        .mint(&clerk_emulator::TokenRequest::oauth("ada"), now())
+        .unwrap();
+    let endpoint = format!("http://{}/mcp", serving.address);
+    let response = client()
+        .post(endpoint)
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {token}"))
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
+    Reply::read(response).await.expect_unavailable();
+}
+
+#[actix_web::test]
+async fn a_canonical_url_that_cannot_be_one_is_named() {
+    let server = || plain().publishable_key(PK_TEST);
+    for (url, why) in [
+        (
+            "http://mcp.example.com",
+            "it must be https, except on loopback",
+        ),
+        ("mcp.example.com", "it is not an http(s) URL"),
+        ("ftp://mcp.example.com", "it is not an http(s) URL"),
+        (
+            "https://mcp.example.com/?a=1",
+            "it must have no query, fragment or credentials",
+        ),
+        (
+            "https://mcp.example.com/#a",
+            "it must have no query, fragment or credentials",
+        ),
+        (
+            "https://a:hunter2@mcp.example.com/",
+            "it must have no query, fragment or credentials",
+        ),
+    ] {
+        expect_refusal(server().url(url), &format!("MCP_URL: {why}")).await;
+    }
+    expect_refusal(
+        server().host("0.0.0.0"),
+        "MCP_URL is not set, and 0.0.0.0 is not loopback: set it to the public URL of the endpoint, like https://mcp.example.com",
+    )
+    .await;
+    expect_refusal(
+        server().path("mcp"),
+        "path is `mcp`: it must begin with `/`",
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn an_open_audience_off_loopback_needs_to_be_confined() {
+    let clerk = emulator().await;
+    let server = || {
+        plain()
+            .frontend_api_url(clerk.url())
+            .url("https://mcp.example.com")
+            .audience_policy(AudiencePolicy::IfPresent)
+    };
+    expect_refusal(
+        server(),
+        "tokens without an audience would be accepted at https://mcp.example.com/mcp: add `allowed_clients` or `require_scope`, or leave the audience policy at `Require`",
+    )
+    .await;
+    for confined in [
+        server().allowed_clients(["client_a"]),
+        server().require_scope("docs"),
+        server().audience_policy(AudiencePolicy::Require),
+    ] {
+        confined.build().await.unwrap();
+    }
+}
+
+#[actix_web::test]
+async fn a_guard_that_nobody_can_pass_names_the_tool_and_the_remedy() {
+    let clerk = emulator().await;
+    let server = || {
+        mcp_auth::server!()
+            .tools_of("protocol::startup::guarded")
+            .frontend_api_url(clerk.url())
+    };
+    let text = refusal(server()).await;
+    let place = text
+        .strip_prefix("no caller can ever pass the guard of `rule` (")
+        .and_then(|rest| {
+            rest.strip_suffix("): no accepted token carries roles or permissions; set CLERK_SECRET_KEY so that they are looked up, or accept session tokens")
+        })
+        .expect(&text);
+    expect_place(place);
+    server().allow_unresolvable_guards().build().await.unwrap();
+    server()
+        .session_tokens(mcp_auth::parties_any())
+        .build()
+        .await
+        .unwrap();
+}
+
+#[actix_web::test]
+async fn two_tools_of_one_name_are_both_named_with_their_places() {
+    let clerk = emulator().await;
+    let text = refusal(builder(&clerk).tools_of("protocol::startup::twins")).await;
+    let places = text
+        .strip_prefix("two tools are called `twin`: ")
+        .and_then(|rest| rest.strip_suffix("; give one of them another `name`"))
+        .expect(&text);
+    let (first, second) = places.split_once(" and ").expect(&text);
+    assert!(expect_place(first) < expect_place(second), "{text}");
+}
+
+#[actix_web::test]
+async fn missing_state_names_the_tool_its_place_and_the_type() {
+    let clerk = emulator().await;
+    let server = || builder(&clerk).tools_of("protocol::startup::stateful");
+    let text = refusal(server()).await;
+    let (place, rest) = text.split_once(": tool").expect(&text);
+    expect_place(place);
+    let state = "protocol::startup::stateful::Database";
+    assert_eq!(
+        rest,
+        format!(
+            " `query` takes state of type `{state}` (parameter `database`), but the server was given none; add `state = <a {state}>`"
+        )
+    );
+    server().state(stateful::Database).build().await.unwrap();
+}
+
+#[actix_web::test]
+async fn state_given_twice_names_the_type() {
+    let clerk = emulator().await;
+    let server = builder(&clerk)
+        .tools_of("protocol::startup::plain")
+        .state(Runs::default())
+        .state(Runs::default());
+    expect_refusal(
+        server,
+        "two values of type protocol::support::Runs were given as state; wrap one in a type of its own",
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn a_server_without_tools_names_where_it_looked() {
+    let clerk = emulator().await;
+    let text = refusal(builder(&clerk).tools_of("protocol::startup::nowhere")).await;
+    assert_eq!(
+        text,
+        "no tools are declared in `protocol::startup::nowhere`; annotate one with #[mcp_tool]"
+    );
+    // A module is named whole, not by how it begins.
+    let text = refusal(builder(&clerk).tools_of("protocol::startup::pla")).await;
+    assert!(text.starts_with("no tools are declared in"), "{text}");
+    builder(&clerk)
+        .tools_of("protocol::startup::parent")
+        .build()
+        .await
+        .unwrap();
+}
+
+#[actix_web::test]
+async fn a_scope_that_is_none_is_shown() {
+    for scope in ["", "a b", "a\"b", "a\\b", "é"] {
+        let text = refusal(plain().publishable_key(PK_TEST).require_scope(scope)).await;
+        assert!(
+            text.starts_with(&format!("`{scope}` is not a scope")),
+            "{text}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn a_port_that_is_taken_names_the_variable() {
+    let clerk = emulator().await;
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let server = builder(&clerk)
+        .tools_of("protocol::startup::plain")
+        .port(port);
+    let text = server.start().await.unwrap_err().to_string();
+    let expected = format!(
+        "cannot listen on 127.0.0.1:{port} (set PORT to another one, or stop what uses it): "
+    );
+    assert!(text.starts_with(&expected), "{text}");
+    assert_eq!(text.lines().count(), 1);
+}
+
+#[actix_web::test]
+async fn a_server_can_be_built_and_started_on_a_task_of_its_own() {
+    let clerk = emulator().await;
+    let server = || builder(&clerk).tools_of("protocol::startup::plain");
+    tokio::spawn(server().build()).await.unwrap().unwrap();
+    tokio::spawn(server().port(0).start())
+        .await
+        .unwrap()
+        .unwrap()
+        .stop()
+        .await;
+}
+
+#[actix_web::test]
+async fn the_emulator_stays_on_loopback() {
+    let server = || plain().emulator();
+    for (server, what) in [
+        (
+            server().host("0.0.0.0").url("http://127.0.0.1:3000"),
+            "HOST 0.0.0.0",
+        ),
+        (
+            server().url("https://mcp.example.com"),
+            "MCP_URL https://mcp.example.com/mcp",
+        ),
+    ] {
+        let text = refusal(server).await;
+        assert_eq!(
+            text,
+            format!(
+                "the emulator runs on loopback only, and {what} is not: set CLERK_PUBLISHABLE_KEY to serve others"
+            )
+        );
+    }
+    // With a key of Clerk it does not run at all.
+    let text = refusal(server().publishable_key("pk_x")).await;
+    assert!(text.starts_with("CLERK_PUBLISHABLE_KEY"), "{text}");
+    let text = refusal(server().secret_key("sk_test_hunter2")).await;
+    assert!(
+        text.starts_with("no Clerk instance is configured"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_environment_is_checked_in_one_line_each() {
+    for (environment, text) in [
+        (
+            &[("PORT", "none")][..],
+            "PORT is `none`: a number from 0 to 65535 is expected",
+        ),
+        (
+            &[
+                ("CLERK_PUBLISHABLE_KEY", PK_TEST),
+                ("CLERK_FRONTEND_API_URL", "clerk.example.com"),
+                ("PORT", "0"),
+            ],
+            "CLERK_PUBLISHABLE_KEY and CLERK_FRONTEND_API_URL name two Clerk instances; unset one of them",
+        ),
+        (
+            &[
+                ("CLERK_FRONTEND_API_URL", "clerk.example.com"),
+                (
+                    "MCP_USE_OAUTH_CLERK_FRONTEND_API_URL",
+                    "https://other.example.com",
+                ),
+                ("PORT", "0"),
+            ],
+            "CLERK_FRONTEND_API_URL and MCP_USE_OAUTH_CLERK_FRONTEND_API_URL name two Clerk instances; unset one of them",
+        ),
+        (
+            &[("CLERK_SECRET_KEY", "sk_test_hunter2"), ("PORT", "0")],
+            "no Clerk instance is configured: set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); for development, `serve!(emulator)` brings a local one",
+        ),
+        (
+            &[("MCP_URL", "http://mcp.example.com"), ("PORT", "0")],
+            "MCP_URL: it must be https, except on loopback",
+        ),
+    ] {
+        assert_eq!(refused_process(environment), text);
+    }
+}
+
+#[test]
+fn a_taken_port_of_the_environment_is_one_line() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let text = refused_process(&[("PORT", &port)]);
+    assert!(
+        text.starts_with(&format!("cannot listen on 127.0.0.1:{port} (set PORT")),
+        "{text}"
+    );
+}
+
+#[actix_web::test]
+async fn a_server_prints_what_it_serves_and_a_line_to_try_it() {
+    let process = Process::start(&[]);
+    let endpoint = process.fact("endpoint").to_owned();
+    let printed = process.printed();
+    for fact in [
+        "(a local Clerk, for development only)",
+        "hold            signed in",
+        "read_documents  organization, permission org:documents:read",
+        "who_am_i        signed in",
+    ] {
+        assert!(printed.contains(fact), "{fact} in {printed}");
+    }
+    assert!(
+        !printed.contains("eyJ") && !printed.contains("sk_"),
+        "{printed}"
+    );
+    let line = printed.lines().last().unwrap();
+    assert!(
+        line.starts_with("curl -s ") && line.contains(&endpoint),
+        "{line}"
+    );
+    // What the line does, without a shell.
+    let between = |before: &str, after: &str| {
+        let rest = line.split_once(before).unwrap().1;
+        rest.split_once(after).unwrap().0.to_owned()
+    };
+    let token = client()
+        .get(between("$(curl -s '", "')"))
+        .send()
+        .await
+        .unwrap();
+    let token = token.text().await.unwrap().trim().to_owned();
+    let response = client()
+        .post(endpoint)
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {token}"))
+        .body(between("-d '", "'"))
+        .send();
+    let reply = Reply::read(response.await.unwrap()).await;
+    reply.expect_text("Documents of org_acme");
+}
+
+/// Checks `file:line:column` and returns line and column.
+#[track_caller]
+fn expect_place(place: &str) -> (u32, u32) {
+    let (file, place) = place.split_once(':').unwrap();
+    assert!(file.ends_with("tests/protocol/startup.rs"), "{file}");
+    let (line, column) = place.split_once(':').unwrap();
+    (line.parse().unwrap(), column.parse().unwrap())
+}
+
+fn now() -> u64 {
+    mcp_auth::testing::TestClock::new().unix_seconds()
+}

@@ -1,0 +1,381 @@
+//! Servers to test, each with a Clerk, a clock and a counter of its own, and requests to them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use clerk_emulator::{Emulator, EmulatorOptions, Instance, TokenRequest};
+use mcp_auth::ServerBuilder;
+use mcp_auth::testing::TestClock;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use crate::raw::Raw;
+use crate::reply::Reply;
+
+pub(crate) const MODERN: &str = "2026-07-28";
+pub(crate) const LEGACY: &str = "2025-11-25";
+pub(crate) const PERMISSION_DENIED: &str = "Forbidden: org:documents:delete permission required";
+pub(crate) const ORGANIZATION_REQUIRED: &str = "Organization context required";
+
+/// How often the tools of a server ran.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Runs(Arc<AtomicUsize>);
+
+impl Runs {
+    pub(crate) fn count(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Era {
+    Legacy,
+    Modern,
+}
+
+pub(crate) const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
+
+/// A server that listens on a thread of its own until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    stopped: Option<oneshot::Receiver<()>>,
+}
+
+impl Serving {
+    pub(crate) async fn start(builder: ServerBuilder) -> Self {
+        let (started, start) = oneshot::channel();
+        let (stop, stopping) = oneshot::channel::<()>();
+        let (ended, stopped) = oneshot::channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let running = builder.port(0).start().await.unwrap();
+                started.send(running.address()).unwrap();
+                // An error means that the test has ended, which is a reason to stop as well.
+                let _ = stopping.await;
+                running.stop().await;
+                let _ = ended.send(());
+            });
+        });
+        Self {
+            address: start.await.expect("the server did not start"),
+            stop: Some(stop),
+            stopped: Some(stopped),
+        }
+    }
+
+    /// Begins to shut down; the receiver tells when that is done.
+    pub(crate) fn stop(&mut self) -> oneshot::Receiver<()> {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.stopped.take().unwrap()
+    }
+}
+
+/// A server, its Clerk and its clock.
+pub(crate) struct World {
+    pub(crate) clerk: Option<Emulator>,
+    pub(crate) instance: Instance,
+    pub(crate) clock: TestClock,
+    pub(crate) server: Serving,
+    pub(crate) runs: Runs,
+    http: Client,
+}
+
+/// A builder that knows the instance, but not yet its tools.
+pub(crate) fn builder(clerk: &Emulator) -> ServerBuilder {
+    mcp_auth::server!()
+        .frontend_api_url(clerk.url())
+        .secret_key(clerk.instance().secret_key().expose())
+        .api_url(clerk.url())
+}
+
+pub(crate) async fn emulator() -> Emulator {
+    Emulator::start(EmulatorOptions::default()).await.unwrap()
+}
+
+/// A client that uses no proxy, follows nothing and gives up in the end.
+pub(crate) fn client() -> Client {
+    Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(20))
+        .tls_certs_only([])
+        .build()
+        .unwrap()
+}
+
+impl World {
+    /// A server of the shared tools.
+    pub(crate) async fn new() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn with(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
+        Self::of("protocol::tools", settings).await
+    }
+
+    /// A server of the tools of one module.
+    pub(crate) async fn of(
+        module: &str,
+        settings: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Self {
+        Self::at(emulator().await, module, settings).await
+    }
+
+    /// A server of an instance that is there already.
+    pub(crate) async fn at(
+        clerk: Emulator,
+        module: &str,
+        settings: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Self {
+        Self::built(clerk, module, settings, builder).await
+    }
+
+    /// The same from a builder that knows more, or less, of the instance.
+    pub(crate) async fn built(
+        clerk: Emulator,
+        module: &str,
+        settings: impl FnOnce(ServerBuilder) -> ServerBuilder,
+        builder: impl FnOnce(&Emulator) -> ServerBuilder,
+    ) -> Self {
+        let clock = TestClock::new();
+        let runs = Runs::default();
+        let builder = builder(&clerk)
+            .tools_of(module)
+            .clock(&clock)
+            .state(runs.clone());
+        Self {
+            server: Serving::start(settings(builder)).await,
+            instance: clerk.instance().clone(),
+            clerk: Some(clerk),
+            clock,
+            runs,
+            http: client(),
+        }
+    }
+
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+
+    /// The canonical URL of the endpoint.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/mcp", self.origin())
+    }
+
+    pub(crate) fn metadata_url(&self) -> String {
+        format!("{}/.well-known/oauth-protected-resource/mcp", self.origin())
+    }
+
+    /// The first challenge, for a server with the default scopes and a tool that needs an
+    /// organization.
+    pub(crate) fn sign_in_challenge(&self) -> String {
+        format!(
+            r#"Bearer resource_metadata="{}", scope="profile email user:org:read""#,
+            self.metadata_url()
+        )
+    }
+
+    pub(crate) fn invalid_token_challenge(&self) -> String {
+        format!(
+            r#"Bearer error="invalid_token", error_description="The access token is invalid or expired", resource_metadata="{}", scope="profile email user:org:read""#,
+            self.metadata_url()
+        )
+    }
+
+    pub(crate) fn insufficient_scope_challenge(&self, scopes: &str) -> String {
+        format!(
+            r#"Bearer error="insufficient_scope", error_description="The access token lacks a scope", scope="{scopes}", resource_metadata="{}""#,
+            self.metadata_url()
+        )
+    }
+
+    pub(crate) fn mint(&self, request: &TokenRequest) -> String {
+        self.instance
+            .mint(request, self.clock.unix_seconds())
+            .unwrap()
+    }
+
+    /// An OAuth token of `ada`, admin of `acme`, who may read, write and delete documents.
+    pub(crate) fn ada(&self) -> String {
+        self.mint(&TokenRequest::oauth("ada").org("acme"))
+    }
+
+    /// An OAuth token of `grace`, member of `acme`, who may read documents.
+    pub(crate) fn grace(&self) -> String {
+        self.mint(&TokenRequest::oauth("grace").org("acme"))
+    }
+
+    /// An OAuth token of `linus`, who is in no organization.
+    pub(crate) fn linus(&self) -> String {
+        self.mint(&TokenRequest::oauth("linus"))
+    }
+
+    pub(crate) async fn raw(&self) -> Raw {
+        Raw::connect(self.server.address).await
+    }
+
+    /// `Host: …` for a raw request.
+    pub(crate) fn host_line(&self) -> String {
+        format!("Host: {}", self.server.address)
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_runs(&self, runs: usize) {
+        assert_eq!(self.runs.total(), runs, "runs of the tools");
+    }
+
+    /// A request with nothing but its target.
+    pub(crate) fn request(&self, method: Method, path: &str) -> Ask {
+        Ask {
+            http: self.http.clone(),
+            method,
+            url: format!("{}{path}", self.origin()),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.request(Method::GET, path).send().await
+    }
+
+    /// A POST of these bytes to the endpoint, as JSON.
+    pub(crate) fn post(&self, body: impl Into<Vec<u8>>) -> Ask {
+        let mut ask = self.request(Method::POST, "/mcp");
+        ask.body = body.into();
+        ask.header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+    }
+
+    /// A JSON-RPC request in one of the eras.
+    pub(crate) fn ask(&self, era: Era, method: &str, params: Value) -> Ask {
+        match era {
+            Era::Legacy => self
+                .post(message(method, params))
+                .header("mcp-protocol-version", LEGACY),
+            Era::Modern => self.modern(method, params),
+        }
+    }
+
+    fn modern(&self, method: &str, mut params: Value) -> Ask {
+        let name = params["name"].as_str().map(str::to_owned);
+        params["_meta"] = modern_meta();
+        let ask = self
+            .post(message(method, params))
+            .header("mcp-protocol-version", MODERN)
+            .header("mcp-method", method);
+        match name {
+            Some(name) => ask.header("mcp-name", &name),
+            None => ask,
+        }
+    }
+
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write it with `json!`"
+    )]
+    pub(crate) fn call(&self, era: Era, tool: &str, arguments: Value) -> Ask {
+        let params = json!({ "name": tool, "arguments": arguments });
+        self.ask(era, "tools/call", params)
+    }
+
+    pub(crate) fn list(&self, era: Era) -> Ask {
+        self.ask(era, "tools/list", json!({}))
+    }
+
+    /// Shows that the server goes on: a signed-in call succeeds.
+    #[track_caller]
+    pub(crate) fn still_serves(&self) -> impl Future<Output = ()> {
+        let ask = self
+            .call(Era::Legacy, "who_am_i", json!({}))
+            .bearer(&self.ada());
+        async move {
+            ask.send().await.expect_text("user_ada");
+        }
+    }
+}
+
+/// A request on its way to be sent.
+#[derive(Clone, Debug)]
+#[must_use]
+pub(crate) struct Ask {
+    http: Client,
+    method: Method,
+    url: String,
+    headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Ask {
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// Sets a header, in place of one of the same name.
+    pub(crate) fn header(self, name: &str, value: &str) -> Self {
+        let mut ask = self.without(name);
+        ask.headers.push((name.to_owned(), value.to_owned()));
+        ask
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self
+    }
+
+    /// Adds a query to the URL.
+    pub(crate) fn query(mut self, query: &str) -> Self {
+        self.url = format!("{}?{query}", self.url);
+        self
+    }
+
+    pub(crate) async fn send(self) -> Reply {
+        let mut request = self.http.request(self.method, self.url).body(self.body);
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        Reply::read(request.send().await.unwrap()).await
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "callers write them with `json!`"
+)]
+pub(crate) fn message(method: &str, params: Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()
+}
+
+pub(crate) fn modern_meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientInfo": { "name": "tests", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
+
+/// Polls until the condition holds, and fails if it does not in time.
+pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}

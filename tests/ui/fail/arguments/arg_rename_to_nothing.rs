@@ -1,0 +1,8 @@
+use mcp_auth::mcp_tool;
+
+#[mcp_tool]
+async fn hello(#[arg(rename = "")] name: String) -> String {
+    name
+}
+
+fn main() {}

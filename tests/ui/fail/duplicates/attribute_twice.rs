@@ -1,0 +1,7 @@
+use mcp_auth::mcp_tool;
+
+#[mcp_tool]
+#[mcp_auth::mcp_tool(public)]
+async fn hello() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use mcp_auth::mcp_tool;
+
+const READ: &str = "org:documents:read";
+
+#[mcp_tool(permission(READ, READ))]
+async fn hello() {}
+
+fn main() {}

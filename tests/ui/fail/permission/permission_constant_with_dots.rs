@@ -1,0 +1,8 @@
+use mcp_auth::mcp_tool;
+
+const DELETE: &str = "documents.delete";
+
+#[mcp_tool(permission("org:documents:read", DELETE))]
+async fn hello() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use mcp_auth::mcp_tool;
+
+#[mcp_tool(role("admin", "member"))]
+async fn hello() {}
+
+fn main() {}

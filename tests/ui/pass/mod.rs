@@ -1,0 +1,35 @@
+//! Tools as users may write them.
+
+#![allow(dead_code, reason = "a tool is called through its registration")]
+#![allow(
+    clippy::unused_async,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "about the functions themselves"
+)]
+
+mod arguments {
+    mod a_struct_alone_or_among_others;
+    mod defaults_and_renames;
+    mod names_that_need_care;
+    mod serde_and_schemars_attributes;
+}
+mod duplicates {
+    mod the_same_name_in_two_modules;
+}
+mod permission {
+    mod every_key_goes_with_the_others;
+    mod strings_and_constants_name_what_is_required;
+}
+mod signature {
+    pub(super) mod another_path_to_the_crate;
+    mod attributes_of_the_function;
+    mod modules_and_function_bodies;
+    mod strict_lints;
+}
+mod state {
+    mod state_and_types_of_the_users_own;
+}
+mod types {
+    mod everything_a_tool_may_return;
+    mod everything_a_tool_may_take;
+}
