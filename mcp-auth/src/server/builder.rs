@@ -52,6 +52,7 @@ pub struct ServerBuilder {
     pub(super) calls_in_flight: usize,
     pub(super) failures_per_minute: u32,
     pub(super) body_limit: usize,
+    pub(super) body_deadline: Duration,
     pub(super) timeout: Duration,
     pub(super) emulator: bool,
     /// It was asked for, but a Clerk instance is configured.
@@ -113,6 +114,7 @@ impl ServerBuilder {
             calls_in_flight: 256,
             failures_per_minute: 1000,
             body_limit: 4 * 1024 * 1024,
+            body_deadline: Duration::from_secs(30),
             timeout: Duration::from_secs(60),
             emulator: false,
             emulator_stays_off: false,
@@ -359,6 +361,8 @@ impl ServerBuilder {
 
     /// Sets how many bad tokens a peer (an IPv6 /64) may present in a minute, 1000 by default; 429
     /// beyond. Callers whose token is known already are not held up.
+    ///
+    /// The peer is that of the connection: behind a proxy all clients are one.
     pub fn failed_authentications_per_minute(mut self, most: u32) -> Self {
         self.failures_per_minute = most;
         self
@@ -367,6 +371,12 @@ impl ServerBuilder {
     /// Sets the longest body in bytes, 4 MiB by default; 413 beyond.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
+        self
+    }
+
+    /// Sets how long a body may take to arrive, 30 s by default; 408 beyond.
+    pub fn body_deadline(mut self, deadline: Duration) -> Self {
+        self.body_deadline = deadline;
         self
     }
 

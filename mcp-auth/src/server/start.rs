@@ -1,7 +1,6 @@
 //! From a configuration to a server that can serve: everything is checked here, once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 
@@ -169,7 +168,7 @@ pub(super) fn assemble(
         clock,
         path: builder.path,
         body_limit: builder.body_limit,
-        body_deadline: BODY_DEADLINE,
+        body_deadline: builder.body_deadline,
         failures_per_minute: builder.failures_per_minute,
     });
     (site, report)
@@ -298,4 +297,3 @@ async fn check_secret_key(clerk: &Clerk) -> Result<(), StartError> {
 }
 
 const OFFLINE_ACCESS: &str = "offline_access";
-const BODY_DEADLINE: Duration = Duration::from_secs(30);

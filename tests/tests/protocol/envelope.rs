@@ -400,6 +400,20 @@ async fn a_body_that_grows_beyond_the_limit_is_413() {
 }
 
 #[actix_web::test]
+async fn a_body_that_does_not_arrive_in_time_is_408() {
+    let deadline = Duration::from_millis(50);
+    let world = World::of(TOOLS, |builder| builder.body_deadline(deadline)).await;
+    let mut connection = world.raw().await;
+    connection
+        .write(chunked_head(&world, Some(&world.ada())).as_bytes())
+        .await;
+    connection.write(b"1\r\n{\r\n").await;
+    connection.reply().await.expect_status(408);
+    world.expect_runs(0);
+    world.still_serves().await;
+}
+
+#[actix_web::test]
 async fn chunks_that_are_none_end_the_request_and_not_the_server() {
     let world = World::of(TOOLS, |builder| builder).await;
     for chunk in [
