@@ -15,3 +15,4 @@ pub use self::requirement::{Guard, Implied, Requirement};
 
 pub(crate) use self::decision::{Authorized, Facts, Refusal, decide};
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE};
+pub(crate) use self::names::is_scope;

@@ -224,7 +224,8 @@ const fn is_permission(text: &[u8]) -> bool {
     false
 }
 
-const fn is_scope(mut text: &[u8]) -> bool {
+/// RFC 6749 section 3.3: a scope-token.
+pub(crate) const fn is_scope(mut text: &[u8]) -> bool {
     if text.is_empty() {
         return false;
     }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use url::Url;
 
 use crate::clerk::{FrontendUrl, Instance, PublishableKey, SecretKey};
+use crate::guard::is_scope;
 use crate::http::Canonical;
 use crate::identity::{AudienceMode, Policy};
 
@@ -158,17 +159,15 @@ pub(super) fn policy(
     canonical: &Canonical,
     issuer: &str,
 ) -> Result<Policy, StartError> {
-    if let Some(scope) = builder
+    let mut scopes = builder
         .required_scopes
         .iter()
-        .find(|scope| !is_scope(scope))
-    {
+        .chain(builder.scopes_supported.iter().flatten());
+    // They end up in quotes in a header.
+    if let Some(scope) = scopes.find(|scope| !is_scope(scope.as_bytes())) {
         return Err(StartError::BadScope {
             scope: scope.clone(),
         });
-    }
-    if let Some(state) = builder.duplicate_state {
-        return Err(StartError::DuplicateState(state));
     }
     let default = if canonical.is_loopback() {
         AudiencePolicy::IfPresent
@@ -207,12 +206,4 @@ pub(super) fn is_loopback_host(host: &str) -> bool {
         || bare
             .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
-}
-
-/// RFC 6749 section 3.3.
-fn is_scope(scope: &str) -> bool {
-    !scope.is_empty()
-        && scope
-            .bytes()
-            .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }

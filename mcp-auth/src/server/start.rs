@@ -190,6 +190,9 @@ pub(super) fn registry(
     looks_up: bool,
     policy: &Policy,
 ) -> Result<Registry, StartError> {
+    if let Some(state) = builder.duplicate_state {
+        return Err(StartError::DuplicateState(state));
+    }
     let registry = Registry::collect(builder.serves(), &builder.states)?;
     if registry.len() == 0 {
         let what = match builder.modules.as_slice() {

@@ -412,11 +412,17 @@ async fn a_server_without_tools_names_where_it_looked() {
 #[actix_web::test]
 async fn a_scope_that_is_none_is_shown() {
     for scope in ["", "a b", "a\"b", "a\\b", "é"] {
-        let text = refusal(plain().publishable_key(PK_TEST).require_scope(scope)).await;
-        assert!(
-            text.starts_with(&format!("`{scope}` is not a scope")),
-            "{text}"
-        );
+        let server = || plain().publishable_key(PK_TEST);
+        for server in [
+            server().require_scope(scope),
+            server().scopes_supported(["email", scope]),
+        ] {
+            let text = refusal(server).await;
+            assert!(
+                text.starts_with(&format!("`{scope}` is not a scope")),
+                "{text}"
+            );
+        }
     }
 }
 
