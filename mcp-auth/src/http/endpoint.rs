@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use actix_web::http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, VARY,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -18,21 +18,16 @@ use crate::protocol::{Answer, Header, Mirrored, Status};
 use super::bearer;
 use super::gate::single;
 use super::refusal::Refusal;
-use super::site::Site;
+use super::site::{Name, Site};
 
 /// Answers a request.
 pub(super) async fn serve(site: &Site, request: &HttpRequest, body: web::Payload) -> HttpResponse {
-    let name = site.name(
-        request
-            .headers()
-            .get(HOST)
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or_default(),
-    );
-    let (origin, answer) = match enter(site, request) {
-        Err(refusal) => (None, Err(refusal)),
-        Ok(origin) if request.method() == Method::OPTIONS => (origin, Ok(preflight())),
-        Ok(origin) => (origin, respond(site, request, body).await),
+    let (name, origin, answer) = match enter(site, request) {
+        Err(refusal) => (site.canonical(), None, Err(refusal)),
+        Ok((name, origin)) if request.method() == Method::OPTIONS => {
+            (name, origin, Ok(preflight()))
+        }
+        Ok((name, origin)) => (name, origin, respond(site, request, body).await),
     };
     let mut response = answer.unwrap_or_else(|refusal| refusal.answer(&name.challenges));
     let headers = response.headers_mut();
@@ -48,10 +43,14 @@ pub(super) async fn serve(site: &Site, request: &HttpRequest, body: web::Payload
     response
 }
 
-/// Host and origin, each against its own list; returns the origin.
-fn enter<'a>(site: &Site, request: &'a HttpRequest) -> Result<Option<&'a str>, Refusal> {
-    site.gate.host(request)?;
-    site.gate.origin(request)
+/// Host and origin, each against its own list; returns the name that was called, and the origin.
+fn enter<'a>(
+    site: &'a Site,
+    request: &'a HttpRequest,
+) -> Result<(&'a Name, Option<&'a str>), Refusal> {
+    let host = site.gate.host(request)?;
+    let origin = site.gate.origin(request)?;
+    Ok((site.name(host), origin))
 }
 
 async fn respond(

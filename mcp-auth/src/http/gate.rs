@@ -31,10 +31,6 @@ pub(crate) enum Origins {
 impl Gate {
     /// Hosts are `name` (any port) or `name:port`.
     pub(crate) fn new(hosts: Vec<String>, origins: Origins) -> Self {
-        let hosts = hosts
-            .into_iter()
-            .map(|host| host.to_ascii_lowercase())
-            .collect();
         Self { hosts, origins }
     }
 

@@ -139,7 +139,7 @@ impl Site {
 
     /// The canonical URL.
     #[cfg(feature = "testing")]
-    pub(crate) fn canonical(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.canonical.url
     }
 
@@ -169,6 +169,11 @@ impl Site {
     pub(super) fn name(&self, host: &str) -> &Name {
         let called = |name: &&Name| name.authority.eq_ignore_ascii_case(host);
         self.names.iter().find(called).unwrap_or(&self.canonical)
+    }
+
+    /// The endpoint under its canonical name.
+    pub(super) fn canonical(&self) -> &Name {
+        &self.canonical
     }
 
     async fn protected_resource(&self, request: &HttpRequest) -> HttpResponse {

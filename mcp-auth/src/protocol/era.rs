@@ -12,7 +12,7 @@ use super::envelope::Meta;
 use super::error::RpcError;
 
 /// The modern revision.
-pub(super) const MODERN: &str = "2026-07-28";
+pub(crate) const MODERN: &str = "2026-07-28";
 
 /// The legacy revisions, newest first.
 pub(super) const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];

@@ -14,6 +14,8 @@ mod results;
 mod step_up;
 
 pub(crate) use self::endpoint::{Endpoint, EndpointConfig, ServerInfo};
+#[cfg(feature = "testing")]
+pub(crate) use self::era::MODERN;
 pub(crate) use self::era::{Header, Mirrored};
 
 use crate::identity::Unavailable;

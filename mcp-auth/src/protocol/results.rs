@@ -14,7 +14,8 @@ use super::{Answer, ServerInfo, Status};
 /// Result texts that do not depend on the request.
 #[derive(Debug)]
 pub(super) struct Results {
-    server_info: Value,
+    /// The member of `_meta` that names the server.
+    server_info: String,
     discover: String,
     initialize_tail: String,
     list_tail: String,
@@ -50,7 +51,7 @@ impl Results {
         );
         let initialize_tail = initialize.to_string().trim_start_matches('{').to_owned();
         Self {
-            server_info,
+            server_info: format!(r#""{SERVER_INFO}":{server_info}"#),
             discover: discover.to_string(),
             initialize_tail,
             list_tail,
@@ -163,29 +164,36 @@ impl Results {
                 body.push(b',');
                 member(body, "isError", &is_error);
             }
-            self.ending(body, era, call.meta.clone());
+            self.ending(body, era, &call.meta);
         })
     }
 
     fn structured(&self, id: &str, era: Era, json: &str) -> Answer {
         complete(id, |body| {
             body.push(b'{');
-            member(body, "content", &[json!({ "type": "text", "text": json })]);
+            member(body, "content", &Call::text(json).content);
             body.extend_from_slice(br#","structuredContent":"#);
             body.extend_from_slice(json.as_bytes());
-            self.ending(body, era, Map::new());
+            self.ending(body, era, &Map::new());
         })
     }
 
     /// What every modern result has, `_meta`, and the closing brace.
-    fn ending(&self, body: &mut Vec<u8>, era: Era, mut meta: Map<String, Value>) {
+    fn ending(&self, body: &mut Vec<u8>, era: Era, meta: &Map<String, Value>) {
         if era == Era::Modern {
-            body.extend_from_slice(br#","resultType":"complete""#);
-            meta.insert(SERVER_INFO.to_owned(), self.server_info.clone());
-        }
-        if !meta.is_empty() {
+            body.extend_from_slice(br#","resultType":"complete","_meta":{"#);
+            body.extend_from_slice(self.server_info.as_bytes());
+            // The server's name is its own to say, not a tool's.
+            for (name, value) in meta.iter().filter(|(name, _)| *name != SERVER_INFO) {
+                body.push(b',');
+                written(body, name);
+                body.push(b':');
+                written(body, value);
+            }
+            body.push(b'}');
+        } else if !meta.is_empty() {
             body.push(b',');
-            member(body, "_meta", &meta);
+            member(body, "_meta", meta);
         }
         body.push(b'}');
     }
@@ -252,9 +260,12 @@ fn complete(id: &str, result: impl FnOnce(&mut Vec<u8>)) -> Answer {
 
 /// Writes `"name":value`.
 fn member(body: &mut Vec<u8>, name: &str, value: &impl Serialize) {
-    body.push(b'"');
-    body.extend_from_slice(name.as_bytes());
-    body.extend_from_slice(b"\":");
+    written(body, name);
+    body.push(b':');
+    written(body, value);
+}
+
+fn written(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let start = body.len();
     // Writing to memory fails only for a value that is no JSON, which none of ours is; the answer
     // must stay JSON all the same.

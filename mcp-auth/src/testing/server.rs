@@ -107,7 +107,7 @@ impl TestServer {
 
     /// The canonical URL of the endpoint, which tokens name as their audience.
     pub(super) fn canonical(&self) -> String {
-        self.site.canonical().to_owned()
+        self.site.url().to_owned()
     }
 
     /// Makes the server forget what it looked up, after a change that is not to be waited for.

@@ -3,6 +3,8 @@
 use clerk_emulator::TokenRequest;
 use serde_json::{Value, json};
 
+use crate::protocol::MODERN;
+
 use super::answer::TestAnswer;
 use super::server::TestServer;
 
@@ -223,5 +225,4 @@ fn meta() -> Value {
     })
 }
 
-const MODERN: &str = "2026-07-28";
 const NOWHERE: &str = "nowhere";
