@@ -31,21 +31,8 @@ pub(super) async fn start(
     env: &Environment<'_>,
     canonical: &Canonical,
 ) -> Result<ClerkSettings, StartError> {
-    // Not a feature's business: features are unified across a build, a release is not.
-    if !cfg!(debug_assertions) && env.get("MCP_AUTH_EMULATOR").as_deref() != Some("1") {
-        return Err(StartError::EmulatorInRelease);
-    }
     let (host, _) = bind_address(builder, env)?;
-    if !is_loopback_host(&host) {
-        return Err(StartError::EmulatorExposed {
-            what: format!("HOST {host}"),
-        });
-    }
-    if !canonical.is_loopback() {
-        return Err(StartError::EmulatorExposed {
-            what: format!("MCP_URL {}", canonical.as_str()),
-        });
-    }
+    check(cfg!(debug_assertions), &host, canonical, env)?;
     let emulator = Emulator::start(EmulatorOptions::default()).await?;
     let frontend =
         FrontendUrl::parse(emulator.url()).map_err(|source| StartError::FrontendUrl {
@@ -60,4 +47,72 @@ pub(super) async fn start(
         jwt_key: None,
         emulator: Some(Arc::new(emulator)),
     })
+}
+
+/// The guard rails: a build for development, or one that says it is meant; and loopback on both ends.
+fn check(
+    debug_build: bool,
+    host: &str,
+    canonical: &Canonical,
+    env: &Environment<'_>,
+) -> Result<(), StartError> {
+    // Not a feature's business: features are unified across a build, a release is not.
+    if !debug_build && env.get("MCP_AUTH_EMULATOR").as_deref() != Some("1") {
+        return Err(StartError::EmulatorInRelease);
+    }
+    if !is_loopback_host(host) {
+        let what = format!("HOST {host}");
+        return Err(StartError::EmulatorExposed { what });
+    }
+    if !canonical.is_loopback() {
+        let what = format!("MCP_URL {}", canonical.as_str());
+        return Err(StartError::EmulatorExposed { what });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(debug_build: bool, host: &str, url: &str, variable: Option<&str>) -> Option<String> {
+        let env = |name: &str| {
+            assert_eq!(name, "MCP_AUTH_EMULATOR");
+            variable.map(str::to_owned)
+        };
+        let canonical = Canonical::parse(url, "/mcp").unwrap();
+        let checked = check(debug_build, host, &canonical, &Environment(&env));
+        checked.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_release_build_has_an_emulator_only_if_the_machine_says_so() {
+        let (host, url) = ("127.0.0.1", "http://127.0.0.1:3000");
+        assert_eq!(checked(true, host, url, None), None);
+        assert_eq!(checked(false, host, url, Some("1")), None);
+        for variable in [None, Some("0"), Some("true"), Some("")] {
+            let error = checked(false, host, url, variable).unwrap();
+            assert!(
+                error.starts_with("the emulator runs in debug builds only"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_it_is_told_an_emulator_is_never_exposed() {
+        for (host, url) in [
+            ("0.0.0.0", "http://127.0.0.1:3000"),
+            ("::", "http://127.0.0.1:3000"),
+            ("127.0.0.1", "https://mcp.example.com"),
+        ] {
+            for debug_build in [true, false] {
+                let error = checked(debug_build, host, url, Some("1")).unwrap();
+                assert!(
+                    error.starts_with("the emulator runs on loopback only"),
+                    "{error}"
+                );
+            }
+        }
+    }
 }
