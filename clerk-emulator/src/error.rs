@@ -9,6 +9,16 @@ use thiserror::Error;
 use crate::request::TokenKind;
 
 /// Why an instance or an emulator could not be made.
+///
+/// ```
+/// use clerk_emulator::{Emulator, EmulatorOptions, Error};
+///
+/// # actix_rt::System::new().block_on(async {
+/// let everywhere = EmulatorOptions::default().address("0.0.0.0:0".parse().unwrap());
+/// let error = Emulator::start(everywhere).await.unwrap_err();
+/// assert!(matches!(error, Error::NotLoopback { .. }));
+/// # });
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -36,7 +46,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// The key file can be read by others.
+    /// The key file can be read by others; on Unix only.
     #[error("{} can be read by others; make it 0600, or remove it to have new keys made", path.display())]
     KeyFileMode {
         /// The file.
@@ -61,6 +71,19 @@ pub enum Error {
 }
 
 /// Why a token was not minted.
+///
+/// ```
+/// use clerk_emulator::{Directory, Instance, MintError, TokenRequest};
+///
+/// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+/// let mint = |request| clerk.mint(&request, 1_750_000_000).unwrap_err();
+///
+/// let error = mint(TokenRequest::oauth("linus").org("acme"));
+/// assert_eq!(error.to_string(), "`linus` is no member of `acme` (organizations of `linus`: none)");
+/// let error = mint(TokenRequest::session("ada").scopes(["email"]));
+/// assert!(matches!(error, MintError::Inapplicable { field: "scopes", .. }));
+/// # Ok::<(), clerk_emulator::Error>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MintError {

@@ -26,6 +26,57 @@ use crate::mint;
 use crate::request::TokenRequest;
 
 /// A Clerk instance in memory. Clones share everything.
+///
+/// ```
+/// use clerk_emulator::{Directory, Instance, TokenRequest};
+///
+/// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+/// assert_eq!(clerk.issuer(), "http://127.0.0.1:4400");
+/// // What a resource server is configured with:
+/// assert!(clerk.secret_key().expose().starts_with("sk_test_"));
+/// assert!(clerk.public_key_pem().starts_with("-----BEGIN PUBLIC KEY-----"));
+/// assert!(clerk.jwks().contains(r#""alg":"RS256""#));
+///
+/// let token = clerk.mint(&TokenRequest::oauth("ada").org("acme"), 1_750_000_000)?;
+/// assert_eq!(token.split('.').count(), 3);
+///
+/// // What changes while a server runs:
+/// clerk.set_member("linus", "acme", "member", &["org:documents:read"]);
+/// assert!(clerk.membership("org_acme", "user_linus").is_some());
+/// assert!(clerk.remove_member("linus", "acme"));
+/// assert_eq!(clerk.directory(), Directory::default());
+/// let published = clerk.jwks();
+/// clerk.rotate_key()?;
+/// assert_ne!(clerk.jwks(), published);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// What asks it through an [`Emulator`](crate::Emulator) can be made to wait and to fail:
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use clerk_emulator::{Emulator, EmulatorOptions};
+///
+/// let emulator = Emulator::start(EmulatorOptions::default()).await?;
+/// let clerk = emulator.instance();
+/// let keys = format!("{}/.well-known/jwks.json", emulator.url());
+///
+/// clerk.fail_with(Some(500));
+/// assert_eq!(reqwest::get(&keys).await?.status(), 500);
+/// clerk.throttle(30);
+/// let answer = reqwest::get(&keys).await?;
+/// assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (429, &"30".parse()?));
+/// clerk.fail_with(None);
+/// clerk.latency(Duration::from_millis(1));
+/// assert_eq!(reqwest::get(&keys).await?.text().await?, clerk.jwks());
+///
+/// assert_eq!(clerk.requests_to("/.well-known/jwks.json"), 3);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Instance {
     shared: Arc<Shared>,
@@ -48,6 +99,8 @@ struct State {
 impl Instance {
     /// An instance with this issuer and these people, and with fresh keys.
     ///
+    /// `issuer` is what tokens say in `iss`, as it is: a URL without a final slash.
+    ///
     /// # Errors
     /// - [`Error::KeyGeneration`]: the system has no randomness.
     pub fn new(issuer: impl Into<String>, directory: Directory) -> Result<Self, Error> {
@@ -57,10 +110,20 @@ impl Instance {
     /// The same with the keys kept in `path`, which is created with the mode 0600 if it is not there.
     /// A later [`rotate_key`](Self::rotate_key) is not written back.
     ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("keys.json");
+    /// let clerk = || Instance::with_keys_in(&path, "http://127.0.0.1:4400", Directory::default());
+    /// assert_eq!(clerk()?.jwks(), clerk()?.jwks());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// - [`Error::KeyFile`]: the file can't be read or created.
     /// - [`Error::KeyFileContent`]: it holds something else.
-    /// - [`Error::KeyFileMode`]: others can read it.
+    /// - [`Error::KeyFileMode`]: others can read it (on Unix).
     /// - [`Error::KeyGeneration`]: the system has no randomness.
     pub fn with_keys_in(
         path: &Path,
@@ -103,7 +166,8 @@ impl Instance {
 
     /// Makes `user` a member of `organization` with `role` and exactly `permissions`, whatever the role has.
     ///
-    /// Names and full ids both do. An unknown user, organization or role is added.
+    /// Names and full ids both do. An unknown user, organization or role is added; a membership that is
+    /// there is replaced. Tokens minted before stay as they are.
     pub fn set_member(&self, user: &str, organization: &str, role: &str, permissions: &[&str]) {
         self.write()
             .directory
@@ -115,7 +179,10 @@ impl Instance {
         self.write().directory.remove_member(user, organization)
     }
 
-    /// Answers every request for keys and to the Backend API with this status, until told `None`.
+    /// Answers every request for keys and to the Backend API with this HTTP status, until told `None`. What
+    /// is no status (below 100, above 999) is 500.
+    ///
+    /// Discovery documents and `/dev` are answered all the same, and so is what is asked in process.
     pub fn fail_with(&self, status: Option<u16>) {
         let failure = status.map(|status| Failure {
             status,
@@ -133,12 +200,13 @@ impl Instance {
         }));
     }
 
-    /// Lets every request for keys and to the Backend API wait so long for its answer.
+    /// Lets every request for keys and to the Backend API wait so long for its answer; zero for none.
     pub fn latency(&self, latency: Duration) {
         self.shared.faults.set_latency(latency);
     }
 
-    /// How many requests for keys and to the Backend API had a path that starts with `prefix`.
+    /// How many requests for keys and to the Backend API had a path that starts with `prefix`, failed ones
+    /// included. Of more than 10 000 different paths the rest is not counted.
     #[must_use]
     pub fn requests_to(&self, prefix: &str) -> usize {
         self.shared.faults.requests_to(prefix)
@@ -150,19 +218,19 @@ impl Instance {
         &self.shared.issuer
     }
 
-    /// The key of the Backend API.
+    /// The key of the Backend API. [`rotate_key`](Self::rotate_key) does not change it.
     #[must_use]
     pub fn secret_key(&self) -> SecretKey {
         self.shared.secret_key.clone()
     }
 
-    /// The JWKS document: one key.
+    /// The JWKS document (RFC 7517 §5), as JSON: one key.
     #[must_use]
     pub fn jwks(&self) -> String {
         json!({"keys": [self.read().key.jwk()]}).to_string()
     }
 
-    /// The public key in PEM, for a verifier that works offline.
+    /// The public key (SPKI) in PEM, for a verifier that works offline: what Clerk calls the JWT key.
     #[must_use]
     pub fn public_key_pem(&self) -> String {
         self.read().public_key_pem.clone()
@@ -181,7 +249,9 @@ impl Instance {
         self.read().directory.membership(organization_id, user_id)
     }
 
-    /// Mints a token as if the time was `now` (Unix seconds).
+    /// Mints a token (RFC 7519, signed with RS256) as if the time was `now`, in seconds since 1970.
+    ///
+    /// Whether it has expired by `now` depends on [`TokenRequest::expires_in`].
     ///
     /// # Errors
     /// - [`MintError::UnknownUser`], [`MintError::UnknownOrganization`], [`MintError::NotAMember`]: nobody
@@ -199,8 +269,21 @@ impl Instance {
         key.sign(&header, &claims)
     }
 
-    /// The header and the claims that [`mint`](Self::mint) would sign: for a test to change, and hand to
-    /// [`mint_claims`](Self::mint_claims).
+    /// The header and the claims that [`mint`](Self::mint) would sign, both JSON objects: for a test to
+    /// change, and hand to [`mint_claims`](Self::mint_claims).
+    ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance, TokenRequest};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// let (header, mut claims) = clerk.token_parts(&TokenRequest::oauth("ada"), 1_750_000_000)?;
+    /// assert_eq!(header["typ"], "at+jwt");
+    /// assert_eq!(claims["exp"], 1_750_086_400);
+    /// claims["iss"] = "https://elsewhere.example.com".into();
+    /// let foreign = clerk.mint_claims(header, claims)?;
+    /// # assert_eq!(foreign.split('.').count(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`mint`](Self::mint), less [`MintError::Signing`].

@@ -20,7 +20,17 @@ use serde_json::json;
 use crate::error::Error;
 use crate::error::MintError;
 
-/// The secret key of the Backend API, `sk_test_…`.
+/// The secret key of the Backend API, `sk_test_…`. `Debug` does not show it.
+///
+/// ```
+/// use clerk_emulator::{Directory, Instance};
+///
+/// let key = Instance::new("http://127.0.0.1:4400", Directory::empty())?.secret_key();
+/// let authorization = format!("Bearer {}", key.expose());
+/// assert!(authorization.starts_with("Bearer sk_test_"));
+/// assert_eq!(format!("{key:?}"), "[redacted]");
+/// # Ok::<(), clerk_emulator::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct SecretKey(String);
 

@@ -3,7 +3,8 @@
 //!
 //! Two things are here. An [`Instance`] is Clerk without a network: keys, people, organizations, and
 //! [`Instance::mint`]; tests use it in process. An [`Emulator`] is an [`Instance`] behind a loopback
-//! HTTP server; the binary `clerk-emulator` runs one.
+//! HTTP server; the binary `clerk-emulator` runs one. To write an MCP server use `mcp-auth`: its feature
+//! `emulator` starts one of these inside the server, and its feature `testing` has servers for tests.
 //!
 //! ```
 //! use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -61,6 +62,7 @@
 //!
 //! | route | answers |
 //! |---|---|
+//! | `GET /` | a page for a browser: people, organizations, how to get a token, these routes |
 //! | `GET /.well-known/oauth-authorization-server` | RFC 8414 metadata |
 //! | `GET /.well-known/openid-configuration` | OIDC discovery |
 //! | `GET /.well-known/jwks.json` | the signing key |

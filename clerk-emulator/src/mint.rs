@@ -257,7 +257,7 @@ fn join(names: impl Iterator<Item = String>) -> String {
 }
 
 const CLOCK_SKEW: i64 = 10;
-const DEFAULT_CLIENT: &str = "client_emulator";
+pub(crate) const DEFAULT_CLIENT: &str = "client_emulator";
 const DEFAULT_ORIGIN: &str = "http://localhost:3000";
 const DEFAULT_SCOPES: [&str; 2] = ["profile", "email"];
 const OAUTH_LIFETIME: i64 = 86_400;

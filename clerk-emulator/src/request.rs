@@ -7,13 +7,28 @@ use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
 
-/// A wish for a token.
+/// A wish for a token. What does not go with its kind is an error when the token is minted.
 ///
 /// ```
 /// use clerk_emulator::TokenRequest;
 ///
-/// let request = TokenRequest::oauth("ada").org("acme").scopes(["documents:read"]).expires_in(-60);
-/// assert_eq!(request.org.as_deref(), Some("acme"));
+/// let expired = TokenRequest::oauth("ada")
+///     .org("acme")
+///     .scopes(["documents:read"])
+///     .aud("https://mcp.example.com/mcp")
+///     .client_id("client_1")
+///     .expires_in(-60);
+/// assert_eq!(expired.org.as_deref(), Some("acme"));
+///
+/// let of_a_page = TokenRequest::session("ada").azp("https://app.example.com");
+/// let of_an_old_instance = TokenRequest::session_v1("ada").org("acme");
+///
+/// // The body of `POST /dev/tokens`:
+/// let same = r#"{"user": "ada", "kind": "session", "azp": "https://app.example.com"}"#;
+/// let same: TokenRequest = serde_json::from_str(same)?;
+/// assert_eq!((same.kind, same.azp), (of_a_page.kind, of_a_page.azp));
+/// # let _ = of_an_old_instance;
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, Deserialize)]
 #[non_exhaustive]
@@ -42,17 +57,17 @@ pub struct TokenRequest {
 }
 
 impl TokenRequest {
-    /// An OAuth access token for `user`.
+    /// An OAuth access token for `user`, a username or an id.
     pub fn oauth(user: impl Into<String>) -> Self {
         Self::new(user.into(), TokenKind::Oauth)
     }
 
-    /// A session token (version 2) for `user`.
+    /// A session token (version 2) for `user`, a username or an id.
     pub fn session(user: impl Into<String>) -> Self {
         Self::new(user.into(), TokenKind::Session)
     }
 
-    /// A session token of the deprecated version 1 for `user`.
+    /// A session token of the deprecated version 1 for `user`, a username or an id.
     pub fn session_v1(user: impl Into<String>) -> Self {
         Self::new(user.into(), TokenKind::SessionV1)
     }
@@ -70,42 +85,42 @@ impl TokenRequest {
         }
     }
 
-    /// For this organization.
+    /// For this organization, a slug or an id, of which the user must be a member.
     #[must_use]
     pub fn org(mut self, org: impl Into<String>) -> Self {
         self.org = Some(org.into());
         self
     }
 
-    /// With these scopes instead of `profile email`.
+    /// With these scopes instead of `profile email`; OAuth only. None has white space in it.
     #[must_use]
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
 
-    /// With this audience.
+    /// With this audience: a text, or a list of them.
     #[must_use]
     pub fn aud(mut self, aud: impl Into<Audience>) -> Self {
         self.aud = Some(aud.into());
         self
     }
 
-    /// Expiring in so many seconds.
+    /// Expiring in so many seconds from when it is minted; zero or less for a token that has expired.
     #[must_use]
     pub fn expires_in(mut self, seconds: i64) -> Self {
         self.expires_in = Some(seconds);
         self
     }
 
-    /// Issued to this OAuth client.
+    /// Issued to this OAuth client; OAuth only.
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
         self
     }
 
-    /// Issued to a page of this origin.
+    /// Issued to a page of this origin; session only.
     #[must_use]
     pub fn azp(mut self, azp: impl Into<String>) -> Self {
         self.azp = Some(azp.into());
@@ -114,6 +129,16 @@ impl TokenRequest {
 }
 
 /// The kinds of token that are minted.
+///
+/// ```
+/// use clerk_emulator::{TokenKind, TokenRequest};
+///
+/// assert_eq!(TokenRequest::oauth("ada").kind, TokenKind::default());
+/// // As `POST /dev/tokens` and `GET /dev/token` spell it:
+/// assert_eq!(TokenKind::SessionV1.to_string(), "session_v1");
+/// ```
+///
+/// Source: RFC 9068 §2, <https://clerk.com/docs/guides/sessions/session-tokens>.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenKind {
@@ -136,7 +161,16 @@ impl fmt::Display for TokenKind {
     }
 }
 
-/// The claim `aud`: one resource, or a list.
+/// The claim `aud` (RFC 7519 §4.1.3): one resource, or a list.
+///
+/// ```
+/// use clerk_emulator::{Audience, TokenRequest};
+///
+/// let one = TokenRequest::oauth("ada").aud("https://mcp.example.com/mcp");
+/// assert!(matches!(one.aud, Some(Audience::One(_))));
+/// let many = TokenRequest::oauth("ada").aud(vec![String::from("a"), String::from("b")]);
+/// assert!(matches!(many.aud, Some(Audience::Many(_))));
+/// ```
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Audience {

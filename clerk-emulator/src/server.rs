@@ -24,7 +24,8 @@ use crate::routes;
 
 /// A running emulator. It stops when dropped.
 ///
-/// It brings its own thread and runtime, so it can be started under any.
+/// It brings its own thread and runtime, so it can be started under any; what it serves is in the crate's
+/// documentation.
 ///
 /// ```
 /// # #[actix_web::main]
@@ -89,20 +90,20 @@ impl Emulator {
         })
     }
 
-    /// Stops the emulator, and returns when its port is free.
+    /// Stops the emulator, and returns when its port is free. Requests on their way are cut off.
     pub async fn stop(mut self) {
         drop(self.handle.stop(false));
         // An error means that the thread is gone, which is what was wanted.
         let _ = (&mut self.ended).await;
     }
 
-    /// Where it listens, and the issuer of its tokens.
+    /// Where it listens, and the issuer of its tokens: `http://`, address and port, without a final slash.
     #[must_use]
     pub fn url(&self) -> &str {
         self.instance.issuer()
     }
 
-    /// The instance it serves.
+    /// The instance it serves, to change while it runs.
     #[must_use]
     pub fn instance(&self) -> &Instance {
         &self.instance
@@ -127,6 +128,24 @@ impl fmt::Debug for Emulator {
 /// How an emulator is started.
 ///
 /// The default is a free port of 127.0.0.1, [`Directory::default`], and keys that end with the emulator.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use clerk_emulator::{Directory, Emulator, EmulatorOptions};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let options = EmulatorOptions::default()
+///     .address("[::1]:4400".parse()?)
+///     .directory(Directory::parse("users.kay = {}")?)
+///     .keys_file(".clerk-emulator.json");
+/// # let options = options.address("127.0.0.1:4400".parse()?).keys_file(folder.path().join("keys"));
+/// // Or any free port:
+/// let emulator = Emulator::start(options.port(0)).await?;
+/// assert!(emulator.instance().directory().user("kay").is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct EmulatorOptions {
     address: SocketAddr,
@@ -135,14 +154,15 @@ pub struct EmulatorOptions {
 }
 
 impl EmulatorOptions {
-    /// Listens on this address, which must be a loopback one. The port 0 is any free one.
+    /// Listens on this address, which must be a loopback one: 127.0.0.0/8 or `[::1]`. The port 0 is any
+    /// free one.
     #[must_use]
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// Listens on this port.
+    /// Listens on this port of the same address; 0 is any free one.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.address.set_port(port);
@@ -156,7 +176,8 @@ impl EmulatorOptions {
         self
     }
 
-    /// Keeps its keys in this file, so that tokens and the secret key outlive a restart.
+    /// Keeps its keys in this file, so that tokens and the secret key outlive a restart; see
+    /// [`Instance::with_keys_in`].
     #[must_use]
     pub fn keys_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.keys_file = Some(path.into());

@@ -14,6 +14,27 @@ pub use parse::DirectoryError;
 /// `Directory::default()` has `ada` (admin of `acme`), `grace` (member of `acme`), `linus` (in no
 /// organization) and `margaret` (admin of `globex`); an admin may read, write and delete documents, a
 /// member read them.
+///
+/// ```
+/// use clerk_emulator::Directory;
+///
+/// let mut directory = Directory::default();
+/// assert_eq!(directory.user("ada").unwrap().name, "Ada Lovelace");
+/// assert_eq!(directory.organization("org_acme").unwrap().slug, "acme");
+/// assert_eq!(directory.users().count(), 4);
+/// assert_eq!(directory.organizations().count(), 2);
+///
+/// directory.set_member("linus", "globex", "member", &["org:documents:read"]);
+/// let linus = directory.membership("org_globex", "user_linus").unwrap();
+/// assert_eq!((linus.role.as_str(), linus.role_name.as_str()), ("org:member", "Member"));
+/// assert_eq!(directory.members_of("org_globex").count(), 2);
+/// assert!(directory.who_is_who().contains("Linus Torvalds (org:member of globex)"));
+///
+/// assert!(directory.remove_member("linus", "globex"));
+/// assert_eq!(directory.memberships_of("user_linus").count(), 0);
+/// ```
+///
+/// Another one is built up from [`Directory::empty`], or read by [`Directory::parse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     /// The permissions of each role.
@@ -22,7 +43,14 @@ pub struct Directory {
     organizations: BTreeMap<String, Organization>,
 }
 
-/// A person.
+/// A person; what of Clerk's user is needed.
+///
+/// ```
+/// let directory = clerk_emulator::Directory::default();
+/// let ada = directory.user("ada").unwrap();
+/// assert_eq!((ada.id.as_str(), ada.username.as_str()), ("user_ada", "ada"));
+/// assert_eq!((ada.name.as_str(), ada.email.as_deref()), ("Ada Lovelace", Some("ada@example.com")));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct User {
@@ -30,13 +58,19 @@ pub struct User {
     pub id: String,
     /// The short name, as the directory file has it.
     pub username: String,
-    /// The full name.
+    /// The full name; the username if the directory has none.
     pub name: String,
-    /// The primary e-mail address.
+    /// The primary e-mail address; `None` if the directory has none.
     pub email: Option<String>,
 }
 
-/// An organization.
+/// An organization; who is in it, [`Directory::members_of`] tells.
+///
+/// ```
+/// let directory = clerk_emulator::Directory::default();
+/// let acme = directory.organization("acme").unwrap();
+/// assert_eq!((acme.id.as_str(), acme.slug.as_str(), acme.name.as_str()), ("org_acme", "acme", "Acme"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Organization {
@@ -44,12 +78,23 @@ pub struct Organization {
     pub id: String,
     /// The short name, as the directory file has it.
     pub slug: String,
-    /// The name that people see.
+    /// The name that people see; the slug if the directory has none.
     pub name: String,
     members: BTreeMap<String, Member>,
 }
 
 /// What a person is in one organization.
+///
+/// ```
+/// let directory = clerk_emulator::Directory::default();
+/// let grace = directory.membership("org_acme", "user_grace").unwrap();
+/// assert_eq!((grace.id.as_str(), grace.slug.as_str(), grace.name.as_str()), ("org_acme", "acme", "Acme"));
+/// assert_eq!((grace.role.as_str(), grace.role_name.as_str()), ("org:member", "Member"));
+/// assert_eq!(grace.permissions, ["org:documents:read"]);
+/// assert!(directory.membership("org_acme", "user_linus").is_none());
+/// ```
+///
+/// Source: `GET /v1/organizations/{id}/memberships`, <https://clerk.com/docs/reference/backend-api>.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Membership {
@@ -78,6 +123,12 @@ struct Member {
 
 impl Directory {
     /// A directory of nobody and nothing, not even a role.
+    ///
+    /// ```
+    /// let mut directory = clerk_emulator::Directory::empty();
+    /// directory.set_member("kay", "parc", "fellow", &["org:notes:read"]);
+    /// assert!(directory.user("kay").is_some() && directory.organization("parc").is_some());
+    /// ```
     #[must_use]
     pub fn empty() -> Self {
         Self {
@@ -89,13 +140,34 @@ impl Directory {
 
     /// Makes `user` a member of `organization` with `role` and exactly `permissions`, whatever the role has.
     ///
-    /// Names and full ids both do. An unknown user, organization or role is added.
+    /// Names and full ids both do: `ada` and `user_ada`, `acme` and `org_acme`, `admin` and `org:admin`.
+    /// An unknown user, organization or role is added; a membership that is there is replaced. Permissions
+    /// are full keys, and not checked: one that no session token can carry makes
+    /// [`Instance::mint`](crate::Instance::mint) of such a token fail.
     pub fn set_member(&mut self, user: &str, organization: &str, role: &str, permissions: &[&str]) {
         let permissions = permissions.iter().map(|key| String::from(*key)).collect();
         self.put_member(user, organization, role, Some(permissions));
     }
 
-    /// Ends a membership. Returns whether there was one.
+    /// Gives a role, `admin` or `org:admin`, permissions beside those that it has; an unknown role is
+    /// added. Permissions are full keys, and not checked.
+    ///
+    /// ```
+    /// let mut directory = clerk_emulator::Directory::default();
+    /// directory.grant("member", &["org:tickets:read"]);
+    /// let grace = directory.membership("org_acme", "user_grace").unwrap();
+    /// assert_eq!(grace.permissions, ["org:documents:read", "org:tickets:read"]);
+    /// ```
+    pub fn grant(&mut self, role: &str, permissions: &[&str]) {
+        let held = self.roles.entry(role_key(role)).or_default();
+        for permission in permissions {
+            if !held.iter().any(|known| known == permission) {
+                held.push(String::from(*permission));
+            }
+        }
+    }
+
+    /// Ends a membership, given by names or full ids. Returns whether there was one.
     pub fn remove_member(&mut self, user: &str, organization: &str) -> bool {
         let user = full_id("user_", user);
         let organization = full_id("org_", organization);
@@ -163,7 +235,7 @@ impl Directory {
             .filter_map(move |organization_id| self.membership(organization_id, user_id))
     }
 
-    /// People and what they are where, one a line, for a reader.
+    /// People and what they are where, one a line in the order of their ids, for a reader.
     #[must_use]
     pub fn who_is_who(&self) -> String {
         let mut text = String::new();

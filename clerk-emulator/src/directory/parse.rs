@@ -14,6 +14,19 @@ use crate::permission::is_word;
 impl Directory {
     /// Reads a directory from TOML, whose form the crate's documentation shows.
     ///
+    /// ```
+    /// let directory = clerk_emulator::Directory::parse(
+    ///     r#"
+    ///     roles.reader.permissions = ["org:documents:read"]
+    ///     users.kay = {}
+    ///     organizations.parc.members = { kay = "reader" }
+    ///     "#,
+    /// )?;
+    /// let kay = directory.membership("org_parc", "user_kay").unwrap();
+    /// assert_eq!(kay.permissions, ["org:documents:read"]);
+    /// # Ok::<(), clerk_emulator::DirectoryError>(())
+    /// ```
+    ///
     /// # Errors
     /// - [`DirectoryError::Toml`]: not TOML, or a key that is not known or of the wrong type.
     /// - [`DirectoryError::Name`], [`DirectoryError::Permission`], [`DirectoryError::DuplicatePermission`]:
@@ -96,6 +109,14 @@ impl Directory {
 }
 
 /// Why a directory could not be read. Each names the place in the file.
+///
+/// ```
+/// use clerk_emulator::{Directory, DirectoryError};
+///
+/// let error = Directory::parse("organizations.parc.members = { kay = 'reader' }").unwrap_err();
+/// assert!(matches!(error, DirectoryError::UnknownMember { .. }));
+/// assert_eq!(error.to_string(), "organizations.parc.members: there is no user `kay` (users: none)");
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DirectoryError {
@@ -130,7 +151,7 @@ pub enum DirectoryError {
     /// Not TOML, or not of this form.
     #[error("line {line}: {message}")]
     Toml {
-        /// The line in the file.
+        /// The line in the file, counted from 1.
         line: usize,
         /// What is wrong with it.
         message: String,
@@ -142,7 +163,7 @@ pub enum DirectoryError {
         organization: String,
         /// The member as written.
         user: String,
-        /// The users there are.
+        /// The users there are, separated by commas; `none` if there are none.
         known: String,
     },
     /// A member has a role that is not declared.
@@ -156,7 +177,7 @@ pub enum DirectoryError {
         user: String,
         /// The role as written.
         role: String,
-        /// The roles there are.
+        /// The roles there are, separated by commas; `none` if there are none.
         known: String,
     },
 }

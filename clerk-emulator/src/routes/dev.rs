@@ -1,4 +1,4 @@
-//! What Clerk does not have: a token for the asking, and a page that says how to ask.
+//! What Clerk does not have: a token for the asking.
 //!
 //! No route here grants CORS, and none may be cached.
 
@@ -17,7 +17,6 @@ use crate::routes::problem::Problem;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/").get(front_page))
         .service(web::resource("/dev/tokens").post(mint_json))
         .service(web::resource("/dev/token").get(mint_text));
 }
@@ -55,23 +54,9 @@ fn mint(instance: &Instance, request: &TokenRequest) -> Result<String, Problem> 
         })
 }
 
-async fn front_page(instance: web::Data<Instance>) -> HttpResponse {
-    let issuer = instance.issuer();
-    let page = format!(
-        "A local Clerk, for development and tests. Whoever reaches it can be anyone.\n\n\
-         {}\n\
-         Mint a token:\n  \
-           curl -s '{issuer}/dev/token?user=ada&org=acme'\n  \
-           curl -s {issuer}/dev/tokens -H 'content-type: application/json' -d '{{\"user\": \"ada\"}}'\n\n\
-         Fields: user, org, kind (oauth, session, session_v1), scopes, aud, expires_in, client_id, azp.\n",
-        instance.directory().who_is_who(),
-    );
-    private().content_type(PLAIN_TEXT).body(page)
-}
-
 /// An answer that no cache keeps, and that a browser doesn't run when a page of another origin has it as a
 /// script: a token reads like an expression.
-fn private() -> HttpResponseBuilder {
+pub(crate) fn private() -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((header::CACHE_CONTROL, "no-store"))

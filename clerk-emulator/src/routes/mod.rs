@@ -2,6 +2,7 @@
 
 mod backend;
 mod dev;
+mod front;
 mod frontend;
 mod parameters;
 pub(crate) mod problem;
@@ -20,6 +21,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .configure(frontend::configure)
         .configure(backend::configure)
         .configure(dev::configure)
+        .configure(front::configure)
         .default_service(web::to(not_found));
 }
 

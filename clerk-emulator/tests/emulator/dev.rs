@@ -134,33 +134,6 @@ async fn what_cannot_be_minted_is_refused_in_clerks_form() {
 }
 
 #[actix_web::test]
-async fn the_front_page_says_who_there_is_and_how_to_mint() {
-    let emulator = started().await;
-    let response = get(&emulator, "/").await;
-    assert_eq!(
-        response.headers()["content-type"],
-        "text/plain; charset=utf-8"
-    );
-    let page = response.text().await.unwrap();
-    assert!(
-        page.contains("ada          Ada Lovelace (org:admin of acme)"),
-        "{page}"
-    );
-    assert!(
-        page.contains("linus        Linus Torvalds (in no organization)"),
-        "{page}"
-    );
-    assert!(
-        page.contains(&format!(
-            "curl -s '{}/dev/token?user=ada&org=acme'",
-            emulator.url()
-        )),
-        "{page}"
-    );
-    assert!(!page.contains(emulator.instance().secret_key().expose()));
-}
-
-#[actix_web::test]
 async fn an_unknown_path_is_404_in_clerks_form() {
     let emulator = started().await;
     for path in [

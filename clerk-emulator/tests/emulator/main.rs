@@ -12,6 +12,7 @@ mod binary;
 mod decoder;
 mod dev;
 mod discovery;
+mod front;
 mod lifecycle;
 mod local_only;
 mod support;

@@ -1,0 +1,156 @@
+//! The front page, over HTTP.
+
+use clerk_emulator::Directory;
+use clerk_emulator::Emulator;
+use clerk_emulator::EmulatorOptions;
+use reqwest::Method;
+
+use crate::support::get;
+use crate::support::part;
+use crate::support::request;
+use crate::support::started;
+
+async fn page(emulator: &Emulator) -> String {
+    let response = get(emulator, "/").await;
+    assert_eq!(response.status(), 200);
+    response.text().await.unwrap()
+}
+
+/// The targets of the page's links.
+fn links(page: &str) -> Vec<String> {
+    let links = page.split("href=\"").skip(1);
+    links
+        .map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"))
+        .collect()
+}
+
+#[actix_web::test]
+async fn the_front_page_names_people_organizations_permissions_and_the_client() {
+    let emulator = started().await;
+    let page = page(&emulator).await;
+    for text in [
+        "Development only",
+        "Ada Lovelace",
+        "<code>user_ada</code>",
+        "<code>org_acme</code>",
+        "<code>org:admin</code>",
+        "<code>org:documents:delete</code>",
+        "Linus Torvalds",
+        "<code>client_emulator</code>",
+        "/v1/users/{id}/organization_memberships",
+    ] {
+        assert!(page.contains(text), "no {text} in {page}");
+    }
+    let command = format!(
+        "curl -s '{}/dev/token?user=grace&amp;org=acme'",
+        emulator.url()
+    );
+    assert!(page.contains(&command), "{page}");
+}
+
+#[actix_web::test]
+async fn each_link_of_the_front_page_leads_to_what_it_says() {
+    let emulator = started().await;
+    let links = links(&page(&emulator).await);
+    let mut subjects = Vec::new();
+    for link in &links {
+        let response = get(&emulator, link).await;
+        assert_eq!(response.status(), 200, "{link}");
+        if link.starts_with("/dev/token?") {
+            let claims = part(response.text().await.unwrap().trim(), 1);
+            subjects.push((claims["sub"].clone(), claims["org_id"].clone()));
+        }
+    }
+    let expected = [
+        ("user_ada", Some("org_acme")),
+        ("user_grace", Some("org_acme")),
+        ("user_linus", None),
+        ("user_margaret", Some("org_globex")),
+    ];
+    assert_eq!(
+        subjects,
+        expected.map(|(user, organization)| (user.into(), organization.into()))
+    );
+    assert_eq!(links.len(), expected.len() + 3);
+}
+
+#[actix_web::test]
+async fn the_front_page_holds_no_secret_and_no_token() {
+    let emulator = started().await;
+    let page = page(&emulator).await;
+    assert!(!page.contains(emulator.instance().secret_key().expose()));
+    assert!(!page.contains("eyJ"));
+}
+
+#[actix_web::test]
+async fn the_front_page_runs_nothing_loads_nothing_and_is_framed_and_kept_by_nobody() {
+    let emulator = started().await;
+    let response = get(&emulator, "/").await;
+    let header = |name: &str| response.headers()[name].to_str().unwrap();
+    assert_eq!(header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(header("cache-control"), "no-store");
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(header("referrer-policy"), "no-referrer");
+    assert_eq!(header("cross-origin-resource-policy"), "same-origin");
+    let policy = header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"));
+    assert!(policy.ends_with("; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"));
+    assert!(!policy.contains("unsafe"));
+    for name in ["set-cookie", "access-control-allow-origin"] {
+        assert!(!response.headers().contains_key(name), "{name}");
+    }
+    let page = response.text().await.unwrap();
+    for markup in ["<script", "<img", "<link", "<form", " style=", "src="] {
+        assert!(!page.contains(markup), "{markup} in {page}");
+    }
+}
+
+#[actix_web::test]
+async fn names_are_text_on_the_front_page_whatever_they_hold() {
+    let directory = Directory::parse(
+        r#"
+        [roles.admin]
+        permissions = []
+        [users.eve]
+        name = "<script>alert(1)</script>"
+        email = "\"><img src=x>@example.com"
+        [organizations.evil]
+        name = "</td><script>alert(2)</script>"
+        members = { eve = "admin" }
+        "#,
+    );
+    let options = EmulatorOptions::default().directory(directory.unwrap());
+    let emulator = Emulator::start(options).await.unwrap();
+    emulator
+        .instance()
+        .set_member("mal'<b>", "<i>", "<u>", &["<s>"]);
+    let page = page(&emulator).await;
+    for text in [
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+        "&lt;/td&gt;&lt;script&gt;alert(2)&lt;/script&gt;",
+        "&lt;img src=x&gt;",
+        "/dev/token?user=mal%27%3Cb%3E&amp;org=%3Ci%3E'",
+        "org:&lt;u&gt;",
+        "&lt;s&gt;",
+    ] {
+        assert!(page.contains(text), "no {text} in {page}");
+    }
+    for markup in ["<script", "<img", "<b>", "<i>", "<u>", "<s>"] {
+        assert!(!page.contains(markup), "{markup} in {page}");
+    }
+    for link in links(&page) {
+        assert_eq!(get(&emulator, &link).await.status(), 200, "{link}");
+    }
+}
+
+#[actix_web::test]
+async fn the_front_page_is_only_read() {
+    let emulator = started().await;
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        let response = request(&emulator, method.clone(), "/")
+            .send()
+            .await
+            .unwrap();
+        assert!(!response.status().is_success(), "{method}");
+    }
+}
