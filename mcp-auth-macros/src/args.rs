@@ -6,9 +6,11 @@ use proc_macro2::TokenStream;
 use syn::{Ident, LitStr, Path, ext::IdentExt};
 
 use crate::{
-    entry::{Entry, Hint, List, Spelling},
+    entry::{Call, Choice, Entry, Hint, List, Spelling},
     errors::{Errors, did_you_mean, listed},
     grammar::{self, Verdict},
+    icon::Icon,
+    meta::Meta,
     rename,
 };
 
@@ -16,10 +18,15 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct ToolArgs {
     pub(crate) allow_unknown: Option<Ident>,
+    pub(crate) authorize: Option<Call>,
+    pub(crate) choices: Vec<Choice>,
     pub(crate) closed_world: Option<Ident>,
     pub(crate) destructive: Option<Hint>,
+    pub(crate) forbid_actor: Option<Ident>,
     pub(crate) idempotent: Option<Hint>,
+    pub(crate) icons: Vec<Icon>,
     pub(crate) krate: Option<Path>,
+    pub(crate) meta: Vec<Meta>,
     pub(crate) name: Option<Spelling>,
     pub(crate) permissions: Option<List>,
     pub(crate) public: Option<Ident>,
@@ -40,7 +47,7 @@ impl ToolArgs {
             let key = entry.key.unraw().to_string();
             if !KEYS.contains(&key.as_str()) {
                 errors.at(&entry.key, unknown_key(&key));
-            } else if seen.insert(key.clone()) {
+            } else if matches!(key.as_str(), "any" | "icon") || seen.insert(key.clone()) {
                 args.take(&key, entry, errors);
             } else {
                 errors.at(&entry.key, given_twice(&key));
@@ -59,17 +66,20 @@ impl ToolArgs {
             "closed_world" => self.closed_world = errors.keep(entry.flag()),
             "public" => self.public = errors.keep(entry.flag()),
             "require_org" => self.require_org = errors.keep(entry.flag()),
-            "permission" => {
-                self.permissions = Some(entry.list(&grammar::permission, str::to_owned, errors))
+            "forbid_actor" => self.forbid_actor = errors.keep(entry.flag()),
+            "permission" => self.permissions = held(entry, errors),
+            "role" => self.roles = held(entry, errors),
+            "scope" => self.scopes = held(entry, errors),
+            "any" => self.choices.push(entry.choice(alternative, errors)),
+            "authorize" => self.authorize = errors.keep(entry.call()),
+            "icon" => {
+                let key = entry.key.clone();
+                self.icons.extend(Icon::read(&key, entry.values(), errors));
             }
-            "role" => {
-                self.roles = Some(entry.list(
-                    &grammar::role,
-                    |text| grammar::role_key(text).to_owned(),
-                    errors,
-                ))
+            "meta" => {
+                let key = entry.key.clone();
+                self.meta = Meta::read(&key, entry.values(), errors);
             }
-            "scope" => self.scopes = Some(entry.list(&grammar::scope, str::to_owned, errors)),
             "timeout" => self.timeout = errors.keep(entry.seconds()),
             "allow_unknown" => self.allow_unknown = errors.keep(entry.flag()),
             "rename_all" => self.rename_all = errors.keep(entry.literal(&rename::rule)),
@@ -77,6 +87,37 @@ impl ToolArgs {
             other => unreachable!("`{other}` is in KEYS and has no reader, please report"),
         }
     }
+}
+
+/// What a caller holds: the value of one of [`HELD`].
+fn held(entry: Entry, errors: &mut Errors) -> Option<List> {
+    match entry.key.unraw().to_string().as_str() {
+        "permission" => Some(entry.list(&grammar::permission, str::to_owned, errors)),
+        "role" => {
+            let normal = |text: &str| grammar::role_key(text).to_owned();
+            Some(entry.list(&grammar::role, normal, errors))
+        }
+        "scope" => Some(entry.list(&grammar::scope, str::to_owned, errors)),
+        _ => None,
+    }
+}
+
+fn alternative(entry: Entry, errors: &mut Errors) -> Option<List> {
+    let name = entry.key.unraw().to_string();
+    if HELD.contains(&name.as_str()) {
+        return held(entry, errors);
+    }
+    let message = if name == "any" {
+        "`any` inside `any` changes nothing: write its alternatives beside the others".to_owned()
+    } else {
+        format!(
+            "`{name}` cannot be an alternative{}\nnote: accepted are {}",
+            did_you_mean(&name, &HELD),
+            listed(&HELD)
+        )
+    };
+    errors.at(&entry.key, message);
+    None
 }
 
 fn title(text: &str) -> Verdict {
@@ -99,7 +140,7 @@ fn unknown_key(key: &str) -> String {
 }
 
 fn given_twice(key: &str) -> String {
-    if matches!(key, "permission" | "role" | "scope") {
+    if HELD.contains(&key) {
         return format!(
             "`{key}` is given twice; several values go in one list: `{key}(\"…\", \"…\")`"
         );
@@ -107,9 +148,12 @@ fn given_twice(key: &str) -> String {
     format!("`{key}` is given twice")
 }
 
-const KEYS: [&str; 15] = [
+const HELD: [&str; 3] = ["permission", "role", "scope"];
+
+const KEYS: [&str; 20] = [
     "name",
     "title",
+    "icon",
     "read_only",
     "destructive",
     "idempotent",
@@ -119,8 +163,31 @@ const KEYS: [&str; 15] = [
     "permission",
     "role",
     "scope",
+    "any",
+    "forbid_actor",
+    "authorize",
     "timeout",
     "allow_unknown",
     "rename_all",
+    "meta",
     "crate",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_a_row_and_an_example_in_the_documentation() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../mcp-auth/docs/mcp_tool.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let code: String = page.split("```").skip(1).step_by(2).collect();
+        let words: HashSet<&str> = code
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .collect();
+        for key in KEYS {
+            assert!(page.contains(&format!("\n| `{key}` |")), "{key}: no row");
+            assert!(words.contains(key), "{key}: no example");
+        }
+    }
+}

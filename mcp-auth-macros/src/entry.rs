@@ -1,12 +1,12 @@
 //! One entry of the attribute, `key`, `key = value` or `key(value, …)`, and its value as what the key
 //! takes. Every value keeps its span; a mistake in one entry does not hide those in the next.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Expr, ExprLit, Ident, Lit, LitBool, LitStr, Path, Token,
+    Expr, ExprLit, ExprPath, Ident, Lit, LitBool, LitStr, Path, Token,
     ext::IdentExt,
     parenthesized,
     parse::{Parse, ParseStream, Parser},
@@ -27,7 +27,23 @@ pub(crate) struct Hint {
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) key: Ident,
+    /// What tells two lists apart, whatever the order and spelling.
+    names: BTreeSet<(bool, String)>,
     pub(crate) values: Vec<Spelling>,
+}
+
+/// `any(permission = "a", role("b"))`: each is a list of what one alternative needs.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) key: Ident,
+    pub(crate) alternatives: Vec<List>,
+}
+
+/// `owns(document_id, org, db)`
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) function: ExprPath,
+    pub(crate) parameters: Vec<Ident>,
 }
 
 /// A text: checked here if it is spelled here, by the compiler if it is a constant.
@@ -44,6 +60,8 @@ pub(crate) struct Entry {
 }
 
 enum Value {
+    /// `any(key = value, …)`
+    Entries(TokenStream),
     /// `key = value`
     Expression(Expr),
     /// `key(value, …)`
@@ -80,7 +98,9 @@ impl Entry {
         match self.value {
             Value::None => Ok(self.key),
             Value::Expression(value) => Err(syn::Error::new_spanned(value, message)),
-            Value::List(_) | Value::Missing => Err(syn::Error::new_spanned(self.key, message)),
+            Value::Entries(_) | Value::List(_) | Value::Missing => {
+                Err(syn::Error::new_spanned(self.key, message))
+            }
         }
     }
 
@@ -102,7 +122,9 @@ impl Entry {
                 value,
             }),
             Value::Expression(other) => Err(syn::Error::new_spanned(other, message)),
-            Value::List(_) | Value::Missing => Err(syn::Error::new_spanned(self.key, message)),
+            Value::Entries(_) | Value::List(_) | Value::Missing => {
+                Err(syn::Error::new_spanned(self.key, message))
+            }
         }
     }
 
@@ -137,12 +159,12 @@ impl Entry {
                 parenthesised(&key, &array, &array.elems, errors)
             }
             Value::Expression(one) => vec![one],
-            Value::Missing | Value::None => Vec::new(),
+            Value::Entries(_) | Value::Missing | Value::None => Vec::new(),
         };
         if given.is_empty() {
             errors.at(&key, format!("`{key}` names nothing; write `{key} = \"…\"` or `{key}(\"…\", …)`, or leave it out"));
         }
-        let mut seen = HashSet::new();
+        let mut names = BTreeSet::new();
         let mut values = Vec::new();
         for value in given {
             let Some(value) = errors.keep(spelling(&key, value, check)) else {
@@ -152,13 +174,98 @@ impl Entry {
                 Spelling::Literal(text) => normal(&text.value()),
                 Spelling::Constant(constant) => source(constant),
             };
-            if seen.insert((matches!(value, Spelling::Literal(_)), name)) {
+            if names.insert((matches!(value, Spelling::Literal(_)), name)) {
                 values.push(value);
             } else {
                 errors.at(&value, format!("`{key}` names `{}` twice", source(&value)));
             }
         }
-        List { key, values }
+        List { key, names, values }
+    }
+
+    /// The entries of `key(…)`, each read by `read`.
+    pub(crate) fn choice(
+        self,
+        read: impl Fn(Self, &mut Errors) -> Option<List>,
+        errors: &mut Errors,
+    ) -> Choice {
+        let Self { key, value } = self;
+        let mut inside = Errors::default();
+        let entries = match value {
+            Value::Entries(tokens) => Self::all(tokens, &mut inside),
+            Value::Expression(_) | Value::List(_) | Value::Missing | Value::None => Vec::new(),
+        };
+        if inside.is_empty() {
+            match entries.as_slice() {
+                [] => inside.at(&key, format!("`{key}` names no alternatives; write `{key}(permission = \"…\", role = \"…\")`, or leave it out")),
+                [only] => inside.at(&only.key, format!("this is the only alternative: write it without `{key}`, or add another")),
+                [_, _, ..] => {}
+            }
+        }
+        let mut alternatives: Vec<List> = Vec::new();
+        for entry in entries {
+            let Some(list) = read(entry, &mut inside) else {
+                continue;
+            };
+            let same = |other: &List| other.key == list.key && other.names == list.names;
+            if !list.names.is_empty() && alternatives.iter().any(same) {
+                inside.at(
+                    &list.key,
+                    format!("this alternative of `{key}` is there already"),
+                );
+            }
+            alternatives.push(list);
+        }
+        errors.append(inside);
+        Choice { key, alternatives }
+    }
+
+    /// `key = function(parameter, …)`
+    pub(crate) fn call(self) -> syn::Result<Call> {
+        let key = self.key.clone();
+        let form = || {
+            format!(
+                "`{key}` takes a function and names of the tool's parameters: `{key} = function(parameter, …)`"
+            )
+        };
+        let value = match self.value {
+            Value::Expression(value) => value,
+            Value::Entries(_) | Value::List(_) | Value::Missing | Value::None => {
+                return Err(syn::Error::new_spanned(&key, form()));
+            }
+        };
+        let Expr::Call(call) = &value else {
+            return Err(syn::Error::new_spanned(value, form()));
+        };
+        let Expr::Path(function) = ungrouped((*call.func).clone()) else {
+            return Err(syn::Error::new_spanned(&call.func, form()));
+        };
+        let name = |argument: Expr| {
+            let argument = ungrouped(argument);
+            if let Expr::Path(path) = &argument
+                && let Some(name) = path.path.get_ident()
+            {
+                return Ok(name.clone());
+            }
+            Err(syn::Error::new_spanned(
+                argument,
+                "only names of the tool's parameters can be passed, each as a reference: write `name`",
+            ))
+        };
+        let parameters = call.args.iter().cloned().map(name);
+        Ok(Call {
+            parameters: parameters.collect::<syn::Result<_>>()?,
+            function,
+        })
+    }
+
+    /// What is given, however it is spelled; nothing for a bare key.
+    pub(crate) fn values(self) -> Vec<Expr> {
+        match self.value {
+            Value::List(list) => list,
+            Value::Expression(one) => vec![one],
+            Value::Entries(_) | Value::Missing | Value::None => Vec::new(),
+        }
     }
 
     pub(crate) fn seconds(self) -> syn::Result<u64> {
@@ -191,10 +298,12 @@ impl Entry {
     fn value(self, example: &str) -> syn::Result<Expr> {
         match self.value {
             Value::Expression(value) => Ok(value),
-            Value::List(_) | Value::Missing | Value::None => Err(syn::Error::new_spanned(
-                &self.key,
-                format!("`{0}` takes one value: `{0}{example}`", self.key),
-            )),
+            Value::Entries(_) | Value::List(_) | Value::Missing | Value::None => {
+                Err(syn::Error::new_spanned(
+                    &self.key,
+                    format!("`{0}` takes one value: `{0}{example}`", self.key),
+                ))
+            }
         }
     }
 }
@@ -204,7 +313,7 @@ impl Parse for Entry {
         if !input.peek(Ident::peek_any) {
             return Err(input.error("expected a key, such as `permission = \"…\"`"));
         }
-        let key = input.call(Ident::parse_any)?;
+        let key = input.call(Ident::parse_any)?.unraw();
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
             if input.is_empty() || input.peek(Token![,]) {
@@ -215,8 +324,12 @@ impl Parse for Entry {
         } else if input.peek(Paren) {
             let list;
             parenthesized!(list in input);
-            let list = Punctuated::<Expr, Token![,]>::parse_terminated(&list)?;
-            Value::List(list.into_iter().map(ungrouped).collect())
+            if key == "any" {
+                Value::Entries(list.parse()?)
+            } else {
+                let list = Punctuated::<Expr, Token![,]>::parse_terminated(&list)?;
+                Value::List(list.into_iter().map(ungrouped).collect())
+            }
         } else {
             Value::None
         };

@@ -3,10 +3,11 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Expr, ExprLit, Lit, ext::IdentExt, spanned::Spanned};
+use syn::{Expr, ExprLit, Lit, ext::IdentExt, parse_quote, spanned::Spanned};
 
 use crate::{
-    entry::Spelling,
+    entry::{Call, Choice, List, Spelling},
+    garde::{check_undived, reaches_in},
     model::{Annotations, Guard, Tool},
     parameter::{Argument, DefaultValue, Parameter, Role},
 };
@@ -16,20 +17,36 @@ pub(crate) fn expand(tool: &Tool) -> TokenStream {
         attributes, krate, ..
     } = tool;
     let arguments = arguments(tool);
-    let checks = argument_checks(tool);
+    let (checks, rules) = (argument_checks(tool), rule_checks(tool));
     let implementation = implementation(tool);
     let declaration = declaration(tool);
+    let declared = tool.names_permissions().then(declared);
     // The import makes a wrong `crate = path` one error, and gives serde a path without `$crate`.
     quote! {
         #(#attributes)*
         #[doc(hidden)]
         const _: () = {
             use #krate::__private;
+            #declared
             #checks
+            #rules
             #arguments
             struct __Tool;
             #implementation
             __private::inventory::submit! { __private::Registration::of::<__Tool>(#declaration) }
+        };
+    }
+}
+
+/// The permissions that may be named: a glob import of a block hides what the blocks around it
+/// import, so if `permissions! { only; … }` stands at the root of the crate, its constant is found.
+/// Nothing of the user's is evaluated where that import reaches.
+fn declared() -> TokenStream {
+    quote! {
+        use __private::ANY_PERMISSION as __MCP_AUTH_PERMISSIONS;
+        const __DECLARED: __private::Declared = {
+            use crate::*;
+            __MCP_AUTH_PERMISSIONS
         };
     }
 }
@@ -44,6 +61,10 @@ fn arguments(tool: &Tool) -> TokenStream {
         .rename_all
         .as_ref()
         .map(|rule| quote!(#[serde(rename_all = #rule)]));
+    let validate = tool.garde().map(|garde| {
+        let derive = quote_spanned!(garde.span()=> ::garde::Validate);
+        quote!(#[derive(#derive)] #[garde(allow_unvalidated)])
+    });
     let fields = tool
         .arguments()
         .map(|(parameter, argument)| field(parameter, argument));
@@ -56,6 +77,7 @@ fn arguments(tool: &Tool) -> TokenStream {
         #[schemars(crate = "__private::schemars")]
         #deny_unknown
         #rename_all
+        #validate
         struct __Arguments { #(#fields),* }
         #(#defaults)*
     }
@@ -73,14 +95,25 @@ fn argument_checks(tool: &Tool) -> Option<TokenStream> {
     (!checks.is_empty()).then(|| quote!(struct __Checked(#(#checks),*);))
 }
 
+/// Rules of a type that a parameter does not reach into.
+fn rule_checks(tool: &Tool) -> Option<TokenStream> {
+    let passed_over = tool
+        .arguments()
+        .filter(|(_, argument)| !reaches_in(&argument.attributes));
+    check_undived(passed_over.map(|(parameter, _)| &parameter.ty))
+}
+
 fn field(parameter: &Parameter, argument: &Argument) -> TokenStream {
     let Argument {
         attributes,
         default,
         flatten,
         rename,
+        unshown,
         ..
     } = argument;
+    let private = parse_quote!(__private);
+    let unshown = unshown.iter().map(|unshown| unshown.transform(&private));
     let (name, ty) = (field_name(parameter), &parameter.ty);
     let default = default.as_ref().map(|_| {
         let function = default_name(parameter).to_string();
@@ -88,7 +121,7 @@ fn field(parameter: &Parameter, argument: &Argument) -> TokenStream {
     });
     let flatten = flatten.as_ref().map(|_| quote!(#[serde(flatten)]));
     let rename = rename.as_ref().map(|name| quote!(#[serde(rename = #name)]));
-    quote!(#(#attributes)* #default #flatten #rename #name: #ty)
+    quote!(#(#attributes)* #(#unshown)* #default #flatten #rename #name: #ty)
 }
 
 /// serde and schemars both want the name of a function; a type without a `Default` is then one
@@ -115,29 +148,98 @@ fn default_function(parameter: &Parameter, argument: &Argument) -> Option<TokenS
 fn implementation(tool: &Tool) -> TokenStream {
     let Tool { ident, output, .. } = tool;
     let arguments = arguments_type(tool);
+    let validation = validation(tool);
     let injections = tool.parameters.iter().filter_map(injection);
     let values = tool
         .parameters
         .iter()
         .map(|parameter| value(tool, parameter));
+    let body = if tool.is_async {
+        quote!(#ident(#(#values),*))
+    } else {
+        quote!(async { #ident(#(#values),*) })
+    };
+    let permit = permit(tool);
     // A future that is not `Send` is reported at the head of `call`.
     let head = quote_spanned! {located(ident.span())=>
         async fn call(
             __args: #arguments,
             __cx: &__private::Context,
-        ) -> ::core::result::Result<Self::Output, __private::ToolError>
+            __check: __private::LastCheck,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop>
     };
     quote! {
         #[automatically_derived]
         impl __private::Tool for __Tool {
             type Arguments = #arguments;
             type Output = #output;
+            #validation
             #head {
                 #(#injections)*
-                ::core::result::Result::Ok(#ident(#(#values),*).await)
+                let __permit = #permit?;
+                __private::started(__cx);
+                ::core::result::Result::Ok(__permit.run(#body).await)
             }
         }
     }
+}
+
+/// garde is the user's dependency: only here do its types meet ours.
+fn validation(tool: &Tool) -> Option<TokenStream> {
+    let garde = tool.garde()?;
+    let arguments = arguments_type(tool);
+    let validate = quote_spanned!(garde.span()=> ::garde::Validate::validate(__args));
+    let names = tool.arguments().filter_map(|(parameter, argument)| {
+        let field = parameter.ident.to_string();
+        let name = argument
+            .flatten
+            .is_none()
+            .then(|| argument.name(&parameter.ident, tool.rename_all.as_ref()));
+        (tool.sole_struct().is_none() && name.as_ref() != Some(&field)).then(|| {
+            let name = optional(&name);
+            quote!((#field, #name))
+        })
+    });
+    Some(quote! {
+        fn validate(__args: &#arguments) -> ::core::result::Result<(), __private::Violations> {
+            #validate.map_err(|report| {
+                __private::Violations::new(
+                    report.iter().map(|(path, error)| (path, error)),
+                    &[#(#names),*],
+                )
+            })
+        }
+    })
+}
+
+/// What has to be had before the function is called.
+fn permit(tool: &Tool) -> TokenStream {
+    let Some(Call {
+        function,
+        parameters,
+    }) = &tool.authorize
+    else {
+        return quote!(__check.none());
+    };
+    let parameters = parameters.iter().filter_map(|name| reference(tool, name));
+    quote_spanned! {located(function.span())=>
+        __check.authorize(#function(#(#parameters),*)).await
+    }
+}
+
+/// A parameter of the tool as `authorize` gets it. What is wrong with it is reported at its name.
+fn reference(tool: &Tool, name: &Ident) -> Option<TokenStream> {
+    let parameter = tool
+        .parameters
+        .iter()
+        .find(|parameter| parameter.ident.unraw() == name.unraw())?;
+    let value = value(tool, parameter);
+    let span = located(name.span());
+    let passed = match parameter.role {
+        Role::Argument(_) => quote_spanned!(span=> &#value),
+        Role::Injected | Role::InjectedOptional => value,
+    };
+    Some(respanned(passed, span))
 }
 
 fn arguments_type(tool: &Tool) -> TokenStream {
@@ -181,11 +283,14 @@ fn declaration(tool: &Tool) -> TokenStream {
         ..
     } = tool;
     let name = match &tool.name {
-        Spelling::Constant(_) => spelled(&tool.name, "name"),
+        Spelling::Constant(_) => spelled(&tool.name, "name", &TokenStream::new()),
         Spelling::Literal(name) => name.to_token_stream(),
     };
     let (title, timeout) = (optional(&tool.title), optional(&tool.timeout));
     let (annotations, guard) = (annotations(&tool.annotations), guard(tool));
+    let (icons, meta) = (&tool.icons, &tool.meta);
+    let blocking = !tool.is_async;
+    let authorize = optional(&tool.authorize.as_ref().map(|call| authorize(tool, call)));
     let parameters = tool.parameters.iter().filter_map(injected_parameter);
     let form = match tool.sole_struct() {
         Some(_) => quote!(Struct),
@@ -198,9 +303,13 @@ fn declaration(tool: &Tool) -> TokenStream {
             title: #title,
             description: #description,
             annotations: #annotations,
+            icons: &[#(#icons),*],
+            meta: &[#(#meta),*],
             guard: #guard,
+            authorize: #authorize,
             parameters: &[#(#parameters),*],
             timeout: #timeout,
+            blocking: #blocking,
             arguments: __private::ArgumentsForm::#form,
             allow_unknown: #allow_unknown,
             package: ::core::env!("CARGO_PKG_NAME"),
@@ -225,6 +334,23 @@ fn annotations(annotations: &Annotations) -> TokenStream {
     }
 }
 
+/// A client knows nothing of what is injected, and an argument by the name it has in the schema.
+fn authorize(tool: &Tool, call: &Call) -> TokenStream {
+    let function = call.function.path.segments.last();
+    let function = function.map_or_else(String::new, |last| last.ident.unraw().to_string());
+    let written = |names: Vec<String>| format!("{function}({})", names.join(", "));
+    let names = call.parameters.iter();
+    let rule = written(names.clone().map(|name| name.unraw().to_string()).collect());
+    let arguments = names.filter_map(|name| {
+        let mut arguments = tool.arguments();
+        let (parameter, argument) =
+            arguments.find(|(parameter, _)| parameter.ident.unraw() == name.unraw())?;
+        Some(argument.name(&parameter.ident, tool.rename_all.as_ref()))
+    });
+    let told = written(arguments.collect());
+    quote!(__private::Authorize { rule: #rule, told: #told })
+}
+
 fn guard(tool: &Tool) -> TokenStream {
     let required = tool
         .parameters
@@ -240,21 +366,35 @@ fn guard(tool: &Tool) -> TokenStream {
             quote!(__private::Guard::public().implied(&[#(#implied),*]))
         }
         Guard::SignedIn {
+            no_actor,
             organization,
             permissions,
             roles,
             scopes,
+            choices,
         } => {
+            let no_actor = no_actor.then(|| quote!(__private::Requirement::NoActor));
             let organization = organization.then(|| quote!(__private::Requirement::Organization));
-            let requirements = organization
+            let requirements = no_actor
                 .into_iter()
-                .chain(permissions.iter().map(|text| spelled(text, "permission")))
-                .chain(roles.iter().map(|text| spelled(text, "role")))
-                .chain(scopes.iter().map(|text| spelled(text, "scope")));
+                .chain(organization)
+                .chain(permissions.iter().map(|text| held(text, "permission")))
+                .chain(roles.iter().map(|text| held(text, "role")))
+                .chain(scopes.iter().map(|text| held(text, "scope")))
+                .chain(choices.iter().map(choice));
             let implied = required.map(|parameter| implied(parameter, "of"));
             quote!(__private::Guard::signed_in(&[#(#requirements),*]).implied(&[#(#implied),*]))
         }
     }
+}
+
+fn choice(choice: &Choice) -> TokenStream {
+    let alternatives = choice.alternatives.iter().map(|List { key, values, .. }| {
+        let key = key.unraw().to_string();
+        let all = values.iter().map(|text| held(text, &key));
+        quote!(&[#(#all),*])
+    });
+    quote!(__private::Requirement::Any(&[#(#alternatives),*]))
 }
 
 /// What an injected type asks of the caller, under the parameter's name.
@@ -275,11 +415,21 @@ fn injected_parameter(parameter: &Parameter) -> Option<TokenStream> {
     Some(quote!(__private::Parameter::#function::<#ty>(#name, #location)))
 }
 
+/// The value of a permission, a role or a scope as a requirement.
+fn held(text: &Spelling, key: &str) -> TokenStream {
+    if key == "permission" {
+        let span = located(text.span());
+        spelled(text, key, &quote_spanned!(span=> __DECLARED))
+    } else {
+        spelled(text, key, &TokenStream::new())
+    }
+}
+
 /// A text that the compiler checks, and reports at the user's tokens.
-fn spelled(text: &Spelling, check: &str) -> TokenStream {
+fn spelled(text: &Spelling, check: &str, among: &TokenStream) -> TokenStream {
     let span = text.span();
     let check = Ident::new(check, span);
-    quote_spanned!(span=> const { __private::Spelled(#text).#check() })
+    quote_spanned!(span=> const { __private::Spelled(#text).#check(#among) })
 }
 
 /// The file and line of the user's source, not of the attribute.
@@ -287,11 +437,19 @@ fn location(span: Span) -> TokenStream {
     quote_spanned!(located(span)=> ::core::panic::Location::caller())
 }
 
-fn optional(value: &Option<impl ToTokens>) -> TokenStream {
+pub(crate) fn optional(value: &Option<impl ToTokens>) -> TokenStream {
     match value {
         Some(value) => quote!(::core::option::Option::Some(#value)),
         None => quote!(::core::option::Option::None),
     }
+}
+
+fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
+    let tokens = tokens.into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(span));
+        token
+    });
+    tokens.collect()
 }
 
 fn field_name(parameter: &Parameter) -> Ident {

@@ -4,8 +4,10 @@
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote};
 use syn::{
-    Attribute, FnArg, Signature, Visibility,
+    Attribute, FnArg, Ident, Pat, PatType, Signature, Visibility,
+    ext::IdentExt,
     parse::{Parse, ParseStream},
+    parse_quote,
 };
 
 /// Attributes that rustc allows on parameters; the rest are ours and have to go.
@@ -21,6 +23,36 @@ pub(crate) struct ToolItem {
 }
 
 impl ToolItem {
+    /// A parameter that only the attribute reads is not unused.
+    pub(crate) fn mark_used(&mut self, names: &[Ident]) {
+        for input in &mut self.signature.inputs {
+            if let FnArg::Typed(PatType { attrs, pat, .. }) = input
+                && let Pat::Ident(pattern) = &**pat
+                && names
+                    .iter()
+                    .any(|name| name.unraw() == pattern.ident.unraw())
+            {
+                attrs.push(
+                    parse_quote!(#[allow(unused_variables, reason = "`authorize` reads it")]),
+                );
+            }
+        }
+    }
+
+    /// The names of the parameters that have one.
+    pub(crate) fn parameter_names(&self) -> impl Iterator<Item = String> {
+        self.signature
+            .inputs
+            .iter()
+            .filter_map(|input| match input {
+                FnArg::Typed(PatType { pat, .. }) => match &**pat {
+                    Pat::Ident(pattern) => Some(pattern.ident.unraw().to_string()),
+                    _ => None,
+                },
+                FnArg::Receiver(_) => None,
+            })
+    }
+
     /// The attributes that the registration needs as well: whether the function exists at all, and
     /// the lints that its name and types may set off.
     pub(crate) fn shared_attributes(&self) -> impl Iterator<Item = TokenStream> {
@@ -44,7 +76,7 @@ impl Parse for ToolItem {
         let attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
         let start = input.span();
-        let function = "`#[mcp_tool]` goes on an `async fn`";
+        let function = "`#[mcp_tool]` goes on an `async fn` or a `fn`";
         let signature = input
             .parse()
             .map_err(|_| syn::Error::new(start, function))?;
@@ -88,6 +120,11 @@ impl ToTokens for ToolItem {
                 .iter()
                 .filter(|attribute| !is_mcp_tool(attribute)),
         );
+        // Of an `async fn` the lint knows that arguments have to be owned.
+        if signature.asyncness.is_none() {
+            let taken = quote!(#[allow(clippy::needless_pass_by_value, reason = "arguments")]);
+            tokens.extend(taken);
+        }
         self.visibility.to_tokens(tokens);
         signature.to_tokens(tokens);
         self.body.to_tokens(tokens);

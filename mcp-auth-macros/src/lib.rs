@@ -1,20 +1,27 @@
-//! The attribute macros of mcp-auth, which re-exports and documents them.
+//! The macros of `mcp-auth`: depend on that crate, which re-exports and documents them. What they expand
+//! to names items of the same version of it.
 //!
 //! A tool goes through a pipeline in which each step looks only at the one before: the attribute
 //! (`args`) and the function (`item`, `signature`, `docs`) are read independently, so that all
-//! mistakes show at once, put together and checked (`model`), and written down (`expand`).
+//! mistakes show at once, put together and checked (`model`), and written down (`expand`). `data`, for
+//! the types of a tool, and `permissions` are small macros beside it.
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod data;
 mod docs;
 mod entry;
 mod errors;
 mod expand;
+mod garde;
 mod grammar;
+mod icon;
 mod item;
+mod meta;
 mod model;
 mod parameter;
+mod permissions;
 mod rename;
 mod signature;
 mod source;
@@ -35,11 +42,32 @@ pub fn mcp_tool(
     mcp_tool_tokens(args.into(), &item.into()).into()
 }
 
+#[expect(
+    missing_docs,
+    reason = "documented on the re-export, where its examples can run"
+)]
+#[proc_macro_attribute]
+pub fn data(
+    args: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    data::expand(args.into(), &item.into()).into()
+}
+
+#[expect(
+    missing_docs,
+    reason = "documented on the `macro_rules!` of the same name, which says where the crate is"
+)]
+#[proc_macro]
+pub fn permissions(declared: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    permissions::expand(declared.into()).into()
+}
+
 /// The user's function and its registration; with a mistake in either, the function and every error.
 fn mcp_tool_tokens(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = errors::Errors::default();
     let args = args::ToolArgs::parse(args, &mut errors);
-    let function: item::ToolItem = match syn::parse2(item.clone()) {
+    let mut function: item::ToolItem = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
             errors.push(error);
@@ -47,6 +75,9 @@ fn mcp_tool_tokens(args: TokenStream, item: &TokenStream) -> TokenStream {
             return quote!(#item #errors);
         }
     };
+    if let Some(call) = &args.authorize {
+        function.mark_used(&call.parameters);
+    }
     let parameters = signature::parameters(&function, &mut errors);
     let tool = model::Tool::check(args, &function, parameters, &mut errors);
     let registration = if errors.is_empty() {

@@ -9,10 +9,12 @@ use syn::{Ident, LitStr, Path, ReturnType, ext::IdentExt, parse_quote};
 use crate::{
     args::ToolArgs,
     docs::Description,
-    entry::{Hint, List, Spelling},
-    errors::Errors,
+    entry::{Call, Choice, Hint, List, Spelling},
+    errors::{Errors, did_you_mean, listed},
     grammar,
+    icon::Icon,
     item::ToolItem,
+    meta::Meta,
     parameter::{Argument, Parameter, Role},
 };
 
@@ -22,10 +24,14 @@ pub(crate) struct Tool {
     pub(crate) allow_unknown: bool,
     pub(crate) annotations: Annotations,
     pub(crate) attributes: Vec<TokenStream>,
+    pub(crate) authorize: Option<Call>,
     pub(crate) description: Description,
     pub(crate) guard: Guard,
+    pub(crate) icons: Vec<Icon>,
     pub(crate) ident: Ident,
+    pub(crate) is_async: bool,
     pub(crate) krate: Path,
+    pub(crate) meta: Vec<Meta>,
     pub(crate) name: Spelling,
     pub(crate) output: TokenStream,
     pub(crate) parameters: Vec<Parameter>,
@@ -46,10 +52,12 @@ pub(crate) struct Annotations {
 pub(crate) enum Guard {
     Public,
     SignedIn {
+        no_actor: bool,
         organization: bool,
         permissions: Vec<Spelling>,
         roles: Vec<Spelling>,
         scopes: Vec<Spelling>,
+        choices: Vec<Choice>,
     },
 }
 
@@ -64,6 +72,7 @@ impl Tool {
         check_hints(&args, errors);
         check_public(&args, errors);
         check_roles(&args, errors);
+        check_authorize(&args, item, errors);
         check_rename_all(&args, &parameters, errors);
         check_argument_names(&args, &parameters, errors);
         let ident = item.signature.ident.clone();
@@ -72,11 +81,22 @@ impl Tool {
             annotations: Annotations::of(&args),
             attributes: item.shared_attributes().collect(),
             description: Description::of(&item.attributes),
-            guard: guard(
-                args.public.as_ref(),
-                args.require_org.as_ref(),
-                [args.permissions, args.roles, args.scopes],
-            ),
+            guard: if args.public.is_some() {
+                Guard::Public
+            } else {
+                Guard::SignedIn {
+                    no_actor: args.forbid_actor.is_some(),
+                    organization: args.require_org.is_some(),
+                    permissions: values(args.permissions),
+                    roles: values(args.roles),
+                    scopes: values(args.scopes),
+                    choices: args.choices,
+                }
+            },
+            authorize: args.authorize,
+            icons: args.icons,
+            is_async: item.signature.asyncness.is_some(),
+            meta: args.meta,
             krate: args.krate.unwrap_or_else(|| parse_quote!(::mcp_auth)),
             name: args
                 .name
@@ -97,8 +117,29 @@ impl Tool {
         arguments(&self.parameters)
     }
 
+    /// Whether a permission is required, alone or as an alternative.
+    pub(crate) fn names_permissions(&self) -> bool {
+        match &self.guard {
+            Guard::Public => false,
+            Guard::SignedIn {
+                permissions,
+                choices,
+                ..
+            } => {
+                let mut alternatives = choices.iter().flat_map(|choice| &choice.alternatives);
+                !permissions.is_empty() || alternatives.any(|list| list.key == "permission")
+            }
+        }
+    }
+
     pub(crate) fn sole_struct(&self) -> Option<&Parameter> {
         sole_struct(&self.parameters)
+    }
+
+    /// The word that asks for validation, if there is one.
+    pub(crate) fn garde(&self) -> Option<&Path> {
+        self.arguments()
+            .find_map(|(_, argument)| argument.garde.as_ref())
     }
 }
 
@@ -134,18 +175,8 @@ fn sole_struct(parameters: &[Parameter]) -> Option<&Parameter> {
     }
 }
 
-fn guard(public: Option<&Ident>, require_org: Option<&Ident>, lists: [Option<List>; 3]) -> Guard {
-    if public.is_some() {
-        return Guard::Public;
-    }
-    let [permissions, roles, scopes] =
-        lists.map(|list| list.map(|list| list.values).unwrap_or_default());
-    Guard::SignedIn {
-        organization: require_org.is_some(),
-        permissions,
-        roles,
-        scopes,
-    }
+fn values(list: Option<List>) -> Vec<Spelling> {
+    list.map(|list| list.values).unwrap_or_default()
 }
 
 fn name_of_function(ident: &Ident, errors: &mut Errors) -> Spelling {
@@ -178,7 +209,9 @@ fn check_public(args: &ToolArgs, errors: &mut Errors) {
     }
     let lists = [&args.permissions, &args.roles, &args.scopes];
     let lists = lists.into_iter().flatten().map(|list| &list.key);
-    for key in args.require_org.iter().chain(lists) {
+    let flags = args.require_org.iter().chain(&args.forbid_actor);
+    let choices = args.choices.iter().map(|choice| &choice.key);
+    for key in flags.chain(lists).chain(choices) {
         errors.at(
             key,
             format!(
@@ -190,13 +223,41 @@ fn check_public(args: &ToolArgs, errors: &mut Errors) {
 
 // #[mcp_tool(role("admin", "member"))]
 fn check_roles(args: &ToolArgs, errors: &mut Errors) {
-    if let Some(List { values, .. }) = &args.roles
-        && let [_, second, ..] = values.as_slice()
-    {
-        errors.at(
-            second,
-            "a caller has one role in an organization, so nobody could have both: keep one",
-        );
+    let alternatives = args.choices.iter().flat_map(|choice| &choice.alternatives);
+    for List { key, values, .. } in args.roles.iter().chain(alternatives) {
+        if key == "role"
+            && let [_, second, ..] = values.as_slice()
+        {
+            errors.at(
+                second,
+                "a caller has one role in an organization, so nobody could have both: keep one",
+            );
+        }
+    }
+}
+
+// #[mcp_tool(authorize = owns(document))] async fn tool(document_id: String)
+fn check_authorize(args: &ToolArgs, item: &ToolItem, errors: &mut Errors) {
+    // Those with a mistake of their own as well.
+    let names: Vec<_> = item.parameter_names().collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    for parameter in args.authorize.iter().flat_map(|call| &call.parameters) {
+        let name = parameter.unraw().to_string();
+        if names.is_empty() {
+            errors.at(
+                parameter,
+                format!("`{name}` is not a parameter of this tool, which has none"),
+            );
+        } else if !names.contains(&name.as_str()) {
+            errors.at(
+                parameter,
+                format!(
+                    "`{name}` is not a parameter of this tool{}\nnote: its parameters are {}",
+                    did_you_mean(&name, &names),
+                    listed(&names)
+                ),
+            );
+        }
     }
 }
 

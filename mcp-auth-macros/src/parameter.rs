@@ -8,6 +8,7 @@ use syn::{
 
 use crate::{
     errors::{Errors, did_you_mean, listed},
+    garde::Unshown,
     item::is_lint_level,
     rename::renamed,
     types::{Passing, passing},
@@ -16,7 +17,7 @@ use crate::{
 const ARG_KEYS: [&str; 3] = ["default", "flatten", "rename"];
 
 /// Rules of schemars that nothing enforces when the arguments are read.
-const SCHEMA_ONLY: [&str; 12] = [
+pub(crate) const SCHEMA_ONLY: [&str; 12] = [
     "contains", "email", "inner", "ip", "ipv4", "ipv6", "length", "pattern", "range", "regex",
     "required", "url",
 ];
@@ -38,13 +39,16 @@ pub(crate) enum Role {
 
 #[derive(Debug, Default)]
 pub(crate) struct Argument {
-    /// Docs and what serde and schemars are told, for the field.
+    /// Docs and what serde, schemars and garde are told, for the field.
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) default: Option<DefaultValue>,
     pub(crate) flatten: Option<Ident>,
+    /// The word `garde` of the first such attribute.
+    pub(crate) garde: Option<Path>,
     pub(crate) rename: Option<LitStr>,
     /// `#[serde(rename = "…")]`, already among the attributes.
     serde_rename: Option<LitStr>,
+    pub(crate) unshown: Vec<Unshown>,
 }
 
 #[derive(Debug)]
@@ -63,7 +67,7 @@ impl Parameter {
             Some(Passing::InjectedOptional(ty)) => (ty, Role::InjectedOptional),
             // With a type that is neither, the attributes are read as an argument's.
             Some(Passing::Argument) | None => {
-                let argument = Argument::read(&parameter.attrs, errors);
+                let argument = Argument::read(&parameter.attrs, &parameter.ty, errors);
                 passing?;
                 return Some(Self {
                     ident: ident?,
@@ -99,12 +103,14 @@ impl Argument {
 
     /// Whether an attribute of serde or schemars may say how to read or describe the value.
     pub(crate) fn is_derived_otherwise(&self) -> bool {
-        self.attributes
-            .iter()
-            .any(|attribute| !attribute.path().is_ident("doc"))
+        self.attributes.iter().any(|attribute| {
+            ["schemars", "serde"]
+                .iter()
+                .any(|name| attribute.path().is_ident(name))
+        })
     }
 
-    fn read(attributes: &[Attribute], errors: &mut Errors) -> Self {
+    fn read(attributes: &[Attribute], ty: &Type, errors: &mut Errors) -> Self {
         let mut argument = Self::default();
         for attribute in attributes
             .iter()
@@ -119,6 +125,10 @@ impl Argument {
                 .any(|known| path.is_ident(known))
             {
                 argument.check_derived(attribute, errors);
+                argument.attributes.push(attribute.clone());
+            } else if path.is_ident("garde") {
+                argument.garde.get_or_insert_with(|| path.clone());
+                argument.unshown.extend(Unshown::of(attribute, ty, errors));
                 argument.attributes.push(attribute.clone());
             } else {
                 errors.at(&attribute.meta, refusal(path));
@@ -175,7 +185,7 @@ impl Argument {
                 self.serde_rename = Some(text);
             }
             if schemars && SCHEMA_ONLY.contains(&name.as_str()) {
-                errors.at(key, format!("`{name}` would be shown to clients and enforced by nothing; check the value in the tool"));
+                errors.at(key, unenforced(&name));
             }
             if schemars && name == "rename" {
                 errors.at(
@@ -196,7 +206,7 @@ impl Argument {
         if let Some(attribute) = self
             .attributes
             .iter()
-            .find(|attribute| !attribute.path().is_ident("doc"))
+            .find(|attribute| !attribute.path().is_ident("doc") && !is_dive(attribute))
         {
             errors.at(
                 &attribute.meta,
@@ -204,6 +214,14 @@ impl Argument {
             );
         }
     }
+}
+
+/// `#[garde(dive)]`: the struct has rules of its own.
+fn is_dive(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("garde")
+        && attribute
+            .parse_args::<Ident>()
+            .is_ok_and(|rule| rule == "dive")
 }
 
 /// `x` or `mut x`.
@@ -232,9 +250,13 @@ fn new_name(meta: &syn::meta::ParseNestedMeta<'_>) -> syn::Result<LitStr> {
     }
 }
 
+pub(crate) fn unenforced(rule: &str) -> String {
+    format!("`{rule}` would be shown to clients and enforced by nothing: write it in `#[garde(…)]`")
+}
+
 fn check_injected(attribute: &Attribute, errors: &mut Errors) {
     let path = attribute.path();
-    if ["arg", "schemars", "serde"]
+    if ["arg", "garde", "schemars", "serde"]
         .iter()
         .any(|known| path.is_ident(known))
     {
@@ -273,11 +295,11 @@ fn refusal(path: &Path) -> String {
         "cfg" | "cfg_attr" => {
             format!("a parameter cannot be conditional: put `#[{name}]` on the whole tool")
         }
-        "garde" | "validate" => {
-            format!("`#[{name}]` is not supported on a parameter; check the value in the tool")
+        "validate" => {
+            "`#[validate]` is not supported on a parameter: write `#[garde(…)]`".to_owned()
         }
         _ => format!(
-            "`#[{name}]` has no meaning on a parameter of a tool\nnote: accepted are doc comments, `#[arg]`, `#[serde]`, `#[schemars]` and lint levels"
+            "`#[{name}]` has no meaning on a parameter of a tool\nnote: accepted are doc comments, `#[arg]`, `#[garde]`, `#[serde]`, `#[schemars]` and lint levels"
         ),
     }
 }

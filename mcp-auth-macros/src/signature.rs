@@ -42,9 +42,6 @@ pub(crate) fn parameters(item: &ToolItem, errors: &mut Errors) -> Vec<Parameter>
 }
 
 fn check_qualifiers(signature: &Signature, errors: &mut Errors) {
-    if signature.asyncness.is_none() {
-        errors.at(signature.fn_token, "a tool is an `async fn`");
-    }
     if let Some(token) = signature.constness {
         errors.at(token, "a tool cannot be `const`");
     }

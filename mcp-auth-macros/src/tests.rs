@@ -2,7 +2,7 @@ use expect_test::{ExpectFile, expect_file};
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{TokenStreamExt, quote};
 
-use super::mcp_tool_tokens;
+use super::{data, mcp_tool_tokens};
 
 fn snapshot(args: TokenStream, item: &TokenStream, expected: &ExpectFile) {
     let file = syn::parse2(submit_as_call(mcp_tool_tokens(args, item))).unwrap();
@@ -148,6 +148,167 @@ fn a_struct_that_is_all_the_arguments_is_read_itself() {
 }
 
 #[test]
+fn rules_are_derived_and_named_as_the_client_spells_them() {
+    snapshot(
+        quote!(rename_all = "camelCase"),
+        &quote! {
+            async fn create(
+                #[garde(length(chars, min = 1), ascii)] document_title: String,
+                #[garde(length(simple, max = 5), inner(length(bytes, min = 2)))] tags: Vec<String>,
+                #[arg(flatten)] #[garde(dive)] page: Page,
+                limit: u32,
+            ) {}
+        },
+        &expect_file!["../tests/expand/garde.rs"],
+    );
+}
+
+#[test]
+fn a_plain_function_is_called_without_waiting() {
+    snapshot(
+        quote!(
+            icon(
+                "https://example.com/a.png",
+                sizes("48x48", "any"),
+                theme = "dark"
+            ),
+            meta("com.example/team" = "billing", "com.example/tier" = -3)
+        ),
+        &quote! {
+            fn resize(width: u32, db: &State<Images>) -> Content { db.resize(width) }
+        },
+        &expect_file!["../tests/expand/plain.rs"],
+    );
+}
+
+#[test]
+fn alternatives_are_data_and_the_last_step_is_a_call() {
+    snapshot(
+        quote!(
+            any(permission = "org:documents:manage", role = "org:admin"),
+            any(permission("org:a:b", perms::C), scope = "documents:all"),
+            forbid_actor,
+            authorize = rules::owns(document_id, org, db, caller),
+        ),
+        &quote! {
+            async fn delete_document(
+                #[arg(rename = "id")] document_id: String,
+                reason: Option<String>,
+                org: &Org,
+                caller: Option<&Caller>,
+                db: &State<Documents>,
+            ) -> Result<String, ToolError> {
+                Ok(document_id)
+            }
+        },
+        &expect_file!["../tests/expand/authorize.rs"],
+    );
+}
+
+#[test]
+fn data_is_what_was_written_with_its_derives() {
+    let item = quote! {
+        #[derive(Debug)]
+        pub struct Page {
+            /// Titles.
+            #[garde(length(simple, max = 5), inner(length(utf16, min = 1)))]
+            titles: Vec<String>,
+        }
+    };
+    let file = syn::parse2(data::expand(quote!(crate = crate::framework), &item)).unwrap();
+    expect_file!["../tests/expand/data.rs"].assert_eq(&prettyplease::unparse(&file));
+}
+
+#[test]
+fn permissions_are_constants_and_only_these_are_found_at_the_root() {
+    let declared = quote! {
+        $crate;
+        only;
+        /// Read documents.
+        pub READ = "org:documents:read";
+        #[deprecated]
+        DELETE = "org:documents:delete";
+    };
+    let declared = crate::permissions::expand(declared).to_string();
+    // What `$crate` stands for is syntax only to rustc.
+    let file = syn::parse_str(&declared.replace("$ crate", "::mcp_auth")).unwrap();
+    expect_file!["../tests/expand/permissions.rs"].assert_eq(&prettyplease::unparse(&file));
+}
+
+#[test]
+fn unknown_fields_are_refused_where_serde_would_pass_them_over() {
+    let rows = [
+        (
+            quote!(),
+            quote!(
+                struct A {
+                    a: u8,
+                }
+            ),
+            true,
+        ),
+        (
+            quote!(),
+            quote!(
+                enum A {
+                    B { c: u8 },
+                    D,
+                }
+            ),
+            true,
+        ),
+        (
+            quote!(allow_unknown),
+            quote!(
+                struct A {
+                    a: u8,
+                }
+            ),
+            false,
+        ),
+        (
+            quote!(),
+            quote!(
+                #[serde(transparent)]
+                struct A {
+                    a: u8,
+                }
+            ),
+            false,
+        ),
+        (
+            quote!(),
+            quote!(
+                struct A(u8);
+            ),
+            false,
+        ),
+        (
+            quote!(),
+            quote!(
+                struct A;
+            ),
+            false,
+        ),
+        (
+            quote!(allow_unknown),
+            quote!(
+                struct A {
+                    #[serde(flatten)]
+                    a: B,
+                }
+            ),
+            false,
+        ),
+    ];
+    for (args, item, refused) in rows {
+        let tokens = data::expand(args, &item).to_string();
+        assert!(!tokens.contains("compile_error"), "{tokens}");
+        assert_eq!(tokens.contains("deny_unknown_fields"), refused, "{tokens}");
+    }
+}
+
+#[test]
 fn mistakes_leave_the_function_and_register_nothing() {
     snapshot(
         quote!(permision = "org:a:b", timeout = 0),
@@ -161,14 +322,33 @@ fn mistakes_leave_the_function_and_register_nothing() {
 #[test]
 fn a_renamed_crate_is_the_only_one_named() {
     let tokens = mcp_tool_tokens(
-        quote!(crate = crate::framework),
+        quote!(
+            crate = crate::framework,
+            icon = "https://example.com",
+            meta("a" = 1)
+        ),
         &quote!(
-            async fn tool(a: String, org: &Org) {}
+            fn tool(#[garde(length(bytes, min = 1))] a: String, org: &Org) {}
         ),
     )
     .to_string();
     assert!(
         tokens.contains("use crate :: framework :: __private"),
+        "{tokens}"
+    );
+    assert!(!tokens.contains("mcp_auth"), "{tokens}");
+    let tokens = data::expand(
+        quote!(crate = crate::framework),
+        &quote!(
+            struct Data {
+                #[garde(length(bytes, min = 1))]
+                a: String,
+            }
+        ),
+    )
+    .to_string();
+    assert!(
+        tokens.contains("\"crate::framework::__private::serde\""),
         "{tokens}"
     );
     assert!(!tokens.contains("mcp_auth"), "{tokens}");
@@ -178,9 +358,24 @@ fn a_renamed_crate_is_the_only_one_named() {
 #[test]
 fn every_path_of_the_expansion_is_absolute() {
     let tokens = mcp_tool_tokens(
-        quote!(title = "t", timeout = 1, permission = "org:a:b"),
+        quote!(
+            title = "t",
+            timeout = 1,
+            permission = "org:a:b",
+            icon("https://a", theme = "dark"),
+            meta("a" = 1.5)
+            any(role = "a", scope = "b"),
+            authorize = may(a, org, who)
+        ),
         &quote!(
-            async fn tool(#[arg(default = "x")] a: String, org: &Org, who: Option<&Caller>) {}
+            async fn tool(
+                #[arg(default = "x", rename = "b")]
+                #[garde(length(bytes, min = 1))]
+                a: String,
+                org: &Org,
+                who: Option<&Caller>,
+            ) {
+            }
         ),
     );
     let bare = [
@@ -226,7 +421,6 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_the_source() {
         "unknown key `permision`; did you mean `permission`?",
         "`role` must look like",
         "`scope` names `\"a\"` twice",
-        "a tool is an `async fn`",
         "a tool has no generics",
         "arguments are taken by value: use `String`",
         "a parameter of a tool has a name",

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{GenericArgument, PathArguments, ReturnType, Type, TypePath, TypeReference};
+use syn::{GenericArgument, Ident, PathArguments, ReturnType, Type, TypePath, TypeReference};
 
 use crate::source::source;
 
@@ -158,19 +158,32 @@ fn owned_path(path: &TypePath) -> Option<TokenStream> {
 }
 
 /// The `T` of `Option<T>`.
-fn option_of(ty: &Type) -> Option<&Type> {
+pub(crate) fn option_of(ty: &Type) -> Option<&Type> {
+    generic_of(ty).and_then(|(name, inner)| (name == "Option").then_some(inner))
+}
+
+/// The `T` of a list: `Vec<T>`, `[T; N]`.
+pub(crate) fn item_of(ty: &Type) -> Option<&Type> {
+    match ungrouped(ty) {
+        Type::Array(array) => Some(ungrouped(&array.elem)),
+        other => generic_of(other).map(|(_, inner)| inner),
+    }
+}
+
+/// The last name and the `T` of `path::Name<T>`.
+fn generic_of(ty: &Type) -> Option<(&Ident, &Type)> {
     let Type::Path(TypePath {
         qself: None, path, ..
     }) = ungrouped(ty)
     else {
         return None;
     };
-    let last = path.segments.last().filter(|last| last.ident == "Option")?;
+    let last = path.segments.last()?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {
         return None;
     };
     match (arguments.args.first(), arguments.args.len()) {
-        (Some(GenericArgument::Type(inner)), 1) => Some(ungrouped(inner)),
+        (Some(GenericArgument::Type(inner)), 1) => Some((&last.ident, ungrouped(inner))),
         _ => None,
     }
 }

@@ -7,20 +7,25 @@
 //! | `emulator` | `serve!(emulator)`: a local Clerk inside the process |
 //! | `testing` | [`testing`]: a server in process for tests |
 //!
-//! None is on by default, and none changes a check.
+//! None is on by default, and none changes a check. Each adds `clerk-emulator` and its dependencies.
 
+#[doc = include_str!("../docs/data.md")]
+pub use mcp_auth_macros::data;
 #[doc = include_str!("../docs/mcp_tool.md")]
 pub use mcp_auth_macros::mcp_tool;
+/// The data types of MCP, as the official Rust SDK has them: content blocks, results, annotations.
 pub use rmcp::model;
 
 pub use crate::guard::{Guard, Permission, Requirement, Role, Scope};
 pub use crate::identity::{
     Actor, AuthorizedParties, Caller, FactorAges, Org, Session, TokenKind, parties, parties_any,
 };
-pub use crate::server::{AudiencePolicy, Error, Result, Running, Server, ServerBuilder};
+pub use crate::server::{
+    AudiencePolicy, Error, Matrix, Persona, Result, Running, Server, ServerBuilder,
+};
 pub use crate::tool::{
-    Context, FromContext, Injected, IntoToolError, IntoToolResult, Json, Needs, OrTell, State,
-    ToolError, ToolOutput,
+    Content, Context, FromContext, Injected, IntoToolError, IntoToolResult, Json, Needs, OrTell,
+    State, ToolError, ToolInfo, ToolOutput,
 };
 
 mod clerk;
@@ -37,13 +42,15 @@ mod tool;
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
+    pub use mcp_auth_macros::permissions;
     pub use schemars;
     pub use serde;
 
-    pub use crate::guard::{Guard, Implied, Requirement, Spelled};
+    pub use crate::guard::{ANY_PERMISSION, Declared, Guard, Implied, Requirement, Spelled};
     pub use crate::tool::{
-        Annotations, ArgumentsForm, Context, Declaration, FromContext, IsArgument, Parameter,
-        Registration, Tool, ToolError,
+        Annotations, ArgumentsForm, Authorize, Context, Declaration, FromContext, HasRules, Icon,
+        IsArgument, LastCheck, MetaValue, NoRules, Parameter, Ran, Registration, Rules, Stop, Tool,
+        Unshown, Violations,
     };
-    pub use crate::tool::{inject, inject_optional};
+    pub use crate::tool::{check_undived, inject, inject_optional, started};
 }

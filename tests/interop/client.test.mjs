@@ -12,12 +12,14 @@ import {
     extractWWWAuthenticateParams,
 } from '@modelcontextprotocol/client';
 
-import { issuer, start } from './example.mjs';
+import { issuer, mint, start } from './example.mjs';
 
 const LEGACY = '2025-11-25';
 const MODERN = '2026-07-28';
-const READER_TOOLS = ['get_document', 'list_documents', 'server_status'];
-const ALL_TOOLS = ['create_document', 'delete_document', ...READER_TOOLS];
+// One that lacks only a scope is shown: a new token could have it.
+const READER_TOOLS = ['export_documents', 'get_document', 'list_documents', 'preview_document', 'server_status'];
+const WRITER_TOOLS = ['create_document', 'delete_document', 'share_document', 'update_document'];
+const ALL_TOOLS = [...READER_TOOLS, ...WRITER_TOOLS].toSorted();
 
 let example;
 let clerk;
@@ -117,14 +119,8 @@ for (const [name, mode, version] of [
     });
 }
 
-async function token(wish) {
-    const answer = await fetch(`${clerk}/dev/tokens`, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(wish),
-    });
-    assert.equal(answer.status, 200);
-    return (await answer.json()).token;
+function token(wish) {
+    return mint(clerk, wish);
 }
 
 async function connect(mode, token, fetch = globalThis.fetch) {

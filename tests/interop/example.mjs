@@ -1,5 +1,6 @@
 // Runs an example as a program of its own, on a free port, with nothing set in its environment.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -8,7 +9,11 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const BINARIES = join(resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target'), 'debug');
+/** Where cargo puts what it builds. */
+export const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target');
+const BINARIES = join(TARGET, 'debug');
+/** The interpreter that `.ci/run` gives the Python client. */
+export const PYTHON = join(TARGET, 'interop-python/bin/python');
 const START_MS = 10_000;
 const STOP_MS = 5_000;
 
@@ -48,6 +53,17 @@ export async function issuer(endpoint) {
     const metadata = new URL('/.well-known/oauth-protected-resource/mcp', endpoint);
     const answer = await fetch(metadata);
     return (await answer.json()).authorization_servers[0];
+}
+
+/** An access token of the emulator's, as wished for. */
+export async function mint(emulator, wish) {
+    const answer = await fetch(`${emulator}/dev/tokens`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(wish),
+    });
+    assert.equal(answer.status, 200);
+    return (await answer.json()).token;
 }
 
 async function firstLines(child, log) {

@@ -1,13 +1,14 @@
 //! The documents as rows.
 //!
 //! INVARIANT: every method that reads or writes a document takes the organization first, and every
-//! statement names it. A tool has no `Org` but the caller's, so it reaches no rows but those.
+//! statement names it. A tool has no `Org` but the caller's, so it reaches no rows but those, and for
+//! reading those that their owner shared with it.
 
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 use mcp_auth::{Caller, Org};
-use schemars::JsonSchema;
-use serde::Serialize;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool};
 
 /// Documents of many organizations in one database file.
@@ -17,24 +18,37 @@ pub(crate) struct Documents {
 }
 
 /// A document with its text.
-#[derive(Debug, JsonSchema, Serialize, sqlx::FromRow)]
+#[mcp_auth::data]
+#[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Document {
-    /// What `get_document` and `delete_document` take.
+    /// What the other tools take as `document_id`.
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) body: String,
+    /// Id of the user who created it.
+    pub(crate) created_by: String,
+    /// When it was created, in UTC.
+    pub(crate) created_at: String,
+    /// Id of the organization it belongs to: the caller's, unless it was shared with that.
+    pub(crate) organization_id: String,
+}
+
+/// A document in a list.
+#[mcp_auth::data]
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Summary {
+    /// What the other tools take as `document_id`.
     id: String,
     title: String,
-    body: String,
-    /// Id of the user who created it.
-    created_by: String,
     /// When it was created, in UTC.
     created_at: String,
 }
 
-/// A document in a list.
-#[derive(Debug, JsonSchema, Serialize, sqlx::FromRow)]
-pub(crate) struct Summary {
-    /// What `get_document` and `delete_document` take.
+/// Where a list goes on: after this document, whether it still exists or not.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    created_at: String,
     id: String,
-    title: String,
 }
 
 impl Documents {
@@ -50,21 +64,63 @@ impl Documents {
         Ok(Self { pool })
     }
 
-    /// Returns the newest documents of an organization, at most [`LIST_LIMIT`](Self::LIST_LIMIT).
-    pub(crate) async fn list(&self, org: &Org) -> Result<Vec<Summary>, sqlx::Error> {
-        sqlx::query_as(
-            "SELECT id, title FROM documents WHERE organization_id = ?
-             ORDER BY created_at DESC, id LIMIT ?",
+    /// Returns a page of what an organization can read, newest first, and where the next one begins;
+    /// `None` after the last.
+    pub(crate) async fn list(
+        &self,
+        org: &Org,
+        after: Option<&Cursor>,
+        page_size: u32,
+    ) -> Result<(Vec<Summary>, Option<Cursor>), sqlx::Error> {
+        let mut page: Vec<Summary> = sqlx::query_as(
+            "SELECT id, title, created_at FROM documents
+             WHERE (organization_id = ?1 OR EXISTS (
+                 SELECT 1 FROM shares WHERE shared_with = ?1 AND document_id = documents.id
+                     AND organization_id = documents.organization_id))
+             AND (?2 IS NULL OR (created_at, id) < (?2, ?3))
+             ORDER BY created_at DESC, id DESC LIMIT ?4",
         )
         .bind(org.id())
-        .bind(Self::LIST_LIMIT)
+        .bind(after.map(|cursor| &cursor.created_at))
+        .bind(after.map(|cursor| &cursor.id))
+        // One more than asked for tells whether there is a next page.
+        .bind(i64::from(page_size) + 1)
         .fetch_all(&self.pool)
+        .await?;
+        let more = page.len() > page_size as usize;
+        page.truncate(page_size as usize);
+        let last = page.last().filter(|_| more);
+        let next = last.map(|last| Cursor {
+            created_at: last.created_at.clone(),
+            id: last.id.clone(),
+        });
+        Ok((page, next))
+    }
+
+    /// Returns a document; `None` if the organization can read none with this id.
+    pub(crate) async fn find(&self, org: &Org, id: &str) -> Result<Option<Document>, sqlx::Error> {
+        sqlx::query_as(
+            "SELECT * FROM documents WHERE id = ?2 AND (organization_id = ?1 OR EXISTS (
+                 SELECT 1 FROM shares WHERE shared_with = ?1 AND document_id = documents.id
+                     AND organization_id = documents.organization_id))",
+        )
+        .bind(org.id())
+        .bind(id)
+        .fetch_optional(&self.pool)
         .await
     }
 
-    /// Returns a document; `None` if the organization has none with this id.
-    pub(crate) async fn find(&self, org: &Org, id: &str) -> Result<Option<Document>, sqlx::Error> {
-        sqlx::query_as("SELECT * FROM documents WHERE organization_id = ? AND id = ?")
+    /// Returns all documents of an organization's own, oldest first.
+    pub(crate) async fn all(&self, org: &Org) -> Result<Vec<Document>, sqlx::Error> {
+        sqlx::query_as("SELECT * FROM documents WHERE organization_id = ? ORDER BY created_at, id")
+            .bind(org.id())
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    /// Returns who created a document; `None` if the organization has none with this id.
+    pub(crate) async fn author(&self, org: &Org, id: &str) -> Result<Option<String>, sqlx::Error> {
+        sqlx::query_scalar("SELECT created_by FROM documents WHERE organization_id = ? AND id = ?")
             .bind(org.id())
             .bind(id)
             .fetch_optional(&self.pool)
@@ -93,7 +149,39 @@ impl Documents {
         .await
     }
 
-    /// Deletes a document; `false` if the organization has none with this id.
+    /// Changes what is given and leaves the rest; `None` if the organization has none with this id.
+    pub(crate) async fn update(
+        &self,
+        org: &Org,
+        id: &str,
+        title: Option<&str>,
+        body: Option<&str>,
+    ) -> Result<Option<Document>, sqlx::Error> {
+        sqlx::query_as(
+            "UPDATE documents SET title = coalesce(?3, title), body = coalesce(?4, body)
+             WHERE organization_id = ?1 AND id = ?2 RETURNING *",
+        )
+        .bind(org.id())
+        .bind(id)
+        .bind(title)
+        .bind(body)
+        .fetch_optional(&self.pool)
+        .await
+    }
+
+    /// Lets another organization read a document. Sharing it again changes nothing.
+    pub(crate) async fn share(&self, org: &Org, id: &str, with: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("INSERT INTO shares VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+            .bind(org.id())
+            .bind(id)
+            .bind(with)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes a document and what it was shared with; `false` if the organization has none with
+    /// this id.
     pub(crate) async fn delete(&self, org: &Org, id: &str) -> Result<bool, sqlx::Error> {
         let deleted = sqlx::query("DELETE FROM documents WHERE organization_id = ? AND id = ?")
             .bind(org.id())
@@ -108,7 +196,25 @@ impl Documents {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())
     }
+}
 
-    /// How many documents one list has room for.
-    pub(crate) const LIST_LIMIT: u32 = 100;
+/// `2026-11-23T08:00:00.000Z_doc_1f…`. Whoever makes one up gets another page of the same list.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.created_at, self.id)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (created_at, id) = text
+            .split_once('_')
+            .ok_or("not a cursor that this list gave")?;
+        Ok(Self {
+            created_at: created_at.to_owned(),
+            id: id.to_owned(),
+        })
+    }
 }

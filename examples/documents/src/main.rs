@@ -9,14 +9,27 @@
 //! instance; `DOCUMENTS_DB` names the database file, `HOST` and `PORT` the address.
 //!
 //! `tools.rs` says who may do what, `documents.rs` keeps the rows of each organization apart, and
-//! `tests.rs` shows both through the server's own front door.
+//! `tests.rs` shows both through the server's own front door. `tools.md` is who may call what:
+//! a change that lets more people in is a difference in that file.
 
 mod documents;
+mod preview;
 #[cfg(test)]
 mod tests;
 mod tools;
 
 use documents::Documents;
+
+// With `only`, a permission that is not here does not compile.
+mcp_auth::permissions! {
+    only;
+    /// List and read documents.
+    READ = "org:documents:read";
+    /// Create, change and share documents.
+    WRITE = "org:documents:write";
+    /// Delete documents.
+    DELETE = "org:documents:delete";
+}
 
 #[actix_web::main]
 async fn main() -> mcp_auth::Result<()> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use expect_test::expect_file;
+use mcp_auth::Persona;
 use mcp_auth::testing::TestAnswer;
 use mcp_auth::testing::TestServer;
 use mcp_auth::testing::TestUser;
@@ -13,9 +15,10 @@ use tempfile::TempDir;
 
 use crate::documents::Documents;
 
-const READ: &str = "org:documents:read";
-const WRITE: &str = "org:documents:write";
-const DELETE: &str = "org:documents:delete";
+const READ: &str = crate::READ.as_str();
+const WRITE: &str = crate::WRITE.as_str();
+const DELETE: &str = crate::DELETE.as_str();
+const EXPORT: &str = "documents:export";
 
 #[actix_web::test]
 async fn a_created_document_is_listed_and_read() {
@@ -25,7 +28,7 @@ async fn a_created_document_is_listed_and_read() {
     let created = ada
         .call(
             "create_document",
-            json!({ "title": " Plan ", "body": "Weave" }),
+            json!({ "title": "Plan", "body": "Weave" }),
         )
         .await;
     let created: Value = created.expect_ok().json();
@@ -37,7 +40,8 @@ async fn a_created_document_is_listed_and_read() {
         .await
         .expect_ok()
         .json();
-    let summary = json!({ "id": created["id"], "title": "Plan" });
+    let summary =
+        json!({ "id": created["id"], "title": "Plan", "created_at": created["created_at"] });
     assert_eq!(listed, json!({ "documents": [summary] }));
 
     let read = ada
@@ -47,28 +51,72 @@ async fn a_created_document_is_listed_and_read() {
 }
 
 #[actix_web::test]
-async fn the_list_starts_with_the_newest_and_ends_at_its_limit() {
+async fn pages_follow_each_other_from_the_newest_to_the_oldest() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[READ, WRITE]);
     let insert = "INSERT INTO documents VALUES ('org_acme', ?, 'Old', '', 'user_ada', ?)";
-    for number in 0..Documents::LIST_LIMIT {
+    for number in 0..45 {
+        // Some are of the same moment.
         let inserted = sqlx::query(insert)
-            .bind(number)
-            .bind(format!("2020-{number:03}"));
+            .bind(format!("doc_{number:02}"))
+            .bind(format!("2020-{:02}", number / 3));
         inserted.execute(&office.rows).await.unwrap();
     }
     let newest = office.create(&ada, "New").await;
 
-    let listed: Value = ada
-        .call("list_documents", json!({}))
-        .await
-        .expect_ok()
-        .json();
-    let listed = listed["documents"].as_array().unwrap();
-    assert_eq!(listed.len(), Documents::LIST_LIMIT as usize);
-    assert_eq!(listed[0]["id"], newest);
-    assert_eq!(listed[1]["id"], "99");
-    assert_eq!(listed[99]["id"], "1");
+    let mut ids = Vec::new();
+    let mut sizes = Vec::new();
+    let mut arguments = json!({});
+    loop {
+        let page = ada.call("list_documents", arguments).await;
+        let page: Value = page.expect_ok().json();
+        let documents = page["documents"].as_array().unwrap();
+        sizes.push(documents.len());
+        ids.extend(documents.iter().map(|document| document["id"].clone()));
+        // A document that goes while somebody reads on moves none of the others.
+        if sizes.len() == 1 {
+            delete(
+                &office.member("linus", "acme", &[DELETE]),
+                ids[19].as_str().unwrap(),
+            )
+            .await
+            .expect_ok();
+        }
+        match page.get("next_cursor") {
+            Some(cursor) => arguments = json!({ "cursor": cursor }),
+            None => break,
+        }
+    }
+    assert_eq!(sizes, [20, 20, 6]);
+    assert_eq!(ids[0], newest);
+    let old: Vec<_> = (0..45)
+        .rev()
+        .map(|number| json!(format!("doc_{number:02}")))
+        .collect();
+    assert_eq!(ids[1..], old);
+}
+
+#[actix_web::test]
+async fn a_page_has_the_size_that_was_asked_for_within_its_bounds() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    for _ in 0..3 {
+        office.create(&ada, "Plan").await;
+    }
+    let page = ada.call("list_documents", json!({ "page_size": 3 })).await;
+    let page: Value = page.expect_ok().json();
+    assert_eq!(page["documents"].as_array().unwrap().len(), 3);
+    assert!(page.get("next_cursor").is_none(), "{page}");
+
+    for page_size in [0, 101] {
+        let arguments = json!({ "page_size": page_size });
+        let answer = ada.call("list_documents", arguments).await;
+        answer.expect_error_with("Invalid argument `page_size`: ");
+    }
+    let answer = ada
+        .call("list_documents", json!({ "cursor": "nonsense" }))
+        .await;
+    answer.expect_error("`cursor` must be the `next_cursor` of an earlier page");
 }
 
 #[actix_web::test]
@@ -97,12 +145,17 @@ async fn each_tool_names_the_permission_it_lacks_and_changes_nothing() {
     let plan = office.create(&ada, "Plan").await;
     let id = json!({ "document_id": plan });
     let text = json!({ "title": "Plan B", "body": "" });
+    let share = json!({ "document_id": plan, "with": "org_globex" });
 
     // Whoever has the other two still lacks the third.
     for (tool, arguments, held, missing) in [
         ("list_documents", json!({}), [WRITE, DELETE], READ),
         ("get_document", id.clone(), [WRITE, DELETE], READ),
+        ("preview_document", id.clone(), [WRITE, DELETE], READ),
+        ("export_documents", json!({}), [WRITE, DELETE], READ),
         ("create_document", text, [READ, DELETE], WRITE),
+        ("update_document", id.clone(), [READ, DELETE], WRITE),
+        ("share_document", share, [READ, DELETE], WRITE),
         ("delete_document", id, [READ, WRITE], DELETE),
     ] {
         let denial = format!("Forbidden: {missing} permission required");
@@ -200,7 +253,6 @@ async fn a_member_who_left_is_refused_once_the_membership_is_looked_up_again() {
     let ada = office.member("ada", "acme", &[WRITE, DELETE]);
     let plan = office.create(&ada, "Plan").await;
     // Her token outlives her membership.
-    let ada = office.server.bearer(ada.token().unwrap());
     delete(&ada, "doc_never_was")
         .await
         .expect_error("Document doc_never_was not found");
@@ -248,37 +300,174 @@ async fn an_unknown_argument_is_refused_before_anything_is_deleted() {
 }
 
 #[actix_web::test]
-async fn a_title_of_blanks_is_refused() {
+async fn a_title_has_its_bounds_and_they_are_shown() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[WRITE]);
-    let blank = json!({ "title": "  ", "body": "Weave" });
-    ada.call("create_document", blank)
-        .await
-        .expect_error("A document needs a title");
+    for title in [String::new(), "x".repeat(201)] {
+        let text = json!({ "title": title, "body": "Weave" });
+        let answer = ada.call("create_document", text).await;
+        answer.expect_error_with("Invalid argument `title`: length is ");
+    }
     assert_eq!(office.count().await, 0);
+    // Two hundred letters, and twice as many bytes.
+    let text = json!({ "title": "ö".repeat(200), "body": "Weave" });
+    ada.call("create_document", text).await.expect_ok();
+}
+
+#[actix_web::test]
+async fn a_change_leaves_what_it_does_not_name() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    let plan = office.create(&ada, "Plan").await;
+
+    let update = json!({ "document_id": plan, "body": "Weave" });
+    let changed = ada.call("update_document", update).await;
+    let changed: Value = changed.expect_ok().json();
+    assert_eq!(
+        (&changed["title"], &changed["body"]),
+        (&json!("Plan"), &json!("Weave"))
+    );
+    assert_eq!(get(&ada, &plan).await.json::<Value>(), changed);
+
+    let missing = json!({ "document_id": "doc_never_was", "title": "Plan B" });
+    let answer = ada.call("update_document", missing).await;
+    answer.expect_error("Document doc_never_was not found");
+    // Who reads a shared document does not change it.
+    share(&ada, &plan, "org_globex").await.expect_ok();
+    let margaret = office.member("margaret", "globex", &[READ, WRITE]);
+    let theirs = json!({ "document_id": plan, "title": "Mine" });
+    let answer = margaret.call("update_document", theirs).await;
+    answer.expect_error(&format!("Document {plan} not found"));
+    assert_eq!(office.titles().await, ["Plan"]);
+}
+
+#[actix_web::test]
+async fn only_the_author_shares_and_then_others_can_read() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    let grace = office.member("grace", "acme", &[READ, WRITE]);
+    let margaret = office.member("margaret", "globex", &[READ, WRITE, DELETE]);
+    let plan = office.create(&ada, "Plan").await;
+    let not_found = format!("Document {plan} not found");
+
+    // Of the same organization and with the same permission, but not hers.
+    share(&grace, &plan, "org_globex")
+        .await
+        .expect_denied("Forbidden: refused by is_author(document_id)");
+    assert_eq!(office.server.ran("share_document"), 0);
+    share(&margaret, &plan, "org_globex")
+        .await
+        .expect_error(&not_found);
+    get(&margaret, &plan).await.expect_error(&not_found);
+
+    let shared = share(&ada, &plan, "org_globex").await;
+    assert_eq!(
+        shared.expect_ok().text(),
+        format!("Document {plan} shared with org_globex")
+    );
+    share(&ada, &plan, "org_globex").await.expect_ok();
+    share(&ada, &plan, "Globex Inc.")
+        .await
+        .expect_error_with("Invalid argument `with`: ");
+    let read: Value = get(&margaret, &plan).await.expect_ok().json();
+    assert_eq!(read["organization_id"], "org_acme");
+    let listed = margaret.call("list_documents", json!({})).await;
+    assert_eq!(listed.json::<Value>()["documents"][0]["id"], plan.as_str());
+    delete(&margaret, &plan).await.expect_error(&not_found);
+    // And nobody else.
+    let stranger = office.member("linus", "initech", &[READ]);
+    get(&stranger, &plan).await.expect_error(&not_found);
+
+    let ada = office.member("ada", "acme", &[DELETE]);
+    delete(&ada, &plan).await.expect_ok();
+    get(&margaret, &plan).await.expect_error(&not_found);
+}
+
+#[actix_web::test]
+async fn an_export_needs_a_scope_and_has_what_is_the_organizations_own() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    let margaret = office.member("margaret", "globex", &[WRITE]);
+    let theirs = office.create(&margaret, "Theirs").await;
+    share(&margaret, &theirs, "org_acme").await.expect_ok();
+    office.create(&ada, "Plan").await;
+    office.create(&ada, "Other").await;
+
+    let answer = ada.call("export_documents", json!({})).await;
+    answer.expect_insufficient_scope(EXPORT);
+    let exporting = ada.scope(EXPORT);
+    let answer = exporting.call("export_documents", json!({})).await;
+    let block = &answer.expect_ok().result().unwrap()["content"][0]["resource"];
+    assert_eq!(block["uri"], "documents://org_acme/export.md");
+    assert_eq!(block["mimeType"], "text/markdown");
+    assert_eq!(block["text"], "# Plan\n\n\n\n# Other\n\n\n");
+}
+
+#[actix_web::test]
+async fn a_preview_is_the_title_and_a_png() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    let plan = office.create(&ada, "Plan").await;
+    let answer = ada
+        .call("preview_document", json!({ "document_id": plan }))
+        .await;
+    assert_eq!(answer.expect_ok().text(), "Plan");
+    let image = &answer.result().unwrap()["content"][1];
+    assert_eq!(
+        (&image["type"], &image["mimeType"]),
+        (&json!("image"), &json!("image/png"))
+    );
+    // The first bytes of every PNG.
+    assert!(image["data"].as_str().unwrap().starts_with("iVBORw0KGgo"));
 }
 
 #[actix_web::test]
 async fn the_list_of_tools_shows_what_its_caller_may_call() {
     let office = Office::open().await;
     let admin = office.member("ada", "acme", &[READ, WRITE, DELETE]);
+    // `export_documents` too: a new token could have its scope.
     assert_eq!(
         admin.tools().await,
         [
             "create_document",
             "delete_document",
+            "export_documents",
             "get_document",
             "list_documents",
-            "server_status"
+            "preview_document",
+            "server_status",
+            "share_document",
+            "update_document",
         ],
     );
     let reader = office.member("grace", "acme", &[READ]);
     assert_eq!(
         reader.tools().await,
-        ["get_document", "list_documents", "server_status"]
+        [
+            "export_documents",
+            "get_document",
+            "list_documents",
+            "preview_document",
+            "server_status"
+        ]
     );
     let stranger = office.member("linus", "acme", &[]);
     assert_eq!(stranger.tools().await, ["server_status"]);
+}
+
+/// A guard that was widened shows up in the diff of `tools.md`; `UPDATE_EXPECT=1` rewrites it.
+#[actix_web::test]
+async fn who_may_call_what_is_as_it_was_reviewed() {
+    let matrix = Office::open().await.server.matrix();
+    let matrix = matrix
+        .role("org:admin", &[READ, WRITE, DELETE])
+        .role("org:member", &[READ])
+        .caller(
+            Persona::new("member who exports")
+                .permission(READ)
+                .scope(EXPORT),
+        );
+    expect_file!["../tools.md"].assert_eq(&matrix.to_markdown());
 }
 
 #[actix_web::test]
@@ -350,6 +539,11 @@ impl Office {
 async fn get(user: &TestUser<'_>, document_id: &str) -> TestAnswer {
     user.call("get_document", json!({ "document_id": document_id }))
         .await
+}
+
+async fn share(user: &TestUser<'_>, document_id: &str, with: &str) -> TestAnswer {
+    let arguments = json!({ "document_id": document_id, "with": with });
+    user.call("share_document", arguments).await
 }
 
 async fn delete(user: &TestUser<'_>, document_id: &str) -> TestAnswer {

@@ -3,60 +3,151 @@
 //! A parameter by value is an argument, one by reference comes from the request. Whoever takes
 //! `&Org` works for one organization of which the caller is a member right now.
 
-use mcp_auth::{Caller, Json, OrTell, Org, State, ToolError, mcp_tool};
-use schemars::JsonSchema;
-use serde::Serialize;
+use mcp_auth::{Caller, Content, Json, OrTell, Org, State, ToolError, mcp_tool};
 
-use crate::documents::{Document, Documents, Summary};
+use crate::documents::{Cursor, Document, Documents, Summary};
+use crate::preview;
+use crate::{DELETE, READ, WRITE};
 
-/// The documents of an organization.
-#[derive(Debug, JsonSchema, Serialize)]
-struct DocumentList {
+/// A page of documents.
+#[mcp_auth::data]
+struct DocumentPage {
     documents: Vec<Summary>,
+    /// Give this as `cursor` to get the next page; the last page has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
-/// List the documents of the caller's organization: the newest 100, newest first.
-#[mcp_tool(permission = "org:documents:read", read_only)]
+/// List the documents that the caller's organization can read, newest first.
+#[mcp_tool(permission = READ, read_only)]
 async fn list_documents(
+    /// The `next_cursor` of the page before; leave it out for the first page.
+    cursor: Option<String>,
+    /// How many a page has.
+    #[arg(default = 20)]
+    #[garde(range(min = 1, max = 100))]
+    page_size: u32,
     org: &Org,
     documents: &State<Documents>,
-) -> Result<Json<DocumentList>, ToolError> {
-    let documents = documents.list(org).await?;
-    Ok(Json(DocumentList { documents }))
+) -> Result<Json<DocumentPage>, ToolError> {
+    let cursor: Option<Cursor> = cursor
+        .map(|text| text.parse())
+        .transpose()
+        .or_tell("`cursor` must be the `next_cursor` of an earlier page")?;
+    let (documents, next) = documents.list(org, cursor.as_ref(), page_size).await?;
+    Ok(Json(DocumentPage {
+        documents,
+        next_cursor: next.map(|next| next.to_string()),
+    }))
 }
 
-/// Read a document of the caller's organization.
-#[mcp_tool(permission = "org:documents:read", read_only)]
+/// Read a document of the caller's organization, or one that was shared with it.
+#[mcp_tool(permission = READ, read_only)]
 async fn get_document(
     /// Id of the document, as `list_documents` returns it.
     document_id: String,
     org: &Org,
     documents: &State<Documents>,
 ) -> Result<Json<Document>, ToolError> {
-    let document = documents.find(org, &document_id).await?;
-    document.map(Json).ok_or_else(|| not_found(&document_id))
+    Ok(Json(find(org, documents, &document_id).await?))
+}
+
+/// Show what a document looks like: its title, and an image of its lines.
+#[mcp_tool(permission = READ, read_only)]
+async fn preview_document(
+    /// Id of the document, as `list_documents` returns it.
+    document_id: String,
+    org: &Org,
+    documents: &State<Documents>,
+) -> Result<Vec<Content>, ToolError> {
+    let document = find(org, documents, &document_id).await?;
+    let image = preview::png(&document.body)?;
+    Ok(vec![Content::text(document.title), Content::png(image)])
 }
 
 /// Create a document in the caller's organization.
-#[mcp_tool(permission = "org:documents:write", destructive = false)]
+#[mcp_tool(permission = WRITE, destructive = false)]
 async fn create_document(
     /// What the list shows.
+    #[garde(length(chars, min = 1, max = 200))]
     title: String,
     /// The text.
+    #[garde(length(chars, max = 100_000))]
     body: String,
     org: &Org,
     author: &Caller,
     documents: &State<Documents>,
 ) -> Result<Json<Document>, ToolError> {
-    let title = title.trim();
-    if title.is_empty() {
-        return Err(ToolError::new("A document needs a title"));
-    }
-    Ok(Json(documents.create(org, author, title, &body).await?))
+    Ok(Json(documents.create(org, author, &title, &body).await?))
+}
+
+/// Change the title or the text of a document; what is left out stays.
+#[mcp_tool(permission = WRITE, idempotent)]
+async fn update_document(
+    /// Id of the document, as `list_documents` returns it.
+    document_id: String,
+    /// The new title.
+    #[garde(length(chars, min = 1, max = 200))]
+    title: Option<String>,
+    /// The new text.
+    #[garde(length(chars, max = 100_000))]
+    body: Option<String>,
+    org: &Org,
+    documents: &State<Documents>,
+) -> Result<Json<Document>, ToolError> {
+    let changed = documents.update(org, &document_id, title.as_deref(), body.as_deref());
+    let changed = changed.await?;
+    changed.map(Json).ok_or_else(|| not_found(&document_id))
+}
+
+/// Let another organization read a document. Only who created it can do that.
+#[mcp_tool(
+    permission = WRITE,
+    authorize = is_author(document_id, caller, org, documents),
+    idempotent,
+    destructive = false
+)]
+async fn share_document(
+    /// Id of the document, as `list_documents` returns it.
+    document_id: String,
+    /// Id of the other organization, `org_…`.
+    #[garde(prefix("org_"))]
+    with: String,
+    caller: &Caller,
+    org: &Org,
+    documents: &State<Documents>,
+) -> Result<String, ToolError> {
+    documents.share(org, &document_id, &with).await?;
+    Ok(format!("Document {document_id} shared with {with}"))
+}
+
+/// Whether the caller created the document: a rule about one row, which no permission can say.
+async fn is_author(
+    document_id: &str,
+    caller: &Caller,
+    org: &Org,
+    documents: &State<Documents>,
+) -> Result<bool, ToolError> {
+    let author = documents.author(org, document_id).await?;
+    let author = author.ok_or_else(|| not_found(document_id))?;
+    Ok(author == caller.subject())
+}
+
+/// Export all documents of the caller's organization as one Markdown file. Needs a scope of its own,
+/// since a client that may read one document need not carry all of them away.
+#[mcp_tool(permission = READ, scope = "documents:export", read_only)]
+async fn export_documents(org: &Org, documents: &State<Documents>) -> Result<Content, ToolError> {
+    let documents = documents.all(org).await?;
+    let sections = documents
+        .iter()
+        .map(|Document { title, body, .. }| format!("# {title}\n\n{body}\n"));
+    let text = sections.collect::<Vec<_>>().join("\n");
+    let uri = format!("documents://{}/export.md", org.id());
+    Ok(Content::embedded_text(uri, "text/markdown", text))
 }
 
 /// Delete a document of the caller's organization. It cannot be brought back.
-#[mcp_tool(permission = "org:documents:delete", require_org, destructive)]
+#[mcp_tool(permission = DELETE, require_org, destructive)]
 async fn delete_document(
     /// Id of the document, as `list_documents` returns it.
     document_id: String,
@@ -78,6 +169,10 @@ async fn server_status(documents: &State<Documents>) -> Result<&'static str, Too
         .await
         .or_tell("The database is unavailable")?;
     Ok(concat!("Version ", env!("CARGO_PKG_VERSION"), ", ready"))
+}
+
+async fn find(org: &Org, documents: &Documents, id: &str) -> Result<Document, ToolError> {
+    documents.find(org, id).await?.ok_or_else(|| not_found(id))
 }
 
 /// The same words whether there is no such document or it is another organization's: what differs

@@ -20,6 +20,15 @@ const _: () = {
         __private::IsArgument<Vec<String>>,
         __private::IsArgument<Page>,
     );
+    const _: () = {
+        use __private::NoRules as _;
+        __private::check_undived(__private::Rules::<u32>::DECLARED);
+        __private::check_undived(__private::Rules::<String>::DECLARED);
+        __private::check_undived(__private::Rules::<Vec<String>>::DECLARED);
+        __private::check_undived(__private::Rules::<Option<Kind>>::DECLARED);
+        __private::check_undived(__private::Rules::<Date>::DECLARED);
+        __private::check_undived(__private::Rules::<Page>::DECLARED);
+    };
     #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
     #[serde(crate = "__private::serde", expecting = "an object of arguments")]
     #[schemars(crate = "__private::schemars")]
@@ -56,15 +65,21 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
+            __check: __private::LastCheck,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
+            let __permit = __check.none()?;
+            __private::started(__cx);
             ::core::result::Result::Ok(
-                search(
-                        __args.limit,
-                        __args.order,
-                        __args.tags,
-                        __args.r#type,
-                        __args.since,
-                        __args.page,
+                __permit
+                    .run(
+                        search(
+                            __args.limit,
+                            __args.order,
+                            __args.tags,
+                            __args.r#type,
+                            __args.since,
+                            __args.page,
+                        ),
                     )
                     .await,
             )
@@ -83,9 +98,13 @@ const _: () = {
                 idempotent: ::core::option::Option::None,
                 open_world: ::core::option::Option::None,
             },
+            icons: &[],
+            meta: &[],
             guard: __private::Guard::signed_in(&[]).implied(&[]),
+            authorize: ::core::option::Option::None,
             parameters: &[],
             timeout: ::core::option::Option::None,
+            blocking: false,
             arguments: __private::ArgumentsForm::Generated,
             allow_unknown: false,
             package: ::core::env!("CARGO_PKG_NAME"),

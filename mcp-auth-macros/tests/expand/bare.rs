@@ -16,8 +16,11 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
-            ::core::result::Result::Ok(hello().await)
+            __check: __private::LastCheck,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
+            let __permit = __check.none()?;
+            __private::started(__cx);
+            ::core::result::Result::Ok(__permit.run(hello()).await)
         }
     }
     __private::inventory::submit!(
@@ -33,9 +36,13 @@ const _: () = {
                 idempotent: ::core::option::Option::None,
                 open_world: ::core::option::Option::None,
             },
+            icons: &[],
+            meta: &[],
             guard: __private::Guard::signed_in(&[]).implied(&[]),
+            authorize: ::core::option::Option::None,
             parameters: &[],
             timeout: ::core::option::Option::None,
+            blocking: false,
             arguments: __private::ArgumentsForm::Generated,
             allow_unknown: false,
             package: ::core::env!("CARGO_PKG_NAME"),

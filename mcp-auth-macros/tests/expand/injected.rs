@@ -12,7 +12,16 @@ pub(crate) async fn delete_document(
 #[doc(hidden)]
 const _: () = {
     use ::mcp_auth::__private;
+    use __private::ANY_PERMISSION as __MCP_AUTH_PERMISSIONS;
+    const __DECLARED: __private::Declared = {
+        use crate::*;
+        __MCP_AUTH_PERMISSIONS
+    };
     struct __Checked(__private::IsArgument<String>);
+    const _: () = {
+        use __private::NoRules as _;
+        __private::check_undived(__private::Rules::<String>::DECLARED);
+    };
     #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
     #[serde(crate = "__private::serde", expecting = "an object of arguments")]
     #[schemars(crate = "__private::schemars")]
@@ -29,12 +38,23 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
+            __check: __private::LastCheck,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __org = __private::inject::<Org>(__cx).await?;
             let __caller = __private::inject_optional::<Caller>(__cx).await?;
             let __db = __private::inject::<State<Documents>>(__cx).await?;
+            let __permit = __check.none()?;
+            __private::started(__cx);
             ::core::result::Result::Ok(
-                delete_document(__args.document_id, &__org, __caller.as_deref(), &__db)
+                __permit
+                    .run(
+                        delete_document(
+                            __args.document_id,
+                            &__org,
+                            __caller.as_deref(),
+                            &__db,
+                        ),
+                    )
                     .await,
             )
         }
@@ -52,10 +72,15 @@ const _: () = {
                 idempotent: ::core::option::Option::None,
                 open_world: ::core::option::Option::None,
             },
+            icons: &[],
+            meta: &[],
             guard: __private::Guard::signed_in(
                     &[
                         __private::Requirement::Organization,
-                        const { __private::Spelled("org:documents:delete").permission() },
+                        const {
+                            __private::Spelled("org:documents:delete")
+                                .permission(__DECLARED)
+                        },
                     ],
                 )
                 .implied(
@@ -64,6 +89,7 @@ const _: () = {
                         __private::Implied::of::<State<Documents>>("db"),
                     ],
                 ),
+            authorize: ::core::option::Option::None,
             parameters: &[
                 __private::Parameter::of::<
                     Org,
@@ -76,6 +102,7 @@ const _: () = {
                 >("db", ::core::panic::Location::caller()),
             ],
             timeout: ::core::option::Option::None,
+            blocking: false,
             arguments: __private::ArgumentsForm::Generated,
             allow_unknown: false,
             package: ::core::env!("CARGO_PKG_NAME"),

@@ -4,7 +4,16 @@ async fn search(search_text: String) -> Json<Page> {
 #[doc(hidden)]
 const _: () = {
     use ::mcp_auth::__private;
+    use __private::ANY_PERMISSION as __MCP_AUTH_PERMISSIONS;
+    const __DECLARED: __private::Declared = {
+        use crate::*;
+        __MCP_AUTH_PERMISSIONS
+    };
     struct __Checked(__private::IsArgument<String>);
+    const _: () = {
+        use __private::NoRules as _;
+        __private::check_undived(__private::Rules::<String>::DECLARED);
+    };
     #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
     #[serde(crate = "__private::serde", expecting = "an object of arguments")]
     #[schemars(crate = "__private::schemars")]
@@ -20,8 +29,11 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
-            ::core::result::Result::Ok(search(__args.search_text).await)
+            __check: __private::LastCheck,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
+            let __permit = __check.none()?;
+            __private::started(__cx);
+            ::core::result::Result::Ok(__permit.run(search(__args.search_text)).await)
         }
     }
     __private::inventory::submit!(
@@ -37,19 +49,28 @@ const _: () = {
                 idempotent: ::core::option::Option::Some(true),
                 open_world: ::core::option::Option::Some(false),
             },
+            icons: &[],
+            meta: &[],
             guard: __private::Guard::signed_in(
                     &[
                         __private::Requirement::Organization,
-                        const { __private::Spelled("org:documents:read").permission() },
-                        const { __private::Spelled(perms::SEARCH).permission() },
+                        const {
+                            __private::Spelled("org:documents:read")
+                                .permission(__DECLARED)
+                        },
+                        const {
+                            __private::Spelled(perms::SEARCH).permission(__DECLARED)
+                        },
                         const { __private::Spelled("admin").role() },
                         const { __private::Spelled("documents:read").scope() },
                         const { __private::Spelled(SCOPE).scope() },
                     ],
                 )
                 .implied(&[]),
+            authorize: ::core::option::Option::None,
             parameters: &[],
             timeout: ::core::option::Option::Some(30u64),
+            blocking: false,
             arguments: __private::ArgumentsForm::Generated,
             allow_unknown: true,
             package: ::core::env!("CARGO_PKG_NAME"),

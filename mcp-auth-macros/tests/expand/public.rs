@@ -17,10 +17,15 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
+            __check: __private::LastCheck,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __db = __private::inject::<State<Documents>>(__cx).await?;
             let __who = __private::inject_optional::<Caller>(__cx).await?;
-            ::core::result::Result::Ok(status(&__db, __who.as_deref()).await)
+            let __permit = __check.none()?;
+            __private::started(__cx);
+            ::core::result::Result::Ok(
+                __permit.run(status(&__db, __who.as_deref())).await,
+            )
         }
     }
     __private::inventory::submit!(
@@ -36,10 +41,13 @@ const _: () = {
                 idempotent: ::core::option::Option::None,
                 open_world: ::core::option::Option::Some(false),
             },
+            icons: &[],
+            meta: &[],
             guard: __private::Guard::public()
                 .implied(
                     &[const { __private::Implied::in_public::<State<Documents>>("db") }],
                 ),
+            authorize: ::core::option::Option::None,
             parameters: &[
                 __private::Parameter::of::<
                     State<Documents>,
@@ -49,6 +57,7 @@ const _: () = {
                 >("who", ::core::panic::Location::caller()),
             ],
             timeout: ::core::option::Option::None,
+            blocking: false,
             arguments: __private::ArgumentsForm::Generated,
             allow_unknown: false,
             package: ::core::env!("CARGO_PKG_NAME"),

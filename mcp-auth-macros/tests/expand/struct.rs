@@ -5,6 +5,10 @@ async fn create(document: NewDocument, org: &Org) -> Json<Document> {
 const _: () = {
     use ::mcp_auth::__private;
     struct __Checked(__private::IsArgument<NewDocument>);
+    const _: () = {
+        use __private::NoRules as _;
+        __private::check_undived(__private::Rules::<NewDocument>::DECLARED);
+    };
     struct __Tool;
     #[automatically_derived]
     impl __private::Tool for __Tool {
@@ -13,9 +17,12 @@ const _: () = {
         async fn call(
             __args: NewDocument,
             __cx: &__private::Context,
-        ) -> ::core::result::Result<Self::Output, __private::ToolError> {
+            __check: __private::LastCheck,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __org = __private::inject::<Org>(__cx).await?;
-            ::core::result::Result::Ok(create(__args, &__org).await)
+            let __permit = __check.none()?;
+            __private::started(__cx);
+            ::core::result::Result::Ok(__permit.run(create(__args, &__org)).await)
         }
     }
     __private::inventory::submit!(
@@ -31,12 +38,16 @@ const _: () = {
                 idempotent: ::core::option::Option::None,
                 open_world: ::core::option::Option::None,
             },
+            icons: &[],
+            meta: &[],
             guard: __private::Guard::signed_in(&[])
                 .implied(&[__private::Implied::of::<Org>("org")]),
+            authorize: ::core::option::Option::None,
             parameters: &[
                 __private::Parameter::of::<Org>("org", ::core::panic::Location::caller()),
             ],
             timeout: ::core::option::Option::None,
+            blocking: false,
             arguments: __private::ArgumentsForm::Struct,
             allow_unknown: false,
             package: ::core::env!("CARGO_PKG_NAME"),

@@ -1,6 +1,6 @@
 //! The decision: a pure function of guard and facts, and the proof it hands out.
 
-use crate::identity::{Caller, Org, TokenKind, Unavailable};
+use crate::identity::{Caller, Org, ScopeHierarchy, TokenKind, Unavailable};
 
 use super::denied::{Denied, ORGANIZATION_SCOPE};
 use super::requirement::{Guard, Requirement};
@@ -14,6 +14,46 @@ pub(crate) struct Facts<'a> {
     pub(crate) organization: Result<Option<&'a Org>, &'a Unavailable>,
     /// Scopes that the whole server requires, beside the guard's own.
     pub(crate) server_scopes: &'a [String],
+}
+
+/// What the decision looks at of a caller. A verified caller has one, and so has one that is only
+/// supposed: it proves nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing<'a> {
+    token_kind: TokenKind,
+    impersonated: bool,
+    scopes: &'a [String],
+    hierarchy: &'a ScopeHierarchy,
+}
+
+impl<'a> Standing<'a> {
+    /// That of a caller.
+    pub(crate) fn of(caller: &'a Caller) -> Self {
+        Self {
+            token_kind: caller.token_kind(),
+            impersonated: caller.is_impersonated(),
+            scopes: caller.scopes(),
+            hierarchy: caller.hierarchy(),
+        }
+    }
+
+    /// That of somebody who would come with an OAuth token for these scopes.
+    pub(crate) fn supposed(scopes: &'a [String], hierarchy: &'a ScopeHierarchy) -> Self {
+        Self {
+            token_kind: TokenKind::OAuth,
+            impersonated: false,
+            scopes,
+            hierarchy,
+        }
+    }
+
+    pub(super) fn is_impersonated(&self) -> bool {
+        self.impersonated
+    }
+
+    pub(super) fn has_scope(&self, scope: &str) -> bool {
+        self.hierarchy.has(self.scopes, scope)
+    }
 }
 
 /// Proof that a guard was decided in the caller's favour, with the facts it was decided on.
@@ -52,67 +92,109 @@ pub(crate) enum Refusal {
 
 /// Decides. Default deny needs no code path: the proof is made on the last line only.
 pub(crate) fn decide(guard: &Guard, facts: &Facts<'_>) -> Result<Authorized, Refusal> {
-    let organization = facts
-        .organization
-        .map_err(|unavailable| Refusal::Unavailable(*unavailable))?;
-    if !guard.is_public() {
+    let organization = if guard.is_public() {
+        facts.organization.map_err(unavailable)?
+    } else {
         let caller = facts.caller.ok_or(Refusal::Unauthenticated)?;
-        if let Some(denied) = denied(guard, caller, organization, facts.server_scopes) {
-            return Err(Refusal::Denied(denied));
+        // More facts never meet less: what is met without an organization needs none.
+        let known = facts.organization.unwrap_or(None);
+        match denied(guard, &Standing::of(caller), known, facts.server_scopes) {
+            None => known,
+            Some(Denied::Actor) => return Err(Refusal::Denied(Denied::Actor)),
+            Some(denied) => {
+                facts.organization.map_err(unavailable)?;
+                return Err(Refusal::Denied(denied));
+            }
         }
-    }
-    // PROOF: the guard is public, or there is a caller, no fact the guard needs is unknown and no
-    // requirement of it is unmet.
+    };
+    // PROOF: the guard is public, or there is a caller and no requirement is unmet by what is known.
     Ok(Authorized {
         caller: facts.caller.cloned(),
         organization: organization.cloned(),
     })
 }
 
-/// The first unmet requirement in the order organization, role, permission, scope.
+/// What [`decide`] would say of a caller like this, without a proof: for showing who may call what.
+pub(crate) fn would_allow(
+    guard: &Guard,
+    caller: Option<&Standing<'_>>,
+    organization: Option<&Org>,
+    server_scopes: &[String],
+) -> bool {
+    guard.is_public()
+        || caller.is_some_and(|caller| denied(guard, caller, organization, server_scopes).is_none())
+}
+
+fn unavailable(unavailable: &Unavailable) -> Refusal {
+    Refusal::Unavailable(*unavailable)
+}
+
+/// The first unmet requirement in the order actor, organization, role, permission, any, scope.
 fn denied(
     guard: &Guard,
-    caller: &Caller,
+    caller: &Standing<'_>,
     organization: Option<&Org>,
     server_scopes: &[String],
 ) -> Option<Denied> {
+    let mut actor = false;
     let mut roles = Vec::new();
     let mut permissions = Vec::new();
+    let mut choices = Vec::new();
     let mut scopes: Vec<String> = Vec::new();
-    let mut needs_scope = |scope: &str| {
-        if !caller.has_scope(scope) && !scopes.iter().any(|missing| missing == scope) {
-            scopes.push(scope.to_owned());
-        }
-    };
-    for requirement in guard.requirements() {
+    let unmet = guard
+        .requirements()
+        .filter(|requirement| !requirement.is_met(Some(caller), organization));
+    for requirement in unmet {
         match requirement {
-            // Met: there is a caller, and `needs_organization` below asks for the organization.
+            // `needs_organization` below asks for the organization, and there is a caller.
             Requirement::Organization | Requirement::SignedIn => {}
-            Requirement::Role(role) => {
-                if !organization.is_some_and(|org| org.has_role(role.as_str())) {
-                    roles.push(role);
-                }
-            }
-            Requirement::Permission(permission) => {
-                if !organization.is_some_and(|org| org.has_permission(permission.as_str())) {
-                    permissions.push(permission);
-                }
-            }
-            Requirement::Scope(scope) => needs_scope(scope.as_str()),
+            Requirement::NoActor => actor = true,
+            Requirement::Role(role) => roles.push(role),
+            Requirement::Permission(permission) => permissions.push(permission),
+            Requirement::Any(alternatives) => choices.push(alternatives),
+            Requirement::Scope(scope) => add(&mut scopes, scope.as_str()),
         }
     }
-    server_scopes.iter().for_each(|scope| needs_scope(scope));
-    let new_token_helps = caller.token_kind() == TokenKind::OAuth;
-    if guard.needs_organization() && organization.is_none() {
+    for scope in server_scopes {
+        if !caller.has_scope(scope) {
+            add(&mut scopes, scope);
+        }
+    }
+    let new_token_helps = caller.token_kind == TokenKind::OAuth;
+    if actor {
+        Some(Denied::Actor)
+    } else if guard.needs_organization() && organization.is_none() {
         let curable = new_token_helps && !caller.has_scope(ORGANIZATION_SCOPE);
         Some(Denied::Organization { curable })
     } else if !roles.is_empty() {
         Some(Denied::Role(roles))
     } else if !permissions.is_empty() {
         Some(Denied::Permission(permissions))
+    } else if let Some(first) = choices.first() {
+        let lacking = |all| lacking_scopes(all, caller, organization);
+        let cures = choices
+            .iter()
+            .map(|choice| choice.iter().find_map(|all| lacking(all)));
+        // A new token helps only if it helps everywhere, and then it needs all of it at once.
+        let cure = cures
+            .collect::<Option<Vec<_>>>()
+            .filter(|_| new_token_helps);
+        let cure = cure.map(|cures| {
+            let mut all = Vec::new();
+            cures
+                .iter()
+                .flatten()
+                .for_each(|scope| add(&mut all, scope));
+            scopes.iter().for_each(|scope| add(&mut all, scope));
+            caller.hierarchy.fewest(all)
+        });
+        Some(Denied::Any {
+            alternatives: first,
+            cure,
+        })
     } else if !scopes.is_empty() {
         Some(Denied::Scope {
-            missing: scopes,
+            missing: caller.hierarchy.fewest(scopes),
             curable: new_token_helps,
         })
     } else {
@@ -120,16 +202,49 @@ fn denied(
     }
 }
 
+/// The scopes that an alternative lacks, if it lacks nothing else.
+fn lacking_scopes(
+    all: &[Requirement],
+    caller: &Standing<'_>,
+    organization: Option<&Org>,
+) -> Option<Vec<&'static str>> {
+    if all.is_empty() {
+        return None;
+    }
+    let unmet = all
+        .iter()
+        .filter(|one| !one.is_met(Some(caller), organization));
+    unmet
+        .map(|one| match one {
+            Requirement::Scope(scope) => Some(scope.as_str()),
+            Requirement::Any(_)
+            | Requirement::NoActor
+            | Requirement::Organization
+            | Requirement::Permission(_)
+            | Requirement::Role(_)
+            | Requirement::SignedIn => None,
+        })
+        .collect()
+}
+
+fn add(scopes: &mut Vec<String>, scope: &str) {
+    if !scopes.iter().any(|known| known == scope) {
+        scopes.push(scope.to_owned());
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::guard::{Implied, Permission, Role, Scope};
     use crate::identity::doubles::{
-        block_on, oauth_caller, oauth_claims, offline, policy, session_claims, session_token,
+        block_on, oauth_caller, oauth_claims, oauth_token, offline, policy, session_claims,
+        session_token,
     };
     use crate::identity::{Parties, Policy};
 
@@ -137,6 +252,7 @@ mod tests {
     const READ: Requirement = Requirement::Permission(Permission::new("org:documents:read"));
     const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
     const WRITE: Requirement = Requirement::Scope(Scope::new("documents:write"));
+    const DOCS: Requirement = Requirement::Scope(Scope::new("docs"));
 
     const PUBLIC: Guard = Guard::public();
     const SIGNED_IN: Guard = Guard::signed_in(&[]);
@@ -147,6 +263,16 @@ mod tests {
     const IS_ADMIN: Guard = Guard::signed_in(&[ADMIN]);
     const MAY_WRITE: Guard = Guard::signed_in(&[WRITE]);
     const EVERYTHING: Guard = Guard::signed_in(&[WRITE, DELETE, ADMIN, Requirement::Organization]);
+    const ANY_MEMBER: Guard = Guard::signed_in(&[Requirement::Any(&[&[READ, DELETE], &[ADMIN]])]);
+    const ANY_OR_SCOPE: Guard = Guard::signed_in(&[Requirement::Any(&[&[DELETE], &[WRITE]])]);
+    const TWO_CHOICES: Guard = Guard::signed_in(&[
+        DOCS,
+        Requirement::Any(&[&[DELETE], &[WRITE]]),
+        Requirement::Any(&[&[READ], &[ADMIN]]),
+    ]);
+    const NO_CHOICE: Guard = Guard::signed_in(&[Requirement::Any(&[])]);
+    const EMPTY_CHOICE: Guard = Guard::signed_in(&[Requirement::Any(&[&[]])]);
+    const NO_ACTOR: Guard = Guard::signed_in(&[WRITE, DELETE, Requirement::NoActor]);
 
     fn caller(scopes: &str) -> Caller {
         let mut claims = oauth_claims();
@@ -252,6 +378,165 @@ mod tests {
     }
 
     #[test]
+    fn one_alternative_is_enough_and_all_of_it_is_needed() {
+        let plain = caller("profile");
+        let writer = caller("documents:write");
+        let both = caller("documents:write docs");
+        let member = org(Some("org:member"), Some(&["org:documents:read"]));
+        let deleter = org(Some("org:member"), Some(&["org:documents:delete"]));
+        let editor = org(
+            Some("org:member"),
+            Some(&["org:documents:read", "org:documents:delete"]),
+        );
+        let admin = org(Some("org:admin"), Some(&[]));
+        let unknown = org(None, None);
+        let no_org = "Organization context required";
+        let neither = "Forbidden: org:documents:read and org:documents:delete permissions or \
+                       org:admin role required";
+        let no_delete = "Forbidden: org:documents:delete permission or documents:write scope \
+                         required";
+        let no_read = "Forbidden: org:documents:read permission or org:admin role required";
+        let (p, w, b) = (Some(&plain), Some(&writer), Some(&both));
+        for (guard, caller, org, expected) in [
+            (ANY_MEMBER, None, None, "401"),
+            (ANY_MEMBER, p, None, no_org),
+            (ANY_MEMBER, p, Some(&unknown), neither),
+            (ANY_MEMBER, p, Some(&member), neither),
+            (ANY_MEMBER, p, Some(&deleter), neither),
+            (ANY_MEMBER, p, Some(&editor), "allow"),
+            (ANY_MEMBER, p, Some(&admin), "allow"),
+            (ANY_OR_SCOPE, None, None, "401"),
+            (ANY_OR_SCOPE, p, None, no_delete),
+            (ANY_OR_SCOPE, p, Some(&member), no_delete),
+            (ANY_OR_SCOPE, p, Some(&deleter), "allow"),
+            (ANY_OR_SCOPE, w, None, "allow"),
+            (ANY_OR_SCOPE, w, Some(&unknown), "allow"),
+            // The second choice needs an organization, so the whole does.
+            (TWO_CHOICES, b, None, no_org),
+            (TWO_CHOICES, p, Some(&unknown), no_delete),
+            (TWO_CHOICES, w, Some(&deleter), no_read),
+            (
+                TWO_CHOICES,
+                w,
+                Some(&member),
+                "Forbidden: docs scope required",
+            ),
+            (TWO_CHOICES, b, Some(&member), "allow"),
+            (TWO_CHOICES, b, Some(&admin), "allow"),
+            (NO_CHOICE, b, Some(&admin), "Forbidden:  required"),
+            (EMPTY_CHOICE, b, Some(&admin), "Forbidden:  required"),
+        ] {
+            assert_eq!(outcome(&guard, caller, org), expected, "{guard:?} {org:?}");
+        }
+    }
+
+    #[test]
+    fn an_impersonated_caller_is_told_so_before_anything_else() {
+        let with_act = |act: Value| {
+            let mut claims = oauth_claims();
+            claims["scope"] = Value::from("documents:write");
+            claims["act"] = act;
+            oauth_caller(&claims)
+        };
+        let deleter = org(None, Some(&["org:documents:delete"]));
+        let away = Unavailable {
+            what: "test",
+            retry_after: Duration::from_secs(1),
+        };
+        let refused = "Forbidden: not available to somebody who acts for the user";
+        for act in [
+            json!({ "sub": "user_support" }),
+            json!({ "sub": "" }),
+            json!({ "iss": "https://dashboard.clerk.com" }),
+            json!({}),
+            json!("user_support"),
+            json!(false),
+        ] {
+            let caller = with_act(act.clone());
+            assert!(caller.is_impersonated());
+            for organization in [Ok(Some(&deleter)), Ok(None), Err(&away)] {
+                let facts = Facts {
+                    caller: Some(&caller),
+                    organization,
+                    server_scopes: &[],
+                };
+                assert_eq!(decided(&NO_ACTOR, &facts), refused, "{act}");
+            }
+            assert_eq!(outcome(&MAY_DELETE, Some(&caller), Some(&deleter)), "allow");
+        }
+        let alone = with_act(Value::Null);
+        assert_eq!(outcome(&NO_ACTOR, Some(&alone), Some(&deleter)), "allow");
+        let alone = caller("documents:write");
+        assert_eq!(outcome(&NO_ACTOR, Some(&alone), Some(&deleter)), "allow");
+        assert_eq!(outcome(&NO_ACTOR, None, None), "401");
+    }
+
+    #[test]
+    fn an_alternative_of_scopes_alone_needs_no_organization() {
+        let away = Unavailable {
+            what: "test",
+            retry_after: Duration::from_secs(1),
+        };
+        for (guard, scopes, expected) in [
+            (ANY_OR_SCOPE, "documents:write", "allow"),
+            (ANY_OR_SCOPE, "profile", "503"),
+            (ANY_MEMBER, "documents:write", "503"),
+            (TWO_CHOICES, "documents:write docs", "503"),
+        ] {
+            let caller = caller(scopes);
+            let facts = Facts {
+                caller: Some(&caller),
+                organization: Err(&away),
+                server_scopes: &[],
+            };
+            assert_eq!(decided(&guard, &facts), expected, "{guard:?} {scopes}");
+        }
+    }
+
+    #[test]
+    fn a_guard_needs_what_all_alternatives_need_and_uses_what_one_does() {
+        for (guard, org, membership) in [
+            (PUBLIC, [false, false], [false, false]),
+            (SIGNED_IN, [false, false], [false, false]),
+            (ORG, [true, true], [false, false]),
+            (MAY_DELETE, [true, true], [true, true]),
+            (MAY_WRITE, [false, false], [false, false]),
+            (ANY_MEMBER, [true, true], [true, true]),
+            (ANY_OR_SCOPE, [false, true], [false, true]),
+            (TWO_CHOICES, [true, true], [true, true]),
+        ] {
+            let needs = [guard.needs_organization(), guard.uses_organization()];
+            assert_eq!(needs, org, "{guard}");
+            let needs = [guard.needs_membership(), guard.uses_membership()];
+            assert_eq!(needs, membership, "{guard}");
+        }
+    }
+
+    #[test]
+    fn a_guard_is_printed_in_the_order_in_which_it_is_decided() {
+        for (guard, text) in [
+            (PUBLIC, "public"),
+            (SIGNED_IN, "signed in"),
+            (
+                EVERYTHING,
+                "organization, role org:admin, permission org:documents:delete, \
+                 scope documents:write",
+            ),
+            (
+                ANY_MEMBER,
+                "any of (permission org:documents:read and permission org:documents:delete; \
+                 role org:admin)",
+            ),
+            (
+                NO_ACTOR,
+                "no actor, permission org:documents:delete, scope documents:write",
+            ),
+        ] {
+            assert_eq!(guard.to_string(), text);
+        }
+    }
+
+    #[test]
     fn a_fact_that_cannot_be_had_allows_nobody() {
         let caller = caller("documents:write");
         let away = Unavailable {
@@ -265,6 +550,57 @@ mod tests {
                 server_scopes: &[],
             };
             assert_eq!(decided(&guard, &facts), "503");
+        }
+    }
+
+    #[test]
+    fn less_known_of_an_organization_never_allows_more() {
+        let away = Unavailable {
+            what: "test",
+            retry_after: Duration::from_secs(1),
+        };
+        let orgs = [
+            org(None, None),
+            org(Some("org:member"), Some(&["org:documents:read"])),
+            org(Some("org:admin"), Some(&["org:documents:read"])),
+            org(
+                Some("org:admin"),
+                Some(&["org:documents:read", "org:documents:delete"]),
+            ),
+        ];
+        for guard in [
+            SIGNED_IN,
+            ORG,
+            TAKES_ORG,
+            MAY_DELETE,
+            MAY_BOTH,
+            IS_ADMIN,
+            MAY_WRITE,
+            EVERYTHING,
+            ANY_MEMBER,
+            ANY_OR_SCOPE,
+            TWO_CHOICES,
+            NO_CHOICE,
+            EMPTY_CHOICE,
+            NO_ACTOR,
+        ] {
+            for scopes in ["profile", "documents:write", "documents:write docs"] {
+                let caller = caller(scopes);
+                let allows = |organization| {
+                    let facts = Facts {
+                        caller: Some(&caller),
+                        organization,
+                        server_scopes: &[],
+                    };
+                    decided(&guard, &facts) == "allow"
+                };
+                // From unknown to none, and from each organization to one with more.
+                let mut known = vec![Err(&away), Ok(None)];
+                known.extend(orgs.iter().map(|org| Ok(Some(org))));
+                let answers: Vec<_> = known.into_iter().map(allows).collect();
+                assert!(answers.is_sorted(), "{guard:?} {scopes}: {answers:?}");
+                assert_eq!(answers[0], answers[1], "{guard:?} {scopes}");
+            }
         }
     }
 
@@ -284,6 +620,47 @@ mod tests {
         assert_eq!(decide(&MAY_WRITE, "profile"), both);
         assert_eq!(decide(&MAY_WRITE, "docs documents:write"), "allow");
         assert_eq!(decide(&PUBLIC, "profile"), "allow");
+    }
+
+    #[test]
+    fn a_scope_brings_along_what_it_contains_and_nothing_else_does() {
+        const READ_AND_WRITE: Guard =
+            Guard::signed_in(&[Requirement::Scope(Scope::new("documents:read")), WRITE]);
+        const READS: Guard = Guard::signed_in(&[Requirement::Scope(Scope::new("documents:read"))]);
+        let contains = |scope: &str, other: &str| (scope.to_owned(), vec![other.to_owned()]);
+        let policy = Policy {
+            scopes: Arc::new(
+                ScopeHierarchy::new(&[
+                    contains("documents:admin", "documents:write"),
+                    contains("documents:write", "documents:read"),
+                ])
+                .unwrap(),
+            ),
+            ..policy()
+        };
+        let decide = |guard: &Guard, scopes: &str| {
+            let mut claims = oauth_claims();
+            claims["scope"] = scopes.into();
+            let token = oauth_token(&claims);
+            let caller = block_on(offline(policy.clone()).authenticate(&token)).unwrap();
+            outcome(guard, Some(&caller), None)
+        };
+        let no_read = "Forbidden: documents:read scope required";
+        let no_write = "Forbidden: documents:write scope required";
+        for (guard, scopes, expected) in [
+            (READS, "profile", no_read),
+            (READS, "documents:read", "allow"),
+            (READS, "documents:write", "allow"),
+            (READS, "documents:admin", "allow"),
+            (READS, "documents:admi", no_read),
+            (MAY_WRITE, "documents:read", no_write),
+            (MAY_WRITE, "documents:admin", "allow"),
+            (READ_AND_WRITE, "profile", no_write),
+            (READ_AND_WRITE, "documents:read", no_write),
+            (READ_AND_WRITE, "documents:write", "allow"),
+        ] {
+            assert_eq!(decide(&guard, scopes), expected, "{guard:?} {scopes}");
+        }
     }
 
     #[test]
@@ -309,6 +686,10 @@ mod tests {
             cure(&MAY_WRITE, &caller("profile")).as_deref(),
             Some("documents:write")
         );
+        assert_eq!(
+            cure(&ANY_OR_SCOPE, &caller("profile")).as_deref(),
+            Some("documents:write")
+        );
         let policy = Policy {
             sessions: Some(Parties::Any),
             ..policy()
@@ -317,5 +698,30 @@ mod tests {
         let session = block_on(offline(policy).authenticate(&token)).unwrap();
         assert_eq!(cure(&ORG, &session), None);
         assert_eq!(cure(&MAY_WRITE, &session), None);
+        assert_eq!(cure(&ANY_OR_SCOPE, &session), None);
+    }
+
+    #[test]
+    fn a_choice_names_a_cure_only_if_a_new_token_meets_all_choices() {
+        let cure = |guard: &Guard, org: &Org| {
+            let caller = caller("profile");
+            let facts = Facts {
+                caller: Some(&caller),
+                organization: Ok(Some(org)),
+                server_scopes: &["server".to_owned()],
+            };
+            match decide(guard, &facts) {
+                Err(Refusal::Denied(denied)) => (denied.kind(), denied.cure()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let nothing = org(None, None);
+        let reader = org(None, Some(&["org:documents:read"]));
+        assert_eq!(cure(&TWO_CHOICES, &nothing), ("any", None));
+        // What is missing besides is asked for at once.
+        let all = "documents:write docs server".to_owned();
+        assert_eq!(cure(&TWO_CHOICES, &reader), ("any", Some(all)));
+        assert_eq!(cure(&ANY_MEMBER, &reader), ("any", None));
+        assert_eq!(cure(&EMPTY_CHOICE, &reader), ("any", None));
     }
 }

@@ -6,13 +6,15 @@
 //! nothing runs a tool without one. This module knows no protocol and does no I/O.
 
 mod decision;
+mod declared;
 mod denied;
 mod names;
 mod requirement;
 
+pub use self::declared::{ANY_PERMISSION, Declared};
 pub use self::names::{Permission, Role, Scope, Spelled};
 pub use self::requirement::{Guard, Implied, Requirement};
 
-pub(crate) use self::decision::{Authorized, Facts, Refusal, decide};
+pub(crate) use self::decision::{Authorized, Facts, Refusal, Standing, decide, would_allow};
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE};
 pub(crate) use self::names::is_scope;

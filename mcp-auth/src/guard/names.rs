@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::declared::Declared;
+use super::requirement::Requirement;
+
 /// A Clerk permission, `org:<feature>:<action>`.
 ///
 /// ```
@@ -53,7 +56,9 @@ impl fmt::Display for Permission {
 /// ```
 /// use mcp_auth::Role;
 ///
-/// assert_eq!(Role::new("admin").to_string(), "org:admin");
+/// const ADMIN: Role = Role::new("admin");
+/// assert_eq!(ADMIN, Role::new("org:admin"));
+/// assert_eq!((ADMIN.as_str(), ADMIN.to_string().as_str()), ("admin", "org:admin"));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Role(&'static str);
@@ -139,22 +144,22 @@ impl Spelled<&'static str> {
     /// Reads the text as a permission.
     #[must_use]
     #[track_caller]
-    pub const fn permission(self) -> super::Requirement {
-        super::Requirement::Permission(Permission::new(self.0))
+    pub const fn permission(self, declared: Declared) -> Requirement {
+        Spelled(Permission::new(self.0)).permission(declared)
     }
 
     /// Reads the text as a role.
     #[must_use]
     #[track_caller]
-    pub const fn role(self) -> super::Requirement {
-        super::Requirement::Role(Role::new(self.0))
+    pub const fn role(self) -> Requirement {
+        Requirement::Role(Role::new(self.0))
     }
 
     /// Reads the text as a scope.
     #[must_use]
     #[track_caller]
-    pub const fn scope(self) -> super::Requirement {
-        super::Requirement::Scope(Scope::new(self.0))
+    pub const fn scope(self) -> Requirement {
+        Requirement::Scope(Scope::new(self.0))
     }
 
     /// Reads the text as the name of a tool.
@@ -174,24 +179,26 @@ impl Spelled<&'static str> {
 impl Spelled<Permission> {
     /// Takes the permission as it is.
     #[must_use]
-    pub const fn permission(self) -> super::Requirement {
-        super::Requirement::Permission(self.0)
+    #[track_caller]
+    pub const fn permission(self, declared: Declared) -> Requirement {
+        declared.check(self.0);
+        Requirement::Permission(self.0)
     }
 }
 
 impl Spelled<Role> {
     /// Takes the role as it is.
     #[must_use]
-    pub const fn role(self) -> super::Requirement {
-        super::Requirement::Role(self.0)
+    pub const fn role(self) -> Requirement {
+        Requirement::Role(self.0)
     }
 }
 
 impl Spelled<Scope> {
     /// Takes the scope as it is.
     #[must_use]
-    pub const fn scope(self) -> super::Requirement {
-        super::Requirement::Scope(self.0)
+    pub const fn scope(self) -> Requirement {
+        Requirement::Scope(self.0)
     }
 }
 
@@ -270,34 +277,53 @@ const fn without_org(key: &'static str) -> &'static str {
     }
 }
 
-/// Panics with `rule` and the text that broke it. A const panic takes one string and no other
-/// arguments, so the sentence is put together in a buffer.
+/// Panics with `rule` and the text that broke it.
+#[track_caller]
+pub(super) const fn complain(rule: &str, found: &str) -> ! {
+    say(&[rule, "`", found, "`"])
+}
+
+/// Panics with a sentence in parts. A const panic takes one string and no other arguments, so the
+/// sentence is put together in a buffer.
 #[track_caller]
 #[expect(clippy::panic, reason = "the compile error of a wrong constant")]
-pub(super) const fn complain(rule: &str, found: &str) -> ! {
-    let mut buffer = [b'`'; 256];
-    let end = copy(&mut buffer, 0, rule.as_bytes());
-    let end = copy(&mut buffer, end + 1, found.as_bytes());
-    let (sentence, _) = buffer.split_at(end + 1);
+pub(super) const fn say(mut parts: &[&str]) -> ! {
+    let mut buffer = [0; LONGEST];
+    let mut end = 0;
+    while let [part, rest @ ..] = parts {
+        end = copy(&mut buffer, end, part.as_bytes());
+        parts = rest;
+    }
+    let (sentence, _) = buffer.split_at(end);
     match std::str::from_utf8(sentence) {
         Ok(sentence) => panic!("{}", sentence),
-        Err(_) => panic!("{}", rule),
+        Err(error) => {
+            // Cut off within a letter.
+            let (sentence, _) = sentence.split_at(error.valid_up_to());
+            match std::str::from_utf8(sentence) {
+                Ok(sentence) => panic!("{}", sentence),
+                Err(_) => panic!("this constant cannot be used here"),
+            }
+        }
     }
 }
 
-/// Copies as much of `text` as leaves room for a closing quote; returns where it ended.
+/// Copies as much of `text` as there is room for; returns where it ended.
 #[expect(
     clippy::indexing_slicing,
     reason = "both indices are below the length checked beside them"
 )]
-const fn copy(buffer: &mut [u8; 256], start: usize, text: &[u8]) -> usize {
+const fn copy(buffer: &mut [u8; LONGEST], start: usize, text: &[u8]) -> usize {
     let mut at = 0;
-    while at < text.len() && start + at < 255 {
+    while at < text.len() && start + at < LONGEST {
         buffer[start + at] = text[at];
         at += 1;
     }
     start + at
 }
+
+/// What a sentence is cut off after.
+const LONGEST: usize = 512;
 
 #[cfg(test)]
 mod tests {

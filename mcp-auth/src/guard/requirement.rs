@@ -2,27 +2,131 @@
 
 use std::fmt;
 
+use crate::identity::Org;
+
+use super::decision::Standing;
 use super::names::{Permission, Role, Scope, complain};
 
 /// One thing a caller must have. The order is that in which a lack is reported.
+///
+/// ```
+/// use mcp_auth::{Permission, Requirement, Role};
+///
+/// const MANAGE: Requirement = Requirement::Permission(Permission::new("org:documents:manage"));
+/// const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
+///
+/// let either = Requirement::Any(&[&[MANAGE], &[ADMIN]]);
+/// let text = "any of (permission org:documents:manage; role org:admin)";
+/// assert_eq!(either.to_string(), text);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Requirement {
     /// A verified token.
     SignedIn,
+    /// A token that nobody but its user acts with: one without an `act` claim (RFC 8693 section 4.1).
+    NoActor,
     /// An organization the caller acts in.
     Organization,
     /// A role in that organization.
     Role(Role),
     /// A permission in that organization; all listed ones are needed.
     Permission(Permission),
+    /// One of these alternatives, each of which needs all that it lists. One that lists nothing is
+    /// never met.
+    Any(&'static [&'static [Self]]),
     /// A scope granted to the token; all listed ones are needed.
     Scope(Scope),
+}
+
+impl Requirement {
+    /// Whether a caller meets this. No organization, or less known of one, never meets more.
+    pub(crate) fn is_met(self, caller: Option<&Standing<'_>>, organization: Option<&Org>) -> bool {
+        match self {
+            Self::SignedIn => caller.is_some(),
+            Self::NoActor => caller.is_none_or(|caller| !caller.is_impersonated()),
+            Self::Organization => organization.is_some(),
+            Self::Role(role) => organization.is_some_and(|org| org.has_role(role.as_str())),
+            Self::Permission(permission) => {
+                organization.is_some_and(|org| org.has_permission(permission.as_str()))
+            }
+            Self::Any(alternatives) => alternatives.iter().any(|all| {
+                let mut met = all.iter().map(|one| one.is_met(caller, organization));
+                !all.is_empty() && met.all(|met| met)
+            }),
+            Self::Scope(scope) => caller.is_some_and(|caller| caller.has_scope(scope.as_str())),
+        }
+    }
+
+    fn each_permission(self, found: &mut impl FnMut(&'static str)) {
+        match self {
+            Self::Permission(permission) => found(permission.as_str()),
+            Self::Any(alternatives) => {
+                let all = alternatives.iter().copied().flatten();
+                all.for_each(|one| one.each_permission(found));
+            }
+            Self::NoActor
+            | Self::Organization
+            | Self::Role(_)
+            | Self::Scope(_)
+            | Self::SignedIn => {}
+        }
+    }
+
+    /// Whether this, or an alternative of it, is about the caller's organization.
+    pub(crate) fn uses_organization(self) -> bool {
+        self.is_or_has(Self::is_of_organization)
+    }
+
+    /// Whether nobody without an organization meets this.
+    fn needs_organization(self) -> bool {
+        self.is_always(Self::is_of_organization)
+    }
+
+    fn is_of_organization(self) -> bool {
+        self == Self::Organization || self.is_of_membership()
+    }
+
+    fn is_of_membership(self) -> bool {
+        match self {
+            Self::Permission(_) | Self::Role(_) => true,
+            Self::Any(_) | Self::NoActor | Self::Organization | Self::Scope(_) | Self::SignedIn => {
+                false
+            }
+        }
+    }
+
+    fn is_or_has(self, what: fn(Self) -> bool) -> bool {
+        let Self::Any(alternatives) = self else {
+            return what(self);
+        };
+        alternatives
+            .iter()
+            .flat_map(|all| all.iter())
+            .any(|one| one.is_or_has(what))
+    }
+
+    fn is_always(self, what: fn(Self) -> bool) -> bool {
+        let Self::Any(alternatives) = self else {
+            return what(self);
+        };
+        alternatives
+            .iter()
+            .all(|all| all.iter().any(|one| one.is_always(what)))
+    }
 }
 
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Any(alternatives) => {
+                let alternatives: Vec<_> = alternatives
+                    .iter()
+                    .map(|all| joined(all, " and "))
+                    .collect();
+                write!(f, "any of ({})", alternatives.join("; "))
+            }
+            Self::NoActor => f.write_str("no actor"),
             Self::Organization => f.write_str("organization"),
             Self::Permission(permission) => write!(f, "permission {permission}"),
             Self::Role(role) => write!(f, "role {role}"),
@@ -60,7 +164,28 @@ impl Implied {
 /// Who may call a tool. A constant, written by `#[mcp_tool]`.
 ///
 /// There is no empty guard and no default one: a guard starts from "any signed-in caller", or from
-/// `public`, which is spelled out.
+/// `public`, which is spelled out. A program reads one from
+/// [`ToolInfo::guard`](crate::ToolInfo::guard).
+///
+/// ```
+/// use mcp_auth::{Guard, Permission, Requirement, Scope};
+///
+/// const DELETE: Requirement = Requirement::Permission(Permission::new("org:documents:delete"));
+/// const ALL: Requirement = Requirement::Scope(Scope::new("documents:all"));
+///
+/// let guard = Guard::signed_in(&[Requirement::Organization, DELETE]);
+/// assert_eq!(guard.to_string(), "organization, permission org:documents:delete");
+/// assert!(guard.requirements().any(|requirement| requirement == DELETE));
+/// assert!(guard.needs_organization() && guard.needs_membership());
+///
+/// // A token with that scope needs no organization:
+/// let either = Guard::signed_in(&[Requirement::Any(&[&[DELETE], &[ALL]])]);
+/// assert!(!either.needs_organization() && either.uses_organization());
+/// assert!(!either.needs_membership() && either.uses_membership());
+///
+/// assert_eq!(Guard::signed_in(&[]).to_string(), "signed in");
+/// assert!(Guard::public().is_public());
+/// ```
 #[derive(Clone, Copy)]
 pub struct Guard {
     public: bool,
@@ -69,7 +194,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Any caller, signed in or not.
+    /// Makes a guard that any caller passes, signed in or not.
     #[must_use]
     pub const fn public() -> Self {
         Self {
@@ -79,7 +204,7 @@ impl Guard {
         }
     }
 
-    /// A signed-in caller who meets all of `required`.
+    /// Makes a guard that a signed-in caller passes who meets all of `required`.
     #[must_use]
     pub const fn signed_in(required: &'static [Requirement]) -> Self {
         Self {
@@ -89,7 +214,8 @@ impl Guard {
         }
     }
 
-    /// Adds what the injected parameters ask for.
+    /// What `#[mcp_tool]` calls, with what the injected parameters ask for.
+    #[doc(hidden)]
     #[must_use]
     pub const fn implied(self, implied: &'static [Implied]) -> Self {
         Self { implied, ..self }
@@ -107,22 +233,38 @@ impl Guard {
         self.required.iter().chain(implied).copied()
     }
 
-    /// Returns whether the decision needs the caller's organization.
-    #[must_use]
-    pub fn needs_organization(&self) -> bool {
-        self.requirements().any(|requirement| match requirement {
-            Requirement::Organization | Requirement::Permission(_) | Requirement::Role(_) => true,
-            Requirement::Scope(_) | Requirement::SignedIn => false,
-        })
+    /// Every permission that the guard asks for, alone or as part of an alternative.
+    pub(crate) fn permissions(&self) -> Vec<&'static str> {
+        let mut permissions = Vec::new();
+        self.requirements()
+            .for_each(|requirement| requirement.each_permission(&mut |key| permissions.push(key)));
+        permissions
     }
 
-    /// Returns whether the decision needs a role or a permission, which no OAuth token carries.
+    /// Returns whether nobody without an organization may call.
+    #[must_use]
+    pub fn needs_organization(&self) -> bool {
+        self.requirements().any(Requirement::needs_organization)
+    }
+
+    /// Returns whether nobody may call but with a role or a permission, which no OAuth token carries.
     #[must_use]
     pub fn needs_membership(&self) -> bool {
-        self.requirements().any(|requirement| match requirement {
-            Requirement::Permission(_) | Requirement::Role(_) => true,
-            Requirement::Organization | Requirement::Scope(_) | Requirement::SignedIn => false,
-        })
+        self.requirements()
+            .any(|requirement| requirement.is_always(Requirement::is_of_membership))
+    }
+
+    /// Returns whether the decision looks at the caller's organization, though it may not need one.
+    #[must_use]
+    pub fn uses_organization(&self) -> bool {
+        self.requirements().any(Requirement::uses_organization)
+    }
+
+    /// Returns whether the decision looks at roles or permissions.
+    #[must_use]
+    pub fn uses_membership(&self) -> bool {
+        self.requirements()
+            .any(|requirement| requirement.is_or_has(Requirement::is_of_membership))
     }
 }
 
@@ -136,12 +278,10 @@ impl fmt::Display for Guard {
         asked.retain(|requirement| *requirement != Requirement::SignedIn);
         asked.sort();
         asked.dedup();
-        let Some((first, rest)) = asked.split_first() else {
+        if asked.is_empty() {
             return f.write_str("signed in");
-        };
-        write!(f, "{first}")?;
-        rest.iter()
-            .try_for_each(|requirement| write!(f, ", {requirement}"))
+        }
+        f.write_str(&joined(&asked, ", "))
     }
 }
 
@@ -149,4 +289,9 @@ impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Guard({self})")
     }
+}
+
+fn joined(requirements: &[Requirement], separator: &str) -> String {
+    let texts: Vec<_> = requirements.iter().map(Requirement::to_string).collect();
+    texts.join(separator)
 }

@@ -65,10 +65,10 @@ async fn respond(
     let caller = authenticate(site, request).await?;
     if !is_post {
         // Clients probe with GET to be sent to sign in; a signed-in one learns there is no stream.
-        return Err(match caller {
-            Some(_) => Refusal::Method("POST, OPTIONS"),
-            None => Refusal::SignIn,
-        });
+        return match caller {
+            Some(_) => Err(Refusal::Method("POST, OPTIONS")),
+            None => site.page(request).ok_or(Refusal::SignIn),
+        };
     }
     let body = read(site, request, body, caller.is_some()).await?;
     let mirrored = mirrored(request.headers());

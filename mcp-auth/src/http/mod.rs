@@ -9,10 +9,12 @@ mod documents;
 mod endpoint;
 mod failures;
 mod gate;
+mod page;
 mod refusal;
 mod site;
 
 pub(crate) use self::canonical::{Canonical, CanonicalError};
 pub(crate) use self::documents::ResourceInfo;
 pub(crate) use self::gate::{Gate, Origins};
+pub(crate) use self::page::{Local, Overview};
 pub(crate) use self::site::{Site, SiteConfig};

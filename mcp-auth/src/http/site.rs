@@ -19,6 +19,7 @@ use super::documents::{self, ResourceInfo};
 use super::endpoint;
 use super::failures::Failures;
 use super::gate::Gate;
+use super::page::{self, Overview, Page};
 use super::refusal::{Challenges, Refusal};
 
 /// What a site is made of.
@@ -31,6 +32,8 @@ pub(crate) struct SiteConfig {
     pub(crate) canonical: Canonical,
     pub(crate) gate: Gate,
     pub(crate) resource: ResourceInfo,
+    /// What a browser is shown at the endpoint; `None` for nothing.
+    pub(crate) overview: Option<Overview>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Where the endpoint is mounted.
     pub(crate) path: String,
@@ -65,6 +68,7 @@ pub(super) struct Name {
     authority: String,
     pub(super) challenges: Challenges,
     metadata: Bytes,
+    page: Option<Page>,
 }
 
 impl Site {
@@ -77,6 +81,10 @@ impl Site {
             authority: canonical.authority(),
             challenges: Challenges::new(&canonical.at_root(at), &config.resource.scopes),
             metadata: documents::protected_resource(canonical, &config.resource),
+            page: config
+                .overview
+                .as_ref()
+                .map(|overview| Page::new(overview, canonical, at)),
         };
         let canonical = name(&config.canonical);
         let names = config.canonical.aliases().iter().map(name).collect();
@@ -167,8 +175,25 @@ impl Site {
     /// The name a request called the endpoint by. The gate has checked the host; one that is no
     /// alias (a host that was allowed by configuration) gets the canonical name.
     pub(super) fn name(&self, host: &str) -> &Name {
+        self.called(host).unwrap_or(&self.canonical)
+    }
+
+    /// The page for a browser, if that is what asks. A host that was allowed by configuration has
+    /// none: it may be the outer name of a tunnel.
+    pub(super) fn page(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        if !page::is_asked_for(request) {
+            return None;
+        }
+        let host = self.gate.host(request).ok()?;
+        let page = self.called(host)?.page.as_ref()?;
+        Some(page.answer())
+    }
+
+    fn called(&self, host: &str) -> Option<&Name> {
         let called = |name: &&Name| name.authority.eq_ignore_ascii_case(host);
-        self.names.iter().find(called).unwrap_or(&self.canonical)
+        std::iter::once(&self.canonical)
+            .chain(&self.names)
+            .find(called)
     }
 
     /// The endpoint under its canonical name.

@@ -10,12 +10,62 @@ use serde_json::Map;
 use serde_json::Value;
 
 use crate::identity::org::Org;
+use crate::identity::scopes::ScopeHierarchy;
 use crate::identity::verify::VerifiedClaims;
 
 /// The caller of a tool, as their access token proves them to be.
 ///
 /// There is no way to make one but to present a genuine token. The token itself is not kept and
-/// can't be had from here.
+/// can't be had from here. What is here was true when the token was issued; what the caller is in
+/// an organization now is what [`Org`] tells.
+///
+/// ```
+/// use mcp_auth::{Actor, Caller, Session, TokenKind, mcp_tool};
+/// use serde_json::json;
+///
+/// /// Tell the caller what the server knows of them.
+/// #[mcp_tool(read_only)]
+/// async fn who_am_i(caller: &Caller) -> String {
+///     json!({
+///         "subject": caller.subject(),
+///         "is_oauth": caller.token_kind() == TokenKind::OAuth,
+///         "client": caller.client_id(),
+///         "scopes": caller.scopes(),
+///         "may_write": caller.has_scope("documents:write"),
+///         "organization": caller.org_id(),
+///         "session": caller.session().map(Session::id),
+///         "actor": caller.actor().map(Actor::subject),
+///     })
+///     .to_string()
+/// }
+///
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// use mcp_auth::testing::TestServer;
+///
+/// let server = mcp_auth::server!();
+/// # let server = server.tools_of(module_path!());
+/// let server = TestServer::of(server);
+/// let ada = server.user("ada").org("acme").scope("documents:read");
+/// let told = ada.call("who_am_i", json!({})).await;
+/// assert_eq!(
+///     serde_json::from_str::<serde_json::Value>(told.expect_ok().text()).unwrap(),
+///     json!({
+///         "subject": "user_ada",
+///         "is_oauth": true,
+///         "client": "client_test",
+///         "scopes": ["documents:read", "user:org:read"],
+///         "may_write": false,
+///         "organization": "org_acme",
+///         "session": null,
+///         "actor": null,
+///     })
+/// );
+/// # });
+/// ```
+///
+/// Source: RFC 9068 §2.2 for OAuth access tokens,
+/// <https://clerk.com/docs/guides/sessions/session-tokens> for session tokens.
 #[derive(Clone)]
 pub struct Caller {
     facts: Arc<CallerFacts>,
@@ -24,6 +74,7 @@ pub struct Caller {
 struct CallerFacts {
     claims: VerifiedClaims,
     parts: CallerParts,
+    hierarchy: Arc<ScopeHierarchy>,
     principal: Principal,
 }
 
@@ -45,12 +96,25 @@ pub(crate) struct CallerParts {
 }
 
 /// The kind of token that a caller presented.
+///
+/// A server accepts session tokens only if it is told to:
+/// [`ServerBuilder::session_tokens`](crate::ServerBuilder::session_tokens).
+///
+/// ```
+/// use mcp_auth::{Caller, TokenKind};
+///
+/// /// Whether the user's own browser or app calls, and not a program in their name.
+/// fn is_first_party(caller: &Caller) -> bool {
+///     caller.token_kind() == TokenKind::Session
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum TokenKind {
-    /// An OAuth access token, which is what MCP clients present.
+    /// An OAuth access token (RFC 9068), which is what MCP clients present.
     OAuth,
-    /// A session token of a browser or app.
+    /// A Clerk session token of a browser or app
+    /// (<https://clerk.com/docs/guides/sessions/session-tokens>).
     Session,
 }
 
@@ -67,7 +131,11 @@ pub(crate) struct Principal {
 
 impl Caller {
     /// The caller whom these claims, which only verification makes, prove.
-    pub(crate) fn new(claims: VerifiedClaims, parts: CallerParts) -> Self {
+    pub(crate) fn new(
+        claims: VerifiedClaims,
+        parts: CallerParts,
+        hierarchy: Arc<ScopeHierarchy>,
+    ) -> Self {
         let principal = Principal {
             issuer: claims.issuer().to_owned(),
             kind: claims.kind(),
@@ -79,22 +147,36 @@ impl Caller {
             facts: Arc::new(CallerFacts {
                 claims,
                 parts,
+                hierarchy,
                 principal,
             }),
         }
     }
 
-    /// Returns the token's subject.
+    /// Returns the token's subject (`sub`), as it is.
     pub fn subject(&self) -> &str {
         self.facts.claims.subject()
     }
 
-    /// Returns the user's id (`user_…`), if the caller is a user.
+    /// Returns the user's id (`user_…`); `None` if the subject is no user, which no kind of token
+    /// that is accepted has.
+    ///
+    /// ```
+    /// use mcp_auth::{Caller, ToolError};
+    ///
+    /// /// The key under which a user's documents are kept.
+    /// fn owner(caller: &Caller) -> Result<&str, ToolError> {
+    ///     caller.user_id().ok_or_else(|| ToolError::new("Only people own documents"))
+    /// }
+    /// ```
     pub fn user_id(&self) -> Option<&str> {
         Some(self.subject()).filter(|subject| subject.starts_with("user_"))
     }
 
-    /// Returns the id of the OAuth client that acts for the user.
+    /// Returns the id of the OAuth client that acts for the user (RFC 8693 §4.3); `None` for a
+    /// session token.
+    ///
+    /// An id that is an https URL is that of a client that registered by a metadata document.
     pub fn client_id(&self) -> Option<&str> {
         self.facts.parts.client_id.as_deref()
     }
@@ -104,45 +186,117 @@ impl Caller {
         self.facts.claims.kind()
     }
 
-    /// Returns the scopes that the token was granted; session tokens have none.
+    /// Returns the scopes that the token was granted (RFC 6749 §3.3), in the token's order; session
+    /// tokens have none.
     pub fn scopes(&self) -> &[String] {
         &self.facts.parts.scopes
     }
 
-    /// Tells whether the token was granted this scope, exactly.
+    /// Tells whether the token was granted this scope, or one that contains it by
+    /// [`ServerBuilder::scope_implies`](crate::ServerBuilder::scope_implies): what a guard would say.
+    ///
+    /// Scopes are compared byte for byte.
     pub fn has_scope(&self, scope: &str) -> bool {
-        self.scopes().iter().any(|granted| granted == scope)
+        self.hierarchy().has(self.scopes(), scope)
     }
 
-    /// Returns when the token expires. Requests are accepted for a few seconds longer, since clocks
-    /// differ.
+    /// Which scopes contain others.
+    pub(crate) fn hierarchy(&self) -> &ScopeHierarchy {
+        &self.facts.hierarchy
+    }
+
+    /// Returns when the token expires (`exp`, whole seconds). Requests are accepted for 5 seconds
+    /// longer, since clocks differ.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use mcp_auth::Caller;
+    ///
+    /// /// How long what is made for the caller may live: no longer than their token.
+    /// fn lifetime(caller: &Caller) -> Duration {
+    ///     caller.expires_at().duration_since(SystemTime::now()).unwrap_or_default()
+    /// }
+    /// ```
     pub fn expires_at(&self) -> SystemTime {
         let since_epoch = Duration::from_millis(self.facts.claims.expires_ms());
         // A time beyond what the system can express is no reason to fail; none is nearer than 1970.
         UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH)
     }
 
-    /// Returns the id of the organization that the token names.
+    /// Returns the id of the organization that the token names (`org_…`); `None` if it names none.
     ///
-    /// It may be up to a day old for an OAuth token: whether the caller still is a member is what
-    /// [`Org`] tells.
+    /// An OAuth token names one only if its client was granted the scope `user:org:read`, and may
+    /// be a day old: whether the caller still is a member is what [`Org`] tells.
+    ///
+    /// Source: <https://clerk.com/changelog/2026-05-14-oauth-organizations>.
     pub fn org_id(&self) -> Option<&str> {
         self.facts.parts.org_id.as_deref()
     }
 
-    /// Returns who acts in the user's name, for example a support engineer who impersonates them.
+    /// Returns who acts in the user's name, for example a support engineer who impersonates them;
+    /// `None` if the user acts themselves, and also if the token does not tell who:
+    /// [`is_impersonated`](Self::is_impersonated) says whether anybody does.
     pub fn actor(&self) -> Option<&Actor> {
         self.facts.parts.actor.as_ref()
     }
 
-    /// Returns the session, if the caller presented a session token.
+    /// Tells whether somebody acts in the user's name: whether the token has an `act` claim, readable
+    /// or not (RFC 8693 section 4.1).
+    ///
+    /// ```
+    /// use mcp_auth::{Caller, ToolError};
+    ///
+    /// fn refuse_impersonation(caller: &Caller) -> Result<(), ToolError> {
+    ///     if caller.is_impersonated() {
+    ///         return Err(ToolError::new("Only the user themselves may do this"));
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// The key `forbid_actor` of [`#[mcp_tool]`](crate::mcp_tool) asks for the same.
+    pub fn is_impersonated(&self) -> bool {
+        self.claims().get("act").is_some_and(|act| !act.is_null())
+    }
+
+    /// Returns the session; `None` unless the caller presented a session token.
     pub fn session(&self) -> Option<&Session> {
         self.facts.parts.session.as_ref()
     }
 
     /// Returns all claims of the token, as they are.
     ///
-    /// They may hold personal data; don't log them.
+    /// Those that this library relies on have been checked. Any other is the issuer's word, and may
+    /// be missing or of another type; it may hold personal data, so don't log it.
+    ///
+    /// ```
+    /// use mcp_auth::{Caller, mcp_tool};
+    /// use serde_json::{Value, json};
+    ///
+    /// /// Name the caller's department, which the session token was customized to hold.
+    /// #[mcp_tool]
+    /// async fn department(caller: &Caller) -> String {
+    ///     let claim = caller.claims().get("department").and_then(Value::as_str);
+    ///     claim.unwrap_or("unknown").to_owned()
+    /// }
+    ///
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// # use mcp_auth::{parties_any, testing::TestServer};
+    /// # let server = mcp_auth::server!().tools_of(module_path!()).session_tokens(parties_any());
+    /// # let server = TestServer::of(server);
+    /// # let mut claims = json!({
+    /// #     "iss": server.issuer(), "sub": "user_ada", "sid": "sess_1", "exp": 4_102_444_800_u64,
+    /// # });
+    /// # for (said, told) in [(json!("research"), "research"), (json!(7), "unknown")] {
+    /// #     claims["department"] = said;
+    /// #     let token = server.sign(json!({"alg": "RS256", "typ": "JWT"}), claims.clone());
+    /// #     let answer = server.bearer(token).call("department", json!({})).await;
+    /// #     assert_eq!(answer.expect_ok().text(), told);
+    /// # }
+    /// # });
+    /// ```
     pub fn claims(&self) -> &Map<String, Value> {
         self.facts.claims.raw()
     }
@@ -187,7 +341,53 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// Who acts in a user's name (RFC 8693 §4.1).
+/// Who acts in a user's name (`act`, RFC 8693 §4.1).
+///
+/// The user is the token's subject, whose rights a guard asks about; the actor is who is there. An
+/// OAuth token whose `act` has no subject is taken to have none; such a session token is refused.
+///
+/// ```
+/// use mcp_auth::{Caller, ToolError, mcp_tool};
+///
+/// /// Close the caller's account.
+/// #[mcp_tool(destructive)]
+/// async fn close_account(caller: &Caller) -> Result<String, ToolError> {
+///     if let Some(actor) = caller.actor() {
+///         let what = actor.kind().unwrap_or("person");
+///         return Err(ToolError::new(format!("The {what} {} cannot do that", actor.subject())));
+///     }
+///     Ok("Closed".to_owned())
+/// }
+///
+/// /// Everybody in whose hands the token has been, as far as it is known: for a record.
+/// fn hands(caller: &Caller) -> Vec<(Option<&str>, &str)> {
+///     let chain = std::iter::successors(caller.actor(), |actor| actor.actor());
+///     chain.map(|actor| (actor.issuer(), actor.subject())).collect()
+/// }
+/// #
+/// # /// Count the hands.
+/// # #[mcp_tool]
+/// # async fn count_hands(caller: &Caller) -> String {
+/// #     format!("{:?}", hands(caller))
+/// # }
+///
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// # use mcp_auth::testing::TestServer;
+/// # use serde_json::json;
+/// # let server = TestServer::of(mcp_auth::server!().tools_of(module_path!()));
+/// # let act = json!({"sub": "bot_1", "type": "agent", "iss": "https://a.example", "act": {"sub": "user_bob"}});
+/// # let claims = json!({"iss": server.issuer(), "sub": "user_ada", "exp": 4_102_444_800_u64, "act": act});
+/// # let token = server.sign(json!({"alg": "RS256", "typ": "at+jwt"}), claims);
+/// # let agent = server.bearer(token);
+/// let refused = agent.call("close_account", json!({})).await;
+/// refused.expect_error("The agent bot_1 cannot do that");
+/// # let hands = agent.call("count_hands", json!({})).await;
+/// # assert_eq!(hands.text(), r#"[(Some("https://a.example"), "bot_1"), (None, "user_bob")]"#);
+/// # });
+/// ```
+///
+/// Source also: <https://clerk.com/docs/guides/sessions/session-tokens>.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Actor {
     subject: String,
@@ -211,28 +411,60 @@ impl Actor {
         }
     }
 
-    /// Returns the id of who acts.
+    /// Returns the id of who acts (`sub`).
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// Returns who issued that id, if it is said.
+    /// Returns who issued that id (`iss`); `None` if it is not said.
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
     }
 
-    /// Returns what acts, if it is said: `agent` for an AI agent.
+    /// Returns what acts (`type`); `None` if it is not said, `agent` for an AI agent.
     pub fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }
 
-    /// Returns in whose name the actor acts in turn; at most one such level is kept.
+    /// Returns who acted before this actor; at most one such level is kept.
+    ///
+    /// RFC 8693 §4.1 has it for information only: no decision may rest on a prior actor.
     pub fn actor(&self) -> Option<&Self> {
         self.actor.as_deref()
     }
 }
 
 /// The session of a caller who presented a session token.
+///
+/// ```
+/// use mcp_auth::{Caller, ToolError, mcp_tool};
+///
+/// /// Show the recovery codes.
+/// #[mcp_tool]
+/// async fn recovery_codes(caller: &Caller) -> Result<String, ToolError> {
+///     let session = caller.session().ok_or_else(|| ToolError::new("Use the app for that"))?;
+///     let first = session.factor_ages().and_then(|ages| ages.first_minutes());
+///     if first.is_none_or(|minutes| minutes > 10.0) {
+///         return Err(ToolError::new("Sign in again first"));
+///     }
+///     Ok(format!("codes for {}, {:?}", session.id(), session.status()))
+/// }
+///
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// # use mcp_auth::{parties_any, testing::TestServer};
+/// # use serde_json::json;
+/// # let server = mcp_auth::server!().tools_of(module_path!()).session_tokens(parties_any());
+/// # let server = TestServer::of(server);
+/// let ada = server.user("ada");
+/// ada.call("recovery_codes", json!({})).await.expect_error("Use the app for that");
+/// let in_app = ada.session().call("recovery_codes", json!({})).await;
+/// assert!(in_app.expect_ok().text().starts_with("codes for sess_"));
+/// # assert!(in_app.text().ends_with(r#", Some("active")"#));
+/// # });
+/// ```
+///
+/// Source: <https://clerk.com/docs/guides/sessions/session-tokens>.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
     id: String,
@@ -249,23 +481,41 @@ impl Session {
         }
     }
 
-    /// Returns the session's id (`sess_…`).
+    /// Returns the session's id (`sid`, `sess_…`).
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Returns the session's status, if the token says it: `active`.
+    /// Returns the session's status (`sts`); `None` if the token does not say it, otherwise `active`,
+    /// since tokens of other sessions are refused.
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
-    /// Returns how long before the token was issued the user proved who they are.
+    /// Returns how long before the token was issued the user proved who they are (`fva`); `None` if
+    /// the token does not say it, or not in a form that can be read.
     pub fn factor_ages(&self) -> Option<&FactorAges> {
         self.factor_ages.as_ref()
     }
 }
 
 /// Minutes since each factor was last verified, counted when the token was issued.
+///
+/// The token's own age, a minute as a rule, comes on top.
+///
+/// ```
+/// use mcp_auth::{FactorAges, Session};
+///
+/// /// Whether both factors were verified within the last ten minutes.
+/// fn is_fresh(session: &Session) -> bool {
+///     let recent = |minutes: Option<f64>| minutes.is_some_and(|minutes| minutes <= 10.0);
+///     session
+///         .factor_ages()
+///         .is_some_and(|ages| recent(ages.first_minutes()) && recent(ages.second_minutes()))
+/// }
+/// ```
+///
+/// Source: `fva` in <https://clerk.com/docs/guides/sessions/session-tokens>.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FactorAges {
     first: Option<f64>,
@@ -283,13 +533,14 @@ impl FactorAges {
         })
     }
 
-    /// Returns the minutes since the first factor was verified; `None` if it never was.
+    /// Returns the minutes since the first factor was verified, 0 or more and perhaps a fraction;
+    /// `None` if it never was.
     pub fn first_minutes(&self) -> Option<f64> {
         self.first
     }
 
-    /// Returns the minutes since the second factor was verified; `None` if it never was, or the
-    /// user has none.
+    /// Returns the minutes since the second factor was verified, 0 or more and perhaps a fraction;
+    /// `None` if it never was, or the user has none.
     pub fn second_minutes(&self) -> Option<f64> {
         self.second
     }

@@ -24,6 +24,7 @@ mod keys;
 mod org;
 mod organizations;
 mod policy;
+mod scopes;
 mod token;
 mod verify;
 
@@ -63,5 +64,7 @@ pub(crate) use policy::AudienceMode;
 pub(crate) use policy::Parties;
 pub(crate) use policy::Policy;
 pub(crate) use policy::is_loopback;
+pub(crate) use scopes::ScopeCycle;
+pub(crate) use scopes::ScopeHierarchy;
 pub(crate) use verify::Decode;
 pub(crate) use verify::VerifiedClaims;

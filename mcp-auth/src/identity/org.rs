@@ -5,8 +5,46 @@ use std::sync::Arc;
 /// The organization in which a caller acts, with what the caller is there.
 ///
 /// For a session token these are the token's facts. For an OAuth token they are looked up with the
-/// server's secret key, at most 30 seconds ago; without a secret key only the id is known, and role
+/// server's secret key, at most 30 seconds ago; without a secret key, or with
+/// [`trust_token_org`](crate::ServerBuilder::trust_token_org), only the id is known, and slug, role
 /// and permissions are `None`: unknown, not empty.
+///
+/// ```
+/// use mcp_auth::{Org, mcp_tool};
+///
+/// /// Tell the caller what they are in their organization.
+/// #[mcp_tool(read_only)]
+/// async fn standing(org: &Org) -> String {
+///     let name = org.slug().unwrap_or(org.id());
+///     let role = org.role().unwrap_or("unknown");
+///     let permissions = org.permissions().map_or("unknown".to_owned(), |all| all.join(" "));
+///     let admin = if org.has_role("admin") { "an" } else { "no" };
+///     let writer = if org.has_permission("org:documents:write") { "a" } else { "no" };
+///     format!("{name}: {role}, {permissions}; {admin} admin, {writer} writer")
+/// }
+///
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// use mcp_auth::testing::TestServer;
+/// use serde_json::json;
+///
+/// let server = mcp_auth::server!();
+/// # let server = server.tools_of(module_path!());
+/// let server = TestServer::of(server);
+/// let grace = server.user("grace").org("acme").permission("org:documents:read");
+/// let told = grace.call("standing", json!({})).await;
+/// let standing = "acme: org:member, org:documents:read; no admin, no writer";
+/// assert_eq!(told.expect_ok().text(), standing);
+///
+/// let linus = server.user("linus");
+/// linus.call("standing", json!({})).await.expect_denied("Organization context required");
+/// # });
+/// ```
+///
+/// What a tool always needs belongs into its declaration (`permission = "…"`); the questions here
+/// are for what depends on the arguments.
+///
+/// Source: <https://clerk.com/docs/organizations/roles-permissions>.
 #[derive(Clone, Debug)]
 pub struct Org {
     facts: Arc<OrgFacts>,
@@ -47,7 +85,7 @@ impl Org {
         &self.facts.id
     }
 
-    /// Returns the organization's slug, if it has one and it is known.
+    /// Returns the organization's slug; `None` if it has none or it is not known.
     pub fn slug(&self) -> Option<&str> {
         self.facts.slug.as_deref()
     }
@@ -57,7 +95,10 @@ impl Org {
         self.facts.role.as_deref()
     }
 
-    /// Returns the caller's permissions, like `org:documents:read`, or `None` if they are not known.
+    /// Returns the caller's permissions, like `org:documents:read`, in no particular order; `None`
+    /// if they are not known.
+    ///
+    /// A session token carries none of Clerk's own (`org:sys_…`).
     pub fn permissions(&self) -> Option<&[String]> {
         self.facts.permissions.as_deref()
     }

@@ -1,7 +1,11 @@
 //! Which tokens are accepted, as the server's configuration says.
 
+use std::sync::Arc;
+
 use url::Host;
 use url::Url;
+
+use crate::identity::scopes::ScopeHierarchy;
 
 /// What a token has to say about itself, besides being genuine and current.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub(crate) struct Policy {
     pub(crate) oauth: bool,
     /// Whether session tokens are accepted, and of which parties.
     pub(crate) sessions: Option<Parties>,
+    /// Which of its scopes contain others.
+    pub(crate) scopes: Arc<ScopeHierarchy>,
     /// Tolerance for `exp`, `nbf` and `iat`.
     pub(crate) leeway_ms: u64,
     /// The server itself is on loopback, so a local emulator's keys may sign.
@@ -42,21 +48,70 @@ pub(crate) enum AudienceMode {
     Require,
 }
 
-/// The parties (`azp`) whose session tokens are accepted. Made by [`parties`] or [`parties_any`].
+/// The parties (`azp`) whose session tokens are accepted.
+///
+/// Made by [`parties`] or [`parties_any`], for
+/// [`ServerBuilder::session_tokens`](crate::ServerBuilder::session_tokens).
+///
+/// ```
+/// use mcp_auth::{AuthorizedParties, parties, parties_any};
+///
+/// fn authorized(origins: &[String], is_test: bool) -> AuthorizedParties {
+///     if is_test { parties_any() } else { parties(origins) }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct AuthorizedParties(pub(crate) Parties);
 
 /// Accepts session tokens minted for these origins, like `https://app.example.com`; compared byte
 /// for byte.
 ///
-/// Source: <https://clerk.com/docs/backend-requests/manual-jwt>.
+/// An origin has no final slash. A token that names no party (`azp`) is refused; without origins
+/// all are.
+///
+/// ```
+/// # /// Greet.
+/// # #[mcp_auth::mcp_tool]
+/// # async fn greet() -> String { "Hello".to_owned() }
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// use mcp_auth::parties;
+/// use mcp_auth::testing::TestServer;
+/// use serde_json::json;
+///
+/// let server = mcp_auth::server!().session_tokens(parties(["https://app.example.com"]));
+/// # let server = server.tools_of(module_path!());
+/// let server = TestServer::of(server);
+/// // The test's tokens are minted for `http://localhost:3000`.
+/// server.user("ada").session().call("greet", json!({})).await.expect_unauthorized();
+/// # });
+/// ```
+///
+/// Source: <https://clerk.com/docs/guides/sessions/manual-jwt-verification>.
 pub fn parties<P: Into<String>>(origins: impl IntoIterator<Item = P>) -> AuthorizedParties {
     AuthorizedParties(Parties::Listed(
         origins.into_iter().map(Into::into).collect(),
     ))
 }
 
-/// Accepts session tokens whatever origin they were minted for.
+/// Accepts session tokens whatever origin they were minted for, and those that name none.
+///
+/// ```
+/// # /// Greet.
+/// # #[mcp_auth::mcp_tool]
+/// # async fn greet() -> String { "Hello".to_owned() }
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// use mcp_auth::parties_any;
+/// use mcp_auth::testing::TestServer;
+/// use serde_json::json;
+///
+/// let server = mcp_auth::server!().session_tokens(parties_any());
+/// # let server = server.tools_of(module_path!());
+/// let server = TestServer::of(server);
+/// server.user("ada").session().call("greet", json!({})).await.expect_ok();
+/// # });
+/// ```
 ///
 /// # Security
 ///
@@ -87,6 +142,7 @@ impl Policy {
             allowed_clients: None,
             oauth: true,
             sessions: None,
+            scopes: Arc::default(),
             leeway_ms: DEFAULT_LEEWAY_MS,
             development: false,
         }

@@ -7,15 +7,15 @@ use bytes::Bytes;
 
 use crate::guard::{self, Authorized, Denied, Guard, Refusal, decide};
 use crate::identity::{Caller, Clock, Facts, Org, Organizations, TokenKind, Unavailable};
-use crate::tool::{Failure, Outcome, Registry, ServedTool, States};
+use crate::tool::{CallEnvironment, Failure, Outcome, Registry, ServedTool, States, Threads};
 
 use super::Answer;
-use super::calls::{Calls, Running};
+use super::calls::Calls;
 use super::detach::Detach;
 use super::envelope::{Message, Params};
-use super::era::{Era, Mirrored, negotiate};
+use super::era::{Era, Header, Mirrored, WITH_ICONS, negotiate};
 use super::error::RpcError;
-use super::record::Record;
+use super::record::{self, Record};
 use super::results::Results;
 use super::step_up::StepUps;
 
@@ -45,6 +45,8 @@ pub(crate) struct EndpointConfig {
     /// Whether a missing scope is an `isError` result instead of a 403 challenge.
     pub(crate) scope_denials_as_results: bool,
     pub(crate) calls_in_flight: usize,
+    /// For tools that are plain functions.
+    pub(crate) threads: Arc<Threads>,
     pub(crate) timeout: Duration,
 }
 
@@ -154,7 +156,7 @@ impl Endpoint {
             .filter(|scope| !caller.has_scope(scope))
             .cloned()
             .collect();
-        (!missing.is_empty()).then_some(missing)
+        (!missing.is_empty()).then(|| caller.hierarchy().fewest(missing))
     }
 
     async fn respond(
@@ -206,7 +208,7 @@ impl Endpoint {
         }
         let tools = || self.config.registry.iter();
         let asking = |facts| {
-            let asks = |guard: &Guard| guard.needs_organization() && self.facts(guard) == facts;
+            let asks = |guard: &Guard| guard.uses_organization() && self.facts(guard) == facts;
             tools().any(|tool| asks(tool.guard())).then_some(facts)
         };
         let current = self.organization(caller, asking(Facts::Current)).await;
@@ -225,9 +227,12 @@ impl Endpoint {
             };
             self.is_visible(tool.guard(), caller, organization)
         });
-        Ok(self
-            .results
-            .tools(request.id, request.era, visible.map(|tool| &**tool)))
+        Ok(self.results.tools(
+            request.id,
+            request.era,
+            knows_icons(request),
+            visible.map(|tool| &**tool),
+        ))
     }
 
     /// The list omits what the caller cannot call, except what a new token could cure.
@@ -253,13 +258,20 @@ impl Endpoint {
         let name = request.params.name()?;
         era.check_name(request.mirrored, &name)?;
         let Some(tool) = self.config.registry.find(&name) else {
+            record::unknown_tool(caller);
             return Err(RpcError::UnknownTool(shortened(&name)));
         };
         let arguments = request.params.arguments()?;
-        let mut record = Record::open(tool.name(), caller);
+        let mut record = Record::open(tool, caller);
         let facts = tool.wants_organization().then(|| self.facts(tool.guard()));
         let organization = self.organization(caller, facts).await;
         let organization = organization.as_ref().map(Option::as_ref);
+        if let Err(unavailable) = organization
+            && tool.takes_organization()
+        {
+            let refusal = Refusal::Unavailable(*unavailable);
+            return Ok(self.refuse(request, caller, refusal, &mut record));
+        }
         let proof = match self.decide(tool.guard(), caller, organization) {
             Ok(proof) => proof,
             Err(refusal) => return Ok(self.refuse(request, caller, refusal, &mut record)),
@@ -269,40 +281,34 @@ impl Endpoint {
             return Ok(Answer::Busy);
         };
         let arguments = raw(request.body, arguments);
-        let run = tool.call(proof, &self.config.states, arguments, self.config.timeout);
+        let env = CallEnvironment {
+            states: &self.config.states,
+            threads: &self.config.threads,
+            timeout: self.config.timeout,
+        };
+        let run = tool.call(proof, &env, arguments, running);
         let run = async move {
-            let _running: Running = running;
-            run.await
+            let outcome = run.await;
+            record.end(&outcome);
+            outcome
         };
         let outcome = match era {
             Era::Modern => run.await,
             Era::Legacy => Detach::new(run).await,
         };
-        Ok(self.finish(id, era, tool, outcome, &mut record))
+        Ok(self.finish(id, era, tool, outcome))
     }
 
-    fn finish(
-        &self,
-        id: &str,
-        era: Era,
-        tool: &ServedTool,
-        outcome: Outcome,
-        record: &mut Record<'_>,
-    ) -> Answer {
+    fn finish(&self, id: &str, era: Era, tool: &ServedTool, outcome: Outcome) -> Answer {
         match outcome {
-            Ok(output) => {
-                record.close("allowed");
-                self.results.output(id, era, tool, output)
-            }
-            Err(failure) => {
-                record.close("failed");
-                let text = match failure {
-                    Failure::Arguments(text) => text,
-                    Failure::Error(error) => error.into_told(tool.name()),
-                    Failure::Fault(reference) => reference.told(),
-                };
+            Ok(output) => self.results.output(id, era, tool, output),
+            Err(Failure::Denied(denied)) => self.results.denial(id, era, &denied),
+            Err(Failure::Arguments(text)) => self.results.failure(id, era, &text),
+            Err(Failure::Error(error)) => {
+                let text = error.into_told(tool.name());
                 self.results.failure(id, era, &text)
             }
+            Err(Failure::Fault(reference)) => self.results.failure(id, era, &reference.told()),
         }
     }
 
@@ -311,7 +317,7 @@ impl Endpoint {
         request: &Request<'_>,
         caller: Option<&Caller>,
         refusal: Refusal,
-        record: &mut Record<'_>,
+        record: &mut Record,
     ) -> Answer {
         match refusal {
             Refusal::Unauthenticated => {
@@ -359,7 +365,7 @@ impl Endpoint {
 
     /// Which facts a guard is decided on.
     fn facts(&self, guard: &Guard) -> Facts {
-        if self.config.trust_token_org && !guard.needs_membership() {
+        if self.config.trust_token_org && !guard.uses_membership() {
             Facts::TokenOnly
         } else {
             Facts::Current
@@ -377,6 +383,11 @@ impl Endpoint {
             (None, _) | (_, None) => Ok(None),
         }
     }
+}
+
+/// MCP 2025-11-25 brought icons; a legacy request without its version is older than that.
+fn knows_icons(request: &Request<'_>) -> bool {
+    request.era == Era::Modern || request.mirrored.version == Header::Value(WITH_ICONS)
 }
 
 /// The arguments as a slice of the body they came in.

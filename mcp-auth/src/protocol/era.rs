@@ -17,6 +17,9 @@ pub(crate) const MODERN: &str = "2026-07-28";
 /// The legacy revisions, newest first.
 pub(super) const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
+/// The first revision whose tools have icons.
+pub(super) const WITH_ICONS: &str = "2025-11-25";
+
 /// The headers of a POST that repeat what its body says. A header given twice, or with bytes that
 /// are no visible ASCII, is `Malformed` and equal to nothing.
 #[derive(Clone, Copy, Debug)]

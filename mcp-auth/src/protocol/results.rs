@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::guard::Denied;
-use crate::tool::{Content, ServedTool, ToolOutput};
+use crate::tool::{Body, ServedTool, ToolOutput};
 
 use super::era::{Era, MODERN};
 use super::{Answer, ServerInfo, Status};
@@ -78,6 +78,7 @@ impl Results {
         &self,
         id: &str,
         era: Era,
+        with_icons: bool,
         tools: impl Iterator<Item = &'a ServedTool>,
     ) -> Answer {
         complete(id, |body| {
@@ -86,7 +87,7 @@ impl Results {
                 if index > 0 {
                     body.push(b',');
                 }
-                body.extend_from_slice(tool.json().as_bytes());
+                body.extend_from_slice(tool.json(with_icons).as_bytes());
             }
             body.push(b']');
             if era == Era::Modern {
@@ -106,9 +107,9 @@ impl Results {
         output: ToolOutput,
     ) -> Answer {
         match output.0 {
-            Content::Text(text) => self.call(id, era, &Call::text(&text)),
-            Content::Composed(result) => self.call(id, era, &Call::composed(*result)),
-            Content::Structured(json) => {
+            Body::Text(text) => self.call(id, era, &Call::text(&text)),
+            Body::Composed(result) => self.call(id, era, &Call::composed(*result)),
+            Body::Structured(json) => {
                 let json = if tool.wraps_output() {
                     format!(r#"{{"result":{json}}}"#)
                 } else {

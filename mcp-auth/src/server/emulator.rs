@@ -1,22 +1,26 @@
 //! The local Clerk inside the process, and what keeps it out of production.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clerk_emulator::{Emulator, EmulatorOptions};
+use clerk_emulator::{Directory, Emulator, EmulatorOptions};
 
 use crate::clerk::{FrontendUrl, SecretKey};
 use crate::http::Canonical;
+use crate::tool::Registry;
 
 use super::builder::ServerBuilder;
 use super::environment::Environment;
 use super::error::StartError;
 use super::settings::{ClerkSettings, bind_address, is_loopback_host};
+use super::start::LocalRole;
 
 /// Whether the emulator is to run: the code says so, and nothing names a Clerk instance.
 pub(super) fn is_wanted(builder: &mut ServerBuilder, env: &Environment<'_>) -> bool {
     let in_code = builder.publishable_key.is_some()
         || builder.frontend_api_url.is_some()
         || builder.secret_key.is_some()
+        || builder.api_url.is_some()
         || builder.jwt_key.is_some();
     if builder.emulator && (in_code || env.names_clerk()) {
         builder.emulator = false;
@@ -25,15 +29,21 @@ pub(super) fn is_wanted(builder: &mut ServerBuilder, env: &Environment<'_>) -> b
     builder.emulator
 }
 
-/// Starts it, on a free port of its own.
+/// Starts it, on a free port of its own. Its admins have every permission that the tools ask for:
+/// otherwise nobody could try them.
 pub(super) async fn start(
     builder: &ServerBuilder,
     env: &Environment<'_>,
     canonical: &Canonical,
+    registry: &Registry,
 ) -> Result<ClerkSettings, StartError> {
     let (host, _) = bind_address(builder, env)?;
     check(cfg!(debug_assertions), &host, canonical, env)?;
-    let emulator = Emulator::start(EmulatorOptions::default()).await?;
+    let mut directory = Directory::default();
+    for tool in registry.iter() {
+        directory.grant("admin", &tool.guard().permissions());
+    }
+    let emulator = Emulator::start(EmulatorOptions::default().directory(directory)).await?;
     let frontend =
         FrontendUrl::parse(emulator.url()).map_err(|source| StartError::FrontendUrl {
             name: "the emulator's URL",
@@ -47,6 +57,18 @@ pub(super) async fn start(
         jwt_key: None,
         emulator: Some(Arc::new(emulator)),
     })
+}
+
+/// The roles that somebody has, each once, with their permissions.
+pub(super) fn roles(emulator: &Emulator) -> Vec<LocalRole> {
+    let directory = emulator.instance().directory();
+    let organizations = directory.organizations();
+    let members = organizations.flat_map(|organization| directory.members_of(&organization.id));
+    let roles: BTreeMap<_, _> = members
+        .map(|member| (member.role, member.permissions))
+        .collect();
+    let role = |(name, permissions)| LocalRole { name, permissions };
+    roles.into_iter().map(role).collect()
 }
 
 /// The guard rails: a build for development, or one that says it is meant; and loopback on both ends.
@@ -83,6 +105,24 @@ mod tests {
         let canonical = Canonical::parse(url, "/mcp").unwrap();
         let checked = check(debug_build, host, &canonical, &Environment(&env));
         checked.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn whatever_names_an_instance_in_code_keeps_it_off() {
+        let none = |_: &str| None;
+        let wanted =
+            |builder: ServerBuilder| is_wanted(&mut builder.emulator(), &Environment(&none));
+        let builder = || ServerBuilder::of_package("test", "1");
+        assert!(wanted(builder()));
+        for named in [
+            builder().publishable_key("pk_test_Y2xlcmsuZXhhbXBsZS5jb20k"),
+            builder().frontend_api_url("clerk.example.com"),
+            builder().secret_key("sk_test_1"),
+            builder().api_url("https://api.example.com"),
+            builder().jwt_key("-----BEGIN PUBLIC KEY-----"),
+        ] {
+            assert!(!wanted(named));
+        }
     }
 
     #[test]

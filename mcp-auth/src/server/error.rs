@@ -11,12 +11,34 @@ use crate::http::CanonicalError;
 use crate::tool::RegistryError;
 
 /// The result of starting a server, and of the `main` that starts one.
+///
+/// ```no_run
+/// #[actix_web::main]
+/// async fn main() -> mcp_auth::Result<()> {
+///     let greeting = std::fs::read_to_string("greeting.txt")?;
+///     mcp_auth::serve!(state = greeting).await
+/// }
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a server did not start, or what ended it.
 ///
 /// `main` prints the `Debug` of its error, so this type's `Debug` is one line for people. Any other
 /// error converts into it with `?`; for that reason it is no [`std::error::Error`] itself.
+///
+/// Neither `Display` nor `Debug` shows a key or a token; of an error that was converted they show
+/// what its own `Display` says, and that of its sources.
+///
+/// ```
+/// fn port() -> mcp_auth::Result<u16> {
+///     Ok("80b".parse()?)
+/// }
+///
+/// let error = port().unwrap_err();
+/// assert_eq!(error.to_string(), "invalid digit found in string");
+/// // What the shell shows, after `Error: `:
+/// assert_eq!(format!("{error:?}"), error.to_string());
+/// ```
 pub struct Error(Repr);
 
 enum Repr {
@@ -123,14 +145,29 @@ pub(crate) enum StartError {
     },
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    #[error("no tools are declared in {what}; annotate one with #[mcp_tool]")]
-    NoTools { what: String },
+    #[error("no tools are declared in package `{package}`; annotate one with #[mcp_tool]")]
+    NoTools { package: &'static str },
+    #[error(
+        "no tools are declared in `{path}`; of what is linked these modules declare some: {}",
+        .modules.join(", ")
+    )]
+    NoToolsIn {
+        path: String,
+        modules: Vec<&'static str>,
+    },
+    #[error("no tool is left: the condition of `serve_tools_if` holds for none")]
+    NoToolLeft,
     #[error("two values of type {0} were given as state; wrap one in a type of its own")]
     DuplicateState(&'static str),
     #[error(
         "`{scope}` is not a scope: one token of printable ASCII without space, quote and backslash"
     )]
     BadScope { scope: String },
+    #[error(
+        "the scopes {} contain themselves; drop one of these `scope_implies`",
+        .scopes.join(" > ")
+    )]
+    ScopeCycle { scopes: Vec<String> },
     #[error("cannot listen on {address} (set PORT to another one, or stop what uses it)")]
     Bind {
         address: String,

@@ -15,11 +15,33 @@ use crate::testing::TestClock;
 use super::builder::ServerBuilder;
 use super::environment::Environment;
 use super::error::{Error, Result, StartError};
+use super::matrix::Matrix;
 use super::settings::{canonical, policy};
-use super::start::{Identity, assemble, registry};
+use super::start::{Identity, assemble, tools};
 
 impl ServerBuilder {
-    /// Lets the server go by this clock.
+    /// Lets the server go by this clock instead of the system's; for tests.
+    ///
+    /// ```
+    /// # /// Greet.
+    /// # #[mcp_auth::mcp_tool]
+    /// # async fn greet() -> String { "Hello".to_owned() }
+    /// # actix_web::rt::System::new().block_on(async {
+    /// # use serde_json::json;
+    /// use std::time::Duration;
+    ///
+    /// use mcp_auth::testing::{TestClock, TestServer};
+    ///
+    /// let clock = TestClock::new();
+    /// let server = mcp_auth::server!().clock(&clock);
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// let ada = server.bearer(server.user("ada").expires_in(60).token().unwrap());
+    /// ada.call("greet", json!({})).await.expect_ok();
+    /// clock.advance(Duration::from_secs(65));
+    /// ada.call("greet", json!({})).await.expect_unauthorized();
+    /// # });
+    /// ```
     pub fn clock(mut self, clock: &TestClock) -> Self {
         self.clock = Some(clock.clone());
         self
@@ -35,7 +57,7 @@ impl ServerBuilder {
         instance: &Instance,
         clock: &TestClock,
         io: Handle,
-    ) -> Result<Site> {
+    ) -> Result<(Site, Matrix)> {
         self.try_build_for_test(instance, clock, io)
             .map_err(Error::start)
     }
@@ -45,13 +67,13 @@ impl ServerBuilder {
         instance: &Instance,
         clock: &TestClock,
         io: Handle,
-    ) -> Result<Site, StartError> {
+    ) -> Result<(Site, Matrix), StartError> {
         let env = Environment(&|_| None);
         let canonical = canonical(&self, &env)?;
         let mut policy = policy(&self, &env, &canonical, instance.issuer())?;
         // The test's own instance signs its tokens, whatever URL the server is tested for.
         policy.development = true;
-        let registry = registry(&self, true, &policy)?;
+        let registry = tools(&self)?;
         let clock = Arc::clone(&clock.0) as Arc<dyn Clock>;
         let keys = Keys::from_pem(&instance.public_key_pem()).map_err(StartError::TestKey)?;
         let authenticator = Authenticator::new(
@@ -66,9 +88,10 @@ impl ServerBuilder {
             authenticator,
             organizations,
             metadata: None,
+            roles: Vec::new(),
         };
-        let (site, _) = assemble(self, &env, canonical, &policy, registry, identity, clock);
-        Ok(site)
+        let (site, report) = assemble(self, &env, canonical, &policy, registry, identity, clock)?;
+        Ok((site, report.matrix))
     }
 }
 

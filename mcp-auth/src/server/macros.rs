@@ -3,9 +3,23 @@
 
 /// Serves the calling package's tools until SIGTERM or Ctrl-C.
 ///
-/// Takes `state = value` (several times), `emulator`, and nothing else; everything further is on
+/// | argument | meaning |
+/// |---|---|
+/// | `state = value` | what tools take as `&State<T>`; several times |
+/// | `tools = [path, …]` | a module of this package: of its tools only these; a crate or a module of one: these too |
+/// | `emulator` | a [local Clerk](crate::ServerBuilder::emulator), for development; needs the feature `emulator` |
+///
+/// A tool of another crate is served only if its crate or module is named, which also links it: an
+/// unmentioned dependency is left out by the linker. Everything further is on
 /// [`server!`](crate::server) and [`ServerBuilder`](crate::ServerBuilder). The result is a future of
 /// [`Result<()>`](crate::Result).
+///
+/// In a debug build or beside a local Clerk, while the canonical URL is on loopback, a browser of this
+/// machine that opens the endpoint is shown a page: what the server is, how common clients connect to
+/// it, and the table of who may call what. That is more than a stranger learns elsewhere, and meant: it
+/// is for development. `Host` and `Origin` are checked as for every request, so that a page of the web
+/// cannot read it, not even after DNS rebinding; a request that was forwarded, and any that is not a
+/// browser's navigation, is answered as if there were no page. Off loopback there is none.
 ///
 /// ```no_run
 /// # struct Documents;
@@ -14,6 +28,19 @@
 /// async fn main() -> mcp_auth::Result<()> {
 ///     mcp_auth::serve!(state = Documents::open("documents.db").await?).await
 /// }
+/// ```
+///
+/// ```standalone_crate
+/// mod admin {
+///     /// Restart the service.
+///     #[mcp_auth::mcp_tool(role = "admin")]
+///     async fn restart() {}
+/// }
+///
+/// # async fn serve() -> mcp_auth::Result<()> {
+/// mcp_auth::serve!(tools = [crate::admin]).await
+/// # }
+/// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! serve {
@@ -37,10 +64,23 @@ macro_rules! server {
     (@add $builder:expr, state = $state:expr $(, $($rest:tt)*)?) => {
         $crate::server!(@add $builder.state($state), $($($rest)*)?)
     };
+    (@add $builder:expr, tools = [$($($segment:ident)::+),* $(,)?] $(, $($rest:tt)*)?) => {
+        $crate::server!(@add $builder$(.tools_in(::core::module_path!(), {
+            // A crate that nothing mentions is not linked, and a path that does not exist is an error.
+            #[allow(unused_imports, reason = "it has the crate linked")]
+            use $($segment)::+ as _;
+            ::core::stringify!($($segment)::+)
+        }))*, $($($rest)*)?)
+    };
+    (@add $builder:expr, tools $($rest:tt)*) => {
+        ::core::compile_error!(
+            "`tools` takes paths of crates and modules: `tools = [billing_tools, crate::admin]`"
+        )
+    };
     (@add $builder:expr, $unknown:tt $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
             "unknown argument `", ::core::stringify!($unknown),
-            "`; `serve!` and `server!` take `state = value` and `emulator`"
+            "`; `serve!` and `server!` take `state = value`, `tools = [paths]` and `emulator`"
         ))
     };
     ($($arguments:tt)*) => {

@@ -8,12 +8,15 @@ mod error;
 #[cfg(feature = "testing")]
 mod in_process;
 mod macros;
+mod matrix;
 mod report;
+mod selection;
 mod serve;
 mod settings;
 mod start;
 
 pub use self::builder::{AudiencePolicy, ServerBuilder};
 pub use self::error::{Error, Result};
+pub use self::matrix::{Matrix, Persona};
 pub use self::serve::Running;
 pub use self::start::Server;

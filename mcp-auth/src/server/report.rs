@@ -4,11 +4,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::http::Canonical;
+use url::form_urlencoded;
+
+use crate::http::{Canonical, Local, Overview};
 use crate::identity::{AudienceMode, Parties, Policy};
 use crate::tool::{Registry, ServedTool};
 
 use super::builder::ServerBuilder;
+use super::matrix::{Matrix, Persona};
+use super::start::LocalRole;
 
 /// The facts of a server that are worth printing.
 #[derive(Debug)]
@@ -18,7 +22,9 @@ pub(crate) struct Report {
     pub(super) issuer: String,
     enforced: Vec<String>,
     tools: Vec<(&'static str, String)>,
+    pub(super) matrix: Matrix,
     trial: Trial,
+    token_query: String,
     /// What is to be known of the issuer.
     remark: &'static str,
     emulator: bool,
@@ -39,6 +45,7 @@ impl Report {
         looks_up: bool,
         registry: &Registry,
     ) -> Self {
+        let matrix = Matrix::new(registry, &builder.required_scopes, &policy.scopes);
         Self {
             title: format!("{} {}", builder.name, builder.version),
             endpoint: canonical.as_str().to_owned(),
@@ -46,9 +53,15 @@ impl Report {
             enforced: enforced(builder, policy, looks_up),
             tools: registry
                 .iter()
-                .map(|tool| (tool.name(), tool.guard().to_string()))
+                .map(|tool| (tool.name(), tool.policy()))
                 .collect(),
-            trial: trial(registry),
+            trial: trial(registry, &matrix),
+            token_query: token_query(builder, policy),
+            matrix: if looks_up || policy.sessions.is_some() {
+                matrix
+            } else {
+                matrix.without_memberships()
+            },
             remark: match (builder.emulator, builder.emulator_stays_off) {
                 (true, _) => " (a local Clerk, for development only)",
                 (false, true) => " (configured, so no local Clerk was started)",
@@ -58,12 +71,44 @@ impl Report {
         }
     }
 
+    /// What a browser is shown in development. The matrix has the roles of a local Clerk, too: without
+    /// them no line would say who passes a guard that asks for a permission.
+    pub(super) fn overview(
+        &self,
+        builder: &ServerBuilder,
+        registry: &Registry,
+        roles: &[LocalRole],
+    ) -> Overview {
+        let matrix = roles.iter().fold(self.matrix.clone(), |matrix, role| {
+            let permissions: Vec<_> = role.permissions.iter().map(String::as_str).collect();
+            matrix.role(&role.name, &permissions)
+        });
+        Overview {
+            name: builder.name.clone(),
+            title: builder.title.as_ref().unwrap_or(&builder.name).clone(),
+            version: builder.version.clone(),
+            issuer: self.issuer.clone(),
+            local: self.emulator.then(|| Local {
+                token: self.token_command(),
+                trial: self.trial(),
+            }),
+            enforced: self.enforced.clone(),
+            matrix: matrix.table(),
+            notes: matrix.notes(),
+            descriptions: registry.iter().map(|tool| tool.summary()).collect(),
+        }
+    }
+
+    /// Fetches a token that the server accepts.
+    fn token_command(&self) -> String {
+        format!("curl -s '{}/dev/token?{}'", self.issuer, self.token_query)
+    }
+
     /// A command that can be pasted as it is. It holds no token, but fetches one, and it speaks the
     /// legacy form, which needs no `_meta`.
     fn trial(&self) -> String {
-        let Self {
-            endpoint, issuer, ..
-        } = self;
+        let endpoint = &self.endpoint;
+        let token = self.token_command();
         let (method, params) = match self.trial {
             Trial::Call(tool) => (
                 "tools/call",
@@ -72,7 +117,7 @@ impl Report {
             Trial::List => ("tools/list", "{}".to_owned()),
         };
         format!(
-            "curl -s {endpoint} -H \"Authorization: Bearer $(curl -s '{issuer}/dev/token?user=ada&org=acme')\" \
+            "curl -s {endpoint} -H \"Authorization: Bearer $({token})\" \
              -H 'Content-Type: application/json' \
              -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{params}}}'"
         )
@@ -108,10 +153,30 @@ impl fmt::Display for Report {
     }
 }
 
-/// A guarded tool that reads and needs no arguments, or else the list.
-fn trial(registry: &Registry) -> Trial {
+fn token_query(builder: &ServerBuilder, policy: &Policy) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("user", "ada").append_pair("org", "acme");
+    if !builder.required_scopes.is_empty() {
+        let scopes = format!("profile email {}", builder.required_scopes.join(" "));
+        query.append_pair("scopes", &scopes);
+    }
+    if let (AudienceMode::Require, Some(audience)) =
+        (policy.audience.mode, policy.audience.accepted.first())
+    {
+        query.append_pair("aud", audience);
+    }
+    query.finish()
+}
+
+/// A guarded tool that reads, needs no arguments and lets an admin call, or else the list.
+fn trial(registry: &Registry, matrix: &Matrix) -> Trial {
+    let permissions = registry.iter().flat_map(|tool| tool.guard().permissions());
+    let admin = permissions.fold(Persona::new("admin").role("admin"), Persona::permission);
     let fits = |tool: &&Arc<ServedTool>| {
-        tool.is_read_only() && !tool.requires_arguments() && !tool.guard().is_public()
+        tool.is_read_only()
+            && !tool.requires_arguments()
+            && !tool.guard().is_public()
+            && matrix.lets(&admin, tool.name())
     };
     let mut fitting: Vec<_> = registry.iter().filter(fits).collect();
     fitting.sort_by_key(|tool| !tool.guard().needs_organization());

@@ -12,10 +12,20 @@ use tracing_subscriber::EnvFilter;
 use super::builder::ServerBuilder;
 use super::environment::{self, Environment};
 use super::error::{Error, Result, StartError};
+use super::matrix::Matrix;
 use super::settings::bind_address;
 use super::start::{self, Server};
 
-/// A server that listens, until it is stopped or dropped with its runtime.
+/// A server that listens, until it is stopped or its runtime ends.
+///
+/// ```no_run
+/// # async fn example() -> mcp_auth::Result<()> {
+/// let running = mcp_auth::server!().port(0).start().await?;
+/// println!("http://{}/mcp takes tokens of {}", running.address(), running.issuer());
+/// running.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
@@ -24,19 +34,20 @@ pub struct Running {
 }
 
 impl Running {
-    /// Returns the address the server listens on.
+    /// Returns the address the server listens on, with the port that was chosen for port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the issuer whose tokens the server accepts: with the emulator, its base URL.
+    /// Returns the issuer whose tokens the server accepts, without a final slash: with the emulator,
+    /// its base URL.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Stops listening, and waits until the calls in flight have ended.
+    /// Stops listening, and waits until the calls in flight have ended, for up to 30 s.
     pub async fn stop(self) {
         self.handle.stop(true).await;
     }
@@ -45,12 +56,31 @@ impl Running {
 impl ServerBuilder {
     /// Serves until SIGTERM or Ctrl-C, then lets the calls in flight end, for up to 30 s.
     ///
-    /// Prints what it serves, and installs a `tracing` subscriber if there is none.
+    /// Prints what it serves to standard output, and installs a `tracing` subscriber that writes to
+    /// standard error, as `RUST_LOG` says, if there is none. A second signal ends it at once.
+    ///
+    /// ```no_run
+    /// #[actix_web::main]
+    /// async fn main() -> mcp_auth::Result<()> {
+    ///     mcp_auth::server!().require_scope("documents").serve().await
+    /// }
+    /// ```
+    ///
+    /// With `MCP_AUTH=tools` in the environment it prints the [`Matrix`](crate::Matrix) and returns;
+    /// with `tools-markdown` and `tools-json` in those forms. That needs neither an instance nor a
+    /// network, only the state that the tools take.
     ///
     /// # Errors
     ///
-    /// Those of [`build`](Self::build), and an address that cannot be listened on.
+    /// - Those of [`build`](Self::build).
+    /// - The address cannot be listened on.
+    /// - Signals cannot be listened to, or accepting connections fails.
     pub async fn serve(self) -> Result<()> {
+        let env = Environment(&environment::process);
+        if let Some(text) = asked_for(&self, env).map_err(Error::start)? {
+            io::stdout().write_all(text.as_bytes())?;
+            return Ok(());
+        }
         let filter =
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
         // An application that has a subscriber of its own keeps it.
@@ -69,11 +99,27 @@ impl ServerBuilder {
     }
 
     /// Serves in the background of this runtime: for tests, and for programs that do more than
-    /// serve. Prints nothing, leaves signals and `tracing` alone.
+    /// serve. Returns when it listens. Prints nothing, leaves signals and `tracing` alone.
+    ///
+    /// ```no_run
+    /// # async fn work() {}
+    /// #[actix_web::main]
+    /// async fn main() -> mcp_auth::Result<()> {
+    ///     let running = mcp_auth::server!().start().await?;
+    ///     work().await;
+    ///     running.stop().await;
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of [`serve`](Self::serve).
+    /// - Those of [`build`](Self::build).
+    /// - The address cannot be listened on.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub async fn start(self) -> Result<Running> {
         let (listener, server) = self.listen().await?;
         let address = listener.local_addr()?;
@@ -103,6 +149,26 @@ impl ServerBuilder {
         let server = start::build(self, env).await.map_err(Error::start)?;
         Ok((listener, server))
     }
+}
+
+/// What `MCP_AUTH` asks to be printed in place of serving.
+fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<String>, StartError> {
+    let Some(value) = env.get("MCP_AUTH") else {
+        return Ok(None);
+    };
+    let write = match value.as_str() {
+        "tools" => |matrix: &Matrix| matrix.to_string(),
+        "tools-json" => Matrix::to_json,
+        "tools-markdown" => Matrix::to_markdown,
+        _ => {
+            return Err(StartError::BadValue {
+                name: "MCP_AUTH",
+                value,
+                expected: "`tools`, `tools-json` or `tools-markdown` is expected",
+            });
+        }
+    };
+    Ok(Some(write(&start::matrix(builder)?)))
 }
 
 fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {

@@ -1,16 +1,15 @@
 //! Settings from code and environment, parsed: where to listen, which instance, which tokens.
 
-#[cfg(feature = "emulator")]
-use std::sync::Arc;
-
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use url::Url;
 
 use crate::clerk::{FrontendUrl, Instance, PublishableKey, SecretKey};
 use crate::guard::is_scope;
 use crate::http::Canonical;
-use crate::identity::{AudienceMode, Policy};
+use crate::identity::{AudienceMode, Policy, ScopeCycle, ScopeHierarchy};
+use crate::tool::Registry;
 
 use super::builder::{AudiencePolicy, ServerBuilder};
 use super::environment::Environment;
@@ -68,13 +67,14 @@ pub(super) async fn clerk_settings(
     builder: &mut ServerBuilder,
     env: &Environment<'_>,
     canonical: &Canonical,
+    registry: &Registry,
 ) -> Result<ClerkSettings, StartError> {
     #[cfg(feature = "emulator")]
     if super::emulator::is_wanted(builder, env) {
-        return super::emulator::start(builder, env, canonical).await;
+        return super::emulator::start(builder, env, canonical, registry).await;
     }
     #[cfg(not(feature = "emulator"))]
-    let _ = canonical;
+    let _ = (canonical, registry);
     let secret_key = builder
         .secret_key
         .take()
@@ -151,6 +151,28 @@ fn frontend(
     found.map(|(_, url)| url).ok_or(StartError::NoInstance)
 }
 
+/// Which scopes contain others; all that the builder names are checked on the way.
+pub(super) fn scopes(builder: &ServerBuilder) -> Result<Arc<ScopeHierarchy>, StartError> {
+    let implications = &builder.scope_implications;
+    let named = implications
+        .iter()
+        .flat_map(|(scope, implied)| implied.iter().chain([scope]));
+    let mut scopes = builder
+        .required_scopes
+        .iter()
+        .chain(builder.scopes_supported.iter().flatten())
+        .chain(named);
+    // They end up in quotes in a header.
+    if let Some(scope) = scopes.find(|scope| !is_scope(scope.as_bytes())) {
+        return Err(StartError::BadScope {
+            scope: scope.clone(),
+        });
+    }
+    let hierarchy = ScopeHierarchy::new(implications);
+    let cycle = |ScopeCycle(scopes)| StartError::ScopeCycle { scopes };
+    Ok(Arc::new(hierarchy.map_err(cycle)?))
+}
+
 /// What a token must be. The defaults: strict off loopback, where tokens of other
 /// applications of the same instance exist; usable on loopback, where they do not matter.
 pub(super) fn policy(
@@ -159,16 +181,7 @@ pub(super) fn policy(
     canonical: &Canonical,
     issuer: &str,
 ) -> Result<Policy, StartError> {
-    let mut scopes = builder
-        .required_scopes
-        .iter()
-        .chain(builder.scopes_supported.iter().flatten());
-    // They end up in quotes in a header.
-    if let Some(scope) = scopes.find(|scope| !is_scope(scope.as_bytes())) {
-        return Err(StartError::BadScope {
-            scope: scope.clone(),
-        });
-    }
+    let scopes = scopes(builder)?;
     let default = if canonical.is_loopback() {
         AudiencePolicy::IfPresent
     } else {
@@ -195,6 +208,7 @@ pub(super) fn policy(
     };
     policy.allowed_clients.clone_from(&builder.allowed_clients);
     policy.sessions = builder.sessions.as_ref().map(|parties| parties.0.clone());
+    policy.scopes = scopes;
     policy.development = canonical.is_loopback();
     Ok(policy)
 }

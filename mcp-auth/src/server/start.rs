@@ -6,19 +6,22 @@ use actix_web::web::ServiceConfig;
 
 use crate::clerk::{Clerk, ClerkConfig, Metadata, SecretKeyCheck};
 use crate::http::{Canonical, Gate, Origins, ResourceInfo, Site, SiteConfig};
-use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy, SystemClock};
+use crate::identity::{
+    Authenticator, Clock, IoRuntime, Organizations, Policy, ScopeHierarchy, SystemClock,
+};
 use crate::protocol::{Endpoint, EndpointConfig, ServerInfo};
-use crate::tool::Registry;
+use crate::tool::{Registry, Threads};
 
 use super::builder::ServerBuilder;
 use super::environment::Environment;
 use super::error::StartError;
+use super::matrix::Matrix;
 use super::report::Report;
-use super::settings::{canonical, clerk_settings, policy};
+use super::settings::{canonical, clerk_settings, policy, scopes};
 
 /// A server that has been checked and can be mounted.
 ///
-/// Cheap to clone; every worker has one.
+/// Made by [`ServerBuilder::build`]. Cheap to clone; every worker has one.
 ///
 /// ```no_run
 /// use actix_web::{App, HttpServer};
@@ -48,17 +51,37 @@ pub struct Server {
 }
 
 impl Server {
-    /// Registers the MCP endpoint, at the configured path.
+    /// Registers the MCP endpoint, at the configured path: POST, and OPTIONS for browsers.
+    ///
+    /// In a scope of actix-web the path is that below the scope; the public URL, with the scope, is
+    /// [`ServerBuilder::url`].
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.routes(services)
     }
 
-    /// Registers the discovery documents. They belong at the root of the origin, whatever scope the
-    /// endpoint is mounted in: that is where clients look.
+    /// Registers the discovery documents: the resource's metadata (RFC 9728 §3.1), and a copy of the
+    /// authorization server's (RFC 8414) unless
+    /// [`without_legacy_discovery`](ServerBuilder::without_legacy_discovery).
+    ///
+    /// They belong at the root of the origin, whatever scope the endpoint is mounted in: that is
+    /// where clients look.
     pub fn well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.well_known(services)
+    }
+
+    /// Returns who may call what.
+    ///
+    /// ```no_run
+    /// # async fn print() -> mcp_auth::Result<()> {
+    /// let server = mcp_auth::server!().build().await?;
+    /// println!("{}", server.matrix().role("org:admin", &["org:documents:delete"]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn matrix(&self) -> Matrix {
+        self.report.matrix.clone()
     }
 }
 
@@ -67,6 +90,14 @@ pub(super) struct Identity {
     pub(super) authenticator: Authenticator,
     pub(super) organizations: Organizations,
     pub(super) metadata: Option<Metadata>,
+    /// Those of a local Clerk.
+    pub(super) roles: Vec<LocalRole>,
+}
+
+/// A role of a local Clerk.
+pub(super) struct LocalRole {
+    pub(super) name: String,
+    pub(super) permissions: Vec<String>,
 }
 
 /// Checks a configuration and builds the server.
@@ -75,9 +106,10 @@ pub(super) async fn build(
     env: Environment<'_>,
 ) -> Result<Server, StartError> {
     let canonical = canonical(&builder, &env)?;
-    let settings = clerk_settings(&mut builder, &env, &canonical).await?;
+    let registry = tools(&builder)?;
+    let settings = clerk_settings(&mut builder, &env, &canonical, &registry).await?;
     let policy = policy(&builder, &env, &canonical, settings.frontend.issuer())?;
-    let registry = registry(&builder, settings.secret_key.is_some(), &policy)?;
+    check_guards(&registry, &builder, settings.secret_key.is_some(), &policy)?;
     if cfg!(panic = "abort") {
         tracing::warn!(
             target: "mcp_auth",
@@ -108,8 +140,15 @@ pub(super) async fn build(
         authenticator: clerk.authenticator,
         organizations: clerk.organizations,
         metadata: Some(clerk.metadata),
+        #[cfg(feature = "emulator")]
+        roles: settings
+            .emulator
+            .as_deref()
+            .map_or_else(Vec::new, super::emulator::roles),
+        #[cfg(not(feature = "emulator"))]
+        roles: Vec::new(),
     };
-    let (site, report) = assemble(builder, &env, canonical, &policy, registry, identity, clock);
+    let (site, report) = assemble(builder, &env, canonical, &policy, registry, identity, clock)?;
     Ok(Server {
         site: Arc::new(site),
         report: Arc::new(report),
@@ -129,11 +168,14 @@ pub(super) fn assemble(
     registry: Registry,
     identity: Identity,
     clock: Arc<dyn Clock>,
-) -> (Site, Report) {
+) -> Result<(Site, Report), StartError> {
+    let threads = Threads::new(builder.tool_threads).map_err(StartError::Io)?;
     let looks_up = identity.organizations.looks_up();
-    let scopes = advertised_scopes(&builder, &registry);
+    let scopes = advertised_scopes(&builder, &policy.scopes, &registry);
     let gate = gate(&builder, env, &canonical);
     let report = Report::new(&builder, &canonical, policy, looks_up, &registry);
+    let shows_page = is_development(cfg!(debug_assertions), builder.emulator, &canonical);
+    let overview = shows_page.then(|| report.overview(&builder, &registry, &identity.roles));
     let info = ServerInfo {
         name: builder.name,
         version: builder.version,
@@ -151,6 +193,7 @@ pub(super) fn assemble(
         anonymous_list: builder.anonymous_list,
         scope_denials_as_results: builder.scope_denials_as_results,
         calls_in_flight: builder.calls_in_flight,
+        threads: Arc::new(threads),
         timeout: builder.timeout,
     });
     let site = Site::new(SiteConfig {
@@ -163,6 +206,7 @@ pub(super) fn assemble(
             name: builder.resource_name.or(builder.title),
             documentation: builder.resource_documentation,
         },
+        overview,
         canonical,
         gate,
         clock,
@@ -171,7 +215,13 @@ pub(super) fn assemble(
         body_deadline: builder.body_deadline,
         failures_per_minute: builder.failures_per_minute,
     });
-    (site, report)
+    Ok((site, report))
+}
+
+/// Whether a browser may be told who may call what. A loopback URL alone does not say so: a proxy
+/// that was set up half-way brings in requests of others under that name.
+fn is_development(debug_build: bool, emulator: bool, canonical: &Canonical) -> bool {
+    canonical.is_loopback() && (debug_build || emulator)
 }
 
 fn clock(builder: &mut ServerBuilder) -> Arc<dyn Clock> {
@@ -184,23 +234,23 @@ fn clock(builder: &mut ServerBuilder) -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
 }
 
-/// The served tools; a guard that nobody can ever pass is a mistake of whoever configures.
-pub(super) fn registry(
+/// Who may call what, as far as code alone says it: no instance and no network are needed.
+pub(super) fn matrix(builder: &ServerBuilder) -> Result<Matrix, StartError> {
+    let hierarchy = scopes(builder)?;
+    Ok(Matrix::new(
+        &tools(builder)?,
+        &builder.required_scopes,
+        &hierarchy,
+    ))
+}
+
+/// A guard that nobody can ever pass is a mistake of whoever configures.
+fn check_guards(
+    registry: &Registry,
     builder: &ServerBuilder,
     looks_up: bool,
     policy: &Policy,
-) -> Result<Registry, StartError> {
-    if let Some(state) = builder.duplicate_state {
-        return Err(StartError::DuplicateState(state));
-    }
-    let registry = Registry::collect(builder.serves(), &builder.states)?;
-    if registry.len() == 0 {
-        let what = match builder.modules.as_slice() {
-            [] => format!("package `{}`", builder.package),
-            modules => format!("`{}`", modules.join("`, `")),
-        };
-        return Err(StartError::NoTools { what });
-    }
+) -> Result<(), StartError> {
     // Session tokens carry roles and permissions themselves.
     let resolvable = looks_up || policy.sessions.is_some() || builder.allow_unresolvable_guards;
     let tools: Vec<_> = registry
@@ -211,12 +261,34 @@ pub(super) fn registry(
     if !tools.is_empty() {
         return Err(StartError::Unresolvable { tools });
     }
+    Ok(())
+}
+
+/// The served tools.
+pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, StartError> {
+    if let Some(state) = builder.duplicate_state {
+        return Err(StartError::DuplicateState(state));
+    }
+    let selected = builder.selection.resolve()?;
+    let registry = Registry::collect(|tool| selected.serves(tool), &builder.states)?;
+    if registry.len() == 0 {
+        return Err(builder.selection.nothing());
+    }
+    let unserved = selected.unserved();
+    if !unserved.is_empty() {
+        let tools = unserved.join(", ");
+        tracing::info!(target: "mcp_auth", %tools, "linked but not served");
+    }
     Ok(registry)
 }
 
 /// The scopes of metadata and first challenge. A tool's own scopes are asked for by its 403: asking
 /// everybody for everything at once is what step-up exists to avoid.
-fn advertised_scopes(builder: &ServerBuilder, registry: &Registry) -> Vec<String> {
+fn advertised_scopes(
+    builder: &ServerBuilder,
+    hierarchy: &ScopeHierarchy,
+    registry: &Registry,
+) -> Vec<String> {
     if let Some(scopes) = &builder.scopes_supported {
         if scopes.iter().any(|scope| scope == OFFLINE_ACCESS) {
             tracing::warn!(
@@ -232,16 +304,14 @@ fn advertised_scopes(builder: &ServerBuilder, registry: &Registry) -> Vec<String
             .collect();
     }
     let mut scopes = vec!["profile".to_owned(), "email".to_owned()];
-    let needs_organization = registry
-        .iter()
-        .any(|tool| tool.guard().needs_organization());
-    let organization = needs_organization.then(|| crate::guard::ORGANIZATION_SCOPE.to_owned());
+    let uses_organization = registry.iter().any(|tool| tool.guard().uses_organization());
+    let organization = uses_organization.then(|| crate::guard::ORGANIZATION_SCOPE.to_owned());
     for scope in builder.required_scopes.iter().cloned().chain(organization) {
         if !scopes.contains(&scope) {
             scopes.push(scope);
         }
     }
-    scopes
+    hierarchy.fewest(scopes)
 }
 
 fn gate(builder: &ServerBuilder, env: &Environment<'_>, canonical: &Canonical) -> Gate {
@@ -300,3 +370,22 @@ async fn check_secret_key(clerk: &Clerk) -> Result<(), StartError> {
 }
 
 const OFFLINE_ACCESS: &str = "offline_access";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn development_is_loopback_and_a_debug_build_or_a_local_clerk() {
+        let at = |url: &str| Canonical::parse(url, "/mcp").unwrap();
+        let (near, far) = (at("http://127.0.0.1:3000"), at("https://mcp.example.com"));
+        for (debug_build, emulator, expected) in [
+            (true, false, true),
+            (false, true, true),
+            (false, false, false),
+        ] {
+            assert_eq!(is_development(debug_build, emulator, &near), expected);
+            assert!(!is_development(debug_build, emulator, &far));
+        }
+    }
+}

@@ -5,32 +5,78 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::denial::TestDenial;
+
 /// The answer to a call. The `expect_…` methods panic with the whole answer if it is another one.
+///
+/// ```
+/// use mcp_auth::testing::TestServer;
+/// use mcp_auth::{Json, ToolError};
+/// use serde_json::{Value, json};
+///
+/// /// Halve a number.
+/// #[mcp_auth::mcp_tool(permission = "org:numbers:halve")]
+/// async fn halve(number: u32) -> Result<Json<u32>, ToolError> {
+///     match number % 2 {
+///         0 => Ok(Json(number / 2)),
+///         _ => Err(ToolError::new("Odd")),
+///     }
+/// }
+///
+/// /// Keep a number.
+/// #[mcp_auth::mcp_tool(scope = "numbers:keep")]
+/// async fn keep(number: u32) {}
+///
+/// # actix_web::rt::System::new().block_on(async {
+/// let server = mcp_auth::server!();
+/// # let server = server.tools_of(module_path!());
+/// let server = TestServer::of(server);
+/// let ada = server.user("ada").org("acme").permission("org:numbers:halve");
+///
+/// let answer = ada.call("halve", json!({ "number": 4 })).await;
+/// assert_eq!(answer.expect_ok().json::<Value>(), json!({ "result": 2 }));
+///
+/// let answer = ada.call("halve", json!({ "number": 5 })).await;
+/// answer.expect_error("Odd").expect_ran();
+/// assert_eq!(answer.result().unwrap()["content"][0]["text"], answer.text());
+///
+/// let answer = ada.call("halve", json!({ "number": "five" })).await;
+/// answer.expect_error_with("number").expect_not_run();
+///
+/// let grace = server.user("grace").org("acme");
+/// let answer = grace.call("halve", json!({ "number": 4 })).await;
+/// answer
+///     .expect_denied("Forbidden: org:numbers:halve permission required")
+///     .expect_missing("permission", &["org:numbers:halve"])
+///     .expect_not_run();
+///
+/// let answer = ada.call("keep", json!({ "number": 4 })).await;
+/// answer.expect_insufficient_scope("numbers:keep").expect_status(403);
+/// assert!(answer.header("WWW-Authenticate").unwrap().starts_with("Bearer "));
+/// assert_eq!(answer.body()["error"], "insufficient_scope");
+/// assert_eq!(answer.denial().unwrap().kind(), "scope");
+///
+/// let answer = server.anonymous().call("halve", json!({ "number": 4 })).await;
+/// assert_eq!(answer.expect_unauthorized().status(), 401);
+///
+/// let answer = ada.call("double", json!({})).await;
+/// assert_eq!(answer.error_code(), Some(-32602));
+///
+/// assert_eq!(server.ran("halve"), 2);
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct TestAnswer {
-    status: u16,
-    challenge: Option<String>,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
     /// Why a token was refused, which a client is not told.
-    refused: Option<&'static str>,
-    body: Value,
+    pub(super) refused: Option<&'static str>,
+    pub(super) body: Value,
+    /// How many functions started on behalf of the request.
+    pub(super) ran: usize,
 }
 
 impl TestAnswer {
-    pub(super) fn new(
-        status: u16,
-        challenge: Option<String>,
-        refused: Option<&'static str>,
-        body: &[u8],
-    ) -> Self {
-        let body = serde_json::from_slice(body).unwrap_or(Value::Null);
-        Self {
-            status,
-            challenge,
-            refused,
-            body,
-        }
-    }
-
     /// Expects that the tool ran and returned no error.
     #[track_caller]
     pub fn expect_ok(&self) -> &Self {
@@ -40,30 +86,54 @@ impl TestAnswer {
         )
     }
 
-    /// Expects that the guard refused with this text, and so that the tool did not run.
+    /// Expects that the guard refused with this text, and that the tool did not run.
     #[track_caller]
     pub fn expect_denied(&self, text: &str) -> &Self {
-        let denied = self.member("/result/_meta/mcp-auth-rs~1denied").is_some();
         self.check(
-            denied && self.text() == text,
+            self.denied().is_some() && self.ran == 0 && self.text() == text,
             &format!("a denial with the text `{text}`"),
         )
+    }
+
+    /// Expects that the guard refused because this is missing, whether it says so in a result or
+    /// with a challenge, and that the tool did not run: `("permission", &["org:documents:delete"])`,
+    /// `("organization", &[])`. The kinds are those of [`TestDenial::kind`](super::TestDenial::kind),
+    /// what is required is spelled as in [`TestDenial::required`](super::TestDenial::required).
+    #[track_caller]
+    pub fn expect_missing(&self, kind: &str, required: &[&str]) -> &Self {
+        let denial = self.denial();
+        let fits = denial.is_some_and(|denial| denial.kind == kind && denial.required == required);
+        self.check(
+            fits && self.ran == 0,
+            &format!("a denial of kind `{kind}` for want of {required:?}"),
+        )
+    }
+
+    /// Expects that the tool's function was called, whatever came of it.
+    #[track_caller]
+    pub fn expect_ran(&self) -> &Self {
+        self.check(self.ran > 0, "that the tool ran")
+    }
+
+    /// Expects that no tool's function was called: counted where functions are called, not
+    /// concluded from the answer.
+    #[track_caller]
+    pub fn expect_not_run(&self) -> &Self {
+        self.check(self.ran == 0, "that no tool ran")
     }
 
     /// Expects a result with `isError` and this text that is no denial: an error of the tool, or
     /// arguments that do not fit.
     #[track_caller]
     pub fn expect_error(&self, text: &str) -> &Self {
-        let denied = self.member("/result/_meta/mcp-auth-rs~1denied").is_some();
-        let expected = self.is_error() && !denied && self.text() == text;
+        let expected = self.is_error() && self.denied().is_none() && self.text() == text;
         self.check(expected, &format!("an error with the text `{text}`"))
     }
 
     /// The same for an error whose text has this part.
     #[track_caller]
     pub fn expect_error_with(&self, part: &str) -> &Self {
-        let denied = self.member("/result/_meta/mcp-auth-rs~1denied").is_some();
-        let expected = self.is_error() && !denied && self.text().contains(part);
+        let expected = self.is_error() && self.denied().is_none() && self.text().contains(part);
         self.check(expected, &format!("an error with `{part}` in its text"))
     }
 
@@ -71,7 +141,7 @@ impl TestAnswer {
     #[track_caller]
     pub fn expect_unauthorized(&self) -> &Self {
         self.check(
-            self.status == 401 && self.challenge.is_some(),
+            self.status == 401 && self.challenge().is_some(),
             "HTTP 401 with a challenge",
         )
     }
@@ -79,13 +149,9 @@ impl TestAnswer {
     /// Expects HTTP 403 with a challenge that asks for these scopes, separated by blanks.
     #[track_caller]
     pub fn expect_insufficient_scope(&self, scopes: &str) -> &Self {
-        let scope = format!("scope=\"{scopes}\"");
-        let asked = self.challenge.as_deref().is_some_and(|challenge| {
-            challenge.contains("error=\"insufficient_scope\"") && challenge.contains(&scope)
-        });
         self.check(
-            self.status == 403 && asked,
-            &format!("HTTP 403 with {scope}"),
+            self.asked_for() == Some(scopes),
+            &format!("HTTP 403 with scope=\"{scopes}\""),
         )
     }
 
@@ -93,6 +159,26 @@ impl TestAnswer {
     #[track_caller]
     pub fn expect_status(&self, status: u16) -> &Self {
         self.check(self.status == status, &format!("HTTP {status}"))
+    }
+
+    /// Returns why the guard refused; `None` if it did not, or nobody had signed in.
+    #[must_use]
+    pub fn denial(&self) -> Option<TestDenial> {
+        if let Some(scopes) = self.asked_for() {
+            return Some(TestDenial {
+                kind: "scope".to_owned(),
+                required: scopes.split(' ').map(str::to_owned).collect(),
+                cure: Some(scopes.to_owned()),
+            });
+        }
+        let denied = self.denied()?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let required = denied.get("required").and_then(Value::as_array);
+        Some(TestDenial {
+            kind: denied.get("kind").and_then(text).unwrap_or_default(),
+            required: required.into_iter().flatten().filter_map(text).collect(),
+            cure: denied.pointer("/cure/scope").and_then(text),
+        })
     }
 
     /// Returns the text of the first content block; empty if there is none.
@@ -140,10 +226,36 @@ impl TestAnswer {
         self.status
     }
 
-    /// Returns the whole body.
+    /// Returns the first header of this name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the whole body; `null` if it is no JSON.
     #[must_use]
     pub fn body(&self) -> &Value {
         &self.body
+    }
+
+    fn challenge(&self) -> Option<&str> {
+        self.header("WWW-Authenticate")
+    }
+
+    /// The scopes that a 403 asks for.
+    fn asked_for(&self) -> Option<&str> {
+        let challenge = self.challenge().filter(|challenge| {
+            self.status == 403 && challenge.contains("error=\"insufficient_scope\"")
+        })?;
+        let (_, scopes) = challenge.split_once(" scope=\"")?;
+        scopes.split_once('"').map(|(scopes, _)| scopes)
+    }
+
+    fn denied(&self) -> Option<&Value> {
+        self.member("/result/_meta/mcp-auth-rs~1denied")
     }
 
     fn is_error(&self) -> bool {
@@ -168,12 +280,13 @@ impl TestAnswer {
 impl fmt::Debug for TestAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}", self.status)?;
-        if let Some(challenge) = &self.challenge {
+        if let Some(challenge) = self.challenge() {
             write!(f, ", WWW-Authenticate: {challenge}")?;
         }
         if let Some(refused) = self.refused {
             write!(f, ", token refused: {refused}")?;
         }
-        write!(f, ": {}", self.body)
+        let ran = if self.ran > 0 { "ran" } else { "not run" };
+        write!(f, ", {ran}: {}", self.body)
     }
 }

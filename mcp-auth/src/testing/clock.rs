@@ -10,6 +10,17 @@ use crate::identity::{Clock, ManualClock, SystemClock};
 /// Tokens expire by it and look-ups age by it. Give it to a server that listens with
 /// [`ServerBuilder::clock`](crate::ServerBuilder::clock); a
 /// [`TestServer`](super::TestServer) has one of its own.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mcp_auth::testing::TestClock;
+///
+/// let clock = TestClock::new();
+/// let start = clock.unix_seconds();
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!(clock.unix_seconds(), start + 60);
+/// ```
 #[derive(Clone, Debug)]
 pub struct TestClock(pub(crate) Arc<ManualClock>);
 
@@ -18,6 +29,18 @@ impl TestClock {
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(ManualClock::at(SystemClock::new().unix_ms())))
+    }
+
+    /// Starts a clock at this time, in seconds since 1970.
+    ///
+    /// ```
+    /// use mcp_auth::testing::TestClock;
+    ///
+    /// assert_eq!(TestClock::at(1_800_000_000).unix_seconds(), 1_800_000_000);
+    /// ```
+    #[must_use]
+    pub fn at(unix_seconds: u64) -> Self {
+        Self(Arc::new(ManualClock::at(unix_seconds.saturating_mul(1000))))
     }
 
     /// Moves the clock forward.

@@ -1,29 +1,81 @@
 //! The server under test.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::App;
-use actix_web::http::header::{CONTENT_TYPE, HOST};
-use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use clerk_emulator::{Directory, Instance};
+use actix_web::http::Method;
+use actix_web::test::{TestRequest as ActixRequest, call_service, init_service, read_body};
+use clerk_emulator::{Directory, Instance, Membership};
+use serde_json::Value;
 
 use crate::http::Site;
 use crate::identity::IoRuntime;
-use crate::server::ServerBuilder;
+use crate::server::{Matrix, ServerBuilder};
+use crate::tool::Starts;
 
 use super::answer::TestAnswer;
 use super::clock::TestClock;
+use super::member::TestMember;
+use super::request::TestRequest;
 use super::user::TestUser;
 
 /// A server in the test's process, and the Clerk it believes in.
 ///
-/// Works under any test runtime: `#[actix_web::test]`, `#[tokio::test]`.
+/// Works under any test runtime: `#[actix_web::test]`, `#[tokio::test]`. Servers share nothing and
+/// listen nowhere, so that tests can run side by side, and each in a process of its own.
+///
+/// ```standalone_crate
+/// use std::time::Duration;
+///
+/// use mcp_auth::testing::TestServer;
+/// use serde_json::json;
+///
+/// /// Delete a document.
+/// #[mcp_auth::mcp_tool(permission = "org:documents:delete", require_org)]
+/// async fn delete_document(document_id: String) {}
+///
+/// # actix_web::rt::System::new().block_on(async {
+/// let server = TestServer::of(mcp_auth::server!());
+/// let document = json!({ "document_id": "d1" });
+///
+/// // People and what they may are the server's; whoever acts as `ada` acts as this member.
+/// server.member("ada", "acme").role("admin").permissions(["org:documents:delete"]);
+/// let ada = server.user("ada").org("acme");
+/// ada.call("delete_document", document.clone()).await.expect_ok();
+/// assert_eq!(server.ran("delete_document"), 1);
+///
+/// // A membership that has ended is believed for as long as it was looked up for.
+/// server.remove_member("ada", "acme");
+/// server.advance(Duration::from_secs(30));
+/// let answer = ada.call("delete_document", document.clone()).await;
+/// answer.expect_denied("Organization context required");
+/// assert_eq!(server.ran("delete_document"), 1);
+///
+/// // Any token can be presented: kept ones, forged ones, none.
+/// let token = server.user("grace").token().unwrap();
+/// server.advance(Duration::from_secs(25 * 3600));
+/// server.bearer(token).call("delete_document", document.clone()).await.expect_unauthorized();
+/// let forged = server.sign(json!({ "alg": "none" }), json!({ "iss": server.issuer() }));
+/// server.bearer(forged).call("delete_document", document.clone()).await.expect_unauthorized();
+/// server.anonymous().call("delete_document", document).await.expect_unauthorized();
+///
+/// // And a request can be written by hand.
+/// server.request("GET", "/elsewhere").send().await.expect_status(404);
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct TestServer {
     pub(super) instance: Instance,
     pub(super) clock: TestClock,
     site: Arc<Site>,
+    matrix: Matrix,
+    starts: Starts,
+    requests: AtomicUsize,
+    /// Users with the organizations that they were removed from.
+    removed: Mutex<BTreeSet<(String, String)>>,
     _io: IoRuntime,
 }
 
@@ -48,36 +100,83 @@ impl TestServer {
         let clock = builder.take_clock().unwrap_or_default();
         let instance = Instance::new(ISSUER, Directory::empty())?;
         let io = IoRuntime::start()?;
-        let site = builder.build_for_test(&instance, &clock, io.handle().clone())?;
+        let (site, matrix) = builder.build_for_test(&instance, &clock, io.handle().clone())?;
         Ok(Self {
             instance,
             clock,
             site: Arc::new(site),
+            matrix,
+            starts: Starts::new(),
+            requests: AtomicUsize::new(0),
+            removed: Mutex::default(),
             _io: io,
         })
     }
 
-    /// Starts a caller: a user with an OAuth access token of this server's audience.
+    /// Returns who may call what: to be kept as a file and compared with, so that nobody widens a
+    /// guard unseen.
+    ///
+    /// ```standalone_crate
+    /// use mcp_auth::testing::TestServer;
+    ///
+    /// /// Tell who is calling.
+    /// #[mcp_auth::mcp_tool]
+    /// async fn who_am_i(caller: &mcp_auth::Caller) -> String {
+    ///     caller.subject().to_owned()
+    /// }
+    ///
+    /// assert_eq!(
+    ///     TestServer::of(mcp_auth::server!()).matrix().to_markdown(),
+    ///     "\
+    /// | tool | anonymous | signed in | in an organization | requires |
+    /// |---|---|---|---|---|
+    /// | who_am_i | no | yes | yes | signed in |
+    /// "
+    /// );
+    /// ```
+    pub fn matrix(&self) -> Matrix {
+        self.matrix.clone()
+    }
+
+    /// Makes somebody a member of an organization, with the role `member` and no permissions, unless
+    /// they are one already; what it returns says more.
+    pub fn member(&self, user: &str, organization: &str) -> TestMember<'_> {
+        TestMember::new(self, user, organization)
+    }
+
+    /// Ends a membership at Clerk, until it is described again with [`member`](Self::member) or
+    /// with a role or permission of a [`TestUser`]. The server learns of it when its look-up is 30 s
+    /// old.
+    pub fn remove_member(&self, user: &str, organization: &str) {
+        self.instance.remove_member(user, organization);
+        self.removed().insert(membership_key(user, organization));
+    }
+
+    /// Starts a caller: a user, by name or id (`ada`, `user_ada`), with an OAuth access token of this
+    /// server's audience.
     pub fn user(&self, name: &str) -> TestUser<'_> {
         TestUser::new(self, name)
     }
 
-    /// A caller without a token.
+    /// Starts a caller without a token.
     pub fn anonymous(&self) -> TestUser<'_> {
         TestUser::anonymous(self)
     }
 
-    /// A caller with this very token, for tokens that no user could have.
+    /// Starts a caller with this very token, for tokens that no user could have.
     pub fn bearer(&self, token: impl Into<String>) -> TestUser<'_> {
         TestUser::bearer(self, token.into())
     }
 
-    /// Ends a membership at Clerk. The server learns of it when its look-up is 30 s old.
-    ///
-    /// A [`TestUser`] that describes the membership makes it anew with its next call; call with a
-    /// token from before: `server.bearer(user.token().unwrap())`.
-    pub fn remove_member(&self, user: &str, organization: &str) {
-        self.instance.remove_member(user, organization);
+    /// Starts a request that is not a call: any method, headers and body.
+    pub fn request(&self, method: &str, target: &str) -> TestRequest<'_> {
+        TestRequest::new(self, method, target)
+    }
+
+    /// Returns how often the tool's function was called, in all requests so far.
+    #[must_use]
+    pub fn ran(&self, tool: &str) -> usize {
+        self.starts.of(tool)
     }
 
     /// Moves time forward.
@@ -92,14 +191,14 @@ impl TestServer {
     /// If one of them is not an object.
     #[must_use]
     #[expect(clippy::panic, reason = "a mistake in the test")]
-    pub fn sign(&self, header: serde_json::Value, claims: serde_json::Value) -> String {
+    pub fn sign(&self, header: Value, claims: Value) -> String {
         match self.instance.mint_claims(header, claims) {
             Ok(token) => token,
             Err(error) => panic!("{error}"),
         }
     }
 
-    /// The issuer of this server's tokens.
+    /// Returns the issuer of this server's tokens.
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.instance.issuer()
@@ -110,45 +209,117 @@ impl TestServer {
         self.site.url().to_owned()
     }
 
-    /// Makes the server forget what it looked up, after a change that is not to be waited for.
-    pub(super) fn forget(&self) {
+    pub(super) fn authority(&self) -> String {
+        self.site.authority().to_owned()
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.site.path()
+    }
+
+    /// Makes sure that there is such a user.
+    pub(super) fn know(&self, user: &str) {
+        if self.instance.directory().user(user).is_none() {
+            // At Clerk nobody has to be a member of anything.
+            self.instance.set_member(user, NOWHERE, "member", &[]);
+            self.instance.remove_member(user, NOWHERE);
+        }
+    }
+
+    pub(super) fn membership(&self, user: &str, organization: &str) -> Option<Membership> {
+        let directory = self.instance.directory();
+        let organization = directory.organization(organization)?;
+        directory.membership(&organization.id, &directory.user(user)?.id)
+    }
+
+    /// Whether the membership was ended, and not described since.
+    pub(super) fn was_removed(&self, user: &str, organization: &str) -> bool {
+        self.removed().contains(&membership_key(user, organization))
+    }
+
+    /// Makes somebody a member, or another kind of member. What is changed is not waited for: the
+    /// server forgets what it looked up.
+    pub(super) fn describe_member(
+        &self,
+        user: &str,
+        organization: &str,
+        role: Option<&str>,
+        permissions: Option<&[String]>,
+    ) {
+        let known = self.membership(user, organization);
+        if known.is_some() && role.is_none() && permissions.is_none() {
+            return;
+        }
+        let (known_role, known_permissions) = match known {
+            Some(known) => (known.role, known.permissions),
+            None => ("member".to_owned(), Vec::new()),
+        };
+        let permissions = permissions.unwrap_or(&known_permissions);
+        let permissions: Vec<_> = permissions.iter().map(String::as_str).collect();
+        let role = role.unwrap_or(&known_role);
+        self.instance
+            .set_member(user, organization, role, &permissions);
+        self.removed().remove(&membership_key(user, organization));
         self.site.forget_organizations();
     }
 
-    /// Sends one POST with a JSON body.
-    pub(super) async fn post(
-        &self,
-        headers: &[(&'static str, String)],
-        body: String,
-    ) -> TestAnswer {
+    #[expect(clippy::panic, reason = "a mistake in the test")]
+    pub(super) async fn send(&self, request: TestRequest<'_>) -> TestAnswer {
+        let Ok(method) = Method::from_bytes(request.method.as_bytes()) else {
+            panic!("`{}` is no HTTP method", request.method)
+        };
         let site = Arc::clone(&self.site);
-        let app = App::new().configure(|services| site.routes(services));
+        let app = App::new().configure(|services| {
+            site.routes(services);
+            site.well_known(services);
+        });
         let app = init_service(app).await;
-        let mut request = TestRequest::post()
-            .uri(self.site.path())
-            .insert_header((HOST, self.site.authority()))
-            .insert_header((CONTENT_TYPE, "application/json"))
-            .set_payload(body);
-        for (name, value) in headers {
-            request = request.insert_header((*name, value.as_str()));
+        let mut sent = ActixRequest::with_uri(&request.target)
+            .method(method)
+            .set_payload(request.body);
+        for (name, value) in &request.headers {
+            sent = sent.append_header((name.as_str(), value.as_str()));
         }
-        let response = call_service(&app, request.to_request()).await;
-        let status = response.status().as_u16();
-        let challenge = response
-            .headers()
-            .get("WWW-Authenticate")
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-        let token = headers
-            .iter()
-            .find_map(|(_, value)| value.strip_prefix("Bearer "));
+        let starts = self
+            .starts
+            .of_request(self.requests.fetch_add(1, Ordering::Relaxed) + 1);
+        let answered = starts.clone().during(async {
+            let response = call_service(&app, sent.to_request()).await;
+            let status = response.status().as_u16();
+            let headers = response.headers().iter();
+            let headers = headers.map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                (name.as_str().to_owned(), value)
+            });
+            (status, headers.collect(), read_body(response).await)
+        });
+        let (status, headers, body) = answered.await;
+        let mut tokens = request.headers.iter();
+        let token = tokens.find_map(|(_, value)| value.strip_prefix("Bearer "));
         let refused = match token {
             Some(token) if status == 401 => self.site.reason_of_refusal(token).await,
             Some(_) | None => None,
         };
-        TestAnswer::new(status, challenge, refused, &read_body(response).await)
+        TestAnswer {
+            status,
+            headers,
+            refused,
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            ran: starts.in_request(),
+        }
     }
+
+    fn removed(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Names and full ids both do.
+fn membership_key(user: &str, organization: &str) -> (String, String) {
+    let short = |id: &str, prefix| id.strip_prefix(prefix).unwrap_or(id).to_owned();
+    (short(user, "user_"), short(organization, "org_"))
 }
 
 /// Nobody listens there: a test's keys are an emulator's, and those are believed on loopback only.
 const ISSUER: &str = "http://127.0.0.1:4400";
+const NOWHERE: &str = "nowhere";

@@ -15,7 +15,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
     message = "`{Self}` cannot be an argument of a tool",
     label = "taken by value, so it would come from the client",
     note = "what the request or the server has is taken by reference: `&Org`, `&State<_>`",
-    note = "an argument of a type of your own derives `serde::Deserialize` and `schemars::JsonSchema`"
+    note = "a type of your own gets `#[mcp_auth::data]`"
 )]
 pub trait Argument {}
 

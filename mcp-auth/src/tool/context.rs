@@ -3,10 +3,12 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::guard::{Authorized, Implied, Requirement};
+use crate::guard::{Authorized, Implied, Requirement, Standing};
 use crate::identity::{Caller, Org};
 
 use super::error::ToolError;
+#[cfg(feature = "testing")]
+use super::starts::Starts;
 use super::state::{Needs, State, States};
 
 /// The request a tool runs for: its caller, the caller's organization and the server's state.
@@ -14,11 +16,51 @@ use super::state::{Needs, State, States};
 /// A tool takes `&Context` when it needs more than one of them at once; most take `&Caller`, `&Org`
 /// or `&State<T>` instead. A context cannot be made by hand: it exists only for a call that its
 /// tool's guard allowed.
+///
+/// ```
+/// use mcp_auth::{Context, ToolError, mcp_tool};
+///
+/// struct Greetings {
+///     stranger: String,
+/// }
+///
+/// /// Greet whoever calls.
+/// #[mcp_tool(public)]
+/// async fn greet(cx: &Context) -> Result<String, ToolError> {
+///     let Some(caller) = cx.caller() else {
+///         let greetings = cx.state::<Greetings>().ok_or("no greetings were given")?;
+///         return Ok(greetings.stranger.clone());
+///     };
+///     Ok(format!("{} greets {}", cx.tool_name(), caller.subject()))
+/// }
+///
+/// /// Name the caller's organization.
+/// #[mcp_tool(require_org)]
+/// async fn organization(cx: &Context) -> String {
+///     cx.org().map_or_else(String::new, |org| org.id().to_owned())
+/// }
+///
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// use mcp_auth::testing::TestServer;
+/// use serde_json::json;
+///
+/// let server = mcp_auth::server!(state = Greetings { stranger: "Hello".to_owned() });
+/// # let server = server.tools_of(module_path!());
+/// let server = TestServer::of(server);
+/// let ada = server.user("ada").org("acme");
+/// assert_eq!(ada.call("greet", json!({})).await.text(), "greet greets user_ada");
+/// assert_eq!(ada.call("organization", json!({})).await.text(), "org_acme");
+/// assert_eq!(server.anonymous().call("greet", json!({})).await.text(), "Hello");
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct Context {
     proof: Authorized,
     tool: &'static str,
     states: Arc<States>,
+    #[cfg(feature = "testing")]
+    starts: Option<Starts>,
 }
 
 impl Context {
@@ -27,10 +69,13 @@ impl Context {
             proof,
             tool,
             states,
+            // Taken here, on the request's own task: the function may run on another.
+            #[cfg(feature = "testing")]
+            starts: Starts::current(),
         }
     }
 
-    /// Returns the verified caller; `None` only in a `public` tool.
+    /// Returns the verified caller; `None` only in a `public` tool that is called without a token.
     #[must_use]
     pub fn caller(&self) -> Option<&Caller> {
         self.proof.caller()
@@ -39,19 +84,22 @@ impl Context {
     /// Returns the caller's organization, as the guard saw it.
     ///
     /// `None` if there is none, or if nothing in the tool's declaration asks for one: declare
-    /// `require_org`, a permission or a role, or take `&Org` or `Option<&Org>`.
+    /// `require_org`, a permission or a role, or take `&Org` or `Option<&Org>`. Also `None` if it
+    /// could not be looked up and the guard did without: an `any(…)` that a scope alone met.
     #[must_use]
     pub fn org(&self) -> Option<&Org> {
         self.proof.organization()
     }
 
-    /// Returns the name of the running tool.
+    /// Returns the name of the running tool, as clients call it.
     #[must_use]
     pub fn tool_name(&self) -> &'static str {
         self.tool
     }
 
-    /// Returns the server's state of type `T`, if it was given one.
+    /// Returns the server's state of type `T`; `None` if it was given none.
+    ///
+    /// Unlike a parameter `&State<T>` it is not looked for when the server starts.
     #[must_use]
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<&State<T>> {
         self.states.get()
@@ -92,7 +140,45 @@ pub trait FromContext: Sized + Send + Sync + 'static {
     /// What taking this type asks of the caller; it becomes part of the tool's guard.
     const REQUIRES: &'static [Requirement] = &[];
 
-    /// Names the state that this type needs, so that a server without it does not start.
+    /// Names the state that this type needs, so that a server without it does not start; by default
+    /// none.
+    ///
+    /// ```
+    /// use mcp_auth::{Context, FromContext, Injected, Needs, ToolError, mcp_tool};
+    ///
+    /// struct Prices(u32);
+    ///
+    /// struct Quote(u32);
+    ///
+    /// impl FromContext for Quote {
+    ///     fn needs(needs: &mut Needs) {
+    ///         needs.state::<Prices>();
+    ///     }
+    ///
+    ///     async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+    ///         let prices = cx.state::<Prices>().ok_or("no prices were given")?;
+    ///         Ok(Injected::Owned(Self(prices.0 * 2)))
+    ///     }
+    /// }
+    ///
+    /// /// Quote a price.
+    /// #[mcp_tool]
+    /// async fn quote(quote: &Quote) -> u32 {
+    ///     quote.0
+    /// }
+    ///
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// # use mcp_auth::testing::TestServer;
+    /// # use serde_json::json;
+    /// # let without = mcp_auth::server!().tools_of(module_path!());
+    /// # let without = std::panic::AssertUnwindSafe(move || TestServer::of(without));
+    /// # assert!(std::panic::catch_unwind(without).is_err());
+    /// # let server = TestServer::of(mcp_auth::server!(state = Prices(21)).tools_of(module_path!()));
+    /// # let answer = server.user("ada").call("quote", json!({})).await;
+    /// # assert_eq!(answer.expect_ok().text(), "42");
+    /// # });
+    /// ```
     fn needs(needs: &mut Needs) {
         let _ = needs;
     }
@@ -101,14 +187,24 @@ pub trait FromContext: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// What is returned is the answer of the tool. An `Option<&Self>` parameter is absent only if
-    /// what [`REQUIRES`](Self::REQUIRES) names is absent; an error stays an error.
+    /// Whatever the implementation returns is the answer of the tool, as if the tool had returned it:
+    /// a [`ToolError::new`] is told, any other error hidden. An `Option<&Self>` parameter is absent
+    /// only if what [`REQUIRES`](Self::REQUIRES) names is absent; an error stays an error.
     fn from_context(
         cx: &Context,
     ) -> impl Future<Output = Result<Injected<'_, Self>, ToolError>> + Send;
 }
 
-/// An injected value: borrowed from the request, or made for it.
+/// An injected value: borrowed from the request, or made for it. It dereferences to the value.
+///
+/// ```
+/// use mcp_auth::Injected;
+///
+/// let kept = String::from("acme");
+/// for name in [Injected::Borrowed(&kept), Injected::Owned(String::from("acme"))] {
+///     assert_eq!(name.len(), 4);
+/// }
+/// ```
 #[derive(Debug)]
 pub enum Injected<'a, T> {
     /// The request has it already.
@@ -202,17 +298,11 @@ pub fn inject<T: FromContext>(
 pub fn inject_optional<T: FromContext>(
     cx: &Context,
 ) -> impl Future<Output = Result<Option<Injected<'_, T>>, ToolError>> + Send {
-    let present = T::REQUIRES.iter().all(|requirement| match requirement {
-        Requirement::SignedIn => cx.caller().is_some(),
-        Requirement::Organization => cx.org().is_some(),
-        Requirement::Permission(permission) => cx
-            .org()
-            .is_some_and(|org| org.has_permission(permission.as_str())),
-        Requirement::Role(role) => cx.org().is_some_and(|org| org.has_role(role.as_str())),
-        Requirement::Scope(scope) => cx
-            .caller()
-            .is_some_and(|caller| caller.has_scope(scope.as_str())),
-    });
+    let (caller, org) = (cx.caller(), cx.org());
+    let standing = caller.map(Standing::of);
+    let present = T::REQUIRES
+        .iter()
+        .all(|requirement| requirement.is_met(standing.as_ref(), org));
     async move {
         if present {
             T::from_context(cx).await.map(Some)
@@ -220,6 +310,16 @@ pub fn inject_optional<T: FromContext>(
             Ok(None)
         }
     }
+}
+
+/// Says that the user's function is called now: all that could refuse has let it pass.
+pub fn started(cx: &Context) {
+    #[cfg(feature = "testing")]
+    if let Some(starts) = &cx.starts {
+        starts.add(cx.tool);
+    }
+    #[cfg(not(feature = "testing"))]
+    let _ = cx;
 }
 
 /// The guard and the start-up checks make this impossible; it is an internal error, not a denial.

@@ -6,7 +6,9 @@ use schemars::Schema;
 
 use crate::guard::{Guard, Requirement};
 
+use super::authorize::Authorize;
 use super::context::FromContext;
+use super::info::ToolInfo;
 use super::run::{Call, Run, Tool, run};
 use super::schema;
 use super::state::Needs;
@@ -22,12 +24,20 @@ pub struct Declaration {
     pub description: &'static str,
     /// What the tool says of its effects.
     pub annotations: Annotations,
+    /// Pictures for a client's user interface.
+    pub icons: &'static [Icon],
+    /// What `_meta` holds.
+    pub meta: &'static [(&'static str, MetaValue)],
     /// Who may call it.
     pub guard: Guard,
+    /// What decides after the guard, with the tool's parameters.
+    pub authorize: Option<Authorize>,
     /// The injected parameters.
     pub parameters: &'static [Parameter],
     /// Its time-out in seconds; `None` for the server's.
     pub timeout: Option<u64>,
+    /// Whether it is a plain function, which needs a thread.
+    pub blocking: bool,
     /// How its arguments type came to be.
     pub arguments: ArgumentsForm,
     /// Whether unknown arguments are passed over.
@@ -51,6 +61,32 @@ pub struct Annotations {
     pub idempotent: Option<bool>,
     /// Deals with the world outside the server.
     pub open_world: Option<bool>,
+}
+
+/// MCP 2025-11-25, `Icon`.
+#[derive(Clone, Copy, Debug)]
+pub struct Icon {
+    /// Its address.
+    pub src: &'static str,
+    /// Its type, if the address does not tell.
+    pub mime_type: Option<&'static str>,
+    /// `48x48`, or `any`.
+    pub sizes: &'static [&'static str],
+    /// The background it is made for: `light` or `dark`.
+    pub theme: Option<&'static str>,
+}
+
+/// A value of `_meta`.
+#[derive(Clone, Copy, Debug)]
+pub enum MetaValue {
+    /// `true` or `false`.
+    Flag(bool),
+    /// A number with a fraction.
+    Float(f64),
+    /// A whole number.
+    Integer(i64),
+    /// A text.
+    Text(&'static str),
 }
 
 /// How the arguments type of a tool came to be.
@@ -120,6 +156,10 @@ impl Registration {
     /// Returns every tool linked into the program, in no particular order.
     pub(crate) fn linked() -> impl Iterator<Item = &'static Self> {
         inventory::iter::<Self>.into_iter()
+    }
+
+    pub(crate) fn info(&'static self) -> ToolInfo {
+        ToolInfo::of(&self.declaration)
     }
 }
 

@@ -6,8 +6,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fmt::Write;
 
-/// What a tool answers when it cannot do what it was asked.
+/// What a tool answers when it cannot do what it was asked: a result with `isError`, so that the
+/// model reads it.
 ///
 /// ```
 /// use mcp_auth::{OrTell, ToolError};
@@ -22,7 +24,10 @@ use std::fmt;
 /// }
 /// ```
 ///
-/// It does not implement [`std::error::Error`]: that is what lets `?` take any error.
+/// It does not implement [`std::error::Error`]: that is what lets `?` take any error. `Display` is
+/// what a client may read, `Debug` has the details.
+///
+/// Source: MCP 2026-07-28, server/tools, "Error handling".
 pub struct ToolError(Repr);
 
 enum Repr {
@@ -36,7 +41,16 @@ enum Repr {
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 impl ToolError {
-    /// Makes an error whose text the client, and so the model, reads.
+    /// Makes an error whose text the client, and so the model, reads, as it is. Nothing is logged.
+    ///
+    /// ```
+    /// use mcp_auth::ToolError;
+    ///
+    /// let told = ToolError::new("There is no document d1; `list_documents` has their ids");
+    /// assert!(told.to_string().starts_with("There is no document d1"));
+    /// let hidden = ToolError::from(std::io::Error::other("db-7 refused user app"));
+    /// assert_eq!(hidden.to_string(), "Internal error");
+    /// ```
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(Repr::Told {
@@ -53,12 +67,18 @@ impl ToolError {
                 text,
                 source: Some(source),
             } => {
-                tracing::warn!(target: "mcp_auth", tool, error = %Chain(&*source), "tool failed: {text}");
+                tracing::warn!(
+                    target: "mcp_auth",
+                    tool, told = %OneLine(&text), error = %OneLine(Chain(&*source)), "tool failed"
+                );
                 text
             }
             Repr::Hidden(source) => {
                 let reference = Reference::new();
-                tracing::error!(target: "mcp_auth", tool, %reference, error = %Chain(&*source), "tool failed");
+                tracing::error!(
+                    target: "mcp_auth",
+                    tool, %reference, error = %OneLine(Chain(&*source)), "tool failed"
+                );
                 reference.told()
             }
         }
@@ -96,12 +116,33 @@ impl fmt::Debug for ToolError {
 }
 
 /// Gives an error a text for the client, keeping its details in the log.
+///
+/// It is there for every `Result` whose error `?` could take in a tool, and for `Option`.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use mcp_auth::{OrTell, ToolError};
+///
+/// fn price(prices: &HashMap<String, String>, item: &str) -> Result<u32, ToolError> {
+///     let price = prices.get(item).or_tell(format!("There is no item {item}"))?;
+///     price.parse().or_tell("The price list is being mended; try again in an hour")
+/// }
+///
+/// let prices = HashMap::from([("tea".to_owned(), "7".to_owned()), ("salt".to_owned(), "?".to_owned())]);
+/// assert_eq!(price(&prices, "tea").unwrap(), 7);
+/// let told = |item| price(&prices, item).unwrap_err().to_string();
+/// assert_eq!(told("milk"), "There is no item milk");
+/// assert_eq!(told("salt"), "The price list is being mended; try again in an hour");
+/// ```
 pub trait OrTell<T> {
-    /// Turns an error, or a `None`, into one that tells `text`.
+    /// Turns an error, or a `None`, into one that tells `text`; a value stays as it is.
+    ///
+    /// The error itself is logged when the tool answers with it, not before.
     ///
     /// # Errors
     ///
-    /// A [`ToolError`] with that text if there is no value.
+    /// - A [`ToolError`] with that text, if there is no value.
     fn or_tell(self, text: impl Into<String>) -> Result<T, ToolError>;
 }
 
@@ -146,7 +187,30 @@ impl fmt::Display for Reference {
     }
 }
 
-/// An error and its sources on one line.
+/// A text whose line breaks and other control characters are escaped: it may quote what a client
+/// sent, which must neither begin a line of the log nor speak to a terminal.
+struct OneLine<T>(T);
+
+impl<T: fmt::Display> fmt::Display for OneLine<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|character| match character {
+            // Unicode's own line breaks are no control characters.
+            '\u{2028}' | '\u{2029}' => write!(self.0, "{}", character.escape_default()),
+            _ if character.is_control() => write!(self.0, "{}", character.escape_default()),
+            _ => self.0.write_char(character),
+        })
+    }
+}
+
+/// An error and its sources, one after another.
 struct Chain<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
@@ -164,6 +228,7 @@ impl fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::doubles::logged;
 
     #[test]
     fn a_foreign_error_is_hidden_behind_a_reference() {
@@ -189,6 +254,30 @@ mod tests {
             None::<()>.or_tell("Nothing").unwrap_err().to_string(),
             "Nothing"
         );
+    }
+
+    #[test]
+    fn a_client_whose_words_are_in_an_error_writes_no_line_of_the_log() {
+        let error = || std::io::Error::other("no file a\n2026-01-01 INFO b\r\u{1b}[2K\u{2028}c");
+        for hidden in [true, false] {
+            let log = logged(|| {
+                let error: Result<(), _> = Err(error());
+                let told = match hidden {
+                    true => error.map_err(ToolError::from),
+                    false => error.or_tell("There is no a\nb\u{1b}"),
+                };
+                told.unwrap_err().into_told("t");
+            });
+            let log = log.trim_end();
+            assert!(
+                !log.contains(|c: char| c.is_control() || c == '\u{2028}'),
+                "{log}"
+            );
+            assert!(
+                log.contains(r"no file a\n2026-01-01 INFO b\r\u{1b}[2K\u{2028}c"),
+                "{log}"
+            );
+        }
     }
 
     #[test]

@@ -7,25 +7,42 @@
 //! [`Authorized`](crate::guard::Authorized) proof; arguments are deserialised after that.
 
 mod arguments;
+mod authorize;
+mod content;
 mod context;
 mod declaration;
 mod error;
+mod info;
 mod output;
 mod registry;
 mod run;
 mod schema;
+#[cfg(feature = "testing")]
+mod starts;
 mod state;
+mod threads;
+mod violations;
 
+pub use self::authorize::{Authorize, LastCheck, Ran, Stop};
+pub use self::content::Content;
 pub use self::context::{Context, FromContext, Injected};
-pub use self::declaration::{Annotations, ArgumentsForm, Declaration, Parameter, Registration};
+pub use self::declaration::{
+    Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter, Registration,
+};
 pub use self::error::{OrTell, ToolError};
+pub use self::info::ToolInfo;
 pub use self::output::{IntoToolError, IntoToolResult, Json, ToolOutput};
 pub use self::run::Tool;
 pub use self::state::{Needs, State};
 
 pub use self::arguments::IsArgument;
-pub use self::context::{inject, inject_optional};
-pub(crate) use self::output::Content;
+pub use self::context::{inject, inject_optional, started};
+pub(crate) use self::output::Body;
 pub(crate) use self::registry::{Registry, RegistryError, ServedTool};
-pub(crate) use self::run::{Failure, Outcome};
+pub(crate) use self::run::{CallEnvironment, Failure, Outcome};
+pub use self::schema::Unshown;
+#[cfg(feature = "testing")]
+pub(crate) use self::starts::Starts;
 pub(crate) use self::state::States;
+pub(crate) use self::threads::Threads;
+pub use self::violations::{HasRules, NoRules, Rules, Violations, check_undived};

@@ -12,15 +12,54 @@ use super::schema;
 /// A value that a tool can return.
 ///
 /// Implemented for text (`String`, `&'static str`, `Cow<'static, str>`), numbers, `char`, `bool`,
-/// `()`, [`Json`], [`CallToolResult`], content blocks, and `Result` and `Option` of these. A type of
-/// your own goes in a [`Json`].
+/// `()`, [`Json`], [`Content`](crate::Content) and `Vec`s of it, rmcp's [`ContentBlock`] and
+/// [`CallToolResult`], and `Result` and `Option` of these. A type of your own goes in a [`Json`], or
+/// implements this:
+///
+/// ```
+/// use mcp_auth::{IntoToolResult, Json, ToolError, ToolOutput, mcp_tool};
+///
+/// struct Celsius(f64);
+///
+/// impl IntoToolResult for Celsius {
+///     // Left out, the tool has no `outputSchema`, and its results no `structuredContent`.
+///     fn output_schema() -> Option<schemars::Schema> {
+///         Json::<f64>::output_schema()
+///     }
+///
+///     fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
+///         if self.0.is_nan() {
+///             return Err(ToolError::new("The thermometer is being mended"));
+///         }
+///         Json(self.0).into_tool_result()
+///     }
+/// }
+///
+/// /// Read the thermometer.
+/// #[mcp_tool(read_only)]
+/// async fn temperature() -> Celsius {
+///     Celsius(21.5)
+/// }
+///
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// # use mcp_auth::testing::TestServer;
+/// # use serde_json::{Value, json};
+/// let server = mcp_auth::server!();
+/// # let server = server.tools_of(module_path!());
+/// let answer = TestServer::of(server).user("ada").call("temperature", json!({})).await;
+/// assert_eq!(answer.json::<Value>(), json!({ "result": 21.5 }));
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a tool",
-    label = "neither text, a number, `()`, `Json<_>`, `CallToolResult`, nor a `Result` of these",
-    note = "wrap a type of your own in `mcp_auth::Json`"
+    label = "neither text, a number, `()`, `Content`, `Json<_>`, `CallToolResult`, nor a `Result` of these",
+    note = "a type of your own gets `#[mcp_auth::data]`, and is returned in `mcp_auth::Json`"
 )]
 pub trait IntoToolResult: Send {
-    /// The schema of the structured result, for values that have one.
+    /// Returns the schema of the structured result; `None` for values that have none.
+    ///
+    /// A value that has one turns into a structured result, as a [`Json`] does.
     #[must_use]
     fn output_schema() -> Option<Schema> {
         None
@@ -30,16 +69,33 @@ pub trait IntoToolResult: Send {
     ///
     /// # Errors
     ///
-    /// The tool's own error, or a hidden one if the value cannot be serialised.
+    /// - The tool's own error.
+    /// - A hidden one if the value cannot be serialised.
     fn into_tool_result(self) -> Result<ToolOutput, ToolError>;
 }
 
-/// The result of a tool that ran.
+/// The result of a tool that ran: what an [`IntoToolResult`] of your own makes.
+///
+/// ```
+/// use mcp_auth::{IntoToolResult, ToolError, ToolOutput};
+///
+/// /// Prices, as a list in Markdown.
+/// struct Prices(Vec<(String, u32)>);
+///
+/// impl IntoToolResult for Prices {
+///     fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
+///         let lines = self.0.iter().map(|(item, price)| format!("- {item}: {price}\n"));
+///         Ok(ToolOutput::text(lines.collect::<String>()))
+///     }
+/// }
+/// ```
+///
+/// What else a result can say converts: `ToolOutput::from(model::CallToolResult::success(blocks))`.
 #[derive(Debug)]
-pub struct ToolOutput(pub(crate) Content);
+pub struct ToolOutput(pub(crate) Body);
 
 #[derive(Debug)]
-pub(crate) enum Content {
+pub(crate) enum Body {
     /// Content as the tool composed it.
     Composed(Box<CallToolResult>),
     /// A typed value, serialised once: both `structuredContent` and its text.
@@ -49,16 +105,16 @@ pub(crate) enum Content {
 }
 
 impl ToolOutput {
-    /// A result of one text.
+    /// Makes a result of one text.
     #[must_use]
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
-        Self(Content::Text(text.into()))
+        Self(Body::Text(text.into()))
     }
 }
 
 impl From<CallToolResult> for ToolOutput {
     fn from(result: CallToolResult) -> Self {
-        Self(Content::Composed(Box::new(result)))
+        Self(Body::Composed(Box::new(result)))
     }
 }
 
@@ -68,10 +124,8 @@ impl From<CallToolResult> for ToolOutput {
 ///
 /// ```
 /// use mcp_auth::{Json, mcp_tool};
-/// use schemars::JsonSchema;
-/// use serde::Serialize;
 ///
-/// #[derive(Serialize, JsonSchema)]
+/// #[mcp_auth::data]
 /// struct Sum {
 ///     sum: i64,
 /// }
@@ -91,7 +145,7 @@ impl<T: Serialize + JsonSchema + Send> IntoToolResult for Json<T> {
     }
 
     fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
-        Ok(ToolOutput(Content::Structured(serde_json::to_string(
+        Ok(ToolOutput(Body::Structured(serde_json::to_string(
             &self.0,
         )?)))
     }
@@ -156,7 +210,7 @@ impl<T: IntoToolResult> IntoToolResult for Option<T> {
         match self {
             Some(value) => value.into_tool_result(),
             None if T::output_schema().is_some() => {
-                Ok(ToolOutput(Content::Structured("null".to_owned())))
+                Ok(ToolOutput(Body::Structured("null".to_owned())))
             }
             None => ().into_tool_result(),
         }
@@ -190,7 +244,48 @@ into_text!(
     bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize
 );
 
-/// An error that a tool can return: [`ToolError`], or any error, which is then hidden.
+/// An error that a tool can return: [`ToolError`], any error, which is then hidden, or a type of your
+/// own that decides what is told.
+///
+/// ```
+/// use mcp_auth::{IntoToolError, ToolError, mcp_tool};
+///
+/// enum Failure {
+///     Busy,
+///     Broken(std::io::Error),
+/// }
+///
+/// impl IntoToolError for Failure {
+///     fn into_tool_error(self) -> ToolError {
+///         match self {
+///             Self::Busy => ToolError::new("The printer is busy; try again in a minute"),
+///             Self::Broken(error) => error.into(), // hidden
+///         }
+///     }
+/// }
+///
+/// /// Print a page.
+/// #[mcp_tool]
+/// async fn print(page: u32) -> Result<(), Failure> {
+///     match page {
+///         0 => Err(Failure::Broken(std::io::Error::other("no page 0"))),
+///         _ => Err(Failure::Busy),
+///     }
+/// }
+///
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// # use mcp_auth::testing::TestServer;
+/// # use serde_json::json;
+/// let server = mcp_auth::server!();
+/// # let server = server.tools_of(module_path!());
+/// let server = TestServer::of(server);
+/// let ada = server.user("ada");
+/// let answer = ada.call("print", json!({ "page": 1 })).await;
+/// answer.expect_error("The printer is busy; try again in a minute");
+/// ada.call("print", json!({ "page": 0 })).await.expect_error_with("Internal error, reference ");
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a tool",
     label = "neither `ToolError` nor an error",

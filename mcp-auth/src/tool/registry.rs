@@ -8,9 +8,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::guard::{Guard, Requirement};
+use crate::guard::Guard;
 
-use super::declaration::{Annotations, ArgumentsForm, Declaration, Registration};
+use super::authorize::Authorize;
+use super::declaration::{Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Registration};
+use super::info::ToolInfo;
 use super::run::{Call, Run};
 use super::schema;
 use super::state::{Needs, States};
@@ -24,11 +26,11 @@ pub(crate) struct Registry {
 impl Registry {
     /// Collects the linked tools that `serves` names, and checks them.
     pub(crate) fn collect(
-        serves: impl Fn(&Declaration) -> bool,
+        serves: impl Fn(&ToolInfo) -> bool,
         states: &States,
     ) -> Result<Self, RegistryError> {
         let mut registrations: Vec<_> = Registration::linked()
-            .filter(|tool| serves(&tool.declaration))
+            .filter(|tool| serves(&tool.info()))
             .collect();
         // Which of two duplicates comes first must not depend on the linker.
         registrations.sort_by_key(|tool| (tool.declaration.name, place(tool.declaration.location)));
@@ -64,9 +66,11 @@ impl Registry {
 pub(crate) struct ServedTool {
     registration: &'static Registration,
     json: String,
+    /// The same for revisions without icons, if there are any to leave out.
+    iconless_json: Option<String>,
     wraps_output: bool,
     known_arguments: Option<Vec<String>>,
-    wants_organization: bool,
+    takes_organization: bool,
     requires_arguments: bool,
 }
 
@@ -99,16 +103,29 @@ impl ServedTool {
             .is_some_and(|names| *names != json!([]));
         let output = (registration.output_schema)().map(schema::finish_output);
         let wraps_output = output.as_ref().is_some_and(|(_, wrapped)| *wrapped);
-        let optional_organization = declaration
+        let takes_organization = declaration
             .parameters
             .iter()
-            .any(|parameter| parameter.requires.contains(&Requirement::Organization));
+            .flat_map(|parameter| parameter.requires)
+            .any(|requirement| requirement.uses_organization());
+        let described = describe(declaration, input, output.map(|(schema, _)| schema));
+        let with_icons = icons(declaration.icons).map(|icons| {
+            let mut tool = described.clone();
+            tool.insert("icons".to_owned(), icons);
+            Value::Object(tool).to_string()
+        });
+        let described = Value::Object(described).to_string();
+        let (json, iconless_json) = match with_icons {
+            Some(with_icons) => (with_icons, Some(described)),
+            None => (described, None),
+        };
         Ok(Self {
             registration,
-            json: describe(declaration, input, output.map(|(schema, _)| schema)).to_string(),
+            json,
+            iconless_json,
             wraps_output,
             known_arguments,
-            wants_organization: declaration.guard.needs_organization() || optional_organization,
+            takes_organization,
             requires_arguments,
         })
     }
@@ -117,8 +134,25 @@ impl ServedTool {
         self.registration.declaration.name
     }
 
+    /// What the tool does, in a line: the first paragraph of its doc comment.
+    pub(crate) fn summary(&self) -> String {
+        let description = self.registration.declaration.description.trim();
+        let lines = description.lines().map(str::trim);
+        let paragraph: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+        paragraph.join(" ")
+    }
+
     pub(crate) fn guard(&self) -> &'static Guard {
         &self.registration.declaration.guard
+    }
+
+    /// The whole policy, as people read it: the guard, and what decides after it.
+    pub(crate) fn policy(&self) -> String {
+        let guard = self.guard();
+        match self.authorize() {
+            Some(Authorize { rule, .. }) => format!("{guard}, authorize {rule}"),
+            None => guard.to_string(),
+        }
     }
 
     pub(crate) fn location(&self) -> &'static Location<'static> {
@@ -126,8 +160,11 @@ impl ServedTool {
     }
 
     /// The tool as `tools/list` shows it, serialised.
-    pub(crate) fn json(&self) -> &str {
-        &self.json
+    pub(crate) fn json(&self, with_icons: bool) -> &str {
+        match &self.iconless_json {
+            Some(iconless) if !with_icons => iconless,
+            Some(_) | None => &self.json,
+        }
     }
 
     /// Whether a typed result is written as `{"result": …}`.
@@ -138,12 +175,18 @@ impl ServedTool {
     /// Whether the caller's organization has to be known before the tool can run: its guard asks
     /// for it, or it takes an `Option<&Org>`.
     pub(crate) fn wants_organization(&self) -> bool {
-        self.wants_organization
+        self.guard().uses_organization() || self.takes_organization
+    }
+
+    /// Whether a parameter is injected with the organization, or not for lack of one: then it has
+    /// to be known even where the guard can do without.
+    pub(crate) fn takes_organization(&self) -> bool {
+        self.takes_organization
     }
 
     /// Whether the tool says that it changes nothing.
     pub(crate) fn is_read_only(&self) -> bool {
-        self.registration.declaration.annotations.read_only == Some(true)
+        self.registration.info().is_read_only()
     }
 
     /// Whether a call without arguments is refused.
@@ -153,6 +196,15 @@ impl ServedTool {
 
     pub(super) fn known_arguments(&self) -> Option<&[String]> {
         self.known_arguments.as_deref()
+    }
+
+    /// Whether the tool is a plain function.
+    pub(super) fn is_blocking(&self) -> bool {
+        self.registration.declaration.blocking
+    }
+
+    pub(crate) fn authorize(&self) -> Option<Authorize> {
+        self.registration.declaration.authorize
     }
 
     pub(super) fn timeout(&self) -> Option<Duration> {
@@ -168,7 +220,7 @@ impl ServedTool {
 }
 
 /// MCP 2026-07-28, server/tools: the tool object.
-fn describe(declaration: &Declaration, input: Value, output: Option<Value>) -> Value {
+fn describe(declaration: &Declaration, input: Value, output: Option<Value>) -> Map<String, Value> {
     let mut tool = Map::new();
     tool.insert("name".to_owned(), declaration.name.into());
     if let Some(title) = declaration.title {
@@ -185,7 +237,49 @@ fn describe(declaration: &Declaration, input: Value, output: Option<Value>) -> V
     if let Some(annotations) = annotations(declaration.annotations) {
         tool.insert("annotations".to_owned(), annotations);
     }
-    Value::Object(tool)
+    if !declaration.meta.is_empty() {
+        let meta = declaration.meta.iter();
+        let meta = meta.map(|(key, value)| ((*key).to_owned(), meta_value(*value)));
+        tool.insert("_meta".to_owned(), Value::Object(meta.collect()));
+    }
+    tool
+}
+
+fn meta_value(value: MetaValue) -> Value {
+    match value {
+        MetaValue::Flag(flag) => flag.into(),
+        MetaValue::Float(number) => number.into(),
+        MetaValue::Integer(number) => number.into(),
+        MetaValue::Text(text) => text.into(),
+    }
+}
+
+fn icons(icons: &[Icon]) -> Option<Value> {
+    let icons: Vec<_> = icons
+        .iter()
+        .map(|icon| {
+            let Icon {
+                src,
+                mime_type,
+                sizes,
+                theme,
+            } = *icon;
+            let sizes = (!sizes.is_empty()).then(|| json!(sizes));
+            let members = [
+                ("src", Some(src.into())),
+                ("mimeType", mime_type.map(Value::from)),
+                ("sizes", sizes),
+                ("theme", theme.map(Value::from)),
+            ];
+            let members = members.into_iter();
+            Value::Object(
+                members
+                    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                    .collect(),
+            )
+        })
+        .collect();
+    (!icons.is_empty()).then_some(Value::Array(icons))
 }
 
 fn annotations(annotations: Annotations) -> Option<Value> {

@@ -10,14 +10,18 @@ use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::guard::Authorized;
+use crate::guard::{Authorized, Denied};
 
 use super::arguments;
+use super::authorize::{LastCheck, Ran, Stop};
 use super::context::Context;
 use super::error::{Reference, ToolError};
 use super::output::{IntoToolResult, ToolOutput};
 use super::registry::ServedTool;
+use super::schema;
 use super::state::States;
+use super::threads::Threads;
+use super::violations::Violations;
 
 /// What `#[mcp_tool]` implements for the private type behind a function.
 pub trait Tool: 'static {
@@ -26,11 +30,22 @@ pub trait Tool: 'static {
     /// What the function returns.
     type Output: IntoToolResult;
 
-    /// Injects what is taken by reference and calls the function.
+    /// Checks the rules that the parameters declare.
+    ///
+    /// # Errors
+    ///
+    /// Those that are broken.
+    fn validate(args: &Self::Arguments) -> Result<(), Violations> {
+        let _ = args;
+        Ok(())
+    }
+
+    /// Injects what is taken by reference, takes the last step and calls the function.
     fn call(
         args: Self::Arguments,
         cx: &Context,
-    ) -> impl Future<Output = Result<Self::Output, ToolError>> + Send;
+        check: LastCheck,
+    ) -> impl Future<Output = Result<Ran<Self::Output>, Stop>> + Send;
 }
 
 /// An allowed call.
@@ -38,6 +53,17 @@ pub trait Tool: 'static {
 pub(crate) struct Call {
     context: Context,
     arguments: Bytes,
+    check: LastCheck,
+}
+
+/// What every call of a server is given.
+#[derive(Debug)]
+pub(crate) struct CallEnvironment<'a> {
+    pub(crate) states: &'a Arc<States>,
+    /// For plain functions.
+    pub(crate) threads: &'a Arc<Threads>,
+    /// For tools that have none of their own.
+    pub(crate) timeout: Duration,
 }
 
 /// A call on its way.
@@ -51,6 +77,8 @@ pub(crate) type Outcome = Result<ToolOutput, Failure>;
 pub(crate) enum Failure {
     /// The arguments do not fit; the text names the path.
     Arguments(String),
+    /// The tool's `authorize` refused.
+    Denied(Denied),
     /// The tool answered with an error.
     Error(ToolError),
     /// The tool panicked, or took longer than it may. Details are in the log under the reference.
@@ -60,35 +88,64 @@ pub(crate) enum Failure {
 /// Runs a tool for an allowed call: the arguments are read only here, behind the proof.
 pub(super) fn run<T: Tool>(call: Call) -> Run {
     Box::pin(async move {
-        let Call { context, arguments } = call;
+        let Call {
+            context,
+            arguments,
+            check,
+        } = call;
         let arguments = arguments::parse::<T::Arguments>(&arguments).map_err(Failure::Arguments)?;
-        let output = T::call(arguments, &context).await.map_err(Failure::Error)?;
+        T::validate(&arguments).map_err(|violations| {
+            Failure::Arguments(violations.told(&schema::input::<T::Arguments>()))
+        })?;
+        let Ran(output) = T::call(arguments, &context, check)
+            .await
+            .map_err(|Stop(failure)| failure)?;
         output.into_tool_result().map_err(Failure::Error)
     })
 }
 
 impl ServedTool {
-    /// Starts the tool. `arguments` are the raw bytes of the argument object.
+    /// Starts the tool. `arguments` are the raw bytes of the argument object; `held` is dropped when
+    /// the tool has ended, which for a plain function can be after its time-out.
     pub(crate) fn call(
         self: &Arc<Self>,
         proof: Authorized,
-        states: &Arc<States>,
+        env: &CallEnvironment<'_>,
         arguments: Bytes,
-        timeout: Duration,
+        held: impl Send + 'static,
     ) -> Run {
         let tool = Arc::clone(self);
-        let context = Context::new(proof, self.name(), Arc::clone(states));
+        let context = Context::new(proof, self.name(), Arc::clone(env.states));
+        let threads = self.is_blocking().then(|| Arc::clone(env.threads));
+        let timeout = self.timeout().unwrap_or(env.timeout);
         Box::pin(async move {
             if let Some(known) = tool.known_arguments() {
                 arguments::refuse_unknown(&arguments, known).map_err(Failure::Arguments)?;
             }
-            let timeout = tool.timeout().unwrap_or(timeout);
             let name = tool.name();
             // Making the future can panic as well as polling it, so both are inside.
-            let work = async { tool.start(Call { context, arguments }).await };
+            let call = Call {
+                context,
+                arguments,
+                check: LastCheck::new(tool.authorize()),
+            };
+            let work = async {
+                match threads {
+                    Some(threads) => {
+                        let tool = Arc::clone(&tool);
+                        let start = move || tool.start(call);
+                        threads.run(Box::new(held), start).await
+                    }
+                    None => {
+                        let _held = held;
+                        Some(tool.start(call).await)
+                    }
+                }
+            };
             let contained = AssertUnwindSafe(work).catch_unwind();
             match tokio::time::timeout(timeout, contained).await {
-                Ok(Ok(outcome)) => outcome,
+                Ok(Ok(Some(outcome))) => outcome,
+                Ok(Ok(None)) => Err(fault(name, "the server stopped before the tool began")),
                 Ok(Err(_)) => Err(fault(name, "tool panicked")),
                 Err(_) => Err(fault(name, "tool timed out")),
             }

@@ -3,7 +3,10 @@
 //! schemars describes a type; MCP wants a root of `type: object` and properties that are objects.
 //! What has to be mended is mended here, once, at start-up.
 
+use std::collections::BTreeSet;
+
 use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
@@ -11,9 +14,76 @@ use super::output::IntoToolResult;
 
 /// The schema of what a tool reads.
 pub(super) fn input<T: JsonSchema>() -> Schema {
-    SchemaSettings::draft2020_12()
+    settings()
+        .with_transform(PlainPatterns)
         .into_generator()
         .into_root_schema_for::<T>()
+}
+
+/// A keyword that schemars shows of a rule, though it refuses values that the rule accepts.
+#[derive(Clone, Copy, Debug)]
+pub struct Unshown {
+    /// The keyword.
+    pub keyword: &'static str,
+    /// How many lists deep it is.
+    pub depth: usize,
+}
+
+impl Transform for Unshown {
+    fn transform(&mut self, schema: &mut Schema) {
+        match (self.depth, schema.get_mut("items")) {
+            (0, _) => {
+                schema.remove(self.keyword);
+            }
+            (depth, Some(items)) => {
+                if let Ok(items) = items.try_into() {
+                    let depth = depth - 1;
+                    Self { depth, ..*self }.transform(items);
+                }
+            }
+            (_, None) => {}
+        }
+    }
+}
+
+/// Takes escapes out of patterns that ECMA-262 knows only within `[…]`: with them a client could not
+/// compile the schema. schemars writes them for `contains("a-b")`.
+#[derive(Clone, Debug)]
+struct PlainPatterns;
+
+impl Transform for PlainPatterns {
+    fn transform(&mut self, schema: &mut Schema) {
+        if let Some(Value::String(pattern)) = schema.get_mut("pattern") {
+            *pattern = plain(pattern);
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+fn plain(pattern: &str) -> String {
+    let mut plain = String::with_capacity(pattern.len());
+    let (mut escaped, mut in_class) = (false, false);
+    for letter in pattern.chars() {
+        if escaped {
+            if in_class || !matches!(letter, '#' | '&' | '-' | '~') {
+                plain.push('\\');
+            }
+            plain.push(letter);
+            escaped = false;
+            continue;
+        }
+        match letter {
+            '\\' => {
+                escaped = true;
+                continue;
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ => {}
+        }
+        plain.push(letter);
+    }
+    plain
 }
 
 /// The schema of what a tool returns, if it is typed.
@@ -23,10 +93,15 @@ pub(super) fn output<T: IntoToolResult>() -> Option<Schema> {
 
 /// The schema of a value as it is written, which can differ from how it is read.
 pub(super) fn written<T: JsonSchema>() -> Schema {
-    SchemaSettings::draft2020_12()
+    settings()
         .for_serialize()
         .into_generator()
         .into_root_schema_for::<T>()
+}
+
+/// Without `$schema`: 2020-12 is MCP's default dialect. One that the user wrote stays.
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| settings.meta_schema = None)
 }
 
 /// The schema of a value that may be `null`.
@@ -38,12 +113,16 @@ pub(super) fn or_null(schema: Schema) -> Schema {
     either.into()
 }
 
-/// Makes an input schema one that MCP accepts. `closed` adds `additionalProperties: false`.
+/// Makes an input schema one that MCP accepts. `closed` adds `additionalProperties: false`, but where
+/// the properties stand in alternatives, which it does not see: it would refuse all of them.
 pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
     let mut object = into_object(schema);
-    strip(&mut object);
+    // The name of a generated type.
+    object.remove("title");
     object.insert("type".to_owned(), "object".into());
-    if closed && !object.contains_key("additionalProperties") {
+    let mut composed = COMPOSED.iter().chain(&["$ref"]);
+    let is_plain = !composed.any(|keyword| object.contains_key(*keyword));
+    if closed && is_plain && !object.contains_key("additionalProperties") {
         object.insert("additionalProperties".to_owned(), false.into());
     }
     spell_out_properties(&mut object);
@@ -54,7 +133,7 @@ pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
 /// `{"result": …}`, since its own schema is not an object's.
 pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
     let mut object = into_object(schema);
-    strip(&mut object);
+    object.remove("title");
     if object.get("type").and_then(Value::as_str) == Some("object") {
         spell_out_properties(&mut object);
         return (Value::Object(object), false);
@@ -125,12 +204,6 @@ fn into_object(schema: Schema) -> Map<String, Value> {
     }
 }
 
-/// The title is the name of a generated type, and the dialect is MCP's default.
-fn strip(object: &mut Map<String, Value>) {
-    object.remove("$schema");
-    object.remove("title");
-}
-
 /// 2025-11-25 wants every property's schema to be an object; `true` is the same as `{}`.
 fn spell_out_properties(object: &mut Map<String, Value>) {
     let Some(Value::Object(properties)) = object.get_mut("properties") else {
@@ -143,16 +216,49 @@ fn spell_out_properties(object: &mut Map<String, Value>) {
     }
 }
 
-/// The names of the properties, for structs that do not refuse unknown fields themselves.
+/// The names of the properties, in whatever alternative, for types that do not refuse unknown fields
+/// themselves; `None` where others are welcome, or names cannot be told.
 pub(super) fn property_names(schema: &Value) -> Option<Vec<String>> {
+    let mut names = BTreeSet::new();
+    collect_names(schema, schema, DEEPEST, &mut names)?;
+    Some(names.into_iter().collect())
+}
+
+fn collect_names(
+    schema: &Value,
+    root: &Value,
+    depth: usize,
+    names: &mut BTreeSet<String>,
+) -> Option<()> {
     let object = schema.as_object()?;
-    let composed = ["allOf", "anyOf", "oneOf", "$ref", "if", "patternProperties"];
-    if composed.iter().any(|keyword| object.contains_key(*keyword)) {
+    let additional = object.get("additionalProperties");
+    let depth = depth.checked_sub(1)?;
+    if additional.is_some_and(|additional| *additional != false)
+        || ["if", "patternProperties"]
+            .iter()
+            .any(|keyword| object.contains_key(*keyword))
+    {
         return None;
     }
-    let properties = object.get("properties").and_then(Value::as_object);
-    Some(properties.map_or_else(Vec::new, |properties| properties.keys().cloned().collect()))
+    if let Some(reference) = object.get("$ref") {
+        let target = root.pointer(reference.as_str()?.strip_prefix('#')?)?;
+        collect_names(target, root, depth, names)?;
+    }
+    for keyword in COMPOSED {
+        let alternatives = object.get(keyword).and_then(Value::as_array);
+        for alternative in alternatives.into_iter().flatten() {
+            collect_names(alternative, root, depth, names)?;
+        }
+    }
+    if let Some(Value::Object(properties)) = object.get("properties") {
+        names.extend(properties.keys().cloned());
+    }
+    Some(())
 }
+
+const COMPOSED: [&str; 3] = ["allOf", "anyOf", "oneOf"];
+/// A type that refers to itself as the whole is not followed for ever.
+const DEEPEST: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -194,9 +300,32 @@ mod tests {
     }
 
     #[test]
+    fn patterns_have_no_escapes_that_ecmascript_does_not_know() {
+        for (pattern, expected) in [
+            (r"a\-b\#\&\~", "a-b#&~"),
+            (r"[a\-b]\-\.\\-", r"[a\-b]-\.\\-"),
+            ("^a$", "^a$"),
+        ] {
+            assert_eq!(plain(pattern), expected);
+        }
+    }
+
+    #[test]
     fn an_open_struct_tells_its_property_names() {
         let schema = finish_input(input::<Plain>(), true);
         assert_eq!(property_names(&schema).unwrap(), ["a", "anything"]);
-        assert_eq!(property_names(&json!({ "oneOf": [] })), None);
+        let either = json!({
+            "oneOf": [{ "properties": { "a": {} } }, { "$ref": "#/$defs/B" }],
+            "$defs": { "B": { "properties": { "b": {} } } },
+        });
+        assert_eq!(property_names(&either).unwrap(), ["a", "b"]);
+        for open in [
+            json!({ "oneOf": [true] }),
+            json!({ "properties": { "a": {} }, "additionalProperties": { "type": "integer" } }),
+            json!({ "$ref": "#" }),
+            json!({ "$ref": "#/$defs/Gone" }),
+        ] {
+            assert_eq!(property_names(&open), None, "{open}");
+        }
     }
 }

@@ -6,7 +6,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// State that the application gave to the server.
+/// State that the application gave to the server. It dereferences to the value; clones share it.
+///
+/// `Debug` shows the type only, since state may hold secrets.
 ///
 /// ```
 /// use mcp_auth::State;
@@ -55,14 +57,42 @@ impl<T> fmt::Debug for State<T> {
     }
 }
 
-/// Collects the types of state that an injected parameter needs.
+/// Collects the types of state that an injected parameter needs; see [`FromContext::needs`].
+///
+/// A type that is made of others needs what they need:
+///
+/// ```
+/// use mcp_auth::{Caller, Context, FromContext, Injected, Needs, Requirement, State, ToolError};
+///
+/// struct Ledger;
+///
+/// struct Account(String);
+///
+/// impl FromContext for Account {
+///     const REQUIRES: &'static [Requirement] = Caller::REQUIRES;
+///
+///     fn needs(needs: &mut Needs) {
+///         Caller::needs(needs);
+///         // The same as `State::<Ledger>::needs(needs)`.
+///         needs.state::<Ledger>();
+///     }
+///
+///     async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+///         let caller = Caller::from_context(cx).await?;
+///         let _ledger = State::<Ledger>::from_context(cx).await?;
+///         Ok(Injected::Owned(Self(caller.subject().to_owned())))
+///     }
+/// }
+/// ```
+///
+/// [`FromContext::needs`]: crate::FromContext::needs
 #[derive(Debug, Default)]
 pub struct Needs {
     states: Vec<(TypeId, &'static str)>,
 }
 
 impl Needs {
-    /// Says that a `State<T>` is needed.
+    /// Says that a [`State<T>`](State) is needed; saying it twice does no harm.
     pub fn state<T: Send + Sync + 'static>(&mut self) {
         self.states
             .push((TypeId::of::<State<T>>(), type_name::<T>()));

@@ -24,6 +24,16 @@ async fn read_documents(org: &mcp_auth::Org) -> String {
     format!("Documents of {}", org.id())
 }
 
+fn is_free(name: &str) -> bool {
+    name != "bob"
+}
+
+/// Sign in one's own name, if it is free.
+#[mcp_tool(forbid_actor, authorize = is_free(name))]
+async fn sign(name: String) -> String {
+    name
+}
+
 /// Make the file `begun` in a directory, and wait for the file `go` there.
 #[mcp_tool]
 async fn hold(directory: String) -> Result<&'static str, ToolError> {

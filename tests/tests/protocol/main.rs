@@ -10,21 +10,32 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
+mod agreement;
 mod authorization;
+mod authorize;
+mod content;
+mod data;
 mod discovery;
 mod envelope;
 mod eras;
+mod in_process;
 mod lifecycle;
+mod pages;
 mod parked;
+mod plain;
 mod process;
 mod raw;
 mod refusals;
 mod reply;
 mod results;
 mod schema;
+mod scopes;
 mod secrets;
+mod security_md;
+mod several;
 mod startup;
 mod stub;
 mod support;
 mod threats;
 mod tools;
+mod validation;

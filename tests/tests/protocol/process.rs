@@ -14,9 +14,11 @@ pub(crate) struct Process {
     log: Option<JoinHandle<String>>,
 }
 
-/// The program, with this environment and no other.
-fn program(environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_served"));
+const SERVED: &str = env!("CARGO_BIN_EXE_served");
+
+/// A program, with this environment and no other.
+fn command(program: &str, environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command
         .env_clear()
         .envs(environment.iter().copied())
@@ -29,12 +31,27 @@ fn program(environment: &[(&str, &str)]) -> Command {
 /// Runs a server that must not start, and returns what it says.
 #[track_caller]
 pub(crate) fn refusal(environment: &[(&str, &str)]) -> String {
-    let output = program(environment).output().unwrap();
+    let output = command(SERVED, environment).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(text.lines().count(), 1, "one line each: {text}");
     text.trim().strip_prefix("Error: ").expect(&text).to_owned()
+}
+
+/// Runs a program that is to print something and end well, and returns what it prints.
+#[track_caller]
+pub(crate) fn printed_by(program: &str, environment: &[(&str, &str)]) -> String {
+    let output = command(program, environment).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The same of the server that serves.
+#[track_caller]
+pub(crate) fn printed(environment: &[(&str, &str)]) -> String {
+    printed_by(SERVED, environment)
 }
 
 impl Process {
@@ -62,7 +79,7 @@ impl Process {
     fn begin(environment: &[(&str, &str)]) -> Self {
         let mut environment = environment.to_vec();
         environment.push(("PORT", "0"));
-        let mut child = program(&environment).spawn().unwrap();
+        let mut child = command(SERVED, &environment).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
         // Read all the time: a full pipe would halt it.

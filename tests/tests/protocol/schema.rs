@@ -77,8 +77,8 @@ fn validator(era: Era, definition: &'static str) -> Arc<Validator> {
     let key = (era == Era::Modern, definition);
     let compile = || {
         let text = match era {
-            Era::Legacy => include_str!("../../fixtures/mcp/schema-2025-11-25.json"),
-            Era::Modern => include_str!("../../fixtures/mcp/schema-2026-07-28.json"),
+            Era::Legacy => include_str!("../../conformance/schema-2025-11-25.json"),
+            Era::Modern => include_str!("../../conformance/schema-2026-07-28.json"),
         };
         let mut schema: Value = serde_json::from_str(text).unwrap();
         assert!(schema["$defs"].get(definition).is_some(), "{definition}");

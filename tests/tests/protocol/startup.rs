@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use mcp_auth::{AudiencePolicy, ServerBuilder};
 
-use crate::process::{Process, refusal as refused_process};
+use crate::process::{Process, printed, refusal as refused_process};
 use crate::reply::Reply;
 use crate::stub::{Answer, Stub, no_keys};
 use crate::support::{Runs, Serving, builder, client, emulator};
@@ -340,12 +340,14 @@ async fn a_guard_that_nobody_can_pass_names_the_tool_and_the_remedy() {
         })
         .expect(&text);
     expect_place(place);
-    server().allow_unresolvable_guards().build().await.unwrap();
-    server()
-        .session_tokens(mcp_auth::parties_any())
-        .build()
-        .await
-        .unwrap();
+    let nobody = server().allow_unresolvable_guards().build().await.unwrap();
+    let some = server().session_tokens(mcp_auth::parties_any());
+    let some = some.build().await.unwrap();
+    for (server, answer) in [(nobody, "no"), (some, "yes")] {
+        let text = server.matrix().role("org:admin", &[]).to_markdown();
+        let line = format!("| rule | no | no | no | {answer} | role org:admin |");
+        assert!(text.contains(&line), "{text}");
+    }
 }
 
 #[actix_web::test]
@@ -395,9 +397,11 @@ async fn state_given_twice_names_the_type() {
 async fn a_server_without_tools_names_where_it_looked() {
     let clerk = emulator().await;
     let text = refusal(builder(&clerk).tools_of("protocol::startup::nowhere")).await;
-    assert_eq!(
-        text,
-        "no tools are declared in `protocol::startup::nowhere`; annotate one with #[mcp_tool]"
+    assert!(
+        text.starts_with(
+            "no tools are declared in `protocol::startup::nowhere`; of what is linked"
+        ),
+        "{text}"
     );
     // A module is named whole, not by how it begins.
     let text = refusal(builder(&clerk).tools_of("protocol::startup::pla")).await;
@@ -577,6 +581,38 @@ async fn a_server_prints_what_it_serves_and_a_line_to_try_it() {
         .send();
     let reply = Reply::read(response.await.unwrap()).await;
     reply.expect_text("Documents of org_acme");
+}
+
+/// `HOST` is one that no server without `MCP_URL` starts on, and nothing names an instance.
+#[test]
+fn asked_for_its_tools_a_server_prints_who_may_call_them_and_does_not_start() {
+    let asked = |form| printed(&[("MCP_AUTH", form), ("HOST", "192.0.2.1")]);
+    assert_eq!(
+        asked("tools"),
+        "\
+tool            anonymous  signed in  in an organization  requires
+greet           yes        yes        yes                 public
+hold            no         yes        yes                 signed in
+read_documents  no         no         no                  organization, permission org:documents:read
+sign            no         if         if                  no actor, authorize is_free(name)
+who_am_i        no         yes        yes                 signed in
+
+if: the tool's own `authorize` decides, call by call
+"
+    );
+    let markdown = asked("tools-markdown");
+    assert!(markdown.contains("\n| hold | no | yes | yes | signed in |\n"));
+    let json: serde_json::Value = serde_json::from_str(&asked("tools-json")).unwrap();
+    assert_eq!(json["tools"][0]["tool"], "greet");
+    assert_eq!(json["tools"][0]["allowed"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn an_unknown_wish_is_refused_with_the_known_ones() {
+    assert_eq!(
+        refused_process(&[("MCP_AUTH", "tool")]),
+        "MCP_AUTH is `tool`: `tools`, `tools-json` or `tools-markdown` is expected"
+    );
 }
 
 /// Checks `file:line:column` and returns line and column.

@@ -1,5 +1,6 @@
 //! Threats, each with the test that shows what comes of it. The ids are those of the threat model.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -375,6 +376,147 @@ async fn t06_a_body_without_a_declared_length_is_not_read_to_its_end_for_a_stran
         world.sign_in_challenge()
     );
     world.still_serves().await;
+}
+
+/// Long names, so that keeping them would show.
+#[actix_web::test]
+async fn t10_names_that_clients_think_of_leave_nothing_behind() {
+    let clerk = emulator().await;
+    let mut process = Process::start_on(&clerk, &[("RUST_LOG", "mcp_auth=debug")]);
+    let endpoint = process.fact("endpoint").to_owned();
+    let now = mcp_auth::testing::TestClock::new().unix_seconds();
+    let token = clerk.instance().mint(&TokenRequest::oauth("ada"), now);
+    let (token, http) = (token.unwrap(), client());
+    let send = |number: usize| {
+        let name = format!("thought-of-{number:-<1000}");
+        let params = json!({ "name": name, "arguments": { &name: name } });
+        let (method, params) = match number % 2 {
+            0 => ("tools/call", params),
+            _ => (name.as_str(), json!({})),
+        };
+        let request = http
+            .post(&endpoint)
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {token}"))
+            .body(message(method, params));
+        async move { Reply::read(request.send().await.unwrap()).await }
+    };
+    let many = async |numbers: std::ops::Range<usize>| {
+        let numbers: Vec<_> = numbers.collect();
+        for some in numbers.chunks(50) {
+            for reply in join_all(some.iter().map(|&number| send(number))).await {
+                let code = reply.json()["error"]["code"].as_i64();
+                assert!(matches!(code, Some(-32601 | -32602)), "{reply:?}");
+            }
+        }
+    };
+    // Buffers and threads come with the first requests.
+    many(0..1_000).await;
+    let before = process.resident_kib();
+    many(1_000..11_000).await;
+    if let (Some(before), Some(after)) = (before, process.resident_kib()) {
+        let grown = after.saturating_sub(before);
+        assert!(grown < 4 * 1024, "{grown} KiB for 10 000 names");
+    }
+    process.signal("TERM");
+    eventually("it ends", || process.ended().is_some()).await;
+    let log = process.log();
+    assert!(!log.contains("thought-of"), "a name is in the log");
+    let tools: BTreeSet<_> = log
+        .lines()
+        .filter_map(|line| line.split_once(" tool=")?.1.split(' ').next())
+        .collect();
+    assert_eq!(tools.into_iter().collect::<Vec<_>>(), ["\"other\""]);
+}
+
+#[actix_web::test]
+async fn t12_what_clients_and_tokens_say_writes_no_line_of_the_log() {
+    const FORGED: &str = "x\n2026-01-01T00:00:00.000000Z  INFO mcp_auth: forged\r\u{1b}[2K";
+    let clerk = emulator().await;
+    let mut process = Process::start_on(&clerk, &[("RUST_LOG", "mcp_auth=debug")]);
+    let endpoint = process.fact("endpoint").to_owned();
+    let now = mcp_auth::testing::TestClock::new().unix_seconds();
+    let sign = |header: &str, claim: &str| {
+        let request = TokenRequest::oauth("ada").org("acme");
+        let (mut head, mut claims) = clerk.instance().token_parts(&request, now).unwrap();
+        for (part, name) in [(&mut head, header), (&mut claims, claim)] {
+            if !name.is_empty() {
+                part[name] = json!(FORGED);
+            }
+        }
+        clerk.instance().mint_claims(head, claims).unwrap()
+    };
+    let send = async |token: &str, body: String| {
+        let request = client()
+            .post(&endpoint)
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {token}"))
+            .header("user-agent", "x\u{9b}2K")
+            .body(body);
+        Reply::read(request.send().await.unwrap()).await
+    };
+    let call = |name: &str, arguments: Value| {
+        message(
+            "tools/call",
+            json!({ "name": name, "arguments": arguments }),
+        )
+    };
+    let good = sign("", "");
+    let mut meta = modern_meta();
+    meta["io.modelcontextprotocol/clientInfo"]["name"] = json!(FORGED);
+    for body in [
+        call(FORGED, json!({})),
+        message(FORGED, json!({})),
+        call("who_am_i", json!({ FORGED: FORGED })),
+        call(
+            "hold",
+            json!({ "directory": format!("/nowhere/{FORGED}\0") }),
+        ),
+        message("tools/call", json!({ "name": "who_am_i", "_meta": meta })),
+        message(
+            "initialize",
+            json!({ "clientInfo": { "name": FORGED, "version": FORGED } }),
+        ),
+    ] {
+        send(&good, body).await;
+    }
+    let who = || call("who_am_i", json!({}));
+    // A token's own words are its client's choice, and the issuer's when the signature holds.
+    for (header, claim, status) in [
+        ("kid", "", 401),
+        ("typ", "", 401),
+        ("", "iss", 401),
+        ("", "org_id", 200),
+        ("", "client_id", 200),
+        ("", "sub", 401),
+    ] {
+        let reply = send(&sign(header, claim), who()).await;
+        assert_eq!(reply.status, status, "{header}{claim}: {reply:?}");
+    }
+    let address = endpoint.replace("http://", "").replace("/mcp", "");
+    for header in ["Mcp-Name", "Authorization", "Host"] {
+        let mut connection = Raw::connect(address.parse().unwrap()).await;
+        let head = [&*format!("{header}: x\u{1b}[2K")];
+        let request = raw::request("POST", "/mcp", &head, b"");
+        connection.write(&request).await;
+        let status = connection.reply().await.status;
+        assert!((400..500).contains(&status), "{header}: {status}");
+    }
+    process.signal("TERM");
+    eventually("it ends", || process.ended().is_some()).await;
+    let log = process.log();
+    let control = |character: char| character.is_control() && character != '\n';
+    assert!(!log.contains(control), "{log}");
+    assert!(!log.contains("\n2026-01-01"), "{log}");
+    // One record each, with the words in it escaped.
+    for (field, records) in [
+        ("client=\"x\\n2026", 1),
+        ("subject=Some(\"x\\n2026", 1),
+        ("kid=Some(\"x\\n2026", 1),
+    ] {
+        let found = log.lines().filter(|line| line.contains(field)).count();
+        assert_eq!(found, records, "{field} in {log}");
+    }
 }
 
 #[actix_web::test]
@@ -835,9 +977,23 @@ async fn t19_a_granted_scope_without_an_organization_is_never_a_challenge() {
     let world = World::new().await;
     let granted = world.mint(&TokenRequest::oauth("linus").scopes(["user:org:read"]));
     for tool in ["which_org", "delete_document", "rename_org", "purge"] {
-        assert_eq!(
-            call(&world, &granted, tool).await.text(),
-            ORGANIZATION_REQUIRED
+        for era in ERAS {
+            // However often a client tries.
+            for _ in 0..3 {
+                let reply = world.call(era, tool, json!({})).bearer(&granted).send();
+                let reply = reply.await;
+                assert_eq!(reply.expect_status(200).text(), ORGANIZATION_REQUIRED);
+                assert!(reply.headers.get("www-authenticate").is_none());
+            }
+        }
+    }
+    for era in ERAS {
+        let reply = world.list(era).bearer(&granted).send().await;
+        assert!(
+            !reply
+                .expect_status(200)
+                .tools()
+                .contains(&"which_org".to_owned())
         );
     }
     world.expect_runs(0);

@@ -11,7 +11,11 @@ mod arguments {
     mod a_struct_alone_or_among_others;
     mod defaults_and_renames;
     mod names_that_need_care;
+    mod rules_of_garde;
     mod serde_and_schemars_attributes;
+}
+mod authorize {
+    mod functions_of_every_form;
 }
 mod duplicates {
     mod the_same_name_in_two_modules;
@@ -24,12 +28,15 @@ mod signature {
     pub(super) mod another_path_to_the_crate;
     mod attributes_of_the_function;
     mod modules_and_function_bodies;
+    mod names_of_the_expansion;
+    mod plain_functions;
     mod strict_lints;
 }
 mod state {
     mod state_and_types_of_the_users_own;
 }
 mod types {
+    mod data_of_the_users_own;
     mod everything_a_tool_may_return;
     mod everything_a_tool_may_take;
 }

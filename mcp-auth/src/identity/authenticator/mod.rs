@@ -101,7 +101,7 @@ impl Authenticator {
             .verify(&self.policy, self.clock.unix_ms())
             .and_then(|claims| {
                 let parts = self.decode.decode(&claims)?;
-                Ok(Caller::new(claims, parts))
+                Ok(Caller::new(claims, parts, Arc::clone(&self.policy.scopes)))
             })
             .inspect_err(|&error| log_refusal(error, kid.as_deref(), subject.as_deref()))?;
         self.seen.insert(Fingerprint::of(token), caller.clone());

@@ -2,6 +2,10 @@
 
 use mcp_auth::mcp_tool;
 
+fn may_search(text: &str) -> bool {
+    !text.is_empty()
+}
+
 #[mcp_tool(
     name = "documents.search",
     title = "Search documents",
@@ -13,6 +17,10 @@ use mcp_auth::mcp_tool;
     permission = "org:documents:read",
     role = "member",
     scope = "documents:read",
+    any(permission = "org:documents:list", scope("a", "b")),
+    any(role = "admin", role = "member", permission("org:documents:read", "org:a:b")),
+    forbid_actor,
+    authorize = may_search(search_text),
     timeout = 30,
     allow_unknown,
     rename_all = "camelCase",

@@ -34,6 +34,9 @@ async fn typed_constants() {}
 #[mcp_tool(permission = concat!("org:", "documents", ":read"))]
 async fn computed_constant() {}
 
+#[mcp_tool(any(permission(names::WRITE, DELETE), permission = names::READ, role = ADMIN, scope = SCOPE))]
+async fn constants_as_alternatives() {}
+
 #[mcp_tool(name = NAME, title = TITLE)]
 async fn named_by_constants() {}
 

@@ -28,7 +28,7 @@
 )]
 #![allow(clippy::unused_async, reason = "about the functions themselves")]
 
-use mcp_auth::{Caller, Context, Json, Org, State, ToolError, mcp_tool};
+use mcp_auth::{Caller, Content, Context, Json, Org, State, ToolError, mcp_tool};
 
 /// What the tools work on.
 #[derive(Debug)]
@@ -52,6 +52,85 @@ async fn find(
         .iter()
         .filter(|document| document.contains(&text));
     Ok(Json(found.take(limit).cloned().collect()))
+}
+
+/// How many there are.
+#[mcp_auth::data]
+#[derive(Debug)]
+struct Count {
+    /// At least one.
+    #[garde(range(min = 1))]
+    count: usize,
+}
+
+/// Counts documents.
+#[mcp_tool(
+    icon("https://example.com/a.png", theme = "dark"),
+    meta("com.example/tier" = 1.5)
+)]
+fn count(
+    /// Words of a document.
+    #[garde(length(simple, min = 1), inner(length(bytes, max = 9)))]
+    words: Vec<String>,
+    documents: &State<Documents>,
+) -> Json<Count> {
+    let found = documents.0.iter().filter(|text| words.contains(text));
+    Json(Count {
+        count: found.count(),
+    })
+}
+
+/// What an application asks for.
+mod may {
+    mcp_auth::permissions! {
+        /// Read documents.
+        pub READ = "org:documents:read";
+    }
+}
+
+/// How to sort.
+#[mcp_auth::data]
+#[derive(Debug, Default)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    /// By their age.
+    #[default]
+    Age,
+    /// By their length.
+    Length {
+        /// Longest first.
+        #[garde(skip)]
+        descending: bool,
+    },
+}
+
+/// Whether the caller is in an organization.
+const fn is_member(_order: &Order, org: Option<&Org>) -> bool {
+    org.is_some()
+}
+
+/// Shows documents in order.
+#[mcp_tool(
+    title = "In order",
+    any(permission = may::READ, role = "admin", scope = "documents:read"),
+    forbid_actor,
+    authorize = is_member(order, org),
+    destructive = false,
+    idempotent,
+    closed_world,
+    timeout = 5,
+    rename_all = "camelCase"
+)]
+async fn in_order(
+    /// In which order.
+    #[garde(dive)]
+    #[arg(default)]
+    order: Order,
+    org: Option<&Org>,
+    documents: &State<Documents>,
+) -> Vec<Content> {
+    tracing::debug!(?order, org = org.map(Org::id));
+    documents.0.iter().map(Content::text).collect()
 }
 
 /// Returns nothing.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use mcp_auth::model::{CallToolResult, ContentBlock};
-use mcp_auth::{Json, ToolError, mcp_tool};
+use mcp_auth::{Content, Json, ToolError, mcp_tool};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -77,6 +77,16 @@ async fn composed() -> CallToolResult {
 #[mcp_tool]
 async fn blocks() -> Vec<ContentBlock> {
     vec![ContentBlock::text("text")]
+}
+
+#[mcp_tool]
+async fn picture() -> Content {
+    Content::png(b"\x89PNG")
+}
+
+#[mcp_tool]
+async fn pictures() -> Result<Vec<Content>, ToolError> {
+    Ok(vec![Content::text("two"), Content::png(b"\x89PNG")])
 }
 
 #[mcp_tool]

@@ -1,0 +1,148 @@
+async fn delete_document(
+    #[allow(unused_variables, reason = "`authorize` reads it")]
+    document_id: String,
+    reason: Option<String>,
+    #[allow(unused_variables, reason = "`authorize` reads it")]
+    org: &Org,
+    #[allow(unused_variables, reason = "`authorize` reads it")]
+    caller: Option<&Caller>,
+    #[allow(unused_variables, reason = "`authorize` reads it")]
+    db: &State<Documents>,
+) -> Result<String, ToolError> {
+    Ok(document_id)
+}
+#[doc(hidden)]
+const _: () = {
+    use ::mcp_auth::__private;
+    use __private::ANY_PERMISSION as __MCP_AUTH_PERMISSIONS;
+    const __DECLARED: __private::Declared = {
+        use crate::*;
+        __MCP_AUTH_PERMISSIONS
+    };
+    struct __Checked(
+        __private::IsArgument<String>,
+        __private::IsArgument<Option<String>>,
+    );
+    const _: () = {
+        use __private::NoRules as _;
+        __private::check_undived(__private::Rules::<String>::DECLARED);
+        __private::check_undived(__private::Rules::<Option<String>>::DECLARED);
+    };
+    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
+    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
+    #[schemars(crate = "__private::schemars")]
+    #[serde(deny_unknown_fields)]
+    struct __Arguments {
+        #[serde(rename = "id")]
+        document_id: String,
+        reason: Option<String>,
+    }
+    struct __Tool;
+    #[automatically_derived]
+    impl __private::Tool for __Tool {
+        type Arguments = __Arguments;
+        type Output = Result<String, ToolError>;
+        async fn call(
+            __args: __Arguments,
+            __cx: &__private::Context,
+            __check: __private::LastCheck,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
+            let __org = __private::inject::<Org>(__cx).await?;
+            let __caller = __private::inject_optional::<Caller>(__cx).await?;
+            let __db = __private::inject::<State<Documents>>(__cx).await?;
+            let __permit = __check
+                .authorize(
+                    rules::owns(&__args.document_id, &__org, &__db, __caller.as_deref()),
+                )
+                .await?;
+            __private::started(__cx);
+            ::core::result::Result::Ok(
+                __permit
+                    .run(
+                        delete_document(
+                            __args.document_id,
+                            __args.reason,
+                            &__org,
+                            __caller.as_deref(),
+                            &__db,
+                        ),
+                    )
+                    .await,
+            )
+        }
+    }
+    __private::inventory::submit!(
+        __private::Registration::of::<
+            __Tool,
+        >(__private::Declaration {
+            name: "delete_document",
+            title: ::core::option::Option::None,
+            description: "",
+            annotations: __private::Annotations {
+                read_only: ::core::option::Option::None,
+                destructive: ::core::option::Option::None,
+                idempotent: ::core::option::Option::None,
+                open_world: ::core::option::Option::None,
+            },
+            icons: &[],
+            meta: &[],
+            guard: __private::Guard::signed_in(
+                    &[
+                        __private::Requirement::NoActor,
+                        __private::Requirement::Any(
+                            &[
+                                &[
+                                    const {
+                                        __private::Spelled("org:documents:manage")
+                                            .permission(__DECLARED)
+                                    },
+                                ],
+                                &[const { __private::Spelled("org:admin").role() }],
+                            ],
+                        ),
+                        __private::Requirement::Any(
+                            &[
+                                &[
+                                    const {
+                                        __private::Spelled("org:a:b").permission(__DECLARED)
+                                    },
+                                    const {
+                                        __private::Spelled(perms::C).permission(__DECLARED)
+                                    },
+                                ],
+                                &[const { __private::Spelled("documents:all").scope() }],
+                            ],
+                        ),
+                    ],
+                )
+                .implied(
+                    &[
+                        __private::Implied::of::<Org>("org"),
+                        __private::Implied::of::<State<Documents>>("db"),
+                    ],
+                ),
+            authorize: ::core::option::Option::Some(__private::Authorize {
+                rule: "owns(document_id, org, db, caller)",
+                told: "owns(id)",
+            }),
+            parameters: &[
+                __private::Parameter::of::<
+                    Org,
+                >("org", ::core::panic::Location::caller()),
+                __private::Parameter::optional::<
+                    Caller,
+                >("caller", ::core::panic::Location::caller()),
+                __private::Parameter::of::<
+                    State<Documents>,
+                >("db", ::core::panic::Location::caller()),
+            ],
+            timeout: ::core::option::Option::None,
+            blocking: false,
+            arguments: __private::ArgumentsForm::Generated,
+            allow_unknown: false,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: ::core::panic::Location::caller(),
+        }),
+    );
+};

@@ -1,0 +1,30 @@
+#[derive(
+    crate::framework::__private::serde::Serialize,
+    crate::framework::__private::serde::Deserialize,
+    crate::framework::__private::schemars::JsonSchema
+)]
+#[serde(crate = "crate::framework::__private::serde")]
+#[schemars(crate = "crate::framework::__private::schemars")]
+#[serde(deny_unknown_fields)]
+#[derive(::garde::Validate)]
+#[garde(allow_unvalidated)]
+#[derive(Debug)]
+pub struct Page {
+    /// Titles.
+    #[garde(length(simple, max = 5), inner(length(utf16, min = 1)))]
+    #[schemars(
+        transform = crate::framework::__private::Unshown{keyword:"minLength",
+        depth:1usize}
+    )]
+    titles: Vec<String>,
+}
+#[automatically_derived]
+impl crate::framework::__private::HasRules for Page {}
+#[doc(hidden)]
+const _: () = {
+    use crate::framework::__private as __private;
+    const _: () = {
+        use __private::NoRules as _;
+        __private::check_undived(__private::Rules::<Vec<String>>::DECLARED);
+    };
+};

@@ -1,0 +1,105 @@
+async fn create(document_title: String, tags: Vec<String>, page: Page, limit: u32) {}
+#[doc(hidden)]
+const _: () = {
+    use ::mcp_auth::__private;
+    struct __Checked(
+        __private::IsArgument<String>,
+        __private::IsArgument<Vec<String>>,
+        __private::IsArgument<Page>,
+        __private::IsArgument<u32>,
+    );
+    const _: () = {
+        use __private::NoRules as _;
+        __private::check_undived(__private::Rules::<String>::DECLARED);
+        __private::check_undived(__private::Rules::<Vec<String>>::DECLARED);
+        __private::check_undived(__private::Rules::<u32>::DECLARED);
+    };
+    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
+    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
+    #[schemars(crate = "__private::schemars")]
+    #[serde(deny_unknown_fields)]
+    #[serde(rename_all = "camelCase")]
+    #[derive(::garde::Validate)]
+    #[garde(allow_unvalidated)]
+    struct __Arguments {
+        #[garde(length(chars, min = 1), ascii)]
+        document_title: String,
+        #[garde(length(simple, max = 5), inner(length(bytes, min = 2)))]
+        #[schemars(transform = __private::Unshown{keyword:"minLength", depth:1usize})]
+        tags: Vec<String>,
+        #[garde(dive)]
+        #[serde(flatten)]
+        page: Page,
+        limit: u32,
+    }
+    struct __Tool;
+    #[automatically_derived]
+    impl __private::Tool for __Tool {
+        type Arguments = __Arguments;
+        type Output = ();
+        fn validate(
+            __args: &__Arguments,
+        ) -> ::core::result::Result<(), __private::Violations> {
+            ::garde::Validate::validate(__args)
+                .map_err(|report| {
+                    __private::Violations::new(
+                        report.iter().map(|(path, error)| (path, error)),
+                        &[
+                            (
+                                "document_title",
+                                ::core::option::Option::Some("documentTitle"),
+                            ),
+                            ("page", ::core::option::Option::None),
+                        ],
+                    )
+                })
+        }
+        async fn call(
+            __args: __Arguments,
+            __cx: &__private::Context,
+            __check: __private::LastCheck,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
+            let __permit = __check.none()?;
+            __private::started(__cx);
+            ::core::result::Result::Ok(
+                __permit
+                    .run(
+                        create(
+                            __args.document_title,
+                            __args.tags,
+                            __args.page,
+                            __args.limit,
+                        ),
+                    )
+                    .await,
+            )
+        }
+    }
+    __private::inventory::submit!(
+        __private::Registration::of::<
+            __Tool,
+        >(__private::Declaration {
+            name: "create",
+            title: ::core::option::Option::None,
+            description: "",
+            annotations: __private::Annotations {
+                read_only: ::core::option::Option::None,
+                destructive: ::core::option::Option::None,
+                idempotent: ::core::option::Option::None,
+                open_world: ::core::option::Option::None,
+            },
+            icons: &[],
+            meta: &[],
+            guard: __private::Guard::signed_in(&[]).implied(&[]),
+            authorize: ::core::option::Option::None,
+            parameters: &[],
+            timeout: ::core::option::Option::None,
+            blocking: false,
+            arguments: __private::ArgumentsForm::Generated,
+            allow_unknown: false,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: ::core::panic::Location::caller(),
+        }),
+    );
+};

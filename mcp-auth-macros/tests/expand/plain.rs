@@ -1,0 +1,80 @@
+#[allow(clippy::needless_pass_by_value, reason = "arguments")]
+fn resize(width: u32, db: &State<Images>) -> Content {
+    db.resize(width)
+}
+#[doc(hidden)]
+const _: () = {
+    use ::mcp_auth::__private;
+    struct __Checked(__private::IsArgument<u32>);
+    const _: () = {
+        use __private::NoRules as _;
+        __private::check_undived(__private::Rules::<u32>::DECLARED);
+    };
+    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
+    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
+    #[schemars(crate = "__private::schemars")]
+    #[serde(deny_unknown_fields)]
+    struct __Arguments {
+        width: u32,
+    }
+    struct __Tool;
+    #[automatically_derived]
+    impl __private::Tool for __Tool {
+        type Arguments = __Arguments;
+        type Output = Content;
+        async fn call(
+            __args: __Arguments,
+            __cx: &__private::Context,
+            __check: __private::LastCheck,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
+            let __db = __private::inject::<State<Images>>(__cx).await?;
+            let __permit = __check.none()?;
+            __private::started(__cx);
+            ::core::result::Result::Ok(
+                __permit.run(async { resize(__args.width, &__db) }).await,
+            )
+        }
+    }
+    __private::inventory::submit!(
+        __private::Registration::of::<
+            __Tool,
+        >(__private::Declaration {
+            name: "resize",
+            title: ::core::option::Option::None,
+            description: "",
+            annotations: __private::Annotations {
+                read_only: ::core::option::Option::None,
+                destructive: ::core::option::Option::None,
+                idempotent: ::core::option::Option::None,
+                open_world: ::core::option::Option::None,
+            },
+            icons: &[
+                __private::Icon {
+                    src: "https://example.com/a.png",
+                    mime_type: ::core::option::Option::None,
+                    sizes: &["48x48", "any"],
+                    theme: ::core::option::Option::Some("dark"),
+                },
+            ],
+            meta: &[
+                ("com.example/team", __private::MetaValue::Text("billing")),
+                ("com.example/tier", __private::MetaValue::Integer(-3i64)),
+            ],
+            guard: __private::Guard::signed_in(&[])
+                .implied(&[__private::Implied::of::<State<Images>>("db")]),
+            authorize: ::core::option::Option::None,
+            parameters: &[
+                __private::Parameter::of::<
+                    State<Images>,
+                >("db", ::core::panic::Location::caller()),
+            ],
+            timeout: ::core::option::Option::None,
+            blocking: true,
+            arguments: __private::ArgumentsForm::Generated,
+            allow_unknown: false,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: ::core::panic::Location::caller(),
+        }),
+    );
+};

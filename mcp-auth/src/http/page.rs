@@ -1,0 +1,377 @@
+//! What a browser is shown at the endpoint, in development: what this is, how a client connects, and
+//! who may call what.
+//!
+//! It tells a stranger more than an MCP client may learn without a token, so it exists only in a debug
+//! build or beside a local Clerk, where the canonical URL is on loopback, and is only for a browser of
+//! this machine that came by no detour. Everybody else gets what they get without it. It holds no token
+//! and no script, and loads nothing.
+
+use actix_web::http::Method;
+use actix_web::http::header::{
+    ACCEPT, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_RESOURCE_POLICY, FORWARDED, HeaderMap, ORIGIN,
+    REFERRER_POLICY, VIA, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::{HttpRequest, HttpResponse};
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::{Value, json};
+
+use super::canonical::Canonical;
+
+/// The facts that a page shows, whatever name it is called by.
+#[derive(Debug)]
+pub(crate) struct Overview {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) version: String,
+    pub(crate) issuer: String,
+    /// How to get a token from the local Clerk, if there is one, and a command to try one with.
+    pub(crate) local: Option<Local>,
+    /// What is enforced, a fact a line.
+    pub(crate) enforced: Vec<String>,
+    /// Who may call what: a header, then a line for each tool, its name first.
+    pub(crate) matrix: Vec<Vec<String>>,
+    /// What has to be known to read the matrix.
+    pub(crate) notes: Vec<String>,
+    /// What each tool does, in the order of the matrix.
+    pub(crate) descriptions: Vec<String>,
+}
+
+/// What only a server with a local Clerk has.
+#[derive(Debug)]
+pub(crate) struct Local {
+    /// A command that prints a token.
+    pub(crate) token: String,
+    /// A command that calls the server.
+    pub(crate) trial: String,
+}
+
+/// A page, ready to send.
+#[derive(Debug)]
+pub(super) struct Page {
+    html: Bytes,
+    policy: String,
+}
+
+impl Page {
+    /// The page of one name of the endpoint; `metadata` is the path of its metadata.
+    pub(super) fn new(overview: &Overview, canonical: &Canonical, metadata: &str) -> Self {
+        let html = page(overview, canonical.as_str(), metadata).into_string();
+        let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+        Self {
+            html: Bytes::from(html),
+            policy: format!(
+                "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; \
+                 frame-ancestors 'none'"
+            ),
+        }
+    }
+
+    /// The page as an answer, which nobody frames, embeds or runs.
+    pub(super) fn answer(&self) -> HttpResponse {
+        HttpResponse::Ok()
+            .content_type("text/html; charset=utf-8")
+            .insert_header((CONTENT_SECURITY_POLICY, self.policy.as_str()))
+            .insert_header((CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
+            .insert_header((REFERRER_POLICY, "no-referrer"))
+            .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .body(self.html.clone())
+    }
+}
+
+/// Whether a request is a browser's that goes to the endpoint itself, on this machine.
+///
+/// A page that fetches has an `Origin`; a proxy on this machine brings in requests of others.
+pub(super) fn is_asked_for(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let local = request
+        .peer_addr()
+        .is_some_and(|peer| peer.ip().is_loopback());
+    request.method() == Method::GET
+        && local
+        && !headers.contains_key(ORIGIN)
+        && !is_forwarded(headers)
+        && wants_html(headers)
+}
+
+/// What such a header says is not believed: that it is there is enough. `Via` is the one that a proxy
+/// has to send (RFC 9110 section 7.6.3); few do.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        [FORWARDED.as_str(), VIA.as_str(), "x-real-ip"].contains(&name)
+            || name.starts_with("x-forwarded-")
+    })
+}
+
+/// MCP clients ask for `text/event-stream`, or for anything.
+fn wants_html(headers: &HeaderMap) -> bool {
+    let accepts = |wanted: &str| {
+        let values = headers
+            .get_all(ACCEPT)
+            .filter_map(|value| value.to_str().ok());
+        values
+            .flat_map(|value| value.split(','))
+            .filter_map(|range| range.split(';').next())
+            .any(|range| range.trim().eq_ignore_ascii_case(wanted))
+    };
+    accepts("text/html") && !accepts("text/event-stream")
+}
+
+fn page(overview: &Overview, url: &str, metadata: &str) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (overview.title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    p.notice {
+                        strong { "Development only. " }
+                        "Any browser of this machine sees this page, and on it who may call what."
+                    }
+                    h1 { (overview.title) }
+                    p {
+                        "An MCP server. Its tools are called by MCP clients; who calls one that is not public "
+                        "signs in at the issuer first."
+                    }
+                }
+                main {
+                    (facts(overview, url, metadata))
+                    (matrix(overview))
+                    (clients(overview, url))
+                    @if let Some(local) = &overview.local {
+                        h2 { "Try it" }
+                        (command(&local.trial))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn facts(overview: &Overview, url: &str, metadata: &str) -> Markup {
+    html! {
+        dl {
+            dt { "Server" }
+            dd { (overview.name) " " (overview.version) }
+            dt { "Endpoint" }
+            dd { code { (url) } }
+            dt { "Issuer" }
+            dd {
+                a href=(overview.issuer) { (overview.issuer) }
+                @if overview.local.is_some() { " (a local Clerk)" }
+            }
+            dt { "Metadata" }
+            dd { a href=(metadata) { (metadata) } }
+            dt { "Enforced" }
+            @for line in &overview.enforced { dd { (line) } }
+        }
+    }
+}
+
+fn matrix(overview: &Overview) -> Markup {
+    let mut lines = overview.matrix.iter();
+    let header = lines.next();
+    html! {
+        h2 #matrix { "Who may call what" }
+        div.scroll role="region" aria-labelledby="matrix" tabindex="0" {
+            table {
+                caption { "What the guard of each tool decides for such a caller." }
+                thead {
+                    tr { @for cell in header.into_iter().flatten() { th scope="col" { (cell) } } }
+                }
+                tbody {
+                    @for (line, description) in lines.zip(&overview.descriptions) {
+                        tr { (tool(line, description)) }
+                    }
+                }
+            }
+        }
+        @for note in &overview.notes { p { (note) } }
+    }
+}
+
+fn tool(line: &[String], description: &str) -> Markup {
+    let Some((name, cells)) = line.split_first() else {
+        return html! {};
+    };
+    html! {
+        th scope="row" {
+            code { (name) }
+            div.quiet.about { (description) }
+        }
+        @for cell in cells {
+            @if cell == "yes" { td.yes { (cell) } } @else { td { (cell) } }
+        }
+    }
+}
+
+fn clients(overview: &Overview, url: &str) -> Markup {
+    let id = identifier(&overview.name);
+    let shell_url = quoted(url);
+    let header = overview.local.as_ref().map_or_else(String::new, |local| {
+        format!(" --header \"Authorization: Bearer $({})\"", local.token)
+    });
+    html! {
+        h2 { "Connect a client" }
+        @if let Some(local) = &overview.local {
+            p {
+                "The local Clerk gives a token to whoever asks, good for a day. Here that is a token of "
+                code { "ada" } ", admin of " code { "acme" } "; "
+                a href=(overview.issuer) { "its page" } " has the others."
+            }
+            (command(&local.token))
+        } @else {
+            p { "A client opens the issuer's sign-in page by itself." }
+        }
+        h3 { "Claude Code" }
+        (command(&format!("claude mcp add --transport http {id} {shell_url}{header}")))
+        @if overview.local.is_none() { p { "Then " code { "/mcp" } ", to sign in." } }
+        h3 { "MCP Inspector" }
+        (command(&format!(
+            "npx @modelcontextprotocol/inspector --cli {shell_url} --transport http{header} --method tools/list"
+        )))
+        h3 { "Cursor" }
+        p {
+            code { ".cursor/mcp.json" }
+            @if overview.local.is_some() { ", for a Cursor that was started with the token in its environment:" }
+        }
+        @if let Some(local) = &overview.local {
+            (command(&format!("export MCP_TOKEN=\"$({})\"", local.token)))
+        }
+        (command(&cursor(&id, url, overview.local.is_some())))
+        h3 { "Visual Studio Code" }
+        p {
+            code { ".vscode/mcp.json" }
+            @if overview.local.is_some() { ", which asks for the token once:" }
+        }
+        (command(&vs_code(&id, url, overview.local.is_some())))
+        h3 { "Claude and ChatGPT" }
+        p {
+            "Both call from servers of their own, Claude Desktop too, and cannot reach this machine. "
+            "Deploy the server under a public URL, named by " code { "MCP_URL" } "; then"
+        }
+        ul {
+            li { "Claude: Settings, Connectors, Add custom connector" }
+            li { "ChatGPT: Settings, Apps, Advanced settings, Developer mode; then Create app" }
+        }
+    }
+}
+
+fn command(text: &str) -> Markup {
+    html! { pre { code { (text) } } }
+}
+
+fn cursor(id: &str, url: &str, token: bool) -> String {
+    let server = if token {
+        json!({ "url": url, "headers": { "Authorization": "Bearer ${env:MCP_TOKEN}" } })
+    } else {
+        json!({ "url": url })
+    };
+    pretty(&json!({ "mcpServers": { id: server } }))
+}
+
+fn vs_code(id: &str, url: &str, token: bool) -> String {
+    if !token {
+        return pretty(&json!({ "servers": { id: { "type": "http", "url": url } } }));
+    }
+    let input = json!({
+        "type": "promptString", "id": "token", "description": "Access token", "password": true,
+    });
+    let headers = json!({ "Authorization": "Bearer ${input:token}" });
+    let server = json!({ "type": "http", "url": url, "headers": headers });
+    pretty(&json!({ "inputs": [input], "servers": { id: server } }))
+}
+
+fn pretty(document: &Value) -> String {
+    format!("{document:#}")
+}
+
+/// A server's name as clients take it: letters, digits, `-` and `_`.
+fn identifier(name: &str) -> String {
+    let plain = |character: char| match character {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => character,
+        _ => '-',
+    };
+    name.chars().map(plain).collect()
+}
+
+/// A URL as a word of a shell. A path may hold what means something there.
+fn quoted(url: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&byte);
+    if url.bytes().all(plain) {
+        url.to_owned()
+    } else {
+        format!("'{}'", url.replace('\'', r"'\''"))
+    }
+}
+
+/// A link to that of the emulator's page: both look the same.
+const STYLE: &str = include_str!("page.css");
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+    fn asked_for(peer: &str, headers: &[(&str, &str)]) -> bool {
+        let mut request = TestRequest::get().peer_addr(peer.parse().unwrap());
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        is_asked_for(&request.to_http_request())
+    }
+
+    #[test]
+    fn only_a_browser_that_goes_here_itself_on_this_machine_is_shown_a_page() {
+        let local = "127.0.0.1:50000";
+        assert!(asked_for(local, &[("accept", BROWSER)]));
+        assert!(asked_for("[::1]:50000", &[("accept", "Text/HTML;q=0.9")]));
+        for headers in [
+            &[][..],
+            &[("accept", "*/*")],
+            &[("accept", "text/*")],
+            &[("accept", "application/json, text/event-stream")],
+            &[("accept", "text/html, text/event-stream")],
+            &[("accept", "text/html"), ("accept", "text/event-stream")],
+            &[("accept", BROWSER), ("origin", "http://localhost:3000")],
+            &[("accept", BROWSER), ("forwarded", "for=192.0.2.1")],
+            &[("accept", BROWSER), ("x-forwarded-for", "192.0.2.1")],
+            &[("accept", BROWSER), ("x-real-ip", "192.0.2.1")],
+            &[("accept", BROWSER), ("via", "1.1 proxy")],
+        ] {
+            assert!(!asked_for(local, headers), "{headers:?}");
+        }
+        assert!(!asked_for("192.0.2.1:50000", &[("accept", BROWSER)]));
+        let browser = || TestRequest::default().append_header(("accept", BROWSER));
+        assert!(
+            !is_asked_for(&browser().to_http_request()),
+            "without a peer"
+        );
+        let head = browser()
+            .method(Method::HEAD)
+            .peer_addr(local.parse().unwrap());
+        assert!(!is_asked_for(&head.to_http_request()));
+    }
+
+    #[test]
+    fn a_name_or_a_url_means_nothing_to_a_shell() {
+        assert_eq!(identifier("My $(server) 1.0_x"), "My---server--1-0_x");
+        for plain in ["http://127.0.0.1:3000/mcp", "http://[::1]:3000/a%20b"] {
+            assert_eq!(quoted(plain), plain);
+        }
+        assert_eq!(quoted("http://localhost/$(x)"), "'http://localhost/$(x)'");
+        assert_eq!(quoted("http://localhost/a'b"), r"'http://localhost/a'\''b'");
+    }
+}

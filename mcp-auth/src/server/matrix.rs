@@ -1,0 +1,568 @@
+//! Who may call what, as a table: the guards of the served tools, decided for callers that are
+//! only supposed.
+//!
+//! The answers are those of the decision that a real call meets. No caller is made here and no
+//! proof: a supposed caller is a [`Standing`], which opens nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::guard::{Guard, Standing, would_allow};
+use crate::identity::{Org, ScopeHierarchy};
+use crate::tool::Registry;
+
+/// Who may call what: a line for each served tool, by name, and a column for each kind of caller.
+///
+/// Comes from [`Server::matrix`](crate::Server::matrix), in tests from
+/// [`TestServer::matrix`](crate::testing::TestServer::matrix), and is printed by a server that is
+/// started with `MCP_AUTH=tools`. Its text kept under version control makes a guard that was
+/// widened a line of the diff.
+///
+/// The columns are a caller without a token, one that is signed in and one that acts in an
+/// organization; [`role`](Self::role), [`scope`](Self::scope) and [`caller`](Self::caller) add
+/// those of the application. A cell is `yes`, `no`, or `if` where the tool's own `authorize` has the
+/// last word.
+///
+/// ```standalone_crate
+/// # #[cfg(feature = "testing")] {
+/// use mcp_auth::testing::TestServer;
+///
+/// /// Delete a document.
+/// #[mcp_auth::mcp_tool(permission = "org:documents:delete", require_org)]
+/// async fn delete_document(document_id: String) {}
+///
+/// /// Tell the time.
+/// #[mcp_auth::mcp_tool(public)]
+/// async fn time() {}
+///
+/// let matrix = TestServer::of(mcp_auth::server!())
+///     .matrix()
+///     .role("org:admin", &["org:documents:delete"]);
+/// assert_eq!(
+///     matrix.to_string(),
+///     "\
+/// tool             anonymous  signed in  in an organization  org:admin  requires
+/// delete_document  no         no         no                  yes        organization, permission org:documents:delete
+/// time             yes        yes        yes                 yes        public
+/// "
+/// );
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Matrix {
+    tools: Vec<Declared>,
+    /// What the server requires of everybody who is signed in.
+    server_scopes: Vec<String>,
+    hierarchy: Arc<ScopeHierarchy>,
+    /// Whether anybody's role and permissions can be known.
+    knows_memberships: bool,
+    callers: Vec<Persona>,
+}
+
+/// What a tool declares about its callers.
+#[derive(Clone, Copy, Debug)]
+struct Declared {
+    tool: &'static str,
+    guard: Guard,
+    /// The tool's own `authorize`, as it is written.
+    rule: Option<&'static str>,
+}
+
+impl fmt::Display for Declared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.guard)?;
+        match self.rule {
+            Some(rule) => write!(f, ", authorize {rule}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A caller that a [`Matrix`] supposes.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use mcp_auth::Persona;
+/// use mcp_auth::testing::TestServer;
+///
+/// /// Attach a file to a document.
+/// #[mcp_auth::mcp_tool(permission = "org:documents:write", scope = "files:write")]
+/// async fn attach(document_id: String, file: String) {}
+///
+/// let editor = Persona::new("editor with files")
+///     .role("org:editor")
+///     .permission("org:documents:write")
+///     .scope("files:write");
+/// let guest = Persona::new("guest with files").in_organization().scope("files:write");
+///
+/// let server = mcp_auth::server!();
+/// # let server = server.tools_of(module_path!());
+/// let matrix = TestServer::of(server).matrix().caller(editor).caller(guest);
+/// assert_eq!(
+///     matrix.to_string(),
+///     "\
+/// tool    anonymous  signed in  in an organization  editor with files  guest with files  requires
+/// attach  no         no         no                  yes                no                permission org:documents:write, scope files:write
+/// "
+/// );
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Persona {
+    name: String,
+    signed_in: bool,
+    organization: bool,
+    role: Option<String>,
+    permissions: Vec<String>,
+    scopes: Vec<String>,
+}
+
+impl Matrix {
+    pub(super) fn new(
+        registry: &Registry,
+        server_scopes: &[String],
+        hierarchy: &Arc<ScopeHierarchy>,
+    ) -> Self {
+        let tools = registry.iter().map(|tool| Declared {
+            tool: tool.name(),
+            guard: *tool.guard(),
+            rule: tool.authorize().map(|authorize| authorize.rule),
+        });
+        Self::of(tools.collect(), server_scopes, hierarchy)
+    }
+
+    fn of(tools: Vec<Declared>, server_scopes: &[String], hierarchy: &Arc<ScopeHierarchy>) -> Self {
+        Self {
+            tools,
+            server_scopes: server_scopes.to_vec(),
+            hierarchy: Arc::clone(hierarchy),
+            knows_memberships: true,
+            callers: vec![
+                Persona {
+                    signed_in: false,
+                    ..Persona::new("anonymous")
+                },
+                Persona::new("signed in"),
+                Persona::new("in an organization").in_organization(),
+            ],
+        }
+    }
+
+    /// The same for a server that can know nobody's role and permissions.
+    pub(super) fn without_memberships(self) -> Self {
+        Self {
+            knows_memberships: false,
+            ..self
+        }
+    }
+
+    /// Adds a column for those who act in an organization with this role, which has these
+    /// permissions.
+    pub fn role(self, role: &str, permissions: &[&str]) -> Self {
+        let caller = Persona::new(role).role(role);
+        self.caller(
+            permissions
+                .iter()
+                .fold(caller, |caller, permission| caller.permission(*permission)),
+        )
+    }
+
+    /// Adds a column for those who granted this scope, with what it contains, and act in no
+    /// organization.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use mcp_auth::testing::TestServer;
+    ///
+    /// /// Read a file.
+    /// #[mcp_auth::mcp_tool(scope = "files:read")]
+    /// async fn read_file(name: String) {}
+    ///
+    /// let server = mcp_auth::server!().scope_implies("files:write", ["files:read"]);
+    /// # let server = server.tools_of(module_path!());
+    /// let matrix = TestServer::of(server).matrix().scope("files:write");
+    /// assert!(matrix.to_markdown().contains("| read_file | no | no | no | yes |"));
+    /// # }
+    /// ```
+    pub fn scope(self, scope: &str) -> Self {
+        self.caller(Persona::new(format!("scope {scope}")).scope(scope))
+    }
+
+    /// Adds a column for this caller.
+    ///
+    /// ```
+    /// use mcp_auth::{Matrix, Persona};
+    ///
+    /// fn with_guests(matrix: Matrix) -> Matrix {
+    ///     matrix.caller(Persona::new("guest").in_organization().scope("documents:read"))
+    /// }
+    /// ```
+    pub fn caller(mut self, caller: Persona) -> Self {
+        self.callers.push(caller);
+        self
+    }
+
+    /// Writes the table in Markdown. Nothing is padded, so that a tool that comes or goes changes no
+    /// other line.
+    ///
+    /// ```no_run
+    /// # async fn write() -> mcp_auth::Result<()> {
+    /// let server = mcp_auth::server!().build().await?;
+    /// std::fs::write("tools.md", server.matrix().to_markdown())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let mut text = String::new();
+        for (index, line) in self.table().iter().enumerate() {
+            let cells: Vec<_> = line.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+            if index == 0 {
+                text.push_str(&format!("|{}\n", "---|".repeat(line.len())));
+            }
+        }
+        for note in self.notes() {
+            text.push_str(&format!("\n{note}\n"));
+        }
+        text
+    }
+
+    /// Writes the table as JSON: `callers`, the columns; `tools`, each with its name as `tool`,
+    /// `requires`, in `allowed` those of the columns that may call, and with `authorize` if that has
+    /// the last word; `notes`.
+    ///
+    /// ```standalone_crate
+    /// # #[cfg(feature = "testing")] {
+    /// use mcp_auth::testing::TestServer;
+    ///
+    /// /// Tell the time.
+    /// #[mcp_auth::mcp_tool(public)]
+    /// async fn time() {}
+    ///
+    /// let json = TestServer::of(mcp_auth::server!()).matrix().to_json();
+    /// let matrix: serde_json::Value = serde_json::from_str(&json).unwrap();
+    /// assert_eq!(matrix["tools"][0]["tool"], "time");
+    /// assert_eq!(matrix["tools"][0]["allowed"][0], "anonymous");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let names = self.callers.iter().map(|caller| caller.name.as_str());
+        let tools = self.tools.iter().map(|declared| {
+            let Declared { tool, guard, rule } = declared;
+            let may = self.callers.iter().filter(|caller| self.may(caller, guard));
+            let mut line = json!({
+                "tool": tool,
+                "requires": declared.to_string(),
+                "allowed": may.map(|caller| caller.name.as_str()).collect::<Vec<_>>(),
+            });
+            if let (Some(rule), Some(line)) = (rule, line.as_object_mut()) {
+                line.insert("authorize".to_owned(), (*rule).into());
+            }
+            line
+        });
+        let matrix = json!({
+            "callers": names.collect::<Vec<_>>(),
+            "tools": tools.collect::<Vec<Value>>(),
+            "notes": self.notes(),
+        });
+        format!("{matrix:#}\n")
+    }
+
+    /// The header and a line for each tool, in plain text.
+    pub(crate) fn table(&self) -> Vec<Vec<String>> {
+        let names = self.callers.iter().map(|caller| one_line(&caller.name));
+        let header = with_ends("tool".to_owned(), names, "requires".to_owned());
+        let lines = self.tools.iter().map(|declared| {
+            let answers = self.callers.iter().map(|caller| {
+                let answer = match (self.may(caller, &declared.guard), declared.rule) {
+                    (false, _) => "no",
+                    (true, None) => "yes",
+                    (true, Some(_)) => "if",
+                };
+                answer.to_owned()
+            });
+            with_ends(declared.tool.to_owned(), answers, declared.to_string())
+        });
+        std::iter::once(header).chain(lines).collect()
+    }
+
+    /// What has to be known to read the table.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.tools.iter().any(|declared| declared.rule.is_some()) {
+            notes.push("if: the tool's own `authorize` decides, call by call".to_owned());
+        }
+        let scopes = self.server_scopes.join(" ");
+        if !scopes.is_empty() {
+            notes.push(format!(
+                "Whoever is signed in granted what the server requires: {scopes}"
+            ));
+        }
+        if !self.knows_memberships {
+            let unknown = "Nobody's role and permissions can be known: CLERK_SECRET_KEY is not set";
+            notes.push(unknown.to_owned());
+        }
+        notes
+    }
+
+    /// Whether such a caller may call a tool whatever its arguments are.
+    pub(super) fn lets(&self, caller: &Persona, tool: &str) -> bool {
+        let mut tools = self.tools.iter();
+        tools.any(|declared| {
+            declared.tool == tool && declared.rule.is_none() && self.may(caller, &declared.guard)
+        })
+    }
+
+    fn may(&self, caller: &Persona, guard: &Guard) -> bool {
+        let scopes = [caller.scopes.as_slice(), &self.server_scopes].concat();
+        let standing = caller
+            .signed_in
+            .then(|| Standing::supposed(&scopes, &self.hierarchy));
+        let organization = caller.organization(self.knows_memberships);
+        would_allow(
+            guard,
+            standing.as_ref(),
+            organization.as_ref(),
+            &self.server_scopes,
+        )
+    }
+}
+
+impl fmt::Display for Matrix {
+    /// The table with aligned columns, for a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = self.table();
+        let mut widths = Vec::new();
+        for line in &table {
+            widths.resize(line.len().max(widths.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(line) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        for line in &table {
+            let cells = line.iter().zip(&widths);
+            let padded: Vec<_> = cells
+                .map(|(cell, &width)| format!("{cell:width$}"))
+                .collect();
+            writeln!(f, "{}", padded.join("  ").trim_end())?;
+        }
+        for note in self.notes() {
+            writeln!(f, "\n{note}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Persona {
+    /// Somebody who is signed in, with no organization and no scopes; `name` heads the column.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            signed_in: true,
+            organization: false,
+            role: None,
+            permissions: Vec::new(),
+            scopes: Vec::new(),
+        }
+    }
+
+    /// Acts in an organization, in no role that a guard could ask for.
+    pub fn in_organization(mut self) -> Self {
+        self.organization = true;
+        self
+    }
+
+    /// Acts in an organization with this role: `admin` or `org:admin`.
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.role = Some(role.into());
+        self.in_organization()
+    }
+
+    /// Acts in an organization with this permission; may be called several times.
+    pub fn permission(mut self, permission: impl Into<String>) -> Self {
+        self.permissions.push(permission.into());
+        self.in_organization()
+    }
+
+    /// Has granted this scope; may be called several times.
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scopes.push(scope.into());
+        self
+    }
+
+    fn organization(&self, known: bool) -> Option<Org> {
+        self.organization.then(|| {
+            let id = "org_supposed".to_owned();
+            if known {
+                Org::new(id, None, self.role.clone(), Some(self.permissions.clone()))
+            } else {
+                Org::only_id(id)
+            }
+        })
+    }
+}
+
+fn with_ends(first: String, middle: impl Iterator<Item = String>, last: String) -> Vec<String> {
+    std::iter::once(first).chain(middle).chain([last]).collect()
+}
+
+/// A line of the table stays one, whatever a column is called.
+fn one_line(name: &str) -> String {
+    name.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::{Permission, Requirement, Role, Scope};
+
+    fn matrix(server_scopes: &[&str]) -> Matrix {
+        let implied = ("files:all".to_owned(), vec!["files|write".to_owned()]);
+        let hierarchy = Arc::new(ScopeHierarchy::new(&[implied]).unwrap());
+        const DELETE: Requirement =
+            Requirement::Permission(Permission::new("org:documents:delete"));
+        const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
+        const FILES: Requirement = Requirement::Scope(Scope::new("files|write"));
+        let server_scopes: Vec<_> = server_scopes.iter().map(ToString::to_string).collect();
+        let tools = [
+            ("delete", Guard::signed_in(&[DELETE]), None),
+            ("greet", Guard::public(), None),
+            ("purge", Guard::signed_in(&[DELETE, FILES]), None),
+            ("rename", Guard::signed_in(&[ADMIN]), Some("owns(id)")),
+            ("upload", Guard::signed_in(&[FILES]), None),
+            ("whoami", Guard::signed_in(&[]), None),
+        ];
+        let tools = tools.map(|(tool, guard, rule)| Declared { tool, guard, rule });
+        Matrix::of(tools.into(), &server_scopes, &hierarchy)
+            .role("org:admin", &["org:documents:delete"])
+            .scope("files:all")
+            .caller(
+                Persona::new("filing\nclerk")
+                    .permission("org:documents:delete")
+                    .scope("files|write"),
+            )
+    }
+
+    #[test]
+    fn each_answer_is_that_of_the_decision() {
+        let expected = "\
+tool    anonymous  signed in  in an organization  org:admin  scope files:all  filing clerk  requires
+delete  no         no         no                  yes        no               yes           permission org:documents:delete
+greet   yes        yes        yes                 yes        yes              yes           public
+purge   no         no         no                  no         no               yes           permission org:documents:delete, scope files|write
+rename  no         no         no                  if         no               no            role org:admin, authorize owns(id)
+upload  no         no         no                  no         yes              yes           scope files|write
+whoami  no         yes        yes                 yes        yes              yes           signed in
+
+if: the tool's own `authorize` decides, call by call
+";
+        assert_eq!(matrix(&[]).to_string(), expected);
+    }
+
+    #[test]
+    fn what_the_server_requires_is_noted_and_supposed() {
+        let text = matrix(&["docs", "files|write"]).to_string();
+        assert!(
+            text.ends_with(
+                "\n\nWhoever is signed in granted what the server requires: docs files|write\n"
+            ),
+            "{text}"
+        );
+        let line = |text: &str, tool| {
+            let mut lines = text.lines();
+            lines
+                .find(|line| line.starts_with(tool))
+                .unwrap()
+                .to_owned()
+        };
+        assert!(line(&text, "whoami").starts_with("whoami  no         yes        yes "));
+        assert!(line(&text, "upload").starts_with("upload  no         yes        yes "));
+    }
+
+    #[test]
+    fn where_no_membership_can_be_known_nobody_has_a_role_or_a_permission() {
+        let text = matrix(&[]).without_memberships().to_string();
+        for line in text.lines().skip(1) {
+            match line.split_whitespace().next() {
+                Some("delete" | "purge" | "rename") => assert!(!line.contains("yes"), "{line}"),
+                Some("greet" | "upload" | "whoami") => assert!(line.contains("yes"), "{line}"),
+                _ => {}
+            }
+        }
+        assert!(
+            text.ends_with("known: CLERK_SECRET_KEY is not set\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_guard_that_a_start_refuses_without_memberships_is_one_that_nobody_passes() {
+        const READ: Requirement = Requirement::Permission(Permission::new("org:a:read"));
+        const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
+        const DOCS: Requirement = Requirement::Scope(Scope::new("docs"));
+        for guard in [
+            Guard::public(),
+            Guard::signed_in(&[]),
+            Guard::signed_in(&[Requirement::Organization]),
+            Guard::signed_in(&[READ]),
+            Guard::signed_in(&[ADMIN, DOCS]),
+            Guard::signed_in(&[DOCS]),
+            Guard::signed_in(&[Requirement::NoActor]),
+            Guard::signed_in(&[Requirement::Any(&[&[READ], &[ADMIN]])]),
+            Guard::signed_in(&[Requirement::Any(&[&[READ], &[DOCS]])]),
+            Guard::signed_in(&[Requirement::Any(&[&[READ, DOCS], &[ADMIN]])]),
+            Guard::signed_in(&[Requirement::Any(&[&[READ], &[Requirement::Organization]])]),
+            Guard::signed_in(&[
+                Requirement::Any(&[&[READ], &[DOCS]]),
+                Requirement::Any(&[&[READ], &[ADMIN]]),
+            ]),
+        ] {
+            let declared = Declared {
+                tool: "tool",
+                guard,
+                rule: None,
+            };
+            let everything = Persona::new("everything")
+                .role("admin")
+                .permission("org:a:read")
+                .scope("docs");
+            let matrix = Matrix::of(vec![declared], &[], &Arc::default()).caller(everything);
+            let passes = |matrix: &Matrix| matrix.callers.iter().any(|who| matrix.may(who, &guard));
+            assert!(passes(&matrix), "{guard}");
+            let without = matrix.without_memberships();
+            assert_eq!(passes(&without), !guard.needs_membership(), "{guard}");
+        }
+    }
+
+    #[test]
+    fn markdown_has_a_line_for_each_tool_whatever_is_in_it() {
+        let text = matrix(&[]).to_markdown();
+        assert_eq!(text.lines().count(), 10);
+        assert!(
+            text.contains("\n| upload | no | no | no | no | yes | yes | scope files\\|write |\n")
+        );
+        assert!(text.contains("| filing clerk | requires |\n|---|---|---|---|---|---|---|---|\n"));
+    }
+
+    #[test]
+    fn json_says_who_may() {
+        let matrix: Value = serde_json::from_str(&matrix(&["docs"]).to_json()).unwrap();
+        assert_eq!(matrix["callers"].as_array().unwrap().len(), 6);
+        assert_eq!(
+            matrix["tools"][3],
+            json!({
+                "tool": "rename",
+                "requires": "role org:admin, authorize owns(id)",
+                "allowed": ["org:admin"],
+                "authorize": "owns(id)",
+            })
+        );
+        assert_eq!(matrix["notes"].as_array().unwrap().len(), 2);
+    }
+}

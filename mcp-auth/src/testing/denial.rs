@@ -1,0 +1,66 @@
+//! Why a call was denied.
+
+use std::fmt;
+
+/// Why the guard denied a call, as the answer tells a program. From
+/// [`TestAnswer::denial`](super::TestAnswer::denial).
+///
+/// ```standalone_crate
+/// use mcp_auth::testing::TestServer;
+/// use serde_json::json;
+///
+/// /// Upload a file.
+/// #[mcp_auth::mcp_tool(scope = "files:write")]
+/// async fn upload() {}
+///
+/// # actix_web::rt::System::new().block_on(async {
+/// let server = TestServer::of(mcp_auth::server!());
+/// let denial = server.user("ada").call("upload", json!({})).await.denial().unwrap();
+/// assert_eq!(denial.kind(), "scope");
+/// assert_eq!(denial.required(), ["files:write"]);
+/// assert_eq!(denial.cure(), Some("files:write"));
+/// assert_eq!(denial.to_string(), "scope: files:write, cured by the scope files:write");
+/// # });
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TestDenial {
+    pub(super) kind: String,
+    pub(super) required: Vec<String>,
+    pub(super) cure: Option<String>,
+}
+
+impl TestDenial {
+    /// Returns the kind of requirement that was not met: `actor`, `organization`, `role`,
+    /// `permission`, `any`, `scope` or `authorize`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Returns what is missing: names; for `any` each alternative in words, like
+    /// `org:documents:manage permission`; for `authorize` the call as the client reads it, like
+    /// `owns(document_id)`; empty for `actor` and `organization`.
+    #[must_use]
+    pub fn required(&self) -> &[String] {
+        &self.required
+    }
+
+    /// Returns the scopes, separated by blanks, that a new token would need, if one would help.
+    #[must_use]
+    pub fn cure(&self) -> Option<&str> {
+        self.cure.as_deref()
+    }
+}
+
+impl fmt::Display for TestDenial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if !self.required.is_empty() {
+            write!(f, ": {}", self.required.join(", "))?;
+        }
+        match &self.cure {
+            Some(cure) => write!(f, ", cured by the scope {cure}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A membership at the test's Clerk.
+
+use super::server::TestServer;
+
+/// What somebody is in an organization. Made by [`TestServer::member`]; each method takes effect at
+/// once, for all who act as that user.
+///
+/// ```
+/// # use mcp_auth::testing::TestServer;
+/// fn hire(server: &TestServer) {
+///     server.member("ada", "acme").role("admin").permissions(["org:documents:delete"]);
+///     server.member("grace", "acme").permission("org:documents:read");
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct TestMember<'a> {
+    server: &'a TestServer,
+    user: String,
+    organization: String,
+}
+
+impl<'a> TestMember<'a> {
+    pub(super) fn new(server: &'a TestServer, user: &str, organization: &str) -> Self {
+        server.describe_member(user, organization, None, None);
+        Self {
+            server,
+            user: user.to_owned(),
+            organization: organization.to_owned(),
+        }
+    }
+
+    /// Gives them this role, in place of the one they have: `admin` or `org:admin`.
+    pub fn role(self, role: &str) -> Self {
+        self.describe(Some(role), None);
+        self
+    }
+
+    /// Gives them exactly these permissions, in place of those they have.
+    pub fn permissions<P: Into<String>>(self, permissions: impl IntoIterator<Item = P>) -> Self {
+        let permissions: Vec<_> = permissions.into_iter().map(Into::into).collect();
+        self.describe(None, Some(&permissions));
+        self
+    }
+
+    /// Gives them this permission beside those they have.
+    pub fn permission(self, permission: &str) -> Self {
+        let known = self.server.membership(&self.user, &self.organization);
+        let mut permissions = known.map_or_else(Vec::new, |known| known.permissions);
+        permissions.push(permission.to_owned());
+        self.permissions(permissions)
+    }
+
+    fn describe(&self, role: Option<&str>, permissions: Option<&[String]>) {
+        self.server
+            .describe_member(&self.user, &self.organization, role, permissions);
+    }
+}

@@ -1,0 +1,96 @@
+//! A request that no caller writes by itself, for tests of the protocol.
+
+use super::answer::TestAnswer;
+use super::server::TestServer;
+
+/// A request of any method with any headers and body. Made by [`TestServer::request`]; of itself it
+/// has a `Host` and nothing else.
+///
+/// ```standalone_crate
+/// # use mcp_auth::testing::TestServer;
+/// /// Tell the time.
+/// #[mcp_auth::mcp_tool(public)]
+/// async fn time() -> &'static str {
+///     "noon"
+/// }
+///
+/// # actix_web::rt::System::new().block_on(async {
+/// let server = TestServer::of(mcp_auth::server!());
+/// let answer = server
+///     .request("POST", "/mcp")
+///     .header("Content-Type", "application/json")
+///     .body(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"time"}}"#)
+///     .send()
+///     .await;
+/// assert_eq!(answer.expect_ok().text(), "noon");
+///
+/// let token = server.user("ada").token().unwrap();
+/// let answer = server.request("GET", "/mcp").bearer(&token).send().await;
+/// assert_eq!(answer.expect_status(405).header("Allow"), Some("POST, OPTIONS"));
+///
+/// let twice = server
+///     .request("POST", "/mcp")
+///     .header("Content-Type", "application/json")
+///     .bearer(&token)
+///     .and_header("Authorization", "Bearer another");
+/// twice.send().await.expect_status(400);
+///
+/// let metadata = server.request("GET", "/.well-known/oauth-protected-resource/mcp").send().await;
+/// assert_eq!(metadata.expect_status(200).body()["authorization_servers"][0], server.issuer());
+/// # });
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct TestRequest<'a> {
+    server: &'a TestServer,
+    pub(super) method: String,
+    pub(super) target: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl<'a> TestRequest<'a> {
+    pub(super) fn new(server: &'a TestServer, method: &str, target: &str) -> Self {
+        Self {
+            server,
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers: vec![("Host".to_owned(), server.authority())],
+            body: Vec::new(),
+        }
+    }
+
+    /// Sets a header, in place of those of that name.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.and_header(name, value)
+    }
+
+    /// Adds a header to those of that name.
+    pub fn and_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets the access token.
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    /// Sets the body.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sends the request.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be written as HTTP: a method with a blank, a header with a line break.
+    pub async fn send(self) -> TestAnswer {
+        let server = self.server;
+        server.send(self).await
+    }
+}

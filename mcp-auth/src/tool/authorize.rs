@@ -1,0 +1,218 @@
+//! `authorize`: the last word on a call, which a function of the user's has.
+//!
+//! INVARIANT: a [`Ran`], which is how a tool ends well, is made only by a [`Permit`], which runs the
+//! tool's body; a `Permit` is made only here, after what the tool declares said yes.
+
+use std::future::ready;
+
+use crate::guard::Denied;
+
+use super::error::ToolError;
+use super::output::IntoToolError;
+use super::run::Failure;
+
+/// A tool's `authorize = owns(document_id, org, db)`, as text.
+#[derive(Clone, Copy, Debug)]
+pub struct Authorize {
+    /// As it is written.
+    pub rule: &'static str,
+    /// With the arguments only: what a client may read.
+    pub told: &'static str,
+}
+
+/// The step between a tool's injected parameters and its body.
+#[derive(Debug)]
+pub struct LastCheck {
+    declared: Option<Authorize>,
+}
+
+/// Leave to run a tool's body, once.
+#[derive(Debug)]
+pub struct Permit(());
+
+/// What the body of a tool returned.
+#[derive(Debug)]
+pub struct Ran<T>(pub(super) T);
+
+/// Why the body of a tool did not run.
+#[derive(Debug)]
+pub struct Stop(pub(super) Failure);
+
+impl LastCheck {
+    pub(super) const fn new(declared: Option<Authorize>) -> Self {
+        Self { declared }
+    }
+
+    /// The step of a tool without `authorize`.
+    ///
+    /// # Errors
+    ///
+    /// - If the tool declares one after all.
+    pub fn none(self) -> Result<Permit, Stop> {
+        match self.declared {
+            // PROOF: the guard allowed the call, and the tool declares nothing else.
+            None => Ok(Permit(())),
+            Some(_) => Err(differs()),
+        }
+    }
+
+    /// The step of a tool with `authorize`: `verdict` is what its function returned.
+    ///
+    /// # Errors
+    ///
+    /// - A denial if the verdict is `false`.
+    /// - The function's own error.
+    // `Send` is said here: looked up inside, with the lifetimes of `V` erased, rustc no longer knows
+    // that a `Box<dyn Error>` is `'static`.
+    pub fn authorize<M, V: Verdict<M>>(
+        self,
+        verdict: V,
+    ) -> impl Future<Output = Result<Permit, Stop>> + Send + use<M, V> {
+        let allowed = verdict.decide();
+        async move {
+            let Some(declared) = self.declared else {
+                return Err(differs());
+            };
+            if allowed.await? {
+                // PROOF: the guard allowed the call, and the tool's own function did.
+                Ok(Permit(()))
+            } else {
+                Err(Stop(Failure::Denied(Denied::Authorize(declared.told))))
+            }
+        }
+    }
+}
+
+impl Permit {
+    /// Runs the body.
+    pub async fn run<F: Future>(self, body: F) -> Ran<F::Output> {
+        Ran(body.await)
+    }
+}
+
+impl From<ToolError> for Stop {
+    fn from(error: ToolError) -> Self {
+        Self(Failure::Error(error))
+    }
+}
+
+/// What a function in `authorize` returns: a `bool`, a `Result` of one, or a future of either.
+///
+/// `M` tells the implementations apart, and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say whether a call is allowed",
+    label = "neither `bool`, `Result<bool, _>`, nor a future of one",
+    note = "a function in `authorize` is `async fn owns(…) -> Result<bool, ToolError>`, or simpler"
+)]
+pub trait Verdict<M> {
+    /// Whether the call is allowed.
+    fn decide(self) -> impl Future<Output = Result<bool, ToolError>> + Send + use<Self, M>;
+}
+
+/// The same once there is nothing to wait for.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say whether a call is allowed",
+    label = "gives neither `bool` nor `Result<bool, _>`",
+    note = "a function in `authorize` is `async fn owns(…) -> Result<bool, ToolError>`, or simpler"
+)]
+pub trait Said {
+    /// Whether the call is allowed.
+    ///
+    /// # Errors
+    ///
+    /// - The function's own error.
+    fn said(self) -> Result<bool, ToolError>;
+}
+
+impl Said for bool {
+    fn said(self) -> Result<Self, ToolError> {
+        Ok(self)
+    }
+}
+
+impl<E: IntoToolError> Said for Result<bool, E> {
+    fn said(self) -> Result<bool, ToolError> {
+        self.map_err(IntoToolError::into_tool_error)
+    }
+}
+
+impl Verdict<Now> for bool {
+    fn decide(self) -> impl Future<Output = Result<Self, ToolError>> + Send + use<> {
+        ready(self.said())
+    }
+}
+
+impl<E: IntoToolError> Verdict<Now> for Result<bool, E> {
+    fn decide(self) -> impl Future<Output = Result<bool, ToolError>> + Send + use<E> {
+        ready(self.said())
+    }
+}
+
+impl<F: Future<Output: Said> + Send> Verdict<Later> for F {
+    async fn decide(self) -> Result<bool, ToolError> {
+        self.await.said()
+    }
+}
+
+/// Marks what is said at once.
+#[derive(Debug)]
+pub struct Now(());
+
+/// Marks what is waited for.
+#[derive(Debug)]
+pub struct Later(());
+
+/// The macro writes the declaration and the step; that they disagree is a fault of its own.
+fn differs() -> Stop {
+    ToolError::from("what a tool declares under `authorize` is not what it does").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::doubles::block_on;
+
+    const OWNS: Option<Authorize> = Some(Authorize {
+        rule: "owns(id, org)",
+        told: "owns(id)",
+    });
+
+    fn outcome(permit: Result<Permit, Stop>) -> String {
+        match permit {
+            Ok(Permit(())) => "permit".to_owned(),
+            Err(Stop(Failure::Denied(denied))) => denied.to_string(),
+            Err(Stop(Failure::Error(error))) => error.to_string(),
+            Err(Stop(other)) => format!("{other:?}"),
+        }
+    }
+
+    fn asked<M>(verdict: impl Verdict<M>) -> String {
+        outcome(block_on(LastCheck::new(OWNS).authorize(verdict)))
+    }
+
+    #[test]
+    fn every_form_of_a_verdict_is_understood() {
+        let refused = "Forbidden: refused by owns(id)";
+        let io = || std::io::Error::other("disk on fire");
+        assert_eq!(asked(true), "permit");
+        assert_eq!(asked(false), refused);
+        assert_eq!(asked(Ok::<_, ToolError>(true)), "permit");
+        assert_eq!(asked(Ok::<_, ToolError>(false)), refused);
+        assert_eq!(asked(Err(ToolError::new("Gone"))), "Gone");
+        assert_eq!(asked(Err(io())), "Internal error");
+        assert_eq!(asked(ready(true)), "permit");
+        assert_eq!(asked(ready(false)), refused);
+        assert_eq!(asked(ready(Ok::<_, ToolError>(true))), "permit");
+        assert_eq!(asked(ready(Ok::<_, ToolError>(false))), refused);
+        assert_eq!(asked(ready(Err(ToolError::new("Gone")))), "Gone");
+        assert_eq!(asked(ready(Err(io()))), "Internal error");
+    }
+
+    #[test]
+    fn a_step_that_is_not_the_declared_one_permits_nothing() {
+        assert_eq!(outcome(LastCheck::new(None).none()), "permit");
+        assert_eq!(outcome(LastCheck::new(OWNS).none()), "Internal error");
+        let undeclared = block_on(LastCheck::new(None).authorize(true));
+        assert_eq!(outcome(undeclared), "Internal error");
+    }
+}

@@ -1,0 +1,90 @@
+//! A tool seen from outside.
+
+use crate::guard::Guard;
+
+use super::declaration::Declaration;
+
+/// What a tool says of itself, for choosing among tools:
+/// [`ServerBuilder::serve_tools_if`](crate::ServerBuilder::serve_tools_if).
+///
+/// ```
+/// let reading = mcp_auth::server!().serve_tools_if(|tool| tool.is_read_only());
+/// # let _ = reading;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ToolInfo {
+    declaration: &'static Declaration,
+}
+
+impl ToolInfo {
+    pub(super) fn of(declaration: &'static Declaration) -> Self {
+        Self { declaration }
+    }
+
+    /// Returns the name on the wire.
+    ///
+    /// ```
+    /// let one = mcp_auth::server!().serve_tools_if(|tool| tool.name() == "delete_document");
+    /// # let _ = one;
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.declaration.name
+    }
+
+    /// Returns the Cargo package that declares the tool.
+    ///
+    /// ```
+    /// let foreign = mcp_auth::server!().serve_tools_if(|tool| tool.package() != "my-app");
+    /// # let _ = foreign;
+    /// ```
+    #[must_use]
+    pub fn package(&self) -> &'static str {
+        self.declaration.package
+    }
+
+    /// Returns the module that declares the tool, as `module_path!()` spells it.
+    ///
+    /// ```
+    /// let but_one = mcp_auth::server!().serve_tools_if(|tool| tool.module() != "my_app::admin");
+    /// # let _ = but_one;
+    /// ```
+    #[must_use]
+    pub fn module(&self) -> &'static str {
+        self.declaration.module
+    }
+
+    /// Returns who may call the tool.
+    ///
+    /// ```
+    /// let public = mcp_auth::server!().serve_tools_if(|tool| tool.guard().is_public());
+    /// # let _ = public;
+    /// ```
+    #[must_use]
+    pub fn guard(&self) -> &'static Guard {
+        &self.declaration.guard
+    }
+
+    /// Tells whether the tool says that it changes nothing (`read_only`).
+    ///
+    /// ```
+    /// let reading = mcp_auth::server!().serve_tools_if(|tool| tool.is_read_only());
+    /// # let _ = reading;
+    /// ```
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.declaration.annotations.read_only == Some(true)
+    }
+
+    /// Tells whether the tool may destroy something. As in MCP that is so for every tool that is
+    /// neither `read_only` nor says `destructive = false`.
+    ///
+    /// ```
+    /// let harmless = mcp_auth::server!().serve_tools_if(|tool| !tool.is_destructive());
+    /// # let _ = harmless;
+    /// ```
+    #[must_use]
+    pub fn is_destructive(&self) -> bool {
+        !self.is_read_only() && self.declaration.annotations.destructive != Some(false)
+    }
+}

@@ -1,0 +1,139 @@
+//! The threads of tools that are plain functions. A function has one for as long as it runs, even
+//! if nobody waits for it any more: so what it occupies is bounded, whatever callers do.
+
+use std::any::Any;
+use std::io;
+use std::panic::resume_unwind;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use futures_util::future::{Either, select};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{Semaphore, oneshot};
+use tracing::dispatcher::{get_default, with_default};
+use tracing::{Dispatch, Span};
+
+use super::run::{Outcome, Run};
+
+/// A pool of threads, started as they are needed.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    /// Where calls wait that can still be given up.
+    free: Arc<Semaphore>,
+    /// Only its blocking pool is used; taken when this is dropped.
+    pool: Option<Runtime>,
+}
+
+impl Threads {
+    /// A pool of at most so many threads, and at least one.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub(crate) fn new(most: usize) -> io::Result<Self> {
+        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+        let pool = Builder::new_current_thread()
+            .max_blocking_threads(most)
+            .thread_name("mcp-auth-tool")
+            .build()?;
+        Ok(Self {
+            free: Arc::new(Semaphore::new(most)),
+            pool: Some(pool),
+        })
+    }
+
+    /// Runs a call on a thread, as soon as there is one; `None` if the server is stopping.
+    ///
+    /// If the future is dropped, a call that waits is given up, also one that waits on its thread for
+    /// what is injected or for its `authorize`; a function that runs goes on, and keeps its thread and
+    /// what is `held` until it ends.
+    pub(super) async fn run(
+        &self,
+        held: Box<dyn Any + Send>,
+        start: impl FnOnce() -> Run + Send + 'static,
+    ) -> Option<Outcome> {
+        let place = Arc::clone(&self.free).acquire_owned().await.ok()?;
+        let (runtime, span) = (Handle::current(), Span::current());
+        let subscriber = get_default(Dispatch::clone);
+        // Dropped with this future, which tells the thread that nobody waits any more.
+        let (_waiting, given_up) = oneshot::channel::<()>();
+        let thread = self.pool.as_ref()?.spawn_blocking(move || {
+            let _kept = (place, held);
+            // What is injected may wait for the worker's timers and sockets.
+            let _entered = runtime.enter();
+            // The one that is asked first: whoever was told of a time-out is told the truth.
+            let work = || match block_on(select(given_up, start())) {
+                Either::Left(_) => None,
+                Either::Right((outcome, _)) => Some(outcome),
+            };
+            with_default(&subscriber, || span.in_scope(work))
+        });
+        match thread.await {
+            Ok(outcome) => outcome,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => None,
+            },
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Waiting for a function that never ends would keep the server from stopping.
+        if let Some(pool) = self.pool.take() {
+            pool.shutdown_background();
+        }
+    }
+}
+
+/// Waits for a future on this thread. tokio's own would not let the function inside wait for
+/// another runtime, which clients with a blocking interface do.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{Instrument, info_span};
+
+    use super::super::output::{Body, ToolOutput};
+    use super::*;
+
+    #[test]
+    fn the_span_of_a_request_is_entered_on_the_thread() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let threads = Threads::new(1).unwrap();
+        let outcome = tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+            let span = info_span!("request");
+            let start = || -> Run {
+                Box::pin(async {
+                    let name = Span::current().metadata().map(|metadata| metadata.name());
+                    Ok(ToolOutput::text(name.unwrap_or_default()))
+                })
+            };
+            runtime.block_on(threads.run(Box::new(()), start).instrument(span))
+        });
+        let Some(Ok(ToolOutput(Body::Text(text)))) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(text, "request");
+    }
+}

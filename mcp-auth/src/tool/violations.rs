@@ -1,0 +1,261 @@
+//! Arguments that can be read and break a rule: the user's rules, named as the client spells them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::marker::PhantomData;
+
+use schemars::Schema;
+use serde_json::{Map, Value};
+
+/// What validation found, in the words of whoever validated.
+#[derive(Debug)]
+pub struct Violations {
+    found: Vec<(String, String)>,
+    more: usize,
+    names: &'static [(&'static str, Option<&'static str>)],
+}
+
+impl Violations {
+    /// Takes paths and messages; `names` are those fields of the arguments that clients know by
+    /// another name, or, flattened, by none.
+    pub fn new(
+        mut found: impl Iterator<Item = (impl Display, impl Display)>,
+        names: &'static [(&'static str, Option<&'static str>)],
+    ) -> Self {
+        let first = found.by_ref().take(MOST);
+        let first = first.map(|(path, message)| (shortened(&path), message.to_string()));
+        Self {
+            found: first.collect(),
+            more: found.count(),
+            names,
+        }
+    }
+
+    /// The sentence that the client reads. `schema` is that of the arguments.
+    pub(super) fn told(&self, schema: &Schema) -> String {
+        let told: Vec<_> = self
+            .found
+            .iter()
+            .map(|(path, message)| (spelled(path, self.names, schema), message))
+            .collect();
+        if let ([(path, message)], 0) = (told.as_slice(), self.more)
+            && !path.is_empty()
+        {
+            return format!("Invalid argument `{path}`: {message}");
+        }
+        let mut told: Vec<_> = told
+            .iter()
+            .map(|(path, message)| match path.as_str() {
+                "" => (*message).clone(),
+                path => format!("`{path}`: {message}"),
+            })
+            .collect();
+        if self.more > 0 {
+            told.push(format!("and {} more", self.more));
+        }
+        format!("Invalid arguments: {}", told.join("; "))
+    }
+}
+
+/// Marks a type with rules: that `#[data]` found some in it, or that it holds such a type.
+pub trait HasRules {}
+
+impl<T: HasRules> HasRules for Box<T> {}
+impl<T: HasRules> HasRules for Option<T> {}
+impl<T: HasRules> HasRules for Vec<T> {}
+impl<T: HasRules, const N: usize> HasRules for [T; N] {}
+impl<K, T: HasRules> HasRules for BTreeMap<K, T> {}
+impl<K, T: HasRules, S> HasRules for HashMap<K, T, S> {}
+
+/// Whether a type has rules, as a constant: `Rules::<T>::DECLARED`, with [`NoRules`] in scope.
+#[derive(Debug)]
+pub struct Rules<T>(PhantomData<T>);
+
+impl<T: HasRules> Rules<T> {
+    /// It has: what is inherent goes before what a trait says.
+    pub const DECLARED: bool = true;
+}
+
+/// What holds where [`HasRules`] does not.
+pub trait NoRules {
+    /// It has none.
+    const DECLARED: bool = false;
+}
+
+impl<T> NoRules for Rules<T> {}
+
+/// Asserts that no rules are passed over: the schema would show them, and nothing enforce them.
+///
+/// # Panics
+///
+/// If there are some. In a `const` that is a compile error.
+#[track_caller]
+#[expect(
+    clippy::panic,
+    reason = "the compile error of a rule that is passed over"
+)]
+pub const fn check_undived(declared: bool) {
+    if declared {
+        panic!(
+            "this type has rules, which nothing enforces here: write `#[garde(dive)]` before it"
+        );
+    }
+}
+
+/// The keys of a map are the client's own, and of any length.
+fn shortened(path: &impl Display) -> String {
+    let path = path.to_string();
+    match path.char_indices().nth(LONGEST) {
+        Some((end, _)) => path.get(..end).unwrap_or_default().to_owned() + "…",
+        None => path,
+    }
+}
+
+/// A path of Rust's names, `page.page_size[2]`, in the names that the client sends.
+fn spelled(path: &str, names: &[(&str, Option<&str>)], schema: &Schema) -> String {
+    let root = schema.as_object();
+    let mut at = root;
+    let mut told = String::new();
+    for (depth, step) in steps(path).iter().enumerate() {
+        let Some(key) = step.strip_prefix('.') else {
+            told.push_str(step);
+            at = at.and_then(|at| resolved(root, at.get("items")));
+            continue;
+        };
+        let name = match names.iter().find(|(field, _)| depth == 0 && *field == key) {
+            // What is flattened has its fields where it stands itself.
+            Some((_, None)) => continue,
+            Some((_, Some(name))) => name,
+            None => known_as(key, at).unwrap_or_else(|| key.trim_start_matches("r#")),
+        };
+        let properties = at.and_then(|at| at.get("properties")?.as_object());
+        let next = properties.and_then(|properties| properties.get(name));
+        at = next.and_then(|next| resolved(root, Some(next)));
+        if !told.is_empty() {
+            told.push('.');
+        }
+        told.push_str(name);
+    }
+    told
+}
+
+/// `.a`, `.b`, `[0]`, `.c` of `a.b[0].c`.
+fn steps(path: &str) -> Vec<String> {
+    let mut steps: Vec<String> = Vec::new();
+    let mut start = !path.starts_with('[');
+    for letter in path.chars() {
+        match (letter, steps.last_mut()) {
+            ('.' | '[', _) => {
+                steps.push(letter.to_string());
+                start = false;
+                continue;
+            }
+            (_, Some(step)) if !start => step.push(letter),
+            _ => steps.push(format!(".{letter}")),
+        }
+        start = false;
+    }
+    steps
+}
+
+/// The property that a field is renamed to by `rename_all`, which changes only case and separators.
+fn known_as<'a>(field: &str, at: Option<&'a Map<String, Value>>) -> Option<&'a str> {
+    let plain = |name: &str| {
+        let letters = name.trim_start_matches("r#").chars();
+        let letters = letters.filter(|letter| !matches!(letter, '_' | '-'));
+        letters.collect::<String>().to_lowercase()
+    };
+    let properties = at?.get("properties")?.as_object()?;
+    let mut candidates = properties.keys().filter(|name| plain(name) == plain(field));
+    let found = properties.get_key_value(field).map(|(name, _)| name);
+    found.or_else(|| candidates.next()).map(String::as_str)
+}
+
+/// A schema behind its reference and its `null`.
+fn resolved<'a>(
+    root: Option<&'a Map<String, Value>>,
+    schema: Option<&'a Value>,
+) -> Option<&'a Map<String, Value>> {
+    let schema = schema?.as_object()?;
+    if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+        let name = reference.strip_prefix("#/$defs/")?;
+        return root?.get("$defs")?.get(name)?.as_object();
+    }
+    match schema.get("anyOf").and_then(Value::as_array) {
+        Some(either) => either.iter().find_map(|one| {
+            let reference = one.as_object()?.contains_key("$ref");
+            reference.then(|| resolved(root, Some(one)))?
+        }),
+        None => Some(schema),
+    }
+}
+
+/// A client that sends a long list of wrong values learns enough from the first.
+const MOST: usize = 20;
+
+/// The characters of a path that are told.
+const LONGEST: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use schemars::json_schema;
+
+    use super::*;
+
+    fn schema() -> Schema {
+        json_schema!({
+            "properties": {
+                "documentId": { "type": "string" },
+                "pages": { "type": "array", "items": { "$ref": "#/$defs/Page" } },
+                "page": { "anyOf": [{ "$ref": "#/$defs/Page" }, { "type": "null" }] },
+            },
+            "$defs": { "Page": { "properties": { "page-size": {}, "type": {} } } },
+        })
+    }
+
+    #[test]
+    fn paths_are_spelled_as_the_client_spells_them() {
+        let names = [("document_id", Some("documentId")), ("all", None)];
+        for (path, expected) in [
+            ("document_id", "documentId"),
+            ("document_id[1]", "documentId[1]"),
+            ("pages[1].page_size", "pages[1].page-size"),
+            ("page.page_size", "page.page-size"),
+            ("pages[0].r#type", "pages[0].type"),
+            ("all.documentId", "documentId"),
+            ("all.pages[2].page_size", "pages[2].page-size"),
+            ("unknown.document_id", "unknown.document_id"),
+            ("", ""),
+        ] {
+            assert_eq!(spelled(path, &names, &schema()), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn one_violation_is_a_sentence_and_several_are_a_list() {
+        let violations =
+            |found: &[(&str, &str)]| Violations::new(found.iter().copied(), &[]).told(&schema());
+        assert_eq!(
+            violations(&[("title", "too long")]),
+            "Invalid argument `title`: too long"
+        );
+        assert_eq!(
+            violations(&[("title", "too long"), ("", "no sum")]),
+            "Invalid arguments: `title`: too long; no sum"
+        );
+    }
+
+    #[test]
+    fn of_many_violations_the_first_are_told() {
+        let found = (0..1000).map(|index| (format!("list[{index}]"), "too long"));
+        let told = Violations::new(found, &[]).told(&schema());
+        assert!(
+            told.ends_with("`list[19]`: too long; and 980 more"),
+            "{told}"
+        );
+        let found = [("é".repeat(100_000), "too long")].into_iter();
+        let told = Violations::new(found, &[]).told(&schema());
+        assert!(told.ends_with("é…`: too long"), "{told}");
+        assert!(told.len() < 600, "{told}");
+    }
+}

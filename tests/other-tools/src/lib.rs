@@ -1,0 +1,29 @@
+//! Tools in a library, for tests of servers that name it and of servers that do not.
+
+/// What the tools of this crate take.
+#[derive(Clone, Copy, Debug)]
+pub struct Ledger(pub u32);
+
+/// Tools that read.
+pub mod reports {
+    use mcp_auth::{State, mcp_tool};
+
+    use crate::Ledger;
+
+    /// Tell the balance.
+    #[mcp_tool(read_only)]
+    async fn balance(ledger: &State<Ledger>) -> String {
+        ledger.0.to_string()
+    }
+}
+
+/// Tools that change things.
+pub mod admin {
+    use mcp_auth::mcp_tool;
+
+    /// Close the books.
+    #[mcp_tool(role = "admin", destructive)]
+    async fn close_books() -> &'static str {
+        "closed"
+    }
+}

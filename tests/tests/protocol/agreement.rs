@@ -1,0 +1,248 @@
+//! Every kind of requirement against every kind of caller: what is enforced, listed, tabled and asked
+//! for is one policy, and it is the one that is written here a second time, in plain `&&` and `||`.
+
+use std::collections::BTreeSet;
+
+use mcp_auth::testing::{TestServer, TestUser};
+use mcp_auth::{Persona, parties_any};
+use serde_json::{Value, json};
+
+mod tools {
+    use mcp_auth::{Caller, Org, mcp_tool};
+
+    macro_rules! declared {
+        ($($name:ident [$($key:tt)*] ($($parameters:tt)*);)+) => {$(
+            #[mcp_tool($($key)*)]
+            async fn $name($($parameters)*) {}
+        )+};
+    }
+
+    declared! {
+        bare [] ();
+        everybody [public] ();
+        maybe_org [] (_org: Option<&Org>);
+        takes_caller [] (_caller: &Caller);
+        takes_org [] (_org: &Org);
+        org [require_org] ();
+        role [role = "admin"] ();
+        permission [permission = "org:d:read"] ();
+        permissions [permission("org:d:read", "org:d:delete")] ();
+        role_and_permission [role = "admin", permission = "org:d:read"] ();
+        scope [scope = "read"] ();
+        wide_scope [scope = "write"] ();
+        scopes [scope("read", "write", "share")] ();
+        permission_and_scope [permission = "org:d:read", scope = "read"] ();
+        any_of_membership [any(permission = "org:d:read", role = "admin")] ();
+        any_with_scope [any(permission = "org:d:read", scope = "read")] ();
+        any_of_scopes [any(scope("read", "share"), scope = "write")] ();
+        any_and_scope [any(role = "admin", scope = "share"), scope = "read"] ();
+        two_anys [
+            any(permission = "org:d:read", scope = "read"),
+            any(role = "admin", scope = "share")
+        ] ();
+        any_with_org [any(role = "admin", scope = "read")] (_org: &Org);
+        any_with_maybe_org [any(role = "admin", scope = "read")] (_org: Option<&Org>);
+        no_actor [forbid_actor] ();
+        no_actor_and_scope [forbid_actor, scope = "read"] ();
+        asked [scope = "read", authorize = yes()] ();
+        asked_in_vain [authorize = no()] ();
+    }
+
+    fn yes() -> bool {
+        true
+    }
+
+    fn no() -> bool {
+        false
+    }
+}
+
+/// A caller, as their token and their membership describe them.
+#[derive(Clone, Debug)]
+struct Who {
+    organization: bool,
+    admin: bool,
+    permissions: &'static [&'static str],
+    scopes: &'static [&'static str],
+    session: bool,
+    actor: bool,
+}
+
+impl Who {
+    fn all() -> Vec<Self> {
+        let permissions: [&[_]; 3] = [&[], &["org:d:read"], &["org:d:read", "org:d:delete"]];
+        let memberships = [false, true].map(|admin| permissions.map(|all| (true, admin, all)));
+        let memberships = memberships.into_iter().flatten();
+        let memberships: Vec<_> = memberships
+            .chain([(false, false, permissions[0])])
+            .collect();
+        let scopes: [&[_]; 5] = [&[], &["read"], &["write"], &["share"], &["write", "share"]];
+        let mut all = Vec::new();
+        for (organization, admin, permissions) in memberships {
+            for actor in [false, true] {
+                let tokens = scopes.map(|scopes| (false, scopes));
+                for (session, scopes) in tokens.into_iter().chain([(true, scopes[0])]) {
+                    all.push(Self {
+                        organization,
+                        admin,
+                        permissions,
+                        scopes,
+                        session,
+                        actor,
+                    });
+                }
+            }
+        }
+        all
+    }
+
+    fn may(&self, tool: &str) -> bool {
+        // `write` contains `read`, as the servers here are told.
+        let writes = self.scopes.contains(&"write");
+        let reads = writes || self.scopes.contains(&"read");
+        let shares = self.scopes.contains(&"share");
+        let (admin, read) = (self.admin, self.permissions.contains(&"org:d:read"));
+        let delete = self.permissions.contains(&"org:d:delete");
+        match tool {
+            "bare" | "everybody" | "maybe_org" | "takes_caller" => true,
+            "takes_org" | "org" => self.organization,
+            "role" => admin,
+            "permission" => read,
+            "permissions" => read && delete,
+            "role_and_permission" => admin && read,
+            "scope" | "asked" => reads,
+            "wide_scope" => writes,
+            "scopes" => writes && shares,
+            "permission_and_scope" => read && reads,
+            "any_of_membership" => read || admin,
+            "any_with_scope" => read || reads,
+            "any_of_scopes" => (reads && shares) || writes,
+            "any_and_scope" => (admin || shares) && reads,
+            "two_anys" => (read || reads) && (admin || shares),
+            "any_with_org" => self.organization && (admin || reads),
+            "any_with_maybe_org" => admin || reads,
+            "no_actor" => !self.actor,
+            "no_actor_and_scope" => !self.actor && reads,
+            "asked_in_vain" => true,
+            other => panic!("{other} has no rule here"),
+        }
+    }
+
+    /// As a caller of the test's server. Each membership has a user of its own.
+    fn user<'a>(&self, server: &'a TestServer, more: &[String]) -> TestUser<'a> {
+        let name = format!("u{}{}", self.admin, self.permissions.len());
+        let mut user = server.user(if self.organization { &name } else { "nobody" });
+        if self.organization {
+            user = user.org("acme");
+            user = user.role(if self.admin { "admin" } else { "member" });
+            user = self
+                .permissions
+                .iter()
+                .fold(user, |user, one| user.permission(one));
+        }
+        if self.session {
+            user = user.session();
+        } else {
+            // Without any, the emulator's own would be there.
+            user = user.scope("profile");
+            user = self
+                .scopes
+                .iter()
+                .fold(user, |user, scope| user.scope(scope));
+            user = more.iter().fold(user, |user, scope| user.scope(scope));
+        }
+        if self.actor {
+            user = user.claim("act", json!({ "sub": "user_support" }));
+        }
+        user
+    }
+
+    fn persona(&self) -> Persona {
+        let mut persona = Persona::new(format!("{self:?}"));
+        if self.organization {
+            persona = persona.role(if self.admin { "admin" } else { "member" });
+        }
+        persona = self
+            .permissions
+            .iter()
+            .fold(persona, |persona, one| persona.permission(*one));
+        self.scopes
+            .iter()
+            .fold(persona, |persona, scope| persona.scope(*scope))
+    }
+}
+
+fn server(required: Option<&str>) -> TestServer {
+    let builder = mcp_auth::server!()
+        .tools_of("protocol::agreement::tools")
+        .session_tokens(parties_any())
+        .scope_implies("write", ["read"]);
+    TestServer::of(match required {
+        Some(scope) => builder.require_scope(scope),
+        None => builder,
+    })
+}
+
+fn names(server: &TestServer) -> Vec<String> {
+    let matrix: Value = serde_json::from_str(&server.matrix().to_json()).unwrap();
+    let tools = matrix["tools"].as_array().unwrap().iter();
+    tools
+        .map(|tool| tool["tool"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[actix_web::test]
+async fn what_is_called_listed_and_tabled_is_one_policy() {
+    for required in [None, Some("base")] {
+        let server = server(required);
+        let tools = names(&server);
+        assert_eq!(tools.len(), 25);
+        let granted: Vec<_> = required.map(str::to_owned).into_iter().collect();
+        for who in Who::all() {
+            let user = who.user(&server, &granted);
+            let listed: BTreeSet<_> = user.tools().await.into_iter().collect();
+            let matrix = server.matrix().caller(who.persona()).to_json();
+            let matrix: Value = serde_json::from_str(&matrix).unwrap();
+            for (tool, line) in tools.iter().zip(matrix["tools"].as_array().unwrap()) {
+                let about = format!("{tool}: {who:?}, server scope {required:?}");
+                // A session token has no scopes, and so not the server's.
+                let lacks_base = who.session && required.is_some() && tool != "everybody";
+                let may = who.may(tool) && !lacks_base;
+                let answer = user.call(tool, json!({})).await;
+                let refused = answer.denial();
+                let decided = refused
+                    .as_ref()
+                    .is_some_and(|denial| denial.kind() == "authorize");
+                assert_eq!(refused.is_none() || decided, may, "{about}: {answer:?}");
+                assert_eq!(decided, may && tool == "asked_in_vain", "{about}");
+                if may && !decided {
+                    answer.expect_ran();
+                } else {
+                    answer.expect_not_run();
+                }
+                let cure = refused
+                    .as_ref()
+                    .and_then(|denial| denial.cure().map(str::to_owned));
+                assert_eq!(listed.contains(tool), may || cure.is_some(), "{about}");
+                if !who.session && !who.actor {
+                    let allowed = line["allowed"].as_array().unwrap();
+                    let tabled = allowed.contains(&json!(format!("{who:?}")));
+                    assert_eq!(tabled, may, "{about}");
+                }
+                if let Some(cure) = cure.filter(|cure| cure != "user:org:read") {
+                    let asked: Vec<_> = cure.split(' ').map(str::to_owned).collect();
+                    for scope in &asked {
+                        assert!(!who.scopes.contains(&&**scope), "{about}: has {scope}");
+                        let brought = scope == "read"
+                            && (asked.contains(&"write".to_owned())
+                                || who.scopes.contains(&"write"));
+                        assert!(!brought, "{about}: {cure}");
+                    }
+                    let more = [granted.clone(), asked].concat();
+                    let cured = who.user(&server, &more).call(tool, json!({})).await;
+                    assert_eq!(cured.denial(), None, "{about}: {cure} was no cure");
+                }
+            }
+        }
+    }
+}

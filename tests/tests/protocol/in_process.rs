@@ -1,0 +1,254 @@
+//! `mcp_auth::testing`: what its servers, callers and assertions do beyond their examples.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use mcp_auth::testing::{TestAnswer, TestClock, TestServer};
+use serde_json::json;
+
+mod staff {
+    use mcp_auth::{Context, FromContext, Injected, Json, Org, ToolError, mcp_tool};
+
+    /// Injected for those alone who have a role.
+    #[derive(Debug)]
+    struct Badge;
+
+    impl FromContext for Badge {
+        async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+            match cx.caller().and_then(mcp_auth::Caller::client_id) {
+                Some("badge") => Ok(Injected::Owned(Self)),
+                Some(_) | None => Err(ToolError::new("No badge")),
+            }
+        }
+    }
+
+    /// Tell what the caller is.
+    #[mcp_tool(require_org)]
+    async fn standing(org: &Org) -> Json<(Option<String>, Vec<String>)> {
+        let permissions = org.permissions().unwrap_or_default().to_vec();
+        Json((org.role().map(str::to_owned), permissions))
+    }
+
+    /// Open the door.
+    #[mcp_tool]
+    async fn open_door(badge: &Badge) -> String {
+        format!("{badge:?}")
+    }
+
+    /// Wait.
+    #[mcp_tool(public)]
+    async fn wait() {
+        tokio::task::yield_now().await;
+    }
+
+    /// Fall over.
+    #[mcp_tool(public)]
+    async fn fall() -> &'static str {
+        panic!("fallen")
+    }
+}
+
+fn server() -> TestServer {
+    TestServer::of(mcp_auth::server!(tools = [staff]).session_tokens(mcp_auth::parties_any()))
+}
+
+fn standing(answer: &TestAnswer) -> String {
+    let standing: serde_json::Value = answer.expect_ok().json();
+    standing["result"].to_string()
+}
+
+#[actix_web::test]
+async fn a_membership_is_the_same_for_all_who_act_on_it() {
+    let server = server();
+    server
+        .member("ada", "acme")
+        .role("org:admin")
+        .permissions(["org:a:b", "org:c:d"]);
+    let ada = server.user("ada").org("acme");
+    for user in [ada.clone(), ada.clone().legacy(), ada.clone().session()] {
+        let answer = user.call("standing", json!({})).await;
+        assert_eq!(standing(&answer), r#"["org:admin",["org:a:b","org:c:d"]]"#);
+    }
+    // Whoever says less changes nothing, and a change is there at once.
+    server.member("user_ada", "org_acme").permission("org:e:f");
+    let answer = ada.call("standing", json!({})).await;
+    assert_eq!(
+        standing(&answer),
+        r#"["org:admin",["org:a:b","org:c:d","org:e:f"]]"#
+    );
+    let again = server.user("ada").org("acme").permission("org:x:y");
+    let answer = again
+        .permission("org:x:z")
+        .call("standing", json!({}))
+        .await;
+    assert_eq!(standing(&answer), r#"["org:admin",["org:x:y","org:x:z"]]"#);
+    // The order in which it is said does not matter.
+    let other = server.user("ada").permission("org:x:y").role("clerk");
+    let answer = other.org("globex").call("standing", json!({})).await;
+    assert_eq!(standing(&answer), r#"["org:clerk",["org:x:y"]]"#);
+}
+
+#[actix_web::test]
+async fn who_was_removed_stays_removed_until_described_again() {
+    for session in [false, true] {
+        let server = server();
+        let ada = || {
+            let ada = server.user("ada").org("acme");
+            if session { ada.session() } else { ada }
+        };
+        let before = ada();
+        before.call("standing", json!({})).await.expect_ok();
+        server.remove_member("user_ada", "acme");
+        server.advance(Duration::from_secs(30));
+        for user in [before, ada(), ada().legacy()] {
+            let answer = user.call("standing", json!({})).await;
+            answer
+                .expect_denied("Organization context required")
+                .expect_missing("organization", &[])
+                .expect_not_run();
+        }
+        assert_eq!(server.ran("standing"), 1);
+        server.member("ada", "acme");
+        ada().call("standing", json!({})).await.expect_ok();
+    }
+}
+
+#[actix_web::test]
+async fn the_look_up_of_a_former_member_is_not_hurried() {
+    let server = server();
+    let ada = server.user("ada").org("acme");
+    ada.call("standing", json!({})).await.expect_ok();
+    server.remove_member("ada", "acme");
+    server.advance(Duration::from_secs(29));
+    ada.call("standing", json!({})).await.expect_ok();
+    server.advance(Duration::from_secs(1));
+    ada.call("standing", json!({})).await.expect_not_run();
+}
+
+#[actix_web::test]
+async fn a_function_ran_if_it_was_called_whatever_came_of_it() {
+    let server = server();
+    let ada = server.user("ada");
+    let answer = ada.call("open_door", json!({})).await;
+    answer.expect_error("No badge").expect_not_run();
+    let answer = ada.call("open_door", json!({ "key": 1 })).await;
+    answer.expect_error_with("key").expect_not_run();
+    ada.call("no_such_tool", json!({})).await.expect_not_run();
+    let answer = server.anonymous().call("open_door", json!({})).await;
+    answer.expect_unauthorized().expect_not_run();
+    assert_eq!(server.ran("open_door"), 0);
+
+    let answer = ada.client("badge").call("open_door", json!({})).await;
+    answer.expect_ok().expect_ran();
+    let answer = server.anonymous().call("fall", json!({})).await;
+    answer.expect_error_with("Internal error").expect_ran();
+    assert_eq!((server.ran("open_door"), server.ran("fall")), (1, 1));
+}
+
+#[actix_web::test]
+async fn what_runs_at_the_same_time_is_counted_apart() {
+    let (server, other) = (server(), server());
+    let anonymous = server.anonymous();
+    let calls = (0..20).map(|number| {
+        let anonymous = anonymous.clone();
+        async move {
+            // Every other call lacks what it needs.
+            let tool = if number % 2 == 0 { "wait" } else { "standing" };
+            (tool, anonymous.call(tool, json!({})).await)
+        }
+    });
+    for (tool, answer) in join_all(calls).await {
+        match tool {
+            "wait" => answer.expect_ok().expect_ran(),
+            _ => answer.expect_unauthorized().expect_not_run(),
+        };
+    }
+    assert_eq!((server.ran("wait"), server.ran("standing")), (10, 0));
+    assert_eq!(other.ran("wait"), 0);
+}
+
+#[actix_web::test]
+async fn an_expectation_that_does_not_hold_fails_with_the_answer() {
+    let server = server();
+    let ok = server.anonymous().call("wait", json!({})).await;
+    let denied = server.user("ada").call("standing", json!({})).await;
+    let fail_on_ok: [fn(&TestAnswer) -> &TestAnswer; 8] = [
+        |answer| answer.expect_denied(""),
+        |answer| answer.expect_error(""),
+        |answer| answer.expect_error_with(""),
+        |answer| answer.expect_insufficient_scope("a"),
+        |answer| answer.expect_missing("organization", &[]),
+        |answer| answer.expect_not_run(),
+        |answer| answer.expect_status(401),
+        |answer| answer.expect_unauthorized(),
+    ];
+    let fail_on_denied: [fn(&TestAnswer) -> &TestAnswer; 4] = [
+        |answer| answer.expect_missing("organization", &["a"]),
+        |answer| answer.expect_missing("permission", &[]),
+        |answer| answer.expect_ok(),
+        |answer| answer.expect_ran(),
+    ];
+    for (answer, fails) in [(&ok, &fail_on_ok[..]), (&denied, &fail_on_denied)] {
+        for fail in fails {
+            let panic = catch_unwind(AssertUnwindSafe(|| fail(answer).status())).unwrap_err();
+            let text = panic.downcast_ref::<String>().unwrap();
+            let shown = text.starts_with("expected ") && text.contains("found HTTP 200");
+            assert!(shown, "{text}");
+        }
+    }
+    assert_eq!(
+        denied.denial().unwrap().to_string(),
+        "organization, cured by the scope user:org:read"
+    );
+}
+
+#[actix_web::test]
+async fn a_clock_of_the_test_tells_the_servers_time() {
+    let clock = TestClock::at(2_000_000_000);
+    let server = TestServer::of(mcp_auth::server!(tools = [staff]).clock(&clock));
+    let badge = server.user("ada").client("badge");
+    badge.call("open_door", json!({})).await.expect_ok();
+    let token = badge.token().unwrap();
+    clock.advance(Duration::from_secs(86_400 + 6));
+    let expired = server.bearer(token).call("open_door", json!({})).await;
+    expired.expect_unauthorized();
+    badge.call("open_door", json!({})).await.expect_ok();
+}
+
+#[actix_web::test]
+async fn a_request_by_hand_has_what_is_written_and_a_host() {
+    let server = server();
+    let call = json!({
+        "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "wait" },
+    });
+    let post = || {
+        let request = server.request("POST", "/mcp").body(call.to_string());
+        request.header("content-type", "application/json")
+    };
+    post().send().await.expect_ok().expect_ran();
+    post()
+        .header("host", "evil.example")
+        .send()
+        .await
+        .expect_status(403)
+        .expect_not_run();
+    let twice = post().bearer("a").and_header("authorization", "Bearer b");
+    twice.send().await.expect_status(400).expect_not_run();
+    server
+        .request("POST", "/mcp")
+        .body(call.to_string())
+        .send()
+        .await
+        .expect_status(415);
+    server
+        .request("DELETE", "/mcp")
+        .send()
+        .await
+        .expect_unauthorized();
+    server
+        .request("GET", "/elsewhere")
+        .send()
+        .await
+        .expect_status(404);
+}

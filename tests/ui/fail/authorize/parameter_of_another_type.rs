@@ -1,0 +1,10 @@
+use mcp_auth::{ToolError, mcp_tool};
+
+async fn owns(id: &str) -> Result<bool, ToolError> {
+    Ok(id == "d1")
+}
+
+#[mcp_tool(authorize = owns(document_id))]
+async fn read(document_id: u32) {}
+
+fn main() {}

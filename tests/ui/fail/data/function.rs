@@ -1,0 +1,4 @@
+#[mcp_auth::data]
+fn hello() {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[mcp_auth::data]
+struct Page {
+    #[garde(length(max = 9))]
+    title: String,
+}
+
+fn main() {}

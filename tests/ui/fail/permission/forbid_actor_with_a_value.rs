@@ -1,0 +1,6 @@
+use mcp_auth::mcp_tool;
+
+#[mcp_tool(forbid_actor = true)]
+async fn hello() {}
+
+fn main() {}

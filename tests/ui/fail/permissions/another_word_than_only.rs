@@ -1,0 +1,6 @@
+mcp_auth::permissions! {
+    just;
+    pub READ = "org:documents:read";
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+mcp_auth::permissions! {
+    pub READ;
+    pub WRITE = "org:documents:write";
+}
+
+fn main() {}

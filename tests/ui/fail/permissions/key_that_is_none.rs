@@ -1,0 +1,5 @@
+mcp_auth::permissions! {
+    pub READ = "documents.read";
+}
+
+fn main() {}

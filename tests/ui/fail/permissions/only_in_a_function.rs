@@ -1,0 +1,6 @@
+fn main() {
+    mcp_auth::permissions! {
+        only;
+        READ = "org:documents:read";
+    }
+}

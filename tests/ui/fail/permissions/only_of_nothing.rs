@@ -1,0 +1,5 @@
+mcp_auth::permissions! {
+    only;
+}
+
+fn main() {}

@@ -1,0 +1,3 @@
+fn main() {
+    let _ = mcp_auth::server!(tools = ["my_app::admin"]);
+}
