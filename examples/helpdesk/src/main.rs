@@ -1,0 +1,210 @@
+//! A help desk: the members of an organization open tickets, its agents answer them.
+//!
+//! `cargo run -p helpdesk` starts it with a local Clerk whose admins have every permission. One with
+//! agents too, which prints the variables to use it with, is
+//! `cargo run -p clerk-emulator -- --directory examples/helpdesk/clerk.toml`.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use mcp_auth::{
+    Caller, Content, Context, FromContext, Injected, Json, Needs, OrTell, Org, Requirement, State,
+    ToolError, mcp_tool,
+};
+
+#[cfg(test)]
+mod tests;
+
+mcp_auth::permissions! {
+    only;
+    /// Read the tickets of the team.
+    READ = "org:tickets:read";
+    /// Say who answers a ticket.
+    ASSIGN = "org:tickets:assign";
+    /// Answer tickets, and close one's own.
+    ANSWER = "org:tickets:answer";
+}
+
+#[mcp_auth::data]
+#[derive(Clone, Default)]
+#[serde(rename_all = "snake_case")]
+enum Priority {
+    Low,
+    #[default]
+    Normal,
+    Urgent,
+}
+
+#[mcp_auth::data]
+#[derive(Clone)]
+struct Problem {
+    /// What is wrong, in one line.
+    #[garde(length(chars, min = 3, max = 80))]
+    title: String,
+    #[serde(default)]
+    priority: Priority,
+}
+
+#[mcp_auth::data]
+#[derive(Clone)]
+struct Ticket {
+    id: usize,
+    #[garde(dive)]
+    problem: Problem,
+    closed: bool,
+    /// Id of the user who opened it.
+    opened_by: String,
+    /// Id of the user who answers it.
+    assignee: Option<String>,
+}
+
+/// The tickets of every organization, by its id.
+#[derive(Default)]
+struct Desk(Mutex<HashMap<String, Vec<Ticket>>>);
+
+/// The caller's team. A tool that takes it reaches no other team's tickets.
+struct Team {
+    org_id: String,
+    desk: State<Desk>,
+}
+
+impl FromContext for Team {
+    const REQUIRES: &'static [Requirement] = Org::REQUIRES;
+
+    fn needs(needs: &mut Needs) {
+        needs.state::<Desk>();
+    }
+
+    async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+        let org_id = Org::from_context(cx).await?.id().to_owned();
+        let desk = State::<Desk>::from_context(cx).await?.clone();
+        Ok(Injected::Owned(Self { org_id, desk }))
+    }
+}
+
+impl Team {
+    fn tickets<R>(&self, read: impl FnOnce(&mut Vec<Ticket>) -> R) -> R {
+        // No ticket is left half changed by a panic.
+        let mut desk = self.desk.0.lock().unwrap_or_else(PoisonError::into_inner);
+        read(desk.entry(self.org_id.clone()).or_default())
+    }
+
+    fn ticket<R>(&self, id: usize, read: impl FnOnce(&mut Ticket) -> R) -> Result<R, ToolError> {
+        self.tickets(|tickets| tickets.iter_mut().find(|ticket| ticket.id == id).map(read))
+            .or_tell(format!(
+                "There is no ticket {id}; `list_tickets` has their ids"
+            ))
+    }
+}
+
+/// Tell when somebody answers.
+#[mcp_tool(public, read_only, closed_world)]
+async fn office_hours() -> &'static str {
+    "Monday to Friday, 9:00 to 17:00 UTC"
+}
+
+/// Open a ticket.
+#[mcp_tool(destructive = false)]
+async fn open_ticket(
+    #[garde(dive)] problem: Problem,
+    caller: &Caller,
+    team: &Team,
+) -> Json<Ticket> {
+    Json(team.tickets(|tickets| {
+        let ticket = Ticket {
+            id: tickets.len() + 1,
+            problem,
+            closed: false,
+            opened_by: caller.subject().to_owned(),
+            assignee: None,
+        };
+        tickets.push(ticket.clone());
+        ticket
+    }))
+}
+
+/// List the team's tickets, the oldest first.
+#[mcp_tool(permission = READ, read_only)]
+async fn list_tickets(
+    /// Words that the title contains, as they are.
+    #[garde(length(chars, max = 80))]
+    #[arg(default)]
+    query: String,
+    /// Id of the last ticket of the page before.
+    #[arg(default)]
+    after: usize,
+    #[garde(range(min = 1, max = 100))]
+    #[arg(default = 20)]
+    limit: usize,
+    team: &Team,
+) -> Json<Vec<Ticket>> {
+    Json(team.tickets(|tickets| {
+        let new = tickets.iter().filter(|ticket| ticket.id > after);
+        let found = new.filter(|ticket| ticket.problem.title.contains(&query));
+        found.take(limit).cloned().collect()
+    }))
+}
+
+/// Find the tickets that share most words of their titles with this one.
+// A plain function, since comparing all titles would hold up whoever shares an async one's thread.
+#[mcp_tool(permission = READ, read_only)]
+fn find_duplicates(id: usize, team: &Team) -> Result<Json<Vec<usize>>, ToolError> {
+    let title = team.ticket(id, |ticket| ticket.problem.title.to_lowercase())?;
+    let words: Vec<_> = title.split_whitespace().collect();
+    let mut tickets = team.tickets(|tickets| tickets.clone());
+    tickets.retain(|other| {
+        let title = other.problem.title.to_lowercase();
+        let shared = words.iter().filter(|word| title.contains(**word)).count();
+        other.id != id && shared * 2 > words.len()
+    });
+    Ok(Json(tickets.iter().map(|ticket| ticket.id).collect()))
+}
+
+/// Say who answers a ticket.
+#[mcp_tool(permission = ASSIGN, idempotent, destructive = false)]
+async fn assign_ticket(
+    id: usize,
+    /// Id of a user.
+    #[garde(length(chars, max = 80), prefix("user_"))]
+    assignee: String,
+    team: &Team,
+) -> Result<(), ToolError> {
+    team.ticket(id, |ticket| ticket.assignee = Some(assignee))
+}
+
+/// Agents close what is assigned to them, admins everything.
+fn may_close(id: &usize, caller: &Caller, org: &Org, team: &Team) -> Result<bool, ToolError> {
+    let assignee = team.ticket(*id, |ticket| ticket.assignee.clone())?;
+    Ok(assignee.as_deref() == Some(caller.subject()) || org.has_role("admin"))
+}
+
+/// Close a ticket.
+#[mcp_tool(
+    any(permission = ANSWER, role = "admin"),
+    authorize = may_close(id, caller, org, team),
+    idempotent
+)]
+async fn close_ticket(id: usize, caller: &Caller, org: &Org, team: &Team) -> Result<(), ToolError> {
+    team.ticket(id, |ticket| ticket.closed = true)
+}
+
+/// Report on the team's tickets: a summary, and a table as CSV.
+#[mcp_tool(permission = READ, read_only)]
+async fn report(team: &Team) -> Vec<Content> {
+    let tickets = team.tickets(|tickets| tickets.clone());
+    let open = tickets.iter().filter(|ticket| !ticket.closed).count();
+    let mut csv = "id,closed,assigned\n".to_owned();
+    for ticket in &tickets {
+        let assigned = ticket.assignee.is_some();
+        csv += &format!("{},{},{assigned}\n", ticket.id, ticket.closed);
+    }
+    vec![
+        Content::text(format!("{open} of {} open", tickets.len())),
+        Content::embedded_text("helpdesk://report.csv", "text/csv", csv),
+    ]
+}
+
+#[actix_web::main]
+async fn main() -> mcp_auth::Result<()> {
+    mcp_auth::serve!(emulator, state = Desk::default()).await
+}
