@@ -9,8 +9,10 @@ use std::time::UNIX_EPOCH;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::identity::actor::Actor;
 use crate::identity::org::Org;
 use crate::identity::scopes::ScopeHierarchy;
+use crate::identity::session::Session;
 use crate::identity::verify::VerifiedClaims;
 
 /// The caller of a tool, as their access token proves them to be.
@@ -341,216 +343,10 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// Who acts in a user's name (`act`, RFC 8693 §4.1).
-///
-/// The user is the token's subject, whose rights a guard asks about; the actor is who is there. An
-/// OAuth token whose `act` has no subject is taken to have none; such a session token is refused.
-///
-/// ```
-/// use mcp_auth::{Caller, ToolError, mcp_tool};
-///
-/// /// Close the caller's account.
-/// #[mcp_tool(destructive)]
-/// async fn close_account(caller: &Caller) -> Result<String, ToolError> {
-///     if let Some(actor) = caller.actor() {
-///         let what = actor.kind().unwrap_or("person");
-///         return Err(ToolError::new(format!("The {what} {} cannot do that", actor.subject())));
-///     }
-///     Ok("Closed".to_owned())
-/// }
-///
-/// /// Everybody in whose hands the token has been, as far as it is known: for a record.
-/// fn hands(caller: &Caller) -> Vec<(Option<&str>, &str)> {
-///     let chain = std::iter::successors(caller.actor(), |actor| actor.actor());
-///     chain.map(|actor| (actor.issuer(), actor.subject())).collect()
-/// }
-/// #
-/// # /// Count the hands.
-/// # #[mcp_tool]
-/// # async fn count_hands(caller: &Caller) -> String {
-/// #     format!("{:?}", hands(caller))
-/// # }
-///
-/// # #[cfg(feature = "testing")]
-/// # actix_web::rt::System::new().block_on(async {
-/// # use mcp_auth::testing::TestServer;
-/// # use serde_json::json;
-/// # let server = TestServer::of(mcp_auth::server!().tools_of(module_path!()));
-/// # let act = json!({"sub": "bot_1", "type": "agent", "iss": "https://a.example", "act": {"sub": "user_bob"}});
-/// # let claims = json!({"iss": server.issuer(), "sub": "user_ada", "exp": 4_102_444_800_u64, "act": act});
-/// # let token = server.sign(json!({"alg": "RS256", "typ": "at+jwt"}), claims);
-/// # let agent = server.bearer(token);
-/// let refused = agent.call("close_account", json!({})).await;
-/// refused.expect_error("The agent bot_1 cannot do that");
-/// # let hands = agent.call("count_hands", json!({})).await;
-/// # assert_eq!(hands.text(), r#"[(Some("https://a.example"), "bot_1"), (None, "user_bob")]"#);
-/// # });
-/// ```
-///
-/// Source also: <https://clerk.com/docs/guides/sessions/session-tokens>.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Actor {
-    subject: String,
-    issuer: Option<String>,
-    kind: Option<String>,
-    actor: Option<Box<Self>>,
-}
-
-impl Actor {
-    pub(crate) fn new(
-        subject: String,
-        issuer: Option<String>,
-        kind: Option<String>,
-        actor: Option<Self>,
-    ) -> Self {
-        Self {
-            subject,
-            issuer,
-            kind,
-            actor: actor.map(Box::new),
-        }
-    }
-
-    /// Returns the id of who acts (`sub`).
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// Returns who issued that id (`iss`); `None` if it is not said.
-    pub fn issuer(&self) -> Option<&str> {
-        self.issuer.as_deref()
-    }
-
-    /// Returns what acts (`type`); `None` if it is not said, `agent` for an AI agent.
-    pub fn kind(&self) -> Option<&str> {
-        self.kind.as_deref()
-    }
-
-    /// Returns who acted before this actor; at most one such level is kept.
-    ///
-    /// RFC 8693 §4.1 has it for information only: no decision may rest on a prior actor.
-    pub fn actor(&self) -> Option<&Self> {
-        self.actor.as_deref()
-    }
-}
-
-/// The session of a caller who presented a session token.
-///
-/// ```
-/// use mcp_auth::{Caller, ToolError, mcp_tool};
-///
-/// /// Show the recovery codes.
-/// #[mcp_tool]
-/// async fn recovery_codes(caller: &Caller) -> Result<String, ToolError> {
-///     let session = caller.session().ok_or_else(|| ToolError::new("Use the app for that"))?;
-///     let first = session.factor_ages().and_then(|ages| ages.first_minutes());
-///     if first.is_none_or(|minutes| minutes > 10.0) {
-///         return Err(ToolError::new("Sign in again first"));
-///     }
-///     Ok(format!("codes for {}, {:?}", session.id(), session.status()))
-/// }
-///
-/// # #[cfg(feature = "testing")]
-/// # actix_web::rt::System::new().block_on(async {
-/// # use mcp_auth::{parties_any, testing::TestServer};
-/// # use serde_json::json;
-/// # let server = mcp_auth::server!().tools_of(module_path!()).session_tokens(parties_any());
-/// # let server = TestServer::of(server);
-/// let ada = server.user("ada");
-/// ada.call("recovery_codes", json!({})).await.expect_error("Use the app for that");
-/// let in_app = ada.session().call("recovery_codes", json!({})).await;
-/// assert!(in_app.expect_ok().text().starts_with("codes for sess_"));
-/// # assert!(in_app.text().ends_with(r#", Some("active")"#));
-/// # });
-/// ```
-///
-/// Source: <https://clerk.com/docs/guides/sessions/session-tokens>.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Session {
-    id: String,
-    status: Option<String>,
-    factor_ages: Option<FactorAges>,
-}
-
-impl Session {
-    pub(crate) fn new(id: String, status: Option<String>, factor_ages: Option<FactorAges>) -> Self {
-        Self {
-            id,
-            status,
-            factor_ages,
-        }
-    }
-
-    /// Returns the session's id (`sid`, `sess_…`).
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Returns the session's status (`sts`); `None` if the token does not say it, otherwise `active`,
-    /// since tokens of other sessions are refused.
-    pub fn status(&self) -> Option<&str> {
-        self.status.as_deref()
-    }
-
-    /// Returns how long before the token was issued the user proved who they are (`fva`); `None` if
-    /// the token does not say it, or not in a form that can be read.
-    pub fn factor_ages(&self) -> Option<&FactorAges> {
-        self.factor_ages.as_ref()
-    }
-}
-
-/// Minutes since each factor was last verified, counted when the token was issued.
-///
-/// The token's own age, a minute as a rule, comes on top.
-///
-/// ```
-/// use mcp_auth::{FactorAges, Session};
-///
-/// /// Whether both factors were verified within the last ten minutes.
-/// fn is_fresh(session: &Session) -> bool {
-///     let recent = |minutes: Option<f64>| minutes.is_some_and(|minutes| minutes <= 10.0);
-///     session
-///         .factor_ages()
-///         .is_some_and(|ages| recent(ages.first_minutes()) && recent(ages.second_minutes()))
-/// }
-/// ```
-///
-/// Source: `fva` in <https://clerk.com/docs/guides/sessions/session-tokens>.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FactorAges {
-    first: Option<f64>,
-    second: Option<f64>,
-}
-
-impl FactorAges {
-    /// Two ages in minutes, where -1 is "never"; `None` for anything else below zero or not finite.
-    pub(crate) fn from_minutes(first: f64, second: f64) -> Option<Self> {
-        let is_age = |age: f64| age.is_finite() && (age >= 0.0 || age == -1.0);
-        let age = |age: f64| Some(age).filter(|&age| age >= 0.0);
-        (is_age(first) && is_age(second)).then(|| Self {
-            first: age(first),
-            second: age(second),
-        })
-    }
-
-    /// Returns the minutes since the first factor was verified, 0 or more and perhaps a fraction;
-    /// `None` if it never was.
-    pub fn first_minutes(&self) -> Option<f64> {
-        self.first
-    }
-
-    /// Returns the minutes since the second factor was verified, 0 or more and perhaps a fraction;
-    /// `None` if it never was, or the user has none.
-    pub fn second_minutes(&self) -> Option<f64> {
-        self.second
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::*;
     use crate::identity::doubles;
 
     #[test]
@@ -587,16 +383,5 @@ mod tests {
             );
             claims[name] = before;
         }
-    }
-
-    #[test]
-    fn an_age_is_a_number_of_minutes_or_minus_one() {
-        let ages = FactorAges::from_minutes(9.5, -1.0).unwrap();
-        assert_eq!(
-            (ages.first_minutes(), ages.second_minutes()),
-            (Some(9.5), None)
-        );
-        assert_eq!(FactorAges::from_minutes(-2.0, 0.0), None);
-        assert_eq!(FactorAges::from_minutes(0.0, f64::NAN), None);
     }
 }

@@ -10,6 +10,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod actor;
 mod authenticator;
 mod cache;
 mod caller;
@@ -25,18 +26,19 @@ mod org;
 mod organizations;
 mod policy;
 mod scopes;
+mod session;
 mod token;
 mod verify;
 
-pub use caller::Actor;
+pub use actor::Actor;
 pub use caller::Caller;
-pub use caller::FactorAges;
-pub use caller::Session;
 pub use caller::TokenKind;
 pub use org::Org;
 pub use policy::AuthorizedParties;
 pub use policy::parties;
 pub use policy::parties_any;
+pub use session::FactorAges;
+pub use session::Session;
 
 pub(crate) use authenticator::Authenticator;
 pub(crate) use caller::CallerParts;

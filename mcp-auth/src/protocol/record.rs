@@ -56,7 +56,7 @@ impl Record {
         let reason = denied.map(tracing::field::display);
         tracing::debug!(
             target: "mcp_auth",
-            tool = tool.name(), policy = tool.policy(), subject, actor, client, reason, "{outcome}"
+            tool = tool.name(), policy = tool.policy().to_string(), subject, actor, client, reason, "{outcome}"
         );
     }
 }

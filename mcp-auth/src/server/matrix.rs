@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::guard::{Guard, Standing, would_allow};
 use crate::identity::{Org, ScopeHierarchy};
-use crate::tool::Registry;
+use crate::tool::{Policy, Registry};
 
 /// Who may call what: a line for each served tool, by name, and a column for each kind of caller.
 ///
@@ -53,32 +53,13 @@ use crate::tool::Registry;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Matrix {
-    tools: Vec<Declared>,
+    tools: Vec<(&'static str, Policy)>,
     /// What the server requires of everybody who is signed in.
     server_scopes: Vec<String>,
     hierarchy: Arc<ScopeHierarchy>,
     /// Whether anybody's role and permissions can be known.
     knows_memberships: bool,
     callers: Vec<Persona>,
-}
-
-/// What a tool declares about its callers.
-#[derive(Clone, Copy, Debug)]
-struct Declared {
-    tool: &'static str,
-    guard: Guard,
-    /// The tool's own `authorize`, as it is written.
-    rule: Option<&'static str>,
-}
-
-impl fmt::Display for Declared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.guard)?;
-        match self.rule {
-            Some(rule) => write!(f, ", authorize {rule}"),
-            None => Ok(()),
-        }
-    }
 }
 
 /// A caller that a [`Matrix`] supposes.
@@ -127,15 +108,15 @@ impl Matrix {
         server_scopes: &[String],
         hierarchy: &Arc<ScopeHierarchy>,
     ) -> Self {
-        let tools = registry.iter().map(|tool| Declared {
-            tool: tool.name(),
-            guard: *tool.guard(),
-            rule: tool.authorize().map(|authorize| authorize.rule),
-        });
+        let tools = registry.iter().map(|tool| (tool.name(), tool.policy()));
         Self::of(tools.collect(), server_scopes, hierarchy)
     }
 
-    fn of(tools: Vec<Declared>, server_scopes: &[String], hierarchy: &Arc<ScopeHierarchy>) -> Self {
+    fn of(
+        tools: Vec<(&'static str, Policy)>,
+        server_scopes: &[String],
+        hierarchy: &Arc<ScopeHierarchy>,
+    ) -> Self {
         Self {
             tools,
             server_scopes: server_scopes.to_vec(),
@@ -253,12 +234,12 @@ impl Matrix {
     #[must_use]
     pub fn to_json(&self) -> String {
         let names = self.callers.iter().map(|caller| caller.name.as_str());
-        let tools = self.tools.iter().map(|declared| {
-            let Declared { tool, guard, rule } = declared;
+        let tools = self.tools.iter().map(|(tool, policy)| {
+            let Policy { guard, rule } = policy;
             let may = self.callers.iter().filter(|caller| self.may(caller, guard));
             let mut line = json!({
                 "tool": tool,
-                "requires": declared.to_string(),
+                "requires": policy.to_string(),
                 "allowed": may.map(|caller| caller.name.as_str()).collect::<Vec<_>>(),
             });
             if let (Some(rule), Some(line)) = (rule, line.as_object_mut()) {
@@ -278,16 +259,16 @@ impl Matrix {
     pub(crate) fn table(&self) -> Vec<Vec<String>> {
         let names = self.callers.iter().map(|caller| one_line(&caller.name));
         let header = with_ends("tool".to_owned(), names, "requires".to_owned());
-        let lines = self.tools.iter().map(|declared| {
+        let lines = self.tools.iter().map(|(tool, policy)| {
             let answers = self.callers.iter().map(|caller| {
-                let answer = match (self.may(caller, &declared.guard), declared.rule) {
+                let answer = match (self.may(caller, &policy.guard), policy.rule) {
                     (false, _) => "no",
                     (true, None) => "yes",
                     (true, Some(_)) => "if",
                 };
                 answer.to_owned()
             });
-            with_ends(declared.tool.to_owned(), answers, declared.to_string())
+            with_ends((*tool).to_owned(), answers, policy.to_string())
         });
         std::iter::once(header).chain(lines).collect()
     }
@@ -295,7 +276,7 @@ impl Matrix {
     /// What has to be known to read the table.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.tools.iter().any(|declared| declared.rule.is_some()) {
+        if self.tools.iter().any(|(_, policy)| policy.rule.is_some()) {
             notes.push("if: the tool's own `authorize` decides, call by call".to_owned());
         }
         let scopes = self.server_scopes.join(" ");
@@ -311,11 +292,16 @@ impl Matrix {
         notes
     }
 
+    /// The tools by name, each with who may call it.
+    pub(super) fn tools(&self) -> &[(&'static str, Policy)] {
+        &self.tools
+    }
+
     /// Whether such a caller may call a tool whatever its arguments are.
     pub(super) fn lets(&self, caller: &Persona, tool: &str) -> bool {
         let mut tools = self.tools.iter();
-        tools.any(|declared| {
-            declared.tool == tool && declared.rule.is_none() && self.may(caller, &declared.guard)
+        tools.any(|(name, policy)| {
+            *name == tool && policy.rule.is_none() && self.may(caller, &policy.guard)
         })
     }
 
@@ -438,7 +424,7 @@ mod tests {
             ("upload", Guard::signed_in(&[FILES]), None),
             ("whoami", Guard::signed_in(&[]), None),
         ];
-        let tools = tools.map(|(tool, guard, rule)| Declared { tool, guard, rule });
+        let tools = tools.map(|(tool, guard, rule)| (tool, Policy { guard, rule }));
         Matrix::of(tools.into(), &server_scopes, &hierarchy)
             .role("org:admin", &["org:documents:delete"])
             .scope("files:all")
@@ -523,11 +509,7 @@ if: the tool's own `authorize` decides, call by call
                 Requirement::Any(&[&[READ], &[ADMIN]]),
             ]),
         ] {
-            let declared = Declared {
-                tool: "tool",
-                guard,
-                rule: None,
-            };
+            let declared = ("tool", Policy { guard, rule: None });
             let everything = Persona::new("everything")
                 .role("admin")
                 .permission("org:a:read")

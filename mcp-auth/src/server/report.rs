@@ -21,7 +21,6 @@ pub(crate) struct Report {
     endpoint: String,
     pub(super) issuer: String,
     enforced: Vec<String>,
-    tools: Vec<(&'static str, String)>,
     pub(super) matrix: Matrix,
     trial: Trial,
     token_query: String,
@@ -51,10 +50,6 @@ impl Report {
             endpoint: canonical.as_str().to_owned(),
             issuer: policy.issuer.clone(),
             enforced: enforced(builder, policy, looks_up),
-            tools: registry
-                .iter()
-                .map(|tool| (tool.name(), tool.policy()))
-                .collect(),
             trial: trial(registry, &matrix),
             token_query: token_query(builder, policy),
             matrix: if looks_up || policy.sessions.is_some() {
@@ -136,15 +131,11 @@ impl fmt::Display for Report {
                 if index == 0 { "enforced" } else { "        " }
             )?;
         }
-        let width = self
-            .tools
-            .iter()
-            .map(|(name, _)| name.len())
-            .max()
-            .unwrap_or(0);
-        for (index, (name, guard)) in self.tools.iter().enumerate() {
+        let tools = self.matrix.tools();
+        let width = tools.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (index, (name, policy)) in tools.iter().enumerate() {
             let head = if index == 0 { "tools   " } else { "        " };
-            writeln!(f, "  {head}  {name:width$}  {guard}")?;
+            writeln!(f, "  {head}  {name:width$}  {policy}")?;
         }
         if self.emulator {
             writeln!(f, "Try it:\n{}", self.trial())?;

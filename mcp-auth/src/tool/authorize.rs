@@ -3,9 +3,10 @@
 //! INVARIANT: a [`Ran`], which is how a tool ends well, is made only by a [`Permit`], which runs the
 //! tool's body; a `Permit` is made only here, after what the tool declares said yes.
 
+use std::fmt;
 use std::future::ready;
 
-use crate::guard::Denied;
+use crate::guard::{Denied, Guard};
 
 use super::error::ToolError;
 use super::output::IntoToolError;
@@ -18,6 +19,24 @@ pub struct Authorize {
     pub rule: &'static str,
     /// With the arguments only: what a client may read.
     pub told: &'static str,
+}
+
+/// Who may call a tool: the guard, and what decides after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) guard: Guard,
+    /// The tool's own `authorize`, as it is written.
+    pub(crate) rule: Option<&'static str>,
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.guard)?;
+        match self.rule {
+            Some(rule) => write!(f, ", authorize {rule}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The step between a tool's injected parameters and its body.

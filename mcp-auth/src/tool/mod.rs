@@ -23,6 +23,7 @@ mod state;
 mod threads;
 mod violations;
 
+pub(crate) use self::authorize::Policy;
 pub use self::authorize::{Authorize, LastCheck, Ran, Stop};
 pub use self::content::Content;
 pub use self::context::{Context, FromContext, Injected};

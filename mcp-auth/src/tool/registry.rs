@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::guard::Guard;
 
-use super::authorize::Authorize;
+use super::authorize::{Authorize, Policy};
 use super::declaration::{Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Registration};
 use super::info::ToolInfo;
 use super::run::{Call, Run};
@@ -147,11 +147,10 @@ impl ServedTool {
     }
 
     /// The whole policy, as people read it: the guard, and what decides after it.
-    pub(crate) fn policy(&self) -> String {
-        let guard = self.guard();
-        match self.authorize() {
-            Some(Authorize { rule, .. }) => format!("{guard}, authorize {rule}"),
-            None => guard.to_string(),
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            guard: *self.guard(),
+            rule: self.authorize().map(|authorize| authorize.rule),
         }
     }
 
@@ -203,7 +202,7 @@ impl ServedTool {
         self.registration.declaration.blocking
     }
 
-    pub(crate) fn authorize(&self) -> Option<Authorize> {
+    pub(super) fn authorize(&self) -> Option<Authorize> {
         self.registration.declaration.authorize
     }
 
