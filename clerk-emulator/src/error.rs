@@ -31,27 +31,6 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The key file can't be read or created.
-    #[error("cannot keep keys in {}", path.display())]
-    KeyFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// The key file exists and holds no keys of an emulator.
-    #[error("{} holds no emulator keys; remove it to have new ones made", path.display())]
-    KeyFileContent {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The key file can be read by others; on Unix only.
-    #[error("{} can be read by others; make it 0600, or remove it to have new keys made", path.display())]
-    KeyFileMode {
-        /// The file.
-        path: PathBuf,
-    },
     /// The system has no randomness, or no memory for a key.
     #[error("cannot make a key")]
     KeyGeneration,
@@ -60,6 +39,27 @@ pub enum Error {
     NotLoopback {
         /// The address asked for.
         address: SocketAddr,
+    },
+    /// The state file can't be read or written.
+    #[error("cannot keep state in {}", path.display())]
+    StateFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The state file exists and holds no state of an emulator.
+    #[error("{} holds no emulator state; remove it to have a new one made", path.display())]
+    StateFileContent {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The state file can be read by others; on Unix only.
+    #[error("{} can be read by others; make it 0600, or remove it to have a new one made", path.display())]
+    StateFileMode {
+        /// The file.
+        path: PathBuf,
     },
     /// The server's thread could not be started, or ended before it served.
     #[error("cannot start the emulator's server")]
@@ -87,11 +87,38 @@ pub enum Error {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MintError {
+    /// A feature or plan has no slug, or says in another way whose it is.
+    #[error(
+        "`{slug}` is no {what}: write `org:slug`, `user:slug`, or `slug` alone, of letters, digits, `_` and `-`"
+    )]
+    Slug {
+        /// `feature` or `plan`.
+        what: &'static str,
+        /// As asked for.
+        slug: String,
+    },
+    /// The claims are not those of an OAuth access token.
+    #[error("the claims are not those of an OAuth access token")]
+    Claims,
     /// The request has a field that tokens of this kind do not have.
     #[error("`{field}` does not go with a token of kind `{kind}`")]
     Inapplicable {
         /// The field.
         field: &'static str,
+        /// The kind asked for.
+        kind: TokenKind,
+    },
+    /// The request does not say whose token it is to be.
+    #[error("a token of kind `{kind}` needs {field}")]
+    Incomplete {
+        /// What is missing, `` `user` `` for one.
+        field: &'static str,
+        /// The kind asked for.
+        kind: TokenKind,
+    },
+    /// An opaque token has no header and no claims.
+    #[error("a token of kind `{kind}` is opaque: it has neither header nor claims")]
+    Opaque {
         /// The kind asked for.
         kind: TokenKind,
     },
@@ -110,6 +137,16 @@ pub enum MintError {
     NotAnObject {
         /// `header` or `claims`.
         part: &'static str,
+    },
+    /// The machine may not talk to the other one, so Clerk would not issue such a token.
+    #[error("`{machine}` may not talk to `{other}` (it may talk to: {known})")]
+    NotScoped {
+        /// The machine.
+        machine: String,
+        /// The other one, as asked for.
+        other: String,
+        /// The ids of those that it may talk to.
+        known: String,
     },
     /// A member has a permission that a session token can't carry.
     #[error(
@@ -131,6 +168,14 @@ pub enum MintError {
     /// The key could not sign.
     #[error("cannot sign the token")]
     Signing,
+    /// There is no such machine.
+    #[error("there is no machine `{machine}` (machines: {known})")]
+    UnknownMachine {
+        /// The machine as asked for.
+        machine: String,
+        /// The names there are.
+        known: String,
+    },
     /// There is no such organization.
     #[error("there is no organization `{organization}` (organizations: {known})")]
     UnknownOrganization {

@@ -1,11 +1,116 @@
-//! Bad weather on request, and what was asked in it: JWKS and Backend API can be made slow or failing,
-//! and their requests are counted.
+//! Bad weather on request, and what was asked in it: answers can be made slow or failing, the clock wrong, and
+//! requests are counted.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+
+/// What is wrong with some answers, for as long as it is there: see
+/// [`Instance::add_fault`](crate::Instance::add_fault).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use clerk_emulator::{Directory, Fault, Instance};
+///
+/// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+/// // Memberships can't be had, keys can:
+/// clerk.add_fault(Fault::status(503).at("/v1/organizations"));
+/// clerk.add_fault(Fault::status(429).retry_after(30).at("/api_keys"));
+/// // All that a server asks of Clerk is slow:
+/// clerk.add_fault(Fault::latency(Duration::from_millis(300)));
+/// clerk.clear_faults();
+/// # Ok::<(), clerk_emulator::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    path: Option<String>,
+    effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Failure(Failure),
+    Latency(Duration),
+}
+
+/// What a request is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<u64>,
+}
+
+impl Fault {
+    /// Requests are answered with this HTTP status. What is no status (below 100, above 999) is 500.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        let retry_after = None;
+        Self {
+            path: None,
+            effect: Effect::Failure(Failure {
+                status,
+                retry_after,
+            }),
+        }
+    }
+
+    /// Requests wait so long for their answer. Several such faults add up.
+    #[must_use]
+    pub fn latency(latency: Duration) -> Self {
+        Self {
+            path: None,
+            effect: Effect::Latency(latency),
+        }
+    }
+
+    /// With a `Retry-After` of so many seconds; means nothing to a latency.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        if let Effect::Failure(failure) = &mut self.effect {
+            failure.retry_after = Some(seconds);
+        }
+        self
+    }
+
+    /// Only of requests with a path that starts so, whatever they ask for; `/dev` and the front page are
+    /// answered all the same.
+    #[must_use]
+    pub fn at(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    fn is_of(&self, path: &str) -> bool {
+        match &self.path {
+            Some(prefix) => path.starts_with(prefix.as_str()),
+            None => KEYS_AND_BACKEND
+                .iter()
+                .any(|prefix| path.starts_with(prefix)),
+        }
+    }
+
+    /// As `GET /dev/faults` shows it.
+    pub(crate) fn to_json(&self) -> Value {
+        let path = &self.path;
+        match self.effect {
+            Effect::Failure(Failure {
+                status,
+                retry_after,
+            }) => {
+                json!({"kind": "status", "status": status, "retry_after": retry_after, "path": path})
+            }
+            Effect::Latency(latency) => {
+                json!({"kind": "latency", "ms": latency.as_millis(), "path": path})
+            }
+        }
+    }
+}
 
 /// The state of one instance. Nothing is wrong at first.
 #[derive(Debug, Default)]
@@ -15,25 +120,52 @@ pub(crate) struct Faults {
 
 #[derive(Debug, Default)]
 struct State {
-    failure: Option<Failure>,
-    latency: Duration,
+    faults: Vec<Fault>,
+    clock_offset: i64,
     requests: BTreeMap<String, usize>,
 }
 
-/// What every request is answered with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) status: u16,
-    pub(crate) retry_after: Option<u64>,
-}
-
 impl Faults {
-    pub(crate) fn set_failure(&self, failure: Option<Failure>) {
-        self.lock().failure = failure;
+    pub(crate) fn add(&self, fault: Fault) {
+        self.lock().faults.push(fault);
     }
 
+    /// Replaces the failure of keys and Backend API, if there is one.
+    pub(crate) fn set_failure(&self, failure: Option<Failure>) {
+        let mut state = self.lock();
+        let general = |it: &Fault| it.path.is_none() && matches!(it.effect, Effect::Failure(_));
+        state.faults.retain(|fault| !general(fault));
+        let effect = failure.map(Effect::Failure);
+        let path = None;
+        state
+            .faults
+            .extend(effect.map(|effect| Fault { path, effect }));
+    }
+
+    /// Replaces the latency of keys and Backend API.
     pub(crate) fn set_latency(&self, latency: Duration) {
-        self.lock().latency = latency;
+        let mut state = self.lock();
+        let general = |it: &Fault| it.path.is_none() && matches!(it.effect, Effect::Latency(_));
+        state.faults.retain(|fault| !general(fault));
+        state.faults.push(Fault::latency(latency));
+    }
+
+    pub(crate) fn set_clock_offset(&self, seconds: i64) {
+        self.lock().clock_offset = seconds;
+    }
+
+    pub(crate) fn clear(&self) {
+        let mut state = self.lock();
+        state.faults.clear();
+        state.clock_offset = 0;
+    }
+
+    pub(crate) fn clock_offset(&self) -> i64 {
+        self.lock().clock_offset
+    }
+
+    pub(crate) fn all(&self) -> Vec<Fault> {
+        self.lock().faults.clone()
     }
 
     pub(crate) fn requests_to(&self, prefix: &str) -> usize {
@@ -51,7 +183,15 @@ impl Faults {
         if state.requests.contains_key(path) || state.requests.len() < MAX_PATHS {
             *state.requests.entry(String::from(path)).or_default() += 1;
         }
-        (state.latency, state.failure)
+        let (mut latency, mut failure) = (Duration::ZERO, None);
+        for fault in state.faults.iter().filter(|fault| fault.is_of(path)) {
+            match fault.effect {
+                Effect::Latency(more) => latency = latency.saturating_add(more),
+                // The last one counts.
+                Effect::Failure(it) => failure = Some(it),
+            }
+        }
+        (latency, failure)
     }
 
     /// A panic elsewhere leaves the numbers as they are: there is nothing to protect from it.
@@ -59,6 +199,15 @@ impl Faults {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What a resource server cannot do without.
+const KEYS_AND_BACKEND: [&str; 5] = [
+    "/.well-known/jwks.json",
+    "/v1/",
+    "/m2m_tokens/",
+    "/api_keys/",
+    "/oauth_applications/",
+];
 
 /// Bounds the memory of an emulator that runs for days.
 const MAX_PATHS: usize = 10_000;
@@ -89,5 +238,76 @@ mod tests {
             faults.arrived(&format!("/{index}"));
         }
         assert_eq!(faults.requests_to("/"), MAX_PATHS);
+    }
+
+    #[test]
+    fn a_fault_without_a_path_is_of_keys_and_backend_alone() {
+        let faults = Faults::default();
+        faults.add(Fault::status(500));
+        let fails = |path| faults.arrived(path).1.is_some();
+        for path in [
+            "/.well-known/jwks.json",
+            "/v1/jwks",
+            "/api_keys/verify",
+            "/m2m_tokens/verify",
+        ] {
+            assert!(fails(path), "{path}");
+        }
+        for path in [
+            "/",
+            "/.well-known/oauth-authorization-server",
+            "/oauth/token",
+            "/v10",
+        ] {
+            assert!(!fails(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_fault_with_a_path_is_of_what_starts_so() {
+        let faults = Faults::default();
+        faults.add(Fault::status(429).retry_after(7).at("/oauth/"));
+        faults.add(Fault::latency(Duration::from_millis(20)).at("/oauth/userinfo"));
+        faults.add(Fault::latency(Duration::from_millis(30)).at("/"));
+        let status = 429;
+        let retry_after = Some(7);
+        let failure = Some(Failure {
+            status,
+            retry_after,
+        });
+        assert_eq!(
+            faults.arrived("/oauth/userinfo"),
+            (Duration::from_millis(50), failure)
+        );
+        assert_eq!(
+            faults.arrived("/oauth/token"),
+            (Duration::from_millis(30), failure)
+        );
+        assert_eq!(
+            faults.arrived("/v1/jwks"),
+            (Duration::from_millis(30), None)
+        );
+    }
+
+    #[test]
+    fn what_is_set_replaces_what_was_set_and_not_what_was_added_elsewhere() {
+        let faults = Faults::default();
+        faults.add(Fault::status(503).at("/v1/users"));
+        let failure = |status| {
+            Some(Failure {
+                status,
+                retry_after: None,
+            })
+        };
+        faults.set_failure(failure(500));
+        faults.set_failure(failure(501));
+        faults.set_latency(Duration::from_millis(10));
+        faults.set_latency(Duration::ZERO);
+        assert_eq!(faults.arrived("/v1/jwks"), (Duration::ZERO, failure(501)));
+        faults.set_failure(None);
+        assert_eq!(faults.arrived("/v1/jwks").1, None);
+        assert_eq!(faults.arrived("/v1/users/user_ada").1, failure(503));
+        faults.clear();
+        assert_eq!(faults.arrived("/v1/users/user_ada").1, None);
     }
 }

@@ -97,7 +97,8 @@ fn check_sender(headers: &HeaderMap, target: &Uri, port: u16) -> Result<(), Refu
 
 /// A page can send JSON only after a preflight, and no route under `/dev` passes one.
 fn check_media_type(method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
-    if !path.starts_with("/dev/") || *method != Method::POST {
+    let has_body = matches!(*method, Method::PATCH | Method::POST | Method::PUT);
+    if !path.starts_with("/dev/") || !has_body {
         return Ok(());
     }
     let media_type = headers

@@ -3,14 +3,18 @@
 
 use std::fmt;
 
+use aws_lc_rs::constant_time;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::encoding::Pkcs8V1Der;
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use aws_lc_rs::signature::UnparsedPublicKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,7 +24,7 @@ use serde_json::json;
 use crate::error::Error;
 use crate::error::MintError;
 
-/// The secret key of the Backend API, `sk_test_…`. `Debug` does not show it.
+/// The secret key of the Backend API, `sk_test_…`, or that of a machine, `ak_…`. `Debug` does not show it.
 ///
 /// ```
 /// use clerk_emulator::{Directory, Instance};
@@ -41,6 +45,20 @@ impl SecretKey {
 
     pub(crate) fn from_kept(text: String) -> Option<Self> {
         text.starts_with("sk_test_").then_some(Self(text))
+    }
+
+    /// The secret key of a machine: the same as long as this key, and as secret.
+    pub(crate) fn of_machine(&self, id: &str) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_bytes());
+        Self(format!(
+            "ak_{}",
+            URL_SAFE_NO_PAD.encode(hmac::sign(&key, id.as_bytes()))
+        ))
+    }
+
+    /// Whether `sent` is this key, in a time that says nothing of it.
+    pub(crate) fn is(&self, sent: &str) -> bool {
+        constant_time::verify_slices_are_equal(sent.as_bytes(), self.0.as_bytes()).is_ok()
     }
 
     /// The key itself.
@@ -68,8 +86,13 @@ pub(crate) struct SigningKey {
 
 impl SigningKey {
     pub(crate) fn generate() -> Result<Self, Error> {
+        Self::generate_as(format!("{KID_PREFIX}{}", random_hex::<12>()?))
+    }
+
+    /// A new key with the id of another.
+    pub(crate) fn generate_as(kid: String) -> Result<Self, Error> {
         Ok(Self {
-            kid: format!("{KID_PREFIX}{}", random_hex::<12>()?),
+            kid,
             pair: rsa::KeyPair::generate(KeySize::Rsa2048).map_err(|_| Error::KeyGeneration)?,
         })
     }
@@ -106,6 +129,18 @@ impl SigningKey {
             )
             .map_err(|_| MintError::Signing)?;
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// Header and claims of a token with a signature of this key; `None` of any other.
+    pub(crate) fn verify(&self, token: &str) -> Option<(Value, Value)> {
+        let (message, signature) = token.rsplit_once('.')?;
+        let (header, claims) = message.split_once('.')?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key())
+            .verify(message.as_bytes(), &signature)
+            .ok()?;
+        let decode = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
+        Some((decode(header)?, decode(claims)?))
     }
 
     /// The public key as Clerk publishes it.
@@ -190,6 +225,25 @@ mod tests {
             SecretKey::generate().unwrap(),
         );
         assert_ne!(one.expose(), two.expose());
+    }
+
+    #[test]
+    fn only_the_own_signature_verifies() {
+        let key = SigningKey::generate().unwrap();
+        let (header, claims) = (json!({"alg": "RS256"}), json!({"sub": "user_ada"}));
+        let token = key.sign(&header, &claims).unwrap();
+        assert_eq!(key.verify(&token), Some((header, claims)));
+        assert_eq!(SigningKey::generate().unwrap().verify(&token), None);
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        for forged in [
+            format!("{message}."),
+            format!("{message}x.{signature}"),
+            format!("x{token}"),
+            String::from(message),
+            String::new(),
+        ] {
+            assert_eq!(key.verify(&forged), None, "{forged}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A local Clerk for development and tests: signing keys, discovery documents, token minting and the
-//! Backend API calls that a resource server makes.
+//! A local Clerk for development and tests: an authorization server that people and clients sign in at, token
+//! minting, and the Backend API calls that a resource server makes.
 //!
 //! Two things are here. An [`Instance`] is Clerk without a network: keys, people, organizations, and
 //! [`Instance::mint`]; tests use it in process. An [`Emulator`] is an [`Instance`] behind a loopback
@@ -46,17 +46,27 @@
 //! [organizations.acme]          # its id is `org_acme`
 //! name = "Acme"
 //! members = { ada = "admin", grace = "member" }
+//! plans = ["team"]              # what session tokens say of its plans, and
+//! features = ["reports"]        # of the features that these give
 //!
 //! [organizations.globex]
 //! name = "Globex"
 //! members = { margaret = "admin" }
+//!
+//! [machines.billing]            # its id is `mch_billing`
+//! scoped_machines = ["mcp"]     # those that it may talk to
+//!
+//! [machines.mcp]
 //! "#)?;
 //! assert_eq!(directory, clerk_emulator::Directory::default());
 //! # Ok::<(), clerk_emulator::DirectoryError>(())
 //! ```
 //!
-//! `name`, `email` and `members` may be left out. Unknown keys, a member that is no user, a role that is not
-//! declared and a permission that is not `org:<feature>:<action>` are errors that name the place.
+//! `name`, `email`, `members`, `plans`, `features` and `scoped_machines` may be left out. A user can also have
+//! `plans` and `features`, `email_verified` (true if not said), `image_url`, `banned`, `locked`, and the tables `public_metadata`, `private_metadata`
+//! and `unsafe_metadata`. `scopes = ["documents:write"]`, before all tables, adds scopes to Clerk's own for
+//! OAuth clients to ask for. Unknown keys, a member that is no user, a role or machine that is not declared and a
+//! permission that is not `org:<feature>:<action>` are errors that name the place.
 //!
 //! # HTTP
 //!
@@ -66,20 +76,108 @@
 //! | `GET /.well-known/oauth-authorization-server` | RFC 8414 metadata |
 //! | `GET /.well-known/openid-configuration` | OIDC discovery |
 //! | `GET /.well-known/jwks.json` | the signing key |
-//! | `GET /v1/jwks` | the signing key; this and all of `/v1` need the secret key as a bearer |
+//! | `GET`, `POST /oauth/authorize` | the sign-in page, see below |
+//! | `POST /oauth/token` | tokens for a code or a refresh token |
+//! | `POST /oauth/register` | registers a client (RFC 7591) |
+//! | `GET`, `POST /oauth/userinfo` | of the person behind an access token, what its scopes cover |
+//! | `POST /oauth/token_info` | what a token is, for a client with a secret (RFC 7662) |
+//! | `POST /oauth/token/revoke` | revokes an opaque access token, or a refresh token with its grant (RFC 7009) |
+//! | `GET /v1/jwks` | the signing key; this and all down to `/dev` need the secret key as a bearer |
 //! | `GET /v1/organizations/{id}/memberships` | `user_id`, `role`, `limit`, `offset` |
 //! | `POST /v1/organizations/{id}/memberships` | adds a member: `{"user_id", "role"}` |
 //! | `DELETE /v1/organizations/{id}/memberships/{user_id}` | removes a member |
-//! | `GET /v1/users`, `GET /v1/users/{id}` | people |
+//! | `GET /v1/users`, `GET`, `DELETE /v1/users/{id}` | people |
+//! | `POST /v1/users/{id}/ban`, `unban`, `lock`, `unlock` | the person, changed |
 //! | `GET /v1/users/{id}/organization_memberships` | the organizations of one person |
+//! | `GET /v1/organization_roles` | roles with their permissions |
+//! | `GET /v1/machines/{id}` | a machine, with those that it may talk to |
+//! | `GET /v1/machines/{id}/secret_key` | the key of a machine, good for verifying M2M tokens that are for it |
+//! | `POST /oauth_applications/access_tokens/verify` | what is known of an OAuth access token; this and the next also under `/v1` |
+//! | `POST /m2m_tokens/verify`, `POST /api_keys/verify` | what is known of a token |
+//! | `POST /m2m_tokens/{id}/revoke`, `POST /api_keys/{id}/revoke` | the token, revoked |
+//! | `GET`, `PATCH /v1/instance/oauth_application_settings` | Clerk's members of [`Settings`] |
 //! | `POST /dev/tokens` | `{"token"}` for a [`TokenRequest`] |
-//! | `GET /dev/token?user=ada&org=acme` | the token as text |
+//! | `GET /dev/token?user=ada&org=acme` | the token as text; `format=opaque`, `kind=session&user=ada&features=org:export`, `kind=m2m&machine=billing`, `kind=api_key&user=ada` |
+//! | `POST /dev/revoke` | revokes `{"token"}`, an opaque access token, M2M token or API key |
+//! | `POST /dev/ban`, `unban`, `lock`, `unlock` | bans `{"user": "ada"}` or a user with this id; no key is needed |
+//! | `GET`, `PATCH /dev/settings` | all [`Settings`] |
+//! | `GET`, `POST`, `DELETE /dev/faults` | what is wrong on purpose, see below |
+//!
+//! # Signing in
+//!
+//! A client that has no token gets one as it would at Clerk: metadata, registration or a client-id document,
+//! `/oauth/authorize`, where somebody chooses who to be and allows or refuses, `/oauth/token`. What is checked:
+//!
+//! - Redirect URIs are compared byte for byte; on this machine (`127.0.0.1`, `[::1]`, `localhost`) the port may
+//!   be another (RFC 8252 §7.3). An error before that is a page, afterwards it goes to the client.
+//! - PKCE with `S256`, which only a client that has a secret may leave out. A `state` has 8 characters or more.
+//! - `resource` (RFC 8707) becomes `aud`; a token request may name fewer of them.
+//! - A code is good once, for ten minutes. Whoever uses one twice, or a refresh token twice, ends the grant.
+//!   Every answer of the token endpoint has a new refresh token.
+//! - Scopes are Clerk's and those of the directory; others are `invalid_scope`. What a client registered is what
+//!   it gets that asks for none, and no limit. `org_id` is in a token only if `user:org:read` was asked for and
+//!   an organization chosen.
+//! - A client-id document is fetched over `https` from public addresses only, without following redirects, up
+//!   to 64 KiB and for 5 seconds; [`Settings::loopback_client_documents`] adds this machine, for tests.
+//! - Pages of this machine may call the endpoints that clients call (CORS); other origins may call nothing.
+//!
+//! [`Settings`] switches registration, documents, JWT or opaque access tokens, their lifetime, `iss` in the answer
+//! (RFC 9207) and `resource`. For clients without a browser [`Settings::approve_as`] allows at once, so that
+//! `curl -sL` does for one:
+//!
+//! ```
+//! # #[actix_web::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use clerk_emulator::{Emulator, EmulatorOptions};
+//!
+//! let emulator = Emulator::start(EmulatorOptions::default()).await?;
+//! emulator.instance().add_scopes(&["documents:write"]);
+//! emulator.instance().change_settings(|settings| {
+//!     settings.approve_as = Some(String::from("ada/acme"));
+//!     settings.access_token_lifetime = 60;
+//! });
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The same by the command line, `clerk-emulator --approve-as ada/acme`, and while it runs, inside a server too, by
+//! `PATCH /dev/settings` with `{"approve_as": "ada/acme"}`. With [`EmulatorOptions::state_file`] clients and their refresh tokens outlive a restart.
+//!
+//! What Clerk has and this has not: `response_mode=form_post`, the device grant, and a session: everybody
+//! chooses anew, so `prompt=none` is answered with `login_required`.
+//!
+//! # Faults
+//!
+//! For tests of what a server does on bad days. In process they are methods of [`Instance`] and [`Emulator`];
+//! `POST /dev/faults` takes one of these, and `GET` and `DELETE` show and remove them:
+//!
+//! | body | from then on |
+//! |---|---|
+//! | `{"kind": "status", "status": 503, "path": "/v1/organizations"}` | such requests are answered so; with `retry_after` too |
+//! | `{"kind": "latency", "ms": 300}` | answers come so much later; without `path`, those for keys and of the Backend API |
+//! | `{"kind": "refuse", "ms": 2000}` | connections are refused for so long, on the same port |
+//! | `{"kind": "clock", "offset": -30}` | tokens, what has expired, and the header `Date` go by a clock that is wrong |
+//! | `{"kind": "rotate_key", "rotation": "overlapping"}` | another key signs; `new_kid` (if not said) and `same_kid` withdraw the old one |
+//! | `{"kind": "withdraw_key", "kid": "ins_emulator_…"}` | the key is not in the JWKS |
+//!
+//! ```
+//! # #[actix_web::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use clerk_emulator::{Emulator, EmulatorOptions, Fault};
+//!
+//! let emulator = Emulator::start(EmulatorOptions::default()).await?;
+//! emulator.instance().add_fault(Fault::status(503).at("/.well-known/jwks.json"));
+//! let keys = format!("{}/.well-known/jwks.json", emulator.url());
+//! assert_eq!(reqwest::get(&keys).await?.status(), 503);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Security
 //!
 //! Whoever reaches a running emulator can be anyone. So it binds loopback addresses only; refuses a
 //! request with a foreign `Host` or `Origin`, or that came through a proxy; makes its keys afresh at
-//! every start unless a file to keep them in is named; marks its key id with `ins_emulator_`, for a verifier to
+//! every start unless a file to keep them in is named; keeps of secrets that it gave away only digests; marks its key id with `ins_emulator_`, for a verifier to
 //! refuse it elsewhere; and logs a warning every minute.
 
 mod clock;
@@ -88,25 +186,32 @@ mod error;
 mod faults;
 mod guard;
 mod instance;
-mod key_file;
 mod keys;
 mod mint;
+mod oauth;
+mod opaque;
 mod permission;
 mod request;
 mod routes;
 mod server;
+mod settings;
+mod state_file;
 
 pub use directory::Directory;
 pub use directory::DirectoryError;
+pub use directory::Machine;
 pub use directory::Membership;
 pub use directory::Organization;
 pub use directory::User;
 pub use error::Error;
 pub use error::MintError;
+pub use faults::Fault;
 pub use instance::Instance;
 pub use keys::SecretKey;
 pub use request::Audience;
+pub use request::TokenFormat;
 pub use request::TokenKind;
 pub use request::TokenRequest;
 pub use server::Emulator;
 pub use server::EmulatorOptions;
+pub use settings::Settings;

@@ -14,6 +14,9 @@ use std::process::ExitCode;
 use clerk_emulator::Directory;
 use clerk_emulator::Emulator;
 use clerk_emulator::EmulatorOptions;
+use clerk_emulator::Instance;
+use clerk_emulator::MintError;
+use clerk_emulator::TokenRequest;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -49,14 +52,30 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         let text = fs::read_to_string(&path).map_err(|error| at(&error))?;
         options = options.directory(Directory::parse(&text).map_err(|error| at(&error))?);
     }
-    if let Some(path) = arguments.keys {
-        options = options.keys_file(path);
+    if let Some(path) = arguments.state {
+        options = options.state_file(path);
     }
     let emulator = Emulator::start(options).await?;
+    if let Some(who) = &arguments.approve_as {
+        check_approver(emulator.instance(), who)?;
+    }
+    emulator.instance().change_settings(|settings| {
+        settings.approve_as = arguments.approve_as;
+        settings.loopback_client_documents = arguments.allow_loopback_cimd;
+    });
     announce(&emulator);
     actix_rt::signal::ctrl_c().await?;
     emulator.stop().await;
     Ok(())
+}
+
+/// That there is such a person, in such an organization.
+fn check_approver(instance: &Instance, who: &str) -> Result<(), MintError> {
+    let request = match who.split_once('/') {
+        Some((user, organization)) => TokenRequest::oauth(user).org(organization),
+        None => TokenRequest::oauth(who),
+    };
+    instance.token_parts(&request, 0).map(|_| ())
 }
 
 fn announce(emulator: &Emulator) {
@@ -91,7 +110,9 @@ fn example_query(directory: &Directory) -> String {
 struct Arguments {
     port: u16,
     directory: Option<PathBuf>,
-    keys: Option<PathBuf>,
+    state: Option<PathBuf>,
+    approve_as: Option<String>,
+    allow_loopback_cimd: bool,
 }
 
 impl Arguments {
@@ -100,7 +121,9 @@ impl Arguments {
         let mut parsed = Self {
             port: DEFAULT_PORT,
             directory: None,
-            keys: None,
+            state: None,
+            approve_as: None,
+            allow_loopback_cimd: false,
         };
         while let Some(name) = arguments.next() {
             let mut value = || {
@@ -114,7 +137,9 @@ impl Arguments {
                     parsed.port = text.parse().map_err(|_| format!("`{text}` is no port"))?;
                 }
                 "--directory" => parsed.directory = Some(value()?.into()),
-                "--keys" => parsed.keys = Some(value()?.into()),
+                "--state" => parsed.state = Some(value()?.into()),
+                "--approve-as" => parsed.approve_as = Some(value()?),
+                "--allow-loopback-cimd" => parsed.allow_loopback_cimd = true,
                 "--help" | "-h" => return Ok(None),
                 _ => return Err(format!("unknown argument `{name}`")),
             }
@@ -137,8 +162,12 @@ fn with_sources(error: &dyn Error) -> String {
 
 const DEFAULT_PORT: u16 = 4400;
 const USAGE: &str = "\
-usage: clerk-emulator [--port PORT] [--directory FILE] [--keys FILE]
+usage: clerk-emulator [--port PORT] [--directory FILE] [--state FILE] [--approve-as WHO] [--allow-loopback-cimd]
 
-  --port PORT        listen on 127.0.0.1:PORT (default 4400; 0 is any free port)
-  --directory FILE   people, organizations and roles, as TOML (default: ada, grace, linus, margaret)
-  --keys FILE        keep the keys in FILE (made with mode 0600), so that they outlive a restart";
+  --port PORT            listen on 127.0.0.1:PORT (default 4400; 0 is any free port)
+  --directory FILE       people, organizations, roles, machines and scopes, as TOML (default: ada, grace, ...)
+  --state FILE           keep keys, clients and grants in FILE (made with mode 0600), so that they outlive a
+                         restart
+  --approve-as WHO       let WHO (ada, or ada/acme for an organization) allow every client of this machine
+                         without a page
+  --allow-loopback-cimd  fetch metadata documents of clients from this machine too, by http";

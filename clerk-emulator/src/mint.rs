@@ -5,12 +5,18 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::directory::Directory;
+use crate::directory::Machine;
 use crate::directory::Membership;
+use crate::directory::Organization;
 use crate::directory::User;
+use crate::directory::machine_id;
 use crate::error::MintError;
 use crate::keys::random_hex;
+use crate::opaque::OpaqueKind;
+use crate::opaque::OpaqueToken;
 use crate::permission;
 use crate::permission::Permission;
+use crate::request::TokenFormat;
 use crate::request::TokenKind;
 use crate::request::TokenRequest;
 
@@ -23,52 +29,147 @@ pub(crate) fn token_parts(
     now: u64,
 ) -> Result<(Value, Value), MintError> {
     check_applicable(request)?;
+    let kind = request.kind;
+    if is_opaque(request) {
+        return Err(MintError::Opaque { kind });
+    }
+    if kind == TokenKind::M2m {
+        let claims = machine_claims(directory, issuer, request, now)?;
+        let header = json!({"alg": "RS256", "kid": kid, "typ": "JWT", "cat": M2M_CATEGORY});
+        return Ok((header, Value::Object(claims)));
+    }
     let user = find_user(directory, request)?;
     let membership = find_membership(directory, user, request)?;
-    let mut claims = common_claims(issuer, user, request, now);
-    let header = match request.kind {
-        TokenKind::Oauth => {
-            add_oauth_claims(&mut claims, membership.as_ref(), request)?;
-            json!({"alg": "RS256", "kid": kid, "typ": "at+jwt"})
-        }
-        TokenKind::Session => {
-            add_session_claims(&mut claims, request)?;
-            add_v2_claims(&mut claims, membership.as_ref())?;
-            session_header(kid)
-        }
-        TokenKind::SessionV1 => {
-            add_session_claims(&mut claims, request)?;
+    let mut claims = common_claims(issuer, &user.id, request, now);
+    let header = if kind == TokenKind::Oauth {
+        add_oauth_claims(&mut claims, membership.as_ref(), request)?;
+        json!({"alg": "RS256", "kid": kid, "typ": "at+jwt"})
+    } else {
+        add_session_claims(&mut claims, request)?;
+        if kind == TokenKind::SessionV1 {
             add_v1_claims(&mut claims, membership.as_ref())?;
-            session_header(kid)
+        } else {
+            add_v2_claims(&mut claims, directory, user, membership.as_ref())?;
         }
+        add_billing_claims(&mut claims, request)?;
+        json!({"alg": "RS256", "kid": kid, "typ": "JWT", "cat": SESSION_CATEGORY})
     };
     Ok((header, Value::Object(claims)))
+}
+
+/// Whether what is asked for is a secret of a machine or a key, and not a JWT. What an opaque OAuth access token
+/// says is what the JWT would say, so such a request has parts.
+pub(crate) fn is_opaque(request: &TokenRequest) -> bool {
+    match request.kind {
+        TokenKind::ApiKey => true,
+        TokenKind::M2m => request.format != Some(TokenFormat::Jwt),
+        TokenKind::Oauth | TokenKind::Session | TokenKind::SessionV1 => false,
+    }
+}
+
+/// What is kept of an opaque token that [`is_opaque`] holds for.
+pub(crate) fn opaque_token(
+    directory: &Directory,
+    request: &TokenRequest,
+    now: u64,
+) -> Result<OpaqueToken, MintError> {
+    check_applicable(request)?;
+    let (issued, expires) = times(request, now);
+    let (kind, subject, scopes) = if request.kind == TokenKind::M2m {
+        let machine = find_machine(directory, request)?;
+        let scopes = machine_scopes(machine, request)?;
+        (OpaqueKind::M2m, machine.id.clone(), scopes)
+    } else {
+        let scopes = request.scopes.clone().unwrap_or_default();
+        check_scopes(&scopes)?;
+        (OpaqueKind::ApiKey, key_subject(directory, request)?, scopes)
+    };
+    Ok(OpaqueToken {
+        id: random_id(kind.prefix())?,
+        kind,
+        subject,
+        scopes,
+        claims: own_claims(request)?.cloned(),
+        issued,
+        expires,
+        revoked: None,
+    })
 }
 
 /// A field that would be ignored is an error: who asks for scopes on a session token would go on to test
 /// something else than meant.
 fn check_applicable(request: &TokenRequest) -> Result<(), MintError> {
-    let oauth = request.kind == TokenKind::Oauth;
-    let field = match request {
-        TokenRequest {
-            scopes: Some(_), ..
-        } if !oauth => "scopes",
-        TokenRequest {
-            client_id: Some(_), ..
-        } if !oauth => "client_id",
-        TokenRequest { azp: Some(_), .. } if oauth => "azp",
-        TokenRequest { .. } => return Ok(()),
-    };
-    let kind = request.kind;
-    Err(MintError::Inapplicable { field, kind })
+    let TokenRequest {
+        user,
+        org,
+        machine,
+        kind,
+        format,
+        scopes,
+        aud,
+        claims,
+        expires_in: _,
+        client_id,
+        actor,
+        azp,
+        features,
+        plans,
+        factor_ages,
+    } = request;
+    let kind = *kind;
+    let oauth = kind == TokenKind::Oauth;
+    let m2m = kind == TokenKind::M2m;
+    let key = kind == TokenKind::ApiKey;
+    let session = !oauth && !m2m && !key;
+    let jwt = !is_opaque(request);
+    // An API key is of a user or of an organization.
+    let of_org = if key { user.is_none() } else { !m2m };
+    let fields = [
+        ("user", user.is_some(), !m2m),
+        ("org", org.is_some(), of_org),
+        ("machine", machine.is_some(), m2m),
+        ("format", *format == Some(TokenFormat::Jwt), oauth || m2m),
+        ("format", *format == Some(TokenFormat::Opaque), !session),
+        ("scopes", scopes.is_some(), !session),
+        ("aud", aud.is_some(), jwt),
+        ("claims", claims.is_some(), m2m || key),
+        ("client_id", client_id.is_some(), oauth),
+        ("actor", actor.is_some(), oauth || session),
+        ("azp", azp.is_some(), session),
+        ("features", !features.is_empty(), session),
+        ("plans", !plans.is_empty(), session),
+        ("factor_ages", factor_ages.is_some(), session),
+    ];
+    match fields.iter().find(|(_, said, applies)| *said && !applies) {
+        Some(&(field, ..)) => Err(MintError::Inapplicable { field, kind }),
+        None => Ok(()),
+    }
 }
 
 fn find_user<'a>(directory: &'a Directory, request: &TokenRequest) -> Result<&'a User, MintError> {
+    let kind = request.kind;
+    let field = "`user`";
+    let asked = request.user.as_ref();
+    let asked = asked.ok_or(MintError::Incomplete { field, kind })?;
+    directory.user(asked).ok_or_else(|| MintError::UnknownUser {
+        user: asked.clone(),
+        known: join(directory.users().map(|user| user.username.clone())),
+    })
+}
+
+fn find_organization<'a>(
+    directory: &'a Directory,
+    asked: &str,
+) -> Result<&'a Organization, MintError> {
     directory
-        .user(&request.user)
-        .ok_or_else(|| MintError::UnknownUser {
-            user: request.user.clone(),
-            known: join(directory.users().map(|user| user.username.clone())),
+        .organization(asked)
+        .ok_or_else(|| MintError::UnknownOrganization {
+            organization: String::from(asked),
+            known: join(
+                directory
+                    .organizations()
+                    .map(|organization| organization.slug.clone()),
+            ),
         })
 }
 
@@ -80,17 +181,7 @@ fn find_membership(
     let Some(asked) = &request.org else {
         return Ok(None);
     };
-    let organization =
-        directory
-            .organization(asked)
-            .ok_or_else(|| MintError::UnknownOrganization {
-                organization: asked.clone(),
-                known: join(
-                    directory
-                        .organizations()
-                        .map(|organization| organization.slug.clone()),
-                ),
-            })?;
+    let organization = find_organization(directory, asked)?;
     let membership = directory.membership(&organization.id, &user.id);
     membership.map(Some).ok_or_else(|| MintError::NotAMember {
         user: user.username.clone(),
@@ -103,34 +194,134 @@ fn find_membership(
     })
 }
 
-fn common_claims(
+fn find_machine<'a>(
+    directory: &'a Directory,
+    request: &TokenRequest,
+) -> Result<&'a Machine, MintError> {
+    let kind = request.kind;
+    let field = "`machine`";
+    let asked = request.machine.as_ref();
+    let asked = asked.ok_or(MintError::Incomplete { field, kind })?;
+    directory
+        .machine(asked)
+        .ok_or_else(|| MintError::UnknownMachine {
+            machine: asked.clone(),
+            known: join(directory.machines().map(|machine| machine.name.clone())),
+        })
+}
+
+/// The ids of the machines that a token of `machine` is for.
+fn machine_scopes(machine: &Machine, request: &TokenRequest) -> Result<Vec<String>, MintError> {
+    let Some(asked) = &request.scopes else {
+        return Ok(machine.scoped_machines.clone());
+    };
+    let scopes = asked.iter().map(|other| {
+        let id = machine_id(other);
+        if machine.scoped_machines.contains(&id) {
+            return Ok(id);
+        }
+        Err(MintError::NotScoped {
+            machine: machine.name.clone(),
+            other: other.clone(),
+            known: join(machine.scoped_machines.iter().cloned()),
+        })
+    });
+    scopes.collect()
+}
+
+/// Whom an API key acts for.
+fn key_subject(directory: &Directory, request: &TokenRequest) -> Result<String, MintError> {
+    match (&request.user, &request.org) {
+        (None, None) => Err(MintError::Incomplete {
+            field: "`user` or `org`",
+            kind: request.kind,
+        }),
+        (None, Some(asked)) => Ok(find_organization(directory, asked)?.id.clone()),
+        (Some(_), _) => Ok(find_user(directory, request)?.id.clone()),
+    }
+}
+
+fn own_claims(request: &TokenRequest) -> Result<Option<&Map<String, Value>>, MintError> {
+    let part = "claims";
+    match &request.claims {
+        None => Ok(None),
+        Some(Value::Object(claims)) => Ok(Some(claims)),
+        Some(_) => Err(MintError::NotAnObject { part }),
+    }
+}
+
+fn machine_claims(
+    directory: &Directory,
     issuer: &str,
-    user: &User,
     request: &TokenRequest,
     now: u64,
-) -> Map<String, Value> {
-    let lifetime = match request.kind {
-        TokenKind::Oauth => OAUTH_LIFETIME,
-        TokenKind::Session | TokenKind::SessionV1 => SESSION_LIFETIME,
+) -> Result<Map<String, Value>, MintError> {
+    let machine = find_machine(directory, request)?;
+    let scopes = machine_scopes(machine, request)?;
+    let mut claims = own_claims(request)?.cloned().unwrap_or_default();
+    claims.append(&mut common_claims(issuer, &machine.id, request, now));
+    claims.insert("jti".into(), json!(random_id("mt_")?));
+    if !scopes.is_empty() {
+        claims.insert("scopes".into(), json!(scopes.join(" ")));
+    }
+    Ok(claims)
+}
+
+/// When a token was issued, and when it expires if it does, in Unix seconds.
+fn times(request: &TokenRequest, now: u64) -> (i64, Option<i64>) {
+    let (lifetime, expires_at_all) = match request.kind {
+        TokenKind::Oauth => (OAUTH_LIFETIME, true),
+        TokenKind::Session | TokenKind::SessionV1 => (SESSION_LIFETIME, true),
+        TokenKind::M2m => (M2M_LIFETIME, true),
+        TokenKind::ApiKey => (OAUTH_LIFETIME, false),
     };
     let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let expires = now.saturating_add(request.expires_in.unwrap_or(lifetime));
+    let expires_in = match request.expires_in {
+        None if !expires_at_all => return (now, None),
+        expires_in => expires_in.unwrap_or(lifetime),
+    };
+    let expires = now.saturating_add(expires_in);
     // Of an expired token only the expiry is wrong: it was issued before.
     let issued = if expires > now {
         now
     } else {
         expires.saturating_sub(lifetime)
     };
+    (issued, Some(expires))
+}
+
+fn common_claims(
+    issuer: &str,
+    subject: &str,
+    request: &TokenRequest,
+    now: u64,
+) -> Map<String, Value> {
+    let (issued, expires) = times(request, now);
     let mut claims = Map::new();
     claims.insert("iss".into(), json!(issuer));
-    claims.insert("sub".into(), json!(user.id));
+    claims.insert("sub".into(), json!(subject));
     claims.insert("iat".into(), json!(issued));
     claims.insert("nbf".into(), json!(issued.saturating_sub(CLOCK_SKEW)));
     claims.insert("exp".into(), json!(expires));
     if let Some(aud) = &request.aud {
         claims.insert("aud".into(), json!(aud));
     }
+    // RFC 8693 section 4.1.
+    if let Some(actor) = &request.actor {
+        claims.insert("act".into(), json!({"sub": actor}));
+    }
     claims
+}
+
+/// RFC 6749 section 3.3: scopes are separated by spaces, so none has one.
+fn check_scopes(scopes: &[String]) -> Result<(), MintError> {
+    let no_scope = |scope: &&String| scope.is_empty() || scope.contains(char::is_whitespace);
+    match scopes.iter().find(no_scope) {
+        Some(scope) => Err(MintError::Scope {
+            scope: scope.clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn add_oauth_claims(
@@ -140,12 +331,7 @@ fn add_oauth_claims(
 ) -> Result<(), MintError> {
     let default = || DEFAULT_SCOPES.map(String::from).to_vec();
     let mut scopes = request.scopes.clone().unwrap_or_else(default);
-    // RFC 6749 section 3.3: scopes are separated by spaces, so none has one.
-    let no_scope = |scope: &&String| scope.is_empty() || scope.contains(char::is_whitespace);
-    if let Some(scope) = scopes.iter().find(no_scope) {
-        let scope = scope.clone();
-        return Err(MintError::Scope { scope });
-    }
+    check_scopes(&scopes)?;
     if let Some(membership) = membership {
         // Clerk: `org_id` is there only if this scope was granted.
         if !scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE) {
@@ -169,20 +355,26 @@ fn add_session_claims(
     claims.insert("sid".into(), json!(random_id("sess_")?));
     claims.insert("azp".into(), json!(azp));
     // First factor verified this minute, no second one enrolled.
-    claims.insert("fva".into(), json!([0, -1]));
+    let ages = request.factor_ages.unwrap_or([0.0, -1.0]);
+    claims.insert("fva".into(), json!(ages.map(minutes)));
     claims.insert("sts".into(), json!("active"));
     Ok(())
 }
 
 fn add_v2_claims(
     claims: &mut Map<String, Value>,
+    directory: &Directory,
+    user: &User,
     membership: Option<&Membership>,
 ) -> Result<(), MintError> {
+    let mut features = Entitlements::default();
+    let plans_of_user = plans(&user.plans, Owners::USER);
     claims.insert("v".into(), json!(2));
     claims.insert("jti".into(), json!(random_id("")?));
     let Some(membership) = membership else {
-        claims.insert("pla".into(), json!("u:free"));
-        claims.insert("fea".into(), json!(""));
+        features.add_all(&user.features, Owners::USER);
+        claims.insert("pla".into(), json!(plans_of_user));
+        claims.insert("fea".into(), json!(features.to_claim()));
         return Ok(());
     };
     let packed = permission::pack(&session_permissions(membership)?);
@@ -199,10 +391,151 @@ fn add_v2_claims(
         organization.insert("per".into(), json!(packed.actions));
         organization.insert("fpm".into(), json!(packed.masks));
     }
-    claims.insert("pla".into(), json!("o:free,u:free"));
-    claims.insert("fea".into(), json!(packed.features));
+    features.add_claim(&packed.features);
+    let known = directory.organization(&membership.id);
+    let plans_of_organization = known.map_or_else(String::new, |organization| {
+        features.add_all(&organization.features, Owners::ORGANIZATION);
+        plans(&organization.plans, Owners::ORGANIZATION)
+    });
+    features.add_all(&user.features, Owners::USER);
+    claims.insert(
+        "pla".into(),
+        json!(format!("{plans_of_organization},{plans_of_user}")),
+    );
+    claims.insert("fea".into(), json!(features.to_claim()));
     claims.insert("o".into(), Value::Object(organization));
     Ok(())
+}
+
+/// The plans that an organization or a user is on, as the claim has them.
+fn plans(held: &[String], owner: Owners) -> String {
+    let mut plans = Entitlements::default();
+    if held.is_empty() {
+        plans.add("free", owner);
+    }
+    plans.add_all(held, owner);
+    plans.to_claim()
+}
+
+/// What is asked for beside what permissions and directory say.
+fn add_billing_claims(
+    claims: &mut Map<String, Value>,
+    request: &TokenRequest,
+) -> Result<(), MintError> {
+    for (claim, what, asked) in [
+        ("fea", "feature", &request.features),
+        ("pla", "plan", &request.plans),
+    ] {
+        if asked.is_empty() {
+            continue;
+        }
+        let said = claims.get(claim).and_then(Value::as_str);
+        // Plans are in place of those said, features beside them.
+        let said = said.filter(|_| what == "feature").unwrap_or_default();
+        let mut entitlements = Entitlements::default();
+        entitlements.add_claim(said);
+        for text in asked {
+            let (owners, slug) = owners(text).ok_or_else(|| MintError::Slug {
+                what,
+                slug: text.clone(),
+            })?;
+            // Who is in no organization has nothing of one, unless that is said.
+            let owners = if owners == Owners::BOTH && !text.starts_with("ou:") {
+                Owners {
+                    organization: request.org.is_some(),
+                    user: true,
+                }
+            } else {
+                owners
+            };
+            entitlements.add(slug, owners);
+        }
+        claims.insert(claim.into(), json!(entitlements.to_claim()));
+    }
+    Ok(())
+}
+
+/// Features or plans in the order of a claim, each once.
+#[derive(Default)]
+struct Entitlements(Vec<(String, Owners)>);
+
+/// Whose a feature or plan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Owners {
+    organization: bool,
+    user: bool,
+}
+
+impl Owners {
+    const BOTH: Self = Self {
+        organization: true,
+        user: true,
+    };
+    const ORGANIZATION: Self = Self {
+        organization: true,
+        user: false,
+    };
+    const USER: Self = Self {
+        organization: false,
+        user: true,
+    };
+}
+
+impl Entitlements {
+    fn add(&mut self, slug: &str, owners: Owners) {
+        if let Some((_, held)) = self.0.iter_mut().find(|(held, _)| held == slug) {
+            held.organization |= owners.organization;
+            held.user |= owners.user;
+        } else {
+            self.0.push((String::from(slug), owners));
+        }
+    }
+
+    fn add_all(&mut self, slugs: &[String], owners: Owners) {
+        for slug in slugs {
+            self.add(slug, owners);
+        }
+    }
+
+    /// What a claim of ours says.
+    fn add_claim(&mut self, claim: &str) {
+        for (owners, slug) in claim.split(',').filter_map(owners) {
+            self.add(slug, owners);
+        }
+    }
+
+    /// Those that an organization has go first, as the masks of permissions count these only.
+    fn to_claim(&self) -> String {
+        let (first, last): (Vec<_>, Vec<_>) = self.0.iter().partition(|(_, it)| it.organization);
+        let entry = |(slug, owners): &(String, Owners)| {
+            let organization = if owners.organization { "o" } else { "" };
+            let user = if owners.user { "u" } else { "" };
+            format!("{organization}{user}:{slug}")
+        };
+        let entries: Vec<_> = first.into_iter().chain(last).map(entry).collect();
+        entries.join(",")
+    }
+}
+
+/// Takes a feature or plan apart, as guards write it (`org:export`) or as claims do (`o:export`).
+fn owners(text: &str) -> Option<(Owners, &str)> {
+    let (owners, slug) = match text.split_once(':') {
+        None => (Owners::BOTH, text),
+        Some(("org" | "o", slug)) => (Owners::ORGANIZATION, slug),
+        Some(("user" | "u", slug)) => (Owners::USER, slug),
+        Some(("ou" | "uo", slug)) => (Owners::BOTH, slug),
+        Some(_) => return None,
+    };
+    permission::is_word(slug).then_some((owners, slug))
+}
+
+/// Whole minutes are written as JavaScript writes them.
+fn minutes(age: f64) -> Value {
+    if age.fract() == 0.0 && age.abs() < f64::from(i32::MAX) {
+        json!(age as i32)
+    } else {
+        json!(age)
+    }
 }
 
 fn add_v1_claims(
@@ -238,10 +571,6 @@ fn session_permissions(membership: &Membership) -> Result<Vec<Permission<'_>>, M
     Ok(permissions)
 }
 
-fn session_header(kid: &str) -> Value {
-    json!({"alg": "RS256", "kid": kid, "typ": "JWT", "cat": SESSION_CATEGORY})
-}
-
 fn random_id(prefix: &str) -> Result<String, MintError> {
     let random = random_hex::<16>().map_err(|_| MintError::Random)?;
     Ok(format!("{prefix}{random}"))
@@ -257,9 +586,12 @@ fn join(names: impl Iterator<Item = String>) -> String {
 }
 
 const CLOCK_SKEW: i64 = 10;
+/// Clerk's tag of M2M tokens, in the header parameter `cat`.
+const M2M_CATEGORY: &str = "cl_B7d4PD333AAA";
+const M2M_LIFETIME: i64 = 3600;
 pub(crate) const DEFAULT_CLIENT: &str = "client_emulator";
 const DEFAULT_ORIGIN: &str = "http://localhost:3000";
-const DEFAULT_SCOPES: [&str; 2] = ["profile", "email"];
+pub(crate) const DEFAULT_SCOPES: [&str; 2] = ["profile", "email"];
 const OAUTH_LIFETIME: i64 = 86_400;
 const ORGANIZATION_SCOPE: &str = "user:org:read";
 /// Clerk's tag of session tokens, in the header parameter `cat`.

@@ -9,11 +9,15 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use actix_rt::task::JoinHandle;
+use actix_rt::time::timeout;
 use actix_web::App;
 use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web;
+use tokio::net::TcpSocket;
+use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use crate::directory::Directory;
@@ -21,6 +25,7 @@ use crate::error::Error;
 use crate::guard::guard;
 use crate::instance::Instance;
 use crate::routes;
+use crate::routes::weather::weather;
 
 /// A running emulator. It stops when dropped.
 ///
@@ -40,7 +45,7 @@ use crate::routes;
 /// ```
 pub struct Emulator {
     instance: Instance,
-    handle: ServerHandle,
+    door: Door,
     ended: oneshot::Receiver<()>,
 }
 
@@ -50,51 +55,79 @@ impl Emulator {
     /// # Errors
     /// - [`Error::NotLoopback`]: the address could be reached from elsewhere.
     /// - [`Error::Bind`]: the address is taken or not there.
-    /// - [`Error::KeyFile`], [`Error::KeyFileContent`], [`Error::KeyFileMode`]: the key file can't be used.
+    /// - [`Error::StateFile`], [`Error::StateFileContent`], [`Error::StateFileMode`]: the state file can't be
+    ///   used.
     /// - [`Error::KeyGeneration`]: the system has no randomness.
     /// - [`Error::Start`]: the server's thread can't be started.
     pub async fn start(options: EmulatorOptions) -> Result<Self, Error> {
         let EmulatorOptions {
             address,
             directory,
-            keys_file,
+            state_file,
         } = options;
         let listener = listen(address)?;
         let bound = listener
             .local_addr()
             .map_err(|source| Error::Bind { address, source })?;
         let issuer = format!("http://{bound}");
-        let instance = match keys_file {
-            Some(path) => Instance::with_keys_in(&path, issuer, directory)?,
+        let instance = match state_file {
+            Some(path) => Instance::with_state_in(&path, issuer, directory)?,
             None => Instance::new(issuer, directory)?,
         };
         let (started, start) = oneshot::channel();
         let (ending, ended) = oneshot::channel();
-        let served = instance.clone();
+        let (door, orders) = Door::new();
+        let site = Site {
+            instance: web::Data::new(instance.clone()),
+            door: web::Data::new(door.clone()),
+        };
         thread::Builder::new()
             .name(String::from("clerk-emulator"))
             .spawn(move || {
-                serve(served, listener, started);
+                actix_rt::System::new().block_on(serve(site, listener, bound, orders, started));
                 // Nobody may be waiting for the end.
                 let _ = ending.send(());
             })
             .map_err(|source| Error::Start { source })?;
-        let handle = start
+        start
             .await
             .unwrap_or_else(|_| Err(io::Error::other("the server's thread ended")))
             .map_err(|source| Error::Start { source })?;
         Ok(Self {
             instance,
-            handle,
+            door,
             ended,
         })
     }
 
     /// Stops the emulator, and returns when its port is free. Requests on their way are cut off.
     pub async fn stop(mut self) {
-        drop(self.handle.stop(false));
+        self.door.order(Order::Stop);
         // An error means that the thread is gone, which is what was wanted.
         let _ = (&mut self.ended).await;
+    }
+
+    /// Refuses connections for so long, as if nothing listened there, and cuts off those there are. Returns
+    /// when they are refused; afterwards the emulator listens on the same port again.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use clerk_emulator::{Emulator, EmulatorOptions};
+    ///
+    /// let emulator = Emulator::start(EmulatorOptions::default()).await?;
+    /// emulator.refuse_connections(Duration::from_secs(30)).await;
+    /// assert!(reqwest::get(emulator.url()).await.unwrap_err().is_connect());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn refuse_connections(&self, duration: Duration) {
+        let (closed, closing) = oneshot::channel();
+        self.door.order(Order::Close { duration, closed });
+        // An error means that the thread is gone, and refuses for good.
+        let _ = closing.await;
     }
 
     /// Where it listens, and the issuer of its tokens: `http://`, address and port, without a final slash.
@@ -112,8 +145,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // The command is sent at once; the future would only wait for its end.
-        drop(self.handle.stop(false));
+        self.door.order(Order::Stop);
     }
 }
 
@@ -127,7 +159,7 @@ impl fmt::Debug for Emulator {
 
 /// How an emulator is started.
 ///
-/// The default is a free port of 127.0.0.1, [`Directory::default`], and keys that end with the emulator.
+/// The default is a free port of 127.0.0.1, [`Directory::default`], and a state that ends with the emulator.
 ///
 /// ```
 /// # #[actix_web::main]
@@ -138,8 +170,8 @@ impl fmt::Debug for Emulator {
 /// let options = EmulatorOptions::default()
 ///     .address("[::1]:4400".parse()?)
 ///     .directory(Directory::parse("users.kay = {}")?)
-///     .keys_file(".clerk-emulator.json");
-/// # let options = options.address("127.0.0.1:4400".parse()?).keys_file(folder.path().join("keys"));
+///     .state_file(".clerk-emulator.json");
+/// # let options = options.address("127.0.0.1:4400".parse()?).state_file(folder.path().join("keys"));
 /// // Or any free port:
 /// let emulator = Emulator::start(options.port(0)).await?;
 /// assert!(emulator.instance().directory().user("kay").is_some());
@@ -150,7 +182,7 @@ impl fmt::Debug for Emulator {
 pub struct EmulatorOptions {
     address: SocketAddr,
     directory: Directory,
-    keys_file: Option<PathBuf>,
+    state_file: Option<PathBuf>,
 }
 
 impl EmulatorOptions {
@@ -176,11 +208,11 @@ impl EmulatorOptions {
         self
     }
 
-    /// Keeps its keys in this file, so that tokens and the secret key outlive a restart; see
-    /// [`Instance::with_keys_in`].
+    /// Keeps its keys, clients and their grants in this file, so that they outlive a restart; see
+    /// [`Instance::with_state_in`].
     #[must_use]
-    pub fn keys_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.keys_file = Some(path.into());
+    pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_file = Some(path.into());
         self
     }
 }
@@ -190,7 +222,7 @@ impl Default for EmulatorOptions {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             directory: Directory::default(),
-            keys_file: None,
+            state_file: None,
         }
     }
 }
@@ -202,42 +234,166 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).map_err(|source| Error::Bind { address, source })
 }
 
+/// What is to become of the listening socket.
+pub(crate) enum Order {
+    /// Is closed, and after this time opened again.
+    Close {
+        duration: Duration,
+        closed: oneshot::Sender<()>,
+    },
+    /// Is closed for good.
+    Stop,
+}
+
+/// Where orders are given.
+#[derive(Clone)]
+pub(crate) struct Door {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl Door {
+    fn new() -> (Self, mpsc::UnboundedReceiver<Order>) {
+        let (orders, received) = mpsc::unbounded_channel();
+        (Self { orders }, received)
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        // An error means that the thread is gone: the socket is closed for good.
+        let _ = self.orders.send(order);
+    }
+}
+
+/// What the application has at hand.
+#[derive(Clone)]
+struct Site {
+    instance: web::Data<Instance>,
+    door: web::Data<Door>,
+}
+
 /// The server's thread. Tells `started` once, and returns when the server was stopped.
-fn serve(
-    instance: Instance,
+async fn serve(
+    site: Site,
     listener: TcpListener,
-    started: oneshot::Sender<io::Result<ServerHandle>>,
+    address: SocketAddr,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    started: oneshot::Sender<io::Result<()>>,
 ) {
-    actix_rt::System::new().block_on(async move {
-        let issuer = String::from(instance.issuer());
-        let data = web::Data::new(instance);
-        let app = move || {
-            App::new()
-                .app_data(web::Data::clone(&data))
-                .wrap(from_fn(guard))
-                .configure(routes::configure)
-        };
-        let server = HttpServer::new(app)
-            .workers(1)
-            .disable_signals()
-            .listen(listener);
-        let server = match server {
-            Ok(server) => server.run(),
-            Err(error) => {
-                // An error here means that the caller is gone, and nothing is to be served.
-                let _ = started.send(Err(error));
-                return;
-            }
-        };
-        if started.send(Ok(server.handle())).is_err() {
+    let mut running = match run(&site, listener) {
+        Ok(running) => running,
+        Err(error) => {
+            // An error here means that the caller is gone, and nothing is to be served.
+            let _ = started.send(Err(error));
             return;
         }
-        let reminder = actix_rt::spawn(remind(issuer, REMINDER));
+    };
+    if started.send(Ok(())).is_err() {
+        running.stop().await;
+        return;
+    }
+    let issuer = String::from(site.instance.issuer());
+    let reminder = actix_rt::spawn(remind(issuer, REMINDER));
+    loop {
+        let order = orders.recv().await;
+        running.stop().await;
+        let Some(Order::Close { duration, closed }) = order else {
+            break;
+        };
+        // Nobody may be waiting for it.
+        let _ = closed.send(());
+        match reopen(&site, address, duration, &mut orders).await {
+            Some(again) => running = again,
+            None => break,
+        }
+    }
+    reminder.abort();
+}
+
+/// A server that listens.
+struct Running {
+    handle: ServerHandle,
+    server: JoinHandle<()>,
+}
+
+impl Running {
+    /// Closes the socket and all connections, and returns when they are.
+    async fn stop(self) {
+        self.handle.stop(false).await;
+        // An error means that it has ended by itself.
+        let _ = self.server.await;
+    }
+}
+
+fn run(site: &Site, listener: TcpListener) -> io::Result<Running> {
+    let site = site.clone();
+    let app = move || {
+        // The last one wrapped is the first to see a request: the weather is not for strangers, and a failing
+        // Clerk fails whoever asks.
+        App::new()
+            .app_data(web::Data::clone(&site.instance))
+            .app_data(web::Data::clone(&site.door))
+            .wrap(from_fn(weather))
+            .wrap(from_fn(guard))
+            .configure(routes::configure)
+    };
+    let server = HttpServer::new(app)
+        .workers(1)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    let server = actix_rt::spawn(async move {
         if let Err(error) = server.await {
             tracing::error!(%error, "the Clerk emulator failed");
         }
-        reminder.abort();
     });
+    Ok(Running { handle, server })
+}
+
+/// Waits, and listens again; `None` if it is told to stop before. Being told to wait again starts anew.
+async fn reopen(
+    site: &Site,
+    address: SocketAddr,
+    mut duration: Duration,
+    orders: &mut mpsc::UnboundedReceiver<Order>,
+) -> Option<Running> {
+    let mut held = hold(address);
+    loop {
+        match timeout(duration, orders.recv()).await {
+            Ok(Some(Order::Close {
+                duration: again,
+                closed,
+            })) => {
+                duration = again;
+                let _ = closed.send(());
+            }
+            Ok(Some(Order::Stop) | None) => return None,
+            Err(_) => {
+                let listener = held.and_then(|socket| socket.listen(BACKLOG)?.into_std());
+                match listener.and_then(|listener| run(site, listener)) {
+                    Ok(running) => return Some(running),
+                    Err(error) => {
+                        tracing::error!(%error, %address, "the Clerk emulator cannot listen again yet");
+                        duration = BETWEEN_ATTEMPTS;
+                        held = hold(address);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A socket that has the address, so that no other takes it, and does not listen, so that it is refused.
+fn hold(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // As the standard library does: the connections that were cut off linger.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Says again and again that anybody can be anyone here, for the log that somebody reads only later.
@@ -248,6 +404,8 @@ async fn remind(issuer: String, every: Duration) {
     }
 }
 
+const BACKLOG: u32 = 1024;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 const REMINDER: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -273,7 +431,7 @@ mod tests {
                     String::from("http://127.0.0.1:4400"),
                     Duration::from_millis(1),
                 );
-                let ended = actix_rt::time::timeout(Duration::from_millis(200), forever).await;
+                let ended = timeout(Duration::from_millis(200), forever).await;
                 assert!(ended.is_err());
             });
         });

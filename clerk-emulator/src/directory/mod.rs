@@ -1,19 +1,25 @@
-//! People, organizations, roles and memberships: what Clerk knows, without keys or tokens.
+//! People, organizations, roles, memberships and machines: what Clerk knows, without keys or tokens.
 //!
-//! Maps are keyed by Clerk's ids (`user_ada`, `org_acme`, `org:admin`), so listings are in a fixed order.
+//! Maps are keyed by Clerk's ids (`user_ada`, `org_acme`, `org:admin`, `mch_billing`), so listings are in a fixed order.
 
 mod parse;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use serde_json::Map;
+use serde_json::Value;
+
 pub use parse::DirectoryError;
+
+use crate::oauth::scope;
 
 /// The people and organizations of an instance.
 ///
 /// `Directory::default()` has `ada` (admin of `acme`), `grace` (member of `acme`), `linus` (in no
 /// organization) and `margaret` (admin of `globex`); an admin may read, write and delete documents, a
-/// member read them.
+/// member read them. `acme` is on the plan `team`, which gives the feature `reports`. Of its machines `billing` may talk to `mcp`, and `mcp` to none.
 ///
 /// ```
 /// use clerk_emulator::Directory;
@@ -41,6 +47,9 @@ pub struct Directory {
     roles: BTreeMap<String, Vec<String>>,
     users: BTreeMap<String, User>,
     organizations: BTreeMap<String, Organization>,
+    /// Beside Clerk's own.
+    scopes: BTreeSet<String>,
+    machines: BTreeMap<String, Machine>,
 }
 
 /// A person; what of Clerk's user is needed.
@@ -50,7 +59,11 @@ pub struct Directory {
 /// let ada = directory.user("ada").unwrap();
 /// assert_eq!((ada.id.as_str(), ada.username.as_str()), ("user_ada", "ada"));
 /// assert_eq!((ada.name.as_str(), ada.email.as_deref()), ("Ada Lovelace", Some("ada@example.com")));
+/// assert!(ada.email_verified && !ada.banned && !ada.locked && ada.image_url.is_none());
+/// assert!(ada.public_metadata.is_empty());
 /// ```
+///
+/// Source: `GET /v1/users/{id}`, <https://clerk.com/docs/reference/backend-api>.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct User {
@@ -62,6 +75,45 @@ pub struct User {
     pub name: String,
     /// The primary e-mail address; `None` if the directory has none.
     pub email: Option<String>,
+    /// Whether the address has been shown to be theirs; `true` if the directory does not say.
+    pub email_verified: bool,
+    /// Where a picture of them is; `None` if the directory has none.
+    pub image_url: Option<String>,
+    /// The plans that they are on, by their slugs; on `free` if on none.
+    pub plans: Vec<String>,
+    /// The features that their plans give, by their slugs.
+    pub features: Vec<String>,
+    /// Whether they are banned for good.
+    pub banned: bool,
+    /// Whether they are locked out for a while.
+    pub locked: bool,
+    /// Metadata that everybody may see.
+    pub public_metadata: Map<String, Value>,
+    /// Metadata for the holder of the secret key.
+    pub private_metadata: Map<String, Value>,
+    /// Metadata that the person may change.
+    pub unsafe_metadata: Map<String, Value>,
+}
+
+/// A machine, which has tokens of its own to talk to other machines with.
+///
+/// ```
+/// let directory = clerk_emulator::Directory::default();
+/// let billing = directory.machine("billing").unwrap();
+/// assert_eq!((billing.id.as_str(), billing.name.as_str()), ("mch_billing", "billing"));
+/// assert_eq!(billing.scoped_machines, ["mch_mcp"]);
+/// ```
+///
+/// Source: <https://clerk.com/docs/guides/development/machine-auth/m2m-tokens>.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Machine {
+    /// Clerk's id: `mch_` and the name.
+    pub id: String,
+    /// The name, as the directory file has it.
+    pub name: String,
+    /// The ids of the machines that it may talk to.
+    pub scoped_machines: Vec<String>,
 }
 
 /// An organization; who is in it, [`Directory::members_of`] tells.
@@ -70,6 +122,7 @@ pub struct User {
 /// let directory = clerk_emulator::Directory::default();
 /// let acme = directory.organization("acme").unwrap();
 /// assert_eq!((acme.id.as_str(), acme.slug.as_str(), acme.name.as_str()), ("org_acme", "acme", "Acme"));
+/// assert_eq!((acme.plans.as_slice(), acme.features.as_slice()), (&["team".into()][..], &["reports".into()][..]));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -80,6 +133,10 @@ pub struct Organization {
     pub slug: String,
     /// The name that people see; the slug if the directory has none.
     pub name: String,
+    /// The plans that it is on, by their slugs; on `free` if on none.
+    pub plans: Vec<String>,
+    /// The features that its plans give, by their slugs.
+    pub features: Vec<String>,
     members: BTreeMap<String, Member>,
 }
 
@@ -135,7 +192,29 @@ impl Directory {
             roles: BTreeMap::new(),
             users: BTreeMap::new(),
             organizations: BTreeMap::new(),
+            scopes: BTreeSet::new(),
+            machines: BTreeMap::new(),
         }
+    }
+
+    /// Makes `machine` one that may talk to exactly `scoped_machines`, all by names or full ids. Machines
+    /// that are not there are added, and may talk to none.
+    ///
+    /// ```
+    /// let mut directory = clerk_emulator::Directory::empty();
+    /// directory.set_machine("reports", &["documents"]);
+    /// assert_eq!(directory.machine("reports").unwrap().scoped_machines, ["mch_documents"]);
+    /// assert!(directory.machine("mch_documents").unwrap().scoped_machines.is_empty());
+    /// ```
+    pub fn set_machine(&mut self, machine: &str, scoped_machines: &[&str]) {
+        let ids = scoped_machines.iter().map(|other| machine_id(other));
+        let ids: Vec<_> = ids.collect();
+        for id in &ids {
+            if !self.machines.contains_key(id) {
+                self.put_machine(id, Vec::new());
+            }
+        }
+        self.put_machine(machine, ids);
     }
 
     /// Makes `user` a member of `organization` with `role` and exactly `permissions`, whatever the role has.
@@ -167,6 +246,55 @@ impl Directory {
         }
     }
 
+    /// Puts an organization or a user, by full id, on plans and gives them features, by their slugs, beside those
+    /// that they have. Returns whether there is such an organization or user. Slugs are not checked.
+    ///
+    /// Only session tokens tell them. Permissions do not depend on them here, as they do at Clerk.
+    ///
+    /// ```
+    /// let mut directory = clerk_emulator::Directory::default();
+    /// assert!(directory.subscribe("org_globex", &["pro"], &["export"]));
+    /// assert!(directory.subscribe("user_ada", &["plus"], &[]));
+    /// assert_eq!(directory.organization("globex").unwrap().plans, ["pro"]);
+    /// ```
+    ///
+    /// Source: <https://clerk.com/docs/guides/billing/overview>.
+    pub fn subscribe(&mut self, id: &str, plans: &[&str], features: &[&str]) -> bool {
+        let held = match (self.organizations.get_mut(id), self.users.get_mut(id)) {
+            (Some(organization), _) => (&mut organization.plans, &mut organization.features),
+            (None, Some(user)) => (&mut user.plans, &mut user.features),
+            (None, None) => return false,
+        };
+        for (held, new) in [(held.0, plans), (held.1, features)] {
+            for slug in new {
+                if !held.iter().any(|known| known == slug) {
+                    held.push(String::from(*slug));
+                }
+            }
+        }
+        true
+    }
+
+    /// Adds scopes beside Clerk's own, for OAuth clients to ask for. They are not checked.
+    ///
+    /// ```
+    /// let mut directory = clerk_emulator::Directory::default();
+    /// directory.add_scopes(&["documents:write", "documents:read"]);
+    /// assert_eq!(directory.scopes().collect::<Vec<_>>(), ["documents:read", "documents:write"]);
+    /// ```
+    ///
+    /// Source: <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
+    pub fn add_scopes(&mut self, scopes: &[&str]) {
+        let clerks = |scope: &&&str| !scope::STANDARD.contains(*scope);
+        let scopes = scopes.iter().filter(clerks);
+        self.scopes.extend(scopes.map(|scope| String::from(*scope)));
+    }
+
+    /// The scopes beside Clerk's own, in alphabetical order.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(String::as_str)
+    }
+
     /// Ends a membership, given by names or full ids. Returns whether there was one.
     pub fn remove_member(&mut self, user: &str, organization: &str) -> bool {
         let user = full_id("user_", user);
@@ -189,6 +317,12 @@ impl Directory {
         self.organizations.get(&id)
     }
 
+    /// The machine with this name or id.
+    #[must_use]
+    pub fn machine(&self, name_or_id: &str) -> Option<&Machine> {
+        self.machines.get(&machine_id(name_or_id))
+    }
+
     /// Everybody, in the order of their ids.
     pub fn users(&self) -> impl Iterator<Item = &User> {
         self.users.values()
@@ -197,6 +331,17 @@ impl Directory {
     /// Every organization, in the order of their ids.
     pub fn organizations(&self) -> impl Iterator<Item = &Organization> {
         self.organizations.values()
+    }
+
+    /// Every machine, in the order of their ids.
+    ///
+    /// ```
+    /// let directory = clerk_emulator::Directory::default();
+    /// let names: Vec<_> = directory.machines().map(|machine| machine.name.as_str()).collect();
+    /// assert_eq!(names, ["billing", "mcp"]);
+    /// ```
+    pub fn machines(&self) -> impl Iterator<Item = &Machine> {
+        self.machines.values()
     }
 
     /// What the person is in the organization, both by full id; `None` if no member.
@@ -211,7 +356,7 @@ impl Directory {
             name: organization.name.clone(),
             user_id: String::from(user_id),
             role: member.role.clone(),
-            role_name: spoken(short_name("org:", &member.role)),
+            role_name: role_name(&member.role),
             permissions: member.permissions.as_ref().unwrap_or(role).clone(),
         })
     }
@@ -255,6 +400,26 @@ impl Directory {
         text
     }
 
+    /// Every role's key with its permissions, in the order of the keys.
+    pub(crate) fn roles(&self) -> impl Iterator<Item = (&str, &[String])> {
+        let roles = self.roles.iter();
+        roles.map(|(key, permissions)| (key.as_str(), permissions.as_slice()))
+    }
+
+    /// The person with this name or id, to be changed.
+    pub(crate) fn user_mut(&mut self, name_or_id: &str) -> Option<&mut User> {
+        self.users.get_mut(&full_id("user_", name_or_id))
+    }
+
+    /// Removes a person, given by name or full id, and all their memberships.
+    pub(crate) fn remove_user(&mut self, name_or_id: &str) -> bool {
+        let id = full_id("user_", name_or_id);
+        for organization in self.organizations.values_mut() {
+            organization.members.remove(&id);
+        }
+        self.users.remove(&id).is_some()
+    }
+
     /// Whether a role of this key (`org:admin`) is known.
     pub(crate) fn has_role(&self, key: &str) -> bool {
         self.roles.contains_key(key)
@@ -270,7 +435,7 @@ impl Directory {
     ) {
         let user = full_id("user_", user);
         if !self.users.contains_key(&user) {
-            self.add_user(short_name("user_", &user), None, None);
+            self.add_user(User::named(short_name("user_", &user)));
         }
         let role = role_key(role);
         if !self.roles.contains_key(&role) {
@@ -287,14 +452,18 @@ impl Directory {
         }
     }
 
-    fn add_user(&mut self, username: &str, name: Option<String>, email: Option<String>) {
-        let user = User {
-            id: format!("user_{username}"),
-            username: String::from(username),
-            name: name.unwrap_or_else(|| String::from(username)),
-            email,
-        };
+    fn add_user(&mut self, user: User) {
         self.users.insert(user.id.clone(), user);
+    }
+
+    fn put_machine(&mut self, machine: &str, scoped_machines: Vec<String>) {
+        let id = machine_id(machine);
+        let machine = Machine {
+            name: String::from(short_name("mch_", &id)),
+            id: id.clone(),
+            scoped_machines,
+        };
+        self.machines.insert(id, machine);
     }
 
     fn add_organization(&mut self, slug: &str, name: Option<String>) {
@@ -302,6 +471,8 @@ impl Directory {
             id: format!("org_{slug}"),
             slug: String::from(slug),
             name: name.unwrap_or_else(|| String::from(slug)),
+            plans: Vec::new(),
+            features: Vec::new(),
             members: BTreeMap::new(),
         };
         self.organizations
@@ -328,18 +499,41 @@ impl Default for Directory {
             ("linus", "Linus Torvalds"),
             ("margaret", "Margaret Hamilton"),
         ] {
-            directory.add_user(
-                username,
-                Some(name.into()),
-                Some(format!("{username}@example.com")),
-            );
+            directory.add_user(User {
+                name: name.into(),
+                email: Some(format!("{username}@example.com")),
+                ..User::named(username)
+            });
         }
         directory.add_organization("acme", Some("Acme".into()));
         directory.add_organization("globex", Some("Globex".into()));
         directory.put_member("ada", "acme", "admin", None);
         directory.put_member("grace", "acme", "member", None);
         directory.put_member("margaret", "globex", "admin", None);
+        directory.subscribe("org_acme", &["team"], &["reports"]);
+        directory.set_machine("billing", &["mcp"]);
         directory
+    }
+}
+
+impl User {
+    /// A person of whom no more is known than the name.
+    fn named(username: &str) -> Self {
+        Self {
+            id: format!("user_{username}"),
+            username: String::from(username),
+            name: String::from(username),
+            email: None,
+            email_verified: true,
+            image_url: None,
+            plans: Vec::new(),
+            features: Vec::new(),
+            banned: false,
+            locked: false,
+            public_metadata: Map::new(),
+            private_metadata: Map::new(),
+            unsafe_metadata: Map::new(),
+        }
     }
 }
 
@@ -352,12 +546,22 @@ fn short_name<'a>(prefix: &str, id: &'a str) -> &'a str {
     id.strip_prefix(prefix).unwrap_or(id)
 }
 
+/// The id of a machine given by name or id.
+pub(crate) fn machine_id(name_or_id: &str) -> String {
+    full_id("mch_", name_or_id)
+}
+
 /// The key of a role given as `admin` or `org:admin`.
 fn role_key(role: &str) -> String {
     full_id("org:", role)
 }
 
-/// A role's key as people read it: `Billing manager`.
+/// The key of a role as people read it: `Billing manager`.
+pub(crate) fn role_name(key: &str) -> String {
+    spoken(short_name("org:", key))
+}
+
+/// A name with `_` as people read it.
 fn spoken(role: &str) -> String {
     let mut characters = role
         .chars()
@@ -402,6 +606,27 @@ mod tests {
         let membership = directory.membership("org_acme", "user_ada").unwrap();
         assert_eq!(membership.role, "org:admin");
         assert!(membership.permissions.is_empty());
+    }
+
+    #[test]
+    fn a_removed_user_leaves_no_membership() {
+        let mut directory = Directory::default();
+        assert!(directory.remove_user("ada"));
+        assert!(!directory.remove_user("user_ada"));
+        assert!(directory.user("ada").is_none());
+        let left: Vec<_> = directory.members_of("org_acme").collect();
+        assert_eq!(left.len(), 1);
+        directory.set_member("ada", "globex", "member", &[]);
+        assert_eq!(directory.memberships_of("user_ada").count(), 1);
+    }
+
+    #[test]
+    fn a_machine_that_was_there_may_talk_to_exactly_what_is_said() {
+        let mut directory = Directory::default();
+        directory.set_machine("mch_mcp", &["billing"]);
+        let scopes = |name| directory.machine(name).unwrap().scoped_machines.clone();
+        assert_eq!(scopes("mcp"), ["mch_billing"]);
+        assert_eq!(scopes("billing"), ["mch_mcp"]);
     }
 
     #[test]

@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Map;
+use serde_json::Value;
 use thiserror::Error;
 
 use super::Directory;
+use super::User;
 use super::role_key;
+use crate::oauth::scope;
 use crate::permission::Permission;
 use crate::permission::is_word;
 
@@ -31,8 +35,11 @@ impl Directory {
     /// - [`DirectoryError::Toml`]: not TOML, or a key that is not known or of the wrong type.
     /// - [`DirectoryError::Name`], [`DirectoryError::Permission`], [`DirectoryError::DuplicatePermission`]:
     ///   a name or key that Clerk would not have.
+    /// - [`DirectoryError::Scope`]: a scope that no request could name, or one of Clerk's own.
+    /// - [`DirectoryError::Slug`]: a plan or feature that no session token could tell.
     /// - [`DirectoryError::UnknownMember`], [`DirectoryError::UnknownRole`]: a member who is not declared, or
     ///   with a role that is not.
+    /// - [`DirectoryError::UnknownMachine`]: a machine may talk to one that is not declared.
     pub fn parse(text: &str) -> Result<Self, DirectoryError> {
         let file: DirectoryFile = toml::from_str(text).map_err(|error| toml_error(text, &error))?;
         let mut directory = Self::empty();
@@ -41,10 +48,33 @@ impl Directory {
         }
         for (name, user) in file.users {
             check_name("users", &name, "user_")?;
-            directory.add_user(&name, user.name, user.email);
+            check_slugs("users", &name, &user.subscription())?;
+            directory.add_user(user.into_user(&name));
         }
         for (slug, organization) in file.organizations {
             directory.read_organization(&slug, organization)?;
+        }
+        for scope in &file.scopes {
+            if !scope::is_scope(scope) || scope::STANDARD.contains(&scope.as_str()) {
+                let scope = scope.clone();
+                return Err(DirectoryError::Scope { scope });
+            }
+            directory.add_scopes(&[scope]);
+        }
+        for (name, machine) in &file.machines {
+            check_name("machines", name, "mch_")?;
+            for other in &machine.scoped_machines {
+                if !file.machines.contains_key(other) {
+                    let known = join(file.machines.keys().map(String::as_str));
+                    return Err(DirectoryError::UnknownMachine {
+                        machine: name.clone(),
+                        other: other.clone(),
+                        known,
+                    });
+                }
+            }
+            let others: Vec<_> = machine.scoped_machines.iter().map(String::as_str).collect();
+            directory.set_machine(name, &others);
         }
         Ok(directory)
     }
@@ -82,7 +112,12 @@ impl Directory {
         organization: OrganizationEntry,
     ) -> Result<(), DirectoryError> {
         check_name("organizations", slug, "org_")?;
+        check_slugs("organizations", slug, &organization.subscription())?;
         self.add_organization(slug, organization.name);
+        if let Some(added) = self.organizations.get_mut(&format!("org_{slug}")) {
+            added.plans = organization.plans;
+            added.features = organization.features;
+        }
         for (user, role) in organization.members {
             let organization = String::from(slug);
             if !self.users.contains_key(&format!("user_{user}")) {
@@ -133,7 +168,7 @@ pub enum DirectoryError {
         "{table}.{name}: a name is letters, digits, `_` and `-`, without the prefix `{prefix}`"
     )]
     Name {
-        /// `roles`, `users` or `organizations`.
+        /// `roles`, `users`, `organizations` or `machines`.
         table: &'static str,
         /// The name as written.
         name: String,
@@ -148,6 +183,26 @@ pub enum DirectoryError {
         /// The permission as written.
         permission: String,
     },
+    /// A scope is empty, has a space or a quotation mark in it, or is one of Clerk's own.
+    #[error("scopes: `{scope}` is no name for a scope, or one of Clerk's own")]
+    Scope {
+        /// The scope as written.
+        scope: String,
+    },
+    /// A plan or feature is no slug: whose it is, its table says.
+    #[error(
+        "{table}.{name}.{key}: `{slug}` is no slug: letters, digits, `_` and `-`, without `org:` or `user:`"
+    )]
+    Slug {
+        /// `users` or `organizations`.
+        table: &'static str,
+        /// The user or organization.
+        name: String,
+        /// `plans` or `features`.
+        key: &'static str,
+        /// The slug as written.
+        slug: String,
+    },
     /// Not TOML, or not of this form.
     #[error("line {line}: {message}")]
     Toml {
@@ -155,6 +210,18 @@ pub enum DirectoryError {
         line: usize,
         /// What is wrong with it.
         message: String,
+    },
+    /// A machine may talk to one that is not there.
+    #[error(
+        "machines.{machine}.scoped_machines: there is no machine `{other}` (machines: {known})"
+    )]
+    UnknownMachine {
+        /// The machine.
+        machine: String,
+        /// The other one, as written.
+        other: String,
+        /// The machines there are, separated by commas.
+        known: String,
     },
     /// A member is not among the users.
     #[error("organizations.{organization}.members: there is no user `{user}` (users: {known})")]
@@ -186,32 +253,106 @@ pub enum DirectoryError {
 #[serde(deny_unknown_fields)]
 struct DirectoryFile {
     #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
     roles: BTreeMap<String, RoleEntry>,
     #[serde(default)]
     users: BTreeMap<String, UserEntry>,
     #[serde(default)]
     organizations: BTreeMap<String, OrganizationEntry>,
+    #[serde(default)]
+    machines: BTreeMap<String, MachineEntry>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table like `admin = { permissions = [\"org:documents:read\"] }`"
+)]
 struct RoleEntry {
     permissions: Vec<String>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table like `ada = { name = \"Ada Lovelace\" }`"
+)]
 struct UserEntry {
     name: Option<String>,
     email: Option<String>,
+    email_verified: Option<bool>,
+    image_url: Option<String>,
+    #[serde(default)]
+    plans: Vec<String>,
+    #[serde(default)]
+    features: Vec<String>,
+    #[serde(default)]
+    banned: bool,
+    #[serde(default)]
+    locked: bool,
+    #[serde(default)]
+    public_metadata: Map<String, Value>,
+    #[serde(default)]
+    private_metadata: Map<String, Value>,
+    #[serde(default)]
+    unsafe_metadata: Map<String, Value>,
+}
+
+impl UserEntry {
+    fn subscription(&self) -> [(&'static str, &[String]); 2] {
+        [("plans", &self.plans), ("features", &self.features)]
+    }
+
+    fn into_user(self, username: &str) -> User {
+        let named = User::named(username);
+        User {
+            name: self.name.unwrap_or(named.name),
+            email: self.email,
+            email_verified: self.email_verified.unwrap_or(named.email_verified),
+            image_url: self.image_url,
+            plans: self.plans,
+            features: self.features,
+            banned: self.banned,
+            locked: self.locked,
+            public_metadata: self.public_metadata,
+            private_metadata: self.private_metadata,
+            unsafe_metadata: self.unsafe_metadata,
+            id: named.id,
+            username: named.username,
+        }
+    }
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table like `billing = { scoped_machines = [\"mcp\"] }`"
+)]
+struct MachineEntry {
+    #[serde(default)]
+    scoped_machines: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table like `acme = { members = { ada = \"admin\" } }`"
+)]
 struct OrganizationEntry {
     name: Option<String>,
     #[serde(default)]
+    plans: Vec<String>,
+    #[serde(default)]
+    features: Vec<String>,
+    #[serde(default)]
     members: BTreeMap<String, String>,
+}
+
+impl OrganizationEntry {
+    fn subscription(&self) -> [(&'static str, &[String]); 2] {
+        [("plans", &self.plans), ("features", &self.features)]
+    }
 }
 
 fn check_name(table: &'static str, name: &str, prefix: &'static str) -> Result<(), DirectoryError> {
@@ -224,6 +365,24 @@ fn check_name(table: &'static str, name: &str, prefix: &'static str) -> Result<(
         name,
         prefix,
     })
+}
+
+fn check_slugs(
+    table: &'static str,
+    name: &str,
+    subscription: &[(&'static str, &[String]); 2],
+) -> Result<(), DirectoryError> {
+    for (key, slugs) in subscription {
+        if let Some(slug) = slugs.iter().find(|slug| !is_word(slug)) {
+            return Err(DirectoryError::Slug {
+                table,
+                name: String::from(name),
+                key,
+                slug: slug.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn toml_error(text: &str, error: &toml::de::Error) -> DirectoryError {
@@ -300,6 +459,74 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_is_not_declared_is_refused_with_the_known_ones() {
+        let text = "[machines.billing]\nscoped_machines = [\"mcp\"]";
+        assert_eq!(
+            refusal(text),
+            "machines.billing.scoped_machines: there is no machine `mcp` (machines: billing)"
+        );
+        assert!(refusal("[machines.mch_billing]").starts_with("machines.mch_billing: "));
+    }
+
+    #[test]
+    fn all_that_is_known_of_a_user_is_read() {
+        let text = "[users.kay]\nname = \"Alan Kay\"\nemail = \"kay@parc.example\"\nemail_verified = false\n\
+             image_url = \"https://parc.example/kay.png\"\nbanned = true\nlocked = true\n\
+             public_metadata = { team = \"learning\" }\nprivate_metadata = { badge = 7 }\n\
+             unsafe_metadata = { theme = \"dark\" }";
+        let directory = Directory::parse(text).unwrap();
+        let kay = directory.user("kay").unwrap();
+        assert_eq!(
+            (kay.name.as_str(), kay.email.as_deref()),
+            ("Alan Kay", Some("kay@parc.example"))
+        );
+        assert!(!kay.email_verified && kay.banned && kay.locked);
+        assert_eq!(
+            kay.image_url.as_deref(),
+            Some("https://parc.example/kay.png")
+        );
+        assert_eq!(kay.public_metadata["team"], "learning");
+        assert_eq!(kay.private_metadata["badge"], 7);
+        assert_eq!(kay.unsafe_metadata["theme"], "dark");
+    }
+
+    #[test]
+    fn a_plan_or_feature_is_a_slug_and_its_table_says_whose() {
+        let text = "[users.kay]\nplans = [\"plus\"]\n[organizations.parc]\nplans = [\"pro\"]\nfeatures = [\"export\"]";
+        let directory = Directory::parse(text).unwrap();
+        assert_eq!(directory.user("kay").unwrap().plans, ["plus"]);
+        let parc = directory.organization("parc").unwrap();
+        assert_eq!(
+            (parc.plans.join(","), parc.features.join(",")),
+            ("pro".into(), "export".into())
+        );
+        assert_eq!(
+            refusal("[organizations.parc]\nfeatures = [\"org:export\"]"),
+            "organizations.parc.features: `org:export` is no slug: letters, digits, `_` and `-`, \
+             without `org:` or `user:`"
+        );
+        assert!(
+            refusal("[users.kay]\nplans = [\"\"]").starts_with("users.kay.plans: `` is no slug")
+        );
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused_with_an_example() {
+        for (text, example) in [
+            ("users.ada = \"Ada\"", "ada = { name = "),
+            ("roles.admin = []", "admin = { permissions = "),
+            ("organizations.acme = 1", "acme = { members = "),
+            ("machines.billing = true", "billing = { scoped_machines = "),
+        ] {
+            let message = refusal(text);
+            assert!(
+                message.contains(&format!("expected a table like `{example}")),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
     fn a_permission_of_another_form_is_refused() {
         let message = refusal("[roles.admin]\npermissions = [\"documents:read\"]");
         assert_eq!(
@@ -315,6 +542,19 @@ mod tests {
             message,
             "roles.admin.permissions: `org:a:b` is listed twice"
         );
+    }
+
+    #[test]
+    fn a_scope_is_added_unless_it_is_none_or_clerks_own() {
+        let directory = Directory::parse("scopes = [\"documents:write\"]").unwrap();
+        assert_eq!(directory.scopes().collect::<Vec<_>>(), ["documents:write"]);
+        for scope in ["", "a b", "email"] {
+            let message = refusal(&format!("scopes = [\"{scope}\"]"));
+            assert!(
+                message.starts_with(&format!("scopes: `{scope}` is no name")),
+                "{message}"
+            );
+        }
     }
 
     #[test]

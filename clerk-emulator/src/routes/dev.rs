@@ -1,6 +1,8 @@
-//! What Clerk does not have: a token for the asking.
+//! What Clerk does not have: a token for the asking, settings without a key, and faults.
 //!
 //! No route here grants CORS, and none may be cached.
+
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
@@ -8,17 +10,34 @@ use actix_web::HttpResponseBuilder;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::web;
+use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::oneshot;
 
-use crate::clock;
+use crate::faults::Fault;
 use crate::instance::Instance;
 use crate::request::TokenRequest;
 use crate::routes::problem::Problem;
+use crate::server::Door;
+use crate::server::Order;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/dev/tokens").post(mint_json))
-        .service(web::resource("/dev/token").get(mint_text));
+        .service(web::resource("/dev/token").get(mint_text))
+        .service(web::resource("/dev/revoke").post(revoke))
+        .service(web::resource("/dev/{verb:ban|unban|lock|unlock}").post(change_user))
+        .service(
+            web::resource("/dev/faults")
+                .get(faults)
+                .post(add_fault)
+                .delete(clear_faults),
+        )
+        .service(
+            web::resource("/dev/settings")
+                .get(settings)
+                .patch(change_settings),
+        );
 }
 
 async fn mint_json(
@@ -47,11 +66,174 @@ async fn mint_text(
 
 fn mint(instance: &Instance, request: &TokenRequest) -> Result<String, Problem> {
     instance
-        .mint(request, clock::unix_seconds())
-        .map_err(|error| {
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            Problem::new(status, "form_param_value_invalid", error.to_string())
-        })
+        .mint(request, instance.now())
+        .map_err(|error| Problem::unprocessable(&error))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    token: String,
+}
+
+/// Of a token whose id nobody wrote down.
+async fn revoke(instance: web::Data<Instance>, body: web::Bytes) -> Result<HttpResponse, Problem> {
+    let Revoke { token } =
+        serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
+    let shown = instance.revoke_because(&token, None);
+    let shown = shown.ok_or_else(|| Problem::not_found("Token"))?;
+    Ok(private().json(shown))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whom {
+    user: String,
+}
+
+/// Of somebody whose id and the secret key are not at hand, by name or id.
+async fn change_user(
+    instance: web::Data<Instance>,
+    verb: web::Path<String>,
+    body: web::Bytes,
+) -> Result<HttpResponse, Problem> {
+    let Whom { user } =
+        serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
+    let is_known = match verb.as_str() {
+        "ban" => instance.set_banned(&user, true),
+        "unban" => instance.set_banned(&user, false),
+        "lock" => instance.set_locked(&user, true),
+        _ => instance.set_locked(&user, false),
+    };
+    if !is_known {
+        return Err(Problem::not_found("User"));
+    }
+    let directory = instance.directory();
+    let shown = directory
+        .user(&user)
+        .map(|user| json!({"user": user.username, "banned": user.banned, "locked": user.locked}));
+    Ok(private().json(shown))
+}
+
+async fn settings(instance: web::Data<Instance>) -> HttpResponse {
+    private().json(instance.settings())
+}
+
+async fn change_settings(
+    instance: web::Data<Instance>,
+    body: web::Bytes,
+) -> Result<HttpResponse, Problem> {
+    let changes = serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
+    instance
+        .with_settings(|settings| settings.patch(changes))
+        .map_err(|error| Problem::unprocessable(&error))?;
+    Ok(settings(instance).await)
+}
+
+/// A fault, as `POST /dev/faults` has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", tag = "kind")]
+enum NewFault {
+    Clock {
+        offset: i64,
+    },
+    Latency {
+        ms: u64,
+        path: Option<String>,
+    },
+    Refuse {
+        ms: u64,
+    },
+    RotateKey {
+        #[serde(default)]
+        rotation: Rotation,
+    },
+    Status {
+        status: u16,
+        retry_after: Option<u64>,
+        path: Option<String>,
+    },
+    WithdrawKey {
+        kid: String,
+    },
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Rotation {
+    #[default]
+    NewKid,
+    Overlapping,
+    SameKid,
+}
+
+async fn add_fault(
+    instance: web::Data<Instance>,
+    door: web::Data<Door>,
+    body: web::Bytes,
+) -> Result<HttpResponse, Problem> {
+    let fault = serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
+    match fault {
+        NewFault::Clock { offset } => instance.set_clock_offset(offset),
+        NewFault::Latency { ms, path } => {
+            instance.add_fault(at(Fault::latency(Duration::from_millis(ms)), path));
+        }
+        NewFault::Refuse { ms } => {
+            let (closed, _) = oneshot::channel();
+            let duration = Duration::from_millis(ms);
+            // The answer to this request is sent first: by this thread, in one go with what made it.
+            actix_rt::spawn(async move {
+                actix_rt::time::sleep(BEFORE_CLOSING).await;
+                door.order(Order::Close { duration, closed });
+            });
+        }
+        NewFault::RotateKey { rotation } => match rotation {
+            Rotation::NewKid => instance.rotate_key(),
+            Rotation::Overlapping => instance.rotate_key_overlapping(),
+            Rotation::SameKid => instance.rotate_key_keeping_id(),
+        }
+        .map_err(|error| Problem::internal(&error))?,
+        NewFault::Status {
+            status,
+            retry_after,
+            path,
+        } => {
+            let mut fault = at(Fault::status(status), path);
+            if let Some(seconds) = retry_after {
+                fault = fault.retry_after(seconds);
+            }
+            instance.add_fault(fault);
+        }
+        NewFault::WithdrawKey { kid } => {
+            if !instance.withdraw_key(&kid) {
+                return Err(Problem::not_found("Key"));
+            }
+        }
+    }
+    Ok(faults(instance).await)
+}
+
+fn at(fault: Fault, path: Option<String>) -> Fault {
+    match path {
+        Some(path) => fault.at(path),
+        None => fault,
+    }
+}
+
+async fn faults(instance: web::Data<Instance>) -> HttpResponse {
+    let all = instance.faults().all();
+    let shown: Vec<_> = all.iter().map(Fault::to_json).collect();
+    private().json(json!({
+        "faults": shown,
+        "clock_offset": instance.faults().clock_offset(),
+        "keys": instance.key_ids(),
+    }))
+}
+
+/// Keys that were rotated or withdrawn stay so.
+async fn clear_faults(instance: web::Data<Instance>) -> HttpResponse {
+    instance.clear_faults();
+    faults(instance).await
 }
 
 /// An answer that no cache keeps, and that a browser doesn't run when a page of another origin has it as a
@@ -64,4 +246,5 @@ pub(crate) fn private() -> HttpResponseBuilder {
     response
 }
 
+const BEFORE_CLOSING: Duration = Duration::from_millis(20);
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";

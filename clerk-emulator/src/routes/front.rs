@@ -1,17 +1,14 @@
-//! The front page: who there is, how to get a token as each of them, and what is served.
+//! The front page: who there is, how to get a token as each of them, which clients came, and what is served.
 //!
 //! It is for a browser of this machine, behind the same guard as every route. It holds no secret, no token
 //! and no script, and loads nothing.
 
+use std::collections::BTreeSet;
+
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::StatusCode;
 use actix_web::web;
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use maud::DOCTYPE;
 use maud::Markup;
-use maud::PreEscaped;
 use maud::html;
 
 use crate::directory::Directory;
@@ -19,58 +16,39 @@ use crate::directory::Membership;
 use crate::directory::User;
 use crate::instance::Instance;
 use crate::mint::DEFAULT_CLIENT;
-use crate::routes::dev::private;
+use crate::oauth::Client;
+use crate::oauth::Grant;
+use crate::routes::page;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(web::resource("/").get(front_page));
 }
 
 async fn front_page(instance: web::Data<Instance>) -> HttpResponse {
-    let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
-    private()
-        .insert_header((
-            header::CONTENT_SECURITY_POLICY,
-            format!(
-                "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; \
-                 frame-ancestors 'none'"
-            ),
-        ))
-        .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .insert_header((header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
-        .content_type("text/html; charset=utf-8")
-        .body(page(instance.issuer(), &instance.directory()).into_string())
+    let page = page(
+        instance.issuer(),
+        &instance.directory(),
+        &instance.oauth().clients(),
+    );
+    page::answer(StatusCode::OK, page)
 }
 
-fn page(issuer: &str, directory: &Directory) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "A local Clerk" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                header {
-                    p.notice {
-                        strong { "Development only. " }
-                        "Whoever reaches this emulator can be anyone."
-                    }
-                    h1 { "A local Clerk" }
-                    p { "The issuer " code { (issuer) } " for servers and tests of this machine." }
-                }
-                main {
-                    (people(directory))
-                    (organizations(directory))
-                    (tokens(issuer, directory))
-                    (clients())
-                    (server(issuer))
-                    (endpoints())
-                }
-            }
-        }
-    }
+fn page(issuer: &str, directory: &Directory, known: &[(Client, Vec<Grant>)]) -> Markup {
+    let main = html! {
+        p { "The issuer " code { (issuer) } " for servers and tests of this machine." }
+        (people(directory))
+        (organizations(directory))
+        (machines(directory))
+        (tokens(issuer, directory))
+        (clients(directory, known))
+        (server(issuer))
+        (endpoints())
+    };
+    page::document(
+        "A local Clerk",
+        "Whoever reaches this emulator can be anyone.",
+        &main,
+    )
 }
 
 fn people(directory: &Directory) -> Markup {
@@ -152,32 +130,94 @@ fn organizations(directory: &Directory) -> Markup {
     table("Organizations", "scroll", &caption, &columns, &rows)
 }
 
+fn machines(directory: &Directory) -> Markup {
+    let rows = html! {
+        @for machine in directory.machines() {
+            tr {
+                th scope="row" {
+                    (machine.name)
+                    div.quiet { code { (machine.id) } }
+                }
+                td {
+                    a href={ "/dev/token?kind=m2m&machine=" (encode(&machine.name)) } { "of " (machine.name) }
+                }
+                td {
+                    @for id in &machine.scoped_machines { div { code { (id) } } }
+                    @if machine.scoped_machines.is_empty() { "none" }
+                }
+            }
+        }
+    };
+    let columns = ["Machine", "Token", "May talk to"];
+    let caption = html! { "A link fetches an opaque M2M token, good for an hour." };
+    table("Machines", "scroll", &caption, &columns, &rows)
+}
+
 fn tokens(issuer: &str, directory: &Directory) -> Markup {
     html! {
         h2 { "Tokens by command" }
         @for (user, membership) in seats(directory) {
             pre { code { "curl -s '" (issuer) "/dev/token?" (query(user, membership.as_ref())) "'" } }
         }
+        p { "Those are OAuth tokens. In place of the query, for other kinds:" }
+        @for query in OTHER_KINDS { pre { code { (query) } } }
         p {
             "Further fields: "
-            code { "kind" } " (" code { "oauth" } ", " code { "session" } ", " code { "session_v1" } "), "
-            @for field in ["scopes", "aud", "expires_in", "client_id"] { code { (field) } ", " }
-            code { "azp" } "."
+            @for field in ["scopes", "aud", "claims", "expires_in", "client_id", "actor"] { code { (field) } ", " }
+            code { "azp" } ". A user is banned by "
+            code { "curl " (issuer) "/dev/ban --json '{\"user\": \"ada\"}'" }
+            "; also " code { "unban" } ", " code { "lock" } ", " code { "unlock" } "."
         }
     }
 }
 
-fn clients() -> Markup {
-    html! {
-        h2 { "OAuth clients" }
-        dl {
-            dt { code { (DEFAULT_CLIENT) } }
-            dd {
-                "The client of every token that is asked for without a " code { "client_id" }
-                ". Any other can be named."
+fn clients(directory: &Directory, known: &[(Client, Vec<Grant>)]) -> Markup {
+    let rows = html! {
+        tr {
+            th scope="row" { code { (DEFAULT_CLIENT) } }
+            td { "none" }
+            td.about { "every token above that is asked for without a " code { "client_id" } "; any other can be named" }
+        }
+        @for (client, grants) in known {
+            tr {
+                th scope="row" {
+                    bdi { (client.name) }
+                    @if client.name != client.id { div.quiet { code { (client.id) } } }
+                }
+                td { @for uri in &client.redirect_uris { div { code { (uri) } } } }
+                td.about {
+                    @for signed_in in signed_in(directory, grants) { div { (signed_in) } }
+                    @if grants.is_empty() { "nobody" }
+                }
             }
         }
+    };
+    let columns = ["Client", "Redirect URIs", "Signed in"];
+    let caption =
+        html! { "Those that registered, or whose documents were fetched, and who allowed them." };
+    html! {
+        (table("Clients", "scroll", &caption, &columns, &rows))
+        p {
+            "A client that is given the URL of a server needs no token: it finds this issuer, registers itself "
+            "and opens the sign-in page, where you choose who to be. The commands for Claude Code, the MCP "
+            "Inspector, Cursor and Visual Studio Code are on the page of the server, at its endpoint."
+        }
     }
+}
+
+/// The people behind some grants, and where they act, each once.
+fn signed_in(directory: &Directory, grants: &[Grant]) -> BTreeSet<String> {
+    let name = |grant: &Grant| {
+        let user = directory.user(&grant.user_id);
+        let user = user.map_or(grant.user_id.as_str(), |user| user.name.as_str());
+        let Some(id) = &grant.organization_id else {
+            return String::from(user);
+        };
+        let organization = directory.organization(id);
+        let organization = organization.map_or(id.as_str(), |it| it.name.as_str());
+        format!("{user} in {organization}")
+    };
+    grants.iter().map(name).collect()
 }
 
 fn server(issuer: &str) -> Markup {
@@ -208,7 +248,9 @@ fn endpoints() -> Markup {
             }
         }
     };
-    let caption = html! { "All below " code { "/v1" } " needs the secret key as a bearer." };
+    let caption = html! {
+        "All but discovery, " code { "/oauth" } " and " code { "/dev" } " needs the secret key as a bearer."
+    };
     table(
         "Endpoints",
         "scroll narrow",
@@ -258,8 +300,18 @@ fn encode(text: &str) -> String {
     encoded
 }
 
-const STYLE: &str = include_str!("page.css");
-const ENDPOINTS: [(&str, &str, &str); 12] = [
+/// What `/dev/token` is asked with.
+const OTHER_KINDS: [&str; 7] = [
+    "user=ada&org=acme&format=opaque",
+    "kind=session&user=ada&org=acme",
+    "kind=session&user=ada&org=acme&features=org:export,user:theme&plans=org:pro&factor_ages=30,-1",
+    "kind=m2m&machine=billing",
+    "kind=m2m&machine=billing&format=jwt",
+    "kind=api_key&user=ada&scopes=invoices:read",
+    "kind=api_key&org=acme",
+];
+
+const ENDPOINTS: [(&str, &str, &str); 31] = [
     (
         "GET",
         "/.well-known/oauth-authorization-server",
@@ -267,6 +319,33 @@ const ENDPOINTS: [(&str, &str, &str); 12] = [
     ),
     ("GET", "/.well-known/openid-configuration", "OIDC discovery"),
     ("GET", "/.well-known/jwks.json", "the signing key"),
+    ("GET, POST", "/oauth/authorize", "the sign-in page"),
+    (
+        "POST",
+        "/oauth/token",
+        "tokens for a code or a refresh token",
+    ),
+    ("POST", "/oauth/register", "registers a client"),
+    (
+        "GET, POST",
+        "/oauth/userinfo",
+        "the person behind an access token",
+    ),
+    (
+        "POST",
+        "/oauth/token_info",
+        "what a token is, for a client with a secret",
+    ),
+    (
+        "POST",
+        "/oauth/token/revoke",
+        "revokes an opaque access token or a refresh token",
+    ),
+    (
+        "POST",
+        "/oauth_applications/access_tokens/verify",
+        "what is known of an access token",
+    ),
     ("GET", "/v1/jwks", "the signing key"),
     (
         "GET",
@@ -284,14 +363,62 @@ const ENDPOINTS: [(&str, &str, &str); 12] = [
         "removes a member",
     ),
     ("GET", "/v1/users", "people"),
-    ("GET", "/v1/users/{id}", "one person"),
+    ("GET, DELETE", "/v1/users/{id}", "one person"),
+    (
+        "POST",
+        "/v1/users/{id}/ban",
+        "bans a person; also unban, lock, unlock",
+    ),
     (
         "GET",
         "/v1/users/{id}/organization_memberships",
         "the organizations of a person",
     ),
+    (
+        "GET",
+        "/v1/organization_roles",
+        "roles with their permissions",
+    ),
+    (
+        "GET",
+        "/v1/machines/{id}",
+        "a machine, with those that it may talk to",
+    ),
+    (
+        "GET",
+        "/v1/machines/{id}/secret_key",
+        "the secret key of a machine",
+    ),
+    (
+        "POST",
+        "/m2m_tokens/verify",
+        "what is known of an M2M token",
+    ),
+    ("POST", "/api_keys/verify", "what is known of an API key"),
+    (
+        "POST",
+        "/{m2m_tokens,api_keys}/{id}/revoke",
+        "the token, revoked",
+    ),
+    (
+        "GET, PATCH",
+        "/v1/instance/oauth_application_settings",
+        "the settings that Clerk has",
+    ),
     ("POST", "/dev/tokens", "a token, as JSON"),
     ("GET", "/dev/token", "a token, as text"),
+    ("POST", "/dev/revoke", "revokes an opaque token"),
+    (
+        "POST",
+        "/dev/ban",
+        "bans a person; also unban, lock, unlock",
+    ),
+    ("GET, PATCH", "/dev/settings", "all settings"),
+    (
+        "GET, POST, DELETE",
+        "/dev/faults",
+        "what is wrong on purpose",
+    ),
 ];
 
 #[cfg(test)]

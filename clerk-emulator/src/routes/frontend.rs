@@ -4,13 +4,13 @@ use actix_web::HttpResponse;
 use actix_web::Route;
 use actix_web::http::Method;
 use actix_web::http::header;
-use actix_web::middleware::from_fn;
 use actix_web::web;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::instance::Instance;
-use crate::routes::weather::weather;
+use crate::oauth::scope;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -26,15 +26,24 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         )
         .service(
             web::resource("/.well-known/jwks.json")
-                .wrap(from_fn(weather))
                 .get(jwks)
                 .route(options()),
         );
 }
 
 async fn authorization_server(instance: web::Data<Instance>) -> HttpResponse {
-    let document: Value = common_metadata(instance.issuer()).into_iter().collect();
-    public_json(document.to_string())
+    let settings = instance.settings();
+    let issuer = instance.issuer();
+    let mut document = common_metadata(&instance);
+    // Each of them only where it is on; neither is in the OpenID document.
+    if settings.dynamic_oauth_client_registration {
+        let endpoint = format!("{issuer}/oauth/register");
+        document.insert("registration_endpoint".into(), json!(endpoint));
+    }
+    if settings.client_id_metadata_documents_advertised {
+        document.insert("client_id_metadata_document_supported".into(), json!(true));
+    }
+    public_json(Value::Object(document).to_string())
 }
 
 async fn openid_configuration(instance: web::Data<Instance>) -> HttpResponse {
@@ -48,12 +57,14 @@ async fn openid_configuration(instance: web::Data<Instance>) -> HttpResponse {
             "userinfo_endpoint",
             json!(format!("{issuer}/oauth/userinfo")),
         ),
-        ("response_modes_supported", json!(["query", "form_post"])),
+        // Clerk has `form_post` too.
+        ("response_modes_supported", json!(["query"])),
         ("backchannel_logout_supported", json!(false)),
         ("frontchannel_logout_supported", json!(false)),
     ];
-    let document: Value = common_metadata(issuer).into_iter().chain(more).collect();
-    public_json(document.to_string())
+    let mut document = common_metadata(&instance);
+    document.extend(more.map(|(name, value)| (String::from(name), value)));
+    public_json(Value::Object(document).to_string())
 }
 
 async fn jwks(instance: web::Data<Instance>) -> HttpResponse {
@@ -73,11 +84,12 @@ async fn preflight() -> HttpResponse {
         .finish()
 }
 
-/// What both documents say. Clerk's authorization server metadata has neither introspection nor userinfo, and
-/// a registration endpoint only where registration is on.
-fn common_metadata(issuer: &str) -> [(&'static str, Value); 13] {
+/// What both documents say. Clerk's authorization server metadata has neither introspection nor userinfo.
+fn common_metadata(instance: &Instance) -> Map<String, Value> {
+    let issuer = instance.issuer();
     let url = |path: &str| json!(format!("{issuer}{path}"));
-    [
+    let scopes = json!(scope::supported(&instance.directory()));
+    let mut metadata: Map<_, _> = [
         ("issuer", url("")),
         ("authorization_endpoint", url("/oauth/authorize")),
         ("token_endpoint", url("/oauth/token")),
@@ -90,14 +102,23 @@ fn common_metadata(issuer: &str) -> [(&'static str, Value); 13] {
         ),
         (
             "token_endpoint_auth_methods_supported",
-            json!(["client_secret_basic", "none"]),
+            json!(["client_secret_basic", "client_secret_post", "none"]),
         ),
-        ("scopes_supported", json!(SCOPES)),
+        ("scopes_supported", scopes),
         ("subject_types_supported", json!(["public"])),
         ("id_token_signing_alg_values_supported", json!(["RS256"])),
         ("claims_supported", json!(CLAIMS)),
         ("code_challenge_methods_supported", json!(["S256"])),
     ]
+    .map(|(name, value)| (String::from(name), value))
+    .into_iter()
+    .collect();
+    // RFC 9207 section 3.
+    if instance.settings().authorization_response_iss {
+        let name = String::from("authorization_response_iss_parameter_supported");
+        metadata.insert(name, json!(true));
+    }
+    metadata
 }
 
 fn public_json(body: String) -> HttpResponse {
@@ -108,12 +129,3 @@ fn public_json(body: String) -> HttpResponse {
 }
 
 const CLAIMS: [&str; 8] = ["sub", "iss", "aud", "exp", "iat", "email", "name", "org_id"];
-const SCOPES: [&str; 7] = [
-    "openid",
-    "profile",
-    "email",
-    "offline_access",
-    "public_metadata",
-    "private_metadata",
-    "user:org:read",
-];

@@ -1,13 +1,17 @@
 //! The HTTP routes. Each module configures its own; the guard stands before all of them.
 
 mod backend;
+mod consent;
 mod dev;
 mod front;
 mod frontend;
+mod oauth;
+mod opaque;
+mod page;
 mod parameters;
 pub(crate) mod problem;
 mod resources;
-mod weather;
+pub(crate) mod weather;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -20,6 +24,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .configure(frontend::configure)
         .configure(backend::configure)
+        .configure(oauth::configure)
         .configure(dev::configure)
         .configure(front::configure)
         .default_service(web::to(not_found));

@@ -48,6 +48,22 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "request_body_invalid", message)
     }
 
+    pub(crate) fn internal(reason: &impl fmt::Display) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_clerk_error",
+            reason.to_string(),
+        )
+    }
+
+    pub(crate) fn unprocessable(reason: &impl fmt::Display) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "form_param_value_invalid",
+            reason.to_string(),
+        )
+    }
+
     pub(crate) fn into_response(self) -> HttpResponse {
         HttpResponse::build(self.status).json(self.to_json())
     }

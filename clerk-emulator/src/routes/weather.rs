@@ -1,11 +1,17 @@
-//! Applies the faults a test has set, before a request for keys or to the Backend API is answered.
+//! Applies the faults a test has set, before a request is answered.
+
+use std::time::Duration;
+use std::time::UNIX_EPOCH;
 
 use actix_web::HttpResponse;
+use actix_web::body::EitherBody;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
+use actix_web::http::header::HttpDate;
+use actix_web::http::header::TryIntoHeaderValue as _;
 use actix_web::middleware::Next;
 use actix_web::web;
 
@@ -13,20 +19,35 @@ use crate::faults::Failure;
 use crate::instance::Instance;
 use crate::routes::problem::Problem;
 
-/// Counts the request, waits, and fails or goes on.
+/// Counts the request, waits, and fails or goes on; tells a time that is as wrong as the clock.
+///
+/// What asks for none of Clerk's own is left alone: with it faults are set and taken back.
 pub(crate) async fn weather(
     instance: web::Data<Instance>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let (latency, failure) = instance.faults().arrived(request.path());
+    let path = request.path();
+    let (latency, failure) = if path == "/" || path.starts_with("/dev/") {
+        (Duration::ZERO, None)
+    } else {
+        instance.faults().arrived(path)
+    };
     if !latency.is_zero() {
         actix_rt::time::sleep(latency).await;
     }
-    match failure {
-        None => Ok(next.call(request).await?.map_into_left_body()),
-        Some(failure) => Ok(request.into_response(answer(failure)).map_into_right_body()),
+    let mut response: ServiceResponse<EitherBody<_>> = match failure {
+        None => next.call(request).await?.map_into_left_body(),
+        Some(failure) => request.into_response(answer(failure)).map_into_right_body(),
+    };
+    let now = instance.now();
+    if instance.faults().clock_offset() != 0 && now < YEAR_10000 {
+        let date = HttpDate::from(UNIX_EPOCH + Duration::from_secs(now));
+        if let Ok(date) = date.try_into_value() {
+            response.headers_mut().insert(header::DATE, date);
+        }
     }
+    Ok(response)
 }
 
 fn answer(failure: Failure) -> HttpResponse {
@@ -45,3 +66,6 @@ fn answer(failure: Failure) -> HttpResponse {
     }
     response
 }
+
+/// In Unix seconds. RFC 9110 section 5.6.7: a date has four digits for the year.
+const YEAR_10000: u64 = 253_402_300_800;

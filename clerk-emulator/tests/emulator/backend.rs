@@ -3,7 +3,11 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use clerk_emulator::Directory;
+use clerk_emulator::Emulator;
+use clerk_emulator::EmulatorOptions;
 use reqwest::Method;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::support::api;
@@ -293,4 +297,130 @@ async fn latency_delays_keys_and_backend_alone() {
     emulator.instance().latency(Duration::from_secs(3600));
     let path = "/.well-known/openid-configuration";
     assert_eq!(get(&emulator, path).await.status(), 200);
+}
+
+#[actix_web::test]
+async fn a_user_is_shown_with_all_that_is_known() {
+    let directory = Directory::parse(
+        r#"
+        [users.kay]
+        name = "Alan Kay"
+        email = "kay@parc.example"
+        email_verified = false
+        image_url = "https://parc.example/kay.png"
+        public_metadata = { team = "learning" }
+        private_metadata = { badge = 7 }
+        unsafe_metadata = { theme = "dark" }
+        [users.nameless]
+        "#,
+    );
+    let options = EmulatorOptions::default().directory(directory.unwrap());
+    let emulator = Emulator::start(options).await.unwrap();
+    let user = json(api_get(&emulator, "/v1/users/user_kay").await).await;
+    assert_eq!(user["object"], "user");
+    assert_eq!(
+        (&user["first_name"], &user["last_name"]),
+        (&json!("Alan"), &json!("Kay"))
+    );
+    assert_eq!(user["username"], "kay");
+    let address = &user["email_addresses"][0];
+    assert_eq!(address["id"], user["primary_email_address_id"]);
+    assert_eq!(address["email_address"], "kay@parc.example");
+    assert_eq!(address["verification"]["status"], "unverified");
+    assert_eq!(user["image_url"], "https://parc.example/kay.png");
+    assert_eq!(user["has_image"], true);
+    assert_eq!(user["public_metadata"], json!({"team": "learning"}));
+    assert_eq!(user["private_metadata"], json!({"badge": 7}));
+    assert_eq!(user["unsafe_metadata"], json!({"theme": "dark"}));
+    assert_eq!(
+        (&user["banned"], &user["locked"]),
+        (&json!(false), &json!(false))
+    );
+    let user = json(api_get(&emulator, "/v1/users/user_nameless").await).await;
+    assert_eq!(user["primary_email_address_id"], Value::Null);
+    assert_eq!(user["email_addresses"], json!([]));
+    assert!(user["image_url"].is_string() && user["has_image"] == false);
+}
+
+#[actix_web::test]
+async fn a_user_is_banned_locked_and_deleted() {
+    let emulator = started().await;
+    let flags = |user: &Value| (user["banned"] == true, user["locked"] == true);
+    for (verb, expected) in [
+        ("ban", (true, false)),
+        ("lock", (true, true)),
+        ("unban", (false, true)),
+        ("unlock", (false, false)),
+    ] {
+        let path = format!("/v1/users/user_ada/{verb}");
+        let answer = api(&emulator, Method::POST, &path).send().await.unwrap();
+        assert_eq!(flags(&json(answer).await), expected, "{verb}");
+        let shown = json(api_get(&emulator, "/v1/users/user_ada").await).await;
+        assert_eq!(flags(&shown), expected, "{verb}");
+    }
+    let clerk = emulator.instance();
+    assert!(clerk.set_banned("ada", true) && clerk.set_locked("user_ada", true));
+    assert!(!clerk.set_banned("nobody", true) && !clerk.set_locked("nobody", true));
+    let shown = json(api_get(&emulator, "/v1/users/user_ada").await).await;
+    assert_eq!(flags(&shown), (true, true));
+
+    let deleted = api(&emulator, Method::DELETE, "/v1/users/user_ada").send();
+    let deleted = json(deleted.await.unwrap()).await;
+    assert_eq!(
+        deleted,
+        json!({"object": "user", "id": "user_ada", "deleted": true})
+    );
+    let answer = api_get(&emulator, "/v1/users/user_ada").await;
+    expect_problem(answer, 404, "resource_not_found").await;
+    let left = json(api_get(&emulator, MEMBERSHIPS).await).await;
+    assert_eq!(left["total_count"], 1);
+    for (method, path) in [
+        (Method::DELETE, "/v1/users/user_ada"),
+        (Method::POST, "/v1/users/user_ada/ban"),
+        (Method::POST, "/v1/users/user_grace/promote"),
+        (Method::POST, "/v1/users/grace/ban"),
+    ] {
+        let answer = api(&emulator, method, path).send().await.unwrap();
+        expect_problem(answer, 404, "resource_not_found").await;
+    }
+}
+
+#[actix_web::test]
+async fn roles_are_listed_with_their_permissions() {
+    let emulator = started().await;
+    emulator
+        .instance()
+        .set_member("ada", "acme", "auditor", &["org:audit:read"]);
+    let list = json(api_get(&emulator, "/v1/organization_roles").await).await;
+    assert_eq!(list["total_count"], 3);
+    let roles = list["data"].as_array().unwrap();
+    let keys: Vec<_> = roles.iter().map(|role| &role["key"]).collect();
+    assert_eq!(keys, ["org:admin", "org:auditor", "org:member"]);
+    let admin = &roles[0];
+    assert_eq!(
+        (&admin["object"], &admin["name"]),
+        (&json!("role"), &json!("Admin"))
+    );
+    assert_eq!(admin["is_creator_eligible"], true);
+    let permissions = admin["permissions"].as_array().unwrap();
+    let keys: Vec<_> = permissions.iter().map(|it| &it["key"]).collect();
+    assert_eq!(
+        keys,
+        [
+            "org:documents:read",
+            "org:documents:write",
+            "org:documents:delete"
+        ]
+    );
+    assert_eq!(permissions[0]["object"], "permission");
+    assert_eq!(permissions[0]["type"], "user");
+    // A member's own permissions are not the role's.
+    assert_eq!(roles[1]["permissions"], json!([]));
+    let page = json(api_get(&emulator, "/v1/organization_roles?limit=1&offset=2").await).await;
+    assert_eq!(
+        (&page["data"][0]["key"], &page["total_count"]),
+        (&json!("org:member"), &json!(3))
+    );
+    let found = json(api_get(&emulator, "/v1/organization_roles?query=adm").await).await;
+    assert_eq!(found["total_count"], 1);
 }

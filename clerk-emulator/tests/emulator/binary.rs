@@ -111,6 +111,113 @@ fn what_it_prints_is_enough_to_use_it() {
     assert!(warning.contains("this is the Clerk emulator"), "{warning}");
 }
 
+#[test]
+fn an_approver_who_is_nobody_is_one_line_that_names_those_there_are() {
+    for (who, problem) in [
+        (
+            "bob",
+            "there is no user `bob` (users: ada, grace, linus, margaret)",
+        ),
+        (
+            "linus/acme",
+            "`linus` is no member of `acme` (organizations of `linus`: none)",
+        ),
+    ] {
+        let output = program()
+            .args(["--port", "0", "--approve-as", who])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        let last = text.lines().last().unwrap();
+        assert_eq!(last, format!("clerk-emulator: {problem}"));
+    }
+}
+
+#[test]
+fn the_log_holds_no_secret_of_a_client_or_a_person() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut child = program()
+        .args(["--port", "0", "--approve-as", "ada/acme"])
+        .env("RUST_LOG", "trace")
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let url = String::from(first.rsplit(' ').next().unwrap());
+    let printed: Vec<_> = lines.by_ref().take(3).map(Result::unwrap).collect();
+    let secrets = actix_web::rt::System::new().block_on(sign_in_at(&url));
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(log.contains("client refused"), "{log}");
+    let secret_key = printed.join(" ");
+    let secret_key = secret_key.split("CLERK_SECRET_KEY=").nth(1).unwrap();
+    for secret in secrets
+        .iter()
+        .map(String::as_str)
+        .chain([secret_key.trim()])
+    {
+        assert!(secret.len() > 30, "{secret}");
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+/// Signs a client in, is refused once, and returns all that nobody else is to know.
+async fn sign_in_at(url: &str) -> Vec<String> {
+    use crate::sign_in::VERIFIER;
+    use crate::sign_in::text;
+    use serde_json::Value;
+
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let json = async |request: reqwest::RequestBuilder| -> Value {
+        let text = request.send().await.unwrap().text().await.unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let post = |path: &str, media_type: &str, body: String| {
+        let request = client.post(format!("{url}{path}"));
+        request.header("content-type", media_type).body(body)
+    };
+    let form = |body: String| post("/oauth/token", "application/x-www-form-urlencoded", body);
+    let metadata = r#"{"redirect_uris": ["http://127.0.0.1/cb"]}"#;
+    let registered = json(post("/oauth/register", "application/json", metadata.into())).await;
+    let (id, secret) = (
+        text(&registered, "client_id"),
+        text(&registered, "client_secret"),
+    );
+    let query = format!(
+        "response_type=code&client_id={id}&state=a-long-state-of-the-client-itself&scope=openid\
+         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
+    );
+    let authorize = client.get(format!("{url}/oauth/authorize?{query}"));
+    let response = authorize.send().await.unwrap();
+    let location = response.headers()["location"].to_str().unwrap();
+    let code = location.split("code=").nth(1).unwrap();
+    let code = code.split('&').next().unwrap();
+    let body = format!(
+        "grant_type=authorization_code&code={code}&client_id={id}&client_secret={secret}&code_verifier={VERIFIER}"
+    );
+    let answer = json(form(body.clone())).await;
+    let refused = json(form(body)).await;
+    assert_eq!(refused["error"], "invalid_grant");
+    let userinfo = client.get(format!("{url}/oauth/userinfo"));
+    let userinfo = userinfo.bearer_auth(text(&answer, "access_token"));
+    assert_eq!(json(userinfo).await["sub"], "user_ada");
+    ["access_token", "refresh_token", "id_token"]
+        .map(|name| String::from(text(&answer, name)))
+        .into_iter()
+        .chain([secret, code, VERIFIER].map(String::from))
+        .collect()
+}
+
 fn fetch(url: &str, path: &str) -> String {
     let authority = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(authority).unwrap();

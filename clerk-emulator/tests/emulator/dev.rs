@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use reqwest::Response;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::support::expect_problem;
@@ -103,7 +104,6 @@ async fn what_cannot_be_minted_is_refused_in_clerks_form() {
     for body in [
         "",
         "[]",
-        "{}",
         r#"{"user": "ada", "organization": "acme"}"#,
         r#"{"user": "ada", "kind": "x"}"#,
     ] {
@@ -120,8 +120,6 @@ async fn what_cannot_be_minted_is_refused_in_clerks_form() {
         "there is no user `bob` (users: ada, grace, linus, margaret)"
     );
     for query in [
-        "",
-        "?org=acme",
         "?user=ada&ogr=acme",
         "?user=ada&expires_in=x",
         "?user=ada&user=grace",
@@ -129,8 +127,10 @@ async fn what_cannot_be_minted_is_refused_in_clerks_form() {
         let response = get(&emulator, &format!("/dev/token{query}")).await;
         expect_problem(response, 400, "request_query_invalid").await;
     }
-    let response = get(&emulator, "/dev/token?user=linus&org=acme").await;
-    expect_problem(response, 422, "form_param_value_invalid").await;
+    for query in ["", "?org=acme", "?user=linus&org=acme"] {
+        let response = get(&emulator, &format!("/dev/token{query}")).await;
+        expect_problem(response, 422, "form_param_value_invalid").await;
+    }
 }
 
 #[actix_web::test]
@@ -140,8 +140,80 @@ async fn an_unknown_path_is_404_in_clerks_form() {
         "/nothing",
         "/dev/other",
         "/.well-known/nothing",
-        "/oauth/authorize",
+        "/oauth/nothing",
     ] {
         expect_problem(get(&emulator, path).await, 404, "resource_not_found").await;
     }
+}
+
+#[actix_web::test]
+async fn a_query_asks_for_features_plans_and_factor_ages_with_commas_between() {
+    let emulator = started().await;
+    let query =
+        "kind=session&user=ada&org=acme&features=org:export,user:theme&plans=pro&factor_ages=30,-1";
+    let response = get(&emulator, &format!("/dev/token?{query}")).await;
+    assert_eq!(response.status(), 200);
+    let claims = part(response.text().await.unwrap().trim_end(), 1);
+    assert_eq!(claims["fea"], "o:documents,o:reports,o:export,u:theme");
+    assert_eq!(claims["pla"], "ou:pro");
+    assert_eq!(claims["fva"], json!([30, -1]));
+    for (wrong, status, text) in [
+        (
+            "features=team:export",
+            422,
+            "`team:export` is no feature: write `org:slug`",
+        ),
+        ("plans=", 422, "`` is no plan: write `org:slug`"),
+        (
+            "factor_ages=30",
+            400,
+            "factor_ages: `30` is not two numbers, like `30,-1`",
+        ),
+    ] {
+        let path = format!("/dev/token?kind=session&user=ada&{wrong}");
+        let response = get(&emulator, &path).await;
+        assert_eq!(response.status(), status, "{wrong}");
+        let body = response.text().await.unwrap();
+        assert!(body.contains(text), "{body}");
+    }
+}
+
+#[actix_web::test]
+async fn somebody_is_banned_and_locked_without_a_key_but_by_no_link() {
+    let emulator = started().await;
+    let change = |verb: &str, body: Value| {
+        let path = format!("/dev/{verb}");
+        request(&emulator, Method::POST, &path)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+    };
+    for (verb, user, banned, locked) in [
+        ("ban", "ada", true, false),
+        ("lock", "user_ada", true, true),
+        ("unban", "ada", false, true),
+        ("unlock", "ada", false, false),
+    ] {
+        let response = change(verb, json!({"user": user})).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{verb}");
+        expect_private(&response);
+        let shown = json!({"user": "ada", "banned": banned, "locked": locked});
+        assert_eq!(json(response).await, shown);
+        let directory = emulator.instance().directory();
+        let ada = directory.user("ada").unwrap();
+        assert_eq!((ada.banned, ada.locked), (banned, locked));
+    }
+    let nobody = change("ban", json!({"user": "nobody"}))
+        .send()
+        .await
+        .unwrap();
+    expect_problem(nobody, 404, "resource_not_found").await;
+    for body in [json!({}), json!({"user": "ada", "for": "ever"})] {
+        let response = change("ban", body).send().await.unwrap();
+        expect_problem(response, 400, "request_body_invalid").await;
+    }
+    let link = get(&emulator, "/dev/ban?user=ada").await;
+    assert!(!link.status().is_success());
+    let page = change("ban", json!({"user": "ada"})).header("origin", "https://evil.example.com");
+    assert_eq!(page.send().await.unwrap().status(), 403);
+    assert!(!emulator.instance().directory().user("ada").unwrap().banned);
 }

@@ -4,7 +4,12 @@ use clerk_emulator::Directory;
 use clerk_emulator::Emulator;
 use clerk_emulator::EmulatorOptions;
 use reqwest::Method;
+use serde_json::json;
 
+use crate::sign_in::REDIRECT_URI;
+use crate::sign_in::register;
+use crate::sign_in::signed_in;
+use crate::sign_in::text;
 use crate::support::get;
 use crate::support::part;
 use crate::support::request;
@@ -37,6 +42,7 @@ async fn the_front_page_names_people_organizations_permissions_and_the_client() 
         "<code>org:documents:delete</code>",
         "Linus Torvalds",
         "<code>client_emulator</code>",
+        "<code>mch_billing</code>",
         "/v1/users/{id}/organization_memberships",
     ] {
         assert!(page.contains(text), "no {text} in {page}");
@@ -46,17 +52,55 @@ async fn the_front_page_names_people_organizations_permissions_and_the_client() 
         emulator.url()
     );
     assert!(page.contains(&command), "{page}");
+    let others = page.split("for other kinds:</p>").nth(1).unwrap();
+    let others = others.split("<p>").next().unwrap().split("<pre><code>");
+    let others: Vec<_> = others
+        .skip(1)
+        .map(|rest| rest.split('<').next().unwrap().replace("&amp;", "&"))
+        .collect();
+    assert_eq!(others.len(), 7);
+    for query in others {
+        let response = get(&emulator, &format!("/dev/token?{query}")).await;
+        assert_eq!(response.status(), 200, "{query}");
+    }
+}
+
+#[actix_web::test]
+async fn the_front_page_names_the_clients_that_registered_and_who_allowed_them() {
+    let emulator = started().await;
+    let metadata = json!({
+        "client_name": "<b>The</b> Inspector",
+        "token_endpoint_auth_method": "none",
+    });
+    let client = register(&emulator, metadata).await;
+    let client = text(&client, "client_id");
+    let row = format!(
+        "<bdi>&lt;b&gt;The&lt;/b&gt; Inspector</bdi><div class=\"quiet\"><code>{client}</code></div></th>\
+         <td><div><code>{REDIRECT_URI}</code></div></td><td class=\"about\">"
+    );
+    let before = page(&emulator).await;
+    assert!(before.contains(&format!("{row}nobody</td>")), "{before}");
+
+    let scope = [("scope", "profile user:org:read")];
+    for choice in ["user_ada|org_acme", "user_linus", "user_ada|org_acme"] {
+        signed_in(&emulator, client, choice, &scope).await;
+    }
+    let after = page(&emulator).await;
+    let people = "<div>Ada Lovelace in Acme</div><div>Linus Torvalds</div></td>";
+    assert!(after.contains(&format!("{row}{people}")), "{after}");
 }
 
 #[actix_web::test]
 async fn each_link_of_the_front_page_leads_to_what_it_says() {
     let emulator = started().await;
     let links = links(&page(&emulator).await);
-    let mut subjects = Vec::new();
+    let (mut subjects, mut machines) = (Vec::new(), Vec::new());
     for link in &links {
         let response = get(&emulator, link).await;
         assert_eq!(response.status(), 200, "{link}");
-        if link.starts_with("/dev/token?") {
+        if link.starts_with("/dev/token?kind=m2m") {
+            machines.push(response.text().await.unwrap());
+        } else if link.starts_with("/dev/token?") {
             let claims = part(response.text().await.unwrap().trim(), 1);
             subjects.push((claims["sub"].clone(), claims["org_id"].clone()));
         }
@@ -71,7 +115,15 @@ async fn each_link_of_the_front_page_leads_to_what_it_says() {
         subjects,
         expected.map(|(user, organization)| (user.into(), organization.into()))
     );
-    assert_eq!(links.len(), expected.len() + 3);
+    let [billing, mcp] = machines.as_slice() else {
+        panic!("{links:?}");
+    };
+    let clerk = emulator.instance();
+    for (token, subject) in [(billing, "mch_billing"), (mcp, "mch_mcp")] {
+        let answer = clerk.verify_m2m_token(token.trim(), 1_750_000_000).unwrap();
+        assert_eq!(answer["subject"], subject);
+    }
+    assert_eq!(links.len(), expected.len() + machines.len() + 3);
 }
 
 #[actix_web::test]

@@ -87,7 +87,7 @@ async fn a_dropped_emulator_stops() {
 #[actix_web::test]
 async fn keys_are_fresh_at_every_start_unless_kept() {
     let directory = tempfile::tempdir().unwrap();
-    let kept = || EmulatorOptions::default().keys_file(directory.path().join("keys.json"));
+    let kept = || EmulatorOptions::default().state_file(directory.path().join("state.json"));
     let (one, two) = (started().await, started().await);
     assert_ne!(one.instance().jwks(), two.instance().jwks());
     let one = Emulator::start(kept()).await.unwrap();

@@ -7,17 +7,46 @@ use std::net::TcpStream;
 use clerk_emulator::Emulator;
 use reqwest::Method;
 
+use crate::support::api;
 use crate::support::expect_problem;
 use crate::support::request;
 use crate::support::started;
 
-const ROUTES: [&str; 6] = [
+const ROUTES: [&str; 18] = [
     "/",
+    "/api_keys/verify",
+    "/dev/faults",
+    "/dev/revoke",
+    "/dev/settings",
     "/dev/token?user=ada",
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
+    "/m2m_tokens/verify",
+    "/oauth/authorize",
+    "/oauth/token",
+    "/oauth/userinfo",
+    "/oauth_applications/access_tokens/verify",
+    "/v1/instance/oauth_application_settings",
     "/v1/jwks",
+    "/v1/machines/mch_mcp",
+    "/v1/machines/mch_mcp/secret_key",
     "/nothing",
+];
+
+/// Those that change something, and what they are to be asked.
+const CHANGES: [(Method, &str, &str); 4] = [
+    (Method::POST, "/dev/tokens", r#"{"user": "ada"}"#),
+    (Method::POST, "/dev/revoke", r#"{"token": "ak_1"}"#),
+    (
+        Method::POST,
+        "/dev/faults",
+        r#"{"kind": "clock", "offset": 60}"#,
+    ),
+    (
+        Method::PATCH,
+        "/dev/settings",
+        r#"{"oauth_jwt_access_tokens": false}"#,
+    ),
 ];
 
 async fn expect_refused(emulator: &Emulator, header: &str, value: &str) {
@@ -126,36 +155,88 @@ async fn an_ambiguous_target_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_form_or_text_is_no_request_for_a_token() {
+async fn a_form_or_text_changes_nothing() {
     let emulator = started().await;
-    let post = || request(&emulator, Method::POST, "/dev/tokens").body(r#"{"user": "ada"}"#);
-    for media_type in [
-        "text/plain",
-        "application/x-www-form-urlencoded",
-        "application/jsonx",
-        "",
-    ] {
-        let response = post()
-            .header("content-type", media_type)
+    let settings = emulator.instance().settings();
+    for (method, path, body) in CHANGES {
+        let change = || request(&emulator, method.clone(), path).body(body);
+        for media_type in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "application/jsonx",
+            "",
+        ] {
+            let response = change()
+                .header("content-type", media_type)
+                .send()
+                .await
+                .unwrap();
+            expect_problem(response, 415, "unsupported_content_type").await;
+        }
+        let response = change().send().await.unwrap();
+        expect_problem(response, 415, "unsupported_content_type").await;
+    }
+    assert_eq!(emulator.instance().settings(), settings);
+    for (method, path, body) in CHANGES {
+        let response = request(&emulator, method, path)
+            .header("content-type", "Application/JSON")
+            .body(body)
             .send()
             .await
             .unwrap();
-        expect_problem(response, 415, "unsupported_content_type").await;
+        assert_ne!(response.status(), 415, "{path}");
     }
-    let response = post().send().await.unwrap();
-    expect_problem(response, 415, "unsupported_content_type").await;
-    let response = post()
-        .header("content-type", "Application/JSON")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(response.status(), 200);
+    assert_ne!(emulator.instance().settings(), settings);
+}
+
+#[actix_web::test]
+async fn a_foreign_page_changes_nothing() {
+    let emulator = started().await;
+    let settings = emulator.instance().settings();
+    let further = [
+        (Method::DELETE, "/dev/faults", ""),
+        (Method::POST, "/m2m_tokens/verify", "{}"),
+        (Method::POST, "/v1/users/user_ada/ban", ""),
+        (Method::DELETE, "/v1/users/user_ada", ""),
+    ];
+    for (method, path, body) in CHANGES.into_iter().chain(further) {
+        for (header, value) in [
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("host", "evil.example"),
+            ("x-forwarded-for", "127.0.0.1"),
+        ] {
+            let response = api(&emulator, method.clone(), path)
+                .header("content-type", "application/json")
+                .header(header, value)
+                .body(body)
+                .send()
+                .await
+                .unwrap();
+            expect_problem(response, 403, "request_not_local").await;
+        }
+    }
+    assert_eq!(emulator.instance().settings(), settings);
+    let ada = emulator.instance().directory().user("ada").cloned();
+    assert!(ada.is_some_and(|ada| !ada.banned));
 }
 
 #[actix_web::test]
 async fn no_preflight_passes_but_for_public_documents() {
     let emulator = started().await;
-    for path in ["/dev/tokens", "/dev/token", "/", "/v1/jwks"] {
+    for path in [
+        "/",
+        "/api_keys/verify",
+        "/dev/faults",
+        "/dev/revoke",
+        "/dev/settings",
+        "/dev/token",
+        "/dev/tokens",
+        "/m2m_tokens/verify",
+        "/v1/jwks",
+        "/v1/users/user_ada",
+    ] {
         let preflight = request(&emulator, Method::OPTIONS, path)
             .header("origin", "http://localhost:5173")
             .header("access-control-request-method", "POST")

@@ -203,6 +203,27 @@ fn audience_client_and_origin_are_as_asked() {
 }
 
 #[test]
+fn whoever_acts_for_the_user_is_named_by_jwts_and_by_the_answer_about_an_opaque_token() {
+    let clerk = clerk();
+    let support = json!({"sub": "user_linus"});
+    for request in [
+        TokenRequest::oauth("ada"),
+        TokenRequest::session("ada"),
+        TokenRequest::session_v1("ada"),
+    ] {
+        assert!(claims(&clerk, &request).get("act").is_none());
+        assert_eq!(claims(&clerk, &request.actor("user_linus"))["act"], support);
+    }
+    let answer = |request: TokenRequest| {
+        let token = clerk.mint(&request.opaque(), NOW).unwrap();
+        clerk.verify_oauth_token(&token, NOW).unwrap()
+    };
+    assert!(answer(TokenRequest::oauth("ada")).get("act").is_none());
+    let acted = answer(TokenRequest::oauth("ada").actor("user_linus"));
+    assert_eq!(acted["act"], support);
+}
+
+#[test]
 fn of_an_expired_token_only_the_expiry_is_wrong() {
     let clerk = clerk();
     let expired = claims(&clerk, &TokenRequest::oauth("ada").expires_in(-60));
@@ -292,7 +313,8 @@ fn an_organization_in_a_session_token_has_slug_and_unprefixed_role() {
         claims["o"],
         json!({"id": "org_acme", "slg": "acme", "rol": "member", "per": "read", "fpm": "1"})
     );
-    assert_eq!(claims["fea"], "o:documents");
+    assert_eq!(claims["fea"], "o:documents,o:reports");
+    assert_eq!(claims["pla"], "o:team,u:free");
     assert!(claims.get("org_id").is_none());
 }
 
@@ -330,7 +352,7 @@ fn system_permissions_are_in_the_membership_and_in_no_session_token() {
         decoder::by_organization_features(&v2).unwrap(),
         ["org:documents:read"]
     );
-    assert_eq!(v2["fea"], "o:documents");
+    assert_eq!(v2["fea"], "o:documents,o:reports");
     let v1 = claims(&clerk, &TokenRequest::session_v1("ada").org("acme"));
     assert_eq!(v1["org_permissions"], json!(["org:documents:read"]));
 }
@@ -384,6 +406,14 @@ fn fields_of_another_kind_are_refused() {
             TokenRequest::oauth("ada").azp("x"),
             "`azp` does not go with a token of kind `oauth`",
         ),
+        (
+            TokenRequest::m2m("billing").actor("user_ada"),
+            "`actor` does not go with a token of kind `m2m`",
+        ),
+        (
+            TokenRequest::api_key("ada").actor("user_ada"),
+            "`actor` does not go with a token of kind `api_key`",
+        ),
     ] {
         assert_eq!(refusal(&clerk, &request), message);
     }
@@ -424,4 +454,56 @@ fn debug_output_has_no_secret() {
     let text = format!("{clerk:?}");
     assert!(text.contains("http://127.0.0.1:4400") && text.contains("ins_emulator_"));
     assert!(!text.contains(clerk.secret_key().expose()));
+}
+
+#[test]
+fn features_and_plans_are_told_as_the_claim_spells_them_however_they_are_asked_for() {
+    let clerk = clerk();
+    let ada = || TokenRequest::session("ada").org("acme");
+    for (request, features, plans) in [
+        (ada(), "o:documents,o:reports", "o:team,u:free"),
+        (
+            ada().feature("org:export").plan("org:pro"),
+            "o:documents,o:reports,o:export",
+            "o:pro",
+        ),
+        (
+            ada().feature("user:reports").plan("user:pro"),
+            "o:documents,ou:reports",
+            "u:pro",
+        ),
+        (
+            ada().feature("user:theme").feature("export").plan("pro"),
+            "o:documents,o:reports,ou:export,u:theme",
+            "ou:pro",
+        ),
+        (
+            ada().feature("o:export").feature("u:export").plan("ou:pro"),
+            "o:documents,o:reports,ou:export",
+            "ou:pro",
+        ),
+        (TokenRequest::session("linus"), "", "u:free"),
+        (
+            TokenRequest::session("linus").feature("export").plan("pro"),
+            "u:export",
+            "u:pro",
+        ),
+        (
+            TokenRequest::session("margaret").org("globex"),
+            "o:documents",
+            "o:free,u:free",
+        ),
+    ] {
+        let claims = claims(&clerk, &request);
+        assert_eq!(
+            (&claims["fea"], &claims["pla"]),
+            (&json!(features), &json!(plans))
+        );
+    }
+    for slug in ["", "org:", "team:export", "a b", "org:a:b", "Org:export"] {
+        for request in [ada().feature(slug), ada().plan(slug)] {
+            let error = clerk.mint(&request, 1_750_000_000).unwrap_err();
+            assert!(matches!(error, MintError::Slug { .. }), "{slug}: {error}");
+        }
+    }
 }

@@ -1,5 +1,9 @@
 //! Clerk without a network: an issuer, its keys, the people it knows.
 
+mod opaque;
+mod rotation;
+mod weather;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +11,6 @@ use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::sync::RwLockReadGuard;
 use std::sync::RwLockWriteGuard;
-use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
@@ -17,13 +20,18 @@ use crate::directory::Directory;
 use crate::directory::Membership;
 use crate::error::Error;
 use crate::error::MintError;
-use crate::faults::Failure;
 use crate::faults::Faults;
-use crate::key_file::Keys;
 use crate::keys::SecretKey;
 use crate::keys::SigningKey;
 use crate::mint;
+use crate::oauth::OAuth;
+use crate::opaque::OpaqueTokens;
+use crate::request::TokenFormat;
+use crate::request::TokenKind;
 use crate::request::TokenRequest;
+use crate::settings::Settings;
+use crate::state_file::Keys;
+use crate::state_file::StateFile;
 
 /// A Clerk instance in memory. Clones share everything.
 ///
@@ -88,12 +96,17 @@ struct Shared {
     created_at: u64,
     state: RwLock<State>,
     faults: Faults,
+    oauth: OAuth,
 }
 
 struct State {
+    /// Signs every token, published or not.
     key: Arc<SigningKey>,
+    published: Vec<Arc<SigningKey>>,
     public_key_pem: String,
     directory: Directory,
+    settings: Settings,
+    opaque_tokens: OpaqueTokens,
 }
 
 impl Instance {
@@ -104,40 +117,52 @@ impl Instance {
     /// # Errors
     /// - [`Error::KeyGeneration`]: the system has no randomness.
     pub fn new(issuer: impl Into<String>, directory: Directory) -> Result<Self, Error> {
-        Self::with_keys(issuer.into(), directory, Keys::generate()?)
+        Self::with_keys(issuer.into(), directory, Keys::generate()?, OAuth::new())
     }
 
-    /// The same with the keys kept in `path`, which is created with the mode 0600 if it is not there.
-    /// A later [`rotate_key`](Self::rotate_key) is not written back.
+    /// The same with its state kept in `path`, which is created with the mode 0600 if it is not there: keys,
+    /// OAuth clients, and what people allowed them. Clients and their refresh tokens outlive a restart with it,
+    /// as do JWTs; opaque tokens don't. A later [`rotate_key`](Self::rotate_key) is not written back.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
     ///
     /// # let folder = tempfile::tempdir()?;
-    /// # let path = folder.path().join("keys.json");
-    /// let clerk = || Instance::with_keys_in(&path, "http://127.0.0.1:4400", Directory::default());
+    /// # let path = folder.path().join("state.json");
+    /// let clerk = || Instance::with_state_in(&path, "http://127.0.0.1:4400", Directory::default());
     /// assert_eq!(clerk()?.jwks(), clerk()?.jwks());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// - [`Error::KeyFile`]: the file can't be read or created.
-    /// - [`Error::KeyFileContent`]: it holds something else.
-    /// - [`Error::KeyFileMode`]: others can read it (on Unix).
+    /// - [`Error::StateFile`]: the file can't be read or written.
+    /// - [`Error::StateFileContent`]: it holds something else.
+    /// - [`Error::StateFileMode`]: others can read it (on Unix).
     /// - [`Error::KeyGeneration`]: the system has no randomness.
-    pub fn with_keys_in(
+    pub fn with_state_in(
         path: &Path,
         issuer: impl Into<String>,
         directory: Directory,
     ) -> Result<Self, Error> {
-        Self::with_keys(issuer.into(), directory, Keys::kept_in(path)?)
+        let (file, keys, kept) = StateFile::open(path)?;
+        Self::with_keys(issuer.into(), directory, keys, OAuth::kept_in(file, kept))
     }
 
-    fn with_keys(issuer: String, directory: Directory, keys: Keys) -> Result<Self, Error> {
+    fn with_keys(
+        issuer: String,
+        directory: Directory,
+        keys: Keys,
+        oauth: OAuth,
+    ) -> Result<Self, Error> {
+        let public_key_pem = keys.signing.pem()?;
+        let key = Arc::new(keys.signing);
         let state = State {
-            public_key_pem: keys.signing.pem()?,
-            key: Arc::new(keys.signing),
+            published: vec![Arc::clone(&key)],
+            public_key_pem,
+            key,
             directory,
+            settings: Settings::default(),
+            opaque_tokens: OpaqueTokens::default(),
         };
         let shared = Shared {
             issuer,
@@ -145,23 +170,11 @@ impl Instance {
             created_at: clock::unix_seconds(),
             state: RwLock::new(state),
             faults: Faults::default(),
+            oauth,
         };
         Ok(Self {
             shared: Arc::new(shared),
         })
-    }
-
-    /// Replaces the signing key. The old one leaves the JWKS, and with it goes all that it signed.
-    ///
-    /// # Errors
-    /// - [`Error::KeyGeneration`]: the system has no randomness; the old key stays.
-    pub fn rotate_key(&self) -> Result<(), Error> {
-        let key = SigningKey::generate()?;
-        let public_key_pem = key.pem()?;
-        let mut state = self.write();
-        state.key = Arc::new(key);
-        state.public_key_pem = public_key_pem;
-        Ok(())
     }
 
     /// Makes `user` a member of `organization` with `role` and exactly `permissions`, whatever the role has.
@@ -179,37 +192,105 @@ impl Instance {
         self.write().directory.remove_member(user, organization)
     }
 
-    /// Answers every request for keys and to the Backend API with this HTTP status, until told `None`. What
-    /// is no status (below 100, above 999) is 500.
+    /// Adds scopes beside Clerk's own, for clients to ask for.
     ///
-    /// Discovery documents and `/dev` are answered all the same, and so is what is asked in process.
-    pub fn fail_with(&self, status: Option<u16>) {
-        let failure = status.map(|status| Failure {
-            status,
-            retry_after: None,
-        });
-        self.shared.faults.set_failure(failure);
+    /// ```
+    /// use clerk_emulator::{Directory, Instance};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// clerk.add_scopes(&["documents:write"]);
+    /// assert!(clerk.directory().scopes().any(|scope| scope == "documents:write"));
+    /// # Ok::<(), clerk_emulator::Error>(())
+    /// ```
+    pub fn add_scopes(&self, scopes: &[&str]) {
+        self.write().directory.add_scopes(scopes);
     }
 
-    /// The same with 429 and a `Retry-After` of so many seconds, until [`fail_with`](Self::fail_with) is told
-    /// `None`.
-    pub fn throttle(&self, retry_after: u64) {
-        self.shared.faults.set_failure(Some(Failure {
-            status: 429,
-            retry_after: Some(retry_after),
-        }));
+    /// Allows the client whose id is the URL of this document, whatever the settings say of such clients.
+    ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// clerk.change_settings(|settings| settings.client_id_metadata_documents_advertised = false);
+    /// clerk.allow_client("https://app.example.com/client.json");
+    /// # Ok::<(), clerk_emulator::Error>(())
+    /// ```
+    ///
+    /// Source: <https://clerk.com/docs/guides/configure/auth-strategies/oauth/client-id-metadata-documents>.
+    pub fn allow_client(&self, client_id: &str) {
+        self.shared.oauth.allow_client(client_id);
     }
 
-    /// Lets every request for keys and to the Backend API wait so long for its answer; zero for none.
-    pub fn latency(&self, latency: Duration) {
-        self.shared.faults.set_latency(latency);
+    /// Bans a user, given by name or id, or lifts the ban. Returns whether there is such a user. Tokens minted
+    /// before stay as they are.
+    ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// assert!(clerk.set_banned("ada", true) && clerk.set_locked("grace", true));
+    /// assert!(clerk.directory().user("ada").unwrap().banned);
+    /// assert!(clerk.delete_user("linus") && !clerk.delete_user("linus"));
+    /// # Ok::<(), clerk_emulator::Error>(())
+    /// ```
+    pub fn set_banned(&self, user: &str, banned: bool) -> bool {
+        let mut state = self.write();
+        let user = state.directory.user_mut(user);
+        user.map(|user| user.banned = banned).is_some()
     }
 
-    /// How many requests for keys and to the Backend API had a path that starts with `prefix`, failed ones
-    /// included. Of more than 10 000 different paths the rest is not counted.
+    /// Locks a user out, given by name or id, or lets them in again. Returns whether there is such a user.
+    /// Tokens minted before stay as they are.
+    pub fn set_locked(&self, user: &str, locked: bool) -> bool {
+        let mut state = self.write();
+        let user = state.directory.user_mut(user);
+        user.map(|user| user.locked = locked).is_some()
+    }
+
+    /// Removes a user, given by name or id, and all their memberships. Returns whether there was such a user.
+    /// Tokens minted before stay as they are.
+    pub fn delete_user(&self, user: &str) -> bool {
+        self.write().directory.remove_user(user)
+    }
+
+    /// Gives a user, named or by id, this verified e-mail address in place of the one they have; `None` for
+    /// none. Returns whether there is such a user. Tokens minted before stay as they are.
+    ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// assert!(clerk.set_email("ada", Some("ada@analytical.example")));
+    /// let ada = clerk.directory().user("ada").unwrap().email.clone();
+    /// assert_eq!(ada.as_deref(), Some("ada@analytical.example"));
+    /// # Ok::<(), clerk_emulator::Error>(())
+    /// ```
+    pub fn set_email(&self, user: &str, email: Option<&str>) -> bool {
+        let mut state = self.write();
+        let user = state.directory.user_mut(user);
+        user.map(|user| {
+            user.email = email.map(str::to_owned);
+            user.email_verified = true;
+        })
+        .is_some()
+    }
+
+    /// Makes `machine` one that may talk to exactly `scoped_machines`; see [`Directory::set_machine`]. Tokens
+    /// minted before stay as they are.
+    pub fn set_machine(&self, machine: &str, scoped_machines: &[&str]) {
+        self.write().directory.set_machine(machine, scoped_machines);
+    }
+
+    /// Changes the settings; the closure must not ask this instance for anything.
+    pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.write().settings);
+    }
+
+    /// The settings as they are now.
     #[must_use]
-    pub fn requests_to(&self, prefix: &str) -> usize {
-        self.shared.faults.requests_to(prefix)
+    pub fn settings(&self) -> Settings {
+        self.read().settings.clone()
     }
 
     /// The issuer of every token, the Frontend API URL.
@@ -224,10 +305,13 @@ impl Instance {
         self.shared.secret_key.clone()
     }
 
-    /// The JWKS document (RFC 7517 §5), as JSON: one key.
+    /// The JWKS document (RFC 7517 §5), as JSON: one key, or more after
+    /// [`rotate_key_overlapping`](Self::rotate_key_overlapping).
     #[must_use]
     pub fn jwks(&self) -> String {
-        json!({"keys": [self.read().key.jwk()]}).to_string()
+        let state = self.read();
+        let keys: Vec<_> = state.published.iter().map(|key| key.jwk()).collect();
+        json!({"keys": keys}).to_string()
     }
 
     /// The public key (SPKI) in PEM, for a verifier that works offline: what Clerk calls the JWT key.
@@ -249,24 +333,40 @@ impl Instance {
         self.read().directory.membership(organization_id, user_id)
     }
 
-    /// Mints a token (RFC 7519, signed with RS256) as if the time was `now`, in seconds since 1970.
+    /// Mints a token as if the time was `now`, in seconds since 1970: a JWT (RFC 7519, signed with RS256), or
+    /// an opaque one that this instance knows from then on.
     ///
-    /// Whether it has expired by `now` depends on [`TokenRequest::expires_in`].
+    /// Whether it has expired by `now` depends on [`TokenRequest::expires_in`]. A banned or locked user gets
+    /// one too, as if it was from before.
     ///
     /// # Errors
-    /// - [`MintError::UnknownUser`], [`MintError::UnknownOrganization`], [`MintError::NotAMember`]: nobody
-    ///   could have such a token.
-    /// - [`MintError::Inapplicable`], [`MintError::Scope`], [`MintError::Permission`]: a token of this kind
-    ///   can't say what was asked for.
+    /// - [`MintError::UnknownUser`], [`MintError::UnknownOrganization`], [`MintError::UnknownMachine`],
+    ///   [`MintError::NotAMember`], [`MintError::NotScoped`]: nobody could have such a token.
+    /// - [`MintError::Inapplicable`], [`MintError::Scope`], [`MintError::Permission`],
+    ///   [`MintError::NotAnObject`]: a token of this kind can't say what was asked for.
+    /// - [`MintError::Incomplete`]: it is not said whose token.
     /// - [`MintError::Random`], [`MintError::Signing`]: the system has no randomness, the key can't sign.
     pub fn mint(&self, request: &TokenRequest, now: u64) -> Result<String, MintError> {
+        if mint::is_opaque(request) {
+            let mut state = self.write();
+            let token = mint::opaque_token(&state.directory, request, now)?;
+            return state.opaque_tokens.add(token);
+        }
         let state = self.read();
         let key = Arc::clone(&state.key);
         let (header, claims) =
             mint::token_parts(&state.directory, self.issuer(), key.kid(), request, now)?;
+        let is_jwt = match request.format {
+            Some(format) => format == TokenFormat::Jwt,
+            None => request.kind != TokenKind::Oauth || state.settings.oauth_jwt_access_tokens,
+        };
         // Signing takes a millisecond; no writer waits for it.
         drop(state);
-        key.sign(&header, &claims)
+        if is_jwt {
+            key.sign(&header, &claims)
+        } else {
+            self.shared.oauth.issue_access_token(claims)
+        }
     }
 
     /// The header and the claims that [`mint`](Self::mint) would sign, both JSON objects: for a test to
@@ -286,12 +386,17 @@ impl Instance {
     /// ```
     ///
     /// # Errors
-    /// As [`mint`](Self::mint), less [`MintError::Signing`].
+    /// As [`mint`](Self::mint), less [`MintError::Signing`], and [`MintError::Opaque`]: the token would be
+    /// none that is signed.
     pub fn token_parts(
         &self,
         request: &TokenRequest,
         now: u64,
     ) -> Result<(Value, Value), MintError> {
+        let kind = request.kind;
+        if kind == TokenKind::Oauth && request.format == Some(TokenFormat::Opaque) {
+            return Err(MintError::Opaque { kind });
+        }
         let state = self.read();
         mint::token_parts(
             &state.directory,
@@ -336,12 +441,27 @@ impl Instance {
         self.shared.created_at
     }
 
-    pub(crate) fn faults(&self) -> &Faults {
-        &self.shared.faults
+    /// The id of the instance, and of the key that it signs with.
+    pub(crate) fn kid(&self) -> String {
+        String::from(self.read().key.kid())
+    }
+
+    /// Header and claims of a token that this instance signed with a key that it publishes.
+    pub(crate) fn verified_parts(&self, token: &str) -> Option<(Value, Value)> {
+        let keys = self.read().published.clone();
+        keys.iter().find_map(|key| key.verify(token))
+    }
+
+    pub(crate) fn oauth(&self) -> &OAuth {
+        &self.shared.oauth
     }
 
     pub(crate) fn with_directory<T>(&self, change: impl FnOnce(&mut Directory) -> T) -> T {
         change(&mut self.write().directory)
+    }
+
+    pub(crate) fn with_settings<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {
+        change(&mut self.write().settings)
     }
 
     /// A writer that panicked has left a whole value: each write is one assignment or one map operation.

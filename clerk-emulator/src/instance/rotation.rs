@@ -1,0 +1,90 @@
+//! Other keys: rotated and withdrawn.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::keys::SigningKey;
+
+impl Instance {
+    /// Replaces the signing key by one with an id of its own. The old one leaves the JWKS, and with it goes all
+    /// that it signed.
+    ///
+    /// # Errors
+    /// - [`Error::KeyGeneration`]: the system has no randomness; the old key stays.
+    pub fn rotate_key(&self) -> Result<(), Error> {
+        self.sign_with(SigningKey::generate()?, |_| false)
+    }
+
+    /// The same, but the new key has the id of the old one, as Clerk's may: the id is the instance's.
+    ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// let (ids, keys) = (clerk.key_ids(), clerk.jwks());
+    /// clerk.rotate_key_keeping_id()?;
+    /// assert!(clerk.key_ids() == ids && clerk.jwks() != keys);
+    /// # Ok::<(), clerk_emulator::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Error::KeyGeneration`]: the system has no randomness; the old key stays.
+    pub fn rotate_key_keeping_id(&self) -> Result<(), Error> {
+        let kid = String::from(self.read().key.kid());
+        self.sign_with(SigningKey::generate_as(kid)?, |_| false)
+    }
+
+    /// Signs with a new key from now on. Those before it stay in the JWKS until they are
+    /// [withdrawn](Self::withdraw_key).
+    ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// let old = clerk.key_ids();
+    /// clerk.rotate_key_overlapping()?;
+    /// assert_eq!((clerk.key_ids().len(), clerk.key_ids().last()), (2, old.first()));
+    /// assert!(clerk.withdraw_key(&old[0]) && !clerk.withdraw_key(&old[0]));
+    /// assert_eq!(clerk.key_ids().len(), 1);
+    /// # Ok::<(), clerk_emulator::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Error::KeyGeneration`]: the system has no randomness; the old key goes on to sign.
+    pub fn rotate_key_overlapping(&self) -> Result<(), Error> {
+        self.sign_with(SigningKey::generate()?, |_| true)
+    }
+
+    fn sign_with(
+        &self,
+        key: SigningKey,
+        keep: impl Fn(&Arc<SigningKey>) -> bool,
+    ) -> Result<(), Error> {
+        let public_key_pem = key.pem()?;
+        let key = Arc::new(key);
+        let mut state = self.write();
+        state.published.retain(keep);
+        state.published.insert(0, Arc::clone(&key));
+        state.key = key;
+        state.public_key_pem = public_key_pem;
+        Ok(())
+    }
+
+    /// Takes a key out of the JWKS, and returns whether it was there. If it is the newest it goes on to sign,
+    /// for tests of what should no longer be believed.
+    pub fn withdraw_key(&self, kid: &str) -> bool {
+        let mut state = self.write();
+        let before = state.published.len();
+        state.published.retain(|key| key.kid() != kid);
+        state.published.len() < before
+    }
+
+    /// The ids of the keys in the JWKS, the newest first.
+    #[must_use]
+    pub fn key_ids(&self) -> Vec<String> {
+        let state = self.read();
+        let ids = state.published.iter().map(|key| String::from(key.kid()));
+        ids.collect()
+    }
+}

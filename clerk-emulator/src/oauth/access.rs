@@ -1,0 +1,297 @@
+//! Access tokens as somebody presents them: JWTs by their signature, opaque ones by what is known of them.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::error::MintError;
+use crate::instance::Instance;
+use crate::oauth::OAuth;
+use crate::oauth::State;
+use crate::oauth::scope;
+use crate::oauth::secret;
+use crate::oauth::secret::Digest;
+use crate::oauth::token::profile_claims;
+use crate::opaque::Revocation;
+use crate::request::Audience;
+
+/// What an access token says, in whichever form.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct AccessClaims {
+    iss: String,
+    pub(crate) jti: String,
+    pub(crate) sub: String,
+    pub(crate) client_id: String,
+    scope: String,
+    pub(crate) aud: Option<Audience>,
+    act: Option<Value>,
+    pub(crate) org_id: Option<String>,
+    pub(crate) iat: i64,
+    pub(crate) exp: i64,
+}
+
+impl AccessClaims {
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scope.split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    pub(crate) fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().any(|granted| granted == scope)
+    }
+
+    pub(crate) fn is_expired(&self, now: u64) -> bool {
+        i64::try_from(now).map_or(true, |now| self.exp <= now)
+    }
+}
+
+/// What is known of an opaque token.
+pub(super) struct AccessToken {
+    claims: AccessClaims,
+    /// That of tokens which were fetched by a client; minted ones have none.
+    grant_id: Option<String>,
+    revocation: Option<Revocation>,
+}
+
+/// A token that this instance made.
+pub(crate) struct Presented {
+    pub(crate) claims: AccessClaims,
+    is_opaque: bool,
+    revocation: Option<Revocation>,
+}
+
+impl Presented {
+    /// Whether it is good now.
+    pub(crate) fn is_active(&self, now: u64) -> bool {
+        self.revocation.is_none() && !self.claims.is_expired(now)
+    }
+
+    /// The answer of the Backend API, whose times are milliseconds.
+    ///
+    /// Source: `POST /oauth_applications/access_tokens/verify`, <https://clerk.com/docs/reference/backend-api>.
+    fn to_json(&self, now: u64) -> Value {
+        let is_expired = self.claims.is_expired(now);
+        if is_expired && !self.is_opaque {
+            return json!({"active": false});
+        }
+        let claims = &self.claims;
+        let milliseconds = |seconds: i64| seconds.saturating_mul(1000);
+        let changed = self.revocation.as_ref().map(|revocation| revocation.at);
+        let changed = changed.and_then(|at| i64::try_from(at).ok());
+        let mut object = json!({
+            "object": "clerk_idp_oauth_access_token",
+            "id": claims.jti,
+            "client_id": claims.client_id,
+            "subject": claims.sub,
+            "scopes": claims.scopes().collect::<Vec<_>>(),
+            "revoked": self.revocation.is_some(),
+            "revocation_reason": self.revocation.as_ref().and_then(|it| it.reason.as_deref()),
+            "expired": is_expired,
+            "expiration": milliseconds(claims.exp),
+            "created_at": milliseconds(claims.iat),
+            "updated_at": milliseconds(changed.unwrap_or(claims.iat)),
+        });
+        let aud = claims.aud.as_ref().map(|aud| match aud {
+            Audience::One(aud) => json!([aud]),
+            Audience::Many(aud) => json!(aud),
+        });
+        if let Some(object) = object.as_object_mut() {
+            object.extend(aud.map(|aud| (String::from("aud"), aud)));
+            let act = claims.act.clone();
+            object.extend(act.map(|act| (String::from("act"), act)));
+        }
+        object
+    }
+}
+
+impl Instance {
+    /// What the Backend API says of an OAuth access token, opaque or not, as if the time was `now`; `None` of
+    /// one that is none of this instance.
+    ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance, TokenRequest};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// let token = clerk.mint(&TokenRequest::oauth("ada").opaque(), 1_750_000_000)?;
+    /// assert!(token.starts_with("oat_"));
+    /// let answer = clerk.verify_oauth_token(&token, 1_750_000_000).unwrap();
+    /// assert_eq!((&answer["subject"], &answer["scopes"][0]), (&"user_ada".into(), &"profile".into()));
+    ///
+    /// assert!(clerk.revoke(&token));
+    /// assert_eq!(clerk.verify_oauth_token(&token, 1_750_000_000).unwrap()["revoked"], true);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn verify_oauth_token(&self, token: &str, now: u64) -> Option<Value> {
+        Some(self.present(token)?.to_json(now))
+    }
+
+    /// Makes an opaque OAuth access token that says what a JWT with these claims would, whatever they are:
+    /// those of [`token_parts`](Self::token_parts), changed by a test.
+    ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance, TokenRequest};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// let (_, mut claims) = clerk.token_parts(&TokenRequest::oauth("ada"), 1_750_000_000)?;
+    /// claims["org_id"] = "org_globex".into();
+    /// let token = clerk.mint_opaque_claims(claims)?;
+    /// let info = clerk.userinfo(&token, 1_750_000_000).unwrap();
+    /// assert_eq!(info.get("org_id"), None, "the scope for that was not granted");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`MintError::Claims`]: they are not those of an OAuth access token.
+    /// - [`MintError::Random`]: the system has no randomness.
+    pub fn mint_opaque_claims(&self, claims: Value) -> Result<String, MintError> {
+        self.oauth().issue_access_token(claims)
+    }
+
+    /// What userinfo tells the bearer of an OAuth access token, as if the time was `now`; `None` if the token is
+    /// not active.
+    ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance, TokenRequest};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// let request = TokenRequest::oauth("ada").org("acme").opaque();
+    /// let token = clerk.mint(&request, 1_750_000_000)?;
+    /// let info = clerk.userinfo(&token, 1_750_000_000).unwrap();
+    /// assert_eq!((&info["sub"], &info["org_id"]), (&"user_ada".into(), &"org_acme".into()));
+    /// assert!(clerk.userinfo("oat_unknown", 1_750_000_000).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn userinfo(&self, token: &str, now: u64) -> Option<Value> {
+        let presented = self.present(token)?;
+        if !presented.is_active(now) {
+            return None;
+        }
+        let claims = &presented.claims;
+        let directory = self.directory();
+        let user = directory.user(&claims.sub)?;
+        let has = |scope: &str| claims.has_scope(scope);
+        let mut facts = profile_claims(user, has);
+        facts.insert("object".into(), json!("oauth_user_info"));
+        facts.insert("instance_id".into(), json!(self.kid()));
+        facts.insert("user_id".into(), json!(user.id));
+        facts.insert("sub".into(), json!(user.id));
+        if has("profile") {
+            // Clerk: deprecated, and there.
+            facts.insert("username".into(), json!(user.username));
+        }
+        if has("public_metadata") {
+            facts.insert("public_metadata".into(), json!(user.public_metadata));
+            facts.insert("unsafe_metadata".into(), json!(user.unsafe_metadata));
+        }
+        if has("private_metadata") {
+            facts.insert("private_metadata".into(), json!(user.private_metadata));
+        }
+        if has(scope::ORGANIZATION) {
+            let organization = claims.org_id.as_deref();
+            let organization = organization.and_then(|id| directory.organization(id));
+            if let Some(organization) = organization {
+                facts.insert("org_id".into(), json!(organization.id));
+                facts.insert("org_name".into(), json!(organization.name));
+                facts.insert("org_slug".into(), json!(organization.slug));
+            }
+        }
+        Some(Value::Object(facts))
+    }
+
+    /// Finds out what an access token is; `None` if none of this instance. It may be expired, or revoked.
+    pub(crate) fn present(&self, token: &str) -> Option<Presented> {
+        if token.starts_with(OPAQUE_PREFIX) {
+            return self.oauth().opaque(token);
+        }
+        let (header, claims) = self.verified_parts(token)?;
+        let is_access_token = header.get("typ").and_then(Value::as_str) == Some("at+jwt");
+        let claims: AccessClaims = serde_json::from_value(claims).ok()?;
+        let is_own = is_access_token && claims.iss == self.issuer();
+        is_own.then_some(Presented {
+            claims,
+            is_opaque: false,
+            revocation: None,
+        })
+    }
+
+    /// Revokes an opaque access token, given by its text or its id, and returns what is shown of it.
+    pub(crate) fn revoke_access_token(
+        &self,
+        token_or_id: &str,
+        revocation: Revocation,
+    ) -> Option<Value> {
+        let at = revocation.at;
+        let revoked = self.oauth().revoke_access_token(token_or_id, revocation);
+        Some(revoked?.to_json(at))
+    }
+}
+
+impl OAuth {
+    /// Makes an opaque token. It says what a JWT with these claims would say.
+    pub(crate) fn issue_access_token(&self, claims: Value) -> Result<String, MintError> {
+        let claims: AccessClaims = serde_json::from_value(claims).map_err(|_| MintError::Claims)?;
+        let token = secret::generate(OPAQUE_PREFIX).map_err(|_| MintError::Random)?;
+        let now = claims.iat;
+        let mut state = self.lock();
+        // Those that are long gone need not be known as expired any more.
+        state
+            .access_tokens
+            .retain(|_, token| token.claims.exp.saturating_add(KEPT_EXPIRED) > now);
+        let issued = AccessToken {
+            claims,
+            grant_id: None,
+            revocation: None,
+        };
+        state.access_tokens.insert(Digest::of(&token), issued);
+        Ok(token)
+    }
+
+    /// Binds an opaque token to the grant that it came of.
+    pub(crate) fn bind(&self, token: &str, grant_id: &str) {
+        if let Some(token) = self.lock().access_tokens.get_mut(&Digest::of(token)) {
+            token.grant_id = Some(String::from(grant_id));
+        }
+    }
+
+    fn revoke_access_token(&self, token_or_id: &str, revocation: Revocation) -> Option<Presented> {
+        let digest = Digest::of(token_or_id);
+        let mut state = self.lock();
+        let mut tokens = state.access_tokens.iter_mut();
+        let found = tokens.find(|(key, token)| **key == digest || token.claims.jti == token_or_id);
+        let (_, token) = found?;
+        token.revocation.get_or_insert(revocation);
+        Some(token.present())
+    }
+
+    fn opaque(&self, token: &str) -> Option<Presented> {
+        let state = self.lock();
+        let token = state.access_tokens.get(&Digest::of(token))?;
+        Some(token.present())
+    }
+}
+
+impl State {
+    /// Revokes the opaque tokens of a grant.
+    pub(super) fn revoke_tokens_of(&mut self, grant_id: &str, revocation: &Revocation) {
+        for token in self.access_tokens.values_mut() {
+            if token.grant_id.as_deref() == Some(grant_id) {
+                token.revocation.get_or_insert_with(|| revocation.clone());
+            }
+        }
+    }
+}
+
+impl AccessToken {
+    fn present(&self) -> Presented {
+        Presented {
+            claims: self.claims.clone(),
+            is_opaque: true,
+            revocation: self.revocation.clone(),
+        }
+    }
+}
+
+pub(crate) const OPAQUE_PREFIX: &str = "oat_";
+/// A day, in seconds.
+const KEPT_EXPIRED: i64 = 86_400;

@@ -1,0 +1,82 @@
+//! Errors in OAuth's form.
+
+use thiserror::Error;
+
+/// Why a request of a client is refused: RFC 6749 §4.1.2.1 and §5.2, and what later RFCs add.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{description}")]
+pub(crate) struct OAuthError {
+    pub(crate) code: Code,
+    pub(crate) description: String,
+}
+
+impl OAuthError {
+    /// An error that says more than its code. What a description must not have in it is left out.
+    pub(crate) fn new(code: Code, description: impl AsRef<str>) -> Self {
+        // RFC 6749 section 5.2: no control characters, no quotation mark, no backslash, nothing beyond ASCII.
+        let allowed =
+            |character: &char| matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
+        Self {
+            code,
+            description: description.as_ref().chars().filter(allowed).collect(),
+        }
+    }
+
+    pub(crate) fn missing(name: &str) -> Self {
+        Self::new(Code::InvalidRequest, format!("{name} is missing"))
+    }
+
+    pub(crate) fn server_error() -> Self {
+        Self::new(Code::ServerError, "the local Clerk has a fault")
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    AccessDenied,
+    InvalidClient,
+    InvalidClientMetadata,
+    InvalidGrant,
+    InvalidRedirectUri,
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    LoginRequired,
+    ServerError,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    UnsupportedResponseType,
+    UnsupportedTokenType,
+}
+
+impl Code {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "access_denied",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidGrant => "invalid_grant",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::LoginRequired => "login_required",
+            Self::ServerError => "server_error",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::UnsupportedTokenType => "unsupported_token_type",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_has_only_what_the_rfc_allows() {
+        let error = OAuthError::new(Code::InvalidScope, "no scope \"a\\b\"\n\u{e9}");
+        assert_eq!(error.description, "no scope ab");
+    }
+}

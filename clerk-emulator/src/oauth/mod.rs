@@ -1,0 +1,502 @@
+//! The authorization server of an instance: its clients, what people allowed them, and the tokens that came
+//! of it. Without HTTP: `routes/oauth` speaks that.
+//!
+//! INVARIANT: what somebody outside holds as a secret (codes, tickets, refresh tokens, opaque access tokens,
+//! clients' secrets) is here by digest alone.
+
+mod access;
+mod authorization;
+mod client;
+mod document;
+mod error;
+mod fields;
+mod redirect;
+pub(crate) mod scope;
+mod secret;
+mod token;
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::keys::random_hex;
+use crate::oauth::access::AccessToken;
+pub(crate) use crate::oauth::access::OPAQUE_PREFIX;
+pub(crate) use crate::oauth::authorization::Authorization;
+pub(crate) use crate::oauth::authorization::Grant;
+pub(crate) use crate::oauth::client::Client;
+pub(crate) use crate::oauth::client::Credentials;
+pub(crate) use crate::oauth::client::Metadata;
+pub(crate) use crate::oauth::error::Code;
+pub(crate) use crate::oauth::error::OAuthError;
+pub(crate) use crate::oauth::fields::Fields;
+pub(crate) use crate::oauth::redirect::Redirect;
+use crate::oauth::secret::Digest;
+pub(crate) use crate::oauth::token::TokenInfo;
+use crate::opaque::Revocation;
+use crate::state_file::StateFile;
+
+/// All that the endpoints share.
+pub(crate) struct OAuth {
+    state: Mutex<State>,
+    file: Option<StateFile>,
+}
+
+#[derive(Default)]
+struct State {
+    kept: Kept,
+    tickets: BTreeMap<Digest, Ticket>,
+    codes: BTreeMap<Digest, IssuedCode>,
+    access_tokens: BTreeMap<Digest, AccessToken>,
+}
+
+/// What outlives a restart where there is a file for it.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Kept {
+    clients: BTreeMap<String, Client>,
+    /// The ids of clients with documents that were allowed by hand.
+    allowed_clients: BTreeSet<String>,
+    grants: BTreeMap<String, Grant>,
+    refresh_tokens: BTreeMap<Digest, RefreshToken>,
+}
+
+/// A request that waits for a decision.
+struct Ticket {
+    authorization: Authorization,
+    expires_at: u64,
+}
+
+/// A code, used or not: a used one is kept for as long as it would have been good, to be known again.
+struct IssuedCode {
+    grant: Grant,
+    redirect_uri: String,
+    redirect_uri_was_sent: bool,
+    challenge: Option<String>,
+    expires_at: u64,
+    use_of_it: Use,
+}
+
+enum Use {
+    None,
+    Failed,
+    /// The id of the grant.
+    Granted(String),
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+struct RefreshToken {
+    grant_id: String,
+    issued_at: u64,
+    /// A used one is kept to be known again: whoever shows it is not who it was made for, or was robbed.
+    is_used: bool,
+}
+
+impl OAuth {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            file: None,
+        }
+    }
+
+    /// One that begins with what `file` has kept, and keeps the rest there.
+    pub(crate) fn kept_in(file: StateFile, kept: Kept) -> Self {
+        let state = State {
+            kept,
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            file: Some(file),
+        }
+    }
+
+    pub(crate) fn client(&self, id: &str) -> Option<Client> {
+        self.lock().kept.clients.get(id).cloned()
+    }
+
+    /// Every client that registered or was fetched, with what people allowed it.
+    pub(crate) fn clients(&self) -> Vec<(Client, Vec<Grant>)> {
+        let state = self.lock();
+        let Kept {
+            clients, grants, ..
+        } = &state.kept;
+        let with_grants = clients.values().map(|client| {
+            let allowed = grants.values().filter(|grant| grant.client_id == client.id);
+            (client.clone(), allowed.cloned().collect())
+        });
+        with_grants.collect()
+    }
+
+    /// Adds a client, or puts it in the place of the one with its id.
+    pub(crate) fn put_client(&self, client: Client) -> Result<(), OAuthError> {
+        let mut state = self.lock();
+        let clients = &mut state.kept.clients;
+        if clients.len() >= MAX_CLIENTS && !clients.contains_key(&client.id) {
+            let text = "there are too many clients; start the local Clerk anew";
+            return Err(OAuthError::new(Code::InvalidClientMetadata, text));
+        }
+        clients.insert(client.id.clone(), client);
+        self.save(&state);
+        Ok(())
+    }
+
+    pub(crate) fn allow_client(&self, id: &str) {
+        let mut state = self.lock();
+        state.kept.allowed_clients.insert(String::from(id));
+        self.save(&state);
+    }
+
+    pub(crate) fn is_allowed_client(&self, id: &str) -> bool {
+        self.lock().kept.allowed_clients.contains(id)
+    }
+
+    /// Keeps a request until somebody decides. Returns the ticket that the decision shows.
+    pub(crate) fn wait(
+        &self,
+        authorization: Authorization,
+        now: u64,
+    ) -> Result<String, OAuthError> {
+        let ticket = secret::generate("")?;
+        let mut state = self.lock();
+        let tickets = &mut state.tickets;
+        tickets.retain(|_, ticket| ticket.expires_at > now);
+        // Any page can make a browser open the authorization endpoint, so there may be any number of these.
+        while tickets.len() >= MAX_WAITING {
+            let oldest = tickets.iter().min_by_key(|(_, ticket)| ticket.expires_at);
+            let Some(oldest) = oldest.map(|(digest, _)| *digest) else {
+                break;
+            };
+            tickets.remove(&oldest);
+        }
+        let waiting = Ticket {
+            authorization,
+            expires_at: now.saturating_add(TEN_MINUTES),
+        };
+        tickets.insert(Digest::of(&ticket), waiting);
+        Ok(ticket)
+    }
+
+    /// The request that a ticket is for, once.
+    pub(crate) fn take(&self, ticket: &str, now: u64) -> Option<Authorization> {
+        let ticket = self.lock().tickets.remove(&Digest::of(ticket))?;
+        (ticket.expires_at > now).then_some(ticket.authorization)
+    }
+
+    /// A code for what a person allowed.
+    pub(crate) fn issue_code(
+        &self,
+        authorization: &Authorization,
+        grant: Grant,
+        now: u64,
+    ) -> Result<String, OAuthError> {
+        let code = secret::generate("clk_code_")?;
+        let issued = IssuedCode {
+            grant,
+            redirect_uri: authorization.redirect.uri.clone(),
+            redirect_uri_was_sent: authorization.redirect.was_sent,
+            challenge: authorization.challenge.clone(),
+            expires_at: now.saturating_add(TEN_MINUTES),
+            use_of_it: Use::None,
+        };
+        let mut state = self.lock();
+        state.codes.retain(|_, code| code.expires_at > now);
+        state.codes.insert(Digest::of(&code), issued);
+        Ok(code)
+    }
+
+    /// Exchanges a code, once: for the grant and its id.
+    ///
+    /// A second use withdraws what the first one gave (RFC 6749 §4.1.2, §10.5): one of the two is a thief's.
+    pub(crate) fn redeem(
+        &self,
+        code: &str,
+        client: &Client,
+        redirect_uri: Option<&str>,
+        verifier: Option<&str>,
+        now: u64,
+    ) -> Result<(String, Grant), OAuthError> {
+        let id = random_hex::<16>().map_err(|_| OAuthError::server_error())?;
+        let mut state = self.lock();
+        let issued = state.codes.get_mut(&Digest::of(code));
+        let issued = issued.filter(|code| code.expires_at > now);
+        let issued = issued.filter(|code| code.grant.client_id == client.id);
+        let Some(issued) = issued else {
+            return Err(invalid_grant(
+                "the code is unknown, expired or another client's",
+            ));
+        };
+        match std::mem::replace(&mut issued.use_of_it, Use::Failed) {
+            Use::None => {}
+            Use::Failed => return Err(invalid_grant("the code was used before")),
+            Use::Granted(grant_id) => {
+                state.revoke_grant(&grant_id, "authorization code used twice", now);
+                self.save(&state);
+                return Err(invalid_grant(
+                    "the code was used before; its tokens are revoked",
+                ));
+            }
+        }
+        issued.check_redirect_uri(redirect_uri)?;
+        issued.check_verifier(verifier)?;
+        issued.use_of_it = Use::Granted(id.clone());
+        let grant = issued.grant.clone();
+        state.kept.grants.insert(id.clone(), grant.clone());
+        self.save(&state);
+        Ok((id, grant))
+    }
+
+    /// The grant behind a refresh token, and its id. Using the token is [`rotate`](Self::rotate)'s.
+    pub(crate) fn refreshable(
+        &self,
+        token: &str,
+        client: &Client,
+        now: u64,
+    ) -> Result<(String, Grant), OAuthError> {
+        let mut state = self.lock();
+        let refresh = state.kept.refresh_tokens.get(&Digest::of(token)).cloned();
+        let found = refresh.and_then(|refresh| {
+            let grant = state.kept.grants.get(&refresh.grant_id)?.clone();
+            (grant.client_id == client.id).then_some((refresh, grant))
+        });
+        let Some((refresh, grant)) = found else {
+            return Err(invalid_grant(
+                "the refresh token is unknown, revoked or another client's",
+            ));
+        };
+        // OAuth 2.1 section 4.3.1: whichever of the two is the thief, both lose it.
+        if refresh.is_used {
+            state.revoke_grant(&refresh.grant_id, "refresh token used twice", now);
+            self.save(&state);
+            return Err(invalid_grant(
+                "the refresh token was used before; the grant is revoked",
+            ));
+        }
+        Ok((refresh.grant_id, grant))
+    }
+
+    /// Uses a refresh token up and makes the next one.
+    pub(crate) fn rotate(&self, token: &str, now: u64) -> Result<String, OAuthError> {
+        let mut state = self.lock();
+        let refresh = state.kept.refresh_tokens.get_mut(&Digest::of(token));
+        let Some(refresh) = refresh.filter(|refresh| !refresh.is_used) else {
+            return Err(invalid_grant("the refresh token was used before"));
+        };
+        refresh.is_used = true;
+        let grant_id = refresh.grant_id.clone();
+        let next = state.issue_refresh_token(grant_id, now)?;
+        self.save(&state);
+        Ok(next)
+    }
+
+    /// The first refresh token of a grant.
+    pub(crate) fn issue_refresh_token(
+        &self,
+        grant_id: &str,
+        now: u64,
+    ) -> Result<String, OAuthError> {
+        let mut state = self.lock();
+        let token = state.issue_refresh_token(String::from(grant_id), now)?;
+        self.save(&state);
+        Ok(token)
+    }
+
+    /// What a refresh token is good for: the grant behind it, and when it was made.
+    pub(crate) fn refresh_grant(&self, token: &str) -> Option<(Grant, u64)> {
+        let state = self.lock();
+        let refresh = state.kept.refresh_tokens.get(&Digest::of(token))?;
+        let grant = state.kept.grants.get(&refresh.grant_id)?;
+        (!refresh.is_used).then(|| (grant.clone(), refresh.issued_at))
+    }
+
+    /// The id of the client whose refresh token this is, used or not.
+    pub(crate) fn refresh_client(&self, token: &str) -> Option<String> {
+        let state = self.lock();
+        let refresh = state.kept.refresh_tokens.get(&Digest::of(token))?;
+        let grant = state.kept.grants.get(&refresh.grant_id)?;
+        Some(grant.client_id.clone())
+    }
+
+    /// Ends the grant of a refresh token. Returns whether there was one.
+    pub(crate) fn revoke_refresh_token(&self, token: &str, now: u64) -> bool {
+        let mut state = self.lock();
+        let refresh = state.kept.refresh_tokens.get(&Digest::of(token)).cloned();
+        let Some(refresh) = refresh else {
+            return false;
+        };
+        state.revoke_grant(&refresh.grant_id, "refresh token revoked", now);
+        self.save(&state);
+        true
+    }
+
+    /// What can't be written is lost with the process, and no reason to refuse anybody.
+    fn save(&self, state: &State) {
+        let Some(file) = &self.file else {
+            return;
+        };
+        if let Err(error) = file.save(&state.kept) {
+            tracing::error!(%error, path = %file.path().display(), "the state is not kept");
+        }
+    }
+
+    /// A writer that panicked has left whole values: each write is one operation of a map.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn issue_refresh_token(&mut self, grant_id: String, now: u64) -> Result<String, OAuthError> {
+        if !self.kept.grants.contains_key(&grant_id) {
+            return Err(invalid_grant("the grant was revoked meanwhile"));
+        }
+        let token = secret::generate("clk_refresh_")?;
+        let refresh = RefreshToken {
+            grant_id,
+            issued_at: now,
+            is_used: false,
+        };
+        self.kept.refresh_tokens.insert(Digest::of(&token), refresh);
+        Ok(token)
+    }
+
+    /// Ends a grant with all that came of it, as far as it can be: a JWT lives until it expires.
+    fn revoke_grant(&mut self, id: &str, reason: &str, now: u64) {
+        self.kept.grants.remove(id);
+        self.kept
+            .refresh_tokens
+            .retain(|_, refresh| refresh.grant_id != id);
+        let reason = Some(String::from(reason));
+        self.revoke_tokens_of(id, &Revocation { at: now, reason });
+    }
+}
+
+impl IssuedCode {
+    /// RFC 6749 §4.1.3.
+    fn check_redirect_uri(&self, sent: Option<&str>) -> Result<(), OAuthError> {
+        match sent {
+            Some(uri) if uri == self.redirect_uri => Ok(()),
+            None if !self.redirect_uri_was_sent => Ok(()),
+            Some(_) | None => Err(invalid_grant(
+                "redirect_uri is not that of the authorization request",
+            )),
+        }
+    }
+
+    /// RFC 7636 §4.6; a verifier without a challenge is a downgrade (OAuth 2.1 §7.5.2).
+    fn check_verifier(&self, verifier: Option<&str>) -> Result<(), OAuthError> {
+        match (&self.challenge, verifier) {
+            (None, None) => Ok(()),
+            (Some(challenge), Some(verifier))
+                if is_verifier(verifier) && Digest::of(verifier).to_base64url() == *challenge =>
+            {
+                Ok(())
+            }
+            (Some(_) | None, Some(_)) => {
+                Err(invalid_grant("code_verifier does not fit the challenge"))
+            }
+            (Some(_), None) => Err(invalid_grant("code_verifier is missing")),
+        }
+    }
+}
+
+/// RFC 7636 §4.1.
+fn is_verifier(text: &str) -> bool {
+    let unreserved =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    (43..=128).contains(&text.len()) && text.bytes().all(unreserved)
+}
+
+fn invalid_grant(description: &str) -> OAuthError {
+    OAuthError::new(Code::InvalidGrant, description)
+}
+
+impl fmt::Debug for OAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuth").finish_non_exhaustive()
+    }
+}
+
+/// How long a code is good, as at Clerk, and a page.
+const TEN_MINUTES: u64 = 600;
+const MAX_CLIENTS: usize = 10_000;
+const MAX_WAITING: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::Directory;
+    use crate::settings::Settings;
+
+    fn client(id: &str) -> Client {
+        Client {
+            id: String::from(id),
+            name: String::from(id),
+            redirect_uris: vec![String::from("http://127.0.0.1/cb")],
+            scopes: None,
+            secret: None,
+        }
+    }
+
+    fn authorization() -> Authorization {
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        let query =
+            format!("response_type=code&code_challenge={challenge}&code_challenge_method=S256");
+        let fields = Fields::parse(query.as_bytes());
+        let redirect = Redirect::find(&client("c"), &fields, None).unwrap();
+        let (settings, directory) = (Settings::default(), Directory::default());
+        let checked = Authorization::check(&fields, client("c"), redirect, &settings, &directory);
+        checked.ok().unwrap()
+    }
+
+    fn grant() -> Grant {
+        Grant {
+            client_id: String::from("c"),
+            user_id: String::from("user_ada"),
+            organization_id: None,
+            scopes: Vec::new(),
+            resources: Vec::new(),
+            nonce: None,
+        }
+    }
+
+    #[test]
+    fn of_too_many_requests_that_wait_the_oldest_is_dropped() {
+        let oauth = OAuth::new();
+        let first = oauth.wait(authorization(), 0).unwrap();
+        let second = oauth.wait(authorization(), 1).unwrap();
+        for _ in 1..MAX_WAITING {
+            oauth.wait(authorization(), 2).unwrap();
+        }
+        assert!(oauth.take(&first, 2).is_none());
+        assert!(oauth.take(&second, 2).is_some());
+    }
+
+    #[test]
+    fn there_is_an_end_to_new_clients() {
+        let oauth = OAuth::new();
+        for index in 0..MAX_CLIENTS {
+            oauth.put_client(client(&index.to_string())).unwrap();
+        }
+        assert!(oauth.put_client(client("one more")).is_err());
+        assert!(oauth.put_client(client("0")).is_ok());
+    }
+
+    #[test]
+    fn a_grant_that_was_revoked_meanwhile_gets_no_refresh_token() {
+        let oauth = OAuth::new();
+        let code = oauth.issue_code(&authorization(), grant(), 0).unwrap();
+        let verifier = Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+        let redeem = || oauth.redeem(&code, &client("c"), None, verifier, 0);
+        let (grant_id, _) = redeem().unwrap();
+        assert!(redeem().is_err());
+        assert!(oauth.issue_refresh_token(&grant_id, 0).is_err());
+    }
+}

@@ -1,0 +1,274 @@
+//! Redirect URIs: which a client may register, which one is meant, and what is appended to it.
+
+use url::Url;
+use url::form_urlencoded;
+
+use crate::oauth::client::Client;
+use crate::oauth::error::OAuthError;
+use crate::oauth::fields::Fields;
+
+/// Whether a client may have answers sent there: `https`, `http` on this machine, or a scheme of an
+/// application.
+///
+/// Source: RFC 6749 §3.1.2, RFC 8252 §7, MCP authorization "Communication Security".
+pub(crate) fn is_acceptable(uri: &str) -> bool {
+    if uri.contains('#') || !uri.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return false;
+    }
+    let Ok(url) = Url::parse(uri) else {
+        return false;
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return false;
+    }
+    match url.scheme() {
+        "https" => true,
+        "http" => split_loopback(uri).is_some(),
+        scheme => !SCHEMES_OF_BROWSERS.contains(&scheme),
+    }
+}
+
+/// Where the answer goes. Exists only for a URI that the client has registered.
+#[derive(Clone)]
+pub(crate) struct Redirect {
+    pub(crate) uri: String,
+    /// Whether the request named it: the token request must then name it too (RFC 6749 §4.1.3).
+    pub(crate) was_sent: bool,
+    state: Option<String>,
+    issuer: Option<String>,
+}
+
+impl Redirect {
+    /// The one that the request means.
+    ///
+    /// # Errors
+    /// The text for a page: an answer that is not sure to reach the client is not sent anywhere.
+    pub(crate) fn find(
+        client: &Client,
+        fields: &Fields,
+        issuer: Option<String>,
+    ) -> Result<Self, String> {
+        let sent = fields
+            .one("redirect_uri")
+            .map_err(|error| error.description)?;
+        let uri = match (sent, client.redirect_uris.as_slice()) {
+            (Some(uri), registered) => {
+                if !registered.iter().any(|known| matches(known, uri)) {
+                    return Err(format!("{uri} is no redirect URI of this client"));
+                }
+                uri
+            }
+            // RFC 6749 section 3.1.2.3: it may be left out if there is no choice.
+            (None, [only]) => only.as_str(),
+            (None, _) => return Err(String::from("redirect_uri is missing")),
+        };
+        // Whichever of two values the client meant, neither would show that the answer is to its request.
+        let state = fields.one("state").ok().flatten();
+        Ok(Self {
+            uri: String::from(uri),
+            was_sent: sent.is_some(),
+            state: state.map(String::from),
+            issuer,
+        })
+    }
+
+    /// The answer that carries a code (RFC 6749 §4.1.2).
+    pub(crate) fn with_code(&self, code: &str) -> String {
+        self.with(&[("code", code)])
+    }
+
+    /// The answer that carries an error (RFC 6749 §4.1.2.1).
+    pub(crate) fn with_error(&self, error: &OAuthError) -> String {
+        self.with(&[
+            ("error", error.code.as_str()),
+            ("error_description", &error.description),
+        ])
+    }
+
+    /// Whether it leads to this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        split_loopback(&self.uri).is_some()
+    }
+
+    /// Host and port, for people; all of it if it is an application's, which may call a host what it likes.
+    pub(crate) fn host(&self) -> String {
+        let url = Url::parse(&self.uri).ok();
+        let of_the_web = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+        let host = of_the_web.as_ref().and_then(|url| {
+            let host = url.host_str()?;
+            Some(match url.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => String::from(host),
+            })
+        });
+        host.unwrap_or_else(|| self.uri.clone())
+    }
+
+    fn with(&self, parameters: &[(&str, &str)]) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(parameters);
+        if let Some(state) = &self.state {
+            query.append_pair("state", state);
+        }
+        // RFC 9207 section 2.
+        if let Some(issuer) = &self.issuer {
+            query.append_pair("iss", issuer);
+        }
+        let separator = if self.uri.contains('?') { '&' } else { '?' };
+        format!("{}{separator}{}", self.uri, query.finish())
+    }
+}
+
+/// Byte for byte; on this machine with any port, as a program learns its port only when it listens.
+///
+/// Source: RFC 8252 §7.3, which has addresses only. `localhost` is among them because clients in use register
+/// `http://localhost/callback` in their metadata documents; Clerk's documentation says "exactly", and no more.
+fn matches(registered: &str, sent: &str) -> bool {
+    registered == sent
+        || match (split_loopback(registered), split_loopback(sent)) {
+            (Some(registered), Some(sent)) => registered == sent,
+            (_, None) | (None, Some(_)) => false,
+        }
+}
+
+/// Host and what follows the port of an `http` URI on this machine.
+fn split_loopback(uri: &str) -> Option<(&'static str, &str)> {
+    let rest = uri.strip_prefix("http://")?;
+    let (host, rest) = LOOPBACK
+        .into_iter()
+        .find_map(|host| Some((host, rest.strip_prefix(host)?)))?;
+    let after_port = match rest.strip_prefix(':') {
+        None => rest,
+        Some(rest) => {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let (port, after) = rest.split_at_checked(digits)?;
+            port.parse::<u16>().ok()?;
+            after
+        }
+    };
+    let ends = after_port.is_empty() || after_port.starts_with(['/', '?']);
+    ends.then_some((host, after_port))
+}
+
+const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
+/// These mean something to the browser itself.
+const SCHEMES_OF_BROWSERS: [&str; 11] = [
+    "about",
+    "blob",
+    "chrome",
+    "data",
+    "file",
+    "filesystem",
+    "ftp",
+    "javascript",
+    "vbscript",
+    "view-source",
+    "ws",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_may_register_https_this_machine_and_its_own_scheme() {
+        for uri in [
+            "https://app.example.com/callback",
+            "https://app.example.com/callback?a=1",
+            "http://127.0.0.1/callback",
+            "http://localhost:6274/oauth/callback",
+            "http://[::1]:1/",
+            "cursor://anysphere.cursor-mcp/oauth/callback",
+            "com.example.app:/callback",
+        ] {
+            assert!(is_acceptable(uri), "{uri}");
+        }
+        for uri in [
+            "",
+            "/callback",
+            "http://app.example.com/callback",
+            "http://localhost.evil.example/",
+            "http://127.0.0.1.evil.example/",
+            "http://localhost@evil.example/",
+            "http://127.0.0.1:99999/",
+            "https://user@app.example.com/",
+            "https://app.example.com/#fragment",
+            "https://app.example.com/ a",
+            "https://app.example.com/\u{e9}",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+        ] {
+            assert!(!is_acceptable(uri), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_uri_is_the_registered_one_but_for_the_port_on_this_machine() {
+        for (registered, sent) in [
+            ("https://a.example/cb", "https://a.example/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:5000/cb"),
+            ("http://127.0.0.1:1/cb", "http://127.0.0.1:2/cb"),
+            ("http://[::1]:1/cb", "http://[::1]/cb"),
+            ("http://localhost/cb", "http://localhost:3118/cb"),
+        ] {
+            assert!(matches(registered, sent), "{registered} {sent}");
+        }
+        for (registered, sent) in [
+            ("https://a.example/cb", "https://a.example/cb/"),
+            ("https://a.example/cb", "https://a.example/cb?x=1"),
+            ("https://a.example/cb", "https://A.example/cb"),
+            ("https://a.example/cb", "https://a.example:8443/cb"),
+            ("https://a.example/cb", "http://a.example/cb"),
+            ("https://127.0.0.1/cb", "https://127.0.0.1:1/cb"),
+            ("http://127.0.0.1/cb", "http://localhost/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:1/other"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:1@evil.example/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:x/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1.evil.example/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1/x/../cb"),
+        ] {
+            assert!(!matches(registered, sent), "{registered} {sent}");
+        }
+    }
+
+    #[test]
+    fn where_an_answer_goes_is_a_host_only_if_it_goes_to_a_host() {
+        for (uri, shown) in [
+            ("https://a.example/cb", "a.example"),
+            ("http://localhost:6274/oauth/callback", "localhost:6274"),
+            (
+                "cursor://anysphere.cursor-mcp/cb",
+                "cursor://anysphere.cursor-mcp/cb",
+            ),
+            (
+                "evil://accounts.example.com/",
+                "evil://accounts.example.com/",
+            ),
+            ("com.example.app:/callback", "com.example.app:/callback"),
+        ] {
+            let redirect = Redirect {
+                uri: String::from(uri),
+                was_sent: true,
+                state: None,
+                issuer: None,
+            };
+            assert_eq!(redirect.host(), shown);
+        }
+    }
+
+    #[test]
+    fn an_answer_keeps_the_query_of_the_uri_and_escapes_its_own() {
+        let redirect = Redirect {
+            uri: String::from("https://a.example/cb?tenant=1"),
+            was_sent: true,
+            state: Some(String::from("a&b=c d")),
+            issuer: Some(String::from("http://127.0.0.1:4400")),
+        };
+        assert_eq!(
+            redirect.with_code("x"),
+            "https://a.example/cb?tenant=1&code=x&state=a%26b%3Dc+d&iss=http%3A%2F%2F127.0.0.1%3A4400"
+        );
+        assert_eq!(redirect.host(), "a.example");
+    }
+}

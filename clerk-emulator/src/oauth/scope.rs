@@ -1,0 +1,96 @@
+//! Scopes: Clerk's own, and those that an instance adds.
+
+use crate::directory::Directory;
+use crate::oauth::error::Code;
+use crate::oauth::error::OAuthError;
+
+/// The scopes of a text (RFC 6749 §3.3), each once.
+pub(crate) fn parse(text: &str) -> Vec<String> {
+    let mut scopes: Vec<String> = Vec::new();
+    for scope in text.split_whitespace() {
+        add(&mut scopes, scope);
+    }
+    scopes
+}
+
+/// Adds a scope that is not there.
+pub(crate) fn add(scopes: &mut Vec<String>, scope: &str) {
+    if !scopes.iter().any(|known| known == scope) {
+        scopes.push(String::from(scope));
+    }
+}
+
+/// What the metadata names: Clerk's own, then the instance's.
+pub(crate) fn supported(directory: &Directory) -> Vec<&str> {
+    STANDARD.into_iter().chain(directory.scopes()).collect()
+}
+
+/// That the instance has every one of them.
+pub(crate) fn check_known(scopes: &[String], directory: &Directory) -> Result<(), OAuthError> {
+    let known = supported(directory);
+    match scopes.iter().find(|scope| !known.contains(&scope.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let text = format!("there is no scope {unknown} (scopes: {})", known.join(" "));
+            Err(OAuthError::new(Code::InvalidScope, text))
+        }
+    }
+}
+
+/// RFC 6749 §3.3: a scope is printable ASCII without spaces, quotation marks and backslashes.
+pub(crate) fn is_scope(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+}
+
+/// Source: Clerk, <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
+pub(crate) const STANDARD: [&str; 7] = [
+    "openid",
+    "profile",
+    "email",
+    OFFLINE_ACCESS,
+    "public_metadata",
+    "private_metadata",
+    ORGANIZATION,
+];
+pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
+pub(crate) const ORGANIZATION: &str = "user:org:read";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_taken_apart_at_any_space_and_kept_once() {
+        assert_eq!(parse("  a b  a\tc "), ["a", "b", "c"]);
+        assert!(parse("").is_empty());
+    }
+
+    #[test]
+    fn a_scope_that_the_instance_does_not_have_is_named_with_those_it_has() {
+        let mut directory = Directory::empty();
+        directory.add_scopes(&["documents:write"]);
+        assert_eq!(
+            check_known(&parse("email documents:write"), &directory),
+            Ok(())
+        );
+        let error = check_known(&parse("email documents:read"), &directory).unwrap_err();
+        assert_eq!(error.code, Code::InvalidScope);
+        assert!(
+            error
+                .description
+                .starts_with("there is no scope documents:read (scopes: openid ")
+        );
+        assert!(error.description.ends_with(" documents:write)"));
+    }
+
+    #[test]
+    fn a_scope_has_no_space_and_no_quotation_mark() {
+        assert!(is_scope("documents:write"));
+        for text in ["", "a b", "a\"", "a\\b", "\u{e9}", "a\n"] {
+            assert!(!is_scope(text), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The token endpoint's work: from a code or a refresh token to an answer.
+
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::directory::User;
+use crate::error::MintError;
+use crate::instance::Instance;
+use crate::oauth::Authorization;
+use crate::oauth::Client;
+use crate::oauth::Code;
+use crate::oauth::Fields;
+use crate::oauth::Grant;
+use crate::oauth::OAuthError;
+use crate::oauth::OPAQUE_PREFIX;
+use crate::oauth::authorization;
+use crate::oauth::invalid_grant;
+use crate::oauth::scope;
+use crate::request::Audience;
+use crate::request::TokenRequest;
+
+impl Instance {
+    /// Lets a client act for a person, in an organization or in none. Returns where the answer goes.
+    ///
+    /// # Errors
+    /// The text for a page: nobody has decided anything.
+    pub(crate) fn allow(
+        &self,
+        authorization: &Authorization,
+        user: &str,
+        organization: Option<&str>,
+        now: u64,
+    ) -> Result<String, String> {
+        let directory = self.directory();
+        let user = directory
+            .user(user)
+            .ok_or_else(|| format!("There is no user {user}"))?;
+        let organization_id = match organization {
+            None => None,
+            Some(_) if !authorization.asks_organization() => None,
+            Some(name) => {
+                let membership = directory
+                    .organization(name)
+                    .and_then(|organization| directory.membership(&organization.id, &user.id));
+                let membership = membership
+                    .ok_or_else(|| format!("{} is no member of {name}", user.username))?;
+                Some(membership.id)
+            }
+        };
+        let grant = Grant {
+            client_id: authorization.client.id.clone(),
+            user_id: user.id.clone(),
+            organization_id,
+            scopes: authorization.scopes.clone(),
+            resources: authorization.resources.clone(),
+            nonce: authorization.nonce.clone(),
+        };
+        Ok(match self.oauth().issue_code(authorization, grant, now) {
+            Ok(code) => authorization.redirect.with_code(&code),
+            Err(error) => authorization.redirect.with_error(&error),
+        })
+    }
+
+    /// Answers a token request (RFC 6749 §4.1.3, §6) of a client that has proved who it is.
+    pub(crate) fn exchange(
+        &self,
+        fields: &Fields,
+        client: &Client,
+        now: u64,
+    ) -> Result<Value, OAuthError> {
+        match fields.required("grant_type")? {
+            "authorization_code" => self.exchange_code(fields, client, now),
+            "refresh_token" => self.exchange_refresh_token(fields, client, now),
+            _ => {
+                let text = "grant_type is authorization_code or refresh_token";
+                Err(OAuthError::new(Code::UnsupportedGrantType, text))
+            }
+        }
+    }
+
+    fn exchange_code(
+        &self,
+        fields: &Fields,
+        client: &Client,
+        now: u64,
+    ) -> Result<Value, OAuthError> {
+        let code = fields.required("code")?;
+        let redirect_uri = fields.one("redirect_uri")?;
+        let verifier = fields.one("code_verifier")?;
+        let (grant_id, grant) = self
+            .oauth()
+            .redeem(code, client, redirect_uri, verifier, now)?;
+        let resources = self.narrowed_resources(fields, &grant)?;
+        let answer = self.tokens(&grant_id, &grant, &grant.scopes, resources, now)?;
+        let refresh_token = self.oauth().issue_refresh_token(&grant_id, now)?;
+        Ok(with_refresh_token(answer, refresh_token))
+    }
+
+    fn exchange_refresh_token(
+        &self,
+        fields: &Fields,
+        client: &Client,
+        now: u64,
+    ) -> Result<Value, OAuthError> {
+        let token = fields.required("refresh_token")?;
+        let (grant_id, grant) = self.oauth().refreshable(token, client, now)?;
+        // Clerk: a scope that the instance has no more ends the refreshing of every grant that has it.
+        scope::check_known(&grant.scopes, &self.directory())?;
+        let scopes = narrowed_scopes(fields, &grant)?;
+        let resources = self.narrowed_resources(fields, &grant)?;
+        let answer = self.tokens(&grant_id, &grant, &scopes, resources, now)?;
+        let next = self.oauth().rotate(token, now)?;
+        Ok(with_refresh_token(answer, next))
+    }
+
+    /// What a token is, if it is good (RFC 7662).
+    pub(crate) fn token_info(&self, token: &str, now: u64) -> Option<TokenInfo> {
+        if let Some(presented) = self.present(token) {
+            let is_active = presented.is_active(now);
+            let claims = presented.claims;
+            return is_active.then(|| TokenInfo {
+                scope: claims.scopes().collect::<Vec<_>>().join(" "),
+                client_id: claims.client_id,
+                sub: claims.sub,
+                org_id: claims.org_id,
+                iat: claims.iat,
+            });
+        }
+        let (grant, issued_at) = self.oauth().refresh_grant(token)?;
+        Some(TokenInfo {
+            client_id: grant.client_id,
+            sub: grant.user_id,
+            scope: grant.scopes.join(" "),
+            org_id: grant.organization_id,
+            iat: i64::try_from(issued_at).unwrap_or(i64::MAX),
+        })
+    }
+
+    /// Revokes a token that is the client's own (RFC 7009 §2.1). One that is nobody's is revoked already.
+    pub(crate) fn revoke_for(&self, client: &Client, token: &str) -> Result<(), OAuthError> {
+        let not_its_own = || {
+            let text = "the token is another client's";
+            Err(OAuthError::new(Code::UnauthorizedClient, text))
+        };
+        if token.starts_with(OPAQUE_PREFIX) {
+            let Some(presented) = self.present(token) else {
+                return Ok(());
+            };
+            if presented.claims.client_id != client.id {
+                return not_its_own();
+            }
+        } else if let Some(owner) = self.oauth().refresh_client(token) {
+            if owner != client.id {
+                return not_its_own();
+            }
+        } else if self.verified_parts(token).is_some() {
+            let text = "a JWT is good until it expires";
+            return Err(OAuthError::new(Code::UnsupportedTokenType, text));
+        } else {
+            return Ok(());
+        }
+        self.revoke(token);
+        Ok(())
+    }
+
+    /// Access token and ID token, as the answer says them.
+    fn tokens(
+        &self,
+        grant_id: &str,
+        grant: &Grant,
+        scopes: &[String],
+        resources: Vec<String>,
+        now: u64,
+    ) -> Result<Map<String, Value>, OAuthError> {
+        let lifetime = self.settings().access_token_lifetime;
+        let has = |wanted: &str| scopes.iter().any(|scope| scope == wanted);
+        // A person may have left since. A token never names an organization that its user is not in.
+        let organization = grant.organization_id.as_deref();
+        let organization = organization
+            .filter(|_| has(scope::ORGANIZATION))
+            .filter(|id| self.membership(id, &grant.user_id).is_some());
+        let mut request = TokenRequest::oauth(&grant.user_id)
+            .client_id(&grant.client_id)
+            .scopes(scopes.iter().cloned())
+            .expires_in(i64::from(lifetime));
+        request.org = organization.map(String::from);
+        request.aud = audience(resources);
+        let access_token = self.mint(&request, now).map_err(mint_error)?;
+        self.oauth().bind(&access_token, grant_id);
+        let mut answer = Map::new();
+        if has("openid") {
+            let id_token = self.id_token(grant, scopes, organization, now)?;
+            answer.insert("id_token".into(), json!(id_token));
+        }
+        answer.insert("access_token".into(), json!(access_token));
+        answer.insert("token_type".into(), json!("Bearer"));
+        answer.insert("expires_in".into(), json!(lifetime));
+        answer.insert("scope".into(), json!(scopes.join(" ")));
+        Ok(answer)
+    }
+
+    /// OpenID Connect Core §2.
+    fn id_token(
+        &self,
+        grant: &Grant,
+        scopes: &[String],
+        organization: Option<&str>,
+        now: u64,
+    ) -> Result<String, OAuthError> {
+        let directory = self.directory();
+        let user = directory
+            .user(&grant.user_id)
+            .ok_or_else(|| invalid_grant("the person is not there any more"))?;
+        let mut claims = profile_claims(user, |wanted| scopes.iter().any(|scope| scope == wanted));
+        claims.insert("iss".into(), json!(self.issuer()));
+        claims.insert("sub".into(), json!(grant.user_id));
+        claims.insert("aud".into(), json!(grant.client_id));
+        claims.insert("iat".into(), json!(now));
+        claims.insert("exp".into(), json!(now.saturating_add(ID_TOKEN_LIFETIME)));
+        if let Some(nonce) = &grant.nonce {
+            claims.insert("nonce".into(), json!(nonce));
+        }
+        if let Some(organization) = organization {
+            claims.insert("org_id".into(), json!(organization));
+        }
+        let header = json!({"alg": "RS256", "kid": self.kid(), "typ": "JWT"});
+        self.mint_claims(header, Value::Object(claims))
+            .map_err(mint_error)
+    }
+
+    /// RFC 8707 §2.2: at most what was allowed, and all of it if none is named.
+    fn narrowed_resources(
+        &self,
+        fields: &Fields,
+        grant: &Grant,
+    ) -> Result<Vec<String>, OAuthError> {
+        if !self.settings().resource_indicators {
+            return Ok(Vec::new());
+        }
+        let asked = authorization::resources(fields)?;
+        if asked.is_empty() {
+            return Ok(grant.resources.clone());
+        }
+        if asked
+            .iter()
+            .all(|resource| grant.resources.contains(resource))
+        {
+            return Ok(asked);
+        }
+        let text = "resource is not among those of the authorization request";
+        Err(OAuthError::new(Code::InvalidTarget, text))
+    }
+}
+
+/// What introspection says of a good token.
+pub(crate) struct TokenInfo {
+    pub(crate) client_id: String,
+    pub(crate) sub: String,
+    pub(crate) scope: String,
+    pub(crate) org_id: Option<String>,
+    pub(crate) iat: i64,
+}
+
+/// What userinfo and an ID token say of a person, by scope.
+pub(crate) fn profile_claims(user: &User, has: impl Fn(&str) -> bool) -> Map<String, Value> {
+    let mut claims = Map::new();
+    if has("email") {
+        claims.insert("email".into(), json!(user.email));
+        claims.insert("email_verified".into(), json!(user.email_verified));
+    }
+    if has("profile") {
+        let (given, family) = match user.name.rsplit_once(' ') {
+            Some((given, family)) => (given, Some(family)),
+            None => (user.name.as_str(), None),
+        };
+        claims.insert("name".into(), json!(user.name));
+        claims.insert("given_name".into(), json!(given));
+        claims.insert("family_name".into(), json!(family));
+        claims.insert("preferred_username".into(), json!(user.username));
+        claims.insert("picture".into(), json!(user.image_url));
+    }
+    claims
+}
+
+/// RFC 6749 §6: at most what was allowed; the refresh token keeps all of it.
+fn narrowed_scopes(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAuthError> {
+    let Some(asked) = fields.one("scope")? else {
+        return Ok(grant.scopes.clone());
+    };
+    let asked = scope::parse(asked);
+    if asked.iter().all(|scope| grant.scopes.contains(scope)) {
+        return Ok(asked);
+    }
+    let text = format!(
+        "scope is more than was allowed ({})",
+        grant.scopes.join(" ")
+    );
+    Err(OAuthError::new(Code::InvalidScope, text))
+}
+
+fn audience(mut resources: Vec<String>) -> Option<Audience> {
+    match resources.len() {
+        0 => None,
+        1 => resources.pop().map(Audience::One),
+        _ => Some(Audience::Many(resources)),
+    }
+}
+
+/// Clerk: every answer has one.
+fn with_refresh_token(mut answer: Map<String, Value>, token: String) -> Value {
+    answer.insert("refresh_token".into(), Value::String(token));
+    Value::Object(answer)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` hands over"
+)]
+fn mint_error(error: MintError) -> OAuthError {
+    match error {
+        MintError::UnknownUser { .. } => invalid_grant("the person is not there any more"),
+        _ => OAuthError::server_error(),
+    }
+}
+
+/// Clerk: a day.
+const ID_TOKEN_LIFETIME: u64 = 86_400;

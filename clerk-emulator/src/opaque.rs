@@ -1,0 +1,208 @@
+//! M2M tokens and API keys: secrets that mean something to their issuer only. Kept are their digests.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest;
+use aws_lc_rs::digest::SHA256;
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::error::MintError;
+
+/// All that were minted, by the digest of the secret.
+#[derive(Debug, Default)]
+pub(crate) struct OpaqueTokens {
+    by_digest: BTreeMap<Vec<u8>, OpaqueToken>,
+}
+
+/// What is known of one.
+#[derive(Debug)]
+pub(crate) struct OpaqueToken {
+    /// Not the secret.
+    pub(crate) id: String,
+    pub(crate) kind: OpaqueKind,
+    /// The id of a machine, a user or an organization.
+    pub(crate) subject: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) claims: Option<Map<String, Value>>,
+    /// In Unix seconds, as is the next.
+    pub(crate) issued: i64,
+    pub(crate) expires: Option<i64>,
+    pub(crate) revoked: Option<Revocation>,
+}
+
+/// When a token was revoked, in Unix seconds, and what was said of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Revocation {
+    pub(crate) at: u64,
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpaqueKind {
+    ApiKey,
+    M2m,
+}
+
+impl OpaqueKind {
+    /// What ids and secrets begin with.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::ApiKey => "ak_",
+            Self::M2m => "mt_",
+        }
+    }
+
+    /// Not only characters that a URL or an identifier may have: such are the secrets of Clerk's API keys.
+    fn new_secret(self) -> Result<String, MintError> {
+        let mut bytes = [0; 32];
+        rand::fill(&mut bytes).map_err(|_| MintError::Random)?;
+        // The first character is `/`; thirty-one bytes are as good a secret as thirty-two.
+        if let (Self::ApiKey, [first, ..]) = (self, &mut bytes) {
+            *first = 0xff;
+        }
+        Ok(format!("{}{}", self.prefix(), STANDARD.encode(bytes)))
+    }
+}
+
+impl OpaqueTokens {
+    /// Keeps the token and returns its secret.
+    pub(crate) fn add(&mut self, token: OpaqueToken) -> Result<String, MintError> {
+        let secret = token.kind.new_secret()?;
+        self.by_digest.insert(digest_of(&secret), token);
+        Ok(secret)
+    }
+
+    /// The token of this kind with this secret.
+    pub(crate) fn find(&self, kind: OpaqueKind, secret: &str) -> Option<&OpaqueToken> {
+        let token = self.by_digest.get(&digest_of(secret));
+        token.filter(|token| token.kind == kind)
+    }
+
+    /// Revokes the token with this id or secret, and returns it; of one that is revoked the first time stays.
+    pub(crate) fn revoke(
+        &mut self,
+        id_or_secret: &str,
+        revocation: Revocation,
+    ) -> Option<&OpaqueToken> {
+        let digest = digest_of(id_or_secret);
+        let mut tokens = self.by_digest.iter_mut();
+        let found = tokens.find(|(key, token)| **key == digest || token.id == id_or_secret);
+        let (_, token) = found?;
+        token.revoked.get_or_insert(revocation);
+        Some(token)
+    }
+}
+
+impl OpaqueToken {
+    /// The object of the Backend API, whose times are milliseconds.
+    pub(crate) fn to_json(&self, now: u64) -> Value {
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let milliseconds = |seconds: i64| seconds.saturating_mul(1000);
+        let updated = self.revoked.as_ref().map(|revocation| revocation.at);
+        let updated = updated.and_then(|at| i64::try_from(at).ok());
+        let mut object = json!({
+            "id": self.id,
+            "subject": self.subject,
+            "claims": self.claims,
+            "scopes": self.scopes,
+            "revoked": self.revoked.is_some(),
+            "revocation_reason": self.revoked.as_ref().and_then(|it| it.reason.as_deref()),
+            "expired": self.expires.is_some_and(|expires| expires <= now),
+            "expiration": self.expires.map(milliseconds),
+            "last_used_at": null,
+            "created_at": milliseconds(self.issued),
+            "updated_at": milliseconds(updated.unwrap_or(self.issued)),
+        });
+        if let Value::Object(object) = &mut object {
+            let further = match self.kind {
+                OpaqueKind::M2m => json!({"object": "machine_to_machine_token"}),
+                OpaqueKind::ApiKey => json!({
+                    "object": "api_key",
+                    "type": "api_key",
+                    "name": "Development key",
+                    "description": null,
+                    "created_by": self.subject.starts_with("user_").then_some(&self.subject),
+                }),
+            };
+            if let Value::Object(further) = further {
+                object.extend(further);
+            }
+        }
+        object
+    }
+}
+
+fn digest_of(secret: &str) -> Vec<u8> {
+    Vec::from(digest::digest(&SHA256, secret.as_bytes()).as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(kind: OpaqueKind) -> OpaqueToken {
+        OpaqueToken {
+            id: format!("{}1", kind.prefix()),
+            kind,
+            subject: String::from("user_ada"),
+            scopes: Vec::new(),
+            claims: None,
+            issued: 100,
+            expires: Some(200),
+            revoked: None,
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_as_what_it_is_and_kept_nowhere() {
+        let mut tokens = OpaqueTokens::default();
+        let secret = tokens.add(token(OpaqueKind::ApiKey)).unwrap();
+        assert!(
+            secret.starts_with("ak_/") && secret.ends_with('='),
+            "{secret}"
+        );
+        assert!(tokens.find(OpaqueKind::ApiKey, &secret).is_some());
+        assert!(tokens.find(OpaqueKind::M2m, &secret).is_none());
+        assert!(tokens.find(OpaqueKind::ApiKey, "ak_1").is_none());
+        assert!(!format!("{tokens:?}").contains(&secret));
+        let other = tokens.add(token(OpaqueKind::ApiKey)).unwrap();
+        assert_ne!(other, secret);
+    }
+
+    #[test]
+    fn a_token_has_expired_from_the_second_it_names() {
+        let token = token(OpaqueKind::M2m);
+        assert_eq!(token.to_json(199)["expired"], false);
+        assert_eq!(token.to_json(200)["expired"], true);
+        assert_eq!(token.to_json(200)["expiration"], 200_000);
+    }
+
+    #[test]
+    fn of_two_revocations_the_first_counts() {
+        let mut tokens = OpaqueTokens::default();
+        let secret = tokens.add(token(OpaqueKind::M2m)).unwrap();
+        let at = |at, reason: &str| Revocation {
+            at,
+            reason: Some(reason.into()),
+        };
+        assert!(tokens.revoke("mt_2", at(120, "unknown")).is_none());
+        assert!(tokens.revoke("mt_1", at(130, "leaked")).is_some());
+        let shown = tokens
+            .revoke(&secret, at(140, "again"))
+            .unwrap()
+            .to_json(150);
+        assert_eq!(
+            (&shown["revoked"], &shown["revocation_reason"]),
+            (&json!(true), &json!("leaked"))
+        );
+        assert_eq!(
+            (&shown["created_at"], &shown["updated_at"]),
+            (&json!(100_000), &json!(130_000))
+        );
+    }
+}

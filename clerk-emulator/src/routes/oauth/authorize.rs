@@ -1,0 +1,167 @@
+//! The authorization endpoint: a request, a page, a decision, a redirect.
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::web;
+
+use crate::instance::Instance;
+use crate::oauth::Authorization;
+use crate::oauth::Client;
+use crate::oauth::Code;
+use crate::oauth::Fields;
+use crate::oauth::OAuthError;
+use crate::oauth::Redirect;
+use crate::routes::consent;
+use crate::routes::consent::Consent;
+use crate::routes::consent::Decision;
+use crate::routes::consent::Organization;
+use crate::routes::consent::Person;
+
+pub(super) async fn from_query(
+    instance: web::Data<Instance>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let fields = Fields::parse(request.query_string().as_bytes());
+    authorize(&instance, &fields).await
+}
+
+pub(super) async fn from_form(
+    instance: web::Data<Instance>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    match super::form(&request, &body) {
+        Ok(fields) => authorize(&instance, &fields).await,
+        Err(error) => unanswerable(&error.description),
+    }
+}
+
+/// The form of the page.
+pub(super) async fn decide(
+    instance: web::Data<Instance>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    let fields = super::form(&request, &body);
+    let decision = fields
+        .ok()
+        .and_then(|fields| Decision::parse(fields.pairs()));
+    let Some(decision) = decision else {
+        return unanswerable("The form was not filled in.");
+    };
+    let now = instance.now();
+    let Some(authorization) = instance.oauth().take(&decision.ticket, now) else {
+        return unanswerable("This sign-in was answered before, or it has been open for too long.");
+    };
+    let Some(choice) = decision.allowed_by else {
+        let error = OAuthError::new(Code::AccessDenied, "the person refused");
+        return see_other(&authorization.redirect.with_error(&error));
+    };
+    let organization = choice.organization_id.as_deref();
+    match instance.allow(&authorization, &choice.user_id, organization, now) {
+        Ok(location) => see_other(&location),
+        Err(text) => unanswerable(&text),
+    }
+}
+
+/// RFC 6749 §4.1.1. Until the redirect URI is known to be the client's, an error is a page.
+async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
+    let (client, redirect) = match sender(instance, fields).await {
+        Ok(found) => found,
+        Err(text) => return unanswerable(&text),
+    };
+    let (settings, now) = (instance.settings(), instance.now());
+    let directory = instance.directory();
+    let checked = Authorization::check(fields, client, redirect, &settings, &directory);
+    let authorization = match checked {
+        Ok(authorization) => authorization,
+        Err((error, redirect)) => return see_other(&redirect.with_error(&error)),
+    };
+    // A client elsewhere would get a code of whoever opens its link.
+    let approver = settings
+        .approve_as
+        .filter(|_| authorization.redirect.is_loopback());
+    if let Some(approver) = approver {
+        let (user, organization) = match approver.split_once('/') {
+            Some((user, organization)) => (user, Some(organization)),
+            None => (approver.as_str(), None),
+        };
+        return match instance.allow(&authorization, user, organization, now) {
+            Ok(location) => see_other(&location),
+            Err(text) => unanswerable(&text),
+        };
+    }
+    if authorization.is_silent {
+        let error = OAuthError::new(
+            Code::LoginRequired,
+            "nobody is signed in at the local Clerk",
+        );
+        return see_other(&authorization.redirect.with_error(&error));
+    }
+    let mut page = consent_of(instance, &authorization);
+    let redirect = authorization.redirect.clone();
+    match instance.oauth().wait(authorization, now) {
+        Ok(ticket) => {
+            page.ticket = ticket;
+            consent::answer(&page)
+        }
+        Err(error) => see_other(&redirect.with_error(&error)),
+    }
+}
+
+async fn sender(instance: &Instance, fields: &Fields) -> Result<(Client, Redirect), String> {
+    let text = |error: OAuthError| error.description;
+    let client_id = fields.required("client_id").map_err(text)?;
+    let client = instance.find_client(client_id).await.map_err(text)?;
+    let sends_issuer = instance.settings().authorization_response_iss;
+    let issuer = sends_issuer.then(|| String::from(instance.issuer()));
+    let redirect = Redirect::find(&client, fields, issuer)?;
+    Ok((client, redirect))
+}
+
+fn consent_of(instance: &Instance, authorization: &Authorization) -> Consent {
+    let directory = instance.directory();
+    let people = directory.users().map(|user| Person {
+        user_id: user.id.clone(),
+        name: user.name.clone(),
+        email: user.email.clone(),
+        organizations: directory
+            .memberships_of(&user.id)
+            .map(|membership| Organization {
+                id: membership.id,
+                name: membership.name,
+                role: membership.role,
+            })
+            .collect(),
+    });
+    Consent {
+        client_name: authorization.client.name.clone(),
+        client_id: authorization.client.id.clone(),
+        redirect_host: authorization.redirect.host(),
+        scopes: authorization.scopes.clone(),
+        people: people.collect(),
+        asks_organization: authorization.asks_organization(),
+        ticket: String::new(),
+        form_action: String::from("/oauth/authorize/decision"),
+    }
+}
+
+/// A request that no answer to the client can be trusted to reach the client.
+fn unanswerable(text: &str) -> HttpResponse {
+    consent::answer_error(
+        StatusCode::BAD_REQUEST,
+        "This request cannot be answered",
+        text,
+    )
+}
+
+/// RFC 9700 §4.12: 303, so that no browser sends the form along.
+fn see_other(location: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, location))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .finish()
+}

@@ -1,0 +1,219 @@
+//! What clients call themselves: registration, tokens, introspection, revocation.
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::http::header::HeaderMap;
+use actix_web::web;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use serde_json::json;
+use url::form_urlencoded;
+
+use crate::instance::Instance;
+use crate::oauth::Client;
+use crate::oauth::Code;
+use crate::oauth::Credentials;
+use crate::oauth::Fields;
+use crate::oauth::Metadata;
+use crate::oauth::OAuthError;
+use crate::oauth::TokenInfo;
+use crate::routes::problem::Problem;
+
+/// RFC 7591 §3.
+pub(super) async fn register(
+    instance: web::Data<Instance>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    let settings = instance.settings();
+    if !settings.dynamic_oauth_client_registration {
+        return Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "feature_requires_dynamic_oauth_client_registration",
+            "Clients cannot register themselves at this instance",
+        )
+        .into_response();
+    }
+    let registered = (|| {
+        if super::media_type(request.headers()) != "application/json" {
+            let text = "send application/json";
+            return Err(OAuthError::new(Code::InvalidClientMetadata, text));
+        }
+        let metadata: Metadata = serde_json::from_slice(&body)
+            .map_err(|error| OAuthError::new(Code::InvalidClientMetadata, error.to_string()))?;
+        let default_scopes = settings.scopes_by_default();
+        let registered =
+            metadata.register(&instance.directory(), &default_scopes, instance.now())?;
+        instance.oauth().put_client(registered.0)?;
+        Ok(registered.1)
+    })();
+    match registered {
+        Ok(answer) => super::private(&mut HttpResponse::Created()).json(answer),
+        Err(error) => super::refuse(&error),
+    }
+}
+
+/// RFC 6749 §3.2.
+pub(super) async fn exchange(
+    instance: web::Data<Instance>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    answer(super::form(&request, &body).and_then(|fields| {
+        let client = authenticate(&instance, request.headers(), &fields)?;
+        instance.exchange(&fields, &client, instance.now())
+    }))
+}
+
+/// Clerk: `POST /oauth/token_info`, for clients that have a secret. RFC 7662 without `exp` and `aud`.
+pub(super) async fn introspect(
+    instance: web::Data<Instance>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    answer(super::form(&request, &body).and_then(|fields| {
+        let client = authenticate(&instance, request.headers(), &fields)?;
+        if client.secret.is_none() {
+            let text = "introspection is for clients that have a secret";
+            return Err(OAuthError::new(Code::InvalidClient, text));
+        }
+        let info = instance.token_info(fields.required("token")?, instance.now());
+        let Some(info) = info else {
+            return Ok(json!({"active": false}));
+        };
+        let TokenInfo {
+            client_id,
+            sub,
+            scope,
+            org_id,
+            iat,
+        } = info;
+        let mut answer = json!({
+            "active": true,
+            "client_id": client_id,
+            "iat": iat,
+            "scope": scope,
+            "sub": sub,
+        });
+        if let (Some(answer), Some(org_id)) = (answer.as_object_mut(), org_id) {
+            answer.insert(String::from("org_id"), Value::String(org_id));
+        }
+        Ok(answer)
+    }))
+}
+
+/// RFC 7009; Clerk: of opaque access tokens and of refresh tokens.
+pub(super) async fn revoke(
+    instance: web::Data<Instance>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    let revoked = super::form(&request, &body).and_then(|fields| {
+        let client = authenticate(&instance, request.headers(), &fields)?;
+        instance.revoke_for(&client, fields.required("token")?)
+    });
+    match revoked {
+        Ok(()) => super::private(&mut HttpResponse::Ok()).finish(),
+        Err(error) => super::refuse(&error),
+    }
+}
+
+fn answer(result: Result<Value, OAuthError>) -> HttpResponse {
+    match result {
+        Ok(answer) => super::private(&mut HttpResponse::Ok()).json(answer),
+        Err(error) => super::refuse(&error),
+    }
+}
+
+/// The client that asks (RFC 6749 §2.3). By which of the two ways it shows its secret is its own affair, as at
+/// Clerk.
+fn authenticate(
+    instance: &Instance,
+    headers: &HeaderMap,
+    fields: &Fields,
+) -> Result<Client, OAuthError> {
+    let credentials = credentials(headers, fields)?;
+    let client = instance.oauth().client(&credentials.client_id);
+    client
+        .filter(|client| credentials.are_of(client))
+        .ok_or_else(|| {
+            OAuthError::new(
+                Code::InvalidClient,
+                "the client is unknown, or its secret is wrong",
+            )
+        })
+}
+
+fn credentials(headers: &HeaderMap, fields: &Fields) -> Result<Credentials, OAuthError> {
+    let (id, secret) = (fields.one("client_id")?, fields.one("client_secret")?);
+    let Some(header) = headers.get(header::AUTHORIZATION) else {
+        let client_id = id.ok_or_else(|| OAuthError::missing("client_id"))?;
+        return Ok(Credentials {
+            client_id: String::from(client_id),
+            secret: secret.map(String::from),
+        });
+    };
+    let basic = header.to_str().ok().and_then(read_basic);
+    let credentials = basic.ok_or_else(|| {
+        OAuthError::new(
+            Code::InvalidClient,
+            "Authorization is not Basic with id and secret",
+        )
+    })?;
+    // RFC 6749 section 2.3: not more than one method.
+    if secret.is_some() || id.is_some_and(|id| id != credentials.client_id) {
+        let text = "the client is named twice, by header and by form";
+        return Err(OAuthError::new(Code::InvalidRequest, text));
+    }
+    Ok(credentials)
+}
+
+/// RFC 6749 §2.3.1: both are form-encoded before they are joined.
+fn read_basic(header: &str) -> Option<Credentials> {
+    let (scheme, value) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    // A text without `=` and `&` is one name with no value.
+    let decode = |text: &str| {
+        let text = text.replace('&', "%26").replace('=', "%3D");
+        let mut pairs = form_urlencoded::parse(text.as_bytes());
+        pairs.next().map(|(name, _)| name.into_owned())
+    };
+    Some(Credentials {
+        client_id: decode(id)?,
+        secret: decode(secret),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_credentials_are_decoded_twice() {
+        let encode = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        let read = |header: &str| read_basic(header).map(|it| (it.client_id, it.secret));
+        assert_eq!(
+            read(&encode("client%3A1:a%2Bb=&c")),
+            Some((String::from("client:1"), Some(String::from("a+b=&c"))))
+        );
+        assert_eq!(
+            read(&encode("client:")),
+            Some((String::from("client"), None))
+        );
+        for header in [
+            encode("client"),
+            encode(":x"),
+            String::from("Basic ???"),
+            String::from("Bearer x"),
+        ] {
+            assert_eq!(read(&header), None, "{header}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What a token lets its holder know of the person behind it.
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::web;
+use serde_json::Value;
+
+use crate::instance::Instance;
+use crate::routes::problem::Problem;
+
+/// Clerk: `GET` and `POST /oauth/userinfo`. No role, no permissions.
+pub(super) async fn userinfo(instance: web::Data<Instance>, request: HttpRequest) -> HttpResponse {
+    match facts(&instance, &request) {
+        Some(facts) => super::private(&mut HttpResponse::Ok()).json(facts),
+        None => {
+            let mut response = Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "authentication_invalid",
+                "The access token is missing, unknown, expired or revoked",
+            )
+            .into_response();
+            response.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                header::HeaderValue::from_static("Bearer error=\"invalid_token\""),
+            );
+            response
+        }
+    }
+}
+
+fn facts(instance: &Instance, request: &HttpRequest) -> Option<Value> {
+    let header = request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    instance.userinfo(token, instance.now())
+}

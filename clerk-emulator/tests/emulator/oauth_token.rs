@@ -1,0 +1,535 @@
+//! The token endpoint: codes, refresh tokens, and who may use them.
+
+use clerk_emulator::Directory;
+use clerk_emulator::Emulator;
+use clerk_emulator::EmulatorOptions;
+use reqwest::Method;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::sign_in::RESOURCE;
+use crate::sign_in::VERIFIER;
+use crate::sign_in::authorization;
+use crate::sign_in::changed;
+use crate::sign_in::code;
+use crate::sign_in::confidential_client;
+use crate::sign_in::exchange;
+use crate::sign_in::expect_error;
+use crate::sign_in::form;
+use crate::sign_in::public_client;
+use crate::sign_in::refresh;
+use crate::sign_in::register;
+use crate::sign_in::request;
+use crate::sign_in::signed_in;
+use crate::sign_in::text;
+use crate::sign_in::token;
+use crate::sign_in::tokens;
+use crate::support::expect_problem;
+use crate::support::part;
+use crate::support::started;
+
+async fn with_client() -> (Emulator, String) {
+    let emulator = started().await;
+    let client = public_client(&emulator).await;
+    (emulator, client)
+}
+
+async fn new_code(emulator: &Emulator, client: &str) -> String {
+    code(emulator, &authorization(client), "user_ada").await
+}
+
+fn claims(answer: &Value) -> Value {
+    part(text(answer, "access_token"), 1)
+}
+
+/// What the Backend API says of an access token.
+fn verified(emulator: &Emulator, answer: &Value) -> Value {
+    let token = text(answer, "access_token");
+    emulator.instance().verify_oauth_token(token, 1).unwrap()
+}
+
+#[actix_web::test]
+async fn a_code_is_exchanged_for_what_was_allowed() {
+    let (emulator, client) = with_client().await;
+    let changes = [
+        ("scope", "openid profile email user:org:read"),
+        ("nonce", "n-1"),
+    ];
+    let answer = signed_in(&emulator, &client, "user_ada|org_acme", &changes).await;
+    assert_eq!(text(&answer, "token_type"), "Bearer");
+    assert_eq!(answer["expires_in"], 86_400);
+    assert_eq!(text(&answer, "scope"), "openid profile email user:org:read");
+    assert!(text(&answer, "refresh_token").starts_with("clk_refresh_"));
+
+    assert_eq!(part(text(&answer, "access_token"), 0)["typ"], "at+jwt");
+    let access = claims(&answer);
+    for (claim, value) in [
+        ("iss", json!(emulator.url())),
+        ("sub", json!("user_ada")),
+        ("client_id", json!(client)),
+        ("scope", json!("openid profile email user:org:read")),
+        ("aud", json!(RESOURCE)),
+        ("org_id", json!("org_acme")),
+    ] {
+        assert_eq!(access[claim], value, "{claim}");
+    }
+    let lifetime = access["exp"].as_u64().unwrap() - access["iat"].as_u64().unwrap();
+    assert_eq!(lifetime, 86_400);
+
+    assert_eq!(part(text(&answer, "id_token"), 0)["typ"], "JWT");
+    let id = part(text(&answer, "id_token"), 1);
+    for (claim, value) in [
+        ("iss", json!(emulator.url())),
+        ("sub", json!("user_ada")),
+        ("aud", json!(client)),
+        ("nonce", json!("n-1")),
+        ("email", json!("ada@example.com")),
+        ("name", json!("Ada Lovelace")),
+        ("org_id", json!("org_acme")),
+    ] {
+        assert_eq!(id[claim], value, "{claim}");
+    }
+}
+
+#[actix_web::test]
+async fn an_id_token_is_there_only_with_its_scope() {
+    let (emulator, client) = with_client().await;
+    let answer = signed_in(&emulator, &client, "user_ada", &[]).await;
+    assert!(answer.get("id_token").is_none());
+}
+
+#[actix_web::test]
+async fn a_code_that_does_not_fit_the_verifier_is_spent() {
+    let (emulator, client) = with_client().await;
+    let wrong = "0123456789012345678901234567890123456789012";
+    for (verifier, why) in [
+        (wrong, "does not fit"),
+        ("short", "does not fit"),
+        ("", "is missing"),
+    ] {
+        let code = new_code(&emulator, &client).await;
+        let request = changed(exchange(&client, &code), &[("code_verifier", verifier)]);
+        let text = expect_error(token(&emulator, &request).await, 400, "invalid_grant").await;
+        assert!(text.contains(why), "{text}");
+        let again = token(&emulator, &exchange(&client, &code)).await;
+        expect_error(again, 400, "invalid_grant").await;
+    }
+}
+
+#[actix_web::test]
+async fn a_code_used_twice_takes_back_what_it_gave() {
+    let (emulator, client) = with_client().await;
+    emulator
+        .instance()
+        .change_settings(|settings| settings.oauth_jwt_access_tokens = false);
+    let code = new_code(&emulator, &client).await;
+    let first = tokens(&emulator, &exchange(&client, &code)).await;
+    assert_eq!(verified(&emulator, &first)["revoked"], false);
+    let second = token(&emulator, &exchange(&client, &code)).await;
+    expect_error(second, 400, "invalid_grant").await;
+    assert_eq!(verified(&emulator, &first)["revoked"], true);
+    let refreshed = token(&emulator, &refresh(&client, text(&first, "refresh_token"))).await;
+    expect_error(refreshed, 400, "invalid_grant").await;
+}
+
+#[actix_web::test]
+async fn a_code_is_good_for_its_client_its_redirect_uri_and_ten_minutes() {
+    let (emulator, client) = with_client().await;
+    let other = public_client(&emulator).await;
+    let code = new_code(&emulator, &client).await;
+    let stolen = token(&emulator, &exchange(&other, &code)).await;
+    expect_error(stolen, 400, "invalid_grant").await;
+    // A thief does not spend it.
+    tokens(&emulator, &exchange(&client, &code)).await;
+
+    for redirect_uri in [
+        "",
+        "http://127.0.0.1:7777/other",
+        "http://127.0.0.1:7778/callback",
+    ] {
+        let code = new_code(&emulator, &client).await;
+        let request = changed(exchange(&client, &code), &[("redirect_uri", redirect_uri)]);
+        let text = expect_error(token(&emulator, &request).await, 400, "invalid_grant").await;
+        assert!(text.contains("redirect_uri"), "{text}");
+    }
+
+    let (in_time, late) = (
+        new_code(&emulator, &client).await,
+        new_code(&emulator, &client).await,
+    );
+    emulator.instance().set_clock_offset(590);
+    tokens(&emulator, &exchange(&client, &in_time)).await;
+    emulator.instance().set_clock_offset(601);
+    let late = token(&emulator, &exchange(&client, &late)).await;
+    expect_error(late, 400, "invalid_grant").await;
+    let unknown = token(&emulator, &exchange(&client, "clk_code_0")).await;
+    expect_error(unknown, 400, "invalid_grant").await;
+}
+
+#[actix_web::test]
+async fn a_token_request_without_a_redirect_uri_answers_one_without() {
+    let (emulator, client) = with_client().await;
+    let request = changed(authorization(&client), &[("redirect_uri", "")]);
+    let code = code(&emulator, &request, "user_ada").await;
+    tokens(
+        &emulator,
+        &changed(exchange(&client, &code), &[("redirect_uri", "")]),
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn a_client_with_a_secret_shows_it_by_header_or_form() {
+    let emulator = started().await;
+    let (client, secret) = confidential_client(&emulator).await;
+    let code = new_code(&emulator, &client).await;
+    let request = changed(exchange(&client, &code), &[("client_secret", &secret)]);
+    tokens(&emulator, &request).await;
+
+    let code = new_code(&emulator, &client).await;
+    let fields = changed(exchange(&client, &code), &[("client_id", "")]);
+    let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
+    let response = form(&emulator, "/oauth/token", fields).basic_auth(&client, Some(&secret));
+    assert_eq!(response.send().await.unwrap().status(), 200);
+}
+
+#[actix_web::test]
+async fn a_client_that_does_not_prove_who_it_is_gets_nothing() {
+    let emulator = started().await;
+    let public = public_client(&emulator).await;
+    let (client, secret) = confidential_client(&emulator).await;
+    for (id, sent) in [
+        ("client_x", ""),
+        (client.as_str(), ""),
+        (client.as_str(), "wrong"),
+        (public.as_str(), "any"),
+    ] {
+        let request = changed(exchange(id, "clk_code_0"), &[("client_secret", sent)]);
+        expect_error(token(&emulator, &request).await, 401, "invalid_client").await;
+    }
+    let send = async |id: &str, secret: &str, fields: &[(&str, &str)]| {
+        let fields = fields.iter().copied();
+        let request = form(&emulator, "/oauth/token", fields).basic_auth(id, Some(secret));
+        request.send().await.unwrap()
+    };
+    expect_error(send(&client, "wrong", &[]).await, 401, "invalid_client").await;
+    let twice = [("client_secret", secret.as_str())];
+    expect_error(send(&client, &secret, &twice).await, 400, "invalid_request").await;
+    let other = [("client_id", public.as_str())];
+    expect_error(send(&client, &secret, &other).await, 400, "invalid_request").await;
+    let bearer = form(&emulator, "/oauth/token", []).bearer_auth(&secret);
+    expect_error(bearer.send().await.unwrap(), 401, "invalid_client").await;
+    expect_error(
+        form(&emulator, "/oauth/token", []).send().await.unwrap(),
+        400,
+        "invalid_request",
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn a_client_with_a_secret_may_do_without_pkce_and_not_lie_about_it() {
+    let emulator = started().await;
+    let (client, secret) = confidential_client(&emulator).await;
+    let without = [("code_challenge", ""), ("code_challenge_method", "")];
+    let request = changed(authorization(&client), &without);
+    for (verifier, status) in [("", 200), (VERIFIER, 400)] {
+        let code = code(&emulator, &request, "user_ada").await;
+        let changes = [
+            ("client_secret", secret.as_str()),
+            ("code_verifier", verifier),
+        ];
+        let response = token(&emulator, &changed(exchange(&client, &code), &changes)).await;
+        assert_eq!(response.status(), status);
+    }
+}
+
+#[actix_web::test]
+async fn a_request_that_is_none_is_refused_by_name() {
+    let (emulator, client) = with_client().await;
+    for (changes, error) in [
+        (vec![("grant_type", "")], "invalid_request"),
+        (
+            vec![("grant_type", "client_credentials")],
+            "unsupported_grant_type",
+        ),
+        (vec![("code", "")], "invalid_request"),
+        (vec![("grant_type", "refresh_token")], "invalid_request"),
+    ] {
+        let request = changed(exchange(&client, "clk_code_0"), &changes);
+        expect_error(token(&emulator, &request).await, 400, error).await;
+    }
+    let twice = [
+        ("client_id", client.as_str()),
+        ("grant_type", "a"),
+        ("grant_type", "a"),
+    ];
+    let twice = form(&emulator, "/oauth/token", twice).send().await.unwrap();
+    expect_error(twice, 400, "invalid_request").await;
+    let json = request(&emulator, Method::POST, "/oauth/token")
+        .header("content-type", "application/json")
+        .body("{}");
+    expect_error(json.send().await.unwrap(), 400, "invalid_request").await;
+}
+
+#[actix_web::test]
+async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_grant() {
+    let (emulator, client) = with_client().await;
+    emulator
+        .instance()
+        .change_settings(|settings| settings.oauth_jwt_access_tokens = false);
+    let changes = [("scope", "openid profile")];
+    let first = signed_in(&emulator, &client, "user_ada", &changes).await;
+    let second = tokens(&emulator, &refresh(&client, text(&first, "refresh_token"))).await;
+    assert_ne!(first["refresh_token"], second["refresh_token"]);
+    assert_ne!(first["access_token"], second["access_token"]);
+    assert_eq!(text(&second, "scope"), "openid profile");
+    assert!(second["id_token"].is_string());
+    assert_eq!(verified(&emulator, &second)["aud"], json!([RESOURCE]));
+
+    let reused = token(&emulator, &refresh(&client, text(&first, "refresh_token"))).await;
+    let why = expect_error(reused, 400, "invalid_grant").await;
+    assert!(why.contains("used before"), "{why}");
+    for answer in [&first, &second] {
+        assert_eq!(verified(&emulator, answer)["revoked"], true);
+    }
+    let ended = token(&emulator, &refresh(&client, text(&second, "refresh_token"))).await;
+    expect_error(ended, 400, "invalid_grant").await;
+}
+
+#[actix_web::test]
+async fn a_refresh_may_narrow_and_never_widen() {
+    let (emulator, client) = with_client().await;
+    let changes = [("scope", "profile email user:org:read")];
+    let first = signed_in(&emulator, &client, "user_ada|org_acme", &changes).await;
+    let request = refresh(&client, text(&first, "refresh_token"));
+    for (change, error) in [
+        (("scope", "profile openid"), "invalid_scope"),
+        (("resource", "http://127.0.0.1:3001/mcp"), "invalid_target"),
+        (("resource", "mcp"), "invalid_target"),
+    ] {
+        let request = changed(request.clone(), &[change]);
+        expect_error(token(&emulator, &request).await, 400, error).await;
+    }
+    // What was refused has not spent it.
+    let narrow = tokens(&emulator, &changed(request, &[("scope", "email")])).await;
+    assert_eq!(text(&narrow, "scope"), "email");
+    assert_eq!(claims(&narrow)["org_id"], json!(null));
+    let wide = tokens(&emulator, &refresh(&client, text(&narrow, "refresh_token"))).await;
+    assert_eq!(text(&wide, "scope"), "profile email user:org:read");
+    assert_eq!(claims(&wide)["org_id"], "org_acme");
+}
+
+#[actix_web::test]
+async fn a_refresh_token_is_its_clients() {
+    let (emulator, client) = with_client().await;
+    let other = public_client(&emulator).await;
+    let answer = signed_in(&emulator, &client, "user_ada", &[]).await;
+    let stolen = token(&emulator, &refresh(&other, text(&answer, "refresh_token"))).await;
+    expect_error(stolen, 400, "invalid_grant").await;
+    tokens(&emulator, &refresh(&client, text(&answer, "refresh_token"))).await;
+}
+
+#[actix_web::test]
+async fn a_refresh_sees_who_has_left_the_organization_and_who_is_gone() {
+    let (emulator, client) = with_client().await;
+    let changes = [("scope", "user:org:read")];
+    let answer = signed_in(&emulator, &client, "user_ada|org_acme", &changes).await;
+    emulator.instance().remove_member("ada", "acme");
+    let answer = tokens(&emulator, &refresh(&client, text(&answer, "refresh_token"))).await;
+    assert_eq!(claims(&answer)["org_id"], json!(null));
+    emulator.instance().delete_user("ada");
+    let gone = token(&emulator, &refresh(&client, text(&answer, "refresh_token"))).await;
+    expect_error(gone, 400, "invalid_grant").await;
+}
+
+#[actix_web::test]
+async fn resources_become_the_audience_unless_that_is_off() {
+    let (emulator, client) = with_client().await;
+    let query = {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(authorization(&client));
+        query.append_pair("resource", "https://mcp.example.com/");
+        query.append_pair("resource", RESOURCE);
+        query.finish()
+    };
+    emulator
+        .instance()
+        .change_settings(|settings| settings.approve_as = Some(String::from("ada")));
+    let codes = async || {
+        let path = format!("/oauth/authorize?{query}");
+        let response = request(&emulator, Method::GET, &path).send().await.unwrap();
+        crate::sign_in::arrived(&response)["code"].clone()
+    };
+    let both = tokens(&emulator, &exchange(&client, &codes().await)).await;
+    assert_eq!(
+        claims(&both)["aud"],
+        json!([RESOURCE, "https://mcp.example.com/"])
+    );
+    let one = changed(exchange(&client, &codes().await), &[("resource", RESOURCE)]);
+    assert_eq!(claims(&tokens(&emulator, &one).await)["aud"], RESOURCE);
+    let another = [("resource", "https://mcp.example.com")];
+    let another = changed(exchange(&client, &codes().await), &another);
+    expect_error(token(&emulator, &another).await, 400, "invalid_target").await;
+
+    emulator
+        .instance()
+        .change_settings(|settings| settings.resource_indicators = false);
+    let none = tokens(&emulator, &exchange(&client, &codes().await)).await;
+    assert_eq!(claims(&none)["aud"], json!(null));
+}
+
+#[actix_web::test]
+async fn the_lifetime_of_an_access_token_can_be_set() {
+    let (emulator, client) = with_client().await;
+    emulator
+        .instance()
+        .change_settings(|settings| settings.access_token_lifetime = 2);
+    let answer = signed_in(&emulator, &client, "user_ada", &[]).await;
+    assert_eq!(answer["expires_in"], 2);
+    let claims = claims(&answer);
+    assert_eq!(
+        claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
+        2
+    );
+}
+
+#[actix_web::test]
+async fn opaque_access_tokens_are_given_where_the_settings_say_so() {
+    let (emulator, client) = with_client().await;
+    emulator
+        .instance()
+        .change_settings(|settings| settings.oauth_jwt_access_tokens = false);
+    let changes = [("scope", "openid user:org:read")];
+    let answer = signed_in(&emulator, &client, "user_ada|org_acme", &changes).await;
+    let access = text(&answer, "access_token");
+    assert!(
+        access.starts_with("oat_") && !access.contains('.'),
+        "{access}"
+    );
+    assert_eq!(text(&answer, "id_token").split('.').count(), 3);
+    let verified = verified(&emulator, &answer);
+    assert_eq!(verified["subject"], "user_ada");
+    assert_eq!(verified["client_id"], json!(client));
+    assert_ne!(verified["id"], json!(access));
+}
+
+#[actix_web::test]
+async fn pages_of_this_machine_may_call_what_clients_call() {
+    let (emulator, client) = with_client().await;
+    for path in [
+        "/oauth/token",
+        "/oauth/register",
+        "/oauth/token/revoke",
+        "/oauth/userinfo",
+    ] {
+        let preflight = request(&emulator, Method::OPTIONS, path)
+            .header("origin", "http://localhost:6274")
+            .header("access-control-request-headers", "mcp-protocol-version");
+        let response = preflight.send().await.unwrap();
+        assert_eq!(response.status(), 204, "{path}");
+        let headers = response.headers();
+        assert_eq!(
+            headers["access-control-allow-origin"],
+            "http://localhost:6274"
+        );
+        assert!(
+            headers["access-control-allow-headers"]
+                .to_str()
+                .unwrap()
+                .contains("mcp-protocol-version")
+        );
+        assert!(!headers.contains_key("access-control-allow-credentials"));
+        let foreign =
+            request(&emulator, Method::OPTIONS, path).header("origin", "https://evil.example");
+        let response = foreign.send().await.unwrap();
+        assert!(
+            !response
+                .headers()
+                .contains_key("access-control-allow-origin")
+        );
+        expect_problem(response, 403, "request_not_local").await;
+    }
+    let fields = [("client_id", client.as_str())];
+    let answer = form(&emulator, "/oauth/token", fields).header("origin", "http://localhost:6274");
+    let answer = answer.send().await.unwrap();
+    assert_eq!(
+        answer.headers()["access-control-allow-origin"],
+        "http://localhost:6274"
+    );
+    assert_eq!(answer.headers()["vary"], "origin");
+    // Browsers open these, servers call these: no page of another origin reads them.
+    for path in [
+        "/oauth/authorize",
+        "/oauth/authorize/decision",
+        "/oauth/token_info",
+    ] {
+        let preflight =
+            request(&emulator, Method::OPTIONS, path).header("origin", "http://localhost:6274");
+        let response = preflight.send().await.unwrap();
+        assert!(!response.status().is_success(), "{path}");
+        assert!(
+            !response
+                .headers()
+                .contains_key("access-control-allow-origin")
+        );
+    }
+}
+
+#[actix_web::test]
+async fn clients_and_refresh_tokens_outlive_a_restart_in_a_file_that_holds_no_secret_of_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let start = async |scopes: &[&str]| {
+        let mut directory = Directory::default();
+        directory.add_scopes(scopes);
+        let options = EmulatorOptions::default()
+            .directory(directory)
+            .state_file(&path);
+        Emulator::start(options).await.unwrap()
+    };
+    let emulator = start(&["documents:write"]).await;
+    let (client, secret) = confidential_client(&emulator).await;
+    let request = changed(authorization(&client), &[("scope", "documents:write")]);
+    let code = code(&emulator, &request, "user_ada").await;
+    let request = changed(exchange(&client, &code), &[("client_secret", &secret)]);
+    let answer = tokens(&emulator, &request).await;
+    let first = String::from(text(&answer, "refresh_token"));
+    emulator.stop().await;
+
+    let kept = std::fs::read_to_string(&path).unwrap();
+    for secret in [
+        secret.as_str(),
+        first.as_str(),
+        text(&answer, "access_token"),
+        &code,
+    ] {
+        assert!(!kept.contains(secret));
+    }
+    let with_secret = |token: &str| changed(refresh(&client, token), &[("client_secret", &secret)]);
+    let emulator = start(&["documents:write"]).await;
+    let answer = tokens(&emulator, &with_secret(&first)).await;
+    let second = String::from(text(&answer, "refresh_token"));
+    emulator.stop().await;
+
+    // Clerk: a scope that the instance has no more ends the refreshing; the token is not spent by that.
+    let emulator = start(&[]).await;
+    let refused = token(&emulator, &with_secret(&second)).await;
+    expect_error(refused, 400, "invalid_scope").await;
+    emulator.stop().await;
+    let emulator = start(&["documents:write"]).await;
+    tokens(&emulator, &with_secret(&second)).await;
+    let reused = token(&emulator, &with_secret(&first)).await;
+    expect_error(reused, 400, "invalid_grant").await;
+}
+
+#[actix_web::test]
+async fn a_client_may_ask_for_more_than_it_registered() {
+    let emulator = started().await;
+    emulator.instance().add_scopes(&["documents:write"]);
+    let metadata = json!({"token_endpoint_auth_method": "none", "scope": "profile"});
+    let client = register(&emulator, metadata).await;
+    let changes = [("scope", "profile documents:write")];
+    let answer = signed_in(&emulator, text(&client, "client_id"), "user_ada", &changes).await;
+    assert_eq!(text(&answer, "scope"), "profile documents:write");
+}

@@ -1,0 +1,86 @@
+//! The settings, over HTTP.
+
+use clerk_emulator::Emulator;
+use reqwest::Method;
+use reqwest::Response;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::support::api;
+use crate::support::api_get;
+use crate::support::expect_problem;
+use crate::support::get;
+use crate::support::json;
+use crate::support::request;
+use crate::support::started;
+
+const CLERKS: &str = "/v1/instance/oauth_application_settings";
+
+async fn patch(emulator: &Emulator, path: &str, changes: &Value) -> Response {
+    let request = api(emulator, Method::PATCH, path).header("content-type", "application/json");
+    request.body(changes.to_string()).send().await.unwrap()
+}
+
+#[actix_web::test]
+async fn clerks_members_are_shown_and_changed_with_the_secret_key() {
+    let emulator = started().await;
+    let mut expected = json!({
+        "object": "oauth_application_settings",
+        "dynamic_oauth_client_registration": true,
+        "default_scopes": null,
+        "oauth_jwt_access_tokens": true,
+        "client_id_metadata_documents_advertised": true,
+        "client_id_metadata_documents_only_allow_pre_registered_clients": false,
+        "client_id_metadata_documents_block_implicitly_allowed_clients": false,
+    });
+    assert_eq!(json(api_get(&emulator, CLERKS).await).await, expected);
+    let changes = json!({
+        "oauth_jwt_access_tokens": false,
+        "default_scopes": ["profile", "user:org:read"],
+        "dynamic_oauth_client_registration": null,
+    });
+    expected["oauth_jwt_access_tokens"] = json!(false);
+    expected["default_scopes"] = json!(["profile", "user:org:read"]);
+    let answer = patch(&emulator, CLERKS, &changes).await;
+    assert_eq!(json(answer).await, expected);
+    assert_eq!(json(api_get(&emulator, CLERKS).await).await, expected);
+    assert!(!emulator.instance().settings().oauth_jwt_access_tokens);
+
+    expect_problem(get(&emulator, CLERKS).await, 401, "authentication_invalid").await;
+    let bare = request(&emulator, Method::PATCH, CLERKS).body("{}");
+    expect_problem(bare.send().await.unwrap(), 401, "authentication_invalid").await;
+}
+
+#[actix_web::test]
+async fn the_rest_is_changed_under_dev() {
+    let emulator = started().await;
+    let shown = json(get(&emulator, "/dev/settings").await).await;
+    assert_eq!(shown["authorization_response_iss"], false);
+    assert_eq!(shown["resource_indicators"], true);
+    let changes = json!({"authorization_response_iss": true, "oauth_jwt_access_tokens": false});
+    let shown = json(patch(&emulator, "/dev/settings", &changes).await).await;
+    assert_eq!(shown["authorization_response_iss"], true);
+    let settings = emulator.instance().settings();
+    assert!(settings.authorization_response_iss && !settings.oauth_jwt_access_tokens);
+}
+
+#[actix_web::test]
+async fn a_setting_that_is_not_there_or_of_another_type_is_refused() {
+    let emulator = started().await;
+    let before = emulator.instance().settings();
+    for changes in [
+        json!({"authorization_response_iss": true}),
+        json!({"oauth_jwt": false}),
+        json!({"oauth_jwt_access_tokens": false, "default_scopes": 1}),
+    ] {
+        let answer = patch(&emulator, CLERKS, &changes).await;
+        expect_problem(answer, 422, "form_param_value_invalid").await;
+    }
+    let answer = patch(&emulator, "/dev/settings", &json!({"iss": true})).await;
+    expect_problem(answer, 422, "form_param_value_invalid").await;
+    for path in [CLERKS, "/dev/settings"] {
+        let answer = patch(&emulator, path, &json!([])).await;
+        expect_problem(answer, 400, "request_body_invalid").await;
+    }
+    assert_eq!(emulator.instance().settings(), before);
+}
