@@ -17,11 +17,13 @@ use crate::{
 /// What was said, key by key; what does not fit together is found in `model`.
 #[derive(Debug, Default)]
 pub(crate) struct ToolArgs {
+    pub(crate) accept: Option<List>,
     pub(crate) allow_unknown: Option<Ident>,
     pub(crate) authorize: Option<Call>,
     pub(crate) choices: Vec<Choice>,
     pub(crate) closed_world: Option<Ident>,
     pub(crate) destructive: Option<Hint>,
+    pub(crate) features: Option<List>,
     pub(crate) forbid_actor: Option<Ident>,
     pub(crate) idempotent: Option<Hint>,
     pub(crate) icons: Vec<Icon>,
@@ -29,10 +31,13 @@ pub(crate) struct ToolArgs {
     pub(crate) meta: Vec<Meta>,
     pub(crate) name: Option<Spelling>,
     pub(crate) permissions: Option<List>,
+    pub(crate) plans: Option<List>,
     pub(crate) public: Option<Ident>,
     pub(crate) read_only: Option<Hint>,
     pub(crate) rename_all: Option<LitStr>,
     pub(crate) require_org: Option<Ident>,
+    pub(crate) require_user: Option<Ident>,
+    pub(crate) reverification: Option<List>,
     pub(crate) roles: Option<List>,
     pub(crate) scopes: Option<List>,
     pub(crate) timeout: Option<u64>,
@@ -66,9 +71,14 @@ impl ToolArgs {
             "closed_world" => self.closed_world = errors.keep(entry.flag()),
             "public" => self.public = errors.keep(entry.flag()),
             "require_org" => self.require_org = errors.keep(entry.flag()),
+            "require_user" => self.require_user = errors.keep(entry.flag()),
+            "accept" => self.accept = Some(entry.list(&grammar::accept, str::to_owned, errors)),
             "forbid_actor" => self.forbid_actor = errors.keep(entry.flag()),
             "permission" => self.permissions = held(entry, errors),
             "role" => self.roles = held(entry, errors),
+            "feature" => self.features = held(entry, errors),
+            "plan" => self.plans = held(entry, errors),
+            "reverification" => self.reverification = held(entry, errors),
             "scope" => self.scopes = held(entry, errors),
             "any" => self.choices.push(entry.choice(alternative, errors)),
             "authorize" => self.authorize = errors.keep(entry.call()),
@@ -97,6 +107,9 @@ fn held(entry: Entry, errors: &mut Errors) -> Option<List> {
             let normal = |text: &str| grammar::role_key(text).to_owned();
             Some(entry.list(&grammar::role, normal, errors))
         }
+        "feature" => Some(entry.list(&grammar::feature, grammar::entitlement_key, errors)),
+        "plan" => Some(entry.list(&grammar::plan, grammar::entitlement_key, errors)),
+        "reverification" => errors.keep(entry.reverification()),
         "scope" => Some(entry.list(&grammar::scope, str::to_owned, errors)),
         _ => None,
     }
@@ -140,7 +153,7 @@ fn unknown_key(key: &str) -> String {
 }
 
 fn given_twice(key: &str) -> String {
-    if HELD.contains(&key) {
+    if key == "accept" || key != "reverification" && HELD.contains(&key) {
         return format!(
             "`{key}` is given twice; several values go in one list: `{key}(\"…\", \"…\")`"
         );
@@ -148,9 +161,16 @@ fn given_twice(key: &str) -> String {
     format!("`{key}` is given twice")
 }
 
-const HELD: [&str; 3] = ["permission", "role", "scope"];
+const HELD: [&str; 6] = [
+    "permission",
+    "role",
+    "feature",
+    "plan",
+    "reverification",
+    "scope",
+];
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 25] = [
     "name",
     "title",
     "icon",
@@ -159,11 +179,16 @@ const KEYS: [&str; 20] = [
     "idempotent",
     "closed_world",
     "public",
+    "require_user",
     "require_org",
     "permission",
     "role",
+    "feature",
+    "plan",
+    "reverification",
     "scope",
     "any",
+    "accept",
     "forbid_actor",
     "authorize",
     "timeout",

@@ -3,18 +3,23 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Literal, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     Expr, ExprLit, ExprPath, Ident, Lit, LitBool, LitStr, Path, Token,
     ext::IdentExt,
     parenthesized,
     parse::{Parse, ParseStream, Parser},
+    parse_quote_spanned,
     punctuated::Punctuated,
     token::Paren,
 };
 
-use crate::{errors::Errors, grammar::Verdict, source::source};
+use crate::{
+    errors::Errors,
+    grammar::{self, Verdict},
+    source::source,
+};
 
 /// An annotation that may also be denied: `destructive`, `destructive = false`.
 #[derive(Debug)]
@@ -181,6 +186,38 @@ impl Entry {
             }
         }
         List { key, names, values }
+    }
+
+    /// `reverification = "strict"` or `reverification("second_factor", 10)`.
+    pub(crate) fn reverification(self) -> syn::Result<List> {
+        const FORM: &str = "`reverification` takes a preset, or a level and minutes: `reverification = \"strict\"` or `reverification(\"second_factor\", 10)`";
+        let Self { key, value } = self;
+        let given = match value {
+            Value::Expression(one) => vec![one],
+            Value::List(list) => list,
+            Value::Entries(_) | Value::Missing | Value::None => Vec::new(),
+        };
+        let value = match given.as_slice() {
+            [Expr::Tuple(_) | Expr::Array(_)] | [] | [_, _, _, ..] => {
+                return Err(syn::Error::new_spanned(&key, FORM));
+            }
+            [preset] => spelling(&key, preset.clone(), &grammar::reverification)?,
+            [level, minutes] => {
+                let Spelling::Literal(level) = spelling(&key, level.clone(), &grammar::level)?
+                else {
+                    return Err(syn::Error::new_spanned(
+                        level,
+                        "the level is spelled out; a constant is a whole `Reverification`: `reverification = CONSTANT`",
+                    ));
+                };
+                let minutes = self::minutes(minutes)?;
+                // One span for all of it: the compiler reports no mistake here that was not found above.
+                Spelling::Constant(parse_quote_spanned!(level.span()=> (#level, #minutes)))
+            }
+        };
+        let names = BTreeSet::from([(true, source(&value))]);
+        let values = vec![value];
+        Ok(List { key, names, values })
     }
 
     /// The entries of `key(…)`, each read by `read`.
@@ -363,6 +400,28 @@ fn spelling(key: &Ident, value: Expr, check: &dyn Fn(&str) -> Verdict) -> syn::R
             syn::Error::new_spanned(value, format!("`{key}` takes strings or constants")),
         ),
         constant => Ok(Spelling::Constant(constant)),
+    }
+}
+
+/// A number above zero, as a floating-point literal.
+fn minutes(value: &Expr) -> syn::Result<Literal> {
+    let parsed = match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) if number.suffix().is_empty() => number.base10_parse::<u32>().ok().map(f64::from),
+        Expr::Lit(ExprLit {
+            lit: Lit::Float(number),
+            ..
+        }) if number.suffix().is_empty() => number.base10_parse().ok(),
+        _ => None,
+    };
+    match parsed.filter(|minutes: &f64| *minutes > 0.0 && minutes.is_finite()) {
+        Some(minutes) => Ok(Literal::f64_suffixed(minutes)),
+        None => Err(syn::Error::new_spanned(
+            value,
+            "the minutes are a number above zero: `reverification(\"second_factor\", 10)`",
+        )),
     }
 }
 

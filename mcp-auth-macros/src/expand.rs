@@ -366,21 +366,23 @@ fn guard(tool: &Tool) -> TokenStream {
             quote!(__private::Guard::public().implied(&[#(#implied),*]))
         }
         Guard::SignedIn {
+            accept,
             no_actor,
+            user,
             organization,
-            permissions,
-            roles,
-            scopes,
+            held,
             choices,
         } => {
+            let kinds = accept.iter().map(|text| self::held(text, "accept"));
+            let accept = (!accept.is_empty())
+                .then(|| quote!(__private::Requirement::Accept(&[#(#kinds),*])));
             let no_actor = no_actor.then(|| quote!(__private::Requirement::NoActor));
+            let user = user.then(|| quote!(__private::Requirement::User));
             let organization = organization.then(|| quote!(__private::Requirement::Organization));
-            let requirements = no_actor
+            let requirements = [accept, no_actor, user, organization]
                 .into_iter()
-                .chain(organization)
-                .chain(permissions.iter().map(|text| held(text, "permission")))
-                .chain(roles.iter().map(|text| held(text, "role")))
-                .chain(scopes.iter().map(|text| held(text, "scope")))
+                .flatten()
+                .chain(held.iter().flat_map(all_held))
                 .chain(choices.iter().map(choice));
             let implied = required.map(|parameter| implied(parameter, "of"));
             quote!(__private::Guard::signed_in(&[#(#requirements),*]).implied(&[#(#implied),*]))
@@ -389,12 +391,16 @@ fn guard(tool: &Tool) -> TokenStream {
 }
 
 fn choice(choice: &Choice) -> TokenStream {
-    let alternatives = choice.alternatives.iter().map(|List { key, values, .. }| {
-        let key = key.unraw().to_string();
-        let all = values.iter().map(|text| held(text, &key));
+    let alternatives = choice.alternatives.iter().map(|list| {
+        let all = all_held(list);
         quote!(&[#(#all),*])
     });
     quote!(__private::Requirement::Any(&[#(#alternatives),*]))
+}
+
+fn all_held(List { key, values, .. }: &List) -> impl Iterator<Item = TokenStream> {
+    let key = key.unraw().to_string();
+    values.iter().map(move |text| held(text, &key))
 }
 
 /// What an injected type asks of the caller, under the parameter's name.
@@ -415,7 +421,7 @@ fn injected_parameter(parameter: &Parameter) -> Option<TokenStream> {
     Some(quote!(__private::Parameter::#function::<#ty>(#name, #location)))
 }
 
-/// The value of a permission, a role or a scope as a requirement.
+/// The value of a permission, a role and the like as a requirement.
 fn held(text: &Spelling, key: &str) -> TokenStream {
     if key == "permission" {
         let span = located(text.span());

@@ -1,5 +1,7 @@
-//! What a permission, role, scope and tool name look like: pure functions from text to a verdict.
+//! What a permission, role, scope, feature and tool name look like: pure functions from text to a verdict.
 //! The runtime applies the same rules to constants, whose values no macro can see.
+
+use crate::errors::{did_you_mean, listed};
 
 /// The `Err` is the sentence shown to the user, without the name of the key.
 pub(crate) type Verdict = Result<(), String>;
@@ -63,6 +65,42 @@ pub(crate) fn scope(text: &str) -> Verdict {
     ))
 }
 
+/// A feature's slug, alone or after a word for whose it is.
+pub(crate) fn feature(text: &str) -> Verdict {
+    entitlement("feature", "export", text)
+}
+
+/// As a feature's.
+pub(crate) fn plan(text: &str) -> Verdict {
+    entitlement("plan", "pro", text)
+}
+
+/// With one word for each owner: `o:export` and `org:export` are one feature.
+pub(crate) fn entitlement_key(text: &str) -> String {
+    match text
+        .split_once(':')
+        .map(|(scope, slug)| (owner(scope), slug))
+    {
+        Some((Some(owner), slug)) => format!("{owner}:{slug}"),
+        Some((None, _)) | None => text.to_owned(),
+    }
+}
+
+/// Clerk's presets.
+pub(crate) fn reverification(text: &str) -> Verdict {
+    among("`reverification`", &PRESETS, text)
+}
+
+/// What Clerk verifies again.
+pub(crate) fn level(text: &str) -> Verdict {
+    among("the level of `reverification`", &LEVELS, text)
+}
+
+/// The kinds of tokens.
+pub(crate) fn accept(text: &str) -> Verdict {
+    among("`accept`", &TOKEN_KINDS, text)
+}
+
 /// MCP 2025-11-25, tool names: 1 to 128 of ASCII letters, digits, `_`, `-` and `.`.
 pub(crate) fn tool_name(text: &str) -> Verdict {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -76,6 +114,55 @@ pub(crate) fn tool_name(text: &str) -> Verdict {
         length => Err(format!(
             "a tool's name has at most 128 characters, this one has {length}"
         )),
+    }
+}
+
+/// Clerk drops a third part, and reads `o:` as the feature called `o`: mistakes, both.
+fn entitlement(key: &str, example: &str, text: &str) -> Verdict {
+    let is_entitlement = |text: &str| match text.split_once(':') {
+        None => is_key(text),
+        Some((scope, slug)) => owner(scope).is_some() && is_key(slug),
+    };
+    if is_entitlement(text) {
+        return Ok(());
+    }
+    let lower = text.trim().to_ascii_lowercase();
+    let hint = if is_entitlement(&lower) {
+        format!("; did you mean `{lower}`?")
+    } else {
+        String::new()
+    };
+    Err(format!(
+        "`{key}` must look like `{example}`, `org:{example}` or `user:{example}`, found {}{hint}",
+        quoted(text)
+    ))
+}
+
+fn owner(scope: &str) -> Option<&'static str> {
+    match scope {
+        "o" | "org" | "organization" => Some("org"),
+        "u" | "user" => Some("user"),
+        _ => None,
+    }
+}
+
+fn among(what: &str, accepted: &[&str], text: &str) -> Verdict {
+    if accepted.contains(&text) {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} must be {}, found {}{}",
+        either(accepted),
+        quoted(text),
+        did_you_mean(text, accepted)
+    ))
+}
+
+/// `` `a`, `b` or `c` ``
+fn either(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} or `{last}`", listed(first)),
+        _ => listed(names),
     }
 }
 
@@ -104,6 +191,10 @@ fn repaired_permission(text: &str) -> Option<String> {
     let repaired = format!("org:{rest}");
     is_permission(&repaired).then_some(repaired)
 }
+
+const PRESETS: [&str; 4] = ["strict", "moderate", "lax", "strict_mfa"];
+const LEVELS: [&str; 3] = ["first_factor", "second_factor", "multi_factor"];
+const TOKEN_KINDS: [&str; 4] = ["oauth", "session", "m2m", "api_key"];
 
 fn quoted(text: &str) -> String {
     if text.is_empty() {
@@ -170,6 +261,59 @@ mod tests {
                 .unwrap_err()
                 .ends_with("did you mean `admin`?")
         );
+    }
+
+    #[test]
+    fn features_and_plans_are_keys_with_an_optional_owner() {
+        for text in [
+            "export",
+            "o:export",
+            "org:export",
+            "organization:a-b",
+            "u:a_1",
+            "user:x",
+            "org",
+        ] {
+            assert_eq!((feature(text), plan(text)), (Ok(()), Ok(())), "{text}");
+        }
+        for (text, repair) in [
+            ("Export", Some("export")),
+            ("Org:Export ", Some("org:export")),
+            ("", None),
+            ("o:", None),
+            (":export", None),
+            ("org:export:pdf", None),
+            ("ou:export", None),
+            ("two words", None),
+        ] {
+            let message = feature(text).unwrap_err();
+            let hint = message.split_once("; ").map(|(_, hint)| hint.to_owned());
+            let expected = repair.map(|repair| format!("did you mean `{repair}`?"));
+            assert_eq!(hint, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_owner_has_one_key_whatever_it_is_called() {
+        for (text, key) in [
+            ("export", "export"),
+            ("o:export", "org:export"),
+            ("organization:export", "org:export"),
+            ("u:export", "user:export"),
+        ] {
+            assert_eq!(entitlement_key(text), key);
+        }
+    }
+
+    #[test]
+    fn presets_levels_and_kinds_are_those_of_a_list() {
+        assert_eq!(reverification("strict_mfa"), Ok(()));
+        assert_eq!((level("first_factor"), accept("m2m")), (Ok(()), Ok(())));
+        assert_eq!(
+            accept("apikey").unwrap_err(),
+            "`accept` must be `oauth`, `session`, `m2m` or `api_key`, found `apikey`; did you mean `api_key`?"
+        );
+        assert!(level("").unwrap_err().ends_with("found nothing"));
     }
 
     #[test]

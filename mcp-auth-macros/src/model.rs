@@ -52,11 +52,12 @@ pub(crate) struct Annotations {
 pub(crate) enum Guard {
     Public,
     SignedIn {
+        accept: Vec<Spelling>,
         no_actor: bool,
+        user: bool,
         organization: bool,
-        permissions: Vec<Spelling>,
-        roles: Vec<Spelling>,
-        scopes: Vec<Spelling>,
+        /// `permission`, `role` and the like.
+        held: Vec<List>,
         choices: Vec<Choice>,
     },
 }
@@ -85,11 +86,21 @@ impl Tool {
                 Guard::Public
             } else {
                 Guard::SignedIn {
+                    accept: args.accept.map(|list| list.values).unwrap_or_default(),
                     no_actor: args.forbid_actor.is_some(),
+                    user: args.require_user.is_some(),
                     organization: args.require_org.is_some(),
-                    permissions: values(args.permissions),
-                    roles: values(args.roles),
-                    scopes: values(args.scopes),
+                    held: [
+                        args.permissions,
+                        args.roles,
+                        args.features,
+                        args.plans,
+                        args.reverification,
+                        args.scopes,
+                    ]
+                    .into_iter()
+                    .flatten()
+                    .collect(),
                     choices: args.choices,
                 }
             },
@@ -121,13 +132,11 @@ impl Tool {
     pub(crate) fn names_permissions(&self) -> bool {
         match &self.guard {
             Guard::Public => false,
-            Guard::SignedIn {
-                permissions,
-                choices,
-                ..
-            } => {
-                let mut alternatives = choices.iter().flat_map(|choice| &choice.alternatives);
-                !permissions.is_empty() || alternatives.any(|list| list.key == "permission")
+            Guard::SignedIn { held, choices, .. } => {
+                let alternatives = choices.iter().flat_map(|choice| &choice.alternatives);
+                held.iter()
+                    .chain(alternatives)
+                    .any(|list| list.key == "permission")
             }
         }
     }
@@ -175,10 +184,6 @@ fn sole_struct(parameters: &[Parameter]) -> Option<&Parameter> {
     }
 }
 
-fn values(list: Option<List>) -> Vec<Spelling> {
-    list.map(|list| list.values).unwrap_or_default()
-}
-
 fn name_of_function(ident: &Ident, errors: &mut Errors) -> Spelling {
     let name = ident.unraw().to_string();
     if let Err(message) = grammar::tool_name(&name) {
@@ -207,9 +212,18 @@ fn check_public(args: &ToolArgs, errors: &mut Errors) {
     if args.public.is_none() {
         return;
     }
-    let lists = [&args.permissions, &args.roles, &args.scopes];
+    let lists = [
+        &args.accept,
+        &args.permissions,
+        &args.roles,
+        &args.features,
+        &args.plans,
+        &args.reverification,
+        &args.scopes,
+    ];
     let lists = lists.into_iter().flatten().map(|list| &list.key);
-    let flags = args.require_org.iter().chain(&args.forbid_actor);
+    let flags = [&args.require_org, &args.require_user, &args.forbid_actor];
+    let flags = flags.into_iter().flatten();
     let choices = args.choices.iter().map(|choice| &choice.key);
     for key in flags.chain(lists).chain(choices) {
         errors.at(

@@ -16,12 +16,16 @@ pub use mcp_auth_macros::mcp_tool;
 /// The data types of MCP, as the official Rust SDK has them: content blocks, results, annotations.
 pub use rmcp::model;
 
-pub use crate::guard::{Guard, Permission, Requirement, Role, Scope};
+pub use crate::guard::{
+    Feature, Guard, Has, Permission, Plan, Requirement, Reverification, Role, Scope,
+};
 pub use crate::identity::{
-    Actor, AuthorizedParties, Caller, FactorAges, Org, Session, TokenKind, parties, parties_any,
+    Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, Profile, Session, TokenKind,
+    any_api_key, parties, parties_any, scopes,
 };
 pub use crate::server::{
-    AudiencePolicy, Error, Matrix, Persona, Result, Running, Server, ServerBuilder,
+    AudiencePolicy, CheckReport, Error, Finding, Matrix, Persona, Result, Running, Server,
+    ServerBuilder, Severity,
 };
 pub use crate::tool::{
     Content, Context, FromContext, Injected, IntoToolError, IntoToolResult, Json, Needs, OrTell,

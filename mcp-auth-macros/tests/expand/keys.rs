@@ -53,6 +53,13 @@ const _: () = {
             meta: &[],
             guard: __private::Guard::signed_in(
                     &[
+                        __private::Requirement::Accept(
+                            &[
+                                const { __private::Spelled("oauth").accept() },
+                                const { __private::Spelled(KIND).accept() },
+                            ],
+                        ),
+                        __private::Requirement::User,
                         __private::Requirement::Organization,
                         const {
                             __private::Spelled("org:documents:read")
@@ -62,8 +69,20 @@ const _: () = {
                             __private::Spelled(perms::SEARCH).permission(__DECLARED)
                         },
                         const { __private::Spelled("admin").role() },
+                        const { __private::Spelled("org:export").feature() },
+                        const { __private::Spelled(features::SHARE).feature() },
+                        const { __private::Spelled("pro").plan() },
+                        const {
+                            __private::Spelled(("second_factor", 10f64)).reverification()
+                        },
                         const { __private::Spelled("documents:read").scope() },
                         const { __private::Spelled(SCOPE).scope() },
+                        __private::Requirement::Any(
+                            &[
+                                &[const { __private::Spelled("export").feature() }],
+                                &[const { __private::Spelled("strict").reverification() }],
+                            ],
+                        ),
                     ],
                 )
                 .implied(&[]),

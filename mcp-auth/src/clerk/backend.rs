@@ -1,8 +1,6 @@
 //! Clerk's Backend API, as far as it is asked.
 
-use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -11,17 +9,23 @@ use serde::Deserialize;
 use crate::clerk::outgoing::Answer;
 use crate::clerk::outgoing::Outgoing;
 use crate::clerk::outgoing::OutgoingError;
+use crate::clerk::question::Question;
 use crate::clerk::secret_key::SecretKey;
+use crate::clerk::user;
 use crate::identity::LookupError;
 use crate::identity::Memberships;
 use crate::identity::Org;
 use crate::identity::PublishedKey;
+use crate::identity::User;
+use crate::identity::UserSource;
 
 /// The Backend API, with the key to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Backend {
     outgoing: Arc<Outgoing>,
     key: SecretKey,
+    memberships: Arc<Question>,
+    users: Arc<Question>,
 }
 
 /// Why the Backend API did not tell the instance's keys.
@@ -36,10 +40,27 @@ pub(crate) enum BackendKeysError {
 }
 
 impl Backend {
-    pub(crate) fn at(outgoing: Outgoing, key: SecretKey) -> Self {
+    pub(crate) fn at(outgoing: impl Into<Arc<Outgoing>>, key: SecretKey) -> Self {
+        let about = |what| Arc::new(Question::about(what, "CLERK_SECRET_KEY"));
         Self {
-            outgoing: Arc::new(outgoing),
+            outgoing: outgoing.into(),
             key,
+            memberships: about("who is a member of what"),
+            users: about("who a user is"),
+        }
+    }
+
+    /// The user with this id; `None` if there is none. Runs on the I/O runtime.
+    async fn look_up_user(self, user_id: String) -> Result<Option<User>, LookupError> {
+        let path = ["v1", "users", &user_id];
+        let asked = self.outgoing.get(&path, &[], Some(&self.key)).await;
+        let answer = asked.map_err(|error| self.users.failed(&error))?;
+        match answer.status {
+            200 => user::read(&answer.body, &user_id)
+                .map(Some)
+                .map_err(|error| self.users.failed(&error)),
+            404 => Ok(None),
+            _ => Err(self.users.refused(&answer)),
         }
     }
 
@@ -57,6 +78,15 @@ impl Backend {
         }
     }
 
+    /// Asks something about the instance.
+    pub(super) async fn ask(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Answer, OutgoingError> {
+        self.outgoing.get(path, query, Some(&self.key)).await
+    }
+
     async fn look_up(self, member: Member) -> Result<Option<Org>, LookupError> {
         let path = [
             "v1",
@@ -66,12 +96,15 @@ impl Backend {
         ];
         let query = [("user_id", member.user_id.as_str()), ("limit", "1")];
         match self.outgoing.get(&path, &query, Some(&self.key)).await {
-            Ok(answer) => member.read(&answer),
-            Err(error) => {
-                log_failure(&error);
-                Err(LookupError::Failed)
-            }
+            Ok(answer) => member.read(&answer, &self.memberships),
+            Err(error) => Err(self.memberships.failed(&error)),
         }
+    }
+}
+
+impl UserSource for Backend {
+    fn user(&self, user_id: &str) -> BoxFuture<'static, Result<Option<User>, LookupError>> {
+        self.clone().look_up_user(user_id.to_owned()).boxed()
     }
 }
 
@@ -96,36 +129,19 @@ struct Member {
 }
 
 impl Member {
-    fn read(&self, answer: &Answer) -> Result<Option<Org>, LookupError> {
+    fn read(&self, answer: &Answer, question: &Question) -> Result<Option<Org>, LookupError> {
         match answer.status {
-            200 => self.find(&answer.body),
+            200 => self.find(&answer.body, question),
             404 => Ok(None),
-            401 => {
-                tracing::error!(
-                    target: "mcp_auth",
-                    "Clerk does not accept CLERK_SECRET_KEY: no membership can be looked up",
-                );
-                Err(LookupError::Failed)
-            }
-            429 => {
-                tracing::warn!(target: "mcp_auth", "Clerk limits the rate of membership look-ups");
-                let wait = answer.retry_after.unwrap_or(Duration::from_secs(1));
-                Err(LookupError::Throttled(wait))
-            }
-            status => {
-                log_failure(&OutgoingError::Status(status));
-                Err(LookupError::Failed)
-            }
+            _ => Err(question.refused(answer)),
         }
     }
 
     /// The membership in the answer, which must be the one that was asked for: a server that ignores
     /// the filter would otherwise give this user another's role.
-    fn find(&self, body: &[u8]) -> Result<Option<Org>, LookupError> {
-        let page: Page = serde_json::from_slice(body).map_err(|error| {
-            log_failure(&error);
-            LookupError::Failed
-        })?;
+    fn find(&self, body: &[u8], question: &Question) -> Result<Option<Org>, LookupError> {
+        let page: Page =
+            serde_json::from_slice(body).map_err(|error| question.unreadable(&error))?;
         if page.data.is_empty() {
             return Ok(None);
         }
@@ -148,7 +164,7 @@ impl Member {
             .as_ref()
             .and_then(|user| user.user_id.as_ref());
         membership.organization.id == self.organization_id
-            && user.is_none_or(|user_id| *user_id == self.user_id)
+            && user.is_some_and(|user_id| *user_id == self.user_id)
     }
 }
 
@@ -188,12 +204,10 @@ impl From<Membership> for Org {
     }
 }
 
-fn log_failure(error: &(dyn Error + 'static)) {
-    tracing::warn!(target: "mcp_auth", error, "a membership could not be looked up");
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::Value;
     use serde_json::json;
 
@@ -232,18 +246,22 @@ mod tests {
 
     #[test]
     fn anothers_membership_is_not_taken_for_the_one_asked_for() {
-        for (organization, user) in [("org_2", Some("user_ada")), ("org_1", Some("user_bob"))] {
+        for (organization, user) in [
+            ("org_2", Some("user_ada")),
+            ("org_1", Some("user_bob")),
+            ("org_1", None),
+        ] {
             let answer = page(&[membership(organization, user)]);
             let (_, answer) = asked(move || Reply::json(&answer));
             assert_eq!(answer.unwrap_err(), LookupError::Failed);
         }
-        let nameless = page(&[membership("org_1", None)]);
-        assert!(asked(move || Reply::json(&nameless)).1.unwrap().is_some());
     }
 
     #[test]
     fn missing_facts_are_unknown_not_empty() {
-        let bare = json!({"data": [{"organization": {"id": "org_1"}}]});
+        let bare = json!({"data": [{
+            "organization": {"id": "org_1"}, "public_user_data": {"user_id": "user_ada"},
+        }]});
         let org = asked(move || Reply::json(&bare)).1.unwrap().unwrap();
         assert_eq!(
             (org.slug(), org.role(), org.permissions()),
@@ -253,9 +271,18 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_none_is_a_failure_never_a_membership() {
-        for status in [302, 400, 401, 403, 410, 422, 500, 503] {
+        for (status, error) in [
+            (302, LookupError::Failed),
+            (400, LookupError::Declined),
+            (401, LookupError::KeyRefused),
+            (403, LookupError::Declined),
+            (410, LookupError::Declined),
+            (422, LookupError::Declined),
+            (500, LookupError::Failed),
+            (503, LookupError::Failed),
+        ] {
             let (_, answer) = asked(move || Reply::http(status, "", "{}"));
-            assert_eq!(answer.unwrap_err(), LookupError::Failed, "{status}");
+            assert_eq!(answer.unwrap_err(), error, "{status}");
         }
         for body in ["", "[]", "{}", r#"{"data":{}}"#, r#"{"data":[{}]}"#] {
             let (_, answer) = asked(move || Reply::http(200, "", body));

@@ -2,28 +2,44 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use url::Url;
 
+use crate::clerk::Instance;
 use crate::clerk::backend::Backend;
-use crate::clerk::backend::BackendKeysError;
 use crate::clerk::claims::ClerkClaims;
 use crate::clerk::frontend::FrontendUrl;
 use crate::clerk::jwks::FrontendKeys;
+use crate::clerk::machine::MachineCheck;
+use crate::clerk::machine::OwnMachine;
+use crate::clerk::machine_key::MachineKey;
 use crate::clerk::metadata::Metadata;
 use crate::clerk::outgoing::Outgoing;
 use crate::clerk::outgoing::OutgoingError;
+use crate::clerk::ownership::Ownership;
+use crate::clerk::ownership::SecretKeyCheck;
 use crate::clerk::secret_key::SecretKey;
+use crate::clerk::settings::OauthSettings;
+use crate::clerk::settings::Role;
+use crate::clerk::settings::Untold;
+use crate::clerk::user::FrontendUserInfo;
+use crate::clerk::verification::Verification;
 use crate::identity::Authenticator;
+use crate::identity::AuthenticatorConfig;
+use crate::identity::Budget;
 use crate::identity::Clock;
-use crate::identity::FlightLost;
-use crate::identity::Flights;
+use crate::identity::ConfirmationSource;
 use crate::identity::IoRuntime;
+use crate::identity::KeySource;
 use crate::identity::Keys;
+use crate::identity::Machine;
 use crate::identity::Memberships;
 use crate::identity::Organizations;
 use crate::identity::PemError;
+use crate::identity::People;
 use crate::identity::Policy;
 use crate::identity::PublishedKey;
+use crate::identity::UserSource;
 
 /// The settings of a Clerk instance.
 #[derive(Clone, Debug)]
@@ -32,12 +48,16 @@ pub(crate) struct ClerkConfig {
     pub(crate) frontend: FrontendUrl,
     /// The key to the Backend API; without it nothing is looked up.
     pub(crate) secret_key: Option<SecretKey>,
+    /// The key of this server's machine, with which its tokens are confirmed.
+    pub(crate) machine_key: Option<MachineKey>,
     /// The Backend API, if it is not Clerk's own.
     pub(crate) api_url: Option<Url>,
     /// The instance's public key as PEM; keys are not fetched then.
     pub(crate) jwt_key: Option<String>,
     /// Which tokens are accepted. Its issuer must be the Frontend API's.
     pub(crate) policy: Policy,
+    /// Whether it is a local Clerk inside this process: nobody shares its rate limit then.
+    pub(crate) is_in_process: bool,
 }
 
 /// What a server asks of a Clerk instance. Nothing is fetched before it is asked for.
@@ -50,14 +70,18 @@ pub(crate) struct Clerk {
     /// The authorization server's metadata.
     pub(crate) metadata: Metadata,
     backend: Option<Backend>,
-    checks: Flights<(), SecretKeyAnswer>,
+    ownership: Option<Ownership>,
+    /// If machines' tokens are accepted.
+    machine: Option<OwnMachine>,
+    frontend_keys: Arc<FrontendKeys>,
+    io: Handle,
 }
 
-/// Why settings can't be used. Each names the setting.
+/// Why settings can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     /// The Backend API's URL is not safe: the secret key is sent there.
-    #[error("CLERK_API_URL must be https (http is for loopback only)")]
+    #[error("the Backend API's URL must be https (http is for loopback only)")]
     ApiUrl,
     /// No client could be made.
     #[error("no HTTPS client could be made; are certificates of authorities installed?")]
@@ -66,25 +90,9 @@ pub(crate) enum ConnectError {
     #[error("the accepted issuer is not the Frontend API")]
     Issuer,
     /// The public key can't be read.
-    #[error("CLERK_JWT_KEY can't be used: {0}")]
-    JwtKey(PemError),
+    #[error("the public key can't be used")]
+    JwtKey(#[source] PemError),
 }
-
-/// What a look at the secret key shows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum SecretKeyCheck {
-    /// It belongs to the instance that issues the tokens, or there is none.
-    Fits,
-    /// It belongs to another instance: every look-up would ask about strangers.
-    OtherInstance,
-    /// Clerk does not accept it.
-    Refused,
-    /// That can't be told now.
-    Unknown,
-}
-
-/// What the Backend API tells about the secret key.
-type SecretKeyAnswer = Result<Arc<[PublishedKey]>, SecretKeyCheck>;
 
 impl Clerk {
     /// Makes ready what a server asks of an instance; opens no connection.
@@ -99,23 +107,33 @@ impl Clerk {
         let ClerkConfig {
             frontend,
             secret_key,
+            machine_key,
             api_url,
             jwt_key,
             policy,
+            is_in_process,
         } = config;
         if policy.issuer != frontend.issuer() {
             return Err(ConnectError::Issuer);
         }
         let io = io.handle().clone();
-        let backend = secret_key
-            .map(|key| backend(&frontend, api_url, key))
-            .transpose()?;
+        let budget = (!is_in_process).then(|| {
+            let most = first_sights(&frontend, secret_key.as_ref());
+            Budget::new(most, Arc::clone(&clock))
+        });
+        let has_key = secret_key.is_some() || machine_key.is_some();
+        let api = has_key.then(|| api(&frontend, api_url)).transpose()?;
+        let backend = api
+            .clone()
+            .zip(secret_key.clone())
+            .map(|(api, key)| Backend::at(api, key));
         let frontend =
             Arc::new(Outgoing::to(frontend.url().clone()).map_err(ConnectError::Client)?);
+        let frontend_keys = Arc::new(FrontendKeys::at(Arc::clone(&frontend)));
         let keys = match jwt_key {
             Some(pem) => Keys::from_pem(&pem).map_err(ConnectError::JwtKey)?,
             None => {
-                let source = Arc::new(FrontendKeys::at(Arc::clone(&frontend)));
+                let source = Arc::<FrontendKeys>::clone(&frontend_keys);
                 Keys::published(source, Arc::clone(&clock), io.clone())
             }
         };
@@ -123,55 +141,111 @@ impl Clerk {
         let memberships = backend
             .clone()
             .map(|backend| Arc::new(backend) as Arc<dyn Memberships>);
+        let users = backend
+            .clone()
+            .map(|backend| Arc::new(backend) as Arc<dyn UserSource>);
+        let userinfo = Arc::new(FrontendUserInfo::at(Arc::clone(&frontend)));
+        let people = People::new(users, Some(userinfo), Arc::clone(&clock), io.clone());
+        let owned = |backend| Ownership::of(backend, keys.clone());
+        let ownership = backend.clone().map(owned);
+        let by_secret_key = secret_key.zip(ownership.clone());
+        let machine = policy.machine.clone().map(|machine| OwnMachine {
+            id: match machine {
+                Machine::Named(id) => Some(id),
+                Machine::Unnamed => None,
+            },
+            key: machine_key.clone().zip(api.clone()),
+            backend: backend.clone(),
+        });
+        let confirm = api.map(|api| {
+            let source: Arc<dyn ConfirmationSource> =
+                Arc::new(Verification::at(api, by_secret_key, machine_key));
+            (source, budget, io.clone())
+        });
+        let authenticator = Authenticator::new(AuthenticatorConfig {
+            policy,
+            keys,
+            decode,
+            clock: Arc::clone(&clock),
+            confirm,
+            people: Some(Arc::new(people)),
+        });
         Ok(Self {
-            authenticator: Authenticator::new(policy, keys, decode, Arc::clone(&clock)),
+            authenticator,
             organizations: Organizations::new(memberships, Arc::clone(&clock), io.clone()),
             metadata: Metadata::at(frontend, clock, io.clone()),
             backend,
-            checks: Flights::new(io),
+            ownership,
+            machine,
+            frontend_keys,
+            io,
         })
+    }
+
+    /// The keys that the instance publishes, fetched anew, whatever keys tokens are verified by.
+    pub(crate) async fn published_keys(&self) -> Result<Vec<PublishedKey>, Untold> {
+        let keys = self.io.spawn(self.frontend_keys.fetch());
+        keys.await.map_err(|_| Untold)?.map_err(|_| Untold)
+    }
+
+    /// The settings of the instance's OAuth applications; `None` without a secret key, or if Clerk
+    /// does not know the question.
+    pub(crate) async fn oauth_settings(&self) -> Result<Option<OauthSettings>, Untold> {
+        let Some(backend) = self.backend.clone() else {
+            return Ok(None);
+        };
+        let asked = async move { backend.oauth_settings().await };
+        self.io.spawn(asked).await.unwrap_or(Err(Untold))
+    }
+
+    /// The roles of the instance's organizations; `None` as with the settings.
+    pub(crate) async fn roles(&self) -> Result<Option<Vec<Role>>, Untold> {
+        let Some(backend) = self.backend.clone() else {
+            return Ok(None);
+        };
+        let asked = async move { backend.roles().await };
+        self.io.spawn(asked).await.unwrap_or(Err(Untold))
+    }
+
+    /// Looks whether the machine that this server is exists, and has its key.
+    pub(crate) async fn check_machine(&self) -> MachineCheck {
+        let Some(machine) = self.machine.clone() else {
+            return MachineCheck::Unasked;
+        };
+        let checked = self.io.spawn(machine.check());
+        checked.await.unwrap_or(MachineCheck::Unknown)
     }
 
     /// Looks whether the secret key belongs to the instance that issues the tokens, for the start.
     pub(crate) async fn check_secret_key(&self) -> SecretKeyCheck {
-        let Some(backend) = self.backend.clone() else {
+        let Some(ownership) = self.ownership.clone() else {
             return SecretKeyCheck::Fits;
         };
-        let answer = self.checks.join(&(), || async move {
-            backend
-                .keys()
-                .await
-                .map(Arc::from)
-                .map_err(|error| match error {
-                    BackendKeysError::KeyRefused => SecretKeyCheck::Refused,
-                    BackendKeysError::Unreachable => SecretKeyCheck::Unknown,
-                })
-        });
-        match answer.await {
-            Ok(Ok(keys)) => match self.authenticator.shares_keys(&keys).await {
-                Ok(true) => SecretKeyCheck::Fits,
-                Ok(false) => SecretKeyCheck::OtherInstance,
-                Err(_unavailable) => SecretKeyCheck::Unknown,
-            },
-            Ok(Err(check)) => check,
-            Err(FlightLost) => SecretKeyCheck::Unknown,
-        }
+        let checked = self.io.spawn(async move { ownership.check().await });
+        checked.await.unwrap_or(SecretKeyCheck::Unknown)
     }
 }
 
-fn backend(
-    frontend: &FrontendUrl,
-    api_url: Option<Url>,
-    key: SecretKey,
-) -> Result<Backend, ConnectError> {
+/// The Backend API, to which keys are sent.
+fn api(frontend: &FrontendUrl, api_url: Option<Url>) -> Result<Arc<Outgoing>, ConnectError> {
     let url = match api_url {
         Some(url) => url,
         None => Url::parse(frontend.default_api_url()).map_err(|_| ConnectError::ApiUrl)?,
     };
     match Outgoing::to(url) {
-        Ok(outgoing) => Ok(Backend::at(outgoing, key)),
+        Ok(outgoing) => Ok(Arc::new(outgoing)),
         Err(OutgoingError::Address) => Err(ConnectError::ApiUrl),
         Err(error) => Err(ConnectError::Client(error)),
+    }
+}
+
+/// A tenth of what the instance may ask in ten seconds: the rest is the customer's.
+///
+/// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
+fn first_sights(frontend: &FrontendUrl, secret_key: Option<&SecretKey>) -> usize {
+    match secret_key.map_or(frontend.instance(), SecretKey::instance) {
+        Instance::Development => 10,
+        Instance::Production => 100,
     }
 }
 
@@ -242,6 +316,48 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_key_that_is_not_known_to_fit_confirms_nobody() {
+        let own = instance(TestKey::shared());
+        let outcome = |api: &Stub| {
+            let (clerk, _io) = connected(&own, Some(api));
+            block_on(clerk.authenticator.authenticate("oat_1")).map(|_| ())
+        };
+        assert_eq!(outcome(&own), Ok(()));
+        let other = instance(TestKey::other());
+        assert_eq!(outcome(&other), Err(AuthError::Misconfigured));
+        let silent = Stub::answering(|head| {
+            if head.contains("/jwks") {
+                return Reply::http(500, "", "");
+            }
+            Reply::json(&confirmed())
+        });
+        let unknown = outcome(&silent);
+        assert!(
+            matches!(unknown, Err(AuthError::Unavailable(_))),
+            "{unknown:?}"
+        );
+        for asked in [other.heads(), silent.heads()] {
+            assert!(
+                asked.iter().all(|head| head.starts_with("GET /v1/jwks")),
+                "{asked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn that_the_secret_key_fits_is_asked_once() {
+        let own = instance(TestKey::shared());
+        let (clerk, _io) = connected(&own, Some(&own));
+        assert_eq!(block_on(clerk.check_secret_key()), SecretKeyCheck::Fits);
+        for token in ["oat_1", "oat_2"] {
+            block_on(clerk.authenticator.authenticate(token)).unwrap();
+        }
+        let asked = own.heads();
+        let of_the_key = asked.iter().filter(|head| head.starts_with("GET /v1/jwks"));
+        assert_eq!(of_the_key.count(), 1, "{asked:?}");
+    }
+
+    #[test]
     fn settings_that_are_wrong_are_refused_by_name() {
         let own = instance(TestKey::shared());
         let refused = |change: fn(&mut ClerkConfig)| {
@@ -254,9 +370,9 @@ mod tests {
                 .to_string()
         };
         let api_url = refused(|config| config.api_url = Url::parse("http://api.clerk.com").ok());
-        assert!(api_url.contains("CLERK_API_URL"), "{api_url}");
+        assert!(api_url.contains("Backend API"), "{api_url}");
         let jwt_key = refused(|config| config.jwt_key = Some("x".to_owned()));
-        assert!(jwt_key.contains("CLERK_JWT_KEY"), "{jwt_key}");
+        assert!(jwt_key.contains("public key"), "{jwt_key}");
         let issuer = refused(|config| config.policy.issuer.push('/'));
         assert!(issuer.contains("issuer"), "{issuer}");
     }
@@ -270,7 +386,7 @@ mod tests {
         let clerk = Clerk::connect(config, doubles::clock(), &io).unwrap();
         let mut claims = doubles::oauth_claims();
         claims["iss"] = json!(clerk_issuer(&own));
-        block_on(clerk.authenticator.prepare()).unwrap();
+        assert_eq!(block_on(clerk.authenticator.keys()).unwrap(), 1);
         block_on(
             clerk
                 .authenticator
@@ -285,10 +401,22 @@ mod tests {
         Stub::answering(move |head| {
             if head.contains("/memberships?") {
                 return Reply::json(&json!({"data": [{
-                    "organization": {"id": "org_1"}, "role": "org:admin", "permissions": [],
+                    "organization": {"id": "org_1"}, "public_user_data": {"user_id": "user_ada"},
+                    "role": "org:admin", "permissions": [],
                 }]}));
             }
+            if head.contains("/access_tokens/verify") {
+                return Reply::json(&confirmed());
+            }
             Reply::json(&json!({"keys": [key.jwk("ins_1")]}))
+        })
+    }
+
+    fn confirmed() -> serde_json::Value {
+        json!({
+            "object": "clerk_idp_oauth_access_token", "client_id": "client_1",
+            "subject": "user_ada", "scopes": [], "aud": [doubles::RESOURCE],
+            "revoked": false, "expired": false, "expiration": null,
         })
     }
 
@@ -302,9 +430,11 @@ mod tests {
         ClerkConfig {
             frontend,
             secret_key,
+            machine_key: None,
             api_url: api.map(Stub::url),
             jwt_key: None,
             policy,
+            is_in_process: false,
         }
     }
 

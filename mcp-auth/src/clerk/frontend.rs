@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use crate::clerk::Instance;
 use crate::identity::is_loopback;
 
 /// A Frontend API URL: `https`, or `http` on loopback; without query, fragment or credentials.
@@ -71,6 +72,21 @@ impl FrontendUrl {
         &self.url
     }
 
+    /// Whether it is a local Clerk: plain http is for loopback only.
+    pub(crate) fn is_local(&self) -> bool {
+        self.url.scheme() == "http"
+    }
+
+    /// The kind of instance, as its host tells it: development instances live below `accounts.dev`.
+    pub(crate) fn instance(&self) -> Instance {
+        let host = self.url.host_str().unwrap_or_default();
+        if host.ends_with(".accounts.dev") {
+            Instance::Development
+        } else {
+            Instance::Production
+        }
+    }
+
     /// Where the instance's Backend API is, unless configuration says otherwise.
     pub(crate) fn default_api_url(&self) -> &'static str {
         // Clerk's staging environment has its own.
@@ -129,6 +145,19 @@ mod tests {
             ("clerk example", Unreadable),
         ] {
             assert_eq!(FrontendUrl::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_development_instance_is_told_by_its_host() {
+        let instance = |text| FrontendUrl::parse(text).unwrap().instance();
+        assert_eq!(instance("a-b-1.clerk.accounts.dev"), Instance::Development);
+        for text in [
+            "clerk.example.com",
+            "accounts.dev.example.com",
+            "myaccounts.dev",
+        ] {
+            assert_eq!(instance(text), Instance::Production, "{text}");
         }
     }
 

@@ -31,7 +31,7 @@ impl KeySource for FrontendKeys {
                 .document(&[".well-known", "jwks.json"])
                 .await
                 .map_err(|error| FetchError::Unreachable(Box::new(error)))?;
-            PublishedKey::parse_set(&document)
+            PublishedKey::parse_set(&document.body)
         }
         .boxed()
     }

@@ -1,7 +1,7 @@
 //! The authorization server's metadata (RFC 8414), passed on as it is.
 //!
-//! Older clients ask the MCP server for it. Nothing here is taken from it but the issuer, to be
-//! compared at the start: a rewritten document would be a mix-up of servers.
+//! Older clients ask the MCP server for it. What is read of it is compared at the start, and nothing
+//! is configured by it: a rewritten document would be a mix-up of servers.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -29,7 +29,17 @@ pub(crate) struct Metadata {
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
     bytes: Bytes,
-    issuer: Option<Arc<str>>,
+    described: Arc<Described>,
+}
+
+/// What the checks at the start look at.
+#[derive(Debug)]
+struct Described {
+    issuer: Option<String>,
+    registers: bool,
+    takes_client_documents: bool,
+    scopes: Option<Vec<String>>,
+    ahead_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -54,18 +64,61 @@ impl Document {
 
     /// The issuer that it names.
     pub(crate) fn issuer(&self) -> Option<&str> {
-        self.issuer.as_deref()
+        self.described.issuer.as_deref()
     }
 
-    fn read(bytes: Bytes) -> Option<Self> {
-        let document: Value = serde_json::from_slice(&bytes).ok()?;
-        let issuer = document
-            .as_object()?
-            .get("issuer")
-            .and_then(Value::as_str)
-            .map(Arc::from);
-        Some(Self { bytes, issuer })
+    /// Whether clients can register themselves (RFC 7591).
+    pub(crate) fn registers(&self) -> bool {
+        self.described.registers
     }
+
+    /// Whether a client's id may be the URL of its metadata (client-id metadata documents).
+    pub(crate) fn takes_client_documents(&self) -> bool {
+        self.described.takes_client_documents
+    }
+
+    /// The scopes that it advertises, if it says any.
+    pub(crate) fn scopes(&self) -> Option<&[String]> {
+        self.described.scopes.as_deref()
+    }
+
+    /// By how many milliseconds our clock is at least ahead of the issuer's; negative if behind.
+    pub(crate) fn ahead_ms(&self) -> Option<i64> {
+        self.described.ahead_ms
+    }
+
+    fn read(bytes: Bytes, ahead_ms: Option<i64>) -> Option<Self> {
+        let document: Value = serde_json::from_slice(&bytes).ok()?;
+        let members = document.as_object()?;
+        let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+        let scopes = members.get("scopes_supported").and_then(Value::as_array);
+        let described = Described {
+            issuer: text("issuer"),
+            registers: text("registration_endpoint").is_some(),
+            takes_client_documents: members.get("client_id_metadata_document_supported")
+                == Some(&Value::Bool(true)),
+            scopes: scopes.map(|scopes| {
+                let scopes = scopes.iter().filter_map(Value::as_str);
+                scopes.map(str::to_owned).collect()
+            }),
+            ahead_ms,
+        };
+        Some(Self {
+            bytes,
+            described: Arc::new(described),
+        })
+    }
+}
+
+/// The issuer's clock showed `date` or up to a second more at some moment between `sent` and
+/// `received` of ours: the least difference that explains that.
+fn ahead_ms(sent: u64, received: u64, date: u64) -> Option<i64> {
+    let [sent, received, date] = [sent, received, date].map(i64::try_from);
+    let (least, most) = (
+        sent.ok()? - (date.ok()? + 1_000),
+        received.ok()? - date.ok()?,
+    );
+    Some(if least > 0 { least } else { most.min(0) })
 }
 
 impl Metadata {
@@ -105,8 +158,14 @@ impl Metadata {
 
 impl Shared {
     async fn fetch(&self) -> Result<Document, Unavailable> {
+        let sent = self.clock.unix_ms();
         let outcome = match self.frontend.document(&PATH).await {
-            Ok(bytes) => Document::read(bytes),
+            Ok(answer) => {
+                let received = self.clock.unix_ms();
+                let date = answer.date_ms;
+                let ahead = date.and_then(|date| ahead_ms(sent, received, date));
+                Document::read(answer.body, ahead)
+            }
             Err(error) => {
                 let error: &(dyn Error + 'static) = &error;
                 tracing::warn!(target: "mcp_auth", error, "the issuer's metadata was not fetched");
@@ -188,6 +247,39 @@ mod tests {
             block_on(metadata.document()).unwrap_err();
             assert_eq!(stub.heads().len(), 2);
         }
+    }
+
+    #[test]
+    fn a_clock_is_as_wrong_as_it_must_be_to_explain_the_date() {
+        for (sent, received, date, ahead) in [
+            (10_000, 10_050, 10_000, 0),
+            (10_900, 10_950, 10_000, 0),
+            (13_000, 13_050, 10_000, 2_000),
+            (10_000, 15_000, 10_000, 0),
+            (10_000, 10_050, 14_000, -3_950),
+        ] {
+            assert_eq!(ahead_ms(sent, received, date), Some(ahead));
+        }
+    }
+
+    #[test]
+    fn what_the_document_says_of_clients_and_scopes_is_read_leniently() {
+        let (_stub, metadata, _clock, _io) = at(|| {
+            let body = r#"{"registration_endpoint":"https://a/b","scopes_supported":["email",7],
+                "client_id_metadata_document_supported":true}"#;
+            Reply::http(200, "", body)
+        });
+        let document = block_on(metadata.document()).unwrap();
+        assert!(document.registers() && document.takes_client_documents());
+        assert_eq!(document.scopes().unwrap(), ["email"]);
+        let (_stub, metadata, _clock, _io) = at(|| {
+            let body = r#"{"registration_endpoint":null,"scopes_supported":"email",
+                "client_id_metadata_document_supported":"true"}"#;
+            Reply::http(200, "", body)
+        });
+        let document = block_on(metadata.document()).unwrap();
+        assert!(!document.registers() && !document.takes_client_documents());
+        assert_eq!(document.scopes(), None);
     }
 
     #[test]

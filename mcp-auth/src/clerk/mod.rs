@@ -10,29 +10,47 @@ mod claims;
 mod connect;
 mod frontend;
 mod jwks;
+mod machine;
+mod machine_key;
 mod metadata;
 mod outgoing;
+mod ownership;
 mod permissions;
 mod publishable_key;
+mod question;
 mod secret_key;
+mod settings;
 #[cfg(test)]
 mod stub;
+mod user;
 #[cfg(test)]
 mod vectors;
+mod verification;
 
 #[cfg(feature = "testing")]
 pub(crate) use claims::ClerkClaims;
 pub(crate) use connect::Clerk;
 pub(crate) use connect::ClerkConfig;
 pub(crate) use connect::ConnectError;
-pub(crate) use connect::SecretKeyCheck;
 pub(crate) use frontend::FrontendUrl;
 pub(crate) use frontend::FrontendUrlError;
+pub(crate) use machine::MachineCheck;
+pub(crate) use machine_key::MachineKey;
+pub(crate) use machine_key::MachineKeyError;
+pub(crate) use metadata::Document;
 pub(crate) use metadata::Metadata;
+pub(crate) use ownership::SecretKeyCheck;
 pub(crate) use publishable_key::PublishableKey;
 pub(crate) use publishable_key::PublishableKeyError;
 pub(crate) use secret_key::SecretKey;
 pub(crate) use secret_key::SecretKeyError;
+pub(crate) use settings::OauthSettings;
+pub(crate) use settings::Role;
+pub(crate) use settings::Untold;
+#[cfg(feature = "testing")]
+pub(crate) use user::user_info;
+#[cfg(feature = "testing")]
+pub(crate) use verification::verdict;
 
 /// The kind of Clerk instance that a key belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -5,19 +5,27 @@
 //! stalls with the worker that opened it.
 
 use std::time::Duration;
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use bytes::BytesMut;
 use reqwest::Client;
+use reqwest::RequestBuilder;
 use reqwest::Response;
+use reqwest::header::AGE;
 use reqwest::header::AUTHORIZATION;
 use reqwest::header::CONTENT_TYPE;
+use reqwest::header::DATE;
+use reqwest::header::HeaderMap;
 use reqwest::header::HeaderValue;
 use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
+use serde_json::Value;
 use url::Url;
 
+use crate::clerk::machine_key::MachineKey;
 use crate::clerk::secret_key::SecretKey;
+use crate::identity::TokenText;
 use crate::identity::is_loopback;
 
 /// A client of one base URL.
@@ -27,12 +35,25 @@ pub(crate) struct Outgoing {
     base: Url,
 }
 
+/// In whose name something is asked. It goes to the base URL and nowhere else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bearer<'a> {
+    /// A caller's, with their own token.
+    Caller(&'a TokenText),
+    /// This server's machine.
+    Machine(&'a MachineKey),
+    /// The instance, towards the Backend API.
+    Secret(&'a SecretKey),
+}
+
 /// An answer, whatever its status.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// What `Retry-After` says, in seconds; a date there is not understood.
     pub(crate) retry_after: Option<Duration>,
+    /// What `Date` says, in milliseconds since 1970 and whole seconds.
+    pub(crate) date_ms: Option<u64>,
     pub(crate) body: Bytes,
 }
 
@@ -106,15 +127,56 @@ impl Outgoing {
         query: &[(&str, &str)],
         key: Option<&SecretKey>,
     ) -> Result<Answer, OutgoingError> {
-        let mut request = self.client.get(self.url(path, query)?);
-        if let Some(key) = key {
-            let bearer = format!("Bearer {}", key.expose());
-            let mut bearer = HeaderValue::try_from(bearer).map_err(|_| OutgoingError::Path)?;
-            bearer.set_sensitive(true);
-            request = request
-                .header(AUTHORIZATION, bearer)
-                .header(CONTENT_TYPE, "application/json")
-                .header("Clerk-API-Version", API_VERSION);
+        let request = self.client.get(self.url(path, query)?);
+        Self::send(request, key.map(Bearer::Secret)).await
+    }
+
+    /// Gets a path below the base, in somebody's name.
+    ///
+    /// # Errors
+    /// One of [`OutgoingError`]; an answer of any status is an [`Answer`].
+    pub(crate) async fn get_as(
+        &self,
+        path: &[&str],
+        bearer: Bearer<'_>,
+    ) -> Result<Answer, OutgoingError> {
+        let request = self.client.get(self.url(path, &[])?);
+        Self::send(request, Some(bearer)).await
+    }
+
+    /// Posts JSON to a path below the base, in somebody's name.
+    ///
+    /// # Errors
+    /// One of [`OutgoingError`]; an answer of any status is an [`Answer`].
+    pub(crate) async fn post_as(
+        &self,
+        path: &[&str],
+        body: &Value,
+        bearer: Bearer<'_>,
+    ) -> Result<Answer, OutgoingError> {
+        let request = self.client.post(self.url(path, &[])?);
+        Self::send(request.body(body.to_string()), Some(bearer)).await
+    }
+
+    async fn send(
+        mut request: RequestBuilder,
+        bearer: Option<Bearer<'_>>,
+    ) -> Result<Answer, OutgoingError> {
+        if let Some(bearer) = bearer {
+            let (text, to_api) = match bearer {
+                Bearer::Caller(token) => (token.expose(), false),
+                Bearer::Machine(key) => (key.expose(), true),
+                Bearer::Secret(key) => (key.expose(), true),
+            };
+            let value = format!("Bearer {text}");
+            let mut value = HeaderValue::try_from(value).map_err(|_| OutgoingError::Path)?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+            if to_api {
+                request = request
+                    .header(CONTENT_TYPE, "application/json")
+                    .header("Clerk-API-Version", API_VERSION);
+            }
         }
         let response = request.send().await.map_err(transport)?;
         let status = response.status().as_u16();
@@ -123,9 +185,11 @@ impl Outgoing {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
+        let date_ms = date_ms(response.headers());
         Ok(Answer {
             status,
             retry_after,
+            date_ms,
             body: read(response).await?,
         })
     }
@@ -134,10 +198,10 @@ impl Outgoing {
     ///
     /// # Errors
     /// As [`Self::get`], and [`OutgoingError::Status`] for every other status.
-    pub(crate) async fn document(&self, path: &[&str]) -> Result<Bytes, OutgoingError> {
+    pub(crate) async fn document(&self, path: &[&str]) -> Result<Answer, OutgoingError> {
         let answer = self.get(path, &[], None).await?;
         if answer.status == 200 {
-            Ok(answer.body)
+            Ok(answer)
         } else {
             Err(OutgoingError::Status(answer.status))
         }
@@ -161,6 +225,16 @@ impl Outgoing {
         }
         Ok(url)
     }
+}
+
+/// RFC 9110 §6.6.1. What a cache has kept (`Age`, RFC 9111 §5.1) tells the time of another moment.
+fn date_ms(headers: &HeaderMap) -> Option<u64> {
+    if headers.contains_key(AGE) {
+        return None;
+    }
+    let date = headers.get(DATE)?.to_str().ok()?;
+    let date = httpdate::parse_http_date(date).ok()?;
+    u64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
 /// Reads a body that is not longer than it may be, whatever it says of its length.
@@ -243,8 +317,8 @@ mod tests {
         assert!(matches!(refused, OutgoingError::TooLarge), "{refused}");
         let largest = " ".repeat(MAX_BODY_BYTES);
         let stub = Stub::answering(move |_| Reply::http(200, "", &largest));
-        let body = block_on(Outgoing::to(stub.url()).unwrap().document(&["x"])).unwrap();
-        assert_eq!(body.len(), MAX_BODY_BYTES);
+        let answer = block_on(Outgoing::to(stub.url()).unwrap().document(&["x"])).unwrap();
+        assert_eq!(answer.body.len(), MAX_BODY_BYTES);
     }
 
     #[test]
@@ -272,6 +346,21 @@ mod tests {
                 matches!(outgoing.url(&["v1", id], &[]), Err(OutgoingError::Path)),
                 "{id}"
             );
+        }
+    }
+
+    #[test]
+    fn the_time_of_an_answer_is_told_unless_a_cache_kept_it() {
+        let date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        for (headers, told) in [
+            (date.to_owned(), Some(784_111_777_000)),
+            (format!("{date}Age: 3\r\n"), None),
+            ("Date: yesterday\r\n".to_owned(), None),
+            (String::new(), None),
+        ] {
+            let stub = Stub::answering(move |_| Reply::http(200, &headers, ""));
+            let answer = block_on(Outgoing::to(stub.url()).unwrap().get(&["x"], &[], None));
+            assert_eq!(answer.unwrap().date_ms, told);
         }
     }
 

@@ -16,6 +16,7 @@ use url::Url;
 pub(super) struct Stub {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
+    bodies: Arc<Mutex<Vec<String>>>,
 }
 
 /// What it does with a request.
@@ -51,20 +52,27 @@ impl Stub {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&heads);
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let kept = (Arc::clone(&heads), Arc::clone(&bodies));
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { return };
                 let Some(head) = read_head(&mut stream) else {
                     continue;
                 };
-                kept.lock().unwrap().push(head.clone());
+                let body = read_body(&mut stream, &head).unwrap_or_default();
+                kept.0.lock().unwrap().push(head.clone());
+                kept.1.lock().unwrap().push(body);
                 let reply = reply(&head);
                 // The client may be gone, which is what some tests are about.
                 thread::spawn(move || drop(send(&mut stream, &reply)));
             }
         });
-        Self { address, heads }
+        Self {
+            address,
+            heads,
+            bodies,
+        }
     }
 
     pub(super) fn url(&self) -> Url {
@@ -75,6 +83,20 @@ impl Stub {
     pub(super) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
+
+    /// The bodies of the requests so far; empty if there was none.
+    pub(super) fn bodies(&self) -> Vec<String> {
+        self.bodies.lock().unwrap().clone()
+    }
+}
+
+fn read_body(stream: &mut TcpStream, head: &str) -> Option<String> {
+    let head = head.to_lowercase();
+    let (_, length) = head.split_once("content-length: ")?;
+    let length = length.split_once("\r\n")?.0.parse().ok()?;
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    String::from_utf8(body).ok()
 }
 
 fn read_head(stream: &mut TcpStream) -> Option<String> {

@@ -1,9 +1,14 @@
 //! The decision: a pure function of guard and facts, and the proof it hands out.
 
-use crate::identity::{Caller, Org, ScopeHierarchy, TokenKind, Unavailable};
+use crate::identity::{
+    Caller, Entitlements, FactorAges, Org, ScopeHierarchy, Session, TokenKind, Unavailable,
+};
 
+use super::billing::{Feature, Plan};
 use super::denied::{Denied, ORGANIZATION_SCOPE};
+use super::names::{Permission, Role};
 use super::requirement::{Guard, Requirement};
+use super::reverification::Reverification;
 
 /// What is known of a caller when the guard decides.
 #[derive(Clone, Debug)]
@@ -20,10 +25,15 @@ pub(crate) struct Facts<'a> {
 /// supposed: it proves nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing<'a> {
-    token_kind: TokenKind,
-    impersonated: bool,
-    scopes: &'a [String],
-    hierarchy: &'a ScopeHierarchy,
+    pub(crate) token_kind: TokenKind,
+    pub(crate) impersonated: bool,
+    /// Whether the caller is a person, or acts in the name of one.
+    pub(crate) user: bool,
+    pub(crate) scopes: &'a [String],
+    pub(crate) hierarchy: &'a ScopeHierarchy,
+    pub(crate) features: Option<&'a Entitlements>,
+    pub(crate) plans: Option<&'a Entitlements>,
+    pub(crate) factor_ages: Option<&'a FactorAges>,
 }
 
 impl<'a> Standing<'a> {
@@ -32,23 +42,13 @@ impl<'a> Standing<'a> {
         Self {
             token_kind: caller.token_kind(),
             impersonated: caller.is_impersonated(),
+            user: caller.user_id().is_some(),
             scopes: caller.scopes(),
             hierarchy: caller.hierarchy(),
+            features: caller.features(),
+            plans: caller.plans(),
+            factor_ages: caller.session().and_then(Session::factor_ages),
         }
-    }
-
-    /// That of somebody who would come with an OAuth token for these scopes.
-    pub(crate) fn supposed(scopes: &'a [String], hierarchy: &'a ScopeHierarchy) -> Self {
-        Self {
-            token_kind: TokenKind::OAuth,
-            impersonated: false,
-            scopes,
-            hierarchy,
-        }
-    }
-
-    pub(super) fn is_impersonated(&self) -> bool {
-        self.impersonated
     }
 
     pub(super) fn has_scope(&self, scope: &str) -> bool {
@@ -100,7 +100,10 @@ pub(crate) fn decide(guard: &Guard, facts: &Facts<'_>) -> Result<Authorized, Ref
         let known = facts.organization.unwrap_or(None);
         match denied(guard, &Standing::of(caller), known, facts.server_scopes) {
             None => known,
-            Some(Denied::Actor) => return Err(Refusal::Denied(Denied::Actor)),
+            // No organization would change these.
+            Some(denied @ (Denied::TokenKind(_) | Denied::Actor | Denied::User)) => {
+                return Err(Refusal::Denied(denied));
+            }
             Some(denied) => {
                 facts.organization.map_err(unavailable)?;
                 return Err(Refusal::Denied(denied));
@@ -129,72 +132,99 @@ fn unavailable(unavailable: &Unavailable) -> Refusal {
     Refusal::Unavailable(*unavailable)
 }
 
-/// The first unmet requirement in the order actor, organization, role, permission, any, scope.
+/// The first unmet requirement, in the order of [`Denied`].
 fn denied(
     guard: &Guard,
     caller: &Standing<'_>,
     organization: Option<&Org>,
     server_scopes: &[String],
 ) -> Option<Denied> {
-    let mut actor = false;
-    let mut roles = Vec::new();
-    let mut permissions = Vec::new();
-    let mut choices = Vec::new();
-    let mut scopes: Vec<String> = Vec::new();
-    let unmet = guard
-        .requirements()
-        .filter(|requirement| !requirement.is_met(Some(caller), organization));
-    for requirement in unmet {
-        match requirement {
-            // `needs_organization` below asks for the organization, and there is a caller.
-            Requirement::Organization | Requirement::SignedIn => {}
-            Requirement::NoActor => actor = true,
-            Requirement::Role(role) => roles.push(role),
-            Requirement::Permission(permission) => permissions.push(permission),
-            Requirement::Any(alternatives) => choices.push(alternatives),
-            Requirement::Scope(scope) => add(&mut scopes, scope.as_str()),
-        }
-    }
-    for scope in server_scopes {
-        if !caller.has_scope(scope) {
-            add(&mut scopes, scope);
-        }
-    }
+    let Lacks {
+        kinds,
+        actor,
+        user,
+        roles,
+        permissions,
+        features,
+        plans,
+        reverification,
+        choices,
+        scopes,
+    } = Lacks::of(guard, caller, organization, server_scopes);
     let new_token_helps = caller.token_kind == TokenKind::OAuth;
-    if actor {
+    // What a new token needs to meet every choice and to have every scope; `None` if none could.
+    let cure = |could_meet: fn(Requirement) -> bool| {
+        let cures = choices.iter().map(|choice| {
+            let lacking = choice
+                .iter()
+                .filter_map(|all| lacking_scopes(all, caller, organization, could_meet));
+            lacking.min_by_key(Vec::len)
+        });
+        let of_choices = cures
+            .collect::<Option<Vec<_>>>()
+            .filter(|_| new_token_helps)?;
+        let mut all = Vec::new();
+        of_choices
+            .iter()
+            .flatten()
+            .for_each(|scope| add(&mut all, scope));
+        scopes.iter().for_each(|scope| add(&mut all, scope));
+        Some(all)
+    };
+    let fewest = |scopes| caller.hierarchy.fewest(scopes);
+    let is_reverification = |one| matches!(one, Requirement::Reverification(_));
+    let verifying_helps = || {
+        let lacks_no_more = |all: &&[Requirement]| {
+            lacking_scopes(all, caller, organization, is_reverification)
+                .is_some_and(|scopes| scopes.is_empty())
+        };
+        caller.token_kind == TokenKind::Session
+            && scopes.is_empty()
+            && choices
+                .iter()
+                .all(|choice| choice.iter().any(lacks_no_more))
+    };
+    if let Some(kinds) = kinds {
+        Some(Denied::TokenKind(kinds))
+    } else if actor {
         Some(Denied::Actor)
+    } else if user {
+        Some(Denied::User)
     } else if guard.needs_organization() && organization.is_none() {
-        let curable = new_token_helps && !caller.has_scope(ORGANIZATION_SCOPE);
-        Some(Denied::Organization { curable })
+        let only_organization = features.is_empty() && plans.is_empty() && reverification.is_none();
+        // Asking again for what was granted, and no organization picked, would go on for ever.
+        let could_come = only_organization && !caller.has_scope(ORGANIZATION_SCOPE);
+        let cure = could_come
+            .then(|| cure(Requirement::is_of_organization))
+            .flatten();
+        let cure = cure.map(|scopes| {
+            let mut all = vec![ORGANIZATION_SCOPE.to_owned()];
+            scopes.iter().for_each(|scope| add(&mut all, scope));
+            fewest(all)
+        });
+        Some(Denied::Organization { cure })
     } else if !roles.is_empty() {
         Some(Denied::Role(roles))
     } else if !permissions.is_empty() {
         Some(Denied::Permission(permissions))
+    } else if !features.is_empty() {
+        Some(Denied::Feature(features))
+    } else if !plans.is_empty() {
+        Some(Denied::Plan(plans))
+    } else if let Some(asked) = reverification {
+        Some(Denied::Reverification {
+            asked,
+            curable: verifying_helps(),
+        })
     } else if let Some(first) = choices.first() {
-        let lacking = |all| lacking_scopes(all, caller, organization);
-        let cures = choices
-            .iter()
-            .map(|choice| choice.iter().find_map(|all| lacking(all)));
-        // A new token helps only if it helps everywhere, and then it needs all of it at once.
-        let cure = cures
-            .collect::<Option<Vec<_>>>()
-            .filter(|_| new_token_helps);
-        let cure = cure.map(|cures| {
-            let mut all = Vec::new();
-            cures
-                .iter()
-                .flatten()
-                .for_each(|scope| add(&mut all, scope));
-            scopes.iter().for_each(|scope| add(&mut all, scope));
-            caller.hierarchy.fewest(all)
-        });
         Some(Denied::Any {
             alternatives: first,
-            cure,
+            cure: cure(|_| false).map(fewest),
+            verifying_helps: verifying_helps(),
         })
     } else if !scopes.is_empty() {
         Some(Denied::Scope {
-            missing: caller.hierarchy.fewest(scopes),
+            missing: fewest(scopes),
             curable: new_token_helps,
         })
     } else {
@@ -202,27 +232,96 @@ fn denied(
     }
 }
 
-/// The scopes that an alternative lacks, if it lacks nothing else.
+/// What a caller lacks of a guard, by kind.
+struct Lacks {
+    kinds: Option<&'static [TokenKind]>,
+    actor: bool,
+    user: bool,
+    roles: Vec<Role>,
+    permissions: Vec<Permission>,
+    features: Vec<Feature>,
+    plans: Vec<Plan>,
+    reverification: Option<Reverification>,
+    choices: Vec<&'static [&'static [Requirement]]>,
+    scopes: Vec<String>,
+}
+
+impl Lacks {
+    fn of(
+        guard: &Guard,
+        caller: &Standing<'_>,
+        organization: Option<&Org>,
+        server_scopes: &[String],
+    ) -> Self {
+        let mut lacks = Self {
+            kinds: None,
+            actor: false,
+            user: false,
+            roles: Vec::new(),
+            permissions: Vec::new(),
+            features: Vec::new(),
+            plans: Vec::new(),
+            reverification: None,
+            choices: Vec::new(),
+            scopes: Vec::new(),
+        };
+        let unmet = guard
+            .requirements()
+            .filter(|requirement| !requirement.is_met(Some(caller), organization));
+        for requirement in unmet {
+            match requirement {
+                // There is a caller, and the guard says whether it needs an organization.
+                Requirement::Organization | Requirement::SignedIn => {}
+                Requirement::Accept(kinds) => lacks.kinds = lacks.kinds.or(Some(kinds)),
+                Requirement::NoActor => lacks.actor = true,
+                Requirement::User => lacks.user = true,
+                Requirement::Role(role) => lacks.roles.push(role),
+                Requirement::Permission(permission) => lacks.permissions.push(permission),
+                Requirement::Feature(feature) => lacks.features.push(feature),
+                Requirement::Plan(plan) => lacks.plans.push(plan),
+                Requirement::Reverification(asked) => {
+                    lacks.reverification = lacks.reverification.or(Some(asked));
+                }
+                Requirement::Any(alternatives) => lacks.choices.push(alternatives),
+                Requirement::Scope(scope) => add(&mut lacks.scopes, scope.as_str()),
+            }
+        }
+        for scope in server_scopes {
+            if !caller.has_scope(scope) {
+                add(&mut lacks.scopes, scope);
+            }
+        }
+        lacks
+    }
+}
+
+/// The scopes that an alternative lacks, if it lacks nothing else but what `could_meet` names.
 fn lacking_scopes(
     all: &[Requirement],
     caller: &Standing<'_>,
     organization: Option<&Org>,
+    could_meet: fn(Requirement) -> bool,
 ) -> Option<Vec<&'static str>> {
     if all.is_empty() {
         return None;
     }
     let unmet = all
         .iter()
-        .filter(|one| !one.is_met(Some(caller), organization));
+        .filter(|one| !one.is_met(Some(caller), organization) && !could_meet(**one));
     unmet
         .map(|one| match one {
             Requirement::Scope(scope) => Some(scope.as_str()),
-            Requirement::Any(_)
+            Requirement::Accept(_)
+            | Requirement::Any(_)
+            | Requirement::Feature(_)
             | Requirement::NoActor
             | Requirement::Organization
             | Requirement::Permission(_)
+            | Requirement::Plan(_)
+            | Requirement::Reverification(_)
             | Requirement::Role(_)
-            | Requirement::SignedIn => None,
+            | Requirement::SignedIn
+            | Requirement::User => None,
         })
         .collect()
 }
@@ -699,6 +798,247 @@ mod tests {
         assert_eq!(cure(&ORG, &session), None);
         assert_eq!(cure(&MAY_WRITE, &session), None);
         assert_eq!(cure(&ANY_OR_SCOPE, &session), None);
+    }
+
+    /// Whoever has nothing but a token of this kind.
+    fn bare(token_kind: TokenKind, hierarchy: &ScopeHierarchy) -> Standing<'_> {
+        Standing {
+            token_kind,
+            impersonated: false,
+            user: token_kind != TokenKind::M2m,
+            scopes: &[],
+            hierarchy,
+            features: None,
+            plans: None,
+            factor_ages: None,
+        }
+    }
+
+    /// `allow`, or the text of the denial.
+    fn told(guard: &Guard, caller: &Standing<'_>, organization: Option<&Org>) -> String {
+        denied(guard, caller, organization, &[])
+            .map_or_else(|| "allow".to_owned(), |denied| denied.to_string())
+    }
+
+    #[test]
+    fn kinds_of_tokens_and_of_callers_are_told_apart() {
+        const OAUTH: Guard = Guard::signed_in(&[Requirement::Accept(&[TokenKind::OAuth])]);
+        const KEYS: Guard = Guard::signed_in(&[Requirement::Accept(&[
+            TokenKind::ApiKey,
+            TokenKind::Session,
+        ])]);
+        const BOTH: Guard = Guard::signed_in(&[
+            Requirement::Accept(&[TokenKind::ApiKey, TokenKind::OAuth]),
+            Requirement::Accept(&[TokenKind::ApiKey, TokenKind::M2m]),
+        ]);
+        const NONE: Guard = Guard::signed_in(&[Requirement::Accept(&[])]);
+        const PEOPLE: Guard = Guard::signed_in(&[Requirement::User]);
+        let hierarchy = ScopeHierarchy::default();
+        let no_oauth = "Forbidden: oauth token required";
+        let no_key = "Forbidden: api_key or session token required";
+        let no_user = "Forbidden: user required";
+        for (kind, [oauth, keys, both, people]) in [
+            (TokenKind::ApiKey, [no_oauth, "allow", "allow", "allow"]),
+            (
+                TokenKind::M2m,
+                [
+                    no_oauth,
+                    no_key,
+                    "Forbidden: api_key or oauth token required",
+                    no_user,
+                ],
+            ),
+            (
+                TokenKind::OAuth,
+                [
+                    "allow",
+                    no_key,
+                    "Forbidden: api_key or m2m token required",
+                    "allow",
+                ],
+            ),
+            (
+                TokenKind::Session,
+                [
+                    no_oauth,
+                    "allow",
+                    "Forbidden: api_key or oauth token required",
+                    "allow",
+                ],
+            ),
+        ] {
+            let caller = bare(kind, &hierarchy);
+            for (guard, expected) in [(OAUTH, oauth), (KEYS, keys), (BOTH, both), (PEOPLE, people)]
+            {
+                assert_eq!(told(&guard, &caller, None), expected, "{guard} {kind}");
+            }
+            assert_ne!(told(&NONE, &caller, None), "allow");
+        }
+        let of_organization = Standing {
+            user: false,
+            ..bare(TokenKind::ApiKey, &hierarchy)
+        };
+        assert_eq!(told(&PEOPLE, &of_organization, None), no_user);
+        for guard in [OAUTH, KEYS, BOTH, NONE, PEOPLE] {
+            assert_eq!(outcome(&guard, None, None), "401");
+        }
+    }
+
+    #[test]
+    fn the_first_lack_in_the_order_of_denials_is_the_one_that_is_told() {
+        const ALL: Guard = Guard::signed_in(&[
+            WRITE,
+            Requirement::Any(&[&[READ], &[DOCS]]),
+            Requirement::Reverification(Reverification::STRICT),
+            Requirement::Plan(Plan::new("pro")),
+            Requirement::Feature(Feature::new("org:export")),
+            DELETE,
+            ADMIN,
+            Requirement::Organization,
+            Requirement::User,
+            Requirement::NoActor,
+            Requirement::Accept(&[TokenKind::Session]),
+        ]);
+        let hierarchy = ScopeHierarchy::default();
+        let features = Entitlements {
+            organization: vec!["export".to_owned()],
+            user: Vec::new(),
+        };
+        let plans = Entitlements {
+            organization: Vec::new(),
+            user: vec!["pro".to_owned()],
+        };
+        let ages = FactorAges::from_minutes(1.0, 2.0);
+        let scopes = ["documents:write".to_owned()];
+        let machine = Standing {
+            impersonated: true,
+            ..bare(TokenKind::M2m, &hierarchy)
+        };
+        let actor = Standing {
+            token_kind: TokenKind::Session,
+            ..machine
+        };
+        let nobody = Standing {
+            impersonated: false,
+            ..actor
+        };
+        let user = Standing {
+            user: true,
+            ..nobody
+        };
+        let featured = Standing {
+            features: Some(&features),
+            ..user
+        };
+        let on_plan = Standing {
+            plans: Some(&plans),
+            ..featured
+        };
+        let verified = Standing {
+            factor_ages: ages.as_ref(),
+            ..on_plan
+        };
+        let granted = Standing {
+            scopes: &scopes,
+            ..verified
+        };
+        let member = org(Some("org:member"), Some(&[]));
+        let admin = org(Some("org:admin"), Some(&[]));
+        let deleter = org(Some("org:admin"), Some(&["org:documents:delete"]));
+        let everything = ["org:documents:delete", "org:documents:read"];
+        let everything = org(Some("org:admin"), Some(&everything));
+        let mut order = Vec::new();
+        for (caller, organization, kind) in [
+            (machine, None, "token_kind"),
+            (actor, None, "actor"),
+            (nobody, None, "user"),
+            (user, None, "organization"),
+            (user, Some(&member), "role"),
+            (user, Some(&admin), "permission"),
+            (user, Some(&deleter), "feature"),
+            (featured, Some(&deleter), "plan"),
+            (on_plan, Some(&deleter), "reverification"),
+            (verified, Some(&deleter), "any"),
+            (verified, Some(&everything), "scope"),
+        ] {
+            let denied = denied(&ALL, &caller, organization, &[]).unwrap();
+            assert_eq!(denied.kind(), kind);
+            order.push(kind);
+        }
+        assert_eq!(told(&ALL, &granted, Some(&everything)), "allow");
+        // The text of the guard is in the same order, but for its first word and the organization.
+        let text = ALL.to_string();
+        let words = [
+            "token session",
+            "no actor",
+            "user",
+            "organization",
+            "role",
+            "permission",
+            "feature org:export",
+            "plan pro",
+            "reverification strict",
+            "any of",
+            "scope",
+        ];
+        let places: Vec<_> = words.iter().map(|word| text.find(word).unwrap()).collect();
+        assert!(places.is_sorted() && places.len() == order.len(), "{text}");
+    }
+
+    #[test]
+    fn proving_who_one_is_helps_if_nothing_else_is_missing_and_a_session_tells() {
+        const STRICT: Requirement = Requirement::Reverification(Reverification::STRICT);
+        const ALONE: Guard = Guard::signed_in(&[STRICT]);
+        const CHOICE: Guard = Guard::signed_in(&[Requirement::Any(&[&[ADMIN], &[STRICT]])]);
+        const AND_SCOPE: Guard = Guard::signed_in(&[STRICT, WRITE]);
+        const AND_ROLE: Guard =
+            Guard::signed_in(&[STRICT, Requirement::Any(&[&[ADMIN], &[DELETE]])]);
+        const TWICE: Guard = Guard::signed_in(&[STRICT, Requirement::Any(&[&[ADMIN], &[STRICT]])]);
+        let hierarchy = ScopeHierarchy::default();
+        for (guard, helps) in [
+            (ALONE, true),
+            (CHOICE, true),
+            (TWICE, true),
+            (AND_SCOPE, false),
+            (AND_ROLE, false),
+        ] {
+            let curable = |kind| {
+                denied(&guard, &bare(kind, &hierarchy), None, &[])
+                    .unwrap()
+                    .is_curable()
+            };
+            assert_eq!(curable(TokenKind::Session), helps, "{guard}");
+            assert!(!curable(TokenKind::ApiKey) && !curable(TokenKind::M2m));
+        }
+        // Of an OAuth token no scope brings one.
+        assert!(
+            !denied(&ALONE, &bare(TokenKind::OAuth, &hierarchy), None, &[])
+                .unwrap()
+                .is_curable()
+        );
+    }
+
+    #[test]
+    fn a_missing_kind_actor_or_user_is_told_though_the_organization_is_unknown() {
+        const SESSION: Guard =
+            Guard::signed_in(&[DELETE, Requirement::Accept(&[TokenKind::Session])]);
+        const PAID: Guard =
+            Guard::signed_in(&[DELETE, Requirement::Feature(Feature::new("export"))]);
+        let caller = caller("profile");
+        let away = Unavailable {
+            what: "test",
+            retry_after: Duration::from_secs(1),
+        };
+        let facts = Facts {
+            caller: Some(&caller),
+            organization: Err(&away),
+            server_scopes: &[],
+        };
+        assert_eq!(
+            decided(&SESSION, &facts),
+            "Forbidden: session token required"
+        );
+        assert_eq!(decided(&PAID, &facts), "503");
     }
 
     #[test]

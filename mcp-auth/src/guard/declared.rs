@@ -128,7 +128,7 @@ impl Declared {
 }
 
 /// The declared permission that differs by a slip of the pen.
-const fn nearest(declared: &'static [&'static str], asked: &str) -> Option<&'static str> {
+pub(crate) const fn nearest<'a>(declared: &[&'a str], asked: &str) -> Option<&'a str> {
     let mut nearest = None;
     let mut least = MOST_EDITS + 1;
     let mut rest = declared;

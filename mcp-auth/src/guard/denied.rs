@@ -2,26 +2,50 @@
 
 use std::fmt;
 
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::identity::TokenKind;
+
+use super::billing::{Feature, Plan};
 use super::names::{Permission, Role};
-use super::requirement::Requirement;
+use super::requirement::{Requirement, kind_names};
+use super::reverification::Reverification;
 
 /// A refusal of the guard. [`decide`](super::decide) reports the first that applies, in the order
 /// of the variants here: a scope comes last, since asking for one must be worth the user's while.
 /// What a tool's own `authorize` refuses comes after all of these.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Denied {
+    /// The token is of another kind than these.
+    TokenKind(&'static [TokenKind]),
     /// Somebody acts in the user's name.
     Actor,
-    /// No organization. `curable`: a token with the scope `user:org:read` could have one.
-    Organization { curable: bool },
+    /// The caller is no user.
+    User,
+    /// No organization. `cure`: scopes with which a new token could have one, and all else that is
+    /// missing.
+    Organization { cure: Option<Vec<String>> },
     /// The caller's role is another one.
     Role(Vec<Role>),
     /// These permissions are missing.
     Permission(Vec<Permission>),
+    /// These features are missing.
+    Feature(Vec<Feature>),
+    /// The caller is not on these plans.
+    Plan(Vec<Plan>),
+    /// It was too long ago that the user proved who they are. `curable`: nothing else is missing, and a
+    /// token of this kind can tell.
+    Reverification {
+        asked: Reverification,
+        curable: bool,
+    },
     /// None of these alternatives is met. `cure`: scopes with which a new token would meet one.
+    /// `verifying_helps`: the user would meet one by proving who they are.
     Any {
         alternatives: &'static [&'static [Requirement]],
         cure: Option<Vec<String>>,
+        verifying_helps: bool,
     },
     /// These scopes are missing, and nothing else is. `curable`: a new token could have them.
     Scope { missing: Vec<String>, curable: bool },
@@ -29,14 +53,40 @@ pub(crate) enum Denied {
     Authorize(&'static str),
 }
 
+/// What would have been needed, for a program.
+#[derive(Debug, Eq, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Required {
+    /// Of a list of alternatives all of one.
+    Alternatives(Vec<Vec<Named>>),
+    /// All of these; of kinds of tokens, one.
+    Names(Vec<String>),
+}
+
+/// A requirement in an alternative.
+#[derive(Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Named {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// What a page needs to have its user verify themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reverification: Option<Value>,
+}
+
 impl Denied {
     /// The name of what is missing, as `_meta["mcp-auth-rs/denied"].kind` says it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
+            Self::TokenKind(_) => "token_kind",
             Self::Actor => "actor",
+            Self::User => "user",
             Self::Organization { .. } => "organization",
             Self::Role(_) => "role",
             Self::Permission(_) => "permission",
+            Self::Feature(_) => "feature",
+            Self::Plan(_) => "plan",
+            Self::Reverification { .. } => "reverification",
             Self::Any { .. } => "any",
             Self::Scope { .. } => "scope",
             Self::Authorize(_) => "authorize",
@@ -44,13 +94,28 @@ impl Denied {
     }
 
     /// What would have been needed.
-    pub(crate) fn required(&self) -> Vec<String> {
+    pub(crate) fn required(&self) -> Required {
         match self {
-            Self::Actor | Self::Organization { .. } => Vec::new(),
-            Self::Role(roles) => roles.iter().map(Role::to_string).collect(),
-            Self::Permission(permissions) => {
-                permissions.iter().map(Permission::to_string).collect()
-            }
+            Self::Any { alternatives, .. } => Required::Alternatives(
+                alternatives
+                    .iter()
+                    .map(|all| all.iter().copied().map(Named::of).collect())
+                    .collect(),
+            ),
+            other => Required::Names(other.names()),
+        }
+    }
+
+    /// What is missing, by name; of alternatives each in words.
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Actor | Self::Organization { .. } | Self::User => Vec::new(),
+            Self::TokenKind(kinds) => kind_names(kinds),
+            Self::Role(roles) => shown(roles),
+            Self::Permission(permissions) => shown(permissions),
+            Self::Feature(features) => shown(features),
+            Self::Plan(plans) => shown(plans),
+            Self::Reverification { asked, .. } => vec![asked.to_string()],
             Self::Any { alternatives, .. } => alternatives.iter().map(|all| told(all)).collect(),
             Self::Scope { missing, .. } => missing.clone(),
             Self::Authorize(call) => vec![(*call).to_owned()],
@@ -60,45 +125,116 @@ impl Denied {
     /// The scope that a new token would need, if a new token would help.
     pub(crate) fn cure(&self) -> Option<String> {
         match self {
-            Self::Organization { curable: true } => Some(ORGANIZATION_SCOPE.to_owned()),
-            Self::Any { cure, .. } => cure.as_ref().map(|scopes| scopes.join(" ")),
+            Self::Any { cure, .. } | Self::Organization { cure } => {
+                cure.as_ref().map(|scopes| scopes.join(" "))
+            }
             Self::Scope {
                 missing,
                 curable: true,
             } => Some(missing.join(" ")),
             Self::Actor
             | Self::Authorize(_)
-            | Self::Organization { .. }
-            | Self::Role(_)
+            | Self::Feature(_)
             | Self::Permission(_)
-            | Self::Scope { .. } => None,
+            | Self::Plan(_)
+            | Self::Reverification { .. }
+            | Self::Role(_)
+            | Self::Scope { .. }
+            | Self::TokenKind(_)
+            | Self::User => None,
         }
+    }
+
+    /// How lately the user would have had to prove who they are.
+    pub(crate) fn reverification(&self) -> Option<Reverification> {
+        match self {
+            Self::Reverification { asked, .. } => Some(*asked),
+            Self::Actor
+            | Self::Any { .. }
+            | Self::Authorize(_)
+            | Self::Feature(_)
+            | Self::Organization { .. }
+            | Self::Permission(_)
+            | Self::Plan(_)
+            | Self::Role(_)
+            | Self::Scope { .. }
+            | Self::TokenKind(_)
+            | Self::User => None,
+        }
+    }
+
+    /// Whether the same caller could do something about it and call then, so that the tool stays
+    /// listed.
+    pub(crate) fn is_curable(&self) -> bool {
+        let verifying_helps = matches!(
+            self,
+            Self::Any {
+                verifying_helps: true,
+                ..
+            } | Self::Reverification { curable: true, .. }
+        );
+        verifying_helps || self.cure().is_some()
     }
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.names();
         let what = match self {
             Self::Actor => {
                 return f.write_str("Forbidden: not available to somebody who acts for the user");
             }
+            Self::User => return f.write_str("Forbidden: user required"),
             Self::Organization { .. } => return f.write_str("Organization context required"),
-            Self::Any { .. } => {
-                let alternatives = listed(&self.required(), "or");
-                return write!(f, "Forbidden: {alternatives} required");
+            Self::TokenKind(_) => {
+                return write!(f, "Forbidden: {} token required", listed(&names, "or"));
             }
+            Self::Any { .. } => return write!(f, "Forbidden: {} required", listed(&names, "or")),
             Self::Authorize(call) => return write!(f, "Forbidden: refused by {call}"),
             Self::Role(_) => "role",
             Self::Permission(_) => "permission",
+            Self::Feature(_) => "feature",
+            Self::Plan(_) => "plan",
+            Self::Reverification { .. } => "reverification",
             Self::Scope { .. } => "scope",
         };
-        let required = self.required();
-        let plural = if required.len() == 1 { "" } else { "s" };
-        write!(
-            f,
-            "Forbidden: {} {what}{plural} required",
-            required.join(", ")
-        )
+        let plural = if names.len() == 1 { "" } else { "s" };
+        write!(f, "Forbidden: {} {what}{plural} required", names.join(", "))
+    }
+}
+
+impl Named {
+    fn of(requirement: Requirement) -> Self {
+        let (name, kind) = named(requirement);
+        let of_kind = |kind| Self {
+            name: Some(name),
+            ..Self::bare(kind)
+        };
+        match requirement {
+            Requirement::Accept(_) => of_kind("token_kind"),
+            Requirement::Any(_) => of_kind("any"),
+            Requirement::Feature(_)
+            | Requirement::Permission(_)
+            | Requirement::Plan(_)
+            | Requirement::Role(_)
+            | Requirement::Scope(_) => of_kind(kind),
+            Requirement::Reverification(asked) => Self {
+                reverification: Some(asked.to_json()),
+                ..of_kind(kind)
+            },
+            Requirement::NoActor => Self::bare("actor"),
+            Requirement::Organization => Self::bare("organization"),
+            Requirement::SignedIn => Self::bare("signed_in"),
+            Requirement::User => Self::bare("user"),
+        }
+    }
+
+    fn bare(kind: &'static str) -> Self {
+        Self {
+            kind,
+            name: None,
+            reverification: None,
+        }
     }
 }
 
@@ -120,14 +256,23 @@ fn told(all: &[Requirement]) -> String {
 /// The name of what is required, and what it is the name of.
 fn named(requirement: Requirement) -> (String, &'static str) {
     match requirement {
+        Requirement::Accept(kinds) => (kind_names(kinds).join(" or "), "token"),
+        Requirement::Feature(feature) => (feature.to_string(), "feature"),
         Requirement::Permission(permission) => (permission.to_string(), "permission"),
+        Requirement::Plan(plan) => (plan.to_string(), "plan"),
+        Requirement::Reverification(asked) => (asked.to_string(), "reverification"),
         Requirement::Role(role) => (role.to_string(), "role"),
         Requirement::Scope(scope) => (scope.to_string(), "scope"),
         Requirement::Any(_)
         | Requirement::NoActor
         | Requirement::Organization
-        | Requirement::SignedIn => (requirement.to_string(), ""),
+        | Requirement::SignedIn
+        | Requirement::User => (requirement.to_string(), ""),
     }
+}
+
+fn shown(all: &[impl fmt::Display]) -> Vec<String> {
+    all.iter().map(ToString::to_string).collect()
 }
 
 /// `a`, `a or b`, `a, b or c`.
@@ -144,6 +289,8 @@ pub(crate) const ORGANIZATION_SCOPE: &str = "user:org:read";
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::guard::Scope;
 
@@ -153,30 +300,36 @@ mod tests {
     const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
     const DOCS: Requirement = Requirement::Scope(Scope::new("docs"));
 
+    const EXPORT: Requirement = Requirement::Feature(Feature::new("o:export"));
+    const PRO: Requirement = Requirement::Plan(Plan::new("pro"));
+    const SOON: Requirement = Requirement::Reverification(Reverification::first_factor(5.0));
+    const HUMAN: Requirement = Requirement::Accept(&[TokenKind::Session]);
+
     fn any(alternatives: &'static [&'static [Requirement]]) -> Denied {
         Denied::Any {
             alternatives,
             cure: None,
+            verifying_helps: false,
         }
     }
 
     #[test]
     fn alternatives_are_listed_in_words_and_one_by_one() {
+        let one = |kind: &str, name: &str| json!({ "kind": kind, "name": name });
+        let read = one("permission", "org:a:read");
+        let write = one("permission", "org:a:write");
+        let (admin, docs) = (one("role", "org:admin"), one("scope", "docs"));
         for (denied, text, required) in [
             (
                 any(&[&[READ], &[ADMIN]]),
                 "Forbidden: org:a:read permission or org:admin role required",
-                vec!["org:a:read permission", "org:admin role"],
+                json!([[read], [admin]]),
             ),
             (
                 any(&[&[READ, WRITE], &[ADMIN], &[DOCS]]),
                 "Forbidden: org:a:read and org:a:write permissions, org:admin role or docs scope \
                  required",
-                vec![
-                    "org:a:read and org:a:write permissions",
-                    "org:admin role",
-                    "docs scope",
-                ],
+                json!([[read, write], [admin], [docs]]),
             ),
             (
                 any(&[
@@ -186,15 +339,32 @@ mod tests {
                 ]),
                 "Forbidden: org:a:read, org:a:write and org:a:drop permissions, org:a:read \
                  permission and docs scope or organization required",
-                vec![
-                    "org:a:read, org:a:write and org:a:drop permissions",
-                    "org:a:read permission and docs scope",
-                    "organization",
-                ],
+                json!([
+                    [read, write, one("permission", "org:a:drop")],
+                    [read, docs],
+                    [{ "kind": "organization" }],
+                ]),
+            ),
+            (
+                any(&[&[EXPORT, PRO], &[Requirement::User, SOON], &[HUMAN]]),
+                "Forbidden: org:export feature and pro plan, user and first_factor (5 minutes) \
+                 reverification or session token required",
+                json!([
+                    [one("feature", "org:export"), one("plan", "pro")],
+                    [
+                        { "kind": "user" },
+                        {
+                            "kind": "reverification",
+                            "name": "first_factor (5 minutes)",
+                            "reverification": { "level": "first_factor", "afterMinutes": 5 },
+                        },
+                    ],
+                    [one("token_kind", "session")],
+                ]),
             ),
         ] {
             assert_eq!(denied.to_string(), text);
-            assert_eq!(denied.required(), required);
+            assert_eq!(serde_json::to_value(denied.required()).unwrap(), required);
         }
     }
 
@@ -203,8 +373,32 @@ mod tests {
         let permission = Permission::new("org:documents:delete");
         for (denied, text) in [
             (
-                Denied::Organization { curable: true },
+                Denied::Organization { cure: None },
                 "Organization context required",
+            ),
+            (
+                Denied::TokenKind(&[TokenKind::OAuth]),
+                "Forbidden: oauth token required",
+            ),
+            (
+                Denied::TokenKind(&[TokenKind::OAuth, TokenKind::Session, TokenKind::ApiKey]),
+                "Forbidden: oauth, session or api_key token required",
+            ),
+            (Denied::User, "Forbidden: user required"),
+            (
+                Denied::Feature(vec![Feature::new("o:export"), Feature::new("share")]),
+                "Forbidden: org:export, share features required",
+            ),
+            (
+                Denied::Plan(vec![Plan::new("user:pro")]),
+                "Forbidden: user:pro plan required",
+            ),
+            (
+                Denied::Reverification {
+                    asked: Reverification::STRICT,
+                    curable: true,
+                },
+                "Forbidden: strict reverification required",
             ),
             (
                 Denied::Permission(vec![permission]),

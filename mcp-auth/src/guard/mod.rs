@@ -5,16 +5,23 @@
 //! [`decide`] is a pure function of guard and facts; it is the only maker of [`Authorized`], and
 //! nothing runs a tool without one. This module knows no protocol and does no I/O.
 
+mod billing;
 mod decision;
 mod declared;
 mod denied;
+mod has;
 mod names;
 mod requirement;
+mod reverification;
 
+pub use self::billing::{Feature, Plan};
 pub use self::declared::{ANY_PERMISSION, Declared};
+pub use self::has::Has;
 pub use self::names::{Permission, Role, Scope, Spelled};
 pub use self::requirement::{Guard, Implied, Requirement};
+pub use self::reverification::Reverification;
 
 pub(crate) use self::decision::{Authorized, Facts, Refusal, Standing, decide, would_allow};
+pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE};
 pub(crate) use self::names::is_scope;

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use crate::identity::TokenKind;
+
+use super::billing::{Feature, Plan};
 use super::declared::Declared;
 use super::requirement::Requirement;
+use super::reverification::Reverification;
 
 /// A Clerk permission, `org:<feature>:<action>`.
 ///
@@ -136,7 +140,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What stood in an attribute, before it is known to be a permission, a role, a scope or a name.
+/// What stood in an attribute, before it is known to be a permission, a role, a scope or another name.
 #[derive(Clone, Copy, Debug)]
 pub struct Spelled<T>(pub T);
 
@@ -160,6 +164,40 @@ impl Spelled<&'static str> {
     #[track_caller]
     pub const fn scope(self) -> Requirement {
         Requirement::Scope(Scope::new(self.0))
+    }
+
+    /// Reads the text as a feature.
+    #[must_use]
+    #[track_caller]
+    pub const fn feature(self) -> Requirement {
+        Requirement::Feature(Feature::new(self.0))
+    }
+
+    /// Reads the text as a plan.
+    #[must_use]
+    #[track_caller]
+    pub const fn plan(self) -> Requirement {
+        Requirement::Plan(Plan::new(self.0))
+    }
+
+    /// Reads the text as the name of a reverification.
+    #[must_use]
+    #[track_caller]
+    pub const fn reverification(self) -> Requirement {
+        Requirement::Reverification(Reverification::of_preset(self.0))
+    }
+
+    /// Reads the text as a kind of token.
+    #[must_use]
+    #[track_caller]
+    pub const fn accept(self) -> TokenKind {
+        match TokenKind::named(self.0) {
+            Some(kind) => kind,
+            None => complain(
+                "`accept` must be `oauth`, `session`, `m2m` or `api_key`, found ",
+                self.0,
+            ),
+        }
     }
 
     /// Reads the text as the name of a tool.
@@ -202,8 +240,52 @@ impl Spelled<Scope> {
     }
 }
 
+impl Spelled<Feature> {
+    /// Takes the feature as it is.
+    #[must_use]
+    pub const fn feature(self) -> Requirement {
+        Requirement::Feature(self.0)
+    }
+}
+
+impl Spelled<Plan> {
+    /// Takes the plan as it is.
+    #[must_use]
+    pub const fn plan(self) -> Requirement {
+        Requirement::Plan(self.0)
+    }
+}
+
+impl Spelled<Reverification> {
+    /// Takes the reverification as it is.
+    #[must_use]
+    pub const fn reverification(self) -> Requirement {
+        Requirement::Reverification(self.0)
+    }
+}
+
+impl Spelled<(&'static str, f64)> {
+    /// Reads a level and minutes, which the attribute has checked.
+    #[must_use]
+    #[track_caller]
+    pub const fn reverification(self) -> Requirement {
+        match Reverification::parse(self.0.0, self.0.1) {
+            Some(asked) => Requirement::Reverification(asked),
+            None => say(&["`reverification` takes a level of Clerk's and minutes above zero"]),
+        }
+    }
+}
+
+impl Spelled<TokenKind> {
+    /// Takes the kind as it is.
+    #[must_use]
+    pub const fn accept(self) -> TokenKind {
+        self.0
+    }
+}
+
 /// A segment of a permission, or a role: `[a-z0-9_-]+`.
-const fn is_segment(mut text: &[u8]) -> bool {
+pub(super) const fn is_segment(mut text: &[u8]) -> bool {
     if text.is_empty() {
         return false;
     }
@@ -392,6 +474,27 @@ mod tests {
     )]
     fn a_wrong_permission_is_quoted_in_the_complaint() {
         let _ = Permission::new("documents.delete");
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "`accept` must be `oauth`, `session`, `m2m` or `api_key`, found `jwt`"
+    )]
+    fn an_unknown_kind_of_token_is_quoted_with_those_there_are() {
+        let _ = Spelled("jwt").accept();
+    }
+
+    #[test]
+    fn a_kind_of_token_is_named_as_it_is_shown() {
+        for kind in [
+            TokenKind::ApiKey,
+            TokenKind::M2m,
+            TokenKind::OAuth,
+            TokenKind::Session,
+        ] {
+            assert_eq!(Spelled(kind.name()).accept(), kind);
+            assert_eq!(kind.to_string(), kind.name());
+        }
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use crate::identity::Org;
+use crate::identity::{Org, TokenKind};
 
+use super::billing::{Feature, Plan};
 use super::decision::Standing;
 use super::names::{Permission, Role, Scope, complain};
+use super::reverification::Reverification;
 
 /// One thing a caller must have. The order is that in which a lack is reported.
 ///
@@ -24,14 +26,24 @@ use super::names::{Permission, Role, Scope, complain};
 pub enum Requirement {
     /// A verified token.
     SignedIn,
+    /// A token of one of these kinds.
+    Accept(&'static [TokenKind]),
     /// A token that nobody but its user acts with: one without an `act` claim (RFC 8693 section 4.1).
     NoActor,
+    /// A person, or what acts in the name of one: no machine, and no API key of an organization.
+    User,
     /// An organization the caller acts in.
     Organization,
     /// A role in that organization.
     Role(Role),
     /// A permission in that organization; all listed ones are needed.
     Permission(Permission),
+    /// A feature of the organization's plan or the user's; all listed ones are needed.
+    Feature(Feature),
+    /// A plan of the organization or of the user; all listed ones are needed.
+    Plan(Plan),
+    /// That the user proved lately who they are.
+    Reverification(Reverification),
     /// One of these alternatives, each of which needs all that it lists. One that lists nothing is
     /// never met.
     Any(&'static [&'static [Self]]),
@@ -44,11 +56,20 @@ impl Requirement {
     pub(crate) fn is_met(self, caller: Option<&Standing<'_>>, organization: Option<&Org>) -> bool {
         match self {
             Self::SignedIn => caller.is_some(),
-            Self::NoActor => caller.is_none_or(|caller| !caller.is_impersonated()),
+            Self::Accept(kinds) => caller.is_some_and(|caller| kinds.contains(&caller.token_kind)),
+            Self::NoActor => caller.is_none_or(|caller| !caller.impersonated),
+            Self::User => caller.is_some_and(|caller| caller.user),
             Self::Organization => organization.is_some(),
             Self::Role(role) => organization.is_some_and(|org| org.has_role(role.as_str())),
             Self::Permission(permission) => {
                 organization.is_some_and(|org| org.has_permission(permission.as_str()))
+            }
+            Self::Feature(feature) => {
+                caller.is_some_and(|caller| feature.is_among(caller.features))
+            }
+            Self::Plan(plan) => caller.is_some_and(|caller| plan.is_among(caller.plans)),
+            Self::Reverification(asked) => {
+                caller.is_some_and(|caller| asked.is_met(caller.factor_ages))
             }
             Self::Any(alternatives) => alternatives.iter().any(|all| {
                 let mut met = all.iter().map(|one| one.is_met(caller, organization));
@@ -58,19 +79,12 @@ impl Requirement {
         }
     }
 
-    fn each_permission(self, found: &mut impl FnMut(&'static str)) {
-        match self {
-            Self::Permission(permission) => found(permission.as_str()),
-            Self::Any(alternatives) => {
-                let all = alternatives.iter().copied().flatten();
-                all.for_each(|one| one.each_permission(found));
-            }
-            Self::NoActor
-            | Self::Organization
-            | Self::Role(_)
-            | Self::Scope(_)
-            | Self::SignedIn => {}
-        }
+    fn each_leaf(self, found: &mut impl FnMut(Self)) {
+        let Self::Any(alternatives) = self else {
+            return found(self);
+        };
+        let all = alternatives.iter().copied().flatten();
+        all.for_each(|one| one.each_leaf(found));
     }
 
     /// Whether this, or an alternative of it, is about the caller's organization.
@@ -83,16 +97,23 @@ impl Requirement {
         self.is_always(Self::is_of_organization)
     }
 
-    fn is_of_organization(self) -> bool {
+    pub(super) fn is_of_organization(self) -> bool {
         self == Self::Organization || self.is_of_membership()
     }
 
     fn is_of_membership(self) -> bool {
         match self {
             Self::Permission(_) | Self::Role(_) => true,
-            Self::Any(_) | Self::NoActor | Self::Organization | Self::Scope(_) | Self::SignedIn => {
-                false
-            }
+            Self::Accept(_)
+            | Self::Any(_)
+            | Self::Feature(_)
+            | Self::NoActor
+            | Self::Organization
+            | Self::Plan(_)
+            | Self::Reverification(_)
+            | Self::Scope(_)
+            | Self::SignedIn
+            | Self::User => false,
         }
     }
 
@@ -119,6 +140,7 @@ impl Requirement {
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Accept(kinds) => write!(f, "token {}", kind_names(kinds).join(" or ")),
             Self::Any(alternatives) => {
                 let alternatives: Vec<_> = alternatives
                     .iter()
@@ -126,12 +148,16 @@ impl fmt::Display for Requirement {
                     .collect();
                 write!(f, "any of ({})", alternatives.join("; "))
             }
+            Self::Feature(feature) => write!(f, "feature {feature}"),
             Self::NoActor => f.write_str("no actor"),
             Self::Organization => f.write_str("organization"),
             Self::Permission(permission) => write!(f, "permission {permission}"),
+            Self::Plan(plan) => write!(f, "plan {plan}"),
+            Self::Reverification(asked) => write!(f, "reverification {asked}"),
             Self::Role(role) => write!(f, "role {role}"),
             Self::Scope(scope) => write!(f, "scope {scope}"),
             Self::SignedIn => f.write_str("signed in"),
+            Self::User => f.write_str("user"),
         }
     }
 }
@@ -235,10 +261,23 @@ impl Guard {
 
     /// Every permission that the guard asks for, alone or as part of an alternative.
     pub(crate) fn permissions(&self) -> Vec<&'static str> {
-        let mut permissions = Vec::new();
+        let leaves = self.leaves().into_iter();
+        let permission = |leaf| {
+            if let Requirement::Permission(permission) = leaf {
+                Some(permission.as_str())
+            } else {
+                None
+            }
+        };
+        leaves.filter_map(permission).collect()
+    }
+
+    /// Everything that the guard asks for, alone or as part of an alternative.
+    pub(crate) fn leaves(&self) -> Vec<Requirement> {
+        let mut leaves = Vec::new();
         self.requirements()
-            .for_each(|requirement| requirement.each_permission(&mut |key| permissions.push(key)));
-        permissions
+            .for_each(|requirement| requirement.each_leaf(&mut |leaf| leaves.push(leaf)));
+        leaves
     }
 
     /// Returns whether nobody without an organization may call.
@@ -289,6 +328,10 @@ impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Guard({self})")
     }
+}
+
+pub(super) fn kind_names(kinds: &[TokenKind]) -> Vec<String> {
+    kinds.iter().map(TokenKind::to_string).collect()
 }
 
 fn joined(requirements: &[Requirement], separator: &str) -> String {

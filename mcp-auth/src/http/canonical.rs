@@ -54,6 +54,11 @@ impl Canonical {
         self.url.as_str()
     }
 
+    /// The port, also where the scheme says it.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.url.port_or_known_default()
+    }
+
     pub(crate) fn path(&self) -> &str {
         self.url.path()
     }

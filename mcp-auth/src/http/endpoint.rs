@@ -109,15 +109,20 @@ async fn authenticate(site: &Site, request: &HttpRequest) -> Result<Option<Calle
     let peer = request
         .peer_addr()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    if let Some(wait) = site.failures.wait(peer) {
+    // Who was let in before is not guessing, though others of the same address may be.
+    if !site.authenticator.knows(token)
+        && let Some(wait) = site.failures.wait(peer)
+    {
         return Err(Refusal::Failures(wait));
     }
-    match site.authenticator.authenticate(token).await {
+    match site.authenticator.authenticate_from(peer, token).await {
         Ok(caller) => Ok(Some(caller)),
         Err(AuthError::Invalid(_)) => {
             site.failures.count(peer);
             Err(Refusal::InvalidToken)
         }
+        Err(AuthError::Misconfigured) => Err(Refusal::Misconfigured),
+        Err(AuthError::OverBudget(over)) => Err(Refusal::NewTokens(over.retry_after)),
         Err(AuthError::Unavailable(unavailable)) => {
             Err(Refusal::Unavailable(unavailable.retry_after))
         }

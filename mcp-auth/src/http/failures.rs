@@ -64,10 +64,10 @@ impl Failures {
     }
 }
 
-/// One IPv6 subscriber has a whole /64.
+/// One IPv6 subscriber has a whole /64. IPv4 peers of a socket for both come as part of IPv6.
 fn network(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
+    match peer.to_canonical() {
+        peer @ IpAddr::V4(_) => peer,
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
             IpAddr::V6([a, b, c, d, 0, 0, 0, 0].into())
@@ -93,6 +93,11 @@ mod tests {
         failures.count(neighbour);
         assert_eq!(failures.wait(peer), Some(MINUTE));
         assert_eq!(failures.wait("192.0.2.1".parse().unwrap()), None);
+        let mapped = |text: &str| text.parse().unwrap();
+        failures.count(mapped("::ffff:198.51.100.1"));
+        failures.count(mapped("::ffff:198.51.100.1"));
+        assert_eq!(failures.wait(mapped("198.51.100.1")), Some(MINUTE));
+        assert_eq!(failures.wait(mapped("::ffff:198.51.100.2")), None);
         clock.advance(MINUTE);
         assert_eq!(failures.wait(peer), None);
     }

@@ -217,43 +217,29 @@ fn tool(line: &[String], description: &str) -> Markup {
 fn clients(overview: &Overview, url: &str) -> Markup {
     let id = identifier(&overview.name);
     let shell_url = quoted(url);
-    let header = overview.local.as_ref().map_or_else(String::new, |local| {
-        format!(" --header \"Authorization: Bearer $({})\"", local.token)
-    });
+    let claude = format!("claude mcp add --transport http {id} {shell_url}");
+    let inspector = format!(
+        "npx @modelcontextprotocol/inspector@latest --cli {shell_url} --transport http --method tools/list"
+    );
     html! {
         h2 { "Connect a client" }
-        @if let Some(local) = &overview.local {
-            p {
-                "The local Clerk gives a token to whoever asks, good for a day. Here that is a token of "
-                code { "ada" } ", admin of " code { "acme" } "; "
-                a href=(overview.issuer) { "its page" } " has the others."
-            }
-            (command(&local.token))
-        } @else {
-            p { "A client opens the issuer's sign-in page by itself." }
+        p {
+            "A client opens the issuer's sign-in page by itself"
+            @if overview.local.is_some() { ", where you choose who to be; it asks for no password" }
+            "."
         }
         h3 { "Claude Code" }
-        (command(&format!("claude mcp add --transport http {id} {shell_url}{header}")))
-        @if overview.local.is_none() { p { "Then " code { "/mcp" } ", to sign in." } }
+        (command(&claude))
+        p { "Then " code { "/mcp" } ", to sign in." }
         h3 { "MCP Inspector" }
-        (command(&format!(
-            "npx @modelcontextprotocol/inspector --cli {shell_url} --transport http{header} --method tools/list"
-        )))
+        (command(&inspector))
         h3 { "Cursor" }
-        p {
-            code { ".cursor/mcp.json" }
-            @if overview.local.is_some() { ", for a Cursor that was started with the token in its environment:" }
-        }
-        @if let Some(local) = &overview.local {
-            (command(&format!("export MCP_TOKEN=\"$({})\"", local.token)))
-        }
-        (command(&cursor(&id, url, overview.local.is_some())))
+        p { code { ".cursor/mcp.json" } }
+        (command(&pretty(&json!({ "mcpServers": { &id: { "url": url } } }))))
         h3 { "Visual Studio Code" }
-        p {
-            code { ".vscode/mcp.json" }
-            @if overview.local.is_some() { ", which asks for the token once:" }
-        }
-        (command(&vs_code(&id, url, overview.local.is_some())))
+        p { code { ".vscode/mcp.json" } }
+        (command(&pretty(&json!({ "servers": { &id: { "type": "http", "url": url } } }))))
+        @if let Some(local) = &overview.local { (by_token(overview, local, &[&claude, &inspector])) }
         h3 { "Claude and ChatGPT" }
         p {
             "Both call from servers of their own, Claude Desktop too, and cannot reach this machine. "
@@ -266,29 +252,25 @@ fn clients(overview: &Overview, url: &str) -> Markup {
     }
 }
 
+/// The same commands for a client, or a test, that is not to sign in.
+fn by_token(overview: &Overview, local: &Local, commands: &[&str]) -> Markup {
+    html! {
+        h3 { "With a token" }
+        p {
+            "The local Clerk also gives a token to whoever asks, good for a day. Here that is a token of "
+            code { "ada" } ", admin of " code { "acme" } "; "
+            a href=(overview.issuer) { "its page" } " has the others."
+        }
+        (command(&local.token))
+        p { "It goes into a header:" }
+        @for text in commands {
+            (command(&format!("{text} --header \"Authorization: Bearer $({})\"", local.token)))
+        }
+    }
+}
+
 fn command(text: &str) -> Markup {
     html! { pre { code { (text) } } }
-}
-
-fn cursor(id: &str, url: &str, token: bool) -> String {
-    let server = if token {
-        json!({ "url": url, "headers": { "Authorization": "Bearer ${env:MCP_TOKEN}" } })
-    } else {
-        json!({ "url": url })
-    };
-    pretty(&json!({ "mcpServers": { id: server } }))
-}
-
-fn vs_code(id: &str, url: &str, token: bool) -> String {
-    if !token {
-        return pretty(&json!({ "servers": { id: { "type": "http", "url": url } } }));
-    }
-    let input = json!({
-        "type": "promptString", "id": "token", "description": "Access token", "password": true,
-    });
-    let headers = json!({ "Authorization": "Bearer ${input:token}" });
-    let server = json!({ "type": "http", "url": url, "headers": headers });
-    pretty(&json!({ "inputs": [input], "servers": { id: server } }))
 }
 
 fn pretty(document: &Value) -> String {

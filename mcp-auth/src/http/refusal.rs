@@ -24,8 +24,12 @@ pub(super) enum Refusal {
     InvalidToken,
     /// 405.
     Method(&'static str),
+    /// 500: the identity provider refuses the server's own key; which one is for the log.
+    Misconfigured,
     /// 403: the token lacks only these scopes.
     MoreScope(Vec<String>),
+    /// 503: the token is one of too many opaque ones that were never seen before.
+    NewTokens(Duration),
     /// 406: the client does not take JSON.
     NotAcceptable,
     /// 403: the `Origin` is not allowed.
@@ -83,12 +87,19 @@ impl Refusal {
             Self::Method(allow) => HttpResponse::MethodNotAllowed()
                 .insert_header((ALLOW, *allow))
                 .finish(),
+            Self::Misconfigured => error(
+                S::INTERNAL_SERVER_ERROR,
+                "server_error",
+                "The server is not configured to verify this token",
+                Extra::None,
+            ),
             Self::MoreScope(scopes) => error(
                 S::FORBIDDEN,
                 "insufficient_scope",
                 MORE_SCOPE,
                 Extra::Challenge(&challenges.more_scope(scopes)),
             ),
+            Self::NewTokens(wait) => later("Too many new opaque tokens", *wait),
             Self::NotAcceptable => HttpResponse::NotAcceptable().finish(),
             Self::Origin => forbidden("This Origin is not allowed"),
             Self::SeveralCredentials => invalid("Send one Authorization header"),

@@ -162,7 +162,10 @@ impl Site {
     pub(crate) async fn reason_of_refusal(&self, token: &str) -> Option<&'static str> {
         match self.authenticator.authenticate(token).await {
             Err(AuthError::Invalid(error)) => Some(error.reason()),
-            Err(AuthError::Unavailable(_)) | Ok(_) => None,
+            Err(
+                AuthError::Misconfigured | AuthError::OverBudget(_) | AuthError::Unavailable(_),
+            )
+            | Ok(_) => None,
         }
     }
 

@@ -10,16 +10,22 @@ use serde_json::Map;
 use serde_json::Value;
 
 use crate::identity::actor::Actor;
+use crate::identity::cache::Fingerprint;
+use crate::identity::entitlements::Entitlements;
 use crate::identity::org::Org;
+use crate::identity::people::People;
 use crate::identity::scopes::ScopeHierarchy;
 use crate::identity::session::Session;
+use crate::identity::token::TokenText;
 use crate::identity::verify::VerifiedClaims;
 
 /// The caller of a tool, as their access token proves them to be.
 ///
-/// There is no way to make one but to present a genuine token. The token itself is not kept and
-/// can't be had from here. What is here was true when the token was issued; what the caller is in
-/// an organization now is what [`Org`] tells.
+/// There is no way to make one but to present a genuine token: one that bears the signature of the
+/// issuer's key, or that the issuer itself confirmed in the last minute. The token can't be had from
+/// here, and is kept only where its issuer has to be asked with it: an opaque OAuth token, and any
+/// OAuth token where the server has no secret key. What is here was true when the token was issued or
+/// confirmed; what the caller is in an organization now is what [`Org`] tells.
 ///
 /// ```
 /// use mcp_auth::{Actor, Caller, Session, TokenKind, mcp_tool};
@@ -78,6 +84,9 @@ struct CallerFacts {
     parts: CallerParts,
     hierarchy: Arc<ScopeHierarchy>,
     principal: Principal,
+    fingerprint: Fingerprint,
+    token: Option<TokenText>,
+    people: Option<Arc<People>>,
 }
 
 /// What an identity provider reads from verified claims.
@@ -89,18 +98,25 @@ pub(crate) struct CallerParts {
     pub(crate) scopes: Vec<String>,
     /// The organization that the token names.
     pub(crate) org_id: Option<String>,
+    /// The token names none, but its issuer tells its bearer which one they chose.
+    pub(crate) org_at_issuer: bool,
     /// That organization with the caller's standing there, if the token tells it.
     pub(crate) org: Option<Org>,
     /// Who acts in the user's name.
     pub(crate) actor: Option<Actor>,
     /// The session, for session tokens.
     pub(crate) session: Option<Session>,
+    /// The features that the token tells; `None` if it tells none that can be read.
+    pub(crate) features: Option<Entitlements>,
+    /// The plans that the token tells; `None` if it tells none that can be read.
+    pub(crate) plans: Option<Entitlements>,
 }
 
 /// The kind of token that a caller presented.
 ///
-/// A server accepts session tokens only if it is told to:
-/// [`ServerBuilder::session_tokens`](crate::ServerBuilder::session_tokens).
+/// A server accepts OAuth access tokens, and any other kind only if it is told to:
+/// [`session_tokens`](crate::ServerBuilder::session_tokens),
+/// [`m2m_tokens`](crate::ServerBuilder::m2m_tokens), [`api_keys`](crate::ServerBuilder::api_keys).
 ///
 /// ```
 /// use mcp_auth::{Caller, TokenKind};
@@ -110,14 +126,50 @@ pub(crate) struct CallerParts {
 ///     caller.token_kind() == TokenKind::Session
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum TokenKind {
-    /// An OAuth access token (RFC 9068), which is what MCP clients present.
+    /// An API key (`ak_…`) that a user or an organization made.
+    ApiKey,
+    /// A token of a machine (`mt_…`, or a JWT whose subject is a machine).
+    M2m,
+    /// An OAuth access token (a JWT by RFC 9068, or opaque: `oat_…`), which is what MCP clients
+    /// present.
     OAuth,
     /// A Clerk session token of a browser or app
     /// (<https://clerk.com/docs/guides/sessions/session-tokens>).
     Session,
+}
+
+impl TokenKind {
+    /// The kind as the key `accept` of [`#[mcp_tool]`](crate::mcp_tool) names it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::M2m => "m2m",
+            Self::OAuth => "oauth",
+            Self::Session => "session",
+        }
+    }
+
+    /// The kind of this name.
+    pub(crate) const fn named(name: &str) -> Option<Self> {
+        match name.as_bytes() {
+            b"api_key" => Some(Self::ApiKey),
+            b"m2m" => Some(Self::M2m),
+            b"oauth" => Some(Self::OAuth),
+            b"session" => Some(Self::Session),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for TokenKind {
+    /// As the key `accept` of [`#[mcp_tool]`](crate::mcp_tool) names it: `oauth`, `session`, `m2m`,
+    /// `api_key`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Who is who, for everything that outlives a request: equal principals share state, others are
@@ -137,6 +189,9 @@ impl Caller {
         claims: VerifiedClaims,
         parts: CallerParts,
         hierarchy: Arc<ScopeHierarchy>,
+        fingerprint: Fingerprint,
+        token: Option<TokenText>,
+        people: Option<Arc<People>>,
     ) -> Self {
         let principal = Principal {
             issuer: claims.issuer().to_owned(),
@@ -151,6 +206,9 @@ impl Caller {
                 parts,
                 hierarchy,
                 principal,
+                fingerprint,
+                token,
+                people,
             }),
         }
     }
@@ -160,8 +218,8 @@ impl Caller {
         self.facts.claims.subject()
     }
 
-    /// Returns the user's id (`user_…`); `None` if the subject is no user, which no kind of token
-    /// that is accepted has.
+    /// Returns the user's id (`user_…`); `None` if the subject is no user: a machine, or the API key of
+    /// an organization.
     ///
     /// ```
     /// use mcp_auth::{Caller, ToolError};
@@ -175,8 +233,25 @@ impl Caller {
         Some(self.subject()).filter(|subject| subject.starts_with("user_"))
     }
 
-    /// Returns the id of the OAuth client that acts for the user (RFC 8693 §4.3); `None` for a
-    /// session token.
+    /// Returns the machine's id (`mch_…`); `None` unless the caller presented a machine's token.
+    ///
+    /// ```
+    /// use mcp_auth::Caller;
+    ///
+    /// /// Whose quota a call counts against.
+    /// fn payer(caller: &Caller) -> &str {
+    ///     let id = caller.machine_id().or(caller.org_id()).or(caller.user_id());
+    ///     id.unwrap_or(caller.subject())
+    /// }
+    /// ```
+    ///
+    /// Source: <https://clerk.com/docs/guides/development/machine-auth/m2m-tokens>.
+    pub fn machine_id(&self) -> Option<&str> {
+        Some(self.subject()).filter(|_| self.token_kind() == TokenKind::M2m)
+    }
+
+    /// Returns the id of the OAuth client that acts for the user (RFC 8693 §4.3); `None` for any
+    /// other kind of token.
     ///
     /// An id that is an https URL is that of a client that registered by a metadata document.
     pub fn client_id(&self) -> Option<&str> {
@@ -188,8 +263,10 @@ impl Caller {
         self.facts.claims.kind()
     }
 
-    /// Returns the scopes that the token was granted (RFC 6749 §3.3), in the token's order; session
-    /// tokens have none.
+    /// Returns the scopes that the token was granted (RFC 6749 §3.3) or the API key was made with, in
+    /// their order; session tokens and machines' tokens have none.
+    ///
+    /// What Clerk calls the scopes of a machine's token are the machines that it may talk to.
     pub fn scopes(&self) -> &[String] {
         &self.facts.parts.scopes
     }
@@ -207,29 +284,34 @@ impl Caller {
         &self.facts.hierarchy
     }
 
-    /// Returns when the token expires (`exp`, whole seconds). Requests are accepted for 5 seconds
-    /// longer, since clocks differ.
+    /// Returns when the token expires; `None` if it does not, as API keys and machines' tokens may.
+    ///
+    /// A JWT (`exp`, whole seconds) is accepted for 5 seconds longer, since clocks differ.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
     ///
     /// use mcp_auth::Caller;
     ///
-    /// /// How long what is made for the caller may live: no longer than their token.
+    /// /// How long what is made for the caller may live: a day, and no longer than their token.
     /// fn lifetime(caller: &Caller) -> Duration {
-    ///     caller.expires_at().duration_since(SystemTime::now()).unwrap_or_default()
+    ///     let day = Duration::from_secs(86_400);
+    ///     let end = caller.expires_at().unwrap_or(SystemTime::now() + day);
+    ///     end.duration_since(SystemTime::now()).unwrap_or_default().min(day)
     /// }
     /// ```
-    pub fn expires_at(&self) -> SystemTime {
-        let since_epoch = Duration::from_millis(self.facts.claims.expires_ms());
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        let since_epoch = Duration::from_millis(self.facts.claims.expires_ms()?);
         // A time beyond what the system can express is no reason to fail; none is nearer than 1970.
-        UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH)
+        Some(UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH))
     }
 
     /// Returns the id of the organization that the token names (`org_…`); `None` if it names none.
     ///
-    /// An OAuth token names one only if its client was granted the scope `user:org:read`, and may
-    /// be a day old: whether the caller still is a member is what [`Org`] tells.
+    /// An OAuth token names one only if it is a JWT and its client was granted the scope
+    /// `user:org:read`, and may be a day old: whether the caller still is a member is what [`Org`]
+    /// tells. [`Org`] is also how to learn the organization of an opaque token, which names none. The
+    /// API key of an organization names that one.
     ///
     /// Source: <https://clerk.com/changelog/2026-05-14-oauth-organizations>.
     pub fn org_id(&self) -> Option<&str> {
@@ -259,7 +341,8 @@ impl Caller {
     ///
     /// The key `forbid_actor` of [`#[mcp_tool]`](crate::mcp_tool) asks for the same.
     pub fn is_impersonated(&self) -> bool {
-        self.claims().get("act").is_some_and(|act| !act.is_null())
+        let claimed = self.claims().get("act").is_some_and(|act| !act.is_null());
+        claimed || self.actor().is_some()
     }
 
     /// Returns the session; `None` unless the caller presented a session token.
@@ -267,7 +350,8 @@ impl Caller {
         self.facts.parts.session.as_ref()
     }
 
-    /// Returns all claims of the token, as they are.
+    /// Returns all claims of the token, as they are; of an opaque token, the custom claims that it was
+    /// made with, which are none for OAuth.
     ///
     /// Those that this library relies on have been checked. Any other is the issuer's word, and may
     /// be missing or of another type; it may hold personal data, so don't log it.
@@ -312,8 +396,37 @@ impl Caller {
         self.facts.parts.org.as_ref()
     }
 
+    /// The features that the token tells.
+    pub(crate) fn features(&self) -> Option<&Entitlements> {
+        self.facts.parts.features.as_ref()
+    }
+
+    /// The plans that the token tells.
+    pub(crate) fn plans(&self) -> Option<&Entitlements> {
+        self.facts.parts.plans.as_ref()
+    }
+
+    /// Whether the issuer has to be asked in which organization the caller acts.
+    pub(crate) fn org_at_issuer(&self) -> bool {
+        self.facts.parts.org_at_issuer
+    }
+
     pub(crate) fn verified(&self) -> &VerifiedClaims {
         &self.facts.claims
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.facts.fingerprint
+    }
+
+    /// The token, if its issuer has to be asked with it.
+    pub(crate) fn token(&self) -> Option<&TokenText> {
+        self.facts.token.as_ref()
+    }
+
+    /// Where more is known of users.
+    pub(crate) fn people(&self) -> Option<&People> {
+        self.facts.people.as_deref()
     }
 }
 
@@ -360,7 +473,7 @@ mod tests {
             format!("{caller:?}"),
             "Caller { subject: \"user_ada\", token_kind: OAuth, client_id: Some(\"client_1\"), \
              org_id: Some(\"org_1\"), scopes: [\"profile\", \"email\"], \
-             expires_at: SystemTime { tv_sec: 1750086400, tv_nsec: 0 }, .. }"
+             expires_at: Some(SystemTime { tv_sec: 1750086400, tv_nsec: 0 }), .. }"
         );
     }
 

@@ -30,8 +30,12 @@ use tokio::sync::Semaphore;
 use tracing::Dispatch;
 
 use crate::identity::Authenticator;
+use crate::identity::AuthenticatorConfig;
 use crate::identity::Caller;
 use crate::identity::CallerParts;
+use crate::identity::Clock;
+use crate::identity::Confirmation;
+use crate::identity::ConfirmationSource;
 use crate::identity::Decode;
 use crate::identity::FetchError;
 use crate::identity::KeySource;
@@ -45,6 +49,12 @@ use crate::identity::PublishedKey;
 use crate::identity::Session;
 use crate::identity::TokenError;
 use crate::identity::TokenKind;
+use crate::identity::TokenText;
+use crate::identity::User;
+use crate::identity::UserInfo;
+use crate::identity::UserInfoSource;
+use crate::identity::UserSource;
+use crate::identity::Verdict;
 use crate::identity::VerifiedClaims;
 
 /// The issuer of all test tokens.
@@ -184,7 +194,19 @@ pub(crate) fn clock() -> Arc<ManualClock> {
 /// An authenticator that knows the shared key and needs no network.
 pub(crate) fn offline(policy: Policy) -> Authenticator {
     let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
-    Authenticator::new(policy, keys, Arc::new(PlainDecode), clock())
+    with_keys(policy, keys, clock())
+}
+
+/// An authenticator that knows these keys, and asks nobody about opaque tokens or users.
+pub(crate) fn with_keys(policy: Policy, keys: Keys, clock: Arc<dyn Clock>) -> Authenticator {
+    Authenticator::new(AuthenticatorConfig {
+        policy,
+        keys,
+        decode: Arc::new(PlainDecode),
+        clock,
+        confirm: None,
+        people: None,
+    })
 }
 
 /// The caller of an OAuth token with these claims, verified.
@@ -250,7 +272,7 @@ impl Decode for PlainDecode {
             return Err(TokenError::Claims);
         }
         let session = match claims.kind() {
-            TokenKind::OAuth => None,
+            TokenKind::ApiKey | TokenKind::M2m | TokenKind::OAuth => None,
             TokenKind::Session => text("sid").map(|id| Session::new(id, None, None)),
         };
         let scopes = text("scope").unwrap_or_default();
@@ -258,12 +280,20 @@ impl Decode for PlainDecode {
             client_id: text("client_id"),
             scopes: scopes.split_whitespace().map(str::to_owned).collect(),
             org_id: text("org_id"),
+            org_at_issuer: false,
             org: text("org_id")
                 .filter(|_| session.is_some())
                 .map(Org::only_id),
             actor: None,
             session,
+            features: None,
+            plans: None,
         })
+    }
+
+    fn machines<'a>(&self, claims: &'a Map<String, Value>) -> Vec<&'a str> {
+        let scopes = claims.get("scopes").and_then(Value::as_str);
+        scopes.unwrap_or_default().split_whitespace().collect()
     }
 
     fn check_class(&self, _: TokenKind, header: &Map<String, Value>) -> Result<(), TokenError> {
@@ -334,18 +364,21 @@ impl KeySource for CountingSource {
     }
 }
 
-/// A directory that counts how often it is asked, and gives the answers it was told in turn; the
-/// last one for good.
+/// An identity provider that counts how often it is asked, and gives the answers it was told in turn;
+/// the last one for good.
 #[derive(Debug)]
-pub(crate) struct CountingDirectory {
+pub(crate) struct Answers<T> {
     calls: AtomicUsize,
-    answers: Mutex<VecDeque<Result<Option<Org>, LookupError>>>,
+    answers: Mutex<VecDeque<Result<T, LookupError>>>,
     gate: Arc<Semaphore>,
 }
 
-impl CountingDirectory {
+/// Tells who is a member of what.
+pub(crate) type CountingDirectory = Answers<Option<Org>>;
+
+impl<T: Clone + Send + 'static> Answers<T> {
     pub(crate) fn answering(
-        answers: impl IntoIterator<Item = Result<Option<Org>, LookupError>>,
+        answers: impl IntoIterator<Item = Result<T, LookupError>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             calls: AtomicUsize::new(0),
@@ -358,6 +391,11 @@ impl CountingDirectory {
         self.calls.load(Ordering::SeqCst)
     }
 
+    /// Gives this answer from now on.
+    pub(crate) fn answer(&self, answer: Result<T, LookupError>) {
+        *self.answers.lock().unwrap() = VecDeque::from([answer]);
+    }
+
     pub(crate) fn close(&self) {
         self.gate.forget_permits(Semaphore::MAX_PERMITS);
     }
@@ -365,10 +403,8 @@ impl CountingDirectory {
     pub(crate) fn open(&self) {
         self.gate.add_permits(Semaphore::MAX_PERMITS);
     }
-}
 
-impl Memberships for CountingDirectory {
-    fn membership(&self, _: &str, _: &str) -> BoxFuture<'static, Result<Option<Org>, LookupError>> {
+    fn next(&self) -> BoxFuture<'static, Result<T, LookupError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let mut answers = self.answers.lock().unwrap();
         let answer = if answers.len() > 1 {
@@ -384,4 +420,63 @@ impl Memberships for CountingDirectory {
         }
         .boxed()
     }
+}
+
+impl Memberships for Answers<Option<Org>> {
+    fn membership(&self, _: &str, _: &str) -> BoxFuture<'static, Result<Option<Org>, LookupError>> {
+        self.next()
+    }
+}
+
+impl ConfirmationSource for Answers<Verdict> {
+    fn confirms(&self, _: TokenKind) -> bool {
+        true
+    }
+
+    fn confirm(
+        &self,
+        _: TokenKind,
+        _: TokenText,
+    ) -> BoxFuture<'static, Result<Verdict, LookupError>> {
+        self.next()
+    }
+}
+
+impl UserSource for Answers<Option<User>> {
+    fn user(&self, _: &str) -> BoxFuture<'static, Result<Option<User>, LookupError>> {
+        self.next()
+    }
+}
+
+impl UserInfoSource for Answers<UserInfo> {
+    fn user_info(&self, _: TokenText) -> BoxFuture<'static, Result<UserInfo, LookupError>> {
+        self.next()
+    }
+}
+
+/// What an issuer says of an opaque OAuth token of `user_ada` for [`RESOURCE`], good for a day.
+pub(crate) fn confirmation() -> Confirmation {
+    Confirmation {
+        subject: "user_ada".to_owned(),
+        expires_ms: Some((NOW + 86_400) * 1_000),
+        audience: Some(json!([RESOURCE])),
+        machines: Vec::new(),
+        claims: Map::new(),
+        parts: CallerParts {
+            client_id: Some("client_1".to_owned()),
+            scopes: vec!["profile".to_owned(), "email".to_owned()],
+            org_id: None,
+            org_at_issuer: false,
+            org: None,
+            actor: None,
+            session: None,
+            features: None,
+            plans: None,
+        },
+    }
+}
+
+/// The same as an answer.
+pub(crate) fn active(confirmation: Confirmation) -> Result<Verdict, LookupError> {
+    Ok(Verdict::Active(Box::new(confirmation)))
 }

@@ -5,15 +5,60 @@
 
 use std::time::Duration;
 
+use crate::identity::budget::OverBudget;
+
 /// The outcome of authentication when there is no caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AuthError {
     /// The token is refused: 401.
     #[error("the token is refused")]
     Invalid(#[from] TokenError),
-    /// The issuer's keys can't be had: 503.
+    /// The identity provider does not accept the key that this server asks with: 500.
+    #[error("the server is not configured to verify tokens of this kind")]
+    Misconfigured,
+    /// The token is new, and too many were: 503.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
+    /// What is needed to tell can't be had: 503.
     #[error("tokens can't be verified at the moment")]
     Unavailable(#[from] Unavailable),
+}
+
+/// Why the identity provider did not answer a question. The details are in the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum LookupError {
+    /// It answers, but not this question.
+    #[error("the question was declined")]
+    Declined,
+    /// The answer was an error, or none.
+    #[error("the question was not answered")]
+    Failed,
+    /// It does not accept the key that was sent.
+    #[error("the key is not accepted")]
+    KeyRefused,
+    /// Too many questions; the next makes sense after this time.
+    #[error("too many questions were asked")]
+    Throttled(Duration),
+}
+
+/// Why a question has no answer, for those who wait for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    /// The identity provider does not accept the key that this server asks with.
+    #[error("the key is not accepted")]
+    KeyRefused,
+    /// There is none now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<NoAnswer> for AuthError {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::KeyRefused => Self::Misconfigured,
+            NoAnswer::Unavailable(unavailable) => Self::Unavailable(unavailable),
+        }
+    }
 }
 
 /// A fact that only the identity provider can tell, and that it does not tell now: 503.
@@ -68,35 +113,50 @@ pub(crate) enum TokenError {
     /// `exp`, `nbf` or `iat` is not a number, or `exp` is absent.
     #[error("a time in the token is missing or malformed")]
     Time,
+    /// The issuer says that the token is not active, and no more.
+    #[error("the token is not active")]
+    Inactive,
     /// `iat` is in the future.
     #[error("the token is issued in the future")]
     IssuedInFuture,
     /// `iss` is not the issuer's URL, byte for byte.
     #[error("the issuer is not accepted")]
     Issuer,
+    /// An API key lacks a scope that is required of all.
+    #[error("the API key lacks a required scope")]
+    KeyScope,
     /// Tokens of this kind are not accepted here.
     #[error("tokens of this kind are not accepted")]
     Kind,
+    /// A machine's token names other machines to talk to.
+    #[error("the token is meant for other machines")]
+    MachineMismatch,
+    /// Whether a machine's token names this server can't be told: its machine is not configured.
+    #[error("the machine of this server is not known")]
+    MachineUnknown,
     /// The string is no JWT that can be read.
     #[error("the token is malformed")]
     Malformed,
     /// `nbf` is in the future.
     #[error("the token is not active yet")]
     NotActiveYet,
-    /// An opaque token, which can't be verified here.
-    #[error("opaque tokens are not accepted")]
+    /// An opaque token, about which nobody can be asked: there is no key to ask with.
+    #[error("opaque tokens of this kind can't be verified")]
     Opaque,
     /// The session has a task pending: the user is not signed in yet.
     #[error("the session is pending")]
     Pending,
+    /// The token was revoked.
+    #[error("the token is revoked")]
+    Revoked,
     /// A session token without `sid`: an ID token or a token from a template.
     #[error("the session has no id")]
     SessionId,
     /// The signature does not hold.
     #[error("the signature does not hold")]
     Signature,
-    /// `sub` is absent, not a string, or not a user's id.
-    #[error("the subject is not a user")]
+    /// The subject is absent, not a string, or not one that a token of this kind can have.
+    #[error("the subject is not one of this kind of token")]
     Subject,
     /// More than 16 KiB; not looked at.
     #[error("the token is too large")]
@@ -104,9 +164,21 @@ pub(crate) enum TokenError {
     /// The header's `typ` fits no kind of token.
     #[error("the type of the token is not accepted")]
     Type,
+    /// The issuer does not know the opaque token.
+    #[error("the token is not known")]
+    Unknown,
     /// No key of the issuer has the token's `kid`.
     #[error("the key is not one of the issuer's")]
     UnknownKey,
+    /// The user is banned.
+    #[error("the user is banned")]
+    UserBanned,
+    /// The user was deleted.
+    #[error("the user is gone")]
+    UserGone,
+    /// The user is locked out.
+    #[error("the user is locked")]
+    UserLocked,
 }
 
 impl TokenError {
@@ -124,17 +196,27 @@ impl TokenError {
             Self::Claims => "token-claims-undecodable",
             Self::Class | Self::Kind => "token-type-mismatch",
             Self::Client => "token-client-not-allowed",
-            Self::CriticalHeader | Self::Malformed | Self::Opaque | Self::Type => "token-invalid",
+            Self::CriticalHeader | Self::Malformed | Self::Opaque | Self::Type | Self::Unknown => {
+                "token-invalid"
+            }
             Self::EmulatorKey => "emulator-key-outside-development",
             Self::Expired => "token-expired",
+            Self::Inactive => "token-inactive",
             Self::IssuedInFuture => "token-iat-in-the-future",
             Self::Issuer => "token-invalid-issuer",
+            Self::KeyScope => "api-key-scope-missing",
+            Self::MachineMismatch => "machine-not-named",
+            Self::MachineUnknown => "machine-not-configured",
             Self::NotActiveYet => "token-not-active-yet",
             Self::Pending => "session-pending",
+            Self::Revoked => "token-revoked",
             Self::SessionId => "session-id-missing",
             Self::Signature => "token-invalid-signature",
             Self::TooLarge => "token-too-large",
             Self::UnknownKey => "jwk-kid-mismatch",
+            Self::UserBanned => "user-banned",
+            Self::UserGone => "user-gone",
+            Self::UserLocked => "user-locked",
         }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 /// For a session token these are the token's facts. For an OAuth token they are looked up with the
 /// server's secret key, at most 30 seconds ago; without a secret key, or with
 /// [`trust_token_org`](crate::ServerBuilder::trust_token_org), only the id is known, and slug, role
-/// and permissions are `None`: unknown, not empty.
+/// and permissions are `None`: unknown, not empty. The same goes for an organization's API key, which
+/// acts for the organization itself and is no member of it. A user's API key and a machine act in none.
 ///
 /// ```
 /// use mcp_auth::{Org, mcp_tool};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use url::Host;
 use url::Url;
 
+use crate::identity::caller::TokenKind;
 use crate::identity::scopes::ScopeHierarchy;
 
 /// What a token has to say about itself, besides being genuine and current.
@@ -20,6 +21,12 @@ pub(crate) struct Policy {
     pub(crate) oauth: bool,
     /// Whether session tokens are accepted, and of which parties.
     pub(crate) sessions: Option<Parties>,
+    /// Whether machines' tokens are accepted, and for which machine.
+    pub(crate) machine: Option<Machine>,
+    /// Whether API keys are accepted, and which scopes each must have.
+    pub(crate) api_keys: Option<Vec<String>>,
+    /// Whether users are looked up, to refuse those who are banned, locked or gone.
+    pub(crate) check_users: bool,
     /// Which of its scopes contain others.
     pub(crate) scopes: Arc<ScopeHierarchy>,
     /// Tolerance for `exp`, `nbf` and `iat`.
@@ -66,8 +73,8 @@ pub struct AuthorizedParties(pub(crate) Parties);
 /// Accepts session tokens minted for these origins, like `https://app.example.com`; compared byte
 /// for byte.
 ///
-/// An origin has no final slash. A token that names no party (`azp`) is refused; without origins
-/// all are.
+/// A server does not start without an origin, or with what no browser would write as one: an origin has
+/// no path and no final slash. A token that names no party (`azp`) is refused.
 ///
 /// ```
 /// # /// Greet.
@@ -82,8 +89,10 @@ pub struct AuthorizedParties(pub(crate) Parties);
 /// let server = mcp_auth::server!().session_tokens(parties(["https://app.example.com"]));
 /// # let server = server.tools_of(module_path!());
 /// let server = TestServer::of(server);
-/// // The test's tokens are minted for `http://localhost:3000`.
-/// server.user("ada").session().call("greet", json!({})).await.expect_unauthorized();
+/// let ada = server.user("ada").session();
+/// ada.call("greet", json!({})).await.expect_ok();
+/// let elsewhere = ada.party("https://evil.example.com").call("greet", json!({})).await;
+/// elsewhere.expect_refused("token-invalid-authorized-parties");
 /// # });
 /// ```
 ///
@@ -130,7 +139,76 @@ pub(crate) enum Parties {
     Listed(Vec<String>),
 }
 
+/// The machine that this server is to others.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Machine {
+    /// By its id, which a token must name.
+    Named(String),
+    /// By its secret key alone, with which the issuer is asked: it confirms nothing else. Tokens that
+    /// are verified here are refused.
+    Unnamed,
+}
+
+/// The scopes that every API key must have.
+///
+/// Made by [`scopes`] or [`any_api_key`], for
+/// [`ServerBuilder::api_keys`](crate::ServerBuilder::api_keys).
+///
+/// ```
+/// use mcp_auth::{ApiKeyScopes, any_api_key, scopes};
+///
+/// fn accepted(required: &[String], is_test: bool) -> ApiKeyScopes {
+///     if is_test { any_api_key() } else { scopes(required) }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ApiKeyScopes(pub(crate) Option<Vec<String>>);
+
+/// Accepts API keys that have all of these scopes, or scopes that contain them by
+/// [`ServerBuilder::scope_implies`](crate::ServerBuilder::scope_implies).
+///
+/// Without a scope the server does not start: [`any_api_key`] says that all keys are meant.
+///
+/// ```
+/// use mcp_auth::scopes;
+///
+/// let builder = mcp_auth::server!().api_keys(scopes(["documents:read"]));
+/// # let _ = builder;
+/// ```
+///
+/// Source: <https://clerk.com/docs/guides/development/machine-auth/api-keys>.
+pub fn scopes<S: Into<String>>(required: impl IntoIterator<Item = S>) -> ApiKeyScopes {
+    ApiKeyScopes(Some(required.into_iter().map(Into::into).collect()))
+}
+
+/// Accepts every API key of the instance.
+///
+/// ```
+/// use mcp_auth::any_api_key;
+///
+/// let builder = mcp_auth::server!().api_keys(any_api_key());
+/// # let _ = builder;
+/// ```
+///
+/// # Security
+///
+/// A key that was made for any other use in the same instance is a credential here, too.
+#[must_use]
+pub fn any_api_key() -> ApiKeyScopes {
+    ApiKeyScopes(None)
+}
+
 impl Policy {
+    /// Whether tokens of this kind are accepted at all.
+    pub(crate) fn accepts(&self, kind: TokenKind) -> bool {
+        match kind {
+            TokenKind::ApiKey => self.api_keys.is_some(),
+            TokenKind::M2m => self.machine.is_some(),
+            TokenKind::OAuth => self.oauth,
+            TokenKind::Session => self.sessions.is_some(),
+        }
+    }
+
     /// OAuth access tokens of this issuer that are meant for one of these resources.
     pub(crate) fn new(issuer: String, audiences: Vec<String>) -> Self {
         Self {
@@ -142,6 +220,9 @@ impl Policy {
             allowed_clients: None,
             oauth: true,
             sessions: None,
+            machine: None,
+            api_keys: None,
+            check_users: false,
             scopes: Arc::default(),
             leeway_ms: DEFAULT_LEEWAY_MS,
             development: false,

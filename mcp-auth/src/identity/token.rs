@@ -3,41 +3,52 @@
 //! Classification follows Clerk's rules for telling its token kinds apart; they are all signed with
 //! the same key, so the signature does not.
 
+use std::fmt;
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::identity::caller::TokenKind;
 use crate::identity::error::TokenError;
 use crate::identity::json::parse_object;
 
-/// What was presented.
+/// What was presented, of the kind that it claims to be.
 #[derive(Debug)]
 pub(crate) enum Presented<'t> {
-    /// `ak_…`: an API key.
-    OpaqueApiKey,
-    /// `mt_…`: an opaque machine token.
-    OpaqueM2m,
-    /// `oat_…`: an opaque OAuth access token.
-    OpaqueOAuth,
-    /// A JWT, of the kind its header and subject claim to be.
+    /// `ak_…`, `mt_…` or `oat_…`: only the issuer can say what it is worth.
+    Opaque(TokenKind),
+    /// A JWT.
     Jwt(UnverifiedJwt<'t>),
 }
 
-/// The kind that a JWT claims to be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum JwtKind {
-    /// A machine's: `sub` begins `mch_`.
-    M2m,
-    /// An OAuth access token: `typ` is `at+jwt`.
-    OAuth,
-    /// Everything else, ID tokens and template tokens included.
-    Session,
+/// The text of a token, for the few questions that are asked with it. Nothing shows it.
+#[derive(Clone)]
+pub(crate) struct TokenText(Arc<str>);
+
+impl TokenText {
+    pub(crate) fn new(token: &str) -> Self {
+        Self(token.into())
+    }
+
+    /// The token itself, to be sent to its issuer and nowhere else.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenText([redacted])")
+    }
 }
 
 /// A JWT whose parts were decoded and whose signature was not looked at.
 pub(crate) struct UnverifiedJwt<'t> {
-    pub(crate) kind: JwtKind,
+    /// Never that of an API key: those are opaque.
+    pub(crate) kind: TokenKind,
     pub(crate) header: Map<String, Value>,
     pub(crate) payload: Map<String, Value>,
     pub(crate) signature: Vec<u8>,
@@ -57,13 +68,13 @@ impl<'t> Presented<'t> {
         }
         // By prefix only, never by length or alphabet: the secret is not the id.
         if token.starts_with("mt_") {
-            return Ok(Self::OpaqueM2m);
+            return Ok(Self::Opaque(TokenKind::M2m));
         }
         if token.starts_with("oat_") {
-            return Ok(Self::OpaqueOAuth);
+            return Ok(Self::Opaque(TokenKind::OAuth));
         }
         if token.starts_with("ak_") {
-            return Ok(Self::OpaqueApiKey);
+            return Ok(Self::Opaque(TokenKind::ApiKey));
         }
         UnverifiedJwt::parse(token).map(Self::Jwt)
     }
@@ -93,8 +104,8 @@ impl<'t> UnverifiedJwt<'t> {
 }
 
 /// The content is not believed yet, so it is not shown either.
-impl std::fmt::Debug for UnverifiedJwt<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for UnverifiedJwt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnverifiedJwt")
             .field("kind", &self.kind)
             .finish_non_exhaustive()
@@ -102,15 +113,15 @@ impl std::fmt::Debug for UnverifiedJwt<'_> {
 }
 
 /// A machine's subject goes before the type: such a token is never a user's.
-fn claimed_kind(header: &Map<String, Value>, payload: &Map<String, Value>) -> JwtKind {
+fn claimed_kind(header: &Map<String, Value>, payload: &Map<String, Value>) -> TokenKind {
     let subject = payload.get("sub").and_then(Value::as_str);
     if subject.is_some_and(|subject| subject.starts_with("mch_")) {
-        return JwtKind::M2m;
+        return TokenKind::M2m;
     }
     // RFC 9068 §2.1 and §4; case-sensitive as Clerk's SDK compares it.
     match header.get("typ").and_then(Value::as_str) {
-        Some("at+jwt" | "application/at+jwt") => JwtKind::OAuth,
-        Some(_) | None => JwtKind::Session,
+        Some("at+jwt" | "application/at+jwt") => TokenKind::OAuth,
+        Some(_) | None => TokenKind::Session,
     }
 }
 
@@ -135,25 +146,33 @@ mod tests {
     #[test]
     fn opaque_tokens_are_told_by_their_prefix_alone() {
         let kind = |token| format!("{:?}", Presented::classify(token).unwrap());
-        assert_eq!(kind("oat_/+=x"), "OpaqueOAuth");
-        assert_eq!(kind("mt_"), "OpaqueM2m");
-        assert_eq!(kind("ak_a.b.c"), "OpaqueApiKey");
+        assert_eq!(kind("oat_/+=x"), "Opaque(OAuth)");
+        assert_eq!(kind("mt_"), "Opaque(M2m)");
+        assert_eq!(kind("ak_a.b.c"), "Opaque(ApiKey)");
+    }
+
+    #[test]
+    fn debug_does_not_show_the_text_of_a_token() {
+        assert_eq!(
+            format!("{:?}", TokenText::new("oat_secret")),
+            "TokenText([redacted])"
+        );
     }
 
     #[test]
     fn the_subject_of_a_machine_goes_before_the_type() {
         assert_eq!(
             kind(r#"{"typ":"at+jwt"}"#, r#"{"sub":"mch_1"}"#),
-            JwtKind::M2m
+            TokenKind::M2m
         );
     }
 
     #[test]
     fn only_the_exact_types_of_rfc_9068_are_oauth() {
-        assert_eq!(kind(r#"{"typ":"at+jwt"}"#, "{}"), JwtKind::OAuth);
+        assert_eq!(kind(r#"{"typ":"at+jwt"}"#, "{}"), TokenKind::OAuth);
         assert_eq!(
             kind(r#"{"typ":"application/at+jwt"}"#, "{}"),
-            JwtKind::OAuth
+            TokenKind::OAuth
         );
         for header in [
             r#"{"typ":"AT+JWT"}"#,
@@ -161,7 +180,7 @@ mod tests {
             r#"{"typ":["at+jwt"]}"#,
             "{}",
         ] {
-            assert_eq!(kind(header, "{}"), JwtKind::Session, "{header}");
+            assert_eq!(kind(header, "{}"), TokenKind::Session, "{header}");
         }
     }
 
@@ -210,7 +229,7 @@ mod tests {
         format!("{header}.{payload}.AA")
     }
 
-    fn kind(header: &str, payload: &str) -> JwtKind {
+    fn kind(header: &str, payload: &str) -> TokenKind {
         let token = jwt(header, payload);
         let Ok(Presented::Jwt(jwt)) = Presented::classify(&token) else {
             panic!("{token}")

@@ -1,25 +1,27 @@
 //! From a token that was read to claims that are believed.
 //!
-//! Only the signature is left to the JWT library; the claims are checked here, in the order and with
-//! the reasons of Clerk's SDK, against our clock. Checks come before decoding, and whoever holds a
-//! [`VerifiedClaims`] holds a token that passed all of them.
+//! Of a JWT only the signature is left to a library; the claims are checked here, in the order and with
+//! the reasons of Clerk's SDK, against our clock. Checks come before decoding. Of an opaque token the
+//! issuer says what it is, and that is checked by the same rules. Whoever holds a [`VerifiedClaims`]
+//! holds a token that passed all of them.
 
 use std::fmt;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Map;
 use serde_json::Value;
 
 use crate::identity::caller::CallerParts;
 use crate::identity::caller::TokenKind;
+use crate::identity::confirm::Confirmation;
 use crate::identity::error::TokenError;
 use crate::identity::keys::VerifyingKey;
 use crate::identity::policy::AudienceMode;
+use crate::identity::policy::Machine;
 use crate::identity::policy::Parties;
 use crate::identity::policy::Policy;
-use crate::identity::token::JwtKind;
-use crate::identity::token::Presented;
 use crate::identity::token::UnverifiedJwt;
 
 /// Reads what claims mean; implemented by an identity provider.
@@ -35,21 +37,37 @@ pub(crate) trait Decode: Debug + Send + Sync {
     /// # Errors
     /// [`TokenError::Class`], for example for a token from a template.
     fn check_class(&self, kind: TokenKind, header: &Map<String, Value>) -> Result<(), TokenError>;
+
+    /// The machines that a machine's token is meant for; empty if it names none.
+    fn machines<'a>(&self, claims: &'a Map<String, Value>) -> Vec<&'a str>;
 }
 
-/// The claims of a token whose signature and claims were checked.
+/// What is known of a token that its issuer vouches for.
+///
+/// INVARIANT: it is made only of a JWT whose signature holds, or of the issuer's own answer about an
+/// opaque token; and either passed the checks of this file.
 #[derive(Clone)]
 pub(crate) struct VerifiedClaims {
     kind: TokenKind,
     issuer: String,
     subject: String,
-    expires_ms: u64,
+    /// `None` if it does not expire.
+    expires_ms: Option<u64>,
     not_before_ms: Option<u64>,
     raw: Map<String, Value>,
-    key: Arc<VerifyingKey>,
+    evidence: Evidence,
 }
 
-/// A token of an accepted kind, not verified yet.
+/// Why a token is believed, and so for how long.
+#[derive(Clone, Debug)]
+pub(crate) enum Evidence {
+    /// It bears the signature of this key, and is believed for as long as the key is.
+    Signed(Arc<VerifyingKey>),
+    /// The issuer said so, and is asked again from this uptime on.
+    Confirmed(Duration),
+}
+
+/// A JWT of an accepted kind, not verified yet.
 #[derive(Debug)]
 pub(crate) struct Candidate<'t> {
     kind: TokenKind,
@@ -57,23 +75,13 @@ pub(crate) struct Candidate<'t> {
 }
 
 impl<'t> Candidate<'t> {
-    /// Reads a bearer string and tells whether its kind is accepted at all.
+    /// Takes a JWT whose kind is accepted, and tells whether it is what it claims to be.
     pub(crate) fn read(
-        token: &'t str,
+        jwt: UnverifiedJwt<'t>,
         policy: &Policy,
         decode: &dyn Decode,
     ) -> Result<Self, TokenError> {
-        let jwt = match Presented::classify(token)? {
-            Presented::Jwt(jwt) => jwt,
-            Presented::OpaqueApiKey | Presented::OpaqueM2m | Presented::OpaqueOAuth => {
-                return Err(TokenError::Opaque);
-            }
-        };
-        let kind = match jwt.kind {
-            JwtKind::OAuth if policy.oauth => TokenKind::OAuth,
-            JwtKind::Session if policy.sessions.is_some() => TokenKind::Session,
-            JwtKind::M2m | JwtKind::OAuth | JwtKind::Session => return Err(TokenError::Kind),
-        };
+        let kind = jwt.kind;
         decode.check_class(kind, &jwt.header)?;
         // RFC 7515 §4.1.11: an extension that is not understood must not be ignored.
         if jwt.header.contains_key("crit") {
@@ -90,13 +98,20 @@ impl<'t> Candidate<'t> {
         self.jwt.kid()
     }
 
+    /// When it is said to have been issued, in milliseconds since 1970.
+    pub(crate) fn issued_ms(&self) -> Option<u64> {
+        Claims(&self.jwt.payload).time_ms("iat").ok().flatten()
+    }
+
     /// Checks type and algorithm, which the header claims.
     pub(crate) fn check_header(&self) -> Result<(), TokenError> {
         let text = |name| self.jwt.header.get(name).map(Value::as_str);
         // An OAuth token's type is what classified it.
         match (self.kind, text("typ")) {
-            (TokenKind::OAuth, _) | (TokenKind::Session, None | Some(Some("JWT"))) => {}
-            (TokenKind::Session, Some(_)) => return Err(TokenError::Type),
+            (TokenKind::OAuth, _)
+            | (TokenKind::M2m | TokenKind::Session, None | Some(Some("JWT"))) => {}
+            (TokenKind::M2m | TokenKind::Session, Some(_)) => return Err(TokenError::Type),
+            (TokenKind::ApiKey, _) => return Err(TokenError::Kind),
         }
         // RFC 8725 §3.1: the algorithm is ours to choose, never the header's.
         match text("alg").flatten() {
@@ -141,11 +156,16 @@ impl Signed<'_> {
     }
 
     /// Checks header and claims.
-    pub(crate) fn verify(self, policy: &Policy, now_ms: u64) -> Result<VerifiedClaims, TokenError> {
+    pub(crate) fn verify(
+        self,
+        policy: &Policy,
+        decode: &dyn Decode,
+        now_ms: u64,
+    ) -> Result<VerifiedClaims, TokenError> {
         let Candidate { kind, jwt } = self.candidate;
         let claims = Claims(&jwt.payload);
-        let subject = claims.subject()?.to_owned();
-        claims.check_audience(kind, policy)?;
+        let subject = check_subject(kind, claims.text("sub"))?.to_owned();
+        check_audience(kind, claims.0.get("aud"), policy)?;
         claims.check_authorized_party(kind, policy)?;
         if claims.text("iss") != Some(policy.issuer.as_str()) {
             return Err(TokenError::Issuer);
@@ -158,22 +178,125 @@ impl Signed<'_> {
         if claims.time_ms("iat")?.is_some_and(|issued| issued > latest) {
             return Err(TokenError::IssuedInFuture);
         }
-        claims.check_client(kind, policy)?;
+        check_client(kind, claims.text("client_id"), policy)?;
         claims.check_session(kind)?;
+        if kind == TokenKind::M2m {
+            check_machine(
+                &decode.machines(claims.0),
+                policy,
+                TokenError::MachineUnknown,
+            )?;
+        }
         // PROOF: `Signed` has the signature, and every claim relied on was checked above.
         Ok(VerifiedClaims {
             kind,
             issuer: policy.issuer.clone(),
             subject,
-            expires_ms,
+            expires_ms: Some(expires_ms),
             not_before_ms,
             raw: jwt.payload,
-            key: self.key,
+            evidence: Evidence::Signed(self.key),
         })
     }
 }
 
-/// Claims of a genuine token, as they are checked.
+/// Tells whether tokens of this kind are accepted at all.
+pub(crate) fn check_kind(kind: TokenKind, policy: &Policy) -> Result<(), TokenError> {
+    if policy.accepts(kind) {
+        Ok(())
+    } else {
+        Err(TokenError::Kind)
+    }
+}
+
+/// Whom a token of this kind may be about. An empty id or another party's is nobody.
+fn check_subject(kind: TokenKind, subject: Option<&str>) -> Result<&str, TokenError> {
+    let prefixes: &[&str] = match kind {
+        TokenKind::ApiKey => &["user_", "org_"],
+        TokenKind::M2m => &["mch_"],
+        TokenKind::OAuth | TokenKind::Session => &["user_"],
+    };
+    let fits = |subject: &&str| {
+        let rest = prefixes
+            .iter()
+            .find_map(|prefix| subject.strip_prefix(prefix));
+        rest.is_some_and(|rest| !rest.is_empty())
+    };
+    subject.filter(fits).ok_or(TokenError::Subject)
+}
+
+/// RFC 7519 §4.1.3; MCP authorization: tokens must be meant for this server. Machines' tokens and API
+/// keys name no resource: what binds them is the machine, or the scopes.
+fn check_audience(
+    kind: TokenKind,
+    claim: Option<&Value>,
+    policy: &Policy,
+) -> Result<(), TokenError> {
+    let mode = policy.audience.mode;
+    let unbound = matches!(kind, TokenKind::ApiKey | TokenKind::M2m);
+    if mode == AudienceMode::Off || unbound {
+        return Ok(());
+    }
+    let Some(claim) = claim else {
+        return match (kind, mode) {
+            (TokenKind::OAuth, AudienceMode::Require) => Err(TokenError::AudienceMissing),
+            (_, _) => Ok(()),
+        };
+    };
+    let named = audience(claim).ok_or(TokenError::AudienceMalformed)?;
+    // An empty list restricts a session token to nobody or not at all; Clerk's SDK says the
+    // latter. An OAuth token with one names no resource, so not this one.
+    let unrestricted = named.is_empty() && kind == TokenKind::Session;
+    let meant = named
+        .iter()
+        .any(|&name| policy.audience.accepted.iter().any(|own| own == name));
+    if meant || unrestricted {
+        Ok(())
+    } else {
+        Err(TokenError::AudienceMismatch)
+    }
+}
+
+/// OAuth tokens only: a list is the one lever against tokens that a blocked client still holds.
+fn check_client(kind: TokenKind, client: Option<&str>, policy: &Policy) -> Result<(), TokenError> {
+    match (kind, &policy.allowed_clients) {
+        (TokenKind::OAuth, Some(allowed)) => {
+            let listed = client.is_some_and(|client| allowed.iter().any(|own| own == client));
+            if listed {
+                Ok(())
+            } else {
+                Err(TokenError::Client)
+            }
+        }
+        (_, _) => Ok(()),
+    }
+}
+
+/// Machines' tokens only: with the instance's key the issuer confirms one that is meant for any
+/// machine, so it must name this server's. `unknown` is what holds if that is not configured.
+fn check_machine(named: &[&str], policy: &Policy, unknown: TokenError) -> Result<(), TokenError> {
+    match &policy.machine {
+        None => Err(TokenError::Kind),
+        Some(Machine::Unnamed) => Err(unknown),
+        Some(Machine::Named(own)) if named.iter().any(|name| name == own) => Ok(()),
+        Some(Machine::Named(_)) => Err(TokenError::MachineMismatch),
+    }
+}
+
+/// API keys only: all scopes that the server requires of them.
+fn check_key_scopes(granted: &[String], policy: &Policy) -> Result<(), TokenError> {
+    let required = policy.api_keys.as_ref().ok_or(TokenError::Kind)?;
+    if required
+        .iter()
+        .all(|scope| policy.scopes.has(granted, scope))
+    {
+        Ok(())
+    } else {
+        Err(TokenError::KeyScope)
+    }
+}
+
+/// Claims of a genuine JWT, as they are checked.
 struct Claims<'a>(&'a Map<String, Value>);
 
 impl<'a> Claims<'a> {
@@ -181,45 +304,12 @@ impl<'a> Claims<'a> {
         self.0.get(name).and_then(Value::as_str)
     }
 
-    /// A user's id. An empty one or another party's is nobody.
-    fn subject(&self) -> Result<&'a str, TokenError> {
-        let subject = self.text("sub").ok_or(TokenError::Subject)?;
-        match subject.strip_prefix("user_") {
-            Some(rest) if !rest.is_empty() => Ok(subject),
-            Some(_) | None => Err(TokenError::Subject),
-        }
-    }
-
-    /// RFC 7519 §4.1.3; MCP authorization: tokens must be meant for this server.
-    fn check_audience(&self, kind: TokenKind, policy: &Policy) -> Result<(), TokenError> {
-        let mode = policy.audience.mode;
-        if mode == AudienceMode::Off {
-            return Ok(());
-        }
-        let Some(claim) = self.0.get("aud") else {
-            return match (kind, mode) {
-                (TokenKind::OAuth, AudienceMode::Require) => Err(TokenError::AudienceMissing),
-                (TokenKind::OAuth | TokenKind::Session, _) => Ok(()),
-            };
-        };
-        let named = audience(claim).ok_or(TokenError::AudienceMalformed)?;
-        // An empty list restricts a session token to nobody or not at all; Clerk's SDK says the
-        // latter. An OAuth token with one names no resource, so not this one.
-        let unrestricted = named.is_empty() && kind == TokenKind::Session;
-        let meant = named
-            .iter()
-            .any(|&name| policy.audience.accepted.iter().any(|own| own == name));
-        if meant || unrestricted {
-            Ok(())
-        } else {
-            Err(TokenError::AudienceMismatch)
-        }
-    }
-
     /// Session tokens only: `azp` is the origin that had the token minted.
     fn check_authorized_party(&self, kind: TokenKind, policy: &Policy) -> Result<(), TokenError> {
         match (kind, &policy.sessions) {
-            (TokenKind::OAuth, _) | (TokenKind::Session, Some(Parties::Any)) => Ok(()),
+            (TokenKind::M2m | TokenKind::OAuth, _) | (TokenKind::Session, Some(Parties::Any)) => {
+                Ok(())
+            }
             (TokenKind::Session, Some(Parties::Listed(parties))) => {
                 let party = self.text("azp").filter(|party| !party.is_empty());
                 let listed = party.is_some_and(|party| parties.iter().any(|own| own == party));
@@ -229,23 +319,7 @@ impl<'a> Claims<'a> {
                     Err(TokenError::AuthorizedParty)
                 }
             }
-            (TokenKind::Session, None) => Err(TokenError::Kind),
-        }
-    }
-
-    /// OAuth tokens only: a list is the one lever against tokens that a blocked client still holds.
-    fn check_client(&self, kind: TokenKind, policy: &Policy) -> Result<(), TokenError> {
-        match (kind, &policy.allowed_clients) {
-            (TokenKind::OAuth, Some(allowed)) => {
-                let client = self.text("client_id");
-                let listed = client.is_some_and(|client| allowed.iter().any(|own| own == client));
-                if listed {
-                    Ok(())
-                } else {
-                    Err(TokenError::Client)
-                }
-            }
-            (TokenKind::OAuth, None) | (TokenKind::Session, _) => Ok(()),
+            (TokenKind::Session, None) | (TokenKind::ApiKey, _) => Err(TokenError::Kind),
         }
     }
 
@@ -310,6 +384,49 @@ fn check_not_before(at_ms: Option<u64>, now_ms: u64, leeway_ms: u64) -> Result<(
 }
 
 impl VerifiedClaims {
+    /// Checks what the issuer says of an opaque token of this kind, which it was asked at the uptime
+    /// `asked`.
+    pub(crate) fn confirmed(
+        kind: TokenKind,
+        said: Confirmation,
+        policy: &Policy,
+        now_ms: u64,
+        asked: Duration,
+    ) -> Result<(Self, CallerParts), TokenError> {
+        let subject = check_subject(kind, Some(&said.subject))?.to_owned();
+        check_audience(kind, said.audience.as_ref(), policy)?;
+        // The issuer's clock has said that it is not expired; ours alone tells when that ends.
+        if said
+            .expires_ms
+            .is_some_and(|expires_ms| expires_ms <= now_ms)
+        {
+            return Err(TokenError::Expired);
+        }
+        check_client(kind, said.parts.client_id.as_deref(), policy)?;
+        match kind {
+            // With the machine's own key the issuer confirms only what is meant for that machine.
+            TokenKind::M2m if policy.machine == Some(Machine::Unnamed) => {}
+            TokenKind::M2m => {
+                let named: Vec<_> = said.machines.iter().map(String::as_str).collect();
+                check_machine(&named, policy, TokenError::MachineUnknown)?;
+            }
+            TokenKind::ApiKey => check_key_scopes(&said.parts.scopes, policy)?,
+            TokenKind::OAuth => {}
+            TokenKind::Session => return Err(TokenError::Kind),
+        }
+        // PROOF: the issuer answered about this very token, and all that is relied on was checked above.
+        let verified = Self {
+            kind,
+            issuer: policy.issuer.clone(),
+            subject,
+            expires_ms: said.expires_ms,
+            not_before_ms: None,
+            raw: said.claims,
+            evidence: Evidence::Confirmed(asked + CONFIRMATION_AGE),
+        };
+        Ok((verified, said.parts))
+    }
+
     pub(crate) fn kind(&self) -> TokenKind {
         self.kind
     }
@@ -322,8 +439,8 @@ impl VerifiedClaims {
         &self.subject
     }
 
-    /// `exp`, in milliseconds since 1970.
-    pub(crate) fn expires_ms(&self) -> u64 {
+    /// When the token expires, in milliseconds since 1970; `None` if it does not.
+    pub(crate) fn expires_ms(&self) -> Option<u64> {
         self.expires_ms
     }
 
@@ -331,14 +448,31 @@ impl VerifiedClaims {
         &self.raw
     }
 
-    /// The key whose signature the token bears.
-    pub(crate) fn key(&self) -> &Arc<VerifyingKey> {
-        &self.key
+    /// Why the token is believed; what that depends on has to be looked at on every request.
+    pub(crate) fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Whether the issuer's word on an opaque token still counts, at this uptime; a signature always
+    /// does.
+    pub(crate) fn is_recent(&self, uptime: Duration) -> bool {
+        match self.evidence {
+            Evidence::Signed(_) => true,
+            Evidence::Confirmed(until) => uptime < until,
+        }
     }
 
     /// Checks again what time changes; needed on every request.
     pub(crate) fn check_current(&self, now_ms: u64, leeway_ms: u64) -> Result<(), TokenError> {
-        check_expiry(self.expires_ms, now_ms, leeway_ms)?;
+        // Clocks differ where two of them are compared: a confirmation is never believed for longer
+        // than the token lives.
+        let leeway_ms = match self.evidence {
+            Evidence::Signed(_) => leeway_ms,
+            Evidence::Confirmed(_) => 0,
+        };
+        if let Some(expires_ms) = self.expires_ms {
+            check_expiry(expires_ms, now_ms, leeway_ms)?;
+        }
         check_not_before(self.not_before_ms, now_ms, leeway_ms)
     }
 }
@@ -352,5 +486,8 @@ impl Debug for VerifiedClaims {
     }
 }
 
+/// How long the issuer's word on an opaque token is believed; so long does it take until a token that
+/// was revoked is refused.
+const CONFIRMATION_AGE: Duration = Duration::from_secs(60);
 /// How the ids of a local emulator's keys begin.
 const EMULATOR_KID: &str = "ins_emulator_";

@@ -34,7 +34,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) info: ServerInfo,
     pub(crate) registry: Registry,
     pub(crate) states: Arc<States>,
-    pub(crate) organizations: Organizations,
+    pub(crate) organizations: Arc<Organizations>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Whether an organization that a token names is enough for guards that ask for no more.
     pub(crate) trust_token_org: bool,
@@ -44,6 +44,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) anonymous_list: bool,
     /// Whether a missing scope is an `isError` result instead of a 403 challenge.
     pub(crate) scope_denials_as_results: bool,
+    /// Whether a missing organization that a scope could bring is a 403 challenge for it.
+    pub(crate) organization_step_up: bool,
     pub(crate) calls_in_flight: usize,
     /// For tools that are plain functions.
     pub(crate) threads: Arc<Threads>,
@@ -244,7 +246,7 @@ impl Endpoint {
     ) -> bool {
         match self.decide(guard, caller, Ok(organization)) {
             Ok(_) => true,
-            Err(Refusal::Denied(denied)) => denied.cure().is_some(),
+            Err(Refusal::Denied(denied)) => denied.is_curable(),
             Err(Refusal::Unauthenticated | Refusal::Unavailable(_)) => false,
         }
     }
@@ -283,6 +285,7 @@ impl Endpoint {
         let arguments = raw(request.body, arguments);
         let env = CallEnvironment {
             states: &self.config.states,
+            organizations: &self.config.organizations,
             threads: &self.config.threads,
             timeout: self.config.timeout,
         };
@@ -330,19 +333,41 @@ impl Endpoint {
             }
             Refusal::Denied(denied) => {
                 record.deny(&denied);
-                if let Denied::Scope {
-                    missing,
-                    curable: true,
-                } = &denied
-                    && !self.config.scope_denials_as_results
+                if let Some(scopes) = self.challenge(&denied)
                     && caller.is_some_and(|caller| {
-                        self.step_ups.may_challenge(caller.principal(), missing)
+                        self.step_ups.may_challenge(caller.principal(), scopes)
                     })
                 {
-                    return Answer::MoreScope(missing.clone());
+                    return Answer::MoreScope(scopes.to_vec());
                 }
                 self.results.denial(request.id, request.era, &denied)
             }
+        }
+    }
+
+    /// The scopes that a denial is worth a 403 challenge for.
+    fn challenge<'a>(&self, denied: &'a Denied) -> Option<&'a [String]> {
+        if self.config.scope_denials_as_results {
+            return None;
+        }
+        match denied {
+            Denied::Scope {
+                missing,
+                curable: true,
+            } => Some(missing),
+            Denied::Organization { cure } if self.config.organization_step_up => cure.as_deref(),
+            Denied::Actor
+            | Denied::Any { .. }
+            | Denied::Authorize(_)
+            | Denied::Feature(_)
+            | Denied::Organization { .. }
+            | Denied::Permission(_)
+            | Denied::Plan(_)
+            | Denied::Reverification { .. }
+            | Denied::Role(_)
+            | Denied::Scope { .. }
+            | Denied::TokenKind(_)
+            | Denied::User => None,
         }
     }
 

@@ -52,11 +52,13 @@ impl Record {
             subject,
             actor,
             client,
+            token,
         } = Who::of(caller.as_ref());
-        let reason = denied.map(tracing::field::display);
+        let reason = denied.map(ToString::to_string);
+        let reason = reason.as_deref();
         tracing::debug!(
             target: "mcp_auth",
-            tool = tool.name(), policy = tool.policy().to_string(), subject, actor, client, reason, "{outcome}"
+            tool = tool.name(), policy = tool.policy().to_string(), subject, actor, client, token, reason, "{outcome}"
         );
     }
 }
@@ -68,8 +70,9 @@ pub(super) fn unknown_tool(caller: Option<&Caller>) {
         subject,
         actor,
         client,
+        token,
     } = Who::of(caller);
-    tracing::debug!(target: "mcp_auth", tool = "other", subject, actor, client, "unknown");
+    tracing::debug!(target: "mcp_auth", tool = "other", subject, actor, client, token, "unknown");
 }
 
 impl Drop for Record {
@@ -80,11 +83,12 @@ impl Drop for Record {
     }
 }
 
-/// Who calls, and who acts for them: `None` leaves a field out.
+/// Who calls with which kind of token, and who acts for them: `None` leaves a field out.
 struct Who<'a> {
     subject: &'a str,
     actor: Option<&'a str>,
     client: &'a str,
+    token: Option<String>,
 }
 
 impl<'a> Who<'a> {
@@ -94,6 +98,7 @@ impl<'a> Who<'a> {
             subject: caller.map_or("anonymous", Caller::subject),
             actor: actor.map(|caller| caller.actor().map_or("unknown", Actor::subject)),
             client: caller.and_then(Caller::client_id).unwrap_or_default(),
+            token: caller.map(|caller| caller.token_kind().to_string()),
         }
     }
 }

@@ -136,7 +136,10 @@ impl Results {
     pub(super) fn denial(&self, id: &str, era: Era, denied: &Denied) -> Answer {
         let mut details = Map::new();
         details.insert("kind".to_owned(), denied.kind().into());
-        details.insert("required".to_owned(), denied.required().into());
+        details.insert("required".to_owned(), json!(denied.required()));
+        if let Some(asked) = denied.reverification() {
+            details.insert("reverification".to_owned(), asked.to_json());
+        }
         if let Some(scope) = denied.cure() {
             details.insert("cure".to_owned(), json!({ "scope": scope }));
         }

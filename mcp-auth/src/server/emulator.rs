@@ -6,13 +6,14 @@ use std::sync::Arc;
 use clerk_emulator::{Directory, Emulator, EmulatorOptions};
 
 use crate::clerk::{FrontendUrl, SecretKey};
+use crate::guard::Requirement;
 use crate::http::Canonical;
 use crate::tool::Registry;
 
 use super::builder::ServerBuilder;
 use super::environment::Environment;
 use super::error::StartError;
-use super::settings::{ClerkSettings, bind_address, is_loopback_host};
+use super::settings::{ClerkSettings, Names, bind_address, is_loopback_host, machine_id};
 use super::start::LocalRole;
 
 /// Whether the emulator is to run: the code says so, and nothing names a Clerk instance.
@@ -20,6 +21,7 @@ pub(super) fn is_wanted(builder: &mut ServerBuilder, env: &Environment<'_>) -> b
     let in_code = builder.publishable_key.is_some()
         || builder.frontend_api_url.is_some()
         || builder.secret_key.is_some()
+        || builder.machine_secret_key.is_some()
         || builder.api_url.is_some()
         || builder.jwt_key.is_some();
     if builder.emulator && (in_code || env.names_clerk()) {
@@ -29,8 +31,9 @@ pub(super) fn is_wanted(builder: &mut ServerBuilder, env: &Environment<'_>) -> b
     builder.emulator
 }
 
-/// Starts it, on a free port of its own. Its admins have every permission that the tools ask for:
-/// otherwise nobody could try them.
+/// Starts it, on a free port of its own. Its admins have every permission that the tools ask for, `acme`
+/// every feature and plan (`ada` those of a user), its clients may ask for every scope, and its machine `billing` may talk to this server, whichever machine
+/// that is: otherwise nobody could try them.
 pub(super) async fn start(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -38,10 +41,26 @@ pub(super) async fn start(
     registry: &Registry,
 ) -> Result<ClerkSettings, StartError> {
     let (host, _) = bind_address(builder, env)?;
-    check(cfg!(debug_assertions), &host, canonical, env)?;
+    check(
+        cfg!(debug_assertions),
+        &host,
+        canonical,
+        Names::of(builder),
+        env,
+    )?;
     let mut directory = Directory::default();
     for tool in registry.iter() {
         directory.grant("admin", &tool.guard().permissions());
+        for requirement in tool.guard().requirements() {
+            each(requirement, &mut |part| make_possible(&mut directory, part));
+        }
+    }
+    let of_the_server = builder.required_scopes.iter();
+    for scope in of_the_server.chain(builder.scopes_supported.iter().flatten()) {
+        directory.add_scopes(&[scope]);
+    }
+    if let (true, Some(id)) = (builder.m2m_tokens, machine_id(builder, env)?) {
+        directory.set_machine("billing", &["mcp", &id]);
     }
     let emulator = Emulator::start(EmulatorOptions::default().directory(directory)).await?;
     let frontend =
@@ -49,14 +68,52 @@ pub(super) async fn start(
             name: "the emulator's URL",
             source,
         })?;
-    let secret_key = SecretKey::parse(emulator.instance().secret_key().expose())?;
+    let secret_key =
+        SecretKey::parse(emulator.instance().secret_key().expose()).map_err(|source| {
+            StartError::SecretKey {
+                name: "the emulator's secret key",
+                source,
+            }
+        })?;
     Ok(ClerkSettings {
         api_url: Some(frontend.url().clone()),
         frontend,
+        named_by: "the emulator",
+        development: true,
         secret_key: Some(secret_key),
+        machine_key: None,
         jwt_key: None,
         emulator: Some(Arc::new(emulator)),
     })
+}
+
+/// Lets a client ask for a scope, and gives `acme` or `ada` a feature or plan, whosever it has to be.
+fn make_possible(directory: &mut Directory, requirement: Requirement) {
+    let owner = |asked: String| match asked.starts_with("user:") {
+        true => "user_ada",
+        false => "org_acme",
+    };
+    match requirement {
+        Requirement::Scope(scope) => directory.add_scopes(&[scope.as_str()]),
+        Requirement::Feature(feature) => {
+            directory.subscribe(owner(feature.to_string()), &[], &[feature.slug()]);
+        }
+        Requirement::Plan(plan) => {
+            directory.subscribe(owner(plan.to_string()), &[plan.slug()], &[]);
+        }
+        _ => {}
+    }
+}
+
+/// Every part of a requirement, alone or in an alternative.
+fn each(requirement: Requirement, found: &mut impl FnMut(Requirement)) {
+    match requirement {
+        Requirement::Any(alternatives) => {
+            let all = alternatives.iter().copied().flatten();
+            all.for_each(|one| each(*one, found));
+        }
+        one => found(one),
+    }
 }
 
 /// The roles that somebody has, each once, with their permissions.
@@ -76,6 +133,7 @@ fn check(
     debug_build: bool,
     host: &str,
     canonical: &Canonical,
+    names: Names,
     env: &Environment<'_>,
 ) -> Result<(), StartError> {
     // Not a feature's business: features are unified across a build, a release is not.
@@ -83,11 +141,11 @@ fn check(
         return Err(StartError::EmulatorInRelease);
     }
     if !is_loopback_host(host) {
-        let what = format!("HOST {host}");
+        let what = format!("{} {host}", names.host);
         return Err(StartError::EmulatorExposed { what });
     }
     if !canonical.is_loopback() {
-        let what = format!("MCP_URL {}", canonical.as_str());
+        let what = format!("{} {}", names.url, canonical.as_str());
         return Err(StartError::EmulatorExposed { what });
     }
     Ok(())
@@ -96,6 +154,34 @@ fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::{Feature, Plan, Scope};
+
+    #[test]
+    fn every_scope_feature_and_plan_of_a_guard_can_be_had() {
+        const READ: Requirement = Requirement::Scope(Scope::new("documents:read"));
+        const WRITE: Requirement = Requirement::Scope(Scope::new("documents:write"));
+        const EXPORT: Requirement = Requirement::Feature(Feature::new("export"));
+        let either = Requirement::Any(&[&[Requirement::Organization, WRITE], &[READ, EXPORT]]);
+        let mut directory = Directory::default();
+        for requirement in [
+            Requirement::SignedIn,
+            READ,
+            either,
+            Requirement::Feature(Feature::new("user:theme")),
+            Requirement::Plan(Plan::new("org:pro")),
+        ] {
+            each(requirement, &mut |part| make_possible(&mut directory, part));
+        }
+        let scopes: Vec<_> = directory.scopes().collect();
+        assert_eq!(scopes, ["documents:read", "documents:write"]);
+        let (acme, ada) = (directory.organization("acme"), directory.user("ada"));
+        assert_eq!(acme.unwrap().features, ["reports", "export"]);
+        assert_eq!(acme.unwrap().plans, ["team", "pro"]);
+        assert_eq!(
+            (&ada.unwrap().features, ada.unwrap().plans.len()),
+            (&vec!["theme".to_owned()], 0)
+        );
+    }
 
     fn checked(debug_build: bool, host: &str, url: &str, variable: Option<&str>) -> Option<String> {
         let env = |name: &str| {
@@ -103,7 +189,8 @@ mod tests {
             variable.map(str::to_owned)
         };
         let canonical = Canonical::parse(url, "/mcp").unwrap();
-        let checked = check(debug_build, host, &canonical, &Environment(&env));
+        let names = Names::of(&ServerBuilder::of_package("test", "1"));
+        let checked = check(debug_build, host, &canonical, names, &Environment(&env));
         checked.err().map(|error| error.to_string())
     }
 
@@ -123,6 +210,39 @@ mod tests {
         ] {
             assert!(!wanted(named));
         }
+    }
+
+    #[test]
+    fn a_variable_keeps_it_off_unless_it_says_only_which_machine_the_server_is() {
+        let wanted = |set: &str| {
+            let env = |name: &str| (name == set).then(|| "mch_invoices".to_owned());
+            let env = Environment(&env);
+            let mut builder = ServerBuilder::of_package("test", "1").emulator();
+            let wanted = is_wanted(&mut builder, &env);
+            (wanted, machine_id(&builder, &env).unwrap())
+        };
+        assert_eq!(
+            wanted("CLERK_MACHINE_ID"),
+            (true, Some("mch_invoices".to_owned()))
+        );
+        assert_eq!(wanted("PATH"), (true, Some("mch_mcp".to_owned())));
+        for name in ["CLERK_SECRET_KEY", "CLERK_MACHINE_SECRET_KEY"] {
+            assert_eq!(wanted(name), (false, None), "{name}");
+        }
+    }
+
+    #[test]
+    fn where_something_keeps_it_off_the_error_says_so() {
+        let env = |name: &str| (name == "CLERK_SECRET_KEY").then(|| "sk_test_1".to_owned());
+        let env = Environment(&env);
+        let mut builder = ServerBuilder::of_package("test", "1").emulator();
+        assert!(!is_wanted(&mut builder, &env));
+        let error = super::super::settings::instance_settings(&builder, &env);
+        let remedy = error.err().unwrap().remedy().unwrap();
+        assert!(
+            remedy.contains("or, for the local Clerk, take away"),
+            "{remedy}"
+        );
     }
 
     #[test]

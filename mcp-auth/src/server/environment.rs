@@ -22,7 +22,7 @@ impl Environment<'_> {
         Some(items.map(str::to_owned).collect())
     }
 
-    /// Whether any variable that means Clerk is set.
+    /// Whether any variable that means an instance of Clerk is set.
     #[cfg(feature = "emulator")]
     pub(super) fn names_clerk(&self) -> bool {
         CLERK.iter().any(|name| self.get(name).is_some())
@@ -34,12 +34,14 @@ pub(super) fn process(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Not `CLERK_MACHINE_ID`: which machine a server is says nothing of where, and the local Clerk has any.
 #[cfg(feature = "emulator")]
-const CLERK: [&str; 7] = [
+const CLERK: [&str; 8] = [
     "CLERK_API_URL",
     "CLERK_AUDIENCE",
     "CLERK_FRONTEND_API_URL",
     "CLERK_JWT_KEY",
+    "CLERK_MACHINE_SECRET_KEY",
     "CLERK_PUBLISHABLE_KEY",
     "CLERK_SECRET_KEY",
     "MCP_USE_OAUTH_CLERK_FRONTEND_API_URL",

@@ -2,13 +2,19 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::panic::Location;
 
 use thiserror::Error;
+use url::{Origin, Url};
 
-use crate::clerk::{ConnectError, FrontendUrlError, PublishableKeyError, SecretKeyError};
+use crate::clerk::{
+    ConnectError, FrontendUrlError, MachineKeyError, PublishableKeyError, SecretKeyError,
+};
 use crate::http::CanonicalError;
+use crate::identity::PemError;
 use crate::tool::RegistryError;
+
+use super::resolvable::Unresolvable;
+use super::settings::Names;
 
 /// The result of starting a server, and of the `main` that starts one.
 ///
@@ -60,16 +66,17 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut next: &dyn StdError = match &self.0 {
+        let error: &dyn StdError = match &self.0 {
             Repr::Start(error) => error,
             Repr::Other(error) => &**error,
         };
-        write!(f, "{next}")?;
-        while let Some(source) = next.source() {
-            write!(f, ": {source}")?;
-            next = source;
+        write_chain(f, error)?;
+        match &self.0 {
+            Repr::Start(error) => error
+                .remedy()
+                .map_or(Ok(()), |remedy| write!(f, "; {remedy}")),
+            Repr::Other(_) => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -79,52 +86,107 @@ impl fmt::Debug for Error {
     }
 }
 
-/// What is wrong with a server's configuration or declarations. Each text names the fix.
+/// What is wrong with a server's configuration or declarations. A text says what;
+/// [`remedy`](StartError::remedy) says what to do, where the text does not.
+///
+/// A setting is named as it was made: by the variable, or by the builder's method.
 #[derive(Debug, Error)]
 pub(crate) enum StartError {
-    #[error(
-        "no Clerk instance is configured: set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); for development, `serve!(emulator)` brings a local one"
-    )]
-    NoInstance,
-    #[error("CLERK_PUBLISHABLE_KEY")]
-    PublishableKey(#[from] PublishableKeyError),
+    #[error("no Clerk instance is configured")]
+    NoInstance {
+        /// Whether a local Clerk stays off because something names an instance.
+        emulator_stays_off: bool,
+    },
+    #[error("{name}")]
+    PublishableKey {
+        name: &'static str,
+        #[source]
+        source: PublishableKeyError,
+    },
     #[error("{name}")]
     FrontendUrl {
         name: &'static str,
         #[source]
         source: FrontendUrlError,
     },
-    #[error("CLERK_SECRET_KEY")]
-    SecretKey(#[from] SecretKeyError),
-    #[error("CLERK_API_URL is not a URL")]
-    ApiUrl(#[source] url::ParseError),
+    #[error("{name}")]
+    SecretKey {
+        name: &'static str,
+        #[source]
+        source: SecretKeyError,
+    },
+    #[error("{name}")]
+    MachineKey {
+        name: &'static str,
+        #[source]
+        source: MachineKeyError,
+    },
+    #[error("{name} is not a machine's id, which begins `mch_`")]
+    MachineId { name: &'static str },
+    #[error("`m2m_tokens` does not know which machine this server is")]
+    NoMachine,
+    #[error("`session_tokens(parties([]))` names no origin")]
+    NoParty,
+    #[error("`{party}` in `session_tokens(parties([…]))` is not an origin")]
+    BadParty { party: String },
+    #[error("`api_keys(scopes([]))` names no scope")]
+    NoKeyScope,
+    #[error("`{setting}` asks Clerk's Backend API, and there is no secret key")]
+    NeedsSecretKey { setting: &'static str },
+    #[error("no kind of token is accepted")]
+    NoKind,
+    #[error("{name} is not a URL")]
+    ApiUrl {
+        name: &'static str,
+        #[source]
+        source: url::ParseError,
+    },
+    #[error("{name} must be https (http is for loopback only)")]
+    UnsafeApiUrl { name: &'static str },
+    #[error("{name} can't be used")]
+    JwtKey {
+        name: &'static str,
+        #[source]
+        source: PemError,
+    },
     #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error("Clerk refuses CLERK_SECRET_KEY; take it anew from the dashboard's API keys")]
-    SecretKeyRefused,
-    #[error(
-        "CLERK_SECRET_KEY belongs to another instance than the one that issues the tokens; take both keys from one instance"
-    )]
-    SecretKeyOfOtherInstance,
-    #[error("{first} and {second} name two Clerk instances; unset one of them")]
+    Connect(ConnectError),
+    #[error("Clerk refuses {name}")]
+    SecretKeyRefused { name: &'static str },
+    #[error("Clerk refuses {name}")]
+    MachineKeyRefused { name: &'static str },
+    #[error("{name} belongs to another instance than {than}")]
+    SecretKeyOfOtherInstance {
+        name: &'static str,
+        /// The issuer of the tokens, or the setting of the key that verifies them.
+        than: &'static str,
+    },
+    #[error("{first} and {second} name two Clerk instances")]
     Disagree {
         first: &'static str,
         second: &'static str,
     },
-    #[error(
-        "CLERK_PUBLISHABLE_KEY is of a {publishable} instance and CLERK_SECRET_KEY of a {secret} one; take both from one instance"
-    )]
+    #[error("{publishable} is of a {publishable_of} instance and {secret} of a {secret_of} one")]
     KeysOfTwoInstances {
         publishable: &'static str,
+        publishable_of: &'static str,
         secret: &'static str,
+        secret_of: &'static str,
     },
-    #[error("the issuer at {expected} calls itself {found}; set CLERK_FRONTEND_API_URL to that")]
-    IssuerDiffers { expected: String, found: String },
-    #[error("MCP_URL")]
-    Canonical(#[from] CanonicalError),
-    #[error(
-        "MCP_URL is not set, and {host} is not loopback: set it to the public URL of the endpoint, like https://mcp.example.com"
-    )]
+    #[error("the issuer at {expected} calls itself {}", .found.as_deref().unwrap_or("nothing"))]
+    IssuerDiffers {
+        /// The setting that names it.
+        name: &'static str,
+        expected: String,
+        found: Option<String>,
+    },
+    #[error("{name}")]
+    Canonical {
+        name: &'static str,
+        #[source]
+        source: CanonicalError,
+    },
+    #[error("MCP_URL is not set, and {host} is not loopback")]
     NoCanonical { host: String },
     #[error("{name} is `{value}`: {expected}")]
     BadValue {
@@ -132,20 +194,16 @@ pub(crate) enum StartError {
         value: String,
         expected: &'static str,
     },
-    #[error(
-        "tokens without an audience would be accepted at {url}: add `allowed_clients` or `require_scope`, or leave the audience policy at `Require`"
-    )]
+    #[error("tokens without an audience would be accepted at {url}")]
     OpenAudience { url: String },
     #[error(
-        "no caller can ever pass the guard of {}: no accepted token carries roles or permissions; set CLERK_SECRET_KEY so that they are looked up, or accept session tokens",
-        listed(.tools)
+        "no caller can ever pass the guard of {}",
+        .tools.iter().map(Unresolvable::to_string).collect::<Vec<_>>().join("; and of ")
     )]
-    Unresolvable {
-        tools: Vec<(&'static str, &'static Location<'static>)>,
-    },
+    Unresolvable { tools: Vec<Unresolvable> },
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    #[error("no tools are declared in package `{package}`; annotate one with #[mcp_tool]")]
+    #[error("no tools are declared in package `{package}`")]
     NoTools { package: &'static str },
     #[error(
         "no tools are declared in `{path}`; of what is linked these modules declare some: {}",
@@ -157,47 +215,194 @@ pub(crate) enum StartError {
     },
     #[error("no tool is left: the condition of `serve_tools_if` holds for none")]
     NoToolLeft,
-    #[error("two values of type {0} were given as state; wrap one in a type of its own")]
+    #[error("two values of type {0} were given as state")]
     DuplicateState(&'static str),
     #[error(
         "`{scope}` is not a scope: one token of printable ASCII without space, quote and backslash"
     )]
     BadScope { scope: String },
-    #[error(
-        "the scopes {} contain themselves; drop one of these `scope_implies`",
-        .scopes.join(" > ")
-    )]
+    #[error("the scopes {} contain themselves", .scopes.join(" > "))]
     ScopeCycle { scopes: Vec<String> },
-    #[error("cannot listen on {address} (set PORT to another one, or stop what uses it)")]
+    #[error("cannot listen on {address}")]
     Bind {
+        /// The setting of the port.
+        name: &'static str,
         address: String,
         #[source]
         source: std::io::Error,
     },
     #[error("the I/O thread cannot be started")]
     Io(#[source] std::io::Error),
+    #[error("the check found {}", counted(*.errors, "error"))]
+    Checked { errors: usize },
     #[cfg(feature = "testing")]
     #[error("the key of the test cannot be read")]
-    TestKey(#[source] crate::identity::PemError),
+    TestKey(#[source] PemError),
     #[cfg(feature = "emulator")]
-    #[error(
-        "the emulator runs in debug builds only: set CLERK_PUBLISHABLE_KEY, or MCP_AUTH_EMULATOR=1 if this is a development machine"
-    )]
+    #[error("the emulator runs in debug builds only")]
     EmulatorInRelease,
     #[cfg(feature = "emulator")]
-    #[error(
-        "the emulator runs on loopback only, and {what} is not: set CLERK_PUBLISHABLE_KEY to serve others"
-    )]
+    #[error("the emulator runs on loopback only, and {what} is not")]
     EmulatorExposed { what: String },
     #[cfg(feature = "emulator")]
     #[error("the emulator did not start")]
     Emulator(#[from] clerk_emulator::Error),
 }
 
-/// Tools with their places in the source.
-fn listed(tools: &[(&'static str, &'static Location<'static>)]) -> String {
-    let tools = tools
-        .iter()
-        .map(|(name, location)| format!("`{name}` ({location})"));
-    tools.collect::<Vec<_>>().join(", ")
+impl StartError {
+    /// What Clerk's settings can't be used for, by the names they were made with.
+    pub(super) fn connect(error: ConnectError, names: Names) -> Self {
+        match error {
+            ConnectError::ApiUrl => Self::UnsafeApiUrl {
+                name: names.api_url,
+            },
+            ConnectError::JwtKey(source) => Self::JwtKey {
+                name: names.jwt_key,
+                source,
+            },
+            error => Self::Connect(error),
+        }
+    }
+
+    /// Why it matters.
+    pub(super) fn why(&self) -> &'static str {
+        match self {
+            Self::NoInstance { .. } => "only tokens of an instance are believed",
+            Self::Disagree { .. } => "only one issuer's tokens are believed",
+            Self::PublishableKey { .. } | Self::FrontendUrl { .. } => {
+                "it says whose tokens are believed"
+            }
+            Self::IssuerDiffers { .. } => {
+                "the issuer in a token is compared byte for byte: none would be accepted"
+            }
+            Self::SecretKey { .. } => {
+                "it is sent to Clerk with every look-up, and no other secret may be"
+            }
+            Self::ApiUrl { .. } | Self::UnsafeApiUrl { .. } => "the secret key is sent there",
+            Self::MachineKey { .. } | Self::MachineKeyRefused { .. } => {
+                "Clerk is asked with it about every opaque machine's token"
+            }
+            Self::MachineId { .. } => "machines' tokens are accepted if they are meant for it",
+            Self::NoParty => "every session token would be refused",
+            Self::BadParty { .. } => {
+                "it is compared byte for byte with what session tokens name: none would be accepted"
+            }
+            Self::NoMachine => {
+                "any machine's token of the instance would be a credential here, whomever it is for"
+            }
+            Self::NoKeyScope => "every API key of the instance would be a credential here",
+            Self::NeedsSecretKey { .. } => "without an answer nobody could be let in",
+            Self::NoKind => "everybody would be refused",
+            Self::SecretKeyRefused { .. } => {
+                "without it no role and no permission can be looked up"
+            }
+            Self::SecretKeyOfOtherInstance { .. } | Self::KeysOfTwoInstances { .. } => {
+                "memberships would be looked up among strangers"
+            }
+            Self::JwtKey { .. } => "it is to verify every token",
+            Self::Canonical { .. } | Self::NoCanonical { .. } => {
+                "clients ask for tokens for that URL, and tokens for another one are refused"
+            }
+            Self::OpenAudience { .. } => {
+                "Clerk issues the same kind of token to every OAuth application of an instance"
+            }
+            Self::Unresolvable { .. } => "a tool that denies everybody is a mistake",
+            _ => "the server does not start",
+        }
+    }
+
+    /// What to do, unless the text says that itself.
+    pub(super) fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::NoInstance {
+                emulator_stays_off: true,
+            } => {
+                "set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); or, for the local Clerk, take away \
+                 every other setting of an instance: in code, and all CLERK_… but CLERK_MACHINE_ID"
+            }
+            Self::NoInstance {
+                emulator_stays_off: false,
+            } => {
+                "set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); for development, \
+                 `serve!(emulator)` brings a local one"
+            }
+            Self::PublishableKey { .. } | Self::SecretKey { .. } => {
+                "copy it from the dashboard's API keys"
+            }
+            Self::NoParty => "name the origins of your pages, or say `parties_any()`",
+            Self::BadParty { party } => {
+                return Some(match Url::parse(party).map(|url| url.origin()) {
+                    Ok(origin @ Origin::Tuple(..)) => {
+                        format!("write it as {}", origin.ascii_serialization())
+                    }
+                    _ => "write it like https://app.example.com, without a final slash".to_owned(),
+                });
+            }
+            Self::MachineId { .. } | Self::MachineKey { .. } | Self::MachineKeyRefused { .. } => {
+                "copy it from the machine's page in the dashboard"
+            }
+            Self::NoMachine => {
+                "set CLERK_MACHINE_ID (`mch_…`) or CLERK_MACHINE_SECRET_KEY, as the dashboard's page \
+                 of this server's machine has them"
+            }
+            Self::NoKeyScope => "name the scopes that every key must have, or say `any_api_key()`",
+            Self::NeedsSecretKey { .. } => "set CLERK_SECRET_KEY",
+            Self::NoKind => {
+                "drop `without_oauth_tokens`, or add `session_tokens`, `m2m_tokens` or `api_keys`"
+            }
+            Self::JwtKey { .. } => "copy the public key (PEM) from the dashboard's API keys",
+            Self::FrontendUrl { .. } => "copy the Frontend API URL from the dashboard's API keys",
+            Self::ApiUrl { .. } | Self::UnsafeApiUrl { .. } => {
+                "unset it, unless the Backend API is somewhere else than Clerk's"
+            }
+            Self::Canonical { .. } => "set it like https://mcp.example.com/mcp",
+            Self::SecretKeyRefused { .. } => "take it anew from the dashboard's API keys",
+            Self::SecretKeyOfOtherInstance { .. } => "take both keys from one instance",
+            Self::KeysOfTwoInstances { .. } => "take both from one instance",
+            Self::Disagree { .. } => "unset one of them",
+            Self::IssuerDiffers {
+                name,
+                found: Some(_),
+                ..
+            } => return Some(format!("have {name} name that one")),
+            Self::IssuerDiffers { name, .. } => {
+                return Some(format!("have {name} name a Clerk instance"));
+            }
+            Self::NoCanonical { .. } => {
+                "set it to the public URL of the endpoint, like https://mcp.example.com"
+            }
+            Self::OpenAudience { .. } => {
+                "add `allowed_clients` or `require_scope`, or leave the audience policy at `Require`"
+            }
+            Self::NoTools { .. } => "annotate one with #[mcp_tool]",
+            Self::DuplicateState(_) => "wrap one in a type of its own",
+            Self::ScopeCycle { .. } => "drop one of these `scope_implies`",
+            Self::Bind { name, .. } => {
+                return Some(format!("set {name} to another one, or stop what uses it"));
+            }
+            #[cfg(feature = "emulator")]
+            Self::EmulatorInRelease => {
+                "set CLERK_PUBLISHABLE_KEY, or MCP_AUTH_EMULATOR=1 if this is a development machine"
+            }
+            #[cfg(feature = "emulator")]
+            Self::EmulatorExposed { .. } => "set CLERK_PUBLISHABLE_KEY to serve others",
+            _ => return None,
+        };
+        Some(remedy.to_owned())
+    }
+}
+
+/// An error and its sources, in one line.
+pub(super) fn write_chain(f: &mut impl fmt::Write, error: &dyn StdError) -> fmt::Result {
+    write!(f, "{error}")?;
+    error.source().map_or(Ok(()), |source| {
+        f.write_str(": ")?;
+        write_chain(f, source)
+    })
+}
+
+/// A number of things: `1 error`, `2 errors`.
+pub(super) fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }

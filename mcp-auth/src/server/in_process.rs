@@ -1,22 +1,28 @@
 //! Building a server for a test: everything is real but Clerk and the clock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clerk_emulator::Instance;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use tokio::runtime::Handle;
 
-use crate::clerk::ClerkClaims;
+use crate::clerk::{self, ClerkClaims};
 use crate::http::Site;
-use crate::identity::{Authenticator, Clock, Keys, LookupError, Memberships, Org, Organizations};
+use crate::identity::{
+    Authenticator, AuthenticatorConfig, Clock, ConfirmationSource, Keys, LookupError, Memberships,
+    Org, Organizations, Parties, People, Profile, TokenKind, TokenText, User, UserInfo,
+    UserInfoSource, UserSource, Verdict,
+};
 use crate::testing::TestClock;
 
 use super::builder::ServerBuilder;
 use super::environment::Environment;
 use super::error::{Error, Result, StartError};
 use super::matrix::Matrix;
-use super::settings::{canonical, policy};
+use super::settings::{HasKeys, canonical, policy};
 use super::start::{Identity, assemble, tools};
 
 impl ServerBuilder {
@@ -51,38 +57,77 @@ impl ServerBuilder {
         self.clock.take()
     }
 
-    /// Builds a site that trusts the keys of `instance` and asks it for memberships.
+    /// The machine that the server is; one made up if its settings do not name it.
+    pub(crate) fn test_machine_id(&self) -> String {
+        let id = self.machine_id.as_deref();
+        id.unwrap_or("mch_server_under_test").to_owned()
+    }
+
+    /// An origin whose session tokens the server accepts; `None` if it accepts none, or of any.
+    pub(crate) fn test_party(&self) -> Option<String> {
+        match &self.sessions.as_ref()?.0 {
+            Parties::Any => None,
+            Parties::Listed(origins) => origins.first().cloned(),
+        }
+    }
+
+    /// Builds a site that trusts the keys of `instance` and asks it for the rest, unless it is `away`.
     pub(crate) fn build_for_test(
         self,
         instance: &Instance,
         clock: &TestClock,
+        away: &Arc<AtomicBool>,
         io: Handle,
     ) -> Result<(Site, Matrix)> {
-        self.try_build_for_test(instance, clock, io)
+        self.try_build_for_test(instance, clock, away, io)
             .map_err(Error::start)
     }
 
     fn try_build_for_test(
-        self,
+        mut self,
         instance: &Instance,
         clock: &TestClock,
+        away: &Arc<AtomicBool>,
         io: Handle,
     ) -> Result<(Site, Matrix), StartError> {
         let env = Environment(&|_| None);
         let canonical = canonical(&self, &env)?;
-        let mut policy = policy(&self, &env, &canonical, instance.issuer())?;
+        // Outside a test the environment may name it.
+        if self.machine_secret_key.is_none() {
+            self.machine_id = Some(self.test_machine_id());
+        }
+        // The test's own instance answers whatever it is asked.
+        let keys = HasKeys {
+            secret: true,
+            machine: self.machine_secret_key.is_some(),
+        };
+        let mut policy = policy(&self, &env, &canonical, instance.issuer(), keys)?;
         // The test's own instance signs its tokens, whatever URL the server is tested for.
         policy.development = true;
         let registry = tools(&self)?;
         let clock = Arc::clone(&clock.0) as Arc<dyn Clock>;
-        let keys = Keys::from_pem(&instance.public_key_pem()).map_err(StartError::TestKey)?;
-        let authenticator = Authenticator::new(
-            policy.clone(),
-            keys,
-            Arc::new(ClerkClaims),
+        let clerk = Arc::new(InProcess {
+            instance: instance.clone(),
+            clock: Arc::clone(&clock),
+            away: Arc::clone(away),
+        });
+        let people = People::new(
+            Some(Arc::clone(&clerk) as _),
+            Some(Arc::clone(&clerk) as _),
             Arc::clone(&clock),
+            io.clone(),
         );
-        let memberships = Arc::new(InProcess(instance.clone()));
+        let keys = Keys::from_pem(&instance.public_key_pem()).map_err(StartError::TestKey)?;
+        let authenticator = Authenticator::new(AuthenticatorConfig {
+            policy: policy.clone(),
+            keys,
+            decode: Arc::new(ClerkClaims),
+            clock: Arc::clone(&clock),
+            // A test is not to be slowed down by its own calls.
+            confirm: Some((Arc::clone(&clerk) as _, None, io.clone())),
+            people: Some(Arc::new(people)),
+        });
+        let memberships: Arc<dyn Memberships> = clerk;
         let organizations = Organizations::new(Some(memberships), Arc::clone(&clock), io);
         let identity = Identity {
             authenticator,
@@ -95,9 +140,31 @@ impl ServerBuilder {
     }
 }
 
-/// The memberships of an instance that lives in this process.
+/// An instance that lives in this process, asked without a network.
 #[derive(Debug)]
-struct InProcess(Instance);
+struct InProcess {
+    instance: Instance,
+    clock: Arc<dyn Clock>,
+    away: Arc<AtomicBool>,
+}
+
+impl InProcess {
+    /// The answer, unless the instance is away.
+    fn answer<T: Send + 'static>(
+        &self,
+        answer: Result<T, LookupError>,
+    ) -> BoxFuture<'static, Result<T, LookupError>> {
+        let answer = match self.away.load(Ordering::Relaxed) {
+            true => Err(LookupError::Failed),
+            false => answer,
+        };
+        async move { answer }.boxed()
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        self.clock.unix_ms() / 1_000
+    }
+}
 
 impl Memberships for InProcess {
     fn membership(
@@ -106,7 +173,7 @@ impl Memberships for InProcess {
         user_id: &str,
     ) -> BoxFuture<'static, Result<Option<Org>, LookupError>> {
         let org = self
-            .0
+            .instance
             .membership(organization_id, user_id)
             .map(|membership| {
                 Org::new(
@@ -116,6 +183,56 @@ impl Memberships for InProcess {
                     Some(membership.permissions),
                 )
             });
-        async move { Ok(org) }.boxed()
+        self.answer(Ok(org))
+    }
+}
+
+impl ConfirmationSource for InProcess {
+    fn confirms(&self, _: TokenKind) -> bool {
+        true
+    }
+
+    fn confirm(
+        &self,
+        kind: TokenKind,
+        token: TokenText,
+    ) -> BoxFuture<'static, Result<Verdict, LookupError>> {
+        let (token, now) = (token.expose(), self.unix_seconds());
+        let said = match kind {
+            TokenKind::ApiKey => self.instance.verify_api_key(token, now),
+            TokenKind::M2m => self.instance.verify_m2m_token(token, now),
+            TokenKind::OAuth => self.instance.verify_oauth_token(token, now),
+            TokenKind::Session => None,
+        };
+        self.answer(clerk::verdict(kind, said))
+    }
+}
+
+impl UserSource for InProcess {
+    fn user(&self, user_id: &str) -> BoxFuture<'static, Result<Option<User>, LookupError>> {
+        let directory = self.instance.directory();
+        let user = directory.user(user_id).map(|user| User {
+            profile: Profile {
+                email: user.email.clone(),
+                email_verified: user.email.as_ref().map(|_| user.email_verified),
+                name: Some(user.name.clone()),
+                username: Some(user.username.clone()),
+                picture: user.image_url.clone(),
+            },
+            banned: user.banned,
+            locked: user.locked,
+        });
+        self.answer(Ok(user))
+    }
+}
+
+impl UserInfoSource for InProcess {
+    fn user_info(&self, token: TokenText) -> BoxFuture<'static, Result<UserInfo, LookupError>> {
+        let told = self.instance.userinfo(token.expose(), self.unix_seconds());
+        let told = match told {
+            Some(Value::Object(claims)) => Ok(clerk::user_info(&claims)),
+            Some(_) | None => Err(LookupError::Declined),
+        };
+        self.answer(told)
     }
 }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::guard::{Guard, Standing, would_allow};
-use crate::identity::{Org, ScopeHierarchy};
+use crate::identity::{
+    Entitlements, FactorAges, Org, Owner, Policy as TokenPolicy, ScopeHierarchy, TokenKind,
+};
 use crate::tool::{Policy, Registry};
 
 /// Who may call what: a line for each served tool, by name, and a column for each kind of caller.
@@ -20,8 +22,9 @@ use crate::tool::{Policy, Registry};
 /// started with `MCP_AUTH=tools`. Its text kept under version control makes a guard that was
 /// widened a line of the diff.
 ///
-/// The columns are a caller without a token, one that is signed in and one that acts in an
-/// organization; [`role`](Self::role), [`scope`](Self::scope) and [`caller`](Self::caller) add
+/// The columns are a caller without a token, and of each kind of token that is accepted a caller with
+/// nothing in particular: of people one that is signed in and one that acts in an organization; a
+/// machine; a user's API key and an organization's. [`role`](Self::role), [`scope`](Self::scope) and [`caller`](Self::caller) add
 /// those of the application. A cell is `yes`, `no`, or `if` where the tool's own `authorize` has the
 /// last word.
 ///
@@ -59,7 +62,17 @@ pub struct Matrix {
     hierarchy: Arc<ScopeHierarchy>,
     /// Whether anybody's role and permissions can be known.
     knows_memberships: bool,
+    accepts: Accepts,
     callers: Vec<Persona>,
+}
+
+/// The kinds of tokens that a server accepts.
+#[derive(Clone, Copy, Debug)]
+struct Accepts {
+    oauth: bool,
+    sessions: bool,
+    machines: bool,
+    api_keys: bool,
 }
 
 /// A caller that a [`Matrix`] supposes.
@@ -96,40 +109,44 @@ pub struct Matrix {
 pub struct Persona {
     name: String,
     signed_in: bool,
+    /// None is that of a person, of the kind that is accepted.
+    token: Option<TokenKind>,
     organization: bool,
     role: Option<String>,
     permissions: Vec<String>,
     scopes: Vec<String>,
+    features: Entitlements,
+    plans: Entitlements,
+    factor_ages: Option<FactorAges>,
 }
 
 impl Matrix {
     pub(super) fn new(
         registry: &Registry,
         server_scopes: &[String],
-        hierarchy: &Arc<ScopeHierarchy>,
+        accepted: &TokenPolicy,
     ) -> Self {
         let tools = registry.iter().map(|tool| (tool.name(), tool.policy()));
-        Self::of(tools.collect(), server_scopes, hierarchy)
+        Self::of(tools.collect(), server_scopes, accepted)
     }
 
     fn of(
         tools: Vec<(&'static str, Policy)>,
         server_scopes: &[String],
-        hierarchy: &Arc<ScopeHierarchy>,
+        accepted: &TokenPolicy,
     ) -> Self {
         Self {
             tools,
             server_scopes: server_scopes.to_vec(),
-            hierarchy: Arc::clone(hierarchy),
+            hierarchy: Arc::clone(&accepted.scopes),
             knows_memberships: true,
-            callers: vec![
-                Persona {
-                    signed_in: false,
-                    ..Persona::new("anonymous")
-                },
-                Persona::new("signed in"),
-                Persona::new("in an organization").in_organization(),
-            ],
+            accepts: Accepts {
+                oauth: accepted.oauth,
+                sessions: accepted.sessions.is_some(),
+                machines: accepted.machine.is_some(),
+                api_keys: accepted.api_keys.is_some(),
+            },
+            callers: of_each_kind(accepted),
         }
     }
 
@@ -285,6 +302,13 @@ impl Matrix {
                 "Whoever is signed in granted what the server requires: {scopes}"
             ));
         }
+        for caller in &self.callers {
+            let kind = self.accepts.kind_of(caller);
+            if caller.signed_in && !self.accepts.has(kind) {
+                let name = one_line(&caller.name);
+                notes.push(format!("{name}: {kind} tokens are not accepted"));
+            }
+        }
         if !self.knows_memberships {
             let unknown = "Nobody's role and permissions can be known: CLERK_SECRET_KEY is not set";
             notes.push(unknown.to_owned());
@@ -306,11 +330,29 @@ impl Matrix {
     }
 
     fn may(&self, caller: &Persona, guard: &Guard) -> bool {
-        let scopes = [caller.scopes.as_slice(), &self.server_scopes].concat();
-        let standing = caller
-            .signed_in
-            .then(|| Standing::supposed(&scopes, &self.hierarchy));
-        let organization = caller.organization(self.knows_memberships);
+        let token = self.accepts.kind_of(caller);
+        // A bad token is not the same as none: it opens no public tool either.
+        if caller.signed_in && !self.accepts.has(token) {
+            return false;
+        }
+        let is_session = token == TokenKind::Session;
+        let scopes = match token {
+            TokenKind::ApiKey | TokenKind::OAuth => {
+                [caller.scopes.as_slice(), &self.server_scopes].concat()
+            }
+            TokenKind::M2m | TokenKind::Session => Vec::new(),
+        };
+        let standing = caller.signed_in.then(|| Standing {
+            token_kind: token,
+            impersonated: false,
+            user: caller.is_user(token),
+            scopes: &scopes,
+            hierarchy: &self.hierarchy,
+            features: Some(&caller.features).filter(|_| is_session),
+            plans: Some(&caller.plans).filter(|_| is_session),
+            factor_ages: caller.factor_ages.as_ref().filter(|_| is_session),
+        });
+        let organization = caller.organization(token, self.knows_memberships);
         would_allow(
             guard,
             standing.as_ref(),
@@ -351,10 +393,14 @@ impl Persona {
         Self {
             name: name.into(),
             signed_in: true,
+            token: None,
             organization: false,
             role: None,
             permissions: Vec::new(),
             scopes: Vec::new(),
+            features: Entitlements::default(),
+            plans: Entitlements::default(),
+            factor_ages: None,
         }
     }
 
@@ -376,13 +422,77 @@ impl Persona {
         self.in_organization()
     }
 
-    /// Has granted this scope; may be called several times.
+    /// Presents a token of this kind; by default an OAuth access token, or a session token where only
+    /// those are accepted. One of a kind that is not accepted may call nothing. A machine is no user and has no
+    /// organization; an API key is a user's, or an organization's that acts in one.
+    ///
+    /// ```
+    /// use mcp_auth::{Persona, TokenKind};
+    ///
+    /// let machine = Persona::new("nightly job").token(TokenKind::M2m);
+    /// # let _ = machine;
+    /// ```
+    pub fn token(mut self, kind: TokenKind) -> Self {
+        self.token = Some(kind);
+        self
+    }
+
+    /// Presents a session token that tells this feature, `org:export` or `user:export`; one without an
+    /// owner is the organization's and the user's. May be called several times.
+    ///
+    /// ```
+    /// use mcp_auth::Persona;
+    ///
+    /// let customer = Persona::new("customer").in_organization().feature("org:export").plan("org:pro");
+    /// # let _ = customer;
+    /// ```
+    pub fn feature(mut self, feature: impl AsRef<str>) -> Self {
+        self.features = with(self.features, feature.as_ref());
+        self.token(TokenKind::Session)
+    }
+
+    /// Presents a session token that tells this plan, `org:pro` or `user:pro`; one without an owner is the
+    /// organization's and the user's. May be called several times.
+    pub fn plan(mut self, plan: impl AsRef<str>) -> Self {
+        self.plans = with(self.plans, plan.as_ref());
+        self.token(TokenKind::Session)
+    }
+
+    /// Presents a session token that tells how many minutes ago the first and the second factor were
+    /// verified; -1 for never.
+    ///
+    /// ```
+    /// use mcp_auth::Persona;
+    ///
+    /// let just_signed_in = Persona::new("just signed in").factor_ages(0.0, -1.0);
+    /// # let _ = just_signed_in;
+    /// ```
+    pub fn factor_ages(mut self, first: f64, second: f64) -> Self {
+        self.factor_ages = FactorAges::from_minutes(first, second);
+        self.token(TokenKind::Session)
+    }
+
+    /// Has granted this scope; may be called several times. Tokens of sessions and machines have none.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scopes.push(scope.into());
         self
     }
 
-    fn organization(&self, known: bool) -> Option<Org> {
+    fn is_user(&self, token: TokenKind) -> bool {
+        match token {
+            TokenKind::ApiKey => !self.organization,
+            TokenKind::M2m => false,
+            TokenKind::OAuth | TokenKind::Session => true,
+        }
+    }
+
+    fn organization(&self, token: TokenKind, looked_up: bool) -> Option<Org> {
+        let known = match token {
+            TokenKind::ApiKey => false,
+            TokenKind::M2m => return None,
+            TokenKind::OAuth => looked_up,
+            TokenKind::Session => true,
+        };
         self.organization.then(|| {
             let id = "org_supposed".to_owned();
             if known {
@@ -392,6 +502,70 @@ impl Persona {
             }
         })
     }
+}
+
+impl Accepts {
+    fn has(self, kind: TokenKind) -> bool {
+        match kind {
+            TokenKind::ApiKey => self.api_keys,
+            TokenKind::M2m => self.machines,
+            TokenKind::OAuth => self.oauth,
+            TokenKind::Session => self.sessions,
+        }
+    }
+
+    /// The kind of token that a caller presents.
+    fn kind_of(self, caller: &Persona) -> TokenKind {
+        let of_people = if self.sessions && !self.oauth {
+            TokenKind::Session
+        } else {
+            TokenKind::OAuth
+        };
+        caller.token.unwrap_or(of_people)
+    }
+}
+
+/// A caller without a token, and with nothing in particular one of each kind that is accepted.
+fn of_each_kind(accepted: &TokenPolicy) -> Vec<Persona> {
+    let mut callers = vec![Persona {
+        signed_in: false,
+        ..Persona::new("anonymous")
+    }];
+    let sessions = accepted.sessions.is_some();
+    if accepted.oauth || sessions {
+        callers.push(Persona::new("signed in"));
+        callers.push(Persona::new("in an organization").in_organization());
+    }
+    if accepted.oauth && sessions {
+        let session = |name| Persona::new(name).token(TokenKind::Session);
+        callers.push(session("session"));
+        callers.push(session("session in an organization").in_organization());
+    }
+    if accepted.machine.is_some() {
+        callers.push(Persona::new("machine").token(TokenKind::M2m));
+    }
+    if let Some(scopes) = &accepted.api_keys {
+        let key = |name| {
+            let key = Persona::new(name).token(TokenKind::ApiKey);
+            scopes.iter().fold(key, Persona::scope)
+        };
+        callers.push(key("user's API key"));
+        callers.push(key("organization's API key").in_organization());
+    }
+    callers
+}
+
+/// With one more, as a token would tell it.
+fn with(mut held: Entitlements, asked: &str) -> Entitlements {
+    if let Some((owner, slug)) = Owner::split(asked) {
+        if owner != Owner::User {
+            held.organization.push(slug.to_owned());
+        }
+        if owner != Owner::Organization {
+            held.user.push(slug.to_owned());
+        }
+    }
+    held
 }
 
 fn with_ends(first: String, middle: impl Iterator<Item = String>, last: String) -> Vec<String> {
@@ -406,7 +580,26 @@ fn one_line(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::{Permission, Requirement, Role, Scope};
+    use crate::guard::{Feature, Permission, Plan, Requirement, Reverification, Role, Scope};
+    use crate::identity::{Machine, Parties};
+
+    fn accepted(kinds: &[TokenKind]) -> TokenPolicy {
+        let has = |kind| kinds.contains(&kind);
+        TokenPolicy {
+            oauth: has(TokenKind::OAuth),
+            sessions: has(TokenKind::Session).then_some(Parties::Any),
+            machine: has(TokenKind::M2m).then_some(Machine::Unnamed),
+            api_keys: has(TokenKind::ApiKey).then(|| vec!["docs".to_owned()]),
+            ..TokenPolicy::new("https://clerk.example.com".to_owned(), Vec::new())
+        }
+    }
+
+    const EVERY_KIND: [TokenKind; 4] = [
+        TokenKind::OAuth,
+        TokenKind::Session,
+        TokenKind::M2m,
+        TokenKind::ApiKey,
+    ];
 
     fn matrix(server_scopes: &[&str]) -> Matrix {
         let implied = ("files:all".to_owned(), vec!["files|write".to_owned()]);
@@ -425,7 +618,11 @@ mod tests {
             ("whoami", Guard::signed_in(&[]), None),
         ];
         let tools = tools.map(|(tool, guard, rule)| (tool, Policy { guard, rule }));
-        Matrix::of(tools.into(), &server_scopes, &hierarchy)
+        let accepted = TokenPolicy {
+            scopes: hierarchy,
+            ..accepted(&[TokenKind::OAuth])
+        };
+        Matrix::of(tools.into(), &server_scopes, &accepted)
             .role("org:admin", &["org:documents:delete"])
             .scope("files:all")
             .caller(
@@ -514,12 +711,138 @@ if: the tool's own `authorize` decides, call by call
                 .role("admin")
                 .permission("org:a:read")
                 .scope("docs");
-            let matrix = Matrix::of(vec![declared], &[], &Arc::default()).caller(everything);
+            let matrix = Matrix::of(vec![declared], &[], &accepted(&[TokenKind::OAuth]));
+            let matrix = matrix.caller(everything);
             let passes = |matrix: &Matrix| matrix.callers.iter().any(|who| matrix.may(who, &guard));
             assert!(passes(&matrix), "{guard}");
             let without = matrix.without_memberships();
             assert_eq!(passes(&without), !guard.needs_membership(), "{guard}");
         }
+    }
+
+    #[test]
+    fn a_persona_has_what_its_kind_of_token_can_carry() {
+        const READ: Requirement = Requirement::Permission(Permission::new("org:a:read"));
+        const DOCS: Requirement = Requirement::Scope(Scope::new("docs"));
+        const EXPORT: Requirement = Requirement::Feature(Feature::new("org:export"));
+        const PRO: Requirement = Requirement::Plan(Plan::new("pro"));
+        const STRICT: Requirement = Requirement::Reverification(Reverification::STRICT);
+        let everything = || {
+            Persona::new("everything")
+                .role("admin")
+                .permission("org:a:read")
+                .scope("docs")
+                .feature("export")
+                .plan("user:pro")
+                .factor_ages(1.0, 2.0)
+        };
+        let personas = [
+            everything().token(TokenKind::OAuth),
+            everything(),
+            everything().token(TokenKind::M2m),
+            everything().token(TokenKind::ApiKey),
+            Persona::new("a user's")
+                .scope("docs")
+                .token(TokenKind::ApiKey),
+        ];
+        for (asked, expected) in [
+            (&[][..], [true; 5]),
+            (&[Requirement::User], [true, true, false, false, true]),
+            (
+                &[Requirement::Organization],
+                [true, true, false, true, false],
+            ),
+            (&[READ], [true, true, false, false, false]),
+            (&[DOCS], [true, false, false, true, true]),
+            (&[EXPORT], [false, true, false, false, false]),
+            (&[PRO, STRICT], [false, true, false, false, false]),
+            (
+                &[Requirement::Accept(&[TokenKind::M2m, TokenKind::Session])],
+                [false, true, true, false, false],
+            ),
+        ] {
+            let guard = Guard::signed_in(asked);
+            let declared = ("tool", Policy { guard, rule: None });
+            let matrix = Matrix::of(vec![declared], &[], &accepted(&EVERY_KIND));
+            let may = personas
+                .each_ref()
+                .map(|persona| matrix.may(persona, &guard));
+            assert_eq!(may, expected, "{guard}");
+        }
+        const THEIRS: Requirement = Requirement::Feature(Feature::new("user:export"));
+        let stale = Guard::signed_in(&[STRICT]);
+        let matrix = Matrix::of(Vec::new(), &[], &accepted(&EVERY_KIND));
+        assert!(!matrix.may(&everything().factor_ages(10.0, 10.0), &stale));
+        let theirs = Guard::signed_in(&[THEIRS]);
+        assert!(!matrix.may(&Persona::new("").feature("org:export"), &theirs));
+    }
+
+    #[test]
+    fn each_accepted_kind_of_token_has_its_columns() {
+        const IMPORT: Requirement = Requirement::Accept(&[TokenKind::M2m]);
+        const DOCS: Requirement = Requirement::Scope(Scope::new("docs"));
+        let table = |kinds: &[TokenKind], server_scopes: &[String]| {
+            let tools = [
+                ("bare", Guard::signed_in(&[])),
+                ("files", Guard::signed_in(&[DOCS])),
+                ("greet", Guard::public()),
+                ("import", Guard::signed_in(&[IMPORT])),
+                ("mine", Guard::signed_in(&[Requirement::User])),
+                ("ours", Guard::signed_in(&[Requirement::Organization])),
+            ];
+            let tools = tools.map(|(tool, guard)| (tool, Policy { guard, rule: None }));
+            Matrix::of(tools.into(), server_scopes, &accepted(kinds))
+        };
+        let expected = "\
+| tool | anonymous | signed in | in an organization | session | session in an organization | machine | user's API key | organization's API key | requires |
+|---|---|---|---|---|---|---|---|---|---|
+| bare | no | yes | yes | yes | yes | yes | yes | yes | signed in |
+| files | no | no | no | no | no | no | yes | yes | scope docs |
+| greet | yes | yes | yes | yes | yes | yes | yes | yes | public |
+| import | no | no | no | no | no | yes | no | no | token m2m |
+| mine | no | yes | yes | yes | yes | no | yes | no | user |
+| ours | no | no | yes | no | yes | no | no | yes | organization |
+";
+        assert_eq!(table(&EVERY_KIND, &[]).to_markdown(), expected);
+        let bare =
+            |kinds: &[TokenKind], scopes: &[String]| table(kinds, scopes).table()[1].join(" ");
+        let base = ["base".to_owned()];
+        assert_eq!(
+            bare(&EVERY_KIND, &base),
+            "bare no yes yes no no no yes yes signed in"
+        );
+        // People of whom only sessions are accepted are those who are signed in.
+        let sessions = [TokenKind::Session];
+        assert_eq!(bare(&sessions, &[]), "bare no yes yes signed in");
+        assert_eq!(bare(&sessions, &base), "bare no no no signed in");
+        assert_eq!(bare(&[TokenKind::M2m], &[]), "bare no yes signed in");
+    }
+
+    #[test]
+    fn whose_kind_of_token_is_not_accepted_may_call_nothing_and_is_noted() {
+        let tools = [("bare", Guard::signed_in(&[])), ("greet", Guard::public())];
+        let tools = tools.map(|(tool, guard)| (tool, Policy { guard, rule: None }));
+        let job = Persona::new("nightly\njob").token(TokenKind::M2m);
+        let matrix = |kinds: &[TokenKind]| {
+            Matrix::of(tools.into(), &[], &accepted(kinds)).caller(job.clone())
+        };
+        let refused = matrix(&[TokenKind::Session]);
+        assert_eq!(refused.table()[1].join(" "), "bare no yes yes no signed in");
+        assert_eq!(refused.table()[2].join(" "), "greet yes yes yes no public");
+        assert_eq!(
+            refused.notes(),
+            ["nightly job: m2m tokens are not accepted"]
+        );
+        let taken = matrix(&[TokenKind::Session, TokenKind::M2m]);
+        assert_eq!(
+            taken.table()[1].join(" "),
+            "bare no yes yes yes yes signed in"
+        );
+        assert!(taken.notes().is_empty());
+        // A role is had by whoever can have one.
+        let admin = Persona::new("admin").role("admin");
+        const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
+        assert!(refused.may(&admin, &Guard::signed_in(&[ADMIN])));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Running a server: its configuration, the checks at start-up, listening and shutting down.
 
 mod builder;
+mod check;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod environment;
@@ -10,12 +11,14 @@ mod in_process;
 mod macros;
 mod matrix;
 mod report;
+mod resolvable;
 mod selection;
 mod serve;
 mod settings;
 mod start;
 
 pub use self::builder::{AudiencePolicy, ServerBuilder};
+pub use self::check::{CheckReport, Finding, Severity};
 pub use self::error::{Error, Result};
 pub use self::matrix::{Matrix, Persona};
 pub use self::serve::Running;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use url::form_urlencoded;
 
 use crate::http::{Canonical, Local, Overview};
-use crate::identity::{AudienceMode, Parties, Policy};
+use crate::identity::{AudienceMode, Machine, Parties, Policy};
 use crate::tool::{Registry, ServedTool};
 
 use super::builder::ServerBuilder;
@@ -44,7 +44,7 @@ impl Report {
         looks_up: bool,
         registry: &Registry,
     ) -> Self {
-        let matrix = Matrix::new(registry, &builder.required_scopes, &policy.scopes);
+        let matrix = Matrix::new(registry, &builder.required_scopes, policy);
         Self {
             title: format!("{} {}", builder.name, builder.version),
             endpoint: canonical.as_str().to_owned(),
@@ -180,15 +180,17 @@ fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<Str
     let mut lines = Vec::new();
     // On loopback the same URL follows under its other names.
     let audience = policy.audience.accepted.first().map_or("", String::as_str);
-    lines.push(match policy.audience.mode {
-        AudienceMode::Require => format!("OAuth access tokens for {audience}"),
-        AudienceMode::IfPresent => {
-            format!("OAuth access tokens for {audience}, or for no named audience")
+    if policy.oauth {
+        lines.push(match policy.audience.mode {
+            AudienceMode::Require => format!("OAuth access tokens for {audience}"),
+            AudienceMode::IfPresent => {
+                format!("OAuth access tokens for {audience}, or for no named audience")
+            }
+            AudienceMode::Off => "OAuth access tokens for ANY audience of this issuer".to_owned(),
+        });
+        if let Some(clients) = &policy.allowed_clients {
+            lines.push(format!("of the clients {}", clients.join(", ")));
         }
-        AudienceMode::Off => "OAuth access tokens for ANY audience of this issuer".to_owned(),
-    });
-    if let Some(clients) = &policy.allowed_clients {
-        lines.push(format!("of the clients {}", clients.join(", ")));
     }
     match &policy.sessions {
         Some(Parties::Any) => lines.push("session tokens of any party".to_owned()),
@@ -196,6 +198,21 @@ fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<Str
             lines.push(format!("session tokens of {}", parties.join(", ")));
         }
         None => {}
+    }
+    match &policy.machine {
+        Some(Machine::Named(id)) => lines.push(format!("machines' tokens for {id}")),
+        Some(Machine::Unnamed) => {
+            lines.push("opaque tokens for the machine of CLERK_MACHINE_SECRET_KEY".to_owned());
+        }
+        None => {}
+    }
+    match policy.api_keys.as_deref() {
+        Some([]) => lines.push("ANY API key of the instance".to_owned()),
+        Some(scopes) => lines.push(format!("API keys with the scopes {}", scopes.join(" "))),
+        None => {}
+    }
+    if policy.check_users {
+        lines.push("users: not banned, not locked, not gone, at most 60 s ago".to_owned());
     }
     if !builder.required_scopes.is_empty() {
         lines.push(format!("the scopes {}", builder.required_scopes.join(" ")));

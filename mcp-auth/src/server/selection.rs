@@ -193,6 +193,7 @@ mod tests {
     use super::*;
     use crate::identity::doubles::logged;
     use crate::server::builder::ServerBuilder;
+    use crate::server::environment::Environment;
     use crate::server::start::matrix;
 
     #[test]
@@ -232,7 +233,7 @@ mod tests {
         let module = |name| format!("{}::{name}", module_path!());
         let builder = ServerBuilder::of_package("mcp-auth", "0").tools_of(module("shown"));
         let log = logged(|| {
-            let _ = matrix(&builder).unwrap();
+            let _ = matrix(&builder, &Environment(&|_| None)).unwrap();
         });
         let line = log
             .lines()

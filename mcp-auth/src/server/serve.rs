@@ -10,10 +10,11 @@ use futures_util::future::{Either, join, select};
 use tracing_subscriber::EnvFilter;
 
 use super::builder::ServerBuilder;
+use super::check::Severity;
 use super::environment::{self, Environment};
 use super::error::{Error, Result, StartError};
 use super::matrix::Matrix;
-use super::settings::bind_address;
+use super::settings::{Names, bind_address};
 use super::start::{self, Server};
 
 /// A server that listens, until it is stopped or its runtime ends.
@@ -66,6 +67,9 @@ impl ServerBuilder {
     /// }
     /// ```
     ///
+    /// With `MCP_AUTH=check` in the environment it prints what [`check`](Self::check) finds and returns,
+    /// with an error if that holds one.
+    ///
     /// With `MCP_AUTH=tools` in the environment it prints the [`Matrix`](crate::Matrix) and returns;
     /// with `tools-markdown` and `tools-json` in those forms. That needs neither an instance nor a
     /// network, only the state that the tools take.
@@ -73,10 +77,19 @@ impl ServerBuilder {
     /// # Errors
     ///
     /// - Those of [`build`](Self::build).
+    /// - The check that was asked for found errors.
     /// - The address cannot be listened on.
     /// - Signals cannot be listened to, or accepting connections fails.
     pub async fn serve(self) -> Result<()> {
         let env = Environment(&environment::process);
+        if env.get("MCP_AUTH").as_deref() == Some("check") {
+            let report = self.check().await;
+            io::stdout().write_all(report.to_string().as_bytes())?;
+            return match report.count(Severity::Error) {
+                0 => Ok(()),
+                errors => Err(Error::start(StartError::Checked { errors })),
+            };
+        }
         if let Some(text) = asked_for(&self, env).map_err(Error::start)? {
             io::stdout().write_all(text.as_bytes())?;
             return Ok(());
@@ -138,15 +151,17 @@ impl ServerBuilder {
     async fn listen(mut self) -> Result<(TcpListener, Server)> {
         let env = Environment(&environment::process);
         let (host, port) = bind_address(&self, &env).map_err(Error::start)?;
+        let name = Names::of(&self).port;
         let bind = |source| {
             Error::start(StartError::Bind {
+                name,
                 address: format!("{host}:{port}"),
                 source,
             })
         };
         let listener = TcpListener::bind((host.trim_matches(['[', ']']), port)).map_err(bind)?;
         self.port = Some(listener.local_addr()?.port());
-        let server = start::build(self, env).await.map_err(Error::start)?;
+        let server = start::build(self, env, true).await.map_err(Error::start)?;
         Ok((listener, server))
     }
 }
@@ -164,11 +179,11 @@ fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<Str
             return Err(StartError::BadValue {
                 name: "MCP_AUTH",
                 value,
-                expected: "`tools`, `tools-json` or `tools-markdown` is expected",
+                expected: "`check`, `tools`, `tools-json` or `tools-markdown` is expected",
             });
         }
     };
-    Ok(Some(write(&start::matrix(builder)?)))
+    Ok(Some(write(&start::matrix(builder, &env)?)))
 }
 
 fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {

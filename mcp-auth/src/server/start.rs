@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 
-use crate::clerk::{Clerk, ClerkConfig, Metadata, SecretKeyCheck};
+use crate::clerk::{Clerk, ClerkConfig, Metadata};
 use crate::http::{Canonical, Gate, Origins, ResourceInfo, Site, SiteConfig};
 use crate::identity::{
     Authenticator, Clock, IoRuntime, Organizations, Policy, ScopeHierarchy, SystemClock,
@@ -13,11 +13,15 @@ use crate::protocol::{Endpoint, EndpointConfig, ServerInfo};
 use crate::tool::{Registry, Threads};
 
 use super::builder::ServerBuilder;
+use super::check::{Answers, Known, address, judge, panics, settle};
 use super::environment::Environment;
 use super::error::StartError;
 use super::matrix::Matrix;
 use super::report::Report;
-use super::settings::{canonical, clerk_settings, policy, scopes};
+use super::resolvable::{check_guards, scopeless_sessions};
+use super::settings::{
+    ClerkSettings, HasKeys, Names, canonical, clerk_settings, policy, policy_mistakes, scopes,
+};
 
 /// A server that has been checked and can be mounted.
 ///
@@ -100,49 +104,53 @@ pub(super) struct LocalRole {
     pub(super) permissions: Vec<String>,
 }
 
-/// Checks a configuration and builds the server.
+/// Checks a configuration and builds the server. One that `listens` does so as configured; else it is
+/// mounted into an application that may listen anywhere.
 pub(super) async fn build(
     mut builder: ServerBuilder,
     env: Environment<'_>,
+    listens: bool,
 ) -> Result<Server, StartError> {
+    let names = Names::of(&builder);
     let canonical = canonical(&builder, &env)?;
     let registry = tools(&builder)?;
     let settings = clerk_settings(&mut builder, &env, &canonical, &registry).await?;
-    let policy = policy(&builder, &env, &canonical, settings.frontend.issuer())?;
+    let keys = HasKeys::of(&builder, &env);
+    let policy = policy(&builder, &env, &canonical, settings.frontend.issuer(), keys)?;
     check_guards(&registry, &builder, settings.secret_key.is_some(), &policy)?;
-    if cfg!(panic = "abort") {
-        tracing::warn!(
-            target: "mcp_auth",
-            "built with `panic = \"abort\"`: a tool that panics takes the whole server with it"
-        );
-    }
     let clock = clock(&mut builder);
     let io = Arc::new(IoRuntime::start().map_err(StartError::Io)?);
-    let offline = settings.jwt_key.is_some();
-    let clerk = Clerk::connect(
-        ClerkConfig {
-            frontend: settings.frontend,
-            secret_key: settings.secret_key,
-            api_url: settings.api_url,
-            jwt_key: settings.jwt_key,
-            policy: policy.clone(),
-        },
-        Arc::clone(&clock),
-        &io,
-    )?;
-    if !offline {
-        check_issuer(&clerk, &policy.issuer).await?;
+    let known = Known {
+        policy: &policy,
+        required_scopes: &builder.required_scopes,
+        registry: Some(&registry),
+        canonical: Some(&canonical),
+        names,
+        named_by: settings.named_by,
+        api: settings.api_origin(),
+        local: settings.frontend.is_local(),
+        development: settings.development,
+        has_secret_key: settings.secret_key.is_some(),
+        has_jwt_key: settings.jwt_key.is_some(),
+    };
+    #[cfg(feature = "emulator")]
+    let emulator = settings.emulator.clone();
+    let clerk = connect(settings, policy.clone(), &clock, &io, names)?;
+    // This also fetches the keys, so that the first request need not wait.
+    let answers = Answers::ask(&clerk, known.has_jwt_key, false).await;
+    let mut found = judge(&answers, &known);
+    if listens {
+        found.extend(address(&builder, &env, &canonical, names));
     }
-    check_secret_key(&clerk).await?;
-    // So that the first request need not wait; that the issuer is away has been said.
-    let _ = clerk.authenticator.prepare().await;
+    found.extend(scopeless_sessions(&policy, &builder.required_scopes));
+    found.extend(panics());
+    settle(found)?;
     let identity = Identity {
         authenticator: clerk.authenticator,
         organizations: clerk.organizations,
         metadata: Some(clerk.metadata),
         #[cfg(feature = "emulator")]
-        roles: settings
-            .emulator
+        roles: emulator
             .as_deref()
             .map_or_else(Vec::new, super::emulator::roles),
         #[cfg(not(feature = "emulator"))]
@@ -154,8 +162,32 @@ pub(super) async fn build(
         report: Arc::new(report),
         _io: io,
         #[cfg(feature = "emulator")]
-        _emulator: settings.emulator,
+        _emulator: emulator,
     })
+}
+
+/// Makes ready what is asked of the instance.
+pub(super) fn connect(
+    settings: ClerkSettings,
+    policy: Policy,
+    clock: &Arc<dyn Clock>,
+    io: &IoRuntime,
+    names: Names,
+) -> Result<Clerk, StartError> {
+    #[cfg(feature = "emulator")]
+    let is_in_process = settings.emulator.is_some();
+    #[cfg(not(feature = "emulator"))]
+    let is_in_process = false;
+    let config = ClerkConfig {
+        is_in_process,
+        frontend: settings.frontend,
+        secret_key: settings.secret_key,
+        machine_key: settings.machine_key,
+        api_url: settings.api_url,
+        jwt_key: settings.jwt_key,
+        policy,
+    };
+    Clerk::connect(config, Arc::clone(clock), io).map_err(|error| StartError::connect(error, names))
 }
 
 /// Puts a site together from parts that have been checked. Tests come in here, with keys and a
@@ -186,12 +218,13 @@ pub(super) fn assemble(
         info,
         registry,
         states: Arc::new(builder.states),
-        organizations: identity.organizations,
+        organizations: Arc::new(identity.organizations),
         clock: Arc::clone(&clock),
         trust_token_org: builder.trust_token_org,
         required_scopes: builder.required_scopes,
         anonymous_list: builder.anonymous_list,
         scope_denials_as_results: builder.scope_denials_as_results,
+        organization_step_up: builder.organization_step_up,
         calls_in_flight: builder.calls_in_flight,
         threads: Arc::new(threads),
         timeout: builder.timeout,
@@ -224,7 +257,7 @@ fn is_development(debug_build: bool, emulator: bool, canonical: &Canonical) -> b
     canonical.is_loopback() && (debug_build || emulator)
 }
 
-fn clock(builder: &mut ServerBuilder) -> Arc<dyn Clock> {
+pub(super) fn clock(builder: &mut ServerBuilder) -> Arc<dyn Clock> {
     #[cfg(feature = "testing")]
     if let Some(clock) = builder.clock.take() {
         return clock.0;
@@ -235,33 +268,13 @@ fn clock(builder: &mut ServerBuilder) -> Arc<dyn Clock> {
 }
 
 /// Who may call what, as far as code alone says it: no instance and no network are needed.
-pub(super) fn matrix(builder: &ServerBuilder) -> Result<Matrix, StartError> {
-    let hierarchy = scopes(builder)?;
-    Ok(Matrix::new(
-        &tools(builder)?,
-        &builder.required_scopes,
-        &hierarchy,
-    ))
-}
-
-/// A guard that nobody can ever pass is a mistake of whoever configures.
-fn check_guards(
-    registry: &Registry,
-    builder: &ServerBuilder,
-    looks_up: bool,
-    policy: &Policy,
-) -> Result<(), StartError> {
-    // Session tokens carry roles and permissions themselves.
-    let resolvable = looks_up || policy.sessions.is_some() || builder.allow_unresolvable_guards;
-    let tools: Vec<_> = registry
-        .iter()
-        .filter(|tool| !resolvable && tool.guard().needs_membership())
-        .map(|tool| (tool.name(), tool.location()))
-        .collect();
-    if !tools.is_empty() {
-        return Err(StartError::Unresolvable { tools });
-    }
-    Ok(())
+pub(super) fn matrix(builder: &ServerBuilder, env: &Environment<'_>) -> Result<Matrix, StartError> {
+    scopes(builder)?;
+    let registry = tools(builder)?;
+    // Which kinds are accepted the code says, whatever keys are still to be set.
+    let keys = HasKeys::of(builder, env);
+    let (policy, _) = policy_mistakes(builder, env, None, "", keys);
+    Ok(Matrix::new(&registry, &builder.required_scopes, &policy))
 }
 
 /// The served tools.
@@ -330,43 +343,6 @@ fn gate(builder: &ServerBuilder, env: &Environment<'_>, canonical: &Canonical) -
         None => Origins::Listed(Vec::new()),
     };
     Gate::new(hosts.unwrap_or_else(names), origins)
-}
-
-/// An issuer that calls itself something else is a wrong configuration; one that does not answer
-/// may be back before the first request.
-async fn check_issuer(clerk: &Clerk, expected: &str) -> Result<(), StartError> {
-    let Ok(document) = clerk.metadata.document().await else {
-        tracing::warn!(
-            target: "mcp_auth",
-            issuer = expected,
-            "the issuer cannot be reached; until it can, requests are answered with 503"
-        );
-        return Ok(());
-    };
-    match document.issuer() {
-        Some(found) if found == expected => Ok(()),
-        found => Err(StartError::IssuerDiffers {
-            expected: expected.to_owned(),
-            found: found.unwrap_or("nothing").to_owned(),
-        }),
-    }
-}
-
-/// A secret key of another instance would have every membership looked up among strangers.
-async fn check_secret_key(clerk: &Clerk) -> Result<(), StartError> {
-    match clerk.check_secret_key().await {
-        SecretKeyCheck::Fits => Ok(()),
-        SecretKeyCheck::OtherInstance => Err(StartError::SecretKeyOfOtherInstance),
-        SecretKeyCheck::Refused => Err(StartError::SecretKeyRefused),
-        SecretKeyCheck::Unknown => {
-            tracing::warn!(
-                target: "mcp_auth",
-                "CLERK_SECRET_KEY could not be checked; until the Backend API answers, guards that \
-                 need a membership are answered with 503"
-            );
-            Ok(())
-        }
-    }
 }
 
 const OFFLINE_ACCESS: &str = "offline_access";

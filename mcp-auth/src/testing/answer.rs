@@ -58,6 +58,10 @@ use super::denial::TestDenial;
 ///
 /// let answer = server.anonymous().call("halve", json!({ "number": 4 })).await;
 /// assert_eq!(answer.expect_unauthorized().status(), 401);
+/// assert_eq!(answer.refusal(), None);
+///
+/// let late = ada.clone().expires_in(-60).call("halve", json!({ "number": 4 })).await;
+/// assert_eq!(late.expect_refused("token-expired").refusal(), Some("token-expired"));
 ///
 /// let answer = ada.call("double", json!({})).await;
 /// assert_eq!(answer.error_code(), Some(-32602));
@@ -137,12 +141,24 @@ impl TestAnswer {
         self.check(expected, &format!("an error with `{part}` in its text"))
     }
 
-    /// Expects HTTP 401 with a challenge: sign in.
+    /// Expects HTTP 401 with a challenge: sign in. For a token that was presented,
+    /// [`expect_refused`](Self::expect_refused) says why as well.
     #[track_caller]
     pub fn expect_unauthorized(&self) -> &Self {
         self.check(
             self.status == 401 && self.challenge().is_some(),
             "HTTP 401 with a challenge",
+        )
+    }
+
+    /// Expects HTTP 401 with a challenge because the token was refused for this reason, as
+    /// [`refusal`](Self::refusal) names it, and that no tool ran.
+    #[track_caller]
+    pub fn expect_refused(&self, reason: &str) -> &Self {
+        let refused = self.status == 401 && self.challenge().is_some();
+        self.check(
+            refused && self.refused == Some(reason) && self.ran == 0,
+            &format!("HTTP 401, token refused: {reason}"),
         )
     }
 
@@ -176,9 +192,16 @@ impl TestAnswer {
         let required = denied.get("required").and_then(Value::as_array);
         Some(TestDenial {
             kind: denied.get("kind").and_then(text).unwrap_or_default(),
-            required: required.into_iter().flatten().filter_map(text).collect(),
+            required: required.into_iter().flatten().map(in_words).collect(),
             cure: denied.pointer("/cure/scope").and_then(text),
         })
+    }
+
+    /// Returns why the token was refused: what the log has as `reason`, `token-expired` or
+    /// `user-banned`, and a client is not told. `None` if it was not, or there was none.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        self.refused
     }
 
     /// Returns the text of the first content block; empty if there is none.
@@ -262,7 +285,7 @@ impl TestAnswer {
         self.member("/result/isError") == Some(&Value::Bool(true))
     }
 
-    fn member(&self, pointer: &str) -> Option<&Value> {
+    pub(super) fn member(&self, pointer: &str) -> Option<&Value> {
         self.body.pointer(pointer)
     }
 
@@ -288,5 +311,20 @@ impl fmt::Debug for TestAnswer {
         }
         let ran = if self.ran > 0 { "ran" } else { "not run" };
         write!(f, ", {ran}: {}", self.body)
+    }
+}
+
+/// A name, or an alternative of several.
+fn in_words(required: &Value) -> String {
+    let word = |one: &Value, member: &str| one.get(member)?.as_str().map(str::to_owned);
+    match required {
+        Value::Array(all) => {
+            let each = all.iter().map(|one| {
+                let words = [word(one, "name"), word(one, "kind")];
+                words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+            });
+            each.collect::<Vec<_>>().join(" and ")
+        }
+        name => name.as_str().unwrap_or_default().to_owned(),
     }
 }

@@ -30,16 +30,16 @@ pub struct TestDenial {
 }
 
 impl TestDenial {
-    /// Returns the kind of requirement that was not met: `actor`, `organization`, `role`,
-    /// `permission`, `any`, `scope` or `authorize`.
+    /// Returns the kind of requirement that was not met: `token_kind`, `actor`, `user`, `organization`,
+    /// `role`, `permission`, `feature`, `plan`, `reverification`, `any`, `scope` or `authorize`.
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
     /// Returns what is missing: names; for `any` each alternative in words, like
-    /// `org:documents:manage permission`; for `authorize` the call as the client reads it, like
-    /// `owns(document_id)`; empty for `actor` and `organization`.
+    /// `org:documents:manage permission and documents scope`; for `authorize` the call as the client reads
+    /// it, like `owns(document_id)`; empty for `actor`, `user` and `organization`.
     #[must_use]
     pub fn required(&self) -> &[String] {
         &self.required

@@ -9,7 +9,7 @@ use super::server::TestServer;
 /// # use mcp_auth::testing::TestServer;
 /// fn hire(server: &TestServer) {
 ///     server.member("ada", "acme").role("admin").permissions(["org:documents:delete"]);
-///     server.member("grace", "acme").permission("org:documents:read");
+///     server.member("grace", "acme").permissions(["org:documents:read"]);
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -40,14 +40,6 @@ impl<'a> TestMember<'a> {
         let permissions: Vec<_> = permissions.into_iter().map(Into::into).collect();
         self.describe(None, Some(&permissions));
         self
-    }
-
-    /// Gives them this permission beside those they have.
-    pub fn permission(self, permission: &str) -> Self {
-        let known = self.server.membership(&self.user, &self.organization);
-        let mut permissions = known.map_or_else(Vec::new, |known| known.permissions);
-        permissions.push(permission.to_owned());
-        self.permissions(permissions)
     }
 
     fn describe(&self, role: Option<&str>, permissions: Option<&[String]>) {

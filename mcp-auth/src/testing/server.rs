@@ -1,7 +1,8 @@
 //! The server under test.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,10 +67,15 @@ use super::user::TestUser;
 /// server.request("GET", "/elsewhere").send().await.expect_status(404);
 /// # });
 /// ```
-#[derive(Debug)]
 pub struct TestServer {
     pub(super) instance: Instance,
     pub(super) clock: TestClock,
+    /// The machine that the server is.
+    pub(super) machine_id: String,
+    /// An origin whose session tokens the server accepts, if it names any.
+    pub(super) party: Option<String>,
+    /// Whether Clerk does not answer.
+    away: Arc<AtomicBool>,
     site: Arc<Site>,
     matrix: Matrix,
     starts: Starts,
@@ -99,11 +105,18 @@ impl TestServer {
     fn build(mut builder: ServerBuilder) -> crate::Result<Self> {
         let clock = builder.take_clock().unwrap_or_default();
         let instance = Instance::new(ISSUER, Directory::empty())?;
+        let machine_id = builder.test_machine_id();
+        let party = builder.test_party();
+        let away = Arc::new(AtomicBool::new(false));
         let io = IoRuntime::start()?;
-        let (site, matrix) = builder.build_for_test(&instance, &clock, io.handle().clone())?;
+        let (site, matrix) =
+            builder.build_for_test(&instance, &clock, &away, io.handle().clone())?;
         Ok(Self {
             instance,
             clock,
+            machine_id,
+            party,
+            away,
             site: Arc::new(site),
             matrix,
             starts: Starts::new(),
@@ -158,6 +171,167 @@ impl TestServer {
         TestUser::new(self, name)
     }
 
+    /// Starts a caller that is a machine, by name or id (`billing`, `mch_billing`), with an opaque token
+    /// for the server's own machine; [`jwt`](TestUser::jwt) makes it a JWT.
+    ///
+    /// ```standalone_crate
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Import what a machine has gathered.
+    /// #[mcp_auth::mcp_tool]
+    /// async fn import(caller: &mcp_auth::Caller) -> String {
+    ///     format!("from {}", caller.machine_id().unwrap_or("a user"))
+    /// }
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = TestServer::of(mcp_auth::server!().m2m_tokens().machine_id("mch_reports"));
+    /// let billing = server.machine("billing");
+    /// assert_eq!(billing.call("import", json!({})).await.text(), "from mch_billing");
+    /// billing.clone().jwt().call("import", json!({})).await.expect_ok();
+    /// let stray = billing.audience(Some("mch_other"));
+    /// stray.call("import", json!({})).await.expect_unauthorized();
+    /// # });
+    /// ```
+    pub fn machine(&self, name: &str) -> TestUser<'_> {
+        TestUser::machine(self, name)
+    }
+
+    /// Starts a caller with an API key of an organization, by slug or id; a user's is made by
+    /// [`TestUser::api_key`].
+    pub fn org_api_key(&self, organization: &str) -> TestUser<'_> {
+        TestUser::organization_key(self, organization)
+    }
+
+    /// Revokes an opaque token or an API key at Clerk. The server learns of it within 60 s.
+    ///
+    /// # Panics
+    ///
+    /// If Clerk knows no such token: a JWT cannot be revoked.
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a mistake in the test")]
+    pub fn revoke(&self, token: &str) {
+        if !self.instance.revoke(token) {
+            panic!("there is no such opaque token")
+        }
+    }
+
+    /// Bans a user at Clerk, for servers that [check users](ServerBuilder::check_users). The server learns
+    /// of it within 60 s.
+    ///
+    /// ```standalone_crate
+    /// use std::time::Duration;
+    ///
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Greet.
+    /// #[mcp_auth::mcp_tool]
+    /// async fn greet() -> String { "Hello".to_owned() }
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = TestServer::of(mcp_auth::server!().check_users());
+    /// let ada = server.user("ada");
+    /// ada.call("greet", json!({})).await.expect_ok();
+    /// server.ban("ada");
+    /// server.advance(Duration::from_secs(60));
+    /// ada.call("greet", json!({})).await.expect_refused("user-banned");
+    ///
+    /// server.unban("ada");
+    /// server.lock("ada");
+    /// server.advance(Duration::from_secs(60));
+    /// ada.call("greet", json!({})).await.expect_refused("user-locked");
+    ///
+    /// server.unlock("ada");
+    /// server.advance(Duration::from_secs(60));
+    /// let kept = server.bearer(ada.token().unwrap());
+    /// kept.call("greet", json!({})).await.expect_ok();
+    /// server.delete_user("ada");
+    /// server.advance(Duration::from_secs(60));
+    /// kept.call("greet", json!({})).await.expect_refused("user-gone");
+    /// # });
+    /// ```
+    pub fn ban(&self, user: &str) {
+        self.know(user);
+        self.instance.set_banned(user, true);
+    }
+
+    /// Lifts the [ban](Self::ban) of a user.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    #[track_caller]
+    pub fn unban(&self, user: &str) {
+        must_exist(user, self.instance.set_banned(user, false));
+    }
+
+    /// Locks a user out at Clerk, as it does itself after too many wrong passwords; otherwise like
+    /// [`ban`](Self::ban).
+    pub fn lock(&self, user: &str) {
+        self.know(user);
+        self.instance.set_locked(user, true);
+    }
+
+    /// Lets a [locked](Self::lock) user in again.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    #[track_caller]
+    pub fn unlock(&self, user: &str) {
+        must_exist(user, self.instance.set_locked(user, false));
+    }
+
+    /// Deletes a user at Clerk, with all memberships; otherwise like [`ban`](Self::ban). A token that is
+    /// to outlive its user is kept from before; [`user`](Self::user) makes a new user of that name.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    #[track_caller]
+    pub fn delete_user(&self, user: &str) {
+        must_exist(user, self.instance.delete_user(user));
+    }
+
+    /// Lets Clerk answer nothing, until [`end_outage`](Self::end_outage): no membership, no user, no opaque
+    /// token can be looked up. What was looked up before is believed as long as always; its keys
+    /// the server has.
+    ///
+    /// ```standalone_crate
+    /// use std::time::Duration;
+    ///
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Delete a document.
+    /// #[mcp_auth::mcp_tool(permission = "org:documents:delete")]
+    /// async fn delete_document(document_id: String) {}
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = TestServer::of(mcp_auth::server!());
+    /// let ada = server.user("ada").org("acme").permission("org:documents:delete");
+    /// let document = json!({ "document_id": "d1" });
+    ///
+    /// server.begin_outage();
+    /// let answer = ada.call("delete_document", document.clone()).await;
+    /// answer.expect_status(503).expect_not_run();
+    ///
+    /// // After five failures in a row Clerk is left alone, for eight seconds at most.
+    /// server.end_outage();
+    /// server.advance(Duration::from_secs(8));
+    /// ada.call("delete_document", document).await.expect_ok();
+    /// # });
+    /// ```
+    pub fn begin_outage(&self) {
+        self.away.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets Clerk answer again.
+    pub fn end_outage(&self) {
+        self.away.store(false, Ordering::Relaxed);
+    }
+
     /// Starts a caller without a token.
     pub fn anonymous(&self) -> TestUser<'_> {
         TestUser::anonymous(self)
@@ -190,6 +364,7 @@ impl TestServer {
     ///
     /// If one of them is not an object.
     #[must_use]
+    #[track_caller]
     #[expect(clippy::panic, reason = "a mistake in the test")]
     pub fn sign(&self, header: Value, claims: Value) -> String {
         match self.instance.mint_claims(header, claims) {
@@ -223,6 +398,21 @@ impl TestServer {
             // At Clerk nobody has to be a member of anything.
             self.instance.set_member(user, NOWHERE, "member", &[]);
             self.instance.remove_member(user, NOWHERE);
+        }
+    }
+
+    /// Makes sure that there is such an organization.
+    pub(super) fn know_organization(&self, organization: &str) {
+        if self
+            .instance
+            .directory()
+            .organization(organization)
+            .is_none()
+        {
+            // At Clerk an organization may be without members.
+            self.instance
+                .set_member(NOBODY, organization, "member", &[]);
+            self.instance.remove_member(NOBODY, organization);
         }
     }
 
@@ -314,6 +504,24 @@ impl TestServer {
     }
 }
 
+/// A caller's debug output has its server's: the whole site would bury it.
+impl fmt::Debug for TestServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestServer")
+            .field("url", &self.site.url())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is undone has to be there: a slip in the name would be a test that shows nothing.
+#[track_caller]
+#[expect(clippy::panic, reason = "a mistake in the test")]
+fn must_exist(user: &str, exists: bool) {
+    if !exists {
+        panic!("there is no user `{user}`")
+    }
+}
+
 /// Names and full ids both do.
 fn membership_key(user: &str, organization: &str) -> (String, String) {
     let short = |id: &str, prefix| id.strip_prefix(prefix).unwrap_or(id).to_owned();
@@ -322,4 +530,5 @@ fn membership_key(user: &str, organization: &str) -> (String, String) {
 
 /// Nobody listens there: a test's keys are an emulator's, and those are believed on loopback only.
 const ISSUER: &str = "http://127.0.0.1:4400";
+const NOBODY: &str = "nobody";
 const NOWHERE: &str = "nowhere";

@@ -1,13 +1,17 @@
 //! A caller in a test.
 
+use std::fmt;
+use std::panic::Location;
 use std::time::Duration;
 
 use clerk_emulator::{MintError, TokenRequest};
 use serde_json::{Map, Value, json};
 
+use crate::identity::Owner;
 use crate::protocol::MODERN;
 
 use super::answer::TestAnswer;
+use super::request::TestRequest;
 use super::server::TestServer;
 
 /// Somebody who calls a [`TestServer`]. Each call mints a token as it was described here.
@@ -65,7 +69,7 @@ pub struct TestUser<'a> {
     modern: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Credentials {
     None,
     Token(String),
@@ -82,15 +86,43 @@ struct User {
     client_id: String,
     audience: Option<String>,
     party: Option<String>,
+    features: Vec<String>,
+    plans: Vec<String>,
+    factor_ages: Option<[f64; 2]>,
     expires_in: Option<i64>,
     issued_ago: Duration,
     claims: Map<String, Value>,
-    session: bool,
+    kind: Kind,
+}
+
+/// What is presented.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    ApiKey,
+    Machine,
+    MachineJwt,
+    OAuth,
+    OpaqueOAuth,
+    OrganizationKey,
+    Session,
 }
 
 impl<'a> TestUser<'a> {
     pub(super) fn new(server: &'a TestServer, name: &str) -> Self {
         server.know(name);
+        Self::of(server, name, Kind::OAuth, server.canonical())
+    }
+
+    pub(super) fn machine(server: &'a TestServer, name: &str) -> Self {
+        Self::of(server, name, Kind::Machine, server.machine_id.clone())
+    }
+
+    pub(super) fn organization_key(server: &'a TestServer, slug: &str) -> Self {
+        server.know_organization(slug);
+        Self::of(server, slug, Kind::OrganizationKey, server.canonical())
+    }
+
+    fn of(server: &'a TestServer, name: &str, kind: Kind, audience: String) -> Self {
         let user = User {
             name: name.to_owned(),
             organization: None,
@@ -98,12 +130,15 @@ impl<'a> TestUser<'a> {
             permissions: None,
             scopes: None,
             client_id: "client_test".to_owned(),
-            audience: Some(server.canonical()),
+            audience: Some(audience),
             party: None,
+            features: Vec::new(),
+            plans: Vec::new(),
+            factor_ages: None,
             expires_in: None,
             issued_ago: Duration::ZERO,
             claims: Map::new(),
-            session: false,
+            kind,
         };
         Self {
             server,
@@ -140,13 +175,45 @@ impl<'a> TestUser<'a> {
         self.described(|user| user.role = Some(role.to_owned()))
     }
 
-    /// Has this permission in the organization; may be called several times. Those named here
-    /// replace what was said before of the same membership.
+    /// Has this permission in the organization; may be called several times. A caller has exactly the
+    /// permissions that are named here: they replace what was said before of the same membership.
     pub fn permission(self, permission: &str) -> Self {
         self.described(|user| {
             let permissions = user.permissions.get_or_insert_default();
             permissions.push(permission.to_owned());
         })
+    }
+
+    /// Has this e-mail address at Clerk, verified; by default none. Tokens and
+    /// [`Caller::profile`](crate::Caller::profile) tell it as far as their scopes cover it.
+    ///
+    /// ```standalone_crate
+    /// use mcp_auth::{Caller, ToolError};
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Tell where to write to.
+    /// #[mcp_auth::mcp_tool]
+    /// async fn address(caller: &Caller) -> Result<String, ToolError> {
+    ///     let profile = caller.profile().await?;
+    ///     Ok(profile.email.clone().unwrap_or_else(|| "nowhere".to_owned()))
+    /// }
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let builder = mcp_auth::server!().session_tokens(mcp_auth::parties(["https://app.example.com"]));
+    /// let server = TestServer::of(builder);
+    /// let ada = server.user("ada").email("ada@example.com");
+    /// for ada in [ada.clone(), ada.clone().opaque(), ada.session()] {
+    ///     assert_eq!(ada.call("address", json!({})).await.expect_ok().text(), "ada@example.com");
+    /// }
+    /// assert_eq!(server.user("grace").call("address", json!({})).await.text(), "nowhere");
+    /// # });
+    /// ```
+    pub fn email(self, address: &str) -> Self {
+        if let Credentials::User(user) = &self.credentials {
+            self.server.instance.set_email(&user.name, Some(address));
+        }
+        self
     }
 
     /// Has granted this scope; the default scopes `profile email` are then not there.
@@ -160,7 +227,7 @@ impl<'a> TestUser<'a> {
     }
 
     /// Has an OAuth token for this audience, the server's own by default; `None` for a token that names
-    /// none.
+    /// none. The audience of a machine's token is the machine that it is for.
     pub fn audience(self, audience: Option<&str>) -> Self {
         self.with(|user| user.audience = audience.map(str::to_owned))
     }
@@ -188,12 +255,122 @@ impl<'a> TestUser<'a> {
 
     /// Has a Clerk session token instead of an OAuth access token.
     pub fn session(self) -> Self {
-        self.with(|user| user.session = true)
+        self.with(|user| user.kind = Kind::Session)
     }
 
-    /// Has a session token that was minted for this origin (`azp`); `http://localhost:3000` by default.
+    /// Has an opaque OAuth access token (`oat_…`) instead of a JWT.
+    ///
+    /// ```standalone_crate
+    /// use std::time::Duration;
+    ///
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Greet the organization.
+    /// #[mcp_auth::mcp_tool]
+    /// async fn greet(org: &mcp_auth::Org) -> String { format!("Hello {}", org.id()) }
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = TestServer::of(mcp_auth::server!());
+    /// let token = server.user("ada").org("acme").opaque().token().unwrap();
+    /// let ada = server.bearer(token.clone());
+    /// assert_eq!(ada.call("greet", json!({})).await.text(), "Hello org_acme");
+    ///
+    /// // What Clerk said is believed for a minute.
+    /// server.revoke(&token);
+    /// ada.call("greet", json!({})).await.expect_ok();
+    /// server.advance(Duration::from_secs(60));
+    /// ada.call("greet", json!({})).await.expect_unauthorized();
+    /// # });
+    /// ```
+    pub fn opaque(self) -> Self {
+        self.with(|user| {
+            user.kind = match user.kind {
+                Kind::OAuth | Kind::Session => Kind::OpaqueOAuth,
+                Kind::MachineJwt => Kind::Machine,
+                kind => kind,
+            };
+        })
+    }
+
+    /// Has a JWT instead of an opaque token, as machines may; a user's OAuth token is one by default.
+    pub fn jwt(self) -> Self {
+        self.with(|user| {
+            user.kind = match user.kind {
+                Kind::OpaqueOAuth => Kind::OAuth,
+                Kind::Machine => Kind::MachineJwt,
+                kind => kind,
+            };
+        })
+    }
+
+    /// Has an API key that this user made, with the scopes named by [`scope`](Self::scope) and no others.
+    ///
+    /// ```standalone_crate
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Tell whose key it is.
+    /// #[mcp_auth::mcp_tool]
+    /// async fn whose(caller: &mcp_auth::Caller) -> String { caller.subject().to_owned() }
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let builder = mcp_auth::server!().api_keys(mcp_auth::scopes(["documents:read"]));
+    /// let server = TestServer::of(builder);
+    /// let ada = server.user("ada").api_key();
+    /// ada.call("whose", json!({})).await.expect_unauthorized();
+    /// let ada = ada.scope("documents:read");
+    /// assert_eq!(ada.call("whose", json!({})).await.text(), "user_ada");
+    /// let acme = server.org_api_key("acme").scope("documents:read");
+    /// assert_eq!(acme.call("whose", json!({})).await.text(), "org_acme");
+    /// # });
+    /// ```
+    pub fn api_key(self) -> Self {
+        self.with(|user| user.kind = Kind::ApiKey)
+    }
+
+    /// Has a session token that was minted for this origin (`azp`); by default for the first that the
+    /// server accepts, or `http://localhost:3000` if it names none.
     pub fn party(self, origin: &str) -> Self {
         self.with(|user| user.party = Some(origin.to_owned()))
+    }
+
+    /// Has a session token that tells this feature: `org:export` or `user:export`; one without an owner is
+    /// the organization's and the user's. May be called several times.
+    ///
+    /// ```standalone_crate
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Export everything.
+    /// #[mcp_auth::mcp_tool(feature = "org:export", plan = "pro", reverification = "moderate")]
+    /// async fn export() {}
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = TestServer::of(mcp_auth::server!().session_tokens(mcp_auth::parties_any()));
+    /// let ada = server.user("ada").org("acme").feature("org:export").plan("user:pro");
+    /// ada.call("export", json!({})).await.expect_ok();
+    /// let later = ada.factor_ages(60.0, -1.0).call("export", json!({})).await;
+    /// later.expect_denied("Forbidden: moderate reverification required");
+    /// # });
+    /// ```
+    pub fn feature(self, feature: &str) -> Self {
+        self.with(|user| user.features.push(as_claimed(feature)))
+            .session()
+    }
+
+    /// Has a session token that tells this plan, `org:pro` or `user:pro`, in place of `free`; one without an
+    /// owner is the organization's and the user's. May be called several times.
+    pub fn plan(self, plan: &str) -> Self {
+        self.with(|user| user.plans.push(as_claimed(plan)))
+            .session()
+    }
+
+    /// Has a session token that tells how many minutes ago the first and the second factor were verified,
+    /// -1 for never; by default the first just now, and no second.
+    pub fn factor_ages(self, first: f64, second: f64) -> Self {
+        self.with(|user| user.factor_ages = Some([first, second]))
+            .session()
     }
 
     /// Speaks MCP as before 2026-07-28: without `_meta` and the headers that mirror the body.
@@ -207,9 +384,14 @@ impl<'a> TestUser<'a> {
     /// # Panics
     ///
     /// If the description fits no token, as [`token`](Self::token).
-    pub async fn call(&self, tool: &str, arguments: Value) -> TestAnswer {
+    #[track_caller]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what is written in place, with `json!`"
+    )]
+    pub fn call(&self, tool: &str, arguments: Value) -> impl Future<Output = TestAnswer> {
         let params = json!({ "name": tool, "arguments": arguments });
-        self.request("tools/call", Some(tool), params).await
+        self.request("tools/call", Some(tool), params).send()
     }
 
     /// Lists the names of the tools that this caller sees.
@@ -217,17 +399,23 @@ impl<'a> TestUser<'a> {
     /// # Panics
     ///
     /// If the list is refused, or the description fits no token.
+    #[track_caller]
     #[expect(clippy::panic, reason = "the test expected a list")]
-    pub async fn tools(&self) -> Vec<String> {
-        let answer = self.request("tools/list", None, json!({})).await;
-        let Some(tools) = answer
-            .result()
-            .and_then(|result| result.get("tools")?.as_array())
-        else {
-            panic!("no list of tools, but {answer:?}")
-        };
-        let names = tools.iter().filter_map(|tool| tool.get("name")?.as_str());
-        names.map(str::to_owned).collect()
+    pub fn tools(&self) -> impl Future<Output = Vec<String>> {
+        let (request, here) = (
+            self.request("tools/list", None, json!({})),
+            Location::caller(),
+        );
+        async move {
+            let answer = request.send().await;
+            let tools = answer.member("/result/tools").and_then(Value::as_array);
+            let Some(tools) = tools else {
+                // What awaits is not who called.
+                panic!("no list of tools at {here}, but {answer:?}")
+            };
+            let names = tools.iter().filter_map(|tool| tool.get("name")?.as_str());
+            names.map(str::to_owned).collect()
+        }
     }
 
     /// Returns the token that a call of this caller carries; `None` for an anonymous one.
@@ -236,6 +424,7 @@ impl<'a> TestUser<'a> {
     ///
     /// If the description fits no token: `scope` on a session token, say.
     #[must_use]
+    #[track_caller]
     #[expect(clippy::panic, reason = "a mistake in the test")]
     pub fn token(&self) -> Option<String> {
         match &self.credentials {
@@ -248,7 +437,9 @@ impl<'a> TestUser<'a> {
         }
     }
 
-    async fn request(&self, method: &str, name: Option<&str>, mut params: Value) -> TestAnswer {
+    /// Not an `async fn`: a description that fits no token is a mistake at the line that calls.
+    #[track_caller]
+    fn request(&self, method: &str, name: Option<&str>, mut params: Value) -> TestRequest<'a> {
         let mut request = self
             .server
             .request("POST", self.server.path())
@@ -268,7 +459,7 @@ impl<'a> TestUser<'a> {
             }
         }
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        request.body(body.to_string()).send().await
+        request.body(body.to_string())
     }
 
     fn with(mut self, change: impl FnOnce(&mut User)) -> Self {
@@ -304,7 +495,22 @@ impl User {
         let instance = &server.instance;
         let now = server.clock.unix_seconds();
         let issued = now.saturating_sub(self.issued_ago.as_secs());
-        let (header, mut claims) = match instance.token_parts(&self.token_request(), issued) {
+        if matches!(self.kind, Kind::Machine | Kind::MachineJwt) {
+            let meant_for: Vec<_> = self.audience.as_deref().into_iter().collect();
+            instance.set_machine(&self.name, &meant_for);
+        }
+        let is_secret = matches!(
+            self.kind,
+            Kind::ApiKey | Kind::Machine | Kind::OrganizationKey
+        );
+        if is_secret {
+            let mut request = self.token_request(server);
+            if !self.claims.is_empty() {
+                request = request.claims(self.claims.clone());
+            }
+            return instance.mint(&request, issued);
+        }
+        let (header, mut claims) = match instance.token_parts(&self.token_request(server), issued) {
             Err(MintError::NotAMember { .. }) => self.of_former_member(server, issued)?,
             parts => parts?,
         };
@@ -315,7 +521,11 @@ impl User {
                 (None, _) => {}
             }
         }
-        instance.mint_claims(header, claims)
+        if self.kind == Kind::OpaqueOAuth {
+            instance.mint_opaque_claims(claims)
+        } else {
+            instance.mint_claims(header, claims)
+        }
     }
 
     /// An OAuth token outlives the membership it names; a session token lives for a minute.
@@ -325,10 +535,11 @@ impl User {
         issued: u64,
     ) -> Result<(Value, Value), MintError> {
         let mut stranger = self.clone();
-        let organization = stranger.organization.take().filter(|_| !self.session);
+        let organization = stranger.organization.take();
+        let organization = organization.filter(|_| self.kind != Kind::Session);
         let (header, mut claims) = server
             .instance
-            .token_parts(&stranger.token_request(), issued)?;
+            .token_parts(&stranger.token_request(server), issued)?;
         let directory = server.instance.directory();
         if let Some(organization) =
             organization.and_then(|slug| directory.organization(&slug).cloned())
@@ -342,11 +553,18 @@ impl User {
         Ok((header, claims))
     }
 
-    fn token_request(&self) -> TokenRequest {
-        let mut request = if self.session {
-            TokenRequest::session(self.name.as_str())
-        } else {
-            TokenRequest::oauth(self.name.as_str()).client_id(self.client_id.as_str())
+    fn token_request(&self, server: &TestServer) -> TokenRequest {
+        let name = self.name.as_str();
+        let mut request = match self.kind {
+            Kind::ApiKey => TokenRequest::api_key(name),
+            Kind::Machine => TokenRequest::m2m(name),
+            Kind::MachineJwt => TokenRequest::m2m(name).jwt(),
+            // What an opaque one says is made of what a JWT would.
+            Kind::OAuth | Kind::OpaqueOAuth => {
+                TokenRequest::oauth(name).client_id(self.client_id.as_str())
+            }
+            Kind::OrganizationKey => TokenRequest::org_api_key(name),
+            Kind::Session => TokenRequest::session(name),
         };
         if let Some(organization) = &self.organization {
             request = request.org(organization.as_str());
@@ -354,16 +572,45 @@ impl User {
         if let Some(scopes) = &self.scopes {
             request = request.scopes(scopes.iter().map(String::as_str));
         }
-        if let Some(audience) = self.audience.as_deref().filter(|_| !self.session) {
+        let is_oauth = matches!(self.kind, Kind::OAuth | Kind::OpaqueOAuth);
+        if let Some(audience) = self.audience.as_deref().filter(|_| is_oauth) {
             request = request.aud(audience);
         }
-        if let Some(party) = &self.party {
+        let accepted = server.party.as_ref().filter(|_| self.kind == Kind::Session);
+        if let Some(party) = self.party.as_ref().or(accepted) {
             request = request.azp(party.as_str());
+        }
+        if self.kind == Kind::Session {
+            request.features.clone_from(&self.features);
+            request.plans.clone_from(&self.plans);
+            request.factor_ages = self.factor_ages;
         }
         if let Some(seconds) = self.expires_in {
             request = request.expires_in(seconds);
         }
         request
+    }
+}
+
+/// Without the token, which is a secret wherever else it is accepted.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Token(_) => f.write_str("[redacted]"),
+            Self::User(user) => user.fmt(f),
+        }
+    }
+}
+
+/// A feature or plan as a session token spells it.
+fn as_claimed(asked: &str) -> String {
+    match Owner::split(asked) {
+        Some((Owner::Organization, slug)) => format!("o:{slug}"),
+        Some((Owner::User, slug)) => format!("u:{slug}"),
+        Some((Owner::Any, slug)) => format!("ou:{slug}"),
+        // As it is: what nobody can read is nobody's.
+        None => asked.to_owned(),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::guard::{Authorized, Implied, Requirement, Standing};
-use crate::identity::{Caller, Org};
+use crate::guard::{Authorized, Has, Implied, Requirement, Standing};
+use crate::identity::{Caller, Facts, Org, Organizations, Unavailable};
 
 use super::error::ToolError;
 #[cfg(feature = "testing")]
@@ -59,16 +59,23 @@ pub struct Context {
     proof: Authorized,
     tool: &'static str,
     states: Arc<States>,
+    organizations: Arc<Organizations>,
     #[cfg(feature = "testing")]
     starts: Option<Starts>,
 }
 
 impl Context {
-    pub(crate) fn new(proof: Authorized, tool: &'static str, states: Arc<States>) -> Self {
+    pub(crate) fn new(
+        proof: Authorized,
+        tool: &'static str,
+        states: Arc<States>,
+        organizations: Arc<Organizations>,
+    ) -> Self {
         Self {
             proof,
             tool,
             states,
+            organizations,
             // Taken here, on the request's own task: the function may run on another.
             #[cfg(feature = "testing")]
             starts: Starts::current(),
@@ -89,6 +96,61 @@ impl Context {
     #[must_use]
     pub fn org(&self) -> Option<&Org> {
         self.proof.organization()
+    }
+
+    /// Tells whether the caller has what a question asks for, as Clerk's `has()` does: for what depends
+    /// on the arguments. What a tool always needs belongs into its declaration.
+    ///
+    /// Features, plans and reverifications are those that the token tells, which only a session token
+    /// does. Role and permissions of an OAuth caller are looked up like those of a guard; without a
+    /// secret key they have none. Nobody but a user has anything.
+    ///
+    /// ```
+    /// use mcp_auth::{Context, Has, ToolError, mcp_tool};
+    ///
+    /// /// Read a document of some collection.
+    /// #[mcp_tool(require_org)]
+    /// async fn read(collection: String, cx: &Context) -> Result<String, ToolError> {
+    ///     if !cx.has(Has::new().permission(format!("org:{collection}:read"))).await? {
+    ///         return Err(ToolError::new("Not in this collection"));
+    ///     }
+    ///     Ok(format!("the first of the {collection}"))
+    /// }
+    ///
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// let server = mcp_auth::server!();
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// let ada = server.user("ada").org("acme").permission("org:letters:read");
+    /// let letters = ada.call("read", json!({ "collection": "letters" })).await;
+    /// assert_eq!(letters.expect_ok().text(), "the first of the letters");
+    /// let bills = ada.call("read", json!({ "collection": "bills" })).await;
+    /// bills.expect_error("Not in this collection");
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - If the membership cannot be looked up now. What the model reads asks to try again.
+    pub async fn has(&self, question: Has) -> Result<bool, ToolError> {
+        let Some(caller) = self.caller() else {
+            return Ok(false);
+        };
+        let standing = Standing::of(caller);
+        if !question.may_hold(&standing) {
+            return Ok(false);
+        }
+        let organization = if question.uses_organization() {
+            let current = self.organizations.of(caller, Facts::Current).await;
+            current.map_err(|Unavailable { .. }| ToolError::new(TRY_AGAIN))?
+        } else {
+            None
+        };
+        Ok(question.holds(&standing, organization.as_ref()))
     }
 
     /// Returns the name of the running tool, as clients call it.
@@ -134,7 +196,7 @@ impl Context {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be injected into a tool",
     label = "taken by reference, so it would come from the request",
-    note = "a parameter taken by value is an argument; to inject a type of your own, implement `FromContext` for it"
+    note = "the server's state is taken as `&State<{Self}>`, an argument by value; for what is made of the request, implement `FromContext`"
 )]
 pub trait FromContext: Sized + Send + Sync + 'static {
     /// What taking this type asks of the caller; it becomes part of the tool's guard.
@@ -326,3 +388,5 @@ pub fn started(cx: &Context) {
 fn absent(what: &'static str) -> ToolError {
     ToolError::from(format!("no {what} in a context that was checked for one"))
 }
+
+const TRY_AGAIN: &str = "What you may do could not be looked up. Try again in a moment.";

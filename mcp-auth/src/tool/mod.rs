@@ -14,6 +14,7 @@ mod declaration;
 mod error;
 mod info;
 mod output;
+mod profile;
 mod registry;
 mod run;
 mod schema;

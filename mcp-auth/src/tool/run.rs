@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::guard::{Authorized, Denied};
+use crate::identity::Organizations;
 
 use super::arguments;
 use super::authorize::{LastCheck, Ran, Stop};
@@ -60,6 +61,8 @@ pub(crate) struct Call {
 #[derive(Debug)]
 pub(crate) struct CallEnvironment<'a> {
     pub(crate) states: &'a Arc<States>,
+    /// For questions of a running tool.
+    pub(crate) organizations: &'a Arc<Organizations>,
     /// For plain functions.
     pub(crate) threads: &'a Arc<Threads>,
     /// For tools that have none of their own.
@@ -115,7 +118,12 @@ impl ServedTool {
         held: impl Send + 'static,
     ) -> Run {
         let tool = Arc::clone(self);
-        let context = Context::new(proof, self.name(), Arc::clone(env.states));
+        let context = Context::new(
+            proof,
+            self.name(),
+            Arc::clone(env.states),
+            Arc::clone(env.organizations),
+        );
         let threads = self.is_blocking().then(|| Arc::clone(env.threads));
         let timeout = self.timeout().unwrap_or(env.timeout);
         Box::pin(async move {

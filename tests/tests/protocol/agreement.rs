@@ -44,6 +44,23 @@ mod tools {
         any_with_maybe_org [any(role = "admin", scope = "read")] (_org: Option<&Org>);
         no_actor [forbid_actor] ();
         no_actor_and_scope [forbid_actor, scope = "read"] ();
+        feature [feature = "export"] ();
+        org_feature [feature = "org:export"] ();
+        features [feature("o:export", "u:export")] ();
+        plan [plan = "user:pro"] ();
+        reverified [reverification = "strict"] ();
+        reverified_lately [reverification("first_factor", 30.5)] ();
+        user [require_user] ();
+        oauth_only [accept = "oauth"] ();
+        session_only [accept = "session", require_org] ();
+        either_kind [accept("oauth", "session"), require_user] ();
+        no_kind [accept("m2m", "api_key")] ();
+        feature_and_permission [feature = "org:export", permission = "org:d:read"] ();
+        reverified_and_scope [reverification = "strict", scope = "read"] ();
+        plan_and_reverified [plan = "pro", reverification = "strict"] ();
+        any_with_feature [any(feature = "org:export", scope = "read")] ();
+        any_with_plan [any(plan = "pro", role = "admin"), require_org] ();
+        any_with_reverified [any(reverification = "strict", role = "admin")] ();
         asked [scope = "read", authorize = yes()] ();
         asked_in_vain [authorize = no()] ();
     }
@@ -66,7 +83,18 @@ struct Who {
     scopes: &'static [&'static str],
     session: bool,
     actor: bool,
+    features: &'static [&'static str],
+    plan: bool,
+    fresh: bool,
 }
+
+/// What session tokens tell beside roles and permissions: features, a plan, a fresh factor.
+const SESSIONS: [(&[&str], bool, bool); 4] = [
+    (&[], false, true),
+    (&["org:export"], true, false),
+    (&["user:export"], false, false),
+    (&["org:export", "user:export"], true, true),
+];
 
 impl Who {
     fn all() -> Vec<Self> {
@@ -80,8 +108,10 @@ impl Who {
         let mut all = Vec::new();
         for (organization, admin, permissions) in memberships {
             for actor in [false, true] {
-                let tokens = scopes.map(|scopes| (false, scopes));
-                for (session, scopes) in tokens.into_iter().chain([(true, scopes[0])]) {
+                let tokens = scopes.map(|scopes| (false, scopes, (&[][..], false, false)));
+                let sessions = SESSIONS.map(|told| (true, scopes[0], told));
+                for (session, scopes, told) in tokens.into_iter().chain(sessions) {
+                    let (features, plan, fresh) = told;
                     all.push(Self {
                         organization,
                         admin,
@@ -89,6 +119,9 @@ impl Who {
                         scopes,
                         session,
                         actor,
+                        features,
+                        plan,
+                        fresh,
                     });
                 }
             }
@@ -103,6 +136,7 @@ impl Who {
         let shares = self.scopes.contains(&"share");
         let (admin, read) = (self.admin, self.permissions.contains(&"org:d:read"));
         let delete = self.permissions.contains(&"org:d:delete");
+        let org_feature = self.features.contains(&"org:export");
         match tool {
             "bare" | "everybody" | "maybe_org" | "takes_caller" => true,
             "takes_org" | "org" => self.organization,
@@ -123,6 +157,23 @@ impl Who {
             "any_with_maybe_org" => admin || reads,
             "no_actor" => !self.actor,
             "no_actor_and_scope" => !self.actor && reads,
+            "feature" => !self.features.is_empty(),
+            "org_feature" => org_feature,
+            "features" => org_feature && self.features.contains(&"user:export"),
+            "plan" => self.plan,
+            "reverified" => self.fresh,
+            // Half an hour, for those who are not fresh.
+            "reverified_lately" => self.session,
+            "user" | "either_kind" => true,
+            "oauth_only" => !self.session,
+            "session_only" => self.session && self.organization,
+            "no_kind" => false,
+            "feature_and_permission" => org_feature && read,
+            "reverified_and_scope" => self.fresh && reads,
+            "plan_and_reverified" => self.plan && self.fresh,
+            "any_with_feature" => org_feature || reads,
+            "any_with_plan" => self.organization && (self.plan || admin),
+            "any_with_reverified" => self.fresh || admin,
             "asked_in_vain" => true,
             other => panic!("{other} has no rule here"),
         }
@@ -141,7 +192,18 @@ impl Who {
                 .fold(user, |user, one| user.permission(one));
         }
         if self.session {
-            user = user.session();
+            user = if self.fresh {
+                user.factor_ages(0.0, -1.0)
+            } else {
+                user.factor_ages(30.0, -1.0)
+            };
+            user = self
+                .features
+                .iter()
+                .fold(user, |user, one| user.feature(one));
+            if self.plan {
+                user = user.plan("user:pro");
+            }
         } else {
             // Without any, the emulator's own would be there.
             user = user.scope("profile");
@@ -166,9 +228,19 @@ impl Who {
             .permissions
             .iter()
             .fold(persona, |persona, one| persona.permission(*one));
-        self.scopes
+        persona = self
+            .scopes
             .iter()
-            .fold(persona, |persona, scope| persona.scope(*scope))
+            .fold(persona, |persona, scope| persona.scope(*scope));
+        if self.session {
+            persona = persona.factor_ages(if self.fresh { 0.0 } else { 30.0 }, -1.0);
+        }
+        if self.plan {
+            persona = persona.plan("user:pro");
+        }
+        self.features
+            .iter()
+            .fold(persona, |persona, one| persona.feature(*one))
     }
 }
 
@@ -196,7 +268,7 @@ async fn what_is_called_listed_and_tabled_is_one_policy() {
     for required in [None, Some("base")] {
         let server = server(required);
         let tools = names(&server);
-        assert_eq!(tools.len(), 25);
+        assert_eq!(tools.len(), 42);
         let granted: Vec<_> = required.map(str::to_owned).into_iter().collect();
         for who in Who::all() {
             let user = who.user(&server, &granted);
@@ -223,21 +295,29 @@ async fn what_is_called_listed_and_tabled_is_one_policy() {
                 let cure = refused
                     .as_ref()
                     .and_then(|denial| denial.cure().map(str::to_owned));
-                assert_eq!(listed.contains(tool), may || cure.is_some(), "{about}");
-                if !who.session && !who.actor {
+                // Who need only prove again who they are can still see it.
+                let verified = Who {
+                    fresh: who.session,
+                    ..who.clone()
+                };
+                let could = verified.may(tool) && !lacks_base;
+                let shown = may || cure.is_some() || could;
+                assert_eq!(listed.contains(tool), shown, "{about}");
+                if !who.actor {
                     let allowed = line["allowed"].as_array().unwrap();
                     let tabled = allowed.contains(&json!(format!("{who:?}")));
                     assert_eq!(tabled, may, "{about}");
                 }
-                if let Some(cure) = cure.filter(|cure| cure != "user:org:read") {
-                    let asked: Vec<_> = cure.split(' ').map(str::to_owned).collect();
-                    for scope in &asked {
-                        assert!(!who.scopes.contains(&&**scope), "{about}: has {scope}");
-                        let brought = scope == "read"
-                            && (asked.contains(&"write".to_owned())
-                                || who.scopes.contains(&"write"));
-                        assert!(!brought, "{about}: {cure}");
-                    }
+                let Some(cure) = cure else { continue };
+                let asked: Vec<_> = cure.split(' ').map(str::to_owned).collect();
+                for scope in &asked {
+                    assert!(!who.scopes.contains(&&**scope), "{about}: has {scope}");
+                    let brought = scope == "read"
+                        && (asked.contains(&"write".to_owned()) || who.scopes.contains(&"write"));
+                    assert!(!brought, "{about}: {cure}");
+                }
+                // An organization comes with the next token, or does not.
+                if !asked.contains(&"user:org:read".to_owned()) {
                     let more = [granted.clone(), asked].concat();
                     let cured = who.user(&server, &more).call(tool, json!({})).await;
                     assert_eq!(cured.denial(), None, "{about}: {cure} was no cure");

@@ -377,7 +377,10 @@ async fn one_alternative_of_a_guard_is_enough() {
                 "Forbidden: org:documents:delete permission or files:write scope required",
                 &json!({
                     "kind": "any",
-                    "required": ["org:documents:delete permission", "files:write scope"],
+                    "required": [
+                        [{ "kind": "permission", "name": "org:documents:delete" }],
+                        [{ "kind": "scope", "name": "files:write" }],
+                    ],
                     "cure": { "scope": "files:write" },
                 }),
             );
@@ -387,7 +390,13 @@ async fn one_alternative_of_a_guard_is_enough() {
              required",
             &json!({
                 "kind": "any",
-                "required": ["org:documents:read and org:documents:delete permissions", "org:owner role"],
+                "required": [
+                    [
+                        { "kind": "permission", "name": "org:documents:read" },
+                        { "kind": "permission", "name": "org:documents:delete" },
+                    ],
+                    [{ "kind": "role", "name": "org:owner" }],
+                ],
             }),
         );
         assert_eq!(call(&linus, "revise").await.text(), ORGANIZATION_REQUIRED);
@@ -534,8 +543,9 @@ async fn t23_the_record_of_a_call_names_user_and_actor_and_the_policy() {
         format!(r#"denied tool="sign" {policy} subject="user_ada" actor="unknown""#),
         format!(r#"allowed tool="sign" {policy} subject="user_ada" client="#),
         format!(r#"denied tool="sign" {policy} subject="user_ada" client="#),
-        "reason=Forbidden: not available to somebody who acts for the user".to_owned(),
-        "reason=Forbidden: refused by is_free(name)".to_owned(),
+        r#" token="oauth" reason="Forbidden: not available to somebody who acts for the user""#
+            .to_owned(),
+        r#" token="oauth" reason="Forbidden: refused by is_free(name)""#.to_owned(),
     ] {
         assert!(log.contains(&line), "no {line} in {log}");
     }

@@ -1,10 +1,11 @@
 //! `mcp_auth::testing`: what its servers, callers and assertions do beyond their examples.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mcp_auth::testing::{TestAnswer, TestClock, TestServer};
+use mcp_auth::testing::{TestAnswer, TestClock, TestServer, TestUser};
 use serde_json::json;
 
 mod staff {
@@ -71,12 +72,11 @@ async fn a_membership_is_the_same_for_all_who_act_on_it() {
         assert_eq!(standing(&answer), r#"["org:admin",["org:a:b","org:c:d"]]"#);
     }
     // Whoever says less changes nothing, and a change is there at once.
-    server.member("user_ada", "org_acme").permission("org:e:f");
+    server
+        .member("user_ada", "org_acme")
+        .permissions(["org:e:f"]);
     let answer = ada.call("standing", json!({})).await;
-    assert_eq!(
-        standing(&answer),
-        r#"["org:admin",["org:a:b","org:c:d","org:e:f"]]"#
-    );
+    assert_eq!(standing(&answer), r#"["org:admin",["org:e:f"]]"#);
     let again = server.user("ada").org("acme").permission("org:x:y");
     let answer = again
         .permission("org:x:z")
@@ -251,4 +251,137 @@ async fn a_request_by_hand_has_what_is_written_and_a_host() {
         .send()
         .await
         .expect_status(404);
+}
+
+#[actix_web::test]
+async fn a_server_that_accepts_machines_is_one_without_being_told_which() {
+    let server = mcp_auth::server!(tools = [staff]).without_oauth_tokens();
+    let server = TestServer::of(server.m2m_tokens());
+    for machine in [server.machine("billing"), server.machine("billing").jwt()] {
+        machine.call("wait", json!({})).await.expect_ok();
+        let elsewhere = machine
+            .audience(Some("mch_elsewhere"))
+            .call("wait", json!({}))
+            .await;
+        elsewhere.expect_unauthorized();
+    }
+}
+
+#[actix_web::test]
+async fn a_refusal_holds_for_its_own_reason_only() {
+    let parties = mcp_auth::parties(["https://app.example.com", "https://b.example.com"]);
+    let server = mcp_auth::server!(tools = [staff]).session_tokens(parties);
+    let server = TestServer::of(server.check_users());
+    // Of a party that the server accepts, the first, until another is named.
+    let ada = server.user("ada").session();
+    ada.call("wait", json!({})).await.expect_ok();
+    let other = ada.clone().party("https://b.example.com");
+    other.call("wait", json!({})).await.expect_ok();
+    // What is said of sessions is none of an OAuth token's.
+    let oauth = ada.clone().opaque().call("wait", json!({})).await;
+    oauth.expect_ok();
+
+    server.ban("ada");
+    server.advance(Duration::from_secs(60));
+    let answer = ada.call("wait", json!({})).await;
+    assert_eq!(answer.refusal(), Some("user-banned"));
+    answer.expect_unauthorized().expect_refused("user-banned");
+    let stray = ada.party("https://evil.example.com");
+    let answer = stray.call("wait", json!({})).await;
+    answer.expect_refused("token-invalid-authorized-parties");
+    assert!(panics(|| {
+        answer.expect_refused("user-banned");
+    }));
+
+    // Without a token there is no reason, and with a good one none either.
+    let nobody = server.anonymous().call("standing", json!({})).await;
+    assert_eq!(nobody.expect_unauthorized().refusal(), None);
+    assert!(panics(|| {
+        nobody.expect_refused("token-expired");
+    }));
+    let grace = server.user("grace").call("wait", json!({})).await;
+    assert_eq!(grace.expect_ok().refusal(), None);
+}
+
+#[actix_web::test]
+async fn while_clerk_is_away_what_was_not_looked_up_is_503() {
+    let server = server();
+    let (ada, grace) = (server.user("ada").org("acme"), server.user("grace"));
+    ada.call("standing", json!({})).await.expect_ok();
+    let opaque = grace.clone().opaque();
+    server.begin_outage();
+    // Believed as long as always; and what needs no look-up needs no Clerk.
+    ada.call("standing", json!({})).await.expect_ok();
+    grace
+        .call("open_door", json!({}))
+        .await
+        .expect_error("No badge");
+    server.advance(Duration::from_secs(30));
+    for user in [&ada, &opaque] {
+        let answer = user.call("standing", json!({})).await;
+        answer.expect_status(503).expect_not_run();
+        assert!(answer.header("Retry-After").is_some());
+    }
+    server.end_outage();
+    server.advance(Duration::from_secs(8));
+    ada.call("standing", json!({})).await.expect_ok();
+    opaque
+        .call("standing", json!({}))
+        .await
+        .expect_missing("organization", &[]);
+}
+
+#[actix_web::test]
+async fn a_description_that_fits_no_token_is_reported_where_the_test_calls() {
+    let server = server();
+    let wrong = server.user("ada").session().scope("email");
+    for call in [
+        |user: &TestUser<'_>| drop(user.token()),
+        |user: &TestUser<'_>| drop(user.call("wait", json!({}))),
+        |user: &TestUser<'_>| drop(user.tools()),
+    ] {
+        let (this, seen) = (std::thread::current().id(), Arc::new(Mutex::new(None)));
+        let (before, file) = (Arc::new(std::panic::take_hook()), Arc::clone(&seen));
+        let others = Arc::clone(&before);
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().id() == this {
+                *file.lock().unwrap() = panic.location().map(|place| place.file().to_owned());
+            } else {
+                others(panic);
+            }
+        }));
+        assert!(panics(|| call(&wrong)));
+        std::panic::set_hook(Box::new(move |panic| before(panic)));
+        let file = seen.lock().unwrap().take().unwrap();
+        assert!(file.ends_with("in_process.rs"), "{file}");
+    }
+}
+
+#[actix_web::test]
+async fn a_user_who_is_not_there_cannot_be_let_in_again_or_deleted() {
+    let server = server();
+    server.lock("ada");
+    server.unlock("ada");
+    server.delete_user("user_ada");
+    assert!(panics(|| server.delete_user("ada")));
+    assert!(panics(|| server.unlock("ada")));
+    assert!(panics(|| server.unban("ada")));
+}
+
+#[actix_web::test]
+async fn what_is_printed_of_a_caller_is_the_caller() {
+    let server = server();
+    let ada = format!("{:?}", server.user("ada").org("acme"));
+    assert!(ada.contains("ada") && ada.contains("acme"), "{ada}");
+    assert!(ada.len() < 800, "{ada}");
+    let token = server.user("ada").token().unwrap();
+    let bearer = server.bearer(token.clone());
+    let request = server.request("GET", "/mcp").bearer(&token);
+    for printed in [format!("{bearer:?}"), format!("{request:?}")] {
+        assert!(!printed.contains(&token), "{printed}");
+    }
+}
+
+fn panics(test: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(test)).is_err()
 }

@@ -275,31 +275,6 @@ async fn a_withdrawn_key_is_dropped_at_the_next_refresh() {
 }
 
 #[actix_web::test]
-async fn made_up_keys_make_the_server_ask_once_in_thirty_seconds() {
-    let world = World::new().await;
-    call(&world, &world.ada()).await.expect_text("user_ada");
-    let asked = || world.instance.requests_to("/.well-known/jwks.json");
-    let before = asked();
-    let unknown = |index: usize| {
-        let request = TokenRequest::oauth("ada").org("acme");
-        let now = world.clock.unix_seconds();
-        let (mut header, claims) = world.instance.token_parts(&request, now).unwrap();
-        header["kid"] = json!(format!("ins_emulator_{index}"));
-        world.instance.mint_claims(header, claims).unwrap()
-    };
-    for index in 0..20 {
-        call(&world, &unknown(index)).await.expect_status(401);
-    }
-    assert_eq!(asked(), before + 1);
-    world.clock.advance(Duration::from_secs(31));
-    for index in 20..40 {
-        call(&world, &unknown(index)).await.expect_status(401);
-    }
-    assert_eq!(asked(), before + 2);
-    world.expect_runs(1);
-}
-
-#[actix_web::test]
 async fn while_the_issuer_is_gone_known_keys_serve_on_for_a_day() {
     let mut world = World::new().await;
     let day = TokenRequest::oauth("ada").expires_in(7 * 24 * 3600);

@@ -48,7 +48,7 @@ async fn a_browser_is_shown_the_server_and_who_may_call_what() {
         &format!("<dd><code>{url}</code></dd>"),
         &format!(r#"<a href="{0}">{0}</a>"#, world.instance.issuer()),
         &format!("claude mcp add --transport http tests {url}"),
-        &format!("npx @modelcontextprotocol/inspector --cli {url}"),
+        &format!("npx @modelcontextprotocol/inspector@latest --cli {url}"),
         &format!("&quot;url&quot;: &quot;{url}&quot;"),
         "Delete a document of the caller's organization.",
         "<td>organization, permission org:documents:delete</td>",
@@ -60,7 +60,9 @@ async fn a_browser_is_shown_the_server_and_who_may_call_what() {
     assert_eq!(answers(&page, "which_org"), ["no", "no", "yes"]);
     assert_eq!(answers(&page, "delete_document"), ["no", "no", "no"]);
     // There is a local Clerk only where the server started it.
-    assert!(!page.contains("/dev/token"), "{page}");
+    for text in ["/dev/token", "--header", "no password"] {
+        assert!(!page.contains(text), "{text} in {page}");
+    }
     world.expect_runs(0);
 }
 
@@ -231,8 +233,23 @@ async fn with_a_local_clerk_the_page_knows_its_roles_and_holds_no_token() {
         ["no", "no", "no", "yes", "yes"]
     );
     let issuer = process.fact("issuer").split(' ').next().unwrap();
+    let endpoint = process.fact("endpoint");
     let token = format!("$(curl -s '{issuer}/dev/token?user=ada&amp;org=acme')");
-    assert!(page.contains(&token), "{page}");
+    let token = format!("--header &quot;Authorization: Bearer {token}&quot;</code>");
+    let add = format!("<code>claude mcp add --transport http tests {endpoint}");
+    let list = format!(
+        "<code>npx @modelcontextprotocol/inspector@latest --cli {endpoint} --transport http --method tools/list"
+    );
+    for command in [&add, &list] {
+        assert!(
+            page.contains(&format!("{command}</code>")),
+            "{command} in {page}"
+        );
+        assert!(
+            page.contains(&format!("{command} {token}")),
+            "{command} with a token in {page}"
+        );
+    }
     assert!(!page.contains("eyJ"), "{page}");
     assert!(!page.contains("sk_test_"), "{page}");
 }

@@ -39,6 +39,17 @@ pub(crate) fn refusal(environment: &[(&str, &str)]) -> String {
     text.trim().strip_prefix("Error: ").expect(&text).to_owned()
 }
 
+/// Runs a check that finds errors, and returns what it prints and what it says in the end.
+#[track_caller]
+pub(crate) fn checked(environment: &[(&str, &str)]) -> (String, String) {
+    let mut environment = environment.to_vec();
+    environment.push(("MCP_AUTH", "check"));
+    let output = command(SERVED, &environment).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr))
+}
+
 /// Runs a program that is to print something and end well, and returns what it prints.
 #[track_caller]
 pub(crate) fn printed_by(program: &str, environment: &[(&str, &str)]) -> String {

@@ -104,6 +104,18 @@ fn tokens(clerk: &Emulator, now: u64) -> Vec<(&'static str, String)> {
         ),
         ("forged", forged),
         ("opaque", "oat_0123456789abcdefSECRET".to_owned()),
+        (
+            "opaque and good",
+            instance.mint(&ada.clone().opaque(), now).unwrap(),
+        ),
+        (
+            "of a machine",
+            instance.mint(&TokenRequest::m2m("billing"), now).unwrap(),
+        ),
+        (
+            "an API key",
+            instance.mint(&TokenRequest::api_key("ada"), now).unwrap(),
+        ),
         ("junk", "junk-SECRET-junk-SECRET".to_owned()),
         ("too large", "SECRET".repeat(4096)),
     ]

@@ -8,7 +8,13 @@ use std::path::Path;
 fn every_test_that_the_threats_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut tests = BTreeSet::new();
-    for folder in ["mcp-auth/src", "clerk-emulator", "tests/tests", "examples"] {
+    for folder in [
+        "mcp-auth/src",
+        "mcp-auth-macros/src",
+        "clerk-emulator",
+        "tests/tests",
+        "examples",
+    ] {
         tests_below(&root.join(folder), &mut tests);
     }
     let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use mcp_auth::{AudiencePolicy, ServerBuilder};
+use mcp_auth::{AudiencePolicy, ServerBuilder, any_api_key, scopes};
 
 use crate::process::{Process, printed, refusal as refused_process};
 use crate::reply::Reply;
@@ -44,6 +44,30 @@ mod plain {
     /// Need nothing.
     #[mcp_tool]
     async fn nothing() {}
+}
+
+mod paid {
+    /// Export.
+    #[mcp_auth::mcp_tool(feature = "export")]
+    async fn export() {}
+}
+
+mod paid_by_scope {
+    /// Export.
+    #[mcp_auth::mcp_tool(plan = "pro", scope = "docs")]
+    async fn export() {}
+}
+
+mod for_machines {
+    /// Import.
+    #[mcp_auth::mcp_tool(accept = "m2m", permission = "org:a:b")]
+    async fn import() {}
+}
+
+mod keyed {
+    /// Report.
+    #[mcp_auth::mcp_tool(accept("m2m", "api_key"))]
+    async fn report() {}
 }
 
 mod guarded {
@@ -92,7 +116,7 @@ async fn expect_refusal(builder: ServerBuilder, text: &str) {
 async fn a_missing_instance_names_the_variables_and_the_emulator() {
     expect_refusal(
         plain(),
-        "no Clerk instance is configured: set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); for development, `serve!(emulator)` brings a local one",
+        "no Clerk instance is configured; set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); for development, `serve!(emulator)` brings a local one",
     )
     .await;
 }
@@ -107,14 +131,14 @@ async fn keys_that_are_none_are_named_and_not_shown() {
     ] {
         expect_refusal(
             plain().publishable_key(key),
-            "CLERK_PUBLISHABLE_KEY: a Clerk publishable key begins `pk_test_` or `pk_live_` and is copied whole",
+            "`publishable_key`: a Clerk publishable key begins `pk_test_` or `pk_live_` and is copied whole; copy it from the dashboard's API keys",
         )
         .await;
     }
     for key in ["abc", PK_TEST, "sk_test_", "sk_test_a b", "ak_hunter2"] {
         expect_refusal(
             plain().publishable_key(PK_TEST).secret_key(key),
-            "CLERK_SECRET_KEY: a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces",
+            "`secret_key`: a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces; copy it from the dashboard's API keys",
         )
         .await;
     }
@@ -124,7 +148,7 @@ async fn keys_that_are_none_are_named_and_not_shown() {
             .jwt_key("-----BEGIN NOTHING-----"),
     )
     .await;
-    assert!(text.starts_with("CLERK_JWT_KEY can't be used: "), "{text}");
+    assert!(text.starts_with("`jwt_key` can't be used: "), "{text}");
 }
 
 #[actix_web::test]
@@ -144,7 +168,12 @@ async fn urls_that_are_not_safe_are_named() {
         ),
     ] {
         let text = refusal(plain().frontend_api_url(url)).await;
-        assert_eq!(text, format!("CLERK_FRONTEND_API_URL: {why}"));
+        assert_eq!(
+            text,
+            format!(
+                "`frontend_api_url`: {why}; copy the Frontend API URL from the dashboard's API keys"
+            )
+        );
     }
     let text = refusal(plain().frontend_api_url("https://")).await;
     assert!(text.contains("is not a URL, like `https://"), "{text}");
@@ -155,11 +184,11 @@ async fn urls_that_are_not_safe_are_named() {
     };
     expect_refusal(
         server().api_url("http://api.example.com"),
-        "CLERK_API_URL must be https (http is for loopback only)",
+        "`api_url` must be https (http is for loopback only); unset it, unless the Backend API is somewhere else than Clerk's",
     )
     .await;
     let text = refusal(server().api_url("api.example.com")).await;
-    assert!(text.starts_with("CLERK_API_URL is not a URL: "), "{text}");
+    assert!(text.starts_with("`api_url` is not a URL: "), "{text}");
 }
 
 #[actix_web::test]
@@ -171,7 +200,7 @@ async fn a_secret_key_that_clerk_refuses_does_not_start() {
         .secret_key("sk_test_hunter2");
     expect_refusal(
         server,
-        "Clerk refuses CLERK_SECRET_KEY; take it anew from the dashboard's API keys",
+        "Clerk refuses `secret_key`; take it anew from the dashboard's API keys",
     )
     .await;
 }
@@ -185,7 +214,7 @@ async fn a_secret_key_of_another_instance_does_not_start() {
         .secret_key(other.instance().secret_key().expose());
     expect_refusal(
         server,
-        "CLERK_SECRET_KEY belongs to another instance than the one that issues the tokens; take both keys from one instance",
+        "`secret_key` belongs to another instance than the one that issues the tokens; take both keys from one instance",
     )
     .await;
 }
@@ -193,20 +222,22 @@ async fn a_secret_key_of_another_instance_does_not_start() {
 #[actix_web::test]
 async fn keys_and_urls_that_disagree_do_not_start() {
     expect_refusal(
-        plain().publishable_key(PK_TEST).frontend_api_url("https://clerk.example.com"),
-        "CLERK_PUBLISHABLE_KEY and CLERK_FRONTEND_API_URL name two Clerk instances; unset one of them",
+        plain()
+            .publishable_key(PK_TEST)
+            .frontend_api_url("https://clerk.example.com"),
+        "`publishable_key` and `frontend_api_url` name two Clerk instances; unset one of them",
     )
     .await;
     for (publishable, secret, text) in [
         (
             PK_TEST,
             "sk_live_hunter2",
-            "CLERK_PUBLISHABLE_KEY is of a development instance and CLERK_SECRET_KEY of a production one; take both from one instance",
+            "`publishable_key` is of a development instance and `secret_key` of a production one; take both from one instance",
         ),
         (
             PK_LIVE,
             "sk_test_hunter2",
-            "CLERK_PUBLISHABLE_KEY is of a production instance and CLERK_SECRET_KEY of a development one; take both from one instance",
+            "`publishable_key` is of a production instance and `secret_key` of a development one; take both from one instance",
         ),
     ] {
         expect_refusal(
@@ -233,10 +264,15 @@ async fn an_issuer_that_calls_itself_something_else_does_not_start() {
         });
         let text = refusal(plain().frontend_api_url(stub.url())).await;
         let expected = stub.url();
+        let remedy = if found == "nothing" {
+            "a Clerk instance"
+        } else {
+            "that one"
+        };
         assert_eq!(
             text,
             format!(
-                "the issuer at {expected} calls itself {found}; set CLERK_FRONTEND_API_URL to that"
+                "the issuer at {expected} calls itself {found}; have `frontend_api_url` name {remedy}"
             )
         );
     }
@@ -287,11 +323,15 @@ async fn a_canonical_url_that_cannot_be_one_is_named() {
             "it must have no query, fragment or credentials",
         ),
     ] {
-        expect_refusal(server().url(url), &format!("MCP_URL: {why}")).await;
+        expect_refusal(
+            server().url(url),
+            &format!("`url`: {why}; set it like https://mcp.example.com/mcp"),
+        )
+        .await;
     }
     expect_refusal(
         server().host("0.0.0.0"),
-        "MCP_URL is not set, and 0.0.0.0 is not loopback: set it to the public URL of the endpoint, like https://mcp.example.com",
+        "MCP_URL is not set, and 0.0.0.0 is not loopback; set it to the public URL of the endpoint, like https://mcp.example.com",
     )
     .await;
     expect_refusal(
@@ -312,7 +352,7 @@ async fn an_open_audience_off_loopback_needs_to_be_confined() {
     };
     expect_refusal(
         server(),
-        "tokens without an audience would be accepted at https://mcp.example.com/mcp: add `allowed_clients` or `require_scope`, or leave the audience policy at `Require`",
+        "tokens without an audience would be accepted at https://mcp.example.com/mcp; add `allowed_clients` or `require_scope`, or leave the audience policy at `Require`",
     )
     .await;
     for confined in [
@@ -321,6 +361,101 @@ async fn an_open_audience_off_loopback_needs_to_be_confined() {
         server().audience_policy(AudiencePolicy::Require),
     ] {
         confined.build().await.unwrap();
+    }
+}
+
+#[actix_web::test]
+async fn kinds_that_lack_a_setting_do_not_start() {
+    let clerk = emulator().await;
+    let server = || plain().frontend_api_url(clerk.url()).api_url(clerk.url());
+    for (builder, text) in [
+        (
+            server().m2m_tokens(),
+            "`m2m_tokens` does not know which machine this server is; set CLERK_MACHINE_ID (`mch_…`) or CLERK_MACHINE_SECRET_KEY, as the dashboard's page of this server's machine has them",
+        ),
+        (
+            server().m2m_tokens().machine_id("ak_hunter2"),
+            "`machine_id` is not a machine's id, which begins `mch_`; copy it from the machine's page in the dashboard",
+        ),
+        (
+            server().m2m_tokens().machine_id("mch_"),
+            "`machine_id` is not a machine's id, which begins `mch_`; copy it from the machine's page in the dashboard",
+        ),
+        (
+            server().m2m_tokens().machine_secret_key("mch_mcp"),
+            "`machine_secret_key`: a machine's secret key begins `ak_` and has no spaces; copy it from the machine's page in the dashboard",
+        ),
+        (
+            server().session_tokens(mcp_auth::parties(Vec::<String>::new())),
+            "`session_tokens(parties([]))` names no origin; name the origins of your pages, or say `parties_any()`",
+        ),
+        (
+            server().api_keys(any_api_key()),
+            "`api_keys` asks Clerk's Backend API, and there is no secret key; set CLERK_SECRET_KEY",
+        ),
+        (
+            server().check_users(),
+            "`check_users` asks Clerk's Backend API, and there is no secret key; set CLERK_SECRET_KEY",
+        ),
+        (
+            server()
+                .secret_key(clerk.instance().secret_key().expose())
+                .api_keys(scopes(Vec::<String>::new())),
+            "`api_keys(scopes([]))` names no scope; name the scopes that every key must have, or say `any_api_key()`",
+        ),
+        (
+            server().api_keys(scopes(["two words"])),
+            "`two words` is not a scope: one token of printable ASCII without space, quote and backslash",
+        ),
+        (
+            server().without_oauth_tokens(),
+            "no kind of token is accepted; drop `without_oauth_tokens`, or add `session_tokens`, `m2m_tokens` or `api_keys`",
+        ),
+    ] {
+        expect_refusal(builder, text).await;
+    }
+    let key = clerk.instance().machine_secret_key("mcp").unwrap();
+    for builder in [
+        server().m2m_tokens().machine_id("mch_mcp"),
+        server().m2m_tokens().machine_secret_key(key.expose()),
+        server()
+            .without_oauth_tokens()
+            .session_tokens(mcp_auth::parties_any()),
+    ] {
+        builder.build().await.unwrap();
+    }
+}
+
+#[actix_web::test]
+async fn parties_are_origins_as_browsers_write_them() {
+    let clerk = emulator().await;
+    let server = |party: &str| {
+        let parties = mcp_auth::parties(["https://app.example.com", party]);
+        plain()
+            .frontend_api_url(clerk.url())
+            .session_tokens(parties)
+    };
+    for good in [
+        "http://localhost:3000",
+        "http://[::1]:3000",
+        "chrome-extension://mfgccjchihfkkindfppnaooecgfneiii",
+    ] {
+        server(good).build().await.unwrap();
+    }
+    let alike = "write it like https://app.example.com, without a final slash";
+    for (bad, remedy) in [
+        ("https://a.example/", "write it as https://a.example"),
+        ("https://a.example/app", "write it as https://a.example"),
+        ("https://a.example:443", "write it as https://a.example"),
+        ("HTTPS://A.example", "write it as https://a.example"),
+        ("a.example", alike),
+        ("localhost:3000", alike),
+        ("", alike),
+        ("*", alike),
+        ("chrome-extension://abc/", alike),
+    ] {
+        let text = format!("`{bad}` in `session_tokens(parties([…]))` is not an origin; {remedy}");
+        expect_refusal(server(bad), &text).await;
     }
 }
 
@@ -336,18 +471,71 @@ async fn a_guard_that_nobody_can_pass_names_the_tool_and_the_remedy() {
     let place = text
         .strip_prefix("no caller can ever pass the guard of `rule` (")
         .and_then(|rest| {
-            rest.strip_suffix("): no accepted token carries roles or permissions; set CLERK_SECRET_KEY so that they are looked up, or accept session tokens")
+            rest.strip_suffix("): oauth tokens cannot have `role org:admin`; set CLERK_SECRET_KEY so that OAuth callers' are looked up, or accept session tokens")
         })
         .expect(&text);
     expect_place(place);
     let nobody = server().allow_unresolvable_guards().build().await.unwrap();
     let some = server().session_tokens(mcp_auth::parties_any());
     let some = some.build().await.unwrap();
-    for (server, answer) in [(nobody, "no"), (some, "yes")] {
+    for (server, answers) in [
+        (nobody, "no | no | no | no"),
+        (some, "no | no | no | no | no | yes"),
+    ] {
         let text = server.matrix().role("org:admin", &[]).to_markdown();
-        let line = format!("| rule | no | no | no | {answer} | role org:admin |");
+        let line = format!("| rule | {answers} | role org:admin |");
         assert!(text.contains(&line), "{text}");
     }
+}
+
+#[actix_web::test]
+async fn a_guard_that_no_accepted_kind_of_token_passes_says_what_each_lacks() {
+    let clerk = emulator().await;
+    let refused = async |module: &str, settings: fn(ServerBuilder) -> ServerBuilder| {
+        let server = builder(&clerk).tools_of(format!("protocol::startup::{module}"));
+        let text = refusal(settings(server)).await;
+        let (head, rest) = text.split_once(" (").expect(&text);
+        let (place, rest) = rest.split_once("): ").expect(&text);
+        expect_place(place);
+        format!("{head}: {rest}")
+    };
+    let alone: fn(ServerBuilder) -> ServerBuilder = |server| server;
+    let sessions: fn(_) -> _ =
+        |server: ServerBuilder| server.session_tokens(mcp_auth::parties_any());
+    let machines: fn(_) -> _ = |server: ServerBuilder| server.m2m_tokens().machine_id("mch_1");
+    for (module, settings, text) in [
+        (
+            "paid",
+            alone,
+            "no caller can ever pass the guard of `export`: oauth tokens cannot have `feature export`; \
+             accept session tokens (`session_tokens`), which alone tell it",
+        ),
+        (
+            "paid_by_scope",
+            sessions,
+            "no caller can ever pass the guard of `export`: oauth tokens cannot have `plan pro`, \
+             session tokens cannot have `scope docs`; no one kind of token has all that it asks for: \
+             make two tools of it",
+        ),
+        (
+            "keyed",
+            sessions,
+            "no caller can ever pass the guard of `report`: oauth tokens cannot have `token m2m or \
+             api_key`, session tokens cannot have `token m2m or api_key`; accept such tokens, or add \
+             an accepted kind to the tool's `accept`",
+        ),
+        (
+            "for_machines",
+            machines,
+            "no caller can ever pass the guard of `import`: m2m tokens cannot have `permission \
+             org:a:b`; drop what these cannot have, or add to the tool's `accept` a kind that has it",
+        ),
+    ] {
+        assert_eq!(refused(module, settings).await, text);
+    }
+    let paid = || builder(&clerk).tools_of("protocol::startup::paid");
+    sessions(paid()).build().await.unwrap();
+    paid().allow_unresolvable_guards().build().await.unwrap();
 }
 
 #[actix_web::test]
@@ -439,10 +627,10 @@ async fn a_port_that_is_taken_names_the_variable() {
         .tools_of("protocol::startup::plain")
         .port(port);
     let text = server.start().await.unwrap_err().to_string();
-    let expected = format!(
-        "cannot listen on 127.0.0.1:{port} (set PORT to another one, or stop what uses it): "
-    );
+    let expected = format!("cannot listen on 127.0.0.1:{port}: ");
     assert!(text.starts_with(&expected), "{text}");
+    let remedy = "; set `port` to another one, or stop what uses it";
+    assert!(text.ends_with(remedy), "{text}");
     assert_eq!(text.lines().count(), 1);
 }
 
@@ -465,24 +653,24 @@ async fn the_emulator_stays_on_loopback() {
     for (server, what) in [
         (
             server().host("0.0.0.0").url("http://127.0.0.1:3000"),
-            "HOST 0.0.0.0",
+            "`host` 0.0.0.0",
         ),
         (
             server().url("https://mcp.example.com"),
-            "MCP_URL https://mcp.example.com/mcp",
+            "`url` https://mcp.example.com/mcp",
         ),
     ] {
         let text = refusal(server).await;
         assert_eq!(
             text,
             format!(
-                "the emulator runs on loopback only, and {what} is not: set CLERK_PUBLISHABLE_KEY to serve others"
+                "the emulator runs on loopback only, and {what} is not; set CLERK_PUBLISHABLE_KEY to serve others"
             )
         );
     }
     // With a key of Clerk it does not run at all.
     let text = refusal(server().publishable_key("pk_x")).await;
-    assert!(text.starts_with("CLERK_PUBLISHABLE_KEY"), "{text}");
+    assert!(text.starts_with("`publishable_key`"), "{text}");
     let text = refusal(server().secret_key("sk_test_hunter2")).await;
     assert!(
         text.starts_with("no Clerk instance is configured"),
@@ -518,11 +706,11 @@ fn the_environment_is_checked_in_one_line_each() {
         ),
         (
             &[("CLERK_SECRET_KEY", "sk_test_hunter2"), ("PORT", "0")],
-            "no Clerk instance is configured: set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); for development, `serve!(emulator)` brings a local one",
+            "no Clerk instance is configured; set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); or, for the local Clerk, take away every other setting of an instance: in code, and all CLERK_… but CLERK_MACHINE_ID",
         ),
         (
             &[("MCP_URL", "http://mcp.example.com"), ("PORT", "0")],
-            "MCP_URL: it must be https, except on loopback",
+            "MCP_URL: it must be https, except on loopback; set it like https://mcp.example.com/mcp",
         ),
     ] {
         assert_eq!(refused_process(environment), text);
@@ -535,7 +723,8 @@ fn a_taken_port_of_the_environment_is_one_line() {
     let port = taken.local_addr().unwrap().port().to_string();
     let text = refused_process(&[("PORT", &port)]);
     assert!(
-        text.starts_with(&format!("cannot listen on 127.0.0.1:{port} (set PORT")),
+        text.starts_with(&format!("cannot listen on 127.0.0.1:{port}: "))
+            && text.ends_with("; set PORT to another one, or stop what uses it"),
         "{text}"
     );
 }
@@ -611,7 +800,7 @@ if: the tool's own `authorize` decides, call by call
 fn an_unknown_wish_is_refused_with_the_known_ones() {
     assert_eq!(
         refused_process(&[("MCP_AUTH", "tool")]),
-        "MCP_AUTH is `tool`: `tools`, `tools-json` or `tools-markdown` is expected"
+        "MCP_AUTH is `tool`: `check`, `tools`, `tools-json` or `tools-markdown` is expected"
     );
 }
 

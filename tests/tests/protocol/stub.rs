@@ -94,6 +94,8 @@ impl Stub {
         let Some(head) = read_head(&mut connection) else {
             return;
         };
+        // A connection that is closed with something unread is reset, and the answer with it.
+        drop(read_body(&mut connection, &head));
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         self.requests.lock().unwrap().push(head);
         // A peer that hangs up is what some tests are about.
@@ -131,6 +133,15 @@ impl Stub {
 /// A key set that holds no key.
 pub(crate) fn no_keys() -> Answer {
     Answer::json(json!({ "keys": [] }).to_string())
+}
+
+fn read_body(connection: &mut TcpStream, head: &str) -> Option<Vec<u8>> {
+    let head = head.to_lowercase();
+    let (_, length) = head.split_once("content-length: ")?;
+    let length = length.split_once("\r\n")?.0.parse().ok()?;
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body).ok()?;
+    Some(body)
 }
 
 fn read_head(connection: &mut TcpStream) -> Option<String> {

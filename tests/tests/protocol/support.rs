@@ -1,6 +1,6 @@
 //! Servers to test, each with a Clerk, a clock and a counter of its own, and requests to them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -109,7 +109,13 @@ pub(crate) async fn emulator() -> Emulator {
 
 /// A client that uses no proxy, follows nothing and gives up in the end.
 pub(crate) fn client() -> Client {
+    client_at(None)
+}
+
+/// The same, from this address of the local machine: on Linux all of 127.0.0.0/8 is.
+pub(crate) fn client_at(address: Option<IpAddr>) -> Client {
     Client::builder()
+        .local_address(address)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(20))
@@ -337,6 +343,17 @@ impl Ask {
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self
+    }
+
+    /// Sends it from this address of the local machine.
+    pub(crate) fn from(self, address: &str) -> Self {
+        self.over(&client_at(Some(address.parse().unwrap())))
+    }
+
+    /// Sends it over this client's connections.
+    pub(crate) fn over(mut self, http: &Client) -> Self {
+        self.http = http.clone();
         self
     }
 

@@ -196,6 +196,81 @@ async fn t02_while_clerk_is_down_nobody_is_a_member_on_old_facts() {
     world.expect_runs(1);
 }
 
+/// What asks for an organization, each in its own way, and what it answers to who has none.
+const OF_AN_ORGANIZATION: [&str; 4] = [
+    "which_org",
+    "delete_document",
+    "edit_document",
+    "rename_org",
+];
+
+#[actix_web::test]
+async fn t03_no_organization_is_guessed_for_a_token_that_names_none() {
+    // One of them is a member of one organization alone, and could do everything there.
+    let world = World::new().await;
+    let people = world.instance.directory();
+    assert_eq!(people.memberships_of("user_ada").count(), 1);
+    let ada = world.mint(&TokenRequest::oauth("ada").scopes(["profile", "user:org:read"]));
+    for era in ERAS {
+        for tool in OF_AN_ORGANIZATION {
+            let arguments = json!({ "document_id": "d1" });
+            let ask = world.call(era, tool, arguments).bearer(&ada);
+            let reply = ask.send().await;
+            assert_eq!(reply.result()["isError"], true, "{tool}");
+            assert_eq!(reply.text(), ORGANIZATION_REQUIRED, "{tool}");
+        }
+        let listed = world.list(era).bearer(&ada).send().await.tools();
+        for tool in OF_AN_ORGANIZATION {
+            assert!(!listed.contains(&tool.to_owned()), "{tool} in {listed:?}");
+        }
+    }
+    world.expect_runs(0);
+    // Where the user is a member is not even asked.
+    for path in [
+        "/v1/organizations",
+        "/v1/users",
+        "/v1/me",
+        "/oauth/userinfo",
+    ] {
+        assert_eq!(world.instance.requests_to(path), 0, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn t03_a_token_does_not_follow_its_user_into_another_organization() {
+    let world = World::new().await;
+    let ada = world.ada();
+    call(&world, &ada, "which_org")
+        .await
+        .expect_text("org_acme");
+    world.instance.remove_member("ada", "acme");
+    let everything = [
+        "org:documents:read",
+        "org:documents:write",
+        "org:documents:delete",
+    ];
+    world
+        .instance
+        .set_member("ada", "globex", "admin", &everything);
+    world.clock.advance(Duration::from_secs(31));
+    for tool in OF_AN_ORGANIZATION {
+        let ask = world.call(Era::Modern, tool, json!({ "document_id": "d1" }));
+        let reply = ask.bearer(&ada).send().await;
+        assert_eq!(reply.result()["isError"], true, "{tool}");
+        assert_eq!(reply.text(), ORGANIZATION_REQUIRED, "{tool}");
+    }
+    world.expect_runs(1);
+    assert_eq!(
+        world.instance.requests_to("/v1/organizations/org_globex"),
+        0
+    );
+    // Who is a member there says so in a token of their own.
+    let moved = world.mint(&TokenRequest::oauth("ada").org("globex"));
+    call(&world, &moved, "which_org")
+        .await
+        .expect_text("org_globex");
+}
+
 #[actix_web::test]
 async fn t04_a_bad_token_is_refused_also_by_a_public_tool() {
     let world = World::with(ServerBuilder::allow_anonymous_list).await;
@@ -736,7 +811,10 @@ async fn t16_bad_tokens_do_not_push_out_good_ones() {
     let world = World::with(|builder| builder.failed_authentications_per_minute(500)).await;
     let ada = world.ada();
     call(&world, &ada, "who_am_i").await.expect_text("user_ada");
-    let signed = ada.rsplit_once('.').unwrap().0.to_owned();
+    // A token of today could be of a key of today, and so would wait for the keys each time.
+    let yesterday = world.clock.unix_seconds() - 24 * 3600;
+    let other = world.instance.mint(&TokenRequest::oauth("ada"), yesterday);
+    let signed = other.unwrap().rsplit_once('.').unwrap().0.to_owned();
     for index in 0..500 {
         let bad = if index % 2 == 0 {
             format!("{signed}.{index:0>342}")
@@ -896,7 +974,10 @@ async fn t20_a_backend_api_that_misbehaves_is_503_and_the_secret_key_goes_nowher
             .iter()
             .filter(|head| head.contains("sk_test_hunter2"))
             .count();
-        assert_eq!(asked, 2, "{what}: the check at the start, and the look-up");
+        assert_eq!(
+            asked, 4,
+            "{what}: three checks at the start, and the look-up"
+        );
         assert!(
             api.written() < 32 * 1024 * 1024,
             "{what}: {} bytes",
@@ -974,7 +1055,12 @@ async fn t21_no_scope_is_asked_for_that_would_not_help() {
 
 #[actix_web::test]
 async fn t19_a_granted_scope_without_an_organization_is_never_a_challenge() {
-    let world = World::new().await;
+    never_challenged(World::new().await).await;
+    // Nor where a missing one is.
+    never_challenged(World::with(ServerBuilder::step_up_for_organization).await).await;
+}
+
+async fn never_challenged(world: World) {
     let granted = world.mint(&TokenRequest::oauth("linus").scopes(["user:org:read"]));
     for tool in ["which_org", "delete_document", "rename_org", "purge"] {
         for era in ERAS {

@@ -7,6 +7,7 @@ use crate::clerk::permissions::Packed;
 use crate::identity::Actor;
 use crate::identity::CallerParts;
 use crate::identity::Decode;
+use crate::identity::Entitlements;
 use crate::identity::FactorAges;
 use crate::identity::Org;
 use crate::identity::Session;
@@ -14,7 +15,7 @@ use crate::identity::TokenError;
 use crate::identity::TokenKind;
 use crate::identity::VerifiedClaims;
 
-/// Decodes the claims of OAuth access tokens and of session tokens, versions 1 and 2.
+/// Decodes the claims of OAuth access tokens, of machines' tokens and of session tokens, versions 1 and 2.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClerkClaims;
 
@@ -23,6 +24,8 @@ impl Decode for ClerkClaims {
         match claims.kind() {
             TokenKind::OAuth => oauth(claims.raw()),
             TokenKind::Session => session(claims.raw()),
+            TokenKind::M2m => Ok(machine()),
+            TokenKind::ApiKey => Err(TokenError::Kind),
         }
     }
 
@@ -34,8 +37,39 @@ impl Decode for ClerkClaims {
             (TokenKind::Session, Some(class)) if class == SESSION_CLASS || class == NO_CLASS => {
                 Ok(())
             }
-            (TokenKind::Session, Some(_)) => Err(TokenError::Class),
+            (TokenKind::M2m, None) => Ok(()),
+            (TokenKind::M2m, Some(class)) if class == MACHINE_CLASS => Ok(()),
+            (TokenKind::M2m | TokenKind::Session, Some(_)) => Err(TokenError::Class),
+            (TokenKind::ApiKey, _) => Err(TokenError::Kind),
         }
+    }
+
+    /// What Clerk calls the scopes of a machine's token are the machines that it may talk to; a token
+    /// without them has these as its audience.
+    fn machines<'a>(&self, claims: &'a Map<String, Value>) -> Vec<&'a str> {
+        let named = ["scopes", "aud"].map(|name| claims.get(name));
+        match named.into_iter().flatten().find(|value| !value.is_null()) {
+            Some(Value::String(names)) => names.split_whitespace().collect(),
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// A machine is nobody's: it has no client, no organization, and no scopes that a guard could ask for.
+fn machine() -> CallerParts {
+    CallerParts {
+        client_id: None,
+        scopes: Vec::new(),
+        org_id: None,
+        org_at_issuer: false,
+        org: None,
+        actor: None,
+        session: None,
+        features: None,
+        plans: None,
     }
 }
 
@@ -49,9 +83,12 @@ fn oauth(claims: &Map<String, Value>) -> Result<CallerParts, TokenError> {
         client_id: text(claims, "client_id"),
         scopes: scopes(claims)?,
         org_id: text(claims, "org_id"),
+        org_at_issuer: false,
         org: None,
         actor,
         session: None,
+        features: None,
+        plans: None,
     })
 }
 
@@ -73,9 +110,12 @@ fn session(claims: &Map<String, Value>) -> Result<CallerParts, TokenError> {
         client_id: None,
         scopes: Vec::new(),
         org_id: org.as_ref().map(|org| org.id().to_owned()),
+        org_at_issuer: false,
         org,
         actor,
         session,
+        features: entitlements(claims, "fea"),
+        plans: entitlements(claims, "pla"),
     })
 }
 
@@ -145,7 +185,7 @@ fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
 }
 
 /// RFC 8693 §4.1. Without a subject it says nothing; with an empty one, that someone acts.
-fn actor(act: &Value, levels: usize) -> Option<Actor> {
+pub(super) fn actor(act: &Value, levels: usize) -> Option<Actor> {
     let act = act.as_object()?;
     let inner = act
         .get("act")
@@ -158,6 +198,22 @@ fn actor(act: &Value, levels: usize) -> Option<Actor> {
         text(act, "type"),
         inner,
     ))
+}
+
+/// `fea` or `pla`, in tokens of both versions: a comma list of `scope:name`. One entry without a scope
+/// makes the whole claim unreadable.
+fn entitlements(claims: &Map<String, Value>, name: &str) -> Option<Entitlements> {
+    let mut entitlements = Entitlements::default();
+    for entry in text(claims, name)?.split(',') {
+        let (scope, entry) = entry.trim().split_once(':')?;
+        if matches!(scope, "o" | "ou" | "uo") {
+            entitlements.organization.push(entry.to_owned());
+        }
+        if matches!(scope, "u" | "ou" | "uo") {
+            entitlements.user.push(entry.to_owned());
+        }
+    }
+    Some(entitlements)
 }
 
 fn factor_ages(claims: &Map<String, Value>) -> Option<FactorAges> {
@@ -187,10 +243,12 @@ fn packed_text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str
 
 /// `cat` of session tokens.
 const SESSION_CLASS: &str = "cl_B7d4PD111AAA";
+/// `cat` of machines' tokens.
+const MACHINE_CLASS: &str = "cl_B7d4PD333AAA";
 /// `cat` that some instances stamp on every token.
 const NO_CLASS: &str = "cl_I7d4PD111III";
 /// An actor, and in whose name that one acts.
-const MAX_ACTORS: usize = 2;
+pub(super) const MAX_ACTORS: usize = 2;
 
 #[cfg(test)]
 mod tests;

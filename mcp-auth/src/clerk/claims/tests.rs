@@ -7,6 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::identity::AuthError;
 use crate::identity::Authenticator;
+use crate::identity::AuthenticatorConfig;
 use crate::identity::Caller;
 use crate::identity::Keys;
 use crate::identity::Parties;
@@ -139,7 +140,14 @@ fn authenticator() -> Authenticator {
         ..doubles::policy()
     };
     let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
-    Authenticator::new(policy, keys, Arc::new(ClerkClaims), doubles::clock())
+    Authenticator::new(AuthenticatorConfig {
+        policy,
+        keys,
+        decode: Arc::new(ClerkClaims),
+        clock: doubles::clock(),
+        confirm: None,
+        people: None,
+    })
 }
 
 fn oauth_with(changes: &[(&str, Value)]) -> Result<Caller, AuthError> {

@@ -9,6 +9,7 @@ use super::same;
 use super::verify::compare_actor;
 use crate::identity::AudienceMode;
 use crate::identity::Caller;
+use crate::identity::Entitlements;
 use crate::identity::Keys;
 use crate::identity::Org;
 use crate::identity::Parties;
@@ -49,7 +50,7 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
         match member.as_str() {
             "name" | "claims" | "request_status" | "decoded" | "sdk_throws" => {}
             "pending_signed_out_by_default" | "python_sdk_org_permissions" => {}
-            "features" | "plans" => report.count(format!("not implemented: {member}")),
+            "features" | "plans" => {}
             unknown => report.count(format!("vectors with the unknown member {unknown}")),
         }
     }
@@ -74,6 +75,8 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
 }
 
 fn compare(caller: &Caller, vector: &Value, report: &mut Report) -> Result<(), String> {
+    compare_entitlements("features", caller.features(), &vector["features"])?;
+    compare_entitlements("plans", caller.plans(), &vector["plans"])?;
     let org = caller.token_org();
     let session = caller.session();
     let decoded = vector["decoded"]
@@ -107,6 +110,25 @@ fn compare(caller: &Caller, vector: &Value, report: &mut Report) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// A claim that is not there, and one that can't be read, tells nothing here.
+fn compare_entitlements(
+    what: &str,
+    ours: Option<&Entitlements>,
+    expected: &Value,
+) -> Result<(), String> {
+    if expected["malformed"] == true {
+        return same(what, ours.is_none(), true);
+    }
+    let texts = |list: &Value| -> Vec<String> {
+        let all = list.as_array().into_iter().flatten();
+        all.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let held =
+        |list: fn(&Entitlements) -> &Vec<String>| ours.map(list).cloned().unwrap_or_default();
+    same(what, held(|all| &all.organization), texts(&expected["org"]))?;
+    same(what, held(|all| &all.user), texts(&expected["user"]))
 }
 
 fn is_text_or_none(value: &Value) -> bool {

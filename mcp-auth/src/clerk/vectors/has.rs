@@ -6,10 +6,14 @@ use super::Report;
 use super::claims::is_ambiguous;
 use super::claims::verified;
 use super::files_with;
-use crate::identity::Caller;
+use crate::guard::Has;
+use crate::guard::Standing;
+use crate::identity::Org;
+use crate::identity::ScopeHierarchy;
+use crate::identity::TokenKind;
 
 #[test]
-fn has_vectors_of_roles_and_permissions_are_answered_as_by_the_sdk() {
+fn has_vectors_are_answered_as_by_the_sdk() {
     let mut report = Report::default();
     for file in files_with("group") {
         for vector in file.vectors() {
@@ -41,23 +45,20 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
             report.count(format!("vectors with the unknown member {member}"));
         }
     }
-    let query = &vector["query"];
-    let not_implemented = ["feature", "plan", "reverification"];
-    if vector["claims"].is_null()
-        || not_implemented
-            .iter()
-            .any(|&asked| query.get(asked).is_some())
-    {
-        report.count(format!("not implemented: group {group}"));
-        return Ok(());
-    }
+    let question = question(&vector["query"])?;
     let expected = vector["expected"].as_bool().ok_or("no expectation")?;
+    if !vector["machine"].is_null() {
+        return super::same("has()", machine_has(&question), expected);
+    }
     let (case, outcome) = verified(&vector["claims"]);
     let ours = match case.after_rules(outcome, report)? {
         // Refused by a rule: nobody is signed in, who could have anything?
-        None => return Ok(()),
-        Some(Err(_)) => false,
-        Some(Ok(caller)) => has(&caller, query),
+        None if expected => {
+            report.count("stricter: a token that a rule refuses has nothing");
+            return Ok(());
+        }
+        None | Some(Err(_)) => false,
+        Some(Ok(caller)) => question.holds(&Standing::of(&caller), caller.token_org()),
     };
     if expected && !ours && is_ambiguous(&vector["claims"]) {
         report.count("stricter: only permissions that all readings of the masks grant");
@@ -66,20 +67,51 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
     super::same("has()", ours, expected)
 }
 
-/// All that is asked for holds, and something is asked for.
-fn has(caller: &Caller, query: &Value) -> bool {
-    let Some(org) = caller.token_org() else {
-        return false;
+/// The same question. What only JavaScript can ask, `null` and numbers for names, is not met there, and
+/// neither is a reverification that there is not, which stands for it.
+fn question(query: &Value) -> Result<Has, String> {
+    let members = query.as_object().ok_or("the query is no object")?;
+    Ok(members.iter().fold(Has::new(), |question, (asked, value)| {
+        match (asked.as_str(), value.as_str()) {
+            ("role", Some(role)) => question.role(role),
+            ("permission", Some(permission)) => question.permission(permission),
+            ("feature", Some(feature)) => question.feature(feature),
+            ("plan", Some(plan)) => question.plan(plan),
+            ("reverification", Some(preset)) => question.reverification(preset),
+            ("reverification", None) => {
+                let level = value["level"].as_str().unwrap_or_default();
+                let minutes = value["afterMinutes"].as_f64().unwrap_or_default();
+                question.reverification_within(level, minutes)
+            }
+            ("role" | "permission" | "feature" | "plan", None) => question.reverification(""),
+            _ => question,
+        }
+    }))
+}
+
+/// The answer of a machine that is given all that could be asked for but a user.
+fn machine_has(question: &Has) -> bool {
+    let everything = Org::new(
+        "org_1".to_owned(),
+        None,
+        Some("org:admin".to_owned()),
+        Some(vec!["org:documents:delete".to_owned()]),
+    );
+    let of = |user| {
+        let standing = Standing {
+            token_kind: TokenKind::M2m,
+            impersonated: false,
+            user,
+            scopes: &[],
+            hierarchy: &ScopeHierarchy::default(),
+            features: None,
+            plans: None,
+            factor_ages: None,
+        };
+        question.holds(&standing, Some(&everything))
     };
-    let holds = |asked: &str, holds: &dyn Fn(&str) -> bool| {
-        query
-            .get(asked)
-            .map(|value| value.as_str().is_some_and(holds))
-    };
-    let role = holds("role", &|role| org.has_role(role));
-    let permission = holds("permission", &|permission| org.has_permission(permission));
-    let asked = [role, permission];
-    asked.iter().any(Option::is_some) && asked.iter().flatten().all(|&holds| holds)
+    assert!(of(true), "the vector asks for something else");
+    of(false)
 }
 
 const GROUPS: [&str; 8] = [

@@ -22,7 +22,9 @@ use serde_json::Value;
 use crate::clerk::claims::ClerkClaims;
 use crate::identity::AuthError;
 use crate::identity::Authenticator;
+use crate::identity::AuthenticatorConfig;
 use crate::identity::Caller;
+use crate::identity::Decode;
 use crate::identity::Keys;
 use crate::identity::ManualClock;
 use crate::identity::Policy;
@@ -126,17 +128,18 @@ const RULES: [Rule; 16] = [
         },
     },
     Rule {
-        name: "a subject is a user's id",
+        name: "a subject is a user's id, or a machine's",
         refusal: TokenError::Subject,
         applies: |case| {
+            let prefix = if case.is_machine() { "mch_" } else { "user_" };
             let subject = case.claim("sub").as_str();
-            subject.is_some_and(|sub| !sub.starts_with("user_") || sub == "user_")
+            subject.is_some_and(|sub| !sub.starts_with(prefix) || sub == prefix)
         },
     },
     Rule {
-        name: "machine tokens are not accepted (not implemented)",
-        refusal: TokenError::Kind,
-        applies: Case::is_machine,
+        name: "a machine's token names the machine that it is presented to",
+        refusal: TokenError::MachineMismatch,
+        applies: |case| case.is_machine() && case.machines().is_empty(),
     },
     Rule {
         name: "RS256 is pinned",
@@ -304,6 +307,12 @@ impl Case {
             .is_some_and(|sub| sub.starts_with("mch_"))
     }
 
+    /// The machines that a machine's token is meant for.
+    fn machines(&self) -> Vec<&str> {
+        let claims = self.payload.as_object();
+        claims.map_or_else(Vec::new, |claims| ClerkClaims.machines(claims))
+    }
+
     fn is_session(&self) -> bool {
         let typ = &self.header["typ"];
         !self.is_machine() && typ != "at+jwt" && typ != "application/at+jwt"
@@ -317,10 +326,19 @@ impl Case {
     /// Verifies the token as a server with this policy would at this time.
     fn verify(&self, policy: Policy, keys: Keys, now_ms: u64) -> Result<Caller, TokenError> {
         let clock = Arc::new(ManualClock::at(now_ms));
-        let authenticator = Authenticator::new(policy, keys, Arc::new(ClerkClaims), clock);
+        let authenticator = Authenticator::new(AuthenticatorConfig {
+            policy,
+            keys,
+            decode: Arc::new(ClerkClaims),
+            clock,
+            confirm: None,
+            people: None,
+        });
         block_on(authenticator.authenticate(&self.token)).map_err(|error| match error {
             AuthError::Invalid(error) => error,
-            AuthError::Unavailable(unavailable) => panic!("{unavailable}"),
+            AuthError::Misconfigured | AuthError::OverBudget(_) | AuthError::Unavailable(_) => {
+                panic!("{error}")
+            }
         })
     }
 

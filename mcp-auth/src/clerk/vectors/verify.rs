@@ -7,11 +7,14 @@ use super::File;
 use super::Report;
 use super::files_with;
 use super::same;
+use crate::clerk::claims::ClerkClaims;
 use crate::identity::Actor;
 use crate::identity::AudienceMode;
 use crate::identity::Caller;
+use crate::identity::Decode;
 use crate::identity::IoRuntime;
 use crate::identity::Keys;
+use crate::identity::Machine;
 use crate::identity::Parties;
 use crate::identity::Policy;
 use crate::identity::PublishedKey;
@@ -137,6 +140,9 @@ fn policy(vector: &Value, case: &Case) -> Result<Policy, String> {
     let accepts = |kind: &str| accepts.iter().any(|one| one == kind || one == "any");
     policy.oauth = accepts("oauth_token");
     policy.sessions = accepts("session_token").then_some(parties);
+    // The first that the token names, if it names any.
+    let machine = case.machines().first().map_or("mch_here", |id| id);
+    policy.machine = accepts("m2m_token").then(|| Machine::Named(machine.to_owned()));
     Ok(policy)
 }
 
@@ -217,7 +223,7 @@ impl Expected<'_> {
             // For machine tokens, OAuth's included, the SDK has two reasons only.
             return same(
                 "undecodable",
-                ours == "token-invalid",
+                ours == "token-invalid" && error != TokenError::Type,
                 reason == "token-invalid",
             );
         }
@@ -254,6 +260,8 @@ impl Expected<'_> {
 
 fn kind_name(caller: &Caller) -> &'static str {
     match caller.token_kind() {
+        TokenKind::ApiKey => "api_key",
+        TokenKind::M2m => "m2m_token",
         TokenKind::OAuth => "oauth_token",
         TokenKind::Session => "session_token",
     }
@@ -276,6 +284,20 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
             "clientId" => same("client", caller.client_id().unwrap_or_default(), text)?,
             "type" => same("kind", kind_name(caller), text)?,
             "subject" => same("subject", caller.subject(), text)?,
+            // Which are machines.
+            "scopes" if caller.machine_id().is_some() => {
+                let ours = ClerkClaims.machines(caller.claims());
+                let ours = ours.into_iter().map(str::to_owned).collect();
+                same("machines", ours, non_empty(expected))?;
+            }
+            // What is left when the SDK has taken the standard ones away.
+            "claims" => {
+                let standard = ["iss", "sub", "exp", "nbf", "iat", "jti"];
+                let mut ours = claims.clone();
+                ours.retain(|name, _| !standard.contains(&name.as_str()));
+                let expected = expected.as_object().cloned().unwrap_or_default();
+                same("claims", ours, expected)?;
+            }
             // The SDK splits at single spaces only, and keeps what is empty.
             "scopes" => {
                 let texts = non_empty(expected).join(" ");
@@ -287,10 +309,8 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
                 )?;
             }
             "expiration" => {
-                let since = caller
-                    .expires_at()
-                    .duration_since(std::time::UNIX_EPOCH)
-                    .unwrap();
+                let expires_at = caller.expires_at().ok_or("does not expire")?;
+                let since = expires_at.duration_since(std::time::UNIX_EPOCH).unwrap();
                 let expected =
                     std::time::Duration::from_millis(expected.as_f64().unwrap_or(0.0) as u64);
                 same("expiration", since.as_secs(), expected.as_secs())?;

@@ -1,83 +1,170 @@
 //! From a bearer string to a caller.
 
+use std::net::IpAddr;
+#[cfg(any(test, feature = "testing"))]
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
+use crate::identity::budget::Budget;
 use crate::identity::cache::Fingerprint;
 use crate::identity::cache::TokenCache;
 use crate::identity::caller::Caller;
 use crate::identity::clock::Clock;
+use crate::identity::confirm::ConfirmationSource;
+use crate::identity::confirm::Confirmations;
 use crate::identity::error::AuthError;
 use crate::identity::error::TokenError;
 use crate::identity::error::Unavailable;
 use crate::identity::keys::Keys;
 use crate::identity::keys::PublishedKey;
+use crate::identity::people::People;
 use crate::identity::policy::Policy;
+use crate::identity::seldom::Seldom;
+use crate::identity::token::Presented;
+use crate::identity::token::TokenText;
+use crate::identity::token::UnverifiedJwt;
 use crate::identity::verify::Candidate;
 use crate::identity::verify::Decode;
+use crate::identity::verify::Evidence;
 use crate::identity::verify::Signed;
+use crate::identity::verify::check_kind;
 
 /// Verifies access tokens.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
-    policy: Policy,
+    policy: Arc<Policy>,
     keys: Keys,
     decode: Arc<dyn Decode>,
     clock: Arc<dyn Clock>,
-    seen: TokenCache,
+    seen: Arc<TokenCache>,
+    confirmations: Option<Confirmations>,
+    people: Option<Arc<People>>,
+    hints: Hints,
+}
+
+/// What an authenticator is made of.
+#[derive(Debug)]
+pub(crate) struct AuthenticatorConfig {
+    /// Which tokens are accepted.
+    pub(crate) policy: Policy,
+    /// The issuer's keys.
+    pub(crate) keys: Keys,
+    pub(crate) decode: Arc<dyn Decode>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Whom to ask about opaque tokens, how often about new ones, and where that runs; without it they
+    /// are refused.
+    pub(crate) confirm: Option<(Arc<dyn ConfirmationSource>, Option<Budget>, Handle)>,
+    /// What more is known of users.
+    pub(crate) people: Option<Arc<People>>,
+}
+
+/// Log lines that strangers can cause: those that name the setting which a refused token may have
+/// needed, and that nothing can be verified now.
+#[derive(Debug, Default)]
+struct Hints {
+    audience: Seldom,
+    opaque: Seldom,
+    machine: Seldom,
+    unavailable: Seldom,
 }
 
 impl Authenticator {
-    /// Accepts what `policy` says, signed with one of `keys`.
-    pub(crate) fn new(
-        policy: Policy,
-        keys: Keys,
-        decode: Arc<dyn Decode>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    /// Accepts what the policy says.
+    pub(crate) fn new(config: AuthenticatorConfig) -> Self {
+        let AuthenticatorConfig {
+            policy,
+            keys,
+            decode,
+            clock,
+            confirm,
+            people,
+        } = config;
+        let policy = Arc::new(policy);
+        let seen = Arc::new(TokenCache::new());
+        let confirmations = confirm.map(|(source, budget, io)| {
+            Confirmations::new(
+                source,
+                budget,
+                Arc::clone(&policy),
+                Arc::clone(&clock),
+                people.clone(),
+                Arc::clone(&seen),
+                io,
+            )
+        });
         Self {
             policy,
             keys,
             decode,
             clock,
-            seen: TokenCache::new(),
+            seen,
+            confirmations,
+            people,
+            hints: Hints::default(),
         }
     }
 
-    /// The caller whom this token proves.
+    /// The caller whom this token proves, presented by nobody in particular.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate_from`].
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
+        self.authenticate_from(Ipv4Addr::UNSPECIFIED.into(), token)
+            .await
+    }
+
+    /// The caller whom this token proves, presented by `peer`.
     ///
     /// # Errors
     /// - [`AuthError::Invalid`] if the token is refused; the reason is logged, not told.
-    /// - [`AuthError::Unavailable`] if the issuer's keys can't be had.
-    pub(crate) async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
-        match self.cached(token) {
-            Some(caller) => Ok(caller),
-            None => self.verify(token).await,
+    /// - [`AuthError::Misconfigured`] if the identity provider refuses the server's own key.
+    /// - [`AuthError::OverBudget`] if it is new, and too many are.
+    /// - [`AuthError::Unavailable`] if whether it is to be accepted can't be told now.
+    pub(crate) async fn authenticate_from(
+        &self,
+        peer: IpAddr,
+        token: &str,
+    ) -> Result<Caller, AuthError> {
+        let caller = match self.verified(token) {
+            Some(caller) => caller,
+            None => self
+                .verify(peer, token)
+                .await
+                .inspect_err(|&error| self.hint(error))?,
+        };
+        if let Some((people, user_id)) = self.to_be_checked(&caller) {
+            people.check_user(user_id).await.inspect_err(|&error| {
+                self.log_failure(error, None, Some(user_id));
+            })?;
         }
+        Ok(caller)
     }
 
     /// The caller of a token that was verified before and still holds; costs no signature check and
     /// never waits.
     pub(crate) fn cached(&self, token: &str) -> Option<Caller> {
-        let fingerprint = Fingerprint::of(token);
-        let caller = self.seen.get(fingerprint)?;
-        let claims = caller.verified();
-        let current = claims
-            .check_current(self.clock.unix_ms(), self.policy.leeway_ms)
-            .is_ok();
-        if current && self.keys.is_current(claims.key()) {
-            return Some(caller);
-        }
-        // Verifying it anew finds the reason.
-        self.seen.remove(fingerprint);
-        None
+        let caller = self.verified(token)?;
+        let is_checked = self
+            .to_be_checked(&caller)
+            .is_none_or(|(people, user_id)| people.is_in_good_standing(user_id));
+        is_checked.then_some(caller)
     }
 
-    /// Fetches the issuer's keys if there are none yet.
+    /// Whether the token was good before, so that presenting it is no guess.
+    pub(crate) fn knows(&self, token: &str) -> bool {
+        self.seen.get(Fingerprint::of(token)).is_some()
+    }
+
+    /// How many keys of the issuer there are; they are fetched if there are none yet.
     ///
     /// # Errors
     /// [`Unavailable`] if the issuer can't be reached.
-    pub(crate) async fn prepare(&self) -> Result<(), Unavailable> {
-        self.keys.prepare().await
+    pub(crate) async fn keys(&self) -> Result<usize, Unavailable> {
+        self.keys.prepare().await?;
+        Ok(self.keys.count())
     }
 
     /// Whether one of these keys is one of the issuer's.
@@ -88,70 +175,160 @@ impl Authenticator {
         self.keys.share_any(others).await
     }
 
-    async fn verify(&self, token: &str) -> Result<Caller, AuthError> {
-        let candidate = Candidate::read(token, &self.policy, &*self.decode)
+    /// The caller of a token that was verified before and still holds.
+    fn verified(&self, token: &str) -> Option<Caller> {
+        let fingerprint = Fingerprint::of(token);
+        let caller = self.seen.get(fingerprint)?;
+        let claims = caller.verified();
+        let current = claims
+            .check_current(self.clock.unix_ms(), self.policy.leeway_ms)
+            .is_ok();
+        match claims.evidence() {
+            Evidence::Signed(key) if current && self.keys.is_current(key) => Some(caller),
+            Evidence::Signed(_) => {
+                // Verifying it anew finds the reason.
+                self.seen.remove(fingerprint);
+                None
+            }
+            // Whatever has become of it, that it was good once saves it from the budget of strangers.
+            Evidence::Confirmed(_) => {
+                (current && claims.is_recent(self.clock.uptime())).then_some(caller)
+            }
+        }
+    }
+
+    /// The user who has to be looked up, and where.
+    fn to_be_checked<'a>(&'a self, caller: &'a Caller) -> Option<(&'a People, &'a str)> {
+        let people = self.people.as_deref().filter(|_| self.policy.check_users)?;
+        Some((people, caller.user_id()?))
+    }
+
+    async fn verify(&self, peer: IpAddr, token: &str) -> Result<Caller, AuthError> {
+        let refused = |error| log_refusal(error, None, None);
+        match Presented::classify(token).inspect_err(|&error| refused(error))? {
+            Presented::Jwt(jwt) => {
+                check_kind(jwt.kind, &self.policy).inspect_err(|&error| refused(error))?;
+                self.verify_jwt(jwt, token).await
+            }
+            Presented::Opaque(kind) => {
+                check_kind(kind, &self.policy).inspect_err(|&error| refused(error))?;
+                let caller = match &self.confirmations {
+                    Some(confirmations) => confirmations.caller(kind, token, peer).await,
+                    None => Err(TokenError::Opaque.into()),
+                };
+                caller.inspect_err(|&error| match error {
+                    AuthError::Invalid(error) => refused(error),
+                    // Strangers can cause these; the circuit and the budget say it, and seldom.
+                    AuthError::Misconfigured
+                    | AuthError::OverBudget(_)
+                    | AuthError::Unavailable(_) => {}
+                })
+            }
+        }
+    }
+
+    async fn verify_jwt(&self, jwt: UnverifiedJwt<'_>, token: &str) -> Result<Caller, AuthError> {
+        let candidate = Candidate::read(jwt, &self.policy, &*self.decode)
             .inspect_err(|&error| log_refusal(error, None, None))?;
         let kid = candidate.kid().map(str::to_owned);
         let signed = self
             .check_signature(candidate)
             .await
-            .inspect_err(|&error| log_failure(error, kid.as_deref()))?;
+            .inspect_err(|&error| self.log_failure(error, kid.as_deref(), None))?;
         let subject = signed.subject().map(str::to_owned);
+        let fingerprint = Fingerprint::of(token);
         let caller = signed
-            .verify(&self.policy, self.clock.unix_ms())
+            .verify(&self.policy, &*self.decode, self.clock.unix_ms())
             .and_then(|claims| {
                 let parts = self.decode.decode(&claims)?;
-                Ok(Caller::new(claims, parts, Arc::clone(&self.policy.scopes)))
+                let kept = self
+                    .people
+                    .as_ref()
+                    .filter(|people| people.needs_token(claims.kind(), false));
+                let kept = kept.map(|_| TokenText::new(token));
+                let hierarchy = Arc::clone(&self.policy.scopes);
+                let people = self.people.clone();
+                Ok(Caller::new(
+                    claims,
+                    parts,
+                    hierarchy,
+                    fingerprint,
+                    kept,
+                    people,
+                ))
             })
             .inspect_err(|&error| log_refusal(error, kid.as_deref(), subject.as_deref()))?;
-        self.seen.insert(Fingerprint::of(token), caller.clone());
+        self.seen.insert(fingerprint, caller.clone());
         Ok(caller)
     }
 
+    fn log_failure(&self, error: AuthError, kid: Option<&str>, subject: Option<&str>) {
+        match error {
+            AuthError::Invalid(error) => log_refusal(error, kid, subject),
+            // Whoever asked has said so.
+            AuthError::Misconfigured | AuthError::OverBudget(_) => {}
+            AuthError::Unavailable(Unavailable { what, .. }) => {
+                if self.hints.unavailable.is_due(self.clock.uptime()) {
+                    tracing::warn!(target: "mcp_auth", what, "tokens can't be verified now");
+                }
+            }
+        }
+    }
+
+    /// Names the setting that decides about such tokens, if one does.
+    fn hint(&self, error: AuthError) {
+        let AuthError::Invalid(error) = error else {
+            return;
+        };
+        let hints = &self.hints;
+        let (seldom, text) = if error == TokenError::AudienceMissing {
+            (&hints.audience, AUDIENCE_HINT)
+        } else if error == TokenError::Opaque {
+            (&hints.opaque, OPAQUE_HINT)
+        } else if error == TokenError::MachineUnknown {
+            (&hints.machine, MACHINE_HINT)
+        } else {
+            return;
+        };
+        if seldom.is_due(self.clock.uptime()) {
+            tracing::warn!(target: "mcp_auth", "{text}");
+        }
+    }
+
     async fn check_signature<'t>(&self, candidate: Candidate<'t>) -> Result<Signed<'t>, AuthError> {
-        let keys = self.keys.for_kid(candidate.kid()).await?;
+        let issued_ms = candidate.issued_ms();
+        let keys = self.keys.for_kid(candidate.kid(), issued_ms).await?;
         candidate.check_header()?;
         let candidate = match candidate.signed_by(&keys) {
             Ok(signed) => return Ok(signed),
             Err(candidate) => candidate,
         };
         // Clerk names a key after the instance, so a new key may have the old one's name.
-        let others = self.keys.others(candidate.kid(), &keys).await;
+        let others = self.keys.others(candidate.kid(), issued_ms, &keys).await?;
         candidate
             .signed_by(&others)
             .map_err(|_| TokenError::Signature.into())
     }
 }
 
-fn log_failure(error: AuthError, kid: Option<&str>) {
-    match error {
-        AuthError::Invalid(error) => log_refusal(error, kid, None),
-        AuthError::Unavailable(Unavailable { what, .. }) => {
-            tracing::warn!(target: "mcp_auth", what, "a token could not be verified");
-        }
-    }
-}
-
-/// The subject is given only once the signature holds. Values are quoted, so that none can pretend
-/// to be a line of the log.
+/// The subject is given only once the signature holds. Values are quoted, so that none can pretend to
+/// be a line of the log.
 fn log_refusal(error: TokenError, kid: Option<&str>, subject: Option<&str>) {
     let reason = error.reason();
     let [kid, subject] = [kid, subject].map(|text| text.map(shortened));
     tracing::debug!(target: "mcp_auth", reason, rule = %error, ?kid, ?subject, "token refused");
-    if error == TokenError::AudienceMissing {
-        tracing::warn!(
-            target: "mcp_auth",
-            ?subject,
-            "a token without `aud` was refused: its client sent no `resource`; \
-             the audience policy (CLERK_AUDIENCE and the `if_present` mode) decides about such tokens",
-        );
-    }
 }
 
 fn shortened(text: &str) -> String {
     text.chars().take(MAX_LOGGED_CHARS).collect()
 }
 
+const AUDIENCE_HINT: &str = "a token without `aud` was refused: its client sent no `resource`; the \
+    audience policy (CLERK_AUDIENCE and the `if_present` mode) decides about such tokens";
+const OPAQUE_HINT: &str = "an opaque token was refused: only Clerk can say what it is worth, and is \
+    asked with CLERK_SECRET_KEY, about machines' tokens with that or CLERK_MACHINE_SECRET_KEY";
+const MACHINE_HINT: &str = "a machine's JWT was refused: which machine this server is, and so whether \
+    the token is meant for it, is told by CLERK_MACHINE_ID";
 const MAX_LOGGED_CHARS: usize = 64;
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use crate::identity::TokenKind;
 use crate::identity::doubles;
 use crate::identity::doubles::CountingSource;
 use crate::identity::doubles::NOW;
-use crate::identity::doubles::PlainDecode;
 use crate::identity::doubles::RESOURCE;
 use crate::identity::doubles::TestKey;
 use crate::identity::doubles::block_on;
@@ -187,11 +186,12 @@ fn a_string_that_is_no_token_is_refused() {
             TokenError::Malformed.into()
         );
     }
-    for token in ["oat_abc", "mt_abc", "ak_abc"] {
-        assert_eq!(
-            authenticate(policy(), token).unwrap_err(),
-            TokenError::Opaque.into()
-        );
+    for (token, error) in [
+        ("oat_abc", TokenError::Opaque),
+        ("mt_abc", TokenError::Kind),
+        ("ak_abc", TokenError::Kind),
+    ] {
+        assert_eq!(authenticate(policy(), token).unwrap_err(), error.into());
     }
     let megabyte = "x".repeat(1 << 20);
     assert_eq!(
@@ -518,6 +518,24 @@ fn a_kid_cannot_write_lines_of_its_own_into_the_log() {
     assert!(!written.contains('\u{1b}'), "{written}");
 }
 
+#[test]
+fn that_nothing_can_be_verified_is_said_once_a_minute_however_many_strangers_come() {
+    let fixture = Fixture::new();
+    fixture.source.publish(None);
+    let log = doubles::logged(|| {
+        for index in 0..50 {
+            let mut claims = oauth_claims();
+            claims["jti"] = json!(format!("oat_{index}"));
+            let outcome = fixture.authenticate(&oauth_token(&claims));
+            assert!(matches!(outcome, Err(AuthError::Unavailable(_))));
+        }
+        fixture.clock.advance(Duration::from_secs(60));
+        let outcome = fixture.authenticate(&oauth_token(&oauth_claims()));
+        assert!(matches!(outcome, Err(AuthError::Unavailable(_))));
+    });
+    assert_eq!(log.matches("can't be verified now").count(), 2, "{log}");
+}
+
 struct Fixture {
     authenticator: Authenticator,
     source: Arc<CountingSource>,
@@ -534,7 +552,7 @@ impl Fixture {
         let kept: Arc<dyn KeySource> = Arc::<CountingSource>::clone(&source);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let keys = Keys::published(kept, Arc::clone(&time), io.handle().clone());
-        let authenticator = Authenticator::new(policy(), keys, Arc::new(PlainDecode), time);
+        let authenticator = doubles::with_keys(policy(), keys, time);
         Self {
             authenticator,
             source,

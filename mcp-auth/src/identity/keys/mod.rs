@@ -23,12 +23,12 @@ pub(crate) use pem::PemError;
 use published::PublishedKeys;
 
 /// Where the keys come from that tokens must be signed with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Keys {
     /// One key, given by configuration; needs no network. A token's `kid` is not looked at.
     Fixed(Arc<VerifyingKey>),
     /// The set that the issuer publishes.
-    Published(PublishedKeys),
+    Published(Arc<PublishedKeys>),
 }
 
 impl Keys {
@@ -42,10 +42,14 @@ impl Keys {
 
     /// The keys that `source` publishes, fetched on this runtime when they are needed.
     pub(crate) fn published(source: Arc<dyn KeySource>, clock: Arc<dyn Clock>, io: Handle) -> Self {
-        Self::Published(PublishedKeys::new(source, clock, io))
+        Self::Published(Arc::new(PublishedKeys::new(source, clock, io)))
     }
 
-    /// The keys that may have signed a token with this `kid`; at least one.
+    /// The keys that may have signed a token with this `kid`, issued at this time by its own account
+    /// (in milliseconds since 1970); at least one.
+    ///
+    /// A key that is not known may be new, so the issuer is asked, unless the token is older than what
+    /// it said last.
     ///
     /// # Errors
     /// - [`TokenError::UnknownKey`](crate::identity::TokenError::UnknownKey) if there is none.
@@ -53,23 +57,28 @@ impl Keys {
     pub(crate) async fn for_kid(
         &self,
         kid: Option<&str>,
+        issued_ms: Option<u64>,
     ) -> Result<Vec<Arc<VerifyingKey>>, AuthError> {
         match self {
             Self::Fixed(key) => Ok(vec![Arc::clone(key)]),
-            Self::Published(keys) => keys.for_kid(kid).await,
+            Self::Published(keys) => keys.for_kid(kid, issued_ms).await,
         }
     }
 
     /// Other keys of this `kid`, after a signature held with none of those `tried`: the issuer may
-    /// have changed the key and kept its name.
+    /// have changed the key and kept its name. It is asked as by [`Self::for_kid`].
+    ///
+    /// # Errors
+    /// [`Unavailable`] if that can't be told.
     pub(crate) async fn others(
         &self,
         kid: Option<&str>,
+        issued_ms: Option<u64>,
         tried: &[Arc<VerifyingKey>],
-    ) -> Vec<Arc<VerifyingKey>> {
+    ) -> Result<Vec<Arc<VerifyingKey>>, Unavailable> {
         match self {
-            Self::Fixed(_) => Vec::new(),
-            Self::Published(keys) => keys.others(kid, tried).await,
+            Self::Fixed(_) => Ok(Vec::new()),
+            Self::Published(keys) => keys.others(kid, issued_ms, tried).await,
         }
     }
 
@@ -89,6 +98,14 @@ impl Keys {
         match self {
             Self::Fixed(_) => Ok(()),
             Self::Published(keys) => keys.prepare().await,
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::Fixed(_) => 1,
+            Self::Published(keys) => keys.count(),
         }
     }
 

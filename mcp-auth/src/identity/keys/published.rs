@@ -1,7 +1,8 @@
 //! The issuer's key set: read without waiting, refreshed in the background.
 //!
 //! INVARIANT: nothing is believed by a key that was not in the set of the last successful fetch, or
-//! if that fetch is more than 24 hours ago.
+//! if that fetch is more than 24 hours ago. And no token that could be good is refused by a set that
+//! may be older than its key: it waits for one that was fetched after it came.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
+use tokio::time::sleep;
 
 use crate::identity::clock::Clock;
 use crate::identity::error::AuthError;
@@ -40,8 +42,12 @@ struct Shared {
     source: Arc<dyn KeySource>,
     clock: Arc<dyn Clock>,
     snapshot: ArcSwapOption<Snapshot>,
+    /// How many fetches have begun.
+    begun: AtomicU64,
     /// Uptime in milliseconds before which no fetch is started for age's sake.
     next_fetch_ms: AtomicU64,
+    /// Uptime in milliseconds from which the set is not used before the issuer was asked again.
+    usable_until_ms: AtomicU64,
     pace: Mutex<Pace>,
 }
 
@@ -49,55 +55,41 @@ struct Shared {
 #[derive(Debug)]
 struct Snapshot {
     keys: Vec<Arc<VerifyingKey>>,
+    /// Which fetch it was, counted from 1.
+    number: u64,
     /// Uptime when the fetch began: the set is at least as old as that.
     fetched: Duration,
+    /// The time of day then, in milliseconds since 1970.
+    fetched_unix_ms: u64,
 }
 
 /// How often the issuer is asked.
-#[derive(Debug)]
-struct Pace {
+#[derive(Debug, Default)]
+pub(super) struct Pace {
     /// Fetches that failed since one succeeded.
     failures: u32,
-    /// Uptime of the last fetch that a token caused.
-    forced: Option<Duration>,
-    /// The fetch in flight was caused by a token.
-    forcing: bool,
-    /// Fetches that tokens caused since one brought something new.
-    fruitless: u32,
+    /// Uptime at which tokens may cause as many fetches at once as ever.
+    restored: Duration,
 }
 
 /// The outcome of one fetch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fetched {
-    Changed,
     Failed,
-    Unchanged,
-}
-
-/// The outcome of asking again because of a token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Refetched {
-    /// The set is as the issuer has it, or was when it was asked last.
-    Current,
-    /// The issuer could not be asked; it makes sense to try again after this time.
-    Failed(Duration),
+    Published,
 }
 
 impl PublishedKeys {
     /// No keys yet; they are fetched from `source`, on this runtime, when they are needed.
     pub(crate) fn new(source: Arc<dyn KeySource>, clock: Arc<dyn Clock>, io: Handle) -> Self {
-        let pace = Pace {
-            failures: 0,
-            forced: None,
-            forcing: false,
-            fruitless: 0,
-        };
         let shared = Shared {
             source,
             clock,
             snapshot: ArcSwapOption::empty(),
+            begun: AtomicU64::new(0),
             next_fetch_ms: AtomicU64::new(0),
-            pace: Mutex::new(pace),
+            usable_until_ms: AtomicU64::new(0),
+            pace: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -108,44 +100,32 @@ impl PublishedKeys {
     pub(super) async fn for_kid(
         &self,
         kid: Option<&str>,
+        issued_ms: Option<u64>,
     ) -> Result<Vec<Arc<VerifyingKey>>, AuthError> {
         let kid = kid.ok_or(TokenError::UnknownKey)?;
-        let just_fetched = self.fetched_unless_usable().await?;
-        let keys = self.named(kid).unwrap_or_default();
-        if !keys.is_empty() {
-            return Ok(keys);
-        }
-        let refetched = if just_fetched {
-            Refetched::Current
+        let found = self.find(issued_ms, || self.named(kid)).await?;
+        if found.is_empty() {
+            Err(TokenError::UnknownKey.into())
         } else {
-            self.refetch().await
-        };
-        let keys = self.named(kid).unwrap_or_default();
-        match refetched {
-            Refetched::Current | Refetched::Failed(_) if !keys.is_empty() => Ok(keys),
-            Refetched::Current => Err(TokenError::UnknownKey.into()),
-            Refetched::Failed(retry_after) => Err(unavailable(retry_after).into()),
+            Ok(found)
         }
     }
 
     pub(super) async fn others(
         &self,
         kid: Option<&str>,
+        issued_ms: Option<u64>,
         tried: &[Arc<VerifyingKey>],
-    ) -> Vec<Arc<VerifyingKey>> {
-        let Some(kid) = kid else { return Vec::new() };
+    ) -> Result<Vec<Arc<VerifyingKey>>, Unavailable> {
+        let Some(kid) = kid else {
+            return Ok(Vec::new());
+        };
         let untried = || {
-            let mut keys = self.named(kid).unwrap_or_default();
+            let mut keys = self.named(kid);
             keys.retain(|key| !tried.iter().any(|tried| Arc::ptr_eq(tried, key)));
             keys
         };
-        let keys = untried();
-        if !keys.is_empty() {
-            return keys;
-        }
-        // Failed or not: what counts is whether there is another key now.
-        let _either = self.refetch().await;
-        untried()
+        self.find(issued_ms, untried).await
     }
 
     pub(super) fn is_current(&self, key: &Arc<VerifyingKey>) -> bool {
@@ -154,38 +134,65 @@ impl PublishedKeys {
     }
 
     pub(super) async fn prepare(&self) -> Result<(), Unavailable> {
-        self.fetched_unless_usable().await.map(|_| ())
+        self.fetch_unless_usable().await
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.with_usable(|snapshot| snapshot.keys.len())
+            .unwrap_or(0)
     }
 
     pub(super) async fn share_any(&self, others: &[PublishedKey]) -> Result<bool, Unavailable> {
-        self.fetched_unless_usable().await?;
+        self.fetch_unless_usable().await?;
         let is_shared = |own: &Arc<VerifyingKey>| others.iter().any(|other| own.is(other));
         self.with_usable(|snapshot| snapshot.keys.iter().any(is_shared))
             .ok_or(unavailable(MIN_BACK_OFF))
     }
 
+    /// What `look` finds in the set; if that is nothing, in one that is newer than the token.
+    async fn find(
+        &self,
+        issued_ms: Option<u64>,
+        look: impl Fn() -> Vec<Arc<VerifyingKey>>,
+    ) -> Result<Vec<Arc<VerifyingKey>>, Unavailable> {
+        let begun_before = self.shared.begun.load(Ordering::Acquire);
+        self.fetch_unless_usable().await?;
+        loop {
+            // Asked in this order: what is published in between is looked at.
+            let settled = self.with_usable(|snapshot| {
+                snapshot.number > begun_before || snapshot.is_newer_than(issued_ms)
+            });
+            let found = look();
+            if !found.is_empty() || settled == Some(true) {
+                return Ok(found);
+            }
+            if let Some(rest) = self.rest() {
+                return Err(unavailable(rest));
+            }
+            // The fetch in flight may have begun before the key was published: then one more.
+            landed(self.refetch().await)?;
+        }
+    }
+
     /// Reads the set, if it is not too old; a refresh is started beside if it is due.
     fn with_usable<R>(&self, read: impl FnOnce(&Snapshot) -> R) -> Option<R> {
-        let now = self.shared.clock.uptime();
+        let now_ms = as_ms(self.shared.clock.uptime());
         let snapshot = self.shared.snapshot.load();
         let snapshot = snapshot.as_ref()?;
-        if now.saturating_sub(snapshot.fetched) >= MAX_AGE {
+        if now_ms >= self.shared.usable_until_ms.load(Ordering::Acquire) {
             return None;
         }
-        self.refresh_if_due(as_ms(now));
+        self.refresh_if_due(now_ms);
         Some(read(snapshot))
     }
 
     /// The keys of this name in a set that is not too old.
-    fn named(&self, kid: &str) -> Option<Vec<Arc<VerifyingKey>>> {
-        self.with_usable(|snapshot| {
-            snapshot
-                .keys
-                .iter()
-                .filter(|key| key.kid() == kid)
-                .cloned()
-                .collect()
-        })
+    fn named(&self, kid: &str) -> Vec<Arc<VerifyingKey>> {
+        let of_this_name = |snapshot: &Snapshot| {
+            let keys = snapshot.keys.iter();
+            keys.filter(|key| key.kid() == kid).cloned().collect()
+        };
+        self.with_usable(of_this_name).unwrap_or_default()
     }
 
     fn refresh_if_due(&self, now_ms: u64) {
@@ -202,53 +209,27 @@ impl PublishedKeys {
         }
     }
 
-    /// Fetches the set if there is none or it is too old; tells whether it did.
-    async fn fetched_unless_usable(&self) -> Result<bool, Unavailable> {
+    /// Fetches the set if there is none or it is too old. A failed fetch is made up for by a set that
+    /// is usable for want of a better one.
+    async fn fetch_unless_usable(&self) -> Result<(), Unavailable> {
         if self.with_usable(|_| ()).is_some() {
-            return Ok(false);
+            return Ok(());
+        }
+        if let Some(rest) = self.rest() {
+            return Err(unavailable(rest));
+        }
+        let outcome = landed(self.fetch().await);
+        self.with_usable(|_| ()).map_or(outcome, Ok)
+    }
+
+    /// How long the issuer is still left alone because it failed.
+    fn rest(&self) -> Option<Duration> {
+        if self.flights.is_flying(&()) || self.shared.pace().failures == 0 {
+            return None;
         }
         let next_ms = self.shared.next_fetch_ms.load(Ordering::Acquire);
-        let wait_ms = next_ms.saturating_sub(as_ms(self.shared.clock.uptime()));
-        if wait_ms > 0 && !self.flights.is_flying(&()) {
-            return Err(unavailable(Duration::from_millis(wait_ms)));
-        }
-        match self.fetch().await {
-            Ok(Fetched::Changed | Fetched::Unchanged) => Ok(true),
-            Ok(Fetched::Failed) | Err(FlightLost) => Err(unavailable(MIN_BACK_OFF)),
-        }
-    }
-
-    /// Asks the issuer again because of a token, unless that was done a short while ago.
-    async fn refetch(&self) -> Refetched {
-        if let Some(instead) = self.claim_refetch() {
-            return instead;
-        }
-        match self.fetch().await {
-            Ok(Fetched::Changed | Fetched::Unchanged) => Refetched::Current,
-            Ok(Fetched::Failed) | Err(FlightLost) => Refetched::Failed(MIN_BACK_OFF),
-        }
-    }
-
-    /// `None` if the issuer may be asked now (or is being asked), else what holds without asking.
-    fn claim_refetch(&self) -> Option<Refetched> {
-        if self.flights.is_flying(&()) {
-            return None;
-        }
-        let now = self.shared.clock.uptime();
-        let mut pace = self.shared.pace();
-        let next = pace.forced.map_or(now, |forced| forced + pace.interval());
-        let wait = next.saturating_sub(now);
-        if wait.is_zero() {
-            pace.forced = Some(now);
-            pace.forcing = true;
-            return None;
-        }
-        let failed = pace.failures > 0;
-        Some(if failed {
-            Refetched::Failed(wait)
-        } else {
-            Refetched::Current
-        })
+        let rest_ms = next_ms.saturating_sub(as_ms(self.shared.clock.uptime()));
+        (rest_ms > 0).then(|| Duration::from_millis(rest_ms))
     }
 
     #[cfg(test)]
@@ -261,13 +242,36 @@ impl PublishedKeys {
         let shared = Arc::clone(&self.shared);
         self.flights.join(&(), move || shared.fetch())
     }
+
+    /// The same because of a token, and so not more often than tokens may cause it.
+    fn refetch(&self) -> Landing<Fetched> {
+        let shared = Arc::clone(&self.shared);
+        self.flights.join(&(), move || async move {
+            let now = shared.clock.uptime();
+            let wait = shared.pace().claim(now);
+            if !wait.is_zero() {
+                sleep(wait).await;
+            }
+            shared.fetch().await
+        })
+    }
+}
+
+impl Snapshot {
+    /// Whether the key of a token that was issued then would be in the set, unless it was withdrawn.
+    fn is_newer_than(&self, issued_ms: Option<u64>) -> bool {
+        let published_by = |issued_ms: u64| issued_ms.saturating_add(as_ms(PUBLISHED_WITHIN));
+        issued_ms.is_some_and(|issued_ms| published_by(issued_ms) < self.fetched_unix_ms)
+    }
 }
 
 impl Pace {
-    /// Between fetches that tokens cause.
-    fn interval(&self) -> Duration {
-        let doublings = self.fruitless.saturating_sub(1).min(10);
-        (FORCED_INTERVAL * 2_u32.pow(doublings)).min(MAX_FORCED_INTERVAL)
+    /// Counts a fetch that a token causes, and tells how long it has to wait.
+    pub(super) fn claim(&mut self, now: Duration) -> Duration {
+        let allowance = FORCED_INTERVAL * FORCED_AT_ONCE;
+        let restored = self.restored.max(now) + FORCED_INTERVAL;
+        self.restored = restored.min(now + allowance + FORCED_INTERVAL);
+        self.restored.saturating_sub(now + allowance)
     }
 }
 
@@ -277,11 +281,19 @@ impl Shared {
             shared: &self,
             failed: true,
         };
-        let begun = self.clock.uptime();
+        let number = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
+        let fetched = self.clock.uptime();
+        let fetched_unix_ms = self.clock.unix_ms();
         match self.source.fetch().await {
             Ok(published) => {
                 attempt.failed = false;
-                self.publish(published, begun)
+                self.publish(Snapshot {
+                    keys: self.carry_over(published),
+                    number,
+                    fetched,
+                    fetched_unix_ms,
+                });
+                Fetched::Published
             }
             Err(error) => {
                 let error: &(dyn Error + 'static) = &error;
@@ -291,50 +303,44 @@ impl Shared {
         }
     }
 
-    fn publish(&self, published: Vec<PublishedKey>, begun: Duration) -> Fetched {
-        let before = self.snapshot.load_full();
+    fn carry_over(&self, published: Vec<PublishedKey>) -> Vec<Arc<VerifyingKey>> {
+        let before = self.snapshot.load();
         let before = before
             .as_ref()
             .map(|snapshot| snapshot.keys.as_slice())
             .unwrap_or_default();
-        let keys = carry_over(before, published);
-        let is_known = |key: &Arc<VerifyingKey>| before.iter().any(|known| Arc::ptr_eq(known, key));
-        let changed = keys.len() != before.len() || !keys.iter().all(is_known);
-        if keys.is_empty() {
-            tracing::warn!(target: "mcp_auth", "the issuer publishes no key that signs with RS256");
-        }
-        self.snapshot.store(Some(Arc::new(Snapshot {
-            keys,
-            fetched: begun,
-        })));
-        self.record_success(begun, changed);
-        if changed {
-            Fetched::Changed
-        } else {
-            Fetched::Unchanged
-        }
+        carry_over(before, published)
     }
 
-    fn record_success(&self, begun: Duration, changed: bool) {
-        let mut pace = self.pace();
-        pace.failures = 0;
-        if changed {
-            pace.fruitless = 0;
-        } else if pace.forcing {
-            pace.fruitless = pace.fruitless.saturating_add(1);
+    fn publish(&self, snapshot: Snapshot) {
+        if snapshot.keys.is_empty() {
+            tracing::warn!(target: "mcp_auth", "the issuer publishes no key that signs with RS256");
         }
-        pace.forcing = false;
+        let fetched = snapshot.fetched;
+        self.snapshot.store(Some(Arc::new(snapshot)));
+        self.pace().failures = 0;
+        self.use_until(fetched + ASK_AFTER);
         self.next_fetch_ms
-            .store(as_ms(begun + REFRESH_AFTER), Ordering::Release);
+            .store(as_ms(fetched + REFRESH_AFTER), Ordering::Release);
     }
 
     fn record_failure(&self) {
-        let mut pace = self.pace();
-        pace.forcing = false;
-        let back_off = MIN_BACK_OFF * 2_u32.saturating_pow(pace.failures.min(10));
-        pace.failures = pace.failures.saturating_add(1);
-        let next = self.clock.uptime() + back_off.min(MAX_BACK_OFF);
-        self.next_fetch_ms.store(as_ms(next), Ordering::Release);
+        let now = self.clock.uptime();
+        let back_off = {
+            let mut pace = self.pace();
+            let doublings = pace.failures.min(10);
+            pace.failures = pace.failures.saturating_add(1);
+            (MIN_BACK_OFF * 2_u32.saturating_pow(doublings)).min(MAX_BACK_OFF)
+        };
+        if let Some(snapshot) = &*self.snapshot.load() {
+            self.use_until((now + ASK_AFTER).min(snapshot.fetched + MAX_AGE));
+        }
+        self.next_fetch_ms
+            .store(as_ms(now + back_off), Ordering::Release);
+    }
+
+    fn use_until(&self, uptime: Duration) {
+        self.usable_until_ms.store(as_ms(uptime), Ordering::Release);
     }
 
     /// Nothing panics under this lock, so what it guards is whole.
@@ -357,6 +363,13 @@ impl Drop for Attempt<'_> {
     }
 }
 
+fn landed(outcome: Result<Fetched, FlightLost>) -> Result<(), Unavailable> {
+    match outcome {
+        Ok(Fetched::Published) => Ok(()),
+        Ok(Fetched::Failed) | Err(FlightLost) => Err(unavailable(MIN_BACK_OFF)),
+    }
+}
+
 fn unavailable(retry_after: Duration) -> Unavailable {
     Unavailable {
         what: "the issuer's keys",
@@ -370,11 +383,17 @@ fn as_ms(duration: Duration) -> u64 {
 
 /// A set older than this is refreshed beside the requests that use it.
 const REFRESH_AFTER: Duration = Duration::from_secs(5 * 60);
+/// A set is not used for longer than this without asking for a newer one, even in vain: after a time
+/// without requests it may hold a key that was withdrawn long ago.
+const ASK_AFTER: Duration = Duration::from_secs(10 * 60);
 /// A set older than this is not used.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Between fetches that tokens cause, doubling while they bring nothing new.
-const FORCED_INTERVAL: Duration = Duration::from_secs(30);
-const MAX_FORCED_INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// Tokens can cause this many fetches at once, and then one in an interval; those beyond wait for it.
+/// The interval is what a caller waits at most whose key is new, while others make keys up.
+const FORCED_AT_ONCE: u32 = 4;
+const FORCED_INTERVAL: Duration = Duration::from_secs(2);
+/// A key is published by the time it signs; the two clocks and caches in between may differ by this.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(60);
 /// Between fetches while they fail, doubling.
 const MIN_BACK_OFF: Duration = Duration::from_secs(1);
-const MAX_BACK_OFF: Duration = Duration::from_secs(60);
+const MAX_BACK_OFF: Duration = Duration::from_secs(8);

@@ -8,6 +8,7 @@ use futures_util::future::join;
 use futures_util::future::join_all;
 use serde_json::json;
 
+use super::published::Pace;
 use super::*;
 use crate::identity::clock::ManualClock;
 use crate::identity::doubles;
@@ -21,7 +22,7 @@ use crate::identity::io::IoRuntime;
 fn the_first_fifty_requests_share_one_fetch() {
     let issuer = Fixture::publishing(&["a"]);
     issuer.source.close();
-    let asking = (0..50).map(|_| issuer.keys.for_kid(Some("a")));
+    let asking = (0..50).map(|_| issuer.ask("a"));
     let opened = async { issuer.source.open() };
     let (found, ()) = block_on(join(join_all(asking), opened));
     assert!(
@@ -37,9 +38,9 @@ fn a_first_request_that_leaves_takes_nothing_from_the_others() {
     let issuer = Fixture::publishing(&["a"]);
     issuer.source.close();
     block_on(async {
-        let mut leaving = Box::pin(issuer.keys.for_kid(Some("a")));
+        let mut leaving = Box::pin(issuer.ask("a"));
         assert!(leaving.as_mut().now_or_never().is_none());
-        let mut staying = Box::pin(issuer.keys.for_kid(Some("a")));
+        let mut staying = Box::pin(issuer.ask("a"));
         assert!(staying.as_mut().now_or_never().is_none());
         drop(leaving);
         issuer.source.open();
@@ -80,24 +81,67 @@ fn a_withdrawn_key_is_dropped_at_the_next_refresh() {
 }
 
 #[test]
+fn after_ten_quiet_minutes_a_withdrawn_key_is_not_believed_even_once() {
+    let issuer = Fixture::publishing(&["a", "b"]);
+    let withdrawn = issuer.find("b").unwrap();
+    issuer.publish(&["a"]);
+    issuer.advance(600);
+    assert!(!issuer.keys.is_current(&withdrawn));
+    assert_eq!(issuer.find("b").unwrap_err(), TokenError::UnknownKey.into());
+}
+
+#[test]
+fn after_ten_quiet_minutes_an_issuer_that_is_down_is_asked_before_the_last_keys_serve_on() {
+    let issuer = Fixture::publishing(&["a"]);
+    let key = issuer.find("a").unwrap();
+    issuer.source.publish(None);
+    issuer.advance(600);
+    assert!(!issuer.keys.is_current(&key));
+    assert!(Arc::ptr_eq(&issuer.find("a").unwrap(), &key));
+    assert!(issuer.keys.is_current(&key));
+    assert_eq!(issuer.source.calls(), 2);
+}
+
+#[test]
 fn a_key_that_is_replaced_under_its_name_is_another_key() {
     let issuer = Fixture::publishing(&["a"]);
     let before = issuer.find("a").unwrap();
     issuer
         .source
         .publish(Some(vec![TestKey::other().published("a")]));
-    let others = block_on(issuer.keys.others(Some("a"), &[Arc::clone(&before)]));
+    let others = issuer.others(&before, None).unwrap();
     assert!(others[0].has_material_of(&TestKey::other().published("a")));
     assert!(!issuer.keys.is_current(&before));
 }
 
 #[test]
-fn failing_signatures_refetch_once_in_thirty_seconds() {
+fn a_failing_signature_while_the_issuer_is_down_is_no_refusal() {
     let issuer = Fixture::publishing(&["a"]);
     let key = issuer.find("a").unwrap();
-    for _ in 0..10 {
-        assert!(block_on(issuer.keys.others(Some("a"), &[Arc::clone(&key)])).is_empty());
+    issuer.source.publish(None);
+    for _ in 0..3 {
+        assert!(issuer.others(&key, None).is_err());
     }
+    assert_eq!(issuer.source.calls(), 2);
+}
+
+#[test]
+fn a_token_from_before_the_last_fetch_causes_none() {
+    let issuer = Fixture::publishing(&["a"]);
+    issuer.advance(61);
+    let key = issuer.find("a").unwrap();
+    let before = Some(doubles::NOW * 1_000 - 1);
+    for _ in 0..10 {
+        assert_eq!(
+            block_on(issuer.keys.for_kid(Some("x"), before)).unwrap_err(),
+            TokenError::UnknownKey.into()
+        );
+        assert!(issuer.others(&key, before).unwrap().is_empty());
+    }
+    assert_eq!(issuer.source.calls(), 1);
+    // A minute is for clocks that differ.
+    let since = Some(doubles::NOW * 1_000 + 1_000);
+    assert!(block_on(issuer.keys.for_kid(Some("x"), since)).is_err());
     assert_eq!(issuer.source.calls(), 2);
 }
 
@@ -139,22 +183,69 @@ fn an_issuer_that_is_down_at_the_start_is_asked_with_back_off() {
 }
 
 #[test]
-fn an_unknown_kid_refetches_once_in_thirty_seconds_and_ever_more_rarely() {
+fn tokens_cause_four_fetches_at_once_and_then_one_in_two_seconds() {
+    let mut pace = Pace::default();
+    let mut now = Duration::from_secs(100);
+    for _ in 0..4 {
+        assert_eq!(pace.claim(now), Duration::ZERO);
+    }
+    for _ in 0..100 {
+        let wait = pace.claim(now);
+        assert_eq!(wait, Duration::from_secs(2));
+        now += wait;
+    }
+    now += Duration::from_secs(5);
+    let waits = [(); 4].map(|()| pace.claim(now));
+    assert_eq!(waits.map(|wait| wait.as_secs()), [0, 0, 1, 2]);
+    now += Duration::from_secs(3600);
+    assert!((0..4).all(|_| pace.claim(now).is_zero()));
+    assert!(!pace.claim(now).is_zero());
+}
+
+#[test]
+fn a_flood_of_made_up_kids_shares_fetches_and_does_not_hold_up_a_new_key() {
     let issuer = Fixture::publishing(&["a"]);
     issuer.find("a").unwrap();
-    let mut fetched_at = Vec::new();
-    for second in 0..900 {
-        let before = issuer.source.calls();
-        assert_eq!(issuer.find("x").unwrap_err(), TokenError::UnknownKey.into());
-        issuer.keep_fresh();
-        if issuer.source.calls() > before {
-            fetched_at.push(second);
-        }
-        issuer.clock.advance(Duration::from_secs(1));
+    for index in 0..4 {
+        assert!(issuer.find(&format!("x{index}")).is_err());
     }
-    // 30 s, then doubled: 60, 120, 240, 300; refreshes for age fall between.
-    assert!(fetched_at.starts_with(&[0, 30, 90, 210]), "{fetched_at:?}");
-    assert!(fetched_at.len() <= 8, "{fetched_at:?}");
+    assert_eq!(issuer.source.calls(), 5);
+    let (refused, found) = block_on(async {
+        let made_up: Vec<_> = (0..500).map(|index| format!("y{index}")).collect();
+        let flood = join_all(made_up.iter().map(|kid| issuer.ask(kid)));
+        let new = async {
+            // The fetch for the flood waits its turn.
+            issuer.publish(&["b"]);
+            issuer.ask("b").await
+        };
+        join(flood, new).await
+    });
+    assert!(found.is_ok());
+    for refused in refused {
+        assert_eq!(refused.unwrap_err(), TokenError::UnknownKey.into());
+    }
+    assert_eq!(issuer.source.calls(), 6);
+}
+
+#[test]
+fn a_key_published_after_a_fetch_began_is_found_by_the_next() {
+    let issuer = Fixture::publishing(&["a"]);
+    issuer.find("a").unwrap();
+    issuer.source.close();
+    let (made_up, new) = block_on(async {
+        let mut made_up = Box::pin(issuer.ask("x"));
+        assert!(made_up.as_mut().now_or_never().is_none());
+        issuer.begun(2);
+        let mut new = Box::pin(issuer.ask("b"));
+        assert!(new.as_mut().now_or_never().is_none());
+        issuer.source.open();
+        let refused = made_up.await;
+        issuer.publish(&["a", "b"]);
+        (refused, new.await)
+    });
+    assert_eq!(made_up.unwrap_err(), TokenError::UnknownKey.into());
+    assert!(new.is_ok());
+    assert_eq!(issuer.source.calls(), 3);
 }
 
 #[test]
@@ -163,7 +254,7 @@ fn a_new_kid_is_found_by_the_refetch_it_causes_which_all_share() {
     issuer.find("a").unwrap();
     issuer.publish(&["a", "b"]);
     issuer.source.close();
-    let asking = (0..50).map(|_| issuer.keys.for_kid(Some("b")));
+    let asking = (0..50).map(|_| issuer.ask("b"));
     let opened = async { issuer.source.open() };
     let (found, ()) = block_on(join(join_all(asking), opened));
     assert!(found.iter().all(Result::is_ok));
@@ -192,7 +283,7 @@ fn a_request_that_fetched_the_keys_itself_does_not_fetch_them_again() {
 #[test]
 fn a_token_without_kid_costs_no_fetch() {
     let issuer = Fixture::publishing(&["a"]);
-    let refused = block_on(issuer.keys.for_kid(None)).unwrap_err();
+    let refused = block_on(issuer.keys.for_kid(None, None)).unwrap_err();
     assert_eq!(refused, TokenError::UnknownKey.into());
     assert_eq!(issuer.source.calls(), 0);
 }
@@ -273,8 +364,28 @@ impl Fixture {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
+    /// Asks for the key of a token that does not tell when it was issued.
+    fn ask(&self, kid: &str) -> impl Future<Output = Result<Vec<Arc<VerifyingKey>>, AuthError>> {
+        self.keys.for_kid(Some(kid), None)
+    }
+
     fn find(&self, kid: &str) -> Result<Arc<VerifyingKey>, AuthError> {
-        block_on(self.keys.for_kid(Some(kid))).map(|mut keys| keys.remove(0))
+        block_on(self.ask(kid)).map(|mut keys| keys.remove(0))
+    }
+
+    fn others(
+        &self,
+        tried: &Arc<VerifyingKey>,
+        issued_ms: Option<u64>,
+    ) -> Result<Vec<Arc<VerifyingKey>>, Unavailable> {
+        block_on(self.keys.others(Some("a"), issued_ms, &[Arc::clone(tried)]))
+    }
+
+    /// Waits until this many fetches were begun.
+    fn begun(&self, calls: usize) {
+        while self.source.calls() < calls {
+            std::thread::yield_now();
+        }
     }
 
     /// Waits until this many fetches were begun and all have ended.
@@ -289,16 +400,6 @@ impl Fixture {
             std::thread::sleep(Duration::from_millis(2));
         }
         panic!("{} fetches, expected {calls}", self.source.calls());
-    }
-
-    /// Waits until no fetch is in flight.
-    fn keep_fresh(&self) {
-        let Keys::Published(keys) = &self.keys else {
-            panic!("fixed")
-        };
-        while keys.is_fetching() {
-            std::thread::yield_now();
-        }
     }
 }
 

@@ -4,13 +4,12 @@
 //! now is asked of the identity provider. Nothing is guessed: if that can't be told, the answer is
 //! [`Unavailable`].
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -20,7 +19,10 @@ use tokio::runtime::Handle;
 
 use crate::identity::caller::Caller;
 use crate::identity::caller::TokenKind;
+use crate::identity::circuit::Circuit;
 use crate::identity::clock::Clock;
+use crate::identity::error::LookupError;
+use crate::identity::error::NoAnswer;
 use crate::identity::error::Unavailable;
 use crate::identity::flight::FlightLost;
 use crate::identity::flight::Flights;
@@ -35,17 +37,6 @@ pub(crate) trait Memberships: Debug + Send + Sync {
         organization_id: &str,
         user_id: &str,
     ) -> BoxFuture<'static, Result<Option<Org>, LookupError>>;
-}
-
-/// Why a membership could not be looked up. The details are in the log.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum LookupError {
-    /// The answer was an error, or none.
-    #[error("the membership could not be looked up")]
-    Failed,
-    /// Too many questions; the next makes sense after this time.
-    #[error("too many memberships were looked up")]
-    Throttled(Duration),
 }
 
 /// Which facts are good enough.
@@ -68,8 +59,7 @@ struct Lookups {
     memberships: Arc<dyn Memberships>,
     clock: Arc<dyn Clock>,
     answers: Cache<Member, Answer>,
-    /// Uptime in milliseconds until which the directory does not want to be asked.
-    throttled_until_ms: AtomicU64,
+    circuit: Circuit,
 }
 
 #[derive(Clone)]
@@ -95,9 +85,9 @@ impl Organizations {
         let directory = memberships.map(|memberships| {
             Arc::new(Lookups {
                 memberships,
+                circuit: Circuit::new(WHAT, Arc::clone(&clock)),
                 clock,
                 answers: Cache::new(MAX_ANSWERS),
-                throttled_until_ms: AtomicU64::new(0),
             })
         });
         Self {
@@ -130,19 +120,23 @@ impl Organizations {
         facts: Facts,
     ) -> Result<Option<Org>, Unavailable> {
         match caller.token_kind() {
-            // Current for as long as the token lives, which is a minute.
-            TokenKind::Session => Ok(caller.token_org().cloned()),
+            // Current for as long as the token is believed, which is a minute: a machine acts in no
+            // organization, and the key of one is that one's own.
+            TokenKind::ApiKey | TokenKind::M2m | TokenKind::Session => {
+                Ok(caller.token_org().cloned())
+            }
             TokenKind::OAuth => {
-                let (Some(organization_id), Some(user_id)) = (caller.org_id(), caller.user_id())
+                let (Some(organization_id), Some(user_id)) =
+                    (named_organization(caller).await?, caller.user_id())
                 else {
                     return Ok(None);
                 };
                 match (&self.directory, facts) {
                     (Some(directory), Facts::Current) => {
-                        self.looked_up(directory, organization_id, user_id).await
+                        self.looked_up(directory, &organization_id, user_id).await
                     }
                     (Some(_), Facts::TokenOnly) | (None, _) => {
-                        Ok(Some(Org::only_id(organization_id.to_owned())))
+                        Ok(Some(Org::only_id(organization_id.into_owned())))
                     }
                 }
             }
@@ -172,7 +166,20 @@ impl Organizations {
         });
         lookup
             .await
-            .unwrap_or_else(|FlightLost| Err(unavailable(RETRY_AFTER)))
+            .unwrap_or_else(|FlightLost| Err(directory.circuit.lost()))
+    }
+}
+
+/// The organization that an OAuth token names, or that its issuer tells the bearer of an opaque one.
+/// Nobody is asked about a token that was not granted to tell.
+async fn named_organization(caller: &Caller) -> Result<Option<Cow<'_, str>>, Unavailable> {
+    match (caller.org_id(), caller.people()) {
+        (Some(id), _) => Ok(Some(Cow::Borrowed(id))),
+        (None, Some(people)) if caller.org_at_issuer() => {
+            let id = people.organization_of(caller).await.map_err(unavailable)?;
+            Ok(id.map(Cow::Owned))
+        }
+        (None, _) => Ok(None),
     }
 }
 
@@ -184,40 +191,24 @@ impl Lookups {
 
     async fn look_up(&self, member: Member) -> Result<Option<Org>, Unavailable> {
         let asked = self.clock.uptime();
-        let throttled = Duration::from_millis(self.throttled_until_ms.load(Ordering::Acquire));
-        let wait = throttled.saturating_sub(asked);
-        if !wait.is_zero() {
-            return Err(unavailable(wait));
-        }
         let Member {
             organization_id,
             user_id,
         } = &member;
-        match self.memberships.membership(organization_id, user_id).await {
-            Ok(org) => {
-                let age = if org.is_some() {
-                    MEMBER_AGE
-                } else {
-                    NOT_A_MEMBER_AGE
-                };
-                // Counted from the question: the answer is at least that old.
-                let answer = Answer {
-                    org: org.clone(),
-                    until: asked + age,
-                };
-                self.answers.insert(member, answer);
-                Ok(org)
-            }
-            Err(LookupError::Throttled(wait)) => {
-                let wait = wait.clamp(RETRY_AFTER, MAX_THROTTLE);
-                let until = self.clock.uptime() + wait;
-                let until_ms = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
-                self.throttled_until_ms
-                    .fetch_max(until_ms, Ordering::AcqRel);
-                Err(unavailable(wait))
-            }
-            Err(LookupError::Failed) => Err(unavailable(RETRY_AFTER)),
-        }
+        let question = || self.memberships.membership(organization_id, user_id);
+        let org = self.circuit.ask(question).await.map_err(unavailable)?;
+        let age = if org.is_some() {
+            MEMBER_AGE
+        } else {
+            NOT_A_MEMBER_AGE
+        };
+        // Counted from the question: the answer is at least that old.
+        let answer = Answer {
+            org: org.clone(),
+            until: asked + age,
+        };
+        self.answers.insert(member, answer);
+        Ok(org)
     }
 }
 
@@ -257,21 +248,24 @@ impl Hash for Member {
     }
 }
 
-fn unavailable(retry_after: Duration) -> Unavailable {
-    Unavailable {
-        what: "organization memberships",
-        retry_after,
+/// That the server's own key is refused is nothing that the caller could do about.
+fn unavailable(error: NoAnswer) -> Unavailable {
+    match error {
+        NoAnswer::KeyRefused => Unavailable {
+            what: WHAT,
+            retry_after: RETRY_AFTER,
+        },
+        NoAnswer::Unavailable(unavailable) => unavailable,
     }
 }
 
+const WHAT: &str = "organization memberships";
 /// How long "is a member, as this" is believed.
 const MEMBER_AGE: Duration = Duration::from_secs(30);
 /// How long "is no member" is believed: shorter, since someone may be waiting for an invitation.
 const NOT_A_MEMBER_AGE: Duration = Duration::from_secs(5);
 const MAX_ANSWERS: usize = 10_000;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// However long the directory wants not to be asked, it is asked again after this.
-const MAX_THROTTLE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Guards take literals, `&'static str` constants and typed constants, one or several.
 
-use mcp_auth::{Permission, Role, Scope, mcp_tool};
+use mcp_auth::{Feature, Permission, Plan, Reverification, Role, Scope, TokenKind, mcp_tool};
 
 mod names {
     use mcp_auth::Permission;
@@ -13,6 +13,13 @@ const DELETE: Permission = Permission::new("org:documents:delete");
 const ADMIN: Role = Role::new("admin");
 const BILLING: &str = "org:billing";
 const SCOPE: Scope = Scope::new("documents:write");
+const EXPORT: Feature = Feature::new("org:export");
+const SHARE: &str = "u:share";
+const PRO: Plan = Plan::new("pro");
+const SOON: Reverification = Reverification::first_factor(2.5);
+const PRESET: &str = "moderate";
+const KIND: TokenKind = TokenKind::Session;
+const OTHER_KIND: &str = "api_key";
 const NAME: &str = "documents.move";
 const TITLE: &str = "Move a document";
 
@@ -45,3 +52,35 @@ async fn only_an_organization() {}
 
 #[mcp_tool(public)]
 async fn anybody() {}
+
+#[mcp_tool(feature("export", "organization:share"), plan("org:pro", "user:pro"))]
+async fn features_and_plans() {}
+
+#[mcp_tool(
+    feature(EXPORT, SHARE),
+    plan = PRO,
+    reverification = SOON,
+    accept(KIND, OTHER_KIND)
+)]
+async fn constants_of_further_kinds() {}
+
+#[mcp_tool(reverification = "strict_mfa", accept = "session")]
+async fn preset() {}
+
+#[mcp_tool(reverification = PRESET)]
+async fn constant_preset() {}
+
+#[mcp_tool(reverification("second_factor", 0.5), require_user)]
+async fn level_and_minutes() {}
+
+#[mcp_tool(any(
+    feature = EXPORT,
+    plan("pro", "free"),
+    reverification = Reverification::STRICT,
+    reverification("multi_factor", 15),
+    scope = "exports",
+))]
+async fn further_alternatives() {}
+
+#[mcp_tool(accept("oauth", "session", "m2m", "api_key"))]
+async fn every_kind() {}

@@ -1,0 +1,119 @@
+//! Whether the machine that a server is told to be is one of the instance, and the key that machine's.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::clerk::backend::Backend;
+use crate::clerk::machine_key::MachineKey;
+use crate::clerk::outgoing::Bearer;
+use crate::clerk::outgoing::Outgoing;
+use crate::clerk::settings::Untold;
+
+/// What the settings of this server's machine are worth, as far as the Backend API tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MachineCheck {
+    /// Machines' tokens are not accepted, or nothing can be asked with the keys there are.
+    Unasked,
+    /// All that could be asked is as it should be.
+    Fits,
+    /// The instance has no machine with this id.
+    NoSuch,
+    /// The machine with this id has another key. It may be that the key was changed and this one is still
+    /// good for a while.
+    OtherKey,
+    /// Clerk does not accept the machine's key.
+    KeyRefused,
+    /// That can't be told now.
+    Unknown,
+}
+
+/// The machine that this server is, and whom to ask about it.
+#[derive(Clone, Debug)]
+pub(super) struct OwnMachine {
+    pub(super) id: Option<String>,
+    pub(super) key: Option<(MachineKey, Arc<Outgoing>)>,
+    pub(super) backend: Option<Backend>,
+}
+
+impl OwnMachine {
+    /// Asks. Runs on the I/O runtime.
+    pub(super) async fn check(self) -> MachineCheck {
+        match self.look().await {
+            Ok(check) => check,
+            Err(Untold) => MachineCheck::Unknown,
+        }
+    }
+
+    async fn look(self) -> Result<MachineCheck, Untold> {
+        let Self { id, key, backend } = self;
+        let mut asked = false;
+        if let Some((key, api)) = &key {
+            if !is_accepted(api, key).await? {
+                return Ok(MachineCheck::KeyRefused);
+            }
+            asked = true;
+        }
+        let key = key.map(|(key, _)| key);
+        if let Some((id, backend)) = id.zip(backend) {
+            let other = look_up(&backend, &id, key.as_ref()).await?;
+            if let Some(other) = other {
+                return Ok(other);
+            }
+            asked = true;
+        }
+        Ok(if asked {
+            MachineCheck::Fits
+        } else {
+            MachineCheck::Unasked
+        })
+    }
+}
+
+/// Whether Clerk knows the key: it says so of a token that there is not.
+async fn is_accepted(api: &Outgoing, key: &MachineKey) -> Result<bool, Untold> {
+    let body = json!({ "token": "mt_0" });
+    let path = ["m2m_tokens", "verify"];
+    let answer = api.post_as(&path, &body, Bearer::Machine(key)).await;
+    match answer.map_err(|_| Untold)?.status {
+        200 | 400 | 404 | 422 => Ok(true),
+        401 => Ok(false),
+        _ => Err(Untold),
+    }
+}
+
+/// What is wrong with the id, or with the key to it. The key is asked for only to compare one with it.
+///
+/// Source: Clerk's Backend API, `GetMachine` and `GetMachineSecretKey`.
+async fn look_up(
+    backend: &Backend,
+    id: &str,
+    key: Option<&MachineKey>,
+) -> Result<Option<MachineCheck>, Untold> {
+    let path = ["v1", "machines", id];
+    let answer = match key {
+        None => backend.ask(&path, &[]).await,
+        Some(_) => {
+            backend
+                .ask(&[&path[..], &["secret_key"]].concat(), &[])
+                .await
+        }
+    };
+    let answer = answer.map_err(|_| Untold)?;
+    match answer.status {
+        200 => {}
+        404 => return Ok(Some(MachineCheck::NoSuch)),
+        _ => return Err(Untold),
+    }
+    let Some(key) = key else {
+        return Ok(None);
+    };
+    let told: Told = serde_json::from_slice(&answer.body).map_err(|_| Untold)?;
+    Ok((told.secret != key.expose()).then_some(MachineCheck::OtherKey))
+}
+
+#[derive(Deserialize)]
+struct Told {
+    secret: String,
+}

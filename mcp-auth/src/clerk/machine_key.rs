@@ -1,0 +1,62 @@
+//! The key of this server's machine.
+
+use std::fmt;
+
+/// The secret key of a machine: with it Clerk confirms the tokens that are meant for that machine, and
+/// no others. It is shown by nothing and leaves the process only towards the Backend API.
+#[derive(Clone)]
+pub(crate) struct MachineKey(String);
+
+/// Why a text is no machine's key. The text itself is not repeated.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a machine's secret key begins `ak_` and has no spaces")]
+pub(crate) struct MachineKeyError;
+
+impl MachineKey {
+    /// Reads a key as it is copied from the dashboard.
+    ///
+    /// # Errors
+    /// [`MachineKeyError`] if it does not look like one.
+    pub(crate) fn parse(text: &str) -> Result<Self, MachineKeyError> {
+        let text = text.trim();
+        let rest = text.strip_prefix("ak_").ok_or(MachineKeyError)?;
+        if rest.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(MachineKeyError);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The key itself, to be sent to the Backend API and nowhere else.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MachineKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MachineKey([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_the_key() {
+        let key = MachineKey::parse("ak_abc").unwrap();
+        assert_eq!(format!("{key:?}"), "MachineKey([redacted])");
+    }
+
+    #[test]
+    fn only_machine_keys_are_read_and_line_ends_are_forgiven() {
+        assert_eq!(MachineKey::parse(" ak_a/b=\n").unwrap().expose(), "ak_a/b=");
+        for text in ["", "ak_", "sk_test_abc", "mt_abc", "ak_a b", "ak_é"] {
+            assert_eq!(
+                MachineKey::parse(text).unwrap_err(),
+                MachineKeyError,
+                "{text}"
+            );
+        }
+    }
+}

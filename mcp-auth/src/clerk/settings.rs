@@ -1,0 +1,167 @@
+//! What an instance is set to, as the Backend API tells: read at the start, to say what does not fit.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::clerk::backend::Backend;
+
+/// What the instance's OAuth applications are set to.
+///
+/// Source: Clerk's Backend API, `OAuthApplicationSettings`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct OauthSettings {
+    /// Clients can register themselves (RFC 7591).
+    #[serde(rename = "dynamic_oauth_client_registration")]
+    pub(crate) registers: bool,
+    /// What a client is granted that asks for no scope; `None` is Clerk's own default.
+    pub(crate) default_scopes: Option<Vec<String>>,
+    /// OAuth access tokens are JWTs, not opaque.
+    #[serde(rename = "oauth_jwt_access_tokens")]
+    pub(crate) jwt_access_tokens: bool,
+    /// A client's id may be the URL of its metadata, and the authorization server's metadata says so.
+    #[serde(default, rename = "client_id_metadata_documents_advertised")]
+    pub(crate) takes_client_documents: bool,
+    /// Of those only clients that were registered before.
+    #[serde(
+        default,
+        rename = "client_id_metadata_documents_only_allow_pre_registered_clients"
+    )]
+    pub(crate) only_known_client_documents: bool,
+}
+
+/// A role of organizations.
+///
+/// Source: Clerk's Backend API, `Role`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Role {
+    /// Its name with the prefix: `org:admin`.
+    pub(crate) key: String,
+    /// What it may do.
+    pub(crate) permissions: Vec<RolePermission>,
+}
+
+/// A permission of a role.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RolePermission {
+    /// Its name: `org:documents:read`.
+    pub(crate) key: String,
+}
+
+/// The instance did not answer, or not in the form it is known by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the Backend API did not tell")]
+pub(crate) struct Untold;
+
+impl Backend {
+    /// The settings of OAuth applications; `None` if the API does not know the question.
+    pub(super) async fn oauth_settings(&self) -> Result<Option<OauthSettings>, Untold> {
+        self.told(&["v1", "instance", "oauth_application_settings"], &[])
+            .await
+    }
+
+    /// The roles of organizations; `None` if the API does not know the question.
+    pub(super) async fn roles(&self) -> Result<Option<Vec<Role>>, Untold> {
+        let limit = MOST_ROLES.to_string();
+        let page: Option<Roles> = self
+            .told(&["v1", "organization_roles"], &[("limit", &limit)])
+            .await?;
+        match page {
+            // From a part nothing follows about what is nowhere.
+            Some(page) if page.total_count > page.data.len() => Err(Untold),
+            page => Ok(page.map(|page| page.data)),
+        }
+    }
+
+    async fn told<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Option<T>, Untold> {
+        let answer = self.ask(path, query).await.map_err(|_| Untold)?;
+        match answer.status {
+            200 => serde_json::from_slice(&answer.body)
+                .map(Some)
+                .map_err(|_| Untold),
+            404 => Ok(None),
+            _ => Err(Untold),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Roles {
+    data: Vec<Role>,
+    total_count: usize,
+}
+
+/// The most that Clerk gives at once.
+const MOST_ROLES: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clerk::outgoing::Outgoing;
+    use crate::clerk::secret_key::SecretKey;
+    use crate::clerk::stub::Reply;
+    use crate::clerk::stub::Stub;
+    use crate::identity::doubles::block_on;
+
+    #[test]
+    fn the_settings_of_oauth_applications_are_read() {
+        let (stub, backend) = answering(|| {
+            Reply::json(&json!({
+                "object": "oauth_application_settings", "dynamic_oauth_client_registration": true,
+                "default_scopes": null, "oauth_jwt_access_tokens": false,
+                "client_id_metadata_documents_advertised": true,
+                "client_id_metadata_documents_only_allow_pre_registered_clients": false,
+                "client_id_metadata_documents_block_implicitly_allowed_clients": false,
+            }))
+        });
+        let settings = block_on(backend.oauth_settings()).unwrap().unwrap();
+        assert!(settings.registers && settings.takes_client_documents);
+        assert!(!settings.jwt_access_tokens && !settings.only_known_client_documents);
+        assert_eq!(settings.default_scopes, None);
+        let head = &stub.heads()[0];
+        let line = "GET /v1/instance/oauth_application_settings HTTP/1.1\r\n";
+        assert!(head.starts_with(line), "{head}");
+    }
+
+    #[test]
+    fn all_roles_are_read_or_none() {
+        let role = json!({"object": "role", "key": "org:admin", "permissions": [
+            {"object": "permission", "key": "org:documents:read", "type": "user"},
+        ]});
+        let page = |total_count: usize| json!({"data": [role], "total_count": total_count});
+        let (whole, part) = (page(1), page(2));
+        let (stub, backend) = answering(move || Reply::json(&whole));
+        let roles = block_on(backend.roles()).unwrap().unwrap();
+        assert_eq!(roles[0].key, "org:admin");
+        assert_eq!(roles[0].permissions[0].key, "org:documents:read");
+        let head = &stub.heads()[0];
+        let line = "GET /v1/organization_roles?limit=500 HTTP/1.1\r\n";
+        assert!(head.starts_with(line), "{head}");
+        let (_stub, backend) = answering(move || Reply::json(&part));
+        assert_eq!(block_on(backend.roles()).unwrap_err(), Untold);
+    }
+
+    #[test]
+    fn what_is_not_known_is_nothing_and_what_is_no_answer_is_an_error() {
+        let (_stub, backend) = answering(|| Reply::http(404, "", "{}"));
+        assert!(block_on(backend.oauth_settings()).unwrap().is_none());
+        assert!(block_on(backend.roles()).unwrap().is_none());
+        for (status, body) in [(200, "{}"), (200, "<p>"), (401, "{}"), (500, "{}")] {
+            let (_stub, backend) = answering(move || Reply::http(status, "", body));
+            assert_eq!(block_on(backend.oauth_settings()).unwrap_err(), Untold);
+            assert_eq!(block_on(backend.roles()).unwrap_err(), Untold);
+        }
+    }
+
+    fn answering(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (Stub, Backend) {
+        let stub = Stub::answering(move |_| reply());
+        let key = SecretKey::parse("sk_test_secret").unwrap();
+        let backend = Backend::at(Outgoing::to(stub.url()).unwrap(), key);
+        (stub, backend)
+    }
+}

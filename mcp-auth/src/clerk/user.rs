@@ -1,0 +1,338 @@
+//! Users, as the Backend API and userinfo describe them.
+//!
+//! Metadata, private and unsafe ones included, stays in the answer: nothing here reads it.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::clerk::outgoing::Bearer;
+use crate::clerk::outgoing::Outgoing;
+use crate::clerk::question::Question;
+use crate::clerk::question::Unreadable;
+use crate::identity::LookupError;
+use crate::identity::Profile;
+use crate::identity::TokenText;
+use crate::identity::User;
+use crate::identity::UserInfo;
+use crate::identity::UserInfoSource;
+use crate::identity::parse_object;
+
+/// Reads `GET /v1/users/{id}`, which must be about that user.
+pub(super) fn read(body: &[u8], user_id: &str) -> Result<User, Useless> {
+    let user: ApiUser =
+        serde_json::from_slice(body).map_err(|error| Useless::Unreadable((&error).into()))?;
+    if user.id != user_id {
+        return Err(Useless::SomebodyElse);
+    }
+    Ok(user.into())
+}
+
+/// Why an answer about a user can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Useless {
+    #[error(transparent)]
+    Unreadable(Unreadable),
+    #[error("the answer is about somebody else")]
+    SomebodyElse,
+}
+
+/// What the Backend API tells of a user, as far as it is read.
+#[derive(Deserialize)]
+struct ApiUser {
+    id: String,
+    banned: bool,
+    locked: bool,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    username: Option<String>,
+    image_url: Option<String>,
+    primary_email_address_id: Option<String>,
+    #[serde(default)]
+    email_addresses: Vec<EmailAddress>,
+}
+
+#[derive(Deserialize)]
+struct EmailAddress {
+    id: String,
+    email_address: String,
+    verification: Option<Verification>,
+}
+
+#[derive(Deserialize)]
+struct Verification {
+    status: Option<String>,
+}
+
+impl From<ApiUser> for User {
+    fn from(user: ApiUser) -> Self {
+        let ApiUser {
+            id: _,
+            banned,
+            locked,
+            first_name,
+            last_name,
+            username,
+            image_url,
+            primary_email_address_id,
+            email_addresses,
+        } = user;
+        let primary = email_addresses
+            .into_iter()
+            .find(|address| Some(&address.id) == primary_email_address_id.as_ref());
+        let (email, email_verified) = match primary {
+            Some(address) => {
+                let status = address.verification.and_then(|is| is.status);
+                let verified = status.as_deref() == Some("verified");
+                (Some(address.email_address), Some(verified))
+            }
+            None => (None, None),
+        };
+        let names: Vec<_> = [first_name, last_name]
+            .into_iter()
+            .flatten()
+            .filter(|name| !name.is_empty())
+            .collect();
+        let text = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let profile = Profile {
+            email,
+            email_verified,
+            name: text(Some(names.join(" "))),
+            username: text(username),
+            picture: text(image_url),
+        };
+        Self {
+            profile,
+            banned,
+            locked,
+        }
+    }
+}
+
+/// Userinfo at the issuer: the one place where a caller's token goes.
+#[derive(Clone, Debug)]
+pub(super) struct FrontendUserInfo {
+    frontend: Arc<Outgoing>,
+    question: Arc<Question>,
+}
+
+impl FrontendUserInfo {
+    pub(super) fn at(frontend: Arc<Outgoing>) -> Self {
+        Self {
+            frontend,
+            question: Arc::new(Question::about("userinfo", "the caller's token")),
+        }
+    }
+
+    async fn ask(self, token: TokenText) -> Result<UserInfo, LookupError> {
+        let asked = self.frontend.get_as(&PATH, Bearer::Caller(&token)).await;
+        let answer = asked.map_err(|error| self.question.failed(&error))?;
+        match answer.status {
+            200 => {}
+            // That is about the token: it was revoked meanwhile, or its scopes do not reach.
+            401 => return Err(LookupError::Declined),
+            _ => return Err(self.question.refused(&answer)),
+        }
+        let claims =
+            parse_object(&answer.body).map_err(|error| self.question.unreadable(&error))?;
+        Ok(user_info(&claims))
+    }
+}
+
+/// Reads what userinfo tells.
+pub(crate) fn user_info(claims: &Map<String, Value>) -> UserInfo {
+    let text = |name| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+    UserInfo {
+        subject: text("sub").unwrap_or_default(),
+        org_id: text("org_id").filter(|id| !id.is_empty()),
+        profile: Profile::of_claims(claims),
+    }
+}
+
+impl UserInfoSource for FrontendUserInfo {
+    fn user_info(&self, token: TokenText) -> BoxFuture<'static, Result<UserInfo, LookupError>> {
+        self.clone().ask(token).boxed()
+    }
+}
+
+const PATH: [&str; 2] = ["oauth", "userinfo"];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clerk::backend::Backend;
+    use crate::clerk::secret_key::SecretKey;
+    use crate::clerk::stub::Reply;
+    use crate::clerk::stub::Stub;
+    use crate::identity::UserSource;
+    use crate::identity::doubles;
+    use crate::identity::doubles::block_on;
+
+    #[test]
+    fn a_user_is_read_with_the_primary_address() {
+        let (stub, user) = looked_up(|| Reply::json(&ada()));
+        let user = user.unwrap().unwrap();
+        let Profile {
+            email,
+            email_verified,
+            name,
+            username,
+            picture,
+        } = user.profile;
+        assert_eq!(email.as_deref(), Some("ada@example.com"));
+        assert_eq!(email_verified, Some(true));
+        assert_eq!(name.as_deref(), Some("Ada Lovelace"));
+        assert_eq!(username.as_deref(), Some("ada"));
+        assert_eq!(picture.as_deref(), Some("https://img.example.com/ada"));
+        assert!(!user.banned && !user.locked);
+        let head = &stub.heads()[0];
+        assert!(
+            head.starts_with("GET /v1/users/user_ada HTTP/1.1"),
+            "{head}"
+        );
+        assert!(head.contains("Bearer sk_test_secret"), "{head}");
+    }
+
+    #[test]
+    fn what_a_user_does_not_have_is_none() {
+        let bare = json!({
+            "id": "user_ada", "banned": true, "locked": true, "last_name": "",
+            "primary_email_address_id": "idn_9",
+            "email_addresses": [{"id": "idn_1", "email_address": "other@example.com"}],
+        });
+        let user = looked_up(move || Reply::json(&bare)).1.unwrap().unwrap();
+        assert!(
+            user.profile.is_empty() && user.banned && user.locked,
+            "{user:?}"
+        );
+    }
+
+    #[test]
+    fn a_user_that_is_not_there_is_none_and_anything_else_is_no_answer() {
+        assert!(
+            looked_up(|| Reply::http(404, "", "{}"))
+                .1
+                .unwrap()
+                .is_none()
+        );
+        for (status, error) in [
+            (400, LookupError::Declined),
+            (401, LookupError::KeyRefused),
+            (500, LookupError::Failed),
+        ] {
+            let (_, user) = looked_up(move || Reply::http(status, "", "{}"));
+            assert_eq!(user.unwrap_err(), error, "{status}");
+        }
+        let mut another = ada();
+        another["id"] = json!("user_bob");
+        let mut unknown = ada();
+        unknown.as_object_mut().unwrap().remove("banned");
+        for body in [another, unknown, json!([]), json!("x")] {
+            let (_, user) = looked_up(move || Reply::json(&body));
+            assert_eq!(user.unwrap_err(), LookupError::Failed);
+        }
+    }
+
+    #[test]
+    fn userinfo_is_asked_with_the_callers_token_and_nothing_of_the_backend_api() {
+        let (stub, info) = told(|| {
+            Reply::json(&json!({
+                "object": "oauth_user_info", "sub": "user_ada", "user_id": "user_ada",
+                "org_id": "org_1", "email": "ada@example.com", "email_verified": true,
+                "private_metadata": {"name": "secret"},
+            }))
+        });
+        let info = info.unwrap();
+        assert_eq!(
+            (&*info.subject, info.org_id.as_deref()),
+            ("user_ada", Some("org_1"))
+        );
+        assert_eq!(info.profile.email.as_deref(), Some("ada@example.com"));
+        assert_eq!(info.profile.name, None);
+        let head = stub.heads()[0].to_lowercase();
+        assert!(head.starts_with("get /oauth/userinfo http/1.1"), "{head}");
+        assert!(
+            head.contains("authorization: bearer oat_secret\r\n"),
+            "{head}"
+        );
+        assert!(!head.contains("clerk-api-version"), "{head}");
+    }
+
+    #[test]
+    fn userinfo_that_is_refused_is_no_answer() {
+        for (status, error) in [
+            (302, LookupError::Failed),
+            (400, LookupError::Declined),
+            (401, LookupError::Declined),
+            (403, LookupError::Declined),
+            (500, LookupError::Failed),
+        ] {
+            let (_, info) = told(move || Reply::http(status, "", "{}"));
+            assert_eq!(info.unwrap_err(), error, "{status}");
+        }
+        let (_, info) = told(|| Reply::http(429, "Retry-After: 3\r\n", "{}"));
+        let wait = std::time::Duration::from_secs(3);
+        assert_eq!(info.unwrap_err(), LookupError::Throttled(wait));
+        let twice = r#"{"sub":"user_ada","org_id":"org_1","org_id":"org_2"}"#;
+        for body in ["[]", "", twice] {
+            let (_, info) = told(move || Reply::http(200, "", body));
+            assert_eq!(info.unwrap_err(), LookupError::Failed, "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_an_answer_that_cannot_be_read_is_in_the_log() {
+        let log = doubles::logged(|| {
+            let mut strange = ada();
+            strange["email_addresses"] = json!(["ada@example.com"]);
+            let (_, user) = looked_up(move || Reply::json(&strange));
+            assert_eq!(user.unwrap_err(), LookupError::Failed);
+            let (_, info) = told(|| Reply::http(200, "", r#"{"sub": oat_secret}"#));
+            assert_eq!(info.unwrap_err(), LookupError::Failed);
+        });
+        assert_eq!(log.matches("can't be read").count(), 2, "{log}");
+        for secret in ["ada@example.com", "oat_secret"] {
+            assert!(!log.contains(secret), "{log}");
+        }
+    }
+
+    fn looked_up(
+        reply: impl Fn() -> Reply + Send + Sync + 'static,
+    ) -> (Stub, Result<Option<User>, LookupError>) {
+        let stub = Stub::answering(move |_| reply());
+        let key = SecretKey::parse("sk_test_secret").unwrap();
+        let backend = Backend::at(Outgoing::to(stub.url()).unwrap(), key);
+        let user = block_on(backend.user("user_ada"));
+        (stub, user)
+    }
+
+    fn told(
+        reply: impl Fn() -> Reply + Send + Sync + 'static,
+    ) -> (Stub, Result<UserInfo, LookupError>) {
+        let stub = Stub::answering(move |_| reply());
+        let frontend = Arc::new(Outgoing::to(stub.url()).unwrap());
+        let token = TokenText::new("oat_secret");
+        let info = block_on(FrontendUserInfo::at(frontend).user_info(token));
+        (stub, info)
+    }
+
+    fn ada() -> Value {
+        json!({
+            "object": "user", "id": "user_ada", "banned": false, "locked": false,
+            "first_name": "Ada", "last_name": "Lovelace", "username": "ada",
+            "image_url": "https://img.example.com/ada", "primary_email_address_id": "idn_2",
+            "email_addresses": [
+                {"id": "idn_1", "email_address": "old@example.com"},
+                {"id": "idn_2", "email_address": "ada@example.com",
+                 "verification": {"status": "verified", "strategy": "email_code"}},
+            ],
+            "private_metadata": {"x": 1}, "unsafe_metadata": {"email": "forged@example.com"},
+        })
+    }
+}

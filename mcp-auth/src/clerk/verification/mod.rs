@@ -1,0 +1,292 @@
+//! What Clerk's Backend API says of opaque tokens.
+//!
+//! The answer is judged by what it says, not by its status: a token that was revoked or has expired is
+//! answered with 200, too.
+//!
+//! Source: <https://clerk.com/docs/reference/backend-api>.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::clerk::claims;
+use crate::clerk::machine_key::MachineKey;
+use crate::clerk::outgoing::Answer;
+use crate::clerk::outgoing::Bearer;
+use crate::clerk::outgoing::Outgoing;
+use crate::clerk::ownership::Ownership;
+use crate::clerk::ownership::SecretKeyCheck;
+use crate::clerk::question::Question;
+use crate::clerk::question::Unreadable;
+use crate::clerk::secret_key::SecretKey;
+use crate::identity::CallerParts;
+use crate::identity::Confirmation;
+use crate::identity::ConfirmationSource;
+use crate::identity::LookupError;
+use crate::identity::Org;
+use crate::identity::TokenError;
+use crate::identity::TokenKind;
+use crate::identity::TokenText;
+use crate::identity::Verdict;
+use crate::identity::parse_object;
+
+/// The calls that verify tokens, with the keys to them.
+#[derive(Clone, Debug)]
+pub(super) struct Verification {
+    outgoing: Arc<Outgoing>,
+    /// The instance's, and whether it is the right one's.
+    secret_key: Option<(SecretKey, Ownership)>,
+    machine_key: Option<MachineKey>,
+    by_secret_key: Arc<Question>,
+    by_machine_key: Arc<Question>,
+}
+
+impl Verification {
+    /// Asks with the instance's key, and about machines' tokens with the machine's own if there is one.
+    /// With the instance's nothing is asked before it is known to be that of the issuer.
+    pub(super) fn at(
+        outgoing: Arc<Outgoing>,
+        secret_key: Option<(SecretKey, Ownership)>,
+        machine_key: Option<MachineKey>,
+    ) -> Self {
+        let about = |key| Arc::new(Question::about("what an opaque token is worth", key));
+        Self {
+            outgoing,
+            secret_key,
+            machine_key,
+            by_secret_key: about("CLERK_SECRET_KEY"),
+            by_machine_key: about("CLERK_MACHINE_SECRET_KEY"),
+        }
+    }
+
+    fn key(&self, kind: TokenKind) -> Option<(Bearer<'_>, &Question)> {
+        let machine = self.machine_key.as_ref().filter(|_| kind == TokenKind::M2m);
+        if let Some(key) = machine {
+            return Some((Bearer::Machine(key), &self.by_machine_key));
+        }
+        let (key, _) = self.secret_key.as_ref()?;
+        Some((Bearer::Secret(key), &self.by_secret_key))
+    }
+
+    async fn ask(self, kind: TokenKind, token: TokenText) -> Result<Verdict, LookupError> {
+        let Some((call, (bearer, question))) = Call::of(kind).zip(self.key(kind)) else {
+            return Ok(Verdict::Refused(TokenError::Opaque));
+        };
+        if let (Bearer::Secret(_), Some((_, ownership))) = (bearer, &self.secret_key) {
+            match ownership.check().await {
+                SecretKeyCheck::Fits => {}
+                SecretKeyCheck::OtherInstance => return Err(question.key_of_another()),
+                SecretKeyCheck::Refused => return Err(question.key_refused()),
+                SecretKeyCheck::Unknown => return Err(LookupError::Failed),
+            }
+        }
+        let body = json!({ (call.member): token.expose() });
+        let asked = self.outgoing.post_as(call.path, &body, bearer).await;
+        let answer = asked.map_err(|error| question.failed(&error))?;
+        call.judge(&answer, question)
+    }
+}
+
+impl ConfirmationSource for Verification {
+    fn confirms(&self, kind: TokenKind) -> bool {
+        Call::of(kind).is_some() && self.key(kind).is_some()
+    }
+
+    fn confirm(
+        &self,
+        kind: TokenKind,
+        token: TokenText,
+    ) -> BoxFuture<'static, Result<Verdict, LookupError>> {
+        self.clone().ask(kind, token).boxed()
+    }
+}
+
+/// What an answer means that came without a network; `None` is 404.
+#[cfg(feature = "testing")]
+pub(crate) fn verdict(kind: TokenKind, said: Option<Value>) -> Result<Verdict, LookupError> {
+    let Some((call, said)) = Call::of(kind).zip(said) else {
+        return Ok(Verdict::Refused(TokenError::Unknown));
+    };
+    let said = serde_json::from_value(said).map_err(|_| LookupError::Failed)?;
+    call.verdict(said).map_err(|_| LookupError::Failed)
+}
+
+/// One of the calls.
+struct Call {
+    kind: TokenKind,
+    /// Without `v1`, as Clerk's SDK asks.
+    path: &'static [&'static str],
+    /// Where the token is in the body.
+    member: &'static str,
+    /// What the answer says that it is.
+    object: &'static str,
+}
+
+impl Call {
+    fn of(kind: TokenKind) -> Option<Self> {
+        let (path, member, object) = match kind {
+            TokenKind::OAuth => (
+                &["oauth_applications", "access_tokens", "verify"][..],
+                "access_token",
+                "clerk_idp_oauth_access_token",
+            ),
+            TokenKind::M2m => (
+                &["m2m_tokens", "verify"][..],
+                "token",
+                "machine_to_machine_token",
+            ),
+            TokenKind::ApiKey => (&["api_keys", "verify"][..], "secret", "api_key"),
+            TokenKind::Session => return None,
+        };
+        Some(Self {
+            kind,
+            path,
+            member,
+            object,
+        })
+    }
+
+    fn judge(&self, answer: &Answer, question: &Question) -> Result<Verdict, LookupError> {
+        match answer.status {
+            200 => {}
+            404 => return Ok(Verdict::Refused(TokenError::Unknown)),
+            _ => return Err(question.refused(answer)),
+        }
+        let said = parse_object(&answer.body).map_err(|error| question.unreadable(&error))?;
+        // Clerk answers. That it does so oddly about one token is no reason to leave it alone about all.
+        let said = serde_json::from_value(Value::Object(said))
+            .map_err(|error| question.odd(&Unreadable::from(&error)))?;
+        self.verdict(said)
+            .map_err(|unexpected| question.odd(&unexpected))
+    }
+
+    fn verdict(&self, said: Said) -> Result<Verdict, Unexpected> {
+        if said.active == Some(false) {
+            return Ok(Verdict::Refused(TokenError::Inactive));
+        }
+        Ok(match self.read(said)? {
+            Ok(confirmation) => Verdict::Active(Box::new(confirmation)),
+            Err(error) => Verdict::Refused(error),
+        })
+    }
+
+    /// What the answer says of the token; an error if that is not what was asked for.
+    fn read(&self, said: Said) -> Result<Result<Confirmation, TokenError>, Unexpected> {
+        if said.object.as_deref() != Some(self.object) {
+            return Err(Unexpected("object"));
+        }
+        if said.revoked.ok_or(Unexpected("revoked"))? {
+            return Ok(Err(TokenError::Revoked));
+        }
+        if said.expired.ok_or(Unexpected("expired"))? {
+            return Ok(Err(TokenError::Expired));
+        }
+        let expires_ms = match present(said.expiration) {
+            None => None,
+            Some(at) => Some(self.expires_ms(&at).ok_or(Unexpected("expiration"))?),
+        };
+        let subject = said.subject.ok_or(Unexpected("subject"))?;
+        let claims = match present(said.claims) {
+            None => Map::new(),
+            Some(Value::Object(claims)) => claims,
+            Some(_) => return Err(Unexpected("claims")),
+        };
+        let scopes = said.scopes.unwrap_or_default();
+        let scopes: Vec<_> = scopes
+            .into_iter()
+            .filter(|scope| !scope.is_empty())
+            .collect();
+        let actor = match present(said.act) {
+            None => None,
+            // Someone acts for the user, and a guard may refuse that: it must not get lost.
+            Some(act) => match claims::actor(&act, claims::MAX_ACTORS) {
+                Some(actor) => Some(actor),
+                None => return Ok(Err(TokenError::Claims)),
+            },
+        };
+        let (scopes, machines) = match self.kind {
+            TokenKind::M2m => (Vec::new(), scopes),
+            TokenKind::ApiKey | TokenKind::OAuth | TokenKind::Session => (scopes, Vec::new()),
+        };
+        let is_oauth = self.kind == TokenKind::OAuth;
+        let org_id = Some(&subject)
+            .filter(|subject| self.kind == TokenKind::ApiKey && subject.starts_with("org_"))
+            .cloned();
+        let parts = CallerParts {
+            client_id: said.client_id.filter(|id| is_oauth && !id.is_empty()),
+            org_at_issuer: is_oauth && scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE),
+            scopes,
+            // It acts for the organization, and is nothing there: no member, so in no role.
+            org: org_id.clone().map(Org::only_id),
+            org_id,
+            actor,
+            session: None,
+            features: None,
+            plans: None,
+        };
+        Ok(Ok(Confirmation {
+            subject,
+            expires_ms,
+            audience: present(said.aud).filter(names_anything),
+            machines,
+            claims,
+            parts,
+        }))
+    }
+
+    /// Milliseconds since 1970. Clerk's own sources disagree on the unit for OAuth; a time in seconds
+    /// is below 10^11 until the year 5138, one in milliseconds since 1973 is not.
+    fn expires_ms(&self, at: &Value) -> Option<u64> {
+        let at = at.as_f64()?;
+        let in_seconds = self.kind == TokenKind::OAuth && at < 1e11;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "`as` saturates"
+        )]
+        let ms = if in_seconds { at * 1e3 } else { at } as u64;
+        Some(ms)
+    }
+}
+
+/// The answer, as far as it is read.
+#[derive(Deserialize)]
+struct Said {
+    object: Option<String>,
+    active: Option<bool>,
+    subject: Option<String>,
+    client_id: Option<String>,
+    scopes: Option<Vec<String>>,
+    revoked: Option<bool>,
+    expired: Option<bool>,
+    expiration: Option<Value>,
+    aud: Option<Value>,
+    act: Option<Value>,
+    claims: Option<Value>,
+}
+
+/// A member of the answer is missing, or not what it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` in the answer is not as expected")]
+struct Unexpected(&'static str);
+
+fn present(value: Option<Value>) -> Option<Value> {
+    value.filter(|value| !value.is_null())
+}
+
+/// An empty list or text names no audience.
+fn names_anything(audience: &Value) -> bool {
+    let empty_list = audience.as_array().is_some_and(Vec::is_empty);
+    !empty_list && audience.as_str() != Some("")
+}
+
+/// With this scope the bearer is told which organization they chose.
+const ORGANIZATION_SCOPE: &str = "user:org:read";
+
+#[cfg(test)]
+mod tests;

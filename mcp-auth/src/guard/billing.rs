@@ -1,0 +1,239 @@
+//! Features and plans: what Clerk Billing gives an organization or a user, as a guard asks for it.
+
+use std::fmt;
+
+use crate::identity::{Entitlements, Owner};
+
+use super::names::{complain, is_segment};
+
+/// A feature of the caller's plan: `export`, of the organization only (`org:export`), or of the user
+/// only (`user:export`).
+///
+/// ```
+/// use mcp_auth::Feature;
+///
+/// const EXPORT: Feature = Feature::new("org:export");
+/// assert_eq!(EXPORT.slug(), "export");
+/// // Clerk knows several words for each owner.
+/// assert_eq!(EXPORT, Feature::new("o:export"));
+/// assert_eq!(EXPORT.to_string(), "org:export");
+/// ```
+///
+/// Only session tokens tell features: no other caller has one.
+///
+/// Source: `fea` in <https://clerk.com/docs/guides/sessions/session-tokens>,
+/// <https://clerk.com/docs/billing/overview>.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Feature(Entitlement);
+
+/// A plan that the caller is on: `pro`, of the organization only (`org:pro`), or of the user only
+/// (`user:pro`).
+///
+/// ```
+/// use mcp_auth::Plan;
+///
+/// const PRO: Plan = Plan::new("pro");
+/// assert_eq!((PRO.slug(), PRO.to_string().as_str()), ("pro", "pro"));
+/// assert_ne!(PRO, Plan::new("user:pro"));
+/// ```
+///
+/// Only session tokens tell plans: no other caller is on one.
+///
+/// Source: `pla` in <https://clerk.com/docs/guides/sessions/session-tokens>,
+/// <https://clerk.com/docs/billing/overview>.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Plan(Entitlement);
+
+/// What both are: the slug of something, and whose it has to be.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+struct Entitlement {
+    owner: Owner,
+    slug: &'static str,
+}
+
+impl Feature {
+    /// Makes a feature from its slug, alone or after `org:` or `user:`.
+    ///
+    /// # Panics
+    ///
+    /// If the slug has anything but lower-case letters, digits, `_` and `-`, or something else stands
+    /// before it than a word for its owner: `o`, `org`, `organization`, `u` or `user`. In a `const` that
+    /// is a compile error.
+    #[must_use]
+    #[track_caller]
+    pub const fn new(key: &'static str) -> Self {
+        match Entitlement::parse(key) {
+            Some(entitlement) => Self(entitlement),
+            None => complain(
+                "`feature` must look like `export`, `org:export` or `user:export`, found ",
+                key,
+            ),
+        }
+    }
+
+    /// Returns the slug, without its owner.
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        self.0.slug
+    }
+
+    pub(super) fn is_among(self, held: Option<&Entitlements>) -> bool {
+        self.0.is_among(held)
+    }
+}
+
+impl Plan {
+    /// Makes a plan from its slug, alone or after `org:` or `user:`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Feature::new`].
+    #[must_use]
+    #[track_caller]
+    pub const fn new(key: &'static str) -> Self {
+        match Entitlement::parse(key) {
+            Some(entitlement) => Self(entitlement),
+            None => complain(
+                "`plan` must look like `pro`, `org:pro` or `user:pro`, found ",
+                key,
+            ),
+        }
+    }
+
+    /// Returns the slug, without its owner.
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        self.0.slug
+    }
+
+    pub(super) fn is_among(self, held: Option<&Entitlements>) -> bool {
+        self.0.is_among(held)
+    }
+}
+
+impl Entitlement {
+    /// Stricter than Clerk, which drops a third part and reads `o:` as the one called `o`: here both
+    /// are mistakes.
+    const fn parse(key: &'static str) -> Option<Self> {
+        let text = key.as_bytes();
+        let mut at = 0;
+        while at < text.len() {
+            let (scope, rest) = text.split_at(at);
+            if let [b':', slug @ ..] = rest {
+                return match (Owner::of_scope(scope), std::str::from_utf8(slug)) {
+                    (Some(owner), Ok(slug)) if is_segment(slug.as_bytes()) => {
+                        Some(Self { owner, slug })
+                    }
+                    _ => None,
+                };
+            }
+            at += 1;
+        }
+        if is_segment(text) {
+            let owner = Owner::Any;
+            return Some(Self { owner, slug: key });
+        }
+        None
+    }
+
+    fn is_among(self, held: Option<&Entitlements>) -> bool {
+        held.is_some_and(|held| held.has(self.owner, self.slug))
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Entitlement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = match self.owner {
+            Owner::Any => "",
+            Owner::Organization => "org:",
+            Owner::User => "user:",
+        };
+        write!(f, "{owner}{}", self.slug)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_optional_and_a_slug_is_one_word() {
+        for (key, shown) in [
+            ("export", "export"),
+            ("o:export", "org:export"),
+            ("org:export", "org:export"),
+            ("organization:export", "org:export"),
+            ("u:export", "user:export"),
+            ("user:export_2-b", "user:export_2-b"),
+            ("org", "org"),
+        ] {
+            assert_eq!(Feature::new(key).to_string(), shown, "{key}");
+            assert_eq!(Plan::new(key).to_string(), shown, "{key}");
+        }
+        for bad in [
+            "",
+            ":",
+            "o:",
+            ":export",
+            "org:export:pdf",
+            "ou:export",
+            "Org:export",
+            "Export",
+            "two words",
+            " export",
+            "export ",
+            "org: export",
+            "dökument",
+            "org:dökument",
+        ] {
+            assert_eq!(Entitlement::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn whose_it_is_counts_and_what_is_unknown_is_nobodys() {
+        let held = Entitlements {
+            organization: vec!["dash".to_owned()],
+            user: vec!["theme".to_owned()],
+        };
+        for (key, expected) in [
+            ("dash", true),
+            ("org:dash", true),
+            ("user:dash", false),
+            ("theme", true),
+            ("org:theme", false),
+            ("user:theme", true),
+            ("dashboard", false),
+        ] {
+            assert_eq!(Feature::new(key).is_among(Some(&held)), expected, "{key}");
+            assert_eq!(Plan::new(key).is_among(Some(&held)), expected, "{key}");
+            assert!(!Feature::new(key).is_among(None));
+        }
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "`feature` must look like `export`, `org:export` or `user:export`, found `org:export:pdf`"
+    )]
+    fn a_third_part_that_clerk_would_drop_is_refused() {
+        let _ = Feature::new("org:export:pdf");
+    }
+
+    #[test]
+    #[should_panic(expected = "`plan` must look like `pro`, `org:pro` or `user:pro`, found `Pro`")]
+    fn a_plan_in_capitals_is_refused() {
+        let _ = Plan::new("Pro");
+    }
+}

@@ -1,0 +1,486 @@
+//! Opaque tokens: what is asked, how often, and what becomes of the answer.
+
+use std::collections::BTreeSet;
+
+use futures_util::FutureExt;
+use futures_util::future::join;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::*;
+use crate::identity::Authenticator;
+use crate::identity::AuthenticatorConfig;
+use crate::identity::IoRuntime;
+use crate::identity::Keys;
+use crate::identity::Machine;
+use crate::identity::ManualClock;
+use crate::identity::budget::OverBudget;
+use crate::identity::doubles;
+use crate::identity::doubles::Answers;
+use crate::identity::doubles::NOW;
+use crate::identity::doubles::PlainDecode;
+use crate::identity::doubles::TestKey;
+use crate::identity::doubles::active;
+use crate::identity::doubles::block_on;
+use crate::identity::doubles::confirmation;
+use crate::identity::doubles::policy;
+
+#[test]
+fn a_confirmed_token_is_its_caller() {
+    let fixture = Fixture::answering([active(confirmation())]);
+    let caller = fixture.present("oat_1").unwrap();
+    assert_eq!(caller.user_id(), Some("user_ada"));
+    assert_eq!(
+        (caller.token_kind(), caller.client_id()),
+        (TokenKind::OAuth, Some("client_1"))
+    );
+    assert!(caller.has_scope("email") && caller.claims().is_empty());
+    assert!(caller.org_id().is_none() && !caller.is_impersonated());
+    assert!(!format!("{caller:?}").contains("oat_1"), "{caller:?}");
+}
+
+#[test]
+fn an_answer_is_believed_for_a_minute_and_then_asked_for_again() {
+    let fixture = Fixture::answering([active(confirmation())]);
+    for (ms, calls) in [(0, 1), (59_999, 1), (1, 2), (60_000, 3)] {
+        fixture.advance(ms);
+        fixture.present("oat_1").unwrap();
+        assert_eq!(fixture.source.calls(), calls, "after {ms} ms more");
+    }
+    fixture
+        .source
+        .answer(Ok(Verdict::Refused(TokenError::Revoked)));
+    fixture.advance(60_000);
+    assert_eq!(
+        fixture.present("oat_1").unwrap_err(),
+        TokenError::Revoked.into()
+    );
+}
+
+#[test]
+fn nothing_is_believed_past_the_expiry_or_asked_after_it() {
+    let soon = Confirmation {
+        expires_ms: Some(NOW * 1_000 + 30_000),
+        ..confirmation()
+    };
+    let fixture = Fixture::answering([active(soon)]);
+    fixture.advance(29_999);
+    fixture.present("oat_1").unwrap();
+    fixture.advance(1);
+    for _ in 0..3 {
+        assert_eq!(
+            fixture.present("oat_1").unwrap_err(),
+            TokenError::Expired.into()
+        );
+        fixture.advance(10_000);
+    }
+    assert_eq!(fixture.source.calls(), 1);
+}
+
+#[test]
+fn a_token_without_expiry_stays_good_for_as_long_as_the_issuer_says() {
+    let forever = Confirmation {
+        expires_ms: None,
+        ..confirmation()
+    };
+    let fixture = Fixture::answering([active(forever)]);
+    fixture.advance(365 * 86_400_000);
+    assert_eq!(fixture.present("oat_1").unwrap().expires_at(), None);
+}
+
+#[test]
+fn what_the_issuer_says_is_checked_as_a_jwt_is() {
+    for (name, said, error) in [
+        (
+            "another's subject",
+            with(|said| said.subject = "org_1".to_owned()),
+            TokenError::Subject,
+        ),
+        (
+            "an empty subject",
+            with(|said| said.subject = "user_".to_owned()),
+            TokenError::Subject,
+        ),
+        (
+            "an expiry that has passed",
+            with(|said| said.expires_ms = Some(NOW * 1_000)),
+            TokenError::Expired,
+        ),
+        (
+            "another audience",
+            with(|said| said.audience = Some(json!(["https://other.example.com"]))),
+            TokenError::AudienceMismatch,
+        ),
+        (
+            "an audience with nothing in it",
+            with(|said| said.audience = Some(json!([""]))),
+            TokenError::AudienceMalformed,
+        ),
+        (
+            "no audience",
+            with(|said| said.audience = None),
+            TokenError::AudienceMissing,
+        ),
+        (
+            "another client",
+            with(|said| said.parts.client_id = Some("client_2".to_owned())),
+            TokenError::Client,
+        ),
+        (
+            "no client",
+            with(|said| said.parts.client_id = None),
+            TokenError::Client,
+        ),
+    ] {
+        let allowed = Policy {
+            allowed_clients: Some(vec!["client_1".to_owned()]),
+            ..policy()
+        };
+        let fixture = Fixture::with(allowed, [active(said)]);
+        let refused = fixture.present("oat_1").unwrap_err();
+        assert_eq!(refused, error.into(), "{name}");
+    }
+}
+
+#[test]
+fn each_kind_is_accepted_only_if_the_server_says_so_and_no_other_is_asked_about() {
+    let every = || Policy {
+        machine: Some(Machine::Named("mch_here".to_owned())),
+        api_keys: Some(Vec::new()),
+        ..policy()
+    };
+    for (token, said, refusing) in [
+        (
+            "oat_1",
+            confirmation(),
+            Policy {
+                oauth: false,
+                ..every()
+            },
+        ),
+        (
+            "mt_1",
+            machine(&["mch_here"]),
+            Policy {
+                machine: None,
+                ..every()
+            },
+        ),
+        (
+            "ak_1",
+            confirmation(),
+            Policy {
+                api_keys: None,
+                ..every()
+            },
+        ),
+    ] {
+        let accepting = Fixture::with(every(), [active(said.clone())]);
+        assert!(accepting.present(token).is_ok(), "{token}");
+        let refusing = Fixture::with(refusing, [active(said)]);
+        let refused = refusing.present(token).unwrap_err();
+        assert_eq!(refused, TokenError::Kind.into(), "{token}");
+        assert_eq!(refusing.source.calls(), 0, "{token}");
+    }
+}
+
+#[test]
+fn a_machines_token_must_name_this_machine_unless_its_own_key_confirmed_it() {
+    let named = || Machine::Named("mch_here".to_owned());
+    let elsewhere = &["mch_there", "mch_here_too"][..];
+    for (machine, scopes, error) in [
+        (named(), &["mch_there", "mch_here"][..], None),
+        (named(), elsewhere, Some(TokenError::MachineMismatch)),
+        (named(), &[], Some(TokenError::MachineMismatch)),
+        (Machine::Unnamed, elsewhere, None),
+    ] {
+        let accepting = Policy {
+            machine: Some(machine),
+            ..policy()
+        };
+        let fixture = Fixture::with(accepting, [active(self::machine(scopes))]);
+        match (fixture.present("mt_1"), error) {
+            (Ok(caller), None) => {
+                assert_eq!(caller.machine_id(), Some("mch_caller"));
+                assert_eq!((caller.user_id(), caller.scopes().len()), (None, 0));
+            }
+            (outcome, error) => {
+                assert_eq!(outcome.err(), error.map(AuthError::from), "{scopes:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_api_key_must_have_every_scope_that_is_required() {
+    let accepting = |required: &[&str]| Policy {
+        api_keys: Some(required.iter().map(ToString::to_string).collect()),
+        ..policy()
+    };
+    for (required, accepted) in [
+        (&[][..], true),
+        (&["email"], true),
+        (&["profile", "email"], true),
+        (&["email", "documents:read"], false),
+        (&["Email"], false),
+    ] {
+        let fixture = Fixture::with(accepting(required), [active(confirmation())]);
+        let error = fixture.present("ak_1").err();
+        let expected = (!accepted).then_some(TokenError::KeyScope.into());
+        assert_eq!(error, expected, "{required:?}");
+    }
+}
+
+#[test]
+fn an_api_key_acts_for_a_user_or_an_organization_and_for_no_machine() {
+    let accepting = Policy {
+        api_keys: Some(Vec::new()),
+        ..policy()
+    };
+    for (subject, accepted) in [("user_ada", true), ("org_1", true), ("mch_1", false)] {
+        let said = with(|said| said.subject = subject.to_owned());
+        let outcome = Fixture::with(accepting.clone(), [active(said)]).present("ak_1");
+        let expected = (!accepted).then_some(TokenError::Subject.into());
+        assert_eq!(outcome.err(), expected, "{subject}");
+    }
+}
+
+#[test]
+fn a_refusal_is_remembered_for_five_seconds() {
+    let fixture = Fixture::answering([
+        Ok(Verdict::Refused(TokenError::Unknown)),
+        active(confirmation()),
+    ]);
+    for ms in [0, 4_999] {
+        fixture.advance(ms);
+        let refused = fixture.present("oat_1").unwrap_err();
+        assert_eq!(refused, TokenError::Unknown.into());
+    }
+    assert_eq!(fixture.source.calls(), 1);
+    fixture.advance(1);
+    assert!(fixture.present("oat_1").is_ok());
+}
+
+#[test]
+fn what_was_not_answered_is_unavailable_and_not_remembered() {
+    for (error, expected) in [
+        (LookupError::Failed, None),
+        (LookupError::Declined, None),
+        (LookupError::KeyRefused, Some(AuthError::Misconfigured)),
+    ] {
+        let fixture = Fixture::answering([Err(error), active(confirmation())]);
+        let refused = fixture.present("oat_1").unwrap_err();
+        match expected {
+            Some(expected) => assert_eq!(refused, expected),
+            None => assert!(matches!(refused, AuthError::Unavailable(_)), "{refused:?}"),
+        }
+        assert!(fixture.present("oat_1").is_ok(), "{error:?}");
+    }
+}
+
+#[test]
+fn fifty_requests_share_one_question_and_the_first_may_leave() {
+    let fixture = Fixture::answering([active(confirmation())]);
+    fixture.source.close();
+    block_on(async {
+        let present = || fixture.authenticator.authenticate("oat_1");
+        let mut leaving = Box::pin(present());
+        assert!(leaving.as_mut().now_or_never().is_none());
+        drop(leaving);
+        let presenting = (0..50).map(|_| present());
+        let (callers, ()) = join(join_all(presenting), async { fixture.source.open() }).await;
+        assert!(callers.iter().all(Result::is_ok));
+    });
+    assert_eq!(fixture.source.calls(), 1);
+}
+
+#[test]
+fn made_up_tokens_cost_a_network_its_budget_and_no_other() {
+    let fixture = Fixture::answering([active(confirmation())]);
+    fixture.present_from("198.51.100.1", "oat_known").unwrap();
+    fixture
+        .source
+        .answer(Ok(Verdict::Refused(TokenError::Unknown)));
+    let mut refused = 0;
+    for index in 0..500 {
+        match fixture.present_from("192.0.2.1", &format!("oat_{index}")) {
+            Err(AuthError::Invalid(TokenError::Unknown)) => refused += 1,
+            Err(AuthError::OverBudget(OverBudget { retry_after })) => {
+                assert_eq!(retry_after, Duration::from_secs(1));
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+    assert_eq!((refused, fixture.source.calls()), (10, 11));
+    fixture.source.answer(active(confirmation()));
+    assert!(fixture.present_from("203.0.113.1", "oat_other").is_ok());
+    // One that was good costs nothing, even where the budget is gone, and when it is asked about again.
+    assert!(fixture.present_from("192.0.2.1", "oat_known").is_ok());
+    for _ in 0..3 {
+        fixture.advance(60_000);
+        for index in 0..20 {
+            let junk = format!("oat_again_{index}");
+            let _spent = fixture.present_from("192.0.2.1", &junk);
+        }
+        assert!(fixture.present_from("192.0.2.1", "oat_known").is_ok());
+    }
+}
+
+#[test]
+fn the_same_made_up_token_again_and_again_costs_once() {
+    let fixture = Fixture::answering([Ok(Verdict::Refused(TokenError::Unknown))]);
+    for _ in 0..100 {
+        let refused = fixture.present_from("192.0.2.1", "oat_1").unwrap_err();
+        assert_eq!(refused, TokenError::Unknown.into());
+    }
+    assert_eq!(fixture.source.calls(), 1);
+}
+
+#[test]
+fn an_issuer_that_is_down_lets_nobody_new_in_is_left_alone_and_found_again() {
+    let fixture = Fixture::answering([active(confirmation())]);
+    fixture.present("oat_known").unwrap();
+    fixture.source.answer(Err(LookupError::Failed));
+    let outcomes: BTreeSet<_> = (0..30)
+        .map(|index| {
+            let peer = format!("10.0.{index}.1");
+            let outcome = fixture.present_from(&peer, &format!("oat_{index}"));
+            matches!(outcome, Err(AuthError::Unavailable(_)))
+        })
+        .collect();
+    assert_eq!(outcomes, BTreeSet::from([true]));
+    assert_eq!(fixture.source.calls(), 1 + 5);
+    assert!(fixture.present("oat_known").is_ok(), "needs no question");
+    fixture.source.answer(active(confirmation()));
+    fixture.advance(1_000);
+    assert!(fixture.present("oat_new").is_ok());
+}
+
+#[test]
+fn made_up_tokens_that_the_issuer_declines_do_not_shut_others_out() {
+    let fixture = Fixture::answering([Err(LookupError::Declined)]);
+    for index in 0..10 {
+        let _unavailable = fixture.present_from("192.0.2.1", &format!("oat_{index}"));
+    }
+    fixture.source.answer(active(confirmation()));
+    assert!(fixture.present_from("198.51.100.1", "oat_good").is_ok());
+}
+
+#[test]
+fn a_token_that_was_good_and_is_declined_costs_like_a_new_one() {
+    let fixture = Fixture::answering([active(confirmation()), Err(LookupError::Declined)]);
+    fixture.present_from("192.0.2.1", "oat_1").unwrap();
+    fixture.advance(60_000);
+    for index in 0..100 {
+        let outcome = fixture.present_from("192.0.2.1", "oat_1");
+        // The first question was free, as it was good until then; ten are those of its network.
+        assert!(match outcome {
+            Err(AuthError::Unavailable(_)) => index < 11,
+            Err(AuthError::OverBudget(_)) => index >= 11,
+            Err(AuthError::Invalid(_) | AuthError::Misconfigured) | Ok(_) => false,
+        });
+    }
+    assert_eq!(fixture.source.calls(), 1 + 1 + 10);
+    fixture.source.answer(active(confirmation()));
+    fixture.advance(1_000);
+    assert!(fixture.present_from("192.0.2.1", "oat_1").is_ok());
+}
+
+#[test]
+fn opaque_tokens_leave_nothing_of_themselves_in_the_log() {
+    let fixture = Fixture::answering([
+        active(confirmation()),
+        Ok(Verdict::Refused(TokenError::Revoked)),
+        Err(LookupError::Failed),
+        Err(LookupError::KeyRefused),
+    ]);
+    let log = doubles::logged(|| {
+        for index in 0..5 {
+            let _outcome = fixture.present(&format!("oat_secret_{index}"));
+        }
+    });
+    assert!(
+        log.contains("token-revoked") && !log.contains("oat_secret"),
+        "{log}"
+    );
+}
+
+#[test]
+fn without_anybody_to_ask_opaque_tokens_are_refused_and_the_setting_is_named_once() {
+    let clock = doubles::clock();
+    let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
+    let authenticator = doubles::with_keys(policy(), keys, clock);
+    let log = doubles::logged(|| {
+        for token in ["oat_1", "oat_2"] {
+            let refused = block_on(authenticator.authenticate(token)).unwrap_err();
+            assert_eq!(refused, TokenError::Opaque.into());
+        }
+    });
+    assert_eq!(log.matches("CLERK_SECRET_KEY").count(), 1, "{log}");
+}
+
+struct Fixture {
+    source: Arc<Answers<Verdict>>,
+    clock: Arc<ManualClock>,
+    authenticator: Authenticator,
+    _io: IoRuntime,
+}
+
+impl Fixture {
+    fn answering<const N: usize>(answers: [Result<Verdict, LookupError>; N]) -> Self {
+        Self::with(policy(), answers)
+    }
+
+    fn with<const N: usize>(policy: Policy, answers: [Result<Verdict, LookupError>; N]) -> Self {
+        let io = IoRuntime::start().unwrap();
+        let source = Answers::answering(answers);
+        let clock = doubles::clock();
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let asked: Arc<dyn ConfirmationSource> = Arc::<Answers<Verdict>>::clone(&source);
+        let budget = Budget::new(100, Arc::clone(&time));
+        let authenticator = Authenticator::new(AuthenticatorConfig {
+            policy,
+            keys: Keys::from_pem(&TestKey::shared().public_pem()).unwrap(),
+            decode: Arc::new(PlainDecode),
+            clock: time,
+            confirm: Some((asked, Some(budget), io.handle().clone())),
+            people: None,
+        });
+        Self {
+            source,
+            clock,
+            authenticator,
+            _io: io,
+        }
+    }
+
+    fn advance(&self, ms: u64) {
+        self.clock.advance(Duration::from_millis(ms));
+    }
+
+    fn present(&self, token: &str) -> Result<Caller, AuthError> {
+        block_on(self.authenticator.authenticate(token))
+    }
+
+    fn present_from(&self, peer: &str, token: &str) -> Result<Caller, AuthError> {
+        let peer = peer.parse().unwrap();
+        block_on(self.authenticator.authenticate_from(peer, token))
+    }
+}
+
+fn with(change: impl FnOnce(&mut Confirmation)) -> Confirmation {
+    let mut said = confirmation();
+    change(&mut said);
+    said
+}
+
+/// A machine's token that is meant for these.
+fn machine(machines: &[&str]) -> Confirmation {
+    let mut said = confirmation();
+    said.subject = "mch_caller".to_owned();
+    said.audience = None;
+    said.machines = machines.iter().map(ToString::to_string).collect();
+    said.parts.client_id = None;
+    said.parts.scopes = Vec::new();
+    said
+}

@@ -1,0 +1,367 @@
+//! What a server is told: in code, and for the rest by the environment.
+
+mod clerk;
+mod scopes;
+mod serving;
+mod tokens;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::identity::{ApiKeyScopes, AuthorizedParties};
+use crate::tool::{States, ToolInfo};
+
+use super::check::{self, CheckReport};
+use super::environment::{self, Environment};
+use super::error::{Error, Result};
+use super::selection::Selection;
+use super::start::{self, Server};
+
+pub use tokens::AudiencePolicy;
+
+/// Configures a server. Made by [`server!`](crate::server); code wins over the environment.
+///
+/// The strictest policy is the default. Each method that loosens a check says so in a `Security`
+/// section. What a method is given is checked by [`build`](Self::build), [`serve`](Self::serve) and
+/// [`start`](Self::start), which name what is wrong; an empty variable counts as unset.
+///
+/// For production, with everything said in code:
+///
+/// ```
+/// # /// Greet.
+/// # #[mcp_auth::mcp_tool]
+/// # async fn greet() -> String { "Hello".to_owned() }
+/// # struct Documents;
+/// # let secret_key = "sk_live_1";
+/// let builder = mcp_auth::server!(state = Documents)
+///     .name("documents")
+///     .version("2.1.0")
+///     .title("Acme Documents")
+///     .instructions("List the documents before you read one.")
+///     .publishable_key("pk_live_Y2xlcmsuZXhhbXBsZS5jb20k")
+///     .secret_key(secret_key)
+///     .url("https://mcp.example.com")
+///     .host("0.0.0.0")
+///     .port(8080)
+///     .allowed_origins(["https://app.example.com"])
+///     .require_scope("documents:read")
+///     .resource_documentation("https://example.com/developers");
+/// # #[cfg(feature = "testing")]
+/// # let _ = mcp_auth::testing::TestServer::of(builder.tools_of(module_path!()));
+/// ```
+///
+/// One of several servers in a process, behind a proxy, on a machine that cannot reach Clerk: the
+/// tools are those of a module, and the key is given.
+///
+/// ```
+/// # let (pem, ledger) = ("-----BEGIN PUBLIC KEY-----", 7_u32);
+/// let billing = mcp_auth::server!()
+///     .tools_of("my_app::billing")
+///     .state(ledger)
+///     .frontend_api_url("clerk.example.com")
+///     .jwt_key(pem)
+///     .allow_unresolvable_guards()
+///     .url("https://example.com/billing/mcp")
+///     .path("/billing/mcp")
+///     .allowed_hosts(["example.com", "10.0.0.7:3000"])
+///     .audience("https://example.com/billing")
+///     .scopes_supported(["profile", "billing:read"])
+///     .resource_name("Billing")
+///     .without_legacy_discovery();
+/// # let _ = billing;
+/// ```
+///
+/// The limits, here at half of their defaults:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let builder = mcp_auth::server!()
+///     .calls_in_flight(128)
+///     .failed_authentications_per_minute(500)
+///     .body_limit(2 * 1024 * 1024)
+///     .body_deadline(Duration::from_secs(15))
+///     .timeout(Duration::from_secs(30));
+/// # let _ = builder;
+/// ```
+#[must_use = "a builder does nothing until it is built or served"]
+pub struct ServerBuilder {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) title: Option<String>,
+    pub(super) instructions: Option<String>,
+    pub(super) selection: Selection,
+    pub(super) states: States,
+    pub(super) duplicate_state: Option<&'static str>,
+    pub(super) publishable_key: Option<String>,
+    pub(super) frontend_api_url: Option<String>,
+    pub(super) secret_key: Option<String>,
+    pub(super) machine_id: Option<String>,
+    pub(super) machine_secret_key: Option<String>,
+    pub(super) api_url: Option<String>,
+    pub(super) jwt_key: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) path: String,
+    pub(super) audience: Option<String>,
+    pub(super) audience_policy: Option<AudiencePolicy>,
+    pub(super) ignore_audience: bool,
+    pub(super) allowed_clients: Option<Vec<String>>,
+    pub(super) allowed_hosts: Option<Vec<String>>,
+    pub(super) allowed_origins: Option<Vec<String>>,
+    pub(super) oauth_tokens: bool,
+    pub(super) sessions: Option<AuthorizedParties>,
+    pub(super) m2m_tokens: bool,
+    pub(super) api_keys: Option<ApiKeyScopes>,
+    pub(super) check_users: bool,
+    pub(super) required_scopes: Vec<String>,
+    pub(super) scope_implications: Vec<(String, Vec<String>)>,
+    pub(super) scopes_supported: Option<Vec<String>>,
+    pub(super) resource_name: Option<String>,
+    pub(super) resource_documentation: Option<String>,
+    pub(super) trust_token_org: bool,
+    pub(super) allow_unresolvable_guards: bool,
+    pub(super) anonymous_list: bool,
+    pub(super) scope_denials_as_results: bool,
+    pub(super) organization_step_up: bool,
+    pub(super) legacy_discovery: bool,
+    pub(super) calls_in_flight: usize,
+    pub(super) tool_threads: usize,
+    pub(super) failures_per_minute: u32,
+    pub(super) body_limit: usize,
+    pub(super) body_deadline: Duration,
+    pub(super) timeout: Duration,
+    pub(super) emulator: bool,
+    /// It was asked for, but a Clerk instance is configured.
+    pub(super) emulator_stays_off: bool,
+    #[cfg(feature = "testing")]
+    pub(super) clock: Option<crate::testing::TestClock>,
+}
+
+impl ServerBuilder {
+    /// What `server!` calls, with the calling package's name and version.
+    #[doc(hidden)]
+    pub fn of_package(package: &'static str, version: &'static str) -> Self {
+        Self {
+            name: package.to_owned(),
+            version: version.to_owned(),
+            title: None,
+            instructions: None,
+            selection: Selection::of_package(package),
+            states: States::default(),
+            duplicate_state: None,
+            publishable_key: None,
+            frontend_api_url: None,
+            secret_key: None,
+            machine_id: None,
+            machine_secret_key: None,
+            api_url: None,
+            jwt_key: None,
+            url: None,
+            host: None,
+            port: None,
+            path: "/mcp".to_owned(),
+            audience: None,
+            audience_policy: None,
+            ignore_audience: false,
+            allowed_clients: None,
+            allowed_hosts: None,
+            allowed_origins: None,
+            oauth_tokens: true,
+            sessions: None,
+            m2m_tokens: false,
+            api_keys: None,
+            check_users: false,
+            required_scopes: Vec::new(),
+            scope_implications: Vec::new(),
+            scopes_supported: None,
+            resource_name: None,
+            resource_documentation: None,
+            trust_token_org: false,
+            allow_unresolvable_guards: false,
+            anonymous_list: false,
+            scope_denials_as_results: false,
+            organization_step_up: false,
+            legacy_discovery: true,
+            calls_in_flight: 256,
+            tool_threads: 64,
+            failures_per_minute: 1000,
+            body_limit: 4 * 1024 * 1024,
+            body_deadline: Duration::from_secs(30),
+            timeout: Duration::from_secs(60),
+            emulator: false,
+            emulator_stays_off: false,
+            #[cfg(feature = "testing")]
+            clock: None,
+        }
+    }
+
+    /// Gives the tools a value to take as [`&State<T>`](crate::State); one value a type, so a second
+    /// one of the same type is a start-up error.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        if !self.states.insert(value) {
+            self.duplicate_state = Some(std::any::type_name::<T>());
+        }
+        self
+    }
+
+    /// Names a module, as `module_path!()` spells it, whose tools are served with those of the
+    /// modules below it; may be called several times.
+    ///
+    /// A module of the calling package narrows: of that package only what is named is served. A
+    /// crate, or a module of one, adds its tools to those of the calling package. `tools = […]` of
+    /// [`server!`](crate::server) does the same with paths that the compiler checks, and has them
+    /// linked. A module without a tool is a start-up error.
+    ///
+    /// ```
+    /// let billing = mcp_auth::server!().tools_of("my_app::billing").path("/billing");
+    /// # let _ = billing;
+    /// ```
+    pub fn tools_of(mut self, module: impl Into<String>) -> Self {
+        self.selection.name(module.into());
+        self
+    }
+
+    /// What `tools = […]` calls, with the path as it was written in `module`.
+    #[doc(hidden)]
+    pub fn tools_in(mut self, module: &str, path: &str) -> Self {
+        self.selection.name_in(module, path);
+        self
+    }
+
+    /// Serves, of the tools that would be served, those for which the condition holds; with several
+    /// conditions all have to hold. If that leaves none, it is a start-up error.
+    ///
+    /// ```
+    /// let reading = mcp_auth::server!().serve_tools_if(|tool| tool.is_read_only());
+    /// # let _ = reading;
+    /// ```
+    pub fn serve_tools_if(
+        mut self,
+        condition: impl Fn(&ToolInfo) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.selection.only_if(condition);
+        self
+    }
+
+    /// Names the server to clients (`serverInfo.name`); the default is the package's name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Names the server's version (`serverInfo.version`); the default is the package's.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Names the server to people (`serverInfo.title`); nothing by default.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Tells the model how to use the server: `instructions` of `server/discover` and `initialize`;
+    /// nothing by default.
+    ///
+    /// Everybody who may ask reads the same text, whatever they may call.
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Runs a local Clerk inside the process if nothing of Clerk's is configured: no instance, key or
+    /// Backend API in code, and no variable `CLERK_*` or `MCP_USE_OAUTH_CLERK_FRONTEND_API_URL`. Its admins
+    /// have every permission that the served tools ask for.
+    ///
+    /// Its roles have permissions for `org:documents:…` only; the program `clerk-emulator` reads others
+    /// from a file.
+    ///
+    /// ```no_run
+    /// # async fn example() -> mcp_auth::Result<()> {
+    /// let running = mcp_auth::server!().emulator().port(0).start().await?;
+    /// println!("{}/dev/token?user=ada&org=acme", running.issuer());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// It signs tokens for whoever asks on loopback. It refuses to start in a release build without
+    /// `MCP_AUTH_EMULATOR=1`, and beside any address that is not loopback.
+    #[cfg(feature = "emulator")]
+    pub fn emulator(mut self) -> Self {
+        self.emulator = true;
+        self
+    }
+
+    /// Looks for everything that is wrong, or not as it should be: in the configuration, at the
+    /// instance, and of both against what the tools ask for. Serves nothing and listens nowhere.
+    ///
+    /// [`serve`](Self::serve) does that with `MCP_AUTH=check`. It takes as long as the slowest answer of
+    /// Clerk, at most about 5 s. The address is judged as of a server that listens itself.
+    ///
+    /// ```no_run
+    /// # async fn example() {
+    /// let report = mcp_auth::server!().check().await;
+    /// for finding in report.findings() {
+    ///     eprintln!("{}: {}", finding.severity(), finding.what());
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// What is looked at: that the issuer answers and calls itself what is configured; that its keys, or
+    /// the one that was given, can verify tokens; that the secret key is of that instance; whether
+    /// OAuth access tokens are JWTs; whether clients can register; the clock; the canonical URL against
+    /// the address; a development instance in public; and that the instance has the scopes, roles and
+    /// permissions that tools ask for.
+    pub async fn check(self) -> CheckReport {
+        check::check(self, Environment(&environment::process)).await
+    }
+
+    /// Checks everything and makes a server to mount into an application of your own.
+    ///
+    /// An issuer or Backend API that cannot be reached is no error: the server answers 503 until it
+    /// is there. What is not wrong but not as it should be is logged; [`check`](Self::check) lists it.
+    ///
+    /// ```no_run
+    /// # async fn example() {
+    /// if let Err(error) = mcp_auth::server!().build().await {
+    ///     // "no Clerk instance is configured; set CLERK_PUBLISHABLE_KEY (or …"
+    ///     eprintln!("{error}");
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in one line that names the fix:
+    ///
+    /// - A setting is missing, malformed, or contradicts another one.
+    /// - The issuer calls itself something else, or the secret key is refused or belongs to another
+    ///   instance.
+    /// - No kind of token is accepted, or one whose settings are incomplete: machines' tokens without a
+    ///   machine, API keys without a scope or a secret key, a check of users without a secret key.
+    /// - Tokens that name no audience would be accepted from any client, off loopback.
+    /// - There is no tool to serve, or two have one name.
+    /// - A tool takes state that nobody gave, or two values of one type were given.
+    /// - The guard of a tool can be passed by nobody.
+    /// - The emulator was asked for in a release build, or beside an address that is not loopback.
+    /// - The I/O thread or the emulator cannot be started.
+    pub async fn build(self) -> Result<Server> {
+        start::build(self, Environment(&environment::process), false)
+            .await
+            .map_err(Error::start)
+    }
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}

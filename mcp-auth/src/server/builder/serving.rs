@@ -1,0 +1,141 @@
+//! Where a server is found, who may reach it, and its limits.
+
+use std::time::Duration;
+
+use super::ServerBuilder;
+
+/// Where the server is, who may reach it, and its limits.
+impl ServerBuilder {
+    /// Names the public URL of the endpoint, the canonical URL; else `MCP_URL`, else on loopback
+    /// `http://127.0.0.1:{port}/mcp`. Elsewhere it must be given.
+    ///
+    /// An origin gets the endpoint's path appended. It is https, and http on loopback only; without
+    /// query, fragment and credentials. It is what the metadata calls `resource` (RFC 9728 §2) and,
+    /// unless [`audience`](Self::audience) says otherwise, what tokens must name as their audience;
+    /// nothing of it is taken from requests.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Sets the address or name to listen on; else `HOST`, else `127.0.0.1`.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// Sets the port to listen on, 0 for a free one; else `PORT`, else 3000.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Sets the path at which the endpoint is served, `/mcp` by default; it begins with `/`.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Sets the `Host` values that are served: `name` (any port) or `name:port`, in any case; else
+    /// `MCP_ALLOWED_HOSTS` (separated by commas), else host and port of the canonical URL, on
+    /// loopback under each of its names. Any other is answered with 403.
+    ///
+    /// Source: MCP 2026-07-28, basic/transports/streamable-http, on DNS rebinding.
+    pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.allowed_hosts = Some(hosts.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets the browser origins that may call: `https://app.example.com`, as a browser spells it;
+    /// else `MCP_ALLOWED_ORIGINS` (separated by commas), else local pages if the canonical URL is on
+    /// loopback, and none elsewhere. Any other is answered with 403.
+    ///
+    /// Programs send no `Origin`, and are not concerned.
+    ///
+    /// Source: MCP 2026-07-28, basic/transports/streamable-http.
+    pub fn allowed_origins<O: Into<String>>(
+        mut self,
+        origins: impl IntoIterator<Item = O>,
+    ) -> Self {
+        self.allowed_origins = Some(origins.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Names the resource in its metadata (RFC 9728 `resource_name`); the title by default.
+    pub fn resource_name(mut self, name: impl Into<String>) -> Self {
+        self.resource_name = Some(name.into());
+        self
+    }
+
+    /// Names a page for developers in the metadata (RFC 9728 `resource_documentation`); none by
+    /// default.
+    pub fn resource_documentation(mut self, url: impl Into<String>) -> Self {
+        self.resource_documentation = Some(url.into());
+        self
+    }
+
+    /// Publishes no copy of the authorization server's metadata (RFC 8414) at the root. Only clients
+    /// of MCP 2025-03-26 look for it.
+    pub fn without_legacy_discovery(mut self) -> Self {
+        self.legacy_discovery = false;
+        self
+    }
+
+    /// Sets how many calls a principal may have in flight, 256 by default; 503 beyond.
+    ///
+    /// A principal is a user with one client in one organization; all callers without a token are
+    /// one together.
+    ///
+    /// Source: MCP 2026-07-28, server/tools, "Security considerations".
+    pub fn calls_in_flight(mut self, most: usize) -> Self {
+        self.calls_in_flight = most;
+        self
+    }
+
+    /// Sets how many tools that are plain `fn`s may run at once, 64 by default; further calls wait
+    /// for a thread, within their time-out.
+    ///
+    /// A plain function cannot be interrupted: one whose caller has been told of a time-out, or has
+    /// gone away, occupies its thread until it returns, and counts among the caller's
+    /// [`calls_in_flight`](Self::calls_in_flight) for as long. Where functions may hang, keep that below
+    /// the number of threads, or one principal can occupy them all.
+    ///
+    /// ```
+    /// let builder = mcp_auth::server!().tool_threads(8);
+    /// ```
+    pub fn tool_threads(mut self, most: usize) -> Self {
+        self.tool_threads = most;
+        self
+    }
+
+    /// Sets how many bad tokens a peer (an IPv6 /64) may present in a minute, 1000 by default; 429
+    /// beyond. Callers whose token is known already are not held up.
+    ///
+    /// The peer is that of the connection: behind a proxy all clients are one.
+    pub fn failed_authentications_per_minute(mut self, most: u32) -> Self {
+        self.failures_per_minute = most;
+        self
+    }
+
+    /// Sets the longest body in bytes, 4 MiB by default; 413 beyond.
+    ///
+    /// Without a token it is 64 KiB at most; 401 beyond.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// Sets how long a body may take to arrive, 30 s by default; 408 beyond.
+    pub fn body_deadline(mut self, deadline: Duration) -> Self {
+        self.body_deadline = deadline;
+        self
+    }
+
+    /// Sets how long a tool may run, 60 s by default; `#[mcp_tool(timeout = …)]` wins.
+    ///
+    /// Then its future is dropped, and the answer is an `isError` result with a reference.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}

@@ -1,0 +1,965 @@
+//! What a check finds: each finding provoked, and a server with which nothing is wrong.
+
+use std::net::TcpListener;
+use std::sync::LazyLock;
+use std::time::{Duration, UNIX_EPOCH};
+
+use actix_web::http::header::HttpDate;
+use clerk_emulator::{Directory, Instance};
+use mcp_auth::testing::TestClock;
+use mcp_auth::{
+    AudiencePolicy, CheckReport, Finding, ServerBuilder, Severity, any_api_key, parties_any,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::process::{Process, checked, printed};
+use crate::stub::{Answer, Stub, no_keys};
+use crate::support::{builder, emulator};
+
+mod tools {
+    use mcp_auth::mcp_tool;
+
+    /// Delete a document.
+    #[mcp_tool(permission = "org:documents:delete", destructive)]
+    async fn delete() {}
+
+    /// Rule.
+    #[mcp_tool(any(role = "admin", permission = "org:documents:manage"))]
+    async fn rule() {}
+
+    /// Save a document.
+    #[mcp_tool(scope = "documents:write")]
+    async fn save() {}
+}
+
+mod plain {
+    use mcp_auth::mcp_tool;
+
+    /// Need nothing.
+    #[mcp_tool]
+    async fn nothing() {}
+}
+
+mod kinds {
+    use mcp_auth::mcp_tool;
+
+    /// Export.
+    #[mcp_tool(accept = "session", feature = "export")]
+    async fn export() {}
+
+    /// Import.
+    #[mcp_tool(accept = "m2m")]
+    async fn import() {}
+
+    /// Read with a key.
+    #[mcp_tool(accept = "api_key", scope = "invoices:read")]
+    async fn read() {}
+}
+
+mod guarded {
+    use mcp_auth::mcp_tool;
+
+    /// Need a role.
+    #[mcp_tool(role = "admin")]
+    async fn rule() {}
+}
+
+static KEYS: LazyLock<Instance> =
+    LazyLock::new(|| Instance::new("http://127.0.0.1:1", Directory::default()).unwrap());
+
+const METADATA: &str = "/.well-known/oauth-authorization-server";
+const JWKS: &str = "/.well-known/jwks.json";
+const BACKEND_JWKS: &str = "/v1/jwks";
+const SETTINGS: &str = "/v1/instance/oauth_application_settings";
+const ROLES: &str = "/v1/organization_roles?limit=500";
+
+/// A Clerk with which nothing is wrong, as far as `tools` are concerned.
+fn good(path: &str, url: &str) -> Answer {
+    match path {
+        METADATA => metadata(url, &json!({}), 0),
+        JWKS | BACKEND_JWKS => Answer::json(KEYS.jwks()),
+        SETTINGS => settings(&json!({})),
+        ROLES => roles(&["org:documents:delete", "org:documents:manage"]),
+        _ => Answer::status(404),
+    }
+}
+
+/// Metadata with other members, of an issuer whose clock is behind ours by some seconds.
+fn metadata(url: &str, other: &Value, behind: u64) -> Answer {
+    let mut document = json!({
+        "issuer": url,
+        "registration_endpoint": format!("{url}/oauth/register"),
+        "client_id_metadata_document_supported": true,
+        "scopes_supported": ["profile", "email", "user:org:read", "documents:write"],
+    });
+    merge(&mut document, other);
+    let time = Duration::from_secs(TestClock::new().unix_seconds() - behind);
+    let date = HttpDate::from(UNIX_EPOCH + time);
+    Answer::Now(
+        200,
+        vec![format!("Date: {date}")],
+        document.to_string().into_bytes(),
+    )
+}
+
+fn settings(other: &Value) -> Answer {
+    let mut settings = json!({
+        "object": "oauth_application_settings",
+        "dynamic_oauth_client_registration": true,
+        "default_scopes": ["profile", "email", "user:org:read"],
+        "oauth_jwt_access_tokens": true,
+        "client_id_metadata_documents_advertised": true,
+        "client_id_metadata_documents_only_allow_pre_registered_clients": true,
+        "client_id_metadata_documents_block_implicitly_allowed_clients": false,
+    });
+    merge(&mut settings, other);
+    Answer::json(settings.to_string())
+}
+
+fn roles(permissions: &[&str]) -> Answer {
+    let permission = |key: &&str| json!({ "object": "permission", "key": key });
+    let permissions: Vec<_> = permissions.iter().map(permission).collect();
+    let role = json!({ "object": "role", "key": "org:admin", "permissions": permissions });
+    Answer::json(json!({ "data": [role], "total_count": 1 }).to_string())
+}
+
+fn merge(document: &mut Value, other: &Value) {
+    for (name, value) in other.as_object().unwrap() {
+        document[name] = value.clone();
+    }
+}
+
+/// A good Clerk but for what `differs` answers.
+fn clerk(differs: impl Fn(&str, &str) -> Option<Answer> + Send + Sync + 'static) -> Stub {
+    Stub::start(move |path, url| differs(path, url).unwrap_or_else(|| good(path, url)))
+}
+
+/// A server of the tools, with a secret key.
+fn server(clerk: &Stub) -> ServerBuilder {
+    without_key(clerk).secret_key("sk_test_hunter2")
+}
+
+fn without_key(clerk: &Stub) -> ServerBuilder {
+    mcp_auth::server!()
+        .tools_of("protocol::check::tools")
+        .session_tokens(parties_any())
+        .frontend_api_url(clerk.url())
+        .api_url(clerk.url())
+        .port(4321)
+}
+
+async fn check(builder: ServerBuilder) -> CheckReport {
+    let report = builder.check().await;
+    let text = report.to_string();
+    assert!(!text.contains("hunter2"), "{text}");
+    report
+}
+
+/// The one finding, which says what, why and what to do.
+#[track_caller]
+fn only(report: &CheckReport) -> &Finding {
+    let [finding] = report.findings() else {
+        panic!("one finding is expected in {report}");
+    };
+    assert!(!finding.why().is_empty() && finding.remedy().is_some());
+    let lines = finding.to_string();
+    assert_eq!(lines.lines().count(), 3, "{lines}");
+    assert!(report.to_string().contains(&lines));
+    finding
+}
+
+/// Checks a server that has one finding.
+async fn expect(builder: ServerBuilder, severity: Severity, what: &str) {
+    let report = check(builder).await;
+    let finding = only(&report);
+    assert_eq!((finding.severity(), finding.what()), (severity, what));
+    assert_eq!(report.has_errors(), severity == Severity::Error);
+}
+
+#[actix_web::test]
+async fn with_a_good_configuration_nothing_is_found_and_what_was_looked_at_is_said() {
+    let clerk = clerk(|_, _| None);
+    let report = check(server(&clerk)).await;
+    let url = clerk.url();
+    assert_eq!(
+        report.to_string(),
+        format!(
+            "\
+tests 0.1.0, checked against {url}
+ok       the issuer answers, and calls itself {url}
+ok       tokens can be verified: 1 key published for RS256
+ok       `secret_key` is of the instance that issues the tokens
+ok       OAuth access tokens are JWTs, verified without a call
+ok       roles have all permissions that tools ask for, and exist if tools ask for them
+ok       the clock agrees with the issuer's
+ok       clients can register dynamically and by metadata documents
+0 errors, 0 warnings, 0 notes
+"
+        )
+    );
+    assert!(!report.has_errors());
+}
+
+#[actix_web::test]
+async fn an_issuer_that_cannot_be_reached_is_an_error_of_a_check() {
+    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let server = mcp_auth::server!()
+        .tools_of("protocol::check::tools")
+        .frontend_api_url(&url)
+        .api_url(&url)
+        .secret_key("sk_test_hunter2")
+        .port(4321);
+    let report = check(server).await;
+    let all: Vec<_> = report.findings().iter().map(Finding::what).collect();
+    assert_eq!(
+        all,
+        [
+            format!("the issuer {url} cannot be reached").as_str(),
+            &format!("`secret_key` could not be checked at {url}"),
+        ]
+    );
+    assert!(report.has_errors());
+}
+
+#[actix_web::test]
+async fn an_issuer_that_calls_itself_something_else_is_an_error() {
+    let clerk = clerk(|path, url| {
+        let other = json!({ "issuer": "https://clerk.example.com" });
+        (path == METADATA).then(|| metadata(url, &other, 0))
+    });
+    let what = format!(
+        "the issuer at {} calls itself https://clerk.example.com",
+        clerk.url()
+    );
+    expect(server(&clerk), Severity::Error, &what).await;
+}
+
+#[actix_web::test]
+async fn keys_that_cannot_verify_or_cannot_be_had_are_errors() {
+    let none = clerk(|path, _| (path == JWKS).then(no_keys));
+    let report = check(without_key(&none)).await;
+    let finding = &report.findings()[0];
+    assert_eq!(finding.severity(), Severity::Error);
+    assert_eq!(
+        finding.what(),
+        "the issuer publishes no RSA key of 2048 bits or more for RS256"
+    );
+    let down = clerk(|path, _| (path == JWKS).then(|| Answer::status(500)));
+    let report = check(without_key(&down)).await;
+    let finding = &report.findings()[0];
+    assert_eq!(finding.severity(), Severity::Error);
+    assert_eq!(
+        finding.what(),
+        "the issuer answers, but its keys cannot be had"
+    );
+}
+
+#[actix_web::test]
+async fn a_public_key_is_compared_with_those_that_are_published() {
+    let published = clerk(|_, _| None);
+    let report = check(server(&published).jwt_key(KEYS.public_key_pem())).await;
+    assert!(report.findings().is_empty(), "{report}");
+    let text = report.to_string();
+    let passed = "ok       `jwt_key` is a key that the issuer publishes\n";
+    assert!(text.contains(passed), "{text}");
+
+    let other = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
+    let what = "`jwt_key` is no key that the issuer publishes";
+    let report = check(without_key(&published).jwt_key(other.public_key_pem())).await;
+    let finding = &report.findings()[0];
+    assert_eq!(
+        (finding.severity(), finding.what()),
+        (Severity::Error, what)
+    );
+
+    let away = clerk(|path, _| (path == METADATA).then(|| Answer::status(500)));
+    let what = format!("the issuer {} cannot be reached", away.url());
+    let away = server(&away).jwt_key(KEYS.public_key_pem());
+    expect(away, Severity::Warning, &what).await;
+}
+
+#[actix_web::test]
+async fn a_secret_key_that_is_not_of_the_instance_is_an_error() {
+    let refused = clerk(|path, _| path.starts_with("/v1/").then(|| Answer::status(401)));
+    expect(
+        server(&refused),
+        Severity::Error,
+        "Clerk refuses `secret_key`",
+    )
+    .await;
+
+    let strangers = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
+    let strange =
+        clerk(move |path, _| (path == BACKEND_JWKS).then(|| Answer::json(strangers.jwks())));
+    let what = "`secret_key` belongs to another instance than the one that issues the tokens";
+    expect(server(&strange), Severity::Error, what).await;
+    // Nothing is said of the stranger's settings, nor is it blamed for another key than the given one.
+    let what = "`secret_key` belongs to another instance than `jwt_key`";
+    let with_key = server(&strange).jwt_key(KEYS.public_key_pem());
+    expect(with_key, Severity::Error, what).await;
+
+    let down = clerk(|path, _| path.starts_with("/v1/").then(|| Answer::status(500)));
+    let what = format!("`secret_key` could not be checked at {}", down.url());
+    expect(server(&down), Severity::Error, &what).await;
+}
+
+#[actix_web::test]
+async fn without_a_secret_key_a_note_says_what_was_not_checked() {
+    let clerk = clerk(|_, _| None);
+    let what = "CLERK_SECRET_KEY is not set";
+    expect(without_key(&clerk), Severity::Note, what).await;
+    assert_eq!(clerk.requests_to("/v1/"), 0);
+}
+
+#[actix_web::test]
+async fn opaque_tokens_are_a_warning() {
+    let clerk = clerk(|path, _| {
+        let other = json!({ "oauth_jwt_access_tokens": false });
+        (path == SETTINGS).then(|| settings(&other))
+    });
+    let what = "the instance issues opaque OAuth access tokens";
+    expect(server(&clerk), Severity::Warning, what).await;
+}
+
+#[actix_web::test]
+async fn default_scopes_without_the_organization_are_noted_if_tools_use_it() {
+    for default in [json!(["profile"]), json!(null)] {
+        let clerk = clerk(move |path, _| {
+            let other = json!({ "default_scopes": default });
+            (path == SETTINGS).then(|| settings(&other))
+        });
+        let what = "`user:org:read` is not among the instance's default scopes";
+        expect(server(&clerk), Severity::Note, what).await;
+        let plain = mcp_auth::server!()
+            .tools_of("protocol::check::plain")
+            .frontend_api_url(clerk.url())
+            .api_url(clerk.url())
+            .secret_key("sk_test_hunter2")
+            .port(4321);
+        assert!(check(plain).await.findings().is_empty());
+    }
+}
+
+#[actix_web::test]
+async fn clients_that_cannot_register_are_a_warning_and_a_note_if_they_are_listed() {
+    let what = "no MCP client can register by itself: dynamic client registration and client-id \
+                metadata documents are both off";
+    // The settings know better than the metadata.
+    let set = clerk(|path, _| {
+        let other = json!({
+            "dynamic_oauth_client_registration": false,
+            "client_id_metadata_documents_advertised": false,
+        });
+        (path == SETTINGS).then(|| settings(&other))
+    });
+    expect(server(&set), Severity::Warning, what).await;
+    let listed = server(&set).allowed_clients(["client_desktop"]);
+    expect(listed, Severity::Note, what).await;
+
+    let described = clerk(|path, url| {
+        let other = json!({
+            "registration_endpoint": null, "client_id_metadata_document_supported": false,
+        });
+        (path == METADATA).then(|| metadata(url, &other, 0))
+    });
+    let report = check(without_key(&described)).await;
+    assert_eq!(report.findings()[0].what(), what, "{report}");
+    assert_eq!(report.findings()[0].severity(), Severity::Warning);
+}
+
+#[actix_web::test]
+async fn documents_of_any_client_are_noted_unless_clients_are_listed() {
+    let clerk = clerk(|path, _| {
+        let members = "client_id_metadata_documents_only_allow_pre_registered_clients";
+        (path == SETTINGS).then(|| settings(&json!({ members: false })))
+    });
+    let what = "client-id metadata documents are taken from any client";
+    expect(server(&clerk), Severity::Note, what).await;
+    let listed = server(&clerk).allowed_clients(["https://app.example.com/client.json"]);
+    assert!(check(listed).await.findings().is_empty());
+}
+
+#[actix_web::test]
+async fn a_clock_that_is_wrong_is_a_warning_and_beyond_the_leeway_an_error() {
+    for (behind, severity) in [(5, Severity::Warning), (60, Severity::Error)] {
+        let clerk =
+            clerk(move |path, url| (path == METADATA).then(|| metadata(url, &json!({}), behind)));
+        let report = check(server(&clerk)).await;
+        let finding = only(&report);
+        assert_eq!(finding.severity(), severity, "{report}");
+        let what = finding.what();
+        assert!(what.starts_with("the clock is ") && what.ends_with(" s ahead of the issuer's"));
+    }
+    let slow = TestClock::at(TestClock::new().unix_seconds() - 3600);
+    let report = check(server(&clerk(|_, _| None)).clock(&slow)).await;
+    let what = only(&report).what();
+    assert!(what.ends_with(" s behind the issuer's"), "{what}");
+}
+
+#[actix_web::test]
+async fn a_url_that_does_not_fit_the_address_is_told() {
+    let clerk = clerk(|_, _| None);
+    let server = || server(&clerk);
+    let public = "https://mcp.example.com";
+    for (server, severity, what) in [
+        (
+            server().host("0.0.0.0").url("http://127.0.0.1:4321"),
+            Severity::Warning,
+            "the server listens on 0.0.0.0, but calls itself http://127.0.0.1:4321/mcp",
+        ),
+        (
+            server().url("http://localhost:3000"),
+            Severity::Warning,
+            "the server listens on port 4321, but calls itself http://localhost:3000/mcp",
+        ),
+        (
+            server().url("http://localhost:4321/v1/mcp"),
+            Severity::Note,
+            "the endpoint is served at /mcp, but calls itself http://localhost:4321/v1/mcp",
+        ),
+        (
+            server().url("http://localhost:4321/tools"),
+            Severity::Warning,
+            "the endpoint is served at /mcp, but calls itself http://localhost:4321/tools",
+        ),
+    ] {
+        expect(server, severity, what).await;
+    }
+    // A port that the system is to choose is not known yet.
+    let chosen = server().port(0).url("http://localhost:3000");
+    assert!(check(chosen).await.findings().is_empty());
+    let report = check(server().url(public)).await;
+    let finding = report.findings().last().unwrap();
+    assert_eq!(finding.severity(), Severity::Note);
+    assert_eq!(
+        finding.what(),
+        "the server listens on 127.0.0.1 only, and calls itself https://mcp.example.com/mcp"
+    );
+}
+
+#[actix_web::test]
+async fn a_development_instance_in_public_is_a_warning() {
+    let clerk = clerk(|_, _| None);
+    let server = |key| {
+        without_key(&clerk)
+            .secret_key(key)
+            .host("0.0.0.0")
+            .url("https://mcp.example.com")
+    };
+    let what = "a development instance serves https://mcp.example.com/mcp";
+    expect(server("sk_test_hunter2"), Severity::Warning, what).await;
+    let report = check(server("sk_live_hunter2")).await;
+    assert!(report.findings().is_empty(), "{report}");
+}
+
+#[actix_web::test]
+async fn permissions_and_roles_that_the_instance_lacks_name_their_tools() {
+    let few = clerk(|path, _| (path == ROLES).then(|| roles(&["org:documents:manage"])));
+    let what = "no role of the instance has the permissions `org:documents:delete` (delete)";
+    expect(server(&few), Severity::Warning, what).await;
+
+    let slip = clerk(|path, _| {
+        let held = ["org:documents:manage", "org:documents:delte"];
+        (path == ROLES).then(|| roles(&held))
+    });
+    let report = check(server(&slip)).await;
+    let remedy = only(&report).remedy().unwrap();
+    let near = "; did you mean `org:documents:delte` with `org:documents:delete`?";
+    assert!(remedy.ends_with(near), "{remedy}");
+
+    let none = clerk(|path, _| {
+        let page = json!({ "data": [], "total_count": 0 });
+        (path == ROLES).then(|| Answer::json(page.to_string()))
+    });
+    let report = check(server(&none)).await;
+    let all: Vec<_> = report.findings().iter().map(Finding::what).collect();
+    assert_eq!(
+        all,
+        [
+            "no role of the instance has the permissions `org:documents:delete` (delete), \
+             `org:documents:manage` (rule)",
+            "the instance has no roles `org:admin` (rule)",
+        ]
+    );
+}
+
+#[actix_web::test]
+async fn what_the_backend_api_does_not_know_is_passed_over_and_what_it_fails_is_noted() {
+    let old = clerk(|path, _| matches!(path, ROLES | SETTINGS).then(|| Answer::status(404)));
+    let report = check(server(&old)).await;
+    assert!(report.findings().is_empty(), "{report}");
+    let ill = clerk(|path, _| matches!(path, ROLES | SETTINGS).then(|| Answer::status(500)));
+    let report = check(server(&ill)).await;
+    let all = report.findings().iter();
+    let all: Vec<_> = all.map(|one| (one.severity(), one.what())).collect();
+    assert_eq!(
+        all,
+        [
+            (
+                Severity::Note,
+                "the instance's OAuth settings could not be read"
+            ),
+            (Severity::Note, "the instance's roles could not be read"),
+        ]
+    );
+}
+
+#[actix_web::test]
+async fn scopes_that_the_issuer_does_not_advertise_name_their_tools() {
+    let clerk = clerk(|path, url| {
+        let other = json!({ "scopes_supported": ["profile", "email"] });
+        (path == METADATA).then(|| metadata(url, &other, 0))
+    });
+    // An API key's scopes are none of the issuer's.
+    let keys = mcp_auth::server!()
+        .tools_of("protocol::check::kinds")
+        .session_tokens(parties_any())
+        .m2m_tokens()
+        .machine_secret_key("ak_hunter2")
+        .api_keys(any_api_key())
+        .secret_key("sk_test_hunter2")
+        .frontend_api_url(clerk.url())
+        .api_url(clerk.url())
+        .port(4321);
+    assert!(check(keys).await.findings().is_empty());
+    let report = check(server(&clerk).require_scope("billing")).await;
+    let all: Vec<_> = report.findings().iter().map(Finding::what).collect();
+    assert_eq!(
+        all,
+        [
+            "`require_scope` asks everybody for billing, and session tokens have no scopes",
+            "the issuer does not advertise the scopes `billing` (every tool), `documents:write` \
+             (save)",
+            "tools ask for an organization, and the issuer has no `user:org:read`",
+        ]
+    );
+    let mut severities = report.findings().iter().map(Finding::severity);
+    assert!(severities.all(|severity| severity == Severity::Warning));
+}
+
+#[actix_web::test]
+async fn all_mistakes_are_listed_not_just_the_first() {
+    let report = check(
+        mcp_auth::server!()
+            .tools_of("protocol::check::nowhere")
+            .host("0.0.0.0")
+            .publishable_key("pk_hunter2")
+            .frontend_api_url("http://clerk.example.com")
+            .secret_key("hunter2")
+            .api_url("api.example.com")
+            .require_scope("a b"),
+    )
+    .await;
+    let all = report.findings().iter();
+    let all: Vec<_> = all.map(|one| (one.severity(), one.what())).collect();
+    for (index, start) in [
+        "MCP_URL is not set, and 0.0.0.0 is not loopback",
+        "no tools are declared in `protocol::check::nowhere`",
+        "`frontend_api_url`: the Frontend API URL must be https",
+        "`publishable_key`: a Clerk publishable key begins",
+        "`secret_key`: a Clerk secret key begins",
+        "`api_url` is not a URL",
+        "`a b` is not a scope",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (severity, what) = all[index];
+        assert_eq!(severity, Severity::Error);
+        assert!(what.starts_with(start), "{what}");
+    }
+    assert_eq!(all.len(), 7);
+    let text = report.to_string();
+    assert!(text.starts_with("tests 0.1.0, no instance was asked\n"));
+    assert!(
+        text.ends_with("\n7 errors, 0 warnings, 0 notes\n"),
+        "{text}"
+    );
+}
+
+#[actix_web::test]
+async fn keys_and_urls_that_disagree_are_told_beside_what_cannot_be_read() {
+    const PK_TEST: &str = "pk_test_dmVyYi1ub3VuLTQyLmNsZXJrLmFjY291bnRzLmRldiQ";
+    let server = || {
+        mcp_auth::server!()
+            .tools_of("protocol::check::plain")
+            .publishable_key(PK_TEST)
+            .frontend_api_url("clerk.example.com")
+    };
+    let disagree = "`publishable_key` and `frontend_api_url` name two Clerk instances";
+    let kinds =
+        "`publishable_key` is of a development instance and `secret_key` of a production one";
+    for (server, second) in [
+        (server().secret_key("sk_live_hunter2"), kinds),
+        (
+            server().secret_key("hunter2"),
+            "`secret_key`: a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces",
+        ),
+    ] {
+        let report = check(server).await;
+        let all: Vec<_> = report.findings().iter().map(Finding::what).collect();
+        assert_eq!(all, [disagree, second]);
+    }
+    let nameless = mcp_auth::server!()
+        .tools_of("protocol::check::plain")
+        .secret_key("hunter2");
+    let report = check(nameless).await;
+    assert_eq!(
+        report.findings()[0].what(),
+        "no Clerk instance is configured"
+    );
+    assert_eq!(report.findings().len(), 2);
+}
+
+#[actix_web::test]
+async fn the_instance_is_asked_even_if_tools_and_policy_are_wrong() {
+    let clerk = clerk(|path, _| path.starts_with("/v1/").then(|| Answer::status(401)));
+    let report = check(
+        mcp_auth::server!()
+            .tools_of("protocol::check::nowhere")
+            .frontend_api_url(clerk.url())
+            .api_url(clerk.url())
+            .secret_key("sk_live_hunter2")
+            .host("0.0.0.0")
+            .url("https://mcp.example.com")
+            .audience_policy(AudiencePolicy::IfPresent),
+    )
+    .await;
+    let all: Vec<_> = report.findings().iter().map(Finding::what).collect();
+    assert!(all[0].starts_with("no tools are declared in"), "{report}");
+    assert!(all[1].starts_with("tokens without an audience would be accepted"));
+    assert_eq!(all[2], "Clerk refuses `secret_key`");
+    assert_eq!(all.len(), 3);
+}
+
+#[actix_web::test]
+async fn a_guard_that_nobody_can_pass_is_an_error_of_a_check() {
+    let clerk = clerk(|_, _| None);
+    let server = || {
+        mcp_auth::server!()
+            .tools_of("protocol::check::guarded")
+            .frontend_api_url(clerk.url())
+            .port(4321)
+    };
+    let report = check(server()).await;
+    let finding = &report.findings()[0];
+    assert_eq!(finding.severity(), Severity::Error);
+    assert!(finding.what().starts_with("no caller can ever pass"));
+    let report = check(server().allow_unresolvable_guards()).await;
+    assert!(!report.has_errors(), "{report}");
+}
+
+const MACHINE: &str = "/v1/machines/mch_mcp";
+const MACHINE_KEY: &str = "/v1/machines/mch_mcp/secret_key";
+const VERIFY: &str = "/m2m_tokens/verify";
+
+/// A good Clerk with one machine, whose key is `ak_hunter2`.
+fn with_machine(differs: impl Fn(&str, &str) -> Option<Answer> + Send + Sync + 'static) -> Stub {
+    clerk(move |path, url| {
+        differs(path, url).or_else(|| match path {
+            MACHINE => Some(Answer::json(json!({ "object": "machine" }).to_string())),
+            MACHINE_KEY => {
+                let key = json!({ "object": "machine_secret_key", "secret": "ak_hunter2" });
+                Some(Answer::json(key.to_string()))
+            }
+            _ => None,
+        })
+    })
+}
+
+fn of_machine(clerk: &Stub) -> ServerBuilder {
+    server(clerk).m2m_tokens().machine_id("mch_mcp")
+}
+
+#[actix_web::test]
+async fn a_machine_that_there_is_is_said_to_be_good_with_its_key_or_without() {
+    let clerk = with_machine(|_, _| None);
+    let passed = "\nok       mch_mcp is a machine, and its settings fit each other\n";
+    let report = check(of_machine(&clerk)).await;
+    assert!(report.findings().is_empty(), "{report}");
+    assert!(report.to_string().contains(passed), "{report}");
+    // Its key is not fetched unless there is one to compare it with.
+    assert_eq!(clerk.requests_to(MACHINE_KEY), 0);
+    let report = check(of_machine(&clerk).machine_secret_key("ak_hunter2")).await;
+    assert!(report.findings().is_empty(), "{report}");
+    assert!(report.to_string().contains(passed), "{report}");
+
+    let unnamed = server(&clerk).m2m_tokens().machine_secret_key("ak_hunter2");
+    let report = check(unnamed).await;
+    assert!(report.findings().is_empty(), "{report}");
+    let text = report.to_string();
+    assert!(
+        text.contains("\nok       Clerk accepts `machine_secret_key`\n"),
+        "{text}"
+    );
+    // Whose tokens are not accepted is not asked about.
+    let asked = clerk.requests().len();
+    let report = check(server(&clerk).machine_id("mch_nope")).await;
+    assert!(report.findings().is_empty(), "{report}");
+    let requests = clerk.requests();
+    let later = requests[asked..].iter();
+    assert!(
+        later.clone().all(|head| !head.contains("machine")),
+        "{requests:?}"
+    );
+}
+
+#[actix_web::test]
+async fn a_machine_that_the_instance_does_not_have_is_an_error_of_a_check() {
+    let clerk = clerk(|_, _| None);
+    let what = "`machine_id`: the instance has no machine mch_mcp";
+    expect(of_machine(&clerk), Severity::Error, what).await;
+    let keyed = of_machine(&clerk).machine_secret_key("ak_hunter2");
+    expect(keyed, Severity::Error, what).await;
+    // An answer that is none of the machine's API stops no server.
+    of_machine(&clerk).build().await.unwrap();
+    // Nor does another instance say anything of this one's machines.
+    let strangers = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
+    let strange =
+        self::clerk(move |path, _| (path == BACKEND_JWKS).then(|| Answer::json(strangers.jwks())));
+    let what = "`secret_key` belongs to another instance than the one that issues the tokens";
+    expect(of_machine(&strange), Severity::Error, what).await;
+}
+
+#[actix_web::test]
+async fn a_machines_key_that_clerk_refuses_or_that_is_anothers_is_an_error() {
+    let refusing = with_machine(|path, _| (path == VERIFY).then(|| Answer::status(401)));
+    let what = "Clerk refuses `machine_secret_key`";
+    let keyed = || of_machine(&refusing).machine_secret_key("ak_hunter2");
+    expect(keyed(), Severity::Error, what).await;
+    let error = keyed().build().await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("{what}; copy it from the machine's page in the dashboard")
+    );
+    let alone = without_key(&refusing)
+        .m2m_tokens()
+        .machine_secret_key("ak_hunter2");
+    let report = check(alone).await;
+    assert_eq!(report.findings()[0].what(), what);
+
+    let good = with_machine(|_, _| None);
+    let others = || of_machine(&good).machine_secret_key("ak_hunter22");
+    let what = "`machine_secret_key` is not the key of mch_mcp";
+    expect(others(), Severity::Error, what).await;
+    // While a key is changed, two are good.
+    others().build().await.unwrap();
+
+    let ill = with_machine(|path, _| (path == MACHINE).then(|| Answer::status(500)));
+    let what = "the instance's machines could not be read";
+    expect(of_machine(&ill), Severity::Note, what).await;
+}
+
+#[actix_web::test]
+async fn the_machines_of_a_local_clerk_are_checked_as_clerks_are() {
+    let clerk = emulator().await;
+    let key = |machine| clerk.instance().machine_secret_key(machine).unwrap();
+    let (own, others) = (key("mcp"), key("billing"));
+    let server = || {
+        builder(&clerk)
+            .tools_of("protocol::check::plain")
+            .secret_key(clerk.instance().secret_key().expose())
+            .m2m_tokens()
+            .port(4321)
+    };
+    for (server, error) in [
+        (server().machine_id("mch_mcp"), None),
+        (
+            server()
+                .machine_id("mch_mcp")
+                .machine_secret_key(own.expose()),
+            None,
+        ),
+        (
+            server().machine_id("mch_nope"),
+            Some("`machine_id`: the instance has no machine mch_nope"),
+        ),
+        (
+            server().machine_secret_key("ak_bogus"),
+            Some("Clerk refuses `machine_secret_key`"),
+        ),
+        (
+            server()
+                .machine_id("mch_mcp")
+                .machine_secret_key(others.expose()),
+            Some("`machine_secret_key` is not the key of mch_mcp"),
+        ),
+    ] {
+        let report = check(server).await;
+        let errors = report.findings().iter();
+        let mut errors = errors.filter(|one| one.severity() == Severity::Error);
+        assert_eq!(errors.next().map(Finding::what), error, "{report}");
+        for one in report.findings() {
+            let remedy = one.remedy().unwrap();
+            assert!(
+                !remedy.starts_with("in the dashboard"),
+                "a local Clerk has none: {remedy}"
+            );
+        }
+    }
+}
+
+/// Whatever else is wrong, a guard is judged by the kinds that were asked for.
+#[actix_web::test]
+async fn a_mistake_elsewhere_makes_no_guard_impassable() {
+    let clerk = clerk(|_, _| None);
+    let server = || {
+        mcp_auth::server!()
+            .tools_of("protocol::check::kinds")
+            .session_tokens(parties_any())
+            .m2m_tokens()
+            .frontend_api_url(clerk.url())
+            .api_url(clerk.url())
+            .port(4321)
+    };
+    let keyed = || server().secret_key("sk_test_hunter2");
+    for (server, expected) in [
+        (
+            keyed().machine_id("hunter2").api_keys(any_api_key()),
+            &["`machine_id` is not a machine's id, which begins `mch_`"][..],
+        ),
+        (
+            keyed().api_keys(any_api_key()),
+            &["`m2m_tokens` does not know which machine this server is"],
+        ),
+        (
+            server()
+                .machine_id("mch_1")
+                .api_keys(any_api_key())
+                .check_users(),
+            &[
+                "`api_keys` asks Clerk's Backend API, and there is no secret key",
+                "`check_users` asks Clerk's Backend API, and there is no secret key",
+            ],
+        ),
+        (
+            keyed()
+                .api_keys(any_api_key())
+                .session_tokens(mcp_auth::parties(["https://a.example/"]))
+                .host("0.0.0.0"),
+            &[
+                "MCP_URL is not set, and 0.0.0.0 is not loopback",
+                "`https://a.example/` in `session_tokens(parties([…]))` is not an origin",
+                "`m2m_tokens` does not know which machine this server is",
+            ],
+        ),
+    ] {
+        let report = check(server).await;
+        let errors = report.findings().iter();
+        let errors = errors.filter(|one| one.severity() == Severity::Error);
+        assert_eq!(errors.map(Finding::what).collect::<Vec<_>>(), expected);
+    }
+    // Where nothing is accepted, that is the one mistake.
+    let nothing = check(
+        mcp_auth::server!()
+            .tools_of("protocol::check::plain")
+            .without_oauth_tokens()
+            .frontend_api_url(clerk.url())
+            .port(4321),
+    )
+    .await;
+    assert_eq!(nothing.findings()[0].what(), "no kind of token is accepted");
+    assert!(!nothing.to_string().contains("no caller can ever pass"));
+}
+
+#[actix_web::test]
+async fn a_slow_clerk_holds_a_start_up_for_the_time_of_one_request() {
+    let clerk = Stub::start(|_, _| Answer::Stall);
+    let begun = Instant::now();
+    server(&clerk).build().await.unwrap();
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(clerk.requests().len() >= 5, "{:?}", clerk.requests());
+}
+
+#[actix_web::test]
+async fn a_start_with_a_public_key_asks_the_issuer_nothing() {
+    let clerk = clerk(|_, _| None);
+    let server = without_key(&clerk).jwt_key(KEYS.public_key_pem());
+    server.build().await.unwrap();
+    assert!(clerk.requests().is_empty(), "{:?}", clerk.requests());
+}
+
+#[actix_web::test]
+async fn a_local_clerk_is_checked_and_said_to_be_one() {
+    let clerk = emulator().await;
+    let report = check(
+        builder(&clerk)
+            .tools_of("protocol::check::plain")
+            .port(4321),
+    )
+    .await;
+    let mut severities = report.findings().iter().map(Finding::severity);
+    assert!(
+        severities.all(|severity| severity == Severity::Note),
+        "{report}"
+    );
+    let embedded = mcp_auth::server!()
+        .tools_of("protocol::check::plain")
+        .emulator()
+        .check()
+        .await;
+    assert!(!embedded.has_errors(), "{embedded}");
+    let text = embedded.to_string();
+    let first = text.lines().next().unwrap();
+    assert!(first.starts_with("tests 0.1.0, checked against http://127.0.0.1:"));
+    assert!(first.ends_with(" (a local Clerk, for development only)"));
+}
+
+#[test]
+fn asked_to_check_a_server_prints_what_it_found_and_listens_nowhere() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let text = printed(&[("MCP_AUTH", "check"), ("PORT", &port)]);
+    assert!(text.starts_with("tests 0.1.0, checked against http://127.0.0.1:"));
+    assert!(text.contains("\nok       tokens can be verified: 1 key"));
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with("0 errors, "), "{text}");
+}
+
+#[test]
+fn a_check_that_finds_errors_ends_with_1_and_prints_them_all() {
+    let (printed, error) = checked(&[
+        ("PORT", "none"),
+        ("CLERK_SECRET_KEY", "hunter2"),
+        ("CLERK_FRONTEND_API_URL", "http://clerk.example.com"),
+    ]);
+    assert_eq!(
+        printed,
+        "\
+tests 0.1.0, no instance was asked
+error    PORT is `none`: a number from 0 to 65535 is expected
+    why  the server does not start
+error    CLERK_FRONTEND_API_URL: the Frontend API URL must be https (http is for loopback only)
+    why  it says whose tokens are believed
+    do   copy the Frontend API URL from the dashboard's API keys
+error    CLERK_SECRET_KEY: a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces
+    why  it is sent to Clerk with every look-up, and no other secret may be
+    do   copy it from the dashboard's API keys
+3 errors, 0 warnings, 0 notes
+"
+    );
+    assert_eq!(error, "Error: the check found 3 errors\n");
+}
+
+/// The same findings that a check lists.
+#[actix_web::test]
+async fn a_start_logs_what_it_can_live_with_and_why_and_what_to_do() {
+    let clerk = emulator().await;
+    let mut process = Process::start_on(&clerk, &[("MCP_URL", "http://127.0.0.1:9/mcp")]);
+    process.signal("TERM");
+    let log = process.log();
+    let line = log.lines().find(|line| line.contains("but calls itself"));
+    let line = line.expect(&log);
+    for part in [
+        " WARN ",
+        "the server listens on port ",
+        "why=\"clients ask for tokens",
+        "remedy=\"make MCP_URL and ",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+}

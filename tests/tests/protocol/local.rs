@@ -1,0 +1,90 @@
+//! The local Clerk inside a server: who can call without anything being set up.
+
+use serde_json::{Value, json};
+
+use crate::support::{Serving, client, message};
+
+mod tools {
+    /// Tell who is calling.
+    #[mcp_auth::mcp_tool]
+    async fn subject(caller: &mcp_auth::Caller) -> String {
+        caller.subject().to_owned()
+    }
+}
+
+/// A server and the local Clerk that it brought.
+struct Local {
+    server: Serving,
+    issuer: String,
+}
+
+impl Local {
+    async fn start(
+        settings: impl FnOnce(mcp_auth::ServerBuilder) -> mcp_auth::ServerBuilder,
+    ) -> Self {
+        let builder = mcp_auth::server!(tools = [tools]).emulator();
+        let server = Serving::start(settings(builder)).await;
+        let metadata = format!(
+            "http://{}/.well-known/oauth-protected-resource/mcp",
+            server.address
+        );
+        let metadata = client().get(metadata).send().await.unwrap();
+        let metadata: Value = serde_json::from_str(&metadata.text().await.unwrap()).unwrap();
+        let issuer = metadata["authorization_servers"][0].as_str().unwrap();
+        Self {
+            issuer: issuer.to_owned(),
+            server,
+        }
+    }
+
+    async fn token(&self, query: &str) -> String {
+        let url = format!("{}/dev/token?{query}", self.issuer);
+        let response = client().get(url).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{query}");
+        response.text().await.unwrap().trim_end().to_owned()
+    }
+
+    /// Status and text of a call with a token that was asked for with this query.
+    async fn call(&self, query: &str) -> (u16, String) {
+        let token = self.token(query).await;
+        let params = json!({ "name": "subject", "arguments": {} });
+        let request = client()
+            .post(format!("http://{}/mcp", self.server.address))
+            .bearer_auth(token)
+            .header("accept", "application/json, text/event-stream")
+            .header("content-type", "application/json")
+            .body(message("tools/call", params));
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+}
+
+#[actix_web::test]
+async fn a_machine_may_talk_to_the_server_whichever_machine_that_is() {
+    for id in [None, Some("mch_mcp"), Some("mch_invoices")] {
+        let local = Local::start(|builder| match id {
+            Some(id) => builder.m2m_tokens().machine_id(id),
+            None => builder.m2m_tokens(),
+        })
+        .await;
+        for format in ["opaque", "jwt"] {
+            let query = format!("kind=m2m&machine=billing&format={format}");
+            let (status, body) = local.call(&query).await;
+            assert_eq!(status, 200, "{id:?} {format} {body}");
+            assert!(body.contains("mch_billing"), "{body}");
+            let (status, body) = local
+                .call(&format!("kind=m2m&machine=mcp&format={format}"))
+                .await;
+            assert_eq!(status, 401, "{body}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_new_opaque_token_for_every_call_is_no_reason_to_wait() {
+    let local = Local::start(|builder| builder).await;
+    for _ in 0..25 {
+        let (status, body) = local.call("user=ada&format=opaque").await;
+        assert_eq!(status, 200, "{body}");
+    }
+}

@@ -1,0 +1,6 @@
+use mcp_auth::mcp_tool;
+
+#[mcp_tool(feature("o:export", "org:export"))]
+async fn hello() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use mcp_auth::mcp_tool;
+
+#[mcp_tool(feature("org:Export", "share"))]
+async fn hello() {}
+
+fn main() {}
