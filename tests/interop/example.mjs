@@ -17,13 +17,13 @@ export const PYTHON = join(TARGET, 'interop-python/bin/python');
 const START_MS = 10_000;
 const STOP_MS = 5_000;
 
-/** Starts a built example; resolves when it has printed the line to try it with. */
-export async function start(name) {
+/** Starts a built program with these variables; resolves when it has printed the line to try it with. */
+export async function start(name, variables = {}) {
     const started = performance.now();
     const folder = await mkdtemp(join(tmpdir(), `${name}-`));
     const child = spawn(join(BINARIES, name), {
         cwd: folder,
-        env: { PATH: process.env.PATH, PORT: '0' },
+        env: { PATH: process.env.PATH, PORT: '0', ...variables },
         stdio: ['ignore', 'pipe', 'pipe'],
     });
     let log = '';

@@ -1,24 +1,17 @@
 // The pages that a browser is shown, the server's and its local Clerk's, in a headless Chromium.
-//
-// Screenshots are left in `target/pages`, to be looked at.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
-import axe from 'axe-core';
-import { chromium } from 'playwright-core';
-
-import { TARGET, issuer, start } from './example.mjs';
-
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const SCREENSHOTS = join(TARGET, 'pages');
-const REBOUND = 'rebound.example';
-const WIDTHS = [1280, 360, 320];
+import { REBOUND, everybodyCanUse, launch, open as openIn } from './browser.mjs';
+import { issuer, start } from './example.mjs';
 
 let example;
 let browser;
@@ -27,11 +20,12 @@ let pages;
 before(async () => {
     example = await start('documents');
     pages = { endpoint: example.endpoint, emulator: `${await issuer(example.endpoint)}/` };
-    await mkdir(SCREENSHOTS, { recursive: true });
-    browser = await chromium.launch({
-        executablePath: CHROMIUM,
-        args: [`--host-resolver-rules=MAP ${REBOUND} 127.0.0.1`],
+    await fetch(`${pages.emulator}oauth/register`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ client_name: 'A client', redirect_uris: ['http://localhost:3118/callback'] }),
     });
+    browser = await launch();
 });
 after(async () => {
     await browser?.close();
@@ -40,23 +34,7 @@ after(async () => {
 
 for (const name of ['endpoint', 'emulator']) {
     describe(`the page of the ${name}`, () => {
-        for (const colorScheme of ['light', 'dark']) {
-            for (const width of WIDTHS) {
-                test(`can be used by everybody, ${colorScheme}, ${width} pixels wide`, async () => {
-                    const page = await open(pages[name], { colorScheme, viewport: { width, height: 800 } });
-                    await page.screenshot({ path: join(SCREENSHOTS, `${name}-${colorScheme}-${width}.png`), fullPage: true });
-
-                    await page.evaluate(axe.source);
-                    const { violations, passes } = await page.evaluate('axe.run()');
-                    assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), []);
-                    assert.ok(passes.some(({ id }) => id === 'color-contrast'), 'contrast was not measured');
-                    const [wanted, given] = await page.evaluate(
-                        '[document.documentElement.scrollWidth, document.documentElement.clientWidth]');
-                    assert.ok(wanted <= given, `${wanted} pixels wide`);
-                    await page.context().close();
-                });
-            }
-        }
+        everybodyCanUse(name, (options) => open(pages[name], options));
 
         test('is all there without scripts, asks for nothing more and stores nothing', async () => {
             const page = await open(pages[name], { javaScriptEnabled: false });
@@ -116,18 +94,23 @@ test('a link of the emulator\'s page leads to a token', async () => {
     await page.context().close();
 });
 
-test('the Inspector\'s command on the page lists the tools', async () => {
-    const page = await open(pages.endpoint);
-    const command = await page.locator('pre', { hasText: 'npx @modelcontextprotocol/inspector' }).innerText();
-    const home = await mkdtemp(join(tmpdir(), 'pages-'));
-    const inspector = join(import.meta.dirname, 'node_modules/.bin/mcp-inspector');
-    const { stdout } = await promisify(execFile)('sh', ['-c', command.replace('npx @modelcontextprotocol/inspector', inspector)], {
-        env: { PATH: process.env.PATH, HOME: home },
-        timeout: 30_000,
+test('the Inspector\'s command on the page signs in, and lists the tools of who was chosen', async () => {
+    const printed = await inspect(/^npx @modelcontextprotocol\/inspector(?!.*Bearer)/, async (link) => {
+        const page = await open(link);
+        await page.getByRole('group', { name: 'Ada Lovelace' }).getByRole('radio', { name: 'Acme' }).check();
+        await page.getByRole('button', { name: 'Allow' }).click();
+        await page.waitForURL((url) => url.searchParams.has('code'));
+        await page.context().close();
     });
-    assert.match(stdout, /"delete_document"/);
-    await rm(home, { recursive: true });
+    assert.match(printed, /"delete_document"/);
+    const page = await open(pages.emulator);
+    await page.getByRole('row', { name: 'Inspector' }).filter({ hasText: 'Ada Lovelace in Acme' }).waitFor();
     await page.context().close();
+});
+
+test('the Inspector\'s command with a token on the page lists the tools', async () => {
+    const printed = await inspect(/^npx @modelcontextprotocol\/inspector.*Bearer/, (link) => assert.fail(link));
+    assert.match(printed, /"delete_document"/);
 });
 
 for (const [file, key] of [['.cursor/mcp.json', 'mcpServers'], ['.vscode/mcp.json', 'servers']]) {
@@ -139,14 +122,37 @@ for (const [file, key] of [['.cursor/mcp.json', 'mcpServers'], ['.vscode/mcp.jso
     });
 }
 
-/** A page in a context of its own; `seen` has what the console said and what was asked for. */
-async function open(url, options = {}) {
-    const context = await browser.newContext(options);
-    const page = await context.newPage();
-    page.seen = [[], []];
-    page.on('console', (message) => page.seen[0].push(message.text()));
-    page.on('request', (request) => page.seen[1].push(request.url()));
-    const answer = await page.goto(url);
-    assert.equal(answer.status(), 200);
-    return page;
+/** What the command on the page of the endpoint prints; `visit` gets the link that it opens in a browser. */
+async function inspect(command, visit) {
+    const page = await open(pages.endpoint);
+    const text = await page.locator('pre', { hasText: command }).innerText();
+    await page.context().close();
+    const home = await mkdtemp(join(tmpdir(), 'pages-'));
+    const links = createServer((request, response) => {
+        response.end();
+        visited = visit(new URL(request.url, 'http://127.0.0.1').searchParams.get('link'));
+    });
+    let visited;
+    links.listen(0, '127.0.0.1');
+    await once(links, 'listening');
+    const script = join(home, 'browser');
+    const node = `fetch('http://127.0.0.1:${links.address().port}/?link=' + encodeURIComponent(process.argv[1]))`;
+    await writeFile(script, `#!/bin/sh\nexec '${process.execPath}' -e "${node}" "$1"\n`, { mode: 0o700 });
+    try {
+        const inspector = join(import.meta.dirname, 'node_modules/.bin/mcp-inspector');
+        const running = promisify(execFile)('sh', ['-c', text.replace('npx @modelcontextprotocol/inspector@latest', inspector)], {
+            env: { PATH: process.env.PATH, HOME: home, BROWSER: script, MCP_AUTO_OPEN_ENABLED: 'true' },
+            timeout: 30_000,
+        });
+        const { stdout } = await running;
+        await visited;
+        return stdout;
+    } finally {
+        links.close();
+        await rm(home, { recursive: true });
+    }
+}
+
+function open(url, options) {
+    return openIn(browser, url, options);
 }

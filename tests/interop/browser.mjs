@@ -1,0 +1,59 @@
+// A headless Chromium, and what every page must be: usable by everybody, in light and dark, wide and narrow.
+//
+// Screenshots are left in `target/pages`, to be looked at.
+
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import axe from 'axe-core';
+import { chromium } from 'playwright-core';
+
+import { TARGET } from './example.mjs';
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const SCREENSHOTS = join(TARGET, 'pages');
+/** A foreign name that leads to this machine. */
+export const REBOUND = 'rebound.example';
+
+export async function launch() {
+    await mkdir(SCREENSHOTS, { recursive: true });
+    return chromium.launch({
+        executablePath: CHROMIUM,
+        args: [`--host-resolver-rules=MAP ${REBOUND} 127.0.0.1`],
+    });
+}
+
+/** A page in a context of its own; `seen` has what the console said and what was asked for. */
+export async function open(browser, url, options = {}, status = 200) {
+    const context = await browser.newContext(options);
+    const page = await context.newPage();
+    page.seen = [[], []];
+    page.on('console', (message) => page.seen[0].push(message.text()));
+    page.on('request', (request) => page.seen[1].push(request.url()));
+    const answer = await page.goto(url);
+    assert.equal(answer.status(), status);
+    return page;
+}
+
+/** Tests that what `show` opens with the given options can be used by everybody. */
+export function everybodyCanUse(name, show) {
+    for (const colorScheme of ['light', 'dark']) {
+        for (const width of [1280, 360, 320]) {
+            test(`can be used by everybody, ${colorScheme}, ${width} pixels wide`, async () => {
+                const page = await show({ colorScheme, viewport: { width, height: 800 } });
+                await page.screenshot({ path: join(SCREENSHOTS, `${name}-${colorScheme}-${width}.png`), fullPage: true });
+
+                await page.evaluate(axe.source);
+                const { violations, passes } = await page.evaluate('axe.run()');
+                assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), []);
+                assert.ok(passes.some(({ id }) => id === 'color-contrast'), 'contrast was not measured');
+                const [wanted, given] = await page.evaluate(
+                    '[document.documentElement.scrollWidth, document.documentElement.clientWidth]');
+                assert.ok(wanted <= given, `${wanted} pixels wide`);
+                await page.context().close();
+            });
+        }
+    }
+}

@@ -1,0 +1,392 @@
+// Real clients without a token in hand: each finds the local Clerk from a 401, introduces itself, signs in,
+// calls a tool, refreshes an expired token, and gets a wider one for a tool that asks for a scope.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { once } from 'node:events';
+
+import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
+
+import { allow } from './consenting.mjs';
+import { serveDocument } from './document.mjs';
+import { PYTHON, issuer, mint, start } from './example.mjs';
+
+const LEGACY = '2025-11-25';
+const MODERN = '2026-07-28';
+const BROWSER = join(import.meta.dirname, 'consenting.mjs');
+const INSPECTOR = join(import.meta.dirname, 'node_modules/.bin/mcp-inspector');
+/** Where the answers of those clients lead that read them off the redirect. */
+const REDIRECT = 'http://127.0.0.1:6275/callback';
+/** The scopes of the first challenge, and what clients add to be able to refresh. */
+const FIRST = ['email', 'offline_access', 'profile', 'user:org:read'];
+const WIDER = ['documents:write', ...FIRST];
+const CLIENT_MS = 30_000;
+const REGISTRATION = {
+    dynamic_oauth_client_registration: true,
+    client_id_metadata_documents_advertised: false,
+    authorization_response_iss: false,
+};
+const DOCUMENT = {
+    dynamic_oauth_client_registration: false,
+    client_id_metadata_documents_advertised: true,
+    loopback_client_documents: true,
+    authorization_response_iss: true,
+};
+
+const CLIENTS = [
+    { name: 'typescript, legacy', signIn: typescript('legacy', LEGACY) },
+    { name: 'typescript, modern', signIn: typescript({ pin: MODERN }, MODERN) },
+    { name: 'python, legacy', signIn: python('legacy', LEGACY) },
+    { name: 'python, modern', signIn: python(MODERN, MODERN) },
+    { name: 'inspector, legacy', signIn: inspector('legacy') },
+    { name: 'inspector, modern', signIn: inspector('modern') },
+];
+
+let document;
+let callback;
+let server;
+let clerk;
+
+before(async () => {
+    callback = `http://127.0.0.1:${await freePort()}/oauth/callback`;
+    document = await serveDocument([REDIRECT, callback]);
+});
+after(() => document?.stop());
+
+for (const [format, jwt] of [['jwt', true], ['opaque', false]]) {
+    for (const [way, settings] of [['registration', REGISTRATION], ['document', DOCUMENT]]) {
+        describe(`${format} tokens, ${way}`, () => {
+            for (const { name, signIn } of CLIENTS) {
+                test(name, async (t) => {
+                    await serve(t, { ...settings, oauth_jwt_access_tokens: jwt });
+                    const times = new Times();
+                    const seen = await signIn({ format, way, times });
+
+                    assert.equal(seen.called, 'user_ada');
+                    assert.equal(seen.refreshed, 'user_ada');
+                    assert.equal(seen.written, 'user_ada wrote Plan');
+                    assert.equal(seen.organization, 'org_acme, org:admin');
+                    // Nobody is asked again for a refresh, and once for the wider token.
+                    const [first, wider, ...more] = seen.authorizations.map((url) => new URL(url).searchParams);
+                    assert.deepEqual(more, []);
+                    assert.deepEqual(scopes(first), FIRST);
+                    assert.deepEqual(scopes(wider), WIDER);
+                    for (const asked of [first, wider]) {
+                        assert.equal(asked.get('code_challenge_method'), 'S256');
+                        assert.equal(asked.get('resource'), server.endpoint);
+                        if (way === 'document') assert.equal(asked.get('client_id'), document.url);
+                        else assert.match(asked.get('client_id'), /^client_/);
+                    }
+                    assert.equal(seen.tokens.length, new Set(seen.tokens).size, 'each token is a new one');
+                    for (const token of seen.tokens) assert.match(token, jwt ? /^ey/ : /^oat_/);
+                    t.diagnostic(times.toString());
+                });
+            }
+        });
+    }
+}
+
+test('a client that is held to the scopes it registered with is told so, and not given a narrow token', async (t) => {
+    await serve(t, { ...REGISTRATION, registered_scopes_only: true });
+    const host = new Host();
+    await assert.rejects(host.connect('legacy'), (error) => UnauthorizedError.isInstance(error));
+    await host.finish();
+    const { client } = await host.connect('legacy');
+
+    const narrow = call(client, 'write_document', { title: 'Plan' });
+    await assert.rejects(narrow, (error) => UnauthorizedError.isInstance(error));
+    const answer = await fetch(host.authorizations.at(-1), { redirect: 'manual' });
+    const { searchParams } = new URL(answer.headers.get('location'));
+    assert.equal(searchParams.get('error'), 'invalid_scope');
+    await client.close();
+});
+
+/** Starts a server for one test, beside a local Clerk with these settings. */
+async function serve(t, settings) {
+    server = await start('sign_in', { SSL_CERT_FILE: document.certificate });
+    t.after(server.stop);
+    clerk = await issuer(server.endpoint);
+    const changed = await fetch(`${clerk}/dev/settings`, {
+        method: 'PATCH',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(settings),
+    });
+    assert.equal(changed.status, 200, await changed.text());
+}
+
+/** The official TypeScript client; its host opens the browser and hands the answer back. */
+function typescript(mode, version) {
+    return async ({ format, way, times }) => {
+        const host = new Host();
+        let { client, transport } = await host.connect(mode).catch(async (error) => {
+            assert.ok(UnauthorizedError.isInstance(error), error);
+            await host.finish();
+            return host.connect(mode);
+        });
+        assert.equal(client.getNegotiatedProtocolVersion(), version);
+        const tokens = [host.saved.tokens.access_token];
+        const called = await call(client, 'who_am_i');
+        times.took('sign-in');
+        assert.deepEqual(host.requests.slice(0, way === 'registration' ? 5 : 4), [
+            'POST server /mcp 401',
+            'GET server /.well-known/oauth-protected-resource/mcp 200',
+            'GET clerk /.well-known/oauth-authorization-server 200',
+            ...(way === 'registration' ? ['POST clerk /oauth/register 201'] : []),
+            'POST clerk /oauth/token 200',
+        ]);
+
+        // A day later.
+        host.saved.tokens.access_token = await expired(format, host.saved.client.client_id);
+        times.restart();
+        const refreshed = await call(client, 'who_am_i');
+        tokens.push(host.saved.tokens.access_token);
+        times.took('refresh');
+        assert.deepEqual(host.requests.slice(-3), [
+            'POST server /mcp 401',
+            'POST clerk /oauth/token 200',
+            'POST server /mcp 200',
+        ]);
+
+        const narrow = call(client, 'write_document', { title: 'Plan' });
+        await assert.rejects(narrow, (error) => UnauthorizedError.isInstance(error));
+        await host.finish(transport);
+        const written = await call(client, 'write_document', { title: 'Plan' });
+        tokens.push(host.saved.tokens.access_token);
+        times.took('step-up');
+        assert.deepEqual(host.requests.slice(-3), [
+            'POST server /mcp 403',
+            'POST clerk /oauth/token 200',
+            'POST server /mcp 200',
+        ]);
+
+        const organization = await call(client, 'organization');
+        await client.close();
+        return { called, refreshed, written, organization, tokens, authorizations: host.authorizations };
+    };
+}
+
+/** What the TypeScript client keeps, and where it sends its user. */
+class Host {
+    redirectUrl = REDIRECT;
+    clientMetadata = {
+        client_name: 'interop',
+        redirect_uris: [REDIRECT],
+        grant_types: ['authorization_code', 'refresh_token'],
+        response_types: ['code'],
+        token_endpoint_auth_method: 'none',
+    };
+    authorizations = [];
+    /** What was sent, and how it was answered. */
+    requests = [];
+    saved = {};
+
+    /** One that has a document registers all the same where none are taken. */
+    get clientMetadataUrl() {
+        return document.url;
+    }
+
+    state() {
+        this.saved.state = randomUUID();
+        return this.saved.state;
+    }
+
+    clientInformation() {
+        return this.saved.client;
+    }
+
+    saveClientInformation(client) {
+        this.saved.client = client;
+    }
+
+    tokens() {
+        return this.saved.tokens;
+    }
+
+    saveTokens(tokens) {
+        this.saved.tokens = tokens;
+    }
+
+    codeVerifier() {
+        return this.saved.verifier;
+    }
+
+    saveCodeVerifier(verifier) {
+        this.saved.verifier = verifier;
+    }
+
+    discoveryState() {
+        return this.saved.discovery;
+    }
+
+    saveDiscoveryState(discovery) {
+        this.saved.discovery = discovery;
+    }
+
+    redirectToAuthorization(url) {
+        this.authorizations.push(url.href);
+    }
+
+    async connect(mode) {
+        const client = new Client({ name: 'interop', version: '1.0.0' }, { versionNegotiation: { mode } });
+        const transport = this.transport();
+        await client.connect(transport);
+        return { client, transport };
+    }
+
+    async finish(transport = this.transport()) {
+        const answer = await allow(this.authorizations.at(-1));
+        assert.equal(answer.searchParams.get('state'), this.saved.state);
+        await transport.finishAuth(answer.searchParams);
+    }
+
+    transport() {
+        const recorded = async (url, init) => {
+            const answer = await fetch(url, init);
+            const { origin, pathname } = new URL(url);
+            const whom = origin === clerk ? 'clerk' : 'server';
+            this.requests.push(`${init?.method ?? 'GET'} ${whom} ${pathname} ${answer.status}`);
+            return answer;
+        };
+        return new StreamableHTTPClientTransport(new URL(server.endpoint), { authProvider: this, fetch: recorded });
+    }
+}
+
+/** The Python client, in a program of its own. */
+function python(mode, version) {
+    return async ({ times }) => {
+        const program = join(import.meta.dirname, 'python/end_to_end.py');
+        const args = [program, server.endpoint, mode, REDIRECT, document.url, BROWSER, clerk];
+        const { stdout } = await run(PYTHON, args, { env: { PATH: process.env.PATH } });
+        const { took, version: spoken, ...seen } = JSON.parse(stdout);
+        assert.equal(spoken, version);
+        for (const [what, ms] of Object.entries(took)) times.add(what, ms);
+        return seen;
+    };
+}
+
+/** The Inspector's command line, which opens a browser and listens for the answer itself. */
+function inspector(era) {
+    return async ({ format, times }) => {
+        const home = await mkdtemp(join(tmpdir(), 'inspector-'));
+        try {
+            const visited = join(home, 'visited');
+            const visits = async () => (await readFile(visited, 'utf8')).trim().split('\n');
+            const inspect = async (tool, args = {}) => {
+                // It steps up only if it was told of a document, which it need not use.
+                const options = [
+                    '--cli', server.endpoint, '--transport', 'http', '--protocol-era', era, '--quiet',
+                    '--callback-url', callback, '--client-metadata-url', document.url,
+                    '--method', 'tools/call', '--tool-name', tool, '--tool-args-json', JSON.stringify(args),
+                ];
+                const env = {
+                    PATH: process.env.PATH,
+                    HOME: home,
+                    MCP_AUTO_OPEN_ENABLED: 'true',
+                    MCP_INSPECTOR_SECRET_STORE: 'file',
+                    BROWSER,
+                    VISITED: visited,
+                };
+                // It asks whether to step up.
+                const { stdout } = await run(process.execPath, [INSPECTOR, ...options], { env }, 'y\n');
+                return JSON.parse(stdout).content[0].text;
+            };
+            const tokens = [];
+            const called = await inspect('who_am_i');
+            tokens.push(await keptByInspector(home));
+            times.took('sign-in');
+
+            // A day later.
+            const [authorization] = await visits();
+            await keptByInspector(home, await expired(format, new URL(authorization).searchParams.get('client_id')));
+            times.restart();
+            const refreshed = await inspect('who_am_i');
+            tokens.push(await keptByInspector(home));
+            times.took('refresh');
+
+            const written = await inspect('write_document', { title: 'Plan' });
+            tokens.push(await keptByInspector(home));
+            times.took('step-up');
+
+            const organization = await inspect('organization');
+            return { called, refreshed, written, organization, tokens, authorizations: await visits() };
+        } finally {
+            await rm(home, { recursive: true });
+        }
+    };
+}
+
+/** The access token that the Inspector keeps in its home; with `token`, puts that in its place. */
+async function keptByInspector(home, token) {
+    const file = join(home, '.mcp-inspector/secrets.json');
+    const kept = JSON.parse(await readFile(file));
+    const [name] = Object.keys(kept.secrets).filter((name) => name.includes(':tokens:'));
+    const tokens = JSON.parse(kept.secrets[name]);
+    if (token) {
+        kept.secrets[name] = JSON.stringify({ ...tokens, access_token: token });
+        await writeFile(file, JSON.stringify(kept));
+    }
+    return tokens.access_token;
+}
+
+/** What each part of a flow took. */
+class Times {
+    #last = performance.now();
+    #took = [];
+
+    restart() {
+        this.#last = performance.now();
+    }
+
+    took(what) {
+        this.add(what, performance.now() - this.#last);
+        this.restart();
+    }
+
+    add(what, ms) {
+        this.#took.push(`${what} ${Math.round(ms)} ms`);
+    }
+
+    toString() {
+        return this.#took.join(', ');
+    }
+}
+
+async function call(client, name, args = {}) {
+    const result = await client.callTool({ name, arguments: args });
+    assert.ok(!result.isError, result.content[0].text);
+    return result.content[0].text;
+}
+
+function scopes(asked) {
+    return asked.get('scope').split(' ').toSorted();
+}
+
+/** What a client has whose token ended. */
+function expired(format, client) {
+    return mint(clerk, { user: 'ada', org: 'acme', client_id: client, format, expires_in: -60 });
+}
+
+/** Runs a program to its end; what it says of a failure is in the error. */
+function run(program, args, options, input = '') {
+    return new Promise((resolve, reject) => {
+        const child = execFile(program, args, { timeout: CLIENT_MS, ...options }, (error, stdout, stderr) => {
+            if (error) reject(new Error(`${error.message}\n${stdout}`, { cause: error }));
+            else resolve({ stdout, stderr });
+        });
+        child.stdin.end(input);
+    });
+}
+
+async function freePort() {
+    const listener = createServer().listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const { port } = listener.address();
+    listener.close();
+    return port;
+}
