@@ -32,6 +32,10 @@ pub use crate::tool::{
     State, ToolError, ToolInfo, ToolOutput,
 };
 
+#[cfg(feature = "_bench")]
+#[doc(hidden)]
+#[path = "bench.rs"]
+pub mod __bench;
 mod clerk;
 mod guard;
 mod http;

@@ -113,7 +113,7 @@ impl Clerk {
             policy,
             is_in_process,
         } = config;
-        if policy.issuer != frontend.issuer() {
+        if *policy.issuer != *frontend.issuer() {
             return Err(ConnectError::Issuer);
         }
         let io = io.handle().clone();
@@ -373,7 +373,8 @@ mod tests {
         assert!(api_url.contains("Backend API"), "{api_url}");
         let jwt_key = refused(|config| config.jwt_key = Some("x".to_owned()));
         assert!(jwt_key.contains("public key"), "{jwt_key}");
-        let issuer = refused(|config| config.policy.issuer.push('/'));
+        let issuer =
+            refused(|config| config.policy.issuer = format!("{}/", config.policy.issuer).into());
         assert!(issuer.contains("issuer"), "{issuer}");
     }
 

@@ -37,6 +37,8 @@ impl<'a> Packed<'a> {
             let both: HashSet<String> = by_position.into_iter().collect();
             permissions.retain(|permission| both.contains(permission));
         }
+        // They are kept for as long as the token.
+        permissions.shrink_to_fit();
         Ok(permissions)
     }
 
@@ -63,7 +65,7 @@ fn granted<'a>(
     for (feature, mask) in features.zip(masks) {
         let Some(feature) = feature else { continue };
         let held = names.iter().enumerate().filter(|(bit, _)| mask.has(*bit));
-        permissions.extend(held.map(|(_, name)| format!("org:{feature}:{name}")));
+        permissions.extend(held.map(|(_, name)| ["org:", feature, ":", name].concat()));
     }
     permissions
 }

@@ -42,7 +42,7 @@ impl<'a> Standing<'a> {
         Self {
             token_kind: caller.token_kind(),
             impersonated: caller.is_impersonated(),
-            user: caller.user_id().is_some(),
+            user: caller.is_user(),
             scopes: caller.scopes(),
             hierarchy: caller.hierarchy(),
             features: caller.features(),
@@ -150,7 +150,7 @@ fn denied(
         reverification,
         choices,
         scopes,
-    } = Lacks::of(guard, caller, organization, server_scopes);
+    } = Lacks::of(guard, caller, organization, server_scopes)?;
     let new_token_helps = caller.token_kind == TokenKind::OAuth;
     // What a new token needs to meet every choice and to have every scope; `None` if none could.
     let cure = |could_meet: fn(Requirement) -> bool| {
@@ -233,6 +233,7 @@ fn denied(
 }
 
 /// What a caller lacks of a guard, by kind.
+#[derive(Default)]
 struct Lacks {
     kinds: Option<&'static [TokenKind]>,
     actor: bool,
@@ -247,28 +248,19 @@ struct Lacks {
 }
 
 impl Lacks {
+    /// `None` if nothing.
     fn of(
         guard: &Guard,
         caller: &Standing<'_>,
         organization: Option<&Org>,
         server_scopes: &[String],
-    ) -> Self {
-        let mut lacks = Self {
-            kinds: None,
-            actor: false,
-            user: false,
-            roles: Vec::new(),
-            permissions: Vec::new(),
-            features: Vec::new(),
-            plans: Vec::new(),
-            reverification: None,
-            choices: Vec::new(),
-            scopes: Vec::new(),
-        };
+    ) -> Option<Self> {
+        let mut found = None;
         let unmet = guard
             .requirements()
             .filter(|requirement| !requirement.is_met(Some(caller), organization));
         for requirement in unmet {
+            let lacks = found.get_or_insert_with(Self::default);
             match requirement {
                 // There is a caller, and the guard says whether it needs an organization.
                 Requirement::Organization | Requirement::SignedIn => {}
@@ -288,10 +280,11 @@ impl Lacks {
         }
         for scope in server_scopes {
             if !caller.has_scope(scope) {
+                let lacks = found.get_or_insert_with(Self::default);
                 add(&mut lacks.scopes, scope);
             }
         }
-        lacks
+        found
     }
 }
 

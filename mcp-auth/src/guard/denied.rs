@@ -1,5 +1,6 @@
 //! Why a signed-in caller may not call, in words for the model and in fields for a program.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -56,11 +57,11 @@ pub(crate) enum Denied {
 /// What would have been needed, for a program.
 #[derive(Debug, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Required {
+pub(crate) enum Required<'a> {
     /// Of a list of alternatives all of one.
     Alternatives(Vec<Vec<Named>>),
     /// All of these; of kinds of tokens, one.
-    Names(Vec<String>),
+    Names(Vec<Cow<'a, str>>),
 }
 
 /// A requirement in an alternative.
@@ -68,7 +69,7 @@ pub(crate) enum Required {
 pub(crate) struct Named {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    name: Option<Cow<'static, str>>,
     /// What a page needs to have its user verify themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     reverification: Option<Value>,
@@ -94,7 +95,7 @@ impl Denied {
     }
 
     /// What would have been needed.
-    pub(crate) fn required(&self) -> Required {
+    pub(crate) fn required(&self) -> Required<'_> {
         match self {
             Self::Any { alternatives, .. } => Required::Alternatives(
                 alternatives
@@ -107,18 +108,26 @@ impl Denied {
     }
 
     /// What is missing, by name; of alternatives each in words.
-    fn names(&self) -> Vec<String> {
+    fn names(&self) -> Vec<Cow<'_, str>> {
         match self {
             Self::Actor | Self::Organization { .. } | Self::User => Vec::new(),
-            Self::TokenKind(kinds) => kind_names(kinds),
+            Self::TokenKind(kinds) => kinds.iter().map(|kind| kind.name().into()).collect(),
             Self::Role(roles) => shown(roles),
-            Self::Permission(permissions) => shown(permissions),
+            Self::Permission(permissions) => {
+                let permissions = permissions.iter();
+                permissions
+                    .map(|permission| permission.as_str().into())
+                    .collect()
+            }
             Self::Feature(features) => shown(features),
             Self::Plan(plans) => shown(plans),
-            Self::Reverification { asked, .. } => vec![asked.to_string()],
-            Self::Any { alternatives, .. } => alternatives.iter().map(|all| told(all)).collect(),
-            Self::Scope { missing, .. } => missing.clone(),
-            Self::Authorize(call) => vec![(*call).to_owned()],
+            Self::Reverification { asked, .. } => vec![asked.to_string().into()],
+            Self::Any { alternatives, .. } => {
+                let alternatives = alternatives.iter();
+                alternatives.map(|all| told(all).into()).collect()
+            }
+            Self::Scope { missing, .. } => missing.iter().map(Cow::from).collect(),
+            Self::Authorize(call) => vec![Cow::from(*call)],
         }
     }
 
@@ -198,8 +207,13 @@ impl fmt::Display for Denied {
             Self::Reverification { .. } => "reverification",
             Self::Scope { .. } => "scope",
         };
+        f.write_str("Forbidden: ")?;
+        for (index, name) in names.iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            f.write_str(name)?;
+        }
         let plural = if names.len() == 1 { "" } else { "s" };
-        write!(f, "Forbidden: {} {what}{plural} required", names.join(", "))
+        write!(f, " {what}{plural} required")
     }
 }
 
@@ -248,38 +262,38 @@ fn told(all: &[Requirement]) -> String {
     }
     let each = named.into_iter().map(|(name, kind)| match kind {
         "" => name,
-        kind => format!("{name} {kind}"),
+        kind => format!("{name} {kind}").into(),
     });
     listed(&each.collect::<Vec<_>>(), "and")
 }
 
 /// The name of what is required, and what it is the name of.
-fn named(requirement: Requirement) -> (String, &'static str) {
+fn named(requirement: Requirement) -> (Cow<'static, str>, &'static str) {
     match requirement {
-        Requirement::Accept(kinds) => (kind_names(kinds).join(" or "), "token"),
-        Requirement::Feature(feature) => (feature.to_string(), "feature"),
-        Requirement::Permission(permission) => (permission.to_string(), "permission"),
-        Requirement::Plan(plan) => (plan.to_string(), "plan"),
-        Requirement::Reverification(asked) => (asked.to_string(), "reverification"),
-        Requirement::Role(role) => (role.to_string(), "role"),
-        Requirement::Scope(scope) => (scope.to_string(), "scope"),
+        Requirement::Accept(kinds) => (kind_names(kinds).join(" or ").into(), "token"),
+        Requirement::Feature(feature) => (feature.to_string().into(), "feature"),
+        Requirement::Permission(permission) => (permission.as_str().into(), "permission"),
+        Requirement::Plan(plan) => (plan.to_string().into(), "plan"),
+        Requirement::Reverification(asked) => (asked.to_string().into(), "reverification"),
+        Requirement::Role(role) => (role.to_string().into(), "role"),
+        Requirement::Scope(scope) => (scope.as_str().into(), "scope"),
         Requirement::Any(_)
         | Requirement::NoActor
         | Requirement::Organization
         | Requirement::SignedIn
-        | Requirement::User => (requirement.to_string(), ""),
+        | Requirement::User => (requirement.to_string().into(), ""),
     }
 }
 
-fn shown(all: &[impl fmt::Display]) -> Vec<String> {
-    all.iter().map(ToString::to_string).collect()
+fn shown(all: &[impl fmt::Display]) -> Vec<Cow<'static, str>> {
+    all.iter().map(|one| one.to_string().into()).collect()
 }
 
 /// `a`, `a or b`, `a, b or c`.
-fn listed(texts: &[String], word: &str) -> String {
+fn listed(texts: &[Cow<'_, str>], word: &str) -> String {
     match texts {
         [] => String::new(),
-        [one] => one.clone(),
+        [one] => one.to_string(),
         [first @ .., last] => format!("{} {word} {last}", first.join(", ")),
     }
 }

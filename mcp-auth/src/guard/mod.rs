@@ -13,6 +13,7 @@ mod has;
 mod names;
 mod requirement;
 mod reverification;
+mod visibility;
 
 pub use self::billing::{Feature, Plan};
 pub use self::declared::{ANY_PERMISSION, Declared};
@@ -23,5 +24,6 @@ pub use self::reverification::Reverification;
 
 pub(crate) use self::decision::{Authorized, Facts, Refusal, Standing, decide, would_allow};
 pub(crate) use self::declared::nearest;
-pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE};
+pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};
 pub(crate) use self::names::is_scope;
+pub(crate) use self::visibility::{Organizations, Visibility, Visible};

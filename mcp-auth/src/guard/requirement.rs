@@ -117,6 +117,24 @@ impl Requirement {
         }
     }
 
+    /// Whether a caller of whom nothing else changes could meet this at one time and not at another.
+    fn is_of_time(self) -> bool {
+        match self {
+            Self::Reverification(_) => true,
+            Self::Accept(_)
+            | Self::Any(_)
+            | Self::Feature(_)
+            | Self::NoActor
+            | Self::Organization
+            | Self::Permission(_)
+            | Self::Plan(_)
+            | Self::Role(_)
+            | Self::Scope(_)
+            | Self::SignedIn
+            | Self::User => false,
+        }
+    }
+
     fn is_or_has(self, what: fn(Self) -> bool) -> bool {
         let Self::Any(alternatives) = self else {
             return what(self);
@@ -299,6 +317,12 @@ impl Guard {
         self.requirements().any(Requirement::uses_organization)
     }
 
+    /// Whether what is decided of one caller may change with time alone.
+    pub(crate) fn depends_on_time(&self) -> bool {
+        let mut requirements = self.requirements();
+        requirements.any(|requirement| requirement.is_or_has(Requirement::is_of_time))
+    }
+
     /// Returns whether the decision looks at roles or permissions.
     #[must_use]
     pub fn uses_membership(&self) -> bool {
@@ -330,8 +354,8 @@ impl fmt::Debug for Guard {
     }
 }
 
-pub(super) fn kind_names(kinds: &[TokenKind]) -> Vec<String> {
-    kinds.iter().map(TokenKind::to_string).collect()
+pub(super) fn kind_names(kinds: &[TokenKind]) -> Vec<&'static str> {
+    kinds.iter().map(|kind| kind.name()).collect()
 }
 
 fn joined(requirements: &[Requirement], separator: &str) -> String {

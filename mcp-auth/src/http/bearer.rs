@@ -1,21 +1,25 @@
 //! Taking the bearer token out of a request: from the one `Authorization` header and nowhere else.
 
-use actix_web::HttpRequest;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::Uri;
 
-use super::gate::single;
+use crate::protocol::Header;
+
 use super::refusal::Refusal;
 
 /// Returns the bearer token. Another scheme counts as no token: it is not ours to judge.
-pub(super) fn token(request: &HttpRequest) -> Result<Option<&str>, Refusal> {
+pub(super) fn token<'a>(
+    authorization: Header<'a>,
+    target: &Uri,
+) -> Result<Option<&'a str>, Refusal> {
     let in_query = |pair: &str| pair.split('=').next() == Some("access_token");
-    if request.query_string().split('&').any(in_query) {
+    let query = target.query();
+    if query.is_some_and(|query| query.split('&').any(in_query)) {
         return Err(Refusal::TokenInQuery);
     }
-    let header =
-        single(request.headers(), &AUTHORIZATION).map_err(|_| Refusal::SeveralCredentials)?;
-    let Some(header) = header else {
-        return Ok(None);
+    let header = match authorization {
+        Header::Absent => return Ok(None),
+        Header::Malformed => return Err(Refusal::SeveralCredentials),
+        Header::Value(header) => header,
     };
     // A scheme without a token is a bad token, not none: it must not pass for anonymous.
     let (scheme, token) = header.split_once([' ', '\t']).unwrap_or((header, ""));
@@ -30,13 +34,16 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::http::head::Fields;
 
     fn read(uri: &str, headers: &[&str]) -> Result<Option<String>, Refusal> {
         let mut request = TestRequest::get().uri(uri);
         for header in headers {
             request = request.append_header(("Authorization", *header));
         }
-        token(&request.to_http_request()).map(|token| token.map(str::to_owned))
+        let request = request.to_http_request();
+        let authorization = Fields::of(request.head()).authorization;
+        token(authorization, request.uri()).map(|token| token.map(str::to_owned))
     }
 
     #[test]

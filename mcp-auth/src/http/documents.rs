@@ -1,9 +1,10 @@
 //! The discovery documents.
 
+use actix_web::HttpResponse;
+use actix_web::dev::RequestHead;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderValue,
 };
-use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -63,13 +64,13 @@ pub(super) fn for_any_origin(mut answer: HttpResponse) -> HttpResponse {
 }
 
 /// The answer to a preflight of a public document: any page, any header, no credentials.
-pub(super) fn public_preflight(request: &HttpRequest) -> HttpResponse {
+pub(super) fn public_preflight(head: &RequestHead) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     response
         .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .insert_header(("Access-Control-Allow-Methods", "GET, OPTIONS"))
         .insert_header(("Access-Control-Max-Age", "86400"));
-    if let Some(headers) = request.headers().get("Access-Control-Request-Headers") {
+    if let Some(headers) = head.headers().get("Access-Control-Request-Headers") {
         response.insert_header(("Access-Control-Allow-Headers", headers.clone()));
     }
     response.finish()

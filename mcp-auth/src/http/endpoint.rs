@@ -3,33 +3,43 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use actix_web::HttpResponse;
+use actix_web::dev::{Payload, RequestHead};
 use actix_web::http::header::{
-    ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE,
+    HeaderValue, VARY,
 };
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
-use crate::identity::{AuthError, Caller};
-use crate::protocol::{Answer, Header, Mirrored, Status};
+use crate::identity::{AuthError, BearerToken, Caller};
+use crate::protocol::{Answer, Header, Status};
 
 use super::bearer;
-use super::gate::single;
+use super::body::{Incoming, Unread};
+use super::halves::Halves;
+use super::head::{Fields, media_type};
 use super::refusal::Refusal;
 use super::site::{Name, Site};
 
 /// Answers a request.
-pub(super) async fn serve(site: &Site, request: &HttpRequest, body: web::Payload) -> HttpResponse {
-    let (name, origin, answer) = match enter(site, request) {
+pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> HttpResponse {
+    let mut body = Incoming::new(body);
+    let fields = Fields::of(head);
+    let (name, origin, answer) = match enter(site, head, &fields) {
         Err(refusal) => (site.canonical(), None, Err(refusal)),
-        Ok((name, origin)) if request.method() == Method::OPTIONS => {
-            (name, origin, Ok(preflight()))
-        }
-        Ok((name, origin)) => (name, origin, respond(site, request, body).await),
+        Ok((name, origin)) if head.method == Method::OPTIONS => (name, origin, Ok(preflight())),
+        Ok((name, origin)) => (name, origin, respond(site, head, &fields, &mut body).await),
     };
-    let mut response = answer.unwrap_or_else(|refusal| refusal.answer(&name.challenges));
+    let mut response = match answer {
+        Ok(response) => response,
+        Err(refusal) => {
+            let answer = refusal.answer(&name.challenges);
+            body.pass_over().await;
+            body.end_with(answer)
+        }
+    };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(origin).ok()) {
@@ -46,76 +56,83 @@ pub(super) async fn serve(site: &Site, request: &HttpRequest, body: web::Payload
 /// Host and origin, each against its own list; returns the name that was called, and the origin.
 fn enter<'a>(
     site: &'a Site,
-    request: &'a HttpRequest,
+    head: &RequestHead,
+    fields: &Fields<'a>,
 ) -> Result<(&'a Name, Option<&'a str>), Refusal> {
-    let host = site.gate.host(request)?;
-    let origin = site.gate.origin(request)?;
+    let host = site.gate.host(fields.host, &head.uri)?;
+    let origin = site.gate.origin(fields.origin)?;
     Ok((site.name(host), origin))
 }
 
 async fn respond(
     site: &Site,
-    request: &HttpRequest,
-    body: web::Payload,
+    head: &RequestHead,
+    fields: &Fields<'_>,
+    body: &mut Incoming,
 ) -> Result<HttpResponse, Refusal> {
-    let is_post = request.method() == Method::POST;
+    let declared = declared_length(fields.content_length);
+    let is_post = head.method == Method::POST;
     if is_post {
-        check_head(site, request.headers())?;
+        check_head(site, fields, declared)?;
     }
-    let caller = authenticate(site, request).await?;
+    let caller = authenticate(site, head, fields).await?;
     if !is_post {
         // Clients probe with GET to be sent to sign in; a signed-in one learns there is no stream.
         return match caller {
             Some(_) => Err(Refusal::Method("POST, OPTIONS")),
-            None => site.page(request).ok_or(Refusal::SignIn),
+            None => site.page(head, fields).ok_or(Refusal::SignIn),
         };
     }
-    let body = read(site, request, body, caller.is_some()).await?;
-    let mirrored = mirrored(request.headers());
+    let body = read(site, declared, body, caller.is_some()).await?;
     message(
         site.endpoint
-            .handle(&mirrored, caller.as_ref(), &body)
+            .handle(&fields.mirrored, caller.as_ref(), body)
             .await,
     )
 }
 
 /// Declared length and media types.
-fn check_head(site: &Site, headers: &HeaderMap) -> Result<(), Refusal> {
-    if declared_length(headers).is_some_and(|length| length > site.body_limit) {
+fn check_head(site: &Site, fields: &Fields<'_>, declared: Option<usize>) -> Result<(), Refusal> {
+    if declared.is_some_and(|length| length > site.body_limit) {
         return Err(Refusal::TooLarge);
     }
-    let content_type = single(headers, &CONTENT_TYPE)
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    if !media_type(content_type).eq_ignore_ascii_case("application/json") {
-        return Err(Refusal::UnsupportedMediaType);
+    let is_json = |value| media_type(value).eq_ignore_ascii_case("application/json");
+    match fields.content_type {
+        Header::Value(value) if is_json(value) => {}
+        Header::Absent | Header::Malformed | Header::Value(_) => {
+            return Err(Refusal::UnsupportedMediaType);
+        }
     }
-    let accepted = |value: &HeaderValue| value.to_str().is_ok_and(accepts_json);
-    if headers.contains_key(ACCEPT) && !headers.get_all(ACCEPT).any(accepted) {
+    if fields.accepts_json == Some(false) {
         return Err(Refusal::NotAcceptable);
     }
     Ok(())
 }
 
 /// The verified caller; `None` without a token. A bad token is never the same as none.
-async fn authenticate(site: &Site, request: &HttpRequest) -> Result<Option<Caller>, Refusal> {
-    let Some(token) = bearer::token(request)? else {
+async fn authenticate(
+    site: &Site,
+    head: &RequestHead,
+    fields: &Fields<'_>,
+) -> Result<Option<Caller>, Refusal> {
+    let Some(token) = bearer::token(fields.authorization, &head.uri)? else {
         return Ok(None);
     };
-    if let Some(caller) = site.authenticator.cached(token) {
+    let token = BearerToken::new(token);
+    if let Some(caller) = site.authenticator.cached(&token) {
         return Ok(Some(caller));
     }
-    let peer = request
-        .peer_addr()
+    let peer = head
+        .peer_addr
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     // Who was let in before is not guessing, though others of the same address may be.
-    if !site.authenticator.knows(token)
-        && let Some(wait) = site.failures.wait(peer)
+    if let Some(wait) = site.failures.wait(peer)
+        && !site.authenticator.knows(&token)
     {
         return Err(Refusal::Failures(wait));
     }
-    match site.authenticator.authenticate_from(peer, token).await {
+    // In a box, to keep the future of every request small.
+    match Box::pin(site.authenticator.authenticate_from(peer, &token)).await {
         Ok(caller) => Ok(Some(caller)),
         Err(AuthError::Invalid(_)) => {
             site.failures.count(peer);
@@ -133,8 +150,8 @@ async fn authenticate(site: &Site, request: &HttpRequest) -> Result<Option<Calle
 /// all where nothing is public: strangers cannot fill memory.
 async fn read(
     site: &Site,
-    request: &HttpRequest,
-    body: web::Payload,
+    declared: Option<usize>,
+    body: &mut Incoming,
     signed_in: bool,
 ) -> Result<Bytes, Refusal> {
     let limit = if signed_in {
@@ -143,18 +160,18 @@ async fn read(
         site.body_limit.min(ANONYMOUS_BODY)
     };
     if !signed_in {
-        let too_long = declared_length(request.headers()).is_some_and(|length| length > limit);
+        let too_long = declared.is_some_and(|length| length > limit);
         if too_long || !site.endpoint.serves_anonymous() {
             return Err(Refusal::SignIn);
         }
     }
-    match tokio::time::timeout(site.body_deadline, body.to_bytes_limited(limit)).await {
-        Err(_) => Err(Refusal::SlowBody),
-        Ok(Err(_)) if !signed_in => Err(Refusal::SignIn),
-        Ok(Err(_)) => Err(Refusal::TooLarge),
-        Ok(Ok(Err(_))) => Err(Refusal::BrokenBody),
-        Ok(Ok(Ok(bytes))) => Ok(bytes),
-    }
+    let read = body.read(declared, limit, site.body_deadline).await;
+    read.map_err(|unread| match unread {
+        Unread::Late => Refusal::SlowBody,
+        Unread::TooLong if !signed_in => Refusal::SignIn,
+        Unread::TooLong => Refusal::TooLarge,
+        Unread::Broken => Refusal::BrokenBody,
+    })
 }
 
 /// Maps what the protocol answered to HTTP.
@@ -162,33 +179,24 @@ fn message(answer: Answer) -> Result<HttpResponse, Refusal> {
     match answer {
         Answer::Accepted => Ok(HttpResponse::Accepted().finish()),
         Answer::Busy => Err(Refusal::Busy),
+        Answer::List { start, rest } => {
+            let mut response = HttpResponse::with_body(StatusCode::OK, Halves::new(start, rest));
+            response.headers_mut().insert(CONTENT_TYPE, JSON);
+            Ok(response.map_into_boxed_body())
+        }
         Answer::Message { status, body } => {
             let status = match status {
                 Status::Ok => StatusCode::OK,
                 Status::BadRequest => StatusCode::BAD_REQUEST,
                 Status::NotFound => StatusCode::NOT_FOUND,
             };
-            let json = HeaderValue::from_static("application/json");
             Ok(HttpResponse::build(status)
-                .insert_header((CONTENT_TYPE, json))
+                .insert_header((CONTENT_TYPE, JSON))
                 .body(body))
         }
         Answer::MoreScope(scopes) => Err(Refusal::MoreScope(scopes)),
         Answer::SignIn => Err(Refusal::SignIn),
         Answer::Unavailable(unavailable) => Err(Refusal::Unavailable(unavailable.retry_after)),
-    }
-}
-
-fn mirrored(headers: &HeaderMap) -> Mirrored<'_> {
-    let header = |name: &'static str| match single(headers, &HeaderName::from_static(name)) {
-        Ok(None) => Header::Absent,
-        Ok(Some(value)) => Header::Value(value.trim_matches([' ', '\t'])),
-        Err(_) => Header::Malformed,
-    };
-    Mirrored {
-        version: header("mcp-protocol-version"),
-        method: header("mcp-method"),
-        name: header("mcp-name"),
     }
 }
 
@@ -201,27 +209,14 @@ fn preflight() -> HttpResponse {
         .finish()
 }
 
-fn declared_length(headers: &HeaderMap) -> Option<usize> {
-    single(headers, &CONTENT_LENGTH)
-        .ok()
-        .flatten()?
-        .parse()
-        .ok()
+fn declared_length(header: Header<'_>) -> Option<usize> {
+    match header {
+        Header::Value(length) => length.parse().ok(),
+        Header::Absent | Header::Malformed => None,
+    }
 }
 
-/// The media type without its parameters.
-fn media_type(value: &str) -> &str {
-    value.split(';').next().unwrap_or_default().trim()
-}
-
-fn accepts_json(accept: &str) -> bool {
-    accept.split(',').map(media_type).any(|range| {
-        ["application/json", "application/*", "*/*"]
-            .iter()
-            .any(|known| range.eq_ignore_ascii_case(known))
-    })
-}
-
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// In bytes: far more than a call of a public tool needs.
 const ANONYMOUS_BODY: usize = 64 * 1024;
 const ALLOWED: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";

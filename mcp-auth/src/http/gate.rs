@@ -4,11 +4,11 @@
 //! this address sends a foreign `Host`; a page that calls across origins sends a foreign `Origin`.
 //! Nothing of `Forwarded` or `X-Forwarded-*` is looked at.
 
-use actix_web::HttpRequest;
-use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
+use actix_web::http::Uri;
 use url::Url;
 
 use crate::identity::is_loopback;
+use crate::protocol::Header;
 
 use super::refusal::Refusal;
 
@@ -35,22 +35,22 @@ impl Gate {
     }
 
     /// Checks the `Host` header and returns it.
-    pub(super) fn host<'a>(&self, request: &'a HttpRequest) -> Result<&'a str, Refusal> {
-        let host = single(request.headers(), &HOST).map_err(|Repeated| Refusal::Host)?;
-        let host = host.ok_or(Refusal::Host)?;
+    pub(super) fn host<'a>(&self, host: Header<'a>, target: &Uri) -> Result<&'a str, Refusal> {
+        let Header::Value(host) = host else {
+            return Err(Refusal::Host);
+        };
         // RFC 9112 section 3.2.2: an absolute-form target must not say otherwise.
-        if request
-            .uri()
+        if target
             .authority()
             .is_some_and(|authority| authority.as_str() != host)
         {
             return Err(Refusal::Contradiction);
         }
-        let name = without_port(host);
-        let known = |allowed: &String| {
-            allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(name)
+        let is_listed = |name: &str| {
+            let mut hosts = self.hosts.iter();
+            hosts.any(|allowed| allowed.eq_ignore_ascii_case(name))
         };
-        if self.hosts.iter().any(known) {
+        if is_listed(host) || is_listed(without_port(host)) {
             Ok(host)
         } else {
             Err(Refusal::Host)
@@ -58,10 +58,11 @@ impl Gate {
     }
 
     /// Checks the `Origin` header and returns it, if there is one.
-    pub(super) fn origin<'a>(&self, request: &'a HttpRequest) -> Result<Option<&'a str>, Refusal> {
-        let origin = single(request.headers(), &ORIGIN).map_err(|Repeated| Refusal::Origin)?;
-        let Some(origin) = origin else {
-            return Ok(None);
+    pub(super) fn origin<'a>(&self, origin: Header<'a>) -> Result<Option<&'a str>, Refusal> {
+        let origin = match origin {
+            Header::Absent => return Ok(None),
+            Header::Malformed => return Err(Refusal::Origin),
+            Header::Value(origin) => origin,
         };
         let known = match &self.origins {
             Origins::Listed(origins) => origins.iter().any(|allowed| allowed == origin),
@@ -73,25 +74,6 @@ impl Gate {
             Err(Refusal::Origin)
         }
     }
-}
-
-/// Marks a header that was sent more than once, or is not visible ASCII.
-#[derive(Debug)]
-pub(super) struct Repeated;
-
-/// The one value of a header.
-pub(super) fn single<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> Result<Option<&'a str>, Repeated> {
-    let mut values = headers.get_all(name);
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(Repeated);
-    }
-    value.to_str().map(Some).map_err(|_| Repeated)
 }
 
 fn without_port(host: &str) -> &str {
@@ -116,6 +98,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::http::head::Fields;
 
     fn gate() -> Gate {
         let hosts = vec!["127.0.0.1:3000".to_owned(), "mcp.example.com".to_owned()];
@@ -127,7 +110,9 @@ mod tests {
         for header in headers {
             request = request.append_header(*header);
         }
-        gate().host(&request.to_http_request()).map(|_| ())
+        let request = request.to_http_request();
+        let host = Fields::of(request.head()).host;
+        gate().host(host, request.uri()).map(|_| ())
     }
 
     #[test]
@@ -171,7 +156,11 @@ mod tests {
             .uri("http://evil.example/mcp")
             .insert_header(("Host", "mcp.example.com"))
             .to_http_request();
-        assert_eq!(gate().host(&request), Err(Refusal::Contradiction));
+        let host = Fields::of(request.head()).host;
+        assert_eq!(
+            gate().host(host, request.uri()),
+            Err(Refusal::Contradiction)
+        );
     }
 
     #[test]

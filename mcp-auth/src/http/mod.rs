@@ -4,11 +4,14 @@
 //! request says of where it came from or what it called: URLs come from configuration.
 
 mod bearer;
+mod body;
 mod canonical;
 mod documents;
 mod endpoint;
 mod failures;
 mod gate;
+mod halves;
+mod head;
 mod page;
 mod refusal;
 mod site;

@@ -6,12 +6,13 @@
 //! this machine that came by no detour. Everybody else gets what they get without it. It holds no token
 //! and no script, and loads nothing.
 
+use actix_web::HttpResponse;
+use actix_web::dev::RequestHead;
 use actix_web::http::Method;
 use actix_web::http::header::{
     ACCEPT, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_RESOURCE_POLICY, FORWARDED, HeaderMap, ORIGIN,
     REFERRER_POLICY, VIA, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::{HttpRequest, HttpResponse};
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -85,12 +86,10 @@ impl Page {
 /// Whether a request is a browser's that goes to the endpoint itself, on this machine.
 ///
 /// A page that fetches has an `Origin`; a proxy on this machine brings in requests of others.
-pub(super) fn is_asked_for(request: &HttpRequest) -> bool {
-    let headers = request.headers();
-    let local = request
-        .peer_addr()
-        .is_some_and(|peer| peer.ip().is_loopback());
-    request.method() == Method::GET
+pub(super) fn is_asked_for(head: &RequestHead) -> bool {
+    let headers = head.headers();
+    let local = head.peer_addr.is_some_and(|peer| peer.ip().is_loopback());
+    head.method == Method::GET
         && local
         && !headers.contains_key(ORIGIN)
         && !is_forwarded(headers)
@@ -312,7 +311,7 @@ mod tests {
         for header in headers {
             request = request.append_header(*header);
         }
-        is_asked_for(&request.to_http_request())
+        is_asked_for(request.to_http_request().head())
     }
 
     #[test]
@@ -338,13 +337,13 @@ mod tests {
         assert!(!asked_for("192.0.2.1:50000", &[("accept", BROWSER)]));
         let browser = || TestRequest::default().append_header(("accept", BROWSER));
         assert!(
-            !is_asked_for(&browser().to_http_request()),
+            !is_asked_for(browser().to_http_request().head()),
             "without a peer"
         );
         let head = browser()
             .method(Method::HEAD)
             .peer_addr(local.parse().unwrap());
-        assert!(!is_asked_for(&head.to_http_request()));
+        assert!(!is_asked_for(head.to_http_request().head()));
     }
 
     #[test]

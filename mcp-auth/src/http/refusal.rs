@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use bytes::Bytes;
 use serde_json::json;
 
 /// Why a request is refused.
@@ -64,14 +65,6 @@ impl Refusal {
                 Extra::Wait(wait),
             )
         };
-        let unauthorized = |challenge, text| {
-            error(
-                S::UNAUTHORIZED,
-                "invalid_token",
-                text,
-                Extra::Challenge(challenge),
-            )
-        };
         match self {
             Self::Busy => later("Too many calls in flight", Duration::from_secs(1)),
             Self::BrokenBody => invalid("The body broke off"),
@@ -83,7 +76,7 @@ impl Refusal {
                 Extra::Wait(*wait),
             ),
             Self::Host => forbidden("This Host is not served"),
-            Self::InvalidToken => unauthorized(&challenges.invalid_token, INVALID_TOKEN),
+            Self::InvalidToken => challenges.invalid_token.answer(),
             Self::Method(allow) => HttpResponse::MethodNotAllowed()
                 .insert_header((ALLOW, *allow))
                 .finish(),
@@ -103,7 +96,7 @@ impl Refusal {
             Self::NotAcceptable => HttpResponse::NotAcceptable().finish(),
             Self::Origin => forbidden("This Origin is not allowed"),
             Self::SeveralCredentials => invalid("Send one Authorization header"),
-            Self::SignIn => unauthorized(&challenges.sign_in, "An access token is required"),
+            Self::SignIn => challenges.sign_in.answer(),
             Self::SlowBody => HttpResponse::RequestTimeout().finish(),
             Self::TokenInQuery => invalid("Send the access token in the Authorization header"),
             Self::TooLarge => HttpResponse::PayloadTooLarge().finish(),
@@ -119,8 +112,33 @@ impl Refusal {
 #[derive(Debug)]
 pub(super) struct Challenges {
     metadata: String,
-    sign_in: String,
-    invalid_token: String,
+    sign_in: Unauthorized,
+    invalid_token: Unauthorized,
+}
+
+/// A 401 that is the same for everybody.
+#[derive(Debug)]
+struct Unauthorized {
+    challenge: HeaderValue,
+    body: Bytes,
+}
+
+impl Unauthorized {
+    fn new(challenge: &str, description: &str) -> Self {
+        Self {
+            // A URL and scopes, which have been checked, make a value.
+            challenge: HeaderValue::from_str(challenge)
+                .unwrap_or(HeaderValue::from_static("Bearer")),
+            body: body("invalid_token", description),
+        }
+    }
+
+    fn answer(&self) -> HttpResponse {
+        HttpResponse::Unauthorized()
+            .insert_header((WWW_AUTHENTICATE, self.challenge.clone()))
+            .insert_header((CONTENT_TYPE, JSON))
+            .body(self.body.clone())
+    }
 }
 
 impl Challenges {
@@ -129,13 +147,14 @@ impl Challenges {
     pub(super) fn new(metadata: &str, scopes: &[String]) -> Self {
         let scope = scopes.join(" ");
         let tail = format!(r#"resource_metadata="{metadata}", scope="{scope}""#);
+        // RFC 6750 section 3.1: without credentials there is no error code.
+        let sign_in = format!("Bearer {tail}");
+        let invalid_token =
+            format!(r#"Bearer error="invalid_token", error_description="{INVALID_TOKEN}", {tail}"#);
         Self {
             metadata: metadata.to_owned(),
-            // RFC 6750 section 3.1: without credentials there is no error code.
-            sign_in: format!("Bearer {tail}"),
-            invalid_token: format!(
-                r#"Bearer error="invalid_token", error_description="{INVALID_TOKEN}", {tail}"#
-            ),
+            sign_in: Unauthorized::new(&sign_in, "An access token is required"),
+            invalid_token: Unauthorized::new(&invalid_token, INVALID_TOKEN),
         }
     }
 
@@ -159,7 +178,7 @@ enum Extra<'a> {
 
 /// An error in OAuth's JSON form.
 fn error(status: StatusCode, code: &str, description: &str, extra: Extra<'_>) -> HttpResponse {
-    let mut response: HttpResponseBuilder = HttpResponse::build(status);
+    let mut response = HttpResponse::build(status);
     match extra {
         Extra::None => {}
         Extra::Challenge(challenge) => {
@@ -169,7 +188,14 @@ fn error(status: StatusCode, code: &str, description: &str, extra: Extra<'_>) ->
             response.insert_header((RETRY_AFTER, seconds(wait)));
         }
     }
-    response.json(json!({ "error": code, "error_description": description }))
+    response
+        .insert_header((CONTENT_TYPE, JSON))
+        .body(body(code, description))
+}
+
+fn body(code: &str, description: &str) -> Bytes {
+    let error = json!({ "error": code, "error_description": description });
+    Bytes::from(error.to_string())
 }
 
 /// `Retry-After` counts whole seconds; zero would invite the next request at once.
@@ -177,5 +203,6 @@ fn seconds(wait: Duration) -> String {
     wait.as_millis().div_ceil(1000).max(1).to_string()
 }
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const INVALID_TOKEN: &str = "The access token is invalid or expired";
 const MORE_SCOPE: &str = "The access token lacks a scope";

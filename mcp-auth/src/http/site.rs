@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::{Payload, RequestHead};
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -14,11 +15,13 @@ use crate::identity::AuthError;
 use crate::identity::{Authenticator, Clock};
 use crate::protocol::Endpoint;
 
+use super::body::Incoming;
 use super::canonical::Canonical;
 use super::documents::{self, ResourceInfo};
 use super::endpoint;
 use super::failures::Failures;
 use super::gate::Gate;
+use super::head::Fields;
 use super::page::{self, Overview, Page};
 use super::refusal::{Challenges, Refusal};
 
@@ -46,8 +49,8 @@ pub(crate) struct SiteConfig {
 /// Everything that the handlers share.
 #[derive(Debug)]
 pub(crate) struct Site {
-    pub(super) endpoint: Endpoint,
-    pub(super) authenticator: Authenticator,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) authenticator: Authenticator,
     pub(super) gate: Gate,
     pub(super) failures: Failures,
     pub(super) body_limit: usize,
@@ -103,6 +106,22 @@ impl Site {
         }
     }
 
+    /// Answers a request to whatever path. Paths are compared as they are written: no client spells one
+    /// otherwise than the metadata do.
+    pub(crate) async fn answer(&self, head: &RequestHead, body: Payload) -> HttpResponse {
+        let path = head.uri.path();
+        if path == self.path {
+            return endpoint::serve(self, head, body).await;
+        }
+        let answer = match self.document_at(path) {
+            Some(document) => self.document(head, document).await,
+            None => HttpResponse::NotFound().finish(),
+        };
+        let mut body = Incoming::new(body);
+        body.pass_over().await;
+        body.end_with(answer)
+    }
+
     /// Registers the endpoint.
     pub(crate) fn routes(self: &Arc<Self>, services: &mut ServiceConfig) {
         let site = Arc::clone(self);
@@ -110,32 +129,37 @@ impl Site {
             &self.path,
             web::route().to(move |request: HttpRequest, body: web::Payload| {
                 let site = Arc::clone(&site);
-                async move { endpoint::serve(&site, &request, body).await }
+                async move { endpoint::serve(&site, request.head(), body.into_inner()).await }
             }),
         );
     }
 
     /// Registers the discovery documents, which clients look for at the root of the origin.
     pub(crate) fn well_known(self: &Arc<Self>, services: &mut ServiceConfig) {
-        for path in &self.metadata_paths {
+        let paths = self.metadata_paths.iter().map(String::as_str);
+        for path in paths.chain([documents::AUTHORIZATION_SERVER]) {
+            let Some(document) = self.document_at(path) else {
+                continue;
+            };
             let site = Arc::clone(self);
             services.route(
                 path,
                 web::route().to(move |request: HttpRequest| {
                     let site = Arc::clone(&site);
-                    async move { site.protected_resource(&request).await }
+                    async move { site.document(request.head(), document).await }
                 }),
             );
         }
-        if let Some(metadata) = &self.authorization_server {
-            let (site, metadata) = (Arc::clone(self), Arc::clone(metadata));
-            services.route(
-                documents::AUTHORIZATION_SERVER,
-                web::route().to(move |request: HttpRequest| {
-                    let (site, metadata) = (Arc::clone(&site), Arc::clone(&metadata));
-                    async move { site.authorization_server(&request, &metadata).await }
-                }),
-            );
+    }
+
+    /// The document that is published under a path.
+    fn document_at(&self, path: &str) -> Option<Document> {
+        if self.metadata_paths.iter().any(|known| known == path) {
+            Some(Document::ProtectedResource)
+        } else if path == documents::AUTHORIZATION_SERVER && self.authorization_server.is_some() {
+            Some(Document::AuthorizationServer)
+        } else {
+            None
         }
     }
 
@@ -183,11 +207,11 @@ impl Site {
 
     /// The page for a browser, if that is what asks. A host that was allowed by configuration has
     /// none: it may be the outer name of a tunnel.
-    pub(super) fn page(&self, request: &HttpRequest) -> Option<HttpResponse> {
-        if !page::is_asked_for(request) {
+    pub(super) fn page(&self, head: &RequestHead, fields: &Fields<'_>) -> Option<HttpResponse> {
+        if !page::is_asked_for(head) {
             return None;
         }
-        let host = self.gate.host(request).ok()?;
+        let host = self.gate.host(fields.host, &head.uri).ok()?;
         let page = self.called(host)?.page.as_ref()?;
         Some(page.answer())
     }
@@ -204,40 +228,41 @@ impl Site {
         &self.canonical
     }
 
-    async fn protected_resource(&self, request: &HttpRequest) -> HttpResponse {
-        self.document(request, async |name| Ok(name.metadata.clone()))
-            .await
-    }
-
-    async fn authorization_server(
-        &self,
-        request: &HttpRequest,
-        metadata: &Metadata,
-    ) -> HttpResponse {
-        let read = async |_: &Name| match metadata.document().await {
-            Ok(document) => Ok(document.bytes().clone()),
-            Err(unavailable) => Err(Refusal::Unavailable(unavailable.retry_after)),
-        };
-        self.document(request, read).await
-    }
-
     /// Answers with a public document: `Host` is checked, and that the method reads. Any origin may
     /// ask, and learns also why there is none.
-    async fn document(
-        &self,
-        request: &HttpRequest,
-        read: impl AsyncFnOnce(&Name) -> Result<Bytes, Refusal>,
-    ) -> HttpResponse {
-        let document = match (self.gate.host(request), request.method()) {
+    async fn document(&self, head: &RequestHead, document: Document) -> HttpResponse {
+        let host = self.gate.host(Fields::of(head).host, &head.uri);
+        let bytes = match (host, &head.method) {
             (Err(refusal), _) => Err(refusal),
-            (Ok(_), &Method::OPTIONS) => return documents::public_preflight(request),
-            (Ok(host), &Method::GET | &Method::HEAD) => read(self.name(host)).await,
+            (Ok(_), &Method::OPTIONS) => return documents::public_preflight(head),
+            (Ok(host), &Method::GET | &Method::HEAD) => self.read(document, host).await,
             (Ok(_), _) => Err(Refusal::Method("GET, HEAD, OPTIONS")),
         };
-        let answer = document.map_or_else(
+        let answer = bytes.map_or_else(
             |refusal| refusal.answer(&self.canonical.challenges),
             documents::ok,
         );
         documents::for_any_origin(answer)
     }
+
+    async fn read(&self, document: Document, host: &str) -> Result<Bytes, Refusal> {
+        match (document, &self.authorization_server) {
+            (Document::AuthorizationServer, Some(metadata)) => match metadata.document().await {
+                Ok(document) => Ok(document.bytes().clone()),
+                Err(unavailable) => Err(Refusal::Unavailable(unavailable.retry_after)),
+            },
+            (Document::ProtectedResource | Document::AuthorizationServer, _) => {
+                Ok(self.name(host).metadata.clone())
+            }
+        }
+    }
+}
+
+/// A discovery document.
+#[derive(Clone, Copy, Debug)]
+enum Document {
+    /// RFC 8414: a copy of the authorization server's.
+    AuthorizationServer,
+    /// RFC 9728.
+    ProtectedResource,
 }

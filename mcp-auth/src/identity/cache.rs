@@ -1,12 +1,17 @@
 //! Tokens that were verified before.
 
 use std::fmt;
+use std::hash::Hash;
+use std::hash::Hasher;
 
 use aws_lc_rs::digest::SHA256;
 use aws_lc_rs::digest::digest;
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use quick_cache::sync::DefaultLifecycle;
 
 use crate::identity::caller::Caller;
+use crate::identity::prehashed::BuildPrehashed;
 use crate::identity::verify::Evidence;
 
 /// Callers by their token. Only verified tokens get in, so that made-up ones can't push them out.
@@ -14,13 +19,31 @@ use crate::identity::verify::Evidence;
 /// To lose a JWT costs a signature check; to lose an opaque token makes its bearer a stranger, with a
 /// stranger's budget. So neither kind pushes out the other.
 pub(crate) struct TokenCache {
-    signed: Cache<Fingerprint, Caller>,
+    signed: Cache<Fingerprint, Caller, Memory, BuildPrehashed>,
     confirmed: Cache<Fingerprint, Caller>,
 }
 
+/// Weighs a caller by the memory that it takes.
+#[derive(Clone)]
+struct Memory;
+
+impl Weighter<Fingerprint, Caller> for Memory {
+    fn weight(&self, _: &Fingerprint, caller: &Caller) -> u64 {
+        caller.weight() as u64
+    }
+}
+
 /// The whole digest of a whole token: two tokens that differ at all have two.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Fingerprint([u8; 32]);
+
+/// A part of it, which is as good a hash as any: to choose it is to try tokens until one has it.
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
 
 impl Fingerprint {
     pub(crate) fn of(token: &str) -> Self {
@@ -36,10 +59,18 @@ impl Fingerprint {
 }
 
 impl TokenCache {
-    pub(crate) fn new() -> Self {
+    /// An empty one, in which the callers of JWTs take this many bytes at most.
+    pub(crate) fn new(signed_bytes: usize) -> Self {
+        let tokens = signed_bytes / USUAL_BYTES;
         Self {
-            signed: Cache::new(MAX_TOKENS),
-            confirmed: Cache::new(MAX_TOKENS),
+            signed: Cache::with(
+                tokens,
+                signed_bytes as u64,
+                Memory,
+                BuildPrehashed,
+                DefaultLifecycle::default(),
+            ),
+            confirmed: Cache::new(MAX_CONFIRMED),
         }
     }
 
@@ -51,11 +82,10 @@ impl TokenCache {
     }
 
     pub(crate) fn insert(&self, token: Fingerprint, caller: Caller) {
-        let callers = match caller.verified().evidence() {
-            Evidence::Signed(_) => &self.signed,
-            Evidence::Confirmed(_) => &self.confirmed,
-        };
-        callers.insert(token, caller);
+        match caller.verified().evidence() {
+            Evidence::Signed { .. } => self.signed.insert(token, caller),
+            Evidence::Confirmed(_) => self.confirmed.insert(token, caller),
+        }
     }
 
     pub(crate) fn remove(&self, token: Fingerprint) {
@@ -73,8 +103,10 @@ impl fmt::Debug for TokenCache {
     }
 }
 
-/// Of each kind.
-const MAX_TOKENS: usize = 10_000;
+/// What the caller of a JWT takes, for want of a better guess.
+const USUAL_BYTES: usize = 1_536;
+/// Each costs a stranger of the budget, so that there are not many.
+const MAX_CONFIRMED: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -94,21 +126,43 @@ mod tests {
     use crate::identity::doubles::PlainDecode;
     use crate::identity::doubles::TestKey;
 
+    const BYTES: usize = 1024 * 1024;
+
     #[test]
     fn jwts_however_many_do_not_push_out_what_the_issuer_confirmed() {
-        let (seen, confirmed) = (TokenCache::new(), Fingerprint::of("oat_1"));
+        let (seen, confirmed) = (TokenCache::new(BYTES), Fingerprint::of("oat_1"));
         let signed = doubles::oauth_caller(&doubles::oauth_claims());
         let flood = |tokens: Range<usize>| {
             for index in tokens {
                 seen.insert(Fingerprint::of(&index.to_string()), signed.clone());
             }
         };
-        flood(0..2 * MAX_TOKENS);
+        flood(0..2 * MAX_CONFIRMED);
         seen.insert(confirmed, confirmed_caller());
-        flood(2 * MAX_TOKENS..4 * MAX_TOKENS);
+        flood(2 * MAX_CONFIRMED..4 * MAX_CONFIRMED);
         assert!(seen.get(confirmed).is_some());
         seen.remove(confirmed);
         assert!(seen.get(confirmed).is_none());
+    }
+
+    #[test]
+    fn jwts_push_each_other_out_by_the_memory_that_they_take() {
+        let kept = |claim: &str| {
+            let mut claims = doubles::oauth_claims();
+            claims["custom"] = claim.into();
+            let caller = doubles::oauth_caller(&claims);
+            let seen = TokenCache::new(BYTES);
+            let tokens = || (0..10_000).map(|index: u32| Fingerprint::of(&index.to_string()));
+            tokens().for_each(|token| seen.insert(token, caller.clone()));
+            let kept = tokens().filter(|token| seen.get(*token).is_some()).count();
+            assert!(kept * caller.weight() <= BYTES, "{kept}");
+            kept
+        };
+        let (small, large) = (kept("x"), kept(&"x".repeat(8_000)));
+        assert!(
+            small > 400 && (20..small / 4).contains(&large),
+            "{small}, {large}"
+        );
     }
 
     fn confirmed_caller() -> Caller {

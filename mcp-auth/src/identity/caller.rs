@@ -1,7 +1,16 @@
 //! The verified caller.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::hash::BuildHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::hash::RandomState;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::OnceLock;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -13,9 +22,11 @@ use crate::identity::actor::Actor;
 use crate::identity::cache::Fingerprint;
 use crate::identity::entitlements::Entitlements;
 use crate::identity::org::Org;
+use crate::identity::org::heap_size;
 use crate::identity::people::People;
 use crate::identity::scopes::ScopeHierarchy;
 use crate::identity::session::Session;
+use crate::identity::sight::Sight;
 use crate::identity::token::TokenText;
 use crate::identity::verify::VerifiedClaims;
 
@@ -77,16 +88,50 @@ use crate::identity::verify::VerifiedClaims;
 #[derive(Clone)]
 pub struct Caller {
     facts: Arc<CallerFacts>,
+    /// Read when they are asked for, and not among the facts, which are kept as long as the token: few
+    /// ask, and they are the larger part of what is known.
+    claims: OnceLock<Arc<Map<String, Value>>>,
 }
 
+/// In this order in memory: what each call reads comes first, and is three lines of a processor's cache.
+/// With callers by the thousand the rest would be fetched for nothing.
+#[repr(C)]
 struct CallerFacts {
     claims: VerifiedClaims,
-    parts: CallerParts,
-    hierarchy: Arc<ScopeHierarchy>,
-    principal: Principal,
+    /// Of the [`Principal`].
+    principal_hash: u64,
+    of_session: Option<Box<SessionParts>>,
+    org: Option<Org>,
+    realm: Arc<Realm>,
+    scopes: Vec<String>,
+    is_user: bool,
+    org_at_issuer: bool,
+    client_id: Option<Box<str>>,
+    org_id: Option<Box<str>>,
     fingerprint: Fingerprint,
     token: Option<TokenText>,
-    people: Option<Arc<People>>,
+    /// The organization that the token names, of which it tells no more.
+    named_org: OnceLock<Org>,
+    sight: Mutex<Option<Box<Sight>>>,
+}
+
+/// What hardly any but session tokens tell: apart, since callers are kept by the thousand.
+struct SessionParts {
+    actor: Option<Actor>,
+    session: Option<Session>,
+    features: Option<Entitlements>,
+    plans: Option<Entitlements>,
+}
+
+/// What the callers of one server have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Realm {
+    /// Which scopes contain others.
+    pub(crate) hierarchy: Arc<ScopeHierarchy>,
+    /// Where more is known of users.
+    pub(crate) people: Option<Arc<People>>,
+    /// Hashes principals, with a key that nobody knows.
+    pub(crate) hashes: RandomState,
 }
 
 /// What an identity provider reads from verified claims.
@@ -175,41 +220,98 @@ impl fmt::Display for TokenKind {
 /// Who is who, for everything that outlives a request: equal principals share state, others are
 /// strangers. Two clients of one user are two principals.
 #[derive(Clone, Eq, Hash, PartialEq)]
-pub(crate) struct Principal {
-    issuer: String,
+pub(crate) struct Principal<'a> {
+    issuer: Cow<'a, str>,
     kind: TokenKind,
-    subject: String,
-    client_id: Option<String>,
-    org_id: Option<String>,
+    subject: Cow<'a, str>,
+    client_id: Option<Cow<'a, str>>,
+    org_id: Option<Cow<'a, str>>,
 }
+
+/// A caller as the key of a table of one server's principals.
+#[derive(Clone, Debug)]
+pub(crate) struct ByPrincipal(pub(crate) Caller);
+
+impl Principal<'_> {
+    /// A copy that outlives the caller.
+    pub(crate) fn into_owned(self) -> Principal<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Principal {
+            issuer: owned(self.issuer),
+            kind: self.kind,
+            subject: owned(self.subject),
+            client_id: self.client_id.map(owned),
+            org_id: self.org_id.map(owned),
+        }
+    }
+}
+
+/// By the hash that was made when the token was verified.
+impl Hash for ByPrincipal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.facts.principal_hash);
+    }
+}
+
+impl PartialEq for ByPrincipal {
+    fn eq(&self, other: &Self) -> bool {
+        // Mostly it is the very same caller: nothing of it has to be read.
+        Arc::ptr_eq(&self.0.facts, &other.0.facts) || self.0.principal() == other.0.principal()
+    }
+}
+
+impl Eq for ByPrincipal {}
 
 impl Caller {
     /// The caller whom these claims, which only verification makes, prove.
     pub(crate) fn new(
         claims: VerifiedClaims,
         parts: CallerParts,
-        hierarchy: Arc<ScopeHierarchy>,
         fingerprint: Fingerprint,
         token: Option<TokenText>,
-        people: Option<Arc<People>>,
+        realm: Arc<Realm>,
     ) -> Self {
-        let principal = Principal {
-            issuer: claims.issuer().to_owned(),
-            kind: claims.kind(),
-            subject: claims.subject().to_owned(),
-            client_id: parts.client_id.clone(),
-            org_id: parts.org_id.clone(),
+        let CallerParts {
+            client_id,
+            scopes,
+            org_id,
+            org_at_issuer,
+            org,
+            actor,
+            session,
+            features,
+            plans,
+        } = parts;
+        let tells_any =
+            actor.is_some() || session.is_some() || features.is_some() || plans.is_some();
+        let of_session = tells_any.then(|| {
+            Box::new(SessionParts {
+                actor,
+                session,
+                features,
+                plans,
+            })
+        });
+        let mut facts = CallerFacts {
+            is_user: claims.subject().starts_with("user_"),
+            claims,
+            principal_hash: 0,
+            of_session,
+            org,
+            realm,
+            scopes,
+            org_at_issuer,
+            client_id: client_id.map(Into::into),
+            org_id: org_id.map(Into::into),
+            fingerprint,
+            token,
+            named_org: OnceLock::new(),
+            sight: Mutex::new(None),
         };
+        facts.principal_hash = facts.realm.hashes.hash_one(facts.principal());
         Self {
-            facts: Arc::new(CallerFacts {
-                claims,
-                parts,
-                hierarchy,
-                principal,
-                fingerprint,
-                token,
-                people,
-            }),
+            facts: Arc::new(facts),
+            claims: OnceLock::new(),
         }
     }
 
@@ -230,7 +332,12 @@ impl Caller {
     /// }
     /// ```
     pub fn user_id(&self) -> Option<&str> {
-        Some(self.subject()).filter(|subject| subject.starts_with("user_"))
+        self.is_user().then(|| self.subject())
+    }
+
+    /// Whether the subject is a user.
+    pub(crate) fn is_user(&self) -> bool {
+        self.facts.is_user
     }
 
     /// Returns the machine's id (`mch_…`); `None` unless the caller presented a machine's token.
@@ -255,7 +362,7 @@ impl Caller {
     ///
     /// An id that is an https URL is that of a client that registered by a metadata document.
     pub fn client_id(&self) -> Option<&str> {
-        self.facts.parts.client_id.as_deref()
+        self.facts.client_id.as_deref()
     }
 
     /// Returns the kind of token that was presented.
@@ -268,7 +375,7 @@ impl Caller {
     ///
     /// What Clerk calls the scopes of a machine's token are the machines that it may talk to.
     pub fn scopes(&self) -> &[String] {
-        &self.facts.parts.scopes
+        &self.facts.scopes
     }
 
     /// Tells whether the token was granted this scope, or one that contains it by
@@ -281,7 +388,7 @@ impl Caller {
 
     /// Which scopes contain others.
     pub(crate) fn hierarchy(&self) -> &ScopeHierarchy {
-        &self.facts.hierarchy
+        &self.facts.realm.hierarchy
     }
 
     /// Returns when the token expires; `None` if it does not, as API keys and machines' tokens may.
@@ -315,14 +422,14 @@ impl Caller {
     ///
     /// Source: <https://clerk.com/changelog/2026-05-14-oauth-organizations>.
     pub fn org_id(&self) -> Option<&str> {
-        self.facts.parts.org_id.as_deref()
+        self.facts.org_id.as_deref()
     }
 
     /// Returns who acts in the user's name, for example a support engineer who impersonates them;
     /// `None` if the user acts themselves, and also if the token does not tell who:
     /// [`is_impersonated`](Self::is_impersonated) says whether anybody does.
     pub fn actor(&self) -> Option<&Actor> {
-        self.facts.parts.actor.as_ref()
+        self.of_session()?.actor.as_ref()
     }
 
     /// Tells whether somebody acts in the user's name: whether the token has an `act` claim, readable
@@ -341,13 +448,12 @@ impl Caller {
     ///
     /// The key `forbid_actor` of [`#[mcp_tool]`](crate::mcp_tool) asks for the same.
     pub fn is_impersonated(&self) -> bool {
-        let claimed = self.claims().get("act").is_some_and(|act| !act.is_null());
-        claimed || self.actor().is_some()
+        self.facts.claims.names_actor() || self.actor().is_some()
     }
 
     /// Returns the session; `None` unless the caller presented a session token.
     pub fn session(&self) -> Option<&Session> {
-        self.facts.parts.session.as_ref()
+        self.of_session()?.session.as_ref()
     }
 
     /// Returns all claims of the token, as they are; of an opaque token, the custom claims that it was
@@ -384,31 +490,59 @@ impl Caller {
     /// # });
     /// ```
     pub fn claims(&self) -> &Map<String, Value> {
-        self.facts.claims.raw()
+        let members = || Arc::new(self.facts.claims.members());
+        self.claims.get_or_init(members)
     }
 
-    pub(crate) fn principal(&self) -> &Principal {
-        &self.facts.principal
+    pub(crate) fn principal(&self) -> Principal<'_> {
+        self.facts.principal()
     }
 
     /// The organization with the caller's standing there, if the token itself tells it.
     pub(crate) fn token_org(&self) -> Option<&Org> {
-        self.facts.parts.org.as_ref()
+        self.facts.org.as_ref()
+    }
+
+    /// The organization that the token names, as if no more were known of it.
+    pub(crate) fn named_org(&self) -> Option<&Org> {
+        let id = self.org_id()?;
+        let named = &self.facts.named_org;
+        Some(named.get_or_init(|| Org::only_id(id.to_owned())))
+    }
+
+    /// The places that were last seen of a list, if they were decided on these facts.
+    pub(crate) fn sight(&self, list: u64, organizations: [Option<&Org>; 2]) -> Option<Arc<[u64]>> {
+        self.last_sight().as_ref()?.places(list, organizations)
+    }
+
+    /// Keeps them for the next time, whichever request brings the token.
+    pub(crate) fn keep_sight(&self, sight: Sight) {
+        *self.last_sight() = Some(Box::new(sight));
+    }
+
+    /// Nothing panics under this lock, so what it guards is whole.
+    fn last_sight(&self) -> MutexGuard<'_, Option<Box<Sight>>> {
+        let sight = self.facts.sight.lock();
+        sight.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The features that the token tells.
     pub(crate) fn features(&self) -> Option<&Entitlements> {
-        self.facts.parts.features.as_ref()
+        self.of_session()?.features.as_ref()
     }
 
     /// The plans that the token tells.
     pub(crate) fn plans(&self) -> Option<&Entitlements> {
-        self.facts.parts.plans.as_ref()
+        self.of_session()?.plans.as_ref()
+    }
+
+    fn of_session(&self) -> Option<&SessionParts> {
+        self.facts.of_session.as_deref()
     }
 
     /// Whether the issuer has to be asked in which organization the caller acts.
     pub(crate) fn org_at_issuer(&self) -> bool {
-        self.facts.parts.org_at_issuer
+        self.facts.org_at_issuer
     }
 
     pub(crate) fn verified(&self) -> &VerifiedClaims {
@@ -419,6 +553,20 @@ impl Caller {
         self.facts.fingerprint
     }
 
+    /// About how many bytes of memory the caller takes, all in.
+    pub(crate) fn weight(&self) -> usize {
+        let facts = &*self.facts;
+        let token = facts.token.as_ref().map_or(0, |token| token.expose().len());
+        let org = facts.org.as_ref().map_or(0, Org::weight);
+        let of_session = facts
+            .of_session
+            .as_ref()
+            .map_or(0, |parts| size_of_val(&**parts));
+        // What else was decoded is not longer than the claims.
+        let decoded = 2 * facts.claims.weight() + heap_size(&facts.scopes);
+        size_of::<CallerFacts>() + of_session + decoded + org + token + ALLOCATIONS + SIGHT
+    }
+
     /// The token, if its issuer has to be asked with it.
     pub(crate) fn token(&self) -> Option<&TokenText> {
         self.facts.token.as_ref()
@@ -426,7 +574,19 @@ impl Caller {
 
     /// Where more is known of users.
     pub(crate) fn people(&self) -> Option<&People> {
-        self.facts.people.as_deref()
+        self.facts.realm.people.as_deref()
+    }
+}
+
+impl CallerFacts {
+    fn principal(&self) -> Principal<'_> {
+        Principal {
+            issuer: Cow::Borrowed(self.claims.issuer()),
+            kind: self.claims.kind(),
+            subject: Cow::Borrowed(self.claims.subject()),
+            client_id: self.client_id.as_deref().map(Cow::Borrowed),
+            org_id: self.org_id.as_deref().map(Cow::Borrowed),
+        }
     }
 }
 
@@ -445,7 +605,7 @@ impl fmt::Debug for Caller {
 }
 
 /// Nothing but ids, but those of a person: only what a log needs.
-impl fmt::Debug for Principal {
+impl fmt::Debug for Principal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")
             .field("kind", &self.kind)
@@ -455,6 +615,11 @@ impl fmt::Debug for Principal {
             .finish_non_exhaustive()
     }
 }
+
+/// What the allocator adds to eight allocations, and what the place in the cache takes.
+const ALLOCATIONS: usize = 256;
+/// What may be kept of a list: where its tools are, and what is left of the facts.
+const SIGHT: usize = 256;
 
 #[cfg(test)]
 mod tests {

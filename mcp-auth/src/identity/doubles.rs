@@ -38,11 +38,13 @@ use crate::identity::Confirmation;
 use crate::identity::ConfirmationSource;
 use crate::identity::Decode;
 use crate::identity::FetchError;
+use crate::identity::Json;
 use crate::identity::KeySource;
 use crate::identity::Keys;
 use crate::identity::LookupError;
 use crate::identity::ManualClock;
 use crate::identity::Memberships;
+use crate::identity::Object;
 use crate::identity::Org;
 use crate::identity::Policy;
 use crate::identity::PublishedKey;
@@ -260,15 +262,16 @@ impl std::io::Write for LogWriter {
 pub(crate) struct PlainDecode;
 
 impl Decode for PlainDecode {
-    fn decode(&self, claims: &VerifiedClaims) -> Result<CallerParts, TokenError> {
+    fn decode(
+        &self,
+        claims: &VerifiedClaims,
+        members: &Object<'_>,
+    ) -> Result<CallerParts, TokenError> {
         let text = |name| {
-            claims
-                .raw()
-                .get(name)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
+            let text = members.get(name).and_then(Json::as_str);
+            text.map(str::to_owned)
         };
-        if claims.raw().contains_key("undecodable") {
+        if members.get("undecodable").is_some() {
             return Err(TokenError::Claims);
         }
         let session = match claims.kind() {
@@ -291,13 +294,13 @@ impl Decode for PlainDecode {
         })
     }
 
-    fn machines<'a>(&self, claims: &'a Map<String, Value>) -> Vec<&'a str> {
-        let scopes = claims.get("scopes").and_then(Value::as_str);
+    fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str> {
+        let scopes = claims.get("scopes").and_then(Json::as_str);
         scopes.unwrap_or_default().split_whitespace().collect()
     }
 
-    fn check_class(&self, _: TokenKind, header: &Map<String, Value>) -> Result<(), TokenError> {
-        if header.contains_key("cat") {
+    fn check_class(&self, _: TokenKind, header: &Object<'_>) -> Result<(), TokenError> {
+        if header.get("cat").is_some() {
             Err(TokenError::Class)
         } else {
             Ok(())

@@ -1,6 +1,8 @@
 //! The organization in which a caller acts.
 
+use std::ptr;
 use std::sync::Arc;
+use std::sync::Weak;
 
 /// The organization in which a caller acts, with what the caller is there.
 ///
@@ -59,6 +61,18 @@ struct OrgFacts {
     permissions: Option<Vec<String>>,
 }
 
+/// The facts of an [`Org`], kept for nothing but to be told from others: what they say is not kept.
+#[derive(Debug)]
+pub(crate) struct WeakOrg(Weak<OrgFacts>);
+
+impl WeakOrg {
+    /// Whether these are the facts of that one, not only the same in what they say.
+    pub(crate) fn is_of(&self, org: &Org) -> bool {
+        // What this points to is no other's as long as it is here, though its facts may be gone.
+        ptr::eq(self.0.as_ptr(), Arc::as_ptr(&org.facts))
+    }
+}
+
 impl Org {
     pub(crate) fn new(
         id: String,
@@ -79,6 +93,16 @@ impl Org {
     /// An organization of which nothing but the id is known.
     pub(crate) fn only_id(id: String) -> Self {
         Self::new(id, None, None, None)
+    }
+
+    /// Which facts these are, for as long as somebody has them.
+    pub(crate) fn downgrade(&self) -> WeakOrg {
+        WeakOrg(Arc::downgrade(&self.facts))
+    }
+
+    /// About how many bytes of memory what is known of it takes.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<OrgFacts>() + heap_size(self.permissions().unwrap_or_default())
     }
 
     /// Returns the organization's id (`org_…`).
@@ -126,8 +150,19 @@ impl Org {
     }
 }
 
-fn without_prefix(name: &str) -> &str {
-    name.trim_start_matches(PREFIX)
+/// About how many bytes of memory these texts take, with what an allocation costs.
+pub(super) fn heap_size(texts: &[String]) -> usize {
+    let each = texts
+        .iter()
+        .map(|text| size_of::<String>() + text.len() + 16);
+    each.sum()
+}
+
+fn without_prefix(mut name: &str) -> &str {
+    while let Some(rest) = name.strip_prefix(PREFIX) {
+        name = rest;
+    }
+    name
 }
 
 const PREFIX: &str = "org:";

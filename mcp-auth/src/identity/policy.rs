@@ -1,6 +1,7 @@
 //! Which tokens are accepted, as the server's configuration says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Host;
 use url::Url;
@@ -12,7 +13,7 @@ use crate::identity::scopes::ScopeHierarchy;
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
     /// The issuer, compared byte for byte with `iss`.
-    pub(crate) issuer: String,
+    pub(crate) issuer: Arc<str>,
     /// Whom tokens must be meant for.
     pub(crate) audience: AudiencePolicy,
     /// The only OAuth clients whose tokens are accepted; `None` accepts any.
@@ -31,8 +32,12 @@ pub(crate) struct Policy {
     pub(crate) scopes: Arc<ScopeHierarchy>,
     /// Tolerance for `exp`, `nbf` and `iat`.
     pub(crate) leeway_ms: u64,
-    /// The server itself is on loopback, so a local emulator's keys may sign.
-    pub(crate) development: bool,
+    /// How much memory the callers of JWTs take that were verified before.
+    pub(crate) cache_bytes: usize,
+    /// How long a JWT is not verified anew; `None` for as long as it is current and its key is.
+    pub(crate) cache_age: Option<Duration>,
+    /// Whether keys of a local emulator may sign; see [`Self::trust_emulator`].
+    pub(crate) trusts_emulator: bool,
 }
 
 /// Whom a token must be meant for.
@@ -212,7 +217,7 @@ impl Policy {
     /// OAuth access tokens of this issuer that are meant for one of these resources.
     pub(crate) fn new(issuer: String, audiences: Vec<String>) -> Self {
         Self {
-            issuer,
+            issuer: issuer.into(),
             audience: AudiencePolicy {
                 accepted: audiences,
                 mode: AudienceMode::Require,
@@ -225,15 +230,18 @@ impl Policy {
             check_users: false,
             scopes: Arc::default(),
             leeway_ms: DEFAULT_LEEWAY_MS,
-            development: false,
+            cache_bytes: DEFAULT_CACHE_BYTES,
+            cache_age: None,
+            trusts_emulator: false,
         }
     }
 
-    /// Whether keys of a local emulator may sign: only if both ends are on this machine.
-    pub(crate) fn trusts_emulator(&self) -> bool {
-        self.development
+    /// Lets keys of a local emulator sign if both ends are on this machine: the server, as is said
+    /// here, and the issuer.
+    pub(crate) fn trust_emulator(&mut self, server_is_local: bool) {
+        self.trusts_emulator = server_is_local
             && Url::parse(&self.issuer)
-                .is_ok_and(|issuer| issuer.scheme() == "http" && is_loopback(&issuer))
+                .is_ok_and(|issuer| issuer.scheme() == "http" && is_loopback(&issuer));
     }
 }
 
@@ -249,6 +257,8 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 /// The tolerance of Clerk's SDK.
 pub(crate) const DEFAULT_LEEWAY_MS: u64 = 5_000;
+/// Enough for about 20 000 tokens.
+pub(crate) const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -276,12 +286,10 @@ mod tests {
 
     #[test]
     fn an_emulator_is_trusted_only_if_both_ends_are_on_loopback() {
-        let trusts = |issuer: &str, development| {
-            Policy {
-                development,
-                ..Policy::new(issuer.to_owned(), Vec::new())
-            }
-            .trusts_emulator()
+        let trusts = |issuer: &str, server_is_local| {
+            let mut policy = Policy::new(issuer.to_owned(), Vec::new());
+            policy.trust_emulator(server_is_local);
+            policy.trusts_emulator
         };
         assert!(trusts("http://127.0.0.1:4000", true));
         assert!(!trusts("http://127.0.0.1:4000", false));

@@ -8,20 +8,36 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Map;
-use serde_json::Value;
 
+use crate::identity::cache::Fingerprint;
 use crate::identity::caller::TokenKind;
 use crate::identity::error::TokenError;
-use crate::identity::json::parse_object;
+use crate::identity::json::Json;
+use crate::identity::json::Object;
 
-/// What was presented, of the kind that it claims to be.
-#[derive(Debug)]
+/// A bearer string, and its digest, which is made once.
+#[derive(Clone, Copy)]
+pub(crate) struct BearerToken<'t> {
+    text: &'t str,
+    fingerprint: Fingerprint,
+}
+
+/// What was presented.
 pub(crate) enum Presented<'t> {
     /// `ak_…`, `mt_…` or `oat_…`: only the issuer can say what it is worth.
     Opaque(TokenKind),
-    /// A JWT.
-    Jwt(UnverifiedJwt<'t>),
+    /// What may be a JWT.
+    Jwt(Segments<'t>),
+}
+
+/// The parts of a JWT, decoded from base64url and not read.
+pub(crate) struct Segments<'t> {
+    /// The header and behind it the payload.
+    texts: String,
+    header_bytes: usize,
+    signature: Vec<u8>,
+    /// Header and payload as they were signed.
+    signed: &'t str,
 }
 
 /// The text of a token, for the few questions that are asked with it. Nothing shows it.
@@ -45,24 +61,43 @@ impl fmt::Debug for TokenText {
     }
 }
 
-/// A JWT whose parts were decoded and whose signature was not looked at.
-pub(crate) struct UnverifiedJwt<'t> {
+/// A JWT that was read and whose signature was not looked at.
+pub(crate) struct UnverifiedJwt<'s> {
     /// Never that of an API key: those are opaque.
-    pub(crate) kind: TokenKind,
-    pub(crate) header: Map<String, Value>,
-    pub(crate) payload: Map<String, Value>,
-    pub(crate) signature: Vec<u8>,
-    /// Header and payload as they were signed.
-    pub(crate) signed: &'t str,
+    pub(super) kind: TokenKind,
+    pub(super) header: Object<'s>,
+    pub(super) payload: Object<'s>,
+    /// The text of the payload.
+    pub(super) claims: &'s str,
+    segments: &'s Segments<'s>,
+}
+
+impl<'t> BearerToken<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            fingerprint: Fingerprint::of(text),
+        }
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// A copy that outlives the request.
+    pub(super) fn to_text(self) -> TokenText {
+        TokenText::new(self.text)
+    }
 }
 
 impl<'t> Presented<'t> {
-    /// Classifies a bearer string.
+    /// Tells what a bearer string is.
     ///
     /// # Errors
     /// - [`TokenError::TooLarge`] beyond 16 KiB, before anything is decoded.
-    /// - [`TokenError::Malformed`] if it is neither opaque nor a JWT in canonical form.
-    pub(crate) fn classify(token: &'t str) -> Result<Self, TokenError> {
+    /// - [`TokenError::Malformed`] if it is neither opaque nor in the canonical form of a JWT.
+    pub(crate) fn classify(token: &BearerToken<'t>) -> Result<Self, TokenError> {
+        let token = token.text;
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge);
         }
@@ -76,30 +111,61 @@ impl<'t> Presented<'t> {
         if token.starts_with("ak_") {
             return Ok(Self::Opaque(TokenKind::ApiKey));
         }
-        UnverifiedJwt::parse(token).map(Self::Jwt)
+        Segments::decode(token).map(Self::Jwt)
     }
 }
 
-impl<'t> UnverifiedJwt<'t> {
-    fn parse(token: &'t str) -> Result<Self, TokenError> {
+impl<'t> Segments<'t> {
+    fn decode(token: &'t str) -> Result<Self, TokenError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-        let header = parse_object(&decode(header)?).map_err(|_| TokenError::Malformed)?;
-        let payload = parse_object(&decode(payload)?).map_err(|_| TokenError::Malformed)?;
-        let signature = decode(signature)?;
-        let kind = claimed_kind(&header, &payload);
+        let mut texts = Vec::with_capacity(signed.len());
+        decode(header, &mut texts)?;
+        let header_bytes = texts.len();
+        decode(payload, &mut texts)?;
+        let mut decoded = Vec::with_capacity(signature.len());
+        decode(signature, &mut decoded)?;
         Ok(Self {
-            kind,
-            header,
-            payload,
-            signature,
+            texts: String::from_utf8(texts).map_err(|_| TokenError::Malformed)?,
+            header_bytes,
+            signature: decoded,
             signed,
         })
     }
 
+    /// Reads header and payload.
+    ///
+    /// # Errors
+    /// [`TokenError::Malformed`] if one of them is not an unambiguous JSON object.
+    pub(crate) fn read(&self) -> Result<UnverifiedJwt<'_>, TokenError> {
+        // Where no character ends, neither is text.
+        let parts = self.texts.split_at_checked(self.header_bytes);
+        let (header, claims) = parts.ok_or(TokenError::Malformed)?;
+        let object = |text| serde_json::from_str(text).map_err(|_| TokenError::Malformed);
+        let (header, payload) = (object(header)?, object(claims)?);
+        Ok(UnverifiedJwt {
+            kind: claimed_kind(&header, &payload),
+            header,
+            payload,
+            claims,
+            segments: self,
+        })
+    }
+}
+
+impl<'s> UnverifiedJwt<'s> {
     /// The header's `kid`, if it is a string.
-    pub(crate) fn kid(&self) -> Option<&str> {
-        self.header.get("kid").and_then(Value::as_str)
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.header.get("kid").and_then(Json::as_str)
+    }
+
+    /// Header and payload as they were signed.
+    pub(super) fn signed(&self) -> &'s str {
+        self.segments.signed
+    }
+
+    pub(super) fn signature(&self) -> &'s [u8] {
+        &self.segments.signature
     }
 }
 
@@ -113,26 +179,26 @@ impl fmt::Debug for UnverifiedJwt<'_> {
 }
 
 /// A machine's subject goes before the type: such a token is never a user's.
-fn claimed_kind(header: &Map<String, Value>, payload: &Map<String, Value>) -> TokenKind {
-    let subject = payload.get("sub").and_then(Value::as_str);
+fn claimed_kind(header: &Object<'_>, payload: &Object<'_>) -> TokenKind {
+    let subject = payload.get("sub").and_then(Json::as_str);
     if subject.is_some_and(|subject| subject.starts_with("mch_")) {
         return TokenKind::M2m;
     }
     // RFC 9068 §2.1 and §4; case-sensitive as Clerk's SDK compares it.
-    match header.get("typ").and_then(Value::as_str) {
+    match header.get("typ").and_then(Json::as_str) {
         Some("at+jwt" | "application/at+jwt") => TokenKind::OAuth,
         Some(_) | None => TokenKind::Session,
     }
 }
 
 /// RFC 7515 §2: base64url without padding; and only the canonical form, so that no two strings are
-/// the same token.
-fn decode(segment: &str) -> Result<Vec<u8>, TokenError> {
+/// the same token. What it says is put behind what is there.
+fn decode(segment: &str, behind: &mut Vec<u8>) -> Result<(), TokenError> {
     if segment.is_empty() {
         return Err(TokenError::Malformed);
     }
     URL_SAFE_NO_PAD
-        .decode(segment)
+        .decode_vec(segment, behind)
         .map_err(|_| TokenError::Malformed)
 }
 
@@ -145,10 +211,13 @@ mod tests {
 
     #[test]
     fn opaque_tokens_are_told_by_their_prefix_alone() {
-        let kind = |token| format!("{:?}", Presented::classify(token).unwrap());
-        assert_eq!(kind("oat_/+=x"), "Opaque(OAuth)");
-        assert_eq!(kind("mt_"), "Opaque(M2m)");
-        assert_eq!(kind("ak_a.b.c"), "Opaque(ApiKey)");
+        let opaque = |text| match Presented::classify(&BearerToken::new(text)) {
+            Ok(Presented::Opaque(kind)) => kind,
+            Ok(Presented::Jwt(_)) | Err(_) => panic!("{text}"),
+        };
+        assert_eq!(opaque("oat_/+=x"), TokenKind::OAuth);
+        assert_eq!(opaque("mt_"), TokenKind::M2m);
+        assert_eq!(opaque("ak_a.b.c"), TokenKind::ApiKey);
     }
 
     #[test]
@@ -187,9 +256,13 @@ mod tests {
     #[test]
     fn a_string_that_is_no_canonical_jwt_is_malformed() {
         let valid = jwt("{}", "{}");
-        assert!(Presented::classify(&valid).is_ok());
+        assert!(read(&valid).is_ok());
         let padded = format!("{valid}=");
         let four = format!("{valid}.e30");
+        // A character of which the header has one half, and the payload the other.
+        let [header, payload] =
+            [b"{}\xc3".as_slice(), b"\xa9{}"].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let half = format!("{header}.{payload}.AA");
         // "e30" is "{}"; "e31" differs from it in bits that carry nothing.
         for token in [
             "",
@@ -202,26 +275,20 @@ mod tests {
             "e30.e31.AA",
             "W10.e30.AA",
             "e 30.e30.AA",
+            &half,
             &padded,
             &four,
         ] {
-            assert_eq!(
-                Presented::classify(token).unwrap_err(),
-                TokenError::Malformed,
-                "{token}"
-            );
+            assert_eq!(read(token), Err(TokenError::Malformed), "{token}");
         }
     }
 
     #[test]
     fn a_megabyte_is_refused_unread() {
         let token = "oat_".repeat(1 << 18);
-        assert_eq!(
-            Presented::classify(&token).unwrap_err(),
-            TokenError::TooLarge
-        );
+        assert_eq!(read(&token), Err(TokenError::TooLarge));
         let largest = format!("ak_{}", "x".repeat(MAX_TOKEN_BYTES - 3));
-        assert!(Presented::classify(&largest).is_ok());
+        assert!(read(&largest).is_ok());
     }
 
     fn jwt(header: &str, payload: &str) -> String {
@@ -230,10 +297,13 @@ mod tests {
     }
 
     fn kind(header: &str, payload: &str) -> TokenKind {
-        let token = jwt(header, payload);
-        let Ok(Presented::Jwt(jwt)) = Presented::classify(&token) else {
-            panic!("{token}")
-        };
-        jwt.kind
+        read(&jwt(header, payload)).unwrap()
+    }
+
+    fn read(token: &str) -> Result<TokenKind, TokenError> {
+        match Presented::classify(&BearerToken::new(token))? {
+            Presented::Opaque(kind) => Ok(kind),
+            Presented::Jwt(segments) => segments.read().map(|jwt| jwt.kind),
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::fmt::Debug;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::identity::caller::CallerParts;
 use crate::identity::caller::TokenKind;
 use crate::identity::confirm::Confirmation;
 use crate::identity::error::TokenError;
+use crate::identity::json::Json;
+use crate::identity::json::Object;
 use crate::identity::keys::VerifyingKey;
 use crate::identity::policy::AudienceMode;
 use crate::identity::policy::Machine;
@@ -26,68 +29,78 @@ use crate::identity::token::UnverifiedJwt;
 
 /// Reads what claims mean; implemented by an identity provider.
 pub(crate) trait Decode: Debug + Send + Sync {
-    /// Reads the facts of a caller.
+    /// Reads the facts of a caller from `members`, which are those of the claims.
     ///
     /// # Errors
     /// [`TokenError::Claims`] if a claim can't be decoded: the token is refused then.
-    fn decode(&self, claims: &VerifiedClaims) -> Result<CallerParts, TokenError>;
+    fn decode(
+        &self,
+        claims: &VerifiedClaims,
+        members: &Object<'_>,
+    ) -> Result<CallerParts, TokenError>;
 
     /// Refuses a token whose header says that it is of another class than it is taken for.
     ///
     /// # Errors
     /// [`TokenError::Class`], for example for a token from a template.
-    fn check_class(&self, kind: TokenKind, header: &Map<String, Value>) -> Result<(), TokenError>;
+    fn check_class(&self, kind: TokenKind, header: &Object<'_>) -> Result<(), TokenError>;
 
     /// The machines that a machine's token is meant for; empty if it names none.
-    fn machines<'a>(&self, claims: &'a Map<String, Value>) -> Vec<&'a str>;
+    fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str>;
 }
 
 /// What is known of a token that its issuer vouches for.
 ///
 /// INVARIANT: it is made only of a JWT whose signature holds, or of the issuer's own answer about an
 /// opaque token; and either passed the checks of this file.
-#[derive(Clone)]
 pub(crate) struct VerifiedClaims {
     kind: TokenKind,
-    issuer: String,
-    subject: String,
+    issuer: Arc<str>,
+    subject: Box<str>,
     /// `None` if it does not expire.
     expires_ms: Option<u64>,
     not_before_ms: Option<u64>,
-    raw: Map<String, Value>,
+    names_actor: bool,
+    /// The text of a JSON object.
+    raw: Box<str>,
     evidence: Evidence,
 }
 
 /// Why a token is believed, and so for how long.
 #[derive(Clone, Debug)]
 pub(crate) enum Evidence {
-    /// It bears the signature of this key, and is believed for as long as the key is.
-    Signed(Arc<VerifyingKey>),
+    /// It bears the signature of this key, and is believed for as long as the key is; and then from this
+    /// uptime on only if it is verified anew, if there is one.
+    Signed {
+        key: Arc<VerifyingKey>,
+        until: Option<Duration>,
+    },
     /// The issuer said so, and is asked again from this uptime on.
     Confirmed(Duration),
 }
 
 /// A JWT of an accepted kind, not verified yet.
 #[derive(Debug)]
-pub(crate) struct Candidate<'t> {
+pub(crate) struct Candidate<'s> {
     kind: TokenKind,
-    jwt: UnverifiedJwt<'t>,
+    jwt: UnverifiedJwt<'s>,
 }
 
-impl<'t> Candidate<'t> {
-    /// Takes a JWT whose kind is accepted, and tells whether it is what it claims to be.
+impl<'s> Candidate<'s> {
+    /// Takes a JWT if its kind is accepted, and tells whether it is what it claims to be.
     pub(crate) fn read(
-        jwt: UnverifiedJwt<'t>,
+        jwt: UnverifiedJwt<'s>,
         policy: &Policy,
         decode: &dyn Decode,
     ) -> Result<Self, TokenError> {
         let kind = jwt.kind;
+        check_kind(kind, policy)?;
         decode.check_class(kind, &jwt.header)?;
         // RFC 7515 §4.1.11: an extension that is not understood must not be ignored.
-        if jwt.header.contains_key("crit") {
+        if jwt.header.get("crit").is_some() {
             return Err(TokenError::CriticalHeader);
         }
-        if jwt.kid().is_some_and(|kid| kid.starts_with(EMULATOR_KID)) && !policy.trusts_emulator() {
+        if jwt.kid().is_some_and(|kid| kid.starts_with(EMULATOR_KID)) && !policy.trusts_emulator {
             return Err(TokenError::EmulatorKey);
         }
         Ok(Self { kind, jwt })
@@ -105,7 +118,7 @@ impl<'t> Candidate<'t> {
 
     /// Checks type and algorithm, which the header claims.
     pub(crate) fn check_header(&self) -> Result<(), TokenError> {
-        let text = |name| self.jwt.header.get(name).map(Value::as_str);
+        let text = |name| self.jwt.header.get(name).map(Json::as_str);
         // An OAuth token's type is what classified it.
         match (self.kind, text("typ")) {
             (TokenKind::OAuth, _)
@@ -121,53 +134,48 @@ impl<'t> Candidate<'t> {
         }
     }
 
-    /// Checks the signature: with one of these keys it must hold. Otherwise the candidate is handed
-    /// back, to be tried with other keys.
-    pub(crate) fn signed_by(self, keys: &[Arc<VerifyingKey>]) -> Result<Signed<'t>, Self> {
-        let signed = self.jwt.signed.as_bytes();
-        match keys
+    /// Checks the signature: with one of these keys it must hold.
+    pub(crate) fn signed_by(&self, keys: &[Arc<VerifyingKey>]) -> Option<Signed<'_, 's>> {
+        let signed = self.jwt.signed().as_bytes();
+        let key = keys
             .iter()
-            .find(|key| key.verifies(signed, &self.jwt.signature))
-        {
-            Some(key) => Ok(Signed {
-                key: Arc::clone(key),
-                candidate: self,
-            }),
-            None => Err(self),
-        }
+            .find(|key| key.verifies(signed, self.jwt.signature()))?;
+        Some(Signed {
+            key: Arc::clone(key),
+            candidate: self,
+        })
     }
 }
 
 /// A token whose signature holds, and of whose claims nothing was looked at.
 #[derive(Debug)]
-pub(crate) struct Signed<'t> {
-    candidate: Candidate<'t>,
+pub(crate) struct Signed<'c, 's> {
+    candidate: &'c Candidate<'s>,
     key: Arc<VerifyingKey>,
 }
 
-impl Signed<'_> {
+impl<'c> Signed<'c, '_> {
     /// The subject, which is the issuer's word now; for the log.
-    pub(crate) fn subject(&self) -> Option<&str> {
-        self.candidate
-            .jwt
-            .payload
-            .get("sub")
-            .and_then(Value::as_str)
+    pub(crate) fn subject(&self) -> Option<&'c str> {
+        Claims(&self.candidate.jwt.payload).text("sub")
     }
 
-    /// Checks header and claims.
+    /// Checks header and claims, and decodes them. They are believed until the uptime `until`, if there
+    /// is one.
     pub(crate) fn verify(
         self,
         policy: &Policy,
         decode: &dyn Decode,
         now_ms: u64,
-    ) -> Result<VerifiedClaims, TokenError> {
+        until: Option<Duration>,
+    ) -> Result<(VerifiedClaims, CallerParts), TokenError> {
         let Candidate { kind, jwt } = self.candidate;
+        let kind = *kind;
         let claims = Claims(&jwt.payload);
-        let subject = check_subject(kind, claims.text("sub"))?.to_owned();
+        let subject = check_subject(kind, claims.text("sub"))?;
         check_audience(kind, claims.0.get("aud"), policy)?;
         claims.check_authorized_party(kind, policy)?;
-        if claims.text("iss") != Some(policy.issuer.as_str()) {
+        if claims.text("iss") != Some(&*policy.issuer) {
             return Err(TokenError::Issuer);
         }
         let expires_ms = claims.time_ms("exp")?.ok_or(TokenError::Time)?;
@@ -188,15 +196,21 @@ impl Signed<'_> {
             )?;
         }
         // PROOF: `Signed` has the signature, and every claim relied on was checked above.
-        Ok(VerifiedClaims {
+        let verified = VerifiedClaims {
             kind,
-            issuer: policy.issuer.clone(),
-            subject,
+            issuer: Arc::clone(&policy.issuer),
+            subject: subject.into(),
             expires_ms: Some(expires_ms),
             not_before_ms,
-            raw: jwt.payload,
-            evidence: Evidence::Signed(self.key),
-        })
+            names_actor: claims.0.get("act").is_some_and(|act| !act.is_null()),
+            raw: jwt.claims.into(),
+            evidence: Evidence::Signed {
+                key: self.key,
+                until,
+            },
+        };
+        let parts = decode.decode(&verified, claims.0)?;
+        Ok((verified, parts))
     }
 }
 
@@ -229,7 +243,7 @@ fn check_subject(kind: TokenKind, subject: Option<&str>) -> Result<&str, TokenEr
 /// keys name no resource: what binds them is the machine, or the scopes.
 fn check_audience(
     kind: TokenKind,
-    claim: Option<&Value>,
+    claim: Option<&Json<'_>>,
     policy: &Policy,
 ) -> Result<(), TokenError> {
     let mode = policy.audience.mode;
@@ -243,13 +257,19 @@ fn check_audience(
             (_, _) => Ok(()),
         };
     };
-    let named = audience(claim).ok_or(TokenError::AudienceMalformed)?;
+    let named = claim.as_array().unwrap_or(slice::from_ref(claim));
+    let names = |name: &Json<'_>| name.as_str().is_some_and(|name| !name.is_empty());
+    if !named.iter().all(names) {
+        return Err(TokenError::AudienceMalformed);
+    }
     // An empty list restricts a session token to nobody or not at all; Clerk's SDK says the
     // latter. An OAuth token with one names no resource, so not this one.
     let unrestricted = named.is_empty() && kind == TokenKind::Session;
+    let accepted = &policy.audience.accepted;
     let meant = named
         .iter()
-        .any(|&name| policy.audience.accepted.iter().any(|own| own == name));
+        .filter_map(Json::as_str)
+        .any(|name| accepted.iter().any(|own| own == name));
     if meant || unrestricted {
         Ok(())
     } else {
@@ -297,11 +317,11 @@ fn check_key_scopes(granted: &[String], policy: &Policy) -> Result<(), TokenErro
 }
 
 /// Claims of a genuine JWT, as they are checked.
-struct Claims<'a>(&'a Map<String, Value>);
+struct Claims<'a, 's>(&'a Object<'s>);
 
-impl<'a> Claims<'a> {
+impl<'a> Claims<'a, '_> {
     fn text(&self, name: &str) -> Option<&'a str> {
-        self.0.get(name).and_then(Value::as_str)
+        self.0.get(name).and_then(Json::as_str)
     }
 
     /// Session tokens only: `azp` is the origin that had the token minted.
@@ -333,8 +353,8 @@ impl<'a> Claims<'a> {
             return Err(TokenError::SessionId);
         }
         match self.0.get("sts") {
-            None | Some(Value::Null) => Ok(()),
-            Some(status) if status == "active" => Ok(()),
+            None | Some(Json::Null) => Ok(()),
+            Some(status) if status.as_str() == Some("active") => Ok(()),
             Some(_) => Err(TokenError::Pending),
         }
     }
@@ -354,15 +374,6 @@ impl<'a> Claims<'a> {
         let ms = (seconds.trunc() * 1_000.0) as u64;
         Ok(Some(ms))
     }
-}
-
-/// The resources that `aud` names; `None` if it is neither a non-empty string nor a list of them.
-fn audience(claim: &Value) -> Option<Vec<&str>> {
-    let names: Vec<&str> = match claim.as_array() {
-        Some(names) => names.iter().map(Value::as_str).collect::<Option<_>>()?,
-        None => vec![claim.as_str()?],
-    };
-    names.iter().all(|name| !name.is_empty()).then_some(names)
 }
 
 fn check_expiry(expires_ms: u64, now_ms: u64, leeway_ms: u64) -> Result<(), TokenError> {
@@ -393,8 +404,9 @@ impl VerifiedClaims {
         now_ms: u64,
         asked: Duration,
     ) -> Result<(Self, CallerParts), TokenError> {
-        let subject = check_subject(kind, Some(&said.subject))?.to_owned();
-        check_audience(kind, said.audience.as_ref(), policy)?;
+        let subject = check_subject(kind, Some(&said.subject))?;
+        let audience = said.audience.as_ref().map(Json::from);
+        check_audience(kind, audience.as_ref(), policy)?;
         // The issuer's clock has said that it is not expired; ours alone tells when that ends.
         if said
             .expires_ms
@@ -417,11 +429,12 @@ impl VerifiedClaims {
         // PROOF: the issuer answered about this very token, and all that is relied on was checked above.
         let verified = Self {
             kind,
-            issuer: policy.issuer.clone(),
-            subject,
+            issuer: Arc::clone(&policy.issuer),
+            subject: subject.into(),
             expires_ms: said.expires_ms,
             not_before_ms: None,
-            raw: said.claims,
+            names_actor: said.claims.get("act").is_some_and(|act| !act.is_null()),
+            raw: Value::Object(said.claims).to_string().into(),
             evidence: Evidence::Confirmed(asked + CONFIRMATION_AGE),
         };
         Ok((verified, said.parts))
@@ -444,8 +457,20 @@ impl VerifiedClaims {
         self.expires_ms
     }
 
-    pub(crate) fn raw(&self) -> &Map<String, Value> {
-        &self.raw
+    /// Whether there is an `act` claim, readable or not (RFC 8693 §4.1).
+    pub(crate) fn names_actor(&self) -> bool {
+        self.names_actor
+    }
+
+    /// All claims, as they are.
+    pub(crate) fn members(&self) -> Map<String, Value> {
+        // It was read when it was verified, so it is an object.
+        serde_json::from_str(&self.raw).unwrap_or_default()
+    }
+
+    /// The length of all claims.
+    pub(crate) fn weight(&self) -> usize {
+        self.raw.len()
     }
 
     /// Why the token is believed; what that depends on has to be looked at on every request.
@@ -453,13 +478,13 @@ impl VerifiedClaims {
         &self.evidence
     }
 
-    /// Whether the issuer's word on an opaque token still counts, at this uptime; a signature always
-    /// does.
-    pub(crate) fn is_recent(&self, uptime: Duration) -> bool {
-        match self.evidence {
-            Evidence::Signed(_) => true,
-            Evidence::Confirmed(until) => uptime < until,
-        }
+    /// Whether the token is believed at this uptime without being verified or confirmed anew.
+    pub(crate) fn is_recent(&self, uptime: impl FnOnce() -> Duration) -> bool {
+        let until = match self.evidence {
+            Evidence::Signed { until, .. } => until,
+            Evidence::Confirmed(until) => Some(until),
+        };
+        until.is_none_or(|until| uptime() < until)
     }
 
     /// Checks again what time changes; needed on every request.
@@ -467,7 +492,7 @@ impl VerifiedClaims {
         // Clocks differ where two of them are compared: a confirmation is never believed for longer
         // than the token lives.
         let leeway_ms = match self.evidence {
-            Evidence::Signed(_) => leeway_ms,
+            Evidence::Signed { .. } => leeway_ms,
             Evidence::Confirmed(_) => 0,
         };
         if let Some(expires_ms) = self.expires_ms {

@@ -2,39 +2,94 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::identity::Principal;
+use crate::identity::{BuildPrehashed, ByPrincipal, Caller};
 
 /// Counts running calls per principal. MCP 2026-07-28, server/tools: servers must limit the rate of
 /// tool invocations; honest load never meets this limit, a runaway client does.
 #[derive(Debug)]
 pub(super) struct Calls {
     most: usize,
-    running: Mutex<HashMap<Option<Principal>, usize>>,
+    /// Those without a token share one count.
+    anonymous: AtomicUsize,
+    /// A principal is in the one that its hash says. There are many, so that calls of different
+    /// principals seldom wait for each other.
+    shards: [Shard; SHARDS],
 }
+
+/// Principals that have calls running, and how many.
+#[derive(Debug, Default)]
+struct Shard(Mutex<HashMap<ByPrincipal, usize, BuildPrehashed>>);
 
 impl Calls {
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,
-            running: Mutex::default(),
+            anonymous: AtomicUsize::new(0),
+            shards: Default::default(),
         }
     }
 
-    /// Counts a call in, or refuses it. Callers without a token share one count.
-    pub(super) fn enter(self: &Arc<Self>, principal: Option<&Principal>) -> Option<Running> {
-        let principal = principal.cloned();
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = running.entry(principal.clone()).or_insert(0);
-        if *count >= self.most {
-            return None;
-        }
-        *count += 1;
-        Some(Running {
+    /// Counts a call in, or refuses it.
+    pub(super) fn enter(self: &Arc<Self>, caller: Option<&Caller>) -> Option<Running> {
+        let principal = caller.cloned().map(ByPrincipal);
+        let entered = match &principal {
+            Some(principal) => self.shard(principal).enter(principal.clone(), self.most),
+            None => self.enter_anonymous(),
+        };
+        entered.then(|| Running {
             calls: Arc::clone(self),
             principal,
         })
+    }
+
+    fn enter_anonymous(&self) -> bool {
+        let one_more = |running| (running < self.most).then_some(running + 1);
+        // How many there are is all that is told, nothing that they did.
+        let entered = self
+            .anonymous
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        entered.is_ok()
+    }
+
+    fn shard(&self, principal: &ByPrincipal) -> &Shard {
+        let [first, ..] = &self.shards;
+        // The table in a shard goes by the bits at both ends.
+        let hash = BuildPrehashed.hash_one(principal);
+        let place = (hash >> 32) % SHARDS as u64;
+        let place = usize::try_from(place).ok();
+        let shard = place.and_then(|place| self.shards.get(place));
+        shard.unwrap_or(first)
+    }
+}
+
+impl Shard {
+    fn enter(&self, principal: ByPrincipal, most: usize) -> bool {
+        match self.lock().entry(principal) {
+            Entry::Occupied(mut calls) if *calls.get() < most => *calls.get_mut() += 1,
+            Entry::Vacant(place) if most > 0 => {
+                place.insert(1);
+            }
+            Entry::Occupied(_) | Entry::Vacant(_) => return false,
+        }
+        true
+    }
+
+    fn leave(&self, principal: ByPrincipal) {
+        if let Entry::Occupied(mut calls) = self.lock().entry(principal) {
+            *calls.get_mut() -= 1;
+            if *calls.get() == 0 {
+                calls.remove();
+            }
+        }
+    }
+
+    /// Nothing panics under this lock, so what it guards is whole.
+    fn lock(&self) -> MutexGuard<'_, HashMap<ByPrincipal, usize, BuildPrehashed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -42,28 +97,26 @@ impl Calls {
 #[derive(Debug)]
 pub(super) struct Running {
     calls: Arc<Calls>,
-    principal: Option<Principal>,
+    principal: Option<ByPrincipal>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut running = self
-            .calls
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut entry) = running.entry(self.principal.take()) {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
+        match self.principal.take() {
+            Some(principal) => self.calls.shard(&principal).leave(principal),
+            None => {
+                self.calls.anonymous.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
 }
 
+const SHARDS: usize = 32;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::doubles;
 
     #[test]
     fn a_call_over_the_limit_is_refused_until_one_ends() {
@@ -76,9 +129,39 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_principals_without_calls() {
+    fn the_calls_of_all_tokens_of_a_principal_count_together() {
+        let authenticator = doubles::offline(doubles::policy());
+        let caller = |id: u64, subject: &str| {
+            let mut claims = doubles::oauth_claims();
+            claims["jti"] = id.into();
+            claims["sub"] = subject.into();
+            let token = doubles::oauth_token(&claims);
+            doubles::block_on(authenticator.authenticate(&token)).unwrap()
+        };
         let calls = Arc::new(Calls::new(2));
-        drop(calls.enter(None));
-        assert!(calls.running.lock().unwrap().is_empty());
+        let first = calls.enter(Some(&caller(1, "user_ada"))).unwrap();
+        let _second = calls.enter(Some(&caller(2, "user_ada"))).unwrap();
+        assert!(calls.enter(Some(&caller(3, "user_ada"))).is_none());
+        assert!(calls.enter(Some(&caller(4, "user_bob"))).is_some());
+        assert!(calls.enter(None).is_some());
+        drop(first);
+        assert!(calls.enter(Some(&caller(3, "user_ada"))).is_some());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_principal_whose_calls_ended() {
+        let ada = doubles::oauth_caller(&doubles::oauth_claims());
+        let calls = Arc::new(Calls::new(2));
+        let kept = || -> usize { calls.shards.iter().map(|shard| shard.lock().len()).sum() };
+        let first = calls.enter(Some(&ada)).unwrap();
+        let second = calls.enter(Some(&ada)).unwrap();
+        assert!(calls.enter(Some(&ada)).is_none());
+        drop(first);
+        assert_eq!(kept(), 1);
+        drop(second);
+        assert_eq!(kept(), 0);
+        let none = Arc::new(Calls::new(0));
+        assert!(none.enter(Some(&ada)).is_none());
+        assert!(none.shards.iter().all(|shard| shard.lock().is_empty()));
     }
 }

@@ -22,10 +22,8 @@ impl<F> Detach<F>
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    pub(super) fn new(work: F) -> Self {
-        Self {
-            work: Some(Box::pin(work)),
-        }
+    pub(super) fn new(work: Pin<Box<F>>) -> Self {
+        Self { work: Some(work) }
     }
 }
 
@@ -76,10 +74,10 @@ mod tests {
         let done = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&done);
         runtime.block_on(async move {
-            let mut work = Box::pin(Detach::new(async move {
+            let mut work = Box::pin(Detach::new(Box::pin(async move {
                 tokio::task::yield_now().await;
                 done.store(true, Ordering::SeqCst);
-            }));
+            })));
             assert!(futures_util::poll!(&mut work).is_pending());
             drop(work);
             while !seen.load(Ordering::SeqCst) {

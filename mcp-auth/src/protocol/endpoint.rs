@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
-use crate::guard::{self, Authorized, Denied, Guard, Refusal, decide};
+use crate::guard::{self, Authorized, Denied, Guard, Refusal, Visibility, decide};
 use crate::identity::{Caller, Clock, Facts, Org, Organizations, TokenKind, Unavailable};
 use crate::tool::{CallEnvironment, Failure, Outcome, Registry, ServedTool, States, Threads};
 
@@ -57,6 +58,7 @@ pub(crate) struct EndpointConfig {
 pub(crate) struct Endpoint {
     config: EndpointConfig,
     results: Results,
+    visibility: Visibility,
     calls: Arc<Calls>,
     step_ups: StepUps,
 }
@@ -66,8 +68,8 @@ struct Request<'a> {
     id: &'a str,
     era: Era,
     mirrored: &'a Mirrored<'a>,
-    params: Params<'a>,
-    body: &'a Bytes,
+    params: &'a Params<'a>,
+    body: &'a ByteString,
 }
 
 impl Endpoint {
@@ -78,12 +80,24 @@ impl Endpoint {
             config.anonymous_list,
             config.anonymous_list && all_public,
         );
+        let trust_token_org = config.trust_token_org;
+        let guards = config.registry.iter().map(|tool| {
+            let guard = *tool.guard();
+            (guard, facts(&guard, trust_token_org))
+        });
         Self {
             results,
+            visibility: Visibility::new(guards, config.required_scopes.clone()),
             calls: Arc::new(Calls::new(config.calls_in_flight)),
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             config,
         }
+    }
+
+    /// What it is made of.
+    #[cfg(feature = "_bench")]
+    pub(crate) fn config(&self) -> &EndpointConfig {
+        &self.config
     }
 
     /// Makes the server ask again for every membership.
@@ -107,9 +121,11 @@ impl Endpoint {
         &self,
         mirrored: &Mirrored<'_>,
         caller: Option<&Caller>,
-        body: &Bytes,
+        body: Bytes,
     ) -> Answer {
-        let message = match Message::parse(body) {
+        // What is not UTF-8 is as little JSON as nothing is.
+        let body = ByteString::try_from(body).unwrap_or_default();
+        let message = match Message::parse(&body) {
             Ok(message) => message,
             Err(_) if caller.is_none() => return Answer::SignIn,
             Err((error, id)) => return error.answer(id),
@@ -122,7 +138,7 @@ impl Endpoint {
             return Answer::MoreScope(scopes);
         }
         let id = message.id;
-        match self.respond(mirrored, caller, &message, body).await {
+        match self.respond(mirrored, caller, &message, &body).await {
             Ok(answer) => answer,
             Err(error) => error.answer(id),
         }
@@ -166,7 +182,7 @@ impl Endpoint {
         mirrored: &Mirrored<'_>,
         caller: Option<&Caller>,
         message: &Message<'_>,
-        body: &Bytes,
+        body: &ByteString,
     ) -> Result<Answer, RpcError> {
         let Some(id) = message.id else {
             // Nothing that a client notifies of changes anything here: there is no session whose
@@ -208,11 +224,7 @@ impl Endpoint {
                 "`cursor` was not given by this server",
             ));
         }
-        let tools = || self.config.registry.iter();
-        let asking = |facts| {
-            let asks = |guard: &Guard| guard.uses_organization() && self.facts(guard) == facts;
-            tools().any(|tool| asks(tool.guard())).then_some(facts)
-        };
+        let asking = |facts| self.visibility.asks(facts).then_some(facts);
         let current = self.organization(caller, asking(Facts::Current)).await;
         let claimed = self.organization(caller, asking(Facts::TokenOnly)).await;
         let (current, claimed) = match (current, claimed) {
@@ -222,33 +234,17 @@ impl Endpoint {
                 return Ok(Answer::Unavailable(unavailable));
             }
         };
-        let visible = tools().filter(|tool| {
-            let organization = match self.facts(tool.guard()) {
-                Facts::Current => current.as_ref(),
-                Facts::TokenOnly => claimed.as_ref(),
-            };
-            self.is_visible(tool.guard(), caller, organization)
-        });
+        let known = guard::Organizations {
+            current: current.as_ref(),
+            claimed: claimed.as_ref(),
+        };
         Ok(self.results.tools(
             request.id,
             request.era,
             knows_icons(request),
-            visible.map(|tool| &**tool),
+            self.visibility.of(caller, known),
+            self.config.registry.iter().map(|tool| &**tool),
         ))
-    }
-
-    /// The list omits what the caller cannot call, except what a new token could cure.
-    fn is_visible(
-        &self,
-        guard: &Guard,
-        caller: Option<&Caller>,
-        organization: Option<&Org>,
-    ) -> bool {
-        match self.decide(guard, caller, Ok(organization)) {
-            Ok(_) => true,
-            Err(Refusal::Denied(denied)) => denied.is_curable(),
-            Err(Refusal::Unauthenticated | Refusal::Unavailable(_)) => false,
-        }
     }
 
     async fn call(
@@ -265,7 +261,9 @@ impl Endpoint {
         };
         let arguments = request.params.arguments()?;
         let mut record = Record::open(tool, caller);
-        let facts = tool.wants_organization().then(|| self.facts(tool.guard()));
+        let facts = tool
+            .wants_organization()
+            .then(|| facts(tool.guard(), self.config.trust_token_org));
         let organization = self.organization(caller, facts).await;
         let organization = organization.as_ref().map(Option::as_ref);
         if let Err(unavailable) = organization
@@ -278,7 +276,7 @@ impl Endpoint {
             Ok(proof) => proof,
             Err(refusal) => return Ok(self.refuse(request, caller, refusal, &mut record)),
         };
-        let Some(running) = self.calls.enter(caller.map(Caller::principal)) else {
+        let Some(running) = self.calls.enter(caller) else {
             record.close("busy");
             return Ok(Answer::Busy);
         };
@@ -290,11 +288,12 @@ impl Endpoint {
             timeout: self.config.timeout,
         };
         let run = tool.call(proof, &env, arguments, running);
-        let run = async move {
+        // In a box, to keep the future of every request small.
+        let run = Box::pin(async move {
             let outcome = run.await;
             record.end(&outcome);
             outcome
-        };
+        });
         let outcome = match era {
             Era::Modern => run.await,
             Era::Legacy => Detach::new(run).await,
@@ -388,15 +387,6 @@ impl Endpoint {
         )
     }
 
-    /// Which facts a guard is decided on.
-    fn facts(&self, guard: &Guard) -> Facts {
-        if self.config.trust_token_org && !guard.uses_membership() {
-            Facts::TokenOnly
-        } else {
-            Facts::Current
-        }
-    }
-
     /// The organization of a caller, resolved only where something wants it.
     async fn organization(
         &self,
@@ -410,17 +400,26 @@ impl Endpoint {
     }
 }
 
+/// Which facts a guard is decided on.
+fn facts(guard: &Guard, trust_token_org: bool) -> Facts {
+    if trust_token_org && !guard.uses_membership() {
+        Facts::TokenOnly
+    } else {
+        Facts::Current
+    }
+}
+
 /// MCP 2025-11-25 brought icons; a legacy request without its version is older than that.
 fn knows_icons(request: &Request<'_>) -> bool {
     request.era == Era::Modern || request.mirrored.version == Header::Value(WITH_ICONS)
 }
 
 /// The arguments as a slice of the body they came in.
-fn raw(body: &Bytes, arguments: &str) -> Bytes {
+fn raw(body: &ByteString, arguments: &str) -> ByteString {
     if arguments == "{}" {
-        return Bytes::from_static(b"{}");
+        return ByteString::from_static("{}");
     }
-    body.slice_ref(arguments.as_bytes())
+    body.slice_ref(arguments)
 }
 
 /// An unknown name goes back to whoever sent it, but not at any length.

@@ -1,22 +1,20 @@
-//! One parse of the body. Strings are borrowed, `params.arguments` stays raw bytes.
+//! One pass over the body. Strings are borrowed, `params.arguments` stays raw.
 //!
 //! INVARIANT: what is checked and what is called come from the same parse. A duplicate member that
 //! matters (`method`, `params`, `name`, `arguments`, `_meta`) is an error, not a choice.
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
-
 use super::error::RpcError;
+use super::scan::{Scanner, spelled};
 
 /// A JSON-RPC request or notification.
 #[derive(Debug)]
-pub(super) struct Message<'a> {
+pub(crate) struct Message<'a> {
     /// The id as it was written; `None` for a notification.
     pub(super) id: Option<&'a str>,
     pub(super) method: Cow<'a, str>,
-    params: Option<&'a RawValue>,
+    params: Params<'a>,
 }
 
 impl<'a> Message<'a> {
@@ -24,29 +22,32 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     ///
-    /// [`RpcError::Parse`] if it is not JSON in UTF-8, [`RpcError::InvalidRequest`] if it is a
-    /// batch, a response, or not JSON-RPC 2.0; with the id, where one could be read.
-    pub(super) fn parse(body: &'a [u8]) -> Result<Self, (RpcError, Option<&'a str>)> {
+    /// [`RpcError::Parse`] if it is not JSON, [`RpcError::InvalidRequest`] if it is a batch, a
+    /// response, or not JSON-RPC 2.0; with the id, where one could be read.
+    pub(crate) fn parse(body: &'a str) -> Result<Self, (RpcError, Option<&'a str>)> {
         let invalid = |why, id| Err((RpcError::InvalidRequest(why), id));
-        let text = std::str::from_utf8(body).map_err(|_| (RpcError::Parse, None))?;
-        let whole: &RawValue = serde_json::from_str(text).map_err(|_| (RpcError::Parse, None))?;
-        if whole.get().starts_with('[') {
+        let mut scanner = Scanner::new(body);
+        let is_batch = scanner.next() == Some(b'[');
+        let envelope = Envelope::scan(&mut scanner).filter(|_| scanner.next().is_none());
+        let envelope = envelope.ok_or((RpcError::Parse, None))?;
+        if is_batch {
             // JSON-RPC batches exist in 2025-03-26 only, and are refused there too.
             return invalid("a batch is not accepted, send one message a request", None);
         }
-        let Ok(envelope) = serde_json::from_str::<Envelope<'a>>(whole.get()) else {
+        let (false, Some(version), Some(method)) = (
+            envelope.is_flawed,
+            text_or_null(envelope.jsonrpc),
+            text_or_null(envelope.method),
+        ) else {
             return invalid("not a JSON-RPC 2.0 message", None);
         };
-        let id = match envelope.id.map(RawValue::get) {
+        let id = match envelope.id {
             Some(id) if !is_id(id) => {
                 return invalid("`id` must be a string or an integer", None);
             }
             id => id,
         };
-        if envelope
-            .jsonrpc
-            .is_none_or(|Text(version)| version != "2.0")
-        {
+        if version.is_none_or(|version| version != "2.0") {
             return invalid("`jsonrpc` must be \"2.0\"", id);
         }
         if envelope.result.is_some() || envelope.error.is_some() {
@@ -55,92 +56,110 @@ impl<'a> Message<'a> {
                 None,
             );
         }
-        let Some(Text(method)) = envelope.method else {
+        let Some(method) = method else {
             return invalid("`method` is missing", id);
         };
         Ok(Self {
             id,
             method,
-            params: envelope.params,
+            params: envelope.params.unwrap_or_default(),
         })
     }
 
-    /// Reads the members of `params` that any served method knows.
+    /// The members of `params` that any served method knows.
     ///
     /// # Errors
     ///
     /// [`RpcError::Malformed`] if it is not an object, or has one of them twice.
-    pub(super) fn params(&self) -> Result<Params<'a>, RpcError> {
-        let Some(params) = self.params else {
-            return Ok(Params::default());
-        };
-        object(params).ok_or(RpcError::Malformed(
-            "`params` must be an object, each member given once",
-        ))
+    pub(super) fn params(&self) -> Result<&Params<'a>, RpcError> {
+        if self.params.is_flawed {
+            return Err(RpcError::Malformed(
+                "`params` must be an object, each member given once",
+            ));
+        }
+        Ok(&self.params)
     }
 }
 
-/// serde borrows a `Cow` only where the field is one, not inside an `Option`.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-#[derive(Deserialize)]
+/// Each member as it is written. What is wrong with one is told only once all of them are known to
+/// be JSON.
+#[derive(Default)]
 struct Envelope<'a> {
-    #[serde(borrow, default)]
-    jsonrpc: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    method: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    error: Option<&'a RawValue>,
+    jsonrpc: Option<&'a str>,
+    id: Option<&'a str>,
+    method: Option<&'a str>,
+    params: Option<Params<'a>>,
+    result: Option<&'a str>,
+    error: Option<&'a str>,
+    is_flawed: bool,
+}
+
+impl<'a> Envelope<'a> {
+    fn scan(scanner: &mut Scanner<'a>) -> Option<Self> {
+        let mut envelope = Self::default();
+        envelope.is_flawed = scanner.object(|value, name| {
+            Some(match name {
+                "jsonrpc" => twice(&mut envelope.jsonrpc, value.value()?),
+                "id" => twice(&mut envelope.id, value.value()?),
+                "method" => twice(&mut envelope.method, value.value()?),
+                "params" => twice(&mut envelope.params, Params::scan(value)?),
+                "result" => twice(&mut envelope.result, value.value()?),
+                "error" => twice(&mut envelope.error, value.value()?),
+                _ => value.value().map(|_| false)?,
+            })
+        })?;
+        Some(envelope)
+    }
 }
 
 /// The members of `params` that some method reads. Each stays raw until its method asks for it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Params<'a> {
-    #[serde(rename = "_meta", borrow, default, deserialize_with = "present")]
-    meta: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    arguments: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    cursor: Option<&'a RawValue>,
-    #[serde(
-        rename = "protocolVersion",
-        borrow,
-        default,
-        deserialize_with = "present"
-    )]
-    protocol_version: Option<&'a RawValue>,
+    meta: Option<Meta<'a>>,
+    name: Option<&'a str>,
+    arguments: Option<&'a str>,
+    cursor: Option<&'a str>,
+    protocol_version: Option<&'a str>,
+    is_flawed: bool,
 }
 
 impl<'a> Params<'a> {
+    fn scan(scanner: &mut Scanner<'a>) -> Option<Self> {
+        let mut params = Self::default();
+        params.is_flawed = scanner.object(|value, name| {
+            Some(match name {
+                "_meta" => twice(&mut params.meta, Meta::scan(value)?),
+                "name" => twice(&mut params.name, value.value()?),
+                "arguments" => twice(&mut params.arguments, value.value()?),
+                "cursor" => twice(&mut params.cursor, value.value()?),
+                "protocolVersion" => twice(&mut params.protocol_version, value.value()?),
+                _ => value.value().map(|_| false)?,
+            })
+        })?;
+        Some(params)
+    }
+
     /// The `_meta` object.
     pub(super) fn meta(&self) -> Result<Meta<'a>, RpcError> {
-        let Some(meta) = self.meta else {
-            return Ok(Meta::default());
-        };
-        object(meta).ok_or(RpcError::Malformed(
-            "`_meta` must be an object, each member given once",
-        ))
+        let meta = self.meta.unwrap_or_default();
+        if meta.is_flawed {
+            return Err(RpcError::Malformed(
+                "`_meta` must be an object, each member given once",
+            ));
+        }
+        Ok(meta)
     }
 
     /// The name of the called tool.
     pub(super) fn name(&self) -> Result<Cow<'a, str>, RpcError> {
         self.name
-            .and_then(string)
+            .and_then(spelled)
             .ok_or(RpcError::InvalidParams("`name` must be a string"))
     }
 
     /// The argument object, raw; an absent one is empty.
     pub(super) fn arguments(&self) -> Result<&'a str, RpcError> {
-        match self.arguments.map(RawValue::get) {
+        match self.arguments {
             None => Ok("{}"),
             Some(arguments) if arguments.starts_with('{') => Ok(arguments),
             Some(_) => Err(RpcError::InvalidParams("`arguments` must be an object")),
@@ -155,7 +174,7 @@ impl<'a> Params<'a> {
     /// The version that `initialize` offers.
     pub(super) fn protocol_version(&self) -> Result<Cow<'a, str>, RpcError> {
         self.protocol_version
-            .and_then(string)
+            .and_then(spelled)
             .ok_or(RpcError::InvalidParams(
                 "`protocolVersion` must be a string",
             ))
@@ -163,57 +182,57 @@ impl<'a> Params<'a> {
 }
 
 /// MCP 2026-07-28, basic: `_meta` of a request.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Meta<'a> {
-    #[serde(
-        rename = "io.modelcontextprotocol/protocolVersion",
-        borrow,
-        default,
-        deserialize_with = "present"
-    )]
-    version: Option<&'a RawValue>,
-    #[serde(
-        rename = "io.modelcontextprotocol/clientCapabilities",
-        borrow,
-        default,
-        deserialize_with = "present"
-    )]
-    capabilities: Option<&'a RawValue>,
+    version: Option<&'a str>,
+    capabilities: Option<&'a str>,
+    is_flawed: bool,
 }
 
 impl<'a> Meta<'a> {
+    fn scan(scanner: &mut Scanner<'a>) -> Option<Self> {
+        let mut meta = Self::default();
+        meta.is_flawed = scanner.object(|value, name| {
+            Some(match name {
+                "io.modelcontextprotocol/protocolVersion" => {
+                    twice(&mut meta.version, value.value()?)
+                }
+                "io.modelcontextprotocol/clientCapabilities" => {
+                    twice(&mut meta.capabilities, value.value()?)
+                }
+                _ => value.value().map(|_| false)?,
+            })
+        })?;
+        Some(meta)
+    }
+
     /// Whether the request says a version in its body, which only the modern era does.
     pub(super) fn is_modern(&self) -> bool {
         self.version.is_some()
     }
 
     pub(super) fn version(&self) -> Option<Cow<'a, str>> {
-        self.version.and_then(string)
+        self.version.and_then(spelled)
     }
 
     pub(super) fn has_capabilities(&self) -> bool {
         self.capabilities
-            .is_some_and(|capabilities| capabilities.get().starts_with('{'))
+            .is_some_and(|capabilities| capabilities.starts_with('{'))
     }
 }
 
-/// A member that is there is `Some`, also if it is `null`: that is for its reader to judge.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+/// Keeps a member, and returns whether it was given before. One that is `null` is there too: that is
+/// for its reader to judge.
+fn twice<T>(member: &mut Option<T>, value: T) -> bool {
+    member.replace(value).is_some()
 }
 
-/// Reads an object. serde would take a list for a struct as well.
-fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    raw.get()
-        .starts_with('{')
-        .then(|| serde_json::from_str(raw.get()).ok())
-        .flatten()
-}
-
-fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str(raw.get()).ok().map(|Text(text)| text)
+/// What a member spells, where `null` is as good as none; `None` for anything else.
+fn text_or_null(member: Option<&str>) -> Option<Option<Cow<'_, str>>> {
+    match member {
+        None | Some("null") => Some(None),
+        Some(value) => spelled(value).map(Some),
+    }
 }
 
 /// MCP 2026-07-28, basic: an id is a string or an integer, never null. It is echoed as written, so
@@ -229,13 +248,13 @@ mod tests {
     use super::*;
 
     fn refusal(body: &str) -> (i32, Option<&str>) {
-        let (error, id) = Message::parse(body.as_bytes()).unwrap_err();
+        let (error, id) = Message::parse(body).unwrap_err();
         (error.code(), id)
     }
 
     #[test]
     fn a_request_is_read_without_copying() {
-        let body = br#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x","arguments":{"a":1}}}"#;
+        let body = r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x","arguments":{"a":1}}}"#;
         let message = Message::parse(body).unwrap();
         assert_eq!(message.id, Some("\"a\""));
         assert!(matches!(message.method, Cow::Borrowed("tools/call")));
@@ -302,10 +321,6 @@ mod tests {
         ] {
             assert_eq!(refusal(body), (code, id), "{body}");
         }
-        assert_eq!(
-            Message::parse(b"{\"jsonrpc\":\"2.0\xff\"}").unwrap_err().0,
-            RpcError::Parse
-        );
     }
 
     #[test]
@@ -318,14 +333,14 @@ mod tests {
             r#"{"arguments":{},"arguments":{}}"#,
         ] {
             let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
-            let message = Message::parse(body.as_bytes()).unwrap();
+            let message = Message::parse(&body).unwrap();
             assert_eq!(message.params().unwrap_err().code(), -32602, "{params}");
         }
     }
 
     #[test]
     fn an_escaped_name_is_the_name_it_spells() {
-        let body = br#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"name":"del\u0065te"}}"#;
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"name":"del\u0065te"}}"#;
         let message = Message::parse(body).unwrap();
         assert_eq!(message.params().unwrap().name().unwrap(), "delete");
     }
@@ -337,7 +352,7 @@ mod tests {
             r#"{{"jsonrpc":"2.0","id":1,"method":"m","x":{deep},"y":1e999999,"params":{{"z":{}}}}}"#,
             "9".repeat(10_000)
         );
-        let message = Message::parse(body.as_bytes()).unwrap();
+        let message = Message::parse(&body).unwrap();
         assert!(message.params().is_ok());
     }
 
@@ -347,12 +362,298 @@ mod tests {
             let body = format!(
                 r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"arguments":{arguments}}}}}"#
             );
-            let message = Message::parse(body.as_bytes()).unwrap();
+            let message = Message::parse(&body).unwrap();
             let params = message.params().unwrap();
             assert_eq!(
                 params.arguments().unwrap_err().code(),
                 -32602,
                 "{arguments}"
+            );
+        }
+    }
+
+    /// Everything that a body comes to, in one line.
+    fn outcome(body: &str) -> String {
+        let told = |error: RpcError| error.to_string();
+        let message = match Message::parse(body) {
+            Ok(message) => message,
+            Err((error, id)) => return format!("{} {id:?}", told(error)),
+        };
+        let params = message.params().map_err(told).map(|params| {
+            let meta = params.meta().map_err(told).map(|meta| {
+                let version = meta.version().map(Cow::into_owned);
+                (meta.is_modern(), version, meta.has_capabilities())
+            });
+            let name = params.name().map(Cow::into_owned).map_err(told);
+            let arguments = params.arguments().map(str::to_owned).map_err(told);
+            (meta, name, arguments, params.has_cursor())
+        });
+        format!("{:?} {} {params:?}", message.id, message.method)
+    }
+
+    const NO_MESSAGE: &str = "Invalid request: not a JSON-RPC 2.0 message None";
+    const NO_JSON: &str = "Parse error: the body is not valid JSON None";
+    const NO_PARAMS: &str = "Invalid params: `params` must be an object, each member given once";
+    const NO_META: &str = "Invalid params: `_meta` must be an object, each member given once";
+    const NO_NAME: &str = "Invalid params: `name` must be a string";
+
+    #[test]
+    fn a_body_that_is_no_json_is_told_so_whatever_else_is_wrong_with_it() {
+        for value in [
+            "01",
+            "-",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "+1",
+            "1.e1",
+            "--1",
+            "0x1",
+            "nul",
+            "tru",
+            "fals",
+            "True",
+            "nullx",
+            "",
+            "{",
+            "}",
+            "[",
+            "]",
+            "{]",
+            "[}",
+            "[1,]",
+            "[,]",
+            "[1 2]",
+            "[,1]",
+            "{,}",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1 "b":2}"#,
+            "{1:2}",
+            "{a:1}",
+            r#"{"a":1]"#,
+            r#"[{"a":[1}]"#,
+            r#"""#,
+            r#""\"#,
+            r#""\""#,
+            r#""\x""#,
+            r#""\u12""#,
+            r#""\u12g4""#,
+            r#""\U0041""#,
+            "\"\u{1f}\"",
+            "\"\n\"",
+            "{\"\t\":1}",
+            "\u{b}1",
+            "\u{a0}1",
+            "'a'",
+            "1//",
+            "NaN",
+            "Infinity",
+        ] {
+            for body in [
+                value.to_owned(),
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","x":{value}}}"#),
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{value}}}"#),
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"x":{value}}}}}"#),
+                format!(r#"{{"id":1,"id":1,"method":7,"params":{{"_meta":{{"x":{value}}}}}}}"#),
+                format!(r#"[{{"jsonrpc":"2.0","id":1,"method":"m","params":{value}}}]"#),
+            ] {
+                assert_eq!(outcome(&body), NO_JSON, "{body}");
+            }
+        }
+        for body in ["1 1", "{}{}", "[] []", "{}x", "[]]", "null,", "\"a\"\"b\""] {
+            assert_eq!(outcome(body), NO_JSON, "{body}");
+        }
+    }
+
+    #[test]
+    fn any_json_is_passed_over_where_nobody_reads_it() {
+        let deep = format!(
+            r#"{}{{"a":1,"b":{{}}}}{}"#,
+            r#"[{"a":["#.repeat(10_000),
+            "]}]".repeat(10_000)
+        );
+        for value in [
+            "0",
+            "-0",
+            "-0.0e-0",
+            "1E+9",
+            "1e999999",
+            "null",
+            "true",
+            "false",
+            "[]",
+            "{}",
+            " [ ] ",
+            "\t{\r}\n",
+            r#"[ 1 , "a" , { "b" : null } ]"#,
+            r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00""#,
+            r#""\ud800""#,
+            "\"\u{7f}é😀\u{2028}\"",
+            r#"{"a":1,"a":2}"#,
+            r#"{"":[[],{},[{}]]}"#,
+            &deep,
+        ] {
+            for body in [
+                format!(r#"{{"x":{value},"jsonrpc":"2.0","id":1,"method":"m","x":{value}}}"#),
+                format!(
+                    r#" {{ "jsonrpc" : "2.0" , "id" : 1 , "method":"m","params":{{"x":{value}}}}} "#
+                ),
+                format!(
+                    r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"_meta":{{"x":{value}}}}}}}"#
+                ),
+            ] {
+                let shown: String = body.chars().take(200).collect();
+                let expected = format!(
+                    r#"Some("1") m Ok((Ok((false, None, false)), Err("{NO_NAME}"), Ok("{{}}"), false))"#
+                );
+                assert_eq!(outcome(&body), expected, "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn members_of_the_envelope_are_judged_in_a_fixed_order() {
+        for (members, expected) in [
+            (
+                r#""id":1,"method":"m","jsonrpc":null"#,
+                r#"Invalid request: `jsonrpc` must be "2.0" Some("1")"#,
+            ),
+            (
+                r#""id":1,"method":"m","jsonrpc":"2\u002e0""#,
+                r#"Some("1") m Ok"#,
+            ),
+            (
+                r#""id":1,"method":"m","jsonrpc":"2.0","jsonrpc":"2.0""#,
+                NO_MESSAGE,
+            ),
+            (
+                r#""id":1,"method":"m","jsonrpc":"2.0","json\u0072pc":null"#,
+                NO_MESSAGE,
+            ),
+            (r#""id":1,"method":"m","jsonrpc":"\ud800""#, NO_MESSAGE),
+            (r#""id":1,"method":"\udfff","jsonrpc":"2.0""#, NO_MESSAGE),
+            (
+                r#""id":1,"method":"m","jsonrpc":"2.0","\ud800":1"#,
+                NO_MESSAGE,
+            ),
+            (r#""id":1,"method":{},"jsonrpc":"2.0""#, NO_MESSAGE),
+            (
+                r#""id":1,"method":null,"jsonrpc":"2.0""#,
+                "Invalid request: `method` is missing Some(\"1\")",
+            ),
+            (
+                r#""id":1,"meth\u006fd":"p\u0069ng","jsonrpc":"2.0""#,
+                r#"Some("1") ping Ok"#,
+            ),
+            (
+                r#""id":"\ud800","method":"m","jsonrpc":"2.0""#,
+                r#"Some("\"\\ud800\"") m Ok"#,
+            ),
+            (
+                r#""id":-0,"method":"m","jsonrpc":"2.0""#,
+                r#"Some("-0") m Ok"#,
+            ),
+            (r#""id":-,"method":"m","jsonrpc":"2.0""#, NO_JSON),
+            (r#""id":[],"method":7,"jsonrpc":"2.0""#, NO_MESSAGE),
+            (
+                r#""id":[],"method":"m""#,
+                "Invalid request: `id` must be a string or an integer None",
+            ),
+            (
+                r#""id":1,"method":"m","jsonrpc":"2.0","result":1,"result":1"#,
+                NO_MESSAGE,
+            ),
+            (
+                r#""id":1,"jsonrpc":"2.0","error":null"#,
+                "Invalid request: responses are not accepted, this server sends no requests None",
+            ),
+            (
+                r#""jsonrpc":"2.0","method":"m","params":7"#,
+                r#"None m Err("#,
+            ),
+            (
+                r#""jsonrpc":"2.0","method":"m","params":{},"params":{}"#,
+                NO_MESSAGE,
+            ),
+            (
+                r#""jsonrpc":"2.0","id":1,"method":"m","p\u0061rams":{"name":"n"}"#,
+                r#"Some("1") m Ok((Ok((false, None, false)), Ok("n"),"#,
+            ),
+        ] {
+            let outcome = outcome(&format!("{{{members}}}"));
+            assert!(outcome.starts_with(expected), "{members}: {outcome}");
+        }
+    }
+
+    #[test]
+    fn params_and_meta_are_judged_when_they_are_asked_for() {
+        let none = "(false, None, false)";
+        let named = |meta: &str| format!(r#"Ok(({meta}, Ok("n"), Ok("{{}}"), false))"#);
+        let no_meta = format!("Err(\"{NO_META}\")");
+        for (params, expected) in [
+            ("7", format!("Err(\"{NO_PARAMS}\")")),
+            ("1e999999", format!("Err(\"{NO_PARAMS}\")")),
+            (r#""\ud800""#, format!("Err(\"{NO_PARAMS}\")")),
+            (r#"["n",{}]"#, format!("Err(\"{NO_PARAMS}\")")),
+            ("null", format!("Err(\"{NO_PARAMS}\")")),
+            (
+                r#"{"name":"n","\ud800":1}"#,
+                format!("Err(\"{NO_PARAMS}\")"),
+            ),
+            (
+                r#"{"name":"n","cursor":1,"curs\u006fr":2}"#,
+                format!("Err(\"{NO_PARAMS}\")"),
+            ),
+            (
+                r#"{"name":"n","_meta":{},"_meta":7}"#,
+                format!("Err(\"{NO_PARAMS}\")"),
+            ),
+            (
+                r#"{"name":"n","protocolVersion":1,"protocolVersion":1}"#,
+                format!("Err(\"{NO_PARAMS}\")"),
+            ),
+            (r#"{"name":"n","x":1,"x":2}"#, named(&format!("Ok({none})"))),
+            (r#"{"n\u0061me":"\u006e"}"#, named(&format!("Ok({none})"))),
+            (
+                r#"{"name":"n","_meta":{"x":1,"x":2}}"#,
+                named(&format!("Ok({none})")),
+            ),
+            (r#"{"name":"n","_meta":null}"#, named(&no_meta)),
+            (r#"{"name":"n","_meta":[]}"#, named(&no_meta)),
+            (r#"{"name":"n","_meta":{"\udc00":1}}"#, named(&no_meta)),
+            (
+                r#"{"name":"n","_meta":{"io.modelcontextprotocol/protocolVersion":1,"io.modelcontextprotocol\/protocolVersion":1}}"#,
+                named(&no_meta),
+            ),
+            (
+                r#"{"name":"n","_meta":{"io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientCapabilities":{}}}"#,
+                named(&no_meta),
+            ),
+            (
+                r#"{"name":"n","_meta":{"io.modelcontextprotocol/protocolVersion":null,"io.modelcontextprotocol/clientCapabilities": [] }}"#,
+                named("Ok((true, None, false))"),
+            ),
+            (
+                r#"{"name":"n","_meta":{"io.modelcontextprotocol/protocolVersion": "\u0076" ,"io.modelcontextprotocol/clientCapabilities": {"a":{}} }}"#,
+                named(r#"Ok((true, Some("v"), true))"#),
+            ),
+            (
+                r#"{"name":"\ud800"}"#,
+                format!(r#"Ok((Ok({none}), Err("{NO_NAME}"), Ok("{{}}"), false))"#),
+            ),
+            (
+                r#"{"name":"n","arguments": {"a" : 1} ,"cursor":null}"#,
+                format!(r#"Ok((Ok({none}), Ok("n"), Ok("{{\"a\" : 1}}"), true))"#),
+            ),
+        ] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
+            assert_eq!(
+                outcome(&body),
+                format!(r#"Some("1") m {expected}"#),
+                "{params}"
             );
         }
     }

@@ -44,7 +44,7 @@ pub(crate) enum Header<'a> {
 }
 
 /// How a request is to be answered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Era {
     Legacy,
     Modern,
@@ -140,6 +140,7 @@ const VERSION: &str = "the header `MCP-Protocol-Version` must be the version tha
 
 #[cfg(test)]
 mod tests {
+    use super::super::envelope::Message;
     use super::*;
 
     fn mirrored(version: Header<'static>) -> Mirrored<'static> {
@@ -151,8 +152,11 @@ mod tests {
     }
 
     fn era(version: Header<'static>, meta: &str) -> Result<Era, i32> {
-        Era::of(&mirrored(version), &serde_json::from_str(meta).unwrap())
-            .map_err(|error| error.code())
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"_meta":{meta}}}}}"#);
+        let message = Message::parse(&body).unwrap();
+        let meta = message.params().unwrap().meta().unwrap();
+        Era::of(&mirrored(version), &meta).map_err(|error| error.code())
     }
 
     const COMPLETE: &str = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;

@@ -9,14 +9,21 @@ mod endpoint;
 mod envelope;
 mod era;
 mod error;
+mod lists;
 mod record;
 mod results;
+mod scan;
 mod step_up;
+mod string;
 
 pub(crate) use self::endpoint::{Endpoint, EndpointConfig, ServerInfo};
-#[cfg(feature = "testing")]
+#[cfg(feature = "_bench")]
+pub(crate) use self::envelope::Message;
+#[cfg(any(feature = "_bench", feature = "testing"))]
 pub(crate) use self::era::MODERN;
 pub(crate) use self::era::{Header, Mirrored};
+
+use bytes::Bytes;
 
 use crate::identity::Unavailable;
 
@@ -27,6 +34,8 @@ pub(crate) enum Answer {
     Accepted,
     /// Too many calls of this principal are in flight.
     Busy,
+    /// A JSON-RPC response to `tools/list`: its start, and the rest, which others get as well.
+    List { start: Vec<u8>, rest: Bytes },
     /// A JSON-RPC response.
     Message { status: Status, body: Vec<u8> },
     /// The token lacks only these scopes: HTTP 403 with a challenge.

@@ -54,11 +54,17 @@ impl Record {
             client,
             token,
         } = Who::of(caller.as_ref());
-        let reason = denied.map(ToString::to_string);
-        let reason = reason.as_deref();
+        // Fields are evaluated only if somebody reads the line.
         tracing::debug!(
             target: "mcp_auth",
-            tool = tool.name(), policy = tool.policy().to_string(), subject, actor, client, token, reason, "{outcome}"
+            tool = tool.name(),
+            policy = tool.policy().to_string(),
+            subject,
+            actor,
+            client,
+            token,
+            reason = denied.map(ToString::to_string),
+            "{outcome}"
         );
     }
 }
@@ -88,7 +94,7 @@ struct Who<'a> {
     subject: &'a str,
     actor: Option<&'a str>,
     client: &'a str,
-    token: Option<String>,
+    token: Option<&'static str>,
 }
 
 impl<'a> Who<'a> {
@@ -98,7 +104,7 @@ impl<'a> Who<'a> {
             subject: caller.map_or("anonymous", Caller::subject),
             actor: actor.map(|caller| caller.actor().map_or("unknown", Actor::subject)),
             client: caller.and_then(Caller::client_id).unwrap_or_default(),
-            token: caller.map(|caller| caller.token_kind().to_string()),
+            token: caller.map(|caller| caller.token_kind().name()),
         }
     }
 }

@@ -1,24 +1,27 @@
 //! Writing results. Everything that is known at start-up is kept as bytes; one buffer is written
 //! for each answer, and a typed output is serialised once for both its places.
 
-use rmcp::model::{CallToolResult, ContentBlock};
+use rmcp::model::CallToolResult;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::guard::Denied;
+use crate::guard::{Denied, Required, Visible};
 use crate::tool::{Body, ServedTool, ToolOutput};
 
 use super::era::{Era, MODERN};
+use super::lists::Lists;
+use super::string::escape;
 use super::{Answer, ServerInfo, Status};
 
 /// Result texts that do not depend on the request.
 #[derive(Debug)]
 pub(super) struct Results {
-    /// The member of `_meta` that names the server.
-    server_info: String,
+    /// What a modern result of a tool ends with, but for what the tool adds to its `_meta`.
+    call_tail: String,
     discover: String,
     initialize_tail: String,
     list_tail: String,
+    lists: Lists,
 }
 
 impl Results {
@@ -51,51 +54,71 @@ impl Results {
         );
         let initialize_tail = initialize.to_string().trim_start_matches('{').to_owned();
         Self {
-            server_info: format!(r#""{SERVER_INFO}":{server_info}"#),
+            call_tail: format!(
+                r#","resultType":"complete","_meta":{{"{SERVER_INFO}":{server_info}"#
+            ),
             discover: discover.to_string(),
             initialize_tail,
             list_tail,
+            lists: Lists::new(),
         }
     }
 
     pub(super) fn discover(&self, id: &str) -> Answer {
-        complete(id, |body| body.extend_from_slice(self.discover.as_bytes()))
+        complete(id, self.discover.len(), |body| {
+            body.extend_from_slice(self.discover.as_bytes());
+        })
     }
 
     pub(super) fn initialize(&self, id: &str, version: &'static str) -> Answer {
-        complete(id, |body| {
-            body.extend_from_slice(format!(r#"{{"protocolVersion":"{version}","#).as_bytes());
+        complete(id, self.initialize_tail.len() + 64, |body| {
+            body.extend_from_slice(br#"{"protocolVersion":""#);
+            body.extend_from_slice(version.as_bytes());
+            body.extend_from_slice(br#"","#);
             body.extend_from_slice(self.initialize_tail.as_bytes());
         })
     }
 
     /// MCP 2025-11-25, basic/utilities/ping: a result without members.
     pub(super) fn empty(id: &str) -> Answer {
-        complete(id, |body| body.extend_from_slice(b"{}"))
+        complete(id, 2, |body| body.extend_from_slice(b"{}"))
     }
 
+    /// The visible ones of all served tools, which are always given in the same order.
     pub(super) fn tools<'a>(
         &self,
         id: &str,
         era: Era,
         with_icons: bool,
+        visible: Visible,
         tools: impl Iterator<Item = &'a ServedTool>,
     ) -> Answer {
-        complete(id, |body| {
-            body.extend_from_slice(br#"{"tools":["#);
-            for (index, tool) in tools.enumerate() {
-                if index > 0 {
-                    body.push(b',');
-                }
-                body.extend_from_slice(tool.json(with_icons).as_bytes());
+        let rest = self.lists.kept((era, with_icons, visible), |visible| {
+            let tools = tools.enumerate();
+            let tools = tools.filter_map(|(index, tool)| visible.has(index).then_some(tool));
+            let mut list = self.list(era, tools.map(|tool| tool.json(with_icons)));
+            list.push(b'}');
+            list
+        });
+        let start = start(id, 0);
+        Answer::List { start, rest }
+    }
+
+    fn list<'a>(&self, era: Era, tools: impl Iterator<Item = &'a str>) -> Vec<u8> {
+        let mut list = br#"{"tools":["#.to_vec();
+        for (index, tool) in tools.enumerate() {
+            if index > 0 {
+                list.push(b',');
             }
-            body.push(b']');
-            if era == Era::Modern {
-                body.push(b',');
-                body.extend_from_slice(self.list_tail.as_bytes());
-            }
-            body.push(b'}');
-        })
+            list.extend_from_slice(tool.as_bytes());
+        }
+        list.push(b']');
+        if era == Era::Modern {
+            list.push(b',');
+            list.extend_from_slice(self.list_tail.as_bytes());
+        }
+        list.push(b'}');
+        list
     }
 
     /// The output of a tool that ran.
@@ -107,166 +130,157 @@ impl Results {
         output: ToolOutput,
     ) -> Answer {
         match output.0 {
-            Body::Text(text) => self.call(id, era, &Call::text(&text)),
-            Body::Composed(result) => self.call(id, era, &Call::composed(*result)),
-            Body::Structured(json) => {
-                let json = if tool.wraps_output() {
-                    format!(r#"{{"result":{json}}}"#)
-                } else {
-                    json
-                };
-                self.structured(id, era, &json)
-            }
+            Body::Text(text) => self.text(id, era, &text),
+            Body::Composed(result) => self.composed(id, era, &result),
+            Body::Structured(json) => self.structured(id, era, &json, tool.wraps_output()),
         }
     }
 
     /// A tool result with `isError`.
     pub(super) fn failure(&self, id: &str, era: Era, text: &str) -> Answer {
-        self.call(
-            id,
-            era,
-            &Call {
-                is_error: Some(true),
-                ..Call::text(text)
-            },
-        )
+        self.call(id, escaped(text.len()), |body| {
+            content(body, &[text]);
+            body.extend_from_slice(IS_ERROR);
+            self.end(body, era, NO_META);
+        })
     }
 
     /// A refusal of the guard, for the model in words and for a program in `_meta`.
     pub(super) fn denial(&self, id: &str, era: Era, denied: &Denied) -> Answer {
-        let mut details = Map::new();
-        details.insert("kind".to_owned(), denied.kind().into());
-        details.insert("required".to_owned(), json!(denied.required()));
-        if let Some(asked) = denied.reverification() {
-            details.insert("reverification".to_owned(), asked.to_json());
-        }
-        if let Some(scope) = denied.cure() {
-            details.insert("cure".to_owned(), json!({ "scope": scope }));
-        }
-        let meta = Map::from_iter([(DENIED.to_owned(), details.into())]);
+        let details = Details {
+            cure: denied.cure().map(|scope| Cure { scope }),
+            kind: denied.kind(),
+            required: denied.required(),
+            reverification: denied.reverification().map(|asked| asked.to_json()),
+        };
         let text = denied.to_string();
-        self.call(
-            id,
-            era,
-            &Call {
-                is_error: Some(true),
-                meta,
-                ..Call::text(&text)
-            },
-        )
-    }
-
-    fn call(&self, id: &str, era: Era, call: &Call<'_>) -> Answer {
-        complete(id, |body| {
-            body.push(b'{');
-            member(body, "content", &call.content);
-            if let Some(structured) = &call.structured {
-                body.push(b',');
-                member(body, "structuredContent", structured);
-            }
-            if let Some(is_error) = call.is_error {
-                body.push(b',');
-                member(body, "isError", &is_error);
-            }
-            self.ending(body, era, &call.meta);
+        self.call(id, escaped(text.len()) + 256, |body| {
+            content(body, &[&text]);
+            body.extend_from_slice(IS_ERROR);
+            self.end(body, era, [(DENIED, &details)]);
         })
     }
 
-    fn structured(&self, id: &str, era: Era, json: &str) -> Answer {
-        complete(id, |body| {
-            body.push(b'{');
-            member(body, "content", &Call::text(json).content);
+    fn text(&self, id: &str, era: Era, text: &str) -> Answer {
+        self.call(id, escaped(text.len()), |body| {
+            content(body, &[text]);
+            self.end(body, era, NO_META);
+        })
+    }
+
+    /// A typed output, under `result` where its schema says so.
+    fn structured(&self, id: &str, era: Era, json: &str, wraps: bool) -> Answer {
+        let parts: &[_] = if wraps {
+            &[r#"{"result":"#, json, "}"]
+        } else {
+            &[json]
+        };
+        self.call(id, escaped(json.len()) + json.len(), |body| {
+            content(body, parts);
             body.extend_from_slice(br#","structuredContent":"#);
-            body.extend_from_slice(json.as_bytes());
-            self.ending(body, era, &Map::new());
+            for part in parts {
+                body.extend_from_slice(part.as_bytes());
+            }
+            self.end(body, era, NO_META);
         })
+    }
+
+    fn composed(&self, id: &str, era: Era, result: &CallToolResult) -> Answer {
+        self.call(id, 0, |body| {
+            body.extend_from_slice(br#"{"content":"#);
+            written(body, &result.content);
+            if let Some(structured) = &result.structured_content {
+                body.extend_from_slice(br#","structuredContent":"#);
+                written(body, structured);
+            }
+            if result.is_error == Some(true) {
+                body.extend_from_slice(IS_ERROR);
+            }
+            let meta = result.meta.iter().flat_map(|meta| &meta.0);
+            self.end(body, era, meta.map(|(name, value)| (&**name, value)));
+        })
+    }
+
+    /// `length` is that of what the tool says.
+    fn call(&self, id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Answer {
+        complete(id, length + self.call_tail.len() + 128, result)
     }
 
     /// What every modern result has, `_meta`, and the closing brace.
-    fn ending(&self, body: &mut Vec<u8>, era: Era, meta: &Map<String, Value>) {
-        if era == Era::Modern {
-            body.extend_from_slice(br#","resultType":"complete","_meta":{"#);
-            body.extend_from_slice(self.server_info.as_bytes());
+    fn end<'m>(
+        &self,
+        body: &mut Vec<u8>,
+        era: Era,
+        meta: impl IntoIterator<Item = (&'m str, impl Serialize)>,
+    ) {
+        let mut inside = era == Era::Modern;
+        if inside {
+            body.extend_from_slice(self.call_tail.as_bytes());
+        }
+        for (name, value) in meta {
             // The server's name is its own to say, not a tool's.
-            for (name, value) in meta.iter().filter(|(name, _)| *name != SERVER_INFO) {
-                body.push(b',');
-                written(body, name);
-                body.push(b':');
-                written(body, value);
+            if era == Era::Modern && name == SERVER_INFO {
+                continue;
             }
-            body.push(b'}');
-        } else if !meta.is_empty() {
-            body.push(b',');
-            member(body, "_meta", meta);
+            body.extend_from_slice(if inside { b"," } else { br#","_meta":{"# });
+            inside = true;
+            written(body, name);
+            body.push(b':');
+            written(body, &value);
         }
-        body.push(b'}');
+        body.extend_from_slice(if inside { b"}}" } else { b"}" });
     }
 }
 
-struct Call<'a> {
-    content: Blocks<'a>,
-    structured: Option<Value>,
-    is_error: Option<bool>,
-    meta: Map<String, Value>,
-}
-
+/// What a refused caller lacks, for a program.
 #[derive(Serialize)]
-#[serde(untagged)]
-enum Blocks<'a> {
-    Many(Vec<ContentBlock>),
-    One([Text<'a>; 1]),
-}
-
-#[derive(Serialize)]
-struct Text<'a> {
-    #[serde(rename = "type")]
+struct Details<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cure: Option<Cure>,
     kind: &'static str,
-    text: &'a str,
+    required: Required<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reverification: Option<Value>,
 }
 
-impl<'a> Call<'a> {
-    fn text(text: &'a str) -> Self {
-        let content = Blocks::One([Text { kind: "text", text }]);
-        Self {
-            content,
-            structured: None,
-            is_error: None,
-            meta: Map::new(),
-        }
-    }
-
-    fn composed(result: CallToolResult) -> Self {
-        let meta = match serde_json::to_value(&result.meta) {
-            Ok(Value::Object(meta)) => meta,
-            Ok(_) | Err(_) => Map::new(),
-        };
-        Self {
-            content: Blocks::Many(result.content),
-            structured: result.structured_content,
-            is_error: result.is_error.filter(|is_error| *is_error),
-            meta,
-        }
-    }
+#[derive(Serialize)]
+struct Cure {
+    scope: String,
 }
 
-fn complete(id: &str, result: impl FnOnce(&mut Vec<u8>)) -> Answer {
-    let mut body = Vec::with_capacity(512);
-    body.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+/// Writes an opening brace, and one block of text made of these parts.
+fn content(body: &mut Vec<u8>, parts: &[&str]) {
+    body.extend_from_slice(br#"{"content":[{"type":"text","text":""#);
+    for part in parts {
+        escape(body, part);
+    }
+    body.extend_from_slice(br#""}]"#);
+}
+
+/// Room for a text of which some is escaped.
+fn escaped(length: usize) -> usize {
+    length + length / 4
+}
+
+/// What comes before a result; `length` is about that of the result.
+fn start(id: &str, length: usize) -> Vec<u8> {
+    let (start, middle) = (br#"{"jsonrpc":"2.0","id":"#, br#","result":"#);
+    let mut body = Vec::with_capacity(start.len() + id.len() + middle.len() + length + 1);
+    body.extend_from_slice(start);
     body.extend_from_slice(id.as_bytes());
-    body.extend_from_slice(br#","result":"#);
+    body.extend_from_slice(middle);
+    body
+}
+
+/// `length` is about that of the result.
+fn complete(id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Answer {
+    let mut body = start(id, length);
     result(&mut body);
     body.push(b'}');
     Answer::Message {
         status: Status::Ok,
         body,
     }
-}
-
-/// Writes `"name":value`.
-fn member(body: &mut Vec<u8>, name: &str, value: &impl Serialize) {
-    written(body, name);
-    body.push(b':');
-    written(body, value);
 }
 
 fn written(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
@@ -289,8 +303,178 @@ fn implementation(info: &ServerInfo) -> Value {
     Value::Object(object)
 }
 
+/// What a result with nothing of its own in `_meta` adds to it.
+const NO_META: [(&str, ()); 0] = [];
+const IS_ERROR: &[u8] = br#","isError":true"#;
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 const DENIED: &str = "mcp-auth-rs/denied";
 const DISCOVER_TTL_MS: u32 = 3_600_000;
 /// As long as a membership look-up is believed.
 const LIST_TTL_MS: u32 = 30_000;
+
+#[cfg(test)]
+mod tests {
+    use rmcp::model::{ContentBlock, MetaObject};
+
+    use super::*;
+    use crate::guard::{Permission, Requirement, Reverification};
+
+    fn results() -> Results {
+        let info = ServerInfo {
+            name: "a \"server\"".to_owned(),
+            version: "1".to_owned(),
+            title: None,
+            instructions: None,
+        };
+        Results::new(&info, false, false)
+    }
+
+    /// What is between `"result":{` and the closing brace, which for the modern era is also checked
+    /// to end as its results do.
+    fn result(answer: Answer, era: Era) -> String {
+        let Answer::Message { status, body } = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(status, Status::Ok);
+        let body = String::from_utf8(body).unwrap();
+        let body = body
+            .strip_prefix(r#"{"jsonrpc":"2.0","id":"7","result":{"#)
+            .unwrap();
+        let body = body.strip_suffix("}}").unwrap();
+        let Era::Modern = era else {
+            return body.to_owned();
+        };
+        let (result, meta) = body
+            .split_once(r#","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"a \"server\"","version":"1"}"#)
+            .unwrap();
+        let meta = meta.strip_suffix('}').unwrap();
+        match meta.strip_prefix(',') {
+            Some(meta) => format!(r#"{result},"_meta":{{{meta}}}"#),
+            None => result.to_owned(),
+        }
+    }
+
+    const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
+    const ID: &str = r#""7""#;
+
+    #[test]
+    fn a_text_is_one_block_and_a_failure_says_so() {
+        let results = results();
+        for (text, written) in [
+            ("", r#""""#),
+            ("3", r#""3""#),
+            (
+                "a \"b\"\n\\\u{1}\u{7f}é😀\u{2028}",
+                "\"a \\\"b\\\"\\n\\\\\\u0001\u{7f}é😀\u{2028}\"",
+            ),
+        ] {
+            let content = format!(r#""content":[{{"type":"text","text":{written}}}]"#);
+            for era in ERAS {
+                let answer = results.text(ID, era, text);
+                assert_eq!(result(answer, era), content);
+                let answer = results.failure(ID, era, text);
+                assert_eq!(result(answer, era), format!(r#"{content},"isError":true"#));
+            }
+        }
+    }
+
+    #[test]
+    fn a_typed_output_is_its_own_text() {
+        let results = results();
+        for era in ERAS {
+            for (json, wraps, expected) in [
+                (
+                    r#"{"sum":3}"#,
+                    false,
+                    r#""content":[{"type":"text","text":"{\"sum\":3}"}],"structuredContent":{"sum":3}"#,
+                ),
+                (
+                    r#""a\n\"b\"""#,
+                    true,
+                    r#""content":[{"type":"text","text":"{\"result\":\"a\\n\\\"b\\\"\"}"}],"structuredContent":{"result":"a\n\"b\""}"#,
+                ),
+            ] {
+                let answer = results.structured(ID, era, json, wraps);
+                assert_eq!(result(answer, era), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_tool_composed_is_kept_but_for_what_is_the_servers_to_say() {
+        let results = results();
+        let blocks = || vec![ContentBlock::text("a\"b")];
+        let content = r#""content":[{"type":"text","text":"a\"b"}]"#;
+        for era in ERAS {
+            let answer = results.composed(ID, era, &CallToolResult::success(blocks()));
+            assert_eq!(result(answer, era), content);
+
+            let mut composed = CallToolResult::error(blocks());
+            composed.structured_content = Some(json!({ "a": [null] }));
+            let meta = [("x", json!({ "y": 1 })), (SERVER_INFO, json!("me"))];
+            let meta = meta.map(|(name, value)| (name.to_owned(), value));
+            composed.meta = Some(MetaObject(Map::from_iter(meta)));
+            let answer = results.composed(ID, era, &composed);
+            let claimed = match era {
+                Era::Legacy => r#""io.modelcontextprotocol/serverInfo":"me","#,
+                Era::Modern => "",
+            };
+            assert_eq!(
+                result(answer, era),
+                format!(
+                    r#"{content},"structuredContent":{{"a":[null]}},"isError":true,"_meta":{{{claimed}"x":{{"y":1}}}}"#
+                )
+            );
+            composed.meta = Some(MetaObject::default());
+            let answer = results.composed(ID, era, &composed);
+            assert!(!result(answer, era).contains("_meta"));
+        }
+    }
+
+    #[test]
+    fn a_denial_is_told_in_words_and_in_meta() {
+        const READ: Requirement = Requirement::Permission(Permission::new("org:a:read"));
+        let results = results();
+        for (denied, text, details) in [
+            (
+                Denied::Permission(vec![Permission::new("org:a:read")]),
+                "Forbidden: org:a:read permission required",
+                r#"{"kind":"permission","required":["org:a:read"]}"#,
+            ),
+            (
+                Denied::Organization {
+                    cure: Some(vec!["user:org:read".to_owned(), "b".to_owned()]),
+                },
+                "Organization context required",
+                r#"{"cure":{"scope":"user:org:read b"},"kind":"organization","required":[]}"#,
+            ),
+            (
+                Denied::Reverification {
+                    asked: Reverification::STRICT,
+                    curable: true,
+                },
+                "Forbidden: strict reverification required",
+                r#"{"kind":"reverification","required":["strict"],"reverification":{"afterMinutes":10,"level":"second_factor"}}"#,
+            ),
+            (
+                Denied::Any {
+                    alternatives: &[&[READ], &[Requirement::User]],
+                    cure: None,
+                    verifying_helps: false,
+                },
+                "Forbidden: org:a:read permission or user required",
+                r#"{"kind":"any","required":[[{"kind":"permission","name":"org:a:read"}],[{"kind":"user"}]]}"#,
+            ),
+        ] {
+            for era in ERAS {
+                let answer = results.denial(ID, era, &denied);
+                assert_eq!(
+                    result(answer, era),
+                    format!(
+                        r#""content":[{{"type":"text","text":"{text}"}}],"isError":true,"_meta":{{"mcp-auth-rs/denied":{details}}}"#
+                    )
+                );
+            }
+        }
+    }
+}

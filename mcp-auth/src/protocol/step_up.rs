@@ -13,7 +13,7 @@ use crate::identity::{Clock, Principal};
 #[derive(Debug)]
 pub(super) struct StepUps {
     clock: Arc<dyn Clock>,
-    sent: Cache<(Principal, String), Sent>,
+    sent: Cache<(Principal<'static>, String), Sent>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +31,8 @@ impl StepUps {
     }
 
     /// Returns whether to send a challenge, and counts it.
-    pub(super) fn may_challenge(&self, principal: &Principal, scopes: &[String]) -> bool {
-        let key = (principal.clone(), scopes.join(" "));
+    pub(super) fn may_challenge(&self, principal: Principal<'_>, scopes: &[String]) -> bool {
+        let key = (principal.into_owned(), scopes.join(" "));
         let now = self.clock.uptime();
         let fresh = |sent: &Sent| now.saturating_sub(sent.since) < WINDOW;
         let sent = self.sent.get(&key).filter(fresh).unwrap_or(Sent {

@@ -103,7 +103,7 @@ impl ServerBuilder {
         };
         let mut policy = policy(&self, &env, &canonical, instance.issuer(), keys)?;
         // The test's own instance signs its tokens, whatever URL the server is tested for.
-        policy.development = true;
+        policy.trust_emulator(true);
         let registry = tools(&self)?;
         let clock = Arc::clone(&clock.0) as Arc<dyn Clock>;
         let clerk = Arc::new(InProcess {

@@ -48,7 +48,7 @@ impl Report {
         Self {
             title: format!("{} {}", builder.name, builder.version),
             endpoint: canonical.as_str().to_owned(),
-            issuer: policy.issuer.clone(),
+            issuer: policy.issuer.to_string(),
             enforced: enforced(builder, policy, looks_up),
             trial: trial(registry, &matrix),
             token_query: token_query(builder, policy),

@@ -1,11 +1,14 @@
 //! Listening: what `serve!` does beyond building a server.
 
+use std::convert::Infallible;
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
+use std::sync::Arc;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, dev};
+use actix_http::Request;
+use actix_web::dev::{ServerHandle, fn_service};
+use actix_web::{HttpServer, dev};
 use futures_util::future::{Either, join, select};
 use tracing_subscriber::EnvFilter;
 
@@ -189,9 +192,15 @@ fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<Str
 fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
     let server = server.clone();
     let http = HttpServer::new(move || {
-        App::new()
-            .configure(server.well_known())
-            .configure(server.routes())
+        let site = server.site();
+        // Without an application around it: there is nothing to route, and no middleware.
+        fn_service(move |request: Request| {
+            let site = Arc::clone(&site);
+            async move {
+                let (head, body) = request.into_parts();
+                Ok::<_, Infallible>(site.answer(&head, body).await)
+            }
+        })
     })
     // A client that hangs up cancels its call; half-open connections would hide that it did.
     .h1_allow_half_closed(false)

@@ -129,6 +129,13 @@ pub(super) fn canonical(
             expected: "it must begin with `/`",
         });
     }
+    if !is_written_as_in_url(&builder.path) {
+        return Err(StartError::BadValue {
+            name: "path",
+            value: builder.path.clone(),
+            expected: "it must be written as it is in a URL, without query, fragment and braces",
+        });
+    }
     let (host, port) = bind_address(builder, env)?;
     let canonical = match builder.url.clone().or_else(|| env.get("MCP_URL")) {
         Some(url) => Canonical::parse(&url, &builder.path),
@@ -137,6 +144,14 @@ pub(super) fn canonical(
     };
     let name = Names::of(builder).url;
     canonical.map_err(|source| StartError::Canonical { name, source })
+}
+
+/// Requests are compared with the path byte for byte, and have it as a URL has it.
+fn is_written_as_in_url(path: &str) -> bool {
+    let url = Url::parse("http://localhost").and_then(|base| base.join(path));
+    let is_path =
+        |url: Url| url.path() == path && url.query().is_none() && url.fragment().is_none();
+    url.is_ok_and(is_path) && !path.contains(['{', '}'])
 }
 
 /// The Clerk instance, or the emulator if that was asked for and nothing names an instance.
@@ -405,6 +420,8 @@ fn accept(
     policy.oauth = builder.oauth_tokens;
     policy.sessions = builder.sessions.as_ref().map(|parties| parties.0.clone());
     policy.check_users = builder.check_users;
+    policy.cache_age = builder.token_cache_age;
+    policy.cache_bytes = builder.token_cache_bytes;
     if let Some(Parties::Listed(parties)) = &policy.sessions {
         if parties.is_empty() {
             mistakes.push(StartError::NoParty);
@@ -553,7 +570,7 @@ fn audience(
         AudiencePolicy::IfPresent => AudienceMode::IfPresent,
     };
     policy.allowed_clients.clone_from(&builder.allowed_clients);
-    policy.development = canonical.is_loopback();
+    policy.trust_emulator(canonical.is_loopback());
     Ok(())
 }
 

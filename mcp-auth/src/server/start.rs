@@ -75,6 +75,11 @@ impl Server {
         move |services| site.well_known(services)
     }
 
+    /// The site itself, for a server that serves nothing else.
+    pub(crate) fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.site)
+    }
+
     /// Returns who may call what.
     ///
     /// ```no_run
@@ -234,7 +239,7 @@ pub(super) fn assemble(
         authenticator: identity.authenticator,
         authorization_server: identity.metadata.filter(|_| builder.legacy_discovery),
         resource: ResourceInfo {
-            issuer: policy.issuer.clone(),
+            issuer: policy.issuer.to_string(),
             scopes,
             name: builder.resource_name.or(builder.title),
             documentation: builder.resource_documentation,
@@ -289,7 +294,11 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, StartError> {
     }
     let unserved = selected.unserved();
     if !unserved.is_empty() {
-        let tools = unserved.join(", ");
+        let shown = unserved.get(..MOST_SHOWN).unwrap_or(&unserved).join(", ");
+        let tools = match unserved.len().checked_sub(MOST_SHOWN) {
+            None | Some(0) => shown,
+            Some(more) => format!("{shown} and {more} more"),
+        };
         tracing::info!(target: "mcp_auth", %tools, "linked but not served");
     }
     Ok(registry)
@@ -345,6 +354,8 @@ fn gate(builder: &ServerBuilder, env: &Environment<'_>, canonical: &Canonical) -
     Gate::new(hosts.unwrap_or_else(names), origins)
 }
 
+/// Of the tools that are not served, in the log.
+const MOST_SHOWN: usize = 100;
 const OFFLINE_ACCESS: &str = "offline_access";
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! Arguments: from the raw bytes of `params.arguments` to the typed struct, with a path when they
+//! Arguments: from the raw text of `params.arguments` to the typed struct, with a path when they
 //! do not fit.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::fmt;
 use std::marker::PhantomData;
 
-use bytes::Bytes;
 use schemars::JsonSchema;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// A type that a tool can take by value: anything that serde reads and schemars describes.
 ///
@@ -31,14 +32,14 @@ pub struct IsArgument<T: Argument>(PhantomData<T>);
 /// # Errors
 ///
 /// A sentence that names the field and what is wrong with it.
-pub(super) fn parse<T: DeserializeOwned>(raw: &Bytes) -> Result<T, String> {
-    serde_json::from_slice(raw).map_err(|_| explain::<T>(raw))
+pub(super) fn parse<T: DeserializeOwned>(raw: &str) -> Result<T, String> {
+    serde_json::from_str(raw).map_err(|_| explain::<T>(raw))
 }
 
 /// Parses once more, now watching the path: only a call that failed pays for it.
 #[cold]
-fn explain<T: DeserializeOwned>(raw: &Bytes) -> String {
-    let mut source = serde_json::Deserializer::from_slice(raw);
+fn explain<T: DeserializeOwned>(raw: &str) -> String {
+    let mut source = serde_json::Deserializer::from_str(raw);
     match serde_path_to_error::deserialize::<_, T>(&mut source) {
         Err(error) => {
             let path = error.path().to_string();
@@ -58,18 +59,43 @@ fn explain<T: DeserializeOwned>(raw: &Bytes) -> String {
 /// # Errors
 ///
 /// A sentence that names the unknown argument and the known ones.
-pub(super) fn refuse_unknown(raw: &Bytes, known: &[String]) -> Result<(), String> {
-    let Ok(members) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(raw) else {
-        return Ok(()); // No object: reading it as the struct says so.
-    };
-    match members.keys().find(|name| !known.contains(name)) {
-        Some(name) => Err(format!(
+pub(super) fn refuse_unknown(raw: &str, known: &[String]) -> Result<(), String> {
+    let mut members = serde_json::Deserializer::from_str(raw);
+    match members.deserialize_map(FirstUnknown(known)) {
+        Ok(Some(name)) => Err(format!(
             "Invalid arguments: unknown field `{name}`, expected one of `{}`",
             known.join("`, `")
         )),
-        None => Ok(()),
+        // No object: reading it as the struct says so.
+        Ok(None) | Err(_) => Ok(()),
     }
 }
+
+/// Looks for the alphabetically first member that is not known.
+struct FirstUnknown<'a>(&'a [String]);
+
+impl<'de> Visitor<'de> for FirstUnknown<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of arguments")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut first: Option<String> = None;
+        while let Some((Name(name), IgnoredAny)) = members.next_entry()? {
+            let known = self.0.iter().any(|known| *known == name);
+            if !known && first.as_deref().is_none_or(|first| *name < *first) {
+                first = Some(name.into_owned());
+            }
+        }
+        Ok(first)
+    }
+}
+
+/// serde borrows a `Cow` only where it is a field.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// serde_json's "at line 1 column 9" counts within the arguments, which nobody can see.
 fn without_position(message: &str) -> String {
@@ -98,8 +124,8 @@ mod tests {
         n: u8,
     }
 
-    fn error(text: &'static str) -> String {
-        parse::<Outer>(&Bytes::from_static(text.as_bytes())).unwrap_err()
+    fn error(text: &str) -> String {
+        parse::<Outer>(text).unwrap_err()
     }
 
     #[test]
@@ -120,16 +146,30 @@ mod tests {
     #[test]
     fn deep_nesting_is_an_error_and_not_a_crash() {
         let deep = format!(r#"{{"id": {}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
-        assert!(parse::<Outer>(&Bytes::from(deep)).is_err());
+        assert!(parse::<Outer>(&deep).is_err());
         let deep = format!(r#"{{"x": {}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
-        assert!(parse::<serde_json::Value>(&Bytes::from(deep)).is_err());
+        assert!(parse::<serde_json::Value>(&deep).is_err());
     }
 
     #[test]
     fn members_that_a_schema_does_not_name_are_refused() {
-        let known = ["id".to_owned()];
-        assert!(refuse_unknown(&Bytes::from_static(br#"{"id": 1}"#), &known).is_ok());
-        let error = refuse_unknown(&Bytes::from_static(br#"{"ID": 1}"#), &known).unwrap_err();
-        assert!(error.contains("unknown field `ID`"), "{error}");
+        let known = ["id".to_owned(), "x".to_owned()];
+        for raw in [
+            r#"{"id": 1}"#,
+            r#"{"id": 1, "i\u0064": 2, "x": {"y": [{}]}}"#,
+            // Reading them as the struct says what is wrong.
+            r#"{"ID": 1"#,
+            "[1]",
+        ] {
+            assert_eq!(refuse_unknown(raw, &known), Ok(()), "{raw}");
+        }
+        for (raw, unknown) in [
+            (r#"{"ID": 1}"#, "ID"),
+            (r#"{"y": 1, "id": 1, "a\u0062": 2, "b": 2}"#, "ab"),
+        ] {
+            let expected =
+                format!("Invalid arguments: unknown field `{unknown}`, expected one of `id`, `x`");
+            assert_eq!(refuse_unknown(raw, &known), Err(expected), "{raw}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod arguments;
 mod authorize;
 mod content;
 mod context;
+mod deadline;
 mod declaration;
 mod error;
 mod info;
@@ -28,6 +29,7 @@ pub(crate) use self::authorize::Policy;
 pub use self::authorize::{Authorize, LastCheck, Ran, Stop};
 pub use self::content::Content;
 pub use self::context::{Context, FromContext, Injected};
+pub(crate) use self::deadline::within;
 pub use self::declaration::{
     Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter, Registration,
 };

@@ -1,11 +1,11 @@
 //! Running a tool: the one generic function, and the frame around it that contains panics and time.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytestring::ByteString;
 use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,7 @@ use crate::identity::Organizations;
 use super::arguments;
 use super::authorize::{LastCheck, Ran, Stop};
 use super::context::Context;
+use super::deadline::within;
 use super::error::{Reference, ToolError};
 use super::output::{IntoToolResult, ToolOutput};
 use super::registry::ServedTool;
@@ -53,7 +54,7 @@ pub trait Tool: 'static {
 #[derive(Debug)]
 pub(crate) struct Call {
     context: Context,
-    arguments: Bytes,
+    arguments: ByteString,
     check: LastCheck,
 }
 
@@ -108,15 +109,15 @@ pub(super) fn run<T: Tool>(call: Call) -> Run {
 }
 
 impl ServedTool {
-    /// Starts the tool. `arguments` are the raw bytes of the argument object; `held` is dropped when
+    /// Starts the tool. `arguments` are the argument object as it was sent; `held` is dropped when
     /// the tool has ended, which for a plain function can be after its time-out.
-    pub(crate) fn call(
+    pub(crate) fn call<H: Send + 'static>(
         self: &Arc<Self>,
         proof: Authorized,
         env: &CallEnvironment<'_>,
-        arguments: Bytes,
-        held: impl Send + 'static,
-    ) -> Run {
+        arguments: ByteString,
+        held: H,
+    ) -> impl Future<Output = Outcome> + Send + use<H> {
         let tool = Arc::clone(self);
         let context = Context::new(
             proof,
@@ -126,7 +127,7 @@ impl ServedTool {
         );
         let threads = self.is_blocking().then(|| Arc::clone(env.threads));
         let timeout = self.timeout().unwrap_or(env.timeout);
-        Box::pin(async move {
+        async move {
             if let Some(known) = tool.known_arguments() {
                 arguments::refuse_unknown(&arguments, known).map_err(Failure::Arguments)?;
             }
@@ -142,7 +143,7 @@ impl ServedTool {
                     Some(threads) => {
                         let tool = Arc::clone(&tool);
                         let start = move || tool.start(call);
-                        threads.run(Box::new(held), start).await
+                        Box::pin(threads.run(Box::new(held), start)).await
                     }
                     None => {
                         let _held = held;
@@ -150,14 +151,14 @@ impl ServedTool {
                     }
                 }
             };
-            let contained = AssertUnwindSafe(work).catch_unwind();
-            match tokio::time::timeout(timeout, contained).await {
-                Ok(Ok(Some(outcome))) => outcome,
-                Ok(Ok(None)) => Err(fault(name, "the server stopped before the tool began")),
-                Ok(Err(_)) => Err(fault(name, "tool panicked")),
-                Err(_) => Err(fault(name, "tool timed out")),
+            let contained = pin!(AssertUnwindSafe(work).catch_unwind());
+            match within(timeout, contained).await {
+                Some(Ok(Some(outcome))) => outcome,
+                Some(Ok(None)) => Err(fault(name, "the server stopped before the tool began")),
+                Some(Err(_)) => Err(fault(name, "tool panicked")),
+                None => Err(fault(name, "tool timed out")),
             }
-        })
+        }
     }
 }
 

@@ -647,6 +647,27 @@ async fn the_list_follows_the_membership() {
 }
 
 #[actix_web::test]
+async fn a_list_seen_before_follows_a_changed_role_after_thirty_seconds_and_not_later() {
+    let world = World::new().await;
+    let ada = world.ada();
+    let sees = |tool: &'static str| {
+        let ask = world.list(Era::Modern).bearer(&ada);
+        async move { ask.send().await.tools().contains(&tool.to_owned()) }
+    };
+    assert!(sees("rename_org").await && sees("rename_org").await);
+    world.instance.set_member("ada", "acme", "member", &[]);
+    world.clock.advance(Duration::from_secs(29));
+    assert!(sees("rename_org").await);
+    world.clock.advance(Duration::from_secs(1));
+    assert!(!sees("rename_org").await && !sees("rename_org").await);
+    let admin = &["org:documents:delete"];
+    world.instance.set_member("ada", "acme", "admin", admin);
+    assert!(!sees("rename_org").await);
+    world.clock.advance(Duration::from_secs(30));
+    assert!(sees("rename_org").await);
+}
+
+#[actix_web::test]
 async fn an_anonymous_list_shows_what_is_public_and_calls_need_a_token_all_the_same() {
     let world = World::with(ServerBuilder::allow_anonymous_list).await;
     for era in ERAS {

@@ -28,6 +28,14 @@ impl Raw {
         self.0.shutdown().await.unwrap();
     }
 
+    /// Waits until the other side has ended, whatever it sends before.
+    pub(crate) async fn ended(&mut self) {
+        let mut rest = Vec::new();
+        let read = timeout(PATIENCE, self.0.read_to_end(&mut rest));
+        // A reset ends it, too.
+        let _ = read.await.expect("the connection stays open");
+    }
+
     /// Reads one answer.
     pub(crate) async fn reply(&mut self) -> Reply {
         let reply = timeout(PATIENCE, self.read_reply());

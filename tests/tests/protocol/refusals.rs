@@ -673,3 +673,47 @@ async fn a_method_that_is_not_served_is_405_once_signed_in() {
     }
     world.expect_runs(0);
 }
+
+#[actix_web::test]
+async fn a_refusal_leaves_its_connection_open_once_the_body_has_come() {
+    let world = World::of("protocol::refusals::tools", |builder| builder).await;
+    let host = format!("Host: {}", world.server.address);
+    let head = [&*host, "Content-Type: application/json"];
+    let body = message("ping", json!({}));
+    let refused = raw::post("/mcp", &head, body.as_bytes());
+    let mut connection = world.raw().await;
+    for _ in 0..3 {
+        connection.write(&refused).await;
+        let reply = connection.reply().await;
+        assert_eq!(reply.expect_status(401).header("connection"), None);
+    }
+    // What has not come is not waited for.
+    connection.write(&refused[..refused.len() - 1]).await;
+    let reply = connection.reply().await;
+    assert_eq!(reply.expect_status(401).header("connection"), Some("close"));
+}
+
+#[actix_web::test]
+async fn a_refusal_ends_its_connection_if_the_body_never_does() {
+    let world = World::of("protocol::refusals::tools", |builder| {
+        builder.body_deadline(Duration::from_millis(50))
+    })
+    .await;
+    let ada = format!("Authorization: Bearer {}", world.ada());
+    for (path, token, status) in [
+        ("/mcp", None, 401),
+        ("/mcp", Some(&*ada), 408),
+        ("/elsewhere", None, 404),
+    ] {
+        let request = format!("POST {path} HTTP/1.1");
+        let mut head = vec![&*request, "Content-Type: application/json"];
+        let host = world.host_line();
+        head.extend([&*host, "Transfer-Encoding: chunked"]);
+        head.extend(token);
+        let mut connection = world.raw().await;
+        let begun = format!("{}\r\n\r\n1\r\n{{\r\n", head.join("\r\n"));
+        connection.write(begun.as_bytes()).await;
+        connection.reply().await.expect_status(status);
+        connection.ended().await;
+    }
+}

@@ -339,6 +339,23 @@ async fn a_canonical_url_that_cannot_be_one_is_named() {
         "path is `mcp`: it must begin with `/`",
     )
     .await;
+    for path in [
+        "/my mcp",
+        "/münchen",
+        "/mcp?",
+        "/mcp#x",
+        "/a/../mcp",
+        "//mcp",
+        "/{tenant}/mcp",
+    ] {
+        expect_refusal(
+            server().path(path),
+            &format!(
+                "path is `{path}`: it must be written as it is in a URL, without query, fragment and braces"
+            ),
+        )
+        .await;
+    }
 }
 
 #[actix_web::test]

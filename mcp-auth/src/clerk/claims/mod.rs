@@ -1,14 +1,13 @@
 //! What Clerk's claims mean.
 
-use serde_json::Map;
-use serde_json::Value;
-
 use crate::clerk::permissions::Packed;
 use crate::identity::Actor;
 use crate::identity::CallerParts;
 use crate::identity::Decode;
 use crate::identity::Entitlements;
 use crate::identity::FactorAges;
+use crate::identity::Json;
+use crate::identity::Object;
 use crate::identity::Org;
 use crate::identity::Session;
 use crate::identity::TokenError;
@@ -20,10 +19,14 @@ use crate::identity::VerifiedClaims;
 pub(crate) struct ClerkClaims;
 
 impl Decode for ClerkClaims {
-    fn decode(&self, claims: &VerifiedClaims) -> Result<CallerParts, TokenError> {
+    fn decode(
+        &self,
+        claims: &VerifiedClaims,
+        members: &Object<'_>,
+    ) -> Result<CallerParts, TokenError> {
         match claims.kind() {
-            TokenKind::OAuth => oauth(claims.raw()),
-            TokenKind::Session => session(claims.raw()),
+            TokenKind::OAuth => oauth(members),
+            TokenKind::Session => session(members),
             TokenKind::M2m => Ok(machine()),
             TokenKind::ApiKey => Err(TokenError::Kind),
         }
@@ -31,14 +34,11 @@ impl Decode for ClerkClaims {
 
     /// Clerk stamps the class of a token into its protected header. Sessions, templates and machines
     /// differ there; OAuth tokens are told by `typ`.
-    fn check_class(&self, kind: TokenKind, header: &Map<String, Value>) -> Result<(), TokenError> {
-        match (kind, header.get("cat")) {
-            (TokenKind::OAuth, _) | (TokenKind::Session, None) => Ok(()),
-            (TokenKind::Session, Some(class)) if class == SESSION_CLASS || class == NO_CLASS => {
-                Ok(())
-            }
-            (TokenKind::M2m, None) => Ok(()),
-            (TokenKind::M2m, Some(class)) if class == MACHINE_CLASS => Ok(()),
+    fn check_class(&self, kind: TokenKind, header: &Object<'_>) -> Result<(), TokenError> {
+        match (kind, header.get("cat").map(Json::as_str)) {
+            (TokenKind::OAuth, _)
+            | (TokenKind::Session, None | Some(Some(SESSION_CLASS | NO_CLASS)))
+            | (TokenKind::M2m, None | Some(Some(MACHINE_CLASS))) => Ok(()),
             (TokenKind::M2m | TokenKind::Session, Some(_)) => Err(TokenError::Class),
             (TokenKind::ApiKey, _) => Err(TokenError::Kind),
         }
@@ -46,12 +46,12 @@ impl Decode for ClerkClaims {
 
     /// What Clerk calls the scopes of a machine's token are the machines that it may talk to; a token
     /// without them has these as its audience.
-    fn machines<'a>(&self, claims: &'a Map<String, Value>) -> Vec<&'a str> {
+    fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str> {
         let named = ["scopes", "aud"].map(|name| claims.get(name));
         match named.into_iter().flatten().find(|value| !value.is_null()) {
-            Some(Value::String(names)) => names.split_whitespace().collect(),
-            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {
+            Some(Json::Text(names)) => names.split_whitespace().collect(),
+            Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
+            Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) | None => {
                 Vec::new()
             }
         }
@@ -74,7 +74,7 @@ fn machine() -> CallerParts {
 }
 
 /// An access token has no role and no permission; at most it names an organization.
-fn oauth(claims: &Map<String, Value>) -> Result<CallerParts, TokenError> {
+fn oauth(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
     let actor = match claims.get("act") {
         Some(act) => actor(act, MAX_ACTORS),
         None => None,
@@ -92,15 +92,15 @@ fn oauth(claims: &Map<String, Value>) -> Result<CallerParts, TokenError> {
     })
 }
 
-fn session(claims: &Map<String, Value>) -> Result<CallerParts, TokenError> {
+fn session(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
     // Exactly the number 2; anything else, even "2", is version 1.
-    let org = if claims.get("v").and_then(Value::as_f64) == Some(2.0) {
+    let org = if claims.get("v").and_then(Json::as_f64) == Some(2.0) {
         organization_v2(claims)?
     } else {
         organization_v1(claims)
     };
     let actor = match claims.get("act") {
-        None | Some(Value::Null) => None,
+        None | Some(Json::Null) => None,
         // Someone acts for the user, and a guard may refuse that: it must not get lost.
         Some(act) => Some(actor(act, MAX_ACTORS).ok_or(TokenError::Claims)?),
     };
@@ -120,13 +120,13 @@ fn session(claims: &Map<String, Value>) -> Result<CallerParts, TokenError> {
 }
 
 /// `org_*`, with full names.
-fn organization_v1(claims: &Map<String, Value>) -> Option<Org> {
+fn organization_v1(claims: &Object<'_>) -> Option<Org> {
     let permissions = claims
         .get("org_permissions")
-        .and_then(Value::as_array)
+        .and_then(Json::as_array)
         .map(|all| {
             all.iter()
-                .filter_map(Value::as_str)
+                .filter_map(Json::as_str)
                 .map(str::to_owned)
                 .collect()
         });
@@ -140,11 +140,11 @@ fn organization_v1(claims: &Map<String, Value>) -> Option<Org> {
 }
 
 /// `o`, with short names and packed permissions.
-fn organization_v2(claims: &Map<String, Value>) -> Result<Option<Org>, TokenError> {
-    let nothing = Map::new();
+fn organization_v2(claims: &Object<'_>) -> Result<Option<Org>, TokenError> {
+    let nothing = Object::default();
     let org = match claims.get("o") {
-        None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
-        Some(Value::Object(org)) => org,
+        None | Some(Json::Null | Json::Bool(false)) => return Ok(None),
+        Some(Json::Object(org)) => org,
         // No organization, but JavaScript takes it for one while it reads the rest.
         Some(_) => &nothing,
     };
@@ -160,32 +160,27 @@ fn organization_v2(claims: &Map<String, Value>) -> Result<Option<Org>, TokenErro
 }
 
 /// `scp`, a list, goes before `scope`, which is text (RFC 9068 §2.2.3, RFC 8693 §4.2).
-fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
+fn scopes(claims: &Object<'_>) -> Result<Vec<String>, TokenError> {
     let present = |name| claims.get(name).filter(|value| !value.is_null());
-    let scopes: Vec<&str> = match (present("scp"), present("scope")) {
+    let mut scopes: Vec<String> = match (present("scp"), present("scope")) {
         (Some(list), _) => {
-            let list = list.as_array().ok_or(TokenError::Claims)?;
-            list.iter()
-                .map(Value::as_str)
+            let list = list.as_array().ok_or(TokenError::Claims)?.iter();
+            list.map(|scope| scope.as_str().map(str::to_owned))
                 .collect::<Option<_>>()
                 .ok_or(TokenError::Claims)?
         }
-        (None, Some(text)) => text
-            .as_str()
-            .ok_or(TokenError::Claims)?
-            .split_whitespace()
-            .collect(),
+        (None, Some(text)) => {
+            let scopes = text.as_str().ok_or(TokenError::Claims)?;
+            scopes.split_whitespace().map(str::to_owned).collect()
+        }
         (None, None) => Vec::new(),
     };
-    Ok(scopes
-        .into_iter()
-        .filter(|scope| !scope.is_empty())
-        .map(str::to_owned)
-        .collect())
+    scopes.retain(|scope| !scope.is_empty());
+    Ok(scopes)
 }
 
 /// RFC 8693 §4.1. Without a subject it says nothing; with an empty one, that someone acts.
-pub(super) fn actor(act: &Value, levels: usize) -> Option<Actor> {
+pub(super) fn actor(act: &Json<'_>, levels: usize) -> Option<Actor> {
     let act = act.as_object()?;
     let inner = act
         .get("act")
@@ -202,7 +197,7 @@ pub(super) fn actor(act: &Value, levels: usize) -> Option<Actor> {
 
 /// `fea` or `pla`, in tokens of both versions: a comma list of `scope:name`. One entry without a scope
 /// makes the whole claim unreadable.
-fn entitlements(claims: &Map<String, Value>, name: &str) -> Option<Entitlements> {
+fn entitlements(claims: &Object<'_>, name: &str) -> Option<Entitlements> {
     let mut entitlements = Entitlements::default();
     for entry in text(claims, name)?.split(',') {
         let (scope, entry) = entry.trim().split_once(':')?;
@@ -213,29 +208,32 @@ fn entitlements(claims: &Map<String, Value>, name: &str) -> Option<Entitlements>
             entitlements.user.push(entry.to_owned());
         }
     }
+    // They are kept for as long as the token.
+    entitlements.organization.shrink_to_fit();
+    entitlements.user.shrink_to_fit();
     Some(entitlements)
 }
 
-fn factor_ages(claims: &Map<String, Value>) -> Option<FactorAges> {
-    match claims.get("fva")?.as_array()?.as_slice() {
+fn factor_ages(claims: &Object<'_>) -> Option<FactorAges> {
+    match claims.get("fva")?.as_array()? {
         [first, second] => FactorAges::from_minutes(first.as_f64()?, second.as_f64()?),
         _ => None,
     }
 }
 
 /// A non-empty string.
-fn text(claims: &Map<String, Value>, name: &str) -> Option<String> {
+fn text(claims: &Object<'_>, name: &str) -> Option<String> {
     let text = claims.get(name)?.as_str()?;
     (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// A string, or what JavaScript takes for none. Anything else can't be read, as there.
-fn packed_text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, TokenError> {
+fn packed_text<'a>(claims: &'a Object<'_>, name: &str) -> Result<&'a str, TokenError> {
     match claims.get(name) {
-        None | Some(Value::Null | Value::Bool(false)) => Ok(""),
-        Some(Value::String(text)) => Ok(text),
-        Some(Value::Number(number)) if number.as_f64() == Some(0.0) => Ok(""),
-        Some(Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+        None | Some(Json::Null | Json::Bool(false)) => Ok(""),
+        Some(Json::Text(text)) => Ok(text),
+        Some(Json::Number(number)) if number.as_f64() == Some(0.0) => Ok(""),
+        Some(Json::Bool(true) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
             Err(TokenError::Claims)
         }
     }

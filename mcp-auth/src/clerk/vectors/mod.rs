@@ -27,6 +27,7 @@ use crate::identity::Caller;
 use crate::identity::Decode;
 use crate::identity::Keys;
 use crate::identity::ManualClock;
+use crate::identity::Object;
 use crate::identity::Policy;
 use crate::identity::TokenError;
 use crate::identity::doubles::block_on;
@@ -308,9 +309,11 @@ impl Case {
     }
 
     /// The machines that a machine's token is meant for.
-    fn machines(&self) -> Vec<&str> {
-        let claims = self.payload.as_object();
-        claims.map_or_else(Vec::new, |claims| ClerkClaims.machines(claims))
+    fn machines(&self) -> Vec<String> {
+        let claims = self.payload.as_object().map(Object::from);
+        let claims = claims.unwrap_or_default();
+        let machines = ClerkClaims.machines(&claims);
+        machines.into_iter().map(str::to_owned).collect()
     }
 
     fn is_session(&self) -> bool {

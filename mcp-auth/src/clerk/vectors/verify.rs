@@ -15,6 +15,7 @@ use crate::identity::Decode;
 use crate::identity::IoRuntime;
 use crate::identity::Keys;
 use crate::identity::Machine;
+use crate::identity::Object;
 use crate::identity::Parties;
 use crate::identity::Policy;
 use crate::identity::PublishedKey;
@@ -130,7 +131,7 @@ fn policy(vector: &Value, case: &Case) -> Result<Policy, String> {
                 let issuers = non_empty(issuers);
                 let listed = issuers.iter().find(|issuer| *issuer == claimed);
                 if let Some(issuer) = listed.or(issuers.first()) {
-                    policy.issuer = issuer.clone();
+                    policy.issuer = issuer.as_str().into();
                 }
             }
             ("acceptsToken", kinds) => accepts = non_empty(kinds),
@@ -141,7 +142,8 @@ fn policy(vector: &Value, case: &Case) -> Result<Policy, String> {
     policy.oauth = accepts("oauth_token");
     policy.sessions = accepts("session_token").then_some(parties);
     // The first that the token names, if it names any.
-    let machine = case.machines().first().map_or("mch_here", |id| id);
+    let machines = case.machines();
+    let machine = machines.first().map_or("mch_here", String::as_str);
     policy.machine = accepts("m2m_token").then(|| Machine::Named(machine.to_owned()));
     Ok(policy)
 }
@@ -286,7 +288,8 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
             "subject" => same("subject", caller.subject(), text)?,
             // Which are machines.
             "scopes" if caller.machine_id().is_some() => {
-                let ours = ClerkClaims.machines(caller.claims());
+                let members = Object::from(caller.claims());
+                let ours = ClerkClaims.machines(&members);
                 let ours = ours.into_iter().map(str::to_owned).collect();
                 same("machines", ours, non_empty(expected))?;
             }

@@ -27,6 +27,7 @@ use crate::clerk::secret_key::SecretKey;
 use crate::identity::CallerParts;
 use crate::identity::Confirmation;
 use crate::identity::ConfirmationSource;
+use crate::identity::Json;
 use crate::identity::LookupError;
 use crate::identity::Org;
 use crate::identity::TokenError;
@@ -204,7 +205,7 @@ impl Call {
         let actor = match present(said.act) {
             None => None,
             // Someone acts for the user, and a guard may refuse that: it must not get lost.
-            Some(act) => match claims::actor(&act, claims::MAX_ACTORS) {
+            Some(act) => match claims::actor(&Json::from(&act), claims::MAX_ACTORS) {
                 Some(actor) => Some(actor),
                 None => return Ok(Err(TokenError::Claims)),
             },

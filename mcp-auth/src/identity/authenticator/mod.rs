@@ -1,5 +1,6 @@
 //! From a bearer string to a caller.
 
+use std::hash::RandomState;
 use std::net::IpAddr;
 #[cfg(any(test, feature = "testing"))]
 use std::net::Ipv4Addr;
@@ -8,9 +9,9 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::identity::budget::Budget;
-use crate::identity::cache::Fingerprint;
 use crate::identity::cache::TokenCache;
 use crate::identity::caller::Caller;
+use crate::identity::caller::Realm;
 use crate::identity::clock::Clock;
 use crate::identity::confirm::ConfirmationSource;
 use crate::identity::confirm::Confirmations;
@@ -22,9 +23,9 @@ use crate::identity::keys::PublishedKey;
 use crate::identity::people::People;
 use crate::identity::policy::Policy;
 use crate::identity::seldom::Seldom;
+use crate::identity::token::BearerToken;
 use crate::identity::token::Presented;
-use crate::identity::token::TokenText;
-use crate::identity::token::UnverifiedJwt;
+use crate::identity::token::Segments;
 use crate::identity::verify::Candidate;
 use crate::identity::verify::Decode;
 use crate::identity::verify::Evidence;
@@ -40,7 +41,7 @@ pub(crate) struct Authenticator {
     clock: Arc<dyn Clock>,
     seen: Arc<TokenCache>,
     confirmations: Option<Confirmations>,
-    people: Option<Arc<People>>,
+    realm: Arc<Realm>,
     hints: Hints,
 }
 
@@ -82,14 +83,19 @@ impl Authenticator {
             people,
         } = config;
         let policy = Arc::new(policy);
-        let seen = Arc::new(TokenCache::new());
+        let seen = Arc::new(TokenCache::new(policy.cache_bytes));
+        let realm = Arc::new(Realm {
+            hierarchy: Arc::clone(&policy.scopes),
+            people,
+            hashes: RandomState::default(),
+        });
         let confirmations = confirm.map(|(source, budget, io)| {
             Confirmations::new(
                 source,
                 budget,
                 Arc::clone(&policy),
                 Arc::clone(&clock),
-                people.clone(),
+                Arc::clone(&realm),
                 Arc::clone(&seen),
                 io,
             )
@@ -101,7 +107,7 @@ impl Authenticator {
             clock,
             seen,
             confirmations,
-            people,
+            realm,
             hints: Hints::default(),
         }
     }
@@ -112,7 +118,8 @@ impl Authenticator {
     /// As [`Self::authenticate_from`].
     #[cfg(any(test, feature = "testing"))]
     pub(crate) async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
-        self.authenticate_from(Ipv4Addr::UNSPECIFIED.into(), token)
+        let token = BearerToken::new(token);
+        self.authenticate_from(Ipv4Addr::UNSPECIFIED.into(), &token)
             .await
     }
 
@@ -126,7 +133,7 @@ impl Authenticator {
     pub(crate) async fn authenticate_from(
         &self,
         peer: IpAddr,
-        token: &str,
+        token: &BearerToken<'_>,
     ) -> Result<Caller, AuthError> {
         let caller = match self.verified(token) {
             Some(caller) => caller,
@@ -145,7 +152,7 @@ impl Authenticator {
 
     /// The caller of a token that was verified before and still holds; costs no signature check and
     /// never waits.
-    pub(crate) fn cached(&self, token: &str) -> Option<Caller> {
+    pub(crate) fn cached(&self, token: &BearerToken<'_>) -> Option<Caller> {
         let caller = self.verified(token)?;
         let is_checked = self
             .to_be_checked(&caller)
@@ -154,8 +161,8 @@ impl Authenticator {
     }
 
     /// Whether the token was good before, so that presenting it is no guess.
-    pub(crate) fn knows(&self, token: &str) -> bool {
-        self.seen.get(Fingerprint::of(token)).is_some()
+    pub(crate) fn knows(&self, token: &BearerToken<'_>) -> bool {
+        self.seen.get(token.fingerprint()).is_some()
     }
 
     /// How many keys of the issuer there are; they are fetched if there are none yet.
@@ -176,40 +183,37 @@ impl Authenticator {
     }
 
     /// The caller of a token that was verified before and still holds.
-    fn verified(&self, token: &str) -> Option<Caller> {
-        let fingerprint = Fingerprint::of(token);
-        let caller = self.seen.get(fingerprint)?;
+    fn verified(&self, token: &BearerToken<'_>) -> Option<Caller> {
+        let caller = self.seen.get(token.fingerprint())?;
         let claims = caller.verified();
         let current = claims
             .check_current(self.clock.unix_ms(), self.policy.leeway_ms)
             .is_ok();
         match claims.evidence() {
-            Evidence::Signed(key) if current && self.keys.is_current(key) => Some(caller),
-            Evidence::Signed(_) => {
+            Evidence::Signed { key, .. } if !current || !self.keys.is_current(key) => {
                 // Verifying it anew finds the reason.
-                self.seen.remove(fingerprint);
+                self.seen.remove(token.fingerprint());
                 None
             }
-            // Whatever has become of it, that it was good once saves it from the budget of strangers.
-            Evidence::Confirmed(_) => {
-                (current && claims.is_recent(self.clock.uptime())).then_some(caller)
+            // Whatever has become of it, that it was good once saves it from the limits for strangers.
+            Evidence::Confirmed(_) | Evidence::Signed { .. } => {
+                let holds = current && claims.is_recent(|| self.clock.uptime());
+                holds.then_some(caller)
             }
         }
     }
 
     /// The user who has to be looked up, and where.
     fn to_be_checked<'a>(&'a self, caller: &'a Caller) -> Option<(&'a People, &'a str)> {
-        let people = self.people.as_deref().filter(|_| self.policy.check_users)?;
+        let people = self.realm.people.as_deref();
+        let people = people.filter(|_| self.policy.check_users)?;
         Some((people, caller.user_id()?))
     }
 
-    async fn verify(&self, peer: IpAddr, token: &str) -> Result<Caller, AuthError> {
+    async fn verify(&self, peer: IpAddr, token: &BearerToken<'_>) -> Result<Caller, AuthError> {
         let refused = |error| log_refusal(error, None, None);
         match Presented::classify(token).inspect_err(|&error| refused(error))? {
-            Presented::Jwt(jwt) => {
-                check_kind(jwt.kind, &self.policy).inspect_err(|&error| refused(error))?;
-                self.verify_jwt(jwt, token).await
-            }
+            Presented::Jwt(segments) => self.verify_jwt(&segments, token).await,
             Presented::Opaque(kind) => {
                 check_kind(kind, &self.policy).inspect_err(|&error| refused(error))?;
                 let caller = match &self.confirmations {
@@ -227,38 +231,32 @@ impl Authenticator {
         }
     }
 
-    async fn verify_jwt(&self, jwt: UnverifiedJwt<'_>, token: &str) -> Result<Caller, AuthError> {
-        let candidate = Candidate::read(jwt, &self.policy, &*self.decode)
+    async fn verify_jwt(
+        &self,
+        segments: &Segments<'_>,
+        token: &BearerToken<'_>,
+    ) -> Result<Caller, AuthError> {
+        let candidate = segments
+            .read()
+            .and_then(|jwt| Candidate::read(jwt, &self.policy, &*self.decode))
             .inspect_err(|&error| log_refusal(error, None, None))?;
-        let kid = candidate.kid().map(str::to_owned);
+        let kid = candidate.kid();
         let signed = self
-            .check_signature(candidate)
+            .check_signature(&candidate)
             .await
-            .inspect_err(|&error| self.log_failure(error, kid.as_deref(), None))?;
-        let subject = signed.subject().map(str::to_owned);
-        let fingerprint = Fingerprint::of(token);
-        let caller = signed
-            .verify(&self.policy, &*self.decode, self.clock.unix_ms())
-            .and_then(|claims| {
-                let parts = self.decode.decode(&claims)?;
-                let kept = self
-                    .people
-                    .as_ref()
-                    .filter(|people| people.needs_token(claims.kind(), false));
-                let kept = kept.map(|_| TokenText::new(token));
-                let hierarchy = Arc::clone(&self.policy.scopes);
-                let people = self.people.clone();
-                Ok(Caller::new(
-                    claims,
-                    parts,
-                    hierarchy,
-                    fingerprint,
-                    kept,
-                    people,
-                ))
-            })
-            .inspect_err(|&error| log_refusal(error, kid.as_deref(), subject.as_deref()))?;
-        self.seen.insert(fingerprint, caller.clone());
+            .inspect_err(|&error| self.log_failure(error, kid, None))?;
+        let subject = signed.subject();
+        let age = self.policy.cache_age;
+        let until = age.map(|age| self.clock.uptime().saturating_add(age));
+        let (claims, parts) = signed
+            .verify(&self.policy, &*self.decode, self.clock.unix_ms(), until)
+            .inspect_err(|&error| log_refusal(error, kid, subject))?;
+        let people = self.realm.people.as_ref();
+        let is_asked_with = |people: &&Arc<People>| people.needs_token(claims.kind(), false);
+        let kept = people.filter(is_asked_with).map(|_| token.to_text());
+        let realm = Arc::clone(&self.realm);
+        let caller = Caller::new(claims, parts, token.fingerprint(), kept, realm);
+        self.seen.insert(token.fingerprint(), caller.clone());
         Ok(caller)
     }
 
@@ -295,28 +293,33 @@ impl Authenticator {
         }
     }
 
-    async fn check_signature<'t>(&self, candidate: Candidate<'t>) -> Result<Signed<'t>, AuthError> {
+    async fn check_signature<'c, 's>(
+        &self,
+        candidate: &'c Candidate<'s>,
+    ) -> Result<Signed<'c, 's>, AuthError> {
         let issued_ms = candidate.issued_ms();
         let keys = self.keys.for_kid(candidate.kid(), issued_ms).await?;
         candidate.check_header()?;
-        let candidate = match candidate.signed_by(&keys) {
-            Ok(signed) => return Ok(signed),
-            Err(candidate) => candidate,
-        };
+        if let Some(signed) = candidate.signed_by(&keys) {
+            return Ok(signed);
+        }
         // Clerk names a key after the instance, so a new key may have the old one's name.
         let others = self.keys.others(candidate.kid(), issued_ms, &keys).await?;
-        candidate
-            .signed_by(&others)
-            .map_err(|_| TokenError::Signature.into())
+        Ok(candidate.signed_by(&others).ok_or(TokenError::Signature)?)
     }
 }
 
 /// The subject is given only once the signature holds. Values are quoted, so that none can pretend to
 /// be a line of the log.
 fn log_refusal(error: TokenError, kid: Option<&str>, subject: Option<&str>) {
-    let reason = error.reason();
-    let [kid, subject] = [kid, subject].map(|text| text.map(shortened));
-    tracing::debug!(target: "mcp_auth", reason, rule = %error, ?kid, ?subject, "token refused");
+    tracing::debug!(
+        target: "mcp_auth",
+        reason = error.reason(),
+        rule = %error,
+        kid = ?kid.map(shortened),
+        subject = ?subject.map(shortened),
+        "token refused"
+    );
 }
 
 fn shortened(text: &str) -> String {

@@ -369,10 +369,13 @@ fn an_emulators_key_signs_only_where_both_ends_are_on_loopback() {
     let mut claims = oauth_claims();
     claims["iss"] = json!(issuer);
     let token = TestKey::shared().sign(&header, &claims);
-    let policy = |development| Policy {
-        issuer: issuer.to_owned(),
-        development,
-        ..policy()
+    let policy = |server_is_local| {
+        let mut policy = Policy {
+            issuer: issuer.into(),
+            ..policy()
+        };
+        policy.trust_emulator(server_is_local);
+        policy
     };
     assert!(authenticate(policy(true), &token).is_ok());
     assert_eq!(
@@ -385,15 +388,37 @@ fn an_emulators_key_signs_only_where_both_ends_are_on_loopback() {
 fn a_token_seen_before_is_found_until_it_expires() {
     let fixture = Fixture::new();
     let token = oauth_token(&oauth_claims());
-    assert!(fixture.authenticator.cached(&token).is_none());
+    assert!(fixture.cached(&token).is_none());
     fixture.authenticate(&token).unwrap();
-    assert!(fixture.authenticator.cached(&token).is_some());
+    assert!(fixture.cached(&token).is_some());
     fixture.clock.advance(Duration::from_secs(86_400 + 5));
-    assert!(fixture.authenticator.cached(&token).is_none());
+    assert!(fixture.cached(&token).is_none());
     assert_eq!(
         fixture.authenticate(&token).unwrap_err(),
         TokenError::Expired.into()
     );
+}
+
+#[test]
+fn a_token_seen_before_is_verified_anew_after_the_age_that_is_set() {
+    let policy = Policy {
+        cache_age: Some(Duration::from_secs(60)),
+        ..policy()
+    };
+    let fixture = Fixture::with(policy);
+    let token = oauth_token(&oauth_claims());
+    for _ in 0..2 {
+        fixture.authenticate(&token).unwrap();
+        fixture.clock.advance(Duration::from_secs(59));
+        assert!(fixture.cached(&token).is_some());
+        fixture.clock.advance(Duration::from_secs(1));
+        assert!(fixture.cached(&token).is_none());
+        assert!(fixture.authenticator.knows(&BearerToken::new(&token)));
+    }
+    fixture.clock.advance(Duration::from_secs(86_400));
+    let refused = fixture.authenticate(&token).unwrap_err();
+    assert_eq!(refused, TokenError::Expired.into());
+    assert!(!fixture.authenticator.knows(&BearerToken::new(&token)));
 }
 
 #[test]
@@ -409,7 +434,7 @@ fn a_token_that_differs_from_a_seen_one_at_all_is_not_found() {
         .filter(|&l| l != last)
     {
         let twin = format!("{}{letter}", token.strip_suffix(last).unwrap());
-        assert!(fixture.authenticator.cached(&twin).is_none());
+        assert!(fixture.cached(&twin).is_none());
         let refused = fixture.authenticate(&twin).unwrap_err();
         assert!(matches!(
             refused,
@@ -421,8 +446,8 @@ fn a_token_that_differs_from_a_seen_one_at_all_is_not_found() {
         fixture.authenticate(&unsigned).unwrap_err(),
         TokenError::Signature.into()
     );
-    assert!(fixture.authenticator.cached(&unsigned).is_none());
-    assert!(fixture.authenticator.cached(&token).is_some());
+    assert!(fixture.cached(&unsigned).is_none());
+    assert!(fixture.cached(&token).is_some());
 }
 
 #[test]
@@ -435,7 +460,7 @@ fn withdrawing_a_key_drops_the_tokens_it_signed() {
         .publish(Some(vec![TestKey::other().published("ins_2")]));
     fixture.clock.advance(Duration::from_secs(300));
     // The refresh is started beside the request that finds it due.
-    assert!(fixture.authenticator.cached(&token).is_some());
+    assert!(fixture.cached(&token).is_some());
     fixture.wait_until_dropped(&token);
     assert_eq!(fixture.source.calls(), 2);
     assert_eq!(
@@ -453,7 +478,7 @@ fn after_24_hours_without_the_issuer_a_seen_token_is_unavailable() {
     fixture.authenticate(&token).unwrap();
     fixture.source.publish(None);
     fixture.clock.advance(Duration::from_secs(86_400));
-    assert!(fixture.authenticator.cached(&token).is_none());
+    assert!(fixture.cached(&token).is_none());
     assert!(matches!(
         fixture.authenticate(&token),
         Err(AuthError::Unavailable(_))
@@ -546,13 +571,17 @@ struct Fixture {
 impl Fixture {
     /// An issuer that publishes the shared key.
     fn new() -> Self {
+        Self::with(policy())
+    }
+
+    fn with(policy: Policy) -> Self {
         let io = IoRuntime::start().unwrap();
         let source = CountingSource::of(vec![TestKey::shared().published("ins_1")]);
         let clock = doubles::clock();
         let kept: Arc<dyn KeySource> = Arc::<CountingSource>::clone(&source);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let keys = Keys::published(kept, Arc::clone(&time), io.handle().clone());
-        let authenticator = doubles::with_keys(policy(), keys, time);
+        let authenticator = doubles::with_keys(policy, keys, time);
         Self {
             authenticator,
             source,
@@ -565,10 +594,14 @@ impl Fixture {
         block_on(self.authenticator.authenticate(token))
     }
 
+    fn cached(&self, token: &str) -> Option<Caller> {
+        self.authenticator.cached(&BearerToken::new(token))
+    }
+
     /// Waits for the refresh that runs beside the requests to drop this token.
     fn wait_until_dropped(&self, token: &str) {
         for _ in 0..500 {
-            if self.authenticator.cached(token).is_none() {
+            if self.cached(token).is_none() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(2));

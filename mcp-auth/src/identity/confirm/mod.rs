@@ -22,6 +22,7 @@ use crate::identity::cache::Fingerprint;
 use crate::identity::cache::TokenCache;
 use crate::identity::caller::Caller;
 use crate::identity::caller::CallerParts;
+use crate::identity::caller::Realm;
 use crate::identity::caller::TokenKind;
 use crate::identity::circuit::Circuit;
 use crate::identity::clock::Clock;
@@ -30,8 +31,8 @@ use crate::identity::error::LookupError;
 use crate::identity::error::TokenError;
 use crate::identity::flight::FlightLost;
 use crate::identity::flight::Flights;
-use crate::identity::people::People;
 use crate::identity::policy::Policy;
+use crate::identity::token::BearerToken;
 use crate::identity::token::TokenText;
 use crate::identity::verify::VerifiedClaims;
 
@@ -83,7 +84,7 @@ struct Desk {
     source: Arc<dyn ConfirmationSource>,
     policy: Arc<Policy>,
     clock: Arc<dyn Clock>,
-    people: Option<Arc<People>>,
+    realm: Arc<Realm>,
     seen: Arc<TokenCache>,
     refused: Cache<Fingerprint, Refused>,
     circuit: Circuit,
@@ -105,7 +106,7 @@ impl Confirmations {
         budget: Option<Budget>,
         policy: Arc<Policy>,
         clock: Arc<dyn Clock>,
-        people: Option<Arc<People>>,
+        realm: Arc<Realm>,
         seen: Arc<TokenCache>,
         io: Handle,
     ) -> Self {
@@ -115,7 +116,7 @@ impl Confirmations {
                 source,
                 policy,
                 clock,
-                people,
+                realm,
                 seen,
                 refused: Cache::new(MAX_REFUSED),
                 circuit,
@@ -132,13 +133,13 @@ impl Confirmations {
     pub(crate) async fn caller(
         &self,
         kind: TokenKind,
-        token: &str,
+        token: &BearerToken<'_>,
         peer: IpAddr,
     ) -> Result<Caller, AuthError> {
         if !self.desk.source.confirms(kind) {
             return Err(TokenError::Opaque.into());
         }
-        let fingerprint = Fingerprint::of(token);
+        let fingerprint = token.fingerprint();
         if let Some(outcome) = self.desk.known(fingerprint) {
             return outcome;
         }
@@ -152,7 +153,7 @@ impl Confirmations {
         }
         let asked = self.flights.join(&fingerprint, || {
             let desk = Arc::clone(&self.desk);
-            let token = TokenText::new(token);
+            let token = token.to_text();
             async move { desk.ask(kind, fingerprint, token).await }
         });
         asked
@@ -174,7 +175,7 @@ impl Desk {
         match claims.check_current(self.clock.unix_ms(), 0) {
             // What has expired does not come back.
             Err(error) => Some(Err(error.into())),
-            Ok(()) => claims.is_recent(now).then_some(Ok(caller)),
+            Ok(()) => claims.is_recent(|| now).then_some(Ok(caller)),
         }
     }
 
@@ -227,20 +228,12 @@ impl Desk {
     ) -> Result<Caller, TokenError> {
         let now_ms = self.clock.unix_ms();
         let (claims, parts) = VerifiedClaims::confirmed(kind, said, &self.policy, now_ms, asked)?;
-        let hierarchy = Arc::clone(&self.policy.scopes);
-        let people = self.people.clone();
         let token = Some(token).filter(|_| {
-            let people = people.as_ref();
+            let people = self.realm.people.as_ref();
             people.is_some_and(|people| people.needs_token(kind, true))
         });
-        Ok(Caller::new(
-            claims,
-            parts,
-            hierarchy,
-            fingerprint,
-            token,
-            people,
-        ))
+        let realm = Arc::clone(&self.realm);
+        Ok(Caller::new(claims, parts, fingerprint, token, realm))
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::*;
 use crate::identity::Authenticator;
 use crate::identity::AuthenticatorConfig;
+use crate::identity::BearerToken;
 use crate::identity::IoRuntime;
 use crate::identity::Keys;
 use crate::identity::Machine;
@@ -464,7 +465,10 @@ impl Fixture {
 
     fn present_from(&self, peer: &str, token: &str) -> Result<Caller, AuthError> {
         let peer = peer.parse().unwrap();
-        block_on(self.authenticator.authenticate_from(peer, token))
+        block_on(
+            self.authenticator
+                .authenticate_from(peer, &BearerToken::new(token)),
+        )
     }
 }
 

@@ -103,7 +103,7 @@ impl PublishedKeys {
         issued_ms: Option<u64>,
     ) -> Result<Vec<Arc<VerifyingKey>>, AuthError> {
         let kid = kid.ok_or(TokenError::UnknownKey)?;
-        let found = self.find(issued_ms, || self.named(kid)).await?;
+        let found = self.find(issued_ms, |snapshot| snapshot.named(kid)).await?;
         if found.is_empty() {
             Err(TokenError::UnknownKey.into())
         } else {
@@ -120,8 +120,8 @@ impl PublishedKeys {
         let Some(kid) = kid else {
             return Ok(Vec::new());
         };
-        let untried = || {
-            let mut keys = self.named(kid);
+        let untried = |snapshot: &Snapshot| {
+            let mut keys = snapshot.named(kid);
             keys.retain(|key| !tried.iter().any(|tried| Arc::ptr_eq(tried, key)));
             keys
         };
@@ -153,17 +153,17 @@ impl PublishedKeys {
     async fn find(
         &self,
         issued_ms: Option<u64>,
-        look: impl Fn() -> Vec<Arc<VerifyingKey>>,
+        look: impl Fn(&Snapshot) -> Vec<Arc<VerifyingKey>>,
     ) -> Result<Vec<Arc<VerifyingKey>>, Unavailable> {
         let begun_before = self.shared.begun.load(Ordering::Acquire);
         self.fetch_unless_usable().await?;
         loop {
-            // Asked in this order: what is published in between is looked at.
-            let settled = self.with_usable(|snapshot| {
-                snapshot.number > begun_before || snapshot.is_newer_than(issued_ms)
+            let looked = self.with_usable(|snapshot| {
+                let is_newer = snapshot.is_newer_than(issued_ms);
+                (look(snapshot), is_newer || snapshot.number > begun_before)
             });
-            let found = look();
-            if !found.is_empty() || settled == Some(true) {
+            let (found, settled) = looked.unwrap_or_default();
+            if settled || !found.is_empty() {
                 return Ok(found);
             }
             if let Some(rest) = self.rest() {
@@ -184,15 +184,6 @@ impl PublishedKeys {
         }
         self.refresh_if_due(now_ms);
         Some(read(snapshot))
-    }
-
-    /// The keys of this name in a set that is not too old.
-    fn named(&self, kid: &str) -> Vec<Arc<VerifyingKey>> {
-        let of_this_name = |snapshot: &Snapshot| {
-            let keys = snapshot.keys.iter();
-            keys.filter(|key| key.kid() == kid).cloned().collect()
-        };
-        self.with_usable(of_this_name).unwrap_or_default()
     }
 
     fn refresh_if_due(&self, now_ms: u64) {
@@ -258,6 +249,12 @@ impl PublishedKeys {
 }
 
 impl Snapshot {
+    /// The keys of this name.
+    fn named(&self, kid: &str) -> Vec<Arc<VerifyingKey>> {
+        let keys = self.keys.iter();
+        keys.filter(|key| key.kid() == kid).cloned().collect()
+    }
+
     /// Whether the key of a token that was issued then would be in the set, unless it was withdrawn.
     fn is_newer_than(&self, issued_ms: Option<u64>) -> bool {
         let published_by = |issued_ms: u64| issued_ms.saturating_add(as_ms(PUBLISHED_WITHIN));

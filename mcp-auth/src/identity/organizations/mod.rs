@@ -4,7 +4,6 @@
 //! now is asked of the identity provider. Nothing is guessed: if that can't be told, the answer is
 //! [`Unavailable`].
 
-use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -126,18 +125,16 @@ impl Organizations {
                 Ok(caller.token_org().cloned())
             }
             TokenKind::OAuth => {
-                let (Some(organization_id), Some(user_id)) =
+                let (Some(named), Some(user_id)) =
                     (named_organization(caller).await?, caller.user_id())
                 else {
                     return Ok(None);
                 };
                 match (&self.directory, facts) {
                     (Some(directory), Facts::Current) => {
-                        self.looked_up(directory, &organization_id, user_id).await
+                        self.looked_up(directory, named.id(), user_id).await
                     }
-                    (Some(_), Facts::TokenOnly) | (None, _) => {
-                        Ok(Some(Org::only_id(organization_id.into_owned())))
-                    }
+                    (Some(_), Facts::TokenOnly) | (None, _) => Ok(Some(named)),
                 }
             }
         }
@@ -172,12 +169,12 @@ impl Organizations {
 
 /// The organization that an OAuth token names, or that its issuer tells the bearer of an opaque one.
 /// Nobody is asked about a token that was not granted to tell.
-async fn named_organization(caller: &Caller) -> Result<Option<Cow<'_, str>>, Unavailable> {
-    match (caller.org_id(), caller.people()) {
-        (Some(id), _) => Ok(Some(Cow::Borrowed(id))),
+async fn named_organization(caller: &Caller) -> Result<Option<Org>, Unavailable> {
+    match (caller.named_org(), caller.people()) {
+        (Some(named), _) => Ok(Some(named.clone())),
         (None, Some(people)) if caller.org_at_issuer() => {
             let id = people.organization_of(caller).await.map_err(unavailable)?;
-            Ok(id.map(Cow::Owned))
+            Ok(id.map(Org::only_id))
         }
         (None, _) => Ok(None),
     }

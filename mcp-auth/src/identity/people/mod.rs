@@ -273,7 +273,7 @@ impl Desk {
         // No longer than the issuer's word on the token itself is believed.
         let until = match caller.verified().evidence() {
             Evidence::Confirmed(until) => *until,
-            Evidence::Signed(_) => self.clock.uptime() + USER_AGE,
+            Evidence::Signed { .. } => self.clock.uptime() + USER_AGE,
         };
         let subject = caller.subject().to_owned();
         let info = self
@@ -311,7 +311,7 @@ impl Debug for People {
 /// with.
 fn claimed(caller: &Caller) -> Option<Profile> {
     match caller.verified().evidence() {
-        Evidence::Signed(_) => {
+        Evidence::Signed { .. } => {
             Some(Profile::of_claims(caller.claims())).filter(|profile| !profile.is_empty())
         }
         Evidence::Confirmed(_) => None,

@@ -8,7 +8,7 @@ mod tokens;
 use std::fmt;
 use std::time::Duration;
 
-use crate::identity::{ApiKeyScopes, AuthorizedParties};
+use crate::identity::{ApiKeyScopes, AuthorizedParties, DEFAULT_CACHE_BYTES};
 use crate::tool::{States, ToolInfo};
 
 use super::check::{self, CheckReport};
@@ -115,6 +115,8 @@ pub struct ServerBuilder {
     pub(super) m2m_tokens: bool,
     pub(super) api_keys: Option<ApiKeyScopes>,
     pub(super) check_users: bool,
+    pub(super) token_cache_age: Option<Duration>,
+    pub(super) token_cache_bytes: usize,
     pub(super) required_scopes: Vec<String>,
     pub(super) scope_implications: Vec<(String, Vec<String>)>,
     pub(super) scopes_supported: Option<Vec<String>>,
@@ -173,6 +175,8 @@ impl ServerBuilder {
             m2m_tokens: false,
             api_keys: None,
             check_users: false,
+            token_cache_age: None,
+            token_cache_bytes: DEFAULT_CACHE_BYTES,
             required_scopes: Vec::new(),
             scope_implications: Vec::new(),
             scopes_supported: None,

@@ -1,5 +1,7 @@
 //! Which tokens are accepted.
 
+use std::time::Duration;
+
 use crate::identity::{ApiKeyScopes, AuthorizedParties};
 
 use super::ServerBuilder;
@@ -257,6 +259,34 @@ impl ServerBuilder {
     /// Source: <https://clerk.com/docs/guides/development/machine-auth/api-keys>.
     pub fn api_keys(mut self, required: ApiKeyScopes) -> Self {
         self.api_keys = Some(required);
+        self
+    }
+
+    /// Sets for how long a JWT is not verified anew; by default for as long as it lives.
+    ///
+    /// Its times are looked at on every request all the same, and whether its key still is one of the
+    /// issuer's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = mcp_auth::server!().token_cache_age(Duration::from_secs(300));
+    /// # let _ = builder;
+    /// ```
+    pub fn token_cache_age(mut self, age: Duration) -> Self {
+        self.token_cache_age = Some(age);
+        self
+    }
+
+    /// Sets how much memory JWTs that were verified may take, in bytes, 32 MiB by default: about 20 000.
+    /// Beyond, those that are seldom presented are forgotten, and verified when they come again.
+    ///
+    /// ```
+    /// let builder = mcp_auth::server!().token_cache_bytes(8 * 1024 * 1024);
+    /// # let _ = builder;
+    /// ```
+    pub fn token_cache_bytes(mut self, bytes: usize) -> Self {
+        self.token_cache_bytes = bytes;
         self
     }
 }

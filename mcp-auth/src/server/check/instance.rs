@@ -142,7 +142,7 @@ pub(in super::super) fn judge(answers: &Answers, known: &Known<'_>) -> Vec<Found
 /// An issuer that calls itself something else is a wrong configuration; one that does not answer
 /// may be back before the first request.
 fn issuer(frontend: &Frontend, known: &Known<'_>) -> Option<Found> {
-    let expected = &known.policy.issuer;
+    let expected = &*known.policy.issuer;
     let name = known.named_by;
     let Some(metadata) = &frontend.metadata else {
         let what = format!("the issuer {expected} cannot be reached");
@@ -163,7 +163,7 @@ fn issuer(frontend: &Frontend, known: &Known<'_>) -> Option<Found> {
         }
         found => Found::Wrong(StartError::IssuerDiffers {
             name,
-            expected: expected.clone(),
+            expected: expected.to_owned(),
             found: found.map(str::to_owned),
         }),
     })

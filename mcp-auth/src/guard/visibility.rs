@@ -1,0 +1,275 @@
+//! Which tools a caller sees in a list.
+//!
+//! INVARIANT: what is kept with a caller is what [`decide`] said of the facts that it is kept with, and
+//! nothing else that is decided on changes with time. It is for lists alone: a call is decided anew.
+
+use std::iter;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::identity::{self, Caller, Org, Sight};
+
+use super::decision::{Facts, Refusal, decide};
+use super::requirement::Guard;
+
+/// Tells which of a server's tools a caller sees.
+#[derive(Debug)]
+pub(crate) struct Visibility {
+    /// Tells it apart from that of another server in the process.
+    id: u64,
+    tools: Vec<(Guard, identity::Facts)>,
+    server_scopes: Vec<String>,
+    asks_current: bool,
+    asks_claimed: bool,
+    /// Whether what a caller sees stays the same while the facts do.
+    is_kept: bool,
+}
+
+/// Tools by their places among all, a bit each.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Visible(Arc<[u64]>);
+
+/// The organization of a caller, as far as a guard asks for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Organizations<'a> {
+    /// As it is now.
+    pub(crate) current: Option<&'a Org>,
+    /// As the token says.
+    pub(crate) claimed: Option<&'a Org>,
+}
+
+impl Visible {
+    /// Whether the tool at this place is seen.
+    pub(crate) fn has(&self, place: usize) -> bool {
+        let word = self.0.get(place / WORD);
+        word.is_some_and(|word| word >> (place % WORD) & 1 == 1)
+    }
+
+    /// What it takes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+}
+
+impl FromIterator<bool> for Visible {
+    fn from_iter<I: IntoIterator<Item = bool>>(tools: I) -> Self {
+        let mut tools = tools.into_iter().peekable();
+        let word = || {
+            tools.peek()?;
+            let bits = tools.by_ref().take(WORD).enumerate();
+            Some(bits.fold(0, |word, (place, bit)| word | u64::from(bit) << place))
+        };
+        Self(iter::from_fn(word).collect())
+    }
+}
+
+impl Visibility {
+    /// That of tools with these guards, each with the facts that it is decided on.
+    pub(crate) fn new(
+        tools: impl Iterator<Item = (Guard, identity::Facts)>,
+        server_scopes: Vec<String>,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let tools: Vec<(Guard, identity::Facts)> = tools.collect();
+        let asks = |wanted| {
+            let mut tools = tools.iter();
+            tools.any(|(guard, facts)| *facts == wanted && guard.uses_organization())
+        };
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            asks_current: asks(identity::Facts::Current),
+            asks_claimed: asks(identity::Facts::TokenOnly),
+            is_kept: !tools.iter().any(|(guard, _)| guard.depends_on_time()),
+            tools,
+            server_scopes,
+        }
+    }
+
+    /// Whether a guard asks for such facts.
+    pub(crate) fn asks(&self, facts: identity::Facts) -> bool {
+        match facts {
+            identity::Facts::Current => self.asks_current,
+            identity::Facts::TokenOnly => self.asks_claimed,
+        }
+    }
+
+    /// The tools that the caller may call, and those that a new token could cure.
+    pub(crate) fn of(&self, caller: Option<&Caller>, known: Organizations<'_>) -> Visible {
+        let keeper = caller.filter(|_| self.is_kept);
+        let organizations = [known.current, known.claimed];
+        if let Some(places) = keeper.and_then(|caller| caller.sight(self.id, organizations)) {
+            return Visible(places);
+        }
+        let tools = self.tools.iter();
+        let visible: Visible = tools.map(|tool| self.sees(caller, tool, known)).collect();
+        if let Some(caller) = keeper {
+            caller.keep_sight(Sight::new(self.id, organizations, Arc::clone(&visible.0)));
+        }
+        visible
+    }
+
+    fn sees(
+        &self,
+        caller: Option<&Caller>,
+        (guard, facts): &(Guard, identity::Facts),
+        known: Organizations<'_>,
+    ) -> bool {
+        let organization = match facts {
+            identity::Facts::Current => known.current,
+            identity::Facts::TokenOnly => known.claimed,
+        };
+        let decided = decide(
+            guard,
+            &Facts {
+                caller,
+                organization: Ok(organization),
+                server_scopes: &self.server_scopes,
+            },
+        );
+        match decided {
+            Ok(_) => true,
+            Err(Refusal::Denied(denied)) => denied.is_curable(),
+            Err(Refusal::Unauthenticated | Refusal::Unavailable(_)) => false,
+        }
+    }
+}
+
+const WORD: usize = u64::BITS as usize;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::{ORGANIZATION_SCOPE, Permission, Requirement, Reverification, Role};
+    use crate::identity::doubles::{oauth_caller, oauth_claims};
+
+    const OPEN: Guard = Guard::signed_in(&[]);
+    const ADMIN: Guard = Guard::signed_in(&[Requirement::Role(Role::new("admin"))]);
+    const READ: Guard = Guard::signed_in(&[Requirement::Permission(Permission::new("org:a:read"))]);
+    const SOON: Guard = Guard::signed_in(&[Requirement::Reverification(Reverification::STRICT)]);
+    const EITHER: Guard = Guard::signed_in(&[Requirement::Any(&[
+        &[Requirement::Role(Role::new("admin"))],
+        &[Requirement::Reverification(Reverification::STRICT)],
+    ])]);
+
+    fn visibility(guards: &[Guard]) -> Visibility {
+        let tools = guards
+            .iter()
+            .map(|guard| (*guard, identity::Facts::Current));
+        Visibility::new(tools, Vec::new())
+    }
+
+    /// One for whom no new token could bring an organization.
+    fn caller() -> Caller {
+        let mut claims = oauth_claims();
+        claims["scope"] = ORGANIZATION_SCOPE.into();
+        oauth_caller(&claims)
+    }
+
+    fn org(role: &str) -> Org {
+        let permissions = vec!["org:a:read".to_owned()];
+        Org::new("org_1".into(), None, Some(role.into()), Some(permissions))
+    }
+
+    fn now(org: &Org) -> Organizations<'_> {
+        Organizations {
+            current: Some(org),
+            claimed: None,
+        }
+    }
+
+    fn same(one: &Visible, other: &Visible) -> bool {
+        Arc::ptr_eq(&one.0, &other.0)
+    }
+
+    #[test]
+    fn each_tool_has_its_own_place_however_many_there_are() {
+        let guards: Vec<_> = (0..130)
+            .map(|place| if place % 3 == 0 { ADMIN } else { READ })
+            .collect();
+        let visible = visibility(&guards).of(Some(&caller()), now(&org("member")));
+        for place in 0..130 {
+            assert_eq!(visible.has(place), place % 3 != 0, "{place}");
+        }
+        assert!(!visible.has(130) && !visible.has(1_000));
+    }
+
+    #[test]
+    fn without_a_token_only_what_is_public_is_seen() {
+        let visible =
+            visibility(&[OPEN, Guard::public(), ADMIN]).of(None, Organizations::default());
+        assert_eq!(
+            [0, 1, 2].map(|place| visible.has(place)),
+            [false, true, false]
+        );
+    }
+
+    #[test]
+    fn what_a_caller_sees_is_kept_while_the_facts_are_those_of_one_look_up() {
+        let (visibility, caller) = (visibility(&[OPEN, ADMIN]), caller());
+        let (admin, member) = (org("admin"), org("member"));
+        let seen = |org: &Org| visibility.of(Some(&caller), now(org));
+        let first = seen(&admin);
+        assert!(same(&first, &seen(&admin)) && same(&first, &seen(&admin.clone())));
+        // A later look-up is another fact, though it says the same.
+        let again = seen(&org("admin"));
+        assert!(again == first && !same(&again, &first));
+        assert!(!seen(&member).has(1) && seen(&admin).has(1));
+        let none = visibility.of(Some(&caller), Organizations::default());
+        assert!(none.has(0) && !none.has(1));
+        let claimed = Organizations {
+            current: None,
+            claimed: Some(&admin),
+        };
+        assert!(!visibility.of(Some(&caller), claimed).has(1));
+    }
+
+    #[test]
+    fn what_another_server_or_another_caller_sees_is_not_taken_for_it() {
+        let (admins, opened) = (visibility(&[ADMIN]), visibility(&[OPEN]));
+        let (caller, member) = (caller(), org("member"));
+        assert!(opened.of(Some(&caller), now(&member)).has(0));
+        assert!(!admins.of(Some(&caller), now(&member)).has(0));
+        assert!(opened.of(Some(&caller), now(&member)).has(0));
+        let mut claims = oauth_claims();
+        claims["sub"] = "user_bob".into();
+        let (one, other) = (
+            admins.of(Some(&caller), now(&member)),
+            oauth_caller(&claims),
+        );
+        assert!(!same(&one, &admins.of(Some(&other), now(&member))));
+    }
+
+    #[test]
+    fn nothing_is_kept_where_a_guard_depends_on_time() {
+        let (caller, member) = (caller(), org("member"));
+        for guard in [SOON, EITHER] {
+            let visibility = visibility(&[OPEN, guard]);
+            let seen = || visibility.of(Some(&caller), now(&member));
+            assert!(seen() == seen() && !same(&seen(), &seen()), "{guard}");
+        }
+    }
+
+    #[test]
+    fn only_the_facts_that_a_guard_asks_for_have_to_be_had() {
+        let tools = [
+            (OPEN, identity::Facts::Current),
+            (ADMIN, identity::Facts::TokenOnly),
+        ];
+        let visibility = Visibility::new(tools.into_iter(), Vec::new());
+        assert!(!visibility.asks(identity::Facts::Current));
+        assert!(visibility.asks(identity::Facts::TokenOnly));
+    }
+
+    #[test]
+    fn a_set_has_the_tools_that_are_visible() {
+        for of in [0_usize, 1, 63, 64, 65, 128, 1000] {
+            let tools = (0..of).map(|place| [0, 63, 64, 65, 999].contains(&place));
+            let set: Visible = tools.collect();
+            assert_eq!(set.size(), of.div_ceil(64) * 8);
+            for index in 0..2000 {
+                let expected = index < of && [0, 63, 64, 65, 999].contains(&index);
+                assert_eq!(set.has(index), expected, "{index} of {of}");
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The head of a request: the headers that matter, read in one pass.
+
+use std::str;
+
+use actix_web::dev::RequestHead;
+use actix_web::http::header::HeaderValue;
+
+use crate::protocol::{Header, Mirrored};
+
+/// The headers that matter.
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    pub(super) host: Header<'a>,
+    pub(super) origin: Header<'a>,
+    pub(super) authorization: Header<'a>,
+    pub(super) content_length: Header<'a>,
+    pub(super) content_type: Header<'a>,
+    /// Whether one of the `Accept` headers takes JSON; `None` if there is none.
+    pub(super) accepts_json: Option<bool>,
+    pub(super) mirrored: Mirrored<'a>,
+}
+
+impl<'a> Fields<'a> {
+    /// To look each up by its name would cost more than to see all.
+    pub(super) fn of(head: &'a RequestHead) -> Self {
+        let mut fields = Self {
+            host: Header::Absent,
+            origin: Header::Absent,
+            authorization: Header::Absent,
+            content_length: Header::Absent,
+            content_type: Header::Absent,
+            accepts_json: None,
+            mirrored: Mirrored {
+                version: Header::Absent,
+                method: Header::Absent,
+                name: Header::Absent,
+            },
+        };
+        for (name, value) in head.headers() {
+            let field = match name.as_str() {
+                "host" => &mut fields.host,
+                "origin" => &mut fields.origin,
+                "authorization" => &mut fields.authorization,
+                "content-length" => &mut fields.content_length,
+                "content-type" => &mut fields.content_type,
+                "mcp-protocol-version" => &mut fields.mirrored.version,
+                "mcp-method" => &mut fields.mirrored.method,
+                "mcp-name" => &mut fields.mirrored.name,
+                "accept" => {
+                    let before = fields.accepts_json.unwrap_or_default();
+                    fields.accepts_json = Some(before || ascii(value).is_some_and(accepts_json));
+                    continue;
+                }
+                _ => continue,
+            };
+            *field = match (&field, ascii(value)) {
+                (Header::Absent, Some(value)) => Header::Value(value),
+                (Header::Absent, None) | (Header::Malformed | Header::Value(_), _) => {
+                    Header::Malformed
+                }
+            };
+        }
+        fields
+    }
+}
+
+/// A value as text, without surrounding blanks. HTTP lets no control characters in, so ASCII is visible ASCII; this asks for all
+/// bytes at once, where `HeaderValue::to_str` goes through them.
+fn ascii(value: &HeaderValue) -> Option<&str> {
+    let bytes = value.as_bytes().trim_ascii();
+    bytes.is_ascii().then(|| str::from_utf8(bytes).ok())?
+}
+
+/// The media type without its parameters.
+pub(super) fn media_type(value: &str) -> &str {
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+fn accepts_json(accept: &str) -> bool {
+    accept.split(',').map(media_type).any(|range| {
+        ["application/json", "application/*", "*/*"]
+            .iter()
+            .any(|known| range.eq_ignore_ascii_case(known))
+    })
+}

@@ -1,0 +1,92 @@
+//! Answers to `tools/list`, kept for each set of tools that some caller sees: callers are many, what
+//! they may do is not.
+
+use bytes::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::guard::Visible;
+
+use super::era::Era;
+
+/// A list depends on the era, on whether it has icons, and on what is visible.
+pub(super) type Key = (Era, bool, Visible);
+
+/// The lists that were asked for of late.
+#[derive(Debug)]
+pub(super) struct Lists(Cache<Key, Bytes, Weight>);
+
+impl Lists {
+    pub(super) fn new() -> Self {
+        Self(Cache::with_weighter(MOST_LISTS, MOST_BYTES, Weight))
+    }
+
+    /// The list for `key`, assembled if it is not kept. Nobody waits for another's: that would take
+    /// longer than to assemble it twice.
+    pub(super) fn kept(&self, key: Key, assemble: impl FnOnce(&Visible) -> Vec<u8>) -> Bytes {
+        if let Some(list) = self.0.get(&key) {
+            return list;
+        }
+        let list = Bytes::from(assemble(&key.2));
+        self.0.insert(key, list.clone());
+        list
+    }
+}
+
+/// In bytes, and so that there are never more lists than there may be.
+#[derive(Clone, Debug)]
+struct Weight;
+
+impl Weighter<Key, Bytes> for Weight {
+    fn weight(&self, (_, _, visible): &Key, list: &Bytes) -> u64 {
+        let bytes = (list.len() + visible.size()) as u64;
+        bytes.max(MOST_BYTES / MOST_LISTS as u64)
+    }
+}
+
+const MOST_LISTS: usize = 64;
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visible(tools: &[usize], of: usize) -> Visible {
+        (0..of).map(|index| tools.contains(&index)).collect()
+    }
+
+    #[test]
+    fn a_list_is_assembled_once_for_each_set_and_form() {
+        let lists = Lists::new();
+        let mut assembled = 0;
+        for _ in 0..3 {
+            for era in [Era::Legacy, Era::Modern] {
+                for icons in [false, true] {
+                    for tools in [&[][..], &[0], &[64], &[0, 64]] {
+                        let text = format!("{era:?} {icons} {tools:?}");
+                        let list = lists.kept((era, icons, visible(tools, 65)), |_| {
+                            assembled += 1;
+                            text.clone().into_bytes()
+                        });
+                        assert_eq!(list, text);
+                    }
+                }
+            }
+        }
+        assert_eq!(assembled, 16);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_lists_and_in_bytes() {
+        for (length, most) in [(10, 64), (1024 * 1024, 4), (5 * 1024 * 1024, 0)] {
+            let lists = Lists::new();
+            for tool in 0..500 {
+                let list = lists.kept((Era::Modern, true, visible(&[tool], 500)), |_| {
+                    vec![0; length]
+                });
+                assert_eq!(list.len(), length);
+            }
+            assert!(lists.0.len() <= most, "{} of {length}", lists.0.len());
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Finding values in JSON without reading them: where each one ends, and whether it is one.
+//!
+//! serde_json scans a value again for each level that looks into it, and stops at a member that has
+//! another type than expected. This is one pass that goes to the end: what is no JSON is told from
+//! what is no message. What passes for JSON is exactly what does in serde_json; what is found is
+//! left to it to read.
+
+use std::borrow::Cow;
+
+use super::string::plain;
+
+/// A place in a text. Its methods return `None` where the text is no JSON.
+#[derive(Debug)]
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The first byte that is no blank; `None` at the end.
+    pub(super) fn next(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
+            self.at += 1;
+        }
+        self.byte()
+    }
+
+    /// Passes over an object. `member` is given each name, passes over the value, and returns whether
+    /// there is something wrong with it. Returns whether anything was: a member, a name that spells
+    /// nothing, or that the value is no object.
+    pub(super) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Option<bool>,
+    ) -> Option<bool> {
+        if self.next()? != b'{' {
+            self.value()?;
+            return Some(true);
+        }
+        self.at += 1;
+        let mut flawed = false;
+        let mut more = self.next()? != b'}';
+        while more {
+            flawed |= match self.name()?.spelled() {
+                Some(name) => member(self, &name)?,
+                None => {
+                    self.value()?;
+                    true
+                }
+            };
+            more = self.next()? == b',';
+            if more {
+                self.at += 1;
+            }
+        }
+        self.pass(b'}')?;
+        Some(flawed)
+    }
+
+    /// Passes over a value, and returns it as it is written.
+    pub(super) fn value(&mut self) -> Option<&'a str> {
+        let first = self.next()?;
+        let start = self.at;
+        match first {
+            b'[' | b'{' => self.nested()?,
+            _ => self.scalar()?,
+        }
+        self.text.get(start..self.at)
+    }
+
+    /// Passes over a list or an object. Depth costs no stack.
+    fn nested(&mut self) -> Option<()> {
+        // What ends the innermost one, and those around it.
+        let mut end = None;
+        let mut ends = Vec::new();
+        loop {
+            match self.next()? {
+                b'[' => {
+                    self.at += 1;
+                    ends.extend(end.replace(b']'));
+                    if self.next()? != b']' {
+                        continue;
+                    }
+                }
+                b'{' => {
+                    self.at += 1;
+                    ends.extend(end.replace(b'}'));
+                    if self.next()? != b'}' {
+                        self.name()?;
+                        continue;
+                    }
+                }
+                _ => self.scalar()?,
+            }
+            while let Some(innermost) = end
+                && self.next()? != b','
+            {
+                self.pass(innermost)?;
+                end = ends.pop();
+            }
+            match end {
+                None => return Some(()),
+                Some(b'}') => {
+                    self.at += 1;
+                    self.name()?;
+                }
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn scalar(&mut self) -> Option<()> {
+        match self.byte()? {
+            b'"' => self.string().map(|_| ()),
+            b'-' | b'0'..=b'9' => self.number(),
+            b'f' => self.literal("false"),
+            b'n' => self.literal("null"),
+            b't' => self.literal("true"),
+            _ => None,
+        }
+    }
+
+    /// Passes over the name of a member and its colon.
+    fn name(&mut self) -> Option<Written<'a>> {
+        let name = self.string()?;
+        self.pass(b':')?;
+        Some(name)
+    }
+
+    fn string(&mut self) -> Option<Written<'a>> {
+        self.pass(b'"')?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at += plain(self.text.as_bytes().get(self.at..)?);
+            let inside = start..self.at;
+            match self.take()? {
+                b'"' => {
+                    let inside = self.text.get(inside)?;
+                    return Some(Written { inside, escaped });
+                }
+                b'\\' => self.escape()?,
+                _ => return None,
+            }
+            escaped = true;
+        }
+    }
+
+    fn escape(&mut self) -> Option<()> {
+        match self.take()? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => {
+                for _ in 0..4 {
+                    self.take().filter(u8::is_ascii_hexdigit)?;
+                }
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn number(&mut self) -> Option<()> {
+        if self.byte() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.byte() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.byte() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.byte() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.byte() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    /// Passes over digits, of which there must be one.
+    fn digits(&mut self) -> Option<()> {
+        self.take().filter(u8::is_ascii_digit)?;
+        while let Some(b'0'..=b'9') = self.byte() {
+            self.at += 1;
+        }
+        Some(())
+    }
+
+    fn literal(&mut self, literal: &str) -> Option<()> {
+        let rest = self.text.get(self.at..)?;
+        rest.starts_with(literal).then(|| self.at += literal.len())
+    }
+
+    /// Passes over blanks and this byte.
+    fn pass(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then(|| self.at += 1)
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        let byte = self.byte()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+}
+
+/// A string as it is written between its quotes.
+struct Written<'a> {
+    inside: &'a str,
+    escaped: bool,
+}
+
+impl<'a> Written<'a> {
+    /// What it spells: `None` for a lone surrogate.
+    #[inline]
+    fn spelled(self) -> Option<Cow<'a, str>> {
+        if self.escaped {
+            return unescaped(self.inside).map(Cow::Owned);
+        }
+        Some(Cow::Borrowed(self.inside))
+    }
+}
+
+#[cold]
+fn unescaped(inside: &str) -> Option<String> {
+    serde_json::from_str(&format!("\"{inside}\"")).ok()
+}
+
+/// What a value that was passed over spells: `None` if it is no string, or a lone surrogate.
+pub(super) fn spelled(value: &str) -> Option<Cow<'_, str>> {
+    let inside = value.strip_prefix('"')?.strip_suffix('"')?;
+    let escaped = inside.contains('\\');
+    Written { inside, escaped }.spelled()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::super::string::tests::Dice;
+    use super::*;
+
+    const GOOD: [&str; 3] = [
+        r#"{"a":1,"b":[true,false,null,{"x":-1.5e+3,"":{}}],"c":"d","e":[[],0]}"#,
+        r#" { "a\u0062\n" : "\ud83d\ude00 and \"so\" on", "long" : "over the length of a word, a block and more of what is plain" } "#,
+        r#"[1e5,-0.0,[0,"é😀",{"a":{"a":{"a":[[[]]]}}}],"\\\/\b\f\r\t"]"#,
+    ];
+
+    const BITS: [&str; 33] = [
+        "\"", "\\", "\\u", "\\ud800", "\\u006E", "\\x", "{", "}", "[", "]", ",", ":", " ", "\n",
+        "\t", "\r", "\u{b}", "0", "1", "-", ".", "e", "E+", "true", "null", "false", "é", "\u{1}",
+        "\u{7f}", "{}", "[]", "\"a\":", "\"a\":1,",
+    ];
+
+    /// Texts near the border of what is JSON, on both sides of it.
+    fn mangled(dice: &mut Dice) -> String {
+        let mut text: Vec<char> = GOOD[dice.below(GOOD.len())].chars().collect();
+        for _ in 0..=dice.below(3) {
+            let at = dice.below(text.len());
+            let end = (at + dice.below(8)).min(text.len());
+            let bit = BITS[dice.below(BITS.len())];
+            match dice.below(3) {
+                0 => drop(text.splice(at..end, None)),
+                1 => drop(text.splice(at..at, bit.chars())),
+                _ => drop(text.splice(at..end, bit.chars())),
+            }
+            text.push(' ');
+        }
+        text.into_iter().collect()
+    }
+
+    #[test]
+    fn json_is_what_serde_json_takes_for_json() {
+        let mut dice = Dice::new();
+        let mut found = 0;
+        for text in GOOD
+            .map(str::to_owned)
+            .into_iter()
+            .chain((0..30_000).map(|_| mangled(&mut dice)))
+        {
+            let expected = serde_json::from_str::<&RawValue>(&text).ok();
+            let mut scanner = Scanner::new(&text);
+            let value = scanner.value().filter(|_| scanner.next().is_none());
+            assert_eq!(value, expected.map(RawValue::get), "{text}");
+            found += usize::from(value.is_some());
+
+            // Looking into an object is the same pass.
+            let mut scanner = Scanner::new(&text);
+            let object = scanner.object(|value, _| value.value().map(|_| false));
+            let object = object.filter(|_| scanner.next().is_none());
+            assert_eq!(object.is_some(), expected.is_some(), "{text}");
+        }
+        assert!((2_000..28_000).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn members_are_named_as_their_names_spell() {
+        let text = r#" { "a" : [1] , "b\u0063" : "d\ne" , "\ud83d\ude00" : {} } "#;
+        let mut members = Vec::new();
+        let flawed = Scanner::new(text).object(|value, name| {
+            let name = name.to_owned();
+            members.push((name, value.value()?));
+            Some(false)
+        });
+        assert_eq!(flawed, Some(false));
+        let named = |name: &str, value| (name.to_owned(), value);
+        assert_eq!(
+            members,
+            [
+                named("a", "[1]"),
+                named("bc", r#""d\ne""#),
+                named("😀", "{}")
+            ]
+        );
+        assert_eq!(spelled(members[1].1).as_deref(), Some("d\ne"));
+        for nothing in [r#""\udc00""#, "1", "null", "{}", r#"["a"]"#] {
+            assert_eq!(spelled(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_flawed_if_it_is_none_or_a_name_spells_nothing_or_a_member_is() {
+        for (text, flawed) in [
+            ("{}", false),
+            (r#"{"a":1,"b":2}"#, false),
+            (r#"{"x":1,"b":2}"#, true),
+            (r#"{"\udc00":1,"b":2}"#, true),
+            ("[]", true),
+            ("1e999999", true),
+        ] {
+            let object = Scanner::new(text).object(|value, name| {
+                value.value()?;
+                Some(name == "x")
+            });
+            assert_eq!(object, Some(flawed), "{text}");
+        }
+    }
+}
