@@ -1,0 +1,99 @@
+"""The programs that are compared: how they are built, and how large they are."""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .processes import Failure
+
+
+@dataclass(frozen=True)
+class Server:
+    """A binary of the package `benches`, and how it is run."""
+
+    name: str
+    binary: str
+    # Those of the dependencies of `benches` that it uses.
+    uses: tuple[str, ...]
+    feature: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    # Answers byte for byte what `subject` answers, to every scenario.
+    same_bytes: bool = True
+
+
+FLOOR = (
+    "actix-web", "actix-http", "actix-server", "arc-swap", "aws-lc-rs", "base64", "bytes", "futures-util",
+    "itoa", "quick_cache", "reqwest", "serde", "serde_json", "tokio",
+)
+RMCP = (
+    "rmcp", "axum", "aws-lc-rs", "jsonwebtoken", "quick_cache", "reqwest", "schemars", "serde", "serde_json",
+    "tokio",
+)
+SERVERS = [
+    Server("limit", "limit", ("actix-web",)),
+    Server("floor", "floor", FLOOR),
+    Server("subject", "subject", ("actix-web", "mcp-auth")),
+    Server("rmcp", "rmcp", RMCP, "rmcp", same_bytes=False),
+    Server("rmcp cached", "rmcp", RMCP, "rmcp", {"RMCP_TOKEN_CACHE": "1"}, same_bytes=False),
+]
+
+
+class Binaries:
+    """Where the programs are, or will be."""
+
+    def __init__(self, servers: list[Server]):
+        self.servers = servers
+        self.target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+        self.emulator = self.target / "debug" / "clerk-emulator"
+
+    def path(self, server: Server) -> Path:
+        """The program of a server."""
+        return self.target / "release" / server.binary
+
+    def build(self):
+        """Builds each server with its own features only, hence in an invocation of its own."""
+        cargo("build", "--package", "clerk-emulator")
+        for binary, feature in dict.fromkeys((each.binary, each.feature) for each in self.servers):
+            features = ["--features", feature] if feature else []
+            cargo("build", "--release", "--package", "benches", "--bin", binary, *features)
+
+    def check(self):
+        """Fails if one is not there."""
+        for path in [self.emulator, *map(self.path, self.servers)]:
+            if not path.exists():
+                raise Failure(f"{path} is not there: leave out --no-build")
+
+    def sizes(self, server: Server) -> dict[str, int]:
+        """Bytes of the program, and how many crates it is made of."""
+        return {"binary_bytes": self.path(server).stat().st_size, "crates": len(crates(server))}
+
+
+def crates(server: Server) -> set[str]:
+    """What a program of nothing but these dependencies is made of, itself not counted."""
+    features = ["--features", server.feature] if server.feature else []
+    tree = cargo(
+        "tree", "--package", "benches", *features, "--edges", "normal", "--no-dedupe", "--prefix", "depth",
+        output=subprocess.PIPE,
+    )
+    found = set()
+    counts = False
+    for line in tree.splitlines():
+        crate = line.lstrip("0123456789")
+        depth = int(line.removesuffix(crate))
+        if depth == 1:
+            counts = crate.split()[0] in server.uses
+        if depth > 0 and counts:
+            found.add(" ".join(crate.split()[:2]))
+    return found
+
+
+def cargo(*arguments: str, output: int | None = None) -> str:
+    """Runs cargo in the workspace."""
+    done = subprocess.run(["cargo", *arguments], cwd=ROOT, stdout=output, text=True)
+    if done.returncode != 0:
+        raise Failure(f"`cargo {' '.join(arguments)}` failed")
+    return done.stdout
+
+
+ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,23 @@
+//! A server of mcp-auth as its users run it in production: what the comparison measures.
+//!
+//! Listens on `127.0.0.1:$PORT` and takes `CLERK_FRONTEND_API_URL` and the other settings from the
+//! environment, as `serve!` does. With `TOOLS=n` it has n tools more, up to a thousand.
+
+mod more;
+mod tools;
+
+use std::env;
+
+use mcp_auth::parties_any;
+
+use tools::Sum;
+
+#[actix_web::main]
+async fn main() -> mcp_auth::Result<()> {
+    let tools = env::var("TOOLS").map_or(Ok(0), |tools| tools.parse())?;
+    mcp_auth::server!()
+        .session_tokens(parties_any())
+        .serve_tools_if(move |tool| more::is_served(tool, tools))
+        .serve()
+        .await
+}
