@@ -127,7 +127,7 @@ impl MessageBody for Left {
     }
 }
 
-/// One that came in one chunk is not copied.
+/// The chunks of a body as one; where there is but one it is not copied.
 async fn collect(
     body: &mut Payload,
     declared: Option<usize>,
@@ -154,9 +154,6 @@ async fn collect(
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// In bytes, on the word of who sends them.
-const MOST_RESERVED: usize = 256 * 1024;
-
 /// Ends when it is polled a second time, which it asks for.
 async fn polled_again() {
     let mut before = false;
@@ -169,3 +166,6 @@ async fn polled_again() {
     })
     .await;
 }
+
+/// In bytes, on the word of who sends them.
+const MOST_RESERVED: usize = 256 * 1024;

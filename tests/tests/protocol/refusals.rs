@@ -691,6 +691,7 @@ async fn a_refusal_leaves_its_connection_open_once_the_body_has_come() {
     connection.write(&refused[..refused.len() - 1]).await;
     let reply = connection.reply().await;
     assert_eq!(reply.expect_status(401).header("connection"), Some("close"));
+    world.expect_runs(0);
 }
 
 #[actix_web::test]
@@ -716,4 +717,5 @@ async fn a_refusal_ends_its_connection_if_the_body_never_does() {
         connection.reply().await.expect_status(status);
         connection.ended().await;
     }
+    world.expect_runs(0);
 }
