@@ -251,6 +251,48 @@ async fn people_and_their_organizations_are_listed() {
 }
 
 #[actix_web::test]
+async fn the_organizations_of_a_user_are_paged_and_name_role_and_permissions() {
+    const PATH: &str = "/v1/users/user_linus/organization_memberships";
+    let emulator = started().await;
+    let permissions = ["org:documents:read", "org:documents:write"];
+    for index in 0..12 {
+        let organization = format!("team-{index:02}");
+        let role = if index == 0 { "admin" } else { "member" };
+        emulator
+            .instance()
+            .set_member("linus", &organization, role, &permissions);
+    }
+    let page = async |query: &str| json(api_get(&emulator, &format!("{PATH}{query}")).await).await;
+    for (query, shown) in [
+        ("", 0..10),
+        ("?offset=10", 10..12),
+        ("?limit=500", 0..12),
+        ("?limit=2&offset=3", 3..5),
+        ("?offset=12", 0..0),
+    ] {
+        let list = page(query).await;
+        assert_eq!(list["total_count"], 12, "{query}");
+        let slugs = list["data"].as_array().unwrap().iter();
+        let slugs: Vec<_> = slugs.map(|it| it["organization"]["slug"].clone()).collect();
+        let expected: Vec<_> = shown
+            .map(|index| json!(format!("team-{index:02}")))
+            .collect();
+        assert_eq!(slugs, expected, "{query}");
+    }
+    let list = page("?limit=1").await;
+    let membership = &list["data"][0];
+    assert_eq!(membership["organization"]["id"], "org_team-00");
+    assert_eq!(membership["organization"]["slug"], "team-00");
+    assert_eq!(membership["role"], "org:admin");
+    assert_eq!(membership["permissions"], json!(permissions));
+    assert_eq!(membership["public_user_data"]["user_id"], "user_linus");
+    for query in ["?limit=0", "?limit=501", "?limit=x", "?offset=-1"] {
+        let response = api_get(&emulator, &format!("{PATH}{query}")).await;
+        expect_problem(response, 422, "form_param_value_invalid").await;
+    }
+}
+
+#[actix_web::test]
 async fn keys_and_backend_fail_as_told_and_recover() {
     let emulator = started().await;
     emulator.instance().fail_with(Some(503));
