@@ -1,4 +1,4 @@
-//! What can go wrong: starting an emulator, and minting a token.
+//! What can go wrong: starting an emulator, registering an MCP server, and minting a token.
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,6 +34,9 @@ pub enum Error {
     /// The system has no randomness, or no memory for a key.
     #[error("cannot make a key")]
     KeyGeneration,
+    /// An MCP server can't be registered.
+    #[error(transparent)]
+    McpServer(#[from] McpServerError),
     /// The address is reachable from elsewhere. An emulator signs in anybody as anyone.
     #[error("{address} is not a loopback address, and the emulator listens on nothing else")]
     NotLoopback {
@@ -67,6 +70,39 @@ pub enum Error {
         /// What the system says.
         #[source]
         source: io::Error,
+    },
+}
+
+/// Why an MCP server was not registered.
+///
+/// ```
+/// use clerk_emulator::{Directory, Instance, McpServerError};
+///
+/// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+/// let error = clerk.register_mcp_server("http://127.0.0.1:3000/mcp/").unwrap_err();
+/// assert!(matches!(error, McpServerError::Url { .. }));
+/// assert_eq!(
+///     error.to_string(),
+///     "`http://127.0.0.1:3000/mcp/` cannot be registered as an MCP server: it has a trailing slash"
+/// );
+/// # Ok::<(), clerk_emulator::Error>(())
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum McpServerError {
+    /// The instance has as many registered MCP servers as it can have.
+    #[error("{max} MCP servers are registered, and no more can be; restart the local Clerk")]
+    TooMany {
+        /// How many servers can be registered.
+        max: usize,
+    },
+    /// The URL is not one that Clerk takes.
+    #[error("`{url}` cannot be registered as an MCP server: {problem}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
 }
 

@@ -101,6 +101,7 @@
 //! | `POST /dev/revoke` | revokes `{"token"}`, an opaque access token, M2M token or API key |
 //! | `POST /dev/ban`, `unban`, `lock`, `unlock` | bans `{"user": "ada"}` or a user with this id; no key is needed |
 //! | `GET`, `PATCH /dev/settings` | all [`Settings`] |
+//! | `POST /dev/mcp-servers` | registers the MCP server `{"url"}`, and answers with all settings; no key is needed |
 //! | `GET`, `POST`, `DELETE /dev/faults` | what is wrong on purpose, see below |
 //!
 //! # Signing in
@@ -111,18 +112,22 @@
 //! - Redirect URIs are compared byte for byte; on this machine (`127.0.0.1`, `[::1]`, `localhost`) the port may
 //!   be another (RFC 8252 §7.3). An error before that is a page, afterwards it goes to the client.
 //! - PKCE with `S256`, which only a client that has a secret may leave out. A `state` has 8 characters or more.
-//! - `resource` (RFC 8707) becomes `aud`; a token request may name fewer of them.
+//! - `resource` (RFC 8707) becomes `aud` if it is the URL of a registered MCP server, see below. A token
+//!   request may name fewer of the resources of the authorization request, and no other.
 //! - A code is good once, for ten minutes. Whoever uses one twice, or a refresh token twice, ends the grant.
 //!   Every answer of the token endpoint has a new refresh token.
-//! - Scopes are Clerk's and those of the directory; others are `invalid_scope`. What a client registered is what
-//!   it gets that asks for none, and no limit. `org_id` is in a token only if `user:org:read` was asked for and
-//!   an organization chosen.
+//! - Scopes are Clerk's and those of the directory; others are `invalid_scope`. `org_id` is in a token only if
+//!   `user:org:read` was asked for and an organization chosen.
+//! - A client that registered itself may ask for the scopes that it registered with. If it registered without
+//!   scopes, it may ask for the *Default scopes for dynamic clients*: [`Settings::default_scopes`]. A client with
+//!   a metadata document may ask for [`Settings::client_document_scopes`]. Anything else is `invalid_scope`
+//!   before any page, with a description that names the list.
 //! - A client-id document is fetched over `https` from public addresses only, without following redirects, up
 //!   to 64 KiB and for 5 seconds; [`Settings::loopback_client_documents`] adds this machine, for tests.
 //! - Pages of this machine may call the endpoints that clients call (CORS); other origins may call nothing.
 //!
-//! [`Settings`] switches registration, documents, JWT or opaque access tokens, their lifetime, `iss` in the answer
-//! (RFC 9207) and `resource`. For clients without a browser [`Settings::approve_as`] allows at once, so that
+//! [`Settings`] switches registration (*Publish DCR support*), documents (*Publish CIMD support*), JWT or opaque
+//! access tokens, their lifetime, `iss` in the answer (RFC 9207) and the audience. For clients without a browser [`Settings::approve_as`] allows at once, so that
 //! `curl -sL` does for one:
 //!
 //! ```
@@ -142,6 +147,30 @@
 //!
 //! The same by the command line, `clerk-emulator --approve-as ada/acme`, and while it runs, inside a server too, by
 //! `PATCH /dev/settings` with `{"approve_as": "ada/acme"}`. With [`EmulatorOptions::state_file`] clients and their refresh tokens outlive a restart.
+//!
+//! # Registered MCP servers
+//!
+//! In Clerk's dashboard, *Agents → MCP servers → Add MCP server* registers the URL of an endpoint. Clerk then
+//! issues access tokens with this URL as `aud` to clients that ask for it by `resource`. Here
+//! [`Instance::register_mcp_server`], [`EmulatorOptions::mcp_server`], `clerk-emulator --mcp-server URL` and
+//! `POST /dev/mcp-servers` do the same:
+//!
+//! ```
+//! use clerk_emulator::{Directory, Instance};
+//!
+//! let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+//! clerk.register_mcp_server("http://127.0.0.1:3000/mcp")?;
+//! assert!(clerk.settings().audience_claim);
+//! # Ok::<(), clerk_emulator::Error>(())
+//! ```
+//!
+//! An instance at which nobody has registered a server issues tokens without `aud`. The first registered server
+//! switches on the audience claim and *Publish CIMD support*; later ones change no setting. A grant from before
+//! the registration gives tokens without `aud`, also when it is refreshed, so the client must be connected again.
+//! [`Settings::audience_claim`] has the details. [`Instance::mint`] and `/dev/token` take `aud` from the request
+//! alone.
+//!
+//! # What is missing
 //!
 //! What Clerk has and this has not: `response_mode=form_post`, the device grant, and a session: everybody
 //! chooses anew, so `prompt=none` is answered with `login_required`.
@@ -187,6 +216,7 @@ mod faults;
 mod guard;
 mod instance;
 mod keys;
+mod mcp_server;
 mod mint;
 mod oauth;
 mod opaque;
@@ -204,6 +234,7 @@ pub use directory::Membership;
 pub use directory::Organization;
 pub use directory::User;
 pub use error::Error;
+pub use error::McpServerError;
 pub use error::MintError;
 pub use faults::Fault;
 pub use instance::Instance;

@@ -55,6 +55,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(path) = arguments.state {
         options = options.state_file(path);
     }
+    for url in arguments.mcp_servers {
+        options = options.mcp_server(url);
+    }
     let emulator = Emulator::start(options).await?;
     if let Some(who) = &arguments.approve_as {
         check_approver(emulator.instance(), who)?;
@@ -111,6 +114,7 @@ struct Arguments {
     port: u16,
     directory: Option<PathBuf>,
     state: Option<PathBuf>,
+    mcp_servers: Vec<String>,
     approve_as: Option<String>,
     allow_loopback_cimd: bool,
 }
@@ -122,6 +126,7 @@ impl Arguments {
             port: DEFAULT_PORT,
             directory: None,
             state: None,
+            mcp_servers: Vec::new(),
             approve_as: None,
             allow_loopback_cimd: false,
         };
@@ -138,6 +143,7 @@ impl Arguments {
                 }
                 "--directory" => parsed.directory = Some(value()?.into()),
                 "--state" => parsed.state = Some(value()?.into()),
+                "--mcp-server" => parsed.mcp_servers.push(value()?),
                 "--approve-as" => parsed.approve_as = Some(value()?),
                 "--allow-loopback-cimd" => parsed.allow_loopback_cimd = true,
                 "--help" | "-h" => return Ok(None),
@@ -162,12 +168,15 @@ fn with_sources(error: &dyn Error) -> String {
 
 const DEFAULT_PORT: u16 = 4400;
 const USAGE: &str = "\
-usage: clerk-emulator [--port PORT] [--directory FILE] [--state FILE] [--approve-as WHO] [--allow-loopback-cimd]
+usage: clerk-emulator [--port PORT] [--directory FILE] [--state FILE] [--mcp-server URL]... [--approve-as WHO]
+                      [--allow-loopback-cimd]
 
   --port PORT            listen on 127.0.0.1:PORT (default 4400; 0 is any free port)
   --directory FILE       people, organizations, roles, machines and scopes, as TOML (default: ada, grace, ...)
   --state FILE           keep keys, clients and grants in FILE (made with mode 0600), so that they outlive a
                          restart
+  --mcp-server URL       register an MCP server, as Agents -> MCP servers -> Add MCP server does in the
+                         dashboard; access tokens for URL then have it as their audience; may be repeated
   --approve-as WHO       let WHO (ada, or ada/acme for an organization) allow every client of this machine
                          without a page
-  --allow-loopback-cimd  fetch metadata documents of clients from this machine too, by http";
+  --allow-loopback-cimd  fetch metadata documents of clients (CIMD) from this machine too, by http";

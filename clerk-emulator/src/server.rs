@@ -55,6 +55,7 @@ impl Emulator {
     /// # Errors
     /// - [`Error::NotLoopback`]: the address could be reached from elsewhere.
     /// - [`Error::Bind`]: the address is taken or not there.
+    /// - [`Error::McpServer`]: an MCP server can't be registered.
     /// - [`Error::StateFile`], [`Error::StateFileContent`], [`Error::StateFileMode`]: the state file can't be
     ///   used.
     /// - [`Error::KeyGeneration`]: the system has no randomness.
@@ -64,6 +65,7 @@ impl Emulator {
             address,
             directory,
             state_file,
+            mcp_servers,
         } = options;
         let listener = listen(address)?;
         let bound = listener
@@ -74,6 +76,9 @@ impl Emulator {
             Some(path) => Instance::with_state_in(&path, issuer, directory)?,
             None => Instance::new(issuer, directory)?,
         };
+        for url in &mcp_servers {
+            instance.register_mcp_server(url)?;
+        }
         let (started, start) = oneshot::channel();
         let (ending, ended) = oneshot::channel();
         let (door, orders) = Door::new();
@@ -183,6 +188,7 @@ pub struct EmulatorOptions {
     address: SocketAddr,
     directory: Directory,
     state_file: Option<PathBuf>,
+    mcp_servers: Vec<String>,
 }
 
 impl EmulatorOptions {
@@ -215,6 +221,26 @@ impl EmulatorOptions {
         self.state_file = Some(path.into());
         self
     }
+
+    /// Registers an MCP server before the emulator answers anybody; see [`Instance::register_mcp_server`]. Call
+    /// it once for each server.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use clerk_emulator::{Emulator, EmulatorOptions};
+    ///
+    /// let options = EmulatorOptions::default().mcp_server("http://127.0.0.1:3000/mcp");
+    /// let emulator = Emulator::start(options).await?;
+    /// assert!(emulator.instance().settings().audience_claim);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn mcp_server(mut self, url: impl Into<String>) -> Self {
+        self.mcp_servers.push(url.into());
+        self
+    }
 }
 
 impl Default for EmulatorOptions {
@@ -223,6 +249,7 @@ impl Default for EmulatorOptions {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             directory: Directory::default(),
             state_file: None,
+            mcp_servers: Vec::new(),
         }
     }
 }

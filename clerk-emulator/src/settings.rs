@@ -1,5 +1,5 @@
-//! What an administrator switches on and off: the settings of OAuth applications, and what Clerk does without
-//! a switch but other authorization servers do not.
+//! What an administrator sets in the dashboard: *OAuth applications → Settings*, *Agents → MCP servers*, and a
+//! few settings that only the local Clerk has.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -7,12 +7,15 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::error::McpServerError;
+use crate::mcp_server;
 use crate::mint::DEFAULT_SCOPES;
 
-/// The settings of an instance, read whenever they matter.
+/// The settings of an instance. A change applies from the next request on.
 ///
-/// The names of the first six are those of Clerk's Backend API. By default clients can register themselves
-/// in every way there is, and access tokens are JWTs.
+/// The first six have the names of Clerk's Backend API; the text of each also gives its name in the dashboard,
+/// under *OAuth applications → Settings → Client onboarding*. By default clients can introduce themselves by
+/// registration and by metadata document, access tokens are JWTs, and no token has an audience.
 ///
 /// ```
 /// use clerk_emulator::{Directory, Instance};
@@ -32,26 +35,50 @@ use crate::mint::DEFAULT_SCOPES;
 #[non_exhaustive]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Whether clients can register themselves (RFC 7591); on.
+    /// *Publish DCR support*: whether clients can register themselves (RFC 7591); on.
     pub dynamic_oauth_client_registration: bool,
-    /// What a client gets that asks for no scopes; `None` is Clerk's own `profile email`.
+    /// *Default scopes for dynamic clients*: the scopes of a client that asks for none. With
+    /// [`registered_scopes_only`](Self::registered_scopes_only) they are also all that a client may ask for if
+    /// it registered without scopes. `None` means `profile email`.
     pub default_scopes: Option<Vec<String>>,
     /// Whether access tokens are JWTs and not opaque; on.
     pub oauth_jwt_access_tokens: bool,
-    /// Whether the metadata says that the URL of a document can be a client's id; on.
+    /// *Publish CIMD support*: whether the metadata says that the URL of a metadata document can be a client's
+    /// id; on. The first registered MCP server switches it on.
     pub client_id_metadata_documents_advertised: bool,
-    /// Whether such a client must be known already; off.
+    /// *Only allow pre-registered clients*: whether a CIMD client must be known already; off.
     pub client_id_metadata_documents_only_allow_pre_registered_clients: bool,
-    /// Whether such clients that nobody allowed by hand are refused; off.
+    /// Whether CIMD clients that nobody allowed by hand are refused; off.
     pub client_id_metadata_documents_block_implicitly_allowed_clients: bool,
     /// Whether the answer of the authorization endpoint names the issuer (RFC 9207); off.
     pub authorization_response_iss: bool,
-    /// Whether `resource` (RFC 8707) becomes the audience of an access token; on.
-    pub resource_indicators: bool,
-    /// Whether a client that registered may ask for the scopes that it registered with only, or for the default
-    /// ones if it named none; off. On, it meets `invalid_scope` on the way to a wider token, as it does at Clerk,
-    /// unless it has registered with all of them.
+    /// Whether access tokens get the claim `aud`; off. The first registered MCP server switches it on.
+    ///
+    /// A token's `aud` is the `resource` (RFC 8707) of the authorization request exactly as the client wrote
+    /// it, if `resource` is the URL of a registered server: the same URL, apart from a query, a port that the
+    /// scheme implies, and the case of scheme and host. Any other `resource` gives a token without `aud`; what
+    /// Clerk does there is unconfirmed.
+    ///
+    /// The audience is fixed when a person allows a client. A grant from before the claim was on, or from
+    /// before the server was registered, gives tokens without `aud` for as long as it is refreshed. The client
+    /// must be connected again to get `aud`.
+    pub audience_claim: bool,
+    /// The URLs of the registered MCP servers, in the dashboard under *Agents → MCP servers*; none.
+    /// [`Instance::register_mcp_server`](crate::Instance::register_mcp_server) checks a URL and adds it.
+    pub mcp_servers: Vec<String>,
+    /// Whether a client that registered itself is limited to the scopes that it registered with, or to
+    /// [`default_scopes`](Self::default_scopes) if it registered without scopes; on, as on a real instance. A
+    /// request for another scope gets `invalid_scope` before any sign-in page, so a client can never step up
+    /// beyond its registration.
     pub registered_scopes_only: bool,
+    /// The scopes that the instance allows its CIMD clients; `None` allows every scope of the instance. A
+    /// request for another scope gets `invalid_scope` before any sign-in page.
+    ///
+    /// The `scope` of a client's own document is only what the client gets when it asks for no scope. It
+    /// neither narrows nor widens this list: on real instances clients whose documents name no scopes were
+    /// refused or admitted by the instance's list alone. `offline_access` is always allowed, because Clerk
+    /// always gives it to these clients. Which scopes a new instance allows is unconfirmed.
+    pub client_document_scopes: Option<Vec<String>>,
     /// Seconds for which an OAuth access token that a client fetches is good; a day.
     pub access_token_lifetime: u32,
     /// Whether a client's document may be on this machine, fetched over `http` even; off.
@@ -62,7 +89,42 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What a client gets that asks for nothing and has registered nothing.
+    /// Registers an MCP server. Only the first one changes other settings.
+    ///
+    /// Source: Clerk, "Build an MCP server", and its tool `configure_mcp_server`.
+    pub(crate) fn register_mcp_server(&mut self, url: &str) -> Result<(), McpServerError> {
+        mcp_server::check(url)?;
+        if self.is_mcp_server(url) {
+            return Ok(());
+        }
+        if self.mcp_servers.len() >= MAX_MCP_SERVERS {
+            return Err(McpServerError::TooMany {
+                max: MAX_MCP_SERVERS,
+            });
+        }
+        if self.mcp_servers.is_empty() {
+            self.audience_claim = true;
+            self.client_id_metadata_documents_advertised = true;
+        }
+        self.mcp_servers.push(String::from(url));
+        Ok(())
+    }
+
+    /// The members of `resources` that become a token's audience.
+    pub(crate) fn audience_of(&self, resources: &[String]) -> Vec<String> {
+        if !self.audience_claim {
+            return Vec::new();
+        }
+        let registered = resources.iter().filter(|it| self.is_mcp_server(it));
+        registered.cloned().collect()
+    }
+
+    fn is_mcp_server(&self, resource: &str) -> bool {
+        let mut servers = self.mcp_servers.iter();
+        servers.any(|server| mcp_server::is_same(server, resource))
+    }
+
+    /// The scopes of a client that asks for none and registered none.
     pub(crate) fn scopes_by_default(&self) -> Vec<String> {
         let clerks = || DEFAULT_SCOPES.map(String::from).to_vec();
         self.default_scopes.clone().unwrap_or_else(clerks)
@@ -87,13 +149,23 @@ impl Settings {
         self.patch(changes)
     }
 
-    /// Changes those that `changes` names: all of them or, on an error, none.
+    /// Changes the settings that `changes` names: all of them or, on an error, none.
     pub(crate) fn patch(&mut self, changes: Map<String, Value>) -> Result<(), serde_json::Error> {
         let mut all = self.to_map();
+        // A registration checks URLs and switches settings on; a patch would do neither.
+        if let Some(servers) = changes.get("mcp_servers")
+            && Some(servers) != all.get("mcp_servers")
+        {
+            let text =
+                "register MCP servers by `POST /dev/mcp-servers`; `mcp_servers` cannot be patched";
+            return Err(serde::de::Error::custom(text));
+        }
         // Clerk: `null` resets the default scopes, and changes no switch.
-        all.extend(changes.into_iter().filter(|(name, value)| {
-            !value.is_null() || matches!(name.as_str(), "default_scopes" | "approve_as")
-        }));
+        all.extend(
+            changes
+                .into_iter()
+                .filter(|(name, value)| !value.is_null() || NULLABLE.contains(&name.as_str())),
+        );
         *self = serde_json::from_value(Value::Object(all))?;
         Ok(())
     }
@@ -117,8 +189,10 @@ impl Default for Settings {
             client_id_metadata_documents_only_allow_pre_registered_clients: false,
             client_id_metadata_documents_block_implicitly_allowed_clients: false,
             authorization_response_iss: false,
-            resource_indicators: true,
-            registered_scopes_only: false,
+            audience_claim: false,
+            mcp_servers: Vec::new(),
+            registered_scopes_only: true,
+            client_document_scopes: None,
             access_token_lifetime: 86_400,
             loopback_client_documents: false,
             approve_as: None,
@@ -126,6 +200,9 @@ impl Default for Settings {
     }
 }
 
+/// The settings that `null` resets.
+const NULLABLE: [&str; 3] = ["approve_as", "client_document_scopes", "default_scopes"];
+const MAX_MCP_SERVERS: usize = 100;
 const CLERKS: [&str; 6] = [
     "dynamic_oauth_client_registration",
     "default_scopes",
@@ -181,6 +258,7 @@ mod tests {
             json!({"oauth_jwt_access_tokens": false, "default_scopes": "email"}),
             json!({"oauth_jwt_access_tokens": false, "oauth_jwt": true}),
             json!({"oauth_jwt_access_tokens": "no"}),
+            json!({"oauth_jwt_access_tokens": false, "mcp_servers": ["http://127.0.0.1:3000/mcp"]}),
         ] {
             let mut settings = Settings::default();
             assert!(settings.patch(changes(&wrong)).is_err());
@@ -189,4 +267,61 @@ mod tests {
         let others = json!({"authorization_response_iss": true});
         assert!(Settings::default().patch_clerks(changes(&others)).is_err());
     }
+
+    #[test]
+    fn the_first_registered_server_switches_audiences_and_client_documents_on() {
+        let mut settings = Settings {
+            client_id_metadata_documents_advertised: false,
+            ..Settings::default()
+        };
+        settings.register_mcp_server(SERVER).unwrap();
+        assert!(settings.audience_claim && settings.client_id_metadata_documents_advertised);
+        assert_eq!(settings.mcp_servers, [SERVER]);
+    }
+
+    #[test]
+    fn a_later_registered_server_changes_no_other_setting() {
+        let mut settings = Settings::default();
+        settings.register_mcp_server(SERVER).unwrap();
+        settings.audience_claim = false;
+        settings.client_id_metadata_documents_advertised = false;
+        let other = "https://mcp.example.com/mcp";
+        let mut expected = settings.clone();
+        expected.mcp_servers.push(String::from(other));
+        settings.register_mcp_server(other).unwrap();
+        assert_eq!(settings, expected);
+        // The same server again.
+        for again in [SERVER, "https://MCP.example.com:443/mcp"] {
+            settings.register_mcp_server(again).unwrap();
+            assert_eq!(settings, expected);
+        }
+    }
+
+    #[test]
+    fn a_refused_registration_changes_nothing_and_there_is_an_end_to_registrations() {
+        let mut settings = Settings::default();
+        let refused = settings.register_mcp_server("http://127.0.0.1:3000/mcp/");
+        assert!(matches!(refused, Err(McpServerError::Url { .. })));
+        assert_eq!(settings, Settings::default());
+        for index in 0..MAX_MCP_SERVERS {
+            let url = format!("https://mcp.example.com/{index}");
+            settings.register_mcp_server(&url).unwrap();
+        }
+        let refused = settings.register_mcp_server(SERVER);
+        assert!(matches!(refused, Err(McpServerError::TooMany { max: 100 })));
+        assert_eq!(settings.mcp_servers.len(), MAX_MCP_SERVERS);
+    }
+
+    #[test]
+    fn only_registered_resources_become_an_audience_and_only_while_the_claim_is_on() {
+        let mut settings = Settings::default();
+        let with_query = format!("{SERVER}?client=cursor");
+        let resources = [SERVER, &with_query, "https://mcp.example.com/mcp"].map(String::from);
+        settings.mcp_servers.push(String::from(SERVER));
+        assert!(settings.audience_of(&resources).is_empty());
+        settings.audience_claim = true;
+        assert_eq!(settings.audience_of(&resources), [SERVER, &with_query]);
+    }
+
+    const SERVER: &str = "http://127.0.0.1:3000/mcp";
 }

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::directory::Directory;
 use crate::directory::Membership;
 use crate::error::Error;
+use crate::error::McpServerError;
 use crate::error::MintError;
 use crate::faults::Faults;
 use crate::keys::SecretKey;
@@ -280,6 +281,32 @@ impl Instance {
     /// minted before stay as they are.
     pub fn set_machine(&self, machine: &str, scoped_machines: &[&str]) {
         self.write().directory.set_machine(machine, scoped_machines);
+    }
+
+    /// Registers the MCP server with this endpoint URL, as *Agents → MCP servers → Add MCP server* does in the
+    /// dashboard. Access tokens of later grants then have the URL as `aud`; see [`Settings::audience_claim`].
+    ///
+    /// The first registered server switches on [`Settings::audience_claim`] and
+    /// [`Settings::client_id_metadata_documents_advertised`]. Later ones change no setting but the list, and a
+    /// server that is registered already changes nothing. A restart forgets the servers, like all settings.
+    ///
+    /// ```
+    /// use clerk_emulator::{Directory, Instance};
+    ///
+    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
+    /// assert!(!clerk.settings().audience_claim);
+    /// clerk.register_mcp_server("http://127.0.0.1:3000/mcp")?;
+    /// assert!(clerk.settings().audience_claim);
+    /// assert_eq!(clerk.settings().mcp_servers, ["http://127.0.0.1:3000/mcp"]);
+    /// # Ok::<(), clerk_emulator::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`McpServerError::Url`]: the URL is neither https nor http on a loopback address, or it has a query, a
+    ///   fragment, a user name, or a trailing slash behind a path.
+    /// - [`McpServerError::TooMany`]: 100 servers are registered.
+    pub fn register_mcp_server(&self, url: &str) -> Result<(), McpServerError> {
+        self.with_settings(|settings| settings.register_mcp_server(url))
     }
 
     /// Changes the settings; the closure must not ask this instance for anything.

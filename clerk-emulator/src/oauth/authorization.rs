@@ -46,11 +46,7 @@ impl Authorization {
             Ok((
                 challenge,
                 scopes(fields, &client, settings, directory)?,
-                if settings.resource_indicators {
-                    resources(fields)?
-                } else {
-                    Vec::new()
-                },
+                resources(fields)?,
                 fields.one("nonce")?.map(String::from),
                 is_silent(fields)?,
             ))
@@ -81,7 +77,13 @@ pub(crate) struct Grant {
     pub(crate) user_id: String,
     pub(crate) organization_id: Option<String>,
     pub(crate) scopes: Vec<String>,
+    /// What the client asked for by `resource`. A token request can ask for no other.
     pub(crate) resources: Vec<String>,
+    /// The resources that were registered MCP servers while the audience claim was on, at the time of the
+    /// grant. Other resources never become an audience of this grant's tokens. State files from before this
+    /// member existed have grants without it.
+    #[serde(default)]
+    pub(crate) audience: Vec<String>,
     pub(crate) nonce: Option<String>,
 }
 
@@ -130,34 +132,79 @@ fn check_state(fields: &Fields, has_challenge: bool) -> Result<(), OAuthError> {
     }
 }
 
-/// The scopes asked for; without any the client's, or the instance's default.
+/// The scopes that the client asks for. If it asks for none, they are those that it registered with or that
+/// its document names, else the default scopes.
 fn scopes(
     fields: &Fields,
     client: &Client,
     settings: &Settings,
     directory: &Directory,
 ) -> Result<Vec<String>, OAuthError> {
+    let limit = ScopeLimit::of(client, settings);
     let mut scopes = match fields.one("scope")? {
-        Some(text) => scope::parse(text),
-        None => client
-            .scopes
-            .clone()
-            .unwrap_or_else(|| settings.scopes_by_default()),
-    };
-    scope::check_known(&scopes, directory)?;
-    if settings.registered_scopes_only && !client.has_document() {
-        let by_default = || settings.scopes_by_default();
-        let registered = client.scopes.clone().unwrap_or_else(by_default);
-        if let Some(wider) = scopes.iter().find(|scope| !registered.contains(scope)) {
-            let text = format!("the client registered without the scope {wider}");
-            return Err(OAuthError::new(Code::InvalidScope, text));
+        Some(text) => {
+            let scopes = scope::parse(text);
+            scope::check_known(&scopes, directory)?;
+            limit.check(&scopes)?;
+            scopes
         }
-    }
+        // A client that asked for nothing has asked for nothing wrong, so it gets what its limit leaves.
+        None => {
+            let by_default = || settings.scopes_by_default();
+            let mut scopes = client.scopes.clone().unwrap_or_else(by_default);
+            scope::check_known(&scopes, directory)?;
+            scopes.retain(|scope| limit.allows(scope));
+            scopes
+        }
+    };
     // Clerk: such a client always has it.
     if client.has_document() {
         scope::add(&mut scopes, scope::OFFLINE_ACCESS);
     }
     Ok(scopes)
+}
+
+/// The only scopes that a client may ask for, and what the list is called.
+struct ScopeLimit {
+    name: &'static str,
+    scopes: Option<Vec<String>>,
+}
+
+impl ScopeLimit {
+    fn of(client: &Client, settings: &Settings) -> Self {
+        let (name, scopes) = if client.has_document() {
+            let mut scopes = settings.client_document_scopes.clone();
+            if let Some(scopes) = &mut scopes {
+                scope::add(scopes, scope::OFFLINE_ACCESS);
+            }
+            ("the scopes for CIMD clients", scopes)
+        } else if !settings.registered_scopes_only {
+            ("", None)
+        } else if let Some(registered) = &client.scopes {
+            ("the scopes it registered with", Some(registered.clone()))
+        } else {
+            ("the default scopes", Some(settings.scopes_by_default()))
+        };
+        Self { name, scopes }
+    }
+
+    fn allows(&self, scope: &String) -> bool {
+        self.scopes
+            .as_ref()
+            .is_none_or(|scopes| scopes.contains(scope))
+    }
+
+    fn check(&self, scopes: &[String]) -> Result<(), OAuthError> {
+        let Some(refused) = scopes.iter().find(|scope| !self.allows(scope)) else {
+            return Ok(());
+        };
+        let allowed = self.scopes.as_deref().unwrap_or_default().join(" ");
+        let text = format!(
+            "the client may not ask for the scope {refused}: it is not among {} ({allowed})",
+            self.name
+        );
+        Err(OAuthError::new(Code::InvalidScope, text))
+    }
 }
 
 /// RFC 8707 §2: absolute URIs without a fragment. Kept as sent, as audiences are compared byte for byte.
@@ -206,53 +253,141 @@ const MIN_STATE: usize = 8;
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_client_is_held_to_the_scopes_it_registered_with_where_settings_say_so() {
-        let mut directory = Directory::default();
-        directory.add_scopes(&["documents:write"]);
-        let client = |id: &str, scopes: Option<&str>| Client {
+    const DOCUMENT: &str = "https://app.example.com/c";
+
+    fn client(id: &str, scopes: Option<&str>) -> Client {
+        Client {
             id: String::from(id),
             name: String::from("c"),
             redirect_uris: Vec::new(),
             scopes: scopes.map(scope::parse),
             secret: None,
-        };
-        let url = "https://app.example.com/c";
-        for (client, asked, refused) in [
+        }
+    }
+
+    /// The scopes that the client gets for `query`, or the description of `invalid_scope`.
+    fn asked(client: &Client, query: &str, settings: &Settings) -> Result<String, String> {
+        let mut directory = Directory::default();
+        directory.add_scopes(&["documents:write"]);
+        let fields = Fields::parse(query.as_bytes());
+        match scopes(&fields, client, settings, &directory) {
+            Ok(scopes) => Ok(scopes.join(" ")),
+            Err(error) => {
+                assert_eq!(error.code, Code::InvalidScope);
+                Err(error.description)
+            }
+        }
+    }
+
+    #[test]
+    fn a_registered_client_is_limited_to_its_scopes_or_the_default_ones_unless_that_is_off() {
+        for (scopes, query, refused) in [
+            (Some("email documents:write"), "scope=documents:write", None),
+            (Some("email"), "scope=email", None),
             (
-                client("c", Some("email documents:write")),
-                "documents:write",
-                false,
+                Some("email"),
+                "scope=email+documents:write",
+                Some("the scopes it registered with (email)"),
             ),
-            (client("c", Some("email")), "email documents:write", true),
-            (client("c", None), "profile email", false),
-            (client("c", None), "documents:write", true),
-            (client(url, Some("email")), "documents:write", false),
+            (None, "scope=profile+email", None),
+            (
+                None,
+                "scope=openid",
+                Some("the default scopes (profile email)"),
+            ),
         ] {
-            let fields = Fields::parse(format!("scope={asked}").as_bytes());
-            for only in [false, true] {
-                let settings = Settings {
-                    registered_scopes_only: only,
-                    ..Settings::default()
-                };
-                let granted = scopes(&fields, &client, &settings, &directory);
-                match granted {
-                    Ok(scopes) => {
-                        assert!(!(only && refused), "{asked}");
-                        let asked = scope::parse(asked);
-                        assert!(asked.iter().all(|scope| scopes.contains(scope)));
-                    }
-                    Err(error) => {
-                        assert!(only && refused, "{asked}: {error:?}");
-                        assert_eq!(error.code, Code::InvalidScope);
-                        assert!(
-                            error
-                                .description
-                                .ends_with("without the scope documents:write")
-                        );
-                    }
+            let (client, mut settings) = (client("c", scopes), Settings::default());
+            let granted = asked(&client, query, &settings);
+            match refused {
+                None => assert!(granted.is_ok(), "{query}: {granted:?}"),
+                Some(list) => {
+                    let text = granted.unwrap_err();
+                    let scope = query.rsplit(['=', '+']).next().unwrap();
+                    let expected = format!(
+                        "the client may not ask for the scope {scope}: it is not among {list}"
+                    );
+                    assert_eq!(text, expected);
                 }
             }
+            settings.registered_scopes_only = false;
+            assert!(asked(&client, query, &settings).is_ok(), "{query}");
+        }
+    }
+
+    #[test]
+    fn default_scopes_that_are_set_limit_a_client_that_registered_without_scopes() {
+        let settings = Settings {
+            default_scopes: Some(scope::parse("profile documents:write")),
+            ..Settings::default()
+        };
+        let client = client("c", None);
+        let all = Ok(String::from("profile documents:write"));
+        assert_eq!(asked(&client, "", &settings), all);
+        assert_eq!(
+            asked(&client, "scope=profile+documents:write", &settings),
+            all
+        );
+        let text = asked(&client, "scope=email", &settings).unwrap_err();
+        assert!(
+            text.ends_with("the default scopes (profile documents:write)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_document_client_may_ask_for_every_scope_or_for_those_that_the_instance_allows() {
+        let mut settings = Settings::default();
+        // Its document's scopes are no limit.
+        let client = client(DOCUMENT, Some("email"));
+        let wide = "scope=profile+documents:write";
+        let granted = Ok(String::from("profile documents:write offline_access"));
+        assert_eq!(asked(&client, wide, &settings), granted);
+
+        settings.client_document_scopes = Some(scope::parse("openid profile"));
+        let text = asked(&client, wide, &settings).unwrap_err();
+        assert_eq!(
+            text,
+            "the client may not ask for the scope documents:write: it is not among the scopes for CIMD \
+             clients (openid profile offline_access)"
+        );
+        // And they add nothing.
+        assert!(asked(&client, "scope=email", &settings).is_err());
+        let granted = Ok(String::from("offline_access profile"));
+        assert_eq!(
+            asked(&client, "scope=offline_access+profile", &settings),
+            granted
+        );
+    }
+
+    #[test]
+    fn a_document_client_that_asks_for_no_scope_gets_what_the_instance_allows_of_its_own_or_the_default()
+     {
+        let mut settings = Settings::default();
+        let (plain, named) = (
+            client(DOCUMENT, None),
+            client(DOCUMENT, Some("openid email")),
+        );
+        let scopes = |client, settings: &Settings| asked(client, "", settings).unwrap();
+        assert_eq!(scopes(&plain, &settings), "profile email offline_access");
+        assert_eq!(scopes(&named, &settings), "openid email offline_access");
+        settings.default_scopes = Some(scope::parse("email documents:write"));
+        settings.client_document_scopes = Some(scope::parse("openid documents:write"));
+        assert_eq!(scopes(&plain, &settings), "documents:write offline_access");
+        assert_eq!(scopes(&named, &settings), "openid offline_access");
+    }
+
+    #[test]
+    fn a_scope_that_the_instance_lacks_is_refused_whatever_lists_it() {
+        let settings = Settings {
+            default_scopes: Some(scope::parse("profile documents:read")),
+            ..Settings::default()
+        };
+        for query in ["", "scope=documents:read"] {
+            let text = asked(&client("c", None), query, &settings).unwrap_err();
+            assert!(
+                text.starts_with("there is no scope documents:read"),
+                "{text}"
+            );
         }
     }
 }

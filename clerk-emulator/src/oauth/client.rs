@@ -21,8 +21,8 @@ pub(crate) struct Client {
     /// Its name as it says itself; its id if it says none.
     pub(crate) name: String,
     pub(crate) redirect_uris: Vec<String>,
-    /// What it gets that asks for no scopes; `None` is the instance's default. No limit, but where settings say
-    /// so: a client that meets a tool of a wider scope asks for that later.
+    /// The scopes that the client registered with, or that its document names. The client gets them when it asks
+    /// for no scope; `None` stands for the default scopes. The settings say whether they also limit the client.
     pub(crate) scopes: Option<Vec<String>>,
     /// Of a confidential client.
     pub(crate) secret: Option<Digest>,

@@ -463,6 +463,7 @@ mod tests {
             organization_id: None,
             scopes: Vec::new(),
             resources: Vec::new(),
+            audience: Vec::new(),
             nonce: None,
         }
     }

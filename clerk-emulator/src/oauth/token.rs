@@ -54,6 +54,7 @@ impl Instance {
             organization_id,
             scopes: authorization.scopes.clone(),
             resources: authorization.resources.clone(),
+            audience: self.settings().audience_of(&authorization.resources),
             nonce: authorization.nonce.clone(),
         };
         Ok(match self.oauth().issue_code(authorization, grant, now) {
@@ -91,8 +92,8 @@ impl Instance {
         let (grant_id, grant) = self
             .oauth()
             .redeem(code, client, redirect_uri, verifier, now)?;
-        let resources = self.narrowed_resources(fields, &grant)?;
-        let answer = self.tokens(&grant_id, &grant, &grant.scopes, resources, now)?;
+        let audience = self.audience(fields, &grant)?;
+        let answer = self.tokens(&grant_id, &grant, &grant.scopes, audience, now)?;
         let refresh_token = self.oauth().issue_refresh_token(&grant_id, now)?;
         Ok(with_refresh_token(answer, refresh_token))
     }
@@ -108,8 +109,8 @@ impl Instance {
         // Clerk: a scope that the instance has no more ends the refreshing of every grant that has it.
         scope::check_known(&grant.scopes, &self.directory())?;
         let scopes = narrowed_scopes(fields, &grant)?;
-        let resources = self.narrowed_resources(fields, &grant)?;
-        let answer = self.tokens(&grant_id, &grant, &scopes, resources, now)?;
+        let audience = self.audience(fields, &grant)?;
+        let answer = self.tokens(&grant_id, &grant, &scopes, audience, now)?;
         let next = self.oauth().rotate(token, now)?;
         Ok(with_refresh_token(answer, next))
     }
@@ -170,7 +171,7 @@ impl Instance {
         grant_id: &str,
         grant: &Grant,
         scopes: &[String],
-        resources: Vec<String>,
+        audience: Option<Audience>,
         now: u64,
     ) -> Result<Map<String, Value>, OAuthError> {
         let lifetime = self.settings().access_token_lifetime;
@@ -185,7 +186,7 @@ impl Instance {
             .scopes(scopes.iter().cloned())
             .expires_in(i64::from(lifetime));
         request.org = organization.map(String::from);
-        request.aud = audience(resources);
+        request.aud = audience;
         let access_token = self.mint(&request, now).map_err(mint_error)?;
         self.oauth().bind(&access_token, grant_id);
         let mut answer = Map::new();
@@ -229,27 +230,17 @@ impl Instance {
             .map_err(mint_error)
     }
 
-    /// RFC 8707 §2.2: at most what was allowed, and all of it if none is named.
-    fn narrowed_resources(
-        &self,
-        fields: &Fields,
-        grant: &Grant,
-    ) -> Result<Vec<String>, OAuthError> {
-        if !self.settings().resource_indicators {
-            return Ok(Vec::new());
-        }
-        let asked = authorization::resources(fields)?;
-        if asked.is_empty() {
-            return Ok(grant.resources.clone());
-        }
-        if asked
-            .iter()
-            .all(|resource| grant.resources.contains(resource))
-        {
-            return Ok(asked);
-        }
-        let text = "resource is not among those of the authorization request";
-        Err(OAuthError::new(Code::InvalidTarget, text))
+    /// The audience of a new token. The server must have been registered, and the audience claim on, at the time
+    /// of the grant and still now.
+    fn audience(&self, fields: &Fields, grant: &Grant) -> Result<Option<Audience>, OAuthError> {
+        let mut resources = narrowed_resources(fields, grant)?;
+        resources.retain(|resource| grant.audience.contains(resource));
+        let mut audience = self.settings().audience_of(&resources);
+        Ok(match audience.len() {
+            0 => None,
+            1 => audience.pop().map(Audience::One),
+            _ => Some(Audience::Many(audience)),
+        })
     }
 }
 
@@ -299,12 +290,20 @@ fn narrowed_scopes(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAuthE
     Err(OAuthError::new(Code::InvalidScope, text))
 }
 
-fn audience(mut resources: Vec<String>) -> Option<Audience> {
-    match resources.len() {
-        0 => None,
-        1 => resources.pop().map(Audience::One),
-        _ => Some(Audience::Many(resources)),
+/// RFC 8707 §2.2: at most the resources of the authorization request, and all of them if none is named.
+fn narrowed_resources(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAuthError> {
+    let asked = authorization::resources(fields)?;
+    if asked.is_empty() {
+        return Ok(grant.resources.clone());
     }
+    if asked
+        .iter()
+        .all(|resource| grant.resources.contains(resource))
+    {
+        return Ok(asked);
+    }
+    let text = "resource is not among those of the authorization request";
+    Err(OAuthError::new(Code::InvalidTarget, text))
 }
 
 /// Clerk: every answer has one.

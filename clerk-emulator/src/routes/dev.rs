@@ -37,7 +37,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
             web::resource("/dev/settings")
                 .get(settings)
                 .patch(change_settings),
-        );
+        )
+        .service(web::resource("/dev/mcp-servers").post(register_mcp_server));
 }
 
 async fn mint_json(
@@ -126,6 +127,25 @@ async fn change_settings(
     let changes = serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
     instance
         .with_settings(|settings| settings.patch(changes))
+        .map_err(|error| Problem::unprocessable(&error))?;
+    Ok(settings(instance).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewMcpServer {
+    url: String,
+}
+
+/// Answers with all settings, because the first registration changes more than the list.
+async fn register_mcp_server(
+    instance: web::Data<Instance>,
+    body: web::Bytes,
+) -> Result<HttpResponse, Problem> {
+    let NewMcpServer { url } =
+        serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
+    instance
+        .register_mcp_server(&url)
         .map_err(|error| Problem::unprocessable(&error))?;
     Ok(settings(instance).await)
 }

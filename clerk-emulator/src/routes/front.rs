@@ -19,6 +19,7 @@ use crate::mint::DEFAULT_CLIENT;
 use crate::oauth::Client;
 use crate::oauth::Grant;
 use crate::routes::page;
+use crate::settings::Settings;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(web::resource("/").get(front_page));
@@ -28,12 +29,18 @@ async fn front_page(instance: web::Data<Instance>) -> HttpResponse {
     let page = page(
         instance.issuer(),
         &instance.directory(),
+        &instance.settings(),
         &instance.oauth().clients(),
     );
     page::answer(StatusCode::OK, page)
 }
 
-fn page(issuer: &str, directory: &Directory, known: &[(Client, Vec<Grant>)]) -> Markup {
+fn page(
+    issuer: &str,
+    directory: &Directory,
+    settings: &Settings,
+    known: &[(Client, Vec<Grant>)],
+) -> Markup {
     let main = html! {
         p { "The issuer " code { (issuer) } " for servers and tests of this machine." }
         (people(directory))
@@ -41,6 +48,8 @@ fn page(issuer: &str, directory: &Directory, known: &[(Client, Vec<Grant>)]) -> 
         (machines(directory))
         (tokens(issuer, directory))
         (clients(directory, known))
+        (client_onboarding(settings))
+        (mcp_servers(issuer, settings))
         (server(issuer))
         (endpoints())
     };
@@ -64,7 +73,7 @@ fn people(directory: &Directory) -> Markup {
 
 /// A heading and a table that scrolls by itself.
 fn table(title: &str, class: &str, caption: &Markup, columns: &[&str], rows: &Markup) -> Markup {
-    let id = title.to_lowercase();
+    let id = title.to_lowercase().replace(' ', "-");
     html! {
         h2 id=(id) { (title) }
         div class=(class) role="region" aria-labelledby=(id) tabindex="0" {
@@ -220,6 +229,72 @@ fn signed_in(directory: &Directory, grants: &[Grant]) -> BTreeSet<String> {
     grants.iter().map(name).collect()
 }
 
+fn client_onboarding(settings: &Settings) -> Markup {
+    let switch = |on: bool| html! { (if on { "on" } else { "off" }) };
+    let scopes = |scopes: &[String]| html! { code { (scopes.join(" ")) } };
+    let defaults = settings.scopes_by_default();
+    let for_documents = settings.client_document_scopes.as_deref();
+    let of_registered = if settings.registered_scopes_only {
+        "those that it registered with, else the default scopes"
+    } else {
+        "every scope of the instance"
+    };
+    let rows = [
+        (
+            "Publish CIMD support",
+            switch(settings.client_id_metadata_documents_advertised),
+        ),
+        (
+            "Publish DCR support",
+            switch(settings.dynamic_oauth_client_registration),
+        ),
+        ("Default scopes for dynamic clients", scopes(&defaults)),
+        (
+            "Scopes that a registered client may ask for",
+            html! { (of_registered) },
+        ),
+        (
+            "Scopes that a CIMD client may ask for",
+            for_documents.map_or_else(|| html! { "every scope of the instance" }, scopes),
+        ),
+    ];
+    let rows = html! {
+        @for (name, value) in rows { tr { th scope="row" { (name) } td { (value) } } }
+    };
+    let caption = html! {
+        "In Clerk's dashboard under OAuth applications, Settings, Client onboarding. Here "
+        code { "PATCH /dev/settings" } " changes them."
+    };
+    table(
+        "Client onboarding",
+        "scroll narrow",
+        &caption,
+        &["Setting", "Value"],
+        &rows,
+    )
+}
+
+fn mcp_servers(issuer: &str, settings: &Settings) -> Markup {
+    let rows = html! {
+        @for url in &settings.mcp_servers { tr { th scope="row" { code { (url) } } } }
+        @if settings.mcp_servers.is_empty() { tr { td { "No server is registered" } } }
+    };
+    let caption = html! {
+        "The audience claim is " strong { (if settings.audience_claim { "on" } else { "off" }) }
+        ". While it is on, an access token for one of these servers has the server's URL as "
+        code { "aud" } ". In Clerk's dashboard under Agents, MCP servers."
+    };
+    html! {
+        (table("MCP servers", "scroll narrow", &caption, &["URL"], &rows))
+        p {
+            "Register a server by "
+            code { "curl " (issuer) "/dev/mcp-servers --json '{\"url\": \"http://127.0.0.1:3000/mcp\"}'" }
+            ". The first one switches the audience claim on. A client that somebody allowed before has to be "
+            "connected again."
+        }
+    }
+}
+
 fn server(issuer: &str) -> Markup {
     html! {
         h2 { "Use it with a server" }
@@ -311,7 +386,7 @@ const OTHER_KINDS: [&str; 7] = [
     "kind=api_key&org=acme",
 ];
 
-const ENDPOINTS: [(&str, &str, &str); 31] = [
+const ENDPOINTS: [(&str, &str, &str); 32] = [
     (
         "GET",
         "/.well-known/oauth-authorization-server",
@@ -414,6 +489,7 @@ const ENDPOINTS: [(&str, &str, &str); 31] = [
         "bans a person; also unban, lock, unlock",
     ),
     ("GET, PATCH", "/dev/settings", "all settings"),
+    ("POST", "/dev/mcp-servers", "registers an MCP server"),
     (
         "GET, POST, DELETE",
         "/dev/faults",

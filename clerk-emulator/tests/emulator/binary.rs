@@ -112,6 +112,36 @@ fn what_it_prints_is_enough_to_use_it() {
 }
 
 #[test]
+fn servers_named_on_the_command_line_are_registered_and_a_bad_one_is_one_line() {
+    let (one, two) = ("http://127.0.0.1:3000/mcp", "https://mcp.example.com/mcp");
+    let mut child = program()
+        .args(["--port", "0", "--mcp-server", one, "--mcp-server", two])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let answer = fetch(first.rsplit(' ').next().unwrap(), "/dev/settings");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let servers = format!(r#""mcp_servers":["{one}","{two}"]"#);
+    assert!(answer.contains(&servers), "{answer}");
+    assert!(answer.contains(r#""audience_claim":true"#), "{answer}");
+
+    let output = program()
+        .args(["--port", "0", "--mcp-server", "http://mcp.example.com/mcp"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "clerk-emulator: `http://mcp.example.com/mcp` cannot be registered as an MCP server: http is for \
+         loopback addresses only\n"
+    );
+}
+
+#[test]
 fn an_approver_who_is_nobody_is_one_line_that_names_those_there_are() {
     for (who, problem) in [
         (
@@ -187,7 +217,7 @@ async fn sign_in_at(url: &str) -> Vec<String> {
         request.header("content-type", media_type).body(body)
     };
     let form = |body: String| post("/oauth/token", "application/x-www-form-urlencoded", body);
-    let metadata = r#"{"redirect_uris": ["http://127.0.0.1/cb"]}"#;
+    let metadata = r#"{"redirect_uris": ["http://127.0.0.1/cb"], "scope": "openid"}"#;
     let registered = json(post("/oauth/register", "application/json", metadata.into())).await;
     let (id, secret) = (
         text(&registered, "client_id"),

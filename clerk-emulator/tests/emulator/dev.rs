@@ -134,6 +134,46 @@ async fn what_cannot_be_minted_is_refused_in_clerks_form() {
 }
 
 #[actix_web::test]
+async fn a_server_is_registered_without_a_key_and_the_settings_are_answered() {
+    let emulator = started().await;
+    let register = async |body: Value| {
+        let request = request(&emulator, Method::POST, "/dev/mcp-servers")
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        request.send().await.unwrap()
+    };
+    let (one, two) = ("http://127.0.0.1:3000/mcp", "https://mcp.example.com/mcp");
+    emulator
+        .instance()
+        .change_settings(|settings| settings.client_id_metadata_documents_advertised = false);
+    let response = register(json!({"url": one})).await;
+    assert_eq!(response.status(), 200);
+    expect_private(&response);
+    let shown = json(response).await;
+    assert_eq!(shown["mcp_servers"], json!([one]));
+    assert_eq!(shown["audience_claim"], true);
+    assert_eq!(shown["client_id_metadata_documents_advertised"], true);
+
+    emulator
+        .instance()
+        .change_settings(|settings| settings.audience_claim = false);
+    let shown = json(register(json!({"url": two})).await).await;
+    assert_eq!(shown["mcp_servers"], json!([one, two]));
+    assert_eq!(shown["audience_claim"], false);
+
+    let before = emulator.instance().settings();
+    let refused = register(json!({"url": format!("{one}/")})).await;
+    let message = expect_problem(refused, 422, "form_param_value_invalid").await;
+    assert!(message.ends_with("it has a trailing slash"), "{message}");
+    for body in [json!({}), json!({"url": one, "name": "x"}), json!(one)] {
+        expect_problem(register(body).await, 400, "request_body_invalid").await;
+    }
+    let link = get(&emulator, "/dev/mcp-servers").await;
+    assert!(!link.status().is_success());
+    assert_eq!(emulator.instance().settings(), before);
+}
+
+#[actix_web::test]
 async fn an_unknown_path_is_404_in_clerks_form() {
     let emulator = started().await;
     for path in [

@@ -71,6 +71,7 @@ async fn the_front_page_names_the_clients_that_registered_and_who_allowed_them()
     let metadata = json!({
         "client_name": "<b>The</b> Inspector",
         "token_endpoint_auth_method": "none",
+        "scope": "profile user:org:read",
     });
     let client = register(&emulator, metadata).await;
     let client = text(&client, "client_id");
@@ -88,6 +89,39 @@ async fn the_front_page_names_the_clients_that_registered_and_who_allowed_them()
     let after = page(&emulator).await;
     let people = "<div>Ada Lovelace in Acme</div><div>Linus Torvalds</div></td>";
     assert!(after.contains(&format!("{row}{people}")), "{after}");
+}
+
+#[actix_web::test]
+async fn the_front_page_names_the_registered_servers_and_what_the_settings_say() {
+    let emulator = started().await;
+    let before = page(&emulator).await;
+    for text in [
+        "The audience claim is <strong>off</strong>",
+        "No server is registered",
+        "<th scope=\"row\">Publish CIMD support</th><td>on</td>",
+        "<th scope=\"row\">Publish DCR support</th><td>on</td>",
+        "<th scope=\"row\">Default scopes for dynamic clients</th><td><code>profile email</code></td>",
+    ] {
+        assert!(before.contains(text), "no {text} in {before}");
+    }
+    let command = format!("curl {}/dev/mcp-servers --json", emulator.url());
+    assert!(before.contains(&command), "{before}");
+
+    let instance = emulator.instance();
+    for url in ["http://127.0.0.1:3000/mcp", "https://mcp.example.com/<b>"] {
+        instance.register_mcp_server(url).unwrap();
+    }
+    instance.change_settings(|settings| settings.dynamic_oauth_client_registration = false);
+    let after = page(&emulator).await;
+    for text in [
+        "The audience claim is <strong>on</strong>",
+        "<code>http://127.0.0.1:3000/mcp</code>",
+        "<code>https://mcp.example.com/&lt;b&gt;</code>",
+        "<th scope=\"row\">Publish DCR support</th><td>off</td>",
+    ] {
+        assert!(after.contains(text), "no {text} in {after}");
+    }
+    assert!(!after.contains("No server is registered"), "{after}");
 }
 
 #[actix_web::test]

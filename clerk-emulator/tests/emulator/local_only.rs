@@ -12,10 +12,11 @@ use crate::support::expect_problem;
 use crate::support::request;
 use crate::support::started;
 
-const ROUTES: [&str; 18] = [
+const ROUTES: [&str; 19] = [
     "/",
     "/api_keys/verify",
     "/dev/faults",
+    "/dev/mcp-servers",
     "/dev/revoke",
     "/dev/settings",
     "/dev/token?user=ada",
@@ -34,7 +35,7 @@ const ROUTES: [&str; 18] = [
 ];
 
 /// Those that change something, and what they are to be asked.
-const CHANGES: [(Method, &str, &str); 4] = [
+const CHANGES: [(Method, &str, &str); 5] = [
     (Method::POST, "/dev/tokens", r#"{"user": "ada"}"#),
     (Method::POST, "/dev/revoke", r#"{"token": "ak_1"}"#),
     (
@@ -46,6 +47,11 @@ const CHANGES: [(Method, &str, &str); 4] = [
         Method::PATCH,
         "/dev/settings",
         r#"{"oauth_jwt_access_tokens": false}"#,
+    ),
+    (
+        Method::POST,
+        "/dev/mcp-servers",
+        r#"{"url": "http://127.0.0.1:3000/mcp"}"#,
     ),
 ];
 

@@ -14,6 +14,7 @@ use crate::sign_in::decide;
 use crate::sign_in::expect_page;
 use crate::sign_in::form;
 use crate::sign_in::public_client;
+use crate::sign_in::public_client_with;
 use crate::sign_in::register;
 use crate::sign_in::request;
 use crate::sign_in::signed_in;
@@ -337,7 +338,8 @@ async fn a_redirect_uri_may_be_left_out_if_there_is_one_and_have_another_port_on
 
 #[actix_web::test]
 async fn a_client_that_asks_for_no_scope_gets_its_own_or_the_default() {
-    let (emulator, client) = with_client().await;
+    let emulator = started().await;
+    let client = public_client_with(&emulator, None).await;
     let scope_of = async |client: &str| {
         let answer = signed_in(&emulator, client, "user_ada", &[("scope", "")]).await;
         String::from(text(&answer, "scope"))
@@ -347,9 +349,8 @@ async fn a_client_that_asks_for_no_scope_gets_its_own_or_the_default() {
         settings.default_scopes = Some(vec![String::from("openid"), String::from("email")]);
     });
     assert_eq!(scope_of(&client).await, "openid email");
-    let metadata = json!({"token_endpoint_auth_method": "none", "scope": "profile"});
-    let registered = register(&emulator, metadata).await;
-    assert_eq!(scope_of(text(&registered, "client_id")).await, "profile");
+    let registered = public_client_with(&emulator, Some("profile")).await;
+    assert_eq!(scope_of(&registered).await, "profile");
 }
 
 #[actix_web::test]

@@ -235,6 +235,30 @@ async fn a_client_signs_in_with_its_document() {
 }
 
 #[actix_web::test]
+async fn a_client_with_a_document_may_ask_for_the_scopes_that_the_instance_allows_such_clients() {
+    let (emulator, site) = with_site().await;
+    let client = site.client_id("good");
+    emulator.instance().add_scopes(&["documents:write"]);
+    let changes = [("scope", "profile documents:write")];
+    let answer = signed_in(&emulator, &client, "user_ada", &changes).await;
+    assert_eq!(
+        text(&answer, "scope"),
+        "profile documents:write offline_access"
+    );
+
+    emulator.instance().change_settings(|settings| {
+        settings.client_document_scopes = Some(vec![String::from("profile")]);
+    });
+    // Before any page.
+    let response = authorize(&emulator, &changed(authorization(&client), &changes)).await;
+    let answer = crate::sign_in::arrived(&response);
+    assert_eq!(answer["error"], "invalid_scope");
+    let list =
+        "documents:write: it is not among the scopes for CIMD clients (profile offline_access)";
+    assert!(answer["error_description"].ends_with(list), "{answer:?}");
+}
+
+#[actix_web::test]
 async fn a_document_that_is_not_as_it_should_be_is_not_believed() {
     let (emulator, site) = with_site().await;
     for (kind, why) in [

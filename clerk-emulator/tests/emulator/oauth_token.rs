@@ -9,7 +9,9 @@ use serde_json::json;
 
 use crate::sign_in::RESOURCE;
 use crate::sign_in::VERIFIER;
+use crate::sign_in::arrived;
 use crate::sign_in::authorization;
+use crate::sign_in::authorize;
 use crate::sign_in::changed;
 use crate::sign_in::code;
 use crate::sign_in::confidential_client;
@@ -17,8 +19,8 @@ use crate::sign_in::exchange;
 use crate::sign_in::expect_error;
 use crate::sign_in::form;
 use crate::sign_in::public_client;
+use crate::sign_in::public_client_with;
 use crate::sign_in::refresh;
-use crate::sign_in::register;
 use crate::sign_in::request;
 use crate::sign_in::signed_in;
 use crate::sign_in::text;
@@ -30,6 +32,14 @@ use crate::support::started;
 
 async fn with_client() -> (Emulator, String) {
     let emulator = started().await;
+    let client = public_client(&emulator).await;
+    (emulator, client)
+}
+
+/// An emulator at which [`RESOURCE`] is a registered MCP server, and a client.
+async fn with_client_and_server() -> (Emulator, String) {
+    let options = EmulatorOptions::default().mcp_server(RESOURCE);
+    let emulator = Emulator::start(options).await.unwrap();
     let client = public_client(&emulator).await;
     (emulator, client)
 }
@@ -50,7 +60,7 @@ fn verified(emulator: &Emulator, answer: &Value) -> Value {
 
 #[actix_web::test]
 async fn a_code_is_exchanged_for_what_was_allowed() {
-    let (emulator, client) = with_client().await;
+    let (emulator, client) = with_client_and_server().await;
     let changes = [
         ("scope", "openid profile email user:org:read"),
         ("nonce", "n-1"),
@@ -181,7 +191,7 @@ async fn a_token_request_without_a_redirect_uri_answers_one_without() {
 #[actix_web::test]
 async fn a_client_with_a_secret_shows_it_by_header_or_form() {
     let emulator = started().await;
-    let (client, secret) = confidential_client(&emulator).await;
+    let (client, secret) = confidential_client(&emulator, "").await;
     let code = new_code(&emulator, &client).await;
     let request = changed(exchange(&client, &code), &[("client_secret", &secret)]);
     tokens(&emulator, &request).await;
@@ -197,7 +207,7 @@ async fn a_client_with_a_secret_shows_it_by_header_or_form() {
 async fn a_client_that_does_not_prove_who_it_is_gets_nothing() {
     let emulator = started().await;
     let public = public_client(&emulator).await;
-    let (client, secret) = confidential_client(&emulator).await;
+    let (client, secret) = confidential_client(&emulator, "").await;
     for (id, sent) in [
         ("client_x", ""),
         (client.as_str(), ""),
@@ -230,7 +240,7 @@ async fn a_client_that_does_not_prove_who_it_is_gets_nothing() {
 #[actix_web::test]
 async fn a_client_with_a_secret_may_do_without_pkce_and_not_lie_about_it() {
     let emulator = started().await;
-    let (client, secret) = confidential_client(&emulator).await;
+    let (client, secret) = confidential_client(&emulator, "").await;
     let without = [("code_challenge", ""), ("code_challenge_method", "")];
     let request = changed(authorization(&client), &without);
     for (verifier, status) in [("", 200), (VERIFIER, 400)] {
@@ -274,7 +284,7 @@ async fn a_request_that_is_none_is_refused_by_name() {
 
 #[actix_web::test]
 async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_grant() {
-    let (emulator, client) = with_client().await;
+    let (emulator, client) = with_client_and_server().await;
     emulator
         .instance()
         .change_settings(|settings| settings.oauth_jwt_access_tokens = false);
@@ -344,8 +354,12 @@ async fn a_refresh_sees_who_has_left_the_organization_and_who_is_gone() {
 }
 
 #[actix_web::test]
-async fn resources_become_the_audience_unless_that_is_off() {
-    let (emulator, client) = with_client().await;
+async fn registered_resources_become_the_audience_unless_that_is_off() {
+    let (emulator, client) = with_client_and_server().await;
+    emulator
+        .instance()
+        .register_mcp_server("https://mcp.example.com/")
+        .unwrap();
     let query = {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(authorization(&client));
@@ -359,7 +373,7 @@ async fn resources_become_the_audience_unless_that_is_off() {
     let codes = async || {
         let path = format!("/oauth/authorize?{query}");
         let response = request(&emulator, Method::GET, &path).send().await.unwrap();
-        crate::sign_in::arrived(&response)["code"].clone()
+        arrived(&response)["code"].clone()
     };
     let both = tokens(&emulator, &exchange(&client, &codes().await)).await;
     assert_eq!(
@@ -374,9 +388,110 @@ async fn resources_become_the_audience_unless_that_is_off() {
 
     emulator
         .instance()
-        .change_settings(|settings| settings.resource_indicators = false);
+        .change_settings(|settings| settings.audience_claim = false);
     let none = tokens(&emulator, &exchange(&client, &codes().await)).await;
     assert_eq!(claims(&none)["aud"], json!(null));
+}
+
+#[actix_web::test]
+async fn an_audience_is_the_registered_resource_exactly_as_the_client_wrote_it() {
+    let (emulator, client) = with_client_and_server().await;
+    for resource in [
+        RESOURCE,
+        "http://127.0.0.1:3000/mcp?client=cursor",
+        "HTTP://127.0.0.1:3000/mcp",
+    ] {
+        let changes = [("resource", resource)];
+        let answer = signed_in(&emulator, &client, "user_ada", &changes).await;
+        assert_eq!(claims(&answer)["aud"], resource);
+        let refreshed = tokens(&emulator, &refresh(&client, text(&answer, "refresh_token"))).await;
+        assert_eq!(claims(&refreshed)["aud"], resource);
+    }
+}
+
+#[actix_web::test]
+async fn without_a_registered_resource_a_token_has_no_audience() {
+    let (emulator, client) = with_client_and_server().await;
+    for resource in [
+        "",
+        "http://127.0.0.1:3000/mcp/",
+        "http://localhost:3000/mcp",
+        "https://mcp.example.com/mcp",
+    ] {
+        let changes = [("resource", resource)];
+        let answer = signed_in(&emulator, &client, "user_ada", &changes).await;
+        assert!(claims(&answer).get("aud").is_none(), "{resource}");
+    }
+    let (emulator, client) = with_client().await;
+    let answer = signed_in(&emulator, &client, "user_ada", &[]).await;
+    assert!(
+        claims(&answer).get("aud").is_none(),
+        "no server is registered"
+    );
+}
+
+#[actix_web::test]
+async fn a_grant_from_before_the_registration_has_no_audience_until_the_client_is_connected_again()
+{
+    let folder = tempfile::tempdir().unwrap();
+    let options = EmulatorOptions::default().state_file(folder.path().join("state.json"));
+    let emulator = Emulator::start(options.clone()).await.unwrap();
+    let client = public_client(&emulator).await;
+    let mut answer = signed_in(&emulator, &client, "user_ada", &[]).await;
+    assert!(claims(&answer).get("aud").is_none());
+    emulator.instance().register_mcp_server(RESOURCE).unwrap();
+    for _ in 0..2 {
+        answer = tokens(&emulator, &refresh(&client, text(&answer, "refresh_token"))).await;
+        assert!(claims(&answer).get("aud").is_none());
+    }
+    // The resource may be named again: it is the one of the authorization request.
+    let named = refresh(&client, text(&answer, "refresh_token"));
+    answer = tokens(&emulator, &changed(named, &[("resource", RESOURCE)])).await;
+    assert!(claims(&answer).get("aud").is_none());
+    let mut again = signed_in(&emulator, &client, "user_ada", &[]).await;
+    assert_eq!(claims(&again)["aud"], RESOURCE);
+    emulator.stop().await;
+
+    let emulator = Emulator::start(options.mcp_server(RESOURCE)).await.unwrap();
+    answer = tokens(&emulator, &refresh(&client, text(&answer, "refresh_token"))).await;
+    assert!(claims(&answer).get("aud").is_none());
+    again = tokens(&emulator, &refresh(&client, text(&again, "refresh_token"))).await;
+    assert_eq!(claims(&again)["aud"], RESOURCE);
+}
+
+#[actix_web::test]
+async fn a_grant_from_before_another_servers_registration_has_no_audience_for_that_server() {
+    let (emulator, client) = with_client_and_server().await;
+    let other = "https://mcp.example.com/mcp";
+    let changes = [("resource", other)];
+    let answer = signed_in(&emulator, &client, "user_ada", &changes).await;
+    emulator.instance().register_mcp_server(other).unwrap();
+    let refreshed = tokens(&emulator, &refresh(&client, text(&answer, "refresh_token"))).await;
+    assert!(claims(&refreshed).get("aud").is_none());
+    let again = signed_in(&emulator, &client, "user_ada", &changes).await;
+    assert_eq!(claims(&again)["aud"], other);
+}
+
+#[actix_web::test]
+async fn a_state_file_whose_grants_say_nothing_of_an_audience_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let options = EmulatorOptions::default()
+        .state_file(&path)
+        .mcp_server(RESOURCE);
+    let emulator = Emulator::start(options.clone()).await.unwrap();
+    let client = public_client(&emulator).await;
+    let answer = signed_in(&emulator, &client, "user_ada", &[]).await;
+    assert_eq!(claims(&answer)["aud"], RESOURCE);
+    emulator.stop().await;
+
+    let state = std::fs::read_to_string(&path).unwrap();
+    let member = format!(r#","audience":["{RESOURCE}"]"#);
+    assert!(state.contains(&member), "{state}");
+    std::fs::write(&path, state.replace(&member, "")).unwrap();
+    let emulator = Emulator::start(options).await.unwrap();
+    let refreshed = tokens(&emulator, &refresh(&client, text(&answer, "refresh_token"))).await;
+    assert!(claims(&refreshed).get("aud").is_none());
 }
 
 #[actix_web::test]
@@ -489,7 +604,7 @@ async fn clients_and_refresh_tokens_outlive_a_restart_in_a_file_that_holds_no_se
         Emulator::start(options).await.unwrap()
     };
     let emulator = start(&["documents:write"]).await;
-    let (client, secret) = confidential_client(&emulator).await;
+    let (client, secret) = confidential_client(&emulator, "documents:write").await;
     let request = changed(authorization(&client), &[("scope", "documents:write")]);
     let code = code(&emulator, &request, "user_ada").await;
     let request = changed(exchange(&client, &code), &[("client_secret", &secret)]);
@@ -524,12 +639,36 @@ async fn clients_and_refresh_tokens_outlive_a_restart_in_a_file_that_holds_no_se
 }
 
 #[actix_web::test]
-async fn a_client_may_ask_for_more_than_it_registered() {
+async fn a_client_may_ask_for_more_than_it_registered_only_if_its_registration_is_no_limit() {
     let emulator = started().await;
     emulator.instance().add_scopes(&["documents:write"]);
-    let metadata = json!({"token_endpoint_auth_method": "none", "scope": "profile"});
-    let client = register(&emulator, metadata).await;
     let changes = [("scope", "profile documents:write")];
-    let answer = signed_in(&emulator, text(&client, "client_id"), "user_ada", &changes).await;
+    for (scope, list) in [
+        (Some("profile"), "the scopes it registered with (profile)"),
+        (None, "the default scopes (profile email)"),
+    ] {
+        let client = public_client_with(&emulator, scope).await;
+        // Before any page.
+        let response = authorize(&emulator, &changed(authorization(&client), &changes)).await;
+        let answer = arrived(&response);
+        assert_eq!(answer["error"], "invalid_scope");
+        let expected = format!("the scope documents:write: it is not among {list}");
+        assert!(
+            answer["error_description"].ends_with(&expected),
+            "{answer:?}"
+        );
+
+        let limited = |limited: bool| {
+            let change =
+                |settings: &mut clerk_emulator::Settings| settings.registered_scopes_only = limited;
+            emulator.instance().change_settings(change);
+        };
+        limited(false);
+        let answer = signed_in(&emulator, &client, "user_ada", &changes).await;
+        assert_eq!(text(&answer, "scope"), "profile documents:write");
+        limited(true);
+    }
+    let client = public_client_with(&emulator, Some("profile documents:write")).await;
+    let answer = signed_in(&emulator, &client, "user_ada", &changes).await;
     assert_eq!(text(&answer, "scope"), "profile documents:write");
 }

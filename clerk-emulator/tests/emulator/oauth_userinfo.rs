@@ -203,7 +203,7 @@ async fn introspect(emulator: &Emulator, client: &(String, String), token: &str)
 #[actix_web::test]
 async fn introspection_tells_a_client_with_a_secret_of_access_and_refresh_tokens() {
     let emulator = started().await;
-    let resource_server = confidential_client(&emulator).await;
+    let resource_server = confidential_client(&emulator, "").await;
     let client = public_client(&emulator).await;
     for jwt in [true, false] {
         emulator
@@ -246,7 +246,7 @@ async fn introspection_tells_nobody_else() {
     expect_error(response, 401, "invalid_client").await;
     let response = form(&emulator, "/oauth/token_info", [("token", token.as_str())]);
     expect_error(response.send().await.unwrap(), 400, "invalid_request").await;
-    let (id, secret) = confidential_client(&emulator).await;
+    let (id, secret) = confidential_client(&emulator, "").await;
     let response = form(&emulator, "/oauth/token_info", []).basic_auth(&id, Some(&secret));
     expect_error(response.send().await.unwrap(), 400, "invalid_request").await;
 }

@@ -56,12 +56,46 @@ async fn the_rest_is_changed_under_dev() {
     let emulator = started().await;
     let shown = json(get(&emulator, "/dev/settings").await).await;
     assert_eq!(shown["authorization_response_iss"], false);
-    assert_eq!(shown["resource_indicators"], true);
-    let changes = json!({"authorization_response_iss": true, "oauth_jwt_access_tokens": false});
+    assert_eq!(shown["audience_claim"], false);
+    assert_eq!(shown["mcp_servers"], json!([]));
+    assert_eq!(shown["registered_scopes_only"], true);
+    assert_eq!(shown["client_document_scopes"], json!(null));
+    let changes = json!({
+        "authorization_response_iss": true,
+        "oauth_jwt_access_tokens": false,
+        "audience_claim": true,
+        "client_document_scopes": ["profile"],
+    });
     let shown = json(patch(&emulator, "/dev/settings", &changes).await).await;
     assert_eq!(shown["authorization_response_iss"], true);
     let settings = emulator.instance().settings();
     assert!(settings.authorization_response_iss && !settings.oauth_jwt_access_tokens);
+    assert!(settings.audience_claim);
+    assert_eq!(
+        settings.client_document_scopes,
+        Some(vec![String::from("profile")])
+    );
+    let all = json!({"client_document_scopes": null});
+    let shown = json(patch(&emulator, "/dev/settings", &all).await).await;
+    assert_eq!(shown["client_document_scopes"], json!(null));
+}
+
+#[actix_web::test]
+async fn registered_servers_are_shown_and_not_patched() {
+    let emulator = started().await;
+    let server = "http://127.0.0.1:3000/mcp";
+    let changes = json!({"mcp_servers": [server]});
+    let answer = patch(&emulator, "/dev/settings", &changes).await;
+    let message = expect_problem(answer, 422, "form_param_value_invalid").await;
+    assert!(message.contains("POST /dev/mcp-servers"), "{message}");
+    assert!(emulator.instance().settings().mcp_servers.is_empty());
+
+    emulator.instance().register_mcp_server(server).unwrap();
+    let shown = json(get(&emulator, "/dev/settings").await).await;
+    assert_eq!(shown["mcp_servers"], json!([server]));
+    // What is shown can be sent back.
+    let answer = patch(&emulator, "/dev/settings", &shown).await;
+    assert_eq!(json(answer).await, shown);
 }
 
 #[actix_web::test]

@@ -21,6 +21,8 @@ pub(crate) const RESOURCE: &str = "http://127.0.0.1:3000/mcp";
 pub(crate) const STATE: &str = "a-state-of-the-client";
 // RFC 7636, appendix B.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const SCOPES: &str =
+    "openid profile email offline_access public_metadata private_metadata user:org:read";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// Names and values; a change replaces, adds, or with an empty value removes.
@@ -80,14 +82,24 @@ pub(crate) async fn register(emulator: &Emulator, metadata: Value) -> Value {
     json_of(response).await
 }
 
+/// The id of a client without a secret, which registered with all of Clerk's own scopes.
 pub(crate) async fn public_client(emulator: &Emulator) -> String {
-    let client = register(emulator, json!({"token_endpoint_auth_method": "none"})).await;
+    public_client_with(emulator, Some(SCOPES)).await
+}
+
+/// The id of a client without a secret, which registered with `scope` or without one.
+pub(crate) async fn public_client_with(emulator: &Emulator, scope: Option<&str>) -> String {
+    let mut metadata = json!({"token_endpoint_auth_method": "none"});
+    if let Some(scope) = scope {
+        metadata["scope"] = json!(scope);
+    }
+    let client = register(emulator, metadata).await;
     String::from(client["client_id"].as_str().unwrap())
 }
 
-/// Id and secret.
-pub(crate) async fn confidential_client(emulator: &Emulator) -> (String, String) {
-    let client = register(emulator, json!({})).await;
+/// Id and secret of a client that registered with all of Clerk's own scopes and `more`.
+pub(crate) async fn confidential_client(emulator: &Emulator, more: &str) -> (String, String) {
+    let client = register(emulator, json!({"scope": format!("{SCOPES} {more}")})).await;
     let text = |name: &str| String::from(client[name].as_str().unwrap());
     (text("client_id"), text("client_secret"))
 }
