@@ -1,5 +1,6 @@
-// Real clients without a token in hand: each finds the local Clerk from a 401, introduces itself, signs in,
-// calls a tool, refreshes an expired token, and gets a wider one for a tool that asks for a scope.
+// Real clients without a token: each finds the local Clerk from a 401, introduces itself, signs in, calls a tool and
+// refreshes an expired token. With a metadata document the client steps up for a tool that requires a scope. A client
+// that registers cannot step up, at Clerk neither; there the server advertises the scope from the start.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -23,7 +24,7 @@ const BROWSER = join(import.meta.dirname, 'consenting.mjs');
 const INSPECTOR = join(import.meta.dirname, 'node_modules/.bin/mcp-inspector');
 /** Where the answers of those clients lead that read them off the redirect. */
 const REDIRECT = 'http://127.0.0.1:6275/callback';
-/** The scopes of the first challenge, and what clients add to be able to refresh. */
+/** The scopes of the first challenge, and the one that clients add to be able to refresh. */
 const FIRST = ['email', 'offline_access', 'profile', 'user:org:read'];
 const WIDER = ['documents:write', ...FIRST];
 const CLIENT_MS = 30_000;
@@ -64,27 +65,29 @@ for (const [format, jwt] of [['jwt', true], ['opaque', false]]) {
         describe(`${format} tokens, ${way}`, () => {
             for (const { name, signIn } of CLIENTS) {
                 test(name, async (t) => {
-                    await serve(t, { ...settings, oauth_jwt_access_tokens: jwt });
+                    const stepsUp = way === 'document';
+                    await serve(t, { ...settings, oauth_jwt_access_tokens: jwt }, { advertisesAll: !stepsUp });
                     const times = new Times();
-                    const seen = await signIn({ format, way, times });
+                    const seen = await signIn({ format, way, stepsUp, times });
 
                     assert.equal(seen.called, 'user_ada');
                     assert.equal(seen.refreshed, 'user_ada');
                     assert.equal(seen.written, 'user_ada wrote Plan');
                     assert.equal(seen.organization, 'org_acme, org:admin');
-                    // Nobody is asked again for a refresh, and once for the wider token.
-                    const [first, wider, ...more] = seen.authorizations.map((url) => new URL(url).searchParams);
-                    assert.deepEqual(more, []);
-                    assert.deepEqual(scopes(first), FIRST);
-                    assert.deepEqual(scopes(wider), WIDER);
-                    for (const asked of [first, wider]) {
-                        assert.equal(asked.get('code_challenge_method'), 'S256');
-                        assert.equal(asked.get('resource'), server.endpoint);
-                        if (way === 'document') assert.equal(asked.get('client_id'), document.url);
-                        else assert.match(asked.get('client_id'), /^client_/);
+                    // Nobody is asked again for a refresh, and once for a step-up.
+                    const asked = seen.authorizations.map((url) => new URL(url).searchParams);
+                    assert.deepEqual(asked.map(scopes), stepsUp ? [FIRST, WIDER] : [WIDER]);
+                    for (const authorization of asked) {
+                        assert.equal(authorization.get('code_challenge_method'), 'S256');
+                        assert.equal(authorization.get('resource'), server.endpoint);
+                        if (way === 'document') assert.equal(authorization.get('client_id'), document.url);
+                        else assert.match(authorization.get('client_id'), /^client_/);
                     }
                     assert.equal(seen.tokens.length, new Set(seen.tokens).size, 'each token is a new one');
-                    for (const token of seen.tokens) assert.match(token, jwt ? /^ey/ : /^oat_/);
+                    for (const token of seen.tokens) {
+                        assert.match(token, jwt ? /^ey/ : /^oat_/);
+                        if (jwt) assert.equal(claims(token).aud, server.endpoint);
+                    }
                     t.diagnostic(times.toString());
                 });
             }
@@ -92,8 +95,8 @@ for (const [format, jwt] of [['jwt', true], ['opaque', false]]) {
     }
 }
 
-test('a client that is held to the scopes it registered with is told so, and not given a narrow token', async (t) => {
-    await serve(t, { ...REGISTRATION, registered_scopes_only: true });
+test('a client that registered without scopes is refused a step-up, and is not given a narrow token', async (t) => {
+    await serve(t, REGISTRATION);
     const host = new Host();
     await assert.rejects(host.connect('legacy'), (error) => UnauthorizedError.isInstance(error));
     await host.finish();
@@ -104,12 +107,14 @@ test('a client that is held to the scopes it registered with is told so, and not
     const answer = await fetch(host.authorizations.at(-1), { redirect: 'manual' });
     const { searchParams } = new URL(answer.headers.get('location'));
     assert.equal(searchParams.get('error'), 'invalid_scope');
+    assert.match(searchParams.get('error_description'), /documents:write: it is not among the default scopes/);
     await client.close();
 });
 
 /** Starts a server for one test, beside a local Clerk with these settings. */
-async function serve(t, settings) {
-    server = await start('sign_in', { SSL_CERT_FILE: document.certificate });
+async function serve(t, settings, { advertisesAll = false } = {}) {
+    const advertise = advertisesAll ? { ADVERTISE_ALL_SCOPES: '1' } : {};
+    server = await start('sign_in', { SSL_CERT_FILE: document.certificate, ...advertise });
     t.after(server.stop);
     clerk = await issuer(server.endpoint);
     const changed = await fetch(`${clerk}/dev/settings`, {
@@ -122,7 +127,7 @@ async function serve(t, settings) {
 
 /** The official TypeScript client; its host opens the browser and hands the answer back. */
 function typescript(mode, version) {
-    return async ({ format, way, times }) => {
+    return async ({ format, way, stepsUp, times }) => {
         const host = new Host();
         let { client, transport } = await host.connect(mode).catch(async (error) => {
             assert.ok(UnauthorizedError.isInstance(error), error);
@@ -153,17 +158,21 @@ function typescript(mode, version) {
             'POST server /mcp 200',
         ]);
 
-        const narrow = call(client, 'write_document', { title: 'Plan' });
-        await assert.rejects(narrow, (error) => UnauthorizedError.isInstance(error));
-        await host.finish(transport);
+        if (stepsUp) {
+            const narrow = call(client, 'write_document', { title: 'Plan' });
+            await assert.rejects(narrow, (error) => UnauthorizedError.isInstance(error));
+            await host.finish(transport);
+        }
         const written = await call(client, 'write_document', { title: 'Plan' });
-        tokens.push(host.saved.tokens.access_token);
-        times.took('step-up');
-        assert.deepEqual(host.requests.slice(-3), [
-            'POST server /mcp 403',
-            'POST clerk /oauth/token 200',
-            'POST server /mcp 200',
-        ]);
+        if (stepsUp) {
+            tokens.push(host.saved.tokens.access_token);
+            times.took('step-up');
+            assert.deepEqual(host.requests.slice(-3), [
+                'POST server /mcp 403',
+                'POST clerk /oauth/token 200',
+                'POST server /mcp 200',
+            ]);
+        }
 
         const organization = await call(client, 'organization');
         await client.close();
@@ -272,7 +281,7 @@ function python(mode, version) {
 
 /** The Inspector's command line, which opens a browser and listens for the answer itself. */
 function inspector(era) {
-    return async ({ format, times }) => {
+    return async ({ format, stepsUp, times }) => {
         const home = await mkdtemp(join(tmpdir(), 'inspector-'));
         try {
             const visited = join(home, 'visited');
@@ -310,8 +319,10 @@ function inspector(era) {
             times.took('refresh');
 
             const written = await inspect('write_document', { title: 'Plan' });
-            tokens.push(await keptByInspector(home));
-            times.took('step-up');
+            if (stepsUp) {
+                tokens.push(await keptByInspector(home));
+                times.took('step-up');
+            }
 
             const organization = await inspect('organization');
             return { called, refreshed, written, organization, tokens, authorizations: await visits() };
@@ -361,6 +372,11 @@ async function call(client, name, args = {}) {
     const result = await client.callTool({ name, arguments: args });
     assert.ok(!result.isError, result.content[0].text);
     return result.content[0].text;
+}
+
+/** The claims of a JWT, unverified. */
+function claims(token) {
+    return JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 }
 
 function scopes(asked) {

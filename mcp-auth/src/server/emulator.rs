@@ -13,8 +13,8 @@ use crate::tool::Registry;
 use super::builder::ServerBuilder;
 use super::environment::Environment;
 use super::error::StartError;
-use super::settings::{ClerkSettings, Names, bind_address, is_loopback_host, machine_id};
-use super::start::LocalRole;
+use super::settings::{ClerkSettings, Names, bind_address, is_loopback_host, machine_id, scopes};
+use super::start::{LocalRole, OFFLINE_ACCESS, advertised_scopes};
 
 /// Whether the emulator is to run: the code says so, and nothing names a Clerk instance.
 pub(super) fn is_wanted(builder: &mut ServerBuilder, env: &Environment<'_>) -> bool {
@@ -31,9 +31,13 @@ pub(super) fn is_wanted(builder: &mut ServerBuilder, env: &Environment<'_>) -> b
     builder.emulator
 }
 
-/// Starts it, on a free port of its own. Its admins have every permission that the tools ask for, `acme`
-/// every feature and plan (`ada` those of a user), its clients may ask for every scope, and its machine `billing` may talk to this server, whichever machine
-/// that is: otherwise nobody could try them.
+/// Starts the local Clerk on a free port, set up so that every tool of this server can be tried: admins have every
+/// permission that a tool requires, `acme` has every feature and plan (`ada` has those of a user), and the machine
+/// `billing` may talk to this server.
+///
+/// The server is registered under each of its URLs, so tokens that clients fetch have an audience. The default
+/// scopes are those that a new client of this server asks for. The scopes of single tools are known, but not
+/// among the default scopes: a client that registered without scopes cannot step up to them, as at Clerk.
 pub(super) async fn start(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -62,7 +66,15 @@ pub(super) async fn start(
     if let (true, Some(id)) = (builder.m2m_tokens, machine_id(builder, env)?) {
         directory.set_machine("billing", &["mcp", &id]);
     }
-    let emulator = Emulator::start(EmulatorOptions::default().directory(directory)).await?;
+    let mut options = EmulatorOptions::default().directory(directory);
+    for url in canonical.audiences() {
+        options = options.mcp_server(url);
+    }
+    let default_scopes = default_scopes(builder, registry)?;
+    let emulator = Emulator::start(options).await?;
+    emulator
+        .instance()
+        .change_settings(|settings| settings.default_scopes = Some(default_scopes));
     let frontend =
         FrontendUrl::parse(emulator.url()).map_err(|source| StartError::FrontendUrl {
             name: "the emulator's URL",
@@ -85,6 +97,18 @@ pub(super) async fn start(
         jwt_key: None,
         emulator: Some(Arc::new(emulator)),
     })
+}
+
+/// The scopes that this server advertises, and those that clients ask the authorization server for by
+/// themselves.
+fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<String>, StartError> {
+    let mut default_scopes = advertised_scopes(builder, &*scopes(builder)?, registry);
+    for scope in ["openid", OFFLINE_ACCESS] {
+        if !default_scopes.iter().any(|known| known == scope) {
+            default_scopes.push(scope.to_owned());
+        }
+    }
+    Ok(default_scopes)
 }
 
 /// Lets a client ask for a scope, and gives `acme` or `ada` a feature or plan, whosever it has to be.

@@ -208,6 +208,7 @@ pub(super) fn assemble(
 ) -> Result<(Site, Report), StartError> {
     let threads = Threads::new(builder.tool_threads).map_err(StartError::Io)?;
     let looks_up = identity.organizations.looks_up();
+    warn_of_offline_access(&builder);
     let scopes = advertised_scopes(&builder, &policy.scopes, &registry);
     let gate = gate(&builder, env, &canonical);
     let report = Report::new(&builder, &canonical, policy, looks_up, &registry);
@@ -306,19 +307,12 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, StartError> {
 
 /// The scopes of metadata and first challenge. A tool's own scopes are asked for by its 403: asking
 /// everybody for everything at once is what step-up exists to avoid.
-fn advertised_scopes(
+pub(super) fn advertised_scopes(
     builder: &ServerBuilder,
     hierarchy: &ScopeHierarchy,
     registry: &Registry,
 ) -> Vec<String> {
     if let Some(scopes) = &builder.scopes_supported {
-        if scopes.iter().any(|scope| scope == OFFLINE_ACCESS) {
-            tracing::warn!(
-                target: "mcp_auth",
-                "`{OFFLINE_ACCESS}` is not advertised: refresh tokens are between client and \
-                 authorization server (MCP 2026-07-28, basic/authorization)"
-            );
-        }
         return scopes
             .iter()
             .filter(|scope| *scope != OFFLINE_ACCESS)
@@ -334,6 +328,17 @@ fn advertised_scopes(
         }
     }
     hierarchy.fewest(scopes)
+}
+
+fn warn_of_offline_access(builder: &ServerBuilder) {
+    let mut scopes = builder.scopes_supported.iter().flatten();
+    if scopes.any(|scope| scope == OFFLINE_ACCESS) {
+        tracing::warn!(
+            target: "mcp_auth",
+            "`{OFFLINE_ACCESS}` is not advertised: refresh tokens are between client and \
+             authorization server (MCP 2026-07-28, basic/authorization)"
+        );
+    }
 }
 
 fn gate(builder: &ServerBuilder, env: &Environment<'_>, canonical: &Canonical) -> Gate {
@@ -356,7 +361,7 @@ fn gate(builder: &ServerBuilder, env: &Environment<'_>, canonical: &Canonical) -
 
 /// Of the tools that are not served, in the log.
 const MOST_SHOWN: usize = 100;
-const OFFLINE_ACCESS: &str = "offline_access";
+pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 
 #[cfg(test)]
 mod tests {

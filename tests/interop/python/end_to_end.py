@@ -1,5 +1,5 @@
-"""The Python client without a token in hand: signs in, calls, refreshes, steps up, and prints what it saw as one
-JSON object.
+"""The Python client without a token: signs in, calls, refreshes, steps up where the first token lacks a scope, and
+prints what it saw as one JSON object.
 
 Takes the endpoint, the mode of the client, its redirect URI, the URL of its metadata document, the program that
 is its browser and the URL of the local Clerk.
@@ -112,7 +112,7 @@ async def main(endpoint, mode, redirect_uri, document_url, program, clerk):
             assert len(kept.access_tokens) > before, "nothing was refreshed"
             lap("refresh")
             seen["written"] = await call("write_document", title="Plan")
-            lap("step-up")
+            lap("write")
             seen["organization"] = await call("organization")
     seen["authorizations"] = browser.visited
     seen["tokens"] = kept.access_tokens

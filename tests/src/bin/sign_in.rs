@@ -1,5 +1,9 @@
-//! A server that clients sign in to without a token in hand: a tool for whoever is signed in, one for a
-//! scope that takes a step-up, one for an organization.
+//! A server that clients sign in to without a token: one tool for any signed-in caller, one that requires a scope,
+//! and one that requires an organization.
+//!
+//! By default the scope of the second tool is not advertised, so a client has to step up for it. With the variable
+//! `ADVERTISE_ALL_SCOPES` the server advertises it from the start. A client that registers without scopes needs that:
+//! Clerk refuses every step-up of such a client.
 
 use mcp_auth::{Caller, Org, mcp_tool};
 
@@ -23,5 +27,9 @@ async fn organization(org: &Org) -> String {
 
 #[actix_web::main]
 async fn main() -> mcp_auth::Result<()> {
-    mcp_auth::serve!(emulator).await
+    let mut server = mcp_auth::server!(emulator);
+    if std::env::var_os("ADVERTISE_ALL_SCOPES").is_some() {
+        server = server.scopes_supported(["profile", "email", "user:org:read", "documents:write"]);
+    }
+    server.serve().await
 }

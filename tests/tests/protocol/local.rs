@@ -10,7 +10,14 @@ mod tools {
     async fn subject(caller: &mcp_auth::Caller) -> String {
         caller.subject().to_owned()
     }
+
+    /// Write a document.
+    #[mcp_auth::mcp_tool(scope = "documents:write")]
+    async fn write() {}
 }
+
+const REDIRECT: &str = "http://127.0.0.1:7777/callback";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A server and the local Clerk that it brought.
 struct Local {
@@ -35,6 +42,13 @@ impl Local {
             issuer: issuer.to_owned(),
             server,
         }
+    }
+
+    /// The settings of the local Clerk.
+    async fn settings(&self) -> Value {
+        let url = format!("{}/dev/settings", self.issuer);
+        let response = client().get(url).send().await.unwrap();
+        serde_json::from_str(&response.text().await.unwrap()).unwrap()
     }
 
     async fn token(&self, query: &str) -> String {
@@ -78,6 +92,68 @@ async fn a_machine_may_talk_to_the_server_whichever_machine_that_is() {
             assert_eq!(status, 401, "{body}");
         }
     }
+}
+
+#[actix_web::test]
+async fn the_server_is_registered_under_each_of_its_names() {
+    let local = Local::start(|builder| builder).await;
+    let port = local.server.address.port();
+    let names = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("http://{host}:{port}/mcp"));
+    let settings = local.settings().await;
+    assert_eq!(settings["mcp_servers"], json!(names));
+    assert_eq!(settings["audience_claim"], true);
+}
+
+#[actix_web::test]
+async fn default_scopes_are_those_that_the_server_advertises_and_two_of_the_authorization_server() {
+    let local = Local::start(|builder| builder.require_scope("documents:read")).await;
+    let expected = [
+        "profile",
+        "email",
+        "documents:read",
+        "openid",
+        "offline_access",
+    ];
+    assert_eq!(local.settings().await["default_scopes"], json!(expected));
+
+    let local =
+        Local::start(|builder| builder.scopes_supported(["openid", "documents:write"])).await;
+    let expected = ["openid", "documents:write", "offline_access"];
+    assert_eq!(local.settings().await["default_scopes"], json!(expected));
+}
+
+#[actix_web::test]
+async fn a_registered_client_gets_what_the_server_advertises_and_no_scope_of_a_single_tool() {
+    let local = Local::start(|builder| builder).await;
+    let metadata = json!({ "token_endpoint_auth_method": "none", "redirect_uris": [REDIRECT] });
+    let request = client()
+        .post(format!("{}/oauth/register", local.issuer))
+        .header("content-type", "application/json")
+        .body(metadata.to_string());
+    let registered = request.send().await.unwrap().text().await.unwrap();
+    let registered: Value = serde_json::from_str(&registered).unwrap();
+    let client_id = registered["client_id"].as_str().unwrap();
+    assert_eq!(registered["scope"], "profile email openid offline_access");
+
+    let authorize = async |scope: &str| {
+        let query = format!(
+            "response_type=code&client_id={client_id}&scope={scope}&code_challenge={CHALLENGE}\
+             &code_challenge_method=S256"
+        );
+        let url = format!("{}/oauth/authorize?{query}", local.issuer);
+        client().get(url).send().await.unwrap()
+    };
+    assert_eq!(
+        authorize("openid+profile+email+offline_access")
+            .await
+            .status(),
+        200
+    );
+    // The scope exists, and the client may not ask for it.
+    let refused = authorize("profile+documents:write").await;
+    let location = refused.headers()["location"].to_str().unwrap();
+    assert!(location.contains("error=invalid_scope"), "{location}");
+    assert!(location.contains("default+scopes"), "{location}");
 }
 
 #[actix_web::test]
