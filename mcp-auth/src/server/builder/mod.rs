@@ -280,6 +280,11 @@ impl ServerBuilder {
     /// Backend API in code, and no variable `CLERK_*` or `MCP_USE_OAUTH_CLERK_FRONTEND_API_URL`. Its admins
     /// have every permission that the served tools ask for.
     ///
+    /// The server is registered there as an MCP server under its canonical URL and its other names on loopback, so
+    /// the tokens that clients fetch name it as their audience. The default scopes are the advertised ones, `openid`
+    /// and `offline_access`. A client that registers itself gets no others, as at Clerk: its step-up to the scope of
+    /// a single tool is `invalid_scope`, unless [`scopes_supported`](Self::scopes_supported) advertises that scope.
+    ///
     /// Its roles have permissions for `org:documents:…` only; the program `clerk-emulator` reads others
     /// from a file.
     ///
