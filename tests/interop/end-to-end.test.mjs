@@ -1,6 +1,7 @@
 // Real clients without a token: each finds the local Clerk from a 401, introduces itself, signs in, calls a tool and
 // refreshes an expired token. With a metadata document the client steps up for a tool that requires a scope. A client
-// that registers cannot step up, at Clerk neither; there the server advertises the scope from the start.
+// that registers cannot step up beyond its registration, as at Clerk; for such clients the server advertises the scope
+// from the start.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -95,7 +96,7 @@ for (const [format, jwt] of [['jwt', true], ['opaque', false]]) {
     }
 }
 
-test('a client that registered without scopes is refused a step-up, and is not given a narrow token', async (t) => {
+test('a client is refused a step-up beyond the scopes it registered with, and is not given a narrow token', async (t) => {
     await serve(t, REGISTRATION);
     const host = new Host();
     await assert.rejects(host.connect('legacy'), (error) => UnauthorizedError.isInstance(error));
@@ -107,7 +108,7 @@ test('a client that registered without scopes is refused a step-up, and is not g
     const answer = await fetch(host.authorizations.at(-1), { redirect: 'manual' });
     const { searchParams } = new URL(answer.headers.get('location'));
     assert.equal(searchParams.get('error'), 'invalid_scope');
-    assert.match(searchParams.get('error_description'), /documents:write: it is not among the default scopes/);
+    assert.match(searchParams.get('error_description'), /documents:write: it is not among the scopes it registered with/);
     await client.close();
 });
 

@@ -1,9 +1,9 @@
 //! A server that clients sign in to without a token: one tool for any signed-in caller, one that requires a scope,
 //! and one that requires an organization.
 //!
-//! By default the scope of the second tool is not advertised, so a client has to step up for it. With the variable
-//! `ADVERTISE_ALL_SCOPES` the server advertises it from the start. A client that registers without scopes needs that:
-//! Clerk refuses every step-up of such a client.
+//! By default the server does not advertise the scope of the second tool, so a client has to step up for it. With the
+//! variable `ADVERTISE_ALL_SCOPES` the server advertises the scope from the start. A client that registers itself needs
+//! that, because Clerk refuses a step-up beyond the scopes of the registration.
 
 use mcp_auth::{Caller, Org, mcp_tool};
 
