@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::guard::{self, decide};
 use crate::http::Site;
-use crate::identity::{self, BearerToken, Caller, Org, Presented};
+use crate::identity::{self, BearerToken, Caller, NamedBy, Org, Presented, UrlOrg};
 use crate::protocol::{Answer, Header, MODERN, Message, Mirrored};
 use crate::server::Server;
 
@@ -55,6 +55,7 @@ impl Steps {
         let facts = guard::Facts {
             caller: Some(caller),
             organization: Ok(organization),
+            named_by: NamedBy::default(),
             server_scopes: &[],
         };
         let tool = self.site.endpoint.config().registry.find(tool);
@@ -77,7 +78,7 @@ impl Steps {
         match self
             .site
             .endpoint
-            .handle(&mirrored, Some(caller), body)
+            .handle(&mirrored, Some(caller), &UrlOrg::default(), body)
             .await
         {
             Answer::List { start, rest } => Some([start, rest.to_vec()].concat()),

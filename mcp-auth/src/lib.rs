@@ -20,8 +20,8 @@ pub use crate::guard::{
     Feature, Guard, Has, Permission, Plan, Requirement, Reverification, Role, Scope,
 };
 pub use crate::identity::{
-    Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, Profile, Session, TokenKind,
-    any_api_key, parties, parties_any, scopes,
+    Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, OrganizationSource, Profile,
+    Session, TokenKind, any_api_key, parties, parties_any, scopes,
 };
 pub use crate::server::{
     AudiencePolicy, CheckReport, Error, Finding, Matrix, Persona, Result, Running, Server,

@@ -13,6 +13,7 @@ use crate::clerk::question::Question;
 use crate::clerk::secret_key::SecretKey;
 use crate::clerk::user;
 use crate::identity::LookupError;
+use crate::identity::MembershipPage;
 use crate::identity::Memberships;
 use crate::identity::Org;
 use crate::identity::PublishedKey;
@@ -100,6 +101,27 @@ impl Backend {
             Err(error) => Err(self.memberships.failed(&error)),
         }
     }
+
+    async fn look_up_page(
+        self,
+        user_id: String,
+        offset: usize,
+    ) -> Result<MembershipPage, LookupError> {
+        let path = ["v1", "users", &user_id, "organization_memberships"];
+        let offset = offset.to_string();
+        let query = [("limit", PAGE), ("offset", &offset)];
+        let asked = self.outgoing.get(&path, &query, Some(&self.key)).await;
+        let answer = asked.map_err(|error| self.memberships.failed(&error))?;
+        match answer.status {
+            200 => read_page(&answer.body, &user_id, &self.memberships),
+            // A user who was deleted is a member of nothing.
+            404 => Ok(MembershipPage {
+                orgs: Vec::new(),
+                total: 0,
+            }),
+            _ => Err(self.memberships.refused(&answer)),
+        }
+    }
 }
 
 impl UserSource for Backend {
@@ -119,6 +141,16 @@ impl Memberships for Backend {
             user_id: user_id.to_owned(),
         };
         self.clone().look_up(member).boxed()
+    }
+
+    fn memberships(
+        &self,
+        user_id: &str,
+        offset: usize,
+    ) -> BoxFuture<'static, Result<MembershipPage, LookupError>> {
+        self.clone()
+            .look_up_page(user_id.to_owned(), offset)
+            .boxed()
     }
 }
 
@@ -151,26 +183,48 @@ impl Member {
             .find(|membership| self.is_of(membership))
         {
             Some(membership) => Ok(Some(membership.into())),
-            None => {
-                tracing::error!(target: "mcp_auth", "Clerk answered with another's membership");
-                Err(LookupError::Failed)
-            }
+            None => Err(anothers_membership()),
         }
     }
 
     fn is_of(&self, membership: &Membership) -> bool {
-        let user = membership
-            .public_user_data
-            .as_ref()
-            .and_then(|user| user.user_id.as_ref());
-        membership.organization.id == self.organization_id
-            && user.is_some_and(|user_id| *user_id == self.user_id)
+        membership.organization.id == self.organization_id && membership.is_of(&self.user_id)
     }
+}
+
+/// A page of a user's memberships. All of them must be that user's: a page with another's membership is
+/// not the answer to what was asked.
+fn read_page(
+    body: &[u8],
+    user_id: &str,
+    question: &Question,
+) -> Result<MembershipPage, LookupError> {
+    let page: CountedPage =
+        serde_json::from_slice(body).map_err(|error| question.unreadable(&error))?;
+    if !page.data.iter().all(|membership| membership.is_of(user_id)) {
+        return Err(anothers_membership());
+    }
+    Ok(MembershipPage {
+        orgs: page.data.into_iter().map(Org::from).collect(),
+        total: page.total_count,
+    })
+}
+
+fn anothers_membership() -> LookupError {
+    tracing::error!(target: "mcp_auth", "Clerk answered with another's membership");
+    LookupError::Failed
 }
 
 #[derive(Deserialize)]
 struct Page {
     data: Vec<Membership>,
+}
+
+/// A page that says how many there are on all pages.
+#[derive(Deserialize)]
+struct CountedPage {
+    data: Vec<Membership>,
+    total_count: u64,
 }
 
 #[derive(Deserialize)]
@@ -192,6 +246,14 @@ struct PublicUserData {
     user_id: Option<String>,
 }
 
+impl Membership {
+    fn is_of(&self, user_id: &str) -> bool {
+        let user = self.public_user_data.as_ref();
+        let user = user.and_then(|user| user.user_id.as_deref());
+        user == Some(user_id)
+    }
+}
+
 impl From<Membership> for Org {
     fn from(membership: Membership) -> Self {
         let Membership {
@@ -203,6 +265,10 @@ impl From<Membership> for Org {
         Self::new(organization.id, organization.slug, role, permissions)
     }
 }
+
+/// How many memberships a page has. Clerk allows 500, but an answer of more than 1 MiB is not read, and
+/// the metadata of an organization can take several KiB.
+const PAGE: &str = "100";
 
 #[cfg(test)]
 mod tests {
@@ -300,6 +366,60 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_memberships_is_read_with_the_count_of_all() {
+        let (stub, page) = asked_for_page(|| {
+            let one = membership("org_1", Some("user_ada"));
+            let two = membership("org_2", Some("user_ada"));
+            Reply::json(&json!({"data": [one, two], "total_count": 207}))
+        });
+        let page = page.unwrap();
+        assert_eq!(page.total, 207);
+        assert_eq!(
+            page.orgs.iter().map(Org::id).collect::<Vec<_>>(),
+            ["org_1", "org_2"]
+        );
+        assert_eq!(
+            (page.orgs[0].slug(), page.orgs[0].role()),
+            (Some("acme"), Some("org:admin"))
+        );
+        let head = &stub.heads()[0];
+        let line =
+            "GET /v1/users/user_ada/organization_memberships?limit=100&offset=200 HTTP/1.1\r\n";
+        assert!(head.starts_with(line), "{head}");
+    }
+
+    #[test]
+    fn a_page_with_anothers_membership_or_without_a_count_is_no_answer() {
+        let own = membership("org_1", Some("user_ada"));
+        for body in [
+            json!({"data": [own, membership("org_2", Some("user_bob"))], "total_count": 2}),
+            json!({"data": [membership("org_2", None)], "total_count": 1}),
+            json!({"data": [own]}),
+            json!({"data": [own], "total_count": -1}),
+            json!({"data": {}, "total_count": 0}),
+            json!([own]),
+        ] {
+            let (_, page) = asked_for_page(move || Reply::json(&body));
+            assert_eq!(page.unwrap_err(), LookupError::Failed);
+        }
+        for (status, error) in [
+            (401, LookupError::KeyRefused),
+            (403, LookupError::Declined),
+            (500, LookupError::Failed),
+        ] {
+            let (_, page) = asked_for_page(move || Reply::http(status, "", "{}"));
+            assert_eq!(page.unwrap_err(), error, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_user_who_was_deleted_is_a_member_of_nothing() {
+        let (_, page) = asked_for_page(|| Reply::http(404, "", r#"{"errors":[]}"#));
+        let page = page.unwrap();
+        assert!(page.orgs.is_empty() && page.total == 0);
+    }
+
+    #[test]
     fn the_keys_of_the_instance_are_told_to_its_secret_key() {
         let jwks = json!({"keys": [TestKey::shared().jwk("ins_1")]});
         let keys = |reply: fn(&Value) -> Reply| {
@@ -323,6 +443,14 @@ mod tests {
         let stub = Stub::answering(move |_| reply());
         let answer = block_on(backend(&stub).membership("org_1", "user_ada"));
         (stub, answer)
+    }
+
+    fn asked_for_page(
+        reply: impl Fn() -> Reply + Send + Sync + 'static,
+    ) -> (Stub, Result<MembershipPage, LookupError>) {
+        let stub = Stub::answering(move |_| reply());
+        let page = block_on(backend(&stub).memberships("user_ada", 200));
+        (stub, page)
     }
 
     fn backend(stub: &Stub) -> Backend {

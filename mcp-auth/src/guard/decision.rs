@@ -1,12 +1,13 @@
 //! The decision: a pure function of guard and facts, and the proof it hands out.
 
 use crate::identity::{
-    Caller, Entitlements, FactorAges, Org, ScopeHierarchy, Session, TokenKind, Unavailable,
+    Caller, Entitlements, FactorAges, NamedBy, Org, ScopeHierarchy, Session, TokenKind, Unavailable,
 };
 
 use super::billing::{Feature, Plan};
 use super::denied::{Denied, ORGANIZATION_SCOPE};
 use super::names::{Permission, Role};
+use super::no_organization::NoOrganization;
 use super::requirement::{Guard, Requirement};
 use super::reverification::Reverification;
 
@@ -17,6 +18,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) caller: Option<&'a Caller>,
     /// The caller's organization, if the tool wants it; an error if it cannot be had now.
     pub(crate) organization: Result<Option<&'a Org>, &'a Unavailable>,
+    /// The source that named the organization, or was the last that could have.
+    pub(crate) named_by: NamedBy,
     /// Scopes that the whole server requires, beside the guard's own.
     pub(crate) server_scopes: &'a [String],
 }
@@ -98,7 +101,13 @@ pub(crate) fn decide(guard: &Guard, facts: &Facts<'_>) -> Result<Authorized, Ref
         let caller = facts.caller.ok_or(Refusal::Unauthenticated)?;
         // More facts never meet less: what is met without an organization needs none.
         let known = facts.organization.unwrap_or(None);
-        match denied(guard, &Standing::of(caller), known, facts.server_scopes) {
+        let standing = Standing::of(caller);
+        match denied(
+            guard,
+            &standing,
+            (known, facts.named_by),
+            facts.server_scopes,
+        ) {
             None => known,
             // No organization would change these.
             Some(denied @ (Denied::TokenKind(_) | Denied::Actor | Denied::User)) => {
@@ -124,6 +133,7 @@ pub(crate) fn would_allow(
     organization: Option<&Org>,
     server_scopes: &[String],
 ) -> bool {
+    let organization = (organization, NamedBy::default());
     guard.is_public()
         || caller.is_some_and(|caller| denied(guard, caller, organization, server_scopes).is_none())
 }
@@ -136,7 +146,7 @@ fn unavailable(unavailable: &Unavailable) -> Refusal {
 fn denied(
     guard: &Guard,
     caller: &Standing<'_>,
-    organization: Option<&Org>,
+    (organization, named_by): (Option<&Org>, NamedBy),
     server_scopes: &[String],
 ) -> Option<Denied> {
     let Lacks {
@@ -192,8 +202,12 @@ fn denied(
         Some(Denied::User)
     } else if guard.needs_organization() && organization.is_none() {
         let only_organization = features.is_empty() && plans.is_empty() && reverification.is_none();
-        // Asking again for what was granted, and no organization picked, would go on for ever.
-        let could_come = only_organization && !caller.has_scope(ORGANIZATION_SCOPE);
+        let why = NoOrganization::of(caller, named_by);
+        // Asking again for what was granted, and no organization picked, would go on for ever; and no
+        // new token brings the organization that a URL names.
+        let could_come = only_organization
+            && !caller.has_scope(ORGANIZATION_SCOPE)
+            && why != NoOrganization::UrlQuery;
         let cure = could_come
             .then(|| cure(Requirement::is_of_organization))
             .flatten();
@@ -202,7 +216,7 @@ fn denied(
             scopes.iter().for_each(|scope| add(&mut all, scope));
             fewest(all)
         });
-        Some(Denied::Organization { cure })
+        Some(Denied::Organization { cure, why })
     } else if !roles.is_empty() {
         Some(Denied::Role(roles))
     } else if !permissions.is_empty() {
@@ -366,6 +380,9 @@ mod tests {
     const EMPTY_CHOICE: Guard = Guard::signed_in(&[Requirement::Any(&[&[]])]);
     const NO_ACTOR: Guard = Guard::signed_in(&[WRITE, DELETE, Requirement::NoActor]);
 
+    /// No organization, and no source that could have named one.
+    const NOWHERE: (Option<&Org>, NamedBy) = (None, NamedBy::Nobody { takes_url: false });
+
     fn caller(scopes: &str) -> Caller {
         let mut claims = oauth_claims();
         if let Some(claims) = claims.as_object_mut() {
@@ -391,6 +408,7 @@ mod tests {
             &Facts {
                 caller,
                 organization: Ok(org),
+                named_by: NamedBy::default(),
                 server_scopes: &[],
             },
         )
@@ -550,6 +568,7 @@ mod tests {
                 let facts = Facts {
                     caller: Some(&caller),
                     organization,
+                    named_by: NamedBy::default(),
                     server_scopes: &[],
                 };
                 assert_eq!(decided(&NO_ACTOR, &facts), refused, "{act}");
@@ -579,6 +598,7 @@ mod tests {
             let facts = Facts {
                 caller: Some(&caller),
                 organization: Err(&away),
+                named_by: NamedBy::default(),
                 server_scopes: &[],
             };
             assert_eq!(decided(&guard, &facts), expected, "{guard:?} {scopes}");
@@ -639,6 +659,7 @@ mod tests {
             let facts = Facts {
                 caller: Some(&caller),
                 organization: Err(&away),
+                named_by: NamedBy::default(),
                 server_scopes: &[],
             };
             assert_eq!(decided(&guard, &facts), "503");
@@ -682,6 +703,7 @@ mod tests {
                     let facts = Facts {
                         caller: Some(&caller),
                         organization,
+                        named_by: NamedBy::default(),
                         server_scopes: &[],
                     };
                     decided(&guard, &facts) == "allow"
@@ -704,6 +726,7 @@ mod tests {
             let facts = Facts {
                 caller: Some(&caller),
                 organization: Ok(None),
+                named_by: NamedBy::default(),
                 server_scopes: &server_scopes,
             };
             decided(guard, &facts)
@@ -761,6 +784,7 @@ mod tests {
             let facts = Facts {
                 caller: Some(caller),
                 organization: Ok(None),
+                named_by: NamedBy::default(),
                 server_scopes: &[],
             };
             match decide(guard, &facts) {
@@ -809,7 +833,7 @@ mod tests {
 
     /// `allow`, or the text of the denial.
     fn told(guard: &Guard, caller: &Standing<'_>, organization: Option<&Org>) -> String {
-        denied(guard, caller, organization, &[])
+        denied(guard, caller, (organization, NamedBy::default()), &[])
             .map_or_else(|| "allow".to_owned(), |denied| denied.to_string())
     }
 
@@ -954,7 +978,7 @@ mod tests {
             (verified, Some(&deleter), "any"),
             (verified, Some(&everything), "scope"),
         ] {
-            let denied = denied(&ALL, &caller, organization, &[]).unwrap();
+            let denied = denied(&ALL, &caller, (organization, NamedBy::default()), &[]).unwrap();
             assert_eq!(denied.kind(), kind);
             order.push(kind);
         }
@@ -996,7 +1020,7 @@ mod tests {
             (AND_ROLE, false),
         ] {
             let curable = |kind| {
-                denied(&guard, &bare(kind, &hierarchy), None, &[])
+                denied(&guard, &bare(kind, &hierarchy), NOWHERE, &[])
                     .unwrap()
                     .is_curable()
             };
@@ -1005,7 +1029,7 @@ mod tests {
         }
         // Of an OAuth token no scope brings one.
         assert!(
-            !denied(&ALONE, &bare(TokenKind::OAuth, &hierarchy), None, &[])
+            !denied(&ALONE, &bare(TokenKind::OAuth, &hierarchy), NOWHERE, &[])
                 .unwrap()
                 .is_curable()
         );
@@ -1025,6 +1049,7 @@ mod tests {
         let facts = Facts {
             caller: Some(&caller),
             organization: Err(&away),
+            named_by: NamedBy::default(),
             server_scopes: &[],
         };
         assert_eq!(
@@ -1041,6 +1066,7 @@ mod tests {
             let facts = Facts {
                 caller: Some(&caller),
                 organization: Ok(Some(org)),
+                named_by: NamedBy::default(),
                 server_scopes: &["server".to_owned()],
             };
             match decide(guard, &facts) {

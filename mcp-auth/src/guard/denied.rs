@@ -10,6 +10,7 @@ use crate::identity::TokenKind;
 
 use super::billing::{Feature, Plan};
 use super::names::{Permission, Role};
+use super::no_organization::NoOrganization;
 use super::requirement::{Requirement, kind_names};
 use super::reverification::Reverification;
 
@@ -26,7 +27,10 @@ pub(crate) enum Denied {
     User,
     /// No organization. `cure`: scopes with which a new token could have one, and all else that is
     /// missing.
-    Organization { cure: Option<Vec<String>> },
+    Organization {
+        cure: Option<Vec<String>>,
+        why: NoOrganization,
+    },
     /// The caller's role is another one.
     Role(Vec<Role>),
     /// These permissions are missing.
@@ -134,7 +138,7 @@ impl Denied {
     /// The scope that a new token would need, if a new token would help.
     pub(crate) fn cure(&self) -> Option<String> {
         match self {
-            Self::Any { cure, .. } | Self::Organization { cure } => {
+            Self::Any { cure, .. } | Self::Organization { cure, .. } => {
                 cure.as_ref().map(|scopes| scopes.join(" "))
             }
             Self::Scope {
@@ -142,6 +146,24 @@ impl Denied {
                 curable: true,
             } => Some(missing.join(" ")),
             Self::Actor
+            | Self::Authorize(_)
+            | Self::Feature(_)
+            | Self::Permission(_)
+            | Self::Plan(_)
+            | Self::Reverification { .. }
+            | Self::Role(_)
+            | Self::Scope { .. }
+            | Self::TokenKind(_)
+            | Self::User => None,
+        }
+    }
+
+    /// What the person can do, where the text of the refusal does not say it.
+    pub(crate) fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Organization { why, .. } => Some(why.hint()),
+            Self::Actor
+            | Self::Any { .. }
             | Self::Authorize(_)
             | Self::Feature(_)
             | Self::Permission(_)
@@ -387,7 +409,10 @@ mod tests {
         let permission = Permission::new("org:documents:delete");
         for (denied, text) in [
             (
-                Denied::Organization { cure: None },
+                Denied::Organization {
+                    cure: None,
+                    why: NoOrganization::Session,
+                },
                 "Organization context required",
             ),
             (

@@ -11,6 +11,7 @@ mod declared;
 mod denied;
 mod has;
 mod names;
+mod no_organization;
 mod requirement;
 mod reverification;
 mod visibility;
@@ -26,4 +27,6 @@ pub(crate) use self::decision::{Authorized, Facts, Refusal, Standing, decide, wo
 pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};
 pub(crate) use self::names::is_scope;
+#[cfg(test)]
+pub(crate) use self::no_organization::NoOrganization;
 pub(crate) use self::visibility::{Organizations, Visibility, Visible};

@@ -7,7 +7,7 @@ use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::identity::{self, Caller, Org, Sight};
+use crate::identity::{self, Caller, NamedBy, Org, Sight};
 
 use super::decision::{Facts, Refusal, decide};
 use super::requirement::Guard;
@@ -36,6 +36,16 @@ pub(crate) struct Organizations<'a> {
     pub(crate) current: Option<&'a Org>,
     /// As the token says.
     pub(crate) claimed: Option<&'a Org>,
+    /// The source that named the current one, or was the last that could have.
+    pub(crate) named_by: NamedBy,
+}
+
+impl Organizations<'_> {
+    /// Whether the URL names an organization in which the caller cannot act. What the caller sees then
+    /// is not what the same token sees without that URL: no new token would help.
+    fn lack_that_of_the_url(&self) -> bool {
+        self.current.is_none() && self.named_by == NamedBy::UrlQuery
+    }
 }
 
 impl Visible {
@@ -95,7 +105,7 @@ impl Visibility {
 
     /// The tools that the caller may call, and those that a new token could cure.
     pub(crate) fn of(&self, caller: Option<&Caller>, known: Organizations<'_>) -> Visible {
-        let keeper = caller.filter(|_| self.is_kept);
+        let keeper = caller.filter(|_| self.is_kept && !known.lack_that_of_the_url());
         let organizations = [known.current, known.claimed];
         if let Some(places) = keeper.and_then(|caller| caller.sight(self.id, organizations)) {
             return Visible(places);
@@ -123,6 +133,7 @@ impl Visibility {
             &Facts {
                 caller,
                 organization: Ok(organization),
+                named_by: known.named_by,
                 server_scopes: &self.server_scopes,
             },
         );
@@ -173,7 +184,7 @@ mod tests {
     fn now(org: &Org) -> Organizations<'_> {
         Organizations {
             current: Some(org),
-            claimed: None,
+            ..Organizations::default()
         }
     }
 
@@ -217,10 +228,36 @@ mod tests {
         let none = visibility.of(Some(&caller), Organizations::default());
         assert!(none.has(0) && !none.has(1));
         let claimed = Organizations {
-            current: None,
             claimed: Some(&admin),
+            ..Organizations::default()
         };
         assert!(!visibility.of(Some(&caller), claimed).has(1));
+    }
+
+    #[test]
+    fn what_a_caller_sees_of_one_organization_is_not_taken_for_what_they_see_of_another() {
+        let (visibility, caller) = (visibility(&[OPEN, ADMIN]), caller());
+        let (admin, member) = (org("admin"), org("member"));
+        for _ in 0..3 {
+            for (org, sees) in [(&admin, true), (&member, false)] {
+                assert_eq!(visibility.of(Some(&caller), now(org)).has(1), sees);
+            }
+        }
+    }
+
+    #[test]
+    fn a_tool_that_a_new_token_could_bring_is_not_listed_where_the_url_is_what_is_wrong() {
+        // Without the scope, a new token could bring an organization, but not the one of the URL.
+        let (visibility, caller) = (visibility(&[OPEN, ADMIN]), oauth_caller(&oauth_claims()));
+        let wrong_url = Organizations {
+            named_by: NamedBy::UrlQuery,
+            ..Organizations::default()
+        };
+        for _ in 0..3 {
+            let none = Organizations::default();
+            assert!(visibility.of(Some(&caller), none).has(1));
+            assert!(!visibility.of(Some(&caller), wrong_url).has(1));
+        }
     }
 
     #[test]

@@ -13,13 +13,14 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 
-use crate::identity::{AuthError, BearerToken, Caller};
+use crate::identity::{AuthError, BearerToken, Caller, UrlOrg};
 use crate::protocol::{Answer, Header, Status};
 
 use super::bearer;
 use super::body::{Incoming, Unread};
 use super::halves::Halves;
 use super::head::{Fields, media_type};
+use super::org_query;
 use super::refusal::Refusal;
 use super::site::{Name, Site};
 
@@ -84,9 +85,14 @@ async fn respond(
         };
     }
     let body = read(site, declared, body, caller.is_some()).await?;
+    let url_org = if site.endpoint.reads_url_org() {
+        org_query::read(&head.uri)
+    } else {
+        UrlOrg::Absent
+    };
     message(
         site.endpoint
-            .handle(&fields.mirrored, caller.as_ref(), body)
+            .handle(&fields.mirrored, caller.as_ref(), &url_org, body)
             .await,
     )
 }

@@ -12,6 +12,7 @@ mod failures;
 mod gate;
 mod halves;
 mod head;
+mod org_query;
 mod page;
 mod refusal;
 mod site;

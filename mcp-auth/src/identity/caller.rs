@@ -98,7 +98,8 @@ pub struct Caller {
 #[repr(C)]
 struct CallerFacts {
     claims: VerifiedClaims,
-    /// Of the [`Principal`].
+    /// Of the [`Principal`], whatever its organization is: a request may be in another one than the
+    /// token.
     principal_hash: u64,
     of_session: Option<Box<SessionParts>>,
     org: Option<Org>,
@@ -230,7 +231,11 @@ pub(crate) struct Principal<'a> {
 
 /// A caller as the key of a table of one server's principals.
 #[derive(Clone, Debug)]
-pub(crate) struct ByPrincipal(pub(crate) Caller);
+pub(crate) struct ByPrincipal {
+    caller: Caller,
+    /// The organization that the caller acts in, if it is not the one that the token names.
+    org: Option<Org>,
+}
 
 impl Principal<'_> {
     /// A copy that outlives the caller.
@@ -246,17 +251,36 @@ impl Principal<'_> {
     }
 }
 
-/// By the hash that was made when the token was verified.
+impl ByPrincipal {
+    /// The key of a caller who acts in this organization.
+    pub(crate) fn new(caller: Caller, org: Option<&Org>) -> Self {
+        let other = org.filter(|org| Some(org.id()) != caller.org_id());
+        Self {
+            org: other.cloned(),
+            caller,
+        }
+    }
+
+    fn principal(&self) -> Principal<'_> {
+        self.caller.principal_in(self.org.as_ref())
+    }
+}
+
+/// By the hash that was made when the token was verified. The principals of one user in different
+/// organizations share the hash: there are no more of them than the user has memberships.
 impl Hash for ByPrincipal {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.facts.principal_hash);
+        state.write_u64(self.caller.facts.principal_hash);
     }
 }
 
 impl PartialEq for ByPrincipal {
     fn eq(&self, other: &Self) -> bool {
         // Mostly it is the very same caller: nothing of it has to be read.
-        Arc::ptr_eq(&self.0.facts, &other.0.facts) || self.0.principal() == other.0.principal()
+        match (&self.org, &other.org) {
+            (None, None) if Arc::ptr_eq(&self.caller.facts, &other.caller.facts) => true,
+            _ => self.principal() == other.principal(),
+        }
     }
 }
 
@@ -308,7 +332,10 @@ impl Caller {
             named_org: OnceLock::new(),
             sight: Mutex::new(None),
         };
-        facts.principal_hash = facts.realm.hashes.hash_one(facts.principal());
+        facts.principal_hash = facts.realm.hashes.hash_one(Principal {
+            org_id: None,
+            ..facts.principal()
+        });
         Self {
             facts: Arc::new(facts),
             claims: OnceLock::new(),
@@ -494,8 +521,22 @@ impl Caller {
         self.claims.get_or_init(members)
     }
 
-    pub(crate) fn principal(&self) -> Principal<'_> {
-        self.facts.principal()
+    /// The principal that a caller is who acts in this organization; without one, in the organization
+    /// that the token names.
+    pub(crate) fn principal_in<'a>(&'a self, org: Option<&'a Org>) -> Principal<'a> {
+        let principal = self.facts.principal();
+        match org {
+            Some(org) => Principal {
+                org_id: Some(Cow::Borrowed(org.id())),
+                ..principal
+            },
+            None => principal,
+        }
+    }
+
+    #[cfg(test)]
+    fn principal(&self) -> Principal<'_> {
+        self.principal_in(None)
     }
 
     /// The organization with the caller's standing there, if the token itself tells it.

@@ -43,6 +43,7 @@ use crate::identity::KeySource;
 use crate::identity::Keys;
 use crate::identity::LookupError;
 use crate::identity::ManualClock;
+use crate::identity::MembershipPage;
 use crate::identity::Memberships;
 use crate::identity::Object;
 use crate::identity::Org;
@@ -427,6 +428,45 @@ impl<T: Clone + Send + 'static> Answers<T> {
 
 impl Memberships for Answers<Option<Org>> {
     fn membership(&self, _: &str, _: &str) -> BoxFuture<'static, Result<Option<Org>, LookupError>> {
+        self.next()
+    }
+
+    /// As if the user were a member of nothing else.
+    fn memberships(
+        &self,
+        _: &str,
+        _: usize,
+    ) -> BoxFuture<'static, Result<MembershipPage, LookupError>> {
+        let next = self.next();
+        async move {
+            let orgs: Vec<_> = next.await?.into_iter().collect();
+            let total = orgs.len() as u64;
+            Ok(MembershipPage { orgs, total })
+        }
+        .boxed()
+    }
+}
+
+/// Tells the lists of memberships, a page for each answer.
+impl Memberships for Answers<MembershipPage> {
+    fn membership(
+        &self,
+        id: &str,
+        _: &str,
+    ) -> BoxFuture<'static, Result<Option<Org>, LookupError>> {
+        let (next, id) = (self.next(), id.to_owned());
+        async move {
+            let orgs = next.await?.orgs;
+            Ok(orgs.into_iter().find(|org| org.id() == id))
+        }
+        .boxed()
+    }
+
+    fn memberships(
+        &self,
+        _: &str,
+        _: usize,
+    ) -> BoxFuture<'static, Result<MembershipPage, LookupError>> {
         self.next()
     }
 }

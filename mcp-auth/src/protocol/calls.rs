@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::identity::{BuildPrehashed, ByPrincipal, Caller};
+use crate::identity::{BuildPrehashed, ByPrincipal, Caller, Org};
 
 /// Counts running calls per principal. MCP 2026-07-28, server/tools: servers must limit the rate of
 /// tool invocations; honest load never meets this limit, a runaway client does.
@@ -33,9 +33,14 @@ impl Calls {
         }
     }
 
-    /// Counts a call in, or refuses it.
-    pub(super) fn enter(self: &Arc<Self>, caller: Option<&Caller>) -> Option<Running> {
-        let principal = caller.cloned().map(ByPrincipal);
+    /// Counts a call in, or refuses it. A caller who acts in `org` is another principal than the same
+    /// caller in another organization.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        caller: Option<&Caller>,
+        org: Option<&Org>,
+    ) -> Option<Running> {
+        let principal = caller.cloned().map(|caller| ByPrincipal::new(caller, org));
         let entered = match &principal {
             Some(principal) => self.shard(principal).enter(principal.clone(), self.most),
             None => self.enter_anonymous(),
@@ -121,11 +126,11 @@ mod tests {
     #[test]
     fn a_call_over_the_limit_is_refused_until_one_ends() {
         let calls = Arc::new(Calls::new(2));
-        let first = calls.enter(None).unwrap();
-        let _second = calls.enter(None).unwrap();
-        assert!(calls.enter(None).is_none());
+        let first = calls.enter(None, None).unwrap();
+        let _second = calls.enter(None, None).unwrap();
+        assert!(calls.enter(None, None).is_none());
         drop(first);
-        assert!(calls.enter(None).is_some());
+        assert!(calls.enter(None, None).is_some());
     }
 
     #[test]
@@ -139,13 +144,13 @@ mod tests {
             doubles::block_on(authenticator.authenticate(&token)).unwrap()
         };
         let calls = Arc::new(Calls::new(2));
-        let first = calls.enter(Some(&caller(1, "user_ada"))).unwrap();
-        let _second = calls.enter(Some(&caller(2, "user_ada"))).unwrap();
-        assert!(calls.enter(Some(&caller(3, "user_ada"))).is_none());
-        assert!(calls.enter(Some(&caller(4, "user_bob"))).is_some());
-        assert!(calls.enter(None).is_some());
+        let first = calls.enter(Some(&caller(1, "user_ada")), None).unwrap();
+        let _second = calls.enter(Some(&caller(2, "user_ada")), None).unwrap();
+        assert!(calls.enter(Some(&caller(3, "user_ada")), None).is_none());
+        assert!(calls.enter(Some(&caller(4, "user_bob")), None).is_some());
+        assert!(calls.enter(None, None).is_some());
         drop(first);
-        assert!(calls.enter(Some(&caller(3, "user_ada"))).is_some());
+        assert!(calls.enter(Some(&caller(3, "user_ada")), None).is_some());
     }
 
     #[test]
@@ -153,15 +158,43 @@ mod tests {
         let ada = doubles::oauth_caller(&doubles::oauth_claims());
         let calls = Arc::new(Calls::new(2));
         let kept = || -> usize { calls.shards.iter().map(|shard| shard.lock().len()).sum() };
-        let first = calls.enter(Some(&ada)).unwrap();
-        let second = calls.enter(Some(&ada)).unwrap();
-        assert!(calls.enter(Some(&ada)).is_none());
+        let first = calls.enter(Some(&ada), None).unwrap();
+        let second = calls.enter(Some(&ada), None).unwrap();
+        assert!(calls.enter(Some(&ada), None).is_none());
         drop(first);
         assert_eq!(kept(), 1);
         drop(second);
         assert_eq!(kept(), 0);
         let none = Arc::new(Calls::new(0));
-        assert!(none.enter(Some(&ada)).is_none());
+        assert!(none.enter(Some(&ada), None).is_none());
         assert!(none.shards.iter().all(|shard| shard.lock().is_empty()));
+    }
+
+    #[test]
+    fn one_token_in_two_organizations_is_two_principals() {
+        let authenticator = doubles::offline(doubles::policy());
+        let mut claims = doubles::oauth_claims();
+        let token = doubles::oauth_token(&claims);
+        let bare = doubles::block_on(authenticator.authenticate(&token)).unwrap();
+        claims["org_id"] = "org_acme".into();
+        let token = doubles::oauth_token(&claims);
+        let named = doubles::block_on(authenticator.authenticate(&token)).unwrap();
+        let [acme, globex] = ["org_acme", "org_globex"].map(|id| Org::only_id(id.to_owned()));
+        for caller in [&bare, &named] {
+            let calls = Arc::new(Calls::new(1));
+            let _acme = calls.enter(Some(caller), Some(&acme)).unwrap();
+            let globex_first = calls.enter(Some(caller), Some(&globex)).unwrap();
+            // Facts of another look-up are of the same organization all the same.
+            let again = Org::only_id("org_acme".to_owned());
+            assert!(calls.enter(Some(caller), Some(&again)).is_none());
+            assert!(calls.enter(Some(caller), Some(&globex)).is_none());
+            drop(globex_first);
+            assert!(calls.enter(Some(caller), Some(&globex)).is_some());
+        }
+        // Whoever names the organization, the principal is the same.
+        let calls = Arc::new(Calls::new(1));
+        let _by_url = calls.enter(Some(&bare), Some(&acme)).unwrap();
+        assert!(calls.enter(Some(&bare), None).is_some());
+        assert!(calls.enter(Some(&named), None).is_none());
     }
 }

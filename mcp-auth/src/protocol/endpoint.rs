@@ -7,7 +7,9 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::guard::{self, Authorized, Denied, Guard, Refusal, Visibility, decide};
-use crate::identity::{Caller, Clock, Facts, Org, Organizations, TokenKind, Unavailable};
+use crate::identity::{
+    Acting, Caller, Clock, Facts, NamedBy, Org, Organizations, TokenKind, Unavailable, UrlOrg,
+};
 use crate::tool::{CallEnvironment, Failure, Outcome, Registry, ServedTool, States, Threads};
 
 use super::Answer;
@@ -70,6 +72,7 @@ struct Request<'a> {
     mirrored: &'a Mirrored<'a>,
     params: &'a Params<'a>,
     body: &'a ByteString,
+    url_org: &'a UrlOrg,
 }
 
 impl Endpoint {
@@ -116,11 +119,17 @@ impl Endpoint {
                 .any(|tool| tool.guard().is_public())
     }
 
+    /// Whether the query of a request's URL can name an organization.
+    pub(crate) fn reads_url_org(&self) -> bool {
+        self.config.organizations.reads_url()
+    }
+
     /// Answers one POST.
     pub(crate) async fn handle(
         &self,
         mirrored: &Mirrored<'_>,
         caller: Option<&Caller>,
+        url_org: &UrlOrg,
         body: Bytes,
     ) -> Answer {
         // What is not UTF-8 is as little JSON as nothing is.
@@ -138,7 +147,10 @@ impl Endpoint {
             return Answer::MoreScope(scopes);
         }
         let id = message.id;
-        match self.respond(mirrored, caller, &message, &body).await {
+        match self
+            .respond(mirrored, caller, url_org, &message, &body)
+            .await
+        {
             Ok(answer) => answer,
             Err(error) => error.answer(id),
         }
@@ -181,6 +193,7 @@ impl Endpoint {
         &self,
         mirrored: &Mirrored<'_>,
         caller: Option<&Caller>,
+        url_org: &UrlOrg,
         message: &Message<'_>,
         body: &ByteString,
     ) -> Result<Answer, RpcError> {
@@ -198,6 +211,7 @@ impl Endpoint {
             mirrored,
             params,
             body,
+            url_org,
         };
         match (era, &*message.method) {
             (Era::Modern, "server/discover") => Ok(self.results.discover(id)),
@@ -225,8 +239,9 @@ impl Endpoint {
             ));
         }
         let asking = |facts| self.visibility.asks(facts).then_some(facts);
-        let current = self.organization(caller, asking(Facts::Current)).await;
-        let claimed = self.organization(caller, asking(Facts::TokenOnly)).await;
+        let url = request.url_org;
+        let current = self.acting(caller, url, asking(Facts::Current)).await;
+        let claimed = self.acting(caller, url, asking(Facts::TokenOnly)).await;
         let (current, claimed) = match (current, claimed) {
             (Ok(current), Ok(claimed)) => (current, claimed),
             // A list that is shorter than it should be would be a wrong answer.
@@ -235,8 +250,9 @@ impl Endpoint {
             }
         };
         let known = guard::Organizations {
-            current: current.as_ref(),
-            claimed: claimed.as_ref(),
+            current: current.org.as_ref(),
+            claimed: claimed.org.as_ref(),
+            named_by: current.named_by,
         };
         Ok(self.results.tools(
             request.id,
@@ -264,19 +280,23 @@ impl Endpoint {
         let facts = tool
             .wants_organization()
             .then(|| facts(tool.guard(), self.config.trust_token_org));
-        let organization = self.organization(caller, facts).await;
-        let organization = organization.as_ref().map(Option::as_ref);
-        if let Err(unavailable) = organization
+        let acting = self.acting(caller, request.url_org, facts).await;
+        let acting = acting.as_ref();
+        let org = acting.map_or(None, |acting| acting.org.as_ref());
+        record.acts_in(org);
+        if let Err(unavailable) = acting
             && tool.takes_organization()
         {
             let refusal = Refusal::Unavailable(*unavailable);
-            return Ok(self.refuse(request, caller, refusal, &mut record));
+            return Ok(self.refuse(request, (caller, org), refusal, &mut record));
         }
-        let proof = match self.decide(tool.guard(), caller, organization) {
+        let proof = match self.decide(tool.guard(), caller, acting) {
             Ok(proof) => proof,
-            Err(refusal) => return Ok(self.refuse(request, caller, refusal, &mut record)),
+            Err(refusal) => {
+                return Ok(self.refuse(request, (caller, org), refusal, &mut record));
+            }
         };
-        let Some(running) = self.calls.enter(caller) else {
+        let Some(running) = self.calls.enter(caller, org) else {
             record.close("busy");
             return Ok(Answer::Busy);
         };
@@ -284,6 +304,7 @@ impl Endpoint {
         let env = CallEnvironment {
             states: &self.config.states,
             organizations: &self.config.organizations,
+            url_org: request.url_org,
             threads: &self.config.threads,
             timeout: self.config.timeout,
         };
@@ -317,7 +338,7 @@ impl Endpoint {
     fn refuse(
         &self,
         request: &Request<'_>,
-        caller: Option<&Caller>,
+        (caller, org): (Option<&Caller>, Option<&Org>),
         refusal: Refusal,
         record: &mut Record,
     ) -> Answer {
@@ -334,7 +355,8 @@ impl Endpoint {
                 record.deny(&denied);
                 if let Some(scopes) = self.challenge(&denied)
                     && caller.is_some_and(|caller| {
-                        self.step_ups.may_challenge(caller.principal(), scopes)
+                        self.step_ups
+                            .may_challenge(caller.principal_in(org), scopes)
                     })
                 {
                     return Answer::MoreScope(scopes.to_vec());
@@ -354,7 +376,9 @@ impl Endpoint {
                 missing,
                 curable: true,
             } => Some(missing),
-            Denied::Organization { cure } if self.config.organization_step_up => cure.as_deref(),
+            Denied::Organization { cure, .. } if self.config.organization_step_up => {
+                cure.as_deref()
+            }
             Denied::Actor
             | Denied::Any { .. }
             | Denied::Authorize(_)
@@ -374,28 +398,32 @@ impl Endpoint {
         &self,
         guard: &Guard,
         caller: Option<&Caller>,
-        organization: Result<Option<&Org>, &Unavailable>,
+        acting: Result<&Acting, &Unavailable>,
     ) -> Result<Authorized, Refusal> {
         let server_scopes = &self.config.required_scopes;
         decide(
             guard,
             &guard::Facts {
                 caller,
-                organization,
+                organization: acting.map(|acting| acting.org.as_ref()),
+                named_by: acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by),
                 server_scopes,
             },
         )
     }
 
     /// The organization of a caller, resolved only where something wants it.
-    async fn organization(
+    async fn acting(
         &self,
         caller: Option<&Caller>,
+        url: &UrlOrg,
         wanted: Option<Facts>,
-    ) -> Result<Option<Org>, Unavailable> {
+    ) -> Result<Acting, Unavailable> {
         match (caller, wanted) {
-            (Some(caller), Some(facts)) => self.config.organizations.of(caller, facts).await,
-            (None, _) | (_, None) => Ok(None),
+            (Some(caller), Some(facts)) => {
+                self.config.organizations.acting(caller, url, facts).await
+            }
+            (None, _) | (_, None) => Ok(Acting::default()),
         }
     }
 }

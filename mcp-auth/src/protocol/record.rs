@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::guard::Denied;
-use crate::identity::{Actor, Caller};
+use crate::identity::{Actor, Caller, Org};
 use crate::tool::{Failure, Outcome, ServedTool};
 
 /// The record of one call. `RUST_LOG=mcp_auth=debug` shows it. It goes with the call, which can go on
@@ -12,6 +12,7 @@ use crate::tool::{Failure, Outcome, ServedTool};
 pub(super) struct Record {
     tool: Arc<ServedTool>,
     caller: Option<Caller>,
+    org: Option<Org>,
     closed: bool,
 }
 
@@ -20,8 +21,14 @@ impl Record {
         Self {
             tool: Arc::clone(tool),
             caller: caller.cloned(),
+            org: None,
             closed: false,
         }
+    }
+
+    /// Names the organization in which the caller acts, whatever source named it.
+    pub(super) fn acts_in(&mut self, org: Option<&Org>) {
+        self.org = org.cloned();
     }
 
     /// Writes how the tool ended.
@@ -47,7 +54,9 @@ impl Record {
 
     fn write(&mut self, outcome: &'static str, denied: Option<&Denied>) {
         self.closed = true;
-        let Self { tool, caller, .. } = &*self;
+        let Self {
+            tool, caller, org, ..
+        } = &*self;
         let Who {
             subject,
             actor,
@@ -63,6 +72,7 @@ impl Record {
             actor,
             client,
             token,
+            org = org.as_ref().map(Org::id),
             reason = denied.map(ToString::to_string),
             "{outcome}"
         );

@@ -1,6 +1,8 @@
 //! Writing results. Everything that is known at start-up is kept as bytes; one buffer is written
 //! for each answer, and a typed output is serialised once for both its places.
 
+use std::borrow::Cow;
+
 use rmcp::model::CallToolResult;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -149,13 +151,19 @@ impl Results {
     pub(super) fn denial(&self, id: &str, era: Era, denied: &Denied) -> Answer {
         let details = Details {
             cure: denied.cure().map(|scope| Cure { scope }),
+            hint: denied.hint(),
             kind: denied.kind(),
             required: denied.required(),
             reverification: denied.reverification().map(|asked| asked.to_json()),
         };
         let text = denied.to_string();
-        self.call(id, escaped(text.len()) + 256, |body| {
-            content(body, &[&text]);
+        let hint = details.hint.as_deref();
+        let length = text.len() + 2 * hint.map_or(0, str::len);
+        self.call(id, escaped(length) + 256, |body| {
+            match hint {
+                Some(hint) => contents(body, &[&text, hint]),
+                None => content(body, &[&text]),
+            }
             body.extend_from_slice(IS_ERROR);
             self.end(body, era, [(DENIED, &details)]);
         })
@@ -237,6 +245,9 @@ impl Results {
 struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cure: Option<Cure>,
+    /// What the person can do, which is also the second block of the content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<Cow<'static, str>>,
     kind: &'static str,
     required: Required<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -255,6 +266,20 @@ fn content(body: &mut Vec<u8>, parts: &[&str]) {
         escape(body, part);
     }
     body.extend_from_slice(br#""}]"#);
+}
+
+/// Writes an opening brace, and a block of text for each of these.
+fn contents(body: &mut Vec<u8>, texts: &[&str]) {
+    body.extend_from_slice(br#"{"content":["#);
+    for (index, text) in texts.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(br#"{"type":"text","text":""#);
+        escape(body, text);
+        body.extend_from_slice(br#""}"#);
+    }
+    body.push(b']');
 }
 
 /// Room for a text of which some is escaped.
@@ -317,7 +342,7 @@ mod tests {
     use rmcp::model::{ContentBlock, MetaObject};
 
     use super::*;
-    use crate::guard::{Permission, Requirement, Reverification};
+    use crate::guard::{NoOrganization, Permission, Requirement, Reverification};
 
     fn results() -> Results {
         let info = ServerInfo {
@@ -444,9 +469,10 @@ mod tests {
             (
                 Denied::Organization {
                     cure: Some(vec!["user:org:read".to_owned(), "b".to_owned()]),
+                    why: NoOrganization::Session,
                 },
                 "Organization context required",
-                r#"{"cure":{"scope":"user:org:read b"},"kind":"organization","required":[]}"#,
+                r#"{"cure":{"scope":"user:org:read b"},"hint":"The session has no active organization. Choose an organization in the application and try again.","kind":"organization","required":[]}"#,
             ),
             (
                 Denied::Reverification {
@@ -466,12 +492,15 @@ mod tests {
                 r#"{"kind":"any","required":[[{"kind":"permission","name":"org:a:read"}],[{"kind":"user"}]]}"#,
             ),
         ] {
+            let hint = denied.hint().map_or_else(String::new, |hint| {
+                format!(r#",{{"type":"text","text":"{hint}"}}"#)
+            });
             for era in ERAS {
                 let answer = results.denial(ID, era, &denied);
                 assert_eq!(
                     result(answer, era),
                     format!(
-                        r#""content":[{{"type":"text","text":"{text}"}}],"isError":true,"_meta":{{"mcp-auth-rs/denied":{details}}}"#
+                        r#""content":[{{"type":"text","text":"{text}"}}{hint}],"isError":true,"_meta":{{"mcp-auth-rs/denied":{details}}}"#
                     )
                 );
             }

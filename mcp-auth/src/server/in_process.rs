@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clerk_emulator::Instance;
+use clerk_emulator::{Instance, Membership};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -12,9 +12,9 @@ use tokio::runtime::Handle;
 use crate::clerk::{self, ClerkClaims};
 use crate::http::Site;
 use crate::identity::{
-    Authenticator, AuthenticatorConfig, Clock, ConfirmationSource, Keys, LookupError, Memberships,
-    Org, Organizations, Parties, People, Profile, TokenKind, TokenText, User, UserInfo,
-    UserInfoSource, UserSource, Verdict,
+    Authenticator, AuthenticatorConfig, Clock, ConfirmationSource, Keys, LookupError,
+    MembershipPage, Memberships, Org, Organizations, Parties, People, Profile, TokenKind,
+    TokenText, User, UserInfo, UserInfoSource, UserSource, Verdict,
 };
 use crate::testing::TestClock;
 
@@ -175,16 +175,31 @@ impl Memberships for InProcess {
         let org = self
             .instance
             .membership(organization_id, user_id)
-            .map(|membership| {
-                Org::new(
-                    membership.id,
-                    Some(membership.slug),
-                    Some(membership.role),
-                    Some(membership.permissions),
-                )
-            });
+            .map(organization);
         self.answer(Ok(org))
     }
+
+    fn memberships(
+        &self,
+        user_id: &str,
+        offset: usize,
+    ) -> BoxFuture<'static, Result<MembershipPage, LookupError>> {
+        let directory = self.instance.directory();
+        let all = directory.memberships_of(user_id).map(organization);
+        let all: Vec<_> = all.collect();
+        let total = all.len() as u64;
+        let orgs = all.into_iter().skip(offset).collect();
+        self.answer(Ok(MembershipPage { orgs, total }))
+    }
+}
+
+fn organization(membership: Membership) -> Org {
+    Org::new(
+        membership.id,
+        Some(membership.slug),
+        Some(membership.role),
+        Some(membership.permissions),
+    )
 }
 
 impl ConfirmationSource for InProcess {

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::guard::{Guard, Standing, would_allow};
 use crate::identity::{
-    Entitlements, FactorAges, Org, Owner, Policy as TokenPolicy, ScopeHierarchy, TokenKind,
+    Entitlements, FactorAges, Org, OrganizationSources, Owner, Policy as TokenPolicy,
+    ScopeHierarchy, TokenKind,
 };
 use crate::tool::{Policy, Registry};
 
@@ -62,6 +63,7 @@ pub struct Matrix {
     hierarchy: Arc<ScopeHierarchy>,
     /// Whether anybody's role and permissions can be known.
     knows_memberships: bool,
+    organizations_from: OrganizationSources,
     accepts: Accepts,
     callers: Vec<Persona>,
 }
@@ -140,6 +142,7 @@ impl Matrix {
             server_scopes: server_scopes.to_vec(),
             hierarchy: Arc::clone(&accepted.scopes),
             knows_memberships: true,
+            organizations_from: OrganizationSources::default(),
             accepts: Accepts {
                 oauth: accepted.oauth,
                 sessions: accepted.sessions.is_some(),
@@ -147,6 +150,14 @@ impl Matrix {
                 api_keys: accepted.api_keys.is_some(),
             },
             callers: of_each_kind(accepted),
+        }
+    }
+
+    /// The same for a server that takes organizations from these sources, too.
+    pub(super) fn with_organizations(self, sources: OrganizationSources) -> Self {
+        Self {
+            organizations_from: sources,
+            ..self
         }
     }
 
@@ -308,6 +319,9 @@ impl Matrix {
                 let name = one_line(&caller.name);
                 notes.push(format!("{name}: {kind} tokens are not accepted"));
             }
+        }
+        if let Some(source) = self.organizations_from.in_words() {
+            notes.push(format!("An OAuth caller's organization is {source}"));
         }
         if !self.knows_memberships {
             let unknown = "Nobody's role and permissions can be known: CLERK_SECRET_KEY is not set";

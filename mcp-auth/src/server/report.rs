@@ -44,7 +44,8 @@ impl Report {
         looks_up: bool,
         registry: &Registry,
     ) -> Self {
-        let matrix = Matrix::new(registry, &builder.required_scopes, policy);
+        let matrix = Matrix::new(registry, &builder.required_scopes, policy)
+            .with_organizations(builder.organization_sources);
         Self {
             title: format!("{} {}", builder.name, builder.version),
             endpoint: canonical.as_str().to_owned(),
@@ -216,6 +217,12 @@ fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<Str
     }
     if !builder.required_scopes.is_empty() {
         lines.push(format!("the scopes {}", builder.required_scopes.join(" ")));
+    }
+    if let (true, Some(source)) = (looks_up, builder.organization_sources.in_words()) {
+        lines.push(format!(
+            "organizations: current memberships, at most 30 s old, {source}"
+        ));
+        return lines;
     }
     lines.push(match (looks_up, builder.trust_token_org) {
         (true, false) => "organizations: current memberships, at most 30 s old".to_owned(),

@@ -453,6 +453,10 @@ fn accept(
     let needs_secret = [
         (policy.api_keys.is_some(), "api_keys"),
         (policy.check_users, "check_users"),
+        (
+            !builder.organization_sources.is_empty(),
+            "organization_from",
+        ),
     ];
     let unmet = needs_secret.iter().filter(|(is, _)| *is && !keys.secret);
     mistakes.extend(unmet.map(|(_, setting)| StartError::NeedsSecretKey { setting }));

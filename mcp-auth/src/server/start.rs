@@ -13,7 +13,7 @@ use crate::protocol::{Endpoint, EndpointConfig, ServerInfo};
 use crate::tool::{Registry, Threads};
 
 use super::builder::ServerBuilder;
-use super::check::{Answers, Known, address, judge, panics, settle};
+use super::check::{Answers, Known, address, judge, organizations, panics, settle};
 use super::environment::Environment;
 use super::error::StartError;
 use super::matrix::Matrix;
@@ -148,6 +148,11 @@ pub(super) async fn build(
         found.extend(address(&builder, &env, &canonical, names));
     }
     found.extend(scopeless_sessions(&policy, &builder.required_scopes));
+    found.extend(organizations(
+        builder.organization_sources,
+        &policy,
+        &registry,
+    ));
     found.extend(panics());
     settle(found)?;
     let identity = Identity {
@@ -207,6 +212,7 @@ pub(super) fn assemble(
     clock: Arc<dyn Clock>,
 ) -> Result<(Site, Report), StartError> {
     let threads = Threads::new(builder.tool_threads).map_err(StartError::Io)?;
+    let sources = builder.organization_sources;
     let looks_up = identity.organizations.looks_up();
     warn_of_offline_access(&builder);
     let scopes = advertised_scopes(&builder, &policy.scopes, &registry);
@@ -224,9 +230,10 @@ pub(super) fn assemble(
         info,
         registry,
         states: Arc::new(builder.states),
-        organizations: Arc::new(identity.organizations),
+        organizations: Arc::new(identity.organizations.with_sources(sources)),
         clock: Arc::clone(&clock),
-        trust_token_org: builder.trust_token_org,
+        // With another source, organizations count only as current memberships.
+        trust_token_org: builder.trust_token_org && sources.is_empty(),
         required_scopes: builder.required_scopes,
         anonymous_list: builder.anonymous_list,
         scope_denials_as_results: builder.scope_denials_as_results,
@@ -280,7 +287,8 @@ pub(super) fn matrix(builder: &ServerBuilder, env: &Environment<'_>) -> Result<M
     // Which kinds are accepted the code says, whatever keys are still to be set.
     let keys = HasKeys::of(builder, env);
     let (policy, _) = policy_mistakes(builder, env, None, "", keys);
-    Ok(Matrix::new(&registry, &builder.required_scopes, &policy))
+    let matrix = Matrix::new(&registry, &builder.required_scopes, &policy);
+    Ok(matrix.with_organizations(builder.organization_sources))
 }
 
 /// The served tools.

@@ -185,6 +185,7 @@ impl TestAnswer {
                 kind: "scope".to_owned(),
                 required: scopes.split(' ').map(str::to_owned).collect(),
                 cure: Some(scopes.to_owned()),
+                hint: None,
             });
         }
         let denied = self.denied()?;
@@ -194,6 +195,7 @@ impl TestAnswer {
             kind: denied.get("kind").and_then(text).unwrap_or_default(),
             required: required.into_iter().flatten().map(in_words).collect(),
             cure: denied.pointer("/cure/scope").and_then(text),
+            hint: denied.get("hint").and_then(text),
         })
     }
 

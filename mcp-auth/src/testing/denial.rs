@@ -27,6 +27,7 @@ pub struct TestDenial {
     pub(super) kind: String,
     pub(super) required: Vec<String>,
     pub(super) cure: Option<String>,
+    pub(super) hint: Option<String>,
 }
 
 impl TestDenial {
@@ -49,6 +50,35 @@ impl TestDenial {
     #[must_use]
     pub fn cure(&self) -> Option<&str> {
         self.cure.as_deref()
+    }
+
+    /// Returns what the person at the client can do, where the text of the refusal does not say it: for
+    /// `organization`. A client reads the same as the second block of the content.
+    ///
+    /// ```standalone_crate
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Greet the organization.
+    /// #[mcp_auth::mcp_tool]
+    /// async fn greet(org: &mcp_auth::Org) {}
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = TestServer::of(mcp_auth::server!());
+    /// let ada = server.user("ada");
+    /// for (ada, part) in [
+    ///     (ada.clone(), "was not granted the scope `user:org:read`"),
+    ///     (ada.scope("user:org:read"), "No organization was chosen"),
+    /// ] {
+    ///     let denied = ada.call("greet", json!({})).await;
+    ///     let denial = denied.expect_denied("Organization context required").denial().unwrap();
+    ///     assert!(denial.hint().unwrap().contains(part));
+    /// }
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 }
 

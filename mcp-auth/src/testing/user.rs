@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clerk_emulator::{MintError, TokenRequest};
 use serde_json::{Map, Value, json};
+use url::form_urlencoded;
 
 use crate::identity::Owner;
 use crate::protocol::MODERN;
@@ -67,6 +68,8 @@ pub struct TestUser<'a> {
     server: &'a TestServer,
     credentials: Credentials,
     modern: bool,
+    /// The query of the endpoint's URL.
+    query: Option<String>,
 }
 
 #[derive(Clone)]
@@ -144,6 +147,7 @@ impl<'a> TestUser<'a> {
             server,
             credentials: Credentials::User(Box::new(user)),
             modern: true,
+            query: None,
         }
     }
 
@@ -152,6 +156,7 @@ impl<'a> TestUser<'a> {
             server,
             credentials: Credentials::None,
             modern: true,
+            query: None,
         }
     }
 
@@ -160,6 +165,7 @@ impl<'a> TestUser<'a> {
             server,
             credentials: Credentials::Token(token),
             modern: true,
+            query: None,
         }
     }
 
@@ -373,6 +379,44 @@ impl<'a> TestUser<'a> {
             .session()
     }
 
+    /// Calls the endpoint by a URL that names an organization, by id or slug: `/mcp?org=acme`. The server
+    /// reads it if [`organization_from`](crate::ServerBuilder::organization_from) says so.
+    ///
+    /// The token does not name the organization then: that is what [`org`](Self::org) describes, and
+    /// [`TestServer::member`] makes the user a member without it.
+    ///
+    /// ```standalone_crate
+    /// use mcp_auth::OrganizationSource;
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Greet the organization.
+    /// #[mcp_auth::mcp_tool]
+    /// async fn greet(org: &mcp_auth::Org) -> String { format!("Hello {}", org.id()) }
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let builder = mcp_auth::server!().organization_from([OrganizationSource::UrlQuery]);
+    /// let server = TestServer::of(builder);
+    /// server.member("ada", "acme");
+    /// let ada = server.user("ada").url_org("acme");
+    /// assert_eq!(ada.call("greet", json!({})).await.text(), "Hello org_acme");
+    /// assert_eq!(ada.clone().url_org("globex").tools().await, Vec::<String>::new());
+    ///
+    /// // The consent screen and the URL name two organizations.
+    /// let denied = ada.org("globex").call("greet", json!({})).await;
+    /// denied.expect_denied("Organization context required");
+    /// assert!(denied.denial().unwrap().hint().unwrap().contains("`org` in the server's URL"));
+    /// # });
+    /// ```
+    pub fn url_org(self, organization: &str) -> Self {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("org", organization);
+        Self {
+            query: Some(query.finish()),
+            ..self
+        }
+    }
+
     /// Speaks MCP as before 2026-07-28: without `_meta` and the headers that mirror the body.
     pub fn legacy(mut self) -> Self {
         self.modern = false;
@@ -440,9 +484,14 @@ impl<'a> TestUser<'a> {
     /// Not an `async fn`: a description that fits no token is a mistake at the line that calls.
     #[track_caller]
     fn request(&self, method: &str, name: Option<&str>, mut params: Value) -> TestRequest<'a> {
+        let path = self.server.path();
+        let target = match &self.query {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
         let mut request = self
             .server
-            .request("POST", self.server.path())
+            .request("POST", &target)
             .header("Content-Type", "application/json");
         if let Some(token) = self.token() {
             request = request.bearer(&token);

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::guard::{Authorized, Has, Implied, Requirement, Standing};
-use crate::identity::{Caller, Facts, Org, Organizations, Unavailable};
+use crate::identity::{Caller, Facts, Org, Organizations, Unavailable, UrlOrg};
 
 use super::error::ToolError;
 #[cfg(feature = "testing")]
@@ -60,6 +60,7 @@ pub struct Context {
     tool: &'static str,
     states: Arc<States>,
     organizations: Arc<Organizations>,
+    url_org: UrlOrg,
     #[cfg(feature = "testing")]
     starts: Option<Starts>,
 }
@@ -70,12 +71,14 @@ impl Context {
         tool: &'static str,
         states: Arc<States>,
         organizations: Arc<Organizations>,
+        url_org: UrlOrg,
     ) -> Self {
         Self {
             proof,
             tool,
             states,
             organizations,
+            url_org,
             // Taken here, on the request's own task: the function may run on another.
             #[cfg(feature = "testing")]
             starts: Starts::current(),
@@ -145,8 +148,13 @@ impl Context {
             return Ok(false);
         }
         let organization = if question.uses_organization() {
-            let current = self.organizations.of(caller, Facts::Current).await;
-            current.map_err(|Unavailable { .. }| ToolError::new(TRY_AGAIN))?
+            let current = self
+                .organizations
+                .acting(caller, &self.url_org, Facts::Current);
+            let current = current.await;
+            current
+                .map_err(|Unavailable { .. }| ToolError::new(TRY_AGAIN))?
+                .org
         } else {
             None
         };

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::guard::{Authorized, Denied};
-use crate::identity::Organizations;
+use crate::identity::{Organizations, UrlOrg};
 
 use super::arguments;
 use super::authorize::{LastCheck, Ran, Stop};
@@ -64,6 +64,8 @@ pub(crate) struct CallEnvironment<'a> {
     pub(crate) states: &'a Arc<States>,
     /// For questions of a running tool.
     pub(crate) organizations: &'a Arc<Organizations>,
+    /// The organization that the URL of the request names.
+    pub(crate) url_org: &'a UrlOrg,
     /// For plain functions.
     pub(crate) threads: &'a Arc<Threads>,
     /// For tools that have none of their own.
@@ -124,6 +126,7 @@ impl ServedTool {
             self.name(),
             Arc::clone(env.states),
             Arc::clone(env.organizations),
+            env.url_org.clone(),
         );
         let threads = self.is_blocking().then(|| Arc::clone(env.threads));
         let timeout = self.timeout().unwrap_or(env.timeout);

@@ -8,7 +8,8 @@ use actix_web::http::header::HttpDate;
 use clerk_emulator::{Directory, Instance};
 use mcp_auth::testing::TestClock;
 use mcp_auth::{
-    AudiencePolicy, CheckReport, Finding, ServerBuilder, Severity, any_api_key, parties_any,
+    AudiencePolicy, CheckReport, Finding, OrganizationSource, ServerBuilder, Severity, any_api_key,
+    parties_any,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -312,6 +313,22 @@ async fn without_a_secret_key_a_note_says_what_was_not_checked() {
     let what = "CLERK_SECRET_KEY is not set";
     expect(without_key(&clerk), Severity::Note, what).await;
     assert_eq!(clerk.requests_to("/v1/"), 0);
+}
+
+#[actix_web::test]
+async fn other_sources_of_organizations_are_noted_with_when_to_use_which() {
+    let clerk = clerk(|_, _| None);
+    let builder = server(&clerk).organization_from([OrganizationSource::UrlQuery]);
+    let what = "`organization_from` is set: an OAuth caller's organization is named by the token or by \
+                `?org=` in the URL";
+    expect(builder, Severity::Note, what).await;
+
+    let needs = "`organization_from` asks Clerk's Backend API, and there is no secret key";
+    let builder = without_key(&clerk).organization_from([OrganizationSource::OnlyMembership]);
+    let report = check(builder).await;
+    let first = &report.findings()[0];
+    assert_eq!((first.severity(), first.what()), (Severity::Error, needs));
+    assert_eq!(first.remedy(), Some("set CLERK_SECRET_KEY"));
 }
 
 #[actix_web::test]

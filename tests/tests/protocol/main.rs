@@ -25,6 +25,7 @@ mod kinds;
 mod lifecycle;
 mod load;
 mod local;
+mod organizations;
 mod outage;
 
 mod pages;

@@ -50,7 +50,7 @@ impl Gate {
         self.0.abandoned.lock().unwrap().clone()
     }
 
-    async fn pass(&self, tool: &'static str) {
+    pub(crate) async fn pass(&self, tool: &'static str) {
         let mut waiting = Waiting {
             tool,
             counts: &self.0,

@@ -50,14 +50,28 @@ impl Reply {
         body["result"].take()
     }
 
-    /// The text of the only content block.
+    /// The text of the only content block, or of the first one if the second is the hint of a denial.
     #[track_caller]
     pub(crate) fn text(&self) -> String {
         let result = self.result();
         let content = result["content"].as_array().unwrap();
-        assert_eq!(content.len(), 1, "{result}");
-        assert_eq!(content[0]["type"], "text", "{result}");
+        let hint = self.hint();
+        assert_eq!(content.len(), 1 + usize::from(hint.is_some()), "{result}");
+        assert!(
+            content.iter().all(|block| block["type"] == "text"),
+            "{result}"
+        );
+        if let Some(hint) = hint {
+            assert_eq!(content[1]["text"], *hint, "{result}");
+        }
         content[0]["text"].as_str().unwrap().to_owned()
+    }
+
+    /// What a denial says the person at the client can do.
+    #[track_caller]
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = &self.result()["_meta"]["mcp-auth-rs/denied"]["hint"];
+        hint.as_str().map(str::to_owned)
     }
 
     /// The names of the listed tools, in their order.
@@ -94,7 +108,8 @@ impl Reply {
         self
     }
 
-    /// A denial: HTTP 200, `isError: true`, exactly this text, and these details for programs.
+    /// A denial: HTTP 200, `isError: true`, exactly this text, and these details for programs beside
+    /// the hint.
     #[track_caller]
     pub(crate) fn expect_denied(&self, text: &str, details: &Value) -> &Self {
         assert_eq!(self.text(), text);
@@ -105,7 +120,11 @@ impl Reply {
     }
 
     fn denied(&self) -> Value {
-        self.result()["_meta"]["mcp-auth-rs/denied"].take()
+        let mut denied = self.result()["_meta"]["mcp-auth-rs/denied"].take();
+        if let Some(members) = denied.as_object_mut() {
+            members.remove("hint");
+        }
+        denied
     }
 
     /// A JSON-RPC error.

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use mcp_auth::{AudiencePolicy, ServerBuilder, any_api_key, scopes};
+use mcp_auth::{AudiencePolicy, OrganizationSource, ServerBuilder, any_api_key, scopes};
 
 use crate::process::{Process, printed, refusal as refused_process};
 use crate::reply::Reply;
@@ -413,6 +413,10 @@ async fn kinds_that_lack_a_setting_do_not_start() {
         (
             server().check_users(),
             "`check_users` asks Clerk's Backend API, and there is no secret key; set CLERK_SECRET_KEY",
+        ),
+        (
+            server().organization_from([OrganizationSource::UrlQuery]),
+            "`organization_from` asks Clerk's Backend API, and there is no secret key; set CLERK_SECRET_KEY",
         ),
         (
             server()

@@ -2,7 +2,10 @@
 //!
 //! An OAuth token names an organization at most, and may be a day old; so what the caller is there
 //! now is asked of the identity provider. Nothing is guessed: if that can't be told, the answer is
-//! [`Unavailable`].
+//! [`Unavailable`]. Where the token names no organization, the sources of [`sources`] may name one.
+
+mod list;
+mod sources;
 
 use std::fmt;
 use std::fmt::Debug;
@@ -27,6 +30,14 @@ use crate::identity::flight::FlightLost;
 use crate::identity::flight::Flights;
 use crate::identity::org::Org;
 
+use list::Lists;
+pub(crate) use list::MembershipPage;
+pub(crate) use sources::Acting;
+pub(crate) use sources::NamedBy;
+pub use sources::OrganizationSource;
+pub(crate) use sources::OrganizationSources;
+pub(crate) use sources::UrlOrg;
+
 /// Knows who is a member of what; implemented by an identity provider.
 pub(crate) trait Memberships: Debug + Send + Sync {
     /// The user's standing in the organization now; `None` if they are no member. Runs on the I/O
@@ -36,6 +47,14 @@ pub(crate) trait Memberships: Debug + Send + Sync {
         organization_id: &str,
         user_id: &str,
     ) -> BoxFuture<'static, Result<Option<Org>, LookupError>>;
+
+    /// A page of the organizations that the user is a member of now, without the first `offset`. Runs
+    /// on the I/O runtime.
+    fn memberships(
+        &self,
+        user_id: &str,
+        offset: usize,
+    ) -> BoxFuture<'static, Result<MembershipPage, LookupError>>;
 }
 
 /// Which facts are good enough.
@@ -51,6 +70,8 @@ pub(crate) enum Facts {
 pub(crate) struct Organizations {
     directory: Option<Arc<Lookups>>,
     flights: Flights<Member, Result<Option<Org>, Unavailable>>,
+    sources: OrganizationSources,
+    lists: Lists,
 }
 
 /// The directory and what it answered lately.
@@ -91,8 +112,20 @@ impl Organizations {
         });
         Self {
             directory,
-            flights: Flights::new(io),
+            flights: Flights::new(io.clone()),
+            sources: OrganizationSources::default(),
+            lists: Lists::new(io),
         }
+    }
+
+    /// Uses these sources beside the token. They need `memberships`: without it they name nothing.
+    pub(crate) fn with_sources(self, sources: OrganizationSources) -> Self {
+        Self { sources, ..self }
+    }
+
+    /// Whether the query of a request's URL can name an organization.
+    pub(crate) fn reads_url(&self) -> bool {
+        self.sources.url_query
     }
 
     /// Whether facts are looked up, so that roles and permissions of OAuth callers can be known.
@@ -106,38 +139,96 @@ impl Organizations {
         if let Some(directory) = &self.directory {
             directory.answers.clear();
         }
+        self.lists.forget();
     }
 
-    /// The organization in which this caller acts; `None` if they act in none, or in one of which
-    /// they are no member.
+    /// The organization in which this caller acts where no URL names one; `None` if they act in none, or
+    /// in one of which they are no member.
     ///
     /// # Errors
     /// [`Unavailable`] if that can't be told now.
+    #[cfg(any(test, feature = "_bench"))]
     pub(crate) async fn of(
         &self,
         caller: &Caller,
         facts: Facts,
     ) -> Result<Option<Org>, Unavailable> {
+        let acting = self.acting(caller, &UrlOrg::Absent, facts).await?;
+        Ok(acting.org)
+    }
+
+    /// The organization in which this caller acts in a request whose URL names `url`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if that can't be told now.
+    pub(crate) async fn acting(
+        &self,
+        caller: &Caller,
+        url: &UrlOrg,
+        facts: Facts,
+    ) -> Result<Acting, Unavailable> {
         match caller.token_kind() {
             // Current for as long as the token is believed, which is a minute: a machine acts in no
             // organization, and the key of one is that one's own.
             TokenKind::ApiKey | TokenKind::M2m | TokenKind::Session => {
-                Ok(caller.token_org().cloned())
+                Ok(Acting::of_token(caller.token_org(), url))
             }
-            TokenKind::OAuth => {
-                let (Some(named), Some(user_id)) =
-                    (named_organization(caller).await?, caller.user_id())
-                else {
-                    return Ok(None);
-                };
-                match (&self.directory, facts) {
-                    (Some(directory), Facts::Current) => {
-                        self.looked_up(directory, named.id(), user_id).await
-                    }
-                    (Some(_), Facts::TokenOnly) | (None, _) => Ok(Some(named)),
-                }
-            }
+            TokenKind::OAuth => match (named_organization(caller).await?, caller.user_id()) {
+                (Some(named), Some(user_id)) => self.named(named, user_id, url, facts).await,
+                (Some(_), None) => Ok(Acting::by(NamedBy::Token, None)),
+                (None, Some(user_id)) => self.from_sources(user_id, url).await,
+                (None, None) => Ok(Acting::default()),
+            },
         }
+    }
+
+    /// The organization that the token names.
+    async fn named(
+        &self,
+        named: Org,
+        user_id: &str,
+        url: &UrlOrg,
+        facts: Facts,
+    ) -> Result<Acting, Unavailable> {
+        match (&self.directory, facts, url) {
+            (_, _, UrlOrg::Malformed) => Ok(Acting::by(NamedBy::UrlQuery, None)),
+            (Some(directory), Facts::Current, UrlOrg::Absent) => {
+                let org = self.looked_up(directory, named.id(), user_id).await?;
+                Ok(Acting::by(NamedBy::Token, org))
+            }
+            // The slug is known only from the current membership.
+            (Some(directory), _, UrlOrg::Named(_)) => {
+                let org = self.looked_up(directory, named.id(), user_id).await?;
+                Ok(Acting::agreed(org, url))
+            }
+            (Some(_), Facts::TokenOnly, UrlOrg::Absent) | (None, _, UrlOrg::Absent) => {
+                Ok(Acting::by(NamedBy::Token, Some(named)))
+            }
+            (None, _, UrlOrg::Named(_)) => Ok(Acting::by(NamedBy::UrlQuery, None)),
+        }
+    }
+
+    /// The organization of a user whose token names none.
+    async fn from_sources(&self, user_id: &str, url: &UrlOrg) -> Result<Acting, Unavailable> {
+        let takes_url = self.sources.url_query;
+        let named_by = match url {
+            UrlOrg::Malformed => return Ok(Acting::by(NamedBy::UrlQuery, None)),
+            UrlOrg::Named(_) => NamedBy::UrlQuery,
+            UrlOrg::Absent if self.sources.only_membership => NamedBy::OnlyMembership { takes_url },
+            UrlOrg::Absent => return Ok(Acting::by(NamedBy::Nobody { takes_url }, None)),
+        };
+        let Some(directory) = &self.directory else {
+            return Ok(Acting::by(named_by, None));
+        };
+        // The first page tells whether there is exactly one.
+        let pages = if takes_url { list::MAX_PAGES } else { 1 };
+        let found = self
+            .lists
+            .find(directory, user_id, pages, |list| match url {
+                UrlOrg::Absent => list.only(),
+                UrlOrg::Malformed | UrlOrg::Named(_) => list.first(|org| url.names(org)),
+            });
+        Ok(Acting::by(named_by, found.await?))
     }
 
     async fn looked_up(
@@ -264,5 +355,7 @@ const NOT_A_MEMBER_AGE: Duration = Duration::from_secs(5);
 const MAX_ANSWERS: usize = 10_000;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+#[cfg(test)]
+mod source_tests;
 #[cfg(test)]
 mod tests;

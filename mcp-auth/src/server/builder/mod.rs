@@ -1,6 +1,7 @@
 //! What a server is told: in code, and for the rest by the environment.
 
 mod clerk;
+mod organizations;
 mod scopes;
 mod serving;
 mod tokens;
@@ -8,7 +9,7 @@ mod tokens;
 use std::fmt;
 use std::time::Duration;
 
-use crate::identity::{ApiKeyScopes, AuthorizedParties, DEFAULT_CACHE_BYTES};
+use crate::identity::{ApiKeyScopes, AuthorizedParties, DEFAULT_CACHE_BYTES, OrganizationSources};
 use crate::tool::{States, ToolInfo};
 
 use super::check::{self, CheckReport};
@@ -123,6 +124,7 @@ pub struct ServerBuilder {
     pub(super) resource_name: Option<String>,
     pub(super) resource_documentation: Option<String>,
     pub(super) trust_token_org: bool,
+    pub(super) organization_sources: OrganizationSources,
     pub(super) allow_unresolvable_guards: bool,
     pub(super) anonymous_list: bool,
     pub(super) scope_denials_as_results: bool,
@@ -183,6 +185,7 @@ impl ServerBuilder {
             resource_name: None,
             resource_documentation: None,
             trust_token_org: false,
+            organization_sources: OrganizationSources::default(),
             allow_unresolvable_guards: false,
             anonymous_list: false,
             scope_denials_as_results: false,
@@ -353,6 +356,7 @@ impl ServerBuilder {
     ///   instance.
     /// - No kind of token is accepted, or one whose settings are incomplete: machines' tokens without a
     ///   machine, API keys without a scope or a secret key, a check of users without a secret key.
+    /// - Organizations are to come from another source than the token, and there is no secret key.
     /// - Tokens that name no audience would be accepted from any client, off loopback.
     /// - There is no tool to serve, or two have one name.
     /// - A tool takes state that nobody gave, or two values of one type were given.

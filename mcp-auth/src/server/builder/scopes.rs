@@ -103,6 +103,9 @@ impl ServerBuilder {
     /// # Security
     ///
     /// A token outlives a membership by up to a day.
+    ///
+    /// Where [`organization_from`](Self::organization_from) sets a source, this setting has no effect:
+    /// an organization counts only as a current membership then, the token's too.
     pub fn trust_token_org(mut self) -> Self {
         self.trust_token_org = true;
         self

@@ -5,6 +5,7 @@
 
 mod address;
 mod instance;
+mod organizations;
 mod run;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use super::error::{StartError, counted, write_chain};
 
 pub(super) use self::address::address;
 pub(super) use self::instance::{Answers, Known, judge};
+pub(super) use self::organizations::organizations;
 pub(super) use self::run::check;
 
 /// What a check found, of which [`ServerBuilder::check`](crate::ServerBuilder::check) gives a list.

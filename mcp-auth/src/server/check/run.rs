@@ -11,7 +11,7 @@ use super::super::settings::{
     policy_mistakes, wants_emulator,
 };
 use super::super::start::{clock, connect, tools};
-use super::{Answers, CheckReport, Found, Known, address, judge, panics};
+use super::{Answers, CheckReport, Found, Known, address, judge, organizations, panics};
 
 /// Checks a configuration, and the instance if it is known which.
 pub(in super::super) async fn check(
@@ -64,6 +64,12 @@ pub(in super::super) async fn check(
         found.extend(address(&builder, &env, canonical, names));
     }
     found.extend(scopeless_sessions(&policy, &builder.required_scopes));
+    let sources = builder.organization_sources;
+    found.extend(
+        registry
+            .as_ref()
+            .and_then(|registry| organizations(sources, &policy, registry)),
+    );
     found.extend(panics());
     let title = format!("{} {}", builder.name, builder.version);
     let Some(settings) = settings else {

@@ -1,0 +1,164 @@
+//! The organizations that a user is a member of, for the sources beside the token.
+//!
+//! One list for each user answers every question about them: which organization has this id or slug,
+//! and whether there is exactly one. A client that tries many names in the URL causes no more look-ups
+//! than one that tries a single name.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::runtime::Handle;
+
+use super::Lookups;
+use super::MEMBER_AGE;
+use super::NOT_A_MEMBER_AGE;
+use super::unavailable;
+use crate::identity::error::Unavailable;
+use crate::identity::flight::FlightLost;
+use crate::identity::flight::Flights;
+use crate::identity::org::Org;
+
+/// A page of the organizations that a user is a member of now.
+#[derive(Clone, Debug)]
+pub(crate) struct MembershipPage {
+    pub(crate) orgs: Vec<Org>,
+    /// How many there are on all pages.
+    pub(crate) total: u64,
+}
+
+/// Looks up the lists of users, and caches them.
+pub(super) struct Lists {
+    lists: Arc<Cache<String, List, Weight>>,
+    flights: Flights<String, Result<List, Unavailable>>,
+}
+
+/// The organizations of one user, as far as they were read.
+#[derive(Clone, Debug)]
+pub(super) struct List {
+    orgs: Arc<[Org]>,
+    /// How many there are, read or not.
+    total: u64,
+    /// The uptime at which the look-up began: the list is at least that old.
+    asked: Duration,
+}
+
+impl Lists {
+    pub(super) fn new(io: Handle) -> Self {
+        Self {
+            lists: Arc::new(Cache::with_weighter(
+                USERS,
+                USERS as u64 * Weight::SMALLEST,
+                Weight,
+            )),
+            flights: Flights::new(io),
+        }
+    }
+
+    /// The organization that `find` picks from the user's list. A pick counts for 30 seconds, and that
+    /// there is nothing to pick for 5 seconds, as with a single membership. `pages` is the most that is
+    /// read of the list.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the list cannot be had now.
+    pub(super) async fn find(
+        &self,
+        directory: &Arc<Lookups>,
+        user_id: &str,
+        pages: usize,
+        find: impl Fn(&List) -> Option<Org>,
+    ) -> Result<Option<Org>, Unavailable> {
+        if let Some(list) = self.lists.get(user_id) {
+            let age = directory.clock.uptime().saturating_sub(list.asked);
+            let found = find(&list);
+            let most = if found.is_some() {
+                MEMBER_AGE
+            } else {
+                NOT_A_MEMBER_AGE
+            };
+            if age < most {
+                return Ok(found);
+            }
+        }
+        let lookup = self.flights.join(&user_id.to_owned(), || {
+            let (directory, lists) = (Arc::clone(directory), Arc::clone(&self.lists));
+            let user_id = user_id.to_owned();
+            async move {
+                let list = directory.list(&user_id, pages).await?;
+                lists.insert(user_id, list.clone());
+                Ok(list)
+            }
+        });
+        let list = lookup
+            .await
+            .unwrap_or_else(|FlightLost| Err(directory.circuit.lost()))?;
+        Ok(find(&list))
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn forget(&self) {
+        self.lists.clear();
+    }
+}
+
+impl Lookups {
+    /// Reads the list page by page, each behind the circuit breaker.
+    async fn list(&self, user_id: &str, pages: usize) -> Result<List, Unavailable> {
+        let asked = self.clock.uptime();
+        let mut orgs: Vec<Org> = Vec::new();
+        let mut total = 0;
+        for _ in 0..pages {
+            let question = || self.memberships.memberships(user_id, orgs.len());
+            let page = self.circuit.ask(question).await.map_err(unavailable)?;
+            let is_last = page.orgs.is_empty();
+            total = page.total;
+            orgs.extend(page.orgs);
+            if is_last || orgs.len() as u64 >= total {
+                break;
+            }
+        }
+        Ok(List {
+            orgs: orgs.into(),
+            total,
+            asked,
+        })
+    }
+}
+
+impl List {
+    /// The organization, if the user is a member of exactly one.
+    pub(super) fn only(&self) -> Option<Org> {
+        match &*self.orgs {
+            [only] if self.total == 1 => Some(only.clone()),
+            _ => None,
+        }
+    }
+
+    /// The first organization for which this holds.
+    pub(super) fn first(&self, is: impl Fn(&Org) -> bool) -> Option<Org> {
+        self.orgs.iter().find(|org| is(org)).cloned()
+    }
+}
+
+/// Lists are weighed by their length, so that users with many organizations do not fill the memory.
+#[derive(Clone, Debug)]
+struct Weight;
+
+impl Weight {
+    const SMALLEST: u64 = 1;
+    /// As many organizations as weigh one more.
+    const STEP: u64 = 8;
+}
+
+impl Weighter<String, List> for Weight {
+    fn weight(&self, _: &String, list: &List) -> u64 {
+        Self::SMALLEST + list.orgs.len() as u64 / Self::STEP
+    }
+}
+
+/// How many users' lists are cached, if each has fewer than eight organizations.
+const USERS: usize = 10_000;
+/// Pages that are read to find an organization by its id or slug. A user who is a member of more than
+/// 1000 organizations may not be found to be a member of the others.
+pub(super) const MAX_PAGES: usize = 10;

@@ -1,0 +1,192 @@
+//! Where the organization of an OAuth caller comes from, beside the token.
+//!
+//! The order is fixed: the token, then the query of the URL, then the user's only membership. A source
+//! names an organization and proves nothing: the organization counts only if a look-up finds the user
+//! among its current members.
+
+use std::sync::Arc;
+
+use crate::identity::org::Org;
+
+/// A source of an OAuth caller's organization, beside the token. Given to
+/// [`ServerBuilder::organization_from`](crate::ServerBuilder::organization_from).
+///
+/// ```
+/// use mcp_auth::OrganizationSource;
+///
+/// let builder = mcp_auth::server!()
+///     .organization_from([OrganizationSource::UrlQuery, OrganizationSource::OnlyMembership]);
+/// # let _ = builder;
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum OrganizationSource {
+    /// The user's membership, if the user is a member of exactly one organization. With no membership
+    /// or several, this source names no organization.
+    OnlyMembership,
+    /// The parameter `org` in the URL of the MCP request: `https://mcp.example.com/mcp?org=acme`. Its
+    /// value is the id (`org_…`) or the slug of an organization.
+    UrlQuery,
+}
+
+/// The sources that a server uses beside the token.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct OrganizationSources {
+    pub(crate) only_membership: bool,
+    pub(crate) url_query: bool,
+}
+
+/// The organization that the URL of a request names. A client writes it, so it proves nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum UrlOrg {
+    /// The URL names none, or the server does not read it.
+    #[default]
+    Absent,
+    /// The parameter cannot be read, so it names an organization that nobody is a member of.
+    Malformed,
+    /// The id or the slug.
+    Named(Arc<str>),
+}
+
+/// Which source named the caller's organization, or was the last that could have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NamedBy {
+    /// No source named one. `takes_url`: the query of the URL could.
+    Nobody { takes_url: bool },
+    /// The user's memberships were counted. `takes_url`: the query of the URL could name one.
+    OnlyMembership { takes_url: bool },
+    /// The token, or its issuer to the bearer of an opaque one.
+    Token,
+    /// The query of the URL.
+    UrlQuery,
+}
+
+/// The organization that a caller acts in, and which source decided that.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Acting {
+    /// `None` if the caller acts in no organization.
+    pub(crate) org: Option<Org>,
+    pub(crate) named_by: NamedBy,
+}
+
+impl OrganizationSources {
+    /// Whether the token alone names organizations.
+    pub(crate) fn is_empty(self) -> bool {
+        let Self {
+            only_membership,
+            url_query,
+        } = self;
+        !only_membership && !url_query
+    }
+
+    pub(crate) fn add(&mut self, source: OrganizationSource) {
+        match source {
+            OrganizationSource::OnlyMembership => self.only_membership = true,
+            OrganizationSource::UrlQuery => self.url_query = true,
+        }
+    }
+
+    /// The sources in their order, in words; `None` if the token alone names organizations.
+    pub(crate) fn in_words(self) -> Option<&'static str> {
+        match (self.url_query, self.only_membership) {
+            (false, false) => None,
+            (true, false) => Some("named by the token or by `?org=` in the URL"),
+            (false, true) => Some("named by the token, else the user's only one"),
+            (true, true) => {
+                Some("named by the token or by `?org=` in the URL, else the user's only one")
+            }
+        }
+    }
+}
+
+impl Default for NamedBy {
+    fn default() -> Self {
+        Self::Nobody { takes_url: false }
+    }
+}
+
+impl UrlOrg {
+    /// Whether this organization is the one that the URL names. What begins like an id is compared with
+    /// the id alone: nobody can choose a slug that passes for another organization's id.
+    pub(super) fn names(&self, org: &Org) -> bool {
+        match self {
+            Self::Absent | Self::Malformed => false,
+            Self::Named(named) if named.starts_with(ID_PREFIX) => **named == *org.id(),
+            Self::Named(named) => org.slug() == Some(&**named),
+        }
+    }
+}
+
+impl Acting {
+    /// The organization that a token brings with it and needs no look-up: of a session, or of an
+    /// organization's own API key. The URL adds none to a token without one, and a URL that names
+    /// another organization takes the token's away.
+    pub(super) fn of_token(org: Option<&Org>, url: &UrlOrg) -> Self {
+        match (org, url) {
+            (None, _) => Self::default(),
+            (Some(org), UrlOrg::Absent) => Self::by(NamedBy::Token, Some(org.clone())),
+            (Some(org), url) => Self::agreed(Some(org.clone()), url),
+        }
+    }
+
+    /// The organization that the token names, if the URL names that one too.
+    pub(super) fn agreed(org: Option<Org>, url: &UrlOrg) -> Self {
+        Self::by(NamedBy::UrlQuery, org.filter(|org| url.names(org)))
+    }
+
+    pub(super) fn by(named_by: NamedBy, org: Option<Org>) -> Self {
+        Self { org, named_by }
+    }
+}
+
+/// How the id of an organization begins.
+const ID_PREFIX: &str = "org_";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_that_looks_like_an_id_does_not_pass_for_one() {
+        let acme = Org::new("org_1".into(), Some("acme".into()), None, None);
+        let posing = Org::new("org_2".into(), Some("org_1".into()), None, None);
+        let bare = Org::only_id("org_1".into());
+        for (named, [by_acme, by_posing, by_bare]) in [
+            ("org_1", [true, false, true]),
+            ("acme", [true, false, false]),
+            ("Acme", [false; 3]),
+            ("org_2", [false, true, false]),
+            ("", [false; 3]),
+        ] {
+            let url = UrlOrg::Named(named.into());
+            assert_eq!(url.names(&acme), by_acme, "{named}");
+            assert_eq!(url.names(&posing), by_posing, "{named}");
+            assert_eq!(url.names(&bare), by_bare, "{named}");
+        }
+        for url in [UrlOrg::Absent, UrlOrg::Malformed] {
+            assert!(!url.names(&acme));
+        }
+    }
+
+    #[test]
+    fn a_token_that_needs_no_look_up_loses_its_organization_to_a_url_that_names_another() {
+        let acme = Org::new("org_1".into(), Some("acme".into()), None, None);
+        let key = Org::only_id("org_1".into());
+        let url = |named: &str| UrlOrg::Named(named.into());
+        for (org, url, id) in [
+            (Some(&acme), UrlOrg::Absent, Some("org_1")),
+            (Some(&acme), url("org_1"), Some("org_1")),
+            (Some(&acme), url("acme"), Some("org_1")),
+            (Some(&acme), url("globex"), None),
+            (Some(&acme), UrlOrg::Malformed, None),
+            // The slug of an API key's organization is not known.
+            (Some(&key), url("acme"), None),
+            (Some(&key), url("org_1"), Some("org_1")),
+            (None, url("acme"), None),
+            (None, UrlOrg::Absent, None),
+        ] {
+            let acting = Acting::of_token(org, &url);
+            assert_eq!(acting.org.as_ref().map(Org::id), id, "{org:?} {url:?}");
+        }
+    }
+}

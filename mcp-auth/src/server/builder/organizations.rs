@@ -1,0 +1,103 @@
+//! Where the organization of an OAuth caller comes from.
+
+use crate::identity::{OrganizationSource, OrganizationSources};
+
+use super::ServerBuilder;
+
+/// Sources of organizations beside the token.
+impl ServerBuilder {
+    /// Sets the sources that may name the organization of an OAuth caller whose token names none. By
+    /// default only the token names an organization.
+    ///
+    /// An OAuth token names an organization only if the client asked for the scope `user:org:read`, the
+    /// Clerk instance lets the client have that scope, and the user chose an organization on the consent
+    /// screen. Where that cannot be had, a source helps:
+    ///
+    /// - [`UrlQuery`](OrganizationSource::UrlQuery): the user enters `https://…/mcp?org=acme` as the URL
+    ///   of the server, with the organization's id or slug. The client then has one connection for each
+    ///   organization.
+    /// - [`OnlyMembership`](OrganizationSource::OnlyMembership): for products whose users are members
+    ///   of one organization.
+    ///
+    /// The order in which the sources are given does not matter. The token is asked first, then the URL,
+    /// then the memberships:
+    ///
+    /// - If the token and the URL name two organizations, the caller acts in none. That also holds for
+    ///   session tokens and API keys of organizations.
+    /// - If the URL names an organization, it is that one or none: the user's only membership is not
+    ///   looked at. A parameter `org` that is empty, given twice, longer than 256 bytes or wrongly encoded
+    ///   names an organization that nobody is a member of.
+    /// - A session token, a machine's token or an API key without an organization gets none from a source.
+    ///
+    /// ```
+    /// use mcp_auth::{Org, OrganizationSource};
+    ///
+    /// /// Name the organization.
+    /// #[mcp_auth::mcp_tool]
+    /// async fn organization(org: &Org) -> String {
+    ///     org.id().to_owned()
+    /// }
+    ///
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// # use mcp_auth::testing::TestServer;
+    /// # use serde_json::json;
+    /// let server = mcp_auth::server!()
+    ///     .organization_from([OrganizationSource::UrlQuery, OrganizationSource::OnlyMembership]);
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    ///
+    /// // The token of `ada` names no organization, and `ada` is a member of one.
+    /// server.member("ada", "acme");
+    /// let ada = server.user("ada");
+    /// let answer = ada.call("organization", json!({})).await;
+    /// assert_eq!(answer.expect_ok().text(), "org_acme");
+    ///
+    /// // As a member of two, `ada` says in the URL which one is meant.
+    /// server.member("ada", "globex");
+    /// let answer = ada.call("organization", json!({})).await;
+    /// answer.expect_denied("Organization context required");
+    /// let answer = ada.clone().url_org("globex").call("organization", json!({})).await;
+    /// assert_eq!(answer.expect_ok().text(), "org_globex");
+    ///
+    /// // Nobody gets into an organization by naming it.
+    /// server.member("grace", "initech");
+    /// let answer = ada.url_org("initech").call("organization", json!({})).await;
+    /// answer.expect_denied("Organization context required");
+    /// # });
+    /// ```
+    ///
+    /// The sources need a secret key: without one the server does not start. Whatever the source, the
+    /// organization counts only as a current membership, looked up at Clerk's Backend API
+    /// (`GET /v1/users/{user_id}/organization_memberships`). An organization that was found counts for
+    /// 30 seconds, and that none was found for 5 seconds. If Clerk does not answer, the server answers
+    /// 503. The look-up reads up to 1000 memberships of a user: an organization beyond them is not found by
+    /// its id or slug. [`Caller::org_id`](crate::Caller::org_id) stays what the token says; tools learn the
+    /// organization from [`Org`](crate::Org).
+    ///
+    /// Where a source is set, [`trust_token_org`](Self::trust_token_org) has no effect: the token's
+    /// organization counts only as a current membership, too.
+    ///
+    /// # Security
+    ///
+    /// With [`UrlQuery`](OrganizationSource::UrlQuery), whoever writes the URL chooses among the
+    /// organizations of the user who signs in. A user who connects with a link that somebody else made
+    /// may work in another organization of theirs than they think. Name the organization in the results
+    /// of tools that write.
+    ///
+    /// With [`OnlyMembership`](OrganizationSource::OnlyMembership), a user who joins a second organization
+    /// acts in none from then on, until the token or the URL names one; and every client that the user
+    /// signed in to acts in the only organization, though nobody chose it on the consent screen.
+    ///
+    /// Source: <https://clerk.com/changelog/2026-05-14-oauth-organizations>;
+    /// <https://clerk.com/docs/reference/backend-api>.
+    pub fn organization_from(
+        mut self,
+        sources: impl IntoIterator<Item = OrganizationSource>,
+    ) -> Self {
+        let mut set = OrganizationSources::default();
+        sources.into_iter().for_each(|source| set.add(source));
+        self.organization_sources = set;
+        self
+    }
+}
