@@ -18,7 +18,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) caller: Option<&'a Caller>,
     /// The caller's organization, if the tool wants it; an error if it cannot be had now.
     pub(crate) organization: Result<Option<&'a Org>, &'a Unavailable>,
-    /// The source that named the organization, or was the last that could have.
+    /// The source that named the organization, or the last source that was asked for it.
     pub(crate) named_by: NamedBy,
     /// Scopes that the whole server requires, beside the guard's own.
     pub(crate) server_scopes: &'a [String],

@@ -36,13 +36,13 @@ pub(crate) struct Organizations<'a> {
     pub(crate) current: Option<&'a Org>,
     /// As the token says.
     pub(crate) claimed: Option<&'a Org>,
-    /// The source that named the current one, or was the last that could have.
+    /// The source that named the current organization, or the last source that was asked for it.
     pub(crate) named_by: NamedBy,
 }
 
 impl Organizations<'_> {
-    /// Whether the URL names an organization in which the caller cannot act. What the caller sees then
-    /// is not what the same token sees without that URL: no new token would help.
+    /// Whether the URL names an organization in which the caller cannot act. The list is then another
+    /// one than without that URL, since no new token would help, and it is not kept for the caller.
     fn lack_that_of_the_url(&self) -> bool {
         self.current.is_none() && self.named_by == NamedBy::UrlQuery
     }

@@ -1,7 +1,7 @@
 //! Reading the parameter `org` from the query of a request's URL.
 //!
-//! The parameter is read only where the server is configured to. What cannot be read is never the same
-//! as no parameter: the request then names an organization that nobody is a member of.
+//! The parameter is read only where the server is configured to. A parameter that cannot be read is not
+//! treated like a missing one: the request then names an organization that nobody is a member of.
 
 use actix_web::http::Uri;
 

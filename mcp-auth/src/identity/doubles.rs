@@ -431,7 +431,7 @@ impl Memberships for Answers<Option<Org>> {
         self.next()
     }
 
-    /// As if the user were a member of nothing else.
+    /// Answers as if the user were a member of nothing else.
     fn memberships(
         &self,
         _: &str,
@@ -447,7 +447,7 @@ impl Memberships for Answers<Option<Org>> {
     }
 }
 
-/// Tells the lists of memberships, a page for each answer.
+/// Tells who is a member of what as lists, with a page for each answer.
 impl Memberships for Answers<MembershipPage> {
     fn membership(
         &self,

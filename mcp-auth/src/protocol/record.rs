@@ -128,6 +128,8 @@ mod tests {
     use tokio::sync::Notify;
     use tokio::task::yield_now;
 
+    use crate::Org;
+    use crate::identity::OrganizationSource;
     use crate::identity::doubles::logged;
     use crate::server::ServerBuilder;
     use crate::testing::TestServer;
@@ -137,6 +139,46 @@ mod tests {
     #[mcp_auth_macros::mcp_tool(crate = crate)]
     async fn wait(gate: &State<Arc<Notify>>) {
         gate.notified().await;
+    }
+
+    /// Name the organization.
+    #[mcp_auth_macros::mcp_tool(crate = crate)]
+    async fn organization(org: &Org) -> String {
+        org.id().to_owned()
+    }
+
+    #[test]
+    fn the_record_of_a_call_names_the_organization_whatever_its_source() {
+        let calls = async || {
+            let gate = Arc::new(Notify::new());
+            let builder = ServerBuilder::of_package("mcp-auth", "0").tools_of(module_path!());
+            let builder = builder.organization_from([OrganizationSource::UrlQuery]);
+            let server = TestServer::of(builder.state(gate));
+            server.member("ada", "acme");
+            let ada = server.user("ada");
+            for user in [ada.clone().url_org("acme"), server.user("bob").org("acme")] {
+                user.call("organization", json!({})).await.expect_ok();
+            }
+            let nowhere = ada.url_org("globex").call("organization", json!({})).await;
+            nowhere.expect_missing("organization", &[]);
+        };
+        let log = logged(|| actix_web::rt::System::new().block_on(calls()));
+        let lines: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains(r#"tool="organization""#))
+            .collect();
+        let [by_url, by_token, nowhere] = lines[..] else {
+            panic!("{log}");
+        };
+        for (line, user) in [(by_url, "user_ada"), (by_token, "user_bob")] {
+            assert!(line.contains(r#"org="org_acme""#), "{line}");
+            assert!(line.contains(user) && line.contains("allowed"), "{line}");
+        }
+        // Nothing of what a client wrote into the URL is in the log.
+        assert!(
+            !log.contains("globex") && nowhere.contains("denied"),
+            "{log}"
+        );
     }
 
     async fn hang_up(legacy: bool) {

@@ -176,7 +176,7 @@ impl Organizations {
             TokenKind::OAuth => match (named_organization(caller).await?, caller.user_id()) {
                 (Some(named), Some(user_id)) => self.named(named, user_id, url, facts).await,
                 (Some(_), None) => Ok(Acting::by(NamedBy::Token, None)),
-                (None, Some(user_id)) => self.from_sources(user_id, url).await,
+                (None, Some(user_id)) => self.named_by_sources(user_id, url).await,
                 (None, None) => Ok(Acting::default()),
             },
         }
@@ -209,7 +209,7 @@ impl Organizations {
     }
 
     /// The organization of a user whose token names none.
-    async fn from_sources(&self, user_id: &str, url: &UrlOrg) -> Result<Acting, Unavailable> {
+    async fn named_by_sources(&self, user_id: &str, url: &UrlOrg) -> Result<Acting, Unavailable> {
         let takes_url = self.sources.url_query;
         let named_by = match url {
             UrlOrg::Malformed => return Ok(Acting::by(NamedBy::UrlQuery, None)),

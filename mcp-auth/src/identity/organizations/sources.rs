@@ -36,10 +36,10 @@ pub(crate) struct OrganizationSources {
     pub(crate) url_query: bool,
 }
 
-/// The organization that the URL of a request names. A client writes it, so it proves nothing.
+/// The organization that the URL of a request names. A client writes the URL, so it proves nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum UrlOrg {
-    /// The URL names none, or the server does not read it.
+    /// The URL names no organization, or the server does not read it.
     #[default]
     Absent,
     /// The parameter cannot be read, so it names an organization that nobody is a member of.
@@ -48,12 +48,13 @@ pub(crate) enum UrlOrg {
     Named(Arc<str>),
 }
 
-/// Which source named the caller's organization, or was the last that could have.
+/// The source that named the caller's organization, or the last source that was asked for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NamedBy {
-    /// No source named one. `takes_url`: the query of the URL could.
+    /// No source named an organization. `takes_url`: the query of the URL could have.
     Nobody { takes_url: bool },
-    /// The user's memberships were counted. `takes_url`: the query of the URL could name one.
+    /// The user's memberships were counted. `takes_url`: the query of the URL could have named an
+    /// organization before.
     OnlyMembership { takes_url: bool },
     /// The token, or its issuer to the bearer of an opaque one.
     Token,

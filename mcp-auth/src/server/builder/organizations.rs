@@ -67,11 +67,11 @@ impl ServerBuilder {
     /// # });
     /// ```
     ///
-    /// The sources need a secret key: without one the server does not start. Whatever the source, the
-    /// organization counts only as a current membership, looked up at Clerk's Backend API
-    /// (`GET /v1/users/{user_id}/organization_memberships`). An organization that was found counts for
-    /// 30 seconds, and that none was found for 5 seconds. If Clerk does not answer, the server answers
-    /// 503. The look-up reads up to 1000 memberships of a user: an organization beyond them is not found by
+    /// The sources need a secret key: without one the server does not start. An organization counts only
+    /// as a current membership, whatever its source, looked up at Clerk's Backend API
+    /// (`GET /v1/users/{user_id}/organization_memberships`). The server believes for 30 seconds that an
+    /// organization was found, and for 5 seconds that none was found. If Clerk does not answer, the server
+    /// answers 503. The look-up reads up to 1000 memberships of a user: an organization beyond them is not found by
     /// its id or slug. [`Caller::org_id`](crate::Caller::org_id) stays what the token says; tools learn the
     /// organization from [`Org`](crate::Org).
     ///
@@ -80,7 +80,7 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// With [`UrlQuery`](OrganizationSource::UrlQuery), whoever writes the URL chooses among the
+    /// With [`UrlQuery`](OrganizationSource::UrlQuery), the author of the URL chooses among the
     /// organizations of the user who signs in. A user who connects with a link that somebody else made
     /// may work in another organization of theirs than they think. Name the organization in the results
     /// of tools that write.
