@@ -47,11 +47,7 @@ pub(super) struct List {
 impl Lists {
     pub(super) fn new(io: Handle) -> Self {
         Self {
-            lists: Arc::new(Cache::with_weighter(
-                USERS,
-                USERS as u64 * Weight::SMALLEST,
-                Weight,
-            )),
+            lists: Arc::new(Cache::with_weighter(AT_FIRST, MOST_WEIGHT, Weight)),
             flights: Flights::new(io),
         }
     }
@@ -145,20 +141,49 @@ impl List {
 #[derive(Clone, Debug)]
 struct Weight;
 
-impl Weight {
-    const SMALLEST: u64 = 1;
-    /// As many organizations as weigh one more.
-    const STEP: u64 = 8;
-}
-
 impl Weighter<String, List> for Weight {
     fn weight(&self, _: &String, list: &List) -> u64 {
-        Self::SMALLEST + list.orgs.len() as u64 / Self::STEP
+        1 + list.orgs.len() as u64 / ORGS_PER_WEIGHT
     }
 }
 
 /// How many users' lists are cached, if each has fewer than eight organizations.
-const USERS: usize = 10_000;
+const MOST_WEIGHT: u64 = 10_000;
+const ORGS_PER_WEIGHT: u64 = 8;
+/// The cache makes a part of its own for every 32 of these. There are few parts, so that the longest list
+/// fits into one on a machine with many processors, too.
+const AT_FIRST: usize = 256;
 /// Pages that are read to find an organization by its id or slug. A user who is a member of more than
 /// 1000 organizations may not be found to be a member of the others.
 pub(super) const MAX_PAGES: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(orgs: usize) -> List {
+        let org = |number| Org::only_id(format!("org_{number}"));
+        List {
+            orgs: (0..orgs).map(org).collect(),
+            total: orgs as u64,
+            asked: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn the_longest_list_is_cached_and_many_of_them_are_bounded() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let io = runtime.unwrap();
+        for (orgs, most_users) in [(1, 10_000), (1_000, 79)] {
+            let lists = Lists::new(io.handle().clone()).lists;
+            let list = list(orgs);
+            for user in 0..most_users + 2_000 {
+                let user = format!("user_{user}");
+                lists.insert(user.clone(), list.clone());
+                assert!(lists.get(&user).is_some(), "{user} with {orgs}");
+            }
+            assert!(lists.len() <= most_users, "{}", lists.len());
+            assert!(lists.weight() <= MOST_WEIGHT);
+        }
+    }
+}
