@@ -60,7 +60,8 @@ pub struct Context {
     tool: &'static str,
     states: Arc<States>,
     organizations: Arc<Organizations>,
-    url_org: UrlOrg,
+    /// In a box, to keep the future of every call small: few URLs name an organization.
+    url_org: Option<Box<UrlOrg>>,
     #[cfg(feature = "testing")]
     starts: Option<Starts>,
 }
@@ -71,14 +72,14 @@ impl Context {
         tool: &'static str,
         states: Arc<States>,
         organizations: Arc<Organizations>,
-        url_org: UrlOrg,
+        url_org: &UrlOrg,
     ) -> Self {
         Self {
             proof,
             tool,
             states,
             organizations,
-            url_org,
+            url_org: (!url_org.is_absent()).then(|| Box::new(url_org.clone())),
             // Taken here, on the request's own task: the function may run on another.
             #[cfg(feature = "testing")]
             starts: Starts::current(),
@@ -148,9 +149,8 @@ impl Context {
             return Ok(false);
         }
         let organization = if question.uses_organization() {
-            let current = self
-                .organizations
-                .acting(caller, &self.url_org, Facts::Current);
+            let url = self.url_org.as_deref().unwrap_or(&UrlOrg::Absent);
+            let current = self.organizations.acting(caller, url, Facts::Current);
             let current = current.await;
             current
                 .map_err(|Unavailable { .. }| ToolError::new(TRY_AGAIN))?

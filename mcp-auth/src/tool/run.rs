@@ -126,7 +126,7 @@ impl ServedTool {
             self.name(),
             Arc::clone(env.states),
             Arc::clone(env.organizations),
-            env.url_org.clone(),
+            env.url_org,
         );
         let threads = self.is_blocking().then(|| Arc::clone(env.threads));
         let timeout = self.timeout().unwrap_or(env.timeout);

@@ -107,6 +107,10 @@ impl Default for NamedBy {
 }
 
 impl UrlOrg {
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
     /// Whether this organization is the one that the URL names. What begins like an id is compared with
     /// the id alone: nobody can choose a slug that passes for another organization's id.
     pub(super) fn names(&self, org: &Org) -> bool {
