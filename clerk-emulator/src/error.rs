@@ -101,7 +101,7 @@ pub enum McpServerError {
     Url {
         /// The URL.
         url: String,
-        /// What is wrong with it.
+        /// The reason why the URL cannot be registered.
         problem: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! What an administrator sets in the dashboard: *OAuth applications → Settings*, *Agents → MCP servers*, and a
+//! The settings of an administrator in the dashboard: *OAuth applications → Settings*, *Agents → MCP servers*, and a
 //! few settings that only the local Clerk has.
 
 use serde::Deserialize;
@@ -290,7 +290,7 @@ mod tests {
         expected.mcp_servers.push(String::from(other));
         settings.register_mcp_server(other).unwrap();
         assert_eq!(settings, expected);
-        // The same server again.
+        // Registering a known server again changes nothing.
         for again in [SERVER, "https://MCP.example.com:443/mcp"] {
             settings.register_mcp_server(again).unwrap();
             assert_eq!(settings, expected);

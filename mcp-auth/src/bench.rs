@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::guard::{self, decide};
 use crate::http::Site;
 use crate::identity::{self, BearerToken, Caller, NamedBy, Org, Presented, UrlOrg};
-use crate::protocol::{Answer, Header, MODERN, Message, Mirrored};
+use crate::protocol::{Answer, Challenger, Header, MODERN, Message, Mirrored};
 use crate::server::Server;
 
 /// A server, taken apart.
@@ -78,16 +78,18 @@ impl Steps {
         match self
             .site
             .endpoint
-            .handle(&mirrored, Some(caller), &UrlOrg::default(), body)
+            .handle(
+                &mirrored,
+                Some(caller),
+                &UrlOrg::default(),
+                body,
+                &Challenger::new(String::new()),
+            )
             .await
         {
             Answer::List { start, rest } => Some([start, rest.to_vec()].concat()),
             Answer::Message { body, .. } => Some(body),
-            Answer::Accepted
-            | Answer::Busy
-            | Answer::MoreScope(_)
-            | Answer::SignIn
-            | Answer::Unavailable(_) => None,
+            Answer::Accepted | Answer::Refused { .. } => None,
         }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) struct Grant {
     pub(crate) user_id: String,
     pub(crate) organization_id: Option<String>,
     pub(crate) scopes: Vec<String>,
-    /// What the client asked for by `resource`. A token request can ask for no other.
+    /// The resources that the client asked for by `resource`. A token request can ask for no other.
     pub(crate) resources: Vec<String>,
     /// The resources that were registered MCP servers while the audience claim was on, at the time of the
     /// grant. Other resources never become an audience of this grant's tokens. State files from before this

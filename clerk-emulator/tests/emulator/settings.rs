@@ -93,7 +93,7 @@ async fn registered_servers_are_shown_and_not_patched() {
     emulator.instance().register_mcp_server(server).unwrap();
     let shown = json(get(&emulator, "/dev/settings").await).await;
     assert_eq!(shown["mcp_servers"], json!([server]));
-    // What is shown can be sent back.
+    // A caller can send back the settings that the route shows.
     let answer = patch(&emulator, "/dev/settings", &shown).await;
     assert_eq!(json(answer).await, shown);
 }

@@ -394,7 +394,7 @@ async fn an_export_needs_a_scope_and_has_what_is_the_organizations_own() {
     office.create(&ada, "Other").await;
 
     let answer = ada.call("export_documents", json!({})).await;
-    answer.expect_insufficient_scope(EXPORT);
+    answer.expect_insufficient_scope(&format!("{EXPORT} user:org:read"));
     let exporting = ada.scope(EXPORT);
     let answer = exporting.call("export_documents", json!({})).await;
     let block = &answer.expect_ok().result().unwrap()["content"][0]["resource"];

@@ -268,7 +268,7 @@ impl From<Membership> for Org {
 
 /// How many memberships a page has. Clerk allows 500, but an answer of more than 1 MiB is not read, and
 /// the metadata of an organization can take several KiB.
-const PAGE: &str = "100";
+const PAGE: &str = "25";
 
 #[cfg(test)]
 mod tests {
@@ -384,7 +384,7 @@ mod tests {
         );
         let head = &stub.heads()[0];
         let line =
-            "GET /v1/users/user_ada/organization_memberships?limit=100&offset=200 HTTP/1.1\r\n";
+            "GET /v1/users/user_ada/organization_memberships?limit=25&offset=200 HTTP/1.1\r\n";
         assert!(head.starts_with(line), "{head}");
     }
 

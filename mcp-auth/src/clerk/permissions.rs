@@ -16,13 +16,20 @@ pub(super) struct Packed<'a> {
     pub(super) masks: &'a str,
 }
 
-/// An entry of `fea` has no scope, so that the claim can't be read.
+/// The claims can't be read: an entry of `fea` has no scope, or a claim has white space on which readers
+/// disagree ([`is_plain`]).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct FeatureWithoutScope;
+pub(super) struct Unreadable;
 
 impl<'a> Packed<'a> {
     /// The permissions, like `org:documents:read`: features outer, names inner.
-    pub(super) fn unpack(self) -> Result<Vec<String>, FeatureWithoutScope> {
+    pub(super) fn unpack(self) -> Result<Vec<String>, Unreadable> {
+        if ![self.features, self.names, self.masks]
+            .into_iter()
+            .all(is_plain)
+        {
+            return Err(Unreadable);
+        }
         let features = self.features()?;
         if self.names.is_empty() || self.masks.is_empty() {
             return Ok(Vec::new());
@@ -43,13 +50,13 @@ impl<'a> Packed<'a> {
     }
 
     /// The entries of `fea` in order; `None` stands for one that is not an organization's.
-    fn features(&self) -> Result<Vec<Option<&'a str>>, FeatureWithoutScope> {
+    fn features(&self) -> Result<Vec<Option<&'a str>>, Unreadable> {
         if self.features.is_empty() {
             return Ok(Vec::new());
         }
         list(self.features)
             .map(|entry| {
-                let (scope, feature) = entry.split_once(':').ok_or(FeatureWithoutScope)?;
+                let (scope, feature) = entry.split_once(':').ok_or(Unreadable)?;
                 Ok(matches!(scope, "o" | "ou" | "uo").then_some(feature))
             })
             .collect()
@@ -68,6 +75,12 @@ fn granted<'a>(
         permissions.extend(held.map(|(_, name)| ["org:", feature, ":", name].concat()));
     }
     permissions
+}
+
+/// Tells whether every reader trims the entries of this list alike. Rust trims U+0085, JavaScript does not;
+/// JavaScript trims U+FEFF, Rust does not.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.contains(['\u{85}', '\u{feff}'])
 }
 
 fn list(text: &str) -> impl Iterator<Item = &str> {
@@ -247,6 +260,32 @@ mod tests {
     }
 
     #[test]
+    fn white_space_that_not_every_reader_trims_makes_the_claims_unreadable() {
+        for odd in ["\u{85}", "\u{feff}"] {
+            for place in 0..3 {
+                let mut claims = ["o:documents", "delete", "1"].map(str::to_owned);
+                for (before, after) in [(odd, ""), ("", odd)] {
+                    claims[place] = [before, ["o:documents", "delete", "1"][place], after].concat();
+                    let [features, names, masks] = &claims;
+                    let unpacked = Packed {
+                        features,
+                        names,
+                        masks,
+                    }
+                    .unpack();
+                    assert_eq!(unpacked, Err(Unreadable), "{claims:?}");
+                }
+            }
+        }
+        let spaced = Packed {
+            features: "\u{a0}o:documents\u{2003}",
+            names: "\u{3000}delete\t",
+            masks: " 1\u{2028}",
+        };
+        assert_eq!(spaced.unpack(), Ok(vec!["org:documents:delete".to_owned()]));
+    }
+
+    #[test]
     fn a_feature_without_a_scope_makes_the_whole_unreadable() {
         for features in ["a", "o:a,", ",o:a", "o:a,b"] {
             for (names, masks) in [("read", "1"), ("", "")] {
@@ -256,7 +295,7 @@ mod tests {
                     masks,
                 }
                 .unpack();
-                assert_eq!(unpacked, Err(FeatureWithoutScope), "{features}");
+                assert_eq!(unpacked, Err(Unreadable), "{features}");
             }
         }
     }

@@ -8,8 +8,8 @@ use serde_json::error::Category;
 use crate::clerk::outgoing::Answer;
 use crate::clerk::outgoing::OutgoingError;
 use crate::identity::Clock;
+use crate::identity::LogThrottle;
 use crate::identity::LookupError;
-use crate::identity::Seldom;
 use crate::identity::SystemClock;
 
 /// A kind of question that is asked with one key.
@@ -20,8 +20,8 @@ pub(super) struct Question {
     /// The setting that holds the key.
     key: &'static str,
     clock: SystemClock,
-    key_refused: Seldom,
-    declined: Seldom,
+    key_refused: LogThrottle,
+    declined: LogThrottle,
 }
 
 impl Question {
@@ -30,8 +30,8 @@ impl Question {
             what,
             key,
             clock: SystemClock::new(),
-            key_refused: Seldom::default(),
-            declined: Seldom::default(),
+            key_refused: LogThrottle::default(),
+            declined: LogThrottle::default(),
         }
     }
 

@@ -161,27 +161,15 @@ fn denied(
         choices,
         scopes,
     } = Lacks::of(guard, caller, organization, server_scopes)?;
-    let new_token_helps = caller.token_kind == TokenKind::OAuth;
-    // What a new token needs to meet every choice and to have every scope; `None` if none could.
     let cure = |could_meet: fn(Requirement) -> bool| {
-        let cures = choices.iter().map(|choice| {
-            let lacking = choice
-                .iter()
-                .filter_map(|all| lacking_scopes(all, caller, organization, could_meet));
-            lacking.min_by_key(Vec::len)
-        });
-        let of_choices = cures
-            .collect::<Option<Vec<_>>>()
-            .filter(|_| new_token_helps)?;
-        let mut all = Vec::new();
-        of_choices
-            .iter()
-            .flatten()
-            .for_each(|scope| add(&mut all, scope));
-        scopes.iter().for_each(|scope| add(&mut all, scope));
-        Some(all)
+        cure(
+            guard,
+            caller,
+            (organization, named_by),
+            server_scopes,
+            could_meet,
+        )
     };
-    let fewest = |scopes| caller.hierarchy.fewest(scopes);
     let is_reverification = |one| matches!(one, Requirement::Reverification(_));
     let verifying_helps = || {
         let lacks_no_more = |all: &&[Requirement]| {
@@ -211,11 +199,6 @@ fn denied(
         let cure = could_come
             .then(|| cure(Requirement::is_of_organization))
             .flatten();
-        let cure = cure.map(|scopes| {
-            let mut all = vec![ORGANIZATION_SCOPE.to_owned()];
-            scopes.iter().for_each(|scope| add(&mut all, scope));
-            fewest(all)
-        });
         Some(Denied::Organization { cure, why })
     } else if !roles.is_empty() {
         Some(Denied::Role(roles))
@@ -233,18 +216,89 @@ fn denied(
     } else if let Some(first) = choices.first() {
         Some(Denied::Any {
             alternatives: first,
-            cure: cure(|_| false).map(fewest),
+            cure: cure(|_| false),
             verifying_helps: verifying_helps(),
         })
     } else if !scopes.is_empty() {
         Some(Denied::Scope {
-            missing: fewest(scopes),
-            curable: new_token_helps,
+            missing: caller.hierarchy.fewest(scopes),
+            cure: cure(|_| false),
         })
     } else {
         None
     }
 }
+
+/// The scopes that a new token needs for this call, all of them: those that the caller holds too, since
+/// some clients ask for exactly what a challenge names and drop what they held (SEP-2350). What the caller
+/// lacks besides scopes must be what `could_meet` names; `None` if more is missing, or if a new
+/// token of this kind would have no other scopes.
+///
+/// The scope for an organization is among them if the call uses the caller's organization, unless that came
+/// from elsewhere than the token, and also if the caller holds it: without it a client would lose the
+/// organization for every other tool.
+fn cure(
+    guard: &Guard,
+    caller: &Standing<'_>,
+    (organization, named_by): (Option<&Org>, NamedBy),
+    server_scopes: &[String],
+    could_meet: fn(Requirement) -> bool,
+) -> Option<Vec<String>> {
+    if caller.token_kind != TokenKind::OAuth {
+        return None;
+    }
+    let mut scopes = server_scopes.to_vec();
+    let of_the_token = match named_by {
+        NamedBy::OnlyMembership { .. } | NamedBy::UrlQuery => organization.is_none(),
+        NamedBy::Nobody { .. } | NamedBy::Token => true,
+    };
+    let mut with_organization = caller.has_scope(ORGANIZATION_SCOPE);
+    let mut take = |requirement: &Requirement| {
+        if let Requirement::Scope(scope) = requirement {
+            add(&mut scopes, scope.as_str());
+        }
+        with_organization |= of_the_token && requirement.is_of_organization();
+    };
+    for requirement in guard.requirements() {
+        let Requirement::Any(alternatives) = requirement else {
+            take(&requirement);
+            continue;
+        };
+        let possible = alternatives.iter().filter_map(|all| {
+            let lacking = lacking_scopes(all, caller, organization, could_meet)?;
+            Some((lacking.len(), all))
+        });
+        let (_, nearest) = possible.min_by_key(|(lacking, _)| *lacking)?;
+        nearest.iter().for_each(&mut take);
+    }
+    if with_organization {
+        add(&mut scopes, ORGANIZATION_SCOPE);
+    }
+    Some(caller.hierarchy.fewest(scopes))
+}
+
+/// The scopes that every request needs, all of them, if an OAuth caller lacks one; see [`cure`].
+pub(crate) fn lacking_server_scopes(caller: &Caller, server_scopes: &[String]) -> Option<Denied> {
+    let standing = Standing::of(caller);
+    let missing = server_scopes
+        .iter()
+        .filter(|scope| !caller.has_scope(scope));
+    let missing: Vec<_> = missing.cloned().collect();
+    let is_curable = standing.token_kind == TokenKind::OAuth && !missing.is_empty();
+    is_curable.then(|| Denied::Scope {
+        missing: caller.hierarchy().fewest(missing),
+        cure: cure(
+            &SIGNED_IN,
+            &standing,
+            (None, NamedBy::default()),
+            server_scopes,
+            |_| false,
+        ),
+    })
+}
+
+/// The guard of a request that is no call.
+const SIGNED_IN: Guard = Guard::signed_in(&[]);
 
 /// What a caller lacks of a guard, by kind.
 #[derive(Default)]
@@ -788,7 +842,7 @@ mod tests {
                 server_scopes: &[],
             };
             match decide(guard, &facts) {
-                Err(Refusal::Denied(denied)) => denied.cure(),
+                Err(Refusal::Denied(denied)) => denied.cure().map(|scopes| scopes.join(" ")),
                 other => panic!("{other:?}"),
             }
         };
@@ -815,6 +869,97 @@ mod tests {
         assert_eq!(cure(&ORG, &session), None);
         assert_eq!(cure(&MAY_WRITE, &session), None);
         assert_eq!(cure(&ANY_OR_SCOPE, &session), None);
+    }
+
+    #[test]
+    fn a_cure_names_every_scope_that_the_call_needs_and_never_only_the_missing_ones() {
+        const READ_DOCS: Requirement = Requirement::Scope(Scope::new("documents:read"));
+        const EXPORT: Guard = Guard::signed_in(&[DOCS, WRITE, Requirement::Organization]);
+        const PLAIN: Guard = Guard::signed_in(&[DOCS, WRITE]);
+        const DELETING: Guard = Guard::signed_in(&[WRITE, DELETE]);
+        const CHOICE: Guard = Guard::signed_in(&[
+            Requirement::Any(&[&[READ_DOCS], &[ADMIN]]),
+            Requirement::Any(&[&[ADMIN, DOCS], &[WRITE]]),
+        ]);
+        let acme = org(None, Some(&["org:documents:delete"]));
+        let cure_by = |guard: &Guard, scopes: &str, server_scopes: &[&str], named_by| {
+            let caller = caller(scopes);
+            let server_scopes: Vec<_> = server_scopes.iter().map(ToString::to_string).collect();
+            let facts = Facts {
+                caller: Some(&caller),
+                organization: Ok(Some(&acme)),
+                named_by,
+                server_scopes: &server_scopes,
+            };
+            match decide(guard, &facts) {
+                Err(Refusal::Denied(denied)) => denied.cure().map(|scopes| scopes.join(" ")),
+                other => panic!("{other:?}"),
+            }
+        };
+        for (guard, held, server, expected) in [
+            (
+                EXPORT,
+                "docs user:org:read",
+                &[][..],
+                "docs documents:write user:org:read",
+            ),
+            (
+                EXPORT,
+                "documents:write",
+                &[],
+                "docs documents:write user:org:read",
+            ),
+            (
+                EXPORT,
+                "docs server",
+                &["server"],
+                "server docs documents:write user:org:read",
+            ),
+            // The call needs no organization, but the token would lose it for other tools.
+            (
+                PLAIN,
+                "docs user:org:read",
+                &[],
+                "docs documents:write user:org:read",
+            ),
+            (PLAIN, "docs profile", &[], "docs documents:write"),
+            (DELETING, "docs", &[], "documents:write user:org:read"),
+            // What meets a choice now is needed by the next token, too.
+            (
+                CHOICE,
+                "documents:read",
+                &[],
+                "documents:read documents:write",
+            ),
+        ] {
+            let cure = cure_by(&guard, held, server, NamedBy::Token);
+            assert_eq!(cure.as_deref(), Some(expected), "{guard} {held}");
+        }
+        // The organization of a URL, or the only one, needs no scope; a held scope is not lost.
+        let by_url = |held| cure_by(&EXPORT, held, &[], NamedBy::UrlQuery);
+        assert_eq!(by_url("docs").as_deref(), Some("docs documents:write"));
+        assert_eq!(
+            by_url("user:org:read").as_deref(),
+            Some("docs documents:write user:org:read")
+        );
+    }
+
+    #[test]
+    fn a_request_that_is_no_call_lacks_the_scopes_of_the_server_only_on_an_oauth_token() {
+        let server_scopes = ["docs", "files"].map(str::to_owned);
+        let lacks = |scopes: &str| lacking_server_scopes(&caller(scopes), &server_scopes);
+        assert_eq!(lacks("files docs"), None);
+        let denied = lacks("docs user:org:read").unwrap();
+        assert_eq!(denied.to_string(), "Forbidden: files scope required");
+        let cure = denied.cure().unwrap();
+        assert_eq!(cure, ["docs", "files", "user:org:read"]);
+        let policy = Policy {
+            sessions: Some(Parties::Any),
+            ..policy()
+        };
+        let token = session_token(&session_claims());
+        let session = block_on(offline(policy).authenticate(&token)).unwrap();
+        assert_eq!(lacking_server_scopes(&session, &server_scopes), None);
     }
 
     /// Whoever has nothing but a token of this kind.
@@ -1070,15 +1215,17 @@ mod tests {
                 server_scopes: &["server".to_owned()],
             };
             match decide(guard, &facts) {
-                Err(Refusal::Denied(denied)) => (denied.kind(), denied.cure()),
+                Err(Refusal::Denied(denied)) => {
+                    (denied.kind(), denied.cure().map(|scopes| scopes.join(" ")))
+                }
                 other => panic!("{other:?}"),
             }
         };
         let nothing = org(None, None);
         let reader = org(None, Some(&["org:documents:read"]));
         assert_eq!(cure(&TWO_CHOICES, &nothing), ("any", None));
-        // What is missing besides is asked for at once.
-        let all = "documents:write docs server".to_owned();
+        // Everything that the call needs is asked for at once, the organization that it uses included.
+        let all = "server docs documents:write user:org:read".to_owned();
         assert_eq!(cure(&TWO_CHOICES, &reader), ("any", Some(all)));
         assert_eq!(cure(&ANY_MEMBER, &reader), ("any", None));
         assert_eq!(cure(&EMPTY_CHOICE, &reader), ("any", None));

@@ -25,8 +25,8 @@ pub(crate) enum Denied {
     Actor,
     /// The caller is no user.
     User,
-    /// No organization. `cure`: scopes with which a new token could have one, and all else that is
-    /// missing.
+    /// No organization. `cure`: the scopes of a token that could have one and all else that the call
+    /// needs.
     Organization {
         cure: Option<Vec<String>>,
         why: NoOrganization,
@@ -45,15 +45,20 @@ pub(crate) enum Denied {
         asked: Reverification,
         curable: bool,
     },
-    /// None of these alternatives is met. `cure`: scopes with which a new token would meet one.
+    /// None of these alternatives is met. `cure`: the scopes of a token that would meet one, and all else
+    /// that the call needs.
     /// `verifying_helps`: the user would meet one by proving who they are.
     Any {
         alternatives: &'static [&'static [Requirement]],
         cure: Option<Vec<String>>,
         verifying_helps: bool,
     },
-    /// These scopes are missing, and nothing else is. `curable`: a new token could have them.
-    Scope { missing: Vec<String>, curable: bool },
+    /// These scopes are missing, and nothing else is. `cure`: all scopes that the call needs, held ones
+    /// included, if a new token could have them.
+    Scope {
+        missing: Vec<String>,
+        cure: Option<Vec<String>>,
+    },
     /// The function in the tool's `authorize`, called like this, said no.
     Authorize(&'static str),
 }
@@ -135,16 +140,12 @@ impl Denied {
         }
     }
 
-    /// The scope that a new token would need, if a new token would help.
-    pub(crate) fn cure(&self) -> Option<String> {
+    /// The scopes that a new token would need, all of them, if a new token would help.
+    pub(crate) fn cure(&self) -> Option<&[String]> {
         match self {
-            Self::Any { cure, .. } | Self::Organization { cure, .. } => {
-                cure.as_ref().map(|scopes| scopes.join(" "))
+            Self::Any { cure, .. } | Self::Organization { cure, .. } | Self::Scope { cure, .. } => {
+                cure.as_deref()
             }
-            Self::Scope {
-                missing,
-                curable: true,
-            } => Some(missing.join(" ")),
             Self::Actor
             | Self::Authorize(_)
             | Self::Feature(_)
@@ -152,13 +153,12 @@ impl Denied {
             | Self::Plan(_)
             | Self::Reverification { .. }
             | Self::Role(_)
-            | Self::Scope { .. }
             | Self::TokenKind(_)
             | Self::User => None,
         }
     }
 
-    /// What the person can do, where the text of the refusal does not say it.
+    /// The hint for the person at the client, where the text of the refusal does not say what to do.
     pub(crate) fn hint(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Organization { why, .. } => Some(why.hint()),
@@ -454,7 +454,7 @@ mod tests {
             (
                 Denied::Scope {
                     missing: vec!["docs".into()],
-                    curable: true,
+                    cure: None,
                 },
                 "Forbidden: docs scope required",
             ),

@@ -14,6 +14,7 @@ mod names;
 mod no_organization;
 mod requirement;
 mod reverification;
+mod schemes;
 mod visibility;
 
 pub use self::billing::{Feature, Plan};
@@ -23,10 +24,13 @@ pub use self::names::{Permission, Role, Scope, Spelled};
 pub use self::requirement::{Guard, Implied, Requirement};
 pub use self::reverification::Reverification;
 
-pub(crate) use self::decision::{Authorized, Facts, Refusal, Standing, decide, would_allow};
+pub(crate) use self::decision::{
+    Authorized, Facts, Refusal, Standing, decide, lacking_server_scopes, would_allow,
+};
 pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};
 pub(crate) use self::names::is_scope;
 #[cfg(test)]
 pub(crate) use self::no_organization::NoOrganization;
+pub(crate) use self::schemes::{SchemeSource, SecurityScheme, in_words};
 pub(crate) use self::visibility::{Organizations, Visibility, Visible};

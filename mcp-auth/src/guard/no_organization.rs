@@ -54,7 +54,7 @@ impl NoOrganization {
         }
     }
 
-    /// What the person can do, in a sentence or two.
+    /// The hint for the person at the client, in a sentence or two.
     pub(crate) fn hint(self) -> Cow<'static, str> {
         let (text, takes_url) = match self {
             Self::ApiKey => (API_KEY, false),

@@ -14,14 +14,14 @@ use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 
 use crate::identity::{AuthError, BearerToken, Caller, UrlOrg};
-use crate::protocol::{Answer, Header, Status};
+use crate::protocol::{Answer, Header, Refused as RefusedMessage, Status};
 
 use super::bearer;
 use super::body::{Incoming, Unread};
 use super::halves::Halves;
 use super::head::{Fields, media_type};
 use super::org_query;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Refused};
 use super::site::{Name, Site};
 
 /// Answers a request.
@@ -29,14 +29,17 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
     let mut body = Incoming::new(body);
     let fields = Fields::of(head);
     let (name, origin, answer) = match enter(site, head, &fields) {
-        Err(refusal) => (site.canonical(), None, Err(refusal)),
+        Err(refusal) => (site.canonical(), None, Err(refusal.into())),
         Ok((name, origin)) if head.method == Method::OPTIONS => (name, origin, Ok(preflight())),
-        Ok((name, origin)) => (name, origin, respond(site, head, &fields, &mut body).await),
+        Ok((name, origin)) => {
+            let answer = respond(site, name, head, &fields, &mut body).await;
+            (name, origin, answer)
+        }
     };
     let mut response = match answer {
         Ok(response) => response,
-        Err(refusal) => {
-            let answer = refusal.answer(&name.challenges);
+        Err(refused) => {
+            let answer = refused.answer(&name.challenges);
             body.pass_over().await;
             body.end_with(answer)
         }
@@ -67,10 +70,11 @@ fn enter<'a>(
 
 async fn respond(
     site: &Site,
+    name: &Name,
     head: &RequestHead,
     fields: &Fields<'_>,
     body: &mut Incoming,
-) -> Result<HttpResponse, Refusal> {
+) -> Result<HttpResponse, Refused> {
     let declared = declared_length(fields.content_length);
     let is_post = head.method == Method::POST;
     if is_post {
@@ -78,11 +82,19 @@ async fn respond(
     }
     let caller = authenticate(site, head, fields).await?;
     if !is_post {
-        // Clients probe with GET to be sent to sign in; a signed-in one learns there is no stream.
-        return match caller {
-            Some(_) => Err(Refusal::Method("POST, OPTIONS")),
-            None => site.page(head, fields).ok_or(Refusal::SignIn),
-        };
+        if caller.is_none()
+            && let Some(page) = site.page(head, fields)
+        {
+            return Ok(page);
+        }
+        // Some clients probe with GET to be sent to sign in. Where a client can connect without a token,
+        // a 401 would start the sign-in too early: clients open a GET stream once they are connected.
+        let is_connected = caller.is_some() || site.endpoint.connects_anonymous();
+        return Err(if is_connected {
+            Refusal::Method("POST, OPTIONS").into()
+        } else {
+            Refusal::SignIn(Vec::new()).into()
+        });
     }
     let body = read(site, declared, body, caller.is_some()).await?;
     let url_org = if site.endpoint.reads_url_org() {
@@ -92,7 +104,13 @@ async fn respond(
     };
     message(
         site.endpoint
-            .handle(&fields.mirrored, caller.as_ref(), &url_org, body)
+            .handle(
+                &fields.mirrored,
+                caller.as_ref(),
+                &url_org,
+                body,
+                &name.challenges.challenger,
+            )
             .await,
     )
 }
@@ -140,9 +158,9 @@ async fn authenticate(
     // In a box, to keep the future of every request small.
     match Box::pin(site.authenticator.authenticate_from(peer, &token)).await {
         Ok(caller) => Ok(Some(caller)),
-        Err(AuthError::Invalid(_)) => {
+        Err(AuthError::Invalid(error)) => {
             site.failures.count(peer);
-            Err(Refusal::InvalidToken)
+            Err(Refusal::InvalidToken(error))
         }
         Err(AuthError::Misconfigured) => Err(Refusal::Misconfigured),
         Err(AuthError::OverBudget(over)) => Err(Refusal::NewTokens(over.retry_after)),
@@ -168,23 +186,22 @@ async fn read(
     if !signed_in {
         let too_long = declared.is_some_and(|length| length > limit);
         if too_long || !site.endpoint.serves_anonymous() {
-            return Err(Refusal::SignIn);
+            return Err(Refusal::SignIn(Vec::new()));
         }
     }
     let read = body.read(declared, limit, site.body_deadline).await;
     read.map_err(|unread| match unread {
         Unread::Late => Refusal::SlowBody,
-        Unread::TooLong if !signed_in => Refusal::SignIn,
+        Unread::TooLong if !signed_in => Refusal::SignIn(Vec::new()),
         Unread::TooLong => Refusal::TooLarge,
         Unread::Broken => Refusal::BrokenBody,
     })
 }
 
 /// Maps what the protocol answered to HTTP.
-fn message(answer: Answer) -> Result<HttpResponse, Refusal> {
+fn message(answer: Answer) -> Result<HttpResponse, Refused> {
     match answer {
         Answer::Accepted => Ok(HttpResponse::Accepted().finish()),
-        Answer::Busy => Err(Refusal::Busy),
         Answer::List { start, rest } => {
             let mut response = HttpResponse::with_body(StatusCode::OK, Halves::new(start, rest));
             response.headers_mut().insert(CONTENT_TYPE, JSON);
@@ -200,9 +217,17 @@ fn message(answer: Answer) -> Result<HttpResponse, Refusal> {
                 .insert_header((CONTENT_TYPE, JSON))
                 .body(body))
         }
-        Answer::MoreScope(scopes) => Err(Refusal::MoreScope(scopes)),
-        Answer::SignIn => Err(Refusal::SignIn),
-        Answer::Unavailable(unavailable) => Err(Refusal::Unavailable(unavailable.retry_after)),
+        Answer::Refused { id, refusal } => {
+            let refusal = match refusal {
+                RefusedMessage::Busy => Refusal::Busy,
+                RefusedMessage::MoreScope(wider) => Refusal::MoreScope(wider),
+                RefusedMessage::SignIn { scopes } => Refusal::SignIn(scopes),
+                RefusedMessage::Unavailable(unavailable) => {
+                    Refusal::Unavailable(unavailable.retry_after)
+                }
+            };
+            Err(Refused { refusal, id })
+        }
     }
 }
 

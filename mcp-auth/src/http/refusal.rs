@@ -6,7 +6,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Map, Value, json};
+
+use crate::identity::TokenError;
+use crate::protocol::{Challenger, DENIED, DenialDetails, WiderToken};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,14 +24,14 @@ pub(super) enum Refusal {
     Failures(Duration),
     /// 403: the `Host` is not served.
     Host,
-    /// 401: whatever is wrong with the token; the reason is for the log.
-    InvalidToken,
+    /// 401: the token is refused. The reason is for the log; a client is told only what its user can act on.
+    InvalidToken(TokenError),
     /// 405.
     Method(&'static str),
     /// 500: the identity provider refuses the server's own key; which one is for the log.
     Misconfigured,
-    /// 403: the token lacks only these scopes.
-    MoreScope(Vec<String>),
+    /// 403: a wider token would do.
+    MoreScope(Box<WiderToken>),
     /// 503: the token is one of too many opaque ones that were never seen before.
     NewTokens(Duration),
     /// 406: the client does not take JSON.
@@ -37,8 +40,9 @@ pub(super) enum Refusal {
     Origin,
     /// 400: `Authorization` more than once, or not ASCII.
     SeveralCredentials,
-    /// 401: there is no token.
-    SignIn,
+    /// 401: there is no token. The scopes are those to ask for beside the ones that the server asks of
+    /// everybody.
+    SignIn(Vec<String>),
     /// 408: the body took too long to arrive.
     SlowBody,
     /// 400: a token in the query string, where it ends up in logs (RFC 9700 section 2.1).
@@ -51,69 +55,110 @@ pub(super) enum Refusal {
     UnsupportedMediaType,
 }
 
-impl Refusal {
+/// A refused request.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    /// The id of the JSON-RPC request, as JSON, if the message was read before it was refused.
+    pub(super) id: Option<String>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, id: None }
+    }
+}
+
+impl Refused {
     /// The answer. `challenges` are those of the name the client used.
     pub(super) fn answer(&self, challenges: &Challenges) -> HttpResponse {
         use StatusCode as S;
-        let invalid = |text| error(S::BAD_REQUEST, "invalid_request", text, Extra::None);
-        let forbidden = |text| error(S::FORBIDDEN, "forbidden", text, Extra::None);
-        let later = |text, wait| {
-            error(
+        let error =
+            |status, code, text| Problem::new(status, code, text).answer(self.id.as_deref());
+        let invalid = |text| error(S::BAD_REQUEST, "invalid_request", text);
+        let forbidden = |text| error(S::FORBIDDEN, "forbidden", text);
+        let later = |status, code, text, wait| {
+            let mut problem = Problem::new(status, code, text);
+            problem.wait = Some(wait);
+            problem.answer(self.id.as_deref())
+        };
+        let unavailable = |text, wait| {
+            later(
                 S::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
                 text,
-                Extra::Wait(wait),
+                wait,
             )
         };
-        match self {
-            Self::Busy => later("Too many calls in flight", Duration::from_secs(1)),
-            Self::BrokenBody => invalid("The body broke off"),
-            Self::Contradiction => invalid("The request target names another host than Host does"),
-            Self::Failures(wait) => error(
+        match &self.refusal {
+            Refusal::Busy => unavailable("Too many calls in flight", Duration::from_secs(1)),
+            Refusal::BrokenBody => invalid("The body broke off"),
+            Refusal::Contradiction => {
+                invalid("The request target names another host than Host does")
+            }
+            Refusal::Failures(wait) => later(
                 S::TOO_MANY_REQUESTS,
                 "too_many_requests",
                 "Too many failed authentications",
-                Extra::Wait(*wait),
+                *wait,
             ),
-            Self::Host => forbidden("This Host is not served"),
-            Self::InvalidToken => challenges.invalid_token.answer(),
-            Self::Method(allow) => HttpResponse::MethodNotAllowed()
+            Refusal::Host => forbidden("This Host is not served"),
+            Refusal::InvalidToken(error) => challenges.invalid_token(*error).answer(),
+            Refusal::Method(allow) => HttpResponse::MethodNotAllowed()
                 .insert_header((ALLOW, *allow))
                 .finish(),
-            Self::Misconfigured => error(
+            Refusal::Misconfigured => error(
                 S::INTERNAL_SERVER_ERROR,
                 "server_error",
                 "The server is not configured to verify this token",
-                Extra::None,
             ),
-            Self::MoreScope(scopes) => error(
-                S::FORBIDDEN,
-                "insufficient_scope",
-                MORE_SCOPE,
-                Extra::Challenge(&challenges.more_scope(scopes)),
-            ),
-            Self::NewTokens(wait) => later("Too many new opaque tokens", *wait),
-            Self::NotAcceptable => HttpResponse::NotAcceptable().finish(),
-            Self::Origin => forbidden("This Origin is not allowed"),
-            Self::SeveralCredentials => invalid("Send one Authorization header"),
-            Self::SignIn => challenges.sign_in.answer(),
-            Self::SlowBody => HttpResponse::RequestTimeout().finish(),
-            Self::TokenInQuery => invalid("Send the access token in the Authorization header"),
-            Self::TooLarge => HttpResponse::PayloadTooLarge().finish(),
-            Self::Unavailable(wait) => later("The authorization server cannot be reached", *wait),
-            Self::UnsupportedMediaType => HttpResponse::UnsupportedMediaType().finish(),
+            Refusal::MoreScope(wider) => {
+                let WiderToken { denied, challenge } = &**wider;
+                let mut problem =
+                    Problem::new(S::FORBIDDEN, "insufficient_scope", &challenge.description);
+                problem.challenge = HeaderValue::from_str(&challenge.header).ok();
+                problem.members = vec![
+                    ("scope", challenge.scope.as_str().into()),
+                    (DENIED, json!(DenialDetails::of(denied))),
+                ];
+                problem.answer(self.id.as_deref())
+            }
+            Refusal::NewTokens(wait) => unavailable("Too many new opaque tokens", *wait),
+            Refusal::NotAcceptable => HttpResponse::NotAcceptable().finish(),
+            Refusal::Origin => forbidden("This Origin is not allowed"),
+            Refusal::SeveralCredentials => invalid("Send one Authorization header"),
+            Refusal::SignIn(scopes) => match (&self.id, scopes.as_slice()) {
+                (None, []) => challenges.sign_in.answer(),
+                (id, scopes) => {
+                    let mut problem = Problem::new(S::UNAUTHORIZED, "invalid_token", SIGN_IN);
+                    problem.challenge = Some(challenges.to_sign_in(scopes));
+                    problem.answer(id.as_deref())
+                }
+            },
+            Refusal::SlowBody => HttpResponse::RequestTimeout().finish(),
+            Refusal::TokenInQuery => invalid("Send the access token in the Authorization header"),
+            Refusal::TooLarge => HttpResponse::PayloadTooLarge().finish(),
+            Refusal::Unavailable(wait) => {
+                unavailable("The authorization server cannot be reached", *wait)
+            }
+            Refusal::UnsupportedMediaType => HttpResponse::UnsupportedMediaType().finish(),
         }
     }
 }
 
-/// The challenges of one name of the endpoint, ready to send.
+/// The challenges of one name of the endpoint. Those that are the same for everybody are ready to send.
 ///
 /// RFC 6750 section 3, RFC 9728 section 5.1, MCP 2026-07-28 basic/authorization.
 #[derive(Debug)]
 pub(super) struct Challenges {
-    metadata: String,
+    /// Writes the challenges that depend on the request.
+    pub(super) challenger: Challenger,
+    /// The scopes that a client should ask for at first.
+    scopes: Vec<String>,
     sign_in: Unauthorized,
     invalid_token: Unauthorized,
+    audience_missing: Unauthorized,
+    audience_mismatch: Unauthorized,
 }
 
 /// A 401 that is the same for everybody.
@@ -126,10 +171,8 @@ struct Unauthorized {
 impl Unauthorized {
     fn new(challenge: &str, description: &str) -> Self {
         Self {
-            // A URL and scopes, which have been checked, make a value.
-            challenge: HeaderValue::from_str(challenge)
-                .unwrap_or(HeaderValue::from_static("Bearer")),
-            body: body("invalid_token", description),
+            challenge: header(challenge),
+            body: Problem::new(StatusCode::UNAUTHORIZED, "invalid_token", description).body(None),
         }
     }
 
@@ -144,58 +187,107 @@ impl Unauthorized {
 impl Challenges {
     /// `metadata` is the URL of the protected-resource metadata, `scopes` what a client should ask
     /// for at first.
-    pub(super) fn new(metadata: &str, scopes: &[String]) -> Self {
-        let scope = scopes.join(" ");
-        let tail = format!(r#"resource_metadata="{metadata}", scope="{scope}""#);
-        // RFC 6750 section 3.1: without credentials there is no error code.
-        let sign_in = format!("Bearer {tail}");
-        let invalid_token =
-            format!(r#"Bearer error="invalid_token", error_description="{INVALID_TOKEN}", {tail}"#);
+    pub(super) fn new(metadata: String, scopes: &[String]) -> Self {
+        let challenger = Challenger::new(metadata);
+        let tail = challenger.sign_in(scopes);
+        let invalid_token = |text: &str| {
+            let challenge =
+                format!(r#"Bearer error="invalid_token", error_description="{text}", {tail}"#);
+            Unauthorized::new(&challenge, text)
+        };
         Self {
-            metadata: metadata.to_owned(),
-            sign_in: Unauthorized::new(&sign_in, "An access token is required"),
-            invalid_token: Unauthorized::new(&invalid_token, INVALID_TOKEN),
+            // RFC 6750 section 3.1: without credentials there is no error code.
+            sign_in: Unauthorized::new(&format!("Bearer {tail}"), SIGN_IN),
+            invalid_token: invalid_token(INVALID_TOKEN),
+            audience_missing: invalid_token(AUDIENCE_MISSING),
+            audience_mismatch: invalid_token(AUDIENCE_MISMATCH),
+            scopes: scopes.to_vec(),
+            challenger,
         }
     }
 
-    /// RFC 6750 section 3.1, `insufficient_scope`: all scopes that the operation lacks, at once.
-    fn more_scope(&self, scopes: &[String]) -> String {
-        format!(
-            r#"Bearer error="insufficient_scope", error_description="{MORE_SCOPE}", scope="{}", resource_metadata="{}""#,
-            scopes.join(" "),
-            self.metadata
-        )
+    /// The challenge to sign in with these scopes as well.
+    fn to_sign_in(&self, more: &[String]) -> HeaderValue {
+        let mut scopes = self.scopes.clone();
+        let new = more.iter().filter(|scope| !self.scopes.contains(scope));
+        scopes.extend(new.cloned());
+        header(&format!("Bearer {}", self.challenger.sign_in(&scopes)))
+    }
+
+    /// Picks the answer to a refused token. The client learns the reason only if the reason means "connect
+    /// this server again", and only for a token that the issuer has signed or confirmed. All other
+    /// reasons get the same answer.
+    fn invalid_token(&self, error: TokenError) -> &Unauthorized {
+        if error == TokenError::AudienceMissing {
+            &self.audience_missing
+        } else if error == TokenError::AudienceMismatch {
+            &self.audience_mismatch
+        } else {
+            &self.invalid_token
+        }
     }
 }
 
-/// What an error says beside its JSON.
-#[derive(Clone, Copy)]
-enum Extra<'a> {
-    None,
-    Challenge(&'a str),
-    Wait(Duration),
+/// An error in OAuth's JSON form, or as the response to a JSON-RPC request with the OAuth members in
+/// `data`.
+struct Problem<'a> {
+    status: StatusCode,
+    code: &'static str,
+    description: &'a str,
+    challenge: Option<HeaderValue>,
+    wait: Option<Duration>,
+    /// Further members.
+    members: Vec<(&'static str, Value)>,
 }
 
-/// An error in OAuth's JSON form.
-fn error(status: StatusCode, code: &str, description: &str, extra: Extra<'_>) -> HttpResponse {
-    let mut response = HttpResponse::build(status);
-    match extra {
-        Extra::None => {}
-        Extra::Challenge(challenge) => {
-            response.insert_header((WWW_AUTHENTICATE, challenge));
+impl<'a> Problem<'a> {
+    fn new(status: StatusCode, code: &'static str, description: &'a str) -> Self {
+        Self {
+            status,
+            code,
+            description,
+            challenge: None,
+            wait: None,
+            members: Vec::new(),
         }
-        Extra::Wait(wait) => {
+    }
+
+    /// `request` is the id of the JSON-RPC request, as JSON; without it the answer is OAuth's.
+    fn answer(&self, request: Option<&str>) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(challenge) = &self.challenge {
+            response.insert_header((WWW_AUTHENTICATE, challenge.clone()));
+        }
+        if let Some(wait) = self.wait {
             response.insert_header((RETRY_AFTER, seconds(wait)));
         }
+        response
+            .insert_header((CONTENT_TYPE, JSON))
+            .body(self.body(request))
     }
-    response
-        .insert_header((CONTENT_TYPE, JSON))
-        .body(body(code, description))
+
+    fn body(&self, request: Option<&str>) -> Bytes {
+        let mut members = Map::new();
+        members.insert("error".to_owned(), self.code.into());
+        members.insert("error_description".to_owned(), self.description.into());
+        for (name, value) in &self.members {
+            members.insert((*name).to_owned(), value.clone());
+        }
+        Bytes::from(match request {
+            None => Value::Object(members).to_string(),
+            Some(id) => {
+                // MCP 2026-07-28, basic: codes of a server's own are outside the range that JSON-RPC reserves.
+                let code = self.status.as_u16();
+                let error = json!({ "code": code, "message": self.description, "data": members });
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
+            }
+        })
+    }
 }
 
-fn body(code: &str, description: &str) -> Bytes {
-    let error = json!({ "error": code, "error_description": description });
-    Bytes::from(error.to_string())
+/// A URL, scopes and plain texts, all of which have been checked, make a header.
+fn header(challenge: &str) -> HeaderValue {
+    HeaderValue::from_str(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
 /// `Retry-After` counts whole seconds; zero would invite the next request at once.
@@ -204,5 +296,9 @@ fn seconds(wait: Duration) -> String {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const SIGN_IN: &str = "An access token is required";
 const INVALID_TOKEN: &str = "The access token is invalid or expired";
-const MORE_SCOPE: &str = "The access token lacks a scope";
+const AUDIENCE_MISSING: &str =
+    "The access token does not say that it was issued for this server; connect this server again";
+const AUDIENCE_MISMATCH: &str =
+    "The access token was issued for another server; connect this server again";

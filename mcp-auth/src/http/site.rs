@@ -23,7 +23,7 @@ use super::failures::Failures;
 use super::gate::Gate;
 use super::head::Fields;
 use super::page::{self, Overview, Page};
-use super::refusal::{Challenges, Refusal};
+use super::refusal::{Challenges, Refusal, Refused};
 
 /// What a site is made of.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Site {
             #[cfg(feature = "testing")]
             url: canonical.as_str().to_owned(),
             authority: canonical.authority(),
-            challenges: Challenges::new(&canonical.at_root(at), &config.resource.scopes),
+            challenges: Challenges::new(canonical.at_root(at), &config.resource.scopes),
             metadata: documents::protected_resource(canonical, &config.resource),
             page: config
                 .overview
@@ -239,7 +239,7 @@ impl Site {
             (Ok(_), _) => Err(Refusal::Method("GET, HEAD, OPTIONS")),
         };
         let answer = bytes.map_or_else(
-            |refusal| refusal.answer(&self.canonical.challenges),
+            |refusal| Refused::from(refusal).answer(&self.canonical.challenges),
             documents::ok,
         );
         documents::for_any_origin(answer)

@@ -16,7 +16,7 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 
 use crate::identity::clock::Clock;
-use crate::identity::seldom::Seldom;
+use crate::identity::log_throttle::LogThrottle;
 
 /// Questions about tokens seen for the first time.
 ///
@@ -31,7 +31,7 @@ pub(crate) struct Budget {
     asked: Mutex<VecDeque<(Duration, Network)>>,
     /// For each network, the uptime by which it has earned what it has spent.
     networks: Cache<Network, Duration>,
-    warned: Seldom,
+    warned: LogThrottle,
 }
 
 /// Too many tokens were new: nobody is asked about this one now.
@@ -79,7 +79,7 @@ impl Budget {
             most,
             asked: Mutex::default(),
             networks: Cache::new(MAX_NETWORKS),
-            warned: Seldom::default(),
+            warned: LogThrottle::default(),
         }
     }
 

@@ -98,8 +98,8 @@ pub struct Caller {
 #[repr(C)]
 struct CallerFacts {
     claims: VerifiedClaims,
-    /// Of the [`Principal`], whatever its organization is: a request may be in another one than the
-    /// token.
+    /// The hash of the [`Principal`] without its organization: a request may be in another organization than
+    /// the token.
     principal_hash: u64,
     of_session: Option<Box<SessionParts>>,
     org: Option<Org>,

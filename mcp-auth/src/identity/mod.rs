@@ -13,6 +13,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod actor;
+mod audience;
 mod authenticator;
 mod budget;
 mod cache;
@@ -28,16 +29,17 @@ mod flight;
 mod io;
 mod json;
 mod keys;
+mod log_throttle;
 mod org;
 mod organizations;
 mod people;
 mod policy;
 mod prehashed;
 mod scopes;
-mod seldom;
 mod session;
 mod sight;
 mod token;
+mod transition;
 mod verify;
 
 pub use actor::Actor;
@@ -55,6 +57,7 @@ pub use policy::scopes;
 pub use session::FactorAges;
 pub use session::Session;
 
+pub(crate) use audience::AudienceMode;
 pub(crate) use authenticator::Authenticator;
 pub(crate) use authenticator::AuthenticatorConfig;
 pub(crate) use budget::Budget;
@@ -85,6 +88,7 @@ pub(crate) use keys::KeySource;
 pub(crate) use keys::Keys;
 pub(crate) use keys::PemError;
 pub(crate) use keys::PublishedKey;
+pub(crate) use log_throttle::LogThrottle;
 pub(crate) use organizations::Acting;
 pub(crate) use organizations::Facts;
 pub(crate) use organizations::MembershipPage;
@@ -99,7 +103,6 @@ pub(crate) use people::User;
 pub(crate) use people::UserInfo;
 pub(crate) use people::UserInfoSource;
 pub(crate) use people::UserSource;
-pub(crate) use policy::AudienceMode;
 pub(crate) use policy::DEFAULT_CACHE_BYTES;
 pub(crate) use policy::Machine;
 pub(crate) use policy::Parties;
@@ -108,7 +111,6 @@ pub(crate) use policy::is_loopback;
 pub(crate) use prehashed::BuildPrehashed;
 pub(crate) use scopes::ScopeCycle;
 pub(crate) use scopes::ScopeHierarchy;
-pub(crate) use seldom::Seldom;
 pub(crate) use sight::Sight;
 pub(crate) use token::BearerToken;
 #[cfg(feature = "_bench")]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use url::Host;
 use url::Url;
 
+use crate::identity::audience::AudienceMode;
+use crate::identity::audience::AudiencePolicy;
 use crate::identity::caller::TokenKind;
 use crate::identity::scopes::ScopeHierarchy;
 
@@ -14,8 +16,10 @@ use crate::identity::scopes::ScopeHierarchy;
 pub(crate) struct Policy {
     /// The issuer, compared byte for byte with `iss`.
     pub(crate) issuer: Arc<str>,
-    /// Whom tokens must be meant for.
+    /// Which audiences tokens may have.
     pub(crate) audience: AudiencePolicy,
+    /// The scopes that the server requires of every request.
+    pub(crate) required_scopes: Vec<String>,
     /// The only OAuth clients whose tokens are accepted; `None` accepts any.
     pub(crate) allowed_clients: Option<Vec<String>>,
     /// Whether OAuth access tokens are accepted.
@@ -38,26 +42,6 @@ pub(crate) struct Policy {
     pub(crate) cache_age: Option<Duration>,
     /// Whether keys of a local emulator may sign; see [`Self::trust_emulator`].
     pub(crate) trusts_emulator: bool,
-}
-
-/// Whom a token must be meant for.
-#[derive(Clone, Debug)]
-pub(crate) struct AudiencePolicy {
-    /// Any of these in `aud` will do; compared byte for byte.
-    pub(crate) accepted: Vec<String>,
-    /// What holds for tokens without `aud`.
-    pub(crate) mode: AudienceMode,
-}
-
-/// What is asked of `aud`. A token meant for another resource passes in no mode but `Off`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum AudienceMode {
-    /// A token without `aud` is accepted.
-    IfPresent,
-    /// `aud` is not looked at.
-    Off,
-    /// An OAuth token without `aud` is refused; Clerk's session tokens never have one.
-    Require,
 }
 
 /// The parties (`azp`) whose session tokens are accepted.
@@ -222,6 +206,7 @@ impl Policy {
                 accepted: audiences,
                 mode: AudienceMode::Require,
             },
+            required_scopes: Vec::new(),
             allowed_clients: None,
             oauth: true,
             sessions: None,

@@ -14,6 +14,8 @@ use std::time::Duration;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::identity::audience::AudienceMode;
+use crate::identity::audience::names;
 use crate::identity::caller::CallerParts;
 use crate::identity::caller::TokenKind;
 use crate::identity::confirm::Confirmation;
@@ -21,7 +23,6 @@ use crate::identity::error::TokenError;
 use crate::identity::json::Json;
 use crate::identity::json::Object;
 use crate::identity::keys::VerifyingKey;
-use crate::identity::policy::AudienceMode;
 use crate::identity::policy::Machine;
 use crate::identity::policy::Parties;
 use crate::identity::policy::Policy;
@@ -61,6 +62,9 @@ pub(crate) struct VerifiedClaims {
     expires_ms: Option<u64>,
     not_before_ms: Option<u64>,
     names_actor: bool,
+    /// The end of the transition by which a token without an audience is accepted, in milliseconds since
+    /// 1970; `None` for every token that needs no transition.
+    lacks_audience_until_ms: Option<u64>,
     /// The text of a JSON object.
     raw: Box<str>,
     evidence: Evidence,
@@ -173,7 +177,7 @@ impl<'c> Signed<'c, '_> {
         let kind = *kind;
         let claims = Claims(&jwt.payload);
         let subject = check_subject(kind, claims.text("sub"))?;
-        check_audience(kind, claims.0.get("aud"), policy)?;
+        let lacks_audience_until_ms = check_audience(kind, claims.0.get("aud"), policy, now_ms)?;
         claims.check_authorized_party(kind, policy)?;
         if claims.text("iss") != Some(&*policy.issuer) {
             return Err(TokenError::Issuer);
@@ -203,6 +207,7 @@ impl<'c> Signed<'c, '_> {
             expires_ms: Some(expires_ms),
             not_before_ms,
             names_actor: claims.0.get("act").is_some_and(|act| !act.is_null()),
+            lacks_audience_until_ms,
             raw: jwt.claims.into(),
             evidence: Evidence::Signed {
                 key: self.key,
@@ -210,6 +215,7 @@ impl<'c> Signed<'c, '_> {
             },
         };
         let parts = decode.decode(&verified, claims.0)?;
+        verified.check_transition(policy, &parts)?;
         Ok((verified, parts))
     }
 }
@@ -239,27 +245,35 @@ fn check_subject(kind: TokenKind, subject: Option<&str>) -> Result<&str, TokenEr
     subject.filter(fits).ok_or(TokenError::Subject)
 }
 
-/// RFC 7519 §4.1.3; MCP authorization: tokens must be meant for this server. Machines' tokens and API
-/// keys name no resource: what binds them is the machine, or the scopes.
+/// RFC 7519 §4.1.3; MCP authorization: a token must be meant for this server. Machines' tokens and API
+/// keys name no resource; the machine or the scopes bind them.
+///
+/// Returns the end of the transition without which the token would be refused, in milliseconds since
+/// 1970.
 fn check_audience(
     kind: TokenKind,
     claim: Option<&Json<'_>>,
     policy: &Policy,
-) -> Result<(), TokenError> {
+    now_ms: u64,
+) -> Result<Option<u64>, TokenError> {
     let mode = policy.audience.mode;
     let unbound = matches!(kind, TokenKind::ApiKey | TokenKind::M2m);
     if mode == AudienceMode::Off || unbound {
-        return Ok(());
+        return Ok(None);
     }
     let Some(claim) = claim else {
         return match (kind, mode) {
             (TokenKind::OAuth, AudienceMode::Require) => Err(TokenError::AudienceMissing),
-            (_, _) => Ok(()),
+            (TokenKind::OAuth, AudienceMode::RequireAfter(end_ms)) if now_ms < end_ms => {
+                Ok(Some(end_ms))
+            }
+            (TokenKind::OAuth, AudienceMode::RequireAfter(_)) => Err(TokenError::AudienceMissing),
+            (_, _) => Ok(None),
         };
     };
     let named = claim.as_array().unwrap_or(slice::from_ref(claim));
-    let names = |name: &Json<'_>| name.as_str().is_some_and(|name| !name.is_empty());
-    if !named.iter().all(names) {
+    let is_name = |name: &Json<'_>| name.as_str().is_some_and(|name| !name.is_empty());
+    if !named.iter().all(is_name) {
         return Err(TokenError::AudienceMalformed);
     }
     // An empty list restricts a session token to nobody or not at all; Clerk's SDK says the
@@ -269,9 +283,9 @@ fn check_audience(
     let meant = named
         .iter()
         .filter_map(Json::as_str)
-        .any(|name| accepted.iter().any(|own| own == name));
+        .any(|audience| accepted.iter().any(|own| names(audience, own)));
     if meant || unrestricted {
-        Ok(())
+        Ok(None)
     } else {
         Err(TokenError::AudienceMismatch)
     }
@@ -406,7 +420,7 @@ impl VerifiedClaims {
     ) -> Result<(Self, CallerParts), TokenError> {
         let subject = check_subject(kind, Some(&said.subject))?;
         let audience = said.audience.as_ref().map(Json::from);
-        check_audience(kind, audience.as_ref(), policy)?;
+        let lacks_audience_until_ms = check_audience(kind, audience.as_ref(), policy, now_ms)?;
         // The issuer's clock has said that it is not expired; ours alone tells when that ends.
         if said
             .expires_ms
@@ -434,10 +448,27 @@ impl VerifiedClaims {
             expires_ms: said.expires_ms,
             not_before_ms: None,
             names_actor: said.claims.get("act").is_some_and(|act| !act.is_null()),
+            lacks_audience_until_ms,
             raw: Value::Object(said.claims).to_string().into(),
             evidence: Evidence::Confirmed(asked + CONFIRMATION_AGE),
         };
+        verified.check_transition(policy, &said.parts)?;
         Ok((verified, said.parts))
+    }
+
+    /// A token that lacks an audience is accepted during a transition only if something else tells that it
+    /// is meant for this server.
+    fn check_transition(&self, policy: &Policy, parts: &CallerParts) -> Result<(), TokenError> {
+        if self.lacks_audience_until_ms.is_some() && !policy.may_lack_audience(parts) {
+            return Err(TokenError::AudienceMissing);
+        }
+        Ok(())
+    }
+
+    /// The end of the transition by which the token is accepted without an audience, in milliseconds since
+    /// 1970; `None` for every token that needs no transition.
+    pub(crate) fn lacks_audience_until_ms(&self) -> Option<u64> {
+        self.lacks_audience_until_ms
     }
 
     pub(crate) fn kind(&self) -> TokenKind {
@@ -497,6 +528,12 @@ impl VerifiedClaims {
         };
         if let Some(expires_ms) = self.expires_ms {
             check_expiry(expires_ms, now_ms, leeway_ms)?;
+        }
+        if self
+            .lacks_audience_until_ms
+            .is_some_and(|end_ms| end_ms <= now_ms)
+        {
+            return Err(TokenError::AudienceMissing);
         }
         check_not_before(self.not_before_ms, now_ms, leeway_ms)
     }

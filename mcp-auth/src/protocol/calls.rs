@@ -191,7 +191,7 @@ mod tests {
             drop(globex_first);
             assert!(calls.enter(Some(caller), Some(&globex)).is_some());
         }
-        // Whoever names the organization, the principal is the same.
+        // The principal does not depend on the source that named the organization.
         let calls = Arc::new(Calls::new(1));
         let _by_url = calls.enter(Some(&bare), Some(&acme)).unwrap();
         assert!(calls.enter(Some(&bare), None).is_some());

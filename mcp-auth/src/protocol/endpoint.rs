@@ -6,14 +6,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::guard::{self, Authorized, Denied, Guard, Refusal, Visibility, decide};
+use crate::guard::{
+    self, Authorized, Denied, Guard, Refusal, SecurityScheme, Visibility, decide,
+    lacking_server_scopes,
+};
 use crate::identity::{
-    Acting, Caller, Clock, Facts, NamedBy, Org, Organizations, TokenKind, Unavailable, UrlOrg,
+    Acting, Caller, Clock, Facts, NamedBy, Org, Organizations, Unavailable, UrlOrg,
 };
 use crate::tool::{CallEnvironment, Failure, Outcome, Registry, ServedTool, States, Threads};
 
-use super::Answer;
 use super::calls::Calls;
+use super::challenge::{Challenge, Challenger};
 use super::detach::Detach;
 use super::envelope::{Message, Params};
 use super::era::{Era, Header, Mirrored, WITH_ICONS, negotiate};
@@ -21,6 +24,7 @@ use super::error::RpcError;
 use super::record::{self, Record};
 use super::results::Results;
 use super::step_up::StepUps;
+use super::{Answer, Refused, WiderToken};
 
 /// Who the server says it is.
 #[derive(Clone, Debug)]
@@ -43,8 +47,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) trust_token_org: bool,
     /// Scopes that every request needs.
     pub(crate) required_scopes: Vec<String>,
-    /// Whether the list of public tools is open to callers without a token.
-    pub(crate) anonymous_list: bool,
+    /// What callers without a token may list.
+    pub(crate) anonymous: AnonymousAccess,
     /// Whether a missing scope is an `isError` result instead of a 403 challenge.
     pub(crate) scope_denials_as_results: bool,
     /// Whether a missing organization that a scope could bring is a 403 challenge for it.
@@ -53,6 +57,18 @@ pub(crate) struct EndpointConfig {
     /// For tools that are plain functions.
     pub(crate) threads: Arc<Threads>,
     pub(crate) timeout: Duration,
+}
+
+/// What callers without a token may do beside calling public tools.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum AnonymousAccess {
+    /// Nothing: every other request is a 401.
+    #[default]
+    None,
+    /// Initialize, discover, and list the public tools.
+    ListPublic,
+    /// Initialize, discover, and list all tools.
+    ListAll,
 }
 
 /// Serves MCP messages.
@@ -73,16 +89,34 @@ struct Request<'a> {
     params: &'a Params<'a>,
     body: &'a ByteString,
     url_org: &'a UrlOrg,
+    challenger: &'a Challenger,
+}
+
+/// Why a request does not get the result of its method.
+enum Stopped {
+    /// The client did not speak MCP.
+    Error(RpcError),
+    /// The caller may not, or not now.
+    Refused(Refused),
+}
+
+impl From<RpcError> for Stopped {
+    fn from(error: RpcError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Refused> for Stopped {
+    fn from(refusal: Refused) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl Endpoint {
     pub(crate) fn new(config: EndpointConfig) -> Self {
         let all_public = config.registry.iter().all(|tool| tool.guard().is_public());
-        let results = Results::new(
-            &config.info,
-            config.anonymous_list,
-            config.anonymous_list && all_public,
-        );
+        let is_open = config.anonymous != AnonymousAccess::None;
+        let results = Results::new(&config.info, is_open, is_open && all_public);
         let trust_token_org = config.trust_token_org;
         let guards = config.registry.iter().map(|tool| {
             let guard = *tool.guard();
@@ -111,12 +145,17 @@ impl Endpoint {
 
     /// Whether a request without a token can be answered with anything but "sign in".
     pub(crate) fn serves_anonymous(&self) -> bool {
-        self.config.anonymous_list
+        self.connects_anonymous()
             || self
                 .config
                 .registry
                 .iter()
                 .any(|tool| tool.guard().is_public())
+    }
+
+    /// Whether a client can connect without a token.
+    pub(crate) fn connects_anonymous(&self) -> bool {
+        self.config.anonymous != AnonymousAccess::None
     }
 
     /// Whether the query of a request's URL can name an organization.
@@ -131,28 +170,43 @@ impl Endpoint {
         caller: Option<&Caller>,
         url_org: &UrlOrg,
         body: Bytes,
+        challenger: &Challenger,
     ) -> Answer {
         // What is not UTF-8 is as little JSON as nothing is.
         let body = ByteString::try_from(body).unwrap_or_default();
         let message = match Message::parse(&body) {
             Ok(message) => message,
-            Err(_) if caller.is_none() => return Answer::SignIn,
+            Err(_) if caller.is_none() => {
+                return Answer::Refused {
+                    id: None,
+                    refusal: Refused::SignIn { scopes: Vec::new() },
+                };
+            }
             Err((error, id)) => return error.answer(id),
         };
-        if caller.is_none() && !self.open_to_anonymous(&message) {
-            return Answer::SignIn;
-        }
-        if let Some(scopes) = caller.and_then(|caller| self.missing_server_scopes(&message, caller))
-        {
-            return Answer::MoreScope(scopes);
-        }
         let id = message.id;
+        let refused = |refusal| Answer::Refused {
+            id: id.map(str::to_owned),
+            refusal,
+        };
+        if caller.is_none() && !self.open_to_anonymous(&message) {
+            let scopes = self.scopes_to_sign_in_for(&message);
+            return refused(Refused::SignIn { scopes });
+        }
+        if let Some(denied) = caller.and_then(|caller| self.lacks_server_scopes(&message, caller)) {
+            let challenge = challenger.wider_token(&denied, denied.cure().unwrap_or_default());
+            return refused(Refused::MoreScope(Box::new(WiderToken {
+                denied,
+                challenge,
+            })));
+        }
         match self
-            .respond(mirrored, caller, url_org, &message, &body)
+            .respond(mirrored, caller, url_org, &message, &body, challenger)
             .await
         {
             Ok(answer) => answer,
-            Err(error) => error.answer(id),
+            Err(Stopped::Refused(refusal)) => refused(refusal),
+            Err(Stopped::Error(error)) => error.answer(id),
         }
     }
 
@@ -170,23 +224,33 @@ impl Endpoint {
             | "notifications/initialized"
             | "ping"
             | "server/discover"
-            | "tools/list" => self.config.anonymous_list,
+            | "tools/list" => self.config.anonymous != AnonymousAccess::None,
             _ => false,
         }
     }
 
-    /// Scopes that every request needs. Calls are left to the guard, which knows what else is
-    /// missing; a session token has no scopes that a challenge could add to.
-    fn missing_server_scopes(&self, message: &Message<'_>, caller: &Caller) -> Option<Vec<String>> {
-        if message.method == "tools/call" || caller.token_kind() != TokenKind::OAuth {
+    /// The scopes of a tool that a caller without a token tried to call, for the challenge to sign in.
+    /// Only where everybody may list all tools: elsewhere the challenge would tell which names exist.
+    fn scopes_to_sign_in_for(&self, message: &Message<'_>) -> Vec<String> {
+        if self.config.anonymous != AnonymousAccess::ListAll || message.method != "tools/call" {
+            return Vec::new();
+        }
+        let name = message.params().and_then(|params| params.name()).ok();
+        let tool = name.and_then(|name| self.config.registry.find(&name));
+        let schemes = tool.map(|tool| tool.schemes()).unwrap_or_default();
+        match schemes.first() {
+            Some(SecurityScheme::OAuth2(scopes)) => scopes.clone(),
+            Some(SecurityScheme::NoAuth) | None => Vec::new(),
+        }
+    }
+
+    /// Returns the denial of an OAuth caller who lacks a scope that every request needs. Calls are left to
+    /// the guard, which knows what else is missing.
+    fn lacks_server_scopes(&self, message: &Message<'_>, caller: &Caller) -> Option<Denied> {
+        if message.method == "tools/call" {
             return None;
         }
-        let required = self.config.required_scopes.iter();
-        let missing: Vec<_> = required
-            .filter(|scope| !caller.has_scope(scope))
-            .cloned()
-            .collect();
-        (!missing.is_empty()).then(|| caller.hierarchy().fewest(missing))
+        lacking_server_scopes(caller, &self.config.required_scopes)
     }
 
     async fn respond(
@@ -196,7 +260,8 @@ impl Endpoint {
         url_org: &UrlOrg,
         message: &Message<'_>,
         body: &ByteString,
-    ) -> Result<Answer, RpcError> {
+        challenger: &Challenger,
+    ) -> Result<Answer, Stopped> {
         let Some(id) = message.id else {
             // Nothing that a client notifies of changes anything here: there is no session whose
             // requests a `notifications/cancelled` could name.
@@ -212,6 +277,7 @@ impl Endpoint {
             params,
             body,
             url_org,
+            challenger,
         };
         match (era, &*message.method) {
             (Era::Modern, "server/discover") => Ok(self.results.discover(id)),
@@ -222,9 +288,9 @@ impl Endpoint {
             (Era::Legacy, "ping") => Ok(Results::empty(id)),
             (_, "tools/list") => self.list(caller, &request).await,
             (_, "tools/call") => self.call(caller, &request).await,
-            (era, _) => Err(RpcError::MethodNotFound {
+            (era, _) => Err(Stopped::Error(RpcError::MethodNotFound {
                 modern: era == Era::Modern,
-            }),
+            })),
         }
     }
 
@@ -232,11 +298,10 @@ impl Endpoint {
         &self,
         caller: Option<&Caller>,
         request: &Request<'_>,
-    ) -> Result<Answer, RpcError> {
+    ) -> Result<Answer, Stopped> {
         if request.params.has_cursor() {
-            return Err(RpcError::InvalidParams(
-                "`cursor` was not given by this server",
-            ));
+            let text = "`cursor` was not given by this server";
+            return Err(RpcError::InvalidParams(text).into());
         }
         let asking = |facts| self.visibility.asks(facts).then_some(facts);
         let url = request.url_org;
@@ -246,7 +311,7 @@ impl Endpoint {
             (Ok(current), Ok(claimed)) => (current, claimed),
             // A list that is shorter than it should be would be a wrong answer.
             (Err(unavailable), _) | (_, Err(unavailable)) => {
-                return Ok(Answer::Unavailable(unavailable));
+                return Err(Refused::Unavailable(unavailable).into());
             }
         };
         let known = guard::Organizations {
@@ -254,11 +319,15 @@ impl Endpoint {
             claimed: claimed.org.as_ref(),
             named_by: current.named_by,
         };
+        let visible = match (caller, self.config.anonymous) {
+            (None, AnonymousAccess::ListAll) => self.visibility.all(),
+            (_, _) => self.visibility.of(caller, known),
+        };
         Ok(self.results.tools(
             request.id,
             request.era,
             knows_icons(request),
-            self.visibility.of(caller, known),
+            visible,
             self.config.registry.iter().map(|tool| &**tool),
         ))
     }
@@ -267,13 +336,13 @@ impl Endpoint {
         &self,
         caller: Option<&Caller>,
         request: &Request<'_>,
-    ) -> Result<Answer, RpcError> {
+    ) -> Result<Answer, Stopped> {
         let Request { id, era, .. } = *request;
         let name = request.params.name()?;
         era.check_name(request.mirrored, &name)?;
         let Some(tool) = self.config.registry.find(&name) else {
             record::unknown_tool(caller);
-            return Err(RpcError::UnknownTool(shortened(&name)));
+            return Err(RpcError::UnknownTool(shortened(&name)).into());
         };
         let arguments = request.params.arguments()?;
         let mut record = Record::open(tool, caller);
@@ -288,17 +357,17 @@ impl Endpoint {
             && tool.takes_organization()
         {
             let refusal = Refusal::Unavailable(*unavailable);
-            return Ok(self.refuse(request, (caller, org), refusal, &mut record));
+            return Ok(self.refuse(request, (caller, org), refusal, &mut record)?);
         }
         let proof = match self.decide(tool.guard(), caller, acting) {
             Ok(proof) => proof,
             Err(refusal) => {
-                return Ok(self.refuse(request, (caller, org), refusal, &mut record));
+                return Ok(self.refuse(request, (caller, org), refusal, &mut record)?);
             }
         };
         let Some(running) = self.calls.enter(caller, org) else {
             record.close("busy");
-            return Ok(Answer::Busy);
+            return Err(Refused::Busy.into());
         };
         let arguments = raw(request.body, arguments);
         let env = CallEnvironment {
@@ -325,7 +394,7 @@ impl Endpoint {
     fn finish(&self, id: &str, era: Era, tool: &ServedTool, outcome: Outcome) -> Answer {
         match outcome {
             Ok(output) => self.results.output(id, era, tool, output),
-            Err(Failure::Denied(denied)) => self.results.denial(id, era, &denied),
+            Err(Failure::Denied(denied)) => self.results.denial(id, era, &denied, None),
             Err(Failure::Arguments(text)) => self.results.failure(id, era, &text),
             Err(Failure::Error(error)) => {
                 let text = error.into_told(tool.name());
@@ -341,56 +410,70 @@ impl Endpoint {
         (caller, org): (Option<&Caller>, Option<&Org>),
         refusal: Refusal,
         record: &mut Record,
-    ) -> Answer {
+    ) -> Result<Answer, Refused> {
         match refusal {
             Refusal::Unauthenticated => {
                 record.close("unauthenticated");
-                Answer::SignIn
+                Err(Refused::SignIn { scopes: Vec::new() })
             }
             Refusal::Unavailable(unavailable) => {
                 record.close("unavailable");
-                Answer::Unavailable(unavailable)
+                Err(Refused::Unavailable(unavailable))
             }
             Refusal::Denied(denied) => {
                 record.deny(&denied);
-                if let Some(scopes) = self.challenge(&denied)
-                    && caller.is_some_and(|caller| {
-                        self.step_ups
-                            .may_challenge(caller.principal_in(org), scopes)
-                    })
-                {
-                    return Answer::MoreScope(scopes.to_vec());
+                let challenge = caller
+                    .and_then(|caller| self.challenge(&denied, (caller, org), request.challenger));
+                match challenge {
+                    Some(challenge) if self.is_answered_with_403(&denied) => {
+                        Err(Refused::MoreScope(Box::new(WiderToken {
+                            denied,
+                            challenge,
+                        })))
+                    }
+                    challenge => {
+                        let challenge = challenge.as_ref();
+                        Ok(self
+                            .results
+                            .denial(request.id, request.era, &denied, challenge))
+                    }
                 }
-                self.results.denial(request.id, request.era, &denied)
             }
         }
     }
 
-    /// The scopes that a denial is worth a 403 challenge for.
-    fn challenge<'a>(&self, denied: &'a Denied) -> Option<&'a [String]> {
+    /// The challenge that a denial is worth: if a new token would help, and its client was not sent for it
+    /// twice within five minutes.
+    fn challenge(
+        &self,
+        denied: &Denied,
+        (caller, org): (&Caller, Option<&Org>),
+        challenger: &Challenger,
+    ) -> Option<Challenge> {
+        let scopes = denied.cure()?;
+        let principal = caller.principal_in(org);
+        let may = self.step_ups.may_challenge(principal, scopes);
+        may.then(|| challenger.wider_token(denied, scopes))
+    }
+
+    /// Whether a denial that is worth a challenge is an HTTP 403, and not an `isError` result.
+    fn is_answered_with_403(&self, denied: &Denied) -> bool {
         if self.config.scope_denials_as_results {
-            return None;
+            return false;
         }
         match denied {
-            Denied::Scope {
-                missing,
-                curable: true,
-            } => Some(missing),
-            Denied::Organization { cure, .. } if self.config.organization_step_up => {
-                cure.as_deref()
-            }
+            Denied::Scope { .. } => true,
+            Denied::Organization { .. } => self.config.organization_step_up,
             Denied::Actor
             | Denied::Any { .. }
             | Denied::Authorize(_)
             | Denied::Feature(_)
-            | Denied::Organization { .. }
             | Denied::Permission(_)
             | Denied::Plan(_)
             | Denied::Reverification { .. }
             | Denied::Role(_)
-            | Denied::Scope { .. }
             | Denied::TokenKind(_)
-            | Denied::User => None,
+            | Denied::User => false,
         }
     }
 

@@ -4,6 +4,7 @@
 //! [`Answer`]. Knows no HTTP framework: what an answer looks like on the wire is `http`'s business.
 
 mod calls;
+mod challenge;
 mod detach;
 mod endpoint;
 mod envelope;
@@ -16,15 +17,18 @@ mod scan;
 mod step_up;
 mod string;
 
-pub(crate) use self::endpoint::{Endpoint, EndpointConfig, ServerInfo};
+pub(crate) use self::challenge::{Challenge, Challenger};
+pub(crate) use self::endpoint::{AnonymousAccess, Endpoint, EndpointConfig, ServerInfo};
 #[cfg(feature = "_bench")]
 pub(crate) use self::envelope::Message;
 #[cfg(any(feature = "_bench", feature = "testing"))]
 pub(crate) use self::era::MODERN;
 pub(crate) use self::era::{Header, Mirrored};
+pub(crate) use self::results::{DENIED, DenialDetails};
 
 use bytes::Bytes;
 
+use crate::guard::Denied;
 use crate::identity::Unavailable;
 
 /// What a POST is answered with.
@@ -32,18 +36,38 @@ use crate::identity::Unavailable;
 pub(crate) enum Answer {
     /// A notification was taken.
     Accepted,
-    /// Too many calls of this principal are in flight.
-    Busy,
     /// A JSON-RPC response to `tools/list`: its start, and the rest, which others get as well.
     List { start: Vec<u8>, rest: Bytes },
     /// A JSON-RPC response.
     Message { status: Status, body: Vec<u8> },
-    /// The token lacks only these scopes: HTTP 403 with a challenge.
-    MoreScope(Vec<String>),
-    /// There is no token, and what was asked for is not public: HTTP 401 with a challenge.
-    SignIn,
+    /// The request is refused under another HTTP status than a response has.
+    Refused {
+        /// The id of the request, as JSON; `None` for a notification, and for a message that could not be
+        /// read.
+        id: Option<String>,
+        refusal: Refused,
+    },
+}
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Too many calls of this principal are in flight: HTTP 503.
+    Busy,
+    /// A wider token would do: HTTP 403 with a challenge.
+    MoreScope(Box<WiderToken>),
+    /// There is no token, and what was asked for is not public: HTTP 401 with a challenge. `scopes` are
+    /// those to ask for beside the ones that the server asks of everybody.
+    SignIn { scopes: Vec<String> },
     /// A fact that the decision needs cannot be had now: HTTP 503.
     Unavailable(Unavailable),
+}
+
+/// A denial that a wider token would cure, with the challenge for that token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct WiderToken {
+    pub(crate) denied: Denied,
+    pub(crate) challenge: Challenge,
 }
 
 /// The HTTP status of a JSON-RPC response.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::guard::{Denied, Required, Visible};
 use crate::tool::{Body, ServedTool, ToolOutput};
 
+use super::challenge::Challenge;
 use super::era::{Era, MODERN};
 use super::lists::Lists;
 use super::string::escape;
@@ -147,15 +148,21 @@ impl Results {
         })
     }
 
-    /// A refusal of the guard, for the model in words and for a program in `_meta`.
-    pub(super) fn denial(&self, id: &str, era: Era, denied: &Denied) -> Answer {
-        let details = Details {
-            cure: denied.cure().map(|scope| Cure { scope }),
-            hint: denied.hint(),
-            kind: denied.kind(),
-            required: denied.required(),
-            reverification: denied.reverification().map(|asked| asked.to_json()),
-        };
+    /// A refusal of the guard: words for the model, fields for a program in `_meta`, and there also the
+    /// challenge, if a new token would help.
+    pub(super) fn denial(
+        &self,
+        id: &str,
+        era: Era,
+        denied: &Denied,
+        challenge: Option<&Challenge>,
+    ) -> Answer {
+        let details = DenialDetails::of(denied);
+        let challenge = challenge.map(|challenge| DenialMeta::Challenges([&challenge.header]));
+        let meta = [
+            Some((DENIED, DenialMeta::Details(&details))),
+            challenge.map(|challenge| (CHALLENGES, challenge)),
+        ];
         let text = denied.to_string();
         let hint = details.hint.as_deref();
         let length = text.len() + 2 * hint.map_or(0, str::len);
@@ -165,7 +172,7 @@ impl Results {
                 None => content(body, &[&text]),
             }
             body.extend_from_slice(IS_ERROR);
-            self.end(body, era, [(DENIED, &details)]);
+            self.end(body, era, meta.into_iter().flatten());
         })
     }
 
@@ -241,11 +248,11 @@ impl Results {
 }
 
 /// What a refused caller lacks, for a program.
-#[derive(Serialize)]
-struct Details<'a> {
+#[derive(Debug, Serialize)]
+pub(crate) struct DenialDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cure: Option<Cure>,
-    /// What the person can do, which is also the second block of the content.
+    /// The hint for the person at the client, which is also the second block of the content.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<Cow<'static, str>>,
     kind: &'static str,
@@ -254,9 +261,31 @@ struct Details<'a> {
     reverification: Option<Value>,
 }
 
-#[derive(Serialize)]
+/// All that a new token needs, separated by spaces.
+#[derive(Debug, Serialize)]
 struct Cure {
     scope: String,
+}
+
+/// The members that a denial adds to the `_meta` of its result.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum DenialMeta<'a> {
+    Details(&'a DenialDetails<'a>),
+    Challenges([&'a str; 1]),
+}
+
+impl<'a> DenialDetails<'a> {
+    pub(crate) fn of(denied: &'a Denied) -> Self {
+        let cure = denied.cure().map(|scopes| scopes.join(" "));
+        Self {
+            cure: cure.map(|scope| Cure { scope }),
+            hint: denied.hint(),
+            kind: denied.kind(),
+            required: denied.required(),
+            reverification: denied.reverification().map(|asked| asked.to_json()),
+        }
+    }
 }
 
 /// Writes an opening brace, and one block of text made of these parts.
@@ -332,7 +361,10 @@ fn implementation(info: &ServerInfo) -> Value {
 const NO_META: [(&str, ()); 0] = [];
 const IS_ERROR: &[u8] = br#","isError":true"#;
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
-const DENIED: &str = "mcp-auth-rs/denied";
+/// The details of a denial, in the `_meta` of a result and in the `data` of an error.
+pub(crate) const DENIED: &str = "mcp-auth-rs/denied";
+/// OpenAI, Apps SDK, "Authentication": challenges as the header has them, in a list.
+const CHALLENGES: &str = "mcp/www_authenticate";
 const DISCOVER_TTL_MS: u32 = 3_600_000;
 /// As long as a membership look-up is believed.
 const LIST_TTL_MS: u32 = 30_000;
@@ -341,6 +373,7 @@ const LIST_TTL_MS: u32 = 30_000;
 mod tests {
     use rmcp::model::{ContentBlock, MetaObject};
 
+    use super::super::challenge::Challenger;
     use super::*;
     use crate::guard::{NoOrganization, Permission, Requirement, Reverification};
 
@@ -496,12 +529,19 @@ mod tests {
                 format!(r#",{{"type":"text","text":"{hint}"}}"#)
             });
             for era in ERAS {
-                let answer = results.denial(ID, era, &denied);
+                let denial = format!(
+                    r#""content":[{{"type":"text","text":"{text}"}}{hint}],"isError":true,"_meta":{{"mcp-auth-rs/denied":{details}"#
+                );
+                let answer = results.denial(ID, era, &denied, None);
+                assert_eq!(result(answer, era), format!("{denial}}}"));
+                // A challenge stands beside it as a header has it.
+                let challenge = Challenger::new("https://a/m".to_owned())
+                    .wider_token(&denied, &["docs".to_owned()]);
+                let answer = results.denial(ID, era, &denied, Some(&challenge));
+                let header = json!(challenge.header);
                 assert_eq!(
                     result(answer, era),
-                    format!(
-                        r#""content":[{{"type":"text","text":"{text}"}}{hint}],"isError":true,"_meta":{{"mcp-auth-rs/denied":{details}}}"#
-                    )
+                    format!(r#"{denial},"mcp/www_authenticate":[{header}]}}"#)
                 );
             }
         }

@@ -10,11 +10,12 @@ use crate::guard::Requirement;
 use crate::http::Canonical;
 use crate::tool::Registry;
 
+use super::advertised::{OFFLINE_ACCESS, advertised_scopes};
 use super::builder::ServerBuilder;
 use super::environment::Environment;
 use super::error::StartError;
 use super::settings::{ClerkSettings, Names, bind_address, is_loopback_host, machine_id, scopes};
-use super::start::{LocalRole, OFFLINE_ACCESS, advertised_scopes};
+use super::start::LocalRole;
 
 /// Whether the emulator is to run: the code says so, and nothing names a Clerk instance.
 pub(super) fn is_wanted(builder: &mut ServerBuilder, env: &Environment<'_>) -> bool {

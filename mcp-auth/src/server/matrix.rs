@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::guard::{Guard, Standing, would_allow};
+use crate::guard::{Guard, Requirement, SecurityScheme, Standing, in_words, would_allow};
 use crate::identity::{
     Entitlements, FactorAges, Org, OrganizationSources, Owner, Policy as TokenPolicy,
     ScopeHierarchy, TokenKind,
 };
+use crate::protocol::AnonymousAccess;
 use crate::tool::{Policy, Registry};
 
 /// Who may call what: a line for each served tool, by name, and a column for each kind of caller.
@@ -27,7 +28,8 @@ use crate::tool::{Policy, Registry};
 /// nothing in particular: of people one that is signed in and one that acts in an organization; a
 /// machine; a user's API key and an organization's. [`role`](Self::role), [`scope`](Self::scope) and [`caller`](Self::caller) add
 /// those of the application. A cell is `yes`, `no`, or `if` where the tool's own `authorize` has the
-/// last word.
+/// last word. The last two columns are what the guard requires, and the scopes that a client has to ask for, as
+/// `securitySchemes` of `tools/list` names them.
 ///
 /// ```standalone_crate
 /// # #[cfg(feature = "testing")] {
@@ -47,9 +49,11 @@ use crate::tool::{Policy, Registry};
 /// assert_eq!(
 ///     matrix.to_string(),
 ///     "\
-/// tool             anonymous  signed in  in an organization  org:admin  requires
-/// delete_document  no         no         no                  yes        organization, permission org:documents:delete
-/// time             yes        yes        yes                 yes        public
+/// tool             anonymous  signed in  in an organization  org:admin  requires                                       scopes
+/// delete_document  no         no         no                  yes        organization, permission org:documents:delete  user:org:read
+/// time             yes        yes        yes                 yes        public                                         no token
+///
+/// Public tools: a client must sign in before it sees them, unless the server is `discoverable`
 /// "
 /// );
 /// # }
@@ -66,6 +70,10 @@ pub struct Matrix {
     organizations_from: OrganizationSources,
     accepts: Accepts,
     callers: Vec<Persona>,
+    /// The schemes of each tool, if `tools/list` publishes them.
+    schemes: Option<Vec<Vec<SecurityScheme>>>,
+    /// Whether there are public tools that a client does not see before it signs in.
+    hides_public_tools: bool,
 }
 
 /// The kinds of tokens that a server accepts.
@@ -100,8 +108,8 @@ struct Accepts {
 /// assert_eq!(
 ///     matrix.to_string(),
 ///     "\
-/// tool    anonymous  signed in  in an organization  editor with files  guest with files  requires
-/// attach  no         no         no                  yes                no                permission org:documents:write, scope files:write
+/// tool    anonymous  signed in  in an organization  editor with files  guest with files  requires                                           scopes
+/// attach  no         no         no                  yes                no                permission org:documents:write, scope files:write  files:write user:org:read
 /// "
 /// );
 /// # }
@@ -129,7 +137,11 @@ impl Matrix {
         accepted: &TokenPolicy,
     ) -> Self {
         let tools = registry.iter().map(|tool| (tool.name(), tool.policy()));
-        Self::of(tools.collect(), server_scopes, accepted)
+        let schemes = registry.iter().map(|tool| tool.schemes().to_vec());
+        Self {
+            schemes: registry.publishes_schemes().then(|| schemes.collect()),
+            ..Self::of(tools.collect(), server_scopes, accepted)
+        }
     }
 
     fn of(
@@ -150,10 +162,24 @@ impl Matrix {
                 api_keys: accepted.api_keys.is_some(),
             },
             callers: of_each_kind(accepted),
+            schemes: None,
+            hides_public_tools: false,
         }
     }
 
-    /// The same for a server that takes organizations from these sources, too.
+    /// Notes what callers without a token may list.
+    pub(super) fn for_anonymous(self, access: AnonymousAccess) -> Self {
+        let has_public_tools = self
+            .tools
+            .iter()
+            .any(|(_, policy)| policy.guard.is_public());
+        Self {
+            hides_public_tools: has_public_tools && access == AnonymousAccess::None,
+            ..self
+        }
+    }
+
+    /// Notes the sources of organizations beside the token.
     pub(super) fn with_organizations(self, sources: OrganizationSources) -> Self {
         Self {
             organizations_from: sources,
@@ -242,8 +268,8 @@ impl Matrix {
     }
 
     /// Writes the table as JSON: `callers`, the columns; `tools`, each with its name as `tool`,
-    /// `requires`, in `allowed` those of the columns that may call, and with `authorize` if that has
-    /// the last word; `notes`.
+    /// `requires`, in `allowed` those of the columns that may call, with `authorize` if that has
+    /// the last word, and with `securitySchemes` as `tools/list` has them; `notes`.
     ///
     /// ```standalone_crate
     /// # #[cfg(feature = "testing")] {
@@ -262,19 +288,29 @@ impl Matrix {
     #[must_use]
     pub fn to_json(&self) -> String {
         let names = self.callers.iter().map(|caller| caller.name.as_str());
-        let tools = self.tools.iter().map(|(tool, policy)| {
-            let Policy { guard, rule } = policy;
-            let may = self.callers.iter().filter(|caller| self.may(caller, guard));
-            let mut line = json!({
-                "tool": tool,
-                "requires": policy.to_string(),
-                "allowed": may.map(|caller| caller.name.as_str()).collect::<Vec<_>>(),
+        let tools = self
+            .tools
+            .iter()
+            .enumerate()
+            .map(|(place, (tool, policy))| {
+                let Policy { guard, rule } = policy;
+                let may = self.callers.iter().filter(|caller| self.may(caller, guard));
+                let mut line = json!({
+                    "tool": tool,
+                    "requires": policy.to_string(),
+                    "allowed": may.map(|caller| caller.name.as_str()).collect::<Vec<_>>(),
+                });
+                if let Some(line) = line.as_object_mut() {
+                    if let Some(rule) = rule {
+                        line.insert("authorize".to_owned(), (*rule).into());
+                    }
+                    if let Some(schemes) = self.schemes_of(place) {
+                        let schemes = schemes.iter().map(SecurityScheme::to_json).collect();
+                        line.insert("securitySchemes".to_owned(), schemes);
+                    }
+                }
+                line
             });
-            if let (Some(rule), Some(line)) = (rule, line.as_object_mut()) {
-                line.insert("authorize".to_owned(), (*rule).into());
-            }
-            line
-        });
         let matrix = json!({
             "callers": names.collect::<Vec<_>>(),
             "tools": tools.collect::<Vec<Value>>(),
@@ -286,19 +322,43 @@ impl Matrix {
     /// The header and a line for each tool, in plain text.
     pub(crate) fn table(&self) -> Vec<Vec<String>> {
         let names = self.callers.iter().map(|caller| one_line(&caller.name));
-        let header = with_ends("tool".to_owned(), names, "requires".to_owned());
-        let lines = self.tools.iter().map(|(tool, policy)| {
-            let answers = self.callers.iter().map(|caller| {
-                let answer = match (self.may(caller, &policy.guard), policy.rule) {
-                    (false, _) => "no",
-                    (true, None) => "yes",
-                    (true, Some(_)) => "if",
-                };
-                answer.to_owned()
+        let last = |requires: &str, scopes: Option<String>| {
+            let requires = std::iter::once(requires.to_owned());
+            requires.chain(scopes).collect::<Vec<_>>()
+        };
+        let scopes = self.schemes.as_ref().map(|_| "scopes".to_owned());
+        let header = with_ends("tool".to_owned(), names, last("requires", scopes));
+        let lines = self
+            .tools
+            .iter()
+            .enumerate()
+            .map(|(place, (tool, policy))| {
+                let answers = self.callers.iter().map(|caller| {
+                    let answer = match (self.may(caller, &policy.guard), policy.rule) {
+                        (false, _) => "no",
+                        (true, None) => "yes",
+                        (true, Some(_)) => "if",
+                    };
+                    answer.to_owned()
+                });
+                let scopes = self.schemes_of(place).map(in_words);
+                with_ends(
+                    (*tool).to_owned(),
+                    answers,
+                    last(&policy.to_string(), scopes),
+                )
             });
-            with_ends((*tool).to_owned(), answers, policy.to_string())
-        });
         std::iter::once(header).chain(lines).collect()
+    }
+
+    /// Whether there are public tools that a client does not see before it signs in.
+    pub(super) fn hides_public_tools(&self) -> bool {
+        self.hides_public_tools
+    }
+
+    /// The schemes of the tool at this place, if `tools/list` publishes them.
+    fn schemes_of(&self, place: usize) -> Option<&[SecurityScheme]> {
+        self.schemes.as_ref()?.get(place).map(Vec::as_slice)
     }
 
     /// What has to be known to read the table.
@@ -313,6 +373,17 @@ impl Matrix {
                 "Whoever is signed in granted what the server requires: {scopes}"
             ));
         }
+        let asks_scope = |(_, policy): &(_, Policy)| {
+            let mut leaves = policy.guard.leaves().into_iter();
+            leaves.any(|leaf| matches!(leaf, Requirement::Scope(_)))
+        };
+        let none_has_scopes = self.callers.iter().all(|caller| caller.scopes.is_empty());
+        if none_has_scopes && self.tools.iter().any(asks_scope) {
+            notes.push(
+                "No caller in this table holds a scope of a single tool; `Matrix::scope` adds one who does"
+                    .to_owned(),
+            );
+        }
         for caller in &self.callers {
             let kind = self.accepts.kind_of(caller);
             if caller.signed_in && !self.accepts.has(kind) {
@@ -322,6 +393,13 @@ impl Matrix {
         }
         if let Some(source) = self.organizations_from.in_words() {
             notes.push(format!("An OAuth caller's organization is {source}"));
+        }
+        if self.hides_public_tools {
+            notes.push(
+                "Public tools: a client must sign in before it sees them, unless the server is \
+                 `discoverable`"
+                    .to_owned(),
+            );
         }
         if !self.knows_memberships {
             let unknown = "Nobody's role and permissions can be known: CLERK_SECRET_KEY is not set";
@@ -582,8 +660,12 @@ fn with(mut held: Entitlements, asked: &str) -> Entitlements {
     held
 }
 
-fn with_ends(first: String, middle: impl Iterator<Item = String>, last: String) -> Vec<String> {
-    std::iter::once(first).chain(middle).chain([last]).collect()
+fn with_ends(
+    first: String,
+    middle: impl Iterator<Item = String>,
+    last: Vec<String>,
+) -> Vec<String> {
+    std::iter::once(first).chain(middle).chain(last).collect()
 }
 
 /// A line of the table stays one, whatever a column is called.

@@ -1,7 +1,9 @@
 //! Running a server: its configuration, the checks at start-up, listening and shutting down.
 
+mod advertised;
 mod builder;
 mod check;
+mod date;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod environment;

@@ -8,9 +8,11 @@ use url::form_urlencoded;
 
 use crate::http::{Canonical, Local, Overview};
 use crate::identity::{AudienceMode, Machine, Parties, Policy};
+use crate::protocol::AnonymousAccess;
 use crate::tool::{Registry, ServedTool};
 
 use super::builder::ServerBuilder;
+use super::date::day_of;
 use super::matrix::{Matrix, Persona};
 use super::start::LocalRole;
 
@@ -45,7 +47,8 @@ impl Report {
         registry: &Registry,
     ) -> Self {
         let matrix = Matrix::new(registry, &builder.required_scopes, policy)
-            .with_organizations(builder.organization_sources);
+            .with_organizations(builder.organization_sources)
+            .for_anonymous(builder.anonymous);
         Self {
             title: format!("{} {}", builder.name, builder.version),
             endpoint: canonical.as_str().to_owned(),
@@ -138,6 +141,13 @@ impl fmt::Display for Report {
             let head = if index == 0 { "tools   " } else { "        " };
             writeln!(f, "  {head}  {name:width$}  {policy}")?;
         }
+        if self.matrix.hides_public_tools() {
+            writeln!(
+                f,
+                "  note      a client must sign in before it sees the public tools; `discoverable` lists \
+                 all tools before that"
+            )?;
+        }
         if self.emulator {
             writeln!(f, "Try it:\n{}", self.trial())?;
         }
@@ -177,6 +187,14 @@ fn trial(registry: &Registry, matrix: &Matrix) -> Trial {
         .map_or(Trial::List, |tool| Trial::Call(tool.name()))
 }
 
+/// Whether Clerk has to issue tokens with an audience, now or soon.
+fn audience_is_needed(mode: AudienceMode) -> bool {
+    match mode {
+        AudienceMode::Require | AudienceMode::RequireAfter(_) => true,
+        AudienceMode::IfPresent | AudienceMode::Off => false,
+    }
+}
+
 fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<String> {
     let mut lines = Vec::new();
     // On loopback the same URL follows under its other names.
@@ -188,7 +206,17 @@ fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<Str
                 format!("OAuth access tokens for {audience}, or for no named audience")
             }
             AudienceMode::Off => "OAuth access tokens for ANY audience of this issuer".to_owned(),
+            AudienceMode::RequireAfter(end_ms) => format!(
+                "OAuth access tokens for {audience}; before {} also for no named audience",
+                day_of(end_ms)
+            ),
         });
+        if !builder.emulator && audience_is_needed(policy.audience.mode) {
+            lines.push(
+                "the URL has to be registered with Clerk: in the dashboard, Agents, MCP servers"
+                    .to_owned(),
+            );
+        }
         if let Some(clients) = &policy.allowed_clients {
             lines.push(format!("of the clients {}", clients.join(", ")));
         }
@@ -217,6 +245,13 @@ fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<Str
     }
     if !builder.required_scopes.is_empty() {
         lines.push(format!("the scopes {}", builder.required_scopes.join(" ")));
+    }
+    match builder.anonymous {
+        AnonymousAccess::None => {}
+        AnonymousAccess::ListPublic => {
+            lines.push("without a token: the list of public tools".to_owned());
+        }
+        AnonymousAccess::ListAll => lines.push("without a token: the list of all tools".to_owned()),
     }
     if let (true, Some(source)) = (looks_up, builder.organization_sources.in_words()) {
         lines.push(format!(

@@ -14,6 +14,7 @@ use crate::identity::{
 use crate::tool::Registry;
 
 use super::builder::{AudiencePolicy, ServerBuilder};
+use super::date::beginning_of;
 use super::environment::Environment;
 use super::error::StartError;
 
@@ -554,10 +555,26 @@ fn audience(
     } else {
         AudiencePolicy::Require
     };
-    let audience_policy = builder.audience_policy.unwrap_or(default);
+    let audience_policy = builder.audience_policy.as_ref().unwrap_or(&default);
     let confined = builder.allowed_clients.is_some() || !builder.required_scopes.is_empty();
-    let lenient = audience_policy == AudiencePolicy::IfPresent;
-    if lenient && builder.oauth_tokens && !canonical.is_loopback() && !confined {
+    let mode = match audience_policy {
+        AudiencePolicy::Require => AudienceMode::Require,
+        AudiencePolicy::IfPresent => AudienceMode::IfPresent,
+        AudiencePolicy::RequiredAfter(date) => {
+            AudienceMode::RequireAfter(beginning_of(date).ok_or_else(|| StartError::BadValue {
+                name: "audience_policy",
+                value: date.clone(),
+                expected: "`AudiencePolicy::required_after` takes a day from 1970 on, like 2027-03-01",
+            })?)
+        }
+    };
+    // A transition accepts nothing that is not confined, on loopback either.
+    let is_open = match mode {
+        AudienceMode::IfPresent => !canonical.is_loopback(),
+        AudienceMode::RequireAfter(_) => true,
+        AudienceMode::Off | AudienceMode::Require => false,
+    };
+    if is_open && builder.oauth_tokens && !confined {
         return Err(StartError::OpenAudience {
             url: canonical.as_str().to_owned(),
         });
@@ -568,11 +585,12 @@ fn audience(
         .or_else(|| env.get("CLERK_AUDIENCE"));
     policy.audience.accepted =
         audience.map_or_else(|| canonical.audiences(), |audience| vec![audience]);
-    policy.audience.mode = match audience_policy {
-        _ if builder.ignore_audience => AudienceMode::Off,
-        AudiencePolicy::Require => AudienceMode::Require,
-        AudiencePolicy::IfPresent => AudienceMode::IfPresent,
+    policy.audience.mode = if builder.ignore_audience {
+        AudienceMode::Off
+    } else {
+        mode
     };
+    policy.required_scopes.clone_from(&builder.required_scopes);
     policy.allowed_clients.clone_from(&builder.allowed_clients);
     policy.trust_emulator(canonical.is_loopback());
     Ok(())

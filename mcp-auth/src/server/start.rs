@@ -5,13 +5,13 @@ use std::sync::Arc;
 use actix_web::web::ServiceConfig;
 
 use crate::clerk::{Clerk, ClerkConfig, Metadata};
+use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, Gate, Origins, ResourceInfo, Site, SiteConfig};
-use crate::identity::{
-    Authenticator, Clock, IoRuntime, Organizations, Policy, ScopeHierarchy, SystemClock,
-};
+use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy, SystemClock};
 use crate::protocol::{Endpoint, EndpointConfig, ServerInfo};
 use crate::tool::{Registry, Threads};
 
+use super::advertised::advertised_scopes;
 use super::builder::ServerBuilder;
 use super::check::{Answers, Known, address, judge, organizations, panics, settle};
 use super::environment::Environment;
@@ -125,9 +125,12 @@ pub(super) async fn build(
     check_guards(&registry, &builder, settings.secret_key.is_some(), &policy)?;
     let clock = clock(&mut builder);
     let io = Arc::new(IoRuntime::start().map_err(StartError::Io)?);
+    let advertised = advertised_scopes(&builder, &policy.scopes, &registry);
     let known = Known {
         policy: &policy,
         required_scopes: &builder.required_scopes,
+        advertised: &advertised,
+        now_ms: clock.unix_ms(),
         registry: Some(&registry),
         canonical: Some(&canonical),
         names,
@@ -214,7 +217,6 @@ pub(super) fn assemble(
     let threads = Threads::new(builder.tool_threads).map_err(StartError::Io)?;
     let sources = builder.organization_sources;
     let looks_up = identity.organizations.looks_up();
-    warn_of_offline_access(&builder);
     let scopes = advertised_scopes(&builder, &policy.scopes, &registry);
     let gate = gate(&builder, env, &canonical);
     let report = Report::new(&builder, &canonical, policy, looks_up, &registry);
@@ -235,7 +237,7 @@ pub(super) fn assemble(
         // With another source, organizations count only as current memberships.
         trust_token_org: builder.trust_token_org && sources.is_empty(),
         required_scopes: builder.required_scopes,
-        anonymous_list: builder.anonymous_list,
+        anonymous: builder.anonymous,
         scope_denials_as_results: builder.scope_denials_as_results,
         organization_step_up: builder.organization_step_up,
         calls_in_flight: builder.calls_in_flight,
@@ -288,7 +290,8 @@ pub(super) fn matrix(builder: &ServerBuilder, env: &Environment<'_>) -> Result<M
     let keys = HasKeys::of(builder, env);
     let (policy, _) = policy_mistakes(builder, env, None, "", keys);
     let matrix = Matrix::new(&registry, &builder.required_scopes, &policy);
-    Ok(matrix.with_organizations(builder.organization_sources))
+    let matrix = matrix.with_organizations(builder.organization_sources);
+    Ok(matrix.for_anonymous(builder.anonymous))
 }
 
 /// The served tools.
@@ -297,7 +300,22 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, StartError> {
         return Err(StartError::DuplicateState(state));
     }
     let selected = builder.selection.resolve()?;
-    let registry = Registry::collect(|tool| selected.serves(tool), &builder.states)?;
+    let schemes = builder.security_schemes.then(|| SchemeSource {
+        oauth: builder.oauth_tokens,
+        required_scopes: builder.required_scopes.clone(),
+        organization_scope: builder.organization_sources.is_empty()
+            || builder
+                .scopes_supported
+                .as_ref()
+                .is_none_or(|scopes| scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE)),
+        // An error in the scopes is reported where the policy is made.
+        hierarchy: scopes(builder).unwrap_or_default(),
+    });
+    let registry = Registry::collect(
+        |tool| selected.serves(tool),
+        &builder.states,
+        schemes.as_ref(),
+    )?;
     if registry.len() == 0 {
         return Err(builder.selection.nothing());
     }
@@ -311,42 +329,6 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, StartError> {
         tracing::info!(target: "mcp_auth", %tools, "linked but not served");
     }
     Ok(registry)
-}
-
-/// The scopes of metadata and first challenge. A tool's own scopes are asked for by its 403: asking
-/// everybody for everything at once is what step-up exists to avoid.
-pub(super) fn advertised_scopes(
-    builder: &ServerBuilder,
-    hierarchy: &ScopeHierarchy,
-    registry: &Registry,
-) -> Vec<String> {
-    if let Some(scopes) = &builder.scopes_supported {
-        return scopes
-            .iter()
-            .filter(|scope| *scope != OFFLINE_ACCESS)
-            .cloned()
-            .collect();
-    }
-    let mut scopes = vec!["profile".to_owned(), "email".to_owned()];
-    let uses_organization = registry.iter().any(|tool| tool.guard().uses_organization());
-    let organization = uses_organization.then(|| crate::guard::ORGANIZATION_SCOPE.to_owned());
-    for scope in builder.required_scopes.iter().cloned().chain(organization) {
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
-    }
-    hierarchy.fewest(scopes)
-}
-
-fn warn_of_offline_access(builder: &ServerBuilder) {
-    let mut scopes = builder.scopes_supported.iter().flatten();
-    if scopes.any(|scope| scope == OFFLINE_ACCESS) {
-        tracing::warn!(
-            target: "mcp_auth",
-            "`{OFFLINE_ACCESS}` is not advertised: refresh tokens are between client and \
-             authorization server (MCP 2026-07-28, basic/authorization)"
-        );
-    }
 }
 
 fn gate(builder: &ServerBuilder, env: &Environment<'_>, canonical: &Canonical) -> Gate {
@@ -369,7 +351,6 @@ fn gate(builder: &ServerBuilder, env: &Environment<'_>, canonical: &Canonical) -
 
 /// Of the tools that are not served, in the log.
 const MOST_SHOWN: usize = 100;
-pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 
 #[cfg(test)]
 mod tests {

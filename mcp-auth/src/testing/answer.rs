@@ -51,9 +51,11 @@ use super::denial::TestDenial;
 ///     .expect_not_run();
 ///
 /// let answer = ada.call("keep", json!({ "number": 4 })).await;
-/// answer.expect_insufficient_scope("numbers:keep").expect_status(403);
+/// // The whole set that the call needs, with the scope of the organization that the token has.
+/// answer.expect_insufficient_scope("numbers:keep user:org:read").expect_status(403);
 /// assert!(answer.header("WWW-Authenticate").unwrap().starts_with("Bearer "));
-/// assert_eq!(answer.body()["error"], "insufficient_scope");
+/// assert_eq!(answer.error_code(), Some(403));
+/// assert_eq!(answer.body()["error"]["data"]["error"], "insufficient_scope");
 /// assert_eq!(answer.denial().unwrap().kind(), "scope");
 ///
 /// let answer = server.anonymous().call("halve", json!({ "number": 4 })).await;
@@ -162,7 +164,8 @@ impl TestAnswer {
         )
     }
 
-    /// Expects HTTP 403 with a challenge that asks for these scopes, separated by blanks.
+    /// Expects HTTP 403 with a challenge that asks for these scopes, separated by spaces: all that the call
+    /// needs, held ones included.
     #[track_caller]
     pub fn expect_insufficient_scope(&self, scopes: &str) -> &Self {
         self.check(
@@ -180,15 +183,8 @@ impl TestAnswer {
     /// Returns why the guard refused; `None` if it did not, or nobody had signed in.
     #[must_use]
     pub fn denial(&self) -> Option<TestDenial> {
-        if let Some(scopes) = self.asked_for() {
-            return Some(TestDenial {
-                kind: "scope".to_owned(),
-                required: scopes.split(' ').map(str::to_owned).collect(),
-                cure: Some(scopes.to_owned()),
-                hint: None,
-            });
-        }
-        let denied = self.denied()?;
+        let of_challenge = self.member("/error/data/mcp-auth-rs~1denied");
+        let denied = self.denied().or(of_challenge)?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let required = denied.get("required").and_then(Value::as_array);
         Some(TestDenial {

@@ -141,9 +141,9 @@ impl TestServer {
     /// assert_eq!(
     ///     TestServer::of(mcp_auth::server!()).matrix().to_markdown(),
     ///     "\
-    /// | tool | anonymous | signed in | in an organization | requires |
-    /// |---|---|---|---|---|
-    /// | who_am_i | no | yes | yes | signed in |
+    /// | tool | anonymous | signed in | in an organization | requires | scopes |
+    /// |---|---|---|---|---|---|
+    /// | who_am_i | no | yes | yes | signed in | any token |
     /// "
     /// );
     /// ```

@@ -45,7 +45,8 @@ use super::server::TestServer;
 /// assert_eq!(standing(ada.clone().client("cursor")).await.text(), "org:admin by cursor");
 ///
 /// // Tokens with other scopes, for others, of another time, with other claims.
-/// standing(ada.clone().scope("email")).await.expect_insufficient_scope("profile");
+/// let narrow = standing(ada.clone().scope("email")).await;
+/// narrow.expect_insufficient_scope("profile user:org:read");
 /// standing(ada.clone().audience(Some("https://other.example"))).await.expect_unauthorized();
 /// standing(ada.clone().audience(None)).await.expect_ok();
 /// standing(ada.clone().expires_in(-60)).await.expect_unauthorized();

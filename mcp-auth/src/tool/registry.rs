@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::guard::Guard;
+use crate::guard::{Guard, Requirement, SchemeSource, SecurityScheme};
 
 use super::authorize::{Authorize, Policy};
 use super::declaration::{Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Registration};
@@ -21,13 +21,16 @@ use super::state::{Needs, States};
 #[derive(Debug)]
 pub(crate) struct Registry {
     tools: BTreeMap<&'static str, Arc<ServedTool>>,
+    publishes_schemes: bool,
 }
 
 impl Registry {
-    /// Collects the linked tools that `serves` names, and checks them.
+    /// Collects the linked tools that `serves` names, and checks them. Their `securitySchemes` are published
+    /// if there are `schemes`.
     pub(crate) fn collect(
         serves: impl Fn(&ToolInfo) -> bool,
         states: &States,
+        schemes: Option<&SchemeSource>,
     ) -> Result<Self, RegistryError> {
         let mut registrations: Vec<_> = Registration::linked()
             .filter(|tool| serves(&tool.info()))
@@ -36,7 +39,7 @@ impl Registry {
         registrations.sort_by_key(|tool| (tool.declaration.name, place(tool.declaration.location)));
         let mut tools = BTreeMap::new();
         for registration in registrations {
-            let tool = Arc::new(ServedTool::prepare(registration, states)?);
+            let tool = Arc::new(ServedTool::prepare(registration, states, schemes)?);
             if let Some(first) = tools.insert(tool.name(), Arc::clone(&tool)) {
                 return Err(RegistryError::Duplicate {
                     name: tool.name(),
@@ -45,7 +48,10 @@ impl Registry {
                 });
             }
         }
-        Ok(Self { tools })
+        Ok(Self {
+            tools,
+            publishes_schemes: schemes.is_some(),
+        })
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<ServedTool>> {
@@ -54,6 +60,11 @@ impl Registry {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ServedTool>> {
         self.tools.values()
+    }
+
+    /// Whether the list says of each tool what a client has to bring.
+    pub(crate) fn publishes_schemes(&self) -> bool {
+        self.publishes_schemes
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -72,12 +83,14 @@ pub(crate) struct ServedTool {
     known_arguments: Option<Vec<String>>,
     takes_organization: bool,
     requires_arguments: bool,
+    schemes: Vec<SecurityScheme>,
 }
 
 impl ServedTool {
     fn prepare(
         registration: &'static Registration,
         states: &States,
+        schemes: Option<&SchemeSource>,
     ) -> Result<Self, RegistryError> {
         let declaration = &registration.declaration;
         for parameter in declaration.parameters {
@@ -103,12 +116,19 @@ impl ServedTool {
             .is_some_and(|names| *names != json!([]));
         let output = (registration.output_schema)().map(schema::finish_output);
         let wraps_output = output.as_ref().is_some_and(|(_, wrapped)| *wrapped);
-        let takes_organization = declaration
+        let injected: Vec<Requirement> = declaration
             .parameters
             .iter()
             .flat_map(|parameter| parameter.requires)
+            .copied()
+            .collect();
+        let takes_organization = injected
+            .iter()
             .any(|requirement| requirement.uses_organization());
-        let described = describe(declaration, input, output.map(|(schema, _)| schema));
+        let schemes = schemes.map(|source| source.of(&declaration.guard, &injected));
+        let schemes = schemes.unwrap_or_default();
+        let mut described = describe(declaration, input, output.map(|(schema, _)| schema));
+        publish(&mut described, &schemes);
         let with_icons = icons(declaration.icons).map(|icons| {
             let mut tool = described.clone();
             tool.insert("icons".to_owned(), icons);
@@ -127,6 +147,7 @@ impl ServedTool {
             known_arguments,
             takes_organization,
             requires_arguments,
+            schemes,
         })
     }
 
@@ -193,6 +214,11 @@ impl ServedTool {
         self.requires_arguments
     }
 
+    /// The schemes of the tool, as the list publishes them; empty if the list does not.
+    pub(crate) fn schemes(&self) -> &[SecurityScheme] {
+        &self.schemes
+    }
+
     pub(super) fn known_arguments(&self) -> Option<&[String]> {
         self.known_arguments.as_deref()
     }
@@ -242,6 +268,20 @@ fn describe(declaration: &Declaration, input: Value, output: Option<Value>) -> M
         tool.insert("_meta".to_owned(), Value::Object(meta.collect()));
     }
     tool
+}
+
+/// Publishes what a client has to bring: at the top level, and in `_meta` for SDKs that drop members that
+/// they do not know. What the guard says replaces what the declaration's own `meta` says of it.
+fn publish(tool: &mut Map<String, Value>, schemes: &[SecurityScheme]) {
+    if schemes.is_empty() {
+        return;
+    }
+    let schemes: Value = schemes.iter().map(SecurityScheme::to_json).collect();
+    tool.insert(SECURITY_SCHEMES.to_owned(), schemes.clone());
+    let meta = tool.entry("_meta").or_insert_with(|| json!({}));
+    if let Some(meta) = meta.as_object_mut() {
+        meta.insert(SECURITY_SCHEMES.to_owned(), schemes);
+    }
 }
 
 fn meta_value(value: MetaValue) -> Value {
@@ -303,6 +343,8 @@ fn annotations(annotations: Annotations) -> Option<Value> {
 fn place(location: &Location<'static>) -> (&'static str, u32, u32) {
     (location.file(), location.line(), location.column())
 }
+
+const SECURITY_SCHEMES: &str = "securitySchemes";
 
 /// Declarations that cannot be served together.
 #[derive(Debug, Error)]

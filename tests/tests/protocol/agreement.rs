@@ -310,16 +310,12 @@ async fn what_is_called_listed_and_tabled_is_one_policy() {
                 }
                 let Some(cure) = cure else { continue };
                 let asked: Vec<_> = cure.split(' ').map(str::to_owned).collect();
-                for scope in &asked {
-                    assert!(!who.scopes.contains(&&**scope), "{about}: has {scope}");
-                    let brought = scope == "read"
-                        && (asked.contains(&"write".to_owned()) || who.scopes.contains(&"write"));
-                    assert!(!brought, "{about}: {cure}");
-                }
-                // An organization comes with the next token, or does not.
-                if !asked.contains(&"user:org:read".to_owned()) {
-                    let more = [granted.clone(), asked].concat();
-                    let cured = who.user(&server, &more).call(tool, json!({})).await;
+                let has = |scope: &str| asked.iter().any(|one| one == scope);
+                assert!(!(has("read") && has("write")), "{about}: {cure}");
+                // A token with the scopes of the cure and no others passes: nothing that is held has to be
+                // added. The organization of one who has none comes with the next token, or does not.
+                if !has("user:org:read") || who.organization {
+                    let cured = who.user(&server, &asked).call(tool, json!({})).await;
                     assert_eq!(cured.denial(), None, "{about}: {cure} was no cure");
                 }
             }

@@ -528,7 +528,8 @@ async fn guards_that_cannot_be_resolved_deny_everybody_if_they_may_start() {
 #[actix_web::test]
 async fn a_required_scope_is_asked_for_on_every_request() {
     let world = World::with(|builder| builder.require_scope("docs").require_scope("team")).await;
-    let challenge = world.insufficient_scope_challenge("docs team");
+    let text = "Forbidden: docs, team scopes required";
+    let challenge = world.insufficient_scope_challenge("docs team user:org:read", text);
     for (method, era) in [
         ("tools/list", Era::Legacy),
         ("tools/list", Era::Modern),
@@ -547,7 +548,10 @@ async fn a_required_scope_is_asked_for_on_every_request() {
     assert_eq!(reply.expect_status(403).challenge(), challenge);
     // All that the operation needs, at once; and nothing at all if it would not help.
     let reply = call(&world, &world.ada(), "upload").await;
-    let all = world.insufficient_scope_challenge("files:write docs team");
+    let all = world.insufficient_scope_challenge(
+        "docs team files:write user:org:read",
+        "Forbidden: files:write, docs, team scopes required",
+    );
     assert_eq!(reply.expect_status(403).challenge(), all);
     assert_eq!(
         call(&world, &world.grace(), "delete_document").await.text(),

@@ -108,7 +108,7 @@ fn settings(other: &Value) -> Answer {
     let mut settings = json!({
         "object": "oauth_application_settings",
         "dynamic_oauth_client_registration": true,
-        "default_scopes": ["profile", "email", "user:org:read"],
+        "default_scopes": ["profile", "email", "user:org:read", "offline_access", "documents:write"],
         "oauth_jwt_access_tokens": true,
         "client_id_metadata_documents_advertised": true,
         "client_id_metadata_documents_only_allow_pre_registered_clients": true,
@@ -192,6 +192,7 @@ ok       the issuer answers, and calls itself {url}
 ok       tokens can be verified: 1 key published for RS256
 ok       `secret_key` is of the instance that issues the tokens
 ok       OAuth access tokens are JWTs, verified without a call
+ok       the default scopes hold all that the server advertises, and `offline_access`
 ok       roles have all permissions that tools ask for, and exist if tools ask for them
 ok       the clock agrees with the issuer's
 ok       clients can register dynamically and by metadata documents
@@ -342,21 +343,169 @@ async fn opaque_tokens_are_a_warning() {
 }
 
 #[actix_web::test]
-async fn default_scopes_without_the_organization_are_noted_if_tools_use_it() {
-    for default in [json!(["profile"]), json!(null)] {
+async fn default_scopes_that_lack_what_the_server_advertises_are_a_warning() {
+    for (default, missing) in [
+        (
+            json!(["profile", "offline_access"]),
+            "`email`, `user:org:read`",
+        ),
+        (
+            json!(["email", "profile", "user:org:read"]),
+            "`offline_access`",
+        ),
+        (
+            json!([]),
+            "`profile`, `email`, `user:org:read`, `offline_access`",
+        ),
+        // Clerk's own are `profile email`.
+        (json!(null), "`user:org:read`, `offline_access`"),
+    ] {
         let clerk = clerk(move |path, _| {
             let other = json!({ "default_scopes": default });
             (path == SETTINGS).then(|| settings(&other))
         });
-        let what = "`user:org:read` is not among the instance's default scopes";
-        expect(server(&clerk), Severity::Note, what).await;
-        let plain = mcp_auth::server!()
+        let what = format!("the instance's default scopes lack {missing}");
+        let report = check(server(&clerk)).await;
+        let mut findings = report.findings().iter();
+        let finding = findings.find(|finding| finding.what() == what);
+        assert_eq!(finding.unwrap().severity(), Severity::Warning, "{report}");
+    }
+    // The default scopes need not hold a scope that is not advertised.
+    let clerk = clerk(|path, _| {
+        let other = json!({ "default_scopes": ["profile", "offline_access", "documents:write"] });
+        (path == SETTINGS).then(|| settings(&other))
+    });
+    let narrow = server(&clerk).scopes_supported(["profile"]);
+    assert!(check(narrow).await.findings().is_empty());
+}
+
+#[actix_web::test]
+async fn scopes_of_tools_that_clients_that_register_themselves_cannot_get_are_noted() {
+    let what = "clients that register themselves may not get the scopes `documents:write` (save)";
+    let default = json!(["profile", "email", "user:org:read", "offline_access"]);
+    for (registers, noted) in [(true, true), (false, false)] {
+        let default = default.clone();
+        let clerk = clerk(move |path, _| {
+            let other = json!({
+                "default_scopes": default,
+                "dynamic_oauth_client_registration": registers,
+            });
+            (path == SETTINGS).then(|| settings(&other))
+        });
+        if noted {
+            expect(server(&clerk), Severity::Note, what).await;
+        } else {
+            assert!(check(server(&clerk)).await.findings().is_empty());
+        }
+    }
+}
+
+#[actix_web::test]
+async fn offline_access_among_the_advertised_scopes_is_a_warning() {
+    let clerk = clerk(|_, _| None);
+    let server = server(&clerk).scopes_supported(["profile", "user:org:read", "offline_access"]);
+    expect(
+        server,
+        Severity::Warning,
+        "`scopes_supported` names `offline_access`",
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn a_server_that_requires_an_audience_is_told_to_register_its_url_with_clerk() {
+    let clerk = clerk(|_, _| None);
+    let server = || server(&clerk).audience_policy(AudiencePolicy::Require);
+    let report = check(server()).await.to_string();
+    // A local Clerk has no dashboard.
+    assert!(!report.contains("MCP servers"), "{report}");
+    let report = mcp_auth::server!()
+        .tools_of("protocol::check::plain")
+        .frontend_api_url("clerk.example.com")
+        .url("https://mcp.example.com")
+        .jwt_key(KEYS.public_key_pem())
+        .check()
+        .await;
+    let what = "OAuth access tokens must name https://mcp.example.com/mcp as their audience";
+    let mut findings = report.findings().iter();
+    let finding = findings.find(|finding| finding.what() == what).unwrap();
+    let remedy = finding.remedy().unwrap();
+    assert_eq!(finding.severity(), Severity::Note);
+    assert!(remedy.contains("Agents, MCP servers") && remedy.contains("connect again"));
+}
+
+#[actix_web::test]
+async fn an_audience_that_ends_with_a_slash_is_a_warning_because_clerk_registers_no_such_url() {
+    for (url, slash) in [
+        ("https://mcp.example.com/mcp/", true),
+        ("https://mcp.example.com/mcp", false),
+        // The slash of a bare origin is the URL parser's, and the path is appended to it.
+        ("https://mcp.example.com/", false),
+    ] {
+        let report = mcp_auth::server!()
             .tools_of("protocol::check::plain")
-            .frontend_api_url(clerk.url())
-            .api_url(clerk.url())
-            .secret_key("sk_test_hunter2")
-            .port(4321);
-        assert!(check(plain).await.findings().is_empty());
+            .frontend_api_url("clerk.example.com")
+            .url(url)
+            .jwt_key(KEYS.public_key_pem())
+            .check()
+            .await;
+        let mut findings = report.findings().iter();
+        let warned = findings.any(|finding| {
+            finding.severity() == Severity::Warning
+                && finding.what().contains("with the slash at its end")
+        });
+        assert_eq!(warned, slash, "{report}");
+        assert_eq!(
+            report.to_string().contains("Agents, MCP servers"),
+            !slash,
+            "{report}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn default_scopes_are_not_compared_with_those_of_tools_that_are_not_known() {
+    let clerk = clerk(|_, _| None);
+    for (tools, compared) in [("plain", true), ("nowhere", false)] {
+        let report = check(
+            mcp_auth::server!()
+                .tools_of(format!("protocol::check::{tools}"))
+                .frontend_api_url(clerk.url())
+                .api_url(clerk.url())
+                .secret_key("sk_test_hunter2"),
+        )
+        .await
+        .to_string();
+        assert!(report.contains("access tokens are JWTs"), "{report}");
+        assert_eq!(report.contains("default scopes"), compared, "{report}");
+    }
+}
+
+#[actix_web::test]
+async fn a_transition_of_the_audience_policy_says_how_long_it_lasts() {
+    let clerk = clerk(|_, _| None);
+    for (date, severity, what) in [
+        (
+            "2100-01-01",
+            Severity::Warning,
+            "more days, until 2100-01-01",
+        ),
+        (
+            "2020-01-01",
+            Severity::Note,
+            "the transition of the audience policy ended on 2020-01-01",
+        ),
+    ] {
+        let policy = AudiencePolicy::required_after(date);
+        let report = check(
+            server(&clerk)
+                .audience_policy(policy)
+                .allowed_clients(["client_1"]),
+        )
+        .await;
+        let mut findings = report.findings().iter();
+        let finding = findings.find(|finding| finding.what().contains(what));
+        assert_eq!(finding.unwrap().severity(), severity, "{report}");
     }
 }
 
@@ -542,7 +691,12 @@ async fn scopes_that_the_issuer_does_not_advertise_name_their_tools() {
         .api_url(clerk.url())
         .port(4321);
     assert!(check(keys).await.findings().is_empty());
-    let report = check(server(&clerk).require_scope("billing")).await;
+    let report = check(
+        server(&clerk)
+            .require_scope("billing")
+            .scopes_supported(["profile"]),
+    )
+    .await;
     let all: Vec<_> = report.findings().iter().map(Finding::what).collect();
     assert_eq!(
         all,
@@ -903,6 +1057,10 @@ async fn a_start_with_a_public_key_asks_the_issuer_nothing() {
 #[actix_web::test]
 async fn a_local_clerk_is_checked_and_said_to_be_one() {
     let clerk = emulator().await;
+    clerk.instance().change_settings(|settings| {
+        let scopes = ["profile", "email", "offline_access"];
+        settings.default_scopes = Some(scopes.map(String::from).to_vec());
+    });
     let report = check(
         builder(&clerk)
             .tools_of("protocol::check::plain")

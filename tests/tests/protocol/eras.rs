@@ -163,6 +163,10 @@ async fn the_list_is_ordered_by_name_and_describes_each_tool() {
                 "additionalProperties": false,
             },
             "annotations": { "destructiveHint": true },
+            "securitySchemes": [{ "type": "oauth2", "scopes": ["user:org:read"] }],
+            "_meta": {
+                "securitySchemes": [{ "type": "oauth2", "scopes": ["user:org:read"] }],
+            },
         });
         assert_eq!(*delete.unwrap(), expected);
         let who = tools

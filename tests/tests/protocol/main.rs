@@ -11,11 +11,14 @@
 )]
 
 mod agreement;
+mod audience;
 mod authorization;
 mod authorize;
+mod challenges;
 mod check;
 mod content;
 mod data;
+mod discoverable;
 mod discovery;
 mod envelope;
 mod eras;

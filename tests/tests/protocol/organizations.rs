@@ -137,7 +137,7 @@ async fn call(world: &World, token: &str, tool: &str, query: &str) -> Reply {
     at(ask, query).send().await
 }
 
-/// What a call in which an organization is required comes to.
+/// The outcome of a call that requires an organization.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Is {
     /// The tool runs, in this organization.
@@ -598,7 +598,7 @@ async fn tokens_of_other_kinds_gain_no_organization_and_lose_theirs_to_another_i
         }
     }
     assert_eq!(server.ran("which_org"), 3);
-    // The same person with an OAuth token.
+    // Now this person has an OAuth token.
     let bob = which(&server.user("bob")).await;
     assert_eq!(bob.expect_ok().text(), "org_acme");
 }

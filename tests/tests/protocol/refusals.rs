@@ -116,6 +116,12 @@ async fn a_request_without_a_token_for_what_is_not_public_is_sent_to_sign_in() {
             world.ask(era, "server/discover", json!({})),
             world.ask(era, "ping", json!({})),
             world.ask(era, "no/such/method", json!({})),
+        ] {
+            let reply = ask.send().await;
+            reply.expect_refused_request(401, "invalid_token", "An access token is required");
+            assert_eq!(reply.challenge(), world.sign_in_challenge());
+        }
+        for ask in [
             world.post("{"),
             world.request(Method::GET, "/mcp"),
             world.request(Method::DELETE, "/mcp"),
@@ -135,6 +141,13 @@ async fn a_token_that_is_not_good_is_refused_without_a_reason() {
     for (why, token) in bad_tokens(&world) {
         for era in ERAS {
             let reply = call(&world, era, &token, "delete_document").await;
+            // Only what means "connect again" is told, see `audience.rs`.
+            if ["for another resource", "for no resource"].contains(&why) {
+                let text =
+                    "The access token was issued for another server; connect this server again";
+                reply.expect_oauth_error(401, "invalid_token", text);
+                continue;
+            }
             reply.expect_oauth_error(
                 401,
                 "invalid_token",
@@ -450,18 +463,34 @@ async fn scopes_that_alone_are_missing_are_asked_for_by_a_challenge() {
         let reader = TokenRequest::oauth("ada")
             .org("acme")
             .scopes(["files:read"]);
-        for (token, tool, scopes) in [
-            (world.ada(), "upload", "files:write"),
-            (world.ada(), "sync", "files:read files:write"),
-            // A scope that the token has is not asked for.
-            (world.mint(&reader), "sync", "files:write"),
-            (world.ada(), "purge", "files:write"),
+        let write = "Forbidden: files:write scope required";
+        let both = "Forbidden: files:read, files:write scopes required";
+        for (token, tool, scopes, text) in [
+            (world.ada(), "upload", "files:write user:org:read", write),
+            (
+                world.ada(),
+                "sync",
+                "files:read files:write user:org:read",
+                both,
+            ),
+            // A scope that the token has is asked for again: some clients drop what is not named.
+            (
+                world.mint(&reader),
+                "sync",
+                "files:read files:write user:org:read",
+                write,
+            ),
+            (world.ada(), "purge", "files:write user:org:read", write),
+            // Without an organization in tool and token there is none to lose.
+            (world.linus(), "upload", "files:write", write),
         ] {
             let reply = call(&world, era, &token, tool).await;
-            reply.expect_oauth_error(403, "insufficient_scope", "The access token lacks a scope");
+            let data = reply.expect_refused_request(403, "insufficient_scope", text);
+            assert_eq!(data["scope"], scopes);
+            assert_eq!(data["mcp-auth-rs/denied"]["kind"], "scope");
             assert_eq!(
                 reply.challenge(),
-                world.insufficient_scope_challenge(scopes)
+                world.insufficient_scope_challenge(scopes, text)
             );
             // One client of one user is asked twice at most, see the next test.
             world.clock.advance(Duration::from_secs(301));
@@ -476,7 +505,7 @@ async fn the_third_challenge_in_five_minutes_is_a_result() {
     let denied = json!({
         "kind": "scope",
         "required": ["files:write"],
-        "cure": { "scope": "files:write" },
+        "cure": { "scope": "files:write user:org:read" },
     });
     let ada = world.ada();
     for _ in 0..2 {
@@ -512,7 +541,7 @@ async fn missing_scopes_are_a_result_where_the_server_says_so() {
             &json!({
                 "kind": "scope",
                 "required": ["files:read", "files:write"],
-                "cure": { "scope": "files:read files:write" },
+                "cure": { "scope": "files:read files:write user:org:read" },
             }),
         );
     }

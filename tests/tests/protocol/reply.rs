@@ -67,7 +67,7 @@ impl Reply {
         content[0]["text"].as_str().unwrap().to_owned()
     }
 
-    /// What a denial says the person at the client can do.
+    /// The hint that a denial has for the person at the client.
     #[track_caller]
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = &self.result()["_meta"]["mcp-auth-rs/denied"]["hint"];
@@ -150,11 +150,42 @@ impl Reply {
         self
     }
 
+    /// A refusal after the message was read: a JSON-RPC error with the request's id, whose message says what
+    /// is missing, and the OAuth members in `data`. Returns `data`.
+    #[track_caller]
+    pub(crate) fn expect_refused_request(&self, status: u16, error: &str, message: &str) -> Value {
+        self.expect_status(status);
+        let body = self.json();
+        assert_eq!(body["jsonrpc"], "2.0", "{body}");
+        assert_eq!(body["id"], 1, "{body}");
+        assert_eq!(body["error"]["code"], status, "{body}");
+        assert_eq!(body["error"]["message"], message, "{body}");
+        let data = &body["error"]["data"];
+        assert_eq!(data["error"], error, "{body}");
+        assert_eq!(data["error_description"], message, "{body}");
+        assert!(body.get("result").is_none(), "{body}");
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        data.clone()
+    }
+
+    /// The challenges in the `_meta` of a denial; `None` if there are none.
+    #[track_caller]
+    pub(crate) fn challenges_in_meta(&self) -> Option<Vec<String>> {
+        let meta = self.result()["_meta"]["mcp/www_authenticate"].take();
+        (!meta.is_null()).then(|| serde_json::from_value(meta).unwrap())
+    }
+
     /// HTTP 503 with a `Retry-After` of whole seconds.
     #[track_caller]
     pub(crate) fn expect_unavailable(&self) -> u64 {
         self.expect_status(503);
-        assert_eq!(self.json()["error"], "temporarily_unavailable");
+        let body = self.json();
+        let error = if body["jsonrpc"] == "2.0" {
+            &body["error"]["data"]["error"]
+        } else {
+            &body["error"]
+        };
+        assert_eq!(error, "temporarily_unavailable", "{body}");
         assert!(self.headers.get("www-authenticate").is_none());
         let wait = self.header("retry-after").unwrap();
         let wait = wait.parse().unwrap();

@@ -100,7 +100,7 @@ fn naming_a_crate_links_it() {
     let lines: Vec<_> = printed.lines().skip(1).collect();
     assert_eq!(
         lines,
-        ["close_books  no         no         no                  role org:admin"]
+        ["close_books  no         no         no                  role org:admin  user:org:read"]
     );
 }
 

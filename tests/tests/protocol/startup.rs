@@ -800,18 +800,20 @@ fn asked_for_its_tools_a_server_prints_who_may_call_them_and_does_not_start() {
     assert_eq!(
         asked("tools"),
         "\
-tool            anonymous  signed in  in an organization  requires
-greet           yes        yes        yes                 public
-hold            no         yes        yes                 signed in
-read_documents  no         no         no                  organization, permission org:documents:read
-sign            no         if         if                  no actor, authorize is_free(name)
-who_am_i        no         yes        yes                 signed in
+tool            anonymous  signed in  in an organization  requires                                     scopes
+greet           yes        yes        yes                 public                                       no token
+hold            no         yes        yes                 signed in                                    any token
+read_documents  no         no         no                  organization, permission org:documents:read  user:org:read
+sign            no         if         if                  no actor, authorize is_free(name)            any token
+who_am_i        no         yes        yes                 signed in                                    any token
 
 if: the tool's own `authorize` decides, call by call
+
+Public tools: a client must sign in before it sees them, unless the server is `discoverable`
 "
     );
     let markdown = asked("tools-markdown");
-    assert!(markdown.contains("\n| hold | no | yes | yes | signed in |\n"));
+    assert!(markdown.contains("\n| hold | no | yes | yes | signed in | any token |\n"));
     let json: serde_json::Value = serde_json::from_str(&asked("tools-json")).unwrap();
     assert_eq!(json["tools"][0]["tool"], "greet");
     assert_eq!(json["tools"][0]["allowed"].as_array().unwrap().len(), 3);

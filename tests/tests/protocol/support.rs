@@ -204,9 +204,10 @@ impl World {
         )
     }
 
-    pub(crate) fn insufficient_scope_challenge(&self, scopes: &str) -> String {
+    /// The challenge for a token with these scopes, after a denial with this text.
+    pub(crate) fn insufficient_scope_challenge(&self, scopes: &str, text: &str) -> String {
         format!(
-            r#"Bearer error="insufficient_scope", error_description="The access token lacks a scope", scope="{scopes}", resource_metadata="{}""#,
+            r#"Bearer error="insufficient_scope", error_description="{text}", scope="{scopes}", resource_metadata="{}""#,
             self.metadata_url()
         )
     }

@@ -926,9 +926,7 @@ fn expect_denied(reply: &Reply, text: &str) {
 
 #[track_caller]
 fn expect_503(reply: &Reply) {
-    reply.expect_status(503);
-    assert_eq!(reply.json()["error"], "temporarily_unavailable");
-    let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    let wait = reply.expect_unavailable();
     assert!((1..=60).contains(&wait), "{wait}");
 }
 

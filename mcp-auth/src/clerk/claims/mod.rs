@@ -1,6 +1,7 @@
 //! What Clerk's claims mean.
 
 use crate::clerk::permissions::Packed;
+use crate::clerk::permissions::is_plain;
 use crate::identity::Actor;
 use crate::identity::CallerParts;
 use crate::identity::Decode;
@@ -196,10 +197,11 @@ pub(super) fn actor(act: &Json<'_>, levels: usize) -> Option<Actor> {
 }
 
 /// `fea` or `pla`, in tokens of both versions: a comma list of `scope:name`. One entry without a scope
-/// makes the whole claim unreadable.
+/// makes the whole claim unreadable, and so does white space on which readers disagree.
 fn entitlements(claims: &Object<'_>, name: &str) -> Option<Entitlements> {
     let mut entitlements = Entitlements::default();
-    for entry in text(claims, name)?.split(',') {
+    let list = text(claims, name).filter(|list| is_plain(list))?;
+    for entry in list.split(',') {
         let (scope, entry) = entry.trim().split_once(':')?;
         if matches!(scope, "o" | "ou" | "uo") {
             entitlements.organization.push(entry.to_owned());

@@ -135,6 +135,17 @@ fn packed_claims_of_another_type_are_refused() {
     assert_eq!(refused, TokenError::Claims.into());
 }
 
+#[test]
+fn white_space_that_javascript_does_not_trim_grants_nothing() {
+    let org = json!({"id": "org_1", "per": "delete", "fpm": "\u{85}1"});
+    let refused = session_with(&[("v", json!(2)), ("o", org), ("fea", json!("o:documents"))]);
+    assert_eq!(refused.unwrap_err(), TokenError::Claims.into());
+    for odd in ["\u{85}o:documents", "o:documents\u{feff}"] {
+        let caller = session_with(&[("fea", json!(odd))]).unwrap();
+        assert!(caller.features().is_none());
+    }
+}
+
 fn authenticator() -> Authenticator {
     let policy = Policy {
         sessions: Some(Parties::Any),

@@ -20,12 +20,13 @@ use crate::identity::error::TokenError;
 use crate::identity::error::Unavailable;
 use crate::identity::keys::Keys;
 use crate::identity::keys::PublishedKey;
+use crate::identity::log_throttle::LogThrottle;
 use crate::identity::people::People;
 use crate::identity::policy::Policy;
-use crate::identity::seldom::Seldom;
 use crate::identity::token::BearerToken;
 use crate::identity::token::Presented;
 use crate::identity::token::Segments;
+use crate::identity::transition::Transition;
 use crate::identity::verify::Candidate;
 use crate::identity::verify::Decode;
 use crate::identity::verify::Evidence;
@@ -43,6 +44,7 @@ pub(crate) struct Authenticator {
     confirmations: Option<Confirmations>,
     realm: Arc<Realm>,
     hints: Hints,
+    transition: Transition,
 }
 
 /// What an authenticator is made of.
@@ -65,10 +67,11 @@ pub(crate) struct AuthenticatorConfig {
 /// needed, and that nothing can be verified now.
 #[derive(Debug, Default)]
 struct Hints {
-    audience: Seldom,
-    opaque: Seldom,
-    machine: Seldom,
-    unavailable: Seldom,
+    audience_missing: LogThrottle,
+    audience_mismatch: LogThrottle,
+    opaque: LogThrottle,
+    machine: LogThrottle,
+    unavailable: LogThrottle,
 }
 
 impl Authenticator {
@@ -109,6 +112,7 @@ impl Authenticator {
             confirmations,
             realm,
             hints: Hints::default(),
+            transition: Transition::default(),
         }
     }
 
@@ -147,6 +151,7 @@ impl Authenticator {
                 self.log_failure(error, None, Some(user_id));
             })?;
         }
+        self.transition.count(&caller);
         Ok(caller)
     }
 
@@ -157,7 +162,10 @@ impl Authenticator {
         let is_checked = self
             .to_be_checked(&caller)
             .is_none_or(|(people, user_id)| people.is_in_good_standing(user_id));
-        is_checked.then_some(caller)
+        is_checked.then(|| {
+            self.transition.count(&caller);
+            caller
+        })
     }
 
     /// Whether the token was good before, so that presenting it is no guess.
@@ -222,7 +230,7 @@ impl Authenticator {
                 };
                 caller.inspect_err(|&error| match error {
                     AuthError::Invalid(error) => refused(error),
-                    // Strangers can cause these; the circuit and the budget say it, and seldom.
+                    // Strangers can cause these; the circuit and the budget log them, throttled.
                     AuthError::Misconfigured
                     | AuthError::OverBudget(_)
                     | AuthError::Unavailable(_) => {}
@@ -273,14 +281,17 @@ impl Authenticator {
         }
     }
 
-    /// Names the setting that decides about such tokens, if one does.
+    /// Logs how to accept such tokens, if a setting of the server or of the instance decides about them:
+    /// one line a minute, with the number of tokens that were refused for this reason since the last line.
     fn hint(&self, error: AuthError) {
         let AuthError::Invalid(error) = error else {
             return;
         };
         let hints = &self.hints;
-        let (seldom, text) = if error == TokenError::AudienceMissing {
-            (&hints.audience, AUDIENCE_HINT)
+        let (throttle, text) = if error == TokenError::AudienceMissing {
+            (&hints.audience_missing, AUDIENCE_MISSING_HINT)
+        } else if error == TokenError::AudienceMismatch {
+            (&hints.audience_mismatch, AUDIENCE_MISMATCH_HINT)
         } else if error == TokenError::Opaque {
             (&hints.opaque, OPAQUE_HINT)
         } else if error == TokenError::MachineUnknown {
@@ -288,8 +299,9 @@ impl Authenticator {
         } else {
             return;
         };
-        if seldom.is_due(self.clock.uptime()) {
-            tracing::warn!(target: "mcp_auth", "{text}");
+        if let Some(refused) = throttle.due(self.clock.uptime()) {
+            let audience = self.policy.audience.accepted.first();
+            tracing::warn!(target: "mcp_auth", refused, audience, "{text}");
         }
     }
 
@@ -326,8 +338,13 @@ fn shortened(text: &str) -> String {
     text.chars().take(MAX_LOGGED_CHARS).collect()
 }
 
-const AUDIENCE_HINT: &str = "a token without `aud` was refused: its client sent no `resource`; the \
-    audience policy (CLERK_AUDIENCE and the `if_present` mode) decides about such tokens";
+const AUDIENCE_MISSING_HINT: &str = "a token without an audience (`aud`) was refused: register the URL of \
+    this server in the Clerk dashboard under Agents, MCP servers, as `audience` has it; users who \
+    connected before that have to connect again, because refreshed tokens stay without an audience; \
+    `AudiencePolicy::required_after` accepts them until a date";
+const AUDIENCE_MISMATCH_HINT: &str = "a token for another audience (`aud`) was refused: MCP_URL, the URL that \
+    is registered in the Clerk dashboard under Agents, MCP servers, and the URL that users enter in \
+    their client have to be the same; this server is `audience`";
 const OPAQUE_HINT: &str = "an opaque token was refused: only Clerk can say what it is worth, and is \
     asked with CLERK_SECRET_KEY, about machines' tokens with that or CLERK_MACHINE_SECRET_KEY";
 const MACHINE_HINT: &str = "a machine's JWT was refused: which machine this server is, and so whether \

@@ -252,6 +252,85 @@ fn another_resources_token_is_refused_in_every_mode_but_off() {
 }
 
 #[test]
+fn an_audience_with_a_query_a_default_port_or_another_case_means_this_resource() {
+    for audience in [
+        format!("{RESOURCE}?client=cursor"),
+        RESOURCE.replace("https", "HTTPS"),
+    ] {
+        let mut claims = oauth_claims();
+        claims["aud"] = json!(audience);
+        assert!(
+            authenticate(policy(), &oauth_token(&claims)).is_ok(),
+            "{audience}"
+        );
+    }
+    for audience in [format!("{RESOURCE}#a"), format!("{RESOURCE}/x?a")] {
+        let mut claims = oauth_claims();
+        claims["aud"] = json!(audience);
+        let refused = authenticate(policy(), &oauth_token(&claims)).unwrap_err();
+        assert_eq!(refused, TokenError::AudienceMismatch.into(), "{audience}");
+    }
+}
+
+#[test]
+fn a_transition_accepts_tokens_without_an_audience_until_its_day_and_no_restart_ends_it() {
+    let end_ms = NOW * 1_000 + 60_000;
+    let silent = without(oauth_claims(), "aud");
+    let mut foreign = oauth_claims();
+    foreign["aud"] = json!("https://other.example.com");
+    let policy = |clients: Option<&str>, scopes: &[&str]| {
+        let mut policy = Policy {
+            allowed_clients: clients.map(|client| vec![client.to_owned()]),
+            required_scopes: scopes.iter().map(ToString::to_string).collect(),
+            ..policy()
+        };
+        policy.audience.mode = AudienceMode::RequireAfter(end_ms);
+        policy
+    };
+    for (clients, scopes, expected) in [
+        (Some("client_1"), &[][..], Ok(())),
+        (Some("client_2"), &[], Err(TokenError::Client)),
+        (None, &["profile"], Ok(())),
+        (None, &["documents"], Err(TokenError::AudienceMissing)),
+        (
+            None,
+            &["profile", "documents"],
+            Err(TokenError::AudienceMissing),
+        ),
+        (None, &[], Err(TokenError::AudienceMissing)),
+        (Some("client_1"), &["documents"], Ok(())),
+    ] {
+        let clock = doubles::clock();
+        let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
+        let authenticator = doubles::with_keys(policy(clients, scopes), keys, clock.clone());
+        let token = oauth_token(&silent);
+        let outcome = || block_on(authenticator.authenticate(&token)).map(|_| ());
+        let expected = expected.map_err(AuthError::from);
+        assert_eq!(outcome(), expected, "{clients:?} {scopes:?}");
+        // The one that is known by now, too.
+        assert_eq!(outcome(), expected);
+        assert_eq!(
+            authenticator.transition.accepted(),
+            if expected.is_ok() { 2 } else { 0 }
+        );
+        let other = block_on(authenticator.authenticate(&oauth_token(&foreign)));
+        assert!(other.is_err());
+        clock.advance(Duration::from_secs(59));
+        assert_eq!(outcome(), expected);
+        clock.advance(Duration::from_secs(1));
+        let refusals = [TokenError::AudienceMissing, TokenError::Client].map(AuthError::from);
+        assert!(refusals.contains(&outcome().unwrap_err()));
+        // A token with an audience is not concerned.
+        let named = block_on(authenticator.authenticate(&oauth_token(&oauth_claims())));
+        assert_eq!(
+            named.is_ok(),
+            clients != Some("client_2"),
+            "{clients:?} {scopes:?}"
+        );
+    }
+}
+
+#[test]
 fn any_of_several_audiences_will_do() {
     let mut claims = oauth_claims();
     claims["aud"] = json!(["https://other.example.com", RESOURCE]);
@@ -521,12 +600,63 @@ fn the_log_has_the_reason_but_neither_token_nor_claims() {
 }
 
 #[test]
-fn a_refusal_for_want_of_an_audience_names_the_setting() {
-    let token = oauth_token(&without(oauth_claims(), "aud"));
+fn a_refusal_for_its_audience_names_the_step_that_mends_it_once_a_minute_with_a_count() {
+    let fixture = Fixture::new();
+    let missing = oauth_token(&without(oauth_claims(), "aud"));
+    let mut other = oauth_claims();
+    other["aud"] = json!("https://other.example.com");
+    let other = oauth_token(&other);
+    for (token, step) in [(&missing, "under Agents, MCP servers"), (&other, "MCP_URL")] {
+        let written = doubles::logged(|| {
+            for _ in 0..3 {
+                fixture.authenticate(token).unwrap_err();
+            }
+            fixture.clock.advance(Duration::from_secs(60));
+            fixture.authenticate(token).unwrap_err();
+        });
+        let warned: Vec<_> = written
+            .lines()
+            .filter(|line| line.contains("WARN"))
+            .collect();
+        assert_eq!(warned.len(), 2, "{written}");
+        assert!(warned[0].contains(step) && warned[0].contains("refused=1"));
+        assert!(warned[1].contains("refused=3") && warned[1].contains(RESOURCE));
+        assert!(!written.contains("other.example.com"), "{written}");
+    }
+}
+
+#[test]
+fn a_transition_logs_each_client_once_and_counts_every_request() {
+    let mut policy = Policy {
+        allowed_clients: Some(vec!["client_1".to_owned(), "client_2".to_owned()]),
+        ..policy()
+    };
+    policy.audience.mode = AudienceMode::RequireAfter(u64::MAX);
+    let authenticator = doubles::offline(policy);
     let written = doubles::logged(|| {
-        authenticate(policy(), &token).unwrap_err();
+        for client in ["client_1", "client_2", "client_1"] {
+            let mut claims = without(oauth_claims(), "aud");
+            claims["client_id"] = json!(client);
+            for _ in 0..2 {
+                block_on(authenticator.authenticate(&oauth_token(&claims))).unwrap();
+            }
+        }
+        block_on(authenticator.authenticate(&oauth_token(&oauth_claims()))).unwrap();
     });
-    assert!(written.contains("CLERK_AUDIENCE"), "{written}");
+    assert_eq!(authenticator.transition.accepted(), 6);
+    let warned: Vec<_> = written
+        .lines()
+        .filter(|line| line.contains("WARN"))
+        .collect();
+    assert_eq!(warned.len(), 2, "{written}");
+    assert!(
+        warned[0].contains(r#"client="client_1" accepted=1"#),
+        "{written}"
+    );
+    assert!(
+        warned[1].contains(r#"client="client_2" accepted=3"#),
+        "{written}"
+    );
 }
 
 #[test]

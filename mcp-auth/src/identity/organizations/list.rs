@@ -137,32 +137,37 @@ impl List {
     }
 }
 
-/// Lists are weighed by their length, so that users with many organizations do not fill the memory.
+/// Lists are weighed in KiB, so that users with many organizations or permissions do not fill the memory.
 #[derive(Clone, Debug)]
 struct Weight;
 
 impl Weighter<String, List> for Weight {
     fn weight(&self, _: &String, list: &List) -> u64 {
-        1 + list.orgs.len() as u64 / ORGS_PER_WEIGHT
+        let bytes: usize = list.orgs.iter().map(Org::weight).sum();
+        1 + bytes as u64 / 1_024
     }
 }
 
-/// How many users' lists are cached, if each has fewer than eight organizations.
-const MOST_WEIGHT: u64 = 10_000;
-const ORGS_PER_WEIGHT: u64 = 8;
+/// In KiB: about 32 MiB.
+const MOST_WEIGHT: u64 = 32 * 1_024;
 /// The cache makes a part of its own for every 32 of these. There are few parts, so that the longest list
 /// fits into one on a machine with many processors, too.
 const AT_FIRST: usize = 256;
 /// Pages that are read to find an organization by its id or slug. A user who is a member of more than
-/// 1000 organizations may not be found to be a member of the others.
-pub(super) const MAX_PAGES: usize = 10;
+/// 500 organizations may not be found to be a member of the others.
+pub(super) const MAX_PAGES: usize = 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn list(orgs: usize) -> List {
-        let org = |number| Org::only_id(format!("org_{number}"));
+    /// A list of this many organizations, each with this many permissions of 30 bytes.
+    fn list(orgs: usize, permissions: usize) -> List {
+        let org = |number| {
+            let permissions = (0..permissions).map(|one| format!("org:feature_{one:012}:manage"));
+            let id = format!("org_{number}");
+            Org::new(id, None, None, Some(permissions.collect()))
+        };
         List {
             orgs: (0..orgs).map(org).collect(),
             total: orgs as u64,
@@ -174,16 +179,19 @@ mod tests {
     fn the_longest_list_is_cached_and_many_of_them_are_bounded() {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let io = runtime.unwrap();
-        for (orgs, most_users) in [(1, 10_000), (1_000, 79)] {
+        for (orgs, permissions) in [(1, 0), (7, 30), (500, 30)] {
             let lists = Lists::new(io.handle().clone()).lists;
-            let list = list(orgs);
-            for user in 0..most_users + 2_000 {
+            let list = list(orgs, permissions);
+            let bytes: usize = list.orgs.iter().map(Org::weight).sum();
+            for user in 0..1_000 + MOST_BYTES / bytes {
                 let user = format!("user_{user}");
                 lists.insert(user.clone(), list.clone());
                 assert!(lists.get(&user).is_some(), "{user} with {orgs}");
             }
-            assert!(lists.len() <= most_users, "{}", lists.len());
             assert!(lists.weight() <= MOST_WEIGHT);
+            assert!(lists.len() * bytes <= MOST_BYTES, "{}", lists.len());
         }
     }
+
+    const MOST_BYTES: usize = 33 * 1_024 * 1_024;
 }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::identity::{ApiKeyScopes, AuthorizedParties, DEFAULT_CACHE_BYTES, OrganizationSources};
+use crate::protocol::AnonymousAccess;
 use crate::tool::{States, ToolInfo};
 
 use super::check::{self, CheckReport};
@@ -126,7 +127,8 @@ pub struct ServerBuilder {
     pub(super) trust_token_org: bool,
     pub(super) organization_sources: OrganizationSources,
     pub(super) allow_unresolvable_guards: bool,
-    pub(super) anonymous_list: bool,
+    pub(super) anonymous: AnonymousAccess,
+    pub(super) security_schemes: bool,
     pub(super) scope_denials_as_results: bool,
     pub(super) organization_step_up: bool,
     pub(super) legacy_discovery: bool,
@@ -187,7 +189,8 @@ impl ServerBuilder {
             trust_token_org: false,
             organization_sources: OrganizationSources::default(),
             allow_unresolvable_guards: false,
-            anonymous_list: false,
+            anonymous: AnonymousAccess::None,
+            security_schemes: true,
             scope_denials_as_results: false,
             organization_step_up: false,
             legacy_discovery: true,
@@ -285,11 +288,12 @@ impl ServerBuilder {
     ///
     /// The server is registered there as an MCP server under its canonical URL and its other names on loopback, so
     /// the tokens that clients fetch name it as their audience. The default scopes are the advertised ones, `openid`
-    /// and `offline_access`. A client that registers itself gets no others, as at Clerk: its step-up to the scope of
-    /// a single tool is `invalid_scope`, unless [`scopes_supported`](Self::scopes_supported) advertises that scope.
+    /// and `offline_access`. A client that registers itself may ask for the scopes that it registered with, or for
+    /// the default scopes if it named none, as at Clerk: its step-up to the scope of a single tool is
+    /// `invalid_scope`, unless [`scopes_supported`](Self::scopes_supported) advertises that scope.
     ///
-    /// Its roles have permissions for `org:documents:…` only; the program `clerk-emulator` reads others
-    /// from a file.
+    /// Its other roles have permissions for `org:documents:…` only; the program `clerk-emulator` reads other
+    /// people and roles from a file.
     ///
     /// ```no_run
     /// # async fn example() -> mcp_auth::Result<()> {
@@ -357,7 +361,7 @@ impl ServerBuilder {
     /// - No kind of token is accepted, or one whose settings are incomplete: machines' tokens without a
     ///   machine, API keys without a scope or a secret key, a check of users without a secret key.
     /// - Organizations are to come from another source than the token, and there is no secret key.
-    /// - Tokens that name no audience would be accepted from any client, off loopback.
+    /// - Tokens that name no audience would be accepted from any client: off loopback, or in a transition.
     /// - There is no tool to serve, or two have one name.
     /// - A tool takes state that nobody gave, or two values of one type were given.
     /// - The guard of a tool can be passed by nobody.

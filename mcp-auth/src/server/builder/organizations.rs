@@ -71,7 +71,7 @@ impl ServerBuilder {
     /// as a current membership, whatever its source, looked up at Clerk's Backend API
     /// (`GET /v1/users/{user_id}/organization_memberships`). The server believes for 30 seconds that an
     /// organization was found, and for 5 seconds that none was found. If Clerk does not answer, the server
-    /// answers 503. The look-up reads up to 1000 memberships of a user: an organization beyond them is not found by
+    /// answers 503. The look-up reads up to 500 memberships of a user: an organization beyond them is not found by
     /// its id or slug. [`Caller::org_id`](crate::Caller::org_id) stays what the token says; tools learn the
     /// organization from [`Org`](crate::Org).
     ///

@@ -1,5 +1,7 @@
 //! Scopes, and how what is missing is answered.
 
+use crate::protocol::AnonymousAccess;
+
 use super::ServerBuilder;
 
 /// Scopes and organizations: what is required, advertised and answered.
@@ -62,10 +64,16 @@ impl ServerBuilder {
     /// Sets the scopes that the metadata advertises and the first challenge asks for.
     ///
     /// By default `profile email`, the required scopes, and `user:org:read` if a tool needs an
-    /// organization. `offline_access` is left out: it is not the resource server's to ask for. What
+    /// organization. The list is advertised as it is: `offline_access` in it is accepted with a warning,
+    /// because a resource server does not ask for it; some clients refresh their tokens only if it does. What
     /// is not one scope-token (RFC 6749 §3.3) is a start-up error.
     ///
-    /// Source: RFC 9728 §2; MCP 2026-07-28, basic/authorization, "Scope selection strategy".
+    /// Clients that register without scopes (Claude, `ChatGPT`) may ask for the instance's default scopes and
+    /// no others, and they ask for what is advertised: every scope of this list belongs into the default
+    /// scopes, with `offline_access`. `MCP_AUTH=check` compares the two.
+    ///
+    /// Source: RFC 9728 §2; MCP 2026-07-28, basic/authorization, "Scope selection strategy"; SEP-2207;
+    /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
     pub fn scopes_supported<S: Into<String>>(
         mut self,
         scopes: impl IntoIterator<Item = S>,
@@ -121,8 +129,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers `initialize`, `server/discover`, `ping` and `tools/list` without a token, with the
-    /// public tools. Clients that would be sent to sign in by a 401 then are not.
+    /// Lets callers without a token connect and list the public tools: `initialize`, `server/discover`,
+    /// `ping` and `tools/list` are answered without a token. By default each of them is a 401, which is what
+    /// makes a client sign in.
+    ///
+    /// A client that connects without a token does not see the guarded tools, so nothing makes it sign in.
+    /// Use [`discoverable`](Self::discoverable) for a server that has both.
     ///
     /// ```
     /// /// Tell the time.
@@ -144,7 +156,68 @@ impl ServerBuilder {
     /// # });
     /// ```
     pub fn allow_anonymous_list(mut self) -> Self {
-        self.anonymous_list = true;
+        self.anonymous = self.anonymous.max(AnonymousAccess::ListPublic);
+        self
+    }
+
+    /// Lets callers without a token connect, list all tools with what each needs (`securitySchemes`), and
+    /// call the public ones. A call of a guarded tool is a 401 with a challenge, which makes a client sign
+    /// in.
+    ///
+    /// Recommended where there are public tools beside guarded ones: by default a client must sign in before
+    /// it sees any tool. Callers who are signed in see the tools that they may call, as always, and those that
+    /// a wider token would let them call.
+    ///
+    /// ```
+    /// /// Tell the time.
+    /// #[mcp_auth::mcp_tool(public)]
+    /// async fn time() -> String { "noon".to_owned() }
+    ///
+    /// /// Count the caller's documents.
+    /// #[mcp_auth::mcp_tool(scope = "documents:read")]
+    /// async fn count() -> u32 { 7 }
+    ///
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// # use mcp_auth::testing::TestServer;
+    /// # use serde_json::json;
+    /// let server = mcp_auth::server!().discoverable();
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// assert_eq!(server.anonymous().tools().await, ["count", "time"]);
+    /// server.anonymous().call("time", json!({})).await.expect_ok();
+    /// let asked = server.anonymous().call("count", json!({})).await;
+    /// let challenge = asked.expect_unauthorized().header("WWW-Authenticate").unwrap();
+    /// assert!(challenge.contains("documents:read"));
+    /// # });
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// Names, descriptions, schemas and scopes of all tools are public then, and
+    /// [`instructions`](Self::instructions) too. Who may call a tool does not change.
+    ///
+    /// Source: OpenAI, Apps SDK, "Authentication"; Clerk, `@clerk/mcp-tools` 1.0, which does this by
+    /// default.
+    pub fn discoverable(mut self) -> Self {
+        self.anonymous = self.anonymous.max(AnonymousAccess::ListAll);
+        self
+    }
+
+    /// Leaves `securitySchemes` out of `tools/list`.
+    ///
+    /// By default each tool says there what a client has to bring, as its guard has it: `noauth` for a
+    /// public tool, and else `oauth2` with the scopes of the guard, those of
+    /// [`require_scope`](Self::require_scope), and `user:org:read` if the tool needs an organization. It
+    /// stands at the top level of the tool and in its `_meta`. `ChatGPT` needs it to sign in for a single
+    /// tool; clients that do not know it ignore it.
+    ///
+    /// ```
+    /// let builder = mcp_auth::server!().without_security_schemes();
+    /// # let _ = builder;
+    /// ```
+    pub fn without_security_schemes(mut self) -> Self {
+        self.security_schemes = false;
         self
     }
 

@@ -22,8 +22,22 @@ use super::ServerBuilder;
 /// # let _ = builder;
 /// ```
 ///
-/// Source: MCP 2026-07-28, basic/authorization, "Token handling".
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Users who connected before the server was registered with Clerk keep tokens without an audience, also
+/// when these are refreshed. A dated transition gives them time to connect again:
+///
+/// ```
+/// use mcp_auth::AudiencePolicy;
+///
+/// let builder = mcp_auth::server!()
+///     .audience_policy(AudiencePolicy::required_after("2027-03-01"))
+///     .allowed_clients(["https://claude.ai/oauth/mcp-oauth-client-metadata"]);
+/// # let _ = builder;
+/// ```
+///
+/// Source: MCP 2026-07-28, basic/authorization, "Token handling";
+/// <https://clerk.com/docs/guides/ai/mcp/build-mcp-server>.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum AudiencePolicy {
     /// The token must name this server. The default off loopback, and what MCP asks for.
     Require,
@@ -32,12 +46,63 @@ pub enum AudiencePolicy {
     /// [`ServerBuilder::require_scope`], since Clerk issues the same kind of token to every OAuth
     /// application of an instance.
     IfPresent,
+    /// [`Require`](Self::Require) from the beginning of this day on (`YYYY-MM-DD`, in UTC). Before it, a
+    /// token that names no audience passes if its client is one of
+    /// [`ServerBuilder::allowed_clients`], or if it has every scope of
+    /// [`ServerBuilder::require_scope`]; without either the server does not start. Made by
+    /// [`required_after`](Self::required_after).
+    RequiredAfter(String),
+}
+
+impl AudiencePolicy {
+    /// Accepts tokens without an audience until a date, and refuses them from then on without a restart.
+    ///
+    /// `date` is a day as `YYYY-MM-DD`; the strict rule begins with that day in UTC. What is no such day is
+    /// a start-up error. Each request that is accepted without an audience is counted, and the first of
+    /// each client (of at most 1000 clients) is logged at `warn` with the client's id. `MCP_AUTH=check` tells how long the transition
+    /// lasts.
+    ///
+    /// ```
+    /// # /// Greet.
+    /// # #[mcp_auth::mcp_tool]
+    /// # async fn greet() -> String { "Hello".to_owned() }
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// # use std::time::Duration;
+    /// # use mcp_auth::testing::{TestClock, TestServer};
+    /// # use serde_json::json;
+    /// use mcp_auth::AudiencePolicy;
+    ///
+    /// // It is 28 February 2027.
+    /// let clock = TestClock::at(1_803_772_800);
+    /// let builder = mcp_auth::server!()
+    /// #   .tools_of(module_path!())
+    ///     .clock(&clock)
+    ///     .url("https://mcp.example.com/mcp")
+    ///     .audience_policy(AudiencePolicy::required_after("2027-03-01"))
+    ///     .allowed_clients(["client_desktop"]);
+    /// let server = TestServer::of(builder);
+    ///
+    /// let ada = server.user("ada").client("client_desktop").audience(None);
+    /// ada.call("greet", json!({})).await.expect_ok();
+    /// server.advance(Duration::from_secs(86_400));
+    /// ada.call("greet", json!({})).await.expect_unauthorized();
+    /// # });
+    /// ```
+    pub fn required_after(date: impl Into<String>) -> Self {
+        Self::RequiredAfter(date.into())
+    }
 }
 
 /// Which tokens are accepted.
 impl ServerBuilder {
     /// Sets the audience that tokens must name; else `CLERK_AUDIENCE`, else the canonical URL (on
-    /// loopback under each of its names). Compared byte for byte with every `aud`.
+    /// loopback under each of its names).
+    ///
+    /// It is compared byte for byte with every `aud`, with three exceptions if it is an http(s) URL without a
+    /// query: an `aud` may add a query (Cursor asks for tokens with the query of the URL that its user
+    /// entered), may spell out the default port, and may write scheme and host in another case (RFC 3986
+    /// section 6.2). Another scheme, host, port or path, and a fragment, are another audience.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
@@ -72,9 +137,10 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// [`AudiencePolicy::IfPresent`] accepts tokens that name no audience. Off loopback the server
-    /// then refuses to start without [`allowed_clients`](Self::allowed_clients) or
-    /// [`require_scope`](Self::require_scope).
+    /// [`AudiencePolicy::IfPresent`] and, until its date, [`AudiencePolicy::RequiredAfter`] accept tokens that
+    /// name no audience. The server then refuses to start without
+    /// [`allowed_clients`](Self::allowed_clients) or [`require_scope`](Self::require_scope): under
+    /// `IfPresent` off loopback, under `RequiredAfter` anywhere.
     pub fn audience_policy(mut self, policy: AudiencePolicy) -> Self {
         self.audience_policy = Some(policy);
         self

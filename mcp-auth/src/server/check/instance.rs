@@ -12,12 +12,18 @@ use crate::tool::Registry;
 
 use super::super::error::{StartError, counted};
 use super::super::settings::Names;
+use super::audience::audience;
+use super::default_scopes::{asks_for_refresh_tokens, default_scopes};
 use super::{Finding, Found};
 
 /// What the server knows of itself.
 pub(in super::super) struct Known<'a> {
     pub(in super::super) policy: &'a Policy,
     pub(in super::super) required_scopes: &'a [String],
+    /// The scopes that the metadata and the first challenge name; empty if the tools themselves are wrong.
+    pub(in super::super) advertised: &'a [String],
+    /// Milliseconds since 1970.
+    pub(in super::super) now_ms: u64,
     /// None if the tools themselves are wrong.
     pub(in super::super) registry: Option<&'a Registry>,
     /// None if there can be none.
@@ -38,7 +44,7 @@ pub(in super::super) struct Known<'a> {
 
 impl Known<'_> {
     /// What to do in the dashboard, which a local Clerk does not have.
-    fn dashboard(&self, what: &str) -> String {
+    pub(super) fn dashboard(&self, what: &str) -> String {
         if self.local {
             format!(
                 "set the local Clerk so, if it matters there; at Clerk, in the dashboard, {what}"
@@ -123,6 +129,8 @@ pub(in super::super) fn judge(answers: &Answers, known: &Known<'_>) -> Vec<Found
     found.extend(secret_key(answers.secret_key, known));
     found.extend(machine(answers, known));
     found.extend(instance_is_for_this(known));
+    found.extend(audience(known));
+    found.extend(asks_for_refresh_tokens(known));
     // Another instance's settings say nothing of this one.
     let fits = answers.secret_key == SecretKeyCheck::Fits;
     let mut told = None;
@@ -136,6 +144,7 @@ pub(in super::super) fn judge(answers: &Answers, known: &Known<'_>) -> Vec<Found
         found.extend(scopes(metadata, known));
     }
     found.extend(registration(metadata, told, known));
+    found.extend(told.and_then(|settings| scopes_out_of_reach(settings, known)));
     found
 }
 
@@ -319,19 +328,13 @@ fn settings(answers: &Answers, known: &Known<'_>) -> Vec<Found> {
             "the instance issues opaque OAuth access tokens".to_owned(),
             "each takes a call to the Backend API, again every minute, within a tenth of the \
              instance's rate limit",
-            known.dashboard("under OAuth applications, switch on JWT access tokens"),
+            known.dashboard("under OAuth applications, switch on *Generate access tokens as JWTs*"),
         )
         .into()
     });
-    let defaults = settings.default_scopes.as_deref().unwrap_or_default();
-    let granted = defaults.iter().any(|scope| scope == ORGANIZATION_SCOPE);
-    if uses_organization(known) && !granted {
-        let finding = Finding::note(
-            format!("`{ORGANIZATION_SCOPE}` is not among the instance's default scopes"),
-            "clients that ask for no scopes get tokens without an organization",
-            known.dashboard("under OAuth applications, add it to the default scopes"),
-        );
-        found.push(finding.into());
+    // What is advertised follows from the tools.
+    if known.registry.is_some() {
+        found.push(default_scopes(settings, known));
     }
     found
 }
@@ -365,7 +368,8 @@ fn registration(
                 .to_owned();
         let why = "a client that was not given an id stops after discovery";
         let remedy = known.dashboard(
-            "under OAuth applications, switch one of them on, or make an application for each client",
+            "under OAuth applications, Settings, Client onboarding, switch on *Publish CIMD support* or \
+             *Publish DCR support*; or make an application for each client",
         );
         return Some(if listed {
             Finding::note(what, why, remedy).into()
@@ -458,6 +462,31 @@ fn scopes(metadata: &Document, known: &Known<'_>) -> Vec<Found> {
         found.push(finding.into());
     }
     found
+}
+
+/// A client that registers itself may never ask for a scope later that it did not register with, or that
+/// is no default scope if it registered without scopes.
+///
+/// Source: <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
+fn scopes_out_of_reach(settings: &OauthSettings, known: &Known<'_>) -> Option<Found> {
+    let mut tools = asked(known, takes_oauth, |requirement| match requirement {
+        Requirement::Scope(scope) => Some(scope.to_string()),
+        _ => None,
+    });
+    let defaults = settings.default_scopes.as_deref().unwrap_or_default();
+    tools.retain(|scope, _| !known.advertised.contains(scope) && !defaults.contains(scope));
+    let is_open = known.policy.oauth && settings.registers && !tools.is_empty();
+    let finding = Finding::note(
+        format!(
+            "clients that register themselves may not get the scopes {}",
+            listed(&tools)
+        ),
+        "such a client registers with the scopes that are advertised, and a step-up beyond them is \
+         `invalid_scope`; clients with metadata documents step up",
+        "name the scopes in `scopes_supported`, and add them to the default scopes; or admit clients with \
+         metadata documents only",
+    );
+    is_open.then(|| finding.into())
 }
 
 /// What guards ask for has to be somewhere to be had.

@@ -4,6 +4,8 @@
 //! of it, serves nothing, and asks the instance also what a start does not wait for.
 
 mod address;
+mod audience;
+mod default_scopes;
 mod instance;
 mod organizations;
 mod run;

@@ -2,6 +2,7 @@
 
 use crate::identity::IoRuntime;
 
+use super::super::advertised::advertised_scopes;
 use super::super::builder::ServerBuilder;
 use super::super::environment::Environment;
 use super::super::error::StartError;
@@ -76,9 +77,16 @@ pub(in super::super) async fn check(
         return CheckReport::new(format!("{title}, no instance was asked"), found);
     };
     let required_scopes = builder.required_scopes.clone();
+    let advertised = registry
+        .as_ref()
+        .map(|registry| advertised_scopes(&builder, &policy.scopes, registry))
+        .unwrap_or_default();
+    let clock = clock(&mut builder);
     let known = Known {
         policy: &policy,
         required_scopes: &required_scopes,
+        advertised: &advertised,
+        now_ms: clock.unix_ms(),
         registry: registry.as_ref(),
         canonical: canonical.as_ref(),
         names,
@@ -91,7 +99,6 @@ pub(in super::super) async fn check(
     };
     #[cfg(feature = "emulator")]
     let _emulator = settings.emulator.clone();
-    let clock = clock(&mut builder);
     let io = match IoRuntime::start() {
         Ok(io) => io,
         Err(error) => {

@@ -340,7 +340,11 @@ fn answered(world: &World, reply: &Reply) -> String {
             }
         }
         401 if challenge(&world.invalid_token_challenge()) => "Unauthorized".to_owned(),
-        403 if challenge(&world.insufficient_scope_challenge("documents:write")) => {
+        // A token that was granted an organization would lose it without that scope.
+        403 if ["documents:write", "documents:write user:org:read"]
+            .iter()
+            .any(|scopes| challenge(&world.insufficient_scope_challenge(scopes, SCOPE_DENIED))) =>
+        {
             "Challenged".to_owned()
         }
         503 => {
@@ -377,3 +381,5 @@ fn column(cell: Cell) -> &'static str {
         ) => "look-up down",
     }
 }
+
+const SCOPE_DENIED: &str = "Forbidden: documents:write scope required";

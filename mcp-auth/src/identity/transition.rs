@@ -1,0 +1,53 @@
+//! The tokens that are accepted without an audience until a date.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use crate::identity::caller::Caller;
+
+/// Counts the requests whose token has no audience and is accepted until the end of the transition
+/// (`AudiencePolicy::required_after`), and logs each client once.
+#[derive(Debug, Default)]
+pub(crate) struct Transition {
+    accepted: AtomicU64,
+    clients: Mutex<HashSet<Box<str>>>,
+}
+
+impl Transition {
+    /// Counts a request if its token needs the transition. The first request of each client is logged.
+    pub(crate) fn count(&self, caller: &Caller) {
+        if caller.verified().lacks_audience_until_ms().is_none() {
+            return;
+        }
+        let accepted = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
+        let client = caller.client_id().unwrap_or_default();
+        if self.is_new(client) {
+            tracing::warn!(
+                target: "mcp_auth",
+                ?client,
+                accepted,
+                "a token without an audience was accepted, which ends at the date of \
+                 `AudiencePolicy::required_after`; the users of this client have to connect it again \
+                 before that"
+            );
+        }
+    }
+
+    /// Returns how many requests were accepted without an audience.
+    #[cfg(test)]
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    fn is_new(&self, client: &str) -> bool {
+        // A writer that panicked has left a whole set: each write is one operation.
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        !clients.contains(client) && clients.len() < MOST_CLIENTS && clients.insert(client.into())
+    }
+}
+
+/// Clients that register themselves have a new id each time; beyond this number they are counted only.
+const MOST_CLIENTS: usize = 1_000;

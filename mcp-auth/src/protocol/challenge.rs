@@ -1,0 +1,92 @@
+//! Challenges for a wider token, as the header and the result of a tool have them.
+
+use crate::guard::Denied;
+
+/// Writes the challenges of one name of the endpoint.
+///
+/// Source: RFC 6750 section 3; RFC 9728 section 5.1; MCP 2026-07-28, basic/authorization, "Scope challenge
+/// handling".
+#[derive(Clone, Debug)]
+pub(crate) struct Challenger {
+    /// The URL of the protected-resource metadata.
+    metadata: String,
+}
+
+/// A challenge that a denial is worth.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Challenge {
+    /// All scopes that the operation needs, held ones included, separated by spaces.
+    pub(crate) scope: String,
+    /// The text of the denial, for people.
+    pub(crate) description: String,
+    /// The value of a `WWW-Authenticate` header.
+    pub(crate) header: String,
+}
+
+impl Challenger {
+    pub(crate) fn new(metadata: String) -> Self {
+        Self { metadata }
+    }
+
+    /// The challenge for a token with these scopes, after a denial.
+    pub(crate) fn wider_token(&self, denied: &Denied, scopes: &[String]) -> Challenge {
+        let scope = scopes.join(" ");
+        let description = denied.to_string();
+        let header = format!(
+            r#"Bearer error="insufficient_scope", error_description="{}", scope="{scope}", resource_metadata="{}""#,
+            quotable(&description),
+            self.metadata
+        );
+        Challenge {
+            scope,
+            description,
+            header,
+        }
+    }
+
+    /// The parameters of a challenge to sign in, for these scopes.
+    pub(crate) fn sign_in(&self, scopes: &[String]) -> String {
+        format!(
+            r#"resource_metadata="{}", scope="{}""#,
+            self.metadata,
+            scopes.join(" ")
+        )
+    }
+}
+
+/// Leaves out what a quoted `error_description` may not have (RFC 6750 section 3).
+fn quotable(text: &str) -> String {
+    let allowed = |one: &char| matches!(one, ' '..='!' | '#'..='[' | ']'..='~');
+    text.chars().filter(allowed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_names_the_scopes_what_is_missing_and_the_metadata() {
+        let denied = Denied::Scope {
+            missing: vec!["documents:write".to_owned()],
+            cure: None,
+        };
+        let scopes = ["documents:write", "user:org:read"].map(str::to_owned);
+        let challenge = Challenger::new("https://a/m".to_owned()).wider_token(&denied, &scopes);
+        assert_eq!(challenge.scope, "documents:write user:org:read");
+        assert_eq!(
+            challenge.description,
+            "Forbidden: documents:write scope required"
+        );
+        assert_eq!(
+            challenge.header,
+            "Bearer error=\"insufficient_scope\", \
+             error_description=\"Forbidden: documents:write scope required\", \
+             scope=\"documents:write user:org:read\", resource_metadata=\"https://a/m\""
+        );
+    }
+
+    #[test]
+    fn a_description_ends_no_quotation_and_starts_no_header() {
+        assert_eq!(quotable("a \"b\" \\c\r\nd: \u{e9}~!"), "a b cd: ~!");
+    }
+}

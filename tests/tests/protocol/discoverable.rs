@@ -1,0 +1,154 @@
+//! What callers without a token may do: by setting, by method and by tool, in each era.
+
+use mcp_auth::ServerBuilder;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{ERAS, Era, World};
+
+/// The setting, what the list shows to callers without a token, and whether other requests are answered.
+type Mode = (
+    &'static str,
+    fn(ServerBuilder) -> ServerBuilder,
+    Option<&'static [&'static str]>,
+);
+
+const ALL: &[&str] = &[
+    "delete_document",
+    "edit_document",
+    "greet",
+    "purge",
+    "rename_org",
+    "sync",
+    "upload",
+    "which_org",
+    "who_am_i",
+];
+
+const MODES: [Mode; 4] = [
+    ("closed", |builder| builder, None),
+    (
+        "public list",
+        ServerBuilder::allow_anonymous_list,
+        Some(&["greet"]),
+    ),
+    ("discoverable", ServerBuilder::discoverable, Some(ALL)),
+    // The wider of two settings holds, in whatever order they are called.
+    (
+        "both",
+        |builder| builder.discoverable().allow_anonymous_list(),
+        Some(ALL),
+    ),
+];
+
+#[actix_web::test]
+async fn callers_without_a_token_list_discover_and_call_what_the_setting_opens_and_nothing_else() {
+    for (what, mode, listed) in MODES {
+        let world = World::with(mode).await;
+        for era in ERAS {
+            let list = world.list(era).send().await;
+            match listed {
+                Some(tools) => assert_eq!(list.tools(), tools, "{what}"),
+                None => assert_eq!(list.status, 401, "{what}"),
+            }
+            let open = if listed.is_some() { 200 } else { 401 };
+            let (method, params) = match era {
+                Era::Legacy => (
+                    "initialize",
+                    json!({ "protocolVersion": "2025-11-25", "capabilities": {},
+                            "clientInfo": { "name": "t", "version": "1" } }),
+                ),
+                Era::Modern => ("server/discover", json!({})),
+            };
+            let reply = world.ask(era, method, params).send().await;
+            assert_eq!(reply.status, open, "{what} {method}");
+            let public = world.call(era, "greet", json!({ "name": "Ada" }));
+            public.send().await.expect_text("Hello Ada");
+            for tool in ["who_am_i", "delete_document", "no_such_tool"] {
+                let reply = world.call(era, tool, json!({})).send().await;
+                reply.expect_refused_request(401, "invalid_token", "An access token is required");
+                assert!(reply.challenge().starts_with("Bearer resource_metadata="));
+            }
+            for method in ["prompts/list", "no/such"] {
+                let reply = world.ask(era, method, json!({})).send().await;
+                assert_eq!(reply.status, 401, "{what} {method}");
+            }
+        }
+        world.expect_runs(2);
+    }
+}
+
+/// A client opens a GET stream once it is connected, and a 401 would make it sign in.
+#[actix_web::test]
+async fn a_get_stream_is_no_sign_in_where_a_client_can_connect_without_a_token() {
+    for (what, mode, listed) in MODES {
+        let world = World::with(mode).await;
+        let stream = world.request(Method::GET, "/mcp");
+        let reply = stream.header("accept", "text/event-stream").send().await;
+        let status = if listed.is_some() { 405 } else { 401 };
+        assert_eq!(reply.status, status, "{what}");
+    }
+}
+
+#[actix_web::test]
+async fn the_challenge_of_a_guarded_tool_names_its_scopes_where_everybody_may_list_it() {
+    let closed = World::with(ServerBuilder::allow_anonymous_list).await;
+    let reply = closed.call(Era::Legacy, "sync", json!({})).send().await;
+    assert_eq!(reply.challenge(), closed.sign_in_challenge());
+
+    let open = World::with(ServerBuilder::discoverable).await;
+    let challenge = |scopes: &str| {
+        format!(
+            r#"Bearer resource_metadata="{}", scope="profile email user:org:read{scopes}""#,
+            open.metadata_url()
+        )
+    };
+    for (tool, scopes) in [
+        ("who_am_i", ""),
+        ("which_org", ""),
+        ("sync", " files:read files:write"),
+        ("purge", " files:write"),
+        ("no_such_tool", ""),
+    ] {
+        for era in ERAS {
+            let reply = open.call(era, tool, json!({})).send().await;
+            assert_eq!(reply.expect_status(401).challenge(), challenge(scopes));
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_signed_in_caller_sees_what_they_may_call_and_a_bad_token_is_no_missing_one() {
+    let world = World::with(ServerBuilder::discoverable).await;
+    for era in ERAS {
+        let tools = world.list(era).bearer(&world.grace()).send().await.tools();
+        assert_eq!(tools, ["greet", "sync", "upload", "which_org", "who_am_i"]);
+        world
+            .list(era)
+            .bearer("not.a.token")
+            .send()
+            .await
+            .expect_status(401);
+        let public = world.call(era, "greet", json!({ "name": "Ada" }));
+        public.bearer("not.a.token").send().await.expect_status(401);
+    }
+    world.expect_runs(0);
+}
+
+#[actix_web::test]
+async fn a_list_that_is_not_the_same_for_everybody_is_not_cached_for_everybody() {
+    let scope = |world: World| async move {
+        let result = world.list(Era::Modern).send().await.result();
+        result["cacheScope"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        scope(World::with(ServerBuilder::discoverable).await).await,
+        "private"
+    );
+    let public = World::with(|builder| {
+        builder
+            .discoverable()
+            .serve_tools_if(|tool| tool.guard().is_public())
+    });
+    assert_eq!(scope(public.await).await, "public");
+}
