@@ -4,8 +4,6 @@
 // from the start.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,34 +11,17 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { once } from 'node:events';
 
-import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
+import { UnauthorizedError } from '@modelcontextprotocol/client';
 
-import { allow } from './consenting.mjs';
 import { serveDocument } from './document.mjs';
-import { PYTHON, issuer, mint, start } from './example.mjs';
+import { PYTHON, mint } from './example.mjs';
+import {
+    BROWSER, DOCUMENT, FIRST, Host, REDIRECT, REGISTRATION, WIDER, call, claims, run, runPython, scopes, serve,
+} from './host.mjs';
 
 const LEGACY = '2025-11-25';
 const MODERN = '2026-07-28';
-const BROWSER = join(import.meta.dirname, 'consenting.mjs');
 const INSPECTOR = join(import.meta.dirname, 'node_modules/.bin/mcp-inspector');
-/** Where the answers of those clients lead that read them off the redirect. */
-const REDIRECT = 'http://127.0.0.1:6275/callback';
-/** The scopes of the first challenge, and the one that clients add to be able to refresh. */
-const FIRST = ['email', 'offline_access', 'profile', 'user:org:read'];
-const WIDER = ['documents:write', ...FIRST];
-const CLIENT_MS = 30_000;
-const REGISTRATION = {
-    dynamic_oauth_client_registration: true,
-    client_id_metadata_documents_advertised: false,
-    authorization_response_iss: false,
-};
-const DOCUMENT = {
-    dynamic_oauth_client_registration: false,
-    client_id_metadata_documents_advertised: true,
-    loopback_client_documents: true,
-    authorization_response_iss: true,
-};
-
 const CLIENTS = [
     { name: 'typescript, legacy', signIn: typescript('legacy', LEGACY) },
     { name: 'typescript, modern', signIn: typescript({ pin: MODERN }, MODERN) },
@@ -53,7 +34,6 @@ const CLIENTS = [
 let document;
 let callback;
 let server;
-let clerk;
 
 before(async () => {
     callback = `http://127.0.0.1:${await freePort()}/oauth/callback`;
@@ -67,7 +47,8 @@ for (const [format, jwt] of [['jwt', true], ['opaque', false]]) {
             for (const { name, signIn } of CLIENTS) {
                 test(name, async (t) => {
                     const stepsUp = way === 'document';
-                    await serve(t, { ...settings, oauth_jwt_access_tokens: jwt }, { advertisesAll: !stepsUp });
+                    const variables = stepsUp ? {} : { ADVERTISE_ALL_SCOPES: '1' };
+                    server = await serve(t, document, { ...settings, oauth_jwt_access_tokens: jwt }, variables);
                     const times = new Times();
                     const seen = await signIn({ format, way, stepsUp, times });
 
@@ -97,8 +78,7 @@ for (const [format, jwt] of [['jwt', true], ['opaque', false]]) {
 }
 
 test('a client is refused a step-up beyond the scopes it registered with, and is not given a narrow token', async (t) => {
-    await serve(t, REGISTRATION);
-    const host = new Host();
+    const host = new Host(await serve(t, document, REGISTRATION));
     await assert.rejects(host.connect('legacy'), (error) => UnauthorizedError.isInstance(error));
     await host.finish();
     const { client } = await host.connect('legacy');
@@ -112,24 +92,10 @@ test('a client is refused a step-up beyond the scopes it registered with, and is
     await client.close();
 });
 
-/** Starts a server for one test, beside a local Clerk with these settings. */
-async function serve(t, settings, { advertisesAll = false } = {}) {
-    const advertise = advertisesAll ? { ADVERTISE_ALL_SCOPES: '1' } : {};
-    server = await start('sign_in', { SSL_CERT_FILE: document.certificate, ...advertise });
-    t.after(server.stop);
-    clerk = await issuer(server.endpoint);
-    const changed = await fetch(`${clerk}/dev/settings`, {
-        method: 'PATCH',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(settings),
-    });
-    assert.equal(changed.status, 200, await changed.text());
-}
-
 /** The official TypeScript client; its host opens the browser and hands the answer back. */
 function typescript(mode, version) {
     return async ({ format, way, stepsUp, times }) => {
-        const host = new Host();
+        const host = new Host(server);
         let { client, transport } = await host.connect(mode).catch(async (error) => {
             assert.ok(UnauthorizedError.isInstance(error), error);
             await host.finish();
@@ -181,99 +147,11 @@ function typescript(mode, version) {
     };
 }
 
-/** What the TypeScript client keeps, and where it sends its user. */
-class Host {
-    redirectUrl = REDIRECT;
-    clientMetadata = {
-        client_name: 'interop',
-        redirect_uris: [REDIRECT],
-        grant_types: ['authorization_code', 'refresh_token'],
-        response_types: ['code'],
-        token_endpoint_auth_method: 'none',
-    };
-    authorizations = [];
-    /** What was sent, and how it was answered. */
-    requests = [];
-    saved = {};
-
-    /** One that has a document registers all the same where none are taken. */
-    get clientMetadataUrl() {
-        return document.url;
-    }
-
-    state() {
-        this.saved.state = randomUUID();
-        return this.saved.state;
-    }
-
-    clientInformation() {
-        return this.saved.client;
-    }
-
-    saveClientInformation(client) {
-        this.saved.client = client;
-    }
-
-    tokens() {
-        return this.saved.tokens;
-    }
-
-    saveTokens(tokens) {
-        this.saved.tokens = tokens;
-    }
-
-    codeVerifier() {
-        return this.saved.verifier;
-    }
-
-    saveCodeVerifier(verifier) {
-        this.saved.verifier = verifier;
-    }
-
-    discoveryState() {
-        return this.saved.discovery;
-    }
-
-    saveDiscoveryState(discovery) {
-        this.saved.discovery = discovery;
-    }
-
-    redirectToAuthorization(url) {
-        this.authorizations.push(url.href);
-    }
-
-    async connect(mode) {
-        const client = new Client({ name: 'interop', version: '1.0.0' }, { versionNegotiation: { mode } });
-        const transport = this.transport();
-        await client.connect(transport);
-        return { client, transport };
-    }
-
-    async finish(transport = this.transport()) {
-        const answer = await allow(this.authorizations.at(-1));
-        assert.equal(answer.searchParams.get('state'), this.saved.state);
-        await transport.finishAuth(answer.searchParams);
-    }
-
-    transport() {
-        const recorded = async (url, init) => {
-            const answer = await fetch(url, init);
-            const { origin, pathname } = new URL(url);
-            const whom = origin === clerk ? 'clerk' : 'server';
-            this.requests.push(`${init?.method ?? 'GET'} ${whom} ${pathname} ${answer.status}`);
-            return answer;
-        };
-        return new StreamableHTTPClientTransport(new URL(server.endpoint), { authProvider: this, fetch: recorded });
-    }
-}
-
 /** The Python client, in a program of its own. */
 function python(mode, version) {
     return async ({ times }) => {
-        const program = join(import.meta.dirname, 'python/end_to_end.py');
-        const args = [program, server.endpoint, mode, REDIRECT, document.url, BROWSER, clerk];
-        const { stdout } = await run(PYTHON, args, { env: { PATH: process.env.PATH } });
-        const { took, version: spoken, ...seen } = JSON.parse(stdout);
+        const args = [server.endpoint, mode, REDIRECT, document.url, BROWSER, server.clerk];
+        const { took, version: spoken, ...seen } = await runPython(PYTHON, 'end_to_end.py', args);
         assert.equal(spoken, version);
         for (const [what, ms] of Object.entries(took)) times.add(what, ms);
         return seen;
@@ -369,35 +247,9 @@ class Times {
     }
 }
 
-async function call(client, name, args = {}) {
-    const result = await client.callTool({ name, arguments: args });
-    assert.ok(!result.isError, result.content[0].text);
-    return result.content[0].text;
-}
-
-/** The claims of a JWT, unverified. */
-function claims(token) {
-    return JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
-}
-
-function scopes(asked) {
-    return asked.get('scope').split(' ').toSorted();
-}
-
 /** What a client has whose token ended. */
 function expired(format, client) {
-    return mint(clerk, { user: 'ada', org: 'acme', client_id: client, format, expires_in: -60 });
-}
-
-/** Runs a program to its end; what it says of a failure is in the error. */
-function run(program, args, options, input = '') {
-    return new Promise((resolve, reject) => {
-        const child = execFile(program, args, { timeout: CLIENT_MS, ...options }, (error, stdout, stderr) => {
-            if (error) reject(new Error(`${error.message}\n${stdout}`, { cause: error }));
-            else resolve({ stdout, stderr });
-        });
-        child.stdin.end(input);
-    });
+    return mint(server.clerk, { user: 'ada', org: 'acme', client_id: client, format, expires_in: -60 });
 }
 
 async function freePort() {

@@ -14,6 +14,8 @@ export const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target');
 const BINARIES = join(TARGET, 'debug');
 /** The interpreter that `.ci/run` gives the Python client. */
 export const PYTHON = join(TARGET, 'interop-python/bin/python');
+/** The interpreter that `.ci/run` gives LangChain's adapters, which need version 1 of the Python client. */
+export const LANGCHAIN = join(TARGET, 'interop-langchain/bin/python');
 const START_MS = 10_000;
 const STOP_MS = 5_000;
 

@@ -9,58 +9,12 @@ import asyncio
 import json
 import sys
 import time
-from urllib.parse import parse_qs, urlparse
 
 import httpx2
 from mcp import Client
-from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 
-
-class Kept:
-    """What the client keeps, in memory."""
-
-    client_info = None
-    tokens = None
-
-    def __init__(self):
-        self.access_tokens = []
-
-    async def get_tokens(self):
-        return self.tokens
-
-    async def set_tokens(self, tokens):
-        self.tokens = tokens
-        self.access_tokens.append(tokens.access_token)
-
-    async def get_client_info(self):
-        return self.client_info
-
-    async def set_client_info(self, client_info):
-        self.client_info = client_info
-
-
-class Browser:
-    """Allows whatever is asked for, and keeps the answer."""
-
-    def __init__(self, program):
-        self.program = program
-        self.visited = []
-        self.answer = None
-
-    async def visit(self, url):
-        self.visited.append(url)
-        browser = await asyncio.create_subprocess_exec(
-            self.program, "--print", url, stdout=asyncio.subprocess.PIPE
-        )
-        stdout, _ = await browser.communicate()
-        answer = parse_qs(urlparse(stdout.decode().strip()).query)
-        self.answer = {name: values[0] for name, values in answer.items()}
-
-    async def answered(self):
-        answer = self.answer
-        return AuthorizationCodeResult(code=answer["code"], state=answer["state"], iss=answer.get("iss"))
+from host import Browser, Kept, provider
 
 
 async def lifetime(clerk, seconds):
@@ -72,20 +26,7 @@ async def lifetime(clerk, seconds):
 
 async def main(endpoint, mode, redirect_uri, document_url, program, clerk):
     kept, browser = Kept(), Browser(program)
-    auth = OAuthClientProvider(
-        server_url=endpoint,
-        client_metadata=OAuthClientMetadata(
-            client_name="interop",
-            redirect_uris=[redirect_uri],
-            grant_types=["authorization_code", "refresh_token"],
-            response_types=["code"],
-            token_endpoint_auth_method="none",
-        ),
-        storage=kept,
-        redirect_handler=browser.visit,
-        callback_handler=browser.answered,
-        client_metadata_url=document_url,
-    )
+    auth = provider(endpoint, redirect_uri, document_url, kept, browser)
     await lifetime(clerk, 1)
     seen, took, last = {}, {}, time.monotonic()
 

@@ -1,11 +1,19 @@
-//! A server that clients sign in to without a token: one tool for any signed-in caller, one that requires a scope,
-//! and one that requires an organization.
+//! A server that clients sign in to without a token: one public tool, one for any signed-in caller, one that requires
+//! a scope, and one that requires an organization.
 //!
 //! By default the server does not advertise the scope of the second tool, so a client has to step up for it. With the
 //! variable `ADVERTISE_ALL_SCOPES` the server advertises the scope from the start. A client that registers itself needs
 //! that, because Clerk refuses a step-up beyond the scopes of the registration.
+//!
+//! With the variable `DISCOVERABLE` clients connect and list all tools before they sign in.
 
 use mcp_auth::{Caller, Org, mcp_tool};
+
+/// Greet anybody.
+#[mcp_tool(public, read_only)]
+async fn greet() -> String {
+    "hello".to_owned()
+}
 
 /// Tell who is calling.
 #[mcp_tool(read_only)]
@@ -30,6 +38,9 @@ async fn main() -> mcp_auth::Result<()> {
     let mut server = mcp_auth::server!(emulator);
     if std::env::var_os("ADVERTISE_ALL_SCOPES").is_some() {
         server = server.scopes_supported(["profile", "email", "user:org:read", "documents:write"]);
+    }
+    if std::env::var_os("DISCOVERABLE").is_some() {
+        server = server.discoverable();
     }
     server.serve().await
 }
