@@ -104,9 +104,13 @@ impl Refused {
             ),
             Refusal::Host => forbidden("This Host is not served"),
             Refusal::InvalidToken(error) => challenges.invalid_token(*error).answer(),
-            Refusal::Method(allow) => HttpResponse::MethodNotAllowed()
-                .insert_header((ALLOW, *allow))
-                .finish(),
+            Refusal::Method(allow) => {
+                let text = "This method is not served here; the header Allow has those that are";
+                let mut answer = error(S::METHOD_NOT_ALLOWED, "method_not_allowed", text);
+                let allow = HeaderValue::from_static(allow);
+                answer.headers_mut().insert(ALLOW, allow);
+                answer
+            }
             Refusal::Misconfigured => error(
                 S::INTERNAL_SERVER_ERROR,
                 "server_error",
@@ -124,7 +128,11 @@ impl Refused {
                 problem.answer(self.id.as_deref())
             }
             Refusal::NewTokens(wait) => unavailable("Too many new opaque tokens", *wait),
-            Refusal::NotAcceptable => HttpResponse::NotAcceptable().finish(),
+            Refusal::NotAcceptable => error(
+                S::NOT_ACCEPTABLE,
+                "not_acceptable",
+                "Send `Accept: application/json, text/event-stream`; answers are JSON",
+            ),
             Refusal::Origin => forbidden("This Origin is not allowed"),
             Refusal::SeveralCredentials => invalid("Send one Authorization header"),
             Refusal::SignIn(scopes) => match (&self.id, scopes.as_slice()) {
@@ -135,13 +143,25 @@ impl Refused {
                     problem.answer(id.as_deref())
                 }
             },
-            Refusal::SlowBody => HttpResponse::RequestTimeout().finish(),
+            Refusal::SlowBody => error(
+                S::REQUEST_TIMEOUT,
+                "request_timeout",
+                "The body took too long to arrive",
+            ),
             Refusal::TokenInQuery => invalid("Send the access token in the Authorization header"),
-            Refusal::TooLarge => HttpResponse::PayloadTooLarge().finish(),
+            Refusal::TooLarge => error(
+                S::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                "The body is longer than this server reads",
+            ),
             Refusal::Unavailable(wait) => {
                 unavailable("The authorization server cannot be reached", *wait)
             }
-            Refusal::UnsupportedMediaType => HttpResponse::UnsupportedMediaType().finish(),
+            Refusal::UnsupportedMediaType => error(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send the message with `Content-Type: application/json`",
+            ),
         }
     }
 }

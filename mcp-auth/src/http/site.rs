@@ -57,6 +57,8 @@ pub(crate) struct Site {
     pub(super) body_deadline: Duration,
     authorization_server: Option<Arc<Metadata>>,
     path: String,
+    /// The path with a slash at its end, which is served as the path.
+    slashed_path: Option<String>,
     metadata_paths: Vec<String>,
     canonical: Name,
     /// The endpoint's other names, on loopback.
@@ -99,6 +101,7 @@ impl Site {
             body_limit: config.body_limit,
             body_deadline: config.body_deadline,
             authorization_server: config.authorization_server.map(Arc::new),
+            slashed_path: (!config.path.ends_with('/')).then(|| format!("{}/", config.path)),
             path: config.path,
             canonical,
             names,
@@ -106,11 +109,11 @@ impl Site {
         }
     }
 
-    /// Answers a request to whatever path. Paths are compared as they are written: no client spells one
-    /// otherwise than the metadata do.
+    /// Answers a request to whatever path. Paths are compared as they are written: clients spell them as the
+    /// metadata do, but for people who add a slash to the endpoint's.
     pub(crate) async fn answer(&self, head: &RequestHead, body: Payload) -> HttpResponse {
         let path = head.uri.path();
-        if path == self.path {
+        if path == self.path || Some(path) == self.slashed_path.as_deref() {
             return endpoint::serve(self, head, body).await;
         }
         let answer = match self.document_at(path) {
@@ -124,14 +127,17 @@ impl Site {
 
     /// Registers the endpoint.
     pub(crate) fn routes(self: &Arc<Self>, services: &mut ServiceConfig) {
-        let site = Arc::clone(self);
-        services.route(
-            &self.path,
-            web::route().to(move |request: HttpRequest, body: web::Payload| {
-                let site = Arc::clone(&site);
-                async move { endpoint::serve(&site, request.head(), body.into_inner()).await }
-            }),
-        );
+        for path in [Some(&self.path), self.slashed_path.as_ref()] {
+            let Some(path) = path else { continue };
+            let site = Arc::clone(self);
+            services.route(
+                path,
+                web::route().to(move |request: HttpRequest, body: web::Payload| {
+                    let site = Arc::clone(&site);
+                    async move { endpoint::serve(&site, request.head(), body.into_inner()).await }
+                }),
+            );
+        }
     }
 
     /// Registers the discovery documents, which clients look for at the root of the origin.

@@ -66,7 +66,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// The members of `params` that any served method knows.
+    /// The members of `params` that any served method knows; none if `params` is absent or `null`.
     ///
     /// # Errors
     ///
@@ -125,6 +125,9 @@ pub(super) struct Params<'a> {
 
 impl<'a> Params<'a> {
     fn scan(scanner: &mut Scanner<'a>) -> Option<Self> {
+        if scanner.null()? {
+            return Some(Self::default());
+        }
         let mut params = Self::default();
         params.is_flawed = scanner.object(|value, name| {
             Some(match name {
@@ -139,7 +142,7 @@ impl<'a> Params<'a> {
         Some(params)
     }
 
-    /// The `_meta` object.
+    /// The `_meta` object; empty if it is absent or `null`.
     pub(super) fn meta(&self) -> Result<Meta<'a>, RpcError> {
         let meta = self.meta.unwrap_or_default();
         if meta.is_flawed {
@@ -157,10 +160,10 @@ impl<'a> Params<'a> {
             .ok_or(RpcError::InvalidParams("`name` must be a string"))
     }
 
-    /// The argument object, raw; an absent one is empty.
+    /// The argument object, raw; an absent one, or `null`, is empty.
     pub(super) fn arguments(&self) -> Result<&'a str, RpcError> {
         match self.arguments {
-            None => Ok("{}"),
+            None | Some("null") => Ok("{}"),
             Some(arguments) if arguments.starts_with('{') => Ok(arguments),
             Some(_) => Err(RpcError::InvalidParams("`arguments` must be an object")),
         }
@@ -168,7 +171,7 @@ impl<'a> Params<'a> {
 
     /// Whether a page was asked for.
     pub(super) fn has_cursor(&self) -> bool {
-        self.cursor.is_some()
+        self.cursor.is_some_and(|cursor| cursor != "null")
     }
 
     /// The version that `initialize` offers.
@@ -191,6 +194,9 @@ pub(super) struct Meta<'a> {
 
 impl<'a> Meta<'a> {
     fn scan(scanner: &mut Scanner<'a>) -> Option<Self> {
+        if scanner.null()? {
+            return Some(Self::default());
+        }
         let mut meta = Self::default();
         meta.is_flawed = scanner.object(|value, name| {
             Some(match name {
@@ -328,9 +334,12 @@ mod tests {
         for params in [
             "[]",
             "1",
-            "null",
             r#"{"name":"a","name":"b"}"#,
             r#"{"arguments":{},"arguments":{}}"#,
+            // `null` counts as given, so that no second one hides behind it.
+            r#"{"arguments":null,"arguments":{}}"#,
+            r#"{"_meta":null,"_meta":null}"#,
+            r#"{"cursor":null,"cursor":"a"}"#,
         ] {
             let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
             let message = Message::parse(&body).unwrap();
@@ -357,8 +366,29 @@ mod tests {
     }
 
     #[test]
+    fn null_means_absent_for_params_arguments_cursor_and_meta() {
+        for params in [
+            "null",
+            " null ",
+            "{}",
+            r#"{"arguments":null,"cursor":null,"_meta":null}"#,
+            r#"{"arguments": null , "cursor": null , "_meta": null }"#,
+        ] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
+            let message = Message::parse(&body).unwrap();
+            let params = message.params().unwrap();
+            assert_eq!(params.arguments().unwrap(), "{}", "{body}");
+            assert!(!params.has_cursor() && !params.meta().unwrap().is_modern());
+        }
+        for params in ["nul", "nullx", "Null", "none"] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
+            assert_eq!(refusal(&body), (-32700, None), "{body}");
+        }
+    }
+
+    #[test]
     fn arguments_that_are_no_object_are_refused() {
-        for arguments in ["null", "[]", "1", "\"x\""] {
+        for arguments in ["[]", "1", "\"x\"", "true"] {
             let body = format!(
                 r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"arguments":{arguments}}}}}"#
             );
@@ -598,7 +628,10 @@ mod tests {
             ("1e999999", format!("Err(\"{NO_PARAMS}\")")),
             (r#""\ud800""#, format!("Err(\"{NO_PARAMS}\")")),
             (r#"["n",{}]"#, format!("Err(\"{NO_PARAMS}\")")),
-            ("null", format!("Err(\"{NO_PARAMS}\")")),
+            (
+                "null",
+                format!(r#"Ok((Ok({none}), Err("{NO_NAME}"), Ok("{{}}"), false))"#),
+            ),
             (
                 r#"{"name":"n","\ud800":1}"#,
                 format!("Err(\"{NO_PARAMS}\")"),
@@ -621,7 +654,10 @@ mod tests {
                 r#"{"name":"n","_meta":{"x":1,"x":2}}"#,
                 named(&format!("Ok({none})")),
             ),
-            (r#"{"name":"n","_meta":null}"#, named(&no_meta)),
+            (
+                r#"{"name":"n","_meta":null}"#,
+                named(&format!("Ok({none})")),
+            ),
             (r#"{"name":"n","_meta":[]}"#, named(&no_meta)),
             (r#"{"name":"n","_meta":{"\udc00":1}}"#, named(&no_meta)),
             (
@@ -646,7 +682,7 @@ mod tests {
             ),
             (
                 r#"{"name":"n","arguments": {"a" : 1} ,"cursor":null}"#,
-                format!(r#"Ok((Ok({none}), Ok("n"), Ok("{{\"a\" : 1}}"), true))"#),
+                format!(r#"Ok((Ok({none}), Ok("n"), Ok("{{\"a\" : 1}}"), false))"#),
             ),
         ] {
             let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);

@@ -60,6 +60,16 @@ impl<'a> Scanner<'a> {
         Some(flawed)
     }
 
+    /// Passes over `null`, and returns whether it was there.
+    pub(super) fn null(&mut self) -> Option<bool> {
+        let is_null = self.next()? == b'n';
+        if is_null {
+            // No other value begins so.
+            self.value()?;
+        }
+        Some(is_null)
+    }
+
     /// Passes over a value, and returns it as it is written.
     pub(super) fn value(&mut self) -> Option<&'a str> {
         let first = self.next()?;

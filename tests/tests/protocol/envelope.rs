@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::raw;
@@ -308,6 +309,89 @@ async fn another_media_type_is_415() {
         let ask = ask.clone().header("content-type", media_type);
         ask.send().await.expect_text("user_ada");
     }
+}
+
+#[actix_web::test]
+async fn null_for_params_arguments_and_cursor_means_absent() {
+    let world = World::of(TOOLS, |builder| builder).await;
+    let ada = world.ada();
+    let ask = |body: &str| {
+        let ask = world.post(body).bearer(&ada);
+        ask.header("mcp-protocol-version", LEGACY).send()
+    };
+    for params in ["null", r#"{"cursor":null}"#, r#"{"_meta":null}"#] {
+        let list = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{params}}}"#);
+        assert!(!ask(&list).await.tools().is_empty(), "{params}");
+    }
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"who_am_i","arguments":null}}"#;
+    ask(call).await.expect_text("user_ada");
+    // A second member does not hide behind `null`.
+    let twice = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"who_am_i","arguments":null,"arguments":{}}}"#;
+    ask(twice).await.expect_rpc_error(400, -32602);
+    world.expect_runs(1);
+}
+
+#[actix_web::test]
+async fn the_endpoint_with_a_slash_at_its_end_is_served_as_the_endpoint() {
+    let world = World::of(TOOLS, |builder| builder).await;
+    let body = message("tools/call", json!({ "name": "who_am_i" }));
+    let ask = |path: &str| {
+        let mut ask = world.request(Method::POST, path);
+        ask.body = body.clone().into_bytes();
+        ask.header("content-type", "application/json")
+    };
+    let signed_in = ask("/mcp/").bearer(&world.ada()).send().await;
+    signed_in.expect_text("user_ada");
+    let signed_out = ask("/mcp/").send().await;
+    assert_eq!(
+        signed_out.expect_status(401).challenge(),
+        ask("/mcp").send().await.challenge()
+    );
+    for path in ["/mcp//", "/", "/mcp/x"] {
+        let reply = ask(path).bearer(&world.ada()).send().await;
+        reply.expect_status(404);
+    }
+    world.expect_runs(1);
+}
+
+#[actix_web::test]
+async fn a_refusal_before_the_message_says_in_its_body_what_to_send() {
+    let world = World::of(TOOLS, |builder| builder.body_limit(1000)).await;
+    let call = || {
+        let call = world.call(Era::Legacy, "who_am_i", json!({}));
+        call.bearer(&world.ada())
+    };
+    let mut long = call();
+    long.body.extend([b' '; 1000]);
+    for (ask, status, error, part) in [
+        (
+            call().header("accept", "text/event-stream"),
+            406,
+            "not_acceptable",
+            "application/json",
+        ),
+        (
+            call().header("content-type", "text/plain"),
+            415,
+            "unsupported_media_type",
+            "application/json",
+        ),
+        (long, 413, "payload_too_large", "longer"),
+        (
+            world.request(Method::PUT, "/mcp").bearer(&world.ada()),
+            405,
+            "method_not_allowed",
+            "Allow",
+        ),
+    ] {
+        let reply = ask.send().await;
+        reply.expect_status(status);
+        let body = reply.json();
+        assert_eq!(body["error"], error, "{body}");
+        let description = body["error_description"].as_str().unwrap();
+        assert!(description.contains(part), "{description}");
+    }
+    world.expect_runs(0);
 }
 
 #[actix_web::test]

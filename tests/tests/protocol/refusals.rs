@@ -579,7 +579,7 @@ async fn an_unknown_tool_is_invalid_params_and_never_a_challenge() {
 async fn arguments_that_are_no_object_are_invalid_params_and_never_a_challenge() {
     let world = World::new().await;
     for era in ERAS {
-        for arguments in [json!([]), json!("x"), json!(7), json!(null), json!(true)] {
+        for arguments in [json!([]), json!("x"), json!(7), json!(true)] {
             for tool in ["upload", "who_am_i", "delete_document"] {
                 let reply = world
                     .call(era, tool, arguments.clone())

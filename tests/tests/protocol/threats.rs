@@ -1217,7 +1217,9 @@ async fn t24_mounted_under_a_scope_the_challenge_leads_to_metadata_all_the_same(
     );
     let document = Reply::read(client().get(metadata).send().await.unwrap()).await;
     assert_eq!(document.json()["resource"], format!("{origin}/api/mcp"));
-    for path in ["/mcp", "/api/mcp/", "/api/api/mcp", "/api"] {
+    let slashed = Reply::read(post("/api/mcp/").send().await.unwrap()).await;
+    assert_eq!(slashed.expect_status(401).challenge(), challenge);
+    for path in ["/mcp", "/api/mcp//", "/api/api/mcp", "/api"] {
         Reply::read(post(path).send().await.unwrap())
             .await
             .expect_status(404);
