@@ -45,7 +45,7 @@ pub(crate) enum Denied {
         asked: Reverification,
         curable: bool,
     },
-    /// None of these alternatives is met. `cure`: the scopes of a token that would meet one, and all else
+    /// The caller meets none of these alternatives. `cure`: the scopes of a token that would meet one, and all else
     /// that the call needs.
     /// `verifying_helps`: the user would meet one by proving who they are.
     Any {

@@ -71,6 +71,13 @@ pub(crate) enum AnonymousAccess {
     ListAll,
 }
 
+impl AnonymousAccess {
+    /// Whether a client can connect without a token.
+    fn connects(self) -> bool {
+        self != Self::None
+    }
+}
+
 /// Serves MCP messages.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -115,7 +122,7 @@ impl From<Refused> for Stopped {
 impl Endpoint {
     pub(crate) fn new(config: EndpointConfig) -> Self {
         let all_public = config.registry.iter().all(|tool| tool.guard().is_public());
-        let is_open = config.anonymous != AnonymousAccess::None;
+        let is_open = config.anonymous.connects();
         let results = Results::new(&config.info, is_open, is_open && all_public);
         let trust_token_org = config.trust_token_org;
         let guards = config.registry.iter().map(|tool| {
@@ -155,7 +162,7 @@ impl Endpoint {
 
     /// Whether a client can connect without a token.
     pub(crate) fn connects_anonymous(&self) -> bool {
-        self.config.anonymous != AnonymousAccess::None
+        self.config.anonymous.connects()
     }
 
     /// Whether the query of a request's URL can name an organization.
@@ -224,7 +231,7 @@ impl Endpoint {
             | "notifications/initialized"
             | "ping"
             | "server/discover"
-            | "tools/list" => self.config.anonymous != AnonymousAccess::None,
+            | "tools/list" => self.connects_anonymous(),
             _ => false,
         }
     }

@@ -332,7 +332,7 @@ fn settings(answers: &Answers, known: &Known<'_>) -> Vec<Found> {
         )
         .into()
     });
-    // What is advertised follows from the tools.
+    // The advertised scopes follow from the tools.
     if known.registry.is_some() {
         found.push(default_scopes(settings, known));
     }
