@@ -28,6 +28,7 @@ pub(crate) struct ToolArgs {
     pub(crate) idempotent: Option<Hint>,
     pub(crate) icons: Vec<Icon>,
     pub(crate) krate: Option<Path>,
+    pub(crate) lenient: Option<Ident>,
     pub(crate) meta: Vec<Meta>,
     pub(crate) name: Option<Spelling>,
     pub(crate) permissions: Option<List>,
@@ -92,6 +93,7 @@ impl ToolArgs {
             }
             "timeout" => self.timeout = errors.keep(entry.seconds()),
             "allow_unknown" => self.allow_unknown = errors.keep(entry.flag()),
+            "lenient" => self.lenient = errors.keep(entry.flag()),
             "rename_all" => self.rename_all = errors.keep(entry.literal(&rename::rule)),
             "crate" => self.krate = errors.keep(entry.path()),
             other => unreachable!("`{other}` is in KEYS and has no reader, please report"),
@@ -170,7 +172,7 @@ const HELD: [&str; 6] = [
     "scope",
 ];
 
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 26] = [
     "name",
     "title",
     "icon",
@@ -193,6 +195,7 @@ const KEYS: [&str; 25] = [
     "authorize",
     "timeout",
     "allow_unknown",
+    "lenient",
     "rename_all",
     "meta",
     "crate",

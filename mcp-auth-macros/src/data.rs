@@ -11,7 +11,7 @@ use crate::{
     entry::Entry,
     errors::{Errors, did_you_mean, listed},
     garde::{Unshown, check_undived, reaches_in},
-    parameter::{SCHEMA_ONLY, unenforced},
+    parameter::{SCHEMA_ONLY, each_key, unenforced},
     source::source,
 };
 
@@ -61,6 +61,11 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
         for keyword in unshown {
             let transform = keyword.transform(&private);
             field.attrs.push(parse_quote!(#transform));
+        }
+        if leaves_out_none(field) {
+            field
+                .attrs
+                .push(parse_quote!(#[schemars(transform = #private::NeverNull)]));
         }
     }
     if !errors.is_empty() {
@@ -269,6 +274,23 @@ fn check_rules(data: &mut Data, errors: &mut Errors) {
             }
         }
     }
+}
+
+/// Whether a member is left out instead of being `null`: its schema needs no `null` then.
+// #[serde(skip_serializing_if = "Option::is_none")] next: Option<u32>
+fn leaves_out_none(field: &Field) -> bool {
+    let mut leaves_out = false;
+    for attribute in &field.attrs {
+        if attribute.path().is_ident("serde") {
+            // A mistake in it is serde's to report.
+            let _ = each_key(attribute, |key, value| {
+                let is_none =
+                    value.is_some_and(|value| source(&value).ends_with("Option::is_none\""));
+                leaves_out |= key.is_ident("skip_serializing_if") && is_none;
+            });
+        }
+    }
+    leaves_out
 }
 
 fn fields(data: &mut Data) -> impl Iterator<Item = &mut Field> {

@@ -280,6 +280,7 @@ fn declaration(tool: &Tool) -> TokenStream {
         allow_unknown,
         description,
         ident,
+        lenient,
         ..
     } = tool;
     let name = match &tool.name {
@@ -312,6 +313,7 @@ fn declaration(tool: &Tool) -> TokenStream {
             blocking: #blocking,
             arguments: __private::ArgumentsForm::#form,
             allow_unknown: #allow_unknown,
+            lenient: #lenient,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: #location,

@@ -101,18 +101,29 @@ pub(crate) fn accept(text: &str) -> Verdict {
     among("`accept`", &TOKEN_KINDS, text)
 }
 
-/// MCP 2025-11-25, tool names: 1 to 128 of ASCII letters, digits, `_`, `-` and `.`.
+/// 1 to 64 ASCII letters, digits, `_` and `-`. MCP permits 128 and `.` too; claude.ai withholds all tools of a
+/// server that has such a name, and OpenAI refuses the request.
 pub(crate) fn tool_name(text: &str) -> Verdict {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    name("a tool's name", "`_` and `-`", &legal, text)
+}
+
+/// 1 to 64 ASCII letters, digits, `_`, `-` and `.`: Claude refuses a request with any other property.
+pub(crate) fn argument_name(text: &str) -> Verdict {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    name("an argument's name", "`_`, `-` and `.`", &legal, text)
+}
+
+fn name(what: &str, marks: &str, legal: &dyn Fn(char) -> bool, text: &str) -> Verdict {
     match text.chars().count() {
-        1..=128 if text.chars().all(legal) => Ok(()),
-        1..=128 => Err(format!(
-            "a tool's name has only ASCII letters, digits, `_`, `-` and `.`, found {}",
+        1..=64 if text.chars().all(legal) => Ok(()),
+        1..=64 => Err(format!(
+            "{what} has only ASCII letters, digits, {marks}, found {}; clients refuse any other",
             quoted(text)
         )),
-        0 => Err("a tool's name cannot be empty".to_owned()),
+        0 => Err(format!("{what} cannot be empty")),
         length => Err(format!(
-            "a tool's name has at most 128 characters, this one has {length}"
+            "{what} has at most 64 characters, this one has {length}; clients refuse a longer one"
         )),
     }
 }
@@ -339,12 +350,12 @@ mod tests {
 
     #[test]
     fn tool_names_are_short_ascii_words() {
-        let longest = "a".repeat(128);
-        for text in ["a", "documents.delete", "Delete-1_x", &longest] {
+        let longest = "a".repeat(64);
+        for text in ["a", "documents_delete", "Delete-1_x", &longest] {
             assert_eq!(tool_name(text), Ok(()), "{text}");
         }
-        let longer = "a".repeat(129);
-        for text in ["", "a b", "löschen", "a/b", &longer] {
+        let longer = "a".repeat(65);
+        for text in ["", "a b", "löschen", "a/b", "a.b", &longer] {
             assert!(tool_name(text).is_err(), "{text}");
         }
     }

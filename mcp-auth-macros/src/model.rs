@@ -31,6 +31,7 @@ pub(crate) struct Tool {
     pub(crate) ident: Ident,
     pub(crate) is_async: bool,
     pub(crate) krate: Path,
+    pub(crate) lenient: bool,
     pub(crate) meta: Vec<Meta>,
     pub(crate) name: Spelling,
     pub(crate) output: TokenStream,
@@ -107,6 +108,7 @@ impl Tool {
             authorize: args.authorize,
             icons: args.icons,
             is_async: item.signature.asyncness.is_some(),
+            lenient: args.lenient.is_some(),
             meta: args.meta,
             krate: args.krate.unwrap_or_else(|| parse_quote!(::mcp_auth)),
             name: args
@@ -291,6 +293,10 @@ fn check_argument_names(args: &ToolArgs, parameters: &[Parameter], errors: &mut 
         arguments(parameters).filter(|(_, argument)| argument.flatten.is_none())
     {
         let name = argument.name(ident, args.rename_all.as_ref());
+        if let Err(message) = grammar::argument_name(&name) {
+            let message = format!("{message}: write `#[arg(rename = \"…\")]`");
+            errors.at(ident, message);
+        }
         if let Some(first) = seen.get(&name) {
             errors.at(
                 ident,

@@ -267,7 +267,10 @@ fn check_injected(attribute: &Attribute, errors: &mut Errors) {
 }
 
 /// Calls `visit` with every key of `#[attribute(key, key = value, key(…))]`.
-fn each_key(attribute: &Attribute, mut visit: impl FnMut(&Path, Option<Expr>)) -> syn::Result<()> {
+pub(crate) fn each_key(
+    attribute: &Attribute,
+    mut visit: impl FnMut(&Path, Option<Expr>),
+) -> syn::Result<()> {
     if attribute.path().is_ident("doc") {
         return Ok(());
     }

@@ -57,8 +57,8 @@ pub mod __private {
     pub use crate::guard::{ANY_PERMISSION, Declared, Guard, Implied, Requirement, Spelled};
     pub use crate::tool::{
         Annotations, ArgumentsForm, Authorize, Context, Declaration, FromContext, HasRules, Icon,
-        IsArgument, LastCheck, MetaValue, NoRules, Parameter, Ran, Registration, Rules, Stop, Tool,
-        Unshown, Violations,
+        IsArgument, LastCheck, MetaValue, NeverNull, NoRules, Parameter, Ran, Registration, Rules,
+        Stop, Tool, Unshown, Violations,
     };
     pub use crate::tool::{check_undived, inject, inject_optional, started};
 }

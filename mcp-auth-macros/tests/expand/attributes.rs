@@ -107,6 +107,7 @@ const _: () = {
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,
             allow_unknown: false,
+            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

@@ -92,6 +92,7 @@ const _: () = {
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,
             allow_unknown: true,
+            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

@@ -72,6 +72,7 @@ const _: () = {
             blocking: true,
             arguments: __private::ArgumentsForm::Generated,
             allow_unknown: false,
+            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

@@ -50,6 +50,7 @@ const _: () = {
             blocking: false,
             arguments: __private::ArgumentsForm::Struct,
             allow_unknown: false,
+            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

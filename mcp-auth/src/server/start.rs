@@ -9,11 +9,11 @@ use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, Gate, Origins, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy, SystemClock};
 use crate::protocol::{Endpoint, EndpointConfig, ServerInfo};
-use crate::tool::{Registry, Threads};
+use crate::tool::{Registry, Threads, ToolSettings};
 
 use super::advertised::advertised_scopes;
 use super::builder::ServerBuilder;
-use super::check::{Answers, Known, address, judge, organizations, panics, settle};
+use super::check::{Answers, Known, address, judge, organizations, panics, schemas, settle};
 use super::environment::Environment;
 use super::error::StartError;
 use super::matrix::Matrix;
@@ -156,6 +156,7 @@ pub(super) async fn build(
         &policy,
         &registry,
     ));
+    found.extend(schemas(&registry));
     found.extend(panics());
     settle(found)?;
     let identity = Identity {
@@ -300,7 +301,7 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, StartError> {
         return Err(StartError::DuplicateState(state));
     }
     let selected = builder.selection.resolve()?;
-    let schemes = builder.security_schemes.then(|| SchemeSource {
+    let schemes = || SchemeSource {
         oauth: builder.oauth_tokens,
         required_scopes: builder.required_scopes.clone(),
         organization_scope: builder.organization_sources.is_empty()
@@ -310,12 +311,13 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, StartError> {
                 .is_none_or(|scopes| scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE)),
         // An error in the scopes is reported where the policy is made.
         hierarchy: scopes(builder).unwrap_or_default(),
-    });
-    let registry = Registry::collect(
-        |tool| selected.serves(tool),
-        &builder.states,
-        schemes.as_ref(),
-    )?;
+    };
+    let settings = ToolSettings {
+        schemes: builder.security_schemes.then(schemes),
+        lenient_arguments: builder.lenient_arguments,
+        closed_schemas: builder.closed_schemas,
+    };
+    let registry = Registry::collect(|tool| selected.serves(tool), &builder.states, &settings)?;
     if registry.len() == 0 {
         return Err(builder.selection.nothing());
     }

@@ -42,6 +42,8 @@ pub struct Declaration {
     pub arguments: ArgumentsForm,
     /// Whether unknown arguments are passed over.
     pub allow_unknown: bool,
+    /// Whether values that are sent as strings, and arguments that clients add, are taken.
+    pub lenient: bool,
     /// The Cargo package that declares it.
     pub package: &'static str,
     /// The module that declares it.

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use super::error::{BoxError, ToolError};
+use super::finite;
 use super::schema;
 
 /// A value that a tool can return.
@@ -70,7 +71,8 @@ pub trait IntoToolResult: Send {
     /// # Errors
     ///
     /// - The tool's own error.
-    /// - A hidden one if the value cannot be serialised.
+    /// - An internal error if the value cannot be serialised, or has a number that JSON cannot express (`NaN`, an
+    ///   infinity). The log names the tool and the field.
     fn into_tool_result(self) -> Result<ToolOutput, ToolError>;
 }
 
@@ -122,6 +124,9 @@ impl From<CallToolResult> for ToolOutput {
 ///
 /// A type whose schema is not an object is wrapped as `{"result": …}`, in schema and content alike.
 ///
+/// A number that JSON cannot express (`NaN`, an infinity) is an internal error of the call: the model reads `Internal
+/// error, reference …`, and the log names the tool and the field. It is never `null`.
+///
 /// ```
 /// use mcp_auth::{Json, mcp_tool};
 ///
@@ -145,9 +150,7 @@ impl<T: Serialize + JsonSchema + Send> IntoToolResult for Json<T> {
     }
 
     fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
-        Ok(ToolOutput(Body::Structured(serde_json::to_string(
-            &self.0,
-        )?)))
+        Ok(ToolOutput(Body::Structured(finite::to_json(&self.0)?)))
     }
 }
 
@@ -241,8 +244,21 @@ macro_rules! into_text {
 }
 
 into_text!(
-    bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize
+    bool, char, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize
 );
+
+macro_rules! into_finite_text {
+    ($($type:ty),+) => {$(
+        impl IntoToolResult for $type {
+            /// `NaN` and the infinities are an internal error.
+            fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
+                Ok(ToolOutput::text(finite::to_text(self)?))
+            }
+        }
+    )+};
+}
+
+into_finite_text!(f32, f64);
 
 /// An error that a tool can return: [`ToolError`], any error, which is then hidden, or a type of your
 /// own that decides what is told.

@@ -5,16 +5,18 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::guard::{Guard, Requirement, SchemeSource, SecurityScheme};
 
+use super::arguments::ArgumentReader;
 use super::authorize::{Authorize, Policy};
 use super::declaration::{Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Registration};
 use super::info::ToolInfo;
 use super::run::{Call, Run};
-use super::schema;
+use super::schema::{self, Unsupported};
 use super::state::{Needs, States};
 
 /// The served tools.
@@ -24,13 +26,23 @@ pub(crate) struct Registry {
     publishes_schemes: bool,
 }
 
+/// Settings of a server that concern every tool.
+#[derive(Debug)]
+pub(crate) struct ToolSettings {
+    /// Where `securitySchemes` come from; `None` if the list has none.
+    pub(crate) schemes: Option<SchemeSource>,
+    /// Whether every tool reads its arguments leniently.
+    pub(crate) lenient_arguments: bool,
+    /// Whether the list says `additionalProperties: false`.
+    pub(crate) closed_schemas: bool,
+}
+
 impl Registry {
-    /// Collects the linked tools that `serves` names, and checks them. Their `securitySchemes` are published
-    /// if there are `schemes`.
+    /// Collects the linked tools that `serves` names, and checks them.
     pub(crate) fn collect(
         serves: impl Fn(&ToolInfo) -> bool,
         states: &States,
-        schemes: Option<&SchemeSource>,
+        settings: &ToolSettings,
     ) -> Result<Self, RegistryError> {
         let mut registrations: Vec<_> = Registration::linked()
             .filter(|tool| serves(&tool.info()))
@@ -39,7 +51,7 @@ impl Registry {
         registrations.sort_by_key(|tool| (tool.declaration.name, place(tool.declaration.location)));
         let mut tools = BTreeMap::new();
         for registration in registrations {
-            let tool = Arc::new(ServedTool::prepare(registration, states, schemes)?);
+            let tool = Arc::new(ServedTool::prepare(registration, states, settings)?);
             if let Some(first) = tools.insert(tool.name(), Arc::clone(&tool)) {
                 return Err(RegistryError::Duplicate {
                     name: tool.name(),
@@ -50,7 +62,7 @@ impl Registry {
         }
         Ok(Self {
             tools,
-            publishes_schemes: schemes.is_some(),
+            publishes_schemes: settings.schemes.is_some(),
         })
     }
 
@@ -80,17 +92,19 @@ pub(crate) struct ServedTool {
     /// The same for revisions without icons, if there are any to leave out.
     iconless_json: Option<String>,
     wraps_output: bool,
-    known_arguments: Option<Vec<String>>,
+    arguments: ArgumentReader,
     takes_organization: bool,
     requires_arguments: bool,
     schemes: Vec<SecurityScheme>,
+    /// What some clients refuse of the schema of the arguments.
+    unsupported: Vec<Unsupported>,
 }
 
 impl ServedTool {
     fn prepare(
         registration: &'static Registration,
         states: &States,
-        schemes: Option<&SchemeSource>,
+        settings: &ToolSettings,
     ) -> Result<Self, RegistryError> {
         let declaration = &registration.declaration;
         for parameter in declaration.parameters {
@@ -106,11 +120,13 @@ impl ServedTool {
             }
         }
         let open = declaration.allow_unknown;
-        let input = schema::finish_input((registration.input_schema)(), !open);
-        let known_arguments = match declaration.arguments {
+        let generated = (registration.input_schema)();
+        let input = schema::finish_input(generated.clone(), !open);
+        let known = match declaration.arguments {
             ArgumentsForm::Struct if !open => schema::property_names(&input),
             ArgumentsForm::Struct | ArgumentsForm::Generated => None,
         };
+        let lenient = declaration.lenient || settings.lenient_arguments;
         let requires_arguments = input
             .get("required")
             .is_some_and(|names| *names != json!([]));
@@ -125,9 +141,15 @@ impl ServedTool {
         let takes_organization = injected
             .iter()
             .any(|requirement| requirement.uses_organization());
+        let schemes = settings.schemes.as_ref();
         let schemes = schemes.map(|source| source.of(&declaration.guard, &injected));
         let schemes = schemes.unwrap_or_default();
-        let mut described = describe(declaration, input, output.map(|(schema, _)| schema));
+        let mut shown = [Some(input.clone()), output.map(|(schema, _)| schema)];
+        if !settings.closed_schemas {
+            shown.iter_mut().flatten().for_each(schema::leave_open);
+        }
+        let [shown_input, shown_output] = shown;
+        let mut described = describe(declaration, shown_input.unwrap_or_default(), shown_output);
         publish(&mut described, &schemes);
         let with_icons = icons(declaration.icons).map(|icons| {
             let mut tool = described.clone();
@@ -144,7 +166,8 @@ impl ServedTool {
             json,
             iconless_json,
             wraps_output,
-            known_arguments,
+            unsupported: Unsupported::all(&input),
+            arguments: ArgumentReader::new(generated.as_value(), input, known, lenient),
             takes_organization,
             requires_arguments,
             schemes,
@@ -219,8 +242,18 @@ impl ServedTool {
         &self.schemes
     }
 
-    pub(super) fn known_arguments(&self) -> Option<&[String]> {
-        self.known_arguments.as_deref()
+    /// Reads the arguments of a call, or says what is wrong with them.
+    pub(super) fn read_arguments<T: DeserializeOwned>(&self, raw: &str) -> Result<T, String> {
+        self.arguments.read(self.name(), raw)
+    }
+
+    pub(super) fn arguments_schema(&self) -> &Value {
+        &self.arguments.schema
+    }
+
+    /// What some clients refuse of the schema of the arguments.
+    pub(crate) fn unsupported(&self) -> &[Unsupported] {
+        &self.unsupported
     }
 
     /// Whether the tool is a plain function.

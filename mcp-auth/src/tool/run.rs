@@ -13,14 +13,12 @@ use serde::de::DeserializeOwned;
 use crate::guard::{Authorized, Denied};
 use crate::identity::{Organizations, UrlOrg};
 
-use super::arguments;
 use super::authorize::{LastCheck, Ran, Stop};
 use super::context::Context;
 use super::deadline::within;
 use super::error::{Reference, ToolError};
 use super::output::{IntoToolResult, ToolOutput};
 use super::registry::ServedTool;
-use super::schema;
 use super::state::States;
 use super::threads::Threads;
 use super::violations::Violations;
@@ -53,6 +51,7 @@ pub trait Tool: 'static {
 /// An allowed call.
 #[derive(Debug)]
 pub(crate) struct Call {
+    tool: Arc<ServedTool>,
     context: Context,
     arguments: ByteString,
     check: LastCheck,
@@ -95,14 +94,16 @@ pub(crate) enum Failure {
 pub(super) fn run<T: Tool>(call: Call) -> Run {
     Box::pin(async move {
         let Call {
+            tool,
             context,
             arguments,
             check,
         } = call;
-        let arguments = arguments::parse::<T::Arguments>(&arguments).map_err(Failure::Arguments)?;
-        T::validate(&arguments).map_err(|violations| {
-            Failure::Arguments(violations.told(&schema::input::<T::Arguments>()))
-        })?;
+        let arguments = tool
+            .read_arguments(&arguments)
+            .map_err(Failure::Arguments)?;
+        T::validate(&arguments)
+            .map_err(|violations| Failure::Arguments(violations.told(tool.arguments_schema())))?;
         let Ran(output) = T::call(arguments, &context, check)
             .await
             .map_err(|Stop(failure)| failure)?;
@@ -131,12 +132,10 @@ impl ServedTool {
         let threads = self.is_blocking().then(|| Arc::clone(env.threads));
         let timeout = self.timeout().unwrap_or(env.timeout);
         async move {
-            if let Some(known) = tool.known_arguments() {
-                arguments::refuse_unknown(&arguments, known).map_err(Failure::Arguments)?;
-            }
             let name = tool.name();
             // Making the future can panic as well as polling it, so both are inside.
             let call = Call {
+                tool: Arc::clone(&tool),
                 context,
                 arguments,
                 check: LastCheck::new(tool.authorize()),

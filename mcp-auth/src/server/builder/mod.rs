@@ -2,6 +2,7 @@
 
 mod clerk;
 mod organizations;
+mod schemas;
 mod scopes;
 mod serving;
 mod tokens;
@@ -129,6 +130,8 @@ pub struct ServerBuilder {
     pub(super) allow_unresolvable_guards: bool,
     pub(super) anonymous: AnonymousAccess,
     pub(super) security_schemes: bool,
+    pub(super) lenient_arguments: bool,
+    pub(super) closed_schemas: bool,
     pub(super) scope_denials_as_results: bool,
     pub(super) organization_step_up: bool,
     pub(super) legacy_discovery: bool,
@@ -191,6 +194,8 @@ impl ServerBuilder {
             allow_unresolvable_guards: false,
             anonymous: AnonymousAccess::None,
             security_schemes: true,
+            lenient_arguments: false,
+            closed_schemas: true,
             scope_denials_as_results: false,
             organization_step_up: false,
             legacy_discovery: true,

@@ -9,6 +9,7 @@ mod default_scopes;
 mod instance;
 mod organizations;
 mod run;
+mod schemas;
 
 use std::fmt;
 
@@ -18,6 +19,7 @@ pub(super) use self::address::address;
 pub(super) use self::instance::{Answers, Known, judge};
 pub(super) use self::organizations::organizations;
 pub(super) use self::run::check;
+pub(super) use self::schemas::schemas;
 
 /// What a check found, of which [`ServerBuilder::check`](crate::ServerBuilder::check) gives a list.
 ///

@@ -12,7 +12,7 @@ use super::super::settings::{
     policy_mistakes, wants_emulator,
 };
 use super::super::start::{clock, connect, tools};
-use super::{Answers, CheckReport, Found, Known, address, judge, organizations, panics};
+use super::{Answers, CheckReport, Found, Known, address, judge, organizations, panics, schemas};
 
 /// Checks a configuration, and the instance if it is known which.
 pub(in super::super) async fn check(
@@ -71,6 +71,7 @@ pub(in super::super) async fn check(
             .as_ref()
             .and_then(|registry| organizations(sources, &policy, registry)),
     );
+    found.extend(registry.as_ref().into_iter().flat_map(schemas));
     found.extend(panics());
     let title = format!("{} {}", builder.name, builder.version);
     let Some(settings) = settings else {

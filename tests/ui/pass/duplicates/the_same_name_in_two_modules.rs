@@ -1,14 +1,14 @@
 //! Functions may share a name: tools are told apart when a server starts, with both places.
 
 mod documents {
-    #[mcp_auth::mcp_tool(name = "documents.list")]
+    #[mcp_auth::mcp_tool(name = "documents_list")]
     pub(super) async fn list() -> &'static str {
         "documents"
     }
 }
 
 mod people {
-    #[mcp_auth::mcp_tool(name = "people.list")]
+    #[mcp_auth::mcp_tool(name = "people_list")]
     pub(super) async fn list() -> &'static str {
         "people"
     }

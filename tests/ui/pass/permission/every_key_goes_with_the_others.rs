@@ -7,7 +7,7 @@ fn may_search(text: &str) -> bool {
 }
 
 #[mcp_tool(
-    name = "documents.search",
+    name = "documents_search",
     title = "Search documents",
     read_only,
     destructive = false,

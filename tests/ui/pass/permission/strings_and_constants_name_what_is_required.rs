@@ -20,7 +20,7 @@ const SOON: Reverification = Reverification::first_factor(2.5);
 const PRESET: &str = "moderate";
 const KIND: TokenKind = TokenKind::Session;
 const OTHER_KIND: &str = "api_key";
-const NAME: &str = "documents.move";
+const NAME: &str = "documents_move";
 const TITLE: &str = "Move a document";
 
 #[mcp_tool(permission = "org:documents:read")]

@@ -1,23 +1,27 @@
-//! JSON Schemas of arguments and results, in the shape that MCP asks for.
+//! JSON Schemas of arguments and results, in the shape that MCP and its clients ask for.
 //!
-//! schemars describes a type; MCP wants a root of `type: object` and properties that are objects.
-//! What has to be mended is mended here, once, at start-up.
+//! schemars describes a type; MCP wants a root of `type: object`, and clients know a part of JSON Schema. Every
+//! schema is written at start-up in words that all clients know; what no words can mend is reported.
+
+mod plain;
+mod unsupported;
 
 use std::collections::BTreeSet;
 
 use schemars::generate::SchemaSettings;
-use schemars::transform::{Transform, transform_subschemas};
+use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
+use self::plain::{Direction, write_plainly};
 use super::output::IntoToolResult;
+
+pub use self::plain::NeverNull;
+pub(crate) use self::unsupported::Unsupported;
 
 /// The schema of what a tool reads.
 pub(super) fn input<T: JsonSchema>() -> Schema {
-    settings()
-        .with_transform(PlainPatterns)
-        .into_generator()
-        .into_root_schema_for::<T>()
+    settings().into_generator().into_root_schema_for::<T>()
 }
 
 /// A keyword that schemars shows of a rule, though it refuses values that the rule accepts.
@@ -46,46 +50,6 @@ impl Transform for Unshown {
     }
 }
 
-/// Takes escapes out of patterns that ECMA-262 knows only within `[…]`: with them a client could not
-/// compile the schema. schemars writes them for `contains("a-b")`.
-#[derive(Clone, Debug)]
-struct PlainPatterns;
-
-impl Transform for PlainPatterns {
-    fn transform(&mut self, schema: &mut Schema) {
-        if let Some(Value::String(pattern)) = schema.get_mut("pattern") {
-            *pattern = plain(pattern);
-        }
-        transform_subschemas(self, schema);
-    }
-}
-
-fn plain(pattern: &str) -> String {
-    let mut plain = String::with_capacity(pattern.len());
-    let (mut escaped, mut in_class) = (false, false);
-    for letter in pattern.chars() {
-        if escaped {
-            if in_class || !matches!(letter, '#' | '&' | '-' | '~') {
-                plain.push('\\');
-            }
-            plain.push(letter);
-            escaped = false;
-            continue;
-        }
-        match letter {
-            '\\' => {
-                escaped = true;
-                continue;
-            }
-            '[' => in_class = true,
-            ']' => in_class = false,
-            _ => {}
-        }
-        plain.push(letter);
-    }
-    plain
-}
-
 /// The schema of what a tool returns, if it is typed.
 pub(super) fn output<T: IntoToolResult>() -> Option<Schema> {
     T::output_schema()
@@ -99,9 +63,13 @@ pub(super) fn written<T: JsonSchema>() -> Schema {
         .into_root_schema_for::<T>()
 }
 
-/// Without `$schema`: 2020-12 is MCP's default dialect. One that the user wrote stays.
+/// Without `$schema`: 2020-12 is MCP's default dialect, and a `$schema` that the user wrote stays. Every type stands
+/// where it is used, because some clients do not follow references; only a recursive type needs one.
 fn settings() -> SchemaSettings {
-    SchemaSettings::draft2020_12().with(|settings| settings.meta_schema = None)
+    SchemaSettings::draft2020_12().with(|settings| {
+        settings.meta_schema = None;
+        settings.inline_subschemas = true;
+    })
 }
 
 /// The schema of a value that may be `null`.
@@ -125,7 +93,7 @@ pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
     if closed && is_plain && !object.contains_key("additionalProperties") {
         object.insert("additionalProperties".to_owned(), false.into());
     }
-    spell_out_properties(&mut object);
+    write_plainly(&mut object, Direction::Input);
     Value::Object(object)
 }
 
@@ -134,8 +102,8 @@ pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
 pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
     let mut object = into_object(schema);
     object.remove("title");
+    write_plainly(&mut object, Direction::Output);
     if object.get("type").and_then(Value::as_str) == Some("object") {
-        spell_out_properties(&mut object);
         return (Value::Object(object), false);
     }
     let (inner, definitions) = nest(object);
@@ -145,6 +113,20 @@ pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
     wrapped.insert("required".to_owned(), json!(["result"]));
     define(&mut wrapped, definitions);
     (Value::Object(wrapped), true)
+}
+
+/// Leaves `additionalProperties: false` out of a schema, for clients that do not know the keyword.
+pub(super) fn leave_open(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.get("additionalProperties") == Some(&Value::Bool(false)) {
+                members.remove("additionalProperties");
+            }
+            members.values_mut().for_each(leave_open);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_open),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Takes a schema off the root, and its definitions apart. One that refers to itself as the root
@@ -201,18 +183,6 @@ fn into_object(schema: Schema) -> Map<String, Value> {
         // `true` and `false` are schemas too.
         Value::Bool(true) => Map::new(),
         other => Map::from_iter([("not".to_owned(), json!({ "const": other }))]),
-    }
-}
-
-/// 2025-11-25 wants every property's schema to be an object; `true` is the same as `{}`.
-fn spell_out_properties(object: &mut Map<String, Value>) {
-    let Some(Value::Object(properties)) = object.get_mut("properties") else {
-        return;
-    };
-    for schema in properties.values_mut() {
-        if *schema == Value::Bool(true) {
-            *schema = json!({});
-        }
     }
 }
 
@@ -284,7 +254,6 @@ mod tests {
         let (schema, wrapped) = finish_output(written::<Vec<Plain>>());
         assert!(wrapped);
         assert_eq!(schema["properties"]["result"]["type"], "array");
-        assert!(schema["$defs"]["Plain"].is_object());
         assert!(!finish_output(written::<Plain>()).1);
     }
 
@@ -296,18 +265,6 @@ mod tests {
             schema["properties"]["result"]["anyOf"][1],
             json!({ "type": "null" })
         );
-        assert!(schema["$defs"]["Plain"].is_object());
-    }
-
-    #[test]
-    fn patterns_have_no_escapes_that_ecmascript_does_not_know() {
-        for (pattern, expected) in [
-            (r"a\-b\#\&\~", "a-b#&~"),
-            (r"[a\-b]\-\.\\-", r"[a\-b]-\.\\-"),
-            ("^a$", "^a$"),
-        ] {
-            assert_eq!(plain(pattern), expected);
-        }
     }
 
     #[test]

@@ -1,13 +1,22 @@
 //! Arguments: from the raw text of `params.arguments` to the typed struct, with a path when they
 //! do not fit.
 
+mod coercions;
+mod repair;
+mod text;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::JsonSchema;
+use serde::Deserializer;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use self::coercions::Coercions;
+use self::repair::{misplaced, repaired};
+use self::text::Name;
 
 /// A type that a tool can take by value: anything that serde reads and schemars describes.
 ///
@@ -27,13 +36,101 @@ impl<T: DeserializeOwned + JsonSchema> Argument for T {}
 #[derive(Debug)]
 pub struct IsArgument<T: Argument>(PhantomData<T>);
 
-/// Reads the arguments of a call.
-///
-/// # Errors
-///
-/// A sentence that names the field and what is wrong with it.
-pub(super) fn parse<T: DeserializeOwned>(raw: &str) -> Result<T, String> {
-    serde_json::from_str(raw).map_err(|_| explain::<T>(raw))
+/// How the arguments of a tool are read.
+#[derive(Debug)]
+pub(super) struct ArgumentReader {
+    /// The schema that the list shows.
+    pub(super) schema: Value,
+    known: Option<Vec<String>>,
+    lenient: bool,
+    /// Whether serde would read `null` as `None` for an argument whose default is another value.
+    null_hides_default: bool,
+    coercions: Coercions,
+}
+
+impl ArgumentReader {
+    /// Makes the reader of a tool from the schema that schemars made, the schema that the list shows, and the names
+    /// that are known where the type itself does not refuse others.
+    pub(super) fn new(
+        generated: &Value,
+        schema: Value,
+        known: Option<Vec<String>>,
+        lenient: bool,
+    ) -> Self {
+        Self {
+            null_hides_default: null_hides_default(generated),
+            schema,
+            known,
+            lenient,
+            coercions: Coercions::default(),
+        }
+    }
+
+    /// Reads the arguments of a call.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the field and what is wrong with it.
+    pub(super) fn read<T: DeserializeOwned>(
+        &self,
+        tool: &'static str,
+        raw: &str,
+    ) -> Result<T, String> {
+        let may_be_misread = self.null_hides_default && raw.contains("null");
+        let is_plain = !may_be_misread && misplaced(raw, &self.schema).is_none();
+        if is_plain && let Some(arguments) = self.read_as_written(raw) {
+            return Ok(arguments);
+        }
+        self.read_repaired(tool, raw)
+    }
+
+    fn read_as_written<T: DeserializeOwned>(&self, raw: &str) -> Option<T> {
+        if let Some(known) = &self.known {
+            refuse_unknown(raw, known).ok()?;
+        }
+        serde_json::from_str(raw).ok()
+    }
+
+    /// Only a call whose arguments serde does not read as they are written pays for this.
+    #[cold]
+    fn read_repaired<T: DeserializeOwned>(
+        &self,
+        tool: &'static str,
+        raw: &str,
+    ) -> Result<T, String> {
+        let text = match repaired(raw, &self.schema, self.lenient) {
+            Some((text, repairs)) => {
+                self.coercions.count(tool, repairs);
+                Cow::Owned(text)
+            }
+            None => Cow::Borrowed(raw),
+        };
+        if let Some(known) = &self.known {
+            refuse_unknown(&text, known)?;
+        }
+        if let Some(error) = misplaced(&text, &self.schema) {
+            return Err(error);
+        }
+        serde_json::from_str(&text).map_err(|_| explain::<T>(&text))
+    }
+}
+
+/// Whether an argument that may be left out takes `null` and has another default: serde reads `null` as `None`, and
+/// clients that send `null` mean that they leave the argument out.
+fn null_hides_default(schema: &Value) -> bool {
+    match schema {
+        Value::Object(members) => {
+            let default = members.get("default");
+            let is_nullable = match members.get("type") {
+                Some(Value::Array(types)) => types.iter().any(|ty| ty == "null"),
+                _ => members.get("anyOf").is_some(),
+            };
+            default.is_some_and(|default| !default.is_null()) && is_nullable
+                || members.values().any(null_hides_default)
+        }
+        Value::Array(items) => items.iter().any(null_hides_default),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// Parses once more, now watching the path: only a call that failed pays for it.
@@ -59,7 +156,7 @@ fn explain<T: DeserializeOwned>(raw: &str) -> String {
 /// # Errors
 ///
 /// A sentence that names the unknown argument and the known ones.
-pub(super) fn refuse_unknown(raw: &str, known: &[String]) -> Result<(), String> {
+fn refuse_unknown(raw: &str, known: &[String]) -> Result<(), String> {
     let mut members = serde_json::Deserializer::from_str(raw);
     match members.deserialize_map(FirstUnknown(known)) {
         Ok(Some(name)) => Err(format!(
@@ -93,10 +190,6 @@ impl<'de> Visitor<'de> for FirstUnknown<'_> {
     }
 }
 
-/// serde borrows a `Cow` only where it is a field.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// serde_json's "at line 1 column 9" counts within the arguments, which nobody can see.
 fn without_position(message: &str) -> String {
     message
@@ -124,6 +217,10 @@ mod tests {
         n: u8,
     }
 
+    fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+        ArgumentReader::new(&Value::Null, Value::Null, None, false).read("tool", text)
+    }
+
     fn error(text: &str) -> String {
         parse::<Outer>(text).unwrap_err()
     }
@@ -148,7 +245,7 @@ mod tests {
         let deep = format!(r#"{{"id": {}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
         assert!(parse::<Outer>(&deep).is_err());
         let deep = format!(r#"{{"x": {}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
-        assert!(parse::<serde_json::Value>(&deep).is_err());
+        assert!(parse::<Value>(&deep).is_err());
     }
 
     #[test]

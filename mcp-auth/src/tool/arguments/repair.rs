@@ -1,0 +1,553 @@
+//! Arguments after the schema that the list shows: which lists and objects stand where the schema has none, and which
+//! values mean what the schema asks for although serde does not read them as they are written.
+//!
+//! serde reads a struct from a list of its fields, and a variant without fields from an object; both are refused here.
+//!
+//! Rewritten is always: an integer with a fraction of zero or an exponent (JSON Schema 2020-12, validation, 6.1.1: `10.0` and `1e1`
+//! are integers), and `null` for an argument that may be left out. Where leniency was asked for, also: numbers, booleans,
+//! lists and objects that are sent as strings, and arguments that known clients add.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::text::{Member, Node, decoded};
+
+/// Rewrites arguments after the schema that the list shows.
+#[derive(Debug)]
+pub(super) struct Repair<'a> {
+    root: &'a Value,
+    lenient: bool,
+    done: Repairs,
+}
+
+/// What was rewritten.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Repairs {
+    /// Integers that were written as floats.
+    pub(super) integers: usize,
+    /// Optional arguments that were `null`.
+    pub(super) nulls: usize,
+    /// Values of other types that were sent as strings.
+    pub(super) strings: usize,
+    /// Arguments that a client added.
+    pub(super) dropped: usize,
+}
+
+type Candidates<'a> = Vec<&'a Map<String, Value>>;
+
+/// Looks for a list or an object where the schema has neither; returns the sentence that the client reads.
+pub(super) fn misplaced(text: &str, schema: &Value) -> Option<String> {
+    let is_flat = !text.bytes().skip(1).any(|byte| matches!(byte, b'[' | b'{'));
+    if is_flat {
+        return None;
+    }
+    // A text that is no JSON, or too deep, is serde's to refuse.
+    let node = Node::parse(text)?;
+    let repair = Repair::new(schema, false);
+    let misplaced = repair.misplaced(&node, &repair.candidates(&[schema]))?;
+    Some(misplaced.to_string())
+}
+
+/// A list or an object where the schema has neither.
+struct Misplaced {
+    path: String,
+    found: &'static str,
+    /// Names of types.
+    expected: String,
+}
+
+impl Misplaced {
+    fn below(mut self, step: &str) -> Self {
+        self.path.insert_str(0, step);
+        self
+    }
+}
+
+impl fmt::Display for Misplaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            found,
+            expected,
+        } = self;
+        let path = path.trim_start_matches('.');
+        write!(
+            f,
+            "Invalid argument `{path}`: invalid type: {found}, expected {expected}"
+        )
+    }
+}
+
+/// Rewrites a text; `None` if there is nothing to rewrite.
+pub(super) fn repaired(text: &str, schema: &Value, lenient: bool) -> Option<(String, Repairs)> {
+    let mut node = Node::parse(text)?;
+    let mut repair = Repair::new(schema, lenient);
+    let candidates = repair.candidates(&[schema]);
+    if lenient {
+        repair.drop_additions(&mut node, &candidates);
+    }
+    repair.value(&mut node, &candidates);
+    if repair.done == Repairs::default() {
+        return None;
+    }
+    let mut text = String::with_capacity(text.len());
+    node.write(&mut text);
+    Some((text, repair.done))
+}
+
+impl<'a> Repair<'a> {
+    fn new(root: &'a Value, lenient: bool) -> Self {
+        Self {
+            root,
+            lenient,
+            done: Repairs::default(),
+        }
+    }
+
+    fn value(&mut self, node: &mut Node<'_>, candidates: &Candidates<'a>) {
+        if let (true, Node::Text(written)) = (self.lenient, &*node)
+            && let Some(meant) = meant(written, candidates)
+        {
+            self.done.strings += 1;
+            *node = meant;
+        }
+        match node {
+            Node::Number(text) => {
+                if accepts(candidates, "integer")
+                    && !accepts(candidates, "number")
+                    && let Some(integer) = integer(text)
+                {
+                    *text = integer.into();
+                    self.done.integers += 1;
+                }
+            }
+            Node::List(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    let of_item = self.of_item(candidates, index);
+                    self.value(item, &of_item);
+                }
+            }
+            Node::Object(_) => self.members(node, candidates),
+            Node::Null | Node::Text(_) | Node::Truth(_) => {}
+        }
+    }
+
+    fn members(&mut self, node: &mut Node<'_>, candidates: &Candidates<'a>) {
+        let Node::Object(members) = node else { return };
+        let mut absent = Vec::new();
+        for (index, member) in members.iter_mut().enumerate() {
+            let name = &*member.name;
+            let of_member = self.of_member(candidates, name);
+            if member.value == Node::Null
+                && candidates.iter().any(|schema| names(schema, name))
+                && !candidates.iter().any(|schema| requires(schema, name))
+                && !accepts(&of_member, "null")
+            {
+                absent.push(index);
+            } else {
+                self.value(&mut member.value, &of_member);
+            }
+        }
+        // A second member of the name stays for the error that it is.
+        absent.retain(|index| {
+            let name = members.get(*index).map(|member| &member.name);
+            members
+                .iter()
+                .filter(|member| Some(&member.name) == name)
+                .count()
+                == 1
+        });
+        self.done.nulls += absent.len();
+        for index in absent.into_iter().rev() {
+            members.remove(index);
+        }
+    }
+
+    fn drop_additions(&mut self, node: &mut Node<'_>, candidates: &Candidates<'a>) {
+        let Node::Object(members) = node else { return };
+        let before = members.len();
+        members.retain(|member| {
+            let is_named = candidates.iter().any(|schema| names(schema, &member.name));
+            is_named || !ADDITIONS.contains(&&*member.name)
+        });
+        self.done.dropped += before - members.len();
+    }
+
+    /// Looks for a list or an object where the schema has neither.
+    fn misplaced(&self, node: &Node<'_>, candidates: &Candidates<'a>) -> Option<Misplaced> {
+        let (found, ty) = match node {
+            Node::List(_) => ("a list", "array"),
+            Node::Object(_) => ("an object", "object"),
+            Node::Null | Node::Number(_) | Node::Text(_) | Node::Truth(_) => return None,
+        };
+        if !candidates.is_empty() && !accepts(candidates, ty) {
+            return Some(Misplaced {
+                path: String::new(),
+                found,
+                expected: types(candidates).join(" or "),
+            });
+        }
+        match node {
+            Node::List(items) => items.iter().enumerate().find_map(|(index, item)| {
+                let of_item = self.of_item(candidates, index);
+                let misplaced = self.misplaced(item, &of_item);
+                misplaced.map(|misplaced| misplaced.below(&format!("[{index}]")))
+            }),
+            Node::Object(members) => members.iter().find_map(|Member { name, value, .. }| {
+                let of_member = self.of_member(candidates, name);
+                let misplaced = self.misplaced(value, &of_member);
+                misplaced.map(|misplaced| misplaced.below(&format!(".{name}")))
+            }),
+            Node::Null | Node::Number(_) | Node::Text(_) | Node::Truth(_) => None,
+        }
+    }
+
+    fn of_item(&self, candidates: &Candidates<'a>, index: usize) -> Candidates<'a> {
+        let schemas = candidates.iter().filter_map(|schema| {
+            let places = schema.get("prefixItems");
+            let place = places.and_then(|places| places.get(index));
+            place.or_else(|| schema.get("items"))
+        });
+        self.candidates(&schemas.collect::<Vec<_>>())
+    }
+
+    fn of_member(&self, candidates: &Candidates<'a>, name: &str) -> Candidates<'a> {
+        let schemas = candidates.iter().flat_map(|schema| of_member(schema, name));
+        self.candidates(&schemas.collect::<Vec<_>>())
+    }
+
+    /// Returns the schemas of which a value has to fit one or all, with the alternatives among them.
+    fn candidates(&self, schemas: &[&'a Value]) -> Candidates<'a> {
+        let mut found = Vec::new();
+        for schema in schemas {
+            self.collect(schema, DEEPEST, &mut found);
+        }
+        found
+    }
+
+    fn collect(&self, schema: &'a Value, depth: usize, found: &mut Candidates<'a>) {
+        let (Value::Object(members), Some(depth)) = (schema, depth.checked_sub(1)) else {
+            return;
+        };
+        let mut is_composed = false;
+        if let Some(Value::String(reference)) = members.get("$ref") {
+            is_composed = true;
+            let target = reference
+                .strip_prefix('#')
+                .and_then(|at| self.root.pointer(at));
+            if let Some(target) = target {
+                self.collect(target, depth, found);
+            }
+        }
+        for keyword in ["allOf", "anyOf", "oneOf"] {
+            if let Some(Value::Array(alternatives)) = members.get(keyword) {
+                is_composed = true;
+                for alternative in alternatives {
+                    self.collect(alternative, depth, found);
+                }
+            }
+        }
+        if !is_composed || members.contains_key("type") || members.contains_key("properties") {
+            found.push(members);
+        }
+    }
+}
+
+/// The value that a string stands for, if the schema takes no string and takes a value of that type.
+fn meant(written: &str, candidates: &Candidates<'_>) -> Option<Node<'static>> {
+    if candidates.is_empty() || accepts(candidates, "string") {
+        return None;
+    }
+    let text = decoded(written)?;
+    let node = Node::parse(&text)?;
+    let types: &[&str] = match &node {
+        Node::List(_) => &["array"],
+        Node::Number(_) => &["integer", "number"],
+        Node::Object(_) => &["object"],
+        Node::Truth(_) => &["boolean"],
+        Node::Null | Node::Text(_) => return None,
+    };
+    let is_taken = types.iter().any(|ty| accepts(candidates, ty));
+    is_taken.then(|| node.into_owned())
+}
+
+/// Whether one of the schemas takes values of a type. A schema without a `type` takes all.
+fn accepts(candidates: &Candidates<'_>, ty: &str) -> bool {
+    candidates.iter().any(|schema| match schema.get("type") {
+        Some(Value::Array(types)) => types.iter().any(|one| one == ty),
+        Some(one) => one == ty,
+        None => true,
+    })
+}
+
+/// The names of the types that the schemas take, each once.
+fn types<'a>(candidates: &Candidates<'a>) -> Vec<&'a str> {
+    let mut types: Vec<&str> = Vec::new();
+    for schema in candidates {
+        let ty = schema.get("type").and_then(Value::as_str);
+        types.extend(ty.filter(|ty| !types.contains(ty)));
+    }
+    types
+}
+
+/// The schemas that an object schema has for a member of this name.
+fn of_member<'a>(schema: &'a Map<String, Value>, name: &str) -> Vec<&'a Value> {
+    if let Some(property) = schema.get("properties").and_then(|all| all.get(name)) {
+        return vec![property];
+    }
+    let patterns = schema.get("patternProperties").and_then(Value::as_object);
+    let patterns = patterns.into_iter().flat_map(Map::values);
+    patterns.chain(schema.get("additionalProperties")).collect()
+}
+
+fn names(schema: &Map<String, Value>, property: &str) -> bool {
+    schema
+        .get("properties")
+        .and_then(|all| all.get(property))
+        .is_some()
+}
+
+fn requires(schema: &Map<String, Value>, property: &str) -> bool {
+    let required = schema.get("required").and_then(Value::as_array);
+    required.into_iter().flatten().any(|name| name == property)
+}
+
+/// Writes a number without fraction and exponent; `None` if it is written so already, is no integer, or has more
+/// digits than any integer type. No digit is lost.
+fn integer(text: &str) -> Option<String> {
+    let (sign, unsigned) = match text.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
+        None => ("", text),
+    };
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent),
+        None => (unsigned, "0"),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let written = format!("{whole}{fraction}");
+    let digits = written.trim_start_matches('0');
+    if digits.is_empty() {
+        return (text != "0").then(|| "0".to_owned());
+    }
+    let significant = digits.trim_end_matches('0');
+    let exponent: i64 = exponent.parse().ok()?;
+    let exponent = exponent
+        .checked_sub(i64::try_from(fraction.len()).ok()?)?
+        .checked_add(i64::try_from(digits.len() - significant.len()).ok()?)?;
+    let zeros = usize::try_from(exponent).ok()?;
+    if significant.len().checked_add(zeros)? > LONGEST {
+        return None;
+    }
+    let integer = format!("{sign}{significant}{}", "0".repeat(zeros));
+    (integer != text).then_some(integer)
+}
+
+/// Arguments that clients send beside those of the tool: n8n (`toolCallId` and the fields of its chat trigger) and
+/// Cline (`task_progress`).
+const ADDITIONS: [&str; 5] = [
+    "action",
+    "chatInput",
+    "sessionId",
+    "task_progress",
+    "toolCallId",
+];
+
+/// The digits of the greatest `u128`.
+const LONGEST: usize = 39;
+
+/// A schema that refers to itself without an object in between is not followed for ever.
+const DEEPEST: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": {
+                "n": { "type": "integer" },
+                "x": { "type": "number" },
+                "s": { "type": "string" },
+                "b": { "type": "boolean" },
+                "any": {},
+                "list": { "type": "array", "items": { "type": "integer" } },
+                "pair": { "prefixItems": [{ "type": "string" }, { "type": "integer" }], "items": {}, "type": "array" },
+                "map": { "type": "object", "additionalProperties": { "$ref": "#/$defs/Page" } },
+                "either": { "anyOf": [{ "type": "integer" }, { "type": "null" }] },
+                "shape": { "anyOf": [
+                    { "type": "object", "properties": { "r": { "type": "integer" } }, "required": ["r"] },
+                    { "type": "string" },
+                ] },
+            },
+            "required": ["n"],
+            "$defs": { "Page": { "type": "object", "properties": { "size": { "type": "integer" } } } },
+        })
+    }
+
+    fn strict(text: &str) -> Option<String> {
+        repaired(text, &schema(), false).map(|(text, _)| text)
+    }
+
+    #[test]
+    fn integral_floats_become_integers_wherever_the_schema_has_an_integer() {
+        for (text, expected) in [
+            (r#"{"n":10.0}"#, r#"{"n":10}"#),
+            (r#"{"n":1e1,"x":1e1}"#, r#"{"n":10,"x":1e1}"#),
+            (r#"{"list":[1.0,2,3.50e2]}"#, r#"{"list":[1,2,350]}"#),
+            (r#"{"pair":["1.0",2.0,3.0]}"#, r#"{"pair":["1.0",2,3.0]}"#),
+            (
+                r#"{"map":{"a":{"size":4.0}}}"#,
+                r#"{"map":{"a":{"size":4}}}"#,
+            ),
+            (
+                r#"{"either":5.0,"shape":{"r":6.0}}"#,
+                r#"{"either":5,"shape":{"r":6}}"#,
+            ),
+        ] {
+            assert_eq!(strict(text).as_deref(), Some(expected));
+        }
+        for text in [
+            r#"{"n":10.5}"#,
+            r#"{"n":1e40}"#,
+            r#"{"x":1.0,"any":1.0}"#,
+            r#"{"n":7}"#,
+        ] {
+            assert_eq!(strict(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn integers_keep_every_digit() {
+        for (text, expected) in [
+            ("9007199254740993.0", Some("9007199254740993")),
+            ("18446744073709551615.000", Some("18446744073709551615")),
+            (
+                "1.7014118346046923173168730371588410572e37",
+                Some("17014118346046923173168730371588410572"),
+            ),
+            ("-1.0", Some("-1")),
+            ("120e-1", Some("12")),
+            ("1.5e1", Some("15")),
+            ("0.0", Some("0")),
+            ("-0", Some("0")),
+            ("0e999999999999999999999", Some("0")),
+            ("-0.0E+5", Some("0")),
+            ("12", None),
+            ("0", None),
+            ("-7", None),
+            ("10.5", None),
+            ("1e-1", None),
+            ("1e39", None),
+            ("1e9999999999999999999999", None),
+            ("1e9223372036854775807", None),
+        ] {
+            assert_eq!(integer(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn null_is_absent_where_the_schema_does_not_ask_for_the_argument() {
+        assert_eq!(
+            strict(r#"{"n":1,"s":null,"x":null}"#).as_deref(),
+            Some(r#"{"n":1}"#)
+        );
+        assert_eq!(
+            strict(r#"{"map":{"a":{"size":null}}}"#).as_deref(),
+            Some(r#"{"map":{"a":{}}}"#)
+        );
+        for text in [
+            // Required, unknown, a value that may be null, an item.
+            r#"{"n":null}"#,
+            r#"{"unknown":null}"#,
+            r#"{"any":null,"either":null}"#,
+            r#"{"list":[null]}"#,
+        ] {
+            assert_eq!(strict(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn null_never_hides_a_second_argument_of_the_name() {
+        for text in [
+            r#"{"s":null,"s":"x"}"#,
+            r#"{"s":"x","\u0073":null}"#,
+            r#"{"s":null,"s":null}"#,
+        ] {
+            assert_eq!(strict(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_or_an_object_where_the_schema_has_none_is_named() {
+        for (text, expected) in [
+            (
+                r#"{"n":1,"shape":[1]}"#,
+                "`shape`: invalid type: a list, expected object or string",
+            ),
+            (
+                r#"{"s":{"a":null}}"#,
+                "`s`: invalid type: an object, expected string",
+            ),
+            (
+                r#"{"list":[1,[2]]}"#,
+                "`list[1]`: invalid type: a list, expected integer",
+            ),
+            (
+                r#"{"map":{"a":[3]}}"#,
+                "`map.a`: invalid type: a list, expected object",
+            ),
+        ] {
+            let expected = format!("Invalid argument {expected}");
+            assert_eq!(misplaced(text, &schema()), Some(expected));
+        }
+        for text in [
+            r#"{"n":1}"#,
+            r#"{"any":[{"a":[]}],"list":[],"map":{"a":{}},"shape":{"r":1},"unknown":[{}]}"#,
+            r#"{"list":null,"s":"[{"}"#,
+            r#"{"list":["#,
+        ] {
+            assert_eq!(misplaced(text, &schema()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn strings_are_other_values_only_where_leniency_was_asked_for() {
+        let text = r#"{"n":"1","x":"2.5","b":"true","list":"[1, \"2\"]","map":"{\"a\":{\"size\":\"3.0\"}}"}"#;
+        assert_eq!(strict(text), None);
+        let (read, repairs) = repaired(text, &schema(), true).unwrap();
+        assert_eq!(
+            read,
+            r#"{"n":1,"x":2.5,"b":true,"list":[1,2],"map":{"a":{"size":3}}}"#
+        );
+        let expected = Repairs {
+            integers: 1,
+            strings: 7,
+            ..Repairs::default()
+        };
+        assert_eq!(repairs, expected);
+        for text in [
+            r#"{"s":"1","any":"1","shape":"1"}"#,
+            r#"{"n":"one","b":"yes","list":"1","x":"\"1\"","either":"null"}"#,
+        ] {
+            assert_eq!(repaired(text, &schema(), true), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn additions_of_clients_are_dropped_only_where_leniency_was_asked_for() {
+        let text = r#"{"toolCallId":"1","n":2,"task_progress":"- [ ] x","other":3}"#;
+        assert_eq!(strict(text), None);
+        let (read, repairs) = repaired(text, &schema(), true).unwrap();
+        assert_eq!(
+            (read.as_str(), repairs.dropped),
+            (r#"{"n":2,"other":3}"#, 2)
+        );
+        let named =
+            json!({ "type": "object", "properties": { "sessionId": { "type": "string" } } });
+        assert_eq!(repaired(r#"{"sessionId":"1"}"#, &named, true), None);
+    }
+}

@@ -1,0 +1,617 @@
+//! One recursive pass that writes a schema in the words that every client reads, without changing what the
+//! schema accepts.
+//!
+//! The keywords are those of JSON Schema 2020-12. `docs/schemas.md` names the clients behind each rule.
+
+use schemars::Schema;
+use schemars::transform::{Transform, transform_subschemas};
+use serde_json::{Map, Value, json};
+
+type Members = Map<String, Value>;
+
+/// Whether a schema describes values that the server reads or values that it writes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Direction {
+    Input,
+    Output,
+}
+
+/// Writes a root schema plainly. The root stays an object schema: it never becomes an alternative with `null`.
+pub(super) fn write_plainly(root: &mut Members, direction: Direction) {
+    if direction == Direction::Input {
+        take_out_null(root);
+    }
+    let mut schema = Schema::from(std::mem::take(root));
+    Plain { direction }.transform(&mut schema);
+    if let Value::Object(members) = Value::from(schema) {
+        *root = members;
+    }
+}
+
+/// Takes `null` out of the schema of a member that is left out instead of being `null`.
+#[derive(Clone, Copy, Debug)]
+pub struct NeverNull;
+
+impl Transform for NeverNull {
+    fn transform(&mut self, schema: &mut Schema) {
+        if let Some(members) = schema.as_object_mut() {
+            take_out_null(members);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    direction: Direction,
+}
+
+impl Transform for Plain {
+    fn transform(&mut self, schema: &mut Schema) {
+        match schema.as_bool() {
+            Some(true) => *schema = Members::new().into(),
+            Some(false) => *schema = Members::from_iter([("not".to_owned(), json!({}))]).into(),
+            None => {}
+        }
+        let Some(members) = schema.as_object_mut() else {
+            return;
+        };
+        pattern(members);
+        number(members);
+        constant(members);
+        alternatives(members);
+        array(members);
+        if self.direction == Direction::Input {
+            // A set takes the same value twice.
+            members.remove("uniqueItems");
+            optional_properties(members);
+        }
+        // The one boolean that stays: clients read it more often than any schema in its place.
+        let closed = members.get("additionalProperties") == Some(&Value::Bool(false));
+        if closed {
+            members.remove("additionalProperties");
+        }
+        transform_subschemas(self, schema);
+        let Some(members) = schema.as_object_mut() else {
+            return;
+        };
+        if closed {
+            members.insert("additionalProperties".to_owned(), false.into());
+        }
+        types(members);
+    }
+}
+
+/// Takes escapes out of patterns that ECMA-262 knows only within `[…]`: with them a client could not
+/// compile the schema. schemars writes them for `contains("a-b")`.
+fn pattern(members: &mut Members) {
+    if let Some(Value::String(pattern)) = members.get_mut("pattern") {
+        *pattern = without_needless_escapes(pattern);
+    }
+}
+
+fn without_needless_escapes(pattern: &str) -> String {
+    let mut plain = String::with_capacity(pattern.len());
+    let (mut escaped, mut in_class) = (false, false);
+    for letter in pattern.chars() {
+        if escaped {
+            if in_class || !matches!(letter, '#' | '&' | '-' | '~') {
+                plain.push('\\');
+            }
+            plain.push(letter);
+            escaped = false;
+            continue;
+        }
+        match letter {
+            '\\' => {
+                escaped = true;
+                continue;
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ => {}
+        }
+        plain.push(letter);
+    }
+    plain
+}
+
+/// Says the range of a number in `minimum` and `maximum` instead of in a `format`, which JSON Schema does not
+/// define for numbers.
+fn number(members: &mut Members) {
+    if !has_type(members, &["integer", "number"]) || has_type(members, &["string"]) {
+        return;
+    }
+    let Some(Value::String(format)) = members.remove("format") else {
+        return;
+    };
+    let (minimum, maximum) = range(&format);
+    for (keyword, bound) in [("minimum", minimum), ("maximum", maximum)] {
+        if let Some(bound) = bound {
+            members.entry(keyword).or_insert(bound);
+        }
+    }
+}
+
+/// The range of a type that schemars names in `format`. The bounds of 128 bits are the nearest that a double
+/// holds within the type's range.
+fn range(format: &str) -> (Option<Value>, Option<Value>) {
+    let (minimum, maximum) = match format {
+        "int8" => (json!(i8::MIN), json!(i8::MAX)),
+        "int16" => (json!(i16::MIN), json!(i16::MAX)),
+        "int32" => (json!(i32::MIN), json!(i32::MAX)),
+        "int64" => (json!(i64::MIN), json!(i64::MAX)),
+        "int" => (json!(isize::MIN), json!(isize::MAX)),
+        "int128" => (json!(-(2f64.powi(127))), json!(2f64.powi(127).next_down())),
+        "uint8" => (json!(0), json!(u8::MAX)),
+        "uint16" => (json!(0), json!(u16::MAX)),
+        "uint32" => (json!(0), json!(u32::MAX)),
+        "uint64" => (json!(0), json!(u64::MAX)),
+        "uint" => (json!(0), json!(usize::MAX)),
+        "uint128" => (json!(0), json!(2f64.powi(128).next_down())),
+        _ => return (None, None),
+    };
+    (Some(minimum), Some(maximum))
+}
+
+/// Writes `const` as an `enum` of one value.
+fn constant(members: &mut Members) {
+    if let Some(value) = members.remove("const") {
+        members.entry("enum").or_insert_with(|| json!([value]));
+    }
+}
+
+/// Makes one `enum` of alternatives that are constants, with the texts of each in the description; any other
+/// `oneOf` becomes `anyOf`. serde takes the first alternative that fits, so `anyOf` says the same.
+fn alternatives(members: &mut Members) {
+    let keyword = match (members.get("oneOf"), members.get("anyOf")) {
+        (Some(Value::Array(_)), None) => "oneOf",
+        (None, Some(Value::Array(_))) => "anyOf",
+        _ => return,
+    };
+    let Some(Value::Array(branches)) = members.remove(keyword) else {
+        return;
+    };
+    match Constants::of(&branches) {
+        Some(constants) if !members.contains_key("type") && !members.contains_key("enum") => {
+            members.insert("type".to_owned(), constants.ty);
+            members.insert("enum".to_owned(), constants.values.into());
+            if !constants.texts.is_empty() {
+                let own = members.get("description").and_then(Value::as_str);
+                let own = own.map(|text| format!("{text}\n\n")).unwrap_or_default();
+                let description = format!("{own}{}", constants.texts.join("\n"));
+                members.insert("description".to_owned(), description.into());
+            }
+        }
+        Some(_) | None => {
+            members.insert("anyOf".to_owned(), branches.into());
+        }
+    }
+}
+
+/// Alternatives of one type, each of which is a list of constants.
+struct Constants {
+    ty: Value,
+    values: Vec<Value>,
+    /// A line of Markdown for each documented constant.
+    texts: Vec<String>,
+}
+
+impl Constants {
+    fn of(branches: &[Value]) -> Option<Self> {
+        let ty = branches.first()?.get("type")?.clone();
+        let (mut values, mut texts) = (Vec::new(), Vec::new());
+        for branch in branches {
+            let branch = branch.as_object()?;
+            let known = [
+                "const",
+                "deprecated",
+                "description",
+                "enum",
+                "title",
+                "type",
+            ];
+            let is_plain = branch.keys().all(|key| known.contains(&key.as_str()));
+            if !is_plain || branch.get("type") != Some(&ty) {
+                return None;
+            }
+            let constants = match (branch.get("const"), branch.get("enum")) {
+                (Some(constant), None) => vec![constant.clone()],
+                (None, Some(Value::Array(constants))) => constants.clone(),
+                _ => return None,
+            };
+            if let Some(Value::String(text)) = branch.get("description") {
+                let names: Vec<_> = constants.iter().map(name).collect();
+                texts.push(format!("- {}: {}", names.join(", "), one_line(text)));
+            }
+            values.extend(constants);
+        }
+        Some(Self { ty, values, texts })
+    }
+}
+
+fn name(constant: &Value) -> String {
+    match constant {
+        Value::String(text) => format!("`{text}`"),
+        other => format!("`{other}`"),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Gives every array its `items`. A tuple names the type of each place in `prefixItems`, which many clients do not
+/// read; its `items` are any of these types.
+fn array(members: &mut Members) {
+    if !has_type(members, &["array"]) {
+        return;
+    }
+    let places = match members.get("prefixItems") {
+        Some(Value::Array(places)) if is_closed(members, places.len()) => places.clone(),
+        _ => {
+            members.entry("items").or_insert_with(|| json!({}));
+            return;
+        }
+    };
+    let length = places.len();
+    let mut kinds: Vec<Value> = Vec::new();
+    for place in places {
+        if !kinds.contains(&place) {
+            kinds.push(place);
+        }
+    }
+    let items = match kinds.pop() {
+        Some(only) if kinds.is_empty() => {
+            members.remove("prefixItems");
+            only
+        }
+        Some(last) => {
+            kinds.push(last);
+            json!({ "anyOf": kinds })
+        }
+        None => json!({}),
+    };
+    members.insert("items".to_owned(), items);
+    members.insert("maxItems".to_owned(), length.into());
+}
+
+/// Whether an array has no more elements than this.
+fn is_closed(members: &Members, length: usize) -> bool {
+    let most = members.get("maxItems").and_then(Value::as_u64);
+    most == u64::try_from(length).ok() || members.get("items") == Some(&Value::Bool(false))
+}
+
+/// Takes `null` out of the schemas of properties that are not required: a client leaves the property out. The
+/// server reads a `null` there as absent.
+fn optional_properties(members: &mut Members) {
+    let required = members.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &str| {
+        let mut names = required.as_array().into_iter().flatten();
+        names.any(|required| required == name)
+    };
+    let Some(Value::Object(properties)) = members.get_mut("properties") else {
+        return;
+    };
+    for (name, property) in properties {
+        if let (false, Value::Object(property)) = (is_required(name), property) {
+            take_out_null(property);
+        }
+    }
+}
+
+/// Takes `null` out of the values that a schema accepts, if it accepts others.
+fn take_out_null(members: &mut Members) {
+    if let Some(Value::Array(types)) = members.get_mut("type") {
+        types.retain(|ty| ty != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            members.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(values)) = members.get_mut("enum")
+        && values.iter().any(|value| !value.is_null())
+    {
+        values.retain(|value| !value.is_null());
+    }
+    for keyword in ["anyOf", "oneOf"] {
+        let Some(Value::Array(branches)) = members.get_mut(keyword) else {
+            continue;
+        };
+        if branches.iter().all(is_null) {
+            continue;
+        }
+        branches.retain(|branch| !is_null(branch));
+        if let [Value::Object(_)] = branches.as_slice()
+            && let Some(Value::Object(only)) = branches.pop()
+        {
+            members.remove(keyword);
+            // Words about the property stand before words about its type.
+            for (key, value) in only {
+                members.entry(key).or_insert(value);
+            }
+        }
+    }
+    if members.get("default") == Some(&Value::Null) {
+        members.remove("default");
+    }
+}
+
+fn is_null(schema: &Value) -> bool {
+    schema.get("type") == Some(&"null".into())
+        || schema.get("const") == Some(&Value::Null)
+        || schema.get("enum") == Some(&json!([null]))
+}
+
+/// Writes a list of types as alternatives: clients that know one `type` refuse a list.
+fn types(members: &mut Members) {
+    let Some(Value::Array(types)) = members.get("type") else {
+        return;
+    };
+    if members.contains_key("anyOf") {
+        return;
+    }
+    let types = types.clone();
+    if let [only] = types.as_slice() {
+        members.insert("type".to_owned(), only.clone());
+        return;
+    }
+    let mut words = Members::new();
+    let mut rules = Members::new();
+    for (key, value) in std::mem::take(members) {
+        let side = if ANNOTATIONS.contains(&key.as_str()) {
+            &mut words
+        } else {
+            &mut rules
+        };
+        side.insert(key, value);
+    }
+    let alternatives = types.into_iter().map(|ty| {
+        let mut rules = if ty == "null" {
+            Members::new()
+        } else {
+            rules.clone()
+        };
+        if let (true, Some(Value::Array(values))) = (ty != "null", rules.get_mut("enum")) {
+            values.retain(|value| !value.is_null());
+        }
+        rules.insert("type".to_owned(), ty);
+        Value::Object(rules)
+    });
+    words.insert("anyOf".to_owned(), alternatives.collect());
+    *members = words;
+}
+
+/// Whether the schema accepts values of one of these types, by name.
+fn has_type(members: &Members, types: &[&str]) -> bool {
+    let is_one = |ty: &Value| ty.as_str().is_some_and(|ty| types.contains(&ty));
+    match members.get("type") {
+        Some(Value::Array(names)) => names.iter().any(is_one),
+        Some(name) => is_one(name),
+        None => false,
+    }
+}
+
+/// JSON Schema 2020-12, validation, section 9: keywords that describe and do not refuse.
+const ANNOTATIONS: [&str; 9] = [
+    "$defs",
+    "default",
+    "deprecated",
+    "description",
+    "examples",
+    "readOnly",
+    "title",
+    "writeOnly",
+    "$comment",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(schema: Value, direction: Direction) -> Value {
+        let Value::Object(mut members) = schema else {
+            panic!("an object schema");
+        };
+        write_plainly(&mut members, direction);
+        members.into()
+    }
+
+    fn property(schema: &Value, direction: Direction) -> Value {
+        let whole = json!({ "type": "object", "properties": { "it": schema } });
+        plain(whole, direction)["properties"]["it"].clone()
+    }
+
+    #[test]
+    fn an_optional_property_has_the_plain_schema_of_its_type() {
+        let order = json!({ "enum": ["a"], "type": "string", "description": "Type." });
+        for (nullable, expected) in [
+            (
+                json!({ "type": ["string", "null"], "description": "A name." }),
+                json!({ "type": "string", "description": "A name." }),
+            ),
+            (
+                json!({ "type": ["object", "null"], "properties": { "x": { "type": ["boolean", "null"] } } }),
+                json!({ "type": "object", "properties": { "x": { "type": "boolean" } } }),
+            ),
+            (
+                json!({ "anyOf": [order, { "type": "null" }], "description": "Field.", "default": null }),
+                json!({ "enum": ["a"], "type": "string", "description": "Field." }),
+            ),
+            (
+                json!({ "anyOf": [{ "type": "string" }, { "type": "boolean" }, { "type": "null" }] }),
+                json!({ "anyOf": [{ "type": "string" }, { "type": "boolean" }] }),
+            ),
+            (
+                json!({ "type": ["string", "null"], "enum": ["a", null] }),
+                json!({ "type": "string", "enum": ["a"] }),
+            ),
+            (json!({ "type": "null" }), json!({ "type": "null" })),
+        ] {
+            assert_eq!(property(&nullable, Direction::Input), expected);
+        }
+    }
+
+    #[test]
+    fn a_property_that_may_be_null_in_a_result_says_so_without_a_list_of_types() {
+        let nullable =
+            json!({ "type": ["array", "null"], "items": { "type": "string" }, "description": "D" });
+        assert_eq!(
+            property(&nullable, Direction::Output),
+            json!({
+                "anyOf": [{ "type": "array", "items": { "type": "string" } }, { "type": "null" }],
+                "description": "D",
+            })
+        );
+    }
+
+    #[test]
+    fn a_required_argument_and_an_item_may_be_null() {
+        let schema = json!({
+            "type": "object",
+            "properties": { "a": { "type": ["string", "null"] } },
+            "required": ["a"],
+        });
+        let either = json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] });
+        assert_eq!(plain(schema, Direction::Input)["properties"]["a"], either);
+        let list = json!({ "type": "array", "items": { "type": ["string", "null"] } });
+        assert_eq!(property(&list, Direction::Input)["items"], either);
+    }
+
+    #[test]
+    fn a_number_has_a_range_and_no_format() {
+        for (format, minimum, maximum) in [
+            ("int32", json!(-2_147_483_648_i64), json!(2_147_483_647)),
+            ("uint64", json!(0), json!(18_446_744_073_709_551_615_u64)),
+            (
+                "int128",
+                json!(-1.7014118346046923e38),
+                json!(1.7014118346046921e38),
+            ),
+        ] {
+            let number = json!({ "type": "integer", "format": format });
+            let expected = json!({ "type": "integer", "minimum": minimum, "maximum": maximum });
+            assert_eq!(property(&number, Direction::Input), expected);
+        }
+        for (schema, expected) in [
+            (
+                json!({ "type": "number", "format": "double" }),
+                json!({ "type": "number" }),
+            ),
+            (
+                json!({ "type": "integer", "format": "uint8", "minimum": 1, "maximum": 10 }),
+                json!({ "type": "integer", "minimum": 1, "maximum": 10 }),
+            ),
+            (
+                json!({ "type": "string", "format": "uuid" }),
+                json!({ "type": "string", "format": "uuid" }),
+            ),
+        ] {
+            assert_eq!(property(&schema, Direction::Output), expected);
+        }
+    }
+
+    #[test]
+    fn no_schema_is_a_boolean_but_that_of_additional_properties() {
+        for (schema, expected) in [
+            (json!(true), json!({})),
+            (
+                json!({ "type": "array", "items": true }),
+                json!({ "type": "array", "items": {} }),
+            ),
+            (
+                json!({ "type": "object", "additionalProperties": true }),
+                json!({ "type": "object", "additionalProperties": {} }),
+            ),
+            (
+                json!({ "type": "object", "additionalProperties": false }),
+                json!({ "type": "object", "additionalProperties": false }),
+            ),
+            (json!(false), json!({ "not": {} })),
+        ] {
+            assert_eq!(property(&schema, Direction::Output), expected);
+        }
+    }
+
+    #[test]
+    fn variants_with_texts_are_one_enum_with_the_texts_in_its_description() {
+        let variants = json!({
+            "description": "How to sort.",
+            "oneOf": [
+                { "type": "string", "enum": ["plain", "other"] },
+                { "type": "string", "const": "newest", "description": "The newest\nfirst." },
+            ],
+        });
+        assert_eq!(
+            property(&variants, Direction::Input),
+            json!({
+                "type": "string",
+                "enum": ["plain", "other", "newest"],
+                "description": "How to sort.\n\n- `newest`: The newest first.",
+            })
+        );
+    }
+
+    #[test]
+    fn other_alternatives_are_any_of_them() {
+        let shape = json!({ "oneOf": [
+            { "type": "object", "properties": { "kind": { "const": "circle", "type": "string" } } },
+            { "type": "string", "enum": ["dot"] },
+        ] });
+        assert_eq!(
+            property(&shape, Direction::Input),
+            json!({ "anyOf": [
+                { "type": "object", "properties": { "kind": { "enum": ["circle"], "type": "string" } } },
+                { "type": "string", "enum": ["dot"] },
+            ] })
+        );
+    }
+
+    #[test]
+    fn every_array_has_items() {
+        let pair = |places: Value| json!({ "type": "array", "prefixItems": places, "minItems": 2, "maxItems": 2 });
+        for (schema, expected) in [
+            (
+                pair(json!([{ "type": "number" }, { "type": "number" }])),
+                json!({ "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2 }),
+            ),
+            (
+                pair(json!([{ "type": "number" }, { "type": "string" }])),
+                json!({
+                    "type": "array",
+                    "prefixItems": [{ "type": "number" }, { "type": "string" }],
+                    "items": { "anyOf": [{ "type": "number" }, { "type": "string" }] },
+                    "minItems": 2,
+                    "maxItems": 2,
+                }),
+            ),
+            (
+                json!({ "type": "array", "maxItems": 0 }),
+                json!({ "type": "array", "maxItems": 0, "items": {} }),
+            ),
+        ] {
+            assert_eq!(property(&schema, Direction::Input), expected);
+        }
+    }
+
+    #[test]
+    fn a_set_of_arguments_takes_a_value_twice_and_a_set_of_results_has_none_twice() {
+        let set = json!({ "type": "array", "items": { "type": "string" }, "uniqueItems": true });
+        assert!(
+            property(&set, Direction::Input)
+                .get("uniqueItems")
+                .is_none()
+        );
+        assert_eq!(property(&set, Direction::Output), set);
+    }
+
+    #[test]
+    fn patterns_have_no_escapes_that_ecmascript_does_not_know() {
+        for (pattern, expected) in [
+            (r"a\-b\#\&\~", "a-b#&~"),
+            (r"[a\-b]\-\.\\-", r"[a\-b]-\.\\-"),
+            ("^a$", "^a$"),
+        ] {
+            assert_eq!(without_needless_escapes(pattern), expected);
+        }
+    }
+}
