@@ -43,6 +43,8 @@ pub(super) struct ArgumentReader {
     pub(super) schema: Value,
     known: Option<Vec<String>>,
     lenient: bool,
+    /// Whether serde would read a list, or an object, where the schema has neither.
+    has_structures: bool,
     /// Whether serde would read `null` as `None` for an argument whose default is another value.
     null_hides_default: bool,
     coercions: Coercions,
@@ -58,6 +60,7 @@ impl ArgumentReader {
         lenient: bool,
     ) -> Self {
         Self {
+            has_structures: has_structures(&schema),
             null_hides_default: null_hides_default(generated),
             schema,
             known,
@@ -77,11 +80,20 @@ impl ArgumentReader {
         raw: &str,
     ) -> Result<T, String> {
         let may_be_misread = self.null_hides_default && raw.contains("null");
-        let is_plain = !may_be_misread && misplaced(raw, &self.schema).is_none();
-        if is_plain && let Some(arguments) = self.read_as_written(raw) {
+        if !may_be_misread
+            && self.misplaced(raw).is_none()
+            && let Some(arguments) = self.read_as_written(raw)
+        {
             return Ok(arguments);
         }
         self.read_repaired(tool, raw)
+    }
+
+    fn misplaced(&self, text: &str) -> Option<String> {
+        if !self.has_structures {
+            return None;
+        }
+        misplaced(text, &self.schema)
     }
 
     fn read_as_written<T: DeserializeOwned>(&self, raw: &str) -> Option<T> {
@@ -108,10 +120,26 @@ impl ArgumentReader {
         if let Some(known) = &self.known {
             refuse_unknown(&text, known)?;
         }
-        if let Some(error) = misplaced(&text, &self.schema) {
+        if let Some(error) = self.misplaced(&text) {
             return Err(error);
         }
         serde_json::from_str(&text).map_err(|_| explain::<T>(&text))
+    }
+}
+
+/// Whether a schema within this one is that of an object or a variant: serde reads a struct from a list, too, and a
+/// variant from an object.
+fn has_structures(schema: &Value) -> bool {
+    let is_structure = |schema: &Value| {
+        let keywords = ["$ref", "enum", "properties"];
+        schema.get("type") == Some(&"object".into())
+            || keywords.iter().any(|keyword| schema.get(keyword).is_some())
+    };
+    let found = |schema: &Value| is_structure(schema) || has_structures(schema);
+    match schema {
+        Value::Object(members) => members.values().any(found),
+        Value::Array(schemas) => schemas.iter().any(found),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
