@@ -146,7 +146,8 @@
 //! ```
 //!
 //! The same by the command line, `clerk-emulator --approve-as ada/acme`, and while it runs, inside a server too, by
-//! `PATCH /dev/settings` with `{"approve_as": "ada/acme"}`. With [`EmulatorOptions::state_file`] clients and their refresh tokens outlive a restart.
+//! `PATCH /dev/settings` with `{"approve_as": "ada/acme"}`. With [`EmulatorOptions::state_file`] the port, clients and
+//! all tokens outlive a restart.
 //!
 //! # Registered MCP servers
 //!
@@ -229,6 +230,8 @@ mod state_file;
 
 pub use directory::Directory;
 pub use directory::DirectoryError;
+pub use directory::DirectoryFileError;
+pub use directory::DirectoryProblem;
 pub use directory::Machine;
 pub use directory::Membership;
 pub use directory::Organization;

@@ -7,7 +7,6 @@
 )]
 
 use std::error::Error;
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,9 +47,7 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let mut options = EmulatorOptions::default().port(arguments.port);
     if let Some(path) = arguments.directory {
-        let at = |problem: &dyn Error| format!("{}: {}", path.display(), with_sources(problem));
-        let text = fs::read_to_string(&path).map_err(|error| at(&error))?;
-        options = options.directory(Directory::parse(&text).map_err(|error| at(&error))?);
+        options = options.directory(Directory::read(path)?);
     }
     if let Some(path) = arguments.state {
         options = options.state_file(path);
@@ -171,10 +168,11 @@ const USAGE: &str = "\
 usage: clerk-emulator [--port PORT] [--directory FILE] [--state FILE] [--mcp-server URL]... [--approve-as WHO]
                       [--allow-loopback-cimd]
 
-  --port PORT            listen on 127.0.0.1:PORT (default 4400; 0 is any free port)
+  --port PORT            listen on 127.0.0.1:PORT (default 4400; 0 is any free port, with --state that of the last
+                         start if it is free)
   --directory FILE       people, organizations, roles, machines and scopes, as TOML (default: ada, grace, ...)
-  --state FILE           keep keys, clients and grants in FILE (made with mode 0600), so that they outlive a
-                         restart
+  --state FILE           keep keys, clients, grants and opaque tokens in FILE (made with mode 0600), so that they
+                         outlive a restart
   --mcp-server URL       register an MCP server, as Agents -> MCP servers -> Add MCP server does in the
                          dashboard; access tokens for URL then have it as their audience; may be repeated
   --approve-as WHO       let WHO (ada, or ada/acme for an organization) allow every client of this machine

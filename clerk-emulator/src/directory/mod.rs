@@ -12,6 +12,8 @@ use serde_json::Map;
 use serde_json::Value;
 
 pub use parse::DirectoryError;
+pub use parse::DirectoryFileError;
+pub use parse::DirectoryProblem;
 
 use crate::oauth::scope;
 
@@ -244,6 +246,20 @@ impl Directory {
                 held.push(String::from(*permission));
             }
         }
+    }
+
+    /// Gives a role, `admin` or `org:admin`, exactly these permissions; an unknown role is added. Permissions are
+    /// full keys, and not checked.
+    ///
+    /// ```
+    /// let mut directory = clerk_emulator::Directory::default();
+    /// directory.set_role("member", &["org:tickets:read"]);
+    /// let grace = directory.membership("org_acme", "user_grace").unwrap();
+    /// assert_eq!(grace.permissions, ["org:tickets:read"]);
+    /// ```
+    pub fn set_role(&mut self, role: &str, permissions: &[&str]) {
+        self.roles.insert(role_key(role), Vec::new());
+        self.grant(role, permissions);
     }
 
     /// Puts an organization or a user, by full id, on plans and gives them features, by their slugs, beside those

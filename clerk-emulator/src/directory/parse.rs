@@ -2,11 +2,18 @@
 //! without a word.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::Map;
 use serde_json::Value;
 use thiserror::Error;
+use toml::Spanned;
+use toml::de::DeTable;
+use toml::de::DeValue;
 
 use super::Directory;
 use super::User;
@@ -32,16 +39,56 @@ impl Directory {
     /// ```
     ///
     /// # Errors
-    /// - [`DirectoryError::Toml`]: not TOML, or a key that is not known or of the wrong type.
-    /// - [`DirectoryError::Name`], [`DirectoryError::Permission`], [`DirectoryError::DuplicatePermission`]:
+    /// The error names the line, the column and one of these problems:
+    ///
+    /// - [`DirectoryProblem::Toml`]: not TOML, or a key that is not known or of the wrong type.
+    /// - [`DirectoryProblem::Name`], [`DirectoryProblem::Permission`], [`DirectoryProblem::DuplicatePermission`]:
     ///   a name or key that Clerk would not have.
-    /// - [`DirectoryError::Scope`]: a scope that no request could name, or one of Clerk's own.
-    /// - [`DirectoryError::Slug`]: a plan or feature that no session token could tell.
-    /// - [`DirectoryError::UnknownMember`], [`DirectoryError::UnknownRole`]: a member who is not declared, or
+    /// - [`DirectoryProblem::Scope`]: a scope that no request could name, or one of Clerk's own.
+    /// - [`DirectoryProblem::Slug`]: a plan or feature that no session token could tell.
+    /// - [`DirectoryProblem::UnknownMember`], [`DirectoryProblem::UnknownRole`]: a member who is not declared, or
     ///   with a role that is not.
-    /// - [`DirectoryError::UnknownMachine`]: a machine may talk to one that is not declared.
+    /// - [`DirectoryProblem::UnknownMachine`]: a machine may talk to one that is not declared.
     pub fn parse(text: &str) -> Result<Self, DirectoryError> {
-        let file: DirectoryFile = toml::from_str(text).map_err(|error| toml_error(text, &error))?;
+        Self::parse_checked(text).map_err(|problem| {
+            let (line, column) = position(text, problem.offset(text));
+            DirectoryError {
+                line,
+                column,
+                problem,
+            }
+        })
+    }
+
+    /// Reads a directory from a TOML file, whose form the crate's documentation shows.
+    ///
+    /// ```
+    /// use clerk_emulator::Directory;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("clerk.toml");
+    /// std::fs::write(&path, "users.kay = {}")?;
+    /// assert!(Directory::read(&path)?.user("kay").is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`DirectoryFileError::Invalid`]: the file is not such a directory; see [`parse`](Self::parse).
+    /// - [`DirectoryFileError::Unreadable`]: the file is not there, can't be read, or is not UTF-8.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, DirectoryFileError> {
+        let path = path.as_ref();
+        let text = fs::read_to_string(path).map_err(|source| DirectoryFileError::Unreadable {
+            path: path.into(),
+            source,
+        })?;
+        Self::parse(&text).map_err(|source| DirectoryFileError::Invalid {
+            path: path.into(),
+            source,
+        })
+    }
+
+    fn parse_checked(text: &str) -> Result<Self, DirectoryProblem> {
+        let file: DirectoryFile = toml::from_str(text).map_err(|error| toml_problem(&error))?;
         let mut directory = Self::empty();
         for (name, role) in file.roles {
             directory.read_role(&name, role)?;
@@ -57,7 +104,7 @@ impl Directory {
         for scope in &file.scopes {
             if !scope::is_scope(scope) || scope::STANDARD.contains(&scope.as_str()) {
                 let scope = scope.clone();
-                return Err(DirectoryError::Scope { scope });
+                return Err(DirectoryProblem::Scope { scope });
             }
             directory.add_scopes(&[scope]);
         }
@@ -66,7 +113,7 @@ impl Directory {
             for other in &machine.scoped_machines {
                 if !file.machines.contains_key(other) {
                     let known = join(file.machines.keys().map(String::as_str));
-                    return Err(DirectoryError::UnknownMachine {
+                    return Err(DirectoryProblem::UnknownMachine {
                         machine: name.clone(),
                         other: other.clone(),
                         known,
@@ -79,13 +126,13 @@ impl Directory {
         Ok(directory)
     }
 
-    fn read_role(&mut self, name: &str, role: RoleEntry) -> Result<(), DirectoryError> {
+    fn read_role(&mut self, name: &str, role: RoleEntry) -> Result<(), DirectoryProblem> {
         check_name("roles", name, "org:")?;
         for (index, permission) in role.permissions.iter().enumerate() {
             let role_name = String::from(name);
             let permission = permission.clone();
             if Permission::parse(&permission).is_none() {
-                return Err(DirectoryError::Permission {
+                return Err(DirectoryProblem::Permission {
                     role: role_name,
                     permission,
                 });
@@ -96,7 +143,7 @@ impl Directory {
                 .take(index)
                 .any(|earlier| *earlier == permission)
             {
-                return Err(DirectoryError::DuplicatePermission {
+                return Err(DirectoryProblem::DuplicatePermission {
                     role: role_name,
                     permission,
                 });
@@ -110,7 +157,7 @@ impl Directory {
         &mut self,
         slug: &str,
         organization: OrganizationEntry,
-    ) -> Result<(), DirectoryError> {
+    ) -> Result<(), DirectoryProblem> {
         check_name("organizations", slug, "org_")?;
         check_slugs("organizations", slug, &organization.subscription())?;
         self.add_organization(slug, organization.name);
@@ -122,7 +169,7 @@ impl Directory {
             let organization = String::from(slug);
             if !self.users.contains_key(&format!("user_{user}")) {
                 let known = join(self.users.values().map(|user| user.username.as_str()));
-                return Err(DirectoryError::UnknownMember {
+                return Err(DirectoryProblem::UnknownMember {
                     organization,
                     user,
                     known,
@@ -130,7 +177,7 @@ impl Directory {
             }
             if !self.roles.contains_key(&role_key(&role)) {
                 let known = join(self.roles.keys().map(|key| super::short_name("org:", key)));
-                return Err(DirectoryError::UnknownRole {
+                return Err(DirectoryProblem::UnknownRole {
                     organization,
                     user,
                     role,
@@ -143,18 +190,73 @@ impl Directory {
     }
 }
 
-/// Why a directory could not be read. Each names the place in the file.
+/// Why a text is not a directory, and where in the text.
 ///
 /// ```
-/// use clerk_emulator::{Directory, DirectoryError};
+/// use clerk_emulator::{Directory, DirectoryProblem};
 ///
 /// let error = Directory::parse("organizations.parc.members = { kay = 'reader' }").unwrap_err();
-/// assert!(matches!(error, DirectoryError::UnknownMember { .. }));
-/// assert_eq!(error.to_string(), "organizations.parc.members: there is no user `kay` (users: none)");
+/// assert!(matches!(error.problem, DirectoryProblem::UnknownMember { .. }));
+/// assert_eq!(
+///     error.to_string(),
+///     "line 1, column 32: organizations.parc.members: there is no user `kay` (users: none)"
+/// );
+/// ```
+#[derive(Debug, Error)]
+#[error("line {line}, column {column}: {problem}")]
+#[non_exhaustive]
+pub struct DirectoryError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The character in the line, counted from 1.
+    pub column: usize,
+    /// The problem at that place.
+    pub problem: DirectoryProblem,
+}
+
+/// Why a file is not a directory.
+///
+/// ```
+/// use clerk_emulator::{Directory, DirectoryFileError};
+///
+/// let error = Directory::read("no-such-file.toml").unwrap_err();
+/// assert!(matches!(error, DirectoryFileError::Unreadable { .. }));
+/// assert_eq!(error.to_string(), "cannot read no-such-file.toml");
 /// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum DirectoryError {
+pub enum DirectoryFileError {
+    /// The text of the file is not a directory.
+    #[error("{}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The place in the file and the problem.
+        #[source]
+        source: DirectoryError,
+    },
+    /// The file can't be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A problem of a directory in TOML.
+///
+/// ```
+/// use clerk_emulator::{Directory, DirectoryProblem};
+///
+/// let error = Directory::parse("[users.user_ada]").unwrap_err();
+/// assert!(matches!(error.problem, DirectoryProblem::Name { table: "users", .. }));
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DirectoryProblem {
     /// A permission is listed twice for one role.
     #[error("roles.{role}.permissions: `{permission}` is listed twice")]
     DuplicatePermission {
@@ -204,11 +306,11 @@ pub enum DirectoryError {
         slug: String,
     },
     /// Not TOML, or not of this form.
-    #[error("line {line}: {message}")]
+    #[error("{message}")]
     Toml {
-        /// The line in the file, counted from 1.
-        line: usize,
-        /// What is wrong with it.
+        /// The offset in the text, in bytes.
+        offset: usize,
+        /// The problem, in words.
         message: String,
     },
     /// A machine may talk to one that is not there.
@@ -355,12 +457,16 @@ impl OrganizationEntry {
     }
 }
 
-fn check_name(table: &'static str, name: &str, prefix: &'static str) -> Result<(), DirectoryError> {
+fn check_name(
+    table: &'static str,
+    name: &str,
+    prefix: &'static str,
+) -> Result<(), DirectoryProblem> {
     if is_word(name) && !name.starts_with(prefix) {
         return Ok(());
     }
     let name = String::from(name);
-    Err(DirectoryError::Name {
+    Err(DirectoryProblem::Name {
         table,
         name,
         prefix,
@@ -371,10 +477,10 @@ fn check_slugs(
     table: &'static str,
     name: &str,
     subscription: &[(&'static str, &[String]); 2],
-) -> Result<(), DirectoryError> {
+) -> Result<(), DirectoryProblem> {
     for (key, slugs) in subscription {
         if let Some(slug) = slugs.iter().find(|slug| !is_word(slug)) {
-            return Err(DirectoryError::Slug {
+            return Err(DirectoryProblem::Slug {
                 table,
                 name: String::from(name),
                 key,
@@ -385,13 +491,75 @@ fn check_slugs(
     Ok(())
 }
 
-fn toml_error(text: &str, error: &toml::de::Error) -> DirectoryError {
-    let start = error.span().map_or(0, |span| span.start);
-    let before = text.bytes().take(start);
-    DirectoryError::Toml {
-        line: 1 + before.filter(|&byte| byte == b'\n').count(),
+fn toml_problem(error: &toml::de::Error) -> DirectoryProblem {
+    DirectoryProblem::Toml {
+        offset: error.span().map_or(0, |span| span.start),
         message: String::from(error.message()),
     }
+}
+
+impl DirectoryProblem {
+    /// Where in the text the problem is, in bytes.
+    fn offset(&self, text: &str) -> usize {
+        let (keys, value): (&[&str], _) = match self {
+            Self::Toml { offset, .. } => return *offset,
+            Self::DuplicatePermission { role, permission }
+            | Self::Permission { role, permission } => {
+                (&["roles", role, "permissions"], Some(permission))
+            }
+            Self::Name { table, name, .. } => (&[table, name], None),
+            Self::Scope { scope } => (&["scopes"], Some(scope)),
+            Self::Slug {
+                table,
+                name,
+                key,
+                slug,
+            } => (&[table, name, key], Some(slug)),
+            Self::UnknownMachine { machine, other, .. } => {
+                (&["machines", machine, "scoped_machines"], Some(other))
+            }
+            Self::UnknownMember {
+                organization, user, ..
+            } => (&["organizations", organization, "members", user], None),
+            Self::UnknownRole {
+                organization,
+                user,
+                role,
+                ..
+            } => (
+                &["organizations", organization, "members", user],
+                Some(role),
+            ),
+        };
+        let document = DeTable::parse(text);
+        let offset =
+            document.and_then(|it| Ok(offset_in(it.get_ref(), keys, value.map(String::as_str))));
+        // The text was TOML before, and had these keys.
+        offset.ok().flatten().unwrap_or_default()
+    }
+}
+
+/// Where a key is, or a value of it: the text, or the last such member of the list.
+fn offset_in(table: &DeTable<'_>, keys: &[&str], value: Option<&str>) -> Option<usize> {
+    let (first, rest) = keys.split_first()?;
+    let mut entries = table.iter();
+    let (key, found) = entries.find(|(key, _)| key.get_ref().as_ref() == *first)?;
+    if let (DeValue::Table(inner), false) = (found.get_ref(), rest.is_empty()) {
+        return offset_in(inner, rest, value);
+    }
+    let is_wanted = |found: &&Spanned<DeValue<'_>>| found.get_ref().as_str() == value;
+    let place = value.and_then(|_| match found.get_ref() {
+        DeValue::Array(members) => members.iter().rev().find(is_wanted),
+        _ => Some(found),
+    });
+    Some(place.map_or(key.span().start, |place| place.span().start))
+}
+
+/// Line and column of an offset, both counted from 1.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (1 + before.matches('\n').count(), 1 + line.chars().count())
 }
 
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -408,7 +576,7 @@ mod tests {
     use super::*;
 
     fn refusal(text: &str) -> String {
-        Directory::parse(text).unwrap_err().to_string()
+        Directory::parse(text).unwrap_err().problem.to_string()
     }
 
     #[test]
@@ -427,17 +595,49 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_is_refused_with_its_line() {
-        let message = refusal("[roles.admin]\npermisions = []\n");
-        assert!(
-            message.starts_with("line 2: unknown field `permisions`"),
-            "{message}"
-        );
+    fn every_problem_is_refused_with_its_line_and_column() {
+        let people = "[roles.admin]\npermissions = []\n[users.ada]\n";
+        for (text, place) in [
+            ("[roles.admin]\npermisions = []\n", "line 2, column 1: "),
+            ("[users.ada]\n\nname = \n", "line 3, column 8: "),
+            ("scopes = [\"a\", \"email\"]", "line 1, column 16: "),
+            (
+                "users.ada = { name = \"é\", plans = [\"\"] }",
+                "line 1, column 36: ",
+            ),
+            (
+                "[roles.a]\npermissions = [\n  \"org:a:b\",\n  \"org:a:b\",\n]",
+                "line 4, column 3: ",
+            ),
+            ("[roles.a]\npermissions = [\"a\"]", "line 2, column 16: "),
+            ("[users]\nuser_ada = {}", "line 2, column 1: "),
+            ("[users.user_ada]", "line 1, column 8: "),
+            ("users.ada.plans = [\"a\", \"\"]", "line 1, column 25: "),
+            (
+                "[machines.billing]\nscoped_machines = [\"mcp\"]",
+                "line 2, column 20: ",
+            ),
+            (
+                &format!("{people}[organizations.acme]\nmembers = {{ bob = \"admin\" }}"),
+                "line 5, column 13: ",
+            ),
+            (
+                &format!("{people}[organizations.acme.members]\nada = \"owner\""),
+                "line 5, column 7: ",
+            ),
+        ] {
+            let message = Directory::parse(text).unwrap_err().to_string();
+            assert!(message.starts_with(place), "{text}: {message}");
+        }
     }
 
     #[test]
-    fn broken_toml_is_refused_with_its_line() {
-        assert!(refusal("[users.ada]\n\nname = \n").starts_with("line 3: "));
+    fn a_misspelt_key_is_refused_with_the_known_ones() {
+        let message = refusal("[roles.admin]\npermisions = []\n");
+        assert_eq!(
+            message,
+            "unknown field `permisions`, expected `permissions`"
+        );
     }
 
     #[test]

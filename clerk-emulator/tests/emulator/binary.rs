@@ -61,7 +61,7 @@ fn a_bad_directory_is_one_line_that_names_the_place() {
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
         format!(
-            "clerk-emulator: {}: roles.admin.permissions: `documents` is not of the form `org:<feature>:<action>`\n",
+            "clerk-emulator: {}: line 2, column 16: roles.admin.permissions: `documents` is not of the form `org:<feature>:<action>`\n",
             path.display()
         )
     );
