@@ -58,6 +58,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Another process uses the state file, or another emulator of this process.
+    #[error("{} is in use by another emulator", path.display())]
+    StateFileInUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The state file can be read by others; on Unix only.
     #[error("{} can be read by others; make it 0600, or remove it to have a new one made", path.display())]
     StateFileMode {

@@ -2,25 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
-use aws_lc_rs::digest::SHA256;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::error::MintError;
+use crate::oauth::Digest;
 
 /// All that were minted, by the digest of the secret.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct OpaqueTokens {
-    by_digest: BTreeMap<Vec<u8>, OpaqueToken>,
+    by_digest: BTreeMap<Digest, OpaqueToken>,
 }
 
 /// What is known of one.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct OpaqueToken {
     /// Not the secret.
     pub(crate) id: String,
@@ -36,13 +37,13 @@ pub(crate) struct OpaqueToken {
 }
 
 /// When a token was revoked, in Unix seconds, and what was said of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Revocation {
     pub(crate) at: u64,
     pub(crate) reason: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) enum OpaqueKind {
     ApiKey,
     M2m,
@@ -73,13 +74,18 @@ impl OpaqueTokens {
     /// Keeps the token and returns its secret.
     pub(crate) fn add(&mut self, token: OpaqueToken) -> Result<String, MintError> {
         let secret = token.kind.new_secret()?;
-        self.by_digest.insert(digest_of(&secret), token);
+        // A token that expired long ago need not be known as expired any more.
+        self.by_digest.retain(|_, known| {
+            let expires = known.expires.map(|at| at.saturating_add(KEPT_EXPIRED));
+            expires.is_none_or(|at| at > token.issued)
+        });
+        self.by_digest.insert(Digest::of(&secret), token);
         Ok(secret)
     }
 
     /// The token of this kind with this secret.
     pub(crate) fn find(&self, kind: OpaqueKind, secret: &str) -> Option<&OpaqueToken> {
-        let token = self.by_digest.get(&digest_of(secret));
+        let token = self.by_digest.get(&Digest::of(secret));
         token.filter(|token| token.kind == kind)
     }
 
@@ -89,7 +95,7 @@ impl OpaqueTokens {
         id_or_secret: &str,
         revocation: Revocation,
     ) -> Option<&OpaqueToken> {
-        let digest = digest_of(id_or_secret);
+        let digest = Digest::of(id_or_secret);
         let mut tokens = self.by_digest.iter_mut();
         let found = tokens.find(|(key, token)| **key == digest || token.id == id_or_secret);
         let (_, token) = found?;
@@ -137,9 +143,8 @@ impl OpaqueToken {
     }
 }
 
-fn digest_of(secret: &str) -> Vec<u8> {
-    Vec::from(digest::digest(&SHA256, secret.as_bytes()).as_ref())
-}
+/// For how many seconds an expired token is known: a day.
+pub(crate) const KEPT_EXPIRED: i64 = 86_400;
 
 #[cfg(test)]
 mod tests {

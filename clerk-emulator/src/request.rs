@@ -74,7 +74,8 @@ pub struct TokenRequest {
     pub client_id: Option<String>,
     /// The id of who acts in the user's name (the claim `act`), OAuth and session only; nobody if not said.
     pub actor: Option<String>,
-    /// The origin that asked for it, session only; `http://localhost:3000` if not said.
+    /// The origin that asked for it, session only; if not said, what the settings say, which by default is
+    /// `http://localhost:3000`.
     pub azp: Option<String>,
     /// Features beside those of the permissions and of the directory, session only: `org:export`,
     /// `user:export`, or `export` for both; or as Clerk writes it, `o:export`, `u:export`, `ou:export`. In JSON

@@ -1,10 +1,12 @@
 //! An [`Instance`] behind HTTP, on a loopback address and on a thread of its own.
 
+use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
+use std::path::Path;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -26,6 +28,8 @@ use crate::guard::guard;
 use crate::instance::Instance;
 use crate::routes;
 use crate::routes::weather::weather;
+use crate::state_file::State;
+use crate::state_file::StateFile;
 
 /// A running emulator. It stops when dropped.
 ///
@@ -56,8 +60,9 @@ impl Emulator {
     /// - [`Error::NotLoopback`]: the address could be reached from elsewhere.
     /// - [`Error::Bind`]: the address is taken or not there.
     /// - [`Error::McpServer`]: an MCP server can't be registered.
-    /// - [`Error::StateFile`], [`Error::StateFileContent`], [`Error::StateFileMode`]: the state file can't be
-    ///   used.
+    /// - [`Error::StateFile`], [`Error::StateFileContent`], [`Error::StateFileInUse`],
+    ///   [`Error::StateFileMode`]: the state file can't be used; not with
+    ///   [`EmulatorOptions::optional_state_file`].
     /// - [`Error::KeyGeneration`]: the system has no randomness.
     /// - [`Error::Start`]: the server's thread can't be started.
     pub async fn start(options: EmulatorOptions) -> Result<Self, Error> {
@@ -67,15 +72,19 @@ impl Emulator {
             state_file,
             mcp_servers,
         } = options;
-        let listener = listen(address)?;
+        let state = state_file.map_or(Ok(None), StateFileOption::open)?;
+        let listener = listen(address, state.as_ref().and_then(|state| state.port))?;
         let bound = listener
             .local_addr()
             .map_err(|source| Error::Bind { address, source })?;
         let issuer = format!("http://{bound}");
-        let instance = match state_file {
-            Some(path) => Instance::with_state_in(&path, issuer, directory)?,
+        let instance = match state {
+            Some(state) => Instance::with_state(state, issuer, directory)?,
             None => Instance::new(issuer, directory)?,
         };
+        if let Some(file) = instance.state_file() {
+            file.save_port(bound.port());
+        }
         for url in &mcp_servers {
             instance.register_mcp_server(url)?;
         }
@@ -105,11 +114,15 @@ impl Emulator {
         })
     }
 
-    /// Stops the emulator, and returns when its port is free. Requests on their way are cut off.
+    /// Stops the emulator, and returns when its port is free and its state file is closed. Requests on their way
+    /// are cut off.
     pub async fn stop(mut self) {
         self.door.order(Order::Stop);
         // An error means that the thread is gone, which is what was wanted.
         let _ = (&mut self.ended).await;
+        if let Some(file) = self.instance.state_file() {
+            file.close();
+        }
     }
 
     /// Refuses connections for so long, as if nothing listened there, and cuts off those there are. Returns
@@ -139,6 +152,23 @@ impl Emulator {
     #[must_use]
     pub fn url(&self) -> &str {
         self.instance.issuer()
+    }
+
+    /// The file in which the emulator keeps its state; `None` if the state ends with the emulator.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use clerk_emulator::{Emulator, EmulatorOptions};
+    ///
+    /// let emulator = Emulator::start(EmulatorOptions::default()).await?;
+    /// assert!(emulator.state_file().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn state_file(&self) -> Option<&Path> {
+        self.instance.state_file().map(StateFile::path)
     }
 
     /// The instance it serves, to change while it runs.
@@ -187,8 +217,34 @@ impl fmt::Debug for Emulator {
 pub struct EmulatorOptions {
     address: SocketAddr,
     directory: Directory,
-    state_file: Option<PathBuf>,
+    state_file: Option<StateFileOption>,
     mcp_servers: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct StateFileOption {
+    path: PathBuf,
+    /// Whether the emulator starts without the file if it can't be used.
+    is_optional: bool,
+}
+
+impl StateFileOption {
+    fn open(self) -> Result<Option<State>, Error> {
+        if !self.is_optional {
+            return State::open(&self.path).map(Some);
+        }
+        match State::open_or_replace(&self.path) {
+            Ok(state) => Ok(Some(state)),
+            Err(error) => {
+                let cause = error.source().map(tracing::field::display);
+                tracing::warn!(
+                    %error, cause,
+                    "the local Clerk runs without a state file: clients have to sign in again after a restart"
+                );
+                Ok(None)
+            }
+        }
+    }
 }
 
 impl EmulatorOptions {
@@ -200,7 +256,8 @@ impl EmulatorOptions {
         self
     }
 
-    /// Listens on this port of the same address; 0 is any free one.
+    /// Listens on this port of the same address; 0 is any free one, and with a state file that of the last start
+    /// if it is still free.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.address.set_port(port);
@@ -214,11 +271,44 @@ impl EmulatorOptions {
         self
     }
 
-    /// Keeps its keys, clients and their grants in this file, so that they outlive a restart; see
-    /// [`Instance::with_state_in`].
+    /// Keeps its keys, its port, clients, their grants and opaque tokens in this file, so that they outlive a
+    /// restart; see [`Instance::with_state_in`].
     #[must_use]
-    pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.state_file = Some(path.into());
+    pub fn state_file(self, path: impl Into<PathBuf>) -> Self {
+        self.with_state_file(path.into(), false)
+    }
+
+    /// Keeps its state as [`state_file`](Self::state_file) does, if it can. The emulator starts in any case, and
+    /// says in the log why it lost its state:
+    ///
+    /// - A file that holds no state, or that others can read, is renamed to `….unusable` and replaced.
+    /// - If another emulator uses the file, or if it can't be read or written, there is no state, and
+    ///   [`Emulator::state_file`] is `None`.
+    ///
+    /// Folders that are missing are created.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use clerk_emulator::{Emulator, EmulatorOptions};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("folder/state.json");
+    /// let options = EmulatorOptions::default().optional_state_file(&path);
+    /// let first = Emulator::start(options.clone()).await?;
+    /// let second = Emulator::start(options).await?;
+    /// assert_eq!(first.state_file(), Some(path.as_path()));
+    /// assert_eq!(second.state_file(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn optional_state_file(self, path: impl Into<PathBuf>) -> Self {
+        self.with_state_file(path.into(), true)
+    }
+
+    fn with_state_file(mut self, path: PathBuf, is_optional: bool) -> Self {
+        self.state_file = Some(StateFileOption { path, is_optional });
         self
     }
 
@@ -254,9 +344,21 @@ impl Default for EmulatorOptions {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+/// Listens at the address; if its port is 0, on the port of the last start, or else on any free one.
+fn listen(address: SocketAddr, last_port: Option<u16>) -> Result<TcpListener, Error> {
     if !address.ip().is_loopback() {
         return Err(Error::NotLoopback { address });
+    }
+    if let (0, Some(port)) = (address.port(), last_port) {
+        let last = SocketAddr::new(address.ip(), port);
+        match TcpListener::bind(last) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => tracing::warn!(
+                %error, address = %last,
+                "the local Clerk cannot listen where it did at the last start, and takes another port: \
+                 clients have to sign in again"
+            ),
+        }
     }
     TcpListener::bind(address).map_err(|source| Error::Bind { address, source })
 }

@@ -86,6 +86,8 @@ pub struct Settings {
     /// Who allows every request of a client whose redirect URI is on this machine, without a page: `ada`, or
     /// `ada/acme` for an organization. `None` asks; for clients that have no browser.
     pub approve_as: Option<String>,
+    /// The claim `azp` of session tokens that are minted without one; `None` means `http://localhost:3000`.
+    pub session_origin: Option<String>,
 }
 
 impl Settings {
@@ -196,12 +198,18 @@ impl Default for Settings {
             access_token_lifetime: 86_400,
             loopback_client_documents: false,
             approve_as: None,
+            session_origin: None,
         }
     }
 }
 
 /// The settings that `null` resets.
-const NULLABLE: [&str; 3] = ["approve_as", "client_document_scopes", "default_scopes"];
+const NULLABLE: [&str; 4] = [
+    "approve_as",
+    "client_document_scopes",
+    "default_scopes",
+    "session_origin",
+];
 const MAX_MCP_SERVERS: usize = 100;
 const CLERKS: [&str; 6] = [
     "dynamic_oauth_client_registration",

@@ -1,22 +1,30 @@
-//! What outlives a process, kept on request in a file that only its owner can read: keys, and who signed in
-//! where.
+//! The state that outlives a process, kept on request in a file that only its owner can read: keys, the port,
+//! clients and what people allowed them, and opaque tokens by digest.
+//!
+//! INVARIANT: one process at a time writes a state file. It holds the lock of the file beside it, `….lock`.
 
 use std::fs;
+use std::fs::File;
 use std::fs::OpenOptions;
+use std::fs::TryLockError;
 use std::io;
 use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::keys::SecretKey;
 use crate::keys::SigningKey;
 use crate::oauth::Kept;
+use crate::opaque::OpaqueTokens;
 
 /// What an instance signs and is called with.
 #[derive(Debug)]
@@ -50,65 +58,139 @@ impl Keys {
     }
 }
 
-/// The file. Neither `Debug` nor public: it holds the private key.
-pub(crate) struct StateFile {
-    path: PathBuf,
-    keys: KeyText,
+/// What a state file holds, and the file to write later changes to.
+pub(crate) struct State {
+    pub(crate) file: StateFile,
+    pub(crate) keys: Keys,
+    pub(crate) oauth: Kept,
+    pub(crate) opaque_tokens: OpaqueTokens,
+    /// The port of the last start.
+    pub(crate) port: Option<u16>,
 }
 
-impl StateFile {
-    /// Reads the file at `path`, or makes keys and keeps them there.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Keys, Kept), Error> {
+impl State {
+    /// Reads the file at `path`, or makes keys and writes them there.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let lock = lock(path)?;
+        let content = read(path)?;
+        Self::start_with(path, lock, content)
+    }
+
+    /// Reads the file at `path`, whose folder may be missing. A file that holds no state, or that others can
+    /// read, is renamed and replaced by a new one.
+    pub(crate) fn open_or_replace(path: &Path) -> Result<Self, Error> {
         let at = |source| Error::StateFile {
             path: path.into(),
             source,
         };
-        let (keys, kept) = match fs::read_to_string(path) {
-            Ok(text) => {
-                check_private(path)?;
-                let wrong = || Error::StateFileContent { path: path.into() };
-                let content: Content<KeyText, Kept> =
-                    serde_json::from_str(&text).map_err(|_| wrong())?;
-                let keys = Keys::from_text(content.keys).ok_or_else(wrong)?;
-                (keys, content.oauth)
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(at)?;
+        }
+        let lock = lock(path)?;
+        let content = match read(path) {
+            Err(error @ (Error::StateFileContent { .. } | Error::StateFileMode { .. })) => {
+                let aside = beside(path, "unusable");
+                fs::rename(path, &aside).map_err(at)?;
+                let moved_to = aside.display();
+                tracing::warn!(%error, %moved_to, "the state is lost: clients have to sign in again");
+                None
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                (Keys::generate()?, Kept::default())
-            }
-            Err(source) => return Err(at(source)),
+            content => content?,
         };
-        let file = Self {
-            path: path.into(),
-            keys: keys.to_text()?,
-        };
-        file.save(&kept).map_err(at)?;
-        Ok((file, keys, kept))
+        Self::start_with(path, lock, content)
     }
 
-    /// Writes all of it in the place of what is there: a reader sees the one or the other.
-    pub(crate) fn save(&self, oauth: &Kept) -> io::Result<()> {
-        let keys = &self.keys;
-        let text = serde_json::to_string(&Content { keys, oauth })?;
-        let mut new = self.path.clone().into_os_string();
-        new.push(".new");
-        let new = PathBuf::from(new);
-        // Left by a process that was killed.
-        let _ = fs::remove_file(&new);
-        write_private(&new, &text)?;
-        fs::rename(&new, &self.path)
+    fn start_with(path: &Path, lock: File, content: Option<Stored>) -> Result<Self, Error> {
+        let (keys, content) = match content {
+            Some((keys, content)) => (keys, content),
+            None => (Keys::generate()?, Content::default()),
+        };
+        let values = Content {
+            keys: keys.to_text()?,
+            port: content.port,
+            oauth: to_value(&content.oauth),
+            opaque_tokens: to_value(&content.opaque_tokens),
+        };
+        write(path, &values).map_err(|source| Error::StateFile {
+            path: path.into(),
+            source,
+        })?;
+        let open = Open {
+            content: values,
+            _lock: lock,
+        };
+        Ok(Self {
+            file: StateFile {
+                path: path.into(),
+                open: Mutex::new(Some(open)),
+            },
+            keys,
+            oauth: content.oauth,
+            opaque_tokens: content.opaque_tokens,
+            port: content.port,
+        })
+    }
+}
+
+/// The file. Neither `Debug` nor public: it holds the private key.
+pub(crate) struct StateFile {
+    path: PathBuf,
+    open: Mutex<Option<Open>>,
+}
+
+/// The content as it was written last, and the lock that allows writing.
+struct Open {
+    content: Content<KeyText, Value, Value>,
+    _lock: File,
+}
+
+impl StateFile {
+    pub(crate) fn save_oauth(&self, oauth: &Kept) {
+        self.change(|content| content.oauth = to_value(oauth));
+    }
+
+    pub(crate) fn save_opaque_tokens(&self, tokens: &OpaqueTokens) {
+        self.change(|content| content.opaque_tokens = to_value(tokens));
+    }
+
+    pub(crate) fn save_port(&self, port: u16) {
+        self.change(|content| content.port = Some(port));
+    }
+
+    /// Leaves the file to the next process. Later changes are not written.
+    pub(crate) fn close(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Writes a change. If that fails, the change is lost with the process, and no request is refused for it.
+    fn change(&self, change: impl FnOnce(&mut Content<KeyText, Value, Value>)) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Open { content, .. }) = open.as_mut() else {
+            return;
+        };
+        change(content);
+        if let Err(error) = write(&self.path, content) {
+            tracing::error!(%error, path = %self.path.display(), "the state is not kept");
+        }
+    }
 }
 
-#[derive(Deserialize, Serialize)]
-struct Content<K, O> {
+type Stored = (Keys, Content<(), Kept, OpaqueTokens>);
+
+#[derive(Default, Deserialize, Serialize)]
+struct Content<K, O, T> {
     #[serde(flatten)]
     keys: K,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
     #[serde(default)]
     oauth: O,
+    #[serde(default)]
+    opaque_tokens: T,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -118,13 +200,79 @@ struct KeyText {
     secret_key: String,
 }
 
-/// Creates the file with its permissions, so that it is at no time readable by others.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+/// Takes the lock of a state file, for as long as the returned file is open.
+fn lock(path: &Path) -> Result<File, Error> {
+    let at = |source| Error::StateFile {
+        path: path.into(),
+        source,
+    };
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(false);
+    let file = private(&mut options)
+        .open(beside(path, "lock"))
+        .map_err(at)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::StateFileInUse { path: path.into() }),
+        Err(TryLockError::Error(source)) => Err(at(source)),
+    }
+}
+
+/// Reads a state file; `None` if there is none.
+fn read(path: &Path) -> Result<Option<Stored>, Error> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            let path = path.into();
+            return Err(Error::StateFile { path, source });
+        }
+    };
+    check_private(path)?;
+    let wrong = || Error::StateFileContent { path: path.into() };
+    let content: Content<KeyText, Kept, OpaqueTokens> =
+        serde_json::from_slice(&text).map_err(|_| wrong())?;
+    let keys = Keys::from_text(content.keys).ok_or_else(wrong)?;
+    let rest = Content {
+        keys: (),
+        port: content.port,
+        oauth: content.oauth,
+        opaque_tokens: content.opaque_tokens,
+    };
+    Ok(Some((keys, rest)))
+}
+
+/// Writes all of it in the place of what is there: a reader sees the one or the other.
+fn write(path: &Path, content: &Content<KeyText, Value, Value>) -> io::Result<()> {
+    let text = serde_json::to_string(content)?;
+    let new = beside(path, "new");
+    // Left by a process that was killed.
+    let _ = fs::remove_file(&new);
+    // Created with its permissions, so that it is at no time readable by others.
+    private(OpenOptions::new().write(true).create_new(true))
+        .open(&new)?
+        .write_all(text.as_bytes())?;
+    fs::rename(&new, path)
+}
+
+/// Maps and lists of texts and numbers are always JSON.
+fn to_value(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// The path with another ending after its own.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(".");
+    path.push(ending);
+    PathBuf::from(path)
+}
+
+/// Lets only the owner read what is created.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 #[cfg(unix)]
@@ -151,13 +299,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kept_keys_are_the_same_at_the_next_start() {
+    fn kept_keys_and_the_port_are_the_same_at_the_next_start() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("keys.json");
-        let (_, first, _) = StateFile::open(&path).unwrap();
-        let (_, second, _) = StateFile::open(&path).unwrap();
-        assert_eq!(first.signing.jwk(), second.signing.jwk());
-        assert_eq!(first.secret.expose(), second.secret.expose());
+        let path = directory.path().join("state.json");
+        let first = State::open(&path).unwrap();
+        assert_eq!(first.port, None);
+        first.file.save_port(4400);
+        first.file.close();
+        let second = State::open(&path).unwrap();
+        assert_eq!(first.keys.signing.jwk(), second.keys.signing.jwk());
+        assert_eq!(first.keys.secret.expose(), second.keys.secret.expose());
+        assert_eq!(second.port, Some(4400));
     }
 
     #[cfg(unix)]
@@ -166,31 +318,68 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
 
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("keys.json");
-        let (file, ..) = StateFile::open(&path).unwrap();
+        let path = directory.path().join("state.json");
+        let State { file, .. } = State::open(&path).unwrap();
         // What a process left that was killed while it wrote.
-        fs::write(directory.path().join("keys.json.new"), "{").unwrap();
-        file.save(&Kept::default()).unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        fs::write(beside(&path, "new"), "{").unwrap();
+        file.save_oauth(&Kept::default());
+        file.close();
+        for path in [&path, &beside(&path, "lock")] {
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(
-            StateFile::open(&path),
+            State::open(&path),
             Err(Error::StateFileMode { .. })
         ));
+        let replaced = State::open_or_replace(&path).unwrap();
+        let mode = fs::metadata(replaced.file.path())
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]
-    fn a_file_that_holds_something_else_is_refused_and_kept() {
+    fn a_file_that_holds_something_else_is_refused_and_kept_or_renamed() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("keys.json");
-        write_private(&path, "[1]").unwrap();
-        assert!(matches!(
-            StateFile::open(&path),
-            Err(Error::StateFileContent { .. })
-        ));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "[1]");
+        let path = directory.path().join("folder/state.json");
+        fs::create_dir(directory.path().join("folder")).unwrap();
+        for content in [&b"[1]"[..], b"", b"{\"kid\": 1}", b"\xff"] {
+            // Readable by others, this would be another error.
+            let _ = fs::remove_file(&path);
+            private(OpenOptions::new().write(true).create_new(true))
+                .open(&path)
+                .unwrap()
+                .write_all(content)
+                .unwrap();
+            assert!(matches!(
+                State::open(&path),
+                Err(Error::StateFileContent { .. })
+            ));
+            assert_eq!(fs::read(&path).unwrap(), content);
+            let replaced = State::open_or_replace(&path).unwrap();
+            assert_eq!(fs::read(beside(&path, "unusable")).unwrap(), content);
+            replaced.file.close();
+            let again = State::open(&path).unwrap();
+            assert_eq!(again.keys.signing.jwk(), replaced.keys.signing.jwk());
+        }
+    }
+
+    #[test]
+    fn a_state_file_has_one_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.json");
+        let first = State::open(&path).unwrap();
+        for second in [State::open(&path), State::open_or_replace(&path)] {
+            assert!(matches!(second, Err(Error::StateFileInUse { .. })));
+        }
+        first.file.close();
+        let second = State::open(&path).unwrap();
+        second.file.save_port(1);
+        first.file.save_port(2);
+        second.file.close();
+        assert_eq!(State::open(&path).unwrap().port, Some(1));
     }
 }

@@ -31,6 +31,7 @@ use crate::request::TokenFormat;
 use crate::request::TokenKind;
 use crate::request::TokenRequest;
 use crate::settings::Settings;
+use crate::state_file;
 use crate::state_file::Keys;
 use crate::state_file::StateFile;
 
@@ -98,6 +99,7 @@ struct Shared {
     state: RwLock<State>,
     faults: Faults,
     oauth: OAuth,
+    file: Option<Arc<StateFile>>,
 }
 
 struct State {
@@ -118,12 +120,15 @@ impl Instance {
     /// # Errors
     /// - [`Error::KeyGeneration`]: the system has no randomness.
     pub fn new(issuer: impl Into<String>, directory: Directory) -> Result<Self, Error> {
-        Self::with_keys(issuer.into(), directory, Keys::generate()?, OAuth::new())
+        let (keys, tokens) = (Keys::generate()?, OpaqueTokens::default());
+        Self::with_keys(issuer.into(), directory, keys, OAuth::new(), tokens, None)
     }
 
-    /// The same with its state kept in `path`, which is created with the mode 0600 if it is not there: keys,
-    /// OAuth clients, and what people allowed them. Clients and their refresh tokens outlive a restart with it,
-    /// as do JWTs; opaque tokens don't. A later [`rotate_key`](Self::rotate_key) is not written back.
+    /// An instance whose state is kept in `path`, which is created with the mode 0600 if it is not there: keys,
+    /// OAuth clients, what people allowed them, and opaque tokens. Clients and all tokens outlive a restart with
+    /// it. A later [`rotate_key`](Self::rotate_key) is not written back.
+    ///
+    /// The instance holds a lock on the file `….lock` beside it, so that no other one writes the state.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -131,13 +136,15 @@ impl Instance {
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("state.json");
     /// let clerk = || Instance::with_state_in(&path, "http://127.0.0.1:4400", Directory::default());
-    /// assert_eq!(clerk()?.jwks(), clerk()?.jwks());
+    /// let keys = clerk()?.jwks();
+    /// assert_eq!(clerk()?.jwks(), keys);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// - [`Error::StateFile`]: the file can't be read or written.
     /// - [`Error::StateFileContent`]: it holds something else.
+    /// - [`Error::StateFileInUse`]: another instance uses it.
     /// - [`Error::StateFileMode`]: others can read it (on Unix).
     /// - [`Error::KeyGeneration`]: the system has no randomness.
     pub fn with_state_in(
@@ -145,8 +152,18 @@ impl Instance {
         issuer: impl Into<String>,
         directory: Directory,
     ) -> Result<Self, Error> {
-        let (file, keys, kept) = StateFile::open(path)?;
-        Self::with_keys(issuer.into(), directory, keys, OAuth::kept_in(file, kept))
+        Self::with_state(state_file::State::open(path)?, issuer.into(), directory)
+    }
+
+    pub(crate) fn with_state(
+        state: state_file::State,
+        issuer: String,
+        directory: Directory,
+    ) -> Result<Self, Error> {
+        let file = Arc::new(state.file);
+        let oauth = OAuth::kept_in(Arc::clone(&file), state.oauth);
+        let tokens = state.opaque_tokens;
+        Self::with_keys(issuer, directory, state.keys, oauth, tokens, Some(file))
     }
 
     fn with_keys(
@@ -154,6 +171,8 @@ impl Instance {
         directory: Directory,
         keys: Keys,
         oauth: OAuth,
+        opaque_tokens: OpaqueTokens,
+        file: Option<Arc<StateFile>>,
     ) -> Result<Self, Error> {
         let public_key_pem = keys.signing.pem()?;
         let key = Arc::new(keys.signing);
@@ -163,7 +182,7 @@ impl Instance {
             key,
             directory,
             settings: Settings::default(),
-            opaque_tokens: OpaqueTokens::default(),
+            opaque_tokens,
         };
         let shared = Shared {
             issuer,
@@ -172,6 +191,7 @@ impl Instance {
             state: RwLock::new(state),
             faults: Faults::default(),
             oauth,
+            file,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -377,12 +397,13 @@ impl Instance {
         if mint::is_opaque(request) {
             let mut state = self.write();
             let token = mint::opaque_token(&state.directory, request, now)?;
-            return state.opaque_tokens.add(token);
+            let secret = state.opaque_tokens.add(token)?;
+            self.save_opaque_tokens(&state);
+            return Ok(secret);
         }
         let state = self.read();
         let key = Arc::clone(&state.key);
-        let (header, claims) =
-            mint::token_parts(&state.directory, self.issuer(), key.kid(), request, now)?;
+        let (header, claims) = state.token_parts(self.issuer(), request, now)?;
         let is_jwt = match request.format {
             Some(format) => format == TokenFormat::Jwt,
             None => request.kind != TokenKind::Oauth || state.settings.oauth_jwt_access_tokens,
@@ -424,14 +445,7 @@ impl Instance {
         if kind == TokenKind::Oauth && request.format == Some(TokenFormat::Opaque) {
             return Err(MintError::Opaque { kind });
         }
-        let state = self.read();
-        mint::token_parts(
-            &state.directory,
-            self.issuer(),
-            state.key.kid(),
-            request,
-            now,
-        )
+        self.read().token_parts(self.issuer(), request, now)
     }
 
     /// Signs anything, with RS256 and the current key, whatever `alg` and `kid` the header claims.
@@ -491,6 +505,17 @@ impl Instance {
         change(&mut self.write().settings)
     }
 
+    /// The file that the state is kept in.
+    pub(crate) fn state_file(&self) -> Option<&StateFile> {
+        self.shared.file.as_deref()
+    }
+
+    fn save_opaque_tokens(&self, state: &State) {
+        if let Some(file) = self.state_file() {
+            file.save_opaque_tokens(&state.opaque_tokens);
+        }
+    }
+
     /// A writer that panicked has left a whole value: each write is one assignment or one map operation.
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.shared
@@ -504,6 +529,22 @@ impl Instance {
             .state
             .write()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Header and claims of a token, with what the settings say where the request does not.
+    fn token_parts(
+        &self,
+        issuer: &str,
+        request: &TokenRequest,
+        now: u64,
+    ) -> Result<(Value, Value), MintError> {
+        let mut request = request.clone();
+        if let TokenKind::Session | TokenKind::SessionV1 = request.kind {
+            request.azp = request.azp.or_else(|| self.settings.session_origin.clone());
+        }
+        mint::token_parts(&self.directory, issuer, self.key.kid(), &request, now)
     }
 }
 

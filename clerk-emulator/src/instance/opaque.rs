@@ -92,7 +92,9 @@ impl Instance {
         }
         let mut state = self.write();
         let token = state.opaque_tokens.revoke(token_or_id, revocation)?;
-        Some(token.to_json(at))
+        let shown = token.to_json(at);
+        self.save_opaque_tokens(&state);
+        Some(shown)
     }
 
     /// The id of the machine whose secret key this is.

@@ -1,6 +1,7 @@
 //! Access tokens as somebody presents them: JWTs by their signature, opaque ones by what is known of them.
 
 use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
@@ -12,11 +13,12 @@ use crate::oauth::scope;
 use crate::oauth::secret;
 use crate::oauth::secret::Digest;
 use crate::oauth::token::profile_claims;
+use crate::opaque::KEPT_EXPIRED;
 use crate::opaque::Revocation;
 use crate::request::Audience;
 
 /// What an access token says, in whichever form.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct AccessClaims {
     iss: String,
     pub(crate) jti: String,
@@ -45,6 +47,7 @@ impl AccessClaims {
 }
 
 /// What is known of an opaque token.
+#[derive(Deserialize, Serialize)]
 pub(super) struct AccessToken {
     claims: AccessClaims,
     /// That of tokens which were fetched by a client; minted ones have none.
@@ -236,6 +239,7 @@ impl OAuth {
         let mut state = self.lock();
         // Those that are long gone need not be known as expired any more.
         state
+            .kept
             .access_tokens
             .retain(|_, token| token.claims.exp.saturating_add(KEPT_EXPIRED) > now);
         let issued = AccessToken {
@@ -243,30 +247,36 @@ impl OAuth {
             grant_id: None,
             revocation: None,
         };
-        state.access_tokens.insert(Digest::of(&token), issued);
+        let tokens = &mut state.kept.access_tokens;
+        tokens.insert(Digest::of(&token), issued);
+        self.save(&state);
         Ok(token)
     }
 
     /// Binds an opaque token to the grant that it came of.
     pub(crate) fn bind(&self, token: &str, grant_id: &str) {
-        if let Some(token) = self.lock().access_tokens.get_mut(&Digest::of(token)) {
+        let mut state = self.lock();
+        if let Some(token) = state.kept.access_tokens.get_mut(&Digest::of(token)) {
             token.grant_id = Some(String::from(grant_id));
+            self.save(&state);
         }
     }
 
     fn revoke_access_token(&self, token_or_id: &str, revocation: Revocation) -> Option<Presented> {
         let digest = Digest::of(token_or_id);
         let mut state = self.lock();
-        let mut tokens = state.access_tokens.iter_mut();
+        let mut tokens = state.kept.access_tokens.iter_mut();
         let found = tokens.find(|(key, token)| **key == digest || token.claims.jti == token_or_id);
         let (_, token) = found?;
         token.revocation.get_or_insert(revocation);
-        Some(token.present())
+        let presented = token.present();
+        self.save(&state);
+        Some(presented)
     }
 
     fn opaque(&self, token: &str) -> Option<Presented> {
         let state = self.lock();
-        let token = state.access_tokens.get(&Digest::of(token))?;
+        let token = state.kept.access_tokens.get(&Digest::of(token))?;
         Some(token.present())
     }
 }
@@ -274,7 +284,7 @@ impl OAuth {
 impl State {
     /// Revokes the opaque tokens of a grant.
     pub(super) fn revoke_tokens_of(&mut self, grant_id: &str, revocation: &Revocation) {
-        for token in self.access_tokens.values_mut() {
+        for token in self.kept.access_tokens.values_mut() {
             if token.grant_id.as_deref() == Some(grant_id) {
                 token.revocation.get_or_insert_with(|| revocation.clone());
             }
@@ -293,5 +303,3 @@ impl AccessToken {
 }
 
 pub(crate) const OPAQUE_PREFIX: &str = "oat_";
-/// A day, in seconds.
-const KEPT_EXPIRED: i64 = 86_400;

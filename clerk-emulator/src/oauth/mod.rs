@@ -18,6 +18,7 @@ mod token;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -37,7 +38,7 @@ pub(crate) use crate::oauth::error::Code;
 pub(crate) use crate::oauth::error::OAuthError;
 pub(crate) use crate::oauth::fields::Fields;
 pub(crate) use crate::oauth::redirect::Redirect;
-use crate::oauth::secret::Digest;
+pub(crate) use crate::oauth::secret::Digest;
 pub(crate) use crate::oauth::token::TokenInfo;
 use crate::opaque::Revocation;
 use crate::state_file::StateFile;
@@ -45,7 +46,7 @@ use crate::state_file::StateFile;
 /// All that the endpoints share.
 pub(crate) struct OAuth {
     state: Mutex<State>,
-    file: Option<StateFile>,
+    file: Option<Arc<StateFile>>,
 }
 
 #[derive(Default)]
@@ -53,7 +54,6 @@ struct State {
     kept: Kept,
     tickets: BTreeMap<Digest, Ticket>,
     codes: BTreeMap<Digest, IssuedCode>,
-    access_tokens: BTreeMap<Digest, AccessToken>,
 }
 
 /// What outlives a restart where there is a file for it.
@@ -65,6 +65,7 @@ pub(crate) struct Kept {
     allowed_clients: BTreeSet<String>,
     grants: BTreeMap<String, Grant>,
     refresh_tokens: BTreeMap<Digest, RefreshToken>,
+    access_tokens: BTreeMap<Digest, AccessToken>,
 }
 
 /// A request that waits for a decision.
@@ -107,7 +108,7 @@ impl OAuth {
     }
 
     /// One that begins with what `file` has kept, and keeps the rest there.
-    pub(crate) fn kept_in(file: StateFile, kept: Kept) -> Self {
+    pub(crate) fn kept_in(file: Arc<StateFile>, kept: Kept) -> Self {
         let state = State {
             kept,
             ..State::default()
@@ -336,13 +337,9 @@ impl OAuth {
         true
     }
 
-    /// What can't be written is lost with the process, and no reason to refuse anybody.
     fn save(&self, state: &State) {
-        let Some(file) = &self.file else {
-            return;
-        };
-        if let Err(error) = file.save(&state.kept) {
-            tracing::error!(%error, path = %file.path().display(), "the state is not kept");
+        if let Some(file) = &self.file {
+            file.save_oauth(&state.kept);
         }
     }
 

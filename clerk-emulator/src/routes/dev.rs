@@ -60,9 +60,8 @@ async fn mint_text(
         Problem::new(StatusCode::BAD_REQUEST, "request_query_invalid", message)
     })?;
     let token = mint(&instance, &wish)?;
-    Ok(private()
-        .content_type(PLAIN_TEXT)
-        .body(format!("{token}\n")))
+    // Without a newline at the end: the body is the token.
+    Ok(private().content_type(PLAIN_TEXT).body(token))
 }
 
 fn mint(instance: &Instance, request: &TokenRequest) -> Result<String, Problem> {

@@ -59,7 +59,7 @@ async fn a_posted_request_is_answered_with_its_token() {
 }
 
 #[actix_web::test]
-async fn a_token_can_be_had_as_text() {
+async fn the_body_of_a_token_as_text_is_the_token_without_a_newline() {
     let emulator = started().await;
     let response = get(&emulator, "/dev/token?user=ada&org=acme").await;
     assert_eq!(response.status(), 200);
@@ -69,10 +69,8 @@ async fn a_token_can_be_had_as_text() {
     );
     expect_private(&response);
     let text = response.text().await.unwrap();
-    assert_eq!(
-        part(text.strip_suffix('\n').unwrap(), 1)["org_id"],
-        "org_acme"
-    );
+    assert_eq!(text.trim(), text);
+    assert_eq!(part(&text, 1)["org_id"], "org_acme");
 
     let query = "user=ada&scopes=a+b&aud=http%3A%2F%2Fx&expires_in=-5";
     let text = get(&emulator, &format!("/dev/token?{query}"))
@@ -96,6 +94,28 @@ async fn a_token_can_be_had_as_text() {
         .await
         .unwrap();
     assert_eq!(part(&text, 1)["org_role"], "org:member");
+}
+
+#[actix_web::test]
+async fn a_session_token_has_the_origin_of_the_request_or_else_of_the_settings() {
+    let emulator = started().await;
+    let azp = async |query: &str| {
+        let path = format!("/dev/token?kind=session&user=ada{query}");
+        let text = get(&emulator, &path).await.text().await.unwrap();
+        part(&text, 1)["azp"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(azp("").await, "http://localhost:3000");
+    emulator.instance().change_settings(|settings| {
+        settings.session_origin = Some(String::from("https://app.example.com"));
+    });
+    assert_eq!(azp("").await, "https://app.example.com");
+    let other = "https%3A%2F%2Fother.example.com";
+    assert_eq!(
+        azp(&format!("&azp={other}")).await,
+        "https://other.example.com"
+    );
+    let oauth = get(&emulator, "/dev/token?user=ada").await;
+    assert!(part(&oauth.text().await.unwrap(), 1).get("azp").is_none());
 }
 
 #[actix_web::test]

@@ -16,6 +16,7 @@ use std::time::Duration;
 use clerk_emulator::Emulator;
 use clerk_emulator::EmulatorOptions;
 use clerk_emulator::Error;
+use clerk_emulator::TokenRequest;
 
 use crate::support::started;
 
@@ -91,12 +92,133 @@ async fn keys_are_fresh_at_every_start_unless_kept() {
     let (one, two) = (started().await, started().await);
     assert_ne!(one.instance().jwks(), two.instance().jwks());
     let one = Emulator::start(kept()).await.unwrap();
+    let keys = |emulator: &Emulator| {
+        let secret = emulator.instance().secret_key().expose().to_owned();
+        (emulator.instance().jwks(), secret)
+    };
+    let before = keys(&one);
+    one.stop().await;
     let two = Emulator::start(kept()).await.unwrap();
-    assert_eq!(one.instance().jwks(), two.instance().jwks());
-    assert_eq!(
-        one.instance().secret_key().expose(),
-        two.instance().secret_key().expose()
+    assert_eq!(keys(&two), before);
+}
+
+#[actix_web::test]
+async fn a_kept_emulator_listens_on_the_same_port_or_on_another_from_then_on_if_it_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = || EmulatorOptions::default().state_file(directory.path().join("state.json"));
+    let start = async || Emulator::start(kept()).await.unwrap();
+    let one = start().await;
+    let address = listens_on(&one);
+    one.stop().await;
+    let two = start().await;
+    assert_eq!(listens_on(&two), address);
+    two.stop().await;
+    let taken = TcpListener::bind(address).unwrap();
+    let three = start().await;
+    let other = listens_on(&three);
+    assert_ne!(other, address);
+    three.stop().await;
+    drop(taken);
+    let four = start().await;
+    assert_eq!(listens_on(&four), other);
+    // A port that is asked for is that port.
+    four.stop().await;
+    let five = Emulator::start(kept().port(address.port())).await.unwrap();
+    assert_eq!(listens_on(&five), address);
+}
+
+#[actix_web::test]
+async fn a_second_emulator_with_the_same_state_file_is_refused_or_runs_without_and_changes_nothing()
+{
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    let options = EmulatorOptions::default().optional_state_file(&path);
+    let first = Emulator::start(options.clone()).await.unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let strict = Emulator::start(EmulatorOptions::default().state_file(&path)).await;
+    assert!(matches!(strict, Err(Error::StateFileInUse { .. })));
+    let second = Emulator::start(options).await.unwrap();
+    assert_eq!(first.state_file(), Some(path.as_path()));
+    assert_eq!(second.state_file(), None);
+    assert_ne!(listens_on(&second), listens_on(&first));
+    assert_ne!(second.instance().jwks(), first.instance().jwks());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[actix_web::test]
+async fn an_optional_state_file_that_cannot_be_used_stops_no_emulator() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("folder");
+    let path = folder.join("state.json");
+    let options = || EmulatorOptions::default().optional_state_file(&path);
+    // The folder is a file.
+    std::fs::write(&folder, "").unwrap();
+    let without = Emulator::start(options()).await.unwrap();
+    assert_eq!(without.state_file(), None);
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(&path, "damaged").unwrap();
+    let replaced = Emulator::start(options()).await.unwrap();
+    let keys = replaced.instance().jwks();
+    replaced.stop().await;
+    let again = Emulator::start(options()).await.unwrap();
+    assert_eq!(again.instance().jwks(), keys);
+}
+
+#[actix_web::test]
+async fn every_token_outlives_a_restart_in_a_file_that_holds_none_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    let start = async || {
+        Emulator::start(EmulatorOptions::default().state_file(&path))
+            .await
+            .unwrap()
+    };
+    let emulator = start().await;
+    let now = 1_750_000_000;
+    let mint = |request: TokenRequest| emulator.instance().mint(&request, now).unwrap();
+    let (jwt, opaque) = (
+        mint(TokenRequest::oauth("ada")),
+        mint(TokenRequest::oauth("ada").opaque()),
     );
+    let (key, machine) = (
+        mint(TokenRequest::api_key("ada")),
+        mint(TokenRequest::m2m("billing")),
+    );
+    let revoked = [
+        mint(TokenRequest::oauth("ada").opaque()),
+        mint(TokenRequest::api_key("ada")),
+    ];
+    for token in &revoked {
+        assert!(emulator.instance().revoke(token));
+    }
+    emulator.stop().await;
+
+    let content = std::fs::read_to_string(&path).unwrap();
+    for token in [&jwt, &opaque, &key, &machine].into_iter().chain(&revoked) {
+        assert!(!content.contains(token.as_str()), "{token}");
+    }
+    let emulator = start().await;
+    let clerk = emulator.instance();
+    for token in [&jwt, &opaque] {
+        let answer = clerk.verify_oauth_token(token, now).unwrap();
+        assert_eq!(
+            (&answer["subject"], &answer["revoked"]),
+            (&"user_ada".into(), &false.into())
+        );
+    }
+    let answer = clerk.verify_api_key(&key, now).unwrap();
+    assert_eq!(
+        (&answer["subject"], &answer["revoked"]),
+        (&"user_ada".into(), &false.into())
+    );
+    assert!(clerk.verify_m2m_token(&machine, now).is_some());
+    let [opaque, key] = &revoked;
+    assert_eq!(
+        clerk.verify_oauth_token(opaque, now).unwrap()["revoked"],
+        true
+    );
+    assert_eq!(clerk.verify_api_key(key, now).unwrap()["revoked"], true);
 }
 
 #[test]

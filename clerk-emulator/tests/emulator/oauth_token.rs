@@ -486,7 +486,7 @@ async fn a_state_file_whose_grants_say_nothing_of_an_audience_is_read() {
     emulator.stop().await;
 
     let state = std::fs::read_to_string(&path).unwrap();
-    let member = format!(r#","audience":["{RESOURCE}"]"#);
+    let member = format!(r#""audience":["{RESOURCE}"],"#);
     assert!(state.contains(&member), "{state}");
     std::fs::write(&path, state.replace(&member, "")).unwrap();
     let emulator = Emulator::start(options).await.unwrap();

@@ -5,6 +5,7 @@
 //! The minute is one of the test's clock: a step of it is as long as a few calls take.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clerk_emulator::{Directory, Emulator, EmulatorOptions, Fault, Instance, TokenRequest};
@@ -75,12 +76,15 @@ struct Span {
 impl Outage {
     async fn of(part: Part) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("state.json");
-        let start = async || {
-            let options = EmulatorOptions::default().state_file(&state);
+        let start = async |state: &Path| {
+            let options = EmulatorOptions::default().state_file(state);
             Emulator::start(options).await.unwrap()
         };
-        let (issuer, backend) = (start().await, start().await);
+        let (state, copy) = (folder.path().join("state"), folder.path().join("copy"));
+        let issuer = start(&state).await;
+        // Two emulators with one key, each with a state file of its own.
+        std::fs::copy(&state, &copy).unwrap();
+        let backend = start(&copy).await;
         let stranger = Instance::new(issuer.url(), Directory::default()).unwrap();
         let api_url = backend.url().to_owned();
         let server = |clerk: &Emulator| builder(clerk).api_url(api_url);
