@@ -32,6 +32,11 @@ pub use crate::tool::{
     State, ToolError, ToolInfo, ToolOutput,
 };
 
+/// The people, roles and organizations of the local Clerk, for
+/// [`emulator_directory`](ServerBuilder::emulator_directory).
+#[cfg(feature = "emulator")]
+pub use clerk_emulator::Directory;
+
 #[cfg(feature = "_bench")]
 #[doc(hidden)]
 #[path = "bench.rs"]

@@ -22,6 +22,8 @@ export async function launch() {
     return chromium.launch({
         executablePath: CHROMIUM,
         args: [`--host-resolver-rules=MAP ${REBOUND} 127.0.0.1`],
+        // Whether a box shows that it scrolls is tested.
+        ignoreDefaultArgs: ['--hide-scrollbars'],
     });
 }
 
@@ -56,4 +58,28 @@ export function everybodyCanUse(name, show) {
             });
         }
     }
+    for (const width of [1440, 1200, 1024, 800, 320]) {
+        test(`cuts nothing off, ${width} pixels wide`, async () => {
+            const page = await show({ viewport: { width, height: 800 } });
+            const { cut, scrolling } = await page.evaluate(overflows);
+            assert.deepEqual(cut, []);
+            // Tables wrap as long as they can.
+            if (width >= 1024) assert.deepEqual(scrolling, []);
+            await page.context().close();
+        });
+    }
+}
+
+/** The elements whose content is wider than their box: those that show a scrollbar, and those that are cut. */
+function overflows() {
+    const wide = [...document.querySelectorAll('body, body *')].filter(
+        (element) => element.clientWidth > 0 && element.scrollWidth > element.clientWidth);
+    const showsScrollbar = (element) => ['auto', 'scroll'].includes(getComputedStyle(element).overflowX)
+        && element.offsetHeight > element.clientHeight + 4;
+    const named = ({ tagName, className, scrollWidth, clientWidth }) =>
+        `${tagName}.${className}: ${scrollWidth} pixels in ${clientWidth}`;
+    return {
+        cut: wide.filter((element) => !showsScrollbar(element)).map(named),
+        scrolling: wide.filter(showsScrollbar).map(named),
+    };
 }

@@ -1,4 +1,4 @@
-// Runs an example as a program of its own, on a free port, with nothing set in its environment.
+// Runs an example as a program of its own, on a free port, whose local Clerk keeps no state.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -25,7 +25,7 @@ export async function start(name, variables = {}) {
     const folder = await mkdtemp(join(tmpdir(), `${name}-`));
     const child = spawn(join(BINARIES, name), {
         cwd: folder,
-        env: { PATH: process.env.PATH, PORT: '0', ...variables },
+        env: { PATH: process.env.PATH, PORT: '0', MCP_AUTH_EMULATOR_STATE: 'off', ...variables },
         stdio: ['ignore', 'pipe', 'pipe'],
     });
     let log = '';

@@ -14,12 +14,19 @@ import { REBOUND, everybodyCanUse, launch, open as openIn } from './browser.mjs'
 import { issuer, start } from './example.mjs';
 
 let example;
+let quickstart;
 let browser;
 let pages;
 
 before(async () => {
     example = await start('documents');
-    pages = { endpoint: example.endpoint, emulator: `${await issuer(example.endpoint)}/` };
+    quickstart = await start('quickstart');
+    pages = {
+        endpoint: example.endpoint,
+        emulator: `${await issuer(example.endpoint)}/`,
+        'quickstart endpoint': quickstart.endpoint,
+        'quickstart emulator': `${await issuer(quickstart.endpoint)}/`,
+    };
     await fetch(`${pages.emulator}oauth/register`, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
@@ -29,6 +36,7 @@ before(async () => {
 });
 after(async () => {
     await browser?.close();
+    await quickstart?.stop();
     await example?.stop();
 });
 
@@ -77,6 +85,12 @@ for (const name of ['endpoint', 'emulator']) {
     });
 }
 
+for (const name of ['quickstart endpoint', 'quickstart emulator']) {
+    describe(`the page of the ${name}`, () => {
+        everybodyCanUse(name.replace(' ', '-'), (options) => open(pages[name], options));
+    });
+}
+
 test('a script of another page gets what a client gets', async () => {
     const page = await open(pages.emulator, { bypassCSP: true });
     const read = await page.evaluate(async (url) => {
@@ -90,7 +104,7 @@ test('a script of another page gets what a client gets', async () => {
 test('a link of the emulator\'s page leads to a token', async () => {
     const page = await open(pages.emulator);
     await page.getByRole('link', { name: 'grace in acme' }).click();
-    assert.match(await page.locator('body').innerText(), /^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/);
+    assert.match(await page.locator('body').innerText(), /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/);
     await page.context().close();
 });
 

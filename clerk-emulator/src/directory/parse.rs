@@ -83,7 +83,7 @@ impl Directory {
         })?;
         Self::parse(&text).map_err(|source| DirectoryFileError::Invalid {
             path: path.into(),
-            source,
+            source: Box::new(source),
         })
     }
 
@@ -233,7 +233,7 @@ pub enum DirectoryFileError {
         path: PathBuf,
         /// The place in the file and the problem.
         #[source]
-        source: DirectoryError,
+        source: Box<DirectoryError>,
     },
     /// The file can't be read.
     #[error("cannot read {}", path.display())]
@@ -531,11 +531,11 @@ impl DirectoryProblem {
                 Some(role),
             ),
         };
-        let document = DeTable::parse(text);
-        let offset =
-            document.and_then(|it| Ok(offset_in(it.get_ref(), keys, value.map(String::as_str))));
-        // The text was TOML before, and had these keys.
-        offset.ok().flatten().unwrap_or_default()
+        // The text was read before, and has these keys.
+        DeTable::parse(text).map_or(0, |document| {
+            let value = value.map(String::as_str);
+            offset_in(document.get_ref(), keys, value).unwrap_or_default()
+        })
     }
 }
 

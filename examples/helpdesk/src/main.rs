@@ -1,8 +1,7 @@
 //! A help desk: the members of an organization open tickets, its agents answer them.
 //!
-//! `cargo run -p helpdesk` starts it with a local Clerk whose admins have every permission. One with
-//! agents too, which prints the variables to use it with, is
-//! `cargo run -p clerk-emulator -- --directory examples/helpdesk/clerk.toml`.
+//! `cargo run -p helpdesk` starts it with a local Clerk, whose people and roles are those of `clerk.toml`: `ada` is
+//! an admin, `grace` and `alan` are agents, and `linus` only opens tickets.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -206,5 +205,5 @@ async fn report(team: &Team) -> Vec<Content> {
 
 #[actix_web::main]
 async fn main() -> mcp_auth::Result<()> {
-    mcp_auth::serve!(emulator, state = Desk::default()).await
+    mcp_auth::serve!(emulator = "clerk.toml", state = Desk::default()).await
 }

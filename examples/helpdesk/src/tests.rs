@@ -9,14 +9,10 @@ use crate::{ANSWER, ASSIGN, Desk, READ, Team};
 const ADMIN: [&str; 2] = [READ.as_str(), ASSIGN.as_str()];
 const AGENT: [&str; 2] = [READ.as_str(), ANSWER.as_str()];
 
-/// A server with ada, an admin, the agents grace and alan, and linus, who only opens tickets.
+/// A server with the people of the local Clerk.
 fn helpdesk() -> TestServer {
-    let server = TestServer::of(mcp_auth::server!(state = Desk::default()));
-    let ada = server.member("ada", "acme");
-    ada.role("admin").permissions(ADMIN);
-    server.member("grace", "acme").permissions(AGENT);
-    server.member("alan", "acme").permissions(AGENT);
-    server
+    let server = mcp_auth::server!(emulator = "clerk.toml", state = Desk::default());
+    TestServer::of(server)
 }
 
 fn problem(title: &str) -> Value {

@@ -277,19 +277,6 @@ impl Guard {
         self.required.iter().chain(implied).copied()
     }
 
-    /// Every permission that the guard asks for, alone or as part of an alternative.
-    pub(crate) fn permissions(&self) -> Vec<&'static str> {
-        let leaves = self.leaves().into_iter();
-        let permission = |leaf| {
-            if let Requirement::Permission(permission) = leaf {
-                Some(permission.as_str())
-            } else {
-                None
-            }
-        };
-        leaves.filter_map(permission).collect()
-    }
-
     /// Everything that the guard asks for, alone or as part of an alternative.
     pub(crate) fn leaves(&self) -> Vec<Requirement> {
         let mut leaves = Vec::new();

@@ -46,8 +46,13 @@ pub(crate) struct Overview {
 pub(crate) struct Local {
     /// A command that prints a token.
     pub(crate) token: String,
+    /// Whose token that is, and what that person is where: `admin of acme`.
+    pub(crate) user: String,
+    pub(crate) place: Option<String>,
     /// A command that calls the server.
     pub(crate) trial: String,
+    /// The file that keeps clients signed in over a restart.
+    pub(crate) state_file: Option<String>,
 }
 
 /// A page, ready to send.
@@ -168,6 +173,10 @@ fn facts(overview: &Overview, url: &str, metadata: &str) -> Markup {
                 a href=(overview.issuer) { (overview.issuer) }
                 @if overview.local.is_some() { " (a local Clerk)" }
             }
+            @if let Some(file) = overview.local.as_ref().and_then(|local| local.state_file.as_ref()) {
+                dt { "State" }
+                dd { code { (file) } " keeps clients signed in over a restart; delete it to start afresh" }
+            }
             dt { "Metadata" }
             dd { a href=(metadata) { (metadata) } }
             dt { "Enforced" }
@@ -208,8 +217,19 @@ fn tool(line: &[String], description: &str) -> Markup {
             div.quiet.about { (description) }
         }
         @for cell in cells {
-            @if cell == "yes" { td.yes { (cell) } } @else { td { (cell) } }
+            @match cell.as_str() {
+                "yes" => td.yes { (cell) },
+                "no" | "if" => td { (cell) },
+                _ => td { (breakable(cell)) },
+            }
         }
+    }
+}
+
+/// Names of permissions and scopes, which may break between their parts: the table need not scroll for them.
+fn breakable(names: &str) -> Markup {
+    html! {
+        @for part in names.split_inclusive([':', '_', '(']) { (part) wbr; }
     }
 }
 
@@ -257,7 +277,9 @@ fn by_token(overview: &Overview, local: &Local, commands: &[&str]) -> Markup {
         h3 { "With a token" }
         p {
             "The local Clerk also gives a token to whoever asks, good for a day. Here that is a token of "
-            code { "ada" } ", admin of " code { "acme" } "; "
+            code { (local.user) }
+            @if let Some(place) = &local.place { ", " (place) }
+            "; "
             a href=(overview.issuer) { "its page" } " has the others."
         }
         (command(&local.token))

@@ -1,6 +1,6 @@
 //! The local Clerk inside the process, and what keeps it out of production.
 
-use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clerk_emulator::{Directory, Emulator, EmulatorOptions};
@@ -8,6 +8,7 @@ use clerk_emulator::{Directory, Emulator, EmulatorOptions};
 use crate::clerk::{FrontendUrl, SecretKey};
 use crate::guard::Requirement;
 use crate::http::Canonical;
+use crate::identity::Parties;
 use crate::tool::Registry;
 
 use super::advertised::{OFFLINE_ACCESS, advertised_scopes};
@@ -15,30 +16,64 @@ use super::builder::ServerBuilder;
 use super::environment::Environment;
 use super::error::StartError;
 use super::settings::{ClerkSettings, Names, bind_address, is_loopback_host, machine_id, scopes};
-use super::start::LocalRole;
+use super::start::{LocalClerk, Seat};
+
+/// Where the people and roles of the local Clerk come from.
+#[derive(Clone, Debug, Default)]
+pub(super) enum People {
+    /// The people of [`Directory::default`], whose roles are made to fit the tools.
+    #[default]
+    Default,
+    /// A directory that code has built.
+    Directory(Box<Directory>),
+    /// A TOML file.
+    File(PathBuf),
+}
+
+impl People {
+    /// The people that the application describes; `None` if it describes none.
+    pub(super) fn described(&self) -> Result<Option<Directory>, StartError> {
+        match self {
+            Self::Default => Ok(None),
+            Self::Directory(directory) => Ok(Some(Directory::clone(directory))),
+            Self::File(path) => Ok(Some(Directory::read(path)?)),
+        }
+    }
+}
 
 /// Whether the emulator is to run: the code says so, and nothing names a Clerk instance.
 pub(super) fn is_wanted(builder: &mut ServerBuilder, env: &Environment<'_>) -> bool {
-    let in_code = builder.publishable_key.is_some()
-        || builder.frontend_api_url.is_some()
-        || builder.secret_key.is_some()
-        || builder.machine_secret_key.is_some()
-        || builder.api_url.is_some()
-        || builder.jwt_key.is_some();
-    if builder.emulator && (in_code || env.names_clerk()) {
+    let names = Names::of(builder);
+    let in_code = [
+        (builder.publishable_key.is_some(), names.publishable_key),
+        (builder.frontend_api_url.is_some(), names.frontend_api_url),
+        (builder.secret_key.is_some(), names.secret_key),
+        (
+            builder.machine_secret_key.is_some(),
+            names.machine_secret_key,
+        ),
+        (builder.api_url.is_some(), names.api_url),
+        (builder.jwt_key.is_some(), names.jwt_key),
+    ];
+    let in_code = in_code.into_iter().filter(|(is_set, _)| *is_set);
+    let set: Vec<_> = in_code
+        .map(|(_, name)| name)
+        .chain(env.of_an_instance())
+        .collect();
+    if builder.emulator && !set.is_empty() {
         builder.emulator = false;
-        builder.emulator_stays_off = true;
+        builder.emulator_kept_off_by = set;
     }
     builder.emulator
 }
 
-/// Starts the local Clerk on a free port, set up so that every tool of this server can be tried: admins have every
-/// permission that a tool requires, `acme` has every feature and plan (`ada` has those of a user), and the machine
-/// `billing` may talk to this server.
+/// Starts the local Clerk, set up for the tools of this server. Its port, keys, clients and tokens are those of the
+/// last start, if there is a file for them.
 ///
 /// The server is registered under each of its URLs, so tokens that clients fetch have an audience. The default
 /// scopes are those that a new client of this server asks for. The scopes of single tools are known, but not
-/// among the default scopes: a client that registered without scopes cannot step up to them, as at Clerk.
+/// among the default scopes: a client that registered without scopes cannot step up to them, as at Clerk. Session
+/// tokens name a party that the server accepts.
 pub(super) async fn start(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -53,29 +88,30 @@ pub(super) async fn start(
         Names::of(builder),
         env,
     )?;
-    let mut directory = Directory::default();
-    for tool in registry.iter() {
-        directory.grant("admin", &tool.guard().permissions());
-        for requirement in tool.guard().requirements() {
-            each(requirement, &mut |part| make_possible(&mut directory, part));
-        }
-    }
-    let of_the_server = builder.required_scopes.iter();
-    for scope in of_the_server.chain(builder.scopes_supported.iter().flatten()) {
-        directory.add_scopes(&[scope]);
-    }
-    if let (true, Some(id)) = (builder.m2m_tokens, machine_id(builder, env)?) {
-        directory.set_machine("billing", &["mcp", &id]);
-    }
+    let directory = directory(builder, env, registry)?;
+    let default_scopes = default_scopes(builder, registry)?;
     let mut options = EmulatorOptions::default().directory(directory);
     for url in canonical.audiences() {
         options = options.mcp_server(url);
     }
-    let default_scopes = default_scopes(builder, registry)?;
+    if builder.emulator_state {
+        match state_file(env, std::env::current_exe().ok().as_deref()) {
+            Ok(path) => options = options.optional_state_file(path),
+            Err(why) => tracing::info!(
+                target: "mcp_auth",
+                why,
+                "the local Clerk keeps no state: clients have to sign in again after a restart"
+            ),
+        }
+    }
     let emulator = Emulator::start(options).await?;
-    emulator
-        .instance()
-        .change_settings(|settings| settings.default_scopes = Some(default_scopes));
+    emulator.instance().change_settings(|settings| {
+        settings.default_scopes = Some(default_scopes);
+        settings.session_origin = match builder.sessions.as_ref().map(|parties| &parties.0) {
+            Some(Parties::Listed(origins)) => origins.first().cloned(),
+            Some(Parties::Any) | None => None,
+        };
+    });
     let frontend =
         FrontendUrl::parse(emulator.url()).map_err(|source| StartError::FrontendUrl {
             name: "the emulator's URL",
@@ -100,6 +136,120 @@ pub(super) async fn start(
     })
 }
 
+/// The people that the application describes, exactly, or else the default ones, fitted to the tools. In both cases
+/// clients can ask for every scope of the server, and the server is a machine if it has to be one.
+fn directory(
+    builder: &ServerBuilder,
+    env: &Environment<'_>,
+    registry: &Registry,
+) -> Result<Directory, StartError> {
+    let machine = match builder.m2m_tokens {
+        true => machine_id(builder, env)?,
+        false => None,
+    };
+    let mut directory = match builder.emulator_people.described()? {
+        Some(mut directory) => {
+            if let Some(id) = machine.filter(|id| directory.machine(id).is_none()) {
+                directory.set_machine(&id, &[]);
+            }
+            directory
+        }
+        None => {
+            let mut directory = Directory::default();
+            let guards = registry.iter().map(|tool| tool.guard());
+            fit(&mut directory, guards.flat_map(|guard| guard.leaves()));
+            if let Some(id) = machine {
+                directory.set_machine("billing", &["mcp", &id]);
+            }
+            directory
+        }
+    };
+    let of_the_server = builder.required_scopes.iter();
+    for scope in of_the_server.chain(builder.scopes_supported.iter().flatten()) {
+        directory.add_scopes(&[scope]);
+    }
+    for leaf in registry.iter().flat_map(|tool| tool.guard().leaves()) {
+        if let Requirement::Scope(scope) = leaf {
+            directory.add_scopes(&[scope.as_str()]);
+        }
+    }
+    Ok(directory)
+}
+
+/// Gives the default people what the guards of the tools ask for: admins every permission, members the permissions
+/// to read, the organizations and their admins every feature and plan.
+fn fit(directory: &mut Directory, asked: impl Iterator<Item = Requirement>) {
+    let owners = |asked: &str| match asked.starts_with("user:") {
+        true => ["user_ada", "user_margaret"],
+        false => ["org_acme", "org_globex"],
+    };
+    directory.set_role("admin", &[]);
+    directory.set_role("member", &[]);
+    for requirement in asked {
+        match requirement {
+            Requirement::Permission(permission) => {
+                directory.grant("admin", &[permission.as_str()]);
+                if is_to_read(permission.as_str()) {
+                    directory.grant("member", &[permission.as_str()]);
+                }
+            }
+            Requirement::Feature(feature) => {
+                for owner in owners(&feature.to_string()) {
+                    directory.subscribe(owner, &[], &[feature.slug()]);
+                }
+            }
+            Requirement::Plan(plan) => {
+                for owner in owners(&plan.to_string()) {
+                    directory.subscribe(owner, &[plan.slug()], &[]);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether the action of a permission is one that changes nothing.
+fn is_to_read(permission: &str) -> bool {
+    let action = permission.rsplit(':').next();
+    matches!(action, Some("read" | "list" | "view"))
+}
+
+/// Where the state is kept: in the file that the environment names, or in the target directory that cargo built the
+/// program in, by the name of the program. The error says why nowhere. Tests keep no state, whatever is set.
+fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, &'static str> {
+    let folder = program.and_then(Path::parent);
+    // Cargo puts tests there, and nothing that it runs.
+    if folder.is_some_and(|folder| folder.ends_with("deps")) {
+        return Err("tests keep none");
+    }
+    match env.get(STATE).as_deref() {
+        Some("off") => return Err("MCP_AUTH_EMULATOR_STATE is off"),
+        Some(path) => return Ok(PathBuf::from(path)),
+        None => {}
+    }
+    let name = program.and_then(Path::file_stem);
+    let target = folder.and_then(|folder| target_directory(folder, env));
+    let (Some(name), Some(target)) = (name, target) else {
+        return Err(
+            "the program is in no target directory of cargo; MCP_AUTH_EMULATOR_STATE can name a file",
+        );
+    };
+    let mut file = name.to_owned();
+    file.push(".json");
+    Ok(target.join("mcp-auth").join(file))
+}
+
+/// The target directory around the folder of a program, `debug`, `debug/examples` or below the name of a platform:
+/// it has the tag of a cache, or is the one that the environment names.
+fn target_directory<'a>(folder: &'a Path, env: &Environment<'_>) -> Option<&'a Path> {
+    let named = env.get("CARGO_TARGET_DIR");
+    let named = named.and_then(|path| Path::new(&path).canonicalize().ok());
+    let mut around = folder.ancestors().take(4);
+    around.find(|folder| {
+        folder.join("CACHEDIR.TAG").is_file() || named.as_deref().is_some_and(|it| it == *folder)
+    })
+}
+
 /// The scopes that this server advertises, and those that clients ask the authorization server for by
 /// themselves.
 fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<String>, StartError> {
@@ -112,45 +262,34 @@ fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<St
     Ok(default_scopes)
 }
 
-/// Lets a client ask for a scope, and gives `acme` or `ada` a feature or plan, whosever it has to be.
-fn make_possible(directory: &mut Directory, requirement: Requirement) {
-    let owner = |asked: String| match asked.starts_with("user:") {
-        true => "user_ada",
-        false => "org_acme",
-    };
-    match requirement {
-        Requirement::Scope(scope) => directory.add_scopes(&[scope.as_str()]),
-        Requirement::Feature(feature) => {
-            directory.subscribe(owner(feature.to_string()), &[], &[feature.slug()]);
-        }
-        Requirement::Plan(plan) => {
-            directory.subscribe(owner(plan.to_string()), &[plan.slug()], &[]);
-        }
-        _ => {}
-    }
-}
-
-/// Every part of a requirement, alone or in an alternative.
-fn each(requirement: Requirement, found: &mut impl FnMut(Requirement)) {
-    match requirement {
-        Requirement::Any(alternatives) => {
-            let all = alternatives.iter().copied().flatten();
-            all.for_each(|one| each(*one, found));
-        }
-        one => found(one),
-    }
-}
-
-/// The roles that somebody has, each once, with their permissions.
-pub(super) fn roles(emulator: &Emulator) -> Vec<LocalRole> {
+/// Who can call, and where the state is kept.
+pub(super) fn describe(emulator: &Emulator, people: &People) -> LocalClerk {
     let directory = emulator.instance().directory();
-    let organizations = directory.organizations();
-    let members = organizations.flat_map(|organization| directory.members_of(&organization.id));
-    let roles: BTreeMap<_, _> = members
-        .map(|member| (member.role, member.permissions))
-        .collect();
-    let role = |(name, permissions)| LocalRole { name, permissions };
-    roles.into_iter().map(role).collect()
+    let mut seats = Vec::new();
+    for user in directory.users() {
+        let memberships = directory.memberships_of(&user.id);
+        seats.extend(memberships.map(|membership| Seat {
+            user: user.username.clone(),
+            organization: Some(membership.slug),
+            role: Some(membership.role),
+            permissions: membership.permissions,
+        }));
+    }
+    for user in directory.users() {
+        if directory.memberships_of(&user.id).next().is_none() {
+            seats.push(Seat {
+                user: user.username.clone(),
+                organization: None,
+                role: None,
+                permissions: Vec::new(),
+            });
+        }
+    }
+    LocalClerk {
+        seats,
+        note: matches!(people, People::Default).then_some(DEFAULT_PEOPLE),
+        state_file: emulator.state_file().map(Path::to_path_buf),
+    }
 }
 
 /// The guard rails: a build for development, or one that says it is meant; and loopback on both ends.
@@ -176,36 +315,89 @@ fn check(
     Ok(())
 }
 
+const DEFAULT_PEOPLE: &str = "At the local Clerk, admins have every permission that the tools ask for. Members \
+     have the permissions whose action is read, list or view. serve!(emulator = \"clerk.toml\") takes other people \
+     and roles from a file.";
+const STATE: &str = "MCP_AUTH_EMULATOR_STATE";
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::{Feature, Plan, Scope};
+    use crate::guard::{Feature, Permission, Plan};
 
     #[test]
-    fn every_scope_feature_and_plan_of_a_guard_can_be_had() {
-        const READ: Requirement = Requirement::Scope(Scope::new("documents:read"));
-        const WRITE: Requirement = Requirement::Scope(Scope::new("documents:write"));
-        const EXPORT: Requirement = Requirement::Feature(Feature::new("export"));
-        let either = Requirement::Any(&[&[Requirement::Organization, WRITE], &[READ, EXPORT]]);
-        let mut directory = Directory::default();
-        for requirement in [
+    fn admins_can_do_all_that_guards_ask_for_and_members_what_reads() {
+        let permissions = [
+            "org:invoices:read",
+            "org:invoices:list",
+            "org:invoices:view",
+            "org:invoices:pay",
+            "org:readers:manage",
+        ];
+        let mut asked: Vec<_> = permissions
+            .iter()
+            .map(|key| Requirement::Permission(Permission::new(key)))
+            .collect();
+        asked.extend([
             Requirement::SignedIn,
-            READ,
-            either,
+            Requirement::Feature(Feature::new("export")),
             Requirement::Feature(Feature::new("user:theme")),
             Requirement::Plan(Plan::new("org:pro")),
+        ]);
+        let mut directory = Directory::default();
+        fit(&mut directory, asked.into_iter());
+        let of = |organization, user| directory.membership(organization, user).unwrap();
+        for admin in [
+            of("org_acme", "user_ada"),
+            of("org_globex", "user_margaret"),
         ] {
-            each(requirement, &mut |part| make_possible(&mut directory, part));
+            assert_eq!(admin.permissions, permissions);
         }
-        let scopes: Vec<_> = directory.scopes().collect();
-        assert_eq!(scopes, ["documents:read", "documents:write"]);
-        let (acme, ada) = (directory.organization("acme"), directory.user("ada"));
-        assert_eq!(acme.unwrap().features, ["reports", "export"]);
-        assert_eq!(acme.unwrap().plans, ["team", "pro"]);
-        assert_eq!(
-            (&ada.unwrap().features, ada.unwrap().plans.len()),
-            (&vec!["theme".to_owned()], 0)
-        );
+        assert_eq!(of("org_acme", "user_grace").permissions, permissions[..3]);
+        for (organization, before) in [("acme", &["team"][..]), ("globex", &[])] {
+            let organization = directory.organization(organization).unwrap();
+            assert_eq!(organization.plans, [before, &["pro"]].concat());
+            assert!(organization.features.iter().any(|slug| slug == "export"));
+        }
+        for (user, features) in [("ada", 1), ("margaret", 1), ("grace", 0), ("linus", 0)] {
+            assert_eq!(directory.user(user).unwrap().features.len(), features);
+        }
+    }
+
+    #[test]
+    fn state_is_kept_in_the_target_directory_by_the_name_of_the_program_unless_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().canonicalize().unwrap();
+        let at = |program: &str, variables: &[(&str, &str)]| {
+            let env = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let program = target.join(program);
+            std::fs::create_dir_all(program.parent().unwrap()).unwrap();
+            state_file(&Environment(&env), Some(&program))
+        };
+        let named = target.to_str().unwrap();
+        assert!(at("debug/invoices", &[]).is_err(), "there is no tag yet");
+        let found = Ok(target.join("mcp-auth/invoices.json"));
+        assert_eq!(at("debug/invoices", &[("CARGO_TARGET_DIR", named)]), found);
+        std::fs::write(target.join("CACHEDIR.TAG"), "").unwrap();
+        for program in [
+            "debug/invoices",
+            "debug/invoices.exe",
+            "debug/examples/invoices",
+            "x86_64-unknown-linux-gnu/debug/examples/invoices",
+        ] {
+            assert_eq!(at(program, &[]), found, "{program}");
+        }
+        assert!(at("debug/deps/invoices-0a1b", &[]).is_err(), "a test");
+        assert!(at("a/b/c/d/invoices", &[]).is_err(), "not cargo's");
+        let variable = |value| [(STATE, value)];
+        assert!(at("debug/invoices", &variable("off")).is_err());
+        let elsewhere = Ok(PathBuf::from("/var/clerk.json"));
+        assert_eq!(at("bin/invoices", &variable("/var/clerk.json")), elsewhere);
+        let test = at("debug/deps/invoices-0a1b", &variable("/var/clerk.json"));
+        assert!(test.is_err(), "a test");
     }
 
     fn checked(debug_build: bool, host: &str, url: &str, variable: Option<&str>) -> Option<String> {
@@ -220,25 +412,35 @@ mod tests {
     }
 
     #[test]
-    fn whatever_names_an_instance_in_code_keeps_it_off() {
+    fn an_instance_named_in_code_keeps_it_off() {
         let none = |_: &str| None;
-        let wanted =
-            |builder: ServerBuilder| is_wanted(&mut builder.emulator(), &Environment(&none));
+        let kept_off_by = |builder: ServerBuilder| {
+            let mut builder = builder.emulator();
+            is_wanted(&mut builder, &Environment(&none));
+            (builder.emulator, builder.emulator_kept_off_by.join(" "))
+        };
         let builder = || ServerBuilder::of_package("test", "1");
-        assert!(wanted(builder()));
-        for named in [
-            builder().publishable_key("pk_test_Y2xlcmsuZXhhbXBsZS5jb20k"),
-            builder().frontend_api_url("clerk.example.com"),
-            builder().secret_key("sk_test_1"),
-            builder().api_url("https://api.example.com"),
-            builder().jwt_key("-----BEGIN PUBLIC KEY-----"),
+        assert_eq!(kept_off_by(builder()), (true, String::new()));
+        for (named, by) in [
+            (
+                builder().publishable_key("pk_test_Y2xlcmsuZXhhbXBsZS5jb20k"),
+                "`publishable_key`",
+            ),
+            (
+                builder().frontend_api_url("clerk.example.com"),
+                "`frontend_api_url`",
+            ),
+            (builder().secret_key("sk_test_1"), "`secret_key`"),
+            (builder().machine_secret_key("ak_1"), "`machine_secret_key`"),
+            (builder().api_url("https://api.example.com"), "`api_url`"),
+            (builder().jwt_key("-----BEGIN PUBLIC KEY-----"), "`jwt_key`"),
         ] {
-            assert!(!wanted(named));
+            assert_eq!(kept_off_by(named), (false, by.to_owned()));
         }
     }
 
     #[test]
-    fn a_variable_keeps_it_off_unless_it_says_only_which_machine_the_server_is() {
+    fn a_variable_keeps_it_off_if_it_names_an_instance() {
         let wanted = |set: &str| {
             let env = |name: &str| (name == set).then(|| "mch_invoices".to_owned());
             let env = Environment(&env);
@@ -250,22 +452,33 @@ mod tests {
             wanted("CLERK_MACHINE_ID"),
             (true, Some("mch_invoices".to_owned()))
         );
-        assert_eq!(wanted("PATH"), (true, Some("mch_mcp".to_owned())));
-        for name in ["CLERK_SECRET_KEY", "CLERK_MACHINE_SECRET_KEY"] {
+        for other in ["PATH", "MCP_URL", "CLERK_WEBHOOK_SIGNING_SECRET"] {
+            assert_eq!(wanted(other), (true, Some("mch_mcp".to_owned())), "{other}");
+        }
+        for name in [
+            "CLERK_AUDIENCE",
+            "CLERK_MACHINE_SECRET_KEY",
+            "CLERK_SECRET_KEY",
+            "MCP_USE_OAUTH_CLERK_FRONTEND_API_URL",
+        ] {
             assert_eq!(wanted(name), (false, None), "{name}");
         }
     }
 
     #[test]
-    fn where_something_keeps_it_off_the_error_says_so() {
-        let env = |name: &str| (name == "CLERK_SECRET_KEY").then(|| "sk_test_1".to_owned());
+    fn where_something_keeps_it_off_the_error_names_it() {
+        let env = |name: &str| {
+            ["CLERK_SECRET_KEY", "CLERK_JWT_KEY"]
+                .contains(&name)
+                .then(|| "sk_test_1".to_owned())
+        };
         let env = Environment(&env);
         let mut builder = ServerBuilder::of_package("test", "1").emulator();
         assert!(!is_wanted(&mut builder, &env));
         let error = super::super::settings::instance_settings(&builder, &env);
         let remedy = error.err().unwrap().remedy().unwrap();
         assert!(
-            remedy.contains("or, for the local Clerk, take away"),
+            remedy.ends_with("for the local Clerk, take away CLERK_JWT_KEY, CLERK_SECRET_KEY"),
             "{remedy}"
         );
     }

@@ -22,10 +22,10 @@ impl Environment<'_> {
         Some(items.map(str::to_owned).collect())
     }
 
-    /// Whether any variable that means an instance of Clerk is set.
+    /// The variables that are set and keep the local Clerk off.
     #[cfg(feature = "emulator")]
-    pub(super) fn names_clerk(&self) -> bool {
-        CLERK.iter().any(|name| self.get(name).is_some())
+    pub(super) fn of_an_instance(&self) -> impl Iterator<Item = &'static str> {
+        CLERK.into_iter().filter(|name| self.get(name).is_some())
     }
 }
 
@@ -34,7 +34,8 @@ pub(super) fn process(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Not `CLERK_MACHINE_ID`: which machine a server is says nothing of where, and the local Clerk has any.
+/// The variables of an instance, of which each keeps the local Clerk off. `CLERK_MACHINE_ID` is none of them: the
+/// local Clerk has a machine of any id.
 #[cfg(feature = "emulator")]
 const CLERK: [&str; 8] = [
     "CLERK_API_URL",
@@ -46,3 +47,18 @@ const CLERK: [&str; 8] = [
     "CLERK_SECRET_KEY",
     "MCP_USE_OAUTH_CLERK_FRONTEND_API_URL",
 ];
+
+#[cfg(all(test, feature = "emulator"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variables_that_keep_the_local_clerk_off_are_those_of_the_readme() {
+        let (_, sentence) = include_str!("../../README.md")
+            .split_once("only if none of these variables is set:")
+            .unwrap();
+        let (list, _) = sentence.split_once('.').unwrap();
+        let names: Vec<_> = list.split('`').skip(1).step_by(2).collect();
+        assert_eq!(names, CLERK);
+    }
+}

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+#[cfg(feature = "emulator")]
+use clerk_emulator::DirectoryFileError;
 use thiserror::Error;
 use url::{Origin, Url};
 
@@ -94,8 +96,8 @@ impl fmt::Debug for Error {
 pub(crate) enum StartError {
     #[error("no Clerk instance is configured")]
     NoInstance {
-        /// Whether a local Clerk stays off because something names an instance.
-        emulator_stays_off: bool,
+        /// The settings that keep a local Clerk off because they are those of an instance.
+        emulator_kept_off_by: Vec<&'static str>,
     },
     #[error("{name}")]
     PublishableKey {
@@ -247,6 +249,9 @@ pub(crate) enum StartError {
     #[cfg(feature = "emulator")]
     #[error("the emulator did not start")]
     Emulator(#[from] clerk_emulator::Error),
+    #[cfg(feature = "emulator")]
+    #[error("the people and roles of the local Clerk")]
+    EmulatorPeople(#[from] DirectoryFileError),
 }
 
 impl StartError {
@@ -315,14 +320,15 @@ impl StartError {
     pub(super) fn remedy(&self) -> Option<String> {
         let remedy = match self {
             Self::NoInstance {
-                emulator_stays_off: true,
-            } => {
-                "set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); or, for the local Clerk, take away \
-                 every other setting of an instance: in code, and all CLERK_… but CLERK_MACHINE_ID"
+                emulator_kept_off_by: settings,
+            } if !settings.is_empty() => {
+                return Some(format!(
+                    "set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); or, for the local Clerk, take \
+                     away {}",
+                    settings.join(", ")
+                ));
             }
-            Self::NoInstance {
-                emulator_stays_off: false,
-            } => {
+            Self::NoInstance { .. } => {
                 "set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); for development, \
                  `serve!(emulator)` brings a local one"
             }
@@ -383,6 +389,10 @@ impl StartError {
             #[cfg(feature = "emulator")]
             Self::EmulatorInRelease => {
                 "set CLERK_PUBLISHABLE_KEY, or MCP_AUTH_EMULATOR=1 if this is a development machine"
+            }
+            #[cfg(feature = "emulator")]
+            Self::EmulatorPeople(DirectoryFileError::Unreadable { .. }) => {
+                "in `serve!(emulator = \"…\")` a path is relative to the package's Cargo.toml"
             }
             #[cfg(feature = "emulator")]
             Self::EmulatorExposed { .. } => "set CLERK_PUBLISHABLE_KEY to serve others",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clerk_emulator::{Instance, Membership};
+use clerk_emulator::{Directory, Instance, Membership};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -51,6 +51,15 @@ impl ServerBuilder {
     pub fn clock(mut self, clock: &TestClock) -> Self {
         self.clock = Some(clock.clone());
         self
+    }
+
+    /// The people of a local Clerk as the builder describes them; nobody if it describes none.
+    pub(crate) fn test_people(&self) -> Result<Directory> {
+        #[cfg(feature = "emulator")]
+        if let Some(directory) = self.emulator_people.described().map_err(Error::start)? {
+            return Ok(directory);
+        }
+        Ok(Directory::empty())
     }
 
     pub(crate) fn take_clock(&mut self) -> Option<TestClock> {
@@ -133,7 +142,7 @@ impl ServerBuilder {
             authenticator,
             organizations,
             metadata: None,
-            roles: Vec::new(),
+            local: None,
         };
         let (site, report) = assemble(self, &env, canonical, &policy, registry, identity, clock)?;
         Ok((site, report.matrix))

@@ -8,6 +8,7 @@
 /// | `state = value` | what tools take as `&State<T>`; several times |
 /// | `tools = [path, …]` | a module of this package: of its tools only these; a crate or a module of one: these too |
 /// | `emulator` | a [local Clerk](crate::ServerBuilder::emulator), for development; needs the feature `emulator` |
+/// | `emulator = "clerk.toml"` | the same with the people and roles of a [file](crate::ServerBuilder::emulator_file), whose path is relative to the package's `Cargo.toml` |
 ///
 /// A tool of another crate is served only if its crate or module is named, which also links it: an
 /// unmentioned dependency is left out by the linker. Everything further is on
@@ -61,6 +62,14 @@ macro_rules! server {
     (@add $builder:expr, emulator $(, $($rest:tt)*)?) => {
         $crate::server!(@add $crate::__emulator!($builder), $($($rest)*)?)
     };
+    (@add $builder:expr, emulator = $file:expr $(, $($rest:tt)*)?) => {
+        $crate::server!(@add $crate::__emulator!($builder, $file), $($($rest)*)?)
+    };
+    (@add $builder:expr, emulator $($rest:tt)*) => {
+        ::core::compile_error!(
+            "`emulator` takes nothing, or a file of people and roles: `emulator = \"clerk.toml\"`"
+        )
+    };
     (@add $builder:expr, state = $state:expr $(, $($rest:tt)*)?) => {
         $crate::server!(@add $builder.state($state), $($($rest)*)?)
     };
@@ -101,13 +110,17 @@ macro_rules! __emulator {
     ($builder:expr) => {
         $builder.emulator()
     };
+    ($builder:expr, $file:expr) => {
+        $builder
+            .emulator_file(::std::path::Path::new(::core::env!("CARGO_MANIFEST_DIR")).join($file))
+    };
 }
 
 #[cfg(not(feature = "emulator"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __emulator {
-    ($builder:expr) => {
+    ($builder:expr $(, $file:expr)?) => {
         ::core::compile_error!("`emulator` needs the feature `emulator` of mcp-auth")
     };
 }

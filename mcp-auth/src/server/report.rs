@@ -1,7 +1,9 @@
 //! What a server says of itself when it starts: where it listens, what it enforces, who may call
 //! what, and in development one line to try it with.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use url::form_urlencoded;
@@ -14,7 +16,7 @@ use crate::tool::{Registry, ServedTool};
 use super::builder::ServerBuilder;
 use super::date::day_of;
 use super::matrix::{Matrix, Persona};
-use super::start::LocalRole;
+use super::start::{LocalClerk, Seat};
 
 /// The facts of a server that are worth printing.
 #[derive(Debug)]
@@ -24,11 +26,22 @@ pub(crate) struct Report {
     pub(super) issuer: String,
     enforced: Vec<String>,
     pub(super) matrix: Matrix,
-    trial: Trial,
-    token_query: String,
     /// What is to be known of the issuer.
     remark: &'static str,
-    emulator: bool,
+    local: Option<TryIt>,
+}
+
+/// How to try a server with a local Clerk.
+#[derive(Debug)]
+struct TryIt {
+    trial: Trial,
+    /// Whose token the trial fetches: `ada`, and what she is where, `admin of acme`.
+    user: String,
+    place: Option<String>,
+    /// The query that fetches that token.
+    token_query: String,
+    /// The file that keeps the state of the local Clerk.
+    state_file: Option<PathBuf>,
 }
 
 /// The request to try the server with.
@@ -45,6 +58,7 @@ impl Report {
         policy: &Policy,
         looks_up: bool,
         registry: &Registry,
+        local: Option<&LocalClerk>,
     ) -> Self {
         let matrix = Matrix::new(registry, &builder.required_scopes, policy)
             .with_organizations(builder.organization_sources)
@@ -54,19 +68,17 @@ impl Report {
             endpoint: canonical.as_str().to_owned(),
             issuer: policy.issuer.to_string(),
             enforced: enforced(builder, policy, looks_up),
-            trial: trial(registry, &matrix),
-            token_query: token_query(builder, policy),
+            local: local.map(|local| try_it(builder, policy, registry, &matrix, local)),
             matrix: if looks_up || policy.sessions.is_some() {
                 matrix
             } else {
                 matrix.without_memberships()
             },
-            remark: match (builder.emulator, builder.emulator_stays_off) {
+            remark: match (builder.emulator, !builder.emulator_kept_off_by.is_empty()) {
                 (true, _) => " (a local Clerk, for development only)",
                 (false, true) => " (configured, so no local Clerk was started)",
                 (false, false) => "",
             },
-            emulator: builder.emulator,
         }
     }
 
@@ -76,39 +88,50 @@ impl Report {
         &self,
         builder: &ServerBuilder,
         registry: &Registry,
-        roles: &[LocalRole],
+        local: Option<&LocalClerk>,
     ) -> Overview {
-        let matrix = roles.iter().fold(self.matrix.clone(), |matrix, role| {
-            let permissions: Vec<_> = role.permissions.iter().map(String::as_str).collect();
-            matrix.role(&role.name, &permissions)
-        });
+        let seats = local.into_iter().flat_map(|local| &local.seats);
+        let roles = seats.filter_map(|seat| Some((seat.role.as_ref()?, &seat.permissions)));
+        let roles: BTreeMap<_, _> = roles.collect();
+        let matrix = roles
+            .iter()
+            .fold(self.matrix.clone(), |matrix, (role, permissions)| {
+                let permissions: Vec<_> = permissions.iter().map(String::as_str).collect();
+                matrix.role(role, &permissions)
+            });
+        let mut notes = matrix.notes();
+        let note = local.and_then(|local| local.note);
+        notes.extend(note.map(str::to_owned));
         Overview {
             name: builder.name.clone(),
             title: builder.title.as_ref().unwrap_or(&builder.name).clone(),
             version: builder.version.clone(),
             issuer: self.issuer.clone(),
-            local: self.emulator.then(|| Local {
-                token: self.token_command(),
-                trial: self.trial(),
+            local: self.local.as_ref().map(|local| Local {
+                user: local.user.clone(),
+                place: local.place.clone(),
+                token: self.token_command(local),
+                trial: self.trial(local),
+                state_file: local.state_file.as_deref().map(shown),
             }),
             enforced: self.enforced.clone(),
             matrix: matrix.table(),
-            notes: matrix.notes(),
+            notes,
             descriptions: registry.iter().map(|tool| tool.summary()).collect(),
         }
     }
 
     /// Fetches a token that the server accepts.
-    fn token_command(&self) -> String {
-        format!("curl -s '{}/dev/token?{}'", self.issuer, self.token_query)
+    fn token_command(&self, local: &TryIt) -> String {
+        format!("curl -s '{}/dev/token?{}'", self.issuer, local.token_query)
     }
 
     /// A command that can be pasted as it is. It holds no token, but fetches one, and it speaks the
     /// legacy form, which needs no `_meta`.
-    fn trial(&self) -> String {
+    fn trial(&self, local: &TryIt) -> String {
         let endpoint = &self.endpoint;
-        let token = self.token_command();
-        let (method, params) = match self.trial {
+        let token = self.token_command(local);
+        let (method, params) = match local.trial {
             Trial::Call(tool) => (
                 "tools/call",
                 format!(r#"{{"name":"{tool}","arguments":{{}}}}"#),
@@ -128,6 +151,14 @@ impl fmt::Display for Report {
         writeln!(f, "{}", self.title)?;
         writeln!(f, "  endpoint  {}", self.endpoint)?;
         writeln!(f, "  issuer    {}{}", self.issuer, self.remark)?;
+        let local = self.local.as_ref();
+        if let Some(file) = local.and_then(|local| local.state_file.as_deref()) {
+            let file = shown(file);
+            writeln!(
+                f,
+                "  state     {file} (keeps clients signed in; delete it to start afresh)"
+            )?;
+        }
         for (index, line) in self.enforced.iter().enumerate() {
             writeln!(
                 f,
@@ -148,16 +179,75 @@ impl fmt::Display for Report {
                  all tools before that"
             )?;
         }
-        if self.emulator {
-            writeln!(f, "Try it:\n{}", self.trial())?;
+        if let Some(local) = &self.local {
+            writeln!(f, "Try it:\n{}", self.trial(local))?;
         }
         Ok(())
     }
 }
 
-fn token_query(builder: &ServerBuilder, policy: &Policy) -> String {
+/// The call to try a server with: by the first of the people who may call a tool for a trial, or else the list.
+fn try_it(
+    builder: &ServerBuilder,
+    policy: &Policy,
+    registry: &Registry,
+    matrix: &Matrix,
+    local: &LocalClerk,
+) -> TryIt {
+    let calls = local.seats.iter().filter_map(|seat| {
+        let tool = tool_to_try(registry, matrix, &persona(seat))?;
+        Some((seat, tool))
+    });
+    // A tool that asks for an organization shows more than one that does not.
+    let best = calls.min_by_key(|(_, tool)| !tool.guard().needs_organization());
+    let seat = best.map_or(local.seats.first(), |(seat, _)| Some(seat));
+    let trial = best.map_or(Trial::List, |(_, tool)| Trial::Call(tool.name()));
+    let place = seat.and_then(|seat| {
+        let role = seat.role.as_deref()?;
+        let role = role.strip_prefix("org:").unwrap_or(role);
+        Some(format!("{role} of {}", seat.organization.as_deref()?))
+    });
+    TryIt {
+        trial,
+        user: seat.map_or("NAME", |seat| &seat.user).to_owned(),
+        place,
+        token_query: token_query(builder, policy, seat),
+        state_file: local.state_file.clone(),
+    }
+}
+
+/// A guarded tool that reads, needs no arguments and lets this caller call.
+fn tool_to_try<'a>(
+    registry: &'a Registry,
+    matrix: &Matrix,
+    caller: &Persona,
+) -> Option<&'a Arc<ServedTool>> {
+    let fits = |tool: &&Arc<ServedTool>| {
+        tool.is_read_only()
+            && !tool.requires_arguments()
+            && !tool.guard().is_public()
+            && matrix.lets(caller, tool.name())
+    };
+    let fitting = registry.iter().filter(fits);
+    fitting.min_by_key(|tool| !tool.guard().needs_organization())
+}
+
+fn persona(seat: &Seat) -> Persona {
+    let caller = Persona::new(&seat.user);
+    let caller = match &seat.role {
+        Some(role) => caller.role(role),
+        None => caller,
+    };
+    let permissions = seat.permissions.iter();
+    permissions.fold(caller, |caller, permission| caller.permission(permission))
+}
+
+fn token_query(builder: &ServerBuilder, policy: &Policy, seat: Option<&Seat>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("user", "ada").append_pair("org", "acme");
+    query.append_pair("user", seat.map_or("NAME", |seat| &seat.user));
+    if let Some(organization) = seat.and_then(|seat| seat.organization.as_deref()) {
+        query.append_pair("org", organization);
+    }
     if !builder.required_scopes.is_empty() {
         let scopes = format!("profile email {}", builder.required_scopes.join(" "));
         query.append_pair("scopes", &scopes);
@@ -170,21 +260,11 @@ fn token_query(builder: &ServerBuilder, policy: &Policy) -> String {
     query.finish()
 }
 
-/// A guarded tool that reads, needs no arguments and lets an admin call, or else the list.
-fn trial(registry: &Registry, matrix: &Matrix) -> Trial {
-    let permissions = registry.iter().flat_map(|tool| tool.guard().permissions());
-    let admin = permissions.fold(Persona::new("admin").role("admin"), Persona::permission);
-    let fits = |tool: &&Arc<ServedTool>| {
-        tool.is_read_only()
-            && !tool.requires_arguments()
-            && !tool.guard().is_public()
-            && matrix.lets(&admin, tool.name())
-    };
-    let mut fitting: Vec<_> = registry.iter().filter(fits).collect();
-    fitting.sort_by_key(|tool| !tool.guard().needs_organization());
-    fitting
-        .first()
-        .map_or(Trial::List, |tool| Trial::Call(tool.name()))
+/// A path as it is printed: from the working directory on, if it is below that.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let below = here.and_then(|here| path.strip_prefix(here).ok());
+    below.unwrap_or(path).display().to_string()
 }
 
 /// Whether Clerk has to issue tokens with an audience, now or soon.

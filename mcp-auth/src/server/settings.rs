@@ -349,7 +349,7 @@ fn frontend(
     let key = publishable_key.map(|key| Ok((name, key.frontend().clone())));
     let mut named = key.into_iter().chain(frontend_urls(builder, env));
     let (first, url) = named.next().ok_or(StartError::NoInstance {
-        emulator_stays_off: builder.emulator_stays_off,
+        emulator_kept_off_by: builder.emulator_kept_off_by.clone(),
     })??;
     for other in named {
         let (second, other) = other?;

@@ -1,5 +1,6 @@
 //! From a configuration to a server that can serve: everything is checked here, once.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
@@ -99,13 +100,27 @@ pub(super) struct Identity {
     pub(super) authenticator: Authenticator,
     pub(super) organizations: Organizations,
     pub(super) metadata: Option<Metadata>,
-    /// Those of a local Clerk.
-    pub(super) roles: Vec<LocalRole>,
+    /// The local Clerk, if the server runs one.
+    pub(super) local: Option<LocalClerk>,
 }
 
-/// A role of a local Clerk.
-pub(super) struct LocalRole {
-    pub(super) name: String,
+/// What a server tells of its local Clerk.
+#[derive(Debug)]
+pub(super) struct LocalClerk {
+    /// Everybody, once for each membership; people without an organization come last.
+    pub(super) seats: Vec<Seat>,
+    /// How the people came by their permissions, if the tools decided that.
+    pub(super) note: Option<&'static str>,
+    pub(super) state_file: Option<PathBuf>,
+}
+
+/// Somebody at a local Clerk, in one of their organizations or in none.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) user: String,
+    pub(super) organization: Option<String>,
+    /// The role's key, `org:admin`.
+    pub(super) role: Option<String>,
     pub(super) permissions: Vec<String>,
 }
 
@@ -164,11 +179,11 @@ pub(super) async fn build(
         organizations: clerk.organizations,
         metadata: Some(clerk.metadata),
         #[cfg(feature = "emulator")]
-        roles: emulator
+        local: emulator
             .as_deref()
-            .map_or_else(Vec::new, super::emulator::roles),
+            .map(|emulator| super::emulator::describe(emulator, &builder.emulator_people)),
         #[cfg(not(feature = "emulator"))]
-        roles: Vec::new(),
+        local: None,
     };
     let (site, report) = assemble(builder, &env, canonical, &policy, registry, identity, clock)?;
     Ok(Server {
@@ -220,9 +235,10 @@ pub(super) fn assemble(
     let looks_up = identity.organizations.looks_up();
     let scopes = advertised_scopes(&builder, &policy.scopes, &registry);
     let gate = gate(&builder, env, &canonical);
-    let report = Report::new(&builder, &canonical, policy, looks_up, &registry);
+    let local = identity.local.as_ref();
+    let report = Report::new(&builder, &canonical, policy, looks_up, &registry, local);
     let shows_page = is_development(cfg!(debug_assertions), builder.emulator, &canonical);
-    let overview = shows_page.then(|| report.overview(&builder, &registry, &identity.roles));
+    let overview = shows_page.then(|| report.overview(&builder, &registry, local));
     let info = ServerInfo {
         name: builder.name,
         version: builder.version,

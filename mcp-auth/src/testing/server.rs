@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::App;
 use actix_web::http::Method;
 use actix_web::test::{TestRequest as ActixRequest, call_service, init_service, read_body};
-use clerk_emulator::{Directory, Instance, Membership};
+use clerk_emulator::{Instance, Membership};
 use serde_json::Value;
 
 use crate::http::Site;
@@ -87,7 +87,8 @@ pub struct TestServer {
 
 impl TestServer {
     /// Builds the server that `builder` describes, with a Clerk of its own; the environment and the
-    /// builder's own keys are not looked at.
+    /// builder's own keys are not looked at. That Clerk knows the people and roles that the builder names by
+    /// `emulator = "…"` of [`server!`](crate::server) or by `ServerBuilder::emulator_directory`, else nobody.
     ///
     /// # Panics
     ///
@@ -104,7 +105,7 @@ impl TestServer {
 
     fn build(mut builder: ServerBuilder) -> crate::Result<Self> {
         let clock = builder.take_clock().unwrap_or_default();
-        let instance = Instance::new(ISSUER, Directory::empty())?;
+        let instance = Instance::new(ISSUER, builder.test_people()?)?;
         let machine_id = builder.test_machine_id();
         let party = builder.test_party();
         let away = Arc::new(AtomicBool::new(false));

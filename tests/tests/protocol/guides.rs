@@ -46,7 +46,7 @@ fn every_setting_and_variable_that_a_guide_names_exists() {
 #[test]
 fn the_directory_file_of_the_readme_is_one_that_the_local_clerk_reads() {
     let readme = read("README.md");
-    let (_, rest) = readme.split_once("all of it optional,").unwrap();
+    let (_, rest) = readme.split_once("All of it is optional:").unwrap();
     let (_, rest) = rest.split_once("```toml\n").unwrap();
     let (file, _) = rest.split_once("```").unwrap();
     let directory = clerk_emulator::Directory::parse(file).unwrap();

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::process::Process;
 use crate::support::{Serving, client, message};
 
 mod tools {
@@ -9,6 +10,12 @@ mod tools {
     #[mcp_auth::mcp_tool]
     async fn subject(caller: &mcp_auth::Caller) -> String {
         caller.subject().to_owned()
+    }
+
+    /// Tell what the token is.
+    #[mcp_auth::mcp_tool]
+    async fn token(caller: &mcp_auth::Caller) -> String {
+        format!("{} {}", caller.token_kind(), caller.subject())
     }
 
     /// Write a document.
@@ -55,13 +62,17 @@ impl Local {
         let url = format!("{}/dev/token?{query}", self.issuer);
         let response = client().get(url).send().await.unwrap();
         assert_eq!(response.status(), 200, "{query}");
-        response.text().await.unwrap().trim_end().to_owned()
+        response.text().await.unwrap()
     }
 
     /// Status and text of a call with a token that was asked for with this query.
     async fn call(&self, query: &str) -> (u16, String) {
+        self.call_tool("subject", query).await
+    }
+
+    async fn call_tool(&self, tool: &str, query: &str) -> (u16, String) {
         let token = self.token(query).await;
-        let params = json!({ "name": "subject", "arguments": {} });
+        let params = json!({ "name": tool, "arguments": {} });
         let request = client()
             .post(format!("http://{}/mcp", self.server.address))
             .bearer_auth(token)
@@ -163,4 +174,80 @@ async fn a_new_opaque_token_for_every_call_is_no_reason_to_wait() {
         let (status, body) = local.call("user=ada&format=opaque").await;
         assert_eq!(status, 200, "{body}");
     }
+}
+
+/// The queries of the README's table, each with the head of its row: a query that begins with `&` goes on with the
+/// first of the row.
+fn queries_of_the_readme() -> Vec<(String, String)> {
+    let readme = include_str!("../../../README.md");
+    let (_, table) = readme
+        .split_once("/dev/token?…'` with |\n|---|---|\n")
+        .unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let mut queries = Vec::new();
+    for row in table.lines() {
+        let mut cells = row.trim_matches('|').split(" | ");
+        let (head, cell) = (cells.next().unwrap().trim(), cells.next().unwrap());
+        let mut first = None;
+        for query in cell.split('`').skip(1).step_by(2) {
+            let first = *first.get_or_insert(query);
+            let query = match query.starts_with('&') {
+                true => format!("{first}{query}"),
+                false => query.to_owned(),
+            };
+            queries.push((head.to_owned(), query));
+        }
+    }
+    queries
+}
+
+#[actix_web::test]
+async fn every_token_of_the_readme_is_accepted_by_a_server_that_accepts_its_kind() {
+    let local = Local::start(|builder| {
+        builder
+            .session_tokens(mcp_auth::parties([
+                "https://app.example.com",
+                "https://admin.example.com",
+            ]))
+            .m2m_tokens()
+            .api_keys(mcp_auth::scopes(["invoices:read"]))
+    })
+    .await;
+    let queries = queries_of_the_readme();
+    assert_eq!(queries.len(), 9, "{queries:?}");
+    for (head, query) in queries {
+        let expected = match head.split(' ').next().unwrap() {
+            "OAuth" => "oauth user_ada",
+            "session" => "session user_ada",
+            "machine's" => "m2m mch_billing",
+            _ if query.contains("user=") => "api_key user_ada",
+            _ => "api_key org_acme",
+        };
+        let (status, body) = local.call_tool("token", &query).await;
+        assert_eq!(status, 200, "{query} {body}");
+        assert!(body.contains(&format!("\"{expected}\"")), "{query} {body}");
+    }
+    let of = async |origin: &str| {
+        let query = format!("kind=session&user=ada&azp=https%3A%2F%2F{origin}.example.com");
+        local.call(&query).await.0
+    };
+    assert_eq!((of("admin").await, of("other").await), (200, 401));
+}
+
+#[actix_web::test]
+async fn the_log_of_a_server_says_which_settings_accept_a_kind_of_token_that_was_refused() {
+    let process = Process::start(&[]);
+    let token = format!("{}/dev/token?kind=session&user=ada", process.issuer());
+    let token = client().get(token).send().await.unwrap();
+    let request = client()
+        .post(process.fact("endpoint"))
+        .bearer_auth(token.text().await.unwrap())
+        .header("content-type", "application/json")
+        .body(message("tools/list", json!({})));
+    assert_eq!(request.send().await.unwrap().status(), 401);
+    let log = process.kill();
+    assert!(
+        log.contains("`session_tokens(parties([…]))` accepts session tokens"),
+        "{log}"
+    );
 }

@@ -33,12 +33,14 @@ mod outage;
 
 mod pages;
 mod parked;
+mod people;
 mod plain;
 mod process;
 mod questions;
 mod raw;
 mod refusals;
 mod reply;
+mod restart;
 mod results;
 mod rotation;
 mod schema;

@@ -14,13 +14,14 @@ pub(crate) struct Process {
     log: Option<JoinHandle<String>>,
 }
 
-const SERVED: &str = env!("CARGO_BIN_EXE_served");
+pub(crate) const SERVED: &str = env!("CARGO_BIN_EXE_served");
 
-/// A program, with this environment and no other.
+/// A program, with this environment and no other. Its local Clerk keeps no state unless the environment says so.
 fn command(program: &str, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
+        .env("MCP_AUTH_EMULATOR_STATE", "off")
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -69,7 +70,12 @@ impl Process {
     /// Starts a server of a local Clerk on a free port, and returns when it has printed what it
     /// serves and how to try it.
     pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
-        let mut process = Self::begin(environment);
+        Self::start_program(SERVED, environment)
+    }
+
+    /// Starts this program, which has a local Clerk.
+    pub(crate) fn start_program(program: &str, environment: &[(&str, &str)]) -> Self {
+        let mut process = Self::begin(program, environment);
         process.read_until("curl");
         process
     }
@@ -81,16 +87,16 @@ impl Process {
         environment.push(("CLERK_FRONTEND_API_URL", clerk.url()));
         environment.push(("CLERK_API_URL", clerk.url()));
         environment.push(("CLERK_SECRET_KEY", secret_key.expose()));
-        let mut process = Self::begin(&environment);
+        let mut process = Self::begin(SERVED, &environment);
         // The last of the tools.
         process.read_until("who_am_i");
         process
     }
 
-    fn begin(environment: &[(&str, &str)]) -> Self {
-        let mut environment = environment.to_vec();
-        environment.push(("PORT", "0"));
-        let mut child = command(SERVED, &environment).spawn().unwrap();
+    /// Begins to run a program, on a free port if the environment names none.
+    fn begin(program: &str, environment: &[(&str, &str)]) -> Self {
+        let environment = [&[("PORT", "0")], environment].concat();
+        let mut child = command(program, &environment).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
         // Read all the time: a full pipe would halt it.
@@ -141,6 +147,18 @@ impl Process {
     /// Whether it has ended, and with which code.
     pub(crate) fn ended(&mut self) -> Option<Option<i32>> {
         self.child.try_wait().unwrap().map(|status| status.code())
+    }
+
+    /// Ends it at once, and returns what it wrote to the standard error.
+    pub(crate) fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.log()
+    }
+
+    /// The issuer, without the remark behind it.
+    pub(crate) fn issuer(&self) -> &str {
+        self.fact("issuer").split(' ').next().unwrap()
     }
 
     /// What it wrote to the standard error, once it has ended.

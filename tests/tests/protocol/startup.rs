@@ -727,7 +727,7 @@ fn the_environment_is_checked_in_one_line_each() {
         ),
         (
             &[("CLERK_SECRET_KEY", "sk_test_hunter2"), ("PORT", "0")],
-            "no Clerk instance is configured; set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); or, for the local Clerk, take away every other setting of an instance: in code, and all CLERK_… but CLERK_MACHINE_ID",
+            "no Clerk instance is configured; set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); or, for the local Clerk, take away CLERK_SECRET_KEY",
         ),
         (
             &[("MCP_URL", "http://mcp.example.com"), ("PORT", "0")],

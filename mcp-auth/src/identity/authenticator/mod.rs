@@ -70,6 +70,7 @@ struct Hints {
     audience_missing: LogThrottle,
     audience_mismatch: LogThrottle,
     opaque: LogThrottle,
+    kind: LogThrottle,
     machine: LogThrottle,
     unavailable: LogThrottle,
 }
@@ -294,6 +295,8 @@ impl Authenticator {
             (&hints.audience_mismatch, AUDIENCE_MISMATCH_HINT)
         } else if error == TokenError::Opaque {
             (&hints.opaque, OPAQUE_HINT)
+        } else if error == TokenError::Kind {
+            (&hints.kind, KIND_HINT)
         } else if error == TokenError::MachineUnknown {
             (&hints.machine, MACHINE_HINT)
         } else {
@@ -347,6 +350,9 @@ const AUDIENCE_MISMATCH_HINT: &str = "a token for another audience (`aud`) was r
     their client have to be the same; this server is `audience`";
 const OPAQUE_HINT: &str = "an opaque token was refused: only Clerk can say what it is worth, and is \
     asked with CLERK_SECRET_KEY, about machines' tokens with that or CLERK_MACHINE_SECRET_KEY";
+const KIND_HINT: &str = "a token of a kind that this server does not accept was refused: \
+    `session_tokens(parties([…]))` accepts session tokens, `m2m_tokens()` tokens of machines, and \
+    `api_keys(scopes([…]))` API keys";
 const MACHINE_HINT: &str = "a machine's JWT was refused: which machine this server is, and so whether \
     the token is meant for it, is told by CLERK_MACHINE_ID";
 const MAX_LOGGED_CHARS: usize = 64;

@@ -8,13 +8,20 @@ mod serving;
 mod tokens;
 
 use std::fmt;
+#[cfg(feature = "emulator")]
+use std::path::PathBuf;
 use std::time::Duration;
+
+#[cfg(feature = "emulator")]
+use clerk_emulator::Directory;
 
 use crate::identity::{ApiKeyScopes, AuthorizedParties, DEFAULT_CACHE_BYTES, OrganizationSources};
 use crate::protocol::AnonymousAccess;
 use crate::tool::{States, ToolInfo};
 
 use super::check::{self, CheckReport};
+#[cfg(feature = "emulator")]
+use super::emulator::People;
 use super::environment::{self, Environment};
 use super::error::{Error, Result};
 use super::selection::Selection;
@@ -142,8 +149,13 @@ pub struct ServerBuilder {
     pub(super) body_deadline: Duration,
     pub(super) timeout: Duration,
     pub(super) emulator: bool,
-    /// It was asked for, but a Clerk instance is configured.
-    pub(super) emulator_stays_off: bool,
+    #[cfg(feature = "emulator")]
+    pub(super) emulator_people: People,
+    /// Whether the local Clerk may keep its state in a file.
+    #[cfg(feature = "emulator")]
+    pub(super) emulator_state: bool,
+    /// The settings that keep the local Clerk off, if it was asked for: those of a Clerk instance.
+    pub(super) emulator_kept_off_by: Vec<&'static str>,
     #[cfg(feature = "testing")]
     pub(super) clock: Option<crate::testing::TestClock>,
 }
@@ -206,7 +218,11 @@ impl ServerBuilder {
             body_deadline: Duration::from_secs(30),
             timeout: Duration::from_secs(60),
             emulator: false,
-            emulator_stays_off: false,
+            #[cfg(feature = "emulator")]
+            emulator_people: People::default(),
+            #[cfg(feature = "emulator")]
+            emulator_state: true,
+            emulator_kept_off_by: Vec::new(),
             #[cfg(feature = "testing")]
             clock: None,
         }
@@ -287,9 +303,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Runs a local Clerk inside the process if nothing of Clerk's is configured: no instance, key or
-    /// Backend API in code, and no variable `CLERK_*` or `MCP_USE_OAUTH_CLERK_FRONTEND_API_URL`. Its admins
-    /// have every permission that the served tools ask for.
+    /// Runs a local Clerk inside the process if nothing of Clerk's is configured: no instance, key or Backend API
+    /// in code, and none of the variables that the README lists under *The local Clerk*.
+    ///
+    /// Its people are made to fit the served tools:
+    ///
+    /// - `ada`, admin of `acme`, and `margaret`, admin of `globex`, have every permission that the tools ask for.
+    ///   Both organizations have every feature and plan, and both admins those of a `user:`.
+    /// - `grace`, member of `acme`, has the permissions whose action is `read`, `list` or `view`.
+    /// - `linus` is in no organization.
+    ///
+    /// [`emulator_file`](Self::emulator_file) and [`emulator_directory`](Self::emulator_directory) replace them.
     ///
     /// The server is registered there as an MCP server under its canonical URL and its other names on loopback, so
     /// the tokens that clients fetch name it as their audience. The default scopes are the advertised ones, `openid`
@@ -297,8 +321,11 @@ impl ServerBuilder {
     /// the default scopes if it named none, as at Clerk: its step-up to the scope of a single tool is
     /// `invalid_scope`, unless [`scopes_supported`](Self::scopes_supported) advertises that scope.
     ///
-    /// Its other roles have permissions for `org:documents:…` only; the program `clerk-emulator` reads other
-    /// people and roles from a file.
+    /// Clients stay signed in over a restart: the local Clerk keeps its port, keys, clients and tokens in
+    /// `target/mcp-auth/<program>.json`, which only its owner can read. People, roles, scopes and the registered
+    /// server are those of the code, at each start. To start afresh, delete the file. A program that is in no target
+    /// directory of cargo keeps no state, and says so in the log. The variable `MCP_AUTH_EMULATOR_STATE` names
+    /// another file, or is `off`. Tests keep no state.
     ///
     /// ```no_run
     /// # async fn example() -> mcp_auth::Result<()> {
@@ -316,6 +343,59 @@ impl ServerBuilder {
     pub fn emulator(mut self) -> Self {
         self.emulator = true;
         self
+    }
+
+    /// Runs a local Clerk, as [`emulator`](Self::emulator) does, with the people and roles of a TOML file. The path
+    /// is relative to the working directory; `emulator = "clerk.toml"` of [`serve!`](crate::serve) and
+    /// [`server!`](crate::server) names a file beside the package's `Cargo.toml`.
+    ///
+    /// The file is read at each start. People have exactly the permissions, features and plans that it gives them,
+    /// admins too. The log warns of permissions and roles that tools ask for and the file does not have. The form is
+    /// in the README, under *The local Clerk*.
+    ///
+    /// ```no_run
+    /// # async fn serve() -> mcp_auth::Result<()> {
+    /// mcp_auth::server!().emulator_file("people/clerk.toml").serve().await
+    /// # }
+    /// ```
+    ///
+    /// A file that is missing, or that holds something else, is a start-up error with its path, line and column.
+    ///
+    /// # Security
+    ///
+    /// See [`emulator`](Self::emulator).
+    #[cfg(feature = "emulator")]
+    pub fn emulator_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.emulator_people = People::File(path.into());
+        self.emulator()
+    }
+
+    /// Runs a local Clerk, as [`emulator`](Self::emulator) does, with exactly these people and roles.
+    ///
+    /// ```
+    /// use mcp_auth::Directory;
+    ///
+    /// # fn main() -> mcp_auth::Result<()> {
+    /// let people = Directory::parse(r#"
+    ///     [roles.bookkeeper]
+    ///     permissions = ["org:invoices:pay"]
+    ///     [users.kay]
+    ///     [organizations.parc]
+    ///     members = { kay = "bookkeeper" }
+    /// "#)?;
+    /// let server = mcp_auth::server!().emulator_directory(people);
+    /// # let _ = server;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// See [`emulator`](Self::emulator).
+    #[cfg(feature = "emulator")]
+    pub fn emulator_directory(mut self, directory: Directory) -> Self {
+        self.emulator_people = People::Directory(Box::new(directory));
+        self.emulator()
     }
 
     /// Looks for everything that is wrong, or not as it should be: in the configuration, at the

@@ -19,6 +19,11 @@ pub(in super::super) async fn check(
     mut builder: ServerBuilder,
     env: Environment<'_>,
 ) -> CheckReport {
+    // The state file is that of the server, which may be running.
+    #[cfg(feature = "emulator")]
+    {
+        builder.emulator_state = false;
+    }
     let names = Names::of(&builder);
     let mut found = Vec::new();
     let mut wrong = |error: StartError| found.push(Found::Wrong(error));

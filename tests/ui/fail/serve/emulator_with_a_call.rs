@@ -1,0 +1,3 @@
+fn main() {
+    let _ = mcp_auth::server!(emulator("clerk.toml"));
+}
