@@ -245,8 +245,8 @@ mod refused {
 
     /// Take a property that providers refuse.
     #[mcp_tool]
-    async fn property(measures: Measures) {
-        drop(measures);
+    async fn property(measures: Measures) -> u8 {
+        measures.size
     }
 
     /// Take a type that contains itself.
