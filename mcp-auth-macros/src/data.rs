@@ -10,7 +10,7 @@ use syn::{
 use crate::{
     entry::Entry,
     errors::{Errors, did_you_mean, listed},
-    garde::{Unshown, check_undived, reaches_in},
+    garde::{Unshown, check_dependency, check_undived, reaches_in},
     parameter::{SCHEMA_ONLY, each_key, unenforced},
     source::source,
 };
@@ -27,7 +27,7 @@ struct DataArgs {
 }
 
 /// The type with its derives; with a mistake, the type without them and every error.
-pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
+pub(crate) fn expand(args: TokenStream, item: &TokenStream, manifest: Option<&str>) -> TokenStream {
     let mut errors = Errors::default();
     let args = DataArgs::parse(args, &mut errors);
     let mut item: DeriveInput = match syn::parse2(item.clone()) {
@@ -45,6 +45,7 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
         .flat_map(|field| &field.attrs)
         .find(|attribute| attribute.path().is_ident("garde"))
         .map(|attribute| attribute.path().clone());
+    check_dependency(garde.as_ref(), manifest, &mut errors);
     check_derives(&mut item.attrs, garde.is_some(), &mut errors);
     check_flatten(&args, &mut item.data, &mut errors);
     check_tag(&args, &item, &mut errors);

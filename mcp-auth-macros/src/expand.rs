@@ -17,7 +17,8 @@ pub(crate) fn expand(tool: &Tool) -> TokenStream {
         attributes, krate, ..
     } = tool;
     let arguments = arguments(tool);
-    let (checks, rules) = (argument_checks(tool), rule_checks(tool));
+    let (checks, fields) = (argument_checks(tool), field_types(tool));
+    let (rules, error) = (rule_checks(tool), error_check(tool));
     let implementation = implementation(tool);
     let declaration = declaration(tool);
     let declared = tool.names_permissions().then(declared);
@@ -29,7 +30,9 @@ pub(crate) fn expand(tool: &Tool) -> TokenStream {
             use #krate::__private;
             #declared
             #checks
+            #fields
             #rules
+            #error
             #arguments
             struct __Tool;
             #implementation
@@ -83,16 +86,42 @@ fn arguments(tool: &Tool) -> TokenStream {
     }
 }
 
-/// Types are looked at before the insides of functions, so this is reported before what the derives
-/// find. With an attribute of serde or schemars, a type need not be an argument by itself.
+/// Whether the types are arguments. With an attribute of serde or schemars, a type need not be one by itself.
 fn argument_checks(tool: &Tool) -> Option<TokenStream> {
-    let plain = tool
-        .arguments()
-        .filter(|(_, argument)| !argument.is_derived_otherwise());
-    let checks: Vec<_> = plain
-        .map(|(Parameter { ty, .. }, _)| quote_spanned!(ty.span()=> __private::IsArgument<#ty>))
+    let checks: Vec<_> = plain(tool)
+        .map(|Parameter { ty, .. }| quote_spanned!(ty.span()=> __private::IsArgument<#ty>))
         .collect();
     (!checks.is_empty()).then(|| quote!(struct __Checked(#(#checks),*);))
+}
+
+/// The types of the fields: those of the parameters, and a stand-in for one that is no argument. Without
+/// it, every use of such a type in what the derives write would be an error beside the one of the check.
+fn field_types(tool: &Tool) -> Option<TokenStream> {
+    let types: Vec<_> = plain(tool)
+        .map(|parameter| {
+            let (name, ty) = (field_type_name(parameter), &parameter.ty);
+            let is_argument = quote_spanned!(ty.span()=> __private::ArgumentOf::<#ty>::IS_READ);
+            quote! {
+                #[allow(non_camel_case_types, reason = "named after the parameter")]
+                type #name =
+                    <__private::When<{ #is_argument }> as __private::FieldType<#ty>>::Type;
+            }
+        })
+        .collect();
+    (!types.is_empty()).then(|| {
+        quote! {
+            #[allow(unused_imports, reason = "every type may be an argument")]
+            use __private::NotRead as _;
+            #(#types)*
+        }
+    })
+}
+
+/// The parameters that are arguments by their type alone.
+fn plain(tool: &Tool) -> impl Iterator<Item = &Parameter> {
+    tool.arguments()
+        .filter(|(_, argument)| !argument.is_derived_otherwise())
+        .map(|(parameter, _)| parameter)
 }
 
 /// Rules of a type that a parameter does not reach into.
@@ -101,6 +130,21 @@ fn rule_checks(tool: &Tool) -> Option<TokenStream> {
         .arguments()
         .filter(|(_, argument)| !reaches_in(&argument.attributes));
     check_undived(passed_over.map(|(parameter, _)| &parameter.ty))
+}
+
+/// A text as the error would compile, since the standard library turns it into an error, and would then be
+/// hidden from the model.
+fn error_check(tool: &Tool) -> Option<TokenStream> {
+    let (output, error) = (&tool.output, tool.error.as_ref()?);
+    let check = quote_spanned! {error.span()=>
+        __private::check_error(__private::ErrorOf::<#output>::IS_TEXT);
+    };
+    Some(quote! {
+        const _: () = {
+            use __private::NoText as _;
+            #check
+        };
+    })
 }
 
 fn field(parameter: &Parameter, argument: &Argument) -> TokenStream {
@@ -114,7 +158,12 @@ fn field(parameter: &Parameter, argument: &Argument) -> TokenStream {
     } = argument;
     let private = parse_quote!(__private);
     let unshown = unshown.iter().map(|unshown| unshown.transform(&private));
-    let (name, ty) = (field_name(parameter), &parameter.ty);
+    let name = field_name(parameter);
+    let ty = if argument.is_derived_otherwise() {
+        parameter.ty.to_token_stream()
+    } else {
+        field_type_name(parameter).to_token_stream()
+    };
     let default = default.as_ref().map(|_| {
         let function = default_name(parameter).to_string();
         quote!(#[serde(default = #function)])
@@ -153,7 +202,13 @@ fn implementation(tool: &Tool) -> TokenStream {
     let values = tool
         .parameters
         .iter()
-        .map(|parameter| value(tool, parameter));
+        .map(|parameter| match &parameter.role {
+            Role::Argument(argument) if !argument.is_derived_otherwise() => {
+                let value = value(tool, parameter);
+                quote!(__private::taken(#value))
+            }
+            _ => value(tool, parameter),
+        });
     let body = if tool.is_async {
         quote!(#ident(#(#values),*))
     } else {
@@ -245,7 +300,7 @@ fn reference(tool: &Tool, name: &Ident) -> Option<TokenStream> {
 fn arguments_type(tool: &Tool) -> TokenStream {
     tool.sole_struct().map_or_else(
         || quote!(__Arguments),
-        |parameter| parameter.ty.to_token_stream(),
+        |parameter| field_type_name(parameter).to_token_stream(),
     )
 }
 
@@ -464,6 +519,14 @@ fn field_name(parameter: &Parameter) -> Ident {
     let mut name = parameter.ident.clone();
     name.set_span(located(name.span()));
     name
+}
+
+fn field_type_name(parameter: &Parameter) -> Ident {
+    format_ident!(
+        "__Type_{}",
+        parameter.ident.unraw(),
+        span = Span::call_site()
+    )
 }
 
 /// Cannot be seen by, and does not hide, anything that the user named.

@@ -1,6 +1,8 @@
 //! `#[garde(…)]` on a parameter or a field. garde enforces the rules and schemars shows them, each in
 //! its own reading; a client must not be told that a value is wrong which the server would accept.
 
+use std::{env, fs};
+
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::{
@@ -24,6 +26,25 @@ pub(crate) struct Unshown {
     /// How many lists deep the rule is.
     depth: usize,
     keyword: &'static str,
+}
+
+/// Refuses rules in a package that does not depend on garde: the expansion names it, and of one that is
+/// missing the compiler would say so at every use. `manifest` is the text of the package's `Cargo.toml`; one
+/// that cannot be read, or that mentions garde anywhere, is left to the compiler.
+pub(crate) fn check_dependency(garde: Option<&Path>, manifest: Option<&str>, errors: &mut Errors) {
+    if let (Some(garde), Some(manifest)) = (garde, manifest)
+        && !manifest.contains("garde")
+    {
+        errors.at(
+            garde,
+            "`#[garde(…)]` needs garde as a dependency of this package: `cargo add garde --features derive`",
+        );
+    }
+}
+
+/// The `Cargo.toml` of the package that is compiled, if Cargo compiles it.
+pub(crate) fn manifest() -> Option<String> {
+    fs::read_to_string(env::var_os("CARGO_MANIFEST_PATH")?).ok()
 }
 
 /// Whether the rules of a type itself are spoken of: enforced, or skipped in so many words.

@@ -39,7 +39,7 @@ pub fn mcp_tool(
     args: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    mcp_tool_tokens(args.into(), &item.into()).into()
+    mcp_tool_tokens(args.into(), &item.into(), garde::manifest().as_deref()).into()
 }
 
 #[expect(
@@ -51,7 +51,7 @@ pub fn data(
     args: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    data::expand(args.into(), &item.into()).into()
+    data::expand(args.into(), &item.into(), garde::manifest().as_deref()).into()
 }
 
 #[expect(
@@ -64,7 +64,7 @@ pub fn permissions(declared: proc_macro::TokenStream) -> proc_macro::TokenStream
 }
 
 /// The user's function and its registration; with a mistake in either, the function and every error.
-fn mcp_tool_tokens(args: TokenStream, item: &TokenStream) -> TokenStream {
+fn mcp_tool_tokens(args: TokenStream, item: &TokenStream, manifest: Option<&str>) -> TokenStream {
     let mut errors = errors::Errors::default();
     let args = args::ToolArgs::parse(args, &mut errors);
     let mut function: item::ToolItem = match syn::parse2(item.clone()) {
@@ -80,6 +80,7 @@ fn mcp_tool_tokens(args: TokenStream, item: &TokenStream) -> TokenStream {
     }
     let parameters = signature::parameters(&function, &mut errors);
     let tool = model::Tool::check(args, &function, parameters, &mut errors);
+    garde::check_dependency(tool.garde(), manifest, &mut errors);
     let registration = if errors.is_empty() {
         expand::expand(&tool)
     } else {

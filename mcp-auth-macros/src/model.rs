@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Ident, LitStr, Path, ReturnType, ext::IdentExt, parse_quote};
+use syn::{Ident, LitStr, Path, ReturnType, Type, ext::IdentExt, parse_quote};
 
 use crate::{
     args::ToolArgs,
@@ -16,6 +16,7 @@ use crate::{
     item::ToolItem,
     meta::Meta,
     parameter::{Argument, Parameter, Role},
+    types::error_of,
 };
 
 /// Everything that the expansion writes down.
@@ -26,6 +27,8 @@ pub(crate) struct Tool {
     pub(crate) attributes: Vec<TokenStream>,
     pub(crate) authorize: Option<Call>,
     pub(crate) description: Description,
+    /// The last of the types that the return type is made of: that of an error, if there is one.
+    pub(crate) error: Option<Type>,
     pub(crate) guard: Guard,
     pub(crate) icons: Vec<Icon>,
     pub(crate) ident: Ident,
@@ -83,6 +86,7 @@ impl Tool {
             annotations: Annotations::of(&args),
             attributes: item.shared_attributes().collect(),
             description: Description::of(&item.attributes),
+            error: error_of(&item.signature.output).cloned(),
             guard: if args.public.is_some() {
                 Guard::Public
             } else {

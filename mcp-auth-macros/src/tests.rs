@@ -5,7 +5,7 @@ use quote::{TokenStreamExt, quote};
 use super::{data, mcp_tool_tokens};
 
 fn snapshot(args: TokenStream, item: &TokenStream, expected: &ExpectFile) {
-    let file = syn::parse2(submit_as_call(mcp_tool_tokens(args, item))).unwrap();
+    let file = syn::parse2(submit_as_call(mcp_tool_tokens(args, item, None))).unwrap();
     expected.assert_eq(
         &prettyplease::unparse(&file).replace("inventory::submit(", "inventory::submit!("),
     );
@@ -35,7 +35,7 @@ fn submit_as_call(tokens: TokenStream) -> TokenStream {
 }
 
 fn messages(args: TokenStream, item: &TokenStream) -> Vec<String> {
-    let file: syn::File = syn::parse2(mcp_tool_tokens(args, item)).unwrap();
+    let file: syn::File = syn::parse2(mcp_tool_tokens(args, item, None)).unwrap();
     let errors = file.items.iter().filter_map(|item| match item {
         syn::Item::Macro(item) => Some(item.mac.parse_body::<syn::LitStr>().unwrap().value()),
         _ => None,
@@ -221,7 +221,7 @@ fn data_is_what_was_written_with_its_derives() {
             titles: Vec<String>,
         }
     };
-    let file = syn::parse2(data::expand(quote!(crate = crate::framework), &item)).unwrap();
+    let file = syn::parse2(data::expand(quote!(crate = crate::framework), &item, None)).unwrap();
     expect_file!["../tests/expand/data.rs"].assert_eq(&prettyplease::unparse(&file));
 }
 
@@ -308,7 +308,7 @@ fn unknown_fields_are_refused_where_serde_would_pass_them_over() {
         ),
     ];
     for (args, item, refused) in rows {
-        let tokens = data::expand(args, &item).to_string();
+        let tokens = data::expand(args, &item, None).to_string();
         assert!(!tokens.contains("compile_error"), "{tokens}");
         assert_eq!(tokens.contains("deny_unknown_fields"), refused, "{tokens}");
     }
@@ -336,6 +336,7 @@ fn a_renamed_crate_is_the_only_one_named() {
         &quote!(
             fn tool(#[garde(length(bytes, min = 1))] a: String, org: &Org) {}
         ),
+        None,
     )
     .to_string();
     assert!(
@@ -351,6 +352,7 @@ fn a_renamed_crate_is_the_only_one_named() {
                 a: String,
             }
         ),
+        None,
     )
     .to_string();
     assert!(
@@ -383,6 +385,7 @@ fn every_path_of_the_expansion_is_absolute() {
             ) {
             }
         ),
+        None,
     );
     let bare = [
         "Box", "Debug", "Default", "Err", "Future", "Into", "None", "Ok", "Result", "Send", "Some",
@@ -449,4 +452,57 @@ fn an_item_that_cannot_be_read_does_not_hide_the_next() {
         ),
     );
     assert!(found.len() >= 3, "{found:#?}");
+}
+
+#[test]
+fn rules_without_the_dependency_that_enforces_them_are_one_error() {
+    let message = "`#[garde(…)]` needs garde as a dependency of this package: `cargo add garde --features derive`";
+    let tool = quote!(
+        fn tool(#[garde(length(chars, max = 1))] a: String, #[garde(ascii)] b: String) {}
+    );
+    let data = quote!(
+        struct Data {
+            #[garde(length(chars, max = 1))]
+            a: String,
+            #[garde(ascii)]
+            b: String,
+        }
+    );
+    let errors = |manifest| {
+        [
+            mcp_tool_tokens(quote!(), &tool, manifest),
+            data::expand(quote!(), &data, manifest),
+        ]
+        .map(|tokens| {
+            let tokens = tokens.to_string();
+            assert_eq!(
+                tokens.contains(":: garde"),
+                !tokens.contains("compile_error")
+            );
+            (
+                tokens.matches("compile_error").count(),
+                tokens.contains(message),
+            )
+        })
+    };
+    assert_eq!(
+        errors(Some("[dependencies]\nmcp-auth = \"0.1\"\n")),
+        [(1, true); 2]
+    );
+    for manifest in [
+        None,
+        Some("[dependencies]\ngarde = \"0.23\"\n"),
+        Some("[dependencies]\nrules = { package = \"garde\", version = \"0.23\" }\n"),
+    ] {
+        assert_eq!(errors(manifest), [(0, false); 2], "{manifest:?}");
+    }
+    // Without rules nothing is needed.
+    let tool = mcp_tool_tokens(
+        quote!(),
+        &quote!(
+            fn tool(a: String) {}
+        ),
+        Some(""),
+    );
+    assert!(!tool.to_string().contains("compile_error"));
 }

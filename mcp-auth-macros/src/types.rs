@@ -60,6 +60,26 @@ pub(crate) fn returned(output: &ReturnType) -> syn::Result<()> {
     }
 }
 
+/// Where the type of an error is said: the `E` of `Result<T, E>`, or the whole of another type, which may be
+/// an alias; nothing of a type that has no error.
+pub(crate) fn error_of(output: &ReturnType) -> Option<&Type> {
+    let ReturnType::Type(_, ty) = output else {
+        return None;
+    };
+    let Type::Path(TypePath { path, .. }) = ungrouped(ty) else {
+        return None;
+    };
+    match &path.segments.last()?.arguments {
+        PathArguments::AngleBracketed(arguments) => {
+            match (arguments.args.len(), arguments.args.last()) {
+                (2, Some(GenericArgument::Type(error))) => Some(ungrouped(error)),
+                _ => Some(ty),
+            }
+        }
+        _ => Some(ty),
+    }
+}
+
 fn injected(whole: &Type, reference: &TypeReference) -> syn::Result<Type> {
     let elem = ungrouped(&reference.elem);
     if is_str_or_slice(elem) {

@@ -61,9 +61,9 @@ pub mod __private {
 
     pub use crate::guard::{ANY_PERMISSION, Declared, Guard, Implied, Requirement, Spelled};
     pub use crate::tool::{
-        Annotations, ArgumentsForm, Authorize, Context, Declaration, FromContext, HasRules, Icon,
-        IsArgument, LastCheck, MetaValue, NeverNull, NoRules, Parameter, Ran, Registration, Rules,
-        Stop, Tool, Unshown, Violations,
+        Annotations, ArgumentOf, ArgumentsForm, Authorize, Context, Declaration, ErrorOf,
+        FieldType, FromContext, HasRules, Icon, IsArgument, LastCheck, MetaValue, NeverNull, NoRules,
+        NoText, NotRead, Parameter, Ran, Registration, Rules, Stop, Tool, Unshown, Violations, When,
     };
-    pub use crate::tool::{check_undived, inject, inject_optional, started};
+    pub use crate::tool::{check_error, check_undived, inject, inject_optional, started, taken};
 }

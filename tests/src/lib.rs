@@ -1,6 +1,12 @@
-//! Nothing but a home for the integration tests of the workspace, in `tests/`, and for the code in
+//! A home for the integration tests of the workspace, in `tests/`, with a tool for them, and for the code in
 //! `docs/`, which its doctests compile and run.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/from-mcp-use.md")]
 mod from_mcp_use {}
+
+/// A tool in the library of a package whose programs name the library, `linked`, or do not, `unlinked`.
+#[mcp_auth::mcp_tool(read_only)]
+async fn look_up(word: String) -> String {
+    word
+}

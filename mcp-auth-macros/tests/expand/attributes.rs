@@ -20,6 +20,24 @@ const _: () = {
         __private::IsArgument<Vec<String>>,
         __private::IsArgument<Page>,
     );
+    #[allow(unused_imports, reason = "every type may be an argument")]
+    use __private::NotRead as _;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_limit = <__private::When<
+        { __private::ArgumentOf::<u32>::IS_READ },
+    > as __private::FieldType<u32>>::Type;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_order = <__private::When<
+        { __private::ArgumentOf::<String>::IS_READ },
+    > as __private::FieldType<String>>::Type;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_tags = <__private::When<
+        { __private::ArgumentOf::<Vec<String>>::IS_READ },
+    > as __private::FieldType<Vec<String>>>::Type;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_page = <__private::When<
+        { __private::ArgumentOf::<Page>::IS_READ },
+    > as __private::FieldType<Page>>::Type;
     const _: () = {
         use __private::NoRules as _;
         __private::check_undived(__private::Rules::<u32>::DECLARED);
@@ -35,18 +53,18 @@ const _: () = {
     #[serde(deny_unknown_fields)]
     struct __Arguments {
         #[serde(default = "__default_limit")]
-        limit: u32,
+        limit: __Type_limit,
         #[serde(default = "__default_order")]
-        order: String,
+        order: __Type_order,
         #[serde(default = "__default_tags")]
-        tags: Vec<String>,
+        tags: __Type_tags,
         #[schemars(title = "Kind")]
         #[serde(rename = "type")]
         r#type: Option<Kind>,
         #[serde(with = "dates")]
         since: Date,
         #[serde(flatten)]
-        page: Page,
+        page: __Type_page,
     }
     fn __default_limit() -> u32 {
         20
@@ -73,12 +91,12 @@ const _: () = {
                 __permit
                     .run(
                         search(
-                            __args.limit,
-                            __args.order,
-                            __args.tags,
+                            __private::taken(__args.limit),
+                            __private::taken(__args.order),
+                            __private::taken(__args.tags),
                             __args.r#type,
                             __args.since,
-                            __args.page,
+                            __private::taken(__args.page),
                         ),
                     )
                     .await,

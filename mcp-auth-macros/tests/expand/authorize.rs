@@ -23,10 +23,24 @@ const _: () = {
         __private::IsArgument<String>,
         __private::IsArgument<Option<String>>,
     );
+    #[allow(unused_imports, reason = "every type may be an argument")]
+    use __private::NotRead as _;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_document_id = <__private::When<
+        { __private::ArgumentOf::<String>::IS_READ },
+    > as __private::FieldType<String>>::Type;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_reason = <__private::When<
+        { __private::ArgumentOf::<Option<String>>::IS_READ },
+    > as __private::FieldType<Option<String>>>::Type;
     const _: () = {
         use __private::NoRules as _;
         __private::check_undived(__private::Rules::<String>::DECLARED);
         __private::check_undived(__private::Rules::<Option<String>>::DECLARED);
+    };
+    const _: () = {
+        use __private::NoText as _;
+        __private::check_error(__private::ErrorOf::<Result<String, ToolError>>::IS_TEXT);
     };
     #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
     #[serde(crate = "__private::serde", expecting = "an object of arguments")]
@@ -34,8 +48,8 @@ const _: () = {
     #[serde(deny_unknown_fields)]
     struct __Arguments {
         #[serde(rename = "id")]
-        document_id: String,
-        reason: Option<String>,
+        document_id: __Type_document_id,
+        reason: __Type_reason,
     }
     struct __Tool;
     #[automatically_derived]
@@ -60,8 +74,8 @@ const _: () = {
                 __permit
                     .run(
                         delete_document(
-                            __args.document_id,
-                            __args.reason,
+                            __private::taken(__args.document_id),
+                            __private::taken(__args.reason),
                             &__org,
                             __caller.as_deref(),
                             &__db,

@@ -8,6 +8,24 @@ const _: () = {
         __private::IsArgument<Page>,
         __private::IsArgument<u32>,
     );
+    #[allow(unused_imports, reason = "every type may be an argument")]
+    use __private::NotRead as _;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_document_title = <__private::When<
+        { __private::ArgumentOf::<String>::IS_READ },
+    > as __private::FieldType<String>>::Type;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_tags = <__private::When<
+        { __private::ArgumentOf::<Vec<String>>::IS_READ },
+    > as __private::FieldType<Vec<String>>>::Type;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_page = <__private::When<
+        { __private::ArgumentOf::<Page>::IS_READ },
+    > as __private::FieldType<Page>>::Type;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_limit = <__private::When<
+        { __private::ArgumentOf::<u32>::IS_READ },
+    > as __private::FieldType<u32>>::Type;
     const _: () = {
         use __private::NoRules as _;
         __private::check_undived(__private::Rules::<String>::DECLARED);
@@ -23,14 +41,14 @@ const _: () = {
     #[garde(allow_unvalidated)]
     struct __Arguments {
         #[garde(length(chars, min = 1), ascii)]
-        document_title: String,
+        document_title: __Type_document_title,
         #[garde(length(simple, max = 5), inner(length(bytes, min = 2)))]
         #[schemars(transform = __private::Unshown{keyword:"minLength", depth:1usize})]
-        tags: Vec<String>,
+        tags: __Type_tags,
         #[garde(dive)]
         #[serde(flatten)]
-        page: Page,
-        limit: u32,
+        page: __Type_page,
+        limit: __Type_limit,
     }
     struct __Tool;
     #[automatically_derived]
@@ -65,10 +83,10 @@ const _: () = {
                 __permit
                     .run(
                         create(
-                            __args.document_title,
-                            __args.tags,
-                            __args.page,
-                            __args.limit,
+                            __private::taken(__args.document_title),
+                            __private::taken(__args.tags),
+                            __private::taken(__args.page),
+                            __private::taken(__args.limit),
                         ),
                     )
                     .await,

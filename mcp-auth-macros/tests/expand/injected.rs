@@ -18,9 +18,19 @@ const _: () = {
         __MCP_AUTH_PERMISSIONS
     };
     struct __Checked(__private::IsArgument<String>);
+    #[allow(unused_imports, reason = "every type may be an argument")]
+    use __private::NotRead as _;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_document_id = <__private::When<
+        { __private::ArgumentOf::<String>::IS_READ },
+    > as __private::FieldType<String>>::Type;
     const _: () = {
         use __private::NoRules as _;
         __private::check_undived(__private::Rules::<String>::DECLARED);
+    };
+    const _: () = {
+        use __private::NoText as _;
+        __private::check_error(__private::ErrorOf::<Result<String, ToolError>>::IS_TEXT);
     };
     #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
     #[serde(crate = "__private::serde", expecting = "an object of arguments")]
@@ -28,7 +38,7 @@ const _: () = {
     #[serde(deny_unknown_fields)]
     struct __Arguments {
         /// Id of the document, as `list_documents` returns it.
-        document_id: String,
+        document_id: __Type_document_id,
     }
     struct __Tool;
     #[automatically_derived]
@@ -49,7 +59,7 @@ const _: () = {
                 __permit
                     .run(
                         delete_document(
-                            __args.document_id,
+                            __private::taken(__args.document_id),
                             &__org,
                             __caller.as_deref(),
                             &__db,

@@ -10,16 +10,26 @@ const _: () = {
         __MCP_AUTH_PERMISSIONS
     };
     struct __Checked(__private::IsArgument<String>);
+    #[allow(unused_imports, reason = "every type may be an argument")]
+    use __private::NotRead as _;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_search_text = <__private::When<
+        { __private::ArgumentOf::<String>::IS_READ },
+    > as __private::FieldType<String>>::Type;
     const _: () = {
         use __private::NoRules as _;
         __private::check_undived(__private::Rules::<String>::DECLARED);
+    };
+    const _: () = {
+        use __private::NoText as _;
+        __private::check_error(__private::ErrorOf::<Json<Page>>::IS_TEXT);
     };
     #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
     #[serde(crate = "__private::serde", expecting = "an object of arguments")]
     #[schemars(crate = "__private::schemars")]
     #[serde(rename_all = "camelCase")]
     struct __Arguments {
-        search_text: String,
+        search_text: __Type_search_text,
     }
     struct __Tool;
     #[automatically_derived]
@@ -33,7 +43,9 @@ const _: () = {
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __permit = __check.none()?;
             __private::started(__cx);
-            ::core::result::Result::Ok(__permit.run(search(__args.search_text)).await)
+            ::core::result::Result::Ok(
+                __permit.run(search(__private::taken(__args.search_text))).await,
+            )
         }
     }
     __private::inventory::submit!(

@@ -6,16 +6,26 @@ fn resize(width: u32, db: &State<Images>) -> Content {
 const _: () = {
     use ::mcp_auth::__private;
     struct __Checked(__private::IsArgument<u32>);
+    #[allow(unused_imports, reason = "every type may be an argument")]
+    use __private::NotRead as _;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_width = <__private::When<
+        { __private::ArgumentOf::<u32>::IS_READ },
+    > as __private::FieldType<u32>>::Type;
     const _: () = {
         use __private::NoRules as _;
         __private::check_undived(__private::Rules::<u32>::DECLARED);
+    };
+    const _: () = {
+        use __private::NoText as _;
+        __private::check_error(__private::ErrorOf::<Content>::IS_TEXT);
     };
     #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
     #[serde(crate = "__private::serde", expecting = "an object of arguments")]
     #[schemars(crate = "__private::schemars")]
     #[serde(deny_unknown_fields)]
     struct __Arguments {
-        width: u32,
+        width: __Type_width,
     }
     struct __Tool;
     #[automatically_derived]
@@ -31,7 +41,9 @@ const _: () = {
             let __permit = __check.none()?;
             __private::started(__cx);
             ::core::result::Result::Ok(
-                __permit.run(async { resize(__args.width, &__db) }).await,
+                __permit
+                    .run(async { resize(__private::taken(__args.width), &__db) })
+                    .await,
             )
         }
     }

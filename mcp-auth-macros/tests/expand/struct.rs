@@ -5,24 +5,36 @@ async fn create(document: NewDocument, org: &Org) -> Json<Document> {
 const _: () = {
     use ::mcp_auth::__private;
     struct __Checked(__private::IsArgument<NewDocument>);
+    #[allow(unused_imports, reason = "every type may be an argument")]
+    use __private::NotRead as _;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_document = <__private::When<
+        { __private::ArgumentOf::<NewDocument>::IS_READ },
+    > as __private::FieldType<NewDocument>>::Type;
     const _: () = {
         use __private::NoRules as _;
         __private::check_undived(__private::Rules::<NewDocument>::DECLARED);
     };
+    const _: () = {
+        use __private::NoText as _;
+        __private::check_error(__private::ErrorOf::<Json<Document>>::IS_TEXT);
+    };
     struct __Tool;
     #[automatically_derived]
     impl __private::Tool for __Tool {
-        type Arguments = NewDocument;
+        type Arguments = __Type_document;
         type Output = Json<Document>;
         async fn call(
-            __args: NewDocument,
+            __args: __Type_document,
             __cx: &__private::Context,
             __check: __private::LastCheck,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __org = __private::inject::<Org>(__cx).await?;
             let __permit = __check.none()?;
             __private::started(__cx);
-            ::core::result::Result::Ok(__permit.run(create(__args, &__org)).await)
+            ::core::result::Result::Ok(
+                __permit.run(create(__private::taken(__args), &__org)).await,
+            )
         }
     }
     __private::inventory::submit!(

@@ -242,7 +242,7 @@ fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, 
 /// The target directory around the folder of a program, `debug`, `debug/examples` or below the name of a platform:
 /// it has the tag of a cache, or is the one that the environment names.
 fn target_directory<'a>(folder: &'a Path, env: &Environment<'_>) -> Option<&'a Path> {
-    let named = env.get("CARGO_TARGET_DIR");
+    let named = env.cargo_target_directory();
     let named = named.and_then(|path| Path::new(&path).canonicalize().ok());
     let mut around = folder.ancestors().take(4);
     around.find(|folder| {
@@ -375,7 +375,7 @@ mod tests {
             };
             let program = target.join(program);
             std::fs::create_dir_all(program.parent().unwrap()).unwrap();
-            state_file(&Environment(&env), Some(&program))
+            state_file(&Environment::of(&env), Some(&program))
         };
         let named = target.to_str().unwrap();
         assert!(at("debug/invoices", &[]).is_err(), "there is no tag yet");
@@ -407,7 +407,7 @@ mod tests {
         };
         let canonical = Canonical::parse(url, "/mcp").unwrap();
         let names = Names::of(&ServerBuilder::of_package("test", "1"));
-        let checked = check(debug_build, host, &canonical, names, &Environment(&env));
+        let checked = check(debug_build, host, &canonical, names, &Environment::of(&env));
         checked.err().map(|error| error.to_string())
     }
 
@@ -416,7 +416,7 @@ mod tests {
         let none = |_: &str| None;
         let kept_off_by = |builder: ServerBuilder| {
             let mut builder = builder.emulator();
-            is_wanted(&mut builder, &Environment(&none));
+            is_wanted(&mut builder, &Environment::of(&none));
             (builder.emulator, builder.emulator_kept_off_by.join(" "))
         };
         let builder = || ServerBuilder::of_package("test", "1");
@@ -443,7 +443,7 @@ mod tests {
     fn a_variable_keeps_it_off_if_it_names_an_instance() {
         let wanted = |set: &str| {
             let env = |name: &str| (name == set).then(|| "mch_invoices".to_owned());
-            let env = Environment(&env);
+            let env = Environment::of(&env);
             let mut builder = ServerBuilder::of_package("test", "1").emulator();
             let wanted = is_wanted(&mut builder, &env);
             (wanted, machine_id(&builder, &env).unwrap())
@@ -472,7 +472,7 @@ mod tests {
                 .contains(&name)
                 .then(|| "sk_test_1".to_owned())
         };
-        let env = Environment(&env);
+        let env = Environment::of(&env);
         let mut builder = ServerBuilder::of_package("test", "1").emulator();
         assert!(!is_wanted(&mut builder, &env));
         let error = super::super::settings::instance_settings(&builder, &env);

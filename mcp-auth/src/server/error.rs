@@ -205,11 +205,14 @@ pub(crate) enum StartError {
     Unresolvable { tools: Vec<Unresolvable> },
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    #[error("no tools are declared in package `{package}`")]
+    #[error("no tools of package `{package}` are in this program")]
     NoTools { package: &'static str },
     #[error(
-        "no tools are declared in `{path}`; of what is linked these modules declare some: {}",
-        .modules.join(", ")
+        "no tools are declared in `{path}`; {}",
+        match .modules.as_slice() {
+            [] => "nothing that is linked declares any".to_owned(),
+            some => format!("of what is linked these modules declare some: {}", some.join(", ")),
+        }
     )]
     NoToolsIn {
         path: String,
@@ -380,7 +383,14 @@ impl StartError {
             Self::OpenAudience { .. } => {
                 "add `allowed_clients` or `require_scope`, or leave the audience policy at `Require`"
             }
-            Self::NoTools { .. } => "annotate one with #[mcp_tool]",
+            Self::NoTools { package } => {
+                let name = package.replace('-', "_");
+                return Some(format!(
+                    "annotate a function with #[mcp_tool]; if there are some, in src/lib.rs or in another \
+                     crate, name that crate, since a crate that nothing names is not linked: \
+                     `use {name} as _;` in main.rs, or `serve!(tools = [{name}])`"
+                ));
+            }
             Self::DuplicateState(_) => "wrap one in a type of its own",
             Self::ScopeCycle { .. } => "drop one of these `scope_implies`",
             Self::Bind { name, .. } => {

@@ -99,7 +99,7 @@ impl ServerBuilder {
         away: &Arc<AtomicBool>,
         io: Handle,
     ) -> Result<(Site, Matrix), StartError> {
-        let env = Environment(&|_| None);
+        let env = Environment::of(&|_| None);
         let canonical = canonical(&self, &env)?;
         // Outside a test the environment may name it.
         if self.machine_secret_key.is_none() {

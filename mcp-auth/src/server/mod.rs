@@ -10,6 +10,7 @@ mod environment;
 mod error;
 #[cfg(feature = "testing")]
 mod in_process;
+mod log;
 mod macros;
 mod matrix;
 mod report;

@@ -233,7 +233,7 @@ mod tests {
         let module = |name| format!("{}::{name}", module_path!());
         let builder = ServerBuilder::of_package("mcp-auth", "0").tools_of(module("shown"));
         let log = logged(|| {
-            let _ = matrix(&builder, &Environment(&|_| None)).unwrap();
+            let _ = matrix(&builder, &Environment::of(&|_| None)).unwrap();
         });
         let line = log
             .lines()

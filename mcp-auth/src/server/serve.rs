@@ -10,12 +10,12 @@ use actix_http::Request;
 use actix_web::dev::{ServerHandle, fn_service};
 use actix_web::{HttpServer, dev};
 use futures_util::future::{Either, join, select};
-use tracing_subscriber::EnvFilter;
 
 use super::builder::ServerBuilder;
 use super::check::Severity;
-use super::environment::{self, Environment};
+use super::environment::Environment;
 use super::error::{Error, Result, StartError};
+use super::log;
 use super::matrix::Matrix;
 use super::settings::{Names, bind_address};
 use super::start::{self, Server};
@@ -84,7 +84,7 @@ impl ServerBuilder {
     /// - The address cannot be listened on.
     /// - Signals cannot be listened to, or accepting connections fails.
     pub async fn serve(self) -> Result<()> {
-        let env = Environment(&environment::process);
+        let env = Environment::process();
         if env.get("MCP_AUTH").as_deref() == Some("check") {
             let report = self.check().await;
             io::stdout().write_all(report.to_string().as_bytes())?;
@@ -97,14 +97,17 @@ impl ServerBuilder {
             io::stdout().write_all(text.as_bytes())?;
             return Ok(());
         }
-        let filter =
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
         // An application that has a subscriber of its own keeps it.
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let installed = tracing_subscriber::fmt()
+            .with_env_filter(log::filter(&env))
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
             .try_init();
+        if installed.is_ok()
+            && let Some(mistake) = log::mistake(&env)
+        {
+            mistake.log();
+        }
         let (listener, server) = self.listen().await?;
         let report = server.report.to_string();
         let running = http(&server, listener)?;
@@ -152,7 +155,7 @@ impl ServerBuilder {
 
     /// Binds before building: with port 0 the canonical URL is known only then.
     async fn listen(mut self) -> Result<(TcpListener, Server)> {
-        let env = Environment(&environment::process);
+        let env = Environment::process();
         let (host, port) = bind_address(&self, &env).map_err(Error::start)?;
         let name = Names::of(&self).port;
         let bind = |source| {
@@ -260,6 +263,4 @@ impl StopSignals {
     }
 }
 
-/// actix's own start-up lines repeat what is printed.
-const DEFAULT_LOG: &str = "info,actix_server=warn";
 const SHUTDOWN_SECONDS: u64 = 30;

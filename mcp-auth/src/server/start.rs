@@ -14,7 +14,7 @@ use crate::tool::{Registry, Threads, ToolSettings};
 
 use super::advertised::advertised_scopes;
 use super::builder::ServerBuilder;
-use super::check::{Answers, Known, address, judge, organizations, panics, schemas, settle};
+use super::check::{Answers, Found, Known, address, judge, organizations, panics, schemas, settle};
 use super::environment::Environment;
 use super::error::StartError;
 use super::matrix::Matrix;
@@ -173,6 +173,7 @@ pub(super) async fn build(
     ));
     found.extend(schemas(&registry));
     found.extend(panics());
+    found.extend(env.unread().into_iter().map(Found::from));
     settle(found)?;
     let identity = Identity {
         authenticator: clerk.authenticator,

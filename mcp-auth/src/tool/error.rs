@@ -2,11 +2,14 @@
 //!
 //! [`ToolError::new`] makes a *told* error: its text is the answer. `?` on any other error makes a
 //! *hidden* one: the client gets a fixed sentence with a reference, the log gets the details under
-//! the same reference. No `Display` of a foreign error reaches a client by accident.
+//! the same reference. A text is hidden as well, and cannot be the error that a tool declares. No `Display` of a foreign error reaches a client by accident.
 
+use std::any::type_name;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::fmt::Write;
+use std::marker::PhantomData;
 
 /// What a tool answers when it cannot do what it was asked: a result with `isError`, so that the
 /// model reads it.
@@ -24,6 +27,9 @@ use std::fmt::Write;
 /// }
 /// ```
 ///
+/// A text with `?` is hidden too, since it converts as an error does: `Err("…")?` compiles, the model reads
+/// `Internal error`, and the log says why. As the error that a tool or a function of `authorize` returns, write `.map_err(ToolError::new)`.
+///
 /// It does not implement [`std::error::Error`]: that is what lets `?` take any error. `Display` is
 /// what a client may read, `Debug` has the details.
 ///
@@ -35,7 +41,11 @@ enum Repr {
         text: String,
         source: Option<BoxError>,
     },
-    Hidden(BoxError),
+    Hidden {
+        source: BoxError,
+        /// Whether it was made of a text, which somebody may have meant for the model.
+        is_text: bool,
+    },
 }
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -73,11 +83,12 @@ impl ToolError {
                 );
                 text
             }
-            Repr::Hidden(source) => {
+            Repr::Hidden { source, is_text } => {
                 let reference = Reference::new();
+                let help = is_text.then_some(TEXT_IS_HIDDEN);
                 tracing::error!(
                     target: "mcp_auth",
-                    tool, %reference, error = %OneLine(Chain(&*source)), "tool failed"
+                    tool, %reference, error = %OneLine(Chain(&*source)), help, "tool failed"
                 );
                 reference.told()
             }
@@ -87,7 +98,17 @@ impl ToolError {
 
 impl<E: Into<BoxError>> From<E> for ToolError {
     fn from(error: E) -> Self {
-        Self(Repr::Hidden(error.into()))
+        // No trait tells a text from an error that converts as a text does.
+        let name = type_name::<E>();
+        let is_text = [
+            type_name::<String>(),
+            type_name::<&str>(),
+            type_name::<Cow<'_, str>>(),
+        ];
+        Self(Repr::Hidden {
+            source: error.into(),
+            is_text: is_text.contains(&name),
+        })
     }
 }
 
@@ -96,7 +117,7 @@ impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Told { text, .. } => f.write_str(text),
-            Repr::Hidden(_) => f.write_str("Internal error"),
+            Repr::Hidden { .. } => f.write_str("Internal error"),
         }
     }
 }
@@ -110,7 +131,7 @@ impl fmt::Debug for ToolError {
                 .field("text", text)
                 .field("source", source)
                 .finish(),
-            Repr::Hidden(source) => f.debug_tuple("Hidden").field(source).finish(),
+            Repr::Hidden { source, .. } => f.debug_tuple("Hidden").field(source).finish(),
         }
     }
 }
@@ -160,6 +181,47 @@ impl<T, E: Into<BoxError>> OrTell<T> for Result<T, E> {
 impl<T> OrTell<T> for Option<T> {
     fn or_tell(self, text: impl Into<String>) -> Result<T, ToolError> {
         self.ok_or_else(|| ToolError::new(text))
+    }
+}
+
+/// Whether the error of a result is a text, as a constant: `ErrorOf::<Result<T, E>>::IS_TEXT`, with
+/// [`NoText`] in scope.
+#[derive(Debug)]
+pub struct ErrorOf<T>(PhantomData<T>);
+
+macro_rules! text {
+    ($($type:ty),+) => {$(
+        impl<T> ErrorOf<Result<T, $type>> {
+            /// It is: what is inherent goes before what a trait says.
+            pub const IS_TEXT: bool = true;
+        }
+    )+};
+}
+
+text!(String, &'static str, Cow<'static, str>);
+
+/// What holds of any other error.
+pub trait NoText {
+    /// It is none.
+    const IS_TEXT: bool = false;
+}
+
+impl<T> NoText for ErrorOf<T> {}
+
+/// Asserts that the error of a tool is no text: `?` would take it for an error whose words are not for the
+/// model, and hide it.
+///
+/// # Panics
+///
+/// If it is one. In a `const` that is a compile error.
+#[track_caller]
+#[expect(clippy::panic, reason = "the compile error of a text as an error")]
+pub const fn check_error(is_text: bool) {
+    if is_text {
+        panic!(
+            "a text cannot be the error of a tool: return `Result<_, ToolError>`; `ToolError::new(text)`, \
+             or `.map_err(ToolError::new)`, shows the text to the model"
+        );
     }
 }
 
@@ -225,6 +287,9 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
+const TEXT_IS_HIDDEN: &str =
+    "`?` hides a text as it hides every error: `ToolError::new(text)` shows it to the model";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,6 +343,27 @@ mod tests {
                 "{log}"
             );
         }
+    }
+
+    #[test]
+    fn a_text_that_is_hidden_is_explained_in_the_log() {
+        let hidden = |error: ToolError| logged(move || drop(error.into_told("t")));
+        for text in [
+            ToolError::from("gone"),
+            ToolError::from(String::from("gone")),
+            ToolError::from(Cow::Borrowed("gone")),
+        ] {
+            let log = hidden(text);
+            assert!(
+                log.contains("gone") && log.contains(TEXT_IS_HIDDEN),
+                "{log}"
+            );
+        }
+        let log = hidden(ToolError::from(std::io::Error::other("gone")));
+        assert!(
+            log.contains("gone") && !log.contains(TEXT_IS_HIDDEN),
+            "{log}"
+        );
     }
 
     #[test]

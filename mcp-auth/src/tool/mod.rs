@@ -20,6 +20,7 @@ mod profile;
 mod registry;
 mod run;
 mod schema;
+mod stand_in;
 #[cfg(feature = "testing")]
 mod starts;
 mod state;
@@ -34,6 +35,7 @@ pub(crate) use self::deadline::within;
 pub use self::declaration::{
     Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter, Registration,
 };
+pub use self::error::{ErrorOf, NoText, check_error};
 pub use self::error::{OrTell, ToolError};
 pub use self::info::ToolInfo;
 pub use self::output::{IntoToolError, IntoToolResult, Json, ToolOutput};
@@ -46,6 +48,7 @@ pub(crate) use self::output::Body;
 pub(crate) use self::registry::{Registry, RegistryError, ServedTool, ToolSettings};
 pub(crate) use self::run::{CallEnvironment, Failure, Outcome};
 pub use self::schema::{NeverNull, Unshown};
+pub use self::stand_in::{ArgumentOf, FieldType, NotRead, When, taken};
 #[cfg(feature = "testing")]
 pub(crate) use self::starts::Starts;
 pub(crate) use self::state::States;

@@ -144,7 +144,18 @@ impl From<CallToolResult> for ToolOutput {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Json<T>(pub T);
 
-impl<T: Serialize + JsonSchema + Send> IntoToolResult for Json<T> {
+/// What can be in a [`Json`]: anything that serde writes and schemars describes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be in the result of a tool",
+    label = "`{Self}` is not both `Serialize` and `JsonSchema`",
+    note = "a type of your own gets `#[mcp_auth::data]`"
+)]
+pub trait Structured: Serialize + JsonSchema {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + JsonSchema> Structured for T {}
+
+impl<T: Structured + Send> IntoToolResult for Json<T> {
     fn output_schema() -> Option<Schema> {
         Some(schema::written::<T>())
     }
@@ -305,7 +316,7 @@ into_finite_text!(f32, f64);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a tool",
     label = "neither `ToolError` nor an error",
-    note = "return `mcp_auth::ToolError`, or implement `std::error::Error` for `{Self}`"
+    note = "return `mcp_auth::ToolError`, which `.map_err(ToolError::new)` makes of a text, or implement `std::error::Error` for `{Self}`"
 )]
 pub trait IntoToolError {
     /// Turns the value into a tool's error.

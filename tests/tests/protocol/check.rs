@@ -1120,6 +1120,50 @@ error    CLERK_SECRET_KEY: a Clerk secret key begins `sk_test_` or `sk_live_` an
     assert_eq!(error, "Error: the check found 3 errors\n");
 }
 
+/// Neither keeps the server from starting; values stay out of the log.
+#[actix_web::test]
+async fn a_start_names_a_malformed_log_setting_and_variables_that_nothing_reads() {
+    let environment = [
+        ("RUST_LOG", "info,mcp_auth=debgu"),
+        ("MCP_ALLOWED_ORIGIN", "https://hunter2.example.com"),
+        ("CLERK_SECRETKEY", "sk_test_hunter2"),
+        ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_hunter2"),
+    ];
+    let clerk = emulator().await;
+    let mut process = Process::start_on(&clerk, &environment);
+    process.signal("TERM");
+    let log = process.log();
+    let warned = |text: &str| {
+        log.lines()
+            .any(|line| line.contains(" WARN ") && line.contains(text))
+    };
+    let expected = [
+        r#"RUST_LOG has "mcp_auth=debgu", which is no directive"#,
+        "nothing reads the environment variable MCP_ALLOWED_ORIGIN; did you mean MCP_ALLOWED_ORIGINS?",
+        "nothing reads the environment variable CLERK_SECRETKEY; did you mean CLERK_SECRET_KEY?",
+    ];
+    for text in expected {
+        assert!(warned(text), "{text} in {log}");
+    }
+    assert!(log.contains(" INFO "), "{log}");
+    assert!(
+        !log.contains("hunter2") && !log.contains("WEBHOOK"),
+        "{log}"
+    );
+
+    let report = printed(&[&environment[..], &[("MCP_AUTH", "check")]].concat());
+    for text in expected {
+        assert!(
+            report.contains(&format!("warning  {text}")),
+            "{text} in {report}"
+        );
+    }
+    assert!(
+        !report.contains("hunter2") && !report.contains("WEBHOOK"),
+        "{report}"
+    );
+}
+
 /// The same findings that a check lists.
 #[actix_web::test]
 async fn a_start_logs_what_it_can_live_with_and_why_and_what_to_do() {

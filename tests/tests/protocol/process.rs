@@ -32,7 +32,13 @@ fn command(program: &str, environment: &[(&str, &str)]) -> Command {
 /// Runs a server that must not start, and returns what it says.
 #[track_caller]
 pub(crate) fn refusal(environment: &[(&str, &str)]) -> String {
-    let output = command(SERVED, environment).output().unwrap();
+    refusal_of(SERVED, environment)
+}
+
+/// Runs another server that must not start.
+#[track_caller]
+pub(crate) fn refusal_of(program: &str, environment: &[(&str, &str)]) -> String {
+    let output = command(program, environment).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     let text = String::from_utf8(output.stderr).unwrap();

@@ -307,8 +307,8 @@ mod failing {
     }
 
     #[mcp_tool]
-    async fn text_as_error() -> Result<(), String> {
-        Err("password=hunter2".to_owned())
+    async fn text_by_question_mark() -> Result<(), ToolError> {
+        Err("password=hunter2".to_owned())?
     }
 
     #[mcp_tool]
@@ -536,7 +536,7 @@ async fn a_told_error_is_its_text_and_no_structure() {
 async fn any_other_error_is_hidden_behind_a_reference() {
     let world = World::of("protocol::results::failing", |builder| builder).await;
     for era in ERAS {
-        for tool in ["hidden", "foreign", "text_as_error", "unwritable"] {
+        for tool in ["hidden", "foreign", "text_by_question_mark", "unwritable"] {
             let result = run(&world, era, tool).await;
             let told = result["content"][0]["text"].as_str().unwrap();
             assert!(

@@ -7,9 +7,9 @@ use clerk_emulator::TokenRequest;
 use mcp_auth::ServerBuilder;
 use mcp_auth::testing::TestServer;
 use other_tools::Ledger;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::process::printed_by;
+use crate::process::{printed_by, refusal_of};
 use crate::reply::Reply;
 use crate::support::{builder, client, emulator, message};
 
@@ -102,6 +102,20 @@ fn naming_a_crate_links_it() {
         lines,
         ["close_books  no         no         no                  role org:admin  user:org:read"]
     );
+}
+
+/// Two programs of one package, whose library has a tool.
+#[test]
+fn a_library_that_the_program_does_not_name_is_not_linked_and_said_to_be() {
+    assert_eq!(
+        refusal_of(env!("CARGO_BIN_EXE_unlinked"), &[]),
+        "no tools of package `tests` are in this program; annotate a function with #[mcp_tool]; if there \
+         are some, in src/lib.rs or in another crate, name that crate, since a crate that nothing names is \
+         not linked: `use tests as _;` in main.rs, or `serve!(tools = [tests])`"
+    );
+    let printed = printed_by(env!("CARGO_BIN_EXE_linked"), &[("MCP_AUTH", "tools-json")]);
+    let matrix: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(matrix["tools"][0]["tool"], "look_up");
 }
 
 #[actix_web::test]

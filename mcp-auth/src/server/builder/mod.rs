@@ -22,7 +22,7 @@ use crate::tool::{States, ToolInfo};
 use super::check::{self, CheckReport};
 #[cfg(feature = "emulator")]
 use super::emulator::People;
-use super::environment::{self, Environment};
+use super::environment::Environment;
 use super::error::{Error, Result};
 use super::selection::Selection;
 use super::start::{self, Server};
@@ -419,7 +419,7 @@ impl ServerBuilder {
     /// the address; a development instance in public; and that the instance has the scopes, roles and
     /// permissions that tools ask for.
     pub async fn check(self) -> CheckReport {
-        check::check(self, Environment(&environment::process)).await
+        check::check(self, Environment::process()).await
     }
 
     /// Checks everything and makes a server to mount into an application of your own.
@@ -453,7 +453,7 @@ impl ServerBuilder {
     /// - The emulator was asked for in a release build, or beside an address that is not loopback.
     /// - The I/O thread or the emulator cannot be started.
     pub async fn build(self) -> Result<Server> {
-        start::build(self, Environment(&environment::process), false)
+        start::build(self, Environment::process(), false)
             .await
             .map_err(Error::start)
     }

@@ -125,7 +125,7 @@ impl Finding {
     }
 
     /// A server that starts all the same says it in its log.
-    fn log(&self) {
+    pub(super) fn log(&self) {
         let Self {
             severity,
             what,

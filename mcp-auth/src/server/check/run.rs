@@ -6,6 +6,7 @@ use super::super::advertised::advertised_scopes;
 use super::super::builder::ServerBuilder;
 use super::super::environment::Environment;
 use super::super::error::StartError;
+use super::super::log;
 use super::super::resolvable::{check_guards, scopeless_sessions};
 use super::super::settings::{
     HasKeys, Names, canonical, clerk_settings, instance_mistakes, instance_settings,
@@ -78,6 +79,8 @@ pub(in super::super) async fn check(
     );
     found.extend(registry.as_ref().into_iter().flat_map(schemas));
     found.extend(panics());
+    found.extend(env.unread().into_iter().map(Found::from));
+    found.extend(log::mistake(&env).map(Found::from));
     let title = format!("{} {}", builder.name, builder.version);
     let Some(settings) = settings else {
         return CheckReport::new(format!("{title}, no instance was asked"), found);

@@ -109,7 +109,30 @@ async fn fallible_with_any_error() -> Result<String, Box<dyn std::error::Error +
     Ok(std::env::current_dir()?.display().to_string())
 }
 
+/// A type that holds an error and is none, as `anyhow::Error`.
+struct Report(Box<dyn std::error::Error + Send + Sync>);
+
+impl From<Report> for Box<dyn std::error::Error + Send + Sync> {
+    fn from(report: Report) -> Self {
+        report.0
+    }
+}
+
+impl From<std::io::Error> for Report {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+type Reported<T> = Result<T, Report>;
+
 #[mcp_tool]
-async fn fallible_with_a_text() -> Result<u8, String> {
-    Err("no".to_owned())
+async fn fallible_with_a_report() -> Reported<String> {
+    Ok(std::env::current_dir()?.display().to_string())
+}
+
+#[mcp_tool]
+async fn fallible_with_a_text() -> Result<u8, ToolError> {
+    let checked: Result<u8, String> = Err("no".to_owned());
+    checked.map_err(ToolError::new)
 }

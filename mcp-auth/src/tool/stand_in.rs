@@ -1,0 +1,100 @@
+//! What stands in for the type of a parameter that cannot be an argument, so that the compiler says this
+//! once: in what is derived for the arguments, every use of the type would be an error of its own.
+//!
+//! INVARIANT: a tool with a stand-in does not compile, since [`IsArgument`](super::IsArgument) refuses the
+//! type; none is ever made.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
+
+/// Whether a type can be an argument, as a constant: `ArgumentOf::<T>::IS_READ`, with [`NotRead`] in scope.
+#[derive(Debug)]
+pub struct ArgumentOf<T>(PhantomData<T>);
+
+impl<T: DeserializeOwned + JsonSchema> ArgumentOf<T> {
+    /// It can: what is inherent goes before what a trait says.
+    pub const IS_READ: bool = true;
+}
+
+/// What holds of any other type.
+pub trait NotRead {
+    /// It cannot.
+    const IS_READ: bool = false;
+}
+
+impl<T> NotRead for ArgumentOf<T> {}
+
+/// Chooses the type of a field.
+#[derive(Debug)]
+pub struct When<const IS_READ: bool>;
+
+/// The type of the field that holds an argument of type `T`.
+pub trait FieldType<T> {
+    /// `T`, or its stand-in.
+    type Type;
+}
+
+impl<T> FieldType<T> for When<true> {
+    type Type = T;
+}
+
+impl<T> FieldType<T> for When<false> {
+    type Type = StandIn<T>;
+}
+
+/// Stands in for `T`.
+#[derive(Debug)]
+pub struct StandIn<T>(Infallible, PhantomData<T>);
+
+impl<'de, T> Deserialize<'de> for StandIn<T> {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom("not an argument"))
+    }
+}
+
+impl<T> JsonSchema for StandIn<T> {
+    fn schema_name() -> Cow<'static, str> {
+        "not an argument".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        false.into()
+    }
+}
+
+impl<T> Deref for StandIn<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self.0 {}
+    }
+}
+
+/// The value of a field as the function takes it.
+pub trait Taken<T> {
+    /// The value itself.
+    fn taken(self) -> T;
+}
+
+impl<T> Taken<T> for T {
+    fn taken(self) -> T {
+        self
+    }
+}
+
+impl<T> Taken<T> for StandIn<T> {
+    fn taken(self) -> T {
+        match self.0 {}
+    }
+}
+
+/// Takes the value of a field.
+pub fn taken<T>(field: impl Taken<T>) -> T {
+    field.taken()
+}

@@ -1,0 +1,12 @@
+use mcp_auth::{ToolError, mcp_tool};
+
+async fn owns(id: String) -> Result<bool, ToolError> {
+    Ok(id == "d1")
+}
+
+#[mcp_tool(authorize = owns(document_id))]
+async fn read(document_id: String) {
+    drop(document_id);
+}
+
+fn main() {}
