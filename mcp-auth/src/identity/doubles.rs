@@ -27,7 +27,7 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use tokio::sync::Semaphore;
-use tracing::Dispatch;
+use tracing::{Dispatch, Level};
 
 use crate::identity::Authenticator;
 use crate::identity::AuthenticatorConfig;
@@ -227,19 +227,24 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// What is written to the log meanwhile, at the finest level.
 pub(crate) fn logged(work: impl FnOnce()) -> String {
+    logged_at(Level::TRACE, work)
+}
+
+/// What is written to the log meanwhile, at this level and those above.
+pub(crate) fn logged_at(level: Level, work: impl FnOnce()) -> String {
     // Which events are of interest to anybody is kept for the whole process, and worked out anew
     // whenever a subscriber comes or goes. One that stays keeps tests beside each other apart.
     static STAYING: OnceLock<Dispatch> = OnceLock::new();
-    STAYING.get_or_init(|| Dispatch::new(log_to(Arc::default())));
+    STAYING.get_or_init(|| Dispatch::new(log_to(Level::TRACE, Arc::default())));
     let written = Arc::<Mutex<Vec<u8>>>::default();
-    tracing::subscriber::with_default(log_to(Arc::clone(&written)), work);
+    tracing::subscriber::with_default(log_to(level, Arc::clone(&written)), work);
     let bytes = written.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }
 
-fn log_to(written: Arc<Mutex<Vec<u8>>>) -> impl tracing::Subscriber + Send + Sync {
+fn log_to(level: Level, written: Arc<Mutex<Vec<u8>>>) -> impl tracing::Subscriber + Send + Sync {
     tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
+        .with_max_level(level)
         .with_ansi(false)
         .with_writer(move || LogWriter(Arc::clone(&written)))
         .finish()

@@ -182,6 +182,9 @@ pub(crate) enum TokenError {
 }
 
 impl TokenError {
+    /// How many reasons there are; the last one has the highest number.
+    pub(crate) const COUNT: usize = Self::UserLocked as usize + 1;
+
     /// The reason as Clerk's SDK calls it, for the log; where the rule is ours alone, our name.
     pub(crate) fn reason(self) -> &'static str {
         match self {

@@ -13,7 +13,7 @@ use crate::guard::{
 use crate::identity::{
     Acting, Caller, Clock, Facts, NamedBy, Org, Organizations, Unavailable, UrlOrg,
 };
-use crate::tool::{CallEnvironment, Failure, Outcome, Registry, ServedTool, States, Threads};
+use crate::tool::{CallEnvironment, Reference, Registry, ServedTool, States, Threads, ToolOutput};
 
 use super::calls::Calls;
 use super::challenge::{Challenge, Challenger};
@@ -21,7 +21,7 @@ use super::detach::Detach;
 use super::envelope::{Message, Params};
 use super::era::{Era, Header, Mirrored, WITH_ICONS, negotiate};
 use super::error::RpcError;
-use super::record::{self, Record};
+use super::record::{self, CallLog, Ended, Record};
 use super::results::Results;
 use super::step_up::StepUps;
 use super::{Answer, Refused, WiderToken};
@@ -86,6 +86,7 @@ pub(crate) struct Endpoint {
     visibility: Visibility,
     calls: Arc<Calls>,
     step_ups: StepUps,
+    log: Arc<CallLog>,
 }
 
 /// A request whose era is known.
@@ -134,6 +135,7 @@ impl Endpoint {
             visibility: Visibility::new(guards, config.required_scopes.clone()),
             calls: Arc::new(Calls::new(config.calls_in_flight)),
             step_ups: StepUps::new(Arc::clone(&config.clock)),
+            log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
             config,
         }
     }
@@ -352,7 +354,7 @@ impl Endpoint {
             return Err(RpcError::UnknownTool(shortened(&name)).into());
         };
         let arguments = request.params.arguments()?;
-        let mut record = Record::open(tool, caller);
+        let mut record = Record::open(&self.log, tool, caller);
         let facts = tool
             .wants_organization()
             .then(|| facts(tool.guard(), self.config.trust_token_org));
@@ -373,7 +375,7 @@ impl Endpoint {
             }
         };
         let Some(running) = self.calls.enter(caller, org) else {
-            record.close("busy");
+            record.fail("too many calls are in flight", Reference::new());
             return Err(Refused::Busy.into());
         };
         let arguments = raw(request.body, arguments);
@@ -388,8 +390,7 @@ impl Endpoint {
         // In a box, to keep the future of every request small.
         let run = Box::pin(async move {
             let outcome = run.await;
-            record.end(&outcome);
-            outcome
+            record.end(outcome)
         });
         let outcome = match era {
             Era::Modern => run.await,
@@ -398,16 +399,17 @@ impl Endpoint {
         Ok(self.finish(id, era, tool, outcome))
     }
 
-    fn finish(&self, id: &str, era: Era, tool: &ServedTool, outcome: Outcome) -> Answer {
+    fn finish(
+        &self,
+        id: &str,
+        era: Era,
+        tool: &ServedTool,
+        outcome: Result<ToolOutput, Ended>,
+    ) -> Answer {
         match outcome {
             Ok(output) => self.results.output(id, era, tool, output),
-            Err(Failure::Denied(denied)) => self.results.denial(id, era, &denied, None),
-            Err(Failure::Arguments(text)) => self.results.failure(id, era, &text),
-            Err(Failure::Error(error)) => {
-                let text = error.into_told(tool.name());
-                self.results.failure(id, era, &text)
-            }
-            Err(Failure::Fault(reference)) => self.results.failure(id, era, &reference.told()),
+            Err(Ended::Denied(denied)) => self.results.denial(id, era, &denied, None),
+            Err(Ended::Told(text)) => self.results.failure(id, era, &text),
         }
     }
 
@@ -424,7 +426,10 @@ impl Endpoint {
                 Err(Refused::SignIn { scopes: Vec::new() })
             }
             Refusal::Unavailable(unavailable) => {
-                record.close("unavailable");
+                record.fail(
+                    "what is needed to decide cannot be had now",
+                    Reference::new(),
+                );
                 Err(Refused::Unavailable(unavailable))
             }
             Refusal::Denied(denied) => {

@@ -1,27 +1,65 @@
 //! One log line for each decision, written also when the request is dropped half-way.
+//!
+//! At `info` a call that was allowed and went well is silent, and the line of any other says what, why and how
+//! long, but neither who nor with which arguments. At `debug` every call has a line, which says who.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::Level;
 
 use crate::guard::Denied;
-use crate::identity::{Actor, Caller, Org};
-use crate::tool::{Failure, Outcome, ServedTool};
+use crate::identity::{Actor, Caller, Clock, LogThrottle, Org};
+use crate::tool::{Failure, Outcome, Reference, ServedTool, ToolOutput};
 
-/// The record of one call. `RUST_LOG=mcp_auth=debug` shows it. It goes with the call, which can go on
-/// without its request.
+/// What the records of all calls share.
+#[derive(Debug)]
+pub(super) struct CallLog {
+    clock: Arc<dyn Clock>,
+    /// For calls without a token: strangers can cause them.
+    anonymous: LogThrottle,
+}
+
+impl CallLog {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            anonymous: LogThrottle::default(),
+        }
+    }
+}
+
+/// The record of one call. It goes with the call, which can go on without its request.
 #[derive(Debug)]
 pub(super) struct Record {
+    log: Arc<CallLog>,
     tool: Arc<ServedTool>,
     caller: Option<Caller>,
     org: Option<Org>,
+    since: Duration,
     closed: bool,
 }
 
+/// Why a call has no result, as its client learns it.
+#[derive(Debug)]
+pub(super) enum Ended {
+    Denied(Denied),
+    /// The tool failed, with this text.
+    Told(String),
+}
+
 impl Record {
-    pub(super) fn open(tool: &Arc<ServedTool>, caller: Option<&Caller>) -> Self {
+    pub(super) fn open(
+        log: &Arc<CallLog>,
+        tool: &Arc<ServedTool>,
+        caller: Option<&Caller>,
+    ) -> Self {
         Self {
+            log: Arc::clone(log),
             tool: Arc::clone(tool),
             caller: caller.cloned(),
             org: None,
+            since: log.clock.uptime(),
             closed: false,
         }
     }
@@ -31,39 +69,102 @@ impl Record {
         self.org = org.cloned();
     }
 
-    /// Writes how the tool ended.
-    pub(super) fn end(&mut self, outcome: &Outcome) {
-        match outcome {
-            Ok(_) => self.close("allowed"),
-            Err(Failure::Denied(denied)) => self.deny(denied),
-            Err(Failure::Arguments(_) | Failure::Error(_) | Failure::Fault(_)) => {
-                self.close("failed");
+    /// Writes how the tool ended, and returns what its client learns of it. A text that may hold arguments
+    /// goes to the client and not into the line.
+    pub(super) fn end(&mut self, outcome: Outcome) -> Result<ToolOutput, Ended> {
+        let failure = match outcome {
+            Ok(output) => {
+                self.close("allowed");
+                return Ok(output);
             }
-        }
+            Err(failure) => failure,
+        };
+        Err(match failure {
+            Failure::Arguments(text) => {
+                self.fail("the arguments do not fit the schema", Reference::new());
+                Ended::Told(text)
+            }
+            Failure::Denied(denied) => {
+                self.deny(&denied);
+                Ended::Denied(denied)
+            }
+            Failure::Error(error) => {
+                let request = Reference::new();
+                let reason = if error.is_hidden() {
+                    INTERNAL
+                } else {
+                    "the tool's own error"
+                };
+                self.fail(reason, request);
+                Ended::Told(error.into_told(self.tool.name(), request))
+            }
+            Failure::Fault(request) => {
+                self.fail(INTERNAL, request);
+                Ended::Told(request.told())
+            }
+            Failure::Rules(text) => {
+                self.fail(
+                    "validation error: the arguments break rules",
+                    Reference::new(),
+                );
+                Ended::Told(text)
+            }
+        })
     }
 
-    /// Writes how the call ended.
+    /// Writes how a call ended that nobody has to look into.
     pub(super) fn close(&mut self, outcome: &'static str) {
-        self.write(outcome, None);
+        self.closed = true;
+        if enabled_at_debug() {
+            self.write(outcome, None, None);
+        }
     }
 
     /// Writes why the guard refused.
     pub(super) fn deny(&mut self, denied: &Denied) {
-        self.write("denied", Some(denied));
+        self.report("denied", &denied.to_string(), Reference::new());
     }
 
-    fn write(&mut self, outcome: &'static str, denied: Option<&Denied>) {
+    /// Writes why there is no result.
+    pub(super) fn fail(&mut self, reason: &str, request: Reference) {
+        self.report("failed", reason, request);
+    }
+
+    fn report(&mut self, outcome: &'static str, reason: &str, request: Reference) {
         self.closed = true;
+        if enabled_at_debug() {
+            return self.write(outcome, Some(reason), Some(request));
+        }
+        let now = self.log.clock.uptime();
+        // A caller with a token can be told apart, and stopped, by an operator.
+        let calls = match &self.caller {
+            Some(_) => None,
+            None => match self.log.anonymous.due(now) {
+                Some(calls) => Some(calls),
+                None => return,
+            },
+        };
+        tracing::info!(
+            target: "mcp_auth",
+            tool = self.tool.name(),
+            reason,
+            duration = ?now.saturating_sub(self.since),
+            %request,
+            calls,
+            "{outcome}"
+        );
+    }
+
+    fn write(&self, outcome: &'static str, reason: Option<&str>, request: Option<Reference>) {
         let Self {
             tool, caller, org, ..
-        } = &*self;
+        } = self;
         let Who {
             subject,
             actor,
             client,
             token,
         } = Who::of(caller.as_ref());
-        // Fields are evaluated only if somebody reads the line.
         tracing::debug!(
             target: "mcp_auth",
             tool = tool.name(),
@@ -73,11 +174,19 @@ impl Record {
             client,
             token,
             org = org.as_ref().map(Org::id),
-            reason = denied.map(ToString::to_string),
+            reason,
+            duration = ?self.log.clock.uptime().saturating_sub(self.since),
+            request = request.map(tracing::field::display),
             "{outcome}"
         );
     }
 }
+
+fn enabled_at_debug() -> bool {
+    tracing::enabled!(target: "mcp_auth", Level::DEBUG)
+}
+
+const INTERNAL: &str = "internal error";
 
 /// Writes that a tool was called that there is not. The name is whatever its caller thought of, so
 /// it is not written: logs and what counts them stay within the names that are declared.
@@ -130,7 +239,9 @@ mod tests {
 
     use crate::Org;
     use crate::identity::OrganizationSource;
-    use crate::identity::doubles::logged;
+    use tracing::Level;
+
+    use crate::identity::doubles::{logged, logged_at};
     use crate::server::ServerBuilder;
     use crate::testing::TestServer;
     use crate::tool::State;
@@ -179,6 +290,122 @@ mod tests {
             !log.contains("globex") && nowhere.contains("denied"),
             "{log}"
         );
+    }
+
+    mod failing {
+        use crate::tool::ToolError;
+
+        /// Move a document.
+        #[mcp_auth_macros::mcp_tool(crate = crate, permission = "org:documents:move")]
+        async fn relocate(
+            #[garde(length(chars, max = 8))] shelf: String,
+            row: u8,
+        ) -> Result<(), ToolError> {
+            assert_ne!(row, 2, "a fault");
+            match row {
+                0 => Err(ToolError::new(format!("Shelf {shelf} is full"))),
+                1 => Err(std::io::Error::other("shelf-db is away").into()),
+                _ => Ok(()),
+            }
+        }
+
+        /// Ring.
+        #[mcp_auth_macros::mcp_tool(crate = crate, public)]
+        async fn ring(times: u8) {
+            let _ = times;
+        }
+    }
+
+    fn failing() -> TestServer {
+        let builder = ServerBuilder::of_package("mcp-auth", "0");
+        TestServer::of(builder.tools_of(concat!(module_path!(), "::failing")))
+    }
+
+    #[test]
+    fn at_info_a_denied_or_failed_call_has_a_line_that_says_why_and_not_who_or_with_what() {
+        let mut told = Vec::new();
+        let calls = async |told: &mut Vec<String>| {
+            let server = failing();
+            let ada = server
+                .user("ada")
+                .org("acme")
+                .permission("org:documents:move");
+            let bob = server.user("bob").org("acme");
+            for (user, row) in [
+                (&bob, json!(9)),
+                (&ada, json!("hunter2")),
+                (&ada, json!(0)),
+                (&ada, json!(1)),
+                (&ada, json!(2)),
+                (&ada, json!(3)),
+            ] {
+                let arguments = json!({ "shelf": "hunter2", "row": row });
+                told.push(user.call("relocate", arguments).await.text().to_owned());
+            }
+            let broken = json!({ "shelf": "hunter2 and more", "row": 3 });
+            told.push(ada.call("relocate", broken).await.text().to_owned());
+        };
+        let log = logged_at(Level::INFO, || {
+            actix_web::rt::System::new().block_on(calls(&mut told));
+        });
+        let lines: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains("relocate") && line.contains(" INFO "))
+            .collect();
+        let expected = [
+            r#"denied tool="relocate" reason="Forbidden: org:documents:move permission required""#,
+            r#"failed tool="relocate" reason="the arguments do not fit the schema""#,
+            r#"failed tool="relocate" reason="the tool's own error""#,
+            r#"failed tool="relocate" reason="internal error""#,
+            r#"failed tool="relocate" reason="internal error""#,
+            r#"failed tool="relocate" reason="validation error: the arguments break rules""#,
+        ];
+        assert_eq!(lines.len(), expected.len(), "{log}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.contains(expected), "{expected} in {line}");
+            assert!(
+                line.contains(" duration=") && line.contains(" request="),
+                "{line}"
+            );
+        }
+        for secret in ["hunter2", "ada", "bob", "acme"] {
+            assert!(!log.contains(secret), "{secret} in {log}");
+        }
+        // What the client was shown is the request of the line.
+        for (line, told) in [(lines[3], &told[3]), (lines[4], &told[4])] {
+            let reference = told.strip_prefix("Internal error, reference ").expect(told);
+            assert!(line.contains(&format!("request={reference}")), "{line}");
+            let error = log.lines().filter(|line| line.contains(" ERROR "));
+            assert!(error.clone().any(|line| line.contains(reference)), "{log}");
+        }
+    }
+
+    #[test]
+    fn at_info_failed_calls_without_a_token_have_one_line_a_minute_with_a_count() {
+        let log = logged_at(Level::INFO, || {
+            actix_web::rt::System::new().block_on(async {
+                let server = failing();
+                for _ in 0..3 {
+                    server.anonymous().call("ring", json!({})).await;
+                }
+                server.advance(std::time::Duration::from_secs(60));
+                server.anonymous().call("ring", json!({})).await;
+                server
+                    .anonymous()
+                    .call("ring", json!({ "times": 1 }))
+                    .await
+                    .expect_ok();
+            });
+        });
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("ring")).collect();
+        let [first, second] = lines[..] else {
+            panic!("{log}");
+        };
+        assert!(
+            first.contains(r#"failed tool="ring""#) && first.contains("calls=1"),
+            "{log}"
+        );
+        assert!(second.contains("calls=3"), "{log}");
     }
 
     async fn hang_up(legacy: bool) {

@@ -28,7 +28,8 @@ use crate::tool::{Policy, Registry};
 /// nothing in particular: of people one that is signed in and one that acts in an organization; a
 /// machine; a user's API key and an organization's. [`role`](Self::role), [`scope`](Self::scope) and [`caller`](Self::caller) add
 /// those of the application. A cell is `yes`, `no`, or `if` where the tool's own `authorize` has the
-/// last word. The last two columns are what the guard requires, and the scopes that a client has to ask for, as
+/// last word. In the columns that every table has it is `with permission` and the like where such a caller may call who
+/// also has what the guard requires; a column of the application has what the application gave it, and no more. The last two columns are what the guard requires, and the scopes that a client has to ask for, as
 /// `securitySchemes` of `tools/list` names them.
 ///
 /// ```standalone_crate
@@ -50,8 +51,10 @@ use crate::tool::{Policy, Registry};
 ///     matrix.to_string(),
 ///     "\
 /// tool             anonymous  signed in  in an organization  org:admin  requires                                       scopes
-/// delete_document  no         no         no                  yes        organization, permission org:documents:delete  user:org:read
+/// delete_document  no         no         with permission     yes        organization, permission org:documents:delete  user:org:read
 /// time             yes        yes        yes                 yes        public                                         no token
+///
+/// with …: a caller who also has what `requires` names may call
 ///
 /// Public tools: a client must sign in before it sees them, unless the server is `discoverable`
 /// "
@@ -67,6 +70,8 @@ pub struct Matrix {
     hierarchy: Arc<ScopeHierarchy>,
     /// Whether anybody's role and permissions can be known.
     knows_memberships: bool,
+    /// Whether those of OAuth callers are looked up.
+    looks_up: bool,
     organizations_from: OrganizationSources,
     accepts: Accepts,
     callers: Vec<Persona>,
@@ -108,8 +113,10 @@ struct Accepts {
 /// assert_eq!(
 ///     matrix.to_string(),
 ///     "\
-/// tool    anonymous  signed in  in an organization  editor with files  guest with files  requires                                           scopes
-/// attach  no         no         no                  yes                no                permission org:documents:write, scope files:write  files:write user:org:read
+/// tool    anonymous  signed in  in an organization      editor with files  guest with files  requires                                           scopes
+/// attach  no         no         with permission, scope  yes                no                permission org:documents:write, scope files:write  files:write user:org:read
+///
+/// with …: a caller who also has what `requires` names may call
 /// "
 /// );
 /// # }
@@ -118,6 +125,8 @@ struct Accepts {
 #[must_use]
 pub struct Persona {
     name: String,
+    /// One of the columns that every table has, and not of the application.
+    has_nothing: bool,
     signed_in: bool,
     /// None is that of a person, of the kind that is accepted.
     token: Option<TokenKind>,
@@ -154,6 +163,7 @@ impl Matrix {
             server_scopes: server_scopes.to_vec(),
             hierarchy: Arc::clone(&accepted.scopes),
             knows_memberships: true,
+            looks_up: true,
             organizations_from: OrganizationSources::default(),
             accepts: Accepts {
                 oauth: accepted.oauth,
@@ -195,6 +205,14 @@ impl Matrix {
         }
     }
 
+    /// The same for a server that knows them of session tokens alone.
+    pub(super) fn without_look_ups(self) -> Self {
+        Self {
+            looks_up: false,
+            ..self
+        }
+    }
+
     /// Adds a column for those who act in an organization with this role, which has these
     /// permissions.
     pub fn role(self, role: &str, permissions: &[&str]) -> Self {
@@ -220,7 +238,7 @@ impl Matrix {
     /// let server = mcp_auth::server!().scope_implies("files:write", ["files:read"]);
     /// # let server = server.tools_of(module_path!());
     /// let matrix = TestServer::of(server).matrix().scope("files:write");
-    /// assert!(matrix.to_markdown().contains("| read_file | no | no | no | yes |"));
+    /// assert!(matrix.to_markdown().contains("| read_file | no | with scope | with scope | yes |"));
     /// # }
     /// ```
     pub fn scope(self, scope: &str) -> Self {
@@ -333,14 +351,10 @@ impl Matrix {
             .iter()
             .enumerate()
             .map(|(place, (tool, policy))| {
-                let answers = self.callers.iter().map(|caller| {
-                    let answer = match (self.may(caller, &policy.guard), policy.rule) {
-                        (false, _) => "no",
-                        (true, None) => "yes",
-                        (true, Some(_)) => "if",
-                    };
-                    answer.to_owned()
-                });
+                let answers = self
+                    .callers
+                    .iter()
+                    .map(|caller| self.answer(caller, policy));
                 let scopes = self.schemes_of(place).map(in_words);
                 with_ends(
                     (*tool).to_owned(),
@@ -349,6 +363,41 @@ impl Matrix {
                 )
             });
         std::iter::once(header).chain(lines).collect()
+    }
+
+    fn answer(&self, caller: &Persona, policy: &Policy) -> String {
+        let rule = policy.rule.map(|_| "if");
+        if self.may(caller, &policy.guard) {
+            return rule.unwrap_or("yes").to_owned();
+        }
+        match self.lacks(caller, &policy.guard) {
+            lacks if lacks.is_empty() => "no".to_owned(),
+            lacks => {
+                let with = format!("with {}", lacks.join(", "));
+                let parts = std::iter::once(with).chain(rule.map(str::to_owned));
+                parts.collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
+    /// The kinds of what a caller with nothing in particular lacks for a guard, if with it such a caller
+    /// passes: `permission`, `permission or role`. Nothing of a caller of the application's, who has what
+    /// the application says.
+    fn lacks(&self, caller: &Persona, guard: &Guard) -> Vec<String> {
+        if !caller.has_nothing || !self.may(&caller.with_all_of(guard), guard) {
+            return Vec::new();
+        }
+        let mut lacks = Vec::new();
+        for requirement in guard.requirements() {
+            let met = self.supposing(caller, |standing, organization| {
+                requirement.is_met(standing, organization)
+            });
+            let kinds = kinds_held(requirement).join(" or ");
+            if !met && !lacks.contains(&kinds) {
+                lacks.push(kinds);
+            }
+        }
+        lacks
     }
 
     /// Whether there are public tools that a client does not see before it signs in.
@@ -367,22 +416,20 @@ impl Matrix {
         if self.tools.iter().any(|(_, policy)| policy.rule.is_some()) {
             notes.push("if: the tool's own `authorize` decides, call by call".to_owned());
         }
+        let lacks = |policy: &Policy| {
+            let mut callers = self.callers.iter();
+            callers.any(|caller| {
+                !self.may(caller, &policy.guard) && !self.lacks(caller, &policy.guard).is_empty()
+            })
+        };
+        if self.tools.iter().any(|(_, policy)| lacks(policy)) {
+            notes.push("with …: a caller who also has what `requires` names may call".to_owned());
+        }
         let scopes = self.server_scopes.join(" ");
         if !scopes.is_empty() {
             notes.push(format!(
                 "Whoever is signed in granted what the server requires: {scopes}"
             ));
-        }
-        let asks_scope = |(_, policy): &(_, Policy)| {
-            let mut leaves = policy.guard.leaves().into_iter();
-            leaves.any(|leaf| matches!(leaf, Requirement::Scope(_)))
-        };
-        let none_has_scopes = self.callers.iter().all(|caller| caller.scopes.is_empty());
-        if none_has_scopes && self.tools.iter().any(asks_scope) {
-            notes.push(
-                "No caller in this table holds a scope of a single tool; `Matrix::scope` adds one who does"
-                    .to_owned(),
-            );
         }
         for caller in &self.callers {
             let kind = self.accepts.kind_of(caller);
@@ -422,11 +469,22 @@ impl Matrix {
     }
 
     fn may(&self, caller: &Persona, guard: &Guard) -> bool {
-        let token = self.accepts.kind_of(caller);
         // A bad token is not the same as none: it opens no public tool either.
-        if caller.signed_in && !self.accepts.has(token) {
+        if caller.signed_in && !self.accepts.has(self.accepts.kind_of(caller)) {
             return false;
         }
+        self.supposing(caller, |standing, organization| {
+            would_allow(guard, standing, organization, &self.server_scopes)
+        })
+    }
+
+    /// Asks about a caller as a call of theirs would be decided.
+    fn supposing(
+        &self,
+        caller: &Persona,
+        ask: impl FnOnce(Option<&Standing<'_>>, Option<&Org>) -> bool,
+    ) -> bool {
+        let token = self.accepts.kind_of(caller);
         let is_session = token == TokenKind::Session;
         let scopes = match token {
             TokenKind::ApiKey | TokenKind::OAuth => {
@@ -444,13 +502,10 @@ impl Matrix {
             plans: Some(&caller.plans).filter(|_| is_session),
             factor_ages: caller.factor_ages.as_ref().filter(|_| is_session),
         });
-        let organization = caller.organization(token, self.knows_memberships);
-        would_allow(
-            guard,
-            standing.as_ref(),
-            organization.as_ref(),
-            &self.server_scopes,
-        )
+        // A caller of the application has what the application says, with whichever token.
+        let looked_up = self.knows_memberships && (self.looks_up || !caller.has_nothing);
+        let organization = caller.organization(token, looked_up);
+        ask(standing.as_ref(), organization.as_ref())
     }
 }
 
@@ -484,6 +539,7 @@ impl Persona {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            has_nothing: false,
             signed_in: true,
             token: None,
             organization: false,
@@ -570,6 +626,34 @@ impl Persona {
         self
     }
 
+    /// The same caller with everything that a guard asks for.
+    fn with_all_of(&self, guard: &Guard) -> Self {
+        let mut caller = self.clone();
+        for leaf in guard.leaves() {
+            match leaf {
+                Requirement::Permission(permission) => {
+                    caller.permissions.push(permission.as_str().to_owned());
+                }
+                Requirement::Role(role) => caller.role = Some(role.as_str().to_owned()),
+                Requirement::Feature(feature) => {
+                    caller.features = with(caller.features, &feature.to_string());
+                }
+                Requirement::Plan(plan) => caller.plans = with(caller.plans, &plan.to_string()),
+                Requirement::Scope(scope) => caller.scopes.push(scope.as_str().to_owned()),
+                Requirement::Reverification(_) => {
+                    caller.factor_ages = FactorAges::from_minutes(0.0, 0.0);
+                }
+                Requirement::Accept(_)
+                | Requirement::Any(_)
+                | Requirement::NoActor
+                | Requirement::Organization
+                | Requirement::SignedIn
+                | Requirement::User => {}
+            }
+        }
+        caller
+    }
+
     fn is_user(&self, token: TokenKind) -> bool {
         match token {
             TokenKind::ApiKey => !self.organization,
@@ -644,7 +728,34 @@ fn of_each_kind(accepted: &TokenPolicy) -> Vec<Persona> {
         callers.push(key("user's API key"));
         callers.push(key("organization's API key").in_organization());
     }
+    for caller in &mut callers {
+        caller.has_nothing = true;
+    }
     callers
+}
+
+/// The kinds of what a caller can hold for a requirement; of `any` those of its alternatives.
+fn kinds_held(requirement: Requirement) -> Vec<&'static str> {
+    let of_alternatives = |alternatives: &[&[Requirement]]| {
+        let all = alternatives.iter().copied().flatten().copied();
+        let mut kinds: Vec<_> = all.flat_map(kinds_held).collect();
+        kinds.dedup();
+        kinds
+    };
+    match requirement {
+        Requirement::Permission(_) => vec!["permission"],
+        Requirement::Role(_) => vec!["role"],
+        Requirement::Feature(_) => vec!["feature"],
+        Requirement::Plan(_) => vec!["plan"],
+        Requirement::Reverification(_) => vec!["reverification"],
+        Requirement::Scope(_) => vec!["scope"],
+        Requirement::Any(alternatives) => of_alternatives(alternatives),
+        Requirement::Accept(_)
+        | Requirement::NoActor
+        | Requirement::Organization
+        | Requirement::SignedIn
+        | Requirement::User => Vec::new(),
+    }
 }
 
 /// With one more, as a token would tell it.
@@ -731,15 +842,17 @@ mod tests {
     #[test]
     fn each_answer_is_that_of_the_decision() {
         let expected = "\
-tool    anonymous  signed in  in an organization  org:admin  scope files:all  filing clerk  requires
-delete  no         no         no                  yes        no               yes           permission org:documents:delete
-greet   yes        yes        yes                 yes        yes              yes           public
-purge   no         no         no                  no         no               yes           permission org:documents:delete, scope files|write
-rename  no         no         no                  if         no               no            role org:admin, authorize owns(id)
-upload  no         no         no                  no         yes              yes           scope files|write
-whoami  no         yes        yes                 yes        yes              yes           signed in
+tool    anonymous  signed in   in an organization      org:admin  scope files:all  filing clerk  requires
+delete  no         no          with permission         yes        no               yes           permission org:documents:delete
+greet   yes        yes         yes                     yes        yes              yes           public
+purge   no         no          with permission, scope  no         no               yes           permission org:documents:delete, scope files|write
+rename  no         no          with role, if           if         no               no            role org:admin, authorize owns(id)
+upload  no         with scope  with scope              no         yes              yes           scope files|write
+whoami  no         yes         yes                     yes        yes              yes           signed in
 
 if: the tool's own `authorize` decides, call by call
+
+with …: a caller who also has what `requires` names may call
 ";
         assert_eq!(matrix(&[]).to_string(), expected);
     }
@@ -873,6 +986,48 @@ if: the tool's own `authorize` decides, call by call
         assert!(!matrix.may(&Persona::new("").feature("org:export"), &theirs));
     }
 
+    /// What an instance holds is not known here, and who may call is said all the same.
+    #[test]
+    fn a_column_of_nobody_in_particular_says_what_else_such_a_caller_needs() {
+        const READ: Requirement = Requirement::Permission(Permission::new("org:a:read"));
+        const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
+        const DOCS: Requirement = Requirement::Scope(Scope::new("docs"));
+        const EXPORT: Requirement = Requirement::Feature(Feature::new("user:export"));
+        const STRICT: Requirement = Requirement::Reverification(Reverification::STRICT);
+        for (required, expected) in [
+            (
+                &[READ][..],
+                ["no", "no", "with permission", "no", "with permission"],
+            ),
+            (
+                &[Requirement::Any(&[&[READ], &[ADMIN]]), DOCS],
+                ["no", "no", "with permission or role, scope", "no", "no"],
+            ),
+            (
+                &[EXPORT, STRICT],
+                [
+                    "no",
+                    "no",
+                    "no",
+                    "with feature, reverification",
+                    "with feature, reverification",
+                ],
+            ),
+            (&[Requirement::Accept(&[TokenKind::M2m]), DOCS], ["no"; 5]),
+        ] {
+            let guard = Guard::signed_in(required);
+            let declared = ("tool", Policy { guard, rule: None });
+            let kinds = accepted(&[TokenKind::OAuth, TokenKind::Session]);
+            let matrix = Matrix::of(vec![declared], &[], &kinds);
+            assert_eq!(matrix.table()[1][1..6], expected, "{guard}");
+            let explained = expected.iter().any(|cell| cell.starts_with("with"));
+            assert_eq!(!matrix.notes().is_empty(), explained, "{guard}");
+            // Where no membership can be known, a permission is none that anybody could have.
+            let line = matrix.without_memberships().table()[1][3].clone();
+            assert!(!line.contains("permission"), "{line}");
+        }
+    }
+
     #[test]
     fn each_accepted_kind_of_token_has_its_columns() {
         const IMPORT: Requirement = Requirement::Accept(&[TokenKind::M2m]);
@@ -893,11 +1048,13 @@ if: the tool's own `authorize` decides, call by call
 | tool | anonymous | signed in | in an organization | session | session in an organization | machine | user's API key | organization's API key | requires |
 |---|---|---|---|---|---|---|---|---|---|
 | bare | no | yes | yes | yes | yes | yes | yes | yes | signed in |
-| files | no | no | no | no | no | no | yes | yes | scope docs |
+| files | no | with scope | with scope | no | no | no | yes | yes | scope docs |
 | greet | yes | yes | yes | yes | yes | yes | yes | yes | public |
 | import | no | no | no | no | no | yes | no | no | token m2m |
 | mine | no | yes | yes | yes | yes | no | yes | no | user |
 | ours | no | no | yes | no | yes | no | no | yes | organization |
+
+with …: a caller who also has what `requires` names may call
 ";
         assert_eq!(table(&EVERY_KIND, &[]).to_markdown(), expected);
         let bare =
@@ -944,10 +1101,10 @@ if: the tool's own `authorize` decides, call by call
     #[test]
     fn markdown_has_a_line_for_each_tool_whatever_is_in_it() {
         let text = matrix(&[]).to_markdown();
-        assert_eq!(text.lines().count(), 10);
-        assert!(
-            text.contains("\n| upload | no | no | no | no | yes | yes | scope files\\|write |\n")
-        );
+        assert_eq!(text.lines().count(), 12);
+        let upload =
+            "\n| upload | no | with scope | with scope | no | yes | yes | scope files\\|write |\n";
+        assert!(text.contains(upload), "{text}");
         assert!(text.contains("| filing clerk | requires |\n|---|---|---|---|---|---|---|---|\n"));
     }
 
@@ -964,6 +1121,6 @@ if: the tool's own `authorize` decides, call by call
                 "authorize": "owns(id)",
             })
         );
-        assert_eq!(matrix["notes"].as_array().unwrap().len(), 2);
+        assert_eq!(matrix["notes"].as_array().unwrap().len(), 3);
     }
 }

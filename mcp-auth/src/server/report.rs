@@ -69,10 +69,10 @@ impl Report {
             issuer: policy.issuer.to_string(),
             enforced: enforced(builder, policy, looks_up),
             local: local.map(|local| try_it(builder, policy, registry, &matrix, local)),
-            matrix: if looks_up || policy.sessions.is_some() {
-                matrix
-            } else {
-                matrix.without_memberships()
+            matrix: match (looks_up, &policy.sessions) {
+                (true, _) => matrix,
+                (false, Some(_)) => matrix.without_look_ups(),
+                (false, None) => matrix.without_memberships(),
             },
             remark: match (builder.emulator, !builder.emulator_kept_off_by.is_empty()) {
                 (true, _) => " (a local Clerk, for development only)",

@@ -69,8 +69,16 @@ impl ToolError {
         })
     }
 
-    /// Returns what the client reads, and logs what it does not.
-    pub(crate) fn into_told(self, tool: &'static str) -> String {
+    /// Whether the client reads nothing of it.
+    pub(crate) fn is_hidden(&self) -> bool {
+        match self.0 {
+            Repr::Hidden { .. } => true,
+            Repr::Told { .. } => false,
+        }
+    }
+
+    /// Returns what the client reads, and logs what it does not, under the reference of the request.
+    pub(crate) fn into_told(self, tool: &'static str, reference: Reference) -> String {
         match self.0 {
             Repr::Told { text, source: None } => text,
             Repr::Told {
@@ -79,16 +87,15 @@ impl ToolError {
             } => {
                 tracing::warn!(
                     target: "mcp_auth",
-                    tool, told = %OneLine(&text), error = %OneLine(Chain(&*source)), "tool failed"
+                    tool, request = %reference, told = %OneLine(&text), error = %OneLine(Chain(&*source)), "tool failed"
                 );
                 text
             }
             Repr::Hidden { source, is_text } => {
-                let reference = Reference::new();
                 let help = is_text.then_some(TEXT_IS_HIDDEN);
                 tracing::error!(
                     target: "mcp_auth",
-                    tool, %reference, error = %OneLine(Chain(&*source)), help, "tool failed"
+                    tool, request = %reference, error = %OneLine(Chain(&*source)), help, "tool failed"
                 );
                 reference.told()
             }
@@ -225,7 +232,7 @@ pub const fn check_error(is_text: bool) {
     }
 }
 
-/// Names one failure in the log and in the client's answer.
+/// Names one request in the log, and in the client's answer where that hides something.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reference(u64);
 
@@ -298,7 +305,7 @@ mod tests {
     #[test]
     fn a_foreign_error_is_hidden_behind_a_reference() {
         let error: ToolError = "x".parse::<u32>().map_err(ToolError::from).unwrap_err();
-        let told = error.into_told("t");
+        let told = error.into_told("t", Reference::new());
         assert!(told.starts_with("Internal error, reference "), "{told}");
         assert_eq!(told.len(), "Internal error, reference ".len() + 16);
         assert!(!told.contains("digit"));
@@ -307,12 +314,14 @@ mod tests {
     #[test]
     fn a_told_error_is_told_as_it_is() {
         assert_eq!(
-            ToolError::new("No such document").into_told("t"),
+            ToolError::new("No such document").into_told("t", Reference::new()),
             "No such document"
         );
         let io: Result<(), _> = Err(std::io::Error::other("disk on fire"));
         assert_eq!(
-            io.or_tell("Try again later").unwrap_err().into_told("t"),
+            io.or_tell("Try again later")
+                .unwrap_err()
+                .into_told("t", Reference::new()),
             "Try again later"
         );
         assert_eq!(
@@ -331,7 +340,7 @@ mod tests {
                     true => error.map_err(ToolError::from),
                     false => error.or_tell("There is no a\nb\u{1b}"),
                 };
-                told.unwrap_err().into_told("t");
+                told.unwrap_err().into_told("t", Reference::new());
             });
             let log = log.trim_end();
             assert!(
@@ -347,7 +356,8 @@ mod tests {
 
     #[test]
     fn a_text_that_is_hidden_is_explained_in_the_log() {
-        let hidden = |error: ToolError| logged(move || drop(error.into_told("t")));
+        let hidden =
+            |error: ToolError| logged(move || drop(error.into_told("t", Reference::new())));
         for text in [
             ToolError::from("gone"),
             ToolError::from(String::from("gone")),

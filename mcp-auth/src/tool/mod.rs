@@ -44,6 +44,7 @@ pub use self::state::{Needs, State};
 
 pub use self::arguments::IsArgument;
 pub use self::context::{inject, inject_optional, started};
+pub(crate) use self::error::Reference;
 pub(crate) use self::output::Body;
 pub(crate) use self::registry::{Registry, RegistryError, ServedTool, ToolSettings};
 pub(crate) use self::run::{CallEnvironment, Failure, Outcome};

@@ -80,7 +80,7 @@ pub(crate) type Outcome = Result<ToolOutput, Failure>;
 /// Why there is no result.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The arguments do not fit; the text names the path.
+    /// The arguments do not fit the schema; the text names the path.
     Arguments(String),
     /// The tool's `authorize` refused.
     Denied(Denied),
@@ -88,6 +88,8 @@ pub(crate) enum Failure {
     Error(ToolError),
     /// The tool panicked, or took longer than it may. Details are in the log under the reference.
     Fault(Reference),
+    /// The arguments break rules that the tool declares; the text names their paths.
+    Rules(String),
 }
 
 /// Runs a tool for an allowed call: the arguments are read only here, behind the proof.
@@ -103,7 +105,7 @@ pub(super) fn run<T: Tool>(call: Call) -> Run {
             .read_arguments(&arguments)
             .map_err(Failure::Arguments)?;
         T::validate(&arguments)
-            .map_err(|violations| Failure::Arguments(violations.told(tool.arguments_schema())))?;
+            .map_err(|violations| Failure::Rules(violations.told(tool.arguments_schema())))?;
         let Ran(output) = T::call(arguments, &context, check)
             .await
             .map_err(|Stop(failure)| failure)?;
@@ -167,6 +169,6 @@ impl ServedTool {
 /// Logs a fault; the panic's own message went to the panic hook.
 fn fault(tool: &'static str, what: &'static str) -> Failure {
     let reference = Reference::new();
-    tracing::error!(target: "mcp_auth", tool, %reference, "{what}");
+    tracing::error!(target: "mcp_auth", tool, request = %reference, "{what}");
     Failure::Fault(reference)
 }

@@ -507,6 +507,63 @@ async fn t23_a_tool_that_forbids_actors_is_out_of_their_reach() {
     }
 }
 
+/// The log as it is by default: a line for each call that was denied or failed and for a refused token.
+#[actix_web::test]
+async fn t09_at_info_the_log_has_reasons_and_neither_arguments_nor_identities() {
+    let clerk = emulator().await;
+    let mut process = Process::start_on(&clerk, &[]);
+    let endpoint = process.fact("endpoint").to_owned();
+    let now = mcp_auth::testing::TestClock::new().unix_seconds();
+    let request = TokenRequest::oauth("ada").org("acme");
+    let ada = clerk.instance().mint(&request, now).unwrap();
+    let linus = TokenRequest::oauth("linus");
+    let linus = clerk.instance().mint(&linus, now).unwrap();
+    for (token, tool, arguments) in [
+        (&ada, "who_am_i", json!({})),
+        (&linus, "read_documents", json!({})),
+        (&ada, "sign", json!({ "name": "bob" })),
+        (&ada, "sign", json!({ "hunter2": "ada" })),
+        (&"hunter2".to_owned(), "who_am_i", json!({})),
+        (&"hunter3".to_owned(), "who_am_i", json!({})),
+    ] {
+        let body = message(
+            "tools/call",
+            json!({ "name": tool, "arguments": arguments }),
+        );
+        let post = client()
+            .post(&endpoint)
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {token}"));
+        post.body(body).send().await.unwrap();
+    }
+    process.signal("TERM");
+    eventually("it ends", || process.ended().is_some()).await;
+    let log = process.log();
+    let about_requests = |line: &&str| line.contains(" INFO ") && !line.contains("stopping");
+    let lines: Vec<_> = log.lines().filter(about_requests).collect();
+    let expected = [
+        r#"denied tool="read_documents" reason="Organization context required" duration="#,
+        r#"denied tool="sign" reason="Forbidden: refused by is_free(name)" duration="#,
+        r#"failed tool="sign" reason="the arguments do not fit the schema" duration="#,
+        r#"token refused reason="token-invalid" rule=the token is malformed tokens=1"#,
+    ];
+    assert_eq!(lines.len(), expected.len(), "{log}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.contains(expected), "{expected} in {log}");
+    }
+    for secret in [
+        "hunter",
+        "user_ada",
+        "user_linus",
+        "org_acme",
+        "bob",
+        "who_am_i",
+        "DEBUG",
+    ] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
 #[actix_web::test]
 async fn t23_the_record_of_a_call_names_user_and_actor_and_the_policy() {
     let clerk = emulator().await;

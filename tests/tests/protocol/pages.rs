@@ -58,7 +58,10 @@ async fn a_browser_is_shown_the_server_and_who_may_call_what() {
     assert_eq!(answers(&page, "greet"), ["yes", "yes", "yes"]);
     assert_eq!(answers(&page, "who_am_i"), ["no", "yes", "yes"]);
     assert_eq!(answers(&page, "which_org"), ["no", "no", "yes"]);
-    assert_eq!(answers(&page, "delete_document"), ["no", "no", "no"]);
+    assert_eq!(
+        answers(&page, "delete_document"),
+        ["no", "no", "with permission"]
+    );
     // There is a local Clerk only where the server started it.
     for text in ["/dev/token", "--header", "no password"] {
         assert!(!page.contains(text), "{text} in {page}");
@@ -230,7 +233,7 @@ async fn with_a_local_clerk_the_page_knows_its_roles_and_holds_no_token() {
     }
     assert_eq!(
         answers(&page, "read_documents"),
-        ["no", "no", "no", "yes", "yes"]
+        ["no", "no", "with permission", "yes", "yes"]
     );
     let issuer = process.fact("issuer").split(' ').next().unwrap();
     let endpoint = process.fact("endpoint");
@@ -267,7 +270,10 @@ async fn with_a_local_clerk_admins_may_and_what_is_printed_to_try_can_be_tried()
     let endpoint = format!("http://{}/mcp", serving.address);
     let request = client().get(&endpoint).header(ACCEPT, BROWSER);
     let page = html(&Reply::read(request.send().await.unwrap()).await).replace("&amp;", "&");
-    assert_eq!(answers(&page, "ledger"), ["no", "no", "no", "yes", "yes"]);
+    assert_eq!(
+        answers(&page, "ledger"),
+        ["no", "no", "with permission or role", "yes", "yes"]
+    );
     // The one beside it has a scope that a token for trying has not.
     assert!(page.contains("&quot;name&quot;:&quot;ledger&quot;"));
 
@@ -334,7 +340,7 @@ fn answers(page: &str, tool: &str) -> Vec<String> {
         .split("</td>")
         .filter_map(|cell| cell.rsplit('>').next());
     cells
-        .filter(|cell| matches!(*cell, "yes" | "no"))
+        .filter(|cell| matches!(*cell, "yes" | "no") || cell.starts_with("with "))
         .map(str::to_owned)
         .collect()
 }

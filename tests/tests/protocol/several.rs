@@ -100,7 +100,11 @@ fn naming_a_crate_links_it() {
     let lines: Vec<_> = printed.lines().skip(1).collect();
     assert_eq!(
         lines,
-        ["close_books  no         no         no                  role org:admin  user:org:read"]
+        [
+            "close_books  no         no         with role           role org:admin  user:org:read",
+            "",
+            "with …: a caller who also has what `requires` names may call",
+        ]
     );
 }
 

@@ -501,7 +501,7 @@ async fn a_guard_that_nobody_can_pass_names_the_tool_and_the_remedy() {
     let some = some.build().await.unwrap();
     for (server, answers) in [
         (nobody, "no | no | no | no"),
-        (some, "no | no | no | no | no | yes"),
+        (some, "no | no | no | no | with role | yes"),
     ] {
         let text = server.matrix().role("org:admin", &[]).to_markdown();
         let line = format!("| rule | {answers} | role org:admin |");
@@ -803,11 +803,13 @@ fn asked_for_its_tools_a_server_prints_who_may_call_them_and_does_not_start() {
 tool            anonymous  signed in  in an organization  requires                                     scopes
 greet           yes        yes        yes                 public                                       no token
 hold            no         yes        yes                 signed in                                    any token
-read_documents  no         no         no                  organization, permission org:documents:read  user:org:read
+read_documents  no         no         with permission     organization, permission org:documents:read  user:org:read
 sign            no         if         if                  no actor, authorize is_free(name)            any token
 who_am_i        no         yes        yes                 signed in                                    any token
 
 if: the tool's own `authorize` decides, call by call
+
+with …: a caller who also has what `requires` names may call
 
 Public tools: a client must sign in before it sees them, unless the server is `discoverable`
 "

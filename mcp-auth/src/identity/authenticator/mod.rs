@@ -1,5 +1,6 @@
 //! From a bearer string to a caller.
 
+use std::array::from_fn;
 use std::hash::RandomState;
 use std::net::IpAddr;
 #[cfg(any(test, feature = "testing"))]
@@ -7,6 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tracing::Level;
 
 use crate::identity::budget::Budget;
 use crate::identity::cache::TokenCache;
@@ -64,8 +66,8 @@ pub(crate) struct AuthenticatorConfig {
 }
 
 /// Log lines that strangers can cause: those that name the setting which a refused token may have
-/// needed, and that nothing can be verified now.
-#[derive(Debug, Default)]
+/// needed, that nothing can be verified now, and why tokens are refused.
+#[derive(Debug)]
 struct Hints {
     audience_missing: LogThrottle,
     audience_mismatch: LogThrottle,
@@ -73,6 +75,21 @@ struct Hints {
     kind: LogThrottle,
     machine: LogThrottle,
     unavailable: LogThrottle,
+    /// One for each reason.
+    refused: [LogThrottle; TokenError::COUNT],
+}
+
+impl Default for Hints {
+    fn default() -> Self {
+        Self {
+            audience_missing: LogThrottle::default(),
+            audience_mismatch: LogThrottle::default(),
+            opaque: LogThrottle::default(),
+            machine: LogThrottle::default(),
+            unavailable: LogThrottle::default(),
+            refused: from_fn(|_| LogThrottle::default()),
+        }
+    }
 }
 
 impl Authenticator {
@@ -142,14 +159,15 @@ impl Authenticator {
     ) -> Result<Caller, AuthError> {
         let caller = match self.verified(token) {
             Some(caller) => caller,
-            None => self
-                .verify(peer, token)
-                .await
-                .inspect_err(|&error| self.hint(error))?,
+            None => self.verify(peer, token).await.inspect_err(|&error| {
+                self.hint(error);
+                self.count_refusal(error);
+            })?,
         };
         if let Some((people, user_id)) = self.to_be_checked(&caller) {
             people.check_user(user_id).await.inspect_err(|&error| {
                 self.log_failure(error, None, Some(user_id));
+                self.count_refusal(error);
             })?;
         }
         self.transition.count(&caller);
@@ -305,6 +323,23 @@ impl Authenticator {
         if let Some(refused) = throttle.due(self.clock.uptime()) {
             let audience = self.policy.audience.accepted.first();
             tracing::warn!(target: "mcp_auth", refused, audience, "{text}");
+        }
+    }
+
+    /// Logs the reason of a refusal without anything of the token: one line a minute for each reason, with
+    /// the number of tokens that were refused for it since the last line. At `debug` each refusal has its own
+    /// line.
+    fn count_refusal(&self, error: AuthError) {
+        let AuthError::Invalid(error) = error else {
+            return;
+        };
+        let throttle = self.hints.refused.get(error as usize);
+        let tokens = throttle.and_then(|throttle| throttle.due(self.clock.uptime()));
+        if let Some(tokens) = tokens
+            && !tracing::enabled!(target: "mcp_auth", Level::DEBUG)
+        {
+            let reason = error.reason();
+            tracing::info!(target: "mcp_auth", reason, rule = %error, tokens, "token refused");
         }
     }
 

@@ -600,6 +600,49 @@ fn the_log_has_the_reason_but_neither_token_nor_claims() {
 }
 
 #[test]
+fn at_info_a_refused_token_has_a_line_a_minute_for_each_reason_with_a_count() {
+    let fixture = Fixture::new();
+    let mut expired = oauth_claims();
+    expired["exp"] = json!(1);
+    let expired = oauth_token(&expired);
+    let written = doubles::logged_at(Level::INFO, || {
+        for _ in 0..3 {
+            fixture.authenticate(&expired).unwrap_err();
+            fixture.authenticate("hunter2.hunter2.hunter2").unwrap_err();
+        }
+        fixture.clock.advance(Duration::from_secs(60));
+        fixture.authenticate(&expired).unwrap_err();
+    });
+    let lines: Vec<_> = written.lines().collect();
+    let [first, malformed, second] = lines[..] else {
+        panic!("{written}");
+    };
+    for (line, reason) in [
+        (
+            first,
+            r#"reason="token-expired" rule=the token is expired tokens=1"#,
+        ),
+        (
+            malformed,
+            r#"reason="token-invalid" rule=the token is malformed tokens=1"#,
+        ),
+        (
+            second,
+            r#"reason="token-expired" rule=the token is expired tokens=3"#,
+        ),
+    ] {
+        assert!(line.contains(" INFO ") && line.contains(reason), "{line}");
+    }
+    assert!(
+        !written.contains("hunter2") && !written.contains("user_ada"),
+        "{written}"
+    );
+    for part in expired.split('.') {
+        assert!(!written.contains(part), "{written}");
+    }
+}
+
+#[test]
 fn a_refusal_for_its_audience_names_the_step_that_mends_it_once_a_minute_with_a_count() {
     let fixture = Fixture::new();
     let missing = oauth_token(&without(oauth_claims(), "aud"));
