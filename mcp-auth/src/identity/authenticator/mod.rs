@@ -85,6 +85,7 @@ impl Default for Hints {
             audience_missing: LogThrottle::default(),
             audience_mismatch: LogThrottle::default(),
             opaque: LogThrottle::default(),
+            kind: LogThrottle::default(),
             machine: LogThrottle::default(),
             unavailable: LogThrottle::default(),
             refused: from_fn(|_| LogThrottle::default()),
