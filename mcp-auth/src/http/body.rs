@@ -34,6 +34,8 @@ pub(super) struct Incoming {
     payload: Payload,
     is_begun: bool,
     is_over: bool,
+    /// Where it ends, in bytes, if actix does not say so.
+    end: Option<usize>,
 }
 
 impl Incoming {
@@ -42,7 +44,14 @@ impl Incoming {
             payload,
             is_begun: false,
             is_over: false,
+            end: None,
         }
+    }
+
+    /// Has it end after so many bytes. actix takes all that follows the head of a request to go over to WebSocket
+    /// for the body; what follows the declared length is never read as a request, as the connection closes.
+    pub(super) fn ends_after(&mut self, length: usize) {
+        self.end = Some(length);
     }
 
     /// All of it, of at most `limit` bytes; `declared` is how many the head says there are.
@@ -53,7 +62,7 @@ impl Incoming {
         deadline: Duration,
     ) -> Result<Bytes, Unread> {
         self.is_begun = true;
-        let mut chunks = pin!(collect(&mut self.payload, declared, limit));
+        let mut chunks = pin!(collect(&mut self.payload, declared, limit, self.end));
         let read = match poll!(chunks.as_mut()) {
             Poll::Ready(read) => read,
             Poll::Pending => {
@@ -62,7 +71,7 @@ impl Incoming {
                 read.unwrap_or(Err(Unread::Late))
             }
         };
-        self.is_over = read.is_ok();
+        self.is_over = read.is_ok() && self.end.is_none();
         read
     }
 
@@ -132,12 +141,22 @@ async fn collect(
     body: &mut Payload,
     declared: Option<usize>,
     limit: usize,
+    end: Option<usize>,
 ) -> Result<Bytes, Unread> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    while let Some(chunk) = poll_fn(|cx| Pin::new(&mut *body).poll_next(cx)).await {
-        let chunk = chunk.map_err(|_| Unread::Broken)?;
+    loop {
         let read = first.len() + all.len();
+        if end == Some(read) {
+            break;
+        }
+        let Some(chunk) = poll_fn(|cx| Pin::new(&mut *body).poll_next(cx)).await else {
+            break;
+        };
+        let mut chunk = chunk.map_err(|_| Unread::Broken)?;
+        if let Some(end) = end {
+            chunk.truncate(end - read);
+        }
         if chunk.len() > limit.saturating_sub(read) {
             return Err(Unread::TooLong);
         }

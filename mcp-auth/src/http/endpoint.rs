@@ -18,6 +18,7 @@ use crate::protocol::{Answer, Header, Refused as RefusedMessage, Status};
 
 use super::bearer;
 use super::body::{Incoming, Unread};
+use super::connection;
 use super::halves::Halves;
 use super::head::{Fields, media_type};
 use super::org_query;
@@ -26,8 +27,11 @@ use super::site::{Name, Site};
 
 /// Answers a request.
 pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> HttpResponse {
-    let mut body = Incoming::new(body);
     let fields = Fields::of(head);
+    let mut body = Incoming::new(body);
+    if fields.switches {
+        body.ends_after(declared_length(fields.content_length).unwrap_or(0));
+    }
     let (name, origin, answer) = match enter(site, head, &fields) {
         Err(refusal) => (site.canonical(), None, Err(refusal.into())),
         Ok((name, origin)) if head.method == Method::OPTIONS => (name, origin, Ok(preflight())),
@@ -54,7 +58,7 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
         );
         headers.insert(VARY, HeaderValue::from_static("Origin"));
     }
-    response
+    connection::announce_close(head, response)
 }
 
 /// Host and origin, each against its own list; returns the name that was called, and the origin.

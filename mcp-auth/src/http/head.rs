@@ -17,6 +17,8 @@ pub(super) struct Fields<'a> {
     pub(super) content_type: Header<'a>,
     /// Whether one of the `Accept` headers takes JSON; `None` if there is none.
     pub(super) accepts_json: Option<bool>,
+    /// Whether actix hands over everything after the head as the body, without an end.
+    pub(super) switches: bool,
     pub(super) mirrored: Mirrored<'a>,
 }
 
@@ -30,12 +32,14 @@ impl<'a> Fields<'a> {
             content_length: Header::Absent,
             content_type: Header::Absent,
             accepts_json: None,
+            switches: false,
             mirrored: Mirrored {
                 version: Header::Absent,
                 method: Header::Absent,
                 name: Header::Absent,
             },
         };
+        let mut is_chunked = false;
         for (name, value) in head.headers() {
             let field = match name.as_str() {
                 "host" => &mut fields.host,
@@ -51,6 +55,15 @@ impl<'a> Fields<'a> {
                     fields.accepts_json = Some(before || ascii(value).is_some_and(accepts_json));
                     continue;
                 }
+                "transfer-encoding" => {
+                    is_chunked = true;
+                    continue;
+                }
+                "upgrade" => {
+                    let is_websocket = |value: &str| value.eq_ignore_ascii_case("websocket");
+                    fields.switches |= ascii(value).is_some_and(is_websocket);
+                    continue;
+                }
                 _ => continue,
             };
             *field = match (&field, ascii(value)) {
@@ -60,6 +73,7 @@ impl<'a> Fields<'a> {
                 }
             };
         }
+        fields.switches &= !is_chunked;
         fields
     }
 }

@@ -6,6 +6,7 @@
 mod bearer;
 mod body;
 mod canonical;
+mod connection;
 mod documents;
 mod endpoint;
 mod failures;

@@ -17,6 +17,7 @@ use crate::protocol::Endpoint;
 
 use super::body::Incoming;
 use super::canonical::Canonical;
+use super::connection;
 use super::documents::{self, ResourceInfo};
 use super::endpoint;
 use super::failures::Failures;
@@ -122,7 +123,7 @@ impl Site {
         };
         let mut body = Incoming::new(body);
         body.pass_over().await;
-        body.end_with(answer)
+        body.end_with(connection::announce_close(head, answer))
     }
 
     /// Registers the endpoint.
@@ -152,7 +153,10 @@ impl Site {
                 path,
                 web::route().to(move |request: HttpRequest| {
                     let site = Arc::clone(&site);
-                    async move { site.document(request.head(), document).await }
+                    async move {
+                        let answer = site.document(request.head(), document).await;
+                        connection::announce_close(request.head(), answer)
+                    }
                 }),
             );
         }

@@ -55,4 +55,5 @@ mod support;
 mod threats;
 mod tokens;
 mod tools;
+mod upgrade;
 mod validation;

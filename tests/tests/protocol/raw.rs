@@ -28,12 +28,13 @@ impl Raw {
         self.0.shutdown().await.unwrap();
     }
 
-    /// Waits until the other side has ended, whatever it sends before.
-    pub(crate) async fn ended(&mut self) {
+    /// Waits until the other side has ended; returns what it sent before.
+    pub(crate) async fn ended(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let read = timeout(PATIENCE, self.0.read_to_end(&mut rest));
         // A reset ends it, too.
         let _ = read.await.expect("the connection stays open");
+        rest
     }
 
     /// Reads one answer.

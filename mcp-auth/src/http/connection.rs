@@ -1,0 +1,21 @@
+//! Requests to change to another protocol (RFC 9110 section 7.8). This server never changes: it ignores
+//! `Upgrade` and answers in HTTP/1.1.
+//!
+//! Java's HTTP client asks for h2c with every request. actix would copy `Connection: upgrade` into the answer
+//! and close the connection, so the client would send its next request on a connection that is gone. actix
+//! cannot keep such a connection, so the answer says that it closes.
+
+use actix_web::HttpResponse;
+use actix_web::dev::RequestHead;
+use actix_web::http::ConnectionType;
+
+/// Makes the answer to a request with `Connection: Upgrade` or `Connection: close` say that the connection
+/// closes. Left to itself actix says what the last request that it has read asks for, which may be the next
+/// one.
+pub(super) fn announce_close(head: &RequestHead, mut answer: HttpResponse) -> HttpResponse {
+    if head.connection_type() != ConnectionType::KeepAlive {
+        let head = answer.head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
+    answer
+}
