@@ -277,7 +277,7 @@ impl Endpoint {
             return Ok(Answer::Accepted);
         };
         let params = message.params()?;
-        let era = Era::of(mirrored, &params.meta()?)?;
+        let era = Era::of(mirrored, &message.method, &params.meta()?)?;
         era.check_method(mirrored, &message.method)?;
         let request = Request {
             id,

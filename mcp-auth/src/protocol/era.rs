@@ -1,7 +1,8 @@
 //! The two eras of MCP, and the headers that mirror the body.
 //!
 //! A request whose `_meta` names a version is modern; so is one whose header names a version that
-//! is not a legacy one. Everything else is legacy, and stateless: no session is ever needed.
+//! is not a legacy one, unless it is `initialize`. Everything else is legacy, and stateless: no session is
+//! ever needed.
 
 use std::borrow::Cow;
 
@@ -53,13 +54,22 @@ pub(super) enum Era {
 impl Era {
     /// Tells the era of a request, and checks what the era asks of version and `_meta`.
     ///
+    /// `initialize` negotiates the version in its body, and MCP asks for the header only after it (MCP 2025-11-25,
+    /// basic/transports: protocol version header). Some clients send their newest version in the header all the
+    /// same: it is ignored there.
+    ///
     /// # Errors
     ///
     /// [`RpcError::HeaderMismatch`] if header and `_meta` disagree, [`RpcError::Malformed`] if a
     /// modern request lacks a required member, [`RpcError::UnsupportedVersion`] if the version is
     /// not served.
-    pub(super) fn of(mirrored: &Mirrored<'_>, meta: &Meta<'_>) -> Result<Self, RpcError> {
+    pub(super) fn of(
+        mirrored: &Mirrored<'_>,
+        method: &str,
+        meta: &Meta<'_>,
+    ) -> Result<Self, RpcError> {
         let legacy = match mirrored.version {
+            _ if method == "initialize" => true,
             Header::Absent => true,
             Header::Value(version) => LEGACY.contains(&version),
             Header::Malformed => return Err(RpcError::HeaderMismatch(VERSION)),
@@ -152,11 +162,16 @@ mod tests {
     }
 
     fn era(version: Header<'static>, meta: &str) -> Result<Era, i32> {
-        let body =
-            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"_meta":{meta}}}}}"#);
+        era_of("m", version, meta)
+    }
+
+    fn era_of(method: &str, version: Header<'static>, meta: &str) -> Result<Era, i32> {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"_meta":{meta}}}}}"#
+        );
         let message = Message::parse(&body).unwrap();
         let meta = message.params().unwrap().meta().unwrap();
-        Era::of(&mirrored(version), &meta).map_err(|error| error.code())
+        Era::of(&mirrored(version), method, &meta).map_err(|error| error.code())
     }
 
     const COMPLETE: &str = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
@@ -203,6 +218,25 @@ mod tests {
         ] {
             assert_eq!(era(header, meta), expected, "{header:?} {meta}");
         }
+    }
+
+    #[test]
+    fn the_header_does_not_tell_the_era_of_initialize() {
+        use Header::{Absent, Malformed, Value};
+        for header in [
+            Absent,
+            Malformed,
+            Value("2024-11-05"),
+            Value("2025-03-26"),
+            Value("2026-07-28"),
+            Value("2999-01-01"),
+        ] {
+            assert_eq!(era_of("initialize", header, "{}"), Ok(Era::Legacy));
+        }
+        let modern = era_of("initialize", Value("2026-07-28"), COMPLETE);
+        assert_eq!(modern, Ok(Era::Modern));
+        let contradiction = era_of("initialize", Value("2025-11-25"), COMPLETE);
+        assert_eq!(contradiction, Err(-32020));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use mcp_auth::ServerBuilder;
 use serde_json::{Value, json};
 
+use crate::raw;
 use crate::schema::{expect_error, expect_fits, expect_result, expect_valid};
 use crate::support::{Ask, ERAS, Era, LEGACY, MODERN, World, message, modern_meta};
 
@@ -82,6 +83,44 @@ async fn initialize_answers_the_offered_version_if_it_is_served_and_else_the_new
             assert_eq!(result["protocolVersion"], answered, "{offered}");
         }
     }
+}
+
+#[actix_web::test]
+async fn the_version_in_the_header_of_initialize_does_not_beat_the_body() {
+    let world = World::new().await;
+    for version in ["2026-07-28", "2024-11-05", "2999-01-01", "v9", "", "\u{e9}"] {
+        for (offered, answered) in [
+            ("2025-06-18", "2025-06-18"),
+            ("2025-11-25", "2025-11-25"),
+            ("2026-07-28", "2025-11-25"),
+        ] {
+            let ask = world
+                .post(message("initialize", initialize_params(offered)))
+                .header("mcp-protocol-version", version)
+                .bearer(&world.ada());
+            let result = expect_result(Era::Legacy, "InitializeResult", &ask.send().await);
+            assert_eq!(result["protocolVersion"], answered, "{version} {offered}");
+        }
+    }
+    // Twice, which is malformed anywhere else.
+    let host = world.host_line();
+    let bearer = format!("Authorization: Bearer {}", world.ada());
+    let head = [
+        &*host,
+        &*bearer,
+        "Content-Type: application/json",
+        "MCP-Protocol-Version: 2025-06-18",
+        "MCP-Protocol-Version: 2026-07-28",
+    ];
+    let body = message("initialize", initialize_params("2025-06-18"));
+    let mut connection = world.raw().await;
+    connection
+        .write(&raw::post("/mcp", &head, body.as_bytes()))
+        .await;
+    assert_eq!(
+        connection.reply().await.result()["protocolVersion"],
+        "2025-06-18"
+    );
 }
 
 #[actix_web::test]
