@@ -13,6 +13,7 @@ use crate::clerk::jwks::FrontendKeys;
 use crate::clerk::machine::MachineCheck;
 use crate::clerk::machine::OwnMachine;
 use crate::clerk::machine_key::MachineKey;
+use crate::clerk::metadata::DocumentKind;
 use crate::clerk::metadata::Metadata;
 use crate::clerk::outgoing::Outgoing;
 use crate::clerk::outgoing::OutgoingError;
@@ -69,6 +70,8 @@ pub(crate) struct Clerk {
     pub(crate) organizations: Organizations,
     /// The authorization server's metadata.
     pub(crate) metadata: Metadata,
+    /// The issuer's OpenID configuration.
+    pub(crate) openid: Metadata,
     backend: Option<Backend>,
     ownership: Option<Ownership>,
     /// If machines' tokens are accepted.
@@ -170,10 +173,16 @@ impl Clerk {
             confirm,
             people: Some(Arc::new(people)),
         });
+        let kinds = [DocumentKind::AuthorizationServer, DocumentKind::OpenId];
+        let [metadata, openid] = kinds.map(|kind| {
+            let (frontend, clock) = (Arc::clone(&frontend), Arc::clone(&clock));
+            Metadata::at(kind, frontend, clock, io.clone())
+        });
         Ok(Self {
             authenticator,
-            organizations: Organizations::new(memberships, Arc::clone(&clock), io.clone()),
-            metadata: Metadata::at(frontend, clock, io.clone()),
+            organizations: Organizations::new(memberships, clock, io.clone()),
+            metadata,
+            openid,
             backend,
             ownership,
             machine,

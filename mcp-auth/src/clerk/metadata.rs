@@ -1,6 +1,6 @@
-//! The authorization server's metadata (RFC 8414), passed on as it is.
+//! The authorization server's metadata (RFC 8414, and OpenID Connect Discovery 1.0), passed on as they are.
 //!
-//! Older clients ask the MCP server for it. What is read of it is compared at the start, and nothing
+//! Older clients ask the MCP server for them. What is read of them is compared at the start, and nothing
 //! is configured by it: a rewritten document would be a mix-up of servers.
 
 use std::error::Error;
@@ -18,7 +18,7 @@ use crate::identity::FlightLost;
 use crate::identity::Flights;
 use crate::identity::Unavailable;
 
-/// The metadata document, fetched when it is asked for and kept for five minutes.
+/// A metadata document, fetched when it is asked for and kept for five minutes.
 #[derive(Debug)]
 pub(crate) struct Metadata {
     shared: Arc<Shared>,
@@ -42,8 +42,28 @@ struct Described {
     ahead_ms: Option<i64>,
 }
 
+/// Which of the issuer's documents.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum DocumentKind {
+    /// RFC 8414.
+    AuthorizationServer,
+    /// OpenID Connect Discovery 1.0.
+    OpenId,
+}
+
+impl DocumentKind {
+    /// Its name below `/.well-known/`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::AuthorizationServer => "oauth-authorization-server",
+            Self::OpenId => "openid-configuration",
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
+    kind: DocumentKind,
     frontend: Arc<Outgoing>,
     clock: Arc<dyn Clock>,
     kept: ArcSwapOption<Kept>,
@@ -122,8 +142,14 @@ fn ahead_ms(sent: u64, received: u64, date: u64) -> Option<i64> {
 }
 
 impl Metadata {
-    pub(crate) fn at(frontend: Arc<Outgoing>, clock: Arc<dyn Clock>, io: Handle) -> Self {
+    pub(crate) fn at(
+        kind: DocumentKind,
+        frontend: Arc<Outgoing>,
+        clock: Arc<dyn Clock>,
+        io: Handle,
+    ) -> Self {
         let shared = Shared {
+            kind,
             frontend,
             clock,
             kept: ArcSwapOption::empty(),
@@ -132,6 +158,11 @@ impl Metadata {
             shared: Arc::new(shared),
             flights: Flights::new(io),
         }
+    }
+
+    /// The path at which clients look for it, on the issuer and on this server.
+    pub(crate) fn path(&self) -> String {
+        format!("/{WELL_KNOWN}/{}", self.shared.kind.name())
     }
 
     /// The document, at most five minutes old.
@@ -159,7 +190,11 @@ impl Metadata {
 impl Shared {
     async fn fetch(&self) -> Result<Document, Unavailable> {
         let sent = self.clock.unix_ms();
-        let outcome = match self.frontend.document(&PATH).await {
+        let outcome = match self
+            .frontend
+            .document(&[WELL_KNOWN, self.kind.name()])
+            .await
+        {
             Ok(answer) => {
                 let received = self.clock.unix_ms();
                 let date = answer.date_ms;
@@ -193,7 +228,7 @@ fn unavailable(retry_after: Duration) -> Unavailable {
     }
 }
 
-const PATH: [&str; 2] = [".well-known", "oauth-authorization-server"];
+const WELL_KNOWN: &str = ".well-known";
 const KEPT: Duration = Duration::from_secs(5 * 60);
 const KEPT_IF_FAILED: Duration = Duration::from_secs(30);
 
@@ -308,7 +343,8 @@ mod tests {
         let clock = doubles::clock();
         let frontend = Arc::new(Outgoing::to(stub.url()).unwrap());
         let kept: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let metadata = Metadata::at(frontend, kept, io.handle().clone());
+        let kind = DocumentKind::AuthorizationServer;
+        let metadata = Metadata::at(kind, frontend, kept, io.handle().clone());
         (stub, metadata, clock, io)
     }
 }

@@ -76,5 +76,4 @@ pub(super) fn public_preflight(head: &RequestHead) -> HttpResponse {
     response.finish()
 }
 
-pub(super) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";

@@ -31,8 +31,8 @@ use super::refusal::{Challenges, Refusal, Refused};
 pub(crate) struct SiteConfig {
     pub(crate) endpoint: Endpoint,
     pub(crate) authenticator: Authenticator,
-    /// The authorization server's own metadata, for clients of 2025-03-26; `None` to publish none.
-    pub(crate) authorization_server: Option<Metadata>,
+    /// The authorization server's own documents, of which copies are published for clients of 2025-03-26.
+    pub(crate) copies: Vec<Metadata>,
     pub(crate) canonical: Canonical,
     pub(crate) gate: Gate,
     pub(crate) resource: ResourceInfo,
@@ -56,7 +56,8 @@ pub(crate) struct Site {
     pub(super) failures: Failures,
     pub(super) body_limit: usize,
     pub(super) body_deadline: Duration,
-    authorization_server: Option<Arc<Metadata>>,
+    /// By their paths.
+    copies: Vec<(String, Arc<Metadata>)>,
     path: String,
     /// The path with a slash at its end, which is served as the path.
     slashed_path: Option<String>,
@@ -101,7 +102,11 @@ impl Site {
             failures: Failures::new(config.clock, config.failures_per_minute),
             body_limit: config.body_limit,
             body_deadline: config.body_deadline,
-            authorization_server: config.authorization_server.map(Arc::new),
+            copies: config
+                .copies
+                .into_iter()
+                .map(|copy| (copy.path(), Arc::new(copy)))
+                .collect(),
             slashed_path: (!config.path.ends_with('/')).then(|| format!("{}/", config.path)),
             path: config.path,
             canonical,
@@ -143,8 +148,8 @@ impl Site {
 
     /// Registers the discovery documents, which clients look for at the root of the origin.
     pub(crate) fn well_known(self: &Arc<Self>, services: &mut ServiceConfig) {
-        let paths = self.metadata_paths.iter().map(String::as_str);
-        for path in paths.chain([documents::AUTHORIZATION_SERVER]) {
+        let copies = self.copies.iter().map(|(path, _)| path);
+        for path in self.metadata_paths.iter().chain(copies) {
             let Some(document) = self.document_at(path) else {
                 continue;
             };
@@ -152,7 +157,7 @@ impl Site {
             services.route(
                 path,
                 web::route().to(move |request: HttpRequest| {
-                    let site = Arc::clone(&site);
+                    let (site, document) = (Arc::clone(&site), document.clone());
                     async move {
                         let answer = site.document(request.head(), document).await;
                         connection::announce_close(request.head(), answer)
@@ -165,12 +170,10 @@ impl Site {
     /// The document that is published under a path.
     fn document_at(&self, path: &str) -> Option<Document> {
         if self.metadata_paths.iter().any(|known| known == path) {
-            Some(Document::ProtectedResource)
-        } else if path == documents::AUTHORIZATION_SERVER && self.authorization_server.is_some() {
-            Some(Document::AuthorizationServer)
-        } else {
-            None
+            return Some(Document::ProtectedResource);
         }
+        let (_, copy) = self.copies.iter().find(|(known, _)| known == path)?;
+        Some(Document::Copy(Arc::clone(copy)))
     }
 
     /// Where the endpoint is mounted.
@@ -256,23 +259,21 @@ impl Site {
     }
 
     async fn read(&self, document: Document, host: &str) -> Result<Bytes, Refusal> {
-        match (document, &self.authorization_server) {
-            (Document::AuthorizationServer, Some(metadata)) => match metadata.document().await {
+        match document {
+            Document::Copy(metadata) => match metadata.document().await {
                 Ok(document) => Ok(document.bytes().clone()),
                 Err(unavailable) => Err(Refusal::Unavailable(unavailable.retry_after)),
             },
-            (Document::ProtectedResource | Document::AuthorizationServer, _) => {
-                Ok(self.name(host).metadata.clone())
-            }
+            Document::ProtectedResource => Ok(self.name(host).metadata.clone()),
         }
     }
 }
 
 /// A discovery document.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Document {
-    /// RFC 8414: a copy of the authorization server's.
-    AuthorizationServer,
+    /// A copy of one of the authorization server's.
+    Copy(Arc<Metadata>),
     /// RFC 9728.
     ProtectedResource,
 }

@@ -141,7 +141,7 @@ impl ServerBuilder {
         let identity = Identity {
             authenticator,
             organizations,
-            metadata: None,
+            documents: Vec::new(),
             local: None,
         };
         let (site, report) = assemble(self, &env, canonical, &policy, registry, identity, clock)?;

@@ -65,8 +65,9 @@ impl Server {
         move |services| site.routes(services)
     }
 
-    /// Registers the discovery documents: the resource's metadata (RFC 9728 §3.1), and a copy of the
-    /// authorization server's (RFC 8414) unless
+    /// Registers the discovery documents: the resource's metadata (RFC 9728 §3.1), and copies of the
+    /// authorization server's, `/.well-known/oauth-authorization-server` (RFC 8414) and
+    /// `/.well-known/openid-configuration`, unless
     /// [`without_legacy_discovery`](ServerBuilder::without_legacy_discovery).
     ///
     /// They belong at the root of the origin, whatever scope the endpoint is mounted in: that is
@@ -99,7 +100,8 @@ impl Server {
 pub(super) struct Identity {
     pub(super) authenticator: Authenticator,
     pub(super) organizations: Organizations,
-    pub(super) metadata: Option<Metadata>,
+    /// The issuer's documents, of which copies are published.
+    pub(super) documents: Vec<Metadata>,
     /// The local Clerk, if the server runs one.
     pub(super) local: Option<LocalClerk>,
 }
@@ -178,7 +180,7 @@ pub(super) async fn build(
     let identity = Identity {
         authenticator: clerk.authenticator,
         organizations: clerk.organizations,
-        metadata: Some(clerk.metadata),
+        documents: vec![clerk.metadata, clerk.openid],
         #[cfg(feature = "emulator")]
         local: emulator
             .as_deref()
@@ -265,7 +267,11 @@ pub(super) fn assemble(
     let site = Site::new(SiteConfig {
         endpoint,
         authenticator: identity.authenticator,
-        authorization_server: identity.metadata.filter(|_| builder.legacy_discovery),
+        copies: if builder.legacy_discovery {
+            identity.documents
+        } else {
+            Vec::new()
+        },
         resource: ResourceInfo {
             issuer: policy.issuer.to_string(),
             scopes,

@@ -27,6 +27,8 @@ const PATHS: [&str; 2] = [
     "/.well-known/oauth-protected-resource/mcp",
 ];
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+/// What is the issuer's own.
+const COPIES: [&str; 2] = [AUTHORIZATION_SERVER, "/.well-known/openid-configuration"];
 
 #[actix_web::test]
 async fn the_metadata_is_at_both_paths_and_open_to_everybody() {
@@ -80,7 +82,7 @@ async fn on_loopback_the_metadata_and_the_challenge_follow_the_name_that_was_cal
         format!("Host: localhost.evil.example:{port}"),
         "Host:".to_owned(),
     ] {
-        for path in PATHS.into_iter().chain([AUTHORIZATION_SERVER, "/mcp"]) {
+        for path in PATHS.into_iter().chain(COPIES).chain(["/mcp"]) {
             by_hand(&world, "GET", path, &[&host])
                 .await
                 .expect_status(403);
@@ -244,95 +246,107 @@ async fn every_challenge_leads_to_metadata_of_the_resource_that_was_called() {
 
 #[actix_web::test]
 async fn the_issuers_own_metadata_is_passed_on_byte_for_byte() {
-    let issuer = Stub::start(|path, url| match path {
-        AUTHORIZATION_SERVER => Answer::json(Stub::metadata(url)),
+    let body = |path: &str, url: &str| {
+        Stub::metadata(url).replacen('{', &format!("{{ \"of\":\"{path}\",\n"), 1)
+    };
+    let issuer = Stub::start(move |path, url| match path {
+        path if COPIES.contains(&path) => Answer::json(body(path, url)),
         _ => no_keys(),
     });
     let clock = TestClock::new();
     let serving = Serving::start(stub_server(&issuer).clock(&clock)).await;
-    for _ in 0..3 {
-        let reply = at(&serving, AUTHORIZATION_SERVER).await;
-        assert_eq!(
-            reply.expect_status(200).body,
-            Stub::metadata(issuer.url()).as_bytes()
-        );
-        assert_eq!(reply.header("content-type"), Some("application/json"));
-        assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    // A start compares the first one, and asks for no other.
+    assert_eq!(COPIES.map(|path| issuer.requests_to(path)), [1, 0]);
+    for path in COPIES {
+        for _ in 0..3 {
+            let reply = at(&serving, path).await;
+            assert_eq!(
+                reply.expect_status(200).body,
+                body(path, issuer.url()).as_bytes()
+            );
+            assert_eq!(reply.header("content-type"), Some("application/json"));
+            assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+        }
+        assert_eq!(issuer.requests_to(path), 1);
     }
-    assert_eq!(issuer.requests_to(AUTHORIZATION_SERVER), 1);
     clock.advance(Duration::from_secs(301));
-    at(&serving, AUTHORIZATION_SERVER).await.expect_status(200);
-    assert_eq!(issuer.requests_to(AUTHORIZATION_SERVER), 2);
+    for path in COPIES {
+        at(&serving, path).await.expect_status(200);
+        assert_eq!(issuer.requests_to(path), 2);
+    }
 }
 
 #[actix_web::test]
 async fn the_emulators_metadata_is_passed_on_byte_for_byte() {
     let world = World::new().await;
-    let original = client().get(format!("{}{AUTHORIZATION_SERVER}", world.instance.issuer()));
-    let original = original.send().await.unwrap().bytes().await.unwrap();
-    assert_eq!(
-        world
-            .get(AUTHORIZATION_SERVER)
-            .await
-            .expect_status(200)
-            .body,
-        original
-    );
-    world
-        .get("/.well-known/openid-configuration")
-        .await
-        .expect_status(404);
-    world
-        .get(&format!("{AUTHORIZATION_SERVER}/mcp"))
-        .await
-        .expect_status(404);
+    for path in COPIES {
+        let original = client().get(format!("{}{path}", world.instance.issuer()));
+        let original = original.send().await.unwrap().bytes().await.unwrap();
+        assert_eq!(world.get(path).await.expect_status(200).body, original);
+        let head = world.request(Method::HEAD, path).send().await;
+        assert!(head.expect_status(200).body.is_empty());
+        // They are the issuer's: no path of this server belongs in their addresses.
+        for elsewhere in [format!("{path}/mcp"), format!("/mcp{path}")] {
+            world.get(&elsewhere).await.expect_status(404);
+        }
+    }
 }
 
 #[actix_web::test]
 async fn metadata_of_an_issuer_that_fails_is_503_and_not_asked_for_each_time() {
     let issuer = Stub::start(|path, _| match path {
-        AUTHORIZATION_SERVER => Answer::status(500),
+        path if COPIES.contains(&path) => Answer::status(500),
         _ => no_keys(),
     });
     let clock = TestClock::new();
     let serving = Serving::start(stub_server(&issuer).clock(&clock)).await;
-    for _ in 0..3 {
-        let reply = at(&serving, AUTHORIZATION_SERVER).await;
-        assert!((1..=30).contains(&reply.expect_unavailable()));
-        // A page that finds its way through these documents has to see the reason, too.
-        assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    for path in COPIES {
+        for _ in 0..3 {
+            let reply = at(&serving, path).await;
+            assert!((1..=30).contains(&reply.expect_unavailable()));
+            // A page that finds its way through these documents has to see the reason, too.
+            assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+        }
+        assert_eq!(issuer.requests_to(path), 1);
     }
-    assert_eq!(issuer.requests_to(AUTHORIZATION_SERVER), 1);
     clock.advance(Duration::from_secs(31));
-    at(&serving, AUTHORIZATION_SERVER)
-        .await
-        .expect_unavailable();
-    assert_eq!(issuer.requests_to(AUTHORIZATION_SERVER), 2);
+    for path in COPIES {
+        at(&serving, path).await.expect_unavailable();
+        assert_eq!(issuer.requests_to(path), 2);
+    }
 }
 
 #[actix_web::test]
 async fn metadata_of_an_issuer_that_is_gone_is_503_once_it_is_old() {
     let mut world = World::new().await;
-    world.get(AUTHORIZATION_SERVER).await.expect_status(200);
+    for path in COPIES {
+        world.get(path).await.expect_status(200);
+    }
     world.clerk.take().unwrap().stop().await;
-    world.get(AUTHORIZATION_SERVER).await.expect_status(200);
+    for path in COPIES {
+        world.get(path).await.expect_status(200);
+    }
     world.clock.advance(Duration::from_secs(301));
-    world.get(AUTHORIZATION_SERVER).await.expect_unavailable();
+    for path in COPIES {
+        world.get(path).await.expect_unavailable();
+    }
     // The metadata of the resource is ours and stays.
     world.get(PATHS[0]).await.expect_status(200);
 }
 
 #[actix_web::test]
-async fn the_copy_of_the_issuers_metadata_can_be_switched_off() {
+async fn the_copies_of_the_issuers_metadata_can_be_switched_off() {
     let world = World::with(ServerBuilder::without_legacy_discovery).await;
-    world.get(AUTHORIZATION_SERVER).await.expect_status(404);
+    for path in COPIES {
+        world.get(path).await.expect_status(404);
+    }
     world.get(PATHS[0]).await.expect_status(200);
 }
 
 #[actix_web::test]
 async fn metadata_is_only_read() {
     let world = World::new().await;
-    for path in PATHS.into_iter().chain([AUTHORIZATION_SERVER]) {
+    for path in PATHS.into_iter().chain(COPIES) {
         for method in [Method::POST, Method::PUT, Method::DELETE] {
             let reply = world.request(method, path).send().await;
             assert_eq!(

@@ -74,8 +74,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Publishes no copy of the authorization server's metadata (RFC 8414) at the root. Only clients
-    /// of MCP 2025-03-26 look for it.
+    /// Publishes no copies of the authorization server's metadata at the root: neither
+    /// `/.well-known/oauth-authorization-server` (RFC 8414) nor `/.well-known/openid-configuration`. Only
+    /// clients of MCP 2025-03-26, and those that knew the server as one of mcp-use, look for them there.
     pub fn without_legacy_discovery(mut self) -> Self {
         self.legacy_discovery = false;
         self
