@@ -6,6 +6,8 @@ use url::Url;
 
 use crate::identity::is_loopback;
 
+use super::listed::AllowedHost;
+
 /// The canonical URL, in WHATWG form.
 #[derive(Clone, Debug)]
 pub(crate) struct Canonical {
@@ -66,6 +68,12 @@ impl Canonical {
     /// Host and port as a `Host` header has them.
     pub(crate) fn authority(&self) -> String {
         authority(&self.url)
+    }
+
+    /// The `Host` values that name it: any port if the URL names none.
+    pub(crate) fn host(&self) -> AllowedHost {
+        let name = self.url.host_str().unwrap_or_default();
+        AllowedHost::new(name.to_owned(), self.url.port())
     }
 
     /// Whether the host is the local machine.

@@ -10,12 +10,13 @@ use url::Url;
 use crate::identity::is_loopback;
 use crate::protocol::Header;
 
+use super::listed::{AllowedHost, split};
 use super::refusal::Refusal;
 
 /// Which hosts and origins are served.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
-    hosts: Vec<String>,
+    hosts: Vec<AllowedHost>,
     origins: Origins,
 }
 
@@ -29,8 +30,7 @@ pub(crate) enum Origins {
 }
 
 impl Gate {
-    /// Hosts are `name` (any port) or `name:port`.
-    pub(crate) fn new(hosts: Vec<String>, origins: Origins) -> Self {
+    pub(crate) fn new(hosts: Vec<AllowedHost>, origins: Origins) -> Self {
         Self { hosts, origins }
     }
 
@@ -46,11 +46,8 @@ impl Gate {
         {
             return Err(Refusal::Contradiction);
         }
-        let is_listed = |name: &str| {
-            let mut hosts = self.hosts.iter();
-            hosts.any(|allowed| allowed.eq_ignore_ascii_case(name))
-        };
-        if is_listed(host) || is_listed(without_port(host)) {
+        let is_listed = |(name, port)| self.hosts.iter().any(|allowed| allowed.is(name, port));
+        if split(host).is_some_and(is_listed) {
             Ok(host)
         } else {
             Err(Refusal::Host)
@@ -76,13 +73,6 @@ impl Gate {
     }
 }
 
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        Some(_) | None => host,
-    }
-}
-
 /// Whether an origin is a page of the local machine. `null` is not.
 fn is_loopback_origin(origin: &str) -> bool {
     let Ok(url) = Url::parse(origin) else {
@@ -101,8 +91,9 @@ mod tests {
     use crate::http::head::Fields;
 
     fn gate() -> Gate {
-        let hosts = vec!["127.0.0.1:3000".to_owned(), "mcp.example.com".to_owned()];
-        Gate::new(hosts, Origins::Loopback)
+        let hosts = ["127.0.0.1:3000", "mcp.example.com"];
+        let hosts = hosts.map(|host| AllowedHost::parse(host).unwrap());
+        Gate::new(hosts.to_vec(), Origins::Loopback)
     }
 
     fn host(headers: &[(&str, &str)]) -> Result<(), Refusal> {

@@ -59,11 +59,12 @@ pub(crate) struct Policy {
 #[derive(Clone, Debug)]
 pub struct AuthorizedParties(pub(crate) Parties);
 
-/// Accepts session tokens minted for these origins, like `https://app.example.com`; compared byte
-/// for byte.
+/// Accepts session tokens minted for these origins, like `https://app.example.com`. The party of a token
+/// (`azp`) is the origin of the page that had it minted; a token that names none is refused.
 ///
-/// A server does not start without an origin, or with what no browser would write as one: an origin has
-/// no path and no final slash. A token that names no party (`azp`) is refused.
+/// An origin is normalised to what browsers send: capitals, a default port and a final slash make no
+/// difference. A server does not start without an origin, or with an entry that is empty, has no scheme, a
+/// path or a wildcard, or is `null`.
 ///
 /// ```
 /// # /// Greet.

@@ -49,14 +49,10 @@ impl<'a> Environment<'a> {
         (self.value)("CARGO_TARGET_DIR")
     }
 
-    /// A comma-separated list.
+    /// A comma-separated list, with its empty entries.
     pub(super) fn list(&self, name: &str) -> Option<Vec<String>> {
         let value = self.get(name)?;
-        let items = value
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty());
-        Some(items.map(str::to_owned).collect())
+        Some(value.split(',').map(str::to_owned).collect())
     }
 
     /// The variables that are set and keep the local Clerk off.

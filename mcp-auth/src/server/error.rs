@@ -6,12 +6,11 @@ use std::fmt;
 #[cfg(feature = "emulator")]
 use clerk_emulator::DirectoryFileError;
 use thiserror::Error;
-use url::{Origin, Url};
 
 use crate::clerk::{
     ConnectError, FrontendUrlError, MachineKeyError, PublishableKeyError, SecretKeyError,
 };
-use crate::http::CanonicalError;
+use crate::http::{BadEntry, CanonicalError};
 use crate::identity::PemError;
 use crate::tool::RegistryError;
 
@@ -129,8 +128,13 @@ pub(crate) enum StartError {
     NoMachine,
     #[error("`session_tokens(parties([]))` names no origin")]
     NoParty,
-    #[error("`{party}` in `session_tokens(parties([…]))` is not an origin")]
-    BadParty { party: String },
+    #[error("`{value}` in {name} {}", .bad.problem)]
+    BadEntry {
+        /// The setting of the list.
+        name: &'static str,
+        value: String,
+        bad: BadEntry,
+    },
     #[error("`api_keys(scopes([]))` names no scope")]
     NoKeyScope,
     #[error("`{setting}` asks Clerk's Backend API, and there is no secret key")]
@@ -292,8 +296,8 @@ impl StartError {
             }
             Self::MachineId { .. } => "machines' tokens are accepted if they are meant for it",
             Self::NoParty => "every session token would be refused",
-            Self::BadParty { .. } => {
-                "it is compared byte for byte with what session tokens name: none would be accepted"
+            Self::BadEntry { .. } => {
+                "no browser and no client writes it like that: no request would match it"
             }
             Self::NoMachine => {
                 "any machine's token of the instance would be a credential here, whomever it is for"
@@ -339,14 +343,7 @@ impl StartError {
                 "copy it from the dashboard's API keys"
             }
             Self::NoParty => "name the origins of your pages, or say `parties_any()`",
-            Self::BadParty { party } => {
-                return Some(match Url::parse(party).map(|url| url.origin()) {
-                    Ok(origin @ Origin::Tuple(..)) => {
-                        format!("write it as {}", origin.ascii_serialization())
-                    }
-                    _ => "write it like https://app.example.com, without a final slash".to_owned(),
-                });
-            }
+            Self::BadEntry { bad, .. } => return Some(bad.remedy.clone()),
             Self::MachineId { .. } | Self::MachineKey { .. } | Self::MachineKeyRefused { .. } => {
                 "copy it from the machine's page in the dashboard"
             }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::clerk::{self, ClerkClaims};
-use crate::http::Site;
+use crate::http::{Site, origin};
 use crate::identity::{
     Authenticator, AuthenticatorConfig, Clock, ConfirmationSource, Keys, LookupError,
     MembershipPage, Memberships, Org, Organizations, Parties, People, Profile, TokenKind,
@@ -22,7 +22,7 @@ use super::builder::ServerBuilder;
 use super::environment::Environment;
 use super::error::{Error, Result, StartError};
 use super::matrix::Matrix;
-use super::settings::{HasKeys, canonical, policy};
+use super::settings::{HasKeys, canonical, gate, policy};
 use super::start::{Identity, assemble, tools};
 
 impl ServerBuilder {
@@ -76,7 +76,7 @@ impl ServerBuilder {
     pub(crate) fn test_party(&self) -> Option<String> {
         match &self.sessions.as_ref()?.0 {
             Parties::Any => None,
-            Parties::Listed(origins) => origins.first().cloned(),
+            Parties::Listed(origins) => origin(origins.first()?).ok(),
         }
     }
 
@@ -101,6 +101,7 @@ impl ServerBuilder {
     ) -> Result<(Site, Matrix), StartError> {
         let env = Environment::of(&|_| None);
         let canonical = canonical(&self, &env)?;
+        let gate = gate(&self, &env, &canonical)?;
         // Outside a test the environment may name it.
         if self.machine_secret_key.is_none() {
             self.machine_id = Some(self.test_machine_id());
@@ -144,7 +145,7 @@ impl ServerBuilder {
             documents: Vec::new(),
             local: None,
         };
-        let (site, report) = assemble(self, &env, canonical, &policy, registry, identity, clock)?;
+        let (site, report) = assemble(self, canonical, gate, &policy, registry, identity, clock)?;
         Ok((site, report.matrix))
     }
 }

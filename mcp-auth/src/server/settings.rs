@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use url::{Origin, Url};
+use url::Url;
 
 use crate::clerk::{FrontendUrl, Instance, MachineKey, PublishableKey, SecretKey};
 use crate::guard::is_scope;
-use crate::http::Canonical;
+use crate::http::{AllowedHost, BadEntry, Canonical, Gate, Origins, origin};
 use crate::identity::{
     AudienceMode, Machine, Parties, Policy, ScopeCycle, ScopeHierarchy, TokenKind,
 };
@@ -31,6 +31,8 @@ pub(super) struct Names {
     pub(super) url: &'static str,
     pub(super) host: &'static str,
     pub(super) port: &'static str,
+    pub(super) allowed_hosts: &'static str,
+    pub(super) allowed_origins: &'static str,
 }
 
 impl Names {
@@ -73,6 +75,16 @@ impl Names {
             url: name(builder.url.as_ref(), "`url`", "MCP_URL"),
             host: name(builder.host.as_ref(), "`host`", "HOST"),
             port: name(builder.port.as_ref(), "`port`", "PORT"),
+            allowed_hosts: name(
+                builder.allowed_hosts.as_ref(),
+                "`allowed_hosts`",
+                "MCP_ALLOWED_HOSTS",
+            ),
+            allowed_origins: name(
+                builder.allowed_origins.as_ref(),
+                "`allowed_origins`",
+                "MCP_ALLOWED_ORIGINS",
+            ),
         }
     }
 }
@@ -153,6 +165,76 @@ fn is_written_as_in_url(path: &str) -> bool {
     let is_path =
         |url: Url| url.path() == path && url.query().is_none() && url.fragment().is_none();
     url.is_ok_and(is_path) && !path.contains(['{', '}'])
+}
+
+/// Which hosts and origins are served.
+pub(super) fn gate(
+    builder: &ServerBuilder,
+    env: &Environment<'_>,
+    canonical: &Canonical,
+) -> Result<Gate, StartError> {
+    let (hosts, origins, mistakes) = allowed(builder, env);
+    if let Some(mistake) = mistakes.into_iter().next() {
+        return Err(mistake);
+    }
+    let names = || canonical.names().map(|name| name.host()).collect();
+    let origins = match origins {
+        Some(origins) => Origins::Listed(origins),
+        None if canonical.is_loopback() => Origins::Loopback,
+        None => Origins::Listed(Vec::new()),
+    };
+    Ok(Gate::new(hosts.unwrap_or_else(names), origins))
+}
+
+/// The hosts and the origins that are listed, and everything that is wrong with them.
+pub(super) fn allowed(
+    builder: &ServerBuilder,
+    env: &Environment<'_>,
+) -> (
+    Option<Vec<AllowedHost>>,
+    Option<Vec<String>>,
+    Vec<StartError>,
+) {
+    let names = Names::of(builder);
+    let mut mistakes = Vec::new();
+    let hosts = builder.allowed_hosts.clone();
+    let hosts = hosts
+        .or_else(|| env.list("MCP_ALLOWED_HOSTS"))
+        .map(|hosts| {
+            entries(
+                names.allowed_hosts,
+                &hosts,
+                AllowedHost::parse,
+                &mut mistakes,
+            )
+        });
+    let origins = builder.allowed_origins.clone();
+    let origins = origins
+        .or_else(|| env.list("MCP_ALLOWED_ORIGINS"))
+        .map(|origins| entries(names.allowed_origins, &origins, origin, &mut mistakes));
+    (hosts, origins, mistakes)
+}
+
+/// The entries of a list; which of them cannot be read is added to `mistakes`.
+fn entries<T>(
+    name: &'static str,
+    list: &[String],
+    parse: fn(&str) -> Result<T, BadEntry>,
+    mistakes: &mut Vec<StartError>,
+) -> Vec<T> {
+    let mut entry = |text: &String| match parse(text) {
+        Ok(entry) => Some(entry),
+        Err(bad) => {
+            // A password before the host is not repeated.
+            let value = match text.trim().rsplit_once('@') {
+                Some((_, host)) => format!("…@{host}"),
+                None => text.trim().to_owned(),
+            };
+            mistakes.push(StartError::BadEntry { name, value, bad });
+            None
+        }
+    };
+    list.iter().filter_map(&mut entry).collect()
 }
 
 /// The Clerk instance, or the emulator if that was asked for and nothing names an instance.
@@ -423,14 +505,13 @@ fn accept(
     policy.check_users = builder.check_users;
     policy.cache_age = builder.token_cache_age;
     policy.cache_bytes = builder.token_cache_bytes;
-    if let Some(Parties::Listed(parties)) = &policy.sessions {
+    if let Some(Parties::Listed(parties)) = &mut policy.sessions {
         if parties.is_empty() {
             mistakes.push(StartError::NoParty);
         }
-        let bad = parties.iter().filter(|party| !is_origin(party));
-        mistakes.extend(bad.map(|party| StartError::BadParty {
-            party: party.clone(),
-        }));
+        // A session token's `azp` is the `Origin` of the request that had it minted.
+        let name = "`session_tokens(parties([…]))`";
+        *parties = entries(name, parties, origin, &mut mistakes);
     }
     if builder.m2m_tokens {
         let machine = match machine_id(builder, env) {
@@ -471,21 +552,6 @@ fn accept(
         mistakes.push(StartError::NoKind);
     }
     mistakes
-}
-
-/// Whether a session token's `azp` could be this: an origin as browsers write it (RFC 6454 section 6.2),
-/// which is compared byte for byte.
-fn is_origin(text: &str) -> bool {
-    let Ok(url) = Url::parse(text) else {
-        return false;
-    };
-    match url.origin() {
-        origin @ Origin::Tuple(..) => origin.ascii_serialization() == text,
-        // Those of an extension of a browser: `chrome-extension://…`.
-        Origin::Opaque(_) => text
-            .split_once("://")
-            .is_some_and(|(_, host)| !host.is_empty() && !host.contains(['/', '?', '#'])),
-    }
 }
 
 /// The machine that the server is: beside a local Clerk the one that is there for it, if none is named.

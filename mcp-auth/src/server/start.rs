@@ -7,7 +7,7 @@ use actix_web::web::ServiceConfig;
 
 use crate::clerk::{Clerk, ClerkConfig, Metadata};
 use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
-use crate::http::{Canonical, Gate, Origins, ResourceInfo, Site, SiteConfig};
+use crate::http::{Canonical, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy, SystemClock};
 use crate::protocol::{Endpoint, EndpointConfig, ServerInfo};
 use crate::tool::{Registry, Threads, ToolSettings};
@@ -21,7 +21,7 @@ use super::matrix::Matrix;
 use super::report::Report;
 use super::resolvable::{check_guards, scopeless_sessions};
 use super::settings::{
-    ClerkSettings, HasKeys, Names, canonical, clerk_settings, policy, policy_mistakes, scopes,
+    ClerkSettings, HasKeys, Names, canonical, clerk_settings, gate, policy, policy_mistakes, scopes,
 };
 
 /// A server that has been checked and can be mounted.
@@ -135,6 +135,7 @@ pub(super) async fn build(
 ) -> Result<Server, StartError> {
     let names = Names::of(&builder);
     let canonical = canonical(&builder, &env)?;
+    let gate = gate(&builder, &env, &canonical)?;
     let registry = tools(&builder)?;
     let settings = clerk_settings(&mut builder, &env, &canonical, &registry).await?;
     let keys = HasKeys::of(&builder, &env);
@@ -188,7 +189,7 @@ pub(super) async fn build(
         #[cfg(not(feature = "emulator"))]
         local: None,
     };
-    let (site, report) = assemble(builder, &env, canonical, &policy, registry, identity, clock)?;
+    let (site, report) = assemble(builder, canonical, gate, &policy, registry, identity, clock)?;
     Ok(Server {
         site: Arc::new(site),
         report: Arc::new(report),
@@ -226,8 +227,8 @@ pub(super) fn connect(
 /// clock of their own.
 pub(super) fn assemble(
     builder: ServerBuilder,
-    env: &Environment<'_>,
     canonical: Canonical,
+    gate: Gate,
     policy: &Policy,
     registry: Registry,
     identity: Identity,
@@ -237,7 +238,6 @@ pub(super) fn assemble(
     let sources = builder.organization_sources;
     let looks_up = identity.organizations.looks_up();
     let scopes = advertised_scopes(&builder, &policy.scopes, &registry);
-    let gate = gate(&builder, env, &canonical);
     let local = identity.local.as_ref();
     let report = Report::new(&builder, &canonical, policy, looks_up, &registry, local);
     let shows_page = is_development(cfg!(debug_assertions), builder.emulator, &canonical);
@@ -354,24 +354,6 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, StartError> {
         tracing::info!(target: "mcp_auth", %tools, "linked but not served");
     }
     Ok(registry)
-}
-
-fn gate(builder: &ServerBuilder, env: &Environment<'_>, canonical: &Canonical) -> Gate {
-    let names = || canonical.names().map(|name| name.authority()).collect();
-    let hosts = builder
-        .allowed_hosts
-        .clone()
-        .or_else(|| env.list("MCP_ALLOWED_HOSTS"));
-    let origins = builder
-        .allowed_origins
-        .clone()
-        .or_else(|| env.list("MCP_ALLOWED_ORIGINS"));
-    let origins = match origins {
-        Some(origins) => Origins::Listed(origins),
-        None if canonical.is_loopback() => Origins::Loopback,
-        None => Origins::Listed(Vec::new()),
-    };
-    Gate::new(hosts.unwrap_or_else(names), origins)
 }
 
 /// Of the tools that are not served, in the log.

@@ -1009,11 +1009,11 @@ async fn a_mistake_elsewhere_makes_no_guard_impassable() {
         (
             keyed()
                 .api_keys(any_api_key())
-                .session_tokens(mcp_auth::parties(["https://a.example/"]))
+                .session_tokens(mcp_auth::parties(["https://a.example/app"]))
                 .host("0.0.0.0"),
             &[
                 "MCP_URL is not set, and 0.0.0.0 is not loopback",
-                "`https://a.example/` in `session_tokens(parties([…]))` is not an origin",
+                "`https://a.example/app` in `session_tokens(parties([…]))` is more than an origin",
                 "`m2m_tokens` does not know which machine this server is",
             ],
         ),

@@ -154,6 +154,42 @@ async fn a_further_host_is_served_and_told_the_canonical_name() {
 }
 
 #[actix_web::test]
+async fn listed_hosts_and_origins_are_compared_as_requests_write_them() {
+    let world = World::with(|builder| {
+        builder
+            .allowed_hosts(["https://Proxy.Internal/", "b\u{fc}cher.example:3000", "::1"])
+            .allowed_origins(["HTTPS://App.Example:443/", "https://b\u{fc}cher.example"])
+    })
+    .await;
+    for (host, status) in [
+        ("proxy.internal", 401),
+        ("PROXY.internal:443", 401),
+        ("proxy.internal:8443", 403),
+        ("xn--bcher-kva.example:3000", 401),
+        ("xn--bcher-kva.example", 403),
+        ("[::1]:8080", 401),
+    ] {
+        let head = [&*format!("Host: {host}")];
+        let reply = by_hand(&world, "GET", "/mcp", &head).await;
+        assert_eq!(reply.status, status, "{host}");
+    }
+    for (origin, allowed) in [
+        ("https://app.example", true),
+        ("https://xn--bcher-kva.example", true),
+        ("https://App.Example", false),
+        ("https://app.example:443", false),
+        ("https://app.example/", false),
+    ] {
+        let head = ["Host: proxy.internal", &format!("Origin: {origin}")];
+        let reply = by_hand(&world, "OPTIONS", "/mcp", &head).await;
+        let status = if allowed { 204 } else { 403 };
+        reply.expect_status(status);
+        let echoed = reply.header("access-control-allow-origin");
+        assert_eq!(echoed, allowed.then_some(origin), "{origin}");
+    }
+}
+
+#[actix_web::test]
 async fn the_advertised_scopes_are_a_baseline() {
     for (settings, module, scopes) in [
         (

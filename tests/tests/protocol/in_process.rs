@@ -385,3 +385,24 @@ async fn what_is_printed_of_a_caller_is_the_caller() {
 fn panics(test: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(test)).is_err()
 }
+
+#[actix_web::test]
+async fn a_party_is_compared_as_session_tokens_write_it() {
+    let parties = mcp_auth::parties(["HTTPS://App.Example.com:443/"]);
+    let server = TestServer::of(mcp_auth::server!(tools = [staff]).session_tokens(parties));
+    let ada = server.user("ada").session();
+    ada.call("wait", json!({})).await.expect_ok();
+    for (party, is_refused) in [
+        ("https://app.example.com", false),
+        ("HTTPS://App.Example.com:443/", true),
+        ("https://app.example.com/", true),
+        ("https://app.example.com:8443", true),
+    ] {
+        let answer = ada.clone().party(party).call("wait", json!({})).await;
+        if is_refused {
+            answer.expect_refused("token-invalid-authorized-parties");
+        } else {
+            answer.expect_ok();
+        }
+    }
+}

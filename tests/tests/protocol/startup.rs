@@ -448,36 +448,76 @@ async fn kinds_that_lack_a_setting_do_not_start() {
 }
 
 #[actix_web::test]
-async fn parties_are_origins_as_browsers_write_them() {
+async fn a_listed_origin_or_host_that_can_never_match_does_not_start() {
     let clerk = emulator().await;
-    let server = |party: &str| {
-        let parties = mcp_auth::parties(["https://app.example.com", party]);
-        plain()
-            .frontend_api_url(clerk.url())
-            .session_tokens(parties)
-    };
-    for good in [
-        "http://localhost:3000",
-        "http://[::1]:3000",
-        "chrome-extension://mfgccjchihfkkindfppnaooecgfneiii",
+    let server = || plain().frontend_api_url(clerk.url());
+    let origin = "write it like https://app.example.com";
+    let host = "write it like mcp.example.com or mcp.example.com:8443";
+    for (bad, problem) in [
+        ("*", format!("has a wildcard; name each one; {origin}")),
+        ("", "is empty; take it out".to_owned()),
+        ("https://", format!("is not an origin; {origin}")),
+        (
+            "a.example",
+            "has no scheme; write https://a.example, or http://a.example".to_owned(),
+        ),
+        (
+            "https://a.example/app",
+            "is more than an origin; write https://a.example".to_owned(),
+        ),
     ] {
-        server(good).build().await.unwrap();
+        let good = "https://app.example.com";
+        let text = format!("`{bad}` in `session_tokens(parties([…]))` {problem}");
+        let parties = mcp_auth::parties([good, bad]);
+        expect_refusal(server().session_tokens(parties), &text).await;
+        let text = format!("`{bad}` in `allowed_origins` {problem}");
+        expect_refusal(server().allowed_origins([good, bad]), &text).await;
     }
-    let alike = "write it like https://app.example.com, without a final slash";
-    for (bad, remedy) in [
-        ("https://a.example/", "write it as https://a.example"),
-        ("https://a.example/app", "write it as https://a.example"),
-        ("https://a.example:443", "write it as https://a.example"),
-        ("HTTPS://A.example", "write it as https://a.example"),
-        ("a.example", alike),
-        ("localhost:3000", alike),
-        ("", alike),
-        ("*", alike),
-        ("chrome-extension://abc/", alike),
+    for (bad, problem) in [
+        ("*", format!("has a wildcard; name each one; {host}")),
+        ("", "is empty; take it out".to_owned()),
+        ("a.example:x", format!("is not a host; {host}")),
+        (
+            "https://a.example/mcp",
+            "is more than a host; write a.example".to_owned(),
+        ),
     ] {
-        let text = format!("`{bad}` in `session_tokens(parties([…]))` is not an origin; {remedy}");
-        expect_refusal(server(bad), &text).await;
+        let text = format!("`{bad}` in `allowed_hosts` {problem}");
+        expect_refusal(server().allowed_hosts(["good.example", bad]), &text).await;
     }
+    let with_password = server().allowed_origins(["https://ada:hunter2@a.example"]);
+    expect_refusal(
+        with_password,
+        "`…@a.example` in `allowed_origins` is more than an origin; write https://a.example",
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn a_check_names_every_entry_that_can_never_match() {
+    let report = plain()
+        .publishable_key(PK_TEST)
+        .allowed_origins(["*", "a.example"])
+        .allowed_hosts(["*.example.com"])
+        .session_tokens(mcp_auth::parties(["null"]))
+        .host("0.0.0.0")
+        .check()
+        .await;
+    let found: Vec<_> = report
+        .findings()
+        .iter()
+        .filter(|finding| finding.why().ends_with("no request would match it"))
+        .map(|finding| finding.what())
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "`*.example.com` in `allowed_hosts` has a wildcard",
+            "`*` in `allowed_origins` has a wildcard",
+            "`a.example` in `allowed_origins` has no scheme",
+            "`null` in `session_tokens(parties([…]))` is the origin of every page that hides its own",
+        ]
+    );
 }
 
 #[actix_web::test]
@@ -728,6 +768,22 @@ fn the_environment_is_checked_in_one_line_each() {
         (
             &[("CLERK_SECRET_KEY", "sk_test_hunter2"), ("PORT", "0")],
             "no Clerk instance is configured; set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); or, for the local Clerk, take away CLERK_SECRET_KEY",
+        ),
+        (
+            &[
+                ("CLERK_PUBLISHABLE_KEY", PK_TEST),
+                ("MCP_ALLOWED_ORIGINS", "https://app.example.com,"),
+                ("PORT", "0"),
+            ],
+            "`` in MCP_ALLOWED_ORIGINS is empty; take it out",
+        ),
+        (
+            &[
+                ("CLERK_PUBLISHABLE_KEY", PK_TEST),
+                ("MCP_ALLOWED_HOSTS", "mcp.example.com, *"),
+                ("PORT", "0"),
+            ],
+            "`*` in MCP_ALLOWED_HOSTS has a wildcard; name each one; write it like mcp.example.com or mcp.example.com:8443",
         ),
         (
             &[("MCP_URL", "http://mcp.example.com"), ("PORT", "0")],

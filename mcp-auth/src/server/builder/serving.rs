@@ -40,19 +40,28 @@ impl ServerBuilder {
     /// `MCP_ALLOWED_HOSTS` (separated by commas), else host and port of the canonical URL, on
     /// loopback under each of its names. Any other is answered with 403.
     ///
+    /// A name with letters beyond ASCII is compared in Punycode, an IPv6 address with its brackets. An origin
+    /// stands for its host and port. A `Host` without a port matches the ports 80 and 443, which clients
+    /// leave out. The server does not start with an entry that is empty, has a path or a wildcard, or is not a
+    /// host.
+    ///
     /// Source: MCP 2026-07-28, basic/transports/streamable-http, on DNS rebinding.
     pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.allowed_hosts = Some(hosts.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Sets the browser origins that may call: `https://app.example.com`, as a browser spells it;
-    /// else `MCP_ALLOWED_ORIGINS` (separated by commas), else local pages if the canonical URL is on
-    /// loopback, and none elsewhere. Any other is answered with 403.
+    /// Sets the browser origins that may call, like `https://app.example.com`; else `MCP_ALLOWED_ORIGINS`
+    /// (separated by commas), else local pages if the canonical URL is on loopback, and none elsewhere. Any
+    /// other is answered with 403.
+    ///
+    /// An entry is normalised to what browsers send: capitals, a default port and a final slash make no
+    /// difference. The server does not start with an entry that is empty, has no scheme, a path or a wildcard,
+    /// or is `null`, which is the origin of every page that hides its own.
     ///
     /// Programs send no `Origin`, and are not concerned.
     ///
-    /// Source: MCP 2026-07-28, basic/transports/streamable-http.
+    /// Source: MCP 2026-07-28, basic/transports/streamable-http; RFC 6454 section 6.2.
     pub fn allowed_origins<O: Into<String>>(
         mut self,
         origins: impl IntoIterator<Item = O>,

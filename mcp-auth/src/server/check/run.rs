@@ -9,7 +9,7 @@ use super::super::error::StartError;
 use super::super::log;
 use super::super::resolvable::{check_guards, scopeless_sessions};
 use super::super::settings::{
-    HasKeys, Names, canonical, clerk_settings, instance_mistakes, instance_settings,
+    HasKeys, Names, allowed, canonical, clerk_settings, instance_mistakes, instance_settings,
     policy_mistakes, wants_emulator,
 };
 use super::super::start::{clock, connect, tools};
@@ -30,6 +30,8 @@ pub(in super::super) async fn check(
     let mut wrong = |error: StartError| found.push(Found::Wrong(error));
 
     let canonical = canonical(&builder, &env).map_err(&mut wrong).ok();
+    let (_, _, mistakes) = allowed(&builder, &env);
+    mistakes.into_iter().for_each(&mut wrong);
     let registry = tools(&builder).map_err(&mut wrong).ok();
     let is_local = wants_emulator(&mut builder, &env);
     let settings = match (&canonical, &registry) {
