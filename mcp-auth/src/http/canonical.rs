@@ -21,6 +21,19 @@ impl Canonical {
     ///
     /// If it is no http(s) URL, plain http off loopback, or has a query, fragment or credentials.
     pub(crate) fn parse(text: &str, path: &str) -> Result<Self, CanonicalError> {
+        let canonical = Self::parse_allowing_http(text, path)?;
+        if canonical.plain_http_host().is_some() {
+            return Err(CanonicalError::PlainHttp);
+        }
+        Ok(canonical)
+    }
+
+    /// Reads a URL that may be plain http off loopback too; a bare origin gets `path` appended.
+    ///
+    /// # Errors
+    ///
+    /// If it is no http(s) URL, or has a query, fragment or credentials.
+    pub(crate) fn parse_allowing_http(text: &str, path: &str) -> Result<Self, CanonicalError> {
         let mut url = Url::parse(text).map_err(|_| CanonicalError::NoUrl)?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
             return Err(CanonicalError::NoUrl);
@@ -34,11 +47,13 @@ impl Canonical {
         if url.path() == "/" {
             url.set_path(path);
         }
-        let canonical = Self { url };
-        if canonical.url.scheme() == "http" && !canonical.is_loopback() {
-            return Err(CanonicalError::PlainHttp);
-        }
-        Ok(canonical)
+        Ok(Self { url })
+    }
+
+    /// The host of a URL that is plain http off loopback; `None` for any other URL.
+    pub(crate) fn plain_http_host(&self) -> Option<&str> {
+        let is_plain = self.url.scheme() == "http" && !self.is_loopback();
+        self.url.host_str().filter(|_| is_plain)
     }
 
     /// The URL on loopback, for a server that has no other address.

@@ -405,7 +405,7 @@ mod tests {
             assert_eq!(name, "MCP_AUTH_EMULATOR");
             variable.map(str::to_owned)
         };
-        let canonical = Canonical::parse(url, "/mcp").unwrap();
+        let canonical = Canonical::parse_allowing_http(url, "/mcp").unwrap();
         let names = Names::of(&ServerBuilder::of_package("test", "1"));
         let checked = check(debug_build, host, &canonical, names, &Environment::of(&env));
         checked.err().map(|error| error.to_string())
@@ -503,6 +503,7 @@ mod tests {
             ("0.0.0.0", "http://127.0.0.1:3000"),
             ("::", "http://127.0.0.1:3000"),
             ("127.0.0.1", "https://mcp.example.com"),
+            ("127.0.0.1", "http://10.0.0.7:3000"),
         ] {
             for debug_build in [true, false] {
                 let error = checked(debug_build, host, url, Some("1")).unwrap();

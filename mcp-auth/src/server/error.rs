@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::net::IpAddr;
 
 #[cfg(feature = "emulator")]
 use clerk_emulator::DirectoryFileError;
@@ -192,6 +193,21 @@ pub(crate) enum StartError {
         #[source]
         source: CanonicalError,
     },
+    #[error("{name} is plain http, and its host {host} does not resolve")]
+    UnresolvedUrl {
+        name: &'static str,
+        host: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(
+        "{name} is plain http, and its host {host} has the address {address}, which is not private"
+    )]
+    PublicUrl {
+        name: &'static str,
+        host: String,
+        address: IpAddr,
+    },
     #[error("MCP_URL is not set, and {host} is not loopback")]
     NoCanonical { host: String },
     #[error("{name} is `{value}`: {expected}")]
@@ -315,6 +331,10 @@ impl StartError {
             Self::Canonical { .. } | Self::NoCanonical { .. } => {
                 "clients ask for tokens for that URL, and tokens for another one are refused"
             }
+            Self::UnresolvedUrl { .. } | Self::PublicUrl { .. } => {
+                "access tokens would cross a network in the clear, and `dangerous_http_url` permits that in a \
+                 private network only"
+            }
             Self::OpenAudience { .. } => {
                 "Clerk issues the same kind of token to every OAuth application of an instance"
             }
@@ -362,6 +382,12 @@ impl StartError {
                 "unset it, unless the Backend API is somewhere else than Clerk's"
             }
             Self::Canonical { .. } => "set it like https://mcp.example.com/mcp",
+            Self::UnresolvedUrl { .. } => {
+                "start the server in the network that knows the name, or set it to an https URL"
+            }
+            Self::PublicUrl { .. } => {
+                "set it to an https URL, or to a name that has private addresses alone"
+            }
             Self::SecretKeyRefused { .. } => "take it anew from the dashboard's API keys",
             Self::SecretKeyOfOtherInstance { .. } => "take both keys from one instance",
             Self::KeysOfTwoInstances { .. } => "take both from one instance",

@@ -1,5 +1,7 @@
 //! Building a server for a test: everything is real but Clerk and the clock.
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -60,6 +62,30 @@ impl ServerBuilder {
             return Ok(directory);
         }
         Ok(Directory::empty())
+    }
+
+    /// Lets the server resolve the host of an http URL by this function instead of the system's; for tests
+    /// of [`dangerous_http_url`](Self::dangerous_http_url). A [`TestServer`](crate::testing::TestServer)
+    /// resolves nothing.
+    ///
+    /// ```
+    /// # /// Greet.
+    /// # #[mcp_auth::mcp_tool]
+    /// # async fn greet() -> String { "Hello".to_owned() }
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = mcp_auth::server!()
+    ///     .frontend_api_url("http://127.0.0.1:1")
+    ///     .url("http://mcp:3000")
+    ///     .dangerous_http_url()
+    ///     .resolver(|_| Ok(vec!["8.8.8.8".parse().unwrap()]));
+    /// # let server = server.tools_of(module_path!());
+    /// let error = server.build().await.unwrap_err().to_string();
+    /// assert!(error.contains("the address 8.8.8.8, which is not private"), "{error}");
+    /// # });
+    /// ```
+    pub fn resolver(mut self, resolve: fn(&str) -> io::Result<Vec<IpAddr>>) -> Self {
+        self.resolve = resolve;
+        self
     }
 
     pub(crate) fn take_clock(&mut self) -> Option<TestClock> {

@@ -13,6 +13,7 @@ mod in_process;
 mod log;
 mod macros;
 mod matrix;
+mod private_url;
 mod report;
 mod resolvable;
 mod selection;

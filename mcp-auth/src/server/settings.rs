@@ -151,6 +151,9 @@ pub(super) fn canonical(
     }
     let (host, port) = bind_address(builder, env)?;
     let canonical = match builder.url.clone().or_else(|| env.get("MCP_URL")) {
+        Some(url) if builder.dangerous_http_url => {
+            Canonical::parse_allowing_http(&url, &builder.path)
+        }
         Some(url) => Canonical::parse(&url, &builder.path),
         None if is_loopback_host(&host) => Canonical::loopback(&host, port, &builder.path),
         None => return Err(StartError::NoCanonical { host }),

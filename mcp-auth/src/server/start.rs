@@ -18,6 +18,7 @@ use super::check::{Answers, Found, Known, address, judge, organizations, panics,
 use super::environment::Environment;
 use super::error::StartError;
 use super::matrix::Matrix;
+use super::private_url::{check_addresses, plain_http};
 use super::report::Report;
 use super::resolvable::{check_guards, scopeless_sessions};
 use super::settings::{
@@ -135,6 +136,7 @@ pub(super) async fn build(
 ) -> Result<Server, StartError> {
     let names = Names::of(&builder);
     let canonical = canonical(&builder, &env)?;
+    check_addresses(&builder, &canonical).await?;
     let gate = gate(&builder, &env, &canonical)?;
     let registry = tools(&builder)?;
     let settings = clerk_settings(&mut builder, &env, &canonical, &registry).await?;
@@ -165,6 +167,7 @@ pub(super) async fn build(
     // This also fetches the keys, so that the first request need not wait.
     let answers = Answers::ask(&clerk, known.has_jwt_key, false).await;
     let mut found = judge(&answers, &known);
+    found.extend(plain_http(&canonical));
     if listens {
         found.extend(address(&builder, &env, &canonical, names));
     }

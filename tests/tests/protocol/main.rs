@@ -35,6 +35,7 @@ mod pages;
 mod parked;
 mod people;
 mod plain;
+mod private_url;
 mod process;
 mod questions;
 mod raw;

@@ -24,6 +24,7 @@ use super::check::{self, CheckReport};
 use super::emulator::People;
 use super::environment::Environment;
 use super::error::{Error, Result};
+use super::private_url::{Resolve, system};
 use super::selection::Selection;
 use super::start::{self, Server};
 
@@ -111,6 +112,8 @@ pub struct ServerBuilder {
     pub(super) api_url: Option<String>,
     pub(super) jwt_key: Option<String>,
     pub(super) url: Option<String>,
+    pub(super) dangerous_http_url: bool,
+    pub(super) resolve: Resolve,
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
     pub(super) path: String,
@@ -180,6 +183,8 @@ impl ServerBuilder {
             api_url: None,
             jwt_key: None,
             url: None,
+            dangerous_http_url: false,
+            resolve: system,
             host: None,
             port: None,
             path: "/mcp".to_owned(),
@@ -441,6 +446,9 @@ impl ServerBuilder {
     /// What is wrong, in one line that names the fix:
     ///
     /// - A setting is missing, malformed, or contradicts another one.
+    /// - A listed host or origin can match no request.
+    /// - With [`dangerous_http_url`](Self::dangerous_http_url), the host of an http URL does not resolve, or has
+    ///   an address that is not private.
     /// - The issuer calls itself something else, or the secret key is refused or belongs to another
     ///   instance.
     /// - No kind of token is accepted, or one whose settings are incomplete: machines' tokens without a

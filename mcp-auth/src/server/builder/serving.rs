@@ -9,12 +9,40 @@ impl ServerBuilder {
     /// Names the public URL of the endpoint, the canonical URL; else `MCP_URL`, else on loopback
     /// `http://127.0.0.1:{port}/mcp`. Elsewhere it must be given.
     ///
-    /// An origin gets the endpoint's path appended. It is https, and http on loopback only; without
-    /// query, fragment and credentials. It is what the metadata calls `resource` (RFC 9728 §2) and,
+    /// An origin gets the endpoint's path appended. It is https, and http on loopback only, or inside a private
+    /// network with [`dangerous_http_url`](Self::dangerous_http_url); without query, fragment and credentials. It is what the metadata calls `resource` (RFC 9728 §2) and,
     /// unless [`audience`](Self::audience) says otherwise, what tokens must name as their audience;
     /// nothing of it is taken from requests.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
+        self
+    }
+
+    /// Permits a canonical URL with plain http off loopback, like `http://mcp:3000`, inside a network of
+    /// containers. Everything else follows the URL as it does otherwise: metadata, challenges, audience, and
+    /// the `Host` that is served.
+    ///
+    /// The host is resolved at the start. Each of its addresses must be private: loopback, 10/8, 172.16/12,
+    /// 192.168/16, link-local (169.254/16, fe80::/10), unique local (fc00::/7), or shared (100.64/10, which
+    /// overlay networks use). If the host does not resolve, or has one other address, the server does not
+    /// start. [`check`](Self::check) names the URL as a warning.
+    ///
+    /// ```
+    /// let builder = mcp_auth::server!()
+    ///     .url("http://mcp:3000")
+    ///     .host("0.0.0.0")
+    ///     .dangerous_http_url();
+    /// # let _ = builder;
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// Access tokens cross the network in the clear. Whoever can read its traffic, or can answer under the
+    /// name of the server, gets tokens of its users. MCP demands https off loopback.
+    ///
+    /// Source: MCP 2026-07-28, basic/authorization, "Security considerations"; RFC 6750 section 5.3.
+    pub fn dangerous_http_url(mut self) -> Self {
+        self.dangerous_http_url = true;
         self
     }
 

@@ -7,6 +7,7 @@ use super::super::builder::ServerBuilder;
 use super::super::environment::Environment;
 use super::super::error::StartError;
 use super::super::log;
+use super::super::private_url::{check_addresses, plain_http};
 use super::super::resolvable::{check_guards, scopeless_sessions};
 use super::super::settings::{
     HasKeys, Names, allowed, canonical, clerk_settings, instance_mistakes, instance_settings,
@@ -30,6 +31,10 @@ pub(in super::super) async fn check(
     let mut wrong = |error: StartError| found.push(Found::Wrong(error));
 
     let canonical = canonical(&builder, &env).map_err(&mut wrong).ok();
+    if let Some(canonical) = &canonical {
+        let checked = check_addresses(&builder, canonical).await;
+        let _ = checked.map_err(&mut wrong);
+    }
     let (_, _, mistakes) = allowed(&builder, &env);
     mistakes.into_iter().for_each(&mut wrong);
     let registry = tools(&builder).map_err(&mut wrong).ok();
@@ -70,6 +75,7 @@ pub(in super::super) async fn check(
     }
 
     if let Some(canonical) = &canonical {
+        found.extend(plain_http(canonical));
         found.extend(address(&builder, &env, canonical, names));
     }
     found.extend(scopeless_sessions(&policy, &builder.required_scopes));
