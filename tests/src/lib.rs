@@ -5,6 +5,10 @@
 #[doc = include_str!("../../docs/from-mcp-use.md")]
 mod from_mcp_use {}
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/connect.md")]
+mod connect {}
+
 /// A tool in the library of a package whose programs name the library, `linked`, or do not, `unlinked`.
 #[mcp_auth::mcp_tool(read_only)]
 async fn look_up(word: String) -> String {
