@@ -16,6 +16,8 @@ const BINARIES = join(TARGET, 'debug');
 export const PYTHON = join(TARGET, 'interop-python/bin/python');
 /** The interpreter that `.ci/run` gives LangChain's adapters, which need version 1 of the Python client. */
 export const LANGCHAIN = join(TARGET, 'interop-langchain/bin/python');
+/** The interpreter that `.ci/run` gives the adapters of Google and OpenAI. */
+export const ADAPTERS = join(TARGET, 'interop-adapters/bin/python');
 const START_MS = 10_000;
 const STOP_MS = 5_000;
 

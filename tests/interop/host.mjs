@@ -150,9 +150,9 @@ export async function call(client, name, args = {}) {
 }
 
 /** Runs the program for this interpreter in the folder `python`, and reads the JSON object that it prints. */
-export async function runPython(interpreter, program, args) {
+export async function runPython(interpreter, program, args, input) {
     const file = join(import.meta.dirname, 'python', program);
-    const { stdout } = await run(interpreter, [file, ...args], { env: { PATH: process.env.PATH } });
+    const { stdout } = await run(interpreter, [file, ...args], { env: { PATH: process.env.PATH } }, input);
     return JSON.parse(stdout);
 }
 

@@ -1,11 +1,16 @@
 //! A tool for each kind of result and schema: what the official conformance suite calls.
 //!
-//! `cargo run -p everything` starts it with a local Clerk; `.ci/run conformance` runs the suite on it.
+//! `cargo run -p everything` starts it with a local Clerk; `.ci/run conformance` runs the suite on it. With the
+//! variable `WITHOUT_ADDITIONAL_PROPERTIES` the list leaves `additionalProperties: false` out, as Google's SDK needs.
 
 mod content;
 mod schema;
 
 #[actix_web::main]
 async fn main() -> mcp_auth::Result<()> {
-    mcp_auth::serve!(emulator).await
+    let mut server = mcp_auth::server!(emulator);
+    if std::env::var_os("WITHOUT_ADDITIONAL_PROPERTIES").is_some() {
+        server = server.without_additional_properties();
+    }
+    server.serve().await
 }

@@ -35,8 +35,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Leaves `additionalProperties: false` out of the schemas in `tools/list`, for clients that do not know the
-    /// keyword, such as those on older versions of Google's SDK. The server refuses unknown arguments all the same.
+    /// Leaves `additionalProperties: false` out of the schemas in `tools/list`, for clients that fail on the keyword,
+    /// such as those on Google's SDK for Python. The server refuses unknown arguments all the same.
     ///
     /// ```
     /// let builder = mcp_auth::server!().without_additional_properties();
