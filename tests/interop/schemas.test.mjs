@@ -224,7 +224,7 @@ function withoutClosed(value) {
 }
 
 /** The keywords that Google's adapter drops, in a schema without `additionalProperties: false`. */
-const UNKNOWN_TO_GOOGLE = ['$anchor', '$schema', 'allOf', 'else', 'if', 'maxLength', 'minLength', 'then'];
+const UNKNOWN_TO_GOOGLE = ['$defs', '$schema', 'allOf', 'else', 'if', 'maxLength', 'minLength', 'then'];
 
 /** A schema in Google's words. */
 function google(schema) {

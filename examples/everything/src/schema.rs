@@ -5,7 +5,6 @@ use mcp_auth::mcp_tool;
 
 /// Where somebody lives.
 #[mcp_auth::data]
-#[schemars(rename = "address", extend("$anchor" = "addressDefinition"))]
 struct Address {
     street: Option<String>,
     city: Option<String>,
@@ -16,6 +15,11 @@ struct Address {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend(
     "$schema" = "https://json-schema.org/draft/2020-12/schema",
+    "$defs" = { "address": {
+        "$anchor": "addressDefinition",
+        "type": "object",
+        "properties": { "street": { "type": "string" }, "city": { "type": "string" } }
+    } },
     "allOf" = [{ "anyOf": [{ "required": ["phone"] }, { "required": ["email"] }] }],
     "if" = { "properties": { "contactMethod": { "const": "phone" } }, "required": ["contactMethod"] },
     "then" = { "required": ["phone"] },
