@@ -51,6 +51,9 @@ function* brokenBy(schema, isInput) {
     if ('format' in schema && types.some((type) => type === 'integer' || type === 'number')) {
         yield 'has a `format` of a number';
     }
+    for (const keyword of ['minimum', 'maximum']) {
+        if (Math.abs(schema[keyword] ?? 0) > Number.MAX_SAFE_INTEGER) yield `has a \`${keyword}\` beyond 2^53`;
+    }
     for (const keyword of ['const', 'oneOf']) {
         if (keyword in schema) yield `has \`${keyword}\``;
     }

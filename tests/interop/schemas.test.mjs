@@ -44,6 +44,8 @@ describe('the rules', () => {
         [{ type: 'object', additionalProperties: true }, 'inputSchema.additionalProperties: is a boolean'],
         [object({ type: 'integer', format: 'uint64' }), `${IT}: has a \`format\` of a number`],
         [object({ type: 'number', format: 'double' }), `${IT}: has a \`format\` of a number`],
+        [object({ type: 'integer', maximum: 2 ** 63 }), `${IT}: has a \`maximum\` beyond 2^53`],
+        [object({ type: 'integer', minimum: -(2 ** 63) }), `${IT}: has a \`minimum\` beyond 2^53`],
         [object({ const: 1 }), `${IT}: has \`const\``],
         [object({ oneOf: [text] }), `${IT}: has \`oneOf\``],
         [object({ type: 'array' }), `${IT}: is an array without \`items\``],
@@ -105,7 +107,10 @@ describe('the rules', () => {
     for (const [name, count] of Object.entries(EXAMPLES)) {
         test(`are kept by every tool of ${name}`, () => {
             assert.equal(lists[name].length, count);
-            for (const tool of lists[name]) assert.deepEqual(violations(tool), EXCEPTIONS[tool.name] ?? [], tool.name);
+            for (const tool of lists[name]) {
+                assert.deepEqual(violations(tool), EXCEPTIONS[tool.name] ?? [], tool.name);
+                assert.ok(tool.inputSchema.properties, `${tool.name}: an object schema without properties`);
+            }
         });
     }
 });

@@ -27,7 +27,7 @@ async def lifetime(clerk, seconds):
 async def main(endpoint, mode, redirect_uri, document_url, program, clerk):
     kept, browser = Kept(), Browser(program)
     auth = provider(endpoint, redirect_uri, document_url, kept, browser)
-    await lifetime(clerk, 1)
+    await lifetime(clerk, 2)
     seen, took, last = {}, {}, time.monotonic()
 
     def lap(what):
@@ -47,7 +47,7 @@ async def main(endpoint, mode, redirect_uri, document_url, program, clerk):
             lap("sign-in")
             before = len(kept.access_tokens)
             await lifetime(clerk, 86_400)
-            await asyncio.sleep(1.1)
+            await asyncio.sleep(2.1)
             last = time.monotonic()
             seen["refreshed"] = await call("who_am_i")
             assert len(kept.access_tokens) > before, "nothing was refreshed"

@@ -216,7 +216,7 @@ async fn the_list_is_ordered_by_name_and_describes_each_tool() {
             .unwrap();
         assert_eq!(
             who["inputSchema"],
-            json!({ "type": "object", "additionalProperties": false })
+            json!({ "type": "object", "properties": {}, "additionalProperties": false })
         );
         assert_eq!(who["annotations"], json!({ "readOnlyHint": true }));
     }

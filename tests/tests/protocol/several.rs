@@ -112,7 +112,7 @@ fn naming_a_crate_links_it() {
 #[test]
 fn a_library_that_the_program_does_not_name_is_not_linked_and_said_to_be() {
     assert_eq!(
-        refusal_of(env!("CARGO_BIN_EXE_unlinked"), &[]),
+        refusal_of(env!("CARGO_BIN_EXE_unlinked"), &[("PORT", "0")]),
         "no tools of package `tests` are in this program; annotate a function with #[mcp_tool]; if there \
          are some, in src/lib.rs or in another crate, name that crate, since a crate that nothing names is \
          not linked: `use tests as _;` in main.rs, or `serve!(tools = [tests])`"

@@ -353,7 +353,11 @@ async fn schema_and_server_accept_the_same_and_results_fit_their_schema() {
                 }
                 Err(text) => {
                     refused += 1;
-                    assert!(!says, "{name} refused {arguments}: {text}, against {input}");
+                    // Bounds of 64 bits are not in the schema.
+                    assert!(
+                        !says || is_large(&arguments),
+                        "{name} refused {arguments}: {text}, against {input}"
+                    );
                     assert!(
                         text.starts_with("Invalid argument"),
                         "{name} {arguments}: {text}"
@@ -673,6 +677,18 @@ fn without_null(value: &Value, schema: &Value, root: &Value) -> Value {
             items.collect()
         }
         other => other.clone(),
+    }
+}
+
+/// Whether a number is in a value that 64 bits with a sign do not hold.
+fn is_large(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(is_large),
+        Value::Number(number) => !number
+            .as_f64()
+            .is_some_and(|number| number.abs() < 2f64.powi(63)),
+        Value::Object(members) => members.values().any(is_large),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
     }
 }
 

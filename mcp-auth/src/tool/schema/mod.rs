@@ -88,6 +88,8 @@ pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
     // The name of a generated type.
     object.remove("title");
     object.insert("type".to_owned(), "object".into());
+    // Some clients refuse an object schema without properties.
+    object.entry("properties").or_insert_with(|| json!({}));
     let mut composed = COMPOSED.iter().chain(&["$ref"]);
     let is_plain = !composed.any(|keyword| object.contains_key(*keyword));
     if closed && is_plain && !object.contains_key("additionalProperties") {
