@@ -176,7 +176,7 @@ describe('the adapter', () => {
         test(`of OpenAI makes no open schema without properties strict, of ${name}`, () => {
             assert.deepEqual(seenOpen[name].openai_strict, open[name].map((tool) => {
                 if (tool.name === EXTENDED) return openai(tool, ALTERNATIVES);
-                return tool.inputSchema.properties ? strict(tool) : openai(tool, OPEN);
+                return Object.keys(tool.inputSchema.properties).length > 0 ? strict(tool) : openai(tool, OPEN);
             }));
         });
     }
