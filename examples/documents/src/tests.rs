@@ -145,7 +145,7 @@ async fn each_tool_names_the_permission_it_lacks_and_changes_nothing() {
     let plan = office.create(&ada, "Plan").await;
     let id = json!({ "document_id": plan });
     let text = json!({ "title": "Plan B", "body": "" });
-    let share = json!({ "document_id": plan, "with": "org_globex" });
+    let share = json!({ "document_id": plan, "organization_id": "org_globex" });
 
     // Whoever has the other two still lacks the third.
     for (tool, arguments, held, missing) in [
@@ -368,7 +368,7 @@ async fn only_the_author_shares_and_then_others_can_read() {
     share(&ada, &plan, "org_globex").await.expect_ok();
     share(&ada, &plan, "Globex Inc.")
         .await
-        .expect_error_with("Invalid argument `with`: ");
+        .expect_error_with("Invalid argument `organization_id`: ");
     let read: Value = get(&margaret, &plan).await.expect_ok().json();
     assert_eq!(read["organization_id"], "org_acme");
     let listed = margaret.call("list_documents", json!({})).await;
@@ -541,8 +541,8 @@ async fn get(user: &TestUser<'_>, document_id: &str) -> TestAnswer {
         .await
 }
 
-async fn share(user: &TestUser<'_>, document_id: &str, with: &str) -> TestAnswer {
-    let arguments = json!({ "document_id": document_id, "with": with });
+async fn share(user: &TestUser<'_>, document_id: &str, organization_id: &str) -> TestAnswer {
+    let arguments = json!({ "document_id": document_id, "organization_id": organization_id });
     user.call("share_document", arguments).await
 }
 

@@ -68,10 +68,10 @@ async fn preview_document(
 /// Create a document in the caller's organization.
 #[mcp_tool(permission = WRITE, destructive = false)]
 async fn create_document(
-    /// What the list shows.
+    /// Title of the document, as `list_documents` shows it.
     #[garde(length(chars, min = 1, max = 200))]
     title: String,
-    /// The text.
+    /// Text of the document, in Markdown.
     #[garde(length(chars, max = 100_000))]
     body: String,
     org: &Org,
@@ -112,13 +112,15 @@ async fn share_document(
     document_id: String,
     /// Id of the other organization, `org_…`.
     #[garde(prefix("org_"))]
-    with: String,
+    organization_id: String,
     caller: &Caller,
     org: &Org,
     documents: &State<Documents>,
 ) -> Result<String, ToolError> {
-    documents.share(org, &document_id, &with).await?;
-    Ok(format!("Document {document_id} shared with {with}"))
+    documents.share(org, &document_id, &organization_id).await?;
+    Ok(format!(
+        "Document {document_id} shared with {organization_id}"
+    ))
 }
 
 /// Whether the caller created the document: a rule about one row, which no permission can say.

@@ -96,7 +96,7 @@ impl Team {
     }
 }
 
-/// Tell when somebody answers.
+/// Tell the hours in which somebody answers tickets.
 #[mcp_tool(public, read_only, closed_world)]
 async fn office_hours() -> &'static str {
     "Monday to Friday, 9:00 to 17:00 UTC"
@@ -132,6 +132,7 @@ async fn list_tickets(
     /// Id of the last ticket of the page before.
     #[arg(default)]
     after: usize,
+    /// How many tickets to list.
     #[garde(range(min = 1, max = 100))]
     #[arg(default = 20)]
     limit: usize,
@@ -144,10 +145,14 @@ async fn list_tickets(
     }))
 }
 
-/// Find the tickets that share most words of their titles with this one.
+/// Find the tickets that share most words of their titles with a ticket.
 // A plain function, since comparing all titles would hold up whoever shares an async one's thread.
 #[mcp_tool(permission = READ, read_only)]
-fn find_duplicates(id: usize, team: &Team) -> Result<Json<Vec<usize>>, ToolError> {
+fn find_duplicates(
+    /// Id of the ticket, as `list_tickets` returns it.
+    id: usize,
+    team: &Team,
+) -> Result<Json<Vec<usize>>, ToolError> {
     let title = team.ticket(id, |ticket| ticket.problem.title.to_lowercase())?;
     let words: Vec<_> = title.split_whitespace().collect();
     let mut tickets = team.tickets(|tickets| tickets.clone());
@@ -162,8 +167,9 @@ fn find_duplicates(id: usize, team: &Team) -> Result<Json<Vec<usize>>, ToolError
 /// Say who answers a ticket.
 #[mcp_tool(permission = ASSIGN, idempotent, destructive = false)]
 async fn assign_ticket(
+    /// Id of the ticket, as `list_tickets` returns it.
     id: usize,
-    /// Id of a user.
+    /// Id of the user who is to answer, `user_…`.
     #[garde(length(chars, max = 80), prefix("user_"))]
     assignee: String,
     team: &Team,
@@ -183,7 +189,13 @@ fn may_close(id: &usize, caller: &Caller, org: &Org, team: &Team) -> Result<bool
     authorize = may_close(id, caller, org, team),
     idempotent
 )]
-async fn close_ticket(id: usize, caller: &Caller, org: &Org, team: &Team) -> Result<(), ToolError> {
+async fn close_ticket(
+    /// Id of the ticket, as `list_tickets` returns it.
+    id: usize,
+    caller: &Caller,
+    org: &Org,
+    team: &Team,
+) -> Result<(), ToolError> {
     team.ticket(id, |ticket| ticket.closed = true)
 }
 
