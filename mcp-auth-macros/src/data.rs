@@ -45,7 +45,14 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream, manifest: Option<&st
         .flat_map(|field| &field.attrs)
         .find(|attribute| attribute.path().is_ident("garde"))
         .map(|attribute| attribute.path().clone());
-    check_dependency(garde.as_ref(), manifest, &mut errors);
+    let mut missing = Errors::default();
+    check_dependency(garde.as_ref(), manifest, &mut missing);
+    // Without its rules the type is right, so that nothing else is reported.
+    let garde = garde.filter(|_| missing.is_empty());
+    if !missing.is_empty() {
+        retain_attributes(&mut item, |attribute| !attribute.path().is_ident("garde"));
+    }
+    let missing = (!missing.is_empty()).then(|| missing.finish());
     check_derives(&mut item.attrs, garde.is_some(), &mut errors);
     check_flatten(&args, &mut item.data, &mut errors);
     check_tag(&args, &item, &mut errors);
@@ -70,21 +77,70 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream, manifest: Option<&st
         }
     }
     if !errors.is_empty() {
-        item.attrs.retain(|attribute| !is_helper(attribute));
-        for field in fields(&mut item.data) {
-            field.attrs.retain(|attribute| !is_helper(attribute));
-        }
-        if let Data::Enum(data) = &mut item.data {
-            for variant in &mut data.variants {
-                variant.attrs.retain(|attribute| !is_helper(attribute));
-            }
-        }
+        retain_attributes(&mut item, |attribute| !is_helper(attribute));
         let errors = errors.finish();
-        return quote!(#item #errors);
+        return quote!(#item #missing #errors);
     }
+    let checks = field_checks(&private, &mut item);
     let derives = derives(&args, &item, garde.as_ref());
     let rules = rules(&private, &mut item, garde.is_some());
-    quote!(#derives #item #rules)
+    quote!(#derives #item #checks #rules #missing)
+}
+
+fn retain_attributes(item: &mut DeriveInput, keeps: impl Fn(&Attribute) -> bool) {
+    item.attrs.retain(&keeps);
+    for field in fields(&mut item.data) {
+        field.attrs.retain(&keeps);
+    }
+    if let Data::Enum(data) = &mut item.data {
+        for variant in &mut data.variants {
+            variant.attrs.retain(&keeps);
+        }
+    }
+}
+
+/// Asks of each field whether its type can be in a type with `#[data]`. The derives ask too, one error for each trait,
+/// and in words that send people to serde. A field with an attribute that changes how it is read is left to them.
+// #[data] struct Filter { urgency: Urgency }
+fn field_checks(private: &Path, item: &mut DeriveInput) -> Option<TokenStream> {
+    if !item.generics.params.is_empty() {
+        return None;
+    }
+    let plain = [
+        "alias",
+        "default",
+        "flatten",
+        "rename",
+        "skip_serializing_if",
+        "transform",
+    ];
+    let is_plain = |field: &&mut Field| {
+        let mut helpers = field.attrs.iter().filter(|attribute| {
+            attribute.path().is_ident("serde") || attribute.path().is_ident("schemars")
+        });
+        let only_plain = |attribute: &Attribute| {
+            names(attribute)
+                .iter()
+                .all(|name| plain.contains(&name.as_str()))
+        };
+        helpers.all(only_plain) && !has_self(&field.ty)
+    };
+    let checks: Vec<_> = fields(&mut item.data)
+        .filter(is_plain)
+        .map(|field| {
+            let ty = &field.ty;
+            quote_spanned!(ty.span()=> __private::IsField<#ty>)
+        })
+        .collect();
+    (!checks.is_empty()).then(|| {
+        quote! {
+            #[doc(hidden)]
+            const _: () = {
+                use #private as __private;
+                struct __Checked(#(#checks),*);
+            };
+        }
+    })
 }
 
 impl DataArgs {

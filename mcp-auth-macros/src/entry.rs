@@ -286,7 +286,7 @@ impl Entry {
             }
             Err(syn::Error::new_spanned(
                 argument,
-                "only names of the tool's parameters can be passed, each as a reference: write `name`",
+                "only names of the tool's parameters can be passed, each as a reference: write `name`, and let the function take a reference",
             ))
         };
         let parameters = call.args.iter().cloned().map(name);

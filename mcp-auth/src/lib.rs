@@ -62,9 +62,9 @@ pub mod __private {
     pub use crate::guard::{ANY_PERMISSION, Declared, Guard, Implied, Requirement, Spelled};
     pub use crate::tool::{
         Annotations, ArgumentOf, ArgumentsForm, Authorize, Context, Declaration, ErrorOf,
-        FieldType, FromContext, HasRules, Icon, IsArgument, LastCheck, MetaValue, NeverNull,
-        NoRules, NoText, NotRead, Parameter, Ran, Registration, Rules, Stop, Tool, Unshown,
-        Violations, When,
+        FieldType, FromContext, HasRules, Icon, IsArgument, IsField, LastCheck, MetaValue,
+        NeverNull, NoRules, NoText, NotRead, Parameter, Ran, Registration, Rules, Stop, Tool,
+        Unshown, Violations, When,
     };
     pub use crate::tool::{check_error, check_undived, inject, inject_optional, started, taken};
 }

@@ -9,6 +9,10 @@ mod from_mcp_use {}
 #[doc = include_str!("../../docs/connect.md")]
 mod connect {}
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/schemas.md")]
+mod schemas {}
+
 /// A tool in the library of a package whose programs name the library, `linked`, or do not, `unlinked`.
 #[mcp_auth::mcp_tool(read_only)]
 async fn look_up(word: String) -> String {

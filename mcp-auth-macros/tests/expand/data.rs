@@ -18,6 +18,11 @@ pub struct Page {
     )]
     titles: Vec<String>,
 }
+#[doc(hidden)]
+const _: () = {
+    use crate::framework::__private as __private;
+    struct __Checked(__private::IsField<Vec<String>>);
+};
 #[automatically_derived]
 impl crate::framework::__private::HasRules for Page {}
 #[doc(hidden)]

@@ -33,7 +33,10 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
         body.ends_after(declared_length(fields.content_length).unwrap_or(0));
     }
     let (name, origin, answer) = match enter(site, head, &fields) {
-        Err(refusal) => (site.canonical(), None, Err(refusal.into())),
+        Err(refusal) => {
+            site.gate_log.count(&refusal, &fields);
+            (site.canonical(), None, Err(refusal.into()))
+        }
         Ok((name, origin)) if head.method == Method::OPTIONS => (name, origin, Ok(preflight())),
         Ok((name, origin)) => {
             let answer = respond(site, name, head, &fields, &mut body).await;

@@ -4,11 +4,15 @@
 //! this address sends a foreign `Host`; a page that calls across origins sends a foreign `Origin`.
 //! Nothing of `Forwarded` or `X-Forwarded-*` is looked at.
 
+use std::sync::Arc;
+
 use actix_web::http::Uri;
 use url::Url;
 
-use crate::identity::is_loopback;
+use crate::identity::{Clock, LogThrottle, is_loopback};
 use crate::protocol::Header;
+
+use super::head::Fields;
 
 use super::listed::{AllowedHost, split};
 use super::refusal::Refusal;
@@ -73,6 +77,53 @@ impl Gate {
     }
 }
 
+/// The log lines of requests that the gate refuses: one a minute for the host and one for the origin.
+#[derive(Debug)]
+pub(super) struct GateLog {
+    clock: Arc<dyn Clock>,
+    hosts: LogThrottle,
+    origins: LogThrottle,
+}
+
+impl GateLog {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            hosts: LogThrottle::default(),
+            origins: LogThrottle::default(),
+        }
+    }
+
+    /// Counts a refusal. The line names what was sent, escaped and cut, and the setting that lists what is served.
+    #[cold]
+    pub(super) fn count(&self, refusal: &Refusal, fields: &Fields<'_>) {
+        let (throttle, reason, sent, setting) = match refusal {
+            Refusal::Host => (
+                &self.hosts,
+                "the host is not served",
+                fields.host,
+                "MCP_ALLOWED_HOSTS",
+            ),
+            Refusal::Origin => (
+                &self.origins,
+                "the origin is not allowed",
+                fields.origin,
+                "MCP_ALLOWED_ORIGINS",
+            ),
+            _ => return,
+        };
+        if let Some(requests) = throttle.due(self.clock.uptime()) {
+            let sent = match sent {
+                Header::Value(value) => value.chars().take(MAX_LOGGED_CHARS).collect(),
+                Header::Absent | Header::Malformed => String::new(),
+            };
+            tracing::info!(target: "mcp_auth", reason, ?sent, setting, requests, "request refused");
+        }
+    }
+}
+
+const MAX_LOGGED_CHARS: usize = 64;
+
 /// Whether an origin is a page of the local machine. `null` is not.
 fn is_loopback_origin(origin: &str) -> bool {
     let Ok(url) = Url::parse(origin) else {
@@ -85,10 +136,13 @@ fn is_loopback_origin(origin: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use actix_web::test::TestRequest;
+    use tracing::Level;
 
     use super::*;
-    use crate::http::head::Fields;
+    use crate::identity::{ManualClock, doubles};
 
     fn gate() -> Gate {
         let hosts = ["127.0.0.1:3000", "mcp.example.com"];
@@ -174,6 +228,34 @@ mod tests {
             "http://u@localhost",
         ] {
             assert!(!is_loopback_origin(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refused_host_or_origin_has_a_line_a_minute_with_a_count_and_the_setting() {
+        let clock = doubles::clock();
+        let log = GateLog::new(Arc::<ManualClock>::clone(&clock));
+        let head = TestRequest::default()
+            .insert_header(("host", "evil.example"))
+            .insert_header(("origin", "https://evil.example"))
+            .to_http_request();
+        let fields = Fields::of(head.head());
+        let written = doubles::logged_at(Level::INFO, || {
+            for _ in 0..3 {
+                log.count(&Refusal::Host, &fields);
+            }
+            log.count(&Refusal::Origin, &fields);
+            log.count(&Refusal::Busy, &fields);
+            clock.advance(Duration::from_secs(60));
+            log.count(&Refusal::Host, &fields);
+        });
+        let lines: Vec<_> = written.lines().collect();
+        assert_eq!(lines.len(), 3, "{written}");
+        let origin = r#"reason="the origin is not allowed" sent="https://evil.example" setting="MCP_ALLOWED_ORIGINS" requests=1"#;
+        assert!(lines[1].contains(origin), "{written}");
+        for (line, requests) in [(lines[0], 1), (lines[2], 3)] {
+            let setting = format!("setting=\"MCP_ALLOWED_HOSTS\" requests={requests}");
+            assert!(line.contains(&setting), "{line}");
         }
     }
 }

@@ -21,7 +21,7 @@ use super::connection;
 use super::documents::{self, ResourceInfo};
 use super::endpoint;
 use super::failures::Failures;
-use super::gate::Gate;
+use super::gate::{Gate, GateLog};
 use super::head::Fields;
 use super::page::{self, Overview, Page};
 use super::refusal::{Challenges, Refusal, Refused};
@@ -53,6 +53,7 @@ pub(crate) struct Site {
     pub(crate) endpoint: Endpoint,
     pub(crate) authenticator: Authenticator,
     pub(super) gate: Gate,
+    pub(super) gate_log: GateLog,
     pub(super) failures: Failures,
     pub(super) body_limit: usize,
     pub(super) body_deadline: Duration,
@@ -99,6 +100,7 @@ impl Site {
             endpoint: config.endpoint,
             authenticator: config.authenticator,
             gate: config.gate,
+            gate_log: GateLog::new(Arc::clone(&config.clock)),
             failures: Failures::new(config.clock, config.failures_per_minute),
             body_limit: config.body_limit,
             body_deadline: config.body_deadline,

@@ -1,6 +1,7 @@
 //! What is logged where the application has no subscriber of its own.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::check::Finding;
 use super::environment::Environment;
@@ -9,19 +10,36 @@ use super::environment::Environment;
 /// to serve.
 pub(super) fn filter(env: &Environment<'_>) -> EnvFilter {
     let set = env.get("RUST_LOG");
+    let set = set.filter(|directives| wrong(directives).is_none());
     set.and_then(|directives| EnvFilter::try_new(directives).ok())
         .unwrap_or_else(|| EnvFilter::new(DEFAULT))
+}
+
+/// The directive that cannot be read, or that reads a misspelt level as the name of a crate and so leaves nothing in
+/// the log of this one.
+fn wrong(directives: &str) -> Option<&str> {
+    if EnvFilter::try_new(directives).is_err() {
+        let mut all = directives.split(',');
+        let one = all.find(|directive| EnvFilter::try_new(directive).is_err());
+        // Fields of a span hold commas as well.
+        return Some(one.unwrap_or(directives));
+    }
+    let mut all = directives.split(',').map(str::trim);
+    let is_level = |text: &str| text.parse::<LevelFilter>().is_ok();
+    let reaches_us = |directive: &str| {
+        let target = directive.split(['=', '[']).next().unwrap_or_default();
+        is_level(directive) || (!target.is_empty() && "mcp_auth".starts_with(target))
+    };
+    if all.clone().any(reaches_us) {
+        return None;
+    }
+    all.find(|directive| !directive.contains(['=', '[']))
 }
 
 /// What is wrong with `RUST_LOG`.
 pub(super) fn mistake(env: &Environment<'_>) -> Option<Finding> {
     let directives = env.get("RUST_LOG")?;
-    EnvFilter::try_new(&directives).err()?;
-    let one = directives
-        .split(',')
-        .find(|directive| EnvFilter::try_new(directive).is_err());
-    // Fields of a span hold commas as well.
-    let wrong = one.unwrap_or(&directives);
+    let wrong = wrong(&directives)?;
     Some(Finding::warning(
         format!("RUST_LOG has {wrong:?}, which is no directive"),
         "nothing of the variable is used: the log is at `info`",
@@ -49,6 +67,9 @@ mod tests {
         for (directives, wrong) in [
             ("mcp_auth=debgu", "mcp_auth=debgu"),
             ("info,mcp_auth=debug=x,hyper=warn", "mcp_auth=debug=x"),
+            ("verbose", "verbose"),
+            ("mcp_auth:debug", "mcp_auth:debug"),
+            ("hyper=warn,my_app", "my_app"),
             ("mcp_auth=\u{1b}[2K", "mcp_auth=\\u{1b}[2K"),
         ] {
             let (filter, mistake) = said(directives);
@@ -61,6 +82,15 @@ mod tests {
     #[test]
     fn directives_are_used_as_they_are() {
         assert_eq!(said("warn"), ("warn".to_owned(), None));
+        for kept in [
+            "off",
+            "my_app=debug",
+            "mcp_auth",
+            "my_app,info",
+            "mcp_auth[call]=trace",
+        ] {
+            assert_eq!(said(kept).1, None, "{kept}");
+        }
         let (filter, mistake) = said("info,mcp_auth=debug");
         assert!(filter.contains("mcp_auth=debug"), "{filter}");
         assert_eq!(mistake, None);

@@ -42,7 +42,7 @@ pub use self::output::{IntoToolError, IntoToolResult, Json, ToolOutput};
 pub use self::run::Tool;
 pub use self::state::{Needs, State};
 
-pub use self::arguments::IsArgument;
+pub use self::arguments::{IsArgument, IsField};
 pub use self::context::{inject, inject_optional, started};
 pub(crate) use self::error::Reference;
 pub(crate) use self::output::Body;

@@ -10,8 +10,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::JsonSchema;
-use serde::Deserializer;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserializer, Serialize};
 use serde_json::Value;
 
 use self::coercions::Coercions;
@@ -31,6 +31,24 @@ pub trait Argument {}
 
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + JsonSchema> Argument for T {}
+
+/// A type of a field in a type with `#[data]`: anything that serde reads and writes and schemars describes.
+///
+/// It exists for its message, which is the first that somebody reads who forgot `#[data]` on the inner type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a type with `#[mcp_auth::data]`",
+    label = "serde and schemars do not know this type",
+    note = "a type of your own gets `#[mcp_auth::data]`, inside another one too",
+    note = "the errors that follow have the same cause"
+)]
+pub trait DataField {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + Serialize + JsonSchema> DataField for T {}
+
+/// Asks, where a type is declared, whether it is a `DataField`.
+#[derive(Debug)]
+pub struct IsField<T: DataField>(PhantomData<T>);
 
 /// Asks, where a type is declared, whether it is an `Argument`.
 #[derive(Debug)]
