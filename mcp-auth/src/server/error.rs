@@ -218,6 +218,9 @@ pub(crate) enum StartError {
     },
     #[error("tokens without an audience would be accepted at {url}")]
     OpenAudience { url: String },
+    /// A local Clerk is believed by a server that other machines reach.
+    #[error("the server listens on {host}, and its Clerk is the local {issuer}")]
+    LocalClerkExposed { host: String, issuer: String },
     #[error(
         "no caller can ever pass the guard of {}",
         .tools.iter().map(Unresolvable::to_string).collect::<Vec<_>>().join("; and of ")
@@ -338,6 +341,9 @@ impl StartError {
             Self::OpenAudience { .. } => {
                 "Clerk issues the same kind of token to every OAuth application of an instance"
             }
+            Self::LocalClerkExposed { .. } => {
+                "a local Clerk gives everybody a token as anybody, so only this machine may reach a server that believes it"
+            }
             Self::Unresolvable { .. } => "a tool that denies everybody is a mistake",
             _ => "the server does not start",
         }
@@ -402,6 +408,9 @@ impl StartError {
             }
             Self::NoCanonical { .. } => {
                 "set it to the public URL of the endpoint, like https://mcp.example.com"
+            }
+            Self::LocalClerkExposed { .. } => {
+                "set HOST to 127.0.0.1, or CLERK_PUBLISHABLE_KEY to the key of an instance"
             }
             Self::OpenAudience { .. } => {
                 "add `allowed_clients` or `require_scope`, or leave the audience policy at `Require`"

@@ -619,7 +619,19 @@ fn audience(
     env: &Environment<'_>,
     canonical: &Canonical,
 ) -> Result<(), StartError> {
-    let default = if canonical.is_loopback() {
+    // A server that other machines reach is not local, whatever it calls itself.
+    let host = bind_address(builder, env).map(|(host, _)| host);
+    let is_local =
+        canonical.is_loopback() && host.as_ref().is_ok_and(|host| is_loopback_host(host));
+    policy.trust_emulator(canonical.is_loopback());
+    if let (Ok(host), true, false) = (host, policy.trusts_emulator, is_local) {
+        policy.trust_emulator(false);
+        return Err(StartError::LocalClerkExposed {
+            host,
+            issuer: policy.issuer.to_string(),
+        });
+    }
+    let default = if is_local {
         AudiencePolicy::IfPresent
     } else {
         AudiencePolicy::Require
@@ -639,7 +651,7 @@ fn audience(
     };
     // A transition accepts nothing that is not confined, on loopback either.
     let is_open = match mode {
-        AudienceMode::IfPresent => !canonical.is_loopback(),
+        AudienceMode::IfPresent => !is_local,
         AudienceMode::RequireAfter(_) => true,
         AudienceMode::Off | AudienceMode::Require => false,
     };
@@ -661,7 +673,6 @@ fn audience(
     };
     policy.required_scopes.clone_from(&builder.required_scopes);
     policy.allowed_clients.clone_from(&builder.allowed_clients);
-    policy.trust_emulator(canonical.is_loopback());
     Ok(())
 }
 
@@ -676,3 +687,38 @@ pub(super) fn is_loopback_host(host: &str) -> bool {
 
 /// In the default directory of the emulator.
 const LOCAL_MACHINE: &str = "mch_mcp";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_listens_on_loopback_takes_tokens_without_an_audience() {
+        let none = |_: &str| None;
+        let env = Environment::of(&none);
+        let mode = |host: &str, url: &str| {
+            let builder = ServerBuilder::of_package("test", "1").host(host).url(url);
+            let canonical = Canonical::parse(url, "/mcp").unwrap();
+            let keys = HasKeys::of(&builder, &env);
+            let issuer = "https://clerk.example.com";
+            let (policy, mistakes) =
+                policy_mistakes(&builder, &env, Some(&canonical), issuer, keys);
+            assert!(mistakes.is_empty(), "{mistakes:?}");
+            policy.audience.mode
+        };
+        let local = "http://127.0.0.1:3000";
+        for (host, url, expected) in [
+            ("127.0.0.1", local, AudienceMode::IfPresent),
+            ("localhost", local, AudienceMode::IfPresent),
+            ("0.0.0.0", local, AudienceMode::Require),
+            ("10.0.0.7", local, AudienceMode::Require),
+            (
+                "127.0.0.1",
+                "https://mcp.example.com",
+                AudienceMode::Require,
+            ),
+        ] {
+            assert_eq!(mode(host, url), expected, "{host} {url}");
+        }
+    }
+}

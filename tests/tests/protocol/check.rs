@@ -572,11 +572,6 @@ async fn a_url_that_does_not_fit_the_address_is_told() {
     let public = "https://mcp.example.com";
     for (server, severity, what) in [
         (
-            server().host("0.0.0.0").url("http://127.0.0.1:4321"),
-            Severity::Warning,
-            "the server listens on 0.0.0.0, but calls itself http://127.0.0.1:4321/mcp",
-        ),
-        (
             server().url("http://localhost:3000"),
             Severity::Warning,
             "the server listens on port 4321, but calls itself http://localhost:3000/mcp",
@@ -604,6 +599,30 @@ async fn a_url_that_does_not_fit_the_address_is_told() {
         finding.what(),
         "the server listens on 127.0.0.1 only, and calls itself https://mcp.example.com/mcp"
     );
+}
+
+#[actix_web::test]
+async fn a_local_clerk_is_believed_only_by_a_server_that_this_machine_alone_reaches() {
+    let clerk = clerk(|_, _| None);
+    let exposed = || server(&clerk).host("0.0.0.0").url("http://127.0.0.1:4321");
+    let what = format!(
+        "the server listens on 0.0.0.0, and its Clerk is the local {}",
+        clerk.url()
+    );
+    let report = check(exposed()).await;
+    let findings: Vec<_> = report
+        .findings()
+        .iter()
+        .map(|finding| (finding.severity(), finding.what()))
+        .collect();
+    let called = "the server listens on 0.0.0.0, but calls itself http://127.0.0.1:4321/mcp";
+    assert_eq!(
+        findings,
+        [(Severity::Error, &*what), (Severity::Warning, called)]
+    );
+    let error = exposed().build().await.unwrap_err().to_string();
+    assert!(error.starts_with(&what), "{error}");
+    assert!(error.contains("set HOST to 127.0.0.1"), "{error}");
 }
 
 #[actix_web::test]

@@ -26,8 +26,7 @@ pub(in super::super) fn address(
     match (canonical.is_loopback(), on_loopback) {
         (true, false) => push(Finding::warning(
             format!("the server listens on {host}, but calls itself {url}"),
-            "clients of other machines are told to sign in for a URL that means their own, and the \
-             looser defaults of loopback hold: tokens without an audience are accepted",
+            "clients of other machines are told to sign in for a URL that means their own",
             format!(
                 "set {} to the public https URL, or {} to 127.0.0.1",
                 names.url, names.host
