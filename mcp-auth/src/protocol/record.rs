@@ -368,7 +368,7 @@ mod tests {
                 "{line}"
             );
         }
-        for secret in ["hunter2", "ada", "bob", "acme"] {
+        for secret in ["hunter2", "user_ada", "user_bob", "org_acme"] {
             assert!(!log.contains(secret), "{secret} in {log}");
         }
         // What the client was shown is the request of the line.
