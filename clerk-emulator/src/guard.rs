@@ -24,6 +24,7 @@ pub(crate) async fn guard(
     let port = request.app_config().local_addr().port();
     let head = request.head();
     let refusal = check_sender(&head.headers, &head.uri, port)
+        .and_then(|()| check_site(head.uri.path(), &head.headers))
         .and_then(|()| check_media_type(&head.method, head.uri.path(), &head.headers));
     match refusal {
         Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
@@ -70,8 +71,9 @@ impl From<Refusal> for HttpResponse {
 }
 
 fn check_sender(headers: &HeaderMap, target: &Uri, port: u16) -> Result<(), Refusal> {
-    let proxied =
-        |name: &str| name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-");
+    let proxied = |name: &str| {
+        matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
+    };
     if headers.keys().any(|name| proxied(name.as_str())) {
         return Err(Refusal::Forwarded);
     }
@@ -93,6 +95,17 @@ fn check_sender(headers: &HeaderMap, target: &Uri, port: u16) -> Result<(), Refu
     } else {
         Err(Refusal::ForeignOrigin)
     }
+}
+
+/// A page of another site can have a browser load any URL, as an image for example, without an `Origin`. Nothing below
+/// `/dev` answers that, unless a person followed a link.
+fn check_site(path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+    let says = |name: &str, value: &str| headers.get_all(name).any(|said| said == value);
+    let is_foreign = says("sec-fetch-site", "cross-site") && !says("sec-fetch-user", "?1");
+    if path.starts_with("/dev/") && is_foreign {
+        return Err(Refusal::ForeignOrigin);
+    }
+    Ok(())
 }
 
 /// A page can send JSON only after a preflight, and no route under `/dev` passes one.

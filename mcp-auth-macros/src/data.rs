@@ -13,6 +13,7 @@ use crate::{
     garde::{Unshown, check_dependency, check_undived, reaches_in},
     parameter::{SCHEMA_ONLY, each_key, unenforced},
     source::source,
+    types::option_of,
 };
 
 const KEYS: [&str; 2] = ["allow_unknown", "crate"];
@@ -336,6 +337,10 @@ fn check_rules(data: &mut Data, errors: &mut Errors) {
 /// Whether a member is left out instead of being `null`: its schema needs no `null` then.
 // #[serde(skip_serializing_if = "Option::is_none")] next: Option<u32>
 fn leaves_out_none(field: &Field) -> bool {
+    // `Some(None)` is written as `null`.
+    if option_of(&field.ty).and_then(option_of).is_some() {
+        return false;
+    }
     let mut leaves_out = false;
     for attribute in &field.attrs {
         if attribute.path().is_ident("serde") {

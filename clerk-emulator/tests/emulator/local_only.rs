@@ -119,10 +119,35 @@ async fn a_foreign_origin_is_refused() {
 }
 
 #[actix_web::test]
+async fn a_page_of_another_site_loads_nothing_that_makes_a_token() {
+    let emulator = started().await;
+    let token = |site: &str, user: Option<&str>| {
+        let path = "/dev/token?user=ada&kind=api_key";
+        let request = request(&emulator, Method::GET, path).header("sec-fetch-site", site);
+        match user {
+            Some(user) => request.header("sec-fetch-user", user),
+            None => request,
+        }
+    };
+    let response = token("cross-site", None).send().await.unwrap();
+    expect_problem(response, 403, "request_not_local").await;
+    // A link that a person follows, a page of this machine, and a program.
+    for request in [
+        token("cross-site", Some("?1")),
+        token("same-site", None),
+        token("none", Some("?1")),
+        request(&emulator, Method::GET, "/dev/token?user=ada&kind=api_key"),
+    ] {
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    }
+}
+
+#[actix_web::test]
 async fn a_forwarded_request_is_refused() {
     let emulator = started().await;
     for name in [
         "forwarded",
+        "via",
         "x-forwarded-for",
         "x-forwarded-host",
         "x-forwarded-proto",

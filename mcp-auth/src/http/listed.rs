@@ -59,8 +59,9 @@ pub(crate) fn origin(entry: &str) -> Result<String, BadEntry> {
         )),
         // Those of extensions and apps: `chrome-extension://…`, `tauri://localhost`.
         other if is_alone && !origin.is_tuple() && other.eq_ignore_ascii_case(scheme) => {
-            let entry = entry.strip_suffix('/').unwrap_or(entry);
-            Ok(entry.to_ascii_lowercase())
+            // Browsers write the rest as the app does.
+            let rest = rest.strip_suffix('/').unwrap_or(rest);
+            Ok(format!("{}://{rest}", scheme.to_ascii_lowercase()))
         }
         _ => Err(not_one()),
     }
@@ -197,6 +198,7 @@ mod tests {
                 "chrome-extension://mfgccjchihfkkindfppnaooecgfneiii",
             ),
             ("TAURI://localhost", "tauri://localhost"),
+            ("vscode-webview://1AbC", "vscode-webview://1AbC"),
         ] {
             assert_eq!(origin(entry).as_deref(), Ok(expected), "{entry}");
         }

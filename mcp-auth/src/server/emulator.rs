@@ -223,7 +223,9 @@ fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, 
         return Err("tests keep none");
     }
     match env.get(STATE).as_deref() {
-        Some("off") => return Err("MCP_AUTH_EMULATOR_STATE is off"),
+        Some(off) if off.eq_ignore_ascii_case("off") => {
+            return Err("MCP_AUTH_EMULATOR_STATE is off");
+        }
         Some(path) => return Ok(PathBuf::from(path)),
         None => {}
     }

@@ -43,7 +43,7 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, BoxError> {
     // Only a `null` can be such a number, so only then the value is looked through.
     if wrote_null {
         let mut path = String::new();
-        if let Err(NotFiniteAtPath) = value.serialize(Search(&mut path)) {
+        if let Err(Stopped::NotFinite) = value.serialize(Search(&mut path)) {
             return Err(NotFinite { path }.into());
         }
     }
@@ -78,25 +78,32 @@ impl Formatter for NullWatch<'_> {
 /// Writes nothing, and fails at the first number that is not finite; the path to it is then in the text.
 struct Search<'a>(&'a mut String);
 
+/// Why a search ended early.
 #[derive(Debug)]
-struct NotFiniteAtPath;
+enum Stopped {
+    NotFinite,
+    /// The value does not serialise a second time.
+    Unsearchable,
+}
 
-impl fmt::Display for NotFiniteAtPath {
+impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not finite")
+        f.write_str(match self {
+            Self::NotFinite => "not finite",
+            Self::Unsearchable => "not serialised twice",
+        })
     }
 }
 
-impl std::error::Error for NotFiniteAtPath {}
+impl std::error::Error for Stopped {}
 
-impl ser::Error for NotFiniteAtPath {
-    // The value was serialised before, so this is not reached by a type that serialises twice alike.
+impl ser::Error for Stopped {
     fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
+        Self::Unsearchable
     }
 }
 
-type Searched = Result<(), NotFiniteAtPath>;
+type Searched = Result<(), Stopped>;
 
 /// The elements or members of a value.
 struct Inner<'a> {
@@ -153,7 +160,7 @@ macro_rules! nothing {
 
 impl<'a> Serializer for Search<'a> {
     type Ok = ();
-    type Error = NotFiniteAtPath;
+    type Error = Stopped;
     type SerializeSeq = Inner<'a>;
     type SerializeTuple = Inner<'a>;
     type SerializeTupleStruct = Inner<'a>;
@@ -175,7 +182,7 @@ impl<'a> Serializer for Search<'a> {
     }
 
     fn serialize_f64(self, number: f64) -> Searched {
-        number.is_finite().then_some(()).ok_or(NotFiniteAtPath)
+        number.is_finite().then_some(()).ok_or(Stopped::NotFinite)
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Searched {
@@ -200,19 +207,15 @@ impl<'a> Serializer for Search<'a> {
         self.inner().member(variant, value)
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Inner<'a>, NotFiniteAtPath> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Inner<'a>, Stopped> {
         Ok(self.inner())
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Inner<'a>, NotFiniteAtPath> {
+    fn serialize_tuple(self, _: usize) -> Result<Inner<'a>, Stopped> {
         Ok(self.inner())
     }
 
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Inner<'a>, NotFiniteAtPath> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Inner<'a>, Stopped> {
         Ok(self.inner())
     }
 
@@ -222,15 +225,15 @@ impl<'a> Serializer for Search<'a> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Inner<'a>, NotFiniteAtPath> {
+    ) -> Result<Inner<'a>, Stopped> {
         Ok(self.inner_of_variant(variant))
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Inner<'a>, NotFiniteAtPath> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Inner<'a>, Stopped> {
         Ok(self.inner())
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Inner<'a>, NotFiniteAtPath> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Inner<'a>, Stopped> {
         Ok(self.inner())
     }
 
@@ -240,7 +243,7 @@ impl<'a> Serializer for Search<'a> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Inner<'a>, NotFiniteAtPath> {
+    ) -> Result<Inner<'a>, Stopped> {
         Ok(self.inner_of_variant(variant))
     }
 }
@@ -249,7 +252,7 @@ macro_rules! inner {
     ($($kind:ident: $method:ident($($name:ident: $ty:ty)?) is $search:ident;)+) => {$(
         impl ser::$kind for Inner<'_> {
             type Ok = ();
-            type Error = NotFiniteAtPath;
+            type Error = Stopped;
 
             fn $method<T: Serialize + ?Sized>(&mut self, $($name: $ty,)? value: &T) -> Searched {
                 self.$search($($name,)? value)
@@ -273,7 +276,7 @@ inner! {
 
 impl ser::SerializeMap for Inner<'_> {
     type Ok = ();
-    type Error = NotFiniteAtPath;
+    type Error = Stopped;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Searched {
         self.path.truncate(self.length);

@@ -102,7 +102,7 @@ pub const fn check_undived(declared: bool) {
 }
 
 /// The keys of a map are the client's own, and of any length.
-fn shortened(path: &impl Display) -> String {
+pub(super) fn shortened(path: &impl Display) -> String {
     let path = path.to_string();
     match path.char_indices().nth(LONGEST) {
         Some((end, _)) => path.get(..end).unwrap_or_default().to_owned() + "…",

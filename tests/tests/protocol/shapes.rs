@@ -82,6 +82,39 @@ mod tools {
         parent: Option<Box<Self>>,
     }
 
+    /// One name has another type in each variant.
+    #[data]
+    #[serde(tag = "k")]
+    pub(super) enum Mixed {
+        A {
+            x: u8,
+        },
+        B {
+            x: f64,
+        },
+        C {
+            x: Vec<u8>,
+        },
+        D {
+            x: Page,
+        },
+        E {
+            #[serde(default)]
+            y: u8,
+        },
+        F {
+            y: u8,
+        },
+    }
+
+    #[data]
+    #[serde(tag = "op", rename_all = "lowercase")]
+    pub(super) enum Expression {
+        Add { l: Box<Self>, r: Box<Self> },
+        Sub { l: Box<Self>, r: Box<Self> },
+        Number { n: i32 },
+    }
+
     #[data]
     pub(super) struct Nested {
         page: Option<Page>,
@@ -152,6 +185,8 @@ mod tools {
         untagged: Untagged,
         newtype: Newtype,
         tree: Tree,
+        mixed: Mixed,
+        expression: Expression,
         nested: Nested,
     }
 
@@ -741,7 +776,11 @@ impl Random {
             return self.pick(values).clone();
         }
         if let Some(either) = schema.get("anyOf").and_then(Value::as_array) {
-            let one = self.pick(either).clone();
+            // The last alternative of a type that contains itself does not.
+            let one = match (depth, either.last()) {
+                (0, Some(last)) => last.clone(),
+                _ => self.pick(either).clone(),
+            };
             return self.value(&one, root, depth);
         }
         match schema.get("type").and_then(Value::as_str) {

@@ -17,6 +17,7 @@ use serde_json::Value;
 use self::coercions::Coercions;
 use self::repair::{misplaced, repaired};
 use self::text::Name;
+use super::violations::shortened;
 
 /// A type that a tool can take by value: anything that serde reads and schemars describes.
 ///
@@ -185,7 +186,7 @@ fn explain<T: DeserializeOwned>(raw: &str) -> String {
     let mut source = serde_json::Deserializer::from_str(raw);
     match serde_path_to_error::deserialize::<_, T>(&mut source) {
         Err(error) => {
-            let path = error.path().to_string();
+            let path = shortened(&error.path());
             let message = without_position(&error.into_inner().to_string());
             if path == "." {
                 format!("Invalid arguments: {message}")

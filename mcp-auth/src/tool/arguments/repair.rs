@@ -7,10 +7,12 @@
 //! are integers), and `null` for an argument that may be left out. Where leniency was asked for, also: numbers, booleans,
 //! lists and objects that are sent as strings, and arguments that known clients add.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::super::violations::shortened;
 use super::text::{Member, Node, decoded};
 
 /// Rewrites arguments after the schema that the list shows.
@@ -71,7 +73,7 @@ impl fmt::Display for Misplaced {
             found,
             expected,
         } = self;
-        let path = path.trim_start_matches('.');
+        let path = shortened(&path.trim_start_matches('.'));
         write!(
             f,
             "Invalid argument `{path}`: invalid type: {found}, expected {expected}"
@@ -87,7 +89,7 @@ pub(super) fn repaired(text: &str, schema: &Value, lenient: bool) -> Option<(Str
     if lenient {
         repair.drop_additions(&mut node, &candidates);
     }
-    repair.value(&mut node, &candidates);
+    repair.value(&mut node, &candidates, DEEPEST_VALUE);
     if repair.done == Repairs::default() {
         return None;
     }
@@ -105,7 +107,10 @@ impl<'a> Repair<'a> {
         }
     }
 
-    fn value(&mut self, node: &mut Node<'_>, candidates: &Candidates<'a>) {
+    fn value(&mut self, node: &mut Node<'_>, candidates: &Candidates<'a>, depth: usize) {
+        let Some(depth) = depth.checked_sub(1) else {
+            return;
+        };
         if let (true, Node::Text(written)) = (self.lenient, &*node)
             && let Some(meant) = meant(written, candidates)
         {
@@ -125,16 +130,17 @@ impl<'a> Repair<'a> {
             Node::List(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
                     let of_item = self.of_item(candidates, index);
-                    self.value(item, &of_item);
+                    self.value(item, &of_item, depth);
                 }
             }
-            Node::Object(_) => self.members(node, candidates),
+            Node::Object(_) => self.members(node, candidates, depth),
             Node::Null | Node::Text(_) | Node::Truth(_) => {}
         }
     }
 
-    fn members(&mut self, node: &mut Node<'_>, candidates: &Candidates<'a>) {
+    fn members(&mut self, node: &mut Node<'_>, candidates: &Candidates<'a>, depth: usize) {
         let Node::Object(members) = node else { return };
+        let candidates = &fitting(candidates, members);
         let mut absent = Vec::new();
         for (index, member) in members.iter_mut().enumerate() {
             let name = &*member.name;
@@ -146,18 +152,20 @@ impl<'a> Repair<'a> {
             {
                 absent.push(index);
             } else {
-                self.value(&mut member.value, &of_member);
+                self.value(&mut member.value, &of_member, depth);
             }
         }
         // A second member of the name stays for the error that it is.
-        absent.retain(|index| {
-            let name = members.get(*index).map(|member| &member.name);
-            members
-                .iter()
-                .filter(|member| Some(&member.name) == name)
-                .count()
-                == 1
-        });
+        if !absent.is_empty() {
+            let mut times = HashMap::new();
+            for member in &*members {
+                *times.entry(&*member.name).or_insert(0_usize) += 1;
+            }
+            absent.retain(|index| {
+                let name = members.get(*index).map(|member| &*member.name);
+                name.is_some_and(|name| times.get(name) == Some(&1))
+            });
+        }
         self.done.nulls += absent.len();
         for index in absent.into_iter().rev() {
             members.remove(index);
@@ -194,11 +202,14 @@ impl<'a> Repair<'a> {
                 let misplaced = self.misplaced(item, &of_item);
                 misplaced.map(|misplaced| misplaced.below(&format!("[{index}]")))
             }),
-            Node::Object(members) => members.iter().find_map(|Member { name, value, .. }| {
-                let of_member = self.of_member(candidates, name);
-                let misplaced = self.misplaced(value, &of_member);
-                misplaced.map(|misplaced| misplaced.below(&format!(".{name}")))
-            }),
+            Node::Object(members) => {
+                let candidates = &fitting(candidates, members);
+                members.iter().find_map(|Member { name, value, .. }| {
+                    let of_member = self.of_member(candidates, name);
+                    let misplaced = self.misplaced(value, &of_member);
+                    misplaced.map(|misplaced| misplaced.below(&format!(".{name}")))
+                })
+            }
             Node::Null | Node::Number(_) | Node::Text(_) | Node::Truth(_) => None,
         }
     }
@@ -248,7 +259,10 @@ impl<'a> Repair<'a> {
                 }
             }
         }
-        if !is_composed || members.contains_key("type") || members.contains_key("properties") {
+        let is_found = found.iter().any(|known| std::ptr::eq(*known, members));
+        let is_leaf =
+            !is_composed || members.contains_key("type") || members.contains_key("properties");
+        if is_leaf && !is_found {
             found.push(members);
         }
     }
@@ -270,6 +284,40 @@ fn meant(written: &str, candidates: &Candidates<'_>) -> Option<Node<'static>> {
     };
     let is_taken = types.iter().any(|ty| accepts(candidates, ty));
     is_taken.then(|| node.into_owned())
+}
+
+/// The alternatives that an object can be: those whose required members it has and whose constants, such as a tag, it
+/// fits. If it fits none, all of them.
+fn fitting<'a>(candidates: &Candidates<'a>, members: &[Member<'_>]) -> Candidates<'a> {
+    if candidates.len() < 2 {
+        return candidates.clone();
+    }
+    let fits = |schema: &&Map<String, Value>| {
+        let required = schema.get("required").and_then(Value::as_array);
+        let mut required = required.into_iter().flatten().filter_map(Value::as_str);
+        let has_all = required.all(|name| members.iter().any(|member| member.name == name));
+        let is_constant = |member: &Member<'_>| {
+            let property = schema
+                .get("properties")
+                .and_then(|all| all.get(&*member.name));
+            match (
+                property.and_then(|property| property.get("enum")),
+                &member.value,
+            ) {
+                (Some(Value::Array(values)), Node::Text(written)) => {
+                    decoded(written).is_some_and(|text| values.iter().any(|value| *value == *text))
+                }
+                _ => true,
+            }
+        };
+        has_all && members.iter().all(is_constant)
+    };
+    let fitting: Vec<_> = candidates.iter().copied().filter(fits).collect();
+    if fitting.is_empty() {
+        candidates.clone()
+    } else {
+        fitting
+    }
 }
 
 /// Whether one of the schemas takes values of a type. A schema without a `type` takes all.
@@ -358,6 +406,9 @@ const LONGEST: usize = 39;
 
 /// A schema that refers to itself without an object in between is not followed for ever.
 const DEEPEST: usize = 16;
+
+/// serde_json's own limit. The depth of a value in a string counts from the place of the string.
+const DEEPEST_VALUE: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -512,6 +563,92 @@ mod tests {
         ] {
             assert_eq!(misplaced(text, &schema()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_alternative_is_found_by_its_tag() {
+        let variant = |tag: &str, x: Value| {
+            let properties = json!({ "k": { "type": "string", "enum": [tag] }, "x": x });
+            json!({ "type": "object", "properties": properties, "required": ["k", "x"] })
+        };
+        let schema = json!({ "type": "object", "properties": { "it": { "anyOf": [
+            variant("A", json!({ "type": "integer" })),
+            variant("B", json!({ "type": "number" })),
+            variant("C", json!({ "type": "array", "items": { "type": "integer" } })),
+        ] } } });
+        let repaired = |text: &str| repaired(text, &schema, false).map(|(text, _)| text);
+        let integer = r#"{"it":{"k":"A","x":1}}"#;
+        assert_eq!(
+            repaired(r#"{"it":{"k":"A","x":1.0}}"#).as_deref(),
+            Some(integer)
+        );
+        assert_eq!(repaired(r#"{"it":{"k":"B","x":1.0}}"#), None);
+        let misplaced = |text: &str| misplaced(text, &schema);
+        let expected = "Invalid argument `it.x`: invalid type: a list, expected number";
+        assert_eq!(
+            misplaced(r#"{"it":{"k":"B","x":[1]}}"#).as_deref(),
+            Some(expected)
+        );
+        assert_eq!(misplaced(r#"{"it":{"k":"C","x":[1]}}"#), None);
+    }
+
+    #[test]
+    fn alternatives_that_contain_themselves_are_looked_at_once_a_level() {
+        let node = |op: &str| {
+            let sides = json!({ "$ref": "#/$defs/Expr" });
+            let properties = json!({ "op": { "enum": [op], "type": "string" }, "l": sides });
+            json!({ "type": "object", "properties": properties, "required": ["op", "l"] })
+        };
+        let schema = json!({
+            "type": "object",
+            "properties": { "it": { "$ref": "#/$defs/Expr" } },
+            "$defs": { "Expr": { "anyOf": [
+                node("add"), node("sub"), node("mul"), node("div"), { "type": "integer" },
+            ] } },
+        });
+        let nested = (0..60).fold("1.0".to_owned(), |inner, _| {
+            format!(r#"{{"op":"add","l":{inner}}}"#)
+        });
+        let text = format!(r#"{{"it":{nested}}}"#);
+        assert_eq!(misplaced(&text, &schema), None);
+        assert!(repaired(&text, &schema, false).is_some());
+    }
+
+    #[test]
+    fn strings_within_strings_are_read_to_the_depth_of_serde_json() {
+        let schema = json!({
+            "type": "object",
+            "properties": { "it": { "$ref": "#/$defs/L" } },
+            "$defs": { "L": { "type": "array", "items": { "$ref": "#/$defs/L" } } },
+        });
+        // A quote in a string at each level is escaped as a code, so that the text does not double.
+        let mut inner = format!("{}{}", "[".repeat(100), "]".repeat(100));
+        for level in (0..80).rev() {
+            let quote = (0..level).fold("\"".to_owned(), |quote, _| {
+                quote.replace('\\', "\\u005c").replace('"', "\\u0022")
+            });
+            inner = format!(
+                "{}{quote}{inner}{quote}{}",
+                "[".repeat(100),
+                "]".repeat(100)
+            );
+        }
+        let text = serde_json::to_string(&inner).unwrap();
+        let text = format!(r#"{{"it":{text}}}"#);
+        // Whatever is made of it, the stack holds.
+        let _ = repaired(&text, &schema, true);
+    }
+
+    #[test]
+    fn many_members_that_are_null_are_counted_once() {
+        let nulls = vec![r#""s":null"#; 50_000].join(",");
+        assert_eq!(strict(&format!("{{{nulls}}}")), None);
+    }
+
+    #[test]
+    fn a_long_path_is_cut() {
+        let text = format!(r#"{{"map":{{"{}":[1]}}}}"#, "x".repeat(100_000));
+        assert!(misplaced(&text, &schema()).unwrap().len() < 500);
     }
 
     #[test]

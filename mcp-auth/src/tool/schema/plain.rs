@@ -81,8 +81,8 @@ impl Transform for Plain {
     }
 }
 
-/// Takes escapes out of patterns that ECMA-262 knows only within `[…]`: with them a client could not
-/// compile the schema. schemars writes them for `contains("a-b")`.
+/// Takes out escapes that ECMA-262 does not know, or knows only within `[…]`: with them a client could not
+/// compile the pattern. schemars writes them for `contains("a-b")`.
 fn pattern(members: &mut Members) {
     if let Some(Value::String(pattern)) = members.get_mut("pattern") {
         *pattern = without_needless_escapes(pattern);
@@ -92,9 +92,19 @@ fn pattern(members: &mut Members) {
 fn without_needless_escapes(pattern: &str) -> String {
     let mut plain = String::with_capacity(pattern.len());
     let (mut escaped, mut in_class) = (false, false);
-    for letter in pattern.chars() {
+    let mut letters = pattern.chars().peekable();
+    while let Some(letter) = letters.next() {
         if escaped {
-            if in_class || !matches!(letter, '#' | '&' | '-' | '~') {
+            // Doubled in a class, `&` and `~` are operators in Rust.
+            let is_doubled = plain.ends_with(letter)
+                || matches!(letters.peek(), Some(next) if matches!(next, '&' | '~' | '\\'));
+            let is_needless = match letter {
+                '#' => true,
+                '&' | '~' => !(in_class && is_doubled),
+                '-' => !in_class,
+                _ => false,
+            };
+            if !is_needless {
                 plain.push('\\');
             }
             plain.push(letter);
@@ -605,6 +615,7 @@ mod tests {
         for (pattern, expected) in [
             (r"a\-b\#\&\~", "a-b#&~"),
             (r"[a\-b]\-\.\\-", r"[a\-b]-\.\\-"),
+            (r"[\&a\#\-z]", r"[&a#\-z]"),
             ("^a$", "^a$"),
         ] {
             assert_eq!(without_needless_escapes(pattern), expected);
