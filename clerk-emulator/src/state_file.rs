@@ -58,7 +58,7 @@ impl Keys {
     }
 }
 
-/// What a state file holds, and the file to write later changes to.
+/// The content of a state file, and the file to which later changes are written.
 pub(crate) struct State {
     pub(crate) file: StateFile,
     pub(crate) keys: Keys,

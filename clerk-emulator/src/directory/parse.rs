@@ -240,7 +240,7 @@ pub enum DirectoryFileError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Resolves a name by the system.
         #[source]
         source: io::Error,
     },

@@ -57,7 +57,7 @@ pub(crate) fn origin(entry: &str) -> Result<String, BadEntry> {
             "is more than an origin",
             format!("write {}", origin.ascii_serialization()),
         )),
-        // Those of extensions and apps: `chrome-extension://…`, `tauri://localhost`.
+        // Extensions and apps have origins of their own: `chrome-extension://…`, `tauri://localhost`.
         other if is_alone && !origin.is_tuple() && other.eq_ignore_ascii_case(scheme) => {
             // Browsers write the rest as the app does.
             let rest = rest.strip_suffix('/').unwrap_or(rest);

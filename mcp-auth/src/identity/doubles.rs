@@ -230,7 +230,7 @@ pub(crate) fn logged(work: impl FnOnce()) -> String {
     logged_at(Level::TRACE, work)
 }
 
-/// What is written to the log meanwhile, at this level and those above.
+/// Returns the log lines that the work writes, at this level and above.
 pub(crate) fn logged_at(level: Level, work: impl FnOnce()) -> String {
     // Which events are of interest to anybody is kept for the whole process, and worked out anew
     // whenever a subscriber comes or goes. One that stays keeps tests beside each other apart.

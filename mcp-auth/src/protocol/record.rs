@@ -12,7 +12,7 @@ use crate::guard::Denied;
 use crate::identity::{Actor, Caller, Clock, LogThrottle, Org};
 use crate::tool::{Failure, Outcome, Reference, ServedTool, ToolOutput};
 
-/// What the records of all calls share.
+/// The clock and the throttle that the records of all calls share.
 #[derive(Debug)]
 pub(super) struct CallLog {
     clock: Arc<dyn Clock>,
@@ -371,7 +371,7 @@ mod tests {
         for secret in ["hunter2", "user_ada", "user_bob", "org_acme"] {
             assert!(!log.contains(secret), "{secret} in {log}");
         }
-        // What the client was shown is the request of the line.
+        // The client was shown the request id of the line.
         for (line, told) in [(lines[3], &told[3]), (lines[4], &told[4])] {
             let reference = told.strip_prefix("Internal error, reference ").expect(told);
             assert!(line.contains(&format!("request={reference}")), "{line}");

@@ -264,7 +264,7 @@ fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<St
     Ok(default_scopes)
 }
 
-/// Who can call, and where the state is kept.
+/// Describes the people who can call, and the place of the state.
 pub(super) fn describe(emulator: &Emulator, people: &People) -> LocalClerk {
     let directory = emulator.instance().directory();
     let mut seats = Vec::new();

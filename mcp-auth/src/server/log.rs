@@ -1,4 +1,4 @@
-//! What is logged where the application has no subscriber of its own.
+//! The filter of the log, for applications without a subscriber of their own.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -36,7 +36,7 @@ fn wrong(directives: &str) -> Option<&str> {
     all.find(|directive| !directive.contains(['=', '[']))
 }
 
-/// What is wrong with `RUST_LOG`.
+/// The mistake in `RUST_LOG`, if there is one.
 pub(super) fn mistake(env: &Environment<'_>) -> Option<Finding> {
     let directives = env.get("RUST_LOG")?;
     let wrong = wrong(&directives)?;

@@ -205,7 +205,7 @@ impl Matrix {
         }
     }
 
-    /// The same for a server that knows them of session tokens alone.
+    /// The matrix of a server that knows memberships from session tokens alone.
     pub(super) fn without_look_ups(self) -> Self {
         Self {
             looks_up: false,
@@ -626,7 +626,7 @@ impl Persona {
         self
     }
 
-    /// The same caller with everything that a guard asks for.
+    /// This caller with everything that a guard asks for.
     fn with_all_of(&self, guard: &Guard) -> Self {
         let mut caller = self.clone();
         for leaf in guard.leaves() {

@@ -65,7 +65,7 @@ pub(super) async fn check_addresses(
     }
 }
 
-/// What a check says of a canonical URL with plain http.
+/// The finding about a canonical URL with plain http.
 pub(super) fn plain_http(canonical: &Canonical) -> Option<Found> {
     canonical.plain_http_host()?;
     let finding = Finding::warning(

@@ -107,7 +107,7 @@ pub(super) struct Identity {
     pub(super) local: Option<LocalClerk>,
 }
 
-/// What a server tells of its local Clerk.
+/// The facts of its local Clerk that a server prints.
 #[derive(Debug)]
 pub(super) struct LocalClerk {
     /// Everybody, once for each membership; people without an organization come last.

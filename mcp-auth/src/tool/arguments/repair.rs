@@ -23,7 +23,7 @@ pub(super) struct Repair<'a> {
     done: Repairs,
 }
 
-/// What was rewritten.
+/// Counts of the rewritten values.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Repairs {
     /// Integers that were written as floats.
