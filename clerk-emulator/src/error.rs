@@ -27,7 +27,7 @@ pub enum Error {
     Bind {
         /// The address asked for.
         address: SocketAddr,
-        /// Resolves a name by the system.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -48,7 +48,7 @@ pub enum Error {
     StateFile {
         /// The file.
         path: PathBuf,
-        /// Resolves a name by the system.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -73,7 +73,7 @@ pub enum Error {
     /// The server's thread could not be started, or ended before it served.
     #[error("cannot start the emulator's server")]
     Start {
-        /// Resolves a name by the system.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },

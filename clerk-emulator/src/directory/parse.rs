@@ -240,7 +240,7 @@ pub enum DirectoryFileError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Resolves a name by the system.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
