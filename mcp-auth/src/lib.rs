@@ -42,9 +42,12 @@ pub use clerk_emulator::Directory;
 #[path = "bench.rs"]
 pub mod __bench;
 mod clerk;
+mod clock;
 mod guard;
 mod http;
 mod identity;
+#[expect(dead_code, unused_imports, reason = "lists of networks are for settings that come next")]
+mod limits;
 mod protocol;
 mod server;
 #[cfg(feature = "testing")]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 
 use crate::identity::Clock;
+use crate::limits::Network;
 
 /// Counts failed authentications per peer network and minute. Only tokens that have to be verified
 /// count and are held up: a caller whose token is known is never locked out by a neighbour.
@@ -14,7 +15,7 @@ use crate::identity::Clock;
 pub(super) struct Failures {
     clock: Arc<dyn Clock>,
     most: u32,
-    seen: Cache<IpAddr, Window>,
+    seen: Cache<Network, Window>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,14 +35,14 @@ impl Failures {
 
     /// Returns how long the peer has to wait, if it failed too often in this minute.
     pub(super) fn wait(&self, peer: IpAddr) -> Option<Duration> {
-        let window = self.current(network(peer))?;
+        let window = self.current(Network::of(peer))?;
         let age = self.clock.uptime().saturating_sub(window.since);
         (window.failures >= self.most).then(|| MINUTE.saturating_sub(age))
     }
 
     /// Counts a failure.
     pub(super) fn count(&self, peer: IpAddr) {
-        let peer = network(peer);
+        let peer = Network::of(peer);
         let now = self.clock.uptime();
         let window = self.current(peer).unwrap_or(Window {
             since: now,
@@ -56,22 +57,11 @@ impl Failures {
         );
     }
 
-    fn current(&self, peer: IpAddr) -> Option<Window> {
+    fn current(&self, peer: Network) -> Option<Window> {
         let now = self.clock.uptime();
         self.seen
             .get(&peer)
             .filter(|window| now.saturating_sub(window.since) < MINUTE)
-    }
-}
-
-/// One IPv6 subscriber has a whole /64. IPv4 peers of a socket for both come as part of IPv6.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        peer @ IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6([a, b, c, d, 0, 0, 0, 0].into())
-        }
     }
 }
 

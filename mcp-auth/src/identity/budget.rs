@@ -15,20 +15,22 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
-use crate::identity::clock::Clock;
+use crate::clock::Clock;
 use crate::identity::log_throttle::LogThrottle;
+use crate::limits::Network;
+use crate::limits::Site;
 
 /// Questions about tokens seen for the first time.
 ///
-/// At most so many in any ten seconds, and of each network (IPv4 /24, IPv6 /64) one a second after the
-/// first ten. Loopback is a network like any other, and so are all peers behind one proxy. Networks of
-/// IPv6 are cheap, so all of one /48 together leave half to others.
+/// At most so many in any ten seconds, and of each network (an IPv4 address, an IPv6 /64) one a second after the
+/// first ten. Loopback is a network like any other, and so are all peers behind one proxy. Networks are
+/// cheap, so all of one site (an IPv4 /24, an IPv6 /48) together leave half to others.
 pub(crate) struct Budget {
     clock: Arc<dyn Clock>,
     /// In any ten seconds.
     most: usize,
     /// The questions of the last ten seconds: when, by uptime, and for which site.
-    asked: Mutex<VecDeque<(Duration, Network)>>,
+    asked: Mutex<VecDeque<(Duration, Site)>>,
     /// For each network, the uptime by which it has earned what it has spent.
     networks: Cache<Network, Duration>,
     warned: LogThrottle,
@@ -40,35 +42,6 @@ pub(crate) struct Budget {
 pub(crate) struct OverBudget {
     /// When there is a question again.
     pub(crate) retry_after: Duration,
-}
-
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-enum Network {
-    V4([u8; 3]),
-    V6([u16; 4]),
-}
-
-impl Network {
-    /// The networks that are likely to be in one hand with this one: all of an IPv6 /48.
-    fn site(self) -> Self {
-        match self {
-            Self::V4(_) => self,
-            Self::V6([a, b, c, _]) => Self::V6([a, b, c, 0]),
-        }
-    }
-
-    fn of(peer: IpAddr) -> Self {
-        match peer.to_canonical() {
-            IpAddr::V4(address) => {
-                let [a, b, c, _] = address.octets();
-                Self::V4([a, b, c])
-            }
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Self::V6([a, b, c, d])
-            }
-        }
-    }
 }
 
 impl Budget {
@@ -128,7 +101,7 @@ impl Budget {
     }
 
     /// No code that may panic runs under this lock.
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Duration, Network)>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Duration, Site)>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -158,8 +131,7 @@ mod tests {
     fn a_network_has_ten_questions_and_then_one_a_second() {
         let (budget, clock) = budget(1_000);
         assert_eq!(spend(&budget, "192.0.2.1", 30), 10);
-        assert_eq!(spend(&budget, "192.0.2.99", 1), 0, "a neighbour");
-        assert_eq!(spend(&budget, "192.0.3.1", 1), 1, "another network");
+        assert_eq!(spend(&budget, "192.0.2.99", 1), 1, "another network");
         clock.advance(Duration::from_secs(1));
         assert_eq!(spend(&budget, "192.0.2.1", 5), 1);
         clock.advance(Duration::from_secs(3_600));
@@ -182,7 +154,7 @@ mod tests {
         assert_eq!(spend(&budget, "2001:db8:0:1:ffff::2", 1), 0);
         assert_eq!(spend(&budget, "2001:db8:0:2::1", 1), 1);
         assert_eq!(spend(&budget, "::ffff:192.0.2.1", 30), 10);
-        assert_eq!(spend(&budget, "192.0.2.7", 1), 0);
+        assert_eq!(spend(&budget, "192.0.2.1", 1), 0);
         assert_eq!(spend(&budget, "::ffff:198.51.100.1", 1), 1);
     }
 

@@ -11,7 +11,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::identity::clock::Clock;
+use crate::clock::Clock;
 use crate::identity::error::LookupError;
 use crate::identity::error::NoAnswer;
 use crate::identity::error::Unavailable;

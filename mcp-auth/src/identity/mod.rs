@@ -19,7 +19,6 @@ mod budget;
 mod cache;
 mod caller;
 mod circuit;
-mod clock;
 mod confirm;
 #[cfg(test)]
 pub(crate) mod doubles;
@@ -41,6 +40,11 @@ mod sight;
 mod token;
 mod transition;
 mod verify;
+
+pub(crate) use crate::clock::Clock;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use crate::clock::ManualClock;
+pub(crate) use crate::clock::SystemClock;
 
 pub use actor::Actor;
 pub use caller::Caller;
@@ -64,10 +68,6 @@ pub(crate) use budget::Budget;
 pub(crate) use caller::ByPrincipal;
 pub(crate) use caller::CallerParts;
 pub(crate) use caller::Principal;
-pub(crate) use clock::Clock;
-#[cfg(any(test, feature = "testing"))]
-pub(crate) use clock::ManualClock;
-pub(crate) use clock::SystemClock;
 pub(crate) use confirm::Confirmation;
 pub(crate) use confirm::ConfirmationSource;
 pub(crate) use confirm::Verdict;

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tracing::Level;
 
+use crate::clock::Clock;
 use crate::identity::budget::Budget;
 use crate::identity::cache::TokenCache;
 use crate::identity::caller::Caller;
 use crate::identity::caller::Realm;
-use crate::identity::clock::Clock;
 use crate::identity::confirm::ConfirmationSource;
 use crate::identity::confirm::Confirmations;
 use crate::identity::error::AuthError;

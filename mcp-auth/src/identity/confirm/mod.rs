@@ -17,6 +17,7 @@ use serde_json::Map;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
+use crate::clock::Clock;
 use crate::identity::budget::Budget;
 use crate::identity::cache::Fingerprint;
 use crate::identity::cache::TokenCache;
@@ -25,7 +26,6 @@ use crate::identity::caller::CallerParts;
 use crate::identity::caller::Realm;
 use crate::identity::caller::TokenKind;
 use crate::identity::circuit::Circuit;
-use crate::identity::clock::Clock;
 use crate::identity::error::AuthError;
 use crate::identity::error::LookupError;
 use crate::identity::error::TokenError;

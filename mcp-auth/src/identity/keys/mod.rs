@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::identity::clock::Clock;
+use crate::clock::Clock;
 use crate::identity::error::AuthError;
 use crate::identity::error::Unavailable;
 

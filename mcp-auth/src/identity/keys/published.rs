@@ -17,7 +17,7 @@ use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use crate::identity::clock::Clock;
+use crate::clock::Clock;
 use crate::identity::error::AuthError;
 use crate::identity::error::TokenError;
 use crate::identity::error::Unavailable;

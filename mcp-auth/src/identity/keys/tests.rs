@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::published::Pace;
 use super::*;
-use crate::identity::clock::ManualClock;
+use crate::clock::ManualClock;
 use crate::identity::doubles;
 use crate::identity::doubles::CountingSource;
 use crate::identity::doubles::TestKey;

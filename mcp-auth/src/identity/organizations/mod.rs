@@ -19,10 +19,10 @@ use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 
+use crate::clock::Clock;
 use crate::identity::caller::Caller;
 use crate::identity::caller::TokenKind;
 use crate::identity::circuit::Circuit;
-use crate::identity::clock::Clock;
 use crate::identity::error::LookupError;
 use crate::identity::error::NoAnswer;
 use crate::identity::error::Unavailable;

@@ -6,9 +6,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::*;
+use crate::clock::ManualClock;
 use crate::identity::Parties;
 use crate::identity::Policy;
-use crate::identity::clock::ManualClock;
 use crate::identity::doubles;
 use crate::identity::doubles::Answers;
 use crate::identity::doubles::block_on;

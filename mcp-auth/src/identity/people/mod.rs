@@ -15,11 +15,11 @@ use futures_util::future::BoxFuture;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 
+use crate::clock::Clock;
 use crate::identity::cache::Fingerprint;
 use crate::identity::caller::Caller;
 use crate::identity::caller::TokenKind;
 use crate::identity::circuit::Circuit;
-use crate::identity::clock::Clock;
 use crate::identity::error::AuthError;
 use crate::identity::error::LookupError;
 use crate::identity::error::NoAnswer;

@@ -1,6 +1,7 @@
 //! What a server is told: in code, and for the rest by the environment.
 
 mod clerk;
+mod limits;
 mod organizations;
 mod schemas;
 mod scopes;

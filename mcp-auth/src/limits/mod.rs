@@ -1,0 +1,11 @@
+//! Limits: how much of the server one network, one caller and everybody together may take.
+//!
+//! This module names no token, no request and no tool. The layers above it say what is counted and what a
+//! refusal looks like.
+
+mod network;
+
+pub(crate) use network::Network;
+pub(crate) use network::Networks;
+pub(crate) use network::NotANetwork;
+pub(crate) use network::Site;

@@ -1,0 +1,170 @@
+//! The network of an address: what limits count strangers by.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+/// The addresses that count as one stranger: an IPv4 address, or an IPv6 /64.
+///
+/// A subscriber of IPv6 has a /64 at least, and can use a new address for each connection. An IPv4 address
+/// that came in over an IPv6 socket counts as the IPv4 address.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Network {
+    V4(Ipv4Addr),
+    /// The first four of eight segments.
+    V6([u16; 4]),
+}
+
+/// The networks that one organization is likely to hold: an IPv4 /24, or an IPv6 /48. Networks are cheap,
+/// so a limit for everybody leaves a part to other sites.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Site {
+    V4([u8; 3]),
+    V6([u16; 3]),
+}
+
+impl Network {
+    /// The network of an address.
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d])
+            }
+        }
+    }
+
+    /// The site of the network.
+    pub(crate) fn site(self) -> Site {
+        match self {
+            Self::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                Site::V4([a, b, c])
+            }
+            Self::V6([a, b, c, _]) => Site::V6([a, b, c]),
+        }
+    }
+}
+
+/// A list of networks, as a setting names them: addresses (`10.0.0.7`, `::1`) and prefixes (`10.0.0.0/8`).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Networks(Vec<IpNet>);
+
+/// An entry of a list that is neither an address nor a prefix.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+#[error("`{0}` is neither an IP address nor a network such as `10.0.0.0/8`")]
+pub(crate) struct NotANetwork(pub(crate) String);
+
+impl Networks {
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// [`NotANetwork`] for the first entry that is none.
+    pub(crate) fn parse<S: AsRef<str>>(
+        entries: impl IntoIterator<Item = S>,
+    ) -> Result<Self, NotANetwork> {
+        let networks = entries.into_iter().map(|entry| {
+            let entry = entry.as_ref().trim();
+            parse(entry).ok_or_else(|| NotANetwork(entry.to_owned()))
+        });
+        Ok(Self(networks.collect::<Result<_, _>>()?))
+    }
+
+    /// Whether the list has no entry.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether an entry holds the address. An IPv4 address that came in over an IPv6 socket is compared as the
+    /// IPv4 address.
+    pub(crate) fn contain(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+fn parse(entry: &str) -> Option<IpNet> {
+    let network = IpNet::from_str(entry)
+        .or_else(|_| IpAddr::from_str(entry).map(IpNet::from))
+        .ok()?;
+    match network {
+        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => mapped(v6.addr(), v6.prefix_len()),
+        network => Some(network.trunc()),
+    }
+}
+
+/// The IPv4 network that an IPv6 entry such as `::ffff:10.0.0.0/104` spells.
+fn mapped(address: Ipv6Addr, prefix: u8) -> Option<IpNet> {
+    let address = address.to_ipv4_mapped()?;
+    let network = IpNet::new(address.into(), prefix.checked_sub(96)?).ok()?;
+    Some(network.trunc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(address: &str) -> Network {
+        Network::of(address.parse().unwrap())
+    }
+
+    #[test]
+    fn an_ipv4_address_and_an_ipv6_64_are_one_network() {
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_eq!(network("2001:db8:0:1::1"), network("2001:db8:0:1:ffff::"));
+        assert_ne!(network("2001:db8:0:1::1"), network("2001:db8:0:2::1"));
+    }
+
+    #[test]
+    fn an_ipv4_24_and_an_ipv6_48_are_one_site() {
+        let site = |address| network(address).site();
+        assert_eq!(site("192.0.2.1"), site("192.0.2.255"));
+        assert_ne!(site("192.0.2.1"), site("192.0.3.1"));
+        assert_eq!(site("2001:db8:1:1::1"), site("2001:db8:1:2::1"));
+        assert_ne!(site("2001:db8:1::1"), site("2001:db8:2::1"));
+    }
+
+    #[test]
+    fn a_list_has_addresses_and_prefixes() {
+        let list = [
+            "10.0.0.7",
+            " 192.0.2.0/24 ",
+            "2001:db8::/32",
+            "::ffff:10.9.0.0/112",
+        ];
+        let networks = Networks::parse(list).unwrap();
+        for inside in [
+            "10.0.0.7",
+            "::ffff:10.0.0.7",
+            "192.0.2.255",
+            "2001:db8:9::1",
+            "10.9.0.200",
+        ] {
+            assert!(networks.contain(inside.parse().unwrap()), "{inside}");
+        }
+        for outside in ["10.0.0.8", "192.0.3.0", "2001:db9::1", "::1", "10.10.0.1"] {
+            assert!(!networks.contain(outside.parse().unwrap()), "{outside}");
+        }
+        assert!(!networks.is_empty());
+        assert!(Networks::default().is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_is_no_network_is_named() {
+        for bad in [
+            "",
+            "10.0.0",
+            "10.0.0.0/33",
+            "proxy.internal",
+            "::ffff:10.0.0.0/90",
+        ] {
+            let refused = Networks::parse(["::1", bad]);
+            assert_eq!(refused, Err(NotANetwork(bad.to_owned())), "{bad}");
+        }
+    }
+}
