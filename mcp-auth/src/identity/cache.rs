@@ -11,8 +11,8 @@ use quick_cache::sync::Cache;
 use quick_cache::sync::DefaultLifecycle;
 
 use crate::identity::caller::Caller;
-use crate::identity::prehashed::BuildPrehashed;
 use crate::identity::verify::Evidence;
+use crate::limits::BuildPrehashed;
 
 /// Callers by their token. Only verified tokens get in, so that made-up ones can't push them out.
 ///

@@ -4,8 +4,15 @@
 //! refusal looks like.
 
 mod network;
+mod prehashed;
+mod windows;
 
 pub(crate) use network::Network;
 pub(crate) use network::Networks;
 pub(crate) use network::NotANetwork;
 pub(crate) use network::Site;
+pub(crate) use prehashed::BuildPrehashed;
+pub(crate) use windows::Key;
+pub(crate) use windows::Limit;
+pub(crate) use windows::Refused;
+pub(crate) use windows::Windows;

@@ -6,7 +6,8 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::identity::{BuildPrehashed, ByPrincipal, Caller, Org};
+use crate::identity::{ByPrincipal, Caller, Org};
+use crate::limits::BuildPrehashed;
 
 /// Counts running calls per principal. MCP 2026-07-28, server/tools: servers must limit the rate of
 /// tool invocations; honest load never meets this limit, a runaway client does.
