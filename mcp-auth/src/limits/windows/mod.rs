@@ -52,9 +52,9 @@ pub(crate) struct Limit {
 
 /// One of several limits refused an event; no limit has counted it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Refused {
-    /// The place of the limit in the list. Of several that refuse, it is the one with the longest wait.
-    pub(crate) place: usize,
+pub(crate) struct Refused<T> {
+    /// What the list says of the limit. Of several that refuse, it is the one with the longest wait.
+    pub(crate) by: T,
     /// The time until the window of this limit is over. It is longer than zero.
     pub(crate) wait: Duration,
 }
@@ -106,19 +106,15 @@ impl Windows {
         }
     }
 
-    /// Counts an event under each of the limits if all of them allow it, and under none otherwise.
+    /// Counts an event under each of the limits if all of them allow it, and under none otherwise. The keys
+    /// differ.
     ///
     /// # Errors
     /// [`Refused`] names the limit with the longest wait.
-    pub(crate) fn take_all(&self, limits: &[(Key, Limit)]) -> Result<(), Refused> {
-        if let [(key, limit)] = *limits {
-            return self
-                .take(key, limit)
-                .map_err(|wait| Refused { place: 0, wait });
-        }
+    pub(crate) fn take_all<T: Copy>(&self, limits: &[(Key, Limit, T)]) -> Result<(), Refused<T>> {
         // Every thread locks shards in the order of their places, so that no two wait for each other.
         let mut locked: [Option<MutexGuard<'_, Shard>>; SHARDS] = [const { None }; SHARDS];
-        let wanted = |place: usize| limits.iter().any(|(key, _)| key.shard() == place);
+        let wanted = |place: usize| limits.iter().any(|(key, ..)| key.shard() == place);
         for (place, (slot, shard)) in locked.iter_mut().zip(&self.shards).enumerate() {
             if wanted(place) {
                 *slot = Some(lock(shard));
@@ -128,20 +124,17 @@ impl Windows {
         for shard in locked.iter_mut().flatten() {
             shard.remove_what_is_over(now);
         }
-        let refused = limits
-            .iter()
-            .enumerate()
-            .filter_map(|(place, (key, limit))| {
-                let shard = locked.get(key.shard())?.as_ref()?;
-                let wait = shard.wait(*key, *limit, now)?;
-                Some(Refused { place, wait })
-            });
+        let refused = limits.iter().filter_map(|(key, limit, by)| {
+            let shard = locked.get(key.shard())?.as_ref()?;
+            let wait = shard.wait(*key, *limit, now)?;
+            Some(Refused { by: *by, wait })
+        });
         // The first of several that wait equally long.
         let refused = refused.reduce(|a, b| if b.wait > a.wait { b } else { a });
         if let Some(refused) = refused {
             return Err(refused);
         }
-        for (key, limit) in limits {
+        for (key, limit, _) in limits {
             if let Some(Some(shard)) = locked.get_mut(key.shard()) {
                 shard.count(*key, limit.window, now, self.most_in_shard);
             }

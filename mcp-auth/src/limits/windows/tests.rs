@@ -81,38 +81,39 @@ fn a_limit_of_zero_allows_nothing() {
 #[test]
 fn an_event_counts_under_all_its_limits_or_under_none() {
     let (windows, clock) = table(10_000);
-    let user = (windows.key("user"), limit(3, 1));
-    let orgs = [1, 2, 3, 4, 5].map(|org| (windows.key(org), limit(2, 60)));
+    let user = (windows.key("user"), limit(3, 1), 0);
+    let orgs = [1, 2, 3, 4, 5].map(|org| (windows.key(org), limit(2, 60), org));
     for org in orgs {
         let expected = windows
             .wait(user.0, user.1)
-            .map_or(Ok(()), |wait| Err(Refused { place: 0, wait }));
+            .map_or(Ok(()), |wait| Err(Refused { by: 0, wait }));
         assert_eq!(windows.take_all(&[user, org]), expected);
     }
     clock.advance(Duration::from_secs(1));
     // The first three organizations have counted one event each, the others none.
-    let left = orgs.map(|(key, limit)| (0..3).filter(|_| windows.take(key, limit).is_ok()).count());
+    let left =
+        orgs.map(|(key, limit, _)| (0..3).filter(|_| windows.take(key, limit).is_ok()).count());
     assert_eq!(left, [1, 1, 1, 2, 2]);
     assert_eq!(
         windows.take_all(&[user, orgs[4]]),
         Err(Refused {
-            place: 1,
+            by: 5,
             wait: MINUTE
         })
     );
     let allowed = (0..9).filter(|_| windows.take_all(&[user]).is_ok());
     assert_eq!(allowed.count(), 3);
-    assert_eq!(windows.take_all(&[]), Ok(()));
+    assert_eq!(windows.take_all::<()>(&[]), Ok(()));
 }
 
 #[test]
 fn of_several_limits_that_refuse_the_one_with_the_longest_wait_is_named() {
     let (windows, _) = table(100);
     let limits = [("a", 60), ("b", 3_600), ("c", 3_600)]
-        .map(|(name, seconds)| (windows.key(name), limit(1, seconds)));
+        .map(|(name, seconds)| (windows.key(name), limit(1, seconds), name));
     assert_eq!(windows.take_all(&limits), Ok(()));
     let refused = windows.take_all(&limits).unwrap_err();
-    assert_eq!((refused.place, refused.wait), (1, MINUTE * 60));
+    assert_eq!((refused.by, refused.wait), ("b", MINUTE * 60));
 }
 
 #[test]
@@ -157,9 +158,9 @@ fn a_full_table_drops_the_window_that_ends_first() {
 #[test]
 fn exactly_as_many_as_stated_are_allowed_under_eight_threads() {
     let windows = Windows::new(Arc::new(SystemClock::new()), 10_000);
-    let user = (windows.key("user"), HUNDRED);
-    let org = (windows.key("org"), limit(150, 3_600));
-    let other = (windows.key("other"), HUNDRED);
+    let user = (windows.key("user"), HUNDRED, ());
+    let org = (windows.key("org"), limit(150, 3_600), ());
+    let other = (windows.key("other"), HUNDRED, ());
     let allowed = [const { AtomicU64::new(0) }; 2];
     thread::scope(|scope| {
         for thread in 0..8 {
@@ -179,7 +180,7 @@ fn exactly_as_many_as_stated_are_allowed_under_eight_threads() {
     assert_eq!(first + second, 150);
     assert!(first <= 100 && second <= 100, "{first} {second}");
     // The refused events counted nowhere.
-    let left = |(key, limit)| {
+    let left = |(key, limit, ())| {
         (0..1_000)
             .filter(|_| windows.take(key, limit).is_ok())
             .count()
@@ -279,7 +280,7 @@ proptest! {
                 Step::Take(keys) => {
                     let limits: Vec<_> = keys
                         .iter()
-                        .map(|(key, most)| (windows.key(*key), limit(*most, seconds(*key))))
+                        .map(|(key, most)| (windows.key(*key), limit(*most, seconds(*key)), ()))
                         .collect();
                     let longest = keys.iter().filter_map(|(key, most)| model.wait(*key, *most)).max();
                     let refused = windows.take_all(&limits).err().map(|refused| refused.wait);
