@@ -22,6 +22,7 @@ pub(crate) struct ToolArgs {
     pub(crate) authorize: Option<Call>,
     pub(crate) choices: Vec<Choice>,
     pub(crate) closed_world: Option<Ident>,
+    pub(crate) concurrency: Option<u32>,
     pub(crate) destructive: Option<Hint>,
     pub(crate) features: Option<List>,
     pub(crate) forbid_actor: Option<Ident>,
@@ -34,6 +35,7 @@ pub(crate) struct ToolArgs {
     pub(crate) permissions: Option<List>,
     pub(crate) plans: Option<List>,
     pub(crate) public: Option<Ident>,
+    pub(crate) rates: Option<List>,
     pub(crate) read_only: Option<Hint>,
     pub(crate) rename_all: Option<LitStr>,
     pub(crate) require_org: Option<Ident>,
@@ -91,6 +93,8 @@ impl ToolArgs {
                 let key = entry.key.clone();
                 self.meta = Meta::read(&key, entry.values(), errors);
             }
+            "rate" => self.rates = Some(entry.list(&grammar::rate, str::to_owned, errors)),
+            "concurrency" => self.concurrency = errors.keep(entry.calls()),
             "timeout" => self.timeout = errors.keep(entry.seconds()),
             "allow_unknown" => self.allow_unknown = errors.keep(entry.flag()),
             "lenient" => self.lenient = errors.keep(entry.flag()),
@@ -155,7 +159,7 @@ fn unknown_key(key: &str) -> String {
 }
 
 fn given_twice(key: &str) -> String {
-    if key == "accept" || key != "reverification" && HELD.contains(&key) {
+    if matches!(key, "accept" | "rate") || key != "reverification" && HELD.contains(&key) {
         return format!(
             "`{key}` is given twice; several values go in one list: `{key}(\"…\", \"…\")`"
         );
@@ -172,7 +176,7 @@ const HELD: [&str; 6] = [
     "scope",
 ];
 
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 28] = [
     "name",
     "title",
     "icon",
@@ -193,6 +197,8 @@ const KEYS: [&str; 26] = [
     "accept",
     "forbid_actor",
     "authorize",
+    "rate",
+    "concurrency",
     "timeout",
     "allow_unknown",
     "lenient",

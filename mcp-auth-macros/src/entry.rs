@@ -2,6 +2,8 @@
 //! takes. Every value keeps its span; a mistake in one entry does not hide those in the next.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
 
 use proc_macro2::{Literal, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -306,18 +308,35 @@ impl Entry {
     }
 
     pub(crate) fn seconds(self) -> syn::Result<u64> {
-        const MESSAGE: &str = "`timeout` takes whole seconds, at least one: `timeout = 30`";
-        let value = self.value(" = 30")?;
+        self.positive(
+            " = 30",
+            "`timeout` takes whole seconds, at least one: `timeout = 30`",
+        )
+    }
+
+    pub(crate) fn calls(self) -> syn::Result<u32> {
+        self.positive(
+            " = 4",
+            "`concurrency` takes a whole number of calls, at least one: `concurrency = 4`",
+        )
+    }
+
+    /// A whole number above zero, without a suffix.
+    fn positive<T>(self, example: &str, message: &str) -> syn::Result<T>
+    where
+        T: FromStr<Err: Display> + Default + PartialOrd,
+    {
+        let value = self.value(example)?;
         let Expr::Lit(ExprLit {
-            lit: Lit::Int(seconds),
+            lit: Lit::Int(number),
             ..
         }) = &value
         else {
-            return Err(syn::Error::new_spanned(value, MESSAGE));
+            return Err(syn::Error::new_spanned(value, message));
         };
-        match seconds.base10_parse() {
-            Ok(parsed) if parsed > 0 && seconds.suffix().is_empty() => Ok(parsed),
-            _ => Err(syn::Error::new_spanned(seconds, MESSAGE)),
+        match number.base10_parse() {
+            Ok(parsed) if parsed > T::default() && number.suffix().is_empty() => Ok(parsed),
+            _ => Err(syn::Error::new_spanned(number, message)),
         }
     }
 

@@ -346,6 +346,9 @@ fn declaration(tool: &Tool) -> TokenStream {
     let (annotations, guard) = (annotations(&tool.annotations), guard(tool));
     let (icons, meta) = (&tool.icons, &tool.meta);
     let blocking = !tool.is_async;
+    let rates = tool.rates.iter();
+    let rates = rates.map(|text| spelled(text, "rate", &TokenStream::new()));
+    let concurrency = optional(&tool.concurrency);
     let authorize = optional(&tool.authorize.as_ref().map(|call| authorize(tool, call)));
     let parameters = tool.parameters.iter().filter_map(injected_parameter);
     let form = match tool.sole_struct() {
@@ -364,6 +367,8 @@ fn declaration(tool: &Tool) -> TokenStream {
             guard: #guard,
             authorize: #authorize,
             parameters: &[#(#parameters),*],
+            rates: &[#(#rates),*],
+            concurrency: #concurrency,
             timeout: #timeout,
             blocking: #blocking,
             arguments: __private::ArgumentsForm::#form,

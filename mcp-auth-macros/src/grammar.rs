@@ -101,6 +101,28 @@ pub(crate) fn accept(text: &str) -> Verdict {
     among("`accept`", &TOKEN_KINDS, text)
 }
 
+/// `10/min per user`.
+pub(crate) fn rate(text: &str) -> Verdict {
+    let parts = text.split_once('/').and_then(|(count, rest)| {
+        let (unit, whom) = rest.split_once(" per ")?;
+        Some((count, unit, whom))
+    });
+    let Some((count, unit, whom)) = parts else {
+        return Err(format!(
+            "`rate` must look like `10/min per user`, found {}",
+            quoted(text)
+        ));
+    };
+    if !is_count(count) {
+        return Err(format!(
+            "the count of `rate` must be a whole number from 1 to 4294967295, found {}",
+            quoted(count)
+        ));
+    }
+    among("the unit of `rate`", &UNITS, unit)?;
+    among("what follows `per` in `rate`", &WHOM, whom)
+}
+
 /// 1 to 64 ASCII letters, digits, `_` and `-`. MCP permits 128 and `.` too; claude.ai withholds all tools of a
 /// server that has such a name, and OpenAI refuses the request.
 pub(crate) fn tool_name(text: &str) -> Verdict {
@@ -192,6 +214,11 @@ fn is_key(text: &str) -> bool {
             .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-'))
 }
 
+/// Digits alone: `parse` takes a sign as well.
+fn is_count(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse().is_ok_and(|count: u32| count > 0)
+}
+
 /// What the text was meant to be, where case, separators or the prefix are all that is wrong.
 fn repaired_permission(text: &str) -> Option<String> {
     let lower = text.trim().to_ascii_lowercase().replace(['.', '/'], ":");
@@ -205,6 +232,8 @@ fn repaired_permission(text: &str) -> Option<String> {
 
 const PRESETS: [&str; 4] = ["strict", "moderate", "lax", "strict_mfa"];
 const LEVELS: [&str; 3] = ["first_factor", "second_factor", "multi_factor"];
+const UNITS: [&str; 4] = ["s", "min", "hour", "day"];
+const WHOM: [&str; 3] = ["user", "org", "client"];
 const TOKEN_KINDS: [&str; 4] = ["oauth", "session", "m2m", "api_key"];
 
 fn quoted(text: &str) -> String {
@@ -325,6 +354,44 @@ mod tests {
             "`accept` must be `oauth`, `session`, `m2m` or `api_key`, found `apikey`; did you mean `api_key`?"
         );
         assert!(level("").unwrap_err().ends_with("found nothing"));
+    }
+
+    #[test]
+    fn rates_are_a_count_in_a_unit_of_time_for_somebody() {
+        for text in [
+            "1/s per user",
+            "10/min per user",
+            "1000/hour per org",
+            "4294967295/day per client",
+        ] {
+            assert_eq!(rate(text), Ok(()), "{text}");
+        }
+        for (text, told) in [
+            ("", "must look like `10/min per user`, found nothing"),
+            ("10/min", "must look like"),
+            ("10 per user", "must look like"),
+            ("10/minper user", "must look like"),
+            ("0/min per user", "from 1 to 4294967295, found `0`"),
+            ("/min per user", "from 1 to 4294967295, found nothing"),
+            ("+1/min per user", "found `+1`"),
+            ("1.5/min per user", "found `1.5`"),
+            ("4294967296/s per user", "found `4294967296`"),
+            (
+                "10/mins per user",
+                "`hour` or `day`, found `mins`; did you mean `min`?",
+            ),
+            ("10/ min per user", "found ` min`; did you mean `min`?"),
+            ("10/minute per user", "found `minute`"),
+            (
+                "10/min per users",
+                "`org` or `client`, found `users`; did you mean `user`?",
+            ),
+            ("10/min per  user", "found ` user`"),
+            ("10/min per user per org", "found `user per org`"),
+        ] {
+            let message = rate(text).unwrap_err();
+            assert!(message.contains(told), "{text}: {message}");
+        }
     }
 
     #[test]

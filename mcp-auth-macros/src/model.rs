@@ -26,6 +26,7 @@ pub(crate) struct Tool {
     pub(crate) annotations: Annotations,
     pub(crate) attributes: Vec<TokenStream>,
     pub(crate) authorize: Option<Call>,
+    pub(crate) concurrency: Option<u32>,
     pub(crate) description: Description,
     /// The last of the types that the return type is made of: that of an error, if there is one.
     pub(crate) error: Option<Type>,
@@ -39,6 +40,7 @@ pub(crate) struct Tool {
     pub(crate) name: Spelling,
     pub(crate) output: TokenStream,
     pub(crate) parameters: Vec<Parameter>,
+    pub(crate) rates: Vec<Spelling>,
     pub(crate) rename_all: Option<LitStr>,
     pub(crate) timeout: Option<u64>,
     pub(crate) title: Option<Spelling>,
@@ -77,6 +79,7 @@ impl Tool {
         check_hints(&args, errors);
         check_public(&args, errors);
         check_roles(&args, errors);
+        check_rates(&args, errors);
         check_authorize(&args, item, errors);
         check_rename_all(&args, &parameters, errors);
         check_argument_names(&args, &parameters, errors);
@@ -110,6 +113,7 @@ impl Tool {
                 }
             },
             authorize: args.authorize,
+            concurrency: args.concurrency,
             icons: args.icons,
             is_async: item.signature.asyncness.is_some(),
             lenient: args.lenient.is_some(),
@@ -124,6 +128,7 @@ impl Tool {
                 ReturnType::Type(_, ty) => ty.to_token_stream(),
             },
             parameters,
+            rates: args.rates.map(|list| list.values).unwrap_or_default(),
             rename_all: args.rename_all,
             timeout: args.timeout,
             title: args.title,
@@ -251,6 +256,26 @@ fn check_roles(args: &ToolArgs, errors: &mut Errors) {
             errors.at(
                 second,
                 "a caller has one role in an organization, so nobody could have both: keep one",
+            );
+        }
+    }
+}
+
+// #[mcp_tool(rate("10/min per user", "20/min per user"))]
+fn check_rates(args: &ToolArgs, errors: &mut Errors) {
+    let mut seen = HashMap::new();
+    for value in args.rates.iter().flat_map(|list| &list.values) {
+        let Spelling::Literal(text) = value else {
+            continue;
+        };
+        let rate = text.value();
+        let Some((_, counted)) = rate.split_once('/') else {
+            continue;
+        };
+        if let Some(first) = seen.insert(counted.to_owned(), rate.clone()) {
+            errors.at(
+                text,
+                format!("`{first}` and `{rate}` differ in the count alone: keep the lower one"),
             );
         }
     }

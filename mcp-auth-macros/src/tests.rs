@@ -111,6 +111,8 @@ fn every_key_is_written_down() {
             any(feature = "export", reverification = "strict"),
             require_user,
             accept("oauth", KIND),
+            rate("10/min per user", RATE),
+            concurrency = 4,
             timeout = 30,
             allow_unknown,
             rename_all = "camelCase",

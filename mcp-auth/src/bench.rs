@@ -11,7 +11,8 @@ use bytes::Bytes;
 use crate::guard::{self, decide};
 use crate::http::Site;
 use crate::identity::{self, BearerToken, Caller, NamedBy, Org, Presented, UrlOrg};
-use crate::protocol::{Answer, Challenger, Header, MODERN, Message, Mirrored};
+use crate::limits::Network;
+use crate::protocol::{Answer, Challenger, Header, MODERN, Message, Mirrored, Sender};
 use crate::server::Server;
 
 /// A server, taken apart.
@@ -80,7 +81,10 @@ impl Steps {
             .endpoint
             .handle(
                 &mirrored,
-                Some(caller),
+                Sender {
+                    caller: Some(caller),
+                    network: &|| Network::of(Ipv4Addr::LOCALHOST.into()),
+                },
                 &UrlOrg::default(),
                 body,
                 &Challenger::new(String::new()),

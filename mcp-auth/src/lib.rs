@@ -29,7 +29,7 @@ pub use crate::server::{
 };
 pub use crate::tool::{
     Content, Context, FromContext, Injected, IntoToolError, IntoToolResult, Json, Needs, OrTell,
-    State, ToolError, ToolInfo, ToolOutput,
+    Rate, State, ToolError, ToolInfo, ToolOutput,
 };
 
 /// The people, roles and organizations of the local Clerk, for

@@ -150,6 +150,8 @@ const _: () = {
                     State<Documents>,
                 >("db", ::core::panic::Location::caller()),
             ],
+            rates: &[],
+            concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,

@@ -41,6 +41,8 @@ const _: () = {
             guard: __private::Guard::signed_in(&[]).implied(&[]),
             authorize: ::core::option::Option::None,
             parameters: &[],
+            rates: &[],
+            concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,

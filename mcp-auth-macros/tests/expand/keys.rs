@@ -100,6 +100,8 @@ const _: () = {
                 .implied(&[]),
             authorize: ::core::option::Option::None,
             parameters: &[],
+            rates: &[],
+            concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::Some(30u64),
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,

@@ -80,6 +80,8 @@ const _: () = {
                     State<Images>,
                 >("db", ::core::panic::Location::caller()),
             ],
+            rates: &[],
+            concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: true,
             arguments: __private::ArgumentsForm::Generated,

@@ -56,6 +56,8 @@ const _: () = {
                     Caller,
                 >("who", ::core::panic::Location::caller()),
             ],
+            rates: &[],
+            concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,

@@ -58,6 +58,8 @@ const _: () = {
             parameters: &[
                 __private::Parameter::of::<Org>("org", ::core::panic::Location::caller()),
             ],
+            rates: &[],
+            concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Struct,

@@ -29,7 +29,7 @@ pub(crate) use self::decision::{
 };
 pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};
-pub(crate) use self::names::is_scope;
+pub(crate) use self::names::{complain, is_scope};
 #[cfg(test)]
 pub(crate) use self::no_organization::NoOrganization;
 pub(crate) use self::schemes::{SchemeSource, SecurityScheme, in_words};

@@ -362,7 +362,7 @@ const fn without_org(key: &'static str) -> &'static str {
 
 /// Panics with `rule` and the text that broke it.
 #[track_caller]
-pub(super) const fn complain(rule: &str, found: &str) -> ! {
+pub(crate) const fn complain(rule: &str, found: &str) -> ! {
     say(&[rule, "`", found, "`"])
 }
 

@@ -14,7 +14,8 @@ use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 
 use crate::identity::{AuthError, BearerToken, Caller, UrlOrg};
-use crate::protocol::{Answer, Header, Refused as RefusedMessage, Status};
+use crate::limits::Network;
+use crate::protocol::{Answer, Header, Refused as RefusedMessage, Sender, Status};
 
 use super::bearer;
 use super::body::{Incoming, Unread};
@@ -113,7 +114,10 @@ async fn respond(
         site.endpoint
             .handle(
                 &fields.mirrored,
-                caller.as_ref(),
+                Sender {
+                    caller: caller.as_ref(),
+                    network: &|| Network::of(peer(head)),
+                },
                 &url_org,
                 body,
                 &name.challenges.challenger,
@@ -153,9 +157,7 @@ async fn authenticate(
     if let Some(caller) = site.authenticator.cached(&token) {
         return Ok(Some(caller));
     }
-    let peer = head
-        .peer_addr
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let peer = peer(head);
     // Who was let in before is not guessing, though others of the same address may be.
     if let Some(wait) = site.failures.wait(peer)
         && !site.authenticator.knows(&token)
@@ -175,6 +177,12 @@ async fn authenticate(
             Err(Refusal::Unavailable(unavailable.retry_after))
         }
     }
+}
+
+/// The address that the connection comes from.
+fn peer(head: &RequestHead) -> IpAddr {
+    let peer = head.peer_addr;
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
 }
 
 /// Reads the body against limit and deadline. Without a token only a small one is read, and none at

@@ -13,7 +13,10 @@ use crate::guard::{
 use crate::identity::{
     Acting, Caller, Clock, Facts, NamedBy, Org, Organizations, Unavailable, UrlOrg,
 };
-use crate::tool::{CallEnvironment, Reference, Registry, ServedTool, States, Threads, ToolOutput};
+use crate::limits::Network;
+use crate::tool::{
+    CallEnvironment, Rate, Reference, Registry, ServedTool, Slot, States, Threads, ToolOutput,
+};
 
 use super::calls::Calls;
 use super::challenge::{Challenge, Challenger};
@@ -21,6 +24,7 @@ use super::detach::Detach;
 use super::envelope::{Message, Params};
 use super::era::{Era, Header, Mirrored, WITH_ICONS, negotiate};
 use super::error::RpcError;
+use super::rates::{Counting, Limited, Rates};
 use super::record::{self, CallLog, Ended, Record};
 use super::results::Results;
 use super::step_up::StepUps;
@@ -54,6 +58,8 @@ pub(crate) struct EndpointConfig {
     /// Whether a missing organization that a scope could bring is a 403 challenge for it.
     pub(crate) organization_step_up: bool,
     pub(crate) calls_in_flight: usize,
+    /// How often all tools together may be called.
+    pub(crate) rates: Vec<Rate>,
     /// For tools that are plain functions.
     pub(crate) threads: Arc<Threads>,
     pub(crate) timeout: Duration,
@@ -85,8 +91,18 @@ pub(crate) struct Endpoint {
     results: Results,
     visibility: Visibility,
     calls: Arc<Calls>,
+    rates: Rates,
     step_ups: StepUps,
     log: Arc<CallLog>,
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender<'a> {
+    /// `None` without a token.
+    pub(crate) caller: Option<&'a Caller>,
+    /// The network that a caller without a token counts by.
+    pub(crate) network: &'a dyn Fn() -> Network,
 }
 
 /// A request whose era is known.
@@ -134,6 +150,7 @@ impl Endpoint {
             results,
             visibility: Visibility::new(guards, config.required_scopes.clone()),
             calls: Arc::new(Calls::new(config.calls_in_flight)),
+            rates: Rates::in_memory(config.rates.clone(), &config.clock),
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
             config,
@@ -176,11 +193,12 @@ impl Endpoint {
     pub(crate) async fn handle(
         &self,
         mirrored: &Mirrored<'_>,
-        caller: Option<&Caller>,
+        sender: Sender<'_>,
         url_org: &UrlOrg,
         body: Bytes,
         challenger: &Challenger,
     ) -> Answer {
+        let caller = sender.caller;
         // What is not UTF-8 is as little JSON as nothing is.
         let body = ByteString::try_from(body).unwrap_or_default();
         let message = match Message::parse(&body) {
@@ -210,7 +228,7 @@ impl Endpoint {
             })));
         }
         match self
-            .respond(mirrored, caller, url_org, &message, &body, challenger)
+            .respond(mirrored, sender, url_org, &message, &body, challenger)
             .await
         {
             Ok(answer) => answer,
@@ -265,7 +283,7 @@ impl Endpoint {
     async fn respond(
         &self,
         mirrored: &Mirrored<'_>,
-        caller: Option<&Caller>,
+        sender: Sender<'_>,
         url_org: &UrlOrg,
         message: &Message<'_>,
         body: &ByteString,
@@ -295,8 +313,8 @@ impl Endpoint {
                 Ok(self.results.initialize(id, version))
             }
             (Era::Legacy, "ping") => Ok(Results::empty(id)),
-            (_, "tools/list") => self.list(caller, &request).await,
-            (_, "tools/call") => self.call(caller, &request).await,
+            (_, "tools/list") => self.list(sender.caller, &request).await,
+            (_, "tools/call") => self.call(sender, &request).await,
             (era, _) => Err(Stopped::Error(RpcError::MethodNotFound {
                 modern: era == Era::Modern,
             })),
@@ -343,7 +361,7 @@ impl Endpoint {
 
     async fn call(
         &self,
-        caller: Option<&Caller>,
+        Sender { caller, network }: Sender<'_>,
         request: &Request<'_>,
     ) -> Result<Answer, Stopped> {
         let Request { id, era, .. } = *request;
@@ -362,22 +380,50 @@ impl Endpoint {
         let acting = acting.as_ref();
         let org = acting.map_or(None, |acting| acting.org.as_ref());
         record.acts_in(org);
-        if let Err(unavailable) = acting
-            && tool.takes_organization()
-        {
-            let refusal = Refusal::Unavailable(*unavailable);
-            return Ok(self.refuse(request, (caller, org), refusal, &mut record)?);
-        }
-        let proof = match self.decide(tool.guard(), caller, acting) {
+        let decision = match acting {
+            Err(unavailable) if tool.takes_organization() => {
+                Err(Refusal::Unavailable(*unavailable))
+            }
+            acting => self.decide(tool.guard(), caller, acting),
+        };
+        let counting = Counting {
+            tool,
+            allowed: decision.is_ok(),
+            caller,
+            org,
+            network,
+        };
+        let limited = |limited: Limited, record: &mut Record| {
+            record.limit(limited);
+            Ok(self.results.limited(id, era, limited))
+        };
+        let proof = match decision {
             Ok(proof) => proof,
             Err(refusal) => {
+                if let Err(refused) = self.rates.take(counting).await {
+                    return limited(refused, &mut record);
+                }
                 return Ok(self.refuse(request, (caller, org), refusal, &mut record)?);
             }
+        };
+        // A call that a rate refuses does not take the place of another call, not even for a moment.
+        if tool.concurrency().is_some()
+            && let Err(refused) = self.rates.peek(counting).await
+        {
+            return limited(refused, &mut record);
+        }
+        let slot = match Slot::take(tool) {
+            Ok(slot) => slot,
+            Err(most) => return limited(Limited::Concurrency(most), &mut record),
         };
         let Some(running) = self.calls.enter(caller, org) else {
             record.fail("too many calls are in flight", Reference::new());
             return Err(Refused::Busy.into());
         };
+        // Last, so that a call that another limit refuses counts under no rate.
+        if let Err(refused) = self.rates.take(counting).await {
+            return limited(refused, &mut record);
+        }
         let arguments = raw(request.body, arguments);
         let env = CallEnvironment {
             states: &self.config.states,
@@ -386,7 +432,7 @@ impl Endpoint {
             threads: &self.config.threads,
             timeout: self.config.timeout,
         };
-        let run = tool.call(proof, &env, arguments, running);
+        let run = tool.call(proof, &env, arguments, (slot, running));
         // In a box, to keep the future of every request small.
         let run = Box::pin(async move {
             let outcome = run.await;

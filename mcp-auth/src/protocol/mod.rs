@@ -11,6 +11,7 @@ mod envelope;
 mod era;
 mod error;
 mod lists;
+mod rates;
 mod record;
 mod results;
 mod scan;
@@ -18,12 +19,14 @@ mod step_up;
 mod string;
 
 pub(crate) use self::challenge::{Challenge, Challenger};
-pub(crate) use self::endpoint::{AnonymousAccess, Endpoint, EndpointConfig, ServerInfo};
+pub(crate) use self::endpoint::{AnonymousAccess, Endpoint, EndpointConfig, Sender, ServerInfo};
 #[cfg(feature = "_bench")]
 pub(crate) use self::envelope::Message;
 #[cfg(any(feature = "_bench", feature = "testing"))]
 pub(crate) use self::era::MODERN;
 pub(crate) use self::era::{Header, Mirrored};
+#[cfg(feature = "testing")]
+pub(crate) use self::results::RETRY_AFTER;
 pub(crate) use self::results::{DENIED, DenialDetails};
 
 use bytes::Bytes;

@@ -12,12 +12,16 @@ use crate::guard::Denied;
 use crate::identity::{Actor, Caller, Clock, LogThrottle, Org};
 use crate::tool::{Failure, Outcome, Reference, ServedTool, ToolOutput};
 
+use super::rates::Limited;
+
 /// The clock and the throttle that the records of all calls share.
 #[derive(Debug)]
 pub(super) struct CallLog {
     clock: Arc<dyn Clock>,
     /// For calls without a token: strangers can cause them.
     anonymous: LogThrottle,
+    /// For calls of callers with a token that a limit refused: one caller can cause any number of them.
+    limited: LogThrottle,
 }
 
 impl CallLog {
@@ -25,6 +29,7 @@ impl CallLog {
         Self {
             clock,
             anonymous: LogThrottle::default(),
+            limited: LogThrottle::default(),
         }
     }
 }
@@ -125,6 +130,11 @@ impl Record {
         self.report("denied", &denied.to_string(), Reference::new());
     }
 
+    /// Writes which limit refused.
+    pub(super) fn limit(&mut self, limited: Limited) {
+        self.report(LIMITED, &limited.reason(), Reference::new());
+    }
+
     /// Writes why there is no result.
     pub(super) fn fail(&mut self, reason: &str, request: Reference) {
         self.report("failed", reason, request);
@@ -136,13 +146,15 @@ impl Record {
             return self.write(outcome, Some(reason), Some(request));
         }
         let now = self.log.clock.uptime();
-        // A caller with a token can be told apart, and stopped, by an operator.
-        let calls = match &self.caller {
+        let throttle = match &self.caller {
+            None => Some(&self.log.anonymous),
+            Some(_) if outcome == LIMITED => Some(&self.log.limited),
+            // A caller with a token can be told apart, and stopped, by an operator.
             Some(_) => None,
-            None => match self.log.anonymous.due(now) {
-                Some(calls) => Some(calls),
-                None => return,
-            },
+        };
+        let calls = match throttle.map(|throttle| throttle.due(now)) {
+            Some(None) => return,
+            calls => calls.flatten(),
         };
         tracing::info!(
             target: "mcp_auth",
@@ -187,6 +199,8 @@ fn enabled_at_debug() -> bool {
 }
 
 const INTERNAL: &str = "internal error";
+/// The outcome of a call that a limit refused.
+const LIMITED: &str = "limited";
 
 /// Writes that a tool was called that there is not. The name is whatever its caller thought of, so
 /// it is not written: logs and what counts them stay within the names that are declared.
@@ -309,6 +323,10 @@ mod tests {
             }
         }
 
+        /// Knock.
+        #[mcp_auth_macros::mcp_tool(crate = crate, public, rate = "1/hour per user")]
+        async fn knock() {}
+
         /// Ring.
         #[mcp_auth_macros::mcp_tool(crate = crate, public)]
         async fn ring(times: u8) {
@@ -406,6 +424,50 @@ mod tests {
             "{log}"
         );
         assert!(second.contains("calls=3"), "{log}");
+    }
+
+    #[test]
+    fn at_info_limited_calls_have_one_line_a_minute_with_a_count_and_strangers_another() {
+        let log = logged_at(Level::INFO, || {
+            actix_web::rt::System::new().block_on(async {
+                let server = failing();
+                let callers = [server.user("ada"), server.user("bob"), server.anonymous()];
+                for caller in &callers {
+                    caller.call("knock", json!({})).await.expect_ok();
+                    for _ in 0..3 {
+                        caller.call("knock", json!({})).await.expect_limited();
+                    }
+                }
+                server.advance(std::time::Duration::from_secs(60));
+                callers[0].call("knock", json!({})).await.expect_limited();
+            });
+        });
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("knock")).collect();
+        let [first, stranger, second] = lines[..] else {
+            panic!("{log}");
+        };
+        for (line, calls) in [(first, 1), (stranger, 1), (second, 6)] {
+            let expected = r#"limited tool="knock" reason="rate 1/hour per user""#;
+            assert!(line.contains(expected), "{line}");
+            assert!(line.contains(&format!(" calls={calls}")), "{line}");
+        }
+        assert!(!log.contains("user_"), "{log}");
+    }
+
+    #[test]
+    fn at_debug_every_limited_call_has_a_line_that_says_who() {
+        let log = logged(|| {
+            actix_web::rt::System::new().block_on(async {
+                let server = failing();
+                let ada = server.user("ada");
+                ada.call("knock", json!({})).await.expect_ok();
+                for _ in 0..3 {
+                    ada.call("knock", json!({})).await.expect_limited();
+                }
+            });
+        });
+        let limited = |line: &&str| line.contains("limited") && line.contains("user_ada");
+        assert_eq!(log.lines().filter(limited).count(), 3, "{log}");
     }
 
     async fn hang_up(legacy: bool) {

@@ -13,6 +13,7 @@ use crate::tool::{Body, ServedTool, ToolOutput};
 use super::challenge::Challenge;
 use super::era::{Era, MODERN};
 use super::lists::Lists;
+use super::rates::Limited;
 use super::string::escape;
 use super::{Answer, ServerInfo, Status};
 
@@ -173,6 +174,16 @@ impl Results {
             }
             body.extend_from_slice(IS_ERROR);
             self.end(body, era, meta.into_iter().flatten());
+        })
+    }
+
+    /// A refusal of a limit: when to retry, in words for the model and in `_meta` for a program.
+    pub(super) fn limited(&self, id: &str, era: Era, limited: Limited) -> Answer {
+        let text = limited.to_string();
+        self.call(id, escaped(text.len()) + 64, |body| {
+            content(body, &[&text]);
+            body.extend_from_slice(IS_ERROR);
+            self.end(body, era, [(RETRY_AFTER, limited.retry_after())]);
         })
     }
 
@@ -363,6 +374,8 @@ const IS_ERROR: &[u8] = br#","isError":true"#;
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// The details of a denial, in the `_meta` of a result and in the `data` of an error.
 pub(crate) const DENIED: &str = "mcp-auth-rs/denied";
+/// The seconds after which a call that a limit refused may be tried again, in the `_meta` of its result.
+pub(crate) const RETRY_AFTER: &str = "mcp-auth-rs/retryAfter";
 /// OpenAI, Apps SDK, "Authentication": challenges as the header has them, in a list.
 const CHALLENGES: &str = "mcp/www_authenticate";
 const DISCOVER_TTL_MS: u32 = 3_600_000;

@@ -15,7 +15,7 @@ use crate::identity::{
     ScopeHierarchy, TokenKind,
 };
 use crate::protocol::AnonymousAccess;
-use crate::tool::{Policy, Registry};
+use crate::tool::{Concurrency, Policy, Rate, Registry};
 
 /// Who may call what: a line for each served tool, by name, and a column for each kind of caller.
 ///
@@ -29,8 +29,8 @@ use crate::tool::{Policy, Registry};
 /// machine; a user's API key and an organization's. [`role`](Self::role), [`scope`](Self::scope) and [`caller`](Self::caller) add
 /// those of the application. A cell is `yes`, `no`, or `if` where the tool's own `authorize` has the
 /// last word. In the columns that every table has it is `with permission` and the like where such a caller may call who
-/// also has what the guard requires; a column of the application has what the application gave it, and no more. The last two columns are what the guard requires, and the scopes that a client has to ask for, as
-/// `securitySchemes` of `tools/list` names them.
+/// also has what the guard requires; a column of the application has what the application gave it, and no more. The next two columns are what the guard requires, and the scopes that a client has to ask for, as
+/// `securitySchemes` of `tools/list` names them. If a tool declares a `rate` or a `concurrency`, a column for it comes last.
 ///
 /// ```standalone_crate
 /// # #[cfg(feature = "testing")] {
@@ -77,8 +77,17 @@ pub struct Matrix {
     callers: Vec<Persona>,
     /// The schemes of each tool, if `tools/list` publishes them.
     schemes: Option<Vec<Vec<SecurityScheme>>>,
+    /// What each tool declares of how often it may be called.
+    limits: Vec<Limits>,
     /// Whether there are public tools that a client does not see before it signs in.
     hides_public_tools: bool,
+}
+
+/// How often a tool may be called, and how many calls of it may run at once.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    rates: &'static [Rate],
+    concurrency: Option<u32>,
 }
 
 /// The kinds of tokens that a server accepts.
@@ -147,8 +156,13 @@ impl Matrix {
     ) -> Self {
         let tools = registry.iter().map(|tool| (tool.name(), tool.policy()));
         let schemes = registry.iter().map(|tool| tool.schemes().to_vec());
+        let limits = registry.iter().map(|tool| Limits {
+            rates: tool.rates(),
+            concurrency: tool.concurrency().map(Concurrency::most),
+        });
         Self {
             schemes: registry.publishes_schemes().then(|| schemes.collect()),
+            limits: limits.collect(),
             ..Self::of(tools.collect(), server_scopes, accepted)
         }
     }
@@ -173,6 +187,7 @@ impl Matrix {
             },
             callers: of_each_kind(accepted),
             schemes: None,
+            limits: Vec::new(),
             hides_public_tools: false,
         }
     }
@@ -287,7 +302,8 @@ impl Matrix {
 
     /// Writes the table as JSON: `callers`, the columns; `tools`, each with its name as `tool`,
     /// `requires`, in `allowed` those of the columns that may call, with `authorize` if that has
-    /// the last word, and with `securitySchemes` as `tools/list` has them; `notes`.
+    /// the last word, with `securitySchemes` as `tools/list` has them, and with the `rate`s and the
+    /// `concurrency` that it declares; `notes`.
     ///
     /// ```standalone_crate
     /// # #[cfg(feature = "testing")] {
@@ -326,6 +342,15 @@ impl Matrix {
                         let schemes = schemes.iter().map(SecurityScheme::to_json).collect();
                         line.insert("securitySchemes".to_owned(), schemes);
                     }
+                    if let Some(limits) = self.limits.get(place) {
+                        if !limits.rates.is_empty() {
+                            let rates = limits.rates.iter().map(|rate| rate.to_string().into());
+                            line.insert("rate".to_owned(), Value::Array(rates.collect()));
+                        }
+                        if let Some(most) = limits.concurrency {
+                            line.insert("concurrency".to_owned(), most.into());
+                        }
+                    }
                 }
                 line
             });
@@ -340,12 +365,21 @@ impl Matrix {
     /// The header and a line for each tool, in plain text.
     pub(crate) fn table(&self) -> Vec<Vec<String>> {
         let names = self.callers.iter().map(|caller| one_line(&caller.name));
-        let last = |requires: &str, scopes: Option<String>| {
+        let last = |requires: &str, scopes: Option<String>, limits: [Option<String>; 2]| {
             let requires = std::iter::once(requires.to_owned());
-            requires.chain(scopes).collect::<Vec<_>>()
+            let limits = limits.into_iter().flatten();
+            requires.chain(scopes).chain(limits).collect::<Vec<_>>()
         };
         let scopes = self.schemes.as_ref().map(|_| "scopes".to_owned());
-        let header = with_ends("tool".to_owned(), names, last("requires", scopes));
+        let limited = [
+            self.limits.iter().any(|limits| !limits.rates.is_empty()),
+            self.limits
+                .iter()
+                .any(|limits| limits.concurrency.is_some()),
+        ];
+        let heads = ["rate", "concurrency"].map(str::to_owned);
+        let header = last("requires", scopes, shown(limited, heads));
+        let header = with_ends("tool".to_owned(), names, header);
         let lines = self
             .tools
             .iter()
@@ -356,10 +390,12 @@ impl Matrix {
                     .iter()
                     .map(|caller| self.answer(caller, policy));
                 let scopes = self.schemes_of(place).map(in_words);
+                let limits = self.limits.get(place).map(Limits::in_words);
+                let limits = shown(limited, limits.unwrap_or_default());
                 with_ends(
                     (*tool).to_owned(),
                     answers,
-                    last(&policy.to_string(), scopes),
+                    last(&policy.to_string(), scopes, limits),
                 )
             });
         std::iter::once(header).chain(lines).collect()
@@ -506,6 +542,16 @@ impl Matrix {
         let looked_up = self.knows_memberships && (self.looks_up || !caller.has_nothing);
         let organization = caller.organization(token, looked_up);
         ask(standing.as_ref(), organization.as_ref())
+    }
+}
+
+impl Limits {
+    fn in_words(&self) -> [String; 2] {
+        let rates = self.rates.iter().map(ToString::to_string);
+        let rates = rates.collect::<Vec<_>>().join(", ");
+        let concurrency = self.concurrency.map(|most| most.to_string());
+        [Some(rates).filter(|rates| !rates.is_empty()), concurrency]
+            .map(|cell| cell.unwrap_or_else(|| "none".to_owned()))
     }
 }
 
@@ -777,6 +823,15 @@ fn with_ends(
     last: Vec<String>,
 ) -> Vec<String> {
     std::iter::once(first).chain(middle).chain(last).collect()
+}
+
+/// The cells of the columns that a table has.
+fn shown([rate, concurrency]: [bool; 2], cells: [String; 2]) -> [Option<String>; 2] {
+    let [of_rate, of_concurrency] = cells;
+    [
+        rate.then_some(of_rate),
+        concurrency.then_some(of_concurrency),
+    ]
 }
 
 /// A line of the table stays one, whatever a column is called.
@@ -1106,6 +1161,62 @@ with …: a caller who also has what `requires` names may call
             "\n| upload | no | with scope | with scope | no | yes | yes | scope files\\|write |\n";
         assert!(text.contains(upload), "{text}");
         assert!(text.contains("| filing clerk | requires |\n|---|---|---|---|---|---|---|---|\n"));
+    }
+
+    #[test]
+    fn declared_limits_have_columns_if_a_tool_declares_one() {
+        const RATES: [Rate; 2] = [Rate::new("10/min per user"), Rate::new("1000/hour per org")];
+        let tools = ["bare", "busy", "modest"].map(|tool| {
+            let guard = Guard::signed_in(&[]);
+            (tool, Policy { guard, rule: None })
+        });
+        let none = Limits {
+            rates: &[],
+            concurrency: None,
+        };
+        let with = |limits: [Limits; 3]| Matrix {
+            limits: limits.into(),
+            ..Matrix::of(tools.into(), &[], &accepted(&[TokenKind::OAuth]))
+        };
+        let rates = Limits {
+            rates: &RATES,
+            ..none
+        };
+        let busy = Limits {
+            concurrency: Some(4),
+            ..none
+        };
+        assert_eq!(
+            with([none, busy, rates]).to_markdown(),
+            "\
+| tool | anonymous | signed in | in an organization | requires | rate | concurrency |
+|---|---|---|---|---|---|---|
+| bare | no | yes | yes | signed in | none | none |
+| busy | no | yes | yes | signed in | none | 4 |
+| modest | no | yes | yes | signed in | 10/min per user, 1000/hour per org | none |
+"
+        );
+        let header = |limits| with(limits).table().remove(0).split_off(4).join(" ");
+        assert_eq!(header([none; 3]), "requires");
+        assert_eq!(header([none, none, rates]), "requires rate");
+        assert_eq!(header([none, busy, none]), "requires concurrency");
+        let json = with([none, busy, rates]).to_json();
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let limits = |tool: usize| {
+            [
+                &json["tools"][tool]["rate"],
+                &json["tools"][tool]["concurrency"],
+            ]
+        };
+        assert_eq!(limits(0), [&Value::Null; 2]);
+        assert_eq!(limits(1), [&Value::Null, &json!(4)]);
+        assert_eq!(
+            limits(2),
+            [
+                &json!(["10/min per user", "1000/hour per org"]),
+                &Value::Null
+            ]
+        );
     }
 
     #[test]

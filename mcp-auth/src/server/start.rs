@@ -264,6 +264,7 @@ pub(super) fn assemble(
         scope_denials_as_results: builder.scope_denials_as_results,
         organization_step_up: builder.organization_step_up,
         calls_in_flight: builder.calls_in_flight,
+        rates: builder.rates,
         threads: Arc::new(threads),
         timeout: builder.timeout,
     });

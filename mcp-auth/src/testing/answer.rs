@@ -1,9 +1,12 @@
 //! What a call was answered with, and assertions on it.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use crate::protocol::RETRY_AFTER;
 
 use super::denial::TestDenial;
 
@@ -115,6 +118,43 @@ impl TestAnswer {
         )
     }
 
+    /// Expects that a `rate` or a `concurrency` refused the call, of the tool or of the server, and that the
+    /// tool did not run. [`retry_after`](Self::retry_after) says when to try again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Send an invitation.
+    /// #[mcp_auth::mcp_tool(rate = "2/min per user")]
+    /// async fn invite(address: String) {}
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = mcp_auth::server!();
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// let ada = server.user("ada");
+    /// let invitation = json!({ "address": "bob@example.com" });
+    /// for _ in 0..2 {
+    ///     ada.call("invite", invitation.clone()).await.expect_ok();
+    /// }
+    /// let answer = ada.call("invite", invitation.clone()).await;
+    /// assert_eq!(answer.expect_limited().retry_after(), Some(Duration::from_secs(60)));
+    ///
+    /// server.advance(Duration::from_secs(60));
+    /// ada.call("invite", invitation).await.expect_ok();
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn expect_limited(&self) -> &Self {
+        self.check(
+            self.is_error() && self.retry_after().is_some() && self.ran == 0,
+            "a call that a limit refused",
+        )
+    }
+
     /// Expects that the tool's function was called, whatever came of it.
     #[track_caller]
     pub fn expect_ran(&self) -> &Self {
@@ -128,18 +168,18 @@ impl TestAnswer {
         self.check(self.ran == 0, "that no tool ran")
     }
 
-    /// Expects a result with `isError` and this text that is no denial: an error of the tool, or
-    /// arguments that do not fit.
+    /// Expects a result with `isError` and this text that is neither a denial nor the refusal of a limit: an
+    /// error of the tool, or arguments that do not fit.
     #[track_caller]
     pub fn expect_error(&self, text: &str) -> &Self {
-        let expected = self.is_error() && self.denied().is_none() && self.text() == text;
+        let expected = self.is_failure() && self.text() == text;
         self.check(expected, &format!("an error with the text `{text}`"))
     }
 
     /// The same for an error whose text has this part.
     #[track_caller]
     pub fn expect_error_with(&self, part: &str) -> &Self {
-        let expected = self.is_error() && self.denied().is_none() && self.text().contains(part);
+        let expected = self.is_failure() && self.text().contains(part);
         self.check(expected, &format!("an error with `{part}` in its text"))
     }
 
@@ -193,6 +233,13 @@ impl TestAnswer {
             cure: denied.pointer("/cure/scope").and_then(text),
             hint: denied.get("hint").and_then(text),
         })
+    }
+
+    /// Returns the time after which a call that a limit refused may be tried again; `None` if no limit refused.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let meta = self.member("/result/_meta")?;
+        meta.get(RETRY_AFTER)?.as_u64().map(Duration::from_secs)
     }
 
     /// Returns why the token was refused: what the log has as `reason`, `token-expired` or
@@ -281,6 +328,10 @@ impl TestAnswer {
 
     fn is_error(&self) -> bool {
         self.member("/result/isError") == Some(&Value::Bool(true))
+    }
+
+    fn is_failure(&self) -> bool {
+        self.is_error() && self.denied().is_none() && self.retry_after().is_none()
     }
 
     pub(super) fn member(&self, pointer: &str) -> Option<&Value> {

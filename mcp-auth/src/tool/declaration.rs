@@ -9,6 +9,7 @@ use crate::guard::{Guard, Requirement};
 use super::authorize::Authorize;
 use super::context::FromContext;
 use super::info::ToolInfo;
+use super::rate::Rate;
 use super::run::{Call, Run, Tool, run};
 use super::schema;
 use super::state::Needs;
@@ -34,6 +35,10 @@ pub struct Declaration {
     pub authorize: Option<Authorize>,
     /// The injected parameters.
     pub parameters: &'static [Parameter],
+    /// How often it may be called.
+    pub rates: &'static [Rate],
+    /// How many calls of it may run at once; `None` for as many as there are.
+    pub concurrency: Option<u32>,
     /// Its time-out in seconds; `None` for the server's.
     pub timeout: Option<u64>,
     /// Whether it is a plain function, which needs a thread.

@@ -3,6 +3,7 @@
 use crate::guard::Guard;
 
 use super::declaration::Declaration;
+use super::rate::Rate;
 
 /// What a tool says of itself, for choosing among tools:
 /// [`ServerBuilder::serve_tools_if`](crate::ServerBuilder::serve_tools_if).
@@ -63,6 +64,28 @@ impl ToolInfo {
     #[must_use]
     pub fn guard(&self) -> &'static Guard {
         &self.declaration.guard
+    }
+
+    /// Returns how often the tool may be called (`rate`); empty if it declares no rate.
+    ///
+    /// ```
+    /// let unlimited = mcp_auth::server!().serve_tools_if(|tool| tool.rates().is_empty());
+    /// # let _ = unlimited;
+    /// ```
+    #[must_use]
+    pub fn rates(&self) -> &'static [Rate] {
+        self.declaration.rates
+    }
+
+    /// Returns how many calls of the tool may run at once (`concurrency`); `None` if it declares no number.
+    ///
+    /// ```
+    /// let light = mcp_auth::server!().serve_tools_if(|tool| tool.concurrency().is_none());
+    /// # let _ = light;
+    /// ```
+    #[must_use]
+    pub fn concurrency(&self) -> Option<u32> {
+        self.declaration.concurrency
     }
 
     /// Tells whether the tool says that it changes nothing (`read_only`).

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod authorize;
+mod concurrency;
 mod content;
 mod context;
 mod deadline;
@@ -17,6 +18,7 @@ mod finite;
 mod info;
 mod output;
 mod profile;
+mod rate;
 mod registry;
 mod run;
 mod schema;
@@ -39,13 +41,16 @@ pub use self::error::{ErrorOf, NoText, check_error};
 pub use self::error::{OrTell, ToolError};
 pub use self::info::ToolInfo;
 pub use self::output::{IntoToolError, IntoToolResult, Json, ToolOutput};
+pub use self::rate::Rate;
 pub use self::run::Tool;
 pub use self::state::{Needs, State};
 
 pub use self::arguments::{IsArgument, IsField};
+pub(crate) use self::concurrency::{Concurrency, Slot};
 pub use self::context::{inject, inject_optional, started};
 pub(crate) use self::error::Reference;
 pub(crate) use self::output::Body;
+pub(crate) use self::rate::Per;
 pub(crate) use self::registry::{Registry, RegistryError, ServedTool, ToolSettings};
 pub(crate) use self::run::{CallEnvironment, Failure, Outcome};
 pub use self::schema::{NeverNull, Unshown};

@@ -13,8 +13,10 @@ use crate::guard::{Guard, Requirement, SchemeSource, SecurityScheme};
 
 use super::arguments::ArgumentReader;
 use super::authorize::{Authorize, Policy};
+use super::concurrency::Concurrency;
 use super::declaration::{Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Registration};
 use super::info::ToolInfo;
+use super::rate::{Per, Rate};
 use super::run::{Call, Run};
 use super::schema::{self, Unsupported};
 use super::state::{Needs, States};
@@ -93,6 +95,8 @@ pub(crate) struct ServedTool {
     iconless_json: Option<String>,
     wraps_output: bool,
     arguments: ArgumentReader,
+    /// How many calls may run at once, if the tool says so.
+    concurrency: Option<Concurrency>,
     takes_organization: bool,
     requires_arguments: bool,
     schemes: Vec<SecurityScheme>,
@@ -141,6 +145,17 @@ impl ServedTool {
         let takes_organization = injected
             .iter()
             .any(|requirement| requirement.uses_organization());
+        let wants_organization = declaration.guard.uses_organization() || takes_organization;
+        let per_org = |rate: &&Rate| rate.per() == Per::Org;
+        if let Some(rate) = declaration.rates.iter().find(per_org)
+            && !wants_organization
+        {
+            return Err(RegistryError::RateWithoutOrganization {
+                tool: declaration.name,
+                rate: *rate,
+                location: declaration.location,
+            });
+        }
         let schemes = settings.schemes.as_ref();
         let schemes = schemes.map(|source| source.of(&declaration.guard, &injected));
         let schemes = schemes.unwrap_or_default();
@@ -168,6 +183,7 @@ impl ServedTool {
             wraps_output,
             unsupported: Unsupported::all(&input),
             arguments: ArgumentReader::new(generated.as_value(), input, known, lenient),
+            concurrency: declaration.concurrency.map(Concurrency::new),
             takes_organization,
             requires_arguments,
             schemes,
@@ -225,6 +241,16 @@ impl ServedTool {
     /// to be known even where the guard can do without.
     pub(crate) fn takes_organization(&self) -> bool {
         self.takes_organization
+    }
+
+    /// How often the tool may be called.
+    pub(crate) fn rates(&self) -> &'static [Rate] {
+        self.registration.declaration.rates
+    }
+
+    /// How many calls of the tool may run at once, if it says so.
+    pub(crate) fn concurrency(&self) -> Option<&Concurrency> {
+        self.concurrency.as_ref()
     }
 
     /// Whether the tool says that it changes nothing.
@@ -397,6 +423,15 @@ pub(crate) enum RegistryError {
         tool: &'static str,
         parameter: &'static str,
         state: &'static str,
+        location: &'static Location<'static>,
+    },
+    /// A tool counts calls per organization and acts in none.
+    #[error(
+        "{location}: tool `{tool}` has the rate `{rate}`, but acts in no organization; add `require_org`, or count `per user`"
+    )]
+    RateWithoutOrganization {
+        tool: &'static str,
+        rate: Rate,
         location: &'static Location<'static>,
     },
 }

@@ -38,6 +38,7 @@ mod plain;
 mod private_url;
 mod process;
 mod questions;
+mod rates;
 mod raw;
 mod refusals;
 mod reply;

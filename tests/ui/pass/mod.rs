@@ -20,6 +20,9 @@ mod authorize {
 mod duplicates {
     mod the_same_name_in_two_modules;
 }
+mod limits {
+    mod rates_and_concurrency_go_with_every_guard;
+}
 mod permission {
     mod every_key_goes_with_the_others;
     mod strings_and_constants_name_what_is_required;

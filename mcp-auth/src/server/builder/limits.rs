@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::tool::Rate;
+
 use super::ServerBuilder;
 
 /// Limits.
@@ -15,6 +17,38 @@ impl ServerBuilder {
     pub fn calls_in_flight(mut self, most: usize) -> Self {
         self.calls_in_flight = most;
         self
+    }
+
+    /// Sets how often a caller may call tools, all of them together; `6000/min per user` by default. Beyond,
+    /// a call is answered with an `isError` result that says when to retry.
+    ///
+    /// Every call of a known tool counts, also a call that the guard denies. A call that a limit refuses
+    /// does not count. [`Rate`] says whose calls count together; `#[mcp_tool(rate = …)]` limits one tool.
+    /// The counts are in the memory of the process, and begin anew with it.
+    ///
+    /// ```
+    /// use mcp_auth::Rate;
+    ///
+    /// const RATES: [Rate; 2] = [Rate::new("600/min per user"), Rate::new("100000/day per org")];
+    ///
+    /// let builder = mcp_auth::server!().rates(RATES);
+    /// # let _ = builder;
+    /// ```
+    ///
+    /// Source: MCP 2026-07-28, server/tools, "Security considerations": servers must limit the rate of tool
+    /// invocations.
+    pub fn rates(mut self, rates: impl IntoIterator<Item = Rate>) -> Self {
+        self.rates = rates.into_iter().collect();
+        self
+    }
+
+    /// Lets callers call tools as often as they like, except for tools that declare a `rate`.
+    ///
+    /// # Security
+    ///
+    /// Then something in front of the server has to limit how often tools are called.
+    pub fn without_rates(self) -> Self {
+        self.rates([])
     }
 
     /// Sets how many tools that are plain `fn`s may run at once, 64 by default; further calls wait
@@ -62,5 +96,21 @@ impl ServerBuilder {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+}
+
+/// An average of 100 calls a second: more than clients that people use send, and no limit for a client that runs
+/// away.
+pub(super) const DEFAULT_RATE: Rate = Rate::new("6000/min per user");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_default_a_caller_may_call_six_thousand_times_a_minute() {
+        let builder = ServerBuilder::of_package("package", "0");
+        assert_eq!(builder.rates, [Rate::new("6000/min per user")]);
+        assert!(builder.without_rates().rates.is_empty());
     }
 }

@@ -18,7 +18,7 @@ use clerk_emulator::Directory;
 
 use crate::identity::{ApiKeyScopes, AuthorizedParties, DEFAULT_CACHE_BYTES, OrganizationSources};
 use crate::protocol::AnonymousAccess;
-use crate::tool::{States, ToolInfo};
+use crate::tool::{Rate, States, ToolInfo};
 
 use super::check::{self, CheckReport};
 #[cfg(feature = "emulator")]
@@ -88,8 +88,11 @@ pub use tokens::AudiencePolicy;
 /// ```
 /// use std::time::Duration;
 ///
+/// use mcp_auth::Rate;
+///
 /// let builder = mcp_auth::server!()
 ///     .calls_in_flight(128)
+///     .rates([Rate::new("3000/min per user")])
 ///     .failed_authentications_per_minute(500)
 ///     .body_limit(2 * 1024 * 1024)
 ///     .body_deadline(Duration::from_secs(15))
@@ -147,6 +150,7 @@ pub struct ServerBuilder {
     pub(super) organization_step_up: bool,
     pub(super) legacy_discovery: bool,
     pub(super) calls_in_flight: usize,
+    pub(super) rates: Vec<Rate>,
     pub(super) tool_threads: usize,
     pub(super) failures_per_minute: u32,
     pub(super) body_limit: usize,
@@ -218,6 +222,7 @@ impl ServerBuilder {
             organization_step_up: false,
             legacy_discovery: true,
             calls_in_flight: 256,
+            rates: vec![limits::DEFAULT_RATE],
             tool_threads: 64,
             failures_per_minute: 1000,
             body_limit: 4 * 1024 * 1024,

@@ -1,0 +1,423 @@
+//! How often callers may call tools: which rates a call counts under, and where calls are counted.
+//!
+//! The rates of the server count every call of a known tool, also a call that the guard denies. The rates of a
+//! tool count the calls that its guard allowed. A call counts under all its rates together. A call that a limit
+//! refuses counts under none.
+
+use std::fmt::{self, Debug};
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, Either};
+
+use crate::identity::{Caller, Clock, Org};
+use crate::limits::{Key, Network, Refused, Windows};
+use crate::tool::{Per, Rate, ServedTool};
+
+/// The rates of the server, and the counts of all calls.
+#[derive(Debug)]
+pub(super) struct Rates {
+    /// The rates of all tools together.
+    server: Vec<Rate>,
+    store: Box<dyn Store>,
+}
+
+/// A call, as rates count it.
+#[derive(Clone, Copy)]
+pub(super) struct Counting<'a> {
+    pub(super) tool: &'a ServedTool,
+    /// Whether the guard allowed the call, so that the tool's own rates count it.
+    pub(super) allowed: bool,
+    pub(super) caller: Option<&'a Caller>,
+    pub(super) org: Option<&'a Org>,
+    /// The network of a caller without a token.
+    pub(super) network: &'a dyn Fn() -> Network,
+}
+
+/// Why a call was refused that the guard may have allowed. The text is for the client, and names no other
+/// limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Limited {
+    /// So many calls of the tool run already.
+    Concurrency(u32),
+    Rate {
+        rate: Rate,
+        /// What the caller counts as: `user`, `network`.
+        whom: &'static str,
+        /// The time until the window is over.
+        wait: Duration,
+    },
+}
+
+/// Where calls are counted. Servers on several machines need a store outside the process, which answers later.
+trait Store: Debug + Send + Sync {
+    /// Counts a call under each of the rates if all of them allow it, and under none otherwise.
+    fn take(&self, counts: &[Count<'_>]) -> Answer;
+
+    /// Tells whether [`take`](Self::take) would refuse a call. Counts nothing.
+    fn peek(&self, counts: &[Count<'_>]) -> Answer;
+}
+
+/// Ready if the counts are in memory: then an answer costs no allocation.
+type Answer = Either<Ready<Result<(), Limited>>, BoxFuture<'static, Result<(), Limited>>>;
+
+/// One count of a call: under which rate, and together with whose calls.
+#[derive(Clone, Copy, Debug)]
+struct Count<'a> {
+    /// `None` for a rate of the server.
+    tool: Option<&'static str>,
+    /// The place of the rate among the rates of the tool, or of the server.
+    place: usize,
+    rate: Rate,
+    whose: Whose<'a>,
+    /// What the caller counts as, in words.
+    whom: &'static str,
+}
+
+/// Whose calls count together.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Whose<'a> {
+    Client(&'a str),
+    /// Callers without a token.
+    Network(Network),
+    Org(&'a str),
+    /// A user, a machine, or an organization whose API key was presented.
+    Subject(&'a str),
+}
+
+impl Rates {
+    /// Counts calls in the memory of this process.
+    pub(super) fn in_memory(server: Vec<Rate>, clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            server,
+            store: Box::new(InMemory {
+                callers: Windows::new(Arc::clone(clock), MOST_WINDOWS),
+                strangers: Windows::new(Arc::clone(clock), MOST_WINDOWS),
+            }),
+        }
+    }
+
+    /// Counts a call, unless a rate refuses it.
+    ///
+    /// # Errors
+    ///
+    /// [`Limited`] names the rate with the longest wait.
+    pub(super) async fn take(&self, call: Counting<'_>) -> Result<(), Limited> {
+        // Most tools have no rate of their own: then nothing is allocated.
+        if let ([rate], []) = (&*self.server, call.own_rates()) {
+            return self.store.take(&[call.count(None, 0, *rate)]).await;
+        }
+        self.store.take(&self.counts(call)).await
+    }
+
+    /// Tells whether a rate would refuse a call. Counts nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take).
+    pub(super) async fn peek(&self, call: Counting<'_>) -> Result<(), Limited> {
+        self.store.peek(&self.counts(call)).await
+    }
+
+    fn counts<'a>(&self, call: Counting<'a>) -> Vec<Count<'a>> {
+        let server = self.server.iter().enumerate();
+        let server = server.map(|(place, rate)| call.count(None, place, *rate));
+        let own = call.own_rates().iter().enumerate();
+        let own = own.map(|(place, rate)| call.count(Some(call.tool.name()), place, *rate));
+        server.chain(own).collect()
+    }
+}
+
+impl<'a> Counting<'a> {
+    /// The rates of the tool, if they count the call.
+    fn own_rates(self) -> &'static [Rate] {
+        if self.allowed { self.tool.rates() } else { &[] }
+    }
+
+    fn count(self, tool: Option<&'static str>, place: usize, rate: Rate) -> Count<'a> {
+        let (whose, whom) = self.whose(rate.per());
+        Count {
+            tool,
+            place,
+            rate,
+            whose,
+            whom,
+        }
+    }
+
+    fn whose(self, per: Per) -> (Whose<'a>, &'static str) {
+        let Some(caller) = self.caller else {
+            return (Whose::Network((self.network)()), "network");
+        };
+        let named = match per {
+            Per::Client => caller.client_id().map(|id| (Whose::Client(id), "client")),
+            Per::Org => self.org.map(|org| (Whose::Org(org.id()), "organization")),
+            Per::User => None,
+        };
+        named.unwrap_or_else(|| {
+            let whom = match caller {
+                caller if caller.is_user() => "user",
+                caller if caller.machine_id().is_some() => "machine",
+                _ => "organization",
+            };
+            (Whose::Subject(caller.subject()), whom)
+        })
+    }
+}
+
+impl Limited {
+    /// The time after which the client may try again, in whole seconds and at least one.
+    pub(super) fn retry_after(self) -> u64 {
+        match self {
+            Self::Concurrency(_) => 1,
+            Self::Rate { wait, .. } => wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
+        }
+    }
+
+    /// The limit as it is declared, for the log.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::Concurrency(most) => format!("concurrency {most}"),
+            Self::Rate { rate, .. } => format!("rate {rate}"),
+        }
+    }
+}
+
+impl fmt::Display for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Concurrency(1) => f.write_str("Concurrency limit: 1 call at a time")?,
+            Self::Concurrency(most) => write!(f, "Concurrency limit: {most} calls at a time")?,
+            Self::Rate { rate, whom, .. } => write!(f, "Rate limit: {}", rate.in_words(whom))?,
+        }
+        write!(f, "; retry in {} s", self.retry_after())
+    }
+}
+
+/// Counts in fixed windows. Strangers have a table of their own, so that many networks cannot push out the
+/// windows of callers with a token.
+#[derive(Debug)]
+struct InMemory {
+    callers: Windows,
+    strangers: Windows,
+}
+
+impl InMemory {
+    /// The table of a call. A call has a token under all its rates, or under none.
+    fn windows(&self, counts: &[Count<'_>]) -> &Windows {
+        match counts.first().map(|count| count.whose) {
+            Some(Whose::Network(_)) => &self.strangers,
+            Some(Whose::Client(_) | Whose::Org(_) | Whose::Subject(_)) | None => &self.callers,
+        }
+    }
+}
+
+impl Store for InMemory {
+    fn take(&self, counts: &[Count<'_>]) -> Answer {
+        let windows = self.windows(counts);
+        let taken = match counts {
+            [count] => windows
+                .take(count.key(windows), count.rate.limit())
+                .map_err(|wait| count.limited(wait)),
+            counts => {
+                let limits = counts.iter();
+                let limits = limits.map(|count| (count.key(windows), count.rate.limit(), count));
+                windows
+                    .take_all(&limits.collect::<Vec<_>>())
+                    .map_err(|Refused { by, wait }| by.limited(wait))
+            }
+        };
+        Either::Left(ready(taken))
+    }
+
+    fn peek(&self, counts: &[Count<'_>]) -> Answer {
+        let windows = self.windows(counts);
+        let waits = counts.iter().filter_map(|count| {
+            let wait = windows.wait(count.key(windows), count.rate.limit())?;
+            Some((wait, count))
+        });
+        let longest = waits.max_by_key(|(wait, _)| *wait);
+        Either::Left(ready(match longest {
+            Some((wait, count)) => Err(count.limited(wait)),
+            None => Ok(()),
+        }))
+    }
+}
+
+impl Count<'_> {
+    fn key(&self, windows: &Windows) -> Key {
+        windows.key((self.tool, self.place, self.whose))
+    }
+
+    fn limited(&self, wait: Duration) -> Limited {
+        Limited::Rate {
+            rate: self.rate,
+            whom: self.whom,
+            wait,
+        }
+    }
+}
+
+/// The most windows of callers with a token, and the most of strangers. Each takes about 100 bytes.
+const MOST_WINDOWS: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::task::Poll;
+
+    use futures_util::FutureExt;
+    use futures_util::future::poll_fn;
+
+    use super::*;
+    use crate::identity::{ManualClock, doubles};
+    use crate::tool::{Registry, States, ToolSettings};
+
+    mod tools {
+        /// Be called.
+        #[mcp_auth_macros::mcp_tool(crate = crate, rate("2/min per client", "3/hour per user"))]
+        async fn called_at_rates() {}
+    }
+
+    fn tool() -> Arc<ServedTool> {
+        let settings = ToolSettings {
+            schemes: None,
+            lenient_arguments: false,
+            closed_schemas: true,
+        };
+        let serves = |tool: &crate::ToolInfo| tool.name() == "called_at_rates";
+        let registry = Registry::collect(serves, &States::default(), &settings).unwrap();
+        Arc::clone(registry.find("called_at_rates").unwrap())
+    }
+
+    fn counting<'a>(tool: &'a ServedTool, caller: &'a Caller, allowed: bool) -> Counting<'a> {
+        Counting {
+            tool,
+            allowed,
+            caller: Some(caller),
+            org: None,
+            network: &|| unreachable!("a caller with a token has no network"),
+        }
+    }
+
+    fn rate(text: &'static str, whom: &'static str, seconds: u64) -> Limited {
+        Limited::Rate {
+            rate: Rate::new(text),
+            whom,
+            wait: Duration::from_secs(seconds),
+        }
+    }
+
+    #[test]
+    fn the_refusal_names_the_rate_with_the_longest_wait_and_a_question_counts_nothing() {
+        let clock = doubles::clock();
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let rates = Rates::in_memory(vec![Rate::new("5/day per user")], &time);
+        let (tool, ada) = (tool(), doubles::oauth_caller(&doubles::oauth_claims()));
+        let [allowed, denied] = [true, false].map(|allowed| counting(&tool, &ada, allowed));
+        let now = |limited: Result<(), Limited>, expected| assert_eq!(limited, expected);
+        let peek = |call| rates.peek(call).now_or_never().unwrap();
+        let take = |call| rates.take(call).now_or_never().unwrap();
+        for _ in 0..2 {
+            now(peek(allowed), Ok(()));
+            now(take(allowed), Ok(()));
+        }
+        for ask in [peek(allowed), take(allowed)] {
+            now(ask, Err(rate("2/min per client", "client", 60)));
+        }
+        clock.advance(Duration::from_secs(60));
+        now(take(allowed), Ok(()));
+        now(take(allowed), Err(rate("3/hour per user", "user", 3_540)));
+        now(take(denied), Ok(()));
+        now(take(denied), Ok(()));
+        for call in [allowed, denied] {
+            now(peek(call), Err(rate("5/day per user", "user", 86_340)));
+            now(take(call), Err(rate("5/day per user", "user", 86_340)));
+        }
+    }
+
+    #[test]
+    fn without_a_rate_every_call_is_allowed() {
+        let time: Arc<dyn Clock> = doubles::clock();
+        let rates = Rates::in_memory(Vec::new(), &time);
+        let (tool, ada) = (tool(), doubles::oauth_caller(&doubles::oauth_claims()));
+        for _ in 0..10_000 {
+            let taken = rates.take(counting(&tool, &ada, false));
+            assert_eq!(taken.now_or_never(), Some(Ok(())));
+        }
+    }
+
+    /// Answers when it is asked for the second time, and remembers under which rates calls count.
+    #[derive(Debug, Default)]
+    struct Elsewhere(Mutex<Vec<String>>);
+
+    impl Store for Arc<Elsewhere> {
+        fn take(&self, counts: &[Count<'_>]) -> Answer {
+            let rates = counts.iter().map(|count| count.rate.to_string());
+            self.0.lock().unwrap().extend(rates);
+            let mut asked = false;
+            Either::Right(Box::pin(poll_fn(move |cx| {
+                if std::mem::replace(&mut asked, true) {
+                    return Poll::Ready(Err(Limited::Concurrency(1)));
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            })))
+        }
+
+        fn peek(&self, counts: &[Count<'_>]) -> Answer {
+            self.take(counts)
+        }
+    }
+
+    #[test]
+    fn a_call_waits_for_a_store_that_answers_later() {
+        let store = Arc::new(Elsewhere::default());
+        let rates = Rates {
+            server: vec![Rate::new("5/day per user")],
+            store: Box::new(Arc::clone(&store)),
+        };
+        let (tool, ada) = (tool(), doubles::oauth_caller(&doubles::oauth_claims()));
+        for allowed in [false, true] {
+            let taken = doubles::block_on(rates.take(counting(&tool, &ada, allowed)));
+            assert_eq!(taken, Err(Limited::Concurrency(1)));
+        }
+        let asked = store.0.lock().unwrap().join(", ");
+        let expected = "5/day per user, 5/day per user, 2/min per client, 3/hour per user";
+        assert_eq!(asked, expected);
+    }
+
+    #[test]
+    fn a_limit_is_told_in_words_with_whole_seconds_to_wait() {
+        let rate = |wait| Limited::Rate {
+            rate: Rate::new("1/s per user"),
+            whom: "machine",
+            wait,
+        };
+        for (limited, told, seconds, reason) in [
+            (
+                rate(Duration::from_nanos(1)),
+                "Rate limit: 1 call a second per machine; retry in 1 s",
+                1,
+                "rate 1/s per user",
+            ),
+            (
+                rate(Duration::from_millis(41_001)),
+                "Rate limit: 1 call a second per machine; retry in 42 s",
+                42,
+                "rate 1/s per user",
+            ),
+            (
+                Limited::Concurrency(4),
+                "Concurrency limit: 4 calls at a time; retry in 1 s",
+                1,
+                "concurrency 4",
+            ),
+        ] {
+            assert_eq!(limited.to_string(), told);
+            assert_eq!(limited.retry_after(), seconds);
+            assert_eq!(limited.reason(), reason);
+        }
+    }
+}
