@@ -404,6 +404,26 @@ async fn an_export_needs_a_scope_and_has_what_is_the_organizations_own() {
 }
 
 #[actix_web::test]
+async fn a_user_has_ten_exports_a_minute() {
+    let office = Office::open().await;
+    let export = async |user: &str| {
+        let exporting = office.member(user, "acme", &[READ]).scope(EXPORT);
+        exporting.call("export_documents", json!({})).await
+    };
+    for _ in 0..10 {
+        export("ada").await.expect_ok();
+    }
+    let limited = export("ada").await;
+    assert_eq!(
+        limited.expect_limited().text(),
+        "Rate limit: 10 calls a minute per user; retry in 60 s"
+    );
+    export("grace").await.expect_ok();
+    office.server.advance(Duration::from_secs(60));
+    export("ada").await.expect_ok();
+}
+
+#[actix_web::test]
 async fn a_preview_is_the_title_and_a_png() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[READ, WRITE]);

@@ -137,7 +137,7 @@ async fn is_author(
 
 /// Export all documents of the caller's organization as one Markdown file. Needs a scope of its own,
 /// since a client that may read one document need not carry all of them away.
-#[mcp_tool(permission = READ, scope = "documents:export", read_only)]
+#[mcp_tool(permission = READ, scope = "documents:export", read_only, rate = "10/min per user")]
 async fn export_documents(org: &Org, documents: &State<Documents>) -> Result<Content, ToolError> {
     let documents = documents.all(org).await?;
     let sections = documents
