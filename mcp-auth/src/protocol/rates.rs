@@ -35,11 +35,10 @@ pub(super) struct Counting<'a> {
     pub(super) network: &'a dyn Fn() -> Network,
 }
 
-/// Why a call was refused that the guard may have allowed. The text is for the client, and names no other
-/// limit.
+/// The limit that refused a call. The text is for the client, and names no other limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Limited {
-    /// So many calls of the tool run already.
+    /// As many calls of the tool run as its `concurrency` allows.
     Concurrency(u32),
     Rate {
         rate: Rate,
@@ -50,7 +49,8 @@ pub(super) enum Limited {
     },
 }
 
-/// Where calls are counted. Servers on several machines need a store outside the process, which answers later.
+/// Where calls are counted. Several servers that share their counts need a store outside the process, which
+/// answers later.
 trait Store: Debug + Send + Sync {
     /// Counts a call under each of the rates if all of them allow it, and under none otherwise.
     fn take(&self, counts: &[Count<'_>]) -> Answer;

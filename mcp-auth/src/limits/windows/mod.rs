@@ -31,7 +31,7 @@ use crate::limits::BuildPrehashed;
 /// window that is over is in neither, once [`Shard::remove_what_is_over`] has run.
 pub(crate) struct Windows {
     clock: Arc<dyn Clock>,
-    /// Nobody outside can choose two keys that share a window.
+    /// Keyed by chance, so that nobody can choose two values that have the same key.
     hashes: RandomState,
     /// A key belongs to the shard that its hash says, so that events of different keys rarely wait for each
     /// other.
@@ -39,7 +39,7 @@ pub(crate) struct Windows {
     most_in_shard: usize,
 }
 
-/// Of whom or what events are counted, as a 64-bit hash. Two keys are equal with a probability of 2⁻⁶⁴.
+/// The 64-bit hash of a value whose events are counted. Two values have the same key with a probability of 2⁻⁶⁴.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Key(u64);
 
@@ -53,7 +53,7 @@ pub(crate) struct Limit {
 /// One of several limits refused an event; no limit has counted it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Refused<T> {
-    /// What the list says of the limit. Of several that refuse, it is the one with the longest wait.
+    /// The limit, as the list names it. If several limits refuse, it is the one with the longest wait.
     pub(crate) by: T,
     /// The time until the window of this limit is over. It is longer than zero.
     pub(crate) wait: Duration,
@@ -106,8 +106,8 @@ impl Windows {
         }
     }
 
-    /// Counts an event under each of the limits if all of them allow it, and under none otherwise. The keys
-    /// differ.
+    /// Counts an event under each of the limits if all of them allow it, and under none otherwise. No two limits
+    /// of the list have the same key.
     ///
     /// # Errors
     /// [`Refused`] names the limit with the longest wait.
@@ -129,7 +129,7 @@ impl Windows {
             let wait = shard.wait(*key, *limit, now)?;
             Some(Refused { by: *by, wait })
         });
-        // The first of several that wait equally long.
+        // If several limits wait equally long, the first of them is named.
         let refused = refused.reduce(|a, b| if b.wait > a.wait { b } else { a });
         if let Some(refused) = refused {
             return Err(refused);
