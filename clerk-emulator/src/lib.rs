@@ -210,6 +210,10 @@
 //! every start unless a file to keep them in is named; keeps of secrets that it gave away only digests; marks its key id with `ins_emulator_`, for a verifier to
 //! refuse it elsewhere; and logs a warning every minute.
 
+#[cfg(feature = "_fuzz")]
+#[doc(hidden)]
+pub use oauth::fuzz as __fuzz;
+
 mod clock;
 mod directory;
 mod error;

@@ -41,6 +41,10 @@ pub use clerk_emulator::Directory;
 #[doc(hidden)]
 #[path = "bench.rs"]
 pub mod __bench;
+#[cfg(feature = "_fuzz")]
+#[doc(hidden)]
+#[path = "fuzz.rs"]
+pub mod __fuzz;
 mod clerk;
 mod clock;
 mod guard;

@@ -1,9 +1,12 @@
 //! Clients: what they register, and how they prove who they are.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
+use url::form_urlencoded;
 
 use crate::directory::Directory;
 use crate::keys::random_hex;
@@ -47,6 +50,29 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
+    /// Reads the header `Authorization`; `None` if it is not Basic with id and secret. Both are form-encoded before
+    /// they are joined.
+    ///
+    /// Source: RFC 6749 §2.3.1.
+    pub(crate) fn from_basic(header: &str) -> Option<Self> {
+        let (scheme, value) = header.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let text = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
+        let (id, secret) = text.split_once(':')?;
+        // A text without `=` and `&` is one name with no value.
+        let decode = |text: &str| {
+            let text = text.replace('&', "%26").replace('=', "%3D");
+            let mut pairs = form_urlencoded::parse(text.as_bytes());
+            pairs.next().map(|(name, _)| name.into_owned())
+        };
+        Some(Self {
+            client_id: decode(id)?,
+            secret: decode(secret),
+        })
+    }
+
     /// Whether they are this client's: it shows the secret that it has, or has none and shows none.
     pub(crate) fn are_of(&self, client: &Client) -> bool {
         match (&client.secret, &self.secret) {
@@ -324,6 +350,29 @@ mod tests {
         assert!(shown(Some("s")).are_of(&client(Some("s"))));
         for (has, shows) in [(None, Some("")), (Some("s"), None), (Some("s"), Some("t"))] {
             assert!(!shown(shows).are_of(&client(has)), "{has:?} {shows:?}");
+        }
+    }
+
+    #[test]
+    fn basic_credentials_are_decoded_twice() {
+        let encode = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        let read =
+            |header: &str| Credentials::from_basic(header).map(|it| (it.client_id, it.secret));
+        assert_eq!(
+            read(&encode("client%3A1:a%2Bb=&c")),
+            Some((String::from("client:1"), Some(String::from("a+b=&c"))))
+        );
+        assert_eq!(
+            read(&encode("client:")),
+            Some((String::from("client"), None))
+        );
+        for header in [
+            encode("client"),
+            encode(":x"),
+            String::from("Basic ???"),
+            String::from("Bearer x"),
+        ] {
+            assert_eq!(read(&header), None, "{header}");
         }
     }
 }

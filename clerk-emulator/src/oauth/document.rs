@@ -108,7 +108,7 @@ fn is_json(headers: &header::HeaderMap) -> bool {
 
 /// `https` with a path, written in the one way that a URL parser writes it: then two texts are never one
 /// client, nor one text two.
-fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthError> {
+pub(super) fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthError> {
     let refuse = |why: &str| Err(invalid(format!("{client_id} is no client id: {why}")));
     let Ok(url) = Url::parse(client_id) else {
         return refuse("it is no URL");

@@ -10,6 +10,8 @@ mod client;
 mod document;
 mod error;
 mod fields;
+#[cfg(feature = "_fuzz")]
+pub mod fuzz;
 mod redirect;
 pub(crate) mod scope;
 mod secret;

@@ -1,7 +1,7 @@
 //! The HTTP routes. Each module configures its own; the guard stands before all of them.
 
 mod backend;
-mod consent;
+pub(crate) mod consent;
 mod dev;
 mod front;
 mod frontend;

@@ -9,6 +9,8 @@ mod backend;
 mod claims;
 mod connect;
 mod frontend;
+#[cfg(feature = "_fuzz")]
+pub(crate) mod fuzz;
 mod jwks;
 mod machine;
 mod machine_key;

@@ -52,7 +52,12 @@ pub(crate) fn origin(entry: &str) -> Result<String, BadEntry> {
     let origin = url.origin();
     let is_alone = is_authority(rest.strip_suffix('/').unwrap_or(rest));
     match url.scheme() {
-        "http" | "https" if is_alone => Ok(origin.ascii_serialization()),
+        "http" | "https" if is_alone => {
+            let listed = origin.ascii_serialization();
+            // `%2A` is an asterisk.
+            check_text(&listed, LIKE_ORIGIN)?;
+            Ok(listed)
+        }
         "http" | "https" => Err(BadEntry::new(
             "is more than an origin",
             format!("write {}", origin.ascii_serialization()),
@@ -112,8 +117,10 @@ impl AllowedHost {
             return Ok(Self::new(format!("[{address}]"), None));
         }
         let (name, port) = split(rest).ok_or_else(not_one)?;
-        let name = Host::parse(name).map_err(|_| not_one())?;
-        Ok(Self::new(name.to_string(), port.or(default_port)))
+        let name = Host::parse(name).map_err(|_| not_one())?.to_string();
+        // `%2A` is an asterisk.
+        check_text(&name, LIKE_HOST)?;
+        Ok(Self::new(name, port.or(default_port)))
     }
 
     /// Whether a `Host` header, split into name and port, names this host. A client leaves the port out if it
@@ -212,6 +219,7 @@ mod tests {
             ("  ", "is empty", "take it out"),
             ("*", "has a wildcard", wildcard),
             ("https://*.example.com", "has a wildcard", wildcard),
+            ("https://%2A.example.com", "has a wildcard", wildcard),
             ("http://localhost:*", "has a wildcard", wildcard),
             (
                 "null",
@@ -317,6 +325,7 @@ mod tests {
             ("*", "has a wildcard", wildcard),
             ("*.example.com", "has a wildcard", wildcard),
             ("example.com:*", "has a wildcard", wildcard),
+            ("%2a.example.com", "has a wildcard", wildcard),
             (
                 "example.com/mcp",
                 "is more than a host",

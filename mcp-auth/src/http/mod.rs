@@ -10,6 +10,8 @@ mod connection;
 mod documents;
 mod endpoint;
 mod failures;
+#[cfg(feature = "_fuzz")]
+pub(crate) mod fuzz;
 mod gate;
 mod halves;
 mod head;

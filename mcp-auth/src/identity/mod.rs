@@ -25,6 +25,8 @@ pub(crate) mod doubles;
 mod entitlements;
 mod error;
 mod flight;
+#[cfg(feature = "_fuzz")]
+pub(crate) mod fuzz;
 mod io;
 mod json;
 mod keys;

@@ -10,6 +10,8 @@ mod endpoint;
 mod envelope;
 mod era;
 mod error;
+#[cfg(feature = "_fuzz")]
+pub(crate) mod fuzz;
 mod lists;
 mod rates;
 mod record;

@@ -45,6 +45,8 @@ pub use self::rate::Rate;
 pub use self::run::Tool;
 pub use self::state::{Needs, State};
 
+#[cfg(feature = "_fuzz")]
+pub(crate) use self::arguments::fuzz;
 pub use self::arguments::{IsArgument, IsField};
 pub(crate) use self::concurrency::{Concurrency, Slot};
 pub use self::context::{inject, inject_optional, started};

@@ -17,6 +17,7 @@ mod authorize;
 mod challenges;
 mod check;
 mod content;
+mod corpus;
 mod data;
 mod discoverable;
 mod discovery;

@@ -25,12 +25,7 @@ impl Decode for ClerkClaims {
         claims: &VerifiedClaims,
         members: &Object<'_>,
     ) -> Result<CallerParts, TokenError> {
-        match claims.kind() {
-            TokenKind::OAuth => oauth(members),
-            TokenKind::Session => session(members),
-            TokenKind::M2m => Ok(machine()),
-            TokenKind::ApiKey => Err(TokenError::Kind),
-        }
+        Self::parts(claims.kind(), members)
     }
 
     /// Clerk stamps the class of a token into its protected header. Sessions, templates and machines
@@ -55,6 +50,18 @@ impl Decode for ClerkClaims {
             Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) | None => {
                 Vec::new()
             }
+        }
+    }
+}
+
+impl ClerkClaims {
+    /// Decodes the claims of a token of this kind.
+    pub(super) fn parts(kind: TokenKind, members: &Object<'_>) -> Result<CallerParts, TokenError> {
+        match kind {
+            TokenKind::OAuth => oauth(members),
+            TokenKind::Session => session(members),
+            TokenKind::M2m => Ok(machine()),
+            TokenKind::ApiKey => Err(TokenError::Kind),
         }
     }
 }
@@ -250,5 +257,7 @@ const NO_CLASS: &str = "cl_I7d4PD111III";
 /// An actor, and in whose name that one acts.
 pub(super) const MAX_ACTORS: usize = 2;
 
+#[cfg(any(test, feature = "_fuzz"))]
+pub(super) mod second;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,8 @@
 //! do not fit.
 
 mod coercions;
+#[cfg(feature = "_fuzz")]
+pub(crate) mod fuzz;
 mod repair;
 mod text;
 

@@ -1,0 +1,271 @@
+//! A second reading of claims, plain and slow, that the first one is compared with.
+//!
+//! It is made of `serde_json::Value`, and of decimal arithmetic where the first has binary one. It shares no code
+//! with the first reading.
+
+use serde_json::Value;
+
+use crate::identity::Actor;
+use crate::identity::CallerParts;
+use crate::identity::Entitlements;
+use crate::identity::TokenKind;
+
+/// What claims come to.
+#[derive(Debug, PartialEq)]
+pub(in crate::clerk) struct Reading {
+    client_id: Option<String>,
+    scopes: Vec<String>,
+    org_id: Option<String>,
+    org: Option<(String, Option<String>, Option<String>, Option<Vec<String>>)>,
+    /// Subject, issuer and kind of each, the nearest first.
+    actors: Vec<(String, Option<String>, Option<String>)>,
+    session: Option<(String, Option<String>, Option<[Option<f64>; 2]>)>,
+    features: Option<[Vec<String>; 2]>,
+    plans: Option<[Vec<String>; 2]>,
+}
+
+impl Reading {
+    /// What the first reading found.
+    pub(in crate::clerk) fn of(parts: &CallerParts) -> Self {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let mut actors = Vec::new();
+        let mut next = parts.actor.as_ref();
+        while let Some(actor) = next {
+            actors.push((
+                actor.subject().to_owned(),
+                text(actor.issuer()),
+                text(actor.kind()),
+            ));
+            next = Actor::actor(actor);
+        }
+        let both = |all: &Entitlements| [all.organization.clone(), all.user.clone()];
+        Self {
+            client_id: parts.client_id.clone(),
+            scopes: parts.scopes.clone(),
+            org_id: parts.org_id.clone(),
+            org: parts.org.as_ref().map(|org| {
+                let permissions = org.permissions().map(<[String]>::to_vec);
+                (
+                    org.id().to_owned(),
+                    text(org.slug()),
+                    text(org.role()),
+                    permissions,
+                )
+            }),
+            actors,
+            session: parts.session.as_ref().map(|session| {
+                let ages = session.factor_ages();
+                let ages = ages.map(|ages| [ages.first_minutes(), ages.second_minutes()]);
+                (session.id().to_owned(), text(session.status()), ages)
+            }),
+            features: parts.features.as_ref().map(both),
+            plans: parts.plans.as_ref().map(both),
+        }
+    }
+
+    /// Reads the claims of a token of this kind; `None` if the token is refused for them.
+    pub(in crate::clerk) fn read(kind: TokenKind, claims: &Value) -> Option<Self> {
+        let mut reading = Self {
+            client_id: None,
+            scopes: Vec::new(),
+            org_id: None,
+            org: None,
+            actors: Vec::new(),
+            session: None,
+            features: None,
+            plans: None,
+        };
+        match kind {
+            TokenKind::ApiKey => return None,
+            TokenKind::M2m => {}
+            TokenKind::OAuth => {
+                reading.client_id = text(&claims["client_id"]);
+                reading.scopes = scopes(claims)?;
+                reading.org_id = text(&claims["org_id"]);
+                reading.actors = actors(&claims["act"]).unwrap_or_default();
+            }
+            TokenKind::Session => {
+                reading.org = organization(claims)?;
+                reading.org_id = reading.org.as_ref().map(|(id, ..)| id.clone());
+                if !claims["act"].is_null() {
+                    reading.actors = actors(&claims["act"])?;
+                }
+                let ages = factor_ages(&claims["fva"]);
+                let status = text(&claims["sts"]);
+                reading.session = text(&claims["sid"]).map(|id| (id, status, ages));
+                reading.features = entitlements(&claims["fea"]);
+                reading.plans = entitlements(&claims["pla"]);
+            }
+        }
+        Some(reading)
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    value
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+}
+
+fn scopes(claims: &Value) -> Option<Vec<String>> {
+    let all: Vec<String> = match (&claims["scp"], &claims["scope"]) {
+        (Value::Array(list), _) => {
+            let scopes = list.iter().map(|scope| scope.as_str().map(str::to_owned));
+            scopes.collect::<Option<_>>()?
+        }
+        (Value::Null, Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
+        (Value::Null, Value::Null) => Vec::new(),
+        (_, _) => return None,
+    };
+    Some(all.into_iter().filter(|scope| !scope.is_empty()).collect())
+}
+
+/// Those of two levels; `None` if the first one cannot be read.
+fn actors(act: &Value) -> Option<Vec<(String, Option<String>, Option<String>)>> {
+    let one = |act: &Value| {
+        let subject = act.as_object()?.get("sub")?.as_str()?;
+        Some((subject.to_owned(), text(&act["iss"]), text(&act["type"])))
+    };
+    let mut actors = vec![one(act)?];
+    actors.extend(one(&act["act"]));
+    Some(actors)
+}
+
+type OrgReading = (String, Option<String>, Option<String>, Option<Vec<String>>);
+
+fn organization(claims: &Value) -> Option<Option<OrgReading>> {
+    if claims["v"].as_f64() != Some(2.0) {
+        let listed = claims["org_permissions"].as_array().map(|all| {
+            let named = all.iter().filter_map(Value::as_str);
+            named.map(str::to_owned).collect()
+        });
+        let rest = (text(&claims["org_slug"]), text(&claims["org_role"]), listed);
+        return Some(text(&claims["org_id"]).map(|id| (id, rest.0, rest.1, rest.2)));
+    }
+    let org = &claims["o"];
+    if org.is_null() || *org == false {
+        return Some(None);
+    }
+    let org = if org.is_object() { org } else { &Value::Null };
+    let permissions = permissions(
+        packed(&claims["fea"])?,
+        packed(&org["per"])?,
+        packed(&org["fpm"])?,
+    )?;
+    let role = text(&org["rol"]).map(|role| ["org:", &role].concat());
+    let found = text(&org["id"]).map(|id| (id, text(&org["slg"]), role, Some(permissions)));
+    Some(found)
+}
+
+/// What JavaScript takes for a text, or for none.
+fn packed(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Null | Value::Bool(false) => Some(""),
+        Value::Number(number) if number.as_f64() == Some(0.0) => Some(""),
+        _ => None,
+    }
+}
+
+fn permissions(features: &str, names: &str, masks: &str) -> Option<Vec<String>> {
+    let odd = ['\u{85}', '\u{feff}'];
+    if [features, names, masks]
+        .iter()
+        .any(|text| text.contains(odd))
+    {
+        return None;
+    }
+    let list = |text: &str| -> Vec<String> {
+        text.split(',')
+            .map(|entry| entry.trim().to_owned())
+            .collect()
+    };
+    let features = if features.is_empty() {
+        Vec::new()
+    } else {
+        list(features)
+    };
+    if features.iter().any(|feature| !feature.contains(':')) {
+        return None;
+    }
+    if names.is_empty() || masks.is_empty() {
+        return Some(Vec::new());
+    }
+    let (names, masks) = (list(names), list(masks));
+    // Once with the place of a mask counted among all features, once among those of organizations.
+    let mut readings = [Vec::new(), Vec::new()];
+    let mut places = [0, 0];
+    for feature in &features {
+        let (scope, feature) = feature.split_once(':')?;
+        let is_organizations = ["o", "ou", "uo"].contains(&scope);
+        for (place, granted) in places.iter_mut().zip(&mut readings) {
+            let mask = masks.get(*place).map(|mask| bits(mask)).unwrap_or_default();
+            if is_organizations {
+                for (name, held) in names.iter().zip(mask) {
+                    if held {
+                        granted.push(format!("org:{feature}:{name}"));
+                    }
+                }
+            }
+        }
+        let [all, organizations] = &mut places;
+        *all += 1;
+        *organizations += usize::from(is_organizations);
+    }
+    let [all, organizations] = readings;
+    Some(
+        organizations
+            .into_iter()
+            .filter(|granted| all.contains(granted))
+            .collect(),
+    )
+}
+
+/// The bits of a decimal number, the lowest first, by halving it.
+fn bits(decimal: &str) -> Vec<bool> {
+    let is_number = decimal.len() <= 1_024 && decimal.bytes().all(|byte| byte.is_ascii_digit());
+    let mut digits: Vec<u8> = decimal
+        .bytes()
+        .map(|byte| byte.wrapping_sub(b'0'))
+        .collect();
+    let mut bits = Vec::new();
+    while is_number && digits.iter().any(|digit| *digit > 0) {
+        let mut rest = 0;
+        for digit in &mut digits {
+            let value = rest * 10 + *digit;
+            *digit = value / 2;
+            rest = value % 2;
+        }
+        bits.push(rest == 1);
+    }
+    bits
+}
+
+fn entitlements(claim: &Value) -> Option<[Vec<String>; 2]> {
+    let list = text(claim)?;
+    if list.contains(['\u{85}', '\u{feff}']) {
+        return None;
+    }
+    let mut both = [Vec::new(), Vec::new()];
+    for entry in list.split(',') {
+        let (scope, name) = entry.trim().split_once(':')?;
+        for (owner, own) in both.iter_mut().zip(['o', 'u']) {
+            if ["o", "u", "ou", "uo"].contains(&scope) && scope.contains(own) {
+                owner.push(name.to_owned());
+            }
+        }
+    }
+    Some(both)
+}
+
+fn factor_ages(claim: &Value) -> Option<[Option<f64>; 2]> {
+    let ages = claim.as_array().filter(|ages| ages.len() == 2)?;
+    let ages: Vec<f64> = ages.iter().map(Value::as_f64).collect::<Option<_>>()?;
+    let is_age = |age: &f64| age.is_finite() && (*age >= 0.0 || *age == -1.0);
+    if !ages.iter().all(is_age) {
+        return None;
+    }
+    let mut ages = ages.into_iter().map(|age| (age >= 0.0).then_some(age));
+    Some([ages.next()?, ages.next()?])
+}

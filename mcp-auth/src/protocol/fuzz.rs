@@ -1,0 +1,201 @@
+//! Bodies, against a second reader that is made of serde_json.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::envelope::Message;
+use super::era::{Era, Header, Mirrored};
+use super::string::escape;
+
+/// Checks that a body is read as serde_json reads it, that each member has the value that serde_json finds, and that
+/// each refusal has the same code and id.
+pub fn message(bytes: &[u8]) {
+    let Ok(body) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let read = Message::parse(body).map_err(|(error, id)| (error.code(), id));
+    let expected = Expected::of(body);
+    match (&read, &expected) {
+        (Ok(message), Ok(expected)) => check_members(message, expected),
+        (Err(refusal), Err(expected)) => assert_eq!(refusal, expected, "{body:?}"),
+        (Ok(_), Err(refusal)) => assert!(read.is_err(), "not refused as {refusal:?}: {body:?}"),
+        (Err(refusal), Ok(_)) => assert!(expected.is_err(), "refused as {refusal:?}: {body:?}"),
+    }
+    check_escaping(body);
+    check_mirrored_name(body);
+}
+
+fn check_members(message: &Message<'_>, expected: &Expected<'_>) {
+    assert_eq!(message.id, expected.id);
+    assert_eq!(message.method, expected.method);
+    let params = match (message.params(), &expected.params) {
+        (Ok(params), Some(expected)) => (params, expected),
+        (params, expected) => {
+            assert_eq!(params.is_ok(), expected.is_some());
+            return;
+        }
+    };
+    let (params, expected) = params;
+    let text = |name| expected.one(name).and_then(spelled);
+    let is_given = |name| expected.one(name).is_some_and(|value| value != "null");
+    assert_eq!(params.name().ok().as_deref(), text("name").as_deref());
+    assert_eq!(params.has_cursor(), is_given("cursor"));
+    let version = params.protocol_version().ok();
+    assert_eq!(version.as_deref(), text("protocolVersion").as_deref());
+    let arguments = match expected.one("arguments") {
+        None | Some("null") => Some("{}"),
+        Some(value) => value.starts_with('{').then_some(value),
+    };
+    assert_eq!(params.arguments().ok(), arguments);
+    let meta = match expected.one("_meta") {
+        None | Some("null") => Some(Members::default()),
+        Some(meta) => Members::of(meta, &[META_VERSION, META_CAPABILITIES]),
+    };
+    match (params.meta(), meta) {
+        (Ok(meta), Some(expected)) => {
+            let version = expected.one(META_VERSION);
+            assert_eq!(meta.is_modern(), version.is_some());
+            assert_eq!(meta.version(), version.and_then(spelled));
+            let capabilities = expected.one(META_CAPABILITIES);
+            let is_object = capabilities.is_some_and(|value| value.starts_with('{'));
+            assert_eq!(meta.has_capabilities(), is_object);
+        }
+        (meta, expected) => assert_eq!(meta.is_ok(), expected.is_some()),
+    }
+}
+
+/// Writing a text is what serde_json does, and reading it gives the text.
+fn check_escaping(text: &str) {
+    let mut written = b"\"".to_vec();
+    escape(&mut written, text);
+    written.push(b'"');
+    assert_eq!(serde_json::to_vec(text).ok().as_ref(), Some(&written));
+    assert_eq!(
+        serde_json::from_slice::<String>(&written).ok().as_deref(),
+        Some(text)
+    );
+}
+
+/// The header `Mcp-Name` that spells a name in Base64 is that name's and no other's.
+fn check_mirrored_name(name: &str) {
+    let spelled = format!("=?base64?{}?=", STANDARD.encode(name));
+    let mirrored = Mirrored {
+        version: Header::Absent,
+        method: Header::Absent,
+        name: Header::Value(&spelled),
+    };
+    assert!(Era::Modern.check_name(&mirrored, name).is_ok());
+    let other = format!("{name}x");
+    assert!(Era::Modern.check_name(&mirrored, &other).is_err());
+}
+
+/// A message as the second reader reads it.
+struct Expected<'a> {
+    id: Option<&'a str>,
+    method: Cow<'a, str>,
+    /// `None` if they are malformed.
+    params: Option<Members<'a>>,
+}
+
+impl<'a> Expected<'a> {
+    /// The code and the id of the refusal otherwise.
+    fn of(body: &'a str) -> Result<Self, (i32, Option<&'a str>)> {
+        const INVALID: i32 = -32600;
+        if serde_json::from_str::<&RawValue>(body).is_err() {
+            return Err((-32700, None));
+        }
+        let known = ["jsonrpc", "id", "method", "params", "result", "error"];
+        let members = Members::of(body, &known).ok_or((INVALID, None))?;
+        let text_or_null = |name| match members.one(name) {
+            None | Some("null") => Ok(None),
+            Some(value) => spelled(value).map(Some).ok_or((INVALID, None)),
+        };
+        let (version, method) = (text_or_null("jsonrpc")?, text_or_null("method")?);
+        let id = members.one("id");
+        if id.is_some_and(|id| !is_id(id)) {
+            return Err((INVALID, None));
+        }
+        if version.as_deref() != Some("2.0") {
+            return Err((INVALID, id));
+        }
+        if ["result", "error"]
+            .iter()
+            .any(|name| members.one(name).is_some())
+        {
+            return Err((INVALID, None));
+        }
+        let params = match members.one("params") {
+            None | Some("null") => Some(Members::default()),
+            Some(params) => Members::of(params, &PARAMS),
+        };
+        Ok(Self {
+            id,
+            method: method.ok_or((INVALID, id))?,
+            params,
+        })
+    }
+}
+
+/// A string, or an integer of any size.
+fn is_id(raw: &str) -> bool {
+    let is_integer =
+        serde_json::from_str::<serde_json::Number>(raw).is_ok() || raw.parse::<f64>().is_ok();
+    let is_integer = is_integer && !raw.contains(['.', 'e', 'E']);
+    raw.len() <= 1024 && (raw.starts_with('"') || is_integer)
+}
+
+/// The members of an object in their order, with their values as they are written.
+#[derive(Default)]
+struct Members<'a>(Vec<(String, &'a str)>);
+
+impl<'a> Members<'a> {
+    /// `None` if the text is no object, if a name spells nothing, or if one of the `known` names occurs twice.
+    fn of(text: &'a str, known: &[&str]) -> Option<Self> {
+        let members: Self = serde_json::from_str(text).ok()?;
+        let times = |name: &str| members.0.iter().filter(|(own, _)| own == name).count();
+        known.iter().all(|name| times(name) < 2).then_some(members)
+    }
+
+    fn one(&self, name: &str) -> Option<&'a str> {
+        let found = self.0.iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| *value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+
+        impl<'de> Visitor<'de> for Each {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = access.next_entry::<String, &RawValue>()? {
+                    members.push((name, value.get()));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Each)
+    }
+}
+
+fn spelled(value: &str) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<String>(value).ok().map(Cow::Owned)
+}
+
+const PARAMS: [&str; 5] = ["_meta", "name", "arguments", "cursor", "protocolVersion"];
+const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
