@@ -56,6 +56,8 @@ mod identity;
     reason = "lists of networks and counts without a limit are for settings that come next"
 )]
 mod limits;
+#[cfg(test)]
+mod properties;
 mod protocol;
 mod server;
 #[cfg(feature = "testing")]

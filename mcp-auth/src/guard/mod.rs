@@ -12,6 +12,8 @@ mod denied;
 mod has;
 mod names;
 mod no_organization;
+#[cfg(test)]
+mod properties;
 mod requirement;
 mod reverification;
 mod schemes;

@@ -35,6 +35,8 @@ mod org;
 mod organizations;
 mod people;
 mod policy;
+#[cfg(test)]
+mod properties;
 mod scopes;
 mod session;
 mod sight;

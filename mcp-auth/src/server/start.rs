@@ -61,6 +61,14 @@ impl Server {
     ///
     /// In a scope of actix-web the path is that below the scope; the public URL, with the scope, is
     /// [`ServerBuilder::url`].
+    ///
+    /// # Security
+    ///
+    /// A mounted server does not know the address that its application binds. The rules for servers that only this
+    /// machine reaches go by `HOST` and the public URL: tokens without an audience are accepted, and the keys of a
+    /// local Clerk are believed, if `HOST` is a loopback address (as it is by default) and so is the host of the URL.
+    /// An application that binds another address, such as `0.0.0.0`, sets `HOST` to that address or gives its public
+    /// URL. The start then fails beside a local Clerk, and an audience is required otherwise.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.routes(services)

@@ -257,6 +257,8 @@ const NO_CLASS: &str = "cl_I7d4PD111III";
 /// An actor, and in whose name that one acts.
 pub(super) const MAX_ACTORS: usize = 2;
 
+#[cfg(test)]
+mod properties;
 #[cfg(any(test, feature = "_fuzz"))]
 pub(super) mod second;
 #[cfg(test)]
