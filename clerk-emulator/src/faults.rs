@@ -127,7 +127,11 @@ struct State {
 
 impl Faults {
     pub(crate) fn add(&self, fault: Fault) {
-        self.lock().faults.push(fault);
+        let faults = &mut self.lock().faults;
+        faults.push(fault);
+        if faults.len() > MAX_FAULTS {
+            faults.remove(0);
+        }
     }
 
     /// Replaces the failure of keys and Backend API, if there is one.
@@ -180,7 +184,8 @@ impl Faults {
     /// Counts a request and says how to treat it: how long to wait, and then how to fail.
     pub(crate) fn arrived(&self, path: &str) -> (Duration, Option<Failure>) {
         let mut state = self.lock();
-        if state.requests.contains_key(path) || state.requests.len() < MAX_PATHS {
+        let is_kept = path.len() <= MAX_PATH && state.requests.len() < MAX_PATHS;
+        if is_kept || state.requests.contains_key(path) {
             *state.requests.entry(String::from(path)).or_default() += 1;
         }
         let (mut latency, mut failure) = (Duration::ZERO, None);
@@ -211,6 +216,10 @@ const KEYS_AND_BACKEND: [&str; 5] = [
 
 /// Bounds the memory of an emulator that runs for days.
 const MAX_PATHS: usize = 10_000;
+/// Of more the oldest are removed.
+const MAX_FAULTS: usize = 100;
+/// In bytes.
+const MAX_PATH: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -238,6 +247,17 @@ mod tests {
             faults.arrived(&format!("/{index}"));
         }
         assert_eq!(faults.requests_to("/"), MAX_PATHS);
+    }
+
+    #[test]
+    fn neither_long_paths_nor_many_faults_are_kept() {
+        let faults = Faults::default();
+        faults.arrived(&format!("/{}", "x".repeat(MAX_PATH)));
+        assert_eq!(faults.requests_to("/"), 0);
+        for _ in 0..=MAX_FAULTS {
+            faults.add(Fault::status(503));
+        }
+        assert_eq!(faults.all().len(), MAX_FAULTS);
     }
 
     #[test]

@@ -93,6 +93,7 @@ pub(crate) fn opaque_token(
         issued,
         expires,
         revoked: None,
+        is_used: false,
     })
 }
 

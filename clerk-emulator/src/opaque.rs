@@ -34,6 +34,9 @@ pub(crate) struct OpaqueToken {
     pub(crate) issued: i64,
     pub(crate) expires: Option<i64>,
     pub(crate) revoked: Option<Revocation>,
+    /// Whether somebody asked about it. State files from before this member existed have tokens without it.
+    #[serde(default)]
+    pub(crate) is_used: bool,
 }
 
 /// When a token was revoked, in Unix seconds, and what was said of it.
@@ -79,14 +82,19 @@ impl OpaqueTokens {
             let expires = known.expires.map(|at| at.saturating_add(KEPT_EXPIRED));
             expires.is_none_or(|at| at > token.issued)
         });
+        make_room(&mut self.by_digest, MAX_TOKENS, |known| {
+            (known.is_used, known.issued)
+        });
         self.by_digest.insert(Digest::of(&secret), token);
         Ok(secret)
     }
 
     /// The token of this kind with this secret.
-    pub(crate) fn find(&self, kind: OpaqueKind, secret: &str) -> Option<&OpaqueToken> {
-        let token = self.by_digest.get(&Digest::of(secret));
-        token.filter(|token| token.kind == kind)
+    pub(crate) fn find(&mut self, kind: OpaqueKind, secret: &str) -> Option<&OpaqueToken> {
+        let token = self.by_digest.get_mut(&Digest::of(secret));
+        let token = token.filter(|token| token.kind == kind)?;
+        token.is_used = true;
+        Some(token)
     }
 
     /// Revokes the token with this id or secret, and returns it; of one that is revoked the first time stays.
@@ -143,6 +151,24 @@ impl OpaqueToken {
     }
 }
 
+/// Makes room for one more: of those that are too many, the first in this order give way.
+pub(crate) fn make_room<K: Clone + Ord, V, O: Ord>(
+    all: &mut BTreeMap<K, V>,
+    most: usize,
+    order: impl Fn(&V) -> O,
+) {
+    while all.len() >= most {
+        let first = all.iter().min_by_key(|(_, one)| order(one));
+        let Some(first) = first.map(|(key, _)| key.clone()) else {
+            return;
+        };
+        all.remove(&first);
+    }
+}
+
+/// How many tokens of a kind are known, which bounds the memory of an instance and its state file. Clerk has no such
+/// bound, and nobody develops with so many.
+pub(crate) const MAX_TOKENS: usize = 10_000;
 /// For how many seconds an expired token is known: a day.
 pub(crate) const KEPT_EXPIRED: i64 = 86_400;
 
@@ -160,6 +186,7 @@ mod tests {
             issued: 100,
             expires: Some(200),
             revoked: None,
+            is_used: false,
         }
     }
 
@@ -177,6 +204,31 @@ mod tests {
         assert!(!format!("{tokens:?}").contains(&secret));
         let other = tokens.add(token(OpaqueKind::ApiKey)).unwrap();
         assert_ne!(other, secret);
+    }
+
+    #[test]
+    fn of_too_many_tokens_the_oldest_that_nobody_used_give_way() {
+        let mut tokens = OpaqueTokens::default();
+        let of_time = |issued| OpaqueToken {
+            issued,
+            expires: None,
+            ..token(OpaqueKind::ApiKey)
+        };
+        let used = tokens.add(of_time(1)).unwrap();
+        let unused = tokens.add(of_time(2)).unwrap();
+        assert!(tokens.find(OpaqueKind::ApiKey, &used).is_some());
+        for issued in 0..20 {
+            tokens.add(of_time(100 + issued)).unwrap();
+        }
+        for index in tokens.by_digest.len()..MAX_TOKENS + 1 {
+            tokens
+                .by_digest
+                .insert(Digest::of(&index.to_string()), of_time(50));
+        }
+        tokens.add(of_time(200)).unwrap();
+        assert_eq!(tokens.by_digest.len(), MAX_TOKENS);
+        assert!(tokens.find(OpaqueKind::ApiKey, &used).is_some());
+        assert!(tokens.find(OpaqueKind::ApiKey, &unused).is_none());
     }
 
     #[test]

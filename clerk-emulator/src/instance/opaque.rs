@@ -74,7 +74,7 @@ impl Instance {
     }
 
     fn verify(&self, kind: OpaqueKind, secret: &str, now: u64) -> Option<Value> {
-        let state = self.read();
+        let mut state = self.write();
         let token = state.opaque_tokens.find(kind, secret)?;
         Some(token.to_json(now))
     }

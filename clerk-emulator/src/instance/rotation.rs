@@ -66,6 +66,7 @@ impl Instance {
         let mut state = self.write();
         state.published.retain(keep);
         state.published.insert(0, Arc::clone(&key));
+        state.published.truncate(MAX_PUBLISHED);
         state.key = key;
         state.public_key_pem = public_key_pem;
         Ok(())
@@ -88,3 +89,6 @@ impl Instance {
         ids.collect()
     }
 }
+
+/// How many keys are in the JWKS. Of more the oldest leave it.
+const MAX_PUBLISHED: usize = 16;

@@ -11,7 +11,7 @@ use crate::instance::Instance;
 impl Instance {
     /// Adds a fault to those there are. Without [a path](Fault::at) it is of every request for keys and to the
     /// Backend API: discovery documents and `/oauth` are answered all the same, and so is what is asked in
-    /// process.
+    /// process. Of more than 100 faults the oldest are removed.
     pub fn add_fault(&self, fault: Fault) {
         self.shared.faults.add(fault);
     }
@@ -67,7 +67,7 @@ impl Instance {
     }
 
     /// How many requests had a path that starts with `prefix`, failed ones included. Requests to `/dev` and for
-    /// the front page are not counted, nor are those beyond 10 000 different paths.
+    /// the front page are not counted, nor are paths of more than 256 bytes, and those beyond 10 000 different paths.
     #[must_use]
     pub fn requests_to(&self, prefix: &str) -> usize {
         self.shared.faults.requests_to(prefix)

@@ -14,7 +14,9 @@ use crate::oauth::secret;
 use crate::oauth::secret::Digest;
 use crate::oauth::token::profile_claims;
 use crate::opaque::KEPT_EXPIRED;
+use crate::opaque::MAX_TOKENS;
 use crate::opaque::Revocation;
+use crate::opaque::make_room;
 use crate::request::Audience;
 
 /// What an access token says, in whichever form.
@@ -53,6 +55,9 @@ pub(super) struct AccessToken {
     /// That of tokens which were fetched by a client; minted ones have none.
     grant_id: Option<String>,
     revocation: Option<Revocation>,
+    /// Whether somebody presented it. State files from before this member existed have tokens without it.
+    #[serde(default)]
+    is_used: bool,
 }
 
 /// A token that this instance made.
@@ -246,8 +251,12 @@ impl OAuth {
             claims,
             grant_id: None,
             revocation: None,
+            is_used: false,
         };
         let tokens = &mut state.kept.access_tokens;
+        make_room(tokens, MAX_TOKENS, |token| {
+            (token.is_used, token.claims.iat)
+        });
         tokens.insert(Digest::of(&token), issued);
         self.save(&state);
         Ok(token)
@@ -275,8 +284,9 @@ impl OAuth {
     }
 
     fn opaque(&self, token: &str) -> Option<Presented> {
-        let state = self.lock();
-        let token = state.kept.access_tokens.get(&Digest::of(token))?;
+        let mut state = self.lock();
+        let token = state.kept.access_tokens.get_mut(&Digest::of(token))?;
+        token.is_used = true;
         Some(token.present())
     }
 }

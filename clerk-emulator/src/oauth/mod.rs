@@ -19,6 +19,7 @@ mod token;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -43,6 +44,7 @@ pub(crate) use crate::oauth::redirect::Redirect;
 pub(crate) use crate::oauth::secret::Digest;
 pub(crate) use crate::oauth::token::TokenInfo;
 use crate::opaque::Revocation;
+use crate::opaque::make_room;
 use crate::state_file::StateFile;
 
 /// All that the endpoints share.
@@ -63,6 +65,8 @@ struct State {
 #[serde(default)]
 pub(crate) struct Kept {
     clients: BTreeMap<String, Client>,
+    /// The ids of the clients, the oldest first. State files from before this member existed lack it.
+    client_order: VecDeque<String>,
     /// The ids of clients with documents that were allowed by hand.
     allowed_clients: BTreeSet<String>,
     grants: BTreeMap<String, Grant>,
@@ -110,7 +114,11 @@ impl OAuth {
     }
 
     /// One that begins with what `file` has kept, and keeps the rest there.
-    pub(crate) fn kept_in(file: Arc<StateFile>, kept: Kept) -> Self {
+    pub(crate) fn kept_in(file: Arc<StateFile>, mut kept: Kept) -> Self {
+        let ordered: BTreeSet<String> = kept.client_order.iter().cloned().collect();
+        for id in kept.clients.keys().filter(|id| !ordered.contains(*id)) {
+            kept.client_order.push_front(id.clone());
+        }
         let state = State {
             kept,
             ..State::default()
@@ -138,15 +146,15 @@ impl OAuth {
         with_grants.collect()
     }
 
-    /// Adds a client, or puts it in the place of the one with its id.
+    /// Adds a client, or puts it in the place of the one with its id. Of too many clients the oldest gives way that
+    /// nobody allowed anything.
     pub(crate) fn put_client(&self, client: Client) -> Result<(), OAuthError> {
         let mut state = self.lock();
-        let clients = &mut state.kept.clients;
-        if clients.len() >= MAX_CLIENTS && !clients.contains_key(&client.id) {
-            let text = "there are too many clients; start the local Clerk anew";
-            return Err(OAuthError::new(Code::InvalidClientMetadata, text));
+        if !state.kept.clients.contains_key(&client.id) {
+            state.make_room_for_client()?;
+            state.kept.client_order.push_back(client.id.clone());
         }
-        clients.insert(client.id.clone(), client);
+        state.kept.clients.insert(client.id.clone(), client);
         self.save(&state);
         Ok(())
     }
@@ -172,13 +180,7 @@ impl OAuth {
         let tickets = &mut state.tickets;
         tickets.retain(|_, ticket| ticket.expires_at > now);
         // Any page can make a browser open the authorization endpoint, so there may be any number of these.
-        while tickets.len() >= MAX_WAITING {
-            let oldest = tickets.iter().min_by_key(|(_, ticket)| ticket.expires_at);
-            let Some(oldest) = oldest.map(|(digest, _)| *digest) else {
-                break;
-            };
-            tickets.remove(&oldest);
-        }
+        make_room(tickets, MAX_WAITING, |ticket| ticket.expires_at);
         let waiting = Ticket {
             authorization,
             expires_at: now.saturating_add(TEN_MINUTES),
@@ -211,6 +213,7 @@ impl OAuth {
         };
         let mut state = self.lock();
         state.codes.retain(|_, code| code.expires_at > now);
+        make_room(&mut state.codes, MAX_WAITING, |code| code.expires_at);
         state.codes.insert(Digest::of(&code), issued);
         Ok(code)
     }
@@ -251,6 +254,7 @@ impl OAuth {
         issued.check_verifier(verifier)?;
         issued.use_of_it = Use::Granted(id.clone());
         let grant = issued.grant.clone();
+        state.make_room_for_grant(now);
         state.kept.grants.insert(id.clone(), grant.clone());
         self.save(&state);
         Ok((id, grant))
@@ -352,6 +356,43 @@ impl OAuth {
 }
 
 impl State {
+    fn make_room_for_client(&mut self) -> Result<(), OAuthError> {
+        let Kept {
+            clients,
+            client_order,
+            grants,
+            ..
+        } = &mut self.kept;
+        while clients.len() >= MAX_CLIENTS {
+            let is_unused = |id: &String| grants.values().all(|grant| grant.client_id != *id);
+            let Some(place) = client_order.iter().position(is_unused) else {
+                let text = "there are too many clients; start the local Clerk anew";
+                return Err(OAuthError::new(Code::InvalidClientMetadata, text));
+            };
+            if let Some(id) = client_order.remove(place) {
+                clients.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of too many grants the one ends whose last refresh token is the oldest.
+    fn make_room_for_grant(&mut self, now: u64) {
+        while self.kept.grants.len() >= MAX_GRANTS {
+            let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
+            for refresh in self.kept.refresh_tokens.values() {
+                let at = newest.entry(&refresh.grant_id).or_default();
+                *at = refresh.issued_at.max(*at);
+            }
+            // The tokens of a new one are still to be made.
+            let last_used = |id: &&String| newest.get(id.as_str()).copied().unwrap_or(u64::MAX);
+            let Some(oldest) = self.kept.grants.keys().min_by_key(last_used).cloned() else {
+                return;
+            };
+            self.revoke_grant(&oldest, "too many grants", now);
+        }
+    }
+
     fn issue_refresh_token(&mut self, grant_id: String, now: u64) -> Result<String, OAuthError> {
         if !self.kept.grants.contains_key(&grant_id) {
             return Err(invalid_grant("the grant was revoked meanwhile"));
@@ -362,6 +403,9 @@ impl State {
             issued_at: now,
             is_used: false,
         };
+        make_room(&mut self.kept.refresh_tokens, MAX_REFRESH_TOKENS, |known| {
+            (!known.is_used, known.issued_at)
+        });
         self.kept.refresh_tokens.insert(Digest::of(&token), refresh);
         Ok(token)
     }
@@ -425,7 +469,11 @@ impl fmt::Debug for OAuth {
 
 /// How long a code is good, as at Clerk, and a page.
 const TEN_MINUTES: u64 = 600;
-const MAX_CLIENTS: usize = 10_000;
+const MAX_CLIENTS: usize = 1_000;
+const MAX_GRANTS: usize = 10_000;
+/// More than grants, so that used ones alone give way.
+const MAX_REFRESH_TOKENS: usize = 2 * MAX_GRANTS;
+/// Of decisions that are waited for, and of codes.
 const MAX_WAITING: usize = 1_000;
 
 #[cfg(test)]
@@ -480,21 +528,79 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_end_to_new_clients() {
+    fn of_too_many_clients_the_oldest_gives_way_that_nobody_allowed_anything() {
         let oauth = OAuth::new();
-        for index in 0..MAX_CLIENTS {
+        oauth.put_client(client("c")).unwrap();
+        granted(&oauth);
+        for index in 1..MAX_CLIENTS {
             oauth.put_client(client(&index.to_string())).unwrap();
         }
-        assert!(oauth.put_client(client("one more")).is_err());
-        assert!(oauth.put_client(client("0")).is_ok());
+        oauth.put_client(client("one more")).unwrap();
+        oauth.put_client(client("2")).unwrap();
+        let known = |id: &str| oauth.client(id).is_some();
+        assert!(known("c") && !known("1") && known("2") && known("one more"));
+        assert_eq!(oauth.clients().len(), MAX_CLIENTS);
     }
+
+    #[test]
+    fn of_too_many_grants_the_one_ends_that_was_not_used_for_the_longest_time() {
+        let oauth = OAuth::new();
+        let (first, refreshed) = (granted(&oauth), granted(&oauth));
+        let first = oauth.issue_refresh_token(&first, 10).unwrap();
+        let refreshed = oauth.issue_refresh_token(&refreshed, 5).unwrap();
+        let refreshed = oauth.rotate(&refreshed, 20).unwrap();
+        {
+            let mut state = oauth.lock();
+            for index in 2..MAX_GRANTS {
+                state.kept.grants.insert(index.to_string(), grant());
+            }
+        }
+        granted(&oauth);
+        let is_good = |token: &str| oauth.refreshable(token, &client("c"), 30).is_ok();
+        assert!(!is_good(&first) && is_good(&refreshed));
+        assert_eq!(oauth.lock().kept.grants.len(), MAX_GRANTS);
+    }
+
+    #[test]
+    fn of_too_many_refresh_tokens_and_codes_used_and_old_ones_give_way() {
+        let oauth = OAuth::new();
+        let grant_id = granted(&oauth);
+        let oldest = oauth.issue_refresh_token(&grant_id, 1).unwrap();
+        {
+            let mut state = oauth.lock();
+            for index in 1..MAX_REFRESH_TOKENS {
+                let used = RefreshToken {
+                    grant_id: grant_id.clone(),
+                    issued_at: 2,
+                    is_used: true,
+                };
+                let tokens = &mut state.kept.refresh_tokens;
+                tokens.insert(Digest::of(&index.to_string()), used);
+            }
+        }
+        oauth.issue_refresh_token(&grant_id, 3).unwrap();
+        assert_eq!(oauth.lock().kept.refresh_tokens.len(), MAX_REFRESH_TOKENS);
+        assert!(oauth.refreshable(&oldest, &client("c"), 3).is_ok());
+        for _ in 0..=MAX_WAITING {
+            oauth.issue_code(&authorization(), grant(), 0).unwrap();
+        }
+        assert_eq!(oauth.lock().codes.len(), MAX_WAITING);
+    }
+
+    /// The id of a new grant of the client `c`.
+    fn granted(oauth: &OAuth) -> String {
+        let code = oauth.issue_code(&authorization(), grant(), 0).unwrap();
+        let redeemed = oauth.redeem(&code, &client("c"), None, VERIFIER, 0);
+        redeemed.unwrap().0
+    }
+
+    const VERIFIER: Option<&str> = Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
 
     #[test]
     fn a_grant_that_was_revoked_meanwhile_gets_no_refresh_token() {
         let oauth = OAuth::new();
         let code = oauth.issue_code(&authorization(), grant(), 0).unwrap();
-        let verifier = Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
-        let redeem = || oauth.redeem(&code, &client("c"), None, verifier, 0);
+        let redeem = || oauth.redeem(&code, &client("c"), None, VERIFIER, 0);
         let (grant_id, _) = redeem().unwrap();
         assert!(redeem().is_err());
         assert!(oauth.issue_refresh_token(&grant_id, 0).is_err());

@@ -45,6 +45,7 @@ async fn mint_json(
     instance: web::Data<Instance>,
     body: web::Bytes,
 ) -> Result<HttpResponse, Problem> {
+    check_length(&body)?;
     let request: TokenRequest =
         serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
     let token = mint(&instance, &request)?;
@@ -55,6 +56,7 @@ async fn mint_text(
     instance: web::Data<Instance>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    check_length(request.query_string().as_bytes())?;
     let wish = web::Query::<TokenRequest>::from_query(request.query_string()).map_err(|error| {
         let message = format!("The query is invalid: {error}");
         Problem::new(StatusCode::BAD_REQUEST, "request_query_invalid", message)
@@ -62,6 +64,18 @@ async fn mint_text(
     let token = mint(&instance, &wish)?;
     // Without a newline at the end: the body is the token.
     Ok(private().content_type(PLAIN_TEXT).body(token))
+}
+
+/// An opaque token is kept with its scopes and claims.
+fn check_length(request: &[u8]) -> Result<(), Problem> {
+    if request.len() <= MAX_REQUEST {
+        return Ok(());
+    }
+    let (code, message) = (
+        "request_too_long",
+        "A request for a token has at most 8 KiB",
+    );
+    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, message))
 }
 
 fn mint(instance: &Instance, request: &TokenRequest) -> Result<String, Problem> {
@@ -265,5 +279,6 @@ pub(crate) fn private() -> HttpResponseBuilder {
     response
 }
 
+const MAX_REQUEST: usize = 8 * 1024;
 const BEFORE_CLOSING: Duration = Duration::from_millis(20);
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";

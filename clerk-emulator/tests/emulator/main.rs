@@ -9,6 +9,7 @@
 
 mod backend;
 mod binary;
+mod bounds;
 mod decoder;
 mod dev;
 mod discovery;

@@ -68,6 +68,14 @@ pub(super) async fn decide(
 
 /// RFC 6749 §4.1.1. Until the redirect URI is known to be the client's, an error is a page.
 async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
+    let sent = fields.pairs().iter();
+    if sent
+        .map(|(name, value)| name.len() + value.len())
+        .sum::<usize>()
+        > MAX_REQUEST
+    {
+        return unanswerable("The request is longer than 16 KiB.");
+    }
     let (client, redirect) = match sender(instance, fields).await {
         Ok(found) => found,
         Err(text) => return unanswerable(&text),
@@ -165,3 +173,6 @@ fn see_other(location: &str) -> HttpResponse {
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .finish()
 }
+
+/// In bytes: what a request asks for is kept until somebody decides, and longer if they allow it.
+const MAX_REQUEST: usize = 16 * 1024;
