@@ -1,0 +1,85 @@
+"""A good caller: one call after the other, as a process of its own. It keeps its connection for ten calls.
+
+usage: caller.py PORT ADDRESS, with the token as the first line of the input. `pause` and `go on` on later
+lines do so; the end of the input ends it, and it prints its figures as JSON.
+"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+
+PAUSE = 0.02
+# So a server that takes no new connections is found out.
+CALLS_OF_A_CONNECTION = 10
+CALL = json.dumps(
+    {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_documents", "arguments": {}}}
+)
+
+
+def main():
+    port, address = int(sys.argv[1]), sys.argv[2]
+    token = sys.stdin.readline().strip()
+    caller = Caller(port, address, token)
+    going, ended = threading.Event(), threading.Event()
+    going.set()
+
+    def obey():
+        for line in sys.stdin:
+            going.set() if line.strip() == "go on" else going.clear()
+        ended.set()
+
+    threading.Thread(target=obey, daemon=True).start()
+    while not ended.wait(PAUSE):
+        if going.is_set():
+            caller.call()
+    print(json.dumps({"times": caller.times, "failures": caller.failures, "again": caller.again}))
+
+
+class Caller:
+    def __init__(self, port: int, address: str, token: str):
+        self.port, self.address = port, address
+        self.headers = {
+            "Accept": "application/json, text/event-stream",
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+        }
+        self.connection = None
+        self.times, self.failures, self.again = [], [], 0
+
+    def call(self):
+        if self.connection and len(self.times) % CALLS_OF_A_CONNECTION == 0:
+            self.connection.close()
+            self.connection = None
+        begin = time.perf_counter()
+        try:
+            status, body = self.ask()
+            answer = json.loads(body)
+            is_good = status == 200 and "documents" in answer["result"]["structuredContent"]
+            if not is_good or answer["result"].get("isError"):
+                self.failures.append(f"{status} {body[:200]!r}")
+        except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
+            self.failures.append(repr(error)[:200])
+            self.connection = None
+        self.times.append(time.perf_counter() - begin)
+
+    def ask(self):
+        """A connection that was kept may have been closed meanwhile: then the call is made again on a new one."""
+        if self.connection is not None:
+            try:
+                return self.ask_once()
+            except (ConnectionError, http.client.RemoteDisconnected):
+                self.again += 1
+        source = (self.address, 0)
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5, source_address=source)
+        return self.ask_once()
+
+    def ask_once(self):
+        self.connection.request("POST", "/mcp", CALL, self.headers)
+        answer = self.connection.getresponse()
+        return answer.status, answer.read()
+
+
+if __name__ == "__main__":
+    main()

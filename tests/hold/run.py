@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Attacks an optimised `documents` and asserts that its memory, descriptors and CPU stay bounded and that a good
+caller beside the attackers is served. Prints a table.
+
+usage: run.py BINARIES [NAME…]
+
+`HOLD_SECONDS` is how long each of the three `long` attacks goes on, such as 600. Without it each connection of theirs is
+held once, until the server closes it.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from attacks import ATTACKS
+from programs import Clerk, Failure, Nginx, Server, free_port
+
+
+# The p99 of good calls beside an attack. It is so high because attackers take the CPU of the same machine.
+SLOWEST_MS = 1000
+
+
+class Field:
+    """A server under attack, and what is measured of it."""
+
+    def __init__(self, server, clerk, token, public, proxy, seconds):
+        self.server, self.clerk, self.token = server, clerk, token
+        self.public, self.proxy, self.seconds = public, proxy, seconds
+        self.notes, self.crowds = [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    async def is_idle(self, seconds, percent=5):
+        """The server uses no more CPU than this for so long; meanwhile the good caller pauses, so that what
+        it costs does not count."""
+        self.caller.tell("pause")
+        await asyncio.sleep(0.5)
+        before, begin = self.server.cpu(), time.monotonic()
+        await asyncio.sleep(seconds)
+        used = 100 * (self.server.cpu() - before) / (time.monotonic() - begin)
+        self.caller.tell("go on")
+        self.note(f"{used:.1f} % of a core while silent")
+        if used > percent:
+            raise Failure(f"the server uses {used:.0f} % of a core while attackers are silent")
+
+
+class Caller:
+    """The good caller, from an address of its own."""
+
+    def __init__(self, port, token):
+        self.child = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("caller.py"), str(port), "127.9.9.9"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.tell(token)
+
+    def tell(self, line):
+        self.child.stdin.write(line + "\n")
+        self.child.stdin.flush()
+
+    def end(self):
+        output, _ = self.child.communicate(timeout=30)
+        return json.loads(output.splitlines()[-1])
+
+
+def p99(times):
+    ordered = sorted(times)
+    return 1000 * ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] if ordered else float("nan")
+
+
+async def one(function, settings, binaries, clerk, folder):
+    """Runs an attack on a server of its own, and returns its row of the table and what is wrong."""
+    folder.mkdir()
+    token = clerk.token()
+    public = free_port() if settings["proxied"] else None
+    environment = {}
+    if public:
+        environment = {"MCP_URL": f"http://127.0.0.1:{public}/mcp", "MCP_TRUSTED_PROXIES": "127.0.0.1"}
+    seconds = float(os.environ.get("HOLD_SECONDS", 0)) if settings.get("long") else 0
+    with Server(binaries / "documents", clerk, folder, settings["descriptors"], **environment) as server:
+        field = Field(server, clerk, token, public or server.port, public, seconds)
+        proxy = Nginx(folder, public, server.port) if public else None
+        try:
+            return await measured(function, settings, field)
+        finally:
+            for crowd in field.crowds:
+                crowd.close()
+            if proxy:
+                proxy.__exit__()
+
+
+async def measured(function, settings, field):
+    idle = await good_alone(field)
+    before = field.server.resident(), field.server.descriptors()
+    field.caller = Caller(field.proxy or field.server.port, field.token)
+    await asyncio.sleep(0.5)
+    peak = list(before)
+    watching = asyncio.create_task(watch(field.server, peak))
+    problems, begin = [], time.monotonic()
+    try:
+        await function(field)
+    except (Failure, OSError, ValueError, KeyError) as failure:
+        problems.append(f"{type(failure).__name__}: {failure}")
+    took = time.monotonic() - begin
+    watching.cancel()
+    good = field.caller.end()
+    for crowd in field.crowds:
+        crowd.close()
+    await asyncio.sleep(2)
+    after = field.server.resident(), field.server.descriptors()
+    if peak[0] - before[0] > settings["grows"]:
+        problems.append(f"resident memory grew by {peak[0] - before[0]:.0f} MiB, of {settings['grows']} allowed")
+    if after[1] > before[1] + settings["keeps"]:
+        problems.append(f"{after[1]} descriptors are open when all is over, {before[1]} were before")
+    if good["failures"] or not good["times"]:
+        problems.append(f"{len(good['failures'])} of {len(good['times'])} good calls failed: {good['failures'][:2]}")
+    if p99(good["times"]) > SLOWEST_MS:
+        problems.append(f"the p99 of good calls is {p99(good['times']):.0f} ms")
+    if field.server.descriptors() > settings["descriptors"] or peak[1] > settings["descriptors"]:
+        problems.append("more descriptors than there may be")
+    row = [
+        function.__name__,
+        f"{took:.0f}",
+        f"{before[0]:.0f} → {peak[0]:.0f} → {after[0]:.0f}",
+        f"{before[1]} → {peak[1]} → {after[1]}",
+        f"{len(good['times'])}",
+        f"{idle:.1f} → {p99(good['times']):.1f}",
+        "; ".join(field.notes),
+    ]
+    return row, problems
+
+
+async def good_alone(field):
+    """The p99 of a good caller without attackers. What the server makes at the first calls is made then, too."""
+    caller = Caller(field.proxy or field.server.port, field.token)
+    await asyncio.sleep(1.5)
+    good = caller.end()
+    if good["failures"]:
+        raise Failure(f"a good caller is not served without an attack: {good['failures'][0]}, see {field.server.log}")
+    return p99(good["times"][1:])
+
+
+async def watch(server, peak):
+    while True:
+        peak[0], peak[1] = max(peak[0], server.resident()), max(peak[1], server.descriptors())
+        await asyncio.sleep(0.1)
+
+
+def main() -> int:
+    binaries, names = Path(sys.argv[1]), sys.argv[2:]
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most < 6000:
+        print(f"6000 descriptors are needed, and the limit is {most}: ulimit -Hn", file=sys.stderr)
+        return 1
+    known = {function.__name__ for function, _ in ATTACKS}
+    if unknown := set(names) - known:
+        print(f"there is no {', '.join(unknown)}; there are {', '.join(sorted(known))}", file=sys.stderr)
+        return 1
+    rows, failed = [], 0
+    with tempfile.TemporaryDirectory(prefix="hold-") as folder, Clerk(binaries / "clerk-emulator", Path(folder)) as clerk:
+        for function, settings in ATTACKS:
+            if names and function.__name__ not in names:
+                continue
+            try:
+                row, problems = asyncio.run(
+                    one(function, settings, binaries, clerk, Path(folder, function.__name__))
+                )
+                rows.append(row)
+            except Failure as failure:
+                problems = [str(failure)]
+            failed += bool(problems)
+            print(f"{'FAILED' if problems else 'ok':<7}{function.__name__}", flush=True)
+            for problem in problems:
+                print(f"       {problem}", flush=True)
+    heads = ["attack", "s", "resident MiB", "descriptors", "calls", "p99 ms", ""]
+    print("\nBefore → at most → after; the good caller's p99 alone → beside the attack\n")
+    for row in [heads, ["---"] * len(heads), *rows]:
+        print(f"| {' | '.join(row)} |")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
