@@ -6,6 +6,9 @@
 mod network;
 mod prehashed;
 mod windows;
+mod pool;
+mod queue;
+mod share;
 
 pub(crate) use network::Network;
 pub(crate) use network::Networks;
@@ -16,3 +19,10 @@ pub(crate) use windows::Key;
 pub(crate) use windows::Limit;
 pub(crate) use windows::Refused;
 pub(crate) use windows::Windows;
+pub(crate) use pool::Exhausted;
+pub(crate) use pool::Pool;
+pub(crate) use pool::Taken;
+pub(crate) use queue::Place;
+pub(crate) use queue::Queue;
+pub(crate) use share::Party;
+pub(crate) use share::Shares;

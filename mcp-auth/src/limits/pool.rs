@@ -1,0 +1,280 @@
+//! A pool of something that is counted, such as bytes: each party takes its share or is refused at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use super::share::Group;
+use super::share::Party;
+use super::share::Shares;
+
+/// A pool of which parties take and give back. Counts are exact, and nothing is stored of a party that has
+/// given everything back.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    shares: Shares,
+    taken: Mutex<HashMap<Group, usize>>,
+}
+
+/// The share that is used up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exhausted {
+    /// The share of everybody together.
+    All,
+    /// The share of one user or machine.
+    Known,
+    /// The share of one network.
+    Network,
+    /// The share of the networks of one site.
+    Site,
+    /// The share of all strangers together.
+    Strangers,
+}
+
+/// What a party has taken; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pool: Arc<Pool>,
+    party: Party,
+    amount: usize,
+}
+
+impl Pool {
+    pub(crate) fn new(shares: Shares) -> Self {
+        Self {
+            shares,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// Takes an amount for a party.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if a share does not have as much left. Nothing is taken then.
+    pub(crate) fn take(self: &Arc<Self>, party: Party, amount: usize) -> Result<Taken, Exhausted> {
+        self.add(party, amount)?;
+        Ok(Taken {
+            pool: Arc::clone(self),
+            party,
+            amount,
+        })
+    }
+
+    fn add(&self, party: Party, amount: usize) -> Result<(), Exhausted> {
+        let mut taken = self.lock();
+        for group in party.groups() {
+            let so_far = taken.get(&group).copied().unwrap_or_default();
+            let left = self.shares.most(group).saturating_sub(so_far);
+            if amount > left {
+                return Err(Exhausted::of(group));
+            }
+        }
+        if amount > 0 {
+            for group in party.groups() {
+                *taken.entry(group).or_default() += amount;
+            }
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, party: Party, amount: usize) {
+        let mut taken = self.lock();
+        for group in party.groups() {
+            let Some(so_far) = taken.get_mut(&group) else {
+                continue;
+            };
+            *so_far = so_far.saturating_sub(amount);
+            if *so_far == 0 {
+                taken.remove(&group);
+            }
+        }
+    }
+
+    /// Nothing panics under this lock, so the counts are whole.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Group, usize>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// Takes more for the same party.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if a share does not have as much left. The amount stays as it was then.
+    pub(crate) fn grow(&mut self, more: usize) -> Result<(), Exhausted> {
+        self.pool.add(self.party, more)?;
+        self.amount += more;
+        Ok(())
+    }
+
+    /// How much it is.
+    pub(crate) fn amount(&self) -> usize {
+        self.amount
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.pool.give_back(self.party, self.amount);
+    }
+}
+
+impl Exhausted {
+    fn of(group: Group) -> Self {
+        match group {
+            Group::All => Self::All,
+            Group::Known(_) => Self::Known,
+            Group::Network(_) => Self::Network,
+            Group::Site(_) => Self::Site,
+            Group::Strangers => Self::Strangers,
+        }
+    }
+
+    /// Names the share, for a log line.
+    pub(crate) fn share(self) -> &'static str {
+        match self {
+            Self::All => "everybody",
+            Self::Known => "one user or machine",
+            Self::Network => "callers without a token, of one network",
+            Self::Site => "callers without a token, of one site",
+            Self::Strangers => "all callers without a token",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::net::Ipv4Addr;
+    use std::sync::Barrier;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+    use std::thread;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::super::network::Network;
+    use super::*;
+
+    const SHARES: Shares = Shares {
+        all: 100,
+        known: 60,
+        strangers: 40,
+        site: 20,
+        network: 10,
+    };
+
+    /// Two users, and strangers of four networks at three sites.
+    fn parties() -> [Party; 6] {
+        let stranger =
+            |third, fourth| Party::Stranger(Network::V4(Ipv4Addr::new(192, 0, third, fourth)));
+        [
+            Party::Known(1),
+            Party::Known(2),
+            stranger(2, 1),
+            stranger(2, 2),
+            stranger(3, 1),
+            stranger(4, 1),
+        ]
+    }
+
+    /// What everybody in a group holds, counted one by one.
+    fn held(held: &VecDeque<(Party, Taken, usize)>, group: Group) -> usize {
+        let members = held
+            .iter()
+            .filter(|(party, ..)| party.groups().any(|theirs| theirs == group));
+        members.map(|(_, _, amount)| amount).sum()
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Take(usize, usize),
+        Grow(usize),
+        Drop,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..6_usize, 0..40_usize).prop_map(|(party, amount)| Step::Take(party, amount)),
+            2 => (0..40_usize).prop_map(Step::Grow),
+            3 => Just(Step::Drop),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_granted_and_refused_is_what_counting_one_by_one_says(steps in vec(step(), 0..200)) {
+            let pool = Arc::new(Pool::new(SHARES));
+            let mut all: VecDeque<(Party, Taken, usize)> = VecDeque::new();
+            for step in steps {
+                let fits = |party: Party, amount: usize, all: &VecDeque<_>| {
+                    let full = |group: &Group| held(all, *group) + amount > SHARES.most(*group);
+                    party.groups().find(full).map_or(Ok(()), |group| Err(Exhausted::of(group)))
+                };
+                match step {
+                    Step::Take(party, amount) => {
+                        let party = parties()[party];
+                        let expected = fits(party, amount, &all);
+                        let taken = pool.take(party, amount);
+                        prop_assert_eq!(taken.as_ref().map(|_| ()).map_err(|refused| *refused), expected);
+                        all.extend(taken.map(|taken| (party, taken, amount)));
+                    }
+                    Step::Grow(more) => {
+                        let Some((party, mut taken, amount)) = all.pop_front() else { continue };
+                        all.push_front((party, taken, amount));
+                        let expected = fits(party, more, &all);
+                        (_, taken, _) = all.pop_front().unwrap();
+                        prop_assert_eq!(taken.grow(more), expected);
+                        let amount = if expected.is_ok() { amount + more } else { amount };
+                        prop_assert_eq!(taken.amount(), amount);
+                        all.push_back((party, taken, amount));
+                    }
+                    Step::Drop => drop(all.pop_front()),
+                }
+            }
+            all.clear();
+            prop_assert!(pool.lock().is_empty());
+        }
+    }
+
+    #[test]
+    fn eight_threads_take_no_more_than_there_is_and_give_all_of_it_back() {
+        let pool = Arc::new(Pool::new(SHARES));
+        let (now, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (start, full) = (Barrier::new(8), Barrier::new(8));
+        let granted: usize = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8_usize)
+                .map(|worker| {
+                    let (pool, now, peak, start, full) = (&pool, &now, &peak, &start, &full);
+                    scope.spawn(move || {
+                        let party = Party::Known((worker % 2) as u64);
+                        for _ in 0..2_000 {
+                            if let Ok(taken) = pool.take(party, 3) {
+                                let held = now.fetch_add(3, Ordering::SeqCst) + 3;
+                                peak.fetch_max(held, Ordering::SeqCst);
+                                now.fetch_sub(3, Ordering::SeqCst);
+                                drop(taken);
+                            }
+                        }
+                        start.wait();
+                        let held: Vec<_> =
+                            (0..50).map_while(|_| pool.take(party, 1).ok()).collect();
+                        full.wait();
+                        held.len()
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
+        });
+        // Everybody wanted more than there was, and all of it was granted.
+        assert_eq!(granted, SHARES.all);
+        assert!(peak.load(Ordering::SeqCst) <= SHARES.all);
+        assert!(pool.lock().is_empty());
+    }
+}

@@ -1,0 +1,178 @@
+//! A queue for something scarce, such as threads: each party waits for its share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+
+use super::share::Group;
+use super::share::Party;
+use super::share::Shares;
+
+/// Places that parties wait for, first come first served. A party whose share is in use waits until one of its own
+/// places is free, and holds no place of others while it waits.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    shares: Shares,
+    /// The groups with a party that is in the queue or has a place.
+    groups: Mutex<HashMap<Group, Arc<Semaphore>>>,
+}
+
+/// A place; dropping it lets the next one in.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Dropped before the groups, so that a group that nobody uses any more is removed.
+    _permits: Vec<OwnedSemaphorePermit>,
+    _groups: InGroups,
+}
+
+/// The groups of a party that is in the queue or has a place.
+#[derive(Debug)]
+struct InGroups {
+    queue: Arc<Queue>,
+    groups: Vec<(Group, Arc<Semaphore>)>,
+}
+
+impl Queue {
+    pub(crate) fn new(shares: Shares) -> Self {
+        Self {
+            shares,
+            groups: Mutex::default(),
+        }
+    }
+
+    /// Waits for a place. A future that is dropped leaves the queue.
+    pub(crate) async fn enter(self: &Arc<Self>, party: Party) -> Option<Place> {
+        let groups = self.join(party);
+        let mut permits = Vec::with_capacity(groups.groups.len());
+        // The smallest group first, so that a party that waits for its own places holds none of a larger group.
+        for (_, places) in &groups.groups {
+            // The semaphores are never closed.
+            permits.push(Arc::clone(places).acquire_owned().await.ok()?);
+        }
+        Some(Place {
+            _permits: permits,
+            _groups: groups,
+        })
+    }
+
+    fn join(self: &Arc<Self>, party: Party) -> InGroups {
+        let mut groups = self.lock();
+        let joined = party.groups().map(|group| {
+            let most = self.shares.most(group).min(Semaphore::MAX_PERMITS);
+            let places = groups
+                .entry(group)
+                .or_insert_with(|| Arc::new(Semaphore::new(most)));
+            (group, Arc::clone(places))
+        });
+        InGroups {
+            queue: Arc::clone(self),
+            groups: joined.collect(),
+        }
+    }
+
+    /// Nothing panics under this lock, so the table is whole.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Group, Arc<Semaphore>>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for InGroups {
+    fn drop(&mut self) {
+        let mut groups = self.queue.lock();
+        for (group, places) in self.groups.drain(..) {
+            drop(places);
+            // Others who use the group hold the semaphore, too.
+            if groups
+                .get(&group)
+                .is_some_and(|left| Arc::strong_count(left) == 1)
+            {
+                groups.remove(&group);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use futures_util::FutureExt;
+    use futures_util::poll;
+
+    use super::super::network::Network;
+    use super::*;
+
+    const ADA: Party = Party::Known(1);
+    const GRACE: Party = Party::Known(2);
+
+    fn queue(all: usize, known: usize) -> Arc<Queue> {
+        Arc::new(Queue::new(Shares::of(all, known, 1)))
+    }
+
+    fn stranger(third: u8, fourth: u8) -> Party {
+        Party::Stranger(Network::V4(Ipv4Addr::new(192, 0, third, fourth)))
+    }
+
+    /// Takes places until one would have to be waited for.
+    fn fill(queue: &Arc<Queue>, party: Party) -> Vec<Place> {
+        std::iter::from_fn(|| queue.enter(party).now_or_never().flatten()).collect()
+    }
+
+    #[test]
+    fn a_party_gets_its_share_and_leaves_the_rest_to_others() {
+        let queue = queue(64, 32);
+        let ada = fill(&queue, ADA);
+        assert_eq!(ada.len(), 32);
+        // One network has 4, its site 8, and all strangers together 16.
+        let networks = [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)];
+        let strangers = networks.map(|(third, fourth)| fill(&queue, stranger(third, fourth)));
+        let places: Vec<_> = strangers.iter().map(Vec::len).collect();
+        assert_eq!(places, [4, 4, 0, 4, 4, 0]);
+        let grace = fill(&queue, GRACE);
+        assert_eq!(grace.len(), 16);
+        assert_eq!(fill(&queue, Party::Known(3)).len(), 0);
+        drop((ada, grace, strangers));
+        assert!(queue.lock().is_empty());
+    }
+
+    #[test]
+    fn a_party_that_waits_for_its_own_share_holds_no_place_of_others() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let queue = queue(2, 1);
+            let first = fill(&queue, ADA);
+            let mut second = Box::pin(queue.enter(ADA));
+            assert!(poll!(&mut second).is_pending());
+            let grace = fill(&queue, GRACE);
+            assert_eq!((first.len(), grace.len()), (1, 1));
+            drop(first);
+            assert!(second.await.is_some());
+            drop(grace);
+            assert!(queue.lock().is_empty());
+        });
+    }
+
+    #[test]
+    fn a_party_that_stops_waiting_is_forgotten_and_the_next_one_moves_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let queue = queue(1, 1);
+            let first = fill(&queue, ADA);
+            let mut gone = Box::pin(queue.enter(GRACE));
+            let mut next = Box::pin(queue.enter(stranger(1, 1)));
+            assert!(poll!(&mut gone).is_pending());
+            assert!(poll!(&mut next).is_pending());
+            drop(gone);
+            drop(first);
+            let last = next.await;
+            assert!(last.is_some());
+            drop(last);
+            assert!(queue.lock().is_empty());
+        });
+    }
+}

@@ -1,0 +1,123 @@
+//! Shares: how much of something scarce one party, and the groups that it belongs to, may take.
+
+use super::network::Network;
+use super::network::Site;
+
+/// The party that something is counted for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Party {
+    /// A user or a machine, by a keyed hash of its id. Nobody can choose the hash.
+    Known(u64),
+    /// A caller without a token, by the network that the request comes from.
+    Stranger(Network),
+}
+
+/// How much each may take of something that there is only so much of: of bytes, calls or threads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Shares {
+    /// Everybody together.
+    pub(crate) all: usize,
+    /// One user or machine.
+    pub(crate) known: usize,
+    /// All strangers together.
+    pub(crate) strangers: usize,
+    /// All strangers of one site (an IPv4 /24, an IPv6 /48).
+    pub(crate) site: usize,
+    /// All strangers of one network (an IPv4 address, an IPv6 /64).
+    pub(crate) network: usize,
+}
+
+/// A group of callers that share a limit.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Group {
+    All,
+    Known(u64),
+    Network(Network),
+    Site(Site),
+    Strangers,
+}
+
+impl Shares {
+    /// The shares of something that there is `all` of, where one user or machine may take `known`.
+    ///
+    /// Strangers may take a quarter together. A site may take half of that and a network a quarter of that:
+    /// networks are cheap, so one stranger must not be able to take what all strangers have. No share is less
+    /// than `least`.
+    pub(crate) fn of(all: usize, known: usize, least: usize) -> Self {
+        let part = |whole: usize, parts: usize| (whole / parts).max(least).min(all);
+        let strangers = part(all, 4);
+        Self {
+            all,
+            known,
+            strangers,
+            site: part(strangers, 2),
+            network: part(strangers, 4),
+        }
+    }
+
+    /// The shares of something that only strangers take, where one network may take `network`. A site may take
+    /// half, or as much as a network if that is more.
+    pub(crate) fn of_strangers(all: usize, network: usize) -> Self {
+        Self {
+            all,
+            known: 0,
+            strangers: all,
+            site: (all / 2).max(network),
+            network,
+        }
+    }
+
+    /// How much a group may take.
+    pub(super) fn most(&self, group: Group) -> usize {
+        match group {
+            Group::All => self.all,
+            Group::Known(_) => self.known,
+            Group::Network(_) => self.network,
+            Group::Site(_) => self.site,
+            Group::Strangers => self.strangers,
+        }
+    }
+}
+
+impl Party {
+    /// The groups that a party belongs to, the smallest first.
+    pub(super) fn groups(self) -> impl DoubleEndedIterator<Item = Group> {
+        let [first, second, third] = match self {
+            Self::Known(hash) => [Some(Group::Known(hash)), None, None],
+            Self::Stranger(network) => [
+                Some(Group::Network(network)),
+                Some(Group::Site(network.site())),
+                Some(Group::Strangers),
+            ],
+        };
+        [first, second, third, Some(Group::All)]
+            .into_iter()
+            .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_share_a_quarter_of_which_no_site_and_no_network_can_take_all() {
+        let shares = Shares::of(64, 32, 1);
+        let Shares {
+            all,
+            known,
+            strangers,
+            site,
+            network,
+        } = shares;
+        assert_eq!([all, known, strangers, site, network], [64, 32, 16, 8, 4]);
+        // With few threads each share is one thread.
+        let Shares {
+            strangers,
+            site,
+            network,
+            ..
+        } = Shares::of(3, 1, 1);
+        assert_eq!([strangers, site, network], [1, 1, 1]);
+    }
+}
