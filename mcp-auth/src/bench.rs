@@ -11,7 +11,6 @@ use bytes::Bytes;
 use crate::guard::{self, decide};
 use crate::http::Site;
 use crate::identity::{self, BearerToken, Caller, NamedBy, Org, Presented, UrlOrg};
-use crate::limits::Network;
 use crate::protocol::{Answer, Challenger, Header, MODERN, Message, Mirrored, Sender};
 use crate::server::Server;
 
@@ -83,7 +82,7 @@ impl Steps {
                 &mirrored,
                 Sender {
                     caller: Some(caller),
-                    network: &|| Network::of(Ipv4Addr::LOCALHOST.into()),
+                    party: caller.party(),
                 },
                 &UrlOrg::default(),
                 body,

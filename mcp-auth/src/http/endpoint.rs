@@ -14,11 +14,11 @@ use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 
 use crate::identity::{AuthError, BearerToken, Caller, UrlOrg};
-use crate::limits::Network;
+use crate::limits::Party;
 use crate::protocol::{Answer, Header, Refused as RefusedMessage, Sender, Status};
 
 use super::bearer;
-use super::body::{Incoming, Unread};
+use super::body::{Budget, Incoming, Unread};
 use super::connection;
 use super::halves::Halves;
 use super::head::{Fields, media_type};
@@ -104,7 +104,11 @@ async fn respond(
             Refusal::SignIn(Vec::new()).into()
         });
     }
-    let body = read(site, declared, body, caller.is_some()).await?;
+    let party = match &caller {
+        Some(caller) => caller.party(),
+        None => Party::Stranger(site.network(head)),
+    };
+    let body = read(site, declared, body, party).await?;
     let url_org = if site.endpoint.reads_url_org() {
         org_query::read(&head.uri)
     } else {
@@ -116,7 +120,7 @@ async fn respond(
                 &fields.mirrored,
                 Sender {
                     caller: caller.as_ref(),
-                    network: &|| Network::of(peer(head)),
+                    party,
                 },
                 &url_org,
                 body,
@@ -191,8 +195,12 @@ async fn read(
     site: &Site,
     declared: Option<usize>,
     body: &mut Incoming,
-    signed_in: bool,
+    party: Party,
 ) -> Result<Bytes, Refusal> {
+    let signed_in = match party {
+        Party::Known(_) => true,
+        Party::Stranger(_) => false,
+    };
     let limit = if signed_in {
         site.body_limit
     } else {
@@ -204,8 +212,16 @@ async fn read(
             return Err(Refusal::SignIn(Vec::new()));
         }
     }
-    let read = body.read(declared, limit, site.body_deadline).await;
+    let budget = Budget {
+        pool: &site.body_bytes,
+        party,
+    };
+    let read = body.read(declared, limit, site.body_deadline, budget).await;
     read.map_err(|unread| match unread {
+        Unread::Exhausted(share) => {
+            site.count_refused_body(share);
+            Refusal::Bodies
+        }
         Unread::Late => Refusal::SlowBody,
         Unread::TooLong if !signed_in => Refusal::SignIn(Vec::new()),
         Unread::TooLong => Refusal::TooLarge,
@@ -236,6 +252,7 @@ fn message(answer: Answer) -> Result<HttpResponse, Refused> {
             let refusal = match refusal {
                 RefusedMessage::Busy => Refusal::Busy,
                 RefusedMessage::MoreScope(wider) => Refusal::MoreScope(wider),
+                RefusedMessage::NoThread => Refusal::NoThread,
                 RefusedMessage::SignIn { scopes } => Refusal::SignIn(scopes),
                 RefusedMessage::Unavailable(unavailable) => {
                     Refusal::Unavailable(unavailable.retry_after)
@@ -263,7 +280,7 @@ fn declared_length(header: Header<'_>) -> Option<usize> {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// In bytes: far more than a call of a public tool needs.
-const ANONYMOUS_BODY: usize = 64 * 1024;
+/// The longest body that is read without a token, in bytes: far more than a call of a public tool needs.
+pub(crate) const ANONYMOUS_BODY: usize = 64 * 1024;
 const ALLOWED: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";
 const EXPOSED: &str = "WWW-Authenticate, Mcp-Session-Id, Retry-After";

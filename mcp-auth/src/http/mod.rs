@@ -23,6 +23,7 @@ mod site;
 
 pub(crate) use self::canonical::{Canonical, CanonicalError};
 pub(crate) use self::documents::ResourceInfo;
+pub(crate) use self::endpoint::ANONYMOUS_BODY;
 pub(crate) use self::gate::{Gate, Origins};
 pub(crate) use self::listed::{AllowedHost, BadEntry, origin};
 pub(crate) use self::page::{Local, Overview};

@@ -14,7 +14,9 @@ use crate::protocol::{Challenger, DENIED, DenialDetails, WiderToken};
 /// Why a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
-    /// 503: too many calls of this principal are in flight.
+    /// 503: too many bytes of bodies are held for this caller, or for everybody.
+    Bodies,
+    /// 503: too many calls of this principal, of this user, or without a token are in flight.
     Busy,
     /// 400: the body broke off.
     BrokenBody,
@@ -34,6 +36,8 @@ pub(super) enum Refusal {
     MoreScope(Box<WiderToken>),
     /// 503: the token is one of too many opaque ones that were never seen before.
     NewTokens(Duration),
+    /// 503: no thread was free for the tool, which has not run.
+    NoThread,
     /// 406: the client does not take JSON.
     NotAcceptable,
     /// 403: the `Origin` is not allowed.
@@ -43,7 +47,7 @@ pub(super) enum Refusal {
     /// 401: there is no token. The scopes are those to ask for beside the ones that the server asks of
     /// everybody.
     SignIn(Vec<String>),
-    /// 408: the body took too long to arrive.
+    /// 408: the body took too long to arrive, or arrived too slowly.
     SlowBody,
     /// 400: a token in the query string, where it ends up in logs (RFC 9700 section 2.1).
     TokenInQuery,
@@ -91,6 +95,10 @@ impl Refused {
             )
         };
         match &self.refusal {
+            Refusal::Bodies => unavailable(
+                "Too many bytes of request bodies in flight",
+                Duration::from_secs(1),
+            ),
             Refusal::Busy => unavailable("Too many calls in flight", Duration::from_secs(1)),
             Refusal::BrokenBody => invalid("The body broke off"),
             Refusal::Contradiction => {
@@ -128,6 +136,9 @@ impl Refused {
                 problem.answer(self.id.as_deref())
             }
             Refusal::NewTokens(wait) => unavailable("Too many new opaque tokens", *wait),
+            Refusal::NoThread => {
+                unavailable("No thread is free for this tool", Duration::from_secs(5))
+            }
             Refusal::NotAcceptable => error(
                 S::NOT_ACCEPTABLE,
                 "not_acceptable",

@@ -1,5 +1,6 @@
 //! A server as HTTP sees it: what is served where, and with which bytes.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use bytes::Bytes;
 use crate::clerk::Metadata;
 #[cfg(feature = "testing")]
 use crate::identity::AuthError;
-use crate::identity::{Authenticator, Clock};
+use crate::identity::{Authenticator, Clock, LogThrottle};
+use crate::limits::{Exhausted, Network, Pool, Shares};
 use crate::protocol::Endpoint;
 
 use super::body::Incoming;
@@ -43,6 +45,8 @@ pub(crate) struct SiteConfig {
     pub(crate) path: String,
     /// In bytes.
     pub(crate) body_limit: usize,
+    /// How many bytes of bodies are held.
+    pub(crate) body_bytes: Shares,
     pub(crate) body_deadline: Duration,
     pub(crate) failures_per_minute: u32,
 }
@@ -56,6 +60,10 @@ pub(crate) struct Site {
     pub(super) gate_log: GateLog,
     pub(super) failures: Failures,
     pub(super) body_limit: usize,
+    pub(super) body_bytes: Arc<Pool>,
+    /// For bodies that are refused because others are held.
+    refused_bodies: LogThrottle,
+    clock: Arc<dyn Clock>,
     pub(super) body_deadline: Duration,
     /// By their paths.
     copies: Vec<(String, Arc<Metadata>)>,
@@ -101,8 +109,11 @@ impl Site {
             authenticator: config.authenticator,
             gate: config.gate,
             gate_log: GateLog::new(Arc::clone(&config.clock)),
-            failures: Failures::new(config.clock, config.failures_per_minute),
+            failures: Failures::new(Arc::clone(&config.clock), config.failures_per_minute),
             body_limit: config.body_limit,
+            body_bytes: Arc::new(Pool::new(config.body_bytes)),
+            refused_bodies: LogThrottle::default(),
+            clock: config.clock,
             body_deadline: config.body_deadline,
             copies: config
                 .copies
@@ -114,6 +125,20 @@ impl Site {
             canonical,
             names,
             metadata_paths,
+        }
+    }
+
+    /// The network that a request comes from, by which callers without a token are counted.
+    pub(super) fn network(&self, head: &RequestHead) -> Network {
+        let peer = head.peer_addr;
+        Network::of(peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()))
+    }
+
+    /// Writes, once a minute, that bodies are refused because a share of the memory for bodies is used up.
+    pub(super) fn count_refused_body(&self, share: Exhausted) {
+        if let Some(bodies) = self.refused_bodies.due(self.clock.uptime()) {
+            let share = share.share();
+            tracing::warn!(target: "mcp_auth", share, bodies, "body refused: too many bytes in flight");
         }
     }
 

@@ -29,6 +29,7 @@ use crate::identity::session::Session;
 use crate::identity::sight::Sight;
 use crate::identity::token::TokenText;
 use crate::identity::verify::VerifiedClaims;
+use crate::limits::Party;
 
 /// The caller of a tool, as their access token proves them to be.
 ///
@@ -101,6 +102,8 @@ struct CallerFacts {
     /// The hash of the [`Principal`] without its organization: a request may be in another organization than
     /// the token.
     principal_hash: u64,
+    /// The hash of the issuer and the subject: of the user or machine, over all clients.
+    subject_hash: u64,
     of_session: Option<Box<SessionParts>>,
     org: Option<Org>,
     realm: Arc<Realm>,
@@ -320,6 +323,7 @@ impl Caller {
             is_user: claims.subject().starts_with("user_"),
             claims,
             principal_hash: 0,
+            subject_hash: 0,
             of_session,
             org,
             realm,
@@ -336,6 +340,8 @@ impl Caller {
             org_id: None,
             ..facts.principal()
         });
+        let subject = (facts.claims.issuer(), facts.claims.subject());
+        facts.subject_hash = facts.realm.hashes.hash_one(subject);
         Self {
             facts: Arc::new(facts),
             claims: OnceLock::new(),
@@ -519,6 +525,11 @@ impl Caller {
     pub fn claims(&self) -> &Map<String, Value> {
         let members = || Arc::new(self.facts.claims.members());
         self.claims.get_or_init(members)
+    }
+
+    /// The user or machine, over all clients and organizations, as limits count it.
+    pub(crate) fn party(&self) -> Party {
+        Party::Known(self.facts.subject_hash)
     }
 
     /// The principal that a caller is who acts in this organization; without one, in the organization

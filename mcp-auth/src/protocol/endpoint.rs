@@ -13,7 +13,7 @@ use crate::guard::{
 use crate::identity::{
     Acting, Caller, Clock, Facts, NamedBy, Org, Organizations, Unavailable, UrlOrg,
 };
-use crate::limits::Network;
+use crate::limits::Party;
 use crate::tool::{
     CallEnvironment, Rate, Reference, Registry, ServedTool, Slot, States, Threads, ToolOutput,
 };
@@ -57,7 +57,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) scope_denials_as_results: bool,
     /// Whether a missing organization that a scope could bring is a 403 challenge for it.
     pub(crate) organization_step_up: bool,
-    pub(crate) calls_in_flight: usize,
+    pub(crate) calls: Arc<Calls>,
     /// How often all tools together may be called.
     pub(crate) rates: Vec<Rate>,
     /// For tools that are plain functions.
@@ -101,8 +101,8 @@ pub(crate) struct Endpoint {
 pub(crate) struct Sender<'a> {
     /// `None` without a token.
     pub(crate) caller: Option<&'a Caller>,
-    /// The network that a caller without a token counts by.
-    pub(crate) network: &'a dyn Fn() -> Network,
+    /// Whom a call counts for: the caller, or the network of a caller without a token.
+    pub(crate) party: Party,
 }
 
 /// A request whose era is known.
@@ -113,6 +113,8 @@ struct Request<'a> {
     params: &'a Params<'a>,
     body: &'a ByteString,
     url_org: &'a UrlOrg,
+    /// Whom the call counts for.
+    party: Party,
     challenger: &'a Challenger,
 }
 
@@ -149,7 +151,7 @@ impl Endpoint {
         Self {
             results,
             visibility: Visibility::new(guards, config.required_scopes.clone()),
-            calls: Arc::new(Calls::new(config.calls_in_flight)),
+            calls: Arc::clone(&config.calls),
             rates: Rates::in_memory(config.rates.clone(), &config.clock),
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
@@ -304,6 +306,7 @@ impl Endpoint {
             params,
             body,
             url_org,
+            party: sender.party,
             challenger,
         };
         match (era, &*message.method) {
@@ -314,7 +317,7 @@ impl Endpoint {
             }
             (Era::Legacy, "ping") => Ok(Results::empty(id)),
             (_, "tools/list") => self.list(sender.caller, &request).await,
-            (_, "tools/call") => self.call(sender, &request).await,
+            (_, "tools/call") => self.call(sender.caller, &request).await,
             (era, _) => Err(Stopped::Error(RpcError::MethodNotFound {
                 modern: era == Era::Modern,
             })),
@@ -361,7 +364,7 @@ impl Endpoint {
 
     async fn call(
         &self,
-        Sender { caller, network }: Sender<'_>,
+        caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Answer, Stopped> {
         let Request { id, era, .. } = *request;
@@ -391,7 +394,7 @@ impl Endpoint {
             allowed: decision.is_ok(),
             caller,
             org,
-            network,
+            party: request.party,
         };
         let limited = |limited: Limited, record: &mut Record| {
             record.limit(limited);
@@ -416,9 +419,12 @@ impl Endpoint {
             Ok(slot) => slot,
             Err(most) => return limited(Limited::Concurrency(most), &mut record),
         };
-        let Some(running) = self.calls.enter(caller, org) else {
-            record.fail("too many calls are in flight", Reference::new());
-            return Err(Refused::Busy.into());
+        let running = match self.calls.enter(caller, org, request.party) {
+            Ok(running) => running,
+            Err(full) => {
+                record.fail(full.reason(), Reference::new());
+                return Err(Refused::Busy.into());
+            }
         };
         // Last, so that a call that another limit refuses counts under no rate.
         if let Err(refused) = self.rates.take(counting).await {
@@ -430,6 +436,7 @@ impl Endpoint {
             organizations: &self.config.organizations,
             url_org: request.url_org,
             threads: &self.config.threads,
+            party: request.party,
             timeout: self.config.timeout,
         };
         let run = tool.call(proof, &env, arguments, (slot, running));
@@ -442,7 +449,7 @@ impl Endpoint {
             Era::Modern => run.await,
             Era::Legacy => Detach::new(run).await,
         };
-        Ok(self.finish(id, era, tool, outcome))
+        self.finish(id, era, tool, outcome)
     }
 
     fn finish(
@@ -451,12 +458,13 @@ impl Endpoint {
         era: Era,
         tool: &ServedTool,
         outcome: Result<ToolOutput, Ended>,
-    ) -> Answer {
-        match outcome {
+    ) -> Result<Answer, Stopped> {
+        Ok(match outcome {
             Ok(output) => self.results.output(id, era, tool, output),
             Err(Ended::Denied(denied)) => self.results.denial(id, era, &denied, None),
+            Err(Ended::NoThread) => return Err(Refused::NoThread.into()),
             Err(Ended::Told(text)) => self.results.failure(id, era, &text),
-        }
+        })
     }
 
     fn refuse(

@@ -20,6 +20,7 @@ mod scan;
 mod step_up;
 mod string;
 
+pub(crate) use self::calls::Calls;
 pub(crate) use self::challenge::{Challenge, Challenger};
 pub(crate) use self::endpoint::{AnonymousAccess, Endpoint, EndpointConfig, Sender, ServerInfo};
 #[cfg(feature = "_bench")]
@@ -57,10 +58,12 @@ pub(crate) enum Answer {
 /// Why a request is refused.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// Too many calls of this principal are in flight: HTTP 503.
+    /// Too many calls of this principal, of this user, or without a token are in flight: HTTP 503.
     Busy,
     /// A wider token would do: HTTP 403 with a challenge.
     MoreScope(Box<WiderToken>),
+    /// No thread was free for the tool, which has not run: HTTP 503.
+    NoThread,
     /// There is no token, and what was asked for is not public: HTTP 401 with a challenge. `scopes` are
     /// those to ask for beside the ones that the server asks of everybody.
     SignIn { scopes: Vec<String> },

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, Either};
 
 use crate::identity::{Caller, Clock, Org};
-use crate::limits::{Key, Network, Refused, Windows};
+use crate::limits::{Key, Party, Refused, Windows};
 use crate::tool::{Per, Rate, ServedTool};
 
 /// The rates of the server, and the counts of all calls.
@@ -31,8 +31,8 @@ pub(super) struct Counting<'a> {
     pub(super) allowed: bool,
     pub(super) caller: Option<&'a Caller>,
     pub(super) org: Option<&'a Org>,
-    /// The network of a caller without a token.
-    pub(super) network: &'a dyn Fn() -> Network,
+    /// Whom the call of a caller without a token counts for.
+    pub(super) party: Party,
 }
 
 /// The limit that refused a call. The text is for the client, and names no other limit.
@@ -79,9 +79,9 @@ struct Count<'a> {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Whose<'a> {
     Client(&'a str),
-    /// Callers without a token.
-    Network(Network),
     Org(&'a str),
+    /// Callers without a token, by network.
+    Stranger(Party),
     /// A user, a machine, or an organization whose API key was presented.
     Subject(&'a str),
 }
@@ -148,7 +148,7 @@ impl<'a> Counting<'a> {
 
     fn whose(self, per: Per) -> (Whose<'a>, &'static str) {
         let Some(caller) = self.caller else {
-            return (Whose::Network((self.network)()), "network");
+            return (Whose::Stranger(self.party), "network");
         };
         let named = match per {
             Per::Client => caller.client_id().map(|id| (Whose::Client(id), "client")),
@@ -207,7 +207,7 @@ impl InMemory {
     /// The table of a call. A call has a token under all its rates, or under none.
     fn windows(&self, counts: &[Count<'_>]) -> &Windows {
         match counts.first().map(|count| count.whose) {
-            Some(Whose::Network(_)) => &self.strangers,
+            Some(Whose::Stranger(_)) => &self.strangers,
             Some(Whose::Client(_) | Whose::Org(_) | Whose::Subject(_)) | None => &self.callers,
         }
     }
@@ -297,7 +297,7 @@ mod tests {
             allowed,
             caller: Some(caller),
             org: None,
-            network: &|| unreachable!("a caller with a token has no network"),
+            party: caller.party(),
         }
     }
 

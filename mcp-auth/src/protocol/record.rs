@@ -49,6 +49,8 @@ pub(super) struct Record {
 #[derive(Debug)]
 pub(super) enum Ended {
     Denied(Denied),
+    /// No thread was free for the tool.
+    NoThread,
     /// The tool failed, with this text.
     Told(String),
 }
@@ -106,6 +108,10 @@ impl Record {
             Failure::Fault(request) => {
                 self.fail(INTERNAL, request);
                 Ended::Told(request.told())
+            }
+            Failure::NoThread => {
+                self.fail("no thread was free for the tool in time", Reference::new());
+                Ended::NoThread
             }
             Failure::Rules(text) => {
                 self.fail(

@@ -15,6 +15,7 @@ use crate::tool::{Registry, ServedTool};
 
 use super::builder::ServerBuilder;
 use super::date::day_of;
+use super::load::Load;
 use super::matrix::{Matrix, Persona};
 use super::start::{LocalClerk, Seat};
 
@@ -25,6 +26,7 @@ pub(crate) struct Report {
     endpoint: String,
     pub(super) issuer: String,
     enforced: Vec<String>,
+    limits: Vec<String>,
     pub(super) matrix: Matrix,
     /// What is to be known of the issuer.
     remark: &'static str,
@@ -58,6 +60,7 @@ impl Report {
         policy: &Policy,
         looks_up: bool,
         registry: &Registry,
+        load: &Load,
         local: Option<&LocalClerk>,
     ) -> Self {
         let matrix = Matrix::new(registry, &builder.required_scopes, policy)
@@ -68,6 +71,7 @@ impl Report {
             endpoint: canonical.as_str().to_owned(),
             issuer: policy.issuer.to_string(),
             enforced: enforced(builder, policy, looks_up),
+            limits: limits(registry, load),
             local: local.map(|local| try_it(builder, policy, registry, &matrix, local)),
             matrix: match (looks_up, &policy.sessions) {
                 (true, _) => matrix,
@@ -159,12 +163,11 @@ impl fmt::Display for Report {
                 "  state     {file} (keeps clients signed in; delete it to start afresh)"
             )?;
         }
-        for (index, line) in self.enforced.iter().enumerate() {
-            writeln!(
-                f,
-                "  {}  {line}",
-                if index == 0 { "enforced" } else { "        " }
-            )?;
+        for (head, lines) in [("enforced", &self.enforced), ("limits  ", &self.limits)] {
+            for (index, line) in lines.iter().enumerate() {
+                let head = if index == 0 { head } else { "        " };
+                writeln!(f, "  {head}  {line}")?;
+            }
         }
         let tools = self.matrix.tools();
         let width = tools.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -273,6 +276,33 @@ fn audience_is_needed(mode: AudienceMode) -> bool {
         AudienceMode::Require | AudienceMode::RequireAfter(_) => true,
         AudienceMode::IfPresent | AudienceMode::Off => false,
     }
+}
+
+/// How much callers may take at once, as far as the tools make it matter.
+fn limits(registry: &Registry, load: &Load) -> Vec<String> {
+    let Load {
+        calls,
+        calls_per_user,
+        anonymous_calls: anonymous,
+        threads,
+        ..
+    } = load;
+    let mut lines = vec![format!(
+        "calls in flight: {calls} of a user with one client, {calls_per_user} of a user"
+    )];
+    if registry.iter().any(|tool| tool.guard().is_public()) {
+        lines.push(format!(
+            "calls in flight without a token: {} of a network, {} in all",
+            anonymous.network, anonymous.all
+        ));
+    }
+    if registry.iter().any(|tool| tool.is_blocking()) {
+        lines.push(format!(
+            "threads for plain functions: {} of a user, {} without a token, {} in all",
+            threads.known, threads.strangers, threads.all
+        ));
+    }
+    lines
 }
 
 fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<String> {

@@ -9,7 +9,7 @@ use crate::clerk::{Clerk, ClerkConfig, Metadata};
 use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy, SystemClock};
-use crate::protocol::{Endpoint, EndpointConfig, ServerInfo};
+use crate::protocol::{Calls, Endpoint, EndpointConfig, ServerInfo};
 use crate::tool::{Registry, Threads, ToolSettings};
 
 use super::advertised::advertised_scopes;
@@ -17,6 +17,7 @@ use super::builder::ServerBuilder;
 use super::check::{Answers, Found, Known, address, judge, organizations, panics, schemas, settle};
 use super::environment::Environment;
 use super::error::StartError;
+use super::load::Load;
 use super::matrix::Matrix;
 use super::private_url::{check_addresses, plain_http};
 use super::report::Report;
@@ -143,6 +144,7 @@ pub(super) async fn build(
     listens: bool,
 ) -> Result<Server, StartError> {
     let names = Names::of(&builder);
+    Load::of(&builder)?;
     let canonical = canonical(&builder, &env)?;
     check_addresses(&builder, &canonical).await?;
     let gate = gate(&builder, &env, &canonical)?;
@@ -245,12 +247,15 @@ pub(super) fn assemble(
     identity: Identity,
     clock: Arc<dyn Clock>,
 ) -> Result<(Site, Report), StartError> {
-    let threads = Threads::new(builder.tool_threads).map_err(StartError::Io)?;
+    let load = Load::of(&builder)?;
+    let threads = Threads::new(load.threads).map_err(StartError::Io)?;
     let sources = builder.organization_sources;
     let looks_up = identity.organizations.looks_up();
     let scopes = advertised_scopes(&builder, &policy.scopes, &registry);
     let local = identity.local.as_ref();
-    let report = Report::new(&builder, &canonical, policy, looks_up, &registry, local);
+    let report = Report::new(
+        &builder, &canonical, policy, looks_up, &registry, &load, local,
+    );
     let shows_page = is_development(cfg!(debug_assertions), builder.emulator, &canonical);
     let overview = shows_page.then(|| report.overview(&builder, &registry, local));
     let info = ServerInfo {
@@ -271,7 +276,11 @@ pub(super) fn assemble(
         anonymous: builder.anonymous,
         scope_denials_as_results: builder.scope_denials_as_results,
         organization_step_up: builder.organization_step_up,
-        calls_in_flight: builder.calls_in_flight,
+        calls: Arc::new(Calls::new(
+            load.calls,
+            load.calls_per_user,
+            load.anonymous_calls,
+        )),
         rates: builder.rates,
         threads: Arc::new(threads),
         timeout: builder.timeout,
@@ -296,6 +305,7 @@ pub(super) fn assemble(
         clock,
         path: builder.path,
         body_limit: builder.body_limit,
+        body_bytes: load.bytes,
         body_deadline: builder.body_deadline,
         failures_per_minute: builder.failures_per_minute,
     });

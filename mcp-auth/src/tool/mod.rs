@@ -33,7 +33,6 @@ pub(crate) use self::authorize::Policy;
 pub use self::authorize::{Authorize, LastCheck, Ran, Stop};
 pub use self::content::Content;
 pub use self::context::{Context, FromContext, Injected};
-pub(crate) use self::deadline::within;
 pub use self::declaration::{
     Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter, Registration,
 };

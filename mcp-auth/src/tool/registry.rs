@@ -283,7 +283,7 @@ impl ServedTool {
     }
 
     /// Whether the tool is a plain function.
-    pub(super) fn is_blocking(&self) -> bool {
+    pub(crate) fn is_blocking(&self) -> bool {
         self.registration.declaration.blocking
     }
 

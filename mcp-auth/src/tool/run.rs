@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::guard::{Authorized, Denied};
 use crate::identity::{Organizations, UrlOrg};
+use crate::limits::Party;
 
 use super::authorize::{LastCheck, Ran, Stop};
 use super::context::Context;
@@ -67,6 +68,8 @@ pub(crate) struct CallEnvironment<'a> {
     pub(crate) url_org: &'a UrlOrg,
     /// For plain functions.
     pub(crate) threads: &'a Arc<Threads>,
+    /// Who the thread of a plain function counts for.
+    pub(crate) party: Party,
     /// For tools that have none of their own.
     pub(crate) timeout: Duration,
 }
@@ -88,6 +91,8 @@ pub(crate) enum Failure {
     Error(ToolError),
     /// The tool panicked, or took longer than it may. Details are in the log under the reference.
     Fault(Reference),
+    /// No thread was free for the plain function in time, so it has not run.
+    NoThread,
     /// The arguments break rules that the tool declares; the text names their paths.
     Rules(String),
 }
@@ -115,7 +120,8 @@ pub(super) fn run<T: Tool>(call: Call) -> Run {
 
 impl ServedTool {
     /// Starts the tool. `arguments` are the argument object as it was sent; `held` is dropped when
-    /// the tool has ended, which for a plain function can be after its time-out.
+    /// the tool has ended, which for a plain function can be after its time-out. The time-out begins when the
+    /// tool does: a plain function waits for its thread before that.
     pub(crate) fn call<H: Send + 'static>(
         self: &Arc<Self>,
         proof: Authorized,
@@ -133,8 +139,20 @@ impl ServedTool {
         );
         let threads = self.is_blocking().then(|| Arc::clone(env.threads));
         let timeout = self.timeout().unwrap_or(env.timeout);
+        let party = env.party;
         async move {
             let name = tool.name();
+            let threads = match threads {
+                Some(threads) => {
+                    // In a box, to keep the future of every other call small.
+                    let mut free = Box::pin(threads.place(party));
+                    let place = within(timeout.min(WAIT_FOR_THREAD), free.as_mut()).await;
+                    drop(free);
+                    let place = place.flatten().ok_or(Failure::NoThread)?;
+                    Some((threads, place))
+                }
+                None => None,
+            };
             // Making the future can panic as well as polling it, so both are inside.
             let call = Call {
                 tool: Arc::clone(&tool),
@@ -144,10 +162,10 @@ impl ServedTool {
             };
             let work = async {
                 match threads {
-                    Some(threads) => {
+                    Some((threads, place)) => {
                         let tool = Arc::clone(&tool);
                         let start = move || tool.start(call);
-                        Box::pin(threads.run(Box::new(held), start)).await
+                        Box::pin(threads.run(place, Box::new(held), start)).await
                     }
                     None => {
                         let _held = held;
@@ -165,6 +183,9 @@ impl ServedTool {
         }
     }
 }
+
+/// How long a call waits for a thread at most.
+const WAIT_FOR_THREAD: Duration = Duration::from_secs(5);
 
 /// Logs a fault; the panic's own message went to the panic hook.
 fn fault(tool: &'static str, what: &'static str) -> Failure {

@@ -1,5 +1,6 @@
 //! The threads of tools that are plain functions. A function has one for as long as it runs, even
-//! if nobody waits for it any more: so what it occupies is bounded, whatever callers do.
+//! if nobody waits for it any more: so what it occupies is bounded, whatever callers do. Each caller has a
+//! share of the threads, so that functions of one caller that hang leave threads to others.
 
 use std::any::Any;
 use std::io;
@@ -11,50 +12,55 @@ use std::thread::{self, Thread};
 
 use futures_util::future::{Either, select};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tracing::dispatcher::{get_default, with_default};
 use tracing::{Dispatch, Span};
+
+use crate::limits::{Party, Place, Queue, Shares};
 
 use super::run::{Outcome, Run};
 
 /// A pool of threads, started as they are needed.
 #[derive(Debug)]
 pub(crate) struct Threads {
-    /// Where calls wait that can still be given up.
-    free: Arc<Semaphore>,
+    /// Where calls wait for a thread.
+    queue: Arc<Queue>,
     /// Only its blocking pool is used; taken when this is dropped.
     pool: Option<Runtime>,
 }
 
 impl Threads {
-    /// A pool of at most so many threads, and at least one.
+    /// A pool of at most `shares.all` threads.
     ///
     /// # Errors
     ///
     /// The operating system's.
-    pub(crate) fn new(most: usize) -> io::Result<Self> {
-        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+    pub(crate) fn new(shares: Shares) -> io::Result<Self> {
         let pool = Builder::new_current_thread()
-            .max_blocking_threads(most)
+            .max_blocking_threads(shares.all.max(1))
             .thread_name("mcp-auth-tool")
             .build()?;
         Ok(Self {
-            free: Arc::new(Semaphore::new(most)),
+            queue: Arc::new(Queue::new(shares)),
             pool: Some(pool),
         })
     }
 
-    /// Runs a call on a thread, as soon as there is one; `None` if the server is stopping.
+    /// Waits until a thread is free that the party may have. A future that is dropped gives the call up.
+    pub(super) async fn place(&self, party: Party) -> Option<Place> {
+        self.queue.enter(party).await
+    }
+
+    /// Runs a call on a thread; `None` if the server is stopping.
     ///
-    /// If the future is dropped, a call that waits is given up, also one that waits on its thread for
-    /// what is injected or for its `authorize`; a function that runs goes on, and keeps its thread and
-    /// what is `held` until it ends.
+    /// If the future is dropped, a call that waits on its thread for what is injected or for its `authorize`
+    /// is given up; a function that runs goes on, and keeps its thread and what is `held` until it ends.
     pub(super) async fn run(
         &self,
+        place: Place,
         held: Box<dyn Any + Send>,
         start: impl FnOnce() -> Run + Send + 'static,
     ) -> Option<Outcome> {
-        let place = Arc::clone(&self.free).acquire_owned().await.ok()?;
         let (runtime, span) = (Handle::current(), Span::current());
         let subscriber = get_default(Dispatch::clone);
         // Dropped with this future, which tells the thread that nobody waits any more.
@@ -120,7 +126,7 @@ mod tests {
     #[test]
     fn the_span_of_a_request_is_entered_on_the_thread() {
         let runtime = Builder::new_current_thread().build().unwrap();
-        let threads = Threads::new(1).unwrap();
+        let threads = Threads::new(Shares::of(1, 1, 1)).unwrap();
         let outcome = tracing::subscriber::with_default(tracing_subscriber::registry(), || {
             let span = info_span!("request");
             let start = || -> Run {
@@ -129,7 +135,11 @@ mod tests {
                     Ok(ToolOutput::text(name.unwrap_or_default()))
                 })
             };
-            runtime.block_on(threads.run(Box::new(()), start).instrument(span))
+            let run = async {
+                let place = threads.place(Party::Known(1)).await?;
+                threads.run(place, Box::new(()), start).await
+            };
+            runtime.block_on(run.instrument(span))
         });
         let Some(Ok(ToolOutput(Body::Text(text)))) = outcome else {
             panic!("{outcome:?}");

@@ -52,6 +52,7 @@ mod secrets;
 mod security_md;
 mod several;
 mod shapes;
+mod shares;
 mod startup;
 mod stub;
 mod support;

@@ -225,9 +225,10 @@ async fn a_function_is_reached_only_through_its_guard() {
 
 #[actix_web::test]
 async fn so_many_functions_run_at_once_and_no_more() {
+    // One user gets half of the threads.
     for most in [1, 3] {
         let latch = tools::Latch::default();
-        let server = server(&latch, |builder| builder.tool_threads(most));
+        let server = server(&latch, |builder| builder.tool_threads(2 * most));
         let user = server.user("ada");
         let calls = join_all((0..5).map(|_| blocked(&user)));
         let others = async {
@@ -261,7 +262,7 @@ async fn a_function_that_takes_too_long_keeps_its_thread_and_its_place_until_it_
     ada.call("quick", json!({})).await.expect_status(503);
     // Somebody else waits for the thread in vain, and does not run afterwards.
     let waited = grace.call("block", json!({})).await;
-    waited.expect_error_with("Internal error, reference ");
+    waited.expect_status(503);
     assert_eq!(grace.call("quick", json!({})).await.text(), "quick");
     latch.open();
     eventually("the function ends", || latch.counts() == (1, 1)).await;

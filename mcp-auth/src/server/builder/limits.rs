@@ -8,14 +8,14 @@ use super::ServerBuilder;
 
 /// Limits.
 impl ServerBuilder {
-    /// Sets how many calls a principal may have in flight, 256 by default; 503 beyond.
+    /// Sets how many calls a principal may have in flight, 64 by default; 503 with `Retry-After` beyond.
     ///
-    /// A principal is a user with one client in one organization; all callers without a token are
-    /// one together.
+    /// A principal is a user with one client in one organization. Zero, and more than
+    /// [`calls_in_flight_per_user`](Self::calls_in_flight_per_user), is a start-up error.
     ///
     /// Source: MCP 2026-07-28, server/tools, "Security considerations".
     pub fn calls_in_flight(mut self, most: usize) -> Self {
-        self.calls_in_flight = most;
+        self.load.calls = Some(most);
         self
     }
 
@@ -51,19 +51,100 @@ impl ServerBuilder {
         self.rates([])
     }
 
-    /// Sets how many tools that are plain `fn`s may run at once, 64 by default; further calls wait
-    /// for a thread, within their time-out.
+    /// Sets how many calls a user or a machine may have in flight over all clients and organizations; 503 with
+    /// `Retry-After` beyond.
     ///
-    /// A plain function cannot be interrupted: one whose caller has been told of a time-out, or has
-    /// gone away, occupies its thread until it returns, and counts among the caller's
-    /// [`calls_in_flight`](Self::calls_in_flight) for as long. Where functions may hang, keep that below
-    /// the number of threads, or one principal can occupy them all.
+    /// By default it is 256, or [`calls_in_flight`](Self::calls_in_flight) if that is more. A user can register
+    /// as many clients as they like, so a limit for each client alone bounds nothing. Zero is a start-up error.
+    ///
+    /// ```
+    /// let builder = mcp_auth::server!().calls_in_flight(16).calls_in_flight_per_user(32);
+    /// # let _ = builder;
+    /// ```
+    pub fn calls_in_flight_per_user(mut self, most: usize) -> Self {
+        self.load.calls_per_user = Some(most);
+        self
+    }
+
+    /// Sets how many calls without a token may be in flight, 64 by default; 503 with `Retry-After` beyond.
+    ///
+    /// They count apart from the calls of signed-in callers. The networks of one IPv4 /24 or one IPv6 /48 may
+    /// have half of them together. Zero, and less than
+    /// [`anonymous_calls_in_flight_per_network`](Self::anonymous_calls_in_flight_per_network), is a start-up
+    /// error.
+    pub fn anonymous_calls_in_flight(mut self, most: usize) -> Self {
+        self.load.anonymous_calls = Some(most);
+        self
+    }
+
+    /// Sets how many calls without a token a network (an IPv4 address, an IPv6 /64) may have in flight, 16 by
+    /// default; 503 with `Retry-After` beyond. Zero is a start-up error.
+    ///
+    /// A call of MCP 2025-11-25 or older goes on after its client hung up, and counts until it ends.
+    ///
+    /// ```
+    /// let builder = mcp_auth::server!()
+    ///     .anonymous_calls_in_flight(32)
+    ///     .anonymous_calls_in_flight_per_network(4);
+    /// # let _ = builder;
+    /// ```
+    pub fn anonymous_calls_in_flight_per_network(mut self, most: usize) -> Self {
+        self.load.anonymous_calls_per_network = Some(most);
+        self
+    }
+
+    /// Sets how many tools that are plain `fn`s may run at once, 64 by default. Zero is a start-up error.
+    ///
+    /// One user or machine gets at most half of the threads, and all callers without a token at most a quarter:
+    /// of that quarter one IPv4 /24 or IPv6 /48 gets half, and one network (an IPv4 address, an IPv6 /64) a
+    /// quarter. Each share is one thread at least, so with fewer than 4 threads callers without a token can
+    /// occupy a larger part.
+    ///
+    /// A call waits for a thread for 5 s at most, and no longer than its time-out. Then the answer is 503 with
+    /// `Retry-After`, and the tool has not run. The time-out of the tool begins when it has its thread.
+    ///
+    /// A plain function cannot be interrupted: one whose caller was told of a time-out, or hung up, occupies its
+    /// thread until it returns, and counts among the caller's calls in flight for as long.
     ///
     /// ```
     /// let builder = mcp_auth::server!().tool_threads(8);
+    /// # let _ = builder;
     /// ```
     pub fn tool_threads(mut self, most: usize) -> Self {
-        self.tool_threads = most;
+        self.load.threads = Some(most);
+        self
+    }
+
+    /// Sets how many bytes of request bodies the server holds at once; 503 with `Retry-After` beyond.
+    ///
+    /// By default it is 64 MiB, or four times
+    /// [`body_bytes_in_flight_per_user`](Self::body_bytes_in_flight_per_user) if that is more. A declared length
+    /// counts before the first byte of the body is read, a body of unknown length counts as it arrives. Both
+    /// count until the call has ended. A body of at most 16 KiB that arrives together with its head does not
+    /// count. Callers without a token get at most a quarter, of which one IPv4 /24 or IPv6 /48 gets half and one
+    /// network (an IPv4 address, an IPv6 /64) a quarter.
+    ///
+    /// Less than `body_bytes_in_flight_per_user` or [`body_limit`](Self::body_limit) is a start-up error.
+    pub fn body_bytes_in_flight(mut self, bytes: usize) -> Self {
+        self.load.body_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets how many bytes of request bodies the server holds at once for one user or machine, over all clients;
+    /// 503 with `Retry-After` beyond.
+    ///
+    /// By default it is 16 MiB, or [`body_limit`](Self::body_limit) if that is more. Less than `body_limit` is a
+    /// start-up error: the longest body could never be read.
+    ///
+    /// ```
+    /// let builder = mcp_auth::server!()
+    ///     .body_limit(1024 * 1024)
+    ///     .body_bytes_in_flight(32 * 1024 * 1024)
+    ///     .body_bytes_in_flight_per_user(4 * 1024 * 1024);
+    /// # let _ = builder;
+    /// ```
+    pub fn body_bytes_in_flight_per_user(mut self, bytes: usize) -> Self {
+        self.load.body_bytes_per_user = Some(bytes);
         self
     }
 
@@ -76,7 +157,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the longest body in bytes, 4 MiB by default; 413 beyond.
+    /// Sets the longest body in bytes, 4 MiB by default; 413 beyond. Zero is a start-up error.
     ///
     /// Without a token it is 64 KiB at most; 401 beyond.
     pub fn body_limit(mut self, bytes: usize) -> Self {
@@ -85,6 +166,9 @@ impl ServerBuilder {
     }
 
     /// Sets how long a body may take to arrive, 30 s by default; 408 beyond.
+    ///
+    /// In each sixth of that time (5 s by default) at least 16 KiB have to arrive, or the end of the body; 408
+    /// otherwise. So a longer deadline also serves slower clients.
     pub fn body_deadline(mut self, deadline: Duration) -> Self {
         self.body_deadline = deadline;
         self

@@ -25,6 +25,7 @@ use super::check::{self, CheckReport};
 use super::emulator::People;
 use super::environment::Environment;
 use super::error::{Error, Result};
+use super::load::LoadSettings;
 use super::private_url::{Resolve, system};
 use super::selection::Selection;
 use super::start::{self, Server};
@@ -91,7 +92,13 @@ pub use tokens::AudiencePolicy;
 /// use mcp_auth::Rate;
 ///
 /// let builder = mcp_auth::server!()
-///     .calls_in_flight(128)
+///     .calls_in_flight(32)
+///     .calls_in_flight_per_user(128)
+///     .anonymous_calls_in_flight(32)
+///     .anonymous_calls_in_flight_per_network(8)
+///     .tool_threads(32)
+///     .body_bytes_in_flight(32 * 1024 * 1024)
+///     .body_bytes_in_flight_per_user(8 * 1024 * 1024)
 ///     .rates([Rate::new("3000/min per user")])
 ///     .failed_authentications_per_minute(500)
 ///     .body_limit(2 * 1024 * 1024)
@@ -149,9 +156,8 @@ pub struct ServerBuilder {
     pub(super) scope_denials_as_results: bool,
     pub(super) organization_step_up: bool,
     pub(super) legacy_discovery: bool,
-    pub(super) calls_in_flight: usize,
     pub(super) rates: Vec<Rate>,
-    pub(super) tool_threads: usize,
+    pub(super) load: LoadSettings,
     pub(super) failures_per_minute: u32,
     pub(super) body_limit: usize,
     pub(super) body_deadline: Duration,
@@ -221,9 +227,8 @@ impl ServerBuilder {
             scope_denials_as_results: false,
             organization_step_up: false,
             legacy_discovery: true,
-            calls_in_flight: 256,
             rates: vec![limits::DEFAULT_RATE],
-            tool_threads: 64,
+            load: LoadSettings::default(),
             failures_per_minute: 1000,
             body_limit: 4 * 1024 * 1024,
             body_deadline: Duration::from_secs(30),

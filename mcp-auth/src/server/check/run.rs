@@ -6,6 +6,7 @@ use super::super::advertised::advertised_scopes;
 use super::super::builder::ServerBuilder;
 use super::super::environment::Environment;
 use super::super::error::StartError;
+use super::super::load::Load;
 use super::super::log;
 use super::super::private_url::{check_addresses, plain_http};
 use super::super::resolvable::{check_guards, scopeless_sessions};
@@ -37,6 +38,7 @@ pub(in super::super) async fn check(
     }
     let (_, _, mistakes) = allowed(&builder, &env);
     mistakes.into_iter().for_each(&mut wrong);
+    Load::mistakes(&builder).for_each(&mut wrong);
     let registry = tools(&builder).map_err(&mut wrong).ok();
     let is_local = wants_emulator(&mut builder, &env);
     let settings = match (&canonical, &registry) {
