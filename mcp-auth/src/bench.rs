@@ -38,8 +38,8 @@ impl Steps {
     /// The caller whom a token proves.
     pub async fn authenticate(&self, token: &str) -> Option<Caller> {
         let token = BearerToken::new(token);
-        let peer = Ipv4Addr::LOCALHOST.into();
-        let caller = self.site.authenticator.authenticate_from(peer, &token);
+        let client = identity::Client::at(Ipv4Addr::LOCALHOST.into());
+        let caller = self.site.authenticator.authenticate_from(client, &token);
         caller.await.ok()
     }
 

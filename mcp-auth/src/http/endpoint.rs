@@ -1,8 +1,6 @@
 //! One request to the MCP endpoint, in order: host and origin, declared length and media types,
 //! credentials, and only then the body.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use actix_web::HttpResponse;
 use actix_web::dev::{Payload, RequestHead};
 use actix_web::http::header::{
@@ -13,7 +11,7 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 
-use crate::identity::{AuthError, BearerToken, Caller, UrlOrg};
+use crate::identity::{AuthError, BearerToken, Caller, Client, UrlOrg};
 use crate::limits::Party;
 use crate::protocol::{Answer, Header, Refused as RefusedMessage, Sender, Status};
 
@@ -161,32 +159,30 @@ async fn authenticate(
     if let Some(caller) = site.authenticator.cached(&token) {
         return Ok(Some(caller));
     }
-    let peer = peer(head);
-    // Who was let in before is not guessing, though others of the same address may be.
-    if let Some(wait) = site.failures.wait(peer)
-        && !site.authenticator.knows(&token)
-    {
-        return Err(Refusal::Failures(wait));
-    }
+    let address = site.client(head);
+    let wait = site.failures.wait(address);
+    let client = Client {
+        address,
+        fails_often: wait.is_some(),
+    };
     // In a box, to keep the future of every request small.
-    match Box::pin(site.authenticator.authenticate_from(peer, &token)).await {
+    match Box::pin(site.authenticator.authenticate_from(client, &token)).await {
         Ok(caller) => Ok(Some(caller)),
-        Err(AuthError::Invalid(error)) => {
-            site.failures.count(peer);
+        // The issuer made this token: to present it is no guess.
+        Err(AuthError::Invalid(error)) if error.is_of_genuine_token() => {
             Err(Refusal::InvalidToken(error))
         }
+        Err(AuthError::Invalid(error)) => Err(match site.failures.count(address) {
+            Ok(()) => Refusal::InvalidToken(error),
+            Err(wait) => Refusal::Failures(wait),
+        }),
+        Err(AuthError::FailsOften) => Err(Refusal::Failures(wait.unwrap_or_default())),
         Err(AuthError::Misconfigured) => Err(Refusal::Misconfigured),
         Err(AuthError::OverBudget(over)) => Err(Refusal::NewTokens(over.retry_after)),
         Err(AuthError::Unavailable(unavailable)) => {
             Err(Refusal::Unavailable(unavailable.retry_after))
         }
     }
-}
-
-/// The address that the connection comes from.
-fn peer(head: &RequestHead) -> IpAddr {
-    let peer = head.peer_addr;
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
 }
 
 /// Reads the body against limit and deadline. Without a token only a small one is read, and none at

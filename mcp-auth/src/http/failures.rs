@@ -1,94 +1,99 @@
-//! How often a peer may present tokens that turn out to be bad.
+//! How often a network may present tokens that turn out to be bad.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quick_cache::sync::Cache;
-
 use crate::identity::Clock;
-use crate::limits::Network;
+use crate::limits::{Limit, Network, Windows};
 
-/// Counts failed authentications per peer network and minute. Only tokens that have to be verified
-/// count and are held up: a caller whose token is known is never locked out by a neighbour.
+/// Counts failed authentications per network and minute.
+///
+/// Beyond the limit the network's bad tokens get a 429 instead of a 401, and new opaque tokens are not asked
+/// about. A token that the issuer signed, and a caller who is known, get in all the same.
 #[derive(Debug)]
 pub(super) struct Failures {
-    clock: Arc<dyn Clock>,
-    most: u32,
-    seen: Cache<Network, Window>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    since: Duration,
-    failures: u32,
+    limit: Limit,
+    windows: Windows,
 }
 
 impl Failures {
     pub(super) fn new(clock: Arc<dyn Clock>, most: u32) -> Self {
         Self {
-            clock,
-            most,
-            seen: Cache::new(10_000),
+            limit: Limit {
+                most,
+                window: Duration::from_secs(60),
+            },
+            windows: Windows::new(clock, MOST_NETWORKS),
         }
     }
 
-    /// Returns how long the peer has to wait, if it failed too often in this minute.
-    pub(super) fn wait(&self, peer: IpAddr) -> Option<Duration> {
-        let window = self.current(Network::of(peer))?;
-        let age = self.clock.uptime().saturating_sub(window.since);
-        (window.failures >= self.most).then(|| MINUTE.saturating_sub(age))
+    /// Returns how long the client has to wait, if its network failed too often in this minute.
+    pub(super) fn wait(&self, client: IpAddr) -> Option<Duration> {
+        self.windows
+            .wait(self.windows.key(Network::of(client)), self.limit)
     }
 
     /// Counts a failure.
-    pub(super) fn count(&self, peer: IpAddr) {
-        let peer = Network::of(peer);
-        let now = self.clock.uptime();
-        let window = self.current(peer).unwrap_or(Window {
-            since: now,
-            failures: 0,
-        });
-        self.seen.insert(
-            peer,
-            Window {
-                failures: window.failures.saturating_add(1),
-                ..window
-            },
-        );
-    }
-
-    fn current(&self, peer: Network) -> Option<Window> {
-        let now = self.clock.uptime();
-        self.seen
-            .get(&peer)
-            .filter(|window| now.saturating_sub(window.since) < MINUTE)
+    ///
+    /// # Errors
+    /// How long the client has to wait, if its network failed too often before.
+    pub(super) fn count(&self, client: IpAddr) -> Result<(), Duration> {
+        self.windows
+            .take(self.windows.key(Network::of(client)), self.limit)
     }
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+/// About 1 MiB. With more networks in one minute, the count that ends first starts again.
+const MOST_NETWORKS: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+
     use super::*;
-    use crate::identity::ManualClock;
+    use crate::identity::{ManualClock, SystemClock};
+
+    const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn a_peer_that_fails_too_often_waits_for_the_minute_to_end() {
+    fn a_network_that_fails_too_often_waits_for_the_minute_to_end() {
         let clock = Arc::new(ManualClock::at(0));
         let failures = Failures::new(Arc::clone(&clock) as Arc<dyn Clock>, 2);
-        let peer: IpAddr = "2001:db8::1".parse().unwrap();
-        let neighbour: IpAddr = "2001:db8::ffff".parse().unwrap();
-        failures.count(peer);
-        assert_eq!(failures.wait(peer), None);
-        failures.count(neighbour);
-        assert_eq!(failures.wait(peer), Some(MINUTE));
-        assert_eq!(failures.wait("192.0.2.1".parse().unwrap()), None);
-        let mapped = |text: &str| text.parse().unwrap();
-        failures.count(mapped("::ffff:198.51.100.1"));
-        failures.count(mapped("::ffff:198.51.100.1"));
-        assert_eq!(failures.wait(mapped("198.51.100.1")), Some(MINUTE));
-        assert_eq!(failures.wait(mapped("::ffff:198.51.100.2")), None);
-        clock.advance(MINUTE);
-        assert_eq!(failures.wait(peer), None);
+        let address = |text: &str| text.parse().unwrap();
+        let client: IpAddr = address("2001:db8::1");
+        assert_eq!(failures.count(client), Ok(()));
+        assert_eq!(failures.wait(client), None);
+        assert_eq!(failures.count(address("2001:db8::ffff")), Ok(()));
+        clock.advance(MINUTE / 2);
+        assert_eq!(failures.wait(client), Some(MINUTE / 2));
+        assert_eq!(failures.count(client), Err(MINUTE / 2));
+        assert_eq!(failures.wait(address("192.0.2.1")), None);
+        for _ in 0..2 {
+            failures.count(address("::ffff:198.51.100.1")).unwrap();
+        }
+        assert_eq!(failures.wait(address("198.51.100.1")), Some(MINUTE));
+        assert_eq!(failures.wait(address("::ffff:198.51.100.2")), None);
+        clock.advance(MINUTE / 2);
+        assert_eq!(failures.wait(client), None);
+    }
+
+    #[test]
+    fn no_failure_is_lost_among_eight_threads() {
+        let failures = Failures::new(Arc::new(SystemClock::new()), 1_000);
+        let counted = AtomicU32::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        if failures.count([192, 0, 2, 1].into()).is_ok() {
+                            counted.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(counted.into_inner(), 1_000);
     }
 }

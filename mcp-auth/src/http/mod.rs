@@ -1,7 +1,8 @@
 //! HTTP: the only place that knows actix.
 //!
 //! Owns the order in which a request is looked at: head, credentials, body. Believes nothing that a
-//! request says of where it came from or what it called: URLs come from configuration.
+//! request says of where it came from or what it called: URLs come from configuration. Limits alone ask
+//! `forwarded` for the address of the client, which trusted proxies may tell.
 
 mod bearer;
 mod body;
@@ -10,6 +11,7 @@ mod connection;
 mod documents;
 mod endpoint;
 mod failures;
+mod forwarded;
 #[cfg(feature = "_fuzz")]
 pub(crate) mod fuzz;
 mod gate;

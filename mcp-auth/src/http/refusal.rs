@@ -22,7 +22,7 @@ pub(super) enum Refusal {
     BrokenBody,
     /// 400: the request target names another host than `Host` does.
     Contradiction,
-    /// 429: too many bad tokens from this peer.
+    /// 429: the token is bad or a new opaque one, and too many tokens from the network of this client were bad.
     Failures(Duration),
     /// 403: the `Host` is not served.
     Host,

@@ -1,6 +1,6 @@
 //! A server as HTTP sees it: what is served where, and with which bytes.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::clerk::Metadata;
 #[cfg(feature = "testing")]
 use crate::identity::AuthError;
 use crate::identity::{Authenticator, Clock, LogThrottle};
-use crate::limits::{Exhausted, Network, Pool, Shares};
+use crate::limits::{Exhausted, Network, Networks, Pool, Shares};
 use crate::protocol::Endpoint;
 
 use super::body::Incoming;
@@ -23,6 +23,7 @@ use super::connection;
 use super::documents::{self, ResourceInfo};
 use super::endpoint;
 use super::failures::Failures;
+use super::forwarded::Clients;
 use super::gate::{Gate, GateLog};
 use super::head::Fields;
 use super::page::{self, Overview, Page};
@@ -49,6 +50,8 @@ pub(crate) struct SiteConfig {
     pub(crate) body_bytes: Shares,
     pub(crate) body_deadline: Duration,
     pub(crate) failures_per_minute: u32,
+    /// The proxies that are believed about the addresses of their clients.
+    pub(crate) proxies: Networks,
 }
 
 /// Everything that the handlers share.
@@ -59,6 +62,7 @@ pub(crate) struct Site {
     pub(super) gate: Gate,
     pub(super) gate_log: GateLog,
     pub(super) failures: Failures,
+    clients: Clients,
     pub(super) body_limit: usize,
     pub(super) body_bytes: Arc<Pool>,
     /// For bodies that are refused because others are held.
@@ -110,6 +114,7 @@ impl Site {
             gate: config.gate,
             gate_log: GateLog::new(Arc::clone(&config.clock)),
             failures: Failures::new(Arc::clone(&config.clock), config.failures_per_minute),
+            clients: Clients::new(config.proxies, !config.canonical.is_loopback()),
             body_limit: config.body_limit,
             body_bytes: Arc::new(Pool::new(config.body_bytes)),
             refused_bodies: LogThrottle::default(),
@@ -130,8 +135,7 @@ impl Site {
 
     /// The network that a request comes from, by which callers without a token are counted.
     pub(super) fn network(&self, head: &RequestHead) -> Network {
-        let peer = head.peer_addr;
-        Network::of(peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()))
+        Network::of(self.client(head))
     }
 
     /// Writes, once a minute, that bodies are refused because a share of the memory for bodies is used up.
@@ -203,6 +207,11 @@ impl Site {
         Some(Document::Copy(Arc::clone(copy)))
     }
 
+    /// The address of the client that a request comes from, for limits.
+    pub(super) fn client(&self, head: &RequestHead) -> IpAddr {
+        self.clients.address(head)
+    }
+
     /// Where the endpoint is mounted.
     #[cfg(feature = "testing")]
     pub(crate) fn path(&self) -> &str {
@@ -227,7 +236,10 @@ impl Site {
         match self.authenticator.authenticate(token).await {
             Err(AuthError::Invalid(error)) => Some(error.reason()),
             Err(
-                AuthError::Misconfigured | AuthError::OverBudget(_) | AuthError::Unavailable(_),
+                AuthError::FailsOften
+                | AuthError::Misconfigured
+                | AuthError::OverBudget(_)
+                | AuthError::Unavailable(_),
             )
             | Ok(_) => None,
         }

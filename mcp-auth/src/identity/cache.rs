@@ -46,6 +46,9 @@ impl Hash for Fingerprint {
 }
 
 impl Fingerprint {
+    /// Of what is too long to be a token. No token has this digest, and no caller is cached under it.
+    pub(crate) const OF_NO_TOKEN: Self = Self([0; 32]);
+
     pub(crate) fn of(token: &str) -> Self {
         let mut bytes = [0; 32];
         for (byte, digested) in bytes

@@ -13,6 +13,9 @@ pub(crate) enum AuthError {
     /// The token is refused: 401.
     #[error("the token is refused")]
     Invalid(#[from] TokenError),
+    /// The token is opaque and new, and its client's network failed too often: 429.
+    #[error("the network of the client failed too often")]
+    FailsOften,
     /// The identity provider does not accept the key that this server asks with: 500.
     #[error("the server is not configured to verify tokens of this kind")]
     Misconfigured,
@@ -184,6 +187,49 @@ pub(crate) enum TokenError {
 impl TokenError {
     /// How many reasons there are; the last one has the highest number.
     pub(crate) const COUNT: usize = Self::UserLocked as usize + 1;
+
+    /// Whether only a token that the issuer signed or confirmed is refused for this reason. Nobody can make
+    /// such a token up, so it is no guess: a client that goes on with one that expired, or that was issued before
+    /// the server required an audience, has to learn it from a 401 and sign in again.
+    pub(crate) fn is_of_genuine_token(self) -> bool {
+        match self {
+            Self::AudienceMissing
+            | Self::AudienceMismatch
+            | Self::AuthorizedParty
+            | Self::Client
+            | Self::Expired
+            | Self::IssuedInFuture
+            | Self::KeyScope
+            | Self::MachineMismatch
+            | Self::NotActiveYet
+            | Self::Pending
+            | Self::SessionId
+            | Self::UserBanned
+            | Self::UserGone
+            | Self::UserLocked => true,
+            Self::Algorithm
+            | Self::AlgorithmNotPinned
+            | Self::AudienceMalformed
+            | Self::Class
+            | Self::Claims
+            | Self::CriticalHeader
+            | Self::EmulatorKey
+            | Self::Time
+            | Self::Inactive
+            | Self::Issuer
+            | Self::Kind
+            | Self::MachineUnknown
+            | Self::Malformed
+            | Self::Opaque
+            | Self::Revoked
+            | Self::Signature
+            | Self::Subject
+            | Self::TooLarge
+            | Self::Type
+            | Self::Unknown
+            | Self::UnknownKey => false,
+        }
+    }
 
     /// The reason as Clerk's SDK calls it, for the log; where the rule is ours alone, our name.
     pub(crate) fn reason(self) -> &'static str {

@@ -67,6 +67,7 @@ pub use session::Session;
 pub(crate) use audience::AudienceMode;
 pub(crate) use authenticator::Authenticator;
 pub(crate) use authenticator::AuthenticatorConfig;
+pub(crate) use authenticator::Client;
 pub(crate) use budget::Budget;
 pub(crate) use caller::ByPrincipal;
 pub(crate) use caller::CallerParts;

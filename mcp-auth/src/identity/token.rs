@@ -74,10 +74,13 @@ pub(crate) struct UnverifiedJwt<'s> {
 
 impl<'t> BearerToken<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Self {
-            text,
-            fingerprint: Fingerprint::of(text),
-        }
+        // A digest costs by the length of its text.
+        let fingerprint = if text.len() > MAX_TOKEN_BYTES {
+            Fingerprint::OF_NO_TOKEN
+        } else {
+            Fingerprint::of(text)
+        };
+        Self { text, fingerprint }
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
@@ -284,11 +287,14 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_is_refused_unread() {
+    fn a_megabyte_is_refused_before_it_is_read_or_digested() {
         let token = "oat_".repeat(1 << 18);
         assert_eq!(read(&token), Err(TokenError::TooLarge));
+        let fingerprint = |token: &str| BearerToken::new(token).fingerprint;
+        assert!(fingerprint(&token) == Fingerprint::OF_NO_TOKEN);
         let largest = format!("ak_{}", "x".repeat(MAX_TOKEN_BYTES - 3));
         assert!(read(&largest).is_ok());
+        assert!(fingerprint(&largest) == Fingerprint::of(&largest));
     }
 
     fn jwt(header: &str, payload: &str) -> String {

@@ -138,6 +138,17 @@ impl<'s> Candidate<'s> {
         }
     }
 
+    /// Checks what the token claims without a signature that would make it true: type, algorithm and issuer. A
+    /// token that does not pass would not be accepted with any signature.
+    pub(crate) fn check_before_signature(&self, policy: &Policy) -> Result<(), TokenError> {
+        self.check_header()?;
+        if Claims(&self.jwt.payload).text("iss") == Some(&*policy.issuer) {
+            Ok(())
+        } else {
+            Err(TokenError::Issuer)
+        }
+    }
+
     /// Checks the signature: with one of these keys it must hold.
     pub(crate) fn signed_by(&self, keys: &[Arc<VerifyingKey>]) -> Option<Signed<'_, 's>> {
         let signed = self.jwt.signed().as_bytes();

@@ -14,6 +14,7 @@ pub(crate) use network::Network;
 pub(crate) use network::Networks;
 pub(crate) use network::NotANetwork;
 pub(crate) use network::Site;
+pub(crate) use network::is_private;
 pub(crate) use pool::Exhausted;
 pub(crate) use pool::Pool;
 pub(crate) use pool::Taken;

@@ -1,5 +1,6 @@
 //! The network of an address: what limits count strangers by.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -54,6 +55,22 @@ impl Network {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Networks(Vec<IpNet>);
 
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, network) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            match (
+                network.addr(),
+                network.prefix_len() == network.max_prefix_len(),
+            ) {
+                (address, true) => write!(f, "{separator}{address}")?,
+                (_, false) => write!(f, "{separator}{network}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// An entry of a list that is neither an address nor a prefix.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{0}` is neither an IP address nor a network such as `10.0.0.0/8`")]
@@ -79,6 +96,11 @@ impl Networks {
         self.0.is_empty()
     }
 
+    /// Whether an entry is a prefix of no length, which holds every address of its family.
+    pub(crate) fn have_everybody(&self) -> bool {
+        self.0.iter().any(|network| network.prefix_len() == 0)
+    }
+
     /// Whether an entry holds the address. An IPv4 address that came in over an IPv6 socket is compared as the
     /// IPv4 address.
     pub(crate) fn contain(&self, address: IpAddr) -> bool {
@@ -102,6 +124,29 @@ fn mapped(address: Ipv6Addr, prefix: u8) -> Option<IpNet> {
     let address = address.to_ipv4_mapped()?;
     let network = IpNet::new(address.into(), prefix.checked_sub(96)?).ok()?;
     Some(network.trunc())
+}
+
+/// Whether an address is of the local machine or of a private network: loopback, RFC 1918, link-local
+/// (RFC 3927, RFC 4291), unique local (RFC 4193), and the shared address space of RFC 6598, which overlay
+/// networks use. An IPv4 address inside an IPv6 address counts as the IPv4 address.
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            address.is_loopback()
+                || address.is_private()
+                || address.is_link_local()
+                || is_shared(address)
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
+}
+
+/// 100.64.0.0/10.
+fn is_shared(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    first == 100 && second & 0xc0 == 64
 }
 
 #[cfg(test)]
@@ -150,7 +195,14 @@ mod tests {
         for outside in ["10.0.0.8", "192.0.3.0", "2001:db9::1", "::1", "10.10.0.1"] {
             assert!(!networks.contain(outside.parse().unwrap()), "{outside}");
         }
-        assert!(!networks.is_empty());
+        let shown = "10.0.0.7, 192.0.2.0/24, 2001:db8::/32, 10.9.0.0/16";
+        assert_eq!(networks.to_string(), shown);
+        assert!(!networks.is_empty() && !networks.have_everybody());
+        assert!(
+            Networks::parse(["10.0.0.7", "::/0"])
+                .unwrap()
+                .have_everybody()
+        );
         assert!(Networks::default().is_empty());
     }
 
@@ -165,6 +217,45 @@ mod tests {
         ] {
             let refused = Networks::parse(["::1", bad]);
             assert_eq!(refused, Err(NotANetwork(bad.to_owned())), "{bad}");
+        }
+    }
+
+    #[test]
+    fn private_addresses_are_told_from_public_ones() {
+        for (address, expected) in [
+            ("127.0.0.1", true),
+            ("10.0.0.1", true),
+            ("10.255.255.255", true),
+            ("11.0.0.0", false),
+            ("172.15.255.255", false),
+            ("172.16.0.1", true),
+            ("172.31.255.255", true),
+            ("172.32.0.0", false),
+            ("192.168.0.1", true),
+            ("192.169.0.1", false),
+            ("169.254.1.1", true),
+            ("100.63.255.255", false),
+            ("100.64.0.1", true),
+            ("100.127.255.255", true),
+            ("100.128.0.0", false),
+            ("0.0.0.0", false),
+            ("255.255.255.255", false),
+            ("224.0.0.1", false),
+            ("8.8.8.8", false),
+            ("::1", true),
+            ("::", false),
+            ("fc00::1", true),
+            ("fdff::1", true),
+            ("fe80::1", true),
+            ("febf::1", true),
+            ("fec0::1", false),
+            ("ff02::1", false),
+            ("2001:db8::1", false),
+            ("2606:4700::1111", false),
+            ("::ffff:10.0.0.1", true),
+            ("::ffff:8.8.8.8", false),
+        ] {
+            assert_eq!(is_private(address.parse().unwrap()), expected, "{address}");
         }
     }
 }

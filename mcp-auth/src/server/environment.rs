@@ -140,7 +140,7 @@ const fn of_server(name: &'static str) -> Variable {
 }
 
 /// All that are read; the README's table of settings has the same.
-const READ: [Variable; 18] = [
+const READ: [Variable; 19] = [
     of_instance("CLERK_API_URL"),
     of_instance("CLERK_AUDIENCE"),
     of_instance("CLERK_FRONTEND_API_URL"),
@@ -156,6 +156,7 @@ const READ: [Variable; 18] = [
     of_server("MCP_AUTH"),
     of_server("MCP_AUTH_EMULATOR"),
     of_server("MCP_AUTH_EMULATOR_STATE"),
+    of_server("MCP_TRUSTED_PROXIES"),
     of_server("MCP_URL"),
     of_instance("MCP_USE_OAUTH_CLERK_FRONTEND_API_URL"),
     of_server("PORT"),

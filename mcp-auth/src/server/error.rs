@@ -13,6 +13,7 @@ use crate::clerk::{
 };
 use crate::http::{BadEntry, CanonicalError};
 use crate::identity::PemError;
+use crate::limits::NotANetwork;
 use crate::tool::RegistryError;
 
 use super::resolvable::Unresolvable;
@@ -136,6 +137,14 @@ pub(crate) enum StartError {
         value: String,
         bad: BadEntry,
     },
+    #[error("{name}")]
+    TrustedProxies {
+        name: &'static str,
+        #[source]
+        source: NotANetwork,
+    },
+    #[error("{name} trusts every address")]
+    EverybodyTrusted { name: &'static str },
     #[error("`api_keys(scopes([]))` names no scope")]
     NoKeyScope,
     #[error("`{setting}` asks Clerk's Backend API, and there is no secret key")]
@@ -318,6 +327,9 @@ impl StartError {
             Self::BadEntry { .. } => {
                 "no browser and no client writes it like that: no request would match it"
             }
+            Self::TrustedProxies { .. } | Self::EverybodyTrusted { .. } => {
+                "a trusted proxy is believed about the address that its clients are limited by"
+            }
             Self::NoMachine => {
                 "any machine's token of the instance would be a credential here, whomever it is for"
             }
@@ -373,6 +385,10 @@ impl StartError {
             Self::MachineId { .. } | Self::MachineKey { .. } | Self::MachineKeyRefused { .. } => {
                 "copy it from the machine's page in the dashboard"
             }
+            Self::TrustedProxies { .. } => {
+                "list addresses and prefixes, separated by commas; names of hosts are not resolved"
+            }
+            Self::EverybodyTrusted { .. } => "list the addresses of the proxies only",
             Self::NoMachine => {
                 "set CLERK_MACHINE_ID (`mch_…`) or CLERK_MACHINE_SECRET_KEY, as the dashboard's page \
                  of this server's machine has them"

@@ -20,7 +20,7 @@ use crate::identity::{
 };
 use crate::testing::TestClock;
 
-use super::builder::ServerBuilder;
+use super::builder::{ServerBuilder, trusted_proxies};
 use super::environment::Environment;
 use super::error::{Error, Result, StartError};
 use super::matrix::Matrix;
@@ -168,6 +168,7 @@ impl ServerBuilder {
         let identity = Identity {
             authenticator,
             organizations,
+            proxies: trusted_proxies(&self, &env)?,
             documents: Vec::new(),
             local: None,
         };

@@ -3,13 +3,14 @@
 //! The addresses are looked at once, at the start. The server itself never connects to them.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
+use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::http::Canonical;
+use crate::limits::is_private;
 
 use super::builder::ServerBuilder;
 use super::check::{Finding, Found};
@@ -80,73 +81,11 @@ pub(super) fn plain_http(canonical: &Canonical) -> Option<Found> {
     Some(finding.into())
 }
 
-/// Whether an address is of the local machine or of a private network: loopback, RFC 1918, link-local
-/// (RFC 3927, RFC 4291), unique local (RFC 4193), and the shared address space of RFC 6598, which overlay
-/// networks use. An IPv4 address inside an IPv6 address counts as the IPv4 address.
-fn is_private(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            address.is_loopback()
-                || address.is_private()
-                || address.is_link_local()
-                || is_shared(address)
-        }
-        IpAddr::V6(address) => {
-            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
-        }
-    }
-}
-
-/// 100.64.0.0/10.
-fn is_shared(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
-    first == 100 && second & 0xc0 == 64
-}
-
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn private_addresses_are_told_from_public_ones() {
-        for (address, expected) in [
-            ("127.0.0.1", true),
-            ("10.0.0.1", true),
-            ("10.255.255.255", true),
-            ("11.0.0.0", false),
-            ("172.15.255.255", false),
-            ("172.16.0.1", true),
-            ("172.31.255.255", true),
-            ("172.32.0.0", false),
-            ("192.168.0.1", true),
-            ("192.169.0.1", false),
-            ("169.254.1.1", true),
-            ("100.63.255.255", false),
-            ("100.64.0.1", true),
-            ("100.127.255.255", true),
-            ("100.128.0.0", false),
-            ("0.0.0.0", false),
-            ("255.255.255.255", false),
-            ("224.0.0.1", false),
-            ("8.8.8.8", false),
-            ("::1", true),
-            ("::", false),
-            ("fc00::1", true),
-            ("fdff::1", true),
-            ("fe80::1", true),
-            ("febf::1", true),
-            ("fec0::1", false),
-            ("ff02::1", false),
-            ("2001:db8::1", false),
-            ("2606:4700::1111", false),
-            ("::ffff:10.0.0.1", true),
-            ("::ffff:8.8.8.8", false),
-        ] {
-            assert_eq!(is_private(address.parse().unwrap()), expected, "{address}");
-        }
-    }
 
     #[test]
     fn the_system_resolves_addresses_and_the_local_machine() {

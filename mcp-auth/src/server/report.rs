@@ -10,6 +10,7 @@ use url::form_urlencoded;
 
 use crate::http::{Canonical, Local, Overview};
 use crate::identity::{AudienceMode, Machine, Parties, Policy};
+use crate::limits::Networks;
 use crate::protocol::AnonymousAccess;
 use crate::tool::{Registry, ServedTool};
 
@@ -84,6 +85,20 @@ impl Report {
                 (false, false) => "",
             },
         }
+    }
+
+    /// Says whose requests count together where a limit counts by network. `is_public`: the server's URL is not
+    /// on loopback, so that a proxy is likely.
+    pub(super) fn with_proxies(mut self, proxies: &Networks, is_public: bool) -> Self {
+        let limited = "failed authentications and new opaque tokens are limited";
+        if !proxies.is_empty() {
+            let line = format!("{limited} per client network, as told by the proxies {proxies}");
+            self.enforced.push(line);
+        } else if is_public {
+            let line = format!("{limited} per peer network; forwarding headers are not read");
+            self.enforced.push(line);
+        }
+        self
     }
 
     /// What a browser is shown in development. The matrix has the roles of a local Clerk, too: without

@@ -9,11 +9,12 @@ use crate::clerk::{Clerk, ClerkConfig, Metadata};
 use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy, SystemClock};
+use crate::limits::Networks;
 use crate::protocol::{Calls, Endpoint, EndpointConfig, ServerInfo};
 use crate::tool::{Registry, Threads, ToolSettings};
 
 use super::advertised::advertised_scopes;
-use super::builder::ServerBuilder;
+use super::builder::{ServerBuilder, trusted_proxies};
 use super::check::{Answers, Found, Known, address, judge, organizations, panics, schemas, settle};
 use super::environment::Environment;
 use super::error::StartError;
@@ -110,6 +111,8 @@ impl Server {
 pub(super) struct Identity {
     pub(super) authenticator: Authenticator,
     pub(super) organizations: Organizations,
+    /// The proxies that are believed about the addresses of their clients.
+    pub(super) proxies: Networks,
     /// The issuer's documents, of which copies are published.
     pub(super) documents: Vec<Metadata>,
     /// The local Clerk, if the server runs one.
@@ -148,6 +151,7 @@ pub(super) async fn build(
     let canonical = canonical(&builder, &env)?;
     check_addresses(&builder, &canonical).await?;
     let gate = gate(&builder, &env, &canonical)?;
+    let proxies = trusted_proxies(&builder, &env)?;
     let registry = tools(&builder)?;
     let settings = clerk_settings(&mut builder, &env, &canonical, &registry).await?;
     let keys = HasKeys::of(&builder, &env);
@@ -194,6 +198,7 @@ pub(super) async fn build(
     let identity = Identity {
         authenticator: clerk.authenticator,
         organizations: clerk.organizations,
+        proxies,
         documents: vec![clerk.metadata, clerk.openid],
         #[cfg(feature = "emulator")]
         local: emulator
@@ -255,7 +260,8 @@ pub(super) fn assemble(
     let local = identity.local.as_ref();
     let report = Report::new(
         &builder, &canonical, policy, looks_up, &registry, &load, local,
-    );
+    )
+    .with_proxies(&identity.proxies, !canonical.is_loopback());
     let shows_page = is_development(cfg!(debug_assertions), builder.emulator, &canonical);
     let overview = shows_page.then(|| report.overview(&builder, &registry, local));
     let info = ServerInfo {
@@ -308,6 +314,7 @@ pub(super) fn assemble(
         body_bytes: load.bytes,
         body_deadline: builder.body_deadline,
         failures_per_minute: builder.failures_per_minute,
+        proxies: identity.proxies,
     });
     Ok((site, report))
 }

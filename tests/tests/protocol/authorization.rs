@@ -735,26 +735,49 @@ async fn calls_beyond_the_limit_of_a_principal_are_503_and_those_of_others_are_n
 }
 
 #[actix_web::test]
-async fn failed_authentications_of_a_peer_are_limited_and_known_callers_are_not() {
+async fn failed_authentications_of_a_peer_are_limited_and_signed_tokens_are_not() {
     let world = World::with(|builder| builder.failed_authentications_per_minute(3)).await;
     let ada = world.ada();
     call(&world, &ada, "who_am_i").await.expect_text("user_ada");
     for token in ["a", "b", "c"] {
         call(&world, token, "who_am_i").await.expect_status(401);
     }
-    for token in ["d", &world.grace()] {
+    let (signed, _) = ada.rsplit_once('.').unwrap();
+    for token in ["d", &format!("{signed}.{:0>342}", 1)] {
         let reply = call(&world, token, "who_am_i").await;
         reply.expect_oauth_error(429, "too_many_requests", "Too many failed authentications");
         let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=60).contains(&wait), "{wait}");
     }
     call(&world, &ada, "who_am_i").await.expect_text("user_ada");
-    world.list(Era::Modern).send().await.expect_status(401);
-    world.clock.advance(Duration::from_secs(60));
     call(&world, &world.grace(), "who_am_i")
         .await
         .expect_text("user_grace");
+    world.list(Era::Modern).send().await.expect_status(401);
+    // A token of the issuer that is refused is told why, so that its client signs in again.
+    let hour_ago = world.clock.unix_seconds() - 25 * 3600;
+    let expired = world.instance.mint(&TokenRequest::oauth("ada"), hour_ago);
+    for _ in 0..4 {
+        let expired = expired.as_ref().unwrap();
+        call(&world, expired, "who_am_i").await.expect_status(401);
+    }
+    world.clock.advance(Duration::from_secs(60));
+    call(&world, "e", "who_am_i").await.expect_status(401);
     world.expect_runs(3);
+}
+
+#[actix_web::test]
+async fn tokens_that_the_issuer_made_and_that_are_refused_do_not_count_as_failures() {
+    let world = World::with(|builder| builder.failed_authentications_per_minute(3)).await;
+    let long_ago = world.clock.unix_seconds() - 25 * 3600;
+    let expired = world.instance.mint(&TokenRequest::oauth("ada"), long_ago);
+    let elsewhere = world.mint(&TokenRequest::oauth("ada").aud("https://other.example.com"));
+    for token in [expired.unwrap(), elsewhere] {
+        for _ in 0..5 {
+            call(&world, &token, "who_am_i").await.expect_status(401);
+        }
+    }
+    call(&world, "junk", "who_am_i").await.expect_status(401);
 }
 
 /// A server that has no key to the Backend API.

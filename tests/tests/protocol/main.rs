@@ -16,6 +16,7 @@ mod authorization;
 mod authorize;
 mod challenges;
 mod check;
+mod clients;
 mod content;
 mod corpus;
 mod data;

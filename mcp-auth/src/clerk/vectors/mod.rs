@@ -339,7 +339,10 @@ impl Case {
         });
         block_on(authenticator.authenticate(&self.token)).map_err(|error| match error {
             AuthError::Invalid(error) => error,
-            AuthError::Misconfigured | AuthError::OverBudget(_) | AuthError::Unavailable(_) => {
+            AuthError::FailsOften
+            | AuthError::Misconfigured
+            | AuthError::OverBudget(_)
+            | AuthError::Unavailable(_) => {
                 panic!("{error}")
             }
         })

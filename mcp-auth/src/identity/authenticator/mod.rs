@@ -35,6 +35,16 @@ use crate::identity::verify::Evidence;
 use crate::identity::verify::Signed;
 use crate::identity::verify::check_kind;
 
+/// Who presents a token, for limits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    pub(crate) address: IpAddr,
+    /// Whether too many tokens from its network were bad. Its tokens then cost as little as can be: a JWT is
+    /// refused before its signature is checked if anything else tells, and nobody is asked about a new opaque
+    /// token. A token that is good gets in.
+    pub(crate) fails_often: bool,
+}
+
 /// Verifies access tokens.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
@@ -93,6 +103,23 @@ impl Default for Hints {
     }
 }
 
+impl Client {
+    /// Nobody in particular, who never failed.
+    #[cfg(any(test, feature = "testing"))]
+    fn nobody() -> Self {
+        Self::at(Ipv4Addr::UNSPECIFIED.into())
+    }
+
+    /// A client at this address, whose network never failed.
+    #[cfg(any(test, feature = "testing", feature = "_bench"))]
+    pub(crate) fn at(address: IpAddr) -> Self {
+        Self {
+            address,
+            fails_often: false,
+        }
+    }
+}
+
 impl Authenticator {
     /// Accepts what the policy says.
     pub(crate) fn new(config: AuthenticatorConfig) -> Self {
@@ -142,25 +169,25 @@ impl Authenticator {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
         let token = BearerToken::new(token);
-        self.authenticate_from(Ipv4Addr::UNSPECIFIED.into(), &token)
-            .await
+        self.authenticate_from(Client::nobody(), &token).await
     }
 
-    /// The caller whom this token proves, presented by `peer`.
+    /// The caller whom this token proves, presented by `client`.
     ///
     /// # Errors
+    /// - [`AuthError::FailsOften`] if it is opaque and new, and the network of the client fails too often.
     /// - [`AuthError::Invalid`] if the token is refused; the reason is logged, not told.
     /// - [`AuthError::Misconfigured`] if the identity provider refuses the server's own key.
     /// - [`AuthError::OverBudget`] if it is new, and too many are.
     /// - [`AuthError::Unavailable`] if whether it is to be accepted can't be told now.
     pub(crate) async fn authenticate_from(
         &self,
-        peer: IpAddr,
+        client: Client,
         token: &BearerToken<'_>,
     ) -> Result<Caller, AuthError> {
         let caller = match self.verified(token) {
             Some(caller) => caller,
-            None => self.verify(peer, token).await.inspect_err(|&error| {
+            None => self.verify(client, token).await.inspect_err(|&error| {
                 self.hint(error);
                 self.count_refusal(error);
             })?,
@@ -189,7 +216,7 @@ impl Authenticator {
     }
 
     /// Whether the token was good before, so that presenting it is no guess.
-    pub(crate) fn knows(&self, token: &BearerToken<'_>) -> bool {
+    fn knows(&self, token: &BearerToken<'_>) -> bool {
         self.seen.get(token.fingerprint()).is_some()
     }
 
@@ -218,11 +245,8 @@ impl Authenticator {
             .check_current(self.clock.unix_ms(), self.policy.leeway_ms)
             .is_ok();
         match claims.evidence() {
-            Evidence::Signed { key, .. } if !current || !self.keys.is_current(key) => {
-                // Verifying it anew finds the reason.
-                self.seen.remove(token.fingerprint());
-                None
-            }
+            // Verifying it anew finds out whether the key was withdrawn, or is only not known to be current.
+            Evidence::Signed { key, .. } if !current || !self.keys.is_current(key) => None,
             // Whatever has become of it, that it was good once saves it from the limits for strangers.
             Evidence::Confirmed(_) | Evidence::Signed { .. } => {
                 let holds = current && claims.is_recent(|| self.clock.uptime());
@@ -238,20 +262,31 @@ impl Authenticator {
         Some((people, caller.user_id()?))
     }
 
-    async fn verify(&self, peer: IpAddr, token: &BearerToken<'_>) -> Result<Caller, AuthError> {
+    async fn verify(&self, client: Client, token: &BearerToken<'_>) -> Result<Caller, AuthError> {
         let refused = |error| log_refusal(error, None, None);
         match Presented::classify(token).inspect_err(|&error| refused(error))? {
-            Presented::Jwt(segments) => self.verify_jwt(&segments, token).await,
+            Presented::Jwt(segments) => {
+                let caller = self.verify_jwt(&segments, client, token).await;
+                caller.inspect_err(|error| {
+                    if matches!(error, AuthError::Invalid(_)) && self.knows(token) {
+                        self.seen.remove(token.fingerprint());
+                    }
+                })
+            }
             Presented::Opaque(kind) => {
                 check_kind(kind, &self.policy).inspect_err(|&error| refused(error))?;
+                if client.fails_often && !self.knows(token) {
+                    return Err(AuthError::FailsOften);
+                }
                 let caller = match &self.confirmations {
-                    Some(confirmations) => confirmations.caller(kind, token, peer).await,
+                    Some(confirmations) => confirmations.caller(kind, token, client.address).await,
                     None => Err(TokenError::Opaque.into()),
                 };
                 caller.inspect_err(|&error| match error {
                     AuthError::Invalid(error) => refused(error),
                     // Strangers can cause these; the circuit and the budget log them, throttled.
-                    AuthError::Misconfigured
+                    AuthError::FailsOften
+                    | AuthError::Misconfigured
                     | AuthError::OverBudget(_)
                     | AuthError::Unavailable(_) => {}
                 })
@@ -262,11 +297,18 @@ impl Authenticator {
     async fn verify_jwt(
         &self,
         segments: &Segments<'_>,
+        client: Client,
         token: &BearerToken<'_>,
     ) -> Result<Caller, AuthError> {
         let candidate = segments
             .read()
             .and_then(|jwt| Candidate::read(jwt, &self.policy, &*self.decode))
+            .and_then(|candidate| {
+                if client.fails_often {
+                    candidate.check_before_signature(&self.policy)?;
+                }
+                Ok(candidate)
+            })
             .inspect_err(|&error| log_refusal(error, None, None))?;
         let kid = candidate.kid();
         let signed = self
@@ -292,7 +334,7 @@ impl Authenticator {
         match error {
             AuthError::Invalid(error) => log_refusal(error, kid, subject),
             // Whoever asked has said so.
-            AuthError::Misconfigured | AuthError::OverBudget(_) => {}
+            AuthError::FailsOften | AuthError::Misconfigured | AuthError::OverBudget(_) => {}
             AuthError::Unavailable(Unavailable { what, .. }) => {
                 if self.hints.unavailable.is_due(self.clock.uptime()) {
                     tracing::warn!(target: "mcp_auth", what, "tokens can't be verified now");

@@ -148,10 +148,20 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many bad tokens a peer (an IPv6 /64) may present in a minute, 1000 by default; 429
-    /// beyond. Callers whose token is known already are not held up.
+    /// Sets how many bad tokens a network (an IPv4 address or an IPv6 /64) may present in a minute, 1000 by
+    /// default. Beyond that its bad tokens get a 429 with `Retry-After` instead of a 401.
     ///
-    /// The peer is that of the connection: behind a proxy all clients are one.
+    /// A JWT that the issuer signed is accepted all the same, whatever others of its network did, and so is a
+    /// token that was accepted before. New opaque tokens of the network get a 429, because each costs a
+    /// question to Clerk.
+    ///
+    /// A bad token is one that the issuer never made. A token that the issuer signed or confirmed and that is
+    /// refused for another reason (it expired, it names another audience, its user is banned) is a 401 and
+    /// does not count: its client has to learn that it must sign in again. So the end of a transition for tokens
+    /// without an audience does not lock a network out.
+    ///
+    /// The network is that of the peer; behind a proxy all clients are one, unless
+    /// [`trusted_proxies`](Self::trusted_proxies) names the proxy.
     pub fn failed_authentications_per_minute(mut self, most: u32) -> Self {
         self.failures_per_minute = most;
         self

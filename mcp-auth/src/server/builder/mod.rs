@@ -3,6 +3,7 @@
 mod clerk;
 mod limits;
 mod organizations;
+mod proxies;
 mod schemas;
 mod scopes;
 mod serving;
@@ -30,6 +31,7 @@ use super::private_url::{Resolve, system};
 use super::selection::Selection;
 use super::start::{self, Server};
 
+pub(super) use proxies::trusted_proxies;
 pub use tokens::AudiencePolicy;
 
 /// Configures a server. Made by [`server!`](crate::server); code wins over the environment.
@@ -158,6 +160,7 @@ pub struct ServerBuilder {
     pub(super) legacy_discovery: bool,
     pub(super) rates: Vec<Rate>,
     pub(super) load: LoadSettings,
+    pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) failures_per_minute: u32,
     pub(super) body_limit: usize,
     pub(super) body_deadline: Duration,
@@ -229,6 +232,7 @@ impl ServerBuilder {
             legacy_discovery: true,
             rates: vec![limits::DEFAULT_RATE],
             load: LoadSettings::default(),
+            trusted_proxies: None,
             failures_per_minute: 1000,
             body_limit: 4 * 1024 * 1024,
             body_deadline: Duration::from_secs(30),

@@ -1,0 +1,479 @@
+//! The address of the client that a request comes from, for limits and for nothing else.
+//!
+//! Host, origin, URLs and the rules for loopback believe nothing that a request says of where it came from.
+//! Limits believe it of a proxy that the operator named, because without that all clients behind the proxy
+//! would share one limit.
+//!
+//! INVARIANT: an address is believed only if the peer, or a believed proxy nearer to the server, wrote it. What
+//! the client itself wrote never decides which address counts.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{FORWARDED, HeaderName, HeaderValue, X_FORWARDED_FOR};
+
+use crate::limits::{Networks, is_private};
+
+/// Tells clients apart by their addresses.
+#[derive(Debug)]
+pub(super) struct Clients {
+    proxies: Networks,
+    /// Whether a proxy is likely, as far as the peers show.
+    guess: AtomicU8,
+}
+
+impl Clients {
+    /// `proxies` are believed about the addresses of their clients. `is_public`: the server's URL is not on
+    /// loopback.
+    pub(super) fn new(proxies: Networks, is_public: bool) -> Self {
+        let is_certain = !is_public || !proxies.is_empty();
+        let guess = if is_certain { SETTLED } else { OPEN };
+        Self {
+            proxies,
+            guess: AtomicU8::new(guess),
+        }
+    }
+
+    /// The address of the request's client. Without trusted proxies, and from a peer that is none of them, it is
+    /// the peer's.
+    ///
+    /// Source: RFC 7239 section 4 to 6; `X-Forwarded-For` as proxies write it.
+    pub(super) fn address(&self, head: &RequestHead) -> IpAddr {
+        let peer = head
+            .peer_addr
+            .map_or(UNKNOWN, |peer| peer.ip().to_canonical());
+        if self.guess.load(Ordering::Relaxed) == OPEN {
+            self.guess_from(peer);
+        }
+        if self.proxies.is_empty() || !self.proxies.contain(peer) {
+            return peer;
+        }
+        let standard = self.walk(peer, head, &FORWARDED, of_forwarded);
+        let customary = self.walk(peer, head, &X_FORWARDED_FOR, node);
+        match (standard, customary) {
+            (None, None) => peer,
+            (Some(client), None) | (None, Some(client)) => client,
+            (Some(standard), Some(customary)) if standard == customary => standard,
+            // A proxy writes one of the two headers and passes the other on as the client sent it.
+            (Some(_), Some(_)) => peer,
+        }
+    }
+
+    /// Goes from the nearest hop to the client, and ends at the first address that is no trusted proxy's.
+    /// Anything that is not an address ends the walk, too, at the last proxy that was believed. `None` if the
+    /// request does not have the header.
+    fn walk(
+        &self,
+        peer: IpAddr,
+        head: &RequestHead,
+        name: &HeaderName,
+        address: fn(&str) -> Option<IpAddr>,
+    ) -> Option<IpAddr> {
+        let lines: Vec<_> = head.headers().get_all(name).collect();
+        let mut believed = peer;
+        let mut left = MOST_ENTRIES;
+        for line in lines.iter().rev() {
+            let Some(mut rest) = text(line) else {
+                return Some(believed);
+            };
+            while let Some((before, element)) = last_element(rest) {
+                rest = before;
+                left -= 1;
+                // RFC 9110 section 5.6.1: empty elements of a list are ignored.
+                if !element.is_empty() {
+                    let Some(client) = address(element) else {
+                        return Some(believed);
+                    };
+                    if !self.proxies.contain(client) {
+                        return Some(client);
+                    }
+                    believed = client;
+                }
+                if left == 0 {
+                    return Some(believed);
+                }
+            }
+        }
+        (!lines.is_empty()).then_some(believed)
+    }
+
+    /// A server with a public URL whose peers are on private networks is likely behind a proxy.
+    #[cold]
+    fn guess_from(&self, peer: IpAddr) {
+        if peer == UNKNOWN {
+            return;
+        }
+        let settled = self.guess.swap(SETTLED, Ordering::Relaxed);
+        if settled == OPEN && is_private(peer) {
+            tracing::warn!(
+                target: "mcp_auth",
+                %peer,
+                setting = "MCP_TRUSTED_PROXIES",
+                "the URL of this server is public, and its peer is on a private network: if that is a proxy, all \
+                 of its clients are one client for the limits; name the proxy in the setting"
+            );
+        }
+    }
+}
+
+/// A value without control characters and bytes beyond ASCII.
+fn text(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok()
+}
+
+/// Takes the last element of a list, without blanks around it. The list is read from its end, so that nothing
+/// which the client wrote before it decides where the element begins. `None` for a list that is used up.
+fn last_element(list: &str) -> Option<(&str, &str)> {
+    if list.is_empty() {
+        return None;
+    }
+    let bytes = list.as_bytes();
+    let mut quoted = false;
+    for (at, byte) in bytes.iter().enumerate().rev() {
+        match byte {
+            b'"' if !is_escaped(bytes, at) => quoted = !quoted,
+            b',' if !quoted => {
+                let (before, element) = list.split_at_checked(at)?;
+                let element = element.strip_prefix(',')?;
+                return Some((before, element.trim_matches(BLANKS)));
+            }
+            _ => {}
+        }
+    }
+    Some(("", list.trim_matches(BLANKS)))
+}
+
+/// Whether an odd number of backslashes is before this byte.
+fn is_escaped(bytes: &[u8], at: usize) -> bool {
+    let before = bytes.iter().take(at).rev();
+    before.take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+/// The address of the one `for` in an element of `Forwarded`.
+fn of_forwarded(element: &str) -> Option<IpAddr> {
+    let mut found = None;
+    for pair in Pairs(element) {
+        let (name, value) = pair?;
+        if name.eq_ignore_ascii_case("for") && found.replace(value).is_some() {
+            return None;
+        }
+    }
+    node(found?)
+}
+
+/// The parameters of an element, `name=value` with semicolons between them; `None` for one that cannot be read.
+struct Pairs<'a>(&'a str);
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Option<(&'a str, &'a str)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let pair = pair(self.0);
+        self.0 = pair.map_or("", |(_, _, rest)| rest);
+        Some(pair.map(|(name, value, _)| (name, value)))
+    }
+}
+
+/// The first parameter, and what is behind its semicolon. A quoted value with a backslash is not read: no
+/// address needs one.
+fn pair(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = text.trim_start_matches(BLANKS).split_once('=')?;
+    let (value, rest) = match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"')?,
+        None => rest.split_at_checked(rest.find(END).unwrap_or(rest.len()))?,
+    };
+    let is_readable =
+        !name.is_empty() && name.bytes().all(is_token) && !value.contains(['\\', '"']);
+    let rest = rest.trim_start_matches(BLANKS);
+    let rest = match rest.strip_prefix(';') {
+        Some(rest) => rest,
+        None if rest.is_empty() => rest,
+        None => return None,
+    };
+    is_readable.then_some((name, value, rest))
+}
+
+/// RFC 9110 section 5.6.2, as far as names of parameters use it.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// An address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`,
+/// `[2001:db8::1]:80`. Names that hide the address, `unknown` and `_hidden`, are none.
+fn node(text: &str) -> Option<IpAddr> {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (address, port) = bracketed.split_once(']')?;
+        let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+        let address: Ipv6Addr = address.parse().ok()?;
+        return is_port.then(|| IpAddr::V6(address).to_canonical());
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_canonical());
+    }
+    let (address, port) = text.split_once(':')?;
+    let address: Ipv4Addr = address.parse().ok()?;
+    is_port(port).then_some(IpAddr::V4(address))
+}
+
+/// RFC 7239 section 6.1: digits, or a name that hides the port.
+fn is_port(text: &str) -> bool {
+    let hidden = text.strip_prefix('_');
+    match hidden {
+        Some(name) => !name.is_empty() && name.bytes().all(|byte| is_token(byte) || byte == b'.'),
+        None => (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()),
+    }
+}
+
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const BLANKS: [char; 2] = [' ', '\t'];
+/// What ends a value that is not quoted.
+const END: [char; 4] = [';', '"', ' ', '\t'];
+/// How many entries of a header are read. There are not that many proxies in a row.
+const MOST_ENTRIES: usize = 32;
+/// No peer was seen that says whether there is a proxy.
+const OPEN: u8 = 0;
+const SETTLED: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::identity::doubles;
+
+    const PROXY: &str = "10.0.0.1:40000";
+
+    /// The client of a request from `peer`, where 10/8 and fd00::/8 are trusted.
+    fn client(peer: &str, headers: &[(&str, &str)]) -> String {
+        let proxies = Networks::parse(["10.0.0.0/8", "fd00::/8"]).unwrap();
+        address(&Clients::new(proxies, true), peer, headers).to_string()
+    }
+
+    fn address(clients: &Clients, peer: &str, headers: &[(&str, &str)]) -> IpAddr {
+        let mut request = TestRequest::get().peer_addr(peer.parse().unwrap());
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        clients.address(request.to_http_request().head())
+    }
+
+    #[test]
+    fn without_the_setting_or_from_another_peer_the_client_is_the_peer() {
+        let told = [
+            ("X-Forwarded-For", "198.51.100.1"),
+            ("Forwarded", "for=198.51.100.1"),
+        ];
+        let nobody = Clients::new(Networks::default(), true);
+        for header in told {
+            assert_eq!(address(&nobody, PROXY, &[header]).to_string(), "10.0.0.1");
+            assert_eq!(client("192.0.2.9:1", &[header]), "192.0.2.9");
+            assert_eq!(client(PROXY, &[header]), "198.51.100.1");
+            assert_eq!(client("[::ffff:10.0.0.1]:1", &[header]), "198.51.100.1");
+            assert_eq!(client("[fd00::1]:1", &[header]), "198.51.100.1");
+        }
+        assert_eq!(client(PROXY, &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn the_nearest_address_that_is_no_trusted_proxy_is_the_client() {
+        for (list, expected) in [
+            ("203.0.113.5, 198.51.100.1", "198.51.100.1"),
+            (
+                "203.0.113.5, 198.51.100.1, 10.0.0.2, 10.9.0.3",
+                "198.51.100.1",
+            ),
+            ("198.51.100.1:50000", "198.51.100.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:443,10.0.0.2", "2001:db8::1"),
+            ("::ffff:198.51.100.1", "198.51.100.1"),
+            ("198.51.100.1,\t, ,10.0.0.2,", "198.51.100.1"),
+            // All are proxies: the client is the one that is farthest away.
+            ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
+            ("", "10.0.0.1"),
+            (" , ", "10.0.0.1"),
+        ] {
+            let header = ("X-Forwarded-For", list);
+            assert_eq!(client(PROXY, &[header]), expected, "{list}");
+        }
+        for (list, expected) in [
+            ("for=203.0.113.5, for=198.51.100.1", "198.51.100.1"),
+            ("For=198.51.100.1;proto=https;by=10.0.0.1", "198.51.100.1"),
+            (
+                "proto=https; for=\"198.51.100.1:80\" ;host=a.example",
+                "198.51.100.1",
+            ),
+            ("for=\"[2001:db8::1]:_port\", for=10.0.0.2", "2001:db8::1"),
+            ("for=\"[2001:db8::1]\";host=\"a,b;c\"", "2001:db8::1"),
+            ("for=198.51.100.1,for=\"[fd00::9]\"", "198.51.100.1"),
+        ] {
+            assert_eq!(client(PROXY, &[("Forwarded", list)]), expected, "{list}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_ends_the_walk_at_the_last_proxy_that_was_believed() {
+        for bad in [
+            "unknown",
+            "_hidden",
+            "198.51.100",
+            "198.51.100.1.2",
+            "0198.51.100.1",
+            "198.51.100.1:",
+            "198.51.100.1:123456",
+            "[198.51.100.1]",
+            "[2001:db8::1",
+            "[2001:db8::1]x",
+            "fe80::1%eth0",
+            "a b",
+            "\u{e9}",
+        ] {
+            let list = format!("203.0.113.5, {bad}, 10.0.0.2");
+            let header = ("X-Forwarded-For", list.as_str());
+            let expected = if bad.is_ascii() {
+                "10.0.0.2"
+            } else {
+                "10.0.0.1"
+            };
+            assert_eq!(client(PROXY, &[header]), expected, "{bad}");
+        }
+        for bad in [
+            "for=unknown",
+            "for=_hidden",
+            "for=\"_hidden:80\"",
+            "for",
+            "for=",
+            "for=\"\"",
+            "by=198.51.100.1",
+            "for=198.51.100.1;for=198.51.100.1",
+            "for =198.51.100.1",
+            "for= 198.51.100.1",
+            "for=\"198.51.100.1\"x",
+            "for=\"198.51.\\100.1\"",
+            "for=198.51.100.1 proto=https",
+            "=198.51.100.1",
+            "198.51.100.1",
+        ] {
+            let list = format!("for=203.0.113.5, {bad}, for=10.0.0.2");
+            assert_eq!(client(PROXY, &[("Forwarded", &list)]), "10.0.0.2", "{bad}");
+        }
+    }
+
+    #[test]
+    fn headers_on_several_lines_are_one_list_in_their_order() {
+        let lines = [
+            ("X-Forwarded-For", "203.0.113.5"),
+            ("X-Forwarded-For", "198.51.100.1, 10.0.0.3"),
+            ("X-Forwarded-For", "10.0.0.2"),
+        ];
+        assert_eq!(client(PROXY, &lines), "198.51.100.1");
+        let lines = [
+            ("Forwarded", "for=\"203.0.113.5"),
+            ("Forwarded", "for=10.0.0.2"),
+        ];
+        assert_eq!(client(PROXY, &lines), "10.0.0.2");
+    }
+
+    #[test]
+    fn two_headers_that_name_different_clients_are_both_not_believed() {
+        let customary = ("X-Forwarded-For", "203.0.113.5, 198.51.100.1");
+        for (standard, expected) in [
+            ("for=198.51.100.1", "198.51.100.1"),
+            ("for=203.0.113.9, for=198.51.100.1", "198.51.100.1"),
+            ("for=203.0.113.5", "10.0.0.1"),
+            ("for=unknown", "10.0.0.1"),
+            ("", "10.0.0.1"),
+        ] {
+            let headers = [customary, ("Forwarded", standard)];
+            assert_eq!(client(PROXY, &headers), expected, "{standard}");
+        }
+    }
+
+    #[test]
+    fn a_list_without_end_is_read_up_to_a_bound() {
+        let list = "10.0.0.7,".repeat(MOST_ENTRIES + 1);
+        let of_proxies = format!("198.51.100.1,{list}");
+        assert_eq!(
+            client(PROXY, &[("X-Forwarded-For", &of_proxies)]),
+            "10.0.0.7"
+        );
+        let commas = ",".repeat(60_000);
+        let header = format!("198.51.100.1{commas}");
+        assert_eq!(client(PROXY, &[("X-Forwarded-For", &header)]), "10.0.0.1");
+        let quotes = "\\\"".repeat(30_000);
+        assert_eq!(client(PROXY, &[("Forwarded", &quotes)]), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_likely_proxy_is_named_once_with_the_setting() {
+        let warnings = |is_public: bool, proxies: &[&str], peers: &[&str]| {
+            let clients = Clients::new(Networks::parse(proxies).unwrap(), is_public);
+            let log = doubles::logged(|| {
+                for peer in peers {
+                    address(&clients, peer, &[]);
+                }
+            });
+            log.matches("MCP_TRUSTED_PROXIES").count()
+        };
+        assert_eq!(warnings(true, &[], &[PROXY, "127.0.0.1:1", PROXY]), 1);
+        assert_eq!(warnings(true, &[], &["[::1]:1"]), 1);
+        assert_eq!(warnings(true, &[], &["198.51.100.1:1", PROXY]), 0);
+        assert_eq!(warnings(false, &[], &[PROXY]), 0);
+        assert_eq!(warnings(true, &["10.0.0.1"], &[PROXY, "127.0.0.1:1"]), 0);
+    }
+
+    /// What a client can send in a header.
+    fn sent() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[ -~]{0,60}",
+            "(for=|by=|\"|\\\\|,|;|=|\\[|\\]|:|[0-9]{1,3}|\\.| |10\\.0\\.0\\.2|unknown|_x){0,30}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_client_sends_the_address_that_the_proxy_adds_counts(
+            theirs in prop::collection::vec(sent(), 0..4),
+            octets in any::<[u8; 4]>().prop_filter("no proxy", |octets| octets[0] != 10),
+            segments in any::<[u16; 8]>().prop_filter("no proxy", |all| all[0] >> 8 != 0xfd),
+            is_v4 in any::<bool>(),
+            on_a_line in any::<bool>(),
+        ) {
+            let added: IpAddr = if is_v4 { octets.into() } else { segments.into() };
+            let added = added.to_canonical();
+            prop_assume!(!added.to_string().starts_with("10."));
+            for (name, written) in [
+                ("X-Forwarded-For", added.to_string()),
+                ("Forwarded", match added {
+                    IpAddr::V4(_) => format!("for={added};host=\"a\""),
+                    IpAddr::V6(_) => format!("by=_x;for=\"[{added}]:443\""),
+                }),
+            ] {
+                let mut lines = theirs.clone();
+                match lines.last_mut() {
+                    Some(last) if !on_a_line => *last = format!("{last}, {written}"),
+                    _ => lines.push(written),
+                }
+                let headers: Vec<_> = lines.iter().map(|line| (name, line.as_str())).collect();
+                prop_assert_eq!(client(PROXY, &headers), added.to_string());
+            }
+        }
+
+        #[test]
+        fn no_header_is_worse_than_none(
+            standard in prop::collection::vec(sent(), 0..4),
+            customary in prop::collection::vec(sent(), 0..4),
+        ) {
+            let standard = standard.iter().map(|line| ("Forwarded", line.as_str()));
+            let customary = customary.iter().map(|line| ("X-Forwarded-For", line.as_str()));
+            let headers: Vec<_> = standard.chain(customary).collect();
+            let _address: IpAddr = client(PROXY, &headers).parse().unwrap();
+            prop_assert_eq!(client("192.0.2.9:1", &headers), "192.0.2.9");
+        }
+    }
+}

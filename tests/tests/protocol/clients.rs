@@ -1,0 +1,116 @@
+//! Whose failures count for whom: networks, proxies, and tokens that the issuer made.
+
+use clerk_emulator::TokenRequest;
+use futures_util::future::join_all;
+use mcp_auth::{Caller, mcp_tool};
+use serde_json::json;
+
+use crate::reply::Reply;
+use crate::support::{Era, World};
+
+const OWN: &str = "protocol::clients::own";
+const MOST: u32 = 1_000;
+
+mod own {
+    use super::*;
+
+    /// Tell who is calling.
+    #[mcp_tool]
+    async fn who_am_i(caller: &Caller) -> String {
+        caller.subject().to_owned()
+    }
+}
+
+/// Calls from the peer 127.0.0.1 with these headers.
+async fn call(world: &World, token: &str, headers: &[(&str, &str)]) -> Reply {
+    let ask = world.call(Era::Modern, "who_am_i", json!({}));
+    let ask = headers
+        .iter()
+        .fold(ask.bearer(token), |ask, (name, value)| {
+            ask.header(name, value)
+        });
+    ask.send().await
+}
+
+/// Sends 1 000 bad tokens, of all forms; none is accepted, and after the limit all are 429.
+async fn flood(world: &World, headers: &[(&str, &str)]) {
+    let signed = world.ada();
+    let (signed, _) = signed.rsplit_once('.').unwrap();
+    let bad = |index: u32| match index % 4 {
+        0 => format!("{signed}.{index:0>342}"),
+        1 => format!("e30.e30.{index:0>342}"),
+        _ => format!("junk{index}"),
+    };
+    for first in (0..MOST).step_by(50) {
+        let presented = (first..first + 50).map(|index| async move {
+            call(world, &bad(index), headers).await.expect_status(401);
+        });
+        join_all(presented).await;
+    }
+    for index in 0..4 {
+        let reply = call(world, &bad(index), headers).await;
+        reply.expect_oauth_error(429, "too_many_requests", "Too many failed authentications");
+    }
+    let junk = call(world, "oat_junk", headers).await;
+    junk.expect_status(429);
+}
+
+#[actix_web::test]
+async fn behind_a_trusted_proxy_bad_tokens_cost_their_client_alone() {
+    for (name, stranger, client) in [
+        ("x-forwarded-for", "203.0.113.66", "203.0.113.5, 127.0.0.9"),
+        (
+            "forwarded",
+            "for=203.0.113.66",
+            "for=203.0.113.5;proto=https",
+        ),
+        ("x-forwarded-for", "2001:db8:0:1::66", "2001:db8:0:2::5"),
+    ] {
+        let world = World::of(OWN, |builder| builder.trusted_proxies(["127.0.0.0/8"])).await;
+        flood(&world, &[(name, stranger)]).await;
+        // Whatever the stranger writes before what the proxy adds, it stays the same client.
+        let spoofed = format!("{}, {stranger}", client.split(',').next().unwrap());
+        call(&world, "junk", &[(name, &spoofed)])
+            .await
+            .expect_status(429);
+        let opaque = world.mint(&TokenRequest::oauth("ada").opaque());
+        for token in [world.grace(), opaque] {
+            let reply = call(&world, &token, &[(name, client)]).await;
+            reply.expect_status(200);
+        }
+        call(&world, "junk", &[(name, client)])
+            .await
+            .expect_status(401);
+        // A new token that the issuer signed gets in beside the stranger, too.
+        let linus = world.linus();
+        call(&world, &linus, &[(name, stranger)])
+            .await
+            .expect_text("user_linus");
+    }
+}
+
+#[actix_web::test]
+async fn without_trusted_proxies_a_signed_token_gets_in_beside_a_thousand_bad_ones() {
+    let world = World::of(OWN, |builder| builder).await;
+    let known = world.mint(&TokenRequest::oauth("ada").opaque());
+    call(&world, &known, &[]).await.expect_text("user_ada");
+    flood(&world, &[("x-forwarded-for", "203.0.113.66")]).await;
+    for headers in [
+        &[][..],
+        &[
+            ("x-forwarded-for", "203.0.113.5"),
+            ("forwarded", "for=192.0.2.1"),
+        ],
+    ] {
+        call(&world, &world.grace(), headers)
+            .await
+            .expect_text("user_grace");
+        call(&world, &known, headers).await.expect_text("user_ada");
+        call(&world, "junk", headers).await.expect_status(429);
+    }
+    // Ten quiet minutes make the keys stale; the next minute's bad tokens do not shut a caller out who is known.
+    let signed = world.grace();
+    world.clock.advance(std::time::Duration::from_secs(600));
+    flood(&world, &[]).await;
+    call(&world, &signed, &[]).await.expect_text("user_grace");
+}
