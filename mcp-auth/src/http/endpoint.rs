@@ -1,6 +1,7 @@
 //! One request to the MCP endpoint, in order: host and origin, declared length and media types,
 //! credentials, and only then the body.
 
+use actix_http::Request;
 use actix_web::HttpResponse;
 use actix_web::dev::{Payload, RequestHead};
 use actix_web::http::header::{
@@ -42,14 +43,52 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
             (name, origin, answer)
         }
     };
-    let mut response = match answer {
+    let response = match answer {
         Ok(response) => response,
-        Err(refused) => {
-            let answer = refused.answer(&name.challenges);
-            body.pass_over().await;
-            body.end_with(answer)
-        }
+        Err(refused) => refuse(name, &refused, body).await,
     };
+    finish(head, origin, response)
+}
+
+/// Judges a POST that waits to be asked for its body (`Expect: 100-continue`, RFC 9110 section 10.1.1): the request if its
+/// body is wanted, or the refusal. A token that is good is known from then on, and not verified again.
+pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, HttpResponse> {
+    let body = request.take_payload();
+    let head = request.head();
+    let fields = Fields::of(head);
+    let (name, origin, refused) = match enter(site, head, &fields) {
+        Err(refusal) => {
+            site.gate_log.count(&refusal, &fields);
+            (site.canonical(), None, refusal)
+        }
+        Ok((name, origin)) => match admit(site, head, &fields).await {
+            Ok(()) => {
+                *request.payload() = body;
+                return Ok(request);
+            }
+            Err(refusal) => (name, origin, refusal),
+        },
+    };
+    let response = refuse(name, &refused.into(), Incoming::new(body)).await;
+    Err(finish(head, origin, response))
+}
+
+/// Everything that is checked before a body is read.
+async fn admit(site: &Site, head: &RequestHead, fields: &Fields<'_>) -> Result<(), Refusal> {
+    let declared = declared_length(fields.content_length);
+    check_head(site, fields, declared)?;
+    let caller = authenticate(site, head, fields).await?;
+    body_limit(site, declared, caller.is_some()).map(drop)
+}
+
+async fn refuse(name: &Name, refused: &Refused, mut body: Incoming) -> HttpResponse {
+    let answer = refused.answer(&name.challenges);
+    body.pass_over().await;
+    body.end_with(answer)
+}
+
+/// Adds the headers that every answer of the endpoint has.
+fn finish(head: &RequestHead, origin: Option<&str>, mut response: HttpResponse) -> HttpResponse {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(origin).ok()) {
@@ -185,18 +224,9 @@ async fn authenticate(
     }
 }
 
-/// Reads the body against limit and deadline. Without a token only a small one is read, and none at
-/// all where nothing is public: strangers cannot fill memory.
-async fn read(
-    site: &Site,
-    declared: Option<usize>,
-    body: &mut Incoming,
-    party: Party,
-) -> Result<Bytes, Refusal> {
-    let signed_in = match party {
-        Party::Known(_) => true,
-        Party::Stranger(_) => false,
-    };
+/// How long the body may be. Without a token only a small one is read, and none at all where
+/// nothing is public: strangers cannot fill memory.
+fn body_limit(site: &Site, declared: Option<usize>, signed_in: bool) -> Result<usize, Refusal> {
     let limit = if signed_in {
         site.body_limit
     } else {
@@ -208,6 +238,21 @@ async fn read(
             return Err(Refusal::SignIn(Vec::new()));
         }
     }
+    Ok(limit)
+}
+
+/// Reads the body against limit, budget and deadline.
+async fn read(
+    site: &Site,
+    declared: Option<usize>,
+    body: &mut Incoming,
+    party: Party,
+) -> Result<Bytes, Refusal> {
+    let signed_in = match party {
+        Party::Known(_) => true,
+        Party::Stranger(_) => false,
+    };
+    let limit = body_limit(site, declared, signed_in)?;
     let budget = Budget {
         pool: &site.body_bytes,
         party,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::Request;
 use actix_web::dev::{Payload, RequestHead};
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -150,7 +151,7 @@ impl Site {
     /// metadata do, but for people who add a slash to the endpoint's.
     pub(crate) async fn answer(&self, head: &RequestHead, body: Payload) -> HttpResponse {
         let path = head.uri.path();
-        if path == self.path || Some(path) == self.slashed_path.as_deref() {
+        if self.is_endpoint(path) {
             return endpoint::serve(self, head, body).await;
         }
         let answer = match self.document_at(path) {
@@ -160,6 +161,21 @@ impl Site {
         let mut body = Incoming::new(body);
         body.pass_over().await;
         body.end_with(connection::announce_close(head, answer))
+    }
+
+    /// Judges a request with `Expect: 100-continue`: the request if its body is wanted, or an answer that
+    /// needs no body.
+    pub(crate) async fn judge(&self, request: Request) -> Result<Request, HttpResponse> {
+        let head = request.head();
+        if head.method == Method::POST && self.is_endpoint(head.uri.path()) {
+            return endpoint::judge(self, request).await;
+        }
+        let (head, body) = request.into_parts();
+        Err(self.answer(&head, body).await)
+    }
+
+    fn is_endpoint(&self, path: &str) -> bool {
+        path == self.path || Some(path) == self.slashed_path.as_deref()
     }
 
     /// Registers the endpoint.

@@ -225,6 +225,22 @@ pub(crate) enum StartError {
         value: String,
         expected: &'static str,
     },
+    /// The process may not have the descriptors for so many connections.
+    #[error(
+        "`connections` is {connections}, and with {descriptors} descriptors there is room for {possible}"
+    )]
+    Descriptors {
+        connections: usize,
+        possible: usize,
+        descriptors: u64,
+    },
+    #[error("`connections_per_network` is {per_network}, more than `connections`, {connections}")]
+    PerNetwork {
+        per_network: usize,
+        connections: usize,
+    },
+    #[error("`{name}` is 0")]
+    ZeroLimit { name: &'static str },
     #[error("tokens without an audience would be accepted at {url}")]
     OpenAudience { url: String },
     /// A local Clerk is believed by a server that other machines reach.
@@ -380,6 +396,9 @@ impl StartError {
             Self::PublishableKey { .. } | Self::SecretKey { .. } => {
                 "copy it from the dashboard's API keys"
             }
+            Self::Descriptors { .. } => "raise `ulimit -n`, or set fewer connections",
+            Self::PerNetwork { .. } => "set at most as many for a network as in all",
+            Self::ZeroLimit { .. } => "set more, or take the setting away for its default",
             Self::NoParty => "name the origins of your pages, or say `parties_any()`",
             Self::BadEntry { bad, .. } => return Some(bad.remedy.clone()),
             Self::MachineId { .. } | Self::MachineKey { .. } | Self::MachineKeyRefused { .. } => {

@@ -10,6 +10,7 @@ mod environment;
 mod error;
 #[cfg(feature = "testing")]
 mod in_process;
+mod listen;
 mod load;
 mod log;
 mod macros;

@@ -6,10 +6,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 
-use actix_http::Request;
-use actix_web::dev::{ServerHandle, fn_service};
-use actix_web::{HttpServer, dev};
+use actix_http::{Request, Response};
+use actix_web::dev::{self, ServerHandle, fn_service};
 use futures_util::future::{Either, join, select};
+
+use crate::http::{Flow, ProcessSignals, SHUTDOWN_SECONDS, listen};
 
 use super::builder::ServerBuilder;
 use super::check::Severity;
@@ -193,24 +194,26 @@ fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<Str
 }
 
 fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
+    let limits = Arc::clone(&server.connections);
     let server = server.clone();
-    let http = HttpServer::new(move || {
-        let site = server.site();
-        // Without an application around it: there is nothing to route, and no middleware.
-        fn_service(move |request: Request| {
-            let site = Arc::clone(&site);
-            async move {
-                let (head, body) = request.into_parts();
-                Ok::<_, Infallible>(site.answer(&head, body).await)
-            }
-        })
-    })
-    // A client that hangs up cancels its call; half-open connections would hide that it did.
-    .h1_allow_half_closed(false)
-    .shutdown_timeout(SHUTDOWN_SECONDS)
-    // actix would drop the calls in flight on Ctrl-C.
-    .disable_signals();
-    Ok(http.listen(listener)?.run())
+    let factory = move || {
+        let (site, judge) = (server.site(), server.site());
+        Flow {
+            // Without an application around it: there is nothing to route, and no middleware.
+            service: fn_service(move |request: Request| {
+                let site = Arc::clone(&site);
+                async move {
+                    let (head, body) = request.into_parts();
+                    Ok::<_, Infallible>(site.answer(&head, body).await)
+                }
+            }),
+            expect: fn_service(move |request: Request| {
+                let site = Arc::clone(&judge);
+                async move { site.judge(request).await.map_err(Response::from) }
+            }),
+        }
+    };
+    Ok(listen(listener, &limits, ProcessSignals::Caller, factory)?)
 }
 
 /// Runs until a signal, then lets the calls in flight end; a second signal ends that as well.
@@ -262,5 +265,3 @@ impl StopSignals {
         self.interrupt.recv().await;
     }
 }
-
-const SHUTDOWN_SECONDS: u64 = 30;

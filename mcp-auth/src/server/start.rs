@@ -7,14 +7,14 @@ use actix_web::web::ServiceConfig;
 
 use crate::clerk::{Clerk, ClerkConfig, Metadata};
 use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
-use crate::http::{Canonical, Gate, ResourceInfo, Site, SiteConfig};
+use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy, SystemClock};
 use crate::limits::Networks;
 use crate::protocol::{Calls, Endpoint, EndpointConfig, ServerInfo};
 use crate::tool::{Registry, Threads, ToolSettings};
 
 use super::advertised::advertised_scopes;
-use super::builder::{ServerBuilder, trusted_proxies};
+use super::builder::{ServerBuilder, descriptors, trusted_proxies};
 use super::check::{Answers, Found, Known, address, judge, organizations, panics, schemas, settle};
 use super::environment::Environment;
 use super::error::StartError;
@@ -51,6 +51,7 @@ use super::settings::{
 #[derive(Clone, Debug)]
 pub struct Server {
     site: Arc<Site>,
+    pub(super) connections: Arc<ConnectionLimits>,
     pub(super) report: Arc<Report>,
     /// Clerk is called from this runtime only, for as long as the server is there.
     _io: Arc<IoRuntime>,
@@ -148,10 +149,13 @@ pub(super) async fn build(
 ) -> Result<Server, StartError> {
     let names = Names::of(&builder);
     Load::of(&builder)?;
+    let proxies = trusted_proxies(&builder, &env)?;
+    let connections = builder
+        .connections
+        .limits(proxies.clone(), descriptors())?;
     let canonical = canonical(&builder, &env)?;
     check_addresses(&builder, &canonical).await?;
     let gate = gate(&builder, &env, &canonical)?;
-    let proxies = trusted_proxies(&builder, &env)?;
     let registry = tools(&builder)?;
     let settings = clerk_settings(&mut builder, &env, &canonical, &registry).await?;
     let keys = HasKeys::of(&builder, &env);
@@ -210,6 +214,7 @@ pub(super) async fn build(
     let (site, report) = assemble(builder, canonical, gate, &policy, registry, identity, clock)?;
     Ok(Server {
         site: Arc::new(site),
+        connections: Arc::new(connections),
         report: Arc::new(report),
         _io: io,
         #[cfg(feature = "emulator")]

@@ -25,6 +25,7 @@ mod discovery;
 mod envelope;
 mod eras;
 mod guides;
+mod hold;
 mod in_process;
 mod kinds;
 mod lifecycle;

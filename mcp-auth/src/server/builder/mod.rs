@@ -1,6 +1,7 @@
 //! What a server is told: in code, and for the rest by the environment.
 
 mod clerk;
+mod connections;
 mod limits;
 mod organizations;
 mod proxies;
@@ -31,8 +32,11 @@ use super::private_url::{Resolve, system};
 use super::selection::Selection;
 use super::start::{self, Server};
 
+pub(super) use connections::descriptors;
 pub(super) use proxies::trusted_proxies;
 pub use tokens::AudiencePolicy;
+
+use connections::Connections;
 
 /// Configures a server. Made by [`server!`](crate::server); code wins over the environment.
 ///
@@ -161,6 +165,7 @@ pub struct ServerBuilder {
     pub(super) rates: Vec<Rate>,
     pub(super) load: LoadSettings,
     pub(super) trusted_proxies: Option<Vec<String>>,
+    pub(super) connections: Connections,
     pub(super) failures_per_minute: u32,
     pub(super) body_limit: usize,
     pub(super) body_deadline: Duration,
@@ -233,6 +238,7 @@ impl ServerBuilder {
             rates: vec![limits::DEFAULT_RATE],
             load: LoadSettings::default(),
             trusted_proxies: None,
+            connections: Connections::default(),
             failures_per_minute: 1000,
             body_limit: 4 * 1024 * 1024,
             body_deadline: Duration::from_secs(30),

@@ -1,0 +1,182 @@
+//! What a service tells its connection: that a call begins, that its body is over, and that it is answered.
+
+use std::error::Error;
+use std::future::pending;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use actix_http::body::{BodySize, BoxBody, MessageBody};
+use actix_http::error::PayloadError;
+use actix_http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_http::{ConnectionType, HttpMessage, Payload, Request, Response};
+use actix_web::dev::Service;
+use bytes::Bytes;
+use futures_util::Stream;
+
+use super::signals::Signals;
+
+/// Has a service answer a request, and tells the connection of it.
+pub(super) fn answer<S, B>(
+    mut request: Request,
+    service: &S,
+) -> impl Future<Output = Result<Response<Carrier>, S::Error>> + use<S, B>
+where
+    S: Service<Request, Response: Into<Response<B>>, Error: Into<Response<BoxBody>>>,
+    B: MessageBody + 'static,
+{
+    let exchange = Exchange::begin(&mut request);
+    // Nothing may begin on a connection that was evicted.
+    let call = exchange.may_run.then(|| service.call(request));
+    async move {
+        let Some(call) = call else {
+            return pending().await;
+        };
+        Ok(exchange.end(match call.await {
+            Ok(answer) => answer.into().map_into_boxed_body(),
+            Err(error) => error.into(),
+        }))
+    }
+}
+
+/// Has a service judge a request with `Expect: 100-continue`, and tells the connection of it.
+pub(super) fn judge<X>(
+    mut request: Request,
+    service: &X,
+) -> impl Future<Output = Result<Request, Response<BoxBody>>> + use<X>
+where
+    X: Service<Request, Response = Request, Error: Into<Response<BoxBody>>>,
+{
+    let exchange = Exchange::begin(&mut request);
+    let call = exchange.may_run.then(|| service.call(request));
+    async move {
+        let Some(call) = call else {
+            return pending().await;
+        };
+        match call.await {
+            Ok(request) => {
+                exchange.go_on();
+                Ok(request)
+            }
+            Err(refusal) => Err(exchange.end(refusal.into()).map_into_boxed_body()),
+        }
+    }
+}
+
+/// The time from which a service has a request until its answer has been made. Ends when it is dropped; it
+/// travels in the body of the answer.
+#[derive(Debug)]
+struct Exchange {
+    /// `None` on a connection of another kind.
+    signals: Option<Rc<Signals>>,
+    may_run: bool,
+}
+
+impl Exchange {
+    fn begin(request: &mut Request) -> Self {
+        let Some(signals) = request.conn_data::<Rc<Signals>>().map(Rc::clone) else {
+            return Self {
+                signals: None,
+                may_run: true,
+            };
+        };
+        let may_run = signals.begin();
+        if signals.asks_for_body() {
+            let length = length(request);
+            signals.body_is(length);
+            if length.is_none() {
+                watch(request, &signals);
+            }
+        }
+        Self {
+            signals: Some(signals),
+            may_run,
+        }
+    }
+
+    /// Leaves the exchange to the service that answers.
+    fn go_on(mut self) {
+        drop(self.signals.take());
+    }
+
+    fn end(self, mut answer: Response<BoxBody>) -> Response<Carrier> {
+        if self.signals.as_ref().is_some_and(|signals| signals.is_aged()) {
+            answer.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        answer.map_body(|_, body| Carrier {
+            body,
+            _exchange: self,
+        })
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(signals) = &self.signals {
+            signals.is_answered();
+        }
+    }
+}
+
+/// The body of an answer, and the exchange that ends with it.
+#[derive(Debug)]
+pub(super) struct Carrier {
+    body: BoxBody,
+    _exchange: Exchange,
+}
+
+impl MessageBody for Carrier {
+    type Error = Box<dyn Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+/// How long the body is, as actix sees it; `None` for one in chunks.
+fn length(request: &mut Request) -> Option<u64> {
+    if matches!(request.payload(), Payload::None) {
+        return Some(0);
+    }
+    let headers = request.headers();
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Has the connection told when the body of the request is over.
+fn watch(request: &mut Request, signals: &Rc<Signals>) {
+    let payload = request.take_payload();
+    *request.payload() = Payload::Stream {
+        payload: Box::pin(Watched {
+            payload,
+            signals: Rc::clone(signals),
+        }),
+    };
+}
+
+/// A body in chunks, whose end the connection is told of.
+struct Watched {
+    payload: Payload,
+    signals: Rc<Signals>,
+}
+
+impl Stream for Watched {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = ready!(Pin::new(&mut self.payload).poll_next(cx));
+        if next.is_none() {
+            self.signals.body_is_over();
+        }
+        Poll::Ready(next)
+    }
+}

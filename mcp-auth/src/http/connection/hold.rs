@@ -1,0 +1,62 @@
+//! The deadlines of one connection.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::signals::{Late, Signals};
+
+/// Runs what actix makes of a connection until it is over, late, or evicted. Then it is dropped, and the
+/// stream with it.
+///
+/// The future must be a task of its own: it is woken by the task that polled it first.
+pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
+    let mut dispatcher = pin!(dispatcher);
+    let mut timer = pin!(sleep_until(Instant::now()));
+    poll_fn(|cx| {
+        signals.register(cx.waker());
+        let mut turns = 0;
+        loop {
+            signals.begin_turn();
+            if dispatcher.as_mut().poll(cx).is_ready() || signals.is_evicted() {
+                return Poll::Ready(());
+            }
+            if !signals.has_more() {
+                break;
+            }
+            turns += 1;
+            if turns == MOST_TURNS {
+                cx.waker().wake_by_ref();
+                break;
+            }
+        }
+        // The timer is set anew only if it would come too late: mostly it comes early, and is set then.
+        loop {
+            let Some((at, late)) = signals.deadline() else {
+                return Poll::Pending;
+            };
+            if !timer.is_elapsed() && timer.deadline() <= at {
+                return Poll::Pending;
+            }
+            if Instant::now() >= at {
+                if late == Late::Head {
+                    signals.say_at_the_end(REQUEST_TIMEOUT);
+                }
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(at);
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
+
+/// After so many exchanges in a row the other tasks of the thread have a turn.
+const MOST_TURNS: u32 = 16;
+const REQUEST_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";

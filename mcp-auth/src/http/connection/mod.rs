@@ -1,0 +1,24 @@
+//! Connections: how many there are, how long each may take for what, and how much of it is in memory.
+//!
+//! actix-http reads on while its answers are not taken, knows a deadline for the first head of a connection only,
+//! and never refuses a connection. This module puts a stream of its own between actix and the socket
+//! ([`stream`]), which hands over one exchange at a time. The service tells the stream when a call begins and ends
+//! ([`signals`], [`exchange`]). One future per connection holds its deadlines ([`hold`]); one registry per
+//! server counts the connections ([`registry`]).
+//!
+//! INVARIANT: this module never decides what a request means. It decides when bytes go to actix, and
+//! actix alone parses them.
+
+mod close;
+mod exchange;
+mod hold;
+mod limits;
+mod registry;
+mod scan;
+mod serve;
+mod signals;
+mod stream;
+
+pub(super) use close::announce_close;
+pub(crate) use limits::ConnectionLimits;
+pub(crate) use serve::{Flow, SHUTDOWN_SECONDS, Signals as ProcessSignals, listen};

@@ -1,0 +1,265 @@
+//! The connections of a server: how many of them one network and all together may hold, and which gives way.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use crate::limits::{Network, Networks};
+
+use super::limits::ConnectionLimits;
+
+/// All connections of a server, over its workers.
+#[derive(Debug)]
+pub(super) struct Registry {
+    most: usize,
+    most_per_network: usize,
+    proxies: Networks,
+    begun: Instant,
+    places: Mutex<Places>,
+    refusals: AtomicUsize,
+}
+
+impl Registry {
+    pub(super) fn new(limits: &ConnectionLimits) -> Self {
+        Self {
+            most: limits.connections,
+            most_per_network: limits.per_network,
+            proxies: limits.proxies.clone(),
+            begun: Instant::now(),
+            places: Mutex::default(),
+            refusals: AtomicUsize::new(0),
+        }
+    }
+
+    /// Gives a new connection a place. If there is none, the connections that have been idle for longest give way:
+    /// at the limit of the network some of that network, at the limit in all some of the network
+    /// that holds the most. `None` if all of them are in a call.
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Place> {
+        let network = Network::of(peer);
+        let is_proxy = self.proxies.contain(peer);
+        let mut places = self.lock();
+        let of_network = places.networks.get(&network).map_or(0, |held| held.slots.len());
+        if !is_proxy && of_network >= self.most_per_network {
+            places.give_way(Some(network), at_once(self.most_per_network))?;
+        }
+        if places.total >= self.most {
+            places.give_way(None, at_once(self.most))?;
+        }
+        let slot = Arc::new(Slot::idle(self.since_start(now)));
+        let held = places.networks.entry(network).or_insert_with(|| Held {
+            is_proxy,
+            slots: Vec::new(),
+        });
+        held.slots.push(Arc::clone(&slot));
+        places.total += 1;
+        drop(places);
+        Some(Place {
+            registry: Arc::clone(self),
+            network,
+            slot,
+        })
+    }
+
+    /// Lets a connection be told that there is no place; `None` if as many others are being told.
+    pub(super) fn refusal(self: &Arc<Self>) -> Option<Refusing> {
+        let guard = Refusing(Arc::clone(self));
+        let before = self.refusals.fetch_add(1, Ordering::Relaxed);
+        (before < MOST_REFUSING).then_some(guard)
+    }
+
+    fn since_start(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.begun).as_millis();
+        u64::try_from(passed).unwrap_or(TRANSFER - 1).min(TRANSFER - 1)
+    }
+
+    /// A panic while the lock was held left nothing half-done: places are only added and removed.
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is told that there is no place.
+#[derive(Debug)]
+pub(super) struct Refusing(Arc<Registry>);
+
+impl Drop for Refusing {
+    fn drop(&mut self) {
+        self.0.refusals.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    networks: HashMap<Network, Held>,
+    total: usize,
+}
+
+/// The connections of one network.
+#[derive(Debug)]
+struct Held {
+    is_proxy: bool,
+    slots: Vec<Arc<Slot>>,
+}
+
+impl Places {
+    /// Evicts up to `most` connections, of one network or of all; `None` if none could be.
+    fn give_way(&mut self, of: Option<Network>, most: usize) -> Option<()> {
+        let mut candidates = Vec::new();
+        for (network, held) in &self.networks {
+            if of.is_some_and(|of| of != *network) {
+                continue;
+            }
+            // A proxy's connections are those of many clients.
+            let size = if held.is_proxy { 1 } else { held.slots.len() };
+            for slot in &held.slots {
+                let state = slot.0.load(Ordering::Relaxed);
+                if state < IN_CALL {
+                    candidates.push(Candidate { size, state, network: *network, slot });
+                }
+            }
+        }
+        candidates.sort_unstable_by_key(Candidate::order);
+        let mut evicted = Vec::new();
+        for candidate in candidates {
+            if evicted.len() >= most {
+                break;
+            }
+            if candidate.slot.evict(candidate.state) {
+                evicted.push((candidate.network, Arc::clone(candidate.slot)));
+            }
+        }
+        for (network, slot) in &evicted {
+            self.remove(*network, slot);
+        }
+        (!evicted.is_empty()).then_some(())
+    }
+
+    fn remove(&mut self, network: Network, slot: &Arc<Slot>) {
+        let Entry::Occupied(mut entry) = self.networks.entry(network) else {
+            return;
+        };
+        let slots = &mut entry.get_mut().slots;
+        let Some(at) = slots.iter().position(|held| Arc::ptr_eq(held, slot)) else {
+            return;
+        };
+        slots.swap_remove(at);
+        self.total -= 1;
+        if slots.is_empty() {
+            entry.remove();
+        }
+    }
+}
+
+/// A connection that could give way.
+struct Candidate<'a> {
+    size: usize,
+    state: u64,
+    network: Network,
+    slot: &'a Arc<Slot>,
+}
+
+impl Candidate<'_> {
+    /// The largest network first; in it those that wait for a request before those that transfer
+    /// something, and each by its age.
+    fn order(&self) -> (std::cmp::Reverse<usize>, u64) {
+        (std::cmp::Reverse(self.size), self.state)
+    }
+}
+
+/// The place of one connection, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    registry: Arc<Registry>,
+    network: Network,
+    slot: Arc<Slot>,
+}
+
+impl Place {
+    /// The connection waits for a request since then.
+    pub(super) fn idle(&self, since: Instant) {
+        self.slot.set(self.registry.since_start(since));
+    }
+
+    /// A body arrives, or an answer waits for the client to take it, since then.
+    pub(super) fn transfer(&self, since: Instant) {
+        self.slot.set(TRANSFER | self.registry.since_start(since));
+    }
+
+    /// A call begins: from now on the connection cannot be evicted. `false` if it has been.
+    #[must_use]
+    pub(super) fn call(&self) -> bool {
+        self.slot.set(IN_CALL)
+    }
+
+    /// Whether the connection has to make room for another.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.slot.0.load(Ordering::Relaxed) == EVICTED
+    }
+
+    /// Has this task woken when the connection is evicted.
+    pub(super) fn wake_when_evicted(&self, waker: &Waker) {
+        *self.slot.waker() = Some(waker.clone());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.slot.waker().take();
+        self.registry.lock().remove(self.network, &self.slot);
+    }
+}
+
+/// What a connection is doing, in one word: idle since a time in milliseconds, a transfer since a time,
+/// in a call, or evicted.
+#[derive(Debug)]
+struct Slot(AtomicU64, Mutex<Option<Waker>>);
+
+impl Slot {
+    fn idle(since: u64) -> Self {
+        Self(AtomicU64::new(since), Mutex::new(None))
+    }
+
+    /// Only the connection itself sets its state, and only an eviction comes between.
+    fn set(&self, state: u64) -> bool {
+        let current = self.0.load(Ordering::Relaxed);
+        current != EVICTED
+            && self
+                .0
+                .compare_exchange(current, state, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Evicts the connection if it is still in that state.
+    fn evict(&self, state: u64) -> bool {
+        let evicted = self
+            .0
+            .compare_exchange(state, EVICTED, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok();
+        if evicted && let Some(waker) = self.waker().take() {
+            waker.wake();
+        }
+        evicted
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many connections give way together at a limit. To look for the oldest costs time with every connection
+/// that there is, so a flood must not cause it for each of its own.
+fn at_once(limit: usize) -> usize {
+    (limit / 256).max(1)
+}
+
+/// Set with the time of a transfer, so that every idle connection comes before it.
+const TRANSFER: u64 = 1 << 62;
+const IN_CALL: u64 = u64::MAX - 1;
+const EVICTED: u64 = u64::MAX;
+/// Connections that are told 503 at a time; others are closed without a word.
+const MOST_REFUSING: usize = 32;

@@ -1,0 +1,194 @@
+//! Accepting connections: the server around actix's HTTP service.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use actix_http::body::{BoxBody, MessageBody};
+use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
+use actix_service::{IntoServiceFactory, apply_fn_factory};
+use actix_web::dev::{self, Service, ServiceFactory};
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use super::exchange;
+use super::hold::hold;
+use super::limits::ConnectionLimits;
+use super::registry::{Refusing, Registry};
+use super::signals::Signals as ConnectionSignals;
+use super::stream::Stream;
+
+/// The services that a worker answers requests with.
+#[derive(Debug)]
+pub(crate) struct Flow<S, X> {
+    pub(crate) service: S,
+    /// Judges a request with `Expect: 100-continue` before its body is asked for.
+    pub(crate) expect: X,
+}
+
+/// Who stops the server on SIGTERM and Ctrl-C.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Signals {
+    /// actix: it lets calls in flight end on SIGTERM, and drops them on Ctrl-C.
+    Actix,
+    /// The caller.
+    Caller,
+}
+
+/// Serves connections within limits.
+pub(crate) fn listen<F, I, S, B, X>(
+    listener: TcpListener,
+    limits: &ConnectionLimits,
+    signals: Signals,
+    factory: F,
+) -> io::Result<dev::Server>
+where
+    F: Fn() -> Flow<I, X> + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = ()> + 'static,
+    S::Response: Into<Response<B>> + 'static,
+    S::Error: Into<Response<BoxBody>> + 'static,
+    S::InitError: fmt::Debug,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+    X: ServiceFactory<Request, Config = (), Response = Request, Error = Response<BoxBody>>
+        + 'static,
+    X::InitError: fmt::Debug,
+    <X::Service as Service<Request>>::Future: 'static,
+{
+    bound_buffers(&listener);
+    let address = listener.local_addr()?;
+    let workers = available_parallelism().map_or(2, NonZeroUsize::get);
+    let builder = actix_server::Server::build()
+        .workers(workers)
+        .max_concurrent_connections(accepted_at_most(limits.connections).div_ceil(workers))
+        .shutdown_timeout(SHUTDOWN_SECONDS);
+    let builder = match signals {
+        Signals::Actix => builder,
+        Signals::Caller => builder.disable_signals(),
+    };
+    let shutdown = builder.graceful_shutdown_signal();
+    let registry = Arc::new(Registry::new(limits));
+    let limits = limits.clone();
+    let service = move || {
+        let flow = factory();
+        let shutdown = shutdown.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let shutdown = shutdown.clone();
+                async move { shutdown.notified().await }
+            })
+            // The deadlines are those of this module; actix's would be timers of their own.
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(Duration::ZERO)
+            .client_disconnect_timeout(LINGER)
+            // A client that hangs up cancels its call; half-open connections would hide that it did.
+            .h1_allow_half_closed(false)
+            .local_addr(address)
+            .expect(apply_fn_factory(flow.expect, exchange::judge))
+            .on_connect_ext(|stream: &Stream, data| {
+                data.insert(Rc::clone(stream.signals()));
+            })
+            .finish(apply_fn_factory(
+                flow.service.into_factory(),
+                exchange::answer::<S::Service, B>,
+            ));
+        let (registry, limits) = (Arc::clone(&registry), limits.clone());
+        apply_fn_factory(http, move |socket: TcpStream, http| {
+            let peer = socket.peer_addr().ok();
+            let held = match admit(socket, peer, &registry, &limits) {
+                Ok((stream, signals)) => {
+                    Ok(hold(http.call((stream, Protocol::Http1, peer)), signals))
+                }
+                Err(refused) => Err(refused),
+            };
+            async move {
+                match held {
+                    Ok(held) => held.await,
+                    Err(refused) => refused.answer().await,
+                }
+                Ok(())
+            }
+        })
+    };
+    Ok(builder.listen("mcp-auth", listener, service)?.run())
+}
+
+/// A connection for which there is no place.
+struct Refused {
+    socket: TcpStream,
+    refusing: Option<Refusing>,
+}
+
+impl Refused {
+    /// Answers 503, and waits shortly for the client to read that.
+    async fn answer(mut self) {
+        if self.refusing.is_none() {
+            return;
+        }
+        let _ = timeout(REFUSAL, async {
+            self.socket.write_all(NO_PLACE).await?;
+            self.socket.shutdown().await?;
+            let mut passed_over = [0; 1024];
+            while self.socket.read(&mut passed_over).await? > 0 {}
+            io::Result::Ok(())
+        })
+        .await;
+    }
+}
+
+fn admit(
+    socket: TcpStream,
+    peer: Option<SocketAddr>,
+    registry: &Arc<Registry>,
+    limits: &ConnectionLimits,
+) -> Result<(Stream, Rc<ConnectionSignals>), Refused> {
+    let now = Instant::now();
+    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let Some(place) = registry.admit(address, now) else {
+        return Err(Refused {
+            socket,
+            refusing: registry.refusal(),
+        });
+    };
+    // Each answer is a write of its own.
+    let _ = socket.set_nodelay(true);
+    let signals = Rc::new(ConnectionSignals::new(place, limits, now));
+    Ok((Stream::new(socket, Rc::clone(&signals)), signals))
+}
+
+/// Gives the sockets of the listener buffers of a fixed size. Buffers that the system sizes itself may take
+/// megabytes for each connection, and hide for long whether a client takes its answer.
+fn bound_buffers(listener: &TcpListener) {
+    let socket = SockRef::from(listener);
+    for set in [
+        socket.set_send_buffer_size(SOCKET_BUFFER),
+        socket.set_recv_buffer_size(SOCKET_BUFFER),
+    ] {
+        if let Err(error) = set {
+            tracing::warn!(target: "mcp_auth", %error, "the buffers of connections keep their size");
+        }
+    }
+}
+
+/// How many sockets may be open at a time: those with a place, those that are just being closed, and those that
+/// are told that there is no place.
+fn accepted_at_most(connections: usize) -> usize {
+    connections + (connections / 16).max(4)
+}
+
+/// How long calls in flight may take once the server is stopped.
+pub(crate) const SHUTDOWN_SECONDS: u64 = 30;
+/// In bytes.
+const SOCKET_BUFFER: usize = 64 * 1024;
+/// How long a client that is refused before its body was read may take to read the answer.
+const LINGER: Duration = Duration::from_secs(1);
+const REFUSAL: Duration = Duration::from_millis(500);
+const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\ncache-control: no-store\r\nconnection: close\r\n\r\n";

@@ -1,0 +1,310 @@
+//! The state of one connection, shared by its stream, its service and its deadlines. All three run on one
+//! thread.
+
+use std::cell::Cell;
+use std::fmt;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::limits::ConnectionLimits;
+use super::registry::Place;
+use super::scan::Scanner;
+
+/// The state of one connection.
+pub(super) struct Signals {
+    place: Place,
+    reading: Cell<Reading>,
+    /// Whether a head went to actix that no service has begun with.
+    awaits_service: Cell<bool>,
+    /// Whether a service has begun, and its answer has not been written.
+    is_open: Cell<bool>,
+    /// Whether the answer has been made, down to the last byte of its body.
+    is_answered: Cell<bool>,
+    head_since: Cell<Option<Instant>>,
+    idle_since: Cell<Instant>,
+    blocked_since: Cell<Option<Instant>>,
+    /// Whether a read was refused in this turn.
+    was_refused: Cell<bool>,
+    /// Whether nothing more goes to actix in this turn.
+    is_paused: Cell<bool>,
+    /// Whether the stream keeps bytes that were read ahead.
+    keeps: Cell<bool>,
+    /// What the stream writes when it is dropped.
+    last_words: Cell<Option<&'static [u8]>>,
+    is_registered: Cell<bool>,
+    closes_at: Option<Instant>,
+    limits: Deadlines,
+}
+
+/// What the bytes that come next belong to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reading {
+    /// A head.
+    Head(Scanner),
+    /// The rest of a body of a known length, in bytes.
+    Body(u64),
+    /// A body whose end the service sees.
+    Chunks(Scanner),
+    /// The next request; the one before has not been answered.
+    Next,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Deadlines {
+    head: Duration,
+    idle: Duration,
+    write: Duration,
+}
+
+/// Why a connection is closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Late {
+    /// A head did not arrive in time.
+    Head,
+    /// No request came.
+    Idle,
+    /// The client took nothing of an answer.
+    Write,
+}
+
+impl Signals {
+    pub(super) fn new(place: Place, limits: &ConnectionLimits, now: Instant) -> Self {
+        Self {
+            place,
+            reading: Cell::new(Reading::Head(Scanner::default())),
+            awaits_service: Cell::new(false),
+            is_open: Cell::new(false),
+            is_answered: Cell::new(false),
+            head_since: Cell::new(None),
+            idle_since: Cell::new(now),
+            blocked_since: Cell::new(None),
+            was_refused: Cell::new(false),
+            is_paused: Cell::new(false),
+            keeps: Cell::new(false),
+            last_words: Cell::new(None),
+            is_registered: Cell::new(false),
+            closes_at: now.checked_add(limits.age),
+            limits: Deadlines {
+                head: limits.head_deadline,
+                idle: limits.idle_limit,
+                write: limits.write_deadline,
+            },
+        }
+    }
+}
+
+/// For the stream.
+impl Signals {
+    /// The most bytes that may go to actix now; 0 while nothing may.
+    pub(super) fn room(&self) -> usize {
+        if self.is_paused.get() || self.blocked_since.get().is_some() {
+            return 0;
+        }
+        match self.reading.get() {
+            Reading::Head(_) if self.is_open.get() || self.awaits_service.get() => 0,
+            Reading::Chunks(_) if self.awaits_service.get() => 0,
+            Reading::Head(_) | Reading::Chunks(_) => MOST_AHEAD,
+            Reading::Body(left) => usize::try_from(left).unwrap_or(usize::MAX),
+            Reading::Next => 0,
+        }
+    }
+
+    /// How many of these bytes, which are no more than there is [`room`](Self::room) for, go to actix now. The
+    /// rest belongs to the next request, or waits for the service.
+    pub(super) fn take(&self, bytes: &[u8]) -> usize {
+        match self.reading.get() {
+            Reading::Head(mut scanner) => {
+                let end = scanner.feed(bytes);
+                if scanner.is_started() && self.head_since.get().is_none() {
+                    self.head_since.set(Some(Instant::now()));
+                }
+                let Some(end) = end else {
+                    self.reading.set(Reading::Head(scanner));
+                    return bytes.len();
+                };
+                self.awaits_service.set(true);
+                match scanner.body_length() {
+                    Some(length) => {
+                        self.reading.set(Reading::Body(length));
+                        end + self.take_body(length, bytes.len() - end)
+                    }
+                    None => {
+                        self.reading.set(Reading::Chunks(Scanner::in_body()));
+                        end
+                    }
+                }
+            }
+            Reading::Body(left) => self.take_body(left, bytes.len()),
+            Reading::Chunks(mut scanner) => {
+                let end = scanner.feed(bytes);
+                if end.is_some() {
+                    // The body may be over, which the service sees in this turn.
+                    self.is_paused.set(true);
+                    scanner = Scanner::in_body();
+                }
+                self.reading.set(Reading::Chunks(scanner));
+                end.unwrap_or(bytes.len())
+            }
+            Reading::Next => 0,
+        }
+    }
+
+    fn take_body(&self, left: u64, there: usize) -> usize {
+        let taken = usize::try_from(left).unwrap_or(usize::MAX).min(there);
+        let left = left - taken as u64;
+        if left == 0 {
+            self.body_is_over();
+        } else {
+            self.reading.set(Reading::Body(left));
+        }
+        taken
+    }
+
+    /// Whether an end of the connection ends an exchange that has not been answered.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_open.get() || self.awaits_service.get()
+    }
+
+    pub(super) fn refuse_read(&self, keeps: bool) {
+        self.was_refused.set(true);
+        self.keeps.set(keeps);
+    }
+
+    /// The client took some bytes.
+    pub(super) fn wrote(&self) {
+        if self.blocked_since.take().is_some() && self.is_open.get() {
+            let _ = self.place.call();
+        }
+    }
+
+    /// The client takes no more bytes for now.
+    pub(super) fn is_blocked(&self) {
+        if self.blocked_since.get().is_none() {
+            let now = Instant::now();
+            self.blocked_since.set(Some(now));
+            self.place.transfer(now);
+        }
+    }
+
+    /// Everything that actix has for the client is written.
+    pub(super) fn flushed(&self) {
+        if !self.is_answered.get() {
+            return;
+        }
+        self.is_answered.set(false);
+        self.is_open.set(false);
+        let now = Instant::now();
+        self.idle_since.set(now);
+        self.place.idle(now);
+        if let Reading::Next = self.reading.get() {
+            self.reading.set(Reading::Head(Scanner::default()));
+        }
+    }
+
+    pub(super) fn last_words(&self) -> Option<&'static [u8]> {
+        self.last_words.take()
+    }
+
+    pub(super) fn is_evicted(&self) -> bool {
+        self.place.is_evicted()
+    }
+}
+
+/// For the service.
+impl Signals {
+    /// A service begins with a request. `false` if the connection was evicted: nothing may begin.
+    #[must_use]
+    pub(super) fn begin(&self) -> bool {
+        self.awaits_service.set(false);
+        self.is_answered.set(false);
+        self.is_open.set(true);
+        self.head_since.set(None);
+        if let Reading::Next = self.reading.get() {
+            return self.place.call();
+        }
+        self.place.transfer(Instant::now());
+        !self.place.is_evicted()
+    }
+
+    /// Whether the service has to say when the body is over, and how long it is.
+    pub(super) fn asks_for_body(&self) -> bool {
+        !matches!(self.reading.get(), Reading::Body(_) | Reading::Next)
+    }
+
+    pub(super) fn body_is(&self, length: Option<u64>) {
+        match length {
+            Some(0) => self.body_is_over(),
+            Some(length) => self.reading.set(Reading::Body(length)),
+            None => self.reading.set(Reading::Chunks(Scanner::in_body())),
+        }
+    }
+
+    /// The body is over: what comes next is another request.
+    pub(super) fn body_is_over(&self) {
+        self.reading.set(Reading::Next);
+        if self.is_open.get() {
+            let _ = self.place.call();
+        }
+    }
+
+    pub(super) fn is_answered(&self) {
+        self.is_answered.set(true);
+    }
+
+    /// Whether the connection is old enough to close with the next answer.
+    pub(super) fn is_aged(&self) -> bool {
+        self.closes_at.is_some_and(|at| Instant::now() >= at)
+    }
+}
+
+/// For the deadlines.
+impl Signals {
+    pub(super) fn begin_turn(&self) {
+        self.is_paused.set(false);
+        self.was_refused.set(false);
+    }
+
+    /// Whether a read that was refused in this turn could go on, and no event will say so.
+    pub(super) fn has_more(&self) -> bool {
+        self.is_paused.set(false);
+        self.was_refused.get() && self.keeps.get() && self.room() > 0
+    }
+
+    pub(super) fn register(&self, waker: &Waker) {
+        if !self.is_registered.replace(true) {
+            self.place.wake_when_evicted(waker);
+        }
+    }
+
+    /// When to close the connection, as things are. During a call there is no such time: the service has its own.
+    pub(super) fn deadline(&self) -> Option<(Instant, Late)> {
+        let (since, limit, late) = if let Some(since) = self.blocked_since.get() {
+            (since, self.limits.write, Late::Write)
+        } else if self.is_open.get() {
+            return None;
+        } else if let Some(since) = self.head_since.get() {
+            (since, self.limits.head, Late::Head)
+        } else {
+            (self.idle_since.get(), self.limits.idle, Late::Idle)
+        };
+        Some((since.checked_add(limit)?, late))
+    }
+
+    pub(super) fn say_at_the_end(&self, words: &'static [u8]) {
+        self.last_words.set(Some(words));
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signals")
+            .field("reading", &self.reading)
+            .field("is_open", &self.is_open)
+            .finish_non_exhaustive()
+    }
+}
+
+/// In bytes: how much of a next request is read before the one before it has been answered.
+pub(super) const MOST_AHEAD: usize = 4096;

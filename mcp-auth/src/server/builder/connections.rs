@@ -1,0 +1,226 @@
+//! How many connections there may be, and how long each may take for what.
+
+use std::time::Duration;
+
+use crate::http::ConnectionLimits;
+use crate::limits::Networks;
+
+use super::super::error::StartError;
+use super::ServerBuilder;
+
+/// The settings of connections, as they were made.
+#[derive(Debug)]
+pub(in crate::server) struct Connections {
+    most: Option<usize>,
+    most_per_network: Option<usize>,
+    head_deadline: Duration,
+    idle_limit: Duration,
+    write_deadline: Duration,
+    age: Duration,
+}
+
+/// Limits of connections. They hold where the server listens itself ([`serve`](Self::serve), [`start`](Self::start)) and for
+/// [`Server::listen`](crate::Server::listen), but not for an application under `HttpServer` of actix-web.
+///
+/// The guide [connections](https://docs.rs/mcp-auth) says how they fit together.
+impl ServerBuilder {
+    /// Sets how many connections there may be in all; at least 1.
+    ///
+    /// By default it follows the number of descriptors that the process may have (`ulimit -n`): seven eighths of
+    /// it less 64, at most 10 000. With 1024 descriptors that is 832. The server does not start if the number does
+    /// not fit.
+    ///
+    /// A new connection beyond the limit takes the place of an idle one: of the peer network that holds the most
+    /// connections, the one that has been idle for longest. Connections with a call in flight keep their place. If all
+    /// are in a call, the new connection is answered with 503 and closed.
+    ///
+    /// ```
+    /// let builder = mcp_auth::server!().connections(500);
+    /// ```
+    pub fn connections(mut self, most: usize) -> Self {
+        self.connections.most = Some(most);
+        self
+    }
+
+    /// Sets how many connections a peer network, an IPv4 address or an IPv6 /64, may have; at least 1, half of
+    /// [`connections`](Self::connections) by default.
+    ///
+    /// A new connection beyond the limit takes the place of the network's connection that has been idle for longest;
+    /// if all are in a call, it is answered with 503 and closed.
+    ///
+    /// The peer is that of the connection: behind a proxy all clients are one.
+    pub fn connections_per_network(mut self, most: usize) -> Self {
+        self.connections.most_per_network = Some(most);
+        self
+    }
+
+    /// Sets how long the head of a request may take to arrive, from its first byte, 10 s by default; 408 beyond,
+    /// and the connection closes.
+    pub fn head_deadline(mut self, deadline: Duration) -> Self {
+        self.connections.head_deadline = deadline;
+        self
+    }
+
+    /// Sets how long a connection may be without a request, 75 s by default; then it is closed.
+    ///
+    /// A proxy in front should keep its idle connections for a shorter time, or it sends a request on a
+    /// connection that is just being closed.
+    pub fn idle_limit(mut self, limit: Duration) -> Self {
+        self.connections.idle_limit = limit;
+        self
+    }
+
+    /// Sets how long a client may take no byte of an answer that waits for it, 30 s by default; then the connection
+    /// is closed.
+    pub fn write_deadline(mut self, deadline: Duration) -> Self {
+        self.connections.write_deadline = deadline;
+        self
+    }
+
+    /// Sets the age of a connection from which the next answer says `Connection: close`, 1 h by default: so
+    /// connections spread anew over servers behind a load balancer.
+    pub fn connection_age(mut self, age: Duration) -> Self {
+        self.connections.age = age;
+        self
+    }
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            most: None,
+            most_per_network: None,
+            head_deadline: Duration::from_secs(10),
+            idle_limit: Duration::from_secs(75),
+            write_deadline: Duration::from_secs(30),
+            age: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+impl Connections {
+    /// The limits, if they are possible with so many descriptors.
+    pub(in crate::server) fn limits(
+        &self,
+        proxies: Networks,
+        descriptors: Option<u64>,
+    ) -> Result<ConnectionLimits, StartError> {
+        let possible = descriptors.map_or(usize::MAX, room);
+        let default = possible.clamp(1, MOST_BY_DEFAULT);
+        let connections = self.most.unwrap_or(default);
+        if self.most.is_some() && connections > possible {
+            return Err(StartError::Descriptors {
+                connections,
+                possible,
+                descriptors: descriptors.unwrap_or_default(),
+            });
+        }
+        let per_network = self.most_per_network.unwrap_or(connections.div_ceil(2));
+        for (name, value) in [
+            ("connections", connections),
+            ("connections_per_network", per_network),
+        ] {
+            if value == 0 {
+                return Err(StartError::ZeroLimit { name });
+            }
+        }
+        if per_network > connections {
+            return Err(StartError::PerNetwork {
+                per_network,
+                connections,
+            });
+        }
+        for (name, value) in [
+            ("head_deadline", self.head_deadline),
+            ("idle_limit", self.idle_limit),
+            ("write_deadline", self.write_deadline),
+            ("connection_age", self.age),
+        ] {
+            if value.is_zero() {
+                return Err(StartError::ZeroLimit { name });
+            }
+        }
+        Ok(ConnectionLimits {
+            connections,
+            per_network,
+            proxies,
+            head_deadline: self.head_deadline,
+            idle_limit: self.idle_limit,
+            write_deadline: self.write_deadline,
+            age: self.age,
+        })
+    }
+}
+
+/// How many descriptors the process may have; `None` if the system has no such limit.
+pub(in crate::server) fn descriptors() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+        getrlimit(Resource::Nofile).current
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// How many connections fit into so many descriptors. The rest is for the listener, files, calls to Clerk and tools,
+/// and for connections that are being closed.
+fn room(descriptors: u64) -> usize {
+    let room = (descriptors - descriptors / 8).saturating_sub(64);
+    usize::try_from(room).unwrap_or(usize::MAX)
+}
+
+const MOST_BY_DEFAULT: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(settings: &Connections, descriptors: u64) -> Result<ConnectionLimits, String> {
+        let limits = settings.limits(Networks::default(), Some(descriptors));
+        limits.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_default_follows_the_descriptors_of_the_process() {
+        let settings = Connections::default();
+        for (descriptors, connections, per_network) in [
+            (64, 1, 1),
+            (256, 160, 80),
+            (1024, 832, 416),
+            (1 << 20, 10_000, 5_000),
+            (u64::MAX, 10_000, 5_000),
+        ] {
+            let limits = limits(&settings, descriptors).unwrap();
+            assert_eq!(
+                (limits.connections, limits.per_network),
+                (connections, per_network),
+                "{descriptors}"
+            );
+        }
+        let unlimited = settings.limits(Networks::default(), None).unwrap();
+        assert_eq!(unlimited.connections, 10_000);
+    }
+
+    #[test]
+    fn limits_that_do_not_fit_are_named() {
+        let set = |change: fn(&mut Connections)| {
+            let mut settings = Connections::default();
+            change(&mut settings);
+            limits(&settings, 1024).unwrap_err()
+        };
+        assert_eq!(
+            set(|of| of.most = Some(833)),
+            "`connections` is 833, and with 1024 descriptors there is room for 832"
+        );
+        assert_eq!(set(|of| of.most = Some(0)), "`connections` is 0");
+        assert_eq!(
+            set(|of| of.most_per_network = Some(833)),
+            "`connections_per_network` is 833, more than `connections`, 832"
+        );
+        assert_eq!(
+            set(|of| of.idle_limit = Duration::ZERO),
+            "`idle_limit` is 0"
+        );
+    }
+}

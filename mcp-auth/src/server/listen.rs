@@ -1,0 +1,77 @@
+//! Serving an application of the user's over connections with limits.
+
+use std::fmt;
+use std::io;
+use std::net::TcpListener;
+
+use actix_http::h1::ExpectHandler;
+use actix_http::{Request, Response};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{self, AppConfig, Service, ServiceFactory};
+
+use crate::http::{Flow, ProcessSignals, listen};
+
+use super::start::Server;
+
+impl Server {
+    /// Serves an application of yours, with this server's routes in it, over connections with the limits that
+    /// `serve!` has: [`connections`](crate::ServerBuilder::connections),
+    /// [`connections_per_network`](crate::ServerBuilder::connections_per_network),
+    /// [`head_deadline`](crate::ServerBuilder::head_deadline), [`idle_limit`](crate::ServerBuilder::idle_limit),
+    /// [`write_deadline`](crate::ServerBuilder::write_deadline) and
+    /// [`connection_age`](crate::ServerBuilder::connection_age). The server that is returned must be awaited.
+    ///
+    /// The listener decides the address. Plain HTTP/1.1 is served, by as many workers as the machine has processors.
+    /// On SIGTERM the calls in flight have 30 s to end; on Ctrl-C they are dropped.
+    ///
+    /// ```no_run
+    /// use std::net::TcpListener;
+    ///
+    /// use actix_web::App;
+    ///
+    /// #[actix_web::main]
+    /// async fn main() -> mcp_auth::Result<()> {
+    ///     let server = mcp_auth::server!().idle_limit(std::time::Duration::from_secs(30)).build().await?;
+    ///     let mounted = server.clone();
+    ///     let application = move || {
+    ///         App::new().configure(mounted.well_known()).configure(mounted.routes())
+    ///     };
+    ///     server.listen(TcpListener::bind("127.0.0.1:3000")?, application)?.await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// actix answers `Expect: 100-continue` before the application sees the request. `ConnectionInfo` falls back
+    /// to the host `localhost:8080` for a request without `Host`, as in actix's tests.
+    ///
+    /// # Errors
+    ///
+    /// The listener has no address, or the system refuses to watch it.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn listen<F, I, S, B>(&self, listener: TcpListener, factory: F) -> io::Result<dev::Server>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Response: Into<Response<B>> + 'static,
+        S::Error: Into<actix_web::Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Service: 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        B: MessageBody + 'static,
+    {
+        let flow = move || {
+            let application = factory().into_factory();
+            let application = application.map_err(|error| error.into().error_response());
+            Flow {
+                service: map_config(application, |()| AppConfig::default()),
+                expect: ExpectHandler.map_err(Response::<BoxBody>::from),
+            }
+        };
+        listen(listener, &self.connections, ProcessSignals::Actix, flow)
+    }
+}

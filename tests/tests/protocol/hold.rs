@@ -1,0 +1,514 @@
+//! The limits of connections: deadlines, places, and what is read before the answers are taken.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clerk_emulator::TokenRequest;
+use mcp_auth::ServerBuilder;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use crate::parked::Gate;
+use crate::raw::{Raw, post, request};
+use crate::support::{MODERN, World, eventually, message, modern_meta};
+
+mod tools {
+    use mcp_auth::mcp_tool;
+
+    /// Return what was given.
+    #[mcp_tool]
+    async fn echo(text: String) -> String {
+        text
+    }
+}
+
+/// A server with an echo.
+async fn echoing(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> World {
+    World::of("protocol::hold::tools", settings).await
+}
+
+/// A server whose only tools wait.
+async fn waiting(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (World, Gate) {
+    let gate = Gate::closed();
+    let state = gate.clone();
+    let world = World::of("protocol::parked", |builder| settings(builder.state(state))).await;
+    (world, gate)
+}
+
+#[actix_web::test]
+async fn a_head_that_is_late_is_answered_with_408_at_the_first_request_and_at_later_ones() {
+    let world = echoing(|builder| builder.head_deadline(SHORT)).await;
+    for earlier in [0, 1, 3] {
+        for start in ["G", "GET /mcp HTTP/1.1\r\nHost: a\r\n"] {
+            let mut connection = world.raw().await;
+            for _ in 0..earlier {
+                exchange(&world, &mut connection).await;
+            }
+            connection.write(start.as_bytes()).await;
+            let answer = String::from_utf8(connection.ended().await).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{earlier}: {answer}");
+            assert!(answer.contains("connection: close\r\n"), "{answer}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_head_in_time_is_answered_however_it_was_cut() {
+    let world = echoing(|builder| builder.idle_limit(PATIENCE)).await;
+    let bytes = request("GET", "/x", &[&world.host_line()], b"");
+    let mut connection = world.raw().await;
+    for at in 1..bytes.len() {
+        let (first, second) = bytes.split_at(at);
+        connection.write(first).await;
+        connection.write(second).await;
+        assert_eq!(connection.reply().await.status, 404, "{at}");
+    }
+}
+
+#[actix_web::test]
+async fn a_connection_without_a_request_is_closed_at_the_idle_limit() {
+    let world = echoing(|builder| builder.idle_limit(SHORT)).await;
+    let mut silent = world.raw().await;
+    assert_eq!(silent.ended().await, b"");
+    // An empty line is no request.
+    silent = world.raw().await;
+    silent.write(b"\r\n").await;
+    assert_eq!(silent.ended().await, b"");
+    let mut used = world.raw().await;
+    exchange(&world, &mut used).await;
+    assert_eq!(used.ended().await, b"");
+}
+
+#[actix_web::test]
+async fn no_limit_ends_a_call() {
+    let (world, gate) = waiting(|builder| {
+        builder
+            .head_deadline(SHORT)
+            .idle_limit(SHORT)
+            .write_deadline(SHORT)
+            .connection_age(SHORT)
+    })
+    .await;
+    let mut calling = call(&world).await;
+    eventually("the call waits", || gate.entered() == 1).await;
+    for _ in 0..3 {
+        // As long as the idle limit.
+        assert_eq!(world.raw().await.ended().await, b"");
+    }
+    gate.open();
+    assert_eq!(calling.reply().await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_client_that_takes_no_answers_is_read_no_further_and_closed_at_the_write_deadline() {
+    let world = echoing(|builder| builder.write_deadline(SHORT)).await;
+    let host = world.host_line();
+    let ada = format!("Authorization: Bearer {}", world.ada());
+    let json = "Content-Type: application/json";
+    let ping = message("ping", json!({}));
+    for (what, bytes) in [
+        ("404", request("GET", "/x", &[&host], b"")),
+        ("401", request("GET", "/mcp", &[&host], b"")),
+        ("204", request("OPTIONS", "/mcp", &[&host], b"")),
+        ("415", post("/mcp", &[&host], b"")),
+        ("200", post("/mcp", &[&host, &ada, json], ping.as_bytes())),
+        ("chunks", chunked(&[&host, &ada, json], &[ping.as_bytes()])),
+    ] {
+        let mut client = small(world.server.address).await;
+        let all = bytes.repeat(1 + MOST_TAKEN / bytes.len());
+        let written = timeout(PATIENCE, client.write_all(&all)).await;
+        let written = written.unwrap_or_else(|_| panic!("{what}: the connection stays open"));
+        assert!(written.is_err(), "{what}: the server took {} bytes", all.len());
+    }
+    let mut next = world.raw().await;
+    exchange(&world, &mut next).await;
+}
+
+#[actix_web::test]
+async fn what_follows_a_call_in_flight_waits_in_the_socket() {
+    let (world, gate) = waiting(|builder| builder).await;
+    let host = world.host_line();
+    for next in [
+        request("GET", "/x", &[&host], b""),
+        chunked(&[&host, "Content-Type: application/json"], &[b"{}"]),
+    ] {
+        let entered = gate.entered();
+        let mut client = small(world.server.address).await;
+        let first = open_call(&host);
+        client.write_all(&first).await.unwrap();
+        eventually("the call waits", || gate.entered() == entered + 1).await;
+        let more = next.repeat(1 + MOST_TAKEN / next.len());
+        // A server that reads on takes that in a fraction of the time.
+        let written = timeout(STALL, client.write_all(&more)).await;
+        assert!(written.is_err(), "the server took {} bytes", more.len());
+    }
+    gate.open();
+}
+
+#[actix_web::test]
+async fn a_client_that_hangs_up_cancels_its_call_though_it_sent_another() {
+    let (world, gate) = waiting(|builder| builder).await;
+    let host = world.host_line();
+    let mut connection = world.raw().await;
+    let params = json!({ "name": "wait_openly", "_meta": modern_meta() });
+    let head = [
+        &*host,
+        "Content-Type: application/json",
+        &format!("MCP-Protocol-Version: {MODERN}"),
+        "Mcp-Method: tools/call",
+        "Mcp-Name: wait_openly",
+    ];
+    let call = post("/mcp", &head, message("tools/call", params).as_bytes());
+    connection.write(&[call.clone(), call].concat()).await;
+    eventually("the first call waits", || gate.entered() == 1).await;
+    connection.close().await;
+    eventually("the call is dropped", || gate.abandoned() == ["wait_openly"]).await;
+    assert_eq!(gate.entered(), 1);
+}
+
+#[actix_web::test]
+async fn an_old_connection_closes_with_its_next_answer() {
+    let world = echoing(|builder| builder.connection_age(Duration::from_millis(1))).await;
+    let mut connection = world.raw().await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    connection
+        .write(&request("GET", "/x", &[&world.host_line()], b""))
+        .await;
+    let reply = connection.reply().await;
+    assert_eq!(reply.status, 404);
+    assert_eq!(reply.headers["connection"], "close");
+    assert_eq!(connection.ended().await, b"");
+}
+
+#[actix_web::test]
+async fn at_the_limit_in_all_the_connection_that_is_idle_for_longest_gives_way() {
+    let world = echoing(|builder| builder.connections(3)).await;
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        connections.push(used(&world).await);
+    }
+    // Now the second is the oldest.
+    exchange(&world, &mut connections[0]).await;
+    let mut newest = used(&world).await;
+    assert_eq!(connections[1].ended().await, b"");
+    for open in [0, 2] {
+        exchange(&world, &mut connections[open]).await;
+    }
+    exchange(&world, &mut newest).await;
+}
+
+#[actix_web::test]
+async fn at_the_limit_of_a_network_its_own_oldest_connection_gives_way() {
+    let world = echoing(|builder| builder.connections(50).connections_per_network(2)).await;
+    let mut other = used(&world).await;
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        let mut connection = Raw::connect_from("127.0.0.9", world.server.address).await;
+        exchange(&world, &mut connection).await;
+        connections.push(connection);
+    }
+    assert_eq!(connections[0].ended().await, b"");
+    exchange(&world, &mut connections[1]).await;
+    exchange(&world, &mut connections[2]).await;
+    exchange(&world, &mut other).await;
+}
+
+#[actix_web::test]
+async fn at_the_limit_in_all_the_network_with_the_most_connections_gives_way() {
+    let world = echoing(|builder| builder.connections(8)).await;
+    let mut other = used(&world).await;
+    let mut flood = Vec::new();
+    for round in 0..20 {
+        let address = format!("127.0.0.{}", 10 + round % 3);
+        let mut connection = Raw::connect_from(&address, world.server.address).await;
+        exchange(&world, &mut connection).await;
+        flood.push(connection);
+    }
+    exchange(&world, &mut other).await;
+    for evicted in &mut flood[..13] {
+        assert_eq!(evicted.ended().await, b"");
+    }
+}
+
+#[actix_web::test]
+async fn where_all_are_in_a_call_the_next_connection_is_answered_with_503() {
+    let (world, gate) = waiting(|builder| builder.connections(2)).await;
+    let mut calls = Vec::new();
+    for entered in 1..=2 {
+        calls.push(call(&world).await);
+        eventually("the call waits", || gate.entered() == entered).await;
+    }
+    for _ in 0..3 {
+        let mut refused = world.raw().await;
+        let reply = refused.reply().await;
+        assert_eq!(reply.status, 503);
+        assert_eq!(reply.headers["retry-after"], "1");
+        assert_eq!(reply.headers["connection"], "close");
+        assert_eq!(refused.ended().await, b"");
+    }
+    gate.open();
+    for call in &mut calls {
+        assert_eq!(call.reply().await.status, 200);
+    }
+    assert!(gate.abandoned().is_empty());
+    let mut next = world.raw().await;
+    exchange(&world, &mut next).await;
+}
+
+#[actix_web::test]
+async fn a_body_that_does_not_come_gives_way_to_a_new_connection() {
+    let world = echoing(|builder| builder.connections(1)).await;
+    let ada = format!("Authorization: Bearer {}", world.ada());
+    let head = [
+        &world.host_line(),
+        "Content-Type: application/json",
+        &ada,
+    ];
+    let bytes = post("/mcp", &head, b"{\"jsonrpc\"");
+    let mut slow = world.raw().await;
+    slow.write(&bytes[..bytes.len() - 1]).await;
+    let mut next = world.raw().await;
+    exchange(&world, &mut next).await;
+    assert_eq!(slow.ended().await, b"");
+}
+
+#[actix_web::test]
+async fn a_body_is_asked_for_only_after_the_token_was_checked() {
+    let world = echoing(|builder| builder.body_limit(1000)).await;
+    let host = world.host_line();
+    let good = format!("Authorization: Bearer {}", world.ada());
+    let expired = TokenRequest::oauth("ada").expires_in(-3600);
+    let bad = format!("Authorization: Bearer {}", world.mint(&expired));
+    let (json, expect) = ("Content-Type: application/json", "Expect: 100-continue");
+    let body = message("ping", json!({}));
+    let length = format!("Content-Length: {}", body.len());
+    for (status, head) in [
+        (401, vec![&*host, expect, json, &length]),
+        (401, vec![&*host, expect, json, &length, &bad]),
+        (401, vec![&*host, expect, json, "Transfer-Encoding: chunked"]),
+        (403, vec!["Host: elsewhere", expect, json, &length, &good]),
+        (413, vec![&*host, expect, json, &good, "Content-Length: 1001"]),
+        (415, vec![&*host, expect, &good, &length]),
+    ] {
+        let mut connection = world.raw().await;
+        connection.write(&head_of("POST", "/mcp", &head)).await;
+        // A 100 would be the first reply.
+        let reply = connection.reply().await;
+        assert_eq!(reply.status, status, "{head:?}");
+        assert_eq!(reply.headers["cache-control"], "no-store");
+        connection.ended().await;
+    }
+    let mut connection = world.raw().await;
+    for _ in 0..3 {
+        let head = [&*host, expect, json, &length, &good];
+        connection.write(&head_of("POST", "/mcp", &head)).await;
+        assert_eq!(connection.reply().await.status, 100);
+        connection.write(body.as_bytes()).await;
+        assert_eq!(connection.reply().await.status, 200);
+        let head = [&*host, expect, json, "Transfer-Encoding: chunked", &good];
+        connection.write(&head_of("POST", "/mcp", &head)).await;
+        assert_eq!(connection.reply().await.status, 100);
+        connection.write(&chunks(&[body.as_bytes()])).await;
+        assert_eq!(connection.reply().await.status, 200);
+    }
+    // A path without a use for a body is answered at once.
+    connection
+        .write(&head_of("POST", "/x", &[&host, expect, &length]))
+        .await;
+    assert_eq!(connection.reply().await.status, 404);
+}
+
+#[actix_web::test]
+async fn random_pipelines_are_answered_in_order() {
+    let world = echoing(|builder| builder).await;
+    let ada = format!("Authorization: Bearer {}", world.ada());
+    let host = world.host_line();
+    let mut random = Random(0x5eed);
+    for round in 0..300 {
+        let mut sent = Vec::new();
+        let mut expected = Vec::new();
+        for id in 0..1 + random.below(12) {
+            let (bytes, answer) = random.request(id, &host, &ada);
+            sent.extend(bytes);
+            expected.push(answer);
+        }
+        sent.extend(request("GET", "/x", &[&host, "Connection: close"], b""));
+        let mut client = TcpStream::connect(world.server.address).await.unwrap();
+        client.set_nodelay(true).unwrap();
+        let (mut reader, mut writer) = client.split();
+        let write = async {
+            let mut rest = &sent[..];
+            while !rest.is_empty() {
+                let most = if random.below(2) == 0 { 40 } else { 4000 };
+                let (now, later) = rest.split_at(rest.len().min(1 + random.below(most)));
+                writer.write_all(now).await.unwrap();
+                tokio::task::yield_now().await;
+                rest = later;
+            }
+        };
+        let mut received = Vec::new();
+        let both = async { tokio::join!(write, reader.read_to_end(&mut received)) };
+        let ((), read) = timeout(PATIENCE, both).await.expect("no whole answer in time");
+        read.unwrap();
+        let mut rest = &received[..];
+        for (at, expected) in expected.iter().enumerate() {
+            let (answer, later) = split_answer(rest, expected.is_head);
+            assert_eq!(answer.status, expected.status, "{round}.{at}");
+            if let Some(id) = expected.id {
+                let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+                assert_eq!(answer["id"], id, "{round}.{at}");
+            }
+            rest = later;
+        }
+        let (last, rest) = split_answer(rest, false);
+        assert_eq!((last.status, rest), (404, &b""[..]), "{round}");
+    }
+}
+
+#[actix_web::test]
+async fn a_server_that_stops_closes_its_idle_connections() {
+    let mut world = echoing(|builder| builder).await;
+    let mut idle = used(&world).await;
+    let mut silent = world.raw().await;
+    let mut half = world.raw().await;
+    half.write(b"GET /mc").await;
+    let stopped = world.server.stop();
+    for connection in [&mut idle, &mut silent, &mut half] {
+        assert_eq!(connection.ended().await, b"");
+    }
+    timeout(PATIENCE, stopped).await.unwrap().unwrap();
+}
+
+/// What a request should be answered with.
+struct Expected {
+    status: u16,
+    id: Option<usize>,
+    is_head: bool,
+}
+
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
+}
+
+fn split_answer(bytes: &[u8], is_head: bool) -> (Answer, &[u8]) {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    let (head, rest) = bytes.split_at(end.expect("an answer is missing") + 4);
+    let head = str::from_utf8(head).unwrap().to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = if is_head { 0 } else { length.map_or(0, |length| length.parse().unwrap()) };
+    let (body, rest) = rest.split_at(length);
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (Answer { status, body: body.to_vec() }, rest)
+}
+
+/// Numbers that look random and are the same in every run (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % end as u64).unwrap()
+    }
+
+    fn request(&mut self, id: usize, host: &str, ada: &str) -> (Vec<u8>, Expected) {
+        let head = [host, ada, "Content-Type: application/json"];
+        let answer = |status| Expected { status, id: None, is_head: false };
+        let metadata = "/.well-known/oauth-protected-resource/mcp";
+        // Blank lines inside of a body look like the end of a head.
+        let text = "blank\n\nline\r\n\r\n".repeat(self.below(600));
+        let params = json!({ "name": "echo", "arguments": { "text": text } });
+        let call = json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params });
+        let body = format!("{{\n\n{}", &call.to_string()[1..]);
+        match self.below(6) {
+            0 => (head_of("GET", "/x", &[host]), answer(404)),
+            1 => (head_of("GET", metadata, &[host]), answer(200)),
+            2 => (
+                head_of("HEAD", metadata, &[host]),
+                Expected { is_head: true, ..answer(200) },
+            ),
+            3 => (head_of("OPTIONS", "/mcp", &[host]), answer(204)),
+            4 => (
+                post("/mcp", &head, body.as_bytes()),
+                Expected { id: Some(id), ..answer(200) },
+            ),
+            _ => {
+                let mut parts = Vec::new();
+                let mut rest = body.as_bytes();
+                while !rest.is_empty() {
+                    let (part, later) = rest.split_at(rest.len().min(1 + self.below(900)));
+                    parts.push(part);
+                    rest = later;
+                }
+                let expected = Expected { id: Some(id), ..answer(200) };
+                (chunked(&head, &parts), expected)
+            }
+        }
+    }
+}
+
+/// A connection that has had an exchange.
+async fn used(world: &World) -> Raw {
+    let mut connection = world.raw().await;
+    exchange(world, &mut connection).await;
+    connection
+}
+
+async fn exchange(world: &World, connection: &mut Raw) {
+    connection
+        .write(&request("GET", "/x", &[&world.host_line()], b""))
+        .await;
+    assert_eq!(connection.reply().await.status, 404);
+}
+
+/// Sends a call and reads nothing.
+async fn call(world: &World) -> Raw {
+    let mut connection = world.raw().await;
+    connection.write(&open_call(&world.host_line())).await;
+    connection
+}
+
+/// A call that anybody may make.
+fn open_call(host: &str) -> Vec<u8> {
+    let body = message("tools/call", json!({ "name": "wait_openly" }));
+    let head = [host, "Content-Type: application/json"];
+    post("/mcp", &head, body.as_bytes())
+}
+
+/// A connection with small buffers.
+async fn small(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.set_send_buffer_size(64 * 1024).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+fn head_of(method: &str, target: &str, lines: &[&str]) -> Vec<u8> {
+    format!("{method} {target} HTTP/1.1\r\n{}\r\n\r\n", lines.join("\r\n")).into_bytes()
+}
+
+fn chunked(lines: &[&str], parts: &[&[u8]]) -> Vec<u8> {
+    let lines = [lines, &["Transfer-Encoding: chunked"]].concat();
+    [head_of("POST", "/mcp", &lines), chunks(parts)].concat()
+}
+
+fn chunks(parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend(format!("{:x}\r\n", part.len()).into_bytes());
+        bytes.extend_from_slice(part);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
+    bytes
+}
+
+const SHORT: Duration = Duration::from_millis(150);
+const STALL: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// In bytes: more than the buffers of both sockets hold, and far less than a server that reads on takes.
+const MOST_TAKEN: usize = 4 << 20;
