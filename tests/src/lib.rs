@@ -13,6 +13,14 @@ mod connect {}
 #[doc = include_str!("../../docs/schemas.md")]
 mod schemas {}
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/connections.md")]
+mod connections {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/upstream/actix-http.md")]
+mod upstream_actix_http {}
+
 /// A tool in the library of a package whose programs name the library, `linked`, or do not, `unlinked`.
 #[mcp_auth::mcp_tool(read_only)]
 async fn look_up(word: String) -> String {

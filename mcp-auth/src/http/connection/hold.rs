@@ -16,6 +16,7 @@ use super::signals::{Late, Signals};
 pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
     let mut dispatcher = pin!(dispatcher);
     let mut timer = pin!(sleep_until(Instant::now()));
+    let mut is_set = false;
     poll_fn(|cx| {
         signals.register(cx.waker());
         let mut turns = 0;
@@ -38,9 +39,10 @@ pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
             let Some((at, late)) = signals.deadline() else {
                 return Poll::Pending;
             };
-            if !timer.is_elapsed() && timer.deadline() <= at {
+            if is_set && !timer.is_elapsed() && timer.deadline() <= at {
                 return Poll::Pending;
             }
+            is_set = true;
             if Instant::now() >= at {
                 if late == Late::Head {
                     signals.say_at_the_end(REQUEST_TIMEOUT);
