@@ -50,11 +50,6 @@ mod clock;
 mod guard;
 mod http;
 mod identity;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "lists of networks and counts without a limit are for settings that come next"
-)]
 mod limits;
 #[cfg(test)]
 mod properties;

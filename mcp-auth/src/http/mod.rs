@@ -24,7 +24,9 @@ mod refusal;
 mod site;
 
 pub(crate) use self::canonical::{Canonical, CanonicalError};
-pub(crate) use self::connection::{ConnectionLimits, Flow, ProcessSignals, SHUTDOWN_SECONDS, listen};
+pub(crate) use self::connection::{
+    ConnectionLimits, Flow, ProcessSignals, SHUTDOWN_SECONDS, listen,
+};
 pub(crate) use self::documents::ResourceInfo;
 pub(crate) use self::endpoint::ANONYMOUS_BODY;
 pub(crate) use self::gate::{Gate, Origins};

@@ -150,9 +150,7 @@ pub(super) async fn build(
     let names = Names::of(&builder);
     Load::of(&builder)?;
     let proxies = trusted_proxies(&builder, &env)?;
-    let connections = builder
-        .connections
-        .limits(proxies.clone(), descriptors())?;
+    let connections = builder.connections.limits(proxies.clone(), descriptors())?;
     let canonical = canonical(&builder, &env)?;
     check_addresses(&builder, &canonical).await?;
     let gate = gate(&builder, &env, &canonical)?;

@@ -120,7 +120,11 @@ async fn a_client_that_takes_no_answers_is_read_no_further_and_closed_at_the_wri
         let all = bytes.repeat(1 + MOST_TAKEN / bytes.len());
         let written = timeout(PATIENCE, client.write_all(&all)).await;
         let written = written.unwrap_or_else(|_| panic!("{what}: the connection stays open"));
-        assert!(written.is_err(), "{what}: the server took {} bytes", all.len());
+        assert!(
+            written.is_err(),
+            "{what}: the server took {} bytes",
+            all.len()
+        );
     }
     let mut next = world.raw().await;
     exchange(&world, &mut next).await;
@@ -164,7 +168,10 @@ async fn a_client_that_hangs_up_cancels_its_call_though_it_sent_another() {
     connection.write(&[call.clone(), call].concat()).await;
     eventually("the first call waits", || gate.entered() == 1).await;
     connection.close().await;
-    eventually("the call is dropped", || gate.abandoned() == ["wait_openly"]).await;
+    eventually("the call is dropped", || {
+        gate.abandoned() == ["wait_openly"]
+    })
+    .await;
     assert_eq!(gate.entered(), 1);
 }
 
@@ -184,7 +191,7 @@ async fn an_old_connection_closes_with_its_next_answer() {
 
 #[actix_web::test]
 async fn at_the_limit_in_all_the_connection_that_is_idle_for_longest_gives_way() {
-    let world = echoing(|builder| builder.connections(3)).await;
+    let world = echoing(|builder| builder.connections(3).connections_per_network(3)).await;
     let mut connections = Vec::new();
     for _ in 0..3 {
         connections.push(used(&world).await);
@@ -234,7 +241,7 @@ async fn at_the_limit_in_all_the_network_with_the_most_connections_gives_way() {
 
 #[actix_web::test]
 async fn where_all_are_in_a_call_the_next_connection_is_answered_with_503() {
-    let (world, gate) = waiting(|builder| builder.connections(2)).await;
+    let (world, gate) = waiting(|builder| builder.connections(2).connections_per_network(2)).await;
     let mut calls = Vec::new();
     for entered in 1..=2 {
         calls.push(call(&world).await);
@@ -261,11 +268,7 @@ async fn where_all_are_in_a_call_the_next_connection_is_answered_with_503() {
 async fn a_body_that_does_not_come_gives_way_to_a_new_connection() {
     let world = echoing(|builder| builder.connections(1)).await;
     let ada = format!("Authorization: Bearer {}", world.ada());
-    let head = [
-        &world.host_line(),
-        "Content-Type: application/json",
-        &ada,
-    ];
+    let head = [&world.host_line(), "Content-Type: application/json", &ada];
     let bytes = post("/mcp", &head, b"{\"jsonrpc\"");
     let mut slow = world.raw().await;
     slow.write(&bytes[..bytes.len() - 1]).await;
@@ -287,9 +290,15 @@ async fn a_body_is_asked_for_only_after_the_token_was_checked() {
     for (status, head) in [
         (401, vec![&*host, expect, json, &length]),
         (401, vec![&*host, expect, json, &length, &bad]),
-        (401, vec![&*host, expect, json, "Transfer-Encoding: chunked"]),
+        (
+            401,
+            vec![&*host, expect, json, "Transfer-Encoding: chunked"],
+        ),
         (403, vec!["Host: elsewhere", expect, json, &length, &good]),
-        (413, vec![&*host, expect, json, &good, "Content-Length: 1001"]),
+        (
+            413,
+            vec![&*host, expect, json, &good, "Content-Length: 1001"],
+        ),
         (415, vec![&*host, expect, &good, &length]),
     ] {
         let mut connection = world.raw().await;
@@ -350,7 +359,9 @@ async fn random_pipelines_are_answered_in_order() {
         };
         let mut received = Vec::new();
         let both = async { tokio::join!(write, reader.read_to_end(&mut received)) };
-        let ((), read) = timeout(PATIENCE, both).await.expect("no whole answer in time");
+        let ((), read) = timeout(PATIENCE, both)
+            .await
+            .expect("no whole answer in time");
         read.unwrap();
         let mut rest = &received[..];
         for (at, expected) in expected.iter().enumerate() {
@@ -397,11 +408,23 @@ fn split_answer(bytes: &[u8], is_head: bool) -> (Answer, &[u8]) {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let (head, rest) = bytes.split_at(end.expect("an answer is missing") + 4);
     let head = str::from_utf8(head).unwrap().to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let length = if is_head { 0 } else { length.map_or(0, |length| length.parse().unwrap()) };
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let length = if is_head {
+        0
+    } else {
+        length.map_or(0, |length| length.parse().unwrap())
+    };
     let (body, rest) = rest.split_at(length);
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (Answer { status, body: body.to_vec() }, rest)
+    (
+        Answer {
+            status,
+            body: body.to_vec(),
+        },
+        rest,
+    )
 }
 
 /// Numbers that look random and are the same in every run (xorshift).
@@ -417,7 +440,11 @@ impl Random {
 
     fn request(&mut self, id: usize, host: &str, ada: &str) -> (Vec<u8>, Expected) {
         let head = [host, ada, "Content-Type: application/json"];
-        let answer = |status| Expected { status, id: None, is_head: false };
+        let answer = |status| Expected {
+            status,
+            id: None,
+            is_head: false,
+        };
         let metadata = "/.well-known/oauth-protected-resource/mcp";
         // Blank lines inside of a body look like the end of a head.
         let text = "blank\n\nline\r\n\r\n".repeat(self.below(600));
@@ -429,12 +456,18 @@ impl Random {
             1 => (head_of("GET", metadata, &[host]), answer(200)),
             2 => (
                 head_of("HEAD", metadata, &[host]),
-                Expected { is_head: true, ..answer(200) },
+                Expected {
+                    is_head: true,
+                    ..answer(200)
+                },
             ),
             3 => (head_of("OPTIONS", "/mcp", &[host]), answer(204)),
             4 => (
                 post("/mcp", &head, body.as_bytes()),
-                Expected { id: Some(id), ..answer(200) },
+                Expected {
+                    id: Some(id),
+                    ..answer(200)
+                },
             ),
             _ => {
                 let mut parts = Vec::new();
@@ -444,7 +477,10 @@ impl Random {
                     parts.push(part);
                     rest = later;
                 }
-                let expected = Expected { id: Some(id), ..answer(200) };
+                let expected = Expected {
+                    id: Some(id),
+                    ..answer(200)
+                };
                 (chunked(&head, &parts), expected)
             }
         }
@@ -488,7 +524,11 @@ async fn small(address: SocketAddr) -> TcpStream {
 }
 
 fn head_of(method: &str, target: &str, lines: &[&str]) -> Vec<u8> {
-    format!("{method} {target} HTTP/1.1\r\n{}\r\n\r\n", lines.join("\r\n")).into_bytes()
+    format!(
+        "{method} {target} HTTP/1.1\r\n{}\r\n\r\n",
+        lines.join("\r\n")
+    )
+    .into_bytes()
 }
 
 fn chunked(lines: &[&str], parts: &[&[u8]]) -> Vec<u8> {

@@ -21,7 +21,9 @@ impl Raw {
     /// Connects from this address of the local machine.
     pub(crate) async fn connect_from(from: &str, address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+        socket
+            .bind(SocketAddr::new(from.parse().unwrap(), 0))
+            .unwrap();
         Self(socket.connect(address).await.unwrap())
     }
 

@@ -12,7 +12,10 @@ use actix_web::http::ConnectionType;
 /// Makes the answer to a request with `Connection: Upgrade` or `Connection: close` say that the connection
 /// closes. Left to itself actix says what the last request that it has read asks for, which may be the next
 /// one.
-pub(in crate::http) fn announce_close(head: &RequestHead, mut answer: HttpResponse) -> HttpResponse {
+pub(in crate::http) fn announce_close(
+    head: &RequestHead,
+    mut answer: HttpResponse,
+) -> HttpResponse {
     if head.connection_type() != ConnectionType::KeepAlive {
         let head = answer.head_mut();
         head.set_connection_type(ConnectionType::Close);

@@ -100,7 +100,11 @@ impl Exchange {
     }
 
     fn end(self, mut answer: Response<BoxBody>) -> Response<Carrier> {
-        if self.signals.as_ref().is_some_and(|signals| signals.is_aged()) {
+        if self
+            .signals
+            .as_ref()
+            .is_some_and(|signals| signals.is_aged())
+        {
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
         answer.map_body(|_, body| Carrier {

@@ -43,7 +43,10 @@ impl Registry {
         let network = Network::of(peer);
         let is_proxy = self.proxies.contain(peer);
         let mut places = self.lock();
-        let of_network = places.networks.get(&network).map_or(0, |held| held.slots.len());
+        let of_network = places
+            .networks
+            .get(&network)
+            .map_or(0, |held| held.slots.len());
         if !is_proxy && of_network >= self.most_per_network {
             places.give_way(Some(network), at_once(self.most_per_network))?;
         }
@@ -73,8 +76,10 @@ impl Registry {
     }
 
     fn since_start(&self, now: Instant) -> u64 {
-        let passed = now.saturating_duration_since(self.begun).as_millis();
-        u64::try_from(passed).unwrap_or(TRANSFER - 1).min(TRANSFER - 1)
+        let passed = now.saturating_duration_since(self.begun).as_micros();
+        u64::try_from(passed)
+            .unwrap_or(TRANSFER - 1)
+            .min(TRANSFER - 1)
     }
 
     /// A panic while the lock was held left nothing half-done: places are only added and removed.
@@ -119,7 +124,12 @@ impl Places {
             for slot in &held.slots {
                 let state = slot.0.load(Ordering::Relaxed);
                 if state < IN_CALL {
-                    candidates.push(Candidate { size, state, network: *network, slot });
+                    candidates.push(Candidate {
+                        size,
+                        state,
+                        network: *network,
+                        slot,
+                    });
                 }
             }
         }
@@ -214,7 +224,7 @@ impl Drop for Place {
     }
 }
 
-/// What a connection is doing, in one word: idle since a time in milliseconds, a transfer since a time,
+/// What a connection is doing, in one word: idle since a time in microseconds, a transfer since a time,
 /// in a call, or evicted.
 #[derive(Debug)]
 struct Slot(AtomicU64, Mutex<Option<Waker>>);

@@ -70,7 +70,9 @@ impl Scanner {
         match line.first() {
             Some(b'c' | b'C') => {
                 if let Some(value) = value_of(line, b"content-length:") {
-                    let length = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                    let length = str::from_utf8(value)
+                        .ok()
+                        .and_then(|text| text.parse().ok());
                     self.is_unsure |= length.is_none() || self.length.is_some();
                     self.length = length;
                 }

@@ -188,6 +188,11 @@ impl Signals {
         }
     }
 
+    /// Whether the client still takes nothing.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.blocked_since.get().is_some()
+    }
+
     /// Everything that actix has for the client is written.
     pub(super) fn flushed(&self) {
         if !self.is_answered.get() {

@@ -5,8 +5,10 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -56,7 +58,8 @@ impl Stream {
                 Poll::Pending => break,
             }
         }
-        self.signals.refuse_read(!self.kept.is_empty() || self.is_at_end);
+        self.signals
+            .refuse_read(!self.kept.is_empty() || self.is_at_end);
         if self.is_at_end && self.signals.is_busy() {
             // Whoever hangs up gets no answer, to nothing that was sent.
             return Poll::Ready(Ok(()));
@@ -139,6 +142,10 @@ impl Drop for Stream {
         if let Some(words) = self.signals.last_words() {
             let _ = self.socket.try_write(words);
         }
+        if self.signals.is_stuck() {
+            // The kernel would keep the answers, and offer them to the client for minutes.
+            let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        }
     }
 }
 
@@ -150,7 +157,9 @@ fn with_scratch<R>(most: usize, read: impl FnOnce(&mut ReadBuf<'_>) -> R) -> R {
     }
     SCRATCH.with_borrow_mut(|scratch| {
         let most = most.min(scratch.len());
-        read(&mut ReadBuf::new(scratch.get_mut(..most).unwrap_or_default()))
+        read(&mut ReadBuf::new(
+            scratch.get_mut(..most).unwrap_or_default(),
+        ))
     })
 }
 
