@@ -270,7 +270,7 @@ async fn a_body_that_does_not_come_gives_way_to_a_new_connection() {
     let ada = format!("Authorization: Bearer {}", world.ada());
     let head = [&world.host_line(), "Content-Type: application/json", &ada];
     let bytes = post("/mcp", &head, b"{\"jsonrpc\"");
-    let mut slow = world.raw().await;
+    let mut slow = used(&world).await;
     slow.write(&bytes[..bytes.len() - 1]).await;
     let mut next = world.raw().await;
     exchange(&world, &mut next).await;

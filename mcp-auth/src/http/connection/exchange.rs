@@ -1,4 +1,4 @@
-//! What a service tells its connection: that a call begins, that its body is over, and that it is answered.
+//! The service's reports to its connection: a call begins, its body is over, and it is answered.
 
 use std::error::Error;
 use std::future::pending;

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::signals::{Late, Signals};
 
-/// Runs what actix makes of a connection until it is over, late, or evicted. Then it is dropped, and the
-/// stream with it.
+/// Runs actix's future for a connection until the future ends, misses a deadline, or is evicted. Then the future is
+/// dropped, and the stream with it.
 ///
 /// The future must be a task of its own: it is woken by the task that polled it first.
 pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::limits::Networks;
 
-/// How many connections there may be, and how long each may take for what.
+/// The number of connections that there may be, and the time that each may take.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionLimits {
     /// Connections in all.

@@ -1,4 +1,5 @@
-//! The connections of a server: how many of them one network and all together may hold, and which gives way.
+//! The connections of a server. The registry bounds their number, in all and per network, and picks the connection
+//! that gives way to a new one.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -224,7 +225,7 @@ impl Drop for Place {
     }
 }
 
-/// What a connection is doing, in one word: idle since a time in microseconds, a transfer since a time,
+/// The state of a connection in one number: idle since a time in microseconds, a transfer since a time,
 /// in a call, or evicted.
 #[derive(Debug)]
 struct Slot(AtomicU64, Mutex<Option<Waker>>);

@@ -1,4 +1,4 @@
-//! Where the head of a request ends, and how long its body is, as far as that can be seen at a glance.
+//! Finds the end of a request's head, and the length of its body if the head states it plainly.
 //!
 //! The result decides only when bytes go to actix. A scanner that is wrong delays a request, and
 //! the deadline of the head ends that.

@@ -33,7 +33,7 @@ pub(crate) struct Flow<S, X> {
     pub(crate) expect: X,
 }
 
-/// Who stops the server on SIGTERM and Ctrl-C.
+/// The part of the program that stops the server on SIGTERM and Ctrl-C.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Signals {
     /// actix: it lets calls in flight end on SIGTERM, and drops them on Ctrl-C.

@@ -22,6 +22,8 @@ pub(super) struct Signals {
     is_open: Cell<bool>,
     /// Whether the answer has been made, down to the last byte of its body.
     is_answered: Cell<bool>,
+    /// Whether the connection counts as idle since the last answer was made.
+    is_at_rest: Cell<bool>,
     head_since: Cell<Option<Instant>>,
     idle_since: Cell<Instant>,
     blocked_since: Cell<Option<Instant>>,
@@ -31,14 +33,14 @@ pub(super) struct Signals {
     is_paused: Cell<bool>,
     /// Whether the stream keeps bytes that were read ahead.
     keeps: Cell<bool>,
-    /// What the stream writes when it is dropped.
+    /// Bytes that the stream writes when it is dropped.
     last_words: Cell<Option<&'static [u8]>>,
     is_registered: Cell<bool>,
     closes_at: Option<Instant>,
     limits: Deadlines,
 }
 
-/// What the bytes that come next belong to.
+/// The part of a request that the next bytes belong to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reading {
     /// A head.
@@ -58,7 +60,7 @@ struct Deadlines {
     write: Duration,
 }
 
-/// Why a connection is closed.
+/// The deadline that a connection missed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Late {
     /// A head did not arrive in time.
@@ -77,6 +79,7 @@ impl Signals {
             awaits_service: Cell::new(false),
             is_open: Cell::new(false),
             is_answered: Cell::new(false),
+            is_at_rest: Cell::new(true),
             head_since: Cell::new(None),
             idle_since: Cell::new(now),
             blocked_since: Cell::new(None),
@@ -172,11 +175,31 @@ impl Signals {
         self.keeps.set(keeps);
     }
 
+    /// Bytes are about to be written. If they end the answer, the connection counts as idle from here on: a client
+    /// that has its answer must find its connection to be so. An eviction waits for the end of the turn.
+    pub(super) fn writes(&self) {
+        if self.is_answered.get() && !self.is_at_rest.get() {
+            self.rest();
+        }
+    }
+
     /// The client took some bytes.
     pub(super) fn wrote(&self) {
-        if self.blocked_since.take().is_some() && self.is_open.get() {
+        if self.blocked_since.take().is_none() {
+            return;
+        }
+        if self.is_answered.get() {
+            self.rest();
+        } else if self.is_open.get() {
             let _ = self.place.call();
         }
+    }
+
+    fn rest(&self) {
+        let now = Instant::now();
+        self.is_at_rest.set(true);
+        self.idle_since.set(now);
+        self.place.idle(now);
     }
 
     /// The client takes no more bytes for now.
@@ -198,11 +221,9 @@ impl Signals {
         if !self.is_answered.get() {
             return;
         }
+        self.writes();
         self.is_answered.set(false);
         self.is_open.set(false);
-        let now = Instant::now();
-        self.idle_since.set(now);
-        self.place.idle(now);
         if let Reading::Next = self.reading.get() {
             self.reading.set(Reading::Head(Scanner::default()));
         }
@@ -224,6 +245,7 @@ impl Signals {
     pub(super) fn begin(&self) -> bool {
         self.awaits_service.set(false);
         self.is_answered.set(false);
+        self.is_at_rest.set(false);
         self.is_open.set(true);
         self.head_since.set(None);
         if let Reading::Next = self.reading.get() {

@@ -18,7 +18,7 @@ use super::signals::{MOST_AHEAD, Signals};
 #[derive(Debug)]
 pub(super) struct Stream {
     socket: TcpStream,
-    /// What was read ahead.
+    /// Bytes that were read ahead.
     kept: BytesMut,
     is_at_end: bool,
     signals: Rc<Signals>,
@@ -61,7 +61,7 @@ impl Stream {
         self.signals
             .refuse_read(!self.kept.is_empty() || self.is_at_end);
         if self.is_at_end && self.signals.is_busy() {
-            // Whoever hangs up gets no answer, to nothing that was sent.
+            // A client that hangs up gets no answer to anything that it sent.
             return Poll::Ready(Ok(()));
         }
         Poll::Pending
@@ -116,6 +116,7 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.signals.writes();
         let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
         match &written {
             Poll::Ready(_) => this.signals.wrote(),

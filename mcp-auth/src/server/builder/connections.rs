@@ -1,4 +1,4 @@
-//! How many connections there may be, and how long each may take for what.
+//! Settings of connections: their number and their deadlines.
 
 use std::time::Duration;
 
@@ -19,10 +19,9 @@ pub(in crate::server) struct Connections {
     age: Duration,
 }
 
-/// Limits of connections. They hold where the server listens itself ([`serve`](Self::serve), [`start`](Self::start)) and for
-/// [`Server::listen`](crate::Server::listen), but not for an application under `HttpServer` of actix-web.
-///
-/// The guide [connections](https://docs.rs/mcp-auth) says how they fit together.
+/// Limits of connections. They hold where the server listens itself ([`serve`](Self::serve),
+/// [`start`](Self::start)) and for [`Server::listen`](crate::Server::listen), but not for an application under
+/// `HttpServer` of actix-web. `docs/connections.md` says how they fit together.
 impl ServerBuilder {
     /// Sets how many connections there may be in all; at least 1.
     ///
