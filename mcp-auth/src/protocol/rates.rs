@@ -267,8 +267,8 @@ impl Hash for Count<'_> {
             Whose::Client(id) => (0, id),
             Whose::Org(id) => (1, id),
             Whose::Subject(id) => (2, id),
-            Whose::Network(network) => {
-                network.hash(state);
+            Whose::Stranger(party) => {
+                party.hash(state);
                 (3, "")
             }
         };
@@ -296,6 +296,7 @@ mod tests {
 
     use super::*;
     use crate::identity::{ManualClock, doubles};
+    use crate::limits::Network;
     use crate::tool::{Registry, States, ToolSettings};
 
     mod tools {
@@ -364,7 +365,8 @@ mod tests {
     #[test]
     fn counts_share_a_window_only_if_the_tool_the_rate_and_the_caller_are_the_same() {
         let windows = Windows::new(doubles::clock(), 1);
-        let network = |address: &str| Whose::Network(Network::of(address.parse().unwrap()));
+        let network =
+            |address: &str| Whose::Stranger(Party::Stranger(Network::of(address.parse().unwrap())));
         let mut keys = HashSet::new();
         for tool in [None, Some("a"), Some("ab")] {
             for place in 0..3 {
