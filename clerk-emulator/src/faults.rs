@@ -216,9 +216,9 @@ const KEYS_AND_BACKEND: [&str; 5] = [
 
 /// Bounds the memory of an emulator that runs for days.
 const MAX_PATHS: usize = 10_000;
-/// Of more the oldest are removed.
+/// Adding one more removes the oldest.
 const MAX_FAULTS: usize = 100;
-/// In bytes.
+/// The longest path that is counted, in bytes.
 const MAX_PATH: usize = 256;
 
 #[cfg(test)]

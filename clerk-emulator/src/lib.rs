@@ -205,15 +205,17 @@
 //!
 //! # What is kept
 //!
-//! A running emulator, and its state file, are bounded. Of more than these the oldest that nobody used give way:
+//! An emulator and its state file are bounded. When there are too many of one kind, the emulator drops the oldest that
+//! nobody used:
 //!
 //! | what | at most |
 //! |---|---|
 //! | opaque access tokens | 10 000 |
 //! | M2M tokens and API keys together | 10 000 |
-//! | grants, which are what people allowed clients | 10 000, by their last refresh token; and 20 000 refresh tokens, used ones first |
-//! | clients, registered ones and those with documents | 1 000; if all of them have grants, another one is refused |
-//! | decisions that are waited for, and codes | 1 000 of each, ten minutes |
+//! | grants: what people allowed clients | 10 000; the one is dropped whose last refresh token is the oldest |
+//! | refresh tokens | 20 000; used ones are dropped first |
+//! | clients, registered or with a document | 1 000; those with grants are not dropped, and a client for which there is no room is refused |
+//! | authorization requests that wait for a decision, and codes | 1 000 of each, for ten minutes |
 //! | published keys, faults, counted paths | 16, 100, 10 000 |
 //!
 //! A request for a token has at most 8 KiB, one for an authorization 16 KiB.

@@ -151,7 +151,7 @@ impl OpaqueToken {
     }
 }
 
-/// Makes room for one more: of those that are too many, the first in this order give way.
+/// Makes room for one more entry: removes entries, the first in this order first, until fewer than `most` are left.
 pub(crate) fn make_room<K: Clone + Ord, V, O: Ord>(
     all: &mut BTreeMap<K, V>,
     most: usize,
@@ -166,8 +166,8 @@ pub(crate) fn make_room<K: Clone + Ord, V, O: Ord>(
     }
 }
 
-/// How many tokens of a kind are known, which bounds the memory of an instance and its state file. Clerk has no such
-/// bound, and nobody develops with so many.
+/// The most opaque tokens that are known, which bounds the memory of an instance and its state file. Clerk has no such
+/// bound; development needs far fewer.
 pub(crate) const MAX_TOKENS: usize = 10_000;
 /// For how many seconds an expired token is known: a day.
 pub(crate) const KEPT_EXPIRED: i64 = 86_400;

@@ -1,7 +1,7 @@
-//! The readers of a stranger's bytes, each as a function that checks what the reader makes of them: for the
-//! fuzzers of `fuzz`, and for the test that runs their corpus.
+//! Checks of the readers of a stranger's bytes, a function for each reader: for the fuzzers of `fuzz`, and for the
+//! test that runs their corpora.
 //!
-//! Each function panics where a rule is broken and returns whatever the bytes are otherwise.
+//! Each function panics if a rule is broken, and only then.
 
 pub use crate::clerk::fuzz::{claims, publishable_key};
 pub use crate::http::fuzz::{authorization, head};
@@ -9,10 +9,10 @@ pub use crate::identity::fuzz::token;
 pub use crate::protocol::fuzz::message;
 pub use crate::tool::fuzz::arguments;
 
-/// A function that checks what is made of some bytes.
+/// A function that gives bytes to a reader and checks the result.
 pub type Target = fn(&[u8]);
 
-/// All of them, by the names of their fuzzers and corpora.
+/// All targets, by the names of their fuzzers and corpora.
 pub const TARGETS: [(&str, Target); 7] = [
     ("arguments", arguments),
     ("authorization", authorization),

@@ -3,7 +3,7 @@
 
 use proptest::test_runner::{Config, RngSeed};
 
-/// So many cases.
+/// A configuration with so many cases.
 pub(crate) fn cases(cases: u32) -> Config {
     Config {
         cases,

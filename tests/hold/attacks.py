@@ -1,4 +1,4 @@
-"""The attacks. Each is a function named after what holds; `field` is the server under attack and what is needed."""
+"""The attacks: functions, each named after the rule that holds. `field` is the server under attack, with its helpers."""
 
 import asyncio
 import json
@@ -242,7 +242,8 @@ async def is_accepted(field, token, port=None, source="127.0.0.2"):
         raise Failure(f"a new good token was answered with {status} after {took:.1f} s: {body[:200]!r}")
 
 
-@attack(proxied=True)
+# nginx keeps connections to the server.
+@attack(keeps=32, proxied=True)
 async def behind_a_proxy_bad_tokens_of_one_client_are_not_anothers(field):
     bad = 0
     while bad < 1000:

@@ -159,7 +159,7 @@ class Crowd:
         self.socks = [sock for sock in self.socks if read(sock, 1 << 20) is not None]
 
     async def is_closed(self, within):
-        """Waits until the server has closed all of them. What it had sent before is read, or nothing would show."""
+        """Waits until the server has closed all of them. Nothing is read meanwhile."""
         end = time.monotonic() + within
         while self.socks:
             self.socks = [sock for sock in self.socks if not is_closed(sock)]
@@ -194,7 +194,7 @@ def read(sock, count):
 
 
 def is_closed(sock) -> bool:
-    """Whether the other side has closed: asked of the kernel, since to read would take answers."""
+    """Whether the other side has closed. The kernel is asked, because reading would make room for answers."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
     is_over = info[0] not in (TCP_ESTABLISHED,)
     if is_over:

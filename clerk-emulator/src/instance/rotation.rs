@@ -90,5 +90,5 @@ impl Instance {
     }
 }
 
-/// How many keys are in the JWKS. Of more the oldest leave it.
+/// The most keys in the JWKS. Adding one more removes the oldest.
 const MAX_PUBLISHED: usize = 16;

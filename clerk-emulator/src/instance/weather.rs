@@ -11,7 +11,7 @@ use crate::instance::Instance;
 impl Instance {
     /// Adds a fault to those there are. Without [a path](Fault::at) it is of every request for keys and to the
     /// Backend API: discovery documents and `/oauth` are answered all the same, and so is what is asked in
-    /// process. Of more than 100 faults the oldest are removed.
+    /// process. There are 100 faults at most: adding one more removes the oldest.
     pub fn add_fault(&self, fault: Fault) {
         self.shared.faults.add(fault);
     }

@@ -1,7 +1,12 @@
-//! What a stranger's form, request for a token or client metadata is read as: for the fuzzers of the repository, and
-//! for the test that runs their corpus.
+//! Checks of the readers of forms, of requests for tokens and of client metadata: for the fuzzers of the repository,
+//! and for the test that runs their corpora.
 //!
-//! Each function panics where a rule is broken and returns whatever the bytes are otherwise.
+//! Each function panics if a rule is broken, and only then.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a `Value` that is indexed by a name which it lacks is `Null`"
+)]
 
 use std::sync::LazyLock;
 
@@ -24,18 +29,18 @@ use crate::request::TokenRequest;
 use crate::routes::consent::Decision;
 use crate::settings::Settings;
 
-/// A function that checks what is made of some bytes.
+/// A function that gives bytes to a reader and checks the result.
 pub type Target = fn(&[u8]);
 
-/// All of them, by the names of their fuzzers and corpora.
+/// All targets, by the names of their fuzzers and corpora.
 pub const TARGETS: [(&str, Target); 3] = [
     ("emulator_client", client),
     ("emulator_form", form),
     ("emulator_token", token),
 ];
 
-/// Checks that what a form asks for is no more than its client may ask for, and that the answer goes to a redirect URI
-/// of the client.
+/// Checks that a form brings no more than its client may ask for, and that the answer goes to a redirect URI of the
+/// client.
 pub fn form(bytes: &[u8]) {
     let fields = Fields::parse(bytes);
     for (name, value) in fields.pairs() {

@@ -146,8 +146,8 @@ impl OAuth {
         with_grants.collect()
     }
 
-    /// Adds a client, or puts it in the place of the one with its id. Of too many clients the oldest gives way that
-    /// nobody allowed anything.
+    /// Adds a client, or puts it in the place of the one with its id. When there are too many clients, the
+    /// oldest one without a grant is dropped.
     pub(crate) fn put_client(&self, client: Client) -> Result<(), OAuthError> {
         let mut state = self.lock();
         if !state.kept.clients.contains_key(&client.id) {
@@ -376,7 +376,7 @@ impl State {
         Ok(())
     }
 
-    /// Of too many grants the one ends whose last refresh token is the oldest.
+    /// Revokes the grant whose last refresh token is the oldest, if there are too many grants.
     fn make_room_for_grant(&mut self, now: u64) {
         while self.kept.grants.len() >= MAX_GRANTS {
             let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
@@ -384,7 +384,7 @@ impl State {
                 let at = newest.entry(&refresh.grant_id).or_default();
                 *at = refresh.issued_at.max(*at);
             }
-            // The tokens of a new one are still to be made.
+            // A grant without a refresh token is new: its tokens are made next.
             let last_used = |id: &&String| newest.get(id.as_str()).copied().unwrap_or(u64::MAX);
             let Some(oldest) = self.kept.grants.keys().min_by_key(last_used).cloned() else {
                 return;
@@ -471,9 +471,9 @@ impl fmt::Debug for OAuth {
 const TEN_MINUTES: u64 = 600;
 const MAX_CLIENTS: usize = 1_000;
 const MAX_GRANTS: usize = 10_000;
-/// More than grants, so that used ones alone give way.
+/// Twice the grants, so that a used token is dropped before the last one of a grant.
 const MAX_REFRESH_TOKENS: usize = 2 * MAX_GRANTS;
-/// Of decisions that are waited for, and of codes.
+/// The most authorization requests that wait for a decision, and the most codes.
 const MAX_WAITING: usize = 1_000;
 
 #[cfg(test)]

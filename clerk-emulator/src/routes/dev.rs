@@ -66,7 +66,7 @@ async fn mint_text(
     Ok(private().content_type(PLAIN_TEXT).body(token))
 }
 
-/// An opaque token is kept with its scopes and claims.
+/// Bounds the size of an opaque token, which is kept with its scopes and claims.
 fn check_length(request: &[u8]) -> Result<(), Problem> {
     if request.len() <= MAX_REQUEST {
         return Ok(());

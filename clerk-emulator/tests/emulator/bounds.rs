@@ -1,4 +1,4 @@
-//! What a running emulator keeps is bounded.
+//! The bounds of what a running emulator keeps.
 
 use clerk_emulator::Directory;
 use clerk_emulator::Instance;

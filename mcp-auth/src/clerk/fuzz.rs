@@ -1,4 +1,4 @@
-//! What a token or a configuration says in Clerk's words.
+//! Checks of the readers of Clerk's claims and keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

@@ -48,11 +48,14 @@ impl PublishableKey {
         };
         let decoded = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
         let host = decoded.strip_suffix('$')?;
-        if host.contains('$') || !host.contains('.') {
+        if host.contains('$') {
             return None;
         }
         let frontend = FrontendUrl::parse(&format!("https://{host}")).ok()?;
-        Some(Self { instance, frontend })
+        // A dot in the path makes no name of the host.
+        let has_dot = |host: &str| host.contains('.');
+        let is_named = frontend.url().host_str().is_some_and(has_dot);
+        is_named.then_some(Self { instance, frontend })
     }
 }
 
@@ -118,6 +121,8 @@ mod tests {
             encoded("clerk.example.com$$"),
             encoded("clerk$.example.com$"),
             encoded("clerk$"),
+            encoded("clerk/x.example.com$"),
+            encoded("clerk\\x.example.com$"),
             encoded("a@clerk.example.com$"),
             encoded("clerk.example.com?x$"),
             format!("{valid}_x"),

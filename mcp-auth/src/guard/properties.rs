@@ -20,7 +20,7 @@ const SLUGS: [&str; 2] = ["export", "pro"];
 const SCOPES: [&str; 3] = ["profile", "a", "user:org:read"];
 const KINDS: [TokenKind; 3] = [TokenKind::M2m, TokenKind::OAuth, TokenKind::Session];
 
-/// All that a decision looks at of somebody.
+/// Somebody, with every fact that a decision looks at.
 #[derive(Clone, Debug)]
 struct Person {
     kind: TokenKind,
@@ -58,7 +58,7 @@ impl Person {
         Some(Org::new("org_1".to_owned(), None, role, Some(permissions)))
     }
 
-    /// What a requirement means, written a second time.
+    /// Whether this person meets a requirement: a second implementation.
     fn meets(&self, requirement: Requirement) -> bool {
         let text = requirement.to_string();
         let (kind, name) = text.split_once(' ').unwrap_or((&text, ""));
@@ -137,7 +137,7 @@ fn person() -> impl Strategy<Value = Person> {
         )
 }
 
-/// A requirement that is no choice.
+/// Any requirement but a choice.
 fn leaf() -> impl Strategy<Value = Requirement> {
     prop_oneof![
         Just(Requirement::SignedIn),
@@ -198,7 +198,7 @@ proptest! {
         prop_assert_eq!(person.passes(&guard(&required), &server), expected);
     }
 
-    /// An actor is what a guard can forbid: it is no fact that lets somebody in.
+    /// The richer person has no actor, because a guard can forbid one.
     #[test]
     fn whoever_has_more_never_passes_less(
         required in requirements(), person in person(), more in person(),

@@ -1,4 +1,4 @@
-//! What stands in the head of a request.
+//! Checks of the readers of a head: the token, the headers, and the entries of lists that headers are compared with.
 
 use actix_web::dev::RequestHead;
 use actix_web::http::Uri;
@@ -42,7 +42,7 @@ pub fn authorization(bytes: &[u8]) {
     assert_eq!(read.map_err(|_| ()), expected, "{sent:?}");
 }
 
-/// The token of the one value: what follows `bearer` and a blank, without blanks around it.
+/// The token of a value: the text behind `bearer` and a blank, without blanks around it.
 fn second_reading(value: &[u8]) -> Result<Option<&str>, ()> {
     let value = std::str::from_utf8(value).map_err(|_| ())?;
     if !value.is_ascii() {
@@ -55,8 +55,8 @@ fn second_reading(value: &[u8]) -> Result<Option<&str>, ()> {
     Ok(token.map(|token| token.trim_matches([' ', '\t'])))
 }
 
-/// Checks what is made of the headers and the target of a request, and of the same texts in a configuration. The
-/// first line is the target, each other line a header.
+/// Checks how headers and target of a request are read, and how the same texts are read in a configuration. The first
+/// line is the target, each other line a header.
 pub fn head(bytes: &[u8]) {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let target = target(lines.next().unwrap_or_default());
@@ -169,7 +169,7 @@ fn check_organization(target: &Uri) {
     let pairs = url::form_urlencoded::parse(query.as_bytes());
     let named: Vec<_> = pairs.filter(|(name, _)| name == "org").collect();
     match org_query::read(target) {
-        // The reader of forms reads the rest of a name that is wrongly encoded.
+        // The reader of forms accepts names that are wrongly encoded.
         UrlOrg::Absent => assert!(named.is_empty() || query.contains('%'), "{query}"),
         UrlOrg::Malformed => assert!(!named.is_empty(), "{query}"),
         UrlOrg::Named(organization) => {

@@ -1,4 +1,4 @@
-//! Bearer tokens, of which nothing is known yet.
+//! Checks of the readers of bearer tokens, as far as they go without a signature.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::identity::policy::{Machine, Parties, Policy};
 use crate::identity::token::{BearerToken, Presented};
 use crate::identity::verify::{Candidate, Decode, VerifiedClaims};
 
-/// Checks what a bearer string is taken for, against a second reader.
+/// Checks the classification of a bearer string against a second reader.
 pub fn token(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -31,13 +31,10 @@ pub fn token(bytes: &[u8]) {
         (Err(TokenError::TooLarge), _) => assert!(text.len() > 16 * 1024),
         (Ok(Presented::Opaque(kind)), Some((_, expected))) => assert_eq!(kind, *expected),
         (Ok(Presented::Jwt(segments)), None) => {
-            let (header, payload) = match canonical(text) {
-                Some(parts) => parts,
-                // The two texts are put together before they are known to be texts.
-                None => {
-                    assert!(segments.read().is_err(), "{text}");
-                    return;
-                }
+            let Some((header, payload)) = canonical(text) else {
+                // A character may have its bytes in two parts: `read` refuses it.
+                assert!(segments.read().is_err(), "{text}");
+                return;
             };
             let read = segments.read();
             let is_unambiguous = |text: &str| parse_object(text.as_bytes()).is_ok();
@@ -74,7 +71,7 @@ fn canonical(token: &str) -> Option<(String, String)> {
 }
 
 fn kind(header: &str, payload: &str) -> TokenKind {
-    let [header, payload] = [header, payload].map(|text| serde_json::from_str::<Value>(text));
+    let [header, payload] = [header, payload].map(serde_json::from_str::<Value>);
     let text = |value: &Result<Value, _>, name: &str| {
         let value = value.as_ref().ok().and_then(|value| value.get(name));
         value.and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -86,8 +83,8 @@ fn kind(header: &str, payload: &str) -> TokenKind {
     }
 }
 
-/// Goes with a header and claims as far as a token goes without its signature, and checks what the issuer might
-/// confirm of such claims.
+/// Checks a token with this header and these claims as far as it goes without a signature, and an issuer's
+/// confirmation of the same claims.
 pub(crate) fn unsigned(header: &str, claims: &str, decode: &dyn Decode) {
     let [first, second] = [header, claims].map(|text| URL_SAFE_NO_PAD.encode(text));
     let text = format!("{first}.{second}.AA");
@@ -163,9 +160,9 @@ fn check_confirmed(kind: TokenKind, claims: &str, policy: &Policy, decode: &dyn 
     };
     assert!(subject.len() > prefix.len() && subject.starts_with(prefix));
     if kind == TokenKind::OAuth && policy.audience.mode == AudienceMode::Require {
-        let audiences = members.get("aud").map(|aud| match aud {
-            Value::Array(all) => all.clone(),
-            one => vec![one.clone()],
+        let audiences = members.get("aud").map(|aud| {
+            let all = aud.as_array().cloned();
+            all.unwrap_or_else(|| vec![aud.clone()])
         });
         let own = |audience: &Value| {
             let audience = audience.as_str().unwrap_or_default();

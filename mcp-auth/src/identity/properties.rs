@@ -26,7 +26,7 @@ use crate::identity::doubles;
 use crate::identity::doubles::block_on;
 use crate::properties::cases;
 
-/// What happens to a circuit.
+/// An event in the life of a circuit.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Answered,
@@ -55,7 +55,7 @@ struct Model {
 }
 
 impl Model {
-    /// Whether a question is asked now; then it ends so.
+    /// Whether a question is asked now. If so, it ends in this event.
     fn ask(&mut self, event: Event) -> bool {
         if self.now < self.rests_until {
             return false;
@@ -113,7 +113,7 @@ proptest! {
     }
 }
 
-/// What happens to a cache of tokens: a token by its number, and whose it is.
+/// A change of a cache: the number of a token, and whose token it is.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Inserted(u8, usize),
@@ -134,7 +134,7 @@ fn fingerprint(token: u8) -> Fingerprint {
 proptest! {
     #![proptest_config(cases(100))]
 
-    /// A cache with room for all of them is a map.
+    /// A cache that has room for all tokens is a map.
     #[test]
     fn a_cache_with_room_gives_back_what_was_put_in_and_nothing_else(
         changes in vec(change(), 1..120),
@@ -164,7 +164,7 @@ proptest! {
 proptest! {
     #![proptest_config(cases(20))]
 
-    /// In a cache without room a token may be gone, and is never another's.
+    /// A full cache may have dropped a token. It never gives a token's caller for another token.
     #[test]
     fn a_full_cache_with_concurrent_callers_never_gives_a_token_to_another(
         tokens in vec(0_u8..=255, 50..200), room in 1_usize..20,
@@ -192,7 +192,7 @@ proptest! {
         prop_assert!(kept <= room, "{} in a room for {}", kept, room);
     }
 
-    /// Whoever asks while work is in flight gets its outcome, and no two pieces of work of one key run at a time.
+    /// Callers who ask while work is in flight get its outcome, and two pieces of work of one key never run at once.
     #[test]
     fn concurrent_callers_of_one_key_share_its_work(keys in vec(0_usize..3, 8..64)) {
         let io = IoRuntime::start().unwrap();

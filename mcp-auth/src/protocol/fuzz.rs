@@ -1,4 +1,4 @@
-//! Bodies, against a second reader that is made of serde_json.
+//! Checks of the reader of bodies, against a second reader that is made of serde_json.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -70,7 +70,7 @@ fn check_members(message: &Message<'_>, expected: &Expected<'_>) {
     }
 }
 
-/// Writing a text is what serde_json does, and reading it gives the text.
+/// A text is escaped as serde_json does, and reads back as itself.
 fn check_escaping(text: &str) {
     let mut written = b"\"".to_vec();
     escape(&mut written, text);
@@ -82,7 +82,7 @@ fn check_escaping(text: &str) {
     );
 }
 
-/// The header `Mcp-Name` that spells a name in Base64 is that name's and no other's.
+/// The header `Mcp-Name` that spells a name in Base64 fits that name and no other.
 fn check_mirrored_name(name: &str) {
     let spelled = format!("=?base64?{}?=", STANDARD.encode(name));
     let mirrored = Mirrored {
@@ -142,7 +142,7 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// A string, or an integer of any size.
+/// Whether a value is a string or an integer of any size, short enough for an id.
 fn is_id(raw: &str) -> bool {
     let is_integer =
         serde_json::from_str::<serde_json::Number>(raw).is_ok() || raw.parse::<f64>().is_ok();

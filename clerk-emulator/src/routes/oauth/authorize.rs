@@ -174,5 +174,5 @@ fn see_other(location: &str) -> HttpResponse {
         .finish()
 }
 
-/// In bytes: what a request asks for is kept until somebody decides, and longer if they allow it.
+/// In bytes. The parameters of a request are kept until somebody decides, and those of a grant for as long as the grant.
 const MAX_REQUEST: usize = 16 * 1024;

@@ -1,7 +1,7 @@
 //! A second reading of claims, plain and slow, that the first one is compared with.
 //!
-//! It is made of `serde_json::Value`, and of decimal arithmetic where the first has binary one. It shares no code
-//! with the first reading.
+//! It reads `serde_json::Value`s, and halves decimal numbers where the first reading has binary ones. The two readings
+//! share no code.
 
 use serde_json::Value;
 
@@ -10,32 +10,54 @@ use crate::identity::CallerParts;
 use crate::identity::Entitlements;
 use crate::identity::TokenKind;
 
-/// What claims come to.
+/// The facts that claims state.
 #[derive(Debug, PartialEq)]
 pub(in crate::clerk) struct Reading {
     client_id: Option<String>,
     scopes: Vec<String>,
     org_id: Option<String>,
-    org: Option<(String, Option<String>, Option<String>, Option<Vec<String>>)>,
-    /// Subject, issuer and kind of each, the nearest first.
-    actors: Vec<(String, Option<String>, Option<String>)>,
-    session: Option<(String, Option<String>, Option<[Option<f64>; 2]>)>,
+    org: Option<OrgReading>,
+    /// Who acts first, then the one in whose name.
+    actors: Vec<ActorReading>,
+    session: Option<SessionReading>,
     features: Option<[Vec<String>; 2]>,
     plans: Option<[Vec<String>; 2]>,
 }
 
+#[derive(Debug, PartialEq)]
+struct OrgReading {
+    id: String,
+    slug: Option<String>,
+    role: Option<String>,
+    permissions: Option<Vec<String>>,
+}
+
+#[derive(Debug, PartialEq)]
+struct ActorReading {
+    subject: String,
+    issuer: Option<String>,
+    kind: Option<String>,
+}
+
+#[derive(Debug, PartialEq)]
+struct SessionReading {
+    id: String,
+    status: Option<String>,
+    ages: Option<[Option<f64>; 2]>,
+}
+
 impl Reading {
-    /// What the first reading found.
+    /// The facts that the first reading found.
     pub(in crate::clerk) fn of(parts: &CallerParts) -> Self {
         let text = |text: Option<&str>| text.map(str::to_owned);
         let mut actors = Vec::new();
         let mut next = parts.actor.as_ref();
         while let Some(actor) = next {
-            actors.push((
-                actor.subject().to_owned(),
-                text(actor.issuer()),
-                text(actor.kind()),
-            ));
+            actors.push(ActorReading {
+                subject: actor.subject().to_owned(),
+                issuer: text(actor.issuer()),
+                kind: text(actor.kind()),
+            });
             next = Actor::actor(actor);
         }
         let both = |all: &Entitlements| [all.organization.clone(), all.user.clone()];
@@ -43,20 +65,21 @@ impl Reading {
             client_id: parts.client_id.clone(),
             scopes: parts.scopes.clone(),
             org_id: parts.org_id.clone(),
-            org: parts.org.as_ref().map(|org| {
-                let permissions = org.permissions().map(<[String]>::to_vec);
-                (
-                    org.id().to_owned(),
-                    text(org.slug()),
-                    text(org.role()),
-                    permissions,
-                )
+            org: parts.org.as_ref().map(|org| OrgReading {
+                id: org.id().to_owned(),
+                slug: text(org.slug()),
+                role: text(org.role()),
+                permissions: org.permissions().map(<[String]>::to_vec),
             }),
             actors,
             session: parts.session.as_ref().map(|session| {
                 let ages = session.factor_ages();
                 let ages = ages.map(|ages| [ages.first_minutes(), ages.second_minutes()]);
-                (session.id().to_owned(), text(session.status()), ages)
+                SessionReading {
+                    id: session.id().to_owned(),
+                    status: text(session.status()),
+                    ages,
+                }
             }),
             features: parts.features.as_ref().map(both),
             plans: parts.plans.as_ref().map(both),
@@ -86,13 +109,15 @@ impl Reading {
             }
             TokenKind::Session => {
                 reading.org = organization(claims)?;
-                reading.org_id = reading.org.as_ref().map(|(id, ..)| id.clone());
+                reading.org_id = reading.org.as_ref().map(|org| org.id.clone());
                 if !claims["act"].is_null() {
                     reading.actors = actors(&claims["act"])?;
                 }
-                let ages = factor_ages(&claims["fva"]);
-                let status = text(&claims["sts"]);
-                reading.session = text(&claims["sid"]).map(|id| (id, status, ages));
+                reading.session = text(&claims["sid"]).map(|id| SessionReading {
+                    id,
+                    status: text(&claims["sts"]),
+                    ages: factor_ages(&claims["fva"]),
+                });
                 reading.features = entitlements(&claims["fea"]);
                 reading.plans = entitlements(&claims["pla"]);
             }
@@ -121,18 +146,20 @@ fn scopes(claims: &Value) -> Option<Vec<String>> {
     Some(all.into_iter().filter(|scope| !scope.is_empty()).collect())
 }
 
-/// Those of two levels; `None` if the first one cannot be read.
-fn actors(act: &Value) -> Option<Vec<(String, Option<String>, Option<String>)>> {
+/// The actors of two levels; `None` if the first one cannot be read.
+fn actors(act: &Value) -> Option<Vec<ActorReading>> {
     let one = |act: &Value| {
         let subject = act.as_object()?.get("sub")?.as_str()?;
-        Some((subject.to_owned(), text(&act["iss"]), text(&act["type"])))
+        Some(ActorReading {
+            subject: subject.to_owned(),
+            issuer: text(&act["iss"]),
+            kind: text(&act["type"]),
+        })
     };
     let mut actors = vec![one(act)?];
     actors.extend(one(&act["act"]));
     Some(actors)
 }
-
-type OrgReading = (String, Option<String>, Option<String>, Option<Vec<String>>);
 
 fn organization(claims: &Value) -> Option<Option<OrgReading>> {
     if claims["v"].as_f64() != Some(2.0) {
@@ -140,8 +167,12 @@ fn organization(claims: &Value) -> Option<Option<OrgReading>> {
             let named = all.iter().filter_map(Value::as_str);
             named.map(str::to_owned).collect()
         });
-        let rest = (text(&claims["org_slug"]), text(&claims["org_role"]), listed);
-        return Some(text(&claims["org_id"]).map(|id| (id, rest.0, rest.1, rest.2)));
+        return Some(text(&claims["org_id"]).map(|id| OrgReading {
+            id,
+            slug: text(&claims["org_slug"]),
+            role: text(&claims["org_role"]),
+            permissions: listed,
+        }));
     }
     let org = &claims["o"];
     if org.is_null() || *org == false {
@@ -153,18 +184,21 @@ fn organization(claims: &Value) -> Option<Option<OrgReading>> {
         packed(&org["per"])?,
         packed(&org["fpm"])?,
     )?;
-    let role = text(&org["rol"]).map(|role| ["org:", &role].concat());
-    let found = text(&org["id"]).map(|id| (id, text(&org["slg"]), role, Some(permissions)));
-    Some(found)
+    Some(text(&org["id"]).map(|id| OrgReading {
+        id,
+        slug: text(&org["slg"]),
+        role: text(&org["rol"]).map(|role| ["org:", &role].concat()),
+        permissions: Some(permissions),
+    }))
 }
 
-/// What JavaScript takes for a text, or for none.
+/// A text; empty for a value that JavaScript takes for none.
 fn packed(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => Some(text),
         Value::Null | Value::Bool(false) => Some(""),
         Value::Number(number) if number.as_f64() == Some(0.0) => Some(""),
-        _ => None,
+        Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -193,7 +227,7 @@ fn permissions(features: &str, names: &str, masks: &str) -> Option<Vec<String>> 
         return Some(Vec::new());
     }
     let (names, masks) = (list(names), list(masks));
-    // Once with the place of a mask counted among all features, once among those of organizations.
+    // One reading counts the place of a mask among all features, the other among those of organizations.
     let mut readings = [Vec::new(), Vec::new()];
     let mut places = [0, 0];
     for feature in &features {

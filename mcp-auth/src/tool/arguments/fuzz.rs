@@ -1,4 +1,4 @@
-//! Arguments that are rewritten after a schema.
+//! Checks of the rewriting of arguments after a schema.
 
 use std::sync::LazyLock;
 
@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::repair::{misplaced, repaired};
 
-/// Checks that arguments stay JSON, that nothing is rewritten twice, and that what is rewritten differs from what was
-/// sent by no more than the rules say.
+/// Checks that rewritten arguments are JSON, that rewriting them again changes nothing, and that without leniency they
+/// say what was sent.
 pub fn arguments(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
