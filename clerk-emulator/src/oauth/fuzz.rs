@@ -142,7 +142,7 @@ pub fn client(bytes: &[u8]) {
         .map(|(client, _)| client);
     let documented = documents.into_document_client(&url, &directory);
     for client in [registered, documented].into_iter().flatten() {
-        assert!((1..=20).contains(&client.redirect_uris.len()));
+        assert!((1..=32).contains(&client.redirect_uris.len()));
         for uri in &client.redirect_uris {
             let scheme = Url::parse(uri).map(|url| url.scheme().to_owned());
             let scheme = scheme.unwrap_or_default();
