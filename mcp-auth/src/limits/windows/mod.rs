@@ -142,15 +142,6 @@ impl Windows {
         Ok(())
     }
 
-    /// Counts an event whatever the count is. `window` is the length of the window that the event begins if
-    /// the key has none.
-    pub(crate) fn count(&self, key: Key, window: Duration) {
-        let mut shard = self.lock(key);
-        let now = self.clock.uptime();
-        shard.remove_what_is_over(now);
-        shard.count(key, window, now, self.most_in_shard);
-    }
-
     /// The time until the window of the key is over, if its limit is reached. Nothing is counted.
     pub(crate) fn wait(&self, key: Key, limit: Limit) -> Option<Duration> {
         let mut shard = self.lock(key);

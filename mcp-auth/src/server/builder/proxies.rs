@@ -67,12 +67,12 @@ pub(in super::super) fn trusted_proxies(
 mod tests {
     use super::*;
 
-    fn networks(builder: ServerBuilder, variable: Option<&str>) -> Result<String, String> {
+    fn networks(builder: &ServerBuilder, variable: Option<&str>) -> Result<String, String> {
         let value = |name: &str| {
             let is_read = name == "MCP_TRUSTED_PROXIES";
             variable.filter(|_| is_read).map(str::to_owned)
         };
-        trusted_proxies(&builder, &Environment::of(&value))
+        trusted_proxies(builder, &Environment::of(&value))
             .map(|networks| networks.to_string())
             .map_err(|error| {
                 let mut text = String::new();
@@ -84,18 +84,18 @@ mod tests {
     #[test]
     fn proxies_are_named_in_code_or_by_the_environment() {
         let builder = || ServerBuilder::of_package("p", "1");
-        assert_eq!(networks(builder(), None), Ok(String::new()));
+        assert_eq!(networks(&builder(), None), Ok(String::new()));
         let listed = Ok("10.0.0.7, fd00::/8".to_owned());
-        assert_eq!(networks(builder(), Some("10.0.0.7, fd00::/8")), listed);
+        assert_eq!(networks(&builder(), Some("10.0.0.7, fd00::/8")), listed);
         let in_code = builder().trusted_proxies(["10.0.0.7", "fd00::/8"]);
-        assert_eq!(networks(in_code, Some("192.0.2.1")), listed);
+        assert_eq!(networks(&in_code, Some("192.0.2.1")), listed);
     }
 
     #[test]
     fn a_wrong_proxy_is_named_and_does_not_start() {
         let builder = || ServerBuilder::of_package("p", "1");
         for bad in ["proxy.internal", "10.0.0.0/33", "10.0.0.7,", "10.0.0.7;::1"] {
-            let error = networks(builder(), Some(bad)).unwrap_err();
+            let error = networks(&builder(), Some(bad)).unwrap_err();
             let entry = bad.split(',').next_back().unwrap();
             let expected = format!(
                 "MCP_TRUSTED_PROXIES: `{entry}` is neither an IP address nor a network such as `10.0.0.0/8`"
@@ -103,7 +103,7 @@ mod tests {
             assert_eq!(error, expected);
         }
         for everybody in ["0.0.0.0/0", "::/0", "10.0.0.7,1.2.3.4/0"] {
-            let error = networks(builder().trusted_proxies(everybody.split(',')), None);
+            let error = networks(&builder().trusted_proxies(everybody.split(',')), None);
             assert_eq!(
                 error,
                 Err("`trusted_proxies` trusts every address".to_owned())
