@@ -1,8 +1,9 @@
 //! The limits of connections: deadlines, places, and what is read before the answers are taken.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use actix_web::{App, web};
 use clerk_emulator::TokenRequest;
 use mcp_auth::ServerBuilder;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::parked::Gate;
 use crate::raw::{Raw, post, request};
-use crate::support::{MODERN, World, eventually, message, modern_meta};
+use crate::support::{MODERN, World, builder, emulator, eventually, message, modern_meta};
 
 mod tools {
     use mcp_auth::mcp_tool;
@@ -390,6 +391,53 @@ async fn a_server_that_stops_closes_its_idle_connections() {
         assert_eq!(connection.ended().await, b"");
     }
     timeout(PATIENCE, stopped).await.unwrap().unwrap();
+}
+
+#[actix_web::test]
+async fn an_application_of_the_users_own_has_the_same_limits() {
+    let clerk = emulator().await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = builder(&clerk)
+        .tools_of("protocol::hold::tools")
+        .url(format!("http://{address}"))
+        .head_deadline(SHORT)
+        .connections(8)
+        .build()
+        .await
+        .unwrap();
+    let mounted = server.clone();
+    let application = move || {
+        App::new()
+            .route("/health", web::get().to(|| async { "ok" }))
+            .configure(mounted.well_known())
+            .configure(mounted.routes())
+    };
+    let http = server.listen(listener, application).unwrap();
+    let (handle, running) = (http.handle(), actix_web::rt::spawn(http));
+    let host = format!("Host: {address}");
+    let get = |path: &str| request("GET", path, &[&host], b"");
+    let mut late = Raw::connect(address).await;
+    late.write(&[&*get("/health"), b"G"].concat()).await;
+    assert_eq!(late.reply().await.body, b"ok");
+    let answer = String::from_utf8(late.ended().await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let mut connection = Raw::connect(address).await;
+    let pipelined = [get("/health"), get("/mcp"), get("/x"), get("/health")].concat();
+    connection.write(&pipelined).await;
+    for status in [200, 401, 404, 200] {
+        assert_eq!(connection.reply().await.status, status);
+    }
+    let mut others = Vec::new();
+    for _ in 0..8 {
+        let mut other = Raw::connect(address).await;
+        other.write(&get("/health")).await;
+        assert_eq!(other.reply().await.status, 200);
+        others.push(other);
+    }
+    assert_eq!(connection.ended().await, b"", "the oldest gives way");
+    handle.stop(true).await;
+    running.await.unwrap().unwrap();
 }
 
 /// What a request should be answered with.

@@ -47,7 +47,8 @@ impl ServerBuilder {
     /// A new connection beyond the limit takes the place of the network's connection that has been idle for longest;
     /// if all are in a call, it is answered with 503 and closed.
     ///
-    /// The peer is that of the connection: behind a proxy all clients are one.
+    /// The peer is that of the connection, so all clients behind a proxy are one. A proxy of
+    /// [`trusted_proxies`](Self::trusted_proxies) has no such limit.
     pub fn connections_per_network(mut self, most: usize) -> Self {
         self.connections.most_per_network = Some(most);
         self
