@@ -100,8 +100,11 @@ const _: () = {
                 .implied(&[]),
             authorize: ::core::option::Option::None,
             parameters: &[],
-            rates: &[],
-            concurrency: ::core::option::Option::None,
+            rates: &[
+                const { __private::Spelled("10/min per user").rate() },
+                const { __private::Spelled(RATE).rate() },
+            ],
+            concurrency: ::core::option::Option::Some(4u32),
             timeout: ::core::option::Option::Some(30u64),
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,
