@@ -357,7 +357,10 @@ fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Strin
     Ok(
         Option::deserialize(deserializer)?.map(|scopes| match scopes {
             Scopes::List(list) => list,
-            Scopes::Text(text) => text.split_whitespace().map(String::from).collect(),
+            Scopes::Text(text) => {
+                let scopes = text.split(' ').filter(|scope| !scope.is_empty());
+                scopes.map(String::from).collect()
+            }
         }),
     )
 }

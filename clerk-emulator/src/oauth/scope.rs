@@ -4,10 +4,10 @@ use crate::directory::Directory;
 use crate::oauth::error::Code;
 use crate::oauth::error::OAuthError;
 
-/// The scopes of a text (RFC 6749 §3.3), each once.
+/// The scopes of a text, each once. Spaces alone separate them (RFC 6749 §3.3).
 pub(crate) fn parse(text: &str) -> Vec<String> {
     let mut scopes: Vec<String> = Vec::new();
-    for scope in text.split_whitespace() {
+    for scope in text.split(' ').filter(|scope| !scope.is_empty()) {
         add(&mut scopes, scope);
     }
     scopes

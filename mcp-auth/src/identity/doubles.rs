@@ -287,7 +287,7 @@ impl Decode for PlainDecode {
         let scopes = text("scope").unwrap_or_default();
         Ok(CallerParts {
             client_id: text("client_id"),
-            scopes: scopes.split_whitespace().map(str::to_owned).collect(),
+            scopes: scopes.split(' ').map(str::to_owned).collect(),
             org_id: text("org_id"),
             org_at_issuer: false,
             org: text("org_id")
@@ -302,7 +302,7 @@ impl Decode for PlainDecode {
 
     fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str> {
         let scopes = claims.get("scopes").and_then(Json::as_str);
-        scopes.unwrap_or_default().split_whitespace().collect()
+        scopes.unwrap_or_default().split(' ').collect()
     }
 
     fn check_class(&self, _: TokenKind, header: &Object<'_>) -> Result<(), TokenError> {

@@ -45,7 +45,7 @@ impl Decode for ClerkClaims {
     fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str> {
         let named = ["scopes", "aud"].map(|name| claims.get(name));
         match named.into_iter().flatten().find(|value| !value.is_null()) {
-            Some(Json::Text(names)) => names.split_whitespace().collect(),
+            Some(Json::Text(names)) => names.split(' ').collect(),
             Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
             Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) | None => {
                 Vec::new()
@@ -179,7 +179,8 @@ fn scopes(claims: &Object<'_>) -> Result<Vec<String>, TokenError> {
         }
         (None, Some(text)) => {
             let scopes = text.as_str().ok_or(TokenError::Claims)?;
-            scopes.split_whitespace().map(str::to_owned).collect()
+            // RFC 6749 section 3.3: spaces alone separate scopes. Other white space is a part of one.
+            scopes.split(' ').map(str::to_owned).collect()
         }
         (None, None) => Vec::new(),
     };

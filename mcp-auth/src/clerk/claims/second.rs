@@ -139,7 +139,7 @@ fn scopes(claims: &Value) -> Option<Vec<String>> {
             let scopes = list.iter().map(|scope| scope.as_str().map(str::to_owned));
             scopes.collect::<Option<_>>()?
         }
-        (Value::Null, Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
+        (Value::Null, Value::String(text)) => text.split(' ').map(str::to_owned).collect(),
         (Value::Null, Value::Null) => Vec::new(),
         (_, _) => return None,
     };

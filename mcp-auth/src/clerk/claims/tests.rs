@@ -18,9 +18,16 @@ use crate::identity::doubles::TestKey;
 use crate::identity::doubles::block_on;
 
 #[test]
+fn spaces_alone_separate_scopes() {
+    let text = json!("a\tb c\u{a0}d e\n");
+    let caller = oauth_with(&[("scope", text)]).unwrap();
+    assert_eq!(caller.scopes(), ["a\tb", "c\u{a0}d", "e\n"]);
+}
+
+#[test]
 fn scp_goes_before_scope_and_empty_scopes_are_dropped() {
     for (scope, scp, expected) in [
-        (json!(" a \t b  c\n"), json!(null), vec!["a", "b", "c"]),
+        (json!(" a  b   c "), json!(null), vec!["a", "b", "c"]),
         (json!("a"), json!(["b", "", "c"]), vec!["b", "c"]),
         (json!("a"), json!([]), vec![]),
         (json!(null), json!(null), vec![]),

@@ -304,7 +304,8 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
             // The SDK splits at single spaces only, and keeps what is empty.
             "scopes" => {
                 let texts = non_empty(expected).join(" ");
-                let scopes: Vec<&str> = texts.split_whitespace().collect();
+                let scopes: Vec<&str> =
+                    texts.split(' ').filter(|scope| !scope.is_empty()).collect();
                 same(
                     "scopes",
                     caller.scopes().iter().map(String::as_str).collect(),
