@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::identity::error::LookupError;
 use crate::identity::error::NoAnswer;
 use crate::identity::error::Unavailable;
+use crate::identity::log_throttle::LogThrottle;
 
 /// Watches how questions to one service end.
 ///
@@ -25,6 +26,7 @@ pub(crate) struct Circuit {
     what: &'static str,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    throttled: LogThrottle,
 }
 
 #[derive(Default)]
@@ -44,6 +46,7 @@ impl Circuit {
             what,
             clock,
             state: Mutex::default(),
+            throttled: LogThrottle::default(),
         }
     }
 
@@ -138,6 +141,15 @@ impl Passage<'_> {
             Some(LookupError::Throttled(wait)) => {
                 let wait = (*wait).clamp(SHORTEST_REST, LONGEST_THROTTLE);
                 state.rests_until = state.rests_until.max(now + wait);
+                let Circuit {
+                    what, throttled, ..
+                } = self.circuit;
+                if let Some(answers) = throttled.due(now) {
+                    tracing::warn!(
+                        target: "mcp_auth", what, answers, ?wait,
+                        "Clerk answers 429: the limit of the instance is reached; it is left alone for a while"
+                    );
+                }
             }
             // Of questions that were on their way together, one failure opens the circuit.
             Some(LookupError::Failed) if self.probe || state.failures < FAILURES => {
@@ -263,6 +275,24 @@ mod tests {
             clock.advance(Duration::from_millis(1));
             assert_eq!(ask(&circuit, Ok(())), Some(0), "{asked}");
         }
+    }
+
+    #[test]
+    fn a_rate_limit_has_a_line_a_minute_with_a_count() {
+        let (circuit, clock) = circuit();
+        let log = doubles::logged(|| {
+            for _ in 0..13 {
+                let throttled = Err(LookupError::Throttled(Duration::from_secs(10)));
+                assert_eq!(ask(&circuit, throttled), Some(10));
+                clock.advance(Duration::from_secs(10));
+            }
+        });
+        let counts: Vec<_> = log
+            .split("answers=")
+            .skip(1)
+            .map(|line| line.split(' ').next())
+            .collect();
+        assert_eq!(counts, ["1", "6", "6"].map(Some), "{log}");
     }
 
     #[test]
