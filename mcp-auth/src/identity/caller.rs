@@ -1,6 +1,5 @@
 //! The verified caller.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::hash::Hash;
@@ -225,11 +224,11 @@ impl fmt::Display for TokenKind {
 /// strangers. Two clients of one user are two principals.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub(crate) struct Principal<'a> {
-    issuer: Cow<'a, str>,
+    issuer: &'a str,
     kind: TokenKind,
-    subject: Cow<'a, str>,
-    client_id: Option<Cow<'a, str>>,
-    org_id: Option<Cow<'a, str>>,
+    subject: &'a str,
+    client_id: Option<&'a str>,
+    org_id: Option<&'a str>,
 }
 
 /// A caller as the key of a table of one server's principals.
@@ -238,20 +237,6 @@ pub(crate) struct ByPrincipal {
     caller: Caller,
     /// The organization that the caller acts in, if it is not the one that the token names.
     org: Option<Org>,
-}
-
-impl Principal<'_> {
-    /// A copy that outlives the caller.
-    pub(crate) fn into_owned(self) -> Principal<'static> {
-        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        Principal {
-            issuer: owned(self.issuer),
-            kind: self.kind,
-            subject: owned(self.subject),
-            client_id: self.client_id.map(owned),
-            org_id: self.org_id.map(owned),
-        }
-    }
 }
 
 impl ByPrincipal {
@@ -538,7 +523,7 @@ impl Caller {
         let principal = self.facts.principal();
         match org {
             Some(org) => Principal {
-                org_id: Some(Cow::Borrowed(org.id())),
+                org_id: Some(org.id()),
                 ..principal
             },
             None => principal,
@@ -633,11 +618,11 @@ impl Caller {
 impl CallerFacts {
     fn principal(&self) -> Principal<'_> {
         Principal {
-            issuer: Cow::Borrowed(self.claims.issuer()),
+            issuer: self.claims.issuer(),
             kind: self.claims.kind(),
-            subject: Cow::Borrowed(self.claims.subject()),
-            client_id: self.client_id.as_deref().map(Cow::Borrowed),
-            org_id: self.org_id.as_deref().map(Cow::Borrowed),
+            subject: self.claims.subject(),
+            client_id: self.client_id.as_deref(),
+            org_id: self.org_id.as_deref(),
         }
     }
 }

@@ -222,12 +222,19 @@ impl Endpoint {
             let scopes = self.scopes_to_sign_in_for(&message);
             return refused(Refused::SignIn { scopes });
         }
-        if let Some(denied) = caller.and_then(|caller| self.lacks_server_scopes(&message, caller)) {
-            let challenge = challenger.wider_token(&denied, denied.cure().unwrap_or_default());
-            return refused(Refused::MoreScope(Box::new(WiderToken {
-                denied,
-                challenge,
-            })));
+        if let Some(caller) = caller
+            && let Some(denied) = self.lacks_server_scopes(&message, caller)
+        {
+            let challenge = self.challenge(&denied, (caller, None), challenger);
+            return match (challenge, id) {
+                (Some(challenge), _) => refused(Refused::MoreScope(Box::new(WiderToken {
+                    denied,
+                    challenge,
+                }))),
+                (None, Some(_)) => RpcError::MissingScope(denied.to_string()).answer(id),
+                // A notification has no answer, and this server does nothing with it.
+                (None, None) => Answer::Accepted,
+            };
         }
         match self
             .respond(mirrored, sender, url_org, &message, &body, challenger)

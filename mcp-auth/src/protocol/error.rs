@@ -30,6 +30,11 @@ pub(crate) enum RpcError {
     /// The parameters do not fit the method.
     #[error("Invalid params: {0}")]
     InvalidParams(&'static str),
+    /// The caller lacks a scope that every request needs, and was challenged for it twice. With HTTP 403 or a
+    /// challenge a client would send its user to the consent screen again, or drop the connection; an error of
+    /// the request is shown to the user.
+    #[error("{0}")]
+    MissingScope(String),
     /// There is no such tool.
     #[error("Unknown tool: {0}")]
     UnknownTool(String),
@@ -44,6 +49,8 @@ impl RpcError {
             Self::MethodNotFound { .. } => -32601,
             Self::InvalidParams(_) | Self::Malformed(_) | Self::UnknownTool(_) => -32602,
             Self::HeaderMismatch(_) => -32020,
+            // Outside the range that JSON-RPC reserves, like the 403 of the challenges before it.
+            Self::MissingScope(_) => 403,
             Self::UnsupportedVersion(_) => -32022,
         }
     }
@@ -59,6 +66,7 @@ impl RpcError {
             Self::MethodNotFound { modern: true } => Status::NotFound,
             Self::MethodNotFound { modern: false }
             | Self::InvalidParams(_)
+            | Self::MissingScope(_)
             | Self::UnknownTool(_) => Status::Ok,
         }
     }
@@ -74,6 +82,7 @@ impl RpcError {
             | Self::Malformed(_)
             | Self::MethodNotFound { .. }
             | Self::InvalidParams(_)
+            | Self::MissingScope(_)
             | Self::UnknownTool(_) => None,
         }
     }

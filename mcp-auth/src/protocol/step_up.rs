@@ -3,55 +3,57 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quick_cache::sync::Cache;
-
 use crate::identity::{Clock, Principal};
+use crate::limits::{Limit, Windows};
 
-/// Remembers who was sent to get which scopes. A client that comes back without them twice is told
-/// in words the third time: an authorization server that does not grant the scope would otherwise
+/// Counts which principal was sent to get which scopes. A client that comes back without them twice gets words
+/// and no challenge the third time: an authorization server that does not grant the scope would otherwise
 /// keep its user on the consent screen.
 #[derive(Debug)]
-pub(super) struct StepUps {
-    clock: Arc<dyn Clock>,
-    sent: Cache<(Principal<'static>, String), Sent>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Sent {
-    since: Duration,
-    times: u8,
-}
+pub(super) struct StepUps(Windows);
 
 impl StepUps {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock,
-            sent: Cache::new(10_000),
-        }
+        Self(Windows::new(clock, 10_000))
     }
 
     /// Returns whether to send a challenge, and counts it.
     pub(super) fn may_challenge(&self, principal: Principal<'_>, scopes: &[String]) -> bool {
-        let key = (principal.into_owned(), scopes.join(" "));
-        let now = self.clock.uptime();
-        let fresh = |sent: &Sent| now.saturating_sub(sent.since) < WINDOW;
-        let sent = self.sent.get(&key).filter(fresh).unwrap_or(Sent {
-            since: now,
-            times: 0,
-        });
-        if sent.times >= MOST {
-            return false;
-        }
-        self.sent.insert(
-            key,
-            Sent {
-                times: sent.times + 1,
-                ..sent
-            },
-        );
-        true
+        self.0.take(self.0.key((principal, scopes)), TWICE).is_ok()
     }
 }
 
-const WINDOW: Duration = Duration::from_secs(300);
-const MOST: u8 = 2;
+const TWICE: Limit = Limit {
+    most: 2,
+    window: Duration::from_secs(300),
+};
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::identity::{SystemClock, doubles};
+
+    #[test]
+    fn two_challenges_are_sent_however_many_workers_ask() {
+        let step_ups = StepUps::new(Arc::new(SystemClock::new()));
+        let ada = doubles::oauth_caller(&doubles::oauth_claims());
+        let sent = AtomicUsize::new(0);
+        let scopes = ["documents:write".to_owned()];
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let may = step_ups.may_challenge(ada.principal_in(None), &scopes);
+                        sent.fetch_add(usize::from(may), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(sent.into_inner(), 2);
+        let others = ["documents:read".to_owned()];
+        assert!(step_ups.may_challenge(ada.principal_in(None), &others));
+    }
+}

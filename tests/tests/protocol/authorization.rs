@@ -543,6 +543,8 @@ async fn a_required_scope_is_asked_for_on_every_request() {
             .send()
             .await;
         assert_eq!(reply.expect_status(403).challenge(), challenge);
+        // A third challenge within five minutes would be none.
+        world.clock.advance(Duration::from_secs(301));
     }
     let reply = call(&world, &world.ada(), "who_am_i").await;
     assert_eq!(reply.expect_status(403).challenge(), challenge);

@@ -1,5 +1,7 @@
 //! Denials as clients see them: in the header, in the body and in `_meta`, in each era.
 
+use std::time::Duration;
+
 use clerk_emulator::TokenRequest;
 use mcp_auth::{Org, State, mcp_tool, parties_any};
 use serde_json::{Value, json};
@@ -282,6 +284,17 @@ async fn a_list_that_lacks_a_scope_of_the_server_is_refused_in_words_and_with_al
         let data = reply.expect_refused_request(403, "insufficient_scope", text);
         assert_eq!(data["scope"], "docs user:org:read");
     }
+    // The third time in five minutes a client is told in words, and does not ask its user for consent again.
+    for era in ERAS {
+        let reply = world.list(era).bearer(&token).send().await;
+        let error = &reply.expect_status(200).json()["error"];
+        let expected = json!({ "code": 403, "message": "Forbidden: docs scope required" });
+        assert_eq!(*error, expected);
+        assert_eq!(reply.header("www-authenticate"), None);
+    }
+    world.clock.advance(Duration::from_secs(301));
+    let reply = world.list(Era::Modern).bearer(&token).send().await;
+    reply.expect_status(403);
 }
 
 #[actix_web::test]
