@@ -57,6 +57,10 @@ pub(crate) struct ClerkConfig {
     pub(crate) jwt_key: Option<String>,
     /// Which tokens are accepted. Its issuer must be the Frontend API's.
     pub(crate) policy: Policy,
+    /// How many new opaque tokens it is asked about in ten seconds; without it a tenth of the instance's limit.
+    pub(crate) new_opaque_tokens: Option<usize>,
+    /// How many memberships it is asked for in ten seconds; without it half of the instance's limit.
+    pub(crate) membership_look_ups: Option<usize>,
     /// Whether it is a local Clerk inside this process: nobody shares its rate limit then.
     pub(crate) is_in_process: bool,
 }
@@ -114,15 +118,22 @@ impl Clerk {
             api_url,
             jwt_key,
             policy,
+            new_opaque_tokens,
+            membership_look_ups,
             is_in_process,
         } = config;
         if *policy.issuer != *frontend.issuer() {
             return Err(ConnectError::Issuer);
         }
         let io = io.handle().clone();
+        let limit = limit(&frontend, secret_key.as_ref());
         let budget = (!is_in_process).then(|| {
-            let most = first_sights(&frontend, secret_key.as_ref());
-            Budget::new(most, Arc::clone(&clock))
+            let most = new_opaque_tokens.unwrap_or(limit / 10);
+            Budget::of_new_tokens(most, Arc::clone(&clock))
+        });
+        let look_ups = (!is_in_process).then(|| {
+            let most = membership_look_ups.unwrap_or(limit / 2);
+            Budget::of_memberships(most, Arc::clone(&clock))
         });
         let has_key = secret_key.is_some() || machine_key.is_some();
         let api = has_key.then(|| api(&frontend, api_url)).transpose()?;
@@ -180,7 +191,7 @@ impl Clerk {
         });
         Ok(Self {
             authenticator,
-            organizations: Organizations::new(memberships, clock, io.clone()),
+            organizations: Organizations::within(look_ups, memberships, clock, io.clone()),
             metadata,
             openid,
             backend,
@@ -248,13 +259,13 @@ fn api(frontend: &FrontendUrl, api_url: Option<Url>) -> Result<Arc<Outgoing>, Co
     }
 }
 
-/// A tenth of what the instance may ask in ten seconds: the rest is the customer's.
+/// How many requests the Backend API takes in ten seconds, those of the customer's own application included.
 ///
 /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
-fn first_sights(frontend: &FrontendUrl, secret_key: Option<&SecretKey>) -> usize {
+fn limit(frontend: &FrontendUrl, secret_key: Option<&SecretKey>) -> usize {
     match secret_key.map_or(frontend.instance(), SecretKey::instance) {
-        Instance::Development => 10,
-        Instance::Production => 100,
+        Instance::Development => 100,
+        Instance::Production => 1_000,
     }
 }
 
@@ -438,6 +449,8 @@ mod tests {
         );
         let secret_key = api.map(|_| SecretKey::parse("sk_test_secret").unwrap());
         ClerkConfig {
+            new_opaque_tokens: None,
+            membership_look_ups: None,
             frontend,
             secret_key,
             machine_key: None,

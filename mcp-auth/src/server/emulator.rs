@@ -132,6 +132,8 @@ pub(super) async fn start(
         secret_key: Some(secret_key),
         machine_key: None,
         jwt_key: None,
+        new_opaque_tokens: None,
+        membership_look_ups: None,
         emulator: Some(Arc::new(emulator)),
     })
 }

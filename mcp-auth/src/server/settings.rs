@@ -100,6 +100,8 @@ pub(super) struct ClerkSettings {
     pub(super) machine_key: Option<MachineKey>,
     pub(super) api_url: Option<Url>,
     pub(super) jwt_key: Option<String>,
+    pub(super) new_opaque_tokens: Option<usize>,
+    pub(super) membership_look_ups: Option<usize>,
     #[cfg(feature = "emulator")]
     pub(super) emulator: Option<Arc<clerk_emulator::Emulator>>,
 }
@@ -309,6 +311,8 @@ pub(super) fn instance_settings(
         machine_key: machine_key(builder, env)?,
         api_url: api_url(builder, env)?,
         jwt_key: builder.jwt_key.clone().or_else(|| env.get("CLERK_JWT_KEY")),
+        new_opaque_tokens: builder.new_opaque_tokens,
+        membership_look_ups: builder.membership_look_ups,
         #[cfg(feature = "emulator")]
         emulator: None,
     })

@@ -240,6 +240,8 @@ pub(super) fn connect(
         api_url: settings.api_url,
         jwt_key: settings.jwt_key,
         policy,
+        new_opaque_tokens: settings.new_opaque_tokens,
+        membership_look_ups: settings.membership_look_ups,
     };
     Clerk::connect(config, Arc::clone(clock), io).map_err(|error| StartError::connect(error, names))
 }

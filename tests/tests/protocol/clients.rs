@@ -1,5 +1,7 @@
 //! Whose failures count for whom: networks, proxies, and tokens that the issuer made.
 
+use std::time::{Duration, Instant};
+
 use clerk_emulator::TokenRequest;
 use futures_util::future::join_all;
 use mcp_auth::{Caller, mcp_tool};
@@ -110,7 +112,27 @@ async fn without_trusted_proxies_a_signed_token_gets_in_beside_a_thousand_bad_on
     }
     // Ten quiet minutes make the keys stale; the next minute's bad tokens do not shut a caller out who is known.
     let signed = world.grace();
-    world.clock.advance(std::time::Duration::from_secs(600));
+    world.clock.advance(Duration::from_secs(600));
     flood(&world, &[]).await;
     call(&world, &signed, &[]).await.expect_text("user_grace");
+}
+
+#[actix_web::test]
+async fn sixty_honest_opaque_tokens_at_once_get_in_within_five_seconds() {
+    // The default of a production instance.
+    let world = World::of(OWN, |builder| builder.new_opaque_tokens_per_10s(100)).await;
+    let tokens: Vec<_> = (0..60)
+        .map(|_| world.mint(&TokenRequest::oauth("ada").opaque()))
+        .collect();
+    world.instance.latency(Duration::from_millis(200));
+    let before = Instant::now();
+    let presented = tokens.iter().map(|token| call(&world, token, &[]));
+    for reply in join_all(presented).await {
+        reply.expect_text("user_ada");
+    }
+    assert!(
+        before.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        before.elapsed()
+    );
 }

@@ -2,8 +2,8 @@
 //!
 //! It is asked once for each token and minute, whoever presents it how often. What was good is
 //! believed for at most 60 seconds and never past the token's expiry; what was refused stays so for
-//! five seconds. A token that was never good costs of the [`Budget`], so that made-up ones can't use
-//! up the customer's limit; if the issuer does not answer, nobody gets in.
+//! five seconds. A token that was never good needs a question of the [`Budget`], so that made-up tokens
+//! cannot use up the customer's rate limit. If the issuer does not answer, nobody gets in.
 
 use std::fmt;
 use std::fmt::Debug;
@@ -19,6 +19,8 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::identity::budget::Budget;
+use crate::identity::budget::OverBudget;
+use crate::identity::budget::Question;
 use crate::identity::cache::Fingerprint;
 use crate::identity::cache::TokenCache;
 use crate::identity::caller::Caller;
@@ -35,6 +37,7 @@ use crate::identity::policy::Policy;
 use crate::identity::token::BearerToken;
 use crate::identity::token::TokenText;
 use crate::identity::verify::VerifiedClaims;
+use crate::limits::Network;
 
 /// Says what an opaque token is worth; implemented by an identity provider.
 pub(crate) trait ConfirmationSource: Debug + Send + Sync {
@@ -144,17 +147,15 @@ impl Confirmations {
             return outcome;
         }
         self.desk.circuit.check()?;
-        let was_good = self.desk.seen.get(fingerprint).is_some();
-        if let Some(budget) = &self.desk.budget
-            && !was_good
-            && !self.flights.is_flying(&fingerprint)
-        {
-            budget.spend(peer)?;
-        }
         let asked = self.flights.join(&fingerprint, || {
             let desk = Arc::clone(&self.desk);
             let token = token.to_text();
-            async move { desk.ask(kind, fingerprint, token).await }
+            // The work waits for its turn, and not the request, so a client that hangs up takes nothing away from
+            // others who present the token.
+            async move {
+                let question = desk.question(fingerprint, peer).await?;
+                desk.ask(kind, fingerprint, token, question).await
+            }
         });
         asked
             .await
@@ -179,19 +180,46 @@ impl Desk {
         }
     }
 
+    /// Takes a question of the budget. A token that was good before needs none.
+    async fn question(
+        &self,
+        fingerprint: Fingerprint,
+        peer: IpAddr,
+    ) -> Result<Option<Question>, OverBudget> {
+        match &self.budget {
+            Some(budget) if self.seen.get(fingerprint).is_none() => {
+                Ok(Some(budget.take(Some(Network::of(peer))).await?))
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
     async fn ask(
         &self,
         kind: TokenKind,
         fingerprint: Fingerprint,
         token: TokenText,
+        mut question: Option<Question>,
     ) -> Result<Caller, AuthError> {
         // Somebody may have got the answer since this flight was called for.
         if let Some(outcome) = self.known(fingerprint) {
             return outcome;
         }
         let asked = self.clock.uptime();
-        let question = async || {
+        let ask = async || {
+            if let Some(question) = &mut question {
+                question.pay();
+            }
             let verdict = self.source.confirm(kind, token.clone()).await;
+            // A failure or a rate limit of the issuer says nothing about the token. A token that the issuer declines
+            // costs its network a question.
+            if let (
+                Some(question),
+                Ok(Verdict::Active(_)) | Err(LookupError::Failed | LookupError::Throttled(_)),
+            ) = (&mut question, &verdict)
+            {
+                question.give_back();
+            }
             if matches!(verdict, Err(LookupError::Declined)) {
                 // No circuit opens for this one, so it is the budget that keeps its bearer from asking
                 // for ever.
@@ -199,7 +227,7 @@ impl Desk {
             }
             verdict
         };
-        let verdict = self.circuit.ask(question).await?;
+        let verdict = self.circuit.ask(ask).await?;
         let caller = match verdict {
             Verdict::Refused(error) => Err(error),
             Verdict::Active(said) => self.judge(kind, *said, fingerprint, token, asked),

@@ -440,7 +440,7 @@ impl Fixture {
         let clock = doubles::clock();
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let asked: Arc<dyn ConfirmationSource> = Arc::<Answers<Verdict>>::clone(&source);
-        let budget = Budget::new(100, Arc::clone(&time));
+        let budget = Budget::of_new_tokens(100, Arc::clone(&time));
         let authenticator = Authenticator::new(AuthenticatorConfig {
             policy,
             keys: Keys::from_pem(&TestKey::shared().public_pem()).unwrap(),

@@ -11,13 +11,17 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 
+use super::Asked;
 use super::Lookups;
 use super::MEMBER_AGE;
 use super::NOT_A_MEMBER_AGE;
-use super::unavailable;
+use super::REFRESH_AGE;
+use super::RETRY_AFTER;
+use super::WHAT;
+use super::in_time;
 use crate::identity::error::Unavailable;
-use crate::identity::flight::FlightLost;
 use crate::identity::flight::Flights;
+use crate::identity::flight::Landing;
 use crate::identity::org::Org;
 
 /// A page of the organizations that a user is a member of now.
@@ -40,7 +44,7 @@ pub(super) struct List {
     orgs: Arc<[Org]>,
     /// How many there are, read or not.
     total: u64,
-    /// The uptime at which the look-up began: the list is at least that old.
+    /// The uptime at which the first page was asked for: the list is at least that old.
     asked: Duration,
 }
 
@@ -74,10 +78,23 @@ impl Lists {
                 NOT_A_MEMBER_AGE
             };
             if age < most {
+                if found.is_some() && age >= REFRESH_AGE && directory.has_time() {
+                    let _ahead = self.look_up(directory, user_id, pages);
+                }
                 return Ok(found);
             }
         }
-        let lookup = self.flights.join(&user_id.to_owned(), || {
+        let lookup = self.look_up(directory, user_id, pages);
+        Ok(find(&in_time(directory, lookup).await?))
+    }
+
+    fn look_up(
+        &self,
+        directory: &Arc<Lookups>,
+        user_id: &str,
+        pages: usize,
+    ) -> Landing<Result<List, Unavailable>> {
+        self.flights.join(&user_id.to_owned(), || {
             let (directory, lists) = (Arc::clone(directory), Arc::clone(&self.lists));
             let user_id = user_id.to_owned();
             async move {
@@ -85,11 +102,7 @@ impl Lists {
                 lists.insert(user_id, list.clone());
                 Ok(list)
             }
-        });
-        let list = lookup
-            .await
-            .unwrap_or_else(|FlightLost| Err(directory.circuit.lost()))?;
-        Ok(find(&list))
+        })
     }
 
     #[cfg(feature = "testing")]
@@ -99,14 +112,22 @@ impl Lists {
 }
 
 impl Lookups {
-    /// Reads the list page by page, each behind the circuit breaker.
+    /// Reads the list page by page, each within the budget and behind the circuit breaker.
     async fn list(&self, user_id: &str, pages: usize) -> Result<List, Unavailable> {
-        let asked = self.clock.uptime();
+        let mut asked = None;
         let mut orgs: Vec<Org> = Vec::new();
         let mut total = 0;
         for _ in 0..pages {
             let question = || self.memberships.memberships(user_id, orgs.len());
-            let page = self.circuit.ask(question).await.map_err(unavailable)?;
+            let Asked { answer: page, at } = self.ask(question).await?;
+            let asked = *asked.get_or_insert(at);
+            if self.clock.uptime().saturating_sub(asked) >= MEMBER_AGE {
+                // The turns of the pages took so long that the first page is too old.
+                return Err(Unavailable {
+                    what: WHAT,
+                    retry_after: RETRY_AFTER,
+                });
+            }
             let is_last = page.orgs.is_empty();
             total = page.total;
             orgs.extend(page.orgs);
@@ -117,7 +138,7 @@ impl Lookups {
         Ok(List {
             orgs: orgs.into(),
             total,
-            asked,
+            asked: asked.unwrap_or_else(|| self.clock.uptime()),
         })
     }
 }

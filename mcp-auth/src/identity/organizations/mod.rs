@@ -18,8 +18,11 @@ use futures_util::future::BoxFuture;
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::identity::budget::Budget;
+use crate::identity::budget::OverBudget;
 use crate::identity::caller::Caller;
 use crate::identity::caller::TokenKind;
 use crate::identity::circuit::Circuit;
@@ -28,6 +31,7 @@ use crate::identity::error::NoAnswer;
 use crate::identity::error::Unavailable;
 use crate::identity::flight::FlightLost;
 use crate::identity::flight::Flights;
+use crate::identity::flight::Landing;
 use crate::identity::org::Org;
 
 use list::Lists;
@@ -80,6 +84,14 @@ struct Lookups {
     clock: Arc<dyn Clock>,
     answers: Cache<Member, Answer>,
     circuit: Circuit,
+    /// How often the directory is asked. `None`: for every look-up.
+    budget: Option<Budget>,
+}
+
+/// An answer, and the uptime at which it was asked for, which is after the wait for a turn.
+struct Asked<T> {
+    answer: T,
+    at: Duration,
 }
 
 #[derive(Clone)]
@@ -102,12 +114,23 @@ impl Organizations {
         clock: Arc<dyn Clock>,
         io: Handle,
     ) -> Self {
+        Self::within(None, memberships, clock, io)
+    }
+
+    /// Looks facts up as often as the budget allows.
+    pub(crate) fn within(
+        budget: Option<Budget>,
+        memberships: Option<Arc<dyn Memberships>>,
+        clock: Arc<dyn Clock>,
+        io: Handle,
+    ) -> Self {
         let directory = memberships.map(|memberships| {
             Arc::new(Lookups {
                 memberships,
                 circuit: Circuit::new(WHAT, Arc::clone(&clock)),
                 clock,
                 answers: Cache::new(MAX_ANSWERS),
+                budget,
             })
         });
         Self {
@@ -237,24 +260,34 @@ impl Organizations {
         organization_id: &str,
         user_id: &str,
     ) -> Result<Option<Org>, Unavailable> {
-        if let Some(org) = directory.recent(&MemberRef {
+        let member = MemberRef {
             organization_id,
             user_id,
-        }) {
-            return Ok(org);
-        }
-        let member = Member {
-            organization_id: organization_id.to_owned(),
-            user_id: user_id.to_owned(),
         };
-        let lookup = self.flights.join(&member, || {
+        if let Some(answer) = directory.recent(&member) {
+            if answer.is_old(directory.clock.uptime()) && directory.has_time() {
+                let _ahead = self.look_up(directory, &member);
+            }
+            return Ok(answer.org);
+        }
+        let lookup = self.look_up(directory, &member);
+        in_time(directory, lookup).await
+    }
+
+    fn look_up(
+        &self,
+        directory: &Arc<Lookups>,
+        member: &MemberRef<'_>,
+    ) -> Landing<Result<Option<Org>, Unavailable>> {
+        let member = Member {
+            organization_id: member.organization_id.to_owned(),
+            user_id: member.user_id.to_owned(),
+        };
+        self.flights.join(&member, || {
             let directory = Arc::clone(directory);
             let member = member.clone();
             async move { directory.look_up(member).await }
-        });
-        lookup
-            .await
-            .unwrap_or_else(|FlightLost| Err(directory.circuit.lost()))
+        })
     }
 }
 
@@ -271,20 +304,72 @@ async fn named_organization(caller: &Caller) -> Result<Option<Org>, Unavailable>
     }
 }
 
+/// Waits up to [`PATIENCE`] for a look-up. The look-up keeps its turn when the request gives up, so that a later request
+/// for the member finds the answer in the cache.
+async fn in_time<T: Clone>(
+    directory: &Lookups,
+    lookup: Landing<Result<T, Unavailable>>,
+) -> Result<T, Unavailable> {
+    match timeout(PATIENCE, lookup).await {
+        Ok(ended) => ended.unwrap_or_else(|FlightLost| Err(directory.circuit.lost())),
+        Err(_) => Err(Unavailable {
+            what: WHAT,
+            retry_after: RETRY_AFTER,
+        }),
+    }
+}
+
+impl Answer {
+    /// Whether this is a membership that is at least [`REFRESH_AGE`] old.
+    fn is_old(&self, now: Duration) -> bool {
+        self.org.is_some() && self.until.saturating_sub(now) <= MEMBER_AGE - REFRESH_AGE
+    }
+}
+
 impl Lookups {
-    fn recent(&self, member: &MemberRef<'_>) -> Option<Option<Org>> {
+    fn recent(&self, member: &MemberRef<'_>) -> Option<Answer> {
         let answer = self.answers.get(member)?;
-        (self.clock.uptime() < answer.until).then_some(answer.org)
+        (self.clock.uptime() < answer.until).then_some(answer)
+    }
+
+    /// Whether a membership may be looked up before its cached answer expires.
+    fn has_time(&self) -> bool {
+        self.budget.as_ref().is_some_and(Budget::is_half_free) && self.circuit.check().is_ok()
+    }
+
+    /// Asks when there is a question in the budget, unless the circuit is open.
+    async fn ask<T, F>(&self, ask: impl FnOnce() -> F) -> Result<Asked<T>, Unavailable>
+    where
+        F: Future<Output = Result<T, LookupError>>,
+    {
+        self.circuit.check()?;
+        let turn = match &self.budget {
+            Some(budget) => Some(budget.take(None).await),
+            None => None,
+        };
+        let unavailable_until = |OverBudget { retry_after }| Unavailable {
+            what: WHAT,
+            retry_after,
+        };
+        let mut question = turn.transpose().map_err(unavailable_until)?;
+        let at = self.clock.uptime();
+        let ask = || {
+            if let Some(question) = &mut question {
+                question.pay();
+            }
+            ask()
+        };
+        let answer = self.circuit.ask(ask).await.map_err(unavailable)?;
+        Ok(Asked { answer, at })
     }
 
     async fn look_up(&self, member: Member) -> Result<Option<Org>, Unavailable> {
-        let asked = self.clock.uptime();
         let Member {
             organization_id,
             user_id,
         } = &member;
         let question = || self.memberships.membership(organization_id, user_id);
-        let org = self.circuit.ask(question).await.map_err(unavailable)?;
+        let Asked { answer: org, at } = self.ask(question).await?;
         let age = if org.is_some() {
             MEMBER_AGE
         } else {
@@ -293,7 +378,7 @@ impl Lookups {
         // Counted from the question: the answer is at least that old.
         let answer = Answer {
             org: org.clone(),
-            until: asked + age,
+            until: at + age,
         };
         self.answers.insert(member, answer);
         Ok(org)
@@ -350,8 +435,13 @@ fn unavailable(error: NoAnswer) -> Unavailable {
 const WHAT: &str = "organization memberships";
 /// How long "is a member, as this" is believed.
 const MEMBER_AGE: Duration = Duration::from_secs(30);
+/// While half of the budget is free, a cached membership of this age is looked up again before it expires.
+const REFRESH_AGE: Duration = Duration::from_secs(20);
+/// How long a request waits for its turn and the answer.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// How long "is no member" is believed: shorter, since someone may be waiting for an invitation.
 const NOT_A_MEMBER_AGE: Duration = Duration::from_secs(5);
+/// By default 500 memberships are looked up in ten seconds, so no more than 1 500 are younger than 30 s at any time.
 const MAX_ANSWERS: usize = 10_000;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 

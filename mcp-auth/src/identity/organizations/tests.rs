@@ -1,5 +1,7 @@
 //! How long a membership is believed, and how often it is asked for.
 
+use std::sync::Mutex;
+
 use futures_util::FutureExt;
 use futures_util::future::join;
 use futures_util::future::join_all;
@@ -158,6 +160,137 @@ fn a_session_token_tells_its_organization_itself() {
     let org = block_on(fixture.organizations.of(&caller, Facts::Current)).unwrap();
     assert_eq!(org.unwrap().id(), "org_9");
     assert_eq!(fixture.directory.calls(), 0);
+}
+
+/// Lets all members call in turn, ten times. Returns the share of calls whose membership was cached.
+fn share_of_hits(members: usize) -> f64 {
+    let answers: Cache<Member, Answer> = Cache::new(MAX_ANSWERS);
+    let mut hits = 0;
+    for _ in 0..10 {
+        for member in 0..members {
+            let member = Member {
+                organization_id: "org_1".to_owned(),
+                user_id: format!("user_{member}"),
+            };
+            if answers.get(&member).is_some() {
+                hits += 1;
+                continue;
+            }
+            let until = Duration::ZERO;
+            answers.insert(member, Answer { org: None, until });
+        }
+    }
+    f64::from(hits) / (members * 10) as f64
+}
+
+#[test]
+fn beyond_the_bound_of_the_cache_the_share_of_hits_falls_smoothly() {
+    let shares = [8_000, 12_000, 20_000].map(share_of_hits);
+    for (share, least) in shares.iter().zip([0.85, 0.5, 0.2]) {
+        assert!(*share >= least, "{shares:?}");
+    }
+}
+
+/// Knows everybody, and says in the role when it was asked.
+#[derive(Debug)]
+struct Stamping {
+    clock: Arc<ManualClock>,
+    asked: Mutex<Vec<Duration>>,
+}
+
+impl Memberships for Stamping {
+    fn membership(
+        &self,
+        id: &str,
+        _: &str,
+    ) -> BoxFuture<'static, Result<Option<Org>, LookupError>> {
+        let now = self.clock.uptime();
+        self.asked.lock().unwrap().push(now);
+        let role = Some(now.as_secs().to_string());
+        let org = Org::new(id.to_owned(), None, role, Some(Vec::new()));
+        async move { Ok(Some(org)) }.boxed()
+    }
+
+    fn memberships(
+        &self,
+        _: &str,
+        _: usize,
+    ) -> BoxFuture<'static, Result<MembershipPage, LookupError>> {
+        async { Err(LookupError::Declined) }.boxed()
+    }
+}
+
+/// Lets `members` call once a second for `seconds`, with a budget of 100 look-ups in ten seconds. Returns when the
+/// directory was asked, and for each member how many calls got a fact at once.
+fn calls_of(members: usize, seconds: u64) -> (Vec<Duration>, Vec<u64>) {
+    let clock = doubles::clock();
+    let directory = Arc::new(Stamping {
+        clock: Arc::clone(&clock),
+        asked: Mutex::default(),
+    });
+    let callers: Vec<_> = (0..members)
+        .map(|member| {
+            let mut claims = doubles::oauth_claims();
+            claims["org_id"] = json!("org_1");
+            claims["sub"] = json!(format!("user_{member}"));
+            doubles::oauth_caller(&claims)
+        })
+        .collect();
+    let mut served = vec![0; members];
+    block_on(async {
+        let time = || Arc::<ManualClock>::clone(&clock) as Arc<dyn Clock>;
+        let budget = Budget::of_memberships(100, time());
+        let turns = budget.clone();
+        let memberships: Arc<dyn Memberships> = Arc::<Stamping>::clone(&directory);
+        let io = Handle::current();
+        let organizations = Organizations::within(Some(budget), Some(memberships), time(), io);
+        for _ in 0..seconds {
+            // The timers of those who wait go by the real clock, so their turns are given here.
+            turns.is_half_free();
+            tokio::task::yield_now().await;
+            for (caller, served) in callers.iter().zip(&mut served) {
+                let mut call = Box::pin(organizations.of(caller, Facts::Current));
+                let mut answer = call.as_mut().now_or_never();
+                for _ in 0..4 {
+                    if answer.is_none() {
+                        tokio::task::yield_now().await;
+                        answer = call.as_mut().now_or_never();
+                    }
+                }
+                let Some(answer) = answer else { continue };
+                let org = answer.unwrap().unwrap();
+                let looked_up: u64 = org.role().unwrap().parse().unwrap();
+                let age = clock.uptime().as_secs() - looked_up;
+                assert!(age < 30, "a fact of {age} s");
+                *served += 1;
+            }
+            tokio::task::yield_now().await;
+            clock.advance(Duration::from_secs(1));
+        }
+    });
+    (directory.asked.lock().unwrap().clone(), served)
+}
+
+#[test]
+fn more_members_than_look_ups_are_served_in_turn_and_never_on_old_facts() {
+    let (asked, served) = calls_of(400, 200);
+    for first in &asked {
+        let until = *first + Duration::from_secs(10);
+        let window = asked.iter().filter(|at| (*first..until).contains(*at));
+        assert!(window.count() <= 100);
+    }
+    // 100 look-ups in ten seconds are 300 facts of 30 s: three calls of four, for each member.
+    for (member, served) in served.iter().enumerate() {
+        assert!((130..=165).contains(served), "{member}: {served} of 200");
+    }
+}
+
+#[test]
+fn a_membership_in_use_is_looked_up_ahead_while_half_of_the_budget_is_free() {
+    let (asked, served) = calls_of(40, 100);
+    assert!(served.iter().all(|served| *served == 100), "{served:?}");
+    // Every 20 s, and not every 30.
+    assert_eq!(asked.len(), 40 * 5);
 }
 
 struct Fixture {

@@ -378,7 +378,7 @@ impl World {
                 keys: Keys::from_pem(&TestKey::shared().public_pem()).unwrap(),
                 decode: Arc::new(PlainDecode),
                 clock: time(),
-                confirm: Some((asked, Some(Budget::new(100, time())), handle())),
+                confirm: Some((asked, Some(Budget::of_new_tokens(100, time())), handle())),
                 people: Some(Arc::clone(&people)),
             }),
             organizations: Organizations::new(Some(memberships), time(), handle()),

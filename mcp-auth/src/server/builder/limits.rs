@@ -167,6 +167,36 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets about how many new opaque tokens Clerk is asked in any ten seconds; by default a tenth of the limit of
+    /// the instance: 100 in production, 10 in development. A token is new if Clerk never confirmed it to this
+    /// process.
+    ///
+    /// A network (an IPv4 address or an IPv6 /64) may have ten questions that are in flight or that Clerk
+    /// answered with no, and one a second more. A token that Clerk confirms gives the question back. The questions of
+    /// one site (an IPv4 /24 or an IPv6 /48) leave half of the budget to others. A request that finds no question
+    /// waits up to 5 s for its turn, in a queue of 256, and is a 503 with `Retry-After` if no turn comes. With zero
+    /// no new opaque token gets in.
+    ///
+    /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
+    pub fn new_opaque_tokens_per_10s(mut self, most: usize) -> Self {
+        self.new_opaque_tokens = Some(most);
+        self
+    }
+
+    /// Sets how many memberships Clerk is asked for in any ten seconds; by default half of the limit of the
+    /// instance: 500 in production, 50 in development.
+    ///
+    /// A look-up beyond that waits up to 30 s for its turn, first come first served, in a queue of three times this
+    /// number. The request that needs it waits up to 8 s and is then a 503 with `Retry-After`; the look-up keeps
+    /// its turn. While half of the budget is free, a membership in use is looked up again when it is 20 s old, so
+    /// that no request waits for it. With zero no membership is looked up, and whatever needs one is a 503.
+    ///
+    /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
+    pub fn membership_look_ups_per_10s(mut self, most: usize) -> Self {
+        self.membership_look_ups = Some(most);
+        self
+    }
+
     /// Sets the longest body in bytes, 4 MiB by default; 413 beyond. Zero is a start-up error.
     ///
     /// Without a token it is 64 KiB at most; 401 beyond.
