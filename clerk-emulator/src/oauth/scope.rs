@@ -63,8 +63,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scopes_are_taken_apart_at_any_space_and_kept_once() {
-        assert_eq!(parse("  a b  a\tc "), ["a", "b", "c"]);
+    fn spaces_alone_separate_scopes_and_each_is_kept_once() {
+        assert_eq!(parse("  a b  a b\tc "), ["a", "b", "b\tc"]);
         assert!(parse("").is_empty());
     }
 
