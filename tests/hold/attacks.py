@@ -151,7 +151,7 @@ async def held(field, sources):
         crowd.close()
 
 
-@attack(grows=56)
+@attack(grows=96)
 async def bodies_that_are_held_back_fill_no_memory(field):
     size = 4 << 20
     crowd = await Crowd.of(field, 300)

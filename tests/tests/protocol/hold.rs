@@ -56,6 +56,49 @@ async fn a_head_that_is_late_is_answered_with_408_at_the_first_request_and_at_la
 }
 
 #[actix_web::test]
+async fn a_head_of_more_than_32_kib_is_answered_with_431_at_the_first_request_and_at_later_ones() {
+    let world = echoing(|builder| builder).await;
+    for earlier in [0, 2] {
+        let mut connection = world.raw().await;
+        for _ in 0..earlier {
+            exchange(&world, &mut connection).await;
+        }
+        let long = format!("X: {}", "a".repeat(28 * 1024));
+        connection
+            .write(&request("GET", "/x", &[&world.host_line(), &long], b""))
+            .await;
+        assert_eq!(connection.reply().await.status, 404);
+        let head = format!("GET /x HTTP/1.1\r\nX: {}", "a".repeat(40 * 1024));
+        connection.write(head.as_bytes()).await;
+        let answer = String::from_utf8(connection.ended().await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{earlier}: {answer}");
+    }
+}
+
+#[actix_web::test]
+async fn empty_lines_in_a_chunk_are_data_and_do_not_end_the_body() {
+    let world = echoing(|builder| builder).await;
+    let host = world.host_line();
+    let ada = format!("Authorization: Bearer {}", world.ada());
+    let ping = message("ping", json!({}));
+    let padded = format!("{}{ping}", "\n\r\n\r\n".repeat(2_000));
+    let body = [chunks(&[padded.as_bytes()]), b"".to_vec()].concat();
+    let mut head = format!("POST /mcp HTTP/1.1\r\n{host}\r\n{ada}\r\n");
+    head.push_str("Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let mut connection = world.raw().await;
+    for _ in 0..3 {
+        connection.write(&[head.as_bytes(), &body].concat()).await;
+        let reply = connection.reply().await;
+        assert_eq!(
+            reply.status,
+            200,
+            "{}",
+            String::from_utf8_lossy(&reply.body)
+        );
+    }
+}
+
+#[actix_web::test]
 async fn a_head_in_time_is_answered_however_it_was_cut() {
     let world = echoing(|builder| builder.idle_limit(PATIENCE)).await;
     let bytes = request("GET", "/x", &[&world.host_line()], b"");

@@ -183,9 +183,10 @@ async fn bodies_count_for_everybody_together_and_as_their_chunks_come() {
     };
     let refused = full(&world.linus(), &length, b"").await;
     assert_eq!(refused.expect_unavailable(), 1);
-    // A body of unknown length is refused at its first chunk.
+    // A body of unknown length is refused when it is no longer short.
     let chunked = "Transfer-Encoding: chunked";
-    let refused = full(&world.ada(), chunked, b"1\r\n{\r\n").await;
+    let chunk = format!("5000\r\n{}\r\n", " ".repeat(0x5000));
+    let refused = full(&world.ada(), chunked, chunk.as_bytes()).await;
     assert_eq!(refused.expect_unavailable(), 1);
     for connection in &mut held {
         connection.write(&body[MIB / 2..]).await;

@@ -4,15 +4,13 @@ use std::error::Error;
 use std::future::pending;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
-use actix_http::error::PayloadError;
 use actix_http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_http::{ConnectionType, HttpMessage, Payload, Request, Response};
 use actix_web::dev::Service;
 use bytes::Bytes;
-use futures_util::Stream;
 
 use super::signals::Signals;
 
@@ -80,13 +78,10 @@ impl Exchange {
                 may_run: true,
             };
         };
+        let asks_for_body = signals.asks_for_body();
         let may_run = signals.begin();
-        if signals.asks_for_body() {
-            let length = length(request);
-            signals.body_is(length);
-            if length.is_none() {
-                watch(request, &signals);
-            }
+        if asks_for_body {
+            signals.body_is(length(request));
         }
         Self {
             signals: Some(signals),
@@ -154,33 +149,4 @@ fn length(request: &mut Request) -> Option<u64> {
         return None;
     }
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// Has the connection told when the body of the request is over.
-fn watch(request: &mut Request, signals: &Rc<Signals>) {
-    let payload = request.take_payload();
-    *request.payload() = Payload::Stream {
-        payload: Box::pin(Watched {
-            payload,
-            signals: Rc::clone(signals),
-        }),
-    };
-}
-
-/// A body in chunks, whose end the connection is told of.
-struct Watched {
-    payload: Payload,
-    signals: Rc<Signals>,
-}
-
-impl Stream for Watched {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = ready!(Pin::new(&mut self.payload).poll_next(cx));
-        if next.is_none() {
-            self.signals.body_is_over();
-        }
-        Poll::Ready(next)
-    }
 }

@@ -44,8 +44,10 @@ pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
             }
             is_set = true;
             if Instant::now() >= at {
-                if late == Late::Head {
-                    signals.say_at_the_end(REQUEST_TIMEOUT);
+                match late {
+                    Late::Head => signals.say_at_the_end(REQUEST_TIMEOUT),
+                    Late::TooLong => signals.say_at_the_end(HEAD_TOO_LARGE),
+                    Late::Idle | Late::Write => {}
                 }
                 return Poll::Ready(());
             }
@@ -62,3 +64,5 @@ pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
 const MOST_TURNS: u32 = 16;
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const HEAD_TOO_LARGE: &[u8] =
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";

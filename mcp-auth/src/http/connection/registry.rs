@@ -116,10 +116,11 @@ impl Places {
     /// Evicts up to `most` connections, of one network or of all; `None` if none could be.
     fn give_way(&mut self, of: Option<Network>, most: usize) -> Option<()> {
         let mut candidates = Vec::new();
-        for (network, held) in &self.networks {
-            if of.is_some_and(|of| of != *network) {
-                continue;
-            }
+        let networks: Vec<_> = match &of {
+            Some(of) => self.networks.get_key_value(of).into_iter().collect(),
+            None => self.networks.iter().collect(),
+        };
+        for (network, held) in networks {
             // A proxy's connections are those of many clients.
             let size = if held.is_proxy { 1 } else { held.slots.len() };
             for slot in &held.slots {

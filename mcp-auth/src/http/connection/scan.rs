@@ -15,25 +15,25 @@ pub(super) struct Scanner {
     length: Option<u64>,
     /// Whether the length of the body is for actix to say.
     is_unsure: bool,
+    /// In bytes.
+    seen: usize,
 }
 
 impl Scanner {
-    /// A scanner inside of a body: the first empty line counts.
-    pub(super) fn in_body() -> Self {
-        Self {
-            is_started: true,
-            ..Self::default()
-        }
-    }
-
     /// Whether a byte of a request was seen.
     pub(super) fn is_started(&self) -> bool {
         self.is_started
     }
 
+    /// Whether the head is longer than it may be.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.seen > MOST_HEAD
+    }
+
     /// Goes on with the next bytes; returns how many of them belong to what ends with the empty line, if it is
     /// among them.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.seen = self.seen.saturating_add(bytes.len());
         let mut start = 0;
         for end in memchr_iter(b'\n', bytes) {
             let line = bytes.get(start..end).unwrap_or_default();
@@ -85,6 +85,67 @@ impl Scanner {
     }
 }
 
+/// Finds the end of a body in chunks (RFC 9112 section 7.1), where actix finds it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Chunks {
+    /// The size of a chunk, as far as it was read.
+    Size(u64),
+    /// The rest of the line of a chunk's size.
+    Extension(u64),
+    /// How much is left of the data of a chunk and of the line end behind them.
+    Data(u64),
+    /// The beginning of a line behind the last chunk.
+    Line,
+    /// A trailer.
+    Trailer,
+    /// Behind the `\r` of a trailer.
+    TrailerEnd,
+    /// Behind the `\r` of an empty line.
+    End,
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self::Size(0)
+    }
+}
+
+impl Chunks {
+    /// Goes on with the next bytes; returns how many of them belong to the body, if its end is among them.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut rest = bytes;
+        while let Some((byte, after)) = rest.split_first() {
+            if let Self::Data(left) = self {
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+                *left -= taken as u64;
+                if *left == 0 {
+                    *self = Self::Size(0);
+                }
+                rest = rest.get(taken..).unwrap_or_default();
+                continue;
+            }
+            rest = after;
+            *self = match (*self, byte) {
+                (Self::Size(0) | Self::Extension(0), b'\n') => Self::Line,
+                (Self::Size(size) | Self::Extension(size), b'\n') => {
+                    Self::Data(size.saturating_add(2))
+                }
+                (Self::Size(size), digit) => match char::from(*digit).to_digit(16) {
+                    Some(digit) => Self::Size(size.saturating_mul(16).saturating_add(digit.into())),
+                    None => Self::Extension(size),
+                },
+                (Self::End, b'\n') => return Some(bytes.len() - rest.len()),
+                (Self::TrailerEnd, b'\n') => Self::Line,
+                (Self::Line, b'\r') => Self::End,
+                (Self::Trailer, b'\r') => Self::TrailerEnd,
+                (Self::Line | Self::Trailer | Self::TrailerEnd | Self::End, _) => Self::Trailer,
+                (other, _) => other,
+            };
+        }
+        None
+    }
+}
+
 fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| *byte == b'\r')
 }
@@ -94,6 +155,10 @@ fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, value) = line.split_at_checked(name.len())?;
     start.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
 }
+
+/// In bytes: the longest token that is accepted has half of it. actix would keep a buffer of the length of the longest
+/// head for as long as the connection lasts.
+const MOST_HEAD: usize = 32 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -150,9 +215,30 @@ mod tests {
     }
 
     #[test]
-    fn inside_of_a_body_the_first_empty_line_counts() {
-        let mut scanner = Scanner::in_body();
-        assert_eq!(scanner.feed(b"5\r\nhello\r\n0\r\n\r\nGET"), Some(15));
-        assert_eq!(Scanner::in_body().feed(b"\r\nGET"), Some(2));
+    fn a_body_in_chunks_ends_with_the_empty_line_behind_its_last_chunk_and_its_trailers() {
+        for body in [
+            "5\r\nhello\r\n0\r\n\r\n",
+            "0\r\n\r\n",
+            "a;name=value\r\n\r\n\r\n\r\n\r\n\r\n\r\n000\r\n\r\n",
+            "3\r\n\n\n\n\r\n0\r\nA: b\r\nC: d\r\n\r\n",
+            "F\r\n0\r\n\r\n0123456789\r\n0;x\r\n\r\n",
+        ] {
+            let bytes = format!("{body}GET");
+            assert_eq!(
+                Chunks::default().feed(bytes.as_bytes()),
+                Some(body.len()),
+                "{body:?}"
+            );
+            for at in 0..body.len() {
+                let (first, second) = bytes.as_bytes().split_at(at);
+                let mut chunks = Chunks::default();
+                assert_eq!(chunks.feed(first), None, "{body:?} {at}");
+                assert_eq!(chunks.feed(second), Some(body.len() - at), "{body:?} {at}");
+            }
+        }
+        assert_eq!(
+            Chunks::default().feed(b"ffffffffffffffff\r\n\r\n\r\n"),
+            None
+        );
     }
 }

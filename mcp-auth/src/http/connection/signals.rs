@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::limits::ConnectionLimits;
 use super::registry::Place;
-use super::scan::Scanner;
+use super::scan::{Chunks, Scanner};
 
 /// The state of one connection.
 pub(super) struct Signals {
@@ -29,8 +29,6 @@ pub(super) struct Signals {
     blocked_since: Cell<Option<Instant>>,
     /// Whether a read was refused in this turn.
     was_refused: Cell<bool>,
-    /// Whether nothing more goes to actix in this turn.
-    is_paused: Cell<bool>,
     /// Whether the stream keeps bytes that were read ahead.
     keeps: Cell<bool>,
     /// Bytes that the stream writes when it is dropped.
@@ -47,8 +45,8 @@ pub(super) enum Reading {
     Head(Scanner),
     /// The rest of a body of a known length, in bytes.
     Body(u64),
-    /// A body whose end the service sees.
-    Chunks(Scanner),
+    /// The rest of a body in chunks.
+    Chunks(Chunks),
     /// The next request; the one before has not been answered.
     Next,
 }
@@ -67,6 +65,8 @@ pub(super) enum Late {
     Head,
     /// No request came.
     Idle,
+    /// A head is longer than it may be.
+    TooLong,
     /// The client took nothing of an answer.
     Write,
 }
@@ -84,7 +84,6 @@ impl Signals {
             idle_since: Cell::new(now),
             blocked_since: Cell::new(None),
             was_refused: Cell::new(false),
-            is_paused: Cell::new(false),
             keeps: Cell::new(false),
             last_words: Cell::new(None),
             is_registered: Cell::new(false),
@@ -102,11 +101,12 @@ impl Signals {
 impl Signals {
     /// The most bytes that may go to actix now; 0 while nothing may.
     pub(super) fn room(&self) -> usize {
-        if self.is_paused.get() || self.blocked_since.get().is_some() {
+        if self.blocked_since.get().is_some() {
             return 0;
         }
         match self.reading.get() {
             Reading::Head(_) if self.is_open.get() || self.awaits_service.get() => 0,
+            Reading::Head(scanner) if scanner.is_too_long() => 0,
             Reading::Chunks(_) if self.awaits_service.get() => 0,
             Reading::Head(_) | Reading::Chunks(_) => MOST_AHEAD,
             Reading::Body(left) => usize::try_from(left).unwrap_or(usize::MAX),
@@ -134,20 +134,18 @@ impl Signals {
                         end + self.take_body(length, bytes.len() - end)
                     }
                     None => {
-                        self.reading.set(Reading::Chunks(Scanner::in_body()));
+                        self.reading.set(Reading::Chunks(Chunks::default()));
                         end
                     }
                 }
             }
             Reading::Body(left) => self.take_body(left, bytes.len()),
-            Reading::Chunks(mut scanner) => {
-                let end = scanner.feed(bytes);
-                if end.is_some() {
-                    // The body may be over, which the service sees in this turn.
-                    self.is_paused.set(true);
-                    scanner = Scanner::in_body();
+            Reading::Chunks(mut chunks) => {
+                let end = chunks.feed(bytes);
+                match end {
+                    Some(_) => self.body_is_over(),
+                    None => self.reading.set(Reading::Chunks(chunks)),
                 }
-                self.reading.set(Reading::Chunks(scanner));
                 end.unwrap_or(bytes.len())
             }
             Reading::Next => 0,
@@ -255,22 +253,28 @@ impl Signals {
         !self.place.is_evicted()
     }
 
-    /// Whether the service has to say when the body is over, and how long it is.
+    /// Whether the service has to say how long the body is. Asked before [`begin`](Self::begin): the second service of
+    /// a request with `Expect` must not begin the body anew.
     pub(super) fn asks_for_body(&self) -> bool {
-        !matches!(self.reading.get(), Reading::Body(_) | Reading::Next)
+        self.awaits_service.get() && !matches!(self.reading.get(), Reading::Body(_) | Reading::Next)
     }
 
     pub(super) fn body_is(&self, length: Option<u64>) {
         match length {
             Some(0) => self.body_is_over(),
             Some(length) => self.reading.set(Reading::Body(length)),
-            None => self.reading.set(Reading::Chunks(Scanner::in_body())),
+            None => self.reading.set(Reading::Chunks(Chunks::default())),
         }
     }
 
-    /// The body is over: what comes next is another request.
-    pub(super) fn body_is_over(&self) {
-        self.reading.set(Reading::Next);
+    /// The body is over: what comes next is another request. If the answer was written before, the next request may
+    /// come at once.
+    fn body_is_over(&self) {
+        self.reading.set(if self.is_busy() {
+            Reading::Next
+        } else {
+            Reading::Head(Scanner::default())
+        });
         if self.is_open.get() {
             let _ = self.place.call();
         }
@@ -289,13 +293,11 @@ impl Signals {
 /// For the deadlines.
 impl Signals {
     pub(super) fn begin_turn(&self) {
-        self.is_paused.set(false);
         self.was_refused.set(false);
     }
 
     /// Whether a read that was refused in this turn could go on, and no event will say so.
     pub(super) fn has_more(&self) -> bool {
-        self.is_paused.set(false);
         self.was_refused.get() && self.keeps.get() && self.room() > 0
     }
 
@@ -311,6 +313,11 @@ impl Signals {
             (since, self.limits.write, Late::Write)
         } else if self.is_open.get() {
             return None;
+        } else if let Reading::Head(scanner) = self.reading.get()
+            && scanner.is_too_long()
+        {
+            // At once: this time has passed.
+            return Some((self.idle_since.get(), Late::TooLong));
         } else if let Some(since) = self.head_since.get() {
             (since, self.limits.head, Late::Head)
         } else {

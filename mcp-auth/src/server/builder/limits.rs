@@ -120,8 +120,8 @@ impl ServerBuilder {
     /// By default it is 64 MiB, or four times
     /// [`body_bytes_in_flight_per_user`](Self::body_bytes_in_flight_per_user) if that is more. A declared length
     /// counts before the first byte of the body is read, a body of unknown length counts as it arrives. Both
-    /// count until the call has ended. A body of at most 16 KiB that arrives together with its head does not
-    /// count. Callers without a token get at most a quarter, of which one IPv4 /24 or IPv6 /48 gets half and one
+    /// count until the call has ended. A body of at most 16 KiB does not count, as
+    /// the number of connections bounds how many there are. Callers without a token get at most a quarter, of which one IPv4 /24 or IPv6 /48 gets half and one
     /// network (an IPv4 address, an IPv6 /64) a quarter.
     ///
     /// Less than `body_bytes_in_flight_per_user` or [`body_limit`](Self::body_limit) is a start-up error.
