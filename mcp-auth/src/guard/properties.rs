@@ -317,7 +317,7 @@ proptest! {
         for caller in [None, Some(&caller)] {
             let known = Organizations { current: organization.as_ref(), ..Organizations::default() };
             let visible = visibility.of(caller, known);
-            // What was kept with the caller is the same.
+            // The facts that were kept with the caller are the same.
             prop_assert_eq!(&visible, &visibility.of(caller, known));
             for (place, guard) in tools.iter().enumerate() {
                 let facts = Facts {

@@ -166,7 +166,7 @@ impl MessageBody for Left {
     }
 }
 
-/// What the bytes of a body are counted in.
+/// The budget that the bytes of a body count in, and whom they count for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget<'a> {
     pub(super) pool: &'a Arc<Pool>,

@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(warnings(true, &["10.0.0.1"], &[PROXY, "127.0.0.1:1"]), 0);
     }
 
-    /// What a client can send in a header.
+    /// A header as a client can send it.
     fn sent() -> impl Strategy<Value = String> {
         prop_oneof![
             "[ -~]{0,60}",

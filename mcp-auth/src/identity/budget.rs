@@ -44,7 +44,7 @@ pub(crate) struct Budget(Arc<Shared>);
 /// The limits of a budget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BudgetLimits {
-    /// What is asked about, for the log.
+    /// The subject of the questions, for the log.
     pub(crate) what: &'static str,
     /// The most questions that begin in any ten seconds.
     pub(crate) most: usize,
@@ -53,7 +53,7 @@ pub(crate) struct BudgetLimits {
     pub(crate) longest_wait: Duration,
 }
 
-/// Nobody is asked now: there were too many questions.
+/// There were too many questions, so none is asked now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("there were too many questions")]
 pub(crate) struct OverBudget {
@@ -70,10 +70,10 @@ pub(crate) struct Question {
     is_settled: bool,
 }
 
-/// Who pays for a question.
+/// The payer of a question.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Cost {
-    /// Nobody: the question was not asked.
+    /// No payer: the question was not asked.
     Nothing,
     /// The budget alone: the answer proved the token good, or says nothing about it.
     Budget,

@@ -33,7 +33,7 @@ pub(crate) enum Exhausted {
     Strangers,
 }
 
-/// What a party has taken; dropping it gives it back.
+/// The amount that a party has taken; dropping it gives the amount back.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pool: Arc<Pool>,

@@ -96,7 +96,7 @@ pub(crate) struct Endpoint {
     log: Arc<CallLog>,
 }
 
-/// Who sent a request.
+/// The sender of a request.
 #[derive(Clone, Copy)]
 pub(crate) struct Sender<'a> {
     /// `None` without a token.

@@ -43,7 +43,7 @@ pub(super) enum Limited {
     Concurrency(u32),
     Rate {
         rate: Rate,
-        /// What the caller counts as: `user`, `network`.
+        /// The kind that the caller counts as: `user`, `network`.
         whom: &'static str,
         /// The time until the window is over.
         wait: Duration,
@@ -72,7 +72,7 @@ struct Count<'a> {
     place: usize,
     rate: Rate,
     whose: Whose<'a>,
-    /// What the caller counts as, in words.
+    /// The kind that the caller counts as, in words.
     whom: &'static str,
 }
 

@@ -35,7 +35,7 @@ use crate::identity::verify::Evidence;
 use crate::identity::verify::Signed;
 use crate::identity::verify::check_kind;
 
-/// Who presents a token, for limits.
+/// The client that presents a token, for limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
     pub(crate) address: IpAddr,
@@ -104,7 +104,7 @@ impl Default for Hints {
 }
 
 impl Client {
-    /// Nobody in particular, who never failed.
+    /// A client without an address that has never failed.
     #[cfg(any(test, feature = "testing"))]
     fn nobody() -> Self {
         Self::at(Ipv4Addr::UNSPECIFIED.into())

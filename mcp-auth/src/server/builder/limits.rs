@@ -1,4 +1,4 @@
-//! What a caller, a peer and a request may take of the server.
+//! Limits of what a caller, a peer and a request may take of the server.
 
 use std::time::Duration;
 
