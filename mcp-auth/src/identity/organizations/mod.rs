@@ -109,6 +109,7 @@ struct Member {
 
 impl Organizations {
     /// Looks facts up in `memberships`; without it, an OAuth caller's organization is only an id.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn new(
         memberships: Option<Arc<dyn Memberships>>,
         clock: Arc<dyn Clock>,
