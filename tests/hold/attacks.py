@@ -191,18 +191,6 @@ async def made_up_opaque_tokens_shut_out_no_good_token(field):
     await is_accepted(field, field.clerk.token(client_id="new"))
 
 
-@attack(keeps=80)
-async def sixty_opaque_tokens_at_once_are_all_served_in_five_seconds(field):
-    tokens = [field.clerk.token(client_id=f"client_{n}", format="opaque") for n in range(60)]
-    begin = time.monotonic()
-    answers = await asyncio.gather(*(exchange(field, post(field, CALL, token)) for token in tokens))
-    took = time.monotonic() - begin
-    statuses = [status for status, _ in answers]
-    if statuses != [200] * 60 or took > 5:
-        raise Failure(f"{statuses.count(200)} of 60 were served, in {took:.1f} s")
-    field.note(f"in {took:.1f} s")
-
-
 @attack()
 async def huge_heads_are_refused(field):
     async def one():
