@@ -221,15 +221,22 @@ async fn a_client_that_hangs_up_cancels_its_call_though_it_sent_another() {
 
 #[actix_web::test]
 async fn an_old_connection_closes_with_its_next_answer() {
-    let world = echoing(|builder| builder.connection_age(Duration::from_millis(1))).await;
+    let world = echoing(|builder| builder.connection_age(SHORT)).await;
     let mut connection = world.raw().await;
-    tokio::time::sleep(Duration::from_millis(2)).await;
-    connection
-        .write(&request("GET", "/x", &[&world.host_line()], b""))
-        .await;
-    let reply = connection.reply().await;
-    assert_eq!(reply.status, 404);
-    assert_eq!(reply.headers["connection"], "close");
+    loop {
+        connection
+            .write(&request("GET", "/x", &[&world.host_line()], b""))
+            .await;
+        let reply = connection.reply().await;
+        assert_eq!(reply.status, 404);
+        if reply
+            .headers
+            .get("connection")
+            .is_some_and(|said| said == "close")
+        {
+            break;
+        }
+    }
     assert_eq!(connection.ended().await, b"");
 }
 
@@ -461,15 +468,20 @@ async fn an_application_of_the_users_own_has_the_same_limits() {
     let host = format!("Host: {address}");
     let get = |path: &str| request("GET", path, &[&host], b"");
     let mut late = Raw::connect(address).await;
-    late.write(&[&*get("/health"), b"G"].concat()).await;
+    late.write(&get("/health")).await;
     assert_eq!(late.reply().await.body, b"ok");
+    late.write(b"G").await;
     let answer = String::from_utf8(late.ended().await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     let mut connection = Raw::connect(address).await;
-    let pipelined = [get("/health"), get("/mcp"), get("/x"), get("/health")].concat();
-    connection.write(&pipelined).await;
-    for status in [200, 401, 404, 200] {
-        assert_eq!(connection.reply().await.status, status);
+    for (path, status) in [
+        ("/health", 200),
+        ("/mcp", 401),
+        ("/x", 404),
+        ("/health", 200),
+    ] {
+        connection.write(&get(path)).await;
+        assert_eq!(connection.reply().await.status, status, "{path}");
     }
     let mut others = Vec::new();
     for _ in 0..8 {
