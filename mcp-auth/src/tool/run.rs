@@ -68,7 +68,7 @@ pub(crate) struct CallEnvironment<'a> {
     pub(crate) url_org: &'a UrlOrg,
     /// For plain functions.
     pub(crate) threads: &'a Arc<Threads>,
-    /// Who the thread of a plain function counts for.
+    /// The party that the thread of a plain function counts for.
     pub(crate) party: Party,
     /// For tools that have none of their own.
     pub(crate) timeout: Duration,

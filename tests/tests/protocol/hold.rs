@@ -495,7 +495,7 @@ async fn an_application_of_the_users_own_has_the_same_limits() {
     running.await.unwrap().unwrap();
 }
 
-/// What a request should be answered with.
+/// The answer that a request should get.
 struct Expected {
     status: u16,
     id: Option<usize>,

@@ -115,7 +115,7 @@ async fn world(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> World {
     world_with(&Gate::closed(), &Latch::closed().0, settings).await
 }
 
-/// The same with these places to wait at.
+/// A world with these places to wait at.
 async fn world_with(
     gate: &Gate,
     latch: &Latch,
@@ -322,7 +322,7 @@ async fn the_rates_of_a_tool_count_allowed_calls_whatever_their_arguments_are() 
     // The arguments of a limited call are not read.
     let limited = call(&ada, json!({ "id": "one" })).await;
     assert_eq!(retry_after(&limited), Some(60));
-    // Who may not call is not told of the limit.
+    // A caller who may not call the tool is not told of its limit.
     let denied = call(&grace, json!({ "id": 1 })).await;
     assert_eq!(denied.text(), PERMISSION_DENIED);
     world.expect_runs(2);

@@ -128,7 +128,7 @@ async fn bodies_of_one_user_beyond_their_share_are_refused_before_they_are_read(
             refused.load(Ordering::SeqCst) == 36
         })
         .await;
-        // Nobody else notices, not even the user with a short body.
+        // Other users notice nothing, and a short body of the user passes, too.
         for token in [ada, &*grace] {
             let ask = world.call(Era::Modern, "who_am_i", json!({}));
             ask.bearer(token).send().await.expect_status(200);
@@ -291,7 +291,7 @@ async fn slow_calls_of_one_stranger_shut_out_nobody_else() {
     let (world, gate) = world_of_strangers().await;
     let mut calls = Vec::new();
     let mut entered = 0;
-    // Of a network three, and of all networks of a /24 four.
+    // One network has three calls, and all networks of a /24 have four.
     for (address, most) in [("127.0.0.1", 3), ("127.0.0.2", 1), ("127.0.1.1", 3)] {
         for _ in 0..most {
             calls.push(tokio::spawn(wait_openly(&world, Era::Modern, address)));

@@ -17,7 +17,7 @@ pub(in crate::clerk) struct Reading {
     scopes: Vec<String>,
     org_id: Option<String>,
     org: Option<OrgReading>,
-    /// Who acts first, then the one in whose name.
+    /// The actors: first the one who acts, then the one in whose name.
     actors: Vec<ActorReading>,
     session: Option<SessionReading>,
     features: Option<[Vec<String>; 2]>,

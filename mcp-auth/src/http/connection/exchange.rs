@@ -1,4 +1,4 @@
-//! The service's reports to its connection: a call begins, its body is over, and it is answered.
+//! The service's reports to its connection: a call begins, how long its body is, and that it is answered.
 
 use std::error::Error;
 use std::future::pending;

@@ -7,7 +7,7 @@
 //! server counts the connections ([`registry`]).
 //!
 //! INVARIANT: this module never decides what a request means. It decides when bytes go to actix, and
-//! actix alone parses them.
+//! actix alone parses them. The framing of a body is followed only to know where the next request begins.
 
 mod close;
 mod exchange;

@@ -17,7 +17,7 @@ impl ServerBuilder {
     /// has both headers and they name different clients, the request counts as the proxy's own. Requests from
     /// other peers count as their peer's, whatever they say.
     ///
-    /// Nothing but limits uses that address: the URL of the server, the `Host` and `Origin` that are served, and
+    /// Only limits use that address: the URL of the server, the `Host` and `Origin` that are served, and
     /// what is allowed on loopback only do not change.
     ///
     /// An entry that is neither an address nor a prefix is a start-up error, and so is a prefix of no length
