@@ -1,7 +1,6 @@
 //! The one place that reads the system clock.
 
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970; 0 on a machine whose clock is set before.
 #[expect(

@@ -1,14 +1,11 @@
-//! Bad weather on request, and what was asked in it: answers can be made slow or failing, the clock wrong, and
+//! Faults on request: responses can be made slow or failing, the clock wrong, and
 //! requests are counted.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What is wrong with some answers, for as long as it is there: see
 /// [`Instance::add_fault`](crate::Instance::add_fault).

@@ -235,9 +235,9 @@ mod clock;
 mod directory;
 mod error;
 mod faults;
-mod guard;
 mod instance;
 mod keys;
+mod local_only;
 mod mcp_server;
 mod mint;
 mod oauth;
@@ -249,24 +249,14 @@ mod server;
 mod settings;
 mod state_file;
 
-pub use directory::Directory;
-pub use directory::DirectoryError;
-pub use directory::DirectoryFileError;
-pub use directory::DirectoryProblem;
-pub use directory::Machine;
-pub use directory::Membership;
-pub use directory::Organization;
-pub use directory::User;
-pub use error::Error;
-pub use error::McpServerError;
-pub use error::MintError;
+pub use directory::{
+    Directory, DirectoryError, DirectoryFileError, DirectoryProblem, Machine, Membership,
+    Organization, User,
+};
+pub use error::{Error, McpServerError, MintError};
 pub use faults::Fault;
 pub use instance::Instance;
 pub use keys::SecretKey;
-pub use request::Audience;
-pub use request::TokenFormat;
-pub use request::TokenKind;
-pub use request::TokenRequest;
-pub use server::Emulator;
-pub use server::EmulatorOptions;
+pub use request::{Audience, TokenFormat, TokenKind, TokenRequest};
+pub use server::{Emulator, EmulatorOptions};
 pub use settings::Settings;

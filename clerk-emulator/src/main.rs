@@ -10,12 +10,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clerk_emulator::Directory;
-use clerk_emulator::Emulator;
-use clerk_emulator::EmulatorOptions;
-use clerk_emulator::Instance;
-use clerk_emulator::MintError;
-use clerk_emulator::TokenRequest;
+use clerk_emulator::{Directory, Emulator, EmulatorOptions, Instance, MintError, TokenRequest};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {

@@ -3,8 +3,7 @@
 //! In Clerk's dashboard this is *Agents → MCP servers*. The module compares URLs as text. A URL parser would
 //! treat `/a/../mcp` as `/mcp` and `0x7f.1` as `127.0.0.1`, which Clerk is not known to do.
 
-use url::Host;
-use url::Url;
+use url::{Host, Url};
 
 use crate::error::McpServerError;
 

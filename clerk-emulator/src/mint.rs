@@ -1,24 +1,14 @@
 //! From a wish to the header and claims of a token, as Clerk would fill them.
 
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::directory::Directory;
-use crate::directory::Machine;
-use crate::directory::Membership;
-use crate::directory::Organization;
-use crate::directory::User;
-use crate::directory::machine_id;
+use crate::directory::{Directory, Machine, Membership, Organization, User, machine_id};
 use crate::error::MintError;
 use crate::keys::random_hex;
-use crate::opaque::OpaqueKind;
-use crate::opaque::OpaqueToken;
+use crate::opaque::{OpaqueKind, OpaqueToken};
 use crate::permission;
 use crate::permission::Permission;
-use crate::request::TokenFormat;
-use crate::request::TokenKind;
-use crate::request::TokenRequest;
+use crate::request::{TokenFormat, TokenKind, TokenRequest};
 
 /// Fills header and claims. They are JSON objects.
 pub(crate) fn token_parts(

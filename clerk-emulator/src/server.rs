@@ -1,35 +1,28 @@
 //! An [`Instance`] behind HTTP, on a loopback address and on a thread of its own.
 
 use std::error::Error as _;
-use std::fmt;
-use std::io;
-use std::net::Ipv4Addr;
-use std::net::SocketAddr;
-use std::net::TcpListener;
-use std::path::Path;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
+use std::{fmt, io};
 
 use actix_rt::task::JoinHandle;
 use actix_rt::time::timeout;
-use actix_web::App;
-use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web;
+use actix_web::{App, HttpServer};
 use tokio::net::TcpSocket;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::directory::Directory;
 use crate::error::Error;
-use crate::guard::guard;
 use crate::instance::Instance;
+use crate::local_only::local_only;
 use crate::routes;
-use crate::routes::weather::weather;
-use crate::state_file::State;
-use crate::state_file::StateFile;
+use crate::routes::inject_faults::inject_faults;
+use crate::state_file::{State, StateFile};
 
 /// A running emulator. It stops when dropped.
 ///
@@ -49,7 +42,7 @@ use crate::state_file::StateFile;
 /// ```
 pub struct Emulator {
     instance: Instance,
-    door: Door,
+    control: ListenerControl,
     ended: oneshot::Receiver<()>,
 }
 
@@ -90,15 +83,15 @@ impl Emulator {
         }
         let (started, start) = oneshot::channel();
         let (ending, ended) = oneshot::channel();
-        let (door, orders) = Door::new();
+        let (control, commands) = ListenerControl::new();
         let site = Site {
             instance: web::Data::new(instance.clone()),
-            door: web::Data::new(door.clone()),
+            control: web::Data::new(control.clone()),
         };
         thread::Builder::new()
             .name(String::from("clerk-emulator"))
             .spawn(move || {
-                actix_rt::System::new().block_on(serve(site, listener, bound, orders, started));
+                actix_rt::System::new().block_on(serve(site, listener, bound, commands, started));
                 // Nobody may be waiting for the end.
                 let _ = ending.send(());
             })
@@ -109,7 +102,7 @@ impl Emulator {
             .map_err(|source| Error::Start { source })?;
         Ok(Self {
             instance,
-            door,
+            control,
             ended,
         })
     }
@@ -117,7 +110,7 @@ impl Emulator {
     /// Stops the emulator, and returns when its port is free and its state file is closed. Requests on their way
     /// are cut off.
     pub async fn stop(mut self) {
-        self.door.order(Order::Stop);
+        self.control.command(Command::Stop);
         // An error means that the thread is gone, which is what was wanted.
         let _ = (&mut self.ended).await;
         if let Some(file) = self.instance.state_file() {
@@ -143,7 +136,7 @@ impl Emulator {
     /// ```
     pub async fn refuse_connections(&self, duration: Duration) {
         let (closed, closing) = oneshot::channel();
-        self.door.order(Order::Close { duration, closed });
+        self.control.command(Command::Close { duration, closed });
         // An error means that the thread is gone, and refuses for good.
         let _ = closing.await;
     }
@@ -180,7 +173,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        self.door.order(Order::Stop);
+        self.control.command(Command::Stop);
     }
 }
 
@@ -364,7 +357,7 @@ fn listen(address: SocketAddr, last_port: Option<u16>) -> Result<TcpListener, Er
 }
 
 /// What is to become of the listening socket.
-pub(crate) enum Order {
+pub(crate) enum Command {
     /// Is closed, and after this time opened again.
     Close {
         duration: Duration,
@@ -374,21 +367,21 @@ pub(crate) enum Order {
     Stop,
 }
 
-/// Where orders are given.
+/// Sends commands to the thread that owns the listener.
 #[derive(Clone)]
-pub(crate) struct Door {
-    orders: mpsc::UnboundedSender<Order>,
+pub(crate) struct ListenerControl {
+    commands: mpsc::UnboundedSender<Command>,
 }
 
-impl Door {
-    fn new() -> (Self, mpsc::UnboundedReceiver<Order>) {
-        let (orders, received) = mpsc::unbounded_channel();
-        (Self { orders }, received)
+impl ListenerControl {
+    fn new() -> (Self, mpsc::UnboundedReceiver<Command>) {
+        let (commands, received) = mpsc::unbounded_channel();
+        (Self { commands }, received)
     }
 
-    pub(crate) fn order(&self, order: Order) {
+    pub(crate) fn command(&self, command: Command) {
         // An error means that the thread is gone: the socket is closed for good.
-        let _ = self.orders.send(order);
+        let _ = self.commands.send(command);
     }
 }
 
@@ -396,7 +389,7 @@ impl Door {
 #[derive(Clone)]
 struct Site {
     instance: web::Data<Instance>,
-    door: web::Data<Door>,
+    control: web::Data<ListenerControl>,
 }
 
 /// The server's thread. Tells `started` once, and returns when the server was stopped.
@@ -404,7 +397,7 @@ async fn serve(
     site: Site,
     listener: TcpListener,
     address: SocketAddr,
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
     started: oneshot::Sender<io::Result<()>>,
 ) {
     let mut running = match run(&site, listener) {
@@ -422,14 +415,14 @@ async fn serve(
     let issuer = String::from(site.instance.issuer());
     let reminder = actix_rt::spawn(remind(issuer, REMINDER));
     loop {
-        let order = orders.recv().await;
+        let command = commands.recv().await;
         running.stop().await;
-        let Some(Order::Close { duration, closed }) = order else {
+        let Some(Command::Close { duration, closed }) = command else {
             break;
         };
         // Nobody may be waiting for it.
         let _ = closed.send(());
-        match reopen(&site, address, duration, &mut orders).await {
+        match reopen(&site, address, duration, &mut commands).await {
             Some(again) => running = again,
             None => break,
         }
@@ -455,13 +448,13 @@ impl Running {
 fn run(site: &Site, listener: TcpListener) -> io::Result<Running> {
     let site = site.clone();
     let app = move || {
-        // The last one wrapped is the first to see a request: the weather is not for strangers, and a failing
-        // Clerk fails whoever asks.
+        // actix runs the middleware that is wrapped last first: `local_only` refuses a request before faults are
+        // injected.
         App::new()
             .app_data(web::Data::clone(&site.instance))
-            .app_data(web::Data::clone(&site.door))
-            .wrap(from_fn(weather))
-            .wrap(from_fn(guard))
+            .app_data(web::Data::clone(&site.control))
+            .wrap(from_fn(inject_faults))
+            .wrap(from_fn(local_only))
             .configure(routes::configure)
     };
     let server = HttpServer::new(app)
@@ -483,19 +476,19 @@ async fn reopen(
     site: &Site,
     address: SocketAddr,
     mut duration: Duration,
-    orders: &mut mpsc::UnboundedReceiver<Order>,
+    commands: &mut mpsc::UnboundedReceiver<Command>,
 ) -> Option<Running> {
     let mut held = hold(address);
     loop {
-        match timeout(duration, orders.recv()).await {
-            Ok(Some(Order::Close {
+        match timeout(duration, commands.recv()).await {
+            Ok(Some(Command::Close {
                 duration: again,
                 closed,
             })) => {
                 duration = again;
                 let _ = closed.send(());
             }
-            Ok(Some(Order::Stop) | None) => return None,
+            Ok(Some(Command::Stop) | None) => return None,
             Err(_) => {
                 let listener = held.and_then(|socket| socket.listen(BACKLOG)?.into_std());
                 match listener.and_then(|listener| run(site, listener)) {

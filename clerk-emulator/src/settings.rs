@@ -1,11 +1,8 @@
 //! The settings of an administrator in the dashboard: *OAuth applications → Settings*, *Agents → MCP servers*, and a
 //! few settings that only the local Clerk has.
 
-use serde::Deserialize;
-use serde::Serialize;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::error::McpServerError;
 use crate::mcp_server;

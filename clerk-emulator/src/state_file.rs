@@ -4,25 +4,19 @@
 //! INVARIANT: one process at a time writes a state file. It holds the lock of the file beside it, `….lock`.
 
 use std::fs;
-use std::fs::File;
-use std::fs::OpenOptions;
-use std::fs::TryLockError;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::io::Write as _;
-use std::path::Path;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::keys::SecretKey;
-use crate::keys::SigningKey;
+use crate::keys::{SecretKey, SigningKey};
 use crate::oauth::Kept;
 use crate::opaque::OpaqueTokens;
 

@@ -10,7 +10,7 @@ use syn::{
 use crate::{
     entry::Entry,
     errors::{Errors, did_you_mean, listed},
-    garde::{Unshown, check_dependency, check_undived, reaches_in},
+    garde::{SuppressedKeyword, check_dependency, check_undived, reaches_in},
     parameter::{SCHEMA_ONLY, each_key, unenforced},
     source::source,
     types::option_of,
@@ -65,7 +65,7 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream, manifest: Option<&st
             .iter()
             .filter(|attribute| attribute.path().is_ident("garde"));
         let unshown: Vec<_> = rules
-            .flat_map(|rules| Unshown::of(rules, &field.ty, &mut errors))
+            .flat_map(|rules| SuppressedKeyword::of(rules, &field.ty, &mut errors))
             .collect();
         for keyword in unshown {
             let transform = keyword.transform(&private);
@@ -375,7 +375,7 @@ fn has(attributes: &[Attribute], helper: &str, key: &str) -> bool {
         .any(|attribute| names(attribute).iter().any(|name| name == key))
 }
 
-/// The keys of a helper attribute; none of one that its derive will complain about.
+/// The keys of a helper attribute; none of one that its derive rejects.
 fn names(attribute: &Attribute) -> Vec<String> {
     attribute
         .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)

@@ -220,7 +220,7 @@ fn implementation(tool: &Tool) -> TokenStream {
         async fn call(
             __args: #arguments,
             __cx: &__private::Context,
-            __check: __private::LastCheck,
+            __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop>
     };
     quote! {
@@ -497,7 +497,7 @@ fn held(text: &Spelling, key: &str) -> TokenStream {
 fn spelled(text: &Spelling, check: &str, among: &TokenStream) -> TokenStream {
     let span = text.span();
     let check = Ident::new(check, span);
-    quote_spanned!(span=> const { __private::Spelled(#text).#check(#among) })
+    quote_spanned!(span=> const { __private::KeyText(#text).#check(#among) })
 }
 
 /// The file and line of the user's source, not of the attribute.

@@ -22,7 +22,7 @@ use crate::{
 
 /// A keyword that is stricter than its rule, and so must not be in the schema.
 #[derive(Debug)]
-pub(crate) struct Unshown {
+pub(crate) struct SuppressedKeyword {
     /// How many lists deep the rule is.
     depth: usize,
     keyword: &'static str,
@@ -94,7 +94,7 @@ struct Rule {
 /// One part of `length(…)`: a mode, or a limit.
 struct Part(Ident);
 
-impl Unshown {
+impl SuppressedKeyword {
     /// Checks the rules of one attribute. What garde itself refuses is left to garde.
     pub(crate) fn of(attribute: &Attribute, ty: &Type, errors: &mut Errors) -> Vec<Self> {
         let mut found = Vec::new();
@@ -107,7 +107,7 @@ impl Unshown {
     /// The attribute that takes the keyword out again.
     pub(crate) fn transform(&self, private: &Path) -> TokenStream {
         let Self { depth, keyword } = self;
-        quote!(#[schemars(transform = #private::Unshown { keyword: #keyword, depth: #depth })])
+        quote!(#[schemars(transform = #private::SuppressedKeyword { keyword: #keyword, depth: #depth })])
     }
 }
 
@@ -115,7 +115,7 @@ fn check(
     rules: TokenStream,
     ty: Option<&Type>,
     depth: usize,
-    found: &mut Vec<Unshown>,
+    found: &mut Vec<SuppressedKeyword>,
     errors: &mut Errors,
 ) {
     let Ok(rules) = Punctuated::<Rule, Token![,]>::parse_terminated.parse2(rules) else {
@@ -146,7 +146,7 @@ fn check_length(
     name: &Ident,
     content: TokenStream,
     depth: usize,
-    found: &mut Vec<Unshown>,
+    found: &mut Vec<SuppressedKeyword>,
     errors: &mut Errors,
 ) {
     let Ok(parts) = Punctuated::<Part, Token![,]>::parse_terminated.parse2(content) else {
@@ -169,7 +169,7 @@ fn check_length(
         );
         return;
     };
-    found.extend(keyword.map(|keyword| Unshown { depth, keyword }));
+    found.extend(keyword.map(|keyword| SuppressedKeyword { depth, keyword }));
 }
 
 // #[garde(pattern("(?i)^[a-z]+$"))]
@@ -264,7 +264,7 @@ mod tests {
 
     fn unshown(attribute: &Attribute) -> Vec<(usize, &'static str)> {
         let mut errors = Errors::default();
-        let found = Unshown::of(attribute, &parse_quote!(Vec<Vec<String>>), &mut errors);
+        let found = SuppressedKeyword::of(attribute, &parse_quote!(Vec<Vec<String>>), &mut errors);
         assert!(errors.is_empty());
         found
             .iter()

@@ -8,7 +8,7 @@ use syn::{
 
 use crate::{
     errors::{Errors, did_you_mean, listed},
-    garde::Unshown,
+    garde::SuppressedKeyword,
     item::is_lint_level,
     rename::renamed,
     types::{Passing, passing},
@@ -48,7 +48,7 @@ pub(crate) struct Argument {
     pub(crate) rename: Option<LitStr>,
     /// `#[serde(rename = "…")]`, already among the attributes.
     serde_rename: Option<LitStr>,
-    pub(crate) unshown: Vec<Unshown>,
+    pub(crate) unshown: Vec<SuppressedKeyword>,
 }
 
 #[derive(Debug)]
@@ -128,7 +128,9 @@ impl Argument {
                 argument.attributes.push(attribute.clone());
             } else if path.is_ident("garde") {
                 argument.garde.get_or_insert_with(|| path.clone());
-                argument.unshown.extend(Unshown::of(attribute, ty, errors));
+                argument
+                    .unshown
+                    .extend(SuppressedKeyword::of(attribute, ty, errors));
                 argument.attributes.push(attribute.clone());
             } else {
                 errors.at(&attribute.meta, refusal(path));

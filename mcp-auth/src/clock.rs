@@ -1,10 +1,7 @@
 //! Time, as a value that is handed in: verification never asks the system itself.
 
 use std::fmt::Debug;
-use std::time::Duration;
-use std::time::Instant;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time of day, for claims, and the time since some start, for ages.
 pub(crate) trait Clock: Debug + Send + Sync {

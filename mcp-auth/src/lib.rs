@@ -17,19 +17,19 @@ pub use mcp_auth_macros::mcp_tool;
 pub use rmcp::model;
 
 pub use crate::guard::{
-    Feature, Guard, Has, Permission, Plan, Requirement, Reverification, Role, Scope,
+    Check, Feature, Guard, Permission, Plan, Requirement, Reverification, Role, Scope,
 };
 pub use crate::identity::{
     Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, OrganizationSource, Profile,
     Session, TokenKind, any_api_key, parties, parties_any, scopes,
 };
 pub use crate::server::{
-    AudiencePolicy, CheckReport, Error, Finding, Matrix, Persona, Result, Running, Server,
-    ServerBuilder, Severity,
+    AccessMatrix, AudiencePolicy, CheckReport, Error, Finding, Result, RunningServer, SampleCaller,
+    Server, ServerBuilder, Severity,
 };
 pub use crate::tool::{
-    Content, Context, FromContext, Injected, IntoToolError, IntoToolResult, Json, Needs, OrTell,
-    Rate, State, ToolError, ToolInfo, ToolOutput,
+    Content, Context, FromContext, Injected, IntoToolError, IntoToolResult, Json, PublicErrorExt,
+    Rate, RequiredState, State, ToolError, ToolInfo, ToolOutput,
 };
 
 /// The people, roles and organizations of the local Clerk, for
@@ -67,12 +67,12 @@ pub mod __private {
     pub use schemars;
     pub use serde;
 
-    pub use crate::guard::{ANY_PERMISSION, Declared, Guard, Implied, Requirement, Spelled};
+    pub use crate::guard::{ANY_PERMISSION, Declared, Guard, Implied, KeyText, Requirement};
     pub use crate::tool::{
-        Annotations, ArgumentOf, ArgumentsForm, Authorize, Context, Declaration, ErrorOf,
-        FieldType, FromContext, HasRules, Icon, IsArgument, IsField, LastCheck, MetaValue,
-        NeverNull, NoRules, NoText, NotRead, Parameter, Ran, Registration, Rules, Stop, Tool,
-        Unshown, Violations, When,
+        Annotations, ArgumentOf, ArgumentsForm, Authorize, AuthorizeGate, Context, Declaration,
+        ErrorOf, FieldType, FromContext, HasRules, Icon, IsArgument, IsField, MetaValue, NeverNull,
+        NoRules, NoText, NotRead, Parameter, Ran, Registration, Rules, Stop, SuppressedKeyword,
+        Tool, Violations, When,
     };
     pub use crate::tool::{check_error, check_undived, inject, inject_optional, started, taken};
 }

@@ -4,9 +4,7 @@
 //! is the file `LIMIT_ANSWER`, the status `LIMIT_STATUS` (200), and each line `Name: value` of
 //! `LIMIT_HEADERS` one header more. Listens on `127.0.0.1:$PORT`.
 
-use std::env;
-use std::fs;
-use std::io;
+use std::{env, fs, io};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};

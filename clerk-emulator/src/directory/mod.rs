@@ -4,16 +4,12 @@
 
 mod parse;
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-pub use parse::DirectoryError;
-pub use parse::DirectoryFileError;
-pub use parse::DirectoryProblem;
+pub use parse::{DirectoryError, DirectoryFileError, DirectoryProblem};
 
 use crate::oauth::scope;
 

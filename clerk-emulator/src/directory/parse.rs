@@ -2,25 +2,18 @@
 //! without a word.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde::Deserialize;
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use thiserror::Error;
 use toml::Spanned;
-use toml::de::DeTable;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
-use super::Directory;
-use super::User;
-use super::role_key;
+use super::{Directory, User, role_key};
 use crate::oauth::scope;
-use crate::permission::Permission;
-use crate::permission::is_word;
+use crate::permission::{Permission, is_word};
 
 impl Directory {
     /// Reads a directory from TOML, whose form the crate's documentation shows.

@@ -1,39 +1,27 @@
 //! Clerk without a network: an issuer, its keys, the people it knows.
 
+mod faults;
 mod opaque;
 mod rotation;
-mod weather;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::PoisonError;
-use std::sync::RwLock;
-use std::sync::RwLockReadGuard;
-use std::sync::RwLockWriteGuard;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clock;
-use crate::directory::Directory;
-use crate::directory::Membership;
-use crate::error::Error;
-use crate::error::McpServerError;
-use crate::error::MintError;
+use crate::directory::{Directory, Membership};
+use crate::error::{Error, McpServerError, MintError};
 use crate::faults::Faults;
-use crate::keys::SecretKey;
-use crate::keys::SigningKey;
+use crate::keys::{SecretKey, SigningKey};
 use crate::mint;
 use crate::oauth::OAuth;
 use crate::opaque::OpaqueTokens;
-use crate::request::TokenFormat;
-use crate::request::TokenKind;
-use crate::request::TokenRequest;
+use crate::request::{TokenFormat, TokenKind, TokenRequest};
 use crate::settings::Settings;
 use crate::state_file;
-use crate::state_file::Keys;
-use crate::state_file::StateFile;
+use crate::state_file::{Keys, StateFile};
 
 /// A Clerk instance in memory. Clones share everything.
 ///

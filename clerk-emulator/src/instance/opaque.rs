@@ -5,8 +5,7 @@ use serde_json::Value;
 use crate::instance::Instance;
 use crate::keys::SecretKey;
 use crate::oauth::OPAQUE_PREFIX;
-use crate::opaque::OpaqueKind;
-use crate::opaque::Revocation;
+use crate::opaque::{OpaqueKind, Revocation};
 
 impl Instance {
     /// What the Backend API answers of an opaque M2M token at `now`, revoked or expired ones included; `None`

@@ -1,22 +1,14 @@
 //! Access tokens as somebody presents them: JWTs by their signature, opaque ones by what is known of them.
 
-use serde::Deserialize;
-use serde::Serialize;
-use serde_json::Value;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::error::MintError;
 use crate::instance::Instance;
-use crate::oauth::OAuth;
-use crate::oauth::State;
-use crate::oauth::scope;
-use crate::oauth::secret;
 use crate::oauth::secret::Digest;
 use crate::oauth::token::profile_claims;
-use crate::opaque::KEPT_EXPIRED;
-use crate::opaque::MAX_TOKENS;
-use crate::opaque::Revocation;
-use crate::opaque::make_room;
+use crate::oauth::{OAuth, State, scope, secret};
+use crate::opaque::{KEPT_EXPIRED, MAX_TOKENS, Revocation, make_room};
 use crate::request::Audience;
 
 /// What an access token says, in whichever form.

@@ -1,13 +1,11 @@
 //! What a client asks the authorization endpoint for, checked.
 
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::directory::Directory;
 use crate::oauth::client::Client;
-use crate::oauth::error::Code;
-use crate::oauth::error::OAuthError;
+use crate::oauth::error::{Code, OAuthError};
 use crate::oauth::fields::Fields;
 use crate::oauth::redirect::Redirect;
 use crate::oauth::scope;

@@ -2,20 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde::Serialize;
-use serde_json::Value;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::directory::Directory;
 use crate::keys::random_hex;
-use crate::oauth::error::Code;
-use crate::oauth::error::OAuthError;
-use crate::oauth::redirect;
-use crate::oauth::scope;
-use crate::oauth::secret;
+use crate::oauth::error::{Code, OAuthError};
 use crate::oauth::secret::Digest;
+use crate::oauth::{redirect, scope, secret};
 
 /// A client of the instance.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -6,29 +6,18 @@
 //! Source: draft-ietf-oauth-client-id-metadata-document §4, §6.
 
 use std::error::Error;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
-use std::net::SocketAddr;
-use std::net::ToSocketAddrs as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::Addrs;
-use reqwest::dns::Name;
-use reqwest::dns::Resolve;
-use reqwest::dns::Resolving;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header;
 use reqwest::redirect::Policy;
-use url::Host;
-use url::Url;
+use url::{Host, Url};
 
 use crate::instance::Instance;
-use crate::oauth::Client;
-use crate::oauth::Code;
-use crate::oauth::Metadata;
-use crate::oauth::OAuthError;
 use crate::oauth::client::is_document_url;
+use crate::oauth::{Client, Code, Metadata, OAuthError};
 
 impl Instance {
     /// The client of an authorization request: a registered one, or one whose document is fetched now.

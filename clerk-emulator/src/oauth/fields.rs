@@ -2,8 +2,7 @@
 
 use url::form_urlencoded;
 
-use crate::oauth::error::Code;
-use crate::oauth::error::OAuthError;
+use crate::oauth::error::{Code, OAuthError};
 
 /// Names and values in the order sent. Those that nobody asks for are ignored, as RFC 6749 wants it.
 pub(crate) struct Fields(Vec<(String, String)>);

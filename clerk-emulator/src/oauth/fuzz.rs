@@ -11,20 +11,14 @@
 use std::sync::LazyLock;
 
 use actix_web::web;
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::directory::Directory;
 use crate::instance::Instance;
-use crate::oauth::Authorization;
-use crate::oauth::Client;
-use crate::oauth::Credentials;
-use crate::oauth::Fields;
-use crate::oauth::Metadata;
-use crate::oauth::Redirect;
-use crate::oauth::document;
-use crate::oauth::scope;
+use crate::oauth::{
+    Authorization, Client, Credentials, Fields, Metadata, Redirect, document, scope,
+};
 use crate::request::TokenRequest;
 use crate::routes::consent::Decision;
 use crate::settings::Settings;

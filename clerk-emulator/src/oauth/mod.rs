@@ -17,34 +17,23 @@ pub(crate) mod scope;
 mod secret;
 mod token;
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::keys::random_hex;
 use crate::oauth::access::AccessToken;
 pub(crate) use crate::oauth::access::OPAQUE_PREFIX;
-pub(crate) use crate::oauth::authorization::Authorization;
-pub(crate) use crate::oauth::authorization::Grant;
-pub(crate) use crate::oauth::client::Client;
-pub(crate) use crate::oauth::client::Credentials;
-pub(crate) use crate::oauth::client::Metadata;
-pub(crate) use crate::oauth::error::Code;
-pub(crate) use crate::oauth::error::OAuthError;
+pub(crate) use crate::oauth::authorization::{Authorization, Grant};
+pub(crate) use crate::oauth::client::{Client, Credentials, Metadata};
+pub(crate) use crate::oauth::error::{Code, OAuthError};
 pub(crate) use crate::oauth::fields::Fields;
 pub(crate) use crate::oauth::redirect::Redirect;
 pub(crate) use crate::oauth::secret::Digest;
 pub(crate) use crate::oauth::token::TokenInfo;
-use crate::opaque::Revocation;
-use crate::opaque::make_room;
+use crate::opaque::{Revocation, make_room};
 use crate::state_file::StateFile;
 
 /// All that the endpoints share.

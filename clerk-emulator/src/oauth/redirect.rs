@@ -1,7 +1,6 @@
 //! Redirect URIs: which a client may register, which one is meant, and what is appended to it.
 
-use url::Url;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use crate::oauth::client::Client;
 use crate::oauth::error::OAuthError;

@@ -1,8 +1,7 @@
 //! Scopes: Clerk's own, and those that an instance adds.
 
 use crate::directory::Directory;
-use crate::oauth::error::Code;
-use crate::oauth::error::OAuthError;
+use crate::oauth::error::{Code, OAuthError};
 
 /// The scopes of a text, each once. Spaces alone separate them (RFC 6749 §3.3).
 pub(crate) fn parse(text: &str) -> Vec<String> {

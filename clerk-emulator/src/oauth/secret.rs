@@ -2,15 +2,11 @@
 
 use std::fmt;
 
-use aws_lc_rs::constant_time;
-use aws_lc_rs::digest;
+use aws_lc_rs::{constant_time, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
-use serde::Deserializer;
-use serde::Serialize;
-use serde::Serializer;
 use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::keys::random_hex;
 use crate::oauth::error::OAuthError;

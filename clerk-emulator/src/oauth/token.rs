@@ -1,24 +1,15 @@
 //! The token endpoint's work: from a code or a refresh token to an answer.
 
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::directory::User;
 use crate::error::MintError;
 use crate::instance::Instance;
-use crate::oauth::Authorization;
-use crate::oauth::Client;
-use crate::oauth::Code;
-use crate::oauth::Fields;
-use crate::oauth::Grant;
-use crate::oauth::OAuthError;
-use crate::oauth::OPAQUE_PREFIX;
-use crate::oauth::authorization;
-use crate::oauth::invalid_grant;
-use crate::oauth::scope;
-use crate::request::Audience;
-use crate::request::TokenRequest;
+use crate::oauth::{
+    Authorization, Client, Code, Fields, Grant, OAuthError, OPAQUE_PREFIX, authorization,
+    invalid_grant, scope,
+};
+use crate::request::{Audience, TokenRequest};
 
 impl Instance {
     /// Lets a client act for a person, in an organization or in none. Returns where the answer goes.

@@ -8,8 +8,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use maud::Markup;
-use maud::html;
+use maud::{Markup, html};
 
 use crate::routes::page;
 

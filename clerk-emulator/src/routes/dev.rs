@@ -4,12 +4,9 @@
 
 use std::time::Duration;
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
-use actix_web::HttpResponseBuilder;
-use actix_web::http::StatusCode;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -18,8 +15,7 @@ use crate::faults::Fault;
 use crate::instance::Instance;
 use crate::request::TokenRequest;
 use crate::routes::problem::Problem;
-use crate::server::Door;
-use crate::server::Order;
+use crate::server::{Command, ListenerControl};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -202,7 +198,7 @@ enum Rotation {
 
 async fn add_fault(
     instance: web::Data<Instance>,
-    door: web::Data<Door>,
+    control: web::Data<ListenerControl>,
     body: web::Bytes,
 ) -> Result<HttpResponse, Problem> {
     let fault = serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
@@ -217,7 +213,7 @@ async fn add_fault(
             // The answer to this request is sent first: by this thread, in one go with what made it.
             actix_rt::spawn(async move {
                 actix_rt::time::sleep(BEFORE_CLOSING).await;
-                door.order(Order::Close { duration, closed });
+                control.command(Command::Close { duration, closed });
             });
         }
         NewFault::RotateKey { rotation } => match rotation {

@@ -1,17 +1,17 @@
-//! The HTTP routes. Each module configures its own; the guard stands before all of them.
+//! The HTTP routes. Each module configures its own; `local_only` runs before all of them.
 
-mod backend;
+mod backend_api;
 pub(crate) mod consent;
 mod dev;
-mod front;
-mod frontend;
+mod frontend_api;
+mod home_page;
+pub(crate) mod inject_faults;
 mod oauth;
 mod opaque;
 mod page;
 mod parameters;
 pub(crate) mod problem;
 mod resources;
-pub(crate) mod weather;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -22,11 +22,11 @@ use crate::routes::problem::Problem;
 /// Adds every route. The application needs an [`Instance`](crate::Instance) as its data.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
-        .configure(frontend::configure)
-        .configure(backend::configure)
+        .configure(frontend_api::configure)
+        .configure(backend_api::configure)
         .configure(oauth::configure)
         .configure(dev::configure)
-        .configure(front::configure)
+        .configure(home_page::configure)
         .default_service(web::to(not_found));
 }
 

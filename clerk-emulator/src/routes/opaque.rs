@@ -5,11 +5,10 @@ use actix_web::http::StatusCode;
 use actix_web::web;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::instance::Instance;
-use crate::routes::backend::MachineKey;
+use crate::routes::backend_api::MachineKey;
 use crate::routes::problem::Problem;
 
 /// Of the path `/m2m_tokens`.

@@ -1,12 +1,10 @@
 //! Query parameters of the Backend API. Clerk repeats a name for a list.
 
-use std::future::Ready;
-use std::future::ready;
+use std::future::{Ready, ready};
 
-use actix_web::FromRequest;
-use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::web;
+use actix_web::{FromRequest, HttpRequest};
 
 use crate::routes::problem::Problem;
 

@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use actix_web::HttpResponse;
-use actix_web::ResponseError;
 use actix_web::http::StatusCode;
-use serde_json::Value;
-use serde_json::json;
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::{Value, json};
 
 /// One error, to be answered as `{"errors":[{"code","message","long_message"}]}`.
 #[derive(Debug)]

@@ -1,12 +1,8 @@
 //! The JSON of the Backend API's objects.
 
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::directory::Directory;
-use crate::directory::Membership;
-use crate::directory::User;
-use crate::directory::role_name;
+use crate::directory::{Directory, Membership, User, role_name};
 
 /// A membership. Times are milliseconds; everything is as old as the instance.
 pub(crate) fn membership(directory: &Directory, membership: &Membership, created_at: u64) -> Value {

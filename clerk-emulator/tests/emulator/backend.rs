@@ -1,22 +1,12 @@
 //! The Backend API.
 
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use clerk_emulator::Directory;
-use clerk_emulator::Emulator;
-use clerk_emulator::EmulatorOptions;
+use clerk_emulator::{Directory, Emulator, EmulatorOptions};
 use reqwest::Method;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::api;
-use crate::support::api_get;
-use crate::support::expect_problem;
-use crate::support::get;
-use crate::support::json;
-use crate::support::request;
-use crate::support::started;
+use crate::support::{api, api_get, expect_problem, get, json, request, started};
 
 const MEMBERSHIPS: &str = "/v1/organizations/org_acme/memberships";
 

@@ -1,13 +1,9 @@
 //! The program `clerk-emulator`.
 
 use std::fs;
-use std::io::BufRead as _;
-use std::io::BufReader;
-use std::io::Read as _;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Command;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 const PEOPLE: &str = r#"
 [roles.fellow]
@@ -199,8 +195,7 @@ fn the_log_holds_no_secret_of_a_client_or_a_person() {
 
 /// Signs a client in, is refused once, and returns all that nobody else is to know.
 async fn sign_in_at(url: &str) -> Vec<String> {
-    use crate::sign_in::VERIFIER;
-    use crate::sign_in::text;
+    use crate::sign_in::{VERIFIER, text};
     use serde_json::Value;
 
     let client = reqwest::Client::builder()

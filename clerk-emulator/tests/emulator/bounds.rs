@@ -1,14 +1,9 @@
 //! The bounds of what a running emulator keeps.
 
-use clerk_emulator::Directory;
-use clerk_emulator::Instance;
-use clerk_emulator::TokenRequest;
+use clerk_emulator::{Directory, Instance, TokenRequest};
 use reqwest::Method;
 
-use crate::support::expect_problem;
-use crate::support::get;
-use crate::support::request;
-use crate::support::started;
+use crate::support::{expect_problem, get, request, started};
 
 const NOW: u64 = 1_750_000_000;
 const MOST: usize = 10_000;

@@ -1,16 +1,9 @@
 //! Tokens for the asking, over HTTP.
 
-use reqwest::Method;
-use reqwest::Response;
-use serde_json::Value;
-use serde_json::json;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
 
-use crate::support::expect_problem;
-use crate::support::get;
-use crate::support::json;
-use crate::support::part;
-use crate::support::request;
-use crate::support::started;
+use crate::support::{expect_problem, get, json, part, request, started};
 
 async fn post(emulator: &clerk_emulator::Emulator, body: &str) -> Response {
     let request = request(emulator, Method::POST, "/dev/tokens")

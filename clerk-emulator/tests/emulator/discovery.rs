@@ -3,10 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::get;
-use crate::support::json;
-use crate::support::request;
-use crate::support::started;
+use crate::support::{get, json, request, started};
 
 #[actix_web::test]
 async fn both_metadata_documents_have_what_clerk_always_has() {

@@ -1,28 +1,14 @@
 //! Faults on request: set over HTTP or in process, seen over HTTP.
 
-use std::io::ErrorKind;
-use std::io::Read as _;
-use std::io::Write as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use clerk_emulator::Emulator;
-use clerk_emulator::Fault;
-use clerk_emulator::TokenRequest;
-use reqwest::Method;
-use reqwest::Response;
-use serde_json::Value;
-use serde_json::json;
+use clerk_emulator::{Emulator, Fault, TokenRequest};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
 
-use crate::support::api;
-use crate::support::api_get;
-use crate::support::expect_problem;
-use crate::support::get;
-use crate::support::json;
-use crate::support::part;
-use crate::support::request;
-use crate::support::started;
+use crate::support::{api, api_get, expect_problem, get, json, part, request, started};
 
 const JWKS: &str = "/.well-known/jwks.json";
 const METADATA: &str = "/.well-known/oauth-authorization-server";

@@ -1,22 +1,15 @@
 //! Starting, running beside any runtime, stopping.
 
 use std::future::Future;
-use std::net::SocketAddr;
-use std::net::TcpListener;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Context;
-use std::task::Poll;
-use std::task::Wake;
+use std::task::{Context, Poll, Wake};
 use std::thread;
 use std::thread::Thread;
 use std::time::Duration;
 
-use clerk_emulator::Emulator;
-use clerk_emulator::EmulatorOptions;
-use clerk_emulator::Error;
-use clerk_emulator::TokenRequest;
+use clerk_emulator::{Emulator, EmulatorOptions, Error, TokenRequest};
 
 use crate::support::started;
 

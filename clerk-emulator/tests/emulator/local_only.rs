@@ -1,16 +1,12 @@
 //! The guard rails, on every kind of route.
 
-use std::io::Read as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use clerk_emulator::Emulator;
 use reqwest::Method;
 
-use crate::support::api;
-use crate::support::expect_problem;
-use crate::support::request;
-use crate::support::started;
+use crate::support::{api, expect_problem, request, started};
 
 const ROUTES: [&str; 19] = [
     "/",

@@ -14,7 +14,7 @@ mod decoder;
 mod dev;
 mod discovery;
 mod faults;
-mod front;
+mod home_page;
 mod lifecycle;
 mod local_only;
 mod oauth_authorize;

@@ -4,25 +4,11 @@ use clerk_emulator::Emulator;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::sign_in::REDIRECT_URI;
-use crate::sign_in::STATE;
-use crate::sign_in::arrived;
-use crate::sign_in::authorization;
-use crate::sign_in::authorize;
-use crate::sign_in::changed;
-use crate::sign_in::decide;
-use crate::sign_in::expect_page;
-use crate::sign_in::form;
-use crate::sign_in::public_client;
-use crate::sign_in::public_client_with;
-use crate::sign_in::register;
-use crate::sign_in::request;
-use crate::sign_in::signed_in;
-use crate::sign_in::text;
-use crate::sign_in::ticket;
-use crate::support::expect_problem;
-use crate::support::part;
-use crate::support::started;
+use crate::sign_in::{
+    REDIRECT_URI, STATE, arrived, authorization, authorize, changed, decide, expect_page, form,
+    public_client, public_client_with, register, request, signed_in, text, ticket,
+};
+use crate::support::{expect_problem, part, started};
 
 async fn with_client() -> (Emulator, String) {
     let emulator = started().await;

@@ -3,32 +3,18 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::App;
-use actix_web::HttpResponse;
-use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use actix_web::web;
+use actix_web::{App, HttpResponse, HttpServer};
 use clerk_emulator::Emulator;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::sign_in::REDIRECT_URI;
-use crate::sign_in::authorization;
-use crate::sign_in::authorize;
-use crate::sign_in::changed;
-use crate::sign_in::expect_error;
-use crate::sign_in::expect_page;
-use crate::sign_in::post_json;
-use crate::sign_in::refresh;
-use crate::sign_in::register;
-use crate::sign_in::request;
-use crate::sign_in::signed_in;
-use crate::sign_in::text;
-use crate::sign_in::tokens;
-use crate::support::expect_problem;
-use crate::support::get;
-use crate::support::json;
-use crate::support::started;
+use crate::sign_in::{
+    REDIRECT_URI, authorization, authorize, changed, expect_error, expect_page, post_json, refresh,
+    register, request, signed_in, text, tokens,
+};
+use crate::support::{expect_problem, get, json, started};
 
 #[actix_web::test]
 async fn a_public_client_gets_an_id_and_no_secret() {

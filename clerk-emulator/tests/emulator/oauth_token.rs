@@ -1,34 +1,15 @@
 //! The token endpoint: codes, refresh tokens, and who may use them.
 
-use clerk_emulator::Directory;
-use clerk_emulator::Emulator;
-use clerk_emulator::EmulatorOptions;
+use clerk_emulator::{Directory, Emulator, EmulatorOptions};
 use reqwest::Method;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::sign_in::RESOURCE;
-use crate::sign_in::VERIFIER;
-use crate::sign_in::arrived;
-use crate::sign_in::authorization;
-use crate::sign_in::authorize;
-use crate::sign_in::changed;
-use crate::sign_in::code;
-use crate::sign_in::confidential_client;
-use crate::sign_in::exchange;
-use crate::sign_in::expect_error;
-use crate::sign_in::form;
-use crate::sign_in::public_client;
-use crate::sign_in::public_client_with;
-use crate::sign_in::refresh;
-use crate::sign_in::request;
-use crate::sign_in::signed_in;
-use crate::sign_in::text;
-use crate::sign_in::token;
-use crate::sign_in::tokens;
-use crate::support::expect_problem;
-use crate::support::part;
-use crate::support::started;
+use crate::sign_in::{
+    RESOURCE, VERIFIER, arrived, authorization, authorize, changed, code, confidential_client,
+    exchange, expect_error, form, public_client, public_client_with, refresh, request, signed_in,
+    text, token, tokens,
+};
+use crate::support::{expect_problem, part, started};
 
 async fn with_client() -> (Emulator, String) {
     let emulator = started().await;

@@ -1,29 +1,15 @@
 //! What is told of a token: userinfo to its holder, introspection to a client, the Backend API to a server; and
 //! its revocation.
 
-use clerk_emulator::Directory;
-use clerk_emulator::Emulator;
-use clerk_emulator::EmulatorOptions;
-use clerk_emulator::TokenRequest;
-use reqwest::Method;
-use reqwest::Response;
-use serde_json::Value;
-use serde_json::json;
+use clerk_emulator::{Directory, Emulator, EmulatorOptions, TokenRequest};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
 
-use crate::sign_in::confidential_client;
-use crate::sign_in::expect_error;
-use crate::sign_in::form;
-use crate::sign_in::public_client;
-use crate::sign_in::refresh;
-use crate::sign_in::request;
-use crate::sign_in::signed_in;
-use crate::sign_in::text;
-use crate::sign_in::token;
-use crate::support::api;
-use crate::support::expect_problem;
-use crate::support::get;
-use crate::support::json;
-use crate::support::started;
+use crate::sign_in::{
+    confidential_client, expect_error, form, public_client, refresh, request, signed_in, text,
+    token,
+};
+use crate::support::{api, expect_problem, get, json, started};
 
 const VERIFY: &str = "/oauth_applications/access_tokens/verify";
 

@@ -1,20 +1,10 @@
 //! M2M tokens and API keys: minted, verified at the Backend API, revoked.
 
-use clerk_emulator::Emulator;
-use clerk_emulator::MintError;
-use clerk_emulator::TokenRequest;
-use reqwest::Method;
-use reqwest::Response;
-use serde_json::Value;
-use serde_json::json;
+use clerk_emulator::{Emulator, MintError, TokenRequest};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
 
-use crate::support::api_get;
-use crate::support::expect_problem;
-use crate::support::get;
-use crate::support::json;
-use crate::support::part;
-use crate::support::request;
-use crate::support::started;
+use crate::support::{api_get, expect_problem, get, json, part, request, started};
 
 /// Asks as whoever has `key`.
 async fn post(emulator: &Emulator, key: &str, path: &str, body: &Value) -> Response {

@@ -1,18 +1,10 @@
 //! The settings, over HTTP.
 
 use clerk_emulator::Emulator;
-use reqwest::Method;
-use reqwest::Response;
-use serde_json::Value;
-use serde_json::json;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
 
-use crate::support::api;
-use crate::support::api_get;
-use crate::support::expect_problem;
-use crate::support::get;
-use crate::support::json;
-use crate::support::request;
-use crate::support::started;
+use crate::support::{api, api_get, expect_problem, get, json, request, started};
 
 const CLERKS: &str = "/v1/instance/oauth_application_settings";
 

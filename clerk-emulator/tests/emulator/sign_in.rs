@@ -4,15 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clerk_emulator::Emulator;
-use reqwest::Client;
-use reqwest::Method;
-use reqwest::RequestBuilder;
-use reqwest::Response;
 use reqwest::redirect::Policy;
-use serde_json::Value;
-use serde_json::json;
-use url::Url;
-use url::form_urlencoded;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
 
 use crate::support::json as json_of;
 

@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clerk_emulator::Emulator;
-use clerk_emulator::EmulatorOptions;
-use reqwest::Client;
-use reqwest::Method;
-use reqwest::RequestBuilder;
-use reqwest::Response;
+use clerk_emulator::{Emulator, EmulatorOptions};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
 /// An emulator on a free port, with the default people.

@@ -1,15 +1,9 @@
 //! What is minted, in process.
 
-use clerk_emulator::Directory;
-use clerk_emulator::Instance;
-use clerk_emulator::MintError;
-use clerk_emulator::TokenRequest;
-use jsonwebtoken::Algorithm;
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::Validation;
+use clerk_emulator::{Directory, Instance, MintError, TokenRequest};
 use jsonwebtoken::jwk::JwkSet;
-use serde_json::Value;
-use serde_json::json;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::{Value, json};
 
 use crate::decoder;
 use crate::support::part;

@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use expect_test::expect_file;
-use mcp_auth::Persona;
-use mcp_auth::testing::TestAnswer;
-use mcp_auth::testing::TestServer;
-use mcp_auth::testing::TestUser;
-use serde_json::Value;
-use serde_json::json;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::sqlite::SqlitePool;
+use mcp_auth::SampleCaller;
+use mcp_auth::testing::{TestAnswer, TestServer, TestUser};
+use serde_json::{Value, json};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
 use crate::documents::Documents;
@@ -483,7 +479,7 @@ async fn who_may_call_what_is_as_it_was_reviewed() {
         .role("org:admin", &[READ, WRITE, DELETE])
         .role("org:member", &[READ])
         .caller(
-            Persona::new("member who exports")
+            SampleCaller::new("member who exports")
                 .permission(READ)
                 .scope(EXPORT),
         );

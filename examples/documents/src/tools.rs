@@ -3,7 +3,7 @@
 //! A parameter by value is an argument, one by reference comes from the request. Whoever takes
 //! `&Org` works for one organization of which the caller is a member right now.
 
-use mcp_auth::{Caller, Content, Json, OrTell, Org, State, ToolError, mcp_tool};
+use mcp_auth::{Caller, Content, Json, Org, PublicErrorExt, State, ToolError, mcp_tool};
 
 use crate::documents::{Cursor, Document, Documents, Summary};
 use crate::preview;
@@ -33,7 +33,7 @@ async fn list_documents(
     let cursor: Option<Cursor> = cursor
         .map(|text| text.parse())
         .transpose()
-        .or_tell("`cursor` must be the `next_cursor` of an earlier page")?;
+        .or_public("`cursor` must be the `next_cursor` of an earlier page")?;
     let (documents, next) = documents.list(org, cursor.as_ref(), page_size).await?;
     Ok(Json(DocumentPage {
         documents,
@@ -169,7 +169,7 @@ async fn server_status(documents: &State<Documents>) -> Result<&'static str, Too
     documents
         .ping()
         .await
-        .or_tell("The database is unavailable")?;
+        .or_public("The database is unavailable")?;
     Ok(concat!("Version ", env!("CARGO_PKG_VERSION"), ", ready"))
 }
 

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use mcp_auth::{
-    Caller, Content, Context, FromContext, Injected, Json, Needs, OrTell, Org, Requirement, State,
-    ToolError, mcp_tool,
+    Caller, Content, Context, FromContext, Injected, Json, Org, PublicErrorExt, RequiredState,
+    Requirement, State, ToolError, mcp_tool,
 };
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ struct Team {
 impl FromContext for Team {
     const REQUIRES: &'static [Requirement] = Org::REQUIRES;
 
-    fn needs(needs: &mut Needs) {
+    fn needs(needs: &mut RequiredState) {
         needs.state::<Desk>();
     }
 
@@ -90,7 +90,7 @@ impl Team {
 
     fn ticket<R>(&self, id: usize, read: impl FnOnce(&mut Ticket) -> R) -> Result<R, ToolError> {
         self.tickets(|tickets| tickets.iter_mut().find(|ticket| ticket.id == id).map(read))
-            .or_tell(format!(
+            .or_public(format!(
                 "There is no ticket {id}; `list_tickets` has their ids"
             ))
     }

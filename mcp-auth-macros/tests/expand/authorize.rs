@@ -59,7 +59,7 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-            __check: __private::LastCheck,
+            __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __org = __private::inject::<Org>(__cx).await?;
             let __caller = __private::inject_optional::<Caller>(__cx).await?;
@@ -107,24 +107,24 @@ const _: () = {
                             &[
                                 &[
                                     const {
-                                        __private::Spelled("org:documents:manage")
+                                        __private::KeyText("org:documents:manage")
                                             .permission(__DECLARED)
                                     },
                                 ],
-                                &[const { __private::Spelled("org:admin").role() }],
+                                &[const { __private::KeyText("org:admin").role() }],
                             ],
                         ),
                         __private::Requirement::Any(
                             &[
                                 &[
                                     const {
-                                        __private::Spelled("org:a:b").permission(__DECLARED)
+                                        __private::KeyText("org:a:b").permission(__DECLARED)
                                     },
                                     const {
-                                        __private::Spelled(perms::C).permission(__DECLARED)
+                                        __private::KeyText(perms::C).permission(__DECLARED)
                                     },
                                 ],
-                                &[const { __private::Spelled("documents:all").scope() }],
+                                &[const { __private::KeyText("documents:all").scope() }],
                             ],
                         ),
                     ],

@@ -13,7 +13,7 @@ pub struct Page {
     /// Titles.
     #[garde(length(simple, max = 5), inner(length(utf16, min = 1)))]
     #[schemars(
-        transform = crate::framework::__private::Unshown{keyword:"minLength",
+        transform = crate::framework::__private::SuppressedKeyword{keyword:"minLength",
         depth:1usize}
     )]
     titles: Vec<String>,

@@ -43,7 +43,7 @@ const _: () = {
         #[garde(length(chars, min = 1), ascii)]
         document_title: __Type_document_title,
         #[garde(length(simple, max = 5), inner(length(bytes, min = 2)))]
-        #[schemars(transform = __private::Unshown{keyword:"minLength", depth:1usize})]
+        #[schemars(transform = __private::SuppressedKeyword{keyword:"minLength", depth:1usize})]
         tags: __Type_tags,
         #[garde(dive)]
         #[serde(flatten)]
@@ -75,7 +75,7 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-            __check: __private::LastCheck,
+            __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __permit = __check.none()?;
             __private::started(__cx);

@@ -48,7 +48,7 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-            __check: __private::LastCheck,
+            __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __org = __private::inject::<Org>(__cx).await?;
             let __caller = __private::inject_optional::<Caller>(__cx).await?;
@@ -88,7 +88,7 @@ const _: () = {
                     &[
                         __private::Requirement::Organization,
                         const {
-                            __private::Spelled("org:documents:delete")
+                            __private::KeyText("org:documents:delete")
                                 .permission(__DECLARED)
                         },
                     ],

@@ -39,7 +39,7 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-            __check: __private::LastCheck,
+            __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __permit = __check.none()?;
             __private::started(__cx);
@@ -52,7 +52,7 @@ const _: () = {
         __private::Registration::of::<
             __Tool,
         >(__private::Declaration {
-            name: const { __private::Spelled(names::SEARCH).name() },
+            name: const { __private::KeyText(names::SEARCH).name() },
             title: ::core::option::Option::Some("Search documents"),
             description: "",
             annotations: __private::Annotations {
@@ -67,32 +67,32 @@ const _: () = {
                     &[
                         __private::Requirement::Accept(
                             &[
-                                const { __private::Spelled("oauth").accept() },
-                                const { __private::Spelled(KIND).accept() },
+                                const { __private::KeyText("oauth").accept() },
+                                const { __private::KeyText(KIND).accept() },
                             ],
                         ),
                         __private::Requirement::User,
                         __private::Requirement::Organization,
                         const {
-                            __private::Spelled("org:documents:read")
+                            __private::KeyText("org:documents:read")
                                 .permission(__DECLARED)
                         },
                         const {
-                            __private::Spelled(perms::SEARCH).permission(__DECLARED)
+                            __private::KeyText(perms::SEARCH).permission(__DECLARED)
                         },
-                        const { __private::Spelled("admin").role() },
-                        const { __private::Spelled("org:export").feature() },
-                        const { __private::Spelled(features::SHARE).feature() },
-                        const { __private::Spelled("pro").plan() },
+                        const { __private::KeyText("admin").role() },
+                        const { __private::KeyText("org:export").feature() },
+                        const { __private::KeyText(features::SHARE).feature() },
+                        const { __private::KeyText("pro").plan() },
                         const {
-                            __private::Spelled(("second_factor", 10f64)).reverification()
+                            __private::KeyText(("second_factor", 10f64)).reverification()
                         },
-                        const { __private::Spelled("documents:read").scope() },
-                        const { __private::Spelled(SCOPE).scope() },
+                        const { __private::KeyText("documents:read").scope() },
+                        const { __private::KeyText(SCOPE).scope() },
                         __private::Requirement::Any(
                             &[
-                                &[const { __private::Spelled("export").feature() }],
-                                &[const { __private::Spelled("strict").reverification() }],
+                                &[const { __private::KeyText("export").feature() }],
+                                &[const { __private::KeyText("strict").reverification() }],
                             ],
                         ),
                     ],
@@ -101,8 +101,8 @@ const _: () = {
             authorize: ::core::option::Option::None,
             parameters: &[],
             rates: &[
-                const { __private::Spelled("10/min per user").rate() },
-                const { __private::Spelled(RATE).rate() },
+                const { __private::KeyText("10/min per user").rate() },
+                const { __private::KeyText(RATE).rate() },
             ],
             concurrency: ::core::option::Option::Some(4u32),
             timeout: ::core::option::Option::Some(30u64),

@@ -35,7 +35,7 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-            __check: __private::LastCheck,
+            __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __db = __private::inject::<State<Images>>(__cx).await?;
             let __permit = __check.none()?;

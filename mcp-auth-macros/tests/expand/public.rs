@@ -17,7 +17,7 @@ const _: () = {
         async fn call(
             __args: __Arguments,
             __cx: &__private::Context,
-            __check: __private::LastCheck,
+            __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __db = __private::inject::<State<Documents>>(__cx).await?;
             let __who = __private::inject_optional::<Caller>(__cx).await?;

@@ -27,7 +27,7 @@ const _: () = {
         async fn call(
             __args: __Type_document,
             __cx: &__private::Context,
-            __check: __private::LastCheck,
+            __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __org = __private::inject::<Org>(__cx).await?;
             let __permit = __check.none()?;

@@ -6,19 +6,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use crate::clerk::outgoing::Answer;
-use crate::clerk::outgoing::Outgoing;
-use crate::clerk::outgoing::OutgoingError;
+use crate::clerk::outgoing::{Answer, Outgoing, OutgoingError};
 use crate::clerk::question::Question;
 use crate::clerk::secret_key::SecretKey;
 use crate::clerk::user;
-use crate::identity::LookupError;
-use crate::identity::MembershipPage;
-use crate::identity::Memberships;
-use crate::identity::Org;
-use crate::identity::PublishedKey;
-use crate::identity::User;
-use crate::identity::UserSource;
+use crate::identity::{
+    LookupError, MembershipPage, Memberships, Org, PublishedKey, User, UserSource,
+};
 
 /// The Backend API, with the key to it.
 #[derive(Clone, Debug)]
@@ -274,14 +268,11 @@ const PAGE: &str = "25";
 mod tests {
     use std::time::Duration;
 
-    use serde_json::Value;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::clerk::stub::Reply;
-    use crate::clerk::stub::Stub;
-    use crate::identity::doubles::TestKey;
-    use crate::identity::doubles::block_on;
+    use crate::clerk::mock_http::{Reply, Stub};
+    use crate::identity::test_support::{TestKey, block_on};
 
     #[test]
     fn a_membership_is_read_with_role_and_permissions() {

@@ -10,37 +10,19 @@ use crate::clerk::backend::Backend;
 use crate::clerk::claims::ClerkClaims;
 use crate::clerk::frontend::FrontendUrl;
 use crate::clerk::jwks::FrontendKeys;
-use crate::clerk::machine::MachineCheck;
-use crate::clerk::machine::OwnMachine;
+use crate::clerk::machine::{MachineCheck, OwnMachine};
 use crate::clerk::machine_key::MachineKey;
-use crate::clerk::metadata::DocumentKind;
-use crate::clerk::metadata::Metadata;
-use crate::clerk::outgoing::Outgoing;
-use crate::clerk::outgoing::OutgoingError;
-use crate::clerk::ownership::Ownership;
-use crate::clerk::ownership::SecretKeyCheck;
+use crate::clerk::metadata::{DocumentKind, Metadata};
+use crate::clerk::outgoing::{Outgoing, OutgoingError};
+use crate::clerk::ownership::{Ownership, SecretKeyCheck};
 use crate::clerk::secret_key::SecretKey;
-use crate::clerk::settings::OauthSettings;
-use crate::clerk::settings::Role;
-use crate::clerk::settings::Untold;
+use crate::clerk::settings::{OauthSettings, Role, Untold};
 use crate::clerk::user::FrontendUserInfo;
 use crate::clerk::verification::Verification;
-use crate::identity::Authenticator;
-use crate::identity::AuthenticatorConfig;
-use crate::identity::Budget;
-use crate::identity::Clock;
-use crate::identity::ConfirmationSource;
-use crate::identity::IoRuntime;
-use crate::identity::KeySource;
-use crate::identity::Keys;
-use crate::identity::Machine;
-use crate::identity::Memberships;
-use crate::identity::Organizations;
-use crate::identity::PemError;
-use crate::identity::People;
-use crate::identity::Policy;
-use crate::identity::PublishedKey;
-use crate::identity::UserSource;
+use crate::identity::{
+    Authenticator, AuthenticatorConfig, Budget, Clock, ConfirmationSource, IoRuntime, KeySource,
+    Keys, Machine, Memberships, Organizations, PemError, People, Policy, PublishedKey, UserSource,
+};
 
 /// The settings of a Clerk instance.
 #[derive(Clone, Debug)]
@@ -274,26 +256,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::clerk::stub::Reply;
-    use crate::clerk::stub::Stub;
-    use crate::identity::AuthError;
-    use crate::identity::Facts;
-    use crate::identity::doubles;
-    use crate::identity::doubles::TestKey;
-    use crate::identity::doubles::block_on;
+    use crate::clerk::mock_http::{Reply, Stub};
+    use crate::identity::test_support::{TestKey, block_on};
+    use crate::identity::{AuthError, Facts, test_support};
 
     #[test]
     fn a_token_of_the_instance_is_accepted_and_its_organization_looked_up() {
         let instance = instance(TestKey::shared());
         let (clerk, _io) = connected(&instance, Some(&instance));
         let claims = json!({
-            "iss": clerk_issuer(&instance), "sub": "user_ada", "aud": doubles::RESOURCE,
-            "exp": doubles::NOW + 60, "org_id": "org_1",
+            "iss": clerk_issuer(&instance), "sub": "user_ada", "aud": test_support::RESOURCE,
+            "exp": test_support::NOW + 60, "org_id": "org_1",
         });
         let caller = block_on(
             clerk
                 .authenticator
-                .authenticate(&doubles::oauth_token(&claims)),
+                .authenticate(&test_support::oauth_token(&claims)),
         )
         .unwrap();
         let org = block_on(clerk.organizations.of(&caller, Facts::Current))
@@ -310,7 +288,7 @@ mod tests {
     fn an_issuer_that_is_down_is_unavailable_and_no_refusal() {
         let down = Stub::answering(|_| Reply::http(503, "", ""));
         let (clerk, _io) = connected(&down, None);
-        let token = doubles::oauth_token(&doubles::oauth_claims());
+        let token = test_support::oauth_token(&test_support::oauth_claims());
         let error = block_on(clerk.authenticator.authenticate(&token)).unwrap_err();
         assert!(matches!(error, AuthError::Unavailable(_)), "{error:?}");
         assert!(!clerk.organizations.looks_up());
@@ -384,7 +362,7 @@ mod tests {
             let mut config = config(&own, Some(&own));
             change(&mut config);
             let io = IoRuntime::start().unwrap();
-            Clerk::connect(config, doubles::clock(), &io)
+            Clerk::connect(config, test_support::clock(), &io)
                 .map(|_| ())
                 .unwrap_err()
                 .to_string()
@@ -404,14 +382,14 @@ mod tests {
         let mut config = config(&own, None);
         config.jwt_key = Some(TestKey::shared().public_pem());
         let io = IoRuntime::start().unwrap();
-        let clerk = Clerk::connect(config, doubles::clock(), &io).unwrap();
-        let mut claims = doubles::oauth_claims();
+        let clerk = Clerk::connect(config, test_support::clock(), &io).unwrap();
+        let mut claims = test_support::oauth_claims();
         claims["iss"] = json!(clerk_issuer(&own));
         assert_eq!(block_on(clerk.authenticator.keys()).unwrap(), 1);
         block_on(
             clerk
                 .authenticator
-                .authenticate(&doubles::oauth_token(&claims)),
+                .authenticate(&test_support::oauth_token(&claims)),
         )
         .unwrap();
         assert!(own.heads().is_empty(), "{:?}", own.heads());
@@ -436,7 +414,7 @@ mod tests {
     fn confirmed() -> serde_json::Value {
         json!({
             "object": "clerk_idp_oauth_access_token", "client_id": "client_1",
-            "subject": "user_ada", "scopes": [], "aud": [doubles::RESOURCE],
+            "subject": "user_ada", "scopes": [], "aud": [test_support::RESOURCE],
             "revoked": false, "expired": false, "expiration": null,
         })
     }
@@ -445,7 +423,7 @@ mod tests {
         let frontend = FrontendUrl::parse(frontend.url().as_str()).unwrap();
         let policy = Policy::new(
             frontend.issuer().to_owned(),
-            vec![doubles::RESOURCE.to_owned()],
+            vec![test_support::RESOURCE.to_owned()],
         );
         let secret_key = api.map(|_| SecretKey::parse("sk_test_secret").unwrap());
         ClerkConfig {
@@ -463,7 +441,7 @@ mod tests {
 
     fn connected(frontend: &Stub, api: Option<&Stub>) -> (Clerk, IoRuntime) {
         let io = IoRuntime::start().unwrap();
-        let clerk = Clerk::connect(config(frontend, api), doubles::clock(), &io).unwrap();
+        let clerk = Clerk::connect(config(frontend, api), test_support::clock(), &io).unwrap();
         (clerk, io)
     }
 

@@ -5,13 +5,10 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::Value;
 use url::Url;
 
-use crate::clerk::Instance;
-use crate::clerk::PublishableKey;
 use crate::clerk::claims::ClerkClaims;
 use crate::clerk::claims::second::Reading;
-use crate::identity::Object;
-use crate::identity::TokenKind;
-use crate::identity::parse_object;
+use crate::clerk::{Instance, PublishableKey};
+use crate::identity::{Object, TokenKind, parse_object};
 
 /// Checks the claims of a token of each kind against a second reading. The first line is the header if there are two.
 pub fn claims(bytes: &[u8]) {

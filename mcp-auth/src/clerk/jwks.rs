@@ -6,9 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::clerk::outgoing::Outgoing;
-use crate::identity::FetchError;
-use crate::identity::KeySource;
-use crate::identity::PublishedKey;
+use crate::identity::{FetchError, KeySource, PublishedKey};
 
 /// `/.well-known/jwks.json` below the Frontend API. Its place is fixed: the metadata's `jwks_uri` is
 /// not followed.

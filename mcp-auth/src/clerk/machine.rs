@@ -7,8 +7,7 @@ use serde_json::json;
 
 use crate::clerk::backend::Backend;
 use crate::clerk::machine_key::MachineKey;
-use crate::clerk::outgoing::Bearer;
-use crate::clerk::outgoing::Outgoing;
+use crate::clerk::outgoing::{Bearer, Outgoing};
 use crate::clerk::settings::Untold;
 
 /// What the settings of this server's machine are worth, as far as the Backend API tells.

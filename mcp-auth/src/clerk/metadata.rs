@@ -13,16 +13,13 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::clerk::outgoing::Outgoing;
-use crate::identity::Clock;
-use crate::identity::FlightLost;
-use crate::identity::Flights;
-use crate::identity::Unavailable;
+use crate::identity::{Abandoned, Clock, SingleFlight, Unavailable};
 
 /// A metadata document, fetched when it is asked for and kept for five minutes.
 #[derive(Debug)]
 pub(crate) struct Metadata {
     shared: Arc<Shared>,
-    flights: Flights<(), Result<Document, Unavailable>>,
+    flights: SingleFlight<(), Result<Document, Unavailable>>,
 }
 
 /// The document.
@@ -156,7 +153,7 @@ impl Metadata {
         };
         Self {
             shared: Arc::new(shared),
-            flights: Flights::new(io),
+            flights: SingleFlight::new(io),
         }
     }
 
@@ -183,7 +180,7 @@ impl Metadata {
             .join(&(), || async move { shared.fetch().await });
         fetched
             .await
-            .unwrap_or_else(|FlightLost| Err(unavailable(KEPT_IF_FAILED)))
+            .unwrap_or_else(|Abandoned| Err(unavailable(KEPT_IF_FAILED)))
     }
 }
 
@@ -234,16 +231,12 @@ const KEPT_IF_FAILED: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::clerk::stub::Reply;
-    use crate::clerk::stub::Stub;
-    use crate::identity::IoRuntime;
-    use crate::identity::ManualClock;
-    use crate::identity::doubles;
-    use crate::identity::doubles::block_on;
+    use crate::clerk::mock_http::{Reply, Stub};
+    use crate::identity::test_support::block_on;
+    use crate::identity::{IoRuntime, ManualClock, test_support};
 
     #[test]
     fn the_document_is_passed_on_byte_for_byte_and_kept_for_five_minutes() {
@@ -340,7 +333,7 @@ mod tests {
     ) -> (Stub, Metadata, Arc<ManualClock>, IoRuntime) {
         let stub = Stub::answering(move |_| reply());
         let io = IoRuntime::start().unwrap();
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let frontend = Arc::new(Outgoing::to(stub.url()).unwrap());
         let kept: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let kind = DocumentKind::AuthorizationServer;

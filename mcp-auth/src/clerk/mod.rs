@@ -15,40 +15,31 @@ mod jwks;
 mod machine;
 mod machine_key;
 mod metadata;
+#[cfg(test)]
+mod mock_http;
 mod outgoing;
 mod ownership;
 mod permissions;
 mod publishable_key;
 mod question;
+#[cfg(test)]
+mod sdk_conformance;
 mod secret_key;
 mod settings;
-#[cfg(test)]
-mod stub;
 mod user;
-#[cfg(test)]
-mod vectors;
 mod verification;
 
 #[cfg(feature = "testing")]
 pub(crate) use claims::ClerkClaims;
-pub(crate) use connect::Clerk;
-pub(crate) use connect::ClerkConfig;
-pub(crate) use connect::ConnectError;
-pub(crate) use frontend::FrontendUrl;
-pub(crate) use frontend::FrontendUrlError;
+pub(crate) use connect::{Clerk, ClerkConfig, ConnectError};
+pub(crate) use frontend::{FrontendUrl, FrontendUrlError};
 pub(crate) use machine::MachineCheck;
-pub(crate) use machine_key::MachineKey;
-pub(crate) use machine_key::MachineKeyError;
-pub(crate) use metadata::Document;
-pub(crate) use metadata::Metadata;
+pub(crate) use machine_key::{MachineKey, MachineKeyError};
+pub(crate) use metadata::{Document, Metadata};
 pub(crate) use ownership::SecretKeyCheck;
-pub(crate) use publishable_key::PublishableKey;
-pub(crate) use publishable_key::PublishableKeyError;
-pub(crate) use secret_key::SecretKey;
-pub(crate) use secret_key::SecretKeyError;
-pub(crate) use settings::OauthSettings;
-pub(crate) use settings::Role;
-pub(crate) use settings::Untold;
+pub(crate) use publishable_key::{PublishableKey, PublishableKeyError};
+pub(crate) use secret_key::{SecretKey, SecretKeyError};
+pub(crate) use settings::{OauthSettings, Role, Untold};
 #[cfg(feature = "testing")]
 pub(crate) use user::user_info;
 #[cfg(feature = "testing")]

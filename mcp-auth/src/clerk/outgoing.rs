@@ -4,29 +4,20 @@
 //! 1 MiB, and gives up after 5 seconds. It is used on the I/O runtime only, so that no connection
 //! stalls with the worker that opened it.
 
-use std::time::Duration;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-use bytes::Bytes;
-use bytes::BytesMut;
-use reqwest::Client;
-use reqwest::RequestBuilder;
-use reqwest::Response;
-use reqwest::header::AGE;
-use reqwest::header::AUTHORIZATION;
-use reqwest::header::CONTENT_TYPE;
-use reqwest::header::DATE;
-use reqwest::header::HeaderMap;
-use reqwest::header::HeaderValue;
-use reqwest::header::RETRY_AFTER;
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{
+    AGE, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use url::Url;
 
 use crate::clerk::machine_key::MachineKey;
 use crate::clerk::secret_key::SecretKey;
-use crate::identity::TokenText;
-use crate::identity::is_loopback;
+use crate::identity::{TokenText, is_loopback};
 
 /// A client of one base URL.
 #[derive(Debug)]
@@ -264,9 +255,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::clerk::stub::Reply;
-    use crate::clerk::stub::Stub;
-    use crate::identity::doubles::block_on;
+    use crate::clerk::mock_http::{Reply, Stub};
+    use crate::identity::test_support::block_on;
 
     #[test]
     fn only_https_or_loopback_is_spoken_to() {

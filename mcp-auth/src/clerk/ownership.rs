@@ -1,10 +1,8 @@
 //! Whose secret key it is.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use crate::clerk::backend::Backend;
-use crate::clerk::backend::BackendKeysError;
+use crate::clerk::backend::{Backend, BackendKeysError};
 use crate::identity::Keys;
 
 /// Tells whether the secret key belongs to the instance whose tokens are accepted.

@@ -1,10 +1,8 @@
 //! The publishable key, which names an instance and its Frontend API.
 
-use base64::Engine;
-use base64::alphabet;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::GeneralPurpose;
-use base64::engine::general_purpose::GeneralPurposeConfig;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 
 use crate::clerk::Instance;
 use crate::clerk::frontend::FrontendUrl;

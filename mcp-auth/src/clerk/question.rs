@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use serde_json::error::Category;
 
-use crate::clerk::outgoing::Answer;
-use crate::clerk::outgoing::OutgoingError;
-use crate::identity::Clock;
-use crate::identity::LogThrottle;
-use crate::identity::LookupError;
-use crate::identity::SystemClock;
+use crate::clerk::outgoing::{Answer, OutgoingError};
+use crate::identity::{Clock, LogThrottle, LookupError, SystemClock};
 
 /// A kind of question that is asked with one key.
 #[derive(Debug)]

@@ -102,11 +102,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::clerk::mock_http::{Reply, Stub};
     use crate::clerk::outgoing::Outgoing;
     use crate::clerk::secret_key::SecretKey;
-    use crate::clerk::stub::Reply;
-    use crate::clerk::stub::Stub;
-    use crate::identity::doubles::block_on;
+    use crate::identity::test_support::block_on;
 
     #[test]
     fn the_settings_of_oauth_applications_are_read() {

@@ -7,20 +7,13 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::clerk::outgoing::Bearer;
-use crate::clerk::outgoing::Outgoing;
-use crate::clerk::question::Question;
-use crate::clerk::question::Unreadable;
-use crate::identity::LookupError;
-use crate::identity::Profile;
-use crate::identity::TokenText;
-use crate::identity::User;
-use crate::identity::UserInfo;
-use crate::identity::UserInfoSource;
-use crate::identity::parse_object;
+use crate::clerk::outgoing::{Bearer, Outgoing};
+use crate::clerk::question::{Question, Unreadable};
+use crate::identity::{
+    LookupError, Profile, TokenText, User, UserInfo, UserInfoSource, parse_object,
+};
 
 /// Reads `GET /v1/users/{id}`, which must be about that user.
 pub(super) fn read(body: &[u8], user_id: &str) -> Result<User, Useless> {
@@ -167,12 +160,10 @@ mod tests {
 
     use super::*;
     use crate::clerk::backend::Backend;
+    use crate::clerk::mock_http::{Reply, Stub};
     use crate::clerk::secret_key::SecretKey;
-    use crate::clerk::stub::Reply;
-    use crate::clerk::stub::Stub;
-    use crate::identity::UserSource;
-    use crate::identity::doubles;
-    use crate::identity::doubles::block_on;
+    use crate::identity::test_support::block_on;
+    use crate::identity::{UserSource, test_support};
 
     #[test]
     fn a_user_is_read_with_the_primary_address() {
@@ -288,7 +279,7 @@ mod tests {
 
     #[test]
     fn nothing_of_an_answer_that_cannot_be_read_is_in_the_log() {
-        let log = doubles::logged(|| {
+        let log = test_support::logged(|| {
             let mut strange = ada();
             strange["email_addresses"] = json!(["ada@example.com"]);
             let (_, user) = looked_up(move || Reply::json(&strange));

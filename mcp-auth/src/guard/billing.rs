@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::identity::{Entitlements, Owner};
 
-use super::names::{complain, is_segment};
+use super::names::{const_panic, is_segment};
 
 /// A feature of the caller's plan: `export`, of the organization only (`org:export`), or of the user
 /// only (`user:export`).
@@ -64,7 +64,7 @@ impl Feature {
     pub const fn new(key: &'static str) -> Self {
         match Entitlement::parse(key) {
             Some(entitlement) => Self(entitlement),
-            None => complain(
+            None => const_panic(
                 "`feature` must look like `export`, `org:export` or `user:export`, found ",
                 key,
             ),
@@ -93,7 +93,7 @@ impl Plan {
     pub const fn new(key: &'static str) -> Self {
         match Entitlement::parse(key) {
             Some(entitlement) => Self(entitlement),
-            None => complain(
+            None => const_panic(
                 "`plan` must look like `pro`, `org:pro` or `user:pro`, found ",
                 key,
             ),

@@ -27,7 +27,7 @@ pub(crate) struct Facts<'a> {
 /// What the decision looks at of a caller. A verified caller has one, and so has one that is only
 /// supposed: it proves nothing.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing<'a> {
+pub(crate) struct CallerFacts<'a> {
     pub(crate) token_kind: TokenKind,
     pub(crate) impersonated: bool,
     /// Whether the caller is a person, or acts in the name of one.
@@ -39,7 +39,7 @@ pub(crate) struct Standing<'a> {
     pub(crate) factor_ages: Option<&'a FactorAges>,
 }
 
-impl<'a> Standing<'a> {
+impl<'a> CallerFacts<'a> {
     /// That of a caller.
     pub(crate) fn of(caller: &'a Caller) -> Self {
         Self {
@@ -101,7 +101,7 @@ pub(crate) fn decide(guard: &Guard, facts: &Facts<'_>) -> Result<Authorized, Ref
         let caller = facts.caller.ok_or(Refusal::Unauthenticated)?;
         // More facts never meet less: what is met without an organization needs none.
         let known = facts.organization.unwrap_or(None);
-        let standing = Standing::of(caller);
+        let standing = CallerFacts::of(caller);
         match denied(
             guard,
             &standing,
@@ -129,7 +129,7 @@ pub(crate) fn decide(guard: &Guard, facts: &Facts<'_>) -> Result<Authorized, Ref
 /// What [`decide`] would say of a caller like this, without a proof: for showing who may call what.
 pub(crate) fn would_allow(
     guard: &Guard,
-    caller: Option<&Standing<'_>>,
+    caller: Option<&CallerFacts<'_>>,
     organization: Option<&Org>,
     server_scopes: &[String],
 ) -> bool {
@@ -145,7 +145,7 @@ fn unavailable(unavailable: &Unavailable) -> Refusal {
 /// The first unmet requirement, in the order of [`Denied`].
 fn denied(
     guard: &Guard,
-    caller: &Standing<'_>,
+    caller: &CallerFacts<'_>,
     (organization, named_by): (Option<&Org>, NamedBy),
     server_scopes: &[String],
 ) -> Option<Denied> {
@@ -239,7 +239,7 @@ fn denied(
 /// organization for every other tool.
 fn cure(
     guard: &Guard,
-    caller: &Standing<'_>,
+    caller: &CallerFacts<'_>,
     (organization, named_by): (Option<&Org>, NamedBy),
     server_scopes: &[String],
     could_meet: fn(Requirement) -> bool,
@@ -279,7 +279,7 @@ fn cure(
 
 /// The scopes that every request needs, all of them, if an OAuth caller lacks one; see [`cure`].
 pub(crate) fn lacking_server_scopes(caller: &Caller, server_scopes: &[String]) -> Option<Denied> {
-    let standing = Standing::of(caller);
+    let standing = CallerFacts::of(caller);
     let missing = server_scopes
         .iter()
         .filter(|scope| !caller.has_scope(scope));
@@ -319,7 +319,7 @@ impl Lacks {
     /// `None` if nothing.
     fn of(
         guard: &Guard,
-        caller: &Standing<'_>,
+        caller: &CallerFacts<'_>,
         organization: Option<&Org>,
         server_scopes: &[String],
     ) -> Option<Self> {
@@ -359,7 +359,7 @@ impl Lacks {
 /// The scopes that an alternative lacks, if it lacks nothing else but what `could_meet` names.
 fn lacking_scopes(
     all: &[Requirement],
-    caller: &Standing<'_>,
+    caller: &CallerFacts<'_>,
     organization: Option<&Org>,
     could_meet: fn(Requirement) -> bool,
 ) -> Option<Vec<&'static str>> {
@@ -402,7 +402,7 @@ mod tests {
 
     use super::*;
     use crate::guard::{Implied, Permission, Role, Scope};
-    use crate::identity::doubles::{
+    use crate::identity::test_support::{
         block_on, oauth_caller, oauth_claims, oauth_token, offline, policy, session_claims,
         session_token,
     };
@@ -963,8 +963,8 @@ mod tests {
     }
 
     /// Whoever has nothing but a token of this kind.
-    fn bare(token_kind: TokenKind, hierarchy: &ScopeHierarchy) -> Standing<'_> {
-        Standing {
+    fn bare(token_kind: TokenKind, hierarchy: &ScopeHierarchy) -> CallerFacts<'_> {
+        CallerFacts {
             token_kind,
             impersonated: false,
             user: token_kind != TokenKind::M2m,
@@ -977,7 +977,7 @@ mod tests {
     }
 
     /// `allow`, or the text of the denial.
-    fn told(guard: &Guard, caller: &Standing<'_>, organization: Option<&Org>) -> String {
+    fn told(guard: &Guard, caller: &CallerFacts<'_>, organization: Option<&Org>) -> String {
         denied(guard, caller, (organization, NamedBy::default()), &[])
             .map_or_else(|| "allow".to_owned(), |denied| denied.to_string())
     }
@@ -1036,7 +1036,7 @@ mod tests {
             }
             assert_ne!(told(&NONE, &caller, None), "allow");
         }
-        let of_organization = Standing {
+        let of_organization = CallerFacts {
             user: false,
             ..bare(TokenKind::ApiKey, &hierarchy)
         };
@@ -1072,35 +1072,35 @@ mod tests {
         };
         let ages = FactorAges::from_minutes(1.0, 2.0);
         let scopes = ["documents:write".to_owned()];
-        let machine = Standing {
+        let machine = CallerFacts {
             impersonated: true,
             ..bare(TokenKind::M2m, &hierarchy)
         };
-        let actor = Standing {
+        let actor = CallerFacts {
             token_kind: TokenKind::Session,
             ..machine
         };
-        let nobody = Standing {
+        let nobody = CallerFacts {
             impersonated: false,
             ..actor
         };
-        let user = Standing {
+        let user = CallerFacts {
             user: true,
             ..nobody
         };
-        let featured = Standing {
+        let featured = CallerFacts {
             features: Some(&features),
             ..user
         };
-        let on_plan = Standing {
+        let on_plan = CallerFacts {
             plans: Some(&plans),
             ..featured
         };
-        let verified = Standing {
+        let verified = CallerFacts {
             factor_ages: ages.as_ref(),
             ..on_plan
         };
-        let granted = Standing {
+        let granted = CallerFacts {
             scopes: &scopes,
             ..verified
         };

@@ -6,10 +6,10 @@
 //! nothing runs a tool without one. This module knows no protocol and does no I/O.
 
 mod billing;
+mod check;
 mod decision;
 mod declared;
 mod denied;
-mod has;
 mod names;
 mod no_organization;
 #[cfg(test)]
@@ -20,18 +20,18 @@ mod schemes;
 mod visibility;
 
 pub use self::billing::{Feature, Plan};
+pub use self::check::Check;
 pub use self::declared::{ANY_PERMISSION, Declared};
-pub use self::has::Has;
-pub use self::names::{Permission, Role, Scope, Spelled};
+pub use self::names::{KeyText, Permission, Role, Scope};
 pub use self::requirement::{Guard, Implied, Requirement};
 pub use self::reverification::Reverification;
 
 pub(crate) use self::decision::{
-    Authorized, Facts, Refusal, Standing, decide, lacking_server_scopes, would_allow,
+    Authorized, CallerFacts, Facts, Refusal, decide, lacking_server_scopes, would_allow,
 };
 pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};
-pub(crate) use self::names::{complain, is_scope};
+pub(crate) use self::names::{const_panic, is_scope};
 #[cfg(test)]
 pub(crate) use self::no_organization::NoOrganization;
 pub(crate) use self::schemes::{SchemeSource, SecurityScheme, in_words};

@@ -34,7 +34,7 @@ impl Permission {
     #[track_caller]
     pub const fn new(key: &'static str) -> Self {
         if !is_permission(key.as_bytes()) {
-            complain(
+            const_panic(
                 "`permission` must look like `org:<feature>:<action>`, found ",
                 key,
             );
@@ -79,7 +79,7 @@ impl Role {
     pub const fn new(key: &'static str) -> Self {
         let short = without_org(key);
         if !is_segment(short.as_bytes()) {
-            complain("`role` must look like `admin` or `org:admin`, found ", key);
+            const_panic("`role` must look like `admin` or `org:admin`, found ", key);
         }
         Self(short)
     }
@@ -119,7 +119,7 @@ impl Scope {
     #[track_caller]
     pub const fn new(token: &'static str) -> Self {
         if !is_scope(token.as_bytes()) {
-            complain(
+            const_panic(
                 "`scope` must be one scope, without spaces and quotes, found ",
                 token,
             );
@@ -142,14 +142,14 @@ impl fmt::Display for Scope {
 
 /// What stood in an attribute, before it is known to be a permission, a role, a scope or another name.
 #[derive(Clone, Copy, Debug)]
-pub struct Spelled<T>(pub T);
+pub struct KeyText<T>(pub T);
 
-impl Spelled<&'static str> {
+impl KeyText<&'static str> {
     /// Reads the text as a permission.
     #[must_use]
     #[track_caller]
     pub const fn permission(self, declared: Declared) -> Requirement {
-        Spelled(Permission::new(self.0)).permission(declared)
+        KeyText(Permission::new(self.0)).permission(declared)
     }
 
     /// Reads the text as a role.
@@ -193,7 +193,7 @@ impl Spelled<&'static str> {
     pub const fn accept(self) -> TokenKind {
         match TokenKind::named(self.0) {
             Some(kind) => kind,
-            None => complain(
+            None => const_panic(
                 "`accept` must be `oauth`, `session`, `m2m` or `api_key`, found ",
                 self.0,
             ),
@@ -205,7 +205,7 @@ impl Spelled<&'static str> {
     #[track_caller]
     pub const fn name(self) -> &'static str {
         if !is_tool_name(self.0.as_bytes()) {
-            complain(
+            const_panic(
                 "`name` must be 1 to 64 letters, digits, `_` and `-`, found ",
                 self.0,
             );
@@ -214,7 +214,7 @@ impl Spelled<&'static str> {
     }
 }
 
-impl Spelled<Permission> {
+impl KeyText<Permission> {
     /// Takes the permission as it is.
     #[must_use]
     #[track_caller]
@@ -224,7 +224,7 @@ impl Spelled<Permission> {
     }
 }
 
-impl Spelled<Role> {
+impl KeyText<Role> {
     /// Takes the role as it is.
     #[must_use]
     pub const fn role(self) -> Requirement {
@@ -232,7 +232,7 @@ impl Spelled<Role> {
     }
 }
 
-impl Spelled<Scope> {
+impl KeyText<Scope> {
     /// Takes the scope as it is.
     #[must_use]
     pub const fn scope(self) -> Requirement {
@@ -240,7 +240,7 @@ impl Spelled<Scope> {
     }
 }
 
-impl Spelled<Feature> {
+impl KeyText<Feature> {
     /// Takes the feature as it is.
     #[must_use]
     pub const fn feature(self) -> Requirement {
@@ -248,7 +248,7 @@ impl Spelled<Feature> {
     }
 }
 
-impl Spelled<Plan> {
+impl KeyText<Plan> {
     /// Takes the plan as it is.
     #[must_use]
     pub const fn plan(self) -> Requirement {
@@ -256,7 +256,7 @@ impl Spelled<Plan> {
     }
 }
 
-impl Spelled<Reverification> {
+impl KeyText<Reverification> {
     /// Takes the reverification as it is.
     #[must_use]
     pub const fn reverification(self) -> Requirement {
@@ -264,7 +264,7 @@ impl Spelled<Reverification> {
     }
 }
 
-impl Spelled<(&'static str, f64)> {
+impl KeyText<(&'static str, f64)> {
     /// Reads a level and minutes, which the attribute has checked.
     #[must_use]
     #[track_caller]
@@ -276,7 +276,7 @@ impl Spelled<(&'static str, f64)> {
     }
 }
 
-impl Spelled<TokenKind> {
+impl KeyText<TokenKind> {
     /// Takes the kind as it is.
     #[must_use]
     pub const fn accept(self) -> TokenKind {
@@ -362,7 +362,7 @@ const fn without_org(key: &'static str) -> &'static str {
 
 /// Panics with `rule` and the text that broke it.
 #[track_caller]
-pub(crate) const fn complain(rule: &str, found: &str) -> ! {
+pub(crate) const fn const_panic(rule: &str, found: &str) -> ! {
     say(&[rule, "`", found, "`"])
 }
 
@@ -482,7 +482,7 @@ mod tests {
         expected = "`accept` must be `oauth`, `session`, `m2m` or `api_key`, found `jwt`"
     )]
     fn an_unknown_kind_of_token_is_quoted_with_those_there_are() {
-        let _ = Spelled("jwt").accept();
+        let _ = KeyText("jwt").accept();
     }
 
     #[test]
@@ -493,7 +493,7 @@ mod tests {
             TokenKind::OAuth,
             TokenKind::Session,
         ] {
-            assert_eq!(Spelled(kind.name()).accept(), kind);
+            assert_eq!(KeyText(kind.name()).accept(), kind);
             assert_eq!(kind.to_string(), kind.name());
         }
     }

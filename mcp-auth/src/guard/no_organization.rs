@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::identity::{NamedBy, TokenKind};
 
-use super::decision::Standing;
+use super::decision::CallerFacts;
 use super::denied::ORGANIZATION_SCOPE;
 
 /// Why a caller acts in no organization, as far as the server can know.
@@ -34,7 +34,7 @@ pub(crate) enum NoOrganization {
 impl NoOrganization {
     /// The reason, by the caller's token and the source that was the last to be asked. This is the only
     /// place that decides it.
-    pub(super) fn of(caller: &Standing<'_>, named_by: NamedBy) -> Self {
+    pub(super) fn of(caller: &CallerFacts<'_>, named_by: NamedBy) -> Self {
         match (caller.token_kind, named_by) {
             (_, NamedBy::UrlQuery) => Self::UrlQuery,
             (TokenKind::ApiKey, _) => Self::ApiKey,
@@ -107,7 +107,7 @@ mod tests {
         let scopes = [ORGANIZATION_SCOPE.to_owned()];
         let hierarchy = ScopeHierarchy::default();
         let why = |token_kind, granted: bool, named_by| {
-            let standing = Standing {
+            let standing = CallerFacts {
                 token_kind,
                 impersonated: false,
                 user: true,

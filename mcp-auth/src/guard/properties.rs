@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::json;
 
-use super::decision::Standing;
+use super::decision::CallerFacts;
 use super::{
     Facts, Feature, Guard, Organizations, Permission, Plan, Refusal, Requirement, Reverification,
     Role, Scope, Visibility, decide, would_allow,
 };
-use crate::identity::doubles::{oauth_caller, oauth_claims};
+use crate::identity::test_support::{oauth_caller, oauth_claims};
 use crate::identity::{self, Entitlements, FactorAges, NamedBy, Org, ScopeHierarchy, TokenKind};
 use crate::properties::cases;
 
@@ -39,7 +39,7 @@ impl Person {
         let ages = self
             .ages
             .and_then(|[first, second]| FactorAges::from_minutes(first, second));
-        let standing = Standing {
+        let standing = CallerFacts {
             token_kind: self.kind,
             impersonated: self.impersonated,
             user: self.user,

@@ -5,8 +5,8 @@ use std::fmt;
 use crate::identity::{Org, TokenKind};
 
 use super::billing::{Feature, Plan};
-use super::decision::Standing;
-use super::names::{Permission, Role, Scope, complain};
+use super::decision::CallerFacts;
+use super::names::{Permission, Role, Scope, const_panic};
 use super::reverification::Reverification;
 
 /// One thing a caller must have. The order is that in which a lack is reported.
@@ -53,7 +53,11 @@ pub enum Requirement {
 
 impl Requirement {
     /// Whether a caller meets this. No organization, or less known of one, never meets more.
-    pub(crate) fn is_met(self, caller: Option<&Standing<'_>>, organization: Option<&Org>) -> bool {
+    pub(crate) fn is_met(
+        self,
+        caller: Option<&CallerFacts<'_>>,
+        organization: Option<&Org>,
+    ) -> bool {
         match self {
             Self::SignedIn => caller.is_some(),
             Self::Accept(kinds) => caller.is_some_and(|caller| kinds.contains(&caller.token_kind)),
@@ -196,7 +200,7 @@ impl Implied {
     #[track_caller]
     pub(crate) const fn public(parameter: &'static str, requires: &'static [Requirement]) -> Self {
         if !requires.is_empty() {
-            complain(
+            const_panic(
                 "a `public` tool may have no caller: drop `public`, or take an `Option<&_>` as ",
                 parameter,
             );

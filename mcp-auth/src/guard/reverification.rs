@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::identity::FactorAges;
 
-use super::names::{complain, say};
+use super::names::{const_panic, say};
 
 /// How lately a caller has to have proved who they are, and with what.
 ///
@@ -172,7 +172,7 @@ impl Reverification {
     pub(super) const fn of_preset(name: &'static str) -> Self {
         match Self::preset(name) {
             Some(preset) => preset,
-            None => complain(
+            None => const_panic(
                 "`reverification` must be `strict`, `moderate`, `lax` or `strict_mfa`, found ",
                 name,
             ),

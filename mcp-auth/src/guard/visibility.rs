@@ -156,7 +156,7 @@ const WORD: usize = u64::BITS as usize;
 mod tests {
     use super::*;
     use crate::guard::{ORGANIZATION_SCOPE, Permission, Requirement, Reverification, Role};
-    use crate::identity::doubles::{oauth_caller, oauth_claims};
+    use crate::identity::test_support::{oauth_caller, oauth_claims};
 
     const OPEN: Guard = Guard::signed_in(&[]);
     const ADMIN: Guard = Guard::signed_in(&[Requirement::Role(Role::new("admin"))]);

@@ -19,9 +19,9 @@ use crate::protocol::{Answer, Header, Refused as RefusedMessage, Sender, Status}
 use super::bearer;
 use super::body::{Budget, Incoming, Unread};
 use super::connection;
-use super::halves::Halves;
 use super::head::{Fields, media_type};
 use super::org_query;
+use super::prefixed_body::Halves;
 use super::refusal::{Refusal, Refused};
 use super::site::{Name, Site};
 

@@ -244,7 +244,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::identity::doubles;
+    use crate::identity::test_support;
 
     const PROXY: &str = "10.0.0.1:40000";
 
@@ -413,7 +413,7 @@ mod tests {
     fn a_likely_proxy_is_named_once_with_the_setting() {
         let warnings = |is_public: bool, proxies: &[&str], peers: &[&str]| {
             let clients = Clients::new(Networks::parse(proxies).unwrap(), is_public);
-            let log = doubles::logged(|| {
+            let log = test_support::logged(|| {
                 for peer in peers {
                     address(&clients, peer, &[]);
                 }

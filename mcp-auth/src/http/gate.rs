@@ -142,7 +142,7 @@ mod tests {
     use tracing::Level;
 
     use super::*;
-    use crate::identity::{ManualClock, doubles};
+    use crate::identity::{ManualClock, test_support};
 
     fn gate() -> Gate {
         let hosts = ["127.0.0.1:3000", "mcp.example.com"];
@@ -233,14 +233,14 @@ mod tests {
 
     #[test]
     fn a_refused_host_or_origin_has_a_line_a_minute_with_a_count_and_the_setting() {
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let log = GateLog::new(Arc::<ManualClock>::clone(&clock));
         let head = TestRequest::default()
             .insert_header(("host", "evil.example"))
             .insert_header(("origin", "https://evil.example"))
             .to_http_request();
         let fields = Fields::of(head.head());
-        let written = doubles::logged_at(Level::INFO, || {
+        let written = test_support::logged_at(Level::INFO, || {
             for _ in 0..3 {
                 log.count(&Refusal::Host, &fields);
             }

@@ -15,11 +15,11 @@ mod forwarded;
 #[cfg(feature = "_fuzz")]
 pub(crate) mod fuzz;
 mod gate;
-mod halves;
 mod head;
 mod listed;
 mod org_query;
 mod page;
+mod prefixed_body;
 mod refusal;
 mod site;
 

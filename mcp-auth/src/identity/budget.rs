@@ -6,28 +6,21 @@
 //!
 //! `governor` does not fit: it cannot give a question back, and it has no queue in order of arrival.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::Either;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
 use crate::identity::log_throttle::LogThrottle;
-use crate::limits::Network;
-use crate::limits::Site;
+use crate::limits::{Network, Site};
 
 /// A budget of questions.
 ///

@@ -1,25 +1,22 @@
 //! Tokens that were verified before.
 
 use std::fmt;
-use std::hash::Hash;
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 
-use aws_lc_rs::digest::SHA256;
-use aws_lc_rs::digest::digest;
+use aws_lc_rs::digest::{SHA256, digest};
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
-use quick_cache::sync::DefaultLifecycle;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use crate::identity::caller::Caller;
 use crate::identity::verify::Evidence;
-use crate::limits::BuildPrehashed;
+use crate::limits::BuildNoHash;
 
 /// Callers by their token. Only verified tokens get in, so that made-up ones can't push them out.
 ///
 /// To lose a JWT costs a signature check; to lose an opaque token makes its bearer a stranger, with a
 /// stranger's budget. So neither kind pushes out the other.
 pub(crate) struct TokenCache {
-    signed: Cache<Fingerprint, Caller, Memory, BuildPrehashed>,
+    signed: Cache<Fingerprint, Caller, Memory, BuildNoHash>,
     confirmed: Cache<Fingerprint, Caller>,
 }
 
@@ -70,7 +67,7 @@ impl TokenCache {
                 tokens,
                 signed_bytes as u64,
                 Memory,
-                BuildPrehashed,
+                BuildNoHash,
                 DefaultLifecycle::default(),
             ),
             confirmed: Cache::new(MAX_CONFIRMED),
@@ -117,24 +114,18 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::identity::Authenticator;
-    use crate::identity::AuthenticatorConfig;
-    use crate::identity::Clock;
-    use crate::identity::ConfirmationSource;
-    use crate::identity::IoRuntime;
-    use crate::identity::Keys;
-    use crate::identity::Verdict;
-    use crate::identity::doubles;
-    use crate::identity::doubles::Answers;
-    use crate::identity::doubles::PlainDecode;
-    use crate::identity::doubles::TestKey;
+    use crate::identity::test_support::{Answers, PlainDecode, TestKey};
+    use crate::identity::{
+        Authenticator, AuthenticatorConfig, Clock, ConfirmationSource, IoRuntime, Keys, Verdict,
+        test_support,
+    };
 
     const BYTES: usize = 1024 * 1024;
 
     #[test]
     fn jwts_however_many_do_not_push_out_what_the_issuer_confirmed() {
         let (seen, confirmed) = (TokenCache::new(BYTES), Fingerprint::of("oat_1"));
-        let signed = doubles::oauth_caller(&doubles::oauth_claims());
+        let signed = test_support::oauth_caller(&test_support::oauth_claims());
         let flood = |tokens: Range<usize>| {
             for index in tokens {
                 seen.insert(Fingerprint::of(&index.to_string()), signed.clone());
@@ -151,9 +142,9 @@ mod tests {
     #[test]
     fn jwts_push_each_other_out_by_the_memory_that_they_take() {
         let kept = |claim: &str| {
-            let mut claims = doubles::oauth_claims();
+            let mut claims = test_support::oauth_claims();
             claims["custom"] = claim.into();
-            let caller = doubles::oauth_caller(&claims);
+            let caller = test_support::oauth_caller(&claims);
             let seen = TokenCache::new(BYTES);
             let tokens = || (0..10_000).map(|index: u32| Fingerprint::of(&index.to_string()));
             tokens().for_each(|token| seen.insert(token, caller.clone()));
@@ -171,16 +162,16 @@ mod tests {
     fn confirmed_caller() -> Caller {
         let io = IoRuntime::start().unwrap();
         let source: Arc<dyn ConfirmationSource> =
-            Answers::<Verdict>::answering([doubles::active(doubles::confirmation())]);
-        let clock: Arc<dyn Clock> = doubles::clock();
+            Answers::<Verdict>::answering([test_support::active(test_support::confirmation())]);
+        let clock: Arc<dyn Clock> = test_support::clock();
         let authenticator = Authenticator::new(AuthenticatorConfig {
-            policy: doubles::policy(),
+            policy: test_support::policy(),
             keys: Keys::from_pem(&TestKey::shared().public_pem()).unwrap(),
             decode: Arc::new(PlainDecode),
             clock,
             confirm: Some((source, None, io.handle().clone())),
             people: None,
         });
-        doubles::block_on(authenticator.authenticate("oat_1")).unwrap()
+        test_support::block_on(authenticator.authenticate("oat_1")).unwrap()
     }
 }

@@ -1,27 +1,16 @@
 //! The verified caller.
 
 use std::fmt;
-use std::hash::BuildHasher;
-use std::hash::Hash;
-use std::hash::Hasher;
-use std::hash::RandomState;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::OnceLock;
-use std::sync::PoisonError;
-use std::time::Duration;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::identity::actor::Actor;
 use crate::identity::cache::Fingerprint;
 use crate::identity::entitlements::Entitlements;
-use crate::identity::org::Org;
-use crate::identity::org::heap_size;
+use crate::identity::org::{Org, heap_size};
 use crate::identity::people::People;
 use crate::identity::scopes::ScopeHierarchy;
 use crate::identity::session::Session;
@@ -105,7 +94,7 @@ struct CallerFacts {
     subject_hash: u64,
     of_session: Option<Box<SessionParts>>,
     org: Option<Org>,
-    realm: Arc<Realm>,
+    realm: Arc<CallerContext>,
     scopes: Vec<String>,
     is_user: bool,
     org_at_issuer: bool,
@@ -128,7 +117,7 @@ struct SessionParts {
 
 /// What the callers of one server have in common.
 #[derive(Debug, Default)]
-pub(crate) struct Realm {
+pub(crate) struct CallerContext {
     /// Which scopes contain others.
     pub(crate) hierarchy: Arc<ScopeHierarchy>,
     /// Where more is known of users.
@@ -233,13 +222,13 @@ pub(crate) struct Principal<'a> {
 
 /// A caller as the key of a table of one server's principals.
 #[derive(Clone, Debug)]
-pub(crate) struct ByPrincipal {
+pub(crate) struct PrincipalKey {
     caller: Caller,
     /// The organization that the caller acts in, if it is not the one that the token names.
     org: Option<Org>,
 }
 
-impl ByPrincipal {
+impl PrincipalKey {
     /// The key of a caller who acts in this organization.
     pub(crate) fn new(caller: Caller, org: Option<&Org>) -> Self {
         let other = org.filter(|org| Some(org.id()) != caller.org_id());
@@ -256,13 +245,13 @@ impl ByPrincipal {
 
 /// By the hash that was made when the token was verified. The principals of one user in different
 /// organizations share the hash: there are no more of them than the user has memberships.
-impl Hash for ByPrincipal {
+impl Hash for PrincipalKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.caller.facts.principal_hash);
     }
 }
 
-impl PartialEq for ByPrincipal {
+impl PartialEq for PrincipalKey {
     fn eq(&self, other: &Self) -> bool {
         // Mostly it is the very same caller: nothing of it has to be read.
         match (&self.org, &other.org) {
@@ -272,7 +261,7 @@ impl PartialEq for ByPrincipal {
     }
 }
 
-impl Eq for ByPrincipal {}
+impl Eq for PrincipalKey {}
 
 impl Caller {
     /// The caller whom these claims, which only verification makes, prove.
@@ -281,7 +270,7 @@ impl Caller {
         parts: CallerParts,
         fingerprint: Fingerprint,
         token: Option<TokenText>,
-        realm: Arc<Realm>,
+        realm: Arc<CallerContext>,
     ) -> Self {
         let CallerParts {
             client_id,
@@ -662,15 +651,15 @@ const SIGHT: usize = 256;
 mod tests {
     use serde_json::json;
 
-    use crate::identity::doubles;
+    use crate::identity::test_support;
 
     #[test]
     fn debug_shows_no_token_no_claims_and_no_email() {
-        let mut claims = doubles::oauth_claims();
+        let mut claims = test_support::oauth_claims();
         claims["email"] = json!("ada@example.com");
         claims["scope"] = json!("profile email");
         claims["org_id"] = json!("org_1");
-        let caller = doubles::oauth_caller(&claims);
+        let caller = test_support::oauth_caller(&claims);
         assert_eq!(
             format!("{caller:?}"),
             "Caller { subject: \"user_ada\", token_kind: OAuth, client_id: Some(\"client_1\"), \
@@ -681,9 +670,12 @@ mod tests {
 
     #[test]
     fn two_clients_of_one_user_are_two_principals() {
-        let mut claims = doubles::oauth_claims();
-        let one = doubles::oauth_caller(&claims);
-        assert_eq!(one.principal(), doubles::oauth_caller(&claims).principal());
+        let mut claims = test_support::oauth_claims();
+        let one = test_support::oauth_caller(&claims);
+        assert_eq!(
+            one.principal(),
+            test_support::oauth_caller(&claims).principal()
+        );
         for (name, other) in [
             ("client_id", "client_2"),
             ("org_id", "org_2"),
@@ -693,7 +685,7 @@ mod tests {
             claims[name] = json!(other);
             assert_ne!(
                 one.principal(),
-                doubles::oauth_caller(&claims).principal(),
+                test_support::oauth_caller(&claims).principal(),
                 "{name}"
             );
             claims[name] = before;

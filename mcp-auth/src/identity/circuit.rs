@@ -5,16 +5,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::identity::error::LookupError;
-use crate::identity::error::NoAnswer;
-use crate::identity::error::Unavailable;
+use crate::identity::error::{LookupError, NoAnswer, Unavailable};
 use crate::identity::log_throttle::LogThrottle;
 
 /// Watches how questions to one service end.
@@ -187,14 +182,12 @@ const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
-    use std::future::ready;
+    use std::future::{pending, ready};
 
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::identity::ManualClock;
-    use crate::identity::doubles;
+    use crate::identity::{ManualClock, test_support};
 
     #[test]
     fn five_failures_in_a_row_open_it_and_one_question_closes_it() {
@@ -280,7 +273,7 @@ mod tests {
     #[test]
     fn a_rate_limit_has_a_line_a_minute_with_a_count() {
         let (circuit, clock) = circuit();
-        let log = doubles::logged(|| {
+        let log = test_support::logged(|| {
             for _ in 0..13 {
                 let throttled = Err(LookupError::Throttled(Duration::from_secs(10)));
                 assert_eq!(ask(&circuit, throttled), Some(10));
@@ -318,7 +311,7 @@ mod tests {
     }
 
     fn circuit() -> (Circuit, Arc<ManualClock>) {
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         (Circuit::new("the test's service", time), clock)
     }

@@ -4,11 +4,9 @@
 //! stalls while that worker is busy, and a fetch dies with the request that started it; so neither
 //! lives there.
 
-use std::io;
-use std::thread;
+use std::{io, thread};
 
-use tokio::runtime::Builder;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 /// A thread with a single-threaded runtime, for as long as this value lives.

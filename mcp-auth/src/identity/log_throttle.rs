@@ -1,7 +1,6 @@
 //! Log lines that strangers can cause, at most one a minute each.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Allows one log line a minute, and counts the events that are not logged.

@@ -1,8 +1,7 @@
 //! The organization in which a caller acts.
 
 use std::ptr;
-use std::sync::Arc;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 /// The organization in which a caller acts, with what the caller is there.
 ///

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Host;
-use url::Url;
+use url::{Host, Url};
 
-use crate::identity::audience::AudienceMode;
-use crate::identity::audience::AudiencePolicy;
+use crate::identity::audience::{AudienceMode, AudiencePolicy};
 use crate::identity::caller::TokenKind;
 use crate::identity::scopes::ScopeHierarchy;
 

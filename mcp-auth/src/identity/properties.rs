@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 use std::future::ready;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -14,16 +12,11 @@ use futures_util::future::join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::identity::Clock;
-use crate::identity::Flights;
-use crate::identity::IoRuntime;
-use crate::identity::LookupError;
-use crate::identity::ManualClock;
-use crate::identity::cache::Fingerprint;
-use crate::identity::cache::TokenCache;
+use crate::identity::cache::{Fingerprint, TokenCache};
 use crate::identity::circuit::Circuit;
-use crate::identity::doubles;
-use crate::identity::doubles::block_on;
+use crate::identity::test_support;
+use crate::identity::test_support::block_on;
+use crate::identity::{Clock, IoRuntime, LookupError, ManualClock, SingleFlight};
 use crate::properties::cases;
 
 /// An event in the life of a circuit.
@@ -83,7 +76,7 @@ proptest! {
 
     #[test]
     fn a_circuit_asks_when_its_model_asks(events in vec(event(), 1..60)) {
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let circuit = Circuit::new("the test's service", time);
         let mut model = Model::default();
@@ -196,7 +189,7 @@ proptest! {
     #[test]
     fn concurrent_callers_of_one_key_share_its_work(keys in vec(0_usize..3, 8..64)) {
         let io = IoRuntime::start().unwrap();
-        let flights = Arc::new(Flights::new(io.handle().clone()));
+        let flights = Arc::new(SingleFlight::new(io.handle().clone()));
         let running: Arc<[AtomicUsize; 3]> = Arc::default();
         let started = Arc::new(Mutex::new(Vec::new()));
         thread::scope(|scope| {
@@ -235,9 +228,9 @@ fn callers() -> Vec<crate::identity::Caller> {
     static CALLERS: std::sync::OnceLock<Vec<crate::identity::Caller>> = std::sync::OnceLock::new();
     let made = CALLERS.get_or_init(|| {
         let caller = |whose| {
-            let mut claims = doubles::oauth_claims();
+            let mut claims = test_support::oauth_claims();
             claims["sub"] = subject(whose).into();
-            doubles::oauth_caller(&claims)
+            test_support::oauth_caller(&claims)
         };
         (0..3).map(caller).collect()
     });

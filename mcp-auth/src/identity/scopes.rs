@@ -1,7 +1,6 @@
 //! Which scopes contain others.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Scopes that contain others, as the server's configuration says: nothing but names is known here,
 /// and a scope that is not named contains itself alone.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::identity::org::Org;
-use crate::identity::org::WeakOrg;
+use crate::identity::org::{Org, WeakOrg};
 
 /// Places in a list, a bit each, and what they were decided on beside the caller. Whoever decides says
 /// what they mean.

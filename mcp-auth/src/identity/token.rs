@@ -12,8 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::identity::cache::Fingerprint;
 use crate::identity::caller::TokenKind;
 use crate::identity::error::TokenError;
-use crate::identity::json::Json;
-use crate::identity::json::Object;
+use crate::identity::json::{Json, Object};
 
 /// A bearer string, and its digest, which is made once.
 #[derive(Clone, Copy)]

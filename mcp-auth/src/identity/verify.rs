@@ -11,21 +11,15 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::identity::audience::AudienceMode;
-use crate::identity::audience::names;
-use crate::identity::caller::CallerParts;
-use crate::identity::caller::TokenKind;
+use crate::identity::audience::{AudienceMode, names};
+use crate::identity::caller::{CallerParts, TokenKind};
 use crate::identity::confirm::Confirmation;
 use crate::identity::error::TokenError;
-use crate::identity::json::Json;
-use crate::identity::json::Object;
+use crate::identity::json::{Json, Object};
 use crate::identity::keys::VerifyingKey;
-use crate::identity::policy::Machine;
-use crate::identity::policy::Parties;
-use crate::identity::policy::Policy;
+use crate::identity::policy::{Machine, Parties, Policy};
 use crate::identity::token::UnverifiedJwt;
 
 /// Reads what claims mean; implemented by an identity provider.

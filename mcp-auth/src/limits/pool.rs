@@ -1,14 +1,9 @@
 //! A pool of something that is counted, such as bytes: each party takes its share or is refused at once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::share::Group;
-use super::share::Party;
-use super::share::Shares;
+use super::share::{Group, Party, Shares};
 
 /// A pool of which parties take and give back. Counts are exact, and nothing is stored of a party that has
 /// given everything back.
@@ -149,8 +144,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::net::Ipv4Addr;
     use std::sync::Barrier;
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
     use proptest::collection::vec;

@@ -1,17 +1,11 @@
 //! A queue for something scarce, such as threads: each party waits for its share.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::share::Group;
-use super::share::Party;
-use super::share::Shares;
+use super::share::{Group, Party, Shares};
 
 /// Places that parties wait for, first come first served. A party whose share is in use waits until one of its own
 /// places is free, and holds no place of others while it waits.
@@ -101,8 +95,7 @@ impl Drop for InGroups {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use futures_util::FutureExt;
-    use futures_util::poll;
+    use futures_util::{FutureExt, poll};
 
     use super::super::network::Network;
     use super::*;

@@ -1,7 +1,6 @@
 //! Shares: how much of something scarce one party, and the groups that it belongs to, may take.
 
-use super::network::Network;
-use super::network::Site;
+use super::network::{Network, Site};
 
 /// The party that something is counted for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -5,8 +5,8 @@ use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::identity::{ByPrincipal, Caller, Org};
-use crate::limits::{BuildPrehashed, Exhausted, Party, Pool, Shares, Taken};
+use crate::identity::{Caller, Org, PrincipalKey};
+use crate::limits::{BuildNoHash, Exhausted, Party, Pool, Shares, Taken};
 
 /// Counts the calls in flight. MCP 2026-07-28, server/tools: servers must limit the rate of tool
 /// invocations; honest load never meets these limits, a runaway client does.
@@ -33,9 +33,9 @@ struct Shard(Mutex<Counts>);
 /// How many calls are in flight. A principal or a user without any is not in its table.
 #[derive(Debug, Default)]
 struct Counts {
-    principals: HashMap<ByPrincipal, usize, BuildPrehashed>,
+    principals: HashMap<PrincipalKey, usize, BuildNoHash>,
     /// Users and machines by their hash.
-    users: HashMap<u64, usize, BuildPrehashed>,
+    users: HashMap<u64, usize, BuildNoHash>,
 }
 
 /// The limit that a call would exceed.
@@ -86,14 +86,14 @@ impl Calls {
         caller: Option<&Caller>,
         org: Option<&Org>,
         party: Party,
-    ) -> Result<Running, Full> {
+    ) -> Result<RunningCall, Full> {
         let (Some(caller), Party::Known(user)) = (caller, party) else {
             let taken = self.strangers.take(party, 1).map_err(Full::Anonymous)?;
-            return Ok(Running(Counted::Stranger { _taken: taken }));
+            return Ok(RunningCall(Counted::Stranger { _taken: taken }));
         };
-        let principal = ByPrincipal::new(caller.clone(), org);
+        let principal = PrincipalKey::new(caller.clone(), org);
         self.shard(user).enter(user, principal.clone(), self.most)?;
-        Ok(Running(Counted::Known {
+        Ok(RunningCall(Counted::Known {
             calls: Arc::clone(self),
             user,
             principal: Some(principal),
@@ -111,7 +111,7 @@ impl Calls {
 }
 
 impl Shard {
-    fn enter(&self, user: u64, principal: ByPrincipal, most: Most) -> Result<(), Full> {
+    fn enter(&self, user: u64, principal: PrincipalKey, most: Most) -> Result<(), Full> {
         let mut counts = self.lock();
         let Counts { principals, users } = &mut *counts;
         let of_user = users.entry(user);
@@ -127,7 +127,7 @@ impl Shard {
         Ok(())
     }
 
-    fn leave(&self, user: u64, principal: ByPrincipal) {
+    fn leave(&self, user: u64, principal: PrincipalKey) {
         let mut counts = self.lock();
         let Counts { principals, users } = &mut *counts;
         count_out(users.entry(user));
@@ -156,9 +156,9 @@ fn count_out<K: Eq + Hash>(entry: Entry<'_, K, usize>) {
     }
 }
 
-/// A call in flight; dropping it counts it out.
+/// A call in single_flight; dropping it counts it out.
 #[derive(Debug)]
-pub(super) struct Running(Counted);
+pub(super) struct RunningCall(Counted);
 
 #[derive(Debug)]
 enum Counted {
@@ -166,14 +166,14 @@ enum Counted {
         calls: Arc<Calls>,
         user: u64,
         /// Taken when it is dropped.
-        principal: Option<ByPrincipal>,
+        principal: Option<PrincipalKey>,
     },
     Stranger {
         _taken: Taken,
     },
 }
 
-impl Drop for Running {
+impl Drop for RunningCall {
     fn drop(&mut self) {
         if let Counted::Known {
             calls,
@@ -199,7 +199,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::identity::doubles;
+    use crate::identity::test_support;
     use crate::limits::Network;
 
     fn calls(of_principal: usize, of_user: usize) -> Arc<Calls> {
@@ -211,20 +211,20 @@ mod tests {
         Party::Stranger(Network::V4(Ipv4Addr::new(192, 0, last, 1)))
     }
 
-    fn enter(calls: &Arc<Calls>, caller: &Caller, org: Option<&Org>) -> Result<Running, Full> {
+    fn enter(calls: &Arc<Calls>, caller: &Caller, org: Option<&Org>) -> Result<RunningCall, Full> {
         calls.enter(Some(caller), org, caller.party())
     }
 
     /// The callers of these subjects and clients, of one server.
     fn callers(of: &[(&str, &str)]) -> Vec<Caller> {
-        let authenticator = doubles::offline(doubles::policy());
+        let authenticator = test_support::offline(test_support::policy());
         let callers = of.iter().enumerate().map(|(id, (subject, client))| {
-            let mut claims = doubles::oauth_claims();
+            let mut claims = test_support::oauth_claims();
             claims["jti"] = id.into();
             claims["sub"] = (*subject).into();
             claims["client_id"] = (*client).into();
-            let token = doubles::oauth_token(&claims);
-            doubles::block_on(authenticator.authenticate(&token)).unwrap()
+            let token = test_support::oauth_token(&claims);
+            test_support::block_on(authenticator.authenticate(&token)).unwrap()
         });
         callers.collect()
     }
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_a_principal_whose_calls_ended() {
-        let ada = doubles::oauth_caller(&doubles::oauth_claims());
+        let ada = test_support::oauth_caller(&test_support::oauth_claims());
         let calls = calls(2, 2);
         let first = enter(&calls, &ada, None).unwrap();
         let second = enter(&calls, &ada, None).unwrap();
@@ -349,7 +349,7 @@ mod tests {
             let callers = callers(&of);
             let acme = Org::only_id("org_acme".to_owned());
             let calls = calls(2, 4);
-            let mut model: Vec<(usize, bool, Running)> = Vec::new();
+            let mut model: Vec<(usize, bool, RunningCall)> = Vec::new();
             for (enters, who, in_org) in steps {
                 if !enters {
                     if !model.is_empty() {
@@ -379,13 +379,13 @@ mod tests {
 
     #[test]
     fn one_token_in_two_organizations_is_two_principals() {
-        let authenticator = doubles::offline(doubles::policy());
-        let mut claims = doubles::oauth_claims();
-        let token = doubles::oauth_token(&claims);
-        let bare = doubles::block_on(authenticator.authenticate(&token)).unwrap();
+        let authenticator = test_support::offline(test_support::policy());
+        let mut claims = test_support::oauth_claims();
+        let token = test_support::oauth_token(&claims);
+        let bare = test_support::block_on(authenticator.authenticate(&token)).unwrap();
         claims["org_id"] = "org_acme".into();
-        let token = doubles::oauth_token(&claims);
-        let named = doubles::block_on(authenticator.authenticate(&token)).unwrap();
+        let token = test_support::oauth_token(&claims);
+        let named = test_support::block_on(authenticator.authenticate(&token)).unwrap();
         let [acme, globex] = ["org_acme", "org_globex"].map(|id| Org::only_id(id.to_owned()));
         for caller in [&bare, &named] {
             let calls = calls(1, 9);

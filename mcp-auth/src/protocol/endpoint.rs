@@ -20,13 +20,13 @@ use crate::tool::{
 
 use super::calls::Calls;
 use super::challenge::{Challenge, Challenger};
-use super::detach::Detach;
 use super::envelope::{Message, Params};
 use super::era::{Era, Header, Mirrored, WITH_ICONS, negotiate};
 use super::error::RpcError;
 use super::rates::{Counting, Limited, Rates};
 use super::record::{self, CallLog, Ended, Record};
 use super::results::Results;
+use super::run_to_completion::Detach;
 use super::step_up::StepUps;
 use super::{Answer, Refused, WiderToken};
 

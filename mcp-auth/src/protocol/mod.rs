@@ -5,7 +5,6 @@
 
 mod calls;
 mod challenge;
-mod detach;
 mod endpoint;
 mod envelope;
 mod era;
@@ -16,6 +15,7 @@ mod lists;
 mod rates;
 mod record;
 mod results;
+mod run_to_completion;
 mod scan;
 mod step_up;
 mod string;

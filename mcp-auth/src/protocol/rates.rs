@@ -295,7 +295,7 @@ mod tests {
     use futures_util::future::poll_fn;
 
     use super::*;
-    use crate::identity::{ManualClock, doubles};
+    use crate::identity::{ManualClock, test_support};
     use crate::limits::Network;
     use crate::tool::{Registry, States, ToolSettings};
 
@@ -336,10 +336,13 @@ mod tests {
 
     #[test]
     fn the_refusal_names_the_rate_with_the_longest_wait_and_a_question_counts_nothing() {
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let rates = Rates::in_memory(vec![Rate::new("5/day per user")], &time);
-        let (tool, ada) = (tool(), doubles::oauth_caller(&doubles::oauth_claims()));
+        let (tool, ada) = (
+            tool(),
+            test_support::oauth_caller(&test_support::oauth_claims()),
+        );
         let [allowed, denied] = [true, false].map(|allowed| counting(&tool, &ada, allowed));
         let now = |limited: Result<(), Limited>, expected| assert_eq!(limited, expected);
         let peek = |call| rates.peek(call).now_or_never().unwrap();
@@ -364,7 +367,7 @@ mod tests {
 
     #[test]
     fn counts_share_a_window_only_if_the_tool_the_rate_and_the_caller_are_the_same() {
-        let windows = Windows::new(doubles::clock(), 1);
+        let windows = Windows::new(test_support::clock(), 1);
         let network =
             |address: &str| Whose::Stranger(Party::Stranger(Network::of(address.parse().unwrap())));
         let mut keys = HashSet::new();
@@ -397,9 +400,12 @@ mod tests {
 
     #[test]
     fn without_a_rate_every_call_is_allowed() {
-        let time: Arc<dyn Clock> = doubles::clock();
+        let time: Arc<dyn Clock> = test_support::clock();
         let rates = Rates::in_memory(Vec::new(), &time);
-        let (tool, ada) = (tool(), doubles::oauth_caller(&doubles::oauth_claims()));
+        let (tool, ada) = (
+            tool(),
+            test_support::oauth_caller(&test_support::oauth_claims()),
+        );
         for _ in 0..10_000 {
             let taken = rates.take(counting(&tool, &ada, false));
             assert_eq!(taken.now_or_never(), Some(Ok(())));
@@ -436,9 +442,12 @@ mod tests {
             server: vec![Rate::new("5/day per user")],
             store: Box::new(Arc::clone(&store)),
         };
-        let (tool, ada) = (tool(), doubles::oauth_caller(&doubles::oauth_claims()));
+        let (tool, ada) = (
+            tool(),
+            test_support::oauth_caller(&test_support::oauth_claims()),
+        );
         for allowed in [false, true] {
-            let taken = doubles::block_on(rates.take(counting(&tool, &ada, allowed)));
+            let taken = test_support::block_on(rates.take(counting(&tool, &ada, allowed)));
             assert_eq!(taken, Err(Limited::Concurrency(1)));
         }
         let asked = store.0.lock().unwrap().join(", ");

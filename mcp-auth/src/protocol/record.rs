@@ -261,7 +261,7 @@ mod tests {
     use crate::identity::OrganizationSource;
     use tracing::Level;
 
-    use crate::identity::doubles::{logged, logged_at};
+    use crate::identity::test_support::{logged, logged_at};
     use crate::server::ServerBuilder;
     use crate::testing::TestServer;
     use crate::tool::State;

@@ -34,12 +34,12 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::identity::{SystemClock, doubles};
+    use crate::identity::{SystemClock, test_support};
 
     #[test]
     fn two_challenges_are_sent_however_many_workers_ask() {
         let step_ups = StepUps::new(Arc::new(SystemClock::new()));
-        let ada = doubles::oauth_caller(&doubles::oauth_claims());
+        let ada = test_support::oauth_caller(&test_support::oauth_claims());
         let sent = AtomicUsize::new(0);
         let scopes = ["documents:write".to_owned()];
         thread::scope(|scope| {

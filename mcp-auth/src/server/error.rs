@@ -16,7 +16,7 @@ use crate::identity::PemError;
 use crate::limits::NotANetwork;
 use crate::tool::RegistryError;
 
-use super::resolvable::Unresolvable;
+use super::satisfiable::Unsatisfiable;
 use super::settings::Names;
 
 /// The result of starting a server, and of the `main` that starts one.
@@ -248,9 +248,9 @@ pub(crate) enum StartError {
     LocalClerkExposed { host: String, issuer: String },
     #[error(
         "no caller can ever pass the guard of {}",
-        .tools.iter().map(Unresolvable::to_string).collect::<Vec<_>>().join("; and of ")
+        .tools.iter().map(Unsatisfiable::to_string).collect::<Vec<_>>().join("; and of ")
     )]
-    Unresolvable { tools: Vec<Unresolvable> },
+    Unsatisfiable { tools: Vec<Unsatisfiable> },
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error("no tools of package `{package}` are in this program")]
@@ -372,7 +372,7 @@ impl StartError {
             Self::LocalClerkExposed { .. } => {
                 "a local Clerk gives everybody a token as anybody, so only this machine may reach a server that believes it"
             }
-            Self::Unresolvable { .. } => "a tool that denies everybody is a mistake",
+            Self::Unsatisfiable { .. } => "a tool that denies everybody is a mistake",
             _ => "the server does not start",
         }
     }

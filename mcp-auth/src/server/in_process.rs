@@ -23,7 +23,7 @@ use crate::testing::TestClock;
 use super::builder::{ServerBuilder, trusted_proxies};
 use super::environment::Environment;
 use super::error::{Error, Result, StartError};
-use super::matrix::Matrix;
+use super::matrix::AccessMatrix;
 use super::settings::{HasKeys, canonical, gate, policy};
 use super::start::{Identity, assemble, tools};
 
@@ -113,7 +113,7 @@ impl ServerBuilder {
         clock: &TestClock,
         away: &Arc<AtomicBool>,
         io: Handle,
-    ) -> Result<(Site, Matrix)> {
+    ) -> Result<(Site, AccessMatrix)> {
         self.try_build_for_test(instance, clock, away, io)
             .map_err(Error::start)
     }
@@ -124,7 +124,7 @@ impl ServerBuilder {
         clock: &TestClock,
         away: &Arc<AtomicBool>,
         io: Handle,
-    ) -> Result<(Site, Matrix), StartError> {
+    ) -> Result<(Site, AccessMatrix), StartError> {
         let env = Environment::of(&|_| None);
         let canonical = canonical(&self, &env)?;
         let gate = gate(&self, &env, &canonical)?;

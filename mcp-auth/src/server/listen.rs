@@ -1,8 +1,7 @@
 //! Serving an application of the user's over connections with limits.
 
-use std::fmt;
-use std::io;
 use std::net::TcpListener;
+use std::{fmt, io};
 
 use actix_http::h1::ExpectHandler;
 use actix_http::{Request, Response};

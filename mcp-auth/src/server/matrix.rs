@@ -2,14 +2,14 @@
 //! only supposed.
 //!
 //! The answers are those of the decision that a real call meets. No caller is made here and no
-//! proof: a supposed caller is a [`Standing`], which opens nothing.
+//! proof: a supposed caller is a [`CallerFacts`], which opens nothing.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::guard::{Guard, Requirement, SecurityScheme, Standing, in_words, would_allow};
+use crate::guard::{CallerFacts, Guard, Requirement, SecurityScheme, in_words, would_allow};
 use crate::identity::{
     Entitlements, FactorAges, Org, OrganizationSources, Owner, Policy as TokenPolicy,
     ScopeHierarchy, TokenKind,
@@ -63,7 +63,7 @@ use crate::tool::{Concurrency, Policy, Rate, Registry};
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Matrix {
+pub struct AccessMatrix {
     tools: Vec<(&'static str, Policy)>,
     /// What the server requires of everybody who is signed in.
     server_scopes: Vec<String>,
@@ -74,7 +74,7 @@ pub struct Matrix {
     looks_up: bool,
     organizations_from: OrganizationSources,
     accepts: Accepts,
-    callers: Vec<Persona>,
+    callers: Vec<SampleCaller>,
     /// The schemes of each tool, if `tools/list` publishes them.
     schemes: Option<Vec<Vec<SecurityScheme>>>,
     /// What each tool declares of how often it may be called.
@@ -99,22 +99,22 @@ struct Accepts {
     api_keys: bool,
 }
 
-/// A caller that a [`Matrix`] supposes.
+/// A caller that a [`AccessMatrix`] supposes.
 ///
 /// ```
 /// # #[cfg(feature = "testing")] {
-/// use mcp_auth::Persona;
+/// use mcp_auth::SampleCaller;
 /// use mcp_auth::testing::TestServer;
 ///
 /// /// Attach a file to a document.
 /// #[mcp_auth::mcp_tool(permission = "org:documents:write", scope = "files:write")]
 /// async fn attach(document_id: String, file: String) {}
 ///
-/// let editor = Persona::new("editor with files")
+/// let editor = SampleCaller::new("editor with files")
 ///     .role("org:editor")
 ///     .permission("org:documents:write")
 ///     .scope("files:write");
-/// let guest = Persona::new("guest with files").in_organization().scope("files:write");
+/// let guest = SampleCaller::new("guest with files").in_organization().scope("files:write");
 ///
 /// let server = mcp_auth::server!();
 /// # let server = server.tools_of(module_path!());
@@ -132,7 +132,7 @@ struct Accepts {
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Persona {
+pub struct SampleCaller {
     name: String,
     /// One of the columns that every table has, and not of the application.
     has_nothing: bool,
@@ -148,7 +148,7 @@ pub struct Persona {
     factor_ages: Option<FactorAges>,
 }
 
-impl Matrix {
+impl AccessMatrix {
     pub(super) fn new(
         registry: &Registry,
         server_scopes: &[String],
@@ -231,7 +231,7 @@ impl Matrix {
     /// Adds a column for those who act in an organization with this role, which has these
     /// permissions.
     pub fn role(self, role: &str, permissions: &[&str]) -> Self {
-        let caller = Persona::new(role).role(role);
+        let caller = SampleCaller::new(role).role(role);
         self.caller(
             permissions
                 .iter()
@@ -257,19 +257,19 @@ impl Matrix {
     /// # }
     /// ```
     pub fn scope(self, scope: &str) -> Self {
-        self.caller(Persona::new(format!("scope {scope}")).scope(scope))
+        self.caller(SampleCaller::new(format!("scope {scope}")).scope(scope))
     }
 
     /// Adds a column for this caller.
     ///
     /// ```
-    /// use mcp_auth::{Matrix, Persona};
+    /// use mcp_auth::{AccessMatrix, SampleCaller};
     ///
-    /// fn with_guests(matrix: Matrix) -> Matrix {
-    ///     matrix.caller(Persona::new("guest").in_organization().scope("documents:read"))
+    /// fn with_guests(matrix: AccessMatrix) -> AccessMatrix {
+    ///     matrix.caller(SampleCaller::new("guest").in_organization().scope("documents:read"))
     /// }
     /// ```
-    pub fn caller(mut self, caller: Persona) -> Self {
+    pub fn caller(mut self, caller: SampleCaller) -> Self {
         self.callers.push(caller);
         self
     }
@@ -401,7 +401,7 @@ impl Matrix {
         std::iter::once(header).chain(lines).collect()
     }
 
-    fn answer(&self, caller: &Persona, policy: &Policy) -> String {
+    fn answer(&self, caller: &SampleCaller, policy: &Policy) -> String {
         let rule = policy.rule.map(|_| "if");
         if self.may(caller, &policy.guard) {
             return rule.unwrap_or("yes").to_owned();
@@ -419,7 +419,7 @@ impl Matrix {
     /// The kinds of what a caller with nothing in particular lacks for a guard, if with it such a caller
     /// passes: `permission`, `permission or role`. Nothing of a caller of the application's, who has what
     /// the application says.
-    fn lacks(&self, caller: &Persona, guard: &Guard) -> Vec<String> {
+    fn lacks(&self, caller: &SampleCaller, guard: &Guard) -> Vec<String> {
         if !caller.has_nothing || !self.may(&caller.with_all_of(guard), guard) {
             return Vec::new();
         }
@@ -497,14 +497,14 @@ impl Matrix {
     }
 
     /// Whether such a caller may call a tool whatever its arguments are.
-    pub(super) fn lets(&self, caller: &Persona, tool: &str) -> bool {
+    pub(super) fn lets(&self, caller: &SampleCaller, tool: &str) -> bool {
         let mut tools = self.tools.iter();
         tools.any(|(name, policy)| {
             *name == tool && policy.rule.is_none() && self.may(caller, &policy.guard)
         })
     }
 
-    fn may(&self, caller: &Persona, guard: &Guard) -> bool {
+    fn may(&self, caller: &SampleCaller, guard: &Guard) -> bool {
         // A bad token is not the same as none: it opens no public tool either.
         if caller.signed_in && !self.accepts.has(self.accepts.kind_of(caller)) {
             return false;
@@ -517,8 +517,8 @@ impl Matrix {
     /// Asks about a caller as a call of theirs would be decided.
     fn supposing(
         &self,
-        caller: &Persona,
-        ask: impl FnOnce(Option<&Standing<'_>>, Option<&Org>) -> bool,
+        caller: &SampleCaller,
+        ask: impl FnOnce(Option<&CallerFacts<'_>>, Option<&Org>) -> bool,
     ) -> bool {
         let token = self.accepts.kind_of(caller);
         let is_session = token == TokenKind::Session;
@@ -528,7 +528,7 @@ impl Matrix {
             }
             TokenKind::M2m | TokenKind::Session => Vec::new(),
         };
-        let standing = caller.signed_in.then(|| Standing {
+        let standing = caller.signed_in.then(|| CallerFacts {
             token_kind: token,
             impersonated: false,
             user: caller.is_user(token),
@@ -555,7 +555,7 @@ impl Limits {
     }
 }
 
-impl fmt::Display for Matrix {
+impl fmt::Display for AccessMatrix {
     /// The table with aligned columns, for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let table = self.table();
@@ -580,7 +580,7 @@ impl fmt::Display for Matrix {
     }
 }
 
-impl Persona {
+impl SampleCaller {
     /// Somebody who is signed in, with no organization and no scopes; `name` heads the column.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -621,9 +621,9 @@ impl Persona {
     /// organization; an API key is a user's, or an organization's that acts in one.
     ///
     /// ```
-    /// use mcp_auth::{Persona, TokenKind};
+    /// use mcp_auth::{SampleCaller, TokenKind};
     ///
-    /// let machine = Persona::new("nightly job").token(TokenKind::M2m);
+    /// let machine = SampleCaller::new("nightly job").token(TokenKind::M2m);
     /// # let _ = machine;
     /// ```
     pub fn token(mut self, kind: TokenKind) -> Self {
@@ -635,9 +635,9 @@ impl Persona {
     /// owner is the organization's and the user's. May be called several times.
     ///
     /// ```
-    /// use mcp_auth::Persona;
+    /// use mcp_auth::SampleCaller;
     ///
-    /// let customer = Persona::new("customer").in_organization().feature("org:export").plan("org:pro");
+    /// let customer = SampleCaller::new("customer").in_organization().feature("org:export").plan("org:pro");
     /// # let _ = customer;
     /// ```
     pub fn feature(mut self, feature: impl AsRef<str>) -> Self {
@@ -656,9 +656,9 @@ impl Persona {
     /// verified; -1 for never.
     ///
     /// ```
-    /// use mcp_auth::Persona;
+    /// use mcp_auth::SampleCaller;
     ///
-    /// let just_signed_in = Persona::new("just signed in").factor_ages(0.0, -1.0);
+    /// let just_signed_in = SampleCaller::new("just signed in").factor_ages(0.0, -1.0);
     /// # let _ = just_signed_in;
     /// ```
     pub fn factor_ages(mut self, first: f64, second: f64) -> Self {
@@ -737,7 +737,7 @@ impl Accepts {
     }
 
     /// The kind of token that a caller presents.
-    fn kind_of(self, caller: &Persona) -> TokenKind {
+    fn kind_of(self, caller: &SampleCaller) -> TokenKind {
         let of_people = if self.sessions && !self.oauth {
             TokenKind::Session
         } else {
@@ -748,28 +748,28 @@ impl Accepts {
 }
 
 /// A caller without a token, and with nothing in particular one of each kind that is accepted.
-fn of_each_kind(accepted: &TokenPolicy) -> Vec<Persona> {
-    let mut callers = vec![Persona {
+fn of_each_kind(accepted: &TokenPolicy) -> Vec<SampleCaller> {
+    let mut callers = vec![SampleCaller {
         signed_in: false,
-        ..Persona::new("anonymous")
+        ..SampleCaller::new("anonymous")
     }];
     let sessions = accepted.sessions.is_some();
     if accepted.oauth || sessions {
-        callers.push(Persona::new("signed in"));
-        callers.push(Persona::new("in an organization").in_organization());
+        callers.push(SampleCaller::new("signed in"));
+        callers.push(SampleCaller::new("in an organization").in_organization());
     }
     if accepted.oauth && sessions {
-        let session = |name| Persona::new(name).token(TokenKind::Session);
+        let session = |name| SampleCaller::new(name).token(TokenKind::Session);
         callers.push(session("session"));
         callers.push(session("session in an organization").in_organization());
     }
     if accepted.machine.is_some() {
-        callers.push(Persona::new("machine").token(TokenKind::M2m));
+        callers.push(SampleCaller::new("machine").token(TokenKind::M2m));
     }
     if let Some(scopes) = &accepted.api_keys {
         let key = |name| {
-            let key = Persona::new(name).token(TokenKind::ApiKey);
-            scopes.iter().fold(key, Persona::scope)
+            let key = SampleCaller::new(name).token(TokenKind::ApiKey);
+            scopes.iter().fold(key, SampleCaller::scope)
         };
         callers.push(key("user's API key"));
         callers.push(key("organization's API key").in_organization());
@@ -863,7 +863,7 @@ mod tests {
         TokenKind::ApiKey,
     ];
 
-    fn matrix(server_scopes: &[&str]) -> Matrix {
+    fn matrix(server_scopes: &[&str]) -> AccessMatrix {
         let implied = ("files:all".to_owned(), vec!["files|write".to_owned()]);
         let hierarchy = Arc::new(ScopeHierarchy::new(&[implied]).unwrap());
         const DELETE: Requirement =
@@ -884,11 +884,11 @@ mod tests {
             scopes: hierarchy,
             ..accepted(&[TokenKind::OAuth])
         };
-        Matrix::of(tools.into(), &server_scopes, &accepted)
+        AccessMatrix::of(tools.into(), &server_scopes, &accepted)
             .role("org:admin", &["org:documents:delete"])
             .scope("files:all")
             .caller(
-                Persona::new("filing\nclerk")
+                SampleCaller::new("filing\nclerk")
                     .permission("org:documents:delete")
                     .scope("files|write"),
             )
@@ -971,13 +971,14 @@ with …: a caller who also has what `requires` names may call
             ]),
         ] {
             let declared = ("tool", Policy { guard, rule: None });
-            let everything = Persona::new("everything")
+            let everything = SampleCaller::new("everything")
                 .role("admin")
                 .permission("org:a:read")
                 .scope("docs");
-            let matrix = Matrix::of(vec![declared], &[], &accepted(&[TokenKind::OAuth]));
+            let matrix = AccessMatrix::of(vec![declared], &[], &accepted(&[TokenKind::OAuth]));
             let matrix = matrix.caller(everything);
-            let passes = |matrix: &Matrix| matrix.callers.iter().any(|who| matrix.may(who, &guard));
+            let passes =
+                |matrix: &AccessMatrix| matrix.callers.iter().any(|who| matrix.may(who, &guard));
             assert!(passes(&matrix), "{guard}");
             let without = matrix.without_memberships();
             assert_eq!(passes(&without), !guard.needs_membership(), "{guard}");
@@ -992,7 +993,7 @@ with …: a caller who also has what `requires` names may call
         const PRO: Requirement = Requirement::Plan(Plan::new("pro"));
         const STRICT: Requirement = Requirement::Reverification(Reverification::STRICT);
         let everything = || {
-            Persona::new("everything")
+            SampleCaller::new("everything")
                 .role("admin")
                 .permission("org:a:read")
                 .scope("docs")
@@ -1005,7 +1006,7 @@ with …: a caller who also has what `requires` names may call
             everything(),
             everything().token(TokenKind::M2m),
             everything().token(TokenKind::ApiKey),
-            Persona::new("a user's")
+            SampleCaller::new("a user's")
                 .scope("docs")
                 .token(TokenKind::ApiKey),
         ];
@@ -1027,7 +1028,7 @@ with …: a caller who also has what `requires` names may call
         ] {
             let guard = Guard::signed_in(asked);
             let declared = ("tool", Policy { guard, rule: None });
-            let matrix = Matrix::of(vec![declared], &[], &accepted(&EVERY_KIND));
+            let matrix = AccessMatrix::of(vec![declared], &[], &accepted(&EVERY_KIND));
             let may = personas
                 .each_ref()
                 .map(|persona| matrix.may(persona, &guard));
@@ -1035,10 +1036,10 @@ with …: a caller who also has what `requires` names may call
         }
         const THEIRS: Requirement = Requirement::Feature(Feature::new("user:export"));
         let stale = Guard::signed_in(&[STRICT]);
-        let matrix = Matrix::of(Vec::new(), &[], &accepted(&EVERY_KIND));
+        let matrix = AccessMatrix::of(Vec::new(), &[], &accepted(&EVERY_KIND));
         assert!(!matrix.may(&everything().factor_ages(10.0, 10.0), &stale));
         let theirs = Guard::signed_in(&[THEIRS]);
-        assert!(!matrix.may(&Persona::new("").feature("org:export"), &theirs));
+        assert!(!matrix.may(&SampleCaller::new("").feature("org:export"), &theirs));
     }
 
     /// What an instance holds is not known here, and who may call is said all the same.
@@ -1073,7 +1074,7 @@ with …: a caller who also has what `requires` names may call
             let guard = Guard::signed_in(required);
             let declared = ("tool", Policy { guard, rule: None });
             let kinds = accepted(&[TokenKind::OAuth, TokenKind::Session]);
-            let matrix = Matrix::of(vec![declared], &[], &kinds);
+            let matrix = AccessMatrix::of(vec![declared], &[], &kinds);
             assert_eq!(matrix.table()[1][1..6], expected, "{guard}");
             let explained = expected.iter().any(|cell| cell.starts_with("with"));
             assert_eq!(!matrix.notes().is_empty(), explained, "{guard}");
@@ -1097,7 +1098,7 @@ with …: a caller who also has what `requires` names may call
                 ("ours", Guard::signed_in(&[Requirement::Organization])),
             ];
             let tools = tools.map(|(tool, guard)| (tool, Policy { guard, rule: None }));
-            Matrix::of(tools.into(), server_scopes, &accepted(kinds))
+            AccessMatrix::of(tools.into(), server_scopes, &accepted(kinds))
         };
         let expected = "\
 | tool | anonymous | signed in | in an organization | session | session in an organization | machine | user's API key | organization's API key | requires |
@@ -1130,9 +1131,9 @@ with …: a caller who also has what `requires` names may call
     fn whose_kind_of_token_is_not_accepted_may_call_nothing_and_is_noted() {
         let tools = [("bare", Guard::signed_in(&[])), ("greet", Guard::public())];
         let tools = tools.map(|(tool, guard)| (tool, Policy { guard, rule: None }));
-        let job = Persona::new("nightly\njob").token(TokenKind::M2m);
+        let job = SampleCaller::new("nightly\njob").token(TokenKind::M2m);
         let matrix = |kinds: &[TokenKind]| {
-            Matrix::of(tools.into(), &[], &accepted(kinds)).caller(job.clone())
+            AccessMatrix::of(tools.into(), &[], &accepted(kinds)).caller(job.clone())
         };
         let refused = matrix(&[TokenKind::Session]);
         assert_eq!(refused.table()[1].join(" "), "bare no yes yes no signed in");
@@ -1148,7 +1149,7 @@ with …: a caller who also has what `requires` names may call
         );
         assert!(taken.notes().is_empty());
         // A role is had by whoever can have one.
-        let admin = Persona::new("admin").role("admin");
+        let admin = SampleCaller::new("admin").role("admin");
         const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
         assert!(refused.may(&admin, &Guard::signed_in(&[ADMIN])));
     }
@@ -1174,9 +1175,9 @@ with …: a caller who also has what `requires` names may call
             rates: &[],
             concurrency: None,
         };
-        let with = |limits: [Limits; 3]| Matrix {
+        let with = |limits: [Limits; 3]| AccessMatrix {
             limits: limits.into(),
-            ..Matrix::of(tools.into(), &[], &accepted(&[TokenKind::OAuth]))
+            ..AccessMatrix::of(tools.into(), &[], &accepted(&[TokenKind::OAuth]))
         };
         let rates = Limits {
             rates: &RATES,

@@ -17,7 +17,7 @@ use crate::tool::{Registry, ServedTool};
 use super::builder::ServerBuilder;
 use super::date::day_of;
 use super::load::Load;
-use super::matrix::{Matrix, Persona};
+use super::matrix::{AccessMatrix, SampleCaller};
 use super::start::{LocalClerk, Seat};
 
 /// The facts of a server that are worth printing.
@@ -28,7 +28,7 @@ pub(crate) struct Report {
     pub(super) issuer: String,
     enforced: Vec<String>,
     limits: Vec<String>,
-    pub(super) matrix: Matrix,
+    pub(super) matrix: AccessMatrix,
     /// What is to be known of the issuer.
     remark: &'static str,
     local: Option<TryIt>,
@@ -64,7 +64,7 @@ impl Report {
         load: &Load,
         local: Option<&LocalClerk>,
     ) -> Self {
-        let matrix = Matrix::new(registry, &builder.required_scopes, policy)
+        let matrix = AccessMatrix::new(registry, &builder.required_scopes, policy)
             .with_organizations(builder.organization_sources)
             .for_anonymous(builder.anonymous);
         Self {
@@ -209,7 +209,7 @@ fn try_it(
     builder: &ServerBuilder,
     policy: &Policy,
     registry: &Registry,
-    matrix: &Matrix,
+    matrix: &AccessMatrix,
     local: &LocalClerk,
 ) -> TryIt {
     let calls = local.seats.iter().filter_map(|seat| {
@@ -237,8 +237,8 @@ fn try_it(
 /// A guarded tool that reads, needs no arguments and lets this caller call.
 fn tool_to_try<'a>(
     registry: &'a Registry,
-    matrix: &Matrix,
-    caller: &Persona,
+    matrix: &AccessMatrix,
+    caller: &SampleCaller,
 ) -> Option<&'a Arc<ServedTool>> {
     let fits = |tool: &&Arc<ServedTool>| {
         tool.is_read_only()
@@ -250,8 +250,8 @@ fn tool_to_try<'a>(
     fitting.min_by_key(|tool| !tool.guard().needs_organization())
 }
 
-fn persona(seat: &Seat) -> Persona {
-    let caller = Persona::new(&seat.user);
+fn persona(seat: &Seat) -> SampleCaller {
+    let caller = SampleCaller::new(&seat.user);
     let caller = match &seat.role {
         Some(role) => caller.role(role),
         None => caller,

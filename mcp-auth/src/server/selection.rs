@@ -191,7 +191,7 @@ fn is_within(module: &str, parent: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::doubles::logged;
+    use crate::identity::test_support::logged;
     use crate::server::builder::ServerBuilder;
     use crate::server::environment::Environment;
     use crate::server::start::matrix;

@@ -17,7 +17,7 @@ use super::check::Severity;
 use super::environment::Environment;
 use super::error::{Error, Result, StartError};
 use super::log;
-use super::matrix::Matrix;
+use super::matrix::AccessMatrix;
 use super::settings::{Names, bind_address};
 use super::start::{self, Server};
 
@@ -32,13 +32,13 @@ use super::start::{self, Server};
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningServer {
     address: SocketAddr,
     issuer: String,
     handle: ServerHandle,
 }
 
-impl Running {
+impl RunningServer {
     /// Returns the address the server listens on, with the port that was chosen for port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -74,7 +74,7 @@ impl ServerBuilder {
     /// With `MCP_AUTH=check` in the environment it prints what [`check`](Self::check) finds and returns,
     /// with an error if that holds one.
     ///
-    /// With `MCP_AUTH=tools` in the environment it prints the [`Matrix`](crate::Matrix) and returns;
+    /// With `MCP_AUTH=tools` in the environment it prints the [`AccessMatrix`](crate::AccessMatrix) and returns;
     /// with `tools-markdown` and `tools-json` in those forms. That needs neither an instance nor a
     /// network, only the state that the tools take.
     ///
@@ -140,14 +140,14 @@ impl ServerBuilder {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub async fn start(self) -> Result<Running> {
+    pub async fn start(self) -> Result<RunningServer> {
         let (listener, server) = self.listen().await?;
         let address = listener.local_addr()?;
         let issuer = server.report.issuer.clone();
         let running = http(&server, listener)?;
         let handle = running.handle();
         tokio::spawn(running);
-        Ok(Running {
+        Ok(RunningServer {
             address,
             issuer,
             handle,
@@ -179,9 +179,9 @@ fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<Str
         return Ok(None);
     };
     let write = match value.as_str() {
-        "tools" => |matrix: &Matrix| matrix.to_string(),
-        "tools-json" => Matrix::to_json,
-        "tools-markdown" => Matrix::to_markdown,
+        "tools" => |matrix: &AccessMatrix| matrix.to_string(),
+        "tools-json" => AccessMatrix::to_json,
+        "tools-markdown" => AccessMatrix::to_markdown,
         _ => {
             return Err(StartError::BadValue {
                 name: "MCP_AUTH",

@@ -19,10 +19,10 @@ use super::check::{Answers, Found, Known, address, judge, organizations, panics,
 use super::environment::Environment;
 use super::error::StartError;
 use super::load::Load;
-use super::matrix::Matrix;
+use super::matrix::AccessMatrix;
 use super::private_url::{check_addresses, plain_http};
 use super::report::Report;
-use super::resolvable::{check_guards, scopeless_sessions};
+use super::satisfiable::{check_guards, scopeless_sessions};
 use super::settings::{
     ClerkSettings, HasKeys, Names, canonical, clerk_settings, gate, policy, policy_mistakes, scopes,
 };
@@ -103,7 +103,7 @@ impl Server {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn matrix(&self) -> Matrix {
+    pub fn matrix(&self) -> AccessMatrix {
         self.report.matrix.clone()
     }
 }
@@ -341,13 +341,16 @@ pub(super) fn clock(builder: &mut ServerBuilder) -> Arc<dyn Clock> {
 }
 
 /// Who may call what, as far as code alone says it: no instance and no network are needed.
-pub(super) fn matrix(builder: &ServerBuilder, env: &Environment<'_>) -> Result<Matrix, StartError> {
+pub(super) fn matrix(
+    builder: &ServerBuilder,
+    env: &Environment<'_>,
+) -> Result<AccessMatrix, StartError> {
     scopes(builder)?;
     let registry = tools(builder)?;
     // Which kinds are accepted the code says, whatever keys are still to be set.
     let keys = HasKeys::of(builder, env);
     let (policy, _) = policy_mistakes(builder, env, None, "", keys);
-    let matrix = Matrix::new(&registry, &builder.required_scopes, &policy);
+    let matrix = AccessMatrix::new(&registry, &builder.required_scopes, &policy);
     let matrix = matrix.with_organizations(builder.organization_sources);
     Ok(matrix.for_anonymous(builder.anonymous))
 }

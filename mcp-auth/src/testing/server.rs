@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::http::Site;
 use crate::identity::IoRuntime;
-use crate::server::{Matrix, ServerBuilder};
+use crate::server::{AccessMatrix, ServerBuilder};
 use crate::tool::Starts;
 
 use super::answer::TestAnswer;
@@ -77,7 +77,7 @@ pub struct TestServer {
     /// Whether Clerk does not answer.
     away: Arc<AtomicBool>,
     site: Arc<Site>,
-    matrix: Matrix,
+    matrix: AccessMatrix,
     starts: Starts,
     requests: AtomicUsize,
     /// Users with the organizations that they were removed from.
@@ -148,7 +148,7 @@ impl TestServer {
     /// "
     /// );
     /// ```
-    pub fn matrix(&self) -> Matrix {
+    pub fn matrix(&self) -> AccessMatrix {
         self.matrix.clone()
     }
 

@@ -1,7 +1,7 @@
 //! `authorize`: the last word on a call, which a function of the user's has.
 //!
 //! INVARIANT: a [`Ran`], which is how a tool ends well, is made only by a [`Permit`], which runs the
-//! tool's body; a `Permit` is made only here, after what the tool declares said yes.
+//! tool's body; a `Permit` is made only here, after what the tool declares into_decision yes.
 
 use std::fmt;
 use std::future::ready;
@@ -41,7 +41,7 @@ impl fmt::Display for Policy {
 
 /// The step between a tool's injected parameters and its body.
 #[derive(Debug)]
-pub struct LastCheck {
+pub struct AuthorizeGate {
     declared: Option<Authorize>,
 }
 
@@ -57,7 +57,7 @@ pub struct Ran<T>(pub(super) T);
 #[derive(Debug)]
 pub struct Stop(pub(super) Failure);
 
-impl LastCheck {
+impl AuthorizeGate {
     pub(super) const fn new(declared: Option<Authorize>) -> Self {
         Self { declared }
     }
@@ -81,9 +81,9 @@ impl LastCheck {
     ///
     /// - A denial if the verdict is `false`.
     /// - The function's own error.
-    // `Send` is said here: looked up inside, with the lifetimes of `V` erased, rustc no longer knows
+    // `Send` is into_decision here: looked up inside, with the lifetimes of `V` erased, rustc no longer knows
     // that a `Box<dyn Error>` is `'static`.
-    pub fn authorize<M, V: Verdict<M>>(
+    pub fn authorize<M, V: Decide<M>>(
         self,
         verdict: V,
     ) -> impl Future<Output = Result<Permit, Stop>> + Send + use<M, V> {
@@ -123,7 +123,7 @@ impl From<ToolError> for Stop {
     label = "neither `bool`, `Result<bool, _>`, nor a future of one",
     note = "a function in `authorize` is `async fn owns(…) -> Result<bool, ToolError>`, or simpler"
 )]
-pub trait Verdict<M> {
+pub trait Decide<M> {
     /// Whether the call is allowed.
     fn decide(self) -> impl Future<Output = Result<bool, ToolError>> + Send + use<Self, M>;
 }
@@ -134,52 +134,52 @@ pub trait Verdict<M> {
     label = "gives neither `bool` nor `Result<bool, _>`",
     note = "a function in `authorize` is `async fn owns(…) -> Result<bool, ToolError>`, or simpler"
 )]
-pub trait Said {
+pub trait IntoDecision {
     /// Whether the call is allowed.
     ///
     /// # Errors
     ///
     /// - The function's own error.
-    fn said(self) -> Result<bool, ToolError>;
+    fn into_decision(self) -> Result<bool, ToolError>;
 }
 
-impl Said for bool {
-    fn said(self) -> Result<Self, ToolError> {
+impl IntoDecision for bool {
+    fn into_decision(self) -> Result<Self, ToolError> {
         Ok(self)
     }
 }
 
-impl<E: IntoToolError> Said for Result<bool, E> {
-    fn said(self) -> Result<bool, ToolError> {
+impl<E: IntoToolError> IntoDecision for Result<bool, E> {
+    fn into_decision(self) -> Result<bool, ToolError> {
         self.map_err(IntoToolError::into_tool_error)
     }
 }
 
-impl Verdict<Now> for bool {
+impl Decide<Immediate> for bool {
     fn decide(self) -> impl Future<Output = Result<Self, ToolError>> + Send + use<> {
-        ready(self.said())
+        ready(self.into_decision())
     }
 }
 
-impl<E: IntoToolError> Verdict<Now> for Result<bool, E> {
+impl<E: IntoToolError> Decide<Immediate> for Result<bool, E> {
     fn decide(self) -> impl Future<Output = Result<bool, ToolError>> + Send + use<E> {
-        ready(self.said())
+        ready(self.into_decision())
     }
 }
 
-impl<F: Future<Output: Said> + Send> Verdict<Later> for F {
+impl<F: Future<Output: IntoDecision> + Send> Decide<Deferred> for F {
     async fn decide(self) -> Result<bool, ToolError> {
-        self.await.said()
+        self.await.into_decision()
     }
 }
 
-/// Marks what is said at once.
+/// Marks a decision that is ready at once.
 #[derive(Debug)]
-pub struct Now(());
+pub struct Immediate(());
 
 /// Marks what is waited for.
 #[derive(Debug)]
-pub struct Later(());
+pub struct Deferred(());
 
 /// The macro writes the declaration and the step; that they disagree is a fault of its own.
 fn differs() -> Stop {
@@ -189,7 +189,7 @@ fn differs() -> Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::doubles::block_on;
+    use crate::identity::test_support::block_on;
 
     const OWNS: Option<Authorize> = Some(Authorize {
         rule: "owns(id, org)",
@@ -205,8 +205,8 @@ mod tests {
         }
     }
 
-    fn asked<M>(verdict: impl Verdict<M>) -> String {
-        outcome(block_on(LastCheck::new(OWNS).authorize(verdict)))
+    fn asked<M>(verdict: impl Decide<M>) -> String {
+        outcome(block_on(AuthorizeGate::new(OWNS).authorize(verdict)))
     }
 
     #[test]
@@ -229,9 +229,9 @@ mod tests {
 
     #[test]
     fn a_step_that_is_not_the_declared_one_permits_nothing() {
-        assert_eq!(outcome(LastCheck::new(None).none()), "permit");
-        assert_eq!(outcome(LastCheck::new(OWNS).none()), "Internal error");
-        let undeclared = block_on(LastCheck::new(None).authorize(true));
+        assert_eq!(outcome(AuthorizeGate::new(None).none()), "permit");
+        assert_eq!(outcome(AuthorizeGate::new(OWNS).none()), "Internal error");
+        let undeclared = block_on(AuthorizeGate::new(None).authorize(true));
         assert_eq!(outcome(undeclared), "Internal error");
     }
 }

@@ -3,13 +3,13 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::guard::{Authorized, Has, Implied, Requirement, Standing};
+use crate::guard::{Authorized, CallerFacts, Check, Implied, Requirement};
 use crate::identity::{Caller, Facts, Org, Organizations, Unavailable, UrlOrg};
 
 use super::error::ToolError;
 #[cfg(feature = "testing")]
-use super::starts::Starts;
-use super::state::{Needs, State, States};
+use super::invocation_counter::Starts;
+use super::state::{RequiredState, State, States};
 
 /// The request a tool runs for: its caller, the caller's organization and the server's state.
 ///
@@ -110,12 +110,12 @@ impl Context {
     /// secret key they have none. Nobody but a user has anything.
     ///
     /// ```
-    /// use mcp_auth::{Context, Has, ToolError, mcp_tool};
+    /// use mcp_auth::{Context, Check, ToolError, mcp_tool};
     ///
     /// /// Read a document of some collection.
     /// #[mcp_tool(require_org)]
     /// async fn read(collection: String, cx: &Context) -> Result<String, ToolError> {
-    ///     if !cx.has(Has::new().permission(format!("org:{collection}:read"))).await? {
+    ///     if !cx.has(Check::new().permission(format!("org:{collection}:read"))).await? {
     ///         return Err(ToolError::new("Not in this collection"));
     ///     }
     ///     Ok(format!("the first of the {collection}"))
@@ -140,11 +140,11 @@ impl Context {
     /// # Errors
     ///
     /// - If the membership cannot be looked up now. What the model reads asks to try again.
-    pub async fn has(&self, question: Has) -> Result<bool, ToolError> {
+    pub async fn has(&self, question: Check) -> Result<bool, ToolError> {
         let Some(caller) = self.caller() else {
             return Ok(false);
         };
-        let standing = Standing::of(caller);
+        let standing = CallerFacts::of(caller);
         if !question.may_hold(&standing) {
             return Ok(false);
         }
@@ -214,14 +214,14 @@ pub trait FromContext: Sized + Send + Sync + 'static {
     /// none.
     ///
     /// ```
-    /// use mcp_auth::{Context, FromContext, Injected, Needs, ToolError, mcp_tool};
+    /// use mcp_auth::{Context, FromContext, Injected, RequiredState, ToolError, mcp_tool};
     ///
     /// struct Prices(u32);
     ///
     /// struct Quote(u32);
     ///
     /// impl FromContext for Quote {
-    ///     fn needs(needs: &mut Needs) {
+    ///     fn needs(needs: &mut RequiredState) {
     ///         needs.state::<Prices>();
     ///     }
     ///
@@ -249,7 +249,7 @@ pub trait FromContext: Sized + Send + Sync + 'static {
     /// # assert_eq!(answer.expect_ok().text(), "42");
     /// # });
     /// ```
-    fn needs(needs: &mut Needs) {
+    fn needs(needs: &mut RequiredState) {
         let _ = needs;
     }
 
@@ -321,7 +321,7 @@ impl FromContext for Org {
 }
 
 impl<T: Send + Sync + 'static> FromContext for State<T> {
-    fn needs(needs: &mut Needs) {
+    fn needs(needs: &mut RequiredState) {
         needs.state::<T>();
     }
 
@@ -369,7 +369,7 @@ pub fn inject_optional<T: FromContext>(
     cx: &Context,
 ) -> impl Future<Output = Result<Option<Injected<'_, T>>, ToolError>> + Send {
     let (caller, org) = (cx.caller(), cx.org());
-    let standing = caller.map(Standing::of);
+    let standing = caller.map(CallerFacts::of);
     let present = T::REQUIRES
         .iter()
         .all(|requirement| requirement.is_met(standing.as_ref(), org));

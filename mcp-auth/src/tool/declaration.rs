@@ -12,7 +12,7 @@ use super::info::ToolInfo;
 use super::rate::Rate;
 use super::run::{Call, Run, Tool, run};
 use super::schema;
-use super::state::Needs;
+use super::state::RequiredState;
 
 /// Everything a tool's attribute and signature say, as data.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +110,7 @@ pub enum ArgumentsForm {
 pub struct Parameter {
     pub(crate) name: &'static str,
     pub(crate) location: &'static Location<'static>,
-    pub(crate) needs: fn(&mut Needs),
+    pub(crate) needs: fn(&mut RequiredState),
     pub(crate) requires: &'static [Requirement],
 }
 

@@ -15,14 +15,14 @@ use std::marker::PhantomData;
 /// model reads it.
 ///
 /// ```
-/// use mcp_auth::{OrTell, ToolError};
+/// use mcp_auth::{PublicErrorExt, ToolError};
 ///
 /// async fn read(path: &str) -> Result<String, ToolError> {
 ///     if path.contains("..") {
 ///         return Err(ToolError::new("The path must stay inside the workspace"));
 ///     }
 ///     let size = "12".parse::<u32>()?; // hidden: "Internal error, reference …"
-///     let text = std::fs::read_to_string(path).or_tell("There is no such file")?;
+///     let text = std::fs::read_to_string(path).or_public("There is no such file")?;
 ///     Ok(format!("{size} {text}"))
 /// }
 /// ```
@@ -150,11 +150,11 @@ impl fmt::Debug for ToolError {
 /// ```
 /// use std::collections::HashMap;
 ///
-/// use mcp_auth::{OrTell, ToolError};
+/// use mcp_auth::{PublicErrorExt, ToolError};
 ///
 /// fn price(prices: &HashMap<String, String>, item: &str) -> Result<u32, ToolError> {
-///     let price = prices.get(item).or_tell(format!("There is no item {item}"))?;
-///     price.parse().or_tell("The price list is being mended; try again in an hour")
+///     let price = prices.get(item).or_public(format!("There is no item {item}"))?;
+///     price.parse().or_public("The price list is being mended; try again in an hour")
 /// }
 ///
 /// let prices = HashMap::from([("tea".to_owned(), "7".to_owned()), ("salt".to_owned(), "?".to_owned())]);
@@ -163,7 +163,7 @@ impl fmt::Debug for ToolError {
 /// assert_eq!(told("milk"), "There is no item milk");
 /// assert_eq!(told("salt"), "The price list is being mended; try again in an hour");
 /// ```
-pub trait OrTell<T> {
+pub trait PublicErrorExt<T> {
     /// Turns an error, or a `None`, into one that tells `text`; a value stays as it is.
     ///
     /// The error itself is logged when the tool answers with it, not before.
@@ -171,11 +171,11 @@ pub trait OrTell<T> {
     /// # Errors
     ///
     /// - A [`ToolError`] with that text, if there is no value.
-    fn or_tell(self, text: impl Into<String>) -> Result<T, ToolError>;
+    fn or_public(self, text: impl Into<String>) -> Result<T, ToolError>;
 }
 
-impl<T, E: Into<BoxError>> OrTell<T> for Result<T, E> {
-    fn or_tell(self, text: impl Into<String>) -> Result<T, ToolError> {
+impl<T, E: Into<BoxError>> PublicErrorExt<T> for Result<T, E> {
+    fn or_public(self, text: impl Into<String>) -> Result<T, ToolError> {
         self.map_err(|error| {
             ToolError(Repr::Told {
                 text: text.into(),
@@ -185,8 +185,8 @@ impl<T, E: Into<BoxError>> OrTell<T> for Result<T, E> {
     }
 }
 
-impl<T> OrTell<T> for Option<T> {
-    fn or_tell(self, text: impl Into<String>) -> Result<T, ToolError> {
+impl<T> PublicErrorExt<T> for Option<T> {
+    fn or_public(self, text: impl Into<String>) -> Result<T, ToolError> {
         self.ok_or_else(|| ToolError::new(text))
     }
 }
@@ -300,7 +300,7 @@ const TEXT_IS_HIDDEN: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::doubles::logged;
+    use crate::identity::test_support::logged;
 
     #[test]
     fn a_foreign_error_is_hidden_behind_a_reference() {
@@ -319,13 +319,13 @@ mod tests {
         );
         let io: Result<(), _> = Err(std::io::Error::other("disk on fire"));
         assert_eq!(
-            io.or_tell("Try again later")
+            io.or_public("Try again later")
                 .unwrap_err()
                 .into_told("t", Reference::new()),
             "Try again later"
         );
         assert_eq!(
-            None::<()>.or_tell("Nothing").unwrap_err().to_string(),
+            None::<()>.or_public("Nothing").unwrap_err().to_string(),
             "Nothing"
         );
     }
@@ -338,7 +338,7 @@ mod tests {
                 let error: Result<(), _> = Err(error());
                 let told = match hidden {
                     true => error.map_err(ToolError::from),
-                    false => error.or_tell("There is no a\nb\u{1b}"),
+                    false => error.or_public("There is no a\nb\u{1b}"),
                 };
                 told.unwrap_err().into_told("t", Reference::new());
             });

@@ -16,6 +16,8 @@ mod declaration;
 mod error;
 mod finite;
 mod info;
+#[cfg(feature = "testing")]
+mod invocation_counter;
 mod output;
 mod profile;
 mod rate;
@@ -23,26 +25,24 @@ mod registry;
 mod run;
 mod schema;
 mod stand_in;
-#[cfg(feature = "testing")]
-mod starts;
 mod state;
 mod threads;
 mod violations;
 
 pub(crate) use self::authorize::Policy;
-pub use self::authorize::{Authorize, LastCheck, Ran, Stop};
+pub use self::authorize::{Authorize, AuthorizeGate, Ran, Stop};
 pub use self::content::Content;
 pub use self::context::{Context, FromContext, Injected};
 pub use self::declaration::{
     Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter, Registration,
 };
 pub use self::error::{ErrorOf, NoText, check_error};
-pub use self::error::{OrTell, ToolError};
+pub use self::error::{PublicErrorExt, ToolError};
 pub use self::info::ToolInfo;
 pub use self::output::{IntoToolError, IntoToolResult, Json, ToolOutput};
 pub use self::rate::Rate;
 pub use self::run::Tool;
-pub use self::state::{Needs, State};
+pub use self::state::{RequiredState, State};
 
 #[cfg(feature = "_fuzz")]
 pub(crate) use self::arguments::fuzz;
@@ -50,14 +50,14 @@ pub use self::arguments::{IsArgument, IsField};
 pub(crate) use self::concurrency::{Concurrency, Slot};
 pub use self::context::{inject, inject_optional, started};
 pub(crate) use self::error::Reference;
+#[cfg(feature = "testing")]
+pub(crate) use self::invocation_counter::Starts;
 pub(crate) use self::output::Body;
 pub(crate) use self::rate::Per;
 pub(crate) use self::registry::{Registry, RegistryError, ServedTool, ToolSettings};
 pub(crate) use self::run::{CallEnvironment, Failure, Outcome};
-pub use self::schema::{NeverNull, Unshown};
+pub use self::schema::{NeverNull, SuppressedKeyword};
 pub use self::stand_in::{ArgumentOf, FieldType, NotRead, When, taken};
-#[cfg(feature = "testing")]
-pub(crate) use self::starts::Starts;
 pub(crate) use self::state::States;
 pub(crate) use self::threads::Threads;
 pub use self::violations::{HasRules, NoRules, Rules, Violations, check_undived};

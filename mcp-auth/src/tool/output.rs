@@ -7,8 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use super::error::{BoxError, ToolError};
-use super::finite;
-use super::schema;
+use super::{finite, schema};
 
 /// A value that a tool can return.
 ///

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::guard::{Spelled, complain};
+use crate::guard::{KeyText, const_panic};
 use crate::limits::Limit;
 
 /// How often something may be called: `COUNT/UNIT per WHOM`, for example `10/min per user`.
@@ -66,7 +66,7 @@ impl Rate {
     pub const fn new(text: &'static str) -> Self {
         match parse(text.as_bytes()) {
             Some(rate) => rate,
-            None => complain(
+            None => const_panic(
                 "`rate` must look like `10/min per user`, with `s`, `min`, `hour` or `day` and \
                  `user`, `org` or `client`, found ",
                 text,
@@ -132,7 +132,7 @@ impl Unit {
     }
 }
 
-impl Spelled<&'static str> {
+impl KeyText<&'static str> {
     /// Reads the text as a rate.
     #[must_use]
     #[track_caller]
@@ -141,7 +141,7 @@ impl Spelled<&'static str> {
     }
 }
 
-impl Spelled<Rate> {
+impl KeyText<Rate> {
     /// Takes the rate as it is.
     #[must_use]
     pub const fn rate(self) -> Rate {

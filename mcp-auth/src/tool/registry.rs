@@ -19,7 +19,7 @@ use super::info::ToolInfo;
 use super::rate::{Per, Rate};
 use super::run::{Call, Run};
 use super::schema::{self, Unsupported};
-use super::state::{Needs, States};
+use super::state::{RequiredState, States};
 
 /// The served tools.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl ServedTool {
     ) -> Result<Self, RegistryError> {
         let declaration = &registration.declaration;
         for parameter in declaration.parameters {
-            let mut needs = Needs::default();
+            let mut needs = RequiredState::default();
             (parameter.needs)(&mut needs);
             if let Some(state) = needs.missing_from(states) {
                 return Err(RegistryError::MissingState {

@@ -14,7 +14,7 @@ use crate::guard::{Authorized, Denied};
 use crate::identity::{Organizations, UrlOrg};
 use crate::limits::Party;
 
-use super::authorize::{LastCheck, Ran, Stop};
+use super::authorize::{AuthorizeGate, Ran, Stop};
 use super::context::Context;
 use super::deadline::within;
 use super::error::{Reference, ToolError};
@@ -45,7 +45,7 @@ pub trait Tool: 'static {
     fn call(
         args: Self::Arguments,
         cx: &Context,
-        check: LastCheck,
+        check: AuthorizeGate,
     ) -> impl Future<Output = Result<Ran<Self::Output>, Stop>> + Send;
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Call {
     tool: Arc<ServedTool>,
     context: Context,
     arguments: ByteString,
-    check: LastCheck,
+    check: AuthorizeGate,
 }
 
 /// What every call of a server is given.
@@ -158,7 +158,7 @@ impl ServedTool {
                 tool: Arc::clone(&tool),
                 context,
                 arguments,
-                check: LastCheck::new(tool.authorize()),
+                check: AuthorizeGate::new(tool.authorize()),
             };
             let work = async {
                 match threads {

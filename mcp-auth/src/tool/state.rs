@@ -62,7 +62,7 @@ impl<T> fmt::Debug for State<T> {
 /// A type that is made of others needs what they need:
 ///
 /// ```
-/// use mcp_auth::{Caller, Context, FromContext, Injected, Needs, Requirement, State, ToolError};
+/// use mcp_auth::{Caller, Context, FromContext, Injected, RequiredState, Requirement, State, ToolError};
 ///
 /// struct Ledger;
 ///
@@ -71,7 +71,7 @@ impl<T> fmt::Debug for State<T> {
 /// impl FromContext for Account {
 ///     const REQUIRES: &'static [Requirement] = Caller::REQUIRES;
 ///
-///     fn needs(needs: &mut Needs) {
+///     fn needs(needs: &mut RequiredState) {
 ///         Caller::needs(needs);
 ///         // The same as `State::<Ledger>::needs(needs)`.
 ///         needs.state::<Ledger>();
@@ -87,11 +87,11 @@ impl<T> fmt::Debug for State<T> {
 ///
 /// [`FromContext::needs`]: crate::FromContext::needs
 #[derive(Debug, Default)]
-pub struct Needs {
+pub struct RequiredState {
     states: Vec<(TypeId, &'static str)>,
 }
 
-impl Needs {
+impl RequiredState {
     /// Says that a [`State<T>`](State) is needed; saying it twice does no harm.
     pub fn state<T: Send + Sync + 'static>(&mut self) {
         self.states

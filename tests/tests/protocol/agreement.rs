@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use mcp_auth::testing::{TestServer, TestUser};
-use mcp_auth::{Persona, parties_any};
+use mcp_auth::{SampleCaller, parties_any};
 use serde_json::{Value, json};
 
 mod tools {
@@ -219,8 +219,8 @@ impl Who {
         user
     }
 
-    fn persona(&self) -> Persona {
-        let mut persona = Persona::new(format!("{self:?}"));
+    fn persona(&self) -> SampleCaller {
+        let mut persona = SampleCaller::new(format!("{self:?}"));
         if self.organization {
             persona = persona.role(if self.admin { "admin" } else { "member" });
         }

@@ -508,7 +508,7 @@ async fn guards_that_cannot_be_resolved_deny_everybody_if_they_may_start() {
     let world = offline_world(
         clerk,
         "protocol::tools",
-        ServerBuilder::allow_unresolvable_guards,
+        ServerBuilder::allow_unsatisfiable_guards,
     )
     .await;
     let ada = world.ada();

@@ -178,7 +178,7 @@ async fn each_denial_has_one_challenge_in_header_body_or_meta_in_both_eras() {
     ] {
         for era in ERAS {
             let world = World::of(MODULE, |builder| {
-                settings(builder).allow_unresolvable_guards()
+                settings(builder).allow_unsatisfiable_guards()
             })
             .await;
             let token = world.mint(token);
@@ -226,7 +226,7 @@ fn expect_denial(reply: &Reply, text: &str) {
 
 #[actix_web::test]
 async fn a_step_up_keeps_the_organization_for_clients_that_ask_for_exactly_what_is_named() {
-    let world = World::of(MODULE, |builder| builder.allow_unresolvable_guards()).await;
+    let world = World::of(MODULE, |builder| builder.allow_unsatisfiable_guards()).await;
     let narrow = world.mint(&TokenRequest::oauth("ada").org("acme"));
     let reply = call(&world, Era::Legacy, Some(&narrow), "export_documents").await;
     let data = reply.expect_refused_request(403, "insufficient_scope", EXPORT_DENIED);
@@ -245,7 +245,7 @@ async fn a_step_up_keeps_the_organization_for_clients_that_ask_for_exactly_what_
 
 #[actix_web::test]
 async fn a_refusal_after_the_message_was_read_is_a_json_rpc_error_and_one_before_is_oauth_json() {
-    let world = World::of(MODULE, |builder| builder.allow_unresolvable_guards()).await;
+    let world = World::of(MODULE, |builder| builder.allow_unsatisfiable_guards()).await;
     for era in ERAS {
         // There are public tools, so the message is read before the token is missed.
         let reply = call(&world, era, None, "organization").await;
@@ -274,7 +274,7 @@ async fn a_refusal_after_the_message_was_read_is_a_json_rpc_error_and_one_before
 #[actix_web::test]
 async fn a_list_that_lacks_a_scope_of_the_server_is_refused_in_words_and_with_all_scopes() {
     let world = World::of(MODULE, |builder| {
-        builder.allow_unresolvable_guards().require_scope("docs")
+        builder.allow_unsatisfiable_guards().require_scope("docs")
     })
     .await;
     let token = world.mint(&TokenRequest::oauth("ada").org("acme"));
@@ -301,7 +301,7 @@ async fn a_list_that_lacks_a_scope_of_the_server_is_refused_in_words_and_with_al
 async fn the_list_says_of_each_tool_what_a_client_has_to_bring() {
     let world = World::of(MODULE, |builder| {
         builder
-            .allow_unresolvable_guards()
+            .allow_unsatisfiable_guards()
             .session_tokens(parties_any())
             .discoverable()
     })
@@ -345,7 +345,7 @@ async fn the_list_says_of_each_tool_what_a_client_has_to_bring() {
 async fn what_a_client_has_to_bring_is_left_out_if_the_server_says_so() {
     let world = World::of(MODULE, |builder| {
         builder
-            .allow_unresolvable_guards()
+            .allow_unsatisfiable_guards()
             .discoverable()
             .without_security_schemes()
     })

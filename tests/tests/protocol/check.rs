@@ -838,7 +838,7 @@ async fn a_guard_that_nobody_can_pass_is_an_error_of_a_check() {
     let finding = &report.findings()[0];
     assert_eq!(finding.severity(), Severity::Error);
     assert!(finding.what().starts_with("no caller can ever pass"));
-    let report = check(server().allow_unresolvable_guards()).await;
+    let report = check(server().allow_unsatisfiable_guards()).await;
     assert!(!report.has_errors(), "{report}");
 }
 

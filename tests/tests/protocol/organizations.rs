@@ -16,7 +16,7 @@ use crate::reply::Reply;
 use crate::support::{Ask, Era, ORGANIZATION_REQUIRED, PERMISSION_DENIED, World, eventually};
 
 mod shelf {
-    use mcp_auth::{Caller, Context, Has, Org, State, ToolError, mcp_tool};
+    use mcp_auth::{Caller, Check, Context, Org, State, ToolError, mcp_tool};
 
     use crate::parked::Gate;
     use crate::support::Runs;
@@ -44,7 +44,7 @@ mod shelf {
     async fn may_delete(cx: &Context, runs: &State<Runs>) -> Result<String, ToolError> {
         runs.count();
         let may = cx
-            .has(Has::new().permission("org:documents:delete"))
+            .has(Check::new().permission("org:documents:delete"))
             .await?;
         Ok(may.to_string())
     }

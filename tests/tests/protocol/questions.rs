@@ -9,7 +9,7 @@ use crate::support::{ERAS, Era, ORGANIZATION_REQUIRED, World};
 
 mod asked {
     use mcp_auth::{
-        Context, Feature, FromContext, Has, Injected, Plan, Requirement, Reverification, State,
+        Check, Context, Feature, FromContext, Injected, Plan, Requirement, Reverification, State,
         TokenKind, ToolError, mcp_tool,
     };
 
@@ -80,7 +80,7 @@ mod asked {
         runs: &State<Runs>,
     ) -> Result<bool, ToolError> {
         runs.count();
-        let mut question = Has::new();
+        let mut question = Check::new();
         if let Some(role) = role {
             question = question.role(role);
         }

@@ -13,7 +13,7 @@ use crate::reply::Reply;
 use crate::support::{ERAS, Era, LEGACY, ORGANIZATION_REQUIRED, PERMISSION_DENIED, World, message};
 
 mod tools {
-    use mcp_auth::{OrTell, State, ToolError, mcp_tool};
+    use mcp_auth::{PublicErrorExt, State, ToolError, mcp_tool};
 
     use crate::support::Runs;
 
@@ -22,7 +22,7 @@ mod tools {
     async fn divide(dividend: i64, divisor: i64) -> Result<i64, ToolError> {
         dividend
             .checked_div(divisor)
-            .or_tell("The divisor must not be zero")
+            .or_public("The divisor must not be zero")
     }
 
     /// Fail with what only the log may know.

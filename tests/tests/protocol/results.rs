@@ -259,7 +259,7 @@ mod failing {
     use std::collections::BTreeMap;
     use std::fmt;
 
-    use mcp_auth::{Json, OrTell, ToolError, mcp_tool};
+    use mcp_auth::{Json, PublicErrorExt, ToolError, mcp_tool};
     use serde::Serialize;
 
     #[derive(Debug)]
@@ -287,13 +287,13 @@ mod failing {
 
     #[mcp_tool]
     async fn told_instead() -> Result<Json<u8>, ToolError> {
-        let n: u8 = "x".parse().or_tell("Not a number: try digits")?;
+        let n: u8 = "x".parse().or_public("Not a number: try digits")?;
         Ok(Json(n))
     }
 
     #[mcp_tool]
     async fn told_of_nothing() -> Result<u8, ToolError> {
-        None.or_tell("Nothing there")
+        None.or_public("Nothing there")
     }
 
     #[mcp_tool]

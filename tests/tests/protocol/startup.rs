@@ -536,7 +536,7 @@ async fn a_guard_that_nobody_can_pass_names_the_tool_and_the_remedy() {
         })
         .expect(&text);
     expect_place(place);
-    let nobody = server().allow_unresolvable_guards().build().await.unwrap();
+    let nobody = server().allow_unsatisfiable_guards().build().await.unwrap();
     let some = server().session_tokens(mcp_auth::parties_any());
     let some = some.build().await.unwrap();
     for (server, answers) in [
@@ -596,7 +596,7 @@ async fn a_guard_that_no_accepted_kind_of_token_passes_says_what_each_lacks() {
     }
     let paid = || builder(&clerk).tools_of("protocol::startup::paid");
     sessions(paid()).build().await.unwrap();
-    paid().allow_unresolvable_guards().build().await.unwrap();
+    paid().allow_unsatisfiable_guards().build().await.unwrap();
 }
 
 #[actix_web::test]

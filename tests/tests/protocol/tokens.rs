@@ -201,7 +201,7 @@ async fn tokens_of_a_kind_that_is_not_accepted_are_401_without_a_call() {
                     .m2m_tokens()
                     .machine_id("mch_mcp")
                     // A machine is in no organization.
-                    .allow_unresolvable_guards()
+                    .allow_unsatisfiable_guards()
             },
             vec![
                 TokenRequest::oauth("ada").opaque(),
@@ -209,7 +209,10 @@ async fn tokens_of_a_kind_that_is_not_accepted_are_401_without_a_call() {
             ],
         ),
     ] {
-        let world = World::of(OWN, |builder| settings(builder).allow_unresolvable_guards()).await;
+        let world = World::of(OWN, |builder| {
+            settings(builder).allow_unsatisfiable_guards()
+        })
+        .await;
         for request in refused {
             let reply = call(&world, &world.mint(&request), "facts").await;
             expect_401(&reply);
@@ -273,7 +276,7 @@ async fn with_its_secret_key_alone_a_machine_has_its_opaque_tokens_confirmed_and
         OWN,
         |builder| {
             let builder = builder.m2m_tokens().machine_secret_key(key.expose());
-            builder.allow_unresolvable_guards()
+            builder.allow_unsatisfiable_guards()
         },
         without_secret,
     )

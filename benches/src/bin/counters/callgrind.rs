@@ -1,9 +1,8 @@
 //! Running this program under valgrind, and reading what that counted.
 
-use std::env;
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use crate::UNDER_CALLGRIND;
 use crate::figures::{Figure, Figures};

@@ -8,7 +8,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
 use clerk_emulator::{Emulator, EmulatorOptions, TokenRequest};
-use mcp_auth::{Rate, Running, parties_any};
+use mcp_auth::{Rate, RunningServer, parties_any};
 
 use crate::more;
 
@@ -16,7 +16,7 @@ use crate::more;
 pub(crate) struct Servers {
     limit: SocketAddr,
     /// By how many tools they have more than the three of `subject`.
-    subjects: [(usize, Running); 3],
+    subjects: [(usize, RunningServer); 3],
     clerk: Emulator,
 }
 
@@ -59,7 +59,7 @@ impl Servers {
     }
 }
 
-async fn subject(clerk: &Emulator, tools: usize) -> Running {
+async fn subject(clerk: &Emulator, tools: usize) -> RunningServer {
     mcp_auth::server!()
         .frontend_api_url(clerk.url())
         .api_url(clerk.url())

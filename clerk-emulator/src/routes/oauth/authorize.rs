@@ -1,23 +1,13 @@
 //! The authorization endpoint: a request, a page, a decision, a redirect.
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::instance::Instance;
-use crate::oauth::Authorization;
-use crate::oauth::Client;
-use crate::oauth::Code;
-use crate::oauth::Fields;
-use crate::oauth::OAuthError;
-use crate::oauth::Redirect;
+use crate::oauth::{Authorization, Client, Code, Fields, OAuthError, Redirect};
 use crate::routes::consent;
-use crate::routes::consent::Consent;
-use crate::routes::consent::Decision;
-use crate::routes::consent::Organization;
-use crate::routes::consent::Person;
+use crate::routes::consent::{Consent, Decision, Organization, Person};
 
 pub(super) async fn from_query(
     instance: web::Data<Instance>,

@@ -7,25 +7,16 @@ mod authorize;
 mod token;
 mod userinfo;
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
-use actix_web::HttpResponseBuilder;
 use actix_web::body::MessageBody;
-use actix_web::dev::ServiceRequest;
-use actix_web::dev::ServiceResponse;
-use actix_web::http::Method;
-use actix_web::http::StatusCode;
-use actix_web::http::header;
-use actix_web::http::header::HeaderMap;
-use actix_web::http::header::HeaderValue;
-use actix_web::middleware::Next;
-use actix_web::middleware::from_fn;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 
-use crate::oauth::Code;
-use crate::oauth::Fields;
-use crate::oauth::OAuthError;
+use crate::oauth::{Code, Fields, OAuthError};
 use crate::routes::not_found;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {

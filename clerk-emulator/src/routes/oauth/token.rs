@@ -1,22 +1,13 @@
 //! What clients call themselves: registration, tokens, introspection, revocation.
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
-use actix_web::http::header;
 use actix_web::http::header::HeaderMap;
+use actix_web::http::{StatusCode, header};
 use actix_web::web;
-use serde_json::Value;
-use serde_json::json;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
 
 use crate::instance::Instance;
-use crate::oauth::Client;
-use crate::oauth::Code;
-use crate::oauth::Credentials;
-use crate::oauth::Fields;
-use crate::oauth::Metadata;
-use crate::oauth::OAuthError;
-use crate::oauth::TokenInfo;
+use crate::oauth::{Client, Code, Credentials, Fields, Metadata, OAuthError, TokenInfo};
 use crate::routes::problem::Problem;
 
 /// RFC 7591 §3.

@@ -1,10 +1,8 @@
 //! What a token lets its holder know of the person behind it.
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use crate::instance::Instance;

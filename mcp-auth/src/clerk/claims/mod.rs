@@ -1,19 +1,10 @@
 //! What Clerk's claims mean.
 
-use crate::clerk::permissions::Packed;
-use crate::clerk::permissions::is_plain;
-use crate::identity::Actor;
-use crate::identity::CallerParts;
-use crate::identity::Decode;
-use crate::identity::Entitlements;
-use crate::identity::FactorAges;
-use crate::identity::Json;
-use crate::identity::Object;
-use crate::identity::Org;
-use crate::identity::Session;
-use crate::identity::TokenError;
-use crate::identity::TokenKind;
-use crate::identity::VerifiedClaims;
+use crate::clerk::permissions::{Packed, is_plain};
+use crate::identity::{
+    Actor, CallerParts, Decode, Entitlements, FactorAges, Json, Object, Org, Session, TokenError,
+    TokenKind, VerifiedClaims,
+};
 
 /// Decodes the claims of OAuth access tokens, of machines' tokens and of session tokens, versions 1 and 2.
 #[derive(Clone, Copy, Debug)]

@@ -5,10 +5,7 @@
 
 use serde_json::Value;
 
-use crate::identity::Actor;
-use crate::identity::CallerParts;
-use crate::identity::Entitlements;
-use crate::identity::TokenKind;
+use crate::identity::{Actor, CallerParts, Entitlements, TokenKind};
 
 /// The facts that claims state.
 #[derive(Debug, PartialEq)]

@@ -2,20 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::identity::AuthError;
-use crate::identity::Authenticator;
-use crate::identity::AuthenticatorConfig;
-use crate::identity::Caller;
-use crate::identity::Keys;
-use crate::identity::Parties;
-use crate::identity::Policy;
-use crate::identity::doubles;
-use crate::identity::doubles::TestKey;
-use crate::identity::doubles::block_on;
+use crate::identity::test_support::{TestKey, block_on};
+use crate::identity::{
+    AuthError, Authenticator, AuthenticatorConfig, Caller, Keys, Parties, Policy, test_support,
+};
 
 #[test]
 fn spaces_alone_separate_scopes() {
@@ -108,9 +101,9 @@ fn a_session_has_its_status_and_factor_ages() {
 #[test]
 fn a_class_of_another_kind_refuses_a_session_token() {
     let accepted = |class: &str| {
-        let mut header = doubles::session_header();
+        let mut header = test_support::session_header();
         header["cat"] = json!(class);
-        let token = TestKey::shared().sign(&header, &doubles::session_claims());
+        let token = TestKey::shared().sign(&header, &test_support::session_claims());
         block_on(authenticator().authenticate(&token)).map(|_| ())
     };
     assert_eq!(accepted(SESSION_CLASS), Ok(()));
@@ -156,27 +149,27 @@ fn white_space_that_javascript_does_not_trim_grants_nothing() {
 fn authenticator() -> Authenticator {
     let policy = Policy {
         sessions: Some(Parties::Any),
-        ..doubles::policy()
+        ..test_support::policy()
     };
     let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
     Authenticator::new(AuthenticatorConfig {
         policy,
         keys,
         decode: Arc::new(ClerkClaims),
-        clock: doubles::clock(),
+        clock: test_support::clock(),
         confirm: None,
         people: None,
     })
 }
 
 fn oauth_with(changes: &[(&str, Value)]) -> Result<Caller, AuthError> {
-    let claims = changed(doubles::oauth_claims(), changes);
-    block_on(authenticator().authenticate(&doubles::oauth_token(&claims)))
+    let claims = changed(test_support::oauth_claims(), changes);
+    block_on(authenticator().authenticate(&test_support::oauth_token(&claims)))
 }
 
 fn session_with(changes: &[(&str, Value)]) -> Result<Caller, AuthError> {
-    let claims = changed(doubles::session_claims(), changes);
-    block_on(authenticator().authenticate(&doubles::session_token(&claims)))
+    let claims = changed(test_support::session_claims(), changes);
+    block_on(authenticator().authenticate(&test_support::session_token(&claims)))
 }
 
 fn changed(mut claims: Value, changes: &[(&str, Value)]) -> Value {

@@ -10,31 +10,18 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::clerk::claims;
 use crate::clerk::machine_key::MachineKey;
-use crate::clerk::outgoing::Answer;
-use crate::clerk::outgoing::Bearer;
-use crate::clerk::outgoing::Outgoing;
-use crate::clerk::ownership::Ownership;
-use crate::clerk::ownership::SecretKeyCheck;
-use crate::clerk::question::Question;
-use crate::clerk::question::Unreadable;
+use crate::clerk::outgoing::{Answer, Bearer, Outgoing};
+use crate::clerk::ownership::{Ownership, SecretKeyCheck};
+use crate::clerk::question::{Question, Unreadable};
 use crate::clerk::secret_key::SecretKey;
-use crate::identity::CallerParts;
-use crate::identity::Confirmation;
-use crate::identity::ConfirmationSource;
-use crate::identity::Json;
-use crate::identity::LookupError;
-use crate::identity::Org;
-use crate::identity::TokenError;
-use crate::identity::TokenKind;
-use crate::identity::TokenText;
-use crate::identity::Verdict;
-use crate::identity::parse_object;
+use crate::identity::{
+    CallerParts, Confirmation, ConfirmationSource, Json, LookupError, Org, TokenError, TokenKind,
+    TokenText, Verdict, parse_object,
+};
 
 /// The calls that verify tokens, with the keys to them.
 #[derive(Clone, Debug)]

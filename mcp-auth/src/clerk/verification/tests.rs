@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::clerk::backend::Backend;
-use crate::clerk::stub::Reply;
-use crate::clerk::stub::Stub;
+use crate::clerk::mock_http::{Reply, Stub};
 use crate::identity;
-use crate::identity::doubles;
-use crate::identity::doubles::TestKey;
-use crate::identity::doubles::block_on;
+use crate::identity::test_support;
+use crate::identity::test_support::{TestKey, block_on};
 
 const KINDS: [TokenKind; 3] = [TokenKind::OAuth, TokenKind::M2m, TokenKind::ApiKey];
 
@@ -80,7 +78,7 @@ fn an_active_oauth_token_is_read() {
     assert_eq!(said.parts.client_id.as_deref(), Some("client_1"));
     assert_eq!(said.parts.scopes, ["profile", "user:org:read"]);
     assert!(said.parts.org_at_issuer && said.parts.org_id.is_none() && said.claims.is_empty());
-    assert_eq!(said.audience, Some(json!([doubles::RESOURCE])));
+    assert_eq!(said.audience, Some(json!([test_support::RESOURCE])));
     assert_eq!(said.expires_ms, Some(1_750_086_400_000));
     let actor = said.parts.actor.unwrap();
     assert_eq!((actor.subject(), actor.kind()), ("user_eve", Some("agent")));
@@ -275,7 +273,7 @@ fn a_refused_key_is_said_once_a_minute_and_by_the_name_of_its_setting() {
     ] {
         let stub = Stub::answering(|_| Reply::http(401, "", "{}"));
         let verification = verification(&stub, keys);
-        let log = doubles::logged(|| {
+        let log = test_support::logged(|| {
             for _ in 0..3 {
                 let verdict = block_on(verification.confirm(kind, TokenText::new("oat_x")));
                 assert_eq!(verdict.unwrap_err(), LookupError::KeyRefused);
@@ -320,7 +318,7 @@ fn an_answer_that_says_something_twice_is_none() {
 
 #[test]
 fn an_answer_that_repeats_the_token_leaves_it_out_of_the_log() {
-    let log = doubles::logged(|| {
+    let log = test_support::logged(|| {
         let (_, verdict) = ask(TokenKind::OAuth, Keys::Secret, || {
             Reply::http(200, "", r#"{"revoked": "oat_secret"}"#)
         });
@@ -405,7 +403,7 @@ fn answer(kind: TokenKind) -> Value {
         TokenKind::OAuth => json!({
             "object": "clerk_idp_oauth_access_token", "client_id": "client_1",
             "subject": "user_ada", "scopes": ["profile", "user:org:read"],
-            "expiration": 1_750_086_400, "aud": [doubles::RESOURCE],
+            "expiration": 1_750_086_400, "aud": [test_support::RESOURCE],
             "act": {"sub": "user_eve", "type": "agent"},
         }),
         TokenKind::M2m => json!({

@@ -1,13 +1,12 @@
 //! Accepting connections: the server around actix's HTTP service.
 
-use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
+use std::{fmt, io};
 
 use actix_http::body::{BoxBody, MessageBody};
 use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};

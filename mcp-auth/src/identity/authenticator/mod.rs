@@ -13,27 +13,16 @@ use tracing::Level;
 use crate::clock::Clock;
 use crate::identity::budget::Budget;
 use crate::identity::cache::TokenCache;
-use crate::identity::caller::Caller;
-use crate::identity::caller::Realm;
-use crate::identity::confirm::ConfirmationSource;
-use crate::identity::confirm::Confirmations;
-use crate::identity::error::AuthError;
-use crate::identity::error::TokenError;
-use crate::identity::error::Unavailable;
-use crate::identity::keys::Keys;
-use crate::identity::keys::PublishedKey;
+use crate::identity::caller::{Caller, CallerContext};
+use crate::identity::confirm::{ConfirmationSource, Confirmations};
+use crate::identity::error::{AuthError, TokenError, Unavailable};
+use crate::identity::keys::{Keys, PublishedKey};
 use crate::identity::log_throttle::LogThrottle;
 use crate::identity::people::People;
 use crate::identity::policy::Policy;
-use crate::identity::token::BearerToken;
-use crate::identity::token::Presented;
-use crate::identity::token::Segments;
+use crate::identity::token::{BearerToken, Presented, Segments};
 use crate::identity::transition::Transition;
-use crate::identity::verify::Candidate;
-use crate::identity::verify::Decode;
-use crate::identity::verify::Evidence;
-use crate::identity::verify::Signed;
-use crate::identity::verify::check_kind;
+use crate::identity::verify::{Candidate, Decode, Evidence, Signed, check_kind};
 
 /// The client that presents a token, for limits.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +43,7 @@ pub(crate) struct Authenticator {
     clock: Arc<dyn Clock>,
     seen: Arc<TokenCache>,
     confirmations: Option<Confirmations>,
-    realm: Arc<Realm>,
+    realm: Arc<CallerContext>,
     hints: Hints,
     transition: Transition,
 }
@@ -133,7 +122,7 @@ impl Authenticator {
         } = config;
         let policy = Arc::new(policy);
         let seen = Arc::new(TokenCache::new(policy.cache_bytes));
-        let realm = Arc::new(Realm {
+        let realm = Arc::new(CallerContext {
             hierarchy: Arc::clone(&policy.scopes),
             people,
             hashes: RandomState::default(),

@@ -5,28 +5,16 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::identity::AudienceMode;
-use crate::identity::IoRuntime;
-use crate::identity::KeySource;
-use crate::identity::ManualClock;
-use crate::identity::Parties;
-use crate::identity::TokenKind;
-use crate::identity::doubles;
-use crate::identity::doubles::CountingSource;
-use crate::identity::doubles::NOW;
-use crate::identity::doubles::RESOURCE;
-use crate::identity::doubles::TestKey;
-use crate::identity::doubles::block_on;
-use crate::identity::doubles::oauth_claims;
-use crate::identity::doubles::oauth_header;
-use crate::identity::doubles::oauth_token;
-use crate::identity::doubles::policy;
-use crate::identity::doubles::session_claims;
-use crate::identity::doubles::session_token;
+use crate::identity::test_support::{
+    CountingSource, NOW, RESOURCE, TestKey, block_on, oauth_claims, oauth_header, oauth_token,
+    policy, session_claims, session_token,
+};
+use crate::identity::{
+    AudienceMode, IoRuntime, KeySource, ManualClock, Parties, TokenKind, test_support,
+};
 
 #[test]
 fn a_genuine_token_is_its_caller() {
@@ -54,7 +42,7 @@ fn each_wrong_claim_is_refused_for_its_own_reason() {
             json!("https://CLERK.example.com"),
             TokenError::Issuer,
         ),
-        ("iss", json!([doubles::ISSUER]), TokenError::Issuer),
+        ("iss", json!([test_support::ISSUER]), TokenError::Issuer),
         ("iss", json!(7), TokenError::Issuer),
         ("iss", Value::Null, TokenError::Issuer),
         ("sub", json!(""), TokenError::Subject),
@@ -300,9 +288,9 @@ fn a_transition_accepts_tokens_without_an_audience_until_its_day_and_no_restart_
         (None, &[], Err(TokenError::AudienceMissing)),
         (Some("client_1"), &["documents"], Ok(())),
     ] {
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
-        let authenticator = doubles::with_keys(policy(clients, scopes), keys, clock.clone());
+        let authenticator = test_support::with_keys(policy(clients, scopes), keys, clock.clone());
         let token = oauth_token(&silent);
         let outcome = || block_on(authenticator.authenticate(&token)).map(|_| ());
         let expected = expected.map_err(AuthError::from);
@@ -587,7 +575,7 @@ fn the_log_has_the_reason_but_neither_token_nor_claims() {
     claims["exp"] = json!(1);
     claims["email"] = json!("ada@example.com");
     let token = oauth_token(&claims);
-    let written = doubles::logged(|| {
+    let written = test_support::logged(|| {
         authenticate(policy(), &token).unwrap_err();
     });
     assert!(
@@ -605,7 +593,7 @@ fn at_info_a_refused_token_has_a_line_a_minute_for_each_reason_with_a_count() {
     let mut expired = oauth_claims();
     expired["exp"] = json!(1);
     let expired = oauth_token(&expired);
-    let written = doubles::logged_at(Level::INFO, || {
+    let written = test_support::logged_at(Level::INFO, || {
         for _ in 0..3 {
             fixture.authenticate(&expired).unwrap_err();
             fixture.authenticate("hunter2.hunter2.hunter2").unwrap_err();
@@ -650,7 +638,7 @@ fn a_refusal_for_its_audience_names_the_step_that_mends_it_once_a_minute_with_a_
     other["aud"] = json!("https://other.example.com");
     let other = oauth_token(&other);
     for (token, step) in [(&missing, "under Agents, MCP servers"), (&other, "MCP_URL")] {
-        let written = doubles::logged(|| {
+        let written = test_support::logged(|| {
             for _ in 0..3 {
                 fixture.authenticate(token).unwrap_err();
             }
@@ -675,8 +663,8 @@ fn a_transition_logs_each_client_once_and_counts_every_request() {
         ..policy()
     };
     policy.audience.mode = AudienceMode::RequireAfter(u64::MAX);
-    let authenticator = doubles::offline(policy);
-    let written = doubles::logged(|| {
+    let authenticator = test_support::offline(policy);
+    let written = test_support::logged(|| {
         for client in ["client_1", "client_2", "client_1"] {
             let mut claims = without(oauth_claims(), "aud");
             claims["client_id"] = json!(client);
@@ -709,7 +697,7 @@ fn a_kid_cannot_write_lines_of_its_own_into_the_log() {
     let mut claims = oauth_claims();
     claims["exp"] = json!(1);
     let token = TestKey::shared().sign(&header, &claims);
-    let written = doubles::logged(|| {
+    let written = test_support::logged(|| {
         authenticate(policy(), &token).unwrap_err();
     });
     assert_eq!(written.lines().count(), 1, "{written}");
@@ -720,7 +708,7 @@ fn a_kid_cannot_write_lines_of_its_own_into_the_log() {
 fn that_nothing_can_be_verified_is_said_once_a_minute_however_many_strangers_come() {
     let fixture = Fixture::new();
     fixture.source.publish(None);
-    let log = doubles::logged(|| {
+    let log = test_support::logged(|| {
         for index in 0..50 {
             let mut claims = oauth_claims();
             claims["jti"] = json!(format!("oat_{index}"));
@@ -750,11 +738,11 @@ impl Fixture {
     fn with(policy: Policy) -> Self {
         let io = IoRuntime::start().unwrap();
         let source = CountingSource::of(vec![TestKey::shared().published("ins_1")]);
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let kept: Arc<dyn KeySource> = Arc::<CountingSource>::clone(&source);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let keys = Keys::published(kept, Arc::clone(&time), io.handle().clone());
-        let authenticator = doubles::with_keys(policy, keys, time);
+        let authenticator = test_support::with_keys(policy, keys, time);
         Self {
             authenticator,
             source,
@@ -784,7 +772,7 @@ impl Fixture {
 }
 
 fn authenticate(policy: Policy, token: &str) -> Result<Caller, AuthError> {
-    block_on(doubles::offline(policy).authenticate(token))
+    block_on(test_support::offline(policy).authenticate(token))
 }
 
 fn sessions() -> Policy {

@@ -4,9 +4,8 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use super::*;
-use crate::identity::ManualClock;
-use crate::identity::doubles;
-use crate::identity::doubles::block_on;
+use crate::identity::test_support::block_on;
+use crate::identity::{ManualClock, test_support};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -264,7 +263,7 @@ fn refused(budget: &Budget, address: &str) -> Duration {
 }
 
 fn budget(most: usize) -> (Budget, Arc<ManualClock>) {
-    let clock = doubles::clock();
+    let clock = test_support::clock();
     let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
     (Budget::of_new_tokens(most, time), clock)
 }

@@ -13,29 +13,18 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use quick_cache::sync::Cache;
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::identity::budget::Budget;
-use crate::identity::budget::OverBudget;
-use crate::identity::budget::Question;
-use crate::identity::cache::Fingerprint;
-use crate::identity::cache::TokenCache;
-use crate::identity::caller::Caller;
-use crate::identity::caller::CallerParts;
-use crate::identity::caller::Realm;
-use crate::identity::caller::TokenKind;
+use crate::identity::budget::{Budget, OverBudget, Question};
+use crate::identity::cache::{Fingerprint, TokenCache};
+use crate::identity::caller::{Caller, CallerContext, CallerParts, TokenKind};
 use crate::identity::circuit::Circuit;
-use crate::identity::error::AuthError;
-use crate::identity::error::LookupError;
-use crate::identity::error::TokenError;
-use crate::identity::flight::FlightLost;
-use crate::identity::flight::Flights;
+use crate::identity::error::{AuthError, LookupError, TokenError};
 use crate::identity::policy::Policy;
-use crate::identity::token::BearerToken;
-use crate::identity::token::TokenText;
+use crate::identity::single_flight::{Abandoned, SingleFlight};
+use crate::identity::token::{BearerToken, TokenText};
 use crate::identity::verify::VerifiedClaims;
 use crate::limits::Network;
 
@@ -79,7 +68,7 @@ pub(crate) struct Confirmation {
 /// Asks about opaque tokens.
 pub(crate) struct Confirmations {
     desk: Arc<Desk>,
-    flights: Flights<Fingerprint, Result<Caller, AuthError>>,
+    flights: SingleFlight<Fingerprint, Result<Caller, AuthError>>,
 }
 
 /// Where the questions are asked, and what was answered lately.
@@ -87,7 +76,7 @@ struct Desk {
     source: Arc<dyn ConfirmationSource>,
     policy: Arc<Policy>,
     clock: Arc<dyn Clock>,
-    realm: Arc<Realm>,
+    realm: Arc<CallerContext>,
     seen: Arc<TokenCache>,
     refused: Cache<Fingerprint, Refused>,
     circuit: Circuit,
@@ -109,7 +98,7 @@ impl Confirmations {
         budget: Option<Budget>,
         policy: Arc<Policy>,
         clock: Arc<dyn Clock>,
-        realm: Arc<Realm>,
+        realm: Arc<CallerContext>,
         seen: Arc<TokenCache>,
         io: Handle,
     ) -> Self {
@@ -125,7 +114,7 @@ impl Confirmations {
                 circuit,
                 budget,
             }),
-            flights: Flights::new(io),
+            flights: SingleFlight::new(io),
         }
     }
 
@@ -159,7 +148,7 @@ impl Confirmations {
         });
         asked
             .await
-            .unwrap_or_else(|FlightLost| Err(self.desk.circuit.lost().into()))
+            .unwrap_or_else(|Abandoned| Err(self.desk.circuit.lost().into()))
     }
 }
 

@@ -3,29 +3,18 @@
 use std::collections::BTreeSet;
 
 use futures_util::FutureExt;
-use futures_util::future::join;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::*;
-use crate::identity::Authenticator;
-use crate::identity::AuthenticatorConfig;
-use crate::identity::BearerToken;
-use crate::identity::Client;
-use crate::identity::IoRuntime;
-use crate::identity::Keys;
-use crate::identity::Machine;
-use crate::identity::ManualClock;
 use crate::identity::budget::OverBudget;
-use crate::identity::doubles;
-use crate::identity::doubles::Answers;
-use crate::identity::doubles::NOW;
-use crate::identity::doubles::PlainDecode;
-use crate::identity::doubles::TestKey;
-use crate::identity::doubles::active;
-use crate::identity::doubles::block_on;
-use crate::identity::doubles::confirmation;
-use crate::identity::doubles::policy;
+use crate::identity::test_support;
+use crate::identity::test_support::{
+    Answers, NOW, PlainDecode, TestKey, active, block_on, confirmation, policy,
+};
+use crate::identity::{
+    Authenticator, AuthenticatorConfig, BearerToken, Client, IoRuntime, Keys, Machine, ManualClock,
+};
 
 #[test]
 fn a_confirmed_token_is_its_caller() {
@@ -397,7 +386,7 @@ fn opaque_tokens_leave_nothing_of_themselves_in_the_log() {
         Err(LookupError::Failed),
         Err(LookupError::KeyRefused),
     ]);
-    let log = doubles::logged(|| {
+    let log = test_support::logged(|| {
         for index in 0..5 {
             let _outcome = fixture.present(&format!("oat_secret_{index}"));
         }
@@ -410,10 +399,10 @@ fn opaque_tokens_leave_nothing_of_themselves_in_the_log() {
 
 #[test]
 fn without_anybody_to_ask_opaque_tokens_are_refused_and_the_setting_is_named_once() {
-    let clock = doubles::clock();
+    let clock = test_support::clock();
     let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
-    let authenticator = doubles::with_keys(policy(), keys, clock);
-    let log = doubles::logged(|| {
+    let authenticator = test_support::with_keys(policy(), keys, clock);
+    let log = test_support::logged(|| {
         for token in ["oat_1", "oat_2"] {
             let refused = block_on(authenticator.authenticate(token)).unwrap_err();
             assert_eq!(refused, TokenError::Opaque.into());
@@ -437,7 +426,7 @@ impl Fixture {
     fn with<const N: usize>(policy: Policy, answers: [Result<Verdict, LookupError>; N]) -> Self {
         let io = IoRuntime::start().unwrap();
         let source = Answers::answering(answers);
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let asked: Arc<dyn ConfirmationSource> = Arc::<Answers<Verdict>>::clone(&source);
         let budget = Budget::of_new_tokens(100, Arc::clone(&time));

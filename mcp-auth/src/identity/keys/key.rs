@@ -4,9 +4,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use aws_lc_rs::signature::ParsedPublicKey;
-use aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256;
-use aws_lc_rs::signature::RsaPublicKeyComponents;
+use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;

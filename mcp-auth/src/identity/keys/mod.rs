@@ -11,13 +11,9 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::identity::error::AuthError;
-use crate::identity::error::Unavailable;
+use crate::identity::error::{AuthError, Unavailable};
 
-pub(crate) use key::FetchError;
-pub(crate) use key::KeySource;
-pub(crate) use key::PublishedKey;
-pub(crate) use key::VerifyingKey;
+pub(crate) use key::{FetchError, KeySource, PublishedKey, VerifyingKey};
 pub(crate) use pem::PemError;
 
 use published::PublishedKeys;

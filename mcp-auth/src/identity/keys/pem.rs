@@ -4,8 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::crypto::aws_lc;
 
-use crate::identity::keys::key::PublishedKey;
-use crate::identity::keys::key::VerifyingKey;
+use crate::identity::keys::key::{PublishedKey, VerifyingKey};
 
 /// Why a text is not a usable key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -58,7 +57,7 @@ const DASHES: &str = "-----";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::doubles::TestKey;
+    use crate::identity::test_support::TestKey;
 
     #[test]
     fn a_key_is_read_in_every_shape_an_environment_leaves_it() {

@@ -5,12 +5,8 @@
 //! may be older than its key: it waits for one that was fetched after it came.
 
 use std::error::Error;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -18,22 +14,15 @@ use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::identity::error::AuthError;
-use crate::identity::error::TokenError;
-use crate::identity::error::Unavailable;
-use crate::identity::flight::FlightLost;
-use crate::identity::flight::Flights;
-use crate::identity::flight::Landing;
-use crate::identity::keys::key::KeySource;
-use crate::identity::keys::key::PublishedKey;
-use crate::identity::keys::key::VerifyingKey;
-use crate::identity::keys::key::carry_over;
+use crate::identity::error::{AuthError, TokenError, Unavailable};
+use crate::identity::keys::key::{KeySource, PublishedKey, VerifyingKey, carry_over};
+use crate::identity::single_flight::{Abandoned, SingleFlight, Waiter};
 
 /// The keys that the issuer publishes.
 #[derive(Debug)]
 pub(crate) struct PublishedKeys {
     shared: Arc<Shared>,
-    flights: Flights<(), Fetched>,
+    flights: SingleFlight<(), Fetched>,
 }
 
 /// What requests and the fetch on the I/O runtime both see.
@@ -93,7 +82,7 @@ impl PublishedKeys {
         };
         Self {
             shared: Arc::new(shared),
-            flights: Flights::new(io),
+            flights: SingleFlight::new(io),
         }
     }
 
@@ -229,13 +218,13 @@ impl PublishedKeys {
     }
 
     /// Joins the fetch in flight, or starts one. It goes on whether or not its outcome is awaited.
-    fn fetch(&self) -> Landing<Fetched> {
+    fn fetch(&self) -> Waiter<Fetched> {
         let shared = Arc::clone(&self.shared);
         self.flights.join(&(), move || shared.fetch())
     }
 
     /// The same because of a token, and so not more often than tokens may cause it.
-    fn refetch(&self) -> Landing<Fetched> {
+    fn refetch(&self) -> Waiter<Fetched> {
         let shared = Arc::clone(&self.shared);
         self.flights.join(&(), move || async move {
             let now = shared.clock.uptime();
@@ -360,10 +349,10 @@ impl Drop for Attempt<'_> {
     }
 }
 
-fn landed(outcome: Result<Fetched, FlightLost>) -> Result<(), Unavailable> {
+fn landed(outcome: Result<Fetched, Abandoned>) -> Result<(), Unavailable> {
     match outcome {
         Ok(Fetched::Published) => Ok(()),
-        Ok(Fetched::Failed) | Err(FlightLost) => Err(unavailable(MIN_BACK_OFF)),
+        Ok(Fetched::Failed) | Err(Abandoned) => Err(unavailable(MIN_BACK_OFF)),
     }
 }
 

@@ -4,19 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::join;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::published::Pace;
 use super::*;
 use crate::clock::ManualClock;
-use crate::identity::doubles;
-use crate::identity::doubles::CountingSource;
-use crate::identity::doubles::TestKey;
-use crate::identity::doubles::block_on;
 use crate::identity::error::TokenError;
 use crate::identity::io::IoRuntime;
+use crate::identity::test_support;
+use crate::identity::test_support::{CountingSource, TestKey, block_on};
 
 #[test]
 fn the_first_fifty_requests_share_one_fetch() {
@@ -130,7 +127,7 @@ fn a_token_from_before_the_last_fetch_causes_none() {
     let issuer = Fixture::publishing(&["a"]);
     issuer.advance(61);
     let key = issuer.find("a").unwrap();
-    let before = Some(doubles::NOW * 1_000 - 1);
+    let before = Some(test_support::NOW * 1_000 - 1);
     for _ in 0..10 {
         assert_eq!(
             block_on(issuer.keys.for_kid(Some("x"), before)).unwrap_err(),
@@ -140,7 +137,7 @@ fn a_token_from_before_the_last_fetch_causes_none() {
     }
     assert_eq!(issuer.source.calls(), 1);
     // A minute is for clocks that differ.
-    let since = Some(doubles::NOW * 1_000 + 1_000);
+    let since = Some(test_support::NOW * 1_000 + 1_000);
     assert!(block_on(issuer.keys.for_kid(Some("x"), since)).is_err());
     assert_eq!(issuer.source.calls(), 2);
 }
@@ -344,7 +341,7 @@ impl Fixture {
     fn publishing(kids: &[&str]) -> Self {
         let io = IoRuntime::start().unwrap();
         let source = CountingSource::of(published(kids));
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let kept: Arc<dyn KeySource> = Arc::<CountingSource>::clone(&source);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let keys = Keys::published(kept, time, io.handle().clone());

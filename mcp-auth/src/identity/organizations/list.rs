@@ -11,18 +11,12 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 
-use super::Asked;
-use super::Lookups;
-use super::MEMBER_AGE;
-use super::NOT_A_MEMBER_AGE;
-use super::REFRESH_AGE;
-use super::RETRY_AFTER;
-use super::WHAT;
-use super::in_time;
+use super::{
+    Asked, Lookups, MEMBER_AGE, NOT_A_MEMBER_AGE, REFRESH_AGE, RETRY_AFTER, WHAT, in_time,
+};
 use crate::identity::error::Unavailable;
-use crate::identity::flight::Flights;
-use crate::identity::flight::Landing;
 use crate::identity::org::Org;
+use crate::identity::single_flight::{SingleFlight, Waiter};
 
 /// A page of the organizations that a user is a member of now.
 #[derive(Clone, Debug)]
@@ -35,7 +29,7 @@ pub(crate) struct MembershipPage {
 /// Looks up the lists of users, and caches them.
 pub(super) struct Lists {
     lists: Arc<Cache<String, List, Weight>>,
-    flights: Flights<String, Result<List, Unavailable>>,
+    flights: SingleFlight<String, Result<List, Unavailable>>,
 }
 
 /// The organizations of one user, as far as they were read.
@@ -52,7 +46,7 @@ impl Lists {
     pub(super) fn new(io: Handle) -> Self {
         Self {
             lists: Arc::new(Cache::with_weighter(AT_FIRST, MOST_WEIGHT, Weight)),
-            flights: Flights::new(io),
+            flights: SingleFlight::new(io),
         }
     }
 
@@ -93,7 +87,7 @@ impl Lists {
         directory: &Arc<Lookups>,
         user_id: &str,
         pages: usize,
-    ) -> Landing<Result<List, Unavailable>> {
+    ) -> Waiter<Result<List, Unavailable>> {
         self.flights.join(&user_id.to_owned(), || {
             let (directory, lists) = (Arc::clone(directory), Arc::clone(&self.lists));
             let user_id = user_id.to_owned();

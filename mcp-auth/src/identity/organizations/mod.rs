@@ -9,8 +9,7 @@ mod sources;
 
 use std::fmt;
 use std::fmt::Debug;
-use std::hash::Hash;
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,26 +20,18 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::identity::budget::Budget;
-use crate::identity::budget::OverBudget;
-use crate::identity::caller::Caller;
-use crate::identity::caller::TokenKind;
+use crate::identity::budget::{Budget, OverBudget};
+use crate::identity::caller::{Caller, TokenKind};
 use crate::identity::circuit::Circuit;
-use crate::identity::error::LookupError;
-use crate::identity::error::NoAnswer;
-use crate::identity::error::Unavailable;
-use crate::identity::flight::FlightLost;
-use crate::identity::flight::Flights;
-use crate::identity::flight::Landing;
+use crate::identity::error::{LookupError, NoAnswer, Unavailable};
 use crate::identity::org::Org;
+use crate::identity::single_flight::{Abandoned, SingleFlight, Waiter};
 
 use list::Lists;
 pub(crate) use list::MembershipPage;
-pub(crate) use sources::Acting;
-pub(crate) use sources::NamedBy;
 pub use sources::OrganizationSource;
-pub(crate) use sources::OrganizationSources;
-pub(crate) use sources::UrlOrg;
+pub(crate) use sources::{Acting, NamedBy};
+pub(crate) use sources::{OrganizationSources, UrlOrg};
 
 /// Knows who is a member of what; implemented by an identity provider.
 pub(crate) trait Memberships: Debug + Send + Sync {
@@ -73,7 +64,7 @@ pub(crate) enum Facts {
 /// Resolves organizations.
 pub(crate) struct Organizations {
     directory: Option<Arc<Lookups>>,
-    flights: Flights<Member, Result<Option<Org>, Unavailable>>,
+    flights: SingleFlight<Member, Result<Option<Org>, Unavailable>>,
     sources: OrganizationSources,
     lists: Lists,
 }
@@ -136,7 +127,7 @@ impl Organizations {
         });
         Self {
             directory,
-            flights: Flights::new(io.clone()),
+            flights: SingleFlight::new(io.clone()),
             sources: OrganizationSources::default(),
             lists: Lists::new(io),
         }
@@ -279,7 +270,7 @@ impl Organizations {
         &self,
         directory: &Arc<Lookups>,
         member: &MemberRef<'_>,
-    ) -> Landing<Result<Option<Org>, Unavailable>> {
+    ) -> Waiter<Result<Option<Org>, Unavailable>> {
         let member = Member {
             organization_id: member.organization_id.to_owned(),
             user_id: member.user_id.to_owned(),
@@ -309,10 +300,10 @@ async fn named_organization(caller: &Caller) -> Result<Option<Org>, Unavailable>
 /// for the member finds the answer in the cache.
 async fn in_time<T: Clone>(
     directory: &Lookups,
-    lookup: Landing<Result<T, Unavailable>>,
+    lookup: Waiter<Result<T, Unavailable>>,
 ) -> Result<T, Unavailable> {
     match timeout(PATIENCE, lookup).await {
-        Ok(ended) => ended.unwrap_or_else(|FlightLost| Err(directory.circuit.lost())),
+        Ok(ended) => ended.unwrap_or_else(|Abandoned| Err(directory.circuit.lost())),
         Err(_) => Err(Unavailable {
             what: WHAT,
             retry_after: RETRY_AFTER,

@@ -1,18 +1,14 @@
 //! Organizations from the URL and from the user's memberships: how long a list is believed, how much of
 //! it is read, and that nothing but a current membership counts.
 
-use futures_util::future::join;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::identity::Parties;
-use crate::identity::Policy;
-use crate::identity::doubles;
-use crate::identity::doubles::Answers;
-use crate::identity::doubles::block_on;
 use crate::identity::io::IoRuntime;
+use crate::identity::test_support::{Answers, block_on};
+use crate::identity::{Parties, Policy, test_support};
 
 const BOTH: OrganizationSources = OrganizationSources {
     only_membership: true,
@@ -130,9 +126,9 @@ fn fifty_requests_share_one_list() {
 fn users_have_lists_of_their_own() {
     let fixture = Fixture::of(BOTH, [page(&["acme"], 1), page(&[], 0)]);
     assert!(fixture.org(&UrlOrg::Absent).unwrap().is_some());
-    let mut claims = doubles::oauth_claims();
+    let mut claims = test_support::oauth_claims();
     claims["sub"] = json!("user_bob");
-    let bob = doubles::oauth_caller(&claims);
+    let bob = test_support::oauth_caller(&claims);
     for url in [UrlOrg::Absent, url("acme"), url("org_acme")] {
         assert!(fixture.acting(&bob, &url).unwrap().org.is_none());
     }
@@ -235,12 +231,12 @@ fn a_session_without_an_organization_gets_none_from_any_source() {
     let fixture = Fixture::of(BOTH, [page(&["acme"], 1)]);
     let policy = Policy {
         sessions: Some(Parties::Any),
-        ..doubles::policy()
+        ..test_support::policy()
     };
-    let authenticator = doubles::offline(policy);
-    let mut claims = doubles::session_claims();
+    let authenticator = test_support::offline(policy);
+    let mut claims = test_support::session_claims();
     let session = |claims: &serde_json::Value| {
-        let token = doubles::session_token(claims);
+        let token = test_support::session_token(claims);
         block_on(authenticator.authenticate(&token)).unwrap()
     };
     let bare = session(&claims);
@@ -280,7 +276,7 @@ impl Fixture {
     ) -> Self {
         let io = IoRuntime::start().unwrap();
         let directory = Answers::answering(pages);
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let memberships: Arc<dyn Memberships> = Arc::<Answers<MembershipPage>>::clone(&directory);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let organizations = Organizations::new(Some(memberships), time, io.handle().clone());
@@ -308,11 +304,11 @@ impl Fixture {
 }
 
 fn caller(org_id: Option<&str>) -> Caller {
-    let mut claims = doubles::oauth_claims();
+    let mut claims = test_support::oauth_claims();
     if let Some(id) = org_id {
         claims["org_id"] = json!(id);
     }
-    doubles::oauth_caller(&claims)
+    test_support::oauth_caller(&claims)
 }
 
 fn url(named: &str) -> UrlOrg {

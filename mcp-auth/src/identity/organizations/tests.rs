@@ -3,18 +3,14 @@
 use std::sync::Mutex;
 
 use futures_util::FutureExt;
-use futures_util::future::join;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::identity::Parties;
-use crate::identity::Policy;
-use crate::identity::doubles;
-use crate::identity::doubles::CountingDirectory;
-use crate::identity::doubles::block_on;
 use crate::identity::io::IoRuntime;
+use crate::identity::test_support::{CountingDirectory, block_on};
+use crate::identity::{Parties, Policy, test_support};
 
 #[test]
 fn a_membership_is_believed_for_thirty_seconds() {
@@ -108,10 +104,10 @@ fn members_are_told_apart_by_organization_and_by_user() {
     let fixture = Fixture::answering([Ok(Some(admin())), Ok(None)]);
     assert!(fixture.role_of_ada().unwrap().is_some());
     for (name, other) in [("sub", "user_bob"), ("org_id", "org_2")] {
-        let mut claims = doubles::oauth_claims();
+        let mut claims = test_support::oauth_claims();
         claims["org_id"] = json!("org_1");
         claims[name] = json!(other);
-        let caller = doubles::oauth_caller(&claims);
+        let caller = test_support::oauth_caller(&claims);
         let org = block_on(fixture.organizations.of(&caller, Facts::Current)).unwrap();
         assert!(org.is_none(), "{name}");
     }
@@ -121,7 +117,7 @@ fn members_are_told_apart_by_organization_and_by_user() {
 #[test]
 fn nothing_is_looked_up_for_a_token_without_organization() {
     let fixture = Fixture::answering([Ok(Some(admin()))]);
-    let caller = doubles::oauth_caller(&doubles::oauth_claims());
+    let caller = test_support::oauth_caller(&test_support::oauth_claims());
     let org = block_on(fixture.organizations.of(&caller, Facts::Current)).unwrap();
     assert!(org.is_none());
     assert_eq!(fixture.directory.calls(), 0);
@@ -130,7 +126,7 @@ fn nothing_is_looked_up_for_a_token_without_organization() {
 #[test]
 fn the_token_alone_tells_the_id_and_nothing_else() {
     let fixture = Fixture::answering([Ok(None)]);
-    let without = Organizations::new(None, doubles::clock(), fixture.io.handle().clone());
+    let without = Organizations::new(None, test_support::clock(), fixture.io.handle().clone());
     assert!(fixture.organizations.looks_up() && !without.looks_up());
     for (organizations, facts) in [
         (&fixture.organizations, Facts::TokenOnly),
@@ -151,12 +147,12 @@ fn a_session_token_tells_its_organization_itself() {
     let fixture = Fixture::answering([Ok(None)]);
     let policy = Policy {
         sessions: Some(Parties::Any),
-        ..doubles::policy()
+        ..test_support::policy()
     };
-    let mut claims = doubles::session_claims();
+    let mut claims = test_support::session_claims();
     claims["org_id"] = json!("org_9");
-    let token = doubles::session_token(&claims);
-    let caller = block_on(doubles::offline(policy).authenticate(&token)).unwrap();
+    let token = test_support::session_token(&claims);
+    let caller = block_on(test_support::offline(policy).authenticate(&token)).unwrap();
     let org = block_on(fixture.organizations.of(&caller, Facts::Current)).unwrap();
     assert_eq!(org.unwrap().id(), "org_9");
     assert_eq!(fixture.directory.calls(), 0);
@@ -223,17 +219,17 @@ impl Memberships for Stamping {
 /// Lets `members` call once a second for `seconds`, with a budget of 100 look-ups in ten seconds. Returns when the
 /// directory was asked, and for each member how many calls got a fact at once.
 fn calls_of(members: usize, seconds: u64) -> (Vec<Duration>, Vec<u64>) {
-    let clock = doubles::clock();
+    let clock = test_support::clock();
     let directory = Arc::new(Stamping {
         clock: Arc::clone(&clock),
         asked: Mutex::default(),
     });
     let callers: Vec<_> = (0..members)
         .map(|member| {
-            let mut claims = doubles::oauth_claims();
+            let mut claims = test_support::oauth_claims();
             claims["org_id"] = json!("org_1");
             claims["sub"] = json!(format!("user_{member}"));
-            doubles::oauth_caller(&claims)
+            test_support::oauth_caller(&claims)
         })
         .collect();
     let mut served = vec![0; members];
@@ -304,7 +300,7 @@ impl Fixture {
     fn answering<const N: usize>(answers: [Result<Option<Org>, LookupError>; N]) -> Self {
         let io = IoRuntime::start().unwrap();
         let directory = CountingDirectory::answering(answers);
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let memberships: Arc<dyn Memberships> = Arc::<CountingDirectory>::clone(&directory);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let organizations = Organizations::new(Some(memberships), time, io.handle().clone());
@@ -327,9 +323,9 @@ impl Fixture {
 }
 
 fn ada() -> Caller {
-    let mut claims = doubles::oauth_claims();
+    let mut claims = test_support::oauth_claims();
     claims["org_id"] = json!("org_1");
-    doubles::oauth_caller(&claims)
+    test_support::oauth_caller(&claims)
 }
 
 fn admin() -> Org {

@@ -17,15 +17,10 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::identity::cache::Fingerprint;
-use crate::identity::caller::Caller;
-use crate::identity::caller::TokenKind;
+use crate::identity::caller::{Caller, TokenKind};
 use crate::identity::circuit::Circuit;
-use crate::identity::error::AuthError;
-use crate::identity::error::LookupError;
-use crate::identity::error::NoAnswer;
-use crate::identity::error::TokenError;
-use crate::identity::flight::FlightLost;
-use crate::identity::flight::Flights;
+use crate::identity::error::{AuthError, LookupError, NoAnswer, TokenError};
+use crate::identity::single_flight::{Abandoned, SingleFlight};
 use crate::identity::token::TokenText;
 use crate::identity::verify::Evidence;
 
@@ -76,8 +71,8 @@ pub(crate) enum ProfileError {
 /// Looks users up, and keeps what it found.
 pub(crate) struct People {
     desk: Arc<Desk>,
-    users: Flights<String, Result<Option<Arc<User>>, NoAnswer>>,
-    infos: Flights<Fingerprint, Result<Arc<UserInfo>, NoAnswer>>,
+    users: SingleFlight<String, Result<Option<Arc<User>>, NoAnswer>>,
+    infos: SingleFlight<Fingerprint, Result<Arc<UserInfo>, NoAnswer>>,
     profiles: Cache<Fingerprint, Kept<Profile>>,
 }
 
@@ -118,8 +113,8 @@ impl People {
         };
         Self {
             desk: Arc::new(desk),
-            users: Flights::new(io.clone()),
-            infos: Flights::new(io),
+            users: SingleFlight::new(io.clone()),
+            infos: SingleFlight::new(io),
             profiles: Cache::new(MAX_KEPT),
         }
     }
@@ -216,7 +211,7 @@ impl People {
         });
         looked_up
             .await
-            .unwrap_or_else(|FlightLost| Err(self.desk.user_circuit.lost().into()))
+            .unwrap_or_else(|Abandoned| Err(self.desk.user_circuit.lost().into()))
     }
 
     /// What the issuer tells the bearer of the caller's token; `None` if it can't be asked with that.
@@ -235,7 +230,7 @@ impl People {
         });
         asked
             .await
-            .unwrap_or_else(|FlightLost| Err(self.desk.info_circuit.lost().into()))
+            .unwrap_or_else(|Abandoned| Err(self.desk.info_circuit.lost().into()))
             .map(Some)
     }
 }

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What may be shown of the user who calls: what the token's scopes cover.
 ///

@@ -1,40 +1,18 @@
 //! Who a caller is, whether they may still sign in, and which organization an opaque token is of.
 
-use futures_util::future::join;
-use futures_util::future::join_all;
-use serde_json::Value;
-use serde_json::json;
+use futures_util::future::{join, join_all};
+use serde_json::{Value, json};
 
 use super::*;
-use crate::identity::Authenticator;
-use crate::identity::AuthenticatorConfig;
-use crate::identity::BearerToken;
-use crate::identity::Budget;
-use crate::identity::Confirmation;
-use crate::identity::ConfirmationSource;
-use crate::identity::Facts;
-use crate::identity::IoRuntime;
-use crate::identity::Keys;
-use crate::identity::ManualClock;
-use crate::identity::Memberships;
-use crate::identity::Org;
-use crate::identity::Organizations;
-use crate::identity::Parties;
-use crate::identity::Policy;
-use crate::identity::Unavailable;
-use crate::identity::Verdict;
-use crate::identity::doubles;
-use crate::identity::doubles::Answers;
-use crate::identity::doubles::CountingDirectory;
-use crate::identity::doubles::PlainDecode;
-use crate::identity::doubles::TestKey;
-use crate::identity::doubles::active;
-use crate::identity::doubles::block_on;
-use crate::identity::doubles::confirmation;
-use crate::identity::doubles::oauth_claims;
-use crate::identity::doubles::oauth_token;
-use crate::identity::doubles::session_claims;
-use crate::identity::doubles::session_token;
+use crate::identity::test_support::{
+    Answers, CountingDirectory, PlainDecode, TestKey, active, block_on, confirmation, oauth_claims,
+    oauth_token, session_claims, session_token,
+};
+use crate::identity::{
+    Authenticator, AuthenticatorConfig, BearerToken, Budget, Confirmation, ConfirmationSource,
+    Facts, IoRuntime, Keys, ManualClock, Memberships, Org, Organizations, Parties, Policy,
+    Unavailable, Verdict, test_support,
+};
 
 #[test]
 fn scopes_decide_what_is_shown_and_whether_anything_is_asked() {
@@ -353,7 +331,7 @@ impl World {
     ) -> Self {
         let io = IoRuntime::start().unwrap();
         let handle = || io.handle().clone();
-        let clock = doubles::clock();
+        let clock = test_support::clock();
         let time = || Arc::<ManualClock>::clone(&clock) as Arc<dyn Clock>;
         let confirmations = Answers::answering([active(with_organization())]);
         let admin = Some("org:admin".to_owned());
@@ -370,7 +348,7 @@ impl World {
             sessions: Some(Parties::Any),
             api_keys: Some(Vec::new()),
             check_users,
-            ..doubles::policy()
+            ..test_support::policy()
         };
         Self {
             authenticator: Authenticator::new(AuthenticatorConfig {

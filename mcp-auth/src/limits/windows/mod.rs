@@ -1,20 +1,14 @@
 //! How often something happened in a fixed window of time, for many keys.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::collections::HashMap;
+use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
-use std::hash::BuildHasher;
-use std::hash::Hash;
-use std::hash::RandomState;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::limits::BuildPrehashed;
+use crate::limits::BuildNoHash;
 
 /// Counts events per key. A window begins with the first event of a key and has a fixed length; when the
 /// window is over, the next event of the key begins a new one.
@@ -61,7 +55,7 @@ pub(crate) struct Refused<T> {
 
 #[derive(Default)]
 struct Shard {
-    windows: HashMap<Key, Window, BuildPrehashed>,
+    windows: HashMap<Key, Window, BuildNoHash>,
     /// By uptime; the window that ends first is on top.
     ends: BinaryHeap<Reverse<(Duration, Key)>>,
 }

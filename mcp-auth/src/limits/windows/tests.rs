@@ -1,15 +1,13 @@
 //! The table of windows: units, parallel threads, and a comparison with a naive model.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock::ManualClock;
-use crate::clock::SystemClock;
+use crate::clock::{ManualClock, SystemClock};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HUNDRED: Limit = Limit {

@@ -79,7 +79,7 @@ use connections::Connections;
 ///     .state(ledger)
 ///     .frontend_api_url("clerk.example.com")
 ///     .jwt_key(pem)
-///     .allow_unresolvable_guards()
+///     .allow_unsatisfiable_guards()
 ///     .url("https://example.com/billing/mcp")
 ///     .path("/billing/mcp")
 ///     .allowed_hosts(["example.com", "10.0.0.7:3000"])
@@ -154,7 +154,7 @@ pub struct ServerBuilder {
     pub(super) resource_documentation: Option<String>,
     pub(super) trust_token_org: bool,
     pub(super) organization_sources: OrganizationSources,
-    pub(super) allow_unresolvable_guards: bool,
+    pub(super) allow_unsatisfiable_guards: bool,
     pub(super) anonymous: AnonymousAccess,
     pub(super) security_schemes: bool,
     pub(super) lenient_arguments: bool,
@@ -229,7 +229,7 @@ impl ServerBuilder {
             resource_documentation: None,
             trust_token_org: false,
             organization_sources: OrganizationSources::default(),
-            allow_unresolvable_guards: false,
+            allow_unsatisfiable_guards: false,
             anonymous: AnonymousAccess::None,
             security_schemes: true,
             lenient_arguments: false,

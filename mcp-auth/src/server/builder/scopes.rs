@@ -38,7 +38,7 @@ impl ServerBuilder {
     /// Lets a scope contain others: whoever granted it granted them, and is not asked for them
     /// again. Through several calls a scope contains what those it contains contain.
     ///
-    /// Guards, required scopes, challenges, the list of tools, the [`Matrix`](crate::Matrix) and
+    /// Guards, required scopes, challenges, the list of tools, the [`AccessMatrix`](crate::AccessMatrix) and
     /// [`Caller::has_scope`](crate::Caller::has_scope) go by it. The authorization server knows
     /// nothing of it: what a guard names is asked for by that name, and never a wider scope. Scopes that
     /// contain themselves, and what is not one scope-token (RFC 6749 §3.3), are a start-up error.
@@ -124,8 +124,8 @@ impl ServerBuilder {
     /// These are roles and permissions where neither a secret key is given nor session tokens are
     /// accepted; features, plans and reverifications without session tokens; scopes without OAuth access
     /// tokens; and kinds of tokens that are not accepted.
-    pub fn allow_unresolvable_guards(mut self) -> Self {
-        self.allow_unresolvable_guards = true;
+    pub fn allow_unsatisfiable_guards(mut self) -> Self {
+        self.allow_unsatisfiable_guards = true;
         self
     }
 

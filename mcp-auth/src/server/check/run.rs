@@ -9,7 +9,7 @@ use super::super::error::StartError;
 use super::super::load::Load;
 use super::super::log;
 use super::super::private_url::{check_addresses, plain_http};
-use super::super::resolvable::{check_guards, scopeless_sessions};
+use super::super::satisfiable::{check_guards, scopeless_sessions};
 use super::super::settings::{
     HasKeys, Names, allowed, canonical, clerk_settings, instance_mistakes, instance_settings,
     policy_mistakes, wants_emulator,

@@ -51,7 +51,7 @@ impl Coercions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::doubles::logged;
+    use crate::identity::test_support::logged;
 
     #[test]
     fn the_log_counts_coercions_and_holds_no_values() {

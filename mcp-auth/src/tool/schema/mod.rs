@@ -26,14 +26,14 @@ pub(super) fn input<T: JsonSchema>() -> Schema {
 
 /// A keyword that schemars shows of a rule, though it refuses values that the rule accepts.
 #[derive(Clone, Copy, Debug)]
-pub struct Unshown {
+pub struct SuppressedKeyword {
     /// The keyword.
     pub keyword: &'static str,
     /// How many lists deep it is.
     pub depth: usize,
 }
 
-impl Transform for Unshown {
+impl Transform for SuppressedKeyword {
     fn transform(&mut self, schema: &mut Schema) {
         match (self.depth, schema.get_mut("items")) {
             (0, _) => {

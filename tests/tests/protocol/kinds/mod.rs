@@ -29,7 +29,7 @@ struct Servers {
 
 impl Servers {
     async fn start() -> Self {
-        let keyless = |clerk: &_| builder_without_key(clerk).allow_unresolvable_guards();
+        let keyless = |clerk: &_| builder_without_key(clerk).allow_unsatisfiable_guards();
         let keyless = World::built(emulator().await, TOOLS, without_keys, keyless);
         let fair = World::at(emulator().await, TOOLS, all_kinds).await;
         // Nothing listens there.
@@ -272,7 +272,7 @@ const KINDS: [TokenKind; 4] = [
 
 /// Accepts one kind, in either form.
 fn only(kind: TokenKind, builder: ServerBuilder) -> ServerBuilder {
-    let builder = builder.allow_unresolvable_guards();
+    let builder = builder.allow_unsatisfiable_guards();
     match kind {
         TokenKind::OAuth => builder,
         TokenKind::Session => builder.without_oauth_tokens().session_tokens(parties_any()),

@@ -10,14 +10,14 @@ mod garde {}
 
 struct Context;
 struct Guard;
-struct LastCheck;
+struct AuthorizeGate;
 struct Permission;
 struct Registration;
 struct Requirement;
 struct Rules;
 struct Tool;
 
-trait Verdict {
+trait Decide {
     const DECLARED: u8 = 1;
 
     fn run(&self) {}
@@ -25,8 +25,8 @@ trait Verdict {
     fn authorize(&self) {}
 }
 
-impl<T> Verdict for Option<T> {}
-impl Verdict for Context {}
+impl<T> Decide for Option<T> {}
+impl Decide for Context {}
 
 #[data]
 struct Arguments {
@@ -57,7 +57,7 @@ async fn call(
     let _ = (
         Context,
         Guard,
-        LastCheck,
+        AuthorizeGate,
         Permission,
         Registration,
         Requirement,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use mcp_auth::{
-    Caller, Context, FromContext, Injected, Needs, Org, Requirement, State, ToolError, mcp_tool,
+    Caller, Context, FromContext, Injected, Org, RequiredState, Requirement, State, ToolError,
+    mcp_tool,
 };
 
 #[derive(Debug)]
@@ -26,7 +27,7 @@ struct Tenant(String);
 impl FromContext for Tenant {
     const REQUIRES: &'static [Requirement] = &[Requirement::Organization];
 
-    fn needs(needs: &mut Needs) {
+    fn needs(needs: &mut RequiredState) {
         needs.state::<Documents>();
     }
 

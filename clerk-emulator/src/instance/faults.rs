@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use crate::clock;
-use crate::faults::Failure;
-use crate::faults::Fault;
-use crate::faults::Faults;
+use crate::faults::{Failure, Fault, Faults};
 use crate::instance::Instance;
 
 impl Instance {

@@ -1,26 +1,25 @@
 //! Hashing what is a hash already.
 
-use std::hash::BuildHasher;
-use std::hash::Hasher;
+use std::hash::{BuildHasher, Hasher};
 
 /// For tables whose keys write one 64-bit hash that nobody can choose: whoever could would make the
 /// table slow.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct BuildPrehashed;
+pub(crate) struct BuildNoHash;
 
 /// Takes a hash for what it is.
 #[derive(Debug)]
-pub(crate) struct Prehashed(u64);
+pub(crate) struct NoHash(u64);
 
-impl BuildHasher for BuildPrehashed {
-    type Hasher = Prehashed;
+impl BuildHasher for BuildNoHash {
+    type Hasher = NoHash;
 
-    fn build_hasher(&self) -> Prehashed {
-        Prehashed(0)
+    fn build_hasher(&self) -> NoHash {
+        NoHash(0)
     }
 }
 
-impl Hasher for Prehashed {
+impl Hasher for NoHash {
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
     }

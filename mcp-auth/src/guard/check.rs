@@ -2,7 +2,7 @@
 
 use crate::identity::{Entitlements, Org, Owner};
 
-use super::decision::Standing;
+use super::decision::CallerFacts;
 use super::reverification::Reverification;
 
 /// A question to [`Context::has`](crate::Context::has), which Clerk's SDKs spell
@@ -10,12 +10,12 @@ use super::reverification::Reverification;
 /// nothing is answered with no.
 ///
 /// ```
-/// use mcp_auth::{Context, Has, ToolError, mcp_tool};
+/// use mcp_auth::{Context, Check, ToolError, mcp_tool};
 ///
 /// /// Export a document in a format that may cost extra.
 /// #[mcp_tool(require_org)]
 /// async fn export(format: String, cx: &Context) -> Result<String, ToolError> {
-///     let question = Has::new()
+///     let question = Check::new()
 ///         .role("org:editor")
 ///         .permission(format!("org:exports:{format}"))
 ///         .feature("org:exports")
@@ -36,7 +36,7 @@ use super::reverification::Reverification;
 /// Source: <https://clerk.com/docs/guides/secure/authorization-checks>.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a question is answered by `Context::has`"]
-pub struct Has {
+pub struct Check {
     asked: Vec<Asked>,
 }
 
@@ -50,7 +50,7 @@ enum Asked {
     Role(String),
 }
 
-impl Has {
+impl Check {
     /// Asks for nothing yet.
     pub fn new() -> Self {
         Self::default()
@@ -98,7 +98,7 @@ impl Has {
     }
 
     /// The answer. Who is no user has nothing.
-    pub(crate) fn holds(&self, caller: &Standing<'_>, organization: Option<&Org>) -> bool {
+    pub(crate) fn holds(&self, caller: &CallerFacts<'_>, organization: Option<&Org>) -> bool {
         let mut all = self.asked.iter();
         caller.user
             && !self.asked.is_empty()
@@ -106,7 +106,7 @@ impl Has {
     }
 
     /// Whether an organization could still make the answer yes.
-    pub(crate) fn may_hold(&self, caller: &Standing<'_>) -> bool {
+    pub(crate) fn may_hold(&self, caller: &CallerFacts<'_>) -> bool {
         let mut others = self
             .asked
             .iter()
@@ -123,7 +123,7 @@ impl Asked {
         }
     }
 
-    fn is_held(&self, caller: &Standing<'_>, organization: Option<&Org>) -> bool {
+    fn is_held(&self, caller: &CallerFacts<'_>, organization: Option<&Org>) -> bool {
         let is_among = |asked: &str, held: Option<&Entitlements>| {
             Owner::split(asked)
                 .zip(held)

@@ -22,14 +22,14 @@ pub(super) fn check_guards(
     looks_up: bool,
     policy: &Policy,
 ) -> Result<(), StartError> {
-    if builder.allow_unresolvable_guards {
+    if builder.allow_unsatisfiable_guards {
         return Ok(());
     }
     let accepts = Accepts::of(policy, looks_up, &builder.required_scopes);
     let tools: Vec<_> = registry
         .iter()
         .filter_map(|tool| {
-            Some(Unresolvable {
+            Some(Unsatisfiable {
                 tool: tool.name(),
                 location: tool.location(),
                 why: accepts.why_not(tool.guard())?,
@@ -39,7 +39,7 @@ pub(super) fn check_guards(
     if tools.is_empty() {
         Ok(())
     } else {
-        Err(StartError::Unresolvable { tools })
+        Err(StartError::Unsatisfiable { tools })
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn scopeless_sessions(policy: &Policy, server_scopes: &[String]) -> O
 
 /// A tool whose guard nobody can pass.
 #[derive(Debug)]
-pub(crate) struct Unresolvable {
+pub(crate) struct Unsatisfiable {
     tool: &'static str,
     location: &'static Location<'static>,
     why: WhyNot,
@@ -258,7 +258,7 @@ fn of_kind(lacks: &[(TokenKind, Vec<Lack<'_>>)], kind: TokenKind) -> Vec<String>
     firsts
 }
 
-impl fmt::Display for Unresolvable {
+impl fmt::Display for Unsatisfiable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             tool,

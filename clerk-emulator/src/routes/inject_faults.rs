@@ -1,17 +1,12 @@
 //! Applies the faults a test has set, before a request is answered.
 
-use std::time::Duration;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use actix_web::HttpResponse;
-use actix_web::body::EitherBody;
-use actix_web::body::MessageBody;
-use actix_web::dev::ServiceRequest;
-use actix_web::dev::ServiceResponse;
-use actix_web::http::StatusCode;
-use actix_web::http::header;
-use actix_web::http::header::HttpDate;
-use actix_web::http::header::TryIntoHeaderValue as _;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HttpDate, TryIntoHeaderValue as _};
+use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::web;
 
@@ -22,7 +17,7 @@ use crate::routes::problem::Problem;
 /// Counts the request, waits, and fails or goes on; tells a time that is as wrong as the clock.
 ///
 /// What asks for none of Clerk's own is left alone: with it faults are set and taken back.
-pub(crate) async fn weather(
+pub(crate) async fn inject_faults(
     instance: web::Data<Instance>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

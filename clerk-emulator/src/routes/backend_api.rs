@@ -1,28 +1,21 @@
 //! The Backend API, for the holder of the secret key.
 
-use actix_web::HttpMessage as _;
-use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
-use actix_web::dev::ServiceRequest;
-use actix_web::dev::ServiceResponse;
-use actix_web::http::StatusCode;
-use actix_web::http::header;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderMap;
-use actix_web::middleware::Next;
-use actix_web::middleware::from_fn;
+use actix_web::http::{StatusCode, header};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web;
+use actix_web::{HttpMessage as _, HttpResponse};
 use serde::Deserialize;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::directory::Directory;
-use crate::directory::Membership;
+use crate::directory::{Directory, Membership};
 use crate::instance::Instance;
-use crate::routes::not_found;
-use crate::routes::opaque;
 use crate::routes::parameters::Parameters;
 use crate::routes::problem::Problem;
 use crate::routes::resources;
+use crate::routes::{not_found, opaque};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     let memberships = web::resource("/organizations/{organization}/memberships")

@@ -8,12 +8,8 @@ use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
-use std::task::Context;
-use std::task::Poll;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
@@ -21,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// Work in flight, at most one piece per key.
-pub(crate) struct Flights<K, T> {
+pub(crate) struct SingleFlight<K, T> {
     runtime: Handle,
     waiting: Arc<Mutex<Waiting<K, T>>>,
 }
@@ -29,11 +25,11 @@ pub(crate) struct Flights<K, T> {
 /// The work ended without an outcome: it panicked, or the runtime was shut down.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the work was lost before it had an outcome")]
-pub(crate) struct FlightLost;
+pub(crate) struct Abandoned;
 
 type Waiting<K, T> = HashMap<K, Shared<oneshot::Receiver<T>>>;
 
-impl<K, T> Flights<K, T>
+impl<K, T> SingleFlight<K, T>
 where
     K: Clone + Eq + Hash + Send + 'static,
     T: Clone + Send + Sync + 'static,
@@ -49,7 +45,7 @@ where
     /// Joins the work in flight for `key`, or starts it. It goes on if the returned future is dropped.
     ///
     /// What must be visible before the next flight can start has to be written by the work itself.
-    pub(crate) fn join<F>(&self, key: &K, work: impl FnOnce() -> F) -> Landing<T>
+    pub(crate) fn join<F>(&self, key: &K, work: impl FnOnce() -> F) -> Waiter<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
@@ -75,7 +71,7 @@ where
             });
             outcome
         };
-        Landing(outcome)
+        Waiter(outcome)
     }
 
     /// Whether work is in flight for `key`.
@@ -84,9 +80,9 @@ where
     }
 }
 
-impl<K, T> fmt::Debug for Flights<K, T> {
+impl<K, T> fmt::Debug for SingleFlight<K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flights")
+        f.debug_struct("SingleFlight")
             .field("in_flight", &lock(&self.waiting).len())
             .finish()
     }
@@ -95,13 +91,13 @@ impl<K, T> fmt::Debug for Flights<K, T> {
 /// The outcome of a flight, for one of those who wait.
 #[derive(Debug)]
 #[must_use = "the work goes on, but nobody waits for it"]
-pub(crate) struct Landing<T: Clone>(Shared<oneshot::Receiver<T>>);
+pub(crate) struct Waiter<T: Clone>(Shared<oneshot::Receiver<T>>);
 
-impl<T: Clone> Future for Landing<T> {
-    type Output = Result<T, FlightLost>;
+impl<T: Clone> Future for Waiter<T> {
+    type Output = Result<T, Abandoned>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map_err(|_| FlightLost)
+        Pin::new(&mut self.0).poll(context).map_err(|_| Abandoned)
     }
 }
 
@@ -137,19 +133,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::identity::doubles::block_on;
     use crate::identity::io::IoRuntime;
+    use crate::identity::test_support::block_on;
 
     #[test]
     fn fifty_waiters_share_one_piece_of_work() {
         let io = IoRuntime::start().unwrap();
-        let flights = Flights::new(io.handle().clone());
+        let flights = SingleFlight::new(io.handle().clone());
         let runs = Arc::new(AtomicUsize::new(0));
         let (go, wait) = oneshot::channel::<()>();
         let mut wait = Some(wait);
@@ -174,7 +169,7 @@ mod tests {
     #[test]
     fn the_first_waiter_leaving_takes_nothing_from_the_others() {
         let io = IoRuntime::start().unwrap();
-        let flights = Flights::new(io.handle().clone());
+        let flights = SingleFlight::new(io.handle().clone());
         let (go, wait) = oneshot::channel::<()>();
         let leader = flights.join(&1, || async {
             wait.await.unwrap();
@@ -191,7 +186,7 @@ mod tests {
     #[test]
     fn a_panic_in_the_work_is_an_error_for_all_and_the_next_try_works() {
         let io = IoRuntime::start().unwrap();
-        let flights = Flights::<_, u8>::new(io.handle().clone());
+        let flights = SingleFlight::<_, u8>::new(io.handle().clone());
         let (go, wait) = oneshot::channel::<()>();
         let first = flights.join(&(), || async {
             wait.await.unwrap();
@@ -199,24 +194,21 @@ mod tests {
         });
         let second = flights.join(&(), || async { 1 });
         go.send(()).unwrap();
-        assert_eq!(
-            block_on(join_all([first, second])),
-            vec![Err(FlightLost); 2]
-        );
+        assert_eq!(block_on(join_all([first, second])), vec![Err(Abandoned); 2]);
         assert_eq!(block_on(flights.join(&(), || async { 2 })), Ok(2));
     }
 
     #[test]
     fn work_for_a_runtime_that_is_gone_is_an_error_not_a_wait() {
         let io = IoRuntime::start().unwrap();
-        let flights = Flights::new(io.handle().clone());
+        let flights = SingleFlight::new(io.handle().clone());
         let (go, wait) = oneshot::channel::<()>();
         let before = flights.join(&(), || async { wait.await.is_ok() });
         drop(io);
-        assert_eq!(block_on(before), Err(FlightLost));
+        assert_eq!(block_on(before), Err(Abandoned));
         assert_eq!(
             block_on(flights.join(&(), || async { true })),
-            Err(FlightLost)
+            Err(Abandoned)
         );
         drop(go);
     }
@@ -224,7 +216,7 @@ mod tests {
     #[test]
     fn different_keys_fly_apart() {
         let io = IoRuntime::start().unwrap();
-        let flights = Flights::new(io.handle().clone());
+        let flights = SingleFlight::new(io.handle().clone());
         let one = flights.join(&1, || async { "one" });
         let two = flights.join(&2, || async { "two" });
         assert_eq!(block_on(join_all([one, two])), vec![Ok("one"), Ok("two")]);

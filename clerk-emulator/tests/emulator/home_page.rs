@@ -1,19 +1,11 @@
 //! The front page, over HTTP.
 
-use clerk_emulator::Directory;
-use clerk_emulator::Emulator;
-use clerk_emulator::EmulatorOptions;
+use clerk_emulator::{Directory, Emulator, EmulatorOptions};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::sign_in::REDIRECT_URI;
-use crate::sign_in::register;
-use crate::sign_in::signed_in;
-use crate::sign_in::text;
-use crate::support::get;
-use crate::support::part;
-use crate::support::request;
-use crate::support::started;
+use crate::sign_in::{REDIRECT_URI, register, signed_in, text};
+use crate::support::{get, part, request, started};
 
 async fn page(emulator: &Emulator) -> String {
     let response = get(emulator, "/").await;

@@ -1,23 +1,19 @@
-//! Who may speak to the emulator at all: a program of this machine that means to.
+//! Refuses every request that does not come from a program of this machine, or from a page of this emulator.
 //!
 //! Binding a loopback address is not enough. A browser of this machine sends what any web page asks for
 //! (and, after DNS rebinding, under a foreign `Host`), and a reverse proxy brings requests in from outside.
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
-use actix_web::dev::ServiceRequest;
-use actix_web::dev::ServiceResponse;
-use actix_web::http::Method;
-use actix_web::http::StatusCode;
-use actix_web::http::Uri;
-use actix_web::http::header;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode, Uri, header};
 use actix_web::middleware::Next;
 
 use crate::routes::problem::Problem;
 
 /// Lets a request through to its route, or answers it with the refusal.
-pub(crate) async fn guard(
+pub(crate) async fn local_only(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {

@@ -9,28 +9,20 @@ mod has;
 mod verify;
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{env, fs};
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::clerk::claims::ClerkClaims;
-use crate::identity::AuthError;
-use crate::identity::Authenticator;
-use crate::identity::AuthenticatorConfig;
-use crate::identity::Caller;
-use crate::identity::Decode;
-use crate::identity::Keys;
-use crate::identity::ManualClock;
-use crate::identity::Object;
-use crate::identity::Policy;
-use crate::identity::TokenError;
-use crate::identity::doubles::block_on;
+use crate::identity::test_support::block_on;
+use crate::identity::{
+    AuthError, Authenticator, AuthenticatorConfig, Caller, Decode, Keys, ManualClock, Object,
+    Policy, TokenError,
+};
 
 /// One file of vectors.
 struct File {

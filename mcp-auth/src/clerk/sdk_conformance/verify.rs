@@ -2,27 +2,13 @@
 
 use serde_json::Value;
 
-use super::Case;
-use super::File;
-use super::Report;
-use super::files_with;
-use super::same;
+use super::{Case, File, Report, files_with, same};
 use crate::clerk::claims::ClerkClaims;
-use crate::identity::Actor;
-use crate::identity::AudienceMode;
-use crate::identity::Caller;
-use crate::identity::Decode;
-use crate::identity::IoRuntime;
-use crate::identity::Keys;
-use crate::identity::Machine;
-use crate::identity::Object;
-use crate::identity::Parties;
-use crate::identity::Policy;
-use crate::identity::PublishedKey;
-use crate::identity::TokenError;
-use crate::identity::TokenKind;
-use crate::identity::doubles;
-use crate::identity::doubles::CountingSource;
+use crate::identity::test_support::CountingSource;
+use crate::identity::{
+    Actor, AudienceMode, Caller, Decode, IoRuntime, Keys, Machine, Object, Parties, Policy,
+    PublishedKey, TokenError, TokenKind, test_support,
+};
 
 #[test]
 fn verify_vectors_are_accepted_and_refused_as_by_the_sdk() {
@@ -96,7 +82,7 @@ impl Source {
                 let kid = expected.case.header["kid"].as_str();
                 let published = keys.iter().any(|key| Some(key.kid()) == kid);
                 let source = CountingSource::of(keys);
-                let keys = Keys::published(source, doubles::clock(), io.handle().clone());
+                let keys = Keys::published(source, test_support::clock(), io.handle().clone());
                 Ok((published || by_kid).then_some(keys))
             }
         }
@@ -106,7 +92,7 @@ impl Source {
 /// The SDK's options as our policy.
 fn policy(vector: &Value, case: &Case) -> Result<Policy, String> {
     let options = vector["options"].as_object().cloned().unwrap_or_default();
-    let claimed = case.claim("iss").as_str().unwrap_or(doubles::ISSUER);
+    let claimed = case.claim("iss").as_str().unwrap_or(test_support::ISSUER);
     let mut policy = Policy::new(claimed.to_owned(), Vec::new());
     policy.audience.mode = AudienceMode::Off;
     let mut parties = Parties::Any;

@@ -1,13 +1,9 @@
 //! The Frontend API: discovery documents and the JWKS, open to everyone.
 
-use actix_web::HttpResponse;
-use actix_web::Route;
-use actix_web::http::Method;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::web;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use actix_web::{HttpResponse, Route};
+use serde_json::{Map, Value, json};
 
 use crate::instance::Instance;
 use crate::oauth::scope;

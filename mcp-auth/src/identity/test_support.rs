@@ -2,63 +2,28 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::OnceLock;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::encoding::PublicKeyX509Der;
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::KeyPair;
-use aws_lc_rs::signature::RSA_PKCS1_SHA256;
-use aws_lc_rs::signature::RSA_PKCS1_SHA384;
-use aws_lc_rs::signature::RsaEncoding;
-use aws_lc_rs::signature::RsaKeyPair;
+use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RsaEncoding, RsaKeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jsonwebtoken::crypto::aws_lc;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tracing::{Dispatch, Level};
 
-use crate::identity::Authenticator;
-use crate::identity::AuthenticatorConfig;
-use crate::identity::Caller;
-use crate::identity::CallerParts;
-use crate::identity::Clock;
-use crate::identity::Confirmation;
-use crate::identity::ConfirmationSource;
-use crate::identity::Decode;
-use crate::identity::FetchError;
-use crate::identity::Json;
-use crate::identity::KeySource;
-use crate::identity::Keys;
-use crate::identity::LookupError;
-use crate::identity::ManualClock;
-use crate::identity::MembershipPage;
-use crate::identity::Memberships;
-use crate::identity::Object;
-use crate::identity::Org;
-use crate::identity::Policy;
-use crate::identity::PublishedKey;
-use crate::identity::Session;
-use crate::identity::TokenError;
-use crate::identity::TokenKind;
-use crate::identity::TokenText;
-use crate::identity::User;
-use crate::identity::UserInfo;
-use crate::identity::UserInfoSource;
-use crate::identity::UserSource;
-use crate::identity::Verdict;
-use crate::identity::VerifiedClaims;
+use crate::identity::{
+    Authenticator, AuthenticatorConfig, Caller, CallerParts, Clock, Confirmation,
+    ConfirmationSource, Decode, FetchError, Json, KeySource, Keys, LookupError, ManualClock,
+    MembershipPage, Memberships, Object, Org, Policy, PublishedKey, Session, TokenError, TokenKind,
+    TokenText, User, UserInfo, UserInfoSource, UserSource, Verdict, VerifiedClaims,
+};
 
 /// The issuer of all test tokens.
 pub(crate) const ISSUER: &str = "https://clerk.example.com";

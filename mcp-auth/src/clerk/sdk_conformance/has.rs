@@ -3,14 +3,10 @@
 use serde_json::Value;
 
 use super::Report;
-use super::claims::is_ambiguous;
-use super::claims::verified;
+use super::claims::{is_ambiguous, verified};
 use super::files_with;
-use crate::guard::Has;
-use crate::guard::Standing;
-use crate::identity::Org;
-use crate::identity::ScopeHierarchy;
-use crate::identity::TokenKind;
+use crate::guard::{CallerFacts, Check};
+use crate::identity::{Org, ScopeHierarchy, TokenKind};
 
 #[test]
 fn has_vectors_are_answered_as_by_the_sdk() {
@@ -58,7 +54,7 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
             return Ok(());
         }
         None | Some(Err(_)) => false,
-        Some(Ok(caller)) => question.holds(&Standing::of(&caller), caller.token_org()),
+        Some(Ok(caller)) => question.holds(&CallerFacts::of(&caller), caller.token_org()),
     };
     if expected && !ours && is_ambiguous(&vector["claims"]) {
         report.count("stricter: only permissions that all readings of the masks grant");
@@ -69,28 +65,30 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
 
 /// The same question. What only JavaScript can ask, `null` and numbers for names, is not met there, and
 /// neither is a reverification that there is not, which stands for it.
-fn question(query: &Value) -> Result<Has, String> {
+fn question(query: &Value) -> Result<Check, String> {
     let members = query.as_object().ok_or("the query is no object")?;
-    Ok(members.iter().fold(Has::new(), |question, (asked, value)| {
-        match (asked.as_str(), value.as_str()) {
-            ("role", Some(role)) => question.role(role),
-            ("permission", Some(permission)) => question.permission(permission),
-            ("feature", Some(feature)) => question.feature(feature),
-            ("plan", Some(plan)) => question.plan(plan),
-            ("reverification", Some(preset)) => question.reverification(preset),
-            ("reverification", None) => {
-                let level = value["level"].as_str().unwrap_or_default();
-                let minutes = value["afterMinutes"].as_f64().unwrap_or_default();
-                question.reverification_within(level, minutes)
+    Ok(members
+        .iter()
+        .fold(Check::new(), |question, (asked, value)| {
+            match (asked.as_str(), value.as_str()) {
+                ("role", Some(role)) => question.role(role),
+                ("permission", Some(permission)) => question.permission(permission),
+                ("feature", Some(feature)) => question.feature(feature),
+                ("plan", Some(plan)) => question.plan(plan),
+                ("reverification", Some(preset)) => question.reverification(preset),
+                ("reverification", None) => {
+                    let level = value["level"].as_str().unwrap_or_default();
+                    let minutes = value["afterMinutes"].as_f64().unwrap_or_default();
+                    question.reverification_within(level, minutes)
+                }
+                ("role" | "permission" | "feature" | "plan", None) => question.reverification(""),
+                _ => question,
             }
-            ("role" | "permission" | "feature" | "plan", None) => question.reverification(""),
-            _ => question,
-        }
-    }))
+        }))
 }
 
 /// The answer of a machine that is given all that could be asked for but a user.
-fn machine_has(question: &Has) -> bool {
+fn machine_has(question: &Check) -> bool {
     let everything = Org::new(
         "org_1".to_owned(),
         None,
@@ -98,7 +96,7 @@ fn machine_has(question: &Has) -> bool {
         Some(vec!["org:documents:delete".to_owned()]),
     );
     let of = |user| {
-        let standing = Standing {
+        let standing = CallerFacts {
             token_kind: TokenKind::M2m,
             impersonated: false,
             user,

@@ -8,16 +8,12 @@ use std::collections::BTreeSet;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web;
-use maud::Markup;
-use maud::html;
+use maud::{Markup, html};
 
-use crate::directory::Directory;
-use crate::directory::Membership;
-use crate::directory::User;
+use crate::directory::{Directory, Membership, User};
 use crate::instance::Instance;
 use crate::mint::DEFAULT_CLIENT;
-use crate::oauth::Client;
-use crate::oauth::Grant;
+use crate::oauth::{Client, Grant};
 use crate::routes::page;
 use crate::settings::Settings;
 

@@ -2,21 +2,12 @@
 
 use serde_json::Value;
 
-use super::Case;
-use super::Report;
-use super::files_with;
-use super::same;
 use super::verify::compare_actor;
-use crate::identity::AudienceMode;
-use crate::identity::Caller;
-use crate::identity::Entitlements;
-use crate::identity::Keys;
-use crate::identity::Org;
-use crate::identity::Parties;
-use crate::identity::Policy;
-use crate::identity::TokenError;
-use crate::identity::doubles;
-use crate::identity::doubles::TestKey;
+use super::{Case, Report, files_with, same};
+use crate::identity::test_support::TestKey;
+use crate::identity::{
+    AudienceMode, Caller, Entitlements, Keys, Org, Parties, Policy, TokenError, test_support,
+};
 
 #[test]
 fn claims_vectors_decode_as_in_the_sdk() {
@@ -32,8 +23,8 @@ fn claims_vectors_decode_as_in_the_sdk() {
 
 /// The caller of a session token with these claims, at a time when it is current.
 pub(super) fn verified(claims: &Value) -> (Case, Result<Caller, TokenError>) {
-    let token = TestKey::shared().sign(&doubles::session_header(), claims);
-    let issuer = claims["iss"].as_str().unwrap_or(doubles::ISSUER);
+    let token = TestKey::shared().sign(&test_support::session_header(), claims);
+    let issuer = claims["iss"].as_str().unwrap_or(test_support::ISSUER);
     let mut policy = Policy::new(issuer.to_owned(), Vec::new());
     policy.audience.mode = AudienceMode::Off;
     policy.sessions = Some(Parties::Any);
