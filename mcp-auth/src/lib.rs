@@ -1,3 +1,4 @@
+#![cfg_attr(any(doc, doctest), doc = include_str!("guide/links.md"))]
 #![doc = include_str!("../README.md")]
 //!
 //! # Features
@@ -48,6 +49,8 @@ pub mod __fuzz;
 mod clerk;
 mod clock;
 mod guard;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod http;
 mod identity;
 mod limits;

@@ -1,21 +1,5 @@
-//! A home for the integration tests of the workspace, in `tests/`, with a tool for them, and for the code in
-//! `docs/`, which its doctests compile and run.
-
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/from-mcp-use.md")]
-mod from_mcp_use {}
-
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/connect.md")]
-mod connect {}
-
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/schemas.md")]
-mod schemas {}
-
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/connections.md")]
-mod connections {}
+//! The package of the workspace's integration tests, which are in `tests/`. The library has a tool for them, and runs
+//! the code of a page of `docs/` as doctests.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/upstream/actix-http.md")]

@@ -28,3 +28,6 @@ async fn delete_document(
 async fn main() -> mcp_auth::Result<()> {
     mcp_auth::serve!(emulator).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -228,8 +228,8 @@ mod tests {
 
     #[cfg(feature = "emulator")]
     #[test]
-    fn the_variables_that_keep_the_local_clerk_off_are_those_of_the_readme() {
-        let (_, sentence) = include_str!("../../README.md")
+    fn the_guide_lists_the_variables_that_keep_the_local_clerk_off() {
+        let (_, sentence) = include_str!("../../docs/guide/local-clerk.md")
             .split_once("only if none of these variables is set:")
             .unwrap();
         let (list, _) = sentence.split_once('.').unwrap();
@@ -255,15 +255,9 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_lists_the_variables_that_are_read() {
-        let readme = include_str!("../../README.md");
-        let settings = readme
-            .split("\n## ")
-            .find(|part| part.starts_with("Settings"));
-        let rows = settings
-            .unwrap()
-            .lines()
-            .filter(|line| line.starts_with("| "));
+    fn the_guide_lists_the_variables_that_are_read() {
+        let settings = include_str!("../../docs/guide/settings.md");
+        let rows = settings.lines().filter(|line| line.starts_with("| "));
         let second = rows.filter_map(|row| row.split(" | ").nth(1));
         let listed: BTreeSet<_> = second
             .flat_map(|cell| cell.split('`').skip(1).step_by(2))

@@ -1,5 +1,6 @@
-//! The guides in `docs/` name texts, settings and variables; what is named there is in the source.
+//! The guides in `docs/` and the README against the source: texts, settings, variables, links and shown code exist.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,8 +8,10 @@ use std::path::{Path, PathBuf};
 fn every_text_of_the_server_that_a_guide_explains_is_one_it_says() {
     let source = source();
     let guide = read("docs/connect.md");
-    let (_, rest) = guide.split_once("What the server says").unwrap();
-    let (table, _) = rest.split_once("What Clerk or the client says").unwrap();
+    let (_, rest) = guide.split_once("### Messages of the server").unwrap();
+    let (table, _) = rest
+        .split_once("### Messages of Clerk and of clients")
+        .unwrap();
     let seen = table.lines().filter_map(|row| row.split('|').nth(1));
     let texts: Vec<&str> = seen
         .flat_map(quoted)
@@ -27,33 +30,128 @@ fn every_text_of_the_server_that_a_guide_explains_is_one_it_says() {
 #[test]
 fn every_setting_and_variable_that_a_guide_names_exists() {
     let source = source();
-    for guide in ["docs/connect.md", "docs/from-mcp-use.md"] {
-        let text = read(guide);
-        let mut named = 0;
-        for name in quoted(&text) {
-            let found = match name.strip_prefix("ServerBuilder::") {
-                Some(setting) => source.contains(&format!("pub fn {setting}")),
+    let mut checked = 0;
+    for page in pages() {
+        for name in quoted(&read(&page)) {
+            let exists = match name.strip_prefix("ServerBuilder::") {
+                Some(setting) => {
+                    source.contains(&format!("pub fn {}", before_parenthesis(setting)))
+                }
                 None if is_variable(name) => source.contains(&format!("\"{name}\"")),
                 None => continue,
             };
-            assert!(found, "{guide} names {name}");
-            named += 1;
+            assert!(exists, "{page} names {name}");
+            checked += 1;
         }
-        assert!(named > 5, "{guide} is not read");
     }
+    assert!(checked > 60, "the pages are not read: {checked}");
 }
 
 #[test]
-fn the_directory_file_of_the_readme_is_one_that_the_local_clerk_reads() {
-    let readme = read("README.md");
-    let (_, rest) = readme.split_once("All of it is optional:").unwrap();
+fn the_directory_file_of_the_guide_is_one_that_the_local_clerk_reads() {
+    let guide = read("docs/local-clerk.md");
+    let (_, rest) = guide.split_once("All of it is optional:").unwrap();
     let (_, rest) = rest.split_once("```toml\n").unwrap();
     let (file, _) = rest.split_once("```").unwrap();
     let directory = clerk_emulator::Directory::parse(file).unwrap();
     assert_eq!(directory.organization("acme").unwrap().plans, ["team"]);
 }
 
-/// What stands between backquotes.
+// A doctest compiles no function with `#[test]`, so these are compared with functions that are run.
+#[test]
+fn the_tests_that_the_readme_and_the_tutorial_show_are_those_of_the_quickstart() {
+    let tests = without_space(&read("examples/quickstart/src/tests.rs"));
+    for (page, shown) in [("README.md", 1), ("docs/tutorial.md", 2)] {
+        let text = read(page);
+        let functions: Vec<_> = text
+            .split("#[actix_web::test]\n")
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap())
+            .collect();
+        for function in &functions {
+            assert!(
+                tests.contains(&without_space(function)),
+                "{page}: {function}"
+            );
+        }
+        assert_eq!(functions.len(), shown, "{page}");
+    }
+    let matrix = read("examples/quickstart/tools.md");
+    let (table, _) = matrix.split_once("\n\n").unwrap();
+    assert!(read("docs/tutorial.md").contains(table));
+}
+
+#[test]
+fn every_link_of_a_guide_leads_to_a_file_and_a_heading() {
+    let names: BTreeSet<String> = read("mcp-auth/src/guide/links.md")
+        .lines()
+        .filter_map(|line| Some(line.split_once("]: ")?.0[1..].to_owned()))
+        .collect();
+    let mut checked = 0;
+    for page in pages() {
+        let text = read(&page);
+        let definitions = text.lines().filter_map(|line| {
+            let (name, target) = line.strip_prefix('[')?.split_once("]: ")?;
+            Some((Some(name), target))
+        });
+        let inline = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| Some((None, rest.split_once(')')?.0)));
+        for (name, target) in definitions.chain(inline) {
+            if target.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = match file {
+                "" => page.clone(),
+                file => format!("docs/{file}"),
+            };
+            let linked = fs::read_to_string(root().join(&file));
+            let linked = linked.unwrap_or_else(|_| panic!("{page} links to {target}"));
+            let found = anchor.is_empty() || headings(&linked).any(|heading| heading == anchor);
+            assert!(found, "{page} links to {target}");
+            // On docs.rs the name of a link leads to a module.
+            assert!(
+                name.is_none_or(|name| names.contains(name)),
+                "{page}: {name:?}"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 50, "the pages are not read: {checked}");
+}
+
+/// The pages that this module reads, by their paths from the root.
+fn pages() -> Vec<String> {
+    let entries = fs::read_dir(root().join("docs")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let pages = names.filter(|name| name.ends_with(".md"));
+    pages.map(|name| format!("docs/{name}")).collect()
+}
+
+/// The headings of a page as GitHub and rustdoc name them in a link.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    text.lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| {
+            let words = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = words
+                .chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+            kept.collect::<String>().replace(' ', "-")
+        })
+}
+
+fn without_space(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
+fn before_parenthesis(call: &str) -> &str {
+    call.split('(').next().unwrap()
+}
+
+/// The texts between backquotes.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

@@ -176,11 +176,11 @@ async fn a_new_opaque_token_for_every_call_is_no_reason_to_wait() {
     }
 }
 
-/// The queries of the README's table, each with the head of its row: a query that begins with `&` goes on with the
-/// first of the row.
-fn queries_of_the_readme() -> Vec<(String, String)> {
-    let readme = include_str!("../../../README.md");
-    let (_, table) = readme
+/// Returns the queries of the guide's table of tokens, each with the first cell of its row. A query that begins with
+/// `&` is appended to the first query of its row.
+fn queries_of_the_guide() -> Vec<(String, String)> {
+    let guide = include_str!("../../../docs/local-clerk.md");
+    let (_, table) = guide
         .split_once("/dev/token?…'` with |\n|---|---|\n")
         .unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
@@ -202,7 +202,7 @@ fn queries_of_the_readme() -> Vec<(String, String)> {
 }
 
 #[actix_web::test]
-async fn every_token_of_the_readme_is_accepted_by_a_server_that_accepts_its_kind() {
+async fn every_token_of_the_guide_is_accepted_by_a_server_that_accepts_its_kind() {
     let local = Local::start(|builder| {
         builder
             .session_tokens(mcp_auth::parties([
@@ -213,7 +213,7 @@ async fn every_token_of_the_readme_is_accepted_by_a_server_that_accepts_its_kind
             .api_keys(mcp_auth::scopes(["invoices:read"]))
     })
     .await;
-    let queries = queries_of_the_readme();
+    let queries = queries_of_the_guide();
     assert_eq!(queries.len(), 9, "{queries:?}");
     for (head, query) in queries {
         let expected = match head.split(' ').next().unwrap() {

@@ -1,0 +1,39 @@
+//! The guides of the project, in the order in which a new user needs them.
+//!
+//! - Start: [`tutorial`], [`guards`], [`arguments`], [`schemas`].
+//! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`errors`].
+//! - Develop: [`local_clerk`], [`testing`](crate::testing).
+//! - Operate: [`speed`], [`security`], [`connections`], [`check_your_instance`].
+//! - Move: [`from_mcp_use`], [`from_rmcp`].
+//!
+//! The pages are the files of `docs/` in the repository, which link to each other as files. `links.md` comes first in
+//! each module and defines the same link names as items, and the first definition of a name counts.
+
+macro_rules! pages {
+    ($($name:ident: $file:literal,)*) => {
+        $(
+            #[doc = include_str!("guide/links.md")]
+            #[doc = include_str!(concat!("../docs/guide/", $file))]
+            pub mod $name {}
+        )*
+    };
+}
+
+pages! {
+    tutorial: "tutorial.md",
+    guards: "guards.md",
+    arguments: "arguments.md",
+    schemas: "schemas.md",
+    tokens: "tokens.md",
+    clerk: "clerk.md",
+    connect: "connect.md",
+    settings: "settings.md",
+    errors: "errors.md",
+    local_clerk: "local-clerk.md",
+    speed: "speed.md",
+    security: "security.md",
+    connections: "connections.md",
+    check_your_instance: "check-your-instance.md",
+    from_mcp_use: "from-mcp-use.md",
+    from_rmcp: "from-rmcp.md",
+}
