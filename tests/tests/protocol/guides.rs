@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 #[test]
-fn every_text_of_the_server_that_a_guide_explains_is_one_it_says() {
+fn every_message_that_the_troubleshooting_table_explains_is_in_the_source() {
     let source = source();
     let guide = read("docs/connect.md");
     let (_, rest) = guide.split_once("### Messages of the server").unwrap();
@@ -122,7 +122,33 @@ fn every_link_of_a_guide_leads_to_a_file_and_a_heading() {
     assert!(checked > 50, "the pages are not read: {checked}");
 }
 
-/// The pages that this module reads, by their paths from the root.
+#[test]
+fn the_readme_has_at_most_150_lines_and_every_guide_is_a_module_that_links_can_name() {
+    let readme = read("README.md");
+    assert!(readme.lines().count() <= 150);
+    let modules = read("mcp-auth/src/guide.rs");
+    for page in pages() {
+        let file = page.strip_prefix("docs/").unwrap();
+        let included = modules.contains(&format!(": \"{file}\","));
+        assert!(included || file == "README.md", "{page} is no module");
+    }
+    let pages = [
+        readme,
+        read("clerk-emulator/README.md"),
+        read("mcp-auth/docs/mcp_tool.md"),
+    ];
+    let mut checked = 0;
+    for text in &pages {
+        for link in text.split("/latest/mcp_auth/guide/").skip(1) {
+            let name = link.split('/').next().unwrap();
+            assert!(modules.contains(&format!("    {name}: \"")), "{name}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "the links are not read: {checked}");
+}
+
+/// Returns the paths of all guides, from the root of the repository.
 fn pages() -> Vec<String> {
     let entries = fs::read_dir(root().join("docs")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -130,7 +156,7 @@ fn pages() -> Vec<String> {
     pages.map(|name| format!("docs/{name}")).collect()
 }
 
-/// The headings of a page as GitHub and rustdoc name them in a link.
+/// Returns the anchors that GitHub and rustdoc give to the headings of a page.
 fn headings(text: &str) -> impl Iterator<Item = String> {
     text.lines()
         .filter(|line| line.starts_with('#'))
@@ -151,12 +177,12 @@ fn before_parenthesis(call: &str) -> &str {
     call.split('(').next().unwrap()
 }
 
-/// The texts between backquotes.
+/// Returns the texts between backquotes.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// `Forbidden: org:` and `permission required` are put together from parts.
+/// Whether the source contains the text. The source composes `Forbidden: org:` and `permission required` from parts.
 fn says(source: &str, text: &str) -> bool {
     let words = text.strip_suffix(" required").unwrap_or(text);
     let words = words.strip_prefix("Forbidden: ").unwrap_or(words);
@@ -172,7 +198,7 @@ fn is_variable(name: &str) -> bool {
             .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
-/// All code of the framework, as one text.
+/// Returns all code of the framework as one text.
 fn source() -> String {
     let mut source = String::new();
     append(&root().join("mcp-auth/src"), &mut source);

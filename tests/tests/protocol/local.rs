@@ -1,4 +1,4 @@
-//! The local Clerk inside a server: who can call without anything being set up.
+//! The local Clerk inside a server: its settings, its tokens, and clients that register themselves.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ mod tools {
 const REDIRECT: &str = "http://127.0.0.1:7777/callback";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// A server and the local Clerk that it brought.
+/// A server and the address of the local Clerk inside it.
 struct Local {
     server: Serving,
     issuer: String,
@@ -51,7 +51,7 @@ impl Local {
         }
     }
 
-    /// The settings of the local Clerk.
+    /// Returns the settings of the local Clerk.
     async fn settings(&self) -> Value {
         let url = format!("{}/dev/settings", self.issuer);
         let response = client().get(url).send().await.unwrap();
@@ -65,7 +65,7 @@ impl Local {
         response.text().await.unwrap()
     }
 
-    /// Status and text of a call with a token that was asked for with this query.
+    /// Calls a tool with the token that this query fetches; returns the status and the body.
     async fn call(&self, query: &str) -> (u16, String) {
         self.call_tool("subject", query).await
     }
@@ -85,7 +85,7 @@ impl Local {
 }
 
 #[actix_web::test]
-async fn a_machine_may_talk_to_the_server_whichever_machine_that_is() {
+async fn a_machine_may_call_the_server_under_any_id_of_the_servers_machine() {
     for id in [None, Some("mch_mcp"), Some("mch_invoices")] {
         let local = Local::start(|builder| match id {
             Some(id) => builder.m2m_tokens().machine_id(id),
@@ -116,7 +116,7 @@ async fn the_server_is_registered_under_each_of_its_names() {
 }
 
 #[actix_web::test]
-async fn default_scopes_are_those_that_the_server_advertises_and_two_of_the_authorization_server() {
+async fn default_scopes_are_the_advertised_scopes_and_two_of_the_authorization_server() {
     let local = Local::start(|builder| builder.require_scope("documents:read")).await;
     let expected = [
         "profile",
@@ -160,7 +160,7 @@ async fn a_registered_client_gets_what_the_server_advertises_and_no_scope_of_a_s
             .status(),
         200
     );
-    // The scope exists, and the client may not ask for it.
+    // The scope exists, but this client may not ask for it.
     let refused = authorize("profile+documents:write").await;
     let location = refused.headers()["location"].to_str().unwrap();
     assert!(location.contains("error=invalid_scope"), "{location}");
@@ -168,7 +168,7 @@ async fn a_registered_client_gets_what_the_server_advertises_and_no_scope_of_a_s
 }
 
 #[actix_web::test]
-async fn a_new_opaque_token_for_every_call_is_no_reason_to_wait() {
+async fn a_new_opaque_token_for_every_call_causes_no_wait() {
     let local = Local::start(|builder| builder).await;
     for _ in 0..25 {
         let (status, body) = local.call("user=ada&format=opaque").await;
@@ -235,7 +235,7 @@ async fn every_token_of_the_guide_is_accepted_by_a_server_that_accepts_its_kind(
 }
 
 #[actix_web::test]
-async fn the_log_of_a_server_says_which_settings_accept_a_kind_of_token_that_was_refused() {
+async fn the_log_names_the_setting_that_accepts_a_refused_kind_of_token() {
     let process = Process::start(&[]);
     let token = format!("{}/dev/token?kind=session&user=ada", process.issuer());
     let token = client().get(token).send().await.unwrap();

@@ -1,4 +1,4 @@
-//! `SECURITY.md` names a test for each threat; a name that is no test protects nobody.
+//! `SECURITY.md` names tests for each threat. Each of these tests exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +27,7 @@ fn every_test_that_the_threats_name_exists() {
     assert!(named.len() > 40, "the tables are not read: {named:?}");
 }
 
-/// The last cell of a row that begins with a threat.
+/// Returns the tests in the last cell of a table row; none for other lines.
 fn named_tests(line: &str) -> Vec<&str> {
     let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
     match cells.as_slice() {
@@ -42,7 +42,7 @@ fn named_tests(line: &str) -> Vec<&str> {
     }
 }
 
-/// The names of the functions that follow a `#[test]` of any kind.
+/// Adds the names of the functions that follow a `#[test]` of any kind.
 fn tests_below(folder: &Path, tests: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
