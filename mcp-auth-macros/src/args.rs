@@ -6,7 +6,11 @@ use proc_macro2::TokenStream;
 use syn::{Ident, LitStr, Path, ext::IdentExt};
 
 use crate::{
-    entry::{Call, Choice, Entry, Hint, List, Spelling},
+    entry::{
+        Call, Choice, Entry, Hint, List,
+        Quantifier::{All, Any},
+        Spelling,
+    },
     errors::{Errors, did_you_mean, listed},
     grammar::{self, Verdict},
     icon::Icon,
@@ -14,7 +18,7 @@ use crate::{
     rename,
 };
 
-/// What was said, key by key; what does not fit together is found in `model`.
+/// The values of the keys that were given. `model` finds keys that exclude each other.
 #[derive(Debug, Default)]
 pub(crate) struct ToolArgs {
     pub(crate) accept: Option<List>,
@@ -75,7 +79,9 @@ impl ToolArgs {
             "public" => self.public = errors.keep(entry.flag()),
             "require_org" => self.require_org = errors.keep(entry.flag()),
             "require_user" => self.require_user = errors.keep(entry.flag()),
-            "accept" => self.accept = Some(entry.list(&grammar::accept, str::to_owned, errors)),
+            "accept" => {
+                self.accept = Some(entry.list(Any, &grammar::accept, str::to_owned, errors))
+            }
             "forbid_actor" => self.forbid_actor = errors.keep(entry.flag()),
             "permission" => self.permissions = held(entry, errors),
             "role" => self.roles = held(entry, errors),
@@ -93,7 +99,7 @@ impl ToolArgs {
                 let key = entry.key.clone();
                 self.meta = Meta::read(&key, entry.values(), errors);
             }
-            "rate" => self.rates = Some(entry.list(&grammar::rate, str::to_owned, errors)),
+            "rate" => self.rates = Some(entry.list(All, &grammar::rate, str::to_owned, errors)),
             "concurrency" => self.concurrency = errors.keep(entry.calls()),
             "timeout" => self.timeout = errors.keep(entry.seconds()),
             "allow_unknown" => self.allow_unknown = errors.keep(entry.flag()),
@@ -105,18 +111,18 @@ impl ToolArgs {
     }
 }
 
-/// What a caller holds: the value of one of [`HELD`].
+/// Reads an entry whose key is one of [`HELD`].
 fn held(entry: Entry, errors: &mut Errors) -> Option<List> {
     match entry.key.unraw().to_string().as_str() {
-        "permission" => Some(entry.list(&grammar::permission, str::to_owned, errors)),
+        "permission" => Some(entry.list(All, &grammar::permission, str::to_owned, errors)),
         "role" => {
             let normal = |text: &str| grammar::role_key(text).to_owned();
-            Some(entry.list(&grammar::role, normal, errors))
+            Some(entry.list(All, &grammar::role, normal, errors))
         }
-        "feature" => Some(entry.list(&grammar::feature, grammar::entitlement_key, errors)),
-        "plan" => Some(entry.list(&grammar::plan, grammar::entitlement_key, errors)),
+        "feature" => Some(entry.list(All, &grammar::feature, grammar::entitlement_key, errors)),
+        "plan" => Some(entry.list(All, &grammar::plan, grammar::entitlement_key, errors)),
         "reverification" => errors.keep(entry.reverification()),
-        "scope" => Some(entry.list(&grammar::scope, str::to_owned, errors)),
+        "scope" => Some(entry.list(All, &grammar::scope, str::to_owned, errors)),
         _ => None,
     }
 }
@@ -159,12 +165,16 @@ fn unknown_key(key: &str) -> String {
 }
 
 fn given_twice(key: &str) -> String {
-    if matches!(key, "accept" | "rate") || key != "reverification" && HELD.contains(&key) {
-        return format!(
-            "`{key}` is given twice; several values go in one list: `{key}(\"…\", \"…\")`"
-        );
-    }
-    format!("`{key}` is given twice")
+    let quantifier = match key {
+        "accept" => Any,
+        "rate" => All,
+        _ if key != "reverification" && HELD.contains(&key) => All,
+        _ => return format!("`{key}` is given twice"),
+    };
+    format!(
+        "`{key}` is given twice; several values go in one list: `{key} = {}(\"…\", \"…\")`",
+        quantifier.word()
+    )
 }
 
 const HELD: [&str; 6] = [

@@ -1,5 +1,6 @@
-//! One entry of the attribute, `key`, `key = value` or `key(value, …)`, and its value as what the key
-//! takes. Every value keeps its span; a mistake in one entry does not hide those in the next.
+//! One entry of the attribute, `key`, `key = value` or `key(…)`, read as the value that its key takes.
+//!
+//! Every value keeps its span. A mistake in one entry does not hide a mistake in the next entry.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -30,16 +31,16 @@ pub(crate) struct Hint {
     pub(crate) value: bool,
 }
 
-/// `permission = "a"` or `permission("a", CONSTANT)`.
+/// `permission = "a"` or `permission = all("a", CONSTANT)`.
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) key: Ident,
-    /// What tells two lists apart, whatever the order and spelling.
+    /// The normalised values, so that two lists compare equal in any order and spelling.
     names: BTreeSet<(bool, String)>,
     pub(crate) values: Vec<Spelling>,
 }
 
-/// `any(permission = "a", role("b"))`: each is a list of what one alternative needs.
+/// `any(permission = "a", scope = all("b", "c"))`. Each alternative is a list that must be met in full.
 #[derive(Debug)]
 pub(crate) struct Choice {
     pub(crate) key: Ident,
@@ -53,7 +54,14 @@ pub(crate) struct Call {
     pub(crate) parameters: Vec<Ident>,
 }
 
-/// A text: checked here if it is spelled here, by the compiler if it is a constant.
+/// The word before a list of values: `all("a", "b")`, or `any("a", "b")`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Quantifier {
+    All,
+    Any,
+}
+
+/// A text. The macro checks a literal, the compiler checks the value of a constant.
 #[derive(Debug)]
 pub(crate) enum Spelling {
     Constant(Expr),
@@ -150,26 +158,50 @@ impl Entry {
         }
     }
 
+    /// `key = "a"`, or `key = all("a", "b")` with the `quantifier` of the key.
     pub(crate) fn list(
         self,
+        quantifier: Quantifier,
         check: &dyn Fn(&str) -> Verdict,
         normal: fn(&str) -> String,
         errors: &mut Errors,
     ) -> List {
         let Self { key, value } = self;
         let given = match value {
-            Value::List(list) => list,
+            Value::List(values) => {
+                unquantified(&key, quantifier, &key, &values, errors);
+                values
+            }
             Value::Expression(Expr::Tuple(tuple)) => {
-                parenthesised(&key, &tuple, &tuple.elems, errors)
+                let values: Vec<Expr> = tuple.elems.iter().cloned().map(ungrouped).collect();
+                unquantified(&key, quantifier, &tuple, &values, errors);
+                values
             }
             Value::Expression(Expr::Array(array)) => {
-                parenthesised(&key, &array, &array.elems, errors)
+                let values: Vec<Expr> = array.elems.iter().cloned().map(ungrouped).collect();
+                unquantified(&key, quantifier, &array, &values, errors);
+                values
             }
+            Value::Expression(Expr::Call(call)) => match Quantifier::of(&call.func) {
+                Some(written) => {
+                    if written != quantifier {
+                        errors.at(&call.func, quantifier.correction(&key, &call.args));
+                    }
+                    call.args.into_iter().map(ungrouped).collect()
+                }
+                None => vec![Expr::Call(call)],
+            },
             Value::Expression(one) => vec![one],
             Value::Entries(_) | Value::Missing | Value::None => Vec::new(),
         };
         if given.is_empty() {
-            errors.at(&key, format!("`{key}` names nothing; write `{key} = \"…\"` or `{key}(\"…\", …)`, or leave it out"));
+            errors.at(
+                &key,
+                format!(
+                    "`{key}` names nothing; write `{key} = \"…\"` or `{key} = {}(\"…\", …)`, or leave it out",
+                    quantifier.word()
+                ),
+            );
         }
         let mut names = BTreeSet::new();
         let mut values = Vec::new();
@@ -298,7 +330,7 @@ impl Entry {
         })
     }
 
-    /// What is given, however it is spelled; nothing for a bare key.
+    /// The values of `key = value` and of `key(value, …)`; none for a bare key.
     pub(crate) fn values(self) -> Vec<Expr> {
         match self.value {
             Value::List(list) => list,
@@ -350,7 +382,7 @@ impl Entry {
         }
     }
 
-    /// The one value after `=`.
+    /// Returns the one value after `=`.
     fn value(self, example: &str) -> syn::Result<Expr> {
         match self.value {
             Value::Expression(value) => Ok(value),
@@ -444,20 +476,64 @@ fn minutes(value: &Expr) -> syn::Result<Literal> {
     }
 }
 
-/// `permission = ("a", "b")` reads like one value that is a tuple.
-fn parenthesised(
+/// Reports several values without a quantifier: `permission("a", "b")`, `permission = ("a", "b")`, `permission = ["a", "b"]`.
+fn unquantified(
     key: &Ident,
-    whole: &dyn ToTokens,
-    values: &Punctuated<Expr, Token![,]>,
+    quantifier: Quantifier,
+    written: &dyn ToTokens,
+    values: &[Expr],
     errors: &mut Errors,
-) -> Vec<Expr> {
-    if !values.is_empty() {
-        errors.at(
-            whole,
-            format!("several values are written `{key}({})`", source(values)),
-        );
+) {
+    let message = match values {
+        [] => return,
+        [one] => format!("one value is written `{key} = {}`", source(one)),
+        [_, _, ..] => format!(
+            "several values are written `{key} = {}({})`",
+            quantifier.word(),
+            sources(values)
+        ),
+    };
+    errors.at(written, message);
+}
+
+fn sources<'a>(values: impl IntoIterator<Item = &'a Expr>) -> String {
+    let values = values.into_iter().map(|value| source(value));
+    values.collect::<Vec<_>>().join(", ")
+}
+
+impl Quantifier {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Any => "any",
+        }
     }
-    values.iter().cloned().map(ungrouped).collect()
+
+    fn of(function: &Expr) -> Option<Self> {
+        let Expr::Path(path) = function else {
+            return None;
+        };
+        [Self::All, Self::Any]
+            .into_iter()
+            .find(|quantifier| path.path.is_ident(quantifier.word()))
+    }
+
+    /// The message for a list that is written with the other quantifier.
+    fn correction(self, key: &Ident, values: &Punctuated<Expr, Token![,]>) -> String {
+        match self {
+            Self::All => {
+                let alternatives = values
+                    .iter()
+                    .map(|value| format!("{key} = {}", source(value)));
+                let alternatives = alternatives.collect::<Vec<_>>().join(", ");
+                format!("`{key}` takes `all(…)`; one of several is written `any({alternatives})`")
+            }
+            Self::Any => format!(
+                "a token has one kind, so no token has all of these: write `{key} = any({})`",
+                sources(values)
+            ),
+        }
+    }
 }
 
 /// A `macro_rules!` variable arrives inside an invisible group.

@@ -1,5 +1,4 @@
-//! A checked tool as tokens. Nothing is decided here: the expansion is data and one call, and the
-//! runtime does the work.
+//! A checked tool as tokens. The expansion is data and one call; the runtime makes every decision.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -41,9 +40,9 @@ pub(crate) fn expand(tool: &Tool) -> TokenStream {
     }
 }
 
-/// The permissions that may be named: a glob import of a block hides what the blocks around it
-/// import, so if `permissions! { only; … }` stands at the root of the crate, its constant is found.
-/// Nothing of the user's is evaluated where that import reaches.
+/// The permissions that tools of this crate may name. A glob import of an inner block hides the
+/// imports of the blocks around it, so a `permissions! { only; … }` at the root of the crate wins
+/// over the default. No code of the user's is evaluated in that block.
 fn declared() -> TokenStream {
     quote! {
         use __private::ANY_PERMISSION as __MCP_AUTH_PERMISSIONS;
@@ -267,7 +266,7 @@ fn validation(tool: &Tool) -> Option<TokenStream> {
     })
 }
 
-/// What has to be had before the function is called.
+/// The `Permit` that must exist before the function is called.
 fn permit(tool: &Tool) -> TokenStream {
     let Some(Call {
         function,
@@ -282,7 +281,8 @@ fn permit(tool: &Tool) -> TokenStream {
     }
 }
 
-/// A parameter of the tool as `authorize` gets it. What is wrong with it is reported at its name.
+/// A parameter of the tool as `authorize` gets it. The compiler reports mistakes at the parameter's
+/// name.
 fn reference(tool: &Tool, name: &Ident) -> Option<TokenStream> {
     let parameter = tool
         .parameters
@@ -319,7 +319,7 @@ fn injection(parameter: &Parameter) -> Option<TokenStream> {
     Some(quote_spanned!(span=> let #local = __private::#inject::<#ty>(#cx).await?;))
 }
 
-/// What the user's function is called with.
+/// The expression that is passed for a parameter of the user's function.
 fn value(tool: &Tool, parameter: &Parameter) -> TokenStream {
     let (field, local) = (field_name(parameter), local_name(parameter));
     match parameter.role {
@@ -400,17 +400,16 @@ fn annotations(annotations: &Annotations) -> TokenStream {
 fn authorize(tool: &Tool, call: &Call) -> TokenStream {
     let function = call.function.path.segments.last();
     let function = function.map_or_else(String::new, |last| last.ident.unraw().to_string());
-    let written = |names: Vec<String>| format!("{function}({})", names.join(", "));
     let names = call.parameters.iter();
-    let rule = written(names.clone().map(|name| name.unraw().to_string()).collect());
+    let parameters: Vec<_> = names.clone().map(|name| name.unraw().to_string()).collect();
+    let rule = format!("{function}({})", parameters.join(", "));
     let arguments = names.filter_map(|name| {
         let mut arguments = tool.arguments();
         let (parameter, argument) =
             arguments.find(|(parameter, _)| parameter.ident.unraw() == name.unraw())?;
         Some(argument.name(&parameter.ident, tool.rename_all.as_ref()))
     });
-    let told = written(arguments.collect());
-    quote!(__private::Authorize { rule: #rule, told: #told })
+    quote!(__private::Authorize { rule: #rule, arguments: &[#(#arguments),*] })
 }
 
 fn guard(tool: &Tool) -> TokenStream {
@@ -465,7 +464,7 @@ fn all_held(List { key, values, .. }: &List) -> impl Iterator<Item = TokenStream
     values.iter().map(move |text| held(text, &key))
 }
 
-/// What an injected type asks of the caller, under the parameter's name.
+/// The requirements that an injected type adds to the guard, under the parameter's name.
 fn implied(parameter: &Parameter, function: &str) -> TokenStream {
     let (name, ty) = (parameter.ident.unraw().to_string(), &parameter.ty);
     let function = Ident::new(function, ty.span());

@@ -95,7 +95,7 @@ struct Rule {
 struct Part(Ident);
 
 impl SuppressedKeyword {
-    /// Checks the rules of one attribute. What garde itself refuses is left to garde.
+    /// Checks the rules of one attribute. Mistakes that garde reports are left to garde.
     pub(crate) fn of(attribute: &Attribute, ty: &Type, errors: &mut Errors) -> Vec<Self> {
         let mut found = Vec::new();
         if let Ok(list) = attribute.meta.require_list() {
@@ -128,7 +128,8 @@ fn check(
                 name,
                 "the schema would show other rules than those of `adapt`; use `custom(…)`",
             ),
-            // What is in an `Option<Vec<_>>` is a list for garde, and an item for schemars.
+            // garde applies `inner` to the list in an `Option<Vec<_>>`, schemars to the items of
+            // the list.
             "inner" if ty.is_some_and(|ty| option_of(ty).is_some()) => errors.at(
                 name,
                 "`inner` of an `Option` is not what the schema would show: take a list that may be empty, with `#[arg(default)]`",
@@ -157,7 +158,7 @@ fn check_length(
     let keyword = if has(&["chars"]) {
         return;
     } else if has(&["bytes", "simple", "utf16"]) {
-        // Of a text these are at least as many as its characters.
+        // A text has at least as many bytes as characters, so the minimum holds for both.
         has(&["min", "equal"]).then_some("minLength")
     } else if has(&["graphemes"]) {
         // And these at most.
@@ -188,7 +189,8 @@ fn check_pattern(content: TokenStream, errors: &mut Errors) {
     }
 }
 
-/// What the `regex` crate understands and ECMA-262 does not, or not in the same way.
+/// Returns a construct of the pattern that the `regex` crate understands and ECMA-262 does not, or
+/// reads otherwise.
 fn not_ecmascript(pattern: &str) -> Option<&'static str> {
     let mut in_class = false;
     let mut rest = pattern;
@@ -217,7 +219,7 @@ fn not_ecmascript(pattern: &str) -> Option<&'static str> {
     None
 }
 
-/// What is strange, and whether inside of `[…]`.
+/// Constructs that ECMA-262 does not have, each with true if it is one inside `[…]`.
 const STRANGE: [(bool, &str); 11] = [
     (false, "(?"),
     (false, "\\A"),

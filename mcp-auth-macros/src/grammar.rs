@@ -1,5 +1,5 @@
-//! What a permission, role, scope, feature and tool name look like: pure functions from text to a verdict.
-//! The runtime applies the same rules to constants, whose values no macro can see.
+//! The grammars of permissions, roles, scopes, features and tool names: pure functions from a text
+//! to an error. The runtime applies the same grammars to constants, whose values no macro can see.
 
 use crate::errors::{did_you_mean, listed};
 
@@ -56,7 +56,7 @@ pub(crate) fn scope(text: &str) -> Verdict {
             .collect::<Vec<_>>()
             .join(", ");
         return Err(format!(
-            "`scope` takes one scope a string; write `scope({list})`"
+            "`scope` takes one scope a string; write `scope = all({list})`"
         ));
     }
     Err(format!(
@@ -70,7 +70,7 @@ pub(crate) fn feature(text: &str) -> Verdict {
     entitlement("feature", "export", text)
 }
 
-/// As a feature's.
+/// Checks a plan: a slug, alone or after the word for its owner.
 pub(crate) fn plan(text: &str) -> Verdict {
     entitlement("plan", "pro", text)
 }
@@ -91,7 +91,7 @@ pub(crate) fn reverification(text: &str) -> Verdict {
     among("`reverification`", &PRESETS, text)
 }
 
-/// What Clerk verifies again.
+/// Checks a level of Clerk's reverification.
 pub(crate) fn level(text: &str) -> Verdict {
     among("the level of `reverification`", &LEVELS, text)
 }
@@ -219,7 +219,8 @@ fn is_count(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse().is_ok_and(|count: u32| count > 0)
 }
 
-/// What the text was meant to be, where case, separators or the prefix are all that is wrong.
+/// Returns the permission that the author probably meant: case, separators or the prefix are all
+/// that is wrong.
 fn repaired_permission(text: &str) -> Option<String> {
     let lower = text.trim().to_ascii_lowercase().replace(['.', '/'], ":");
     let mut rest = lower.as_str();
@@ -411,7 +412,7 @@ mod tests {
         assert!(
             scope("a b")
                 .unwrap_err()
-                .ends_with("write `scope(\"a\", \"b\")`")
+                .ends_with("write `scope = all(\"a\", \"b\")`")
         );
     }
 

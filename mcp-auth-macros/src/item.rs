@@ -106,7 +106,7 @@ impl ToTokens for ToolItem {
             return;
         }
         let mut signature = self.signature.clone();
-        // As above: rustc knows no `const async fn`.
+        // rustc knows no `const async fn`.
         signature.constness = signature
             .constness
             .filter(|_| signature.asyncness.is_none());
@@ -120,7 +120,7 @@ impl ToTokens for ToolItem {
                 .iter()
                 .filter(|attribute| !is_mcp_tool(attribute)),
         );
-        // Of an `async fn` the lint knows that arguments have to be owned.
+        // In an `async fn` the lint knows that arguments must be owned.
         if signature.asyncness.is_none() {
             let taken = quote!(#[allow(clippy::needless_pass_by_value, reason = "arguments")]);
             tokens.extend(taken);

@@ -1,5 +1,5 @@
-//! The macros of `mcp-auth`: depend on that crate, which re-exports and documents them. What they expand
-//! to names items of the same version of it.
+//! The macros of `mcp-auth`. Depend on `mcp-auth`, which re-exports and documents them. Their
+//! expansions name items of the same version of `mcp-auth`.
 //!
 //! A tool goes through a pipeline in which each step looks only at the one before: the attribute
 //! (`args`) and the function (`item`, `signature`, `docs`) are read independently, so that all

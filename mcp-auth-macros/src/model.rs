@@ -246,7 +246,7 @@ fn check_public(args: &ToolArgs, errors: &mut Errors) {
     }
 }
 
-// #[mcp_tool(role("admin", "member"))]
+// #[mcp_tool(role = all("admin", "member"))]
 fn check_roles(args: &ToolArgs, errors: &mut Errors) {
     let alternatives = args.choices.iter().flat_map(|choice| &choice.alternatives);
     for List { key, values, .. } in args.roles.iter().chain(alternatives) {
@@ -255,13 +255,13 @@ fn check_roles(args: &ToolArgs, errors: &mut Errors) {
         {
             errors.at(
                 second,
-                "a caller has one role in an organization, so nobody could have both: keep one",
+                "a caller has one role in an organization, so no caller has both: write `any(role = \"…\", role = \"…\")`",
             );
         }
     }
 }
 
-// #[mcp_tool(rate("10/min per user", "20/min per user"))]
+// #[mcp_tool(rate = all("10/min per user", "20/min per user"))]
 fn check_rates(args: &ToolArgs, errors: &mut Errors) {
     let mut seen = HashMap::new();
     for value in args.rates.iter().flat_map(|list| &list.values) {
@@ -283,7 +283,7 @@ fn check_rates(args: &ToolArgs, errors: &mut Errors) {
 
 // #[mcp_tool(authorize = owns(document))] async fn tool(document_id: String)
 fn check_authorize(args: &ToolArgs, item: &ToolItem, errors: &mut Errors) {
-    // Those with a mistake of their own as well.
+    // Parameters with mistakes of their own are included.
     let names: Vec<_> = item.parameter_names().collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     for parameter in args.authorize.iter().flat_map(|call| &call.parameters) {

@@ -25,7 +25,7 @@ pub(crate) const SCHEMA_ONLY: [&str; 12] = [
 #[derive(Debug)]
 pub(crate) struct Parameter {
     pub(crate) ident: Ident,
-    /// Of an injected parameter, the type behind the `&`.
+    /// The type of an argument, or the type behind the `&` of an injected parameter.
     pub(crate) ty: Type,
     pub(crate) role: Role,
 }
@@ -169,7 +169,8 @@ impl Argument {
         }
     }
 
-    /// What serde and schemars would do differently from each other or from what the client is told.
+    /// Reports attributes that serde and schemars read differently, and attributes that would make
+    /// the schema wrong.
     fn check_derived(&mut self, attribute: &Attribute, errors: &mut Errors) {
         let (serde, schemars) = (
             attribute.path().is_ident("serde"),

@@ -12,7 +12,7 @@ use syn::{
 
 use crate::{errors::Errors, grammar};
 
-/// What stood between the braces, after the path of the crate that `macro_rules!` put there.
+/// The text between the braces, after the path of the crate, which `macro_rules!` adds.
 #[derive(Debug)]
 struct Permissions {
     krate: TokenStream,

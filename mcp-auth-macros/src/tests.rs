@@ -102,16 +102,16 @@ fn every_key_is_written_down() {
             idempotent,
             closed_world,
             require_org,
-            permission("org:documents:read", perms::SEARCH),
+            permission = all("org:documents:read", perms::SEARCH),
             role = "admin",
-            feature("org:export", features::SHARE),
+            feature = all("org:export", features::SHARE),
             plan = "pro",
             reverification("second_factor", 10),
-            scope("documents:read", SCOPE),
+            scope = all("documents:read", SCOPE),
             any(feature = "export", reverification = "strict"),
             require_user,
-            accept("oauth", KIND),
-            rate("10/min per user", RATE),
+            accept = any("oauth", KIND),
+            rate = all("10/min per user", RATE),
             concurrency = 4,
             timeout = 30,
             allow_unknown,
@@ -194,7 +194,10 @@ fn alternatives_are_data_and_the_last_step_is_a_call() {
     snapshot(
         quote!(
             any(permission = "org:documents:manage", role = "org:admin"),
-            any(permission("org:a:b", perms::C), scope = "documents:all"),
+            any(
+                permission = all("org:a:b", perms::C),
+                scope = "documents:all"
+            ),
             forbid_actor,
             authorize = rules::owns(document_id, org, db, caller),
         ),
@@ -238,7 +241,7 @@ fn permissions_are_constants_and_only_these_are_found_at_the_root() {
         DELETE = "org:documents:delete";
     };
     let declared = crate::permissions::expand(declared).to_string();
-    // What `$crate` stands for is syntax only to rustc.
+    // Only rustc can parse `$crate`.
     let file = syn::parse_str(&declared.replace("$ crate", "::mcp_auth")).unwrap();
     expect_file!["../tests/expand/permissions.rs"].assert_eq(&prettyplease::unparse(&file));
 }
@@ -422,7 +425,7 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_the_source() {
             role = "Admin",
             destructive,
             read_only,
-            scope("a", "a")
+            scope = all("a", "a")
         ),
         &quote! {
             fn delete<T>(text: &str, (a, b): (u8, u8), #[cfg(test)] c: u8) -> impl Sized {}

@@ -1,4 +1,5 @@
-//! What a parameter's type says: by value is an argument, behind a `&` is injected.
+//! The type of a parameter decides its source: a type by value is an argument, a type behind `&` is
+//! injected.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};

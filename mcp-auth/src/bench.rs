@@ -22,7 +22,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Those of a server.
+    /// Makes the steps of a server's requests.
     pub fn of(server: Server) -> Self {
         Self {
             site: server.site(),
@@ -62,7 +62,7 @@ impl Steps {
         tool.is_some_and(|tool| decide(tool.guard(), &facts).is_ok())
     }
 
-    /// What a message of MCP 2026-07-28 is answered with; `None` if that is not for the body.
+    /// Returns the response to a message of MCP 2026-07-28; `None` if the response has no body.
     pub async fn handle(
         &self,
         method: &str,
@@ -97,7 +97,7 @@ impl Steps {
     }
 }
 
-/// Whether a token is a JWT that can be read, whoever signed it.
+/// Returns true if a token is a JWT that can be parsed. The signature is not checked.
 #[must_use]
 pub fn is_readable(token: &str) -> bool {
     match Presented::classify(&BearerToken::new(token)) {

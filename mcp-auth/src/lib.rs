@@ -14,8 +14,11 @@
 pub use mcp_auth_macros::data;
 #[doc = include_str!("../docs/mcp_tool.md")]
 pub use mcp_auth_macros::mcp_tool;
-/// The data types of MCP, as the official Rust SDK has them: content blocks, results, annotations.
+/// The data types of MCP in the official Rust SDK: content blocks, results, annotations. A new major version of `rmcp`
+/// is a new major version of this crate.
 pub use rmcp::model;
+/// The crates whose types are in the signatures of this one.
+pub use {schemars, serde_json};
 
 pub use crate::guard::{
     Check, Feature, Guard, Permission, Plan, Requirement, Reverification, Role, Scope,
@@ -29,8 +32,8 @@ pub use crate::server::{
     Server, ServerBuilder, Severity,
 };
 pub use crate::tool::{
-    Content, Context, FromContext, Injected, IntoToolError, IntoToolResult, Json, PublicErrorExt,
-    Rate, RequiredState, State, ToolError, ToolInfo, ToolOutput,
+    Content, Context, FromContext, IntoToolError, IntoToolResult, Json, PublicErrorExt, Rate,
+    State, ToolError, ToolInfo, ToolOutput,
 };
 
 /// The people, roles and organizations of the local Clerk, for
@@ -62,7 +65,8 @@ mod server;
 pub mod testing;
 mod tool;
 
-/// What `#[mcp_tool]` expands to. Not for use by hand: it changes without notice.
+/// The items that the expansion of `#[mcp_tool]` names. Do not use them by hand: they change
+/// without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;

@@ -35,7 +35,7 @@ async fn read() -> &'static str {
 }
 
 /// Write.
-#[mcp_auth::mcp_tool(permission("org:documents:write", READ))]
+#[mcp_auth::mcp_tool(permission = all("org:documents:write", READ))]
 async fn write() {}
 
 mod elsewhere {

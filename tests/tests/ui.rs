@@ -1,5 +1,5 @@
-//! What the compiler says about a tool: right ones are accepted without a warning, wrong ones are
-//! explained in our words, at the token that is wrong.
+//! Compile-time messages: correct tools compile without a warning, and each mistake gets one
+//! message of ours at the wrong token.
 //!
 //! Right tools (`ui/pass`) are modules of this test, so that clippy sees them as well; wrong ones
 //! (`ui/fail`) are compiled one by one. After a change of a message: `TRYBUILD=overwrite`, and read
@@ -36,7 +36,7 @@ fn wrong_tools_are_explained() {
 /// compiles is another.
 fn wrong_tools_do_not_compile() {
     let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
-    // What an earlier run left behind may since have been renamed.
+    // A case of an earlier run may have been renamed since.
     fs::remove_dir_all(&copies).unwrap_or_default();
     fs::create_dir_all(&copies).unwrap();
     for case in files(Path::new("ui/fail"), "rs") {
@@ -137,8 +137,8 @@ fn is_message(text: &str) -> bool {
     words > 2 && !NO_CASE.iter().any(|other| text.contains(other))
 }
 
-/// What is no message, or not one of these cases: they all have garde, so the test of a package without it is
-/// in `mcp-auth-macros`.
+/// Texts that are no messages, and messages that these cases cannot show: the cases all depend on
+/// garde, so the test of a package without garde is in `mcp-auth-macros`.
 const NO_CASE: [&str; 4] = [
     "an object of arguments",
     "cargo add garde",
@@ -146,7 +146,7 @@ const NO_CASE: [&str; 4] = [
     "please report",
 ];
 
-/// What stands between the placeholders and line ends of a format string.
+/// Returns the texts between the placeholders and line ends of a format string.
 fn parts(message: &str) -> Vec<String> {
     let unbraced = message.replace('{', "}");
     let texts = unbraced

@@ -349,7 +349,7 @@ async fn only_the_author_shares_and_then_others_can_read() {
     // Of the same organization and with the same permission, but not hers.
     share(&grace, &plan, "org_globex")
         .await
-        .expect_denied("Forbidden: refused by is_author(document_id)");
+        .expect_denied("Forbidden: not allowed for this document_id");
     assert_eq!(office.server.ran("share_document"), 0);
     share(&margaret, &plan, "org_globex")
         .await

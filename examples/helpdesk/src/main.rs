@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use mcp_auth::{
-    Caller, Content, Context, FromContext, Injected, Json, Org, PublicErrorExt, RequiredState,
-    Requirement, State, ToolError, mcp_tool,
+    Caller, Content, Context, FromContext, Json, Org, PublicErrorExt, State, ToolError, mcp_tool,
 };
 
 #[cfg(test)]
@@ -68,16 +67,13 @@ struct Team {
 }
 
 impl FromContext for Team {
-    const REQUIRES: &'static [Requirement] = Org::REQUIRES;
+    type Parts = (Org, State<Desk>);
 
-    fn needs(needs: &mut RequiredState) {
-        needs.state::<Desk>();
-    }
-
-    async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
-        let org_id = Org::from_context(cx).await?.id().to_owned();
-        let desk = State::<Desk>::from_context(cx).await?.clone();
-        Ok(Injected::Owned(Self { org_id, desk }))
+    async fn from_context((org, desk): (&Org, &State<Desk>)) -> Result<Self, ToolError> {
+        Ok(Self {
+            org_id: org.id().to_owned(),
+            desk: desk.clone(),
+        })
     }
 }
 

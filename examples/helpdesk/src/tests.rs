@@ -31,7 +31,7 @@ async fn each_tool_answers_who_may_and_refuses_who_may_not() {
     let may_not_read = "Forbidden: org:tickets:read permission required";
     let may_not_assign = "Forbidden: org:tickets:assign permission required";
     let neither = "Forbidden: org:tickets:answer permission or org:admin role required";
-    let not_theirs = "Forbidden: refused by may_close(id)";
+    let not_theirs = "Forbidden: not allowed for this id";
     let (first, second) = (json!({ "id": 1 }), json!({ "id": 2 }));
     let to_grace = json!({ "id": 1, "assignee": "user_grace" });
 

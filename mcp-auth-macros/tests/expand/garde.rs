@@ -43,7 +43,10 @@ const _: () = {
         #[garde(length(chars, min = 1), ascii)]
         document_title: __Type_document_title,
         #[garde(length(simple, max = 5), inner(length(bytes, min = 2)))]
-        #[schemars(transform = __private::SuppressedKeyword{keyword:"minLength", depth:1usize})]
+        #[schemars(
+            transform = __private::SuppressedKeyword{keyword:"minLength",
+            depth:1usize}
+        )]
         tags: __Type_tags,
         #[garde(dive)]
         #[serde(flatten)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::identity::{Entitlements, Owner};
 
-use super::names::{const_panic, is_segment};
+use super::names::const_panic;
 
 /// A feature of the caller's plan: `export`, of the organization only (`org:export`), or of the user
 /// only (`user:export`).
@@ -44,7 +44,7 @@ pub struct Feature(Entitlement);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Plan(Entitlement);
 
-/// What both are: the slug of something, and whose it has to be.
+/// A slug with its owner. Features and plans are both of this form.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Entitlement {
     owner: Owner,
@@ -87,7 +87,7 @@ impl Plan {
     ///
     /// # Panics
     ///
-    /// As [`Feature::new`].
+    /// If the key has another form than `pro`, `org:pro` or `user:pro`; see [`Feature::new`].
     #[must_use]
     #[track_caller]
     pub const fn new(key: &'static str) -> Self {
@@ -112,28 +112,11 @@ impl Plan {
 }
 
 impl Entitlement {
-    /// Stricter than Clerk, which drops a third part and reads `o:` as the one called `o`: here both
-    /// are mistakes.
     const fn parse(key: &'static str) -> Option<Self> {
-        let text = key.as_bytes();
-        let mut at = 0;
-        while at < text.len() {
-            let (scope, rest) = text.split_at(at);
-            if let [b':', slug @ ..] = rest {
-                return match (Owner::of_scope(scope), std::str::from_utf8(slug)) {
-                    (Some(owner), Ok(slug)) if is_segment(slug.as_bytes()) => {
-                        Some(Self { owner, slug })
-                    }
-                    _ => None,
-                };
-            }
-            at += 1;
+        match Owner::split(key) {
+            Some((owner, slug)) => Some(Self { owner, slug }),
+            None => None,
         }
-        if is_segment(text) {
-            let owner = Owner::Any;
-            return Some(Self { owner, slug: key });
-        }
-        None
     }
 
     fn is_among(self, held: Option<&Entitlements>) -> bool {

@@ -1,13 +1,13 @@
-//! Clerk's `has()`: a question whose words are known only at run time.
+//! Clerk's `has()`: a check whose names are known only at run time.
 
-use crate::identity::{Entitlements, Org, Owner};
+use crate::identity::{Entitlements, Org, Owner, is_key, is_permission};
 
 use super::decision::CallerFacts;
 use super::reverification::Reverification;
 
-/// A question to [`Context::has`](crate::Context::has), which Clerk's SDKs spell
-/// `has({ permission: …, feature: … })`: all that is asked for has to hold, and a question that asks for
-/// nothing is answered with no.
+/// A check for [`Context::has`](crate::Context::has), which is `has({ permission: …, feature: … })` in Clerk's SDKs.
+///
+/// The caller must have everything that is asked for. A check that asks for nothing is answered with false.
 ///
 /// ```
 /// use mcp_auth::{Context, Check, ToolError, mcp_tool};
@@ -29,83 +29,115 @@ use super::reverification::Reverification;
 /// }
 /// ```
 ///
-/// The words are read as Clerk reads them, which is more lenient than in a declaration:
-/// `documents:read` asks for `org:documents:read`, and the third part of `org:export:pdf` is dropped. What
-/// cannot be read, like another reverification than those there are, is asked for and not held.
+/// Names take the same forms as in a declaration. A name in another form, such as `documents:read` without
+/// `org:`, makes [`Context::has`](crate::Context::has) return an error; Clerk's SDKs would repair it silently.
 ///
 /// Source: <https://clerk.com/docs/guides/secure/authorization-checks>.
 #[derive(Clone, Debug, Default)]
-#[must_use = "a question is answered by `Context::has`"]
+#[must_use = "`Context::has` answers a check"]
 pub struct Check {
     asked: Vec<Asked>,
+    /// The first name that is in no accepted form.
+    mistake: Option<String>,
 }
 
 #[derive(Clone, Debug)]
 enum Asked {
-    Feature(String),
+    Feature(Owner, String),
     Permission(String),
-    Plan(String),
-    /// `None` for one that there is not.
-    Reverification(Option<Reverification>),
+    Plan(Owner, String),
+    Reverification(Reverification),
     Role(String),
 }
 
 impl Check {
-    /// Asks for nothing yet.
+    /// Makes a check that asks for nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks for a role in the organization: `admin` or `org:admin`.
+    /// Requires a role in the organization: `admin` or `org:admin`.
     pub fn role(self, role: impl Into<String>) -> Self {
-        self.and(Asked::Role(role.into()))
+        let role = role.into();
+        let form = "`role` must look like `admin` or `org:admin`";
+        let key = role.strip_prefix("org:").unwrap_or(&role);
+        let asked = is_key(key.as_bytes()).then(|| Asked::Role(role.clone()));
+        self.and(asked, form, &role)
     }
 
-    /// Asks for a permission in the organization: `org:documents:delete`.
+    /// Requires a permission in the organization: `org:documents:delete`.
     pub fn permission(self, permission: impl Into<String>) -> Self {
-        self.and(Asked::Permission(permission.into()))
+        let permission = permission.into();
+        let form = "`permission` must look like `org:<feature>:<action>`";
+        let asked = is_permission(permission.as_bytes());
+        let asked = asked.then(|| Asked::Permission(permission.clone()));
+        self.and(asked, form, &permission)
     }
 
-    /// Asks for a feature: `export`, `org:export` or `user:export`.
+    /// Requires a feature: `export`, `org:export` or `user:export`.
     pub fn feature(self, feature: impl Into<String>) -> Self {
-        self.and(Asked::Feature(feature.into()))
+        let feature = feature.into();
+        let form = "`feature` must look like `export`, `org:export` or `user:export`";
+        let asked = Owner::split(&feature);
+        let asked = asked.map(|(owner, slug)| Asked::Feature(owner, slug.to_owned()));
+        self.and(asked, form, &feature)
     }
 
-    /// Asks for a plan: `pro`, `org:pro` or `user:pro`.
+    /// Requires a plan: `pro`, `org:pro` or `user:pro`.
     pub fn plan(self, plan: impl Into<String>) -> Self {
-        self.and(Asked::Plan(plan.into()))
+        let plan = plan.into();
+        let form = "`plan` must look like `pro`, `org:pro` or `user:pro`";
+        let asked = Owner::split(&plan);
+        let asked = asked.map(|(owner, slug)| Asked::Plan(owner, slug.to_owned()));
+        self.and(asked, form, &plan)
     }
 
-    /// Asks for a reverification by Clerk's name for it: `strict`, `moderate`, `lax` or `strict_mfa`.
+    /// Requires a reverification by Clerk's name for it: `strict`, `moderate`, `lax` or `strict_mfa`.
     pub fn reverification(self, preset: &str) -> Self {
-        self.and(Asked::Reverification(Reverification::preset(preset)))
+        let form = "`reverification` must be `strict`, `moderate`, `lax` or `strict_mfa`";
+        let asked = Reverification::preset(preset).map(Asked::Reverification);
+        self.and(asked, form, preset)
     }
 
-    /// Asks for a reverification by its level, like `second_factor`, and the minutes, above zero, within
-    /// which it has to have been.
+    /// Requires a reverification by its level (`first_factor`, `second_factor` or `multi_factor`) and the
+    /// minutes, above zero, within which it must have happened.
     pub fn reverification_within(self, level: &str, minutes: f64) -> Self {
-        self.and(Asked::Reverification(Reverification::parse(level, minutes)))
+        let form = "a reverification takes `first_factor`, `second_factor` or `multi_factor`, and minutes above zero";
+        let asked = Reverification::parse(level, minutes).map(Asked::Reverification);
+        self.and(asked, form, &format!("{level}, {minutes}"))
     }
 
-    fn and(mut self, asked: Asked) -> Self {
-        self.asked.push(asked);
+    fn and(mut self, asked: Option<Asked>, form: &str, found: &str) -> Self {
+        match asked {
+            Some(asked) => self.asked.push(asked),
+            None => {
+                self.mistake
+                    .get_or_insert_with(|| format!("{form}, found `{found}`"));
+            }
+        }
         self
     }
 
-    /// Whether the answer depends on the caller's organization.
+    /// The first name that is in no accepted form, and which forms there are.
+    pub(crate) fn mistake(&self) -> Option<&str> {
+        self.mistake.as_deref()
+    }
+
+    /// Returns true if the result depends on the caller's organization.
     pub(crate) fn uses_organization(&self) -> bool {
         self.asked.iter().any(Asked::is_of_organization)
     }
 
-    /// The answer. Who is no user has nothing.
+    /// Returns true if the caller has everything that is asked for. A machine has nothing.
     pub(crate) fn holds(&self, caller: &CallerFacts<'_>, organization: Option<&Org>) -> bool {
         let mut all = self.asked.iter();
         caller.user
+            && self.mistake.is_none()
             && !self.asked.is_empty()
             && all.all(|asked| asked.is_held(caller, organization))
     }
 
-    /// Whether an organization could still make the answer yes.
+    /// Returns true if the caller has everything that does not depend on an organization.
     pub(crate) fn may_hold(&self, caller: &CallerFacts<'_>) -> bool {
         let mut others = self
             .asked
@@ -119,23 +151,19 @@ impl Asked {
     fn is_of_organization(&self) -> bool {
         match self {
             Self::Permission(_) | Self::Role(_) => true,
-            Self::Feature(_) | Self::Plan(_) | Self::Reverification(_) => false,
+            Self::Feature(..) | Self::Plan(..) | Self::Reverification(_) => false,
         }
     }
 
     fn is_held(&self, caller: &CallerFacts<'_>, organization: Option<&Org>) -> bool {
-        let is_among = |asked: &str, held: Option<&Entitlements>| {
-            Owner::split(asked)
-                .zip(held)
-                .is_some_and(|((owner, slug), held)| held.has(owner, slug))
+        let is_among = |owner: Owner, slug: &str, held: Option<&Entitlements>| {
+            held.is_some_and(|held| held.has(owner, slug))
         };
         match self {
-            Self::Feature(feature) => is_among(feature, caller.features),
+            Self::Feature(owner, slug) => is_among(*owner, slug, caller.features),
             Self::Permission(key) => organization.is_some_and(|org| org.has_permission(key)),
-            Self::Plan(plan) => is_among(plan, caller.plans),
-            Self::Reverification(asked) => {
-                asked.is_some_and(|asked| asked.is_met(caller.factor_ages))
-            }
+            Self::Plan(owner, slug) => is_among(*owner, slug, caller.plans),
+            Self::Reverification(asked) => asked.is_met(caller.factor_ages),
             Self::Role(role) => organization.is_some_and(|org| org.has_role(role)),
         }
     }

@@ -17,7 +17,7 @@ use super::names::{Permission, say};
 /// }
 ///
 /// /// Delete a document.
-/// #[mcp_tool(permission(may::READ, may::DELETE))]
+/// #[mcp_tool(permission = all(may::READ, may::DELETE))]
 /// async fn delete_document(document_id: String) {}
 ///
 /// # fn main() {
@@ -58,10 +58,10 @@ use super::names::{Permission, say};
 /// # fn main() {}
 /// ```
 ///
-/// `only` holds for the crate at whose root (`main.rs`, `lib.rs`) it stands, and stands nowhere else:
-/// each binary, integration test and example is a crate of its own. The constants may be used from
-/// everywhere their visibility allows. What a [`FromContext`](crate::FromContext) of your own requires
-/// is not looked at.
+/// `only` applies to one crate, and must stand in its root (`main.rs`, `lib.rs`). Each binary,
+/// integration test and example is a crate of its own. The constants may be used wherever they are
+/// visible. Permissions that a [`FromContext`](crate::FromContext) of your own requires are not
+/// checked.
 ///
 /// Source: <https://clerk.com/docs/organizations/roles-permissions>.
 #[macro_export]
@@ -78,7 +78,7 @@ pub struct Declared {
     place: &'static str,
 }
 
-/// What holds in a crate whose root does not say `only`.
+/// The default: a crate whose root has no `only` may name every permission.
 pub const ANY_PERMISSION: Declared = Declared {
     only: None,
     place: "",

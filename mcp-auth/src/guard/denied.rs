@@ -14,9 +14,9 @@ use super::no_organization::NoOrganization;
 use super::requirement::{Requirement, kind_names};
 use super::reverification::Reverification;
 
-/// A refusal of the guard. [`decide`](super::decide) reports the first that applies, in the order
-/// of the variants here: a scope comes last, since asking for one must be worth the user's while.
-/// What a tool's own `authorize` refuses comes after all of these.
+/// A denial by the guard. [`decide`](super::decide) reports the first that applies, in the order of
+/// these variants. A missing scope comes last: a user is asked to grant a scope only if the call
+/// would then be allowed. The tool's own `authorize` runs after all of these.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Denied {
     /// The token is of another kind than these.
@@ -59,15 +59,19 @@ pub(crate) enum Denied {
         missing: Vec<String>,
         cure: Option<Vec<String>>,
     },
-    /// The function in the tool's `authorize`, called like this, said no.
-    Authorize(&'static str),
+    /// The function in the tool's `authorize` returned `false`. Clients read only the names of the
+    /// arguments that it takes.
+    Authorize {
+        rule: &'static str,
+        arguments: &'static [&'static str],
+    },
 }
 
-/// What would have been needed, for a program.
+/// The requirements that were not met, for a program.
 #[derive(Debug, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Required<'a> {
-    /// Of a list of alternatives all of one.
+    /// One of the inner lists must be met in full.
     Alternatives(Vec<Vec<Named>>),
     /// All of these; of kinds of tokens, one.
     Names(Vec<Cow<'a, str>>),
@@ -79,7 +83,7 @@ pub(crate) struct Named {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Cow<'static, str>>,
-    /// What a page needs to have its user verify themselves.
+    /// The fields with which a page asks its user to verify themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     reverification: Option<Value>,
 }
@@ -99,11 +103,11 @@ impl Denied {
             Self::Reverification { .. } => "reverification",
             Self::Any { .. } => "any",
             Self::Scope { .. } => "scope",
-            Self::Authorize(_) => "authorize",
+            Self::Authorize { .. } => "authorize",
         }
     }
 
-    /// What would have been needed.
+    /// Returns the requirements that were not met.
     pub(crate) fn required(&self) -> Required<'_> {
         match self {
             Self::Any { alternatives, .. } => Required::Alternatives(
@@ -116,7 +120,7 @@ impl Denied {
         }
     }
 
-    /// What is missing, by name; of alternatives each in words.
+    /// Returns the names of what is missing; each alternative is one text.
     fn names(&self) -> Vec<Cow<'_, str>> {
         match self {
             Self::Actor | Self::Organization { .. } | Self::User => Vec::new(),
@@ -136,18 +140,28 @@ impl Denied {
                 alternatives.map(|all| told(all).into()).collect()
             }
             Self::Scope { missing, .. } => missing.iter().map(Cow::from).collect(),
-            Self::Authorize(call) => vec![Cow::from(*call)],
+            Self::Authorize { arguments, .. } => {
+                arguments.iter().map(|name| Cow::from(*name)).collect()
+            }
         }
     }
 
-    /// The scopes that a new token would need, all of them, if a new token would help.
+    /// Returns the text for the log, which also names the function in `authorize`.
+    pub(crate) fn in_log(&self) -> String {
+        match self {
+            Self::Authorize { rule, .. } => format!("{self}, by authorize {rule}"),
+            other => other.to_string(),
+        }
+    }
+
+    /// Returns every scope that a new token needs; `None` if a new token would not help.
     pub(crate) fn cure(&self) -> Option<&[String]> {
         match self {
             Self::Any { cure, .. } | Self::Organization { cure, .. } | Self::Scope { cure, .. } => {
                 cure.as_deref()
             }
             Self::Actor
-            | Self::Authorize(_)
+            | Self::Authorize { .. }
             | Self::Feature(_)
             | Self::Permission(_)
             | Self::Plan(_)
@@ -158,13 +172,13 @@ impl Denied {
         }
     }
 
-    /// The hint for the person at the client, where the text of the refusal does not say what to do.
+    /// Returns a hint for the person at the client; `None` if the text of the denial says what to do.
     pub(crate) fn hint(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Organization { why, .. } => Some(why.hint()),
             Self::Actor
             | Self::Any { .. }
-            | Self::Authorize(_)
+            | Self::Authorize { .. }
             | Self::Feature(_)
             | Self::Permission(_)
             | Self::Plan(_)
@@ -176,13 +190,13 @@ impl Denied {
         }
     }
 
-    /// How lately the user would have had to prove who they are.
+    /// Returns the reverification that the user lacks.
     pub(crate) fn reverification(&self) -> Option<Reverification> {
         match self {
             Self::Reverification { asked, .. } => Some(*asked),
             Self::Actor
             | Self::Any { .. }
-            | Self::Authorize(_)
+            | Self::Authorize { .. }
             | Self::Feature(_)
             | Self::Organization { .. }
             | Self::Permission(_)
@@ -194,8 +208,8 @@ impl Denied {
         }
     }
 
-    /// Whether the same caller could do something about it and call then, so that the tool stays
-    /// listed.
+    /// Returns true if the caller can cure the denial, by a new token or a reverification. The tool then stays
+    /// in the list.
     pub(crate) fn is_curable(&self) -> bool {
         let verifying_helps = matches!(
             self,
@@ -221,7 +235,16 @@ impl fmt::Display for Denied {
                 return write!(f, "Forbidden: {} token required", listed(&names, "or"));
             }
             Self::Any { .. } => return write!(f, "Forbidden: {} required", listed(&names, "or")),
-            Self::Authorize(call) => return write!(f, "Forbidden: refused by {call}"),
+            Self::Authorize { .. } if names.is_empty() => {
+                return f.write_str("Forbidden: not allowed");
+            }
+            Self::Authorize { .. } => {
+                return write!(
+                    f,
+                    "Forbidden: not allowed for this {}",
+                    listed(&names, "and")
+                );
+            }
             Self::Role(_) => "role",
             Self::Permission(_) => "permission",
             Self::Feature(_) => "feature",
@@ -463,8 +486,25 @@ mod tests {
                 "Forbidden: not available to somebody who acts for the user",
             ),
             (
-                Denied::Authorize("owns(document_id)"),
-                "Forbidden: refused by owns(document_id)",
+                Denied::Authorize {
+                    rule: "owns(document_id, org)",
+                    arguments: &["document_id"],
+                },
+                "Forbidden: not allowed for this document_id",
+            ),
+            (
+                Denied::Authorize {
+                    rule: "may_write(letter, subject)",
+                    arguments: &["letter", "subject"],
+                },
+                "Forbidden: not allowed for this letter and subject",
+            ),
+            (
+                Denied::Authorize {
+                    rule: "is_open()",
+                    arguments: &[],
+                },
+                "Forbidden: not allowed",
             ),
         ] {
             assert_eq!(denied.to_string(), text);

@@ -1,12 +1,13 @@
-//! Who may do what: requirements as data, and the one function that decides.
+//! Guards: requirements as data, and the one function that decides whether a caller meets them.
 //!
-//! A [`Guard`] is a `const` value. The same value is enforced before a tool's arguments are read,
-//! filters `tools/list`, says which scopes a step-up asks for and is printed at start-up.
-//! [`decide`] is a pure function of guard and facts; it is the only maker of [`Authorized`], and
-//! nothing runs a tool without one. This module knows no protocol and does no I/O.
+//! A [`Guard`] is a `const` value. The server enforces it before it reads a tool's arguments, filters
+//! `tools/list` by it, takes the scopes of a step-up from it and prints it at start-up. [`decide`] is a pure
+//! function of a guard and facts. It is the only function that makes an [`Authorized`], and a tool runs only
+//! with one. This module knows no protocol and does no I/O.
 
 mod billing;
 mod check;
+mod cure;
 mod decision;
 mod declared;
 mod denied;
@@ -26,9 +27,8 @@ pub use self::names::{KeyText, Permission, Role, Scope};
 pub use self::requirement::{Guard, Implied, Requirement};
 pub use self::reverification::Reverification;
 
-pub(crate) use self::decision::{
-    Authorized, CallerFacts, Facts, Refusal, decide, lacking_server_scopes, would_allow,
-};
+pub(crate) use self::cure::lacking_server_scopes;
+pub(crate) use self::decision::{Authorized, CallerFacts, Facts, Refusal, decide, would_allow};
 pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};
 pub(crate) use self::names::{const_panic, is_scope};

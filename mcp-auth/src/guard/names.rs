@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::identity::TokenKind;
+use crate::identity::{TokenKind, is_key, is_permission};
 
 use super::billing::{Feature, Plan};
 use super::declared::Declared;
@@ -78,7 +78,7 @@ impl Role {
     #[track_caller]
     pub const fn new(key: &'static str) -> Self {
         let short = without_org(key);
-        if !is_segment(short.as_bytes()) {
+        if !is_key(short.as_bytes()) {
             const_panic("`role` must look like `admin` or `org:admin`, found ", key);
         }
         Self(short)
@@ -140,7 +140,8 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What stood in an attribute, before it is known to be a permission, a role, a scope or another name.
+/// The value of a key in an attribute. The key decides whether it is read as a permission, a role,
+/// a scope or another name.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyText<T>(pub T);
 
@@ -284,35 +285,6 @@ impl KeyText<TokenKind> {
     }
 }
 
-/// A segment of a permission, or a role: `[a-z0-9_-]+`.
-pub(super) const fn is_segment(mut text: &[u8]) -> bool {
-    if text.is_empty() {
-        return false;
-    }
-    while let [byte, rest @ ..] = text {
-        if !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') {
-            return false;
-        }
-        text = rest;
-    }
-    true
-}
-
-const fn is_permission(text: &[u8]) -> bool {
-    let Some(rest) = after_org(text) else {
-        return false;
-    };
-    let mut at = 0;
-    while at < rest.len() {
-        let (feature, tail) = rest.split_at(at);
-        if let [b':', action @ ..] = tail {
-            return is_segment(feature) && is_segment(action);
-        }
-        at += 1;
-    }
-    false
-}
-
 /// RFC 6749 section 3.3: a scope-token.
 pub(crate) const fn is_scope(mut text: &[u8]) -> bool {
     if text.is_empty() {
@@ -405,7 +377,7 @@ const fn copy(buffer: &mut [u8; LONGEST], start: usize, text: &[u8]) -> usize {
     start + at
 }
 
-/// What a sentence is cut off after.
+/// The greatest length of a message, in bytes; longer messages are cut.
 const LONGEST: usize = 512;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a tool asks of its caller.
+//! Requirements, and guards made of them.
 
 use std::fmt;
 
@@ -44,8 +44,8 @@ pub enum Requirement {
     Plan(Plan),
     /// That the user proved lately who they are.
     Reverification(Reverification),
-    /// One of these alternatives, each of which needs all that it lists. One that lists nothing is
-    /// never met.
+    /// One of these alternatives. Each is a list that must be met in full; an empty list is never
+    /// met.
     Any(&'static [&'static [Self]]),
     /// A scope granted to the token; all listed ones are needed.
     Scope(Scope),
@@ -91,51 +91,44 @@ impl Requirement {
         all.for_each(|one| one.each_leaf(found));
     }
 
-    /// Whether this, or an alternative of it, is about the caller's organization.
+    /// Returns true if this requirement, or one inside it, is about the caller's organization.
     pub(crate) fn uses_organization(self) -> bool {
         self.is_or_has(Self::is_of_organization)
     }
 
-    /// Whether nobody without an organization meets this.
+    /// Returns true if no caller without an organization meets this requirement.
     fn needs_organization(self) -> bool {
         self.is_always(Self::is_of_organization)
     }
 
     pub(super) fn is_of_organization(self) -> bool {
-        self == Self::Organization || self.is_of_membership()
+        matches!(self.fact(), Fact::Organization | Fact::Membership)
     }
 
     fn is_of_membership(self) -> bool {
-        match self {
-            Self::Permission(_) | Self::Role(_) => true,
-            Self::Accept(_)
-            | Self::Any(_)
-            | Self::Feature(_)
-            | Self::NoActor
-            | Self::Organization
-            | Self::Plan(_)
-            | Self::Reverification(_)
-            | Self::Scope(_)
-            | Self::SignedIn
-            | Self::User => false,
-        }
+        self.fact() == Fact::Membership
     }
 
-    /// Whether a caller of whom nothing else changes could meet this at one time and not at another.
-    fn is_of_time(self) -> bool {
+    /// Returns true if only a session token can carry the fact.
+    pub(super) fn is_of_session(self) -> bool {
+        matches!(self.fact(), Fact::Billing | Fact::Recency)
+    }
+
+    /// Returns true if one caller may meet this requirement now and not later.
+    pub(super) fn is_reverification(self) -> bool {
+        self.fact() == Fact::Recency
+    }
+
+    /// Returns the fact that the requirement is about. Requirements are classified here and nowhere else.
+    fn fact(self) -> Fact {
         match self {
-            Self::Reverification(_) => true,
-            Self::Accept(_)
-            | Self::Any(_)
-            | Self::Feature(_)
-            | Self::NoActor
-            | Self::Organization
-            | Self::Permission(_)
-            | Self::Plan(_)
-            | Self::Role(_)
-            | Self::Scope(_)
-            | Self::SignedIn
-            | Self::User => false,
+            Self::Accept(_) | Self::NoActor | Self::SignedIn | Self::User => Fact::Token,
+            Self::Organization => Fact::Organization,
+            Self::Permission(_) | Self::Role(_) => Fact::Membership,
+            Self::Feature(_) | Self::Plan(_) => Fact::Billing,
+            Self::Reverification(_) => Fact::Recency,
+            Self::Scope(_) => Fact::Scope,
+            Self::Any(_) => Fact::Alternatives,
         }
     }
 
@@ -157,6 +150,25 @@ impl Requirement {
             .iter()
             .all(|all| all.iter().any(|one| one.is_always(what)))
     }
+}
+
+/// The facts that requirements are about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fact {
+    /// The kind of the token, and the person or machine behind it.
+    Token,
+    /// The organization in which the caller acts.
+    Organization,
+    /// The role and the permissions in that organization.
+    Membership,
+    /// Features and plans.
+    Billing,
+    /// How long ago the user proved who they are.
+    Recency,
+    /// A scope of the token.
+    Scope,
+    /// The facts of each alternative.
+    Alternatives,
 }
 
 impl fmt::Display for Requirement {
@@ -184,35 +196,60 @@ impl fmt::Display for Requirement {
     }
 }
 
-/// What an injected parameter asks of the caller: `&Org` asks for an organization.
+/// The requirements that an injected parameter adds to the guard: `&Org` requires an organization.
 #[derive(Clone, Copy, Debug)]
 pub struct Implied {
     requires: &'static [Requirement],
+    parts: &'static [&'static [Requirement]],
 }
 
 impl Implied {
-    pub(crate) const fn signed_in(requires: &'static [Requirement]) -> Self {
-        Self { requires }
+    pub(crate) const fn signed_in(
+        requires: &'static [Requirement],
+        parts: &'static [&'static [Requirement]],
+    ) -> Self {
+        Self { requires, parts }
     }
 
-    /// The same in a `public` tool, where there may be no caller: a parameter that asks for
-    /// anything of its caller is a compile error in the declaration.
+    /// Adds the requirements of a parameter to a `public` tool. Such a tool may have no caller, so a
+    /// parameter that requires anything is a compile error.
     #[track_caller]
-    pub(crate) const fn public(parameter: &'static str, requires: &'static [Requirement]) -> Self {
-        if !requires.is_empty() {
+    pub(crate) const fn public(
+        parameter: &'static str,
+        requires: &'static [Requirement],
+        parts: &'static [&'static [Requirement]],
+    ) -> Self {
+        let implied = Self { requires, parts };
+        if !implied.is_empty() {
             const_panic(
                 "a `public` tool may have no caller: drop `public`, or take an `Option<&_>` as ",
                 parameter,
             );
         }
-        Self { requires }
+        implied
+    }
+
+    const fn is_empty(&self) -> bool {
+        let mut parts = self.parts;
+        while let [part, rest @ ..] = parts {
+            if !part.is_empty() {
+                return false;
+            }
+            parts = rest;
+        }
+        self.requires.is_empty()
+    }
+
+    fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
+        let parts = self.parts.iter().copied().flatten();
+        self.requires.iter().chain(parts).copied()
     }
 }
 
-/// Who may call a tool. A constant, written by `#[mcp_tool]`.
+/// The requirements for calling a tool. `#[mcp_tool]` writes it as a constant.
 ///
-/// There is no empty guard and no default one: a guard starts from "any signed-in caller", or from
-/// `public`, which is spelled out. A program reads one from
+/// A guard always starts from [`signed_in`](Self::signed_in) or from [`public`](Self::public);
+/// there is no empty guard and no default. A program reads the guard of a tool from
 /// [`ToolInfo::guard`](crate::ToolInfo::guard).
 ///
 /// ```
@@ -262,7 +299,7 @@ impl Guard {
         }
     }
 
-    /// What `#[mcp_tool]` calls, with what the injected parameters ask for.
+    /// Adds the requirements of the injected parameters. `#[mcp_tool]` calls this.
     #[doc(hidden)]
     #[must_use]
     pub const fn implied(self, implied: &'static [Implied]) -> Self {
@@ -277,8 +314,8 @@ impl Guard {
 
     /// Returns all requirements, those of injected parameters last.
     pub fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
-        let implied = self.implied.iter().flat_map(|implied| implied.requires);
-        self.required.iter().chain(implied).copied()
+        let implied = self.implied.iter().flat_map(Implied::requirements);
+        self.required.iter().copied().chain(implied)
     }
 
     /// Everything that the guard asks for, alone or as part of an alternative.
@@ -311,7 +348,7 @@ impl Guard {
     /// Whether what is decided of one caller may change with time alone.
     pub(crate) fn depends_on_time(&self) -> bool {
         let mut requirements = self.requirements();
-        requirements.any(|requirement| requirement.is_or_has(Requirement::is_of_time))
+        requirements.any(|requirement| requirement.is_or_has(Requirement::is_reverification))
     }
 
     /// Returns whether the decision looks at roles or permissions.

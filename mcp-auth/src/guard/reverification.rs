@@ -94,7 +94,7 @@ impl Reverification {
     ///
     /// # Panics
     ///
-    /// As [`first_factor`](Self::first_factor).
+    /// If `minutes` is not a finite number above zero. In a `const` that is a compile error.
     #[must_use]
     #[track_caller]
     pub const fn second_factor(minutes: f64) -> Self {
@@ -105,7 +105,7 @@ impl Reverification {
     ///
     /// # Panics
     ///
-    /// As [`first_factor`](Self::first_factor).
+    /// If `minutes` is not a finite number above zero. In a `const` that is a compile error.
     #[must_use]
     #[track_caller]
     pub const fn multi_factor(minutes: f64) -> Self {
@@ -139,7 +139,7 @@ impl Reverification {
         }
     }
 
-    /// As Clerk's own refusals say it:
+    /// Returns the form in which Clerk's own denials name a reverification:
     /// <https://clerk.com/docs/guides/secure/reverification>.
     pub(crate) fn to_json(self) -> Value {
         let minutes = self.minutes();
@@ -152,7 +152,8 @@ impl Reverification {
         json!({ "level": self.level(), "afterMinutes": minutes })
     }
 
-    /// What a level and a number say, if they say something.
+    /// Reads a level and minutes. Returns `None` for an unknown level, and for minutes that are not
+    /// finite and above zero.
     pub(super) const fn parse(level: &str, minutes: f64) -> Option<Self> {
         let level = match level.as_bytes() {
             b"first_factor" => Level::First,

@@ -116,22 +116,15 @@ impl Way {
     }
 }
 
-/// Features, plans and reverifications are facts of session tokens.
 fn an_oauth_token_can_meet(requirement: Requirement) -> bool {
-    match requirement {
-        Requirement::Accept(kinds) => kinds.contains(&TokenKind::OAuth),
-        Requirement::Any(alternatives) => alternatives
-            .iter()
-            .any(|all| all.iter().copied().all(an_oauth_token_can_meet)),
-        Requirement::Feature(_) | Requirement::Plan(_) | Requirement::Reverification(_) => false,
-        Requirement::NoActor
-        | Requirement::Organization
-        | Requirement::Permission(_)
-        | Requirement::Role(_)
-        | Requirement::Scope(_)
-        | Requirement::SignedIn
-        | Requirement::User => true,
+    if let Requirement::Accept(kinds) = requirement {
+        return kinds.contains(&TokenKind::OAuth);
     }
+    if let Requirement::Any(alternatives) = requirement {
+        let can_meet = |all: &&[Requirement]| all.iter().copied().all(an_oauth_token_can_meet);
+        return alternatives.iter().any(|all| can_meet(&all));
+    }
+    !requirement.is_of_session()
 }
 
 impl SecurityScheme {

@@ -32,9 +32,9 @@ pub(crate) struct Visible(Arc<[u64]>);
 /// The organization of a caller, as far as a guard asks for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Organizations<'a> {
-    /// As it is now.
+    /// The current membership.
     pub(crate) current: Option<&'a Org>,
-    /// As the token says.
+    /// The membership in the token.
     pub(crate) claimed: Option<&'a Org>,
     /// The source that named the current organization, or the last source that was asked for it.
     pub(crate) named_by: NamedBy,
@@ -55,7 +55,7 @@ impl Visible {
         word.is_some_and(|word| word >> (place % WORD) & 1 == 1)
     }
 
-    /// What it takes, in bytes.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
         size_of_val(&*self.0)
     }
@@ -74,7 +74,7 @@ impl FromIterator<bool> for Visible {
 }
 
 impl Visibility {
-    /// That of tools with these guards, each with the facts that it is decided on.
+    /// Decides these guards for a caller, each with the facts that it is decided on.
     pub(crate) fn new(
         tools: impl Iterator<Item = (Guard, identity::Facts)>,
         server_scopes: Vec<String>,

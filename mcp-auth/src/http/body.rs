@@ -206,7 +206,8 @@ impl<'a> Gathered<'a> {
         }
         let after = before + chunk.len();
         if after > UNCOUNTED || self.counted.is_some() {
-            // The buffer of a body of unknown length doubles, and so does what is counted of it.
+            // The buffer of a body of unknown length grows by doubling, so the counted bytes double
+            // too.
             let counted = self.counted.as_ref().map_or(0, Taken::amount);
             if after > counted {
                 self.count(after.max((2 * counted).min(self.limit)))?;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::canonical::Canonical;
 
-/// What the protected-resource metadata says beside the URL.
+/// The fields of the protected-resource metadata besides the URL.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceInfo {
     pub(crate) issuer: String,

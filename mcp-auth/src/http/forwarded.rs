@@ -4,8 +4,8 @@
 //! Limits believe it of a proxy that the operator named, because without that all clients behind the proxy
 //! would share one limit.
 //!
-//! INVARIANT: an address is believed only if the peer, or a believed proxy nearer to the server, wrote it. What
-//! the client itself wrote never decides which address counts.
+//! INVARIANT: an address is believed only if the peer wrote it, or a believed proxy nearer to the
+//! server. A client never decides which address counts for it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -230,7 +230,7 @@ fn is_port(text: &str) -> bool {
 
 const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const BLANKS: [char; 2] = [' ', '\t'];
-/// What ends a value that is not quoted.
+/// The characters that end a value without quotes.
 const END: [char; 4] = [';', '"', ' ', '\t'];
 /// How many entries of a header are read. There are not that many proxies in a row.
 const MOST_ENTRIES: usize = 32;

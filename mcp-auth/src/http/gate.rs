@@ -1,8 +1,8 @@
 //! The first look at a request: its `Host` and its `Origin`, each against its own list.
 //!
-//! Both are checked because each stops what the other does not: a page that had its name rebound to
-//! this address sends a foreign `Host`; a page that calls across origins sends a foreign `Origin`.
-//! Nothing of `Forwarded` or `X-Forwarded-*` is looked at.
+//! Each check stops an attack that the other does not. A page whose name was rebound to this
+//! address sends a foreign `Host`. A page that calls across origins sends a foreign `Origin`.
+//! `Forwarded` and `X-Forwarded-*` are not read here.
 
 use std::sync::Arc;
 

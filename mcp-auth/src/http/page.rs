@@ -1,5 +1,5 @@
-//! What a browser is shown at the endpoint, in development: what this is, how a client connects, and
-//! who may call what.
+//! The page for browsers at the endpoint, in development: the server's facts, how each client
+//! connects, and the access matrix.
 //!
 //! It tells a stranger more than an MCP client may learn without a token, so it exists only in a debug
 //! build or beside a local Clerk, where the canonical URL is on loopback, and is only for a browser of
@@ -31,22 +31,22 @@ pub(crate) struct Overview {
     pub(crate) issuer: String,
     /// How to get a token from the local Clerk, if there is one, and a command to try one with.
     pub(crate) local: Option<Local>,
-    /// What is enforced, a fact a line.
+    /// The enforced rules, one a line.
     pub(crate) enforced: Vec<String>,
-    /// Who may call what: a header, then a line for each tool, its name first.
+    /// The access matrix: a header, then a line for each tool, which begins with its name.
     pub(crate) matrix: Vec<Vec<String>>,
-    /// What has to be known to read the matrix.
+    /// Explanations of the matrix.
     pub(crate) notes: Vec<String>,
-    /// What each tool does, in the order of the matrix.
+    /// The description of each tool, in the order of the matrix.
     pub(crate) descriptions: Vec<String>,
 }
 
-/// What only a server with a local Clerk has.
+/// The facts that only a server with a local Clerk has.
 #[derive(Debug)]
 pub(crate) struct Local {
     /// A command that prints a token.
     pub(crate) token: String,
-    /// Whose token that is, and what that person is where: `admin of acme`.
+    /// The person whose token the commands fetch.
     pub(crate) user: String,
     pub(crate) place: Option<String>,
     /// A command that calls the server.
@@ -101,8 +101,8 @@ pub(super) fn is_asked_for(head: &RequestHead) -> bool {
         && wants_html(headers)
 }
 
-/// What such a header says is not believed: that it is there is enough. `Via` is the one that a proxy
-/// has to send (RFC 9110 section 7.6.3); few do.
+/// Returns true if a proxy has forwarded the request. The values of the headers are not believed;
+/// their presence is enough. A proxy must send `Via` (RFC 9110 section 7.6.3), and few do.
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         let name = name.as_str();
@@ -271,7 +271,7 @@ fn clients(overview: &Overview, url: &str) -> Markup {
     }
 }
 
-/// The same commands for a client, or a test, that is not to sign in.
+/// The commands for a client or a test that sends a token and does not sign in.
 fn by_token(overview: &Overview, local: &Local, commands: &[&str]) -> Markup {
     html! {
         h3 { "With a token" }

@@ -177,7 +177,8 @@ impl Refused {
     }
 }
 
-/// The challenges of one name of the endpoint. Those that are the same for everybody are ready to send.
+/// The challenges of one name of the endpoint. Challenges that do not depend on the request are
+/// ready to send.
 ///
 /// RFC 6750 section 3, RFC 9728 section 5.1, MCP 2026-07-28 basic/authorization.
 #[derive(Debug)]

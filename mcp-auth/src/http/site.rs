@@ -30,7 +30,7 @@ use super::head::Fields;
 use super::page::{self, Overview, Page};
 use super::refusal::{Challenges, Refusal, Refused};
 
-/// What a site is made of.
+/// The parts of which a site is made.
 #[derive(Debug)]
 pub(crate) struct SiteConfig {
     pub(crate) endpoint: Endpoint,
@@ -40,7 +40,7 @@ pub(crate) struct SiteConfig {
     pub(crate) canonical: Canonical,
     pub(crate) gate: Gate,
     pub(crate) resource: ResourceInfo,
-    /// What a browser is shown at the endpoint; `None` for nothing.
+    /// The page for browsers at the endpoint; `None` if there is no page.
     pub(crate) overview: Option<Overview>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Where the endpoint is mounted.

@@ -1,4 +1,6 @@
-//! What a plan gives: features and plans of an organization and of a user.
+//! The features and plans of an organization and of a user.
+
+use super::org::is_key;
 
 /// Features, or plans, by whom they belong to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -42,17 +44,27 @@ impl Owner {
         }
     }
 
-    /// Reads what is asked for at run time as Clerk's `has()` does: of `org:export:pdf` the third part
-    /// is dropped, `o:` asks for the one called `o`. `None` if the scope is unknown.
-    pub(crate) fn split(asked: &str) -> Option<(Self, &str)> {
-        let mut parts = asked.split(':');
-        let first = parts.next().unwrap_or_default();
-        match parts.next() {
-            None => Some((Self::Any, first)),
-            Some(second) => {
-                let owner = Self::of_scope(first.as_bytes())?;
-                Some((owner, if second.is_empty() { first } else { second }))
+    /// Splits `export`, `org:export` or `user:export` into its owner and its slug.
+    ///
+    /// Returns `None` for any other form. Clerk's `has()` drops the third part of `org:export:pdf` and reads
+    /// `o:` as the slug `o`; here both are mistakes.
+    pub(crate) const fn split(key: &str) -> Option<(Self, &str)> {
+        let text = key.as_bytes();
+        let mut at = 0;
+        while at < text.len() {
+            let (scope, rest) = text.split_at(at);
+            if let [b':', slug @ ..] = rest {
+                return match (Self::of_scope(scope), std::str::from_utf8(slug)) {
+                    (Some(owner), Ok(slug)) if is_key(slug.as_bytes()) => Some((owner, slug)),
+                    _ => None,
+                };
             }
+            at += 1;
+        }
+        if is_key(text) {
+            Some((Self::Any, key))
+        } else {
+            None
         }
     }
 }
@@ -62,18 +74,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_is_read_as_clerk_reads_it() {
+    fn a_name_is_a_slug_with_or_without_its_owner() {
         for (asked, read) in [
             ("export", Some((Owner::Any, "export"))),
-            ("", Some((Owner::Any, ""))),
+            ("", None),
             ("o:export", Some((Owner::Organization, "export"))),
             ("org:export", Some((Owner::Organization, "export"))),
             ("organization:export", Some((Owner::Organization, "export"))),
             ("u:export", Some((Owner::User, "export"))),
             ("user:export", Some((Owner::User, "export"))),
-            ("org:export:pdf", Some((Owner::Organization, "export"))),
-            ("o:", Some((Owner::Organization, "o"))),
-            ("o::x", Some((Owner::Organization, "o"))),
+            ("org:export:pdf", None),
+            ("o:", None),
+            ("o::x", None),
             ("ou:export", None),
             ("Org:export", None),
             (":export", None),

@@ -67,6 +67,7 @@ pub(crate) use io::IoRuntime;
 pub(crate) use json::{Json, Object, parse_object};
 pub(crate) use keys::{FetchError, KeySource, Keys, PemError, PublishedKey};
 pub(crate) use log_throttle::LogThrottle;
+pub(crate) use org::{is_key, is_permission};
 pub(crate) use organizations::{
     Acting, Facts, MembershipPage, Memberships, NamedBy, OrganizationSources, Organizations, UrlOrg,
 };

@@ -1,4 +1,4 @@
-//! How many calls are in flight: of a principal, of a user, and of callers without a token.
+//! The number of calls in flight: of a principal, of a user, and of callers without a token.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,17 +9,17 @@ use crate::identity::{Caller, Org, PrincipalKey};
 use crate::limits::{BuildNoHash, Exhausted, Party, Pool, Shares, Taken};
 
 /// Counts the calls in flight. MCP 2026-07-28, server/tools: servers must limit the rate of tool
-/// invocations; honest load never meets these limits, a runaway client does.
+/// invocations. Normal load stays below these limits, a runaway client does not.
 #[derive(Debug)]
 pub(crate) struct Calls {
     most: Most,
     strangers: Arc<Pool>,
-    /// A user or machine and its principals are in the shard that the hash of the user says. There are many
-    /// shards, so that calls of different users seldom wait for each other.
+    /// The hash of a user or machine selects the shard of its principals. There are so many shards
+    /// that calls of different users rarely wait for each other.
     shards: [Shard; SHARDS],
 }
 
-/// How many calls may be in flight.
+/// The greatest numbers of calls in flight.
 #[derive(Clone, Copy, Debug)]
 struct Most {
     of_principal: usize,
@@ -30,7 +30,7 @@ struct Most {
 #[derive(Debug, Default)]
 struct Shard(Mutex<Counts>);
 
-/// How many calls are in flight. A principal or a user without any is not in its table.
+/// The numbers of calls in flight. A principal or a user without a call has no entry.
 #[derive(Debug, Default)]
 struct Counts {
     principals: HashMap<PrincipalKey, usize, BuildNoHash>,
@@ -66,8 +66,8 @@ impl Full {
 }
 
 impl Calls {
-    /// `of_principal` calls may be in flight for a principal, `of_user` for a user or machine over all clients
-    /// and organizations, and `strangers` says how many without a token.
+    /// Makes limits: of calls of a principal, of calls of a user or machine over all clients and
+    /// organizations, and of calls without a token.
     pub(crate) fn new(of_principal: usize, of_user: usize, strangers: Shares) -> Self {
         Self {
             most: Most {
@@ -79,8 +79,8 @@ impl Calls {
         }
     }
 
-    /// Counts a call in, or refuses it. A caller who acts in `org` is another principal than the same
-    /// caller in another organization. Without a caller the call counts for `party`.
+    /// Counts a call, or refuses it. A caller in one organization and the same caller in another
+    /// are two principals. A call without a caller counts for `party`.
     pub(super) fn enter(
         self: &Arc<Self>,
         caller: Option<&Caller>,
@@ -102,7 +102,7 @@ impl Calls {
 
     fn shard(&self, user: u64) -> &Shard {
         let [first, ..] = &self.shards;
-        // The tables in a shard go by the bits at both ends.
+        // The tables in a shard use the bits at both ends of the hash.
         let place = (user >> 32) % SHARDS as u64;
         let place = usize::try_from(place).ok();
         let shard = place.and_then(|place| self.shards.get(place));
@@ -134,7 +134,7 @@ impl Shard {
         count_out(principals.entry(principal));
     }
 
-    /// Nothing panics under this lock, so what it guards is whole.
+    /// No code panics while it holds this lock, so a poisoned lock still guards a complete value.
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,7 +156,7 @@ fn count_out<K: Eq + Hash>(entry: Entry<'_, K, usize>) {
     }
 }
 
-/// A call in single_flight; dropping it counts it out.
+/// A call in flight. Dropping the value ends the count.
 #[derive(Debug)]
 pub(super) struct RunningCall(Counted);
 
@@ -165,7 +165,7 @@ enum Counted {
     Known {
         calls: Arc<Calls>,
         user: u64,
-        /// Taken when it is dropped.
+        /// `None` once it was dropped.
         principal: Option<PrincipalKey>,
     },
     Stranger {

@@ -1,4 +1,4 @@
-//! Challenges for a wider token, as the header and the result of a tool have them.
+//! Challenges for a token with more scopes, for the header and for the result of a tool.
 
 use crate::guard::Denied;
 
@@ -12,12 +12,12 @@ pub(crate) struct Challenger {
     metadata: String,
 }
 
-/// A challenge that a denial is worth.
+/// The challenge that goes with a denial.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Challenge {
-    /// All scopes that the operation needs, held ones included, separated by spaces.
+    /// Every scope that the operation needs, held scopes included, separated by spaces.
     pub(crate) scope: String,
-    /// The text of the denial, for people.
+    /// The text of the denial.
     pub(crate) description: String,
     /// The value of a `WWW-Authenticate` header.
     pub(crate) header: String,
@@ -28,7 +28,7 @@ impl Challenger {
         Self { metadata }
     }
 
-    /// The challenge for a token with these scopes, after a denial.
+    /// Returns the challenge for a token with these scopes, after a denial.
     pub(crate) fn wider_token(&self, denied: &Denied, scopes: &[String]) -> Challenge {
         let scope = scopes.join(" ");
         let description = denied.to_string();
@@ -44,7 +44,7 @@ impl Challenger {
         }
     }
 
-    /// The parameters of a challenge to sign in, for these scopes.
+    /// Returns the parameters of a challenge to sign in, for these scopes.
     pub(crate) fn sign_in(&self, scopes: &[String]) -> String {
         format!(
             r#"resource_metadata="{}", scope="{}""#,
@@ -54,7 +54,7 @@ impl Challenger {
     }
 }
 
-/// Leaves out what a quoted `error_description` may not have (RFC 6750 section 3).
+/// Removes characters that a quoted `error_description` may not have (RFC 6750 section 3).
 fn quotable(text: &str) -> String {
     let allowed = |one: &char| matches!(one, ' '..='!' | '#'..='[' | ']'..='~');
     text.chars().filter(allowed).collect()

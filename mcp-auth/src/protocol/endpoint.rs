@@ -1,4 +1,4 @@
-//! The methods: from a message and a caller to an answer.
+//! The methods: they turn a message and a caller into a response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use super::run_to_completion::Detach;
 use super::step_up::StepUps;
 use super::{Answer, Refused, WiderToken};
 
-/// Who the server says it is.
+/// The name, title and version that the server sends of itself.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerInfo {
     pub(crate) name: String,
@@ -39,7 +39,7 @@ pub(crate) struct ServerInfo {
     pub(crate) instructions: Option<String>,
 }
 
-/// What an endpoint is made of.
+/// The parts of which an endpoint is made.
 #[derive(Debug)]
 pub(crate) struct EndpointConfig {
     pub(crate) info: ServerInfo,
@@ -47,28 +47,29 @@ pub(crate) struct EndpointConfig {
     pub(crate) states: Arc<States>,
     pub(crate) organizations: Arc<Organizations>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Whether an organization that a token names is enough for guards that ask for no more.
+    /// If true, a guard that needs an organization and nothing else takes it from the token without
+    /// a look-up.
     pub(crate) trust_token_org: bool,
     /// Scopes that every request needs.
     pub(crate) required_scopes: Vec<String>,
-    /// What callers without a token may list.
+    /// The requests that callers without a token may send.
     pub(crate) anonymous: AnonymousAccess,
-    /// Whether a missing scope is an `isError` result instead of a 403 challenge.
+    /// If true, a missing scope is an `isError` result and no 403 challenge.
     pub(crate) scope_denials_as_results: bool,
-    /// Whether a missing organization that a scope could bring is a 403 challenge for it.
+    /// If true, a missing organization that a scope could bring is a 403 challenge for that scope.
     pub(crate) organization_step_up: bool,
     pub(crate) calls: Arc<Calls>,
-    /// How often all tools together may be called.
+    /// The rates of all tools together.
     pub(crate) rates: Vec<Rate>,
-    /// For tools that are plain functions.
+    /// The threads of tools that are plain functions.
     pub(crate) threads: Arc<Threads>,
     pub(crate) timeout: Duration,
 }
 
-/// What callers without a token may do beside calling public tools.
+/// The requests that callers without a token may send, apart from calls of public tools.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum AnonymousAccess {
-    /// Nothing: every other request is a 401.
+    /// Every other request is a 401.
     #[default]
     None,
     /// Initialize, discover, and list the public tools.
@@ -78,7 +79,7 @@ pub(crate) enum AnonymousAccess {
 }
 
 impl AnonymousAccess {
-    /// Whether a client can connect without a token.
+    /// Returns true if a client can connect without a token.
     fn connects(self) -> bool {
         self != Self::None
     }
@@ -101,7 +102,7 @@ pub(crate) struct Endpoint {
 pub(crate) struct Sender<'a> {
     /// `None` without a token.
     pub(crate) caller: Option<&'a Caller>,
-    /// Whom a call counts for: the caller, or the network of a caller without a token.
+    /// The party that a call counts for: the caller, or the network of a caller without a token.
     pub(crate) party: Party,
 }
 
@@ -113,16 +114,16 @@ struct Request<'a> {
     params: &'a Params<'a>,
     body: &'a ByteString,
     url_org: &'a UrlOrg,
-    /// Whom the call counts for.
+    /// The party that the call counts for.
     party: Party,
     challenger: &'a Challenger,
 }
 
-/// Why a request does not get the result of its method.
+/// The reason for which a request does not get the result of its method.
 enum Stopped {
-    /// The client did not speak MCP.
+    /// The request is not valid MCP.
     Error(RpcError),
-    /// The caller may not, or not now.
+    /// The caller is not allowed, or not now.
     Refused(Refused),
 }
 
@@ -159,19 +160,19 @@ impl Endpoint {
         }
     }
 
-    /// What it is made of.
+    /// Returns the parts of the endpoint.
     #[cfg(feature = "_bench")]
     pub(crate) fn config(&self) -> &EndpointConfig {
         &self.config
     }
 
-    /// Makes the server ask again for every membership.
+    /// Empties the cache of memberships.
     #[cfg(feature = "testing")]
     pub(crate) fn forget_organizations(&self) {
         self.config.organizations.forget();
     }
 
-    /// Whether a request without a token can be answered with anything but "sign in".
+    /// Returns true if a request without a token can get any response but a challenge to sign in.
     pub(crate) fn serves_anonymous(&self) -> bool {
         self.connects_anonymous()
             || self
@@ -181,12 +182,12 @@ impl Endpoint {
                 .any(|tool| tool.guard().is_public())
     }
 
-    /// Whether a client can connect without a token.
+    /// Returns true if a client can connect without a token.
     pub(crate) fn connects_anonymous(&self) -> bool {
         self.config.anonymous.connects()
     }
 
-    /// Whether the query of a request's URL can name an organization.
+    /// Returns true if the query of a request's URL can name an organization.
     pub(crate) fn reads_url_org(&self) -> bool {
         self.config.organizations.reads_url()
     }
@@ -201,7 +202,7 @@ impl Endpoint {
         challenger: &Challenger,
     ) -> Answer {
         let caller = sender.caller;
-        // What is not UTF-8 is as little JSON as nothing is.
+        // A body that is not UTF-8 is not JSON, and neither is an empty body.
         let body = ByteString::try_from(body).unwrap_or_default();
         let message = match Message::parse(&body) {
             Ok(message) => message,
@@ -246,8 +247,8 @@ impl Endpoint {
         }
     }
 
-    /// A caller without a token may call what is spelled `public`, and nothing else: not even learn
-    /// whether a name exists.
+    /// Returns true for a call of a tool that is declared `public`. Without a token every other
+    /// request is a 401, so that a stranger does not learn whether a name exists.
     fn open_to_anonymous(&self, message: &Message<'_>) -> bool {
         match &*message.method {
             "tools/call" => message
@@ -265,8 +266,9 @@ impl Endpoint {
         }
     }
 
-    /// The scopes of a tool that a caller without a token tried to call, for the challenge to sign in.
-    /// Only where everybody may list all tools: elsewhere the challenge would tell which names exist.
+    /// Returns the scopes for the challenge to sign in, after a call without a token. They are the
+    /// scopes of the called tool if everybody may list all tools; otherwise the challenge would
+    /// reveal which names exist.
     fn scopes_to_sign_in_for(&self, message: &Message<'_>) -> Vec<String> {
         if self.config.anonymous != AnonymousAccess::ListAll || message.method != "tools/call" {
             return Vec::new();
@@ -280,8 +282,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the denial of an OAuth caller who lacks a scope that every request needs. Calls are left to
-    /// the guard, which knows what else is missing.
+    /// Returns the denial of an OAuth caller who lacks a scope that every request needs. A call is
+    /// left to the guard, which knows the other missing requirements.
     fn lacks_server_scopes(&self, message: &Message<'_>, caller: &Caller) -> Option<Denied> {
         if message.method == "tools/call" {
             return None;
@@ -299,8 +301,8 @@ impl Endpoint {
         challenger: &Challenger,
     ) -> Result<Answer, Stopped> {
         let Some(id) = message.id else {
-            // Nothing that a client notifies of changes anything here: there is no session whose
-            // requests a `notifications/cancelled` could name.
+            // Notifications change nothing: there is no session whose requests a
+            // `notifications/cancelled` could name.
             return Ok(Answer::Accepted);
         };
         let params = message.params()?;
@@ -346,7 +348,7 @@ impl Endpoint {
         let claimed = self.acting(caller, url, asking(Facts::TokenOnly)).await;
         let (current, claimed) = match (current, claimed) {
             (Ok(current), Ok(claimed)) => (current, claimed),
-            // A list that is shorter than it should be would be a wrong answer.
+            // A shorter list would be a wrong answer.
             (Err(unavailable), _) | (_, Err(unavailable)) => {
                 return Err(Refused::Unavailable(unavailable).into());
             }
@@ -416,7 +418,8 @@ impl Endpoint {
                 return Ok(self.refuse(request, (caller, org), refusal, &mut record)?);
             }
         };
-        // A call that a rate refuses does not take the place of another call, not even for a moment.
+        // A call that a rate refuses does not occupy a place of `concurrency`, not even for a
+        // moment.
         if tool.concurrency().is_some()
             && let Err(refused) = self.rates.peek(counting).await
         {
@@ -433,7 +436,8 @@ impl Endpoint {
                 return Err(Refused::Busy.into());
             }
         };
-        // Last, so that a call that another limit refuses counts under no rate.
+        // The rates are counted last, so that a call that another limit refuses counts under no
+        // rate.
         if let Err(refused) = self.rates.take(counting).await {
             return limited(refused, &mut record);
         }
@@ -447,7 +451,7 @@ impl Endpoint {
             timeout: self.config.timeout,
         };
         let run = tool.call(proof, &env, arguments, (slot, running));
-        // In a box, to keep the future of every request small.
+        // The box keeps the future of every request small.
         let run = Box::pin(async move {
             let outcome = run.await;
             record.end(outcome)
@@ -470,7 +474,7 @@ impl Endpoint {
             Ok(output) => self.results.output(id, era, tool, output),
             Err(Ended::Denied(denied)) => self.results.denial(id, era, &denied, None),
             Err(Ended::NoThread) => return Err(Refused::NoThread.into()),
-            Err(Ended::Told(text)) => self.results.failure(id, era, &text),
+            Err(Ended::ToolError(text)) => self.results.failure(id, era, &text),
         })
     }
 
@@ -515,8 +519,8 @@ impl Endpoint {
         }
     }
 
-    /// The challenge that a denial is worth: if a new token would help, and its client was not sent for it
-    /// twice within five minutes.
+    /// Returns the challenge for a denial, if a new token would help. A client that came back twice
+    /// within five minutes without the scopes gets no challenge.
     fn challenge(
         &self,
         denied: &Denied,
@@ -529,7 +533,8 @@ impl Endpoint {
         may.then(|| challenger.wider_token(denied, scopes))
     }
 
-    /// Whether a denial that is worth a challenge is an HTTP 403, and not an `isError` result.
+    /// Returns true if a denial with a challenge is an HTTP 403, and false if it is an `isError`
+    /// result.
     fn is_answered_with_403(&self, denied: &Denied) -> bool {
         if self.config.scope_denials_as_results {
             return false;
@@ -539,7 +544,7 @@ impl Endpoint {
             Denied::Organization { .. } => self.config.organization_step_up,
             Denied::Actor
             | Denied::Any { .. }
-            | Denied::Authorize(_)
+            | Denied::Authorize { .. }
             | Denied::Feature(_)
             | Denied::Permission(_)
             | Denied::Plan(_)
@@ -568,7 +573,7 @@ impl Endpoint {
         )
     }
 
-    /// The organization of a caller, resolved only where something wants it.
+    /// Resolves the organization of a caller, if the tool wants one.
     async fn acting(
         &self,
         caller: Option<&Caller>,
@@ -584,7 +589,7 @@ impl Endpoint {
     }
 }
 
-/// Which facts a guard is decided on.
+/// Returns how current the facts must be on which the guard decides.
 fn facts(guard: &Guard, trust_token_org: bool) -> Facts {
     if trust_token_org && !guard.uses_membership() {
         Facts::TokenOnly
@@ -593,7 +598,7 @@ fn facts(guard: &Guard, trust_token_org: bool) -> Facts {
     }
 }
 
-/// MCP 2025-11-25 brought icons; a legacy request without its version is older than that.
+/// MCP 2025-11-25 introduced icons. A legacy request without a version is older.
 fn knows_icons(request: &Request<'_>) -> bool {
     request.era == Era::Modern || request.mirrored.version == Header::Value(WITH_ICONS)
 }
@@ -606,7 +611,7 @@ fn raw(body: &ByteString, arguments: &str) -> ByteString {
     body.slice_ref(arguments)
 }
 
-/// An unknown name goes back to whoever sent it, but not at any length.
+/// Shortens a name that the client sent, for the error that repeats it.
 fn shortened(name: &str) -> String {
     name.chars().take(128).collect()
 }

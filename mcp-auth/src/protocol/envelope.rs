@@ -1,7 +1,8 @@
-//! One pass over the body. Strings are borrowed, `params.arguments` stays raw.
+//! Reads a message in one pass over the body. Strings are borrowed, and `params.arguments` stays
+//! raw.
 //!
-//! INVARIANT: what is checked and what is called come from the same parse. A duplicate member that
-//! matters (`method`, `params`, `name`, `arguments`, `_meta`) is an error, not a choice.
+//! INVARIANT: the check and the call use the same parse. A duplicate `method`, `params`, `name`,
+//! `arguments` or `_meta` is an error.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,7 @@ use super::scan::{Scanner, spelled};
 /// A JSON-RPC request or notification.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
-    /// The id as it was written; `None` for a notification.
+    /// The id as it is written; `None` for a notification.
     pub(super) id: Option<&'a str>,
     pub(super) method: Cow<'a, str>,
     params: Params<'a>,
@@ -66,7 +67,8 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// The members of `params` that any served method knows; none if `params` is absent or `null`.
+    /// Returns the members of `params` that a served method knows; none if `params` is absent or
+    /// `null`.
     ///
     /// # Errors
     ///
@@ -81,8 +83,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Each member as it is written. What is wrong with one is told only once all of them are known to
-/// be JSON.
+/// Each member as it is written. Errors in a member are reported only after the whole text is known
+/// to be JSON.
 #[derive(Default)]
 struct Envelope<'a> {
     jsonrpc: Option<&'a str>,
@@ -169,7 +171,7 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Whether a page was asked for.
+    /// Returns true if the request asks for a page.
     pub(super) fn has_cursor(&self) -> bool {
         self.cursor.is_some_and(|cursor| cursor != "null")
     }
@@ -212,7 +214,7 @@ impl<'a> Meta<'a> {
         Some(meta)
     }
 
-    /// Whether the request says a version in its body, which only the modern era does.
+    /// Returns true if the body names a protocol version, which only a modern request does.
     pub(super) fn is_modern(&self) -> bool {
         self.version.is_some()
     }
@@ -227,13 +229,14 @@ impl<'a> Meta<'a> {
     }
 }
 
-/// Keeps a member, and returns whether it was given before. One that is `null` is there too: that is
-/// for its reader to judge.
+/// Keeps a member, and returns true if the message has it twice. A `null` counts; the reader of the
+/// member decides what it means.
 fn twice<T>(member: &mut Option<T>, value: T) -> bool {
     member.replace(value).is_some()
 }
 
-/// What a member spells, where `null` is as good as none; `None` for anything else.
+/// Decodes a string member. Returns `Some(None)` for `null`, and `None` for a value of any other
+/// type.
 fn text_or_null(member: Option<&str>) -> Option<Option<Cow<'_, str>>> {
     match member {
         None | Some("null") => Some(None),
@@ -241,8 +244,8 @@ fn text_or_null(member: Option<&str>) -> Option<Option<Cow<'_, str>>> {
     }
 }
 
-/// MCP 2026-07-28, basic: an id is a string or an integer, never null. It is echoed as written, so
-/// its length is bounded here.
+/// Returns true for a string or an integer, the ids of MCP 2026-07-28 (basic). The response repeats
+/// the id as it is written, so its length is bounded.
 fn is_id(raw: &str) -> bool {
     let digits = raw.strip_prefix('-').unwrap_or(raw);
     let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -336,7 +339,7 @@ mod tests {
             "1",
             r#"{"name":"a","name":"b"}"#,
             r#"{"arguments":{},"arguments":{}}"#,
-            // `null` counts as given, so that no second one hides behind it.
+            // `null` counts, so a second member cannot hide behind it.
             r#"{"arguments":null,"arguments":{}}"#,
             r#"{"_meta":null,"_meta":null}"#,
             r#"{"cursor":null,"cursor":"a"}"#,
@@ -402,7 +405,7 @@ mod tests {
         }
     }
 
-    /// Everything that a body comes to, in one line.
+    /// The result of reading a body, in one line.
     fn outcome(body: &str) -> String {
         let told = |error: RpcError| error.to_string();
         let message = match Message::parse(body) {

@@ -1,8 +1,8 @@
 //! The two eras of MCP, and the headers that mirror the body.
 //!
-//! A request whose `_meta` names a version is modern; so is one whose header names a version that
-//! is not a legacy one, unless it is `initialize`. Everything else is legacy, and stateless: no session is
-//! ever needed.
+//! A request whose `_meta` names a version is modern. So is a request other than `initialize` whose
+//! header names a version that is not a legacy version. Every other request is legacy. Legacy
+//! requests are stateless too: no session is needed.
 
 use std::borrow::Cow;
 
@@ -21,8 +21,8 @@ pub(super) const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 /// The first revision whose tools have icons.
 pub(super) const WITH_ICONS: &str = "2025-11-25";
 
-/// The headers of a POST that repeat what its body says. A header given twice, or with bytes that
-/// are no visible ASCII, is `Malformed` and equal to nothing.
+/// The headers of a POST that repeat values of its body. A header that is given twice, or that has
+/// bytes other than visible ASCII, is `Malformed` and equals no value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mirrored<'a> {
     /// `MCP-Protocol-Version`.
@@ -40,11 +40,11 @@ pub(crate) enum Header<'a> {
     Absent,
     /// Sent twice, or not visible ASCII.
     Malformed,
-    /// Its value, without surrounding blanks.
+    /// The value, without surrounding blanks.
     Value(&'a str),
 }
 
-/// How a request is to be answered.
+/// The era of a request, which decides the form of its response.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Era {
     Legacy,
@@ -52,11 +52,11 @@ pub(super) enum Era {
 }
 
 impl Era {
-    /// Tells the era of a request, and checks what the era asks of version and `_meta`.
+    /// Returns the era of a request, and checks the version and `_meta` as that era requires.
     ///
-    /// `initialize` negotiates the version in its body, and MCP asks for the header only after it (MCP 2025-11-25,
-    /// basic/transports: protocol version header). Some clients send their newest version in the header all the
-    /// same: it is ignored there.
+    /// `initialize` negotiates the version in its body, and MCP requires the header only after it
+    /// (MCP 2025-11-25, basic/transports, protocol version header). Some clients send their newest
+    /// version in the header of `initialize`; it is ignored.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Era {
                 "`_meta` must hold `io.modelcontextprotocol/clientCapabilities`",
             ));
         }
-        // Without its header a modern body would slip past whatever routes on headers.
+        // A modern body without its header would bypass every proxy that routes by the header.
         if mirrored.version != Header::Value(&version) {
             return Err(RpcError::HeaderMismatch(VERSION));
         }
@@ -97,7 +97,7 @@ impl Era {
         Ok(Self::Modern)
     }
 
-    /// Checks `Mcp-Method`: required in the modern era, and equal to the body where it is there.
+    /// Checks `Mcp-Method`: the modern era requires it, and a value must equal the body's.
     pub(super) fn check_method(
         self,
         mirrored: &Mirrored<'_>,
@@ -112,7 +112,7 @@ impl Era {
         }
     }
 
-    /// Checks `Mcp-Name` in the same way; it may be spelled in Base64.
+    /// Checks that `Mcp-Name`, which may be in Base64, equals the name in the body.
     pub(super) fn check_name(self, mirrored: &Mirrored<'_>, name: &str) -> Result<(), RpcError> {
         match mirrored.name {
             Header::Absent if self == Self::Legacy => Ok(()),
@@ -124,8 +124,8 @@ impl Era {
     }
 }
 
-/// The version that `initialize` answers: the client's if it is served, else the newest legacy one.
-/// MCP 2025-11-25, basic/lifecycle: version negotiation.
+/// Returns the version that `initialize` answers with: the client's if it is served, otherwise the
+/// newest legacy version. MCP 2025-11-25, basic/lifecycle, version negotiation.
 pub(super) fn negotiate(offered: &str) -> &'static str {
     LEGACY
         .into_iter()
@@ -133,7 +133,8 @@ pub(super) fn negotiate(offered: &str) -> &'static str {
         .unwrap_or(LEGACY[0])
 }
 
-/// MCP 2026-07-28, streamable-http: value encoding. What lacks prefix or suffix is literal.
+/// Decodes a header value of MCP 2026-07-28 (streamable-http, value encoding). A value without the
+/// prefix or the suffix is literal.
 fn decoded(value: &str) -> Option<Cow<'_, str>> {
     let Some(encoded) = value
         .strip_prefix("=?base64?")

@@ -1,4 +1,4 @@
-//! Errors of the protocol itself: did the client speak MCP?
+//! Protocol errors: the client did not send valid MCP.
 
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -6,19 +6,20 @@ use thiserror::Error;
 use super::era::MODERN;
 use super::{Answer, Status};
 
-/// A JSON-RPC error, with the HTTP status it travels under.
+/// A JSON-RPC error, with the HTTP status of its response.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub(crate) enum RpcError {
     /// The body is not JSON.
     #[error("Parse error: the body is not valid JSON")]
     Parse,
-    /// The body is JSON, but no JSON-RPC request or notification.
+    /// The body is JSON, but neither a JSON-RPC request nor a notification.
     #[error("Invalid request: {0}")]
     InvalidRequest(&'static str),
     /// A mirrored header is missing, or differs from the body.
     #[error("Header mismatch: {0}")]
     HeaderMismatch(&'static str),
-    /// `params` or its `_meta` is no object, or `_meta` lacks what the modern era requires.
+    /// `params` or its `_meta` is not an object, or `_meta` lacks a member that the modern era
+    /// requires.
     #[error("Invalid params: {0}")]
     Malformed(&'static str),
     /// The protocol version is not served.
@@ -30,9 +31,9 @@ pub(crate) enum RpcError {
     /// The parameters do not fit the method.
     #[error("Invalid params: {0}")]
     InvalidParams(&'static str),
-    /// The caller lacks a scope that every request needs, and was challenged for it twice. With HTTP 403 or a
-    /// challenge a client would send its user to the consent screen again, or drop the connection; an error of
-    /// the request is shown to the user.
+    /// The caller lacks a scope that every request needs, and was challenged for it twice. On an
+    /// HTTP 403 or a challenge a client would send its user to the consent screen again, or drop
+    /// the connection. An error of the request is shown to the user.
     #[error("{0}")]
     MissingScope(String),
     /// There is no such tool.

@@ -21,8 +21,8 @@ impl Lists {
         Self(Cache::with_weighter(MOST_LISTS, MOST_BYTES, Weight))
     }
 
-    /// The list for `key`, assembled if it is not kept. Nobody waits for another's: that would take
-    /// longer than to assemble it twice.
+    /// Returns the list for `key`, assembled if the cache has none. Requests do not wait for each
+    /// other's list: waiting would take longer than assembling it twice.
     pub(super) fn kept(&self, key: Key, assemble: impl FnOnce(&Visible) -> Vec<u8>) -> Bytes {
         if let Some(list) = self.0.get(&key) {
             return list;

@@ -37,7 +37,7 @@ use bytes::Bytes;
 use crate::guard::Denied;
 use crate::identity::Unavailable;
 
-/// What a POST is answered with.
+/// The response to a POST.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// A notification was taken.

@@ -1,8 +1,8 @@
-//! How often callers may call tools: which rates a call counts under, and where calls are counted.
+//! The rates of tool calls: under which rates a call counts, and the counts.
 //!
-//! The rates of the server count every call of a known tool, also a call that the guard denies. The rates of a
-//! tool count the calls that its guard allowed. A call counts under all its rates together. A call that a limit
-//! refuses counts under none.
+//! The rates of the server count every call of a known tool, denied calls included. The rates of a
+//! tool count the calls that its guard allowed. A call counts under all of its rates or, if a limit
+//! refuses it, under none.
 
 use std::fmt::{self, Debug};
 use std::future::{Ready, ready};
@@ -24,34 +24,34 @@ pub(super) struct Rates {
     store: Box<dyn Store>,
 }
 
-/// A call, as rates count it.
+/// A call, with the facts that rates need.
 #[derive(Clone, Copy)]
 pub(super) struct Counting<'a> {
     pub(super) tool: &'a ServedTool,
-    /// Whether the guard allowed the call, so that the tool's own rates count it.
+    /// True if the guard allowed the call, so that the tool's own rates count it.
     pub(super) allowed: bool,
     pub(super) caller: Option<&'a Caller>,
     pub(super) org: Option<&'a Org>,
-    /// Whom the call of a caller without a token counts for.
+    /// The party that the call of a caller without a token counts for.
     pub(super) party: Party,
 }
 
 /// The limit that refused a call. The text is for the client, and names no other limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Limited {
-    /// As many calls of the tool run as its `concurrency` allows.
+    /// The tool's `concurrency` is reached.
     Concurrency(u32),
     Rate {
         rate: Rate,
-        /// The kind that the caller counts as: `user`, `network`.
+        /// The kind of party: `user`, `network`.
         whom: &'static str,
         /// The time until the window is over.
         wait: Duration,
     },
 }
 
-/// Where calls are counted. Several servers that share their counts need a store outside the process, which
-/// answers later.
+/// The counts of calls. Servers that share their counts need a store outside the process, whose
+/// answer takes time.
 trait Store: Debug + Send + Sync {
     /// Counts a call under each of the rates if all of them allow it, and under none otherwise.
     fn take(&self, counts: &[Count<'_>]) -> Answer;
@@ -60,23 +60,23 @@ trait Store: Debug + Send + Sync {
     fn peek(&self, counts: &[Count<'_>]) -> Answer;
 }
 
-/// Ready if the counts are in memory: then an answer costs no allocation.
+/// Ready if the counts are in memory, so that no allocation is needed.
 type Answer = Either<Ready<Result<(), Limited>>, BoxFuture<'static, Result<(), Limited>>>;
 
-/// One count of a call: under which rate, and together with whose calls.
+/// One count of a call: its rate, and the party that it counts for.
 #[derive(Clone, Copy, Debug)]
 struct Count<'a> {
     /// `None` for a rate of the server.
     tool: Option<&'static str>,
-    /// The place of the rate among the rates of the tool, or of the server.
+    /// The index of the rate among the rates of the tool, or of the server.
     place: usize,
     rate: Rate,
     whose: Whose<'a>,
-    /// The kind that the caller counts as, in words.
+    /// The kind of party, in words.
     whom: &'static str,
 }
 
-/// Whose calls count together.
+/// The calls that are counted together.
 #[derive(Clone, Copy, Debug)]
 enum Whose<'a> {
     Client(&'a str),
@@ -99,24 +99,24 @@ impl Rates {
         }
     }
 
-    /// Counts a call, unless a rate refuses it.
+    /// Counts a call, or returns the limit that refuses it.
     ///
     /// # Errors
     ///
     /// [`Limited`] names the rate with the longest wait.
     pub(super) async fn take(&self, call: Counting<'_>) -> Result<(), Limited> {
-        // Most tools have no rate of their own: then nothing is allocated.
+        // Most tools have no rate of their own. For them nothing is allocated.
         if let ([rate], []) = (&*self.server, call.own_rates()) {
             return self.store.take(&[call.count(None, 0, *rate)]).await;
         }
         self.store.take(&self.counts(call)).await
     }
 
-    /// Tells whether a rate would refuse a call. Counts nothing.
+    /// Returns the limit that would refuse a call. Counts nothing.
     ///
     /// # Errors
     ///
-    /// As [`take`](Self::take).
+    /// Tells whether [`take`](Self::take) would allow a call, without counting it.
     pub(super) async fn peek(&self, call: Counting<'_>) -> Result<(), Limited> {
         self.store.peek(&self.counts(call)).await
     }
@@ -131,7 +131,7 @@ impl Rates {
 }
 
 impl<'a> Counting<'a> {
-    /// The rates of the tool, if they count the call.
+    /// Returns the rates of the tool if they count the call.
     fn own_rates(self) -> &'static [Rate] {
         if self.allowed { self.tool.rates() } else { &[] }
     }
@@ -196,8 +196,8 @@ impl fmt::Display for Limited {
     }
 }
 
-/// Counts in fixed windows. Strangers have a table of their own, so that many networks cannot push out the
-/// windows of callers with a token.
+/// Counts in fixed windows. Strangers have a table of their own, so that many networks cannot evict
+/// the windows of callers with a token.
 #[derive(Debug)]
 struct InMemory {
     callers: Windows,
@@ -205,7 +205,7 @@ struct InMemory {
 }
 
 impl InMemory {
-    /// The table of a call. A call has a token under all its rates, or under none.
+    /// Returns the table of a call. The caller of a call is the same under all of its rates.
     fn windows(&self, counts: &[Count<'_>]) -> &Windows {
         match counts.first().map(|count| count.whose) {
             Some(Whose::Stranger(_)) => &self.strangers,
@@ -260,7 +260,7 @@ impl Count<'_> {
     }
 }
 
-/// In as few writes as tell two counts apart: most of the cost of a count is hashing.
+/// Hashing is most of the cost of a count, so it writes as little as distinguishes two counts.
 impl Hash for Count<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let (kind, id) = match self.whose {
@@ -275,14 +275,15 @@ impl Hash for Count<'_> {
         state.write_usize(self.place * 4 + kind);
         state.write(id.as_bytes());
         if let Some(tool) = self.tool {
-            // A byte that is in no text, so that an id cannot be mistaken for an id and a tool.
+            // No text has this byte, so an id differs from an id followed by a tool.
             state.write_u8(0xff);
             state.write(tool.as_bytes());
         }
     }
 }
 
-/// The most windows of callers with a token, and the most of strangers. Each takes about 100 bytes.
+/// The greatest number of windows, of callers with a token and of strangers. A window takes about
+/// 100 bytes.
 const MOST_WINDOWS: usize = 1 << 16;
 
 #[cfg(test)]
@@ -301,7 +302,7 @@ mod tests {
 
     mod tools {
         /// Be called.
-        #[mcp_auth_macros::mcp_tool(crate = crate, rate("2/min per client", "3/hour per user"))]
+        #[mcp_auth_macros::mcp_tool(crate = crate, rate = all("2/min per client", "3/hour per user"))]
         async fn called_at_rates() {}
     }
 

@@ -1,7 +1,8 @@
-//! One log line for each decision, written also when the request is dropped half-way.
+//! One log line for each decision, also for a request that is dropped before its end.
 //!
-//! At `info` a call that was allowed and went well is silent, and the line of any other says what, why and how
-//! long, but neither who nor with which arguments. At `debug` every call has a line, which says who.
+//! At `info` there is no line for a call that succeeded. The line of any other call has the
+//! outcome, the reason and the duration, but neither the caller nor the arguments. At `debug` every
+//! call has a line with its caller.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +19,10 @@ use super::rates::Limited;
 #[derive(Debug)]
 pub(super) struct CallLog {
     clock: Arc<dyn Clock>,
-    /// For calls without a token: strangers can cause them.
+    /// Throttles the lines of calls without a token, which strangers can cause.
     anonymous: LogThrottle,
-    /// For calls of callers with a token that a limit refused: one caller can cause any number of them.
+    /// Throttles the lines of calls of callers with a token that a limit refused: one caller can
+    /// cause any number of them.
     limited: LogThrottle,
 }
 
@@ -34,7 +36,7 @@ impl CallLog {
     }
 }
 
-/// The record of one call. It goes with the call, which can go on without its request.
+/// The record of one call. It lives as long as the call, which may outlive its request.
 #[derive(Debug)]
 pub(super) struct Record {
     log: Arc<CallLog>,
@@ -45,14 +47,14 @@ pub(super) struct Record {
     closed: bool,
 }
 
-/// Why a call has no result, as its client learns it.
+/// The end of a call without a result, as the client learns it.
 #[derive(Debug)]
 pub(super) enum Ended {
     Denied(Denied),
     /// No thread was free for the tool.
     NoThread,
     /// The tool failed, with this text.
-    Told(String),
+    ToolError(String),
 }
 
 impl Record {
@@ -71,13 +73,13 @@ impl Record {
         }
     }
 
-    /// Names the organization in which the caller acts, whatever source named it.
+    /// Sets the organization in which the caller acts.
     pub(super) fn acts_in(&mut self, org: Option<&Org>) {
         self.org = org.cloned();
     }
 
-    /// Writes how the tool ended, and returns what its client learns of it. A text that may hold arguments
-    /// goes to the client and not into the line.
+    /// Logs the end of a tool, and returns the text for its client. A text that may contain
+    /// arguments is sent to the client and not logged.
     pub(super) fn end(&mut self, outcome: Outcome) -> Result<ToolOutput, Ended> {
         let failure = match outcome {
             Ok(output) => {
@@ -89,7 +91,7 @@ impl Record {
         Err(match failure {
             Failure::Arguments(text) => {
                 self.fail("the arguments do not fit the schema", Reference::new());
-                Ended::Told(text)
+                Ended::ToolError(text)
             }
             Failure::Denied(denied) => {
                 self.deny(&denied);
@@ -97,17 +99,17 @@ impl Record {
             }
             Failure::Error(error) => {
                 let request = Reference::new();
-                let reason = if error.is_hidden() {
+                let reason = if error.is_internal() {
                     INTERNAL
                 } else {
                     "the tool's own error"
                 };
                 self.fail(reason, request);
-                Ended::Told(error.into_told(self.tool.name(), request))
+                Ended::ToolError(error.into_text(self.tool.name(), request))
             }
             Failure::Fault(request) => {
                 self.fail(INTERNAL, request);
-                Ended::Told(request.told())
+                Ended::ToolError(request.text())
             }
             Failure::NoThread => {
                 self.fail("no thread was free for the tool in time", Reference::new());
@@ -118,12 +120,12 @@ impl Record {
                     "validation error: the arguments break rules",
                     Reference::new(),
                 );
-                Ended::Told(text)
+                Ended::ToolError(text)
             }
         })
     }
 
-    /// Writes how a call ended that nobody has to look into.
+    /// Logs the outcome of a call that needs no attention.
     pub(super) fn close(&mut self, outcome: &'static str) {
         self.closed = true;
         if enabled_at_debug() {
@@ -131,17 +133,17 @@ impl Record {
         }
     }
 
-    /// Writes why the guard refused.
+    /// Logs the denial of a call.
     pub(super) fn deny(&mut self, denied: &Denied) {
-        self.report("denied", &denied.to_string(), Reference::new());
+        self.report("denied", &denied.in_log(), Reference::new());
     }
 
-    /// Writes which limit refused.
+    /// Logs the limit that refused a call.
     pub(super) fn limit(&mut self, limited: Limited) {
         self.report(LIMITED, &limited.reason(), Reference::new());
     }
 
-    /// Writes why there is no result.
+    /// Logs the failure of a call.
     pub(super) fn fail(&mut self, reason: &str, request: Reference) {
         self.report("failed", reason, request);
     }
@@ -155,7 +157,7 @@ impl Record {
         let throttle = match &self.caller {
             None => Some(&self.log.anonymous),
             Some(_) if outcome == LIMITED => Some(&self.log.limited),
-            // A caller with a token can be told apart, and stopped, by an operator.
+            // An operator can identify, and stop, a caller with a token.
             Some(_) => None,
         };
         let calls = match throttle.map(|throttle| throttle.due(now)) {
@@ -208,8 +210,8 @@ const INTERNAL: &str = "internal error";
 /// The outcome of a call that a limit refused.
 const LIMITED: &str = "limited";
 
-/// Writes that a tool was called that there is not. The name is whatever its caller thought of, so
-/// it is not written: logs and what counts them stay within the names that are declared.
+/// Logs the call of a tool that does not exist. The name is not logged: the caller chose it, and
+/// the names in the log stay those that are declared.
 pub(super) fn unknown_tool(caller: Option<&Caller>) {
     let Who {
         subject,
@@ -228,7 +230,8 @@ impl Drop for Record {
     }
 }
 
-/// Who calls with which kind of token, and who acts for them: `None` leaves a field out.
+/// The caller's identity for the log: the kind of the token, and the actor. A field that is `None`
+/// is left out.
 struct Who<'a> {
     subject: &'a str,
     actor: Option<&'a str>,
@@ -305,7 +308,7 @@ mod tests {
             assert!(line.contains(r#"org="org_acme""#), "{line}");
             assert!(line.contains(user) && line.contains("allowed"), "{line}");
         }
-        // Nothing of what a client wrote into the URL is in the log.
+        // The log contains no part of the URL, which the client wrote.
         assert!(
             !log.contains("globex") && nowhere.contains("denied"),
             "{log}"
@@ -490,7 +493,7 @@ mod tests {
         drop(call);
         yield_now().await;
         gate.notify_one();
-        // What goes on in the background is on this thread.
+        // Background tasks run on this thread.
         for _ in 0..100 {
             yield_now().await;
         }

@@ -1,5 +1,5 @@
-//! Writing results. Everything that is known at start-up is kept as bytes; one buffer is written
-//! for each answer, and a typed output is serialised once for both its places.
+//! Writing results. Bytes that are known at start-up are written then. Each response is written
+//! into one buffer, and a typed output is serialized once for both of its places.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ use super::{Answer, ServerInfo, Status};
 /// Result texts that do not depend on the request.
 #[derive(Debug)]
 pub(super) struct Results {
-    /// What a modern result of a tool ends with, but for what the tool adds to its `_meta`.
+    /// The end of a modern tool result without the `_meta` of the tool.
     call_tail: String,
     discover: String,
     initialize_tail: String,
@@ -88,7 +88,7 @@ impl Results {
         complete(id, 2, |body| body.extend_from_slice(b"{}"))
     }
 
-    /// The visible ones of all served tools, which are always given in the same order.
+    /// Writes the visible tools, always in the same order.
     pub(super) fn tools<'a>(
         &self,
         id: &str,
@@ -149,7 +149,7 @@ impl Results {
         })
     }
 
-    /// A refusal of the guard: words for the model, fields for a program in `_meta`, and there also the
+    /// Writes a denial: the text for the model, and in `_meta` the fields for a program and the
     /// challenge, if a new token would help.
     pub(super) fn denial(
         &self,
@@ -177,7 +177,8 @@ impl Results {
         })
     }
 
-    /// A refusal of a limit: when to retry, in words for the model and in `_meta` for a program.
+    /// Writes the refusal of a limit: the time of a retry, as text for the model and in `_meta` for
+    /// a program.
     pub(super) fn limited(&self, id: &str, era: Era, limited: Limited) -> Answer {
         let text = limited.to_string();
         self.call(id, escaped(text.len()) + 64, |body| {
@@ -194,7 +195,7 @@ impl Results {
         })
     }
 
-    /// A typed output, under `result` where its schema says so.
+    /// Writes a typed output, under `result` if its schema wraps it.
     fn structured(&self, id: &str, era: Era, json: &str, wraps: bool) -> Answer {
         let parts: &[_] = if wraps {
             &[r#"{"result":"#, json, "}"]
@@ -227,12 +228,12 @@ impl Results {
         })
     }
 
-    /// `length` is that of what the tool says.
+    /// `length` is the expected length of the tool's part.
     fn call(&self, id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Answer {
         complete(id, length + self.call_tail.len() + 128, result)
     }
 
-    /// What every modern result has, `_meta`, and the closing brace.
+    /// Writes the members of every modern result, `_meta`, and the closing brace.
     fn end<'m>(
         &self,
         body: &mut Vec<u8>,
@@ -244,7 +245,7 @@ impl Results {
             body.extend_from_slice(self.call_tail.as_bytes());
         }
         for (name, value) in meta {
-            // The server's name is its own to say, not a tool's.
+            // Only the server names itself, so a tool's `_meta` may not.
             if era == Era::Modern && name == SERVER_INFO {
                 continue;
             }
@@ -258,7 +259,7 @@ impl Results {
     }
 }
 
-/// What a refused caller lacks, for a program.
+/// The requirements that a denied caller does not meet, for a program.
 #[derive(Debug, Serialize)]
 pub(crate) struct DenialDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -272,7 +273,7 @@ pub(crate) struct DenialDetails<'a> {
     reverification: Option<Value>,
 }
 
-/// All that a new token needs, separated by spaces.
+/// Every scope that a new token needs, separated by spaces.
 #[derive(Debug, Serialize)]
 struct Cure {
     scope: String,
@@ -322,12 +323,12 @@ fn contents(body: &mut Vec<u8>, texts: &[&str]) {
     body.push(b']');
 }
 
-/// Room for a text of which some is escaped.
+/// Returns the capacity for a text that needs some escapes.
 fn escaped(length: usize) -> usize {
     length + length / 4
 }
 
-/// What comes before a result; `length` is about that of the result.
+/// Writes the start of a response; `length` is the expected length of the result.
 fn start(id: &str, length: usize) -> Vec<u8> {
     let (start, middle) = (br#"{"jsonrpc":"2.0","id":"#, br#","result":"#);
     let mut body = Vec::with_capacity(start.len() + id.len() + middle.len() + length + 1);
@@ -337,7 +338,7 @@ fn start(id: &str, length: usize) -> Vec<u8> {
     body
 }
 
-/// `length` is about that of the result.
+/// `length` is the expected length of the result.
 fn complete(id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Answer {
     let mut body = start(id, length);
     result(&mut body);
@@ -350,8 +351,8 @@ fn complete(id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Answe
 
 fn written(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let start = body.len();
-    // Writing to memory fails only for a value that is no JSON, which none of ours is; the answer
-    // must stay JSON all the same.
+    // Writing to memory fails only for a value that is not JSON. None of our values is, but the
+    // response must stay JSON in any case.
     if serde_json::to_writer(&mut *body, value).is_err() {
         body.truncate(start);
         body.extend_from_slice(b"null");
@@ -368,7 +369,7 @@ fn implementation(info: &ServerInfo) -> Value {
     Value::Object(object)
 }
 
-/// What a result with nothing of its own in `_meta` adds to it.
+/// The `_meta` of a result that adds no members.
 const NO_META: [(&str, ()); 0] = [];
 const IS_ERROR: &[u8] = br#","isError":true"#;
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
@@ -379,7 +380,7 @@ pub(crate) const RETRY_AFTER: &str = "mcp-auth-rs/retryAfter";
 /// OpenAI, Apps SDK, "Authentication": challenges as the header has them, in a list.
 const CHALLENGES: &str = "mcp/www_authenticate";
 const DISCOVER_TTL_MS: u32 = 3_600_000;
-/// As long as a membership look-up is believed.
+/// Equal to the greatest age of a cached membership.
 const LIST_TTL_MS: u32 = 30_000;
 
 #[cfg(test)]
@@ -400,8 +401,8 @@ mod tests {
         Results::new(&info, false, false)
     }
 
-    /// What is between `"result":{` and the closing brace, which for the modern era is also checked
-    /// to end as its results do.
+    /// Returns the text between `"result":{` and the closing brace. In the modern era it also
+    /// checks the end of the result.
     fn result(answer: Answer, era: Era) -> String {
         let Answer::Message { status, body } = answer else {
             panic!("{answer:?}");
@@ -547,7 +548,7 @@ mod tests {
                 );
                 let answer = results.denial(ID, era, &denied, None);
                 assert_eq!(result(answer, era), format!("{denial}}}"));
-                // A challenge stands beside it as a header has it.
+                // The challenge is also in `_meta`, in the form of a header.
                 let challenge = Challenger::new("https://a/m".to_owned())
                     .wider_token(&denied, &["docs".to_owned()]);
                 let answer = results.denial(ID, era, &denied, Some(&challenge));

@@ -1,16 +1,15 @@
 //! Calls that outlive their connection.
 //!
-//! Closing the connection cancels a modern request. In the legacy era it must not be taken for a
-//! cancellation (MCP 2025-11-25, basic/transports), so there the work goes on, and only its answer
-//! is lost.
+//! Closing the connection cancels a modern request. In the legacy era it must not cancel the
+//! request (MCP 2025-11-25, basic/transports), so the work goes on, and only the response is lost.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-/// A future that is finished in the background if it is dropped half-way. Nothing is spawned for
-/// one that is not.
+/// A future that a background task finishes if it is dropped before its end. A future that is
+/// polled to its end spawns no task.
 pub(super) struct Detach<F>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -50,7 +49,7 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn drop(&mut self) {
-        // Without a runtime the process is ending, and the work with it.
+        // Without a runtime the process is ending, and the work ends with it.
         if let Some(work) = self.work.take()
             && let Ok(runtime) = Handle::try_current()
         {

@@ -1,15 +1,15 @@
-//! Finding values in JSON without reading them: where each one ends, and whether it is one.
+//! Finds values in JSON without decoding them: where each value ends, and whether it is valid.
 //!
-//! serde_json scans a value again for each level that looks into it, and stops at a member that has
-//! another type than expected. This is one pass that goes to the end: what is no JSON is told from
-//! what is no message. What passes for JSON is exactly what does in serde_json; what is found is
-//! left to it to read.
+//! serde_json scans a value again for each level that looks into it, and stops at a member whose
+//! type is not the expected one. This scanner goes to the end in one pass, so that a text that is
+//! not JSON is told from JSON that is not a message. It accepts exactly the texts that serde_json
+//! accepts, and leaves the values to serde_json.
 
 use std::borrow::Cow;
 
 use super::string::plain;
 
-/// A place in a text. Its methods return `None` where the text is no JSON.
+/// A position in a text. The methods return `None` if the text is not JSON.
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
     text: &'a str,
@@ -21,7 +21,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
-    /// The first byte that is no blank; `None` at the end.
+    /// Returns the first byte that is not a blank; `None` at the end.
     pub(super) fn next(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
@@ -29,9 +29,9 @@ impl<'a> Scanner<'a> {
         self.byte()
     }
 
-    /// Passes over an object. `member` is given each name, passes over the value, and returns whether
-    /// there is something wrong with it. Returns whether anything was: a member, a name that spells
-    /// nothing, or that the value is no object.
+    /// Skips an object. `member` is called with each name; it skips the value, and returns true if
+    /// the value is wrong. Returns true if a member was wrong, a name has a lone surrogate, or the
+    /// value is not an object.
     pub(super) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Option<bool>,
@@ -60,17 +60,17 @@ impl<'a> Scanner<'a> {
         Some(flawed)
     }
 
-    /// Passes over `null`, and returns whether it was there.
+    /// Skips `null`, and returns true if it was there.
     pub(super) fn null(&mut self) -> Option<bool> {
         let is_null = self.next()? == b'n';
         if is_null {
-            // No other value begins so.
+            // No other value begins with this byte.
             self.value()?;
         }
         Some(is_null)
     }
 
-    /// Passes over a value, and returns it as it is written.
+    /// Skips a value, and returns it as it is written.
     pub(super) fn value(&mut self) -> Option<&'a str> {
         let first = self.next()?;
         let start = self.at;
@@ -81,9 +81,9 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at)
     }
 
-    /// Passes over a list or an object. Depth costs no stack.
+    /// Skips a list or an object. Deep values use no stack.
     fn nested(&mut self) -> Option<()> {
-        // What ends the innermost one, and those around it.
+        // The byte that closes the innermost container, then those of the containers around it.
         let mut end = None;
         let mut ends = Vec::new();
         loop {
@@ -133,7 +133,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes over the name of a member and its colon.
+    /// Skips the name of a member and its colon.
     fn name(&mut self) -> Option<Written<'a>> {
         let name = self.string()?;
         self.pass(b':')?;
@@ -195,7 +195,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// Passes over digits, of which there must be one.
+    /// Skips one or more digits.
     fn digits(&mut self) -> Option<()> {
         self.take().filter(u8::is_ascii_digit)?;
         while let Some(b'0'..=b'9') = self.byte() {
@@ -209,7 +209,7 @@ impl<'a> Scanner<'a> {
         rest.starts_with(literal).then(|| self.at += literal.len())
     }
 
-    /// Passes over blanks and this byte.
+    /// Skips blanks and this byte.
     fn pass(&mut self, byte: u8) -> Option<()> {
         (self.next()? == byte).then(|| self.at += 1)
     }
@@ -232,7 +232,7 @@ struct Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    /// What it spells: `None` for a lone surrogate.
+    /// Decodes the string; `None` for a lone surrogate.
     #[inline]
     fn spelled(self) -> Option<Cow<'a, str>> {
         if self.escaped {
@@ -247,7 +247,7 @@ fn unescaped(inside: &str) -> Option<String> {
     serde_json::from_str(&format!("\"{inside}\"")).ok()
 }
 
-/// What a value that was passed over spells: `None` if it is no string, or a lone surrogate.
+/// Decodes a value that was skipped; `None` if it is not a string, or has a lone surrogate.
 pub(super) fn spelled(value: &str) -> Option<Cow<'_, str>> {
     let inside = value.strip_prefix('"')?.strip_suffix('"')?;
     let escaped = inside.contains('\\');
@@ -273,7 +273,7 @@ mod tests {
         "\u{7f}", "{}", "[]", "\"a\":", "\"a\":1,",
     ];
 
-    /// Texts near the border of what is JSON, on both sides of it.
+    /// Texts that are almost JSON, valid and invalid.
     fn mangled(dice: &mut Dice) -> String {
         let mut text: Vec<char> = GOOD[dice.below(GOOD.len())].chars().collect();
         for _ in 0..=dice.below(3) {
@@ -305,7 +305,7 @@ mod tests {
             assert_eq!(value, expected.map(RawValue::get), "{text}");
             found += usize::from(value.is_some());
 
-            // Looking into an object is the same pass.
+            // Reading an object uses the same pass.
             let mut scanner = Scanner::new(&text);
             let object = scanner.object(|value, _| value.value().map(|_| false));
             let object = object.filter(|_| scanner.next().is_none());

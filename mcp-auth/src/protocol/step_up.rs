@@ -1,4 +1,4 @@
-//! Scope challenges that do not go on for ever.
+//! Bounds the number of scope challenges.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::identity::{Clock, Principal};
 use crate::limits::{Limit, Windows};
 
-/// Counts which principal was sent to get which scopes. A client that comes back without them twice gets words
-/// and no challenge the third time: an authorization server that does not grant the scope would otherwise
-/// keep its user on the consent screen.
+/// Counts the challenges of a principal for a set of scopes. A client that comes back twice without
+/// the scopes gets a text and no third challenge. Otherwise, with an authorization server that does
+/// not grant the scope, its user would see the consent screen again and again.
 #[derive(Debug)]
 pub(super) struct StepUps(Windows);
 

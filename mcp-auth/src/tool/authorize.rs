@@ -1,7 +1,7 @@
-//! `authorize`: the last word on a call, which a function of the user's has.
+//! `authorize`: a function of the user's that decides after the guard.
 //!
-//! INVARIANT: a [`Ran`], which is how a tool ends well, is made only by a [`Permit`], which runs the
-//! tool's body; a `Permit` is made only here, after what the tool declares into_decision yes.
+//! INVARIANT: a tool succeeds only with a [`Ran`]. A `Ran` is made only by a [`Permit`], which runs the tool's
+//! body. A `Permit` is made only here, after the declared function allowed the call.
 
 use std::fmt;
 use std::future::ready;
@@ -15,13 +15,13 @@ use super::run::Failure;
 /// A tool's `authorize = owns(document_id, org, db)`, as text.
 #[derive(Clone, Copy, Debug)]
 pub struct Authorize {
-    /// As it is written.
+    /// The call as it is written in the attribute.
     pub rule: &'static str,
-    /// With the arguments only: what a client may read.
-    pub told: &'static str,
+    /// The arguments that the function takes, by the names that clients know.
+    pub arguments: &'static [&'static str],
 }
 
-/// Who may call a tool: the guard, and what decides after it.
+/// The guard of a tool, and the function that runs after it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) guard: Guard,
@@ -45,15 +45,15 @@ pub struct AuthorizeGate {
     declared: Option<Authorize>,
 }
 
-/// Leave to run a tool's body, once.
+/// The permission to run a tool's body, once.
 #[derive(Debug)]
 pub struct Permit(());
 
-/// What the body of a tool returned.
+/// The value that the body of a tool returned.
 #[derive(Debug)]
 pub struct Ran<T>(pub(super) T);
 
-/// Why the body of a tool did not run.
+/// The reason for which the body of a tool did not run.
 #[derive(Debug)]
 pub struct Stop(pub(super) Failure);
 
@@ -62,11 +62,11 @@ impl AuthorizeGate {
         Self { declared }
     }
 
-    /// The step of a tool without `authorize`.
+    /// Passes a tool without `authorize`.
     ///
     /// # Errors
     ///
-    /// - If the tool declares one after all.
+    /// - If the tool declares an `authorize`.
     pub fn none(self) -> Result<Permit, Stop> {
         match self.declared {
             // PROOF: the guard allowed the call, and the tool declares nothing else.
@@ -75,14 +75,14 @@ impl AuthorizeGate {
         }
     }
 
-    /// The step of a tool with `authorize`: `verdict` is what its function returned.
+    /// Passes a tool with `authorize`, if its function allows the call.
     ///
     /// # Errors
     ///
-    /// - A denial if the verdict is `false`.
+    /// - A denial if the function returned `false`.
     /// - The function's own error.
-    // `Send` is into_decision here: looked up inside, with the lifetimes of `V` erased, rustc no longer knows
-    // that a `Box<dyn Error>` is `'static`.
+    // The signature states `Send`. If rustc inferred it from the body, with the lifetimes of `V` erased, it would
+    // not know that a `Box<dyn Error>` is `'static`.
     pub fn authorize<M, V: Decide<M>>(
         self,
         verdict: V,
@@ -96,7 +96,8 @@ impl AuthorizeGate {
                 // PROOF: the guard allowed the call, and the tool's own function did.
                 Ok(Permit(()))
             } else {
-                Err(Stop(Failure::Denied(Denied::Authorize(declared.told))))
+                let Authorize { rule, arguments } = declared;
+                Err(Stop(Failure::Denied(Denied::Authorize { rule, arguments })))
             }
         }
     }
@@ -115,27 +116,28 @@ impl From<ToolError> for Stop {
     }
 }
 
-/// What a function in `authorize` returns: a `bool`, a `Result` of one, or a future of either.
+/// The types that a function in `authorize` may return: `bool`, a `Result` of a `bool`, or a future
+/// of either.
 ///
-/// `M` tells the implementations apart, and is always inferred.
+/// The compiler infers `M`, which distinguishes the implementations.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether a call is allowed",
     label = "neither `bool`, `Result<bool, _>`, nor a future of one",
     note = "a function in `authorize` is `async fn owns(…) -> Result<bool, ToolError>`, or simpler"
 )]
 pub trait Decide<M> {
-    /// Whether the call is allowed.
+    /// Returns true if the call is allowed.
     fn decide(self) -> impl Future<Output = Result<bool, ToolError>> + Send + use<Self, M>;
 }
 
-/// The same once there is nothing to wait for.
+/// A decision that is ready: a `bool`, or a `Result` of one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether a call is allowed",
     label = "gives neither `bool` nor `Result<bool, _>`",
     note = "a function in `authorize` is `async fn owns(…) -> Result<bool, ToolError>`, or simpler"
 )]
 pub trait IntoDecision {
-    /// Whether the call is allowed.
+    /// Returns true if the call is allowed.
     ///
     /// # Errors
     ///
@@ -177,11 +179,11 @@ impl<F: Future<Output: IntoDecision> + Send> Decide<Deferred> for F {
 #[derive(Debug)]
 pub struct Immediate(());
 
-/// Marks what is waited for.
+/// Marks a decision that is a future.
 #[derive(Debug)]
 pub struct Deferred(());
 
-/// The macro writes the declaration and the step; that they disagree is a fault of its own.
+/// The error of a tool whose declaration and whose step disagree: a mistake of the macro.
 fn differs() -> Stop {
     ToolError::from("what a tool declares under `authorize` is not what it does").into()
 }
@@ -193,7 +195,7 @@ mod tests {
 
     const OWNS: Option<Authorize> = Some(Authorize {
         rule: "owns(id, org)",
-        told: "owns(id)",
+        arguments: &["id"],
     });
 
     fn outcome(permit: Result<Permit, Stop>) -> String {
@@ -211,7 +213,7 @@ mod tests {
 
     #[test]
     fn every_form_of_a_verdict_is_understood() {
-        let refused = "Forbidden: refused by owns(id)";
+        let refused = "Forbidden: not allowed for this id";
         let io = || std::io::Error::other("disk on fire");
         assert_eq!(asked(true), "permit");
         assert_eq!(asked(false), refused);

@@ -1,4 +1,4 @@
-//! How many calls of one tool run at once.
+//! The number of calls of one tool that run at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,14 +24,14 @@ impl Concurrency {
         }
     }
 
-    /// How many calls may run at once.
+    /// Returns the number of calls that may run at once.
     pub(crate) fn most(&self) -> u32 {
         self.most
     }
 
     fn enter(&self) -> bool {
         let one_more = |running| (running < self.most).then_some(running + 1);
-        // The number is all that a thread reads of another thread's call.
+        // Threads share only this number.
         let entered = self
             .running
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);

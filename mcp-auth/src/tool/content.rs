@@ -1,4 +1,4 @@
-//! Blocks of content that a tool composes from what it has: bytes, not Base64.
+//! Blocks of content, made from texts and bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,10 +7,10 @@ use rmcp::model::{Annotations, ContentBlock, Resource, ResourceContents, Role};
 use super::error::ToolError;
 use super::output::{IntoToolResult, ToolOutput};
 
-/// One block of a result: text, an image, audio, or a resource, linked or embedded.
+/// One block of a result: a text, an image, audio, or a resource that is linked or embedded.
 ///
-/// A tool returns one, or a `Vec` of several. Each can be annotated for the client. Source: MCP
-/// 2026-07-28, server/tools, tool result.
+/// A tool returns one block, or a `Vec` of several. A block can be annotated for the client.
+/// Source: MCP 2026-07-28, server/tools, tool result.
 ///
 /// ```standalone_crate
 /// use mcp_auth::{Content, mcp_tool};
@@ -28,13 +28,13 @@ use super::output::{IntoToolResult, ToolOutput};
 /// }
 /// ```
 ///
-/// What else a block can say is in [`model`](crate::model), and converts:
+/// Blocks with further fields are in [`model`](crate::model), and convert:
 /// `Content::from(model::Resource::new("report://2025", "report").with_title("Report"))`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content(ContentBlock);
 
 impl Content {
-    /// A text.
+    /// Makes a text.
     ///
     /// ```
     /// let block = mcp_auth::Content::text("Done");
@@ -44,7 +44,7 @@ impl Content {
         Self(ContentBlock::text(text))
     }
 
-    /// An image, `Content::image("image/webp", bytes)`.
+    /// Makes an image: `Content::image("image/webp", bytes)`.
     ///
     /// ```
     /// let block = mcp_auth::Content::image("image/webp", b"RIFF");
@@ -54,7 +54,7 @@ impl Content {
         Self(ContentBlock::image(STANDARD.encode(bytes), mime_type))
     }
 
-    /// A PNG image.
+    /// Makes a PNG image.
     ///
     /// ```
     /// let block = mcp_auth::Content::png(b"\x89PNG\r\n");
@@ -64,7 +64,7 @@ impl Content {
         Self::image("image/png", bytes)
     }
 
-    /// Audio, `Content::audio("audio/ogg", bytes)`.
+    /// Makes audio: `Content::audio("audio/ogg", bytes)`.
     ///
     /// ```
     /// let block = mcp_auth::Content::audio("audio/wav", b"RIFF");
@@ -74,7 +74,7 @@ impl Content {
         Self(ContentBlock::audio(STANDARD.encode(bytes), mime_type))
     }
 
-    /// A link to a resource: its URI and its name.
+    /// Makes a link to a resource, from its URI and its name.
     ///
     /// ```
     /// let block = mcp_auth::Content::link("report://2025", "report");
@@ -84,7 +84,7 @@ impl Content {
         Resource::new(uri, name).into()
     }
 
-    /// A resource of text that is sent along: its URI, its type and the text.
+    /// Embeds a resource of text, from its URI, its type and the text.
     ///
     /// ```
     /// let block = mcp_auth::Content::embedded_text("report://2025", "text/markdown", "# Sales");
@@ -100,7 +100,7 @@ impl Content {
             .into()
     }
 
-    /// A resource of bytes that is sent along: its URI, its type and the bytes.
+    /// Embeds a resource of bytes, from its URI, its type and the bytes.
     ///
     /// ```
     /// let block = mcp_auth::Content::embedded_bytes("report://2025", "application/pdf", b"%PDF");
@@ -116,7 +116,7 @@ impl Content {
             .into()
     }
 
-    /// Says whom the block is for; both, if this is not called.
+    /// Sets the audience of the block. The default is both the user and the model.
     ///
     /// ```
     /// use mcp_auth::{Content, model::Role};
@@ -129,20 +129,19 @@ impl Content {
         self.annotated(|annotations| annotations.audience = Some(audience))
     }
 
-    /// Says how important the block is, from 0 to 1; what is beyond is taken for the nearest of
-    /// these.
+    /// Sets the importance of the block, from 0 to 1. A value outside is set to the nearer end.
     ///
     /// ```
     /// let block = mcp_auth::Content::text("Sales doubled").priority(1.0);
     /// ```
     #[must_use]
     pub fn priority(self, priority: f32) -> Self {
-        // What is not a number has no place between 0 and 1.
+        // NaN is not between 0 and 1.
         let priority = (!priority.is_nan()).then(|| priority.clamp(0.0, 1.0));
         self.annotated(|annotations| annotations.priority = priority)
     }
 
-    /// Says when what the block shows was last modified, in ISO 8601.
+    /// Sets the time at which the content was last modified, in ISO 8601.
     ///
     /// ```
     /// let block = mcp_auth::Content::text("Open").last_modified("2026-01-12T15:00:58Z");
@@ -175,14 +174,14 @@ impl From<ContentBlock> for Content {
 }
 
 impl From<Resource> for Content {
-    /// A link.
+    /// Makes a link.
     fn from(resource: Resource) -> Self {
         Self(ContentBlock::resource_link(resource))
     }
 }
 
 impl From<ResourceContents> for Content {
-    /// An embedded resource.
+    /// Makes an embedded resource.
     fn from(contents: ResourceContents) -> Self {
         Self(ContentBlock::resource(contents))
     }

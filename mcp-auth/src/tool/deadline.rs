@@ -1,4 +1,4 @@
-//! Deadlines that cost nothing where they are not needed.
+//! Time limits that cost nothing if the work is ready at once.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::poll;
 
-/// The work's output, or `None` if it is not there in time. What is done at once sets no timer.
+/// Returns the output of the work, or `None` if the limit passes first. Work that is ready at once
+/// sets no timer.
 pub(crate) async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
     match poll!(work.as_mut()) {
         Poll::Ready(output) => Some(output),

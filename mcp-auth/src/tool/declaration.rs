@@ -1,4 +1,4 @@
-//! What `#[mcp_tool]` writes down, and the link-time collection it goes to.
+//! The declaration that `#[mcp_tool]` writes, and the link-time registry that collects it.
 
 use std::panic::Location;
 
@@ -7,14 +7,14 @@ use schemars::Schema;
 use crate::guard::{Guard, Requirement};
 
 use super::authorize::Authorize;
-use super::context::FromContext;
 use super::info::ToolInfo;
+use super::inject::Inject;
 use super::rate::Rate;
 use super::run::{Call, Run, Tool, run};
 use super::schema;
 use super::state::RequiredState;
 
-/// Everything a tool's attribute and signature say, as data.
+/// The data of a tool's attribute and signature.
 #[derive(Clone, Copy, Debug)]
 pub struct Declaration {
     /// The tool's name on the wire.
@@ -23,31 +23,31 @@ pub struct Declaration {
     pub title: Option<&'static str>,
     /// The doc comment.
     pub description: &'static str,
-    /// What the tool says of its effects.
+    /// The effects that the tool declares.
     pub annotations: Annotations,
     /// Pictures for a client's user interface.
     pub icons: &'static [Icon],
-    /// What `_meta` holds.
+    /// The members of `_meta`.
     pub meta: &'static [(&'static str, MetaValue)],
-    /// Who may call it.
+    /// The guard of the tool.
     pub guard: Guard,
-    /// What decides after the guard, with the tool's parameters.
+    /// The function that runs after the guard, with the tool's parameters.
     pub authorize: Option<Authorize>,
     /// The injected parameters.
     pub parameters: &'static [Parameter],
-    /// How often it may be called.
+    /// The rates of its calls.
     pub rates: &'static [Rate],
-    /// How many calls of it may run at once; `None` for as many as there are.
+    /// The number of calls that may run at once; `None` for no limit.
     pub concurrency: Option<u32>,
-    /// Its time-out in seconds; `None` for the server's.
+    /// The time-out in seconds; `None` for the server's.
     pub timeout: Option<u64>,
-    /// Whether it is a plain function, which needs a thread.
+    /// True for a plain function, which needs a thread.
     pub blocking: bool,
-    /// How its arguments type came to be.
+    /// The origin of its arguments type.
     pub arguments: ArgumentsForm,
-    /// Whether unknown arguments are passed over.
+    /// True if unknown arguments are ignored.
     pub allow_unknown: bool,
-    /// Whether values that are sent as strings, and arguments that clients add, are taken.
+    /// True if values that are sent as strings, and arguments that clients add, are accepted.
     pub lenient: bool,
     /// The Cargo package that declares it.
     pub package: &'static str,
@@ -57,7 +57,7 @@ pub struct Declaration {
     pub location: &'static Location<'static>,
 }
 
-/// MCP tool annotations: hints for a client's user interface, never relied upon here.
+/// MCP tool annotations: hints for a client's user interface. The server does not rely on them.
 #[derive(Clone, Copy, Debug)]
 pub struct Annotations {
     /// Changes nothing.
@@ -75,11 +75,11 @@ pub struct Annotations {
 pub struct Icon {
     /// Its address.
     pub src: &'static str,
-    /// Its type, if the address does not tell.
+    /// The MIME type, if the address does not show it.
     pub mime_type: Option<&'static str>,
     /// `48x48`, or `any`.
     pub sizes: &'static [&'static str],
-    /// The background it is made for: `light` or `dark`.
+    /// The background for which it is made: `light` or `dark`.
     pub theme: Option<&'static str>,
 }
 
@@ -96,12 +96,13 @@ pub enum MetaValue {
     Text(&'static str),
 }
 
-/// How the arguments type of a tool came to be.
+/// The origin of a tool's arguments type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ArgumentsForm {
-    /// Made by the attribute from the parameters: it refuses unknown fields itself.
+    /// The attribute made the type from the parameters. It refuses unknown fields itself.
     Generated,
-    /// The user's own struct, taken with `#[arg(flatten)]`: its schema says which fields it knows.
+    /// The user's own struct, taken with `#[arg(flatten)]`. Its schema names the fields that it
+    /// knows.
     Struct,
 }
 
@@ -111,27 +112,31 @@ pub struct Parameter {
     pub(crate) name: &'static str,
     pub(crate) location: &'static Location<'static>,
     pub(crate) needs: fn(&mut RequiredState),
-    pub(crate) requires: &'static [Requirement],
+    requires: &'static [Requirement],
+    parts: &'static [&'static [Requirement]],
 }
 
 impl Parameter {
-    /// A parameter `&T`.
+    pub(crate) fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
+        let parts = self.parts.iter().copied().flatten();
+        self.requires.iter().chain(parts).copied()
+    }
+
+    /// Makes a parameter `&T`.
     #[must_use]
-    pub const fn of<T: FromContext>(
-        name: &'static str,
-        location: &'static Location<'static>,
-    ) -> Self {
+    pub const fn of<T: Inject>(name: &'static str, location: &'static Location<'static>) -> Self {
         Self {
             name,
             location,
             needs: T::needs,
             requires: T::REQUIRES,
+            parts: T::PARTS,
         }
     }
 
-    /// A parameter `Option<&T>`.
+    /// Makes a parameter `Option<&T>`.
     #[must_use]
-    pub const fn optional<T: FromContext>(
+    pub const fn optional<T: Inject>(
         name: &'static str,
         location: &'static Location<'static>,
     ) -> Self {
@@ -149,7 +154,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Ties a declaration to the type that runs it.
+    /// Connects a declaration with the type that runs the tool.
     #[must_use]
     pub const fn of<T: Tool>(declaration: Declaration) -> Self {
         Self {

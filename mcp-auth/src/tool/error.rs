@@ -1,8 +1,9 @@
-//! The error of a tool, and the line between what a client reads and what only the log holds.
+//! The error of a tool. It separates the text for the client from the details for the log.
 //!
-//! [`ToolError::new`] makes a *told* error: its text is the answer. `?` on any other error makes a
-//! *hidden* one: the client gets a fixed sentence with a reference, the log gets the details under
-//! the same reference. A text is hidden as well, and cannot be the error that a tool declares. No `Display` of a foreign error reaches a client by accident.
+//! [`ToolError::new`] makes a *public* error: the client reads its text. `?` on any other error makes an
+//! *internal* error: the client reads a fixed sentence with a reference, and the log has the details under that
+//! reference. A text with `?` is internal too. So the `Display` of a foreign error never reaches a client by
+//! accident.
 
 use std::any::type_name;
 use std::borrow::Cow;
@@ -11,8 +12,8 @@ use std::fmt;
 use std::fmt::Write;
 use std::marker::PhantomData;
 
-/// What a tool answers when it cannot do what it was asked: a result with `isError`, so that the
-/// model reads it.
+/// The answer of a tool that cannot do what it was asked: a result with `isError`, which the model
+/// reads.
 ///
 /// ```
 /// use mcp_auth::{PublicErrorExt, ToolError};
@@ -21,29 +22,30 @@ use std::marker::PhantomData;
 ///     if path.contains("..") {
 ///         return Err(ToolError::new("The path must stay inside the workspace"));
 ///     }
-///     let size = "12".parse::<u32>()?; // hidden: "Internal error, reference …"
+///     let size = "12".parse::<u32>()?; // internal: "Internal error, reference …"
 ///     let text = std::fs::read_to_string(path).or_public("There is no such file")?;
 ///     Ok(format!("{size} {text}"))
 /// }
 /// ```
 ///
-/// A text with `?` is hidden too, since it converts as an error does: `Err("…")?` compiles, the model reads
-/// `Internal error`, and the log says why. As the error that a tool or a function of `authorize` returns, write `.map_err(ToolError::new)`.
+/// A text with `?` is internal too, since it converts like any other error: `Err("…")?` compiles, the
+/// model reads `Internal error`, and the log has the text. A tool and a function of `authorize`
+/// that return a text as the error write `.map_err(ToolError::new)`.
 ///
-/// It does not implement [`std::error::Error`]: that is what lets `?` take any error. `Display` is
-/// what a client may read, `Debug` has the details.
+/// The type does not implement [`std::error::Error`], so that `?` converts every error. `Display` writes the text for
+/// the client, `Debug` the details.
 ///
 /// Source: MCP 2026-07-28, server/tools, "Error handling".
 pub struct ToolError(Repr);
 
 enum Repr {
-    Told {
+    Public {
         text: String,
         source: Option<BoxError>,
     },
-    Hidden {
+    Internal {
         source: BoxError,
-        /// Whether it was made of a text, which somebody may have meant for the model.
+        /// True if the error was made from a text, which its author may have meant for the model.
         is_text: bool,
     },
 }
@@ -51,37 +53,37 @@ enum Repr {
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 impl ToolError {
-    /// Makes an error whose text the client, and so the model, reads, as it is. Nothing is logged.
+    /// Makes an error whose text the client, and so the model, reads unchanged. It is not logged.
     ///
     /// ```
     /// use mcp_auth::ToolError;
     ///
-    /// let told = ToolError::new("There is no document d1; `list_documents` has their ids");
-    /// assert!(told.to_string().starts_with("There is no document d1"));
-    /// let hidden = ToolError::from(std::io::Error::other("db-7 refused user app"));
-    /// assert_eq!(hidden.to_string(), "Internal error");
+    /// let public = ToolError::new("There is no document d1; `list_documents` has their ids");
+    /// assert!(public.to_string().starts_with("There is no document d1"));
+    /// let internal = ToolError::from(std::io::Error::other("db-7 refused user app"));
+    /// assert_eq!(internal.to_string(), "Internal error");
     /// ```
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Repr::Told {
+        Self(Repr::Public {
             text: text.into(),
             source: None,
         })
     }
 
-    /// Whether the client reads nothing of it.
-    pub(crate) fn is_hidden(&self) -> bool {
+    /// Returns true if the client reads a fixed sentence instead of the text.
+    pub(crate) fn is_internal(&self) -> bool {
         match self.0 {
-            Repr::Hidden { .. } => true,
-            Repr::Told { .. } => false,
+            Repr::Internal { .. } => true,
+            Repr::Public { .. } => false,
         }
     }
 
-    /// Returns what the client reads, and logs what it does not, under the reference of the request.
-    pub(crate) fn into_told(self, tool: &'static str, reference: Reference) -> String {
+    /// Returns the text for the client, and logs the details under the reference of the request.
+    pub(crate) fn into_text(self, tool: &'static str, reference: Reference) -> String {
         match self.0 {
-            Repr::Told { text, source: None } => text,
-            Repr::Told {
+            Repr::Public { text, source: None } => text,
+            Repr::Public {
                 text,
                 source: Some(source),
             } => {
@@ -91,13 +93,13 @@ impl ToolError {
                 );
                 text
             }
-            Repr::Hidden { source, is_text } => {
-                let help = is_text.then_some(TEXT_IS_HIDDEN);
+            Repr::Internal { source, is_text } => {
+                let help = is_text.then_some(TEXT_IS_INTERNAL);
                 tracing::error!(
                     target: "mcp_auth",
                     tool, request = %reference, error = %OneLine(Chain(&*source)), help, "tool failed"
                 );
-                reference.told()
+                reference.text()
             }
         }
     }
@@ -105,14 +107,14 @@ impl ToolError {
 
 impl<E: Into<BoxError>> From<E> for ToolError {
     fn from(error: E) -> Self {
-        // No trait tells a text from an error that converts as a text does.
+        // No trait distinguishes a text from another error that converts like a text.
         let name = type_name::<E>();
         let is_text = [
             type_name::<String>(),
             type_name::<&str>(),
             type_name::<Cow<'_, str>>(),
         ];
-        Self(Repr::Hidden {
+        Self(Repr::Internal {
             source: error.into(),
             is_text: is_text.contains(&name),
         })
@@ -120,32 +122,32 @@ impl<E: Into<BoxError>> From<E> for ToolError {
 }
 
 impl fmt::Display for ToolError {
-    /// What a client would read; a hidden error has no reference yet.
+    /// Writes the text for the client. An internal error has no reference yet.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Repr::Told { text, .. } => f.write_str(text),
-            Repr::Hidden { .. } => f.write_str("Internal error"),
+            Repr::Public { text, .. } => f.write_str(text),
+            Repr::Internal { .. } => f.write_str("Internal error"),
         }
     }
 }
 
 impl fmt::Debug for ToolError {
-    /// For the log and for tests: with the details.
+    /// Writes the details, for the log and for tests.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Repr::Told { text, source } => f
-                .debug_struct("Told")
+            Repr::Public { text, source } => f
+                .debug_struct("Public")
                 .field("text", text)
                 .field("source", source)
                 .finish(),
-            Repr::Hidden { source, .. } => f.debug_tuple("Hidden").field(source).finish(),
+            Repr::Internal { source, .. } => f.debug_tuple("Internal").field(source).finish(),
         }
     }
 }
 
-/// Gives an error a text for the client, keeping its details in the log.
+/// Gives an error a text for the client, and keeps its details for the log.
 ///
-/// It is there for every `Result` whose error `?` could take in a tool, and for `Option`.
+/// Implemented for every `Result` whose error converts with `?` into a [`ToolError`], and for `Option`.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -159,25 +161,34 @@ impl fmt::Debug for ToolError {
 ///
 /// let prices = HashMap::from([("tea".to_owned(), "7".to_owned()), ("salt".to_owned(), "?".to_owned())]);
 /// assert_eq!(price(&prices, "tea").unwrap(), 7);
-/// let told = |item| price(&prices, item).unwrap_err().to_string();
-/// assert_eq!(told("milk"), "There is no item milk");
-/// assert_eq!(told("salt"), "The price list is being mended; try again in an hour");
+/// let text = |item| price(&prices, item).unwrap_err().to_string();
+/// assert_eq!(text("milk"), "There is no item milk");
+/// assert_eq!(text("salt"), "The price list is being mended; try again in an hour");
 /// ```
-pub trait PublicErrorExt<T> {
-    /// Turns an error, or a `None`, into one that tells `text`; a value stays as it is.
+pub trait PublicErrorExt<T>: sealed::Sealed {
+    /// Turns an error, or a `None`, into a public error with this text; a value is returned unchanged.
     ///
-    /// The error itself is logged when the tool answers with it, not before.
+    /// The original error is logged when the tool answers with it.
     ///
     /// # Errors
     ///
-    /// - A [`ToolError`] with that text, if there is no value.
+    /// - A [`ToolError`] with this text, if there is no value.
     fn or_public(self, text: impl Into<String>) -> Result<T, ToolError>;
+}
+
+mod sealed {
+    use super::BoxError;
+
+    pub trait Sealed {}
+
+    impl<T, E: Into<BoxError>> Sealed for Result<T, E> {}
+    impl<T> Sealed for Option<T> {}
 }
 
 impl<T, E: Into<BoxError>> PublicErrorExt<T> for Result<T, E> {
     fn or_public(self, text: impl Into<String>) -> Result<T, ToolError> {
         self.map_err(|error| {
-            ToolError(Repr::Told {
+            ToolError(Repr::Public {
                 text: text.into(),
                 source: Some(error.into()),
             })
@@ -191,15 +202,15 @@ impl<T> PublicErrorExt<T> for Option<T> {
     }
 }
 
-/// Whether the error of a result is a text, as a constant: `ErrorOf::<Result<T, E>>::IS_TEXT`, with
-/// [`NoText`] in scope.
+/// A constant that is true if the error of a result is a text: `ErrorOf::<Result<T, E>>::IS_TEXT`, with [`NoText`] in
+/// scope.
 #[derive(Debug)]
 pub struct ErrorOf<T>(PhantomData<T>);
 
 macro_rules! text {
     ($($type:ty),+) => {$(
         impl<T> ErrorOf<Result<T, $type>> {
-            /// It is: what is inherent goes before what a trait says.
+            /// True: an inherent constant takes precedence over the constant of a trait.
             pub const IS_TEXT: bool = true;
         }
     )+};
@@ -207,20 +218,20 @@ macro_rules! text {
 
 text!(String, &'static str, Cow<'static, str>);
 
-/// What holds of any other error.
+/// The case of every other error type.
 pub trait NoText {
-    /// It is none.
+    /// False.
     const IS_TEXT: bool = false;
 }
 
 impl<T> NoText for ErrorOf<T> {}
 
-/// Asserts that the error of a tool is no text: `?` would take it for an error whose words are not for the
-/// model, and hide it.
+/// Asserts that the error of a tool is not a text: `?` would make an internal error of it, which
+/// the model cannot read.
 ///
 /// # Panics
 ///
-/// If it is one. In a `const` that is a compile error.
+/// If it is a text. In a `const` that is a compile error.
 #[track_caller]
 #[expect(clippy::panic, reason = "the compile error of a text as an error")]
 pub const fn check_error(is_text: bool) {
@@ -232,20 +243,20 @@ pub const fn check_error(is_text: bool) {
     }
 }
 
-/// Names one request in the log, and in the client's answer where that hides something.
+/// The number of one request, in the log and in the answer of an internal error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reference(u64);
 
 impl Reference {
     pub(crate) fn new() -> Self {
         let mut bytes = [0; 8];
-        // Without entropy all references are alike: worse to search by, no reason to fail.
+        // Without entropy all references are 0, which makes the log harder to search.
         let _ = aws_lc_rs::rand::fill(&mut bytes);
         Self(u64::from_be_bytes(bytes))
     }
 
-    /// The sentence that a client reads instead of the details.
-    pub(crate) fn told(self) -> String {
+    /// Returns the sentence that the client reads instead of the details.
+    pub(crate) fn text(self) -> String {
         format!("Internal error, reference {self}")
     }
 }
@@ -256,8 +267,8 @@ impl fmt::Display for Reference {
     }
 }
 
-/// A text whose line breaks and other control characters are escaped: it may quote what a client
-/// sent, which must neither begin a line of the log nor speak to a terminal.
+/// A text whose line breaks and other control characters are escaped. The text may quote a client, which must not
+/// be able to begin a line of the log or to control a terminal.
 struct OneLine<T>(T);
 
 impl<T: fmt::Display> fmt::Display for OneLine<T> {
@@ -271,7 +282,7 @@ struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
 impl Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.chars().try_for_each(|character| match character {
-            // Unicode's own line breaks are no control characters.
+            // Unicode's own line breaks are not control characters.
             '\u{2028}' | '\u{2029}' => write!(self.0, "{}", character.escape_default()),
             _ if character.is_control() => write!(self.0, "{}", character.escape_default()),
             _ => self.0.write_char(character),
@@ -279,7 +290,7 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// An error and its sources, one after another.
+/// An error and its sources, in order.
 struct Chain<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
@@ -294,7 +305,7 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-const TEXT_IS_HIDDEN: &str =
+const TEXT_IS_INTERNAL: &str =
     "`?` hides a text as it hides every error: `ToolError::new(text)` shows it to the model";
 
 #[cfg(test)]
@@ -305,23 +316,23 @@ mod tests {
     #[test]
     fn a_foreign_error_is_hidden_behind_a_reference() {
         let error: ToolError = "x".parse::<u32>().map_err(ToolError::from).unwrap_err();
-        let told = error.into_told("t", Reference::new());
+        let told = error.into_text("t", Reference::new());
         assert!(told.starts_with("Internal error, reference "), "{told}");
         assert_eq!(told.len(), "Internal error, reference ".len() + 16);
         assert!(!told.contains("digit"));
     }
 
     #[test]
-    fn a_told_error_is_told_as_it_is() {
+    fn a_public_error_is_answered_unchanged() {
         assert_eq!(
-            ToolError::new("No such document").into_told("t", Reference::new()),
+            ToolError::new("No such document").into_text("t", Reference::new()),
             "No such document"
         );
         let io: Result<(), _> = Err(std::io::Error::other("disk on fire"));
         assert_eq!(
             io.or_public("Try again later")
                 .unwrap_err()
-                .into_told("t", Reference::new()),
+                .into_text("t", Reference::new()),
             "Try again later"
         );
         assert_eq!(
@@ -340,7 +351,7 @@ mod tests {
                     true => error.map_err(ToolError::from),
                     false => error.or_public("There is no a\nb\u{1b}"),
                 };
-                told.unwrap_err().into_told("t", Reference::new());
+                told.unwrap_err().into_text("t", Reference::new());
             });
             let log = log.trim_end();
             assert!(
@@ -357,7 +368,7 @@ mod tests {
     #[test]
     fn a_text_that_is_hidden_is_explained_in_the_log() {
         let hidden =
-            |error: ToolError| logged(move || drop(error.into_told("t", Reference::new())));
+            |error: ToolError| logged(move || drop(error.into_text("t", Reference::new())));
         for text in [
             ToolError::from("gone"),
             ToolError::from(String::from("gone")),
@@ -365,13 +376,13 @@ mod tests {
         ] {
             let log = hidden(text);
             assert!(
-                log.contains("gone") && log.contains(TEXT_IS_HIDDEN),
+                log.contains("gone") && log.contains(TEXT_IS_INTERNAL),
                 "{log}"
             );
         }
         let log = hidden(ToolError::from(std::io::Error::other("gone")));
         assert!(
-            log.contains("gone") && !log.contains(TEXT_IS_HIDDEN),
+            log.contains("gone") && !log.contains(TEXT_IS_INTERNAL),
             "{log}"
         );
     }

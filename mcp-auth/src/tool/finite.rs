@@ -40,7 +40,7 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, BoxError> {
     value.serialize(&mut serde_json::Serializer::with_formatter(
         &mut json, watch,
     ))?;
-    // Only a `null` can be such a number, so only then the value is looked through.
+    // Only a `null` can be such a number, so other values are not searched.
     if wrote_null {
         let mut path = String::new();
         if let Err(Stopped::NotFinite) = value.serialize(Search(&mut path)) {
@@ -75,10 +75,10 @@ impl Formatter for NullWatch<'_> {
     }
 }
 
-/// Writes nothing, and fails at the first number that is not finite; the path to it is then in the text.
+/// Fails at the first number that is not finite, and leaves the path to it in the text.
 struct Search<'a>(&'a mut String);
 
-/// Why a search ended early.
+/// The reason for which a search ended early.
 #[derive(Debug)]
 enum Stopped {
     NotFinite,
@@ -121,7 +121,7 @@ impl Inner<'_> {
     }
 
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Searched {
-        // A string takes whatever is written to it.
+        // Writing to a string does not fail.
         let _ = write!(self.path, "[{}]", self.index);
         self.index += 1;
         self.finish(value)

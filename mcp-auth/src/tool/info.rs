@@ -1,11 +1,11 @@
-//! A tool seen from outside.
+//! A linked tool, for programs that select tools.
 
 use crate::guard::Guard;
 
 use super::declaration::Declaration;
 use super::rate::Rate;
 
-/// What a tool says of itself, for choosing among tools:
+/// The description of a tool, for selecting tools with
 /// [`ServerBuilder::serve_tools_if`](crate::ServerBuilder::serve_tools_if).
 ///
 /// ```
@@ -55,7 +55,7 @@ impl ToolInfo {
         self.declaration.module
     }
 
-    /// Returns who may call the tool.
+    /// Returns the guard of the tool.
     ///
     /// ```
     /// let public = mcp_auth::server!().serve_tools_if(|tool| tool.guard().is_public());
@@ -66,7 +66,7 @@ impl ToolInfo {
         &self.declaration.guard
     }
 
-    /// Returns how often the tool may be called (`rate`); empty if it declares no rate.
+    /// Returns the rates of the tool (`rate`); empty if it declares none.
     ///
     /// ```
     /// let unlimited = mcp_auth::server!().serve_tools_if(|tool| tool.rates().is_empty());
@@ -77,7 +77,8 @@ impl ToolInfo {
         self.declaration.rates
     }
 
-    /// Returns how many calls of the tool may run at once (`concurrency`); `None` if it declares no number.
+    /// Returns the number of calls that may run at once (`concurrency`); `None` if the tool
+    /// declares none.
     ///
     /// ```
     /// let light = mcp_auth::server!().serve_tools_if(|tool| tool.concurrency().is_none());
@@ -88,7 +89,7 @@ impl ToolInfo {
         self.declaration.concurrency
     }
 
-    /// Tells whether the tool says that it changes nothing (`read_only`).
+    /// Returns true if the tool declares that it changes nothing (`read_only`).
     ///
     /// ```
     /// let reading = mcp_auth::server!().serve_tools_if(|tool| tool.is_read_only());
@@ -99,8 +100,8 @@ impl ToolInfo {
         self.declaration.annotations.read_only == Some(true)
     }
 
-    /// Tells whether the tool may destroy something. As in MCP that is so for every tool that is
-    /// neither `read_only` nor says `destructive = false`.
+    /// Returns true if the tool may destroy something. By MCP's default every tool may, except a
+    /// tool that is `read_only` or says `destructive = false`.
     ///
     /// ```
     /// let harmless = mcp_auth::server!().serve_tools_if(|tool| !tool.is_destructive());

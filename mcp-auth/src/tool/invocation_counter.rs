@@ -1,5 +1,5 @@
-//! Which functions started in the course of which request, for tests: what ran is counted where it
-//! starts, not guessed from what was answered.
+//! Counts the functions that start, for tests. A test asserts by this counter that a tool did not
+//! run.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ tokio::task_local! {
     static CURRENT: Starts;
 }
 
-/// The starts of a test's server, as one of its requests adds to them.
+/// The counter of a test's server, or of one of its requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Starts {
     all: Arc<Mutex<Vec<Start>>>,
@@ -28,7 +28,7 @@ impl Starts {
         }
     }
 
-    /// The same, for the request of this number.
+    /// Returns the counter of the request with this number.
     pub(crate) fn of_request(&self, request: usize) -> Self {
         Self {
             all: Arc::clone(&self.all),
@@ -36,12 +36,12 @@ impl Starts {
         }
     }
 
-    /// Counts what starts on behalf of `work`.
+    /// Counts the functions that start during `work`.
     pub(crate) async fn during<F: Future>(self, work: F) -> F::Output {
         CURRENT.scope(self, work).await
     }
 
-    /// The one that counts for the running task, if one does.
+    /// Returns the counter of the running task; `None` if it has none.
     pub(super) fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }
@@ -51,13 +51,13 @@ impl Starts {
         self.lock().push(Start { tool, request });
     }
 
-    /// How often the tool started, in whatever request.
+    /// Returns the number of starts of the tool, in all requests.
     pub(crate) fn of(&self, tool: &str) -> usize {
         let all = self.lock();
         all.iter().filter(|start| start.tool == tool).count()
     }
 
-    /// How many tools started in this request.
+    /// Returns the number of starts in this request.
     pub(crate) fn in_request(&self) -> usize {
         let all = self.lock();
         all.iter()

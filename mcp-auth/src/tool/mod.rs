@@ -1,10 +1,10 @@
-//! Tools: what `#[mcp_tool]` declares, how it is registered and found, and how it runs.
+//! Tools: declaration, registration, look-up and running.
 //!
-//! Owns the traits that a tool's parameters and results implement, the registry and the one generic
-//! function that runs a tool. Knows nothing of HTTP and JSON-RPC.
+//! Owns the traits that a tool's parameters and results implement, the registry, and the one
+//! generic function that runs a tool. Knows neither HTTP nor JSON-RPC.
 //!
-//! INVARIANT: a tool runs only with a [`Context`], and a `Context` is made only of an
-//! [`Authorized`](crate::guard::Authorized) proof; arguments are deserialised after that.
+//! INVARIANT: a tool runs only with a [`Context`]. A `Context` is made only from an
+//! [`Authorized`](crate::guard::Authorized) proof. The arguments are deserialized after that.
 
 mod arguments;
 mod authorize;
@@ -16,6 +16,7 @@ mod declaration;
 mod error;
 mod finite;
 mod info;
+mod inject;
 #[cfg(feature = "testing")]
 mod invocation_counter;
 mod output;
@@ -32,24 +33,26 @@ mod violations;
 pub(crate) use self::authorize::Policy;
 pub use self::authorize::{Authorize, AuthorizeGate, Ran, Stop};
 pub use self::content::Content;
-pub use self::context::{Context, FromContext, Injected};
+pub use self::context::Context;
 pub use self::declaration::{
     Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter, Registration,
 };
 pub use self::error::{ErrorOf, NoText, check_error};
 pub use self::error::{PublicErrorExt, ToolError};
 pub use self::info::ToolInfo;
+pub use self::inject::FromContext;
 pub use self::output::{IntoToolError, IntoToolResult, Json, ToolOutput};
 pub use self::rate::Rate;
 pub use self::run::Tool;
-pub use self::state::{RequiredState, State};
+pub use self::state::State;
 
 #[cfg(feature = "_fuzz")]
 pub(crate) use self::arguments::fuzz;
 pub use self::arguments::{IsArgument, IsField};
 pub(crate) use self::concurrency::{Concurrency, Slot};
-pub use self::context::{inject, inject_optional, started};
+pub use self::context::started;
 pub(crate) use self::error::Reference;
+pub use self::inject::{inject, inject_optional};
 #[cfg(feature = "testing")]
 pub(crate) use self::invocation_counter::Starts;
 pub(crate) use self::output::Body;

@@ -1,4 +1,4 @@
-//! What a tool may return, and what becomes of it.
+//! The types that a tool may return, and the result that each becomes.
 
 use std::borrow::Cow;
 
@@ -13,8 +13,8 @@ use super::{finite, schema};
 ///
 /// Implemented for text (`String`, `&'static str`, `Cow<'static, str>`), numbers, `char`, `bool`,
 /// `()`, [`Json`], [`Content`](crate::Content) and `Vec`s of it, rmcp's [`ContentBlock`] and
-/// [`CallToolResult`], and `Result` and `Option` of these. A type of your own goes in a [`Json`], or
-/// implements this:
+/// [`CallToolResult`], and `Result` and `Option` of these. Wrap a type of your own in [`Json`], or
+/// implement this trait:
 ///
 /// ```
 /// use mcp_auth::{IntoToolResult, Json, ToolError, ToolOutput, mcp_tool};
@@ -59,7 +59,7 @@ use super::{finite, schema};
 pub trait IntoToolResult: Send {
     /// Returns the schema of the structured result; `None` for values that have none.
     ///
-    /// A value that has one turns into a structured result, as a [`Json`] does.
+    /// A value with a schema becomes a structured result, like a [`Json`].
     #[must_use]
     fn output_schema() -> Option<Schema> {
         None
@@ -75,7 +75,7 @@ pub trait IntoToolResult: Send {
     fn into_tool_result(self) -> Result<ToolOutput, ToolError>;
 }
 
-/// The result of a tool that ran: what an [`IntoToolResult`] of your own makes.
+/// The result of a tool that ran, for an [`IntoToolResult`] of your own.
 ///
 /// ```
 /// use mcp_auth::{IntoToolResult, ToolError, ToolOutput};
@@ -91,22 +91,22 @@ pub trait IntoToolResult: Send {
 /// }
 /// ```
 ///
-/// What else a result can say converts: `ToolOutput::from(model::CallToolResult::success(blocks))`.
+/// Results with further fields convert: `ToolOutput::from(model::CallToolResult::success(blocks))`.
 #[derive(Debug)]
 pub struct ToolOutput(pub(crate) Body);
 
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// Content as the tool composed it.
+    /// Content that the tool composed.
     Composed(Box<CallToolResult>),
-    /// A typed value, serialised once: both `structuredContent` and its text.
+    /// A typed value, serialized once for both `structuredContent` and its text.
     Structured(String),
     /// One text block.
     Text(Cow<'static, str>),
 }
 
 impl ToolOutput {
-    /// Makes a result of one text.
+    /// Makes a result with one text.
     #[must_use]
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         Self(Body::Text(text.into()))
@@ -119,12 +119,14 @@ impl From<CallToolResult> for ToolOutput {
     }
 }
 
-/// A typed result: the tool gets an `outputSchema`, the answer a `structuredContent`.
+/// A typed result: the tool gets an `outputSchema`, and the answer has `structuredContent`.
 ///
-/// A type whose schema is not an object is wrapped as `{"result": …}`, in schema and content alike.
+/// A type whose schema is not an object is wrapped as `{"result": …}`, in the schema and in the
+/// content.
 ///
-/// A number that JSON cannot express (`NaN`, an infinity) is an internal error of the call: the model reads `Internal
-/// error, reference …`, and the log names the tool and the field. It is never `null`.
+/// A number that JSON cannot express (`NaN`, an infinity) is an internal error: the model reads
+/// `Internal error, reference …`, and the log names the tool and the field. It never becomes
+/// `null`.
 ///
 /// ```
 /// use mcp_auth::{Json, mcp_tool};
@@ -143,7 +145,7 @@ impl From<CallToolResult> for ToolOutput {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Json<T>(pub T);
 
-/// What can be in a [`Json`]: anything that serde writes and schemars describes.
+/// The types that a [`Json`] can hold: serde serializes them, and schemars describes them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be in the result of a tool",
     label = "`{Self}` is not both `Serialize` and `JsonSchema`",
@@ -207,7 +209,7 @@ impl IntoToolResult for Cow<'static, str> {
 }
 
 impl IntoToolResult for () {
-    /// An empty result: the tool did what it was asked.
+    /// Makes an empty result.
     fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
         Ok(CallToolResult::success(Vec::new()).into())
     }
@@ -218,7 +220,7 @@ impl<T: IntoToolResult> IntoToolResult for Option<T> {
         T::output_schema().map(schema::or_null)
     }
 
-    /// `None` is an empty result, and `null` where the result is typed.
+    /// Makes an empty result from `None`, or `null` if the result is typed.
     fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
         match self {
             Some(value) => value.into_tool_result(),
@@ -260,7 +262,7 @@ into_text!(
 macro_rules! into_finite_text {
     ($($type:ty),+) => {$(
         impl IntoToolResult for $type {
-            /// `NaN` and the infinities are an internal error.
+            /// Makes an internal error from `NaN` and the infinities.
             fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
                 Ok(ToolOutput::text(finite::to_text(self)?))
             }
@@ -270,8 +272,8 @@ macro_rules! into_finite_text {
 
 into_finite_text!(f32, f64);
 
-/// An error that a tool can return: [`ToolError`], any error, which is then hidden, or a type of your
-/// own that decides what is told.
+/// An error that a tool can return: [`ToolError`], any other error, which becomes internal, or a
+/// type of your own that decides what the client reads.
 ///
 /// ```
 /// use mcp_auth::{IntoToolError, ToolError, mcp_tool};

@@ -5,14 +5,16 @@ use crate::identity::{Caller, Profile, ProfileError};
 use super::error::ToolError;
 
 impl Caller {
-    /// Gets what may be shown of the user who calls: e-mail, name, username, picture.
+    /// Gets the user's e-mail address, name, username and picture, as far as the token may show
+    /// them.
     ///
-    /// From the token itself if it is a JWT that says any of it, as a session token can be customized
-    /// to; that is all then. Otherwise it is asked for: with the server's secret key at Clerk's Backend
-    /// API, without one at the issuer's userinfo with the caller's own token. Of what is found there, a
-    /// session token shows everything; an OAuth token and a user's API key show what their scopes
-    /// cover, `email` and `profile`, and nothing is asked if they cover nothing. It is kept for as long
-    /// as the token lives, a day at most.
+    /// If the token is a JWT with any field of the profile, the profile consists of the token's
+    /// fields. Session tokens can be customized to have them. Otherwise the profile is looked up:
+    /// at Clerk's Backend API with the server's secret key, or without a key at the issuer's
+    /// userinfo endpoint with the caller's own token. A session token shows every field of a
+    /// looked-up profile. An OAuth token and a user's API key show the fields that the scopes
+    /// `email` and `profile` cover; without either scope there is no look-up. A profile is cached
+    /// for as long as the token lives, a day at most.
     ///
     /// ```
     /// use mcp_auth::{Caller, ToolError, mcp_tool};
@@ -29,9 +31,9 @@ impl Caller {
     ///
     /// # Errors
     ///
-    /// - A [`ToolError`] that tells so, if the caller is no user: a machine, or the API key of an
+    /// - A public [`ToolError`] if the caller is not a user: a machine, or the API key of an
     ///   organization.
-    /// - A [`ToolError`] that tells so, if the profile can't be had now.
+    /// - A public [`ToolError`] if the look-up fails.
     pub async fn profile(&self) -> Result<Profile, ToolError> {
         let profile = match self.people() {
             Some(people) => people.profile(self).await,

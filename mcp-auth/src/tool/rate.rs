@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::guard::{KeyText, const_panic};
 use crate::limits::Limit;
 
-/// How often something may be called: `COUNT/UNIT per WHOM`, for example `10/min per user`.
+/// The rate of calls: `COUNT/UNIT per WHOM`, for example `10/min per user`.
 ///
 /// `COUNT` is a whole number from 1 to 4 294 967 295. `UNIT` is `s`, `min`, `hour` or `day`. `WHOM` is `user`,
 /// `org` or `client`. A window begins with the first call and lasts one unit; exactly `COUNT` calls in it are
@@ -19,7 +19,7 @@ use crate::limits::Limit;
 /// | `org` | those of one organization, of any member | as with `user` |
 /// | `client` | those of one OAuth client, for any user | as with `user` |
 ///
-/// Callers without a token count by their network, an IPv4 address or an IPv6 /64, whatever `WHOM` is.
+/// A caller without a token counts by its network, an IPv4 address or an IPv6 /64, for any `WHOM`.
 ///
 /// ```
 /// use mcp_auth::{Rate, mcp_tool};
@@ -28,7 +28,7 @@ use crate::limits::Limit;
 /// assert_eq!(MODEST.to_string(), "10/min per user");
 ///
 /// /// Send an invitation.
-/// #[mcp_tool(rate(MODEST, "100/day per user"))]
+/// #[mcp_tool(rate = all(MODEST, "100/day per user"))]
 /// async fn invite(address: String) {}
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -47,7 +47,7 @@ enum Unit {
     Day,
 }
 
-/// Whose calls count together.
+/// The party whose calls are counted together.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Per {
     Client,
@@ -74,7 +74,7 @@ impl Rate {
         }
     }
 
-    /// Whose calls count together.
+    /// Returns the party whose calls are counted together.
     pub(crate) const fn per(self) -> Per {
         self.per
     }

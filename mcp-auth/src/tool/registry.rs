@@ -1,4 +1,4 @@
-//! The tools a server serves: collected at start-up, checked, sorted by name.
+//! The tools that a server serves. They are collected at start-up, checked, and sorted by name.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -14,7 +14,9 @@ use crate::guard::{Guard, Requirement, SchemeSource, SecurityScheme};
 use super::arguments::ArgumentReader;
 use super::authorize::{Authorize, Policy};
 use super::concurrency::Concurrency;
-use super::declaration::{Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Registration};
+use super::declaration::{
+    Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter, Registration,
+};
 use super::info::ToolInfo;
 use super::rate::{Per, Rate};
 use super::run::{Call, Run};
@@ -28,19 +30,19 @@ pub(crate) struct Registry {
     publishes_schemes: bool,
 }
 
-/// Settings of a server that concern every tool.
+/// The settings of a server that apply to every tool.
 #[derive(Debug)]
 pub(crate) struct ToolSettings {
-    /// Where `securitySchemes` come from; `None` if the list has none.
+    /// The source of `securitySchemes`; `None` if the list has none.
     pub(crate) schemes: Option<SchemeSource>,
-    /// Whether every tool reads its arguments leniently.
+    /// True if every tool reads its arguments leniently.
     pub(crate) lenient_arguments: bool,
-    /// Whether the list says `additionalProperties: false`.
+    /// True if the list says `additionalProperties: false`.
     pub(crate) closed_schemas: bool,
 }
 
 impl Registry {
-    /// Collects the linked tools that `serves` names, and checks them.
+    /// Collects and checks the linked tools that `serves` selects.
     pub(crate) fn collect(
         serves: impl Fn(&ToolInfo) -> bool,
         states: &States,
@@ -49,7 +51,7 @@ impl Registry {
         let mut registrations: Vec<_> = Registration::linked()
             .filter(|tool| serves(&tool.info()))
             .collect();
-        // Which of two duplicates comes first must not depend on the linker.
+        // The order of duplicates must not depend on the linker.
         registrations.sort_by_key(|tool| (tool.declaration.name, place(tool.declaration.location)));
         let mut tools = BTreeMap::new();
         for registration in registrations {
@@ -76,7 +78,7 @@ impl Registry {
         self.tools.values()
     }
 
-    /// Whether the list says of each tool what a client has to bring.
+    /// Returns true if the list publishes the security schemes of each tool.
     pub(crate) fn publishes_schemes(&self) -> bool {
         self.publishes_schemes
     }
@@ -86,21 +88,21 @@ impl Registry {
     }
 }
 
-/// A tool with everything that is known at start-up worked out.
+/// A tool, with everything that can be computed at start-up.
 #[derive(Debug)]
 pub(crate) struct ServedTool {
     registration: &'static Registration,
     json: String,
-    /// The same for revisions without icons, if there are any to leave out.
+    /// The tool for revisions without icons; `None` if it has no icons.
     iconless_json: Option<String>,
     wraps_output: bool,
     arguments: ArgumentReader,
-    /// How many calls may run at once, if the tool says so.
+    /// The running calls, if the tool declares `concurrency`.
     concurrency: Option<Concurrency>,
     takes_organization: bool,
     requires_arguments: bool,
     schemes: Vec<SecurityScheme>,
-    /// What some clients refuse of the schema of the arguments.
+    /// The parts of the arguments' schema that some clients reject.
     unsupported: Vec<Unsupported>,
 }
 
@@ -139,8 +141,7 @@ impl ServedTool {
         let injected: Vec<Requirement> = declaration
             .parameters
             .iter()
-            .flat_map(|parameter| parameter.requires)
-            .copied()
+            .flat_map(Parameter::requirements)
             .collect();
         let takes_organization = injected
             .iter()
@@ -194,7 +195,7 @@ impl ServedTool {
         self.registration.declaration.name
     }
 
-    /// What the tool does, in a line: the first paragraph of its doc comment.
+    /// Returns the first paragraph of the tool's doc comment, in one line.
     pub(crate) fn summary(&self) -> String {
         let description = self.registration.declaration.description.trim();
         let lines = description.lines().map(str::trim);
@@ -206,7 +207,7 @@ impl ServedTool {
         &self.registration.declaration.guard
     }
 
-    /// The whole policy, as people read it: the guard, and what decides after it.
+    /// Returns the guard and the function that runs after it.
     pub(crate) fn policy(&self) -> Policy {
         Policy {
             guard: *self.guard(),
@@ -218,7 +219,7 @@ impl ServedTool {
         self.registration.declaration.location
     }
 
-    /// The tool as `tools/list` shows it, serialised.
+    /// Returns the tool object of `tools/list`, serialized.
     pub(crate) fn json(&self, with_icons: bool) -> &str {
         match &self.iconless_json {
             Some(iconless) if !with_icons => iconless,
@@ -226,49 +227,49 @@ impl ServedTool {
         }
     }
 
-    /// Whether a typed result is written as `{"result": …}`.
+    /// Returns true if a typed result is written as `{"result": …}`.
     pub(crate) fn wraps_output(&self) -> bool {
         self.wraps_output
     }
 
-    /// Whether the caller's organization has to be known before the tool can run: its guard asks
-    /// for it, or it takes an `Option<&Org>`.
+    /// Returns true if the caller's organization must be known before the tool can run: the guard
+    /// requires it, or the tool takes an `Option<&Org>`.
     pub(crate) fn wants_organization(&self) -> bool {
         self.guard().uses_organization() || self.takes_organization
     }
 
-    /// Whether a parameter is injected with the organization, or not for lack of one: then it has
-    /// to be known even where the guard can do without.
+    /// Returns true if a parameter depends on the organization. The organization must then be known
+    /// even if the guard passes without it.
     pub(crate) fn takes_organization(&self) -> bool {
         self.takes_organization
     }
 
-    /// How often the tool may be called.
+    /// Returns the rates of the tool.
     pub(crate) fn rates(&self) -> &'static [Rate] {
         self.registration.declaration.rates
     }
 
-    /// How many calls of the tool may run at once, if it says so.
+    /// Returns the running calls, if the tool declares `concurrency`.
     pub(crate) fn concurrency(&self) -> Option<&Concurrency> {
         self.concurrency.as_ref()
     }
 
-    /// Whether the tool says that it changes nothing.
+    /// Returns true if the tool declares that it changes nothing.
     pub(crate) fn is_read_only(&self) -> bool {
         self.registration.info().is_read_only()
     }
 
-    /// Whether a call without arguments is refused.
+    /// Returns true if the tool has a required argument.
     pub(crate) fn requires_arguments(&self) -> bool {
         self.requires_arguments
     }
 
-    /// The schemes of the tool, as the list publishes them; empty if the list does not.
+    /// Returns the published security schemes of the tool; empty if the list publishes none.
     pub(crate) fn schemes(&self) -> &[SecurityScheme] {
         &self.schemes
     }
 
-    /// Reads the arguments of a call, or says what is wrong with them.
+    /// Reads the arguments of a call, or returns the error for the client.
     pub(super) fn read_arguments<T: DeserializeOwned>(&self, raw: &str) -> Result<T, String> {
         self.arguments.read(self.name(), raw)
     }
@@ -277,12 +278,12 @@ impl ServedTool {
         &self.arguments.schema
     }
 
-    /// What some clients refuse of the schema of the arguments.
+    /// Returns the parts of the arguments' schema that some clients reject.
     pub(crate) fn unsupported(&self) -> &[Unsupported] {
         &self.unsupported
     }
 
-    /// Whether the tool is a plain function.
+    /// Returns true if the tool is a plain function.
     pub(crate) fn is_blocking(&self) -> bool {
         self.registration.declaration.blocking
     }
@@ -329,8 +330,8 @@ fn describe(declaration: &Declaration, input: Value, output: Option<Value>) -> M
     tool
 }
 
-/// Publishes what a client has to bring: at the top level, and in `_meta` for SDKs that drop members that
-/// they do not know. What the guard says replaces what the declaration's own `meta` says of it.
+/// Publishes the security schemes at the top level, and in `_meta` for SDKs that drop unknown
+/// members. They replace a member of that name in the declaration's `meta`.
 fn publish(tool: &mut Map<String, Value>, schemes: &[SecurityScheme]) {
     if schemes.is_empty() {
         return;
@@ -405,7 +406,7 @@ fn place(location: &Location<'static>) -> (&'static str, u32, u32) {
 
 const SECURITY_SCHEMES: &str = "securitySchemes";
 
-/// Declarations that cannot be served together.
+/// Errors of declarations that cannot be served together.
 #[derive(Debug, Error)]
 pub(crate) enum RegistryError {
     /// Two tools have one name.
@@ -425,7 +426,7 @@ pub(crate) enum RegistryError {
         state: &'static str,
         location: &'static Location<'static>,
     },
-    /// A tool counts calls per organization and acts in none.
+    /// A tool counts its calls per organization, and its calls have none.
     #[error(
         "{location}: tool `{tool}` has the rate `{rate}`, but acts in no organization; add `require_org`, or count `per user`"
     )]

@@ -1,4 +1,4 @@
-//! Running a tool: the one generic function, and the frame around it that contains panics and time.
+//! Runs a tool: the one generic function, and the limits on panics and time around it.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -24,24 +24,25 @@ use super::state::States;
 use super::threads::Threads;
 use super::violations::Violations;
 
-/// What `#[mcp_tool]` implements for the private type behind a function.
+/// The trait that `#[mcp_tool]` implements for the private type behind a function.
 pub trait Tool: 'static {
     /// The parameters taken by value.
     type Arguments: DeserializeOwned + JsonSchema + Send + 'static;
-    /// What the function returns.
+    /// The return type of the function.
     type Output: IntoToolResult;
 
     /// Checks the rules that the parameters declare.
     ///
     /// # Errors
     ///
-    /// Those that are broken.
+    /// - Every rule that the arguments break.
     fn validate(args: &Self::Arguments) -> Result<(), Violations> {
         let _ = args;
         Ok(())
     }
 
-    /// Injects what is taken by reference, takes the last step and calls the function.
+    /// Injects the parameters that are taken by reference, passes `authorize`, and calls the
+    /// function.
     fn call(
         args: Self::Arguments,
         cx: &Context,
@@ -58,46 +59,46 @@ pub(crate) struct Call {
     check: AuthorizeGate,
 }
 
-/// What every call of a server is given.
+/// The limits and services that every call of a server shares.
 #[derive(Debug)]
 pub(crate) struct CallEnvironment<'a> {
     pub(crate) states: &'a Arc<States>,
-    /// For questions of a running tool.
+    /// The look-up of organizations, for [`Context::has`](crate::Context::has).
     pub(crate) organizations: &'a Arc<Organizations>,
     /// The organization that the URL of the request names.
     pub(crate) url_org: &'a UrlOrg,
-    /// For plain functions.
+    /// The threads of plain functions.
     pub(crate) threads: &'a Arc<Threads>,
     /// The party that the thread of a plain function counts for.
     pub(crate) party: Party,
-    /// For tools that have none of their own.
+    /// The time-out of tools that declare none.
     pub(crate) timeout: Duration,
 }
 
-/// A call on its way.
+/// A call that runs.
 pub(crate) type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-/// How a call ended.
+/// The end of a call.
 pub(crate) type Outcome = Result<ToolOutput, Failure>;
 
-/// Why there is no result.
+/// The reason for which a call has no result.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The arguments do not fit the schema; the text names the path.
     Arguments(String),
-    /// The tool's `authorize` refused.
+    /// The tool's `authorize` denied the call.
     Denied(Denied),
-    /// The tool answered with an error.
+    /// The tool returned an error.
     Error(ToolError),
-    /// The tool panicked, or took longer than it may. Details are in the log under the reference.
+    /// The tool panicked or timed out. The log has the details under the reference.
     Fault(Reference),
-    /// No thread was free for the plain function in time, so it has not run.
+    /// No thread was free for the plain function in time, so the function did not run.
     NoThread,
     /// The arguments break rules that the tool declares; the text names their paths.
     Rules(String),
 }
 
-/// Runs a tool for an allowed call: the arguments are read only here, behind the proof.
+/// Runs a tool for an allowed call. The arguments are read here, after the proof.
 pub(super) fn run<T: Tool>(call: Call) -> Run {
     Box::pin(async move {
         let Call {
@@ -110,7 +111,7 @@ pub(super) fn run<T: Tool>(call: Call) -> Run {
             .read_arguments(&arguments)
             .map_err(Failure::Arguments)?;
         T::validate(&arguments)
-            .map_err(|violations| Failure::Rules(violations.told(tool.arguments_schema())))?;
+            .map_err(|violations| Failure::Rules(violations.text(tool.arguments_schema())))?;
         let Ran(output) = T::call(arguments, &context, check)
             .await
             .map_err(|Stop(failure)| failure)?;
@@ -119,9 +120,9 @@ pub(super) fn run<T: Tool>(call: Call) -> Run {
 }
 
 impl ServedTool {
-    /// Starts the tool. `arguments` are the argument object as it was sent; `held` is dropped when
-    /// the tool has ended, which for a plain function can be after its time-out. The time-out begins when the
-    /// tool does: a plain function waits for its thread before that.
+    /// Starts the tool. `arguments` is the argument object as the client sent it. `held` is dropped
+    /// when the tool ends; a plain function may end after its time-out. The time-out begins with
+    /// the function, after the wait for a thread.
     pub(crate) fn call<H: Send + 'static>(
         self: &Arc<Self>,
         proof: Authorized,
@@ -144,7 +145,7 @@ impl ServedTool {
             let name = tool.name();
             let threads = match threads {
                 Some(threads) => {
-                    // In a box, to keep the future of every other call small.
+                    // The box keeps the future of every other call small.
                     let mut free = Box::pin(threads.place(party));
                     let place = within(timeout.min(WAIT_FOR_THREAD), free.as_mut()).await;
                     drop(free);
@@ -153,7 +154,7 @@ impl ServedTool {
                 }
                 None => None,
             };
-            // Making the future can panic as well as polling it, so both are inside.
+            // Making the future can panic, like polling it, so both are inside.
             let call = Call {
                 tool: Arc::clone(&tool),
                 context,
@@ -184,10 +185,10 @@ impl ServedTool {
     }
 }
 
-/// How long a call waits for a thread at most.
+/// The longest wait of a call for a thread.
 const WAIT_FOR_THREAD: Duration = Duration::from_secs(5);
 
-/// Logs a fault; the panic's own message went to the panic hook.
+/// Logs a fault. The panic hook has logged the panic's message.
 fn fault(tool: &'static str, what: &'static str) -> Failure {
     let reference = Reference::new();
     tracing::error!(target: "mcp_auth", tool, request = %reference, "{what}");

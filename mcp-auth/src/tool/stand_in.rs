@@ -1,8 +1,8 @@
-//! What stands in for the type of a parameter that cannot be an argument, so that the compiler says this
-//! once: in what is derived for the arguments, every use of the type would be an error of its own.
+//! A type that stands in for the type of a parameter that cannot be an argument. Without it, every
+//! use of the type in the derived code would be an error of its own.
 //!
-//! INVARIANT: a tool with a stand-in does not compile, since [`IsArgument`](super::IsArgument) refuses the
-//! type; none is ever made.
+//! INVARIANT: a tool with a stand-in does not compile, since [`IsArgument`](super::IsArgument)
+//! refuses the type. A stand-in has no values.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -13,18 +13,19 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 
-/// Whether a type can be an argument, as a constant: `ArgumentOf::<T>::IS_READ`, with [`NotRead`] in scope.
+/// A constant that is true if a type can be an argument: `ArgumentOf::<T>::IS_READ`, with
+/// [`NotRead`] in scope.
 #[derive(Debug)]
 pub struct ArgumentOf<T>(PhantomData<T>);
 
 impl<T: DeserializeOwned + JsonSchema> ArgumentOf<T> {
-    /// It can: what is inherent goes before what a trait says.
+    /// True: an inherent constant takes precedence over the constant of a trait.
     pub const IS_READ: bool = true;
 }
 
-/// What holds of any other type.
+/// The case of every other type.
 pub trait NotRead {
-    /// It cannot.
+    /// False.
     const IS_READ: bool = false;
 }
 

@@ -1,4 +1,4 @@
-//! The application's own state: given to the server once, taken by tools as `&State<T>`.
+//! The application's own state. It is given to the server once; tools take it as `&State<T>`.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -6,7 +6,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// State that the application gave to the server. It dereferences to the value; clones share it.
+/// State that the application gave to the server. It dereferences to the value, and clones share
+/// the value.
 ///
 /// `Debug` shows the type only, since state may hold secrets.
 ///
@@ -29,7 +30,7 @@ use std::sync::Arc;
 pub struct State<T>(Arc<T>);
 
 impl<T> State<T> {
-    /// Wraps a value; servers do it with what `serve!(state = …)` was given, tests by hand.
+    /// Wraps a value. The server wraps the values of `serve!(state = …)`; a test may wrap its own.
     #[must_use]
     pub fn new(value: T) -> Self {
         Self(Arc::new(value))
@@ -51,54 +52,26 @@ impl<T> Deref for State<T> {
 }
 
 impl<T> fmt::Debug for State<T> {
-    /// The type only: an application's state may hold secrets.
+    /// Shows the type only: an application's state may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "State<{}>", type_name::<T>())
     }
 }
 
-/// Collects the types of state that an injected parameter needs; see [`FromContext::needs`].
-///
-/// A type that is made of others needs what they need:
-///
-/// ```
-/// use mcp_auth::{Caller, Context, FromContext, Injected, RequiredState, Requirement, State, ToolError};
-///
-/// struct Ledger;
-///
-/// struct Account(String);
-///
-/// impl FromContext for Account {
-///     const REQUIRES: &'static [Requirement] = Caller::REQUIRES;
-///
-///     fn needs(needs: &mut RequiredState) {
-///         Caller::needs(needs);
-///         // The same as `State::<Ledger>::needs(needs)`.
-///         needs.state::<Ledger>();
-///     }
-///
-///     async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
-///         let caller = Caller::from_context(cx).await?;
-///         let _ledger = State::<Ledger>::from_context(cx).await?;
-///         Ok(Injected::Owned(Self(caller.subject().to_owned())))
-///     }
-/// }
-/// ```
-///
-/// [`FromContext::needs`]: crate::FromContext::needs
+/// The types of state that the injected parameters of a tool need.
 #[derive(Debug, Default)]
 pub struct RequiredState {
     states: Vec<(TypeId, &'static str)>,
 }
 
 impl RequiredState {
-    /// Says that a [`State<T>`](State) is needed; saying it twice does no harm.
+    /// Adds a [`State<T>`](State).
     pub fn state<T: Send + Sync + 'static>(&mut self) {
         self.states
             .push((TypeId::of::<State<T>>(), type_name::<T>()));
     }
 
-    /// Names the first needed type that is not among `given`.
+    /// Returns the name of the first needed type that is not in `given`.
     pub(crate) fn missing_from(&self, given: &States) -> Option<&'static str> {
         self.states
             .iter()
@@ -107,12 +80,12 @@ impl RequiredState {
     }
 }
 
-/// The state a server was given, one value a type.
+/// The state of a server, with one value for each type.
 #[derive(Default)]
 pub(crate) struct States(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
 
 impl States {
-    /// Adds a value; `false` if there is one of this type already.
+    /// Adds a value. Returns `false` if there is a value of this type already.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
         self.0
             .insert(TypeId::of::<State<T>>(), Box::new(State::new(value)))

@@ -1,6 +1,6 @@
-//! The threads of tools that are plain functions. A function has one for as long as it runs, even
-//! if nobody waits for it any more: so what it occupies is bounded, whatever callers do. Each caller has a
-//! share of the threads, so that functions of one caller that hang leave threads to others.
+//! The threads of tools that are plain functions. A function occupies a thread for as long as it
+//! runs, even if its caller is gone, so the number of threads bounds the work. Each caller has a
+//! share of the threads, so that one caller's functions that hang leave threads to others.
 
 use std::any::Any;
 use std::io;
@@ -23,18 +23,18 @@ use super::run::{Outcome, Run};
 /// A pool of threads, started as they are needed.
 #[derive(Debug)]
 pub(crate) struct Threads {
-    /// Where calls wait for a thread.
+    /// The queue of calls that wait for a thread.
     queue: Arc<Queue>,
-    /// Only its blocking pool is used; taken when this is dropped.
+    /// Only the blocking pool of this runtime is used. `None` once this was dropped.
     pool: Option<Runtime>,
 }
 
 impl Threads {
-    /// A pool of at most `shares.all` threads.
+    /// Makes a pool of at most `shares.all` threads.
     ///
     /// # Errors
     ///
-    /// The operating system's.
+    /// - Every error of the operating system.
     pub(crate) fn new(shares: Shares) -> io::Result<Self> {
         let pool = Builder::new_current_thread()
             .max_blocking_threads(shares.all.max(1))
@@ -46,15 +46,16 @@ impl Threads {
         })
     }
 
-    /// Waits until a thread is free that the party may have. A future that is dropped gives the call up.
+    /// Waits for a thread that the party may have. Dropping the future gives up the call.
     pub(super) async fn place(&self, party: Party) -> Option<Place> {
         self.queue.enter(party).await
     }
 
     /// Runs a call on a thread; `None` if the server is stopping.
     ///
-    /// If the future is dropped, a call that waits on its thread for what is injected or for its `authorize`
-    /// is given up; a function that runs goes on, and keeps its thread and what is `held` until it ends.
+    /// If the future is dropped, a call that waits on its thread for an injected parameter or for
+    /// `authorize` is given up. A function that already runs goes on, and keeps its thread and
+    /// `held` until it ends.
     pub(super) async fn run(
         &self,
         place: Place,
@@ -63,13 +64,14 @@ impl Threads {
     ) -> Option<Outcome> {
         let (runtime, span) = (Handle::current(), Span::current());
         let subscriber = get_default(Dispatch::clone);
-        // Dropped with this future, which tells the thread that nobody waits any more.
+        // Dropped with this future. The thread then knows that its caller is gone.
         let (_waiting, given_up) = oneshot::channel::<()>();
         let thread = self.pool.as_ref()?.spawn_blocking(move || {
             let _kept = (place, held);
-            // What is injected may wait for the worker's timers and sockets.
+            // Injected values may use the worker's timers and sockets.
             let _entered = runtime.enter();
-            // The one that is asked first: whoever was told of a time-out is told the truth.
+            // Poll cancellation first, so that a call that was reported as timed out never starts
+            // afterwards.
             let work = || match block_on(select(given_up, start())) {
                 Either::Left(_) => None,
                 Either::Right((outcome, _)) => Some(outcome),
@@ -95,8 +97,8 @@ impl Drop for Threads {
     }
 }
 
-/// Waits for a future on this thread. tokio's own would not let the function inside wait for
-/// another runtime, which clients with a blocking interface do.
+/// Waits for a future on this thread. tokio's own `block_on` would panic in a function that waits
+/// for another runtime, as clients with a blocking interface do.
 fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(future);

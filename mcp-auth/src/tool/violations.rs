@@ -1,4 +1,4 @@
-//! Arguments that can be read and break a rule: the user's rules, named as the client spells them.
+//! Arguments that break the user's rules. Errors name them as the client spells them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use serde_json::{Map, Value};
 
-/// What validation found, in the words of whoever validated.
+/// The rules that the arguments break, in the validator's words.
 #[derive(Debug)]
 pub struct Violations {
     found: Vec<(String, String)>,
@@ -15,8 +15,8 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// Takes paths and messages; `names` are those fields of the arguments that clients know by
-    /// another name, or, flattened, by none.
+    /// Takes paths and messages. `names` lists the fields that clients know by another name or, if
+    /// flattened, by none.
     pub fn new(
         mut found: impl Iterator<Item = (impl Display, impl Display)>,
         names: &'static [(&'static str, Option<&'static str>)],
@@ -30,8 +30,8 @@ impl Violations {
         }
     }
 
-    /// The sentence that the client reads. `schema` is that of the arguments.
-    pub(super) fn told(&self, schema: &Value) -> String {
+    /// Returns the sentence for the client. `schema` is the schema of the arguments.
+    pub(super) fn text(&self, schema: &Value) -> String {
         let told: Vec<_> = self
             .found
             .iter()
@@ -56,7 +56,8 @@ impl Violations {
     }
 }
 
-/// Marks a type with rules: that `#[data]` found some in it, or that it holds such a type.
+/// Marks a type with rules: a type of `#[data]` that declares rules, or one that contains such a
+/// type.
 pub trait HasRules {}
 
 impl<T: HasRules> HasRules for Box<T> {}
@@ -66,28 +67,28 @@ impl<T: HasRules, const N: usize> HasRules for [T; N] {}
 impl<K, T: HasRules> HasRules for BTreeMap<K, T> {}
 impl<K, T: HasRules, S> HasRules for HashMap<K, T, S> {}
 
-/// Whether a type has rules, as a constant: `Rules::<T>::DECLARED`, with [`NoRules`] in scope.
+/// A constant that is true if a type has rules: `Rules::<T>::DECLARED`, with [`NoRules`] in scope.
 #[derive(Debug)]
 pub struct Rules<T>(PhantomData<T>);
 
 impl<T: HasRules> Rules<T> {
-    /// It has: what is inherent goes before what a trait says.
+    /// True: an inherent constant takes precedence over the constant of a trait.
     pub const DECLARED: bool = true;
 }
 
-/// What holds where [`HasRules`] does not.
+/// The case of a type without [`HasRules`].
 pub trait NoRules {
-    /// It has none.
+    /// False.
     const DECLARED: bool = false;
 }
 
 impl<T> NoRules for Rules<T> {}
 
-/// Asserts that no rules are passed over: the schema would show them, and nothing enforce them.
+/// Asserts that no rule is ignored: the schema would show it, and nothing would enforce it.
 ///
 /// # Panics
 ///
-/// If there are some. In a `const` that is a compile error.
+/// If a rule is ignored. In a `const` that is a compile error.
 #[track_caller]
 #[expect(
     clippy::panic,
@@ -110,7 +111,7 @@ pub(super) fn shortened(path: &impl Display) -> String {
     }
 }
 
-/// A path of Rust's names, `page.page_size[2]`, in the names that the client sends.
+/// Translates a path of Rust names, `page.page_size[2]`, into the names that the client sends.
 fn spelled(path: &str, names: &[(&str, Option<&str>)], schema: &Value) -> String {
     let root = schema.as_object();
     let mut at = root;
@@ -122,7 +123,7 @@ fn spelled(path: &str, names: &[(&str, Option<&str>)], schema: &Value) -> String
             continue;
         };
         let name = match names.iter().find(|(field, _)| depth == 0 && *field == key) {
-            // What is flattened has its fields where it stands itself.
+            // The fields of a flattened struct are in the struct around it.
             Some((_, None)) => continue,
             Some((_, Some(name))) => name,
             None => known_as(key, at).unwrap_or_else(|| key.trim_start_matches("r#")),
@@ -138,7 +139,7 @@ fn spelled(path: &str, names: &[(&str, Option<&str>)], schema: &Value) -> String
     told
 }
 
-/// `.a`, `.b`, `[0]`, `.c` of `a.b[0].c`.
+/// Splits a path: `a.b[0].c` into `.a`, `.b`, `[0]`, `.c`.
 fn steps(path: &str) -> Vec<String> {
     let mut steps: Vec<String> = Vec::new();
     let mut start = !path.starts_with('[');
@@ -157,7 +158,8 @@ fn steps(path: &str) -> Vec<String> {
     steps
 }
 
-/// The property that a field is renamed to by `rename_all`, which changes only case and separators.
+/// Returns the property that a field is renamed to by `rename_all`, which changes only case and
+/// separators.
 fn known_as<'a>(field: &str, at: Option<&'a Map<String, Value>>) -> Option<&'a str> {
     let plain = |name: &str| {
         let letters = name.trim_start_matches("r#").chars();
@@ -170,7 +172,7 @@ fn known_as<'a>(field: &str, at: Option<&'a Map<String, Value>>) -> Option<&'a s
     found.or_else(|| candidates.next()).map(String::as_str)
 }
 
-/// A schema behind its reference and its `null`.
+/// Follows a schema's reference, and removes its `null`.
 fn resolved<'a>(
     root: Option<&'a Map<String, Value>>,
     schema: Option<&'a Value>,
@@ -192,10 +194,10 @@ fn resolved<'a>(
     }
 }
 
-/// A client that sends a long list of wrong values learns enough from the first.
+/// The first violations are enough for a client that sends a long list of wrong values.
 const MOST: usize = 20;
 
-/// The characters of a path that are told.
+/// The greatest length of a path in a message, in characters.
 const LONGEST: usize = 256;
 
 #[cfg(test)]
@@ -236,7 +238,7 @@ mod tests {
     #[test]
     fn one_violation_is_a_sentence_and_several_are_a_list() {
         let violations =
-            |found: &[(&str, &str)]| Violations::new(found.iter().copied(), &[]).told(&schema());
+            |found: &[(&str, &str)]| Violations::new(found.iter().copied(), &[]).text(&schema());
         assert_eq!(
             violations(&[("title", "too long")]),
             "Invalid argument `title`: too long"
@@ -250,13 +252,13 @@ mod tests {
     #[test]
     fn of_many_violations_the_first_are_told() {
         let found = (0..1000).map(|index| (format!("list[{index}]"), "too long"));
-        let told = Violations::new(found, &[]).told(&schema());
+        let told = Violations::new(found, &[]).text(&schema());
         assert!(
             told.ends_with("`list[19]`: too long; and 980 more"),
             "{told}"
         );
         let found = [("é".repeat(100_000), "too long")].into_iter();
-        let told = Violations::new(found, &[]).told(&schema());
+        let told = Violations::new(found, &[]).text(&schema());
         assert!(told.ends_with("é…`: too long"), "{told}");
         assert!(told.len() < 600, "{told}");
     }

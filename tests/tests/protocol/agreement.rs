@@ -26,15 +26,15 @@ mod tools {
         org [require_org] ();
         role [role = "admin"] ();
         permission [permission = "org:d:read"] ();
-        permissions [permission("org:d:read", "org:d:delete")] ();
+        permissions [permission = all("org:d:read", "org:d:delete")] ();
         role_and_permission [role = "admin", permission = "org:d:read"] ();
         scope [scope = "read"] ();
         wide_scope [scope = "write"] ();
-        scopes [scope("read", "write", "share")] ();
+        scopes [scope = all("read", "write", "share")] ();
         permission_and_scope [permission = "org:d:read", scope = "read"] ();
         any_of_membership [any(permission = "org:d:read", role = "admin")] ();
         any_with_scope [any(permission = "org:d:read", scope = "read")] ();
-        any_of_scopes [any(scope("read", "share"), scope = "write")] ();
+        any_of_scopes [any(scope = all("read", "share"), scope = "write")] ();
         any_and_scope [any(role = "admin", scope = "share"), scope = "read"] ();
         two_anys [
             any(permission = "org:d:read", scope = "read"),
@@ -46,15 +46,15 @@ mod tools {
         no_actor_and_scope [forbid_actor, scope = "read"] ();
         feature [feature = "export"] ();
         org_feature [feature = "org:export"] ();
-        features [feature("o:export", "u:export")] ();
+        features [feature = all("o:export", "u:export")] ();
         plan [plan = "user:pro"] ();
         reverified [reverification = "strict"] ();
         reverified_lately [reverification("first_factor", 30.5)] ();
         user [require_user] ();
         oauth_only [accept = "oauth"] ();
         session_only [accept = "session", require_org] ();
-        either_kind [accept("oauth", "session"), require_user] ();
-        no_kind [accept("m2m", "api_key")] ();
+        either_kind [accept = any("oauth", "session"), require_user] ();
+        no_kind [accept = any("m2m", "api_key")] ();
         feature_and_permission [feature = "org:export", permission = "org:d:read"] ();
         reverified_and_scope [reverification = "strict", scope = "read"] ();
         plan_and_reverified [plan = "pro", reverification = "strict"] ();

@@ -189,7 +189,7 @@ mod choices {
 
     /// Take two permissions or a role.
     #[mcp_tool(any(
-        permission("org:documents:read", "org:documents:delete"),
+        permission = all("org:documents:read", "org:documents:delete"),
         role = "owner"
     ))]
     async fn revise(runs: &State<Runs>) -> &'static str {
@@ -249,11 +249,11 @@ async fn call(world: &World, era: Era, token: &str, tool: &str, arguments: Value
 #[actix_web::test]
 async fn a_tool_runs_only_if_its_own_rule_says_yes() {
     for era in ERAS {
-        for (tool, rule, argument) in [
-            ("by_future", "owns", "document_id"),
-            ("by_result", "owns_now", "document_id"),
-            ("by_future_word", "is_mine", "document_id"),
-            ("by_word", "is_mine_now", "documentId"),
+        for (tool, argument) in [
+            ("by_future", "document_id"),
+            ("by_result", "document_id"),
+            ("by_future_word", "document_id"),
+            ("by_word", "documentId"),
         ] {
             let asked = Asked::default();
             let world = owned(&asked).await;
@@ -264,10 +264,9 @@ async fn a_tool_runs_only_if_its_own_rule_says_yes() {
             let found = if fallible { "mine of org_acme" } else { "mine" };
             call("mine").await.expect_text(found);
             world.expect_runs(1);
-            let refused = format!("{rule}({argument})");
             call("theirs").await.expect_denied(
-                &format!("Forbidden: refused by {refused}"),
-                &json!({ "kind": "authorize", "required": [refused] }),
+                &format!("Forbidden: not allowed for this {argument}"),
+                &json!({ "kind": "authorize", "required": [argument] }),
             );
             assert_eq!(asked.total(), 2, "{tool}");
             if fallible {
@@ -315,8 +314,8 @@ async fn a_rule_sees_structs_options_and_absent_callers() {
         .send()
         .await
         .expect_text("everybody");
-    let refused = "Forbidden: refused by may_write(letter, subject)";
-    let details = json!({ "kind": "authorize", "required": ["may_write(letter, subject)"] });
+    let refused = "Forbidden: not allowed for this letter and subject";
+    let details = json!({ "kind": "authorize", "required": ["letter", "subject"] });
     for arguments in [
         json!({ "to": "ada" }),
         json!({ "to": "everybody", "subject": "x" }),
@@ -332,10 +331,10 @@ async fn a_rule_sees_structs_options_and_absent_callers() {
     let linus = world.linus();
     let post = |to: &str| call(&world, Era::Modern, &linus, "post", json!({ "to": to }));
     post("ada").await.expect_text("ada");
-    let details = json!({ "kind": "authorize", "required": ["is_short(letter)"] });
+    let details = json!({ "kind": "authorize", "required": ["letter"] });
     post("everybody")
         .await
-        .expect_denied("Forbidden: refused by is_short(letter)", &details);
+        .expect_denied("Forbidden: not allowed for this letter", &details);
     world.expect_runs(4);
 }
 
@@ -543,7 +542,7 @@ async fn t09_at_info_the_log_has_reasons_and_neither_arguments_nor_identities() 
     let lines: Vec<_> = log.lines().filter(about_requests).collect();
     let expected = [
         r#"denied tool="read_documents" reason="Organization context required" duration="#,
-        r#"denied tool="sign" reason="Forbidden: refused by is_free(name)" duration="#,
+        r#"denied tool="sign" reason="Forbidden: not allowed for this name, by authorize is_free(name)" duration="#,
         r#"failed tool="sign" reason="the arguments do not fit the schema" duration="#,
         r#"token refused reason="token-invalid" rule=the token is malformed tokens=1"#,
     ];
@@ -605,7 +604,7 @@ async fn t23_the_record_of_a_call_names_user_and_actor_and_the_policy() {
         format!(r#"denied tool="sign" {policy} subject="user_ada" client="#),
         r#" token="oauth" reason="Forbidden: not available to somebody who acts for the user""#
             .to_owned(),
-        r#" token="oauth" reason="Forbidden: refused by is_free(name)""#.to_owned(),
+        r#" token="oauth" reason="Forbidden: not allowed for this name, by authorize is_free(name)""#.to_owned(),
     ] {
         assert!(log.contains(&line), "no {line} in {log}");
     }

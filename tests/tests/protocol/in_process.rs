@@ -9,16 +9,18 @@ use mcp_auth::testing::{TestAnswer, TestClock, TestServer, TestUser};
 use serde_json::json;
 
 mod staff {
-    use mcp_auth::{Context, FromContext, Injected, Json, Org, ToolError, mcp_tool};
+    use mcp_auth::{Caller, FromContext, Json, Org, ToolError, mcp_tool};
 
     /// Injected for those alone who have a role.
     #[derive(Debug)]
     struct Badge;
 
     impl FromContext for Badge {
-        async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
-            match cx.caller().and_then(mcp_auth::Caller::client_id) {
-                Some("badge") => Ok(Injected::Owned(Self)),
+        type Parts = Option<Caller>;
+
+        async fn from_context(caller: Option<&Caller>) -> Result<Self, ToolError> {
+            match caller.and_then(Caller::client_id) {
+                Some("badge") => Ok(Self),
                 Some(_) | None => Err(ToolError::new("No badge")),
             }
         }

@@ -14,7 +14,7 @@ mod tools {
     use std::sync::{Arc, Condvar, Mutex};
     use std::time::Duration;
 
-    use mcp_auth::{Caller, Context, FromContext, Injected, Json, Org, State, ToolError, mcp_tool};
+    use mcp_auth::{Caller, Context, FromContext, Json, Org, State, ToolError, mcp_tool};
 
     /// Holds every thread that comes by, until it is opened.
     #[derive(Clone, Debug, Default)]
@@ -81,9 +81,11 @@ mod tools {
     struct Slow(&'static str);
 
     impl FromContext for Slow {
-        async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+        type Parts = Context;
+
+        async fn from_context(cx: &Context) -> Result<Self, ToolError> {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            Ok(Injected::Owned(Self(cx.tool_name())))
+            Ok(Self(cx.tool_name()))
         }
     }
 

@@ -9,8 +9,8 @@ use crate::support::{ERAS, Era, ORGANIZATION_REQUIRED, World};
 
 mod asked {
     use mcp_auth::{
-        Check, Context, Feature, FromContext, Injected, Plan, Requirement, Reverification, State,
-        TokenKind, ToolError, mcp_tool,
+        Check, Context, Feature, FromContext, Plan, Requirement, Reverification, State, TokenKind,
+        ToolError, mcp_tool,
     };
 
     use crate::support::Runs;
@@ -26,8 +26,10 @@ mod asked {
     impl FromContext for Exporter {
         const REQUIRES: &'static [Requirement] = &[Requirement::Feature(EXPORT), Requirement::User];
 
-        async fn from_context(_: &Context) -> Result<Injected<'_, Self>, ToolError> {
-            Ok(Injected::Owned(Self))
+        type Parts = ();
+
+        async fn from_context((): ()) -> Result<Self, ToolError> {
+            Ok(Self)
         }
     }
 
@@ -43,14 +45,14 @@ mod asked {
 
     declared! {
         export [feature = EXPORT];
-        themed_export [feature("export", "u:theme")];
+        themed_export [feature = all("export", "u:theme")];
         pro [plan = PRO];
         strict [reverification = "strict"];
         soon [reverification = SOON];
         both_factors [reverification("multi_factor", 10)];
         by_people [require_user];
         by_app [accept = SESSION];
-        by_client [accept("oauth", "api_key")];
+        by_client [accept = any("oauth", "api_key")];
         either [any(feature = "org:export", reverification("second_factor", 15), role = "admin")];
         paid_permission [permission = "org:documents:delete", feature = "org:documents"];
     }
@@ -117,9 +119,9 @@ mod organizations {
     declared! {
         bare [require_org];
         permitted [permission = "org:documents:delete"];
-        scoped [require_org, scope("files:read", "files:write")];
+        scoped [require_org, scope = all("files:read", "files:write")];
         choice [require_org, any(scope = "files:write", role = "admin")];
-        scope_choice [require_org, any(scope("files:read", "files:write"), plan = "pro")];
+        scope_choice [require_org, any(scope = all("files:read", "files:write"), plan = "pro")];
         paid [require_org, feature = "export"];
         verified [require_org, reverification = "lax"];
         paid_choice [require_org, any(plan = "pro", feature = "export")];

@@ -47,7 +47,7 @@ mod tools {
         runs.count();
     }
 
-    #[mcp_tool(public, rate("2/min per user", "3/min per client"))]
+    #[mcp_tool(public, rate = all("2/min per user", "3/min per client"))]
     async fn for_everybody(runs: &State<Runs>) -> &'static str {
         runs.count();
         "ran"
@@ -59,7 +59,7 @@ mod tools {
         id
     }
 
-    #[mcp_tool(require_org, rate("1/s per user", "3/min per org"))]
+    #[mcp_tool(require_org, rate = all("1/s per user", "3/min per org"))]
     async fn twice_limited(runs: &State<Runs>) {
         runs.count();
     }

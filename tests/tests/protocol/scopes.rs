@@ -23,7 +23,7 @@ mod asked {
     }
 
     /// Copy a file.
-    #[mcp_tool(scope("files:read", "files:write"))]
+    #[mcp_tool(scope = all("files:read", "files:write"))]
     async fn copy(runs: &State<Runs>) -> &'static str {
         runs.count();
         "copied"

@@ -66,7 +66,7 @@ mod for_machines {
 
 mod keyed {
     /// Report.
-    #[mcp_auth::mcp_tool(accept("m2m", "api_key"))]
+    #[mcp_auth::mcp_tool(accept = any("m2m", "api_key"))]
     async fn report() {}
 }
 

@@ -42,7 +42,7 @@ async fn delete_document(
 }
 
 /// Change a document.
-#[mcp_tool(permission("org:documents:read", "org:documents:write"))]
+#[mcp_tool(permission = all("org:documents:read", "org:documents:write"))]
 async fn edit_document(runs: &State<Runs>) -> String {
     runs.count();
     "edited".to_owned()
@@ -63,7 +63,7 @@ async fn upload(runs: &State<Runs>) -> String {
 }
 
 /// Synchronise all files.
-#[mcp_tool(scope("files:read", "files:write"))]
+#[mcp_tool(scope = all("files:read", "files:write"))]
 async fn sync(runs: &State<Runs>) -> String {
     runs.count();
     "synchronised".to_owned()

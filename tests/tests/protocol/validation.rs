@@ -10,7 +10,7 @@ mod tools {
     use std::collections::{BTreeMap, HashSet};
 
     use garde::Validate;
-    use mcp_auth::{FromContext, Injected, State, ToolError, mcp_tool};
+    use mcp_auth::{FromContext, State, ToolError, mcp_tool};
     use schemars::JsonSchema;
     use serde::Deserialize;
 
@@ -157,9 +157,11 @@ mod tools {
     struct Spy;
 
     impl FromContext for Spy {
-        async fn from_context(cx: &mcp_auth::Context) -> Result<Injected<'_, Self>, ToolError> {
-            cx.state::<Runs>().unwrap().count();
-            Ok(Injected::Owned(Self))
+        type Parts = State<Runs>;
+
+        async fn from_context(runs: &State<Runs>) -> Result<Self, ToolError> {
+            runs.count();
+            Ok(Self)
         }
     }
 

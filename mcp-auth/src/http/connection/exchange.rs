@@ -24,7 +24,7 @@ where
     B: MessageBody + 'static,
 {
     let exchange = Exchange::begin(&mut request);
-    // Nothing may begin on a connection that was evicted.
+    // No call may begin on a connection that was evicted.
     let call = exchange.may_run.then(|| service.call(request));
     async move {
         let Some(call) = call else {

@@ -1,4 +1,4 @@
-//! The count of what leniency changed, for the log.
+//! Counts of the arguments that leniency changed, for the log.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;

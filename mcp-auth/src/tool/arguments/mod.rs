@@ -1,5 +1,5 @@
-//! Arguments: from the raw text of `params.arguments` to the typed struct, with a path when they
-//! do not fit.
+//! Reads arguments: from the raw text of `params.arguments` to the typed struct. Errors name the
+//! path of the wrong value.
 
 mod coercions;
 #[cfg(feature = "_fuzz")]
@@ -21,9 +21,9 @@ use self::repair::{misplaced, repaired};
 use self::text::Name;
 use super::violations::shortened;
 
-/// A type that a tool can take by value: anything that serde reads and schemars describes.
+/// A type that a tool can take by value: serde deserializes it, and schemars describes it.
 ///
-/// It exists for its message, which is the first that somebody reads who forgot a `&`.
+/// The trait exists for its message, which an author reads first who forgot a `&`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a tool",
     label = "taken by value, so it would come from the client",
@@ -35,9 +35,11 @@ pub trait Argument {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + JsonSchema> Argument for T {}
 
-/// A type of a field in a type with `#[data]`: anything that serde reads and writes and schemars describes.
+/// A type of a field in a type with `#[data]`: serde reads and writes it, and schemars describes
+/// it.
 ///
-/// It exists for its message, which is the first that somebody reads who forgot `#[data]` on the inner type.
+/// The trait exists for its message, which an author reads first who forgot `#[data]` on the inner
+/// type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a type with `#[mcp_auth::data]`",
     label = "serde and schemars do not know this type",
@@ -49,31 +51,31 @@ pub trait DataField {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + Serialize + JsonSchema> DataField for T {}
 
-/// Asks, where a type is declared, whether it is a `DataField`.
+/// Checks at the declaration of a type that it is a `DataField`.
 #[derive(Debug)]
 pub struct IsField<T: DataField>(PhantomData<T>);
 
-/// Asks, where a type is declared, whether it is an `Argument`.
+/// Checks at the declaration of a type that it is an `Argument`.
 #[derive(Debug)]
 pub struct IsArgument<T: Argument>(PhantomData<T>);
 
-/// How the arguments of a tool are read.
+/// Reads the arguments of one tool.
 #[derive(Debug)]
 pub(super) struct ArgumentReader {
     /// The schema that the list shows.
     pub(super) schema: Value,
     known: Option<Vec<String>>,
     lenient: bool,
-    /// Whether serde would read a list, or an object, where the schema has neither.
+    /// True if serde would read a list, or an object, where the schema has neither.
     has_structures: bool,
-    /// Whether serde would read `null` as `None` for an argument whose default is another value.
+    /// True if serde would read `null` as `None` for an argument whose default is another value.
     null_hides_default: bool,
     coercions: Coercions,
 }
 
 impl ArgumentReader {
-    /// Makes the reader of a tool from the schema that schemars made, the schema that the list shows, and the names
-    /// that are known where the type itself does not refuse others.
+    /// Makes the reader of a tool. `known` names the arguments if the type itself does not refuse
+    /// others.
     pub(super) fn new(
         generated: &Value,
         schema: Value,
@@ -124,7 +126,7 @@ impl ArgumentReader {
         serde_json::from_str(raw).ok()
     }
 
-    /// Only a call whose arguments serde does not read as they are written pays for this.
+    /// Only a call whose arguments serde cannot read unchanged pays for this.
     #[cold]
     fn read_repaired<T: DeserializeOwned>(
         &self,
@@ -148,8 +150,8 @@ impl ArgumentReader {
     }
 }
 
-/// Whether a schema within this one is that of an object or a variant: serde reads a struct from a list, too, and a
-/// variant from an object.
+/// Returns true if a schema inside this one describes an object or a variant: serde also reads a
+/// struct from a list, and a variant from an object.
 fn has_structures(schema: &Value) -> bool {
     let is_structure = |schema: &Value| {
         let keywords = ["$ref", "enum", "properties"];
@@ -164,8 +166,8 @@ fn has_structures(schema: &Value) -> bool {
     }
 }
 
-/// Whether an argument that may be left out takes `null` and has another default: serde reads `null` as `None`, and
-/// clients that send `null` mean that they leave the argument out.
+/// Returns true if an optional argument accepts `null` and has another default. serde reads `null`
+/// as `None`, but clients that send `null` leave the argument out.
 fn null_hides_default(schema: &Value) -> bool {
     match schema {
         Value::Object(members) => {
@@ -182,7 +184,7 @@ fn null_hides_default(schema: &Value) -> bool {
     }
 }
 
-/// Parses once more, now watching the path: only a call that failed pays for it.
+/// Parses again and records the path. Only a call that failed pays for it.
 #[cold]
 fn explain<T: DeserializeOwned>(raw: &str) -> String {
     let mut source = serde_json::Deserializer::from_str(raw);
@@ -212,12 +214,12 @@ fn refuse_unknown(raw: &str, known: &[String]) -> Result<(), String> {
             "Invalid arguments: unknown field `{name}`, expected one of `{}`",
             known.join("`, `")
         )),
-        // No object: reading it as the struct says so.
+        // Reading the text as the struct reports the error.
         Ok(None) | Err(_) => Ok(()),
     }
 }
 
-/// Looks for the alphabetically first member that is not known.
+/// Finds the alphabetically first member that is not known.
 struct FirstUnknown<'a>(&'a [String]);
 
 impl<'de> Visitor<'de> for FirstUnknown<'_> {
@@ -239,7 +241,8 @@ impl<'de> Visitor<'de> for FirstUnknown<'_> {
     }
 }
 
-/// serde_json's "at line 1 column 9" counts within the arguments, which nobody can see.
+/// Removes serde_json's "at line 1 column 9", which counts within the arguments and means nothing
+/// to the client.
 fn without_position(message: &str) -> String {
     message
         .rsplit_once(" at line ")
@@ -303,7 +306,7 @@ mod tests {
         for raw in [
             r#"{"id": 1}"#,
             r#"{"id": 1, "i\u0064": 2, "x": {"y": [{}]}}"#,
-            // Reading them as the struct says what is wrong.
+            // Reading the text as the struct reports the error.
             r#"{"ID": 1"#,
             "[1]",
         ] {

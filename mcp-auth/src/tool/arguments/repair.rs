@@ -1,11 +1,12 @@
-//! Arguments after the schema that the list shows: which lists and objects stand where the schema has none, and which
-//! values mean what the schema asks for although serde does not read them as they are written.
+//! Compares arguments with the published schema: finds lists and objects where the schema has none,
+//! and values that are right by the schema although serde does not read them unchanged.
 //!
 //! serde reads a struct from a list of its fields, and a variant without fields from an object; both are refused here.
 //!
-//! Rewritten is always: an integer with a fraction of zero or an exponent (JSON Schema 2020-12, validation, 6.1.1: `10.0` and `1e1`
-//! are integers), and `null` for an argument that may be left out. Where leniency was asked for, also: numbers, booleans,
-//! lists and objects that are sent as strings, and arguments that known clients add.
+//! Always rewritten are an integer with a fraction of zero or an exponent (JSON Schema 2020-12,
+//! validation, 6.1.1: `10.0` and `1e1` are integers), and `null` for an optional argument. A
+//! lenient tool also rewrites numbers, booleans, lists and objects that are sent as strings, and
+//! drops arguments that known clients add.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +16,7 @@ use serde_json::{Map, Value};
 use super::super::violations::shortened;
 use super::text::{Member, Node, decoded};
 
-/// Rewrites arguments after the schema that the list shows.
+/// Rewrites arguments to fit the published schema.
 #[derive(Debug)]
 pub(super) struct Repair<'a> {
     root: &'a Value,
@@ -38,13 +39,13 @@ pub(super) struct Repairs {
 
 type Candidates<'a> = Vec<&'a Map<String, Value>>;
 
-/// Looks for a list or an object where the schema has neither; returns the sentence that the client reads.
+/// Finds a list or an object where the schema has neither, and returns the sentence for the client.
 pub(super) fn misplaced(text: &str, schema: &Value) -> Option<String> {
     let is_flat = !text.bytes().skip(1).any(|byte| matches!(byte, b'[' | b'{'));
     if is_flat {
         return None;
     }
-    // A text that is no JSON, or too deep, is serde's to refuse.
+    // serde reports a text that is not JSON, or too deep.
     let node = Node::parse(text)?;
     let repair = Repair::new(schema, false);
     let misplaced = repair.misplaced(&node, &repair.candidates(&[schema]))?;
@@ -155,7 +156,7 @@ impl<'a> Repair<'a> {
                 self.value(&mut member.value, &of_member, depth);
             }
         }
-        // A second member of the name stays for the error that it is.
+        // A second member of the name is an error, so it stays.
         if !absent.is_empty() {
             let mut times = HashMap::new();
             for member in &*members {
@@ -268,7 +269,8 @@ impl<'a> Repair<'a> {
     }
 }
 
-/// The value that a string stands for, if the schema takes no string and takes a value of that type.
+/// Returns the value that a string stands for, if the schema takes values of that type and no
+/// strings.
 fn meant(written: &str, candidates: &Candidates<'_>) -> Option<Node<'static>> {
     if candidates.is_empty() || accepts(candidates, "string") {
         return None;
@@ -286,8 +288,8 @@ fn meant(written: &str, candidates: &Candidates<'_>) -> Option<Node<'static>> {
     is_taken.then(|| node.into_owned())
 }
 
-/// The alternatives that an object can be: those whose required members it has and whose constants, such as a tag, it
-/// fits. If it fits none, all of them.
+/// Returns the alternatives that an object can be: it has their required members and fits their
+/// constants, such as a tag. Returns all alternatives if it fits none.
 fn fitting<'a>(candidates: &Candidates<'a>, members: &[Member<'_>]) -> Candidates<'a> {
     if candidates.len() < 2 {
         return candidates.clone();
@@ -320,7 +322,8 @@ fn fitting<'a>(candidates: &Candidates<'a>, members: &[Member<'_>]) -> Candidate
     }
 }
 
-/// Whether one of the schemas takes values of a type. A schema without a `type` takes all.
+/// Returns true if one of the schemas accepts values of a type. A schema without a `type` accepts
+/// all.
 fn accepts(candidates: &Candidates<'_>, ty: &str) -> bool {
     candidates.iter().any(|schema| match schema.get("type") {
         Some(Value::Array(types)) => types.iter().any(|one| one == ty),
@@ -361,8 +364,8 @@ fn requires(schema: &Map<String, Value>, property: &str) -> bool {
     required.into_iter().flatten().any(|name| name == property)
 }
 
-/// Writes a number without fraction and exponent; `None` if it is written so already, is no integer, or has more
-/// digits than any integer type. No digit is lost.
+/// Writes a number without fraction and exponent, and without losing a digit. Returns `None` if it
+/// is written so already, is not an integer, or has more digits than any integer type.
 fn integer(text: &str) -> Option<String> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(unsigned) => ("-", unsigned),
@@ -391,8 +394,8 @@ fn integer(text: &str) -> Option<String> {
     (integer != text).then_some(integer)
 }
 
-/// Arguments that clients send beside those of the tool: n8n (`toolCallId` and the fields of its chat trigger) and
-/// Cline (`task_progress`).
+/// Arguments that clients add to those of the tool: n8n (`toolCallId` and the fields of its chat
+/// trigger) and Cline (`task_progress`).
 const ADDITIONS: [&str; 5] = [
     "action",
     "chatInput",
@@ -404,7 +407,7 @@ const ADDITIONS: [&str; 5] = [
 /// The digits of the greatest `u128`.
 const LONGEST: usize = 39;
 
-/// A schema that refers to itself without an object in between is not followed for ever.
+/// The depth to which a schema is followed that refers to itself without an object in between.
 const DEEPEST: usize = 16;
 
 /// serde_json's own limit. The depth of a value in a string counts from the place of the string.
@@ -635,7 +638,7 @@ mod tests {
         }
         let text = serde_json::to_string(&inner).unwrap();
         let text = format!(r#"{{"it":{text}}}"#);
-        // Whatever is made of it, the stack holds.
+        // The result does not matter: deep input must not overflow the stack.
         let _ = repaired(&text, &schema, true);
     }
 

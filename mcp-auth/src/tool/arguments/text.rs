@@ -27,7 +27,7 @@ pub(super) struct Member<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// Reads a text. `None` if it is no JSON, or is nested deeper than serde_json reads.
+    /// Parses a text. Returns `None` if it is not JSON, or is nested deeper than serde_json reads.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         serde_json::from_str::<IgnoredAny>(text).ok()?;
         let mut rest = text;

@@ -1,7 +1,8 @@
 //! JSON Schemas of arguments and results, in the shape that MCP and its clients ask for.
 //!
-//! schemars describes a type; MCP wants a root of `type: object`, and clients know a part of JSON Schema. Every
-//! schema is written at start-up in words that all clients know; what no words can mend is reported.
+//! schemars describes a type. MCP requires a root of `type: object`, and clients know a part of
+//! JSON Schema. Every schema is rewritten at start-up in keywords that all clients know. Schemas
+//! that cannot be rewritten are reported.
 
 mod plain;
 mod unsupported;
@@ -19,17 +20,17 @@ use super::output::IntoToolResult;
 pub use self::plain::NeverNull;
 pub(crate) use self::unsupported::Unsupported;
 
-/// The schema of what a tool reads.
+/// Returns the schema of the arguments.
 pub(super) fn input<T: JsonSchema>() -> Schema {
     settings().into_generator().into_root_schema_for::<T>()
 }
 
-/// A keyword that schemars shows of a rule, though it refuses values that the rule accepts.
+/// A keyword that schemars derives from a rule, and that refuses values which the rule accepts.
 #[derive(Clone, Copy, Debug)]
 pub struct SuppressedKeyword {
     /// The keyword.
     pub keyword: &'static str,
-    /// How many lists deep it is.
+    /// The number of lists around it.
     pub depth: usize,
 }
 
@@ -50,12 +51,13 @@ impl Transform for SuppressedKeyword {
     }
 }
 
-/// The schema of what a tool returns, if it is typed.
+/// Returns the schema of a typed result.
 pub(super) fn output<T: IntoToolResult>() -> Option<Schema> {
     T::output_schema()
 }
 
-/// The schema of a value as it is written, which can differ from how it is read.
+/// Returns the schema of a serialized value, which may differ from the schema of a deserialized
+/// one.
 pub(super) fn written<T: JsonSchema>() -> Schema {
     settings()
         .for_serialize()
@@ -63,8 +65,9 @@ pub(super) fn written<T: JsonSchema>() -> Schema {
         .into_root_schema_for::<T>()
 }
 
-/// Without `$schema`: 2020-12 is MCP's default dialect, and a `$schema` that the user wrote stays. Every type stands
-/// where it is used, because some clients do not follow references; only a recursive type needs one.
+/// Settings without `$schema`: 2020-12 is MCP's default dialect, and a `$schema` of the user's
+/// stays. Types are inlined, because some clients do not follow references. Only a recursive type
+/// needs a reference.
 fn settings() -> SchemaSettings {
     SchemaSettings::draft2020_12().with(|settings| {
         settings.meta_schema = None;
@@ -72,7 +75,7 @@ fn settings() -> SchemaSettings {
     })
 }
 
-/// The schema of a value that may be `null`.
+/// Returns the schema of a value that may be `null`.
 pub(super) fn or_null(schema: Schema) -> Schema {
     let (inner, definitions) = nest(into_object(schema));
     let mut either = Map::new();
@@ -81,11 +84,12 @@ pub(super) fn or_null(schema: Schema) -> Schema {
     either.into()
 }
 
-/// Makes an input schema one that MCP accepts. `closed` adds `additionalProperties: false`, but where
-/// the properties stand in alternatives, which it does not see: it would refuse all of them.
+/// Turns an input schema into one that MCP accepts. `closed` adds `additionalProperties: false`,
+/// except to a schema whose properties are in alternatives: the keyword does not see them and would
+/// refuse them all.
 pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
     let mut object = into_object(schema);
-    // The name of a generated type.
+    // schemars names the generated type here.
     object.remove("title");
     object.insert("type".to_owned(), "object".into());
     // Some clients refuse an object schema without properties.
@@ -99,8 +103,8 @@ pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
     Value::Object(object)
 }
 
-/// Makes an output schema one that MCP accepts; the flag says whether the value is to be wrapped as
-/// `{"result": …}`, since its own schema is not an object's.
+/// Turns an output schema into one that MCP accepts. The flag is true if the value must be wrapped
+/// as `{"result": …}`, because its schema is not an object's.
 pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
     let mut object = into_object(schema);
     object.remove("title");
@@ -117,7 +121,7 @@ pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
     (Value::Object(wrapped), true)
 }
 
-/// Leaves `additionalProperties: false` out of a schema, for clients that do not know the keyword.
+/// Removes `additionalProperties: false`, for clients that do not know the keyword.
 pub(super) fn leave_open(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -131,8 +135,8 @@ pub(super) fn leave_open(schema: &mut Value) {
     }
 }
 
-/// Takes a schema off the root, and its definitions apart. One that refers to itself as the root
-/// becomes a definition, so that the reference still means it.
+/// Separates the root of a schema from its definitions. A schema that refers to itself as the root
+/// becomes a definition, so that the reference keeps its meaning.
 fn nest(mut object: Map<String, Value>) -> (Value, Map<String, Value>) {
     let definitions = object.remove("$defs");
     let mut definitions = match definitions {
@@ -156,7 +160,7 @@ fn nest(mut object: Map<String, Value>) -> (Value, Map<String, Value>) {
     (inner, definitions)
 }
 
-/// Makes every reference to the root one to `reference`; returns whether there was any.
+/// Replaces every reference to the root by `reference`. Returns true if there was one.
 fn rename_root(schema: &mut Value, reference: &str) -> bool {
     match schema {
         Value::Object(members) => members.iter_mut().fold(false, |refers, (name, member)| {
@@ -188,8 +192,8 @@ fn into_object(schema: Schema) -> Map<String, Value> {
     }
 }
 
-/// The names of the properties, in whatever alternative, for types that do not refuse unknown fields
-/// themselves; `None` where others are welcome, or names cannot be told.
+/// Returns the names of the properties in all alternatives, for types that do not refuse unknown
+/// fields themselves. Returns `None` if other names are accepted or the names are not known.
 pub(super) fn property_names(schema: &Value) -> Option<Vec<String>> {
     let mut names = BTreeSet::new();
     collect_names(schema, schema, DEEPEST, &mut names)?;
@@ -229,7 +233,7 @@ fn collect_names(
 }
 
 const COMPOSED: [&str; 3] = ["allOf", "anyOf", "oneOf"];
-/// A type that refers to itself as the whole is not followed for ever.
+/// The depth to which a type is followed that refers to itself.
 const DEEPEST: usize = 16;
 
 #[cfg(test)]

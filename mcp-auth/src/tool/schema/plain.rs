@@ -1,5 +1,5 @@
-//! One recursive pass that writes a schema in the words that every client reads, without changing what the
-//! schema accepts.
+//! Rewrites a schema in keywords that every client reads, without changing the accepted values, in
+//! one recursive pass.
 //!
 //! The keywords are those of JSON Schema 2020-12. `docs/schemas.md` names the clients behind each rule.
 
@@ -9,14 +9,15 @@ use serde_json::{Map, Value, json};
 
 type Members = Map<String, Value>;
 
-/// Whether a schema describes values that the server reads or values that it writes.
+/// The direction of the values: read by the server, or written by it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Direction {
     Input,
     Output,
 }
 
-/// Writes a root schema plainly. The root stays an object schema: it never becomes an alternative with `null`.
+/// Rewrites a root schema. The root stays an object schema: it never becomes an alternative with
+/// `null`.
 pub(super) fn write_plainly(root: &mut Members, direction: Direction) {
     if direction == Direction::Input {
         take_out_null(root);
@@ -28,7 +29,7 @@ pub(super) fn write_plainly(root: &mut Members, direction: Direction) {
     }
 }
 
-/// Takes `null` out of the schema of a member that is left out instead of being `null`.
+/// Removes `null` from the schema of a member that is omitted instead of being `null`.
 #[derive(Clone, Copy, Debug)]
 pub struct NeverNull;
 
@@ -61,11 +62,11 @@ impl Transform for Plain {
         alternatives(members);
         array(members);
         if self.direction == Direction::Input {
-            // A set takes the same value twice.
+            // A set accepts the same value twice.
             members.remove("uniqueItems");
             optional_properties(members);
         }
-        // The one boolean that stays: clients read it more often than any schema in its place.
+        // `additionalProperties: false` stays: more clients read it than any other form.
         let closed = members.get("additionalProperties") == Some(&Value::Bool(false));
         if closed {
             members.remove("additionalProperties");
@@ -81,8 +82,8 @@ impl Transform for Plain {
     }
 }
 
-/// Takes out escapes that ECMA-262 does not know, or knows only within `[…]`: with them a client could not
-/// compile the pattern. schemars writes them for `contains("a-b")`.
+/// Removes escapes that ECMA-262 does not know, or knows only inside `[…]`. A client could not
+/// compile the pattern with them. schemars writes them for `contains("a-b")`.
 fn pattern(members: &mut Members) {
     if let Some(Value::String(pattern)) = members.get_mut("pattern") {
         *pattern = without_needless_escapes(pattern);
@@ -95,7 +96,7 @@ fn without_needless_escapes(pattern: &str) -> String {
     let mut letters = pattern.chars().peekable();
     while let Some(letter) = letters.next() {
         if escaped {
-            // Doubled in a class, `&` and `~` are operators in Rust.
+            // Doubled inside a class, `&` and `~` are operators in Rust.
             let is_doubled = plain.ends_with(letter)
                 || matches!(letters.peek(), Some(next) if matches!(next, '&' | '~' | '\\'));
             let is_needless = match letter {
@@ -125,8 +126,8 @@ fn without_needless_escapes(pattern: &str) -> String {
     plain
 }
 
-/// Says the range of a number in `minimum` and `maximum` instead of in a `format`, which JSON Schema does not
-/// define for numbers.
+/// Writes the range of a number as `minimum` and `maximum` instead of `format`, which JSON Schema
+/// does not define for numbers.
 fn number(members: &mut Members) {
     if !has_type(members, &["integer", "number"]) || has_type(members, &["string"]) {
         return;
@@ -142,8 +143,8 @@ fn number(members: &mut Members) {
     }
 }
 
-/// The range of a type that schemars names in `format`. A bound that 64 bits need is left out: Claude refuses a request
-/// whose schemas have a number of that size.
+/// Returns the range of a type that schemars names in `format`. A bound that needs 64 bits is
+/// omitted: Claude refuses a request whose schemas have such a number.
 fn range(format: &str) -> (Option<Value>, Option<Value>) {
     match format {
         "int8" => (Some(json!(i8::MIN)), Some(json!(i8::MAX))),
@@ -164,8 +165,9 @@ fn constant(members: &mut Members) {
     }
 }
 
-/// Makes one `enum` of alternatives that are constants, with the texts of each in the description; any other
-/// `oneOf` becomes `anyOf`. serde takes the first alternative that fits, so `anyOf` says the same.
+/// Turns alternatives that are constants into one `enum`, with their texts in the description, and
+/// any other `oneOf` into `anyOf`. serde takes the first alternative that fits, so `anyOf` accepts
+/// the same values.
 fn alternatives(members: &mut Members) {
     let keyword = match (members.get("oneOf"), members.get("anyOf")) {
         (Some(Value::Array(_)), None) => "oneOf",
@@ -196,7 +198,7 @@ fn alternatives(members: &mut Members) {
 struct Constants {
     ty: Value,
     values: Vec<Value>,
-    /// A line of Markdown for each documented constant.
+    /// A line of Markdown for each constant that has a description.
     texts: Vec<String>,
 }
 
@@ -244,8 +246,8 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Gives every array its `items`. A tuple names the type of each place in `prefixItems`, which many clients do not
-/// read; its `items` are any of these types.
+/// Adds `items` to every array. Many clients do not read the `prefixItems` of a tuple; its `items`
+/// accept any of these types.
 fn array(members: &mut Members) {
     if !has_type(members, &["array"]) {
         return;
@@ -279,14 +281,14 @@ fn array(members: &mut Members) {
     members.insert("maxItems".to_owned(), length.into());
 }
 
-/// Whether an array has no more elements than this.
+/// Returns true if an array has at most this many elements.
 fn is_closed(members: &Members, length: usize) -> bool {
     let most = members.get("maxItems").and_then(Value::as_u64);
     most == u64::try_from(length).ok() || members.get("items") == Some(&Value::Bool(false))
 }
 
-/// Takes `null` out of the schemas of properties that are not required: a client leaves the property out. The
-/// server reads a `null` there as absent.
+/// Removes `null` from the schemas of optional properties: a client omits the property. The server
+/// reads a `null` there as absent.
 fn optional_properties(members: &mut Members) {
     let required = members.get("required").cloned().unwrap_or_default();
     let is_required = |name: &str| {
@@ -303,7 +305,7 @@ fn optional_properties(members: &mut Members) {
     }
 }
 
-/// Takes `null` out of the values that a schema accepts, if it accepts others.
+/// Removes `null` from the accepted values, unless it is the only one.
 fn take_out_null(members: &mut Members) {
     if let Some(Value::Array(types)) = members.get_mut("type") {
         types.retain(|ty| ty != "null");
@@ -329,7 +331,7 @@ fn take_out_null(members: &mut Members) {
             && let Some(Value::Object(only)) = branches.pop()
         {
             members.remove(keyword);
-            // Words about the property stand before words about its type.
+            // The description of the property comes before the description of its type.
             for (key, value) in only {
                 members.entry(key).or_insert(value);
             }
@@ -346,7 +348,7 @@ fn is_null(schema: &Value) -> bool {
         || schema.get("enum") == Some(&json!([null]))
 }
 
-/// Writes a list of types as alternatives: clients that know one `type` refuse a list.
+/// Writes a list of types as alternatives: clients that expect one `type` refuse a list.
 fn types(members: &mut Members) {
     let Some(Value::Array(types)) = members.get("type") else {
         return;
@@ -385,7 +387,7 @@ fn types(members: &mut Members) {
     *members = words;
 }
 
-/// Whether the schema accepts values of one of these types, by name.
+/// Returns true if the schema accepts values of one of these types, by name.
 fn has_type(members: &Members, types: &[&str]) -> bool {
     let is_one = |ty: &Value| ty.as_str().is_some_and(|ty| types.contains(&ty));
     match members.get("type") {
@@ -395,7 +397,7 @@ fn has_type(members: &Members, types: &[&str]) -> bool {
     }
 }
 
-/// JSON Schema 2020-12, validation, section 9: keywords that describe and do not refuse.
+/// JSON Schema 2020-12, validation, section 9: keywords that describe a value and refuse none.
 const ANNOTATIONS: [&str; 9] = [
     "$defs",
     "default",

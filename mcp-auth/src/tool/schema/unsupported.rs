@@ -1,4 +1,4 @@
-//! Schemas that some clients refuse, and that cannot be written otherwise without another meaning.
+//! Schemas that some clients refuse, and that cannot be rewritten with the same meaning.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub(crate) enum Unsupported {
 }
 
 impl Unsupported {
-    /// Returns what clients refuse in an input schema, each once.
+    /// Returns each part of an input schema that some clients refuse.
     pub(in super::super) fn all(schema: &Value) -> Vec<Self> {
         let mut found = Vec::new();
         let alternatives = ["allOf", "anyOf", "oneOf"];
@@ -34,7 +34,7 @@ impl Unsupported {
         each_once
     }
 
-    /// Says which clients refuse the schema, and what they do.
+    /// Returns the clients that refuse the schema, and the consequence.
     pub(crate) fn why(&self) -> &'static str {
         match self {
             Self::RootAlternatives => {
@@ -49,7 +49,7 @@ impl Unsupported {
         }
     }
 
-    /// Says what to change.
+    /// Returns the remedy.
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
             Self::RootAlternatives => {

@@ -40,10 +40,10 @@ mod tools {
         session [accept = "session"];
         m2m [accept = "m2m"];
         api_key [accept = "api_key"];
-        not_oauth [accept("session", "m2m", "api_key")];
-        not_session [accept("oauth", "m2m", "api_key")];
-        not_m2m [accept("oauth", "session", "api_key")];
-        not_api_key [accept("oauth", "session", "m2m")];
+        not_oauth [accept = any("session", "m2m", "api_key")];
+        not_session [accept = any("oauth", "m2m", "api_key")];
+        not_m2m [accept = any("oauth", "session", "api_key")];
+        not_api_key [accept = any("oauth", "session", "m2m")];
         no_actor [forbid_actor];
     }
 

@@ -1,6 +1,6 @@
 use mcp_auth::mcp_tool;
 
-#[mcp_tool(feature("o:export", "org:export"))]
+#[mcp_tool(feature = all("o:export", "org:export"))]
 async fn hello() {}
 
 fn main() {}

@@ -1,6 +1,6 @@
 use mcp_auth::mcp_tool;
 
-#[mcp_tool(scope("a", "b", "a"))]
+#[mcp_tool(scope = all("a", "b", "a"))]
 async fn hello() {}
 
 fn main() {}

@@ -1,6 +1,6 @@
 use mcp_auth::mcp_tool;
 
-#[mcp_tool(rate("10/min per user", "1000/day per user", "20/min per user"))]
+#[mcp_tool(rate = all("10/min per user", "1000/day per user", "20/min per user"))]
 async fn hello() {}
 
 fn main() {}

@@ -1,6 +1,6 @@
 use mcp_auth::mcp_tool;
 
-#[mcp_tool(any(permission("org:a:read", "org:a:write")))]
+#[mcp_tool(any(permission = all("org:a:read", "org:a:write")))]
 async fn hello() {}
 
 fn main() {}

@@ -1,12 +1,14 @@
-use mcp_auth::{Context, Feature, FromContext, Injected, Requirement, ToolError, mcp_tool};
+use mcp_auth::{Feature, FromContext, Requirement, ToolError, mcp_tool};
 
 struct Exporter;
 
 impl FromContext for Exporter {
+    type Parts = ();
+
     const REQUIRES: &'static [Requirement] = &[Requirement::Feature(Feature::new("export"))];
 
-    async fn from_context(_: &Context) -> Result<Injected<'_, Self>, ToolError> {
-        Ok(Injected::Owned(Self))
+    async fn from_context((): ()) -> Result<Self, ToolError> {
+        Ok(Self)
     }
 }
 

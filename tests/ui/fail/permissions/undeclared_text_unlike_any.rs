@@ -3,7 +3,7 @@ mcp_auth::permissions! {
     DELETE = "org:documents:delete";
 }
 
-#[mcp_auth::mcp_tool(permission("org:documents:delete", "org:invoices:pay"))]
+#[mcp_auth::mcp_tool(permission = all("org:documents:delete", "org:invoices:pay"))]
 async fn delete() {}
 
 fn main() {}

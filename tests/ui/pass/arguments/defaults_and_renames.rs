@@ -6,7 +6,7 @@ const TEN: u32 = 10;
 
 #[mcp_tool]
 async fn search(
-    /// What to look for.
+    /// The text to look for.
     text: String,
     #[arg(default = TEN)] limit: u32,
     #[arg(default = "title")] order: String,

@@ -1,4 +1,4 @@
-//! What serde and schemars are told on a parameter goes to the field.
+//! Attributes of serde and schemars on a parameter apply to the field.
 
 use mcp_auth::mcp_tool;
 use serde::{Deserialize, Deserializer};

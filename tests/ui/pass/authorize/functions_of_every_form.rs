@@ -1,4 +1,4 @@
-//! What decides may be asynchronous or not, may fail or not, and gets any parameter by its name.
+//! A function in `authorize` may be asynchronous, may fail, and gets any parameter by its name.
 
 use std::error::Error;
 use std::io;

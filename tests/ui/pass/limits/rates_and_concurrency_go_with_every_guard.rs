@@ -10,7 +10,7 @@ async fn limits_one() {}
 /// Several rates, and constants.
 #[mcp_tool(
     permission = "org:a:read",
-    rate("1/s per user", HOURLY, DAILY),
+    rate = all("1/s per user", HOURLY, DAILY),
     concurrency = 4
 )]
 async fn limits_several() {}

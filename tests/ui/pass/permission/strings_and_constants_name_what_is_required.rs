@@ -27,7 +27,7 @@ const TITLE: &str = "Move a document";
 async fn one_literal() {}
 
 #[mcp_tool(
-    permission("org:documents:read", "org:documents:delete"),
+    permission = all("org:documents:read", "org:documents:delete"),
     role = "admin"
 )]
 async fn two_literals() {}
@@ -35,13 +35,13 @@ async fn two_literals() {}
 #[mcp_tool(permission = names::READ, role = BILLING, scope = "profile")]
 async fn text_constants() {}
 
-#[mcp_tool(permission(names::WRITE, DELETE), role = ADMIN, scope(SCOPE, "email"))]
+#[mcp_tool(permission = all(names::WRITE, DELETE), role = ADMIN, scope = all(SCOPE, "email"))]
 async fn typed_constants() {}
 
 #[mcp_tool(permission = concat!("org:", "documents", ":read"))]
 async fn computed_constant() {}
 
-#[mcp_tool(any(permission(names::WRITE, DELETE), permission = names::READ, role = ADMIN, scope = SCOPE))]
+#[mcp_tool(any(permission = all(names::WRITE, DELETE), permission = names::READ, role = ADMIN, scope = SCOPE))]
 async fn constants_as_alternatives() {}
 
 #[mcp_tool(name = NAME, title = TITLE)]
@@ -53,14 +53,14 @@ async fn only_an_organization() {}
 #[mcp_tool(public)]
 async fn anybody() {}
 
-#[mcp_tool(feature("export", "organization:share"), plan("org:pro", "user:pro"))]
+#[mcp_tool(feature = all("export", "organization:share"), plan = all("org:pro", "user:pro"))]
 async fn features_and_plans() {}
 
 #[mcp_tool(
-    feature(EXPORT, SHARE),
+    feature = all(EXPORT, SHARE),
     plan = PRO,
     reverification = SOON,
-    accept(KIND, OTHER_KIND)
+    accept = any(KIND, OTHER_KIND)
 )]
 async fn constants_of_further_kinds() {}
 
@@ -75,12 +75,12 @@ async fn level_and_minutes() {}
 
 #[mcp_tool(any(
     feature = EXPORT,
-    plan("pro", "free"),
+    plan = all("pro", "free"),
     reverification = Reverification::STRICT,
     reverification("multi_factor", 15),
     scope = "exports",
 ))]
 async fn further_alternatives() {}
 
-#[mcp_tool(accept("oauth", "session", "m2m", "api_key"))]
+#[mcp_tool(accept = any("oauth", "session", "m2m", "api_key"))]
 async fn every_kind() {}

@@ -1,4 +1,4 @@
-//! Whatever a user's items and parameters are called, the expansion means its own.
+//! The expansion finds its own items, whatever the names of the user's items and parameters.
 
 use mcp_auth::{Org, ToolError, data, mcp_tool};
 

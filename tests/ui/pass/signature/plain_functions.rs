@@ -19,7 +19,7 @@ fn read(path: String, files: &State<Files>, caller: Option<&Caller>) -> Result<S
     Ok(std::fs::read_to_string(path)?)
 }
 
-/// What is not `Send` stays on the thread.
+/// A type that is not `Send` may be used inside a plain `fn`.
 #[mcp_tool]
 fn count(mut words: Vec<String>) -> Json<Vec<usize>> {
     words.sort();

@@ -1,4 +1,4 @@
-//! Nothing in an expansion sets off a lint, however strict the user is.
+//! The expansion triggers no lint, however strict the user's lints are.
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -30,14 +30,14 @@
 
 use mcp_auth::{Caller, Content, Context, Json, Org, State, ToolError, mcp_tool};
 
-/// What the tools work on.
+/// The index that the tools search.
 #[derive(Debug)]
 struct Documents(Vec<String>);
 
 /// Finds a document.
 #[mcp_tool(permission = "org:documents:read", read_only)]
 async fn find(
-    /// What to look for.
+    /// The text to look for.
     text: String,
     #[arg(default = 10)] limit: usize,
     #[arg(default)] exact: bool,
@@ -80,7 +80,7 @@ fn count(
     })
 }
 
-/// What an application asks for.
+/// The permissions of the application.
 mod may {
     mcp_auth::permissions! {
         /// Read documents.

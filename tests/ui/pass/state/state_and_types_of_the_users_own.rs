@@ -1,11 +1,8 @@
-//! What can be taken by reference.
+//! The types that a tool can take by reference.
 
 use std::sync::Arc;
 
-use mcp_auth::{
-    Caller, Context, FromContext, Injected, Org, RequiredState, Requirement, State, ToolError,
-    mcp_tool,
-};
+use mcp_auth::{Caller, Context, FromContext, Org, State, ToolError, mcp_tool};
 
 #[derive(Debug)]
 struct Documents(Vec<String>);
@@ -20,21 +17,39 @@ impl Store for Documents {
     }
 }
 
-/// Borrowed from the state.
 #[derive(Debug)]
 struct Tenant(String);
 
 impl FromContext for Tenant {
-    const REQUIRES: &'static [Requirement] = &[Requirement::Organization];
+    type Parts = Org;
 
-    fn needs(needs: &mut RequiredState) {
-        needs.state::<Documents>();
-    }
-
-    async fn from_context(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+    async fn from_context(org: &Org) -> Result<Self, ToolError> {
         std::future::ready(()).await;
-        let org = cx.org().ok_or_else(|| ToolError::new("no organization"))?;
-        Ok(Injected::Owned(Self(org.id().to_owned())))
+        Ok(Self(org.id().to_owned()))
+    }
+}
+
+#[derive(Debug)]
+struct Summary(String);
+
+impl FromContext for Summary {
+    type Parts = (Context, Option<Caller>, Option<Org>, State<Box<dyn Store>>);
+
+    async fn from_context(
+        (cx, caller, org, store): (
+            &Context,
+            Option<&Caller>,
+            Option<&Org>,
+            &State<Box<dyn Store>>,
+        ),
+    ) -> Result<Self, ToolError> {
+        std::future::ready(()).await;
+        let (known, member) = (caller.is_some(), org.is_some());
+        Ok(Self(format!(
+            "{} {known} {member} {}",
+            cx.tool_name(),
+            store.count()
+        )))
     }
 }
 
@@ -68,6 +83,11 @@ async fn perhaps(
     org: Option<&Org>,
     tenant: Option<&Tenant>,
     documents: &'_ State<Documents>,
+    summary: &Summary,
 ) -> bool {
-    caller.is_some() && org.is_some() && tenant.is_some() && documents.0.is_empty()
+    !summary.0.is_empty()
+        && caller.is_some()
+        && org.is_some()
+        && tenant.is_some()
+        && documents.0.is_empty()
 }

@@ -25,7 +25,7 @@ struct Name {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "Reading")]
 struct Reading<T: fmt::Debug = Celsius> {
-    /// What was read.
+    /// A temperature.
     #[schemars(description = "In degrees")]
     read_value: T,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,111 @@
+//! The scopes that a client asks for in a new token, so that a denied call is allowed the next time.
+
+use crate::identity::{Caller, NamedBy, TokenKind};
+
+use super::decision::{CallerFacts, Question};
+use super::denied::{Denied, ORGANIZATION_SCOPE};
+use super::requirement::{Guard, Requirement};
+
+/// Returns every scope that a new token needs for this call, scopes that the caller holds included: some
+/// clients ask for exactly the scopes of a challenge and drop the others (SEP-2350).
+///
+/// Returns `None` if the caller lacks more than scopes and the requirements for which `could_meet` returns
+/// true, and if a new token of this kind would have no other scopes.
+///
+/// The scope for an organization is included if the call uses the caller's organization and the token named
+/// it. It is also included if the caller holds it: a client that dropped it would lose the organization for
+/// every other tool.
+pub(super) fn cure(
+    question: &Question<'_>,
+    could_meet: fn(Requirement) -> bool,
+) -> Option<Vec<String>> {
+    let caller = question.caller;
+    if caller.token_kind != TokenKind::OAuth {
+        return None;
+    }
+    let mut scopes = question.server_scopes.to_vec();
+    let of_the_token = match question.named_by {
+        NamedBy::OnlyMembership { .. } | NamedBy::UrlQuery => question.organization.is_none(),
+        NamedBy::Nobody { .. } | NamedBy::Token => true,
+    };
+    let mut with_organization = caller.has_scope(ORGANIZATION_SCOPE);
+    let mut take = |requirement: &Requirement| {
+        if let Requirement::Scope(scope) = requirement {
+            add(&mut scopes, scope.as_str());
+        }
+        with_organization |= of_the_token && requirement.is_of_organization();
+    };
+    for requirement in question.guard.requirements() {
+        let Requirement::Any(alternatives) = requirement else {
+            take(&requirement);
+            continue;
+        };
+        let possible = alternatives.iter().filter_map(|all| {
+            let missing = missing_scopes(question, all, could_meet)?;
+            Some((missing.len(), all))
+        });
+        let (_, nearest) = possible.min_by_key(|(missing, _)| *missing)?;
+        nearest.iter().for_each(&mut take);
+    }
+    if with_organization {
+        add(&mut scopes, ORGANIZATION_SCOPE);
+    }
+    Some(caller.hierarchy.fewest(scopes))
+}
+
+/// Returns a denial if an OAuth caller lacks a scope that the server requires of every request.
+pub(crate) fn lacking_server_scopes(caller: &Caller, server_scopes: &[String]) -> Option<Denied> {
+    let facts = CallerFacts::of(caller);
+    let missing = server_scopes
+        .iter()
+        .filter(|scope| !caller.has_scope(scope));
+    let missing: Vec<_> = missing.cloned().collect();
+    let is_curable = facts.token_kind == TokenKind::OAuth && !missing.is_empty();
+    is_curable.then(|| {
+        let question = Question {
+            guard: &SIGNED_IN,
+            caller: &facts,
+            organization: None,
+            named_by: NamedBy::default(),
+            server_scopes,
+        };
+        Denied::Scope {
+            missing: caller.hierarchy().fewest(missing),
+            cure: cure(&question, |_| false),
+        }
+    })
+}
+
+/// The guard of a request that calls no tool.
+const SIGNED_IN: Guard = Guard::signed_in(&[]);
+
+/// Returns the scopes that the caller lacks of one alternative. Returns `None` if the caller lacks something
+/// else for which `could_meet` returns false, and if the alternative is empty.
+pub(super) fn missing_scopes(
+    question: &Question<'_>,
+    alternative: &[Requirement],
+    could_meet: fn(Requirement) -> bool,
+) -> Option<Vec<&'static str>> {
+    if alternative.is_empty() {
+        return None;
+    }
+    let unmet = alternative
+        .iter()
+        .filter(|one| !question.is_met(**one) && !could_meet(**one));
+    unmet
+        .map(|one| {
+            if let Requirement::Scope(scope) = one {
+                Some(scope.as_str())
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+/// Adds a scope unless the list has it.
+pub(super) fn add(scopes: &mut Vec<String>, scope: &str) {
+    if !scopes.iter().any(|known| known == scope) {
+        scopes.push(scope.to_owned());
+    }
+}

@@ -1,0 +1,356 @@
+//! Parameters that a tool takes by reference, and the types of the user's own among them.
+
+use std::future::ready;
+use std::ops::Deref;
+
+use crate::guard::{CallerFacts, Implied, Requirement};
+use crate::identity::{Caller, Org};
+
+use super::context::Context;
+use super::error::ToolError;
+use super::state::{RequiredState, State};
+
+/// A type of your own that a tool can take by reference.
+///
+/// [`Parts`](Self::Parts) names the values that it is made from. A tool that takes the type requires what these
+/// values require: a type made from [`Org`] requires an organization, in the guard, in the list and in the access
+/// matrix, and a server without the [`State`] does not start.
+///
+/// ```
+/// use mcp_auth::{FromContext, Org, State, ToolError, mcp_tool};
+///
+/// struct Prices(u32);
+///
+/// /// The prices for the caller's organization.
+/// struct Offer {
+///     organization: String,
+///     price: u32,
+/// }
+///
+/// impl FromContext for Offer {
+///     type Parts = (Org, State<Prices>);
+///
+///     async fn from_context((org, prices): (&Org, &State<Prices>)) -> Result<Self, ToolError> {
+///         let organization = org.id().to_owned();
+///         Ok(Self { organization, price: prices.0 * 2 })
+///     }
+/// }
+///
+/// /// Quote a price.
+/// #[mcp_tool]
+/// async fn quote(offer: &Offer) -> String {
+///     format!("{}: {}", offer.organization, offer.price)
+/// }
+///
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// # use mcp_auth::testing::TestServer;
+/// # use serde_json::json;
+/// # let without = mcp_auth::server!().tools_of(module_path!());
+/// # let without = std::panic::AssertUnwindSafe(move || TestServer::of(without));
+/// # assert!(std::panic::catch_unwind(without).is_err());
+/// # let server = TestServer::of(mcp_auth::server!(state = Prices(21)).tools_of(module_path!()));
+/// # let answer = server.user("ada").org("acme").call("quote", json!({})).await;
+/// # assert_eq!(answer.expect_ok().text(), "org_acme: 42");
+/// # server.user("linus").call("quote", json!({})).await.expect_denied("Organization context required");
+/// # });
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be injected into a tool",
+    label = "taken by reference, so it would come from the request",
+    note = "the server's state is taken as `&State<{Self}>`, an argument by value; for what is made of the request, implement `FromContext`"
+)]
+pub trait FromContext: Sized + Send + Sync + 'static {
+    /// The values from which the type is made: [`Context`], [`Caller`], [`Org`], [`State<T>`](State), an
+    /// `Option` of a [`Caller`] or of an [`Org`], or a tuple of up to four of these.
+    type Parts: Parts;
+
+    /// Requirements that a parameter of this type adds to the guard of the tool, besides those of the parts.
+    const REQUIRES: &'static [Requirement] = &[];
+
+    /// Makes the value, after the guard allowed the call and before the tool runs.
+    ///
+    /// # Errors
+    ///
+    /// An error becomes the tool's answer, as if the tool had returned it: the model reads the text
+    /// of a [`ToolError::new`], any other error is internal. An `Option<&Self>` parameter is `None`
+    /// only if the request lacks a requirement; an error stays an error.
+    fn from_context(
+        parts: <Self::Parts as Parts>::Refs<'_>,
+    ) -> impl Future<Output = Result<Self, ToolError>> + Send;
+}
+
+/// A value of a request from which an injected type can be made.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a part of a request",
+    label = "not a part of a request",
+    note = "the parts are `Context`, `Caller`, `Org`, `State<T>`, `Option<Caller>` and `Option<Org>`, or a tuple of up to four of these"
+)]
+pub trait Part: 'static {
+    /// The reference that `from_context` gets.
+    type Ref<'a>: Send;
+
+    /// The requirements that this part adds to the guard.
+    const REQUIRES: &'static [Requirement] = &[];
+
+    /// Names the state that this part needs.
+    fn needs(needs: &mut RequiredState) {
+        let _ = needs;
+    }
+
+    /// Takes the part from the request.
+    ///
+    /// # Errors
+    ///
+    /// - If the request does not have it, which the guard and the start-up checks rule out.
+    fn take(cx: &Context) -> Result<Self::Ref<'_>, ToolError>;
+}
+
+impl Part for Context {
+    type Ref<'a> = &'a Self;
+
+    fn take(cx: &Context) -> Result<&Self, ToolError> {
+        Ok(cx)
+    }
+}
+
+impl Part for Caller {
+    type Ref<'a> = &'a Self;
+
+    const REQUIRES: &'static [Requirement] = &[Requirement::SignedIn];
+
+    fn take(cx: &Context) -> Result<&Self, ToolError> {
+        cx.caller().ok_or_else(|| absent("caller"))
+    }
+}
+
+impl Part for Org {
+    type Ref<'a> = &'a Self;
+
+    const REQUIRES: &'static [Requirement] = &[Requirement::Organization];
+
+    fn take(cx: &Context) -> Result<&Self, ToolError> {
+        cx.org().ok_or_else(|| absent("organization"))
+    }
+}
+
+impl Part for Option<Caller> {
+    type Ref<'a> = Option<&'a Caller>;
+
+    fn take(cx: &Context) -> Result<Self::Ref<'_>, ToolError> {
+        Ok(cx.caller())
+    }
+}
+
+impl Part for Option<Org> {
+    type Ref<'a> = Option<&'a Org>;
+
+    fn take(cx: &Context) -> Result<Self::Ref<'_>, ToolError> {
+        Ok(cx.org())
+    }
+}
+
+impl<T: Send + Sync + 'static> Part for State<T> {
+    type Ref<'a> = &'a Self;
+
+    fn needs(needs: &mut RequiredState) {
+        needs.state::<T>();
+    }
+
+    fn take(cx: &Context) -> Result<&Self, ToolError> {
+        cx.state().ok_or_else(|| absent("state"))
+    }
+}
+
+/// One [`Part`], or a tuple of up to four.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a part of a request",
+    label = "not a part of a request",
+    note = "the parts are `Context`, `Caller`, `Org`, `State<T>`, `Option<Caller>` and `Option<Org>`, or a tuple of up to four of these"
+)]
+pub trait Parts: 'static {
+    /// The references that `from_context` gets.
+    type Refs<'a>: Send;
+
+    /// The requirements of each part.
+    const REQUIRES: &'static [&'static [Requirement]];
+
+    /// Names the state that the parts need.
+    fn needs(needs: &mut RequiredState);
+
+    /// Takes the parts from the request.
+    ///
+    /// # Errors
+    ///
+    /// - The error of a part; see [`Part::take`].
+    fn take(cx: &Context) -> Result<Self::Refs<'_>, ToolError>;
+}
+
+impl<P: Part> Parts for P {
+    type Refs<'a> = P::Ref<'a>;
+
+    const REQUIRES: &'static [&'static [Requirement]] = &[P::REQUIRES];
+
+    fn needs(needs: &mut RequiredState) {
+        P::needs(needs);
+    }
+
+    fn take(cx: &Context) -> Result<Self::Refs<'_>, ToolError> {
+        P::take(cx)
+    }
+}
+
+macro_rules! tuple_of_parts {
+    ($($part:ident)*) => {
+        impl<$($part: Part),*> Parts for ($($part,)*) {
+            type Refs<'a> = ($($part::Ref<'a>,)*);
+
+            const REQUIRES: &'static [&'static [Requirement]] = &[$($part::REQUIRES),*];
+
+            fn needs(needs: &mut RequiredState) {
+                let _ = &needs;
+                $($part::needs(needs);)*
+            }
+
+            fn take(cx: &Context) -> Result<Self::Refs<'_>, ToolError> {
+                let _ = cx;
+                Ok(($($part::take(cx)?,)*))
+            }
+        }
+    };
+}
+
+tuple_of_parts!();
+tuple_of_parts!(A B);
+tuple_of_parts!(A B C);
+tuple_of_parts!(A B C D);
+
+/// A type that a tool can take by reference: a part of the request, or a [`FromContext`].
+pub trait Inject: Send + Sync + Sized + 'static {
+    /// Requirements of the type itself.
+    const REQUIRES: &'static [Requirement];
+
+    /// Requirements of the parts from which the type is made.
+    const PARTS: &'static [&'static [Requirement]] = &[];
+
+    /// Names the state that this type needs.
+    fn needs(needs: &mut RequiredState);
+
+    /// Takes the value from the request.
+    fn inject(cx: &Context) -> impl Future<Output = Result<Injected<'_, Self>, ToolError>> + Send;
+}
+
+impl<T: FromContext> Inject for T {
+    const REQUIRES: &'static [Requirement] = T::REQUIRES;
+    const PARTS: &'static [&'static [Requirement]] = <T::Parts as Parts>::REQUIRES;
+
+    fn needs(needs: &mut RequiredState) {
+        T::Parts::needs(needs);
+    }
+
+    async fn inject(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
+        let parts = T::Parts::take(cx)?;
+        T::from_context(parts).await.map(Injected::Owned)
+    }
+}
+
+macro_rules! inject_part {
+    ($part:ty $(, $state:ident)?) => {
+        impl$(<$state: Send + Sync + 'static>)? Inject for $part {
+            const REQUIRES: &'static [Requirement] = <Self as Part>::REQUIRES;
+
+            fn needs(needs: &mut RequiredState) {
+                <Self as Part>::needs(needs);
+            }
+
+            fn inject(
+                cx: &Context,
+            ) -> impl Future<Output = Result<Injected<'_, Self>, ToolError>> + Send {
+                ready(<Self as Part>::take(cx).map(Injected::Borrowed))
+            }
+        }
+    };
+}
+
+inject_part!(Context);
+inject_part!(Caller);
+inject_part!(Org);
+inject_part!(State<T>, T);
+
+/// An injected value: borrowed from the request, or made for the call.
+#[derive(Debug)]
+pub enum Injected<'a, T> {
+    /// The request has the value.
+    Borrowed(&'a T),
+    /// The value was made for this call.
+    Owned(T),
+}
+
+impl<T> Deref for Injected<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Borrowed(value) => value,
+            Self::Owned(value) => value,
+        }
+    }
+}
+
+impl Implied {
+    /// Returns the requirements that an injected parameter of type `T` adds.
+    #[must_use]
+    pub const fn of<T: Inject>(_parameter: &'static str) -> Self {
+        Self::signed_in(T::REQUIRES, T::PARTS)
+    }
+
+    /// Returns the requirements of a parameter in a `public` tool, where any requirement is a compile error.
+    #[must_use]
+    #[track_caller]
+    pub const fn in_public<T: Inject>(parameter: &'static str) -> Self {
+        Self::public(parameter, T::REQUIRES, T::PARTS)
+    }
+}
+
+/// Takes an injected parameter from the request.
+///
+/// # Errors
+///
+/// - Every error of [`FromContext::from_context`].
+// Not an `async fn`: rustc would infer `Send` from the body, with the lifetimes of `T` erased, and would not know
+// that `State<Box<dyn Trait>>` is `'static`.
+pub fn inject<T: Inject>(
+    cx: &Context,
+) -> impl Future<Output = Result<Injected<'_, T>, ToolError>> + Send {
+    T::inject(cx)
+}
+
+/// Injects an `Option<&T>`: `None` if the request lacks what `T` requires.
+///
+/// # Errors
+///
+/// - Every error of [`FromContext::from_context`].
+pub fn inject_optional<T: Inject>(
+    cx: &Context,
+) -> impl Future<Output = Result<Option<Injected<'_, T>>, ToolError>> + Send {
+    let (caller, org) = (cx.caller(), cx.org());
+    let facts = caller.map(CallerFacts::of);
+    let present = T::REQUIRES
+        .iter()
+        .chain(T::PARTS.iter().copied().flatten())
+        .all(|requirement| requirement.is_met(facts.as_ref(), org));
+    async move {
+        if present {
+            T::inject(cx).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+/// The guard and the start-up checks rule this out, so it is an internal error and no denial.
+fn absent(part: &'static str) -> ToolError {
+    ToolError::from(format!(
+        "the context has no {part}, though it was checked for one"
+    ))
+}
