@@ -137,7 +137,7 @@ const _: () = {
                 ),
             authorize: ::core::option::Option::Some(__private::Authorize {
                 rule: "owns(document_id, org, db, caller)",
-                told: "owns(id)",
+                arguments: &["id"],
             }),
             parameters: &[
                 __private::Parameter::of::<

@@ -1,4 +1,4 @@
-//! Features and plans: what Clerk Billing gives an organization or a user, as a guard asks for it.
+//! Features and plans of Clerk Billing, as requirements of a guard.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use super::names::const_panic;
 /// assert_eq!(EXPORT.to_string(), "org:export");
 /// ```
 ///
-/// Only session tokens tell features: no other caller has one.
+/// Only session tokens contain features, so no other caller has one.
 ///
 /// Source: `fea` in <https://clerk.com/docs/guides/sessions/session-tokens>,
 /// <https://clerk.com/docs/billing/overview>.
@@ -37,7 +37,7 @@ pub struct Feature(Entitlement);
 /// assert_ne!(PRO, Plan::new("user:pro"));
 /// ```
 ///
-/// Only session tokens tell plans: no other caller is on one.
+/// Only session tokens contain plans, so no other caller is on one.
 ///
 /// Source: `pla` in <https://clerk.com/docs/guides/sessions/session-tokens>,
 /// <https://clerk.com/docs/billing/overview>.
@@ -56,9 +56,9 @@ impl Feature {
     ///
     /// # Panics
     ///
-    /// If the slug has anything but lower-case letters, digits, `_` and `-`, or something else stands
-    /// before it than a word for its owner: `o`, `org`, `organization`, `u` or `user`. In a `const` that
-    /// is a compile error.
+    /// If the slug has a character other than lower-case letters, digits, `_` and `-`, or if the
+    /// word before it is not `o`, `org`, `organization`, `u` or `user`. In a `const` that is a
+    /// compile error.
     #[must_use]
     #[track_caller]
     pub const fn new(key: &'static str) -> Self {

@@ -2,7 +2,7 @@
 
 use crate::identity::{Entitlements, Org, Owner, is_key, is_permission};
 
-use super::decision::CallerFacts;
+use super::facts::CallerFacts;
 use super::reverification::Reverification;
 
 /// A check for [`Context::has`](crate::Context::has), which is `has({ permission: …, feature: … })` in Clerk's SDKs.

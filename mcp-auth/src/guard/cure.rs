@@ -2,8 +2,8 @@
 
 use crate::identity::{Caller, NamedBy, TokenKind};
 
-use super::decision::{CallerFacts, Question};
 use super::denied::{Denied, ORGANIZATION_SCOPE};
+use super::facts::{CallerFacts, Question};
 use super::requirement::{Guard, Requirement};
 
 /// Returns every scope that a new token needs for this call, scopes that the caller holds included: some

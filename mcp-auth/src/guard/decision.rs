@@ -1,62 +1,12 @@
 //! The decision: a pure function of a guard and the facts about a caller. It returns a proof or a denial.
 
-use crate::identity::{
-    Caller, Entitlements, FactorAges, NamedBy, Org, ScopeHierarchy, Session, TokenKind, Unavailable,
-};
+use crate::identity::{Caller, NamedBy, Org, TokenKind, Unavailable};
 
 use super::cure::{add, cure, missing_scopes};
 use super::denied::{Denied, ORGANIZATION_SCOPE};
+use super::facts::{CallerFacts, Facts, Question};
 use super::no_organization::NoOrganization;
 use super::requirement::{Guard, Requirement};
-
-/// The facts about a call on which [`decide`] decides.
-#[derive(Clone, Debug)]
-pub(crate) struct Facts<'a> {
-    /// The verified caller; `None` for a request without a token.
-    pub(crate) caller: Option<&'a Caller>,
-    /// The caller's organization, if the tool wants it; an error if it cannot be had now.
-    pub(crate) organization: Result<Option<&'a Org>, &'a Unavailable>,
-    /// The source that named the organization, or the last source that was asked for it.
-    pub(crate) named_by: NamedBy,
-    /// Scopes that the whole server requires, beside the guard's own.
-    pub(crate) server_scopes: &'a [String],
-}
-
-/// The facts about a caller that a guard compares with its requirements.
-///
-/// They prove nothing: the access matrix makes them for callers that do not exist.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CallerFacts<'a> {
-    pub(crate) token_kind: TokenKind,
-    pub(crate) impersonated: bool,
-    /// True for a person, and for a client or key that acts in a person's name.
-    pub(crate) user: bool,
-    pub(crate) scopes: &'a [String],
-    pub(crate) hierarchy: &'a ScopeHierarchy,
-    pub(crate) features: Option<&'a Entitlements>,
-    pub(crate) plans: Option<&'a Entitlements>,
-    pub(crate) factor_ages: Option<&'a FactorAges>,
-}
-
-impl<'a> CallerFacts<'a> {
-    /// Returns the facts about a verified caller.
-    pub(crate) fn of(caller: &'a Caller) -> Self {
-        Self {
-            token_kind: caller.token_kind(),
-            impersonated: caller.is_impersonated(),
-            user: caller.is_user(),
-            scopes: caller.scopes(),
-            hierarchy: caller.hierarchy(),
-            features: caller.features(),
-            plans: caller.plans(),
-            factor_ages: caller.session().and_then(Session::factor_ages),
-        }
-    }
-
-    pub(super) fn has_scope(&self, scope: &str) -> bool {
-        self.hierarchy.has(self.scopes, scope)
-    }
-}
 
 /// Proof that a guard allowed a call, with the facts that it was allowed on.
 ///
@@ -69,12 +19,12 @@ pub(crate) struct Authorized {
 }
 
 impl Authorized {
-    /// The caller, if there is one.
+    /// Returns the caller; `None` in a public tool that is called without a token.
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
     }
 
-    /// The organization, if the guard asked for it and there is one.
+    /// Returns the organization; `None` if the guard did not ask for one, or the caller has none.
     pub(crate) fn organization(&self) -> Option<&Org> {
         self.organization.as_ref()
     }
@@ -85,7 +35,7 @@ impl Authorized {
 pub(crate) enum Refusal {
     /// There is no caller, and the tool is not public.
     Unauthenticated,
-    /// A fact that the guard needs cannot be had now.
+    /// The look-up of a fact that the guard needs failed.
     Unavailable(Unavailable),
     /// The caller does not meet the guard.
     Denied(Denied),
@@ -162,25 +112,11 @@ macro_rules! value_of {
     };
 }
 
-/// A guard, and the facts that it is compared with.
-#[derive(Clone, Copy)]
-pub(super) struct Question<'a> {
-    pub(super) guard: &'a Guard,
-    pub(super) caller: &'a CallerFacts<'a>,
-    pub(super) organization: Option<&'a Org>,
-    pub(super) named_by: NamedBy,
-    pub(super) server_scopes: &'a [String],
-}
-
 impl Question<'_> {
     /// Returns the denial that comes first in [`ORDER`]; `None` if the guard is met.
     fn denied(self) -> Option<Denied> {
         let unmet = Unmet::of(self)?;
         ORDER.iter().find_map(|denial| denial(&unmet))
-    }
-
-    pub(super) fn is_met(&self, requirement: Requirement) -> bool {
-        requirement.is_met(Some(self.caller), self.organization)
     }
 }
 

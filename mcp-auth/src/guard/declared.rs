@@ -1,8 +1,8 @@
-//! `permissions!`: an application's permissions in one place, and nothing beside them.
+//! `permissions!`: all permissions of an application in one place.
 
-use super::names::{Permission, say};
+use super::names::{Permission, const_panic_with};
 
-/// Declares permissions, each once, as constants of the type [`Permission`](crate::Permission).
+/// Declares permissions as constants of the type [`Permission`](crate::Permission).
 ///
 /// ```standalone_crate
 /// use mcp_auth::mcp_tool;
@@ -25,14 +25,14 @@ use super::names::{Permission, say};
 /// # }
 /// ```
 ///
-/// Keys are checked when the code compiles, and a key that is declared twice is an error. Visibility is
-/// written as on a constant, and may be left out.
+/// The compiler checks each key, and a key that is declared twice is an error. Visibility is
+/// written as on a constant, and is optional.
 ///
 /// # Only these
 ///
 /// With `only;` in front, the tools of the crate can name no other permission, as a text or as a
-/// constant: `permission = "org:documents:delte"` does not compile, and the error names the nearest
-/// that is declared.
+/// constant: `permission = "org:documents:delte"` does not compile, and the error names the most
+/// similar permission.
 ///
 /// ```standalone_crate
 /// mcp_auth::permissions! {
@@ -71,7 +71,7 @@ macro_rules! permissions {
     };
 }
 
-/// Which permissions the tools of a crate may name.
+/// The permissions that the tools of a crate may name.
 #[derive(Clone, Copy, Debug)]
 pub struct Declared {
     only: Option<&'static [&'static str]>,
@@ -94,16 +94,18 @@ impl Declared {
         }
     }
 
-    /// Asserts that what a tool finds is what is declared at `place`.
+    /// Asserts that the declaration which a tool finds is the one at `place`.
     ///
     /// # Panics
     ///
-    /// If it is not, because `place` is not at the root of the crate. In a `const` that is a compile
-    /// error.
+    /// If it is another one, because `place` is not in the root of the crate. In a `const` that is
+    /// a compile error.
     #[track_caller]
     pub const fn check_is_at(self, place: &str) {
         if !same(self.place.as_bytes(), place.as_bytes()) {
-            say(&["`only` holds for a whole crate: move this `permissions!` to the crate's root"]);
+            const_panic_with(&[
+                "`only` holds for a whole crate: move this `permissions!` to the crate's root",
+            ]);
         }
     }
 
@@ -121,13 +123,15 @@ impl Declared {
         }
         let undeclared = "` is not declared in `permissions!`";
         match nearest(declared, asked) {
-            Some(near) => say(&["`", asked, undeclared, "; did you mean `", near, "`?"]),
-            None => say(&["`", asked, undeclared]),
+            Some(near) => {
+                const_panic_with(&["`", asked, undeclared, "; did you mean `", near, "`?"])
+            }
+            None => const_panic_with(&["`", asked, undeclared]),
         }
     }
 }
 
-/// The declared permission that differs by a slip of the pen.
+/// Returns the declared permission that differs by a typing error.
 pub(crate) const fn nearest<'a>(declared: &[&'a str], asked: &str) -> Option<&'a str> {
     let mut nearest = None;
     let mut least = MOST_EDITS + 1;
@@ -143,7 +147,8 @@ pub(crate) const fn nearest<'a>(declared: &[&'a str], asked: &str) -> Option<&'a
     nearest
 }
 
-/// How many letters have to be changed, added or left out (Levenshtein); a lot for long texts.
+/// Returns the number of characters to change, add or remove (Levenshtein distance); a large number
+/// for long texts.
 #[expect(
     clippy::indexing_slicing,
     reason = "`a` and `b` are looped over by their lengths, and a row is longer than `b`"
@@ -190,9 +195,10 @@ const fn same(mut a: &[u8], mut b: &[u8]) -> bool {
     a.is_empty() && b.is_empty()
 }
 
-/// Longer permissions are compared, but not suggested.
+/// Longer permissions are never suggested.
 const LONGEST: usize = 96;
-/// `delte` for `delete`; more would suggest another permission of the same feature.
+/// `delte` for `delete` is one edit. With more edits it would be another permission of the same
+/// feature.
 const MOST_EDITS: usize = 3;
 
 #[cfg(test)]

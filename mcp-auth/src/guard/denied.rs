@@ -1,4 +1,4 @@
-//! Why a signed-in caller may not call, in words for the model and in fields for a program.
+//! The denials of a signed-in caller: a text for the model, and fields for a program.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,42 +19,41 @@ use super::reverification::Reverification;
 /// would then be allowed. The tool's own `authorize` runs after all of these.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Denied {
-    /// The token is of another kind than these.
+    /// The token is not of one of these kinds.
     TokenKind(&'static [TokenKind]),
-    /// Somebody acts in the user's name.
+    /// Another person acts in the user's name.
     Actor,
-    /// The caller is no user.
+    /// The caller is not a user.
     User,
-    /// No organization. `cure`: the scopes of a token that could have one and all else that the call
-    /// needs.
+    /// The caller has no organization. `cure`: every scope of a token that could name one and allow
+    /// the call.
     Organization {
         cure: Option<Vec<String>>,
         why: NoOrganization,
     },
-    /// The caller's role is another one.
+    /// The caller does not have the role.
     Role(Vec<Role>),
-    /// These permissions are missing.
+    /// The caller does not have these permissions.
     Permission(Vec<Permission>),
-    /// These features are missing.
+    /// The caller does not have these features.
     Feature(Vec<Feature>),
     /// The caller is not on these plans.
     Plan(Vec<Plan>),
-    /// It was too long ago that the user proved who they are. `curable`: nothing else is missing, and a
-    /// token of this kind can tell.
+    /// The user proved who they are too long ago. `curable`: nothing else is missing, and a token
+    /// of this kind carries the proof.
     Reverification {
         asked: Reverification,
         curable: bool,
     },
-    /// The caller meets none of these alternatives. `cure`: the scopes of a token that would meet one, and all else
-    /// that the call needs.
-    /// `verifying_helps`: the user would meet one by proving who they are.
+    /// The caller meets none of these alternatives. `cure`: every scope of a token that would meet
+    /// one and allow the call. `verifying_helps`: the user would meet one by a reverification.
     Any {
         alternatives: &'static [&'static [Requirement]],
         cure: Option<Vec<String>>,
         verifying_helps: bool,
     },
-    /// These scopes are missing, and nothing else is. `cure`: all scopes that the call needs, held ones
-    /// included, if a new token could have them.
+    /// The token lacks these scopes, and nothing else is missing. `cure`: every scope of a token
+    /// that would allow the call, held scopes included.
     Scope {
         missing: Vec<String>,
         cure: Option<Vec<String>>,
@@ -73,7 +72,7 @@ pub(crate) enum Denied {
 pub(crate) enum Required<'a> {
     /// One of the inner lists must be met in full.
     Alternatives(Vec<Vec<Named>>),
-    /// All of these; of kinds of tokens, one.
+    /// All of these names; for kinds of tokens, one of them.
     Names(Vec<Cow<'a, str>>),
 }
 
@@ -89,7 +88,7 @@ pub(crate) struct Named {
 }
 
 impl Denied {
-    /// The name of what is missing, as `_meta["mcp-auth-rs/denied"].kind` says it.
+    /// Returns the kind of the denial: `_meta["mcp-auth-rs/denied"].kind`.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::TokenKind(_) => "token_kind",
@@ -297,7 +296,7 @@ impl Named {
     }
 }
 
-/// An alternative in words: `org:a:b permission`, `org:a:b and org:c:d permissions`.
+/// Returns an alternative in words: `org:a:b permission`, `org:a:b and org:c:d permissions`.
 fn told(all: &[Requirement]) -> String {
     let named: Vec<_> = all.iter().map(|one| named(*one)).collect();
     let kind = named.first().map_or("", |(_, kind)| *kind);
@@ -312,7 +311,7 @@ fn told(all: &[Requirement]) -> String {
     listed(&each.collect::<Vec<_>>(), "and")
 }
 
-/// The name of what is required, and what it is the name of.
+/// Returns the name of a requirement, and the kind of the name.
 fn named(requirement: Requirement) -> (Cow<'static, str>, &'static str) {
     match requirement {
         Requirement::Accept(kinds) => (kind_names(kinds).join(" or ").into(), "token"),
@@ -347,167 +346,4 @@ fn listed(texts: &[Cow<'_, str>], word: &str) -> String {
 pub(crate) const ORGANIZATION_SCOPE: &str = "user:org:read";
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::guard::Scope;
-
-    const READ: Requirement = Requirement::Permission(Permission::new("org:a:read"));
-    const WRITE: Requirement = Requirement::Permission(Permission::new("org:a:write"));
-    const DROP: Requirement = Requirement::Permission(Permission::new("org:a:drop"));
-    const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
-    const DOCS: Requirement = Requirement::Scope(Scope::new("docs"));
-
-    const EXPORT: Requirement = Requirement::Feature(Feature::new("o:export"));
-    const PRO: Requirement = Requirement::Plan(Plan::new("pro"));
-    const SOON: Requirement = Requirement::Reverification(Reverification::first_factor(5.0));
-    const HUMAN: Requirement = Requirement::Accept(&[TokenKind::Session]);
-
-    fn any(alternatives: &'static [&'static [Requirement]]) -> Denied {
-        Denied::Any {
-            alternatives,
-            cure: None,
-            verifying_helps: false,
-        }
-    }
-
-    #[test]
-    fn alternatives_are_listed_in_words_and_one_by_one() {
-        let one = |kind: &str, name: &str| json!({ "kind": kind, "name": name });
-        let read = one("permission", "org:a:read");
-        let write = one("permission", "org:a:write");
-        let (admin, docs) = (one("role", "org:admin"), one("scope", "docs"));
-        for (denied, text, required) in [
-            (
-                any(&[&[READ], &[ADMIN]]),
-                "Forbidden: org:a:read permission or org:admin role required",
-                json!([[read], [admin]]),
-            ),
-            (
-                any(&[&[READ, WRITE], &[ADMIN], &[DOCS]]),
-                "Forbidden: org:a:read and org:a:write permissions, org:admin role or docs scope \
-                 required",
-                json!([[read, write], [admin], [docs]]),
-            ),
-            (
-                any(&[
-                    &[READ, WRITE, DROP],
-                    &[READ, DOCS],
-                    &[Requirement::Organization],
-                ]),
-                "Forbidden: org:a:read, org:a:write and org:a:drop permissions, org:a:read \
-                 permission and docs scope or organization required",
-                json!([
-                    [read, write, one("permission", "org:a:drop")],
-                    [read, docs],
-                    [{ "kind": "organization" }],
-                ]),
-            ),
-            (
-                any(&[&[EXPORT, PRO], &[Requirement::User, SOON], &[HUMAN]]),
-                "Forbidden: org:export feature and pro plan, user and first_factor (5 minutes) \
-                 reverification or session token required",
-                json!([
-                    [one("feature", "org:export"), one("plan", "pro")],
-                    [
-                        { "kind": "user" },
-                        {
-                            "kind": "reverification",
-                            "name": "first_factor (5 minutes)",
-                            "reverification": { "level": "first_factor", "afterMinutes": 5 },
-                        },
-                    ],
-                    [one("token_kind", "session")],
-                ]),
-            ),
-        ] {
-            assert_eq!(denied.to_string(), text);
-            assert_eq!(serde_json::to_value(denied.required()).unwrap(), required);
-        }
-    }
-
-    #[test]
-    fn the_texts_are_those_that_clients_are_promised() {
-        let permission = Permission::new("org:documents:delete");
-        for (denied, text) in [
-            (
-                Denied::Organization {
-                    cure: None,
-                    why: NoOrganization::Session,
-                },
-                "Organization context required",
-            ),
-            (
-                Denied::TokenKind(&[TokenKind::OAuth]),
-                "Forbidden: oauth token required",
-            ),
-            (
-                Denied::TokenKind(&[TokenKind::OAuth, TokenKind::Session, TokenKind::ApiKey]),
-                "Forbidden: oauth, session or api_key token required",
-            ),
-            (Denied::User, "Forbidden: user required"),
-            (
-                Denied::Feature(vec![Feature::new("o:export"), Feature::new("share")]),
-                "Forbidden: org:export, share features required",
-            ),
-            (
-                Denied::Plan(vec![Plan::new("user:pro")]),
-                "Forbidden: user:pro plan required",
-            ),
-            (
-                Denied::Reverification {
-                    asked: Reverification::STRICT,
-                    curable: true,
-                },
-                "Forbidden: strict reverification required",
-            ),
-            (
-                Denied::Permission(vec![permission]),
-                "Forbidden: org:documents:delete permission required",
-            ),
-            (
-                Denied::Permission(vec![permission, Permission::new("org:a:b")]),
-                "Forbidden: org:documents:delete, org:a:b permissions required",
-            ),
-            (
-                Denied::Role(vec![Role::new("admin")]),
-                "Forbidden: org:admin role required",
-            ),
-            (
-                Denied::Scope {
-                    missing: vec!["docs".into()],
-                    cure: None,
-                },
-                "Forbidden: docs scope required",
-            ),
-            (
-                Denied::Actor,
-                "Forbidden: not available to somebody who acts for the user",
-            ),
-            (
-                Denied::Authorize {
-                    rule: "owns(document_id, org)",
-                    arguments: &["document_id"],
-                },
-                "Forbidden: not allowed for this document_id",
-            ),
-            (
-                Denied::Authorize {
-                    rule: "may_write(letter, subject)",
-                    arguments: &["letter", "subject"],
-                },
-                "Forbidden: not allowed for this letter and subject",
-            ),
-            (
-                Denied::Authorize {
-                    rule: "is_open()",
-                    arguments: &[],
-                },
-                "Forbidden: not allowed",
-            ),
-        ] {
-            assert_eq!(denied.to_string(), text);
-        }
-    }
-}
+mod tests;

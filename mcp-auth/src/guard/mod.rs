@@ -11,6 +11,8 @@ mod cure;
 mod decision;
 mod declared;
 mod denied;
+mod facts;
+mod key_text;
 mod names;
 mod no_organization;
 #[cfg(test)]
@@ -23,14 +25,16 @@ mod visibility;
 pub use self::billing::{Feature, Plan};
 pub use self::check::Check;
 pub use self::declared::{ANY_PERMISSION, Declared};
-pub use self::names::{KeyText, Permission, Role, Scope};
+pub use self::key_text::KeyText;
+pub use self::names::{Permission, Role, Scope};
 pub use self::requirement::{Guard, Implied, Requirement};
 pub use self::reverification::Reverification;
 
 pub(crate) use self::cure::lacking_server_scopes;
-pub(crate) use self::decision::{Authorized, CallerFacts, Facts, Refusal, decide, would_allow};
+pub(crate) use self::decision::{Authorized, Refusal, decide, would_allow};
 pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};
+pub(crate) use self::facts::{CallerFacts, Facts};
 pub(crate) use self::names::{const_panic, is_scope};
 #[cfg(test)]
 pub(crate) use self::no_organization::NoOrganization;

@@ -1,13 +1,9 @@
-//! Names a guard can ask for. Each is checked where it is made: in a `const`, at compile time.
+//! The names that a guard can require. Each is checked where it is constructed: in a `const`, at
+//! compile time.
 
 use std::fmt;
 
-use crate::identity::{TokenKind, is_key, is_permission};
-
-use super::billing::{Feature, Plan};
-use super::declared::Declared;
-use super::requirement::Requirement;
-use super::reverification::Reverification;
+use crate::identity::{is_key, is_permission};
 
 /// A Clerk permission, `org:<feature>:<action>`.
 ///
@@ -55,7 +51,7 @@ impl fmt::Display for Permission {
     }
 }
 
-/// A Clerk organization role: `admin` and `org:admin` name the same one.
+/// A Clerk organization role. `admin` and `org:admin` name the same role.
 ///
 /// ```
 /// use mcp_auth::Role;
@@ -113,8 +109,8 @@ impl Scope {
     ///
     /// # Panics
     ///
-    /// If the text is not one scope-token (RFC 6749 section 3.3: printable ASCII but space, `"` and
-    /// `\`). In a `const` that is a compile error.
+    /// If the text is not one scope-token (RFC 6749 section 3.3: printable ASCII without space, `"`
+    /// and `\`). In a `const` that is a compile error.
     #[must_use]
     #[track_caller]
     pub const fn new(token: &'static str) -> Self {
@@ -140,173 +136,13 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The value of a key in an attribute. The key decides whether it is read as a permission, a role,
-/// a scope or another name.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyText<T>(pub T);
-
-impl KeyText<&'static str> {
-    /// Reads the text as a permission.
-    #[must_use]
-    #[track_caller]
-    pub const fn permission(self, declared: Declared) -> Requirement {
-        KeyText(Permission::new(self.0)).permission(declared)
-    }
-
-    /// Reads the text as a role.
-    #[must_use]
-    #[track_caller]
-    pub const fn role(self) -> Requirement {
-        Requirement::Role(Role::new(self.0))
-    }
-
-    /// Reads the text as a scope.
-    #[must_use]
-    #[track_caller]
-    pub const fn scope(self) -> Requirement {
-        Requirement::Scope(Scope::new(self.0))
-    }
-
-    /// Reads the text as a feature.
-    #[must_use]
-    #[track_caller]
-    pub const fn feature(self) -> Requirement {
-        Requirement::Feature(Feature::new(self.0))
-    }
-
-    /// Reads the text as a plan.
-    #[must_use]
-    #[track_caller]
-    pub const fn plan(self) -> Requirement {
-        Requirement::Plan(Plan::new(self.0))
-    }
-
-    /// Reads the text as the name of a reverification.
-    #[must_use]
-    #[track_caller]
-    pub const fn reverification(self) -> Requirement {
-        Requirement::Reverification(Reverification::of_preset(self.0))
-    }
-
-    /// Reads the text as a kind of token.
-    #[must_use]
-    #[track_caller]
-    pub const fn accept(self) -> TokenKind {
-        match TokenKind::named(self.0) {
-            Some(kind) => kind,
-            None => const_panic(
-                "`accept` must be `oauth`, `session`, `m2m` or `api_key`, found ",
-                self.0,
-            ),
-        }
-    }
-
-    /// Reads the text as the name of a tool.
-    #[must_use]
-    #[track_caller]
-    pub const fn name(self) -> &'static str {
-        if !is_tool_name(self.0.as_bytes()) {
-            const_panic(
-                "`name` must be 1 to 64 letters, digits, `_` and `-`, found ",
-                self.0,
-            );
-        }
-        self.0
-    }
-}
-
-impl KeyText<Permission> {
-    /// Takes the permission as it is.
-    #[must_use]
-    #[track_caller]
-    pub const fn permission(self, declared: Declared) -> Requirement {
-        declared.check(self.0);
-        Requirement::Permission(self.0)
-    }
-}
-
-impl KeyText<Role> {
-    /// Takes the role as it is.
-    #[must_use]
-    pub const fn role(self) -> Requirement {
-        Requirement::Role(self.0)
-    }
-}
-
-impl KeyText<Scope> {
-    /// Takes the scope as it is.
-    #[must_use]
-    pub const fn scope(self) -> Requirement {
-        Requirement::Scope(self.0)
-    }
-}
-
-impl KeyText<Feature> {
-    /// Takes the feature as it is.
-    #[must_use]
-    pub const fn feature(self) -> Requirement {
-        Requirement::Feature(self.0)
-    }
-}
-
-impl KeyText<Plan> {
-    /// Takes the plan as it is.
-    #[must_use]
-    pub const fn plan(self) -> Requirement {
-        Requirement::Plan(self.0)
-    }
-}
-
-impl KeyText<Reverification> {
-    /// Takes the reverification as it is.
-    #[must_use]
-    pub const fn reverification(self) -> Requirement {
-        Requirement::Reverification(self.0)
-    }
-}
-
-impl KeyText<(&'static str, f64)> {
-    /// Reads a level and minutes, which the attribute has checked.
-    #[must_use]
-    #[track_caller]
-    pub const fn reverification(self) -> Requirement {
-        match Reverification::parse(self.0.0, self.0.1) {
-            Some(asked) => Requirement::Reverification(asked),
-            None => say(&["`reverification` takes a level of Clerk's and minutes above zero"]),
-        }
-    }
-}
-
-impl KeyText<TokenKind> {
-    /// Takes the kind as it is.
-    #[must_use]
-    pub const fn accept(self) -> TokenKind {
-        self.0
-    }
-}
-
-/// RFC 6749 section 3.3: a scope-token.
+/// Returns true for a scope-token (RFC 6749 section 3.3).
 pub(crate) const fn is_scope(mut text: &[u8]) -> bool {
     if text.is_empty() {
         return false;
     }
     while let [byte, rest @ ..] = text {
         if !matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e) {
-            return false;
-        }
-        text = rest;
-    }
-    true
-}
-
-/// 1 to 64 of `A-Za-z0-9_-`. MCP permits 128 and `.` too, but claude.ai withholds all tools of a server that has such
-/// a name.
-const fn is_tool_name(mut text: &[u8]) -> bool {
-    if text.is_empty() || text.len() > 64 {
-        return false;
-    }
-    while let [byte, rest @ ..] = text {
-        if !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
             return false;
         }
         text = rest;
@@ -335,14 +171,14 @@ const fn without_org(key: &'static str) -> &'static str {
 /// Panics with `rule` and the text that broke it.
 #[track_caller]
 pub(crate) const fn const_panic(rule: &str, found: &str) -> ! {
-    say(&[rule, "`", found, "`"])
+    const_panic_with(&[rule, "`", found, "`"])
 }
 
-/// Panics with a sentence in parts. A const panic takes one string and no other arguments, so the
-/// sentence is put together in a buffer.
+/// Panics with the concatenation of `parts`. A const panic takes one string and no arguments, so
+/// the parts are copied into a buffer.
 #[track_caller]
 #[expect(clippy::panic, reason = "the compile error of a wrong constant")]
-pub(super) const fn say(mut parts: &[&str]) -> ! {
+pub(super) const fn const_panic_with(mut parts: &[&str]) -> ! {
     let mut buffer = [0; LONGEST];
     let mut end = 0;
     while let [part, rest @ ..] = parts {
@@ -353,7 +189,7 @@ pub(super) const fn say(mut parts: &[&str]) -> ! {
     match std::str::from_utf8(sentence) {
         Ok(sentence) => panic!("{}", sentence),
         Err(error) => {
-            // Cut off within a letter.
+            // The text was cut inside a character.
             let (sentence, _) = sentence.split_at(error.valid_up_to());
             match std::str::from_utf8(sentence) {
                 Ok(sentence) => panic!("{}", sentence),
@@ -363,7 +199,7 @@ pub(super) const fn say(mut parts: &[&str]) -> ! {
     }
 }
 
-/// Copies as much of `text` as there is room for; returns where it ended.
+/// Copies as many bytes of `text` as fit, and returns the end.
 #[expect(
     clippy::indexing_slicing,
     reason = "both indices are below the length checked beside them"
@@ -447,36 +283,5 @@ mod tests {
     )]
     fn a_wrong_permission_is_quoted_in_the_complaint() {
         let _ = Permission::new("documents.delete");
-    }
-
-    #[test]
-    #[should_panic(
-        expected = "`accept` must be `oauth`, `session`, `m2m` or `api_key`, found `jwt`"
-    )]
-    fn an_unknown_kind_of_token_is_quoted_with_those_there_are() {
-        let _ = KeyText("jwt").accept();
-    }
-
-    #[test]
-    fn a_kind_of_token_is_named_as_it_is_shown() {
-        for kind in [
-            TokenKind::ApiKey,
-            TokenKind::M2m,
-            TokenKind::OAuth,
-            TokenKind::Session,
-        ] {
-            assert_eq!(KeyText(kind.name()).accept(), kind);
-            assert_eq!(kind.to_string(), kind.name());
-        }
-    }
-
-    #[test]
-    fn tool_names_keep_to_what_clients_take() {
-        assert!(is_tool_name(b"delete_document"));
-        assert!(is_tool_name(b"a_b-C9"));
-        assert!(!is_tool_name(b"a.b"));
-        assert!(!is_tool_name(b""));
-        assert!(!is_tool_name(b"a b"));
-        assert!(!is_tool_name(&[b'a'; 65]));
     }
 }

@@ -1,27 +1,27 @@
-//! Why a caller acts in no organization, and what the person at the client can do about it.
+//! The reason for which a caller acts in no organization, and a hint for the person at the client.
 
 use std::borrow::Cow;
 
 use crate::identity::{NamedBy, TokenKind};
 
-use super::decision::CallerFacts;
 use super::denied::ORGANIZATION_SCOPE;
+use super::facts::CallerFacts;
 
-/// Why a caller acts in no organization, as far as the server can know.
+/// The reason for which a caller acts in no organization, as far as the server knows it.
 ///
-/// No reason tells whether an organization exists: an unknown organization, another's, and one that
-/// contradicts the token are the same reason.
+/// No reason reveals whether an organization exists: an unknown organization, another user's
+/// organization, and one that contradicts the token have the same reason.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NoOrganization {
-    /// The API key is a user's.
+    /// The caller has a user's API key.
     ApiKey,
     /// The caller is a machine.
     Machine,
     /// The token names an organization, and the user has no current membership there.
     NotAMember,
-    /// The token was granted the scope for organizations, and names none.
+    /// The user granted the scope for organizations, and the token names none.
     NotChosen { takes_url: bool },
-    /// The token was not granted the scope for organizations.
+    /// The user did not grant the scope for organizations.
     NotGranted { takes_url: bool },
     /// The user is a member of no organization, or of several.
     NotOnly { takes_url: bool },
@@ -32,8 +32,8 @@ pub(crate) enum NoOrganization {
 }
 
 impl NoOrganization {
-    /// The reason, by the caller's token and the source that was the last to be asked. This is the only
-    /// place that decides it.
+    /// Returns the reason, from the caller's token and the last source that was read. No other code
+    /// decides it.
     pub(super) fn of(caller: &CallerFacts<'_>, named_by: NamedBy) -> Self {
         match (caller.token_kind, named_by) {
             (_, NamedBy::UrlQuery) => Self::UrlQuery,
@@ -54,7 +54,7 @@ impl NoOrganization {
         }
     }
 
-    /// The hint for the person at the client, in a sentence or two.
+    /// Returns the hint for the person at the client: one or two sentences.
     pub(crate) fn hint(self) -> Cow<'static, str> {
         let (text, takes_url) = match self {
             Self::ApiKey => (API_KEY, false),
@@ -158,7 +158,7 @@ mod tests {
                 (TokenKind::ApiKey, false, nobody, NoOrganization::ApiKey),
             ] {
                 assert_eq!(why(kind, granted, named_by), reason);
-                // The URL is named whatever the token is.
+                // The hint names the URL for every kind of token.
                 assert_eq!(
                     why(kind, granted, NamedBy::UrlQuery),
                     NoOrganization::UrlQuery

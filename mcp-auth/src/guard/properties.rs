@@ -1,11 +1,11 @@
-//! The algebra of guards, over random guards and callers.
+//! Laws of guards, over random guards and callers.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::json;
 
-use super::decision::CallerFacts;
+use super::facts::CallerFacts;
 use super::{
     Facts, Feature, Guard, Organizations, Permission, Plan, Refusal, Requirement, Reverification,
     Role, Scope, Visibility, decide, would_allow,
@@ -20,7 +20,7 @@ const SLUGS: [&str; 2] = ["export", "pro"];
 const SCOPES: [&str; 3] = ["profile", "a", "user:org:read"];
 const KINDS: [TokenKind; 3] = [TokenKind::M2m, TokenKind::OAuth, TokenKind::Session];
 
-/// Somebody, with every fact that a decision looks at.
+/// A caller with every fact that a decision reads.
 #[derive(Clone, Debug)]
 struct Person {
     kind: TokenKind,
@@ -58,7 +58,7 @@ impl Person {
         Some(Org::new("org_1".to_owned(), None, role, Some(permissions)))
     }
 
-    /// Whether this person meets a requirement: a second implementation.
+    /// Returns true if this person meets a requirement. This is a second implementation.
     fn meets(&self, requirement: Requirement) -> bool {
         let text = requirement.to_string();
         let (kind, name) = text.split_once(' ').unwrap_or((&text, ""));
@@ -137,7 +137,7 @@ fn person() -> impl Strategy<Value = Person> {
         )
 }
 
-/// Any requirement but a choice.
+/// A requirement that is not a choice.
 fn leaf() -> impl Strategy<Value = Requirement> {
     prop_oneof![
         Just(Requirement::SignedIn),
@@ -160,7 +160,7 @@ fn leaf() -> impl Strategy<Value = Requirement> {
 
 type Alternatives = Vec<&'static [Requirement]>;
 
-/// The alternatives of a choice. Tests leak what a program has as constants.
+/// The alternatives of a choice. A test leaks them, because a program has them as constants.
 fn alternatives() -> impl Strategy<Value = Alternatives> {
     let all = vec(leaf(), 0..3).prop_map(|all| &*all.leak());
     vec(all, 0..4)
@@ -198,7 +198,7 @@ proptest! {
         prop_assert_eq!(person.passes(&guard(&required), &server), expected);
     }
 
-    /// The richer person has no actor, because a guard can forbid one.
+    /// A guard can forbid an actor, so the person with more facts has none.
     #[test]
     fn whoever_has_more_never_passes_less(
         required in requirements(), person in person(), more in person(),
@@ -295,7 +295,7 @@ proptest! {
 proptest! {
     #![proptest_config(cases(60))]
 
-    /// A list shows what a call would be allowed, and what a new token would cure.
+    /// A list shows the tools that the caller may call, and those that a new token would allow.
     #[test]
     fn a_list_shows_what_a_call_is_allowed(
         tools in vec((requirements(), any::<bool>()), 1..70), scopes in texts(&SCOPES),
@@ -317,7 +317,7 @@ proptest! {
         for caller in [None, Some(&caller)] {
             let known = Organizations { current: organization.as_ref(), ..Organizations::default() };
             let visible = visibility.of(caller, known);
-            // The facts that were kept with the caller are the same.
+            // The cached facts are equal to the facts of a new decision.
             prop_assert_eq!(&visible, &visibility.of(caller, known));
             for (place, guard) in tools.iter().enumerate() {
                 let facts = Facts {

@@ -5,11 +5,11 @@ use std::fmt;
 use crate::identity::{Org, TokenKind};
 
 use super::billing::{Feature, Plan};
-use super::decision::CallerFacts;
+use super::facts::CallerFacts;
 use super::names::{Permission, Role, Scope, const_panic};
 use super::reverification::Reverification;
 
-/// One thing a caller must have. The order is that in which a lack is reported.
+/// One thing that a caller must have. Denials are reported in the order of the variants.
 ///
 /// ```
 /// use mcp_auth::{Permission, Requirement, Role};
@@ -28,31 +28,35 @@ pub enum Requirement {
     SignedIn,
     /// A token of one of these kinds.
     Accept(&'static [TokenKind]),
-    /// A token that nobody but its user acts with: one without an `act` claim (RFC 8693 section 4.1).
+    /// A token with which only its user acts: a token without an `act` claim (RFC 8693 section
+    /// 4.1).
     NoActor,
-    /// A person, or what acts in the name of one: no machine, and no API key of an organization.
+    /// A person, or a client or key that acts in a person's name. Machines and API keys of
+    /// organizations are excluded.
     User,
-    /// An organization the caller acts in.
+    /// An organization in which the caller acts.
     Organization,
     /// A role in that organization.
     Role(Role),
-    /// A permission in that organization; all listed ones are needed.
+    /// A permission in that organization. Several permissions are all required.
     Permission(Permission),
-    /// A feature of the organization's plan or the user's; all listed ones are needed.
+    /// A feature of the organization's plan or of the user's plan. Several features are all
+    /// required.
     Feature(Feature),
-    /// A plan of the organization or of the user; all listed ones are needed.
+    /// A plan of the organization or of the user. Several plans are all required.
     Plan(Plan),
-    /// That the user proved lately who they are.
+    /// A recent proof of who the user is.
     Reverification(Reverification),
     /// One of these alternatives. Each is a list that must be met in full; an empty list is never
     /// met.
     Any(&'static [&'static [Self]]),
-    /// A scope granted to the token; all listed ones are needed.
+    /// A scope of the token. Several scopes are all required.
     Scope(Scope),
 }
 
 impl Requirement {
-    /// Whether a caller meets this. No organization, or less known of one, never meets more.
+    /// Returns true if a caller meets this requirement. The result is monotonic: with an
+    /// organization, or with more facts about it, a caller never meets less.
     pub(crate) fn is_met(
         self,
         caller: Option<&CallerFacts<'_>>,
@@ -279,7 +283,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Makes a guard that any caller passes, signed in or not.
+    /// Makes a guard that every caller passes, with and without a token.
     #[must_use]
     pub const fn public() -> Self {
         Self {
@@ -289,7 +293,7 @@ impl Guard {
         }
     }
 
-    /// Makes a guard that a signed-in caller passes who meets all of `required`.
+    /// Makes a guard that a signed-in caller passes who meets all requirements.
     #[must_use]
     pub const fn signed_in(required: &'static [Requirement]) -> Self {
         Self {
@@ -306,19 +310,19 @@ impl Guard {
         Self { implied, ..self }
     }
 
-    /// Returns whether a caller without a token may call.
+    /// Returns true if a caller without a token may call.
     #[must_use]
     pub const fn is_public(&self) -> bool {
         self.public
     }
 
-    /// Returns all requirements, those of injected parameters last.
+    /// Returns all requirements. The requirements of injected parameters come last.
     pub fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
         let implied = self.implied.iter().flat_map(Implied::requirements);
         self.required.iter().copied().chain(implied)
     }
 
-    /// Everything that the guard asks for, alone or as part of an alternative.
+    /// Returns every requirement, those inside alternatives included.
     pub(crate) fn leaves(&self) -> Vec<Requirement> {
         let mut leaves = Vec::new();
         self.requirements()
@@ -326,32 +330,34 @@ impl Guard {
         leaves
     }
 
-    /// Returns whether nobody without an organization may call.
+    /// Returns true if no caller without an organization passes.
     #[must_use]
     pub fn needs_organization(&self) -> bool {
         self.requirements().any(Requirement::needs_organization)
     }
 
-    /// Returns whether nobody may call but with a role or a permission, which no OAuth token carries.
+    /// Returns true if no caller passes without a role or a permission. No OAuth token carries
+    /// either.
     #[must_use]
     pub fn needs_membership(&self) -> bool {
         self.requirements()
             .any(|requirement| requirement.is_always(Requirement::is_of_membership))
     }
 
-    /// Returns whether the decision looks at the caller's organization, though it may not need one.
+    /// Returns true if the decision reads the caller's organization, even if the guard can pass
+    /// without one.
     #[must_use]
     pub fn uses_organization(&self) -> bool {
         self.requirements().any(Requirement::uses_organization)
     }
 
-    /// Whether what is decided of one caller may change with time alone.
+    /// Returns true if the decision about the same facts may change with time.
     pub(crate) fn depends_on_time(&self) -> bool {
         let mut requirements = self.requirements();
         requirements.any(|requirement| requirement.is_or_has(Requirement::is_reverification))
     }
 
-    /// Returns whether the decision looks at roles or permissions.
+    /// Returns true if the decision reads the role or the permissions.
     #[must_use]
     pub fn uses_membership(&self) -> bool {
         self.requirements()
@@ -360,7 +366,8 @@ impl Guard {
 }
 
 impl fmt::Display for Guard {
-    /// `public`, `signed in`, or the requirements: `organization, permission org:documents:delete`.
+    /// Writes `public`, `signed in`, or the requirements: `organization, permission
+    /// org:documents:delete`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.public {
             return f.write_str("public");

@@ -1,4 +1,4 @@
-//! How lately a caller has to have proved who they are.
+//! Reverification: how recently a user proved who they are.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::identity::FactorAges;
 
-use super::names::{const_panic, say};
+use super::names::{const_panic, const_panic_with};
 
-/// How lately a caller has to have proved who they are, and with what.
+/// A requirement that the user proved recently who they are, with a first or a second factor.
 ///
-/// A second factor is asked only of those who have one: of others the first, as Clerk does.
+/// A user without a second factor meets a requirement of one with the first factor, as at Clerk.
 ///
 /// ```
 /// use mcp_auth::Reverification;
@@ -25,13 +25,13 @@ use super::names::{const_panic, say};
 /// assert_eq!(SOON.to_string(), "first_factor (2.5 minutes)");
 /// ```
 ///
-/// Only session tokens tell it: no other caller meets one.
+/// Only session tokens contain the ages of factors, so no other caller meets a reverification.
 ///
 /// Source: <https://clerk.com/docs/guides/secure/reverification>.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reverification {
     level: Level,
-    /// INVARIANT: finite and above zero.
+    /// INVARIANT: the number is finite and above zero.
     minutes: f64,
 }
 
@@ -79,7 +79,7 @@ impl Reverification {
     /// ```
     pub const STRICT_MFA: Self = Self::of(Level::Multi, 10.0);
 
-    /// Asks for the first factor, verified less than so many minutes ago.
+    /// Requires the first factor, verified within so many minutes.
     ///
     /// # Panics
     ///
@@ -90,7 +90,7 @@ impl Reverification {
         Self::of(Level::First, minutes)
     }
 
-    /// Asks for the second factor, or the first of those who have no second.
+    /// Requires the second factor, or the first factor of a user who has no second.
     ///
     /// # Panics
     ///
@@ -101,7 +101,7 @@ impl Reverification {
         Self::of(Level::Second, minutes)
     }
 
-    /// Asks for both factors, or the first of those who have no second.
+    /// Requires both factors, or the first factor of a user who has no second.
     ///
     /// # Panics
     ///
@@ -112,7 +112,7 @@ impl Reverification {
         Self::of(Level::Multi, minutes)
     }
 
-    /// Returns the level, as Clerk calls it: `first_factor`, `second_factor` or `multi_factor`.
+    /// Returns Clerk's name of the level: `first_factor`, `second_factor` or `multi_factor`.
     #[must_use]
     pub const fn level(self) -> &'static str {
         match self.level {
@@ -122,13 +122,13 @@ impl Reverification {
         }
     }
 
-    /// Returns the minutes within which it has to have been (`afterMinutes`).
+    /// Returns the minutes within which the factor must have been verified (`afterMinutes`).
     #[must_use]
     pub const fn minutes(self) -> f64 {
         self.minutes
     }
 
-    /// One of Clerk's by its name.
+    /// Returns the preset of this name.
     pub(super) const fn preset(name: &str) -> Option<Self> {
         match name.as_bytes() {
             b"lax" => Some(Self::LAX),
@@ -143,7 +143,7 @@ impl Reverification {
     /// <https://clerk.com/docs/guides/secure/reverification>.
     pub(crate) fn to_json(self) -> Value {
         let minutes = self.minutes();
-        // A whole number is written as one, as JavaScript does.
+        // JavaScript writes a whole number without a fraction.
         let minutes = if minutes.fract() == 0.0 && minutes < f64::from(u32::MAX) {
             json!(minutes as u32)
         } else {
@@ -168,7 +168,7 @@ impl Reverification {
         }
     }
 
-    /// [`preset`](Self::preset), for the text of an attribute or constant.
+    /// Returns the preset that the text of an attribute or a constant names.
     #[track_caller]
     pub(super) const fn of_preset(name: &'static str) -> Self {
         match Self::preset(name) {
@@ -183,13 +183,13 @@ impl Reverification {
     #[track_caller]
     const fn of(level: Level, minutes: f64) -> Self {
         if !is_time(minutes) {
-            say(&["the minutes of `reverification` must be a number above zero"]);
+            const_panic_with(&["the minutes of `reverification` must be a number above zero"]);
         }
         Self { level, minutes }
     }
 
-    /// Clerk's rule. The ages count up to when the token was issued, which for a session token is at
-    /// most a minute ago.
+    /// Returns true if the ages meet the requirement, by Clerk's rule. The ages are those at the
+    /// time when the token was issued, at most a minute ago for a session token.
     pub(super) fn is_met(self, ages: Option<&FactorAges>) -> bool {
         let Some(ages) = ages else { return false };
         let is_fresh = |age: Option<f64>| age.is_some_and(|age| age < self.minutes);
@@ -233,7 +233,7 @@ impl PartialOrd for Reverification {
 }
 
 impl fmt::Display for Reverification {
-    /// Clerk's name for it, or the level and the minutes.
+    /// Writes Clerk's name of the preset, or the level and the minutes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),

@@ -1,8 +1,11 @@
 //! One request to the MCP endpoint, in order: host and origin, declared length and media types,
 //! credentials, and only then the body.
 
+use std::convert::Infallible;
+
 use actix_http::Request;
 use actix_web::HttpResponse;
+use actix_web::body::SizedStream;
 use actix_web::dev::{Payload, RequestHead};
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -11,6 +14,7 @@ use actix_web::http::header::{
 };
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
+use futures_util::stream;
 
 use crate::identity::{AuthError, BearerToken, Caller, Client, UrlOrg};
 use crate::limits::Party;
@@ -21,7 +25,6 @@ use super::body::{Budget, Incoming, Unread};
 use super::connection;
 use super::head::{Fields, media_type};
 use super::org_query;
-use super::prefixed_body::Halves;
 use super::refusal::{Refusal, Refused};
 use super::site::{Name, Site};
 
@@ -270,12 +273,16 @@ async fn read(
     })
 }
 
-/// Maps what the protocol answered to HTTP.
+/// Turns the protocol's answer into an HTTP response.
 fn message(answer: Answer) -> Result<HttpResponse, Refused> {
     match answer {
         Answer::Accepted => Ok(HttpResponse::Accepted().finish()),
         Answer::List { start, rest } => {
-            let mut response = HttpResponse::with_body(StatusCode::OK, Halves::new(start, rest));
+            // Many callers share the rest, so it is sent without a copy.
+            let length = start.len() + rest.len();
+            let parts = stream::iter([Bytes::from(start), rest].map(Ok::<_, Infallible>));
+            let body = SizedStream::new(length as u64, parts);
+            let mut response = HttpResponse::with_body(StatusCode::OK, body);
             response.headers_mut().insert(CONTENT_TYPE, JSON);
             Ok(response.map_into_boxed_body())
         }

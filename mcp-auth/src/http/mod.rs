@@ -6,6 +6,7 @@
 
 mod bearer;
 mod body;
+mod body_with;
 mod canonical;
 mod connection;
 mod documents;
@@ -19,7 +20,6 @@ mod head;
 mod listed;
 mod org_query;
 mod page;
-mod prefixed_body;
 mod refusal;
 mod site;
 

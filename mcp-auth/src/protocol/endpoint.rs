@@ -15,7 +15,8 @@ use crate::identity::{
 };
 use crate::limits::Party;
 use crate::tool::{
-    CallEnvironment, Rate, Reference, Registry, ServedTool, Slot, States, Threads, ToolOutput,
+    CallEnvironment, Concurrency, Rate, Reference, Registry, ServedTool, States, Threads,
+    ToolOutput,
 };
 
 use super::calls::Calls;
@@ -425,7 +426,7 @@ impl Endpoint {
         {
             return limited(refused, &mut record);
         }
-        let slot = match Slot::take(tool) {
+        let slot = match tool.concurrency().map(Concurrency::take).transpose() {
             Ok(slot) => slot,
             Err(most) => return limited(Limited::Concurrency(most), &mut record),
         };

@@ -15,7 +15,7 @@ use crate::identity::{
     ScopeHierarchy, TokenKind,
 };
 use crate::protocol::AnonymousAccess;
-use crate::tool::{Concurrency, Policy, Rate, Registry};
+use crate::tool::{Policy, Rate, Registry};
 
 /// Who may call what: a line for each served tool, by name, and a column for each kind of caller.
 ///
@@ -158,7 +158,7 @@ impl AccessMatrix {
         let schemes = registry.iter().map(|tool| tool.schemes().to_vec());
         let limits = registry.iter().map(|tool| Limits {
             rates: tool.rates(),
-            concurrency: tool.concurrency().map(Concurrency::most),
+            concurrency: tool.concurrency().map(|concurrency| concurrency.most()),
         });
         Self {
             schemes: registry.publishes_schemes().then(|| schemes.collect()),

@@ -9,8 +9,8 @@ use std::future::ready;
 use crate::guard::{Denied, Guard};
 
 use super::error::ToolError;
+use super::outcome::Failure;
 use super::output::IntoToolError;
-use super::run::Failure;
 
 /// A tool's `authorize = owns(document_id, org, db)`, as text.
 #[derive(Clone, Copy, Debug)]

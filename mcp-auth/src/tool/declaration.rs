@@ -1,17 +1,12 @@
-//! The declaration that `#[mcp_tool]` writes, and the link-time registry that collects it.
+//! The declaration that `#[mcp_tool]` writes.
 
 use std::panic::Location;
-
-use schemars::Schema;
 
 use crate::guard::{Guard, Requirement};
 
 use super::authorize::Authorize;
-use super::info::ToolInfo;
 use super::inject::Inject;
 use super::rate::Rate;
-use super::run::{Call, Run, Tool, run};
-use super::schema;
 use super::state::RequiredState;
 
 /// The data of a tool's attribute and signature.
@@ -143,42 +138,3 @@ impl Parameter {
         Self::of::<T>(name, location)
     }
 }
-
-/// A tool as it was linked into the program.
-#[derive(Clone, Copy)]
-pub struct Registration {
-    pub(crate) declaration: Declaration,
-    pub(crate) input_schema: fn() -> Schema,
-    pub(crate) output_schema: fn() -> Option<Schema>,
-    pub(crate) run: fn(Call) -> Run,
-}
-
-impl Registration {
-    /// Connects a declaration with the type that runs the tool.
-    #[must_use]
-    pub const fn of<T: Tool>(declaration: Declaration) -> Self {
-        Self {
-            declaration,
-            input_schema: schema::input::<T::Arguments>,
-            output_schema: schema::output::<T::Output>,
-            run: run::<T>,
-        }
-    }
-
-    /// Returns every tool linked into the program, in no particular order.
-    pub(crate) fn linked() -> impl Iterator<Item = &'static Self> {
-        inventory::iter::<Self>.into_iter()
-    }
-
-    pub(crate) fn info(&'static self) -> ToolInfo {
-        ToolInfo::of(&self.declaration)
-    }
-}
-
-impl std::fmt::Debug for Registration {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.declaration.fmt(f)
-    }
-}
-
-inventory::collect!(Registration);

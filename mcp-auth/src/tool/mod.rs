@@ -19,9 +19,11 @@ mod info;
 mod inject;
 #[cfg(feature = "testing")]
 mod invocation_counter;
+mod outcome;
 mod output;
 mod profile;
 mod rate;
+mod registration;
 mod registry;
 mod run;
 mod schema;
@@ -34,31 +36,31 @@ pub(crate) use self::authorize::Policy;
 pub use self::authorize::{Authorize, AuthorizeGate, Ran, Stop};
 pub use self::content::Content;
 pub use self::context::Context;
-pub use self::declaration::{
-    Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter, Registration,
-};
+pub use self::declaration::{Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter};
 pub use self::error::{ErrorOf, NoText, check_error};
 pub use self::error::{PublicErrorExt, ToolError};
 pub use self::info::ToolInfo;
 pub use self::inject::FromContext;
 pub use self::output::{IntoToolError, IntoToolResult, Json, ToolOutput};
 pub use self::rate::Rate;
+pub use self::registration::Registration;
 pub use self::run::Tool;
 pub use self::state::State;
 
 #[cfg(feature = "_fuzz")]
 pub(crate) use self::arguments::fuzz;
 pub use self::arguments::{IsArgument, IsField};
-pub(crate) use self::concurrency::{Concurrency, Slot};
+pub(crate) use self::concurrency::Concurrency;
 pub use self::context::started;
 pub(crate) use self::error::Reference;
 pub use self::inject::{inject, inject_optional};
 #[cfg(feature = "testing")]
 pub(crate) use self::invocation_counter::Starts;
+pub(crate) use self::outcome::{Failure, Outcome};
 pub(crate) use self::output::Body;
 pub(crate) use self::rate::Per;
 pub(crate) use self::registry::{Registry, RegistryError, ServedTool, ToolSettings};
-pub(crate) use self::run::{CallEnvironment, Failure, Outcome};
+pub(crate) use self::run::CallEnvironment;
 pub use self::schema::{NeverNull, SuppressedKeyword};
 pub use self::stand_in::{ArgumentOf, FieldType, NotRead, When, taken};
 pub(crate) use self::state::States;

@@ -14,12 +14,12 @@ use crate::guard::{Guard, Requirement, SchemeSource, SecurityScheme};
 use super::arguments::ArgumentReader;
 use super::authorize::{Authorize, Policy};
 use super::concurrency::Concurrency;
-use super::declaration::{
-    Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter, Registration,
-};
+use super::declaration::{Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter};
 use super::info::ToolInfo;
+use super::outcome::Run;
 use super::rate::{Per, Rate};
-use super::run::{Call, Run};
+use super::registration::Registration;
+use super::run::Call;
 use super::schema::{self, Unsupported};
 use super::state::{RequiredState, States};
 
@@ -49,7 +49,7 @@ impl Registry {
         settings: &ToolSettings,
     ) -> Result<Self, RegistryError> {
         let mut registrations: Vec<_> = Registration::linked()
-            .filter(|tool| serves(&tool.info()))
+            .filter(|tool| serves(&ToolInfo::of(&tool.declaration)))
             .collect();
         // The order of duplicates must not depend on the linker.
         registrations.sort_by_key(|tool| (tool.declaration.name, place(tool.declaration.location)));
@@ -98,7 +98,7 @@ pub(crate) struct ServedTool {
     wraps_output: bool,
     arguments: ArgumentReader,
     /// The running calls, if the tool declares `concurrency`.
-    concurrency: Option<Concurrency>,
+    concurrency: Option<Arc<Concurrency>>,
     takes_organization: bool,
     requires_arguments: bool,
     schemes: Vec<SecurityScheme>,
@@ -184,7 +184,7 @@ impl ServedTool {
             wraps_output,
             unsupported: Unsupported::all(&input),
             arguments: ArgumentReader::new(generated.as_value(), input, known, lenient),
-            concurrency: declaration.concurrency.map(Concurrency::new),
+            concurrency: declaration.concurrency.map(Concurrency::new).map(Arc::new),
             takes_organization,
             requires_arguments,
             schemes,
@@ -250,13 +250,13 @@ impl ServedTool {
     }
 
     /// Returns the running calls, if the tool declares `concurrency`.
-    pub(crate) fn concurrency(&self) -> Option<&Concurrency> {
+    pub(crate) fn concurrency(&self) -> Option<&Arc<Concurrency>> {
         self.concurrency.as_ref()
     }
 
     /// Returns true if the tool declares that it changes nothing.
     pub(crate) fn is_read_only(&self) -> bool {
-        self.registration.info().is_read_only()
+        ToolInfo::of(&self.registration.declaration).is_read_only()
     }
 
     /// Returns true if the tool has a required argument.

@@ -18,7 +18,8 @@ use super::authorize::{AuthorizeGate, Ran, Stop};
 use super::context::Context;
 use super::deadline::within;
 use super::error::{Reference, ToolError};
-use super::output::{IntoToolResult, ToolOutput};
+use super::outcome::{Failure, Outcome, Run};
+use super::output::IntoToolResult;
 use super::registry::ServedTool;
 use super::state::States;
 use super::threads::Threads;
@@ -73,29 +74,6 @@ pub(crate) struct CallEnvironment<'a> {
     pub(crate) party: Party,
     /// The time-out of tools that declare none.
     pub(crate) timeout: Duration,
-}
-
-/// A call that runs.
-pub(crate) type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-
-/// The end of a call.
-pub(crate) type Outcome = Result<ToolOutput, Failure>;
-
-/// The reason for which a call has no result.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The arguments do not fit the schema; the text names the path.
-    Arguments(String),
-    /// The tool's `authorize` denied the call.
-    Denied(Denied),
-    /// The tool returned an error.
-    Error(ToolError),
-    /// The tool panicked or timed out. The log has the details under the reference.
-    Fault(Reference),
-    /// No thread was free for the plain function in time, so the function did not run.
-    NoThread,
-    /// The arguments break rules that the tool declares; the text names their paths.
-    Rules(String),
 }
 
 /// Runs a tool for an allowed call. The arguments are read here, after the proof.

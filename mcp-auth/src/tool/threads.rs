@@ -18,7 +18,7 @@ use tracing::{Dispatch, Span};
 
 use crate::limits::{Party, Place, Queue, Shares};
 
-use super::run::{Outcome, Run};
+use super::outcome::{Outcome, Run};
 
 /// A pool of threads, started as they are needed.
 #[derive(Debug)]

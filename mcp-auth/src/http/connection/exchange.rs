@@ -1,24 +1,21 @@
 //! The service's reports to its connection: a call begins, how long its body is, and that it is answered.
 
-use std::error::Error;
 use std::future::pending;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
-use actix_http::body::{BodySize, BoxBody, MessageBody};
+use actix_http::body::{BoxBody, MessageBody};
 use actix_http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_http::{ConnectionType, HttpMessage, Payload, Request, Response};
 use actix_web::dev::Service;
-use bytes::Bytes;
 
+use super::super::body_with::BodyWith;
 use super::signals::Signals;
 
 /// Has a service answer a request, and tells the connection of it.
 pub(super) fn answer<S, B>(
     mut request: Request,
     service: &S,
-) -> impl Future<Output = Result<Response<Carrier>, S::Error>> + use<S, B>
+) -> impl Future<Output = Result<Response<BodyWith<Exchange>>, S::Error>> + use<S, B>
 where
     S: Service<Request, Response: Into<Response<B>>, Error: Into<Response<BoxBody>>>,
     B: MessageBody + 'static,
@@ -64,7 +61,7 @@ where
 /// The time from which a service has a request until its answer has been made. Ends when it is dropped; it
 /// travels in the body of the answer.
 #[derive(Debug)]
-struct Exchange {
+pub(super) struct Exchange {
     /// `None` on a connection of another kind.
     signals: Option<Rc<Signals>>,
     may_run: bool,
@@ -94,7 +91,7 @@ impl Exchange {
         drop(self.signals.take());
     }
 
-    fn end(self, mut answer: Response<BoxBody>) -> Response<Carrier> {
+    fn end(self, mut answer: Response<BoxBody>) -> Response<BodyWith<Exchange>> {
         if self
             .signals
             .as_ref()
@@ -102,10 +99,7 @@ impl Exchange {
         {
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
-        answer.map_body(|_, body| Carrier {
-            body,
-            _exchange: self,
-        })
+        answer.map_body(|_, body| BodyWith::new(body, self))
     }
 }
 
@@ -114,28 +108,6 @@ impl Drop for Exchange {
         if let Some(signals) = &self.signals {
             signals.is_answered();
         }
-    }
-}
-
-/// The body of an answer, and the exchange that ends with it.
-#[derive(Debug)]
-pub(super) struct Carrier {
-    body: BoxBody,
-    _exchange: Exchange,
-}
-
-impl MessageBody for Carrier {
-    type Error = Box<dyn Error>;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
     }
 }
 

@@ -1,0 +1,72 @@
+//! The facts that guards are decided on.
+
+use crate::identity::{
+    Caller, Entitlements, FactorAges, NamedBy, Org, ScopeHierarchy, Session, TokenKind, Unavailable,
+};
+
+use super::requirement::{Guard, Requirement};
+
+/// The facts about a call on which [`decide`](super::decide) decides.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts<'a> {
+    /// The verified caller; `None` for a request without a token.
+    pub(crate) caller: Option<&'a Caller>,
+    /// The caller's organization, if the tool needs it; an error if the look-up failed.
+    pub(crate) organization: Result<Option<&'a Org>, &'a Unavailable>,
+    /// The source that named the organization, or the last source that was read.
+    pub(crate) named_by: NamedBy,
+    /// The scopes that the server requires of every request.
+    pub(crate) server_scopes: &'a [String],
+}
+
+/// The facts about a caller that a guard compares with its requirements.
+///
+/// They prove nothing: the access matrix makes them for callers that do not exist.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallerFacts<'a> {
+    pub(crate) token_kind: TokenKind,
+    pub(crate) impersonated: bool,
+    /// True for a person, and for a client or key that acts in a person's name.
+    pub(crate) user: bool,
+    pub(crate) scopes: &'a [String],
+    pub(crate) hierarchy: &'a ScopeHierarchy,
+    pub(crate) features: Option<&'a Entitlements>,
+    pub(crate) plans: Option<&'a Entitlements>,
+    pub(crate) factor_ages: Option<&'a FactorAges>,
+}
+
+impl<'a> CallerFacts<'a> {
+    /// Returns the facts about a verified caller.
+    pub(crate) fn of(caller: &'a Caller) -> Self {
+        Self {
+            token_kind: caller.token_kind(),
+            impersonated: caller.is_impersonated(),
+            user: caller.is_user(),
+            scopes: caller.scopes(),
+            hierarchy: caller.hierarchy(),
+            features: caller.features(),
+            plans: caller.plans(),
+            factor_ages: caller.session().and_then(Session::factor_ages),
+        }
+    }
+
+    pub(super) fn has_scope(&self, scope: &str) -> bool {
+        self.hierarchy.has(self.scopes, scope)
+    }
+}
+
+/// A guard, and the facts that it is compared with.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) guard: &'a Guard,
+    pub(super) caller: &'a CallerFacts<'a>,
+    pub(super) organization: Option<&'a Org>,
+    pub(super) named_by: NamedBy,
+    pub(super) server_scopes: &'a [String],
+}
+
+impl Question<'_> {
+    pub(super) fn is_met(&self, requirement: Requirement) -> bool {
+        requirement.is_met(Some(self.caller), self.organization)
+    }
+}
