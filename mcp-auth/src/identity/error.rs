@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::identity::budget::OverBudget;
+use crate::identity::lookup::OverBudget;
 
 /// The outcome of authentication when there is no caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -15,10 +15,8 @@
 mod actor;
 mod audience;
 mod authenticator;
-mod budget;
 mod cache;
 mod caller;
-mod circuit;
 mod confirm;
 mod entitlements;
 mod error;
@@ -28,6 +26,7 @@ mod io;
 mod json;
 mod keys;
 mod log_throttle;
+mod lookup;
 mod org;
 mod organizations;
 mod people;
@@ -37,7 +36,6 @@ mod properties;
 mod scopes;
 mod session;
 mod sight;
-mod single_flight;
 #[cfg(test)]
 pub(crate) mod test_support;
 mod token;
@@ -58,7 +56,7 @@ pub use session::{FactorAges, Session};
 
 pub(crate) use audience::AudienceMode;
 pub(crate) use authenticator::{Authenticator, AuthenticatorConfig, Client};
-pub(crate) use budget::Budget;
+
 pub(crate) use caller::{CallerParts, Principal, PrincipalKey};
 pub(crate) use confirm::{Confirmation, ConfirmationSource, Verdict};
 pub(crate) use entitlements::{Entitlements, Owner};
@@ -68,6 +66,7 @@ pub(crate) use json::{Json, Object, parse_object};
 pub(crate) use keys::{FetchError, KeySource, Keys, PemError, PublishedKey};
 pub(crate) use log_throttle::LogThrottle;
 pub(crate) use org::{is_key, is_permission};
+pub(crate) use lookup::{Abandoned, Budget, SingleFlight};
 pub(crate) use organizations::{
     Acting, Facts, MembershipPage, Memberships, NamedBy, OrganizationSources, Organizations, UrlOrg,
 };
@@ -75,7 +74,7 @@ pub(crate) use people::{People, ProfileError, User, UserInfo, UserInfoSource, Us
 pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, Policy, is_loopback};
 pub(crate) use scopes::{ScopeCycle, ScopeHierarchy};
 pub(crate) use sight::Sight;
-pub(crate) use single_flight::{Abandoned, SingleFlight};
+
 pub(crate) use token::BearerToken;
 #[cfg(feature = "_bench")]
 pub(crate) use token::{Presented, TokenText};

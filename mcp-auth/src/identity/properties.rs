@@ -13,7 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::identity::cache::{Fingerprint, TokenCache};
-use crate::identity::circuit::Circuit;
+use crate::identity::lookup::Circuit;
 use crate::identity::test_support;
 use crate::identity::test_support::block_on;
 use crate::identity::{Clock, IoRuntime, LookupError, ManualClock, SingleFlight};

@@ -11,13 +11,13 @@ use tokio::runtime::Handle;
 use tracing::Level;
 
 use crate::clock::Clock;
-use crate::identity::budget::Budget;
 use crate::identity::cache::TokenCache;
 use crate::identity::caller::{Caller, CallerContext};
 use crate::identity::confirm::{ConfirmationSource, Confirmations};
 use crate::identity::error::{AuthError, TokenError, Unavailable};
 use crate::identity::keys::{Keys, PublishedKey};
 use crate::identity::log_throttle::LogThrottle;
+use crate::identity::lookup::Budget;
 use crate::identity::people::People;
 use crate::identity::policy::Policy;
 use crate::identity::token::{BearerToken, Presented, Segments};

@@ -17,13 +17,13 @@ use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::identity::budget::{Budget, OverBudget, Question};
 use crate::identity::cache::{Fingerprint, TokenCache};
 use crate::identity::caller::{Caller, CallerContext, CallerParts, TokenKind};
-use crate::identity::circuit::Circuit;
 use crate::identity::error::{AuthError, LookupError, TokenError};
+use crate::identity::lookup::Circuit;
+use crate::identity::lookup::{Abandoned, SingleFlight};
+use crate::identity::lookup::{Budget, OverBudget, Question};
 use crate::identity::policy::Policy;
-use crate::identity::single_flight::{Abandoned, SingleFlight};
 use crate::identity::token::{BearerToken, TokenText};
 use crate::identity::verify::VerifiedClaims;
 use crate::limits::Network;

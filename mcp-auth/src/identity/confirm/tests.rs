@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::*;
-use crate::identity::budget::OverBudget;
+use crate::identity::lookup::OverBudget;
 use crate::identity::test_support;
 use crate::identity::test_support::{
     Answers, NOW, PlainDecode, TestKey, active, block_on, confirmation, policy,

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use crate::clock::Clock;
 use crate::identity::error::{AuthError, TokenError, Unavailable};
 use crate::identity::keys::key::{KeySource, PublishedKey, VerifyingKey, carry_over};
-use crate::identity::single_flight::{Abandoned, SingleFlight, Waiter};
+use crate::identity::lookup::{Abandoned, SingleFlight, Waiter};
 
 /// The keys that the issuer publishes.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use super::{
     Asked, Lookups, MEMBER_AGE, NOT_A_MEMBER_AGE, REFRESH_AGE, RETRY_AFTER, WHAT, in_time,
 };
 use crate::identity::error::Unavailable;
+use crate::identity::lookup::{SingleFlight, Waiter};
 use crate::identity::org::Org;
-use crate::identity::single_flight::{SingleFlight, Waiter};
 
 /// A page of the organizations that a user is a member of now.
 #[derive(Clone, Debug)]

@@ -20,12 +20,12 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::identity::budget::{Budget, OverBudget};
 use crate::identity::caller::{Caller, TokenKind};
-use crate::identity::circuit::Circuit;
 use crate::identity::error::{LookupError, NoAnswer, Unavailable};
+use crate::identity::lookup::Circuit;
+use crate::identity::lookup::{Abandoned, SingleFlight, Waiter};
+use crate::identity::lookup::{Budget, OverBudget};
 use crate::identity::org::Org;
-use crate::identity::single_flight::{Abandoned, SingleFlight, Waiter};
 
 use list::Lists;
 pub(crate) use list::MembershipPage;

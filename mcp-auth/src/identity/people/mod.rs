@@ -18,9 +18,9 @@ use tokio::runtime::Handle;
 use crate::clock::Clock;
 use crate::identity::cache::Fingerprint;
 use crate::identity::caller::{Caller, TokenKind};
-use crate::identity::circuit::Circuit;
 use crate::identity::error::{AuthError, LookupError, NoAnswer, TokenError};
-use crate::identity::single_flight::{Abandoned, SingleFlight};
+use crate::identity::lookup::Circuit;
+use crate::identity::lookup::{Abandoned, SingleFlight};
 use crate::identity::token::TokenText;
 use crate::identity::verify::Evidence;
 
