@@ -46,7 +46,7 @@ impl Steps {
     /// The organization that a caller acts in, looked up if it has to be.
     pub async fn organization(&self, caller: &Caller) -> Option<Org> {
         let organizations = &self.site.endpoint.config().organizations;
-        let organization = organizations.of(caller, identity::Facts::Current).await;
+        let organization = organizations.of(caller, identity::Freshness::Current).await;
         organization.ok().flatten()
     }
 

@@ -258,7 +258,7 @@ mod tests {
     use super::*;
     use crate::clerk::mock_http::{Reply, Stub};
     use crate::identity::test_support::{TestKey, block_on};
-    use crate::identity::{AuthError, Facts, test_support};
+    use crate::identity::{AuthError, Freshness, test_support};
 
     #[test]
     fn a_token_of_the_instance_is_accepted_and_its_organization_looked_up() {
@@ -274,11 +274,11 @@ mod tests {
                 .authenticate(&test_support::oauth_token(&claims)),
         )
         .unwrap();
-        let org = block_on(clerk.organizations.of(&caller, Facts::Current))
+        let org = block_on(clerk.organizations.of(&caller, Freshness::Current))
             .unwrap()
             .unwrap();
         assert_eq!(org.role(), Some("org:admin"));
-        let trusted = block_on(clerk.organizations.of(&caller, Facts::TokenOnly))
+        let trusted = block_on(clerk.organizations.of(&caller, Freshness::AsInToken))
             .unwrap()
             .unwrap();
         assert_eq!((trusted.id(), trusted.role()), ("org_1", None));

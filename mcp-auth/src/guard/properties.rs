@@ -311,7 +311,7 @@ proptest! {
             if is_public { Guard::public() } else { guard(&required) }
         });
         let tools: Vec<Guard> = tools.collect();
-        let with_facts = tools.iter().map(|guard| (*guard, identity::Facts::Current));
+        let with_facts = tools.iter().map(|guard| (*guard, identity::Freshness::Current));
         let visibility = Visibility::new(with_facts, server.clone());
         let organization = person.org();
         for caller in [None, Some(&caller)] {

@@ -18,7 +18,7 @@ use super::requirement::Guard;
 pub(crate) struct Visibility {
     /// Tells it apart from that of another server in the process.
     id: u64,
-    tools: Vec<(Guard, identity::Facts)>,
+    tools: Vec<(Guard, identity::Freshness)>,
     server_scopes: Vec<String>,
     asks_current: bool,
     asks_claimed: bool,
@@ -77,19 +77,19 @@ impl FromIterator<bool> for Visible {
 impl Visibility {
     /// Decides these guards for a caller, each with the facts that it is decided on.
     pub(crate) fn new(
-        tools: impl Iterator<Item = (Guard, identity::Facts)>,
+        tools: impl Iterator<Item = (Guard, identity::Freshness)>,
         server_scopes: Vec<String>,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let tools: Vec<(Guard, identity::Facts)> = tools.collect();
+        let tools: Vec<(Guard, identity::Freshness)> = tools.collect();
         let asks = |wanted| {
             let mut tools = tools.iter();
             tools.any(|(guard, facts)| *facts == wanted && guard.uses_organization())
         };
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            asks_current: asks(identity::Facts::Current),
-            asks_claimed: asks(identity::Facts::TokenOnly),
+            asks_current: asks(identity::Freshness::Current),
+            asks_claimed: asks(identity::Freshness::AsInToken),
             is_kept: !tools.iter().any(|(guard, _)| guard.depends_on_time()),
             tools,
             server_scopes,
@@ -97,10 +97,10 @@ impl Visibility {
     }
 
     /// Whether a guard asks for such facts.
-    pub(crate) fn asks(&self, facts: identity::Facts) -> bool {
+    pub(crate) fn asks(&self, facts: identity::Freshness) -> bool {
         match facts {
-            identity::Facts::Current => self.asks_current,
-            identity::Facts::TokenOnly => self.asks_claimed,
+            identity::Freshness::Current => self.asks_current,
+            identity::Freshness::AsInToken => self.asks_claimed,
         }
     }
 
@@ -127,12 +127,12 @@ impl Visibility {
     fn sees(
         &self,
         caller: Option<&Caller>,
-        (guard, facts): &(Guard, identity::Facts),
+        (guard, facts): &(Guard, identity::Freshness),
         known: Organizations<'_>,
     ) -> bool {
         let organization = match facts {
-            identity::Facts::Current => known.current,
-            identity::Facts::TokenOnly => known.claimed,
+            identity::Freshness::Current => known.current,
+            identity::Freshness::AsInToken => known.claimed,
         };
         let decided = decide(
             guard,

@@ -68,7 +68,8 @@ pub(crate) use log_throttle::LogThrottle;
 pub(crate) use org::{is_key, is_permission};
 pub(crate) use lookup::{Abandoned, Budget, SingleFlight};
 pub(crate) use organizations::{
-    Acting, Facts, MembershipPage, Memberships, NamedBy, OrganizationSources, Organizations, UrlOrg,
+    Acting, Freshness, MembershipPage, Memberships, NamedBy, OrganizationSources, Organizations,
+    UrlOrg,
 };
 pub(crate) use people::{People, ProfileError, User, UserInfo, UserInfoSource, UserSource};
 pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, Policy, is_loopback};

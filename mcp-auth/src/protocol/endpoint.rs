@@ -11,7 +11,7 @@ use crate::guard::{
     lacking_server_scopes,
 };
 use crate::identity::{
-    Acting, Caller, Clock, Facts, NamedBy, Org, Organizations, Unavailable, UrlOrg,
+    Acting, Caller, Clock, Freshness, NamedBy, Org, Organizations, Unavailable, UrlOrg,
 };
 use crate::limits::Party;
 use crate::tool::{
@@ -345,8 +345,8 @@ impl Endpoint {
         }
         let asking = |facts| self.visibility.asks(facts).then_some(facts);
         let url = request.url_org;
-        let current = self.acting(caller, url, asking(Facts::Current)).await;
-        let claimed = self.acting(caller, url, asking(Facts::TokenOnly)).await;
+        let current = self.acting(caller, url, asking(Freshness::Current)).await;
+        let claimed = self.acting(caller, url, asking(Freshness::AsInToken)).await;
         let (current, claimed) = match (current, claimed) {
             (Ok(current), Ok(claimed)) => (current, claimed),
             // A shorter list would be a wrong answer.
@@ -579,7 +579,7 @@ impl Endpoint {
         &self,
         caller: Option<&Caller>,
         url: &UrlOrg,
-        wanted: Option<Facts>,
+        wanted: Option<Freshness>,
     ) -> Result<Acting, Unavailable> {
         match (caller, wanted) {
             (Some(caller), Some(facts)) => {
@@ -591,11 +591,11 @@ impl Endpoint {
 }
 
 /// Returns how current the facts must be on which the guard decides.
-fn facts(guard: &Guard, trust_token_org: bool) -> Facts {
+fn facts(guard: &Guard, trust_token_org: bool) -> Freshness {
     if trust_token_org && !guard.uses_membership() {
-        Facts::TokenOnly
+        Freshness::AsInToken
     } else {
-        Facts::Current
+        Freshness::Current
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::guard::{Authorized, CallerFacts, Check};
-use crate::identity::{Caller, Facts, Org, Organizations, Unavailable, UrlOrg};
+use crate::identity::{Caller, Freshness, Org, Organizations, Unavailable, UrlOrg};
 
 use super::error::ToolError;
 #[cfg(feature = "testing")]
@@ -154,7 +154,7 @@ impl Context {
         }
         let organization = if question.uses_organization() {
             let url = self.url_org.as_deref().unwrap_or(&UrlOrg::Absent);
-            let current = self.organizations.acting(caller, url, Facts::Current);
+            let current = self.organizations.acting(caller, url, Freshness::Current);
             let current = current.await;
             current
                 .map_err(|Unavailable { .. }| ToolError::new(TRY_AGAIN))?

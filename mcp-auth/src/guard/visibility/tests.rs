@@ -14,7 +14,7 @@ const EITHER: Guard = Guard::signed_in(&[Requirement::Any(&[
 fn visibility(guards: &[Guard]) -> Visibility {
     let tools = guards
         .iter()
-        .map(|guard| (*guard, identity::Facts::Current));
+        .map(|guard| (*guard, identity::Freshness::Current));
     Visibility::new(tools, Vec::new())
 }
 
@@ -137,12 +137,12 @@ fn nothing_is_kept_where_a_guard_depends_on_time() {
 #[test]
 fn only_the_facts_that_a_guard_asks_for_have_to_be_had() {
     let tools = [
-        (OPEN, identity::Facts::Current),
-        (ADMIN, identity::Facts::TokenOnly),
+        (OPEN, identity::Freshness::Current),
+        (ADMIN, identity::Freshness::TokenOnly),
     ];
     let visibility = Visibility::new(tools.into_iter(), Vec::new());
-    assert!(!visibility.asks(identity::Facts::Current));
-    assert!(visibility.asks(identity::Facts::TokenOnly));
+    assert!(!visibility.asks(identity::Freshness::Current));
+    assert!(visibility.asks(identity::Freshness::TokenOnly));
 }
 
 #[test]

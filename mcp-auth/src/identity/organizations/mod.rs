@@ -54,11 +54,11 @@ pub(crate) trait Memberships: Debug + Send + Sync {
 
 /// Which facts are good enough.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Facts {
+pub(crate) enum Freshness {
     /// What holds now, at most 30 seconds ago.
     Current,
     /// What the token says, though the caller may no longer be a member: `trust_token_org`.
-    TokenOnly,
+    AsInToken,
 }
 
 /// Resolves organizations.
@@ -166,9 +166,9 @@ impl Organizations {
     pub(crate) async fn of(
         &self,
         caller: &Caller,
-        facts: Facts,
+        freshness: Freshness,
     ) -> Result<Option<Org>, Unavailable> {
-        let acting = self.acting(caller, &UrlOrg::Absent, facts).await?;
+        let acting = self.acting(caller, &UrlOrg::Absent, freshness).await?;
         Ok(acting.org)
     }
 
@@ -180,7 +180,7 @@ impl Organizations {
         &self,
         caller: &Caller,
         url: &UrlOrg,
-        facts: Facts,
+        freshness: Freshness,
     ) -> Result<Acting, Unavailable> {
         match caller.token_kind() {
             // Current for as long as the token is believed, which is a minute: a machine acts in no
@@ -189,7 +189,7 @@ impl Organizations {
                 Ok(Acting::of_token(caller.token_org(), url))
             }
             TokenKind::OAuth => match (named_organization(caller).await?, caller.user_id()) {
-                (Some(named), Some(user_id)) => self.named(named, user_id, url, facts).await,
+                (Some(named), Some(user_id)) => self.named(named, user_id, url, freshness).await,
                 (Some(_), None) => Ok(Acting::by(NamedBy::Token, None)),
                 (None, Some(user_id)) => self.named_by_sources(user_id, url).await,
                 (None, None) => Ok(Acting::default()),
@@ -203,11 +203,11 @@ impl Organizations {
         named: Org,
         user_id: &str,
         url: &UrlOrg,
-        facts: Facts,
+        freshness: Freshness,
     ) -> Result<Acting, Unavailable> {
-        match (&self.directory, facts, url) {
+        match (&self.directory, freshness, url) {
             (_, _, UrlOrg::Malformed) => Ok(Acting::by(NamedBy::UrlQuery, None)),
-            (Some(directory), Facts::Current, UrlOrg::Absent) => {
+            (Some(directory), Freshness::Current, UrlOrg::Absent) => {
                 let org = self.looked_up(directory, named.id(), user_id).await?;
                 Ok(Acting::by(NamedBy::Token, org))
             }
@@ -216,7 +216,7 @@ impl Organizations {
                 let org = self.looked_up(directory, named.id(), user_id).await?;
                 Ok(Acting::agreed(org, url))
             }
-            (Some(_), Facts::TokenOnly, UrlOrg::Absent) | (None, _, UrlOrg::Absent) => {
+            (Some(_), Freshness::AsInToken, UrlOrg::Absent) | (None, _, UrlOrg::Absent) => {
                 Ok(Acting::by(NamedBy::Token, Some(named)))
             }
             (None, _, UrlOrg::Named(_)) => Ok(Acting::by(NamedBy::UrlQuery, None)),

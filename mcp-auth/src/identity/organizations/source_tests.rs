@@ -111,7 +111,11 @@ fn fifty_requests_share_one_list() {
     let ada = caller(None);
     block_on(async {
         let absent = UrlOrg::Absent;
-        let asking = (0..50).map(|_| fixture.organizations.acting(&ada, &absent, Facts::Current));
+        let asking = (0..50).map(|_| {
+            fixture
+                .organizations
+                .acting(&ada, &absent, Freshness::Current)
+        });
         let (found, ()) = join(join_all(asking), async { fixture.directory.open() }).await;
         assert!(
             found
@@ -295,7 +299,7 @@ impl Fixture {
     }
 
     fn acting(&self, caller: &Caller, url: &UrlOrg) -> Result<Acting, Unavailable> {
-        block_on(self.organizations.acting(caller, url, Facts::Current))
+        block_on(self.organizations.acting(caller, url, Freshness::Current))
     }
 
     fn advance(&self, milliseconds: u64) {

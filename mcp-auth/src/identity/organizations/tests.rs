@@ -85,10 +85,10 @@ fn fifty_requests_share_one_look_up_and_the_first_may_leave() {
     fixture.directory.close();
     let ada = ada();
     block_on(async {
-        let mut leaving = Box::pin(fixture.organizations.of(&ada, Facts::Current));
+        let mut leaving = Box::pin(fixture.organizations.of(&ada, Freshness::Current));
         assert!(leaving.as_mut().now_or_never().is_none());
         drop(leaving);
-        let asking = (0..50).map(|_| fixture.organizations.of(&ada, Facts::Current));
+        let asking = (0..50).map(|_| fixture.organizations.of(&ada, Freshness::Current));
         let (found, ()) = join(join_all(asking), async { fixture.directory.open() }).await;
         assert!(
             found
@@ -108,7 +108,7 @@ fn members_are_told_apart_by_organization_and_by_user() {
         claims["org_id"] = json!("org_1");
         claims[name] = json!(other);
         let caller = test_support::oauth_caller(&claims);
-        let org = block_on(fixture.organizations.of(&caller, Facts::Current)).unwrap();
+        let org = block_on(fixture.organizations.of(&caller, Freshness::Current)).unwrap();
         assert!(org.is_none(), "{name}");
     }
     assert_eq!(fixture.directory.calls(), 3);
@@ -118,7 +118,7 @@ fn members_are_told_apart_by_organization_and_by_user() {
 fn nothing_is_looked_up_for_a_token_without_organization() {
     let fixture = Fixture::answering([Ok(Some(admin()))]);
     let caller = test_support::oauth_caller(&test_support::oauth_claims());
-    let org = block_on(fixture.organizations.of(&caller, Facts::Current)).unwrap();
+    let org = block_on(fixture.organizations.of(&caller, Freshness::Current)).unwrap();
     assert!(org.is_none());
     assert_eq!(fixture.directory.calls(), 0);
 }
@@ -129,9 +129,9 @@ fn the_token_alone_tells_the_id_and_nothing_else() {
     let without = Organizations::new(None, test_support::clock(), fixture.io.handle().clone());
     assert!(fixture.organizations.looks_up() && !without.looks_up());
     for (organizations, facts) in [
-        (&fixture.organizations, Facts::TokenOnly),
-        (&without, Facts::Current),
-        (&without, Facts::TokenOnly),
+        (&fixture.organizations, Freshness::AsInToken),
+        (&without, Freshness::Current),
+        (&without, Freshness::AsInToken),
     ] {
         let org = block_on(organizations.of(&ada(), facts)).unwrap().unwrap();
         assert_eq!(
@@ -153,7 +153,7 @@ fn a_session_token_tells_its_organization_itself() {
     claims["org_id"] = json!("org_9");
     let token = test_support::session_token(&claims);
     let caller = block_on(test_support::offline(policy).authenticate(&token)).unwrap();
-    let org = block_on(fixture.organizations.of(&caller, Facts::Current)).unwrap();
+    let org = block_on(fixture.organizations.of(&caller, Freshness::Current)).unwrap();
     assert_eq!(org.unwrap().id(), "org_9");
     assert_eq!(fixture.directory.calls(), 0);
 }
@@ -245,7 +245,7 @@ fn calls_of(members: usize, seconds: u64) -> (Vec<Duration>, Vec<u64>) {
             turns.is_half_free();
             tokio::task::yield_now().await;
             for (caller, served) in callers.iter().zip(&mut served) {
-                let mut call = Box::pin(organizations.of(caller, Facts::Current));
+                let mut call = Box::pin(organizations.of(caller, Freshness::Current));
                 let mut answer = call.as_mut().now_or_never();
                 for _ in 0..4 {
                     if answer.is_none() {
@@ -317,7 +317,7 @@ impl Fixture {
     }
 
     fn role_of_ada(&self) -> Result<Option<String>, Unavailable> {
-        let org = block_on(self.organizations.of(&ada(), Facts::Current))?;
+        let org = block_on(self.organizations.of(&ada(), Freshness::Current))?;
         Ok(org.and_then(|org| org.role().map(str::to_owned)))
     }
 }

@@ -10,7 +10,7 @@ use crate::identity::test_support::{
 };
 use crate::identity::{
     Authenticator, AuthenticatorConfig, BearerToken, Budget, Confirmation, ConfirmationSource,
-    Facts, IoRuntime, Keys, ManualClock, Memberships, Org, Organizations, Parties, Policy,
+    Freshness, IoRuntime, Keys, ManualClock, Memberships, Org, Organizations, Parties, Policy,
     Unavailable, Verdict, test_support,
 };
 
@@ -227,7 +227,7 @@ fn fifty_requests_share_one_question_at_userinfo() {
     world.issuer.close();
     let caller = world.present("oat_1").unwrap();
     block_on(async {
-        let asking = (0..50).map(|_| world.organizations.of(&caller, Facts::Current));
+        let asking = (0..50).map(|_| world.organizations.of(&caller, Freshness::Current));
         let (found, ()) = join(join_all(asking), async { world.issuer.open() }).await;
         assert!(found.iter().all(Result::is_ok));
     });
@@ -395,7 +395,7 @@ impl World {
 
     fn organization(&self, token: &str) -> Result<Option<Org>, Unavailable> {
         let caller = self.present(token).unwrap();
-        block_on(self.organizations.of(&caller, Facts::Current))
+        block_on(self.organizations.of(&caller, Freshness::Current))
     }
 }
 
