@@ -42,9 +42,9 @@ mod token;
 mod transition;
 mod verify;
 
-pub(crate) use crate::clock::Clock;
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use crate::clock::{ManualClock, SystemClock};
+pub(crate) use crate::clock::ManualClock;
+pub(crate) use crate::clock::{Clock, SystemClock};
 
 pub use actor::Actor;
 pub use caller::{Caller, TokenKind};
@@ -76,7 +76,7 @@ pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, Policy, is_loopba
 pub(crate) use scopes::{ScopeCycle, ScopeHierarchy};
 pub(crate) use sight::Sight;
 
-pub(crate) use token::BearerToken;
 #[cfg(feature = "_bench")]
-pub(crate) use token::{Presented, TokenText};
+pub(crate) use token::Presented;
+pub(crate) use token::{BearerToken, TokenText};
 pub(crate) use verify::{Decode, VerifiedClaims};
