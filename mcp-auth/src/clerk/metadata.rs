@@ -7,19 +7,19 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::clerk::outgoing::Outgoing;
-use crate::identity::{Abandoned, Clock, SingleFlight, Unavailable};
+use crate::identity::{Clock, Entry, ExpiringCache, Lookup, Service, Unavailable};
 
-/// A metadata document, fetched when it is asked for and kept for five minutes.
+/// A metadata document. It is fetched on demand, and cached for five minutes.
 #[derive(Debug)]
 pub(crate) struct Metadata {
-    shared: Arc<Shared>,
-    flights: SingleFlight<(), Result<Document, Unavailable>>,
+    fetcher: Fetcher,
+    /// `None` while the issuer does not give the document.
+    lookup: Lookup<(), Option<Document>>,
 }
 
 /// The document.
@@ -58,19 +58,11 @@ impl DocumentKind {
     }
 }
 
-#[derive(Debug)]
-struct Shared {
+#[derive(Clone, Debug)]
+struct Fetcher {
     kind: DocumentKind,
     frontend: Arc<Outgoing>,
     clock: Arc<dyn Clock>,
-    kept: ArcSwapOption<Kept>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    outcome: Option<Document>,
-    /// Uptime from which it is asked for again.
-    until: Duration,
 }
 
 impl Document {
@@ -145,21 +137,21 @@ impl Metadata {
         clock: Arc<dyn Clock>,
         io: Handle,
     ) -> Self {
-        let shared = Shared {
-            kind,
-            frontend,
-            clock,
-            kept: ArcSwapOption::empty(),
-        };
+        let service = Arc::new(Service::new(WHAT, Arc::clone(&clock)));
+        let cache = ExpiringCache::new(AT_LEAST_CACHED, Arc::clone(&clock));
         Self {
-            shared: Arc::new(shared),
-            flights: SingleFlight::new(io),
+            fetcher: Fetcher {
+                kind,
+                frontend,
+                clock,
+            },
+            lookup: Lookup::new(service, cache, io),
         }
     }
 
     /// The path at which clients look for it, on the issuer and on this server.
     pub(crate) fn path(&self) -> String {
-        format!("/{WELL_KNOWN}/{}", self.shared.kind.name())
+        format!("/{WELL_KNOWN}/{}", self.fetcher.kind.name())
     }
 
     /// The document, at most five minutes old.
@@ -167,25 +159,18 @@ impl Metadata {
     /// # Errors
     /// [`Unavailable`] if the issuer does not give it; asked again after 30 seconds.
     pub(crate) async fn document(&self) -> Result<Document, Unavailable> {
-        let now = self.shared.clock.uptime();
-        if let Some(kept) = self.shared.kept.load_full().filter(|kept| now < kept.until) {
-            return kept
-                .outcome
-                .clone()
-                .ok_or(unavailable(kept.until.saturating_sub(now)));
+        if let Some(cached) = self.lookup.cached(&()) {
+            return cached.value.ok_or(unavailable(cached.rest));
         }
-        let shared = Arc::clone(&self.shared);
-        let fetched = self
-            .flights
-            .join(&(), || async move { shared.fetch().await });
-        fetched
-            .await
-            .unwrap_or_else(|Abandoned| Err(unavailable(KEPT_IF_FAILED)))
+        let fetcher = self.fetcher.clone();
+        let look_up = || async move { Ok(fetcher.fetch().await) };
+        let document = self.lookup.get((), look_up).await.ok().flatten();
+        document.ok_or(unavailable(FAILURE_AGE))
     }
 }
 
-impl Shared {
-    async fn fetch(&self) -> Result<Document, Unavailable> {
+impl Fetcher {
+    async fn fetch(&self) -> Entry<Option<Document>> {
         let sent = self.clock.unix_ms();
         let outcome = match self
             .frontend
@@ -205,29 +190,27 @@ impl Shared {
             }
         };
         let age = if outcome.is_some() {
-            KEPT
+            DOCUMENT_AGE
         } else {
-            KEPT_IF_FAILED
+            FAILURE_AGE
         };
-        let until = self.clock.uptime() + age;
-        self.kept.store(Some(Arc::new(Kept {
-            outcome: outcome.clone(),
-            until,
-        })));
-        outcome.ok_or(unavailable(KEPT_IF_FAILED))
+        Entry::believed_for(age, outcome, self.clock.uptime())
     }
 }
 
 fn unavailable(retry_after: Duration) -> Unavailable {
     Unavailable {
-        what: "the authorization server's metadata",
+        what: WHAT,
         retry_after,
     }
 }
 
+const WHAT: &str = "the authorization server's metadata";
 const WELL_KNOWN: &str = ".well-known";
-const KEPT: Duration = Duration::from_secs(5 * 60);
-const KEPT_IF_FAILED: Duration = Duration::from_secs(30);
+const DOCUMENT_AGE: Duration = Duration::from_secs(5 * 60);
+const FAILURE_AGE: Duration = Duration::from_secs(30);
+/// One document is cached. A cache for a single entry may refuse the entry.
+const AT_LEAST_CACHED: usize = 16;
 
 #[cfg(test)]
 mod tests {

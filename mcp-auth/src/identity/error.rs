@@ -44,21 +44,38 @@ pub(crate) enum LookupError {
     Throttled(Duration),
 }
 
-/// Why a question has no answer, for those who wait for it.
+/// Why a look-up has no answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum NoAnswer {
-    /// The identity provider does not accept the key that this server asks with.
+    /// The identity provider does not accept the server's own key.
     #[error("the key is not accepted")]
     KeyRefused,
-    /// There is none now.
+    /// The budget has no turn for the question.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
+    /// The identity provider does not answer now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl NoAnswer {
+    /// The error for callers that treat every failure alike; `what` was looked up. The caller can do
+    /// nothing about a refused key, so it is an outage to the caller.
+    pub(crate) fn into_unavailable(self, what: &'static str) -> Unavailable {
+        let retry_after = match self {
+            Self::Unavailable(unavailable) => return unavailable,
+            Self::KeyRefused => RETRY_AFTER,
+            Self::OverBudget(OverBudget { retry_after }) => retry_after,
+        };
+        Unavailable { what, retry_after }
+    }
 }
 
 impl From<NoAnswer> for AuthError {
     fn from(error: NoAnswer) -> Self {
         match error {
             NoAnswer::KeyRefused => Self::Misconfigured,
+            NoAnswer::OverBudget(error) => Self::OverBudget(error),
             NoAnswer::Unavailable(unavailable) => Self::Unavailable(unavailable),
         }
     }
@@ -269,3 +286,6 @@ impl TokenError {
         }
     }
 }
+
+/// When to try again after a failure that has no time of its own.
+const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -66,7 +66,7 @@ pub(crate) use json::{Json, Object, parse_object};
 pub(crate) use keys::{FetchError, KeySource, Keys, PemError, PublishedKey};
 pub(crate) use log_throttle::LogThrottle;
 pub(crate) use org::{is_key, is_permission};
-pub(crate) use lookup::{Abandoned, Budget, SingleFlight};
+pub(crate) use lookup::{Budget, Entry, ExpiringCache, Lookup, Service};
 pub(crate) use organizations::{
     Acting, Freshness, MembershipPage, Memberships, NamedBy, OrganizationSources, Organizations,
     UrlOrg,

@@ -13,10 +13,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::identity::cache::{Fingerprint, TokenCache};
-use crate::identity::lookup::Circuit;
+use crate::identity::lookup::{Circuit, SingleFlight};
 use crate::identity::test_support;
 use crate::identity::test_support::block_on;
-use crate::identity::{Clock, IoRuntime, LookupError, ManualClock, SingleFlight};
+use crate::identity::{Clock, IoRuntime, LookupError, ManualClock};
 use crate::properties::cases;
 
 /// An event in the life of a circuit.

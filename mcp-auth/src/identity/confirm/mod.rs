@@ -12,17 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::identity::cache::{Fingerprint, TokenCache};
 use crate::identity::caller::{Caller, CallerContext, CallerParts, TokenKind};
-use crate::identity::error::{AuthError, LookupError, TokenError};
-use crate::identity::lookup::Circuit;
-use crate::identity::lookup::{Abandoned, SingleFlight};
-use crate::identity::lookup::{Budget, OverBudget, Question};
+use crate::identity::error::{AuthError, LookupError, NoAnswer, TokenError};
+use crate::identity::lookup::{Budget, Entry, ExpiringCache, Lookup, Question, Service};
 use crate::identity::policy::Policy;
 use crate::identity::token::{BearerToken, TokenText};
 use crate::identity::verify::VerifiedClaims;
@@ -65,34 +62,26 @@ pub(crate) struct Confirmation {
     pub(crate) parts: CallerParts,
 }
 
-/// Asks about opaque tokens.
-pub(crate) struct Confirmations {
-    desk: Arc<Desk>,
-    flights: SingleFlight<Fingerprint, Result<Caller, AuthError>>,
-}
+/// Asks the issuer about opaque tokens.
+pub(crate) struct Confirmations(Arc<Shared>);
 
-/// Where the questions are asked, and what was answered lately.
-struct Desk {
+/// The state that requests and the look-ups on the I/O runtime share.
+struct Shared {
     source: Arc<dyn ConfirmationSource>,
     policy: Arc<Policy>,
     clock: Arc<dyn Clock>,
     realm: Arc<CallerContext>,
+    /// The callers of confirmed tokens, and of JWTs.
     seen: Arc<TokenCache>,
-    refused: Cache<Fingerprint, Refused>,
-    circuit: Circuit,
-    budget: Option<Budget>,
+    /// Caches refusals alone: callers are in `seen`.
+    tokens: Lookup<Fingerprint, Outcome>,
 }
 
-#[derive(Clone, Copy)]
-struct Refused {
-    error: TokenError,
-    /// Uptime from which the issuer is asked again.
-    until: Duration,
-}
+/// The outcome of a look-up that the issuer answered.
+type Outcome = Result<Caller, TokenError>;
 
 impl Confirmations {
-    /// Asks `source`, about new tokens no more often than `budget` allows, if there is one. Callers get
-    /// into `seen`.
+    /// Asks `source`, about new tokens no more often than `budget` allows. Callers are cached in `seen`.
     pub(crate) fn new(
         source: Arc<dyn ConfirmationSource>,
         budget: Option<Budget>,
@@ -102,23 +91,20 @@ impl Confirmations {
         seen: Arc<TokenCache>,
         io: Handle,
     ) -> Self {
-        let circuit = Circuit::new("the confirmation of opaque tokens", Arc::clone(&clock));
-        Self {
-            desk: Arc::new(Desk {
-                source,
-                policy,
-                clock,
-                realm,
-                seen,
-                refused: Cache::new(MAX_REFUSED),
-                circuit,
-                budget,
-            }),
-            flights: SingleFlight::new(io),
-        }
+        let service = Service::new("the confirmation of opaque tokens", Arc::clone(&clock));
+        let service = Arc::new(service.within(budget));
+        let refused = ExpiringCache::new(MAX_REFUSED, Arc::clone(&clock));
+        Self(Arc::new(Shared {
+            source,
+            policy,
+            clock,
+            realm,
+            seen,
+            tokens: Lookup::new(service, refused, io),
+        }))
     }
 
-    /// The caller whom the issuer confirms for this token, of a kind that is accepted.
+    /// The caller whom the issuer confirms for this token. The kind of the token is accepted.
     ///
     /// # Errors
     /// One of [`AuthError`].
@@ -128,121 +114,110 @@ impl Confirmations {
         token: &BearerToken<'_>,
         peer: IpAddr,
     ) -> Result<Caller, AuthError> {
-        if !self.desk.source.confirms(kind) {
+        let Self(shared) = self;
+        if !shared.source.confirms(kind) {
             return Err(TokenError::Opaque.into());
         }
         let fingerprint = token.fingerprint();
-        if let Some(outcome) = self.desk.known(fingerprint) {
-            return outcome;
-        }
-        self.desk.circuit.check()?;
-        let asked = self.flights.join(&fingerprint, || {
-            let desk = Arc::clone(&self.desk);
-            let token = token.to_text();
-            // The work waits for its turn, and not the request, so a client that hangs up takes nothing away from
-            // others who present the token.
-            async move {
-                let question = desk.question(fingerprint, peer).await?;
-                desk.ask(kind, fingerprint, token, question).await
-            }
-        });
-        asked
-            .await
-            .unwrap_or_else(|Abandoned| Err(self.desk.circuit.lost().into()))
+        let outcome = if let Some(known) = shared.known(fingerprint) {
+            known
+        } else {
+            shared.tokens.service().check()?;
+            let look_up = || {
+                let (shared, token) = (Arc::clone(shared), token.to_text());
+                async move { shared.look_up(kind, fingerprint, token, peer).await }
+            };
+            shared.tokens.get(fingerprint, look_up).await?
+        };
+        Ok(outcome?)
     }
 }
 
-impl Desk {
-    /// What is known of the token without asking.
-    fn known(&self, fingerprint: Fingerprint) -> Option<Result<Caller, AuthError>> {
-        let now = self.clock.uptime();
-        let refused = self.refused.get(&fingerprint);
-        if let Some(refused) = refused.filter(|refused| now < refused.until) {
-            return Some(Err(refused.error.into()));
+impl Shared {
+    /// The outcome that is known without asking.
+    fn known(&self, fingerprint: Fingerprint) -> Option<Outcome> {
+        if let Some(refused) = self.tokens.cached(&fingerprint) {
+            return Some(refused.value);
         }
         let caller = self.seen.get(fingerprint)?;
         let claims = caller.verified();
         match claims.check_current(self.clock.unix_ms(), 0) {
-            // What has expired does not come back.
-            Err(error) => Some(Err(error.into())),
-            Ok(()) => claims.is_recent(|| now).then_some(Ok(caller)),
+            // An expired token does not become valid again.
+            Err(error) => Some(Err(error)),
+            Ok(()) => claims
+                .is_recent(|| self.clock.uptime())
+                .then_some(Ok(caller)),
         }
     }
 
-    /// Takes a question of the budget. A token that was good before needs none.
-    async fn question(
+    /// Takes a question of the budget. A token that was good before needs none. The look-up waits for its
+    /// turn, and not the request, so a client that hangs up takes nothing away from others who present the
+    /// token.
+    async fn turn(
         &self,
         fingerprint: Fingerprint,
         peer: IpAddr,
-    ) -> Result<Option<Question>, OverBudget> {
-        match &self.budget {
-            Some(budget) if self.seen.get(fingerprint).is_none() => {
-                Ok(Some(budget.take(Some(Network::of(peer))).await?))
-            }
-            Some(_) | None => Ok(None),
+    ) -> Result<Option<Question>, NoAnswer> {
+        if self.seen.get(fingerprint).is_some() {
+            return Ok(None);
         }
+        self.tokens.service().turn(Some(Network::of(peer))).await
     }
 
-    async fn ask(
+    async fn look_up(
         &self,
         kind: TokenKind,
         fingerprint: Fingerprint,
         token: TokenText,
-        mut question: Option<Question>,
-    ) -> Result<Caller, AuthError> {
-        // Somebody may have got the answer since this flight was called for.
-        if let Some(outcome) = self.known(fingerprint) {
-            return outcome;
+        peer: IpAddr,
+    ) -> Result<Entry<Outcome>, NoAnswer> {
+        let turn = self.turn(fingerprint, peer).await?;
+        // Another look-up may have got the answer before this one began.
+        if let Some(known) = self.known(fingerprint) {
+            return Ok(Entry::not_cached(known));
         }
-        let asked = self.clock.uptime();
-        let ask = async || {
-            if let Some(question) = &mut question {
-                question.pay();
-            }
+        let question = async |mut turn: Option<Question>| {
             let verdict = self.source.confirm(kind, token.clone()).await;
-            // A failure or a rate limit of the issuer says nothing about the token. A token that the issuer declines
-            // costs its network a question.
-            if let (
-                Some(question),
-                Ok(Verdict::Active(_)) | Err(LookupError::Failed | LookupError::Throttled(_)),
-            ) = (&mut question, &verdict)
-            {
-                question.give_back();
-            }
-            if matches!(verdict, Err(LookupError::Declined)) {
-                // No circuit opens for this one, so it is the budget that keeps its bearer from asking
+            match verdict {
+                // A failure or a rate limit of the issuer says nothing about the token.
+                Ok(Verdict::Active(_)) | Err(LookupError::Failed | LookupError::Throttled(_)) => {
+                    if let Some(question) = &mut turn {
+                        question.give_back();
+                    }
+                }
+                // No circuit breaker opens for this token, so only the budget keeps its bearer from asking
                 // for ever.
-                self.seen.remove(fingerprint);
+                Err(LookupError::Declined) => self.seen.remove(fingerprint),
+                Ok(Verdict::Refused(_)) | Err(LookupError::KeyRefused) => {}
             }
             verdict
         };
-        let verdict = self.circuit.ask(ask).await?;
-        let caller = match verdict {
+        let (verdict, asked) = self.tokens.service().ask(turn, question).await?;
+        let outcome = match verdict {
             Verdict::Refused(error) => Err(error),
-            Verdict::Active(said) => self.judge(kind, *said, fingerprint, token, asked),
+            Verdict::Active(said) => self.check(kind, *said, fingerprint, token.clone(), asked),
         };
-        match caller {
+        Ok(match outcome {
             Ok(caller) => {
                 self.seen.insert(fingerprint, caller.clone());
-                Ok(caller)
+                Entry::not_cached(Ok(caller))
             }
             Err(error) => {
                 self.seen.remove(fingerprint);
-                let until = self.clock.uptime() + REFUSED_AGE;
-                self.refused.insert(fingerprint, Refused { error, until });
-                Err(error.into())
+                Entry::believed_for(REFUSED_AGE, Err(error), self.clock.uptime())
             }
-        }
+        })
     }
 
-    fn judge(
+    /// Checks an active token against the server's policy.
+    fn check(
         &self,
         kind: TokenKind,
         said: Confirmation,
         fingerprint: Fingerprint,
         token: TokenText,
         asked: Duration,
-    ) -> Result<Caller, TokenError> {
+    ) -> Outcome {
         let now_ms = self.clock.unix_ms();
         let (claims, parts) = VerifiedClaims::confirmed(kind, said, &self.policy, now_ms, asked)?;
         let token = Some(token).filter(|_| {
@@ -257,7 +232,7 @@ impl Desk {
 impl Debug for Confirmations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Confirmations")
-            .field("source", &self.desk.source)
+            .field("source", &self.0.source)
             .finish_non_exhaustive()
     }
 }

@@ -305,7 +305,7 @@ mod tests {
         let outcome = circuit.ask(question).now_or_never().unwrap();
         let wait = match outcome {
             Err(NoAnswer::Unavailable(unavailable)) => unavailable.retry_after.as_secs(),
-            Ok(()) | Err(NoAnswer::KeyRefused) => 0,
+            Ok(()) | Err(NoAnswer::KeyRefused | NoAnswer::OverBudget(_)) => 0,
         };
         asked.then_some(wait)
     }

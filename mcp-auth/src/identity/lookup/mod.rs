@@ -1,9 +1,239 @@
-//! Look-ups at the identity provider.
+//! Look-ups at the identity provider: cached, in single flight, behind a circuit breaker and within a
+//! budget.
+//!
+//! This module owns when a service is asked and how long an answer is believed. It knows nothing of the
+//! questions: each user of a [`Lookup`] brings them.
+//!
+//! INVARIANT: a failure is never cached, and an expired entry is never returned. If the service cannot be
+//! asked, the look-up fails.
 
 mod budget;
 mod circuit;
+mod expiring;
 mod single_flight;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::{Equivalent, UnitWeighter, Weighter};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use crate::clock::Clock;
+use crate::identity::error::{LookupError, NoAnswer, Unavailable};
+use crate::limits::Network;
 
 pub(crate) use budget::{Budget, OverBudget, Question};
 pub(crate) use circuit::Circuit;
+pub(crate) use expiring::{Cached, Entry, ExpiringCache};
 pub(crate) use single_flight::{Abandoned, SingleFlight, Waiter};
+
+/// A service of the identity provider. The service has one circuit breaker, and one budget if it needs
+/// one, however many look-ups ask it.
+#[derive(Debug)]
+pub(crate) struct Service {
+    what: &'static str,
+    clock: Arc<dyn Clock>,
+    circuit: Circuit,
+    budget: Option<Budget>,
+}
+
+/// A cache of answers, and the look-ups that fill the cache: one at a time for each key.
+pub(crate) struct Lookup<K, V, W = UnitWeighter> {
+    service: Arc<Service>,
+    cache: Arc<ExpiringCache<K, V, W>>,
+    in_flight: SingleFlight<K, Result<V, NoAnswer>>,
+}
+
+impl Service {
+    /// A service that may be asked without limits. `what` names the answers, for errors and the log.
+    pub(crate) fn new(what: &'static str, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            what,
+            circuit: Circuit::new(what, Arc::clone(&clock)),
+            clock,
+            budget: None,
+        }
+    }
+
+    /// A service that is asked as often as the budget allows.
+    pub(crate) fn within(self, budget: Option<Budget>) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// The time by which answers are dated.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.clock.uptime()
+    }
+
+    /// Whether a question would be asked now.
+    ///
+    /// # Errors
+    /// [`Unavailable`] while the circuit breaker is open.
+    pub(crate) fn check(&self) -> Result<(), Unavailable> {
+        self.circuit.check()
+    }
+
+    /// Waits until the budget, if there is one, allows a question. `network` is the network of a client that
+    /// pays for the question if the answer proves nothing.
+    ///
+    /// # Errors
+    /// - [`NoAnswer::Unavailable`] while the circuit breaker is open.
+    /// - [`NoAnswer::OverBudget`] if no question may come in time.
+    pub(crate) async fn turn(
+        &self,
+        network: Option<Network>,
+    ) -> Result<Option<Question>, NoAnswer> {
+        self.check()?;
+        Ok(match &self.budget {
+            Some(budget) => Some(budget.take(network).await?),
+            None => None,
+        })
+    }
+
+    /// Asks, unless the circuit breaker is open. Returns the answer with the uptime at which it was asked
+    /// for. The turn is paid when the question is asked.
+    ///
+    /// # Errors
+    /// - [`NoAnswer::KeyRefused`] if the service does not accept the server's key.
+    /// - [`NoAnswer::Unavailable`] if the service was not asked, or did not answer.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        mut turn: Option<Question>,
+        ask: impl FnOnce(Option<Question>) -> F,
+    ) -> Result<(T, Duration), NoAnswer>
+    where
+        F: Future<Output = Result<T, LookupError>>,
+    {
+        let asked = self.uptime();
+        let ask = || {
+            if let Some(question) = &mut turn {
+                question.pay();
+            }
+            ask(turn)
+        };
+        Ok((self.circuit.ask(ask).await?, asked))
+    }
+
+    /// Whether there is room for a look-up that nobody waits for: at least half of the budget is free, and
+    /// the circuit breaker is closed. A service without a budget has no room.
+    fn has_room(&self) -> bool {
+        self.budget.as_ref().is_some_and(Budget::is_half_free) && self.check().is_ok()
+    }
+
+    /// The error of a look-up that ended without an outcome.
+    pub(crate) fn abandoned(&self) -> NoAnswer {
+        self.circuit.lost().into()
+    }
+
+    /// The error of a look-up, for callers that treat every failure alike.
+    pub(crate) fn unavailable(&self, error: NoAnswer) -> Unavailable {
+        error.into_unavailable(self.what)
+    }
+}
+
+impl<K, V, W> Lookup<K, V, W>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    W: Weighter<K, Entry<V>> + Clone + Send + Sync + 'static,
+{
+    /// Look-ups at this service that fill the cache. They run on `io`.
+    pub(crate) fn new(service: Arc<Service>, cache: ExpiringCache<K, V, W>, io: Handle) -> Self {
+        Self {
+            service,
+            cache: Arc::new(cache),
+            in_flight: SingleFlight::new(io),
+        }
+    }
+
+    /// The service that is asked.
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// The cached answer, unless it is expired.
+    pub(crate) fn cached<Q>(&self, key: &Q) -> Option<Cached<V>>
+    where
+        Q: Equivalent<K> + Hash + ?Sized,
+    {
+        self.cache.get(key)
+    }
+
+    /// Joins the look-up in flight for the key, or starts one, and waits for its outcome. An answer is
+    /// cached before the next look-up can start. The look-up goes on if the returned future is dropped.
+    ///
+    /// # Errors
+    /// The error of the look-up.
+    pub(crate) async fn get<F>(&self, key: K, look_up: impl FnOnce() -> F) -> Result<V, NoAnswer>
+    where
+        F: Future<Output = Result<Entry<V>, NoAnswer>> + Send + 'static,
+    {
+        let outcome = self.join(key, look_up).await;
+        outcome.unwrap_or_else(|Abandoned| Err(self.service.abandoned()))
+    }
+
+    /// Waits no longer than `patience` for [`Self::get`]. The look-up goes on after that, so that a later
+    /// request finds its answer in the cache.
+    ///
+    /// # Errors
+    /// The error of the look-up, or [`NoAnswer::Unavailable`] if it takes longer.
+    pub(crate) async fn get_within<F>(
+        &self,
+        patience: Duration,
+        key: K,
+        look_up: impl FnOnce() -> F,
+    ) -> Result<V, NoAnswer>
+    where
+        F: Future<Output = Result<Entry<V>, NoAnswer>> + Send + 'static,
+    {
+        let outcome = timeout(patience, self.get(key, look_up)).await;
+        outcome.unwrap_or_else(|_| Err(self.service.abandoned()))
+    }
+
+    /// Looks the key up again before the cached answer expires, if the service has room for that. Nobody
+    /// waits for the outcome.
+    pub(crate) fn refresh<F>(&self, key: impl FnOnce() -> K, look_up: impl FnOnce() -> F)
+    where
+        F: Future<Output = Result<Entry<V>, NoAnswer>> + Send + 'static,
+    {
+        if self.service.has_room() {
+            let _nobody_waits = self.join(key(), look_up);
+        }
+    }
+
+    /// Empties the cache, for tests that change what the service answers and do not want to wait.
+    #[cfg(feature = "testing")]
+    pub(crate) fn forget(&self) {
+        self.cache.clear();
+    }
+
+    fn join<F>(&self, key: K, look_up: impl FnOnce() -> F) -> Waiter<Result<V, NoAnswer>>
+    where
+        F: Future<Output = Result<Entry<V>, NoAnswer>> + Send + 'static,
+    {
+        self.in_flight.join(&key, || {
+            let (cache, key) = (Arc::clone(&self.cache), key.clone());
+            let looked_up = look_up();
+            async move {
+                let entry = looked_up.await?;
+                let value = entry.value.clone();
+                cache.insert(key, entry);
+                Ok(value)
+            }
+        })
+    }
+}
+
+impl<K, V, W> fmt::Debug for Lookup<K, V, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookup")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}

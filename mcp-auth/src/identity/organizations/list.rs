@@ -8,133 +8,114 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 
-use super::{
-    Asked, Lookups, MEMBER_AGE, NOT_A_MEMBER_AGE, REFRESH_AGE, RETRY_AFTER, WHAT, in_time,
-};
-use crate::identity::error::Unavailable;
-use crate::identity::lookup::{SingleFlight, Waiter};
+use super::{Directory, MEMBER_AGE, Memberships, NOT_A_MEMBER_AGE, PATIENCE, REFRESH_AGE};
+use crate::clock::Clock;
+use crate::identity::error::{NoAnswer, Unavailable};
+use crate::identity::lookup::{Entry, ExpiringCache, Lookup, Service};
 use crate::identity::org::Org;
 
 /// A page of the organizations that a user is a member of now.
 #[derive(Clone, Debug)]
 pub(crate) struct MembershipPage {
     pub(crate) orgs: Vec<Org>,
-    /// How many there are on all pages.
+    /// The number of organizations on all pages.
     pub(crate) total: u64,
 }
 
-/// Looks up the lists of users, and caches them.
-pub(super) struct Lists {
-    lists: Arc<Cache<String, List, Weight>>,
-    flights: SingleFlight<String, Result<List, Unavailable>>,
-}
+/// The lists of users, by the id of the user.
+pub(super) struct Lists(Lookup<String, List, Weight>);
 
 /// The organizations of one user, as far as they were read.
 #[derive(Clone, Debug)]
 pub(super) struct List {
     orgs: Arc<[Org]>,
-    /// How many there are, read or not.
+    /// The number of organizations, read or not.
     total: u64,
-    /// The uptime at which the first page was asked for: the list is at least that old.
-    asked: Duration,
 }
 
 impl Lists {
-    pub(super) fn new(io: Handle) -> Self {
-        Self {
-            lists: Arc::new(Cache::with_weighter(AT_FIRST, MOST_WEIGHT, Weight)),
-            flights: SingleFlight::new(io),
-        }
-    }
-
-    /// The organization that `find` picks from the user's list. A pick counts for 30 seconds, and that
-    /// there is nothing to pick for 5 seconds, as with a single membership. `pages` is the most that is
-    /// read of the list.
-    ///
-    /// # Errors
-    /// [`Unavailable`] if the list cannot be had now.
-    pub(super) async fn find(
-        &self,
-        directory: &Arc<Lookups>,
-        user_id: &str,
-        pages: usize,
-        find: impl Fn(&List) -> Option<Org>,
-    ) -> Result<Option<Org>, Unavailable> {
-        if let Some(list) = self.lists.get(user_id) {
-            let age = directory.clock.uptime().saturating_sub(list.asked);
-            let found = find(&list);
-            let most = if found.is_some() {
-                MEMBER_AGE
-            } else {
-                NOT_A_MEMBER_AGE
-            };
-            if age < most {
-                if found.is_some() && age >= REFRESH_AGE && directory.has_time() {
-                    let _ahead = self.look_up(directory, user_id, pages);
-                }
-                return Ok(found);
-            }
-        }
-        let lookup = self.look_up(directory, user_id, pages);
-        Ok(find(&in_time(directory, lookup).await?))
-    }
-
-    fn look_up(
-        &self,
-        directory: &Arc<Lookups>,
-        user_id: &str,
-        pages: usize,
-    ) -> Waiter<Result<List, Unavailable>> {
-        self.flights.join(&user_id.to_owned(), || {
-            let (directory, lists) = (Arc::clone(directory), Arc::clone(&self.lists));
-            let user_id = user_id.to_owned();
-            async move {
-                let list = directory.list(&user_id, pages).await?;
-                lists.insert(user_id, list.clone());
-                Ok(list)
-            }
-        })
+    pub(super) fn new(service: Arc<Service>, clock: Arc<dyn Clock>, io: Handle) -> Self {
+        let cache = ExpiringCache::weighed(MOST_WEIGHT, AT_FIRST, Weight, clock);
+        Self(Lookup::new(service, cache, io))
     }
 
     #[cfg(feature = "testing")]
     pub(super) fn forget(&self) {
-        self.lists.clear();
+        self.0.forget();
     }
 }
 
-impl Lookups {
-    /// Reads the list page by page, each within the budget and behind the circuit breaker.
-    async fn list(&self, user_id: &str, pages: usize) -> Result<List, Unavailable> {
-        let mut asked = None;
-        let mut orgs: Vec<Org> = Vec::new();
-        let mut total = 0;
-        for _ in 0..pages {
-            let question = || self.memberships.memberships(user_id, orgs.len());
-            let Asked { answer: page, at } = self.ask(question).await?;
-            let asked = *asked.get_or_insert(at);
-            if self.clock.uptime().saturating_sub(asked) >= MEMBER_AGE {
-                // The turns of the pages took so long that the first page is too old.
-                return Err(Unavailable {
-                    what: WHAT,
-                    retry_after: RETRY_AFTER,
-                });
-            }
-            let is_last = page.orgs.is_empty();
-            total = page.total;
-            orgs.extend(page.orgs);
-            if is_last || orgs.len() as u64 >= total {
-                break;
+impl Directory {
+    /// The organization that `find` picks from the user's list. A pick is believed for 30 seconds, and
+    /// that there is nothing to pick for 5 seconds, as with a single membership. `pages` is the most that
+    /// is read of the list.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the list cannot be looked up now.
+    pub(super) async fn find(
+        &self,
+        user_id: &str,
+        pages: usize,
+        find: impl Fn(&List) -> Option<Org>,
+    ) -> Result<Option<Org>, Unavailable> {
+        let Lists(lists) = &self.lists;
+        let user = || user_id.to_owned();
+        let look_up = || {
+            let service = Arc::clone(lists.service());
+            look_up(service, Arc::clone(&self.memberships), user(), pages)
+        };
+        if let Some(cached) = lists.cached(user_id) {
+            match find(&cached.value) {
+                Some(found) => {
+                    if cached.age >= REFRESH_AGE {
+                        lists.refresh(user, look_up);
+                    }
+                    return Ok(Some(found));
+                }
+                None if cached.age < NOT_A_MEMBER_AGE => return Ok(None),
+                None => {}
             }
         }
-        Ok(List {
-            orgs: orgs.into(),
-            total,
-            asked: asked.unwrap_or_else(|| self.clock.uptime()),
-        })
+        let list = lists.get_within(PATIENCE, user(), look_up).await;
+        let list = list.map_err(|error| lists.service().unavailable(error))?;
+        Ok(find(&list))
     }
+}
+
+/// Reads the list page by page. The list is as old as its first page.
+async fn look_up(
+    service: Arc<Service>,
+    memberships: Arc<dyn Memberships>,
+    user_id: String,
+    pages: usize,
+) -> Result<Entry<List>, NoAnswer> {
+    let mut first_asked = None;
+    let mut orgs: Vec<Org> = Vec::new();
+    let mut total = 0;
+    for _ in 0..pages {
+        let turn = service.turn(None).await?;
+        let question = |_| memberships.memberships(&user_id, orgs.len());
+        let (page, asked) = service.ask(turn, question).await?;
+        let first_asked = *first_asked.get_or_insert(asked);
+        if service.uptime().saturating_sub(first_asked) >= MEMBER_AGE {
+            // The turns of the pages took so long that the first page has expired.
+            return Err(service.abandoned());
+        }
+        let is_last = page.orgs.is_empty();
+        total = page.total;
+        orgs.extend(page.orgs);
+        if is_last || orgs.len() as u64 >= total {
+            break;
+        }
+    }
+    let list = List {
+        orgs: orgs.into(),
+        total,
+    };
+    let asked = first_asked.unwrap_or_else(|| service.uptime());
+    Ok(Entry::believed_for(MEMBER_AGE, list, asked))
 }
 
 impl List {
@@ -156,9 +137,9 @@ impl List {
 #[derive(Clone, Debug)]
 struct Weight;
 
-impl Weighter<String, List> for Weight {
-    fn weight(&self, _: &String, list: &List) -> u64 {
-        let bytes: usize = list.orgs.iter().map(Org::weight).sum();
+impl Weighter<String, Entry<List>> for Weight {
+    fn weight(&self, _: &String, list: &Entry<List>) -> u64 {
+        let bytes: usize = list.value.orgs.iter().map(Org::weight).sum();
         1 + bytes as u64 / 1_024
     }
 }
@@ -175,6 +156,7 @@ pub(super) const MAX_PAGES: usize = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::test_support;
 
     /// A list of this many organizations, each with this many permissions of 30 bytes.
     fn list(orgs: usize, permissions: usize) -> List {
@@ -186,25 +168,28 @@ mod tests {
         List {
             orgs: (0..orgs).map(org).collect(),
             total: orgs as u64,
-            asked: Duration::ZERO,
         }
     }
 
     #[test]
     fn the_longest_list_is_cached_and_many_of_them_are_bounded() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let io = runtime.unwrap();
         for (orgs, permissions) in [(1, 0), (7, 30), (500, 30)] {
-            let lists = Lists::new(io.handle().clone()).lists;
+            let lists =
+                ExpiringCache::weighed(MOST_WEIGHT, AT_FIRST, Weight, test_support::clock());
             let list = list(orgs, permissions);
             let bytes: usize = list.orgs.iter().map(Org::weight).sum();
             for user in 0..1_000 + MOST_BYTES / bytes {
                 let user = format!("user_{user}");
-                lists.insert(user.clone(), list.clone());
+                let entry = Entry::believed_for(MEMBER_AGE, list.clone(), Duration::ZERO);
+                lists.insert(user.clone(), entry);
                 assert!(lists.get(&user).is_some(), "{user} with {orgs}");
             }
-            assert!(lists.weight() <= MOST_WEIGHT);
-            assert!(lists.len() * bytes <= MOST_BYTES, "{}", lists.len());
+            assert!(lists.entries().weight() <= MOST_WEIGHT);
+            assert!(
+                lists.entries().len() * bytes <= MOST_BYTES,
+                "{}",
+                lists.entries().len()
+            );
         }
     }
 

@@ -1,8 +1,8 @@
-//! The organization facts of a caller, looked up where the token does not tell them.
+//! The organization that a caller acts in, with the caller's role and permissions there.
 //!
-//! An OAuth token names an organization at most, and may be a day old; so what the caller is there
-//! now is asked of the identity provider. Nothing is guessed: if that can't be told, the answer is
-//! [`Unavailable`]. Where the token names no organization, the sources of [`sources`] may name one.
+//! An OAuth token names an organization at most, and may be a day old. So the identity provider is asked
+//! for the caller's current membership, and if it does not answer, the result is [`Unavailable`]. If the
+//! token names no organization, the sources of [`sources`] may name one.
 
 mod list;
 mod sources;
@@ -15,28 +15,23 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use quick_cache::Equivalent;
-use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
-use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::identity::caller::{Caller, TokenKind};
 use crate::identity::error::{LookupError, NoAnswer, Unavailable};
-use crate::identity::lookup::Circuit;
-use crate::identity::lookup::{Abandoned, SingleFlight, Waiter};
-use crate::identity::lookup::{Budget, OverBudget};
+use crate::identity::lookup::{Budget, Entry, ExpiringCache, Lookup, Service};
 use crate::identity::org::Org;
 
-use list::Lists;
 pub(crate) use list::MembershipPage;
+use list::{List, Lists};
 pub use sources::OrganizationSource;
-pub(crate) use sources::{Acting, NamedBy};
-pub(crate) use sources::{OrganizationSources, UrlOrg};
+pub(crate) use sources::{Acting, NamedBy, OrganizationSources, UrlOrg};
 
-/// Knows who is a member of what; implemented by an identity provider.
+/// The memberships of users; implemented by an identity provider.
 pub(crate) trait Memberships: Debug + Send + Sync {
-    /// The user's standing in the organization now; `None` if they are no member. Runs on the I/O
-    /// runtime.
+    /// The organization with the user's role and permissions there now; `None` if the user is no member.
+    /// Runs on the I/O runtime.
     fn membership(
         &self,
         organization_id: &str,
@@ -52,46 +47,30 @@ pub(crate) trait Memberships: Debug + Send + Sync {
     ) -> BoxFuture<'static, Result<MembershipPage, LookupError>>;
 }
 
-/// Which facts are good enough.
+/// How fresh the organization has to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Freshness {
-    /// What holds now, at most 30 seconds ago.
-    Current,
-    /// What the token says, though the caller may no longer be a member: `trust_token_org`.
+    /// The organization as the token names it, though the caller may no longer be a member:
+    /// `trust_token_org`.
     AsInToken,
+    /// The current membership, at most 30 seconds old.
+    Current,
 }
 
 /// Resolves organizations.
 pub(crate) struct Organizations {
-    directory: Option<Arc<Lookups>>,
-    flights: SingleFlight<Member, Result<Option<Org>, Unavailable>>,
+    directory: Option<Directory>,
     sources: OrganizationSources,
+}
+
+/// The identity provider's memberships, looked up one by one and as the list of a user.
+struct Directory {
+    memberships: Arc<dyn Memberships>,
+    members: Lookup<Member, Option<Org>>,
     lists: Lists,
 }
 
-/// The directory and what it answered lately.
-struct Lookups {
-    memberships: Arc<dyn Memberships>,
-    clock: Arc<dyn Clock>,
-    answers: Cache<Member, Answer>,
-    circuit: Circuit,
-    /// How often the directory is asked. `None`: for every look-up.
-    budget: Option<Budget>,
-}
-
-/// An answer, and the uptime at which it was asked for, which is after the wait for a turn.
-struct Asked<T> {
-    answer: T,
-    at: Duration,
-}
-
-#[derive(Clone)]
-struct Answer {
-    org: Option<Org>,
-    /// Uptime from which it is too old.
-    until: Duration,
-}
-
+/// A user in an organization.
 #[derive(Clone, Eq, PartialEq)]
 struct Member {
     organization_id: String,
@@ -99,7 +78,8 @@ struct Member {
 }
 
 impl Organizations {
-    /// Looks facts up in `memberships`; without it, an OAuth caller's organization is only an id.
+    /// Looks memberships up without a budget. Without `memberships`, only the id of an OAuth caller's
+    /// organization is known.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn new(
         memberships: Option<Arc<dyn Memberships>>,
@@ -109,7 +89,7 @@ impl Organizations {
         Self::within(None, memberships, clock, io)
     }
 
-    /// Looks facts up as often as the budget allows.
+    /// Looks memberships up as often as the budget allows.
     pub(crate) fn within(
         budget: Option<Budget>,
         memberships: Option<Arc<dyn Memberships>>,
@@ -117,23 +97,22 @@ impl Organizations {
         io: Handle,
     ) -> Self {
         let directory = memberships.map(|memberships| {
-            Arc::new(Lookups {
+            let service = Service::new(WHAT, Arc::clone(&clock));
+            let service = Arc::new(service.within(budget));
+            let members = ExpiringCache::new(MAX_MEMBERS, Arc::clone(&clock));
+            Directory {
+                members: Lookup::new(Arc::clone(&service), members, io.clone()),
+                lists: Lists::new(service, clock, io),
                 memberships,
-                circuit: Circuit::new(WHAT, Arc::clone(&clock)),
-                clock,
-                answers: Cache::new(MAX_ANSWERS),
-                budget,
-            })
+            }
         });
         Self {
             directory,
-            flights: SingleFlight::new(io.clone()),
             sources: OrganizationSources::default(),
-            lists: Lists::new(io),
         }
     }
 
-    /// Uses these sources beside the token. They need `memberships`: without it they name nothing.
+    /// Uses these sources beside the token. Without memberships to look up, they name nothing.
     pub(crate) fn with_sources(self, sources: OrganizationSources) -> Self {
         Self { sources, ..self }
     }
@@ -143,18 +122,18 @@ impl Organizations {
         self.sources.url_query
     }
 
-    /// Whether facts are looked up, so that roles and permissions of OAuth callers can be known.
+    /// Whether memberships are looked up, so that roles and permissions of OAuth callers can be known.
     pub(crate) fn looks_up(&self) -> bool {
         self.directory.is_some()
     }
 
-    /// Forgets what was looked up, for tests that change memberships and do not want to wait.
+    /// Empties the caches, for tests that change memberships and do not want to wait.
     #[cfg(feature = "testing")]
     pub(crate) fn forget(&self) {
         if let Some(directory) = &self.directory {
-            directory.answers.clear();
+            directory.members.forget();
+            directory.lists.forget();
         }
-        self.lists.forget();
     }
 
     /// The organization in which this caller acts where no URL names one; `None` if they act in none, or
@@ -208,12 +187,12 @@ impl Organizations {
         match (&self.directory, freshness, url) {
             (_, _, UrlOrg::Malformed) => Ok(Acting::by(NamedBy::UrlQuery, None)),
             (Some(directory), Freshness::Current, UrlOrg::Absent) => {
-                let org = self.looked_up(directory, named.id(), user_id).await?;
+                let org = directory.membership(named.id(), user_id).await?;
                 Ok(Acting::by(NamedBy::Token, org))
             }
             // The slug is known only from the current membership.
             (Some(directory), _, UrlOrg::Named(_)) => {
-                let org = self.looked_up(directory, named.id(), user_id).await?;
+                let org = directory.membership(named.id(), user_id).await?;
                 Ok(Acting::agreed(org, url))
             }
             (Some(_), Freshness::AsInToken, UrlOrg::Absent) | (None, _, UrlOrg::Absent) => {
@@ -237,143 +216,77 @@ impl Organizations {
         };
         // The first page tells whether there is exactly one.
         let pages = if takes_url { list::MAX_PAGES } else { 1 };
-        let found = self
-            .lists
-            .find(directory, user_id, pages, |list| match url {
-                UrlOrg::Absent => list.only(),
-                UrlOrg::Malformed | UrlOrg::Named(_) => list.first(|org| url.names(org)),
-            });
-        Ok(Acting::by(named_by, found.await?))
-    }
-
-    async fn looked_up(
-        &self,
-        directory: &Arc<Lookups>,
-        organization_id: &str,
-        user_id: &str,
-    ) -> Result<Option<Org>, Unavailable> {
-        let member = MemberRef {
-            organization_id,
-            user_id,
+        let find = |list: &List| match url {
+            UrlOrg::Absent => list.only(),
+            UrlOrg::Malformed | UrlOrg::Named(_) => list.first(|org| url.names(org)),
         };
-        if let Some(answer) = directory.recent(&member) {
-            if answer.is_old(directory.clock.uptime()) && directory.has_time() {
-                let _ahead = self.look_up(directory, &member);
-            }
-            return Ok(answer.org);
-        }
-        let lookup = self.look_up(directory, &member);
-        in_time(directory, lookup).await
-    }
-
-    fn look_up(
-        &self,
-        directory: &Arc<Lookups>,
-        member: &MemberRef<'_>,
-    ) -> Waiter<Result<Option<Org>, Unavailable>> {
-        let member = Member {
-            organization_id: member.organization_id.to_owned(),
-            user_id: member.user_id.to_owned(),
-        };
-        self.flights.join(&member, || {
-            let directory = Arc::clone(directory);
-            let member = member.clone();
-            async move { directory.look_up(member).await }
-        })
+        let found = directory.find(user_id, pages, find).await?;
+        Ok(Acting::by(named_by, found))
     }
 }
 
-/// The organization that an OAuth token names, or that its issuer tells the bearer of an opaque one.
-/// Nobody is asked about a token that was not granted to tell.
+impl Directory {
+    /// The user's current membership, at most 30 seconds old; `None` if the user is no member.
+    async fn membership(
+        &self,
+        organization_id: &str,
+        user_id: &str,
+    ) -> Result<Option<Org>, Unavailable> {
+        let member = || Member {
+            organization_id: organization_id.to_owned(),
+            user_id: user_id.to_owned(),
+        };
+        let look_up = || {
+            let service = Arc::clone(self.members.service());
+            let memberships = Arc::clone(&self.memberships);
+            look_up(service, memberships, member())
+        };
+        let cached = self.members.cached(&MemberRef {
+            organization_id,
+            user_id,
+        });
+        if let Some(cached) = cached {
+            if cached.value.is_some() && cached.age >= REFRESH_AGE {
+                self.members.refresh(member, look_up);
+            }
+            return Ok(cached.value);
+        }
+        let org = self.members.get_within(PATIENCE, member(), look_up).await;
+        org.map_err(|error| self.members.service().unavailable(error))
+    }
+}
+
+async fn look_up(
+    service: Arc<Service>,
+    memberships: Arc<dyn Memberships>,
+    member: Member,
+) -> Result<Entry<Option<Org>>, NoAnswer> {
+    let Member {
+        organization_id,
+        user_id,
+    } = &member;
+    let turn = service.turn(None).await?;
+    let question = |_| memberships.membership(organization_id, user_id);
+    let (org, asked) = service.ask(turn, question).await?;
+    let age = if org.is_some() {
+        MEMBER_AGE
+    } else {
+        NOT_A_MEMBER_AGE
+    };
+    Ok(Entry::believed_for(age, org, asked))
+}
+
+/// The organization that an OAuth token names, or that its issuer tells the bearer of an opaque token.
+/// The issuer is asked only about tokens whose scope lets it tell.
 async fn named_organization(caller: &Caller) -> Result<Option<Org>, Unavailable> {
     match (caller.named_org(), caller.people()) {
         (Some(named), _) => Ok(Some(named.clone())),
         (None, Some(people)) if caller.org_at_issuer() => {
-            let id = people.organization_of(caller).await.map_err(unavailable)?;
+            let id = people.organization_of(caller).await;
+            let id = id.map_err(|error| error.into_unavailable(WHAT))?;
             Ok(id.map(Org::only_id))
         }
         (None, _) => Ok(None),
-    }
-}
-
-/// Waits up to [`PATIENCE`] for a look-up. The look-up keeps its turn when the request gives up, so that a later request
-/// for the member finds the answer in the cache.
-async fn in_time<T: Clone>(
-    directory: &Lookups,
-    lookup: Waiter<Result<T, Unavailable>>,
-) -> Result<T, Unavailable> {
-    match timeout(PATIENCE, lookup).await {
-        Ok(ended) => ended.unwrap_or_else(|Abandoned| Err(directory.circuit.lost())),
-        Err(_) => Err(Unavailable {
-            what: WHAT,
-            retry_after: RETRY_AFTER,
-        }),
-    }
-}
-
-impl Answer {
-    /// Whether this is a membership that is at least [`REFRESH_AGE`] old.
-    fn is_old(&self, now: Duration) -> bool {
-        self.org.is_some() && self.until.saturating_sub(now) <= MEMBER_AGE - REFRESH_AGE
-    }
-}
-
-impl Lookups {
-    fn recent(&self, member: &MemberRef<'_>) -> Option<Answer> {
-        let answer = self.answers.get(member)?;
-        (self.clock.uptime() < answer.until).then_some(answer)
-    }
-
-    /// Whether a membership may be looked up before its cached answer expires.
-    fn has_time(&self) -> bool {
-        self.budget.as_ref().is_some_and(Budget::is_half_free) && self.circuit.check().is_ok()
-    }
-
-    /// Asks when there is a question in the budget, unless the circuit is open.
-    async fn ask<T, F>(&self, ask: impl FnOnce() -> F) -> Result<Asked<T>, Unavailable>
-    where
-        F: Future<Output = Result<T, LookupError>>,
-    {
-        self.circuit.check()?;
-        let turn = match &self.budget {
-            Some(budget) => Some(budget.take(None).await),
-            None => None,
-        };
-        let unavailable_until = |OverBudget { retry_after }| Unavailable {
-            what: WHAT,
-            retry_after,
-        };
-        let mut question = turn.transpose().map_err(unavailable_until)?;
-        let at = self.clock.uptime();
-        let ask = || {
-            if let Some(question) = &mut question {
-                question.pay();
-            }
-            ask()
-        };
-        let answer = self.circuit.ask(ask).await.map_err(unavailable)?;
-        Ok(Asked { answer, at })
-    }
-
-    async fn look_up(&self, member: Member) -> Result<Option<Org>, Unavailable> {
-        let Member {
-            organization_id,
-            user_id,
-        } = &member;
-        let question = || self.memberships.membership(organization_id, user_id);
-        let Asked { answer: org, at } = self.ask(question).await?;
-        let age = if org.is_some() {
-            MEMBER_AGE
-        } else {
-            NOT_A_MEMBER_AGE
-        };
-        // Counted from the question: the answer is at least that old.
-        let answer = Answer {
-            org: org.clone(),
-            until: at + age,
-        };
-        self.answers.insert(member, answer);
-        Ok(org)
     }
 }
 
@@ -385,7 +298,7 @@ impl Debug for Organizations {
     }
 }
 
-/// A [`Member`] that owns nothing, to look answers up without allocating.
+/// A [`Member`] that borrows its ids, to read the cache without allocating.
 #[derive(Hash)]
 struct MemberRef<'a> {
     organization_id: &'a str,
@@ -398,7 +311,7 @@ impl Equivalent<Member> for MemberRef<'_> {
     }
 }
 
-/// As its [`MemberRef`], which the cache relies on.
+/// Hashes like a [`MemberRef`]: the cache relies on that.
 impl Hash for Member {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self {
@@ -413,29 +326,19 @@ impl Hash for Member {
     }
 }
 
-/// That the server's own key is refused is nothing that the caller could do about.
-fn unavailable(error: NoAnswer) -> Unavailable {
-    match error {
-        NoAnswer::KeyRefused => Unavailable {
-            what: WHAT,
-            retry_after: RETRY_AFTER,
-        },
-        NoAnswer::Unavailable(unavailable) => unavailable,
-    }
-}
-
 const WHAT: &str = "organization memberships";
-/// How long "is a member, as this" is believed.
+/// How long a membership is believed.
 const MEMBER_AGE: Duration = Duration::from_secs(30);
 /// While half of the budget is free, a cached membership of this age is looked up again before it expires.
 const REFRESH_AGE: Duration = Duration::from_secs(20);
-/// How long a request waits for its turn and the answer.
+/// How long a request waits for its turn and the answer. The look-up keeps its turn when the request gives
+/// up, so that a later request finds the answer in the cache.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How long "is no member" is believed: shorter, since someone may be waiting for an invitation.
+/// How long "is no member" is believed: a short time, since the user may be waiting for an invitation.
 const NOT_A_MEMBER_AGE: Duration = Duration::from_secs(5);
-/// By default 500 memberships are looked up in ten seconds, so no more than 1 500 are younger than 30 s at any time.
-const MAX_ANSWERS: usize = 10_000;
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// By default 500 memberships are looked up in ten seconds, so no more than 1 500 are younger than 30 s at
+/// any time.
+const MAX_MEMBERS: usize = 10_000;
 
 #[cfg(test)]
 mod source_tests;

@@ -12,15 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::identity::cache::Fingerprint;
 use crate::identity::caller::{Caller, TokenKind};
 use crate::identity::error::{AuthError, LookupError, NoAnswer, TokenError};
-use crate::identity::lookup::Circuit;
-use crate::identity::lookup::{Abandoned, SingleFlight};
+use crate::identity::lookup::{Entry, ExpiringCache, Lookup, Service};
 use crate::identity::token::TokenText;
 use crate::identity::verify::Evidence;
 
@@ -68,68 +66,49 @@ pub(crate) enum ProfileError {
     Unavailable,
 }
 
-/// Looks users up, and keeps what it found.
+/// Looks users up at the identity provider.
 pub(crate) struct People {
-    desk: Arc<Desk>,
-    users: SingleFlight<String, Result<Option<Arc<User>>, NoAnswer>>,
-    infos: SingleFlight<Fingerprint, Result<Arc<UserInfo>, NoAnswer>>,
-    profiles: Cache<Fingerprint, Kept<Profile>>,
-}
-
-/// Where the questions are asked.
-struct Desk {
     clock: Arc<dyn Clock>,
-    users: Option<Arc<dyn UserSource>>,
-    issuer: Option<Arc<dyn UserInfoSource>>,
-    user_circuit: Circuit,
-    info_circuit: Circuit,
-    found: Cache<String, Kept<Option<Arc<User>>>>,
-    told: Cache<Fingerprint, Kept<Arc<UserInfo>>>,
-}
-
-#[derive(Clone)]
-struct Kept<T> {
-    value: T,
-    /// Uptime from which it is too old.
-    until: Duration,
+    user_source: Option<Arc<dyn UserSource>>,
+    user_info_source: Option<Arc<dyn UserInfoSource>>,
+    users: Lookup<String, Option<Arc<User>>>,
+    user_infos: Lookup<Fingerprint, Arc<UserInfo>>,
+    /// The profiles that were shown, by token.
+    profiles: ExpiringCache<Fingerprint, Profile>,
 }
 
 impl People {
-    /// Asks `users`, which needs a key of the server, and `issuer`.
+    /// Asks `user_source` with a key of the server, and `user_info_source` with the caller's token.
     pub(crate) fn new(
-        users: Option<Arc<dyn UserSource>>,
-        issuer: Option<Arc<dyn UserInfoSource>>,
+        user_source: Option<Arc<dyn UserSource>>,
+        user_info_source: Option<Arc<dyn UserInfoSource>>,
         clock: Arc<dyn Clock>,
         io: Handle,
     ) -> Self {
-        let desk = Desk {
-            user_circuit: Circuit::new("users", Arc::clone(&clock)),
-            info_circuit: Circuit::new("userinfo", Arc::clone(&clock)),
-            clock,
-            users,
-            issuer,
-            found: Cache::new(MAX_KEPT),
-            told: Cache::new(MAX_KEPT),
-        };
+        let time = || Arc::clone(&clock);
+        let service = |what| Arc::new(Service::new(what, time()));
+        let (users, user_infos) = (service("users"), service("userinfo"));
         Self {
-            desk: Arc::new(desk),
-            users: SingleFlight::new(io.clone()),
-            infos: SingleFlight::new(io),
-            profiles: Cache::new(MAX_KEPT),
+            users: Lookup::new(users, ExpiringCache::new(MAX_CACHED, time()), io.clone()),
+            user_infos: Lookup::new(user_infos, ExpiringCache::new(MAX_CACHED, time()), io),
+            profiles: ExpiringCache::new(MAX_CACHED, time()),
+            clock,
+            user_source,
+            user_info_source,
         }
     }
 
     /// Whether the text of such a token has to be kept, to ask the issuer with it.
     pub(crate) fn needs_token(&self, kind: TokenKind, opaque: bool) -> bool {
         kind == TokenKind::OAuth
-            && self.desk.issuer.is_some()
-            && (opaque || self.desk.users.is_none())
+            && self.user_info_source.is_some()
+            && (opaque || self.user_source.is_none())
     }
 
     /// Whether the user was found in good standing a moment ago; costs nothing.
     pub(crate) fn is_in_good_standing(&self, user_id: &str) -> bool {
-        let found = self.desk.recent_user(user_id);
-        found.is_some_and(|user| check_standing(user.as_deref()).is_ok())
+        let cached = self.users.cached(user_id);
+        cached.is_some_and(|user| check_standing(user.value.as_deref()).is_ok())
     }
 
     /// Refuses a user who is banned, locked or gone.
@@ -149,7 +128,7 @@ impl People {
         &self,
         caller: &Caller,
     ) -> Result<Option<String>, NoAnswer> {
-        let Some(info) = self.info(caller).await? else {
+        let Some(info) = self.user_info(caller).await? else {
             return Ok(None);
         };
         Ok(info.org_id.clone())
@@ -168,24 +147,21 @@ impl People {
         if !covered.email && !covered.profile {
             return Ok(Profile::default());
         }
-        let now = self.desk.clock.uptime();
+        let now = self.clock.uptime();
         let key = caller.fingerprint();
-        if let Some(kept) = self.profiles.get(&key).filter(|kept| now < kept.until) {
-            return Ok(kept.value);
+        if let Some(cached) = self.profiles.get(&key) {
+            return Ok(cached.value);
         }
-        let profile = if self.desk.users.is_some() {
+        let profile = if self.user_source.is_some() {
             let user = self.user(user_id).await.map_err(unavailable)?;
             user.ok_or(ProfileError::NoUser)?.profile.clone()
         } else {
-            let info = self.info(caller).await.map_err(unavailable)?;
+            let info = self.user_info(caller).await.map_err(unavailable)?;
             info.ok_or(ProfileError::Unavailable)?.profile.clone()
         };
         let profile = profile.only(covered);
-        let kept = Kept {
-            value: profile.clone(),
-            until: now + self.remaining_life(caller),
-        };
-        self.profiles.insert(key, kept);
+        let entry = Entry::believed_for(self.remaining_life(caller), profile.clone(), now);
+        self.profiles.insert(key, entry);
         Ok(profile)
     }
 
@@ -193,7 +169,7 @@ impl People {
     fn remaining_life(&self, caller: &Caller) -> Duration {
         match caller.verified().expires_ms() {
             Some(expires_ms) => {
-                Duration::from_millis(expires_ms.saturating_sub(self.desk.clock.unix_ms()))
+                Duration::from_millis(expires_ms.saturating_sub(self.clock.unix_ms()))
             }
             None => DAY,
         }
@@ -201,103 +177,78 @@ impl People {
     }
 
     async fn user(&self, user_id: &str) -> Result<Option<Arc<User>>, NoAnswer> {
-        if let Some(user) = self.desk.recent_user(user_id) {
-            return Ok(user);
+        if let Some(cached) = self.users.cached(user_id) {
+            return Ok(cached.value);
         }
-        let user_id = user_id.to_owned();
-        let looked_up = self.users.join(&user_id, || {
-            let (desk, user_id) = (Arc::clone(&self.desk), user_id.clone());
-            async move { desk.look_up(user_id).await }
-        });
-        looked_up
-            .await
-            .unwrap_or_else(|Abandoned| Err(self.desk.user_circuit.lost().into()))
+        let Some(source) = &self.user_source else {
+            return Err(self.users.service().abandoned());
+        };
+        let look_up = || {
+            let (service, source) = (Arc::clone(self.users.service()), Arc::clone(source));
+            let user_id = user_id.to_owned();
+            async move {
+                let question = |_| source.user(&user_id);
+                let (user, asked) = service.ask(None, question).await?;
+                Ok(Entry::believed_for(USER_AGE, user.map(Arc::new), asked))
+            }
+        };
+        self.users.get(user_id.to_owned(), look_up).await
     }
 
-    /// What the issuer tells the bearer of the caller's token; `None` if it can't be asked with that.
-    async fn info(&self, caller: &Caller) -> Result<Option<Arc<UserInfo>>, NoAnswer> {
+    /// The issuer's answer to the bearer of the caller's token; `None` if the token was not kept for that.
+    async fn user_info(&self, caller: &Caller) -> Result<Option<Arc<UserInfo>>, NoAnswer> {
         let Some(token) = caller.token() else {
             return Ok(None);
         };
         let key = caller.fingerprint();
-        if let Some(info) = self.desk.recent_info(key) {
-            return Ok(Some(info));
+        if let Some(cached) = self.user_infos.cached(&key) {
+            return Ok(Some(cached.value));
         }
-        let asked = self.infos.join(&key, || {
-            let desk = Arc::clone(&self.desk);
+        let Some(source) = &self.user_info_source else {
+            return Err(self.user_infos.service().abandoned());
+        };
+        let look_up = || {
+            let (service, source) = (Arc::clone(self.user_infos.service()), Arc::clone(source));
             let (caller, token) = (caller.clone(), token.clone());
-            async move { desk.ask(&caller, token).await }
-        });
-        asked
-            .await
-            .unwrap_or_else(|Abandoned| Err(self.desk.info_circuit.lost().into()))
-            .map(Some)
+            async move { user_info(&service, &*source, &caller, token).await }
+        };
+        self.user_infos.get(key, look_up).await.map(Some)
     }
 }
 
-impl Desk {
-    fn recent_user(&self, user_id: &str) -> Option<Option<Arc<User>>> {
-        let kept = self.found.get(user_id)?;
-        (self.clock.uptime() < kept.until).then_some(kept.value)
-    }
-
-    fn recent_info(&self, key: Fingerprint) -> Option<Arc<UserInfo>> {
-        let kept = self.told.get(&key)?;
-        (self.clock.uptime() < kept.until).then_some(kept.value)
-    }
-
-    async fn look_up(&self, user_id: String) -> Result<Option<Arc<User>>, NoAnswer> {
-        let Some(users) = &self.users else {
-            return Err(self.user_circuit.lost().into());
-        };
-        let until = self.clock.uptime() + USER_AGE;
-        let user = self.user_circuit.ask(|| users.user(&user_id)).await?;
-        let value = user.map(Arc::new);
-        let kept = Kept {
-            value: value.clone(),
-            until,
-        };
-        self.found.insert(user_id, kept);
-        Ok(value)
-    }
-
-    async fn ask(&self, caller: &Caller, token: TokenText) -> Result<Arc<UserInfo>, NoAnswer> {
-        let Some(issuer) = &self.issuer else {
-            return Err(self.info_circuit.lost().into());
-        };
-        // No longer than the issuer's word on the token itself is believed.
-        let until = match caller.verified().evidence() {
-            Evidence::Confirmed(until) => *until,
-            Evidence::Signed { .. } => self.clock.uptime() + USER_AGE,
-        };
-        let subject = caller.subject().to_owned();
-        let info = self
-            .info_circuit
-            .ask(async || {
-                let info = issuer.user_info(token).await?;
-                // OpenID Connect Core 1.0 §5.3.2: the answer must be about the token's subject.
-                if info.subject == subject {
-                    return Ok(info);
-                }
-                tracing::error!(target: "mcp_auth", "userinfo is about somebody else");
-                Err(LookupError::Failed)
-            })
-            .await?;
-        let value = Arc::new(info);
-        let kept = Kept {
-            value: Arc::clone(&value),
-            until,
-        };
-        self.told.insert(caller.fingerprint(), kept);
-        Ok(value)
-    }
+async fn user_info(
+    service: &Service,
+    source: &dyn UserInfoSource,
+    caller: &Caller,
+    token: TokenText,
+) -> Result<Entry<Arc<UserInfo>>, NoAnswer> {
+    let question = async |_| {
+        let info = source.user_info(token).await?;
+        // OpenID Connect Core 1.0 §5.3.2: the answer must be about the token's subject.
+        if info.subject == caller.subject() {
+            return Ok(info);
+        }
+        tracing::error!(target: "mcp_auth", "userinfo is about somebody else");
+        Err(LookupError::Failed)
+    };
+    let (info, since) = service.ask(None, question).await?;
+    // The answer is believed no longer than the issuer's confirmation of the token itself.
+    let until = match caller.verified().evidence() {
+        Evidence::Confirmed(until) => *until,
+        Evidence::Signed { .. } => since + USER_AGE,
+    };
+    Ok(Entry {
+        value: Arc::new(info),
+        since,
+        until,
+    })
 }
 
 impl Debug for People {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("People")
-            .field("users", &self.desk.users)
-            .field("issuer", &self.desk.issuer)
+            .field("user_source", &self.user_source)
+            .field("user_info_source", &self.user_info_source)
             .finish_non_exhaustive()
     }
 }
@@ -338,7 +289,7 @@ fn unavailable(_: NoAnswer) -> ProfileError {
 /// How long "is in good standing", or not, is believed.
 const USER_AGE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-const MAX_KEPT: usize = 10_000;
+const MAX_CACHED: usize = 10_000;
 
 #[cfg(test)]
 mod tests;
