@@ -1,14 +1,15 @@
-//! Time, as a value that is handed in: verification never asks the system itself.
+//! Clocks, which are handed in: no other module reads the system's time for tokens or ages.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Tells the time of day, for claims, and the time since some start, for ages.
+/// A clock with the time of day, for claims, and an uptime, for ages.
 pub(crate) trait Clock: Debug + Send + Sync {
-    /// Milliseconds since 1970, as `exp`, `nbf` and `iat` count (in seconds).
+    /// The time of day in milliseconds since 1970. (`exp`, `nbf` and `iat` count in seconds.)
     fn unix_ms(&self) -> u64;
 
-    /// Time since an arbitrary start; never goes back when the time of day is corrected.
+    /// The time since an arbitrary start. It never goes back, also when the time of day is
+    /// corrected.
     fn uptime(&self) -> Duration;
 }
 
@@ -34,7 +35,7 @@ impl Clock for SystemClock {
             reason = "this is the one home of the system's time"
         )]
         let now = SystemTime::now();
-        // A machine set before 1970 sees every token as not active yet: refused, not accepted.
+        // On a machine whose clock is before 1970, every token is not active yet, so it is refused.
         now.duration_since(UNIX_EPOCH).map_or(0, as_ms)
     }
 

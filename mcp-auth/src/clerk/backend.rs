@@ -1,4 +1,4 @@
-//! Clerk's Backend API, as far as it is asked.
+//! The calls of Clerk's Backend API that look up keys, users and memberships.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::identity::{
     LookupError, MembershipPage, Memberships, Org, PublishedKey, User, UserSource,
 };
 
-/// The Backend API, with the key to it.
+/// The Backend API, with the secret key.
 #[derive(Clone, Debug)]
 pub(crate) struct Backend {
     outgoing: Arc<Outgoing>,
@@ -23,13 +23,13 @@ pub(crate) struct Backend {
     users: Arc<Question>,
 }
 
-/// Why the Backend API did not tell the instance's keys.
+/// The reason why the Backend API did not return the instance's keys.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BackendKeysError {
     /// The secret key is not accepted.
     #[error("Clerk does not accept the secret key")]
     KeyRefused,
-    /// No usable answer was had.
+    /// There was no usable answer.
     #[error("Clerk's Backend API did not answer")]
     Unreachable,
 }
@@ -45,7 +45,7 @@ impl Backend {
         }
     }
 
-    /// The user with this id; `None` if there is none. Runs on the I/O runtime.
+    /// The user with this id; `None` if the user does not exist. Runs on the I/O runtime.
     async fn look_up_user(self, user_id: String) -> Result<Option<User>, LookupError> {
         let path = ["v1", "users", &user_id];
         let asked = self.outgoing.get(&path, &[], Some(&self.key)).await;
@@ -73,7 +73,7 @@ impl Backend {
         }
     }
 
-    /// Asks something about the instance.
+    /// Asks about the instance.
     pub(super) async fn ask(
         &self,
         path: &[&str],
@@ -108,7 +108,7 @@ impl Backend {
         let answer = asked.map_err(|error| self.memberships.failed(&error))?;
         match answer.status {
             200 => read_page(&answer.body, &user_id, &self.memberships),
-            // A user who was deleted is a member of nothing.
+            // The user was deleted, and has no memberships.
             404 => Ok(MembershipPage {
                 orgs: Vec::new(),
                 total: 0,
@@ -148,7 +148,7 @@ impl Memberships for Backend {
     }
 }
 
-/// Whose membership was asked for.
+/// The membership that was asked for.
 struct Member {
     organization_id: String,
     user_id: String,
@@ -163,8 +163,8 @@ impl Member {
         }
     }
 
-    /// The membership in the answer, which must be the one that was asked for: a server that ignores
-    /// the filter would otherwise give this user another's role.
+    /// The membership in the answer. It must be the one that was asked for: a server that ignores
+    /// the filter would otherwise give this user the role of another user.
     fn find(&self, body: &[u8], question: &Question) -> Result<Option<Org>, LookupError> {
         let page: Page =
             serde_json::from_slice(body).map_err(|error| question.unreadable(&error))?;
@@ -186,8 +186,7 @@ impl Member {
     }
 }
 
-/// A page of a user's memberships. All of them must be that user's: a page with another's membership is
-/// not the answer to what was asked.
+/// A page of a user's memberships. A page with the membership of another user is an error.
 fn read_page(
     body: &[u8],
     user_id: &str,
@@ -214,7 +213,7 @@ struct Page {
     data: Vec<Membership>,
 }
 
-/// A page that says how many there are on all pages.
+/// A page with the number of memberships on all pages.
 #[derive(Deserialize)]
 struct CountedPage {
     data: Vec<Membership>,
@@ -260,8 +259,8 @@ impl From<Membership> for Org {
     }
 }
 
-/// How many memberships a page has. Clerk allows 500, but an answer of more than 1 MiB is not read, and
-/// the metadata of an organization can take several KiB.
+/// The memberships of a page. Clerk allows 500, but answers above 1 MiB are not read, and the
+/// metadata of an organization may have several KiB.
 const PAGE: &str = "25";
 
 #[cfg(test)]

@@ -12,25 +12,25 @@ pub(crate) struct FrontendUrl {
     issuer: String,
 }
 
-/// Why a text is no Frontend API URL.
+/// The reason why a text is not a Frontend API URL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum FrontendUrlError {
-    /// It has a user name or a password.
+    /// The URL has a user name or a password.
     #[error("the Frontend API URL must not hold credentials")]
     Credentials,
-    /// It is plain http to another machine.
+    /// The URL is plain http to another machine.
     #[error("the Frontend API URL must be https (http is for loopback only)")]
     Insecure,
-    /// It has a query or a fragment.
+    /// The URL has a query or a fragment.
     #[error("the Frontend API URL must have neither query nor fragment")]
     QueryOrFragment,
-    /// It is no URL with a host.
+    /// The text is not a URL with a host.
     #[error("the Frontend API URL is not a URL, like `https://verb-noun-42.clerk.accounts.dev`")]
     Unreadable,
 }
 
 impl FrontendUrl {
-    /// Reads a URL; without a scheme it is `https`. A path is kept, a final slash is not.
+    /// Reads a URL. The default scheme is `https`. A path is kept, and a final slash is removed.
     ///
     /// # Errors
     /// One of [`FrontendUrlError`].
@@ -62,22 +62,22 @@ impl FrontendUrl {
         Ok(Self { url, issuer })
     }
 
-    /// What tokens have as `iss`: the URL without a final slash.
+    /// The issuer of tokens (`iss`): the URL without a final slash.
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The base of everything that is fetched there.
+    /// The base of all paths of the Frontend API.
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Whether it is a local Clerk: plain http is for loopback only.
+    /// Whether the URL is a local Clerk's. Only loopback may have plain http.
     pub(crate) fn is_local(&self) -> bool {
         self.url.scheme() == "http"
     }
 
-    /// The kind of instance, as its host tells it: development instances live below `accounts.dev`.
+    /// The kind of instance, by the host: development instances are below `accounts.dev`.
     pub(crate) fn instance(&self) -> Instance {
         let host = self.url.host_str().unwrap_or_default();
         if host.ends_with(".accounts.dev") {
@@ -87,9 +87,9 @@ impl FrontendUrl {
         }
     }
 
-    /// Where the instance's Backend API is, unless configuration says otherwise.
+    /// The URL of the instance's Backend API, unless the configuration has another.
     pub(crate) fn default_api_url(&self) -> &'static str {
-        // Clerk's staging environment has its own.
+        // Clerk's staging environment has its own Backend API.
         let staging = self
             .url
             .host_str()

@@ -1,4 +1,5 @@
-//! Whether the machine that a server is told to be is one of the instance, and the key that machine's.
+//! The check of the machine settings: the machine belongs to the instance, and the key belongs to
+//! the machine.
 
 use std::sync::Arc;
 
@@ -10,25 +11,26 @@ use crate::clerk::machine_key::MachineKey;
 use crate::clerk::outgoing::{Bearer, Outgoing};
 use crate::clerk::settings::Untold;
 
-/// What the settings of this server's machine are worth, as far as the Backend API tells.
+/// The result of checking the machine settings at the Backend API.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MachineCheck {
-    /// Machines' tokens are not accepted, or nothing can be asked with the keys there are.
+    /// No check was possible: machines' tokens are not accepted, or the server has no key to ask
+    /// with.
     Unasked,
-    /// All that could be asked is as it should be.
+    /// Every check that was possible passed.
     Fits,
     /// The instance has no machine with this id.
     NoSuch,
-    /// The machine with this id has another key. It may be that the key was changed and this one is still
-    /// good for a while.
+    /// The machine with this id has another key. If the key was rotated, the old key may still work
+    /// for a while.
     OtherKey,
     /// Clerk does not accept the machine's key.
     KeyRefused,
-    /// That can't be told now.
+    /// Clerk did not answer.
     Unknown,
 }
 
-/// The machine that this server is, and whom to ask about it.
+/// The machine of this server, with the API that checks it.
 #[derive(Clone, Debug)]
 pub(super) struct OwnMachine {
     pub(super) id: Option<String>,
@@ -37,7 +39,7 @@ pub(super) struct OwnMachine {
 }
 
 impl OwnMachine {
-    /// Asks. Runs on the I/O runtime.
+    /// Checks the settings. Runs on the I/O runtime.
     pub(super) async fn check(self) -> MachineCheck {
         match self.look().await {
             Ok(check) => check,
@@ -70,7 +72,7 @@ impl OwnMachine {
     }
 }
 
-/// Whether Clerk knows the key: it says so of a token that there is not.
+/// Whether Clerk accepts the key. The answer about a made-up token tells.
 async fn is_accepted(api: &Outgoing, key: &MachineKey) -> Result<bool, Untold> {
     let body = json!({ "token": "mt_0" });
     let path = ["m2m_tokens", "verify"];
@@ -82,7 +84,7 @@ async fn is_accepted(api: &Outgoing, key: &MachineKey) -> Result<bool, Untold> {
     }
 }
 
-/// What is wrong with the id, or with the key to it. The key is asked for only to compare one with it.
+/// Checks the id, and the key if there is one.
 ///
 /// Source: Clerk's Backend API, `GetMachine` and `GetMachineSecretKey`.
 async fn look_up(

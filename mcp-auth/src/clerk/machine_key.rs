@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-/// The secret key of a machine: with it Clerk confirms the tokens that are meant for that machine, and
-/// no others. It is shown by nothing and leaves the process only towards the Backend API.
+/// The secret key of a machine. With it Clerk confirms only the tokens for that machine. `Debug`
+/// hides the key, and the key is sent to the Backend API alone.
 #[derive(Clone)]
 pub(crate) struct MachineKey(String);
 
-/// Why a text is no machine's key. The text itself is not repeated.
+/// The reason why a text is not a machine's key. The error does not repeat the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a machine's secret key begins `ak_` and has no spaces")]
 pub(crate) struct MachineKeyError;
 
 impl MachineKey {
-    /// Reads a key as it is copied from the dashboard.
+    /// Reads a key in the form that the dashboard shows.
     ///
     /// # Errors
-    /// [`MachineKeyError`] if it does not look like one.
+    /// [`MachineKeyError`] if the text does not look like a machine's key.
     pub(crate) fn parse(text: &str) -> Result<Self, MachineKeyError> {
         let text = text.trim();
         let rest = text.strip_prefix("ak_").ok_or(MachineKeyError)?;
@@ -26,7 +26,7 @@ impl MachineKey {
         Ok(Self(text.to_owned()))
     }
 
-    /// The key itself, to be sent to the Backend API and nowhere else.
+    /// The key itself. Send it to the Backend API and nowhere else.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }

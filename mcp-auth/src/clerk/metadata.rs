@@ -1,7 +1,9 @@
-//! The authorization server's metadata (RFC 8414, and OpenID Connect Discovery 1.0), passed on as they are.
+//! The authorization server's metadata (RFC 8414, and OpenID Connect Discovery 1.0), passed on byte
+//! for byte.
 //!
-//! Older clients ask the MCP server for them. What is read of them is compared at the start, and nothing
-//! is configured by it: a rewritten document would be a mix-up of servers.
+//! Older clients ask the MCP server for the metadata. The start-up checks compare some members, and
+//! no member configures the server: a rewritten document could make clients use another
+//! authorization server.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -22,14 +24,14 @@ pub(crate) struct Metadata {
     lookup: Lookup<(), Option<Document>>,
 }
 
-/// The document.
+/// A document, with the members that the start-up checks read.
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
     bytes: Bytes,
     described: Arc<Described>,
 }
 
-/// What the checks at the start look at.
+/// The members that the start-up checks read.
 #[derive(Debug)]
 struct Described {
     issuer: Option<String>,
@@ -39,7 +41,7 @@ struct Described {
     ahead_ms: Option<i64>,
 }
 
-/// Which of the issuer's documents.
+/// The kind of metadata document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum DocumentKind {
     /// RFC 8414.
@@ -49,7 +51,7 @@ pub(crate) enum DocumentKind {
 }
 
 impl DocumentKind {
-    /// Its name below `/.well-known/`.
+    /// The name below `/.well-known/`.
     fn name(self) -> &'static str {
         match self {
             Self::AuthorizationServer => "oauth-authorization-server",
@@ -71,7 +73,7 @@ impl Document {
         &self.bytes
     }
 
-    /// The issuer that it names.
+    /// The issuer that the document names.
     pub(crate) fn issuer(&self) -> Option<&str> {
         self.described.issuer.as_deref()
     }
@@ -86,12 +88,13 @@ impl Document {
         self.described.takes_client_documents
     }
 
-    /// The scopes that it advertises, if it says any.
+    /// The scopes that the document advertises; `None` if it has no such member.
     pub(crate) fn scopes(&self) -> Option<&[String]> {
         self.described.scopes.as_deref()
     }
 
-    /// By how many milliseconds our clock is at least ahead of the issuer's; negative if behind.
+    /// How many milliseconds the server's clock is ahead of the issuer's, at least; negative if it
+    /// is behind.
     pub(crate) fn ahead_ms(&self) -> Option<i64> {
         self.described.ahead_ms
     }
@@ -119,8 +122,9 @@ impl Document {
     }
 }
 
-/// The issuer's clock showed `date` or up to a second more at some moment between `sent` and
-/// `received` of ours: the least difference that explains that.
+/// The least difference of the two clocks that explains the `Date` header. The issuer's clock
+/// showed `date`, or up to a second more, at some moment between `sent` and `received` by the
+/// server's clock.
 fn ahead_ms(sent: u64, received: u64, date: u64) -> Option<i64> {
     let [sent, received, date] = [sent, received, date].map(i64::try_from);
     let (least, most) = (
@@ -149,7 +153,7 @@ impl Metadata {
         }
     }
 
-    /// The path at which clients look for it, on the issuer and on this server.
+    /// The path of the document, on the issuer and on this server.
     pub(crate) fn path(&self) -> String {
         format!("/{WELL_KNOWN}/{}", self.fetcher.kind.name())
     }
@@ -157,7 +161,8 @@ impl Metadata {
     /// The document, at most five minutes old.
     ///
     /// # Errors
-    /// [`Unavailable`] if the issuer does not give it; asked again after 30 seconds.
+    /// [`Unavailable`] if the issuer does not return the document. The issuer is asked again after
+    /// 30 seconds.
     pub(crate) async fn document(&self) -> Result<Document, Unavailable> {
         if let Some(cached) = self.lookup.cached(&()) {
             return cached.value.ok_or(unavailable(cached.rest));

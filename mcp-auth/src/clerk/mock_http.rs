@@ -1,4 +1,4 @@
-//! A server on loopback that answers as a test wants, and keeps what it was asked.
+//! A server on loopback for tests. It records the requests.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use url::Url;
 
-/// The server. It answers for as long as the process lives.
+/// A server that answers for as long as the process lives.
 pub(super) struct Stub {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
     bodies: Arc<Mutex<Vec<String>>>,
 }
 
-/// What it does with a request.
+/// The answer to a request.
 pub(super) enum Reply {
     /// Sends these bytes and closes.
     Bytes(Vec<u8>),
@@ -60,7 +60,7 @@ impl Stub {
                 kept.0.lock().unwrap().push(head.clone());
                 kept.1.lock().unwrap().push(body);
                 let reply = reply(&head);
-                // The client may be gone, which is what some tests are about.
+                // The client may be gone: some tests close the connection.
                 thread::spawn(move || drop(send(&mut stream, &reply)));
             }
         });

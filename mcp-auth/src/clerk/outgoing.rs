@@ -1,8 +1,8 @@
-//! The client for everything that is fetched from Clerk.
+//! The HTTP client for Clerk.
 //!
-//! It talks to one base URL: https, or http on loopback. It follows no redirect, reads at most
-//! 1 MiB, and gives up after 5 seconds. It is used on the I/O runtime only, so that no connection
-//! stalls with the worker that opened it.
+//! A client has one base URL: https, or http on loopback. It follows no redirect, reads at most 1
+//! MiB, and gives up after 5 seconds. It is used only on the I/O runtime, so that no connection
+//! stalls with a busy worker.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -26,41 +26,41 @@ pub(crate) struct Outgoing {
     base: Url,
 }
 
-/// In whose name something is asked. It goes to the base URL and nowhere else.
+/// The credential of a request. It is sent to the base URL and nowhere else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bearer<'a> {
-    /// A caller's, with their own token.
+    /// The caller's own token.
     Caller(&'a TokenText),
-    /// This server's machine.
+    /// The key of this server's machine.
     Machine(&'a MachineKey),
-    /// The instance, towards the Backend API.
+    /// The secret key of the instance, for the Backend API.
     Secret(&'a SecretKey),
 }
 
-/// An answer, whatever its status.
+/// An answer of any status.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// What `Retry-After` says, in seconds; a date there is not understood.
+    /// The time in `Retry-After`. Only seconds are read, not dates.
     pub(crate) retry_after: Option<Duration>,
-    /// What `Date` says, in milliseconds since 1970 and whole seconds.
+    /// The time in `Date`, in milliseconds since 1970.
     pub(crate) date_ms: Option<u64>,
     pub(crate) body: Bytes,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutgoingError {
     /// The base is neither https nor http on loopback, or has parts that a base must not have.
     #[error("only https, or http on loopback, is spoken to")]
     Address,
-    /// No client could be made: no certificates of authorities, for example.
+    /// The client could not be made, for example without certificates of authorities.
     #[error("the HTTP client could not be made")]
     Client(#[source] reqwest::Error),
-    /// An id is one that can't be part of a path.
+    /// An id cannot be a part of a path.
     #[error("an id does not fit into a path")]
     Path,
-    /// The status is not the one that was hoped for.
+    /// The status is not 200.
     #[error("the answer has status {0}")]
     Status(u16),
     /// The body has more than 1 MiB.
@@ -72,11 +72,11 @@ pub(crate) enum OutgoingError {
 }
 
 impl Outgoing {
-    /// A client of this base; nothing is sent yet.
+    /// A client of this base URL. The constructor sends no request.
     ///
     /// # Errors
-    /// - [`OutgoingError::Address`] if the base is not safe to talk to.
-    /// - [`OutgoingError::Client`] if the machine's certificates can't be read.
+    /// - [`OutgoingError::Address`] if the base URL is not safe.
+    /// - [`OutgoingError::Client`] if the certificates of the machine cannot be read.
     pub(crate) fn to(base: Url) -> Result<Self, OutgoingError> {
         Self::with_timeout(base, TIMEOUT)
     }
@@ -95,11 +95,11 @@ impl Outgoing {
             .https_only(!plain)
             .user_agent(concat!("mcp-auth/", env!("CARGO_PKG_VERSION")));
         if local {
-            // A proxy's loopback is another machine.
+            // The loopback address of a proxy would be another machine.
             builder = builder.no_proxy();
         }
         if plain {
-            // Works on a machine without certificates of authorities, too.
+            // This works on a machine without certificates of authorities.
             builder = builder.tls_certs_only([]);
         }
         Ok(Self {
@@ -108,10 +108,10 @@ impl Outgoing {
         })
     }
 
-    /// Gets a path below the base. The secret key, if given, goes there and nowhere else.
+    /// Gets a path below the base URL, with the secret key if one is given.
     ///
     /// # Errors
-    /// One of [`OutgoingError`]; an answer of any status is an [`Answer`].
+    /// One of [`OutgoingError`]. A status is never an error.
     pub(crate) async fn get(
         &self,
         path: &[&str],
@@ -122,10 +122,10 @@ impl Outgoing {
         Self::send(request, key.map(Bearer::Secret)).await
     }
 
-    /// Gets a path below the base, in somebody's name.
+    /// Gets a path below the base URL, with this credential.
     ///
     /// # Errors
-    /// One of [`OutgoingError`]; an answer of any status is an [`Answer`].
+    /// One of [`OutgoingError`]. A status is never an error.
     pub(crate) async fn get_as(
         &self,
         path: &[&str],
@@ -135,10 +135,10 @@ impl Outgoing {
         Self::send(request, Some(bearer)).await
     }
 
-    /// Posts JSON to a path below the base, in somebody's name.
+    /// Posts JSON to a path below the base URL, with this credential.
     ///
     /// # Errors
-    /// One of [`OutgoingError`]; an answer of any status is an [`Answer`].
+    /// One of [`OutgoingError`]. A status is never an error.
     pub(crate) async fn post_as(
         &self,
         path: &[&str],
@@ -188,7 +188,7 @@ impl Outgoing {
     /// Gets a document: an answer with status 200.
     ///
     /// # Errors
-    /// As [`Self::get`], and [`OutgoingError::Status`] for every other status.
+    /// The errors of [`Self::get`], and [`OutgoingError::Status`] for every status but 200.
     pub(crate) async fn document(&self, path: &[&str]) -> Result<Answer, OutgoingError> {
         let answer = self.get(path, &[], None).await?;
         if answer.status == 200 {
@@ -199,7 +199,7 @@ impl Outgoing {
     }
 
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, OutgoingError> {
-        // These would climb up the path instead of being part of it.
+        // These segments would lead to another path.
         if path
             .iter()
             .any(|segment| matches!(*segment, "" | "." | ".."))
@@ -218,7 +218,8 @@ impl Outgoing {
     }
 }
 
-/// RFC 9110 §6.6.1. What a cache has kept (`Age`, RFC 9111 §5.1) tells the time of another moment.
+/// The time in `Date` (RFC 9110 §6.6.1). An answer from a cache (`Age`, RFC 9111 §5.1) has an old
+/// date, so its date is ignored.
 fn date_ms(headers: &HeaderMap) -> Option<u64> {
     if headers.contains_key(AGE) {
         return None;
@@ -228,7 +229,7 @@ fn date_ms(headers: &HeaderMap) -> Option<u64> {
     u64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-/// Reads a body that is not longer than it may be, whatever it says of its length.
+/// Reads a body, and stops at the limit even if the declared length is shorter.
 async fn read(mut response: Response) -> Result<Bytes, OutgoingError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
@@ -240,12 +241,12 @@ async fn read(mut response: Response) -> Result<Bytes, OutgoingError> {
     Ok(body.freeze())
 }
 
-/// The URL may hold ids of people.
+/// Removes the URL from an error, because the URL may hold ids of people.
 fn transport(error: reqwest::Error) -> OutgoingError {
     OutgoingError::Transport(error.without_url())
 }
 
-/// The version of the Backend API that is spoken.
+/// The version of the Backend API.
 const API_VERSION: &str = "2026-05-12";
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,32 +1,33 @@
-//! Whose secret key it is.
+//! The check that the secret key belongs to the issuer's instance.
 
 use std::sync::{Arc, OnceLock};
 
 use crate::clerk::backend::{Backend, BackendKeysError};
 use crate::identity::Keys;
 
-/// Tells whether the secret key belongs to the instance whose tokens are accepted.
+/// Checks that the secret key belongs to the instance whose tokens are accepted.
 ///
-/// Another instance's would confirm that one's opaque tokens, which do not say who issued them.
+/// The key of another instance would confirm the opaque tokens of that instance, because opaque
+/// tokens do not name their issuer.
 #[derive(Clone, Debug)]
 pub(super) struct Ownership {
     backend: Backend,
-    /// The issuer's.
+    /// The issuer's keys.
     keys: Keys,
-    /// Set once it is known to.
+    /// Set once the key is known to belong to the instance.
     fits: Arc<OnceLock<()>>,
 }
 
-/// What a look at the secret key shows.
+/// The result of checking the secret key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SecretKeyCheck {
-    /// It belongs to the instance that issues the tokens, or there is none.
+    /// The key belongs to the instance that issues the tokens, or there is no key.
     Fits,
-    /// It belongs to another instance: every look-up would ask about strangers.
+    /// The key belongs to another instance, so every look-up would ask about strangers.
     OtherInstance,
     /// Clerk does not accept it.
     Refused,
-    /// That can't be told now.
+    /// Clerk or the issuer did not answer.
     Unknown,
 }
 
@@ -39,7 +40,7 @@ impl Ownership {
         }
     }
 
-    /// One that is known to fit.
+    /// A check that has already passed.
     #[cfg(test)]
     pub(super) fn proven(backend: Backend, keys: Keys) -> Self {
         Self {
@@ -48,8 +49,8 @@ impl Ownership {
         }
     }
 
-    /// Compares the keys that Clerk tells the secret key's owner with the issuer's; asks nothing once
-    /// they were the same. Runs on the I/O runtime.
+    /// Compares the keys that the secret key's instance has with the issuer's keys. Once they were
+    /// the same, nothing is asked again. Runs on the I/O runtime.
     pub(super) async fn check(&self) -> SecretKeyCheck {
         if self.fits.get().is_some() {
             return SecretKeyCheck::Fits;

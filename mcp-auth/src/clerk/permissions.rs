@@ -1,14 +1,14 @@
 //! The permissions that a version 2 session token packs into three claims.
 //!
 //! `fea` lists features, `o.per` names of permissions, `o.fpm` one bit mask of permissions per
-//! feature. Clerk's own SDKs disagree on which feature a mask belongs to when a feature of users
-//! stands before one of organizations: the JavaScript one counts organization features only, the
-//! others count all. Only what both readings grant is granted.
+//! feature. Clerk's own SDKs disagree on which feature a mask belongs to if a feature of users
+//! precedes a feature of organizations: the JavaScript SDK counts only organization features, and
+//! the others count all features. A permission is granted only if both readings grant it.
 
 use std::collections::HashSet;
 use std::sync::Once;
 
-/// The claims as they are; an absent one is empty.
+/// The three claims. A claim that is absent is empty.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed<'a> {
     pub(super) features: &'a str,
@@ -16,13 +16,12 @@ pub(super) struct Packed<'a> {
     pub(super) masks: &'a str,
 }
 
-/// The claims can't be read: an entry of `fea` has no scope, or a claim has white space on which readers
-/// disagree ([`is_plain`]).
+/// The claims cannot be read: an entry of `fea` has no scope, or a claim is not [plain](is_plain).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Unreadable;
 
 impl<'a> Packed<'a> {
-    /// The permissions, like `org:documents:read`: features outer, names inner.
+    /// The permissions, like `org:documents:read`, ordered by feature and then by name.
     pub(super) fn unpack(self) -> Result<Vec<String>, Unreadable> {
         if ![self.features, self.names, self.masks]
             .into_iter()
@@ -44,12 +43,12 @@ impl<'a> Packed<'a> {
             let both: HashSet<String> = by_position.into_iter().collect();
             permissions.retain(|permission| both.contains(permission));
         }
-        // They are kept for as long as the token.
+        // The permissions are cached for as long as the token.
         permissions.shrink_to_fit();
         Ok(permissions)
     }
 
-    /// The entries of `fea` in order; `None` stands for one that is not an organization's.
+    /// The entries of `fea` in order; `None` for an entry that is not a feature of organizations.
     fn features(&self) -> Result<Vec<Option<&'a str>>, Unreadable> {
         if self.features.is_empty() {
             return Ok(Vec::new());
@@ -77,8 +76,8 @@ fn granted<'a>(
     permissions
 }
 
-/// Tells whether every reader trims the entries of this list alike. Rust trims U+0085, JavaScript does not;
-/// JavaScript trims U+FEFF, Rust does not.
+/// Tells whether all readers trim the entries of this list alike. Only Rust trims U+0085, and only
+/// JavaScript trims U+FEFF.
 pub(super) fn is_plain(text: &str) -> bool {
     !text.contains(['\u{85}', '\u{feff}'])
 }
@@ -87,7 +86,8 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim)
 }
 
-/// An unsigned integer of any size, least significant limb first. What is not one has no bit set.
+/// An unsigned integer of any size, least significant limb first. A text that is not a number has
+/// no bit set.
 #[derive(Debug, Default)]
 struct Mask {
     limbs: Vec<u32>,
@@ -105,7 +105,7 @@ impl Mask {
         mask
     }
 
-    /// Ten times the number, and the digit.
+    /// Multiplies the number by ten and adds the digit.
     fn append(&mut self, digit: u32) {
         let mut carry = u64::from(digit);
         for limb in &mut self.limbs {
@@ -144,7 +144,7 @@ fn log_disagreement() {
     });
 }
 
-/// Bounds the work; 1024 digits are more than 3000 permissions.
+/// The most digits that are read. 1024 digits are more than 3000 permissions.
 const MAX_DIGITS: usize = 1_024;
 
 #[cfg(test)]

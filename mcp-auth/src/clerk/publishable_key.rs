@@ -7,14 +7,14 @@ use base64::{Engine, alphabet};
 use crate::clerk::Instance;
 use crate::clerk::frontend::FrontendUrl;
 
-/// What a publishable key says.
+/// A publishable key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PublishableKey {
     instance: Instance,
     frontend: FrontendUrl,
 }
 
-/// Why a text is no publishable key.
+/// The reason why a text is not a publishable key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a Clerk publishable key begins `pk_test_` or `pk_live_` and is copied whole")]
 pub(crate) struct PublishableKeyError;
@@ -23,12 +23,12 @@ impl PublishableKey {
     /// Reads a key: `pk_test_` or `pk_live_`, and the base64 of a host that ends in `$`.
     ///
     /// # Errors
-    /// [`PublishableKeyError`] if it is anything else, such as a secret key.
+    /// [`PublishableKeyError`] if the text is anything else, such as a secret key.
     pub(crate) fn parse(text: &str) -> Result<Self, PublishableKeyError> {
         Self::read(text.trim()).ok_or(PublishableKeyError)
     }
 
-    /// The kind of instance it names.
+    /// The kind of instance that the key names.
     pub(crate) fn instance(&self) -> Instance {
         self.instance
     }
@@ -50,14 +50,14 @@ impl PublishableKey {
             return None;
         }
         let frontend = FrontendUrl::parse(&format!("https://{host}")).ok()?;
-        // A dot in the path makes no name of the host.
+        // A dot in a path does not make the text a host name.
         let has_dot = |host: &str| host.contains('.');
         let is_named = frontend.url().host_str().is_some_and(has_dot);
         is_named.then_some(Self { instance, frontend })
     }
 }
 
-/// As forgiving as a browser's `atob`, but for the alphabet.
+/// Decodes base64 as leniently as a browser's `atob`, except for the alphabet.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()

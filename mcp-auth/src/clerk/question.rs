@@ -1,4 +1,4 @@
-//! What it means that Clerk does not say what it was asked.
+//! Answers of Clerk that are errors, and their log lines.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde_json::error::Category;
 use crate::clerk::outgoing::{Answer, OutgoingError};
 use crate::identity::{Clock, LogThrottle, LookupError, SystemClock};
 
-/// A kind of question that is asked with one key.
+/// A kind of question to Clerk that is asked with one key.
 #[derive(Debug)]
 pub(super) struct Question {
-    /// What is asked about.
+    /// The subject of the question, for the log.
     what: &'static str,
     /// The setting that holds the key.
     key: &'static str,
@@ -31,8 +31,8 @@ impl Question {
         }
     }
 
-    /// An answer with a status that tells nothing of what was asked. What a stranger can cause, by a
-    /// token of their making, is said once a minute.
+    /// The error for a status that is not a result. Log lines that strangers can cause, with
+    /// made-up tokens, are written once a minute.
     pub(super) fn refused(&self, answer: &Answer) -> LookupError {
         let what = self.what;
         match answer.status {
@@ -51,7 +51,7 @@ impl Question {
         }
     }
 
-    /// Clerk does not accept the key.
+    /// The error for a key that Clerk does not accept.
     pub(super) fn key_refused(&self) -> LookupError {
         let Self { what, key, .. } = self;
         if self.key_refused.is_due(self.clock.uptime()) {
@@ -64,7 +64,7 @@ impl Question {
         LookupError::KeyRefused
     }
 
-    /// The key is another instance's, of which nothing must be believed.
+    /// The error for a key of another instance, whose answers must not be believed.
     pub(super) fn key_of_another(&self) -> LookupError {
         let Self { what, key, .. } = self;
         if self.key_refused.is_due(self.clock.uptime()) {
@@ -77,7 +77,8 @@ impl Question {
         LookupError::KeyRefused
     }
 
-    /// An answer that is JSON, and not what was asked for: said once a minute, as what is declined.
+    /// The error for an answer that is JSON of another form. It is logged once a minute, and counts
+    /// as declined.
     pub(super) fn odd(&self, error: &(dyn Error + 'static)) -> LookupError {
         if self.declined.is_due(self.clock.uptime()) {
             tracing::warn!(target: "mcp_auth", what = self.what, error, "Clerk answers oddly");
@@ -85,20 +86,20 @@ impl Question {
         LookupError::Declined
     }
 
-    /// An answer that is not the JSON that it should be.
+    /// The error for an answer that cannot be parsed.
     pub(super) fn unreadable(&self, error: &serde_json::Error) -> LookupError {
         self.failed(&Unreadable::from(error))
     }
 
-    /// No answer, or none that is of use.
+    /// The error for a question without a usable answer.
     pub(super) fn failed(&self, error: &(dyn Error + 'static)) -> LookupError {
         tracing::warn!(target: "mcp_auth", what = self.what, error, "it could not be looked up");
         LookupError::Failed
     }
 }
 
-/// Where an answer stops being what it should be. Not what it says there, which may be a secret or
-/// somebody's address.
+/// The place where an answer cannot be parsed. The text there is left out, because it may hold
+/// secrets or personal data.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer can't be read: {category:?} at line {line}, column {column}")]
 pub(super) struct Unreadable {

@@ -4,24 +4,24 @@ use std::fmt;
 
 use crate::clerk::Instance;
 
-/// A secret key. It is shown by nothing and leaves the process only towards the Backend API.
+/// A secret key. `Debug` hides the key, and the key is sent to the Backend API alone.
 #[derive(Clone)]
 pub(crate) struct SecretKey {
     text: String,
     instance: Instance,
 }
 
-/// Why a text is no secret key. The text itself is not repeated.
+/// The reason why a text is not a secret key. The error does not repeat the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces")]
 pub(crate) struct SecretKeyError;
 
 impl SecretKey {
-    /// Reads a key as it is copied from the dashboard.
+    /// Reads a key in the form that the dashboard shows.
     ///
     /// # Errors
-    /// [`SecretKeyError`] if it does not look like one: another key in its place would be sent to
-    /// Clerk with every question.
+    /// [`SecretKeyError`] if the text does not look like a secret key. Another secret in its place
+    /// would be sent to Clerk with every question.
     pub(crate) fn parse(text: &str) -> Result<Self, SecretKeyError> {
         let text = text.trim();
         let (instance, rest) = if let Some(rest) = text.strip_prefix("sk_test_") {
@@ -40,12 +40,12 @@ impl SecretKey {
         })
     }
 
-    /// The kind of instance it belongs to.
+    /// The kind of instance that the key belongs to.
     pub(crate) fn instance(&self) -> Instance {
         self.instance
     }
 
-    /// The key itself, to be sent to the Backend API and nowhere else.
+    /// The key itself. Send it to the Backend API and nowhere else.
     pub(crate) fn expose(&self) -> &str {
         &self.text
     }

@@ -1,27 +1,27 @@
-//! What an instance is set to, as the Backend API tells: read at the start, to say what does not fit.
+//! The settings of an instance. The start-up checks read them from the Backend API.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::clerk::backend::Backend;
 
-/// What the instance's OAuth applications are set to.
+/// The settings of the instance's OAuth applications.
 ///
 /// Source: Clerk's Backend API, `OAuthApplicationSettings`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct OauthSettings {
-    /// Clients can register themselves (RFC 7591).
+    /// Whether clients can register themselves (RFC 7591).
     #[serde(rename = "dynamic_oauth_client_registration")]
     pub(crate) registers: bool,
-    /// What a client is granted that asks for no scope; `None` is Clerk's own default.
+    /// The scopes of a client that asks for none; `None` for Clerk's own default.
     pub(crate) default_scopes: Option<Vec<String>>,
-    /// OAuth access tokens are JWTs, not opaque.
+    /// Whether OAuth access tokens are JWTs.
     #[serde(rename = "oauth_jwt_access_tokens")]
     pub(crate) jwt_access_tokens: bool,
-    /// A client's id may be the URL of its metadata, and the authorization server's metadata says so.
+    /// Whether a client's id may be the URL of its metadata.
     #[serde(default, rename = "client_id_metadata_documents_advertised")]
     pub(crate) takes_client_documents: bool,
-    /// Of those only clients that were registered before.
+    /// Whether only registered clients may have such an id.
     #[serde(
         default,
         rename = "client_id_metadata_documents_only_allow_pre_registered_clients"
@@ -34,39 +34,39 @@ pub(crate) struct OauthSettings {
 /// Source: Clerk's Backend API, `Role`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Role {
-    /// Its name with the prefix: `org:admin`.
+    /// The name with the prefix: `org:admin`.
     pub(crate) key: String,
-    /// What it may do.
+    /// The permissions of the role.
     pub(crate) permissions: Vec<RolePermission>,
 }
 
 /// A permission of a role.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RolePermission {
-    /// Its name: `org:documents:read`.
+    /// The name: `org:documents:read`.
     pub(crate) key: String,
 }
 
-/// The instance did not answer, or not in the form it is known by.
+/// The instance did not answer, or the answer has another form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the Backend API did not tell")]
 pub(crate) struct Untold;
 
 impl Backend {
-    /// The settings of OAuth applications; `None` if the API does not know the question.
+    /// The settings of OAuth applications; `None` if the API has no such call.
     pub(super) async fn oauth_settings(&self) -> Result<Option<OauthSettings>, Untold> {
         self.told(&["v1", "instance", "oauth_application_settings"], &[])
             .await
     }
 
-    /// The roles of organizations; `None` if the API does not know the question.
+    /// The roles of organizations; `None` if the API has no such call.
     pub(super) async fn roles(&self) -> Result<Option<Vec<Role>>, Untold> {
         let limit = MOST_ROLES.to_string();
         let page: Option<Roles> = self
             .told(&["v1", "organization_roles"], &[("limit", &limit)])
             .await?;
         match page {
-            // From a part nothing follows about what is nowhere.
+            // An incomplete list does not tell which roles are missing.
             Some(page) if page.total_count > page.data.len() => Err(Untold),
             page => Ok(page.map(|page| page.data)),
         }
@@ -94,7 +94,7 @@ struct Roles {
     total_count: usize,
 }
 
-/// The most that Clerk gives at once.
+/// The most roles that Clerk returns at once.
 const MOST_ROLES: usize = 500;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Users, as the Backend API and userinfo describe them.
+//! Users, read from the Backend API and from userinfo.
 //!
-//! Metadata, private and unsafe ones included, stays in the answer: nothing here reads it.
+//! The metadata of a user, private and unsafe metadata included, is never read.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::identity::{
     LookupError, Profile, TokenText, User, UserInfo, UserInfoSource, parse_object,
 };
 
-/// Reads `GET /v1/users/{id}`, which must be about that user.
+/// Reads the answer to `GET /v1/users/{id}`, which must be about that user.
 pub(super) fn read(body: &[u8], user_id: &str) -> Result<User, Useless> {
     let user: ApiUser =
         serde_json::from_slice(body).map_err(|error| Useless::Unreadable((&error).into()))?;
@@ -25,7 +25,7 @@ pub(super) fn read(body: &[u8], user_id: &str) -> Result<User, Useless> {
     Ok(user.into())
 }
 
-/// Why an answer about a user can't be used.
+/// The reason why an answer about a user cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Useless {
     #[error(transparent)]
@@ -34,7 +34,7 @@ pub(super) enum Useless {
     SomebodyElse,
 }
 
-/// What the Backend API tells of a user, as far as it is read.
+/// The members of a user that are read.
 #[derive(Deserialize)]
 struct ApiUser {
     id: String,
@@ -106,7 +106,7 @@ impl From<ApiUser> for User {
     }
 }
 
-/// Userinfo at the issuer: the one place where a caller's token goes.
+/// The issuer's userinfo endpoint. A caller's token is sent only there.
 #[derive(Clone, Debug)]
 pub(super) struct FrontendUserInfo {
     frontend: Arc<Outgoing>,
@@ -126,7 +126,7 @@ impl FrontendUserInfo {
         let answer = asked.map_err(|error| self.question.failed(&error))?;
         match answer.status {
             200 => {}
-            // That is about the token: it was revoked meanwhile, or its scopes do not reach.
+            // The token was revoked, or its scopes do not allow userinfo.
             401 => return Err(LookupError::Declined),
             _ => return Err(self.question.refused(&answer)),
         }
@@ -136,7 +136,7 @@ impl FrontendUserInfo {
     }
 }
 
-/// Reads what userinfo tells.
+/// Reads the answer of userinfo.
 pub(crate) fn user_info(claims: &Map<String, Value>) -> UserInfo {
     let text = |name| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     UserInfo {

@@ -1,11 +1,11 @@
-//! Who acts in a user's name.
+//! The actor who acts in a user's name.
 
-/// Who acts in a user's name (`act`, RFC 8693 §4.1).
+/// The actor who acts in a user's name (`act`, RFC 8693 §4.1).
 ///
-/// The user is the token's subject, whose rights a guard asks about; the actor is who is there. It is
-/// for a record: an OAuth token whose `act` has no subject has no readable actor, though somebody
-/// acts, and such a session token is refused. What must not be done in another's name is guarded by
-/// `forbid_actor`, or by [`Caller::is_impersonated`](crate::Caller::is_impersonated).
+/// The user is the token's subject, and guards check the rights of the user. The actor is for
+/// records. If the `act` claim of an OAuth token names no subject, there is no readable actor,
+/// although somebody acts; a session token with such a claim is refused. To refuse actors, use
+/// `forbid_actor` or [`Caller::is_impersonated`](crate::Caller::is_impersonated).
 ///
 /// ```
 /// use mcp_auth::{Caller, mcp_tool};
@@ -16,8 +16,8 @@
 ///     "Closed"
 /// }
 ///
-/// /// Everybody in whose hands the token has been, as far as it is known.
-/// fn hands(caller: &Caller) -> Vec<(Option<&str>, Option<&str>, &str)> {
+/// /// All actors of the token, the latest first.
+/// fn actors(caller: &Caller) -> Vec<(Option<&str>, Option<&str>, &str)> {
 ///     let chain = std::iter::successors(caller.actor(), |actor| actor.actor());
 ///     chain.map(|actor| (actor.issuer(), actor.kind(), actor.subject())).collect()
 /// }
@@ -68,24 +68,25 @@ impl Actor {
         }
     }
 
-    /// Returns the id of who acts (`sub`).
+    /// Returns the actor's id (`sub`).
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// Returns who issued that id (`iss`); `None` if it is not said.
+    /// Returns the issuer of the actor's id (`iss`); `None` if the token does not name the issuer.
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
     }
 
-    /// Returns what acts (`type`); `None` if it is not said, `agent` for an AI agent.
+    /// Returns the type of the actor (`type`), which is `agent` for an AI agent; `None` if the
+    /// token does not name the type.
     pub fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }
 
-    /// Returns who acted before this actor; at most one such level is kept.
+    /// Returns the actor before this actor. At most one prior actor is read.
     ///
-    /// RFC 8693 §4.1 has it for information only: no decision may rest on a prior actor.
+    /// RFC 8693 §4.1 defines prior actors for information only: no decision may rest on them.
     pub fn actor(&self) -> Option<&Self> {
         self.actor.as_deref()
     }

@@ -1,39 +1,39 @@
-//! Which resource a token is meant for.
+//! The resource that a token is meant for.
 
 use crate::identity::caller::CallerParts;
 use crate::identity::policy::Policy;
 
-/// Which audiences (`aud`) an OAuth access token may have.
+/// The audiences (`aud`) that an OAuth access token may have.
 #[derive(Clone, Debug)]
 pub(crate) struct AudiencePolicy {
-    /// The resources that this server is; a token must name one of them, as [`names`] tells.
+    /// The URLs of this server. A token must name one of them, by the rule of [`names`].
     pub(crate) accepted: Vec<String>,
-    /// What happens to a token without `aud`.
+    /// The rule for tokens without `aud`.
     pub(crate) mode: AudienceMode,
 }
 
-/// The rule for `aud`. A token that is meant for another resource passes in no mode but `Off`.
+/// The rule for `aud`. Every mode but `Off` refuses a token that is meant for another resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum AudienceMode {
     /// A token without `aud` is accepted.
     IfPresent,
-    /// `aud` is not looked at.
+    /// `aud` is not checked.
     Off,
-    /// An OAuth token without `aud` is refused; Clerk's session tokens never have one.
+    /// An OAuth token without `aud` is refused. Session tokens need no `aud`.
     Require,
-    /// An OAuth token without `aud` is accepted before this time, in milliseconds since 1970, if its client
-    /// is one of the allowed clients or it has every scope that the server requires. From then on
-    /// the rule is that of `Require`.
+    /// An OAuth token without `aud` is accepted before this time, in milliseconds since 1970, if
+    /// its client is one of the allowed clients or it has every scope that the server requires.
+    /// From then on the rule is that of `Require`.
     RequireAfter(u64),
 }
 
 /// Tells whether the audience `audience` of a token means the resource `resource`, an absolute URL.
 ///
-/// The two are compared byte for byte, but for three differences that do not name another resource:
-/// the audience may have a query (clients append one: `…/mcp?client=cursor`), may spell out the default
-/// port of its scheme, and may write scheme and host in another case (RFC 3986 sections 6.2.2.1
-/// and 6.2.3). Another scheme, host, port or path, a fragment and credentials name another resource, and
-/// so does another spelling of the path.
+/// The two are compared byte for byte, with three exceptions: the audience may have a query
+/// (clients append one: `…/mcp?client=cursor`), may include the default port of its scheme, and may
+/// write scheme and host in another case (RFC 3986 §6.2.2.1 and §6.2.3). Another scheme, host, port
+/// or path names another resource, and so does a fragment, a user name, or another encoding of the
+/// path.
 pub(crate) fn names(audience: &str, resource: &str) -> bool {
     if audience == resource {
         return true;
@@ -41,7 +41,7 @@ pub(crate) fn names(audience: &str, resource: &str) -> bool {
     let (Some(audience), Some(resource)) = (Parts::of(audience), Parts::of(resource)) else {
         return false;
     };
-    // A resource that is told apart by its query is compared byte for byte only.
+    // If the resource has a query, only the comparison byte for byte counts.
     !resource.has_query
         && audience.scheme.eq_ignore_ascii_case(resource.scheme)
         && audience.host.eq_ignore_ascii_case(resource.host)
@@ -49,7 +49,7 @@ pub(crate) fn names(audience: &str, resource: &str) -> bool {
         && audience.path == resource.path
 }
 
-/// The parts of an http(s) URL as it is written: nothing is decoded or resolved.
+/// The parts of an http(s) URL, without decoding or resolving.
 struct Parts<'a> {
     scheme: &'a str,
     host: &'a str,
@@ -59,7 +59,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Returns `None` for what is no plain http(s) URL without fragment and credentials.
+    /// Returns `None` unless the text is an http(s) URL without a fragment and without credentials.
     fn of(url: &'a str) -> Option<Self> {
         let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\');
         if !url.bytes().all(is_plain) {
@@ -76,7 +76,7 @@ impl<'a> Parts<'a> {
             () => return None,
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        // An IPv6 address has colons of its own, inside its brackets.
+        // An IPv6 address in brackets has colons.
         let end_of_host = authority.rfind(']').map_or(0, |bracket| bracket + 1);
         let (host, port) = match authority.get(end_of_host..)?.find(':') {
             Some(colon) => {
@@ -95,18 +95,18 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// A port as it is written in a URL, without leading zeros.
+/// A port without leading zeros.
 fn port_number(text: &str) -> Option<u16> {
     let port: u16 = text.parse().ok()?;
     (port.to_string() == text).then_some(port)
 }
 
 impl Policy {
-    /// Tells whether a token without `aud` may be accepted before the end of a transition: tokens of
-    /// every OAuth application of the instance look alike without one, so something else must tell that
-    /// this token is meant for this server.
+    /// Tells whether a token without `aud` may be accepted before the end of a transition. Without
+    /// `aud`, the tokens of all OAuth applications of an instance look alike, so the client or the
+    /// scopes must show that the token is meant for this server.
     pub(crate) fn may_lack_audience(&self, parts: &CallerParts) -> bool {
-        // A client that is not on the list is refused whatever its audience.
+        // A client that is not on the list was refused before.
         let of_known_client = self.allowed_clients.is_some();
         let mut required = self.required_scopes.iter();
         of_known_client

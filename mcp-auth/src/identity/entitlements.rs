@@ -2,28 +2,29 @@
 
 use super::org::is_key;
 
-/// Features, or plans, by whom they belong to.
+/// Features or plans, by owner.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Entitlements {
-    /// Those of the organization.
+    /// The entitlements of the organization.
     pub(crate) organization: Vec<String>,
-    /// Those of the user.
+    /// The entitlements of the user.
     pub(crate) user: Vec<String>,
 }
 
-/// Whose feature or plan is asked for.
+/// The owner of a feature or plan.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Owner {
-    /// Either will do.
+    /// The organization or the user.
     Any,
-    /// The organization's.
+    /// The organization.
     Organization,
-    /// The user's own.
+    /// The user.
     User,
 }
 
 impl Entitlements {
-    /// Whether this one is among them: exact and case-sensitive.
+    /// Whether the owner has the feature or plan of this name. The comparison is exact and
+    /// case-sensitive.
     pub(crate) fn has(&self, owner: Owner, slug: &str) -> bool {
         let among = |all: &[String]| all.iter().any(|held| held == slug);
         match owner {
@@ -35,7 +36,7 @@ impl Entitlements {
 }
 
 impl Owner {
-    /// The owner that a scope names; `None` if it names none.
+    /// The owner that the prefix of an entry names; `None` if the prefix is unknown.
     pub(crate) const fn of_scope(scope: &[u8]) -> Option<Self> {
         match scope {
             b"o" | b"org" | b"organization" => Some(Self::Organization),

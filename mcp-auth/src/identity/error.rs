@@ -1,50 +1,50 @@
-//! Why a caller could not be established.
+//! Errors of authentication.
 //!
-//! Two outcomes that must never be confused: the token is not acceptable (401), and whether it is
-//! cannot be told right now (503). None of the reasons reaches the client; they are for the log.
+//! Two outcomes must never be confused: the token is refused (401), and the token cannot be
+//! verified now (503). The reasons are for the log. They never reach the client.
 
 use std::time::Duration;
 
 use crate::identity::lookup::OverBudget;
 
-/// The outcome of authentication when there is no caller.
+/// The reason why there is no caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AuthError {
     /// The token is refused: 401.
     #[error("the token is refused")]
     Invalid(#[from] TokenError),
-    /// The token is opaque and new, and its client's network failed too often: 429.
+    /// The token is opaque and new, and too many tokens of the client's network were bad: 429.
     #[error("the network of the client failed too often")]
     FailsOften,
-    /// The identity provider does not accept the key that this server asks with: 500.
+    /// The identity provider does not accept the server's own key: 500.
     #[error("the server is not configured to verify tokens of this kind")]
     Misconfigured,
-    /// The token is new, and too many were: 503.
+    /// The token is new, and too many tokens were new: 503.
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
-    /// What is needed to tell can't be had: 503.
+    /// The token cannot be verified now: 503.
     #[error("tokens can't be verified at the moment")]
     Unavailable(#[from] Unavailable),
 }
 
-/// Why the identity provider did not answer a question. The details are in the log.
+/// The reason why the identity provider did not answer a question. The log has the details.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum LookupError {
-    /// It answers, but not this question.
+    /// The identity provider declined this question. It may answer others.
     #[error("the question was declined")]
     Declined,
-    /// The answer was an error, or none.
+    /// The answer was an error, or there was no answer.
     #[error("the question was not answered")]
     Failed,
-    /// It does not accept the key that was sent.
+    /// The identity provider does not accept the key that was sent.
     #[error("the key is not accepted")]
     KeyRefused,
-    /// Too many questions; the next makes sense after this time.
+    /// The identity provider limits the rate. The next question makes sense after this time.
     #[error("too many questions were asked")]
     Throttled(Duration),
 }
 
-/// Why a look-up has no answer.
+/// The reason why a look-up has no answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum NoAnswer {
     /// The identity provider does not accept the server's own key.
@@ -59,8 +59,8 @@ pub(crate) enum NoAnswer {
 }
 
 impl NoAnswer {
-    /// The error for callers that treat every failure alike; `what` was looked up. The caller can do
-    /// nothing about a refused key, so it is an outage to the caller.
+    /// The error for callers that treat every failure alike; `what` was looked up. The caller can
+    /// do nothing about a refused key, so it is an outage to the caller.
     pub(crate) fn into_unavailable(self, what: &'static str) -> Unavailable {
         let retry_after = match self {
             Self::Unavailable(unavailable) => return unavailable,
@@ -81,23 +81,23 @@ impl From<NoAnswer> for AuthError {
     }
 }
 
-/// A fact that only the identity provider can tell, and that it does not tell now: 503.
+/// A look-up that fails now: 503.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{what} can't be had at the moment")]
 pub(crate) struct Unavailable {
-    /// What is missing, for the log.
+    /// The subject of the look-up, for the log.
     pub(crate) what: &'static str,
-    /// When it makes sense to ask again.
+    /// The time after which a retry makes sense.
     pub(crate) retry_after: Duration,
 }
 
-/// Why a token is refused. Each variant is one rule.
+/// The reason why a token is refused. Each variant is one rule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum TokenError {
-    /// `alg` is not an RSA signature at all (`none`, `HS256`, `ES256` …).
+    /// `alg` is not an RSA signature (`none`, `HS256`, `ES256` …).
     #[error("the algorithm is not accepted")]
     Algorithm,
-    /// `alg` is RS384 or RS512; RS256 is pinned.
+    /// `alg` is RS384 or RS512. Only RS256 is accepted.
     #[error("the algorithm is not RS256")]
     AlgorithmNotPinned,
     /// `aud` is neither a non-empty string nor a list of them.
@@ -112,19 +112,19 @@ pub(crate) enum TokenError {
     /// `azp` is not one of the authorized parties.
     #[error("the authorized party is not accepted")]
     AuthorizedParty,
-    /// The header's class (`cat`) is that of another kind of token.
+    /// The header's class (`cat`) belongs to another kind of token.
     #[error("the token is of another class")]
     Class,
     /// The OAuth client is not on the list.
     #[error("the client is not accepted")]
     Client,
-    /// A claim can't be decoded.
+    /// A claim cannot be decoded.
     #[error("the claims can't be decoded")]
     Claims,
-    /// The header names extensions (`crit`), of which none is understood.
+    /// The header names extensions (`crit`). The server knows no extension.
     #[error("the header demands an extension")]
     CriticalHeader,
-    /// The key is a local emulator's, which only development accepts.
+    /// The key belongs to a local emulator, and the server does not accept emulators.
     #[error("the key is an emulator's")]
     EmulatorKey,
     /// `exp` is in the past.
@@ -133,7 +133,7 @@ pub(crate) enum TokenError {
     /// `exp`, `nbf` or `iat` is not a number, or `exp` is absent.
     #[error("a time in the token is missing or malformed")]
     Time,
-    /// The issuer says that the token is not active, and no more.
+    /// The issuer says that the token is not active, and gives no reason.
     #[error("the token is not active")]
     Inactive,
     /// `iat` is in the future.
@@ -142,28 +142,28 @@ pub(crate) enum TokenError {
     /// `iss` is not the issuer's URL, byte for byte.
     #[error("the issuer is not accepted")]
     Issuer,
-    /// An API key lacks a scope that is required of all.
+    /// The API key lacks a scope that the server requires of all API keys.
     #[error("the API key lacks a required scope")]
     KeyScope,
-    /// Tokens of this kind are not accepted here.
+    /// The server does not accept tokens of this kind.
     #[error("tokens of this kind are not accepted")]
     Kind,
-    /// A machine's token names other machines to talk to.
+    /// The machine's token is for other machines.
     #[error("the token is meant for other machines")]
     MachineMismatch,
-    /// Whether a machine's token names this server can't be told: its machine is not configured.
+    /// The machine of this server is not configured, so a machine's token cannot be checked.
     #[error("the machine of this server is not known")]
     MachineUnknown,
-    /// The string is no JWT that can be read.
+    /// The string is not a readable JWT.
     #[error("the token is malformed")]
     Malformed,
     /// `nbf` is in the future.
     #[error("the token is not active yet")]
     NotActiveYet,
-    /// An opaque token, about which nobody can be asked: there is no key to ask with.
+    /// The token is opaque, and the server has no key to ask the issuer with.
     #[error("opaque tokens of this kind can't be verified")]
     Opaque,
-    /// The session has a task pending: the user is not signed in yet.
+    /// The session is pending: the user has not finished signing in.
     #[error("the session is pending")]
     Pending,
     /// The token was revoked.
@@ -172,13 +172,13 @@ pub(crate) enum TokenError {
     /// A session token without `sid`: an ID token or a token from a template.
     #[error("the session has no id")]
     SessionId,
-    /// The signature does not hold.
+    /// The signature is wrong.
     #[error("the signature does not hold")]
     Signature,
-    /// The subject is absent, not a string, or not one that a token of this kind can have.
+    /// The subject is absent, not a string, or not allowed for this kind of token.
     #[error("the subject is not one of this kind of token")]
     Subject,
-    /// More than 16 KiB; not looked at.
+    /// The token is longer than 16 KiB. It is not read.
     #[error("the token is too large")]
     TooLarge,
     /// The header's `typ` fits no kind of token.
@@ -202,12 +202,13 @@ pub(crate) enum TokenError {
 }
 
 impl TokenError {
-    /// How many reasons there are; the last one has the highest number.
+    /// The number of reasons. The last reason has the highest number.
     pub(crate) const COUNT: usize = Self::UserLocked as usize + 1;
 
-    /// Whether only a token that the issuer signed or confirmed is refused for this reason. Nobody can make
-    /// such a token up, so it is no guess: a client that goes on with one that expired, or that was issued before
-    /// the server required an audience, has to learn it from a 401 and sign in again.
+    /// Whether this reason applies only to tokens that the issuer signed or confirmed. Attackers
+    /// cannot make such tokens up, so the limits for guesses do not count them. A client with an
+    /// expired token, or with a token from before the server required an audience, gets a 401 and
+    /// signs in again.
     pub(crate) fn is_of_genuine_token(self) -> bool {
         match self {
             Self::AudienceMissing
@@ -248,7 +249,7 @@ impl TokenError {
         }
     }
 
-    /// The reason as Clerk's SDK calls it, for the log; where the rule is ours alone, our name.
+    /// The name of the reason in the log. Rules of Clerk's SDK have the SDK's names.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Algorithm => "token-invalid-algorithm",

@@ -1,19 +1,19 @@
-//! The one runtime on which everything fetched from the identity provider is fetched.
+//! The runtime of all requests to the identity provider.
 //!
-//! Requests are served by several runtimes (one per worker). A connection pooled by one of them
-//! stalls while that worker is busy, and a fetch dies with the request that started it; so neither
-//! lives there.
+//! Each worker that serves requests has a runtime of its own. A pooled connection on such a runtime
+//! would stall while the worker is busy, and a fetch would end with the request that started it. So
+//! connections and fetches have this runtime.
 
 use std::{io, thread};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// A thread with a single-threaded runtime, for as long as this value lives.
+/// A thread with a single-threaded runtime. Dropping the value stops the thread.
 #[derive(Debug)]
 pub(crate) struct IoRuntime {
     handle: Handle,
-    /// Dropping it is the signal to stop.
+    /// Dropping the sender stops the thread.
     _running: oneshot::Sender<()>,
 }
 
@@ -21,7 +21,7 @@ impl IoRuntime {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The operating system's, if it grants no thread or no event queue.
+    /// The error of the operating system, if it grants no thread or no event queue.
     pub(crate) fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -29,7 +29,7 @@ impl IoRuntime {
         thread::Builder::new()
             .name("mcp-auth-io".to_owned())
             .spawn(move || {
-                // Resolves (with an error) when the sender is dropped: both outcomes mean "stop".
+                // The receiver resolves when the sender is dropped.
                 let _ended = runtime.block_on(stopped);
                 runtime.shutdown_background();
             })?;
@@ -39,7 +39,7 @@ impl IoRuntime {
         })
     }
 
-    /// Where work is spawned. It may outlive the runtime: work spawned then is dropped.
+    /// Spawns work. The handle may outlive the runtime; work that is spawned then is dropped.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }

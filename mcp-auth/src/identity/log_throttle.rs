@@ -1,4 +1,4 @@
-//! Log lines that strangers can cause, at most one a minute each.
+//! A limit of one line a minute for log lines that strangers can cause.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,8 +18,8 @@ impl LogThrottle {
         self.due(uptime).is_some()
     }
 
-    /// Counts an event. If its line may be written at this uptime, returns the number of events since the
-    /// last line, this one included.
+    /// Counts an event. If its line may be written at this uptime, returns the number of events
+    /// since the last line, this one included.
     pub(crate) fn due(&self, uptime: Duration) -> Option<u64> {
         self.events.fetch_add(1, Ordering::AcqRel);
         let now_ms = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);

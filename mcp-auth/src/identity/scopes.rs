@@ -1,24 +1,24 @@
-//! Which scopes contain others.
+//! The scopes that contain other scopes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Scopes that contain others, as the server's configuration says: nothing but names is known here,
-/// and a scope that is not named contains itself alone.
+/// The scopes that contain other scopes, by the server's configuration. A scope that is not
+/// configured contains only itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ScopeHierarchy {
-    /// All that a scope contains, directly or through others; never itself.
+    /// For each scope, the other scopes that it contains, directly or through others.
     contained: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Scopes that contain themselves: the way around, beginning and ending with the same one.
+/// A scope that contains itself through others. The list begins and ends with that scope.
 #[derive(Debug)]
 pub(crate) struct ScopeCycle(pub(crate) Vec<String>);
 
 impl ScopeHierarchy {
-    /// The hierarchy in which each scope contains those beside it.
+    /// The hierarchy in which each scope contains the scopes listed with it.
     ///
     /// # Errors
-    /// [`ScopeCycle`] if one contains itself.
+    /// [`ScopeCycle`] if a scope contains itself.
     pub(crate) fn new(implications: &[(String, Vec<String>)]) -> Result<Self, ScopeCycle> {
         let mut direct: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (scope, implied) in implications {
@@ -37,15 +37,14 @@ impl ScopeHierarchy {
         Ok(Self { contained })
     }
 
-    /// Whether one of the granted scopes is this one, or contains it.
+    /// Whether one of the granted scopes is this scope or contains this scope.
     pub(crate) fn has(&self, granted: &[String], scope: &str) -> bool {
         granted
             .iter()
             .any(|granted| granted == scope || self.contains(granted, scope))
     }
 
-    /// The scopes to ask for in order to have all of these: none that another one brings along, and
-    /// none that was not named.
+    /// The fewest of these scopes that contain all of them. No other scope is added.
     pub(crate) fn fewest(&self, scopes: Vec<String>) -> Vec<String> {
         let all = scopes.clone();
         let brought = |scope: &String| all.iter().any(|other| self.contains(other, scope));
@@ -58,7 +57,7 @@ impl ScopeHierarchy {
     }
 }
 
-/// Collects what the last scope of `path` contains.
+/// Collects the scopes that the last scope of `path` contains.
 fn walk<'a>(
     direct: &BTreeMap<&'a str, BTreeSet<&'a str>>,
     path: &mut Vec<&'a str>,
@@ -144,7 +143,7 @@ mod tests {
         };
         assert_eq!(fewest(&["list", "write", "other"]), ["write", "other"]);
         assert_eq!(fewest(&["read", "list"]), ["read"]);
-        // Never a wider one than was needed.
+        // A wider scope than needed is never requested.
         assert_eq!(fewest(&["list"]), ["list"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The session of a user, as a session token tells it.
+//! The session that a session token describes.
 
 /// The session of a caller who presented a session token.
 ///
@@ -52,14 +52,14 @@ impl Session {
         &self.id
     }
 
-    /// Returns the session's status (`sts`); `None` if the token does not say it, otherwise `active`,
-    /// since tokens of other sessions are refused.
+    /// Returns the session's status (`sts`), which is `active`: tokens of other sessions are
+    /// refused. `None` if the token names no status.
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
-    /// Returns how long before the token was issued the user proved who they are (`fva`); `None` if
-    /// the token does not say it, or not in a form that can be read.
+    /// Returns how long before the token was issued the user last verified each factor (`fva`);
+    /// `None` if the claim is missing or cannot be read.
     pub fn factor_ages(&self) -> Option<&FactorAges> {
         self.factor_ages.as_ref()
     }
@@ -67,7 +67,7 @@ impl Session {
 
 /// Minutes since each factor was last verified, counted when the token was issued.
 ///
-/// The token's own age, a minute as a rule, comes on top.
+/// Add the age of the token, which is usually below a minute.
 ///
 /// ```
 /// use mcp_auth::{FactorAges, Session};
@@ -89,7 +89,8 @@ pub struct FactorAges {
 }
 
 impl FactorAges {
-    /// Two ages in minutes, where -1 is "never"; `None` for anything else below zero or not finite.
+    /// Two ages in minutes, where -1 is "never"; `None` if an age is another negative number or not
+    /// finite.
     pub(crate) fn from_minutes(first: f64, second: f64) -> Option<Self> {
         let is_age = |age: f64| age.is_finite() && (age >= 0.0 || age == -1.0);
         let age = |age: f64| Some(age).filter(|&age| age >= 0.0);
@@ -99,14 +100,14 @@ impl FactorAges {
         })
     }
 
-    /// Returns the minutes since the first factor was verified, 0 or more and perhaps a fraction;
-    /// `None` if it never was.
+    /// Returns the minutes since the first factor was verified, with fractions; `None` if it was
+    /// never verified.
     pub fn first_minutes(&self) -> Option<f64> {
         self.first
     }
 
-    /// Returns the minutes since the second factor was verified, 0 or more and perhaps a fraction;
-    /// `None` if it never was, or the user has none.
+    /// Returns the minutes since the second factor was verified, with fractions; `None` if it was
+    /// never verified or the user has no second factor.
     pub fn second_minutes(&self) -> Option<f64> {
         self.second
     }

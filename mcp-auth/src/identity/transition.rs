@@ -1,4 +1,4 @@
-//! The tokens that are accepted without an audience until a date.
+//! Tokens without an audience that are accepted until a date.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,8 @@ pub(crate) struct Transition {
 }
 
 impl Transition {
-    /// Counts a request if its token needs the transition. The first request of each client is logged.
+    /// Counts a request if its token needs the transition. The first request of each client is
+    /// logged.
     pub(crate) fn count(&self, caller: &Caller) {
         if caller.verified().lacks_audience_until_ms().is_none() {
             return;
@@ -41,11 +42,12 @@ impl Transition {
     }
 
     fn is_new(&self, client: &str) -> bool {
-        // A writer that panicked has left a whole set: each write is one operation.
+        // The set is consistent even if a writer panicked: each write is one operation.
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         !clients.contains(client) && clients.len() < MOST_CLIENTS && clients.insert(client.into())
     }
 }
 
-/// Clients that register themselves have a new id each time; beyond this number they are counted only.
+/// Clients that register themselves get a new id each time. Beyond this number clients are counted,
+/// not logged.
 const MOST_CLIENTS: usize = 1_000;

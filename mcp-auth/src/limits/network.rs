@@ -1,4 +1,4 @@
-//! The network of an address: what limits count strangers by.
+//! Networks of addresses. Limits count strangers by network.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 /// The addresses that count as one stranger: an IPv4 address, or an IPv6 /64.
 ///
-/// A subscriber of IPv6 has a /64 at least, and can use a new address for each connection. An IPv4 address
-/// that came in over an IPv6 socket counts as the IPv4 address.
+/// A subscriber of IPv6 has a /64 at least, and can use a new address for each connection. An IPv4
+/// address that came in over an IPv6 socket counts as the IPv4 address.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Network {
     V4(Ipv4Addr),
@@ -17,8 +17,8 @@ pub(crate) enum Network {
     V6([u16; 4]),
 }
 
-/// The networks that one organization is likely to hold: an IPv4 /24, or an IPv6 /48. Networks are cheap,
-/// so a limit for everybody leaves a part to other sites.
+/// The networks that one organization is likely to hold: an IPv4 /24, or an IPv6 /48. Networks are
+/// cheap, so a limit for everybody leaves a part to other sites.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Site {
     V4([u8; 3]),
@@ -49,7 +49,8 @@ impl Network {
     }
 }
 
-/// A list of networks, as a setting names them: addresses (`10.0.0.7`, `::1`) and prefixes (`10.0.0.0/8`).
+/// A list of networks, as a setting names them: addresses (`10.0.0.7`, `::1`) and prefixes
+/// (`10.0.0.0/8`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Networks(Vec<IpNet>);
 
@@ -78,7 +79,7 @@ impl Networks {
     /// Reads a list.
     ///
     /// # Errors
-    /// [`NotANetwork`] for the first entry that is none.
+    /// [`NotANetwork`] for the first entry that is not a network.
     pub(crate) fn parse<S: AsRef<str>>(
         entries: impl IntoIterator<Item = S>,
     ) -> Result<Self, NotANetwork> {
@@ -94,13 +95,13 @@ impl Networks {
         self.0.is_empty()
     }
 
-    /// Whether an entry is a prefix of no length, which holds every address of its family.
+    /// Whether an entry is a prefix of length 0, which holds every address of its family.
     pub(crate) fn have_everybody(&self) -> bool {
         self.0.iter().any(|network| network.prefix_len() == 0)
     }
 
-    /// Whether an entry holds the address. An IPv4 address that came in over an IPv6 socket is compared as the
-    /// IPv4 address.
+    /// Whether an entry holds the address. An IPv4 address that came in over an IPv6 socket is
+    /// compared as the IPv4 address.
     pub(crate) fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
@@ -117,16 +118,17 @@ fn parse(entry: &str) -> Option<IpNet> {
     }
 }
 
-/// The IPv4 network that an IPv6 entry such as `::ffff:10.0.0.0/104` spells.
+/// The IPv4 network in an IPv6 entry such as `::ffff:10.0.0.0/104`.
 fn mapped(address: Ipv6Addr, prefix: u8) -> Option<IpNet> {
     let address = address.to_ipv4_mapped()?;
     let network = IpNet::new(address.into(), prefix.checked_sub(96)?).ok()?;
     Some(network.trunc())
 }
 
-/// Whether an address is of the local machine or of a private network: loopback, RFC 1918, link-local
-/// (RFC 3927, RFC 4291), unique local (RFC 4193), and the shared address space of RFC 6598, which overlay
-/// networks use. An IPv4 address inside an IPv6 address counts as the IPv4 address.
+/// Whether an address is of the local machine or of a private network: loopback, RFC 1918,
+/// link-local (RFC 3927, RFC 4291), unique local (RFC 4193), and the shared address space of RFC
+/// 6598, which overlay networks use. An IPv4 address inside an IPv6 address counts as the IPv4
+/// address.
 pub(crate) fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -141,7 +143,7 @@ pub(crate) fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// 100.64.0.0/10.
+/// Whether the address is in 100.64.0.0/10.
 fn is_shared(address: Ipv4Addr) -> bool {
     let [first, second, ..] = address.octets();
     first == 100 && second & 0xc0 == 64

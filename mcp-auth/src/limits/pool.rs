@@ -1,12 +1,13 @@
-//! A pool of something that is counted, such as bytes: each party takes its share or is refused at once.
+//! A pool of a counted resource, such as bytes. A party takes a part of its share, or is refused at
+//! once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::share::{Group, Party, Shares};
 
-/// A pool of which parties take and give back. Counts are exact, and nothing is stored of a party that has
-/// given everything back.
+/// A pool that parties take from and give back to. Counts are exact. A party that has given
+/// everything back takes no memory.
 #[derive(Debug)]
 pub(crate) struct Pool {
     shares: Shares,
@@ -87,7 +88,7 @@ impl Pool {
         }
     }
 
-    /// Nothing panics under this lock, so the counts are whole.
+    /// No code under this lock panics, so the counts are consistent.
     fn lock(&self) -> MutexGuard<'_, HashMap<Group, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,7 +105,7 @@ impl Taken {
         Ok(())
     }
 
-    /// How much it is.
+    /// The amount that is taken.
     pub(crate) fn amount(&self) -> usize {
         self.amount
     }
@@ -175,7 +176,7 @@ mod tests {
         ]
     }
 
-    /// What everybody in a group holds, counted one by one.
+    /// The amount that all members of a group hold, counted one by one.
     fn held(held: &VecDeque<(Party, Taken, usize)>, group: Group) -> usize {
         let members = held
             .iter()
@@ -266,7 +267,7 @@ mod tests {
                 .map(|thread| thread.join().unwrap())
                 .sum()
         });
-        // Everybody wanted more than there was, and all of it was granted.
+        // The parties together wanted more than the pool had, and all of it was granted.
         assert_eq!(granted, SHARES.all);
         assert!(peak.load(Ordering::SeqCst) <= SHARES.all);
         assert!(pool.lock().is_empty());

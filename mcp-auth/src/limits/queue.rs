@@ -1,4 +1,4 @@
-//! A queue for something scarce, such as threads: each party waits for its share.
+//! A queue for a scarce resource, such as threads. Each party waits for its share.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::share::{Group, Party, Shares};
 
-/// Places that parties wait for, first come first served. A party whose share is in use waits until one of its own
-/// places is free, and holds no place of others while it waits.
+/// Places that parties wait for, first come first served. A party whose share is in use waits until
+/// one of its own places is free, and holds no place of others while it waits.
 #[derive(Debug)]
 pub(crate) struct Queue {
     shares: Shares,
@@ -19,7 +19,7 @@ pub(crate) struct Queue {
 /// A place; dropping it lets the next one in.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// Dropped before the groups, so that a group that nobody uses any more is removed.
+    /// Dropped before the groups, so that unused groups are removed.
     _permits: Vec<OwnedSemaphorePermit>,
     _groups: InGroups,
 }
@@ -43,7 +43,8 @@ impl Queue {
     pub(crate) async fn enter(self: &Arc<Self>, party: Party) -> Option<Place> {
         let groups = self.join(party);
         let mut permits = Vec::with_capacity(groups.groups.len());
-        // The smallest group first, so that a party that waits for its own places holds none of a larger group.
+        // The smallest group first, so that a party that waits for its own places holds none of a
+        // larger group.
         for (_, places) in &groups.groups {
             // The semaphores are never closed.
             permits.push(Arc::clone(places).acquire_owned().await.ok()?);
@@ -69,7 +70,7 @@ impl Queue {
         }
     }
 
-    /// Nothing panics under this lock, so the table is whole.
+    /// No code under this lock panics, so the table is consistent.
     fn lock(&self) -> MutexGuard<'_, HashMap<Group, Arc<Semaphore>>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,7 +81,7 @@ impl Drop for InGroups {
         let mut groups = self.queue.lock();
         for (group, places) in self.groups.drain(..) {
             drop(places);
-            // Others who use the group hold the semaphore, too.
+            // Other users of the group hold the semaphore, too.
             if groups
                 .get(&group)
                 .is_some_and(|left| Arc::strong_count(left) == 1)
@@ -111,7 +112,7 @@ mod tests {
         Party::Stranger(Network::V4(Ipv4Addr::new(192, 0, third, fourth)))
     }
 
-    /// Takes places until one would have to be waited for.
+    /// Takes places until the next one is not free.
     fn fill(queue: &Arc<Queue>, party: Party) -> Vec<Place> {
         std::iter::from_fn(|| queue.enter(party).now_or_never().flatten()).collect()
     }
@@ -121,7 +122,7 @@ mod tests {
         let queue = queue(64, 32);
         let ada = fill(&queue, ADA);
         assert_eq!(ada.len(), 32);
-        // One network has 4, its site 8, and all strangers together 16.
+        // A network may have 4, a site 8, and all strangers together 16.
         let networks = [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)];
         let strangers = networks.map(|(third, fourth)| fill(&queue, stranger(third, fourth)));
         let places: Vec<_> = strangers.iter().map(Vec::len).collect();

@@ -1,17 +1,18 @@
-//! Shares: how much of something scarce one party, and the groups that it belongs to, may take.
+//! Shares of a scarce resource that a party, and the groups of the party, may take.
 
 use super::network::{Network, Site};
 
-/// The party that something is counted for.
+/// The party that a use of a resource counts for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Party {
-    /// A user or a machine, by a keyed hash of its id. Nobody can choose the hash.
+    /// A user or a machine, by a keyed hash of its id. The key is random, so attackers cannot
+    /// choose the hash.
     Known(u64),
     /// A caller without a token, by the network that the request comes from.
     Stranger(Network),
 }
 
-/// How much each may take of something that there is only so much of: of bytes, calls or threads.
+/// The limits for a scarce resource: bytes, calls or threads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Shares {
     /// Everybody together.
@@ -37,11 +38,11 @@ pub(crate) enum Group {
 }
 
 impl Shares {
-    /// The shares of something that there is `all` of, where one user or machine may take `known`.
+    /// The shares of a resource of size `all`, of which one user or machine may take `known`.
     ///
-    /// Strangers may take a quarter together. A site may take half of that and a network a quarter of that:
-    /// networks are cheap, so one stranger must not be able to take what all strangers have. No share is less
-    /// than `least`.
+    /// Strangers may take a quarter together. A site may take half of that and a network a quarter
+    /// of that: networks are cheap, so one stranger must not be able to take the share of all
+    /// strangers. No share is less than `least`.
     pub(crate) fn of(all: usize, known: usize, least: usize) -> Self {
         let part = |whole: usize, parts: usize| (whole / parts).max(least).min(all);
         let strangers = part(all, 4);
@@ -54,8 +55,8 @@ impl Shares {
         }
     }
 
-    /// The shares of something that only strangers take, where one network may take `network`. A site may take
-    /// half, or as much as a network if that is more.
+    /// The shares of a resource that only strangers take. One network may take `network`. A
+    /// site may take half, or as much as a network if that is more.
     pub(crate) fn of_strangers(all: usize, network: usize) -> Self {
         Self {
             all,
@@ -66,7 +67,7 @@ impl Shares {
         }
     }
 
-    /// How much a group may take.
+    /// The most that a group may take.
     pub(super) fn most(&self, group: Group) -> usize {
         match group {
             Group::All => self.all,
@@ -110,7 +111,7 @@ mod tests {
             network,
         } = shares;
         assert_eq!([all, known, strangers, site, network], [64, 32, 16, 8, 4]);
-        // With few threads each share is one thread.
+        // If there are few threads, each share is one thread.
         let Shares {
             strangers,
             site,

@@ -1,4 +1,4 @@
-//! Payloads of session tokens, and what they decode to.
+//! Payloads of session tokens, and their facts.
 
 use serde_json::Value;
 
@@ -79,7 +79,7 @@ fn compare(caller: &Caller, vector: &Value, report: &mut Report) -> Result<(), S
         .is_some_and(|id| !id.is_empty());
     same("has an organization", org.is_some(), organization)?;
     for (name, expected) in decoded {
-        // The SDK's JavaScript keeps an empty text, which is as good as none.
+        // The SDK keeps an empty text, which means the same as none.
         let text = expected.as_str().filter(|text| !text.is_empty());
         match name.as_str() {
             "user_id" => same(name, caller.user_id(), text)?,
@@ -88,7 +88,7 @@ fn compare(caller: &Caller, vector: &Value, report: &mut Report) -> Result<(), S
             "actor" => compare_actor(caller.actor(), expected)?,
             "factor_verification_age" => compare_ages(caller, expected)?,
             "org_id" => same(name, caller.org_id(), text)?,
-            // Without an id there is no organization, and so no role in it.
+            // Without an id there is no organization, and no role.
             "org_role" | "org_slug" | "org_permissions" if org.is_none() => {}
             "org_role" if !is_text_or_none(&vector["claims"]["o"]["rol"]) => {
                 report.count("stricter: a role is text");
@@ -103,7 +103,7 @@ fn compare(caller: &Caller, vector: &Value, report: &mut Report) -> Result<(), S
     Ok(())
 }
 
-/// A claim that is not there, and one that can't be read, tells nothing here.
+/// A claim that is absent and a claim that cannot be read are the same here.
 fn compare_entitlements(
     what: &str,
     ours: Option<&Entitlements>,
@@ -142,7 +142,8 @@ fn compare_ages(caller: &Caller, expected: &Value) -> Result<(), String> {
     )
 }
 
-/// As JavaScript has them; where a mask may belong to another feature, what all SDKs grant.
+/// The permissions of the JavaScript SDK; where a mask may belong to another feature, the
+/// permissions that all SDKs grant.
 fn compare_permissions(
     org: Option<&Org>,
     expected: &Value,
@@ -167,15 +168,16 @@ fn compare_permissions(
         if is_plain(&vector["claims"]) {
             expected.retain(|permission| others.contains(permission));
         } else {
-            // The other SDK reads spaces and colons in another way, too: what it lacks for that
-            // reason may be granted, what both grant must be.
+            // The other SDK also reads spaces and colons differently. A permission that it lacks
+            // for that reason may be granted. A permission that both SDKs grant must be granted.
             expected.retain(|permission| others.contains(permission) || granted(permission));
         }
     }
     same("permissions", ours, expected)
 }
 
-/// Whether the claims are as Clerk packs them: no spaces, one colon an entry, masks of digits.
+/// Whether the claims have the form that Clerk writes: no spaces, one colon in each entry, masks of
+/// digits.
 fn is_plain(claims: &Value) -> bool {
     let texts = [&claims["fea"], &claims["o"]["per"], &claims["o"]["fpm"]];
     let [features, _, masks] = texts.map(|text| text.as_str().unwrap_or_default());
@@ -192,7 +194,7 @@ fn is_plain(claims: &Value) -> bool {
             .all(|byte| byte.is_ascii_digit() || byte == b',')
 }
 
-/// Whether an entry that is not an organization's stands before one that is.
+/// Whether an entry of another owner precedes an entry of organizations.
 pub(super) fn is_ambiguous(claims: &Value) -> bool {
     let of_organization = |entry: &str| {
         ["o:", "ou:", "uo:"]

@@ -48,7 +48,7 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
     }
     let (case, outcome) = verified(&vector["claims"]);
     let ours = match case.after_rules(outcome, report)? {
-        // Refused by a rule: nobody is signed in, who could have anything?
+        // A rule refused the token, so nobody is signed in.
         None if expected => {
             report.count("stricter: a token that a rule refuses has nothing");
             return Ok(());
@@ -67,8 +67,8 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
     super::same("has()", ours, expected)
 }
 
-/// The same question. What only JavaScript can ask, `null` and numbers for names, is not met there, and
-/// neither is a reverification that there is not, which stands for it.
+/// The question in the form of this crate. JavaScript can also pass `null` or a number for a name.
+/// The SDK never meets such a question, and a reverification that does not exist stands for it.
 fn question(query: &Value) -> Result<Check, String> {
     let members = query.as_object().ok_or("the query is no object")?;
     Ok(members
@@ -91,7 +91,7 @@ fn question(query: &Value) -> Result<Check, String> {
         }))
 }
 
-/// The answer of a machine that is given all that could be asked for but a user.
+/// The answer for a machine that has everything but a user.
 fn machine_has(question: &Check) -> bool {
     let everything = Org::new(
         "org_1".to_owned(),

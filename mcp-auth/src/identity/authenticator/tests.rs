@@ -1,4 +1,4 @@
-//! Tokens that must be refused, one rule each, and those beside them that must not.
+//! Tokens that must be refused, one rule each, and similar tokens that must be accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -295,7 +295,7 @@ fn a_transition_accepts_tokens_without_an_audience_until_its_day_and_no_restart_
         let outcome = || block_on(authenticator.authenticate(&token)).map(|_| ());
         let expected = expected.map_err(AuthError::from);
         assert_eq!(outcome(), expected, "{clients:?} {scopes:?}");
-        // The one that is known by now, too.
+        // The token that is cached by now is refused, too.
         assert_eq!(outcome(), expected);
         assert_eq!(
             authenticator.transition.accepted(),
@@ -308,7 +308,7 @@ fn a_transition_accepts_tokens_without_an_audience_until_its_day_and_no_restart_
         clock.advance(Duration::from_secs(1));
         let refusals = [TokenError::AudienceMissing, TokenError::Client].map(AuthError::from);
         assert!(refusals.contains(&outcome().unwrap_err()));
-        // A token with an audience is not concerned.
+        // The rule does not concern a token with an audience.
         let named = block_on(authenticator.authenticate(&oauth_token(&oauth_claims())));
         assert_eq!(
             named.is_ok(),
@@ -526,7 +526,7 @@ fn withdrawing_a_key_drops_the_tokens_it_signed() {
         .source
         .publish(Some(vec![TestKey::other().published("ins_2")]));
     fixture.clock.advance(Duration::from_secs(300));
-    // The refresh is started beside the request that finds it due.
+    // The request that finds a refresh due starts it in the background.
     assert!(fixture.cached(&token).is_some());
     fixture.wait_until_dropped(&token);
     assert_eq!(fixture.source.calls(), 2);
@@ -759,7 +759,7 @@ impl Fixture {
         self.authenticator.cached(&BearerToken::new(token))
     }
 
-    /// Waits for the refresh that runs beside the requests to drop this token.
+    /// Waits until the refresh in the background drops this token.
     fn wait_until_dropped(&self, token: &str) {
         for _ in 0..500 {
             if self.cached(token).is_none() {

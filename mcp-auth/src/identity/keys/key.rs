@@ -1,4 +1,4 @@
-//! One key, as it is published and as it verifies.
+//! Keys, as they are published and as they verify.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -10,19 +10,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-/// Where published keys are fetched; implemented by an identity provider.
+/// Fetches published keys; implemented by an identity provider.
 pub(crate) trait KeySource: Debug + Send + Sync {
     /// Fetches the whole set. Runs on the I/O runtime.
     fn fetch(&self) -> BoxFuture<'static, Result<Vec<PublishedKey>, FetchError>>;
 }
 
-/// Why keys could not be fetched.
+/// The reason why keys could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     /// The answer is no key set.
     #[error("the answer is not a JSON Web Key Set")]
     Malformed,
-    /// No usable answer was had at all.
+    /// There was no usable answer.
     #[error("the issuer's keys could not be fetched")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -36,11 +36,11 @@ pub(crate) struct PublishedKey {
 }
 
 impl PublishedKey {
-    /// Reads a JSON Web Key Set (RFC 7517 §5). Members that are not for RS256 are left out: the set
-    /// may hold keys for other purposes.
+    /// Reads a JSON Web Key Set (RFC 7517 §5). Keys that are not for RS256 are left out: a set may
+    /// hold keys for other purposes.
     ///
     /// # Errors
-    /// [`FetchError::Malformed`] if it is no key set at all.
+    /// [`FetchError::Malformed`] if the document is not a key set.
     pub(crate) fn parse_set(document: &[u8]) -> Result<Vec<Self>, FetchError> {
         let document: Value =
             serde_json::from_slice(document).map_err(|_| FetchError::Malformed)?;
@@ -55,7 +55,7 @@ impl PublishedKey {
             .collect())
     }
 
-    /// RFC 7517 §4: `kty` must fit; `alg` and `use`, if there are any, must too.
+    /// `kty` must fit, and so must `alg` and `use` if they are present (RFC 7517 §4).
     fn from_jwk(jwk: &Value) -> Option<Self> {
         let text = |name| jwk.get(name).and_then(Value::as_str);
         let absent_or = |name, expected| jwk.get(name).is_none_or(|value| value == expected);
@@ -82,12 +82,12 @@ impl PublishedKey {
     }
 }
 
-/// A key, ready to verify. Its identity (the `Arc`) outlasts refreshes for as long as it is published.
+/// A key that is ready to verify. Refreshes keep the `Arc` for as long as the key is published.
 #[derive(Debug)]
 pub(crate) struct VerifyingKey {
     published: PublishedKey,
-    /// Parsed once, since that costs a good part of what a signature does; `None` if no number of the
-    /// key's could be that of an RSA key: it verifies nothing.
+    /// The parsed key. Parsing costs a good part of a signature check. `None` if the numbers are
+    /// not those of an RSA key: the key then verifies nothing.
     rsa: Option<ParsedPublicKey>,
 }
 
@@ -109,12 +109,12 @@ impl VerifyingKey {
         &self.published.kid
     }
 
-    /// Whether it is this key, name and material.
+    /// Whether name and material are the same.
     pub(crate) fn is(&self, published: &PublishedKey) -> bool {
         self.published == *published
     }
 
-    /// Whether it is this key under whatever name.
+    /// Whether the material is the same, under any name.
     pub(crate) fn has_material_of(&self, other: &PublishedKey) -> bool {
         let own = &self.published;
         own.modulus == other.modulus && own.exponent == other.exponent
@@ -127,7 +127,7 @@ impl VerifyingKey {
     }
 }
 
-/// The keys of the set that keep their identity, and the new ones.
+/// The published keys. Keys that are in `before` keep their `Arc`.
 pub(crate) fn carry_over(
     before: &[Arc<VerifyingKey>],
     published: Vec<PublishedKey>,
@@ -153,5 +153,5 @@ fn bits(number: &[u8]) -> usize {
 
 const MIN_MODULUS_BITS: usize = 2048;
 
-/// Several keys may share a `kid`, and each is tried: so their number is bounded.
+/// The most keys of a set. Several keys may share a `kid`, and each of them is tried.
 const MAX_KEYS: usize = 32;

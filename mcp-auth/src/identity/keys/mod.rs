@@ -18,12 +18,12 @@ pub(crate) use pem::PemError;
 
 use published::PublishedKeys;
 
-/// Where the keys come from that tokens must be signed with.
+/// The source of the keys that tokens must be signed with.
 #[derive(Clone, Debug)]
 pub(crate) enum Keys {
-    /// One key, given by configuration; needs no network. A token's `kid` is not looked at.
+    /// One key from the configuration. It needs no network. The `kid` of tokens is ignored.
     Fixed(Arc<VerifyingKey>),
-    /// The set that the issuer publishes.
+    /// The key set that the issuer publishes.
     Published(Arc<PublishedKeys>),
 }
 
@@ -36,20 +36,21 @@ impl Keys {
         pem::parse(text).map(|key| Self::Fixed(Arc::new(key)))
     }
 
-    /// The keys that `source` publishes, fetched on this runtime when they are needed.
+    /// The keys that `source` publishes. They are fetched on the runtime `io`, on demand.
     pub(crate) fn published(source: Arc<dyn KeySource>, clock: Arc<dyn Clock>, io: Handle) -> Self {
         Self::Published(Arc::new(PublishedKeys::new(source, clock, io)))
     }
 
-    /// The keys that may have signed a token with this `kid`, issued at this time by its own account
-    /// (in milliseconds since 1970); at least one.
+    /// The keys that may have signed a token with this `kid`, at least one. `issued_ms` is the time
+    /// at which the token says that it was issued, in milliseconds since 1970.
     ///
-    /// A key that is not known may be new, so the issuer is asked, unless the token is older than what
-    /// it said last.
+    /// An unknown key may be new, so the key set is fetched, unless the last fetch is newer than
+    /// the token.
     ///
     /// # Errors
-    /// - [`TokenError::UnknownKey`](crate::identity::TokenError::UnknownKey) if there is none.
-    /// - [`AuthError::Unavailable`] if that can't be told.
+    /// - [`TokenError::UnknownKey`](crate::identity::TokenError::UnknownKey) if there is no such
+    ///   key.
+    /// - [`AuthError::Unavailable`] if the keys cannot be fetched now.
     pub(crate) async fn for_kid(
         &self,
         kid: Option<&str>,
@@ -61,11 +62,12 @@ impl Keys {
         }
     }
 
-    /// Other keys of this `kid`, after a signature held with none of those `tried`: the issuer may
-    /// have changed the key and kept its name. It is asked as by [`Self::for_kid`].
+    /// Other keys of this `kid`, after the signature was wrong with all keys of `tried`: the issuer
+    /// may have changed the key and kept its name. Keys are fetched by the same rule as in
+    /// [`Self::for_kid`].
     ///
     /// # Errors
-    /// [`Unavailable`] if that can't be told.
+    /// [`Unavailable`] if the keys cannot be fetched now.
     pub(crate) async fn others(
         &self,
         kid: Option<&str>,
@@ -78,7 +80,7 @@ impl Keys {
         }
     }
 
-    /// Whether what this key signed is still to be believed.
+    /// Whether tokens that this key signed are still accepted.
     pub(crate) fn is_current(&self, key: &Arc<VerifyingKey>) -> bool {
         match self {
             Self::Fixed(own) => Arc::ptr_eq(own, key),
@@ -89,7 +91,7 @@ impl Keys {
     /// Fetches the keys if there are none yet.
     ///
     /// # Errors
-    /// [`Unavailable`] if the issuer can't be reached.
+    /// [`Unavailable`] if the issuer cannot be reached.
     pub(crate) async fn prepare(&self) -> Result<(), Unavailable> {
         match self {
             Self::Fixed(_) => Ok(()),
@@ -97,7 +99,7 @@ impl Keys {
         }
     }
 
-    /// How many there are.
+    /// The number of keys.
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Fixed(_) => 1,
@@ -105,10 +107,10 @@ impl Keys {
         }
     }
 
-    /// Whether one of these keys is also one of ours.
+    /// Whether one of these keys is in this set, too.
     ///
     /// # Errors
-    /// [`Unavailable`] if ours can't be had.
+    /// [`Unavailable`] if the keys cannot be fetched now.
     pub(crate) async fn share_any(&self, others: &[PublishedKey]) -> Result<bool, Unavailable> {
         match self {
             Self::Fixed(own) => Ok(others.iter().any(|other| own.has_material_of(other))),

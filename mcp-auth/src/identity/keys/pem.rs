@@ -1,4 +1,4 @@
-//! A public key from configuration, in whatever shape an environment variable leaves it.
+//! Public keys in PEM, as environment variables hold them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,16 +6,16 @@ use jsonwebtoken::crypto::aws_lc;
 
 use crate::identity::keys::key::{PublishedKey, VerifyingKey};
 
-/// Why a text is not a usable key.
+/// The reason why a text is not a usable key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum PemError {
-    /// What is between the markers is not base64.
+    /// The text between the markers is not base64.
     #[error("the key is not PEM: its body is not base64")]
     Base64,
     /// It is not an RSA public key.
     #[error("the key is not an RSA public key (SPKI, `-----BEGIN PUBLIC KEY-----`)")]
     NotPublicRsa,
-    /// It is a private key, which has no business here.
+    /// It is a private key. Only public keys may be configured.
     #[error("the key is a private key; the public key is needed")]
     Private,
     /// Its modulus has fewer than 2048 bits.
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(refused(SHORT), PemError::Short);
     }
 
-    /// 1024 bits; its private half was thrown away.
+    /// 1024 bits. The private key was deleted.
     const SHORT: &str = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQC2BU5OI2l1oDLeVnQ6/70soiujvu5ILxI0w9\
         3afmdhkY1Bt7EVacrzUE+Z0yhSG3gOWhSfw0nKyNvxJIad4GJy1WFADNVVJhMjwGyWvBTk5gCwTvgEkyGkJFHScvFN\
         Rd4+GfmxJada89BTgbpCzxJdoq3Jjnswv+s4BkObdxRbmwIDAQAB";

@@ -1,8 +1,14 @@
-//! The issuer's key set: read without waiting, refreshed in the background.
+//! The issuer's key set. Requests read it without waiting, and it is refreshed in the background.
 //!
-//! INVARIANT: nothing is believed by a key that was not in the set of the last successful fetch, or
-//! if that fetch is more than 24 hours ago. And no token that could be good is refused by a set that
-//! may be older than its key: it waits for one that was fetched after it came.
+//! This is not a [`Lookup`](crate::identity::lookup::Lookup): an old set stays usable while the
+//! issuer is down, and a token with an unknown key waits for a fetch that began after the token
+//! came.
+//!
+//! INVARIANTS:
+//! - A token is accepted only if its key was in the set of the last successful fetch, at most 24
+//!   hours ago.
+//! - A token with an unknown key is refused only if the set was fetched after the token came, or is
+//!   newer than the token.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,39 +31,39 @@ pub(crate) struct PublishedKeys {
     flights: SingleFlight<(), Fetched>,
 }
 
-/// What requests and the fetch on the I/O runtime both see.
+/// The state that requests and the fetch on the I/O runtime share.
 #[derive(Debug)]
 struct Shared {
     source: Arc<dyn KeySource>,
     clock: Arc<dyn Clock>,
     snapshot: ArcSwapOption<Snapshot>,
-    /// How many fetches have begun.
+    /// The number of fetches that began.
     begun: AtomicU64,
-    /// Uptime in milliseconds before which no fetch is started for age's sake.
+    /// Uptime in milliseconds before which the age of the set starts no fetch.
     next_fetch_ms: AtomicU64,
-    /// Uptime in milliseconds from which the set is not used before the issuer was asked again.
+    /// Uptime in milliseconds from which the set is not used until the issuer was asked again.
     usable_until_ms: AtomicU64,
     pace: Mutex<Pace>,
 }
 
-/// The set as of one successful fetch.
+/// The set of one successful fetch.
 #[derive(Debug)]
 struct Snapshot {
     keys: Vec<Arc<VerifyingKey>>,
-    /// Which fetch it was, counted from 1.
+    /// The number of the fetch, counted from 1.
     number: u64,
-    /// Uptime when the fetch began: the set is at least as old as that.
+    /// The uptime at which the fetch began. The set may be as old as that.
     fetched: Duration,
-    /// The time of day then, in milliseconds since 1970.
+    /// The time of day at which the fetch began, in milliseconds since 1970.
     fetched_unix_ms: u64,
 }
 
-/// How often the issuer is asked.
+/// The pace at which the issuer is asked.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Fetches that failed since one succeeded.
+    /// Fetches that failed since the last success.
     failures: u32,
-    /// Uptime at which tokens may cause as many fetches at once as ever.
+    /// The uptime at which the full allowance of fetches by tokens is restored.
     restored: Duration,
 }
 
@@ -69,7 +75,7 @@ enum Fetched {
 }
 
 impl PublishedKeys {
-    /// No keys yet; they are fetched from `source`, on this runtime, when they are needed.
+    /// An empty set. The keys are fetched from `source`, on the runtime `io`, on demand.
     pub(crate) fn new(source: Arc<dyn KeySource>, clock: Arc<dyn Clock>, io: Handle) -> Self {
         let shared = Shared {
             source,
@@ -138,7 +144,8 @@ impl PublishedKeys {
             .ok_or(unavailable(MIN_BACK_OFF))
     }
 
-    /// What `look` finds in the set; if that is nothing, in one that is newer than the token.
+    /// The keys that `look` finds in the set. If it finds none, a set that is newer than the token
+    /// is fetched.
     async fn find(
         &self,
         issued_ms: Option<u64>,
@@ -158,12 +165,13 @@ impl PublishedKeys {
             if let Some(rest) = self.rest() {
                 return Err(unavailable(rest));
             }
-            // The fetch in flight may have begun before the key was published: then one more.
+            // A fetch in flight may have begun before the key was published, so the loop may need
+            // another one.
             landed(self.refetch().await)?;
         }
     }
 
-    /// Reads the set, if it is not too old; a refresh is started beside if it is due.
+    /// Reads the set, unless it is too old. Starts a refresh in the background if one is due.
     fn with_usable<R>(&self, read: impl FnOnce(&Snapshot) -> R) -> Option<R> {
         let now_ms = as_ms(self.shared.clock.uptime());
         let snapshot = self.shared.snapshot.load();
@@ -178,7 +186,8 @@ impl PublishedKeys {
     fn refresh_if_due(&self, now_ms: u64) {
         let next = &self.shared.next_fetch_ms;
         let due = next.load(Ordering::Relaxed);
-        // Whoever moves the date starts the fetch; its outcome sets the date again.
+        // The request that moves the date starts the fetch. The outcome of the fetch sets the date
+        // again.
         let claimed = now_ms.saturating_add(as_ms(MAX_BACK_OFF));
         if now_ms >= due
             && next
@@ -189,8 +198,8 @@ impl PublishedKeys {
         }
     }
 
-    /// Fetches the set if there is none or it is too old. A failed fetch is made up for by a set that
-    /// is usable for want of a better one.
+    /// Fetches the set if there is none or it is too old. If the fetch fails, the failure may make
+    /// the old set usable again.
     async fn fetch_unless_usable(&self) -> Result<(), Unavailable> {
         if self.with_usable(|_| ()).is_some() {
             return Ok(());
@@ -202,7 +211,7 @@ impl PublishedKeys {
         self.with_usable(|_| ()).map_or(outcome, Ok)
     }
 
-    /// How long the issuer is still left alone because it failed.
+    /// How long the issuer is not asked because it failed.
     fn rest(&self) -> Option<Duration> {
         if self.flights.is_flying(&()) || self.shared.pace().failures == 0 {
             return None;
@@ -217,13 +226,13 @@ impl PublishedKeys {
         self.flights.is_flying(&())
     }
 
-    /// Joins the fetch in flight, or starts one. It goes on whether or not its outcome is awaited.
+    /// Joins the fetch in flight, or starts one. The fetch goes on if nobody waits for it.
     fn fetch(&self) -> Waiter<Fetched> {
         let shared = Arc::clone(&self.shared);
         self.flights.join(&(), move || shared.fetch())
     }
 
-    /// The same because of a token, and so not more often than tokens may cause it.
+    /// Fetches because of a token, within the pace that tokens may cause.
     fn refetch(&self) -> Waiter<Fetched> {
         let shared = Arc::clone(&self.shared);
         self.flights.join(&(), move || async move {
@@ -238,13 +247,14 @@ impl PublishedKeys {
 }
 
 impl Snapshot {
-    /// The keys of this name.
+    /// The keys with this `kid`.
     fn named(&self, kid: &str) -> Vec<Arc<VerifyingKey>> {
         let keys = self.keys.iter();
         keys.filter(|key| key.kid() == kid).cloned().collect()
     }
 
-    /// Whether the key of a token that was issued then would be in the set, unless it was withdrawn.
+    /// Whether the set would hold the key of a token that was issued then, unless the key was
+    /// withdrawn.
     fn is_newer_than(&self, issued_ms: Option<u64>) -> bool {
         let published_by = |issued_ms: u64| issued_ms.saturating_add(as_ms(PUBLISHED_WITHIN));
         issued_ms.is_some_and(|issued_ms| published_by(issued_ms) < self.fetched_unix_ms)
@@ -252,7 +262,7 @@ impl Snapshot {
 }
 
 impl Pace {
-    /// Counts a fetch that a token causes, and tells how long it has to wait.
+    /// Counts a fetch that a token causes. Returns how long the fetch has to wait.
     pub(super) fn claim(&mut self, now: Duration) -> Duration {
         let allowance = FORCED_INTERVAL * FORCED_AT_ONCE;
         let restored = self.restored.max(now) + FORCED_INTERVAL;
@@ -329,13 +339,13 @@ impl Shared {
         self.usable_until_ms.store(as_ms(uptime), Ordering::Release);
     }
 
-    /// Nothing panics under this lock, so what it guards is whole.
+    /// No code under this lock panics, so the data is consistent.
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A fetch that has not succeeded by its end has failed, even by a panic.
+/// A fetch in progress. It counts as failed unless it succeeds, also if it panics.
 struct Attempt<'a> {
     shared: &'a Shared,
     failed: bool,
@@ -367,19 +377,20 @@ fn as_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A set older than this is refreshed beside the requests that use it.
+/// A set of this age is refreshed in the background.
 const REFRESH_AFTER: Duration = Duration::from_secs(5 * 60);
-/// A set is not used for longer than this without asking for a newer one, even in vain: after a time
-/// without requests it may hold a key that was withdrawn long ago.
+/// A set of this age is used only after the issuer was asked again, even if the issuer did not
+/// answer: after a time without requests the set may hold a key that was withdrawn long ago.
 const ASK_AFTER: Duration = Duration::from_secs(10 * 60);
-/// A set older than this is not used.
+/// A set of this age is never used.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Tokens can cause this many fetches at once, and then one in an interval; those beyond wait for it.
-/// The interval is what a caller waits at most whose key is new, while others make keys up.
+/// Tokens can cause this many fetches at once, and then one in each interval. Further fetches wait.
+/// So while others make up keys, a caller with a new key waits for one interval at most.
 const FORCED_AT_ONCE: u32 = 4;
 const FORCED_INTERVAL: Duration = Duration::from_secs(2);
-/// A key is published by the time it signs; the two clocks and caches in between may differ by this.
+/// A key is published before it signs. Clocks and caches may delay that by this time.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(60);
-/// Between fetches while they fail, doubling.
+/// The time between fetches while they fail: the shortest first, and then twice as long each time,
+/// up to the longest.
 const MIN_BACK_OFF: Duration = Duration::from_secs(1);
 const MAX_BACK_OFF: Duration = Duration::from_secs(8);

@@ -1,4 +1,4 @@
-//! When keys are fetched, and what holds while they can't be.
+//! Fetches of keys, and the keys in use while fetches fail.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ fn after_five_minutes_keys_are_refreshed_beside_the_requests() {
     issuer.settle(1);
     issuer.advance(1);
     issuer.source.close();
-    // Neither waits for the refresh, of which there is one.
+    // Neither request waits for the refresh, and there is one refresh.
     assert!(issuer.find("a").is_ok());
     assert!(issuer.keys.is_current(&key));
     issuer.source.open();
@@ -136,7 +136,7 @@ fn a_token_from_before_the_last_fetch_causes_none() {
         assert!(issuer.others(&key, before).unwrap().is_empty());
     }
     assert_eq!(issuer.source.calls(), 1);
-    // A minute is for clocks that differ.
+    // One minute is allowed for different clocks.
     let since = Some(test_support::NOW * 1_000 + 1_000);
     assert!(block_on(issuer.keys.for_kid(Some("x"), since)).is_err());
     assert_eq!(issuer.source.calls(), 2);
@@ -211,7 +211,7 @@ fn a_flood_of_made_up_kids_shares_fetches_and_does_not_hold_up_a_new_key() {
         let made_up: Vec<_> = (0..500).map(|index| format!("y{index}")).collect();
         let flood = join_all(made_up.iter().map(|kid| issuer.ask(kid)));
         let new = async {
-            // The fetch for the flood waits its turn.
+            // The fetch for the flood has to wait.
             issuer.publish(&["b"]);
             issuer.ask("b").await
         };
@@ -361,7 +361,7 @@ impl Fixture {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// Asks for the key of a token that does not tell when it was issued.
+    /// Asks for the key of a token without `iat`.
     fn ask(&self, kid: &str) -> impl Future<Output = Result<Vec<Arc<VerifyingKey>>, AuthError>> {
         self.keys.for_kid(Some(kid), None)
     }

@@ -67,7 +67,8 @@ where
     V: Clone,
     W: Weighter<K, Entry<V>> + Clone,
 {
-    /// An empty cache of at most this weight. `usual` is the number of entries for which space is reserved.
+    /// An empty cache of at most this weight. `usual` is the number of entries for which space is
+    /// reserved.
     pub(crate) fn weighed(most: u64, usual: usize, weighter: W, clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,

@@ -1,11 +1,11 @@
-//! Look-ups at the identity provider: cached, in single flight, behind a circuit breaker and within a
-//! budget.
+//! Look-ups at the identity provider: cached, in single flight, behind a circuit breaker and within
+//! a budget.
 //!
-//! This module owns when a service is asked and how long an answer is believed. It knows nothing of the
-//! questions: each user of a [`Lookup`] brings them.
+//! This module owns when a service is asked and how long an answer is believed. It knows nothing of
+//! the questions: each user of a [`Lookup`] brings them.
 //!
-//! INVARIANT: a failure is never cached, and an expired entry is never returned. If the service cannot be
-//! asked, the look-up fails.
+//! INVARIANT: a failure is never cached, and an expired entry is never returned. If the service
+//! cannot be asked, the look-up fails.
 
 mod budget;
 mod circuit;
@@ -33,8 +33,8 @@ pub(crate) use circuit::Circuit;
 pub(crate) use expiring::{Cached, Entry, ExpiringCache};
 pub(crate) use single_flight::{Abandoned, SingleFlight, Waiter};
 
-/// A service of the identity provider. The service has one circuit breaker, and one budget if it needs
-/// one, however many look-ups ask it.
+/// A service of the identity provider. The service has one circuit breaker, and one budget if it
+/// needs one, however many look-ups ask it.
 #[derive(Debug)]
 pub(crate) struct Service {
     what: &'static str,
@@ -51,7 +51,8 @@ pub(crate) struct Lookup<K, V, W = UnitWeighter> {
 }
 
 impl Service {
-    /// A service that may be asked without limits. `what` names the answers, for errors and the log.
+    /// A service that may be asked without limits. `what` names the answers, for errors and the
+    /// log.
     pub(crate) fn new(what: &'static str, clock: Arc<dyn Clock>) -> Self {
         Self {
             what,
@@ -79,8 +80,8 @@ impl Service {
         self.circuit.check()
     }
 
-    /// Waits until the budget, if there is one, allows a question. `network` is the network of a client that
-    /// pays for the question if the answer proves nothing.
+    /// Waits until the budget, if there is one, allows a question. `network` is the network of a
+    /// client that pays for the question if the answer proves nothing.
     ///
     /// # Errors
     /// - [`NoAnswer::Unavailable`] while the circuit breaker is open.
@@ -96,8 +97,8 @@ impl Service {
         })
     }
 
-    /// Asks, unless the circuit breaker is open. Returns the answer with the uptime at which it was asked
-    /// for. The turn is paid when the question is asked.
+    /// Asks, unless the circuit breaker is open. Returns the answer with the uptime at which it was
+    /// asked for. The turn is paid when the question is asked.
     ///
     /// # Errors
     /// - [`NoAnswer::KeyRefused`] if the service does not accept the server's key.
@@ -120,8 +121,8 @@ impl Service {
         Ok((self.circuit.ask(ask).await?, asked))
     }
 
-    /// Whether there is room for a look-up that nobody waits for: at least half of the budget is free, and
-    /// the circuit breaker is closed. A service without a budget has no room.
+    /// Whether there is room for a look-up that nobody waits for: at least half of the budget is
+    /// free, and the circuit breaker is closed. A service without a budget has no room.
     fn has_room(&self) -> bool {
         self.budget.as_ref().is_some_and(Budget::is_half_free) && self.check().is_ok()
     }
@@ -165,8 +166,9 @@ where
         self.cache.get(key)
     }
 
-    /// Joins the look-up in flight for the key, or starts one, and waits for its outcome. An answer is
-    /// cached before the next look-up can start. The look-up goes on if the returned future is dropped.
+    /// Joins the look-up in flight for the key, or starts one, and waits for its outcome. An answer
+    /// is cached before the next look-up can start. The look-up goes on if the returned future is
+    /// dropped.
     ///
     /// # Errors
     /// The error of the look-up.
@@ -178,8 +180,8 @@ where
         outcome.unwrap_or_else(|Abandoned| Err(self.service.abandoned()))
     }
 
-    /// Waits no longer than `patience` for [`Self::get`]. The look-up goes on after that, so that a later
-    /// request finds its answer in the cache.
+    /// Waits no longer than `patience` for [`Self::get`]. The look-up goes on after that, so that a
+    /// later request finds its answer in the cache.
     ///
     /// # Errors
     /// The error of the look-up, or [`NoAnswer::Unavailable`] if it takes longer.
@@ -196,8 +198,8 @@ where
         outcome.unwrap_or_else(|_| Err(self.service.abandoned()))
     }
 
-    /// Looks the key up again before the cached answer expires, if the service has room for that. Nobody
-    /// waits for the outcome.
+    /// Looks the key up again before the cached answer expires, if the service has room for that.
+    /// The request does not wait for the outcome.
     pub(crate) fn refresh<F>(&self, key: impl FnOnce() -> K, look_up: impl FnOnce() -> F)
     where
         F: Future<Output = Result<Entry<V>, NoAnswer>> + Send + 'static,

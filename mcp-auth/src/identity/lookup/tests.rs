@@ -13,8 +13,8 @@ use crate::identity::{IoRuntime, ManualClock};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A service that computes twice a number. Answers for even numbers are believed for ten seconds, and answers for
-/// odd numbers for two.
+/// A service that computes twice a number. Answers for even numbers are believed for ten seconds,
+/// and answers for odd numbers for two.
 struct Fixture {
     lookup: Lookup<u32, u32>,
     clock: Arc<ManualClock>,

@@ -1,8 +1,8 @@
 //! The organizations that a user is a member of, for the sources beside the token.
 //!
-//! One list for each user answers every question about them: which organization has this id or slug,
-//! and whether there is exactly one. A client that tries many names in the URL causes no more look-ups
-//! than one that tries a single name.
+//! One list for each user tells which organization has an id or a slug, and whether there is
+//! exactly one. So a client that tries many names in the URL causes no more look-ups than a client
+//! that tries a single name.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,9 +48,9 @@ impl Lists {
 }
 
 impl Directory {
-    /// The organization that `find` picks from the user's list. A pick is believed for 30 seconds, and
-    /// that there is nothing to pick for 5 seconds, as with a single membership. `pages` is the most that
-    /// is read of the list.
+    /// The organization that `find` picks from the user's list. A pick is believed for 30 seconds,
+    /// and that there is nothing to pick for 5 seconds, as with a single membership. `pages` is the
+    /// most that is read of the list.
     ///
     /// # Errors
     /// [`Unavailable`] if the list cannot be looked up now.
@@ -133,7 +133,8 @@ impl List {
     }
 }
 
-/// Lists are weighed in KiB, so that users with many organizations or permissions do not fill the memory.
+/// Lists are weighed in KiB, so that users with many organizations or permissions do not fill the
+/// memory.
 #[derive(Clone, Debug)]
 struct Weight;
 
@@ -146,11 +147,11 @@ impl Weighter<String, Entry<List>> for Weight {
 
 /// In KiB: about 32 MiB.
 const MOST_WEIGHT: u64 = 32 * 1_024;
-/// The cache makes a part of its own for every 32 of these. There are few parts, so that the longest list
-/// fits into one on a machine with many processors, too.
+/// The cache has one part for every 32 entries. There are few parts, so that the longest list fits
+/// into one part on a machine with many processors, too.
 const AT_FIRST: usize = 256;
-/// Pages that are read to find an organization by its id or slug. A user who is a member of more than
-/// 500 organizations may not be found to be a member of the others.
+/// Pages that are read to find an organization by its id or slug. Only the first 500 memberships of
+/// a user are found.
 pub(super) const MAX_PAGES: usize = 20;
 
 #[cfg(test)]
