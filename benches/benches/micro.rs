@@ -27,7 +27,7 @@ use clerk_emulator::{Emulator, EmulatorOptions, TokenRequest};
 use criterion::Criterion;
 use futures_util::FutureExt;
 use mcp_auth::__bench::{Steps, is_message, is_readable};
-use mcp_auth::{Rate, ServerBuilder, parties_any};
+use mcp_auth::{AuthorizedParties, Rate, ServerBuilder};
 use serde_json::{Value, json};
 
 use tools::Sum;
@@ -119,7 +119,7 @@ async fn steps(clerk: &Emulator, set: impl FnOnce(ServerBuilder) -> ServerBuilde
         .frontend_api_url(clerk.url())
         .api_url(clerk.url())
         .secret_key(clerk.instance().secret_key().expose())
-        .session_tokens(parties_any())
+        .session_tokens(AuthorizedParties::any())
         // Calls are counted as by default, and none is refused.
         .rates([Rate::new("4294967295/min per user")]);
     Steps::of(set(server).build().await.unwrap())

@@ -25,7 +25,7 @@ pub use crate::guard::{
 };
 pub use crate::identity::{
     Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, OrganizationSource, Profile,
-    Session, TokenKind, any_api_key, parties, parties_any, scopes,
+    Session, TokenKind,
 };
 pub use crate::server::{
     AccessMatrix, AudiencePolicy, CheckReport, Error, Finding, Result, RunningServer, SampleCaller,
@@ -57,6 +57,7 @@ pub mod guide;
 mod http;
 mod identity;
 mod limits;
+mod loopback;
 #[cfg(test)]
 mod properties;
 mod protocol;

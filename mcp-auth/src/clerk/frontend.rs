@@ -3,7 +3,7 @@
 use url::Url;
 
 use crate::clerk::Instance;
-use crate::identity::is_loopback;
+use crate::loopback;
 
 /// A Frontend API URL: `https`, or `http` on loopback; without query, fragment or credentials.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,7 +47,7 @@ impl FrontendUrl {
         }
         match url.scheme() {
             "https" => {}
-            "http" if is_loopback(&url) => {}
+            "http" if loopback::is_url(&url) => {}
             _ => return Err(FrontendUrlError::Insecure),
         }
         if !url.username().is_empty() || url.password().is_some() {

@@ -17,7 +17,8 @@ use url::Url;
 
 use crate::clerk::machine_key::MachineKey;
 use crate::clerk::secret_key::SecretKey;
-use crate::identity::{TokenText, is_loopback};
+use crate::identity::TokenText;
+use crate::loopback;
 
 /// A client of one base URL.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ impl Outgoing {
     }
 
     fn with_timeout(base: Url, timeout: Duration) -> Result<Self, OutgoingError> {
-        let local = is_loopback(&base);
+        let local = loopback::is_url(&base);
         let plain = base.scheme() == "http";
         let bare = base.username().is_empty() && base.password().is_none();
         if !(base.scheme() == "https" || plain && local) || !bare || base.query().is_some() {

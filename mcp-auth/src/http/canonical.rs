@@ -4,7 +4,7 @@
 use thiserror::Error;
 use url::Url;
 
-use crate::identity::is_loopback;
+use crate::loopback;
 
 use super::listed::AllowedHost;
 
@@ -93,7 +93,7 @@ impl Canonical {
 
     /// Whether the host is the local machine.
     pub(crate) fn is_loopback(&self) -> bool {
-        is_loopback(&self.url)
+        loopback::is_url(&self.url)
     }
 
     /// The endpoint's other names: on loopback `127.0.0.1`, `localhost` and `[::1]` are one, and a

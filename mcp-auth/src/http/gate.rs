@@ -9,7 +9,8 @@ use std::sync::Arc;
 use actix_web::http::Uri;
 use url::Url;
 
-use crate::identity::{Clock, LogThrottle, is_loopback};
+use crate::identity::{Clock, LogThrottle};
+use crate::loopback;
 use crate::protocol::Header;
 
 use super::head::Fields;
@@ -129,7 +130,7 @@ fn is_loopback_origin(origin: &str) -> bool {
     let Ok(url) = Url::parse(origin) else {
         return false;
     };
-    is_loopback(&url)
+    loopback::is_url(&url)
         && matches!(url.scheme(), "http" | "https")
         && url.origin().ascii_serialization() == origin
 }

@@ -482,8 +482,8 @@ impl Caller {
     ///
     /// # #[cfg(feature = "testing")]
     /// # actix_web::rt::System::new().block_on(async {
-    /// # use mcp_auth::{parties_any, testing::TestServer};
-    /// # let server = mcp_auth::server!().tools_of(module_path!()).session_tokens(parties_any());
+    /// # use mcp_auth::{AuthorizedParties, testing::TestServer};
+    /// # let server = mcp_auth::server!().tools_of(module_path!()).session_tokens(AuthorizedParties::any());
     /// # let server = TestServer::of(server);
     /// # let mut claims = json!({
     /// #     "iss": server.issuer(), "sub": "user_ada", "sid": "sess_1", "exp": 4_102_444_800_u64,

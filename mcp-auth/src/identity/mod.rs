@@ -51,7 +51,7 @@ pub use caller::{Caller, TokenKind};
 pub use org::Org;
 pub use organizations::OrganizationSource;
 pub use people::Profile;
-pub use policy::{ApiKeyScopes, AuthorizedParties, any_api_key, parties, parties_any, scopes};
+pub use policy::{ApiKeyScopes, AuthorizedParties};
 pub use session::{FactorAges, Session};
 
 pub(crate) use audience::AudienceMode;
@@ -65,14 +65,14 @@ pub(crate) use io::IoRuntime;
 pub(crate) use json::{Json, Object, parse_object};
 pub(crate) use keys::{FetchError, KeySource, Keys, PemError, PublishedKey};
 pub(crate) use log_throttle::LogThrottle;
-pub(crate) use org::{is_key, is_permission};
 pub(crate) use lookup::{Budget, Entry, ExpiringCache, Lookup, Service};
+pub(crate) use org::{is_key, is_permission};
 pub(crate) use organizations::{
     Acting, Freshness, MembershipPage, Memberships, NamedBy, OrganizationSources, Organizations,
     UrlOrg,
 };
 pub(crate) use people::{People, ProfileError, User, UserInfo, UserInfoSource, UserSource};
-pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, Policy, is_loopback};
+pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, Policy};
 pub(crate) use scopes::{ScopeCycle, ScopeHierarchy};
 pub(crate) use sight::Sight;
 

@@ -18,9 +18,9 @@
 ///
 /// # #[cfg(feature = "testing")]
 /// # actix_web::rt::System::new().block_on(async {
-/// # use mcp_auth::{parties_any, testing::TestServer};
+/// # use mcp_auth::{AuthorizedParties, testing::TestServer};
 /// # use serde_json::json;
-/// # let server = mcp_auth::server!().tools_of(module_path!()).session_tokens(parties_any());
+/// # let server = mcp_auth::server!().tools_of(module_path!()).session_tokens(AuthorizedParties::any());
 /// # let server = TestServer::of(server);
 /// let ada = server.user("ada");
 /// ada.call("recovery_codes", json!({})).await.expect_error("Use the app for that");

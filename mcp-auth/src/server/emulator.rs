@@ -9,13 +9,14 @@ use crate::clerk::{FrontendUrl, SecretKey};
 use crate::guard::Requirement;
 use crate::http::Canonical;
 use crate::identity::Parties;
+use crate::loopback;
 use crate::tool::Registry;
 
 use super::advertised::{OFFLINE_ACCESS, advertised_scopes};
 use super::builder::ServerBuilder;
 use super::environment::Environment;
 use super::error::StartError;
-use super::settings::{ClerkSettings, Names, bind_address, is_loopback_host, machine_id, scopes};
+use super::settings::{ClerkSettings, Names, bind_address, machine_id, scopes};
 use super::start::{LocalClerk, Seat};
 
 /// Where the people and roles of the local Clerk come from.
@@ -308,7 +309,7 @@ fn check(
     if !debug_build && env.get("MCP_AUTH_EMULATOR").as_deref() != Some("1") {
         return Err(StartError::EmulatorInRelease);
     }
-    if !is_loopback_host(host) {
+    if !loopback::is_host(host) {
         let what = format!("{} {host}", names.host);
         return Err(StartError::EmulatorExposed { what });
     }

@@ -128,7 +128,7 @@ pub(crate) enum StartError {
     MachineId { name: &'static str },
     #[error("`m2m_tokens` does not know which machine this server is")]
     NoMachine,
-    #[error("`session_tokens(parties([]))` names no origin")]
+    #[error("`session_tokens(AuthorizedParties::only([]))` names no origin")]
     NoParty,
     #[error("`{value}` in {name} {}", .bad.problem)]
     BadEntry {
@@ -145,7 +145,7 @@ pub(crate) enum StartError {
     },
     #[error("{name} trusts every address")]
     EverybodyTrusted { name: &'static str },
-    #[error("`api_keys(scopes([]))` names no scope")]
+    #[error("`api_keys(ApiKeyScopes::all_of([]))` names no scope")]
     NoKeyScope,
     #[error("`{setting}` asks Clerk's Backend API, and there is no secret key")]
     NeedsSecretKey { setting: &'static str },
@@ -399,7 +399,7 @@ impl StartError {
             Self::Descriptors { .. } => "raise `ulimit -n`, or set fewer connections",
             Self::PerNetwork { .. } => "set at most as many for a network as in all",
             Self::ZeroLimit { .. } => "set more, or take the setting away for its default",
-            Self::NoParty => "name the origins of your pages, or say `parties_any()`",
+            Self::NoParty => "name the origins of your pages, or say `AuthorizedParties::any()`",
             Self::BadEntry { bad, .. } => return Some(bad.remedy.clone()),
             Self::MachineId { .. } | Self::MachineKey { .. } | Self::MachineKeyRefused { .. } => {
                 "copy it from the machine's page in the dashboard"
@@ -412,7 +412,9 @@ impl StartError {
                 "set CLERK_MACHINE_ID (`mch_…`) or CLERK_MACHINE_SECRET_KEY, as the dashboard's page \
                  of this server's machine has them"
             }
-            Self::NoKeyScope => "name the scopes that every key must have, or say `any_api_key()`",
+            Self::NoKeyScope => {
+                "name the scopes that every key must have, or say `ApiKeyScopes::any_key()`"
+            }
             Self::NeedsSecretKey { .. } => "set CLERK_SECRET_KEY",
             Self::NoKind => {
                 "drop `without_oauth_tokens`, or add `session_tokens`, `m2m_tokens` or `api_keys`"

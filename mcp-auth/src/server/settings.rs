@@ -1,6 +1,5 @@
 //! Settings from code and environment, parsed: where to listen, which instance, which tokens.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use url::Url;
@@ -11,6 +10,7 @@ use crate::http::{AllowedHost, BadEntry, Canonical, Gate, Origins, origin};
 use crate::identity::{
     AudienceMode, Machine, Parties, Policy, ScopeCycle, ScopeHierarchy, TokenKind,
 };
+use crate::loopback;
 use crate::tool::Registry;
 
 use super::builder::{AudiencePolicy, ServerBuilder};
@@ -157,7 +157,7 @@ pub(super) fn canonical(
             Canonical::parse_allowing_http(&url, &builder.path)
         }
         Some(url) => Canonical::parse(&url, &builder.path),
-        None if is_loopback_host(&host) => Canonical::loopback(&host, port, &builder.path),
+        None if loopback::is_host(&host) => Canonical::loopback(&host, port, &builder.path),
         None => return Err(StartError::NoCanonical { host }),
     };
     let name = Names::of(builder).url;
@@ -517,7 +517,7 @@ fn accept(
             mistakes.push(StartError::NoParty);
         }
         // A session token's `azp` is the `Origin` of the request that had it minted.
-        let name = "`session_tokens(parties([…]))`";
+        let name = "`session_tokens(AuthorizedParties::only([…]))`";
         *parties = entries(name, parties, origin, &mut mistakes);
     }
     if builder.m2m_tokens {
@@ -626,7 +626,7 @@ fn audience(
     // A server that other machines reach is not local, whatever it calls itself.
     let host = bind_address(builder, env).map(|(host, _)| host);
     let is_local =
-        canonical.is_loopback() && host.as_ref().is_ok_and(|host| is_loopback_host(host));
+        canonical.is_loopback() && host.as_ref().is_ok_and(|host| loopback::is_host(host));
     policy.trust_emulator(canonical.is_loopback());
     if let (Ok(host), true, false) = (host, policy.trusts_emulator, is_local) {
         policy.trust_emulator(false);
@@ -678,15 +678,6 @@ fn audience(
     policy.required_scopes.clone_from(&builder.required_scopes);
     policy.allowed_clients.clone_from(&builder.allowed_clients);
     Ok(())
-}
-
-/// Whether a host, as it is bound to, is the local machine.
-pub(super) fn is_loopback_host(host: &str) -> bool {
-    let bare = host.trim_matches(['[', ']']);
-    bare == "localhost"
-        || bare
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 /// In the default directory of the emulator.

@@ -35,7 +35,7 @@ use super::server::TestServer;
 ///
 /// # actix_web::rt::System::new().block_on(async {
 /// let server = TestServer::of(
-///     mcp_auth::server!().session_tokens(mcp_auth::parties(["https://app.example.com"])),
+///     mcp_auth::server!().session_tokens(mcp_auth::AuthorizedParties::only(["https://app.example.com"])),
 /// );
 /// let ada = server.user("ada").org("acme").role("admin").permission("org:documents:read");
 /// let standing = async |user: mcp_auth::testing::TestUser<'_>| user.call("standing", json!({})).await;
@@ -207,7 +207,7 @@ impl<'a> TestUser<'a> {
     /// }
     ///
     /// # actix_web::rt::System::new().block_on(async {
-    /// let builder = mcp_auth::server!().session_tokens(mcp_auth::parties(["https://app.example.com"]));
+    /// let builder = mcp_auth::server!().session_tokens(mcp_auth::AuthorizedParties::only(["https://app.example.com"]));
     /// let server = TestServer::of(builder);
     /// let ada = server.user("ada").email("ada@example.com");
     /// for ada in [ada.clone(), ada.clone().opaque(), ada.session()] {
@@ -322,7 +322,7 @@ impl<'a> TestUser<'a> {
     /// async fn whose(caller: &mcp_auth::Caller) -> String { caller.subject().to_owned() }
     ///
     /// # actix_web::rt::System::new().block_on(async {
-    /// let builder = mcp_auth::server!().api_keys(mcp_auth::scopes(["documents:read"]));
+    /// let builder = mcp_auth::server!().api_keys(mcp_auth::ApiKeyScopes::all_of(["documents:read"]));
     /// let server = TestServer::of(builder);
     /// let ada = server.user("ada").api_key();
     /// ada.call("whose", json!({})).await.expect_unauthorized();
@@ -354,7 +354,7 @@ impl<'a> TestUser<'a> {
     /// async fn export() {}
     ///
     /// # actix_web::rt::System::new().block_on(async {
-    /// let server = TestServer::of(mcp_auth::server!().session_tokens(mcp_auth::parties_any()));
+    /// let server = TestServer::of(mcp_auth::server!().session_tokens(mcp_auth::AuthorizedParties::any()));
     /// let ada = server.user("ada").org("acme").feature("org:export").plan("user:pro");
     /// ada.call("export", json!({})).await.expect_ok();
     /// let later = ada.factor_ages(60.0, -1.0).call("export", json!({})).await;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use mcp_auth::testing::{TestServer, TestUser};
-use mcp_auth::{SampleCaller, parties_any};
+use mcp_auth::{AuthorizedParties, SampleCaller};
 use serde_json::{Value, json};
 
 mod tools {
@@ -247,7 +247,7 @@ impl Who {
 fn server(required: Option<&str>) -> TestServer {
     let builder = mcp_auth::server!()
         .tools_of("protocol::agreement::tools")
-        .session_tokens(parties_any())
+        .session_tokens(AuthorizedParties::any())
         .scope_implies("write", ["read"]);
     TestServer::of(match required {
         Some(scope) => builder.require_scope(scope),

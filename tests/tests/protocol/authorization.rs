@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clerk_emulator::TokenRequest;
-use mcp_auth::{AudiencePolicy, ServerBuilder, parties, parties_any};
+use mcp_auth::{AudiencePolicy, AuthorizedParties, ServerBuilder};
 use serde_json::json;
 
 use crate::parked::Gate;
@@ -211,7 +211,10 @@ async fn memberships_are_looked_up_once_and_only_if_something_needs_them() {
 
 #[actix_web::test]
 async fn a_caller_is_what_the_token_proves() {
-    let world = World::of(PERSONAL, |builder| builder.session_tokens(parties_any())).await;
+    let world = World::of(PERSONAL, |builder| {
+        builder.session_tokens(AuthorizedParties::any())
+    })
+    .await;
     let scopes = ["profile", "email", "files:write"];
     let request = TokenRequest::oauth("ada")
         .org("acme")
@@ -306,14 +309,14 @@ async fn session_tokens_are_accepted_only_if_asked_for_and_of_listed_parties() {
             [false, false],
         ),
         (
-            |b| b.session_tokens(parties(["https://app.example"])),
+            |b| b.session_tokens(AuthorizedParties::only(["https://app.example"])),
             [true, false],
         ),
         (
-            |b| b.session_tokens(parties(["https://app.example:8443"])),
+            |b| b.session_tokens(AuthorizedParties::only(["https://app.example:8443"])),
             [false, false],
         ),
-        (|b| b.session_tokens(parties_any()), [true, true]),
+        (|b| b.session_tokens(AuthorizedParties::any()), [true, true]),
     ] {
         let world = World::with(settings).await;
         for (azp, accepted) in [app, "https://evil.example"].into_iter().zip(accepted) {
@@ -329,7 +332,7 @@ async fn session_tokens_are_accepted_only_if_asked_for_and_of_listed_parties() {
 
 #[actix_web::test]
 async fn a_session_token_brings_its_permissions_and_no_look_up() {
-    let world = World::with(|builder| builder.session_tokens(parties_any())).await;
+    let world = World::with(|builder| builder.session_tokens(AuthorizedParties::any())).await;
     let kinds: [fn(&str) -> TokenRequest; 2] = [
         |user| TokenRequest::session(user),
         |user| TokenRequest::session_v1(user),
@@ -359,7 +362,7 @@ async fn a_session_token_brings_its_permissions_and_no_look_up() {
 
 #[actix_web::test]
 async fn a_session_token_that_is_none_is_refused() {
-    let world = World::with(|builder| builder.session_tokens(parties_any())).await;
+    let world = World::with(|builder| builder.session_tokens(AuthorizedParties::any())).await;
     let request = TokenRequest::session("ada").org("acme");
     let now = world.clock.unix_seconds();
     for (name, value) in [
@@ -577,7 +580,7 @@ async fn a_required_scope_is_asked_for_on_every_request() {
 
 #[actix_web::test]
 async fn the_list_is_what_the_caller_can_call_or_get_a_token_for() {
-    let world = World::with(|builder| builder.session_tokens(parties_any())).await;
+    let world = World::with(|builder| builder.session_tokens(AuthorizedParties::any())).await;
     let all = [
         "delete_document",
         "edit_document",

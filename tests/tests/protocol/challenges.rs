@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clerk_emulator::TokenRequest;
-use mcp_auth::{Org, State, mcp_tool, parties_any};
+use mcp_auth::{AuthorizedParties, Org, State, mcp_tool};
 use serde_json::{Value, json};
 
 use crate::reply::Reply;
@@ -79,7 +79,7 @@ enum Form {
 #[actix_web::test]
 async fn each_denial_has_one_challenge_in_header_body_or_meta_in_both_eras() {
     let plain: fn(mcp_auth::ServerBuilder) -> mcp_auth::ServerBuilder =
-        |builder| builder.session_tokens(parties_any());
+        |builder| builder.session_tokens(AuthorizedParties::any());
     let as_results: fn(mcp_auth::ServerBuilder) -> mcp_auth::ServerBuilder =
         |builder| builder.scope_denials_as_results();
     let step_up: fn(mcp_auth::ServerBuilder) -> mcp_auth::ServerBuilder =
@@ -302,7 +302,7 @@ async fn the_list_says_of_each_tool_what_a_client_has_to_bring() {
     let world = World::of(MODULE, |builder| {
         builder
             .allow_unsatisfiable_guards()
-            .session_tokens(parties_any())
+            .session_tokens(AuthorizedParties::any())
             .discoverable()
     })
     .await;

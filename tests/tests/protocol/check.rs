@@ -8,8 +8,8 @@ use actix_web::http::header::HttpDate;
 use clerk_emulator::{Directory, Instance};
 use mcp_auth::testing::TestClock;
 use mcp_auth::{
-    AudiencePolicy, CheckReport, Finding, OrganizationSource, ServerBuilder, Severity, any_api_key,
-    parties_any,
+    ApiKeyScopes, AudiencePolicy, AuthorizedParties, CheckReport, Finding, OrganizationSource,
+    ServerBuilder, Severity,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -144,7 +144,7 @@ fn server(clerk: &Stub) -> ServerBuilder {
 fn without_key(clerk: &Stub) -> ServerBuilder {
     mcp_auth::server!()
         .tools_of("protocol::check::tools")
-        .session_tokens(parties_any())
+        .session_tokens(AuthorizedParties::any())
         .frontend_api_url(clerk.url())
         .api_url(clerk.url())
         .port(4321)
@@ -701,10 +701,10 @@ async fn scopes_that_the_issuer_does_not_advertise_name_their_tools() {
     // An API key's scopes are none of the issuer's.
     let keys = mcp_auth::server!()
         .tools_of("protocol::check::kinds")
-        .session_tokens(parties_any())
+        .session_tokens(AuthorizedParties::any())
         .m2m_tokens()
         .machine_secret_key("ak_hunter2")
-        .api_keys(any_api_key())
+        .api_keys(ApiKeyScopes::any_key())
         .secret_key("sk_test_hunter2")
         .frontend_api_url(clerk.url())
         .api_url(clerk.url())
@@ -999,7 +999,7 @@ async fn a_mistake_elsewhere_makes_no_guard_impassable() {
     let server = || {
         mcp_auth::server!()
             .tools_of("protocol::check::kinds")
-            .session_tokens(parties_any())
+            .session_tokens(AuthorizedParties::any())
             .m2m_tokens()
             .frontend_api_url(clerk.url())
             .api_url(clerk.url())
@@ -1008,17 +1008,19 @@ async fn a_mistake_elsewhere_makes_no_guard_impassable() {
     let keyed = || server().secret_key("sk_test_hunter2");
     for (server, expected) in [
         (
-            keyed().machine_id("hunter2").api_keys(any_api_key()),
+            keyed()
+                .machine_id("hunter2")
+                .api_keys(ApiKeyScopes::any_key()),
             &["`machine_id` is not a machine's id, which begins `mch_`"][..],
         ),
         (
-            keyed().api_keys(any_api_key()),
+            keyed().api_keys(ApiKeyScopes::any_key()),
             &["`m2m_tokens` does not know which machine this server is"],
         ),
         (
             server()
                 .machine_id("mch_1")
-                .api_keys(any_api_key())
+                .api_keys(ApiKeyScopes::any_key())
                 .check_users(),
             &[
                 "`api_keys` asks Clerk's Backend API, and there is no secret key",
@@ -1027,12 +1029,12 @@ async fn a_mistake_elsewhere_makes_no_guard_impassable() {
         ),
         (
             keyed()
-                .api_keys(any_api_key())
-                .session_tokens(mcp_auth::parties(["https://a.example/app"]))
+                .api_keys(ApiKeyScopes::any_key())
+                .session_tokens(AuthorizedParties::only(["https://a.example/app"]))
                 .host("0.0.0.0"),
             &[
                 "MCP_URL is not set, and 0.0.0.0 is not loopback",
-                "`https://a.example/app` in `session_tokens(parties([…]))` is more than an origin",
+                "`https://a.example/app` in `session_tokens(AuthorizedParties::only([…]))` is more than an origin",
                 "`m2m_tokens` does not know which machine this server is",
             ],
         ),

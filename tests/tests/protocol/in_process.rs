@@ -53,7 +53,9 @@ mod staff {
 }
 
 fn server() -> TestServer {
-    TestServer::of(mcp_auth::server!(tools = [staff]).session_tokens(mcp_auth::parties_any()))
+    TestServer::of(
+        mcp_auth::server!(tools = [staff]).session_tokens(mcp_auth::AuthorizedParties::any()),
+    )
 }
 
 fn standing(answer: &TestAnswer) -> String {
@@ -271,7 +273,8 @@ async fn a_server_that_accepts_machines_is_one_without_being_told_which() {
 
 #[actix_web::test]
 async fn a_refusal_holds_for_its_own_reason_only() {
-    let parties = mcp_auth::parties(["https://app.example.com", "https://b.example.com"]);
+    let parties =
+        mcp_auth::AuthorizedParties::only(["https://app.example.com", "https://b.example.com"]);
     let server = mcp_auth::server!(tools = [staff]).session_tokens(parties);
     let server = TestServer::of(server.check_users());
     // Of a party that the server accepts, the first, until another is named.
@@ -390,7 +393,7 @@ fn panics(test: impl FnOnce()) -> bool {
 
 #[actix_web::test]
 async fn a_party_is_compared_as_session_tokens_write_it() {
-    let parties = mcp_auth::parties(["HTTPS://App.Example.com:443/"]);
+    let parties = mcp_auth::AuthorizedParties::only(["HTTPS://App.Example.com:443/"]);
     let server = TestServer::of(mcp_auth::server!(tools = [staff]).session_tokens(parties));
     let ada = server.user("ada").session();
     ada.call("wait", json!({})).await.expect_ok();

@@ -205,12 +205,12 @@ fn queries_of_the_guide() -> Vec<(String, String)> {
 async fn every_token_of_the_guide_is_accepted_by_a_server_that_accepts_its_kind() {
     let local = Local::start(|builder| {
         builder
-            .session_tokens(mcp_auth::parties([
+            .session_tokens(mcp_auth::AuthorizedParties::only([
                 "https://app.example.com",
                 "https://admin.example.com",
             ]))
             .m2m_tokens()
-            .api_keys(mcp_auth::scopes(["invoices:read"]))
+            .api_keys(mcp_auth::ApiKeyScopes::all_of(["invoices:read"]))
     })
     .await;
     let queries = queries_of_the_guide();
@@ -247,7 +247,7 @@ async fn the_log_names_the_setting_that_accepts_a_refused_kind_of_token() {
     assert_eq!(request.send().await.unwrap().status(), 401);
     let log = process.kill();
     assert!(
-        log.contains("`session_tokens(parties([…]))` accepts session tokens"),
+        log.contains("`session_tokens(AuthorizedParties::only([…]))` accepts session tokens"),
         "{log}"
     );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clerk_emulator::{Fault, TokenRequest};
 use mcp_auth::OrganizationSource::{OnlyMembership, UrlQuery};
 use mcp_auth::testing::TestServer;
-use mcp_auth::{OrganizationSource, ServerBuilder, parties_any, scopes};
+use mcp_auth::{ApiKeyScopes, AuthorizedParties, OrganizationSource, ServerBuilder};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -548,9 +548,9 @@ async fn tokens_of_other_kinds_gain_no_organization_and_lose_theirs_to_another_i
     let server = mcp_auth::server!()
         .tools_of("protocol::tools")
         .state(crate::support::Runs::default())
-        .session_tokens(parties_any())
+        .session_tokens(AuthorizedParties::any())
         .m2m_tokens()
-        .api_keys(scopes(["documents:read"]))
+        .api_keys(ApiKeyScopes::all_of(["documents:read"]))
         .organization_from([UrlQuery, OnlyMembership]);
     let server = TestServer::of(server);
     server.member("ada", "acme");

@@ -1,7 +1,7 @@
 //! Every question that Clerk's `has()` answers: as guards, and asked by a running tool.
 
 use clerk_emulator::TokenRequest;
-use mcp_auth::{ServerBuilder, parties_any};
+use mcp_auth::{AuthorizedParties, ServerBuilder};
 use serde_json::{Value, json};
 
 use crate::reply::Reply;
@@ -138,7 +138,7 @@ mod organizations {
 
 async fn asked() -> World {
     World::of("protocol::questions::asked", |builder| {
-        builder.session_tokens(parties_any())
+        builder.session_tokens(AuthorizedParties::any())
     })
     .await
 }
@@ -479,7 +479,7 @@ async fn a_missing_organization_can_be_a_challenge_for_its_scope_and_what_else_i
     ] {
         let world = World::of(ORGANIZATIONS, |builder| {
             builder
-                .session_tokens(parties_any())
+                .session_tokens(AuthorizedParties::any())
                 .step_up_for_organization()
         })
         .await;
@@ -525,7 +525,7 @@ async fn a_missing_organization_is_a_result_by_default_for_sessions_and_where_sc
         (ServerBuilder::step_up_for_organization, &session, false),
     ] {
         let world = World::of(ORGANIZATIONS, |builder| {
-            settings(builder.session_tokens(parties_any()))
+            settings(builder.session_tokens(AuthorizedParties::any()))
         })
         .await;
         let mut details = json!({ "kind": "organization", "required": [] });

@@ -10,7 +10,7 @@ use actix_web::{App, HttpServer};
 use clerk_emulator::TokenRequest;
 use futures_util::future::join_all;
 use mcp_auth::testing::TestClock;
-use mcp_auth::{Rate, ServerBuilder, any_api_key, parties_any};
+use mcp_auth::{ApiKeyScopes, AuthorizedParties, Rate, ServerBuilder};
 use serde_json::{Value, json};
 
 use crate::parked::Gate;
@@ -233,7 +233,7 @@ async fn a_limited_call_says_when_to_retry_and_is_allowed_when_the_window_is_ove
 
 #[actix_web::test]
 async fn calls_count_together_by_user_organization_and_client() {
-    let world = world(|builder| builder.session_tokens(parties_any())).await;
+    let world = world(|builder| builder.session_tokens(AuthorizedParties::any())).await;
     let other = |user: &str| world.mint(&TokenRequest::oauth(user).org("acme").client_id("other"));
     let (ada, grace) = (world.ada(), world.grace());
     // The clients of a user share, and so do their organizations and kinds of tokens. Users do not.
@@ -269,7 +269,7 @@ async fn calls_count_together_by_user_organization_and_client() {
 async fn machines_and_organizations_with_an_api_key_count_as_users() {
     let world = world(|builder| {
         let builder = builder.m2m_tokens().machine_id("mch_mcp");
-        builder.api_keys(any_api_key())
+        builder.api_keys(ApiKeyScopes::any_key())
     })
     .await;
     let machine = world.mint(&TokenRequest::m2m("billing"));

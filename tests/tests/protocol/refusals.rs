@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clerk_emulator::TokenRequest;
-use mcp_auth::parties;
+use mcp_auth::AuthorizedParties;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -248,8 +248,10 @@ fn bad_tokens(world: &World) -> Vec<(&'static str, String)> {
 
 #[actix_web::test]
 async fn a_session_token_is_refused_by_its_kind_also_where_others_are_accepted() {
-    let world =
-        World::with(|builder| builder.session_tokens(parties(["http://localhost:3000"]))).await;
+    let world = World::with(|builder| {
+        builder.session_tokens(AuthorizedParties::only(["http://localhost:3000"]))
+    })
+    .await;
     let elsewhere = TokenRequest::session("ada")
         .org("acme")
         .azp("https://evil.example");
@@ -550,8 +552,10 @@ async fn missing_scopes_are_a_result_where_the_server_says_so() {
 
 #[actix_web::test]
 async fn a_session_token_is_never_asked_for_scopes() {
-    let world =
-        World::with(|builder| builder.session_tokens(parties(["http://localhost:3000"]))).await;
+    let world = World::with(|builder| {
+        builder.session_tokens(AuthorizedParties::only(["http://localhost:3000"]))
+    })
+    .await;
     let token = world.mint(&TokenRequest::session("ada").org("acme"));
     for era in ERAS {
         call(&world, era, &token, "upload").await.expect_denied(

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use mcp_auth::{AudiencePolicy, OrganizationSource, ServerBuilder, any_api_key, scopes};
+use mcp_auth::{ApiKeyScopes, AudiencePolicy, OrganizationSource, ServerBuilder};
 
 use crate::process::{Process, printed, refusal as refused_process};
 use crate::reply::Reply;
@@ -403,11 +403,11 @@ async fn kinds_that_lack_a_setting_do_not_start() {
             "`machine_secret_key`: a machine's secret key begins `ak_` and has no spaces; copy it from the machine's page in the dashboard",
         ),
         (
-            server().session_tokens(mcp_auth::parties(Vec::<String>::new())),
-            "`session_tokens(parties([]))` names no origin; name the origins of your pages, or say `parties_any()`",
+            server().session_tokens(mcp_auth::AuthorizedParties::only(Vec::<String>::new())),
+            "`session_tokens(AuthorizedParties::only([]))` names no origin; name the origins of your pages, or say `AuthorizedParties::any()`",
         ),
         (
-            server().api_keys(any_api_key()),
+            server().api_keys(ApiKeyScopes::any_key()),
             "`api_keys` asks Clerk's Backend API, and there is no secret key; set CLERK_SECRET_KEY",
         ),
         (
@@ -421,11 +421,11 @@ async fn kinds_that_lack_a_setting_do_not_start() {
         (
             server()
                 .secret_key(clerk.instance().secret_key().expose())
-                .api_keys(scopes(Vec::<String>::new())),
-            "`api_keys(scopes([]))` names no scope; name the scopes that every key must have, or say `any_api_key()`",
+                .api_keys(ApiKeyScopes::all_of(Vec::<String>::new())),
+            "`api_keys(ApiKeyScopes::all_of([]))` names no scope; name the scopes that every key must have, or say `ApiKeyScopes::any_key()`",
         ),
         (
-            server().api_keys(scopes(["two words"])),
+            server().api_keys(ApiKeyScopes::all_of(["two words"])),
             "`two words` is not a scope: one token of printable ASCII without space, quote and backslash",
         ),
         (
@@ -441,7 +441,7 @@ async fn kinds_that_lack_a_setting_do_not_start() {
         server().m2m_tokens().machine_secret_key(key.expose()),
         server()
             .without_oauth_tokens()
-            .session_tokens(mcp_auth::parties_any()),
+            .session_tokens(mcp_auth::AuthorizedParties::any()),
     ] {
         builder.build().await.unwrap();
     }
@@ -467,8 +467,8 @@ async fn a_listed_origin_or_host_that_can_never_match_does_not_start() {
         ),
     ] {
         let good = "https://app.example.com";
-        let text = format!("`{bad}` in `session_tokens(parties([…]))` {problem}");
-        let parties = mcp_auth::parties([good, bad]);
+        let text = format!("`{bad}` in `session_tokens(AuthorizedParties::only([…]))` {problem}");
+        let parties = mcp_auth::AuthorizedParties::only([good, bad]);
         expect_refusal(server().session_tokens(parties), &text).await;
         let text = format!("`{bad}` in `allowed_origins` {problem}");
         expect_refusal(server().allowed_origins([good, bad]), &text).await;
@@ -499,7 +499,7 @@ async fn a_check_names_every_entry_that_can_never_match() {
         .publishable_key(PK_TEST)
         .allowed_origins(["*", "a.example"])
         .allowed_hosts(["*.example.com"])
-        .session_tokens(mcp_auth::parties(["null"]))
+        .session_tokens(mcp_auth::AuthorizedParties::only(["null"]))
         .host("0.0.0.0")
         .check()
         .await;
@@ -515,7 +515,7 @@ async fn a_check_names_every_entry_that_can_never_match() {
             "`*.example.com` in `allowed_hosts` has a wildcard",
             "`*` in `allowed_origins` has a wildcard",
             "`a.example` in `allowed_origins` has no scheme",
-            "`null` in `session_tokens(parties([…]))` is the origin of every page that hides its own",
+            "`null` in `session_tokens(AuthorizedParties::only([…]))` is the origin of every page that hides its own",
         ]
     );
 }
@@ -537,7 +537,7 @@ async fn a_guard_that_nobody_can_pass_names_the_tool_and_the_remedy() {
         .expect(&text);
     expect_place(place);
     let nobody = server().allow_unsatisfiable_guards().build().await.unwrap();
-    let some = server().session_tokens(mcp_auth::parties_any());
+    let some = server().session_tokens(mcp_auth::AuthorizedParties::any());
     let some = some.build().await.unwrap();
     for (server, answers) in [
         (nobody, "no | no | no | no"),
@@ -562,7 +562,7 @@ async fn a_guard_that_no_accepted_kind_of_token_passes_says_what_each_lacks() {
     };
     let alone: fn(ServerBuilder) -> ServerBuilder = |server| server;
     let sessions: fn(_) -> _ =
-        |server: ServerBuilder| server.session_tokens(mcp_auth::parties_any());
+        |server: ServerBuilder| server.session_tokens(mcp_auth::AuthorizedParties::any());
     let machines: fn(_) -> _ = |server: ServerBuilder| server.m2m_tokens().machine_id("mch_1");
     for (module, settings, text) in [
         (

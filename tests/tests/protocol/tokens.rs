@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clerk_emulator::{Fault, TokenRequest};
-use mcp_auth::{Caller, Json, Org, State, ToolError, any_api_key, mcp_tool, scopes};
+use mcp_auth::{ApiKeyScopes, Caller, Json, Org, State, ToolError, mcp_tool};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -187,7 +187,11 @@ async fn tokens_of_a_kind_that_is_not_accepted_are_401_without_a_call() {
             ],
         ),
         (
-            |builder| builder.without_oauth_tokens().api_keys(any_api_key()),
+            |builder| {
+                builder
+                    .without_oauth_tokens()
+                    .api_keys(ApiKeyScopes::any_key())
+            },
             vec![
                 TokenRequest::oauth("ada"),
                 TokenRequest::oauth("ada").opaque(),
@@ -296,7 +300,10 @@ async fn with_its_secret_key_alone_a_machine_has_its_opaque_tokens_confirmed_and
 
 #[actix_web::test]
 async fn an_api_key_acts_for_its_user_or_its_organization() {
-    let world = World::of(OWN, |builder| builder.api_keys(scopes(["documents:read"]))).await;
+    let world = World::of(OWN, |builder| {
+        builder.api_keys(ApiKeyScopes::all_of(["documents:read"]))
+    })
+    .await;
     let with = ["documents:read", "email"];
     let user = world.mint(
         &TokenRequest::api_key("ada")
@@ -493,7 +500,7 @@ async fn memberships_and_tokens_have_circuits_of_their_own() {
 async fn a_user_who_is_banned_locked_or_gone_is_401_within_a_minute() {
     let world = World::of(OWN, |builder| {
         all_kinds(builder)
-            .session_tokens(mcp_auth::parties_any())
+            .session_tokens(mcp_auth::AuthorizedParties::any())
             .check_users()
     })
     .await;
@@ -561,7 +568,7 @@ async fn a_user_who_was_deleted_is_401() {
 #[actix_web::test]
 async fn a_profile_shows_what_the_scopes_cover_and_is_looked_up_once() {
     let world = World::of(OWN, |builder| {
-        builder.session_tokens(mcp_auth::parties_any())
+        builder.session_tokens(mcp_auth::AuthorizedParties::any())
     })
     .await;
     let all = r#"{"email":"ada@example.com","email_verified":true,"name":"Ada Lovelace","picture":"https://img.example.com/default.png","username":"ada"}"#;
@@ -862,7 +869,7 @@ fn all_kinds(builder: mcp_auth::ServerBuilder) -> mcp_auth::ServerBuilder {
     builder
         .m2m_tokens()
         .machine_id("mch_mcp")
-        .api_keys(any_api_key())
+        .api_keys(ApiKeyScopes::any_key())
 }
 
 fn opaque_kinds() -> [TokenRequest; 4] {

@@ -8,7 +8,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
 use clerk_emulator::{Emulator, EmulatorOptions, TokenRequest};
-use mcp_auth::{Rate, RunningServer, parties_any};
+use mcp_auth::{AuthorizedParties, Rate, RunningServer};
 
 use crate::more;
 
@@ -64,7 +64,7 @@ async fn subject(clerk: &Emulator, tools: usize) -> RunningServer {
         .frontend_api_url(clerk.url())
         .api_url(clerk.url())
         .secret_key(clerk.instance().secret_key().expose())
-        .session_tokens(parties_any())
+        .session_tokens(AuthorizedParties::any())
         // Calls are counted as by default, and none is refused.
         .rates([Rate::new("4294967295/min per user")])
         .serve_tools_if(move |tool| more::is_served(tool, tools))

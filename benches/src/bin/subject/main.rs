@@ -8,7 +8,7 @@ mod tools;
 
 use std::env;
 
-use mcp_auth::{Rate, parties_any};
+use mcp_auth::{AuthorizedParties, Rate};
 
 use tools::Sum;
 
@@ -16,7 +16,7 @@ use tools::Sum;
 async fn main() -> mcp_auth::Result<()> {
     let tools = env::var("TOOLS").map_or(Ok(0), |tools| tools.parse())?;
     mcp_auth::server!()
-        .session_tokens(parties_any())
+        .session_tokens(AuthorizedParties::any())
         // Calls are counted as by default, and none is refused.
         .rates([Rate::new("4294967295/min per user")])
         .serve_tools_if(move |tool| more::is_served(tool, tools))

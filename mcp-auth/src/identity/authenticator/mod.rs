@@ -418,8 +418,8 @@ const AUDIENCE_MISMATCH_HINT: &str = "a token for another audience (`aud`) was r
 const OPAQUE_HINT: &str = "an opaque token was refused: only Clerk can say what it is worth, and is \
     asked with CLERK_SECRET_KEY, about machines' tokens with that or CLERK_MACHINE_SECRET_KEY";
 const KIND_HINT: &str = "a token of a kind that this server does not accept was refused: \
-    `session_tokens(parties([…]))` accepts session tokens, `m2m_tokens()` tokens of machines, and \
-    `api_keys(scopes([…]))` API keys";
+    `session_tokens(AuthorizedParties::only([…]))` accepts session tokens, `m2m_tokens()` tokens of machines, and \
+    `api_keys(ApiKeyScopes::all_of([…]))` API keys";
 const MACHINE_HINT: &str = "a machine's JWT was refused: which machine this server is, and so whether \
     the token is meant for it, is told by CLERK_MACHINE_ID";
 const MAX_LOGGED_CHARS: usize = 64;

@@ -203,7 +203,7 @@ impl ServerBuilder {
     }
 
     /// Accepts Clerk session tokens beside OAuth access tokens, from these authorized parties:
-    /// [`parties`](crate::parties) or [`parties_any`](crate::parties_any). By default none.
+    /// [`AuthorizedParties::only`] or [`AuthorizedParties::any`]. By default none.
     ///
     /// They carry organization, role and permissions themselves, and alone tell features, plans and
     /// reverifications, but no scopes: a tool that asks for a scope refuses them, and so does every tool
@@ -217,9 +217,9 @@ impl ServerBuilder {
     /// # actix_web::rt::System::new().block_on(async {
     /// # use mcp_auth::testing::TestServer;
     /// # use serde_json::json;
-    /// use mcp_auth::parties;
+    /// use mcp_auth::AuthorizedParties;
     ///
-    /// let server = mcp_auth::server!().session_tokens(parties(["http://localhost:3000"]));
+    /// let server = mcp_auth::server!().session_tokens(AuthorizedParties::only(["http://localhost:3000"]));
     /// # let server = server.tools_of(module_path!());
     /// let server = TestServer::of(server);
     /// let ada = server.user("ada");
@@ -243,11 +243,11 @@ impl ServerBuilder {
     /// or an application's own pages alone. Clients that sign in with OAuth can't use it.
     ///
     /// ```
-    /// use mcp_auth::scopes;
+    /// use mcp_auth::ApiKeyScopes;
     ///
     /// let builder = mcp_auth::server!()
     ///     .without_oauth_tokens()
-    ///     .api_keys(scopes(["documents:read"]));
+    ///     .api_keys(ApiKeyScopes::all_of(["documents:read"]));
     /// # let _ = builder;
     /// ```
     pub fn without_oauth_tokens(mut self) -> Self {
@@ -309,16 +309,16 @@ impl ServerBuilder {
         self
     }
 
-    /// Accepts API keys that have these scopes: [`scopes`](crate::scopes), or
-    /// [`any_api_key`](crate::any_api_key). By default none.
+    /// Accepts API keys that have these scopes: [`ApiKeyScopes::all_of`], or
+    /// [`ApiKeyScopes::any_key`]. By default none.
     ///
     /// They act for the user or the organization that made them, and are verified at the Backend API: the
     /// server does not start without a secret key. One that was revoked is refused within 60 seconds.
     ///
     /// ```
-    /// use mcp_auth::scopes;
+    /// use mcp_auth::ApiKeyScopes;
     ///
-    /// let builder = mcp_auth::server!().api_keys(scopes(["documents:read"]));
+    /// let builder = mcp_auth::server!().api_keys(ApiKeyScopes::all_of(["documents:read"]));
     /// # let _ = builder;
     /// ```
     ///

@@ -1,10 +1,11 @@
 //! Where the server listens against where its URL says it is.
 
 use crate::http::Canonical;
+use crate::loopback;
 
 use super::super::builder::ServerBuilder;
 use super::super::environment::Environment;
-use super::super::settings::{Names, bind_address, is_loopback_host};
+use super::super::settings::{Names, bind_address};
 use super::{Finding, Found};
 
 /// Judges the canonical URL of a server that listens itself. Without a port that is known, such as 0
@@ -21,7 +22,7 @@ pub(in super::super) fn address(
         return found;
     };
     let url = canonical.as_str();
-    let on_loopback = is_loopback_host(&host);
+    let on_loopback = loopback::is_host(&host);
     let mut push = |finding: Finding| found.push(Found::from(finding));
     match (canonical.is_loopback(), on_loopback) {
         (true, false) => push(Finding::warning(

@@ -9,7 +9,7 @@ use std::fs;
 use std::time::Duration;
 
 use clerk_emulator::Fault;
-use mcp_auth::{ServerBuilder, TokenKind, any_api_key, parties_any};
+use mcp_auth::{ApiKeyScopes, AuthorizedParties, ServerBuilder, TokenKind};
 use serde_json::json;
 
 use crate::reply::Reply;
@@ -275,23 +275,27 @@ fn only(kind: TokenKind, builder: ServerBuilder) -> ServerBuilder {
     let builder = builder.allow_unsatisfiable_guards();
     match kind {
         TokenKind::OAuth => builder,
-        TokenKind::Session => builder.without_oauth_tokens().session_tokens(parties_any()),
+        TokenKind::Session => builder
+            .without_oauth_tokens()
+            .session_tokens(AuthorizedParties::any()),
         TokenKind::M2m => {
             let builder = builder.without_oauth_tokens().m2m_tokens();
             builder.machine_id("mch_mcp")
         }
-        TokenKind::ApiKey => builder.without_oauth_tokens().api_keys(any_api_key()),
+        TokenKind::ApiKey => builder
+            .without_oauth_tokens()
+            .api_keys(ApiKeyScopes::any_key()),
         other => panic!("{other} is new"),
     }
 }
 
 fn without_keys(builder: ServerBuilder) -> ServerBuilder {
-    let builder = builder.session_tokens(parties_any());
+    let builder = builder.session_tokens(AuthorizedParties::any());
     builder.m2m_tokens().machine_id("mch_mcp")
 }
 
 fn all_kinds(builder: ServerBuilder) -> ServerBuilder {
-    without_keys(builder).api_keys(any_api_key())
+    without_keys(builder).api_keys(ApiKeyScopes::any_key())
 }
 
 fn builder_without_key(clerk: &clerk_emulator::Emulator) -> ServerBuilder {
