@@ -116,7 +116,9 @@ impl Question<'_> {
     /// Returns the denial that comes first in [`ORDER`]; `None` if the guard is met.
     fn denied(self) -> Option<Denied> {
         let unmet = Unmet::of(self)?;
-        ORDER.iter().find_map(|denial| denial(&unmet))
+        let denial = ORDER.iter().find_map(|denial| denial(&unmet));
+        // Something is unmet. If no denial is about it, the call is denied all the same.
+        Some(denial.unwrap_or(Denied::User))
     }
 }
 

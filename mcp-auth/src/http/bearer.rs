@@ -1,4 +1,4 @@
-//! Taking the bearer token out of a request: from the one `Authorization` header and nowhere else.
+//! Reads the bearer token of a request, from its one `Authorization` header.
 
 use actix_web::http::Uri;
 
@@ -6,7 +6,7 @@ use crate::protocol::Header;
 
 use super::refusal::Refusal;
 
-/// Returns the bearer token. Another scheme counts as no token: it is not ours to judge.
+/// Returns the bearer token; `None` if there is none, or if the scheme is not `Bearer`.
 pub(super) fn token<'a>(
     authorization: Header<'a>,
     target: &Uri,
@@ -21,7 +21,7 @@ pub(super) fn token<'a>(
         Header::Malformed => return Err(Refusal::SeveralCredentials),
         Header::Value(header) => header,
     };
-    // A scheme without a token is a bad token, not none: it must not pass for anonymous.
+    // A scheme without a token is a bad token. It must not pass for a caller without a token.
     let (scheme, token) = header.split_once([' ', '\t']).unwrap_or((header, ""));
     // RFC 9110 section 11.1: the scheme is case-insensitive. RFC 6750 section 2.1.
     Ok(scheme

@@ -1,7 +1,8 @@
-//! Reading a body, against a limit, a deadline, a least rate, and a budget of bytes that all bodies share.
+//! Reads a body within a limit, a deadline, a least rate, and a budget of bytes for all bodies.
 //!
-//! actix polls a handler before it has handed over any of the body, and again when it has, mostly
-//! within the same turn: what came with the head is there then, and needs no timer.
+//! actix polls a handler before it hands over the body, and again afterwards, mostly within one
+//! turn of the runtime. A body that came with the head is there at the second poll, and needs no
+//! timer.
 
 use std::future::poll_fn;
 use std::mem;
@@ -20,25 +21,25 @@ use crate::limits::{Exhausted, Party, Pool, Taken};
 
 use super::body_with::BodyWith;
 
-/// Why there is no body.
+/// The reason for which a body was not read.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// It broke off.
+    /// The connection broke off.
     Broken,
-    /// Too many bytes of bodies are held already: this share is used up.
+    /// The share of bytes for bodies is used up.
     Exhausted(Exhausted),
-    /// It took too long to arrive, or arrived too slowly.
+    /// The body did not arrive in time, or arrived too slowly.
     Late,
-    /// It is longer than it may be.
+    /// The body is over the limit.
     TooLong,
 }
 
-/// A body, and how far it is.
+/// A body, and the state of reading it.
 pub(super) struct Incoming {
     payload: Payload,
     is_begun: bool,
     is_over: bool,
-    /// Where it ends, in bytes, if actix does not say so.
+    /// The end of the body in bytes, if actix does not know it.
     end: Option<usize>,
 }
 
@@ -52,17 +53,19 @@ impl Incoming {
         }
     }
 
-    /// Has it end after so many bytes. actix takes all that follows the head of a request to go over to WebSocket
-    /// for the body; what follows the declared length is never read as a request, as the connection closes.
+    /// Ends the body after so many bytes. If a request asks for WebSocket, actix takes everything
+    /// after its head for the body. Bytes after the declared length are never read as a request,
+    /// since the connection closes.
     pub(super) fn ends_after(&mut self, length: usize) {
         self.end = Some(length);
     }
 
-    /// Reads all of the body, of at most `limit` bytes; `declared` is the length that the head says.
+    /// Reads the whole body. `limit` is its greatest length in bytes, `declared` the length that
+    /// the head states.
     ///
-    /// The bytes count in the budget until they are dropped. A declared length counts before the first byte is
-    /// read, and a body of unknown length as it arrives. A short body does not count: the number of connections bounds
-    /// how many there are.
+    /// The bytes count in the budget until they are dropped. A declared length counts before the
+    /// first byte is read; a body of unknown length counts as it arrives. A short body does not
+    /// count: the number of connections bounds the number of short bodies.
     pub(super) async fn read(
         &mut self,
         declared: Option<usize>,
@@ -105,8 +108,8 @@ impl Incoming {
         Ok(gathered.into_bytes())
     }
 
-    /// Passes over what has come of it, if nobody began to read it: actix closes a connection on which
-    /// something is left.
+    /// Skips the bytes that have arrived, if nothing read them: actix closes a connection with
+    /// bytes left.
     pub(super) async fn pass_over(&mut self) {
         if self.is_begun {
             return;
@@ -118,7 +121,7 @@ impl Incoming {
         }
     }
 
-    /// Takes what has come; returns whether that was the end.
+    /// Takes the bytes that have arrived. Returns true at the end of the body.
     fn has_come(&mut self) -> bool {
         let mut idle = Context::from_waker(Waker::noop());
         loop {
@@ -130,8 +133,9 @@ impl Incoming {
         }
     }
 
-    /// Has the connection closed after this answer if there is more to come. actix does so where it sees
-    /// that a body is left, and would read one that was dropped to its end, if it ever has one.
+    /// Closes the connection after this response if more of the body is to come. actix closes a
+    /// connection if it sees that a body is left. A body that was dropped it would read to the end,
+    /// which may never come.
     pub(super) fn end_with(self, answer: HttpResponse) -> HttpResponse {
         if self.is_over {
             return answer;
@@ -142,14 +146,14 @@ impl Incoming {
     }
 }
 
-/// The budget that the bytes of a body count in, and whom they count for.
+/// The budget in which the bytes of a body count, and the party that they count for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget<'a> {
     pub(super) pool: &'a Arc<Pool>,
     pub(super) party: Party,
 }
 
-/// The chunks of a body as one; where there is but one it is not copied.
+/// Joins the chunks of a body. A single chunk is not copied.
 struct Gathered<'a> {
     budget: Budget<'a>,
     limit: usize,
@@ -194,7 +198,7 @@ impl<'a> Gathered<'a> {
             return Ok(());
         }
         if self.all.is_empty() {
-            // Only as much as is counted is allocated ahead. A body that is not counted is short.
+            // Only counted bytes are allocated ahead. A body that does not count is short.
             let counted = self.counted.as_ref().map(Taken::amount);
             let short = self.declared.unwrap_or(after).min(UNCOUNTED);
             self.all.reserve(counted.unwrap_or(short).max(after));
@@ -204,7 +208,7 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    /// Counts so many bytes in all.
+    /// Sets the number of counted bytes.
     fn count(&mut self, bytes: usize) -> Result<(), Unread> {
         let counted = match &mut self.counted {
             Some(taken) => taken.grow(bytes.saturating_sub(taken.amount())),
@@ -216,7 +220,7 @@ impl<'a> Gathered<'a> {
         counted.map_err(Unread::Exhausted)
     }
 
-    /// The body; what was counted counts until its last slice is dropped.
+    /// Returns the body. Its bytes count until the last slice is dropped.
     fn into_bytes(self) -> Bytes {
         let bytes = if self.all.is_empty() {
             self.first
@@ -245,14 +249,14 @@ impl AsRef<[u8]> for CountedBytes {
     }
 }
 
-/// How fast a body has to arrive: in each window at least [`LEAST_IN_WINDOW`] bytes, and all of it before the
-/// deadline.
+/// The least speed of a body: [`LEAST_IN_WINDOW`] bytes in each window, and the whole body before
+/// the deadline.
 #[derive(Debug)]
 struct Pace {
     end: Instant,
     window: Duration,
     window_end: Instant,
-    /// Bytes that had come when the window began.
+    /// The bytes that had arrived when the window began.
     before: usize,
 }
 
@@ -268,12 +272,12 @@ impl Pace {
         }
     }
 
-    /// When to look next.
+    /// Returns the time of the next check.
     fn next_check(&self) -> Instant {
         self.window_end.min(self.end)
     }
 
-    /// Whether a body of which so many bytes have come is fast enough; begins the next window then.
+    /// Returns true if a body is fast enough after so many bytes, and begins the next window.
     fn holds(&mut self, now: Instant, come: usize) -> bool {
         let fast = come.saturating_sub(self.before) >= LEAST_IN_WINDOW;
         self.before = come;
@@ -282,7 +286,7 @@ impl Pace {
     }
 }
 
-/// Ends when it is polled a second time, which it asks for.
+/// Returns at the second poll.
 async fn polled_again() {
     let mut before = false;
     poll_fn(|cx| {
@@ -295,11 +299,11 @@ async fn polled_again() {
     .await;
 }
 
-/// In bytes: a body of at most this length does not count in the budget.
+/// In bytes. A body of at most this length does not count in the budget.
 const UNCOUNTED: usize = 16 * 1024;
-/// Windows within the deadline of a body: of 5 s each, if the deadline is 30 s.
+/// The number of windows in a deadline: six of 5 s each in a deadline of 30 s.
 const WINDOWS: u32 = 6;
-/// A deadline that never comes, and that can be added to any time.
+/// A time so far ahead that it never comes, and that can be added to any time.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// In bytes.
 const LEAST_IN_WINDOW: usize = 16 * 1024;

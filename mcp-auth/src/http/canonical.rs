@@ -1,5 +1,5 @@
-//! The canonical URL of the endpoint: what the metadata calls `resource`, what an audience must
-//! name, what a challenge points to. It comes from configuration, never from a request.
+//! The canonical URL of the endpoint. It is the `resource` of the metadata, the audience of tokens
+//! and the target of challenges. It comes from the configuration, never from a request.
 
 use thiserror::Error;
 use url::Url;
@@ -19,7 +19,8 @@ impl Canonical {
     ///
     /// # Errors
     ///
-    /// If it is no http(s) URL, plain http off loopback, or has a query, fragment or credentials.
+    /// If it is not an http or https URL, is plain http off loopback, or has a query, a fragment or
+    /// credentials.
     pub(crate) fn parse(text: &str, path: &str) -> Result<Self, CanonicalError> {
         let canonical = Self::parse_allowing_http(text, path)?;
         if canonical.plain_http_host().is_some() {
@@ -28,11 +29,11 @@ impl Canonical {
         Ok(canonical)
     }
 
-    /// Reads a URL that may be plain http off loopback too; a bare origin gets `path` appended.
+    /// Reads a URL that may be plain http off loopback. A bare origin gets `path` appended.
     ///
     /// # Errors
     ///
-    /// If it is no http(s) URL, or has a query, fragment or credentials.
+    /// If it is not an http or https URL, or has a query, a fragment or credentials.
     pub(crate) fn parse_allowing_http(text: &str, path: &str) -> Result<Self, CanonicalError> {
         let mut url = Url::parse(text).map_err(|_| CanonicalError::NoUrl)?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -50,13 +51,13 @@ impl Canonical {
         Ok(Self { url })
     }
 
-    /// The host of a URL that is plain http off loopback; `None` for any other URL.
+    /// Returns the host of a URL that is plain http off loopback; `None` for any other URL.
     pub(crate) fn plain_http_host(&self) -> Option<&str> {
         let is_plain = self.url.scheme() == "http" && !self.is_loopback();
         self.url.host_str().filter(|_| is_plain)
     }
 
-    /// The URL on loopback, for a server that has no other address.
+    /// Returns the URL on loopback, for a server without another address.
     pub(crate) fn loopback(host: &str, port: u16, path: &str) -> Result<Self, CanonicalError> {
         let host = host.trim_matches(['[', ']']);
         let host = if host.contains(':') {
@@ -71,7 +72,7 @@ impl Canonical {
         self.url.as_str()
     }
 
-    /// The port, also where the scheme says it.
+    /// Returns the port, or the default port of the scheme.
     pub(crate) fn port(&self) -> Option<u16> {
         self.url.port_or_known_default()
     }
@@ -80,24 +81,25 @@ impl Canonical {
         self.url.path()
     }
 
-    /// Host and port as a `Host` header has them.
+    /// Returns host and port in the form of a `Host` header.
     pub(crate) fn authority(&self) -> String {
         authority(&self.url)
     }
 
-    /// The `Host` values that name it: any port if the URL names none.
+    /// Returns the `Host` values that name the endpoint; any port if the URL has none.
     pub(crate) fn host(&self) -> AllowedHost {
         let name = self.url.host_str().unwrap_or_default();
         AllowedHost::new(name.to_owned(), self.url.port())
     }
 
-    /// Whether the host is the local machine.
+    /// Returns true if the host is the local machine.
     pub(crate) fn is_loopback(&self) -> bool {
         loopback::is_url(&self.url)
     }
 
-    /// The endpoint's other names: on loopback `127.0.0.1`, `localhost` and `[::1]` are one, and a
-    /// client compares the `resource` with the URL it called (RFC 9728 section 3.3).
+    /// Returns the other names of the endpoint. On loopback, `127.0.0.1`, `localhost` and `[::1]`
+    /// name one machine, and a client compares `resource` with the URL that it called (RFC 9728
+    /// section 3.3).
     pub(crate) fn aliases(&self) -> Vec<Self> {
         let hosts: &[&str] = if self.is_loopback() {
             &["127.0.0.1", "localhost", "[::1]"]
@@ -111,13 +113,13 @@ impl Canonical {
         hosts.iter().filter_map(alias).collect()
     }
 
-    /// This name and the others.
+    /// Returns this name and the other names.
     pub(crate) fn names(&self) -> impl Iterator<Item = Self> {
         std::iter::once(self.clone()).chain(self.aliases())
     }
 
-    /// The `aud` values that name this endpoint: byte for byte, but for the slash that WHATWG adds
-    /// to a bare origin.
+    /// Returns the `aud` values that name this endpoint, byte for byte, with and without the slash
+    /// that WHATWG adds to a bare origin.
     pub(crate) fn audiences(&self) -> Vec<String> {
         let mut audiences = Vec::new();
         for name in self.names() {
@@ -129,7 +131,7 @@ impl Canonical {
         audiences
     }
 
-    /// The URL of a document at the root of the same origin.
+    /// Returns the URL of a document at the root of the same origin.
     pub(crate) fn at_root(&self, path: &str) -> String {
         let mut url = self.url.clone();
         url.set_path(path);
@@ -143,7 +145,7 @@ fn authority(url: &Url) -> String {
         .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Why a text is not a canonical URL.
+/// The reason for which a text is not a canonical URL.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub(crate) enum CanonicalError {
     #[error("it is not an http(s) URL")]

@@ -19,7 +19,7 @@ pub(crate) struct ResourceInfo {
     pub(crate) documentation: Option<String>,
 }
 
-/// The protected-resource metadata (RFC 9728) of one name of the endpoint, as bytes.
+/// The protected-resource metadata (RFC 9728) for one name of the endpoint, as bytes.
 pub(super) fn protected_resource(canonical: &Canonical, info: &ResourceInfo) -> Bytes {
     let mut document = Map::new();
     let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
@@ -36,8 +36,8 @@ pub(super) fn protected_resource(canonical: &Canonical, info: &ResourceInfo) -> 
     Bytes::from(Value::Object(document).to_string())
 }
 
-/// The paths at which clients look for it: below the endpoint's own path, and at the root.
-/// RFC 9728 section 3.1.
+/// Returns the paths at which clients look for the metadata: below the endpoint's path, and at the
+/// root (RFC 9728 section 3.1).
 pub(super) fn protected_resource_paths(canonical: &Canonical) -> Vec<String> {
     let mut paths = vec![PROTECTED_RESOURCE.to_owned()];
     if canonical.path() != "/" {
@@ -46,7 +46,7 @@ pub(super) fn protected_resource_paths(canonical: &Canonical) -> Vec<String> {
     paths
 }
 
-/// A document, for a while.
+/// Sends a document that may be cached for a while.
 pub(super) fn ok(document: Bytes) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
@@ -54,7 +54,7 @@ pub(super) fn ok(document: Bytes) -> HttpResponse {
         .body(document)
 }
 
-/// Lets a page of any origin read an answer; without credentials there is nothing to steal.
+/// Lets a page of any origin read a response. It has no credentials, so there is nothing to steal.
 pub(super) fn for_any_origin(mut answer: HttpResponse) -> HttpResponse {
     let any = HeaderValue::from_static("*");
     answer
@@ -63,7 +63,7 @@ pub(super) fn for_any_origin(mut answer: HttpResponse) -> HttpResponse {
     answer
 }
 
-/// The answer to a preflight of a public document: any page, any header, no credentials.
+/// Answers the preflight of a public document: any page, any header, no credentials.
 pub(super) fn public_preflight(head: &RequestHead) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     response

@@ -1,5 +1,5 @@
-//! One request to the MCP endpoint, in order: host and origin, declared length and media types,
-//! credentials, and only then the body.
+//! Answers one request to the MCP endpoint. The order is: host and origin, declared length and
+//! media types, credentials, body.
 
 use std::convert::Infallible;
 
@@ -53,8 +53,9 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
     finish(head, origin, response)
 }
 
-/// Judges a POST that waits to be asked for its body (`Expect: 100-continue`, RFC 9110 section 10.1.1): the request if its
-/// body is wanted, or the refusal. A token that is good is known from then on, and not verified again.
+/// Decides about a POST with `Expect: 100-continue` (RFC 9110 section 10.1.1): returns the request
+/// if its body is wanted, or the refusal. A verified token is known from then on and is not
+/// verified again.
 pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, HttpResponse> {
     let body = request.take_payload();
     let head = request.head();
@@ -76,7 +77,7 @@ pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, 
     Err(finish(head, origin, response))
 }
 
-/// Everything that is checked before a body is read.
+/// Makes every check that comes before reading the body.
 async fn admit(site: &Site, head: &RequestHead, fields: &Fields<'_>) -> Result<(), Refusal> {
     let declared = declared_length(fields.content_length);
     check_head(site, fields, declared)?;
@@ -90,7 +91,7 @@ async fn refuse(name: &Name, refused: &Refused, mut body: Incoming) -> HttpRespo
     body.end_with(answer)
 }
 
-/// Adds the headers that every answer of the endpoint has.
+/// Adds the headers of every response of the endpoint.
 fn finish(head: &RequestHead, origin: Option<&str>, mut response: HttpResponse) -> HttpResponse {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -105,7 +106,7 @@ fn finish(head: &RequestHead, origin: Option<&str>, mut response: HttpResponse) 
     connection::announce_close(head, response)
 }
 
-/// Host and origin, each against its own list; returns the name that was called, and the origin.
+/// Checks host and origin, each against its own list. Returns the called name and the origin.
 fn enter<'a>(
     site: &'a Site,
     head: &RequestHead,
@@ -135,8 +136,9 @@ async fn respond(
         {
             return Ok(page);
         }
-        // Some clients probe with GET to be sent to sign in. Where a client can connect without a token,
-        // a 401 would start the sign-in too early: clients open a GET stream once they are connected.
+        // Some clients send a GET in order to be asked to sign in. Where a client can connect
+        // without a token, a 401 would start the sign-in too early: clients open a GET stream once
+        // they are connected.
         let is_connected = caller.is_some() || site.endpoint.connects_anonymous();
         return Err(if is_connected {
             Refusal::Method("POST, OPTIONS").into()
@@ -170,7 +172,7 @@ async fn respond(
     )
 }
 
-/// Declared length and media types.
+/// Checks the declared length and the media types.
 fn check_head(site: &Site, fields: &Fields<'_>, declared: Option<usize>) -> Result<(), Refusal> {
     if declared.is_some_and(|length| length > site.body_limit) {
         return Err(Refusal::TooLarge);
@@ -188,7 +190,8 @@ fn check_head(site: &Site, fields: &Fields<'_>, declared: Option<usize>) -> Resu
     Ok(())
 }
 
-/// The verified caller; `None` without a token. A bad token is never the same as none.
+/// Returns the verified caller; `None` without a token. A bad token is an error, never a caller
+/// without a token.
 async fn authenticate(
     site: &Site,
     head: &RequestHead,
@@ -207,10 +210,10 @@ async fn authenticate(
         address,
         fails_often: wait.is_some(),
     };
-    // In a box, to keep the future of every request small.
+    // The box keeps the future of every request small.
     match Box::pin(site.authenticator.authenticate_from(client, &token)).await {
         Ok(caller) => Ok(Some(caller)),
-        // The issuer made this token: to present it is no guess.
+        // The issuer made this token, so presenting it is not a guess.
         Err(AuthError::Invalid(error)) if error.is_of_genuine_token() => {
             Err(Refusal::InvalidToken(error))
         }
@@ -227,8 +230,8 @@ async fn authenticate(
     }
 }
 
-/// How long the body may be. Without a token only a small one is read, and none at all where
-/// nothing is public: strangers cannot fill memory.
+/// Returns the greatest length of the body. Without a token it is small, and zero if the server has
+/// no public tool, so that strangers cannot fill memory.
 fn body_limit(site: &Site, declared: Option<usize>, signed_in: bool) -> Result<usize, Refusal> {
     let limit = if signed_in {
         site.body_limit
@@ -244,7 +247,7 @@ fn body_limit(site: &Site, declared: Option<usize>, signed_in: bool) -> Result<u
     Ok(limit)
 }
 
-/// Reads the body against limit, budget and deadline.
+/// Reads the body within limit, budget and deadline.
 async fn read(
     site: &Site,
     declared: Option<usize>,
@@ -311,7 +314,7 @@ fn message(answer: Answer) -> Result<HttpResponse, Refused> {
     }
 }
 
-/// The answer to a browser's preflight; the gate has let its origin pass.
+/// Answers a browser's preflight. The gate has allowed its origin.
 fn preflight() -> HttpResponse {
     HttpResponse::NoContent()
         .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"))
@@ -328,7 +331,7 @@ fn declared_length(header: Header<'_>) -> Option<usize> {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// The longest body that is read without a token, in bytes: far more than a call of a public tool needs.
+/// The greatest length of a body without a token, in bytes. A call of a public tool needs far less.
 pub(crate) const ANONYMOUS_BODY: usize = 64 * 1024;
 const ALLOWED: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";
 const EXPOSED: &str = "WWW-Authenticate, Mcp-Session-Id, Retry-After";

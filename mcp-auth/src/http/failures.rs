@@ -1,4 +1,4 @@
-//! How often a network may present tokens that turn out to be bad.
+//! Limits the bad tokens of a network.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use crate::limits::{Limit, Network, Windows};
 
 /// Counts failed authentications per network and minute.
 ///
-/// Beyond the limit the network's bad tokens get a 429 instead of a 401, and new opaque tokens are not asked
-/// about. A token that the issuer signed, and a caller who is known, get in all the same.
+/// Above the limit, bad tokens of the network get 429 instead of 401, and Clerk is not asked about
+/// new opaque tokens. A token that the issuer signed, and a caller who is in the cache, still get
+/// in.
 #[derive(Debug)]
 pub(super) struct Failures {
     limit: Limit,
@@ -28,7 +29,7 @@ impl Failures {
         }
     }
 
-    /// Returns how long the client has to wait, if its network failed too often in this minute.
+    /// Returns the time to wait, if the network has failed too often in this minute.
     pub(super) fn wait(&self, client: IpAddr) -> Option<Duration> {
         self.windows
             .wait(self.windows.key(Network::of(client)), self.limit)
@@ -44,7 +45,7 @@ impl Failures {
     }
 }
 
-/// About 1 MiB. With more networks in one minute, the count that ends first starts again.
+/// About 1 MiB. With more networks in one minute, the count that ends first is dropped.
 const MOST_NETWORKS: usize = 10_000;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The address of the client that a request comes from, for limits and for nothing else.
+//! The address of the client that sent a request. Only limits use it.
 //!
-//! Host, origin, URLs and the rules for loopback believe nothing that a request says of where it came from.
-//! Limits believe it of a proxy that the operator named, because without that all clients behind the proxy
-//! would share one limit.
+//! Host, origin, URLs and the rules for loopback do not depend on forwarding headers. Limits read
+//! them from a proxy that the operator names, because otherwise all clients behind the proxy would
+//! share one limit.
 //!
 //! INVARIANT: an address is believed only if the peer wrote it, or a believed proxy nearer to the
 //! server. A client never decides which address counts for it.
@@ -15,17 +15,17 @@ use actix_web::http::header::{FORWARDED, HeaderName, HeaderValue, X_FORWARDED_FO
 
 use crate::limits::{Networks, is_private};
 
-/// Tells clients apart by their addresses.
+/// Identifies clients by their addresses.
 #[derive(Debug)]
 pub(super) struct Clients {
     proxies: Networks,
-    /// Whether a proxy is likely, as far as the peers show.
+    /// Whether the addresses of the peers indicate a proxy.
     guess: AtomicU8,
 }
 
 impl Clients {
-    /// `proxies` are believed about the addresses of their clients. `is_public`: the server's URL is not on
-    /// loopback.
+    /// `proxies` lists the proxies whose forwarding headers are read. `is_public` is true if the
+    /// server's URL is not on loopback.
     pub(super) fn new(proxies: Networks, is_public: bool) -> Self {
         let is_certain = !is_public || !proxies.is_empty();
         let guess = if is_certain { SETTLED } else { OPEN };
@@ -35,8 +35,8 @@ impl Clients {
         }
     }
 
-    /// The address of the request's client. Without trusted proxies, and from a peer that is none of them, it is
-    /// the peer's.
+    /// Returns the address of the request's client. It is the peer's address unless the peer is a
+    /// trusted proxy.
     ///
     /// Source: RFC 7239 section 4 to 6; `X-Forwarded-For` as proxies write it.
     pub(super) fn address(&self, head: &RequestHead) -> IpAddr {
@@ -55,14 +55,14 @@ impl Clients {
             (None, None) => peer,
             (Some(client), None) | (None, Some(client)) => client,
             (Some(standard), Some(customary)) if standard == customary => standard,
-            // A proxy writes one of the two headers and passes the other on as the client sent it.
+            // A proxy writes one of the two headers, and forwards the other as the client sent it.
             (Some(_), Some(_)) => peer,
         }
     }
 
-    /// Goes from the nearest hop to the client, and ends at the first address that is no trusted proxy's.
-    /// Anything that is not an address ends the walk, too, at the last proxy that was believed. `None` if the
-    /// request does not have the header.
+    /// Walks from the nearest hop to the client, and returns the first address that is no trusted
+    /// proxy. At an entry that is not an address the walk ends at the last trusted proxy. Returns
+    /// `None` if the request does not have the header.
     fn walk(
         &self,
         peer: IpAddr,
@@ -98,7 +98,8 @@ impl Clients {
         (!lines.is_empty()).then_some(believed)
     }
 
-    /// A server with a public URL whose peers are on private networks is likely behind a proxy.
+    /// A server with a public URL whose peers are all on private networks is probably behind a
+    /// proxy.
     #[cold]
     fn guess_from(&self, peer: IpAddr) {
         if peer == UNKNOWN {
@@ -117,13 +118,13 @@ impl Clients {
     }
 }
 
-/// A value without control characters and bytes beyond ASCII.
+/// Returns a value without control characters and without bytes beyond ASCII.
 fn text(value: &HeaderValue) -> Option<&str> {
     value.to_str().ok()
 }
 
-/// Takes the last element of a list, without blanks around it. The list is read from its end, so that nothing
-/// which the client wrote before it decides where the element begins. `None` for a list that is used up.
+/// Takes the last element of a list, without the blanks around it; `None` if the list is empty. The
+/// list is read from its end, so that no text of the client's decides where the element begins.
 fn last_element(list: &str) -> Option<(&str, &str)> {
     if list.is_empty() {
         return None;
@@ -144,13 +145,13 @@ fn last_element(list: &str) -> Option<(&str, &str)> {
     Some(("", list.trim_matches(BLANKS)))
 }
 
-/// Whether an odd number of backslashes is before this byte.
+/// Returns true if the number of backslashes before this byte is odd.
 fn is_escaped(bytes: &[u8], at: usize) -> bool {
     let before = bytes.iter().take(at).rev();
     before.take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
-/// The address of the one `for` in an element of `Forwarded`.
+/// Returns the address of the one `for` in an element of `Forwarded`.
 fn of_forwarded(element: &str) -> Option<IpAddr> {
     let mut found = None;
     for pair in Pairs(element) {
@@ -162,7 +163,8 @@ fn of_forwarded(element: &str) -> Option<IpAddr> {
     node(found?)
 }
 
-/// The parameters of an element, `name=value` with semicolons between them; `None` for one that cannot be read.
+/// The parameters of an element: `name=value`, separated by semicolons; `None` for a parameter that
+/// cannot be read.
 struct Pairs<'a>(&'a str);
 
 impl<'a> Iterator for Pairs<'a> {
@@ -178,7 +180,7 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
-/// The first parameter, and what is behind its semicolon. A quoted value with a backslash is not read: no
+/// Splits off the first parameter at its semicolon. A quoted value with a backslash is not read: no
 /// address needs one.
 fn pair(text: &str) -> Option<(&str, &str, &str)> {
     let (name, rest) = text.trim_start_matches(BLANKS).split_once('=')?;
@@ -197,13 +199,14 @@ fn pair(text: &str) -> Option<(&str, &str, &str)> {
     is_readable.then_some((name, value, rest))
 }
 
-/// RFC 9110 section 5.6.2, as far as names of parameters use it.
+/// The characters of parameter names, a part of RFC 9110 section 5.6.2.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// An address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`,
-/// `[2001:db8::1]:80`. Names that hide the address, `unknown` and `_hidden`, are none.
+/// Reads an address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
+/// `[2001:db8::1]`, `[2001:db8::1]:80`. Returns `None` for names that hide the address, `unknown`
+/// and `_hidden`.
 fn node(text: &str) -> Option<IpAddr> {
     if let Some(bracketed) = text.strip_prefix('[') {
         let (address, port) = bracketed.split_once(']')?;
@@ -232,9 +235,9 @@ const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const BLANKS: [char; 2] = [' ', '\t'];
 /// The characters that end a value without quotes.
 const END: [char; 4] = [';', '"', ' ', '\t'];
-/// How many entries of a header are read. There are not that many proxies in a row.
+/// The greatest number of entries that are read of a header. No chain of proxies is so long.
 const MOST_ENTRIES: usize = 32;
-/// No peer was seen that says whether there is a proxy.
+/// No peer so far shows whether there is a proxy.
 const OPEN: u8 = 0;
 const SETTLED: u8 = 1;
 

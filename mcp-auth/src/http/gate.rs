@@ -1,4 +1,4 @@
-//! The first look at a request: its `Host` and its `Origin`, each against its own list.
+//! Checks the `Host` and the `Origin` of a request, each against its own list.
 //!
 //! Each check stops an attack that the other does not. A page whose name was rebound to this
 //! address sends a foreign `Host`. A page that calls across origins sends a foreign `Origin`.
@@ -18,19 +18,19 @@ use super::head::Fields;
 use super::listed::{AllowedHost, split};
 use super::refusal::Refusal;
 
-/// Which hosts and origins are served.
+/// The hosts and origins that are served.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     hosts: Vec<AllowedHost>,
     origins: Origins,
 }
 
-/// Which browser origins may call.
+/// The browser origins that may call.
 #[derive(Clone, Debug)]
 pub(crate) enum Origins {
-    /// These, as a browser spells them.
+    /// The listed origins, as a browser spells them.
     Listed(Vec<String>),
-    /// Pages served from the local machine.
+    /// Pages on the local machine.
     Loopback,
 }
 
@@ -44,7 +44,7 @@ impl Gate {
         let Header::Value(host) = host else {
             return Err(Refusal::Host);
         };
-        // RFC 9112 section 3.2.2: an absolute-form target must not say otherwise.
+        // RFC 9112 section 3.2.2: a target in absolute form must name the same host.
         if target
             .authority()
             .is_some_and(|authority| authority.as_str() != host)
@@ -78,7 +78,8 @@ impl Gate {
     }
 }
 
-/// The log lines of requests that the gate refuses: one a minute for the host and one for the origin.
+/// The log lines of requests that the gate refuses: one a minute for the host, and one for the
+/// origin.
 #[derive(Debug)]
 pub(super) struct GateLog {
     clock: Arc<dyn Clock>,
@@ -95,7 +96,8 @@ impl GateLog {
         }
     }
 
-    /// Counts a refusal. The line names what was sent, escaped and cut, and the setting that lists what is served.
+    /// Counts a refusal. The log line names the value, escaped and cut, and the setting that lists
+    /// the served values.
     #[cold]
     pub(super) fn count(&self, refusal: &Refusal, fields: &Fields<'_>) {
         let (throttle, reason, sent, setting) = match refusal {
@@ -125,7 +127,7 @@ impl GateLog {
 
 const MAX_LOGGED_CHARS: usize = 64;
 
-/// Whether an origin is a page of the local machine. `null` is not.
+/// Returns true if an origin is a page of the local machine. `null` is not.
 fn is_loopback_origin(origin: &str) -> bool {
     let Ok(url) = Url::parse(origin) else {
         return false;

@@ -1,4 +1,4 @@
-//! The head of a request: the headers that matter, read in one pass.
+//! Reads the relevant headers of a request in one pass.
 
 use std::str;
 
@@ -7,7 +7,7 @@ use actix_web::http::header::HeaderValue;
 
 use crate::protocol::{Header, Mirrored};
 
-/// The headers that matter.
+/// The headers that this server reads.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     pub(super) host: Header<'a>,
@@ -15,15 +15,15 @@ pub(super) struct Fields<'a> {
     pub(super) authorization: Header<'a>,
     pub(super) content_length: Header<'a>,
     pub(super) content_type: Header<'a>,
-    /// Whether one of the `Accept` headers takes JSON; `None` if there is none.
+    /// True if an `Accept` header accepts JSON; `None` if there is none.
     pub(super) accepts_json: Option<bool>,
-    /// Whether actix hands over everything after the head as the body, without an end.
+    /// True if actix hands over everything after the head as the body, without an end.
     pub(super) switches: bool,
     pub(super) mirrored: Mirrored<'a>,
 }
 
 impl<'a> Fields<'a> {
-    /// To look each up by its name would cost more than to see all.
+    /// Looking up each header by its name costs more than reading all.
     pub(super) fn of(head: &'a RequestHead) -> Self {
         let mut fields = Self {
             host: Header::Absent,
@@ -78,14 +78,15 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A value as text, without surrounding blanks. HTTP lets no control characters in, so ASCII is visible ASCII; this asks for all
-/// bytes at once, where `HeaderValue::to_str` goes through them.
+/// Returns a value as text, without surrounding blanks. HTTP excludes control characters, so ASCII
+/// here means visible ASCII. The check covers all bytes at once; `HeaderValue::to_str` checks them
+/// one by one.
 fn ascii(value: &HeaderValue) -> Option<&str> {
     let bytes = value.as_bytes().trim_ascii();
     bytes.is_ascii().then(|| str::from_utf8(bytes).ok())?
 }
 
-/// The media type without its parameters.
+/// Returns the media type without its parameters.
 pub(super) fn media_type(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }

@@ -1,13 +1,13 @@
-//! Origins and hosts as a configuration lists them, in the form in which requests name them.
+//! Origins and hosts of a configuration, in the form in which requests name them.
 //!
-//! An entry whose meaning is clear is normalised. Any other entry is an error: it would never match a
-//! request, and nobody would learn why.
+//! An entry whose meaning is clear is normalised. Any other entry is an error, because it would
+//! never match a request.
 
 use std::net::Ipv6Addr;
 
 use url::{Host, Url};
 
-/// Why an entry of a list cannot be used, and what to do.
+/// The reason for which an entry of a list cannot be used, and the remedy.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct BadEntry {
     /// Completes the sentence that begins with the entry.
@@ -123,8 +123,8 @@ impl AllowedHost {
         Ok(Self::new(name, port.or(default_port)))
     }
 
-    /// Whether a `Host` header, split into name and port, names this host. A client leaves the port out if it
-    /// is the default of the scheme, which the header does not tell.
+    /// Returns true if a `Host` header, split into name and port, names this host. A client leaves
+    /// out the default port of its scheme, and the header does not name the scheme.
     pub(super) fn is(&self, name: &str, port: Option<u16>) -> bool {
         let is_port = match (self.port, port) {
             (None, _) | (Some(80 | 443), None) => true,
@@ -134,7 +134,7 @@ impl AllowedHost {
     }
 }
 
-/// Splits a host into its name and its port; `None` if the port is not a number. An empty port is none
+/// Splits a host into name and port; `None` if the port is not a number. An empty port is no port
 /// (RFC 3986 section 3.2.3).
 pub(super) fn split(host: &str) -> Option<(&str, Option<u16>)> {
     // An IPv6 address has colons inside its brackets.
@@ -162,7 +162,7 @@ fn check_text(entry: &str, like: &str) -> Result<(), BadEntry> {
     Ok(())
 }
 
-/// Whether a text is no more than host and port.
+/// Returns true if a text is only host and port.
 fn is_authority(text: &str) -> bool {
     let ends = |character: char| {
         matches!(character, '/' | '?' | '#' | '@' | '\\')

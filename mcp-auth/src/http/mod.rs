@@ -1,8 +1,8 @@
-//! HTTP: the only place that knows actix.
+//! HTTP. actix is used here, and in `server` and `testing` to start servers.
 //!
-//! Owns the order in which a request is looked at: head, credentials, body. Believes nothing that a
-//! request says of where it came from or what it called: URLs come from configuration. Limits alone ask
-//! `forwarded` for the address of the client, which trusted proxies may tell.
+//! Owns the order of checks: head, credentials, body. URLs come from the configuration, never from
+//! a request. Only limits use the address of the client, which `forwarded` reads from trusted
+//! proxies.
 
 mod bearer;
 mod body;

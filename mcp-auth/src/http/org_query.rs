@@ -1,13 +1,14 @@
-//! Reading the parameter `org` from the query of a request's URL.
+//! Reads the parameter `org` of a request's URL.
 //!
-//! The parameter is read only where the server is configured to. A parameter that cannot be read is not
-//! treated like a missing one: the request then names an organization that nobody is a member of.
+//! The parameter is read only if the server is configured to. A parameter that cannot be decoded is
+//! different from a missing one: the request then names an organization that no user is a member
+//! of.
 
 use actix_web::http::Uri;
 
 use crate::identity::UrlOrg;
 
-/// The organization that the URL names.
+/// Returns the organization that the URL names.
 pub(super) fn read(target: &Uri) -> UrlOrg {
     let Some(query) = target.query() else {
         return UrlOrg::Absent;
@@ -16,7 +17,8 @@ pub(super) fn read(target: &Uri) -> UrlOrg {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decoded(name), value)
     });
-    // A name that cannot be decoded is another parameter's: no encoding of `org` is among them.
+    // A name that cannot be decoded is not an encoding of `org`, so it belongs to another
+    // parameter.
     let mut named = pairs.filter(|(name, _)| name.as_deref() == Some("org"));
     let Some((_, value)) = named.next() else {
         return UrlOrg::Absent;
@@ -30,8 +32,8 @@ fn fits(value: &str) -> bool {
     !value.is_empty() && value.len() <= MAX_BYTES
 }
 
-/// Undoes percent-encoding as forms have it, where `+` is a blank; `None` if a `%` is not followed by two
-/// hexadecimal digits, or if the bytes are not UTF-8.
+/// Decodes percent-encoding in the form of HTML forms, where `+` is a blank. Returns `None` if a
+/// `%` is not followed by two hexadecimal digits, or if the bytes are not UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -50,7 +52,7 @@ fn digit(byte: u8) -> Option<u8> {
     u8::try_from(digit).ok()
 }
 
-/// An id has about 31 bytes, and a slug no more than its organization's name.
+/// An id has about 31 bytes, and a slug is not longer than its organization's name.
 const MAX_BYTES: usize = 256;
 
 #[cfg(test)]

@@ -22,14 +22,15 @@ use serde_json::{Value, json};
 
 use super::canonical::Canonical;
 
-/// The facts that a page shows, whatever name it is called by.
+/// The facts that the page shows, under every name of the endpoint.
 #[derive(Debug)]
 pub(crate) struct Overview {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) version: String,
     pub(crate) issuer: String,
-    /// How to get a token from the local Clerk, if there is one, and a command to try one with.
+    /// The command for a token of the local Clerk, and a command that uses one; `None` without a
+    /// local Clerk.
     pub(crate) local: Option<Local>,
     /// The enforced rules, one a line.
     pub(crate) enforced: Vec<String>,
@@ -63,7 +64,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// The page of one name of the endpoint; `metadata` is the path of its metadata.
+    /// Makes the page for one name of the endpoint; `metadata` is the path of its metadata.
     pub(super) fn new(overview: &Overview, canonical: &Canonical, metadata: &str) -> Self {
         let html = page(overview, canonical.as_str(), metadata).into_string();
         let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
@@ -76,7 +77,7 @@ impl Page {
         }
     }
 
-    /// The page as an answer, which nobody frames, embeds or runs.
+    /// Sends the page. Its headers forbid frames, embedding and scripts.
     pub(super) fn answer(&self) -> HttpResponse {
         HttpResponse::Ok()
             .content_type("text/html; charset=utf-8")
@@ -88,9 +89,9 @@ impl Page {
     }
 }
 
-/// Whether a request is a browser's that goes to the endpoint itself, on this machine.
+/// Returns true if a browser on this machine asks for the endpoint itself.
 ///
-/// A page that fetches has an `Origin`; a proxy on this machine brings in requests of others.
+/// A page that uses `fetch` sends an `Origin`. A proxy on this machine forwards requests of others.
 pub(super) fn is_asked_for(head: &RequestHead) -> bool {
     let headers = head.headers();
     let local = head.peer_addr.is_some_and(|peer| peer.ip().is_loopback());
@@ -111,7 +112,7 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
     })
 }
 
-/// MCP clients ask for `text/event-stream`, or for anything.
+/// MCP clients accept `text/event-stream`, or anything.
 fn wants_html(headers: &HeaderMap) -> bool {
     let accepts = |wanted: &str| {
         let values = headers
@@ -226,7 +227,8 @@ fn tool(line: &[String], description: &str) -> Markup {
     }
 }
 
-/// Names of permissions and scopes, which may break between their parts: the table need not scroll for them.
+/// Writes names of permissions and scopes, which may break between their parts, so that the table
+/// need not scroll.
 fn breakable(names: &str) -> Markup {
     html! {
         @for part in names.split_inclusive([':', '_', '(']) { (part) wbr; }
@@ -298,7 +300,7 @@ fn pretty(document: &Value) -> String {
     format!("{document:#}")
 }
 
-/// A server's name as clients take it: letters, digits, `-` and `_`.
+/// Returns a server's name in the characters that clients accept: letters, digits, `-` and `_`.
 fn identifier(name: &str) -> String {
     let plain = |character: char| match character {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => character,
@@ -307,7 +309,7 @@ fn identifier(name: &str) -> String {
     name.chars().map(plain).collect()
 }
 
-/// A URL as a word of a shell. A path may hold what means something there.
+/// Quotes a URL for a shell. A path may contain characters that the shell would interpret.
 fn quoted(url: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&byte);
     if url.bytes().all(plain) {
@@ -317,7 +319,7 @@ fn quoted(url: &str) -> String {
     }
 }
 
-/// A link to that of the emulator's page: both look the same.
+/// The emulator's page has a copy of this style, and looks the same.
 const STYLE: &str = include_str!("page.css");
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Every refusal that HTTP knows: one name, one status, one answer.
+//! The refusals of HTTP: each has one name, one status and one response.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use crate::identity::TokenError;
 use crate::protocol::{Challenger, DENIED, DenialDetails, WiderToken};
 
-/// Why a request is refused.
+/// The reason for which a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
-    /// 503: too many bytes of bodies are held for this caller, or for everybody.
+    /// 503: the bodies in memory of this caller, or of all callers, are over their limit.
     Bodies,
     /// 503: too many calls of this principal, of this user, or without a token are in flight.
     Busy,
@@ -26,34 +26,35 @@ pub(super) enum Refusal {
     Failures(Duration),
     /// 403: the `Host` is not served.
     Host,
-    /// 401: the token is refused. The reason is for the log; a client is told only what its user can act on.
+    /// 401: the token is refused. The log has the reason; the client reads only reasons that its
+    /// user can act on.
     InvalidToken(TokenError),
     /// 405.
     Method(&'static str),
-    /// 500: the identity provider refuses the server's own key; which one is for the log.
+    /// 500: the identity provider refuses the server's own key. The log names the key.
     Misconfigured,
-    /// 403: a wider token would do.
+    /// 403: a token with more scopes would be allowed.
     MoreScope(Box<WiderToken>),
-    /// 503: the token is one of too many opaque ones that were never seen before.
+    /// 503: there are too many opaque tokens that were never seen before.
     NewTokens(Duration),
-    /// 503: no thread was free for the tool, which has not run.
+    /// 503: no thread was free for the tool, so it did not run.
     NoThread,
-    /// 406: the client does not take JSON.
+    /// 406: the client does not accept JSON.
     NotAcceptable,
     /// 403: the `Origin` is not allowed.
     Origin,
-    /// 400: `Authorization` more than once, or not ASCII.
+    /// 400: `Authorization` occurs more than once, or is not ASCII.
     SeveralCredentials,
-    /// 401: there is no token. The scopes are those to ask for beside the ones that the server asks of
-    /// everybody.
+    /// 401: there is no token. The scopes are those that the client should ask for besides the
+    /// server's own.
     SignIn(Vec<String>),
-    /// 408: the body took too long to arrive, or arrived too slowly.
+    /// 408: the body did not arrive in time, or arrived too slowly.
     SlowBody,
-    /// 400: a token in the query string, where it ends up in logs (RFC 9700 section 2.1).
+    /// 400: the query string has a token, which would end up in logs (RFC 9700 section 2.1).
     TokenInQuery,
     /// 413: the body is over the limit.
     TooLarge,
-    /// 503: what is needed to decide cannot be had now.
+    /// 503: a fact that the decision needs cannot be looked up now.
     Unavailable(Duration),
     /// 415: the body is not declared as JSON.
     UnsupportedMediaType,
@@ -74,7 +75,7 @@ impl From<Refusal> for Refused {
 }
 
 impl Refused {
-    /// The answer. `challenges` are those of the name the client used.
+    /// Returns the response. `challenges` are those of the name that the client used.
     pub(super) fn answer(&self, challenges: &Challenges) -> HttpResponse {
         use StatusCode as S;
         let error =
@@ -185,7 +186,7 @@ impl Refused {
 pub(super) struct Challenges {
     /// Writes the challenges that depend on the request.
     pub(super) challenger: Challenger,
-    /// The scopes that a client should ask for at first.
+    /// The scopes that a client should ask for first.
     scopes: Vec<String>,
     sign_in: Unauthorized,
     invalid_token: Unauthorized,
@@ -193,7 +194,7 @@ pub(super) struct Challenges {
     audience_mismatch: Unauthorized,
 }
 
-/// A 401 that is the same for everybody.
+/// A 401 that does not depend on the request.
 #[derive(Debug)]
 struct Unauthorized {
     challenge: HeaderValue,
@@ -217,8 +218,8 @@ impl Unauthorized {
 }
 
 impl Challenges {
-    /// `metadata` is the URL of the protected-resource metadata, `scopes` what a client should ask
-    /// for at first.
+    /// `metadata` is the URL of the protected-resource metadata, `scopes` lists the scopes that a
+    /// client should ask for first.
     pub(super) fn new(metadata: String, scopes: &[String]) -> Self {
         let challenger = Challenger::new(metadata);
         let tail = challenger.sign_in(scopes);
@@ -238,7 +239,7 @@ impl Challenges {
         }
     }
 
-    /// The challenge to sign in with these scopes as well.
+    /// Returns the challenge to sign in with these further scopes.
     fn to_sign_in(&self, more: &[String]) -> HeaderValue {
         let mut scopes = self.scopes.clone();
         let new = more.iter().filter(|scope| !self.scopes.contains(scope));
@@ -284,7 +285,8 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// `request` is the id of the JSON-RPC request, as JSON; without it the answer is OAuth's.
+    /// `request` is the id of the JSON-RPC request, as JSON. Without it the response has OAuth's
+    /// form.
     fn answer(&self, request: Option<&str>) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         if let Some(challenge) = &self.challenge {
@@ -317,12 +319,12 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// A URL, scopes and plain texts, all of which have been checked, make a header.
+/// Checked URLs, scopes and plain texts are valid in a header.
 fn header(challenge: &str) -> HeaderValue {
     HeaderValue::from_str(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
-/// `Retry-After` counts whole seconds; zero would invite the next request at once.
+/// `Retry-After` has whole seconds. Zero would invite the next request at once.
 fn seconds(wait: Duration) -> String {
     wait.as_millis().div_ceil(1000).max(1).to_string()
 }

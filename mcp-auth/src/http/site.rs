@@ -1,4 +1,4 @@
-//! A server as HTTP sees it: what is served where, and with which bytes.
+//! A server as seen over HTTP: its paths and their responses.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use super::refusal::{Challenges, Refusal, Refused};
 pub(crate) struct SiteConfig {
     pub(crate) endpoint: Endpoint,
     pub(crate) authenticator: Authenticator,
-    /// The authorization server's own documents, of which copies are published for clients of 2025-03-26.
+    /// The authorization server's own documents. Copies are published for clients of 2025-03-26.
     pub(crate) copies: Vec<Metadata>,
     pub(crate) canonical: Canonical,
     pub(crate) gate: Gate,
@@ -43,19 +43,19 @@ pub(crate) struct SiteConfig {
     /// The page for browsers at the endpoint; `None` if there is no page.
     pub(crate) overview: Option<Overview>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Where the endpoint is mounted.
+    /// The path of the endpoint.
     pub(crate) path: String,
-    /// In bytes.
+    /// The greatest length of a body, in bytes.
     pub(crate) body_limit: usize,
-    /// How many bytes of bodies are held.
+    /// The bytes of bodies that may be in memory.
     pub(crate) body_bytes: Shares,
     pub(crate) body_deadline: Duration,
     pub(crate) failures_per_minute: u32,
-    /// The proxies that are believed about the addresses of their clients.
+    /// The proxies whose forwarding headers are read.
     pub(crate) proxies: Networks,
 }
 
-/// Everything that the handlers share.
+/// The state that all handlers share.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) endpoint: Endpoint,
@@ -66,14 +66,14 @@ pub(crate) struct Site {
     clients: Clients,
     pub(super) body_limit: usize,
     pub(super) body_bytes: Arc<Pool>,
-    /// For bodies that are refused because others are held.
+    /// Throttles the log line about bodies that are refused because of others.
     refused_bodies: LogThrottle,
     clock: Arc<dyn Clock>,
     pub(super) body_deadline: Duration,
-    /// By their paths.
+    /// By path.
     copies: Vec<(String, Arc<Metadata>)>,
     path: String,
-    /// The path with a slash at its end, which is served as the path.
+    /// The path with a slash at its end, which is served like the path.
     slashed_path: Option<String>,
     metadata_paths: Vec<String>,
     canonical: Name,
@@ -134,12 +134,13 @@ impl Site {
         }
     }
 
-    /// The network that a request comes from, by which callers without a token are counted.
+    /// Returns the network of a request, by which callers without a token are counted.
     pub(super) fn network(&self, head: &RequestHead) -> Network {
         Network::of(self.client(head))
     }
 
-    /// Writes, once a minute, that bodies are refused because a share of the memory for bodies is used up.
+    /// Logs, once a minute, that bodies are refused because a share of the memory for bodies is
+    /// used up.
     pub(super) fn count_refused_body(&self, share: Exhausted) {
         if let Some(bodies) = self.refused_bodies.due(self.clock.uptime()) {
             let share = share.share();
@@ -147,8 +148,8 @@ impl Site {
         }
     }
 
-    /// Answers a request to whatever path. Paths are compared as they are written: clients spell them as the
-    /// metadata do, but for people who add a slash to the endpoint's.
+    /// Answers a request to any path. Paths are compared as they are written, since clients take
+    /// them from the metadata. People add a slash to the endpoint's path, so that is served too.
     pub(crate) async fn answer(&self, head: &RequestHead, body: Payload) -> HttpResponse {
         let path = head.uri.path();
         if self.is_endpoint(path) {
@@ -163,8 +164,8 @@ impl Site {
         body.end_with(connection::announce_close(head, answer))
     }
 
-    /// Judges a request with `Expect: 100-continue`: the request if its body is wanted, or an answer that
-    /// needs no body.
+    /// Decides about a request with `Expect: 100-continue`: returns the request if its body is
+    /// wanted, or a response.
     pub(crate) async fn judge(&self, request: Request) -> Result<Request, HttpResponse> {
         let head = request.head();
         if head.method == Method::POST && self.is_endpoint(head.uri.path()) {
@@ -214,7 +215,7 @@ impl Site {
         }
     }
 
-    /// The document that is published under a path.
+    /// Returns the document that is published under a path.
     fn document_at(&self, path: &str) -> Option<Document> {
         if self.metadata_paths.iter().any(|known| known == path) {
             return Some(Document::ProtectedResource);
@@ -223,30 +224,30 @@ impl Site {
         Some(Document::Copy(Arc::clone(copy)))
     }
 
-    /// The address of the client that a request comes from, for limits.
+    /// Returns the address of the request's client, for limits.
     pub(super) fn client(&self, head: &RequestHead) -> IpAddr {
         self.clients.address(head)
     }
 
-    /// Where the endpoint is mounted.
+    /// Returns the path of the endpoint.
     #[cfg(feature = "testing")]
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// The canonical URL.
+    /// Returns the canonical URL.
     #[cfg(feature = "testing")]
     pub(crate) fn url(&self) -> &str {
         &self.canonical.url
     }
 
-    /// The authority of the canonical name.
+    /// Returns the authority of the canonical URL.
     #[cfg(feature = "testing")]
     pub(crate) fn authority(&self) -> &str {
         &self.canonical.authority
     }
 
-    /// Why a token is refused, in the words of the log.
+    /// Returns the reason for which a token is refused, in the words of the log.
     #[cfg(feature = "testing")]
     pub(crate) async fn reason_of_refusal(&self, token: &str) -> Option<&'static str> {
         match self.authenticator.authenticate(token).await {
@@ -261,20 +262,20 @@ impl Site {
         }
     }
 
-    /// Makes the server ask again for every membership.
+    /// Empties the cache of memberships.
     #[cfg(feature = "testing")]
     pub(crate) fn forget_organizations(&self) {
         self.endpoint.forget_organizations();
     }
 
-    /// The name a request called the endpoint by. The gate has checked the host; one that is no
-    /// alias (a host that was allowed by configuration) gets the canonical name.
+    /// Returns the name by which a request called the endpoint. The gate has checked the host. A
+    /// host that only the configuration allows gets the canonical name.
     pub(super) fn name(&self, host: &str) -> &Name {
         self.called(host).unwrap_or(&self.canonical)
     }
 
-    /// The page for a browser, if that is what asks. A host that was allowed by configuration has
-    /// none: it may be the outer name of a tunnel.
+    /// Returns the page for a browser, if a browser asks. A host that only the configuration allows
+    /// has no page: it may be the outer name of a tunnel.
     pub(super) fn page(&self, head: &RequestHead, fields: &Fields<'_>) -> Option<HttpResponse> {
         if !page::is_asked_for(head) {
             return None;
@@ -291,13 +292,13 @@ impl Site {
             .find(called)
     }
 
-    /// The endpoint under its canonical name.
+    /// Returns the endpoint under its canonical name.
     pub(super) fn canonical(&self) -> &Name {
         &self.canonical
     }
 
-    /// Answers with a public document: `Host` is checked, and that the method reads. Any origin may
-    /// ask, and learns also why there is none.
+    /// Answers with a public document. `Host` and the method are checked. Any origin may ask, and
+    /// reads the reason of a refusal.
     async fn document(&self, head: &RequestHead, document: Document) -> HttpResponse {
         let host = self.gate.host(Fields::of(head).host, &head.uri);
         let bytes = match (host, &head.method) {
@@ -327,8 +328,8 @@ impl Site {
 /// A discovery document.
 #[derive(Clone, Debug)]
 enum Document {
-    /// A copy of one of the authorization server's.
+    /// A copy of a document of the authorization server.
     Copy(Arc<Metadata>),
-    /// RFC 9728.
+    /// The protected-resource metadata (RFC 9728).
     ProtectedResource,
 }

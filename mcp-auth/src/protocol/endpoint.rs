@@ -6,30 +6,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::guard::{
-    self, Authorized, Denied, Guard, Refusal, SecurityScheme, Visibility, decide,
-    lacking_server_scopes,
-};
-use crate::identity::{
-    Acting, Caller, Clock, Freshness, NamedBy, Org, Organizations, Unavailable, UrlOrg,
-};
+use crate::guard::{self, Denied, Guard, SecurityScheme, Visibility, lacking_server_scopes};
+use crate::identity::{Caller, Clock, Freshness, Organizations, UrlOrg};
 use crate::limits::Party;
-use crate::tool::{
-    CallEnvironment, Concurrency, Rate, Reference, Registry, ServedTool, States, Threads,
-    ToolOutput,
-};
+use crate::tool::{Rate, Registry, States, Threads};
 
 use super::calls::Calls;
-use super::challenge::{Challenge, Challenger};
+use super::challenge::Challenger;
 use super::envelope::{Message, Params};
 use super::era::{Era, Header, Mirrored, WITH_ICONS, negotiate};
 use super::error::RpcError;
-use super::rates::{Counting, Limited, Rates};
-use super::record::{self, CallLog, Ended, Record};
+use super::rates::Rates;
+use super::record::CallLog;
 use super::results::Results;
-use super::run_to_completion::Detach;
 use super::step_up::StepUps;
 use super::{Answer, Refused, WiderToken};
+
+mod call;
 
 /// The name, title and version that the server sends of itself.
 #[derive(Clone, Debug)]
@@ -371,223 +364,6 @@ impl Endpoint {
             self.config.registry.iter().map(|tool| &**tool),
         ))
     }
-
-    async fn call(
-        &self,
-        caller: Option<&Caller>,
-        request: &Request<'_>,
-    ) -> Result<Answer, Stopped> {
-        let Request { id, era, .. } = *request;
-        let name = request.params.name()?;
-        era.check_name(request.mirrored, &name)?;
-        let Some(tool) = self.config.registry.find(&name) else {
-            record::unknown_tool(caller);
-            return Err(RpcError::UnknownTool(shortened(&name)).into());
-        };
-        let arguments = request.params.arguments()?;
-        let mut record = Record::open(&self.log, tool, caller);
-        let facts = tool
-            .wants_organization()
-            .then(|| facts(tool.guard(), self.config.trust_token_org));
-        let acting = self.acting(caller, request.url_org, facts).await;
-        let acting = acting.as_ref();
-        let org = acting.map_or(None, |acting| acting.org.as_ref());
-        record.acts_in(org);
-        let decision = match acting {
-            Err(unavailable) if tool.takes_organization() => {
-                Err(Refusal::Unavailable(*unavailable))
-            }
-            acting => self.decide(tool.guard(), caller, acting),
-        };
-        let counting = Counting {
-            tool,
-            allowed: decision.is_ok(),
-            caller,
-            org,
-            party: request.party,
-        };
-        let limited = |limited: Limited, record: &mut Record| {
-            record.limit(limited);
-            Ok(self.results.limited(id, era, limited))
-        };
-        let proof = match decision {
-            Ok(proof) => proof,
-            Err(refusal) => {
-                if let Err(refused) = self.rates.take(counting).await {
-                    return limited(refused, &mut record);
-                }
-                return Ok(self.refuse(request, (caller, org), refusal, &mut record)?);
-            }
-        };
-        // A call that a rate refuses does not occupy a place of `concurrency`, not even for a
-        // moment.
-        if tool.concurrency().is_some()
-            && let Err(refused) = self.rates.peek(counting).await
-        {
-            return limited(refused, &mut record);
-        }
-        let slot = match tool.concurrency().map(Concurrency::take).transpose() {
-            Ok(slot) => slot,
-            Err(most) => return limited(Limited::Concurrency(most), &mut record),
-        };
-        let running = match self.calls.enter(caller, org, request.party) {
-            Ok(running) => running,
-            Err(full) => {
-                record.fail(full.reason(), Reference::new());
-                return Err(Refused::Busy.into());
-            }
-        };
-        // The rates are counted last, so that a call that another limit refuses counts under no
-        // rate.
-        if let Err(refused) = self.rates.take(counting).await {
-            return limited(refused, &mut record);
-        }
-        let arguments = raw(request.body, arguments);
-        let env = CallEnvironment {
-            states: &self.config.states,
-            organizations: &self.config.organizations,
-            url_org: request.url_org,
-            threads: &self.config.threads,
-            party: request.party,
-            timeout: self.config.timeout,
-        };
-        let run = tool.call(proof, &env, arguments, (slot, running));
-        // The box keeps the future of every request small.
-        let run = Box::pin(async move {
-            let outcome = run.await;
-            record.end(outcome)
-        });
-        let outcome = match era {
-            Era::Modern => run.await,
-            Era::Legacy => Detach::new(run).await,
-        };
-        self.finish(id, era, tool, outcome)
-    }
-
-    fn finish(
-        &self,
-        id: &str,
-        era: Era,
-        tool: &ServedTool,
-        outcome: Result<ToolOutput, Ended>,
-    ) -> Result<Answer, Stopped> {
-        Ok(match outcome {
-            Ok(output) => self.results.output(id, era, tool, output),
-            Err(Ended::Denied(denied)) => self.results.denial(id, era, &denied, None),
-            Err(Ended::NoThread) => return Err(Refused::NoThread.into()),
-            Err(Ended::ToolError(text)) => self.results.failure(id, era, &text),
-        })
-    }
-
-    fn refuse(
-        &self,
-        request: &Request<'_>,
-        (caller, org): (Option<&Caller>, Option<&Org>),
-        refusal: Refusal,
-        record: &mut Record,
-    ) -> Result<Answer, Refused> {
-        match refusal {
-            Refusal::Unauthenticated => {
-                record.close("unauthenticated");
-                Err(Refused::SignIn { scopes: Vec::new() })
-            }
-            Refusal::Unavailable(unavailable) => {
-                record.fail(
-                    "what is needed to decide cannot be had now",
-                    Reference::new(),
-                );
-                Err(Refused::Unavailable(unavailable))
-            }
-            Refusal::Denied(denied) => {
-                record.deny(&denied);
-                let challenge = caller
-                    .and_then(|caller| self.challenge(&denied, (caller, org), request.challenger));
-                match challenge {
-                    Some(challenge) if self.is_answered_with_403(&denied) => {
-                        Err(Refused::MoreScope(Box::new(WiderToken {
-                            denied,
-                            challenge,
-                        })))
-                    }
-                    challenge => {
-                        let challenge = challenge.as_ref();
-                        Ok(self
-                            .results
-                            .denial(request.id, request.era, &denied, challenge))
-                    }
-                }
-            }
-        }
-    }
-
-    /// Returns the challenge for a denial, if a new token would help. A client that came back twice
-    /// within five minutes without the scopes gets no challenge.
-    fn challenge(
-        &self,
-        denied: &Denied,
-        (caller, org): (&Caller, Option<&Org>),
-        challenger: &Challenger,
-    ) -> Option<Challenge> {
-        let scopes = denied.cure()?;
-        let principal = caller.principal_in(org);
-        let may = self.step_ups.may_challenge(principal, scopes);
-        may.then(|| challenger.wider_token(denied, scopes))
-    }
-
-    /// Returns true if a denial with a challenge is an HTTP 403, and false if it is an `isError`
-    /// result.
-    fn is_answered_with_403(&self, denied: &Denied) -> bool {
-        if self.config.scope_denials_as_results {
-            return false;
-        }
-        match denied {
-            Denied::Scope { .. } => true,
-            Denied::Organization { .. } => self.config.organization_step_up,
-            Denied::Actor
-            | Denied::Any { .. }
-            | Denied::Authorize { .. }
-            | Denied::Feature(_)
-            | Denied::Permission(_)
-            | Denied::Plan(_)
-            | Denied::Reverification { .. }
-            | Denied::Role(_)
-            | Denied::TokenKind(_)
-            | Denied::User => false,
-        }
-    }
-
-    fn decide(
-        &self,
-        guard: &Guard,
-        caller: Option<&Caller>,
-        acting: Result<&Acting, &Unavailable>,
-    ) -> Result<Authorized, Refusal> {
-        let server_scopes = &self.config.required_scopes;
-        decide(
-            guard,
-            &guard::Facts {
-                caller,
-                organization: acting.map(|acting| acting.org.as_ref()),
-                named_by: acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by),
-                server_scopes,
-            },
-        )
-    }
-
-    /// Resolves the organization of a caller, if the tool wants one.
-    async fn acting(
-        &self,
-        caller: Option<&Caller>,
-        url: &UrlOrg,
-        wanted: Option<Freshness>,
-    ) -> Result<Acting, Unavailable> {
-        match (caller, wanted) {
-            (Some(caller), Some(facts)) => {
-                self.config.organizations.acting(caller, url, facts).await
-            }
-            (None, _) | (_, None) => Ok(Acting::default()),
-        }
-    }
 }
 
 /// Returns how current the facts must be on which the guard decides.
@@ -602,17 +378,4 @@ fn facts(guard: &Guard, trust_token_org: bool) -> Freshness {
 /// MCP 2025-11-25 introduced icons. A legacy request without a version is older.
 fn knows_icons(request: &Request<'_>) -> bool {
     request.era == Era::Modern || request.mirrored.version == Header::Value(WITH_ICONS)
-}
-
-/// The arguments as a slice of the body they came in.
-fn raw(body: &ByteString, arguments: &str) -> ByteString {
-    if arguments == "{}" {
-        return ByteString::from_static("{}");
-    }
-    body.slice_ref(arguments)
-}
-
-/// Shortens a name that the client sent, for the error that repeats it.
-fn shortened(name: &str) -> String {
-    name.chars().take(128).collect()
 }

@@ -146,7 +146,7 @@ impl fmt::Debug for Selection {
 }
 
 fn linked() -> impl Iterator<Item = ToolInfo> {
-    Registration::linked().map(Registration::info)
+    Registration::linked().map(|tool| ToolInfo::of(&tool.declaration))
 }
 
 /// The full paths that `path` can stand for in `module`: a module there or a crate. The compiler

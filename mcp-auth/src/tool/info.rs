@@ -18,7 +18,7 @@ pub struct ToolInfo {
 }
 
 impl ToolInfo {
-    pub(super) fn of(declaration: &'static Declaration) -> Self {
+    pub(crate) fn of(declaration: &'static Declaration) -> Self {
         Self { declaration }
     }
 

@@ -1,7 +1,7 @@
 //! Runs a tool: the one generic function, and the limits on panics and time around it.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::guard::{Authorized, Denied};
+use crate::guard::Authorized;
 use crate::identity::{Organizations, UrlOrg};
 use crate::limits::Party;
 
 use super::authorize::{AuthorizeGate, Ran, Stop};
 use super::context::Context;
 use super::deadline::within;
-use super::error::{Reference, ToolError};
+use super::error::Reference;
 use super::outcome::{Failure, Outcome, Run};
 use super::output::IntoToolResult;
 use super::registry::ServedTool;

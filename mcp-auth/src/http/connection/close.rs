@@ -1,5 +1,5 @@
-//! Requests to change to another protocol (RFC 9110 section 7.8). This server never changes: it ignores
-//! `Upgrade` and answers in HTTP/1.1.
+//! Requests that ask for another protocol (RFC 9110 section 7.8). This server ignores `Upgrade` and
+//! answers in HTTP/1.1.
 //!
 //! Java's HTTP client asks for h2c with every request. actix would copy `Connection: upgrade` into the answer
 //! and close the connection, so the client would send its next request on a connection that is gone. actix
@@ -9,8 +9,8 @@ use actix_web::HttpResponse;
 use actix_web::dev::RequestHead;
 use actix_web::http::ConnectionType;
 
-/// Makes the answer to a request with `Connection: Upgrade` or `Connection: close` say that the connection
-/// closes. Left to itself actix says what the last request that it has read asks for, which may be the next
+/// Sets `Connection: close` on the response to a request with `Connection: Upgrade` or `Connection:
+/// close`. Without this, actix follows the last request that it has read, which may be the next
 /// one.
 pub(in crate::http) fn announce_close(
     head: &RequestHead,

@@ -1,4 +1,5 @@
-//! The service's reports to its connection: a call begins, how long its body is, and that it is answered.
+//! The service's reports to its connection: the beginning of a call, the length of its body, and
+//! the response.
 
 use std::future::pending;
 use std::rc::Rc;
@@ -11,7 +12,7 @@ use actix_web::dev::Service;
 use super::super::body_with::BodyWith;
 use super::signals::Signals;
 
-/// Has a service answer a request, and tells the connection of it.
+/// Lets a service answer a request, and reports it to the connection.
 pub(super) fn answer<S, B>(
     mut request: Request,
     service: &S,
@@ -34,7 +35,7 @@ where
     }
 }
 
-/// Has a service judge a request with `Expect: 100-continue`, and tells the connection of it.
+/// Lets a service judge a request with `Expect: 100-continue`, and reports it to the connection.
 pub(super) fn judge<X>(
     mut request: Request,
     service: &X,
@@ -58,11 +59,11 @@ where
     }
 }
 
-/// The time from which a service has a request until its answer has been made. Ends when it is dropped; it
-/// travels in the body of the answer.
+/// An exchange: from the time at which a service gets a request until its response is complete. The
+/// value travels in the body of the response, and ends the exchange when it is dropped.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    /// `None` on a connection of another kind.
+    /// `None` on a connection that another server accepted.
     signals: Option<Rc<Signals>>,
     may_run: bool,
 }
@@ -86,7 +87,7 @@ impl Exchange {
         }
     }
 
-    /// Leaves the exchange to the service that answers.
+    /// Leaves the exchange open for the service that answers.
     fn go_on(mut self) {
         drop(self.signals.take());
     }
@@ -111,7 +112,7 @@ impl Drop for Exchange {
     }
 }
 
-/// How long the body is, as actix sees it; `None` for one in chunks.
+/// Returns the length of the body as actix sees it; `None` for a body in chunks.
 fn length(request: &mut Request) -> Option<u64> {
     if matches!(request.payload(), Payload::None) {
         return Some(0);

@@ -12,7 +12,7 @@ use super::signals::{Late, Signals};
 /// Runs actix's future for a connection until the future ends, misses a deadline, or is evicted. Then the future is
 /// dropped, and the stream with it.
 ///
-/// The future must be a task of its own: it is woken by the task that polled it first.
+/// The future must be a task of its own: the task that polls it first also wakes it.
 pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
     let mut dispatcher = pin!(dispatcher);
     let mut timer = pin!(sleep_until(Instant::now()));
@@ -34,7 +34,8 @@ pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
                 break;
             }
         }
-        // The timer is set anew only if it would come too late: mostly it comes early, and is set then.
+        // The timer is set again only if it would fire too late. Mostly it fires early, and is set
+        // then.
         loop {
             let Some((at, late)) = signals.deadline() else {
                 return Poll::Pending;
@@ -60,7 +61,7 @@ pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
     .await;
 }
 
-/// After so many exchanges in a row the other tasks of the thread have a turn.
+/// After so many exchanges in a row the other tasks of the thread get a turn.
 const MOST_TURNS: u32 = 16;
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";

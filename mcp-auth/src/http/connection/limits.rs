@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use crate::limits::Networks;
 
-/// The number of connections that there may be, and the time that each may take.
+/// The greatest number of connections, and the times that each may take.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionLimits {
-    /// Connections in all.
+    /// The greatest number of connections in all.
     pub(crate) connections: usize,
-    /// Connections of one network.
+    /// The greatest number of connections of one network.
     pub(crate) per_network: usize,
-    /// Peers that bring the connections of many clients: the limit per network is not applied to them.
+    /// Peers that bring the connections of many clients, such as proxies. The limit per network
+    /// does not apply to them.
     pub(crate) proxies: Networks,
-    /// How long a head may take, from its first byte until the service has it.
+    /// The longest time for a head, from its first byte until the service has it.
     pub(crate) head_deadline: Duration,
-    /// How long a connection may be without a request.
+    /// The longest time without a request.
     pub(crate) idle_limit: Duration,
-    /// How long a client may take no byte of an answer.
+    /// The longest time in which a client takes no byte of a response.
     pub(crate) write_deadline: Duration,
-    /// The age from which an answer says that the connection closes.
+    /// The age from which a response closes its connection.
     pub(crate) age: Duration,
 }

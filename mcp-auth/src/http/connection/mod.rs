@@ -1,4 +1,4 @@
-//! Connections: how many there are, how long each may take for what, and how much of it is in memory.
+//! Connections: their number, their deadlines, and their memory.
 //!
 //! actix-http reads on while its answers are not taken, knows a deadline for the first head of a connection only,
 //! and never refuses a connection. This module puts a stream of its own between actix and the socket
@@ -6,8 +6,9 @@
 //! ([`signals`], [`exchange`]). One future per connection holds its deadlines ([`hold`]); one registry per
 //! server counts the connections ([`registry`]).
 //!
-//! INVARIANT: this module never decides what a request means. It decides when bytes go to actix, and
-//! actix alone parses them. The framing of a body is followed only to know where the next request begins.
+//! INVARIANT: this module does not interpret requests. It decides when bytes go to actix, and only
+//! actix parses them. The framing of a body is followed only to find the beginning of the next
+//! request.
 
 mod close;
 mod exchange;

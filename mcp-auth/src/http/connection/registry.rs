@@ -37,9 +37,10 @@ impl Registry {
         }
     }
 
-    /// Gives a new connection a place. If there is none, the connections that have been idle for longest give way:
-    /// at the limit of the network some of that network, at the limit in all some of the network
-    /// that holds the most. `None` if all of them are in a call.
+    /// Gives a place to a new connection. If all places are taken, the connections that have been
+    /// idle for longest are evicted: at the limit of a network, connections of that network; at the
+    /// limit in all, connections of the largest network. Returns `None` if all connections are in a
+    /// call.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Place> {
         let network = Network::of(peer);
         let is_proxy = self.proxies.contain(peer);
@@ -69,7 +70,8 @@ impl Registry {
         })
     }
 
-    /// Lets a connection be told that there is no place; `None` if as many others are being told.
+    /// Reserves a refusal: the connection may be answered with 503. Returns `None` if too many
+    /// refusals are under way.
     pub(super) fn refusal(self: &Arc<Self>) -> Option<Refusing> {
         let guard = Refusing(Arc::clone(self));
         let before = self.refusals.fetch_add(1, Ordering::Relaxed);
@@ -83,13 +85,13 @@ impl Registry {
             .min(TRANSFER - 1)
     }
 
-    /// A panic while the lock was held left nothing half-done: places are only added and removed.
+    /// A panic under this lock leaves a complete value: places are only added and removed.
     fn lock(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection that is told that there is no place.
+/// The reservation of one refusal.
 #[derive(Debug)]
 pub(super) struct Refusing(Arc<Registry>);
 
@@ -113,7 +115,8 @@ struct Held {
 }
 
 impl Places {
-    /// Evicts up to `most` connections, of one network or of all; `None` if none could be.
+    /// Evicts up to `most` connections, of one network or of all. Returns `None` if none could be
+    /// evicted.
     fn give_way(&mut self, of: Option<Network>, most: usize) -> Option<()> {
         let mut candidates = Vec::new();
         let networks: Vec<_> = match &of {
@@ -121,7 +124,7 @@ impl Places {
             None => self.networks.iter().collect(),
         };
         for (network, held) in networks {
-            // A proxy's connections are those of many clients.
+            // A proxy's connections belong to many clients.
             let size = if held.is_proxy { 1 } else { held.slots.len() };
             for slot in &held.slots {
                 let state = slot.0.load(Ordering::Relaxed);
@@ -167,7 +170,7 @@ impl Places {
     }
 }
 
-/// A connection that could give way.
+/// A connection that could be evicted.
 struct Candidate<'a> {
     size: usize,
     state: u64,
@@ -176,14 +179,14 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// The largest network first; in it those that wait for a request before those that transfer
-    /// something, and each by its age.
+    /// The order of eviction: first the largest network, in it first connections that wait for a
+    /// request and then those that transfer something, each by age.
     fn order(&self) -> (std::cmp::Reverse<usize>, u64) {
         (std::cmp::Reverse(self.size), self.state)
     }
 }
 
-/// The place of one connection, given back when it is dropped.
+/// The place of one connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place {
     registry: Arc<Registry>,
@@ -192,28 +195,29 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The connection waits for a request since then.
+    /// Sets the state: the connection has been waiting for a request since `now`.
     pub(super) fn idle(&self, since: Instant) {
         self.slot.set(self.registry.since_start(since));
     }
 
-    /// A body arrives, or an answer waits for the client to take it, since then.
+    /// Sets the state: a body has been arriving, or a response waiting for its client, since `now`.
     pub(super) fn transfer(&self, since: Instant) {
         self.slot.set(TRANSFER | self.registry.since_start(since));
     }
 
-    /// A call begins: from now on the connection cannot be evicted. `false` if it has been.
+    /// Sets the state: a call begins, and the connection cannot be evicted. Returns false if it was
+    /// evicted before.
     #[must_use]
     pub(super) fn call(&self) -> bool {
         self.slot.set(IN_CALL)
     }
 
-    /// Whether the connection has to make room for another.
+    /// Returns true if the connection was evicted.
     pub(super) fn is_evicted(&self) -> bool {
         self.slot.0.load(Ordering::Relaxed) == EVICTED
     }
 
-    /// Has this task woken when the connection is evicted.
+    /// Registers the task to wake if the connection is evicted.
     pub(super) fn wake_when_evicted(&self, waker: &Waker) {
         *self.slot.waker() = Some(waker.clone());
     }
@@ -226,8 +230,8 @@ impl Drop for Place {
     }
 }
 
-/// The state of a connection in one number: idle since a time in microseconds, a transfer since a time,
-/// in a call, or evicted.
+/// The state of a connection in one number: idle since a time in microseconds, a transfer since a
+/// time, in a call, or evicted.
 #[derive(Debug)]
 struct Slot(AtomicU64, Mutex<Option<Waker>>);
 
@@ -236,7 +240,7 @@ impl Slot {
         Self(AtomicU64::new(since), Mutex::new(None))
     }
 
-    /// Only the connection itself sets its state, and only an eviction comes between.
+    /// Only the connection itself sets its state, and an eviction is the only other change.
     fn set(&self, state: u64) -> bool {
         let current = self.0.load(Ordering::Relaxed);
         current != EVICTED
@@ -246,7 +250,7 @@ impl Slot {
                 .is_ok()
     }
 
-    /// Evicts the connection if it is still in that state.
+    /// Evicts the connection if its state has not changed.
     fn evict(&self, state: u64) -> bool {
         let evicted = self
             .0
@@ -263,15 +267,16 @@ impl Slot {
     }
 }
 
-/// How many connections give way together at a limit. To look for the oldest costs time with every connection
-/// that there is, so a flood must not cause it for each of its own.
+/// The number of connections that are evicted together at a limit. Finding the oldest takes time
+/// for every open connection, so a flood must not cause a search for each new one.
 fn at_once(limit: usize) -> usize {
     (limit / 256).max(1)
 }
 
-/// Set with the time of a transfer, so that every idle connection comes before it.
+/// A bit beside the time of a transfer, so that every idle connection sorts before it.
 const TRANSFER: u64 = 1 << 62;
 const IN_CALL: u64 = u64::MAX - 1;
 const EVICTED: u64 = u64::MAX;
-/// Connections that are told 503 at a time; others are closed without a word.
+/// The number of connections that are answered with 503 at a time. Others are closed without a
+/// response.
 const MOST_REFUSING: usize = 32;

@@ -1,37 +1,36 @@
-//! Finds the end of a request's head, and the length of its body if the head states it plainly.
+//! Finds the end of a request's head, and the length of its body if the head states it.
 //!
-//! The result decides only when bytes go to actix. A scanner that is wrong delays a request, and
-//! the deadline of the head ends that.
+//! The result only decides when bytes go to actix. A wrong result delays a request, and the
+//! deadline of the head ends the delay.
 
 use memchr::memchr_iter;
 
-/// Looks for the first empty line after a line that is not empty.
+/// Finds the first empty line after a line that is not empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scanner {
-    /// Whether a line with something in it was seen. HTTP lets empty lines precede a request.
+    /// True if a line with content was seen. HTTP allows empty lines before a request.
     is_started: bool,
-    /// Whether the line that is being read has something in it.
+    /// True if the current line has content.
     in_line: bool,
     length: Option<u64>,
-    /// Whether the length of the body is for actix to say.
+    /// True if only actix can determine the length of the body.
     is_unsure: bool,
     /// In bytes.
     seen: usize,
 }
 
 impl Scanner {
-    /// Whether a byte of a request was seen.
+    /// True if a byte of a request was seen.
     pub(super) fn is_started(&self) -> bool {
         self.is_started
     }
 
-    /// Whether the head is longer than it may be.
+    /// True if the head is over the limit.
     pub(super) fn is_too_long(&self) -> bool {
         self.seen > MOST_HEAD
     }
 
-    /// Goes on with the next bytes; returns how many of them belong to what ends with the empty line, if it is
-    /// among them.
+    /// Reads the next bytes. Returns the number of bytes up to the empty line, if it is among them.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
         self.seen = self.seen.saturating_add(bytes.len());
         let mut start = 0;
@@ -55,15 +54,15 @@ impl Scanner {
         None
     }
 
-    /// The length of the body, `Some(0)` if none is declared; `None` if that is for actix to say: a body in
-    /// chunks, two lengths, or a head that came in pieces.
+    /// Returns the length of the body, `Some(0)` if none is declared. Returns `None` if actix must
+    /// determine it: a body in chunks, two lengths, or a head that arrived in pieces.
     pub(super) fn body_length(&self) -> Option<u64> {
         (!self.is_unsure).then(|| self.length.unwrap_or(0))
     }
 
     fn line(&mut self, line: &[u8]) {
         if self.in_line {
-            // The first part of the line came before, and was not kept.
+            // The first part of the line arrived earlier and was not kept.
             self.is_unsure = true;
             return;
         }
@@ -85,22 +84,22 @@ impl Scanner {
     }
 }
 
-/// Finds the end of a body in chunks (RFC 9112 section 7.1), where actix finds it.
+/// Finds the end of a body in chunks (RFC 9112 section 7.1), at the place where actix finds it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Chunks {
     /// The size of a chunk, as far as it was read.
     Size(u64),
     /// The rest of the line of a chunk's size.
     Extension(u64),
-    /// How much is left of the data of a chunk and of the line end behind them.
+    /// The number of bytes left of a chunk's data and its line end.
     Data(u64),
-    /// The beginning of a line behind the last chunk.
+    /// The beginning of a line after the last chunk.
     Line,
     /// A trailer.
     Trailer,
-    /// Behind the `\r` of a trailer.
+    /// After the `\r` of a trailer.
     TrailerEnd,
-    /// Behind the `\r` of an empty line.
+    /// After the `\r` of an empty line.
     End,
 }
 
@@ -111,7 +110,8 @@ impl Default for Chunks {
 }
 
 impl Chunks {
-    /// Goes on with the next bytes; returns how many of them belong to the body, if its end is among them.
+    /// Reads the next bytes. Returns the number of bytes up to the end of the body, if it is among
+    /// them.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut rest = bytes;
         while let Some((byte, after)) = rest.split_first() {
@@ -150,14 +150,14 @@ fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| *byte == b'\r')
 }
 
-/// The value of the header, if the line has that one. `name` ends with a colon.
+/// Returns the value of the header, if the line has this header. `name` ends with a colon.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, value) = line.split_at_checked(name.len())?;
     start.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
 }
 
-/// In bytes: the longest token that is accepted has half of it. actix would keep a buffer of the length of the longest
-/// head for as long as the connection lasts.
+/// In bytes: twice the greatest length of a token. actix keeps a buffer of the longest head for as
+/// long as the connection lasts.
 const MOST_HEAD: usize = 32 * 1024;
 
 #[cfg(test)]

@@ -24,20 +24,20 @@ use super::registry::{Refusing, Registry};
 use super::signals::Signals as ConnectionSignals;
 use super::stream::Stream;
 
-/// The services that a worker answers requests with.
+/// The services of a worker.
 #[derive(Debug)]
 pub(crate) struct Flow<S, X> {
     pub(crate) service: S,
-    /// Judges a request with `Expect: 100-continue` before its body is asked for.
+    /// Decides about a request with `Expect: 100-continue` before its body is asked for.
     pub(crate) expect: X,
 }
 
-/// The part of the program that stops the server on SIGTERM and Ctrl-C.
+/// Stops the server on SIGTERM and Ctrl-C, or leaves that to the caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Signals {
-    /// actix: it lets calls in flight end on SIGTERM, and drops them on Ctrl-C.
+    /// actix stops the server: on SIGTERM calls in flight may end, on Ctrl-C they are dropped.
     Actix,
-    /// The caller.
+    /// The caller stops the server.
     Caller,
 }
 
@@ -84,11 +84,12 @@ where
                 let shutdown = shutdown.clone();
                 async move { shutdown.notified().await }
             })
-            // The deadlines are those of this module; actix's would be timers of their own.
+            // This module sets the deadlines. actix's own would be further timers.
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER)
-            // A client that hangs up cancels its call; half-open connections would hide that it did.
+            // A client that hangs up cancels its call. With half-open connections the server would
+            // not notice.
             .h1_allow_half_closed(false)
             .local_addr(address)
             .expect(apply_fn_factory(flow.expect, exchange::judge))
@@ -120,14 +121,14 @@ where
     Ok(builder.listen("mcp-auth", listener, service)?.run())
 }
 
-/// A connection for which there is no place.
+/// A connection that gets no place.
 struct Refused {
     socket: TcpStream,
     refusing: Option<Refusing>,
 }
 
 impl Refused {
-    /// Answers 503, and waits shortly for the client to read that.
+    /// Answers 503, and waits briefly for the client to read it.
     async fn answer(mut self) {
         if self.refusing.is_none() {
             return;
@@ -157,14 +158,14 @@ fn admit(
             refusing: registry.refusal(),
         });
     };
-    // Each answer is a write of its own.
+    // Each response is a write of its own.
     let _ = socket.set_nodelay(true);
     let signals = Rc::new(ConnectionSignals::new(place, limits, now));
     Ok((Stream::new(socket, Rc::clone(&signals)), signals))
 }
 
-/// Gives the sockets of the listener buffers of a fixed size. Buffers that the system sizes itself may take
-/// megabytes for each connection, and hide for long whether a client takes its answer.
+/// Sets buffers of a fixed size on the listener's sockets. Buffers that the system sizes may take
+/// megabytes for each connection, and hide for long whether a client reads its response.
 fn bound_buffers(listener: &TcpListener) {
     let socket = SockRef::from(listener);
     for set in [
@@ -177,17 +178,17 @@ fn bound_buffers(listener: &TcpListener) {
     }
 }
 
-/// How many sockets may be open at a time: those with a place, those that are just being closed, and those that
-/// are told that there is no place.
+/// Returns the greatest number of open sockets: connections with a place, connections that are
+/// closing, and refusals.
 fn accepted_at_most(connections: usize) -> usize {
     connections + (connections / 16).max(4)
 }
 
-/// How long calls in flight may take once the server is stopped.
+/// The time for calls in flight after the server is stopped.
 pub(crate) const SHUTDOWN_SECONDS: u64 = 30;
 /// In bytes.
 const SOCKET_BUFFER: usize = 64 * 1024;
-/// How long a client that is refused before its body was read may take to read the answer.
+/// The time for a client to read a refusal that was sent before its body was read.
 const LINGER: Duration = Duration::from_secs(1);
 const REFUSAL: Duration = Duration::from_millis(500);
 const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\ncache-control: no-store\r\nconnection: close\r\n\r\n";

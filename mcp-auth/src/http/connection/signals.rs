@@ -16,29 +16,29 @@ use super::scan::{Chunks, Scanner};
 pub(super) struct Signals {
     place: Place,
     reading: Cell<Reading>,
-    /// Whether a head went to actix that no service has begun with.
+    /// True if a head went to actix, and no service has begun with it.
     awaits_service: Cell<bool>,
-    /// Whether a service has begun, and its answer has not been written.
+    /// True if a service has begun, and its response has not been written.
     is_open: Cell<bool>,
-    /// Whether the answer has been made, down to the last byte of its body.
+    /// True if the response is complete, down to the last byte of its body.
     is_answered: Cell<bool>,
-    /// Whether the connection counts as idle since the last answer was made.
+    /// True if the connection counts as idle since the last response was complete.
     is_at_rest: Cell<bool>,
     head_since: Cell<Option<Instant>>,
     idle_since: Cell<Instant>,
     blocked_since: Cell<Option<Instant>>,
-    /// Whether a read was refused in this turn.
+    /// True if a read was refused in this turn.
     was_refused: Cell<bool>,
-    /// Whether the stream keeps bytes that were read ahead.
+    /// True if the stream holds bytes that were read ahead.
     keeps: Cell<bool>,
-    /// Bytes that the stream writes when it is dropped.
+    /// The bytes that the stream writes when it is dropped.
     last_words: Cell<Option<&'static [u8]>>,
     is_registered: Cell<bool>,
     closes_at: Option<Instant>,
     limits: Deadlines,
 }
 
-/// The part of a request that the next bytes belong to.
+/// The part of a request to which the next bytes belong.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reading {
     /// A head.
@@ -47,7 +47,7 @@ pub(super) enum Reading {
     Body(u64),
     /// The rest of a body in chunks.
     Chunks(Chunks),
-    /// The next request; the one before has not been answered.
+    /// The next request, while the one before has no response yet.
     Next,
 }
 
@@ -63,11 +63,11 @@ struct Deadlines {
 pub(super) enum Late {
     /// A head did not arrive in time.
     Head,
-    /// No request came.
+    /// No request arrived.
     Idle,
-    /// A head is longer than it may be.
+    /// A head is over the limit.
     TooLong,
-    /// The client took nothing of an answer.
+    /// The client took no byte of a response.
     Write,
 }
 
@@ -97,9 +97,9 @@ impl Signals {
     }
 }
 
-/// For the stream.
+/// Methods for the stream.
 impl Signals {
-    /// The most bytes that may go to actix now; 0 while nothing may.
+    /// Returns the number of bytes that may go to actix now; 0 while none may.
     pub(super) fn room(&self) -> usize {
         if self.blocked_since.get().is_some() {
             return 0;
@@ -114,8 +114,8 @@ impl Signals {
         }
     }
 
-    /// How many of these bytes, which are no more than there is [`room`](Self::room) for, go to actix now. The
-    /// rest belongs to the next request, or waits for the service.
+    /// Returns how many of these bytes go to actix now; there are no more than [`room`](Self::room)
+    /// allows. The other bytes belong to the next request, or wait for the service.
     pub(super) fn take(&self, bytes: &[u8]) -> usize {
         match self.reading.get() {
             Reading::Head(mut scanner) => {
@@ -163,7 +163,7 @@ impl Signals {
         taken
     }
 
-    /// Whether an end of the connection ends an exchange that has not been answered.
+    /// Returns true if the end of the connection ends an exchange without a response.
     pub(super) fn is_busy(&self) -> bool {
         self.is_open.get() || self.awaits_service.get()
     }
@@ -173,15 +173,16 @@ impl Signals {
         self.keeps.set(keeps);
     }
 
-    /// Bytes are about to be written. If they end the answer, the connection counts as idle from here on: a client
-    /// that has its answer must find its connection to be so. An eviction waits for the end of the turn.
+    /// Reports that bytes are about to be written. If they end the response, the connection counts
+    /// as idle from now on, since a client that has its response must find the connection idle. An
+    /// eviction waits for the end of the turn.
     pub(super) fn writes(&self) {
         if self.is_answered.get() && !self.is_at_rest.get() {
             self.rest();
         }
     }
 
-    /// The client took some bytes.
+    /// Reports that the client took some bytes.
     pub(super) fn wrote(&self) {
         if self.blocked_since.take().is_none() {
             return;
@@ -200,7 +201,7 @@ impl Signals {
         self.place.idle(now);
     }
 
-    /// The client takes no more bytes for now.
+    /// Reports that the client takes no more bytes for now.
     pub(super) fn is_blocked(&self) {
         if self.blocked_since.get().is_none() {
             let now = Instant::now();
@@ -209,12 +210,12 @@ impl Signals {
         }
     }
 
-    /// Whether the client still takes nothing.
+    /// Returns true if the client still takes no bytes.
     pub(super) fn is_stuck(&self) -> bool {
         self.blocked_since.get().is_some()
     }
 
-    /// Everything that actix has for the client is written.
+    /// Reports that all bytes for the client are written.
     pub(super) fn flushed(&self) {
         if !self.is_answered.get() {
             return;
@@ -236,9 +237,10 @@ impl Signals {
     }
 }
 
-/// For the service.
+/// Methods for the service.
 impl Signals {
-    /// A service begins with a request. `false` if the connection was evicted: nothing may begin.
+    /// Reports that a service begins with a request. Returns false if the connection was evicted;
+    /// the service must not begin then.
     #[must_use]
     pub(super) fn begin(&self) -> bool {
         self.awaits_service.set(false);
@@ -253,8 +255,9 @@ impl Signals {
         !self.place.is_evicted()
     }
 
-    /// Whether the service has to say how long the body is. Asked before [`begin`](Self::begin): the second service of
-    /// a request with `Expect` must not begin the body anew.
+    /// Returns true if the service must report the length of the body. Ask before
+    /// [`begin`](Self::begin): the second service of a request with `Expect` must not begin the
+    /// body again.
     pub(super) fn asks_for_body(&self) -> bool {
         self.awaits_service.get() && !matches!(self.reading.get(), Reading::Body(_) | Reading::Next)
     }
@@ -267,8 +270,8 @@ impl Signals {
         }
     }
 
-    /// The body is over: what comes next is another request. If the answer was written before, the next request may
-    /// come at once.
+    /// Reports the end of the body: the next bytes belong to another request. If the response was
+    /// written before, the next request may come at once.
     fn body_is_over(&self) {
         self.reading.set(if self.is_busy() {
             Reading::Next
@@ -284,19 +287,20 @@ impl Signals {
         self.is_answered.set(true);
     }
 
-    /// Whether the connection is old enough to close with the next answer.
+    /// Returns true if the connection is so old that it closes with the next response.
     pub(super) fn is_aged(&self) -> bool {
         self.closes_at.is_some_and(|at| Instant::now() >= at)
     }
 }
 
-/// For the deadlines.
+/// Methods for the deadlines.
 impl Signals {
     pub(super) fn begin_turn(&self) {
         self.was_refused.set(false);
     }
 
-    /// Whether a read that was refused in this turn could go on, and no event will say so.
+    /// Returns true if a read that was refused in this turn could go on, and no event will report
+    /// it.
     pub(super) fn has_more(&self) -> bool {
         self.was_refused.get() && self.keeps.get() && self.room() > 0
     }
@@ -307,7 +311,8 @@ impl Signals {
         }
     }
 
-    /// When to close the connection, as things are. During a call there is no such time: the service has its own.
+    /// Returns the time at which the connection must close. There is no such time during a call,
+    /// which has its own deadline.
     pub(super) fn deadline(&self) -> Option<(Instant, Late)> {
         let (since, limit, late) = if let Some(since) = self.blocked_since.get() {
             (since, self.limits.write, Late::Write)
@@ -316,7 +321,7 @@ impl Signals {
         } else if let Reading::Head(scanner) = self.reading.get()
             && scanner.is_too_long()
         {
-            // At once: this time has passed.
+            // At once, since this time has passed.
             return Some((self.idle_since.get(), Late::TooLong));
         } else if let Some(since) = self.head_since.get() {
             (since, self.limits.head, Late::Head)
@@ -340,5 +345,5 @@ impl fmt::Debug for Signals {
     }
 }
 
-/// In bytes: how much of a next request is read before the one before it has been answered.
+/// In bytes: the part of a next request that is read before the one before it has a response.
 pub(super) const MOST_AHEAD: usize = 4096;

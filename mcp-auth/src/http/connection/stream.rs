@@ -18,7 +18,7 @@ use super::signals::{MOST_AHEAD, Signals};
 #[derive(Debug)]
 pub(super) struct Stream {
     socket: TcpStream,
-    /// Bytes that were read ahead.
+    /// The bytes that were read ahead.
     kept: BytesMut,
     is_at_end: bool,
     signals: Rc<Signals>,
@@ -38,7 +38,8 @@ impl Stream {
         &self.signals
     }
 
-    /// Reads from the socket while nothing may be handed over, so that a client that hangs up is noticed.
+    /// Reads from the socket while no bytes may go to actix, in order to notice a client that hangs
+    /// up.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.is_at_end {
             let free = MOST_AHEAD.saturating_sub(self.kept.len());
@@ -61,7 +62,7 @@ impl Stream {
         self.signals
             .refuse_read(!self.kept.is_empty() || self.is_at_end);
         if self.is_at_end && self.signals.is_busy() {
-            // A client that hangs up gets no answer to anything that it sent.
+            // A client that hangs up gets no response to any of its requests.
             return Poll::Ready(Ok(()));
         }
         Poll::Pending
@@ -125,7 +126,7 @@ impl AsyncWrite for Stream {
         written
     }
 
-    /// actix flushes when it has no more to write for now.
+    /// actix flushes when it has no more bytes to write for now.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.socket).poll_flush(cx))?;
@@ -144,14 +145,14 @@ impl Drop for Stream {
             let _ = self.socket.try_write(words);
         }
         if self.signals.is_stuck() {
-            // The kernel would keep the answers, and offer them to the client for minutes.
+            // The kernel would keep the responses, and offer them to the client for minutes.
             let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         }
     }
 }
 
-/// Runs with a buffer of at most `most` bytes that belongs to the thread. The room in the buffers of actix grows,
-/// and a [`ReadBuf`] cannot be shortened without `unsafe`.
+/// Runs `with` with a buffer of at most `most` bytes that belongs to the thread. The free space of
+/// actix's buffers grows, and a [`ReadBuf`] cannot be shortened without `unsafe`.
 fn with_scratch<R>(most: usize, read: impl FnOnce(&mut ReadBuf<'_>) -> R) -> R {
     thread_local! {
         static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into());

@@ -5,7 +5,6 @@
 //! that tries a single name.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use quick_cache::Weighter;
 use tokio::runtime::Handle;
@@ -156,6 +155,8 @@ pub(super) const MAX_PAGES: usize = 20;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::identity::test_support;
 
