@@ -6,9 +6,10 @@
 //! - Operate: [`speed`], [`security`], [`connections`], [`check_your_instance`].
 //! - Move: [`from_mcp_use`], [`from_rmcp`].
 //!
-//! The pages are the files of `docs/` in the repository, which link to each other as files. `links.md` comes first in
-//! each module and defines the same link names as items, and the first definition of a name counts.
+//! The pages are the files of `docs/` in the repository.
 
+// A page defines its links as files, at its end. `links.md` defines the same names as items. It comes first, because
+// Markdown uses the first definition of a name. The lines of doctests count the lines of `links.md`, too.
 macro_rules! pages {
     ($($name:ident: $file:literal,)*) => {
         $(
