@@ -8,8 +8,9 @@
 //!
 //! The pages are the files of `docs/` in the repository.
 
-// A page defines its links as files, at its end. `links.md` defines the same names as items. It comes first, because
-// Markdown uses the first definition of a name. The lines of doctests count the lines of `links.md`, too.
+// A page defines its links as files, at its end. `links.md` defines the same names as items. It
+// comes first, because Markdown uses the first definition of a name. The line numbers of doctests
+// count its lines, too.
 macro_rules! pages {
     ($($name:ident: $file:literal,)*) => {
         $(

@@ -8,14 +8,16 @@
 //! | `emulator` | `serve!(emulator)`: a local Clerk inside the process |
 //! | `testing` | [`testing`]: a server in process for tests |
 //!
-//! None is on by default, and none changes a check. Each adds `clerk-emulator` and its dependencies.
+//! Both are off by default. A feature adds items and changes no check. Each adds `clerk-emulator`,
+//! which issues tokens, and its dependencies. Switch `emulator` on for development only, as
+//! [the local Clerk][local-clerk] shows, and `testing` for tests only.
 
 #[doc = include_str!("../docs/data.md")]
 pub use mcp_auth_macros::data;
 #[doc = include_str!("../docs/mcp_tool.md")]
 pub use mcp_auth_macros::mcp_tool;
-/// The data types of MCP in the official Rust SDK: content blocks, results, annotations. A new major version of `rmcp`
-/// is a new major version of this crate.
+/// The data types of MCP, from version 3 of the official Rust SDK: content blocks, results,
+/// annotations.
 pub use rmcp::model;
 /// The crates whose types are in the signatures of this one.
 pub use {schemars, serde_json};
@@ -66,8 +68,7 @@ mod server;
 pub mod testing;
 mod tool;
 
-/// The items that the expansion of `#[mcp_tool]` names. Do not use them by hand: they change
-/// without notice.
+/// Items that the expansion of `#[mcp_tool]` names. They change without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;

@@ -1,4 +1,5 @@
-//! The guides in `docs/` and the README against the source: texts, settings, variables, links and shown code exist.
+//! The guides in `docs/` and the README against the source: the texts, settings, variables and
+//! links that they name exist, and the tests that they show are run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -182,7 +183,8 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// Whether the source contains the text. The source composes `Forbidden: org:` and `permission required` from parts.
+/// Returns whether the source contains the text. The source composes `Forbidden: org:` and
+/// `permission required` from parts.
 fn says(source: &str, text: &str) -> bool {
     let words = text.strip_suffix(" required").unwrap_or(text);
     let words = words.strip_prefix("Forbidden: ").unwrap_or(words);

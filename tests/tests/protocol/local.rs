@@ -176,8 +176,8 @@ async fn a_new_opaque_token_for_every_call_causes_no_wait() {
     }
 }
 
-/// Returns the queries of the guide's table of tokens, each with the first cell of its row. A query that begins with
-/// `&` is appended to the first query of its row.
+/// Returns the queries of the guide's table of tokens, each with the first cell of its row. A query
+/// that begins with `&` is appended to the first query of its row.
 fn queries_of_the_guide() -> Vec<(String, String)> {
     let guide = include_str!("../../../docs/local-clerk.md");
     let (_, table) = guide

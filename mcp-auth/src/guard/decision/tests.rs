@@ -13,7 +13,7 @@ use crate::identity::test_support::{
     block_on, oauth_caller, oauth_claims, oauth_token, offline, policy, session_claims,
     session_token,
 };
-use crate::identity::{Parties, Policy, ScopeHierarchy};
+use crate::identity::{Entitlements, FactorAges, Parties, Policy, ScopeHierarchy};
 
 const DELETE: Requirement = Requirement::Permission(Permission::new("org:documents:delete"));
 const READ: Requirement = Requirement::Permission(Permission::new("org:documents:read"));

@@ -138,11 +138,11 @@ fn nothing_is_kept_where_a_guard_depends_on_time() {
 fn only_the_facts_that_a_guard_asks_for_have_to_be_had() {
     let tools = [
         (OPEN, identity::Freshness::Current),
-        (ADMIN, identity::Freshness::TokenOnly),
+        (ADMIN, identity::Freshness::AsInToken),
     ];
     let visibility = Visibility::new(tools.into_iter(), Vec::new());
     assert!(!visibility.asks(identity::Freshness::Current));
-    assert!(visibility.asks(identity::Freshness::TokenOnly));
+    assert!(visibility.asks(identity::Freshness::AsInToken));
 }
 
 #[test]
