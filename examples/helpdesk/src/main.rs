@@ -69,7 +69,10 @@ struct Team {
 impl FromContext for Team {
     type Parts = (Org, State<Desk>);
 
-    async fn from_context((org, desk): (&Org, &State<Desk>)) -> Result<Self, ToolError> {
+    async fn from_context(
+        _: &Context,
+        (org, desk): (&Org, &State<Desk>),
+    ) -> Result<Self, ToolError> {
         Ok(Self {
             org_id: org.id().to_owned(),
             desk: desk.clone(),

@@ -17,7 +17,7 @@ use super::state::{RequiredState, State};
 /// matrix, and a server without the [`State`] does not start.
 ///
 /// ```
-/// use mcp_auth::{FromContext, Org, State, ToolError, mcp_tool};
+/// use mcp_auth::{Context, FromContext, Org, State, ToolError, mcp_tool};
 ///
 /// struct Prices(u32);
 ///
@@ -30,7 +30,10 @@ use super::state::{RequiredState, State};
 /// impl FromContext for Offer {
 ///     type Parts = (Org, State<Prices>);
 ///
-///     async fn from_context((org, prices): (&Org, &State<Prices>)) -> Result<Self, ToolError> {
+///     async fn from_context(
+///         _: &Context,
+///         (org, prices): (&Org, &State<Prices>),
+///     ) -> Result<Self, ToolError> {
 ///         let organization = org.id().to_owned();
 ///         Ok(Self { organization, price: prices.0 * 2 })
 ///     }
@@ -61,8 +64,8 @@ use super::state::{RequiredState, State};
     note = "the server's state is taken as `&State<{Self}>`, an argument by value; for what is made of the request, implement `FromContext`"
 )]
 pub trait FromContext: Sized + Send + Sync + 'static {
-    /// The values from which the type is made: [`Context`], [`Caller`], [`Org`], [`State<T>`](State), an
-    /// `Option` of a [`Caller`] or of an [`Org`], or a tuple of up to four of these.
+    /// The values from which the type is made: `()`, a [`Caller`], an [`Org`], a [`State<T>`](State), an `Option` of a
+    /// [`Caller`] or of an [`Org`], or a tuple of up to four of these.
     type Parts: Parts;
 
     /// Requirements that a parameter of this type adds to the guard of the tool, besides those of the parts.
@@ -75,8 +78,9 @@ pub trait FromContext: Sized + Send + Sync + 'static {
     /// An error becomes the tool's answer, as if the tool had returned it: the model reads the text
     /// of a [`ToolError::new`], any other error is internal. An `Option<&Self>` parameter is `None`
     /// only if the request lacks a requirement; an error stays an error.
-    fn from_context(
-        parts: <Self::Parts as Parts>::Refs<'_>,
+    fn from_context<'a>(
+        cx: &'a Context,
+        parts: <Self::Parts as Parts>::Refs<'a>,
     ) -> impl Future<Output = Result<Self, ToolError>> + Send;
 }
 
@@ -84,7 +88,7 @@ pub trait FromContext: Sized + Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part of a request",
     label = "not a part of a request",
-    note = "the parts are `Context`, `Caller`, `Org`, `State<T>`, `Option<Caller>` and `Option<Org>`, or a tuple of up to four of these"
+    note = "the parts are `Caller`, `Org`, `State<T>`, `Option<Caller>` and `Option<Org>`, or a tuple of up to four of these"
 )]
 pub trait Part: 'static {
     /// The reference that `from_context` gets.
@@ -104,14 +108,6 @@ pub trait Part: 'static {
     ///
     /// - If the request does not have it, which the guard and the start-up checks rule out.
     fn take(cx: &Context) -> Result<Self::Ref<'_>, ToolError>;
-}
-
-impl Part for Context {
-    type Ref<'a> = &'a Self;
-
-    fn take(cx: &Context) -> Result<&Self, ToolError> {
-        Ok(cx)
-    }
 }
 
 impl Part for Caller {
@@ -166,7 +162,7 @@ impl<T: Send + Sync + 'static> Part for State<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part of a request",
     label = "not a part of a request",
-    note = "the parts are `Context`, `Caller`, `Org`, `State<T>`, `Option<Caller>` and `Option<Org>`, or a tuple of up to four of these"
+    note = "the parts are `Caller`, `Org`, `State<T>`, `Option<Caller>` and `Option<Org>`, or a tuple of up to four of these"
 )]
 pub trait Parts: 'static {
     /// The references that `from_context` gets.
@@ -250,7 +246,17 @@ impl<T: FromContext> Inject for T {
 
     async fn inject(cx: &Context) -> Result<Injected<'_, Self>, ToolError> {
         let parts = T::Parts::take(cx)?;
-        T::from_context(parts).await.map(Injected::Owned)
+        T::from_context(cx, parts).await.map(Injected::Owned)
+    }
+}
+
+impl Inject for Context {
+    const REQUIRES: &'static [Requirement] = &[];
+
+    fn needs(_: &mut RequiredState) {}
+
+    fn inject(cx: &Context) -> impl Future<Output = Result<Injected<'_, Self>, ToolError>> + Send {
+        ready(Ok(Injected::Borrowed(cx)))
     }
 }
 
@@ -272,7 +278,6 @@ macro_rules! inject_part {
     };
 }
 
-inject_part!(Context);
 inject_part!(Caller);
 inject_part!(Org);
 inject_part!(State<T>, T);

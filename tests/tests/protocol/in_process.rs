@@ -9,7 +9,7 @@ use mcp_auth::testing::{TestAnswer, TestClock, TestServer, TestUser};
 use serde_json::json;
 
 mod staff {
-    use mcp_auth::{Caller, FromContext, Json, Org, ToolError, mcp_tool};
+    use mcp_auth::{Caller, Context, FromContext, Json, Org, ToolError, mcp_tool};
 
     /// Injected for those alone who have a role.
     #[derive(Debug)]
@@ -18,7 +18,7 @@ mod staff {
     impl FromContext for Badge {
         type Parts = Option<Caller>;
 
-        async fn from_context(caller: Option<&Caller>) -> Result<Self, ToolError> {
+        async fn from_context(_: &Context, caller: Option<&Caller>) -> Result<Self, ToolError> {
             match caller.and_then(Caller::client_id) {
                 Some("badge") => Ok(Self),
                 Some(_) | None => Err(ToolError::new("No badge")),

@@ -81,9 +81,9 @@ mod tools {
     struct Slow(&'static str);
 
     impl FromContext for Slow {
-        type Parts = Context;
+        type Parts = ();
 
-        async fn from_context(cx: &Context) -> Result<Self, ToolError> {
+        async fn from_context(cx: &Context, (): ()) -> Result<Self, ToolError> {
             tokio::time::sleep(Duration::from_millis(1)).await;
             Ok(Self(cx.tool_name()))
         }

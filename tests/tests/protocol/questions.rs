@@ -28,7 +28,7 @@ mod asked {
 
         type Parts = ();
 
-        async fn from_context((): ()) -> Result<Self, ToolError> {
+        async fn from_context(_: &Context, (): ()) -> Result<Self, ToolError> {
             Ok(Self)
         }
     }

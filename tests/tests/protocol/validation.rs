@@ -10,7 +10,7 @@ mod tools {
     use std::collections::{BTreeMap, HashSet};
 
     use garde::Validate;
-    use mcp_auth::{FromContext, State, ToolError, mcp_tool};
+    use mcp_auth::{Context, FromContext, State, ToolError, mcp_tool};
     use schemars::JsonSchema;
     use serde::Deserialize;
 
@@ -159,7 +159,7 @@ mod tools {
     impl FromContext for Spy {
         type Parts = State<Runs>;
 
-        async fn from_context(runs: &State<Runs>) -> Result<Self, ToolError> {
+        async fn from_context(_: &Context, runs: &State<Runs>) -> Result<Self, ToolError> {
             runs.count();
             Ok(Self)
         }

@@ -1,4 +1,4 @@
-use mcp_auth::{Feature, FromContext, Requirement, ToolError, mcp_tool};
+use mcp_auth::{Context, Feature, FromContext, Requirement, ToolError, mcp_tool};
 
 struct Exporter;
 
@@ -7,7 +7,7 @@ impl FromContext for Exporter {
 
     const REQUIRES: &'static [Requirement] = &[Requirement::Feature(Feature::new("export"))];
 
-    async fn from_context((): ()) -> Result<Self, ToolError> {
+    async fn from_context(_: &Context, (): ()) -> Result<Self, ToolError> {
         Ok(Self)
     }
 }

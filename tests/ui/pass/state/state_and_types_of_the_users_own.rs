@@ -23,7 +23,7 @@ struct Tenant(String);
 impl FromContext for Tenant {
     type Parts = Org;
 
-    async fn from_context(org: &Org) -> Result<Self, ToolError> {
+    async fn from_context(_: &Context, org: &Org) -> Result<Self, ToolError> {
         std::future::ready(()).await;
         Ok(Self(org.id().to_owned()))
     }
@@ -33,15 +33,11 @@ impl FromContext for Tenant {
 struct Summary(String);
 
 impl FromContext for Summary {
-    type Parts = (Context, Option<Caller>, Option<Org>, State<Box<dyn Store>>);
+    type Parts = (Option<Caller>, Option<Org>, State<Box<dyn Store>>);
 
     async fn from_context(
-        (cx, caller, org, store): (
-            &Context,
-            Option<&Caller>,
-            Option<&Org>,
-            &State<Box<dyn Store>>,
-        ),
+        cx: &Context,
+        (caller, org, store): (Option<&Caller>, Option<&Org>, &State<Box<dyn Store>>),
     ) -> Result<Self, ToolError> {
         std::future::ready(()).await;
         let (known, member) = (caller.is_some(), org.is_some());
