@@ -1,11 +1,11 @@
-//! The one place that reads the system clock.
+//! Reads the system clock, which no other module of this crate does.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Seconds since 1970; 0 on a machine whose clock is set before.
+/// The system's time in Unix seconds; 0 if the clock is set to a time before 1970.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one home of the system clock in this crate"
+    reason = "only this module reads the system clock"
 )]
 pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now()

@@ -1,4 +1,4 @@
-//! What can go wrong: starting an emulator, registering an MCP server, and minting a token.
+//! The errors of starting an emulator, registering an MCP server and minting a token.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::request::TokenKind;
 
-/// Why an instance or an emulator could not be made.
+/// The reason why an instance or an emulator could not be created.
 ///
 /// ```
 /// use clerk_emulator::{Emulator, EmulatorOptions, Error};
@@ -22,7 +22,7 @@ use crate::request::TokenKind;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The address can't be listened on.
+    /// The emulator cannot listen on the address.
     #[error("cannot listen on {address}")]
     Bind {
         /// The address asked for.
@@ -32,18 +32,19 @@ pub enum Error {
         source: io::Error,
     },
     /// The system has no randomness, or no memory for a key.
-    #[error("cannot make a key")]
+    #[error("cannot generate a key")]
     KeyGeneration,
-    /// An MCP server can't be registered.
+    /// An MCP server cannot be registered.
     #[error(transparent)]
     McpServer(#[from] McpServerError),
-    /// The address is reachable from elsewhere. An emulator signs in anybody as anyone.
-    #[error("{address} is not a loopback address, and the emulator listens on nothing else")]
+    /// The address is not a loopback address. Anybody who reaches an emulator can sign in as
+    /// anyone, so it must not be reachable from other machines.
+    #[error("{address} is not a loopback address; the emulator listens on loopback addresses only")]
     NotLoopback {
         /// The address asked for.
         address: SocketAddr,
     },
-    /// The state file can't be read or written.
+    /// The state file cannot be read or written.
     #[error("cannot keep state in {}", path.display())]
     StateFile {
         /// The file.
@@ -52,25 +53,25 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The state file exists and holds no state of an emulator.
-    #[error("{} holds no emulator state; remove it to have a new one made", path.display())]
+    /// The state file exists, and its content is not the state of an emulator.
+    #[error("{} holds no emulator state; remove the file, so that a new one is created", path.display())]
     StateFileContent {
         /// The file.
         path: PathBuf,
     },
-    /// Another process uses the state file, or another emulator of this process.
+    /// Another process, or another emulator of this process, uses the state file.
     #[error("{} is in use by another emulator", path.display())]
     StateFileInUse {
         /// The file.
         path: PathBuf,
     },
-    /// The state file can be read by others; on Unix only.
-    #[error("{} can be read by others; make it 0600, or remove it to have a new one made", path.display())]
+    /// Other users can read the state file. This is checked on Unix only.
+    #[error("{} can be read by others; set its mode to 0600, or remove the file, so that a new one is created", path.display())]
     StateFileMode {
         /// The file.
         path: PathBuf,
     },
-    /// The server's thread could not be started, or ended before it served.
+    /// The server's thread could not be started, or it ended before it served a request.
     #[error("cannot start the emulator's server")]
     Start {
         /// The error of the operating system.
@@ -79,7 +80,7 @@ pub enum Error {
     },
 }
 
-/// Why an MCP server was not registered.
+/// The reason why an MCP server was not registered.
 ///
 /// ```
 /// use clerk_emulator::{Directory, Instance, McpServerError};
@@ -96,13 +97,13 @@ pub enum Error {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum McpServerError {
-    /// The instance has as many registered MCP servers as it can have.
-    #[error("{max} MCP servers are registered, and no more can be; restart the local Clerk")]
+    /// The instance has the maximal number of registered MCP servers.
+    #[error("{max} MCP servers are registered, which is the maximum; restart the local Clerk")]
     TooMany {
-        /// How many servers can be registered.
+        /// The maximal number of registered servers.
         max: usize,
     },
-    /// The URL is not one that Clerk takes.
+    /// Clerk would not accept the URL.
     #[error("`{url}` cannot be registered as an MCP server: {problem}")]
     Url {
         /// The URL.
@@ -112,7 +113,7 @@ pub enum McpServerError {
     },
 }
 
-/// Why a token was not minted.
+/// The reason why a token was not minted.
 ///
 /// ```
 /// use clerk_emulator::{Directory, Instance, MintError, TokenRequest};
@@ -121,7 +122,7 @@ pub enum McpServerError {
 /// let mint = |request| clerk.mint(&request, 1_750_000_000).unwrap_err();
 ///
 /// let error = mint(TokenRequest::oauth("linus").org("acme"));
-/// assert_eq!(error.to_string(), "`linus` is no member of `acme` (organizations of `linus`: none)");
+/// assert_eq!(error.to_string(), "`linus` is not a member of `acme` (organizations of `linus`: none)");
 /// let error = mint(TokenRequest::session("ada").scopes(["email"]));
 /// assert!(matches!(error, MintError::Inapplicable { field: "scopes", .. }));
 /// # Ok::<(), clerk_emulator::Error>(())
@@ -129,43 +130,43 @@ pub enum McpServerError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MintError {
-    /// A feature or plan has no slug, or says in another way whose it is.
+    /// A feature or plan has no slug, or its owner is neither `org` nor `user`.
     #[error(
-        "`{slug}` is no {what}: write `org:slug`, `user:slug`, or `slug` alone, of letters, digits, `_` and `-`"
+        "`{slug}` is not a {what}: write `org:slug`, `user:slug`, or `slug` alone, of letters, digits, `_` and `-`"
     )]
     Slug {
         /// `feature` or `plan`.
         what: &'static str,
-        /// As asked for.
+        /// The slug as requested.
         slug: String,
     },
-    /// The claims are not those of an OAuth access token.
+    /// The claims lack a claim of an OAuth access token, or one has the wrong type.
     #[error("the claims are not those of an OAuth access token")]
     Claims,
     /// The request has a field that tokens of this kind do not have.
-    #[error("`{field}` does not go with a token of kind `{kind}`")]
+    #[error("`{field}` does not apply to a token of kind `{kind}`")]
     Inapplicable {
         /// The field.
         field: &'static str,
-        /// The kind asked for.
+        /// The requested kind.
         kind: TokenKind,
     },
-    /// The request does not say whose token it is to be.
+    /// The request does not name the principal of the token.
     #[error("a token of kind `{kind}` needs {field}")]
     Incomplete {
-        /// What is missing, `` `user` `` for one.
+        /// The missing field, for example `` `user` ``.
         field: &'static str,
-        /// The kind asked for.
+        /// The requested kind.
         kind: TokenKind,
     },
     /// An opaque token has no header and no claims.
     #[error("a token of kind `{kind}` is opaque: it has neither header nor claims")]
     Opaque {
-        /// The kind asked for.
+        /// The requested kind.
         kind: TokenKind,
     },
-    /// The person is no member of the organization, so Clerk would not issue such a token.
-    #[error("`{user}` is no member of `{organization}` (organizations of `{user}`: {known})")]
+    /// The person is not a member of the organization, so Clerk would not issue such a token.
+    #[error("`{user}` is not a member of `{organization}` (organizations of `{user}`: {known})")]
     NotAMember {
         /// The person.
         user: String,
@@ -174,23 +175,23 @@ pub enum MintError {
         /// The slugs of the person's organizations.
         known: String,
     },
-    /// Header or claims are not a JSON object.
-    #[error("the {part} of a token is a JSON object")]
+    /// The header or the claims are not a JSON object.
+    #[error("the {part} of a token must be a JSON object")]
     NotAnObject {
         /// `header` or `claims`.
         part: &'static str,
     },
-    /// The machine may not talk to the other one, so Clerk would not issue such a token.
+    /// The machine may not talk to the other machine, so Clerk would not issue such a token.
     #[error("`{machine}` may not talk to `{other}` (it may talk to: {known})")]
     NotScoped {
         /// The machine.
         machine: String,
-        /// The other one, as asked for.
+        /// The other machine, as requested.
         other: String,
-        /// The ids of those that it may talk to.
+        /// The ids of the machines that `machine` may talk to.
         known: String,
     },
-    /// A member has a permission that a session token can't carry.
+    /// A member has a permission that a session token cannot carry.
     #[error(
         "a session token cannot carry `{permission}`: it is not of the form `org:<feature>:<action>`"
     )]
@@ -198,13 +199,13 @@ pub enum MintError {
         /// The permission.
         permission: String,
     },
-    /// There was no randomness for an id.
-    #[error("cannot make an id")]
+    /// The system has no randomness for an id.
+    #[error("cannot generate an id")]
     Random,
     /// A scope is empty or has white space in it.
-    #[error("`{scope}` is no scope: it is empty or has white space in it")]
+    #[error("`{scope}` is not a scope: it is empty or has white space in it")]
     Scope {
-        /// The scope as asked for.
+        /// The scope as requested.
         scope: String,
     },
     /// The key could not sign.
@@ -213,25 +214,25 @@ pub enum MintError {
     /// There is no such machine.
     #[error("there is no machine `{machine}` (machines: {known})")]
     UnknownMachine {
-        /// The machine as asked for.
+        /// The machine as requested.
         machine: String,
-        /// The names there are.
+        /// The names of the known machines.
         known: String,
     },
     /// There is no such organization.
     #[error("there is no organization `{organization}` (organizations: {known})")]
     UnknownOrganization {
-        /// The organization as asked for.
+        /// The organization as requested.
         organization: String,
-        /// The slugs there are.
+        /// The slugs of the known organizations.
         known: String,
     },
     /// There is no such person.
     #[error("there is no user `{user}` (users: {known})")]
     UnknownUser {
-        /// The user as asked for.
+        /// The user as requested.
         user: String,
-        /// The usernames there are.
+        /// The usernames of the known people.
         known: String,
     },
 }

@@ -1,5 +1,4 @@
-//! Faults on request: responses can be made slow or failing, the clock wrong, and
-//! requests are counted.
+//! Injected faults: slow or failing responses and a wrong clock. Requests are counted here too.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// What is wrong with some answers, for as long as it is there: see
+/// A fault that some responses have until it is removed; see
 /// [`Instance::add_fault`](crate::Instance::add_fault).
 ///
 /// ```
@@ -16,10 +15,10 @@ use serde_json::{Value, json};
 /// use clerk_emulator::{Directory, Fault, Instance};
 ///
 /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
-/// // Memberships can't be had, keys can:
+/// // Look-ups of memberships fail; the JWKS is still served:
 /// clerk.add_fault(Fault::status(503).at("/v1/organizations"));
 /// clerk.add_fault(Fault::status(429).retry_after(30).at("/api_keys"));
-/// // All that a server asks of Clerk is slow:
+/// // The JWKS and the Backend API are slow:
 /// clerk.add_fault(Fault::latency(Duration::from_millis(300)));
 /// clerk.clear_faults();
 /// # Ok::<(), clerk_emulator::Error>(())
@@ -36,7 +35,7 @@ enum Effect {
     Latency(Duration),
 }
 
-/// What a request is answered with.
+/// The response to a request that fails on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) status: u16,
@@ -44,7 +43,8 @@ pub(crate) struct Failure {
 }
 
 impl Fault {
-    /// Requests are answered with this HTTP status. What is no status (below 100, above 999) is 500.
+    /// Requests are answered with this HTTP status. A number that is not a status (below 100 or
+    /// above 999) stands for 500.
     #[must_use]
     pub fn status(status: u16) -> Self {
         let retry_after = None;
@@ -57,7 +57,7 @@ impl Fault {
         }
     }
 
-    /// Requests wait so long for their answer. Several such faults add up.
+    /// Responses are delayed by `latency`. Several such faults add up.
     #[must_use]
     pub fn latency(latency: Duration) -> Self {
         Self {
@@ -66,7 +66,8 @@ impl Fault {
         }
     }
 
-    /// With a `Retry-After` of so many seconds; means nothing to a latency.
+    /// Adds `Retry-After` with this number of seconds to a failing response. It does not change a
+    /// latency.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         if let Effect::Failure(failure) = &mut self.effect {
@@ -75,15 +76,15 @@ impl Fault {
         self
     }
 
-    /// Only of requests with a path that starts so, whatever they ask for; `/dev` and the front page are
-    /// answered all the same.
+    /// Limits the fault to requests whose path starts with `path`. Any path but `/` and `/dev` can
+    /// be named, not only the JWKS and the Backend API.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    fn is_of(&self, path: &str) -> bool {
+    fn applies_to(&self, path: &str) -> bool {
         match &self.path {
             Some(prefix) => path.starts_with(prefix.as_str()),
             None => KEYS_AND_BACKEND
@@ -92,7 +93,7 @@ impl Fault {
         }
     }
 
-    /// As `GET /dev/faults` shows it.
+    /// The JSON that `GET /dev/faults` shows.
     pub(crate) fn to_json(&self) -> Value {
         let path = &self.path;
         match self.effect {
@@ -109,7 +110,7 @@ impl Fault {
     }
 }
 
-/// The state of one instance. Nothing is wrong at first.
+/// The injected faults of one instance; none at first.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     state: Mutex<State>,
@@ -131,7 +132,7 @@ impl Faults {
         }
     }
 
-    /// Replaces the failure of keys and Backend API, if there is one.
+    /// Replaces the failure of the JWKS and the Backend API, if there is one.
     pub(crate) fn set_failure(&self, failure: Option<Failure>) {
         let mut state = self.lock();
         let general = |it: &Fault| it.path.is_none() && matches!(it.effect, Effect::Failure(_));
@@ -143,7 +144,7 @@ impl Faults {
             .extend(effect.map(|effect| Fault { path, effect }));
     }
 
-    /// Replaces the latency of keys and Backend API.
+    /// Replaces the latency of the JWKS and the Backend API.
     pub(crate) fn set_latency(&self, latency: Duration) {
         let mut state = self.lock();
         let general = |it: &Fault| it.path.is_none() && matches!(it.effect, Effect::Latency(_));
@@ -178,7 +179,8 @@ impl Faults {
         matching.map(|(_, count)| count).sum()
     }
 
-    /// Counts a request and says how to treat it: how long to wait, and then how to fail.
+    /// Counts a request. Returns how long its response is delayed, and how the request fails, if it
+    /// fails.
     pub(crate) fn arrived(&self, path: &str) -> (Duration, Option<Failure>) {
         let mut state = self.lock();
         let is_kept = path.len() <= MAX_PATH && state.requests.len() < MAX_PATHS;
@@ -186,23 +188,24 @@ impl Faults {
             *state.requests.entry(String::from(path)).or_default() += 1;
         }
         let (mut latency, mut failure) = (Duration::ZERO, None);
-        for fault in state.faults.iter().filter(|fault| fault.is_of(path)) {
+        for fault in state.faults.iter().filter(|it| it.applies_to(path)) {
             match fault.effect {
                 Effect::Latency(more) => latency = latency.saturating_add(more),
-                // The last one counts.
+                // If there are several failures, the last one applies.
                 Effect::Failure(it) => failure = Some(it),
             }
         }
         (latency, failure)
     }
 
-    /// A panic elsewhere leaves the numbers as they are: there is nothing to protect from it.
+    /// Ignores poisoning: a panic cannot leave this state half-changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a resource server cannot do without.
+/// The paths of the JWKS and of the Backend API, which every resource server needs. A fault without
+/// a path applies to them.
 const KEYS_AND_BACKEND: [&str; 5] = [
     "/.well-known/jwks.json",
     "/v1/",
@@ -211,9 +214,9 @@ const KEYS_AND_BACKEND: [&str; 5] = [
     "/oauth_applications/",
 ];
 
-/// Bounds the memory of an emulator that runs for days.
+/// The maximal number of counted paths, which bounds the memory of an emulator that runs for days.
 const MAX_PATHS: usize = 10_000;
-/// Adding one more removes the oldest.
+/// The maximal number of faults. Adding one more removes the oldest.
 const MAX_FAULTS: usize = 100;
 /// The longest path that is counted, in bytes.
 const MAX_PATH: usize = 256;
@@ -238,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_beyond_the_bound_are_not_kept() {
+    fn paths_beyond_the_maximal_number_are_not_counted() {
         let faults = Faults::default();
         for index in 0..=MAX_PATHS {
             faults.arrived(&format!("/{index}"));
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_long_paths_nor_many_faults_are_kept() {
+    fn a_long_path_is_not_counted_and_too_many_faults_drop_the_oldest() {
         let faults = Faults::default();
         faults.arrived(&format!("/{}", "x".repeat(MAX_PATH)));
         assert_eq!(faults.requests_to("/"), 0);
@@ -258,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_without_a_path_is_of_keys_and_backend_alone() {
+    fn a_fault_without_a_path_applies_to_the_jwks_and_the_backend_api_only() {
         let faults = Faults::default();
         faults.add(Fault::status(500));
         let fails = |path| faults.arrived(path).1.is_some();
@@ -281,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_with_a_path_is_of_what_starts_so() {
+    fn a_fault_with_a_path_applies_to_paths_with_that_prefix() {
         let faults = Faults::default();
         faults.add(Fault::status(429).retry_after(7).at("/oauth/"));
         faults.add(Fault::latency(Duration::from_millis(20)).at("/oauth/userinfo"));
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_replaces_what_was_set_and_not_what_was_added_elsewhere() {
+    fn setting_a_failure_replaces_the_failure_that_was_set_and_keeps_faults_with_a_path() {
         let faults = Faults::default();
         faults.add(Fault::status(503).at("/v1/users"));
         let failure = |status| {

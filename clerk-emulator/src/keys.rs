@@ -1,5 +1,5 @@
-//! What an instance signs and is called with. Everything is made at random when the process starts;
-//! there is no constant key to find in the source.
+//! The signing key and the secret key of an instance. Both are random; the source contains no
+//! constant key.
 
 use std::fmt;
 
@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, MintError};
 
-/// The secret key of the Backend API, `sk_test_…`, or that of a machine, `ak_…`. `Debug` does not show it.
+/// The secret key of the Backend API, `sk_test_…`, or the secret key of a machine, `ak_…`. `Debug`
+/// does not show the key.
 ///
 /// ```
 /// use clerk_emulator::{Directory, Instance};
@@ -41,7 +42,8 @@ impl SecretKey {
         text.starts_with("sk_test_").then_some(Self(text))
     }
 
-    /// The secret key of a machine: the same as long as this key, and as secret.
+    /// The secret key of a machine, derived from this key: it does not change as long as this key
+    /// does not.
     pub(crate) fn of_machine(&self, id: &str) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_bytes());
         Self(format!(
@@ -50,7 +52,7 @@ impl SecretKey {
         ))
     }
 
-    /// Whether `sent` is this key, in a time that says nothing of it.
+    /// Whether `sent` is this key, in constant time.
     pub(crate) fn is(&self, sent: &str) -> bool {
         constant_time::verify_slices_are_equal(sent.as_bytes(), self.0.as_bytes()).is_ok()
     }
@@ -59,7 +61,7 @@ impl SecretKey {
     ///
     /// # Security
     ///
-    /// It opens the emulator's Backend API, and nothing of Clerk's.
+    /// The key opens the emulator's Backend API. It is worthless at Clerk.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -91,7 +93,7 @@ impl SigningKey {
         })
     }
 
-    /// A key that was kept in a file; `None` if it is none of ours.
+    /// A key from a state file; `None` if no emulator generated it.
     pub(crate) fn from_kept(kid: String, pkcs8: &[u8]) -> Option<Self> {
         let pair = rsa::KeyPair::from_pkcs8(pkcs8).ok()?;
         // Clerk's SDKs import RSA-2048 only.
@@ -108,8 +110,8 @@ impl SigningKey {
         self.pair.as_der().map_err(|_| Error::KeyGeneration)
     }
 
-    /// The JWS of `header` and `claims`. What the header says of the algorithm is not looked at: the
-    /// signature is RS256, so that a test can have a token that lies.
+    /// The JWS of `header` and `claims`. The signature is always RS256, even if the header names
+    /// another algorithm, so that a test can present a forged header.
     pub(crate) fn sign(&self, header: &Value, claims: &Value) -> Result<String, MintError> {
         let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
         let message = format!("{}.{}", encode(header), encode(claims));
@@ -125,7 +127,7 @@ impl SigningKey {
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// Header and claims of a token with a signature of this key; `None` of any other.
+    /// The header and the claims of a JWT, if this key signed it.
     pub(crate) fn verify(&self, token: &str) -> Option<(Value, Value)> {
         let (message, signature) = token.rsplit_once('.')?;
         let (header, claims) = message.split_once('.')?;
@@ -151,7 +153,7 @@ impl SigningKey {
         })
     }
 
-    /// The public key as SPKI in PEM, what Clerk calls the JWT key.
+    /// The public key as SPKI in PEM. Clerk calls it the JWT key.
     pub(crate) fn pem(&self) -> Result<String, Error> {
         let der = self
             .pair
@@ -186,7 +188,7 @@ pub(crate) fn random_hex<const N: usize>() -> Result<String, Error> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Marks every key id, so that a verifier can refuse an emulator's key where it has no business.
+/// The prefix of every key id. A verifier in production can refuse an emulator's key by it.
 const KID_PREFIX: &str = "ins_emulator_";
 
 #[cfg(test)]
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_own_signature_verifies() {
+    fn only_a_signature_of_the_same_key_verifies() {
         let key = SigningKey::generate().unwrap();
         let (header, claims) = (json!({"alg": "RS256"}), json!({"sub": "user_ada"}));
         let token = key.sign(&header, &claims).unwrap();
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_key_of_another_origin_is_refused() {
+    fn a_stored_key_that_no_emulator_generated_is_refused() {
         let key = SigningKey::generate().unwrap();
         let pkcs8 = key.to_pkcs8().unwrap();
         assert!(SigningKey::from_kept(String::from("ins_emulator_1"), pkcs8.as_ref()).is_some());

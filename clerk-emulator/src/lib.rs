@@ -1,10 +1,11 @@
-//! A local Clerk for development and tests: an authorization server that people and clients sign in at, token
-//! minting, and the Backend API calls that a resource server makes.
+//! A local Clerk for development and tests: an authorization server with a sign-in page, token
+//! minting, and the calls of the Backend API that a resource server makes.
 //!
-//! Two things are here. An [`Instance`] is Clerk without a network: keys, people, organizations, and
-//! [`Instance::mint`]; tests use it in process. An [`Emulator`] is an [`Instance`] behind a loopback
-//! HTTP server; the binary `clerk-emulator` runs one. To write an MCP server use `mcp-auth`: its feature
-//! `emulator` starts one of these inside the server, and its feature `testing` has servers for tests.
+//! An [`Instance`] is a Clerk instance without a network: keys, people, organizations, and
+//! [`Instance::mint`]. Tests use it in process. An [`Emulator`] is an [`Instance`] behind an HTTP
+//! server on a loopback address; the binary `clerk-emulator` runs one. To write an MCP server use
+//! `mcp-auth`: its feature `emulator` starts an emulator inside the server, and its feature
+//! `testing` has servers for tests.
 //!
 //! ```
 //! use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -17,7 +18,8 @@
 //!
 //! # People and organizations
 //!
-//! They come from [`Directory::default`] or from TOML. This text says the same as the default:
+//! People and organizations come from [`Directory::default`] or from TOML. This TOML is the default
+//! directory:
 //!
 //! ```
 //! let directory = clerk_emulator::Directory::parse(r#"
@@ -27,7 +29,7 @@
 //! [roles.member]
 //! permissions = ["org:documents:read"]
 //!
-//! [users.ada]                   # her id is `user_ada`
+//! [users.ada]                   # the id is `user_ada`
 //! name = "Ada Lovelace"
 //! email = "ada@example.com"
 //!
@@ -43,18 +45,18 @@
 //! name = "Margaret Hamilton"
 //! email = "margaret@example.com"
 //!
-//! [organizations.acme]          # its id is `org_acme`
+//! [organizations.acme]          # the id is `org_acme`
 //! name = "Acme"
 //! members = { ada = "admin", grace = "member" }
-//! plans = ["team"]              # what session tokens say of its plans, and
-//! features = ["reports"]        # of the features that these give
+//! plans = ["team"]              # session tokens carry the plans
+//! features = ["reports"]        # and the features of the plans
 //!
 //! [organizations.globex]
 //! name = "Globex"
 //! members = { margaret = "admin" }
 //!
-//! [machines.billing]            # its id is `mch_billing`
-//! scoped_machines = ["mcp"]     # those that it may talk to
+//! [machines.billing]            # the id is `mch_billing`
+//! scoped_machines = ["mcp"]     # the machines that it may talk to
 //!
 //! [machines.mcp]
 //! "#)?;
@@ -62,73 +64,86 @@
 //! # Ok::<(), clerk_emulator::DirectoryError>(())
 //! ```
 //!
-//! `name`, `email`, `members`, `plans`, `features` and `scoped_machines` may be left out. A user can also have
-//! `plans` and `features`, `email_verified` (true if not said), `image_url`, `banned`, `locked`, and the tables `public_metadata`, `private_metadata`
-//! and `unsafe_metadata`. `scopes = ["documents:write"]`, before all tables, adds scopes to Clerk's own for
-//! OAuth clients to ask for. Unknown keys, a member that is no user, a role or machine that is not declared and a
-//! permission that is not `org:<feature>:<action>` are errors that name the place.
+//! `name`, `email`, `members`, `plans`, `features` and `scoped_machines` are optional. A user can
+//! also have `plans` and `features`, `email_verified` (default: true), `image_url`, `banned`,
+//! `locked`, and the tables `public_metadata`, `private_metadata` and `unsafe_metadata`.
+//!
+//! The line `scopes = ["documents:write"]`, before all tables, adds scopes that OAuth clients can
+//! request to Clerk's own scopes.
+//!
+//! These are errors, reported with line and column: an unknown key, a member who is not a user, a
+//! role or machine that is not declared, and a permission that is not `org:<feature>:<action>`.
 //!
 //! # HTTP
 //!
 //! | route | answers |
 //! |---|---|
-//! | `GET /` | a page for a browser: people, organizations, how to get a token, these routes |
+//! | `GET /` | the home page: people, organizations, how to get a token, these routes |
 //! | `GET /.well-known/oauth-authorization-server` | RFC 8414 metadata |
 //! | `GET /.well-known/openid-configuration` | OIDC discovery |
 //! | `GET /.well-known/jwks.json` | the signing key |
-//! | `GET`, `POST /oauth/authorize` | the sign-in page, see below |
+//! | `GET`, `POST /oauth/authorize` | the sign-in page; see [Signing in](#signing-in) |
 //! | `POST /oauth/token` | tokens for a code or a refresh token |
 //! | `POST /oauth/register` | registers a client (RFC 7591) |
-//! | `GET`, `POST /oauth/userinfo` | of the person behind an access token, what its scopes cover |
-//! | `POST /oauth/token_info` | what a token is, for a client with a secret (RFC 7662) |
+//! | `GET`, `POST /oauth/userinfo` | claims about the user of an access token, limited by its scopes |
+//! | `POST /oauth/token_info` | token introspection, for a client with a secret (RFC 7662) |
 //! | `POST /oauth/token/revoke` | revokes an opaque access token, or a refresh token with its grant (RFC 7009) |
-//! | `GET /v1/jwks` | the signing key; this and all down to `/dev` need the secret key as a bearer |
+//! | `GET /v1/jwks` | the signing key; this route and all following ones up to `/dev` need the secret key as bearer token |
 //! | `GET /v1/organizations/{id}/memberships` | `user_id`, `role`, `limit`, `offset` |
 //! | `POST /v1/organizations/{id}/memberships` | adds a member: `{"user_id", "role"}` |
 //! | `DELETE /v1/organizations/{id}/memberships/{user_id}` | removes a member |
 //! | `GET /v1/users`, `GET`, `DELETE /v1/users/{id}` | people |
-//! | `POST /v1/users/{id}/ban`, `unban`, `lock`, `unlock` | the person, changed |
+//! | `POST /v1/users/{id}/ban`, `unban`, `lock`, `unlock` | the changed person |
 //! | `GET /v1/users/{id}/organization_memberships` | the organizations of one person |
 //! | `GET /v1/organization_roles` | roles with their permissions |
-//! | `GET /v1/machines/{id}` | a machine, with those that it may talk to |
-//! | `GET /v1/machines/{id}/secret_key` | the key of a machine, good for verifying M2M tokens that are for it |
-//! | `POST /oauth_applications/access_tokens/verify` | what is known of an OAuth access token; this and the next also under `/v1` |
-//! | `POST /m2m_tokens/verify`, `POST /api_keys/verify` | what is known of a token |
-//! | `POST /m2m_tokens/{id}/revoke`, `POST /api_keys/{id}/revoke` | the token, revoked |
-//! | `GET`, `PATCH /v1/instance/oauth_application_settings` | Clerk's members of [`Settings`] |
+//! | `GET /v1/machines/{id}` | a machine, with the machines that it may talk to |
+//! | `GET /v1/machines/{id}/secret_key` | the secret key of a machine, which verifies M2M tokens for that machine |
+//! | `POST /oauth_applications/access_tokens/verify` | verifies an OAuth access token; this route and the next four are also under `/v1` |
+//! | `POST /m2m_tokens/verify`, `POST /api_keys/verify` | verifies a token |
+//! | `POST /m2m_tokens/{id}/revoke`, `POST /api_keys/{id}/revoke` | revokes a token |
+//! | `GET`, `PATCH /v1/instance/oauth_application_settings` | the [`Settings`] that Clerk has too |
 //! | `POST /dev/tokens` | `{"token"}` for a [`TokenRequest`] |
 //! | `GET /dev/token?user=ada&org=acme` | the token as text; `format=opaque`, `kind=session&user=ada&features=org:export`, `kind=m2m&machine=billing`, `kind=api_key&user=ada` |
 //! | `POST /dev/revoke` | revokes `{"token"}`, an opaque access token, M2M token or API key |
-//! | `POST /dev/ban`, `unban`, `lock`, `unlock` | bans `{"user": "ada"}` or a user with this id; no key is needed |
+//! | `POST /dev/ban`, `unban`, `lock`, `unlock` | bans `{"user": "ada"}`, a name or an id; needs no key |
 //! | `GET`, `PATCH /dev/settings` | all [`Settings`] |
-//! | `POST /dev/mcp-servers` | registers the MCP server `{"url"}`, and answers with all settings; no key is needed |
-//! | `GET`, `POST`, `DELETE /dev/faults` | what is wrong on purpose, see below |
+//! | `POST /dev/mcp-servers` | registers the MCP server `{"url"}` and returns all settings; needs no key |
+//! | `GET`, `POST`, `DELETE /dev/faults` | injected faults; see [Faults](#faults) |
 //!
 //! # Signing in
 //!
-//! A client that has no token gets one as it would at Clerk: metadata, registration or a client-id document,
-//! `/oauth/authorize`, where somebody chooses who to be and allows or refuses, `/oauth/token`. What is checked:
+//! A client without a token gets one in the same steps as at Clerk: it reads the metadata,
+//! registers or names its metadata document, and opens `/oauth/authorize` in a browser. There a
+//! person chooses a user and allows or refuses the client. The client then exchanges the code at
+//! `/oauth/token`. The rules:
 //!
-//! - Redirect URIs are compared byte for byte; on this machine (`127.0.0.1`, `[::1]`, `localhost`) the port may
-//!   be another (RFC 8252 §7.3). An error before that is a page, afterwards it goes to the client.
-//! - PKCE with `S256`, which only a client that has a secret may leave out. A `state` has 8 characters or more.
-//! - `resource` (RFC 8707) becomes `aud` if it is the URL of a registered MCP server, see below. A token
-//!   request may name fewer of the resources of the authorization request, and no other.
-//! - A code is good once, for ten minutes. Whoever uses one twice, or a refresh token twice, ends the grant.
-//!   Every answer of the token endpoint has a new refresh token.
-//! - Scopes are Clerk's and those of the directory; others are `invalid_scope`. `org_id` is in a token only if
-//!   `user:org:read` was asked for and an organization chosen.
-//! - A client that registered itself may ask for the scopes that it registered with. If it registered without
-//!   scopes, it may ask for the *Default scopes for dynamic clients*: [`Settings::default_scopes`]. A client with
-//!   a metadata document may ask for [`Settings::client_document_scopes`]. Anything else is `invalid_scope`
-//!   before any page, with a description that names the list.
-//! - A client-id document is fetched over `https` from public addresses only, without following redirects, up
-//!   to 64 KiB and for 5 seconds; [`Settings::loopback_client_documents`] adds this machine, for tests.
-//! - Pages of this machine may call the endpoints that clients call (CORS); other origins may call nothing.
+//! - Redirect URIs are compared byte for byte. For an address of this machine (`127.0.0.1`,
+//!   `[::1]`, `localhost`) the port may differ (RFC 8252 §7.3). An error that is found before the
+//!   redirect URI is checked is shown as a page; a later error is sent to the client.
+//! - PKCE with `S256` is required, except for a client with a secret. A `state` must have at least
+//!   8 characters.
+//! - A `resource` (RFC 8707) becomes `aud` if it is the URL of a [registered MCP
+//!   server](#registered-mcp-servers). A token request may name fewer resources than the
+//!   authorization request, but no others.
+//! - A code can be used once, within ten minutes. Using a code or a refresh token twice revokes the
+//!   grant. Every response of the token endpoint has a new refresh token.
+//! - The known scopes are Clerk's and the directory's; any other is `invalid_scope`. A token has
+//!   `org_id` only if the client requested `user:org:read` and the person chose an organization.
+//! - A client that registered itself may request the scopes that it registered with. If it
+//!   registered without scopes, it may request the *Default scopes for dynamic clients*:
+//!   [`Settings::default_scopes`]. A client with a metadata document may request
+//!   [`Settings::client_document_scopes`]. For any other scope the client gets `invalid_scope`
+//!   before a page is shown, with a description that names the list.
+//! - A metadata document of a client is fetched over `https` and from public addresses only.
+//!   Redirects are not followed. The limits are 64 KiB and 5 seconds. For tests
+//!   [`Settings::loopback_client_documents`] also allows this machine.
+//! - Pages of this machine may call the endpoints that clients call (CORS). Other origins may call
+//!   no endpoint.
 //!
-//! [`Settings`] switches registration (*Publish DCR support*), documents (*Publish CIMD support*), JWT or opaque
-//! access tokens, their lifetime, `iss` in the answer (RFC 9207) and the audience. For clients without a browser [`Settings::approve_as`] allows at once, so that
-//! `curl -sL` does for one:
+//! [`Settings`] switches registration (*Publish DCR support*), metadata documents (*Publish CIMD
+//! support*), JWT or opaque access tokens, their lifetime, `iss` in the authorization response (RFC
+//! 9207) and the audience. For clients without a browser [`Settings::approve_as`] allows every
+//! client at once, so that `curl -sL` can sign in:
 //!
 //! ```
 //! # #[actix_web::main]
@@ -145,16 +160,16 @@
 //! # }
 //! ```
 //!
-//! The same by the command line, `clerk-emulator --approve-as ada/acme`, and while it runs, inside a server too, by
-//! `PATCH /dev/settings` with `{"approve_as": "ada/acme"}`. With [`EmulatorOptions::state_file`] the port, clients and
-//! all tokens outlive a restart.
+//! On the command line this is `clerk-emulator --approve-as ada/acme`. While an emulator runs, also
+//! inside a server, send `PATCH /dev/settings` with `{"approve_as": "ada/acme"}`. With
+//! [`EmulatorOptions::state_file`] the port, clients and all tokens survive a restart.
 //!
 //! # Registered MCP servers
 //!
-//! In Clerk's dashboard, *Agents → MCP servers → Add MCP server* registers the URL of an endpoint. Clerk then
-//! issues access tokens with this URL as `aud` to clients that ask for it by `resource`. Here
-//! [`Instance::register_mcp_server`], [`EmulatorOptions::mcp_server`], `clerk-emulator --mcp-server URL` and
-//! `POST /dev/mcp-servers` do the same:
+//! In Clerk's dashboard, *Agents → MCP servers → Add MCP server* registers the URL of an endpoint.
+//! Clerk then issues access tokens with this URL as `aud` to clients that ask for it by `resource`.
+//! Here [`Instance::register_mcp_server`], [`EmulatorOptions::mcp_server`], `clerk-emulator
+//! --mcp-server URL` and `POST /dev/mcp-servers` do the same:
 //!
 //! ```
 //! use clerk_emulator::{Directory, Instance};
@@ -165,30 +180,32 @@
 //! # Ok::<(), clerk_emulator::Error>(())
 //! ```
 //!
-//! An instance at which nobody has registered a server issues tokens without `aud`. The first registered server
-//! switches on the audience claim and *Publish CIMD support*; later ones change no setting. A grant from before
-//! the registration gives tokens without `aud`, also when it is refreshed, so the client must be connected again.
-//! [`Settings::audience_claim`] has the details. [`Instance::mint`] and `/dev/token` take `aud` from the request
-//! alone.
+//! An instance without registered servers issues tokens without `aud`. The first registered server
+//! switches on the audience claim and *Publish CIMD support*; later ones change no setting. A grant
+//! from before the registration gives tokens without `aud`, also when it is refreshed, so the
+//! client must be connected again. [`Settings::audience_claim`] has the details. [`Instance::mint`]
+//! and `/dev/token` take `aud` from the request only.
 //!
-//! # What is missing
+//! # Differences from Clerk
 //!
-//! What Clerk has and this has not: `response_mode=form_post`, the device grant, and a session: everybody
-//! chooses anew, so `prompt=none` is answered with `login_required`.
+//! The emulator lacks `response_mode=form_post`, the device grant, and sessions. Because there are
+//! no sessions, a person chooses a user at every sign-in, and `prompt=none` is answered with
+//! `login_required`.
 //!
 //! # Faults
 //!
-//! For tests of what a server does on bad days. In process they are methods of [`Instance`] and [`Emulator`];
-//! `POST /dev/faults` takes one of these, and `GET` and `DELETE` show and remove them:
+//! Injected faults let a test see how a server handles failures of Clerk. In process they are
+//! methods of [`Instance`] and [`Emulator`]. Over HTTP, `POST /dev/faults` adds one of these
+//! faults, `GET` shows the faults and `DELETE` removes them:
 //!
-//! | body | from then on |
+//! | body | effect |
 //! |---|---|
-//! | `{"kind": "status", "status": 503, "path": "/v1/organizations"}` | such requests are answered so; with `retry_after` too |
-//! | `{"kind": "latency", "ms": 300}` | answers come so much later; without `path`, those for keys and of the Backend API |
-//! | `{"kind": "refuse", "ms": 2000}` | connections are refused for so long, on the same port |
-//! | `{"kind": "clock", "offset": -30}` | tokens, what has expired, and the header `Date` go by a clock that is wrong |
-//! | `{"kind": "rotate_key", "rotation": "overlapping"}` | another key signs; `new_kid` (if not said) and `same_kid` withdraw the old one |
-//! | `{"kind": "withdraw_key", "kid": "ins_emulator_…"}` | the key is not in the JWKS |
+//! | `{"kind": "status", "status": 503, "path": "/v1/organizations"}` | requests to this path get this status; `retry_after` adds the header |
+//! | `{"kind": "latency", "ms": 300}` | responses are delayed; without `path`, responses with keys and of the Backend API |
+//! | `{"kind": "refuse", "ms": 2000}` | connections are refused for this time; afterwards the port is the same |
+//! | `{"kind": "clock", "offset": -30}` | new tokens, expiry and the header `Date` use a clock with this offset |
+//! | `{"kind": "rotate_key", "rotation": "overlapping"}` | a new key signs; `new_kid` (the default) and `same_kid` withdraw the old key |
+//! | `{"kind": "withdraw_key", "kid": "ins_emulator_…"}` | the key leaves the JWKS |
 //!
 //! ```
 //! # #[actix_web::main]
@@ -203,29 +220,33 @@
 //! # }
 //! ```
 //!
-//! # What is kept
+//! # Limits
 //!
-//! An emulator and its state file are bounded. When there are too many of one kind, the emulator drops the oldest that
-//! nobody used:
+//! The memory of an emulator and its state file are bounded. When a limit is reached, the emulator
+//! drops the oldest unused entry:
 //!
-//! | what | at most |
+//! | entries | limit |
 //! |---|---|
 //! | opaque access tokens | 10 000 |
 //! | M2M tokens and API keys together | 10 000 |
-//! | grants: what people allowed clients | 10 000; the one is dropped whose last refresh token is the oldest |
+//! | grants | 10 000; the grant whose last refresh token is the oldest is dropped |
 //! | refresh tokens | 20 000; used ones are dropped first |
-//! | clients, registered or with a document | 1 000; those with grants are not dropped, and a client for which there is no room is refused |
+//! | clients, registered or with a document | 1 000; clients with grants are not dropped, and a new client is refused if none can be dropped |
 //! | authorization requests that wait for a decision, and codes | 1 000 of each, for ten minutes |
 //! | published keys, faults, counted paths | 16, 100, 10 000 |
 //!
-//! A request for a token has at most 8 KiB, one for an authorization 16 KiB.
+//! A request for a token has at most 8 KiB, an authorization request at most 16 KiB.
 //!
 //! # Security
 //!
-//! Whoever reaches a running emulator can be anyone. So it binds loopback addresses only; refuses a
-//! request with a foreign `Host` or `Origin`, or that came through a proxy; makes its keys afresh at
-//! every start unless a file to keep them in is named; keeps of secrets that it gave away only digests; marks its key id with `ins_emulator_`, for a verifier to
-//! refuse it elsewhere; and logs a warning every minute.
+//! Anybody who reaches a running emulator can sign in as any user. Therefore the emulator:
+//!
+//! - binds loopback addresses only;
+//! - refuses a request that has a foreign `Host` or `Origin`, or that came through a proxy;
+//! - generates new keys at every start, unless a state file is configured;
+//! - stores only digests of the secrets that it issued;
+//! - marks its key id with `ins_emulator_`, so that a verifier in production can refuse the key;
+//! - logs a warning every minute.
 
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]

@@ -1,7 +1,9 @@
-//! Refuses every request that does not come from a program of this machine, or from a page of this emulator.
+//! Refuses every request that does not come from a program of this machine, or from a page of this
+//! machine.
 //!
-//! Binding a loopback address is not enough. A browser of this machine sends what any web page asks for
-//! (and, after DNS rebinding, under a foreign `Host`), and a reverse proxy brings requests in from outside.
+//! Binding a loopback address is not enough. Any web page can make a browser of this machine send
+//! requests (after DNS rebinding under a foreign `Host`), and a reverse proxy forwards requests
+//! from outside.
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
@@ -12,7 +14,7 @@ use actix_web::middleware::Next;
 
 use crate::routes::problem::Problem;
 
-/// Lets a request through to its route, or answers it with the refusal.
+/// Passes a local request on to its route, and refuses any other.
 pub(crate) async fn local_only(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -93,8 +95,9 @@ fn check_sender(headers: &HeaderMap, target: &Uri, port: u16) -> Result<(), Refu
     }
 }
 
-/// A page of another site can have a browser load any URL, as an image for example, without an `Origin`. Nothing below
-/// `/dev` answers that, unless a person followed a link.
+/// Refuses requests below `/dev` that a page of another site caused. Such a page can make a browser
+/// load any URL, for example as an image, without an `Origin`. A link that a person follows is
+/// allowed.
 fn check_site(path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
     let says = |name: &str, value: &str| headers.get_all(name).any(|said| said == value);
     let is_foreign = says("sec-fetch-site", "cross-site") && !says("sec-fetch-user", "?1");
@@ -104,7 +107,8 @@ fn check_site(path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A page can send JSON only after a preflight, and no route under `/dev` passes one.
+/// Requires JSON below `/dev`. A page of another origin can send JSON only after a CORS preflight,
+/// and no route below `/dev` allows one.
 fn check_media_type(method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
     let has_body = matches!(*method, Method::PATCH | Method::POST | Method::PUT);
     if !path.starts_with("/dev/") || !has_body {
@@ -123,7 +127,8 @@ fn check_media_type(method: &Method, path: &str, headers: &HeaderMap) -> Result<
     }
 }
 
-/// Whether `authority` is a loopback name with the port we listen on. Without a port it would mean 80.
+/// Whether `authority` is a loopback name with the port of this emulator. An authority without a
+/// port has port 80.
 fn is_own_authority(authority: &str, port: u16) -> bool {
     let (host, its_port) = match authority.rsplit_once(':') {
         Some((host, its_port)) if !its_port.ends_with(']') => (host, its_port),
@@ -132,7 +137,7 @@ fn is_own_authority(authority: &str, port: u16) -> bool {
     is_loopback_name(host) && its_port == port.to_string()
 }
 
-/// Whether an `Origin` is a page of this machine, whatever its port.
+/// Whether an `Origin` is a page of this machine, on any port.
 fn is_local_origin(origin: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;
@@ -153,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_names_with_the_own_port_are_the_own_authority() {
+    fn only_loopback_names_with_the_emulators_port_are_its_authority() {
         for authority in [
             "127.0.0.1:4400",
             "localhost:4400",

@@ -1,9 +1,9 @@
-//! `clerk-emulator`: a local Clerk on a loopback port, until interrupted.
+//! `clerk-emulator`: runs a local Clerk on a loopback port until it is interrupted.
 
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "what it prints is this program's user interface"
+    reason = "standard output is the user interface of this program"
 )]
 
 use std::error::Error;
@@ -64,7 +64,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// That there is such a person, in such an organization.
+/// Checks that the person exists, and is a member of the organization if one is named.
 fn check_approver(instance: &Instance, who: &str) -> Result<(), MintError> {
     let request = match who.split_once('/') {
         Some((user, organization)) => TokenRequest::oauth(user).org(organization),
@@ -78,7 +78,7 @@ fn announce(emulator: &Emulator) {
     let instance = emulator.instance();
     let directory = instance.directory();
     println!("A local Clerk, for development only: {url}\n");
-    println!("A server uses it with");
+    println!("Start an MCP server with");
     let secret_key = instance.secret_key();
     println!(
         "  CLERK_FRONTEND_API_URL={url} CLERK_API_URL={url} CLERK_SECRET_KEY={}\n",
@@ -89,7 +89,8 @@ fn announce(emulator: &Emulator) {
     println!("  curl -s '{url}/dev/token?{}'", example_query(&directory));
 }
 
-/// Asks for a token of the first one of the people, for an organization if there is one.
+/// The query of a token for the first person of the directory, in an organization if the person is
+/// in one.
 fn example_query(directory: &Directory) -> String {
     let Some(user) = directory.users().next() else {
         return String::from("user=NAME");
@@ -100,7 +101,7 @@ fn example_query(directory: &Directory) -> String {
     }
 }
 
-/// What the command line says.
+/// The arguments of the command line.
 #[derive(Debug)]
 struct Arguments {
     port: u16,
@@ -112,7 +113,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the arguments; `None` if help was asked for.
+    /// Reads the arguments; `None` if help is requested.
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut parsed = Self {
             port: DEFAULT_PORT,
@@ -131,7 +132,8 @@ impl Arguments {
             match name.as_str() {
                 "--port" => {
                     let text = value()?;
-                    parsed.port = text.parse().map_err(|_| format!("`{text}` is no port"))?;
+                    let port = text.parse();
+                    parsed.port = port.map_err(|_| format!("`{text}` is not a port"))?;
                 }
                 "--directory" => parsed.directory = Some(value()?.into()),
                 "--state" => parsed.state = Some(value()?.into()),
@@ -146,7 +148,7 @@ impl Arguments {
     }
 }
 
-/// An error and what caused it, on one line.
+/// An error and its causes, on one line.
 fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -163,13 +165,13 @@ const USAGE: &str = "\
 usage: clerk-emulator [--port PORT] [--directory FILE] [--state FILE] [--mcp-server URL]... [--approve-as WHO]
                       [--allow-loopback-cimd]
 
-  --port PORT            listen on 127.0.0.1:PORT (default 4400; 0 is any free port, with --state that of the last
-                         start if it is free)
+  --port PORT            listen on 127.0.0.1:PORT (default: 4400). 0 means any free port; with --state it means
+                         the port of the last start if that port is free
   --directory FILE       people, organizations, roles, machines and scopes, as TOML (default: ada, grace, ...)
-  --state FILE           keep keys, clients, grants and opaque tokens in FILE (made with mode 0600), so that they
-                         outlive a restart
-  --mcp-server URL       register an MCP server, as Agents -> MCP servers -> Add MCP server does in the
-                         dashboard; access tokens for URL then have it as their audience; may be repeated
-  --approve-as WHO       let WHO (ada, or ada/acme for an organization) allow every client of this machine
-                         without a page
-  --allow-loopback-cimd  fetch metadata documents of clients (CIMD) from this machine too, by http";
+  --state FILE           keep keys, clients, grants and opaque tokens in FILE, so that they survive a restart;
+                         a missing file is created with mode 0600
+  --mcp-server URL       register an MCP server, like Agents -> MCP servers -> Add MCP server in the dashboard.
+                         Access tokens for this server then have URL as their audience. Can be repeated
+  --approve-as WHO       approve every client of this machine without a page, as the user WHO: ada, or
+                         ada/acme to choose an organization
+  --allow-loopback-cimd  also fetch metadata documents of clients (CIMD) from this machine, over http";

@@ -1,4 +1,4 @@
-//! From a wish to the header and claims of a token, as Clerk would fill them.
+//! Turns a [`TokenRequest`] into the header and claims that Clerk would issue.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::permission;
 use crate::permission::Permission;
 use crate::request::{TokenFormat, TokenKind, TokenRequest};
 
-/// Fills header and claims. They are JSON objects.
+/// The header and the claims of a token. Both are JSON objects.
 pub(crate) fn token_parts(
     directory: &Directory,
     issuer: &str,
@@ -47,8 +47,8 @@ pub(crate) fn token_parts(
     Ok((header, Value::Object(claims)))
 }
 
-/// Whether what is asked for is a secret of a machine or a key, and not a JWT. What an opaque OAuth access token
-/// says is what the JWT would say, so such a request has parts.
+/// Whether the requested token is an opaque M2M token or an API key. An opaque OAuth access token
+/// is not among them, because it stands for the claims of a JWT.
 pub(crate) fn is_opaque(request: &TokenRequest) -> bool {
     match request.kind {
         TokenKind::ApiKey => true,
@@ -57,7 +57,7 @@ pub(crate) fn is_opaque(request: &TokenRequest) -> bool {
     }
 }
 
-/// What is kept of an opaque token that [`is_opaque`] holds for.
+/// The stored form of a token that [`is_opaque`] is true for.
 pub(crate) fn opaque_token(
     directory: &Directory,
     request: &TokenRequest,
@@ -87,8 +87,8 @@ pub(crate) fn opaque_token(
     })
 }
 
-/// A field that would be ignored is an error: who asks for scopes on a session token would go on to test
-/// something else than meant.
+/// Refuses a field that the kind of token does not have. If the field were ignored, a test that
+/// asks for scopes on a session token would test something else.
 fn check_applicable(request: &TokenRequest) -> Result<(), MintError> {
     let TokenRequest {
         user,
@@ -113,7 +113,7 @@ fn check_applicable(request: &TokenRequest) -> Result<(), MintError> {
     let key = kind == TokenKind::ApiKey;
     let session = !oauth && !m2m && !key;
     let jwt = !is_opaque(request);
-    // An API key is of a user or of an organization.
+    // An API key belongs to a user or to an organization.
     let of_org = if key { user.is_none() } else { !m2m };
     let fields = [
         ("user", user.is_some(), !m2m),
@@ -220,7 +220,7 @@ fn machine_scopes(machine: &Machine, request: &TokenRequest) -> Result<Vec<Strin
     scopes.collect()
 }
 
-/// Whom an API key acts for.
+/// The id of the user or organization that an API key acts for.
 fn key_subject(directory: &Directory, request: &TokenRequest) -> Result<String, MintError> {
     match (&request.user, &request.org) {
         (None, None) => Err(MintError::Incomplete {
@@ -258,7 +258,8 @@ fn machine_claims(
     Ok(claims)
 }
 
-/// When a token was issued, and when it expires if it does, in Unix seconds.
+/// The time of issue and of expiry in Unix seconds; the second is `None` if the token never
+/// expires.
 fn times(request: &TokenRequest, now: u64) -> (i64, Option<i64>) {
     let (lifetime, expires_at_all) = match request.kind {
         TokenKind::Oauth => (OAUTH_LIFETIME, true),
@@ -272,7 +273,8 @@ fn times(request: &TokenRequest, now: u64) -> (i64, Option<i64>) {
         expires_in => expires_in.unwrap_or(lifetime),
     };
     let expires = now.saturating_add(expires_in);
-    // Of an expired token only the expiry is wrong: it was issued before.
+    // An expired token must be refused for its expiry alone, so it was issued one lifetime before
+    // that.
     let issued = if expires > now {
         now
     } else {
@@ -304,7 +306,7 @@ fn common_claims(
     claims
 }
 
-/// RFC 6749 section 3.3: scopes are separated by spaces, so none has one.
+/// RFC 6749 section 3.3: scopes are separated by spaces, so a scope cannot contain a space.
 fn check_scopes(scopes: &[String]) -> Result<(), MintError> {
     let no_scope = |scope: &&String| scope.is_empty() || scope.contains(char::is_whitespace);
     match scopes.iter().find(no_scope) {
@@ -324,7 +326,7 @@ fn add_oauth_claims(
     let mut scopes = request.scopes.clone().unwrap_or_else(default);
     check_scopes(&scopes)?;
     if let Some(membership) = membership {
-        // Clerk: `org_id` is there only if this scope was granted.
+        // Clerk: a token has `org_id` only if this scope was granted.
         if !scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE) {
             scopes.push(String::from(ORGANIZATION_SCOPE));
         }
@@ -337,7 +339,7 @@ fn add_oauth_claims(
     Ok(())
 }
 
-/// What both versions of a session token have.
+/// Adds the claims that both versions of a session token have.
 fn add_session_claims(
     claims: &mut Map<String, Value>,
     request: &TokenRequest,
@@ -345,7 +347,7 @@ fn add_session_claims(
     let azp = request.azp.as_deref().unwrap_or(DEFAULT_ORIGIN);
     claims.insert("sid".into(), json!(random_id("sess_")?));
     claims.insert("azp".into(), json!(azp));
-    // First factor verified this minute, no second one enrolled.
+    // The first factor was verified in this minute, and no second factor is enrolled.
     let ages = request.factor_ages.unwrap_or([0.0, -1.0]);
     claims.insert("fva".into(), json!(ages.map(minutes)));
     claims.insert("sts".into(), json!("active"));
@@ -372,7 +374,7 @@ fn add_v2_claims(
     let mut organization = Map::new();
     organization.insert("id".into(), json!(membership.id));
     organization.insert("slg".into(), json!(membership.slug));
-    // Version 2 has the role without its prefix.
+    // Version 2 carries the role without its prefix.
     let role = membership
         .role
         .strip_prefix("org:")
@@ -398,7 +400,7 @@ fn add_v2_claims(
     Ok(())
 }
 
-/// The plans that an organization or a user is on, as the claim has them.
+/// The plans of an organization or a user, in the form of the claim `pla`.
 fn plans(held: &[String], owner: Owners) -> String {
     let mut plans = Entitlements::default();
     if held.is_empty() {
@@ -408,7 +410,7 @@ fn plans(held: &[String], owner: Owners) -> String {
     plans.to_claim()
 }
 
-/// What is asked for beside what permissions and directory say.
+/// Adds the features and plans that the request names.
 fn add_billing_claims(
     claims: &mut Map<String, Value>,
     request: &TokenRequest,
@@ -421,7 +423,7 @@ fn add_billing_claims(
             continue;
         }
         let said = claims.get(claim).and_then(Value::as_str);
-        // Plans are in place of those said, features beside them.
+        // Requested plans replace the plans of the directory; requested features are added.
         let said = said.filter(|_| what == "feature").unwrap_or_default();
         let mut entitlements = Entitlements::default();
         entitlements.add_claim(said);
@@ -430,7 +432,8 @@ fn add_billing_claims(
                 what,
                 slug: text.clone(),
             })?;
-            // Who is in no organization has nothing of one, unless that is said.
+            // Without an organization, a feature for both owners belongs to the user, unless `ou:`
+            // asks for both explicitly.
             let owners = if owners == Owners::BOTH && !text.starts_with("ou:") {
                 Owners {
                     organization: request.org.is_some(),
@@ -446,11 +449,11 @@ fn add_billing_claims(
     Ok(())
 }
 
-/// Features or plans in the order of a claim, each once.
+/// Features or plans with their owners, in the order of a claim and without duplicates.
 #[derive(Default)]
 struct Entitlements(Vec<(String, Owners)>);
 
-/// Whose a feature or plan is.
+/// The owners of a feature or plan: the organization, the user, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Owners {
     organization: bool,
@@ -488,14 +491,15 @@ impl Entitlements {
         }
     }
 
-    /// What a claim of ours says.
+    /// Adds the entries of a claim that the emulator wrote.
     fn add_claim(&mut self, claim: &str) {
         for (owners, slug) in claim.split(',').filter_map(owners) {
             self.add(slug, owners);
         }
     }
 
-    /// Those that an organization has go first, as the masks of permissions count these only.
+    /// The claim. The entries of an organization come first, because the bit masks of permissions
+    /// count only these.
     fn to_claim(&self) -> String {
         let (first, last): (Vec<_>, Vec<_>) = self.0.iter().partition(|(_, it)| it.organization);
         let entry = |(slug, owners): &(String, Owners)| {
@@ -508,7 +512,8 @@ impl Entitlements {
     }
 }
 
-/// Takes a feature or plan apart, as guards write it (`org:export`) or as claims do (`o:export`).
+/// Splits a feature or plan into owners and slug. Guards write `org:export`; claims write
+/// `o:export`.
 fn owners(text: &str) -> Option<(Owners, &str)> {
     let (owners, slug) = match text.split_once(':') {
         None => (Owners::BOTH, text),
@@ -520,7 +525,7 @@ fn owners(text: &str) -> Option<(Owners, &str)> {
     permission::is_word(slug).then_some((owners, slug))
 }
 
-/// Whole minutes are written as JavaScript writes them.
+/// A number of minutes; a whole number is written without a fraction, like in JavaScript.
 fn minutes(age: f64) -> Value {
     if age.fract() == 0.0 && age.abs() < f64::from(i32::MAX) {
         json!(age as i32)
@@ -547,7 +552,7 @@ fn add_v1_claims(
     Ok(())
 }
 
-/// The permissions of a member that a session token carries: all but Clerk's own.
+/// The permissions of a member that a session token carries: all except Clerk's system permissions.
 fn session_permissions(membership: &Membership) -> Result<Vec<Permission<'_>>, MintError> {
     let mut permissions = Vec::new();
     for key in &membership.permissions {

@@ -1,4 +1,4 @@
-//! M2M tokens and API keys: secrets that mean something to their issuer only. Kept are their digests.
+//! Opaque M2M tokens and API keys. The instance stores their digests, not the tokens.
 
 use std::collections::BTreeMap;
 
@@ -11,32 +11,33 @@ use serde_json::{Map, Value, json};
 use crate::error::MintError;
 use crate::oauth::Digest;
 
-/// All that were minted, by the digest of the secret.
+/// The opaque tokens of an instance, by the digest of the secret.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct OpaqueTokens {
     by_digest: BTreeMap<Digest, OpaqueToken>,
 }
 
-/// What is known of one.
+/// The stored entry of an opaque token.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct OpaqueToken {
-    /// Not the secret.
+    /// The public id, from which the secret cannot be derived.
     pub(crate) id: String,
     pub(crate) kind: OpaqueKind,
     /// The id of a machine, a user or an organization.
     pub(crate) subject: String,
     pub(crate) scopes: Vec<String>,
     pub(crate) claims: Option<Map<String, Value>>,
-    /// In Unix seconds, as is the next.
+    /// The time of issue, in Unix seconds.
     pub(crate) issued: i64,
+    /// The time of expiry, in Unix seconds; `None` if the token never expires.
     pub(crate) expires: Option<i64>,
     pub(crate) revoked: Option<Revocation>,
-    /// Whether somebody asked about it. State files from before this member existed have tokens without it.
+    /// Whether the token was verified. State files of earlier versions lack this member.
     #[serde(default)]
     pub(crate) is_used: bool,
 }
 
-/// When a token was revoked, in Unix seconds, and what was said of it.
+/// The time at which a token was revoked, in Unix seconds, and the reason that was given.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Revocation {
     pub(crate) at: u64,
@@ -50,7 +51,7 @@ pub(crate) enum OpaqueKind {
 }
 
 impl OpaqueKind {
-    /// What ids and secrets begin with.
+    /// The prefix of ids and secrets.
     pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::ApiKey => "ak_",
@@ -58,11 +59,12 @@ impl OpaqueKind {
         }
     }
 
-    /// Not only characters that a URL or an identifier may have: such are the secrets of Clerk's API keys.
+    /// A new secret. Like Clerk's API keys it has characters that a URL or an identifier cannot
+    /// have.
     fn new_secret(self) -> Result<String, MintError> {
         let mut bytes = [0; 32];
         rand::fill(&mut bytes).map_err(|_| MintError::Random)?;
-        // The first character is `/`; thirty-one bytes are as good a secret as thirty-two.
+        // This makes the first character `/`. The other 31 bytes are random enough.
         if let (Self::ApiKey, [first, ..]) = (self, &mut bytes) {
             *first = 0xff;
         }
@@ -71,10 +73,10 @@ impl OpaqueKind {
 }
 
 impl OpaqueTokens {
-    /// Keeps the token and returns its secret.
+    /// Stores a token and returns its secret.
     pub(crate) fn add(&mut self, token: OpaqueToken) -> Result<String, MintError> {
         let secret = token.kind.new_secret()?;
-        // A token that expired long ago need not be known as expired any more.
+        // A token that expired long ago is forgotten: it is then unknown instead of expired.
         self.by_digest.retain(|_, known| {
             let expires = known.expires.map(|at| at.saturating_add(KEPT_EXPIRED));
             expires.is_none_or(|at| at > token.issued)
@@ -94,7 +96,8 @@ impl OpaqueTokens {
         Some(token)
     }
 
-    /// Revokes the token with this id or secret, and returns it; of one that is revoked the first time stays.
+    /// Revokes the token with this id or secret, and returns it. A token that is revoked already
+    /// keeps its first revocation.
     pub(crate) fn revoke(
         &mut self,
         id_or_secret: &str,
@@ -110,7 +113,7 @@ impl OpaqueTokens {
 }
 
 impl OpaqueToken {
-    /// The object of the Backend API, whose times are milliseconds.
+    /// The object of the Backend API. Its times are in milliseconds.
     pub(crate) fn to_json(&self, now: u64) -> Value {
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         let milliseconds = |seconds: i64| seconds.saturating_mul(1000);
@@ -148,7 +151,8 @@ impl OpaqueToken {
     }
 }
 
-/// Makes room for one more entry: removes entries, the first in this order first, until fewer than `most` are left.
+/// Makes room for one more entry: removes the entries with the smallest `order` until fewer than
+/// `most` are left.
 pub(crate) fn make_room<K: Clone + Ord, V, O: Ord>(
     all: &mut BTreeMap<K, V>,
     most: usize,
@@ -163,10 +167,10 @@ pub(crate) fn make_room<K: Clone + Ord, V, O: Ord>(
     }
 }
 
-/// The most opaque tokens that are known, which bounds the memory of an instance and its state file. Clerk has no such
-/// bound; development needs far fewer.
+/// The maximal number of opaque tokens, which bounds the memory of an instance and its state file.
+/// Clerk has no such limit; development needs far fewer tokens.
 pub(crate) const MAX_TOKENS: usize = 10_000;
-/// For how many seconds an expired token is known: a day.
+/// The time for which an expired token is known as expired, in seconds: a day.
 pub(crate) const KEPT_EXPIRED: i64 = 86_400;
 
 #[cfg(test)]
@@ -188,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_found_as_what_it_is_and_kept_nowhere() {
+    fn a_secret_is_found_only_by_its_kind_and_is_not_stored() {
         let mut tokens = OpaqueTokens::default();
         let secret = tokens.add(token(OpaqueKind::ApiKey)).unwrap();
         assert!(
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_tokens_the_oldest_that_nobody_used_give_way() {
+    fn too_many_tokens_drop_the_oldest_unused() {
         let mut tokens = OpaqueTokens::default();
         let of_time = |issued| OpaqueToken {
             issued,
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_expired_from_the_second_it_names() {
+    fn a_token_has_expired_in_the_second_of_its_expiry() {
         let token = token(OpaqueKind::M2m);
         assert_eq!(token.to_json(199)["expired"], false);
         assert_eq!(token.to_json(200)["expired"], true);
@@ -237,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_revocations_the_first_counts() {
+    fn a_second_revocation_does_not_replace_the_first() {
         let mut tokens = OpaqueTokens::default();
         let secret = tokens.add(token(OpaqueKind::M2m)).unwrap();
         let at = |at, reason: &str| Revocation {

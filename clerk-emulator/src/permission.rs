@@ -1,8 +1,8 @@
-//! The grammar of a permission key, and how session tokens pack a list of them.
+//! The grammar of a permission key, and the packed form of permissions in session tokens.
 
 use std::fmt::Write as _;
 
-/// A permission key, `org:<feature>:<action>`, taken apart.
+/// A parsed permission key, `org:<feature>:<action>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Permission<'a> {
     pub(crate) feature: &'a str,
@@ -10,19 +10,21 @@ pub(crate) struct Permission<'a> {
 }
 
 impl<'a> Permission<'a> {
-    /// Takes a key apart; `None` if it could not stand in a session token and be read back.
+    /// Parses a key; `None` if a session token could not carry it.
     pub(crate) fn parse(key: &'a str) -> Option<Self> {
         let (feature, action) = key.strip_prefix("org:")?.split_once(':')?;
         (is_word(feature) && is_word(action)).then_some(Self { feature, action })
     }
 
-    /// Whether it is one of Clerk's own (`org:sys_…`), which no session token carries.
+    /// Whether the permission is one of Clerk's system permissions (`org:sys_…`), which session
+    /// tokens never carry.
     pub(crate) fn is_system(self) -> bool {
         self.feature.starts_with("sys_")
     }
 }
 
-/// Whether `text` is a name of letters, digits, `_` and `-`: nothing that a list or a claim splits at.
+/// Whether `text` is a name of letters, digits, `_` and `-`. Such a name has no separator of a list
+/// or a claim.
 pub(crate) fn is_word(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -30,7 +32,7 @@ pub(crate) fn is_word(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// The three claims that carry permissions in a session token v2.
+/// The three claims that carry permissions in a session token of version 2.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Packed {
     /// The claim `fea`.
@@ -41,10 +43,11 @@ pub(crate) struct Packed {
     pub(crate) masks: String,
 }
 
-/// Packs `permissions` as a session token v2 carries them.
+/// Packs `permissions` for a session token of version 2.
 ///
-/// Every feature listed is an organization's. So the k-th mask belongs to the k-th organization feature
-/// and to the k-th feature of the whole list alike, and Clerk's SDKs, which differ there, read the same.
+/// Clerk's SDKs differ: for some the k-th mask belongs to the k-th feature of an organization, for
+/// others to the k-th feature of the whole list. Here every listed feature is an organization's, so
+/// all SDKs read the same permissions.
 pub(crate) fn pack(permissions: &[Permission<'_>]) -> Packed {
     let mut features: Vec<&str> = Vec::new();
     let mut actions: Vec<&str> = Vec::new();
@@ -71,8 +74,8 @@ pub(crate) fn pack(permissions: &[Permission<'_>]) -> Packed {
     packed
 }
 
-/// The number whose bits, least significant first, are `bits`, in decimal. A mask has as many bits as
-/// there are actions, so it may exceed every machine integer.
+/// The number with these bits, least significant first, in decimal. A mask has one bit for each
+/// action, so it can exceed every machine integer.
 fn decimal(bits: &[bool]) -> String {
     let mut digits = vec![0_u8]; // least significant first
     for &bit in bits.iter().rev() {
@@ -98,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_words_are_a_permission_and_nothing_else_is() {
+    fn only_org_a_feature_and_an_action_are_a_permission() {
         let parsed = Permission::parse("org:documents:read").unwrap();
         assert_eq!((parsed.feature, parsed.action), ("documents", "read"));
         for key in [
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn permissions_are_packed_as_the_documented_example() {
+    fn permissions_are_packed_like_the_documented_example() {
         let keys = [
             "org:dashboard:manage",
             "org:dashboard:read",
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_may_exceed_every_machine_integer() {
+    fn a_mask_can_exceed_every_machine_integer() {
         let mut bits = vec![false; 70];
         bits[0] = true;
         bits[69] = true;

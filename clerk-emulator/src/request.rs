@@ -1,4 +1,4 @@
-//! What a token is asked for with: by code, in the body of `POST /dev/tokens`, in the query of
+//! Requests for tokens: built in code, or read from the body of `POST /dev/tokens` or the query of
 //! `GET /dev/token`.
 
 use std::fmt;
@@ -7,7 +7,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// A wish for a token. What does not go with its kind is an error when the token is minted.
+/// A request for a token. A field that does not apply to the kind of token is an error when the
+/// token is minted.
 ///
 /// ```
 /// use clerk_emulator::TokenRequest;
@@ -42,50 +43,57 @@ use serde_json::Value;
 #[non_exhaustive]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
-    /// Whose token: a username or an id.
+    /// The user that the token is for: a username or an id.
     pub user: Option<String>,
-    /// The organization it is for: a slug or an id. The user must be a member. An API key is of a user or of
-    /// an organization, not of both.
+    /// The organization that the token is for: a slug or an id. The user must be a member. An API
+    /// key has a user or an organization, not both.
     pub org: Option<String>,
-    /// Whose token, M2M only: the name or the id of a machine.
+    /// The machine that the token is for, M2M only: a name or an id.
     pub machine: Option<String>,
-    /// The kind of token; `oauth` if not said.
+    /// The kind of token; `oauth` by default.
     #[serde(default)]
     pub kind: TokenKind,
-    /// What an OAuth access token or M2M token is written as; if not said what the settings say (OAuth: a JWT
-    /// by default), or opaque (M2M).
+    /// The format of an OAuth access token or an M2M token. By default an OAuth access token has
+    /// the format of the settings, which is JWT unless changed, and an M2M token is opaque.
     pub format: Option<TokenFormat>,
-    /// The granted scopes. Of an OAuth access token `profile email` if not said, and with an organization,
-    /// `user:org:read` is always among them; of an API key none; of an M2M token the machines that it is for,
-    /// by name or id: all that its machine may talk to. In JSON a list, or a text with spaces between.
+    /// The granted scopes. In JSON a list, or a text with spaces between scopes.
+    ///
+    /// - OAuth access token: by default `profile email`. With an organization `user:org:read` is
+    ///   always added.
+    /// - API key: by default none.
+    /// - M2M token: the machines that the token is for, by name or id. By default all machines that
+    ///   its machine may talk to.
     #[serde(default, deserialize_with = "scopes")]
     pub scopes: Option<Vec<String>>,
-    /// The claim `aud`; absent if not said, as it is in most of Clerk's tokens.
+    /// The claim `aud`. By default the token has none, like most of Clerk's tokens.
     pub aud: Option<Audience>,
-    /// Claims of one's own, a JSON object, M2M tokens and API keys only. In a query the text of one.
+    /// Custom claims, M2M tokens and API keys only: a JSON object, or in a query its text.
     #[serde(default, deserialize_with = "claims")]
     pub claims: Option<Value>,
-    /// Seconds until it expires; a day (OAuth), an hour (M2M), a minute (session) or never (API key) if not
-    /// said. Zero or less makes an expired token: one that was issued a lifetime before it expired.
+    /// The seconds until the token expires. By default a day (OAuth), an hour (M2M), a minute
+    /// (session) or never (API key). Zero or a negative number makes an expired token, which was
+    /// issued one lifetime before it expired.
     pub expires_in: Option<i64>,
-    /// The OAuth client, OAuth only; `client_emulator` if not said.
+    /// The OAuth client, OAuth only; `client_emulator` by default.
     pub client_id: Option<String>,
-    /// The id of who acts in the user's name (the claim `act`), OAuth and session only; nobody if not said.
+    /// The id of the person who acts in the user's name (the claim `act`), OAuth and session only;
+    /// none by default.
     pub actor: Option<String>,
-    /// The origin that asked for it, session only; if not said, what the settings say, which by default is
-    /// `http://localhost:3000`.
+    /// The origin that requested the token, session only. The default is in the settings; unless
+    /// changed it is `http://localhost:3000`.
     pub azp: Option<String>,
-    /// Features beside those of the permissions and of the directory, session only: `org:export`,
-    /// `user:export`, or `export` for both; or as Clerk writes it, `o:export`, `u:export`, `ou:export`. In JSON
-    /// a list, or a text with commas between.
+    /// Features that are added to the features of the permissions and of the directory, session
+    /// only. Each is `org:export`, `user:export`, or `export` for both, or in Clerk's form
+    /// `o:export`, `u:export` or `ou:export`. In JSON a list, or a text with commas between
+    /// features.
     #[serde(default, deserialize_with = "slugs")]
     pub features: Vec<String>,
-    /// The plans, session only, spelled like the features; those of the directory if none is said, and `free`
-    /// for who has none there.
+    /// The plans, session only, in the same forms as the features. By default they are the plans of
+    /// the directory, and `free` for a user or organization without a plan.
     #[serde(default, deserialize_with = "slugs")]
     pub plans: Vec<String>,
-    /// Minutes since the first and the second factor were verified, -1 for never, session only;
-    /// `[0, -1]` if not said. In a query `30,-1`.
+    /// The minutes since the first and the second factor were verified, session only; -1 means
+    /// never. `[0, -1]` by default. In a query `30,-1`.
     #[serde(default, deserialize_with = "factor_ages")]
     pub factor_ages: Option<[f64; 2]>,
 }
@@ -106,32 +114,32 @@ impl TokenRequest {
         Self::new(user.into(), TokenKind::SessionV1)
     }
 
-    /// A machine-to-machine token of `machine`, a name or an id; opaque.
+    /// An opaque machine-to-machine token for `machine`, a name or an id.
     pub fn m2m(machine: impl Into<String>) -> Self {
         Self {
             machine: Some(machine.into()),
-            ..Self::of_nobody(TokenKind::M2m)
+            ..Self::with_kind(TokenKind::M2m)
         }
     }
 
-    /// An API key of `user`, a username or an id.
+    /// An API key for `user`, a username or an id.
     pub fn api_key(user: impl Into<String>) -> Self {
         Self::new(user.into(), TokenKind::ApiKey)
     }
 
-    /// An API key of `org` itself, a slug or an id.
+    /// An API key for the organization `org` itself, a slug or an id.
     pub fn org_api_key(org: impl Into<String>) -> Self {
-        Self::of_nobody(TokenKind::ApiKey).org(org)
+        Self::with_kind(TokenKind::ApiKey).org(org)
     }
 
     fn new(user: String, kind: TokenKind) -> Self {
         Self {
             user: Some(user),
-            ..Self::of_nobody(kind)
+            ..Self::with_kind(kind)
         }
     }
 
-    fn of_nobody(kind: TokenKind) -> Self {
+    fn with_kind(kind: TokenKind) -> Self {
         Self {
             user: None,
             org: None,
@@ -151,92 +159,95 @@ impl TokenRequest {
         }
     }
 
-    /// For this organization, a slug or an id, of which the user must be a member.
+    /// Sets the organization, a slug or an id. The user must be a member.
     #[must_use]
     pub fn org(mut self, org: impl Into<String>) -> Self {
         self.org = Some(org.into());
         self
     }
 
-    /// As a JWT; OAuth and M2M only.
+    /// Requests a JWT; OAuth and M2M only.
     #[must_use]
     pub fn jwt(mut self) -> Self {
         self.format = Some(TokenFormat::Jwt);
         self
     }
 
-    /// As an opaque token; not for sessions.
+    /// Requests an opaque token; not for sessions.
     #[must_use]
     pub fn opaque(mut self) -> Self {
         self.format = Some(TokenFormat::Opaque);
         self
     }
 
-    /// With these scopes instead of those of the kind; not for sessions. None has white space in it.
+    /// Sets the scopes in place of the kind's default; not for sessions. A scope cannot contain
+    /// white space.
     #[must_use]
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
 
-    /// With this audience: a text, or a list of them.
+    /// Sets the audience: a text, or a list of texts.
     #[must_use]
     pub fn aud(mut self, aud: impl Into<Audience>) -> Self {
         self.aud = Some(aud.into());
         self
     }
 
-    /// With these claims of one's own, a JSON object; M2M tokens and API keys only.
+    /// Sets custom claims, a JSON object; M2M tokens and API keys only.
     #[must_use]
     pub fn claims(mut self, claims: impl Into<Value>) -> Self {
         self.claims = Some(claims.into());
         self
     }
 
-    /// Expiring in so many seconds from when it is minted; zero or less for a token that has expired.
+    /// Sets the lifetime in seconds. Zero or a negative number makes a token that has expired.
     #[must_use]
     pub fn expires_in(mut self, seconds: i64) -> Self {
         self.expires_in = Some(seconds);
         self
     }
 
-    /// Issued to this OAuth client; OAuth only.
+    /// Sets the OAuth client that the token is issued to; OAuth only.
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
         self
     }
 
-    /// With somebody who acts in the user's name, by id; OAuth and session only.
+    /// Sets the person who acts in the user's name, by id; OAuth and session only.
     #[must_use]
     pub fn actor(mut self, id: impl Into<String>) -> Self {
         self.actor = Some(id.into());
         self
     }
 
-    /// Issued to a page of this origin; session only.
+    /// Sets the origin of the page that the token is issued to; session only.
     #[must_use]
     pub fn azp(mut self, azp: impl Into<String>) -> Self {
         self.azp = Some(azp.into());
         self
     }
 
-    /// With this feature beside those of the permissions and of the directory: `org:export`, `user:export`, or
-    /// `export` for both; session only.
+    /// Adds a feature to the features of the permissions and of the directory: `org:export`,
+    /// `user:export`, or `export` for both; session only.
     #[must_use]
     pub fn feature(mut self, feature: impl Into<String>) -> Self {
         self.features.push(feature.into());
         self
     }
 
-    /// With this plan instead of those of the directory: `org:pro`, `user:pro`, or `pro` for both; session only.
+    /// Adds a plan: `org:pro`, `user:pro`, or `pro` for both; session only. Plans of the request
+    /// replace the plans of the directory.
     #[must_use]
     pub fn plan(mut self, plan: impl Into<String>) -> Self {
         self.plans.push(plan.into());
         self
     }
 
-    /// With the factors verified so many minutes ago, -1 for never; session only.
+    /// Sets the minutes since the first and the second factor were verified, -1 for never; session
+    /// only.
     #[must_use]
     pub fn factor_ages(mut self, first: f64, second: f64) -> Self {
         self.factor_ages = Some([first, second]);
@@ -250,7 +261,7 @@ impl TokenRequest {
 /// use clerk_emulator::{TokenKind, TokenRequest};
 ///
 /// assert_eq!(TokenRequest::oauth("ada").kind, TokenKind::default());
-/// // As `POST /dev/tokens` and `GET /dev/token` spell it:
+/// // The name in `POST /dev/tokens` and `GET /dev/token`:
 /// assert_eq!(TokenKind::SessionV1.to_string(), "session_v1");
 /// ```
 ///
@@ -258,10 +269,10 @@ impl TokenRequest {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenKind {
-    /// An OAuth access token in its JWT form: what an MCP client presents. No role, no permissions.
+    /// An OAuth access token, which MCP clients present. It has no role and no permissions.
     #[default]
     Oauth,
-    /// A session token, version 2: permissions are bit-packed.
+    /// A session token of version 2, whose permissions are bit-packed.
     Session,
     /// A session token of the deprecated version 1.
     SessionV1,
@@ -283,7 +294,7 @@ impl fmt::Display for TokenKind {
     }
 }
 
-/// The two ways to write a token.
+/// The format of a token.
 ///
 /// ```
 /// use clerk_emulator::{TokenFormat, TokenRequest};
@@ -293,13 +304,13 @@ impl fmt::Display for TokenKind {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenFormat {
-    /// Signed, and to be read by whoever has the public key.
+    /// A signed token that can be verified with the public key.
     Jwt,
-    /// A secret that means something to its issuer only.
+    /// A random secret that only its issuer can verify.
     Opaque,
 }
 
-/// The claim `aud` (RFC 7519 §4.1.3): one resource, or a list.
+/// The claim `aud` (RFC 7519 §4.1.3): one resource or a list of resources.
 ///
 /// ```
 /// use clerk_emulator::{Audience, TokenRequest};
@@ -336,7 +347,7 @@ impl From<Vec<String>> for Audience {
     }
 }
 
-/// An object, or the text of one.
+/// Reads a JSON object, or a text that contains one.
 fn claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     match Option::deserialize(deserializer)? {
         Some(Value::String(text)) => serde_json::from_str(&text).map_err(D::Error::custom),
@@ -365,7 +376,7 @@ fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Strin
 
 fn slugs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a list, or a text with commas between")]
+    #[serde(untagged, expecting = "a list, or a text separated by commas")]
     enum Slugs {
         List(Vec<String>),
         Text(String),
@@ -413,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_an_oauth_access_token_of_no_more_than_the_user() {
+    fn the_default_is_an_oauth_access_token_of_the_user_alone() {
         let request = read(r#"{"user": "ada"}"#).unwrap();
         assert_eq!(request.user.as_deref(), Some("ada"));
         assert_eq!(request.kind, TokenKind::Oauth);
@@ -425,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_named_as_they_are_shown() {
+    fn kinds_are_read_by_the_names_that_are_displayed() {
         for kind in [
             TokenKind::Oauth,
             TokenKind::Session,
@@ -450,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_an_object_or_the_text_of_one() {
+    fn claims_are_an_object_or_the_text_of_an_object() {
         let object = read(r#"{"machine": "billing", "claims": {"a": 1}}"#).unwrap();
         let text = read(r#"{"machine": "billing", "claims": "{\"a\": 1}"}"#).unwrap();
         assert_eq!(object.claims, text.claims);

@@ -24,10 +24,10 @@ use crate::routes;
 use crate::routes::inject_faults::inject_faults;
 use crate::state_file::{State, StateFile};
 
-/// A running emulator. It stops when dropped.
+/// A running emulator. It stops when it is dropped.
 ///
-/// It brings its own thread and runtime, so it can be started under any; what it serves is in the crate's
-/// documentation.
+/// An emulator has its own thread and runtime, so it can be started under any runtime. The crate's
+/// documentation lists the routes.
 ///
 /// ```
 /// # #[actix_web::main]
@@ -47,17 +47,17 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts an emulator, and returns when it listens.
+    /// Starts an emulator. Returns when the emulator listens.
     ///
     /// # Errors
-    /// - [`Error::NotLoopback`]: the address could be reached from elsewhere.
-    /// - [`Error::Bind`]: the address is taken or not there.
-    /// - [`Error::McpServer`]: an MCP server can't be registered.
+    /// - [`Error::NotLoopback`]: the address is not a loopback address.
+    /// - [`Error::Bind`]: the address is in use or does not exist.
+    /// - [`Error::McpServer`]: an MCP server cannot be registered.
     /// - [`Error::StateFile`], [`Error::StateFileContent`], [`Error::StateFileInUse`],
-    ///   [`Error::StateFileMode`]: the state file can't be used; not with
-    ///   [`EmulatorOptions::optional_state_file`].
+    ///   [`Error::StateFileMode`]: the state file cannot be used. With
+    ///   [`EmulatorOptions::optional_state_file`] these errors do not occur.
     /// - [`Error::KeyGeneration`]: the system has no randomness.
-    /// - [`Error::Start`]: the server's thread can't be started.
+    /// - [`Error::Start`]: the server's thread cannot be started.
     pub async fn start(options: EmulatorOptions) -> Result<Self, Error> {
         let EmulatorOptions {
             address,
@@ -84,15 +84,15 @@ impl Emulator {
         let (started, start) = oneshot::channel();
         let (ending, ended) = oneshot::channel();
         let (control, commands) = ListenerControl::new();
-        let site = Site {
+        let data = AppData {
             instance: web::Data::new(instance.clone()),
             control: web::Data::new(control.clone()),
         };
         thread::Builder::new()
             .name(String::from("clerk-emulator"))
             .spawn(move || {
-                actix_rt::System::new().block_on(serve(site, listener, bound, commands, started));
-                // Nobody may be waiting for the end.
+                actix_rt::System::new().block_on(serve(data, listener, bound, commands, started));
+                // An error means that no call of `stop` is waiting.
                 let _ = ending.send(());
             })
             .map_err(|source| Error::Start { source })?;
@@ -107,19 +107,20 @@ impl Emulator {
         })
     }
 
-    /// Stops the emulator, and returns when its port is free and its state file is closed. Requests on their way
-    /// are cut off.
+    /// Stops the emulator. Returns when its port is free and its state file is closed. Running
+    /// requests are cut off.
     pub async fn stop(mut self) {
         self.control.command(Command::Stop);
-        // An error means that the thread is gone, which is what was wanted.
+        // An error means that the thread has ended.
         let _ = (&mut self.ended).await;
         if let Some(file) = self.instance.state_file() {
             file.close();
         }
     }
 
-    /// Refuses connections for so long, as if nothing listened there, and cuts off those there are. Returns
-    /// when they are refused; afterwards the emulator listens on the same port again.
+    /// Refuses connections for `duration`, as if the port were closed, and cuts off open
+    /// connections. Returns as soon as connections are refused. After `duration` the emulator
+    /// listens on the same port again.
     ///
     /// ```
     /// # #[actix_web::main]
@@ -137,17 +138,18 @@ impl Emulator {
     pub async fn refuse_connections(&self, duration: Duration) {
         let (closed, closing) = oneshot::channel();
         self.control.command(Command::Close { duration, closed });
-        // An error means that the thread is gone, and refuses for good.
+        // An error means that the thread has ended, so all connections are refused.
         let _ = closing.await;
     }
 
-    /// Where it listens, and the issuer of its tokens: `http://`, address and port, without a final slash.
+    /// The URL of the emulator, which is also the issuer of its tokens: `http://`, address and
+    /// port, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> &str {
         self.instance.issuer()
     }
 
-    /// The file in which the emulator keeps its state; `None` if the state ends with the emulator.
+    /// The file that keeps the emulator's state; `None` if the state ends with the emulator.
     ///
     /// ```
     /// # #[actix_web::main]
@@ -164,7 +166,7 @@ impl Emulator {
         self.instance.state_file().map(StateFile::path)
     }
 
-    /// The instance it serves, to change while it runs.
+    /// The instance that the emulator serves. It can be changed while the emulator runs.
     #[must_use]
     pub fn instance(&self) -> &Instance {
         &self.instance
@@ -185,9 +187,9 @@ impl fmt::Debug for Emulator {
     }
 }
 
-/// How an emulator is started.
+/// The options of an emulator.
 ///
-/// The default is a free port of 127.0.0.1, [`Directory::default`], and a state that ends with the emulator.
+/// The default is a free port of 127.0.0.1, [`Directory::default`], and no state file.
 ///
 /// ```
 /// # #[actix_web::main]
@@ -217,7 +219,7 @@ pub struct EmulatorOptions {
 #[derive(Clone, Debug)]
 struct StateFileOption {
     path: PathBuf,
-    /// Whether the emulator starts without the file if it can't be used.
+    /// Whether the emulator starts without a state file if the file cannot be used.
     is_optional: bool,
 }
 
@@ -232,7 +234,7 @@ impl StateFileOption {
                 let cause = error.source().map(tracing::field::display);
                 tracing::warn!(
                     %error, cause,
-                    "the local Clerk runs without a state file: clients have to sign in again after a restart"
+                    "the local Clerk runs without a state file: clients must sign in again after a restart"
                 );
                 Ok(None)
             }
@@ -241,44 +243,45 @@ impl StateFileOption {
 }
 
 impl EmulatorOptions {
-    /// Listens on this address, which must be a loopback one: 127.0.0.0/8 or `[::1]`. The port 0 is any
-    /// free one.
+    /// Listens on this address, which must be a loopback address: 127.0.0.0/8 or `[::1]`. Port 0
+    /// means any free port.
     #[must_use]
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// Listens on this port of the same address; 0 is any free one, and with a state file that of the last start
-    /// if it is still free.
+    /// Listens on this port. Port 0 means any free port; with a state file it means the port of the
+    /// last start if that port is free.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.address.set_port(port);
         self
     }
 
-    /// Knows these people.
+    /// Uses this directory of people and organizations.
     #[must_use]
     pub fn directory(mut self, directory: Directory) -> Self {
         self.directory = directory;
         self
     }
 
-    /// Keeps its keys, its port, clients, their grants and opaque tokens in this file, so that they outlive a
+    /// Keeps keys, port, clients, grants and opaque tokens in this file, so that they survive a
     /// restart; see [`Instance::with_state_in`].
     #[must_use]
     pub fn state_file(self, path: impl Into<PathBuf>) -> Self {
         self.with_state_file(path.into(), false)
     }
 
-    /// Keeps its state as [`state_file`](Self::state_file) does, if it can. The emulator starts in any case, and
-    /// says in the log why it lost its state:
+    /// Keeps the state like [`state_file`](Self::state_file), but starts the emulator even if the
+    /// file cannot be used. The log then has the reason:
     ///
-    /// - A file that holds no state, or that others can read, is renamed to `….unusable` and replaced.
-    /// - If another emulator uses the file, or if it can't be read or written, there is no state, and
-    ///   [`Emulator::state_file`] is `None`.
+    /// - A file that holds no state, or that other users can read, is renamed to `….unusable` and
+    ///   replaced by a new file.
+    /// - If another emulator uses the file, or if the file cannot be read or written, the emulator
+    ///   has no state file: [`Emulator::state_file`] is `None`.
     ///
-    /// Folders that are missing are created.
+    /// Missing folders are created.
     ///
     /// ```
     /// # #[actix_web::main]
@@ -305,8 +308,8 @@ impl EmulatorOptions {
         self
     }
 
-    /// Registers an MCP server before the emulator answers anybody; see [`Instance::register_mcp_server`]. Call
-    /// it once for each server.
+    /// Registers an MCP server before the emulator answers requests; see
+    /// [`Instance::register_mcp_server`]. Call this method once for each server.
     ///
     /// ```
     /// # #[actix_web::main]
@@ -337,7 +340,7 @@ impl Default for EmulatorOptions {
     }
 }
 
-/// Listens at the address; if its port is 0, on the port of the last start, or else on any free one.
+/// Listens at the address. If its port is 0, the port of the last start is tried first.
 fn listen(address: SocketAddr, last_port: Option<u16>) -> Result<TcpListener, Error> {
     if !address.ip().is_loopback() {
         return Err(Error::NotLoopback { address });
@@ -348,22 +351,23 @@ fn listen(address: SocketAddr, last_port: Option<u16>) -> Result<TcpListener, Er
             Ok(listener) => return Ok(listener),
             Err(error) => tracing::warn!(
                 %error, address = %last,
-                "the local Clerk cannot listen where it did at the last start, and takes another port: \
-                 clients have to sign in again"
+                "the local Clerk cannot listen on the port of the last start and takes another one: \
+                 clients must sign in again"
             ),
         }
     }
     TcpListener::bind(address).map_err(|source| Error::Bind { address, source })
 }
 
-/// What is to become of the listening socket.
+/// A command for the thread that owns the listener.
 pub(crate) enum Command {
-    /// Is closed, and after this time opened again.
+    /// Closes the listener, and opens it again after `duration`. `closed` is notified when the
+    /// listener is closed.
     Close {
         duration: Duration,
         closed: oneshot::Sender<()>,
     },
-    /// Is closed for good.
+    /// Closes the listener and ends the thread.
     Stop,
 }
 
@@ -380,79 +384,79 @@ impl ListenerControl {
     }
 
     pub(crate) fn command(&self, command: Command) {
-        // An error means that the thread is gone: the socket is closed for good.
+        // An error means that the thread has ended, so the listener is closed.
         let _ = self.commands.send(command);
     }
 }
 
-/// What the application has at hand.
+/// The application data of the routes.
 #[derive(Clone)]
-struct Site {
+struct AppData {
     instance: web::Data<Instance>,
     control: web::Data<ListenerControl>,
 }
 
-/// The server's thread. Tells `started` once, and returns when the server was stopped.
+/// Serves until a command stops the server. Notifies `started` once.
 async fn serve(
-    site: Site,
+    data: AppData,
     listener: TcpListener,
     address: SocketAddr,
     mut commands: mpsc::UnboundedReceiver<Command>,
     started: oneshot::Sender<io::Result<()>>,
 ) {
-    let mut running = match run(&site, listener) {
-        Ok(running) => running,
+    let mut server = match run(&data, listener) {
+        Ok(server) => server,
         Err(error) => {
-            // An error here means that the caller is gone, and nothing is to be served.
+            // An error here means that the caller no longer waits.
             let _ = started.send(Err(error));
             return;
         }
     };
     if started.send(Ok(())).is_err() {
-        running.stop().await;
+        server.stop().await;
         return;
     }
-    let issuer = String::from(site.instance.issuer());
-    let reminder = actix_rt::spawn(remind(issuer, REMINDER));
+    let issuer = String::from(data.instance.issuer());
+    let warnings = actix_rt::spawn(warn_repeatedly(issuer, WARNING_INTERVAL));
     loop {
         let command = commands.recv().await;
-        running.stop().await;
+        server.stop().await;
         let Some(Command::Close { duration, closed }) = command else {
             break;
         };
-        // Nobody may be waiting for it.
+        // An error means that the sender of the command no longer waits.
         let _ = closed.send(());
-        match reopen(&site, address, duration, &mut commands).await {
-            Some(again) => running = again,
+        match reopen(&data, address, duration, &mut commands).await {
+            Some(again) => server = again,
             None => break,
         }
     }
-    reminder.abort();
+    warnings.abort();
 }
 
 /// A server that listens.
-struct Running {
+struct RunningServer {
     handle: ServerHandle,
-    server: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
-impl Running {
-    /// Closes the socket and all connections, and returns when they are.
+impl RunningServer {
+    /// Closes the listener and all connections. Returns when they are closed.
     async fn stop(self) {
         self.handle.stop(false).await;
-        // An error means that it has ended by itself.
-        let _ = self.server.await;
+        // An error means that the task has ended by itself.
+        let _ = self.task.await;
     }
 }
 
-fn run(site: &Site, listener: TcpListener) -> io::Result<Running> {
-    let site = site.clone();
+fn run(data: &AppData, listener: TcpListener) -> io::Result<RunningServer> {
+    let data = data.clone();
     let app = move || {
-        // actix runs the middleware that is wrapped last first: `local_only` refuses a request before faults are
-        // injected.
+        // actix runs the middleware that is wrapped last first: `local_only` refuses a request
+        // before faults are injected.
         App::new()
-            .app_data(web::Data::clone(&site.instance))
-            .app_data(web::Data::clone(&site.control))
+            .app_data(web::Data::clone(&data.instance))
+            .app_data(web::Data::clone(&data.control))
             .wrap(from_fn(inject_faults))
             .wrap(from_fn(local_only))
             .configure(routes::configure)
@@ -463,22 +467,23 @@ fn run(site: &Site, listener: TcpListener) -> io::Result<Running> {
         .listen(listener)?
         .run();
     let handle = server.handle();
-    let server = actix_rt::spawn(async move {
+    let task = actix_rt::spawn(async move {
         if let Err(error) = server.await {
             tracing::error!(%error, "the Clerk emulator failed");
         }
     });
-    Ok(Running { handle, server })
+    Ok(RunningServer { handle, task })
 }
 
-/// Waits, and listens again; `None` if it is told to stop before. Being told to wait again starts anew.
+/// Waits for `duration` and listens again; `None` if `Command::Stop` arrives before.
+/// `Command::Close` starts the wait anew.
 async fn reopen(
-    site: &Site,
+    data: &AppData,
     address: SocketAddr,
     mut duration: Duration,
     commands: &mut mpsc::UnboundedReceiver<Command>,
-) -> Option<Running> {
-    let mut held = hold(address);
+) -> Option<RunningServer> {
+    let mut reserved = reserve(address);
     loop {
         match timeout(duration, commands.recv()).await {
             Ok(Some(Command::Close {
@@ -490,13 +495,13 @@ async fn reopen(
             }
             Ok(Some(Command::Stop) | None) => return None,
             Err(_) => {
-                let listener = held.and_then(|socket| socket.listen(BACKLOG)?.into_std());
-                match listener.and_then(|listener| run(site, listener)) {
-                    Ok(running) => return Some(running),
+                let listener = reserved.and_then(|socket| socket.listen(BACKLOG)?.into_std());
+                match listener.and_then(|listener| run(data, listener)) {
+                    Ok(server) => return Some(server),
                     Err(error) => {
                         tracing::error!(%error, %address, "the Clerk emulator cannot listen again yet");
                         duration = BETWEEN_ATTEMPTS;
-                        held = hold(address);
+                        reserved = reserve(address);
                     }
                 }
             }
@@ -504,31 +509,36 @@ async fn reopen(
     }
 }
 
-/// A socket that has the address, so that no other takes it, and does not listen, so that it is refused.
-fn hold(address: SocketAddr) -> io::Result<TcpSocket> {
+/// Binds a socket to the address without listening: no other program can take the port, and
+/// connections are refused.
+fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    // As the standard library does: the connections that were cut off linger.
+    // Like the standard library: connections that were cut off still occupy the port for a while.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// Says again and again that anybody can be anyone here, for the log that somebody reads only later.
-async fn remind(issuer: String, every: Duration) {
+/// Logs a warning at each interval, so that a log which is read later still shows that this is an
+/// emulator.
+async fn warn_repeatedly(issuer: String, every: Duration) {
     loop {
-        tracing::warn!(%issuer, "this is the Clerk emulator: whoever reaches it can be anyone; for development only");
+        tracing::warn!(
+            %issuer,
+            "this is the Clerk emulator, for development only: anybody who reaches it can sign in as any user"
+        );
         actix_rt::time::sleep(every).await;
     }
 }
 
 const BACKLOG: u32 = 1024;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
-const REMINDER: Duration = Duration::from_secs(60);
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -539,7 +549,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_says_again_and_again_what_this_is() {
+    fn the_log_repeats_the_warning() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let writer = Arc::new(File::create(&path).unwrap());
@@ -549,7 +559,7 @@ mod tests {
             .finish();
         tracing::subscriber::with_default(subscriber, || {
             actix_rt::System::new().block_on(async {
-                let forever = remind(
+                let forever = warn_repeatedly(
                     String::from("http://127.0.0.1:4400"),
                     Duration::from_millis(1),
                 );

@@ -1,5 +1,5 @@
-//! The settings of an administrator in the dashboard: *OAuth applications → Settings*, *Agents → MCP servers*, and a
-//! few settings that only the local Clerk has.
+//! The settings of an instance: those of the dashboard under *OAuth applications → Settings* and
+//! *Agents → MCP servers*, and a few settings that only the local Clerk has.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -10,9 +10,10 @@ use crate::mint::DEFAULT_SCOPES;
 
 /// The settings of an instance. A change applies from the next request on.
 ///
-/// The first six have the names of Clerk's Backend API; the text of each also gives its name in the dashboard,
-/// under *OAuth applications → Settings → Client onboarding*. By default clients can introduce themselves by
-/// registration and by metadata document, access tokens are JWTs, and no token has an audience.
+/// The first six settings have the names of Clerk's Backend API. Their documentation also gives the
+/// name in the dashboard, under *OAuth applications → Settings → Client onboarding*. By default
+/// clients can register themselves or use a metadata document, access tokens are JWTs, and no token
+/// has an audience.
 ///
 /// ```
 /// use clerk_emulator::{Directory, Instance};
@@ -27,68 +28,78 @@ use crate::mint::DEFAULT_SCOPES;
 /// # Ok::<(), clerk_emulator::Error>(())
 /// ```
 ///
-/// Source: `GET /v1/instance/oauth_application_settings`, <https://clerk.com/docs/reference/backend-api>.
+/// Source: `GET /v1/instance/oauth_application_settings`,
+/// <https://clerk.com/docs/reference/backend-api>.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// *Publish DCR support*: whether clients can register themselves (RFC 7591); on.
+    /// *Publish DCR support*: whether clients can register themselves (RFC 7591). On by default.
     pub dynamic_oauth_client_registration: bool,
-    /// *Default scopes for dynamic clients*: the scopes of a client that asks for none. With
-    /// [`registered_scopes_only`](Self::registered_scopes_only) they are also all that a client may ask for if
-    /// it registered without scopes. `None` means `profile email`.
+    /// *Default scopes for dynamic clients*: the scopes of a client that requests none. With
+    /// [`registered_scopes_only`](Self::registered_scopes_only) a client that registered without
+    /// scopes may request only these. `None`, the default, means `profile email`.
     pub default_scopes: Option<Vec<String>>,
-    /// Whether access tokens are JWTs and not opaque; on.
+    /// Whether OAuth access tokens are JWTs; otherwise they are opaque. On by default.
     pub oauth_jwt_access_tokens: bool,
-    /// *Publish CIMD support*: whether the metadata says that the URL of a metadata document can be a client's
-    /// id; on. The first registered MCP server switches it on.
+    /// *Publish CIMD support*: whether the metadata says that the URL of a metadata document can be
+    /// a client's id. On by default, and the first registered MCP server switches it on.
     pub client_id_metadata_documents_advertised: bool,
-    /// *Only allow pre-registered clients*: whether a CIMD client must be known already; off.
+    /// *Only allow pre-registered clients*: whether a CIMD client must be known already. Off by
+    /// default.
     pub client_id_metadata_documents_only_allow_pre_registered_clients: bool,
-    /// Whether CIMD clients that nobody allowed by hand are refused; off.
+    /// Whether a known CIMD client is refused too unless
+    /// [`Instance::allow_client`](crate::Instance::allow_client) allowed it; only together with the
+    /// setting above. Off by default.
     pub client_id_metadata_documents_block_implicitly_allowed_clients: bool,
-    /// Whether the answer of the authorization endpoint names the issuer (RFC 9207); off.
+    /// Whether the authorization response names the issuer (RFC 9207). Off by default.
     pub authorization_response_iss: bool,
-    /// Whether access tokens get the claim `aud`; off. The first registered MCP server switches it on.
+    /// Whether access tokens get the claim `aud`. Off by default; the first registered MCP server
+    /// switches it on.
     ///
-    /// A token's `aud` is the `resource` (RFC 8707) of the authorization request exactly as the client wrote
-    /// it, if `resource` is the URL of a registered server: the same URL, apart from a query, a port that the
-    /// scheme implies, and the case of scheme and host. Any other `resource` gives a token without `aud`; what
-    /// Clerk does there is unconfirmed.
+    /// A token's `aud` is the `resource` (RFC 8707) of the authorization request exactly as the
+    /// client wrote it, if `resource` is the URL of a registered server. The URLs may differ in the
+    /// query, in a port that the scheme implies, and in the case of scheme and host. Any other
+    /// `resource` gives a token without `aud`; Clerk's behaviour in that case is unconfirmed.
     ///
-    /// The audience is fixed when a person allows a client. A grant from before the claim was on, or from
-    /// before the server was registered, gives tokens without `aud` for as long as it is refreshed. The client
-    /// must be connected again to get `aud`.
+    /// The audience is fixed when a person allows a client. A grant from before the claim was on,
+    /// or from before the server was registered, gives tokens without `aud` for as long as it is
+    /// refreshed. The client must be connected again to get `aud`.
     pub audience_claim: bool,
-    /// The URLs of the registered MCP servers, in the dashboard under *Agents → MCP servers*; none.
-    /// [`Instance::register_mcp_server`](crate::Instance::register_mcp_server) checks a URL and adds it.
+    /// The URLs of the registered MCP servers, in the dashboard under *Agents → MCP servers*. Empty
+    /// by default. [`Instance::register_mcp_server`](crate::Instance::register_mcp_server) checks a
+    /// URL and adds it.
     pub mcp_servers: Vec<String>,
-    /// Whether a client that registered itself is limited to the scopes that it registered with, or to
-    /// [`default_scopes`](Self::default_scopes) if it registered without scopes; on, as on a real instance. A
-    /// request for another scope gets `invalid_scope` before any sign-in page, so a client can never step up
-    /// beyond its registration.
+    /// Whether a client that registered itself is limited to the scopes that it registered with, or
+    /// to [`default_scopes`](Self::default_scopes) if it registered without scopes. On by default,
+    /// like at Clerk. A request for another scope gets `invalid_scope` before any sign-in page, so
+    /// a client can never step up beyond its registration.
     pub registered_scopes_only: bool,
-    /// The scopes that the instance allows its CIMD clients; `None` allows every scope of the instance. A
-    /// request for another scope gets `invalid_scope` before any sign-in page.
+    /// The scopes that the instance allows its CIMD clients. `None`, the default, allows every
+    /// scope of the instance. A request for another scope gets `invalid_scope` before any sign-in
+    /// page.
     ///
-    /// The `scope` of a client's own document is only what the client gets when it asks for no scope. It
-    /// neither narrows nor widens this list: on real instances clients whose documents name no scopes were
-    /// refused or admitted by the instance's list alone. `offline_access` is always allowed, because Clerk
-    /// always gives it to these clients. Which scopes a new instance allows is unconfirmed.
+    /// A client gets the `scope` of its own document only when it requests no scope. That `scope`
+    /// neither narrows nor widens this list: on real instances clients whose documents name no
+    /// scopes were refused or admitted by the instance's list alone. `offline_access` is always
+    /// allowed, because Clerk always gives it to these clients. Which scopes a new instance of
+    /// Clerk allows is unconfirmed.
     pub client_document_scopes: Option<Vec<String>>,
-    /// Seconds for which an OAuth access token that a client fetches is good; a day.
+    /// The lifetime of an OAuth access token that a client fetches, in seconds. A day by default.
     pub access_token_lifetime: u32,
-    /// Whether a client's document may be on this machine, fetched over `http` even; off.
+    /// Whether a client's document may be on this machine, also over `http`. Off by default.
     pub loopback_client_documents: bool,
-    /// Who allows every request of a client whose redirect URI is on this machine, without a page: `ada`, or
-    /// `ada/acme` for an organization. `None` asks; for clients that have no browser.
+    /// The user who allows every client whose redirect URI is on this machine, without a page:
+    /// `ada`, or `ada/acme` for an organization. This is for clients without a browser. `None`, the
+    /// default, shows the page.
     pub approve_as: Option<String>,
-    /// The claim `azp` of session tokens that are minted without one; `None` means `http://localhost:3000`.
+    /// The claim `azp` of session tokens that are minted without one. `None`, the default, means
+    /// `http://localhost:3000`.
     pub session_origin: Option<String>,
 }
 
 impl Settings {
-    /// Registers an MCP server. Only the first one changes other settings.
+    /// Registers an MCP server. Only the first registration changes other settings.
     ///
     /// Source: Clerk, "Build an MCP server", and its tool `configure_mcp_server`.
     pub(crate) fn register_mcp_server(&mut self, url: &str) -> Result<(), McpServerError> {
@@ -109,7 +120,7 @@ impl Settings {
         Ok(())
     }
 
-    /// The members of `resources` that become a token's audience.
+    /// The resources among `resources` that become a token's audience.
     pub(crate) fn audience_of(&self, resources: &[String]) -> Vec<String> {
         if !self.audience_claim {
             return Vec::new();
@@ -123,13 +134,13 @@ impl Settings {
         servers.any(|server| mcp_server::is_same(server, resource))
     }
 
-    /// The scopes of a client that asks for none and registered none.
+    /// The scopes of a client that requests none and registered none.
     pub(crate) fn scopes_by_default(&self) -> Vec<String> {
         let clerks = || DEFAULT_SCOPES.map(String::from).to_vec();
         self.default_scopes.clone().unwrap_or_else(clerks)
     }
 
-    /// What Clerk shows of them.
+    /// The settings that Clerk has too, in the form of the Backend API.
     pub(crate) fn to_clerk(&self) -> Value {
         let mut shown = self.to_map();
         shown.retain(|name, _| CLERKS.contains(&name.as_str()));
@@ -137,7 +148,7 @@ impl Settings {
         Value::Object(shown)
     }
 
-    /// Changes those that `changes` names, of which all must be Clerk's own.
+    /// Changes the settings that `changes` names. A setting that Clerk does not have is an error.
     pub(crate) fn patch_clerks(
         &mut self,
         changes: Map<String, Value>,
@@ -148,10 +159,10 @@ impl Settings {
         self.patch(changes)
     }
 
-    /// Changes the settings that `changes` names: all of them or, on an error, none.
+    /// Changes the settings that `changes` names. On an error no setting changes.
     pub(crate) fn patch(&mut self, changes: Map<String, Value>) -> Result<(), serde_json::Error> {
         let mut all = self.to_map();
-        // A registration checks URLs and switches settings on; a patch would do neither.
+        // A registration checks URLs and switches settings on. A patch would bypass both.
         if let Some(servers) = changes.get("mcp_servers")
             && Some(servers) != all.get("mcp_servers")
         {
@@ -159,7 +170,7 @@ impl Settings {
                 "register MCP servers by `POST /dev/mcp-servers`; `mcp_servers` cannot be patched";
             return Err(serde::de::Error::custom(text));
         }
-        // Clerk: `null` resets the default scopes, and changes no switch.
+        // Clerk: `null` resets the default scopes, and leaves a switch unchanged.
         all.extend(
             changes
                 .into_iter()
@@ -172,7 +183,7 @@ impl Settings {
     fn to_map(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(map)) => map,
-            // Switches and names are always JSON.
+            // A struct of booleans, numbers and texts always serialises to an object.
             Ok(_) | Err(_) => Map::new(),
         }
     }
@@ -226,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn clerks_own_settings_are_all_shown_and_no_others() {
+    fn the_backend_api_shows_exactly_the_settings_that_clerk_has() {
         let shown = Settings::default().to_clerk();
         let shown = shown.as_object().unwrap();
         assert_eq!(shown["object"], "oauth_application_settings");
@@ -237,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_names_what_it_changes() {
+    fn a_change_affects_only_the_settings_that_it_names() {
         let mut settings = Settings::default();
         settings
             .patch(changes(
@@ -258,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_is_wrong_in_part_changes_nothing() {
+    fn a_change_with_one_invalid_setting_changes_no_setting() {
         for wrong in [
             json!({"oauth_jwt_access_tokens": false, "default_scopes": "email"}),
             json!({"oauth_jwt_access_tokens": false, "oauth_jwt": true}),
@@ -285,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_registered_server_changes_no_other_setting() {
+    fn the_second_registered_server_changes_no_other_setting() {
         let mut settings = Settings::default();
         settings.register_mcp_server(SERVER).unwrap();
         settings.audience_claim = false;
@@ -303,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_registration_changes_nothing_and_there_is_an_end_to_registrations() {
+    fn a_refused_registration_changes_no_setting_and_the_number_of_servers_is_limited() {
         let mut settings = Settings::default();
         let refused = settings.register_mcp_server("http://127.0.0.1:3000/mcp/");
         assert!(matches!(refused, Err(McpServerError::Url { .. })));

@@ -1,7 +1,8 @@
-//! The state that outlives a process, kept on request in a file that only its owner can read: keys, the port,
-//! clients and what people allowed them, and opaque tokens by digest.
+//! The state file: keys, the port, clients, grants, and the digests of opaque tokens. Only the
+//! owner can read the file.
 //!
-//! INVARIANT: one process at a time writes a state file. It holds the lock of the file beside it, `….lock`.
+//! INVARIANT: at most one process writes a state file. It holds the lock of the file `….lock`
+//! beside the state file.
 
 use std::fs;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -20,7 +21,7 @@ use crate::keys::{SecretKey, SigningKey};
 use crate::oauth::Kept;
 use crate::opaque::OpaqueTokens;
 
-/// What an instance signs and is called with.
+/// The signing key and the secret key of an instance.
 #[derive(Debug)]
 pub(crate) struct Keys {
     pub(crate) signing: SigningKey,
@@ -63,15 +64,15 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Reads the file at `path`, or makes keys and writes them there.
+    /// Reads the file at `path`. If there is none, generates keys and creates the file.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let lock = lock(path)?;
         let content = read(path)?;
         Self::start_with(path, lock, content)
     }
 
-    /// Reads the file at `path`, whose folder may be missing. A file that holds no state, or that others can
-    /// read, is renamed and replaced by a new one.
+    /// Reads the file at `path`, like [`open`](Self::open). A missing folder is created. A file
+    /// that holds no state, or that other users can read, is renamed and replaced by a new file.
     pub(crate) fn open_or_replace(path: &Path) -> Result<Self, Error> {
         let at = |source| Error::StateFile {
             path: path.into(),
@@ -86,7 +87,7 @@ impl State {
                 let aside = beside(path, "unusable");
                 fs::rename(path, &aside).map_err(at)?;
                 let moved_to = aside.display();
-                tracing::warn!(%error, %moved_to, "the state is lost: clients have to sign in again");
+                tracing::warn!(%error, %moved_to, "the state is lost: clients must sign in again");
                 None
             }
             content => content?,
@@ -126,13 +127,13 @@ impl State {
     }
 }
 
-/// The file. Neither `Debug` nor public: it holds the private key.
+/// The open state file. It is neither `Debug` nor public, because it holds the private key.
 pub(crate) struct StateFile {
     path: PathBuf,
     open: Mutex<Option<Open>>,
 }
 
-/// The content as it was written last, and the lock that allows writing.
+/// The content that was written last, and the lock that allows writing.
 struct Open {
     content: Content<KeyText, Value, Value>,
     _lock: File,
@@ -151,7 +152,7 @@ impl StateFile {
         self.change(|content| content.port = Some(port));
     }
 
-    /// Leaves the file to the next process. Later changes are not written.
+    /// Releases the lock, so that another process can use the file. Later changes are not written.
     pub(crate) fn close(&self) {
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -160,7 +161,8 @@ impl StateFile {
         &self.path
     }
 
-    /// Writes a change. If that fails, the change is lost with the process, and no request is refused for it.
+    /// Writes a change. If that fails, no request is refused, and the change is lost when the
+    /// process ends.
     fn change(&self, change: impl FnOnce(&mut Content<KeyText, Value, Value>)) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Open { content, .. }) = open.as_mut() else {
@@ -168,7 +170,7 @@ impl StateFile {
         };
         change(content);
         if let Err(error) = write(&self.path, content) {
-            tracing::error!(%error, path = %self.path.display(), "the state is not kept");
+            tracing::error!(%error, path = %self.path.display(), "the state file cannot be written");
         }
     }
 }
@@ -194,7 +196,7 @@ struct KeyText {
     secret_key: String,
 }
 
-/// Takes the lock of a state file, for as long as the returned file is open.
+/// Takes the lock of a state file. The lock is held as long as the returned file is open.
 fn lock(path: &Path) -> Result<File, Error> {
     let at = |source| Error::StateFile {
         path: path.into(),
@@ -236,25 +238,25 @@ fn read(path: &Path) -> Result<Option<Stored>, Error> {
     Ok(Some((keys, rest)))
 }
 
-/// Writes all of it in the place of what is there: a reader sees the one or the other.
+/// Replaces the file atomically: a reader sees the old content or the new content.
 fn write(path: &Path, content: &Content<KeyText, Value, Value>) -> io::Result<()> {
     let text = serde_json::to_string(content)?;
     let new = beside(path, "new");
-    // Left by a process that was killed.
+    // A process that was killed may have left this file.
     let _ = fs::remove_file(&new);
-    // Created with its permissions, so that it is at no time readable by others.
+    // The mode is set at creation, so that other users can never read the file.
     private(OpenOptions::new().write(true).create_new(true))
         .open(&new)?
         .write_all(text.as_bytes())?;
     fs::rename(&new, path)
 }
 
-/// Maps and lists of texts and numbers are always JSON.
+/// The JSON of a value. Maps and lists of texts and numbers can always be serialised.
 fn to_value(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-/// The path with another ending after its own.
+/// The path with `.ending` appended.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(".");
@@ -262,7 +264,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// Lets only the owner read what is created.
+/// Lets only the owner read a created file.
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
@@ -293,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kept_keys_and_the_port_are_the_same_at_the_next_start() {
+    fn the_keys_and_the_port_survive_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.json");
         let first = State::open(&path).unwrap();
@@ -314,7 +316,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.json");
         let State { file, .. } = State::open(&path).unwrap();
-        // What a process left that was killed while it wrote.
+        // A process that was killed while it wrote leaves such a file.
         fs::write(beside(&path, "new"), "{").unwrap();
         file.save_oauth(&Kept::default());
         file.close();
@@ -336,12 +338,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_holds_something_else_is_refused_and_kept_or_renamed() {
+    fn a_file_without_state_is_refused_or_renamed_and_never_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("folder/state.json");
         fs::create_dir(directory.path().join("folder")).unwrap();
         for content in [&b"[1]"[..], b"", b"{\"kid\": 1}", b"\xff"] {
-            // Readable by others, this would be another error.
+            // A file that other users can read would give another error.
             let _ = fs::remove_file(&path);
             private(OpenOptions::new().write(true).create_new(true))
                 .open(&path)

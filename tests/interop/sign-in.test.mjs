@@ -40,7 +40,7 @@ describe('the page of a sign-in', () => {
     test('says who asks for what, and where the answer goes', async () => {
         const page = await signIn();
         const text = await page.locator('body').innerText();
-        for (const part of ['Development only', 'type none', 'A client', app.id, new URL(app.redirect).host]) {
+        for (const part of ['Development only', 'none is needed', 'A client', app.id, new URL(app.redirect).host]) {
             assert.ok(text.includes(part), `no ${part} in ${text}`);
         }
         for (const scope of WITH_ORGANIZATION.split(' ')) assert.match(text, new RegExp(`${scope}: \\w`));
@@ -146,7 +146,7 @@ describe('the page of a sign-in', () => {
         const arrivals = app.arrivals;
         await choose(copy, 'Ada Lovelace', 'Acme').check();
         assert.equal(await statusOfClick(copy, 'Allow'), 400);
-        await copy.getByText('The client is not told').waitFor();
+        await copy.getByText('This error was not sent to the client').waitFor();
         assert.equal(app.arrivals, arrivals);
         await copy.context().close();
         await page.context().close();

@@ -1,6 +1,8 @@
-//! People, organizations, roles, memberships and machines: what Clerk knows, without keys or tokens.
+//! The data of an instance: people, organizations, roles, memberships and machines. It has neither
+//! keys nor tokens.
 //!
-//! Maps are keyed by Clerk's ids (`user_ada`, `org_acme`, `org:admin`, `mch_billing`), so listings are in a fixed order.
+//! Maps are keyed by Clerk's ids (`user_ada`, `org_acme`, `org:admin`, `mch_billing`), so lists
+//! have a fixed order.
 
 mod parse;
 
@@ -16,8 +18,9 @@ use crate::oauth::scope;
 /// The people and organizations of an instance.
 ///
 /// `Directory::default()` has `ada` (admin of `acme`), `grace` (member of `acme`), `linus` (in no
-/// organization) and `margaret` (admin of `globex`); an admin may read, write and delete documents, a
-/// member read them. `acme` is on the plan `team`, which gives the feature `reports`. Of its machines `billing` may talk to `mcp`, and `mcp` to none.
+/// organization) and `margaret` (admin of `globex`). An admin may read, write and delete documents;
+/// a member may read them. `acme` is on the plan `team`, which gives the feature `reports`. There
+/// are two machines: `billing` may talk to `mcp`, and `mcp` may talk to no machine.
 ///
 /// ```
 /// use clerk_emulator::Directory;
@@ -38,19 +41,20 @@ use crate::oauth::scope;
 /// assert_eq!(directory.memberships_of("user_linus").count(), 0);
 /// ```
 ///
-/// Another one is built up from [`Directory::empty`], or read by [`Directory::parse`].
+/// To use other people, build a directory from [`Directory::empty`] or read it with
+/// [`Directory::parse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     /// The permissions of each role.
     roles: BTreeMap<String, Vec<String>>,
     users: BTreeMap<String, User>,
     organizations: BTreeMap<String, Organization>,
-    /// Beside Clerk's own.
+    /// The scopes that the instance adds to Clerk's own.
     scopes: BTreeSet<String>,
     machines: BTreeMap<String, Machine>,
 }
 
-/// A person; what of Clerk's user is needed.
+/// A person: the fields of Clerk's user object that the emulator needs.
 ///
 /// ```
 /// let directory = clerk_emulator::Directory::default();
@@ -73,27 +77,27 @@ pub struct User {
     pub name: String,
     /// The primary e-mail address; `None` if the directory has none.
     pub email: Option<String>,
-    /// Whether the address has been shown to be theirs; `true` if the directory does not say.
+    /// Whether the address is verified; `true` if the directory does not say.
     pub email_verified: bool,
-    /// Where a picture of them is; `None` if the directory has none.
+    /// The URL of the person's picture; `None` if the directory has none.
     pub image_url: Option<String>,
-    /// The plans that they are on, by their slugs; on `free` if on none.
+    /// The slugs of the person's plans; without a plan the person is on `free`.
     pub plans: Vec<String>,
-    /// The features that their plans give, by their slugs.
+    /// The slugs of the features that the person's plans give.
     pub features: Vec<String>,
-    /// Whether they are banned for good.
+    /// Whether the person is banned.
     pub banned: bool,
-    /// Whether they are locked out for a while.
+    /// Whether the person is locked out for a while.
     pub locked: bool,
     /// Metadata that everybody may see.
     pub public_metadata: Map<String, Value>,
-    /// Metadata for the holder of the secret key.
+    /// Metadata that only a holder of the secret key may see.
     pub private_metadata: Map<String, Value>,
     /// Metadata that the person may change.
     pub unsafe_metadata: Map<String, Value>,
 }
 
-/// A machine, which has tokens of its own to talk to other machines with.
+/// A machine: a program that authenticates to other machines by machine-to-machine tokens.
 ///
 /// ```
 /// let directory = clerk_emulator::Directory::default();
@@ -110,11 +114,11 @@ pub struct Machine {
     pub id: String,
     /// The name, as the directory file has it.
     pub name: String,
-    /// The ids of the machines that it may talk to.
+    /// The ids of the machines that this machine may talk to.
     pub scoped_machines: Vec<String>,
 }
 
-/// An organization; who is in it, [`Directory::members_of`] tells.
+/// An organization. [`Directory::members_of`] lists its members.
 ///
 /// ```
 /// let directory = clerk_emulator::Directory::default();
@@ -131,14 +135,14 @@ pub struct Organization {
     pub slug: String,
     /// The name that people see; the slug if the directory has none.
     pub name: String,
-    /// The plans that it is on, by their slugs; on `free` if on none.
+    /// The slugs of the organization's plans; without a plan the organization is on `free`.
     pub plans: Vec<String>,
-    /// The features that its plans give, by their slugs.
+    /// The slugs of the features that the organization's plans give.
     pub features: Vec<String>,
     members: BTreeMap<String, Member>,
 }
 
-/// What a person is in one organization.
+/// A person's membership of one organization: role and permissions.
 ///
 /// ```
 /// let directory = clerk_emulator::Directory::default();
@@ -149,7 +153,8 @@ pub struct Organization {
 /// assert!(directory.membership("org_acme", "user_linus").is_none());
 /// ```
 ///
-/// Source: `GET /v1/organizations/{id}/memberships`, <https://clerk.com/docs/reference/backend-api>.
+/// Source: `GET /v1/organizations/{id}/memberships`,
+/// <https://clerk.com/docs/reference/backend-api>.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Membership {
@@ -172,12 +177,12 @@ pub struct Membership {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Member {
     role: String,
-    /// In place of the role's permissions.
+    /// The member's own permissions, which replace those of the role.
     permissions: Option<Vec<String>>,
 }
 
 impl Directory {
-    /// A directory of nobody and nothing, not even a role.
+    /// A directory without people, organizations, roles, machines or scopes.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::empty();
@@ -195,8 +200,8 @@ impl Directory {
         }
     }
 
-    /// Makes `machine` one that may talk to exactly `scoped_machines`, all by names or full ids. Machines
-    /// that are not there are added, and may talk to none.
+    /// Lets `machine` talk to exactly `scoped_machines`. Machines are given by name or full id. An
+    /// unknown machine among `scoped_machines` is added, and may talk to no machine.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::empty();
@@ -215,19 +220,20 @@ impl Directory {
         self.put_machine(machine, ids);
     }
 
-    /// Makes `user` a member of `organization` with `role` and exactly `permissions`, whatever the role has.
+    /// Makes `user` a member of `organization` with `role` and exactly `permissions`, regardless of
+    /// the role's permissions.
     ///
-    /// Names and full ids both do: `ada` and `user_ada`, `acme` and `org_acme`, `admin` and `org:admin`.
-    /// An unknown user, organization or role is added; a membership that is there is replaced. Permissions
-    /// are full keys, and not checked: one that no session token can carry makes
-    /// [`Instance::mint`](crate::Instance::mint) of such a token fail.
+    /// Names and full ids both work: `ada` and `user_ada`, `acme` and `org_acme`, `admin` and
+    /// `org:admin`. An unknown user, organization or role is added; an existing membership is
+    /// replaced. Permissions are full keys and are not checked. If a session token cannot carry one
+    /// of them, [`Instance::mint`](crate::Instance::mint) of a session token for this member fails.
     pub fn set_member(&mut self, user: &str, organization: &str, role: &str, permissions: &[&str]) {
         let permissions = permissions.iter().map(|key| String::from(*key)).collect();
         self.put_member(user, organization, role, Some(permissions));
     }
 
-    /// Gives a role, `admin` or `org:admin`, permissions beside those that it has; an unknown role is
-    /// added. Permissions are full keys, and not checked.
+    /// Adds permissions to a role, given as `admin` or `org:admin`. An unknown role is added.
+    /// Permissions are full keys and are not checked.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::default();
@@ -244,8 +250,8 @@ impl Directory {
         }
     }
 
-    /// Gives a role, `admin` or `org:admin`, exactly these permissions; an unknown role is added. Permissions are
-    /// full keys, and not checked.
+    /// Sets the permissions of a role, given as `admin` or `org:admin`. An unknown role is added.
+    /// Permissions are full keys and are not checked.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::default();
@@ -258,10 +264,11 @@ impl Directory {
         self.grant(role, permissions);
     }
 
-    /// Puts an organization or a user, by full id, on plans and gives them features, by their slugs, beside those
-    /// that they have. Returns whether there is such an organization or user. Slugs are not checked.
+    /// Adds plans and features, by their slugs, to an organization or a user, given by full id.
+    /// Returns whether there is such an organization or user. Slugs are not checked.
     ///
-    /// Only session tokens tell them. Permissions do not depend on them here, as they do at Clerk.
+    /// Only session tokens carry plans and features. In the emulator permissions do not depend on
+    /// plans; at Clerk they do.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::default();
@@ -287,7 +294,7 @@ impl Directory {
         true
     }
 
-    /// Adds scopes beside Clerk's own, for OAuth clients to ask for. They are not checked.
+    /// Adds scopes to Clerk's own, so that OAuth clients can request them. They are not checked.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::default();
@@ -295,14 +302,15 @@ impl Directory {
     /// assert_eq!(directory.scopes().collect::<Vec<_>>(), ["documents:read", "documents:write"]);
     /// ```
     ///
-    /// Source: <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
+    /// Source:
+    /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
     pub fn add_scopes(&mut self, scopes: &[&str]) {
         let clerks = |scope: &&&str| !scope::STANDARD.contains(*scope);
         let scopes = scopes.iter().filter(clerks);
         self.scopes.extend(scopes.map(|scope| String::from(*scope)));
     }
 
-    /// The scopes beside Clerk's own, in alphabetical order.
+    /// The scopes that the instance adds to Clerk's own, in alphabetical order.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(String::as_str)
     }
@@ -335,7 +343,7 @@ impl Directory {
         self.machines.get(&machine_id(name_or_id))
     }
 
-    /// Everybody, in the order of their ids.
+    /// All people, in the order of their ids.
     pub fn users(&self) -> impl Iterator<Item = &User> {
         self.users.values()
     }
@@ -356,7 +364,8 @@ impl Directory {
         self.machines.values()
     }
 
-    /// What the person is in the organization, both by full id; `None` if no member.
+    /// The membership of a person in an organization, both given by full id; `None` if the person
+    /// is not a member.
     #[must_use]
     pub fn membership(&self, organization_id: &str, user_id: &str) -> Option<Membership> {
         let organization = self.organizations.get(organization_id)?;
@@ -373,7 +382,7 @@ impl Directory {
         })
     }
 
-    /// The members of an organization, by full id.
+    /// The members of an organization, which is given by full id.
     pub fn members_of<'a>(
         &'a self,
         organization_id: &'a str,
@@ -385,14 +394,15 @@ impl Directory {
         ids.filter_map(move |user_id| self.membership(organization_id, user_id))
     }
 
-    /// The memberships of a person, by full id.
+    /// The memberships of a person, who is given by full id.
     pub fn memberships_of<'a>(&'a self, user_id: &'a str) -> impl Iterator<Item = Membership> + 'a {
         self.organizations
             .keys()
             .filter_map(move |organization_id| self.membership(organization_id, user_id))
     }
 
-    /// People and what they are where, one a line in the order of their ids, for a reader.
+    /// A text for people to read: one line for each person with the organizations and roles, in the
+    /// order of the ids.
     #[must_use]
     pub fn who_is_who(&self) -> String {
         let mut text = String::new();
@@ -412,18 +422,18 @@ impl Directory {
         text
     }
 
-    /// Every role's key with its permissions, in the order of the keys.
+    /// The key and the permissions of every role, in the order of the keys.
     pub(crate) fn roles(&self) -> impl Iterator<Item = (&str, &[String])> {
         let roles = self.roles.iter();
         roles.map(|(key, permissions)| (key.as_str(), permissions.as_slice()))
     }
 
-    /// The person with this name or id, to be changed.
+    /// The person with this name or id, mutably.
     pub(crate) fn user_mut(&mut self, name_or_id: &str) -> Option<&mut User> {
         self.users.get_mut(&full_id("user_", name_or_id))
     }
 
-    /// Removes a person, given by name or full id, and all their memberships.
+    /// Removes a person, given by name or full id, and the person's memberships.
     pub(crate) fn remove_user(&mut self, name_or_id: &str) -> bool {
         let id = full_id("user_", name_or_id);
         for organization in self.organizations.values_mut() {
@@ -437,7 +447,8 @@ impl Directory {
         self.roles.contains_key(key)
     }
 
-    /// Adds a membership, and with it whatever of user, organization and role is not there yet.
+    /// Adds or replaces a membership, and adds the user, the organization and the role if they are
+    /// unknown.
     pub(crate) fn put_member(
         &mut self,
         user: &str,
@@ -529,7 +540,7 @@ impl Default for Directory {
 }
 
 impl User {
-    /// A person of whom no more is known than the name.
+    /// A person with a username and default values for the rest.
     fn named(username: &str) -> Self {
         Self {
             id: format!("user_{username}"),
@@ -549,7 +560,7 @@ impl User {
     }
 }
 
-/// The id that `name_or_id` means. No name starts with the prefix, so there is one reading.
+/// The full id of a name or id. No name starts with the prefix, so the result is unambiguous.
 fn full_id(prefix: &str, name_or_id: &str) -> String {
     format!("{prefix}{}", short_name(prefix, name_or_id))
 }
@@ -568,14 +579,9 @@ fn role_key(role: &str) -> String {
     full_id("org:", role)
 }
 
-/// The key of a role as people read it: `Billing manager`.
+/// The display name of a role's key: `Billing manager` for `org:billing_manager`.
 pub(crate) fn role_name(key: &str) -> String {
-    spoken(short_name("org:", key))
-}
-
-/// A name with `_` as people read it.
-fn spoken(role: &str) -> String {
-    let mut characters = role
+    let mut characters = short_name("org:", key)
         .chars()
         .map(|character| if character == '_' { ' ' } else { character });
     characters.next().map_or_else(String::new, |first| {
@@ -588,7 +594,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_full_ids_mean_the_same() {
+    fn a_user_and_an_organization_are_found_by_name_and_by_full_id() {
         let directory = Directory::default();
         assert_eq!(directory.user("ada"), directory.user("user_ada"));
         assert_eq!(
@@ -600,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_member_brings_user_organization_and_role() {
+    fn a_new_member_adds_an_unknown_user_organization_and_role() {
         let mut directory = Directory::empty();
         directory.set_member("kay", "org_parc", "org:fellow", &["org:notes:read"]);
         let membership = directory.membership("org_parc", "user_kay").unwrap();
@@ -612,7 +618,7 @@ mod tests {
     }
 
     #[test]
-    fn permissions_of_a_member_replace_those_of_the_role() {
+    fn permissions_of_a_member_replace_the_permissions_of_the_role() {
         let mut directory = Directory::default();
         directory.set_member("ada", "acme", "admin", &[]);
         let membership = directory.membership("org_acme", "user_ada").unwrap();
@@ -633,7 +639,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_was_there_may_talk_to_exactly_what_is_said() {
+    fn setting_a_known_machine_replaces_its_scopes() {
         let mut directory = Directory::default();
         directory.set_machine("mch_mcp", &["billing"]);
         let scopes = |name| directory.machine(name).unwrap().scoped_machines.clone();
@@ -642,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_member_is_gone_and_the_others_stay() {
+    fn removing_a_member_leaves_the_other_members() {
         let mut directory = Directory::default();
         assert!(directory.remove_member("ada", "acme"));
         assert!(!directory.remove_member("ada", "acme"));

@@ -1,5 +1,7 @@
-//! The TOML form of a directory. Nothing unknown is ignored: a misspelt key would take a permission away
-//! without a word.
+//! The TOML form of a directory.
+//!
+//! An unknown key is an error: if misspelt keys were ignored, a permission could be missing without
+//! notice.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use crate::oauth::scope;
 use crate::permission::{Permission, is_word};
 
 impl Directory {
-    /// Reads a directory from TOML, whose form the crate's documentation shows.
+    /// Reads a directory from TOML. The crate's documentation shows the form.
     ///
     /// ```
     /// let directory = clerk_emulator::Directory::parse(
@@ -34,14 +36,15 @@ impl Directory {
     /// # Errors
     /// The error names the line, the column and one of these problems:
     ///
-    /// - [`DirectoryProblem::Toml`]: not TOML, or a key that is not known or of the wrong type.
-    /// - [`DirectoryProblem::Name`], [`DirectoryProblem::Permission`], [`DirectoryProblem::DuplicatePermission`]:
-    ///   a name or key that Clerk would not have.
-    /// - [`DirectoryProblem::Scope`]: a scope that no request could name, or one of Clerk's own.
-    /// - [`DirectoryProblem::Slug`]: a plan or feature that no session token could tell.
-    /// - [`DirectoryProblem::UnknownMember`], [`DirectoryProblem::UnknownRole`]: a member who is not declared, or
-    ///   with a role that is not.
-    /// - [`DirectoryProblem::UnknownMachine`]: a machine may talk to one that is not declared.
+    /// - [`DirectoryProblem::Toml`]: the text is not TOML, or a key is unknown or has the wrong
+    ///   type.
+    /// - [`DirectoryProblem::Name`], [`DirectoryProblem::Permission`],
+    ///   [`DirectoryProblem::DuplicatePermission`]: Clerk would not accept the name or permission.
+    /// - [`DirectoryProblem::Scope`]: a scope is malformed, or it is one of Clerk's own.
+    /// - [`DirectoryProblem::Slug`]: a session token cannot carry the plan or feature.
+    /// - [`DirectoryProblem::UnknownMember`], [`DirectoryProblem::UnknownRole`]: a member, or a
+    ///   member's role, is not declared.
+    /// - [`DirectoryProblem::UnknownMachine`]: a machine in `scoped_machines` is not declared.
     pub fn parse(text: &str) -> Result<Self, DirectoryError> {
         Self::parse_checked(text).map_err(|problem| {
             let (line, column) = position(text, problem.offset(text));
@@ -53,7 +56,7 @@ impl Directory {
         })
     }
 
-    /// Reads a directory from a TOML file, whose form the crate's documentation shows.
+    /// Reads a directory from a TOML file. The crate's documentation shows the form.
     ///
     /// ```
     /// use clerk_emulator::Directory;
@@ -66,8 +69,10 @@ impl Directory {
     /// ```
     ///
     /// # Errors
-    /// - [`DirectoryFileError::Invalid`]: the file is not such a directory; see [`parse`](Self::parse).
-    /// - [`DirectoryFileError::Unreadable`]: the file is not there, can't be read, or is not UTF-8.
+    /// - [`DirectoryFileError::Invalid`]: the content is not a valid directory; see
+    ///   [`parse`](Self::parse).
+    /// - [`DirectoryFileError::Unreadable`]: the file does not exist, cannot be read, or is not
+    ///   UTF-8.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, DirectoryFileError> {
         let path = path.as_ref();
         let text = fs::read_to_string(path).map_err(|source| DirectoryFileError::Unreadable {
@@ -183,7 +188,7 @@ impl Directory {
     }
 }
 
-/// Why a text is not a directory, and where in the text.
+/// The reason why a text is not a directory, with its place in the text.
 ///
 /// ```
 /// use clerk_emulator::{Directory, DirectoryProblem};
@@ -207,7 +212,7 @@ pub struct DirectoryError {
     pub problem: DirectoryProblem,
 }
 
-/// Why a file is not a directory.
+/// The reason why a file is not a directory.
 ///
 /// ```
 /// use clerk_emulator::{Directory, DirectoryFileError};
@@ -228,7 +233,7 @@ pub enum DirectoryFileError {
         #[source]
         source: Box<DirectoryError>,
     },
-    /// The file can't be read.
+    /// The file cannot be read.
     #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
@@ -258,7 +263,8 @@ pub enum DirectoryProblem {
         /// The permission.
         permission: String,
     },
-    /// A name has characters that an id must not have, or already starts with the prefix of one.
+    /// A name has a character that an id cannot have, or it already starts with the prefix of an
+    /// id.
     #[error(
         "{table}.{name}: a name is letters, digits, `_` and `-`, without the prefix `{prefix}`"
     )]
@@ -279,14 +285,15 @@ pub enum DirectoryProblem {
         permission: String,
     },
     /// A scope is empty, has a space or a quotation mark in it, or is one of Clerk's own.
-    #[error("scopes: `{scope}` is no name for a scope, or one of Clerk's own")]
+    #[error("scopes: `{scope}` is not a valid name of a scope, or it is one of Clerk's own scopes")]
     Scope {
         /// The scope as written.
         scope: String,
     },
-    /// A plan or feature is no slug: whose it is, its table says.
+    /// A plan or feature is not a slug. The prefix `org:` or `user:` is left out, because the table
+    /// names the owner.
     #[error(
-        "{table}.{name}.{key}: `{slug}` is no slug: letters, digits, `_` and `-`, without `org:` or `user:`"
+        "{table}.{name}.{key}: `{slug}` is not a slug: letters, digits, `_` and `-`, without `org:` or `user:`"
     )]
     Slug {
         /// `users` or `organizations`.
@@ -298,34 +305,34 @@ pub enum DirectoryProblem {
         /// The slug as written.
         slug: String,
     },
-    /// Not TOML, or not of this form.
+    /// The text is not TOML, or does not have the form of a directory.
     #[error("{message}")]
     Toml {
         /// The offset in the text, in bytes.
         offset: usize,
-        /// The problem, in words.
+        /// The parser's message.
         message: String,
     },
-    /// A machine may talk to one that is not there.
+    /// A machine in `scoped_machines` is not declared.
     #[error(
         "machines.{machine}.scoped_machines: there is no machine `{other}` (machines: {known})"
     )]
     UnknownMachine {
         /// The machine.
         machine: String,
-        /// The other one, as written.
+        /// The machine in `scoped_machines`, as written.
         other: String,
-        /// The machines there are, separated by commas.
+        /// The declared machines, separated by commas.
         known: String,
     },
-    /// A member is not among the users.
+    /// A member is not a declared user.
     #[error("organizations.{organization}.members: there is no user `{user}` (users: {known})")]
     UnknownMember {
         /// The organization.
         organization: String,
         /// The member as written.
         user: String,
-        /// The users there are, separated by commas; `none` if there are none.
+        /// The declared users, separated by commas; `none` if there are none.
         known: String,
     },
     /// A member has a role that is not declared.
@@ -339,7 +346,7 @@ pub enum DirectoryProblem {
         user: String,
         /// The role as written.
         role: String,
-        /// The roles there are, separated by commas; `none` if there are none.
+        /// The declared roles, separated by commas; `none` if there are none.
         known: String,
     },
 }
@@ -492,7 +499,7 @@ fn toml_problem(error: &toml::de::Error) -> DirectoryProblem {
 }
 
 impl DirectoryProblem {
-    /// Where in the text the problem is, in bytes.
+    /// The offset of the problem in the text, in bytes.
     fn offset(&self, text: &str) -> usize {
         let (keys, value): (&[&str], _) = match self {
             Self::Toml { offset, .. } => return *offset,
@@ -524,7 +531,7 @@ impl DirectoryProblem {
                 Some(role),
             ),
         };
-        // The text was read before, and has these keys.
+        // The text was parsed before, so it has these keys.
         DeTable::parse(text).map_or(0, |document| {
             let value = value.map(String::as_str);
             offset_in(document.get_ref(), keys, value).unwrap_or_default()
@@ -532,7 +539,8 @@ impl DirectoryProblem {
     }
 }
 
-/// Where a key is, or a value of it: the text, or the last such member of the list.
+/// The offset of a key, or of its value if `value` is given: the text itself, or the last member of
+/// the list that equals `value`.
 fn offset_in(table: &DeTable<'_>, keys: &[&str], value: Option<&str>) -> Option<usize> {
     let (first, rest) = keys.split_first()?;
     let mut entries = table.iter();
@@ -548,7 +556,7 @@ fn offset_in(table: &DeTable<'_>, keys: &[&str], value: Option<&str>) -> Option<
     Some(place.map_or(key.span().start, |place| place.span().start))
 }
 
-/// Line and column of an offset, both counted from 1.
+/// The line and the column of an offset, both counted from 1.
 fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
@@ -625,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_is_refused_with_the_known_ones() {
+    fn a_misspelt_key_is_refused_with_the_known_keys() {
         let message = refusal("[roles.admin]\npermisions = []\n");
         assert_eq!(
             message,
@@ -634,7 +642,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_who_is_no_user_is_refused_with_the_known_ones() {
+    fn a_member_who_is_not_a_user_is_refused_with_the_known_users() {
         let text = "[roles.admin]\npermissions = []\n[users.ada]\n[organizations.acme]\nmembers = { bob = \"admin\" }";
         assert_eq!(
             refusal(text),
@@ -643,7 +651,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_that_is_not_declared_is_refused_with_the_known_ones() {
+    fn a_role_that_is_not_declared_is_refused_with_the_known_roles() {
         let text = "[users.ada]\n[organizations.acme]\nmembers = { ada = \"owner\" }";
         assert_eq!(
             refusal(text),
@@ -652,7 +660,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_is_not_declared_is_refused_with_the_known_ones() {
+    fn a_machine_that_is_not_declared_is_refused_with_the_known_machines() {
         let text = "[machines.billing]\nscoped_machines = [\"mcp\"]";
         assert_eq!(
             refusal(text),
@@ -662,7 +670,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_known_of_a_user_is_read() {
+    fn every_field_of_a_user_is_read() {
         let text = "[users.kay]\nname = \"Alan Kay\"\nemail = \"kay@parc.example\"\nemail_verified = false\n\
              image_url = \"https://parc.example/kay.png\"\nbanned = true\nlocked = true\n\
              public_metadata = { team = \"learning\" }\nprivate_metadata = { badge = 7 }\n\
@@ -684,7 +692,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_or_feature_is_a_slug_and_its_table_says_whose() {
+    fn a_plan_or_feature_is_a_slug_without_a_prefix() {
         let text = "[users.kay]\nplans = [\"plus\"]\n[organizations.parc]\nplans = [\"pro\"]\nfeatures = [\"export\"]";
         let directory = Directory::parse(text).unwrap();
         assert_eq!(directory.user("kay").unwrap().plans, ["plus"]);
@@ -695,16 +703,16 @@ mod tests {
         );
         assert_eq!(
             refusal("[organizations.parc]\nfeatures = [\"org:export\"]"),
-            "organizations.parc.features: `org:export` is no slug: letters, digits, `_` and `-`, \
+            "organizations.parc.features: `org:export` is not a slug: letters, digits, `_` and `-`, \
              without `org:` or `user:`"
         );
         assert!(
-            refusal("[users.kay]\nplans = [\"\"]").starts_with("users.kay.plans: `` is no slug")
+            refusal("[users.kay]\nplans = [\"\"]").starts_with("users.kay.plans: `` is not a slug")
         );
     }
 
     #[test]
-    fn what_is_no_table_is_refused_with_an_example() {
+    fn a_value_that_must_be_a_table_is_refused_with_an_example() {
         for (text, example) in [
             ("users.ada = \"Ada\"", "ada = { name = "),
             ("roles.admin = []", "admin = { permissions = "),
@@ -738,13 +746,13 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_is_added_unless_it_is_none_or_clerks_own() {
+    fn a_scope_is_added_unless_it_is_malformed_or_clerks_own() {
         let directory = Directory::parse("scopes = [\"documents:write\"]").unwrap();
         assert_eq!(directory.scopes().collect::<Vec<_>>(), ["documents:write"]);
         for scope in ["", "a b", "email"] {
             let message = refusal(&format!("scopes = [\"{scope}\"]"));
             assert!(
-                message.starts_with(&format!("scopes: `{scope}` is no name")),
+                message.starts_with(&format!("scopes: `{scope}` is not a valid name")),
                 "{message}"
             );
         }

@@ -1,4 +1,4 @@
-//! Faults, and the clock of an instance.
+//! The injected faults and the clock of an instance.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use crate::faults::{Failure, Fault, Faults};
 use crate::instance::Instance;
 
 impl Instance {
-    /// Adds a fault to those there are. Without [a path](Fault::at) it is of every request for keys and to the
-    /// Backend API: discovery documents and `/oauth` are answered all the same, and so is what is asked in
-    /// process. There are 100 faults at most: adding one more removes the oldest.
+    /// Adds a fault. A fault without [a path](Fault::at) applies to every request for the JWKS and
+    /// to the Backend API. It does not apply to discovery documents, to `/oauth`, or to calls of
+    /// methods in process. There are at most 100 faults: adding one more removes the oldest.
     pub fn add_fault(&self, fault: Fault) {
         self.shared.faults.add(fault);
     }
 
-    /// Removes all faults, and sets the clock right.
+    /// Removes all faults and resets the clock.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
     }
 
-    /// Lets the clock of this instance go before (or, if negative, after) the system's by so many seconds. It
-    /// is what tokens asked for over HTTP are minted by, what `expired` is said by, and the `Date` of every
-    /// answer.
+    /// Sets the clock of this instance ahead of the system's clock by `seconds`, or behind it if
+    /// `seconds` is negative. Tokens that are requested over HTTP are minted by this clock, tokens
+    /// expire by it, and every response has it in `Date`.
     ///
     /// ```
     /// # #[actix_web::main]
@@ -29,7 +29,7 @@ impl Instance {
     /// use clerk_emulator::{Emulator, EmulatorOptions};
     ///
     /// let emulator = Emulator::start(EmulatorOptions::default()).await?;
-    /// // Some time in the eighty-fourth century:
+    /// // About the year 8300:
     /// emulator.instance().set_clock_offset(200_000_000_000);
     /// let answer = reqwest::get(format!("{}/.well-known/jwks.json", emulator.url())).await?;
     /// assert!(answer.headers()["date"].to_str()?.contains(" 83"));
@@ -40,8 +40,9 @@ impl Instance {
         self.shared.faults.set_clock_offset(seconds);
     }
 
-    /// Answers every request for keys and to the Backend API with this HTTP status, until told `None`. What
-    /// is no status (below 100, above 999) is 500. See [`add_fault`](Self::add_fault) for part of them.
+    /// Answers every request for the JWKS and to the Backend API with this HTTP status; `None` ends
+    /// that. A number that is not a status (below 100 or above 999) stands for 500. To fail only
+    /// some of these requests use [`add_fault`](Self::add_fault).
     pub fn fail_with(&self, status: Option<u16>) {
         let failure = status.map(|status| Failure {
             status,
@@ -50,8 +51,8 @@ impl Instance {
         self.shared.faults.set_failure(failure);
     }
 
-    /// The same with 429 and a `Retry-After` of so many seconds, until [`fail_with`](Self::fail_with) is told
-    /// `None`.
+    /// Answers every request for the JWKS and to the Backend API with 429 and `Retry-After`;
+    /// [`fail_with(None)`](Self::fail_with) ends that.
     pub fn throttle(&self, retry_after: u64) {
         self.shared.faults.set_failure(Some(Failure {
             status: 429,
@@ -59,19 +60,20 @@ impl Instance {
         }));
     }
 
-    /// Lets every request for keys and to the Backend API wait so long for its answer; zero for none.
+    /// Delays the response to every request for the JWKS and to the Backend API; zero ends that.
     pub fn latency(&self, latency: Duration) {
         self.shared.faults.set_latency(latency);
     }
 
-    /// How many requests had a path that starts with `prefix`, failed ones included. Requests to `/dev` and for
-    /// the front page are not counted, nor are paths of more than 256 bytes, and those beyond 10 000 different paths.
+    /// The number of requests whose path starts with `prefix`, including failed requests. Requests
+    /// for `/` and below `/dev` are not counted. Paths of more than 256 bytes are not counted, and
+    /// at most 10 000 different paths are.
     #[must_use]
     pub fn requests_to(&self, prefix: &str) -> usize {
         self.shared.faults.requests_to(prefix)
     }
 
-    /// What the clock of this instance shows, in Unix seconds.
+    /// The time by the clock of this instance, in Unix seconds.
     pub(crate) fn now(&self) -> u64 {
         clock::unix_seconds().saturating_add_signed(self.shared.faults.clock_offset())
     }

@@ -1,4 +1,4 @@
-//! Clerk without a network: an issuer, its keys, the people it knows.
+//! A Clerk instance without a network: an issuer, its keys, its people and its settings.
 
 mod faults;
 mod opaque;
@@ -30,7 +30,7 @@ use crate::state_file::{Keys, StateFile};
 ///
 /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
 /// assert_eq!(clerk.issuer(), "http://127.0.0.1:4400");
-/// // What a resource server is configured with:
+/// // The settings of a resource server:
 /// assert!(clerk.secret_key().expose().starts_with("sk_test_"));
 /// assert!(clerk.public_key_pem().starts_with("-----BEGIN PUBLIC KEY-----"));
 /// assert!(clerk.jwks().contains(r#""alg":"RS256""#));
@@ -38,7 +38,7 @@ use crate::state_file::{Keys, StateFile};
 /// let token = clerk.mint(&TokenRequest::oauth("ada").org("acme"), 1_750_000_000)?;
 /// assert_eq!(token.split('.').count(), 3);
 ///
-/// // What changes while a server runs:
+/// // Changes while a server runs:
 /// clerk.set_member("linus", "acme", "member", &["org:documents:read"]);
 /// assert!(clerk.membership("org_acme", "user_linus").is_some());
 /// assert!(clerk.remove_member("linus", "acme"));
@@ -49,7 +49,7 @@ use crate::state_file::{Keys, StateFile};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What asks it through an [`Emulator`](crate::Emulator) can be made to wait and to fail:
+/// Requests that come through an [`Emulator`](crate::Emulator) can be delayed and made to fail:
 ///
 /// ```
 /// # #[actix_web::main]
@@ -91,7 +91,7 @@ struct Shared {
 }
 
 struct State {
-    /// Signs every token, published or not.
+    /// Signs every token, even after it was withdrawn from `published`.
     key: Arc<SigningKey>,
     published: Vec<Arc<SigningKey>>,
     public_key_pem: String,
@@ -101,9 +101,9 @@ struct State {
 }
 
 impl Instance {
-    /// An instance with this issuer and these people, and with fresh keys.
+    /// An instance with this issuer, this directory and new keys.
     ///
-    /// `issuer` is what tokens say in `iss`, as it is: a URL without a final slash.
+    /// Tokens have `issuer` in `iss`, unchanged. It is a URL without a trailing slash.
     ///
     /// # Errors
     /// - [`Error::KeyGeneration`]: the system has no randomness.
@@ -112,11 +112,12 @@ impl Instance {
         Self::with_keys(issuer.into(), directory, keys, OAuth::new(), tokens, None)
     }
 
-    /// An instance whose state is kept in `path`, which is created with the mode 0600 if it is not there: keys,
-    /// OAuth clients, what people allowed them, and opaque tokens. Clients and all tokens outlive a restart with
-    /// it. A later [`rotate_key`](Self::rotate_key) is not written back.
+    /// An instance whose state is kept in the file `path`: keys, OAuth clients, grants and opaque
+    /// tokens. Clients and all tokens survive a restart. A missing file is created with the mode
+    /// 0600. A later [`rotate_key`](Self::rotate_key) is not written to the file.
     ///
-    /// The instance holds a lock on the file `….lock` beside it, so that no other one writes the state.
+    /// The instance holds a lock on the file `….lock` beside `path`, so that no other instance
+    /// writes the state.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -130,10 +131,10 @@ impl Instance {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::StateFile`]: the file can't be read or written.
-    /// - [`Error::StateFileContent`]: it holds something else.
-    /// - [`Error::StateFileInUse`]: another instance uses it.
-    /// - [`Error::StateFileMode`]: others can read it (on Unix).
+    /// - [`Error::StateFile`]: the file cannot be read or written.
+    /// - [`Error::StateFileContent`]: the content of the file is not the state of an instance.
+    /// - [`Error::StateFileInUse`]: another instance uses the file.
+    /// - [`Error::StateFileMode`]: other users can read the file (on Unix).
     /// - [`Error::KeyGeneration`]: the system has no randomness.
     pub fn with_state_in(
         path: &Path,
@@ -186,22 +187,24 @@ impl Instance {
         })
     }
 
-    /// Makes `user` a member of `organization` with `role` and exactly `permissions`, whatever the role has.
+    /// Makes `user` a member of `organization` with `role` and exactly `permissions`, regardless of
+    /// the role's permissions.
     ///
-    /// Names and full ids both do. An unknown user, organization or role is added; a membership that is
-    /// there is replaced. Tokens minted before stay as they are.
+    /// Names and full ids both work. An unknown user, organization or role is added; an existing
+    /// membership is replaced. Tokens that were minted before do not change.
     pub fn set_member(&self, user: &str, organization: &str, role: &str, permissions: &[&str]) {
         self.write()
             .directory
             .set_member(user, organization, role, permissions);
     }
 
-    /// Ends a membership. Returns whether there was one. Tokens minted before stay as they are.
+    /// Ends a membership. Returns whether there was one. Tokens that were minted before do not
+    /// change.
     pub fn remove_member(&self, user: &str, organization: &str) -> bool {
         self.write().directory.remove_member(user, organization)
     }
 
-    /// Adds scopes beside Clerk's own, for clients to ask for.
+    /// Adds scopes to Clerk's own, so that OAuth clients can request them.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -215,7 +218,8 @@ impl Instance {
         self.write().directory.add_scopes(scopes);
     }
 
-    /// Allows the client whose id is the URL of this document, whatever the settings say of such clients.
+    /// Allows the client whose id is the URL of this metadata document, regardless of the settings
+    /// for such clients.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -226,13 +230,14 @@ impl Instance {
     /// # Ok::<(), clerk_emulator::Error>(())
     /// ```
     ///
-    /// Source: <https://clerk.com/docs/guides/configure/auth-strategies/oauth/client-id-metadata-documents>.
+    /// Source:
+    /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/client-id-metadata-documents>.
     pub fn allow_client(&self, client_id: &str) {
         self.shared.oauth.allow_client(client_id);
     }
 
-    /// Bans a user, given by name or id, or lifts the ban. Returns whether there is such a user. Tokens minted
-    /// before stay as they are.
+    /// Bans a user, given by name or id, or lifts the ban. Returns whether there is such a user.
+    /// Tokens that were minted before do not change.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -249,22 +254,23 @@ impl Instance {
         user.map(|user| user.banned = banned).is_some()
     }
 
-    /// Locks a user out, given by name or id, or lets them in again. Returns whether there is such a user.
-    /// Tokens minted before stay as they are.
+    /// Locks or unlocks a user, given by name or id. Returns whether there is such a user. Tokens
+    /// that were minted before do not change.
     pub fn set_locked(&self, user: &str, locked: bool) -> bool {
         let mut state = self.write();
         let user = state.directory.user_mut(user);
         user.map(|user| user.locked = locked).is_some()
     }
 
-    /// Removes a user, given by name or id, and all their memberships. Returns whether there was such a user.
-    /// Tokens minted before stay as they are.
+    /// Removes a user, given by name or id, and the user's memberships. Returns whether there was
+    /// such a user. Tokens that were minted before do not change.
     pub fn delete_user(&self, user: &str) -> bool {
         self.write().directory.remove_user(user)
     }
 
-    /// Gives a user, named or by id, this verified e-mail address in place of the one they have; `None` for
-    /// none. Returns whether there is such a user. Tokens minted before stay as they are.
+    /// Sets the e-mail address of a user, given by name or id, and marks it as verified; `None`
+    /// removes the address. Returns whether there is such a user. Tokens that were minted before do
+    /// not change.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -285,18 +291,20 @@ impl Instance {
         .is_some()
     }
 
-    /// Makes `machine` one that may talk to exactly `scoped_machines`; see [`Directory::set_machine`]. Tokens
-    /// minted before stay as they are.
+    /// Lets `machine` talk to exactly `scoped_machines`; see [`Directory::set_machine`]. Tokens
+    /// that were minted before do not change.
     pub fn set_machine(&self, machine: &str, scoped_machines: &[&str]) {
         self.write().directory.set_machine(machine, scoped_machines);
     }
 
-    /// Registers the MCP server with this endpoint URL, as *Agents → MCP servers → Add MCP server* does in the
-    /// dashboard. Access tokens of later grants then have the URL as `aud`; see [`Settings::audience_claim`].
+    /// Registers the MCP server with this endpoint URL, as *Agents → MCP servers → Add MCP server*
+    /// does in the dashboard. Access tokens of later grants then have the URL as `aud`; see
+    /// [`Settings::audience_claim`].
     ///
     /// The first registered server switches on [`Settings::audience_claim`] and
-    /// [`Settings::client_id_metadata_documents_advertised`]. Later ones change no setting but the list, and a
-    /// server that is registered already changes nothing. A restart forgets the servers, like all settings.
+    /// [`Settings::client_id_metadata_documents_advertised`]. Later ones change no setting but the
+    /// list, and a server that is registered already changes nothing. A restart forgets the
+    /// servers, like all settings.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -310,14 +318,15 @@ impl Instance {
     /// ```
     ///
     /// # Errors
-    /// - [`McpServerError::Url`]: the URL is neither https nor http on a loopback address, or it has a query, a
-    ///   fragment, a user name, or a trailing slash behind a path.
+    /// - [`McpServerError::Url`]: the URL is neither https nor http on a loopback address, or it
+    ///   has a query, a fragment, a user name, or a trailing slash behind a path.
     /// - [`McpServerError::TooMany`]: 100 servers are registered.
     pub fn register_mcp_server(&self, url: &str) -> Result<(), McpServerError> {
         self.with_settings(|settings| settings.register_mcp_server(url))
     }
 
-    /// Changes the settings; the closure must not ask this instance for anything.
+    /// Changes the settings. The closure must not call methods of this instance: that would be a
+    /// deadlock.
     pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.write().settings);
     }
@@ -349,7 +358,7 @@ impl Instance {
         json!({"keys": keys}).to_string()
     }
 
-    /// The public key (SPKI) in PEM, for a verifier that works offline: what Clerk calls the JWT key.
+    /// The public key (SPKI) in PEM, for a verifier that works offline. Clerk calls it the JWT key.
     #[must_use]
     pub fn public_key_pem(&self) -> String {
         self.read().public_key_pem.clone()
@@ -361,26 +370,28 @@ impl Instance {
         self.read().directory.clone()
     }
 
-    /// What the person is in the organization, both by full id, as the Backend API would say; `None` if no
-    /// member.
+    /// The membership of a person in an organization, both given by full id; `None` if the person
+    /// is not a member. The Backend API returns the same data.
     #[must_use]
     pub fn membership(&self, organization_id: &str, user_id: &str) -> Option<Membership> {
         self.read().directory.membership(organization_id, user_id)
     }
 
-    /// Mints a token as if the time was `now`, in seconds since 1970: a JWT (RFC 7519, signed with RS256), or
-    /// an opaque one that this instance knows from then on.
+    /// Mints a token as if the time were `now`, in Unix seconds: a JWT (RFC 7519, signed with
+    /// RS256), or an opaque token that this instance stores.
     ///
-    /// Whether it has expired by `now` depends on [`TokenRequest::expires_in`]. A banned or locked user gets
-    /// one too, as if it was from before.
+    /// [`TokenRequest::expires_in`] decides whether the token has expired at `now`. A banned or
+    /// locked user gets a token too, as if it had been issued before the ban.
     ///
     /// # Errors
-    /// - [`MintError::UnknownUser`], [`MintError::UnknownOrganization`], [`MintError::UnknownMachine`],
-    ///   [`MintError::NotAMember`], [`MintError::NotScoped`]: nobody could have such a token.
+    /// - [`MintError::UnknownUser`], [`MintError::UnknownOrganization`],
+    ///   [`MintError::UnknownMachine`], [`MintError::NotAMember`], [`MintError::NotScoped`]: Clerk
+    ///   would not issue such a token.
     /// - [`MintError::Inapplicable`], [`MintError::Scope`], [`MintError::Permission`],
-    ///   [`MintError::NotAnObject`]: a token of this kind can't say what was asked for.
-    /// - [`MintError::Incomplete`]: it is not said whose token.
-    /// - [`MintError::Random`], [`MintError::Signing`]: the system has no randomness, the key can't sign.
+    ///   [`MintError::NotAnObject`]: a token of this kind cannot carry the requested data.
+    /// - [`MintError::Incomplete`]: the request does not name the principal of the token.
+    /// - [`MintError::Random`], [`MintError::Signing`]: the system has no randomness, or the key
+    ///   cannot sign.
     pub fn mint(&self, request: &TokenRequest, now: u64) -> Result<String, MintError> {
         if mint::is_opaque(request) {
             let mut state = self.write();
@@ -405,8 +416,8 @@ impl Instance {
         }
     }
 
-    /// The header and the claims that [`mint`](Self::mint) would sign, both JSON objects: for a test to
-    /// change, and hand to [`mint_claims`](Self::mint_claims).
+    /// The header and the claims that [`mint`](Self::mint) would sign, both JSON objects. A test
+    /// can change them and pass them to [`mint_claims`](Self::mint_claims).
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -422,8 +433,8 @@ impl Instance {
     /// ```
     ///
     /// # Errors
-    /// As [`mint`](Self::mint), less [`MintError::Signing`], and [`MintError::Opaque`]: the token would be
-    /// none that is signed.
+    /// - [`MintError::Opaque`]: the requested token is opaque, so it is not signed.
+    /// - The errors of [`mint`](Self::mint), except [`MintError::Signing`].
     pub fn token_parts(
         &self,
         request: &TokenRequest,
@@ -436,7 +447,8 @@ impl Instance {
         self.read().token_parts(self.issuer(), request, now)
     }
 
-    /// Signs anything, with RS256 and the current key, whatever `alg` and `kid` the header claims.
+    /// Signs any header and claims with RS256 and the current key. The signature does not depend on
+    /// `alg` and `kid` in the header.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -449,8 +461,8 @@ impl Instance {
     /// ```
     ///
     /// # Errors
-    /// - [`MintError::NotAnObject`]: one of the two is no JSON object.
-    /// - [`MintError::Signing`]: the key can't sign.
+    /// - [`MintError::NotAnObject`]: `header` or `claims` is not a JSON object.
+    /// - [`MintError::Signing`]: the key cannot sign.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "callers write both with `json!`"
@@ -465,17 +477,19 @@ impl Instance {
         key.sign(&header, &claims)
     }
 
-    /// When this instance was made, in Unix seconds: the creation time of all it has.
+    /// The time at which this instance was created, in Unix seconds. All objects of the instance
+    /// have it as their creation time.
     pub(crate) fn created_at(&self) -> u64 {
         self.shared.created_at
     }
 
-    /// The id of the instance, and of the key that it signs with.
+    /// The id of the signing key, which is also the id of the instance.
     pub(crate) fn kid(&self) -> String {
         String::from(self.read().key.kid())
     }
 
-    /// Header and claims of a token that this instance signed with a key that it publishes.
+    /// The header and the claims of a JWT, if its signature is by a key that this instance
+    /// publishes.
     pub(crate) fn verified_parts(&self, token: &str) -> Option<(Value, Value)> {
         let keys = self.read().published.clone();
         keys.iter().find_map(|key| key.verify(token))
@@ -504,7 +518,8 @@ impl Instance {
         }
     }
 
-    /// A writer that panicked has left a whole value: each write is one assignment or one map operation.
+    /// Ignores poisoning: each write is one assignment or one operation of a map, so a panic leaves
+    /// a consistent state.
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.shared
             .state
@@ -521,7 +536,7 @@ impl Instance {
 }
 
 impl State {
-    /// Header and claims of a token, with what the settings say where the request does not.
+    /// The header and the claims of a token. The settings supply the fields that the request lacks.
     fn token_parts(
         &self,
         issuer: &str,

@@ -1,4 +1,4 @@
-//! Opaque tokens verified and revoked, and the keys of machines to do it with.
+//! Opaque tokens are verified and revoked here. Machines verify them with secret keys of their own.
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use crate::oauth::OPAQUE_PREFIX;
 use crate::opaque::{OpaqueKind, Revocation};
 
 impl Instance {
-    /// What the Backend API answers of an opaque M2M token at `now`, revoked or expired ones included; `None`
-    /// for what is none.
+    /// The object that the Backend API returns for an opaque M2M token at `now`, also for a revoked
+    /// or expired token; `None` if there is no such token.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -27,8 +27,8 @@ impl Instance {
         self.verify(OpaqueKind::M2m, token, now)
     }
 
-    /// What the Backend API answers of an API key at `now`, revoked or expired ones included; `None` for what
-    /// is none.
+    /// The object that the Backend API returns for an API key at `now`, also for a revoked or
+    /// expired key; `None` if there is no such key.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -47,15 +47,16 @@ impl Instance {
         self.verify(OpaqueKind::ApiKey, secret, now)
     }
 
-    /// Revokes an opaque access token, an opaque M2M token or an API key, given by its text or its id, or the
-    /// grant of a refresh token with all that came of it. Returns whether there is one.
+    /// Revokes an opaque access token, an opaque M2M token or an API key, given by its text or its
+    /// id. A refresh token is revoked with its grant and the grant's opaque tokens. Returns whether
+    /// there is such a token.
     pub fn revoke(&self, token_or_id: &str) -> bool {
         self.revoke_because(token_or_id, None).is_some()
             || self.oauth().revoke_refresh_token(token_or_id, self.now())
     }
 
-    /// The secret key of a machine, by name or id: it verifies the M2M tokens that are for this machine.
-    /// `None` if there is no such machine.
+    /// The secret key of a machine, given by name or id; `None` if there is no such machine. The
+    /// machine verifies M2M tokens that are for it with this key.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -78,7 +79,7 @@ impl Instance {
         Some(token.to_json(now))
     }
 
-    /// Revokes a token, given by its text or its id, and returns what the Backend API shows of it.
+    /// Revokes a token, given by its text or its id, and returns the object of the Backend API.
     pub(crate) fn revoke_because(
         &self,
         token_or_id: &str,
@@ -96,7 +97,7 @@ impl Instance {
         Some(shown)
     }
 
-    /// The id of the machine whose secret key this is.
+    /// The id of the machine that has this secret key.
     pub(crate) fn machine_with_key(&self, sent: &str) -> Option<String> {
         let state = self.read();
         let mut machines = state.directory.machines();

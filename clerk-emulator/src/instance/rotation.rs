@@ -1,4 +1,4 @@
-//! Other keys: rotated and withdrawn.
+//! Rotation and withdrawal of signing keys.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::instance::Instance;
 use crate::keys::SigningKey;
 
 impl Instance {
-    /// Replaces the signing key by one with an id of its own. The old one leaves the JWKS, and with it goes all
-    /// that it signed.
+    /// Replaces the signing key by a key with a new id. The old key leaves the JWKS, so tokens that
+    /// it signed are no longer valid.
     ///
     /// # Errors
     /// - [`Error::KeyGeneration`]: the system has no randomness; the old key stays.
@@ -16,7 +16,8 @@ impl Instance {
         self.sign_with(SigningKey::generate()?, |_| false)
     }
 
-    /// The same, but the new key has the id of the old one, as Clerk's may: the id is the instance's.
+    /// Replaces the signing key by a key with the same id. The old key leaves the JWKS. At Clerk
+    /// this can happen too, because a key has the id of its instance.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -35,7 +36,7 @@ impl Instance {
         self.sign_with(SigningKey::generate_as(kid)?, |_| false)
     }
 
-    /// Signs with a new key from now on. Those before it stay in the JWKS until they are
+    /// Signs with a new key from now on. Earlier keys stay in the JWKS until they are
     /// [withdrawn](Self::withdraw_key).
     ///
     /// ```
@@ -51,7 +52,7 @@ impl Instance {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::KeyGeneration`]: the system has no randomness; the old key goes on to sign.
+    /// - [`Error::KeyGeneration`]: the system has no randomness; the old key continues to sign.
     pub fn rotate_key_overlapping(&self) -> Result<(), Error> {
         self.sign_with(SigningKey::generate()?, |_| true)
     }
@@ -72,8 +73,8 @@ impl Instance {
         Ok(())
     }
 
-    /// Takes a key out of the JWKS, and returns whether it was there. If it is the newest it goes on to sign,
-    /// for tests of what should no longer be believed.
+    /// Removes a key from the JWKS. Returns whether the key was there. The newest key continues to
+    /// sign after it was withdrawn, so that a test can present a token whose key is not published.
     pub fn withdraw_key(&self, kid: &str) -> bool {
         let mut state = self.write();
         let before = state.published.len();
@@ -90,5 +91,5 @@ impl Instance {
     }
 }
 
-/// The most keys in the JWKS. Adding one more removes the oldest.
+/// The maximal number of keys in the JWKS. Adding one more removes the oldest.
 const MAX_PUBLISHED: usize = 16;

@@ -1,4 +1,5 @@
-//! Access tokens as somebody presents them: JWTs by their signature, opaque ones by what is known of them.
+//! Verification of presented access tokens: a JWT by its signature, an opaque token by the stored
+//! entry.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::oauth::{OAuth, State, scope, secret};
 use crate::opaque::{KEPT_EXPIRED, MAX_TOKENS, Revocation, make_room};
 use crate::request::Audience;
 
-/// What an access token says, in whichever form.
+/// The claims of an access token, which is a JWT or opaque.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct AccessClaims {
     iss: String,
@@ -40,19 +41,19 @@ impl AccessClaims {
     }
 }
 
-/// What is known of an opaque token.
+/// The stored entry of an opaque token.
 #[derive(Deserialize, Serialize)]
 pub(super) struct AccessToken {
     claims: AccessClaims,
-    /// That of tokens which were fetched by a client; minted ones have none.
+    /// The grant of a token that a client fetched; `None` for a token that was minted.
     grant_id: Option<String>,
     revocation: Option<Revocation>,
-    /// Whether somebody presented it. State files from before this member existed have tokens without it.
+    /// Whether the token was presented. State files of earlier versions lack this member.
     #[serde(default)]
     is_used: bool,
 }
 
-/// A token that this instance made.
+/// A presented token that this instance issued. It may be expired or revoked.
 pub(crate) struct Presented {
     pub(crate) claims: AccessClaims,
     is_opaque: bool,
@@ -60,14 +61,15 @@ pub(crate) struct Presented {
 }
 
 impl Presented {
-    /// Whether it is good now.
+    /// Whether the token is neither revoked nor expired.
     pub(crate) fn is_active(&self, now: u64) -> bool {
         self.revocation.is_none() && !self.claims.is_expired(now)
     }
 
-    /// The answer of the Backend API, whose times are milliseconds.
+    /// The object of the Backend API. Its times are in milliseconds.
     ///
-    /// Source: `POST /oauth_applications/access_tokens/verify`, <https://clerk.com/docs/reference/backend-api>.
+    /// Source: `POST /oauth_applications/access_tokens/verify`,
+    /// <https://clerk.com/docs/reference/backend-api>.
     fn to_json(&self, now: u64) -> Value {
         let is_expired = self.claims.is_expired(now);
         if is_expired && !self.is_opaque {
@@ -104,8 +106,8 @@ impl Presented {
 }
 
 impl Instance {
-    /// What the Backend API says of an OAuth access token, opaque or not, as if the time was `now`; `None` of
-    /// one that is none of this instance.
+    /// The object that the Backend API returns for an OAuth access token, JWT or opaque, as if the
+    /// time were `now`; `None` if this instance did not issue the token.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -125,8 +127,9 @@ impl Instance {
         Some(self.present(token)?.to_json(now))
     }
 
-    /// Makes an opaque OAuth access token that says what a JWT with these claims would, whatever they are:
-    /// those of [`token_parts`](Self::token_parts), changed by a test.
+    /// Mints an opaque OAuth access token that stands for a JWT with these claims. A test can
+    /// change the claims of [`token_parts`](Self::token_parts) and pass them here; they are not
+    /// checked against the directory.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -141,14 +144,14 @@ impl Instance {
     /// ```
     ///
     /// # Errors
-    /// - [`MintError::Claims`]: they are not those of an OAuth access token.
+    /// - [`MintError::Claims`]: a claim of an OAuth access token is missing or has the wrong type.
     /// - [`MintError::Random`]: the system has no randomness.
     pub fn mint_opaque_claims(&self, claims: Value) -> Result<String, MintError> {
         self.oauth().issue_access_token(claims)
     }
 
-    /// What userinfo tells the bearer of an OAuth access token, as if the time was `now`; `None` if the token is
-    /// not active.
+    /// The userinfo response for an OAuth access token, as if the time were `now`; `None` if the
+    /// token is not active.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -177,7 +180,7 @@ impl Instance {
         facts.insert("user_id".into(), json!(user.id));
         facts.insert("sub".into(), json!(user.id));
         if has("profile") {
-            // Clerk: deprecated, and there.
+            // Clerk: this claim is deprecated, but still sent.
             facts.insert("username".into(), json!(user.username));
         }
         if has("public_metadata") {
@@ -199,7 +202,8 @@ impl Instance {
         Some(Value::Object(facts))
     }
 
-    /// Finds out what an access token is; `None` if none of this instance. It may be expired, or revoked.
+    /// Looks up a presented access token; `None` if this instance did not issue it. The token may
+    /// be expired or revoked.
     pub(crate) fn present(&self, token: &str) -> Option<Presented> {
         if token.starts_with(OPAQUE_PREFIX) {
             return self.oauth().opaque(token);
@@ -215,7 +219,8 @@ impl Instance {
         })
     }
 
-    /// Revokes an opaque access token, given by its text or its id, and returns what is shown of it.
+    /// Revokes an opaque access token, given by its text or its id, and returns the object of the
+    /// Backend API.
     pub(crate) fn revoke_access_token(
         &self,
         token_or_id: &str,
@@ -228,13 +233,13 @@ impl Instance {
 }
 
 impl OAuth {
-    /// Makes an opaque token. It says what a JWT with these claims would say.
+    /// Issues an opaque token that stands for a JWT with these claims.
     pub(crate) fn issue_access_token(&self, claims: Value) -> Result<String, MintError> {
         let claims: AccessClaims = serde_json::from_value(claims).map_err(|_| MintError::Claims)?;
         let token = secret::generate(OPAQUE_PREFIX).map_err(|_| MintError::Random)?;
         let now = claims.iat;
         let mut state = self.lock();
-        // Those that are long gone need not be known as expired any more.
+        // A token that expired long ago is forgotten: it is then unknown instead of expired.
         state
             .kept
             .access_tokens
@@ -254,7 +259,7 @@ impl OAuth {
         Ok(token)
     }
 
-    /// Binds an opaque token to the grant that it came of.
+    /// Binds an opaque token to its grant.
     pub(crate) fn bind(&self, token: &str, grant_id: &str) {
         let mut state = self.lock();
         if let Some(token) = state.kept.access_tokens.get_mut(&Digest::of(token)) {

@@ -1,4 +1,4 @@
-//! What a client asks the authorization endpoint for, checked.
+//! Checks of an authorization request, and the grant that a person gives.
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -11,14 +11,14 @@ use crate::oauth::redirect::Redirect;
 use crate::oauth::scope;
 use crate::settings::Settings;
 
-/// A request that can be put before a person (RFC 6749 §4.1.1).
+/// An authorization request that passed all checks and can be shown to a person (RFC 6749 §4.1.1).
 pub(crate) struct Authorization {
     pub(crate) client: Client,
     pub(crate) redirect: Redirect,
     pub(crate) scopes: Vec<String>,
-    /// RFC 8707: what the token is to be used at, as the client wrote it.
+    /// RFC 8707: the resources that the client will use the token at, as the client wrote them.
     pub(crate) resources: Vec<String>,
-    /// RFC 7636 §4.3, by `S256`.
+    /// The code challenge by `S256` (RFC 7636 §4.3).
     pub(crate) challenge: Option<String>,
     pub(crate) nonce: Option<String>,
     /// Whether no page may be shown (OpenID Connect Core §3.1.2.1).
@@ -26,10 +26,10 @@ pub(crate) struct Authorization {
 }
 
 impl Authorization {
-    /// Checks what is asked for of a client whose redirect URI is known to be its own.
+    /// Checks a request whose redirect URI is known to be the client's.
     ///
     /// # Errors
-    /// The error and where it is to be sent.
+    /// The error, and the redirect that takes the error to the client.
     pub(crate) fn check(
         fields: &Fields,
         client: Client,
@@ -68,7 +68,8 @@ impl Authorization {
     }
 }
 
-/// What a person allowed a client: it outlives the code and is behind every token of it.
+/// A person's consent to a client. It outlives the authorization code, and every token that the
+/// client fetches belongs to it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Grant {
     pub(crate) client_id: String,
@@ -77,9 +78,9 @@ pub(crate) struct Grant {
     pub(crate) scopes: Vec<String>,
     /// The resources that the client asked for by `resource`. A token request can ask for no other.
     pub(crate) resources: Vec<String>,
-    /// The resources that were registered MCP servers while the audience claim was on, at the time of the
-    /// grant. Other resources never become an audience of this grant's tokens. State files from before this
-    /// member existed have grants without it.
+    /// The resources that were registered MCP servers at the time of the grant, if the audience
+    /// claim was on. No other resource becomes an audience of this grant's tokens. State files of
+    /// earlier versions lack this member.
     #[serde(default)]
     pub(crate) audience: Vec<String>,
     pub(crate) nonce: Option<String>,
@@ -87,16 +88,16 @@ pub(crate) struct Grant {
 
 fn check_response(fields: &Fields) -> Result<(), OAuthError> {
     if fields.required("response_type")? != "code" {
-        let text = "response_type is code";
+        let text = "response_type must be code";
         return Err(OAuthError::new(Code::UnsupportedResponseType, text));
     }
     match fields.one("response_mode")? {
         None | Some("query") => Ok(()),
-        Some(_) => Err(invalid_request("response_mode is query")),
+        Some(_) => Err(invalid_request("response_mode must be query")),
     }
 }
 
-/// RFC 7636: `S256` and nothing else; only a client with a secret may do without.
+/// RFC 7636: only `S256` is accepted, and only a client with a secret may omit the challenge.
 fn challenge(fields: &Fields, client: &Client) -> Result<Option<String>, OAuthError> {
     let (challenge, method) = (
         fields.one("code_challenge")?,
@@ -109,11 +110,12 @@ fn challenge(fields: &Fields, client: &Client) -> Result<Option<String>, OAuthEr
             if challenge.len() == 43 && challenge.bytes().all(is_base64url) {
                 Ok(Some(String::from(challenge)))
             } else {
-                Err(invalid_request("code_challenge is no SHA-256 in base64url"))
+                let text = "code_challenge is not a SHA-256 in base64url";
+                Err(invalid_request(text))
             }
         }
-        // RFC 7636 section 4.3: without a method it would be `plain`.
-        (Some(_), _) => Err(invalid_request("code_challenge_method is S256")),
+        // RFC 7636 section 4.3: a challenge without a method would be `plain`.
+        (Some(_), _) => Err(invalid_request("code_challenge_method must be S256")),
     }
 }
 
@@ -121,17 +123,17 @@ fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Clerk: at least 8 characters, and it may be left out only with PKCE.
+/// Clerk: a state has at least 8 characters, and only a request with PKCE may omit it.
 fn check_state(fields: &Fields, has_challenge: bool) -> Result<(), OAuthError> {
     match fields.one("state")? {
         None if has_challenge => Ok(()),
         Some(state) if state.chars().count() >= MIN_STATE => Ok(()),
-        _ => Err(invalid_request("state has at least 8 characters")),
+        _ => Err(invalid_request("state must have at least 8 characters")),
     }
 }
 
-/// The scopes that the client asks for. If it asks for none, they are those that it registered with or that
-/// its document names, else the default scopes.
+/// The scopes that the client requests. A client that requests no scope gets the scopes of its
+/// registration or its document, else the default scopes.
 fn scopes(
     fields: &Fields,
     client: &Client,
@@ -146,7 +148,8 @@ fn scopes(
             limit.check(&scopes)?;
             scopes
         }
-        // A client that asked for nothing has asked for nothing wrong, so it gets what its limit leaves.
+        // The client did not request these scopes, so a scope beyond its limit is dropped, not
+        // refused.
         None => {
             let by_default = || settings.scopes_by_default();
             let mut scopes = client.scopes.clone().unwrap_or_else(by_default);
@@ -155,14 +158,15 @@ fn scopes(
             scopes
         }
     };
-    // Clerk: such a client always has it.
+    // Clerk: a client with a document always gets this scope.
     if client.has_document() {
         scope::add(&mut scopes, scope::OFFLINE_ACCESS);
     }
     Ok(scopes)
 }
 
-/// The only scopes that a client may ask for, and what the list is called.
+/// The scopes that a client may request, and the name of this list in error descriptions. No list
+/// means no limit.
 struct ScopeLimit {
     name: &'static str,
     scopes: Option<Vec<String>>,
@@ -198,19 +202,20 @@ impl ScopeLimit {
         };
         let allowed = self.scopes.as_deref().unwrap_or_default().join(" ");
         let text = format!(
-            "the client may not ask for the scope {refused}: it is not among {} ({allowed})",
+            "the client may not request the scope {refused}: it is not among {} ({allowed})",
             self.name
         );
         Err(OAuthError::new(Code::InvalidScope, text))
     }
 }
 
-/// RFC 8707 §2: absolute URIs without a fragment. Kept as sent, as audiences are compared byte for byte.
+/// The resources of a request: absolute URIs without a fragment (RFC 8707 §2). They are kept as
+/// sent, because audiences are compared byte for byte.
 pub(crate) fn resources(fields: &Fields) -> Result<Vec<String>, OAuthError> {
     let mut resources: Vec<String> = Vec::new();
     for resource in fields.all("resource") {
         if Url::parse(resource).is_err() || resource.contains('#') {
-            let text = "resource is an absolute URI without a fragment";
+            let text = "resource must be an absolute URI without a fragment";
             return Err(OAuthError::new(Code::InvalidTarget, text));
         }
         if !resources.iter().any(|known| known == resource) {
@@ -220,7 +225,8 @@ pub(crate) fn resources(fields: &Fields) -> Result<Vec<String>, OAuthError> {
     Ok(resources)
 }
 
-/// `login` and `consent` ask for what is done anyway.
+/// Whether `prompt` is `none`. The other prompts change nothing, because the sign-in page is always
+/// shown.
 fn is_silent(fields: &Fields) -> Result<bool, OAuthError> {
     let prompts: Vec<_> = fields
         .one("prompt")?
@@ -236,7 +242,7 @@ fn is_silent(fields: &Fields) -> Result<bool, OAuthError> {
             Ok(false)
         }
         _ => Err(invalid_request(
-            "prompt is none, or any of login and consent",
+            "prompt must be none, or some of login, consent and select_account",
         )),
     }
 }
@@ -263,8 +269,9 @@ mod tests {
         }
     }
 
-    /// The scopes that the client gets for `query`, or the description of `invalid_scope`.
-    fn asked(client: &Client, query: &str, settings: &Settings) -> Result<String, String> {
+    /// The scopes that the client gets for `query`, or the description of the error
+    /// `invalid_scope`.
+    fn requested(client: &Client, query: &str, settings: &Settings) -> Result<String, String> {
         let mut directory = Directory::default();
         directory.add_scopes(&["documents:write"]);
         let fields = Fields::parse(query.as_bytes());
@@ -278,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registered_client_is_limited_to_its_scopes_or_the_default_ones_unless_that_is_off() {
+    fn a_registered_client_is_limited_to_its_scopes_or_the_default_scopes_unless_that_is_off() {
         for (scopes, query, refused) in [
             (Some("email documents:write"), "scope=documents:write", None),
             (Some("email"), "scope=email", None),
@@ -295,37 +302,37 @@ mod tests {
             ),
         ] {
             let (client, mut settings) = (client("c", scopes), Settings::default());
-            let granted = asked(&client, query, &settings);
+            let granted = requested(&client, query, &settings);
             match refused {
                 None => assert!(granted.is_ok(), "{query}: {granted:?}"),
                 Some(list) => {
                     let text = granted.unwrap_err();
                     let scope = query.rsplit(['=', '+']).next().unwrap();
                     let expected = format!(
-                        "the client may not ask for the scope {scope}: it is not among {list}"
+                        "the client may not request the scope {scope}: it is not among {list}"
                     );
                     assert_eq!(text, expected);
                 }
             }
             settings.registered_scopes_only = false;
-            assert!(asked(&client, query, &settings).is_ok(), "{query}");
+            assert!(requested(&client, query, &settings).is_ok(), "{query}");
         }
     }
 
     #[test]
-    fn default_scopes_that_are_set_limit_a_client_that_registered_without_scopes() {
+    fn the_default_scopes_limit_a_client_that_registered_without_scopes() {
         let settings = Settings {
             default_scopes: Some(scope::parse("profile documents:write")),
             ..Settings::default()
         };
         let client = client("c", None);
         let all = Ok(String::from("profile documents:write"));
-        assert_eq!(asked(&client, "", &settings), all);
+        assert_eq!(requested(&client, "", &settings), all);
         assert_eq!(
-            asked(&client, "scope=profile+documents:write", &settings),
+            requested(&client, "scope=profile+documents:write", &settings),
             all
         );
-        let text = asked(&client, "scope=email", &settings).unwrap_err();
+        let text = requested(&client, "scope=email", &settings).unwrap_err();
         assert!(
             text.ends_with("the default scopes (profile documents:write)"),
             "{text}"
@@ -333,39 +340,38 @@ mod tests {
     }
 
     #[test]
-    fn a_document_client_may_ask_for_every_scope_or_for_those_that_the_instance_allows() {
+    fn a_document_client_may_request_every_scope_unless_the_instance_limits_it() {
         let mut settings = Settings::default();
-        // Its document's scopes are no limit.
+        // The scopes in the client's document do not limit it.
         let client = client(DOCUMENT, Some("email"));
         let wide = "scope=profile+documents:write";
         let granted = Ok(String::from("profile documents:write offline_access"));
-        assert_eq!(asked(&client, wide, &settings), granted);
+        assert_eq!(requested(&client, wide, &settings), granted);
 
         settings.client_document_scopes = Some(scope::parse("openid profile"));
-        let text = asked(&client, wide, &settings).unwrap_err();
+        let text = requested(&client, wide, &settings).unwrap_err();
         assert_eq!(
             text,
-            "the client may not ask for the scope documents:write: it is not among the scopes for CIMD \
+            "the client may not request the scope documents:write: it is not among the scopes for CIMD \
              clients (openid profile offline_access)"
         );
-        // And they add nothing.
-        assert!(asked(&client, "scope=email", &settings).is_err());
+        // The scopes in the client's document do not extend the instance's list either.
+        assert!(requested(&client, "scope=email", &settings).is_err());
         let granted = Ok(String::from("offline_access profile"));
         assert_eq!(
-            asked(&client, "scope=offline_access+profile", &settings),
+            requested(&client, "scope=offline_access+profile", &settings),
             granted
         );
     }
 
     #[test]
-    fn a_document_client_that_asks_for_no_scope_gets_what_the_instance_allows_of_its_own_or_the_default()
-     {
+    fn a_document_client_that_requests_no_scope_gets_its_own_or_the_default_within_the_limit() {
         let mut settings = Settings::default();
         let (plain, named) = (
             client(DOCUMENT, None),
             client(DOCUMENT, Some("openid email")),
         );
-        let scopes = |client, settings: &Settings| asked(client, "", settings).unwrap();
+        let scopes = |client, settings: &Settings| requested(client, "", settings).unwrap();
         assert_eq!(scopes(&plain, &settings), "profile email offline_access");
         assert_eq!(scopes(&named, &settings), "openid email offline_access");
         settings.default_scopes = Some(scope::parse("email documents:write"));
@@ -375,13 +381,13 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_that_the_instance_lacks_is_refused_whatever_lists_it() {
+    fn a_scope_that_the_instance_lacks_is_refused_even_if_a_list_has_it() {
         let settings = Settings {
             default_scopes: Some(scope::parse("profile documents:read")),
             ..Settings::default()
         };
         for query in ["", "scope=documents:read"] {
-            let text = asked(&client("c", None), query, &settings).unwrap_err();
+            let text = requested(&client("c", None), query, &settings).unwrap_err();
             assert!(
                 text.starts_with("there is no scope documents:read"),
                 "{text}"

@@ -1,4 +1,4 @@
-//! Clients: what they register, and how they prove who they are.
+//! OAuth clients: their registration, and their authentication at the token endpoint.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,41 +12,42 @@ use crate::oauth::error::{Code, OAuthError};
 use crate::oauth::secret::Digest;
 use crate::oauth::{redirect, scope, secret};
 
-/// A client of the instance.
+/// An OAuth client of the instance.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Client {
     pub(crate) id: String,
-    /// Its name as it says itself; its id if it says none.
+    /// The client's own name for itself; its id if it gives no name.
     pub(crate) name: String,
     pub(crate) redirect_uris: Vec<String>,
-    /// The scopes that the client registered with, or that its document names. The client gets them when it asks
-    /// for no scope; `None` stands for the default scopes. The settings say whether they also limit the client.
+    /// The scopes that the client registered with, or that its document names. The client gets them
+    /// when it requests no scope; `None` stands for the default scopes. The settings decide whether
+    /// they also limit the client.
     pub(crate) scopes: Option<Vec<String>>,
-    /// Of a confidential client.
+    /// The digest of the secret of a confidential client; `None` for a public client.
     pub(crate) secret: Option<Digest>,
 }
 
 impl Client {
-    /// Whether its id is the URL of its document.
+    /// Whether the client's id is the URL of its metadata document.
     pub(crate) fn has_document(&self) -> bool {
         is_document_url(&self.id)
     }
 }
 
-/// Whether a client's id is to be fetched instead of looked up.
+/// Whether a client's id is the URL of a metadata document.
 pub(crate) fn is_document_url(client_id: &str) -> bool {
     client_id.starts_with("https://") || client_id.starts_with("http://")
 }
 
-/// How a client says who it is at the token endpoint.
+/// The id and the secret that a client presents at the token endpoint.
 pub(crate) struct Credentials {
     pub(crate) client_id: String,
     pub(crate) secret: Option<String>,
 }
 
 impl Credentials {
-    /// Reads the header `Authorization`; `None` if it is not Basic with id and secret. Both are form-encoded before
-    /// they are joined.
+    /// Reads the header `Authorization`; `None` if it is not Basic with id and secret. A client
+    /// form-encodes both before it joins them.
     ///
     /// Source: RFC 6749 §2.3.1.
     pub(crate) fn from_basic(header: &str) -> Option<Self> {
@@ -56,7 +57,7 @@ impl Credentials {
         }
         let text = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
         let (id, secret) = text.split_once(':')?;
-        // A text without `=` and `&` is one name with no value.
+        // With `=` and `&` escaped, the form parser reads the text as one name without a value.
         let decode = |text: &str| {
             let text = text.replace('&', "%26").replace('=', "%3D");
             let mut pairs = form_urlencoded::parse(text.as_bytes());
@@ -68,8 +69,9 @@ impl Credentials {
         })
     }
 
-    /// Whether they are this client's: it shows the secret that it has, or has none and shows none.
-    pub(crate) fn are_of(&self, client: &Client) -> bool {
+    /// Whether they authenticate `client`: a confidential client must present its secret, and a
+    /// public client must present none.
+    pub(crate) fn authenticate(&self, client: &Client) -> bool {
         match (&client.secret, &self.secret) {
             (Some(digest), Some(secret)) => digest.is_of(secret),
             (None, None) => true,
@@ -78,8 +80,8 @@ impl Credentials {
     }
 }
 
-/// What a client says of itself (RFC 7591 §2), at the registration endpoint or in its document. Members that
-/// are not named here are ignored (RFC 7591 §3.1): every MCP client sends some.
+/// The metadata of a client (RFC 7591 §2), sent to the registration endpoint or read from its
+/// document. Unknown members are ignored (RFC 7591 §3.1), because every MCP client sends some.
 #[derive(Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) client_id: Option<String>,
@@ -95,7 +97,8 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Registers: makes an id, and a secret unless the client is public. Returns the client and the answer.
+    /// Registers a client with a new id, and with a new secret unless the client is public. Returns
+    /// the client and the response.
     ///
     /// Source: RFC 7591 §3.2, Clerk's `POST /oauth/register`.
     pub(crate) fn register(
@@ -148,7 +151,7 @@ impl Metadata {
         Ok((client, answer))
     }
 
-    /// The client of a document: always public.
+    /// The client of a metadata document, which is always public.
     ///
     /// Source: draft-ietf-oauth-client-id-metadata-document §4, and Clerk's requirements,
     /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/client-id-metadata-documents>.
@@ -158,7 +161,9 @@ impl Metadata {
         directory: &Directory,
     ) -> Result<Client, OAuthError> {
         if self.client_id.as_deref() != Some(url) {
-            return Err(invalid("client_id of the document is not its URL"));
+            return Err(invalid(
+                "client_id of the document is not the URL of the document",
+            ));
         }
         let is_public = self
             .token_endpoint_auth_method
@@ -166,7 +171,7 @@ impl Metadata {
             .is_none_or(|method| method == "none");
         if !is_public || self.client_secret.is_some() {
             return Err(invalid(
-                "a client with a document is public: it has no secret",
+                "a client with a document is public: it cannot have a secret",
             ));
         }
         let (redirect_uris, scopes) = self.checked(directory)?;
@@ -182,19 +187,21 @@ impl Metadata {
         })
     }
 
-    /// What is checked of every client; its redirect URIs and scopes.
+    /// Makes the checks that apply to every client. Returns the client's redirect URIs and scopes.
     fn checked(
         &self,
         directory: &Directory,
     ) -> Result<(Vec<String>, Option<Vec<String>>), OAuthError> {
         let redirect_uris = self.redirect_uris.clone().unwrap_or_default();
         if redirect_uris.is_empty() || redirect_uris.len() > MAX_REDIRECT_URIS {
-            let text = format!("redirect_uris has from 1 to {MAX_REDIRECT_URIS} members");
+            let text = format!("redirect_uris must have from 1 to {MAX_REDIRECT_URIS} members");
             return Err(OAuthError::new(Code::InvalidRedirectUri, text));
         }
         let acceptable = |uri: &String| uri.len() <= MAX_TEXT && redirect::is_acceptable(uri);
         if let Some(uri) = redirect_uris.iter().find(|uri| !acceptable(uri)) {
-            let text = format!("{uri} is neither https nor on this machine nor an application's");
+            let text = format!(
+                "{uri} cannot be a redirect URI: use https, http on this machine, or a scheme of an application"
+            );
             return Err(OAuthError::new(Code::InvalidRedirectUri, text));
         }
         let too_long = |text: &Option<String>, max| text.as_ref().is_some_and(|it| it.len() > max);
@@ -214,7 +221,7 @@ impl Metadata {
         };
         if lacks(&self.grant_types, "authorization_code") || lacks(&self.response_types, "code") {
             return Err(invalid(
-                "the grant is authorization_code and the response type is code",
+                "grant_types must contain authorization_code, and response_types code",
             ));
         }
         let scopes = self.scope.as_deref().map(scope::parse);
@@ -230,9 +237,10 @@ fn invalid(description: &str) -> OAuthError {
     OAuthError::new(Code::InvalidClientMetadata, description)
 }
 
-/// What every client may use, whatever it asked for (RFC 7591 §2: the server's to decide).
+/// The grant types of every client, regardless of its request: RFC 7591 §2 leaves them to the
+/// server.
 const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
-/// Clerk: the lengths that its schema allows.
+/// The lengths that Clerk's schema allows.
 const MAX_NAME: usize = 256;
 const MAX_TEXT: usize = 1024;
 const MAX_REDIRECT_URIS: usize = 32;
@@ -250,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_no_client_can_have_is_refused_by_name() {
+    fn invalid_metadata_is_refused_with_the_name_of_the_member() {
         let redirect_uris = json!(["http://127.0.0.1/cb"]);
         for metadata in [
             json!({}),
@@ -275,11 +283,11 @@ mod tests {
             ),
             (
                 json!({"grant_types": ["client_credentials"]}),
-                "the grant is authorization_code",
+                "grant_types must contain authorization_code",
             ),
             (
                 json!({"response_types": ["token"]}),
-                "the response type is code",
+                "and response_types code",
             ),
             (
                 json!({"scope": "email no:such"}),
@@ -329,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_shown_by_whoever_has_one_and_by_nobody_else() {
+    fn a_confidential_client_must_present_its_secret_and_a_public_client_none() {
         let client = |secret: Option<&str>| Client {
             id: String::from("c"),
             name: String::from("c"),
@@ -337,19 +345,19 @@ mod tests {
             scopes: None,
             secret: secret.map(Digest::of),
         };
-        let shown = |secret: Option<&str>| Credentials {
+        let sent = |secret: Option<&str>| Credentials {
             client_id: String::from("c"),
             secret: secret.map(String::from),
         };
-        assert!(shown(None).are_of(&client(None)));
-        assert!(shown(Some("s")).are_of(&client(Some("s"))));
-        for (has, shows) in [(None, Some("")), (Some("s"), None), (Some("s"), Some("t"))] {
-            assert!(!shown(shows).are_of(&client(has)), "{has:?} {shows:?}");
+        assert!(sent(None).authenticate(&client(None)));
+        assert!(sent(Some("s")).authenticate(&client(Some("s"))));
+        for (has, sends) in [(None, Some("")), (Some("s"), None), (Some("s"), Some("t"))] {
+            assert!(!sent(sends).authenticate(&client(has)), "{has:?} {sends:?}");
         }
     }
 
     #[test]
-    fn basic_credentials_are_decoded_twice() {
+    fn basic_credentials_are_base64_decoded_and_form_decoded() {
         let encode = |text: &str| format!("Basic {}", STANDARD.encode(text));
         let read =
             |header: &str| Credentials::from_basic(header).map(|it| (it.client_id, it.secret));

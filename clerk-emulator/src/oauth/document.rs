@@ -1,7 +1,8 @@
-//! Clients whose id is the URL of a document about them.
+//! Clients whose id is the URL of their metadata document.
 //!
-//! Any web page can make a browser ask for such a client, so the URL is a stranger's: what is fetched is
-//! public, small, quick, and never follows another address.
+//! Any web page can make a browser send an authorization request with such a client id, so the URL
+//! is untrusted. A document is fetched from public addresses only, with a limit of size and time,
+//! and redirects are not followed.
 //!
 //! Source: draft-ietf-oauth-client-id-metadata-document §4, §6.
 
@@ -20,7 +21,8 @@ use crate::oauth::client::is_document_url;
 use crate::oauth::{Client, Code, Metadata, OAuthError};
 
 impl Instance {
-    /// The client of an authorization request: a registered one, or one whose document is fetched now.
+    /// The client of an authorization request: a registered client, or a client whose document is
+    /// fetched now.
     pub(crate) async fn find_client(&self, client_id: &str) -> Result<Client, OAuthError> {
         if !is_document_url(client_id) {
             let client = self.oauth().client(client_id);
@@ -34,6 +36,8 @@ impl Instance {
         Ok(client)
     }
 
+    /// Refuses a client with a document if the settings do not allow it.
+    ///
     /// Source: Clerk, "Configure CIMD settings",
     /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/client-id-metadata-documents>.
     fn admit(&self, client_id: &str) -> Result<(), OAuthError> {
@@ -70,7 +74,7 @@ async fn fetch(client_id: &str, loopback: bool) -> Result<Metadata, OAuthError> 
     let mut response = request.send().await.map_err(unreachable)?;
     if response.status() != 200 || !is_json(response.headers()) {
         return Err(invalid(format!(
-            "{client_id} is not answered with 200 and JSON"
+            "the response for {client_id} is not status 200 with JSON"
         )));
     }
     let mut body = Vec::new();
@@ -83,7 +87,7 @@ async fn fetch(client_id: &str, loopback: bool) -> Result<Metadata, OAuthError> 
         body.extend_from_slice(&chunk);
     }
     serde_json::from_slice(&body)
-        .map_err(|_| invalid(format!("the document {client_id} is no client metadata")))
+        .map_err(|_| invalid(format!("the document {client_id} is not client metadata")))
 }
 
 fn is_json(headers: &header::HeaderMap) -> bool {
@@ -95,18 +99,18 @@ fn is_json(headers: &header::HeaderMap) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// `https` with a path, written in the one way that a URL parser writes it: then two texts are never one
-/// client, nor one text two.
+/// Checks that a client id is an `https` URL with a path in the normal form of a URL parser. The
+/// normal form is required so that each client has exactly one id.
 pub(super) fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthError> {
-    let refuse = |why: &str| Err(invalid(format!("{client_id} is no client id: {why}")));
+    let refuse = |why: &str| Err(invalid(format!("{client_id} cannot be a client id: {why}")));
     let Ok(url) = Url::parse(client_id) else {
-        return refuse("it is no URL");
+        return refuse("it is not a URL");
     };
     if url.as_str() != client_id || url.fragment().is_some() {
-        return refuse("it is not written as a URL parser writes it, or has a fragment");
+        return refuse("it is not in the normal form of a URL parser, or it has a fragment");
     }
     if url.path() == "/" || !url.username().is_empty() || url.password().is_some() {
-        return refuse("it has no path, or a user name");
+        return refuse("it has no path, or it has a user name");
     }
     let address = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
@@ -114,7 +118,8 @@ pub(super) fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthErr
         Some(Host::Domain(_)) => None,
         None => return refuse("it has no host"),
     };
-    // A name is looked at when it is resolved, an address never is.
+    // The resolver checks the addresses of a name. It is not asked about an address, so that is
+    // checked here.
     if address.is_some_and(|address| !is_allowed(address, loopback)) {
         return refuse("its address is not public");
     }
@@ -126,7 +131,7 @@ pub(super) fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthErr
     Ok(url)
 }
 
-/// Resolves names to addresses that may be connected to, and fails if one may not.
+/// Resolves names, and fails if an address of the name is not allowed.
 struct Resolver {
     loopback: bool,
 }
@@ -181,13 +186,13 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_documentation())
 }
 
-/// Global unicast, without what stands for an IPv4 address.
+/// Whether the address is global unicast, and does not embed an IPv4 address.
 ///
 /// Source: IANA IPv6 Special-Purpose Address Registry.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     let global = first & 0xe000 == 0x2000;
-    let protocols = first == 0x2001 && second < 0x0200; // Teredo among them.
+    let protocols = first == 0x2001 && second < 0x0200; // Includes Teredo.
     let documentation = (first == 0x2001 && second == 0x0db8) || first == 0x3fff;
     let six_to_four = first == 0x2002;
     global && !protocols && !documentation && !six_to_four
@@ -243,15 +248,15 @@ mod tests {
     }
 
     #[test]
-    fn a_client_id_is_https_with_a_path_and_written_in_one_way() {
+    fn a_client_id_is_https_with_a_path_and_in_normal_form() {
         assert!(check_url("https://app.example.com/client.json", false).is_ok());
         assert!(check_url("https://app.example.com:8443/client.json?v=1", false).is_ok());
         for (client_id, why) in [
-            ("https://app.example.com", "parser writes it"),
+            ("https://app.example.com", "normal form"),
             ("https://app.example.com/", "no path"),
-            ("https://App.example.com/c", "parser writes it"),
-            ("https://app.example.com/a/../c", "parser writes it"),
-            ("https://app.example.com:443/c", "parser writes it"),
+            ("https://App.example.com/c", "normal form"),
+            ("https://app.example.com/a/../c", "normal form"),
+            ("https://app.example.com:443/c", "normal form"),
             ("https://app.example.com/c#f", "fragment"),
             ("https://user@app.example.com/c", "user name"),
             ("http://app.example.com/c", "not https"),
@@ -260,8 +265,8 @@ mod tests {
             ("https://127.0.0.1/c", "not public"),
             ("https://[::1]/c", "not public"),
             ("https://169.254.169.254/latest", "not public"),
-            ("https://0x7f000001/c", "parser writes it"),
-            ("https://", "no URL"),
+            ("https://0x7f000001/c", "normal form"),
+            ("https://", "not a URL"),
         ] {
             let error = check_url(client_id, false).unwrap_err();
             assert!(error.description.contains(why), "{}", error.description);

@@ -1,8 +1,9 @@
-//! Errors in OAuth's form.
+//! The errors of OAuth responses.
 
 use thiserror::Error;
 
-/// Why a request of a client is refused: RFC 6749 §4.1.2.1 and §5.2, and what later RFCs add.
+/// The reason why a client's request is refused: an error code of RFC 6749 §4.1.2.1, §5.2 or a
+/// later RFC, and a description.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{description}")]
 pub(crate) struct OAuthError {
@@ -11,9 +12,10 @@ pub(crate) struct OAuthError {
 }
 
 impl OAuthError {
-    /// An error that says more than its code. What a description must not have in it is left out.
+    /// An error with a description. Characters that a description cannot contain are removed.
     pub(crate) fn new(code: Code, description: impl AsRef<str>) -> Self {
-        // RFC 6749 section 5.2: no control characters, no quotation mark, no backslash, nothing beyond ASCII.
+        // RFC 6749 section 5.2: no control characters, no quotation mark, no backslash, nothing
+        // beyond ASCII.
         let allowed =
             |character: &char| matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
         Self {
@@ -27,7 +29,7 @@ impl OAuthError {
     }
 
     pub(crate) fn server_error() -> Self {
-        Self::new(Code::ServerError, "the local Clerk has a fault")
+        Self::new(Code::ServerError, "the local Clerk failed")
     }
 }
 
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_has_only_what_the_rfc_allows() {
+    fn a_description_contains_only_characters_that_the_rfc_allows() {
         let error = OAuthError::new(Code::InvalidScope, "no scope \"a\\b\"\n\u{e9}");
         assert_eq!(error.description, "no scope ab");
     }

@@ -1,25 +1,25 @@
-//! The parameters of a request, from a query or a form.
+//! The parameters of an OAuth request, from a query or a form.
 
 use url::form_urlencoded;
 
 use crate::oauth::error::{Code, OAuthError};
 
-/// Names and values in the order sent. Those that nobody asks for are ignored, as RFC 6749 wants it.
+/// Names and values in the order sent. Unknown names are ignored, as RFC 6749 requires.
 pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// Reads `application/x-www-form-urlencoded`: any text is.
+    /// Reads `application/x-www-form-urlencoded`. Every text has that form, so this cannot fail.
     pub(crate) fn parse(text: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(text);
         Self(
             pairs
-                .filter(|(_, value)| !value.is_empty()) // RFC 6749 section 3.1: as if omitted.
+                .filter(|(_, value)| !value.is_empty()) // RFC 6749 §3.1: an empty value counts as omitted.
                 .map(|(name, value)| (name.into_owned(), value.into_owned()))
                 .collect(),
         )
     }
 
-    /// The value of a name; an error if it is sent more than once (RFC 6749 §3.1).
+    /// The value of a name. A name that is sent more than once is an error (RFC 6749 §3.1).
     pub(crate) fn one(&self, name: &str) -> Result<Option<&str>, OAuthError> {
         let mut values = self.all(name);
         let value = values.next();
@@ -30,7 +30,7 @@ impl Fields {
         Ok(value)
     }
 
-    /// The value of a name that must be there.
+    /// The value of a required name.
     pub(crate) fn required(&self, name: &str) -> Result<&str, OAuthError> {
         self.one(name)?.ok_or_else(|| OAuthError::missing(name))
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_value_is_none_and_a_second_one_is_an_error() {
+    fn an_empty_value_is_none_and_a_second_value_is_an_error() {
         let fields = Fields::parse(b"a=&b=1&c=1&c=2&d=x+y%2F&resource=1&resource=2");
         assert_eq!(fields.one("a"), Ok(None));
         assert_eq!(fields.one("b"), Ok(Some("1")));

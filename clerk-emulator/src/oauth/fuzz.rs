@@ -1,11 +1,11 @@
-//! Checks of the readers of forms, of requests for tokens and of client metadata: for the fuzzers of the repository,
-//! and for the test that runs their corpora.
+//! Checks of the parsers of forms, token requests and client metadata. The fuzzers of this
+//! repository and the test that runs their corpora call them.
 //!
 //! Each function panics if a rule is broken, and only then.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "a `Value` that is indexed by a name which it lacks is `Null`"
+    reason = "indexing a `Value` by an unknown name gives `Null`"
 )]
 
 use std::sync::LazyLock;
@@ -23,18 +23,18 @@ use crate::request::TokenRequest;
 use crate::routes::consent::Decision;
 use crate::settings::Settings;
 
-/// A function that gives bytes to a reader and checks the result.
+/// A function that passes bytes to a parser and checks the result.
 pub type Target = fn(&[u8]);
 
-/// All targets, by the names of their fuzzers and corpora.
+/// All targets, with the names of their fuzzers and corpora.
 pub const TARGETS: [(&str, Target); 3] = [
     ("emulator_client", client),
     ("emulator_form", form),
     ("emulator_token", token),
 ];
 
-/// Checks that a form brings no more than its client may ask for, and that the answer goes to a redirect URI of the
-/// client.
+/// Checks that a form never gives a client a scope that the instance lacks, and that the response
+/// goes to a redirect URI of the client.
 pub fn form(bytes: &[u8]) {
     let fields = Fields::parse(bytes);
     for (name, value) in fields.pairs() {
@@ -84,8 +84,8 @@ pub fn form(bytes: &[u8]) {
     }
 }
 
-/// Checks that a token that is asked for by JSON or by a query is one of a user, an organization or a machine of the
-/// directory.
+/// Checks that a token that is requested by JSON or by a query belongs to a user or a machine of
+/// the directory.
 pub fn token(bytes: &[u8]) {
     let of_query = std::str::from_utf8(bytes).ok().and_then(|query| {
         let request = web::Query::<TokenRequest>::from_query(query).ok();
@@ -108,8 +108,8 @@ pub fn token(bytes: &[u8]) {
     }
 }
 
-/// Checks that a client that registers, or whose document is read, has redirect URIs that lead to https, to this
-/// machine or to an application, and scopes of the instance.
+/// Checks a client that registers or whose document is read: its redirect URIs never have a scheme
+/// that means something to the browser itself, and its scopes are scopes of the instance.
 pub fn client(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         for is_loopback_allowed in [false, true] {

@@ -1,8 +1,8 @@
-//! The authorization server of an instance: its clients, what people allowed them, and the tokens that came
-//! of it. Without HTTP: `routes/oauth` speaks that.
+//! The authorization server of an instance: its clients, grants, codes and tokens. It knows no
+//! HTTP; `routes/oauth` has the endpoints.
 //!
-//! INVARIANT: what somebody outside holds as a secret (codes, tickets, refresh tokens, opaque access tokens,
-//! clients' secrets) is here by digest alone.
+//! INVARIANT: of every secret that is issued (codes, tickets, refresh tokens, opaque access tokens,
+//! clients' secrets) only the digest is stored.
 
 mod access;
 mod authorization;
@@ -36,7 +36,7 @@ pub(crate) use crate::oauth::token::TokenInfo;
 use crate::opaque::{Revocation, make_room};
 use crate::state_file::StateFile;
 
-/// All that the endpoints share.
+/// The state of the authorization server, and the file that keeps a part of it.
 pub(crate) struct OAuth {
     state: Mutex<State>,
     file: Option<Arc<StateFile>>,
@@ -49,40 +49,42 @@ struct State {
     codes: BTreeMap<Digest, IssuedCode>,
 }
 
-/// What outlives a restart where there is a file for it.
+/// The part of the state that a state file keeps over a restart.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct Kept {
     clients: BTreeMap<String, Client>,
-    /// The ids of the clients, the oldest first. State files from before this member existed lack it.
+    /// The ids of the clients, the oldest first. State files of earlier versions lack this member.
     client_order: VecDeque<String>,
-    /// The ids of clients with documents that were allowed by hand.
+    /// The ids of the clients with documents that
+    /// [`Instance::allow_client`](crate::Instance::allow_client) allowed.
     allowed_clients: BTreeSet<String>,
     grants: BTreeMap<String, Grant>,
     refresh_tokens: BTreeMap<Digest, RefreshToken>,
     access_tokens: BTreeMap<Digest, AccessToken>,
 }
 
-/// A request that waits for a decision.
+/// An authorization request that waits for a person's decision.
 struct Ticket {
     authorization: Authorization,
     expires_at: u64,
 }
 
-/// A code, used or not: a used one is kept for as long as it would have been good, to be known again.
+/// An authorization code. A used code is kept until it expires, so that a second use is recognised.
 struct IssuedCode {
     grant: Grant,
     redirect_uri: String,
     redirect_uri_was_sent: bool,
     challenge: Option<String>,
     expires_at: u64,
-    use_of_it: Use,
+    status: CodeStatus,
 }
 
-enum Use {
-    None,
-    Failed,
-    /// The id of the grant.
+enum CodeStatus {
+    Unused,
+    /// The code was used in a request that failed.
+    Spent,
+    /// The code was exchanged for the grant with this id.
     Granted(String),
 }
 
@@ -90,7 +92,8 @@ enum Use {
 struct RefreshToken {
     grant_id: String,
     issued_at: u64,
-    /// A used one is kept to be known again: whoever shows it is not who it was made for, or was robbed.
+    /// Whether the token was exchanged. A used token is kept: a second use shows that the token was
+    /// stolen.
     is_used: bool,
 }
 
@@ -102,7 +105,7 @@ impl OAuth {
         }
     }
 
-    /// One that begins with what `file` has kept, and keeps the rest there.
+    /// An authorization server with the state that `file` kept. Changes are written to `file`.
     pub(crate) fn kept_in(file: Arc<StateFile>, mut kept: Kept) -> Self {
         let ordered: BTreeSet<String> = kept.client_order.iter().cloned().collect();
         for id in kept.clients.keys().filter(|id| !ordered.contains(*id)) {
@@ -122,7 +125,7 @@ impl OAuth {
         self.lock().kept.clients.get(id).cloned()
     }
 
-    /// Every client that registered or was fetched, with what people allowed it.
+    /// Every client that registered or whose document was fetched, with its grants.
     pub(crate) fn clients(&self) -> Vec<(Client, Vec<Grant>)> {
         let state = self.lock();
         let Kept {
@@ -135,8 +138,8 @@ impl OAuth {
         with_grants.collect()
     }
 
-    /// Adds a client, or puts it in the place of the one with its id. When there are too many clients, the
-    /// oldest one without a grant is dropped.
+    /// Adds a client, or replaces the client with the same id. If there are too many clients, the
+    /// oldest client without a grant is dropped.
     pub(crate) fn put_client(&self, client: Client) -> Result<(), OAuthError> {
         let mut state = self.lock();
         if !state.kept.clients.contains_key(&client.id) {
@@ -158,7 +161,8 @@ impl OAuth {
         self.lock().kept.allowed_clients.contains(id)
     }
 
-    /// Keeps a request until somebody decides. Returns the ticket that the decision shows.
+    /// Keeps an authorization request until a person decides. Returns the ticket that the form
+    /// sends with the decision.
     pub(crate) fn wait(
         &self,
         authorization: Authorization,
@@ -168,7 +172,8 @@ impl OAuth {
         let mut state = self.lock();
         let tickets = &mut state.tickets;
         tickets.retain(|_, ticket| ticket.expires_at > now);
-        // Any page can make a browser open the authorization endpoint, so there may be any number of these.
+        // Any page can make a browser open the authorization endpoint, so the number must be
+        // bounded.
         make_room(tickets, MAX_WAITING, |ticket| ticket.expires_at);
         let waiting = Ticket {
             authorization,
@@ -178,13 +183,13 @@ impl OAuth {
         Ok(ticket)
     }
 
-    /// The request that a ticket is for, once.
+    /// Removes the authorization request of a ticket and returns it, unless the ticket has expired.
     pub(crate) fn take(&self, ticket: &str, now: u64) -> Option<Authorization> {
         let ticket = self.lock().tickets.remove(&Digest::of(ticket))?;
         (ticket.expires_at > now).then_some(ticket.authorization)
     }
 
-    /// A code for what a person allowed.
+    /// Issues a code for a grant.
     pub(crate) fn issue_code(
         &self,
         authorization: &Authorization,
@@ -198,7 +203,7 @@ impl OAuth {
             redirect_uri_was_sent: authorization.redirect.was_sent,
             challenge: authorization.challenge.clone(),
             expires_at: now.saturating_add(TEN_MINUTES),
-            use_of_it: Use::None,
+            status: CodeStatus::Unused,
         };
         let mut state = self.lock();
         state.codes.retain(|_, code| code.expires_at > now);
@@ -207,9 +212,10 @@ impl OAuth {
         Ok(code)
     }
 
-    /// Exchanges a code, once: for the grant and its id.
+    /// Exchanges a code for its grant and the id of the grant.
     ///
-    /// A second use withdraws what the first one gave (RFC 6749 §4.1.2, §10.5): one of the two is a thief's.
+    /// A second use revokes the tokens of the first use, because one of the two users stole the
+    /// code (RFC 6749 §4.1.2, §10.5).
     pub(crate) fn redeem(
         &self,
         code: &str,
@@ -228,10 +234,10 @@ impl OAuth {
                 "the code is unknown, expired or another client's",
             ));
         };
-        match std::mem::replace(&mut issued.use_of_it, Use::Failed) {
-            Use::None => {}
-            Use::Failed => return Err(invalid_grant("the code was used before")),
-            Use::Granted(grant_id) => {
+        match std::mem::replace(&mut issued.status, CodeStatus::Spent) {
+            CodeStatus::Unused => {}
+            CodeStatus::Spent => return Err(invalid_grant("the code was used before")),
+            CodeStatus::Granted(grant_id) => {
                 state.revoke_grant(&grant_id, "authorization code used twice", now);
                 self.save(&state);
                 return Err(invalid_grant(
@@ -241,7 +247,7 @@ impl OAuth {
         }
         issued.check_redirect_uri(redirect_uri)?;
         issued.check_verifier(verifier)?;
-        issued.use_of_it = Use::Granted(id.clone());
+        issued.status = CodeStatus::Granted(id.clone());
         let grant = issued.grant.clone();
         state.make_room_for_grant(now);
         state.kept.grants.insert(id.clone(), grant.clone());
@@ -249,7 +255,8 @@ impl OAuth {
         Ok((id, grant))
     }
 
-    /// The grant behind a refresh token, and its id. Using the token is [`rotate`](Self::rotate)'s.
+    /// The grant of a refresh token, and the id of the grant. The token stays unused until
+    /// [`rotate`](Self::rotate).
     pub(crate) fn refreshable(
         &self,
         token: &str,
@@ -267,7 +274,7 @@ impl OAuth {
                 "the refresh token is unknown, revoked or another client's",
             ));
         };
-        // OAuth 2.1 section 4.3.1: whichever of the two is the thief, both lose it.
+        // OAuth 2.1 section 4.3.1: one of the two users stole the token, so both lose the grant.
         if refresh.is_used {
             state.revoke_grant(&refresh.grant_id, "refresh token used twice", now);
             self.save(&state);
@@ -278,7 +285,7 @@ impl OAuth {
         Ok((refresh.grant_id, grant))
     }
 
-    /// Uses a refresh token up and makes the next one.
+    /// Marks a refresh token as used, and issues the next one.
     pub(crate) fn rotate(&self, token: &str, now: u64) -> Result<String, OAuthError> {
         let mut state = self.lock();
         let refresh = state.kept.refresh_tokens.get_mut(&Digest::of(token));
@@ -292,7 +299,7 @@ impl OAuth {
         Ok(next)
     }
 
-    /// The first refresh token of a grant.
+    /// Issues the first refresh token of a grant.
     pub(crate) fn issue_refresh_token(
         &self,
         grant_id: &str,
@@ -304,7 +311,7 @@ impl OAuth {
         Ok(token)
     }
 
-    /// What a refresh token is good for: the grant behind it, and when it was made.
+    /// The grant of an unused refresh token, and the time at which the token was issued.
     pub(crate) fn refresh_grant(&self, token: &str) -> Option<(Grant, u64)> {
         let state = self.lock();
         let refresh = state.kept.refresh_tokens.get(&Digest::of(token))?;
@@ -312,7 +319,7 @@ impl OAuth {
         (!refresh.is_used).then(|| (grant.clone(), refresh.issued_at))
     }
 
-    /// The id of the client whose refresh token this is, used or not.
+    /// The id of the client of a refresh token, used or not.
     pub(crate) fn refresh_client(&self, token: &str) -> Option<String> {
         let state = self.lock();
         let refresh = state.kept.refresh_tokens.get(&Digest::of(token))?;
@@ -320,7 +327,7 @@ impl OAuth {
         Some(grant.client_id.clone())
     }
 
-    /// Ends the grant of a refresh token. Returns whether there was one.
+    /// Revokes the grant of a refresh token. Returns whether the token is known.
     pub(crate) fn revoke_refresh_token(&self, token: &str, now: u64) -> bool {
         let mut state = self.lock();
         let refresh = state.kept.refresh_tokens.get(&Digest::of(token)).cloned();
@@ -338,7 +345,8 @@ impl OAuth {
         }
     }
 
-    /// A writer that panicked has left whole values: each write is one operation of a map.
+    /// Ignores poisoning: each write is one operation of a map, so a panic leaves a consistent
+    /// state.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -355,7 +363,7 @@ impl State {
         while clients.len() >= MAX_CLIENTS {
             let is_unused = |id: &String| grants.values().all(|grant| grant.client_id != *id);
             let Some(place) = client_order.iter().position(is_unused) else {
-                let text = "there are too many clients; start the local Clerk anew";
+                let text = "there are too many clients; restart the local Clerk";
                 return Err(OAuthError::new(Code::InvalidClientMetadata, text));
             };
             if let Some(id) = client_order.remove(place) {
@@ -365,7 +373,7 @@ impl State {
         Ok(())
     }
 
-    /// Revokes the grant whose last refresh token is the oldest, if there are too many grants.
+    /// If there are too many grants, revokes the grant whose last refresh token is the oldest.
     fn make_room_for_grant(&mut self, now: u64) {
         while self.kept.grants.len() >= MAX_GRANTS {
             let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
@@ -373,7 +381,7 @@ impl State {
                 let at = newest.entry(&refresh.grant_id).or_default();
                 *at = refresh.issued_at.max(*at);
             }
-            // A grant without a refresh token is new: its tokens are made next.
+            // A grant without a refresh token is new: its tokens are about to be issued.
             let last_used = |id: &&String| newest.get(id.as_str()).copied().unwrap_or(u64::MAX);
             let Some(oldest) = self.kept.grants.keys().min_by_key(last_used).cloned() else {
                 return;
@@ -399,7 +407,8 @@ impl State {
         Ok(token)
     }
 
-    /// Ends a grant with all that came of it, as far as it can be: a JWT lives until it expires.
+    /// Revokes a grant with its refresh tokens and its opaque access tokens. A JWT cannot be
+    /// revoked: it is valid until it expires.
     fn revoke_grant(&mut self, id: &str, reason: &str, now: u64) {
         self.kept.grants.remove(id);
         self.kept
@@ -411,18 +420,19 @@ impl State {
 }
 
 impl IssuedCode {
-    /// RFC 6749 §4.1.3.
+    /// Checks `redirect_uri` of a token request (RFC 6749 §4.1.3).
     fn check_redirect_uri(&self, sent: Option<&str>) -> Result<(), OAuthError> {
         match sent {
             Some(uri) if uri == self.redirect_uri => Ok(()),
             None if !self.redirect_uri_was_sent => Ok(()),
             Some(_) | None => Err(invalid_grant(
-                "redirect_uri is not that of the authorization request",
+                "redirect_uri differs from the redirect_uri of the authorization request",
             )),
         }
     }
 
-    /// RFC 7636 §4.6; a verifier without a challenge is a downgrade (OAuth 2.1 §7.5.2).
+    /// Checks `code_verifier` of a token request (RFC 7636 §4.6). A verifier without a challenge is
+    /// refused as a downgrade (OAuth 2.1 §7.5.2).
     fn check_verifier(&self, verifier: Option<&str>) -> Result<(), OAuthError> {
         match (&self.challenge, verifier) {
             (None, None) => Ok(()),
@@ -439,7 +449,7 @@ impl IssuedCode {
     }
 }
 
-/// RFC 7636 §4.1.
+/// Whether a text has the form of a code verifier (RFC 7636 §4.1).
 fn is_verifier(text: &str) -> bool {
     let unreserved =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
@@ -456,13 +466,15 @@ impl fmt::Debug for OAuth {
     }
 }
 
-/// How long a code is good, as at Clerk, and a page.
+/// The lifetime of a code, like at Clerk, and of a ticket.
 const TEN_MINUTES: u64 = 600;
 const MAX_CLIENTS: usize = 1_000;
 const MAX_GRANTS: usize = 10_000;
-/// Twice the grants, so that a used token is dropped before the last one of a grant.
+/// The maximal number of refresh tokens: twice the number of grants, so that used tokens are
+/// dropped before the current token of a grant.
 const MAX_REFRESH_TOKENS: usize = 2 * MAX_GRANTS;
-/// The most authorization requests that wait for a decision, and the most codes.
+/// The maximal number of authorization requests that wait for a decision, and the maximal number of
+/// codes.
 const MAX_WAITING: usize = 1_000;
 
 #[cfg(test)]
@@ -505,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_requests_that_wait_the_oldest_is_dropped() {
+    fn too_many_waiting_requests_drop_the_oldest() {
         let oauth = OAuth::new();
         let first = oauth.wait(authorization(), 0).unwrap();
         let second = oauth.wait(authorization(), 1).unwrap();
@@ -517,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_clients_the_oldest_gives_way_that_nobody_allowed_anything() {
+    fn too_many_clients_drop_the_oldest_without_a_grant() {
         let oauth = OAuth::new();
         oauth.put_client(client("c")).unwrap();
         granted(&oauth);
@@ -532,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_grants_the_one_ends_that_was_not_used_for_the_longest_time() {
+    fn too_many_grants_revoke_the_least_recently_used() {
         let oauth = OAuth::new();
         let (first, refreshed) = (granted(&oauth), granted(&oauth));
         let first = oauth.issue_refresh_token(&first, 10).unwrap();
@@ -551,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_refresh_tokens_and_codes_used_and_old_ones_give_way() {
+    fn too_many_refresh_tokens_drop_the_used_ones_and_too_many_codes_the_oldest() {
         let oauth = OAuth::new();
         let grant_id = granted(&oauth);
         let oldest = oauth.issue_refresh_token(&grant_id, 1).unwrap();
@@ -586,7 +598,7 @@ mod tests {
     const VERIFIER: Option<&str> = Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
 
     #[test]
-    fn a_grant_that_was_revoked_meanwhile_gets_no_refresh_token() {
+    fn a_revoked_grant_gets_no_refresh_token() {
         let oauth = OAuth::new();
         let code = oauth.issue_code(&authorization(), grant(), 0).unwrap();
         let redeem = || oauth.redeem(&code, &client("c"), None, VERIFIER, 0);

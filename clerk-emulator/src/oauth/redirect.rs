@@ -1,4 +1,5 @@
-//! Redirect URIs: which a client may register, which one is meant, and what is appended to it.
+//! Redirect URIs: which URIs a client may register, which one a request uses, and the parameters
+//! that are appended to it.
 
 use url::{Url, form_urlencoded};
 
@@ -6,8 +7,8 @@ use crate::oauth::client::Client;
 use crate::oauth::error::OAuthError;
 use crate::oauth::fields::Fields;
 
-/// Whether a client may have answers sent there: `https`, `http` on this machine, or a scheme of an
-/// application.
+/// Whether a client may register this redirect URI: `https`, `http` on this machine, or a scheme of
+/// an application.
 ///
 /// Source: RFC 6749 §3.1.2, RFC 8252 §7, MCP authorization "Communication Security".
 pub(crate) fn is_acceptable(uri: &str) -> bool {
@@ -27,21 +28,24 @@ pub(crate) fn is_acceptable(uri: &str) -> bool {
     }
 }
 
-/// Where the answer goes. Exists only for a URI that the client has registered.
+/// The redirect of an authorization response. A value exists only for a URI that the client has
+/// registered.
 #[derive(Clone)]
 pub(crate) struct Redirect {
     pub(crate) uri: String,
-    /// Whether the request named it: the token request must then name it too (RFC 6749 §4.1.3).
+    /// Whether the authorization request contained the URI. If it did, the token request must
+    /// contain it too (RFC 6749 §4.1.3).
     pub(crate) was_sent: bool,
     state: Option<String>,
     issuer: Option<String>,
 }
 
 impl Redirect {
-    /// The one that the request means.
+    /// The redirect of an authorization request.
     ///
     /// # Errors
-    /// The text for a page: an answer that is not sure to reach the client is not sent anywhere.
+    /// The text of an error page. Without a registered URI the response cannot be sent to the
+    /// client.
     pub(crate) fn find(
         client: &Client,
         fields: &Fields,
@@ -53,15 +57,16 @@ impl Redirect {
         let uri = match (sent, client.redirect_uris.as_slice()) {
             (Some(uri), registered) => {
                 if !registered.iter().any(|known| matches(known, uri)) {
-                    return Err(format!("{uri} is no redirect URI of this client"));
+                    return Err(format!("{uri} is not a redirect URI of this client"));
                 }
                 uri
             }
-            // RFC 6749 section 3.1.2.3: it may be left out if there is no choice.
+            // RFC 6749 section 3.1.2.3: the URI is optional if the client registered only one.
             (None, [only]) => only.as_str(),
             (None, _) => return Err(String::from("redirect_uri is missing")),
         };
-        // Whichever of two values the client meant, neither would show that the answer is to its request.
+        // A state that is sent twice is dropped. The response then has no state, so the client
+        // refuses it.
         let state = fields.one("state").ok().flatten();
         Ok(Self {
             uri: String::from(uri),
@@ -71,12 +76,12 @@ impl Redirect {
         })
     }
 
-    /// The answer that carries a code (RFC 6749 §4.1.2).
+    /// The location of a response with a code (RFC 6749 §4.1.2).
     pub(crate) fn with_code(&self, code: &str) -> String {
         self.with(&[("code", code)])
     }
 
-    /// The answer that carries an error (RFC 6749 §4.1.2.1).
+    /// The location of a response with an error (RFC 6749 §4.1.2.1).
     pub(crate) fn with_error(&self, error: &OAuthError) -> String {
         self.with(&[
             ("error", error.code.as_str()),
@@ -84,12 +89,13 @@ impl Redirect {
         ])
     }
 
-    /// Whether it leads to this machine.
+    /// Whether the URI is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         split_loopback(&self.uri).is_some()
     }
 
-    /// Host and port, for people; all of it if it is an application's, which may call a host what it likes.
+    /// The host and the port, for people to read; the whole URI if its scheme is an application's,
+    /// because such a URI can have any text in the place of the host.
     pub(crate) fn host(&self) -> String {
         let url = Url::parse(&self.uri).ok();
         let of_the_web = url.filter(|url| matches!(url.scheme(), "http" | "https"));
@@ -118,10 +124,12 @@ impl Redirect {
     }
 }
 
-/// Byte for byte; on this machine with any port, as a program learns its port only when it listens.
+/// Whether a sent URI is the registered one: byte for byte, except that a URI on this machine may
+/// have any port, because a program learns its port only when it listens.
 ///
-/// Source: RFC 8252 §7.3, which has addresses only. `localhost` is among them because clients in use register
-/// `http://localhost/callback` in their metadata documents; Clerk's documentation says "exactly", and no more.
+/// Source: RFC 8252 §7.3, which names addresses only. `localhost` is accepted too, because existing
+/// clients register `http://localhost/callback` in their metadata documents. Clerk's documentation
+/// requires an exact match and does not mention ports.
 fn matches(registered: &str, sent: &str) -> bool {
     registered == sent
         || match (split_loopback(registered), split_loopback(sent)) {
@@ -130,7 +138,7 @@ fn matches(registered: &str, sent: &str) -> bool {
         }
 }
 
-/// Host and what follows the port of an `http` URI on this machine.
+/// The host of an `http` URI on this machine, and the text after its port.
 fn split_loopback(uri: &str) -> Option<(&'static str, &str)> {
     let rest = uri.strip_prefix("http://")?;
     let (host, rest) = LOOPBACK
@@ -150,7 +158,7 @@ fn split_loopback(uri: &str) -> Option<(&'static str, &str)> {
 }
 
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
-/// These mean something to the browser itself.
+/// The schemes that a browser handles itself.
 const SCHEMES_OF_BROWSERS: [&str; 11] = [
     "about",
     "blob",
@@ -170,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_may_register_https_this_machine_and_its_own_scheme() {
+    fn a_client_may_register_https_http_on_this_machine_and_its_own_scheme() {
         for uri in [
             "https://app.example.com/callback",
             "https://app.example.com/callback?a=1",
@@ -203,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_uri_is_the_registered_one_but_for_the_port_on_this_machine() {
+    fn a_sent_uri_must_equal_the_registered_one_except_for_the_port_on_this_machine() {
         for (registered, sent) in [
             ("https://a.example/cb", "https://a.example/cb"),
             ("http://127.0.0.1/cb", "http://127.0.0.1:5000/cb"),
@@ -232,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn where_an_answer_goes_is_a_host_only_if_it_goes_to_a_host() {
+    fn a_redirect_to_an_application_is_shown_as_the_whole_uri() {
         for (uri, shown) in [
             ("https://a.example/cb", "a.example"),
             ("http://localhost:6274/oauth/callback", "localhost:6274"),
@@ -257,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_keeps_the_query_of_the_uri_and_escapes_its_own() {
+    fn a_response_keeps_the_query_of_the_uri_and_escapes_its_parameters() {
         let redirect = Redirect {
             uri: String::from("https://a.example/cb?tenant=1"),
             was_sent: true,

@@ -1,9 +1,9 @@
-//! Scopes: Clerk's own, and those that an instance adds.
+//! Scopes: Clerk's own scopes, and the scopes that an instance adds.
 
 use crate::directory::Directory;
 use crate::oauth::error::{Code, OAuthError};
 
-/// The scopes of a text, each once. Spaces alone separate them (RFC 6749 §3.3).
+/// The scopes in a text, without duplicates. Only spaces separate scopes (RFC 6749 §3.3).
 pub(crate) fn parse(text: &str) -> Vec<String> {
     let mut scopes: Vec<String> = Vec::new();
     for scope in text.split(' ').filter(|scope| !scope.is_empty()) {
@@ -12,19 +12,19 @@ pub(crate) fn parse(text: &str) -> Vec<String> {
     scopes
 }
 
-/// Adds a scope that is not there.
+/// Adds a scope, unless the list has it.
 pub(crate) fn add(scopes: &mut Vec<String>, scope: &str) {
     if !scopes.iter().any(|known| known == scope) {
         scopes.push(String::from(scope));
     }
 }
 
-/// What the metadata names: Clerk's own, then the instance's.
+/// All scopes of the instance, as listed in the metadata: Clerk's own, then the added ones.
 pub(crate) fn supported(directory: &Directory) -> Vec<&str> {
     STANDARD.into_iter().chain(directory.scopes()).collect()
 }
 
-/// That the instance has every one of them.
+/// Refuses scopes that the instance does not have.
 pub(crate) fn check_known(scopes: &[String], directory: &Directory) -> Result<(), OAuthError> {
     let known = supported(directory);
     match scopes.iter().find(|scope| !known.contains(&scope.as_str())) {
@@ -44,7 +44,10 @@ pub(crate) fn is_scope(text: &str) -> bool {
             .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
-/// Source: Clerk, <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
+/// Clerk's own scopes.
+///
+/// Source:
+/// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
 pub(crate) const STANDARD: [&str; 7] = [
     "openid",
     "profile",
@@ -62,13 +65,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spaces_alone_separate_scopes_and_each_is_kept_once() {
+    fn only_spaces_separate_scopes_and_duplicates_are_dropped() {
         assert_eq!(parse("  a b  a b\tc "), ["a", "b", "b\tc"]);
         assert!(parse("").is_empty());
     }
 
     #[test]
-    fn a_scope_that_the_instance_does_not_have_is_named_with_those_it_has() {
+    fn an_unknown_scope_is_refused_with_the_known_scopes() {
         let mut directory = Directory::empty();
         directory.add_scopes(&["documents:write"]);
         assert_eq!(
@@ -86,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_has_no_space_and_no_quotation_mark() {
+    fn a_scope_cannot_contain_a_space_or_a_quotation_mark() {
         assert!(is_scope("documents:write"));
         for text in ["", "a b", "a\"", "a\\b", "\u{e9}", "a\n"] {
             assert!(!is_scope(text), "{text:?}");

@@ -1,4 +1,5 @@
-//! What a client or a browser holds and the instance knows by digest alone: codes, tickets, tokens, secrets.
+//! Secrets that the instance issues and stores only as a digest: codes, tickets, tokens, clients'
+//! secrets.
 
 use std::fmt;
 
@@ -33,12 +34,13 @@ impl Digest {
         Self(bytes)
     }
 
-    /// Whether `text` is what it was made of, in a time that tells nothing.
+    /// Whether this is the digest of `text`, in constant time.
     pub(crate) fn is_of(&self, text: &str) -> bool {
         constant_time::verify_slices_are_equal(&self.0, &Self::of(text).0).is_ok()
     }
 
-    /// RFC 7636 §4.6: the transformation `S256`, when `text` is a verifier.
+    /// The digest in base64url. For a code verifier this is the transformation `S256` (RFC 7636
+    /// §4.6).
     pub(crate) fn to_base64url(self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_challenge_of_a_verifier_is_that_of_the_rfc() {
+    fn the_challenge_of_a_verifier_matches_the_example_of_the_rfc() {
         // RFC 7636, appendix B.
         let digest = Digest::of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
         assert_eq!(
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_kept_and_read_back() {
+    fn a_digest_is_written_and_read_back() {
         let digest = Digest::of("secret");
         let text = serde_json::to_string(&digest).unwrap();
         assert_eq!(serde_json::from_str::<Digest>(&text).unwrap(), digest);

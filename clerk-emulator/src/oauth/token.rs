@@ -1,4 +1,5 @@
-//! The token endpoint's work: from a code or a refresh token to an answer.
+//! The token endpoint: exchanges a code or a refresh token for tokens. Consent, introspection and
+//! revocation are here too.
 
 use serde_json::{Map, Value, json};
 
@@ -12,10 +13,11 @@ use crate::oauth::{
 use crate::request::{Audience, TokenRequest};
 
 impl Instance {
-    /// Lets a client act for a person, in an organization or in none. Returns where the answer goes.
+    /// Grants a client to act for a user, in an organization or in none. Returns the location of
+    /// the response to the client.
     ///
     /// # Errors
-    /// The text for a page: nobody has decided anything.
+    /// The text of an error page: the user or the membership does not exist.
     pub(crate) fn allow(
         &self,
         authorization: &Authorization,
@@ -35,7 +37,7 @@ impl Instance {
                     .organization(name)
                     .and_then(|organization| directory.membership(&organization.id, &user.id));
                 let membership = membership
-                    .ok_or_else(|| format!("{} is no member of {name}", user.username))?;
+                    .ok_or_else(|| format!("{} is not a member of {name}", user.username))?;
                 Some(membership.id)
             }
         };
@@ -54,7 +56,7 @@ impl Instance {
         })
     }
 
-    /// Answers a token request (RFC 6749 §4.1.3, §6) of a client that has proved who it is.
+    /// Answers a token request (RFC 6749 §4.1.3, §6) of an authenticated client.
     pub(crate) fn exchange(
         &self,
         fields: &Fields,
@@ -65,7 +67,7 @@ impl Instance {
             "authorization_code" => self.exchange_code(fields, client, now),
             "refresh_token" => self.exchange_refresh_token(fields, client, now),
             _ => {
-                let text = "grant_type is authorization_code or refresh_token";
+                let text = "grant_type must be authorization_code or refresh_token";
                 Err(OAuthError::new(Code::UnsupportedGrantType, text))
             }
         }
@@ -97,7 +99,7 @@ impl Instance {
     ) -> Result<Value, OAuthError> {
         let token = fields.required("refresh_token")?;
         let (grant_id, grant) = self.oauth().refreshable(token, client, now)?;
-        // Clerk: a scope that the instance has no more ends the refreshing of every grant that has it.
+        // Clerk: a grant with a scope that the instance no longer has cannot be refreshed.
         scope::check_known(&grant.scopes, &self.directory())?;
         let scopes = narrowed_scopes(fields, &grant)?;
         let audience = self.audience(fields, &grant)?;
@@ -106,7 +108,7 @@ impl Instance {
         Ok(with_refresh_token(answer, next))
     }
 
-    /// What a token is, if it is good (RFC 7662).
+    /// The introspection of a token (RFC 7662); `None` if the token is not active.
     pub(crate) fn token_info(&self, token: &str, now: u64) -> Option<TokenInfo> {
         if let Some(presented) = self.present(token) {
             let is_active = presented.is_active(now);
@@ -129,10 +131,10 @@ impl Instance {
         })
     }
 
-    /// Revokes a token that is the client's own (RFC 7009 §2.1). One that is nobody's is revoked already.
+    /// Revokes a token of the client (RFC 7009 §2.1). An unknown token counts as revoked.
     pub(crate) fn revoke_for(&self, client: &Client, token: &str) -> Result<(), OAuthError> {
         let not_its_own = || {
-            let text = "the token is another client's";
+            let text = "the token belongs to another client";
             Err(OAuthError::new(Code::UnauthorizedClient, text))
         };
         if token.starts_with(OPAQUE_PREFIX) {
@@ -147,7 +149,7 @@ impl Instance {
                 return not_its_own();
             }
         } else if self.verified_parts(token).is_some() {
-            let text = "a JWT is good until it expires";
+            let text = "a JWT cannot be revoked: it is valid until it expires";
             return Err(OAuthError::new(Code::UnsupportedTokenType, text));
         } else {
             return Ok(());
@@ -156,7 +158,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Access token and ID token, as the answer says them.
+    /// The response with an access token, and with an ID token if the scope `openid` was granted.
     fn tokens(
         &self,
         grant_id: &str,
@@ -167,7 +169,8 @@ impl Instance {
     ) -> Result<Map<String, Value>, OAuthError> {
         let lifetime = self.settings().access_token_lifetime;
         let has = |wanted: &str| scopes.iter().any(|scope| scope == wanted);
-        // A person may have left since. A token never names an organization that its user is not in.
+        // The user may have left the organization since. A token never names an organization that
+        // its user is not a member of.
         let organization = grant.organization_id.as_deref();
         let organization = organization
             .filter(|_| has(scope::ORGANIZATION))
@@ -192,7 +195,7 @@ impl Instance {
         Ok(answer)
     }
 
-    /// OpenID Connect Core §2.
+    /// Mints an ID token (OpenID Connect Core §2).
     fn id_token(
         &self,
         grant: &Grant,
@@ -203,7 +206,7 @@ impl Instance {
         let directory = self.directory();
         let user = directory
             .user(&grant.user_id)
-            .ok_or_else(|| invalid_grant("the person is not there any more"))?;
+            .ok_or_else(|| invalid_grant(USER_DELETED))?;
         let mut claims = profile_claims(user, |wanted| scopes.iter().any(|scope| scope == wanted));
         claims.insert("iss".into(), json!(self.issuer()));
         claims.insert("sub".into(), json!(grant.user_id));
@@ -221,8 +224,8 @@ impl Instance {
             .map_err(mint_error)
     }
 
-    /// The audience of a new token. The server must have been registered, and the audience claim on, at the time
-    /// of the grant and still now.
+    /// The audience of a new token. A resource is an audience only if its server was registered and
+    /// the audience claim was on at the time of the grant, and both still hold.
     fn audience(&self, fields: &Fields, grant: &Grant) -> Result<Option<Audience>, OAuthError> {
         let mut resources = narrowed_resources(fields, grant)?;
         resources.retain(|resource| grant.audience.contains(resource));
@@ -235,7 +238,7 @@ impl Instance {
     }
 }
 
-/// What introspection says of a good token.
+/// The data of an active token that introspection returns.
 pub(crate) struct TokenInfo {
     pub(crate) client_id: String,
     pub(crate) sub: String,
@@ -244,7 +247,7 @@ pub(crate) struct TokenInfo {
     pub(crate) iat: i64,
 }
 
-/// What userinfo and an ID token say of a person, by scope.
+/// The claims about a user in userinfo and in an ID token, limited by scopes.
 pub(crate) fn profile_claims(user: &User, has: impl Fn(&str) -> bool) -> Map<String, Value> {
     let mut claims = Map::new();
     if has("email") {
@@ -265,7 +268,8 @@ pub(crate) fn profile_claims(user: &User, has: impl Fn(&str) -> bool) -> Map<Str
     claims
 }
 
-/// RFC 6749 §6: at most what was allowed; the refresh token keeps all of it.
+/// The requested scopes, which must be among the scopes of the grant (RFC 6749 §6). The refresh
+/// token keeps all scopes of the grant.
 fn narrowed_scopes(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAuthError> {
     let Some(asked) = fields.one("scope")? else {
         return Ok(grant.scopes.clone());
@@ -275,13 +279,14 @@ fn narrowed_scopes(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAuthE
         return Ok(asked);
     }
     let text = format!(
-        "scope is more than was allowed ({})",
+        "scope exceeds the scopes of the grant ({})",
         grant.scopes.join(" ")
     );
     Err(OAuthError::new(Code::InvalidScope, text))
 }
 
-/// RFC 8707 §2.2: at most the resources of the authorization request, and all of them if none is named.
+/// The requested resources, which must be among the resources of the authorization request (RFC
+/// 8707 §2.2); all of those if the token request names none.
 fn narrowed_resources(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAuthError> {
     let asked = authorization::resources(fields)?;
     if asked.is_empty() {
@@ -293,11 +298,11 @@ fn narrowed_resources(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAu
     {
         return Ok(asked);
     }
-    let text = "resource is not among those of the authorization request";
+    let text = "resource is not among the resources of the authorization request";
     Err(OAuthError::new(Code::InvalidTarget, text))
 }
 
-/// Clerk: every answer has one.
+/// Adds a refresh token. Clerk puts one into every token response.
 fn with_refresh_token(mut answer: Map<String, Value>, token: String) -> Value {
     answer.insert("refresh_token".into(), Value::String(token));
     Value::Object(answer)
@@ -305,14 +310,15 @@ fn with_refresh_token(mut answer: Map<String, Value>, token: String) -> Value {
 
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "it is what `map_err` hands over"
+    reason = "`map_err` passes the error by value"
 )]
 fn mint_error(error: MintError) -> OAuthError {
     match error {
-        MintError::UnknownUser { .. } => invalid_grant("the person is not there any more"),
+        MintError::UnknownUser { .. } => invalid_grant(USER_DELETED),
         _ => OAuthError::server_error(),
     }
 }
 
 /// Clerk: a day.
 const ID_TOKEN_LIFETIME: u64 = 86_400;
+const USER_DELETED: &str = "the user was deleted";

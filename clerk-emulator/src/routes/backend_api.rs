@@ -1,4 +1,4 @@
-//! The Backend API, for the holder of the secret key.
+//! The Backend API. Every route requires the secret key.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -44,7 +44,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(web::scope("/api_keys").configure(opaque::api_keys))
         .service(web::scope("/oauth_applications").configure(opaque::access_tokens))
         .default_service(web::to(not_found));
-    // Clerk's SDKs ask for these without the `/v1`.
+    // Clerk's SDKs call these routes without the prefix `/v1`.
     let m2m_tokens = web::scope("/m2m_tokens")
         .wrap(from_fn(authenticate))
         .configure(opaque::m2m_tokens);
@@ -61,7 +61,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(access_tokens);
 }
 
-/// Who asks, if it is a machine with its own secret key. It may verify M2M tokens and nothing else.
+/// The machine that authenticated with its own secret key. A machine may only verify M2M tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct MachineKey {
     pub(crate) machine_id: String,
@@ -85,7 +85,8 @@ async fn authenticate(
     }
 }
 
-/// Lets the instance's secret key through, and those of its machines where they are good for something.
+/// Accepts the secret key of the instance, and for the verification of M2M tokens also the secret
+/// key of a machine.
 fn check_secret_key(
     headers: &HeaderMap,
     path: &str,
@@ -108,7 +109,10 @@ fn check_secret_key(
             return Ok(Some(MachineKey { machine_id }));
         }
     }
-    refuse("clerk_key_invalid", "The secret key is not this instance's")
+    refuse(
+        "clerk_key_invalid",
+        "The secret key does not belong to this instance",
+    )
 }
 
 async fn jwks(instance: web::Data<Instance>) -> HttpResponse {
@@ -331,7 +335,8 @@ async fn delete_membership(
     })
 }
 
-/// These take full ids alone, as Clerk does.
+/// Refuses an unknown organization. Like Clerk, this and the next two functions accept full ids
+/// only.
 fn find_organization(directory: &Directory, id: &str) -> Result<(), Problem> {
     let found = directory
         .organizations()

@@ -1,10 +1,11 @@
-//! The page of `/oauth/authorize`: who signs in, in which organization, and whether the client may.
+//! The page of `/oauth/authorize`. A person chooses a user and an organization, and allows or
+//! refuses the client.
 //!
-//! It knows nothing of OAuth but what it shows. Its form posts `ticket`, `decision` (`allow` or `refuse`)
-//! and, of a radio group, `choice`: a user's id, then `|` and an organization's id if one was chosen.
-//! People and their organizations are one group, since without a script no list can follow another. The
-//! receiver reads it with [`Decision::parse`], and must itself see that the user is in that organization
-//! and that one was asked for: what a form sends is not what a page showed.
+//! The form posts `ticket`, `decision` (`allow` or `refuse`) and `choice`: a user's id, and after
+//! `|` an organization's id if one was chosen. People and organizations are one radio group,
+//! because without a script a second list cannot depend on the first. [`Decision::parse`] reads the
+//! form. The caller must check that the user is a member of the organization and that the client
+//! requested one, because a form can send values that the page did not offer.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -12,25 +13,25 @@ use maud::{Markup, html};
 
 use crate::routes::page;
 
-/// What is to be consented to, and who can.
+/// The content of the page: the client's request, and the people who can allow it.
 #[derive(Debug)]
 pub(crate) struct Consent {
-    /// Its name as it says itself; its id if it says none.
+    /// The client's own name for itself; its id if it gives no name.
     pub(crate) client_name: String,
     pub(crate) client_id: String,
-    /// Host and port of the redirect URI, or all of it if it has none.
+    /// The host and the port of the redirect URI; the whole URI if it has no host.
     pub(crate) redirect_host: String,
     pub(crate) scopes: Vec<String>,
     pub(crate) people: Vec<Person>,
-    /// Whether an organization is chosen too; "no organization" can be.
+    /// Whether the person also chooses an organization, or "No organization".
     pub(crate) asks_organization: bool,
-    /// Bound to one authorization request, and good for one decision.
+    /// Belongs to one authorization request, and can be used for one decision.
     pub(crate) ticket: String,
-    /// Where the form posts to.
+    /// The path that the form posts to.
     pub(crate) form_action: String,
 }
 
-/// Somebody to sign in as.
+/// A user that can be chosen.
 #[derive(Debug)]
 pub(crate) struct Person {
     pub(crate) user_id: String,
@@ -47,15 +48,15 @@ pub(crate) struct Organization {
     pub(crate) role: String,
 }
 
-/// What the form says.
+/// The content of the posted form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) ticket: String,
-    /// Who allows it; `None` is a refusal.
+    /// The chosen user; `None` if the person refused.
     pub(crate) allowed_by: Option<Choice>,
 }
 
-/// A person, and the organization that is theirs to act for.
+/// The chosen user and organization.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) user_id: String,
@@ -63,7 +64,7 @@ pub(crate) struct Choice {
 }
 
 impl Decision {
-    /// Reads the fields of the form; `None` if one is missing, twice or neither of its values.
+    /// Reads the fields of the form; `None` if a field is missing, sent twice or invalid.
     pub(crate) fn parse(form: &[(String, String)]) -> Option<Self> {
         let ticket = String::from(only(form, "ticket")?);
         let allowed_by = match only(form, "decision")? {
@@ -88,25 +89,24 @@ impl Choice {
     }
 }
 
-/// The page as an answer.
-pub(crate) fn answer(consent: &Consent) -> HttpResponse {
-    page::answer_form(page(consent))
+/// The response with the page.
+pub(crate) fn respond(consent: &Consent) -> HttpResponse {
+    page::respond_with_form(page(consent))
 }
 
-/// A page for a request that cannot be answered to its client, as an answer.
-pub(crate) fn answer_error(status: StatusCode, title: &str, text: &str) -> HttpResponse {
-    page::answer(status, error_page(title, text))
+/// The response with an error page, for a request whose error cannot be sent to its client.
+pub(crate) fn respond_error(status: StatusCode, title: &str, text: &str) -> HttpResponse {
+    page::respond(status, error_page(title, text))
 }
 
-/// The page; [`answer`] sends it with the headers that it needs.
-pub(crate) fn page(consent: &Consent) -> Markup {
-    // Whatever direction a name is written in, it ends where it ends.
+fn page(consent: &Consent) -> Markup {
+    // `bdi` keeps a name in a right-to-left script from reordering the text after it.
     let main = html! {
-        p { bdi { strong { (consent.client_name) } } " asks to act for one of the people below." }
+        p { bdi { strong { (consent.client_name) } } " requests access to the account of one of these users." }
         dl {
             dt { "Client" }
             dd { code { (consent.client_id) } }
-            dt { "Answer goes to" }
+            dt { "Redirects to" }
             dd { code { (consent.redirect_host) } }
             dt { "Scopes" }
             @for scope in &consent.scopes {
@@ -124,13 +124,12 @@ pub(crate) fn page(consent: &Consent) -> Markup {
     page::document("Sign in", WARNING, &main)
 }
 
-/// The page; [`answer_error`] sends it.
-pub(crate) fn error_page(title: &str, text: &str) -> Markup {
+fn error_page(title: &str, text: &str) -> Markup {
     let main = html! {
         p { (text) }
         p {
-            "The client is not told. Start again from there, or see "
-            a href="/" { "what this local Clerk has" } "."
+            "This error was not sent to the client. Start again in the client, or open the "
+            a href="/" { "home page of this local Clerk" } "."
         }
     };
     page::document(title, WARNING, &main)
@@ -140,14 +139,14 @@ fn people(consent: &Consent) -> Markup {
     html! {
         fieldset {
             legend {
-                @if consent.asks_organization { "Who signs in, and in which organization?" }
-                @else { "Who signs in?" }
+                @if consent.asks_organization { "Sign in as which user, in which organization?" }
+                @else { "Sign in as which user?" }
             }
             @for person in &consent.people {
                 @if consent.asks_organization { (person_in_organizations(person)) }
                 @else { (radio(&person.user_id, &who(person))) }
             }
-            @if consent.people.is_empty() { p { "The directory has nobody." } }
+            @if consent.people.is_empty() { p { "The directory has no users." } }
         }
     }
 }
@@ -178,9 +177,10 @@ fn radio(value: &str, label: &Markup) -> Markup {
     }
 }
 
-/// What a scope lets a client read, or do; of a custom one only its name is known.
+/// The explanation of one of Clerk's scopes; `None` for a custom scope.
 ///
-/// Source: Clerk, <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
+/// Source: Clerk,
+/// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
 fn meaning(scope: &str) -> Option<&'static str> {
     let meaning = match scope {
         "openid" => "who you are, in a signed ID token",
@@ -195,14 +195,15 @@ fn meaning(scope: &str) -> Option<&'static str> {
     Some(meaning)
 }
 
-/// The value of a field that is there once.
+/// The value of a field that is sent exactly once.
 fn only<'a>(form: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let mut values = form.iter().filter(|(field, _)| field == name);
     let (_, value) = values.next()?;
     values.next().is_none().then_some(value.as_str())
 }
 
-const WARNING: &str = "This is a local Clerk on this machine, where anybody can be anyone. It needs no password: type none.";
+const WARNING: &str =
+    "This local Clerk lets anybody sign in as any user. Do not enter a password: none is needed.";
 
 #[cfg(test)]
 mod tests {
@@ -211,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_is_read_as_it_was_filled_in() {
+    fn a_form_is_read_as_a_choice_or_a_refusal() {
         let form = |fields: &[(&str, &str)]| {
             let fields = fields
                 .iter()
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_that_the_page_cannot_send_is_no_decision() {
+    fn a_form_that_the_page_cannot_send_is_refused() {
         let (ticket, choice, allow) = (
             ("ticket", "t"),
             ("choice", "user_ada"),
@@ -276,11 +277,11 @@ mod tests {
     }
 
     #[test]
-    fn the_page_says_who_asks_for_what_and_where_the_answer_goes() {
+    fn the_page_shows_the_client_the_scopes_and_the_redirect_host() {
         let page = page(&consent()).into_string();
         for text in [
             "Development only",
-            "type none",
+            "none is needed",
             "<strong>The Inspector</strong>",
             "<code>client_1</code>",
             "<code>localhost:6274</code>",
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn no_organization_is_offered_unless_one_is_asked_for() {
+    fn organizations_are_offered_only_if_the_client_requests_one() {
         let page = page(&Consent {
             asks_organization: false,
             ..consent()
@@ -311,19 +312,19 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_is_there_nobody_can_allow() {
+    fn without_users_allow_is_disabled_and_refuse_is_not() {
         let page = page(&Consent {
             people: Vec::new(),
             ..consent()
         })
         .into_string();
-        assert!(page.contains("nobody"));
+        assert!(page.contains("no users"));
         assert!(page.contains(r#"value="allow" disabled>"#));
         assert!(page.contains(r#"value="refuse" formnovalidate>"#));
     }
 
     #[test]
-    fn what_a_client_says_of_itself_is_text_whatever_it_holds() {
+    fn markup_in_a_clients_metadata_is_escaped() {
         let evil = String::from(r#""><script>alert(1)</script><form action=//evil.example>"#);
         let page = page(&Consent {
             client_name: evil.clone(),
@@ -355,9 +356,9 @@ mod tests {
     }
 
     #[test]
-    fn pages_run_nothing_load_nothing_and_are_framed_and_kept_by_nobody() {
-        let sent = answer(&consent());
-        let error = answer_error(StatusCode::BAD_REQUEST, "No", "Not so");
+    fn pages_allow_no_script_no_frame_and_no_cache() {
+        let sent = respond(&consent());
+        let error = respond_error(StatusCode::BAD_REQUEST, "No", "Not so");
         assert_eq!(
             (sent.status().as_u16(), error.status().as_u16()),
             (200, 400)

@@ -1,6 +1,7 @@
-//! What Clerk does not have: a token for the asking, settings without a key, and faults.
+//! Routes that Clerk does not have: minting tokens, changing settings without a key, and injecting
+//! faults.
 //!
-//! No route here grants CORS, and none may be cached.
+//! No route here allows CORS, and no response may be cached.
 
 use std::time::Duration;
 
@@ -58,11 +59,11 @@ async fn mint_text(
         Problem::new(StatusCode::BAD_REQUEST, "request_query_invalid", message)
     })?;
     let token = mint(&instance, &wish)?;
-    // Without a newline at the end: the body is the token.
+    // The body is exactly the token, without a newline at the end.
     Ok(private().content_type(PLAIN_TEXT).body(token))
 }
 
-/// Bounds the size of an opaque token, which is kept with its scopes and claims.
+/// Refuses a long request, because an opaque token is stored with its scopes and claims.
 fn check_length(request: &[u8]) -> Result<(), Problem> {
     if request.len() <= MAX_REQUEST {
         return Ok(());
@@ -86,7 +87,7 @@ struct Revoke {
     token: String,
 }
 
-/// Of a token whose id nobody wrote down.
+/// Revokes a token by its text, for tests that do not know the token's id.
 async fn revoke(instance: web::Data<Instance>, body: web::Bytes) -> Result<HttpResponse, Problem> {
     let Revoke { token } =
         serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
@@ -97,17 +98,17 @@ async fn revoke(instance: web::Data<Instance>, body: web::Bytes) -> Result<HttpR
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Whom {
+struct UserName {
     user: String,
 }
 
-/// Of somebody whose id and the secret key are not at hand, by name or id.
+/// Bans, unbans, locks or unlocks a user, by name or id and without a secret key.
 async fn change_user(
     instance: web::Data<Instance>,
     verb: web::Path<String>,
     body: web::Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let Whom { user } =
+    let UserName { user } =
         serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
     let is_known = match verb.as_str() {
         "ban" => instance.set_banned(&user, true),
@@ -146,7 +147,8 @@ struct NewMcpServer {
     url: String,
 }
 
-/// Answers with all settings, because the first registration changes more than the list.
+/// Registers an MCP server. Returns all settings, because the first registration changes others
+/// too.
 async fn register_mcp_server(
     instance: web::Data<Instance>,
     body: web::Bytes,
@@ -159,7 +161,7 @@ async fn register_mcp_server(
     Ok(settings(instance).await)
 }
 
-/// A fault, as `POST /dev/faults` has it.
+/// A fault in the form of `POST /dev/faults`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", tag = "kind")]
 enum NewFault {
@@ -210,7 +212,7 @@ async fn add_fault(
         NewFault::Refuse { ms } => {
             let (closed, _) = oneshot::channel();
             let duration = Duration::from_millis(ms);
-            // The answer to this request is sent first: by this thread, in one go with what made it.
+            // The delay lets this thread send the response to this request first.
             actix_rt::spawn(async move {
                 actix_rt::time::sleep(BEFORE_CLOSING).await;
                 control.command(Command::Close { duration, closed });
@@ -259,14 +261,14 @@ async fn faults(instance: web::Data<Instance>) -> HttpResponse {
     }))
 }
 
-/// Keys that were rotated or withdrawn stay so.
+/// Removes the faults. Rotations and withdrawals of keys are not undone.
 async fn clear_faults(instance: web::Data<Instance>) -> HttpResponse {
     instance.clear_faults();
     faults(instance).await
 }
 
-/// An answer that no cache keeps, and that a browser doesn't run when a page of another origin has it as a
-/// script: a token reads like an expression.
+/// A response that no cache stores. `nosniff` keeps a page of another origin from loading it as a
+/// script: a token looks like an expression of JavaScript.
 pub(crate) fn private() -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response

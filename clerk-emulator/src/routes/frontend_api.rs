@@ -1,4 +1,4 @@
-//! The Frontend API: discovery documents and the JWKS, open to everyone.
+//! The Frontend API: discovery documents and the JWKS, which need no authentication.
 
 use actix_web::http::{Method, header};
 use actix_web::web;
@@ -31,7 +31,7 @@ async fn authorization_server(instance: web::Data<Instance>) -> HttpResponse {
     let settings = instance.settings();
     let issuer = instance.issuer();
     let mut document = common_metadata(&instance);
-    // Each of them only where it is on; neither is in the OpenID document.
+    // Each member is present only if its setting is on. The OpenID document has neither.
     if settings.dynamic_oauth_client_registration {
         let endpoint = format!("{issuer}/oauth/register");
         document.insert("registration_endpoint".into(), json!(endpoint));
@@ -53,7 +53,7 @@ async fn openid_configuration(instance: web::Data<Instance>) -> HttpResponse {
             "userinfo_endpoint",
             json!(format!("{issuer}/oauth/userinfo")),
         ),
-        // Clerk has `form_post` too.
+        // Clerk also supports `form_post`.
         ("response_modes_supported", json!(["query"])),
         ("backchannel_logout_supported", json!(false)),
         ("frontchannel_logout_supported", json!(false)),
@@ -71,7 +71,8 @@ fn options() -> Route {
     web::method(Method::OPTIONS).to(preflight)
 }
 
-/// A browser asks before it sends a header of its own, as MCP clients do.
+/// Answers a CORS preflight, which a browser sends if a page adds custom headers, like MCP clients
+/// do.
 async fn preflight() -> HttpResponse {
     HttpResponse::NoContent()
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
@@ -80,7 +81,8 @@ async fn preflight() -> HttpResponse {
         .finish()
 }
 
-/// What both documents say. Clerk's authorization server metadata has neither introspection nor userinfo.
+/// The members of both documents. Clerk's authorization server metadata has neither the
+/// introspection endpoint nor the userinfo endpoint.
 fn common_metadata(instance: &Instance) -> Map<String, Value> {
     let issuer = instance.issuer();
     let url = |path: &str| json!(format!("{issuer}{path}"));

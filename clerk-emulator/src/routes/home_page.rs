@@ -1,7 +1,8 @@
-//! The front page: who there is, how to get a token as each of them, which clients came, and what is served.
+//! The home page: the people, the commands that mint a token for each of them, the known clients,
+//! the settings and the routes.
 //!
-//! It is for a browser of this machine, behind the same guard as every route. It holds no secret, no token
-//! and no script, and loads nothing.
+//! Like every route it is behind `local_only`. The page contains no secret, no token and no script,
+//! and loads no other resource.
 
 use std::collections::BTreeSet;
 
@@ -18,17 +19,17 @@ use crate::routes::page;
 use crate::settings::Settings;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/").get(front_page));
+    config.service(web::resource("/").get(home_page));
 }
 
-async fn front_page(instance: web::Data<Instance>) -> HttpResponse {
+async fn home_page(instance: web::Data<Instance>) -> HttpResponse {
     let page = page(
         instance.issuer(),
         &instance.directory(),
         &instance.settings(),
         &instance.oauth().clients(),
     );
-    page::answer(StatusCode::OK, page)
+    page::respond(StatusCode::OK, page)
 }
 
 fn page(
@@ -51,7 +52,7 @@ fn page(
     };
     page::document(
         "A local Clerk",
-        "Whoever reaches this emulator can be anyone.",
+        "Anybody who reaches this emulator can sign in as any user.",
         &main,
     )
 }
@@ -62,12 +63,12 @@ fn people(directory: &Directory) -> Markup {
     };
     let columns = ["Person", "Token", "Organization", "Role", "Permissions"];
     let caption = html! {
-        "A link fetches an OAuth token, good for a day. The token itself names no role and no permission."
+        "Each link mints an OAuth access token that is valid for a day. The token names neither the role nor the permissions."
     };
     table("People", "scroll", &caption, &columns, &rows)
 }
 
-/// A heading and a table that scrolls by itself.
+/// A heading, and a table in a region that scrolls.
 fn table(title: &str, class: &str, caption: &Markup, columns: &[&str], rows: &Markup) -> Markup {
     let id = title.to_lowercase().replace(' ', "-");
     html! {
@@ -131,7 +132,7 @@ fn organizations(directory: &Directory) -> Markup {
         }
     };
     let columns = ["Organization", "Members"];
-    let caption = html! { "With their members." };
+    let caption = html! { "The organizations and their members." };
     table("Organizations", "scroll", &caption, &columns, &rows)
 }
 
@@ -154,7 +155,7 @@ fn machines(directory: &Directory) -> Markup {
         }
     };
     let columns = ["Machine", "Token", "May talk to"];
-    let caption = html! { "A link fetches an opaque M2M token, good for an hour." };
+    let caption = html! { "Each link mints an opaque M2M token that is valid for an hour." };
     table("Machines", "scroll", &caption, &columns, &rows)
 }
 
@@ -164,14 +165,14 @@ fn tokens(issuer: &str, directory: &Directory) -> Markup {
         @for (user, membership) in seats(directory) {
             pre { code { "curl -s '" (issuer) "/dev/token?" (query(user, membership.as_ref())) "'" } }
         }
-        p { "Those are OAuth tokens. In place of the query, for other kinds:" }
+        p { "These commands mint OAuth access tokens. Use one of these queries for another kind of token:" }
         @for query in OTHER_KINDS { pre { code { (query) } } }
         p {
-            "Further fields: "
+            "More fields: "
             @for field in ["scopes", "aud", "claims", "expires_in", "client_id", "actor"] { code { (field) } ", " }
-            code { "azp" } ". A user is banned by "
+            code { "azp" } ". To ban a user, send "
             code { "curl " (issuer) "/dev/ban --json '{\"user\": \"ada\"}'" }
-            "; also " code { "unban" } ", " code { "lock" } ", " code { "unlock" } "."
+            "; " code { "unban" } ", " code { "lock" } " and " code { "unlock" } " work in the same way."
         }
     }
 }
@@ -181,7 +182,7 @@ fn clients(directory: &Directory, known: &[(Client, Vec<Grant>)]) -> Markup {
         tr {
             th scope="row" { code { (DEFAULT_CLIENT) } }
             td { "none" }
-            td.about { "every token above that is asked for without a " code { "client_id" } "; any other can be named" }
+            td.about { "the client of every token above that is requested without " code { "client_id" } }
         }
         @for (client, grants) in known {
             tr {
@@ -198,19 +199,20 @@ fn clients(directory: &Directory, known: &[(Client, Vec<Grant>)]) -> Markup {
         }
     };
     let columns = ["Client", "Redirect URIs", "Signed in"];
-    let caption =
-        html! { "Those that registered, or whose documents were fetched, and who allowed them." };
+    let caption = html! {
+        "Clients that registered or whose documents were fetched, and the users who allowed them."
+    };
     html! {
         (table("Clients", "scroll", &caption, &columns, &rows))
         p {
-            "A client that is given the URL of a server needs no token: it finds this issuer, registers itself "
-            "and opens the sign-in page, where you choose who to be. The commands for Claude Code, the MCP "
-            "Inspector, Cursor and Visual Studio Code are on the page of the server, at its endpoint."
+            "A client needs only the URL of the server, not a token: it finds this issuer, registers itself "
+            "and opens the sign-in page, where you choose a user. Open the endpoint of the server in a browser "
+            "to see the commands for Claude Code, the MCP Inspector, Cursor and Visual Studio Code."
         }
     }
 }
 
-/// The people behind some grants, and where they act, each once.
+/// The users of some grants, each with the organization of the grant, without duplicates.
 fn signed_in(directory: &Directory, grants: &[Grant]) -> BTreeSet<String> {
     let name = |grant: &Grant| {
         let user = directory.user(&grant.user_id);
@@ -231,7 +233,7 @@ fn client_onboarding(settings: &Settings) -> Markup {
     let defaults = settings.scopes_by_default();
     let for_documents = settings.client_document_scopes.as_deref();
     let of_registered = if settings.registered_scopes_only {
-        "those that it registered with, else the default scopes"
+        "the scopes that it registered with, else the default scopes"
     } else {
         "every scope of the instance"
     };
@@ -246,11 +248,11 @@ fn client_onboarding(settings: &Settings) -> Markup {
         ),
         ("Default scopes for dynamic clients", scopes(&defaults)),
         (
-            "Scopes that a registered client may ask for",
+            "Scopes that a registered client may request",
             html! { (of_registered) },
         ),
         (
-            "Scopes that a CIMD client may ask for",
+            "Scopes that a CIMD client may request",
             for_documents.map_or_else(|| html! { "every scope of the instance" }, scopes),
         ),
     ];
@@ -258,7 +260,7 @@ fn client_onboarding(settings: &Settings) -> Markup {
         @for (name, value) in rows { tr { th scope="row" { (name) } td { (value) } } }
     };
     let caption = html! {
-        "In Clerk's dashboard under OAuth applications, Settings, Client onboarding. Here "
+        "These settings are in Clerk's dashboard under OAuth applications, Settings, Client onboarding. Here "
         code { "PATCH /dev/settings" } " changes them."
     };
     table(
@@ -278,14 +280,14 @@ fn mcp_servers(issuer: &str, settings: &Settings) -> Markup {
     let caption = html! {
         "The audience claim is " strong { (if settings.audience_claim { "on" } else { "off" }) }
         ". While it is on, an access token for one of these servers has the server's URL as "
-        code { "aud" } ". In Clerk's dashboard under Agents, MCP servers."
+        code { "aud" } ". The list is in Clerk's dashboard under Agents, MCP servers."
     };
     html! {
         (table("MCP servers", "scroll narrow", &caption, &["URL"], &rows))
         p {
-            "Register a server by "
+            "To register a server, send "
             code { "curl " (issuer) "/dev/mcp-servers --json '{\"url\": \"http://127.0.0.1:3000/mcp\"}'" }
-            ". The first one switches the audience claim on. A client that somebody allowed before has to be "
+            ". The first one switches the audience claim on. A client that was allowed before must be "
             "connected again."
         }
     }
@@ -293,7 +295,7 @@ fn mcp_servers(issuer: &str, settings: &Settings) -> Markup {
 
 fn server(issuer: &str) -> Markup {
     html! {
-        h2 { "Use it with a server" }
+        h2 { "Start an MCP server with" }
         pre {
             code {
                 "CLERK_FRONTEND_API_URL=" (issuer) " CLERK_API_URL=" (issuer) " CLERK_SECRET_KEY=sk_test_…"
@@ -320,7 +322,8 @@ fn endpoints() -> Markup {
         }
     };
     let caption = html! {
-        "All but discovery, " code { "/oauth" } " and " code { "/dev" } " needs the secret key as a bearer."
+        "All routes except discovery, " code { "/oauth" } " and " code { "/dev" }
+        " need the secret key as bearer token."
     };
     table(
         "Endpoints",
@@ -331,7 +334,7 @@ fn endpoints() -> Markup {
     )
 }
 
-/// Everybody, once for each membership, and those who have none once.
+/// All users, once for each membership; a user without a membership once.
 fn seats(directory: &Directory) -> Vec<(&User, Option<Membership>)> {
     let mut seats = Vec::new();
     for user in directory.users() {
@@ -348,7 +351,8 @@ fn seats(directory: &Directory) -> Vec<(&User, Option<Membership>)> {
     seats
 }
 
-/// The query that asks for a token; nothing in it means anything to HTML or to a shell.
+/// The query of a request for a token. It contains no character that is special in HTML or in a
+/// shell.
 fn query(user: &User, membership: Option<&Membership>) -> String {
     let user = encode(&user.username);
     match membership {
@@ -357,7 +361,7 @@ fn query(user: &User, membership: Option<&Membership>) -> String {
     }
 }
 
-/// RFC 3986 section 2.3: all but the unreserved characters.
+/// Percent-encodes all characters except the unreserved ones (RFC 3986 §2.3).
 fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
@@ -371,7 +375,7 @@ fn encode(text: &str) -> String {
     encoded
 }
 
-/// What `/dev/token` is asked with.
+/// Queries of `/dev/token` for tokens of other kinds.
 const OTHER_KINDS: [&str; 7] = [
     "user=ada&org=acme&format=opaque",
     "kind=session&user=ada&org=acme",
@@ -405,7 +409,7 @@ const ENDPOINTS: [(&str, &str, &str); 32] = [
     (
         "POST",
         "/oauth/token_info",
-        "what a token is, for a client with a secret",
+        "token introspection, for a client with a secret",
     ),
     (
         "POST",
@@ -415,7 +419,7 @@ const ENDPOINTS: [(&str, &str, &str); 32] = [
     (
         "POST",
         "/oauth_applications/access_tokens/verify",
-        "what is known of an access token",
+        "verifies an access token",
     ),
     ("GET", "/v1/jwks", "the signing key"),
     (
@@ -453,28 +457,24 @@ const ENDPOINTS: [(&str, &str, &str); 32] = [
     (
         "GET",
         "/v1/machines/{id}",
-        "a machine, with those that it may talk to",
+        "a machine, with the machines that it may talk to",
     ),
     (
         "GET",
         "/v1/machines/{id}/secret_key",
         "the secret key of a machine",
     ),
-    (
-        "POST",
-        "/m2m_tokens/verify",
-        "what is known of an M2M token",
-    ),
-    ("POST", "/api_keys/verify", "what is known of an API key"),
+    ("POST", "/m2m_tokens/verify", "verifies an M2M token"),
+    ("POST", "/api_keys/verify", "verifies an API key"),
     (
         "POST",
         "/{m2m_tokens,api_keys}/{id}/revoke",
-        "the token, revoked",
+        "revokes the token",
     ),
     (
         "GET, PATCH",
         "/v1/instance/oauth_application_settings",
-        "the settings that Clerk has",
+        "the settings that Clerk has too",
     ),
     ("POST", "/dev/tokens", "a token, as JSON"),
     ("GET", "/dev/token", "a token, as text"),
@@ -486,11 +486,7 @@ const ENDPOINTS: [(&str, &str, &str); 32] = [
     ),
     ("GET, PATCH", "/dev/settings", "all settings"),
     ("POST", "/dev/mcp-servers", "registers an MCP server"),
-    (
-        "GET, POST, DELETE",
-        "/dev/faults",
-        "what is wrong on purpose",
-    ),
+    ("GET, POST, DELETE", "/dev/faults", "injected faults"),
 ];
 
 #[cfg(test)]
@@ -498,13 +494,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_of_any_name_is_safe_in_a_quoted_command() {
+    fn special_characters_of_a_name_are_encoded_in_a_query() {
         assert_eq!(encode("ada-1.x_y~"), "ada-1.x_y~");
         assert_eq!(encode("a'b\"<&é"), "a%27b%22%3C%26%C3%A9");
     }
 
     #[test]
-    fn whoever_is_in_two_organizations_has_two_seats_and_whoever_is_in_none_has_one() {
+    fn a_user_has_one_row_for_each_membership_and_one_row_without_any() {
         let mut directory = Directory::default();
         directory.set_member("ada", "globex", "member", &[]);
         let names: Vec<_> = seats(&directory)

@@ -1,4 +1,4 @@
-//! Applies the faults a test has set, before a request is answered.
+//! Middleware that applies the injected faults to requests.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,9 +14,10 @@ use crate::faults::Failure;
 use crate::instance::Instance;
 use crate::routes::problem::Problem;
 
-/// Counts the request, waits, and fails or goes on; tells a time that is as wrong as the clock.
+/// Counts the request, delays it and lets it fail, as the injected faults say. If the clock is
+/// wrong, so is the header `Date`.
 ///
-/// What asks for none of Clerk's own is left alone: with it faults are set and taken back.
+/// The home page and the routes below `/dev` are exempt, so that faults can always be removed.
 pub(crate) async fn inject_faults(
     instance: web::Data<Instance>,
     request: ServiceRequest,
@@ -33,7 +34,9 @@ pub(crate) async fn inject_faults(
     }
     let mut response: ServiceResponse<EitherBody<_>> = match failure {
         None => next.call(request).await?.map_into_left_body(),
-        Some(failure) => request.into_response(answer(failure)).map_into_right_body(),
+        Some(failure) => request
+            .into_response(failing_response(failure))
+            .map_into_right_body(),
     };
     let now = instance.now();
     if instance.faults().clock_offset() != 0 && now < YEAR_10000 {
@@ -45,7 +48,7 @@ pub(crate) async fn inject_faults(
     Ok(response)
 }
 
-fn answer(failure: Failure) -> HttpResponse {
+fn failing_response(failure: Failure) -> HttpResponse {
     let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let code = match status {
         StatusCode::TOO_MANY_REQUESTS => "too_many_requests",
@@ -53,7 +56,7 @@ fn answer(failure: Failure) -> HttpResponse {
         StatusCode::NOT_FOUND => "resource_not_found",
         _ => "internal_clerk_error",
     };
-    let mut response = Problem::new(status, code, "Failing as told").into_response();
+    let mut response = Problem::new(status, code, "Injected fault").into_response();
     if let Some(seconds) = failure.retry_after {
         response
             .headers_mut()
@@ -62,5 +65,6 @@ fn answer(failure: Failure) -> HttpResponse {
     response
 }
 
-/// In Unix seconds. RFC 9110 section 5.6.7: a date has four digits for the year.
+/// The start of the year 10000, in Unix seconds. The header `Date` has four digits for the year
+/// (RFC 9110 §5.6.7).
 const YEAR_10000: u64 = 253_402_300_800;

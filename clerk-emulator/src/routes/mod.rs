@@ -1,4 +1,5 @@
-//! The HTTP routes. Each module configures its own; `local_only` runs before all of them.
+//! The HTTP routes. Each module configures its own. The middleware `local_only` runs before all of
+//! them.
 
 mod backend_api;
 pub(crate) mod consent;
@@ -34,7 +35,7 @@ async fn not_found() -> HttpResponse {
     Problem::new(
         StatusCode::NOT_FOUND,
         "resource_not_found",
-        "There is nothing here",
+        "There is no such route",
     )
     .into_response()
 }

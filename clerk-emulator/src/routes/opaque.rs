@@ -1,4 +1,5 @@
-//! The Backend API of OAuth access tokens, M2M tokens and API keys: verified and revoked.
+//! The part of the Backend API that verifies and revokes OAuth access tokens, M2M tokens and API
+//! keys.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,21 +12,21 @@ use crate::instance::Instance;
 use crate::routes::backend_api::MachineKey;
 use crate::routes::problem::Problem;
 
-/// Of the path `/m2m_tokens`.
+/// Adds the routes below `/m2m_tokens`.
 pub(crate) fn m2m_tokens(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/verify").post(verify_m2m_token))
         .service(web::resource("/{id}/revoke").post(revoke_m2m_token));
 }
 
-/// Of the path `/api_keys`.
+/// Adds the routes below `/api_keys`.
 pub(crate) fn api_keys(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/verify").post(verify_api_key))
         .service(web::resource("/{id}/revoke").post(revoke_api_key));
 }
 
-/// Of the path `/oauth_applications`.
+/// Adds the routes below `/oauth_applications`.
 pub(crate) fn access_tokens(config: &mut web::ServiceConfig) {
     config.service(web::resource("/access_tokens/verify").post(verify_access_token));
 }
@@ -60,7 +61,7 @@ async fn verify_m2m_token(
 ) -> Result<HttpResponse, Problem> {
     let M2mToken { token } = read(&body)?;
     let found = instance.verify_m2m_token(&token, instance.now());
-    // With its own key a machine learns only of tokens that are for it.
+    // A machine can verify only the tokens that are for itself.
     let found = found.filter(|found| {
         machine.is_none_or(|key| {
             let granted = found.get("scopes").and_then(Value::as_array);

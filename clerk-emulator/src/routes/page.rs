@@ -1,6 +1,6 @@
-//! What the pages for a browser share: the notice, the style, and the headers.
+//! The common parts of the pages for a browser: the notice, the style and the headers.
 //!
-//! They hold no script and load nothing.
+//! The pages have no script and load no other resource.
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
@@ -11,7 +11,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::routes::dev::private;
 
-/// A document: the notice that `warning` ends, the title as its heading, and the rest.
+/// A page: a notice that ends with `warning`, the title as heading, and the content.
 pub(crate) fn document(title: &str, warning: &str, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -33,21 +33,27 @@ pub(crate) fn document(title: &str, warning: &str, main: &Markup) -> Markup {
     }
 }
 
-/// A page to read.
-pub(crate) fn answer(status: StatusCode, page: Markup) -> HttpResponse {
-    respond(status, page, "form-action 'none'; ", "no-referrer")
+/// The response with a page that has no form.
+pub(crate) fn respond(status: StatusCode, page: Markup) -> HttpResponse {
+    respond_with(status, page, "form-action 'none'; ", "no-referrer")
 }
 
-/// A page with a form, which posts to this origin and is then led elsewhere.
+/// The response with a page whose form posts to this origin and is then redirected to a client.
 ///
-/// A browser applies `form-action` to every redirect that follows, and where a client's redirect URI leads
-/// on to is not known: so there is none, and it is the escaping of names that keeps a page from having a
-/// second form. Without a referrer the origin of a form would be `null`, which the guard refuses.
-pub(crate) fn answer_form(page: Markup) -> HttpResponse {
-    respond(StatusCode::OK, page, "", "same-origin")
+/// The policy has no `form-action`, because a browser applies it to every redirect after the form,
+/// and the redirects after a client's redirect URI are unknown. The escaping of names keeps the
+/// page from having a second form. The referrer policy is `same-origin`: without a referrer a
+/// browser sends the origin `null`, which `local_only` refuses.
+pub(crate) fn respond_with_form(page: Markup) -> HttpResponse {
+    respond_with(StatusCode::OK, page, "", "same-origin")
 }
 
-fn respond(status: StatusCode, page: Markup, forms: &str, referrer: &'static str) -> HttpResponse {
+fn respond_with(
+    status: StatusCode,
+    page: Markup,
+    forms: &str,
+    referrer: &'static str,
+) -> HttpResponse {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; {forms}frame-ancestors 'none'"

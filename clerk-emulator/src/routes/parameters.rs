@@ -1,4 +1,4 @@
-//! Query parameters of the Backend API. Clerk repeats a name for a list.
+//! Query parameters of the Backend API. A list is sent by repeating its name.
 
 use std::future::{Ready, ready};
 
@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpRequest};
 
 use crate::routes::problem::Problem;
 
-/// Names and values in the order sent. Those that a route does not know are ignored.
+/// Names and values in the order sent. Unknown names are ignored.
 #[derive(Debug)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 
@@ -19,7 +19,7 @@ impl Parameters {
         named.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// `offset` and `limit`, or 0 and 10.
+    /// The values of `offset` and `limit`; 0 and 10 by default.
     pub(crate) fn page(&self) -> Result<(usize, usize), Problem> {
         let offset = self.number("offset", 0, usize::MAX)?;
         let limit = self.number("limit", DEFAULT_LIMIT, MAX_LIMIT)?;

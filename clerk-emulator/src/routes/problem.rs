@@ -1,4 +1,4 @@
-//! Errors in Clerk's form.
+//! Error responses in Clerk's form.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Value, json};
 
-/// One error, to be answered as `{"errors":[{"code","message","long_message"}]}`.
+/// An error response: `{"errors":[{"code","message","long_message"}]}`.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,

@@ -1,10 +1,10 @@
-//! The JSON of the Backend API's objects.
+//! The JSON objects of the Backend API.
 
 use serde_json::{Value, json};
 
 use crate::directory::{Directory, Membership, User, role_name};
 
-/// A membership. Times are milliseconds; everything is as old as the instance.
+/// A membership. Times are in milliseconds. Every object has the creation time of the instance.
 pub(crate) fn membership(directory: &Directory, membership: &Membership, created_at: u64) -> Value {
     let time = created_at.saturating_mul(1000);
     let user = directory.user(&membership.user_id);
@@ -38,7 +38,7 @@ pub(crate) fn membership(directory: &Directory, membership: &Membership, created
     })
 }
 
-/// A person, as the Backend API shows them to the holder of the secret key.
+/// A user.
 pub(crate) fn user(user: &User, created_at: u64) -> Value {
     let time = created_at.saturating_mul(1000);
     let (first, last) = split_name(&user.name);
@@ -60,7 +60,7 @@ pub(crate) fn user(user: &User, created_at: u64) -> Value {
         "primary_phone_number_id": null,
         "primary_web3_wallet_id": null,
         "email_addresses": addresses,
-        // Clerk's SDKs want these lists, however empty.
+        // Clerk's SDKs require these lists, even if they are empty.
         "phone_numbers": [],
         "web3_wallets": [],
         "passkeys": [],
@@ -161,5 +161,5 @@ fn split_name(name: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Clerk always names a picture, if only one of initials. Nothing is there.
+/// The picture of a user without one. Clerk always names a URL; this one does not exist.
 const NO_PICTURE: &str = "https://img.example.com/default.png";

@@ -11,7 +11,7 @@ use crate::support::{api, api_get, expect_problem, get, json, request, started};
 const MEMBERSHIPS: &str = "/v1/organizations/org_acme/memberships";
 
 #[actix_web::test]
-async fn without_the_secret_key_everything_is_refused() {
+async fn without_the_secret_key_every_request_is_refused() {
     let emulator = started().await;
     let jwks = "/v1/jwks";
     for path in [MEMBERSHIPS, jwks, "/v1/users/user_ada", "/v1/unknown"] {
@@ -34,7 +34,7 @@ async fn without_the_secret_key_everything_is_refused() {
 }
 
 #[actix_web::test]
-async fn the_keys_are_those_of_the_frontend() {
+async fn the_backend_api_and_the_frontend_api_serve_the_same_keys() {
     let emulator = started().await;
     let keys = api_get(&emulator, "/v1/jwks").await.text().await.unwrap();
     assert_eq!(keys, emulator.instance().jwks());
@@ -80,7 +80,7 @@ async fn a_membership_is_found_by_organization_and_user() {
 }
 
 #[actix_web::test]
-async fn who_is_no_member_is_an_empty_list_and_an_unknown_organization_is_404() {
+async fn a_non_member_gives_an_empty_list_and_an_unknown_organization_404() {
     let emulator = started().await;
     for user in ["user_linus", "user_margaret", "user_nobody"] {
         let list =
@@ -283,7 +283,7 @@ async fn the_organizations_of_a_user_are_paged_and_name_role_and_permissions() {
 }
 
 #[actix_web::test]
-async fn keys_and_backend_fail_as_told_and_recover() {
+async fn keys_and_the_backend_api_fail_and_recover() {
     let emulator = started().await;
     emulator.instance().fail_with(Some(503));
     expect_problem(
@@ -317,7 +317,7 @@ async fn keys_and_backend_fail_as_told_and_recover() {
 }
 
 #[actix_web::test]
-async fn latency_delays_keys_and_backend_alone() {
+async fn latency_delays_only_keys_and_the_backend_api() {
     let emulator = started().await;
     let latency = Duration::from_millis(100);
     emulator.instance().latency(latency);
@@ -332,7 +332,7 @@ async fn latency_delays_keys_and_backend_alone() {
 }
 
 #[actix_web::test]
-async fn a_user_is_shown_with_all_that_is_known() {
+async fn a_user_is_shown_with_every_field() {
     let directory = Directory::parse(
         r#"
         [users.kay]
@@ -446,7 +446,7 @@ async fn roles_are_listed_with_their_permissions() {
     );
     assert_eq!(permissions[0]["object"], "permission");
     assert_eq!(permissions[0]["type"], "user");
-    // A member's own permissions are not the role's.
+    // The permissions of a single member do not become permissions of the role.
     assert_eq!(roles[1]["permissions"], json!([]));
     let page = json(api_get(&emulator, "/v1/organization_roles?limit=1&offset=2").await).await;
     assert_eq!(

@@ -23,7 +23,7 @@ fn bad_arguments_end_with_usage_and_status_2() {
     for (arguments, message) in [
         (vec!["--prot", "1"], "unknown argument `--prot`"),
         (vec!["--port"], "--port needs a value"),
-        (vec!["--port", "70000"], "`70000` is no port"),
+        (vec!["--port", "70000"], "`70000` is not a port"),
     ] {
         let output = program().args(&arguments).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
@@ -48,7 +48,7 @@ fn help_is_printed_on_request() {
 }
 
 #[test]
-fn a_bad_directory_is_one_line_that_names_the_place() {
+fn an_invalid_directory_gives_one_line_with_line_and_column() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("people.toml");
     fs::write(&path, "[roles.admin]\npermissions = [\"documents\"]\n").unwrap();
@@ -64,7 +64,7 @@ fn a_bad_directory_is_one_line_that_names_the_place() {
 }
 
 #[test]
-fn what_it_prints_is_enough_to_use_it() {
+fn the_printed_settings_and_command_work() {
     let directory = tempfile::tempdir().unwrap();
     let people = directory.path().join("people.toml");
     fs::write(&people, PEOPLE).unwrap();
@@ -108,7 +108,7 @@ fn what_it_prints_is_enough_to_use_it() {
 }
 
 #[test]
-fn servers_named_on_the_command_line_are_registered_and_a_bad_one_is_one_line() {
+fn servers_on_the_command_line_are_registered_and_an_invalid_one_gives_one_line() {
     let (one, two) = ("http://127.0.0.1:3000/mcp", "https://mcp.example.com/mcp");
     let mut child = program()
         .args(["--port", "0", "--mcp-server", one, "--mcp-server", two])
@@ -138,7 +138,7 @@ fn servers_named_on_the_command_line_are_registered_and_a_bad_one_is_one_line() 
 }
 
 #[test]
-fn an_approver_who_is_nobody_is_one_line_that_names_those_there_are() {
+fn an_unknown_approver_gives_one_line_with_the_known_names() {
     for (who, problem) in [
         (
             "bob",
@@ -146,7 +146,7 @@ fn an_approver_who_is_nobody_is_one_line_that_names_those_there_are() {
         ),
         (
             "linus/acme",
-            "`linus` is no member of `acme` (organizations of `linus`: none)",
+            "`linus` is not a member of `acme` (organizations of `linus`: none)",
         ),
     ] {
         let output = program()
@@ -161,7 +161,7 @@ fn an_approver_who_is_nobody_is_one_line_that_names_those_there_are() {
 }
 
 #[test]
-fn the_log_holds_no_secret_of_a_client_or_a_person() {
+fn the_log_contains_no_secret_of_a_client_or_a_user() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let mut child = program()
@@ -193,7 +193,7 @@ fn the_log_holds_no_secret_of_a_client_or_a_person() {
     }
 }
 
-/// Signs a client in, is refused once, and returns all that nobody else is to know.
+/// Signs a client in and makes one request that is refused. Returns the secrets of the sign-in.
 async fn sign_in_at(url: &str) -> Vec<String> {
     use crate::sign_in::{VERIFIER, text};
     use serde_json::Value;

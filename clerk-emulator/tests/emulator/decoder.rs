@@ -1,9 +1,10 @@
-//! A second implementation of how permissions are read from a session token, in both readings of Clerk's
-//! SDKs. It is checked against what the SDKs really decoded before anything is checked with it.
+//! Two independent decoders of the permissions in a session token, one for each way in which
+//! Clerk's SDKs read them. A test checks the decoders against the output of the SDKs.
 
 use serde_json::Value;
 
-/// What `@clerk/backend` reads: masks belong to the organization features. `None` where it throws.
+/// Decodes like `@clerk/backend`: the masks belong to the organization features. `None` if the SDK
+/// throws.
 pub(crate) fn by_organization_features(claims: &Value) -> Option<Vec<String>> {
     let mut features = Vec::new();
     for entry in split_list(&claims["fea"]) {
@@ -28,8 +29,8 @@ pub(crate) fn by_organization_features(claims: &Value) -> Option<Vec<String>> {
     Some(permissions)
 }
 
-/// What the SDKs for other languages read: masks belong to the entries of the whole list. Of Python's
-/// manners, two: it does not trim, and a negative mask is a number like any other.
+/// Decodes like the SDKs for other languages: the masks belong to the entries of the whole list.
+/// Like the SDK for Python it does not trim, and it accepts a negative mask.
 pub(crate) fn by_whole_list(claims: &Value) -> Vec<String> {
     let (names, masks) = names_and_masks(claims, |text| text);
     let mut permissions = Vec::new();
@@ -92,7 +93,7 @@ fn bits_of(decimal: &str, count: usize) -> Vec<bool> {
 }
 
 #[test]
-fn both_readings_agree_with_the_vectors_of_the_sdks() {
+fn both_decoders_agree_with_the_vectors_of_the_sdks() {
     let file: Value =
         serde_json::from_str(include_str!("../fixtures/claims-vectors.json")).unwrap();
     let (mut first, mut second) = (0, 0);

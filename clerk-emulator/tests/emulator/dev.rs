@@ -1,4 +1,4 @@
-//! Tokens for the asking, over HTTP.
+//! The routes below `/dev`, over HTTP.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn expect_private(response: &Response) {
 }
 
 #[actix_web::test]
-async fn a_posted_request_is_answered_with_its_token() {
+async fn a_posted_request_returns_a_token() {
     let emulator = started().await;
     let wish = json!({
         "user": "ada", "org": "acme", "kind": "oauth", "scopes": ["documents:read"],
@@ -52,7 +52,7 @@ async fn a_posted_request_is_answered_with_its_token() {
 }
 
 #[actix_web::test]
-async fn the_body_of_a_token_as_text_is_the_token_without_a_newline() {
+async fn a_token_as_text_has_no_newline_at_the_end() {
     let emulator = started().await;
     let response = get(&emulator, "/dev/token?user=ada&org=acme").await;
     assert_eq!(response.status(), 200);
@@ -90,7 +90,7 @@ async fn the_body_of_a_token_as_text_is_the_token_without_a_newline() {
 }
 
 #[actix_web::test]
-async fn a_session_token_has_the_origin_of_the_request_or_else_of_the_settings() {
+async fn a_session_token_has_the_origin_of_the_request_or_of_the_settings() {
     let emulator = started().await;
     let azp = async |query: &str| {
         let path = format!("/dev/token?kind=session&user=ada{query}");
@@ -112,7 +112,7 @@ async fn a_session_token_has_the_origin_of_the_request_or_else_of_the_settings()
 }
 
 #[actix_web::test]
-async fn what_cannot_be_minted_is_refused_in_clerks_form() {
+async fn a_token_that_cannot_be_minted_is_refused_in_clerks_form() {
     let emulator = started().await;
     for body in [
         "",
@@ -147,7 +147,7 @@ async fn what_cannot_be_minted_is_refused_in_clerks_form() {
 }
 
 #[actix_web::test]
-async fn a_server_is_registered_without_a_key_and_the_settings_are_answered() {
+async fn registering_a_server_needs_no_key_and_returns_the_settings() {
     let emulator = started().await;
     let register = async |body: Value| {
         let request = request(&emulator, Method::POST, "/dev/mcp-servers")
@@ -200,7 +200,7 @@ async fn an_unknown_path_is_404_in_clerks_form() {
 }
 
 #[actix_web::test]
-async fn a_query_asks_for_features_plans_and_factor_ages_with_commas_between() {
+async fn a_query_lists_features_plans_and_factor_ages_with_commas() {
     let emulator = started().await;
     let query =
         "kind=session&user=ada&org=acme&features=org:export,user:theme&plans=pro&factor_ages=30,-1";
@@ -214,9 +214,9 @@ async fn a_query_asks_for_features_plans_and_factor_ages_with_commas_between() {
         (
             "features=team:export",
             422,
-            "`team:export` is no feature: write `org:slug`",
+            "`team:export` is not a feature: write `org:slug`",
         ),
-        ("plans=", 422, "`` is no plan: write `org:slug`"),
+        ("plans=", 422, "`` is not a plan: write `org:slug`"),
         (
             "factor_ages=30",
             400,
@@ -232,7 +232,7 @@ async fn a_query_asks_for_features_plans_and_factor_ages_with_commas_between() {
 }
 
 #[actix_web::test]
-async fn somebody_is_banned_and_locked_without_a_key_but_by_no_link() {
+async fn banning_and_locking_need_no_key_and_are_not_done_by_a_link() {
     let emulator = started().await;
     let change = |verb: &str, body: Value| {
         let path = format!("/dev/{verb}");

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::{get, json, request, started};
 
 #[actix_web::test]
-async fn both_metadata_documents_have_what_clerk_always_has() {
+async fn both_metadata_documents_have_the_members_that_clerk_always_has() {
     let emulator = started().await;
     let url = emulator.url();
     for path in [
@@ -47,7 +47,7 @@ async fn both_metadata_documents_have_what_clerk_always_has() {
 }
 
 #[actix_web::test]
-async fn introspection_and_userinfo_are_in_the_openid_document_alone() {
+async fn only_the_openid_document_has_introspection_and_userinfo() {
     let emulator = started().await;
     let oauth = json(get(&emulator, "/.well-known/oauth-authorization-server").await).await;
     let openid = json(get(&emulator, "/.well-known/openid-configuration").await).await;
@@ -70,7 +70,7 @@ async fn introspection_and_userinfo_are_in_the_openid_document_alone() {
 }
 
 #[actix_web::test]
-async fn the_keys_are_those_of_the_instance() {
+async fn the_jwks_has_the_keys_of_the_instance() {
     let emulator = started().await;
     let response = get(&emulator, "/.well-known/jwks.json").await;
     assert_eq!(response.headers()["access-control-allow-origin"], "*");
@@ -88,7 +88,7 @@ async fn the_keys_are_those_of_the_instance() {
 }
 
 #[actix_web::test]
-async fn a_browser_may_ask_with_headers_of_its_own() {
+async fn a_cors_preflight_allows_custom_headers() {
     let emulator = started().await;
     let preflight = request(
         &emulator,

@@ -1,4 +1,4 @@
-//! Faults on request: set over HTTP or in process, seen over HTTP.
+//! Injected faults, set over HTTP or in process and observed over HTTP.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ async fn post(emulator: &Emulator, fault: &Value) -> Response {
     request.send().await.unwrap()
 }
 
-/// Sets a fault and returns what there is.
+/// Adds a fault and returns all faults.
 async fn set(emulator: &Emulator, fault: &Value) -> Value {
     let answer = post(emulator, fault).await;
     assert_eq!(answer.status(), 200, "{fault}");
@@ -44,7 +44,7 @@ fn kids(jwks: &str) -> Vec<String> {
         .collect()
 }
 
-/// The second a `Date` header names, of its day.
+/// The second of the day in the header `Date`.
 fn second_of_day(response: &Response) -> i64 {
     let date = response.headers()["date"].to_str().unwrap();
     let time = date.split(' ').nth(4).unwrap();
@@ -53,7 +53,7 @@ fn second_of_day(response: &Response) -> i64 {
 }
 
 #[actix_web::test]
-async fn a_status_is_of_keys_and_backend_or_of_a_path() {
+async fn a_status_applies_to_keys_and_the_backend_api_or_to_a_path() {
     let emulator = started().await;
     set(
         &emulator,
@@ -96,7 +96,7 @@ async fn a_status_is_of_keys_and_backend_or_of_a_path() {
 }
 
 #[actix_web::test]
-async fn a_fault_at_every_path_leaves_the_routes_that_take_it_back() {
+async fn a_fault_at_every_path_spares_the_routes_that_remove_it() {
     let emulator = started().await;
     emulator.instance().add_fault(Fault::status(500).at("/"));
     for path in [JWKS, METADATA, "/v1/jwks", "/nothing"] {
@@ -112,7 +112,7 @@ async fn a_fault_at_every_path_leaves_the_routes_that_take_it_back() {
 }
 
 #[actix_web::test]
-async fn a_latency_is_waited_for_at_its_path_alone() {
+async fn a_latency_applies_only_to_its_path() {
     let emulator = started().await;
     let for_ever = json!({"kind": "latency", "ms": 3_600_000, "path": "/v1/users"});
     let a_moment = json!({"kind": "latency", "ms": 300, "path": "/v1/jwks"});
@@ -169,12 +169,12 @@ async fn keys_are_rotated_with_and_without_overlap_and_withdrawn() {
     set(&emulator, &json!({"kind": "withdraw_key", "kid": third})).await;
     assert!(published().await.is_empty());
     assert_eq!(signs(), third);
-    // Clearing brings no key back.
+    // Removing the faults does not restore a key.
     assert_eq!(clear(&emulator).await["keys"], json!([]));
 }
 
 #[actix_web::test]
-async fn a_wrong_clock_is_wrong_in_tokens_verdicts_and_dates() {
+async fn a_wrong_clock_affects_tokens_expiry_and_dates() {
     let emulator = started().await;
     let secret_key = emulator.instance().secret_key();
     let issued = async || {
@@ -212,7 +212,7 @@ async fn a_wrong_clock_is_wrong_in_tokens_verdicts_and_dates() {
 }
 
 #[actix_web::test]
-async fn connections_are_refused_for_a_while_and_the_port_is_the_same_afterwards() {
+async fn connections_are_refused_for_a_while_and_then_accepted_on_the_same_port() {
     let emulator = started().await;
     let before = get(&emulator, JWKS).await.text().await.unwrap();
     set(&emulator, &json!({"kind": "refuse", "ms": 1500})).await;
@@ -221,10 +221,10 @@ async fn connections_are_refused_for_a_while_and_the_port_is_the_same_afterwards
     let after = loop {
         match request(&emulator, Method::GET, JWKS).send().await {
             Ok(answer) if refused > 0 => break answer.text().await.unwrap(),
-            // The answer to the order comes a moment before it is carried out.
+            // The response to the command is sent shortly before the listener closes.
             Ok(_) => {}
             Err(error) if error.is_connect() => refused += 1,
-            // A connection that was just made is cut off.
+            // The listener closed while this connection was open.
             Err(_) => {}
         }
         assert!(
@@ -237,7 +237,7 @@ async fn connections_are_refused_for_a_while_and_the_port_is_the_same_afterwards
 }
 
 #[actix_web::test]
-async fn a_connection_that_is_there_is_cut_off_when_others_are_refused() {
+async fn an_open_connection_is_cut_off_when_connections_are_refused() {
     let emulator = started().await;
     let own = emulator.url().strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(own).unwrap();
@@ -260,7 +260,7 @@ async fn a_connection_that_is_there_is_cut_off_when_others_are_refused() {
 }
 
 #[actix_web::test]
-async fn refusing_is_cut_short_by_another_order() {
+async fn another_command_shortens_the_time_of_refusing() {
     let emulator = started().await;
     emulator.refuse_connections(Duration::from_secs(3600)).await;
     let refused = request(&emulator, Method::GET, JWKS).send().await;
@@ -275,7 +275,7 @@ async fn refusing_is_cut_short_by_another_order() {
 }
 
 #[actix_web::test]
-async fn what_is_no_fault_is_refused() {
+async fn an_invalid_fault_is_refused() {
     let emulator = started().await;
     for fault in [
         json!({}),

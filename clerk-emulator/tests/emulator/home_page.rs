@@ -1,4 +1,4 @@
-//! The front page, over HTTP.
+//! The home page, over HTTP.
 
 use clerk_emulator::{Directory, Emulator, EmulatorOptions};
 use reqwest::Method;
@@ -22,7 +22,7 @@ fn links(page: &str) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn the_front_page_names_people_organizations_permissions_and_the_client() {
+async fn the_home_page_names_people_organizations_permissions_and_the_client() {
     let emulator = started().await;
     let page = page(&emulator).await;
     for text in [
@@ -44,7 +44,7 @@ async fn the_front_page_names_people_organizations_permissions_and_the_client() 
         emulator.url()
     );
     assert!(page.contains(&command), "{page}");
-    let others = page.split("for other kinds:</p>").nth(1).unwrap();
+    let others = page.split("for another kind of token:</p>").nth(1).unwrap();
     let others = others.split("<p>").next().unwrap().split("<pre><code>");
     let others: Vec<_> = others
         .skip(1)
@@ -58,7 +58,7 @@ async fn the_front_page_names_people_organizations_permissions_and_the_client() 
 }
 
 #[actix_web::test]
-async fn the_front_page_names_the_clients_that_registered_and_who_allowed_them() {
+async fn the_home_page_names_the_registered_clients_and_the_users_who_allowed_them() {
     let emulator = started().await;
     let metadata = json!({
         "client_name": "<b>The</b> Inspector",
@@ -84,7 +84,7 @@ async fn the_front_page_names_the_clients_that_registered_and_who_allowed_them()
 }
 
 #[actix_web::test]
-async fn the_front_page_names_the_registered_servers_and_what_the_settings_say() {
+async fn the_home_page_names_the_registered_servers_and_the_settings() {
     let emulator = started().await;
     let before = page(&emulator).await;
     for text in [
@@ -117,7 +117,7 @@ async fn the_front_page_names_the_registered_servers_and_what_the_settings_say()
 }
 
 #[actix_web::test]
-async fn each_link_of_the_front_page_leads_to_what_it_says() {
+async fn each_link_of_the_home_page_mints_the_token_that_it_names() {
     let emulator = started().await;
     let links = links(&page(&emulator).await);
     let (mut subjects, mut machines) = (Vec::new(), Vec::new());
@@ -153,7 +153,7 @@ async fn each_link_of_the_front_page_leads_to_what_it_says() {
 }
 
 #[actix_web::test]
-async fn the_front_page_holds_no_secret_and_no_token() {
+async fn the_home_page_contains_no_secret_and_no_token() {
     let emulator = started().await;
     let page = page(&emulator).await;
     assert!(!page.contains(emulator.instance().secret_key().expose()));
@@ -161,7 +161,7 @@ async fn the_front_page_holds_no_secret_and_no_token() {
 }
 
 #[actix_web::test]
-async fn the_front_page_runs_nothing_loads_nothing_and_is_framed_and_kept_by_nobody() {
+async fn the_home_page_allows_no_script_no_resource_no_frame_and_no_cache() {
     let emulator = started().await;
     let response = get(&emulator, "/").await;
     let header = |name: &str| response.headers()[name].to_str().unwrap();
@@ -184,7 +184,7 @@ async fn the_front_page_runs_nothing_loads_nothing_and_is_framed_and_kept_by_nob
 }
 
 #[actix_web::test]
-async fn names_are_text_on_the_front_page_whatever_they_hold() {
+async fn markup_in_names_is_escaped_on_the_home_page() {
     let directory = Directory::parse(
         r#"
         [roles.admin]
@@ -222,7 +222,7 @@ async fn names_are_text_on_the_front_page_whatever_they_hold() {
 }
 
 #[actix_web::test]
-async fn the_front_page_is_only_read() {
+async fn the_home_page_accepts_only_get() {
     let emulator = started().await;
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
         let response = request(&emulator, method.clone(), "/")

@@ -1,4 +1,4 @@
-//! Starting, running beside any runtime, stopping.
+//! Starting and stopping emulators, and their state files.
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,7 +23,7 @@ fn listens_on(emulator: &Emulator) -> SocketAddr {
 }
 
 #[actix_web::test]
-async fn an_address_that_is_reachable_from_elsewhere_is_refused() {
+async fn an_address_that_is_not_loopback_is_refused() {
     for text in ["0.0.0.0:0", "[::]:0", "192.168.1.10:0", "8.8.8.8:0"] {
         let options = EmulatorOptions::default().address(address(text));
         let refused = Emulator::start(options).await;
@@ -79,7 +79,7 @@ async fn a_dropped_emulator_stops() {
 }
 
 #[actix_web::test]
-async fn keys_are_fresh_at_every_start_unless_kept() {
+async fn keys_are_new_at_every_start_unless_a_state_file_keeps_them() {
     let directory = tempfile::tempdir().unwrap();
     let kept = || EmulatorOptions::default().state_file(directory.path().join("state.json"));
     let (one, two) = (started().await, started().await);
@@ -96,7 +96,7 @@ async fn keys_are_fresh_at_every_start_unless_kept() {
 }
 
 #[actix_web::test]
-async fn a_kept_emulator_listens_on_the_same_port_or_on_another_from_then_on_if_it_is_taken() {
+async fn an_emulator_with_a_state_file_keeps_its_port_unless_the_port_is_taken() {
     let directory = tempfile::tempdir().unwrap();
     let kept = || EmulatorOptions::default().state_file(directory.path().join("state.json"));
     let start = async || Emulator::start(kept()).await.unwrap();
@@ -114,15 +114,14 @@ async fn a_kept_emulator_listens_on_the_same_port_or_on_another_from_then_on_if_
     drop(taken);
     let four = start().await;
     assert_eq!(listens_on(&four), other);
-    // A port that is asked for is that port.
+    // An explicit port is used even if the last port is free.
     four.stop().await;
     let five = Emulator::start(kept().port(address.port())).await.unwrap();
     assert_eq!(listens_on(&five), address);
 }
 
 #[actix_web::test]
-async fn a_second_emulator_with_the_same_state_file_is_refused_or_runs_without_and_changes_nothing()
-{
+async fn a_second_emulator_with_the_same_state_file_is_refused_or_runs_without_state() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.json");
     let options = EmulatorOptions::default().optional_state_file(&path);
@@ -139,12 +138,12 @@ async fn a_second_emulator_with_the_same_state_file_is_refused_or_runs_without_a
 }
 
 #[actix_web::test]
-async fn an_optional_state_file_that_cannot_be_used_stops_no_emulator() {
+async fn an_emulator_starts_if_its_optional_state_file_cannot_be_used() {
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().join("folder");
     let path = folder.join("state.json");
     let options = || EmulatorOptions::default().optional_state_file(&path);
-    // The folder is a file.
+    // A file is in the place of the folder.
     std::fs::write(&folder, "").unwrap();
     let without = Emulator::start(options()).await.unwrap();
     assert_eq!(without.state_file(), None);
@@ -159,7 +158,7 @@ async fn an_optional_state_file_that_cannot_be_used_stops_no_emulator() {
 }
 
 #[actix_web::test]
-async fn every_token_outlives_a_restart_in_a_file_that_holds_none_of_them() {
+async fn every_token_survives_a_restart_and_the_state_file_contains_no_token() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.json");
     let start = async || {
@@ -215,7 +214,7 @@ async fn every_token_outlives_a_restart_in_a_file_that_holds_none_of_them() {
 }
 
 #[test]
-fn it_starts_and_stops_without_a_runtime_of_the_caller() {
+fn an_emulator_starts_and_stops_without_a_runtime_of_the_caller() {
     let emulator = block_on(started());
     assert!(TcpStream::connect(listens_on(&emulator)).is_ok());
     block_on(emulator.stop());

@@ -1,4 +1,4 @@
-//! The guard rails, on every kind of route.
+//! The middleware `local_only`, on every kind of route.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -30,7 +30,7 @@ const ROUTES: [&str; 19] = [
     "/nothing",
 ];
 
-/// Those that change something, and what they are to be asked.
+/// Routes that change the instance, with a request body for each.
 const CHANGES: [(Method, &str, &str); 5] = [
     (Method::POST, "/dev/tokens", r#"{"user": "ada"}"#),
     (Method::POST, "/dev/revoke", r#"{"token": "ak_1"}"#),
@@ -115,7 +115,7 @@ async fn a_foreign_origin_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_page_of_another_site_loads_nothing_that_makes_a_token() {
+async fn a_page_of_another_site_cannot_load_a_url_that_mints_a_token() {
     let emulator = started().await;
     let token = |site: &str, user: Option<&str>| {
         let path = "/dev/token?user=ada&kind=api_key";
@@ -127,7 +127,7 @@ async fn a_page_of_another_site_loads_nothing_that_makes_a_token() {
     };
     let response = token("cross-site", None).send().await.unwrap();
     expect_problem(response, 403, "request_not_local").await;
-    // A link that a person follows, a page of this machine, and a program.
+    // Allowed are a link that a person follows, a page of this machine, and a program.
     for request in [
         token("cross-site", Some("?1")),
         token("same-site", None),
@@ -182,7 +182,7 @@ async fn an_ambiguous_target_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_form_or_text_changes_nothing() {
+async fn a_form_or_a_text_is_refused_below_dev() {
     let emulator = started().await;
     let settings = emulator.instance().settings();
     for (method, path, body) in CHANGES {
@@ -218,7 +218,7 @@ async fn a_form_or_text_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn a_foreign_page_changes_nothing() {
+async fn a_request_of_a_foreign_page_is_refused() {
     let emulator = started().await;
     let settings = emulator.instance().settings();
     let further = [
@@ -250,7 +250,7 @@ async fn a_foreign_page_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn no_preflight_passes_but_for_public_documents() {
+async fn a_cors_preflight_passes_only_for_public_documents() {
     let emulator = started().await;
     for path in [
         "/",

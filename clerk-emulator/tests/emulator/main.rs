@@ -1,10 +1,10 @@
-//! The emulator against Clerk's documented behaviour: its tokens read by a decoder written from the rules
-//! alone, its routes asked over real HTTP.
+//! Compares the emulator with Clerk's documented behaviour. The tokens are decoded by an
+//! independent decoder, and the routes are requested over real HTTP.
 
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test that meets something else than it expects is to fail"
+    reason = "a test fails by panicking"
 )]
 
 mod backend;

@@ -1,4 +1,4 @@
-//! The authorization endpoint: which requests are put before a person, and what becomes of the decision.
+//! The authorization endpoint: which requests get a consent page, and the effect of the decision.
 
 use clerk_emulator::Emulator;
 use reqwest::Method;
@@ -17,7 +17,7 @@ async fn with_client() -> (Emulator, String) {
 }
 
 #[actix_web::test]
-async fn the_page_says_who_asks_for_what_and_is_framed_and_kept_by_nobody() {
+async fn the_consent_page_names_client_and_scopes_and_allows_no_frame_and_no_cache() {
     let (emulator, client) = with_client().await;
     let request = changed(authorization(&client), &[("scope", "email user:org:read")]);
     let response = authorize(&emulator, &request).await;
@@ -44,7 +44,7 @@ async fn the_page_says_who_asks_for_what_and_is_framed_and_kept_by_nobody() {
 }
 
 #[actix_web::test]
-async fn until_the_redirect_uri_is_known_to_be_the_clients_an_error_is_a_page() {
+async fn an_error_before_the_redirect_uri_is_checked_is_a_page() {
     let (emulator, client) = with_client().await;
     for (changes, why) in [
         ([("client_id", ""), ("", "")], "client_id is missing"),
@@ -58,32 +58,32 @@ async fn until_the_redirect_uri_is_known_to_be_the_clients_an_error_is_a_page() 
         ),
         (
             [("redirect_uri", "https://evil.example/"), ("", "")],
-            "is no redirect URI",
+            "is not a redirect URI",
         ),
         (
             [
                 ("redirect_uri", "http://127.0.0.1:7777/callback/"),
                 ("", ""),
             ],
-            "is no redirect URI",
+            "is not a redirect URI",
         ),
         (
             [("redirect_uri", "http://localhost:7777/callback"), ("", "")],
-            "is no redirect URI",
+            "is not a redirect URI",
         ),
         (
             [
                 ("redirect_uri", "https://evil.example/"),
                 ("response_type", ""),
             ],
-            "is no redirect URI",
+            "is not a redirect URI",
         ),
         (
             [
                 ("redirect_uri", "https://evil.example/"),
                 ("prompt", "none"),
             ],
-            "is no redirect URI",
+            "is not a redirect URI",
         ),
     ] {
         let request = changed(authorization(&client), &changes);
@@ -100,7 +100,7 @@ async fn until_the_redirect_uri_is_known_to_be_the_clients_an_error_is_a_page() 
 }
 
 #[actix_web::test]
-async fn a_page_says_nothing_in_markup_of_what_it_was_sent() {
+async fn markup_in_a_request_is_escaped_on_the_error_page() {
     let (emulator, client) = with_client().await;
     let evil = "<script>alert(1)</script>";
     for name in ["client_id", "redirect_uri"] {
@@ -114,7 +114,7 @@ async fn a_page_says_nothing_in_markup_of_what_it_was_sent() {
 }
 
 #[actix_web::test]
-async fn every_other_error_goes_to_the_client_with_its_state() {
+async fn an_error_after_the_redirect_uri_is_checked_goes_to_the_client_with_its_state() {
     let (emulator, client) = with_client().await;
     for (name, value, error) in [
         ("response_type", "", "invalid_request"),
@@ -143,7 +143,7 @@ async fn every_other_error_goes_to_the_client_with_its_state() {
         assert_eq!(answer["state"], STATE);
         assert!(!answer.contains_key("code") && !answer.contains_key("iss"));
     }
-    // Clerk: at least 8 characters.
+    // Clerk: a state has at least 8 characters.
     let request = changed(authorization(&client), &[("state", "short")]);
     let answer = arrived(&authorize(&emulator, &request).await);
     assert_eq!(
@@ -170,7 +170,7 @@ async fn a_decision_goes_to_the_client_with_its_state() {
 }
 
 #[actix_web::test]
-async fn a_state_may_be_left_out_with_pkce() {
+async fn the_state_is_optional_with_pkce() {
     let (emulator, client) = with_client().await;
     let request = changed(authorization(&client), &[("state", "")]);
     let ticket = ticket(&emulator, &request).await;
@@ -179,7 +179,7 @@ async fn a_state_may_be_left_out_with_pkce() {
 }
 
 #[actix_web::test]
-async fn the_issuer_is_in_every_answer_if_that_is_on_and_the_metadata_says_so() {
+async fn the_issuer_is_in_every_response_if_the_setting_is_on() {
     let (emulator, client) = with_client().await;
     emulator
         .instance()
@@ -201,14 +201,14 @@ async fn the_issuer_is_in_every_answer_if_that_is_on_and_the_metadata_says_so() 
 }
 
 #[actix_web::test]
-async fn a_ticket_is_good_for_one_decision_within_ten_minutes() {
+async fn a_ticket_is_valid_for_one_decision_within_ten_minutes() {
     let (emulator, client) = with_client().await;
     let request = authorization(&client);
     let used = ticket(&emulator, &request).await;
     arrived(&decide(&emulator, &used, "user_ada", "refuse").await);
     for ticket in [used.as_str(), "unknown"] {
         let response = decide(&emulator, ticket, "user_ada", "allow").await;
-        expect_page(response, "answered before").await;
+        expect_page(response, "already completed").await;
     }
     let old = ticket(&emulator, &request).await;
     emulator.instance().set_clock_offset(599);
@@ -216,22 +216,22 @@ async fn a_ticket_is_good_for_one_decision_within_ten_minutes() {
     emulator.instance().set_clock_offset(601);
     expect_page(
         decide(&emulator, &old, "user_ada", "allow").await,
-        "open for too long",
+        "has expired",
     )
     .await;
     arrived(&decide(&emulator, &nearly, "user_ada", "allow").await);
 }
 
 #[actix_web::test]
-async fn nobody_can_be_chosen_that_the_page_does_not_show() {
+async fn a_choice_that_the_page_does_not_show_is_refused() {
     let (emulator, client) = with_client().await;
     let request = changed(authorization(&client), &[("scope", "user:org:read")]);
     for (choice, why) in [
         ("user_bob", "There is no user user_bob"),
-        ("user_ada|org_globex", "ada is no member of org_globex"),
-        ("user_linus|org_acme", "linus is no member of org_acme"),
-        ("user_ada|org_x", "ada is no member of org_x"),
-        ("", "The form was not filled in"),
+        ("user_ada|org_globex", "ada is not a member of org_globex"),
+        ("user_linus|org_acme", "linus is not a member of org_acme"),
+        ("user_ada|org_x", "ada is not a member of org_x"),
+        ("", "The form is incomplete"),
     ] {
         let ticket = ticket(&emulator, &request).await;
         let mut fields = vec![("ticket", ticket.as_str()), ("decision", "allow")];
@@ -242,7 +242,7 @@ async fn nobody_can_be_chosen_that_the_page_does_not_show() {
 }
 
 #[actix_web::test]
-async fn an_organization_is_in_the_token_only_if_its_scope_was_asked_for() {
+async fn an_organization_is_in_the_token_only_if_its_scope_was_requested() {
     let (emulator, client) = with_client().await;
     for (scope, choice, expected) in [
         (
@@ -262,7 +262,7 @@ async fn an_organization_is_in_the_token_only_if_its_scope_was_asked_for() {
 }
 
 #[actix_web::test]
-async fn only_pages_of_this_machine_post_the_form() {
+async fn only_pages_of_this_machine_can_post_the_form() {
     let (emulator, client) = with_client().await;
     let waiting = ticket(&emulator, &authorization(&client)).await;
     let decision = |origin: &str| {
@@ -281,7 +281,7 @@ async fn only_pages_of_this_machine_post_the_form() {
 }
 
 #[actix_web::test]
-async fn a_request_may_be_posted_as_a_form() {
+async fn an_authorization_request_can_be_posted_as_a_form() {
     let (emulator, client) = with_client().await;
     let fields = authorization(&client);
     let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
@@ -295,7 +295,7 @@ async fn a_request_may_be_posted_as_a_form() {
 }
 
 #[actix_web::test]
-async fn a_redirect_uri_may_be_left_out_if_there_is_one_and_have_another_port_on_this_machine() {
+async fn a_single_redirect_uri_is_optional_and_its_port_may_differ_on_this_machine() {
     let (emulator, client) = with_client().await;
     let request = changed(authorization(&client), &[("redirect_uri", "")]);
     let waiting = ticket(&emulator, &request).await;
@@ -323,7 +323,7 @@ async fn a_redirect_uri_may_be_left_out_if_there_is_one_and_have_another_port_on
 }
 
 #[actix_web::test]
-async fn a_client_that_asks_for_no_scope_gets_its_own_or_the_default() {
+async fn a_client_that_requests_no_scope_gets_its_own_or_the_default() {
     let emulator = started().await;
     let client = public_client_with(&emulator, None).await;
     let scope_of = async |client: &str| {
@@ -340,7 +340,7 @@ async fn a_client_that_asks_for_no_scope_gets_its_own_or_the_default() {
 }
 
 #[actix_web::test]
-async fn an_approver_answers_at_once_and_only_for_clients_of_this_machine() {
+async fn an_approver_allows_at_once_and_only_clients_of_this_machine() {
     let (emulator, client) = with_client().await;
     let approve_as = |who: &str| {
         let who = Some(String::from(who));

@@ -19,7 +19,7 @@ use crate::support::{expect_problem, get, json, started};
 #[actix_web::test]
 async fn a_public_client_gets_an_id_and_no_secret() {
     let emulator = started().await;
-    // As the official clients register.
+    // The official clients register like this.
     let metadata = json!({
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"],
@@ -50,8 +50,7 @@ async fn a_public_client_gets_an_id_and_no_secret() {
 }
 
 #[actix_web::test]
-async fn a_client_that_says_nothing_of_itself_gets_a_secret_the_default_scopes_and_its_id_for_a_name()
- {
+async fn a_client_without_metadata_gets_a_secret_the_default_scopes_and_its_id_as_name() {
     let emulator = started().await;
     let metadata = json!({"redirect_uris": ["myapp://oauth/callback"]});
     let response = post_json(&emulator, "/oauth/register", &metadata).await;
@@ -68,7 +67,7 @@ async fn a_client_that_says_nothing_of_itself_gets_a_secret_the_default_scopes_a
 }
 
 #[actix_web::test]
-async fn metadata_that_cannot_be_is_refused_in_oauths_form() {
+async fn invalid_client_metadata_is_refused_in_oauths_form() {
     let emulator = started().await;
     let evil = json!({"redirect_uris": ["http://evil.example/"]});
     let response = post_json(&emulator, "/oauth/register", &evil).await;
@@ -86,7 +85,7 @@ async fn metadata_that_cannot_be_is_refused_in_oauths_form() {
 }
 
 #[actix_web::test]
-async fn what_is_off_is_refused_and_not_in_the_metadata() {
+async fn a_feature_that_is_off_is_refused_and_not_in_the_metadata() {
     let emulator = started().await;
     let path = "/.well-known/oauth-authorization-server";
     let on = json(get(&emulator, path).await).await;
@@ -123,7 +122,7 @@ async fn scopes_of_the_directory_are_in_the_metadata() {
     }
 }
 
-/// A server on this machine that has the documents of clients.
+/// A server on this machine that serves the metadata documents of clients.
 struct Site {
     url: String,
     handle: ServerHandle,
@@ -204,14 +203,18 @@ async fn a_client_signs_in_with_its_document() {
     let page = authorize(&emulator, &authorization(&client)).await;
     assert!(page.text().await.unwrap().contains("A document"));
     let answer = signed_in(&emulator, &client, "user_ada", &[]).await;
-    // Clerk: such a client always has it.
+    // Clerk: a client with a document always gets `offline_access`.
     assert_eq!(text(&answer, "scope"), "profile email offline_access");
     let claims = crate::support::part(text(&answer, "access_token"), 1);
     assert_eq!(claims["client_id"], json!(client));
     tokens(&emulator, &refresh(&client, text(&answer, "refresh_token"))).await;
     let other = [("redirect_uri", "http://127.0.0.1:7777/other")];
     let request = changed(authorization(&client), &other);
-    expect_page(authorize(&emulator, &request).await, "is no redirect URI").await;
+    expect_page(
+        authorize(&emulator, &request).await,
+        "is not a redirect URI",
+    )
+    .await;
     let confidential = changed(authorization(&client), &[("code_challenge", "")]);
     let response = authorize(&emulator, &confidential).await;
     assert_eq!(
@@ -221,7 +224,7 @@ async fn a_client_signs_in_with_its_document() {
 }
 
 #[actix_web::test]
-async fn a_client_with_a_document_may_ask_for_the_scopes_that_the_instance_allows_such_clients() {
+async fn a_client_with_a_document_may_request_the_scopes_that_the_instance_allows() {
     let (emulator, site) = with_site().await;
     let client = site.client_id("good");
     emulator.instance().add_scopes(&["documents:write"]);
@@ -235,7 +238,7 @@ async fn a_client_with_a_document_may_ask_for_the_scopes_that_the_instance_allow
     emulator.instance().change_settings(|settings| {
         settings.client_document_scopes = Some(vec![String::from("profile")]);
     });
-    // Before any page.
+    // The client gets the error without a consent page.
     let response = authorize(&emulator, &changed(authorization(&client), &changes)).await;
     let answer = crate::sign_in::arrived(&response);
     assert_eq!(answer["error"], "invalid_scope");
@@ -245,16 +248,16 @@ async fn a_client_with_a_document_may_ask_for_the_scopes_that_the_instance_allow
 }
 
 #[actix_web::test]
-async fn a_document_that_is_not_as_it_should_be_is_not_believed() {
+async fn an_invalid_client_document_is_refused() {
     let (emulator, site) = with_site().await;
     for (kind, why) in [
-        ("other", "is not its URL"),
-        ("secret", "is public: it has no secret"),
+        ("other", "is not the URL of the document"),
+        ("secret", "is public: it cannot have a secret"),
         ("long", "is longer than 64 KiB"),
-        ("text", "is not answered with 200 and JSON"),
-        ("gone", "is not answered with 200 and JSON"),
-        ("moved", "is not answered with 200 and JSON"),
-        ("array", "is no client metadata"),
+        ("text", "is not status 200 with JSON"),
+        ("gone", "is not status 200 with JSON"),
+        ("moved", "is not status 200 with JSON"),
+        ("array", "is not client metadata"),
     ] {
         let response = authorize(&emulator, &authorization(&site.client_id(kind))).await;
         expect_page(response, why).await;
@@ -272,7 +275,7 @@ async fn a_document_that_is_not_as_it_should_be_is_not_believed() {
 }
 
 #[actix_web::test]
-async fn a_document_is_waited_for_five_seconds() {
+async fn fetching_a_client_document_times_out_after_five_seconds() {
     let (emulator, site) = with_site().await;
     let request = authorization(&site.client_id("slow"));
     let response = authorize(&emulator, &request);
@@ -281,7 +284,7 @@ async fn a_document_is_waited_for_five_seconds() {
 }
 
 #[actix_web::test]
-async fn nothing_of_this_machine_or_its_network_is_fetched_unless_told() {
+async fn documents_on_this_machine_or_its_network_are_fetched_only_if_allowed() {
     let emulator = started().await;
     let site = Site::start();
     for (client, why) in [
@@ -323,7 +326,7 @@ async fn nothing_of_this_machine_or_its_network_is_fetched_unless_told() {
 }
 
 #[actix_web::test]
-async fn which_documents_are_believed_is_for_the_settings_to_say() {
+async fn the_settings_decide_which_documents_are_accepted() {
     let (emulator, site) = with_site().await;
     let instance = emulator.instance();
     let (known, unknown) = (site.client_id("known"), site.client_id("unknown"));

@@ -1,4 +1,4 @@
-//! The token endpoint: codes, refresh tokens, and who may use them.
+//! The token endpoint: codes and refresh tokens.
 
 use clerk_emulator::{Directory, Emulator, EmulatorOptions};
 use reqwest::Method;
@@ -33,14 +33,14 @@ fn claims(answer: &Value) -> Value {
     part(text(answer, "access_token"), 1)
 }
 
-/// What the Backend API says of an access token.
+/// The verification of an access token by the Backend API.
 fn verified(emulator: &Emulator, answer: &Value) -> Value {
     let token = text(answer, "access_token");
     emulator.instance().verify_oauth_token(token, 1).unwrap()
 }
 
 #[actix_web::test]
-async fn a_code_is_exchanged_for_what_was_allowed() {
+async fn a_code_is_exchanged_for_tokens_of_the_grant() {
     let (emulator, client) = with_client_and_server().await;
     let changes = [
         ("scope", "openid profile email user:org:read"),
@@ -83,14 +83,14 @@ async fn a_code_is_exchanged_for_what_was_allowed() {
 }
 
 #[actix_web::test]
-async fn an_id_token_is_there_only_with_its_scope() {
+async fn an_id_token_is_issued_only_with_its_scope() {
     let (emulator, client) = with_client().await;
     let answer = signed_in(&emulator, &client, "user_ada", &[]).await;
     assert!(answer.get("id_token").is_none());
 }
 
 #[actix_web::test]
-async fn a_code_that_does_not_fit_the_verifier_is_spent() {
+async fn a_code_with_a_wrong_verifier_cannot_be_used_again() {
     let (emulator, client) = with_client().await;
     let wrong = "0123456789012345678901234567890123456789012";
     for (verifier, why) in [
@@ -108,7 +108,7 @@ async fn a_code_that_does_not_fit_the_verifier_is_spent() {
 }
 
 #[actix_web::test]
-async fn a_code_used_twice_takes_back_what_it_gave() {
+async fn using_a_code_twice_revokes_its_tokens() {
     let (emulator, client) = with_client().await;
     emulator
         .instance()
@@ -124,13 +124,13 @@ async fn a_code_used_twice_takes_back_what_it_gave() {
 }
 
 #[actix_web::test]
-async fn a_code_is_good_for_its_client_its_redirect_uri_and_ten_minutes() {
+async fn a_code_is_bound_to_its_client_its_redirect_uri_and_ten_minutes() {
     let (emulator, client) = with_client().await;
     let other = public_client(&emulator).await;
     let code = new_code(&emulator, &client).await;
     let stolen = token(&emulator, &exchange(&other, &code)).await;
     expect_error(stolen, 400, "invalid_grant").await;
-    // A thief does not spend it.
+    // A request of another client does not use the code up.
     tokens(&emulator, &exchange(&client, &code)).await;
 
     for redirect_uri in [
@@ -158,7 +158,7 @@ async fn a_code_is_good_for_its_client_its_redirect_uri_and_ten_minutes() {
 }
 
 #[actix_web::test]
-async fn a_token_request_without_a_redirect_uri_answers_one_without() {
+async fn a_token_request_omits_the_redirect_uri_if_the_authorization_request_did() {
     let (emulator, client) = with_client().await;
     let request = changed(authorization(&client), &[("redirect_uri", "")]);
     let code = code(&emulator, &request, "user_ada").await;
@@ -170,7 +170,7 @@ async fn a_token_request_without_a_redirect_uri_answers_one_without() {
 }
 
 #[actix_web::test]
-async fn a_client_with_a_secret_shows_it_by_header_or_form() {
+async fn a_client_presents_its_secret_by_header_or_form() {
     let emulator = started().await;
     let (client, secret) = confidential_client(&emulator, "").await;
     let code = new_code(&emulator, &client).await;
@@ -185,7 +185,7 @@ async fn a_client_with_a_secret_shows_it_by_header_or_form() {
 }
 
 #[actix_web::test]
-async fn a_client_that_does_not_prove_who_it_is_gets_nothing() {
+async fn a_client_that_does_not_authenticate_is_refused() {
     let emulator = started().await;
     let public = public_client(&emulator).await;
     let (client, secret) = confidential_client(&emulator, "").await;
@@ -219,7 +219,7 @@ async fn a_client_that_does_not_prove_who_it_is_gets_nothing() {
 }
 
 #[actix_web::test]
-async fn a_client_with_a_secret_may_do_without_pkce_and_not_lie_about_it() {
+async fn pkce_is_optional_for_a_client_with_a_secret_but_checked_if_used() {
     let emulator = started().await;
     let (client, secret) = confidential_client(&emulator, "").await;
     let without = [("code_challenge", ""), ("code_challenge_method", "")];
@@ -236,7 +236,7 @@ async fn a_client_with_a_secret_may_do_without_pkce_and_not_lie_about_it() {
 }
 
 #[actix_web::test]
-async fn a_request_that_is_none_is_refused_by_name() {
+async fn a_malformed_token_request_is_refused_with_the_name_of_the_parameter() {
     let (emulator, client) = with_client().await;
     for (changes, error) in [
         (vec![("grant_type", "")], "invalid_request"),
@@ -264,7 +264,7 @@ async fn a_request_that_is_none_is_refused_by_name() {
 }
 
 #[actix_web::test]
-async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_grant() {
+async fn a_refresh_token_is_valid_once_and_its_reuse_revokes_the_grant() {
     let (emulator, client) = with_client_and_server().await;
     emulator
         .instance()
@@ -289,7 +289,7 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_grant() {
 }
 
 #[actix_web::test]
-async fn a_refresh_may_narrow_and_never_widen() {
+async fn a_refresh_can_narrow_the_scopes_but_not_widen_them() {
     let (emulator, client) = with_client().await;
     let changes = [("scope", "profile email user:org:read")];
     let first = signed_in(&emulator, &client, "user_ada|org_acme", &changes).await;
@@ -302,7 +302,7 @@ async fn a_refresh_may_narrow_and_never_widen() {
         let request = changed(request.clone(), &[change]);
         expect_error(token(&emulator, &request).await, 400, error).await;
     }
-    // What was refused has not spent it.
+    // A refused request does not use the refresh token up.
     let narrow = tokens(&emulator, &changed(request, &[("scope", "email")])).await;
     assert_eq!(text(&narrow, "scope"), "email");
     assert_eq!(claims(&narrow)["org_id"], json!(null));
@@ -312,7 +312,7 @@ async fn a_refresh_may_narrow_and_never_widen() {
 }
 
 #[actix_web::test]
-async fn a_refresh_token_is_its_clients() {
+async fn a_refresh_token_is_bound_to_its_client() {
     let (emulator, client) = with_client().await;
     let other = public_client(&emulator).await;
     let answer = signed_in(&emulator, &client, "user_ada", &[]).await;
@@ -322,7 +322,7 @@ async fn a_refresh_token_is_its_clients() {
 }
 
 #[actix_web::test]
-async fn a_refresh_sees_who_has_left_the_organization_and_who_is_gone() {
+async fn a_refresh_notices_a_removed_member_and_a_deleted_user() {
     let (emulator, client) = with_client().await;
     let changes = [("scope", "user:org:read")];
     let answer = signed_in(&emulator, &client, "user_ada|org_acme", &changes).await;
@@ -335,7 +335,7 @@ async fn a_refresh_sees_who_has_left_the_organization_and_who_is_gone() {
 }
 
 #[actix_web::test]
-async fn registered_resources_become_the_audience_unless_that_is_off() {
+async fn registered_resources_become_the_audience_unless_the_claim_is_off() {
     let (emulator, client) = with_client_and_server().await;
     emulator
         .instance()
@@ -412,8 +412,7 @@ async fn without_a_registered_resource_a_token_has_no_audience() {
 }
 
 #[actix_web::test]
-async fn a_grant_from_before_the_registration_has_no_audience_until_the_client_is_connected_again()
-{
+async fn a_grant_from_before_the_registration_has_no_audience_until_a_new_sign_in() {
     let folder = tempfile::tempdir().unwrap();
     let options = EmulatorOptions::default().state_file(folder.path().join("state.json"));
     let emulator = Emulator::start(options.clone()).await.unwrap();
@@ -425,7 +424,7 @@ async fn a_grant_from_before_the_registration_has_no_audience_until_the_client_i
         answer = tokens(&emulator, &refresh(&client, text(&answer, "refresh_token"))).await;
         assert!(claims(&answer).get("aud").is_none());
     }
-    // The resource may be named again: it is the one of the authorization request.
+    // The token request may name the resource again, because the authorization request named it.
     let named = refresh(&client, text(&answer, "refresh_token"));
     answer = tokens(&emulator, &changed(named, &[("resource", RESOURCE)])).await;
     assert!(claims(&answer).get("aud").is_none());
@@ -454,7 +453,7 @@ async fn a_grant_from_before_another_servers_registration_has_no_audience_for_th
 }
 
 #[actix_web::test]
-async fn a_state_file_whose_grants_say_nothing_of_an_audience_is_read() {
+async fn a_state_file_whose_grants_lack_an_audience_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let options = EmulatorOptions::default()
@@ -491,7 +490,7 @@ async fn the_lifetime_of_an_access_token_can_be_set() {
 }
 
 #[actix_web::test]
-async fn opaque_access_tokens_are_given_where_the_settings_say_so() {
+async fn opaque_access_tokens_are_issued_if_the_settings_say_so() {
     let (emulator, client) = with_client().await;
     emulator
         .instance()
@@ -511,7 +510,7 @@ async fn opaque_access_tokens_are_given_where_the_settings_say_so() {
 }
 
 #[actix_web::test]
-async fn pages_of_this_machine_may_call_what_clients_call() {
+async fn pages_of_this_machine_can_call_the_endpoints_of_clients() {
     let (emulator, client) = with_client().await;
     for path in [
         "/oauth/token",
@@ -554,7 +553,8 @@ async fn pages_of_this_machine_may_call_what_clients_call() {
         "http://localhost:6274"
     );
     assert_eq!(answer.headers()["vary"], "origin");
-    // Browsers open these, servers call these: no page of another origin reads them.
+    // Browsers open these endpoints or servers call them, so no page of another origin may read
+    // them.
     for path in [
         "/oauth/authorize",
         "/oauth/authorize/decision",
@@ -573,7 +573,7 @@ async fn pages_of_this_machine_may_call_what_clients_call() {
 }
 
 #[actix_web::test]
-async fn clients_and_refresh_tokens_outlive_a_restart_in_a_file_that_holds_no_secret_of_theirs() {
+async fn clients_and_refresh_tokens_survive_a_restart_and_the_file_contains_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let start = async |scopes: &[&str]| {
@@ -608,7 +608,8 @@ async fn clients_and_refresh_tokens_outlive_a_restart_in_a_file_that_holds_no_se
     let second = String::from(text(&answer, "refresh_token"));
     emulator.stop().await;
 
-    // Clerk: a scope that the instance has no more ends the refreshing; the token is not spent by that.
+    // Clerk: a grant with a scope that the instance no longer has cannot be refreshed. The refusal
+    // does not use the token up.
     let emulator = start(&[]).await;
     let refused = token(&emulator, &with_secret(&second)).await;
     expect_error(refused, 400, "invalid_scope").await;
@@ -620,7 +621,7 @@ async fn clients_and_refresh_tokens_outlive_a_restart_in_a_file_that_holds_no_se
 }
 
 #[actix_web::test]
-async fn a_client_may_ask_for_more_than_it_registered_only_if_its_registration_is_no_limit() {
+async fn a_client_can_request_more_scopes_than_registered_only_if_the_limit_is_off() {
     let emulator = started().await;
     emulator.instance().add_scopes(&["documents:write"]);
     let changes = [("scope", "profile documents:write")];
@@ -629,7 +630,7 @@ async fn a_client_may_ask_for_more_than_it_registered_only_if_its_registration_i
         (None, "the default scopes (profile email)"),
     ] {
         let client = public_client_with(&emulator, scope).await;
-        // Before any page.
+        // The client gets the error without a consent page.
         let response = authorize(&emulator, &changed(authorization(&client), &changes)).await;
         let answer = arrived(&response);
         assert_eq!(answer["error"], "invalid_scope");

@@ -1,5 +1,4 @@
-//! What is told of a token: userinfo to its holder, introspection to a client, the Backend API to a server; and
-//! its revocation.
+//! Userinfo, introspection, verification by the Backend API, and revocation.
 
 use clerk_emulator::{Directory, Emulator, EmulatorOptions, TokenRequest};
 use reqwest::{Method, Response};
@@ -37,7 +36,7 @@ async fn verify(emulator: &Emulator, path: &str, body: Value) -> Response {
 }
 
 #[actix_web::test]
-async fn userinfo_tells_what_the_scopes_cover() {
+async fn userinfo_returns_the_claims_that_the_scopes_cover() {
     let directory = Directory::parse(
         r#"
         [roles.admin]
@@ -117,7 +116,7 @@ fn instance_id(emulator: &Emulator) -> Value {
 }
 
 #[actix_web::test]
-async fn userinfo_may_be_posted() {
+async fn userinfo_can_be_requested_by_post() {
     let emulator = started().await;
     let token = minted(&emulator, &TokenRequest::oauth("ada"));
     let request = request(&emulator, Method::POST, "/oauth/userinfo").bearer_auth(&token);
@@ -128,7 +127,7 @@ async fn userinfo_may_be_posted() {
 }
 
 #[actix_web::test]
-async fn userinfo_believes_no_other_token() {
+async fn userinfo_refuses_every_other_token() {
     let emulator = started().await;
     let client = public_client(&emulator).await;
     let answer = signed_in(&emulator, &client, "user_ada", &[("scope", "openid")]).await;
@@ -170,7 +169,7 @@ async fn userinfo_believes_no_other_token() {
 }
 
 #[actix_web::test]
-async fn a_key_that_is_withdrawn_has_signed_nothing() {
+async fn a_token_of_a_withdrawn_key_is_refused() {
     let emulator = started().await;
     let token = minted(&emulator, &TokenRequest::oauth("ada"));
     assert_eq!(userinfo(&emulator, &token).await.status(), 200);
@@ -187,7 +186,7 @@ async fn introspect(emulator: &Emulator, client: &(String, String), token: &str)
 }
 
 #[actix_web::test]
-async fn introspection_tells_a_client_with_a_secret_of_access_and_refresh_tokens() {
+async fn introspection_describes_access_and_refresh_tokens_to_a_client_with_a_secret() {
     let emulator = started().await;
     let resource_server = confidential_client(&emulator, "").await;
     let client = public_client(&emulator).await;
@@ -220,7 +219,7 @@ async fn introspection_tells_a_client_with_a_secret_of_access_and_refresh_tokens
 }
 
 #[actix_web::test]
-async fn introspection_tells_nobody_else() {
+async fn introspection_is_refused_without_a_clients_secret() {
     let emulator = started().await;
     let public = public_client(&emulator).await;
     let token = minted(&emulator, &TokenRequest::oauth("ada"));
@@ -308,7 +307,7 @@ async fn a_jwt_cannot_be_revoked_and_an_unknown_token_is_revoked_already() {
 }
 
 #[actix_web::test]
-async fn the_backend_api_tells_what_is_known_of_an_access_token() {
+async fn the_backend_api_verifies_an_access_token() {
     let emulator = started().await;
     let request = TokenRequest::oauth("ada")
         .client_id("client_1")
@@ -351,7 +350,7 @@ async fn the_backend_api_tells_what_is_known_of_an_access_token() {
 }
 
 #[actix_web::test]
-async fn the_backend_api_names_what_has_expired_and_does_not_know_the_rest() {
+async fn the_backend_api_reports_an_expired_token_and_answers_404_to_an_unknown_one() {
     let emulator = started().await;
     let expired = TokenRequest::oauth("ada").expires_in(-5);
     let opaque = minted(&emulator, &expired.clone().opaque());
@@ -380,7 +379,7 @@ async fn the_backend_api_names_what_has_expired_and_does_not_know_the_rest() {
 }
 
 #[actix_web::test]
-async fn an_opaque_access_token_can_be_had_without_a_client_and_revoked_by_text_or_id() {
+async fn an_opaque_access_token_can_be_minted_and_revoked_by_text_or_id() {
     let emulator = started().await;
     let token = get(&emulator, "/dev/token?user=ada&format=opaque").await;
     let token = String::from(token.text().await.unwrap().trim());
@@ -400,7 +399,7 @@ async fn an_opaque_access_token_can_be_had_without_a_client_and_revoked_by_text_
     let shown = json(verify(&emulator, VERIFY, json!({"access_token": token})).await).await;
     assert!(emulator.instance().revoke(text(&shown, "id")));
     assert_eq!(userinfo(&emulator, &token).await.status(), 401);
-    // A session token is always a JWT, and what is opaque has no parts to sign.
+    // A session token is always a JWT, and an opaque token has no header and claims.
     let session = TokenRequest::session("ada").opaque();
     assert!(emulator.instance().mint(&session, 1).is_err());
     let opaque = TokenRequest::oauth("ada").opaque();
@@ -408,7 +407,7 @@ async fn an_opaque_access_token_can_be_had_without_a_client_and_revoked_by_text_
 }
 
 #[actix_web::test]
-async fn a_token_without_a_format_is_of_the_one_that_the_settings_say() {
+async fn a_token_without_a_format_has_the_format_of_the_settings() {
     let emulator = started().await;
     emulator
         .instance()
@@ -429,7 +428,7 @@ async fn a_token_without_a_format_is_of_the_one_that_the_settings_say() {
 }
 
 #[actix_web::test]
-async fn a_client_revokes_nothing_that_is_no_token_of_its_own() {
+async fn a_client_cannot_revoke_a_token_that_is_not_its_own() {
     let emulator = started().await;
     let (client, other) = (
         public_client(&emulator).await,

@@ -1,4 +1,4 @@
-//! M2M tokens and API keys: minted, verified at the Backend API, revoked.
+//! M2M tokens and API keys: minting, verification by the Backend API, and revocation.
 
 use clerk_emulator::{Emulator, MintError, TokenRequest};
 use reqwest::{Method, Response};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{api_get, expect_problem, get, json, part, request, started};
 
-/// Asks as whoever has `key`.
+/// Posts to the Backend API with `key` as bearer token.
 async fn post(emulator: &Emulator, key: &str, path: &str, body: &Value) -> Response {
     let request = request(emulator, Method::POST, path)
         .bearer_auth(key)
@@ -34,7 +34,7 @@ async fn verify_key(emulator: &Emulator, key: &str, secret: &str) -> Response {
     .await
 }
 
-/// A token minted a moment ago, by the clock of the emulator.
+/// Mints a token over HTTP.
 async fn minted(emulator: &Emulator, wish: &Value) -> String {
     let request = request(emulator, Method::POST, "/dev/tokens")
         .header("content-type", "application/json")
@@ -57,7 +57,7 @@ fn keys(object: &Value) -> Vec<&str> {
 }
 
 #[actix_web::test]
-async fn an_m2m_token_is_verified_as_clerk_answers() {
+async fn the_verification_of_an_m2m_token_has_clerks_form() {
     let emulator = started().await;
     let wish = json!({"kind": "m2m", "machine": "billing", "claims": {"tier": "gold"}});
     let token = minted(&emulator, &wish).await;
@@ -108,7 +108,7 @@ async fn an_m2m_token_is_verified_as_clerk_answers() {
 }
 
 #[actix_web::test]
-async fn an_api_key_is_verified_as_clerk_answers() {
+async fn the_verification_of_an_api_key_has_clerks_form() {
     let emulator = started().await;
     let wish =
         json!({"kind": "api_key", "user": "ada", "scopes": ["documents:read"], "claims": {"a": 1}});
@@ -178,7 +178,7 @@ async fn an_api_key_is_verified_as_clerk_answers() {
 }
 
 #[actix_web::test]
-async fn what_was_never_minted_is_404_and_what_is_no_question_is_400() {
+async fn an_unknown_token_is_404_and_an_invalid_body_is_400() {
     let emulator = started().await;
     let key = secret_key(&emulator);
     let m2m = minted(&emulator, &json!({"kind": "m2m", "machine": "billing"})).await;
@@ -246,7 +246,7 @@ async fn verifying_and_revoking_need_the_secret_key() {
 }
 
 #[actix_web::test]
-async fn a_machine_verifies_with_its_own_key_what_is_for_it_and_nothing_else() {
+async fn a_machine_verifies_with_its_own_key_only_tokens_for_itself() {
     let emulator = started().await;
     let key = |machine| emulator.instance().machine_secret_key(machine).unwrap();
     let (mcp, billing) = (key("mcp"), key("mch_billing"));
@@ -297,7 +297,7 @@ async fn a_machine_verifies_with_its_own_key_what_is_for_it_and_nothing_else() {
 }
 
 #[actix_web::test]
-async fn what_is_revoked_or_has_expired_is_answered_with_that() {
+async fn a_revoked_or_expired_token_is_reported_as_such() {
     let emulator = started().await;
     let key = secret_key(&emulator);
     let token = minted(&emulator, &json!({"kind": "m2m", "machine": "billing"})).await;
@@ -344,7 +344,7 @@ async fn what_is_revoked_or_has_expired_is_answered_with_that() {
 }
 
 #[actix_web::test]
-async fn an_m2m_jwt_has_the_class_the_subject_and_the_scopes_of_one() {
+async fn an_m2m_jwt_has_the_category_the_subject_and_the_scopes_of_clerks() {
     let emulator = started().await;
     let clerk = emulator.instance();
     clerk.set_machine("billing", &["mcp", "reports"]);
@@ -388,7 +388,7 @@ async fn an_m2m_jwt_has_the_class_the_subject_and_the_scopes_of_one() {
 }
 
 #[actix_web::test]
-async fn what_goes_with_no_such_token_is_refused_by_name() {
+async fn an_inapplicable_field_of_a_machine_token_is_refused_with_its_name() {
     let emulator = started().await;
     let refusal = |request: TokenRequest| {
         let refused = emulator.instance().mint(&request, 1_750_000_000);
@@ -399,48 +399,51 @@ async fn what_goes_with_no_such_token_is_refused_by_name() {
     for (request, expected) in [
         (
             m2m().org("acme"),
-            "`org` does not go with a token of kind `m2m`",
+            "`org` does not apply to a token of kind `m2m`",
         ),
         (
             m2m().client_id("c"),
-            "`client_id` does not go with a token of kind `m2m`",
+            "`client_id` does not apply to a token of kind `m2m`",
         ),
         (
             m2m().azp("x"),
-            "`azp` does not go with a token of kind `m2m`",
+            "`azp` does not apply to a token of kind `m2m`",
         ),
         (
             m2m().aud("x"),
-            "`aud` does not go with a token of kind `m2m`",
+            "`aud` does not apply to a token of kind `m2m`",
         ),
         (
             key().org("acme"),
-            "`org` does not go with a token of kind `api_key`",
+            "`org` does not apply to a token of kind `api_key`",
         ),
         (
             key().jwt(),
-            "`format` does not go with a token of kind `api_key`",
+            "`format` does not apply to a token of kind `api_key`",
         ),
         (
             key().aud("x"),
-            "`aud` does not go with a token of kind `api_key`",
+            "`aud` does not apply to a token of kind `api_key`",
         ),
         (
             TokenRequest::oauth("ada").claims(json!({})),
-            "`claims` does not go with a token of kind `oauth`",
+            "`claims` does not apply to a token of kind `oauth`",
         ),
         (
             TokenRequest::session("ada").jwt(),
-            "`format` does not go with a token of kind `session`",
+            "`format` does not apply to a token of kind `session`",
         ),
-        (key().claims("x"), "the claims of a token is a JSON object"),
+        (
+            key().claims("x"),
+            "the claims of a token must be a JSON object",
+        ),
         (
             m2m().jwt().claims(json!([])),
-            "the claims of a token is a JSON object",
+            "the claims of a token must be a JSON object",
         ),
         (
             key().scopes(["a b"]),
-            "`a b` is no scope: it is empty or has white space in it",
+            "`a b` is not a scope: it is empty or has white space in it",
         ),
         (
             m2m().scopes(["billing"]),
@@ -473,11 +476,11 @@ async fn what_goes_with_no_such_token_is_refused_by_name() {
         ),
         (
             "kind=m2m&machine=billing&user=ada",
-            "`user` does not go with a token of kind `m2m`",
+            "`user` does not apply to a token of kind `m2m`",
         ),
         (
             "user=ada&machine=billing",
-            "`machine` does not go with a token of kind `oauth`",
+            "`machine` does not apply to a token of kind `oauth`",
         ),
     ] {
         let answer = get(&emulator, &format!("/dev/token?{query}")).await;
@@ -489,7 +492,7 @@ async fn what_goes_with_no_such_token_is_refused_by_name() {
 }
 
 #[actix_web::test]
-async fn the_secret_of_a_token_is_told_once() {
+async fn the_secret_of_a_token_is_returned_once() {
     let emulator = started().await;
     let secret = minted(&emulator, &json!({"kind": "api_key", "user": "ada"})).await;
     let machine_key = emulator.instance().machine_secret_key("mcp").unwrap();

@@ -14,7 +14,7 @@ async fn patch(emulator: &Emulator, path: &str, changes: &Value) -> Response {
 }
 
 #[actix_web::test]
-async fn clerks_members_are_shown_and_changed_with_the_secret_key() {
+async fn clerks_settings_are_shown_and_changed_with_the_secret_key() {
     let emulator = started().await;
     let mut expected = json!({
         "object": "oauth_application_settings",
@@ -44,7 +44,7 @@ async fn clerks_members_are_shown_and_changed_with_the_secret_key() {
 }
 
 #[actix_web::test]
-async fn the_rest_is_changed_under_dev() {
+async fn all_settings_are_changed_below_dev() {
     let emulator = started().await;
     let shown = json(get(&emulator, "/dev/settings").await).await;
     assert_eq!(shown["authorization_response_iss"], false);
@@ -73,7 +73,7 @@ async fn the_rest_is_changed_under_dev() {
 }
 
 #[actix_web::test]
-async fn registered_servers_are_shown_and_not_patched() {
+async fn registered_servers_are_shown_but_cannot_be_patched() {
     let emulator = started().await;
     let server = "http://127.0.0.1:3000/mcp";
     let changes = json!({"mcp_servers": [server]});
@@ -85,13 +85,13 @@ async fn registered_servers_are_shown_and_not_patched() {
     emulator.instance().register_mcp_server(server).unwrap();
     let shown = json(get(&emulator, "/dev/settings").await).await;
     assert_eq!(shown["mcp_servers"], json!([server]));
-    // A caller can send back the settings that the route shows.
+    // Sending back all settings that the route shows is allowed.
     let answer = patch(&emulator, "/dev/settings", &shown).await;
     assert_eq!(json(answer).await, shown);
 }
 
 #[actix_web::test]
-async fn a_setting_that_is_not_there_or_of_another_type_is_refused() {
+async fn an_unknown_setting_or_one_of_another_type_is_refused() {
     let emulator = started().await;
     let before = emulator.instance().settings();
     for changes in [

@@ -1,4 +1,5 @@
-//! A client of the authorization server, step by step: what it sends is what a test does not change.
+//! A client of the authorization server, one function for each step. Tests change single parameters
+//! of its requests.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +21,8 @@ const SCOPES: &str =
     "openid profile email offline_access public_metadata private_metadata user:org:read";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// Names and values; a change replaces, adds, or with an empty value removes.
+/// The parameters of a request. [`changed`] replaces or adds parameters; an empty value removes
+/// one.
 pub(crate) type Fields = BTreeMap<&'static str, String>;
 
 pub(crate) fn request(emulator: &Emulator, method: Method, path: &str) -> RequestBuilder {
@@ -66,7 +68,7 @@ pub(crate) fn changed(mut fields: Fields, changes: &[(&'static str, &str)]) -> F
     fields
 }
 
-/// The answer to a registration of `metadata` beside a name and redirect URI.
+/// Registers a client with `metadata`, a name and a redirect URI. Returns the response.
 pub(crate) async fn register(emulator: &Emulator, metadata: Value) -> Value {
     let mut all = json!({"client_name": "A client", "redirect_uris": [REDIRECT_URI]});
     for (name, value) in metadata.as_object().unwrap() {
@@ -77,12 +79,12 @@ pub(crate) async fn register(emulator: &Emulator, metadata: Value) -> Value {
     json_of(response).await
 }
 
-/// The id of a client without a secret, which registered with all of Clerk's own scopes.
+/// Registers a public client with all of Clerk's own scopes. Returns its id.
 pub(crate) async fn public_client(emulator: &Emulator) -> String {
     public_client_with(emulator, Some(SCOPES)).await
 }
 
-/// The id of a client without a secret, which registered with `scope` or without one.
+/// Registers a public client with `scope`, or without scopes. Returns its id.
 pub(crate) async fn public_client_with(emulator: &Emulator, scope: Option<&str>) -> String {
     let mut metadata = json!({"token_endpoint_auth_method": "none"});
     if let Some(scope) = scope {
@@ -92,14 +94,14 @@ pub(crate) async fn public_client_with(emulator: &Emulator, scope: Option<&str>)
     String::from(client["client_id"].as_str().unwrap())
 }
 
-/// Id and secret of a client that registered with all of Clerk's own scopes and `more`.
+/// Registers a client with all of Clerk's own scopes and `more`. Returns its id and its secret.
 pub(crate) async fn confidential_client(emulator: &Emulator, more: &str) -> (String, String) {
     let client = register(emulator, json!({"scope": format!("{SCOPES} {more}")})).await;
     let text = |name: &str| String::from(client[name].as_str().unwrap());
     (text("client_id"), text("client_secret"))
 }
 
-/// An authorization request that is as it should be.
+/// A valid authorization request.
 pub(crate) fn authorization(client_id: &str) -> Fields {
     let fields = [
         ("response_type", "code"),
@@ -124,7 +126,7 @@ pub(crate) async fn authorize(emulator: &Emulator, fields: &Fields) -> Response 
     request(emulator, Method::GET, &path).send().await.unwrap()
 }
 
-/// The ticket of the page that a request leads to.
+/// Sends an authorization request. Returns the ticket of the consent page.
 pub(crate) async fn ticket(emulator: &Emulator, fields: &Fields) -> String {
     let response = authorize(emulator, fields).await;
     assert_eq!(response.status(), 200, "{:?}", response.headers());
@@ -148,7 +150,7 @@ pub(crate) async fn decide(
     form(emulator, path, fields).send().await.unwrap()
 }
 
-/// The parameters of an answer that goes to the client.
+/// The parameters of a redirect to the client.
 pub(crate) fn arrived(response: &Response) -> BTreeMap<String, String> {
     assert_eq!(response.status(), 303);
     assert_eq!(response.headers()["cache-control"], "no-store");
@@ -158,14 +160,14 @@ pub(crate) fn arrived(response: &Response) -> BTreeMap<String, String> {
     location.query_pairs().into_owned().collect()
 }
 
-/// The code that `choice` (`user_ada`, `user_ada|org_acme`) lets the client have.
+/// Allows a request with `choice`: `user_ada`, or `user_ada|org_acme`. Returns the code.
 pub(crate) async fn code(emulator: &Emulator, fields: &Fields, choice: &str) -> String {
     let ticket = ticket(emulator, fields).await;
     let answer = arrived(&decide(emulator, &ticket, choice, "allow").await);
     answer["code"].clone()
 }
 
-/// A token request that is as it should be, of a public client.
+/// A valid token request of a public client.
 pub(crate) fn exchange(client_id: &str, code: &str) -> Fields {
     let fields = [
         ("grant_type", "authorization_code"),
@@ -201,7 +203,8 @@ pub(crate) async fn tokens(emulator: &Emulator, fields: &Fields) -> Value {
     json_of(response).await
 }
 
-/// The whole of it: what the client gets that asks with `changes`.
+/// Signs in: an authorization request with `changes`, the decision, and the exchange of the code.
+/// Returns the token response.
 pub(crate) async fn signed_in(
     emulator: &Emulator,
     client_id: &str,
@@ -232,7 +235,8 @@ pub(crate) async fn expect_error(response: Response, status: u16, code: &str) ->
     String::from(text(&body, "error_description"))
 }
 
-/// Asserts a page that says why, and that nothing went to the client.
+/// Asserts that the response is an error page with the text `why`, and not a redirect to the
+/// client.
 pub(crate) async fn expect_page(response: Response, why: &str) {
     assert_eq!(response.status(), 400);
     assert!(!response.headers().contains_key("location"));

@@ -1,4 +1,4 @@
-//! Running emulators, requests to them, and tokens taken apart.
+//! Helpers to start emulators, send requests to them and decode tokens.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub(crate) async fn expect_problem(response: Response, status: u16, code: &str) 
     String::from(error["message"].as_str().unwrap())
 }
 
-/// Header (0) or claims (1) of a token, unverified.
+/// The header (index 0) or the claims (index 1) of a JWT, without verification.
 pub(crate) fn part(token: &str, index: usize) -> Value {
     let text = token.split('.').nth(index).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()

@@ -1,4 +1,4 @@
-//! What is minted, in process.
+//! Tokens that are minted in process.
 
 use clerk_emulator::{Directory, Instance, MintError, TokenRequest};
 use jsonwebtoken::jwk::JwkSet;
@@ -22,7 +22,7 @@ fn refusal(clerk: &Instance, request: &TokenRequest) -> String {
     clerk.mint(request, NOW).unwrap_err().to_string()
 }
 
-/// Clerk's sources give no more of an access token than these.
+/// The names of the claims. Clerk's sources show no other claims of an access token.
 fn keys(claims: &Value) -> Vec<&str> {
     let mut keys: Vec<_> = claims
         .as_object()
@@ -36,7 +36,7 @@ fn keys(claims: &Value) -> Vec<&str> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "nothing but the signature is of interest here"
+    reason = "these tests check only the signature"
 )]
 fn signature_holds(token: &str, key: &DecodingKey) -> bool {
     let mut validation = Validation::new(Algorithm::RS256);
@@ -53,7 +53,7 @@ fn key_of(clerk: &Instance) -> DecodingKey {
 }
 
 #[test]
-fn every_kind_verifies_with_the_jwks_and_with_the_pem() {
+fn every_kind_of_jwt_verifies_with_the_jwks_and_with_the_pem() {
     let clerk = clerk();
     let pem = DecodingKey::from_rsa_pem(clerk.public_key_pem().as_bytes()).unwrap();
     for request in [
@@ -70,7 +70,7 @@ fn every_kind_verifies_with_the_jwks_and_with_the_pem() {
 }
 
 #[test]
-fn the_published_key_is_of_the_documented_form() {
+fn the_published_key_has_the_documented_form() {
     let set: Value = serde_json::from_str(&clerk().jwks()).unwrap();
     let key = &set["keys"][0];
     assert_eq!((&key["use"], &key["kty"]), (&json!("sig"), &json!("RSA")));
@@ -80,7 +80,7 @@ fn the_published_key_is_of_the_documented_form() {
 }
 
 #[test]
-fn a_rotated_key_leaves_the_jwks_with_all_it_signed() {
+fn tokens_of_a_rotated_key_no_longer_verify() {
     let clerk = clerk();
     let before = clerk.mint(&TokenRequest::oauth("ada"), NOW).unwrap();
     clerk.rotate_key().unwrap();
@@ -153,7 +153,7 @@ fn an_access_token_with_organization_has_org_id_and_its_scope_and_no_permissions
 }
 
 #[test]
-fn scopes_are_as_asked_and_complete_with_an_organization() {
+fn scopes_are_the_requested_ones_and_the_organization_scope_is_added() {
     let clerk = clerk();
     let scope = |request: TokenRequest| claims(&clerk, &request)["scope"].clone();
     let ada = || TokenRequest::oauth("ada");
@@ -169,12 +169,12 @@ fn scopes_are_as_asked_and_complete_with_an_organization() {
     assert!(granted_without_choice.get("org_id").is_none());
     assert_eq!(
         refusal(&clerk, &ada().scopes(["a b"])),
-        "`a b` is no scope: it is empty or has white space in it"
+        "`a b` is not a scope: it is empty or has white space in it"
     );
 }
 
 #[test]
-fn audience_client_and_origin_are_as_asked() {
+fn audience_client_and_origin_are_the_requested_ones() {
     let clerk = clerk();
     let url = "https://mcp.example.com/mcp";
     assert_eq!(
@@ -197,7 +197,7 @@ fn audience_client_and_origin_are_as_asked() {
 }
 
 #[test]
-fn whoever_acts_for_the_user_is_named_by_jwts_and_by_the_answer_about_an_opaque_token() {
+fn an_actor_is_named_by_jwts_and_by_the_verification_of_an_opaque_token() {
     let clerk = clerk();
     let support = json!({"sub": "user_linus"});
     for request in [
@@ -218,7 +218,7 @@ fn whoever_acts_for_the_user_is_named_by_jwts_and_by_the_answer_about_an_opaque_
 }
 
 #[test]
-fn of_an_expired_token_only_the_expiry_is_wrong() {
+fn an_expired_token_is_valid_except_for_its_expiry() {
     let clerk = clerk();
     let expired = claims(&clerk, &TokenRequest::oauth("ada").expires_in(-60));
     assert_eq!(expired["exp"], NOW - 60);
@@ -261,7 +261,7 @@ fn a_session_token_has_the_documented_header_and_claims() {
 }
 
 #[test]
-fn a_session_token_decodes_to_the_permissions_of_the_role_in_both_readings() {
+fn a_session_token_decodes_to_the_permissions_of_the_role_by_both_decoders() {
     let clerk = clerk();
     let many: Vec<String> = (0..130)
         .map(|index| format!("org:f{}:p{index}", index % 3))
@@ -352,7 +352,7 @@ fn system_permissions_are_in_the_membership_and_in_no_session_token() {
 }
 
 #[test]
-fn what_clerk_would_not_mint_is_refused_with_what_there_is() {
+fn an_unknown_user_or_membership_is_refused_with_the_known_names() {
     let clerk = clerk();
     assert_eq!(
         refusal(&clerk, &TokenRequest::oauth("bob")),
@@ -364,11 +364,11 @@ fn what_clerk_would_not_mint_is_refused_with_what_there_is() {
     );
     assert_eq!(
         refusal(&clerk, &TokenRequest::session("ada").org("globex")),
-        "`ada` is no member of `globex` (organizations of `ada`: acme)"
+        "`ada` is not a member of `globex` (organizations of `ada`: acme)"
     );
     assert_eq!(
         refusal(&clerk, &TokenRequest::oauth("linus").org("acme")),
-        "`linus` is no member of `acme` (organizations of `linus`: none)"
+        "`linus` is not a member of `acme` (organizations of `linus`: none)"
     );
 }
 
@@ -390,23 +390,23 @@ fn fields_of_another_kind_are_refused() {
     for (request, message) in [
         (
             TokenRequest::session("ada").scopes(["a"]),
-            "`scopes` does not go with a token of kind `session`",
+            "`scopes` does not apply to a token of kind `session`",
         ),
         (
             TokenRequest::session_v1("ada").client_id("c"),
-            "`client_id` does not go with a token of kind `session_v1`",
+            "`client_id` does not apply to a token of kind `session_v1`",
         ),
         (
             TokenRequest::oauth("ada").azp("x"),
-            "`azp` does not go with a token of kind `oauth`",
+            "`azp` does not apply to a token of kind `oauth`",
         ),
         (
             TokenRequest::m2m("billing").actor("user_ada"),
-            "`actor` does not go with a token of kind `m2m`",
+            "`actor` does not apply to a token of kind `m2m`",
         ),
         (
             TokenRequest::api_key("ada").actor("user_ada"),
-            "`actor` does not go with a token of kind `api_key`",
+            "`actor` does not apply to a token of kind `api_key`",
         ),
     ] {
         assert_eq!(refusal(&clerk, &request), message);
@@ -414,7 +414,7 @@ fn fields_of_another_kind_are_refused() {
 }
 
 #[test]
-fn a_permission_that_no_session_token_can_carry_is_refused_there_alone() {
+fn a_permission_that_a_session_token_cannot_carry_fails_only_session_tokens() {
     let clerk = clerk();
     clerk.set_member("ada", "acme", "admin", &["documents:read,write"]);
     let refused = clerk.mint(&TokenRequest::session("ada").org("acme"), NOW);
@@ -427,7 +427,7 @@ fn a_permission_that_no_session_token_can_carry_is_refused_there_alone() {
 }
 
 #[test]
-fn changed_claims_are_signed_as_they_are() {
+fn changed_claims_are_signed_unchanged() {
     let clerk = clerk();
     let (mut header, mut claims) = clerk.token_parts(&TokenRequest::oauth("ada"), NOW).unwrap();
     header["typ"] = json!("JWT");
@@ -451,7 +451,7 @@ fn debug_output_has_no_secret() {
 }
 
 #[test]
-fn features_and_plans_are_told_as_the_claim_spells_them_however_they_are_asked_for() {
+fn features_and_plans_have_clerks_form_whichever_form_is_requested() {
     let clerk = clerk();
     let ada = || TokenRequest::session("ada").org("acme");
     for (request, features, plans) in [

@@ -226,7 +226,7 @@ async fn a_port_that_is_taken_at_a_restart_is_said_and_another_is_taken() {
     assert_eq!(keys(&second).await, first_keys);
     let log = second.kill();
     assert!(
-        log.contains("takes another port: clients have to sign in again") && log.contains(address),
+        log.contains("takes another one: clients must sign in again") && log.contains(address),
         "{log}"
     );
     drop(taken);
@@ -244,7 +244,7 @@ async fn a_damaged_state_file_is_put_aside_with_a_warning() {
         .expect_text("user_ada");
     let log = process.kill();
     assert!(
-        log.contains("WARN") && log.contains("the state is lost: clients have to sign in again"),
+        log.contains("WARN") && log.contains("the state is lost: clients must sign in again"),
         "{log}"
     );
     let aside = fs::read_to_string(format!("{state}.unusable")).unwrap();

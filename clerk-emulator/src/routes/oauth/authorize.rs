@@ -1,4 +1,5 @@
-//! The authorization endpoint: a request, a page, a decision, a redirect.
+//! The authorization endpoint: checks the request, shows the consent page, and redirects after the
+//! decision.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web;
@@ -28,7 +29,7 @@ pub(super) async fn from_form(
     }
 }
 
-/// The form of the page.
+/// Receives the form of the consent page.
 pub(super) async fn decide(
     instance: web::Data<Instance>,
     request: HttpRequest,
@@ -39,14 +40,14 @@ pub(super) async fn decide(
         .ok()
         .and_then(|fields| Decision::parse(fields.pairs()));
     let Some(decision) = decision else {
-        return unanswerable("The form was not filled in.");
+        return unanswerable("The form is incomplete.");
     };
     let now = instance.now();
     let Some(authorization) = instance.oauth().take(&decision.ticket, now) else {
-        return unanswerable("This sign-in was answered before, or it has been open for too long.");
+        return unanswerable("This sign-in was already completed, or it has expired.");
     };
     let Some(choice) = decision.allowed_by else {
-        let error = OAuthError::new(Code::AccessDenied, "the person refused");
+        let error = OAuthError::new(Code::AccessDenied, "the user refused");
         return see_other(&authorization.redirect.with_error(&error));
     };
     let organization = choice.organization_id.as_deref();
@@ -56,7 +57,8 @@ pub(super) async fn decide(
     }
 }
 
-/// RFC 6749 §4.1.1. Until the redirect URI is known to be the client's, an error is a page.
+/// Handles an authorization request (RFC 6749 §4.1.1). Until the redirect URI is known to be the
+/// client's, an error is shown as a page.
 async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
     let sent = fields.pairs().iter();
     if sent
@@ -77,7 +79,8 @@ async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
         Ok(authorization) => authorization,
         Err((error, redirect)) => return see_other(&redirect.with_error(&error)),
     };
-    // A client elsewhere would get a code of whoever opens its link.
+    // For a client on another machine this would be an attack: it would get a code as soon as
+    // somebody opens its link.
     let approver = settings
         .approve_as
         .filter(|_| authorization.redirect.is_loopback());
@@ -103,7 +106,7 @@ async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
     match instance.oauth().wait(authorization, now) {
         Ok(ticket) => {
             page.ticket = ticket;
-            consent::answer(&page)
+            consent::respond(&page)
         }
         Err(error) => see_other(&redirect.with_error(&error)),
     }
@@ -146,16 +149,17 @@ fn consent_of(instance: &Instance, authorization: &Authorization) -> Consent {
     }
 }
 
-/// A request that no answer to the client can be trusted to reach the client.
+/// An error page, for a request whose redirect URI is not known to be the client's.
 fn unanswerable(text: &str) -> HttpResponse {
-    consent::answer_error(
+    consent::respond_error(
         StatusCode::BAD_REQUEST,
         "This request cannot be answered",
         text,
     )
 }
 
-/// RFC 9700 §4.12: 303, so that no browser sends the form along.
+/// A redirect with status 303, so that no browser posts the form again to the new location (RFC
+/// 9700 §4.12).
 fn see_other(location: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, location))
@@ -164,5 +168,6 @@ fn see_other(location: &str) -> HttpResponse {
         .finish()
 }
 
-/// In bytes. The parameters of a request are kept until somebody decides, and those of a grant for as long as the grant.
+/// The maximal length of a request's parameters, in bytes. They are stored until a person decides,
+/// and some are stored with the grant.
 const MAX_REQUEST: usize = 16 * 1024;

@@ -1,7 +1,8 @@
-//! The authorization server's endpoints: OAuth on the wire. What they decide is decided in `oauth`.
+//! The endpoints of the authorization server. The decisions are made in `oauth`.
 //!
-//! Pages of this machine may call those that a client calls itself (the guard has refused every other origin by
-//! then): the MCP Inspector is such a page. The rest is for browsers to open and for servers to call.
+//! Pages of this machine, for example the MCP Inspector, may call the endpoints that a client calls
+//! itself: `local_only` has refused every other origin. Browsers and servers use the other
+//! endpoints.
 
 mod authorize;
 mod token;
@@ -53,7 +54,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(endpoints);
 }
 
-/// Lets a page of this machine read the answer, and ask before it sends headers of its own.
+/// Allows CORS for pages of this machine: they may read the response and send custom headers.
 async fn cors(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -83,7 +84,7 @@ async fn cors(
     Ok(response)
 }
 
-/// The parameters of a form.
+/// Reads the parameters of a form.
 fn form(request: &HttpRequest, body: &[u8]) -> Result<Fields, OAuthError> {
     if media_type(request.headers()) == "application/x-www-form-urlencoded" {
         Ok(Fields::parse(body))
@@ -100,7 +101,7 @@ fn media_type(headers: &HeaderMap) -> String {
     essence.trim().to_ascii_lowercase()
 }
 
-/// An error as a client gets it that asks itself (RFC 6749 §5.2).
+/// The error response to a request that a client sends itself (RFC 6749 §5.2).
 fn refuse(error: &OAuthError) -> HttpResponse {
     let status = match error.code {
         Code::InvalidClient => StatusCode::UNAUTHORIZED,
@@ -118,7 +119,7 @@ fn refuse(error: &OAuthError) -> HttpResponse {
     }))
 }
 
-/// RFC 6749 §5.1: an answer that nobody keeps.
+/// Forbids caches to store the response (RFC 6749 §5.1).
 fn private(response: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
     response
         .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -1,4 +1,4 @@
-//! What clients call themselves: registration, tokens, introspection, revocation.
+//! The endpoints that clients call themselves: registration, tokens, introspection and revocation.
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{StatusCode, header};
@@ -10,7 +10,7 @@ use crate::instance::Instance;
 use crate::oauth::{Client, Code, Credentials, Fields, Metadata, OAuthError, TokenInfo};
 use crate::routes::problem::Problem;
 
-/// RFC 7591 §3.
+/// Registers a client (RFC 7591 §3).
 pub(super) async fn register(
     instance: web::Data<Instance>,
     request: HttpRequest,
@@ -21,7 +21,7 @@ pub(super) async fn register(
         return Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "feature_requires_dynamic_oauth_client_registration",
-            "Clients cannot register themselves at this instance",
+            "Dynamic client registration is disabled for this instance",
         )
         .into_response();
     }
@@ -44,28 +44,29 @@ pub(super) async fn register(
     }
 }
 
-/// RFC 6749 §3.2.
+/// The token endpoint (RFC 6749 §3.2).
 pub(super) async fn exchange(
     instance: web::Data<Instance>,
     request: HttpRequest,
     body: web::Bytes,
 ) -> HttpResponse {
-    answer(super::form(&request, &body).and_then(|fields| {
+    respond(super::form(&request, &body).and_then(|fields| {
         let client = authenticate(&instance, request.headers(), &fields)?;
         instance.exchange(&fields, &client, instance.now())
     }))
 }
 
-/// Clerk: `POST /oauth/token_info`, for clients that have a secret. RFC 7662 without `exp` and `aud`.
+/// Introspects a token for a client with a secret: RFC 7662 without `exp` and `aud`. Clerk:
+/// `POST /oauth/token_info`.
 pub(super) async fn introspect(
     instance: web::Data<Instance>,
     request: HttpRequest,
     body: web::Bytes,
 ) -> HttpResponse {
-    answer(super::form(&request, &body).and_then(|fields| {
+    respond(super::form(&request, &body).and_then(|fields| {
         let client = authenticate(&instance, request.headers(), &fields)?;
         if client.secret.is_none() {
-            let text = "introspection is for clients that have a secret";
+            let text = "introspection requires a client with a secret";
             return Err(OAuthError::new(Code::InvalidClient, text));
         }
         let info = instance.token_info(fields.required("token")?, instance.now());
@@ -93,7 +94,7 @@ pub(super) async fn introspect(
     }))
 }
 
-/// RFC 7009; Clerk: of opaque access tokens and of refresh tokens.
+/// Revokes an opaque access token or a refresh token, like Clerk (RFC 7009).
 pub(super) async fn revoke(
     instance: web::Data<Instance>,
     request: HttpRequest,
@@ -109,15 +110,15 @@ pub(super) async fn revoke(
     }
 }
 
-fn answer(result: Result<Value, OAuthError>) -> HttpResponse {
+fn respond(result: Result<Value, OAuthError>) -> HttpResponse {
     match result {
-        Ok(answer) => super::private(&mut HttpResponse::Ok()).json(answer),
+        Ok(body) => super::private(&mut HttpResponse::Ok()).json(body),
         Err(error) => super::refuse(&error),
     }
 }
 
-/// The client that asks (RFC 6749 §2.3). By which of the two ways it shows its secret is its own affair, as at
-/// Clerk.
+/// Authenticates the client of a request (RFC 6749 §2.3). Like at Clerk, a client may use either of
+/// the two methods, regardless of the method that it registered.
 fn authenticate(
     instance: &Instance,
     headers: &HeaderMap,
@@ -126,7 +127,7 @@ fn authenticate(
     let credentials = credentials(headers, fields)?;
     let client = instance.oauth().client(&credentials.client_id);
     client
-        .filter(|client| credentials.are_of(client))
+        .filter(|client| credentials.authenticate(client))
         .ok_or_else(|| {
             OAuthError::new(
                 Code::InvalidClient,
@@ -151,9 +152,9 @@ fn credentials(headers: &HeaderMap, fields: &Fields) -> Result<Credentials, OAut
             "Authorization is not Basic with id and secret",
         )
     })?;
-    // RFC 6749 section 2.3: not more than one method.
+    // RFC 6749 section 2.3: a request must not use more than one method.
     if secret.is_some() || id.is_some_and(|id| id != credentials.client_id) {
-        let text = "the client is named twice, by header and by form";
+        let text = "the client is named both by the header and by the form";
         return Err(OAuthError::new(Code::InvalidRequest, text));
     }
     Ok(credentials)

@@ -1,4 +1,4 @@
-//! What a token lets its holder know of the person behind it.
+//! The userinfo endpoint.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web;
@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::instance::Instance;
 use crate::routes::problem::Problem;
 
-/// Clerk: `GET` and `POST /oauth/userinfo`. No role, no permissions.
+/// Returns claims about the user of an access token, without role and permissions. Clerk: `GET` and
+/// `POST /oauth/userinfo`.
 pub(super) async fn userinfo(instance: web::Data<Instance>, request: HttpRequest) -> HttpResponse {
     match facts(&instance, &request) {
         Some(facts) => super::private(&mut HttpResponse::Ok()).json(facts),
