@@ -1,4 +1,4 @@
-//! A crate that says `only`: its tools name what it declares, from everywhere, without a warning.
+//! A crate that declares its permissions with `only`. Tools in every module can name them.
 
 #![deny(
     missing_docs,
@@ -19,7 +19,7 @@ mcp_auth::permissions! {
     only;
     /// Read documents.
     pub READ = "org:documents:read";
-    /// Named nowhere.
+    /// A permission that no tool names; this must not be a warning.
     UNUSED = "org:documents:archive";
     #[deprecated = "nobody writes any more"]
     WRITE = "org:documents:write";
@@ -49,7 +49,7 @@ mod elsewhere {
         }
     }
 
-    /// Declares more, which `only` does not know: tools cannot name it.
+    /// More permissions. Tools cannot name them, because `only` does not know them.
     mod others {
         mcp_auth::permissions! {
             pub(super) PAY = "org:invoices:pay";
@@ -57,7 +57,7 @@ mod elsewhere {
     }
 
     #[test]
-    fn declarations_elsewhere_are_constants_all_the_same() {
+    fn declarations_in_another_module_are_constants_too() {
         assert_eq!(others::PAY.as_str(), "org:invoices:pay");
     }
 }

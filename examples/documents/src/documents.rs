@@ -1,8 +1,8 @@
-//! The documents as rows.
+//! The documents as rows of a database.
 //!
 //! INVARIANT: every method that reads or writes a document takes the organization first, and every
-//! statement names it. A tool has no `Org` but the caller's, so it reaches no rows but those, and for
-//! reading those that their owner shared with it.
+//! statement names it. A tool can only get the caller's `Org`, so it reaches only rows of the
+//! caller's organization. It can also read the rows that other organizations shared with it.
 
 use std::fmt;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(crate) struct Documents {
 #[mcp_auth::data]
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Document {
-    /// What the other tools take as `document_id`.
+    /// Id of the document. The other tools take it as `document_id`.
     pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) body: String,
@@ -29,7 +29,8 @@ pub(crate) struct Document {
     pub(crate) created_by: String,
     /// When it was created, in UTC.
     pub(crate) created_at: String,
-    /// Id of the organization it belongs to: the caller's, unless it was shared with that.
+    /// Id of the organization that owns the document: the caller's, or one that shared it with the
+    /// caller's.
     pub(crate) organization_id: String,
 }
 
@@ -37,14 +38,14 @@ pub(crate) struct Document {
 #[mcp_auth::data]
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Summary {
-    /// What the other tools take as `document_id`.
+    /// Id of the document. The other tools take it as `document_id`.
     id: String,
     title: String,
     /// When it was created, in UTC.
     created_at: String,
 }
 
-/// Where a list goes on: after this document, whether it still exists or not.
+/// The place where a list continues: after this document, which may have been deleted since.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     created_at: String,
@@ -52,20 +53,20 @@ pub(crate) struct Cursor {
 }
 
 impl Documents {
-    /// Opens the database file and brings its tables up to date; makes the file if there is none.
+    /// Opens the database file and migrates its tables. A missing file is created.
     pub(crate) async fn open(file: impl AsRef<Path>) -> Result<Self, sqlx::Error> {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
-            // Readers don't wait for a writer.
+            // In this mode readers do not wait for a writer.
             .journal_mode(SqliteJournalMode::Wal);
         let pool = SqlitePool::connect_with(options).await?;
         sqlx::migrate!().run(&pool).await?;
         Ok(Self { pool })
     }
 
-    /// Returns a page of what an organization can read, newest first, and where the next one begins;
-    /// `None` after the last.
+    /// Returns a page of the documents that an organization can read, newest first, and the place
+    /// where the next page begins; `None` after the last page.
     pub(crate) async fn list(
         &self,
         org: &Org,
@@ -83,7 +84,7 @@ impl Documents {
         .bind(org.id())
         .bind(after.map(|cursor| &cursor.created_at))
         .bind(after.map(|cursor| &cursor.id))
-        // One more than asked for tells whether there is a next page.
+        // One more row than requested shows whether there is a next page.
         .bind(i64::from(page_size) + 1)
         .fetch_all(&self.pool)
         .await?;
@@ -110,7 +111,7 @@ impl Documents {
         .await
     }
 
-    /// Returns all documents of an organization's own, oldest first.
+    /// Returns all documents that an organization owns, oldest first.
     pub(crate) async fn all(&self, org: &Org) -> Result<Vec<Document>, sqlx::Error> {
         sqlx::query_as("SELECT * FROM documents WHERE organization_id = ? ORDER BY created_at, id")
             .bind(org.id())
@@ -118,7 +119,8 @@ impl Documents {
             .await
     }
 
-    /// Returns who created a document; `None` if the organization has none with this id.
+    /// Returns the id of the user who created a document; `None` if the organization owns none with
+    /// this id.
     pub(crate) async fn author(&self, org: &Org, id: &str) -> Result<Option<String>, sqlx::Error> {
         sqlx::query_scalar("SELECT created_by FROM documents WHERE organization_id = ? AND id = ?")
             .bind(org.id())
@@ -127,7 +129,7 @@ impl Documents {
             .await
     }
 
-    /// Stores a new document under an id of its own.
+    /// Stores a new document with a new id.
     pub(crate) async fn create(
         &self,
         org: &Org,
@@ -149,7 +151,7 @@ impl Documents {
         .await
     }
 
-    /// Changes what is given and leaves the rest; `None` if the organization has none with this id.
+    /// Changes the given fields of a document; `None` if the organization owns none with this id.
     pub(crate) async fn update(
         &self,
         org: &Org,
@@ -180,8 +182,7 @@ impl Documents {
         Ok(())
     }
 
-    /// Deletes a document and what it was shared with; `false` if the organization has none with
-    /// this id.
+    /// Deletes a document and its shares; `false` if the organization owns none with this id.
     pub(crate) async fn delete(&self, org: &Org, id: &str) -> Result<bool, sqlx::Error> {
         let deleted = sqlx::query("DELETE FROM documents WHERE organization_id = ? AND id = ?")
             .bind(org.id())
@@ -198,7 +199,8 @@ impl Documents {
     }
 }
 
-/// `2026-11-23T08:00:00.000Z_doc_1f…`. Whoever makes one up gets another page of the same list.
+/// `2026-11-23T08:00:00.000Z_doc_1f…`. A forged cursor gives another page of the same list, and
+/// nothing else.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}", self.created_at, self.id)

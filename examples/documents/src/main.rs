@@ -20,7 +20,7 @@ mod tools;
 
 use documents::Documents;
 
-// With `only`, a permission that is not here does not compile.
+// With `only`, a tool that names a permission which is not declared here does not compile.
 mcp_auth::permissions! {
     only;
     /// List and read documents.

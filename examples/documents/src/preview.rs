@@ -1,4 +1,4 @@
-//! A picture of a text as seen from afar: a bar for each word, a row for each line.
+//! A picture of a text: a bar for each word, a row for each line.
 
 /// Width and height in pixels.
 pub(crate) const SIZE: (u32, u32) = (160, 200);
@@ -8,7 +8,7 @@ pub(crate) fn png(text: &str) -> Result<Vec<u8>, png::EncodingError> {
     let (width, height) = SIZE;
     let mut pixels = vec![WHITE; (width * height) as usize];
     let rows = pixels.chunks_exact_mut(width as usize).skip(MARGIN);
-    // A line is two pixels of ink and two of paper.
+    // Each line has two rows of ink and two rows of paper.
     let starts = rows.step_by(4).take(height as usize / 4 - MARGIN);
     for (row, line) in starts.zip(text.lines()) {
         let ink = row

@@ -52,7 +52,7 @@ async fn pages_follow_each_other_from_the_newest_to_the_oldest() {
     let ada = office.member("ada", "acme", &[READ, WRITE]);
     let insert = "INSERT INTO documents VALUES ('org_acme', ?, 'Old', '', 'user_ada', ?)";
     for number in 0..45 {
-        // Some are of the same moment.
+        // Some documents are created at the same moment.
         let inserted = sqlx::query(insert)
             .bind(format!("doc_{number:02}"))
             .bind(format!("2020-{:02}", number / 3));
@@ -69,7 +69,7 @@ async fn pages_follow_each_other_from_the_newest_to_the_oldest() {
         let documents = page["documents"].as_array().unwrap();
         sizes.push(documents.len());
         ids.extend(documents.iter().map(|document| document["id"].clone()));
-        // A document that goes while somebody reads on moves none of the others.
+        // A document that is deleted between two pages does not move the others.
         if sizes.len() == 1 {
             delete(
                 &office.member("linus", "acme", &[DELETE]),
@@ -143,7 +143,7 @@ async fn each_tool_names_the_permission_it_lacks_and_changes_nothing() {
     let text = json!({ "title": "Plan B", "body": "" });
     let share = json!({ "document_id": plan, "organization_id": "org_globex" });
 
-    // Whoever has the other two still lacks the third.
+    // A caller with the two other permissions still lacks the third.
     for (tool, arguments, held, missing) in [
         ("list_documents", json!({}), [WRITE, DELETE], READ),
         ("get_document", id.clone(), [WRITE, DELETE], READ),
@@ -226,7 +226,7 @@ async fn a_document_of_another_organization_is_answered_like_a_missing_one() {
 }
 
 #[actix_web::test]
-async fn a_user_of_two_organizations_sees_those_of_the_one_acted_in() {
+async fn a_user_of_two_organizations_sees_only_documents_of_the_current_one() {
     let office = Office::open().await;
     let at_acme = office.member("ada", "acme", &[READ, WRITE]);
     let at_globex = office.member("ada", "globex", &[READ, WRITE]);
@@ -248,7 +248,7 @@ async fn a_member_who_left_is_refused_once_the_membership_is_looked_up_again() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[WRITE, DELETE]);
     let plan = office.create(&ada, "Plan").await;
-    // Her token outlives her membership.
+    // The token is valid longer than the membership.
     delete(&ada, "doc_never_was")
         .await
         .expect_error("Document doc_never_was not found");
@@ -296,7 +296,7 @@ async fn an_unknown_argument_is_refused_before_anything_is_deleted() {
 }
 
 #[actix_web::test]
-async fn a_title_has_its_bounds_and_they_are_shown() {
+async fn the_length_of_a_title_is_limited_and_shown_in_the_schema() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[WRITE]);
     for title in [String::new(), "x".repeat(201)] {
@@ -305,13 +305,13 @@ async fn a_title_has_its_bounds_and_they_are_shown() {
         answer.expect_error_with("Invalid argument `title`: length is ");
     }
     assert_eq!(office.count().await, 0);
-    // Two hundred letters, and twice as many bytes.
+    // These are two hundred letters and four hundred bytes.
     let text = json!({ "title": "ö".repeat(200), "body": "Weave" });
     ada.call("create_document", text).await.expect_ok();
 }
 
 #[actix_web::test]
-async fn a_change_leaves_what_it_does_not_name() {
+async fn an_update_leaves_the_fields_that_it_does_not_name() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[READ, WRITE]);
     let plan = office.create(&ada, "Plan").await;
@@ -328,7 +328,7 @@ async fn a_change_leaves_what_it_does_not_name() {
     let missing = json!({ "document_id": "doc_never_was", "title": "Plan B" });
     let answer = ada.call("update_document", missing).await;
     answer.expect_error("Document doc_never_was not found");
-    // Who reads a shared document does not change it.
+    // An organization that can read a shared document cannot change it.
     share(&ada, &plan, "org_globex").await.expect_ok();
     let margaret = office.member("margaret", "globex", &[READ, WRITE]);
     let theirs = json!({ "document_id": plan, "title": "Mine" });
@@ -338,7 +338,7 @@ async fn a_change_leaves_what_it_does_not_name() {
 }
 
 #[actix_web::test]
-async fn only_the_author_shares_and_then_others_can_read() {
+async fn only_the_author_can_share_and_then_others_can_read() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[READ, WRITE]);
     let grace = office.member("grace", "acme", &[READ, WRITE]);
@@ -346,7 +346,7 @@ async fn only_the_author_shares_and_then_others_can_read() {
     let plan = office.create(&ada, "Plan").await;
     let not_found = format!("Document {plan} not found");
 
-    // Of the same organization and with the same permission, but not hers.
+    // grace is in the same organization and has the permission, but did not create the document.
     share(&grace, &plan, "org_globex")
         .await
         .expect_denied("Forbidden: not allowed for this document_id");
@@ -370,7 +370,7 @@ async fn only_the_author_shares_and_then_others_can_read() {
     let listed = margaret.call("list_documents", json!({})).await;
     assert_eq!(listed.json::<Value>()["documents"][0]["id"], plan.as_str());
     delete(&margaret, &plan).await.expect_error(&not_found);
-    // And nobody else.
+    // A third organization cannot read it.
     let stranger = office.member("linus", "initech", &[READ]);
     get(&stranger, &plan).await.expect_error(&not_found);
 
@@ -380,7 +380,7 @@ async fn only_the_author_shares_and_then_others_can_read() {
 }
 
 #[actix_web::test]
-async fn an_export_needs_a_scope_and_has_what_is_the_organizations_own() {
+async fn an_export_needs_a_scope_and_has_only_documents_of_the_organization() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[READ, WRITE]);
     let margaret = office.member("margaret", "globex", &[WRITE]);
@@ -433,7 +433,7 @@ async fn a_preview_is_the_title_and_a_png() {
         (&image["type"], &image["mimeType"]),
         (&json!("image"), &json!("image/png"))
     );
-    // The first bytes of every PNG.
+    // These are the first bytes of every PNG.
     assert!(image["data"].as_str().unwrap().starts_with("iVBORw0KGgo"));
 }
 
@@ -441,7 +441,7 @@ async fn a_preview_is_the_title_and_a_png() {
 async fn the_list_of_tools_shows_what_its_caller_may_call() {
     let office = Office::open().await;
     let admin = office.member("ada", "acme", &[READ, WRITE, DELETE]);
-    // `export_documents` too: a new token could have its scope.
+    // The list has `export_documents`, because a new token could have its scope.
     assert_eq!(
         admin.tools().await,
         [
@@ -471,9 +471,9 @@ async fn the_list_of_tools_shows_what_its_caller_may_call() {
     assert_eq!(stranger.tools().await, ["server_status"]);
 }
 
-/// A guard that was widened shows up in the diff of `tools.md`; `UPDATE_EXPECT=1` rewrites it.
+/// A guard that lets more callers in changes `tools.md`. `UPDATE_EXPECT=1` rewrites the file.
 #[actix_web::test]
-async fn who_may_call_what_is_as_it_was_reviewed() {
+async fn the_access_matrix_is_the_reviewed_one() {
     let matrix = Office::open().await.server.matrix();
     let matrix = matrix
         .role("org:admin", &[READ, WRITE, DELETE])
@@ -487,7 +487,7 @@ async fn who_may_call_what_is_as_it_was_reviewed() {
 }
 
 #[actix_web::test]
-async fn documents_outlive_the_server() {
+async fn documents_survive_a_restart() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[WRITE]);
     let plan = office.create(&ada, "Plan").await;
@@ -500,7 +500,7 @@ async fn documents_outlive_the_server() {
     get(&ada, &plan).await.expect_ok();
 }
 
-/// A server with a database of its own, and a second look at the rows past the server.
+/// A server with its own database, and access to the rows without the server.
 struct Office {
     server: TestServer,
     rows: SqlitePool,

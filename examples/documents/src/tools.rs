@@ -1,7 +1,7 @@
-//! The tools. Each attribute says who may call; the functions only do the work.
+//! The tools. Each attribute declares the guard; the functions only do the work.
 //!
-//! A parameter by value is an argument, one by reference comes from the request. Whoever takes
-//! `&Org` works for one organization of which the caller is a member right now.
+//! A parameter by value is an argument, a parameter by reference comes from the request. A tool
+//! that takes `&Org` works for one organization, and the caller is a member of it right now.
 
 use mcp_auth::{Caller, Content, Json, Org, PublicErrorExt, State, ToolError, mcp_tool};
 
@@ -13,7 +13,7 @@ use crate::{DELETE, READ, WRITE};
 #[mcp_auth::data]
 struct DocumentPage {
     documents: Vec<Summary>,
-    /// Give this as `cursor` to get the next page; the last page has none.
+    /// The `cursor` of the next page; the last page has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -23,7 +23,7 @@ struct DocumentPage {
 async fn list_documents(
     /// The `next_cursor` of the page before; leave it out for the first page.
     cursor: Option<String>,
-    /// How many a page has.
+    /// The number of documents on a page.
     #[arg(default = 20)]
     #[garde(range(min = 1, max = 100))]
     page_size: u32,
@@ -81,7 +81,7 @@ async fn create_document(
     Ok(Json(documents.create(org, author, &title, &body).await?))
 }
 
-/// Change the title or the text of a document; what is left out stays.
+/// Change the title or the text of a document. A field that is left out does not change.
 #[mcp_tool(permission = WRITE, idempotent)]
 async fn update_document(
     /// Id of the document, as `list_documents` returns it.
@@ -100,7 +100,7 @@ async fn update_document(
     changed.map(Json).ok_or_else(|| not_found(&document_id))
 }
 
-/// Let another organization read a document. Only who created it can do that.
+/// Let another organization read a document. Only the user who created the document can share it.
 #[mcp_tool(
     permission = WRITE,
     authorize = is_author(document_id, caller, org, documents),
@@ -123,7 +123,8 @@ async fn share_document(
     ))
 }
 
-/// Whether the caller created the document: a rule about one row, which no permission can say.
+/// Whether the caller created the document. This rule depends on a single row, so a permission
+/// cannot express it.
 async fn is_author(
     document_id: &str,
     caller: &Caller,
@@ -135,8 +136,8 @@ async fn is_author(
     Ok(author == caller.subject())
 }
 
-/// Export all documents of the caller's organization as one Markdown file. Needs a scope of its own,
-/// since a client that may read one document need not carry all of them away.
+/// Export all documents of the caller's organization as one Markdown file. This needs a separate
+/// scope, so that not every client that may read a document can export all of them.
 #[mcp_tool(permission = READ, scope = "documents:export", read_only, rate = "10/min per user")]
 async fn export_documents(org: &Org, documents: &State<Documents>) -> Result<Content, ToolError> {
     let documents = documents.all(org).await?;
@@ -148,7 +149,7 @@ async fn export_documents(org: &Org, documents: &State<Documents>) -> Result<Con
     Ok(Content::embedded_text(uri, "text/markdown", text))
 }
 
-/// Delete a document of the caller's organization. It cannot be brought back.
+/// Delete a document of the caller's organization. This cannot be undone.
 #[mcp_tool(permission = DELETE, require_org, destructive)]
 async fn delete_document(
     /// Id of the document, as `list_documents` returns it.
@@ -163,7 +164,7 @@ async fn delete_document(
     }
 }
 
-/// Tell whether the server works. Needs no sign-in, and knows nothing of any organization.
+/// Tell whether the server works. Needs no sign-in, and uses no data of an organization.
 #[mcp_tool(public, read_only)]
 async fn server_status(documents: &State<Documents>) -> Result<&'static str, ToolError> {
     documents
@@ -177,8 +178,8 @@ async fn find(org: &Org, documents: &Documents, id: &str) -> Result<Document, To
     documents.find(org, id).await?.ok_or_else(|| not_found(id))
 }
 
-/// The same words whether there is no such document or it is another organization's: what differs
-/// would tell which ids exist.
+/// The error for a missing document and for a document of another organization. The text must be
+/// equal, because a difference would reveal which ids exist.
 fn not_found(document_id: &str) -> ToolError {
     ToolError::new(format!("Document {document_id} not found"))
 }

@@ -1,4 +1,5 @@
-//! What a tool can return. The names and texts are those that the suite asks for.
+//! The kinds of content that a tool can return. The conformance suite expects these names and
+//! texts.
 
 use mcp_auth::{Content, ToolError, mcp_tool};
 
@@ -52,7 +53,7 @@ async fn test_error_handling() -> Result<(), ToolError> {
     ))
 }
 
-/// Return a text and send no log message, since the caller asked for none.
+/// Return a text and send no log message, since the caller requested none.
 #[mcp_tool(read_only, closed_world)]
 async fn test_logging_tool() -> &'static str {
     "Nothing was logged"
@@ -65,5 +66,5 @@ fn image() -> Content {
 /// A PNG of one red pixel.
 const RED_DOT: &[u8] = include_bytes!("red_dot.png");
 
-/// A WAV without a sample.
+/// A WAV file without samples.
 const SILENCE: &[u8] = include_bytes!("silence.wav");

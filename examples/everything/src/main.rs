@@ -1,7 +1,8 @@
-//! A tool for each kind of result and schema: what the official conformance suite calls.
+//! A tool for each kind of result and schema that the official conformance suite calls.
 //!
-//! `cargo run -p everything` starts it with a local Clerk; `.ci/run conformance` runs the suite on it. With the
-//! variable `WITHOUT_ADDITIONAL_PROPERTIES` the list leaves `additionalProperties: false` out, as Google's SDK needs.
+//! `cargo run -p everything` starts the server with a local Clerk; `.ci/run conformance` runs the
+//! suite on it. With the variable `WITHOUT_ADDITIONAL_PROPERTIES` the list omits
+//! `additionalProperties: false`, which Google's SDK needs.
 
 mod content;
 mod schema;

@@ -1,16 +1,16 @@
-//! A schema that says more than its types do: schemars' `extend` adds any keyword of JSON Schema
-//! 2020-12, and it arrives at the client as written.
+//! A schema with keywords that the types do not imply. The attribute `extend` of schemars adds any
+//! keyword of JSON Schema 2020-12, and the client receives it unchanged.
 
 use mcp_auth::mcp_tool;
 
-/// Where somebody lives.
+/// A postal address.
 #[mcp_auth::data]
 struct Address {
     street: Option<String>,
     city: Option<String>,
 }
 
-/// How to reach somebody.
+/// A way to contact a person.
 #[mcp_auth::data]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend(

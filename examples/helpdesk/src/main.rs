@@ -1,7 +1,8 @@
-//! A help desk: the members of an organization open tickets, its agents answer them.
+//! A help desk: the members of an organization open tickets, and its agents answer them.
 //!
-//! `cargo run -p helpdesk` starts it with a local Clerk, whose people and roles are those of `clerk.toml`: `ada` is
-//! an admin, `grace` and `alan` are agents, and `linus` only opens tickets.
+//! `cargo run -p helpdesk` starts the server with a local Clerk. The people and roles are in
+//! `clerk.toml`: `ada` is an admin, `grace` and `alan` are agents, and `linus` can only open
+//! tickets.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -17,9 +18,9 @@ mcp_auth::permissions! {
     only;
     /// Read the tickets of the team.
     READ = "org:tickets:read";
-    /// Say who answers a ticket.
+    /// Assign a ticket to the person who answers it.
     ASSIGN = "org:tickets:assign";
-    /// Answer tickets, and close one's own.
+    /// Answer tickets, and close those that are assigned to oneself.
     ANSWER = "org:tickets:answer";
 }
 
@@ -36,7 +37,7 @@ enum Priority {
 #[mcp_auth::data]
 #[derive(Clone)]
 struct Problem {
-    /// What is wrong, in one line.
+    /// The problem, in one line.
     #[garde(length(chars, min = 3, max = 80))]
     title: String,
     #[serde(default)]
@@ -50,17 +51,17 @@ struct Ticket {
     #[garde(dive)]
     problem: Problem,
     closed: bool,
-    /// Id of the user who opened it.
+    /// Id of the user who opened the ticket.
     opened_by: String,
-    /// Id of the user who answers it.
+    /// Id of the user who answers the ticket.
     assignee: Option<String>,
 }
 
-/// The tickets of every organization, by its id.
+/// The tickets of every organization, by the id of the organization.
 #[derive(Default)]
 struct Desk(Mutex<HashMap<String, Vec<Ticket>>>);
 
-/// The caller's team. A tool that takes it reaches no other team's tickets.
+/// The caller's team. A tool that takes a `Team` reaches the tickets of that team only.
 struct Team {
     org_id: String,
     desk: State<Desk>,
@@ -82,7 +83,7 @@ impl FromContext for Team {
 
 impl Team {
     fn tickets<R>(&self, read: impl FnOnce(&mut Vec<Ticket>) -> R) -> R {
-        // No ticket is left half changed by a panic.
+        // A panic cannot leave a ticket half changed, so poisoning is ignored.
         let mut desk = self.desk.0.lock().unwrap_or_else(PoisonError::into_inner);
         read(desk.entry(self.org_id.clone()).or_default())
     }
@@ -95,7 +96,7 @@ impl Team {
     }
 }
 
-/// Tell the hours in which somebody answers tickets.
+/// Tell the hours in which tickets are answered.
 #[mcp_tool(public, read_only, closed_world)]
 async fn office_hours() -> &'static str {
     "Monday to Friday, 9:00 to 17:00 UTC"
@@ -124,7 +125,7 @@ async fn open_ticket(
 /// List the team's tickets, the oldest first.
 #[mcp_tool(permission = READ, read_only)]
 async fn list_tickets(
-    /// Words that the title contains, as they are.
+    /// Words that the title contains. The case must match.
     #[garde(length(chars, max = 80))]
     #[arg(default)]
     query: String,
@@ -145,7 +146,8 @@ async fn list_tickets(
 }
 
 /// Find the tickets that share most words of their titles with a ticket.
-// A plain function, since comparing all titles would hold up whoever shares an async one's thread.
+// This is a plain function: comparing all titles takes long, and an async function would delay the
+// other calls of its thread.
 #[mcp_tool(permission = READ, read_only)]
 fn find_duplicates(
     /// Id of the ticket, as `list_tickets` returns it.
@@ -163,12 +165,12 @@ fn find_duplicates(
     Ok(Json(tickets.iter().map(|ticket| ticket.id).collect()))
 }
 
-/// Say who answers a ticket.
+/// Assign a ticket to the person who answers it.
 #[mcp_tool(permission = ASSIGN, idempotent, destructive = false)]
 async fn assign_ticket(
     /// Id of the ticket, as `list_tickets` returns it.
     id: usize,
-    /// Id of the user who is to answer, `user_…`.
+    /// Id of the user who answers the ticket, `user_…`.
     #[garde(length(chars, max = 80), prefix("user_"))]
     assignee: String,
     team: &Team,
@@ -176,7 +178,7 @@ async fn assign_ticket(
     team.ticket(id, |ticket| ticket.assignee = Some(assignee))
 }
 
-/// Agents close what is assigned to them, admins everything.
+/// Agents may close the tickets that are assigned to them, admins all tickets.
 fn may_close(id: &usize, caller: &Caller, org: &Org, team: &Team) -> Result<bool, ToolError> {
     let assignee = team.ticket(*id, |ticket| ticket.assignee.clone())?;
     Ok(assignee.as_deref() == Some(caller.subject()) || org.has_role("admin"))

@@ -20,14 +20,14 @@ fn problem(title: &str) -> Value {
 }
 
 #[test]
-fn who_may_call_what_is_what_the_file_says() {
+fn the_access_matrix_is_the_reviewed_one() {
     let matrix = helpdesk().matrix();
     let matrix = matrix.role("admin", &ADMIN).role("agent", &AGENT);
     expect_test::expect_file!["../tools.md"].assert_eq(&matrix.to_markdown());
 }
 
 #[actix_web::test]
-async fn each_tool_answers_who_may_and_refuses_who_may_not() {
+async fn each_tool_answers_authorized_callers_and_refuses_others() {
     let may_not_read = "Forbidden: org:tickets:read permission required";
     let may_not_assign = "Forbidden: org:tickets:assign permission required";
     let neither = "Forbidden: org:tickets:answer permission or org:admin role required";

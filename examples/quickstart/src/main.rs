@@ -1,7 +1,7 @@
-//! The smallest server worth running: one tool for everybody signed in, one that needs a permission.
+//! The smallest useful server: one tool for every signed-in caller, one that needs a permission.
 //!
-//! `cargo run -p quickstart` starts it with a local Clerk; with `CLERK_PUBLISHABLE_KEY` set it runs
-//! on that instance.
+//! `cargo run -p quickstart` starts the server with a local Clerk. With `CLERK_PUBLISHABLE_KEY` it
+//! runs on that instance.
 
 use mcp_auth::{Caller, Org, mcp_tool};
 

@@ -1,6 +1,6 @@
 //! Tools in a library, for tests of servers that name it and of servers that do not.
 
-/// What the tools of this crate take.
+/// The state of the tools of this crate.
 #[derive(Clone, Copy, Debug)]
 pub struct Ledger(pub u32);
 

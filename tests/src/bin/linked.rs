@@ -1,4 +1,4 @@
-//! The same server as `unlinked`, with the library named.
+//! The server of `unlinked`, but this program names the library.
 
 use tests as _;
 

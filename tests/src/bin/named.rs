@@ -1,5 +1,5 @@
-//! A server without tools of its own: nothing but the name in `tools = […]` mentions the other
-//! crate, so that crate is linked by it or not at all.
+//! A server without tools of its own. The name in `tools = […]` is the only mention of the other
+//! crate, so the tests show that the name alone links it.
 
 #[actix_web::main]
 async fn main() -> mcp_auth::Result<()> {

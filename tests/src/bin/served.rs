@@ -1,4 +1,4 @@
-//! A server that nothing but its environment configures, for tests of start-up and shutdown.
+//! A server that is configured only by its environment, for tests of start-up and shutdown.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,9 +1,10 @@
-//! A server that clients sign in to without a token: one public tool, one for any signed-in caller, one that requires
-//! a scope, and one that requires an organization.
+//! A server that clients sign in to without a token: one public tool, one for any signed-in caller,
+//! one that requires a scope, and one that requires an organization.
 //!
-//! By default the server does not advertise the scope of the second tool, so a client has to step up for it. With the
-//! variable `ADVERTISE_ALL_SCOPES` the server advertises the scope from the start. A client that registers itself needs
-//! that, because Clerk refuses a step-up beyond the scopes of the registration.
+//! By default the server does not advertise the scope of the second tool, so a client has to step
+//! up for it. With the variable `ADVERTISE_ALL_SCOPES` the server advertises the scope from the
+//! start. A client that registers itself needs that, because Clerk refuses a step-up beyond the
+//! scopes of the registration.
 //!
 //! With the variable `DISCOVERABLE` clients connect and list all tools before they sign in.
 

@@ -1,4 +1,4 @@
-//! A server of a package whose tools are in its library, which nothing here names.
+//! A server whose tools are in the library of its package. This program does not name the library.
 
 #[actix_web::main]
 async fn main() -> mcp_auth::Result<()> {

@@ -1,5 +1,6 @@
-//! Every kind of requirement against every kind of caller: what is enforced, listed, tabled and asked
-//! for is one policy, and it is the one that is written here a second time, in plain `&&` and `||`.
+//! Every kind of requirement against every kind of caller. Enforcement, the list, the matrix and
+//! the challenges must follow one policy, which is written here a second time as plain boolean
+//! expressions.
 
 use std::collections::BTreeSet;
 
@@ -74,7 +75,7 @@ mod tools {
     }
 }
 
-/// A caller, as their token and their membership describe them.
+/// A caller, described by token and membership.
 #[derive(Clone, Debug)]
 struct Who {
     organization: bool,
@@ -88,7 +89,7 @@ struct Who {
     fresh: bool,
 }
 
-/// What session tokens tell beside roles and permissions: features, a plan, a fresh factor.
+/// The claims of a session token beside roles and permissions: features, a plan, a fresh factor.
 const SESSIONS: [(&[&str], bool, bool); 4] = [
     (&[], false, true),
     (&["org:export"], true, false),
@@ -130,7 +131,7 @@ impl Who {
     }
 
     fn may(&self, tool: &str) -> bool {
-        // `write` contains `read`, as the servers here are told.
+        // The servers here are configured so that `write` contains `read`.
         let writes = self.scopes.contains(&"write");
         let reads = writes || self.scopes.contains(&"read");
         let shares = self.scopes.contains(&"share");
@@ -162,7 +163,7 @@ impl Who {
             "features" => org_feature && self.features.contains(&"user:export"),
             "plan" => self.plan,
             "reverified" => self.fresh,
-            // Half an hour, for those who are not fresh.
+            // A session whose factors are not fresh was verified within the last half hour.
             "reverified_lately" => self.session,
             "user" | "either_kind" => true,
             "oauth_only" => !self.session,
@@ -179,7 +180,7 @@ impl Who {
         }
     }
 
-    /// As a caller of the test's server. Each membership has a user of its own.
+    /// This caller as a user of the test's server. Each membership has a user of its own.
     fn user<'a>(&self, server: &'a TestServer, more: &[String]) -> TestUser<'a> {
         let name = format!("u{}{}", self.admin, self.permissions.len());
         let mut user = server.user(if self.organization { &name } else { "nobody" });
@@ -205,7 +206,7 @@ impl Who {
                 user = user.plan("user:pro");
             }
         } else {
-            // Without any, the emulator's own would be there.
+            // Without a scope the emulator would grant its default scopes.
             user = user.scope("profile");
             user = self
                 .scopes
@@ -264,7 +265,7 @@ fn names(server: &TestServer) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn what_is_called_listed_and_tabled_is_one_policy() {
+async fn calls_lists_and_the_matrix_follow_one_policy() {
     for required in [None, Some("base")] {
         let server = server(required);
         let tools = names(&server);
@@ -277,7 +278,7 @@ async fn what_is_called_listed_and_tabled_is_one_policy() {
             let matrix: Value = serde_json::from_str(&matrix).unwrap();
             for (tool, line) in tools.iter().zip(matrix["tools"].as_array().unwrap()) {
                 let about = format!("{tool}: {who:?}, server scope {required:?}");
-                // A session token has no scopes, and so not the server's.
+                // A session token has no scopes, so it lacks the server's scope.
                 let lacks_base = who.session && required.is_some() && tool != "everybody";
                 let may = who.may(tool) && !lacks_base;
                 let answer = user.call(tool, json!({})).await;
@@ -295,7 +296,7 @@ async fn what_is_called_listed_and_tabled_is_one_policy() {
                 let cure = refused
                     .as_ref()
                     .and_then(|denial| denial.cure().map(str::to_owned));
-                // Who need only prove again who they are can still see it.
+                // A caller who only has to verify a factor again still sees the tool.
                 let verified = Who {
                     fresh: who.session,
                     ..who.clone()
@@ -312,8 +313,8 @@ async fn what_is_called_listed_and_tabled_is_one_policy() {
                 let asked: Vec<_> = cure.split(' ').map(str::to_owned).collect();
                 let has = |scope: &str| asked.iter().any(|one| one == scope);
                 assert!(!(has("read") && has("write")), "{about}: {cure}");
-                // A token with the scopes of the cure and no others passes: nothing that is held has to be
-                // added. The organization of one who has none comes with the next token, or does not.
+                // A token with exactly the scopes of the challenge passes. The exception is a
+                // caller without an organization: a new token may name one or not.
                 if !has("user:org:read") || who.organization {
                     let cured = who.user(&server, &asked).call(tool, json!({})).await;
                     assert_eq!(cured.denial(), None, "{about}: {cure} was no cure");

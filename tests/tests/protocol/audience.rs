@@ -1,4 +1,4 @@
-//! Which audiences of a token mean this server, under each policy and on either side of its date.
+//! Which audiences of a token are this server, under each policy, before and after its date.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const MISSING: &str =
     "The access token does not say that it was issued for this server; connect this server again";
 const MISMATCH: &str = "The access token was issued for another server; connect this server again";
 
-/// Audiences that mean the server at `url`, and others.
+/// Audiences that mean the server at `url`, and audiences that do not.
 fn audiences(url: &str) -> (Vec<Value>, Vec<Value>) {
     let other_case = url.replace("http://127", "HTTP://127");
     let here = vec![
@@ -40,12 +40,12 @@ fn audiences(url: &str) -> (Vec<Value>, Vec<Value>) {
     (here, elsewhere)
 }
 
-/// A server with a policy, and the number of seconds after which it is asked.
+/// A description, the policy of a server, the time of the test in seconds, and whether a token
+/// without an audience is accepted.
 type Case = (&'static str, fn(ServerBuilder) -> ServerBuilder, u64, bool);
 
 #[actix_web::test]
-async fn an_audience_means_this_server_by_one_rule_under_every_policy_and_on_either_side_of_its_date()
- {
+async fn an_audience_is_compared_by_one_rule_under_every_policy_before_and_after_its_date() {
     let cases: [Case; 7] = [
         (
             "required",
@@ -86,7 +86,7 @@ async fn an_audience_means_this_server_by_one_rule_under_every_policy_and_on_eit
         let (here, elsewhere) = audiences(&world.url());
         for audience in here {
             let reply = presented(&world, Some(&audience)).await;
-            // Without the required scope there is no result, but the token itself is accepted.
+            // Without the required scope the call has no result, but the token itself is accepted.
             assert_ne!(reply.status, 401, "{what} {audience}");
         }
         let ran = world.runs.total();
@@ -115,7 +115,7 @@ async fn a_token_that_was_accepted_before_the_date_is_refused_after_it_without_a
         TokenRequest::oauth("ada").org("acme"),
         TokenRequest::oauth("ada").org("acme").opaque(),
     ] {
-        // A minute before the day on which the strict rule begins.
+        // This is a minute before the day on which the strict rule begins.
         let clock = TestClock::at(MARCH_1 - 60);
         let world = World::with(|builder| {
             let policy = AudiencePolicy::required_after("2027-03-01");
@@ -141,7 +141,7 @@ async fn a_token_that_was_accepted_before_the_date_is_refused_after_it_without_a
 }
 
 #[actix_web::test]
-async fn only_a_token_that_the_issuer_signed_is_told_about_its_audience() {
+async fn only_the_refusal_of_a_signed_token_mentions_the_audience() {
     let world = World::with(|builder| builder.audience_policy(AudiencePolicy::Require)).await;
     let token = token(&world, Some(&json!("https://other.example.com")));
     let mut forged = token.into_bytes();
@@ -155,7 +155,7 @@ async fn only_a_token_that_the_issuer_signed_is_told_about_its_audience() {
 }
 
 #[actix_web::test]
-async fn a_transition_that_names_neither_clients_nor_a_scope_or_no_day_does_not_start() {
+async fn a_transition_without_a_date_or_without_clients_and_scope_does_not_start() {
     for (builder, error) in [
         (
             transition(mcp_auth::server!()),
@@ -198,7 +198,7 @@ async fn presented(world: &World, audience: Option<&Value>) -> Reply {
     call.bearer(&token).send().await
 }
 
-/// A token of ada with this audience, whatever it is, issued now by the clock of the server.
+/// A token of ada with any audience, issued now by the clock of the server.
 fn token(world: &World, audience: Option<&Value>) -> String {
     let request = TokenRequest::oauth("ada").org("acme");
     let now = world.clock.unix_seconds();
@@ -220,5 +220,5 @@ fn expect_refused(reply: &Reply, description: &str, what: &str) {
 
 /// The beginning of 1 March 2027 in UTC, in seconds since 1970.
 const MARCH_1: u64 = 1_803_859_200;
-/// In seconds. A clock of a test cannot be moved by more than five of these.
+/// A century in seconds. The clock of a test can be moved by at most five centuries.
 const CENTURY: u64 = 100 * 366 * 86_400;

@@ -1,4 +1,4 @@
-//! Who may call what, and for how long.
+//! Authorization of tools: which callers may call them, and how long a decision is cached.
 
 use std::time::Duration;
 
@@ -193,7 +193,7 @@ async fn memberships_are_looked_up_once_and_only_if_something_needs_them() {
         .await
         .expect_status(200);
     assert_eq!(looked_up(), 1);
-    // Another token of the same person asks nothing new.
+    // A second token of the user causes no look-up.
     let other = world.mint(
         &TokenRequest::oauth("ada")
             .org("acme")
@@ -210,7 +210,7 @@ async fn memberships_are_looked_up_once_and_only_if_something_needs_them() {
 }
 
 #[actix_web::test]
-async fn a_caller_is_what_the_token_proves() {
+async fn a_tool_sees_the_caller_of_the_token() {
     let world = World::of(PERSONAL, |builder| {
         builder.session_tokens(AuthorizedParties::any())
     })
@@ -246,7 +246,7 @@ async fn a_caller_is_what_the_token_proves() {
 }
 
 #[actix_web::test]
-async fn an_organization_is_what_the_directory_says() {
+async fn a_tool_sees_the_membership_of_the_directory() {
     let world = World::of(PERSONAL, |builder| builder).await;
     let standing = call(&world, &world.grace(), "standing").await.result();
     assert_eq!(
@@ -261,7 +261,7 @@ async fn an_organization_is_what_the_directory_says() {
 }
 
 #[actix_web::test]
-async fn a_public_tool_sees_the_caller_that_there_is() {
+async fn a_public_tool_sees_the_caller_if_there_is_one() {
     let world = World::of(PERSONAL, |builder| builder).await;
     for era in ERAS {
         let ask = world.call(era, "anybody", json!({}));
@@ -279,13 +279,13 @@ async fn a_public_tool_sees_the_caller_that_there_is() {
 }
 
 #[actix_web::test]
-async fn a_token_expires_also_after_it_was_seen() {
+async fn a_cached_token_expires() {
     let world = World::new().await;
     let token = world.mint(&TokenRequest::oauth("ada").org("acme").expires_in(60));
     call(&world, &token, "who_am_i")
         .await
         .expect_text("user_ada");
-    // Five seconds of leeway, to the second.
+    // The leeway is five seconds.
     world.clock.advance(Duration::from_secs(64));
     call(&world, &token, "who_am_i")
         .await
@@ -361,7 +361,7 @@ async fn a_session_token_brings_its_permissions_and_no_look_up() {
 }
 
 #[actix_web::test]
-async fn a_session_token_that_is_none_is_refused() {
+async fn an_invalid_session_token_is_refused() {
     let world = World::with(|builder| builder.session_tokens(AuthorizedParties::any())).await;
     let request = TokenRequest::session("ada").org("acme");
     let now = world.clock.unix_seconds();
@@ -399,10 +399,11 @@ async fn only_allowed_clients_are_accepted() {
 }
 
 #[actix_web::test]
-async fn the_audience_policy_decides_about_tokens_for_others_and_for_nobody() {
+async fn the_audience_policy_decides_about_tokens_with_another_audience_or_none() {
     let none = |request: TokenRequest| request;
     for (settings, accepted) in [
-        // Own URL, its other names, a list with it, none, another, a list of others.
+        // The audiences are: the server's URL, its other names, a list with it, none, another, a
+        // list of others.
         (
             (|b| b) as fn(ServerBuilder) -> ServerBuilder,
             [true, true, true, true, false, false],
@@ -442,7 +443,7 @@ async fn the_audience_policy_decides_about_tokens_for_others_and_for_nobody() {
     }
 }
 
-/// One resource as text, several as a list.
+/// One resource as a text, several resources as a list.
 fn aud_of(mut resources: Vec<String>) -> clerk_emulator::Audience {
     if resources.len() == 1 {
         resources.remove(0).into()
@@ -473,7 +474,7 @@ async fn the_organization_of_the_token_is_enough_where_it_is_trusted() {
     call(&world, &ada, "which_org")
         .await
         .expect_text("org_acme");
-    // What needs more than the organization is looked up all the same.
+    // A guard that needs more than the organization causes a look-up.
     assert_eq!(
         call(&world, &ada, "delete_document").await.text(),
         ORGANIZATION_REQUIRED
@@ -490,7 +491,7 @@ async fn the_organization_of_the_token_is_enough_where_it_is_trusted() {
 }
 
 #[actix_web::test]
-async fn without_a_secret_key_an_organization_is_an_id_and_unknown_is_not_empty() {
+async fn without_a_secret_key_only_the_id_of_an_organization_is_known() {
     let clerk = emulator().await;
     let world = offline_world(clerk, PERSONAL, |builder| builder).await;
     let standing = call(&world, &world.ada(), "standing").await.result();
@@ -506,7 +507,7 @@ async fn without_a_secret_key_an_organization_is_an_id_and_unknown_is_not_empty(
 }
 
 #[actix_web::test]
-async fn guards_that_cannot_be_resolved_deny_everybody_if_they_may_start() {
+async fn unsatisfiable_guards_deny_every_caller_if_the_server_may_start() {
     let clerk = emulator().await;
     let world = offline_world(
         clerk,
@@ -529,7 +530,7 @@ async fn guards_that_cannot_be_resolved_deny_everybody_if_they_may_start() {
 }
 
 #[actix_web::test]
-async fn a_required_scope_is_asked_for_on_every_request() {
+async fn a_required_scope_is_enforced_on_every_request() {
     let world = World::with(|builder| builder.require_scope("docs").require_scope("team")).await;
     let text = "Forbidden: docs, team scopes required";
     let challenge = world.insufficient_scope_challenge("docs team user:org:read", text);
@@ -546,12 +547,13 @@ async fn a_required_scope_is_asked_for_on_every_request() {
             .send()
             .await;
         assert_eq!(reply.expect_status(403).challenge(), challenge);
-        // A third challenge within five minutes would be none.
+        // Within five minutes there are only two challenges.
         world.clock.advance(Duration::from_secs(301));
     }
     let reply = call(&world, &world.ada(), "who_am_i").await;
     assert_eq!(reply.expect_status(403).challenge(), challenge);
-    // All that the operation needs, at once; and nothing at all if it would not help.
+    // A challenge names all scopes that the operation needs. There is no challenge if a new token
+    // would not help.
     let reply = call(&world, &world.ada(), "upload").await;
     let all = world.insufficient_scope_challenge(
         "docs team files:write user:org:read",
@@ -579,7 +581,7 @@ async fn a_required_scope_is_asked_for_on_every_request() {
 }
 
 #[actix_web::test]
-async fn the_list_is_what_the_caller_can_call_or_get_a_token_for() {
+async fn the_list_has_the_tools_that_the_caller_can_call_or_get_a_token_for() {
     let world = World::with(|builder| builder.session_tokens(AuthorizedParties::any())).await;
     let all = [
         "delete_document",
@@ -596,14 +598,14 @@ async fn the_list_is_what_the_caller_can_call_or_get_a_token_for() {
     let session = TokenRequest::session("ada").org("acme");
     for (token, tools) in [
         (world.ada(), &all[..]),
-        // Scopes can be granted, permissions can't.
+        // A new token can have more scopes, but not more permissions.
         (
             world.grace(),
             &["greet", "sync", "upload", "which_org", "who_am_i"],
         ),
-        // An organization may come with a new token ...
+        // A new token can have an organization ...
         (world.linus(), &all),
-        // ... but not if there was none to choose.
+        // ... but not if the user was in none when the client asked for it.
         (
             world.mint(&granted),
             &["greet", "sync", "upload", "who_am_i"],
@@ -656,7 +658,7 @@ async fn the_list_follows_the_membership() {
 }
 
 #[actix_web::test]
-async fn a_list_seen_before_follows_a_changed_role_after_thirty_seconds_and_not_later() {
+async fn a_cached_list_follows_a_changed_role_within_thirty_seconds() {
     let world = World::new().await;
     let ada = world.ada();
     let sees = |tool: &'static str| {
@@ -677,7 +679,7 @@ async fn a_list_seen_before_follows_a_changed_role_after_thirty_seconds_and_not_
 }
 
 #[actix_web::test]
-async fn an_anonymous_list_shows_what_is_public_and_calls_need_a_token_all_the_same() {
+async fn an_anonymous_list_shows_public_tools_and_other_calls_need_a_token() {
     let world = World::with(ServerBuilder::allow_anonymous_list).await;
     for era in ERAS {
         assert_eq!(world.list(era).send().await.tools(), ["greet"]);
@@ -697,7 +699,7 @@ async fn an_anonymous_list_shows_what_is_public_and_calls_need_a_token_all_the_s
 }
 
 #[actix_web::test]
-async fn calls_beyond_the_limit_of_a_principal_are_503_and_those_of_others_are_not() {
+async fn calls_beyond_the_limit_of_a_principal_are_503_and_other_principals_are_served() {
     let gate = Gate::closed();
     let state = gate.clone();
     let world = World::of("protocol::parked", |builder| {
@@ -710,7 +712,7 @@ async fn calls_beyond_the_limit_of_a_principal_are_503_and_those_of_others_are_n
             .bearer(token)
             .send()
     };
-    // Two tokens of one principal count as one.
+    // Two tokens of one principal share the limit.
     let other_token = world.mint(&TokenRequest::oauth("ada").org("acme").expires_in(77));
     let first = tokio::spawn(wait(&world.ada()));
     let second = tokio::spawn(wait(&other_token));
@@ -759,7 +761,7 @@ async fn failed_authentications_of_a_peer_are_limited_and_signed_tokens_are_not(
         .await
         .expect_text("user_grace");
     world.list(Era::Modern).send().await.expect_status(401);
-    // A token of the issuer that is refused is told why, so that its client signs in again.
+    // A refused token of the issuer gets a reason, so that its client signs in again.
     let hour_ago = world.clock.unix_seconds() - 25 * 3600;
     let expired = world.instance.mint(&TokenRequest::oauth("ada"), hour_ago);
     for _ in 0..4 {
@@ -785,7 +787,7 @@ async fn tokens_that_the_issuer_made_and_that_are_refused_do_not_count_as_failur
     call(&world, "junk", "who_am_i").await.expect_status(401);
 }
 
-/// A server that has no key to the Backend API.
+/// A server without a key to the Backend API.
 async fn offline_world(
     clerk: clerk_emulator::Emulator,
     module: &str,

@@ -1,4 +1,4 @@
-//! `authorize`, `any` and `forbid_actor`: what decides beside the caller's own standing.
+//! The keys `authorize`, `any` and `forbid_actor`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::support::{
     ERAS, Era, ORGANIZATION_REQUIRED, World, client, emulator, eventually, message,
 };
 
-/// How often the rules of a server were asked.
+/// The number of calls of the `authorize` functions of a server.
 #[derive(Clone, Debug, Default)]
 struct Asked(Arc<AtomicUsize>);
 
@@ -26,7 +26,7 @@ impl Asked {
     }
 }
 
-/// One tool for each form that a rule can have.
+/// One tool for each form of an `authorize` function.
 mod owned {
     use mcp_auth::{Caller, Org, State, ToolError, mcp_tool};
     use schemars::JsonSchema;
@@ -167,7 +167,7 @@ mod owned {
     }
 }
 
-/// Alternatives, with and without an organization in all of them.
+/// Alternatives, all of them or only some with an organization.
 mod choices {
     use mcp_auth::{Org, State, mcp_tool};
 
@@ -180,7 +180,7 @@ mod choices {
         "cleaned"
     }
 
-    /// The same, and tell the organization.
+    /// Take a permission or a scope, and tell the organization.
     #[mcp_tool(any(permission = "org:documents:delete", scope = "files:write"))]
     async fn clean_up(org: Option<&Org>, runs: &State<Runs>) -> String {
         runs.count();
@@ -198,7 +198,8 @@ mod choices {
     }
 }
 
-/// Guards that a server without look-ups cannot, and can, decide for somebody.
+/// Guards that a server without look-ups cannot decide, and guards that it can decide for some
+/// callers.
 mod hopeless {
     use mcp_auth::mcp_tool;
 
@@ -247,7 +248,7 @@ async fn call(world: &World, era: Era, token: &str, tool: &str, arguments: Value
 }
 
 #[actix_web::test]
-async fn a_tool_runs_only_if_its_own_rule_says_yes() {
+async fn a_tool_runs_only_if_its_authorize_function_allows() {
     for era in ERAS {
         for (tool, argument) in [
             ("by_future", "document_id"),
@@ -283,7 +284,7 @@ async fn a_tool_runs_only_if_its_own_rule_says_yes() {
 }
 
 #[actix_web::test]
-async fn a_rule_is_asked_after_the_guard_and_about_arguments_that_fit() {
+async fn authorize_runs_after_the_guard_and_with_valid_arguments() {
     let asked = Asked::default();
     let world = owned(&asked).await;
     let (ada, linus) = (world.ada(), world.linus());
@@ -307,7 +308,7 @@ async fn a_rule_is_asked_after_the_guard_and_about_arguments_that_fit() {
 }
 
 #[actix_web::test]
-async fn a_rule_sees_structs_options_and_absent_callers() {
+async fn authorize_receives_structs_options_and_absent_callers() {
     let world = owned(&Asked::default()).await;
     let write = |arguments: Value| world.call(Era::Modern, "write", arguments);
     write(json!({ "to": "everybody" }))
@@ -339,7 +340,7 @@ async fn a_rule_sees_structs_options_and_absent_callers() {
 }
 
 #[actix_web::test]
-async fn a_rule_that_does_not_answer_ends_with_the_call() {
+async fn an_authorize_function_that_hangs_ends_with_the_call() {
     let world = owned(&Asked::default()).await;
     let reply = call(&world, Era::Modern, &world.ada(), "wait", json!({})).await;
     assert!(
@@ -438,7 +439,7 @@ async fn a_scope_counts_while_memberships_cannot_be_looked_up() {
     world.expect_runs(1);
     call(&ada, "clean").await.expect_unavailable();
     call(&writer, "revise").await.expect_unavailable();
-    // It would be told that there is no organization.
+    // The tool would receive the organization, which is unknown.
     call(&writer, "clean_up").await.expect_unavailable();
     world.expect_runs(1);
     world.instance.fail_with(None);
@@ -467,7 +468,7 @@ async fn a_guard_starts_without_look_ups_if_one_alternative_needs_none() {
         .unwrap();
 }
 
-/// A token of `ada` in which somebody, or something unreadable, acts for her.
+/// A token of `ada` with any `act` claim, also a malformed one.
 fn impersonated(world: &World, act: Value) -> String {
     let request = TokenRequest::oauth("ada").org("acme");
     let now = world.clock.unix_seconds();
@@ -477,7 +478,7 @@ fn impersonated(world: &World, act: Value) -> String {
 }
 
 #[actix_web::test]
-async fn t23_a_tool_that_forbids_actors_is_out_of_their_reach() {
+async fn t23_a_tool_that_forbids_actors_refuses_them() {
     for era in ERAS {
         let world = World::of("protocol::authorize::personal", |builder| builder).await;
         let call = |token: &str, tool: &str| world.call(era, tool, json!({})).bearer(token).send();
@@ -506,7 +507,8 @@ async fn t23_a_tool_that_forbids_actors_is_out_of_their_reach() {
     }
 }
 
-/// The log as it is by default: a line for each call that was denied or failed and for a refused token.
+/// The log at its default level has a line for each denied or failed call and for each refused
+/// token.
 #[actix_web::test]
 async fn t09_at_info_the_log_has_reasons_and_neither_arguments_nor_identities() {
     let clerk = emulator().await;

@@ -1,4 +1,4 @@
-//! Denials as clients see them: in the header, in the body and in `_meta`, in each era.
+//! Denials in the header, in the body and in `_meta`, in both eras.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ const EXPORT_DENIED: &str = "Forbidden: documents:export scope required";
 const MANAGE_DENIED: &str =
     "Forbidden: org:documents:manage permission or documents:write scope required";
 
-/// How a denial is answered.
+/// The response to a denied call.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     /// HTTP 403 with a challenge for these scopes.
@@ -186,7 +186,8 @@ async fn each_denial_has_one_challenge_in_header_body_or_meta_in_both_eras() {
                 let reply = call(&world, era, Some(&token), tool).await;
                 expect_form(&world, &reply, text, form);
             }
-            // The third time in five minutes in words alone: the client was sent for the scopes twice.
+            // The third denial within five minutes has no challenge: the client was challenged
+            // twice.
             let reply = call(&world, era, Some(&token), tool).await;
             expect_form(&world, &reply, text, Form::Words);
             world.expect_runs(0);
@@ -225,13 +226,13 @@ fn expect_denial(reply: &Reply, text: &str) {
 }
 
 #[actix_web::test]
-async fn a_step_up_keeps_the_organization_for_clients_that_ask_for_exactly_what_is_named() {
+async fn a_step_up_keeps_the_organization_for_clients_that_request_exactly_the_named_scopes() {
     let world = World::of(MODULE, |builder| builder.allow_unsatisfiable_guards()).await;
     let narrow = world.mint(&TokenRequest::oauth("ada").org("acme"));
     let reply = call(&world, Era::Legacy, Some(&narrow), "export_documents").await;
     let data = reply.expect_refused_request(403, "insufficient_scope", EXPORT_DENIED);
     let scopes = data["scope"].as_str().unwrap().split(' ');
-    // The next token has the scopes of the challenge and no others.
+    // The next token has exactly the scopes of the challenge.
     let wide = TokenRequest::oauth("ada").org("acme").scopes(scopes);
     let wide = world.mint(&wide);
     for (tool, text) in [
@@ -244,10 +245,10 @@ async fn a_step_up_keeps_the_organization_for_clients_that_ask_for_exactly_what_
 }
 
 #[actix_web::test]
-async fn a_refusal_after_the_message_was_read_is_a_json_rpc_error_and_one_before_is_oauth_json() {
+async fn a_refusal_is_oauth_json_before_the_message_is_read_and_a_json_rpc_error_after() {
     let world = World::of(MODULE, |builder| builder.allow_unsatisfiable_guards()).await;
     for era in ERAS {
-        // There are public tools, so the message is read before the token is missed.
+        // The server has public tools, so the message is read before the missing token is noticed.
         let reply = call(&world, era, None, "organization").await;
         reply.expect_refused_request(401, "invalid_token", "An access token is required");
         assert_eq!(reply.challenge(), world.sign_in_challenge());
@@ -262,7 +263,7 @@ async fn a_refusal_after_the_message_was_read_is_a_json_rpc_error_and_one_before
     reply.expect_oauth_error(401, "invalid_token", "An access token is required");
     world.expect_runs(0);
 
-    // Where nothing is public, nothing is read.
+    // A server without public tools does not read the message.
     let closed = World::of("protocol::tools", |builder| {
         builder.serve_tools_if(|tool| !tool.guard().is_public())
     })
@@ -272,7 +273,7 @@ async fn a_refusal_after_the_message_was_read_is_a_json_rpc_error_and_one_before
 }
 
 #[actix_web::test]
-async fn a_list_that_lacks_a_scope_of_the_server_is_refused_in_words_and_with_all_scopes() {
+async fn a_list_request_without_a_required_scope_is_refused_with_a_text_and_all_scopes() {
     let world = World::of(MODULE, |builder| {
         builder.allow_unsatisfiable_guards().require_scope("docs")
     })
@@ -284,7 +285,8 @@ async fn a_list_that_lacks_a_scope_of_the_server_is_refused_in_words_and_with_al
         let data = reply.expect_refused_request(403, "insufficient_scope", text);
         assert_eq!(data["scope"], "docs user:org:read");
     }
-    // The third time in five minutes a client is told in words, and does not ask its user for consent again.
+    // The third denial within five minutes has no challenge, so the client does not ask its user
+    // again.
     for era in ERAS {
         let reply = world.list(era).bearer(&token).send().await;
         let error = &reply.expect_status(200).json()["error"];
@@ -298,7 +300,7 @@ async fn a_list_that_lacks_a_scope_of_the_server_is_refused_in_words_and_with_al
 }
 
 #[actix_web::test]
-async fn the_list_says_of_each_tool_what_a_client_has_to_bring() {
+async fn the_list_names_the_security_schemes_of_each_tool() {
     let world = World::of(MODULE, |builder| {
         builder
             .allow_unsatisfiable_guards()
@@ -328,7 +330,7 @@ async fn the_list_says_of_each_tool_what_a_client_has_to_bring() {
                     json!([oauth2(&["documents:export", "user:org:read"])])
                 ),
                 ("hello", json!([none, oauth2(&[])])),
-                // No OAuth token tells a feature.
+                // An OAuth token cannot carry a feature.
                 ("invoices", Value::Null),
                 (
                     "manage",
@@ -342,7 +344,7 @@ async fn the_list_says_of_each_tool_what_a_client_has_to_bring() {
 }
 
 #[actix_web::test]
-async fn what_a_client_has_to_bring_is_left_out_if_the_server_says_so() {
+async fn security_schemes_are_omitted_if_the_server_says_so() {
     let world = World::of(MODULE, |builder| {
         builder
             .allow_unsatisfiable_guards()

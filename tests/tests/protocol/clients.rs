@@ -1,4 +1,5 @@
-//! Whose failures count for whom: networks, proxies, and tokens that the issuer made.
+//! Which party a failed authentication counts for: networks, clients behind proxies, and signed
+//! tokens.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ mod own {
     }
 }
 
-/// Calls from the peer 127.0.0.1 with these headers.
+/// Calls a tool from the peer 127.0.0.1 with these headers.
 async fn call(world: &World, token: &str, headers: &[(&str, &str)]) -> Reply {
     let ask = world.call(Era::Modern, "who_am_i", json!({}));
     let ask = headers
@@ -34,7 +35,7 @@ async fn call(world: &World, token: &str, headers: &[(&str, &str)]) -> Reply {
     ask.send().await
 }
 
-/// Sends 1 000 bad tokens, of all forms; none is accepted, and after the limit all are 429.
+/// Sends 1 000 bad tokens of all forms. None is accepted, and beyond the limit all get 429.
 async fn flood(world: &World, headers: &[(&str, &str)]) {
     let signed = world.ada();
     let (signed, _) = signed.rsplit_once('.').unwrap();
@@ -58,7 +59,7 @@ async fn flood(world: &World, headers: &[(&str, &str)]) {
 }
 
 #[actix_web::test]
-async fn behind_a_trusted_proxy_bad_tokens_cost_their_client_alone() {
+async fn behind_a_trusted_proxy_bad_tokens_count_only_for_their_client() {
     for (name, stranger, client) in [
         ("x-forwarded-for", "203.0.113.66", "203.0.113.5, 127.0.0.9"),
         (
@@ -70,7 +71,8 @@ async fn behind_a_trusted_proxy_bad_tokens_cost_their_client_alone() {
     ] {
         let world = World::of(OWN, |builder| builder.trusted_proxies(["127.0.0.0/8"])).await;
         flood(&world, &[(name, stranger)]).await;
-        // Whatever the stranger writes before what the proxy adds, it stays the same client.
+        // The client does not change with the headers that it sends: only the entry of the proxy
+        // counts.
         let spoofed = format!("{}, {stranger}", client.split(',').next().unwrap());
         call(&world, "junk", &[(name, &spoofed)])
             .await
@@ -83,7 +85,7 @@ async fn behind_a_trusted_proxy_bad_tokens_cost_their_client_alone() {
         call(&world, "junk", &[(name, client)])
             .await
             .expect_status(401);
-        // A new token that the issuer signed gets in beside the stranger, too.
+        // A new signed token is accepted while the other client fails.
         let linus = world.linus();
         call(&world, &linus, &[(name, stranger)])
             .await
@@ -92,7 +94,7 @@ async fn behind_a_trusted_proxy_bad_tokens_cost_their_client_alone() {
 }
 
 #[actix_web::test]
-async fn without_trusted_proxies_a_signed_token_gets_in_beside_a_thousand_bad_ones() {
+async fn without_trusted_proxies_a_signed_token_is_accepted_despite_a_thousand_bad_ones() {
     let world = World::of(OWN, |builder| builder).await;
     let known = world.mint(&TokenRequest::oauth("ada").opaque());
     call(&world, &known, &[]).await.expect_text("user_ada");
@@ -110,7 +112,8 @@ async fn without_trusted_proxies_a_signed_token_gets_in_beside_a_thousand_bad_on
         call(&world, &known, headers).await.expect_text("user_ada");
         call(&world, "junk", headers).await.expect_status(429);
     }
-    // Ten quiet minutes make the keys stale; the next minute's bad tokens do not shut a caller out who is known.
+    // After ten minutes without traffic the keys are stale. Bad tokens in the next minute do not
+    // block a caller whose token is cached.
     let signed = world.grace();
     world.clock.advance(Duration::from_secs(600));
     flood(&world, &[]).await;
@@ -118,8 +121,8 @@ async fn without_trusted_proxies_a_signed_token_gets_in_beside_a_thousand_bad_on
 }
 
 #[actix_web::test]
-async fn sixty_honest_opaque_tokens_at_once_get_in_within_five_seconds() {
-    // The default of a production instance.
+async fn sixty_valid_opaque_tokens_at_once_are_accepted_within_five_seconds() {
+    // This is the default of a production instance.
     let world = World::of(OWN, |builder| builder.new_opaque_tokens_per_10s(100)).await;
     let tokens: Vec<_> = (0..60)
         .map(|_| world.mint(&TokenRequest::oauth("ada").opaque()))

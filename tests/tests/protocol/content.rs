@@ -1,5 +1,5 @@
-//! Every kind of content that a tool may return, and what `tools/list` says of these tools: in every
-//! revision, against the published schemas.
+//! Every kind of content that a tool may return, and its description in `tools/list`, in every
+//! revision and against the published schemas.
 
 use expect_test::expect_file;
 use serde_json::{Value, json};
@@ -186,7 +186,7 @@ async fn world() -> World {
     World::of("protocol::content::tools", |builder| builder).await
 }
 
-/// The tool, its arguments, and its result without what all results of an era have.
+/// The tool, its arguments, and its result without the members that every result of an era has.
 fn rows() -> Vec<(&'static str, Value, Value)> {
     let text = |text: &str| json!({ "type": "text", "text": text });
     let content = |block: Value| json!({ "content": [block] });
@@ -301,7 +301,7 @@ fn rows() -> Vec<(&'static str, Value, Value)> {
 }
 
 #[actix_web::test]
-async fn what_a_tool_returns_is_its_result_in_every_revision() {
+async fn the_return_value_of_a_tool_is_its_result_in_every_revision() {
     let world = world().await;
     for (era, version) in REVISIONS {
         for (tool, arguments, expected) in rows() {

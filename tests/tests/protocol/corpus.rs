@@ -1,5 +1,5 @@
-//! The corpora of the fuzzers, in which every input is one that a reader was wrong about once or that leads far into
-//! it. The fuzzers themselves run on request: `.ci/run fuzz`.
+//! Runs the corpora of the fuzzers. Their inputs once revealed a mistake of a parser, or reach deep
+//! into one. The fuzzers themselves run on request: `.ci/run fuzz`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 use mcp_auth::__fuzz::{TARGETS, Target};
 
 #[test]
-fn every_input_that_the_fuzzers_start_from_is_read_by_the_rules() {
+fn every_input_of_the_corpora_passes_the_checks_of_its_fuzzer() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let targets = || TARGETS.into_iter().chain(clerk_emulator::__fuzz::TARGETS);
     let named: BTreeSet<_> = targets().map(|(name, _)| name.to_owned()).collect();
@@ -25,7 +25,7 @@ fn every_input_that_the_fuzzers_start_from_is_read_by_the_rules() {
     }
 }
 
-/// Runs every file of a folder, and returns how many they are. A failure names the file.
+/// Runs every file of a folder and returns the number of files. A failure names the file.
 fn run(folder: &Path, target: Target) -> usize {
     let mut inputs = 0;
     for entry in fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! Types with `#[data]` as arguments: what they do not know is refused, and their schema says so.
+//! Types with `#[data]` as arguments: unknown members are refused, and the schema says so.
 
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ mod tools {
         Json(page)
     }
 
-    /// A stranger's, which refuses nothing by itself.
+    /// A type without `#[data]`, which does not refuse unknown members.
     #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
     #[serde(tag = "kind", rename_all = "snake_case")]
     enum Lax {
@@ -136,7 +136,7 @@ async fn run(world: &World, era: Era, tool: &str, arguments: Value) -> Result<Va
 }
 
 #[actix_web::test]
-async fn what_data_knows_is_read_and_written_back() {
+async fn known_members_are_read_and_written_back() {
     let world = World::of("protocol::data::tools", |builder| builder).await;
     let both = json!({ "size": 1, "from": "a" });
     let by = json!({ "among": ["all", { "by": { "column": "a" } }] });
@@ -167,7 +167,7 @@ async fn what_data_knows_is_read_and_written_back() {
 }
 
 #[actix_web::test]
-async fn what_data_does_not_know_is_refused() {
+async fn unknown_members_are_refused() {
     let world = World::of("protocol::data::tools", |builder| builder).await;
     let unknown = json!({ "size": 1, "form": "a" });
     let expected = "unknown field `form`, expected `size` or `from`";
@@ -198,7 +198,7 @@ async fn what_data_does_not_know_is_refused() {
 }
 
 #[actix_web::test]
-async fn every_form_of_an_enum_refuses_what_it_does_not_know() {
+async fn every_form_of_an_enum_refuses_unknown_members() {
     let world = World::of("protocol::data::tools", |builder| builder).await;
     for (tool, known) in [
         ("tagged", json!({ "kind": "plain" })),
@@ -219,7 +219,7 @@ async fn every_form_of_an_enum_refuses_what_it_does_not_know() {
 }
 
 #[actix_web::test]
-async fn an_enum_that_is_all_arguments_takes_its_own_and_no_others() {
+async fn an_enum_as_all_arguments_refuses_other_members() {
     let world = World::of("protocol::data::tools", |builder| builder).await;
     let list = world.list(Era::Modern).bearer(&world.ada()).send().await;
     let list = expect_result(Era::Modern, "ListToolsResult", &list);

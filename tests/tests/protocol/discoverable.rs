@@ -1,4 +1,4 @@
-//! What callers without a token may do: by setting, by method and by tool, in each era.
+//! Requests without a token, by setting, method and tool, in both eras.
 
 use mcp_auth::ServerBuilder;
 use reqwest::Method;
@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::support::{ERAS, Era, World};
 
-/// The setting, what the list shows to callers without a token, and whether other requests are answered.
+/// The setting, the tools in the list for callers without a token, and whether other requests are
+/// answered.
 type Mode = (
     &'static str,
     fn(ServerBuilder) -> ServerBuilder,
@@ -33,7 +34,7 @@ const MODES: [Mode; 4] = [
         Some(&["greet"]),
     ),
     ("discoverable", ServerBuilder::discoverable, Some(ALL)),
-    // The wider of two settings holds, in whatever order they are called.
+    // The wider of two settings applies, in any order.
     (
         "both",
         |builder| builder.discoverable().allow_anonymous_list(),
@@ -42,7 +43,7 @@ const MODES: [Mode; 4] = [
 ];
 
 #[actix_web::test]
-async fn callers_without_a_token_list_discover_and_call_what_the_setting_opens_and_nothing_else() {
+async fn callers_without_a_token_can_list_discover_and_call_only_as_the_setting_allows() {
     for (what, mode, listed) in MODES {
         let world = World::with(mode).await;
         for era in ERAS {
@@ -78,9 +79,9 @@ async fn callers_without_a_token_list_discover_and_call_what_the_setting_opens_a
     }
 }
 
-/// A client opens a GET stream once it is connected, and a 401 would make it sign in.
+/// A client opens a GET stream as soon as it is connected, and a 401 would make it sign in.
 #[actix_web::test]
-async fn a_get_stream_is_no_sign_in_where_a_client_can_connect_without_a_token() {
+async fn a_get_stream_is_not_401_if_a_client_can_connect_without_a_token() {
     for (what, mode, listed) in MODES {
         let world = World::with(mode).await;
         let stream = world.request(Method::GET, "/mcp");
@@ -91,7 +92,7 @@ async fn a_get_stream_is_no_sign_in_where_a_client_can_connect_without_a_token()
 }
 
 #[actix_web::test]
-async fn the_challenge_of_a_guarded_tool_names_its_scopes_where_everybody_may_list_it() {
+async fn the_challenge_of_a_guarded_tool_names_its_scopes_if_everybody_may_list_it() {
     let closed = World::with(ServerBuilder::allow_anonymous_list).await;
     let reply = closed.call(Era::Legacy, "sync", json!({})).send().await;
     assert_eq!(reply.challenge(), closed.sign_in_challenge());
@@ -118,7 +119,7 @@ async fn the_challenge_of_a_guarded_tool_names_its_scopes_where_everybody_may_li
 }
 
 #[actix_web::test]
-async fn a_signed_in_caller_sees_what_they_may_call_and_a_bad_token_is_no_missing_one() {
+async fn a_signed_in_caller_sees_callable_tools_and_a_bad_token_is_not_treated_as_absent() {
     let world = World::with(ServerBuilder::discoverable).await;
     for era in ERAS {
         let tools = world.list(era).bearer(&world.grace()).send().await.tools();
@@ -136,7 +137,7 @@ async fn a_signed_in_caller_sees_what_they_may_call_and_a_bad_token_is_no_missin
 }
 
 #[actix_web::test]
-async fn a_list_that_is_not_the_same_for_everybody_is_not_cached_for_everybody() {
+async fn a_list_that_depends_on_the_caller_has_the_cache_scope_private() {
     let scope = |world: World| async move {
         let result = world.list(Era::Modern).send().await.result();
         result["cacheScope"].as_str().unwrap().to_owned()

@@ -1,4 +1,4 @@
-//! Finding the authorization server: metadata, challenges that lead there, and CORS.
+//! Finding the authorization server: metadata, challenges, and CORS.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const PATHS: [&str; 2] = [
     "/.well-known/oauth-protected-resource/mcp",
 ];
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
-/// What is the issuer's own.
+/// The documents that are copied from the issuer.
 const COPIES: [&str; 2] = [AUTHORIZATION_SERVER, "/.well-known/openid-configuration"];
 
 #[actix_web::test]
@@ -91,7 +91,7 @@ async fn on_loopback_the_metadata_and_the_challenge_follow_the_name_that_was_cal
 }
 
 #[actix_web::test]
-async fn a_public_url_is_what_metadata_and_challenge_say() {
+async fn metadata_and_challenge_have_the_public_url() {
     for (url, resource, path) in [
         (
             "https://mcp.example.com",
@@ -128,7 +128,7 @@ async fn a_public_url_is_what_metadata_and_challenge_say() {
                 .challenge()
                 .contains(&format!(r#"resource_metadata="{origin}{path}""#))
         );
-        // Off loopback its names are strangers.
+        // Off loopback the other names of the address are foreign hosts.
         by_hand(&world, "GET", path, &[&world.host_line()])
             .await
             .expect_status(403);
@@ -136,7 +136,7 @@ async fn a_public_url_is_what_metadata_and_challenge_say() {
 }
 
 #[actix_web::test]
-async fn a_further_host_is_served_and_told_the_canonical_name() {
+async fn an_additional_host_is_served_and_gets_the_canonical_url() {
     let world = World::with(|builder| builder.allowed_hosts(["proxy.internal"])).await;
     for host in ["Host: proxy.internal", "Host: PROXY.internal:8080"] {
         let document = by_hand(&world, "GET", PATHS[1], &[host]).await.json();
@@ -147,14 +147,14 @@ async fn a_further_host_is_served_and_told_the_canonical_name() {
             world.sign_in_challenge()
         );
     }
-    // The list is the whole list.
+    // Only listed hosts are served.
     by_hand(&world, "GET", "/mcp", &[&world.host_line()])
         .await
         .expect_status(403);
 }
 
 #[actix_web::test]
-async fn listed_hosts_and_origins_are_compared_as_requests_write_them() {
+async fn listed_hosts_and_origins_are_compared_in_the_form_of_requests() {
     let world = World::with(|builder| {
         builder
             .allowed_hosts(["https://Proxy.Internal/", "b\u{fc}cher.example:3000", "::1"])
@@ -226,14 +226,15 @@ async fn the_advertised_scopes_are_a_baseline() {
             challenge.contains(&format!(r#"scope="{}""#, scopes.join(" "))),
             "{challenge}"
         );
-        // It is between client and authorization server, unless the code names it.
+        // `offline_access` is negotiated between client and authorization server, unless the code
+        // names it.
         let is_named = scopes.contains(&"offline_access");
         assert_eq!(challenge.contains("offline_access"), is_named);
     }
 }
 
 #[actix_web::test]
-async fn the_resource_has_the_name_and_the_page_that_it_was_given() {
+async fn the_metadata_has_the_configured_name_and_documentation_page() {
     for (settings, name) in [
         (
             (|b| b.title("Files")) as fn(ServerBuilder) -> ServerBuilder,
@@ -291,7 +292,7 @@ async fn the_issuers_own_metadata_is_passed_on_byte_for_byte() {
     });
     let clock = TestClock::new();
     let serving = Serving::start(stub_server(&issuer).clock(&clock)).await;
-    // A start compares the first one, and asks for no other.
+    // The start fetches and compares the first document only.
     assert_eq!(COPIES.map(|path| issuer.requests_to(path)), [1, 0]);
     for path in COPIES {
         for _ in 0..3 {
@@ -321,7 +322,7 @@ async fn the_emulators_metadata_is_passed_on_byte_for_byte() {
         assert_eq!(world.get(path).await.expect_status(200).body, original);
         let head = world.request(Method::HEAD, path).send().await;
         assert!(head.expect_status(200).body.is_empty());
-        // They are the issuer's: no path of this server belongs in their addresses.
+        // The documents belong to the issuer, so they are not served under a path of this server.
         for elsewhere in [format!("{path}/mcp"), format!("/mcp{path}")] {
             world.get(&elsewhere).await.expect_status(404);
         }
@@ -329,7 +330,7 @@ async fn the_emulators_metadata_is_passed_on_byte_for_byte() {
 }
 
 #[actix_web::test]
-async fn metadata_of_an_issuer_that_fails_is_503_and_not_asked_for_each_time() {
+async fn metadata_of_a_failing_issuer_is_503_and_not_fetched_for_each_request() {
     let issuer = Stub::start(|path, _| match path {
         path if COPIES.contains(&path) => Answer::status(500),
         _ => no_keys(),
@@ -340,7 +341,7 @@ async fn metadata_of_an_issuer_that_fails_is_503_and_not_asked_for_each_time() {
         for _ in 0..3 {
             let reply = at(&serving, path).await;
             assert!((1..=30).contains(&reply.expect_unavailable()));
-            // A page that finds its way through these documents has to see the reason, too.
+            // A page of another origin must be able to read the reason.
             assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
         }
         assert_eq!(issuer.requests_to(path), 1);
@@ -353,7 +354,7 @@ async fn metadata_of_an_issuer_that_fails_is_503_and_not_asked_for_each_time() {
 }
 
 #[actix_web::test]
-async fn metadata_of_an_issuer_that_is_gone_is_503_once_it_is_old() {
+async fn metadata_of_an_unreachable_issuer_is_503_once_the_cache_expires() {
     let mut world = World::new().await;
     for path in COPIES {
         world.get(path).await.expect_status(200);
@@ -366,7 +367,7 @@ async fn metadata_of_an_issuer_that_is_gone_is_503_once_it_is_old() {
     for path in COPIES {
         world.get(path).await.expect_unavailable();
     }
-    // The metadata of the resource is ours and stays.
+    // The metadata of the resource does not depend on the issuer.
     world.get(PATHS[0]).await.expect_status(200);
 }
 
@@ -380,7 +381,7 @@ async fn the_copies_of_the_issuers_metadata_can_be_switched_off() {
 }
 
 #[actix_web::test]
-async fn metadata_is_only_read() {
+async fn metadata_accepts_only_reading_methods() {
     let world = World::new().await;
     for path in PATHS.into_iter().chain(COPIES) {
         for method in [Method::POST, Method::PUT, Method::DELETE] {
@@ -568,7 +569,7 @@ async fn off_loopback_no_origin_is_allowed_unless_it_is_named() {
     }
 }
 
-/// A server whose issuer is a stub.
+/// A server whose issuer is a mock.
 fn stub_server(issuer: &Stub) -> ServerBuilder {
     mcp_auth::server!()
         .tools_of("protocol::discovery::personal")

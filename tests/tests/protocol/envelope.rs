@@ -1,4 +1,4 @@
-//! Bodies and heads that no honest client sends. Each has its status, and the server goes on.
+//! Malformed bodies and heads. Each has a defined status, and the server continues to serve.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ mod tools {
 
 const TOOLS: &str = "protocol::envelope::tools";
 
-/// Sends a body, signed in, expects an error and that the server goes on.
+/// Sends a body with a token. Expects an error, and that the server continues to serve.
 async fn refused(world: &World, body: impl Into<Vec<u8>>, status: u16, code: i64) {
     let body = body.into();
     let shown = String::from_utf8_lossy(&body)
@@ -55,7 +55,7 @@ async fn refused(world: &World, body: impl Into<Vec<u8>>, status: u16, code: i64
 }
 
 #[actix_web::test]
-async fn what_is_not_json_is_a_parse_error() {
+async fn a_body_that_is_not_json_is_a_parse_error() {
     let world = World::of(TOOLS, |builder| builder).await;
     for body in [
         "",
@@ -77,7 +77,7 @@ async fn what_is_not_json_is_a_parse_error() {
 }
 
 #[actix_web::test]
-async fn invalid_utf_8_is_a_parse_error_wherever_it_is() {
+async fn invalid_utf_8_is_a_parse_error_at_every_place() {
     let world = World::of(TOOLS, |builder| builder).await;
     let good = message(
         "tools/call",
@@ -100,7 +100,7 @@ async fn invalid_utf_8_is_a_parse_error_wherever_it_is() {
 }
 
 #[actix_web::test]
-async fn json_that_is_no_request_is_invalid() {
+async fn json_that_is_not_a_request_is_invalid() {
     let world = World::of(TOOLS, |builder| builder).await;
     for body in [
         "1",
@@ -143,7 +143,7 @@ async fn parameters_of_a_wrong_type_are_invalid_params() {
 }
 
 #[actix_web::test]
-async fn huge_numbers_are_passed_over_or_do_not_fit() {
+async fn huge_numbers_are_skipped_or_refused() {
     let world = World::of(TOOLS, |builder| builder).await;
     let call = |n: &str, beside: &str| {
         let body = format!(
@@ -169,7 +169,7 @@ async fn huge_numbers_are_passed_over_or_do_not_fit() {
 }
 
 #[actix_web::test]
-async fn deep_nesting_is_passed_over_or_does_not_fit() {
+async fn deep_nesting_is_skipped_or_refused() {
     let world = World::of(TOOLS, |builder| builder).await;
     let deep = format!("{}1{}", "[".repeat(500_000), "]".repeat(500_000));
     let deep_objects = format!("{}1{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
@@ -238,7 +238,7 @@ async fn a_member_given_twice_is_refused() {
 }
 
 #[actix_web::test]
-async fn unknown_members_are_kept_out_of_the_way() {
+async fn unknown_members_are_ignored() {
     let world = World::of(TOOLS, |builder| builder).await;
     for era in ERAS {
         let mut ask = world.call(era, "who_am_i", json!({})).bearer(&world.ada());
@@ -325,7 +325,7 @@ async fn null_for_params_arguments_and_cursor_means_absent() {
     }
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"who_am_i","arguments":null}}"#;
     ask(call).await.expect_text("user_ada");
-    // A second member does not hide behind `null`.
+    // A duplicate member is refused even if the first is `null`.
     let twice = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"who_am_i","arguments":null,"arguments":{}}}"#;
     ask(twice).await.expect_rpc_error(400, -32602);
     world.expect_runs(1);
@@ -355,7 +355,7 @@ async fn the_endpoint_with_a_slash_at_its_end_is_served_as_the_endpoint() {
 }
 
 #[actix_web::test]
-async fn a_refusal_before_the_message_says_in_its_body_what_to_send() {
+async fn a_refusal_before_the_message_is_read_describes_the_remedy_in_its_body() {
     let world = World::of(TOOLS, |builder| builder.body_limit(1000)).await;
     let call = || {
         let call = world.call(Era::Legacy, "who_am_i", json!({}));
@@ -395,7 +395,7 @@ async fn a_refusal_before_the_message_says_in_its_body_what_to_send() {
 }
 
 #[actix_web::test]
-async fn a_client_that_takes_no_json_is_406() {
+async fn a_client_that_does_not_accept_json_gets_406() {
     let world = World::of(TOOLS, |builder| builder).await;
     let ask = world
         .call(Era::Legacy, "who_am_i", json!({}))
@@ -498,7 +498,7 @@ async fn a_body_that_does_not_arrive_in_time_is_408() {
 }
 
 #[actix_web::test]
-async fn chunks_that_are_none_end_the_request_and_not_the_server() {
+async fn malformed_chunks_end_the_request_but_not_the_server() {
     let world = World::of(TOOLS, |builder| builder).await;
     for chunk in [
         "zz\r\n{}\r\n0\r\n\r\n",
@@ -544,7 +544,7 @@ async fn a_request_with_two_lengths_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_client_that_leaves_in_the_middle_of_its_body_calls_nothing() {
+async fn a_client_that_disconnects_during_its_body_calls_no_tool() {
     let world = World::of(TOOLS, |builder| builder).await;
     let body = message("tools/call", json!({ "name": "who_am_i" }));
     for sent in [0, 1, body.len() - 1] {
@@ -566,7 +566,7 @@ async fn a_client_that_leaves_in_the_middle_of_its_body_calls_nothing() {
 }
 
 #[actix_web::test]
-async fn a_missing_authorization_is_401_whatever_the_body_is() {
+async fn a_missing_authorization_is_401_for_every_body() {
     let world = World::of(TOOLS, |builder| builder).await;
     for body in [&b"{"[..], b"\xff", b"[]", b"1", b""] {
         let reply = world.post(body).send().await;

@@ -1,5 +1,5 @@
-//! The two eras of the protocol on one endpoint: methods, mirrored headers, `_meta`, error codes. What
-//! the server says is held against the published schemas.
+//! The two eras of the protocol on one endpoint: methods, mirrored headers, `_meta` and error
+//! codes. The responses are validated by the published schemas.
 
 use mcp_auth::ServerBuilder;
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ async fn initialize_answers_the_offered_version_if_it_is_served_and_else_the_new
         let ask = world
             .post(message("initialize", initialize_params(offered)))
             .bearer(&world.ada());
-        // Some clients send these headers already here; they must not matter.
+        // Some clients already send these headers with `initialize`. They must have no effect.
         for ask in [
             ask.clone(),
             ask.clone().header("mcp-protocol-version", LEGACY),
@@ -86,7 +86,7 @@ async fn initialize_answers_the_offered_version_if_it_is_served_and_else_the_new
 }
 
 #[actix_web::test]
-async fn the_version_in_the_header_of_initialize_does_not_beat_the_body() {
+async fn the_version_in_the_header_of_initialize_does_not_override_the_body() {
     let world = World::new().await;
     for version in ["2026-07-28", "2024-11-05", "2999-01-01", "v9", "", "\u{e9}"] {
         for (offered, answered) in [
@@ -102,7 +102,7 @@ async fn the_version_in_the_header_of_initialize_does_not_beat_the_body() {
             assert_eq!(result["protocolVersion"], answered, "{version} {offered}");
         }
     }
-    // Twice, which is malformed anywhere else.
+    // A duplicate header is malformed in any other request.
     let host = world.host_line();
     let bearer = format!("Authorization: Bearer {}", world.ada());
     let head = [
@@ -139,7 +139,7 @@ async fn initialize_without_a_version_is_invalid_params() {
 }
 
 #[actix_web::test]
-async fn a_modern_client_can_discover_list_and_call_without_anything_before() {
+async fn a_modern_client_can_discover_list_and_call_without_a_handshake() {
     let world = World::with(|builder| builder.instructions("Ask before you delete.")).await;
     let ada = world.ada();
     let reply = world
@@ -278,7 +278,7 @@ async fn an_unknown_method_is_404_in_the_modern_era_and_200_in_the_legacy_one() 
 }
 
 #[actix_web::test]
-async fn a_modern_request_must_say_its_version_and_capabilities() {
+async fn a_modern_request_must_state_its_version_and_capabilities() {
     let world = World::new().await;
     let without = |member: &str| {
         let mut meta = modern_meta();
@@ -323,7 +323,7 @@ async fn a_modern_request_must_say_its_version_and_capabilities() {
 }
 
 #[actix_web::test]
-async fn a_version_that_is_not_served_is_answered_with_those_that_are() {
+async fn an_unsupported_version_is_answered_with_the_supported_versions() {
     let world = World::new().await;
     for unserved in ["v999.0.0", "2025-11-25x", "2026-07-29"] {
         let mut meta = modern_meta();
@@ -406,7 +406,7 @@ async fn a_method_header_must_be_the_method_of_the_body() {
         .send()
         .await
         .expect_status(200);
-    // On a legacy request the header may be missing, but not lie.
+    // A legacy request may omit the header, but the header must not differ from the body.
     let ask = world.list(Era::Legacy).bearer(&world.ada());
     ask.clone()
         .header("mcp-method", "tools/list")
@@ -517,7 +517,7 @@ async fn notifications_are_accepted_without_an_answer() {
             assert!(reply.expect_status(202).body.is_empty());
         }
     }
-    // A call without an id is a notification, and calls nothing.
+    // A call without an id is a notification and calls no tool.
     let body =
         json!({ "jsonrpc": "2.0", "method": "tools/call", "params": { "name": "who_am_i" } });
     world
@@ -530,7 +530,7 @@ async fn notifications_are_accepted_without_an_answer() {
 }
 
 #[actix_web::test]
-async fn a_modern_client_may_send_what_only_sessions_need() {
+async fn a_modern_client_may_send_the_headers_of_sessions() {
     let world = World::new().await;
     let ask = world
         .call(Era::Modern, "who_am_i", json!({}))

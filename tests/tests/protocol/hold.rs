@@ -1,4 +1,5 @@
-//! The limits of connections: deadlines, places, and what is read before the answers are taken.
+//! The limits of connections: deadlines, numbers, and the data that is read while responses are
+//! pending.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -99,7 +100,7 @@ async fn empty_lines_in_a_chunk_are_data_and_do_not_end_the_body() {
 }
 
 #[actix_web::test]
-async fn a_head_in_time_is_answered_however_it_was_cut() {
+async fn a_head_in_time_is_answered_in_however_many_pieces_it_comes() {
     let world = echoing(|builder| builder.idle_limit(PATIENCE)).await;
     let bytes = request("GET", "/x", &[&world.host_line()], b"");
     let mut connection = world.raw().await;
@@ -116,7 +117,7 @@ async fn a_connection_without_a_request_is_closed_at_the_idle_limit() {
     let world = echoing(|builder| builder.idle_limit(SHORT)).await;
     let mut silent = world.raw().await;
     assert_eq!(silent.ended().await, b"");
-    // An empty line is no request.
+    // An empty line is not a request.
     silent = world.raw().await;
     silent.write(b"\r\n").await;
     assert_eq!(silent.ended().await, b"");
@@ -138,7 +139,7 @@ async fn no_limit_ends_a_call() {
     let mut calling = call(&world).await;
     eventually("the call waits", || gate.entered() == 1).await;
     for _ in 0..3 {
-        // As long as the idle limit.
+        // Waits for the idle limit.
         assert_eq!(world.raw().await.ended().await, b"");
     }
     gate.open();
@@ -175,7 +176,7 @@ async fn a_client_that_takes_no_answers_is_read_no_further_and_closed_at_the_wri
 }
 
 #[actix_web::test]
-async fn what_follows_a_call_in_flight_waits_in_the_socket() {
+async fn requests_behind_a_call_in_flight_wait_in_the_socket() {
     let (world, gate) = waiting(|builder| builder).await;
     let host = world.host_line();
     for next in [
@@ -188,7 +189,7 @@ async fn what_follows_a_call_in_flight_waits_in_the_socket() {
         client.write_all(&first).await.unwrap();
         eventually("the call waits", || gate.entered() == entered + 1).await;
         let more = next.repeat(1 + MOST_TAKEN / next.len());
-        // A server that reads on takes that in a fraction of the time.
+        // A server that reads on would take the data in a fraction of this time.
         let written = timeout(STALL, client.write_all(&more)).await;
         assert!(written.is_err(), "the server took {} bytes", more.len());
     }
@@ -241,13 +242,13 @@ async fn an_old_connection_closes_with_its_next_answer() {
 }
 
 #[actix_web::test]
-async fn at_the_limit_in_all_the_connection_that_is_idle_for_longest_gives_way() {
+async fn at_the_total_limit_the_longest_idle_connection_is_closed() {
     let world = echoing(|builder| builder.connections(3).connections_per_network(3)).await;
     let mut connections = Vec::new();
     for _ in 0..3 {
         connections.push(used(&world).await);
     }
-    // Now the second is the oldest.
+    // The second connection is the oldest now.
     exchange(&world, &mut connections[0]).await;
     let mut newest = used(&world).await;
     assert_eq!(connections[1].ended().await, b"");
@@ -258,7 +259,7 @@ async fn at_the_limit_in_all_the_connection_that_is_idle_for_longest_gives_way()
 }
 
 #[actix_web::test]
-async fn at_the_limit_of_a_network_its_own_oldest_connection_gives_way() {
+async fn at_the_limit_of_a_network_its_own_oldest_connection_is_closed() {
     let world = echoing(|builder| builder.connections(50).connections_per_network(2)).await;
     let mut other = used(&world).await;
     let mut connections = Vec::new();
@@ -274,7 +275,7 @@ async fn at_the_limit_of_a_network_its_own_oldest_connection_gives_way() {
 }
 
 #[actix_web::test]
-async fn at_the_limit_in_all_the_network_with_the_most_connections_gives_way() {
+async fn at_the_total_limit_the_network_with_the_most_connections_loses_one() {
     let world = echoing(|builder| builder.connections(8)).await;
     let mut other = used(&world).await;
     let mut flood = Vec::new();
@@ -291,7 +292,7 @@ async fn at_the_limit_in_all_the_network_with_the_most_connections_gives_way() {
 }
 
 #[actix_web::test]
-async fn where_all_are_in_a_call_the_next_connection_is_answered_with_503() {
+async fn if_every_connection_is_in_a_call_the_next_one_gets_503() {
     let (world, gate) = waiting(|builder| builder.connections(2).connections_per_network(2)).await;
     let mut calls = Vec::new();
     for entered in 1..=2 {
@@ -316,7 +317,7 @@ async fn where_all_are_in_a_call_the_next_connection_is_answered_with_503() {
 }
 
 #[actix_web::test]
-async fn a_body_that_does_not_come_gives_way_to_a_new_connection() {
+async fn a_connection_whose_body_does_not_come_is_closed_for_a_new_one() {
     let world = echoing(|builder| builder.connections(1)).await;
     let ada = format!("Authorization: Bearer {}", world.ada());
     let head = [&world.host_line(), "Content-Type: application/json", &ada];
@@ -329,7 +330,7 @@ async fn a_body_that_does_not_come_gives_way_to_a_new_connection() {
 }
 
 #[actix_web::test]
-async fn a_body_is_asked_for_only_after_the_token_was_checked() {
+async fn a_body_is_requested_only_after_the_token_was_checked() {
     let world = echoing(|builder| builder.body_limit(1000)).await;
     let host = world.host_line();
     let good = format!("Authorization: Bearer {}", world.ada());
@@ -354,7 +355,7 @@ async fn a_body_is_asked_for_only_after_the_token_was_checked() {
     ] {
         let mut connection = world.raw().await;
         connection.write(&head_of("POST", "/mcp", &head)).await;
-        // A 100 would be the first reply.
+        // If the server sent 100, that would be the first reply.
         let reply = connection.reply().await;
         assert_eq!(reply.status, status, "{head:?}");
         assert_eq!(reply.headers["cache-control"], "no-store");
@@ -373,7 +374,7 @@ async fn a_body_is_asked_for_only_after_the_token_was_checked() {
         connection.write(&chunks(&[body.as_bytes()])).await;
         assert_eq!(connection.reply().await.status, 200);
     }
-    // A path without a use for a body is answered at once.
+    // A path that uses no body is answered at once.
     connection
         .write(&head_of("POST", "/x", &[&host, expect, &length]))
         .await;
@@ -444,7 +445,7 @@ async fn a_server_that_stops_closes_its_idle_connections() {
 }
 
 #[actix_web::test]
-async fn an_application_of_the_users_own_has_the_same_limits() {
+async fn a_server_mounted_in_an_application_has_the_same_limits() {
     let clerk = emulator().await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -495,7 +496,7 @@ async fn an_application_of_the_users_own_has_the_same_limits() {
     running.await.unwrap().unwrap();
 }
 
-/// The answer that a request should get.
+/// The expected response to a request.
 struct Expected {
     status: u16,
     id: Option<usize>,
@@ -530,7 +531,7 @@ fn split_answer(bytes: &[u8], is_head: bool) -> (Answer, &[u8]) {
     )
 }
 
-/// Numbers that look random and are the same in every run (xorshift).
+/// Numbers that look random and are equal in every run (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -549,7 +550,7 @@ impl Random {
             is_head: false,
         };
         let metadata = "/.well-known/oauth-protected-resource/mcp";
-        // Blank lines inside of a body look like the end of a head.
+        // Blank lines in a body look like the end of a head.
         let text = "blank\n\nline\r\n\r\n".repeat(self.below(600));
         let params = json!({ "name": "echo", "arguments": { "text": text } });
         let call = json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params });
@@ -590,7 +591,7 @@ impl Random {
     }
 }
 
-/// A connection that has had an exchange.
+/// A connection after its first exchange.
 async fn used(world: &World) -> Raw {
     let mut connection = world.raw().await;
     exchange(world, &mut connection).await;
@@ -604,14 +605,14 @@ async fn exchange(world: &World, connection: &mut Raw) {
     assert_eq!(connection.reply().await.status, 404);
 }
 
-/// Sends a call and reads nothing.
+/// Sends a call and does not read the response.
 async fn call(world: &World) -> Raw {
     let mut connection = world.raw().await;
     connection.write(&open_call(&world.host_line())).await;
     connection
 }
 
-/// A call that anybody may make.
+/// A call of a public tool.
 fn open_call(host: &str) -> Vec<u8> {
     let body = message("tools/call", json!({ "name": "wait_openly" }));
     let head = [host, "Content-Type: application/json"];
@@ -653,5 +654,6 @@ fn chunks(parts: &[&[u8]]) -> Vec<u8> {
 const SHORT: Duration = Duration::from_millis(150);
 const STALL: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(10);
-/// In bytes: more than the buffers of both sockets hold, and far less than a server that reads on takes.
+/// The maximal number of bytes that the buffers of both sockets take. A server that reads on would
+/// take far more.
 const MOST_TAKEN: usize = 4 << 20;

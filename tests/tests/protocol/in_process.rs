@@ -1,4 +1,4 @@
-//! `mcp_auth::testing`: what its servers, callers and assertions do beyond their examples.
+//! `mcp_auth::testing`: the behaviour of its servers, users and assertions beyond their examples.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use serde_json::json;
 mod staff {
     use mcp_auth::{Caller, Context, FromContext, Json, Org, ToolError, mcp_tool};
 
-    /// Injected for those alone who have a role.
+    /// A value that only callers with a role can inject.
     #[derive(Debug)]
     struct Badge;
 
@@ -64,7 +64,7 @@ fn standing(answer: &TestAnswer) -> String {
 }
 
 #[actix_web::test]
-async fn a_membership_is_the_same_for_all_who_act_on_it() {
+async fn a_membership_applies_to_every_kind_of_token_of_its_user() {
     let server = server();
     server
         .member("ada", "acme")
@@ -75,7 +75,7 @@ async fn a_membership_is_the_same_for_all_who_act_on_it() {
         let answer = user.call("standing", json!({})).await;
         assert_eq!(standing(&answer), r#"["org:admin",["org:a:b","org:c:d"]]"#);
     }
-    // Whoever says less changes nothing, and a change is there at once.
+    // A description that says less changes nothing, and a change applies at once.
     server
         .member("user_ada", "org_acme")
         .permissions(["org:e:f"]);
@@ -87,14 +87,14 @@ async fn a_membership_is_the_same_for_all_who_act_on_it() {
         .call("standing", json!({}))
         .await;
     assert_eq!(standing(&answer), r#"["org:admin",["org:x:y","org:x:z"]]"#);
-    // The order in which it is said does not matter.
+    // The order of the methods does not matter.
     let other = server.user("ada").permission("org:x:y").role("clerk");
     let answer = other.org("globex").call("standing", json!({})).await;
     assert_eq!(standing(&answer), r#"["org:clerk",["org:x:y"]]"#);
 }
 
 #[actix_web::test]
-async fn who_was_removed_stays_removed_until_described_again() {
+async fn a_removed_member_stays_removed_until_described_again() {
     for session in [false, true] {
         let server = server();
         let ada = || {
@@ -119,7 +119,7 @@ async fn who_was_removed_stays_removed_until_described_again() {
 }
 
 #[actix_web::test]
-async fn the_look_up_of_a_former_member_is_not_hurried() {
+async fn a_removed_member_is_noticed_only_when_the_cache_expires() {
     let server = server();
     let ada = server.user("ada").org("acme");
     ada.call("standing", json!({})).await.expect_ok();
@@ -131,7 +131,7 @@ async fn the_look_up_of_a_former_member_is_not_hurried() {
 }
 
 #[actix_web::test]
-async fn a_function_ran_if_it_was_called_whatever_came_of_it() {
+async fn a_tool_ran_if_its_function_was_called_even_if_it_failed() {
     let server = server();
     let ada = server.user("ada");
     let answer = ada.call("open_door", json!({})).await;
@@ -151,13 +151,13 @@ async fn a_function_ran_if_it_was_called_whatever_came_of_it() {
 }
 
 #[actix_web::test]
-async fn what_runs_at_the_same_time_is_counted_apart() {
+async fn concurrent_calls_are_counted_separately() {
     let (server, other) = (server(), server());
     let anonymous = server.anonymous();
     let calls = (0..20).map(|number| {
         let anonymous = anonymous.clone();
         async move {
-            // Every other call lacks what it needs.
+            // Every second call lacks what the tool requires.
             let tool = if number % 2 == 0 { "wait" } else { "standing" };
             (tool, anonymous.call(tool, json!({})).await)
         }
@@ -173,7 +173,7 @@ async fn what_runs_at_the_same_time_is_counted_apart() {
 }
 
 #[actix_web::test]
-async fn an_expectation_that_does_not_hold_fails_with_the_answer() {
+async fn a_failed_expectation_panics_with_the_response() {
     let server = server();
     let ok = server.anonymous().call("wait", json!({})).await;
     let denied = server.user("ada").call("standing", json!({})).await;
@@ -208,7 +208,7 @@ async fn an_expectation_that_does_not_hold_fails_with_the_answer() {
 }
 
 #[actix_web::test]
-async fn a_clock_of_the_test_tells_the_servers_time() {
+async fn a_clock_of_the_test_is_the_clock_of_the_server() {
     let clock = TestClock::at(2_000_000_000);
     let server = TestServer::of(mcp_auth::server!(tools = [staff]).clock(&clock));
     let badge = server.user("ada").client("badge");
@@ -221,7 +221,7 @@ async fn a_clock_of_the_test_tells_the_servers_time() {
 }
 
 #[actix_web::test]
-async fn a_request_by_hand_has_what_is_written_and_a_host() {
+async fn a_request_by_hand_has_the_written_headers_and_a_host() {
     let server = server();
     let call = json!({
         "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "wait" },
@@ -258,7 +258,7 @@ async fn a_request_by_hand_has_what_is_written_and_a_host() {
 }
 
 #[actix_web::test]
-async fn a_server_that_accepts_machines_is_one_without_being_told_which() {
+async fn a_server_that_accepts_machines_is_a_machine_by_default() {
     let server = mcp_auth::server!(tools = [staff]).without_oauth_tokens();
     let server = TestServer::of(server.m2m_tokens());
     for machine in [server.machine("billing"), server.machine("billing").jwt()] {
@@ -272,17 +272,17 @@ async fn a_server_that_accepts_machines_is_one_without_being_told_which() {
 }
 
 #[actix_web::test]
-async fn a_refusal_holds_for_its_own_reason_only() {
+async fn expect_refused_accepts_only_the_actual_reason() {
     let parties =
         mcp_auth::AuthorizedParties::only(["https://app.example.com", "https://b.example.com"]);
     let server = mcp_auth::server!(tools = [staff]).session_tokens(parties);
     let server = TestServer::of(server.check_users());
-    // Of a party that the server accepts, the first, until another is named.
+    // Without `party` the token has the first party that the server accepts.
     let ada = server.user("ada").session();
     ada.call("wait", json!({})).await.expect_ok();
     let other = ada.clone().party("https://b.example.com");
     other.call("wait", json!({})).await.expect_ok();
-    // What is said of sessions is none of an OAuth token's.
+    // The party of a session does not apply to an OAuth token.
     let oauth = ada.clone().opaque().call("wait", json!({})).await;
     oauth.expect_ok();
 
@@ -298,7 +298,7 @@ async fn a_refusal_holds_for_its_own_reason_only() {
         answer.expect_refused("user-banned");
     }));
 
-    // Without a token there is no reason, and with a good one none either.
+    // There is no reason without a token or with a valid token.
     let nobody = server.anonymous().call("standing", json!({})).await;
     assert_eq!(nobody.expect_unauthorized().refusal(), None);
     assert!(panics(|| {
@@ -309,13 +309,13 @@ async fn a_refusal_holds_for_its_own_reason_only() {
 }
 
 #[actix_web::test]
-async fn while_clerk_is_away_what_was_not_looked_up_is_503() {
+async fn while_clerk_is_unreachable_uncached_lookups_are_503() {
     let server = server();
     let (ada, grace) = (server.user("ada").org("acme"), server.user("grace"));
     ada.call("standing", json!({})).await.expect_ok();
     let opaque = grace.clone().opaque();
     server.begin_outage();
-    // Believed as long as always; and what needs no look-up needs no Clerk.
+    // Cached facts are used until they expire, and a tool without look-ups does not need Clerk.
     ada.call("standing", json!({})).await.expect_ok();
     grace
         .call("open_door", json!({}))
@@ -337,7 +337,7 @@ async fn while_clerk_is_away_what_was_not_looked_up_is_503() {
 }
 
 #[actix_web::test]
-async fn a_description_that_fits_no_token_is_reported_where_the_test_calls() {
+async fn a_user_that_no_token_can_describe_panics_at_the_call_of_the_test() {
     let server = server();
     let wrong = server.user("ada").session().scope("email");
     for call in [
@@ -363,7 +363,7 @@ async fn a_description_that_fits_no_token_is_reported_where_the_test_calls() {
 }
 
 #[actix_web::test]
-async fn a_user_who_is_not_there_cannot_be_let_in_again_or_deleted() {
+async fn an_unknown_user_cannot_be_unlocked_unbanned_or_deleted() {
     let server = server();
     server.lock("ada");
     server.unlock("ada");
@@ -374,7 +374,7 @@ async fn a_user_who_is_not_there_cannot_be_let_in_again_or_deleted() {
 }
 
 #[actix_web::test]
-async fn what_is_printed_of_a_caller_is_the_caller() {
+async fn debug_output_of_a_caller_is_short_and_has_no_token() {
     let server = server();
     let ada = format!("{:?}", server.user("ada").org("acme"));
     assert!(ada.contains("ada") && ada.contains("acme"), "{ada}");
@@ -392,7 +392,7 @@ fn panics(test: impl FnOnce()) -> bool {
 }
 
 #[actix_web::test]
-async fn a_party_is_compared_as_session_tokens_write_it() {
+async fn a_party_is_compared_in_the_form_of_session_tokens() {
     let parties = mcp_auth::AuthorizedParties::only(["HTTPS://App.Example.com:443/"]);
     let server = TestServer::of(mcp_auth::server!(tools = [staff]).session_tokens(parties));
     let ada = server.user("ada").session();

@@ -1,4 +1,4 @@
-//! Panics, time, disconnects, shutdown, and an issuer that changes its keys or goes away.
+//! Panics, time-outs, disconnects, shutdown, and an issuer that changes its keys or is unreachable.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ async fn a_modern_client_that_hangs_up_cancels_its_call() {
     eventually("the call waits", || gate.entered() == 1).await;
     connection.close().await;
     eventually("the call is dropped", || gate.abandoned() == ["wait"]).await;
-    // Dropping the whole connection is the same as ending it cleanly.
+    // Dropping the connection has the effect of closing it cleanly.
     let connection = begin(&world, Era::Modern, "wait_openly", None).await;
     eventually("another call waits", || gate.entered() == 2).await;
     drop(connection);
@@ -106,7 +106,8 @@ async fn a_legacy_client_that_hangs_up_does_not_cancel_its_call() {
     let connection = begin(&world, Era::Legacy, "wait", Some(&world.ada())).await;
     eventually("the call waits", || gate.entered() == 1).await;
     connection.close().await;
-    // Modern calls that end after it are dropped by every worker, so it was seen to end, too.
+    // These modern calls end after the legacy call, on every worker, and each is dropped. So the
+    // end of the legacy call must have been noticed too.
     for ended in 1..=8 {
         let modern = begin(&world, Era::Modern, "wait_openly", None).await;
         eventually("a modern call waits", || gate.entered() == 1 + ended).await;
@@ -125,7 +126,7 @@ async fn a_legacy_client_that_hangs_up_does_not_cancel_its_call() {
 }
 
 #[actix_web::test]
-async fn a_call_that_was_cancelled_makes_room_for_another() {
+async fn a_cancelled_call_frees_its_place() {
     let gate = Gate::closed();
     let state = gate.clone();
     let world = World::of("protocol::parked", |builder| {
@@ -149,7 +150,7 @@ async fn a_call_that_was_cancelled_makes_room_for_another() {
 }
 
 #[actix_web::test]
-async fn a_server_that_stops_lets_its_calls_end() {
+async fn a_server_that_stops_lets_its_calls_finish() {
     let (mut world, gate) = waiting_world().await;
     let ask = |era| {
         world
@@ -174,7 +175,7 @@ async fn a_server_that_stops_lets_its_calls_end() {
 }
 
 #[actix_web::test]
-async fn a_process_that_is_told_to_stop_lets_its_calls_end() {
+async fn a_process_that_is_signalled_lets_its_calls_finish() {
     for signal in ["TERM", "INT"] {
         let directory = tempfile::tempdir().unwrap();
         let mut process = Process::start(&[]);
@@ -225,7 +226,7 @@ async fn a_second_signal_ends_the_process_at_once() {
         std::net::TcpStream::connect(&address).is_err()
     })
     .await;
-    // Whoever is in a hurry presses more than once.
+    // A user in a hurry sends the signal more than once.
     let hurried = || {
         let ended = process.ended().is_some();
         if !ended {
@@ -243,7 +244,8 @@ async fn a_new_key_is_found_without_a_restart() {
     let before = world.ada();
     call(&world, &before).await.expect_text("user_ada");
     world.instance.rotate_key().unwrap();
-    // The first token of the new key makes the server ask again, and drops what the old key signed.
+    // The first token of the new key makes the server fetch the keys. That drops the tokens of the
+    // old key.
     call(&world, &world.grace()).await.expect_text("user_grace");
     let reply = call(&world, &before).await;
     assert_eq!(
@@ -262,7 +264,7 @@ async fn a_withdrawn_key_is_dropped_at_the_next_refresh() {
     world.instance.rotate_key().unwrap();
     call(&world, &ada).await.expect_text("user_ada");
     world.clock.advance(Duration::from_secs(301));
-    // The refresh runs beside requests, which never wait for it.
+    // The keys are refreshed in the background, and requests do not wait for that.
     let mut status = 200;
     for _ in 0..1000 {
         status = call(&world, &ada).await.status;
@@ -275,7 +277,7 @@ async fn a_withdrawn_key_is_dropped_at_the_next_refresh() {
 }
 
 #[actix_web::test]
-async fn while_the_issuer_is_gone_known_keys_serve_on_for_a_day() {
+async fn while_the_issuer_is_unreachable_cached_keys_are_used_for_a_day() {
     let mut world = World::new().await;
     let day = TokenRequest::oauth("ada").expires_in(7 * 24 * 3600);
     let (seen, unseen) = (
@@ -304,7 +306,7 @@ async fn call(world: &World, token: &str) -> Reply {
         .await
 }
 
-/// Sends a call and reads nothing.
+/// Sends a call and does not read the response.
 async fn begin(world: &World, era: Era, tool: &str, token: Option<&str>) -> Raw {
     let mut params = json!({ "name": tool });
     let mut head = vec![
@@ -327,7 +329,7 @@ async fn begin(world: &World, era: Era, tool: &str, token: Option<&str>) -> Raw 
     connection
 }
 
-/// A call of `hold` at a process, on its way.
+/// Sends a call of `hold` to a process, and returns while the call runs.
 async fn hold(
     process: &Process,
     directory: &str,

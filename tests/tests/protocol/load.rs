@@ -1,4 +1,4 @@
-//! Callers that call without a pause, each over a connection of its own, and what came of it.
+//! Callers that call without a pause, each over its own connection, and the recorded replies.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::reply::Reply;
 use crate::support::{Ask, client_at};
 
-/// Calls of which each has a label that says what it is an example of.
+/// Calls, each with a label.
 pub(crate) struct Load<L> {
     stopped: Cell<bool>,
     calls: RefCell<Vec<Called<L>>>,
@@ -31,8 +31,8 @@ impl<L: Copy> Load<L> {
         }
     }
 
-    /// Calls from this address what `next` says, which is told what came of the call before, until the
-    /// load is stopped.
+    /// Calls without a pause from this address until the load is stopped. `next` makes each
+    /// request, and receives the previous call.
     pub(crate) async fn caller(
         &self,
         from: Ipv4Addr,
@@ -63,7 +63,7 @@ impl<L: Copy> Load<L> {
         self.calls.borrow()
     }
 
-    /// How many calls were answered for which this holds.
+    /// The number of answered calls that match.
     pub(crate) fn count(&self, holds: impl Fn(&Called<L>) -> bool) -> usize {
         self.calls().iter().filter(|call| holds(call)).count()
     }
@@ -80,7 +80,7 @@ impl<L> Called<L> {
     }
 }
 
-/// How long calls took; for whoever reads the output, never for an assertion.
+/// The latencies of calls, for the printed output only. No assertion uses them.
 pub(crate) struct Latency(Vec<Duration>);
 
 impl Latency {
@@ -99,7 +99,7 @@ impl fmt::Display for Latency {
                 clippy::cast_possible_truncation,
                 clippy::cast_precision_loss,
                 clippy::cast_sign_loss,
-                reason = "a share of a length is an index"
+                reason = "a fraction of the length is an index"
             )]
             let index = (self.0.len() as f64 * share) as usize;
             let index = index.min(self.0.len().saturating_sub(1));

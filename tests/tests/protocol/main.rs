@@ -1,5 +1,6 @@
-//! The protocol, the refusals and the threats, against real servers: HTTP on a free port of
-//! loopback, tokens with real signatures, a local Clerk. One binary, because linking is what costs.
+//! Tests of the protocol, the refusals and the threats against real servers: HTTP on a free
+//! loopback port, signed tokens and a local Clerk. All of them are one binary, because linking
+//! takes most of the time.
 
 #![allow(
     clippy::expect_used,
@@ -7,7 +8,7 @@
     clippy::panic,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected has failed"
+    reason = "a test fails by panicking"
 )]
 
 mod agreement;

@@ -1,5 +1,5 @@
-//! Organizations from the URL and from the user's memberships: who acts in which, what everybody else
-//! is told, and what is kept apart.
+//! Organizations from the URL and from the user's memberships: which organization a caller acts in,
+//! how other calls are denied, and how caches are kept apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -71,11 +71,11 @@ const SOURCES: [&[OrganizationSource]; 4] = [
     &[],
     &[UrlQuery],
     &[OnlyMembership],
-    // In the wrong order, which does not matter.
+    // The order of the sources does not matter.
     &[OnlyMembership, UrlQuery],
 ];
 
-/// The user, the organization that the token names, the query; and what comes of it with each of
+/// The user, the organization that the token names, the query, and the outcome with each of
 /// [`SOURCES`].
 type Row = (&'static str, Option<&'static str>, &'static str, [Is; 4]);
 
@@ -142,7 +142,7 @@ async fn call(world: &World, token: &str, tool: &str, query: &str) -> Reply {
 enum Is {
     /// The tool runs, in this organization.
     In(&'static str),
-    /// The user is no member of the organization that the token names.
+    /// The user is not a member of the organization that the token names.
     NotAMember,
     /// The token has no scope for organizations.
     NotGranted,
@@ -150,7 +150,7 @@ enum Is {
     NotOnly,
     /// Clerk cannot be asked.
     Unavailable,
-    /// The URL names what the caller cannot act in.
+    /// The URL names an organization that the caller cannot act in.
     Url,
 }
 
@@ -165,7 +165,7 @@ impl Is {
         }
     }
 
-    /// Asserts status, text, and whether the tool ran; returns the body of a denial.
+    /// Asserts the status, the text, and whether the tool ran. Returns the body of a denial.
     async fn expect(self, world: &World, token: &str, query: &str, row: &str) -> Option<Vec<u8>> {
         let before = world.runs.total();
         let reply = call(world, token, "which_org", query).await;
@@ -207,14 +207,14 @@ async fn an_organization_comes_from_the_token_the_url_or_the_only_membership() {
             "x=1&org=%61cme",
             [NotGranted, acme, acme, acme],
         ),
-        // Another's organization, and none at all.
+        // The URL names the organization of others, or one that does not exist.
         ("ada", None, "org=globex", [NotGranted, Url, acme, Url]),
         ("ada", None, "org=org_globex", [NotGranted, Url, acme, Url]),
         ("ada", None, "org=unknown", [NotGranted, Url, acme, Url]),
         ("ada", None, "org=org_unknown", [NotGranted, Url, acme, Url]),
         ("ada", None, "org=.", [NotGranted, Url, acme, Url]),
         ("ada", None, "org=ACME", [NotGranted, Url, acme, Url]),
-        // What cannot be read.
+        // The query is malformed.
         ("ada", None, "org=", [NotGranted, Url, acme, Url]),
         ("ada", None, "org", [NotGranted, Url, acme, Url]),
         (
@@ -224,7 +224,7 @@ async fn an_organization_comes_from_the_token_the_url_or_the_only_membership() {
             [NotGranted, Url, acme, Url],
         ),
         ("ada", None, "org=%zz", [NotGranted, Url, acme, Url]),
-        // A member of nothing, and of several.
+        // The user is in no organization, or in several.
         (
             "linus",
             None,
@@ -240,7 +240,7 @@ async fn an_organization_comes_from_the_token_the_url_or_the_only_membership() {
             "org=org_globex",
             [NotGranted, globex, NotOnly, globex],
         ),
-        // Token and URL agree, or contradict each other.
+        // Token and URL agree or differ.
         ("kay", Some("acme"), "org=acme", [acme; 4]),
         ("kay", Some("acme"), "org=org_acme", [acme; 4]),
         ("kay", Some("acme"), "org=globex", [acme, Url, acme, Url]),
@@ -254,7 +254,7 @@ async fn an_organization_comes_from_the_token_the_url_or_the_only_membership() {
         ("ada", Some("acme"), "org=unknown", [acme, Url, acme, Url]),
         ("ada", Some("acme"), "org=", [acme, Url, acme, Url]),
     ];
-    // After the memberships have ended.
+    // These rows run after the memberships have ended.
     let left: &[Row] = &[
         ("ada", Some("acme"), "", [NotAMember; 4]),
         (
@@ -272,7 +272,8 @@ async fn an_organization_comes_from_the_token_the_url_or_the_only_membership() {
     for (place, sources) in SOURCES.into_iter().enumerate() {
         for opaque in OPAQUE {
             let world = world_with(sources).await;
-            // Made before the memberships end, as tokens are, and few, since new opaque ones are limited.
+            // The tokens are minted before the memberships end. There are few of them, because new
+            // opaque tokens are rate-limited.
             let mut tokens = BTreeMap::new();
             for (user, org, ..) in rows.iter().chain(left) {
                 let key = (*user, *org);
@@ -296,7 +297,7 @@ async fn an_organization_comes_from_the_token_the_url_or_the_only_membership() {
             world.instance.remove_member("kay", "globex");
             world.clock.advance(Duration::from_secs(30));
             check(left).await;
-            // Unknown, another's, contradictory, unreadable: byte for byte the same.
+            // Unknown, foreign, contradictory and malformed names get identical responses.
             assert!(refused_by_url.len() <= 1, "{refused_by_url:?}");
             assert_eq!(refused_by_url.is_empty(), !sources.contains(&UrlQuery));
         }
@@ -315,7 +316,7 @@ async fn while_memberships_cannot_be_looked_up_nobody_acts_in_an_organization() 
         ("ada", None, "org=acme", [NotGranted, down, down, down]),
         ("ada", None, "org=org_acme", [NotGranted, down, down, down]),
         ("ada", None, "org=unknown", [NotGranted, down, down, down]),
-        // Nothing has to be looked up for what cannot be read.
+        // A malformed query needs no look-up.
         ("ada", None, "org=", [NotGranted, Url, down, Url]),
     ];
     for (place, sources) in SOURCES.into_iter().enumerate() {
@@ -335,7 +336,7 @@ async fn while_memberships_cannot_be_looked_up_nobody_acts_in_an_organization() 
             list.query("org=acme").send().await.expect_unavailable();
             world.expect_runs(0);
 
-            // It recovers by itself, and nothing of the outage is believed.
+            // The server recovers by itself, and no outcome of the outage is cached.
             world.instance.clear_faults();
             world.clock.advance(Duration::from_secs(8));
             let ada = token(&world, opaque, "ada", Some("acme"));
@@ -347,7 +348,7 @@ async fn while_memberships_cannot_be_looked_up_nobody_acts_in_an_organization() 
 }
 
 #[actix_web::test]
-async fn an_old_list_is_not_believed_while_memberships_cannot_be_looked_up() {
+async fn an_expired_list_is_not_used_while_memberships_cannot_be_looked_up() {
     let world = world_with(&[UrlQuery, OnlyMembership]).await;
     let ada = token(&world, false, "ada", None);
     for query in ["", "org=acme"] {
@@ -432,9 +433,9 @@ async fn one_token_at_two_urls_gets_the_list_and_the_answers_of_each_organizatio
         for (tools, [rename, which]) in [
             (&as_admin, [true, true]),
             (&as_member, [false, true]),
-            // No new token would bring the organization that the URL names.
+            // A new token cannot help if the URL names an organization without the user.
             (&nowhere, [false, false]),
-            // A new token could bring an organization.
+            // A new token can have an organization.
             (&no_url, [true, true]),
         ] {
             assert_eq!(has(tools, "rename_org"), rename, "{tools:?}");
@@ -459,7 +460,7 @@ async fn one_token_at_two_urls_gets_the_list_and_the_answers_of_each_organizatio
 }
 
 #[actix_web::test]
-async fn an_organization_of_the_url_reaches_a_tool_in_every_way_that_a_tokens_does() {
+async fn an_organization_from_the_url_reaches_a_tool_like_one_from_the_token() {
     for opaque in OPAQUE {
         let world = shelf(|builder| builder).await;
         let (bare, named) = (
@@ -511,7 +512,7 @@ async fn one_token_in_two_organizations_is_two_principals() {
     for query in ["org=acme", "org=org_acme", "org=globex"] {
         wait("wait_there", query).await.expect_unavailable();
     }
-    // Names in the URL that nothing was found by do not make further principals.
+    // Names in the URL that match no organization do not create principals.
     let anywhere = tokio::spawn(wait("wait_anywhere", "org=acme"));
     eventually("a third waits", || gate.entered() == 3).await;
     for query in ["", "org=globex", "org=unknown", "org=1", "org="] {
@@ -544,7 +545,7 @@ async fn step_ups_are_remembered_for_each_organization() {
 }
 
 #[actix_web::test]
-async fn tokens_of_other_kinds_gain_no_organization_and_lose_theirs_to_another_in_the_url() {
+async fn tokens_of_other_kinds_gain_no_organization_from_the_url_and_lose_theirs_if_it_differs() {
     let server = mcp_auth::server!()
         .tools_of("protocol::tools")
         .state(crate::support::Runs::default())
@@ -565,7 +566,7 @@ async fn tokens_of_other_kinds_gain_no_organization_and_lose_theirs_to_another_i
         (&session, "org_acme", true),
         (&session, "globex", false),
         (&session, "", false),
-        // The slug of the key's organization is not known.
+        // The slug of the key's organization is unknown.
         (&org_key, "org_acme", true),
         (&org_key, "acme", false),
         (&org_key, "globex", false),
@@ -598,13 +599,13 @@ async fn tokens_of_other_kinds_gain_no_organization_and_lose_theirs_to_another_i
         }
     }
     assert_eq!(server.ran("which_org"), 3);
-    // Now this person has an OAuth token.
+    // This person gets an OAuth token now.
     let bob = which(&server.user("bob")).await;
     assert_eq!(bob.expect_ok().text(), "org_acme");
 }
 
 #[actix_web::test]
-async fn a_denial_says_which_of_the_three_is_missing() {
+async fn a_denial_says_whether_scope_choice_or_membership_is_missing() {
     for opaque in OPAQUE {
         let world = World::new().await;
         let request = |scopes: &[&str]| {
@@ -645,11 +646,11 @@ async fn a_denial_says_which_of_the_three_is_missing() {
                 assert_eq!(denied["hint"], second);
                 assert_eq!(denied["cure"], cure, "{denied}");
                 assert!(second.starts_with(hint), "{second}");
-                // The URL is no remedy where the server does not read it.
+                // A hint about the URL would be wrong if the server does not read it.
                 assert!(!second.contains("?org="), "{second}");
             }
         }
-        // Other denials say all they have to say in one block.
+        // Other denials have only one block.
         let denied = call(&world, &world.grace(), "delete_document", "").await;
         assert_eq!(denied.text(), PERMISSION_DENIED);
         assert_eq!(denied.hint(), None);
@@ -658,7 +659,7 @@ async fn a_denial_says_which_of_the_three_is_missing() {
 }
 
 #[actix_web::test]
-async fn a_url_that_names_an_organization_is_served_and_challenged_as_the_one_endpoint() {
+async fn a_url_that_names_an_organization_is_served_and_challenged_like_the_endpoint() {
     let world = world_with(&[UrlQuery]).await;
     let ask = world.call(Era::Modern, "which_org", json!({}));
     let reply = ask.query("org=acme").send().await;
@@ -671,7 +672,7 @@ async fn a_url_that_names_an_organization_is_served_and_challenged_as_the_one_en
         reply.expect_status(401).challenge(),
         world.sign_in_challenge()
     );
-    // A token for the endpoint's URL without the query.
+    // The audience of the token is the endpoint's URL without the query.
     let request = TokenRequest::oauth("ada").aud(world.url());
     let ada = world.mint(&request);
     call(&world, &ada, "which_org", "org=acme")
@@ -711,7 +712,7 @@ async fn a_trusted_organization_of_a_token_counts_only_as_a_membership_beside_an
 }
 
 #[actix_web::test]
-async fn the_matrix_says_in_one_line_where_organizations_come_from() {
+async fn the_matrix_names_the_sources_of_organizations_in_one_line() {
     for sources in SOURCES {
         let builder = mcp_auth::server!()
             .tools_of("protocol::tools")

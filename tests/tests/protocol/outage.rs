@@ -1,8 +1,8 @@
-//! Clerk away for a minute while callers call without a pause: its Backend API or the issuer, each in every
-//! way to be away. Nobody gets in who should not, who needs no answer of Clerk's is served on, and when it is
-//! back all are, without a restart.
+//! An outage of Clerk for a minute while callers call without a pause. The Backend API or the
+//! issuer is unavailable, in each of several ways. No caller without permission is admitted,
+//! callers that need no look-up are served, and afterwards all calls succeed without a restart.
 //!
-//! The minute is one of the test's clock: a step of it is as long as a few calls take.
+//! The minute is measured by the test's clock: each step takes as long as a few calls.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -15,14 +15,14 @@ use serde_json::json;
 use crate::load::{Called, Latency, Load};
 use crate::support::{Ask, Era, ORGANIZATION_REQUIRED, World, builder, eventually};
 
-/// What is away.
+/// The part of Clerk that is unavailable.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Part {
     Backend,
     Issuer,
 }
 
-/// In which way.
+/// The way in which it is unavailable.
 #[derive(Clone, Copy, Debug)]
 enum Away {
     Failing,
@@ -31,43 +31,45 @@ enum Away {
     Throttling,
 }
 
-/// Who calls.
+/// The kinds of callers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Who {
-    /// Has a token that was seen before, and calls what needs no look-up.
+    /// Has a cached token, and calls a tool without look-ups.
     Known,
-    /// Has a token that was never seen before, of a key that is known.
+    /// Has a new token that is signed by a known key.
     Unseen,
-    /// Has a token of a key that is new.
+    /// Has a token that is signed by a new key.
     NewKey,
-    /// Has a token that somebody else signed.
+    /// Has a token that another issuer signed.
     Stranger,
-    /// Calls what needs a look-up, as a member.
+    /// Is a member, and calls a tool that needs a look-up.
     Member,
-    /// The same, as one who was a member until Clerk went away.
+    /// Calls a tool that needs a look-up, and was removed from the organization at the start of the
+    /// outage.
     Removed,
-    /// Lists the tools, of which some depend on a look-up.
+    /// Lists the tools, some of which depend on a look-up.
     Lister,
 }
 
-/// Who calls, and when by the clock of the server.
+/// The kind of caller, and the time of the call by the server's clock.
 type Label = (Who, u64);
 
 struct Outage {
     part: Part,
     world: World,
-    /// Knows the memberships. Of its own, so that the issuer can be away alone.
+    /// The Backend API with the memberships. It is a separate emulator, so that the issuer alone
+    /// can be unavailable.
     backend: Emulator,
     stranger: Instance,
     load: Load<Label>,
-    /// What a member may call.
+    /// The tools that a member may call.
     tools: Vec<String>,
 }
 
-/// When it was.
+/// The time of the outage.
 struct Span {
     began: Instant,
-    /// By the clock of the server.
+    /// The beginning by the server's clock.
     began_at: u64,
     ended: Instant,
     ended_at: u64,
@@ -82,15 +84,15 @@ impl Outage {
         };
         let (state, copy) = (folder.path().join("state"), folder.path().join("copy"));
         let issuer = start(&state).await;
-        // Two emulators with one key, each with a state file of its own.
+        // The two emulators share a key, and each has its own state file.
         std::fs::copy(&state, &copy).unwrap();
         let backend = start(&copy).await;
         let stranger = Instance::new(issuer.url(), Directory::default()).unwrap();
         let api_url = backend.url().to_owned();
-        // The load of one user is more than the default rate allows.
+        // One user causes more calls than the default rate allows.
         let server = |clerk: &Emulator| builder(clerk).api_url(api_url).without_rates();
         let world = World::built(issuer, "protocol::tools", |server| server, server).await;
-        // The keys are due to be fetched again while Clerk is away.
+        // The keys must be refreshed during the outage.
         world.clock.advance(Duration::from_secs(280));
         let listed = world.list(Era::Modern).bearer(&world.ada()).send().await;
         Self {
@@ -123,7 +125,8 @@ impl Outage {
         }
     }
 
-    /// The issuer changes its key, its twin at the Backend API does not.
+    /// Mints a token by the old key: the issuer changes its key, and the emulator of the Backend
+    /// API does not.
     fn of_old_key(&self, request: &TokenRequest) -> String {
         let now = self.world.clock.unix_seconds();
         let (mut header, mut claims) = self.backend.instance().token_parts(request, now).unwrap();
@@ -191,17 +194,17 @@ impl Outage {
 
     async fn come_back(&self) {
         self.emulator().instance().clear_faults();
-        // Whoever is closed is opened again; nobody notices if not.
+        // This ends the refusing of connections; it has no effect if connections are not refused.
         self.emulator().refuse_connections(Duration::ZERO).await;
     }
 
-    /// How many calls began at or after this time by the clock, and were answered with this status.
+    /// The number of calls of this kind since this time by the server's clock that got this status.
     fn count(&self, who: Who, since: u64, status: u16) -> usize {
         self.load
             .count(|call| call.label.0 == who && call.label.1 >= since && call.status() == status)
     }
 
-    /// Who can't be answered.
+    /// The kind of caller that cannot be answered.
     fn refused(&self) -> Who {
         match self.part {
             Part::Backend => Who::Member,
@@ -269,10 +272,11 @@ impl Outage {
         for call in self.load.calls().iter() {
             let (who, at) = call.label;
             let away = call.began > span.began && call.ended < span.ended;
-            // What was known when Clerk went away holds for 30 seconds.
+            // Facts that were cached when the outage began are used for 30 seconds.
             let known = at < span.began_at + 30;
             let silent = away && self.part == Part::Backend && !known;
-            // Or its answer was on its way when Clerk went away, or it is left alone for a while yet.
+            // A response may have been under way when the outage began, or the circuit breaker is
+            // still open after it.
             let silenced = |part| self.part == part && call.ended > span.began && unavailable(call);
             let right = match who {
                 Who::Known | Who::Unseen => call.says("user_ada"),
@@ -315,7 +319,7 @@ impl Outage {
     }
 }
 
-/// 503, with a time after which to ask again.
+/// Whether a call got 503 with `Retry-After`.
 fn unavailable(call: &Called<Label>) -> bool {
     call.status() == 503 && call.reply.expect_unavailable() <= 60
 }
@@ -328,41 +332,41 @@ async fn minute(part: Part, away: Away) -> String {
 }
 
 #[actix_web::test]
-async fn while_the_backend_api_fails_nobody_gets_in_on_old_facts_and_others_are_served() {
+async fn while_the_backend_api_fails_expired_memberships_are_503_and_other_calls_succeed() {
     println!("{}", minute(Part::Backend, Away::Failing).await);
 }
 
 #[actix_web::test]
-async fn while_the_backend_api_hangs_nobody_gets_in_on_old_facts_and_others_are_served() {
+async fn while_the_backend_api_hangs_expired_memberships_are_503_and_other_calls_succeed() {
     println!("{}", minute(Part::Backend, Away::Hanging).await);
 }
 
 #[actix_web::test]
-async fn while_the_backend_api_refuses_nobody_gets_in_on_old_facts_and_others_are_served() {
+async fn while_the_backend_api_refuses_expired_memberships_are_503_and_other_calls_succeed() {
     println!("{}", minute(Part::Backend, Away::Refusing).await);
 }
 
 #[actix_web::test]
-async fn while_the_backend_api_throttles_nobody_gets_in_on_old_facts_and_others_are_served() {
+async fn while_the_backend_api_throttles_expired_memberships_are_503_and_other_calls_succeed() {
     println!("{}", minute(Part::Backend, Away::Throttling).await);
 }
 
 #[actix_web::test]
-async fn while_the_issuer_fails_known_keys_serve_and_unknown_ones_are_503() {
+async fn while_the_issuer_fails_known_keys_work_and_unknown_ones_are_503() {
     println!("{}", minute(Part::Issuer, Away::Failing).await);
 }
 
 #[actix_web::test]
-async fn while_the_issuer_hangs_known_keys_serve_and_unknown_ones_are_503() {
+async fn while_the_issuer_hangs_known_keys_work_and_unknown_ones_are_503() {
     println!("{}", minute(Part::Issuer, Away::Hanging).await);
 }
 
 #[actix_web::test]
-async fn while_the_issuer_refuses_known_keys_serve_and_unknown_ones_are_503() {
+async fn while_the_issuer_refuses_known_keys_work_and_unknown_ones_are_503() {
     println!("{}", minute(Part::Issuer, Away::Refusing).await);
 }
 
 #[actix_web::test]
-async fn while_the_issuer_throttles_known_keys_serve_and_unknown_ones_are_503() {
+async fn while_the_issuer_throttles_known_keys_work_and_unknown_ones_are_503() {
     println!("{}", minute(Part::Issuer, Away::Throttling).await);
 }

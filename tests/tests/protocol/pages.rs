@@ -1,4 +1,5 @@
-//! The page that a browser is shown at the endpoint in development, and who gets none.
+//! The page that the endpoint shows to a browser in development, and the clients that do not get
+//! the page.
 
 use clerk_emulator::TokenRequest;
 use mcp_auth::AudiencePolicy;
@@ -38,7 +39,7 @@ mod ledger {
 }
 
 #[actix_web::test]
-async fn a_browser_is_shown_the_server_and_who_may_call_what() {
+async fn the_page_shows_a_browser_the_server_and_the_access_matrix() {
     let world = World::with(|builder| builder.title("Papers").version("7.8.9")).await;
     let page = shown(&world).await;
     let url = world.url();
@@ -62,7 +63,7 @@ async fn a_browser_is_shown_the_server_and_who_may_call_what() {
         answers(&page, "delete_document"),
         ["no", "no", "with permission"]
     );
-    // There is a local Clerk only where the server started it.
+    // The page has these texts only if the server started a local Clerk.
     for text in ["/dev/token", "--header", "no password"] {
         assert!(!page.contains(text), "{text} in {page}");
     }
@@ -70,7 +71,7 @@ async fn a_browser_is_shown_the_server_and_who_may_call_what() {
 }
 
 #[actix_web::test]
-async fn the_page_names_the_endpoint_as_it_was_called() {
+async fn the_page_names_the_endpoint_by_the_requested_host() {
     let world = World::new().await;
     let port = world.server.address.port();
     for name in ["127.0.0.1", "localhost", "[::1]"] {
@@ -83,7 +84,7 @@ async fn the_page_names_the_endpoint_as_it_was_called() {
 }
 
 #[actix_web::test]
-async fn the_page_runs_nothing_loads_nothing_and_is_framed_and_kept_by_nobody() {
+async fn the_page_allows_no_script_no_resource_no_frame_and_no_cache() {
     let world = World::new().await;
     let reply = browse(&world).send().await;
     for (name, value) in [
@@ -108,7 +109,7 @@ async fn the_page_runs_nothing_loads_nothing_and_is_framed_and_kept_by_nobody() 
 }
 
 #[actix_web::test]
-async fn text_of_the_server_and_its_tools_is_text_on_the_page() {
+async fn markup_in_texts_of_the_server_is_escaped_on_the_page() {
     let world = World::of("protocol::pages::markup", |builder| {
         builder
             .name("</title><script>alert(2)</script>")
@@ -132,7 +133,7 @@ async fn text_of_the_server_and_its_tools_is_text_on_the_page() {
 }
 
 #[actix_web::test]
-async fn whoever_is_no_browser_of_this_machine_gets_what_there_is_without_a_page() {
+async fn a_client_that_is_not_a_local_browser_gets_the_response_without_a_page() {
     let world = World::new().await;
     let get = || world.request(Method::GET, "/mcp");
     let plain = get().send().await;
@@ -169,7 +170,7 @@ async fn whoever_is_no_browser_of_this_machine_gets_what_there_is_without_a_page
         let plain = ask().header("accept", "*/*").send().await;
         expect_same(&reply, &plain, method.as_str());
     }
-    // A script of a page sends its origin, and is told no more than a client.
+    // A script sends its origin, and gets the response that a client gets.
     let origin = "http://localhost:5173";
     let script = browse(&world).header("origin", origin).send().await;
     let client = get().header("origin", origin).send().await;
@@ -177,7 +178,7 @@ async fn whoever_is_no_browser_of_this_machine_gets_what_there_is_without_a_page
 }
 
 #[actix_web::test]
-async fn a_credential_is_judged_as_without_a_page() {
+async fn a_token_is_checked_as_without_a_page() {
     let world = World::new().await;
     let expired = world.mint(&TokenRequest::oauth("ada").expires_in(-60));
     for (status, token) in [(405, world.ada()), (401, expired), (401, String::new())] {
@@ -223,7 +224,7 @@ async fn off_loopback_there_is_no_page() {
 }
 
 #[actix_web::test]
-async fn with_a_local_clerk_the_page_knows_its_roles_and_holds_no_token() {
+async fn with_a_local_clerk_the_page_names_its_roles_and_contains_no_token() {
     let process = Process::start(&[]);
     let request = client().get(process.fact("endpoint"));
     let reply = Reply::read(request.header(ACCEPT, BROWSER).send().await.unwrap()).await;
@@ -257,10 +258,10 @@ async fn with_a_local_clerk_the_page_knows_its_roles_and_holds_no_token() {
     assert!(!page.contains("sk_test_"), "{page}");
 }
 
-/// A permission that no local Clerk could know of, a scope and an audience that are required: what is
-/// printed to try the server with works all the same.
+/// The server has a permission that is not in the default directory, and requires a scope and an
+/// audience. The printed command works nevertheless.
 #[actix_web::test]
-async fn with_a_local_clerk_admins_may_and_what_is_printed_to_try_can_be_tried() {
+async fn with_a_local_clerk_admins_may_call_every_tool_and_the_printed_command_works() {
     let server = mcp_auth::server!()
         .tools_of("protocol::pages::ledger")
         .emulator()
@@ -274,7 +275,7 @@ async fn with_a_local_clerk_admins_may_and_what_is_printed_to_try_can_be_tried()
         answers(&page, "ledger"),
         ["no", "no", "with permission or role", "yes", "yes"]
     );
-    // The one beside it has a scope that a token for trying has not.
+    // Another tool needs a scope that the token of the command does not have.
     assert!(page.contains("&quot;name&quot;:&quot;ledger&quot;"));
 
     let token = page
@@ -320,17 +321,17 @@ async fn by_hand(world: &World, method: &str, head: &[&str]) -> Reply {
     connection.reply().await
 }
 
-/// The page, which the answer is.
+/// The page in a reply.
 #[track_caller]
 fn html(reply: &Reply) -> String {
     reply.expect_status(200);
     let page = String::from_utf8(reply.body.clone()).unwrap();
     assert!(page.contains(TOLD), "{page}");
-    // Where names may break.
+    // `<wbr>` marks the places where a name may break.
     page.replace("<wbr>", "")
 }
 
-/// What the matrix says of a tool.
+/// The cells of a tool in the matrix.
 #[track_caller]
 fn answers(page: &str, tool: &str) -> Vec<String> {
     let head = format!(r#"<th scope="row"><code>{tool}</code>"#);

@@ -1,4 +1,4 @@
-//! A tool that waits until its test lets it go, and says how it ended.
+//! A tool that waits until its test releases it, and records whether it finished.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use mcp_auth::{State, mcp_tool};
 use tokio::sync::Semaphore;
 
-/// Where calls wait.
+/// The place where calls wait.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate(Arc<Counts>);
 
@@ -14,7 +14,7 @@ pub(crate) struct Gate(Arc<Counts>);
 struct Counts {
     open: Semaphore,
     entered: AtomicUsize,
-    /// The tools that went through to their end.
+    /// The tools that finished.
     passed: Mutex<Vec<&'static str>>,
     /// The tools that were dropped while they waited.
     abandoned: Mutex<Vec<&'static str>>,
@@ -30,22 +30,22 @@ impl Gate {
         }))
     }
 
-    /// Lets everybody pass from now on.
+    /// Releases all calls from now on.
     pub(crate) fn open(&self) {
         self.0.open.add_permits(10_000);
     }
 
-    /// How many calls have come.
+    /// The number of calls that have arrived.
     pub(crate) fn entered(&self) -> usize {
         self.0.entered.load(Ordering::SeqCst)
     }
 
-    /// The tools that went through to their end, in that order.
+    /// The tools that finished, in order.
     pub(crate) fn passed(&self) -> Vec<&'static str> {
         self.0.passed.lock().unwrap().clone()
     }
 
-    /// The tools that were dropped while they waited, in that order.
+    /// The tools that were dropped while they waited, in order.
     pub(crate) fn abandoned(&self) -> Vec<&'static str> {
         self.0.abandoned.lock().unwrap().clone()
     }
@@ -79,14 +79,14 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Wait to be let go.
+/// Wait to be released.
 #[mcp_tool]
 async fn wait(gate: &State<Gate>) -> &'static str {
     gate.pass("wait").await;
     "passed"
 }
 
-/// The same for everybody.
+/// Wait to be released, without a token.
 #[mcp_tool(public)]
 async fn wait_openly(gate: &State<Gate>) -> &'static str {
     gate.pass("wait_openly").await;

@@ -1,4 +1,4 @@
-//! The people and roles of the local Clerk: those of a file, those of code, and the default ones.
+//! The people and roles of the local Clerk: from a file, from code, and the default ones.
 
 use mcp_auth::testing::TestServer;
 use mcp_auth::{Directory, ServerBuilder};
@@ -57,7 +57,7 @@ impl Local {
         format!("http://{}/mcp", self.server.address)
     }
 
-    /// Calls a tool with a token that was asked for with this query.
+    /// Calls a tool with a token that `/dev/token` mints for this query.
     async fn call(&self, query: &str, tool: &str) -> Reply {
         let token = format!("{}/dev/token?{query}", self.issuer);
         let token = Reply::read(client().get(token).send().await.unwrap()).await;
@@ -79,7 +79,7 @@ impl Local {
 }
 
 #[actix_web::test]
-async fn everybody_of_the_default_can_do_something_with_the_permissions_of_the_server() {
+async fn the_default_people_get_the_permissions_of_the_server() {
     let local = Local::start(mcp_auth::server!(emulator, tools = [tools])).await;
     for (who, tool, answer) in [
         ("user=ada&org=acme", "list_invoices", "two"),
@@ -104,7 +104,7 @@ async fn everybody_of_the_default_can_do_something_with_the_permissions_of_the_s
 }
 
 #[actix_web::test]
-async fn people_of_a_file_have_exactly_what_it_gives_them() {
+async fn people_of_a_file_have_exactly_the_permissions_of_the_file() {
     let builder = mcp_auth::server!(emulator = "people/invoices.toml", tools = [tools]);
     let local = Local::start(builder).await;
     for (who, tool, answer) in [
@@ -117,7 +117,7 @@ async fn people_of_a_file_have_exactly_what_it_gives_them() {
         assert_eq!(reply.text(), answer, "{who} {tool}");
     }
     let page = local.page().await.replace("&amp;", "&");
-    // The first who may read, and nobody of the default.
+    // The page has the first person of the file who may read, and no default person.
     assert!(page.contains("/dev/token?user=kay&org=parc'"), "{page}");
     assert!(
         page.contains("<code>kay</code>, reader of parc; "),
@@ -129,7 +129,7 @@ async fn people_of_a_file_have_exactly_what_it_gives_them() {
 }
 
 #[actix_web::test]
-async fn people_can_be_said_in_code() {
+async fn people_can_be_defined_in_code() {
     let mut people = Directory::empty();
     people.set_member("kay", "parc", "reader", &["org:invoices:read"]);
     let builder = mcp_auth::server!(tools = [tools]).emulator_directory(people);
@@ -153,13 +153,13 @@ async fn a_test_has_the_people_that_the_builder_names() {
     bob.call("list_invoices", json!({}))
         .await
         .expect_denied(MAY_NOT_READ);
-    // What a test says of somebody counts more.
+    // A description in the test overrides the directory.
     let kay = kay.permission("org:invoices:pay");
     kay.call("pay_invoice", json!({})).await.expect_ok();
 }
 
 #[actix_web::test]
-async fn a_file_of_people_that_cannot_be_used_is_a_start_up_error_with_its_place() {
+async fn an_invalid_file_of_people_is_a_start_up_error_with_its_place() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/people");
     let missing = mcp_auth::server!(emulator = "people/nobody.toml", tools = [tools]);
     let broken = mcp_auth::server!(emulator = "people/broken.toml", tools = [tools]);

@@ -1,4 +1,4 @@
-//! Tools that are plain functions: they block a thread of their own, and nothing else.
+//! Tools that are plain functions. They block their own thread and no other.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ mod tools {
 
     use mcp_auth::{Caller, Context, FromContext, Json, Org, State, ToolError, mcp_tool};
 
-    /// Holds every thread that comes by, until it is opened.
+    /// Blocks threads until it is opened.
     #[derive(Clone, Debug, Default)]
     pub(super) struct Latch(Arc<(Mutex<Counts>, Condvar)>);
 
@@ -77,7 +77,7 @@ mod tools {
         latch.pass();
     }
 
-    /// Is made by waiting for a timer.
+    /// A state that is created by waiting for a timer.
     struct Slow(&'static str);
 
     impl FromContext for Slow {
@@ -109,7 +109,7 @@ mod tools {
         ])
     }
 
-    /// Waits until somebody opens it.
+    /// Blocks until it is opened.
     #[derive(Clone, Debug, Default)]
     pub(super) struct Gate(pub(super) Arc<tokio::sync::Notify>);
 
@@ -151,13 +151,13 @@ async fn blocked(user: &TestUser<'_>) -> String {
 }
 
 #[actix_web::test]
-async fn a_function_that_blocks_holds_up_no_other_call_of_its_worker() {
+async fn a_blocking_function_delays_no_other_call_of_its_worker() {
     for legacy in [false, true] {
         let latch = tools::Latch::default();
         let server = server(&latch, |builder| builder);
         let user = server.user("ada");
         let user = if legacy { user.legacy() } else { user };
-        // Everything in this test is on one thread, as on a worker.
+        // The whole test runs on one thread, like a worker.
         let others = async {
             eventually("the function blocks", || latch.counts().0 == 1).await;
             for _ in 0..10 {
@@ -172,7 +172,7 @@ async fn a_function_that_blocks_holds_up_no_other_call_of_its_worker() {
 }
 
 #[actix_web::test]
-async fn what_is_injected_is_borrowed_on_the_thread() {
+async fn injected_values_are_borrowed_on_the_thread() {
     let server = server(&tools::Latch::default(), |builder| builder);
     let user = server.user("ada").org("acme");
     let answer = user.call("borrows", json!({ "text": "tea" })).await;
@@ -183,14 +183,14 @@ async fn what_is_injected_is_borrowed_on_the_thread() {
 }
 
 #[actix_web::test]
-async fn a_function_may_wait_for_a_runtime_of_its_own() {
+async fn a_function_can_wait_for_its_own_runtime() {
     let server = server(&tools::Latch::default(), |builder| builder);
     let answer = server.user("ada").call("nested", json!({})).await;
     assert_eq!(answer.expect_ok().text(), "nested");
 }
 
 #[actix_web::test]
-async fn a_panic_and_an_error_of_a_function_are_those_of_any_tool() {
+async fn a_panic_or_an_error_of_a_function_is_reported_like_that_of_any_tool() {
     let server = server(&tools::Latch::default(), |builder| builder.tool_threads(1));
     let user = server.user("ada");
     for _ in 0..5 {
@@ -226,7 +226,7 @@ async fn a_function_is_reached_only_through_its_guard() {
 }
 
 #[actix_web::test]
-async fn so_many_functions_run_at_once_and_no_more() {
+async fn at_most_the_configured_number_of_functions_run_at_once() {
     // One user gets half of the threads.
     for most in [1, 3] {
         let latch = tools::Latch::default();
@@ -248,7 +248,7 @@ async fn so_many_functions_run_at_once_and_no_more() {
 }
 
 #[actix_web::test]
-async fn a_function_that_takes_too_long_keeps_its_thread_and_its_place_until_it_ends() {
+async fn a_function_that_times_out_keeps_its_thread_and_its_place_until_it_ends() {
     let latch = tools::Latch::default();
     let server = server(&latch, |builder| {
         builder
@@ -260,9 +260,10 @@ async fn a_function_that_takes_too_long_keeps_its_thread_and_its_place_until_it_
     let late = ada.call("block", json!({})).await;
     late.expect_error_with("Internal error, reference ");
     eventually("the function blocks", || latch.counts() == (1, 0)).await;
-    // Her call in flight is the one that has been answered.
+    // The call that timed out still counts as her call in flight.
     ada.call("quick", json!({})).await.expect_status(503);
-    // Somebody else waits for the thread in vain, and does not run afterwards.
+    // Another user waits for the thread until the time-out, and the function does not run
+    // afterwards.
     let waited = grace.call("block", json!({})).await;
     waited.expect_status(503);
     assert_eq!(grace.call("quick", json!({})).await.text(), "quick");
@@ -289,7 +290,7 @@ async fn a_function_whose_caller_has_gone_runs_to_its_end() {
     user.call("quick", json!({})).await.expect_status(503);
     latch.open();
     eventually("the function ends", || latch.counts() == (1, 1)).await;
-    // It has returned, and its thread is about to let go of what it held.
+    // The function has returned, and its thread is about to drop the arguments.
     let free = async {
         while user.call("quick", json!({})).await.status() == 503 {
             tokio::task::yield_now().await;
@@ -301,7 +302,7 @@ async fn a_function_whose_caller_has_gone_runs_to_its_end() {
 }
 
 #[actix_web::test]
-async fn a_function_that_has_not_begun_when_its_caller_is_given_up_never_does() {
+async fn a_function_that_has_not_started_when_its_call_ends_never_starts() {
     let latch = tools::Latch::default();
     latch.open();
     let gate = tools::Gate::default();
@@ -317,7 +318,7 @@ async fn a_function_that_has_not_begun_when_its_caller_is_given_up_never_does() 
     let user = server.user("ada");
     let late = user.call("behind_gate", json!({})).await;
     late.expect_error_with("Internal error, reference ");
-    // The rule still had to be asked, so neither the thread nor the place is kept.
+    // The call ended during `authorize`, so it occupies neither a thread nor a place.
     let free = async {
         while user.call("block", json!({})).await.text() != "passed" {
             tokio::task::yield_now().await;
@@ -335,7 +336,7 @@ async fn a_function_that_has_not_begun_when_its_caller_is_given_up_never_does() 
 }
 
 #[actix_web::test]
-async fn a_server_does_not_wait_for_functions_that_nobody_waits_for() {
+async fn a_stopping_server_does_not_wait_for_abandoned_functions() {
     let latch = tools::Latch::default();
     let server = server(&latch, |builder| builder.timeout(Duration::from_secs(1)));
     server

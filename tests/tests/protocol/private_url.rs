@@ -1,5 +1,5 @@
-//! A canonical URL with plain http, inside a network of containers: what it is served as, and which host it
-//! may have.
+//! A canonical URL with plain http in a private network of containers: the metadata, and the hosts
+//! that are allowed.
 
 use std::io;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ mod plain {
     async fn nothing() {}
 }
 
-/// The names of a network of containers, and of others.
+/// Resolves names of a private network of containers, and other names.
 fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
     let addresses: &[&str] = match host {
         "mcp" => &["172.18.0.2"],
@@ -69,14 +69,14 @@ async fn metadata_challenge_host_and_audience_follow_a_private_http_url() {
         let reply = asked(&world, &Method::GET, "/mcp", &[other], "").await;
         reply.expect_status(403);
     }
-    // The strict rules of a server off loopback hold: an audience, and no page of this machine.
+    // The strict rules off loopback apply: an audience is required, and there is no page.
     let call = message("tools/call", json!({ "name": "who_am_i" }));
     for (token, status) in [
         (TokenRequest::oauth("ada").aud(URL), 200),
         (TokenRequest::oauth("ada").aud("https://mcp:3000/mcp"), 401),
         (TokenRequest::oauth("ada"), 401),
     ] {
-        // Keys of a local Clerk sign nothing off loopback, so the instance is asked about opaque tokens.
+        // Keys of a local Clerk are refused off loopback, so this test uses opaque tokens.
         let bearer = format!("Authorization: Bearer {}", world.mint(&token.opaque()));
         let head = [host, &bearer, "Content-Type: application/json"];
         let reply = asked(&world, &Method::POST, "/mcp", &head, &call).await;
@@ -104,7 +104,7 @@ async fn an_http_url_starts_only_if_all_addresses_of_its_host_are_private() {
     ] {
         server(url).build().await.unwrap();
     }
-    // An https URL and one on loopback are resolved no more than they were.
+    // Neither an https URL nor a loopback URL is resolved.
     for url in ["https://nowhere.example", "http://localhost:3000"] {
         server(url).build().await.unwrap();
     }
@@ -141,7 +141,7 @@ async fn an_http_url_starts_only_if_all_addresses_of_its_host_are_private() {
         let error = server(url).build().await.unwrap_err();
         assert_eq!(error.to_string(), text);
     }
-    // Addresses need no resolver but the system's, which reads them without a network.
+    // IP addresses do not need the resolver, and the system reads them without a network.
     let literal = |url: &str| {
         let builder = builder(&clerk).tools_of("protocol::private_url::plain");
         builder.url(url).dangerous_http_url()
@@ -155,7 +155,7 @@ async fn an_http_url_starts_only_if_all_addresses_of_its_host_are_private() {
 }
 
 #[actix_web::test]
-async fn without_the_permission_no_name_and_no_address_makes_http_good() {
+async fn without_the_setting_no_name_and_no_address_allows_http() {
     let clerk = emulator().await;
     for url in [
         "http://mcp:3000",

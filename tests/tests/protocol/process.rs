@@ -1,4 +1,4 @@
-//! A server as a process of its own: what it prints, what it says when it does not start, signals.
+//! A server as a separate process: its output, its start-up errors, and signals.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use clerk_emulator::Emulator;
 
-/// A running process; it is killed when this is dropped.
+/// A running process. It is killed when the value is dropped.
 pub(crate) struct Process {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -16,7 +16,8 @@ pub(crate) struct Process {
 
 pub(crate) const SERVED: &str = env!("CARGO_BIN_EXE_served");
 
-/// A program, with this environment and no other. Its local Clerk keeps no state unless the environment says so.
+/// A program with exactly this environment. Its local Clerk has no state file unless the
+/// environment names one.
 fn command(program: &str, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
     command
@@ -29,13 +30,13 @@ fn command(program: &str, environment: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Runs a server that must not start, and returns what it says.
+/// Runs a server that must not start. Returns its error.
 #[track_caller]
 pub(crate) fn refusal(environment: &[(&str, &str)]) -> String {
     refusal_of(SERVED, environment)
 }
 
-/// Runs another server that must not start.
+/// Runs another server that must not start. Returns its error.
 #[track_caller]
 pub(crate) fn refusal_of(program: &str, environment: &[(&str, &str)]) -> String {
     let output = command(program, environment).output().unwrap();
@@ -46,7 +47,7 @@ pub(crate) fn refusal_of(program: &str, environment: &[(&str, &str)]) -> String 
     text.trim().strip_prefix("Error: ").expect(&text).to_owned()
 }
 
-/// Runs a check that finds errors, and returns what it prints and what it says in the end.
+/// Runs a check that finds errors. Returns its standard output and its standard error.
 #[track_caller]
 pub(crate) fn checked(environment: &[(&str, &str)]) -> (String, String) {
     let mut environment = environment.to_vec();
@@ -57,7 +58,7 @@ pub(crate) fn checked(environment: &[(&str, &str)]) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
-/// Runs a program that is to print something and end well, and returns what it prints.
+/// Runs a program that prints a text and exits with success. Returns the text.
 #[track_caller]
 pub(crate) fn printed_by(program: &str, environment: &[(&str, &str)]) -> String {
     let output = command(program, environment).output().unwrap();
@@ -66,27 +67,27 @@ pub(crate) fn printed_by(program: &str, environment: &[(&str, &str)]) -> String 
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The same of the server that serves.
+/// Runs the program `served`, which prints a text and exits with success. Returns the text.
 #[track_caller]
 pub(crate) fn printed(environment: &[(&str, &str)]) -> String {
     printed_by(SERVED, environment)
 }
 
 impl Process {
-    /// Starts a server of a local Clerk on a free port, and returns when it has printed what it
-    /// serves and how to try it.
+    /// Starts a server with a local Clerk on a free port. Returns when the server has printed its
+    /// endpoint and the command to try it.
     pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
         Self::start_program(SERVED, environment)
     }
 
-    /// Starts this program, which has a local Clerk.
+    /// Starts this program with a local Clerk.
     pub(crate) fn start_program(program: &str, environment: &[(&str, &str)]) -> Self {
         let mut process = Self::begin(program, environment);
         process.read_until("curl");
         process
     }
 
-    /// The same without the local Clerk, so without a line to try it.
+    /// Starts the program `served` with this emulator, so it prints no command to try it.
     pub(crate) fn start_on(clerk: &Emulator, environment: &[(&str, &str)]) -> Self {
         let secret_key = clerk.instance().secret_key();
         let mut environment = environment.to_vec();
@@ -94,18 +95,18 @@ impl Process {
         environment.push(("CLERK_API_URL", clerk.url()));
         environment.push(("CLERK_SECRET_KEY", secret_key.expose()));
         let mut process = Self::begin(SERVED, &environment);
-        // The last of the tools.
+        // This is the last of the printed tools.
         process.read_until("who_am_i");
         process
     }
 
-    /// Begins to run a program, on a free port if the environment names none.
+    /// Spawns a program, on a free port if the environment names none.
     fn begin(program: &str, environment: &[(&str, &str)]) -> Self {
         let environment = [&[("PORT", "0")], environment].concat();
         let mut child = command(program, &environment).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
-        // Read all the time: a full pipe would halt it.
+        // A thread reads all the time, because a full pipe would block the program.
         let log = thread::spawn(move || {
             let mut log = String::new();
             stderr.read_to_string(&mut log).unwrap();
@@ -119,12 +120,12 @@ impl Process {
         }
     }
 
-    /// All that was printed.
+    /// The text that was printed so far.
     pub(crate) fn printed(&self) -> &str {
         &self.printed
     }
 
-    /// The value that was printed behind a word at the start of a line.
+    /// The value after a word at the start of a printed line.
     pub(crate) fn fact(&self, word: &str) -> &str {
         let line = self
             .printed
@@ -134,7 +135,7 @@ impl Process {
             .trim()
     }
 
-    /// How much memory it has, where the system tells.
+    /// The resident memory of the process, on systems that report it.
     pub(crate) fn resident_kib(&self) -> Option<usize> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status
@@ -143,31 +144,31 @@ impl Process {
         line.trim().strip_suffix(" kB")?.trim().parse().ok()
     }
 
-    /// Sends a signal by its name.
+    /// Sends a signal, given by name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(status.unwrap().success());
     }
 
-    /// Whether it has ended, and with which code.
+    /// The exit code, if the process has ended.
     pub(crate) fn ended(&mut self) -> Option<Option<i32>> {
         self.child.try_wait().unwrap().map(|status| status.code())
     }
 
-    /// Ends it at once, and returns what it wrote to the standard error.
+    /// Kills the process. Returns its standard error.
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.log()
     }
 
-    /// The issuer, without the remark behind it.
+    /// The issuer, without the remark after it.
     pub(crate) fn issuer(&self) -> &str {
         self.fact("issuer").split(' ').next().unwrap()
     }
 
-    /// What it wrote to the standard error, once it has ended.
+    /// The standard error of the process, once it has ended.
     pub(crate) fn log(&mut self) -> String {
         self.log.take().unwrap().join().unwrap()
     }
@@ -186,7 +187,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // An error means that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! Every question that Clerk's `has()` answers: as guards, and asked by a running tool.
+//! Every check of Clerk's `has()`, in guards and in a running tool.
 
 use clerk_emulator::TokenRequest;
 use mcp_auth::{AuthorizedParties, ServerBuilder};
@@ -20,7 +20,7 @@ mod asked {
     const SOON: Reverification = Reverification::first_factor(2.5);
     const SESSION: TokenKind = TokenKind::Session;
 
-    /// Who may export, wherever that is needed.
+    /// A caller who may export, as an extractor.
     struct Exporter;
 
     impl FromContext for Exporter {
@@ -149,7 +149,7 @@ async fn call(world: &World, era: Era, token: &str, tool: &str) -> Reply {
 }
 
 #[actix_web::test]
-async fn what_a_session_token_tells_decides_and_a_denial_names_what_is_missing() {
+async fn the_claims_of_a_session_token_decide_and_a_denial_names_the_missing_requirement() {
     let world = asked().await;
     let bare = || TokenRequest::session("grace").org("acme");
     let names = |kind: &str, required: &[&str]| json!({ "kind": kind, "required": required });
@@ -276,7 +276,7 @@ async fn what_a_session_token_tells_decides_and_a_denial_names_what_is_missing()
 }
 
 #[actix_web::test]
-async fn an_oauth_token_has_no_features_plans_and_factors_whatever_it_claims() {
+async fn an_oauth_token_has_no_features_plans_and_factors_even_if_it_claims_them() {
     let world = asked().await;
     let request = TokenRequest::oauth("grace").org("acme");
     let (header, mut claims) = world
@@ -311,7 +311,7 @@ async fn an_oauth_token_has_no_features_plans_and_factors_whatever_it_claims() {
     call(&world, Era::Modern, &token, "maybe_export")
         .await
         .expect_text("shown");
-    // A permission that was looked up is there whatever the plan is, a feature is not.
+    // A permission comes from the look-up, regardless of the plan. A feature does not.
     let reply = call(&world, Era::Modern, &world.ada(), "paid_permission").await;
     assert_eq!(reply.text(), "Forbidden: org:documents feature required");
     let session = world.mint(&TokenRequest::session("ada").org("acme"));
@@ -321,7 +321,7 @@ async fn an_oauth_token_has_no_features_plans_and_factors_whatever_it_claims() {
 }
 
 #[actix_web::test]
-async fn the_list_has_what_the_token_can_call_and_what_its_user_could_verify() {
+async fn the_list_has_callable_tools_and_tools_that_need_a_reverification() {
     let world = asked().await;
     let always = ["ask", "by_people", "maybe_export"];
     let session = || TokenRequest::session("grace").org("acme");
@@ -348,7 +348,7 @@ async fn the_list_has_what_the_token_can_call_and_what_its_user_could_verify() {
 }
 
 #[actix_web::test]
-async fn a_running_tool_asks_what_a_guard_would() {
+async fn a_check_in_a_running_tool_agrees_with_the_guard() {
     let world = asked().await;
     let ask = async |token: Option<&str>, question: Value| {
         let ask = world.call(Era::Modern, "ask", question);
@@ -407,7 +407,7 @@ async fn a_running_tool_asks_what_a_guard_would() {
 }
 
 #[actix_web::test]
-async fn a_question_that_cannot_be_answered_now_asks_to_try_again_and_tells_no_more() {
+async fn a_check_whose_look_up_fails_asks_to_try_again_and_reveals_no_more() {
     let world = asked().await;
     world.instance.fail_with(Some(500));
     let ask = |question: Value| {
@@ -422,7 +422,7 @@ async fn a_question_that_cannot_be_answered_now_asks_to_try_again_and_tells_no_m
         .expect_tool_error(again);
     let asked = world.instance.requests_to("/v1/organizations");
     assert!(asked > 0);
-    // What is missing anyway needs no look-up.
+    // If another requirement is missing, no look-up is needed.
     for question in [
         json!({ "permission": "org:documents:delete", "feature": "export" }),
         json!({ "role": "admin", "reverification": "lax" }),
@@ -441,7 +441,7 @@ async fn a_question_that_cannot_be_answered_now_asks_to_try_again_and_tells_no_m
 const ORGANIZATIONS: &str = "protocol::questions::organizations";
 
 #[actix_web::test]
-async fn a_missing_organization_can_be_a_challenge_for_its_scope_and_what_else_is_missing() {
+async fn a_missing_organization_can_be_a_challenge_for_its_scope_and_the_other_missing_scopes() {
     for (tool, scopes, asked) in [
         ("bare", &["profile"][..], Some("user:org:read")),
         ("taken", &["profile"], Some("user:org:read")),
@@ -451,7 +451,8 @@ async fn a_missing_organization_can_be_a_challenge_for_its_scope_and_what_else_i
             &["profile"],
             Some("files:read files:write user:org:read"),
         ),
-        // Held scopes are named too: some clients drop what a challenge does not name.
+        // A challenge also names held scopes, because some clients drop scopes that it does not
+        // name.
         (
             "scoped",
             &["files:read"],
@@ -462,18 +463,18 @@ async fn a_missing_organization_can_be_a_challenge_for_its_scope_and_what_else_i
             &["files:read", "files:write"],
             Some("files:read files:write user:org:read"),
         ),
-        // The role may come with the organization.
+        // A new token with an organization may have the role.
         ("choice", &["profile"], Some("user:org:read")),
         (
             "scope_choice",
             &["files:read"],
             Some("files:read files:write user:org:read"),
         ),
-        // No OAuth token has these, with an organization or without.
+        // An OAuth token can never meet these, with or without an organization.
         ("paid", &["profile"], None),
         ("verified", &["profile"], None),
         ("paid_choice", &["profile"], None),
-        // It was granted, and no organization picked.
+        // The scope was granted, and the user chose no organization.
         ("bare", &["user:org:read"], None),
         ("scoped", &["user:org:read"], None),
     ] {
@@ -498,7 +499,7 @@ async fn a_missing_organization_can_be_a_challenge_for_its_scope_and_what_else_i
                 }
             }
         }
-        // The third time in words.
+        // The third denial has a text and no challenge.
         let mut details = json!({ "kind": "organization", "required": [] });
         if let Some(asked) = asked {
             details["cure"] = json!({ "scope": asked });
@@ -511,7 +512,7 @@ async fn a_missing_organization_can_be_a_challenge_for_its_scope_and_what_else_i
 }
 
 #[actix_web::test]
-async fn a_missing_organization_is_a_result_by_default_for_sessions_and_where_scopes_are() {
+async fn a_missing_organization_is_a_result_by_default_for_sessions_and_if_missing_scopes_are() {
     let linus = TokenRequest::oauth("linus");
     let session = TokenRequest::session("linus");
     let both = |builder: ServerBuilder| {

@@ -88,7 +88,7 @@ mod lost {
     async fn nowhere() {}
 }
 
-/// Holds threads until its sender is dropped.
+/// Blocks threads until its sender is dropped.
 #[derive(Clone, Debug)]
 struct Latch {
     entered: Arc<AtomicUsize>,
@@ -115,7 +115,7 @@ async fn world(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> World {
     world_with(&Gate::closed(), &Latch::closed().0, settings).await
 }
 
-/// A world with these places to wait at.
+/// A world whose tools wait at these gates.
 async fn world_with(
     gate: &Gate,
     latch: &Latch,
@@ -128,7 +128,8 @@ async fn world_with(
     .await
 }
 
-/// Calls a tool with this token so many times, one after the other; returns how many calls were allowed.
+/// Calls a tool with this token `calls` times, one call after the other. Returns the number of
+/// allowed calls.
 async fn allowed(world: &World, token: &str, tool: &str, calls: usize) -> usize {
     let mut allowed = 0;
     for _ in 0..calls {
@@ -153,7 +154,7 @@ fn retry_after(reply: &Reply) -> Option<u64> {
 }
 
 #[actix_web::test]
-async fn of_a_thousand_calls_exactly_a_hundred_are_allowed_under_eight_workers() {
+async fn eight_workers_allow_exactly_a_hundred_of_a_thousand_calls() {
     let clerk = emulator().await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
@@ -179,7 +180,7 @@ async fn of_a_thousand_calls_exactly_a_hundred_are_allowed_under_eight_workers()
         let now = TestClock::new().unix_seconds();
         clerk.instance().mint(request, now).unwrap()
     };
-    // Both clients of a user count together.
+    // The clients of a user share a limit.
     let tokens = [
         mint(&TokenRequest::oauth("ada")),
         mint(&TokenRequest::oauth("ada").client_id("client_other")),
@@ -236,7 +237,8 @@ async fn calls_count_together_by_user_organization_and_client() {
     let world = world(|builder| builder.session_tokens(AuthorizedParties::any())).await;
     let other = |user: &str| world.mint(&TokenRequest::oauth(user).org("acme").client_id("other"));
     let (ada, grace) = (world.ada(), world.grace());
-    // The clients of a user share, and so do their organizations and kinds of tokens. Users do not.
+    // All clients, organizations and kinds of tokens of a user share a limit. Each user has a
+    // separate limit.
     assert_eq!(allowed(&world, &ada, "per_user", 1).await, 1);
     assert_eq!(allowed(&world, &other("ada"), "per_user", 1).await, 1);
     let bare = world.mint(&TokenRequest::oauth("ada"));
@@ -245,7 +247,7 @@ async fn calls_count_together_by_user_organization_and_client() {
         assert_eq!(allowed(&world, token, "per_user", 2).await, 0);
     }
     assert_eq!(allowed(&world, &grace, "per_user", 3).await, 2);
-    // The members of an organization share. Organizations do not.
+    // The members of an organization share a limit. Each organization has a separate limit.
     assert_eq!(allowed(&world, &ada, "per_org", 1).await, 1);
     assert_eq!(allowed(&world, &grace, "per_org", 3).await, 1);
     let globex = world.mint(&TokenRequest::oauth("margaret").org("globex"));
@@ -253,7 +255,8 @@ async fn calls_count_together_by_user_organization_and_client() {
     let reply = world.call(Era::Modern, "per_org", json!({})).bearer(&grace);
     let told = "Rate limit: 2 calls an hour per organization; retry in 3600 s";
     reply.send().await.expect_tool_error(told);
-    // The users of a client share. Clients do not, and a token without a client counts by its user.
+    // The users of a client share a limit. Each client has a separate limit, and a token without a
+    // client counts by its user.
     assert_eq!(allowed(&world, &ada, "per_client", 1).await, 1);
     assert_eq!(allowed(&world, &grace, "per_client", 3).await, 1);
     assert_eq!(allowed(&world, &other("grace"), "per_client", 3).await, 2);
@@ -296,14 +299,14 @@ async fn callers_without_a_token_count_by_their_network() {
         let reply = call().from(address).send().await;
         reply.expect_tool_error("Rate limit: 2 calls a minute per network; retry in 60 s");
     }
-    // A caller with a token counts by the user, at whichever address.
+    // A caller with a token counts by the user, at every address.
     assert_eq!(allowed(&world, &world.ada(), "for_everybody", 3).await, 2);
     let grace = call().bearer(&world.grace()).from("127.0.0.2");
     grace.send().await.expect_text("ran");
 }
 
 #[actix_web::test]
-async fn the_rates_of_a_tool_count_allowed_calls_whatever_their_arguments_are() {
+async fn the_rates_of_a_tool_count_allowed_calls_with_any_arguments() {
     let world = world(|builder| builder).await;
     let call = |token: &str, arguments: Value| {
         let call = world.call(Era::Modern, "delete", arguments);
@@ -322,7 +325,7 @@ async fn the_rates_of_a_tool_count_allowed_calls_whatever_their_arguments_are() 
     // The arguments of a limited call are not read.
     let limited = call(&ada, json!({ "id": "one" })).await;
     assert_eq!(retry_after(&limited), Some(60));
-    // A caller who may not call the tool is not told of its limit.
+    // A denied caller does not learn of the limit.
     let denied = call(&grace, json!({ "id": 1 })).await;
     assert_eq!(denied.text(), PERMISSION_DENIED);
     world.expect_runs(2);
@@ -332,16 +335,17 @@ async fn the_rates_of_a_tool_count_allowed_calls_whatever_their_arguments_are() 
 async fn a_call_counts_under_all_its_rates_or_under_none() {
     let world = world(|builder| builder.rates([Rate::new("5/min per user")])).await;
     let (ada, grace) = (world.ada(), world.grace());
-    // One of ada's calls is allowed, and the others count neither for her organization nor at the server.
+    // One of ada's calls is allowed. The other calls count neither for her organization nor for the
+    // server.
     assert_eq!(allowed(&world, &ada, "twice_limited", 10).await, 1);
     assert_eq!(allowed(&world, &grace, "twice_limited", 10).await, 1);
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(allowed(&world, &ada, "twice_limited", 10).await, 1);
-    // The organization has had its three calls, so grace's next call does not count for her.
+    // The organization has used its three calls, so grace's next call does not count for grace.
     let reply = world.call(Era::Modern, "twice_limited", json!({}));
     let reply = reply.bearer(&grace).send().await;
     reply.expect_tool_error("Rate limit: 3 calls a minute per organization; retry in 59 s");
-    // ada has made two of her five calls of all tools, grace one.
+    // ada has used two of her five calls of all tools, grace one.
     assert_eq!(allowed(&world, &ada, "unlimited", 10).await, 3);
     assert_eq!(allowed(&world, &grace, "unlimited", 10).await, 4);
     let reply = world.call(Era::Modern, "unlimited", json!({}));
@@ -353,7 +357,7 @@ async fn a_call_counts_under_all_its_rates_or_under_none() {
 }
 
 #[actix_web::test]
-async fn the_rates_of_the_server_count_denied_calls_and_nothing_but_calls_of_its_tools() {
+async fn the_rates_of_the_server_count_denied_calls_and_only_calls_of_its_tools() {
     let world = world(|builder| builder.rates([Rate::new("3/min per user")])).await;
     let grace = world.grace();
     for _ in 0..4 {
@@ -377,9 +381,9 @@ async fn the_rates_of_the_server_count_denied_calls_and_nothing_but_calls_of_its
 }
 
 #[actix_web::test]
-async fn a_rate_of_the_server_per_organization_counts_by_user_where_there_is_none() {
+async fn a_rate_of_the_server_per_organization_counts_by_user_without_one() {
     let world = world(|builder| builder.rates([Rate::new("2/min per org")])).await;
-    // A tool that needs no organization looks none up: its calls count by the user.
+    // A tool without an organization causes no look-up, so its calls count by the user.
     assert_eq!(allowed(&world, &world.ada(), "unlimited", 3).await, 2);
     assert_eq!(allowed(&world, &world.grace(), "unlimited", 3).await, 2);
     assert_eq!(allowed(&world, &world.ada(), "per_org", 3).await, 2);
@@ -387,7 +391,7 @@ async fn a_rate_of_the_server_per_organization_counts_by_user_where_there_is_non
 }
 
 #[actix_web::test]
-async fn no_more_calls_run_at_once_than_stated_and_the_others_count_under_no_rate() {
+async fn calls_beyond_the_concurrency_limit_are_refused_and_count_under_no_rate() {
     let gate = Gate::closed();
     let world = world_with(&gate, &Latch::closed().0, |builder| builder).await;
     let (ada, grace) = (world.ada(), world.grace());
@@ -443,7 +447,7 @@ async fn a_plain_function_occupies_its_place_until_it_has_ended() {
 }
 
 #[actix_web::test]
-async fn a_rate_per_organization_of_a_tool_that_knows_none_does_not_start() {
+async fn a_rate_per_organization_of_a_tool_that_requires_none_does_not_start() {
     let server = builder(&emulator().await).tools_of("protocol::rates::lost");
     let error = server.build().await.unwrap_err().to_string();
     let told = "tool `nowhere` has the rate `1000/hour per org`, but acts in no organization; \

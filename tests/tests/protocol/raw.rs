@@ -1,4 +1,4 @@
-//! HTTP by hand, for what no client library would send.
+//! HTTP written by hand, for requests that no client library sends.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::reply::Reply;
 
-/// A connection whose bytes are written as they are given.
+/// A connection that sends exactly the given bytes.
 pub(crate) struct Raw(TcpStream);
 
 impl Raw {
@@ -32,21 +32,21 @@ impl Raw {
         self.0.flush().await.unwrap();
     }
 
-    /// Ends the sending direction: a clean FIN, with the answer unread.
+    /// Closes the sending direction with a clean FIN. The response stays unread.
     pub(crate) async fn close(mut self) {
         self.0.shutdown().await.unwrap();
     }
 
-    /// Waits until the other side has ended; returns what it sent before.
+    /// Waits until the server closes the connection. Returns the bytes that it sent before.
     pub(crate) async fn ended(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let read = timeout(PATIENCE, self.0.read_to_end(&mut rest));
-        // A reset ends it, too.
+        // A reset also counts as closing.
         let _ = read.await.expect("the connection stays open");
         rest
     }
 
-    /// Reads one answer.
+    /// Reads one response.
     pub(crate) async fn reply(&mut self) -> Reply {
         let reply = timeout(PATIENCE, self.read_reply());
         reply.await.expect("no whole answer in time")

@@ -1,5 +1,5 @@
-//! The table of refusals: one row after another, through HTTP, with the exact answer. Each test also
-//! shows that no tool ran.
+//! The table of refusals: each row over HTTP with the exact response. Each test also shows that no
+//! tool ran.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ async fn an_origin_that_is_not_allowed_is_forbidden_before_anything_else() {
 }
 
 #[actix_web::test]
-async fn a_request_without_a_token_for_what_is_not_public_is_sent_to_sign_in() {
+async fn a_request_without_a_token_for_a_tool_that_is_not_public_is_challenged() {
     let world = World::new().await;
     for era in ERAS {
         for ask in [
@@ -135,13 +135,13 @@ async fn a_request_without_a_token_for_what_is_not_public_is_sent_to_sign_in() {
 }
 
 #[actix_web::test]
-async fn a_token_that_is_not_good_is_refused_without_a_reason() {
+async fn an_invalid_token_is_refused_without_a_reason() {
     let world = World::with(|builder| builder.allowed_clients(["client_emulator"])).await;
     let mut first = None;
     for (why, token) in bad_tokens(&world) {
         for era in ERAS {
             let reply = call(&world, era, &token, "delete_document").await;
-            // Only what means "connect again" is told, see `audience.rs`.
+            // Only a refusal that means "connect again" has a reason; see `audience.rs`.
             if ["for another resource", "for no resource"].contains(&why) {
                 let text =
                     "The access token was issued for another server; connect this server again";
@@ -164,7 +164,7 @@ async fn a_token_that_is_not_good_is_refused_without_a_reason() {
         .expect_text("Document d1 of org_acme deleted");
 }
 
-/// Tokens with one thing wrong each.
+/// Tokens with one defect each.
 fn bad_tokens(world: &World) -> Vec<(&'static str, String)> {
     let ada = || TokenRequest::oauth("ada").org("acme");
     let changed = |change: &dyn Fn(&mut Value, &mut Value)| {
@@ -247,7 +247,7 @@ fn bad_tokens(world: &World) -> Vec<(&'static str, String)> {
 }
 
 #[actix_web::test]
-async fn a_session_token_is_refused_by_its_kind_also_where_others_are_accepted() {
+async fn a_session_token_is_refused_by_its_kind_even_if_others_are_accepted() {
     let world = World::with(|builder| {
         builder.session_tokens(AuthorizedParties::only(["http://localhost:3000"]))
     })
@@ -314,7 +314,7 @@ async fn a_token_in_the_query_is_an_invalid_request() {
 }
 
 #[actix_web::test]
-async fn keys_that_cannot_be_had_are_answered_with_503() {
+async fn keys_that_cannot_be_fetched_are_answered_with_503() {
     let clerk = crate::support::emulator().await;
     clerk.instance().fail_with(Some(500));
     let world = World::at(clerk, "protocol::tools", |builder| builder).await;
@@ -358,7 +358,7 @@ async fn a_membership_that_cannot_be_looked_up_is_answered_with_503() {
             .expect_unavailable();
     }
     world.expect_runs(1);
-    // What needs no organization goes on, and so does who has none.
+    // Tools without an organization are served, and so are callers in no organization.
     call(&world, Era::Modern, &ada, "who_am_i")
         .await
         .expect_text("user_ada");
@@ -371,7 +371,7 @@ async fn a_membership_that_cannot_be_looked_up_is_answered_with_503() {
 }
 
 #[actix_web::test]
-async fn a_throttled_look_up_passes_on_when_to_ask_again() {
+async fn a_throttled_look_up_passes_on_its_retry_after() {
     let world = World::new().await;
     call(&world, Era::Legacy, &world.ada(), "who_am_i")
         .await
@@ -387,7 +387,7 @@ async fn a_throttled_look_up_passes_on_when_to_ask_again() {
 }
 
 #[actix_web::test]
-async fn a_missing_organization_is_a_result_in_exact_words() {
+async fn a_missing_organization_is_a_result_with_an_exact_text() {
     let world = World::new().await;
     let curable = json!({
         "kind": "organization",
@@ -410,7 +410,7 @@ async fn a_missing_organization_is_a_result_in_exact_words() {
 }
 
 #[actix_web::test]
-async fn a_missing_permission_is_a_result_in_exact_words() {
+async fn a_missing_permission_is_a_result_with_an_exact_text() {
     let world = World::new().await;
     for era in ERAS {
         call(&world, era, &world.grace(), "delete_document")
@@ -442,7 +442,7 @@ async fn a_missing_permission_is_a_result_in_exact_words() {
 }
 
 #[actix_web::test]
-async fn a_missing_role_is_a_result_in_exact_words() {
+async fn a_missing_role_is_a_result_with_an_exact_text() {
     let world = World::new().await;
     for era in ERAS {
         call(&world, era, &world.grace(), "rename_org")
@@ -459,7 +459,7 @@ async fn a_missing_role_is_a_result_in_exact_words() {
 }
 
 #[actix_web::test]
-async fn scopes_that_alone_are_missing_are_asked_for_by_a_challenge() {
+async fn missing_scopes_are_requested_by_a_challenge_if_only_scopes_are_missing() {
     for era in ERAS {
         let world = World::new().await;
         let reader = TokenRequest::oauth("ada")
@@ -475,7 +475,8 @@ async fn scopes_that_alone_are_missing_are_asked_for_by_a_challenge() {
                 "files:read files:write user:org:read",
                 both,
             ),
-            // A scope that the token has is asked for again: some clients drop what is not named.
+            // The challenge also names a held scope, because some clients drop scopes that it does
+            // not name.
             (
                 world.mint(&reader),
                 "sync",
@@ -483,7 +484,8 @@ async fn scopes_that_alone_are_missing_are_asked_for_by_a_challenge() {
                 write,
             ),
             (world.ada(), "purge", "files:write user:org:read", write),
-            // Without an organization in tool and token there is none to lose.
+            // Neither the tool nor the token has an organization, so the challenge need not keep
+            // one.
             (world.linus(), "upload", "files:write", write),
         ] {
             let reply = call(&world, era, &token, tool).await;
@@ -494,7 +496,7 @@ async fn scopes_that_alone_are_missing_are_asked_for_by_a_challenge() {
                 reply.challenge(),
                 world.insufficient_scope_challenge(scopes, text)
             );
-            // One client of one user is asked twice at most, see the next test.
+            // One client of one user gets at most two challenges; see the next test.
             world.clock.advance(Duration::from_secs(301));
         }
         world.expect_runs(0);
@@ -520,7 +522,7 @@ async fn the_third_challenge_in_five_minutes_is_a_result() {
             .await
             .expect_denied("Forbidden: files:write scope required", &denied);
     }
-    // Other scopes and other callers are counted apart.
+    // Other scopes and other callers are counted separately.
     call(&world, Era::Modern, &ada, "sync")
         .await
         .expect_status(403);
@@ -535,7 +537,7 @@ async fn the_third_challenge_in_five_minutes_is_a_result() {
 }
 
 #[actix_web::test]
-async fn missing_scopes_are_a_result_where_the_server_says_so() {
+async fn missing_scopes_are_a_result_if_the_server_says_so() {
     let world = World::with(mcp_auth::ServerBuilder::scope_denials_as_results).await;
     for era in ERAS {
         call(&world, era, &world.ada(), "sync").await.expect_denied(
@@ -551,7 +553,7 @@ async fn missing_scopes_are_a_result_where_the_server_says_so() {
 }
 
 #[actix_web::test]
-async fn a_session_token_is_never_asked_for_scopes() {
+async fn a_session_token_never_gets_a_challenge_for_scopes() {
     let world = World::with(|builder| {
         builder.session_tokens(AuthorizedParties::only(["http://localhost:3000"]))
     })
@@ -580,7 +582,7 @@ async fn an_unknown_tool_is_invalid_params_and_never_a_challenge() {
 }
 
 #[actix_web::test]
-async fn arguments_that_are_no_object_are_invalid_params_and_never_a_challenge() {
+async fn arguments_that_are_not_an_object_are_invalid_params_and_never_a_challenge() {
     let world = World::new().await;
     for era in ERAS {
         for arguments in [json!([]), json!("x"), json!(7), json!(true)] {
@@ -599,7 +601,7 @@ async fn arguments_that_are_no_object_are_invalid_params_and_never_a_challenge()
 }
 
 #[actix_web::test]
-async fn arguments_that_do_not_fit_are_a_result_that_names_the_path() {
+async fn invalid_arguments_are_a_result_that_names_the_path() {
     let world = World::of("protocol::refusals::tools", |builder| builder).await;
     for (arguments, text) in [
         (
@@ -644,7 +646,7 @@ async fn arguments_that_do_not_fit_are_a_result_that_names_the_path() {
 }
 
 #[actix_web::test]
-async fn an_error_that_the_tool_tells_is_a_result_with_its_text() {
+async fn a_public_error_of_a_tool_is_a_result_with_its_text() {
     let world = World::of("protocol::refusals::tools", |builder| builder).await;
     for era in ERAS {
         let arguments = json!({ "dividend": 1, "divisor": 0 });
@@ -720,7 +722,7 @@ async fn a_refusal_leaves_its_connection_open_once_the_body_has_come() {
         let reply = connection.reply().await;
         assert_eq!(reply.expect_status(401).header("connection"), None);
     }
-    // What has not come is not waited for.
+    // The server does not wait for the rest of the body.
     connection.write(&refused[..refused.len() - 1]).await;
     let reply = connection.reply().await;
     assert_eq!(reply.expect_status(401).header("connection"), Some("close"));
@@ -728,7 +730,7 @@ async fn a_refusal_leaves_its_connection_open_once_the_body_has_come() {
 }
 
 #[actix_web::test]
-async fn a_refusal_ends_its_connection_if_the_body_never_does() {
+async fn a_refusal_closes_its_connection_if_the_body_never_ends() {
     let world = World::of("protocol::refusals::tools", |builder| {
         builder.body_deadline(Duration::from_millis(50))
     })

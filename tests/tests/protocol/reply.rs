@@ -1,9 +1,9 @@
-//! What a server answered, and assertions on it.
+//! A reply of a server, and assertions about it.
 
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-/// An HTTP answer, read to its end.
+/// A complete HTTP response.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -20,7 +20,7 @@ impl Reply {
         }
     }
 
-    /// The one value of a header.
+    /// The value of a header that occurs once.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
@@ -50,7 +50,8 @@ impl Reply {
         body["result"].take()
     }
 
-    /// The text of the only content block, or of the first one if the second is the hint of a denial.
+    /// The text of the only content block, or of the first block if the second is the hint of a
+    /// denial.
     #[track_caller]
     pub(crate) fn text(&self) -> String {
         let result = self.result();
@@ -67,14 +68,14 @@ impl Reply {
         content[0]["text"].as_str().unwrap().to_owned()
     }
 
-    /// The hint that a denial has for the person at the client.
+    /// The hint of a denial for the person at the client.
     #[track_caller]
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = &self.result()["_meta"]["mcp-auth-rs/denied"]["hint"];
         hint.as_str().map(str::to_owned)
     }
 
-    /// The names of the listed tools, in their order.
+    /// The names of the listed tools, in the order of the list.
     #[track_caller]
     pub(crate) fn tools(&self) -> Vec<String> {
         let result = self.result();
@@ -91,7 +92,7 @@ impl Reply {
         self
     }
 
-    /// A tool that ran and answered with this text.
+    /// Expects that a tool ran and returned this text.
     #[track_caller]
     pub(crate) fn expect_text(&self, text: &str) -> &Self {
         assert_eq!(self.text(), text);
@@ -99,7 +100,7 @@ impl Reply {
         self
     }
 
-    /// A result with `isError` and exactly this text, that is no denial.
+    /// Expects a result with `isError` and exactly this text that is not a denial.
     #[track_caller]
     pub(crate) fn expect_tool_error(&self, text: &str) -> &Self {
         assert_eq!(self.text(), text);
@@ -108,8 +109,8 @@ impl Reply {
         self
     }
 
-    /// A denial: HTTP 200, `isError: true`, exactly this text, and these details for programs beside
-    /// the hint.
+    /// Expects a denial: HTTP 200, `isError: true`, exactly this text, and these details in
+    /// addition to the hint.
     #[track_caller]
     pub(crate) fn expect_denied(&self, text: &str, details: &Value) -> &Self {
         assert_eq!(self.text(), text);
@@ -127,7 +128,7 @@ impl Reply {
         denied
     }
 
-    /// A JSON-RPC error.
+    /// Expects a JSON-RPC error.
     #[track_caller]
     pub(crate) fn expect_rpc_error(&self, status: u16, code: i64) -> &Self {
         self.expect_status(status);
@@ -140,7 +141,7 @@ impl Reply {
         self
     }
 
-    /// OAuth error JSON, which never repeats what the client sent.
+    /// Expects OAuth error JSON, which never repeats text of the request.
     #[track_caller]
     pub(crate) fn expect_oauth_error(&self, status: u16, error: &str, description: &str) -> &Self {
         self.expect_status(status);
@@ -150,8 +151,9 @@ impl Reply {
         self
     }
 
-    /// A refusal after the message was read: a JSON-RPC error with the request's id, whose message says what
-    /// is missing, and the OAuth members in `data`. Returns `data`.
+    /// Expects a refusal after the message was read: a JSON-RPC error with the request's id, whose
+    /// message names the missing requirement and whose `data` has the OAuth members. Returns
+    /// `data`.
     #[track_caller]
     pub(crate) fn expect_refused_request(&self, status: u16, error: &str, message: &str) -> Value {
         self.expect_status(status);
@@ -175,7 +177,7 @@ impl Reply {
         (!meta.is_null()).then(|| serde_json::from_value(meta).unwrap())
     }
 
-    /// HTTP 503 with a `Retry-After` of whole seconds.
+    /// Expects HTTP 503 with a `Retry-After` of whole seconds.
     #[track_caller]
     pub(crate) fn expect_unavailable(&self) -> u64 {
         self.expect_status(503);

@@ -1,4 +1,5 @@
-//! A server with a local Clerk that is started again: clients stay signed in. Each server is a process of its own.
+//! Restarts of a server with a local Clerk: clients stay signed in. Each server is a separate
+//! process.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +18,7 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A place for the state, and the servers that use it one after the other, all on one port.
+/// A state file, and the servers that use it one after the other on one port.
 struct Restarts {
     folder: TempDir,
     port: Option<String>,
@@ -48,7 +49,7 @@ impl Restarts {
     }
 }
 
-/// A client that has registered and that ada has let in for acme.
+/// A client that has registered and that ada has allowed for acme.
 struct SignedIn {
     client_id: String,
     access: String,
@@ -174,9 +175,9 @@ async fn a_client_stays_signed_in_over_a_restart() {
 }
 
 #[actix_web::test]
-async fn a_permission_that_is_new_after_a_restart_is_there_for_clients_that_are_signed_in() {
+async fn a_permission_that_is_new_after_a_restart_applies_to_signed_in_clients() {
     let mut restarts = Restarts::new();
-    // It has no tool that asks for a permission.
+    // This program has no tool that requires a permission.
     let process = restarts.start(env!("CARGO_BIN_EXE_sign_in"));
     let ada = SignedIn::at(&process).await;
     let directory = process.issuer().to_owned();
@@ -214,7 +215,7 @@ async fn a_second_server_at_the_same_time_runs_without_state_and_says_so() {
 }
 
 #[actix_web::test]
-async fn a_port_that_is_taken_at_a_restart_is_said_and_another_is_taken() {
+async fn if_the_port_is_taken_at_a_restart_another_is_used_with_a_warning() {
     let mut restarts = Restarts::new();
     let first = restarts.start(SERVED);
     let (issuer, first_keys) = (first.issuer().to_owned(), keys(&first).await);
@@ -251,10 +252,10 @@ async fn a_damaged_state_file_is_put_aside_with_a_warning() {
     assert_eq!(aside, "{\"kid\":");
 }
 
-/// The program as cargo lays it out, in a folder of its own.
+/// The program in cargo's layout, in its own folder.
 #[cfg(unix)]
 #[actix_web::test]
-async fn state_is_kept_below_target_for_its_owner_alone_and_a_deleted_file_means_to_start_afresh() {
+async fn the_state_file_is_private_below_target_and_deleting_it_resets_the_state() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();
@@ -264,7 +265,7 @@ async fn state_is_kept_below_target_for_its_owner_alone_and_a_deleted_file_means
     fs::write(target.join("CACHEDIR.TAG"), "").unwrap();
     fs::copy(SERVED, &program).unwrap();
     let start = || {
-        // Empty, as if it was not set.
+        // An empty variable counts as not set.
         let unset = [("MCP_AUTH_EMULATOR_STATE", "")];
         Process::start_program(program.to_str().unwrap(), &unset)
     };

@@ -1,5 +1,5 @@
-//! What a tool returns, and what becomes of it on the wire: in both eras, against the published schemas
-//! and against the tool's own.
+//! The return values of tools and their results: in both eras, against the published schemas and
+//! against the tool's own schema.
 
 use std::collections::HashMap;
 
@@ -273,7 +273,7 @@ mod failing {
 
     impl std::error::Error for Broken {}
 
-    /// Says of itself that it is an object, and cannot be written.
+    /// A type whose schema says that it is an object and that cannot be serialised.
     #[derive(Serialize, schemars::JsonSchema)]
     struct Unwritable {
         #[schemars(with = "BTreeMap<String, u8>")]
@@ -319,7 +319,8 @@ mod failing {
     }
 }
 
-/// Calls a tool without arguments, and returns the result without what all modern ones have.
+/// Calls a tool without arguments. Returns the result without the members that all modern results
+/// have.
 async fn run(world: &World, era: Era, tool: &str) -> Value {
     let reply = world
         .call(era, tool, json!({}))
@@ -391,7 +392,7 @@ async fn text_and_numbers_are_one_text_block() {
 }
 
 #[actix_web::test]
-async fn nothing_is_an_empty_result() {
+async fn a_tool_without_a_return_value_has_an_empty_result() {
     let world = World::of("protocol::results::empty", |builder| builder).await;
     assert!(output_schemas(&world).await.is_empty());
     for era in ERAS {
@@ -490,7 +491,7 @@ async fn the_schema_of_a_typed_result_refuses_another_shape() {
 }
 
 #[actix_web::test]
-async fn a_composed_result_is_sent_as_it_is() {
+async fn a_composed_result_is_sent_unchanged() {
     let world = World::of("protocol::results::composed", |builder| builder).await;
     for era in ERAS {
         let image = json!({ "type": "image", "data": "aGk=", "mimeType": "image/png" });
@@ -518,7 +519,7 @@ async fn a_composed_result_is_sent_as_it_is() {
 }
 
 #[actix_web::test]
-async fn a_told_error_is_its_text_and_no_structure() {
+async fn a_public_error_is_its_text_without_structured_content() {
     let world = World::of("protocol::results::failing", |builder| builder).await;
     for era in ERAS {
         for (tool, expected) in [
@@ -533,7 +534,7 @@ async fn a_told_error_is_its_text_and_no_structure() {
 }
 
 #[actix_web::test]
-async fn any_other_error_is_hidden_behind_a_reference() {
+async fn any_other_error_is_replaced_by_a_reference() {
     let world = World::of("protocol::results::failing", |builder| builder).await;
     for era in ERAS {
         for tool in ["hidden", "foreign", "text_by_question_mark", "unwritable"] {

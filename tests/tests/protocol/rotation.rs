@@ -1,5 +1,5 @@
-//! Keys that change while callers call without a pause: no call signed by a valid key is lost, and none
-//! signed by a withdrawn key is accepted once the keys were fetched again.
+//! Keys that change while callers call without a pause. No call that a valid key signed is lost,
+//! and no call that a withdrawn key signed is accepted after the keys were fetched again.
 
 use std::cell::Cell;
 use std::net::Ipv4Addr;
@@ -17,16 +17,16 @@ use crate::support::{Ask, Era, World, eventually};
 const JWKS: &str = "/.well-known/jwks.json";
 const CONNECTIONS: u8 = 8;
 
-/// What a token of the load was signed with.
+/// The key that signed a token of the load.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Key {
     Old,
     New,
-    /// None of the issuer's, or none at all.
+    /// A key that the issuer does not have, or no key at all.
     MadeUp,
 }
 
-/// A server under load, whose issuer signs with the old key or the new one.
+/// A server under load. Its issuer signs with the old key or with the new key.
 struct Rotation {
     world: World,
     load: Load<Key>,
@@ -38,7 +38,7 @@ struct Rotation {
 impl Rotation {
     async fn begin() -> Self {
         Self {
-            // The load of one user is more than the default rate allows.
+            // One user causes more calls than the default rate allows.
             world: World::with(ServerBuilder::without_rates).await,
             load: Load::new(),
             signing: Cell::new(Key::Old),
@@ -53,7 +53,7 @@ impl Rotation {
             .bearer(token)
     }
 
-    /// A token that was never seen, of the key that signs now.
+    /// A new token, signed by the current key.
     fn token(&self) -> (Key, String) {
         self.minted.set(self.minted.get() + 1);
         let client = format!("client_{}", self.minted.get());
@@ -61,7 +61,7 @@ impl Rotation {
         (self.signing.get(), self.world.mint(&request))
     }
 
-    /// Keeps a token until it is refused, as clients do, and has new ones in between.
+    /// A client that keeps one token until it is refused, and also uses new tokens.
     async fn client(&self, index: u8) {
         let mut kept = self.token();
         let mut calls = 0_usize;
@@ -86,14 +86,14 @@ impl Rotation {
         join_all((1..=CONNECTIONS).map(|index| self.client(index))).await;
     }
 
-    /// Goes on with a token of the old key, whatever the answer.
-    async fn die_hard(&self) {
+    /// A client that continues with a token of the old key, even if it is refused.
+    async fn old_client(&self) {
         let token = self.world.ada();
         let next = |_: Option<&Called<Key>>| (Key::Old, self.ask(&token));
         self.load.caller(Ipv4Addr::new(127, 0, 2, 1), next).await;
     }
 
-    /// With a made-up id of a key or, with the true one, a made-up signature.
+    /// A token with a made-up key id, or with the true key id and a made-up signature.
     fn forged(&self) -> Ask {
         let (_, token) = self.token();
         let now = self.world.clock.unix_seconds();
@@ -119,7 +119,7 @@ impl Rotation {
             .await;
     }
 
-    /// Changes the key, and returns when that was.
+    /// Changes the key. Returns the time of the change.
     fn rotate(&self, rotate: impl Fn(&Instance)) -> Instant {
         let now = Instant::now();
         rotate(&self.world.instance);
@@ -136,13 +136,14 @@ impl Rotation {
         self.world.instance.requests_to(JWKS)
     }
 
-    /// The first one, four at once that tokens may cause, and one more in two seconds.
+    /// Checks the number of fetches: the first one, four at once that tokens may cause, and one
+    /// more every two seconds.
     fn check_fetches(&self) {
         let most = 1 + 4 + 1 + self.begun.elapsed().as_secs() / 2;
         assert!(self.fetches() as u64 <= most, "{} > {most}", self.fetches());
     }
 
-    /// When the first call ended for which this holds.
+    /// The time at which the first matching call ended.
     fn first(&self, holds: impl Fn(&Called<Key>) -> bool) -> Instant {
         let calls = self.load.calls();
         let ended = calls
@@ -152,7 +153,8 @@ impl Rotation {
         ended.min().expect("there is none")
     }
 
-    /// Whoever had a valid key was served, and whoever has none is not, once the server knows.
+    /// Checks that every token of a valid key was served, and that no other token was served once
+    /// the server knew the keys.
     fn check(&self, withdrawn: Instant, known: Instant) {
         for call in self.load.calls().iter() {
             let served = call.says("user_ada");
@@ -183,16 +185,17 @@ fn new_and_served(call: &Called<Key>) -> bool {
     call.label == Key::New && call.status() == 200
 }
 
-/// Under load the key is changed for another, which leaves the old one to no one.
+/// Replaces the key under load. The old key is withdrawn.
 async fn replace(what: &str, rotate: impl Fn(&Instance)) -> String {
     let test = Rotation::begin().await;
     let script = async {
         test.until("calls are served", 200, |call| call.status() == 200)
             .await;
-        // What was issued before is older than the keys that are fetched from now on: no reason to ask
-        // once more.
+        // Tokens that were issued before are older than the next fetch of keys, so they cause no
+        // further fetch.
         test.world.clock.advance(Duration::from_secs(120));
-        // One made-up key is enough for a server that then asks no more for a while to miss the new one.
+        // A single made-up key delays the next fetch, so the server may not fetch the new key in
+        // time.
         test.forge().await;
         let rotated = test.rotate(rotate);
         test.until("the new key is known", 400, new_and_served)
@@ -200,20 +203,20 @@ async fn replace(what: &str, rotate: impl Fn(&Instance)) -> String {
         test.load.stop();
         rotated
     };
-    let (_, rotated) = join(join(test.clients(), test.die_hard()), script).await;
+    let (_, rotated) = join(join(test.clients(), test.old_client()), script).await;
     test.check(rotated, test.first(new_and_served));
     test.check_fetches();
     test.report(what, rotated)
 }
 
 #[actix_web::test]
-async fn a_key_with_a_new_name_loses_no_call_under_load() {
+async fn a_key_with_a_new_id_loses_no_call_under_load() {
     let report = replace("another kid", |clerk| clerk.rotate_key().unwrap()).await;
     println!("{report}");
 }
 
 #[actix_web::test]
-async fn a_key_with_the_name_of_the_old_one_loses_no_call_under_load() {
+async fn a_key_with_the_id_of_the_old_one_loses_no_call_under_load() {
     let report = replace("the same kid", |clerk| {
         clerk.rotate_key_keeping_id().unwrap()
     })
@@ -222,7 +225,7 @@ async fn a_key_with_the_name_of_the_old_one_loses_no_call_under_load() {
 }
 
 #[actix_web::test]
-async fn keys_that_overlap_lose_no_call_and_the_withdrawn_one_ends_with_the_next_refresh() {
+async fn overlapping_keys_lose_no_call_and_a_withdrawn_key_ends_with_the_next_refresh() {
     let test = Rotation::begin().await;
     let old = test.world.instance.key_ids().remove(0);
     let script = async {
@@ -244,18 +247,19 @@ async fn keys_that_overlap_lose_no_call_and_the_withdrawn_one_ends_with_the_next
         test.load.stop();
         (rotated, withdrawn)
     };
-    let (_, (rotated, withdrawn)) = join(join(test.clients(), test.die_hard()), script).await;
+    let (_, (rotated, withdrawn)) = join(join(test.clients(), test.old_client()), script).await;
     let known = test.first(|call| call.label == Key::Old && call.status() == 401);
     assert!(known > withdrawn);
     test.check(withdrawn, known);
     println!("{}", test.report("overlap, then withdrawn", rotated));
 }
 
-/// The same as [`replace`] while others make up keys and signatures.
+/// Replaces the key under load while other callers make up keys and signatures.
 async fn replace_in_a_flood(what: &str, rotate: impl Fn(&Instance)) -> String {
     let test = Rotation::begin().await;
     let script = async {
-        // What tokens may cause at once is used up; from now on it is one fetch in two seconds.
+        // The fetches that tokens may cause at once are used up. From now on one fetch in two
+        // seconds is allowed.
         eventually("the flood has its fetches", || test.fetches() >= 6).await;
         let rotated = test.rotate(rotate);
         test.until("the new key is known", 400, new_and_served)
@@ -272,13 +276,13 @@ async fn replace_in_a_flood(what: &str, rotate: impl Fn(&Instance)) -> String {
 }
 
 #[actix_web::test]
-async fn made_up_keys_neither_hold_up_a_new_key_nor_cause_a_flood_of_fetches() {
+async fn made_up_keys_neither_delay_a_new_key_nor_cause_a_flood_of_fetches() {
     let report = replace_in_a_flood("another kid, flood", |clerk| clerk.rotate_key().unwrap());
     println!("{}", report.await);
 }
 
 #[actix_web::test]
-async fn made_up_signatures_neither_hold_up_a_key_of_the_same_name_nor_cause_a_flood_of_fetches() {
+async fn made_up_signatures_neither_delay_a_key_of_the_same_id_nor_cause_a_flood_of_fetches() {
     let rotate = |clerk: &Instance| clerk.rotate_key_keeping_id().unwrap();
     let report = replace_in_a_flood("the same kid, flood", rotate);
     println!("{}", report.await);

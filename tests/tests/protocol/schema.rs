@@ -1,4 +1,4 @@
-//! The published schemas of the protocol, and whether what a server says fits them.
+//! The published schemas of the protocol, and assertions that values match them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::reply::Reply;
 use crate::support::Era;
 
-/// Expects that a value is what the era's schema calls `definition`.
+/// Expects that a value matches `definition` of the era's schema.
 #[track_caller]
 pub(crate) fn expect_valid(era: Era, definition: &'static str, value: &Value) {
     let validator = validator(era, definition);
@@ -20,7 +20,7 @@ pub(crate) fn expect_valid(era: Era, definition: &'static str, value: &Value) {
     assert!(errors.is_empty(), "no {definition}: {errors:?} in {value}");
 }
 
-/// Expects a response whose result is a `definition`.
+/// Expects a response whose result matches `definition`.
 #[track_caller]
 pub(crate) fn expect_result(era: Era, definition: &'static str, reply: &Reply) -> Value {
     let result = reply.result();
@@ -42,7 +42,7 @@ pub(crate) fn expect_result(era: Era, definition: &'static str, reply: &Reply) -
     result
 }
 
-/// Expects an error response that the era's schema knows.
+/// Expects an error response of the era's schema.
 #[track_caller]
 pub(crate) fn expect_error(era: Era, status: u16, code: i64, reply: &Reply) -> Value {
     reply.expect_rpc_error(status, code);
@@ -60,14 +60,15 @@ pub(crate) fn expect_error(era: Era, status: u16, code: i64, reply: &Reply) -> V
     body
 }
 
-/// Expects that a value fits a tool's own schema.
+/// Expects that a value matches a tool's own schema.
 #[track_caller]
 pub(crate) fn expect_fits(schema: &Value, value: &Value) {
     let validator = jsonschema::validator_for(schema).unwrap();
     assert!(validator.is_valid(value), "{value} against {schema}");
 }
 
-/// Validators by era and definition: compiling one takes longer than most tests.
+/// Validators by era and definition. They are cached, because compiling one takes longer than most
+/// tests.
 #[derive(Default)]
 struct Compiled(Mutex<HashMap<(bool, &'static str), Arc<Validator>>>);
 

@@ -49,7 +49,7 @@ async fn call(world: &World, era: Era, tool: &str, scopes: &[&str]) -> Reply {
 }
 
 #[actix_web::test]
-async fn who_granted_a_scope_granted_what_it_contains() {
+async fn a_granted_scope_includes_the_scopes_that_it_contains() {
     let world = world(|builder| builder).await;
     for era in ERAS {
         for scopes in [&["files:all"][..], &["files:write"]] {
@@ -68,7 +68,7 @@ async fn who_granted_a_scope_granted_what_it_contains() {
 }
 
 #[actix_web::test]
-async fn a_challenge_asks_for_no_scope_that_is_there_or_comes_along_and_for_no_wider_one() {
+async fn a_challenge_omits_contained_scopes_and_requests_no_wider_scope() {
     for (tool, granted, asked) in [
         ("read", &["profile"][..], "files:read"),
         ("copy", &["profile"], "files:write"),
@@ -83,7 +83,7 @@ async fn a_challenge_asks_for_no_scope_that_is_there_or_comes_along_and_for_no_w
                 "{challenge}"
             );
         }
-        // The third time in words, of the same scopes.
+        // The third denial has no challenge, and its text names the scopes of the challenge.
         let text = format!("Forbidden: {asked} scope required");
         let details = json!({ "kind": "scope", "required": [asked], "cure": { "scope": asked } });
         call(&world, Era::Modern, tool, granted)
@@ -113,14 +113,14 @@ async fn a_scope_that_the_server_requires_may_be_contained_in_another() {
         listed(&["files:read"]).await,
         call(&world, Era::Modern, "read", &["files:read"]).await,
     ];
-    // A third challenge within five minutes would be none.
+    // Within five minutes there are only two challenges.
     world.clock.advance(Duration::from_secs(301));
     let called = call(&world, Era::Modern, "read", &["profile"]).await;
     for reply in listed_and_called.into_iter().chain([called]) {
         let challenge = reply.expect_status(403).challenge().to_owned();
         assert!(challenge.contains(r#"scope="files:write""#), "{challenge}");
     }
-    // Nor does the first challenge ask for what comes along.
+    // The first challenge also omits contained scopes.
     let reply = world.list(Era::Modern).send().await;
     let challenge = reply.expect_status(401).challenge().to_owned();
     assert!(

@@ -1,4 +1,4 @@
-//! Threat T9: what is logged at the most talkative level, while calls good and bad run, holds no secret.
+//! Threat T9: the log at the level `trace` contains no secret, for good and bad calls.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::process::Process;
 use crate::support::{client, emulator, eventually, message, modern_meta};
 
-/// What must not be in the log, with what it is.
+/// The secrets that must not be in the log, each with a description.
 #[derive(Default)]
 struct Secrets(Vec<(String, String)>);
 
@@ -18,7 +18,7 @@ impl Secrets {
         self.0.push((what.to_owned(), secret.to_owned()));
     }
 
-    /// A token is secret as a whole, and so is each part of it: the claims hold personal data.
+    /// Adds a token and each part of it: the claims are personal data.
     fn add_token(&mut self, what: &str, token: &str) {
         self.add(what, token);
         for (part, name) in token
@@ -49,7 +49,7 @@ impl Secrets {
     }
 }
 
-/// Tokens good and bad, each with personal data in its claims.
+/// Good and bad tokens, each with personal data in its claims.
 fn tokens(clerk: &Emulator, now: u64) -> Vec<(&'static str, String)> {
     let instance = clerk.instance();
     let sign = |request: &TokenRequest, change: &dyn Fn(&mut Value, &mut Value)| {
@@ -166,7 +166,7 @@ async fn t09_no_secret_is_logged_at_any_level() {
     process.signal("TERM");
     eventually("it ends", || process.ended().is_some()).await;
     let log = process.log();
-    // It was talkative, and about all of this.
+    // The log has records of all these calls.
     for line in [
         "TRACE",
         "token refused",
@@ -180,7 +180,7 @@ async fn t09_no_secret_is_logged_at_any_level() {
     secrets.expect_none_in(process.printed());
 }
 
-/// One request of each kind: an allowed call, denied ones, a list, arguments that do not fit.
+/// One request of each kind: an allowed call, denied calls, a list, and invalid arguments.
 fn requests(endpoint: &str) -> Vec<RequestBuilder> {
     let post = |body: String| {
         client()
@@ -209,7 +209,7 @@ fn requests(endpoint: &str) -> Vec<RequestBuilder> {
     ]
 }
 
-/// Sends a request, whatever it is answered with; some are too large to be.
+/// Sends a request and ignores the outcome; some requests are too large to be sent.
 async fn send(request: RequestBuilder) {
     let _ = request.send().await;
 }

@@ -13,7 +13,7 @@ use crate::process::{printed_by, refusal_of};
 use crate::reply::Reply;
 use crate::support::{builder, client, emulator, message};
 
-/// What the tools of this file take.
+/// The state of the tools of this file.
 #[derive(Debug)]
 struct Shop(&'static str);
 
@@ -41,7 +41,7 @@ mod front {
     }
 }
 
-/// What a caller sees who may do everything.
+/// The tools of a server for a caller who may call all of them.
 async fn tools(server: ServerBuilder) -> Vec<String> {
     let server = TestServer::of(server.state(Shop("Corner")).state(Ledger(7)));
     let ada = server.user("ada").org("acme").role("admin");
@@ -81,7 +81,8 @@ async fn a_module_of_the_package_narrows_and_another_crate_adds() {
     }
 }
 
-/// The crate is linked into this program, which changes nothing for those who do not name it.
+/// The crate is linked into this program. A server that does not name the crate has none of its
+/// tools.
 #[actix_web::test]
 async fn a_dependency_adds_nothing_to_a_server_that_does_not_name_it() {
     let server = || TestServer::of(mcp_auth::server!(tools = [front], state = Shop("Corner")));
@@ -93,7 +94,7 @@ async fn a_dependency_adds_nothing_to_a_server_that_does_not_name_it() {
     answer.expect_unauthorized();
 }
 
-/// The program mentions the crate nowhere else.
+/// The program mentions the crate only in `tools = […]`.
 #[test]
 fn naming_a_crate_links_it() {
     let printed = printed_by(env!("CARGO_BIN_EXE_named"), &[("MCP_AUTH", "tools")]);
@@ -110,7 +111,7 @@ fn naming_a_crate_links_it() {
 
 /// Two programs of one package, whose library has a tool.
 #[test]
-fn a_library_that_the_program_does_not_name_is_not_linked_and_said_to_be() {
+fn a_library_that_the_program_does_not_name_is_not_linked_and_the_error_says_so() {
     assert_eq!(
         refusal_of(env!("CARGO_BIN_EXE_unlinked"), &[("PORT", "0")]),
         "no tools of package `tests` are in this program; annotate a function with #[mcp_tool]; if there \
@@ -123,7 +124,7 @@ fn a_library_that_the_program_does_not_name_is_not_linked_and_said_to_be() {
 }
 
 #[actix_web::test]
-async fn a_name_without_tools_is_refused_with_those_that_have_some() {
+async fn a_name_without_tools_is_refused_with_the_names_that_have_tools() {
     let clerk = emulator().await;
     let named = |server: ServerBuilder| {
         let server = server.state(Shop("Corner")).state(Ledger(7));
@@ -144,7 +145,7 @@ async fn a_name_without_tools_is_refused_with_those_that_have_some() {
 }
 
 #[actix_web::test]
-async fn a_condition_leaves_the_tools_for_which_it_holds() {
+async fn a_condition_keeps_the_tools_that_meet_it() {
     let all = || mcp_auth::server!(tools = [front, other_tools]);
     for (server, expected) in [
         (
@@ -184,7 +185,7 @@ async fn a_condition_leaves_the_tools_for_which_it_holds() {
 }
 
 #[actix_web::test]
-async fn two_servers_of_one_app_have_paths_tools_and_state_of_their_own() {
+async fn two_servers_of_one_app_have_separate_paths_tools_and_state() {
     let clerk = emulator().await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -243,7 +244,7 @@ async fn two_servers_of_one_app_have_paths_tools_and_state_of_their_own() {
     call("/other", &for_other, "order")
         .await
         .expect_rpc_error(200, -32602);
-    // One's token is none of the other's.
+    // A token for one server is refused by the other.
     call("/shop", &for_other, "shop_name")
         .await
         .expect_status(401);

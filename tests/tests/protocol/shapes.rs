@@ -1,4 +1,5 @@
-//! Types of every shape as arguments and as results: schema and server agree, with `jsonschema` as the other reader.
+//! Types of every shape as arguments and results. The crate `jsonschema` checks that schema and
+//! server agree.
 
 use mcp_auth::testing::{TestServer, TestUser};
 use serde_json::{Map, Value, json};
@@ -82,7 +83,7 @@ mod tools {
         parent: Option<Box<Self>>,
     }
 
-    /// One name has another type in each variant.
+    /// An enum whose variants have different types for a member of one name.
     #[data]
     #[serde(tag = "k")]
     pub(super) enum Mixed {
@@ -320,7 +321,8 @@ fn server() -> TestServer {
     TestServer::of(mcp_auth::server!().tools_of("protocol::shapes::tools"))
 }
 
-/// Sends a legacy request whose parameters are written here: `Value` does not keep the text of a number.
+/// Sends a legacy request with parameters as text, because `Value` does not keep the text of a
+/// number.
 async fn ask(server: &TestServer, method: &str, params: &str) -> Value {
     let token = server.user("ada").token().unwrap();
     let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
@@ -332,13 +334,13 @@ async fn ask(server: &TestServer, method: &str, params: &str) -> Value {
     request.send().await.body()["result"].clone()
 }
 
-/// Every tool with its schemas.
+/// All tools with their schemas.
 async fn listed(server: &TestServer) -> Vec<Value> {
     let list = ask(server, "tools/list", "{}").await;
     list["tools"].as_array().unwrap().clone()
 }
 
-/// Runs a tool: its structured result, or the text of the refusal.
+/// Runs a tool. Returns its structured result, or the text of the refusal.
 async fn run(ada: &TestUser<'_>, tool: &str, arguments: &Value) -> Result<Value, String> {
     let answer = ada.call(tool, arguments.clone()).await;
     let result = answer
@@ -379,7 +381,8 @@ async fn schema_and_server_accept_the_same_and_results_fit_their_schema() {
                         writes.is_valid(result),
                         "{name} {arguments} wrote {result}: {tool}"
                     );
-                    // `null` for what can be left out is all that the server takes beyond the schema.
+                    // The server accepts `null` for an optional argument. It accepts nothing else
+                    // beyond the schema.
                     let without = without_null(&arguments, input, input);
                     assert!(
                         says || reads.is_valid(&without),
@@ -388,7 +391,7 @@ async fn schema_and_server_accept_the_same_and_results_fit_their_schema() {
                 }
                 Err(text) => {
                     refused += 1;
-                    // Bounds of 64 bits are not in the schema.
+                    // The schema does not contain 64-bit bounds.
                     assert!(
                         !says || is_large(&arguments),
                         "{name} refused {arguments}: {text}, against {input}"
@@ -556,7 +559,7 @@ async fn lenient_tools_take_values_that_are_sent_as_strings_and_drop_what_client
     let page = json!({ "size": 3, "from": null, "tags": [] });
     let expected = json!({ "result": [10, 2.5, true, [1, 2], page, "7"] });
     assert_eq!(run(&ada, "lenient", &sent).await, Ok(expected));
-    // `authorize` sees the value that was read.
+    // `authorize` receives the converted value.
     let mut large = sent.clone();
     large["count"] = json!("100");
     ada.call("lenient", large)
@@ -617,7 +620,7 @@ async fn a_result_with_a_number_that_json_cannot_express_is_an_error() {
 }
 
 #[actix_web::test]
-async fn additional_properties_can_be_left_out_of_the_list_and_are_refused_all_the_same() {
+async fn additional_properties_can_be_omitted_from_the_list_and_are_still_refused() {
     let tools = mcp_auth::server!().tools_of("protocol::shapes::tools");
     let server = TestServer::of(tools.without_additional_properties());
     for tool in listed(&server).await {
@@ -661,7 +664,8 @@ async fn a_check_names_each_schema_that_clients_refuse_in_every_form() {
     );
 }
 
-/// The value without the members that are `null`, are not required and may not be `null`.
+/// The value without optional members that are `null` and that the schema does not allow to be
+/// `null`.
 fn without_null(value: &Value, schema: &Value, root: &Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -715,7 +719,7 @@ fn without_null(value: &Value, schema: &Value, root: &Value) -> Value {
     }
 }
 
-/// Whether a number is in a value that 64 bits with a sign do not hold.
+/// Whether a value contains a number that does not fit into 64 bits with a sign.
 fn is_large(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().any(is_large),
@@ -747,7 +751,7 @@ fn parts<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a Value> {
     found
 }
 
-/// A source of numbers that are the same in each run.
+/// A generator of numbers that are equal in every run.
 struct Random(u64);
 
 impl Random {
@@ -766,7 +770,7 @@ impl Random {
         &from[self.below(from.len())]
     }
 
-    /// A value that the schema accepts.
+    /// A random value that the schema accepts.
     fn value(&mut self, schema: &Value, root: &Value, depth: usize) -> Value {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let target = root.pointer(reference.trim_start_matches('#')).unwrap();
@@ -776,7 +780,7 @@ impl Random {
             return self.pick(values).clone();
         }
         if let Some(either) = schema.get("anyOf").and_then(Value::as_array) {
-            // The last alternative of a type that contains itself does not.
+            // The last alternative of a recursive type is not recursive.
             let one = match (depth, either.last()) {
                 (0, Some(last)) => last.clone(),
                 _ => self.pick(either).clone(),
@@ -835,7 +839,7 @@ impl Random {
                 members.insert(name.clone(), value);
             }
         }
-        // A part of an object whose alternatives stand beside its properties.
+        // An object can have alternatives in addition to its properties.
         if let Some(either) = schema.get("anyOf").and_then(Value::as_array) {
             let one = self.pick(either).clone();
             if let Value::Object(further) = self.object(&one, root, depth) {
@@ -878,7 +882,7 @@ impl Random {
         self.pick(&values).clone()
     }
 
-    /// Changes a value at one place.
+    /// Changes a value at one random place.
     fn change(&mut self, value: &mut Value) {
         let goes_on = self.below(4) > 0;
         match value {

@@ -1,5 +1,5 @@
-//! The shares that callers have of bodies, calls and threads: no caller can take all of them, with a token or
-//! without one.
+//! The shares of callers in bodies, calls and threads: no caller, with or without a token, can take
+//! all of them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ mod tools {
 
     use mcp_auth::{State, mcp_tool};
 
-    /// Holds threads until it is opened.
+    /// Blocks threads until it is opened.
     #[derive(Clone, Debug, Default)]
     pub(super) struct Latch(Arc<(Mutex<(usize, bool)>, Condvar)>);
 
@@ -67,7 +67,7 @@ mod tools {
 
 const MIB: usize = 1024 * 1024;
 
-/// The head of a POST with this token, and with this header for the length of the body.
+/// The head of a POST with this token and with this header for the length of the body.
 fn head(world: &World, token: &str, framing: &str) -> Vec<u8> {
     let host = world.host_line();
     let head = format!(
@@ -77,7 +77,7 @@ fn head(world: &World, token: &str, framing: &str) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// A call that answers who calls, filled up with blanks to this many bytes.
+/// A call of `who_am_i` that blanks extend to this number of bytes.
 fn call_of(bytes: usize) -> Vec<u8> {
     let mut body =
         message("tools/call", json!({ "name": "who_am_i", "arguments": {} })).into_bytes();
@@ -85,8 +85,8 @@ fn call_of(bytes: usize) -> Vec<u8> {
     body
 }
 
-/// Sends the head of a body of this many bytes; returns the connection once `go` says so, unless the request
-/// was refused by then.
+/// Sends the head of a body of this number of bytes. Returns the connection when `go` says so,
+/// unless the request was refused before.
 async fn announce(
     world: &World,
     token: &str,
@@ -114,7 +114,8 @@ async fn bodies_of_one_user_beyond_their_share_are_refused_before_they_are_read(
     let (open, go) = watch::channel(false);
     let refused = AtomicUsize::new(0);
     let (ada, refused) = (&*ada, &refused);
-    // Of 16 MiB for one user there is room for four bodies of 4 MiB, whatever the client.
+    // The share of a user is 16 MiB, so there is room for four bodies of 4 MiB, from any of the
+    // user's clients.
     let announced = join_all((0..40).map(|index| {
         let client = world.mint(&TokenRequest::oauth("ada").client_id("client_x"));
         let (world, go) = (&world, go.clone());
@@ -128,7 +129,7 @@ async fn bodies_of_one_user_beyond_their_share_are_refused_before_they_are_read(
             refused.load(Ordering::SeqCst) == 36
         })
         .await;
-        // Other users notice nothing, and a short body of the user passes, too.
+        // Other users are not affected, and a short body of the user is accepted too.
         for token in [ada, &*grace] {
             let ask = world.call(Era::Modern, "who_am_i", json!({}));
             ask.bearer(token).send().await.expect_status(200);
@@ -150,7 +151,7 @@ async fn bodies_of_one_user_beyond_their_share_are_refused_before_they_are_read(
         connection.write(&[*last]).await;
         connection.reply().await.expect_text("user_ada");
     }
-    // The calls have ended, so their bytes are free.
+    // The calls have ended, so their bytes are free again.
     let ask = world.post(body).header("mcp-protocol-version", LEGACY);
     ask.bearer(ada).send().await.expect_text("user_ada");
 }
@@ -183,7 +184,7 @@ async fn bodies_count_for_everybody_together_and_as_their_chunks_come() {
     };
     let refused = full(&world.linus(), &length, b"").await;
     assert_eq!(refused.expect_unavailable(), 1);
-    // A body of unknown length is refused when it is no longer short.
+    // A body of unknown length is refused as soon as it is no longer short.
     let chunked = "Transfer-Encoding: chunked";
     let chunk = format!("5000\r\n{}\r\n", " ".repeat(0x5000));
     let refused = full(&world.ada(), chunked, chunk.as_bytes()).await;
@@ -200,7 +201,7 @@ async fn bodies_count_for_everybody_together_and_as_their_chunks_come() {
 }
 
 #[actix_web::test]
-async fn a_body_that_drips_is_408_long_before_its_deadline() {
+async fn a_body_below_the_least_rate_is_408_long_before_its_deadline() {
     let world = World::with(|builder| builder.body_deadline(Duration::from_secs(12))).await;
     let start = Instant::now();
     let mut connection = world.raw().await;
@@ -208,7 +209,7 @@ async fn a_body_that_drips_is_408_long_before_its_deadline() {
     connection
         .write(&head(&world, &world.ada(), &framing))
         .await;
-    // 100 bytes in 200 ms are far fewer than 16 KiB in each sixth of the deadline, which is 2 s.
+    // 100 bytes in 200 ms are far fewer than 16 KiB in each sixth of the deadline of 2 s.
     let reply = loop {
         connection.write(&[b' '; 100]).await;
         if let Ok(reply) = timeout(Duration::from_millis(200), connection.reply()).await {
@@ -221,7 +222,7 @@ async fn a_body_that_drips_is_408_long_before_its_deadline() {
 }
 
 #[actix_web::test]
-async fn a_body_that_keeps_the_least_rate_may_take_several_windows() {
+async fn a_body_at_the_least_rate_may_take_several_windows() {
     let world = World::with(|builder| builder.body_deadline(Duration::from_secs(6))).await;
     let mut connection = world.raw().await;
     let body = call_of(256 * 1024);
@@ -267,7 +268,8 @@ async fn the_calls_of_a_user_count_over_all_clients() {
     wait(&three).await.expect_text("passed");
 }
 
-/// A server whose public tool waits: three calls of a network at once, and eight without a token.
+/// A server with a waiting public tool that allows three calls of a network at once, and eight
+/// calls without a token.
 async fn world_of_strangers() -> (World, Gate) {
     let gate = Gate::closed();
     let state = gate.clone();
@@ -287,11 +289,11 @@ fn wait_openly(world: &World, era: Era, address: &str) -> impl Future<Output = R
 }
 
 #[actix_web::test]
-async fn slow_calls_of_one_stranger_shut_out_nobody_else() {
+async fn slow_calls_of_one_anonymous_network_shut_out_no_other_caller() {
     let (world, gate) = world_of_strangers().await;
     let mut calls = Vec::new();
     let mut entered = 0;
-    // One network has three calls, and all networks of a /24 have four.
+    // One network may make three calls, and all networks of a /24 together four.
     for (address, most) in [("127.0.0.1", 3), ("127.0.0.2", 1), ("127.0.1.1", 3)] {
         for _ in 0..most {
             calls.push(tokio::spawn(wait_openly(&world, Era::Modern, address)));
@@ -320,7 +322,7 @@ async fn slow_calls_of_one_stranger_shut_out_nobody_else() {
 }
 
 #[actix_web::test]
-async fn the_calls_of_a_stranger_who_hung_up_count_until_they_end() {
+async fn the_calls_of_an_anonymous_caller_who_hung_up_count_until_they_end() {
     let (world, gate) = world_of_strangers().await;
     let begin = async |era: Era| {
         let mut connection = world.raw().await;
@@ -351,7 +353,7 @@ async fn the_calls_of_a_stranger_who_hung_up_count_until_they_end() {
     for connection in connections {
         connection.close().await;
     }
-    // A hang-up cancels a modern call, and gives back its place. A legacy call goes on.
+    // Hanging up cancels a modern call and frees its place. A legacy call continues.
     eventually("the modern call is dropped", || gate.abandoned().len() == 1).await;
     let third = tokio::spawn(wait_openly(&world, Era::Modern, "127.0.0.1"));
     eventually("there is one place", || gate.entered() == 4).await;
@@ -364,7 +366,7 @@ async fn the_calls_of_a_stranger_who_hung_up_count_until_they_end() {
     after.expect_text("passed");
 }
 
-/// A server of plain functions with this many threads, and a short time-out.
+/// A server with this number of threads for plain functions, and a short time-out.
 async fn world_of_threads(threads: usize) -> (World, tools::Latch) {
     let latch = tools::Latch::default();
     let state = latch.clone();
@@ -384,16 +386,16 @@ fn expect_no_thread(reply: &Reply) {
 }
 
 #[actix_web::test]
-async fn functions_of_one_stranger_that_block_leave_threads_to_everybody_else() {
+async fn blocking_functions_of_one_anonymous_network_leave_threads_to_other_callers() {
     for era in ERAS {
-        // One thread for a network, two for a /24, and four for all strangers.
+        // One network gets one thread, a /24 two, and all anonymous callers four.
         let (world, latch) = world_of_threads(16).await;
         let call =
             |tool: &str, address: &str| world.call(era, tool, json!({})).from(address).send();
         let replies = join_all((0..3).map(|_| call("block_openly", "127.0.0.1"))).await;
         let refused = replies.iter().filter(|reply| reply.status == 503);
         assert_eq!(refused.inspect(|reply| expect_no_thread(reply)).count(), 2);
-        // The first was told of its time-out, and still has the thread. The others have not run.
+        // The first call timed out and still occupies the thread. The other functions have not run.
         assert_eq!(latch.entered(), 1);
         expect_no_thread(&call("answer", "127.0.0.1").await);
         for address in ["127.0.0.2", "127.0.1.1"] {
@@ -408,7 +410,7 @@ async fn functions_of_one_stranger_that_block_leave_threads_to_everybody_else() 
 }
 
 #[actix_web::test]
-async fn functions_of_one_user_that_block_leave_threads_to_others() {
+async fn blocking_functions_of_one_user_leave_threads_to_other_users() {
     let (world, latch) = world_of_threads(4).await;
     let call = |tool: &str, token: &str| {
         let ask = world.call(Era::Legacy, tool, json!({})).bearer(token);

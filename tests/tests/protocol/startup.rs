@@ -1,4 +1,5 @@
-//! What is wrong refuses to start, in one line that names the fix; what is unreachable does not.
+//! Start-up errors: a mistake is refused in one line that names the fix. An unreachable Clerk is
+//! not an error.
 
 use std::net::TcpListener;
 
@@ -96,14 +97,14 @@ fn plain() -> ServerBuilder {
 const PK_TEST: &str = "pk_test_dmVyYi1ub3VuLTQyLmNsZXJrLmFjY291bnRzLmRldiQ";
 const PK_LIVE: &str = "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k";
 
-/// The one line that a server which does not start says.
+/// The error of a server that does not start, in one line.
 async fn refusal(builder: ServerBuilder) -> String {
     let Err(error) = builder.build().await else {
         panic!("it starts");
     };
     let text = error.to_string();
     assert_eq!(text.lines().count(), 1, "{text}");
-    // What `main` prints is this type's `Debug`.
+    // `main` prints the `Debug` output of this type.
     assert_eq!(format!("{error:?}"), text);
     text
 }
@@ -122,7 +123,7 @@ async fn a_missing_instance_names_the_variables_and_the_emulator() {
 }
 
 #[actix_web::test]
-async fn keys_that_are_none_are_named_and_not_shown() {
+async fn malformed_keys_are_named_and_not_shown() {
     for key in [
         "pk_x",
         "pk_test_!!!",
@@ -249,7 +250,7 @@ async fn keys_and_urls_that_disagree_do_not_start() {
 }
 
 #[actix_web::test]
-async fn an_issuer_that_calls_itself_something_else_does_not_start() {
+async fn an_issuer_whose_metadata_names_another_issuer_does_not_start() {
     for (issuer, found) in [
         (
             r#"{"issuer":"https://clerk.example.com"}"#,
@@ -301,7 +302,7 @@ async fn an_issuer_that_cannot_be_reached_starts_and_answers_503() {
 }
 
 #[actix_web::test]
-async fn a_canonical_url_that_cannot_be_one_is_named() {
+async fn an_invalid_canonical_url_is_named() {
     let server = || plain().publishable_key(PK_TEST);
     for (url, why) in [
         (
@@ -359,7 +360,7 @@ async fn a_canonical_url_that_cannot_be_one_is_named() {
 }
 
 #[actix_web::test]
-async fn an_open_audience_off_loopback_needs_to_be_confined() {
+async fn an_open_audience_off_loopback_requires_a_client_or_a_scope() {
     let clerk = emulator().await;
     let server = || {
         plain()
@@ -550,7 +551,7 @@ async fn a_guard_that_nobody_can_pass_names_the_tool_and_the_remedy() {
 }
 
 #[actix_web::test]
-async fn a_guard_that_no_accepted_kind_of_token_passes_says_what_each_lacks() {
+async fn a_guard_that_no_accepted_kind_of_token_passes_names_what_each_kind_lacks() {
     let clerk = emulator().await;
     let refused = async |module: &str, settings: fn(ServerBuilder) -> ServerBuilder| {
         let server = builder(&clerk).tools_of(format!("protocol::startup::{module}"));
@@ -652,7 +653,7 @@ async fn a_server_without_tools_names_where_it_looked() {
         ),
         "{text}"
     );
-    // A module is named whole, not by how it begins.
+    // A module is named completely, not by a prefix.
     let text = refusal(builder(&clerk).tools_of("protocol::startup::pla")).await;
     assert!(text.starts_with("no tools are declared in"), "{text}");
     builder(&clerk)
@@ -663,7 +664,7 @@ async fn a_server_without_tools_names_where_it_looked() {
 }
 
 #[actix_web::test]
-async fn a_scope_that_is_none_is_shown() {
+async fn an_invalid_scope_is_shown() {
     for scope in ["", "a b", "a\"b", "a\\b", "é"] {
         let server = || plain().publishable_key(PK_TEST);
         for server in [
@@ -696,7 +697,7 @@ async fn a_port_that_is_taken_names_the_variable() {
 }
 
 #[actix_web::test]
-async fn a_server_can_be_built_and_started_on_a_task_of_its_own() {
+async fn a_server_can_be_built_and_started_on_a_separate_task() {
     let clerk = emulator().await;
     let server = || builder(&clerk).tools_of("protocol::startup::plain");
     tokio::spawn(server().build()).await.unwrap().unwrap();
@@ -729,7 +730,7 @@ async fn the_emulator_stays_on_loopback() {
             )
         );
     }
-    // With a key of Clerk it does not run at all.
+    // With a key of Clerk the emulator does not start.
     let text = refusal(server().publishable_key("pk_x")).await;
     assert!(text.starts_with("`publishable_key`"), "{text}");
     let text = refusal(server().secret_key("sk_test_hunter2")).await;
@@ -740,7 +741,7 @@ async fn the_emulator_stays_on_loopback() {
 }
 
 #[test]
-fn the_environment_is_checked_in_one_line_each() {
+fn each_invalid_variable_is_reported_in_one_line() {
     for (environment, text) in [
         (
             &[("PORT", "none")][..],
@@ -828,7 +829,7 @@ async fn a_server_prints_what_it_serves_and_a_line_to_try_it() {
         line.starts_with("curl -s ") && line.contains(&endpoint),
         "{line}"
     );
-    // What the line does, without a shell.
+    // This does what the printed command does, without a shell.
     let between = |before: &str, after: &str| {
         let rest = line.split_once(before).unwrap().1;
         rest.split_once(after).unwrap().0.to_owned()
@@ -849,9 +850,9 @@ async fn a_server_prints_what_it_serves_and_a_line_to_try_it() {
     reply.expect_text("Documents of org_acme");
 }
 
-/// `HOST` is one that no server without `MCP_URL` starts on, and nothing names an instance.
+/// No server starts with this `HOST` unless `MCP_URL` is set, and no instance is configured.
 #[test]
-fn asked_for_its_tools_a_server_prints_who_may_call_them_and_does_not_start() {
+fn with_mcp_auth_set_to_tools_a_server_prints_its_access_matrix_and_does_not_start() {
     let asked = |form| printed(&[("MCP_AUTH", form), ("HOST", "192.0.2.1")]);
     assert_eq!(
         asked("tools"),
@@ -878,14 +879,14 @@ Public tools: a client must sign in before it sees them, unless the server is `d
 }
 
 #[test]
-fn an_unknown_wish_is_refused_with_the_known_ones() {
+fn an_unknown_value_of_mcp_auth_is_refused_with_the_known_values() {
     assert_eq!(
         refused_process(&[("MCP_AUTH", "tool")]),
         "MCP_AUTH is `tool`: `check`, `tools`, `tools-json` or `tools-markdown` is expected"
     );
 }
 
-/// Checks `file:line:column` and returns line and column.
+/// Checks that a text is `file:line:column`. Returns line and column.
 #[track_caller]
 fn expect_place(place: &str) -> (u32, u32) {
     let (file, place) = place.split_once(':').unwrap();

@@ -1,4 +1,4 @@
-//! An issuer that answers whatever a test wants, over plain HTTP on loopback.
+//! A mock issuer over plain HTTP on loopback. The test defines its responses.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-/// What a request is answered with.
+/// The response to a request.
 pub(crate) enum Answer {
-    /// This status, these header lines, this body.
+    /// A status, header lines and a body.
     Now(u16, Vec<String>, Vec<u8>),
-    /// As many bytes as are taken, without an end.
+    /// An endless body.
     Endless,
-    /// A head, and then nothing.
+    /// A head without a body.
     Stall,
 }
 
@@ -33,7 +33,7 @@ impl Answer {
     }
 }
 
-/// A running stub; its threads end with the process.
+/// A running mock. Its threads end with the process.
 #[derive(Clone)]
 pub(crate) struct Stub {
     url: String,
@@ -42,7 +42,7 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
-    /// Answers each path with what `answer` says, given the stub's own URL.
+    /// Starts a mock. `answer` gets the path and the URL of the mock, and returns the response.
     pub(crate) fn start(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let stub = Self {
@@ -66,7 +66,7 @@ impl Stub {
         &self.url
     }
 
-    /// The heads of all requests.
+    /// The heads of all received requests.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
@@ -79,14 +79,14 @@ impl Stub {
             .count()
     }
 
-    /// How many bytes of endless bodies were taken.
+    /// The number of sent bytes of endless bodies.
     pub(crate) fn written(&self) -> usize {
         self.written.load(Ordering::SeqCst)
     }
 
     /// The metadata of an authorization server at this URL.
     pub(crate) fn metadata(url: &str) -> String {
-        // The odd spacing is what a rewriting proxy would lose.
+        // A proxy that rewrites JSON would lose the odd spacing.
         format!("{{ \"issuer\" :\"{url}\",\n  \"x\": [1.0, 1e2] }}")
     }
 
@@ -94,11 +94,11 @@ impl Stub {
         let Some(head) = read_head(&mut connection) else {
             return;
         };
-        // A connection that is closed with something unread is reset, and the answer with it.
+        // Closing a connection with unread data would reset it, and the response would be lost.
         drop(read_body(&mut connection, &head));
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         self.requests.lock().unwrap().push(head);
-        // A peer that hangs up is what some tests are about.
+        // Some tests hang up on purpose.
         let _ = match answer(&path, &self.url) {
             Answer::Now(status, lines, body) => {
                 let mut head = format!(
@@ -130,7 +130,7 @@ impl Stub {
     }
 }
 
-/// A key set that holds no key.
+/// A key set without keys.
 pub(crate) fn no_keys() -> Answer {
     Answer::json(json!({ "keys": [] }).to_string())
 }

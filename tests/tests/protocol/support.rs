@@ -1,4 +1,4 @@
-//! Servers to test, each with a Clerk, a clock and a counter of its own, and requests to them.
+//! Servers under test, each with its own Clerk, clock and counter, and requests to them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(crate) const LEGACY: &str = "2025-11-25";
 pub(crate) const PERMISSION_DENIED: &str = "Forbidden: org:documents:delete permission required";
 pub(crate) const ORGANIZATION_REQUIRED: &str = "Organization context required";
 
-/// How often the tools of a server ran.
+/// The number of tool runs of a server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Runs(Arc<AtomicUsize>);
 
@@ -44,7 +44,7 @@ pub(crate) enum Era {
 
 pub(crate) const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
-/// A server that listens on a thread of its own until this is dropped.
+/// A server that listens on its own thread until this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Serving {
     pub(crate) address: SocketAddr,
@@ -65,7 +65,7 @@ impl Serving {
             runtime.block_on(async move {
                 let running = builder.port(0).start().await.unwrap();
                 started.send(running.address()).unwrap();
-                // An error means that the test has ended, which is a reason to stop as well.
+                // An error means that the test has ended, so the server stops too.
                 let _ = stopping.await;
                 running.stop().await;
                 let _ = ended.send(());
@@ -78,7 +78,7 @@ impl Serving {
         }
     }
 
-    /// Begins to shut down; the receiver tells when that is done.
+    /// Begins the shutdown. The receiver is notified when the shutdown is complete.
     pub(crate) fn stop(&mut self) -> oneshot::Receiver<()> {
         self.stop.take().unwrap().send(()).unwrap();
         self.stopped.take().unwrap()
@@ -95,7 +95,7 @@ pub(crate) struct World {
     http: Client,
 }
 
-/// A builder that knows the instance, but not yet its tools.
+/// A builder that is configured with the instance, but without tools.
 pub(crate) fn builder(clerk: &Emulator) -> ServerBuilder {
     mcp_auth::server!()
         .frontend_api_url(clerk.url())
@@ -107,12 +107,13 @@ pub(crate) async fn emulator() -> Emulator {
     Emulator::start(EmulatorOptions::default()).await.unwrap()
 }
 
-/// A client that uses no proxy, follows nothing and gives up in the end.
+/// A client without a proxy, redirects and with a time-out.
 pub(crate) fn client() -> Client {
     client_at(None)
 }
 
-/// The same, from this address of the local machine: on Linux all of 127.0.0.0/8 is.
+/// A client that connects from this address of the local machine. On Linux these are all of
+/// 127.0.0.0/8.
 pub(crate) fn client_at(address: Option<IpAddr>) -> Client {
     Client::builder()
         .local_address(address)
@@ -130,7 +131,7 @@ impl World {
         Self::with(|builder| builder).await
     }
 
-    /// The same with further settings.
+    /// A server of the shared tools with further settings.
     pub(crate) async fn with(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         Self::of("protocol::tools", settings).await
     }
@@ -143,7 +144,7 @@ impl World {
         Self::at(emulator().await, module, settings).await
     }
 
-    /// A server of an instance that is there already.
+    /// A server of an existing instance.
     pub(crate) async fn at(
         clerk: Emulator,
         module: &str,
@@ -152,7 +153,7 @@ impl World {
         Self::built(clerk, module, settings, builder).await
     }
 
-    /// The same from a builder that knows more, or less, of the instance.
+    /// A server of an existing instance, from a custom builder.
     pub(crate) async fn built(
         clerk: Emulator,
         module: &str,
@@ -188,7 +189,7 @@ impl World {
         format!("{}/.well-known/oauth-protected-resource/mcp", self.origin())
     }
 
-    /// The first challenge, for a server with the default scopes and a tool that needs an
+    /// The first challenge of a server with the default scopes and a tool that requires an
     /// organization.
     pub(crate) fn sign_in_challenge(&self) -> String {
         format!(
@@ -306,7 +307,7 @@ impl World {
         self.ask(era, "tools/list", json!({}))
     }
 
-    /// Shows that the server goes on: a signed-in call succeeds.
+    /// Expects that the server continues to serve: a call with a token succeeds.
     #[track_caller]
     pub(crate) fn still_serves(&self) -> impl Future<Output = ()> {
         let ask = self
@@ -318,7 +319,7 @@ impl World {
     }
 }
 
-/// A request on its way to be sent.
+/// A request that is being built.
 #[derive(Clone, Debug)]
 #[must_use]
 pub(crate) struct Ask {
@@ -334,7 +335,7 @@ impl Ask {
         self.header("authorization", &format!("Bearer {token}"))
     }
 
-    /// Sets a header, in place of one of the same name.
+    /// Sets a header, and replaces one with the same name.
     pub(crate) fn header(self, name: &str, value: &str) -> Self {
         let mut ask = self.without(name);
         ask.headers.push((name.to_owned(), value.to_owned()));
@@ -347,12 +348,12 @@ impl Ask {
         self
     }
 
-    /// Sends it from this address of the local machine.
+    /// Sends the request from this address of the local machine.
     pub(crate) fn from(self, address: &str) -> Self {
         self.over(&client_at(Some(address.parse().unwrap())))
     }
 
-    /// Sends it over this client's connections.
+    /// Sends the request over this client's connections.
     pub(crate) fn over(mut self, http: &Client) -> Self {
         self.http = http.clone();
         self
@@ -389,7 +390,7 @@ pub(crate) fn modern_meta() -> Value {
     })
 }
 
-/// Polls until the condition holds, and fails if it does not in time.
+/// Polls until the condition holds. Fails if that takes too long.
 pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {

@@ -1,4 +1,5 @@
-//! Threats, each with the test that shows what comes of it. The ids are those of the threat model.
+//! Threats, each with a test that shows the defence. The ids are those of the threat model in
+//! `SECURITY.md`.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -31,8 +32,8 @@ async fn call(world: &World, token: &str, tool: &str) -> Reply {
         .await
 }
 
-/// A server behind a public URL that knows its issuer's key: a local Clerk's own key ids would be
-/// refused there.
+/// A server behind a public URL that is configured with its issuer's key, because the key ids of a
+/// local Clerk are refused off loopback.
 async fn public_world(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> World {
     let clerk = emulator().await;
     let pem = clerk.instance().public_key_pem();
@@ -59,7 +60,7 @@ fn public_call(world: &World, token: &str) -> Ask {
 }
 
 #[actix_web::test]
-async fn t01_a_token_of_a_foreign_application_is_no_credential_here() {
+async fn t01_a_token_of_a_foreign_application_is_refused() {
     let world = public_world(|server| server).await;
     let foreign = || {
         TokenRequest::oauth("ada")
@@ -116,7 +117,7 @@ async fn t01_a_token_for_another_resource_is_refused_in_every_mode_but_off() {
 }
 
 #[actix_web::test]
-async fn t01_where_no_audience_is_needed_the_client_or_a_scope_is() {
+async fn t01_without_an_audience_a_client_or_a_scope_is_required() {
     let world = public_world(|server| {
         server
             .audience_policy(AudiencePolicy::IfPresent)
@@ -141,7 +142,7 @@ async fn t01_where_no_audience_is_needed_the_client_or_a_scope_is() {
 }
 
 #[actix_web::test]
-async fn t01_the_key_of_an_emulator_signs_nothing_off_loopback() {
+async fn t01_a_token_of_an_emulator_is_refused_off_loopback() {
     let world = public_world(|server| server).await;
     let own = TokenRequest::oauth("ada").aud("https://mcp.example.com/mcp");
     let reply = public_call(&world, &world.mint(&own)).send().await;
@@ -150,7 +151,7 @@ async fn t01_the_key_of_an_emulator_signs_nothing_off_loopback() {
 }
 
 #[actix_web::test]
-async fn t02_a_removed_member_is_refused_by_what_needs_no_more_than_the_organization() {
+async fn t02_a_removed_member_is_refused_by_tools_that_require_only_the_organization() {
     let world = World::new().await;
     let ada = world.ada();
     call(&world, &ada, "which_org")
@@ -170,7 +171,7 @@ async fn t02_a_removed_member_is_refused_by_what_needs_no_more_than_the_organiza
 }
 
 #[actix_web::test]
-async fn t02_while_clerk_is_down_nobody_is_a_member_on_old_facts() {
+async fn t02_while_clerk_is_down_expired_memberships_do_not_count() {
     let world = World::new().await;
     let ada = world.ada();
     call(&world, &ada, "which_org")
@@ -196,7 +197,7 @@ async fn t02_while_clerk_is_down_nobody_is_a_member_on_old_facts() {
     world.expect_runs(1);
 }
 
-/// What asks for an organization, each in its own way, and what it answers to who has none.
+/// Tools that require an organization in different ways, and the response for a caller without one.
 const OF_AN_ORGANIZATION: [&str; 4] = [
     "which_org",
     "delete_document",
@@ -206,7 +207,7 @@ const OF_AN_ORGANIZATION: [&str; 4] = [
 
 #[actix_web::test]
 async fn t03_no_organization_is_guessed_for_a_token_that_names_none() {
-    // One of them is a member of one organization alone, and could do everything there.
+    // One of the users is a member of exactly one organization, and could call every tool there.
     let world = World::new().await;
     let people = world.instance.directory();
     assert_eq!(people.memberships_of("user_ada").count(), 1);
@@ -225,7 +226,7 @@ async fn t03_no_organization_is_guessed_for_a_token_that_names_none() {
         }
     }
     world.expect_runs(0);
-    // Where the user is a member is not even asked.
+    // The memberships of the user are not even looked up.
     for path in [
         "/v1/organizations",
         "/v1/users",
@@ -264,7 +265,7 @@ async fn t03_a_token_does_not_follow_its_user_into_another_organization() {
         world.instance.requests_to("/v1/organizations/org_globex"),
         0
     );
-    // Who is a member there says so in a token of their own.
+    // A member of that organization presents a token that names it.
     let moved = world.mint(&TokenRequest::oauth("ada").org("globex"));
     call(&world, &moved, "which_org")
         .await
@@ -338,7 +339,7 @@ const FORGED: [&str; 7] = [
 ];
 
 #[actix_web::test]
-async fn t05_forwarding_headers_do_not_make_a_foreign_host_a_good_one() {
+async fn t05_forwarding_headers_do_not_make_a_foreign_host_acceptable() {
     let world = World::new().await;
     let own = world.server.address.to_string();
     for forwarded in [
@@ -444,7 +445,7 @@ async fn t06_a_body_without_a_declared_length_is_not_read_to_its_end_for_a_stran
     for _ in 0..3 {
         connection.write(chunk.as_bytes()).await;
     }
-    // Far below the body limit, and without an end in sight.
+    // This is far below the body limit, and the body has no end.
     let reply = connection.reply().await;
     assert_eq!(
         reply.expect_status(401).challenge(),
@@ -453,9 +454,9 @@ async fn t06_a_body_without_a_declared_length_is_not_read_to_its_end_for_a_stran
     world.still_serves().await;
 }
 
-/// Long names, so that keeping them would show.
+/// The names are long, so that storing them would increase the memory measurably.
 #[actix_web::test]
-async fn t10_names_that_clients_think_of_leave_nothing_behind() {
+async fn t10_names_that_clients_invent_take_no_memory() {
     let clerk = emulator().await;
     let mut process = Process::start_on(&clerk, &[("RUST_LOG", "mcp_auth=debug")]);
     let endpoint = process.fact("endpoint").to_owned();
@@ -485,7 +486,7 @@ async fn t10_names_that_clients_think_of_leave_nothing_behind() {
             }
         }
     };
-    // Buffers and threads come with the first requests.
+    // The first requests allocate buffers and threads.
     many(0..1_000).await;
     let before = process.resident_kib();
     many(1_000..11_000).await;
@@ -505,7 +506,7 @@ async fn t10_names_that_clients_think_of_leave_nothing_behind() {
 }
 
 #[actix_web::test]
-async fn t12_what_clients_and_tokens_say_writes_no_line_of_the_log() {
+async fn t12_texts_of_clients_and_tokens_cannot_forge_a_line_of_the_log() {
     const FORGED: &str = "x\n2026-01-01T00:00:00.000000Z  INFO mcp_auth: forged\r\u{1b}[2K";
     let clerk = emulator().await;
     let mut process = Process::start_on(&clerk, &[("RUST_LOG", "mcp_auth=debug")]);
@@ -556,7 +557,7 @@ async fn t12_what_clients_and_tokens_say_writes_no_line_of_the_log() {
         send(&good, body).await;
     }
     let who = || call("who_am_i", json!({}));
-    // A token's own words are its client's choice, and the issuer's when the signature holds.
+    // The client chooses the text of a token; the issuer does if the signature is valid.
     for (header, claim, status) in [
         ("kid", "", 401),
         ("typ", "", 401),
@@ -583,7 +584,7 @@ async fn t12_what_clients_and_tokens_say_writes_no_line_of_the_log() {
     let control = |character: char| character.is_control() && character != '\n';
     assert!(!log.contains(control), "{log}");
     assert!(!log.contains("\n2026-01-01"), "{log}");
-    // One record each, with the words in it escaped.
+    // Each text has one record, and is escaped in it.
     for (field, records) in [
         ("client=\"x\\n2026", 1),
         ("subject=Some(\"x\\n2026", 1),
@@ -595,7 +596,7 @@ async fn t12_what_clients_and_tokens_say_writes_no_line_of_the_log() {
 }
 
 #[actix_web::test]
-async fn t13_one_caller_cannot_cancel_or_quieten_another() {
+async fn t13_a_caller_cannot_cancel_the_calls_of_another_or_change_its_log_level() {
     let gate = Gate::closed();
     let state = gate.clone();
     let world = World::of("protocol::parked", |builder| builder.state(state)).await;
@@ -657,7 +658,7 @@ async fn t14_a_safe_name_in_the_header_does_not_cover_a_dangerous_one_in_the_bod
             .await
             .expect_rpc_error(400, -32020);
     }
-    // A header twice is as wrong as a wrong one.
+    // A duplicate header is refused like a wrong one.
     let body = message("tools/call", json!({ "name": "who_am_i" }));
     let ada = format!("Authorization: Bearer {}", world.ada());
     for (first, second) in [
@@ -686,7 +687,7 @@ async fn t14_a_safe_name_in_the_header_does_not_cover_a_dangerous_one_in_the_bod
 }
 
 #[actix_web::test]
-async fn t14_a_batch_hides_nothing() {
+async fn t14_a_batch_cannot_hide_a_call() {
     let world = World::new().await;
     let greet = message(
         "tools/call",
@@ -712,7 +713,7 @@ async fn t14_a_batch_hides_nothing() {
 }
 
 #[actix_web::test]
-async fn t15_an_escaped_name_is_checked_as_what_it_spells() {
+async fn t15_an_escaped_name_is_checked_after_unescaping() {
     let world = World::new().await;
     let params = r#""name":"del\u0065te_document","arguments":{"document_id":"d1"}"#;
     let legacy =
@@ -742,7 +743,7 @@ async fn t15_an_escaped_name_is_checked_as_what_it_spells() {
 }
 
 #[actix_web::test]
-async fn t15_what_is_said_twice_is_neither_checked_nor_called() {
+async fn t15_a_message_with_a_duplicate_member_calls_no_tool() {
     let world = World::new().await;
     let greet = r#""name":"greet""#;
     let delete = r#""name":"delete_document""#;
@@ -776,7 +777,7 @@ async fn t15_what_is_said_twice_is_neither_checked_nor_called() {
 }
 
 #[actix_web::test]
-async fn t16_a_token_that_differs_in_its_signature_alone_is_not_the_one_that_was_verified() {
+async fn t16_a_token_that_differs_only_in_its_signature_is_not_taken_from_the_cache() {
     let world = World::new().await;
     let ada = world.ada();
     call(&world, &ada, "who_am_i").await.expect_text("user_ada");
@@ -784,8 +785,8 @@ async fn t16_a_token_that_differs_in_its_signature_alone_is_not_the_one_that_was
     let mut first_byte_changed = signature.to_owned();
     let other = if signature.starts_with('A') { "B" } else { "A" };
     first_byte_changed.replace_range(..1, other);
-    // 256 bytes are 342 characters of Base64 with four bits to spare: the last one has others of the
-    // same bytes.
+    // 256 bytes are 342 characters of Base64, with four unused bits in the last character. Other
+    // characters there decode to the same bytes.
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = alphabet.find(signature.chars().last().unwrap()).unwrap();
     let same_bytes = &alphabet[last + 1..last + 2];
@@ -807,11 +808,12 @@ async fn t16_a_token_that_differs_in_its_signature_alone_is_not_the_one_that_was
 }
 
 #[actix_web::test]
-async fn t16_bad_tokens_do_not_push_out_good_ones() {
+async fn t16_bad_tokens_do_not_evict_good_ones() {
     let world = World::with(|builder| builder.failed_authentications_per_minute(500)).await;
     let ada = world.ada();
     call(&world, &ada, "who_am_i").await.expect_text("user_ada");
-    // A token of today could be of a key of today, and so would wait for the keys each time.
+    // A token that was issued today could be signed by a new key, so each one would wait for a
+    // fetch of the keys.
     let yesterday = world.clock.unix_seconds() - 24 * 3600;
     let other = world.instance.mint(&TokenRequest::oauth("ada"), yesterday);
     let signed = other.unwrap().rsplit_once('.').unwrap().0.to_owned();
@@ -828,7 +830,7 @@ async fn t16_bad_tokens_do_not_push_out_good_ones() {
 }
 
 #[actix_web::test]
-async fn t17_a_look_up_goes_on_when_the_first_who_waits_for_it_leaves() {
+async fn t17_a_look_up_continues_when_its_first_waiter_leaves() {
     let world = World::new().await;
     let ada = world.ada();
     call(&world, &ada, "who_am_i").await.expect_text("user_ada");
@@ -845,7 +847,7 @@ async fn t17_a_look_up_goes_on_when_the_first_who_waits_for_it_leaves() {
 }
 
 #[actix_web::test]
-async fn t17_a_fetch_of_keys_goes_on_when_the_first_who_waits_for_it_leaves() {
+async fn t17_a_fetch_of_keys_continues_when_its_first_waiter_leaves() {
     let clerk = emulator().await;
     clerk.instance().fail_with(Some(500));
     let world = World::at(clerk, TOOLS, |server| server).await;
@@ -865,7 +867,7 @@ async fn t17_a_fetch_of_keys_goes_on_when_the_first_who_waits_for_it_leaves() {
     assert_eq!(fetched(), before + 1);
 }
 
-/// A call whose answer nobody will wait for.
+/// A call whose client does not wait for the response.
 async fn leader(world: &World, token: &str, tool: &str) -> Raw {
     let authorization = format!("Authorization: Bearer {token}");
     let name = format!("Mcp-Name: {tool}");
@@ -888,7 +890,7 @@ async fn leader(world: &World, token: &str, tool: &str) -> Raw {
     connection
 }
 
-/// Answers like an issuer, but for its keys.
+/// A mock that answers like an issuer, except for its keys.
 fn issuer_with_keys(keys: impl Fn() -> Answer + Send + Sync + 'static) -> Stub {
     Stub::start(move |path, url| match path {
         "/.well-known/oauth-authorization-server" => Answer::json(Stub::metadata(url)),
@@ -911,7 +913,7 @@ async fn t20_keys_behind_a_redirect_without_an_end_or_never_coming_are_503() {
             .tools_of("protocol::threats::plain")
             .frontend_api_url(stub.url());
         let serving = crate::support::Serving::start(server).await;
-        // Whatever signs it: its key could only come from there.
+        // The signature does not matter: the key could only come from this issuer.
         let request = TokenRequest::oauth("ada");
         let now = mcp_auth::testing::TestClock::new().unix_seconds();
         let (header, mut claims) = genuine.instance().token_parts(&request, now).unwrap();
@@ -998,7 +1000,7 @@ fn membership(organization: &str) -> Value {
 }
 
 #[actix_web::test]
-async fn t20_nothing_is_sent_in_the_clear() {
+async fn t20_plain_http_urls_of_clerk_do_not_start() {
     let server = || mcp_auth::server!().tools_of("protocol::threats::plain");
     let insecure = server().frontend_api_url("http://clerk.example.com");
     assert!(
@@ -1029,7 +1031,7 @@ mod plain {
 }
 
 #[actix_web::test]
-async fn t21_no_scope_is_asked_for_that_would_not_help() {
+async fn t21_a_challenge_requests_no_scope_that_would_not_help() {
     let world = World::new().await;
     for era in ERAS {
         for (token, text) in [
@@ -1053,7 +1055,7 @@ async fn t21_no_scope_is_asked_for_that_would_not_help() {
 #[actix_web::test]
 async fn t19_a_granted_scope_without_an_organization_is_never_a_challenge() {
     never_challenged(World::new().await).await;
-    // Nor where a missing one is.
+    // No challenge is sent even if the server sends one for a missing organization.
     never_challenged(World::with(ServerBuilder::step_up_for_organization).await).await;
 }
 
@@ -1061,7 +1063,7 @@ async fn never_challenged(world: World) {
     let granted = world.mint(&TokenRequest::oauth("linus").scopes(["user:org:read"]));
     for tool in ["which_org", "delete_document", "rename_org", "purge"] {
         for era in ERAS {
-            // However often a client tries.
+            // A client can try any number of times.
             for _ in 0..3 {
                 let reply = world.call(era, tool, json!({})).bearer(&granted).send();
                 let reply = reply.await;
@@ -1083,7 +1085,7 @@ async fn never_challenged(world: World) {
 }
 
 #[actix_web::test]
-async fn t22_a_withdrawn_key_is_not_believed_for_want_of_a_refresh() {
+async fn t22_a_withdrawn_key_expires_even_if_refreshes_fail() {
     let world = World::new().await;
     let ada = world.mint(&TokenRequest::oauth("ada").expires_in(7 * 24 * 3600));
     call(&world, &ada, "who_am_i").await.expect_text("user_ada");
@@ -1174,7 +1176,7 @@ async fn t24_no_method_reaches_a_tool_without_a_token() {
 }
 
 #[actix_web::test]
-async fn t24_mounted_under_a_scope_the_challenge_leads_to_metadata_all_the_same() {
+async fn t24_mounted_under_a_scope_the_challenge_still_leads_to_the_metadata() {
     let clerk = emulator().await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,5 @@
-//! Every kind of token that Clerk issues, over HTTP, with a local Clerk that verifies the opaque ones.
+//! Every kind of token that Clerk issues, over HTTP, with a local Clerk that verifies the opaque
+//! ones.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const OWN: &str = "protocol::tokens::own";
 mod own {
     use super::*;
 
-    /// What a tool can read of its caller.
+    /// The properties of the caller that a tool can read.
     #[derive(JsonSchema, Serialize)]
     pub(super) struct Facts {
         kind: String,
@@ -75,7 +76,7 @@ mod own {
 }
 
 #[actix_web::test]
-async fn an_opaque_oauth_token_is_what_the_jwt_would_be() {
+async fn an_opaque_oauth_token_gives_the_same_caller_as_the_jwt() {
     let world = World::of(OWN, |builder| builder).await;
     let opaque = world.mint(&TokenRequest::oauth("ada").org("acme").opaque());
     let jwt = world.ada();
@@ -99,7 +100,7 @@ async fn an_opaque_oauth_token_is_what_the_jwt_would_be() {
 }
 
 #[actix_web::test]
-async fn guards_decide_about_an_opaque_token_as_about_a_jwt() {
+async fn guards_decide_alike_about_an_opaque_token_and_a_jwt() {
     let world = World::new().await;
     let mint = |request: TokenRequest| world.mint(&request.opaque());
     let ada = mint(TokenRequest::oauth("ada").org("acme"));
@@ -137,7 +138,7 @@ async fn the_organization_of_an_opaque_token_follows_the_membership() {
         &call(&world, &ada, "organization").await,
         ORGANIZATION_REQUIRED,
     );
-    // Membership of another one does not move the token there.
+    // Membership of another organization does not change the token's organization.
     world.instance.set_member("ada", "globex", "admin", &[]);
     world.clock.advance(Duration::from_secs(31));
     expect_denied(
@@ -147,7 +148,8 @@ async fn the_organization_of_an_opaque_token_follows_the_membership() {
 }
 
 #[actix_web::test]
-async fn the_issuer_is_asked_for_an_organization_only_if_a_guard_wants_it_and_the_token_may() {
+async fn the_issuer_is_asked_for_an_organization_only_if_a_guard_needs_it_and_the_token_allows_it()
+{
     let world = World::of(OWN, |builder| builder).await;
     let may = world.mint(&TokenRequest::oauth("ada").org("acme").opaque());
     let may_not = world.mint(&TokenRequest::oauth("ada").opaque());
@@ -204,7 +206,7 @@ async fn tokens_of_a_kind_that_is_not_accepted_are_401_without_a_call() {
                     .without_oauth_tokens()
                     .m2m_tokens()
                     .machine_id("mch_mcp")
-                    // A machine is in no organization.
+                    // A machine is never in an organization.
                     .allow_unsatisfiable_guards()
             },
             vec![
@@ -229,7 +231,7 @@ async fn tokens_of_a_kind_that_is_not_accepted_are_401_without_a_call() {
 }
 
 #[actix_web::test]
-async fn a_machine_is_no_user_and_its_token_must_be_for_this_machine() {
+async fn a_machine_is_not_a_user_and_its_token_must_be_for_this_machine() {
     let world = World::of(OWN, |builder| builder.m2m_tokens().machine_id("mch_mcp")).await;
     world.instance.set_machine("billing", &["mcp", "reports"]);
     world.instance.set_machine("reports", &[]);
@@ -266,10 +268,10 @@ async fn a_machine_is_no_user_and_its_token_must_be_for_this_machine() {
 }
 
 #[actix_web::test]
-async fn with_its_secret_key_alone_a_machine_has_its_opaque_tokens_confirmed_and_no_jwt() {
+async fn with_only_its_secret_key_a_machine_accepts_opaque_tokens_and_no_jwt() {
     let clerk = emulator().await;
     let key = clerk.instance().machine_secret_key("mcp").unwrap();
-    // No key of the instance at all.
+    // The server has no key of the instance.
     let without_secret = |clerk: &clerk_emulator::Emulator| {
         mcp_auth::server!()
             .frontend_api_url(clerk.url())
@@ -355,13 +357,13 @@ async fn a_revoked_token_of_any_kind_is_refused_within_a_minute() {
         facts(&world, &token).await;
         world.clock.advance(Duration::from_secs(1));
         expect_401(&call(&world, &token, "facts").await);
-        // Ten questions in ten seconds are what a development instance has for new tokens.
+        // A development instance may verify ten new tokens in ten seconds.
         world.clock.advance(Duration::from_secs(10));
     }
 }
 
 #[actix_web::test]
-async fn an_opaque_token_that_is_none_expired_or_for_another_resource_is_401() {
+async fn an_unknown_expired_or_foreign_opaque_token_is_401() {
     let world = World::of(OWN, all_kinds).await;
     let mint = |request: TokenRequest| world.mint(&request.opaque());
     let elsewhere = "https://other.example.com/mcp";
@@ -373,7 +375,7 @@ async fn an_opaque_token_that_is_none_expired_or_for_another_resource_is_401() {
         mint(TokenRequest::m2m("billing").expires_in(-1)),
         mint(TokenRequest::api_key("ada").expires_in(-1)),
         mint(TokenRequest::oauth("ada").aud(elsewhere)),
-        // An API key's text where another kind's is looked for.
+        // The text of an API key is presented as another kind of token.
         world
             .mint(&TokenRequest::api_key("ada"))
             .replacen("ak_", "oat_", 1),
@@ -405,7 +407,7 @@ async fn off_loopback_an_opaque_token_must_name_this_server() {
 }
 
 #[actix_web::test]
-async fn a_listed_client_is_needed_of_opaque_tokens_too() {
+async fn opaque_tokens_need_a_listed_client_too() {
     let world = World::of(OWN, |builder| builder.allowed_clients(["client_a"])).await;
     for (client, status) in [("client_a", 200), ("client_b", 401)] {
         let token = world.mint(&TokenRequest::oauth("ada").client_id(client).opaque());
@@ -414,7 +416,7 @@ async fn a_listed_client_is_needed_of_opaque_tokens_too() {
 }
 
 #[actix_web::test]
-async fn each_answer_of_clerk_that_is_none_has_its_one_status() {
+async fn each_unusable_response_of_clerk_has_one_status() {
     let world = World::of(OWN, |builder| builder).await;
     let known = world.mint(&TokenRequest::oauth("ada").opaque());
     facts(&world, &known).await;
@@ -442,7 +444,7 @@ async fn each_answer_of_clerk_that_is_none_has_its_one_status() {
             500 => assert_eq!(reply.json()["error"], "server_error"),
             _ => expect_503(&reply),
         }
-        // Who was confirmed a moment ago needs no answer.
+        // A token that was verified a moment ago needs no response of Clerk.
         facts(&world, &known).await;
         world.instance.clear_faults();
         world.clock.advance(Duration::from_secs(60));
@@ -452,7 +454,7 @@ async fn each_answer_of_clerk_that_is_none_has_its_one_status() {
 }
 
 #[actix_web::test]
-async fn while_clerk_is_down_nobody_new_gets_in_and_after_it_all_do_without_a_restart() {
+async fn while_clerk_is_down_new_tokens_are_refused_and_afterwards_accepted_without_a_restart() {
     let world = World::of(OWN, |builder| builder).await;
     let jwt = world.linus();
     world.instance.fail_with(Some(503));
@@ -462,7 +464,7 @@ async fn while_clerk_is_down_nobody_new_gets_in_and_after_it_all_do_without_a_re
         facts(&world, &jwt).await;
         world.clock.advance(Duration::from_secs(1));
     }
-    // Five failures opened the circuit; since then one question at a time found out.
+    // Five failures opened the circuit breaker. Since then it lets one request at a time pass.
     let asked = world.instance.requests_to("/oauth_applications");
     assert!((5..20).contains(&asked), "{asked} questions");
     world.instance.fail_with(None);
@@ -472,7 +474,7 @@ async fn while_clerk_is_down_nobody_new_gets_in_and_after_it_all_do_without_a_re
 }
 
 #[actix_web::test]
-async fn memberships_and_tokens_have_circuits_of_their_own() {
+async fn memberships_and_tokens_have_separate_circuit_breakers() {
     let world = World::of(OWN, |builder| builder).await;
     world
         .instance
@@ -497,7 +499,7 @@ async fn memberships_and_tokens_have_circuits_of_their_own() {
 }
 
 #[actix_web::test]
-async fn a_user_who_is_banned_locked_or_gone_is_401_within_a_minute() {
+async fn a_banned_locked_or_deleted_user_is_401_within_a_minute() {
     let world = World::of(OWN, |builder| {
         all_kinds(builder)
             .session_tokens(mcp_auth::AuthorizedParties::any())
@@ -596,7 +598,7 @@ async fn a_profile_shows_what_the_scopes_cover_and_is_looked_up_once() {
 }
 
 #[actix_web::test]
-async fn a_profile_that_cannot_be_had_says_so() {
+async fn a_profile_that_cannot_be_looked_up_is_an_error() {
     let world = World::of(OWN, |builder| builder).await;
     world.instance.add_fault(Fault::status(500).at("/v1/users"));
     let reply = call(&world, &world.ada(), "profile").await;
@@ -628,7 +630,7 @@ async fn without_a_secret_key_the_profile_comes_from_userinfo() {
 }
 
 #[actix_web::test]
-async fn t07_junk_tokens_cost_their_network_its_budget_and_nobody_else_anything() {
+async fn t07_junk_tokens_use_up_only_the_budget_of_their_network() {
     let world = World::of(OWN, all_kinds).await;
     let known = world.mint(&TokenRequest::oauth("ada").opaque());
     facts(&world, &known).await;
@@ -656,13 +658,13 @@ async fn t07_junk_tokens_cost_their_network_its_budget_and_nobody_else_anything(
             }
             other => panic!("{other}"),
         }
-        // Who is known is served from wherever they call.
+        // A caller with a cached token is served from every network.
         if index % 50 == 0 {
             from(&world, &known, "127.0.1.1").await.expect_status(200);
         }
     }
     assert_eq!((statuses, asked() - before), ((10, 190), 10));
-    // The network of the junk earns one question a second, and so leaves the others theirs.
+    // The network of the junk tokens gets one verification a second, so others keep their share.
     world.clock.advance(Duration::from_secs(11));
     for second in 0..5 {
         let junk = format!("oat_more{second}");
@@ -673,7 +675,7 @@ async fn t07_junk_tokens_cost_their_network_its_budget_and_nobody_else_anything(
 }
 
 #[actix_web::test]
-async fn t11_nothing_of_a_request_s_trace_or_baggage_goes_to_clerk() {
+async fn t11_trace_and_baggage_headers_are_not_sent_to_clerk() {
     let clerk = emulator().await;
     let keys = clerk.instance().jwks();
     let api = Stub::start(move |path, _| match path {
@@ -882,7 +884,7 @@ fn opaque_kinds() -> [TokenRequest; 4] {
 }
 
 #[actix_web::test]
-async fn a_peer_that_fails_too_often_does_not_shut_out_tokens_that_were_good() {
+async fn a_peer_that_fails_too_often_does_not_block_tokens_that_were_accepted_before() {
     let world = World::of(OWN, |builder| {
         builder.check_users().failed_authentications_per_minute(3)
     })
@@ -892,7 +894,7 @@ async fn a_peer_that_fails_too_often_does_not_shut_out_tokens_that_were_good() {
     for token in &tokens {
         call(&world, token, "facts").await.expect_status(200);
     }
-    // What was known of token and user is too old by now.
+    // The cached token and user have expired.
     world.clock.advance(Duration::from_secs(60));
     for token in ["a", "b", "c"] {
         expect_401(&call(&world, token, "facts").await);
@@ -940,7 +942,7 @@ fn expect_503(reply: &Reply) {
     assert!((1..=60).contains(&wait), "{wait}");
 }
 
-/// What the Backend API says of a token of `ada`, of her and of her memberships.
+/// The responses of the Backend API about a token of `ada`, about her and about her memberships.
 fn about_ada(path: &str) -> Answer {
     let answer = match path {
         "/oauth_applications/access_tokens/verify" => json!({

@@ -7,7 +7,7 @@ use crate::support::Runs;
 /// Greet somebody.
 #[mcp_tool(public, read_only)]
 async fn greet(
-    /// Who is greeted.
+    /// The name of the person to greet.
     name: String,
     runs: &State<Runs>,
 ) -> String {

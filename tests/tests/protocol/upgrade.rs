@@ -1,5 +1,5 @@
-//! Requests that ask for another protocol (`Connection: Upgrade`) are answered in HTTP/1.1, and the answer
-//! says that its connection closes.
+//! Requests for another protocol (`Connection: Upgrade`). They are answered in HTTP/1.1, and the
+//! response closes the connection.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::raw::{self, Raw};
 use crate::support::{Runs, World, builder, emulator, message};
 
-/// How clients and proxies ask for another protocol: Java's HTTP client, nginx with the snippet for
-/// WebSocket, and others.
+/// The upgrade headers of several clients and proxies: Java's HTTP client, nginx with the usual
+/// configuration for WebSocket, and others.
 const UPGRADES: [&[&str]; 6] = [
     &[
         "Connection: Upgrade, HTTP2-Settings",
@@ -27,7 +27,7 @@ const UPGRADES: [&[&str]; 6] = [
     &["Connection: close, Upgrade", "Upgrade: h2c"],
 ];
 
-/// A request of each answer that the server has.
+/// One request for each status of the server.
 fn requests(host: &str, token: &str) -> Vec<(u16, String, Vec<u8>)> {
     let bearer = format!("Authorization: Bearer {token}");
     let call = message("tools/call", json!({ "name": "who_am_i" }));
@@ -109,7 +109,7 @@ fn written(version: &str, head: &str, more: &[&str], body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Each request with each upgrade, in both versions of HTTP, on a connection of its own.
+/// Sends each request with each upgrade, in both versions of HTTP, each on its own connection.
 async fn expect_answered_and_closed(address: SocketAddr, token: &str, others: &[(u16, &str)]) {
     let host = format!("Host: {address}");
     let elsewhere = others.iter().map(|(status, path)| {
@@ -135,14 +135,14 @@ async fn expect_closed(address: SocketAddr, status: u16, bytes: Vec<u8>, shape: 
     let reply = connection.reply().await;
     assert_eq!(reply.status, status, "{shape}: {reply:?}");
     let said = reply.header("connection");
-    // HTTP/1.0 closes unless it says otherwise.
+    // HTTP/1.0 closes the connection unless the response says otherwise.
     let closes = said == Some("close") || (shape.starts_with("HTTP/1.0") && said.is_none());
     assert!(closes, "{shape}: {said:?}");
     assert_eq!(connection.ended().await, b"", "{shape}");
 }
 
 #[actix_web::test]
-async fn a_request_to_upgrade_is_answered_and_its_connection_said_to_close() {
+async fn a_request_to_upgrade_is_answered_and_closes_its_connection() {
     let world = World::new().await;
     let not_found = [(404, "/elsewhere")];
     expect_answered_and_closed(world.server.address, &world.ada(), &not_found).await;
@@ -187,7 +187,7 @@ fn token(clerk: &Emulator) -> String {
 }
 
 #[actix_web::test]
-async fn bytes_after_the_body_of_a_request_to_upgrade_are_no_part_of_it() {
+async fn bytes_after_the_body_of_a_request_to_upgrade_are_not_part_of_it() {
     let world = World::new().await;
     let host = world.host_line();
     let bearer = format!("Authorization: Bearer {}", world.ada());
@@ -230,7 +230,8 @@ async fn the_body_of_a_request_for_websocket_ends_where_its_length_says() {
         "tools/call",
         json!({ "name": "greet", "arguments": { "name": "Ada" } }),
     );
-    // In one piece and in three, with more behind it: another request, which is never read as one.
+    // The request is sent in one piece and in three pieces. The bytes behind it are another
+    // request, which must never be read as one.
     let request = raw::post("/mcp", &head, call.as_bytes());
     for cuts in [vec![], vec![request.len() - call.len(), request.len() - 5]] {
         let mut bytes = request.clone();

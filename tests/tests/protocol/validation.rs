@@ -1,5 +1,5 @@
-//! Rules of garde on parameters: what breaks one is refused before the tool runs, and what the schema
-//! shows refuses nothing that the server accepts.
+//! Rules of garde on parameters. A violation is refused before the tool runs, and the schema
+//! accepts every value that the server accepts.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ mod tools {
 
     const LONGEST: usize = 3;
 
-    /// One tool for a rule: it takes `value` and counts that it ran.
+    /// One tool for each rule. The tool takes `value` and counts its runs.
     macro_rules! ruled {
         ($($name:ident: $type:ty, ($($rule:tt)+);)+) => {$(
             #[mcp_tool]
@@ -80,7 +80,7 @@ mod tools {
         runs.count();
     }
 
-    /// Rules of a struct of its own.
+    /// A struct with its own rules.
     #[derive(Deserialize, JsonSchema, Validate)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]
     struct Draft {
@@ -98,7 +98,7 @@ mod tools {
         line_numbers: Vec<u8>,
     }
 
-    /// The same, with what the framework derives.
+    /// A struct with its own rules that uses `#[data]`.
     #[mcp_auth::data]
     #[serde(rename_all = "camelCase")]
     struct Item {
@@ -106,7 +106,7 @@ mod tools {
         item_count: u32,
         #[garde(length(bytes, min = 4))]
         name: String,
-        /// Without a rule.
+        /// A member without a rule.
         note: Option<String>,
     }
 
@@ -153,7 +153,7 @@ mod tools {
         runs.count();
     }
 
-    /// Counts that it was injected.
+    /// Counts how often it was injected.
     struct Spy;
 
     impl FromContext for Spy {
@@ -186,7 +186,7 @@ mod tools {
     }
 }
 
-/// Calls a tool; the text of the refusal, if it was refused.
+/// Calls a tool. Returns the text of the refusal, if it was refused.
 async fn refusal(world: &World, era: Era, tool: &str, arguments: Value) -> Option<String> {
     let reply = world
         .call(era, tool, arguments)
@@ -201,7 +201,7 @@ async fn world() -> World {
     World::of("protocol::validation::tools", |builder| builder).await
 }
 
-/// The input schemas by tool.
+/// The input schemas, by tool.
 async fn schemas(world: &World) -> Value {
     let reply = world.list(Era::Modern).bearer(&world.ada()).send().await;
     let result = expect_result(Era::Modern, "ListToolsResult", &reply);
@@ -217,7 +217,7 @@ async fn schemas(world: &World) -> Value {
         .into()
 }
 
-/// A rule, values that keep it, values that break it and the message, and what the schema shows.
+/// A rule, values that keep it, values that break it, the message, and the keywords of the schema.
 type Row = (&'static str, Value, Value, &'static str, Value);
 
 fn rows() -> Vec<Row> {
@@ -463,7 +463,7 @@ async fn a_rule_is_enforced_before_the_tool_and_its_schema_refuses_nothing_that_
         for (keyword, expected) in shown.as_object().unwrap() {
             assert_eq!(property[keyword], *expected, "{tool}: {property}");
         }
-        // `minimum` and `maximum` are there without a rule too: the range of the type.
+        // `minimum` and `maximum` are also there without a rule, for the range of the type.
         for keyword in ["minLength", "maxLength", "minItems", "maxItems", "pattern"] {
             let is_shown = shown.get(keyword).is_some();
             assert_eq!(
@@ -475,7 +475,7 @@ async fn a_rule_is_enforced_before_the_tool_and_its_schema_refuses_nothing_that_
         let validator = jsonschema::validator_for(schema).unwrap();
         for value in kept.as_array().unwrap() {
             let arguments = json!({ "value": value });
-            // The schema shows no `null` for what can be left out.
+            // The schema does not show `null` for an optional argument.
             let is_shown = value.is_null() || validator.is_valid(&arguments);
             assert!(is_shown, "{tool} {value}: {schema}");
             assert_eq!(
@@ -512,7 +512,7 @@ async fn a_required_option_must_be_there() {
 }
 
 #[actix_web::test]
-async fn all_violations_are_told_under_the_names_that_the_client_sent() {
+async fn all_violations_are_listed_under_the_names_that_the_client_sent() {
     let world = world().await;
     let section = |lines: Value| json!({ "lineNumbers": lines });
     for era in ERAS {
@@ -598,7 +598,7 @@ async fn a_caller_without_the_right_learns_nothing_of_the_rules() {
 }
 
 #[actix_web::test]
-async fn of_a_long_list_of_wrong_values_the_first_are_told() {
+async fn only_the_first_of_many_violations_are_listed() {
     let world = world().await;
     let list = vec!["a"; 5_000];
     let told = refusal(&world, Era::Modern, "inner", json!({ "value": list }))

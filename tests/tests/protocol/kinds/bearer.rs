@@ -1,4 +1,4 @@
-//! The tools of the table, and tokens whose bearers have of a guard what a cell says.
+//! The tools of the table, and tokens whose bearers meet a guard as a cell says.
 
 use clerk_emulator::TokenRequest;
 use mcp_auth::TokenKind;
@@ -80,7 +80,7 @@ impl Cell {
         tool.to_owned()
     }
 
-    /// A new token, of a client that no other token is of.
+    /// A new token, for a client that no other token has.
     pub(super) fn token(self, world: &World, client: usize) -> String {
         let clerk = &world.instance;
         for (user, role, permission) in MEMBERS {
@@ -143,7 +143,7 @@ impl Cell {
         }
     }
 
-    /// Of these guards' facts there is one that they have, and no other.
+    /// The user who has exactly one of the facts that these guards require.
     fn user(self) -> &'static str {
         let held = self.fact != Fact::NotHeld;
         match self.guard {
@@ -205,8 +205,8 @@ const MEMBERS: [(&str, &str, &str); 4] = [
     ("reader", "member", "org:documents:read"),
 ];
 
-/// Claims that whoever makes a machine's token or an API key may choose. In a session token they would
-/// count; here they give nothing.
+/// Claims that the creator of a machine's token or an API key can choose. In a session token they
+/// would count; here they must have no effect.
 fn forged(act: &Value) -> Value {
     json!({
         "v": 2, "fea": "ou:export", "pla": "ou:pro", "fva": [0, 0], "act": act,

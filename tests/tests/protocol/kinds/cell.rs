@@ -1,15 +1,15 @@
-//! The cells of the table, and what is right in each: from Clerk's documentation and the outcomes that
-//! the README promises, never from the library.
+//! The cells of the table and the expected outcome of each. The outcomes come from Clerk's
+//! documentation and from the README, not from the library.
 
 use mcp_auth::TokenKind;
 
-/// A token, a guard, what its bearer has of it, and what can be looked up.
+/// A token, a guard, whether the bearer meets the guard, and the parts of Clerk that answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cell {
     pub(super) form: Form,
     pub(super) guard: Guard,
     pub(super) fact: Fact,
-    pub(super) weather: Weather,
+    pub(super) availability: Availability,
 }
 
 /// The four kinds of tokens, in all forms that Clerk issues.
@@ -25,14 +25,14 @@ pub(super) enum Form {
     OrganizationKey,
 }
 
-/// What a tool can ask for. `any` three times: of the same tool, its alternatives are met by one fact
-/// or the other.
+/// The requirement of a tool. Three guards are `any` guards with equal alternatives: they differ in
+/// the alternative that the caller meets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Guard {
     SignedIn,
     User,
     Organization,
-    /// Nothing, but the function is told of the organization if there is one.
+    /// No requirement, but the function receives the organization if there is one.
     MaybeOrganization,
     Role,
     Permission,
@@ -48,36 +48,37 @@ pub(super) enum Guard {
     NoActor,
 }
 
-/// What the caller has of what the guard asks for. Of everything else they have all that they can.
+/// Whether the caller meets the guard. The caller meets every other requirement that the token can
+/// carry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Fact {
     Held,
     NotHeld,
-    /// They hold it, but act in no organization.
+    /// The caller meets the guard, but acts in no organization.
     NoOrganization,
-    /// The same, and they were asked which one when they consented.
+    /// Like `NoOrganization`, but the user was asked for an organization at the consent screen.
     NoneChosen,
-    /// No token of this form can tell, and nothing is looked up for it.
+    /// A token of this form cannot carry the fact, and the fact is never looked up.
     NotCarried,
 }
 
-/// Whom the server can ask.
+/// The parts of Clerk that answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Weather {
-    Fair,
-    /// Nobody, for lack of a secret key.
+pub(super) enum Availability {
+    Full,
+    /// The server has no secret key, so it cannot ask the Backend API.
     NoSecretKey,
     /// Verifications of opaque tokens fail.
     TokensDown,
     UserinfoDown,
     MembershipsDown,
-    /// The keys are older than is believed, and there are no newer ones.
+    /// The cached keys have expired, and no new ones can be fetched.
     KeysDown,
-    /// Nobody listens at the Backend API's address.
+    /// The address of the Backend API refuses connections.
     Unreachable,
 }
 
-/// What a call is answered with.
+/// The response to a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Answer {
     /// The function ran.
@@ -92,7 +93,7 @@ pub(super) enum Answer {
     Unavailable,
 }
 
-/// What `tools/list` is answered with.
+/// The response to `tools/list`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Listed {
     Shown,
@@ -101,7 +102,7 @@ pub(super) enum Listed {
     Unavailable,
 }
 
-/// How often a call has Clerk asked.
+/// The number of requests to Clerk that a call causes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Asked {
     pub(super) tokens: usize,
@@ -109,15 +110,15 @@ pub(super) struct Asked {
     pub(super) memberships: usize,
 }
 
-/// What is known of the organization.
+/// The knowledge about the organization.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Organization {
-    /// The caller acts in none, or in one that they left.
+    /// The caller acts in no organization, or left the organization.
     None,
-    /// Which it is, but no role and no permission.
+    /// The id is known, but neither role nor permissions.
     Named,
     Known,
-    /// It would have to be looked up, and can't be.
+    /// The organization must be looked up, and the look-up fails.
     Unknown,
 }
 
@@ -127,28 +128,28 @@ impl Cell {
         forms.flat_map(|form| {
             Guard::ALL.into_iter().flat_map(move |guard| {
                 Fact::ALL.into_iter().flat_map(move |fact| {
-                    Weather::ALL.into_iter().map(move |weather| Self {
+                    Availability::ALL.into_iter().map(move |availability| Self {
                         form,
                         guard,
                         fact,
-                        weather,
+                        availability,
                     })
                 })
             })
         })
     }
 
-    /// Why there is no such cell.
+    /// The reason why the cell does not exist; `None` if it exists.
     pub(super) fn impossible(self) -> Option<&'static str> {
         let Self {
             form,
             guard,
             fact,
-            weather,
+            availability,
         } = self;
         let carries = form.carries(guard);
         match (fact, form.kind()) {
-            _ if weather == Weather::NoSecretKey && form.kind() == TokenKind::ApiKey => {
+            _ if availability == Availability::NoSecretKey && form.kind() == TokenKind::ApiKey => {
                 Some("a server that accepts API keys does not start without a secret key")
             }
             (Fact::Held, _) if !carries => Some("no token of this form has it"),
@@ -190,7 +191,7 @@ impl Cell {
             Guard::Feature => only_if(held, "Forbidden: org:export feature required"),
             Guard::Plan => only_if(held, "Forbidden: pro plan required"),
             Guard::Reverification => only_if(held, "Forbidden: strict reverification required"),
-            // A new token can have the scope only if it comes of a consent screen.
+            // A new token can have the scope only if a consent screen grants it.
             Guard::Scope if !held && self.form.kind() == TokenKind::OAuth => Challenged,
             Guard::Scope => only_if(held, "Forbidden: documents:write scope required"),
             Guard::Organization => match self.organization() {
@@ -209,7 +210,7 @@ impl Cell {
             Guard::AnyOfMembership => self.of_membership(
                 "Forbidden: org:documents:delete permission or org:admin role required",
             ),
-            // Met whatever the role is.
+            // One alternative is met regardless of the role.
             Guard::AnyByScope | Guard::AnyByFeature if held => Ran,
             Guard::AnyByRole | Guard::AnyByScope | Guard::AnyByFeature => {
                 let denied = if guard == Guard::AnyByFeature {
@@ -232,7 +233,8 @@ impl Cell {
             Some(_) => return Listed::Unavailable,
             None => {}
         }
-        // Others of the server's tools ask for it, and a list that lacks them would be wrong.
+        // Other tools of the server require the organization, so a list without them would be
+        // wrong.
         if self.organization() == Organization::Unknown {
             return Listed::Unavailable;
         }
@@ -244,11 +246,11 @@ impl Cell {
         if could { Listed::Shown } else { Listed::Hidden }
     }
 
-    /// How often a call has it asked at the local Clerk.
+    /// The number of requests to the local Clerk that a call causes.
     pub(super) fn asked(self) -> Asked {
-        use Weather::{NoSecretKey, Unreachable};
+        use Availability::{NoSecretKey, Unreachable};
         let mut asked = Asked::default();
-        if matches!(self.weather, NoSecretKey | Unreachable) {
+        if matches!(self.availability, NoSecretKey | Unreachable) {
             return asked;
         }
         asked.tokens = usize::from(self.form.is_opaque());
@@ -259,7 +261,7 @@ impl Cell {
         if is_looked_up {
             let opaque = self.form.is_opaque();
             asked.userinfo = usize::from(opaque);
-            let told = !opaque || self.weather != Weather::UserinfoDown;
+            let told = !opaque || self.availability != Availability::UserinfoDown;
             asked.memberships = usize::from(told && self.fact != Fact::NoneChosen);
         }
         asked
@@ -268,19 +270,19 @@ impl Cell {
     /// The refusal of the token itself, if it is refused.
     fn authentication(self) -> Option<Answer> {
         let opaque = self.form.is_opaque();
-        match self.weather {
-            Weather::NoSecretKey if opaque => return Some(Answer::Unauthorized),
-            Weather::TokensDown | Weather::Unreachable if opaque => {
+        match self.availability {
+            Availability::NoSecretKey if opaque => return Some(Answer::Unauthorized),
+            Availability::TokensDown | Availability::Unreachable if opaque => {
                 return Some(Answer::Unavailable);
             }
-            Weather::KeysDown if !opaque => return Some(Answer::Unavailable),
+            Availability::KeysDown if !opaque => return Some(Answer::Unavailable),
             _ => {}
         }
         let bad = self.guard == Guard::SignedIn && self.fact == Fact::NotHeld;
         bad.then_some(Answer::Unauthorized)
     }
 
-    /// Whether the caller has it, as far as no organization is needed for that.
+    /// Whether the caller meets the guard, ignoring the organization.
     pub(super) fn is_held(self) -> bool {
         match self.fact {
             Fact::Held => true,
@@ -291,16 +293,16 @@ impl Cell {
 
     fn organization(self) -> Organization {
         let left = self.guard.is_organization() && self.fact == Fact::NotHeld;
-        match (self.form.kind(), self.weather) {
+        match (self.form.kind(), self.availability) {
             (TokenKind::ApiKey, _) if self.form == Form::OrganizationKey => Organization::Named,
             (TokenKind::ApiKey | TokenKind::M2m, _) => Organization::None,
             _ if self.fact == Fact::NoOrganization => Organization::None,
-            (TokenKind::OAuth, Weather::UserinfoDown) if self.form.is_opaque() => {
+            (TokenKind::OAuth, Availability::UserinfoDown) if self.form.is_opaque() => {
                 Organization::Unknown
             }
             _ if self.fact == Fact::NoneChosen => Organization::None,
-            (TokenKind::OAuth, Weather::NoSecretKey) => Organization::Named,
-            (TokenKind::OAuth, Weather::MembershipsDown | Weather::Unreachable) => {
+            (TokenKind::OAuth, Availability::NoSecretKey) => Organization::Named,
+            (TokenKind::OAuth, Availability::MembershipsDown | Availability::Unreachable) => {
                 Organization::Unknown
             }
             (TokenKind::OAuth, _) if left => Organization::None,
@@ -308,7 +310,7 @@ impl Cell {
         }
     }
 
-    /// A guard that asks for a role or a permission and nothing else.
+    /// The outcome of a guard that requires only a role or a permission.
     fn of_membership(self, denied: &'static str) -> Answer {
         match self.organization() {
             Organization::Unknown => Answer::Unavailable,
@@ -318,10 +320,10 @@ impl Cell {
         }
     }
 
-    /// Whether a denied caller could do something about it and call then.
+    /// Whether a new token could let a denied caller pass.
     fn is_curable(self) -> bool {
         match (self.form.kind(), self.guard) {
-            // By the scope `user:org:read`, which the token does not have.
+            // A new token can have the missing scope `user:org:read`.
             (
                 TokenKind::OAuth,
                 Guard::Organization | Guard::Role | Guard::Permission | Guard::AnyOfMembership,
@@ -361,7 +363,7 @@ impl Form {
         }
     }
 
-    /// Whether a caller with such a token can ever meet the guard.
+    /// Whether a caller with a token of this kind can ever meet the guard.
     pub(super) fn carries(self, guard: Guard) -> bool {
         let (kind, key) = (self.kind(), self.kind() == TokenKind::ApiKey);
         let session = kind == TokenKind::Session;
@@ -378,7 +380,7 @@ impl Form {
         }
     }
 
-    /// What a tool that takes all other kinds says.
+    /// The denial of a tool that accepts all other kinds.
     fn others(self) -> &'static str {
         match self.kind() {
             TokenKind::OAuth => "Forbidden: session, m2m or api_key token required",
@@ -410,7 +412,7 @@ impl Guard {
         Self::NoActor,
     ];
 
-    /// Whether it is about being in an organization, whatever one is there.
+    /// Whether the guard requires an organization, but no role and no permission.
     pub(super) fn is_organization(self) -> bool {
         matches!(self, Self::Organization | Self::MaybeOrganization)
     }
@@ -447,9 +449,9 @@ impl Fact {
     ];
 }
 
-impl Weather {
+impl Availability {
     const ALL: [Self; 7] = [
-        Self::Fair,
+        Self::Full,
         Self::NoSecretKey,
         Self::TokensDown,
         Self::UserinfoDown,

@@ -1,5 +1,5 @@
-//! Every kind of token that Clerk issues against every guard, through HTTP: who gets in, who is told
-//! what, whom it has asked, and what becomes of it while Clerk does not answer.
+//! Every kind of token that Clerk issues against every guard, over HTTP: the response, the requests
+//! to Clerk, and the response while Clerk does not answer.
 
 mod bearer;
 mod cell;
@@ -16,14 +16,14 @@ use crate::reply::Reply;
 use crate::support::{ERAS, Era, World, emulator};
 
 use bearer::TOOLS;
-use cell::{Answer, Asked, Cell, Fact, Form, Guard, Weather};
+use cell::{Answer, Asked, Availability, Cell, Fact, Form, Guard};
 
-/// The servers of the table. All accept what they can.
+/// The servers of the table. Each accepts every kind of token that it can.
 struct Servers {
-    fair: World,
+    full: World,
     keyless: World,
     unreachable: World,
-    /// Tokens minted.
+    /// The number of minted tokens.
     minted: usize,
 }
 
@@ -31,47 +31,48 @@ impl Servers {
     async fn start() -> Self {
         let keyless = |clerk: &_| builder_without_key(clerk).allow_unsatisfiable_guards();
         let keyless = World::built(emulator().await, TOOLS, without_keys, keyless);
-        let fair = World::at(emulator().await, TOOLS, all_kinds).await;
-        // Nothing listens there.
+        let full = World::at(emulator().await, TOOLS, all_kinds).await;
+        // No program listens at this address.
         let unreachable = World::at(emulator().await, TOOLS, |builder| {
             all_kinds(builder).api_url("http://127.0.0.1:1")
         });
         Self {
-            fair,
+            full,
             keyless: keyless.await,
             unreachable: unreachable.await,
             minted: 0,
         }
     }
 
-    fn of(&self, weather: Weather) -> &World {
-        match weather {
-            Weather::NoSecretKey => &self.keyless,
-            Weather::Unreachable => &self.unreachable,
-            Weather::Fair
-            | Weather::TokensDown
-            | Weather::UserinfoDown
-            | Weather::MembershipsDown
-            | Weather::KeysDown => &self.fair,
+    fn of(&self, availability: Availability) -> &World {
+        match availability {
+            Availability::NoSecretKey => &self.keyless,
+            Availability::Unreachable => &self.unreachable,
+            Availability::Full
+            | Availability::TokensDown
+            | Availability::UserinfoDown
+            | Availability::MembershipsDown
+            | Availability::KeysDown => &self.full,
         }
     }
 
-    /// Runs a cell; what went otherwise than it should is pushed.
+    /// Runs a cell, and pushes a text for each difference from the expected outcome.
     async fn run(&mut self, cell: Cell, wrong: &mut Vec<String>) {
         self.minted += 1;
         let number = self.minted;
-        let world = self.of(cell.weather);
-        // Whatever was looked up is too old, the budget for new tokens is there, and so are rests over.
+        let world = self.of(cell.availability);
+        // This expires the cached look-ups, refills the budget for new tokens and closes the
+        // circuit breakers.
         world.clock.advance(Duration::from_secs(61));
         let throttled = number.is_multiple_of(2);
-        for path in faulty(cell.weather) {
+        for path in faulty(cell.availability) {
             world.instance.add_fault(if throttled {
                 Fault::status(429).retry_after(7).at(*path)
             } else {
                 Fault::status(500).at(*path)
             });
         }
-        if cell.weather == Weather::KeysDown {
+        if cell.availability == Availability::KeysDown {
             world.clock.advance(Duration::from_secs(25 * 60 * 60));
         }
         let token = cell.token(world, number);
@@ -102,8 +103,8 @@ impl Servers {
         let shown = listed_in(world, &list, &cell.tool());
         expect("list", format!("{:?}", cell.listed()), shown);
         expect("asked", format!("{:?}", cell.asked()), format!("{asked:?}"));
-        let wait = match (cell.weather, throttled) {
-            (Weather::KeysDown | Weather::Unreachable, _) => None,
+        let wait = match (cell.availability, throttled) {
+            (Availability::KeysDown | Availability::Unreachable, _) => None,
             (_, true) => Some("7"),
             (_, false) => Some("1"),
         };
@@ -130,13 +131,14 @@ async fn every_kind_of_token_meets_every_guard_as_documented() {
         }
         *ran.entry(column(cell)).or_default() += 1;
         servers.run(cell, &mut wrong).await;
-        let fair = Cell {
-            weather: Weather::Fair,
+        let full = Cell {
+            availability: Availability::Full,
             ..cell
         };
-        // What could not be told is told when the weather is fair again, to the same effect as ever.
-        if cell.answer() == Answer::Unavailable && cell.weather != Weather::Unreachable {
-            servers.run(fair, &mut wrong).await;
+        // A call that could not be decided is decided when Clerk is available again, with the usual
+        // outcome.
+        if cell.answer() == Answer::Unavailable && cell.availability != Availability::Unreachable {
+            servers.run(full, &mut wrong).await;
         }
     }
     let (total, none): (usize, usize) = (ran.values().sum(), impossible.values().sum());
@@ -154,7 +156,7 @@ async fn every_kind_of_token_meets_every_guard_as_documented() {
 }
 
 #[test]
-fn the_table_of_tokens_and_guards_in_the_manual_is_this_one() {
+fn the_manual_has_this_table_of_tokens_and_guards() {
     const COLUMNS: [&[Form]; 5] = [
         &[Form::OAuthJwt, Form::OAuthOpaque],
         &[Form::Session, Form::SessionV1],
@@ -207,7 +209,7 @@ async fn a_kind_that_the_server_does_not_accept_is_401_in_every_form_and_clerk_i
             form,
             guard: Guard::SignedIn,
             fact: Fact::Held,
-            weather: Weather::Fair,
+            availability: Availability::Full,
         });
         let (good, bad): (Vec<_>, Vec<_>) = cells
             .into_iter()
@@ -235,7 +237,7 @@ async fn a_kind_that_the_server_does_not_accept_is_401_in_every_form_and_clerk_i
 }
 
 #[actix_web::test]
-async fn a_kind_that_the_tool_does_not_accept_is_told_which_it_takes() {
+async fn a_kind_that_the_tool_does_not_accept_is_denied_with_the_accepted_kinds() {
     let world = World::at(emulator().await, TOOLS, all_kinds).await;
     let kinds = KINDS.map(|kind| kind.to_string());
     for (number, form) in Form::ALL.into_iter().enumerate() {
@@ -243,7 +245,7 @@ async fn a_kind_that_the_tool_does_not_accept_is_told_which_it_takes() {
             form,
             guard: Guard::Accept,
             fact: Fact::Held,
-            weather: Weather::Fair,
+            availability: Availability::Full,
         };
         let token = cell.token(&world, number);
         for tool in &kinds {
@@ -270,7 +272,7 @@ const KINDS: [TokenKind; 4] = [
     TokenKind::ApiKey,
 ];
 
-/// Accepts one kind, in either form.
+/// Accepts one kind of token, as a JWT and opaque.
 fn only(kind: TokenKind, builder: ServerBuilder) -> ServerBuilder {
     let builder = builder.allow_unsatisfiable_guards();
     match kind {
@@ -302,14 +304,14 @@ fn builder_without_key(clerk: &clerk_emulator::Emulator) -> ServerBuilder {
     mcp_auth::server!().frontend_api_url(clerk.url())
 }
 
-/// What fails in this weather.
-fn faulty(weather: Weather) -> &'static [&'static str] {
-    match weather {
-        Weather::Fair | Weather::NoSecretKey | Weather::Unreachable => &[],
-        Weather::TokensDown => &["/oauth_applications", "/m2m_tokens", "/api_keys"],
-        Weather::UserinfoDown => &["/oauth/userinfo"],
-        Weather::MembershipsDown => &["/v1/organizations"],
-        Weather::KeysDown => &["/.well-known/jwks.json"],
+/// The paths that fail.
+fn faulty(availability: Availability) -> &'static [&'static str] {
+    match availability {
+        Availability::Full | Availability::NoSecretKey | Availability::Unreachable => &[],
+        Availability::TokensDown => &["/oauth_applications", "/m2m_tokens", "/api_keys"],
+        Availability::UserinfoDown => &["/oauth/userinfo"],
+        Availability::MembershipsDown => &["/v1/organizations"],
+        Availability::KeysDown => &["/.well-known/jwks.json"],
     }
 }
 
@@ -330,7 +332,7 @@ fn since(before: Asked, after: Asked) -> Asked {
     }
 }
 
-/// An answer, in the words of [`Answer`]; one that is none of these in its own.
+/// A response, in the form of [`Answer`], or in its own form if it is none of these.
 fn answered(world: &World, reply: &Reply) -> String {
     let challenge = |expected: &str| reply.header("www-authenticate") == Some(expected);
     match reply.status {
@@ -344,7 +346,7 @@ fn answered(world: &World, reply: &Reply) -> String {
             }
         }
         401 if challenge(&world.invalid_token_challenge()) => "Unauthorized".to_owned(),
-        // A token that was granted an organization would lose it without that scope.
+        // Without that scope a new token would lose its organization.
         403 if ["documents:write", "documents:write user:org:read"]
             .iter()
             .any(|scopes| challenge(&world.insufficient_scope_challenge(scopes, SCOPE_DENIED))) =>
@@ -359,7 +361,7 @@ fn answered(world: &World, reply: &Reply) -> String {
     }
 }
 
-/// The same of a list, in the words of [`cell::Listed`].
+/// A list, in the form of [`cell::Listed`].
 fn listed_in(world: &World, reply: &Reply, tool: &str) -> String {
     match reply.status {
         200 if reply.tools().iter().any(|listed| listed == tool) => "Shown".to_owned(),
@@ -368,19 +370,19 @@ fn listed_in(world: &World, reply: &Reply, tool: &str) -> String {
     }
 }
 
-/// The column of the table.
+/// The column of the table for a cell.
 fn column(cell: Cell) -> &'static str {
-    match (cell.weather, cell.fact) {
-        (Weather::Fair, Fact::Held) => "held",
-        (Weather::Fair, Fact::NotHeld) => "not held",
-        (Weather::Fair, Fact::NoOrganization | Fact::NoneChosen | Fact::NotCarried)
-        | (Weather::NoSecretKey, _) => "unknown",
+    match (cell.availability, cell.fact) {
+        (Availability::Full, Fact::Held) => "held",
+        (Availability::Full, Fact::NotHeld) => "not held",
+        (Availability::Full, Fact::NoOrganization | Fact::NoneChosen | Fact::NotCarried)
+        | (Availability::NoSecretKey, _) => "unknown",
         (
-            Weather::TokensDown
-            | Weather::UserinfoDown
-            | Weather::MembershipsDown
-            | Weather::KeysDown
-            | Weather::Unreachable,
+            Availability::TokensDown
+            | Availability::UserinfoDown
+            | Availability::MembershipsDown
+            | Availability::KeysDown
+            | Availability::Unreachable,
             _,
         ) => "look-up down",
     }
