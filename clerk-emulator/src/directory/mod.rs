@@ -4,15 +4,19 @@
 //! Maps are keyed by Clerk's ids (`user_ada`, `org_acme`, `org:admin`, `mch_billing`), so lists
 //! have a fixed order.
 
+mod entries;
+mod names;
 mod parse;
+mod problem;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
-
-pub use parse::{DirectoryError, DirectoryFileError, DirectoryProblem};
-
+use crate::directory::entries::Member;
+pub use crate::directory::entries::{Machine, Membership, Organization, User};
+use crate::directory::names::{full_id, role_key, short_name};
+pub(crate) use crate::directory::names::{machine_id, role_name};
+pub use crate::directory::problem::{DirectoryError, DirectoryFileError, DirectoryProblem};
 use crate::oauth::scope;
 
 /// The people and organizations of an instance.
@@ -52,133 +56,6 @@ pub struct Directory {
     /// The scopes that the instance adds to Clerk's own.
     scopes: BTreeSet<String>,
     machines: BTreeMap<String, Machine>,
-}
-
-/// A person: the fields of Clerk's user object that the emulator needs.
-///
-/// ```
-/// let directory = clerk_emulator::Directory::default();
-/// let ada = directory.user("ada").unwrap();
-/// assert_eq!((ada.id.as_str(), ada.username.as_str()), ("user_ada", "ada"));
-/// assert_eq!((ada.name.as_str(), ada.email.as_deref()), ("Ada Lovelace", Some("ada@example.com")));
-/// assert!(ada.email_verified && !ada.banned && !ada.locked && ada.image_url.is_none());
-/// assert!(ada.public_metadata.is_empty());
-/// ```
-///
-/// Source: `GET /v1/users/{id}`, <https://clerk.com/docs/reference/backend-api>.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct User {
-    /// Clerk's id: `user_` and the username.
-    pub id: String,
-    /// The short name, as the directory file has it.
-    pub username: String,
-    /// The full name; the username if the directory has none.
-    pub name: String,
-    /// The primary e-mail address; `None` if the directory has none.
-    pub email: Option<String>,
-    /// Whether the address is verified; `true` if the directory does not say.
-    pub email_verified: bool,
-    /// The URL of the person's picture; `None` if the directory has none.
-    pub image_url: Option<String>,
-    /// The slugs of the person's plans; without a plan the person is on `free`.
-    pub plans: Vec<String>,
-    /// The slugs of the features that the person's plans give.
-    pub features: Vec<String>,
-    /// Whether the person is banned.
-    pub banned: bool,
-    /// Whether the person is locked out for a while.
-    pub locked: bool,
-    /// Metadata that everybody may see.
-    pub public_metadata: Map<String, Value>,
-    /// Metadata that only a holder of the secret key may see.
-    pub private_metadata: Map<String, Value>,
-    /// Metadata that the person may change.
-    pub unsafe_metadata: Map<String, Value>,
-}
-
-/// A machine: a program that authenticates to other machines by machine-to-machine tokens.
-///
-/// ```
-/// let directory = clerk_emulator::Directory::default();
-/// let billing = directory.machine("billing").unwrap();
-/// assert_eq!((billing.id.as_str(), billing.name.as_str()), ("mch_billing", "billing"));
-/// assert_eq!(billing.scoped_machines, ["mch_mcp"]);
-/// ```
-///
-/// Source: <https://clerk.com/docs/guides/development/machine-auth/m2m-tokens>.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Machine {
-    /// Clerk's id: `mch_` and the name.
-    pub id: String,
-    /// The name, as the directory file has it.
-    pub name: String,
-    /// The ids of the machines that this machine may talk to.
-    pub scoped_machines: Vec<String>,
-}
-
-/// An organization. [`Directory::members_of`] lists its members.
-///
-/// ```
-/// let directory = clerk_emulator::Directory::default();
-/// let acme = directory.organization("acme").unwrap();
-/// assert_eq!((acme.id.as_str(), acme.slug.as_str(), acme.name.as_str()), ("org_acme", "acme", "Acme"));
-/// assert_eq!((acme.plans.as_slice(), acme.features.as_slice()), (&["team".into()][..], &["reports".into()][..]));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Organization {
-    /// Clerk's id: `org_` and the slug.
-    pub id: String,
-    /// The short name, as the directory file has it.
-    pub slug: String,
-    /// The name that people see; the slug if the directory has none.
-    pub name: String,
-    /// The slugs of the organization's plans; without a plan the organization is on `free`.
-    pub plans: Vec<String>,
-    /// The slugs of the features that the organization's plans give.
-    pub features: Vec<String>,
-    members: BTreeMap<String, Member>,
-}
-
-/// A person's membership of one organization: role and permissions.
-///
-/// ```
-/// let directory = clerk_emulator::Directory::default();
-/// let grace = directory.membership("org_acme", "user_grace").unwrap();
-/// assert_eq!((grace.id.as_str(), grace.slug.as_str(), grace.name.as_str()), ("org_acme", "acme", "Acme"));
-/// assert_eq!((grace.role.as_str(), grace.role_name.as_str()), ("org:member", "Member"));
-/// assert_eq!(grace.permissions, ["org:documents:read"]);
-/// assert!(directory.membership("org_acme", "user_linus").is_none());
-/// ```
-///
-/// Source: `GET /v1/organizations/{id}/memberships`,
-/// <https://clerk.com/docs/reference/backend-api>.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Membership {
-    /// The organization's id.
-    pub id: String,
-    /// The organization's slug.
-    pub slug: String,
-    /// The organization's name.
-    pub name: String,
-    /// The id of the person.
-    pub user_id: String,
-    /// The role's key, `org:admin`.
-    pub role: String,
-    /// The role's name, `Admin`.
-    pub role_name: String,
-    /// Full keys, `org:documents:read`; system permissions (`org:sys_…`) too if the role has them.
-    pub permissions: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Member {
-    role: String,
-    /// The member's own permissions, which replace those of the role.
-    permissions: Option<Vec<String>>,
 }
 
 impl Directory {
@@ -537,56 +414,6 @@ impl Default for Directory {
         directory.set_machine("billing", &["mcp"]);
         directory
     }
-}
-
-impl User {
-    /// A person with a username and default values for the rest.
-    fn named(username: &str) -> Self {
-        Self {
-            id: format!("user_{username}"),
-            username: String::from(username),
-            name: String::from(username),
-            email: None,
-            email_verified: true,
-            image_url: None,
-            plans: Vec::new(),
-            features: Vec::new(),
-            banned: false,
-            locked: false,
-            public_metadata: Map::new(),
-            private_metadata: Map::new(),
-            unsafe_metadata: Map::new(),
-        }
-    }
-}
-
-/// The full id of a name or id. No name starts with the prefix, so the result is unambiguous.
-fn full_id(prefix: &str, name_or_id: &str) -> String {
-    format!("{prefix}{}", short_name(prefix, name_or_id))
-}
-
-fn short_name<'a>(prefix: &str, id: &'a str) -> &'a str {
-    id.strip_prefix(prefix).unwrap_or(id)
-}
-
-/// The id of a machine given by name or id.
-pub(crate) fn machine_id(name_or_id: &str) -> String {
-    full_id("mch_", name_or_id)
-}
-
-/// The key of a role given as `admin` or `org:admin`.
-fn role_key(role: &str) -> String {
-    full_id("org:", role)
-}
-
-/// The display name of a role's key: `Billing manager` for `org:billing_manager`.
-pub(crate) fn role_name(key: &str) -> String {
-    let mut characters = short_name("org:", key)
-        .chars()
-        .map(|character| if character == '_' { ' ' } else { character });
-    characters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(characters).collect()
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A Clerk instance without a network: an issuer, its keys, its people and its settings.
 
 mod faults;
+mod minting;
 mod opaque;
 mod rotation;
 
@@ -8,17 +9,15 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::clock;
 use crate::directory::{Directory, Membership};
-use crate::error::{Error, McpServerError, MintError};
+use crate::error::{Error, McpServerError};
 use crate::faults::Faults;
 use crate::keys::{SecretKey, SigningKey};
-use crate::mint;
 use crate::oauth::OAuth;
 use crate::opaque::OpaqueTokens;
-use crate::request::{TokenFormat, TokenKind, TokenRequest};
 use crate::settings::Settings;
 use crate::state_file;
 use crate::state_file::{Keys, StateFile};
@@ -377,106 +376,6 @@ impl Instance {
         self.read().directory.membership(organization_id, user_id)
     }
 
-    /// Mints a token as if the time were `now`, in Unix seconds: a JWT (RFC 7519, signed with
-    /// RS256), or an opaque token that this instance stores.
-    ///
-    /// [`TokenRequest::expires_in`] decides whether the token has expired at `now`. A banned or
-    /// locked user gets a token too, as if it had been issued before the ban.
-    ///
-    /// # Errors
-    /// - [`MintError::UnknownUser`], [`MintError::UnknownOrganization`],
-    ///   [`MintError::UnknownMachine`], [`MintError::NotAMember`], [`MintError::NotScoped`]: Clerk
-    ///   would not issue such a token.
-    /// - [`MintError::Inapplicable`], [`MintError::Scope`], [`MintError::Permission`],
-    ///   [`MintError::NotAnObject`]: a token of this kind cannot carry the requested data.
-    /// - [`MintError::Incomplete`]: the request does not name the principal of the token.
-    /// - [`MintError::Random`], [`MintError::Signing`]: the system has no randomness, or the key
-    ///   cannot sign.
-    pub fn mint(&self, request: &TokenRequest, now: u64) -> Result<String, MintError> {
-        if mint::is_opaque(request) {
-            let mut state = self.write();
-            let token = mint::opaque_token(&state.directory, request, now)?;
-            let secret = state.opaque_tokens.add(token)?;
-            self.save_opaque_tokens(&state);
-            return Ok(secret);
-        }
-        let state = self.read();
-        let key = Arc::clone(&state.key);
-        let (header, claims) = state.token_parts(self.issuer(), request, now)?;
-        let is_jwt = match request.format {
-            Some(format) => format == TokenFormat::Jwt,
-            None => request.kind != TokenKind::Oauth || state.settings.oauth_jwt_access_tokens,
-        };
-        // Signing takes a millisecond; no writer waits for it.
-        drop(state);
-        if is_jwt {
-            key.sign(&header, &claims)
-        } else {
-            self.shared.oauth.issue_access_token(claims)
-        }
-    }
-
-    /// The header and the claims that [`mint`](Self::mint) would sign, both JSON objects. A test
-    /// can change them and pass them to [`mint_claims`](Self::mint_claims).
-    ///
-    /// ```
-    /// use clerk_emulator::{Directory, Instance, TokenRequest};
-    ///
-    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
-    /// let (header, mut claims) = clerk.token_parts(&TokenRequest::oauth("ada"), 1_750_000_000)?;
-    /// assert_eq!(header["typ"], "at+jwt");
-    /// assert_eq!(claims["exp"], 1_750_086_400);
-    /// claims["iss"] = "https://elsewhere.example.com".into();
-    /// let foreign = clerk.mint_claims(header, claims)?;
-    /// # assert_eq!(foreign.split('.').count(), 3);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// - [`MintError::Opaque`]: the requested token is opaque, so it is not signed.
-    /// - The errors of [`mint`](Self::mint), except [`MintError::Signing`].
-    pub fn token_parts(
-        &self,
-        request: &TokenRequest,
-        now: u64,
-    ) -> Result<(Value, Value), MintError> {
-        let kind = request.kind;
-        if kind == TokenKind::Oauth && request.format == Some(TokenFormat::Opaque) {
-            return Err(MintError::Opaque { kind });
-        }
-        self.read().token_parts(self.issuer(), request, now)
-    }
-
-    /// Signs any header and claims with RS256 and the current key. The signature does not depend on
-    /// `alg` and `kid` in the header.
-    ///
-    /// ```
-    /// use clerk_emulator::{Directory, Instance};
-    /// use serde_json::json;
-    ///
-    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::empty())?;
-    /// let lie = clerk.mint_claims(json!({"alg": "none"}), json!({"iss": 7}))?;
-    /// assert!(lie.starts_with("eyJhbGciOiJub25lIn0.eyJpc3MiOjd9."));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// - [`MintError::NotAnObject`]: `header` or `claims` is not a JSON object.
-    /// - [`MintError::Signing`]: the key cannot sign.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "callers write both with `json!`"
-    )]
-    pub fn mint_claims(&self, header: Value, claims: Value) -> Result<String, MintError> {
-        for (part, value) in [("header", &header), ("claims", &claims)] {
-            if !value.is_object() {
-                return Err(MintError::NotAnObject { part });
-            }
-        }
-        let key = Arc::clone(&self.read().key);
-        key.sign(&header, &claims)
-    }
-
     /// The time at which this instance was created, in Unix seconds. All objects of the instance
     /// have it as their creation time.
     pub(crate) fn created_at(&self) -> u64 {
@@ -486,13 +385,6 @@ impl Instance {
     /// The id of the signing key, which is also the id of the instance.
     pub(crate) fn kid(&self) -> String {
         String::from(self.read().key.kid())
-    }
-
-    /// The header and the claims of a JWT, if its signature is by a key that this instance
-    /// publishes.
-    pub(crate) fn verified_parts(&self, token: &str) -> Option<(Value, Value)> {
-        let keys = self.read().published.clone();
-        keys.iter().find_map(|key| key.verify(token))
     }
 
     pub(crate) fn oauth(&self) -> &OAuth {
@@ -532,22 +424,6 @@ impl Instance {
             .state
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// The header and the claims of a token. The settings supply the fields that the request lacks.
-    fn token_parts(
-        &self,
-        issuer: &str,
-        request: &TokenRequest,
-        now: u64,
-    ) -> Result<(Value, Value), MintError> {
-        let mut request = request.clone();
-        if let TokenKind::Session | TokenKind::SessionV1 = request.kind {
-            request.azp = request.azp.or_else(|| self.settings.session_origin.clone());
-        }
-        mint::token_parts(&self.directory, issuer, self.key.kid(), &request, now)
     }
 }
 

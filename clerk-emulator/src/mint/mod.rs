@@ -1,13 +1,15 @@
 //! Turns a [`TokenRequest`] into the header and claims that Clerk would issue.
 
+mod entitlements;
+mod session;
+
 use serde_json::{Map, Value, json};
 
 use crate::directory::{Directory, Machine, Membership, Organization, User, machine_id};
 use crate::error::MintError;
 use crate::keys::random_hex;
+use crate::mint::session::{add_billing_claims, add_session_claims, add_v1_claims, add_v2_claims};
 use crate::opaque::{OpaqueKind, OpaqueToken};
-use crate::permission;
-use crate::permission::Permission;
 use crate::request::{TokenFormat, TokenKind, TokenRequest};
 
 /// The header and the claims of a token. Both are JSON objects.
@@ -339,234 +341,6 @@ fn add_oauth_claims(
     Ok(())
 }
 
-/// Adds the claims that both versions of a session token have.
-fn add_session_claims(
-    claims: &mut Map<String, Value>,
-    request: &TokenRequest,
-) -> Result<(), MintError> {
-    let azp = request.azp.as_deref().unwrap_or(DEFAULT_ORIGIN);
-    claims.insert("sid".into(), json!(random_id("sess_")?));
-    claims.insert("azp".into(), json!(azp));
-    // The first factor was verified in this minute, and no second factor is enrolled.
-    let ages = request.factor_ages.unwrap_or([0.0, -1.0]);
-    claims.insert("fva".into(), json!(ages.map(minutes)));
-    claims.insert("sts".into(), json!("active"));
-    Ok(())
-}
-
-fn add_v2_claims(
-    claims: &mut Map<String, Value>,
-    directory: &Directory,
-    user: &User,
-    membership: Option<&Membership>,
-) -> Result<(), MintError> {
-    let mut features = Entitlements::default();
-    let plans_of_user = plans(&user.plans, Owners::USER);
-    claims.insert("v".into(), json!(2));
-    claims.insert("jti".into(), json!(random_id("")?));
-    let Some(membership) = membership else {
-        features.add_all(&user.features, Owners::USER);
-        claims.insert("pla".into(), json!(plans_of_user));
-        claims.insert("fea".into(), json!(features.to_claim()));
-        return Ok(());
-    };
-    let packed = permission::pack(&session_permissions(membership)?);
-    let mut organization = Map::new();
-    organization.insert("id".into(), json!(membership.id));
-    organization.insert("slg".into(), json!(membership.slug));
-    // Version 2 carries the role without its prefix.
-    let role = membership
-        .role
-        .strip_prefix("org:")
-        .unwrap_or(&membership.role);
-    organization.insert("rol".into(), json!(role));
-    if !packed.actions.is_empty() {
-        organization.insert("per".into(), json!(packed.actions));
-        organization.insert("fpm".into(), json!(packed.masks));
-    }
-    features.add_claim(&packed.features);
-    let known = directory.organization(&membership.id);
-    let plans_of_organization = known.map_or_else(String::new, |organization| {
-        features.add_all(&organization.features, Owners::ORGANIZATION);
-        plans(&organization.plans, Owners::ORGANIZATION)
-    });
-    features.add_all(&user.features, Owners::USER);
-    claims.insert(
-        "pla".into(),
-        json!(format!("{plans_of_organization},{plans_of_user}")),
-    );
-    claims.insert("fea".into(), json!(features.to_claim()));
-    claims.insert("o".into(), Value::Object(organization));
-    Ok(())
-}
-
-/// The plans of an organization or a user, in the form of the claim `pla`.
-fn plans(held: &[String], owner: Owners) -> String {
-    let mut plans = Entitlements::default();
-    if held.is_empty() {
-        plans.add("free", owner);
-    }
-    plans.add_all(held, owner);
-    plans.to_claim()
-}
-
-/// Adds the features and plans that the request names.
-fn add_billing_claims(
-    claims: &mut Map<String, Value>,
-    request: &TokenRequest,
-) -> Result<(), MintError> {
-    for (claim, what, asked) in [
-        ("fea", "feature", &request.features),
-        ("pla", "plan", &request.plans),
-    ] {
-        if asked.is_empty() {
-            continue;
-        }
-        let said = claims.get(claim).and_then(Value::as_str);
-        // Requested plans replace the plans of the directory; requested features are added.
-        let said = said.filter(|_| what == "feature").unwrap_or_default();
-        let mut entitlements = Entitlements::default();
-        entitlements.add_claim(said);
-        for text in asked {
-            let (owners, slug) = owners(text).ok_or_else(|| MintError::Slug {
-                what,
-                slug: text.clone(),
-            })?;
-            // Without an organization, a feature for both owners belongs to the user, unless `ou:`
-            // asks for both explicitly.
-            let owners = if owners == Owners::BOTH && !text.starts_with("ou:") {
-                Owners {
-                    organization: request.org.is_some(),
-                    user: true,
-                }
-            } else {
-                owners
-            };
-            entitlements.add(slug, owners);
-        }
-        claims.insert(claim.into(), json!(entitlements.to_claim()));
-    }
-    Ok(())
-}
-
-/// Features or plans with their owners, in the order of a claim and without duplicates.
-#[derive(Default)]
-struct Entitlements(Vec<(String, Owners)>);
-
-/// The owners of a feature or plan: the organization, the user, or both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Owners {
-    organization: bool,
-    user: bool,
-}
-
-impl Owners {
-    const BOTH: Self = Self {
-        organization: true,
-        user: true,
-    };
-    const ORGANIZATION: Self = Self {
-        organization: true,
-        user: false,
-    };
-    const USER: Self = Self {
-        organization: false,
-        user: true,
-    };
-}
-
-impl Entitlements {
-    fn add(&mut self, slug: &str, owners: Owners) {
-        if let Some((_, held)) = self.0.iter_mut().find(|(held, _)| held == slug) {
-            held.organization |= owners.organization;
-            held.user |= owners.user;
-        } else {
-            self.0.push((String::from(slug), owners));
-        }
-    }
-
-    fn add_all(&mut self, slugs: &[String], owners: Owners) {
-        for slug in slugs {
-            self.add(slug, owners);
-        }
-    }
-
-    /// Adds the entries of a claim that the emulator wrote.
-    fn add_claim(&mut self, claim: &str) {
-        for (owners, slug) in claim.split(',').filter_map(owners) {
-            self.add(slug, owners);
-        }
-    }
-
-    /// The claim. The entries of an organization come first, because the bit masks of permissions
-    /// count only these.
-    fn to_claim(&self) -> String {
-        let (first, last): (Vec<_>, Vec<_>) = self.0.iter().partition(|(_, it)| it.organization);
-        let entry = |(slug, owners): &(String, Owners)| {
-            let organization = if owners.organization { "o" } else { "" };
-            let user = if owners.user { "u" } else { "" };
-            format!("{organization}{user}:{slug}")
-        };
-        let entries: Vec<_> = first.into_iter().chain(last).map(entry).collect();
-        entries.join(",")
-    }
-}
-
-/// Splits a feature or plan into owners and slug. Guards write `org:export`; claims write
-/// `o:export`.
-fn owners(text: &str) -> Option<(Owners, &str)> {
-    let (owners, slug) = match text.split_once(':') {
-        None => (Owners::BOTH, text),
-        Some(("org" | "o", slug)) => (Owners::ORGANIZATION, slug),
-        Some(("user" | "u", slug)) => (Owners::USER, slug),
-        Some(("ou" | "uo", slug)) => (Owners::BOTH, slug),
-        Some(_) => return None,
-    };
-    permission::is_word(slug).then_some((owners, slug))
-}
-
-/// A number of minutes; a whole number is written without a fraction, like in JavaScript.
-fn minutes(age: f64) -> Value {
-    if age.fract() == 0.0 && age.abs() < f64::from(i32::MAX) {
-        json!(age as i32)
-    } else {
-        json!(age)
-    }
-}
-
-fn add_v1_claims(
-    claims: &mut Map<String, Value>,
-    membership: Option<&Membership>,
-) -> Result<(), MintError> {
-    let Some(membership) = membership else {
-        return Ok(());
-    };
-    let permissions = session_permissions(membership)?;
-    let key =
-        |permission: &Permission<'_>| format!("org:{}:{}", permission.feature, permission.action);
-    let keys: Vec<_> = permissions.iter().map(key).collect();
-    claims.insert("org_id".into(), json!(membership.id));
-    claims.insert("org_slug".into(), json!(membership.slug));
-    claims.insert("org_role".into(), json!(membership.role));
-    claims.insert("org_permissions".into(), json!(keys));
-    Ok(())
-}
-
-/// The permissions of a member that a session token carries: all except Clerk's system permissions.
-fn session_permissions(membership: &Membership) -> Result<Vec<Permission<'_>>, MintError> {
-    let mut permissions = Vec::new();
-    for key in &membership.permissions {
-        let permission = Permission::parse(key).ok_or_else(|| MintError::Permission {
-            permission: key.clone(),
-        })?;
-        // Clerk: system permissions are not in session tokens.
-        if !permission.is_system() {
-            permissions.push(permission);
-        }
-    }
-    Ok(permissions)
-}
-
 fn random_id(prefix: &str) -> Result<String, MintError> {
     let random = random_hex::<16>().map_err(|_| MintError::Random)?;
     Ok(format!("{prefix}{random}"))
@@ -586,7 +360,6 @@ const CLOCK_SKEW: i64 = 10;
 const M2M_CATEGORY: &str = "cl_B7d4PD333AAA";
 const M2M_LIFETIME: i64 = 3600;
 pub(crate) const DEFAULT_CLIENT: &str = "client_emulator";
-const DEFAULT_ORIGIN: &str = "http://localhost:3000";
 pub(crate) const DEFAULT_SCOPES: [&str; 2] = ["profile", "email"];
 const OAUTH_LIFETIME: i64 = 86_400;
 const ORGANIZATION_SCOPE: &str = "user:org:read";

@@ -1,0 +1,30 @@
+//! Clerk's ids, and the short names in a directory file.
+
+/// The full id of a name or id. No name starts with the prefix, so the result is unambiguous.
+pub(super) fn full_id(prefix: &str, name_or_id: &str) -> String {
+    format!("{prefix}{}", short_name(prefix, name_or_id))
+}
+
+pub(super) fn short_name<'a>(prefix: &str, id: &'a str) -> &'a str {
+    id.strip_prefix(prefix).unwrap_or(id)
+}
+
+/// The id of a machine given by name or id.
+pub(crate) fn machine_id(name_or_id: &str) -> String {
+    full_id("mch_", name_or_id)
+}
+
+/// The key of a role given as `admin` or `org:admin`.
+pub(super) fn role_key(role: &str) -> String {
+    full_id("org:", role)
+}
+
+/// The display name of a role's key: `Billing manager` for `org:billing_manager`.
+pub(crate) fn role_name(key: &str) -> String {
+    let mut characters = short_name("org:", key)
+        .chars()
+        .map(|character| if character == '_' { ' ' } else { character });
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
+}
