@@ -250,9 +250,10 @@
 
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
-pub use oauth::fuzz as __fuzz;
-
+#[path = "fuzz.rs"]
+pub mod __fuzz;
 mod clock;
+mod digest;
 mod directory;
 mod error;
 mod faults;
@@ -266,6 +267,7 @@ mod opaque;
 mod permission;
 mod request;
 mod routes;
+mod scope;
 mod server;
 mod settings;
 mod state_file;

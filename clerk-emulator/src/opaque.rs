@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::digest::Digest;
 use crate::error::MintError;
-use crate::oauth::Digest;
 
 /// The opaque tokens of an instance, by the digest of the secret.
 #[derive(Debug, Default, Deserialize, Serialize)]

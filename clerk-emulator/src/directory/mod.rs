@@ -17,7 +17,7 @@ pub use crate::directory::entries::{Machine, Membership, Organization, User};
 use crate::directory::names::{full_id, role_key, short_name};
 pub(crate) use crate::directory::names::{machine_id, role_name};
 pub use crate::directory::problem::{DirectoryError, DirectoryFileError, DirectoryProblem};
-use crate::oauth::scope;
+use crate::scope;
 
 /// The people and organizations of an instance.
 ///
@@ -190,6 +190,11 @@ impl Directory {
     /// The scopes that the instance adds to Clerk's own, in alphabetical order.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(String::as_str)
+    }
+
+    /// All scopes of the instance: Clerk's own, then the added ones.
+    pub(crate) fn supported_scopes(&self) -> Vec<&str> {
+        scope::STANDARD.into_iter().chain(self.scopes()).collect()
     }
 
     /// Ends a membership, given by names or full ids. Returns whether there was one.

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use crate::directory::names::{role_key, short_name};
 use crate::directory::problem::position;
 use crate::directory::{Directory, DirectoryError, DirectoryFileError, DirectoryProblem, User};
-use crate::oauth::scope;
 use crate::permission::{Permission, is_word};
+use crate::scope;
 
 impl Directory {
     /// Reads a directory from TOML. The crate's documentation shows the form.

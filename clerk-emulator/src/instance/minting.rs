@@ -1,4 +1,4 @@
-//! Minting tokens, and verifying the signatures of JWTs.
+//! Minting tokens.
 
 use std::sync::Arc;
 
@@ -108,13 +108,6 @@ impl Instance {
         }
         let key = Arc::clone(&self.read().key);
         key.sign(&header, &claims)
-    }
-
-    /// The header and the claims of a JWT, if its signature is by a key that this instance
-    /// publishes.
-    pub(crate) fn verified_parts(&self, token: &str) -> Option<(Value, Value)> {
-        let keys = self.read().published.clone();
-        keys.iter().find_map(|key| key.verify(token))
     }
 }
 

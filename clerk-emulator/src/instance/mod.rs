@@ -2,6 +2,7 @@
 
 mod faults;
 mod minting;
+mod oauth;
 mod opaque;
 mod rotation;
 
@@ -380,15 +381,6 @@ impl Instance {
     /// have it as their creation time.
     pub(crate) fn created_at(&self) -> u64 {
         self.shared.created_at
-    }
-
-    /// The id of the signing key, which is also the id of the instance.
-    pub(crate) fn kid(&self) -> String {
-        String::from(self.read().key.kid())
-    }
-
-    pub(crate) fn oauth(&self) -> &OAuth {
-        &self.shared.oauth
     }
 
     pub(crate) fn with_directory<T>(&self, change: impl FnOnce(&mut Directory) -> T) -> T {

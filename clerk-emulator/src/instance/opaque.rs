@@ -88,7 +88,7 @@ impl Instance {
         let at = self.now();
         let revocation = Revocation { at, reason };
         if token_or_id.starts_with(OPAQUE_PREFIX) {
-            return self.revoke_access_token(token_or_id, revocation);
+            return self.oauth().revoke_access_token(token_or_id, revocation);
         }
         let mut state = self.write();
         let token = state.opaque_tokens.revoke(token_or_id, revocation)?;

@@ -4,13 +4,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::digest::Digest;
 use crate::error::MintError;
-use crate::instance::Instance;
-use crate::oauth::secret::Digest;
+use crate::oauth::context::Context;
 use crate::oauth::token::profile_claims;
-use crate::oauth::{OAuth, State, scope, secret};
+use crate::oauth::{OAuth, State, new_secret};
 use crate::opaque::{KEPT_EXPIRED, MAX_TOKENS, Revocation, make_room};
 use crate::request::Audience;
+use crate::scope;
 
 /// The claims of an access token, which is a JWT or opaque.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -105,78 +106,26 @@ impl Presented {
     }
 }
 
-impl Instance {
-    /// The object that the Backend API returns for an OAuth access token, JWT or opaque, as if the
-    /// time were `now`; `None` if this instance did not issue the token.
-    ///
-    /// ```
-    /// use clerk_emulator::{Directory, Instance, TokenRequest};
-    ///
-    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
-    /// let token = clerk.mint(&TokenRequest::oauth("ada").opaque(), 1_750_000_000)?;
-    /// assert!(token.starts_with("oat_"));
-    /// let answer = clerk.verify_oauth_token(&token, 1_750_000_000).unwrap();
-    /// assert_eq!((&answer["subject"], &answer["scopes"][0]), (&"user_ada".into(), &"profile".into()));
-    ///
-    /// assert!(clerk.revoke(&token));
-    /// assert_eq!(clerk.verify_oauth_token(&token, 1_750_000_000).unwrap()["revoked"], true);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn verify_oauth_token(&self, token: &str, now: u64) -> Option<Value> {
-        Some(self.present(token)?.to_json(now))
+impl OAuth {
+    /// The object that the Backend API returns for an access token; `None` if the instance did not
+    /// issue it.
+    pub(crate) fn verify(&self, context: &Context, token: &str) -> Option<Value> {
+        Some(self.present(context, token)?.to_json(context.now))
     }
 
-    /// Mints an opaque OAuth access token that stands for a JWT with these claims. A test can
-    /// change the claims of [`token_parts`](Self::token_parts) and pass them here; they are not
-    /// checked against the directory.
-    ///
-    /// ```
-    /// use clerk_emulator::{Directory, Instance, TokenRequest};
-    ///
-    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
-    /// let (_, mut claims) = clerk.token_parts(&TokenRequest::oauth("ada"), 1_750_000_000)?;
-    /// claims["org_id"] = "org_globex".into();
-    /// let token = clerk.mint_opaque_claims(claims)?;
-    /// let info = clerk.userinfo(&token, 1_750_000_000).unwrap();
-    /// assert_eq!(info.get("org_id"), None, "the scope for that was not granted");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// - [`MintError::Claims`]: a claim of an OAuth access token is missing or has the wrong type.
-    /// - [`MintError::Random`]: the system has no randomness.
-    pub fn mint_opaque_claims(&self, claims: Value) -> Result<String, MintError> {
-        self.oauth().issue_access_token(claims)
-    }
-
-    /// The userinfo response for an OAuth access token, as if the time were `now`; `None` if the
-    /// token is not active.
-    ///
-    /// ```
-    /// use clerk_emulator::{Directory, Instance, TokenRequest};
-    ///
-    /// let clerk = Instance::new("http://127.0.0.1:4400", Directory::default())?;
-    /// let request = TokenRequest::oauth("ada").org("acme").opaque();
-    /// let token = clerk.mint(&request, 1_750_000_000)?;
-    /// let info = clerk.userinfo(&token, 1_750_000_000).unwrap();
-    /// assert_eq!((&info["sub"], &info["org_id"]), (&"user_ada".into(), &"org_acme".into()));
-    /// assert!(clerk.userinfo("oat_unknown", 1_750_000_000).is_none());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn userinfo(&self, token: &str, now: u64) -> Option<Value> {
-        let presented = self.present(token)?;
-        if !presented.is_active(now) {
+    /// The userinfo response for an access token; `None` if the token is not active.
+    pub(crate) fn userinfo(&self, context: &Context, token: &str) -> Option<Value> {
+        let presented = self.present(context, token)?;
+        if !presented.is_active(context.now) {
             return None;
         }
         let claims = &presented.claims;
-        let directory = self.directory();
+        let directory = &context.directory;
         let user = directory.user(&claims.sub)?;
         let has = |scope: &str| claims.has_scope(scope);
         let mut facts = profile_claims(user, has);
         facts.insert("object".into(), json!("oauth_user_info"));
-        facts.insert("instance_id".into(), json!(self.kid()));
+        facts.insert("instance_id".into(), json!(context.key.kid()));
         facts.insert("user_id".into(), json!(user.id));
         facts.insert("sub".into(), json!(user.id));
         if has("profile") {
@@ -202,16 +151,17 @@ impl Instance {
         Some(Value::Object(facts))
     }
 
-    /// Looks up a presented access token; `None` if this instance did not issue it. The token may
+    /// Looks up a presented access token; `None` if the instance did not issue it. The token may
     /// be expired or revoked.
-    pub(crate) fn present(&self, token: &str) -> Option<Presented> {
+    pub(crate) fn present(&self, context: &Context, token: &str) -> Option<Presented> {
         if token.starts_with(OPAQUE_PREFIX) {
-            return self.oauth().opaque(token);
+            return self.opaque(token);
         }
-        let (header, claims) = self.verified_parts(token)?;
+        let mut keys = context.published.iter();
+        let (header, claims) = keys.find_map(|key| key.verify(token))?;
         let is_access_token = header.get("typ").and_then(Value::as_str) == Some("at+jwt");
         let claims: AccessClaims = serde_json::from_value(claims).ok()?;
-        let is_own = is_access_token && claims.iss == self.issuer();
+        let is_own = is_access_token && claims.iss == context.issuer;
         is_own.then_some(Presented {
             claims,
             is_opaque: false,
@@ -219,24 +169,10 @@ impl Instance {
         })
     }
 
-    /// Revokes an opaque access token, given by its text or its id, and returns the object of the
-    /// Backend API.
-    pub(crate) fn revoke_access_token(
-        &self,
-        token_or_id: &str,
-        revocation: Revocation,
-    ) -> Option<Value> {
-        let at = revocation.at;
-        let revoked = self.oauth().revoke_access_token(token_or_id, revocation);
-        Some(revoked?.to_json(at))
-    }
-}
-
-impl OAuth {
     /// Issues an opaque token that stands for a JWT with these claims.
     pub(crate) fn issue_access_token(&self, claims: Value) -> Result<String, MintError> {
         let claims: AccessClaims = serde_json::from_value(claims).map_err(|_| MintError::Claims)?;
-        let token = secret::generate(OPAQUE_PREFIX).map_err(|_| MintError::Random)?;
+        let token = new_secret(OPAQUE_PREFIX).map_err(|_| MintError::Random)?;
         let now = claims.iat;
         let mut state = self.lock();
         // A token that expired long ago is forgotten: it is then unknown instead of expired.
@@ -268,16 +204,23 @@ impl OAuth {
         }
     }
 
-    fn revoke_access_token(&self, token_or_id: &str, revocation: Revocation) -> Option<Presented> {
+    /// Revokes an opaque access token, given by its text or its id, and returns the object of the
+    /// Backend API.
+    pub(crate) fn revoke_access_token(
+        &self,
+        token_or_id: &str,
+        revocation: Revocation,
+    ) -> Option<Value> {
+        let at = revocation.at;
         let digest = Digest::of(token_or_id);
         let mut state = self.lock();
         let mut tokens = state.kept.access_tokens.iter_mut();
         let found = tokens.find(|(key, token)| **key == digest || token.claims.jti == token_or_id);
         let (_, token) = found?;
         token.revocation.get_or_insert(revocation);
-        let presented = token.present();
+        let shown = token.present().to_json(at);
         self.save(&state);
-        Some(presented)
+        Some(shown)
     }
 
     fn opaque(&self, token: &str) -> Option<Presented> {

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::directory::Directory;
+use crate::oauth::check_known_scopes;
 use crate::oauth::client::Client;
 use crate::oauth::error::{Code, OAuthError};
 use crate::oauth::fields::Fields;
 use crate::oauth::redirect::Redirect;
-use crate::oauth::scope;
+use crate::scope;
 use crate::settings::Settings;
 
 /// An authorization request that passed all checks and can be shown to a person (RFC 6749 §4.1.1).
@@ -144,7 +145,7 @@ fn scopes(
     let mut scopes = match fields.one("scope")? {
         Some(text) => {
             let scopes = scope::parse(text);
-            scope::check_known(&scopes, directory)?;
+            check_known_scopes(&scopes, directory)?;
             limit.check(&scopes)?;
             scopes
         }
@@ -153,7 +154,7 @@ fn scopes(
         None => {
             let by_default = || settings.scopes_by_default();
             let mut scopes = client.scopes.clone().unwrap_or_else(by_default);
-            scope::check_known(&scopes, directory)?;
+            check_known_scopes(&scopes, directory)?;
             scopes.retain(|scope| limit.allows(scope));
             scopes
         }

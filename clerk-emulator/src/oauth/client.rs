@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use crate::digest::Digest;
 use crate::directory::Directory;
 use crate::keys::random_hex;
 use crate::oauth::error::{Code, OAuthError};
-use crate::oauth::secret::Digest;
-use crate::oauth::{redirect, scope, secret};
+use crate::oauth::{check_known_scopes, new_secret, redirect};
+use crate::scope;
 
 /// An OAuth client of the instance.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -113,7 +114,7 @@ impl Metadata {
             .unwrap_or_else(|| String::from("client_secret_basic"));
         let secret = match method.as_str() {
             "none" => None,
-            "client_secret_basic" | "client_secret_post" => Some(secret::generate("")?),
+            "client_secret_basic" | "client_secret_post" => Some(new_secret("")?),
             _ => return Err(invalid("token_endpoint_auth_method is not supported")),
         };
         let id = random_hex::<14>().map_err(|_| OAuthError::server_error())?;
@@ -227,7 +228,7 @@ impl Metadata {
         let scopes = self.scope.as_deref().map(scope::parse);
         let scopes = scopes.filter(|scopes| !scopes.is_empty());
         if let Some(scopes) = &scopes {
-            scope::check_known(scopes, directory).map_err(|error| invalid(&error.description))?;
+            check_known_scopes(scopes, directory).map_err(|error| invalid(&error.description))?;
         }
         Ok((redirect_uris, scopes))
     }

@@ -1,11 +1,11 @@
 //! Authorization codes: issued for a grant, and exchanged once.
 
+use crate::digest::Digest;
 use crate::keys::random_hex;
 use crate::oauth::authorization::{Authorization, Grant};
 use crate::oauth::client::Client;
 use crate::oauth::error::OAuthError;
-use crate::oauth::secret::Digest;
-use crate::oauth::{MAX_WAITING, OAuth, TEN_MINUTES, invalid_grant, secret};
+use crate::oauth::{MAX_WAITING, OAuth, TEN_MINUTES, invalid_grant, new_secret};
 use crate::opaque::make_room;
 
 /// An authorization code. A used code is kept until it expires, so that a second use is recognised.
@@ -34,7 +34,7 @@ impl OAuth {
         grant: Grant,
         now: u64,
     ) -> Result<String, OAuthError> {
-        let code = secret::generate("clk_code_")?;
+        let code = new_secret("clk_code_")?;
         let issued = IssuedCode {
             grant,
             redirect_uri: authorization.redirect.uri.clone(),

@@ -16,23 +16,28 @@ use reqwest::header;
 use reqwest::redirect::Policy;
 use url::{Host, Url};
 
-use crate::instance::Instance;
 use crate::oauth::client::is_document_url;
-use crate::oauth::{Client, Code, Metadata, OAuthError};
+use crate::oauth::context::Context;
+use crate::oauth::{Client, Code, Metadata, OAuth, OAuthError};
+use crate::settings::Settings;
 
-impl Instance {
+impl OAuth {
     /// The client of an authorization request: a registered client, or a client whose document is
     /// fetched now.
-    pub(crate) async fn find_client(&self, client_id: &str) -> Result<Client, OAuthError> {
+    pub(crate) async fn find_client(
+        &self,
+        context: &Context,
+        client_id: &str,
+    ) -> Result<Client, OAuthError> {
         if !is_document_url(client_id) {
-            let client = self.oauth().client(client_id);
+            let client = self.client(client_id);
             return client.ok_or_else(|| invalid(format!("there is no client {client_id}")));
         }
-        self.admit(client_id)?;
-        let loopback = self.settings().loopback_client_documents;
+        self.admit(&context.settings, client_id)?;
+        let loopback = context.settings.loopback_client_documents;
         let metadata = fetch(client_id, loopback).await?;
-        let client = metadata.into_document_client(client_id, &self.directory())?;
-        self.oauth().put_client(client.clone())?;
+        let client = metadata.into_document_client(client_id, &context.directory)?;
+        self.put_client(client.clone())?;
         Ok(client)
     }
 
@@ -40,12 +45,11 @@ impl Instance {
     ///
     /// Source: Clerk, "Configure CIMD settings",
     /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/client-id-metadata-documents>.
-    fn admit(&self, client_id: &str) -> Result<(), OAuthError> {
-        let settings = self.settings();
+    fn admit(&self, settings: &Settings, client_id: &str) -> Result<(), OAuthError> {
         let only_known = settings.client_id_metadata_documents_only_allow_pre_registered_clients;
         let block_known = settings.client_id_metadata_documents_block_implicitly_allowed_clients;
-        let is_known = self.oauth().client(client_id).is_some();
-        let admitted = self.oauth().is_allowed_client(client_id)
+        let is_known = self.client(client_id).is_some();
+        let admitted = self.is_allowed_client(client_id)
             || (settings.client_id_metadata_documents_advertised && !only_known)
             || (is_known && !(only_known && block_known));
         if admitted {
@@ -101,7 +105,7 @@ fn is_json(headers: &header::HeaderMap) -> bool {
 
 /// Checks that a client id is an `https` URL with a path in the normal form of a URL parser. The
 /// normal form is required so that each client has exactly one id.
-pub(super) fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthError> {
+pub(crate) fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthError> {
     let refuse = |why: &str| Err(invalid(format!("{client_id} cannot be a client id: {why}")));
     let Ok(url) = Url::parse(client_id) else {
         return refuse("it is not a URL");

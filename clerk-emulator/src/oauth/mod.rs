@@ -8,15 +8,12 @@ mod access;
 mod authorization;
 mod client;
 mod code;
-mod document;
+mod context;
+pub(crate) mod document;
 mod error;
 mod fields;
-#[cfg(feature = "_fuzz")]
-pub mod fuzz;
 mod redirect;
 mod refresh;
-pub(crate) mod scope;
-mod secret;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,16 +22,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
+use crate::directory::Directory;
+use crate::keys::random_hex;
 use crate::oauth::access::AccessToken;
 pub(crate) use crate::oauth::access::OPAQUE_PREFIX;
 pub(crate) use crate::oauth::authorization::{Authorization, Grant};
 pub(crate) use crate::oauth::client::{Client, Credentials, Metadata};
 use crate::oauth::code::IssuedCode;
+pub(crate) use crate::oauth::context::Context;
 pub(crate) use crate::oauth::error::{Code, OAuthError};
 pub(crate) use crate::oauth::fields::Fields;
 pub(crate) use crate::oauth::redirect::Redirect;
 use crate::oauth::refresh::RefreshToken;
-pub(crate) use crate::oauth::secret::Digest;
 pub(crate) use crate::oauth::token::TokenInfo;
 use crate::opaque::make_room;
 use crate::state_file::StateFile;
@@ -144,7 +144,7 @@ impl OAuth {
         authorization: Authorization,
         now: u64,
     ) -> Result<String, OAuthError> {
-        let ticket = secret::generate("")?;
+        let ticket = new_secret("")?;
         let mut state = self.lock();
         let tickets = &mut state.tickets;
         tickets.retain(|_, ticket| ticket.expires_at > now);
@@ -213,6 +213,24 @@ impl State {
                 return;
             };
             self.revoke_grant(&oldest, "too many grants", now);
+        }
+    }
+}
+
+/// A new secret of 256 random bits.
+fn new_secret(prefix: &str) -> Result<String, OAuthError> {
+    let random = random_hex::<32>().map_err(|_| OAuthError::server_error())?;
+    Ok(format!("{prefix}{random}"))
+}
+
+/// Refuses scopes that the instance does not have.
+fn check_known_scopes(scopes: &[String], directory: &Directory) -> Result<(), OAuthError> {
+    let known = directory.supported_scopes();
+    match scopes.iter().find(|scope| !known.contains(&scope.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let text = format!("there is no scope {unknown} (scopes: {})", known.join(" "));
+            Err(OAuthError::new(Code::InvalidScope, text))
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::oauth::authorization::Grant;
 use crate::oauth::client::Client;
 use crate::oauth::error::OAuthError;
-use crate::oauth::secret::Digest;
-use crate::oauth::{MAX_GRANTS, OAuth, State, invalid_grant, secret};
+use crate::oauth::{MAX_GRANTS, OAuth, State, invalid_grant, new_secret};
 use crate::opaque::{Revocation, make_room};
 
 #[derive(Clone, Deserialize, Serialize)]
@@ -109,7 +109,7 @@ impl State {
         if !self.kept.grants.contains_key(&grant_id) {
             return Err(invalid_grant("the grant was revoked meanwhile"));
         }
-        let token = secret::generate("clk_refresh_")?;
+        let token = new_secret("clk_refresh_")?;
         let refresh = RefreshToken {
             grant_id,
             issued_at: now,

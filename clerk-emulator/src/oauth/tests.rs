@@ -1,6 +1,6 @@
 use super::*;
-use crate::directory::Directory;
 use crate::oauth::refresh::MAX_REFRESH_TOKENS;
+use crate::scope;
 use crate::settings::Settings;
 
 fn client(id: &str) -> Client {
@@ -124,4 +124,22 @@ fn a_revoked_grant_gets_no_refresh_token() {
     let (grant_id, _) = redeem().unwrap();
     assert!(redeem().is_err());
     assert!(oauth.issue_refresh_token(&grant_id, 0).is_err());
+}
+
+#[test]
+fn an_unknown_scope_is_refused_with_the_known_scopes() {
+    let mut directory = Directory::empty();
+    directory.add_scopes(&["documents:write"]);
+    assert_eq!(
+        check_known_scopes(&scope::parse("email documents:write"), &directory),
+        Ok(())
+    );
+    let error = check_known_scopes(&scope::parse("email documents:read"), &directory).unwrap_err();
+    assert_eq!(error.code, Code::InvalidScope);
+    assert!(
+        error
+            .description
+            .starts_with("there is no scope documents:read (scopes: openid ")
+    );
+    assert!(error.description.ends_with(" documents:write)"));
 }

@@ -5,14 +5,17 @@ use serde_json::{Map, Value, json};
 
 use crate::directory::User;
 use crate::error::MintError;
-use crate::instance::Instance;
+use crate::mint;
+use crate::oauth::context::Context;
 use crate::oauth::{
-    Authorization, Client, Code, Fields, Grant, OAuthError, OPAQUE_PREFIX, authorization,
-    invalid_grant, scope,
+    Authorization, Client, Code, Fields, Grant, OAuth, OAuthError, OPAQUE_PREFIX, authorization,
+    check_known_scopes, invalid_grant,
 };
+use crate::opaque::Revocation;
 use crate::request::{Audience, TokenRequest};
+use crate::scope;
 
-impl Instance {
+impl OAuth {
     /// Grants a client to act for a user, in an organization or in none. Returns the location of
     /// the response to the client.
     ///
@@ -20,12 +23,12 @@ impl Instance {
     /// The text of an error page: the user or the membership does not exist.
     pub(crate) fn allow(
         &self,
+        context: &Context,
         authorization: &Authorization,
         user: &str,
         organization: Option<&str>,
-        now: u64,
     ) -> Result<String, String> {
-        let directory = self.directory();
+        let directory = &context.directory;
         let user = directory
             .user(user)
             .ok_or_else(|| format!("There is no user {user}"))?;
@@ -47,10 +50,10 @@ impl Instance {
             organization_id,
             scopes: authorization.scopes.clone(),
             resources: authorization.resources.clone(),
-            audience: self.settings().audience_of(&authorization.resources),
+            audience: context.settings.audience_of(&authorization.resources),
             nonce: authorization.nonce.clone(),
         };
-        Ok(match self.oauth().issue_code(authorization, grant, now) {
+        Ok(match self.issue_code(authorization, grant, context.now) {
             Ok(code) => authorization.redirect.with_code(&code),
             Err(error) => authorization.redirect.with_error(&error),
         })
@@ -59,13 +62,13 @@ impl Instance {
     /// Answers a token request (RFC 6749 §4.1.3, §6) of an authenticated client.
     pub(crate) fn exchange(
         &self,
+        context: &Context,
         fields: &Fields,
         client: &Client,
-        now: u64,
     ) -> Result<Value, OAuthError> {
         match fields.required("grant_type")? {
-            "authorization_code" => self.exchange_code(fields, client, now),
-            "refresh_token" => self.exchange_refresh_token(fields, client, now),
+            "authorization_code" => self.exchange_code(context, fields, client),
+            "refresh_token" => self.exchange_refresh_token(context, fields, client),
             _ => {
                 let text = "grant_type must be authorization_code or refresh_token";
                 Err(OAuthError::new(Code::UnsupportedGrantType, text))
@@ -75,43 +78,41 @@ impl Instance {
 
     fn exchange_code(
         &self,
+        context: &Context,
         fields: &Fields,
         client: &Client,
-        now: u64,
     ) -> Result<Value, OAuthError> {
         let code = fields.required("code")?;
         let redirect_uri = fields.one("redirect_uri")?;
         let verifier = fields.one("code_verifier")?;
-        let (grant_id, grant) = self
-            .oauth()
-            .redeem(code, client, redirect_uri, verifier, now)?;
-        let audience = self.audience(fields, &grant)?;
-        let answer = self.tokens(&grant_id, &grant, &grant.scopes, audience, now)?;
-        let refresh_token = self.oauth().issue_refresh_token(&grant_id, now)?;
+        let (grant_id, grant) = self.redeem(code, client, redirect_uri, verifier, context.now)?;
+        let audience = audience(context, fields, &grant)?;
+        let answer = self.tokens(context, &grant_id, &grant, &grant.scopes, audience)?;
+        let refresh_token = self.issue_refresh_token(&grant_id, context.now)?;
         Ok(with_refresh_token(answer, refresh_token))
     }
 
     fn exchange_refresh_token(
         &self,
+        context: &Context,
         fields: &Fields,
         client: &Client,
-        now: u64,
     ) -> Result<Value, OAuthError> {
         let token = fields.required("refresh_token")?;
-        let (grant_id, grant) = self.oauth().refreshable(token, client, now)?;
+        let (grant_id, grant) = self.refreshable(token, client, context.now)?;
         // Clerk: a grant with a scope that the instance no longer has cannot be refreshed.
-        scope::check_known(&grant.scopes, &self.directory())?;
+        check_known_scopes(&grant.scopes, &context.directory)?;
         let scopes = narrowed_scopes(fields, &grant)?;
-        let audience = self.audience(fields, &grant)?;
-        let answer = self.tokens(&grant_id, &grant, &scopes, audience, now)?;
-        let next = self.oauth().rotate(token, now)?;
+        let audience = audience(context, fields, &grant)?;
+        let answer = self.tokens(context, &grant_id, &grant, &scopes, audience)?;
+        let next = self.rotate(token, context.now)?;
         Ok(with_refresh_token(answer, next))
     }
 
     /// The introspection of a token (RFC 7662); `None` if the token is not active.
-    pub(crate) fn token_info(&self, token: &str, now: u64) -> Option<TokenInfo> {
-        if let Some(presented) = self.present(token) {
-            let is_active = presented.is_active(now);
+    pub(crate) fn token_info(&self, context: &Context, token: &str) -> Option<TokenInfo> {
+        if let Some(presented) = self.present(context, token) {
+            let is_active = presented.is_active(context.now);
             let claims = presented.claims;
             return is_active.then(|| TokenInfo {
                 scope: claims.scopes().collect::<Vec<_>>().join(" "),
@@ -121,7 +122,7 @@ impl Instance {
                 iat: claims.iat,
             });
         }
-        let (grant, issued_at) = self.oauth().refresh_grant(token)?;
+        let (grant, issued_at) = self.refresh_grant(token)?;
         Some(TokenInfo {
             client_id: grant.client_id,
             sub: grant.user_id,
@@ -132,60 +133,69 @@ impl Instance {
     }
 
     /// Revokes a token of the client (RFC 7009 §2.1). An unknown token counts as revoked.
-    pub(crate) fn revoke_for(&self, client: &Client, token: &str) -> Result<(), OAuthError> {
+    pub(crate) fn revoke_for(
+        &self,
+        context: &Context,
+        client: &Client,
+        token: &str,
+    ) -> Result<(), OAuthError> {
         let not_its_own = || {
             let text = "the token belongs to another client";
             Err(OAuthError::new(Code::UnauthorizedClient, text))
         };
+        let at = context.now;
         if token.starts_with(OPAQUE_PREFIX) {
-            let Some(presented) = self.present(token) else {
+            let Some(presented) = self.present(context, token) else {
                 return Ok(());
             };
             if presented.claims.client_id != client.id {
                 return not_its_own();
             }
-        } else if let Some(owner) = self.oauth().refresh_client(token) {
+            self.revoke_access_token(token, Revocation { at, reason: None });
+        } else if let Some(owner) = self.refresh_client(token) {
             if owner != client.id {
                 return not_its_own();
             }
-        } else if self.verified_parts(token).is_some() {
+            self.revoke_refresh_token(token, at);
+        } else if context
+            .published
+            .iter()
+            .any(|key| key.verify(token).is_some())
+        {
             let text = "a JWT cannot be revoked: it is valid until it expires";
             return Err(OAuthError::new(Code::UnsupportedTokenType, text));
-        } else {
-            return Ok(());
         }
-        self.revoke(token);
         Ok(())
     }
 
     /// The response with an access token, and with an ID token if the scope `openid` was granted.
     fn tokens(
         &self,
+        context: &Context,
         grant_id: &str,
         grant: &Grant,
         scopes: &[String],
         audience: Option<Audience>,
-        now: u64,
     ) -> Result<Map<String, Value>, OAuthError> {
-        let lifetime = self.settings().access_token_lifetime;
+        let lifetime = context.settings.access_token_lifetime;
         let has = |wanted: &str| scopes.iter().any(|scope| scope == wanted);
         // The user may have left the organization since. A token never names an organization that
         // its user is not a member of.
         let organization = grant.organization_id.as_deref();
         let organization = organization
             .filter(|_| has(scope::ORGANIZATION))
-            .filter(|id| self.membership(id, &grant.user_id).is_some());
+            .filter(|id| context.directory.membership(id, &grant.user_id).is_some());
         let mut request = TokenRequest::oauth(&grant.user_id)
             .client_id(&grant.client_id)
             .scopes(scopes.iter().cloned())
             .expires_in(i64::from(lifetime));
         request.org = organization.map(String::from);
         request.aud = audience;
-        let access_token = self.mint(&request, now).map_err(mint_error)?;
-        self.oauth().bind(&access_token, grant_id);
+        let access_token = self.mint(context, &request).map_err(mint_error)?;
+        self.bind(&access_token, grant_id);
         let mut answer = Map::new();
         if has("openid") {
-            let id_token = self.id_token(grant, scopes, organization, now)?;
+            let id_token = id_token(context, grant, scopes, organization)?;
             answer.insert("id_token".into(), json!(id_token));
         }
         answer.insert("access_token".into(), json!(access_token));
@@ -195,47 +205,68 @@ impl Instance {
         Ok(answer)
     }
 
-    /// Mints an ID token (OpenID Connect Core §2).
-    fn id_token(
-        &self,
-        grant: &Grant,
-        scopes: &[String],
-        organization: Option<&str>,
-        now: u64,
-    ) -> Result<String, OAuthError> {
-        let directory = self.directory();
-        let user = directory
-            .user(&grant.user_id)
-            .ok_or_else(|| invalid_grant(USER_DELETED))?;
-        let mut claims = profile_claims(user, |wanted| scopes.iter().any(|scope| scope == wanted));
-        claims.insert("iss".into(), json!(self.issuer()));
-        claims.insert("sub".into(), json!(grant.user_id));
-        claims.insert("aud".into(), json!(grant.client_id));
-        claims.insert("iat".into(), json!(now));
-        claims.insert("exp".into(), json!(now.saturating_add(ID_TOKEN_LIFETIME)));
-        if let Some(nonce) = &grant.nonce {
-            claims.insert("nonce".into(), json!(nonce));
+    /// Mints an access token in the format of the settings.
+    fn mint(&self, context: &Context, request: &TokenRequest) -> Result<String, MintError> {
+        let Context {
+            issuer,
+            directory,
+            key,
+            now,
+            ..
+        } = context;
+        let (header, claims) = mint::token_parts(directory, issuer, key.kid(), request, *now)?;
+        if context.settings.oauth_jwt_access_tokens {
+            key.sign(&header, &claims)
+        } else {
+            self.issue_access_token(claims)
         }
-        if let Some(organization) = organization {
-            claims.insert("org_id".into(), json!(organization));
-        }
-        let header = json!({"alg": "RS256", "kid": self.kid(), "typ": "JWT"});
-        self.mint_claims(header, Value::Object(claims))
-            .map_err(mint_error)
     }
+}
 
-    /// The audience of a new token. A resource is an audience only if its server was registered and
-    /// the audience claim was on at the time of the grant, and both still hold.
-    fn audience(&self, fields: &Fields, grant: &Grant) -> Result<Option<Audience>, OAuthError> {
-        let mut resources = narrowed_resources(fields, grant)?;
-        resources.retain(|resource| grant.audience.contains(resource));
-        let mut audience = self.settings().audience_of(&resources);
-        Ok(match audience.len() {
-            0 => None,
-            1 => audience.pop().map(Audience::One),
-            _ => Some(Audience::Many(audience)),
-        })
+/// Mints an ID token (OpenID Connect Core §2).
+fn id_token(
+    context: &Context,
+    grant: &Grant,
+    scopes: &[String],
+    organization: Option<&str>,
+) -> Result<String, OAuthError> {
+    let user = context.directory.user(&grant.user_id);
+    let user = user.ok_or_else(|| invalid_grant(USER_DELETED))?;
+    let mut claims = profile_claims(user, |wanted| scopes.iter().any(|scope| scope == wanted));
+    claims.insert("iss".into(), json!(context.issuer));
+    claims.insert("sub".into(), json!(grant.user_id));
+    claims.insert("aud".into(), json!(grant.client_id));
+    claims.insert("iat".into(), json!(context.now));
+    claims.insert(
+        "exp".into(),
+        json!(context.now.saturating_add(ID_TOKEN_LIFETIME)),
+    );
+    if let Some(nonce) = &grant.nonce {
+        claims.insert("nonce".into(), json!(nonce));
     }
+    if let Some(organization) = organization {
+        claims.insert("org_id".into(), json!(organization));
+    }
+    let header = json!({"alg": "RS256", "kid": context.key.kid(), "typ": "JWT"});
+    let token = context.key.sign(&header, &Value::Object(claims));
+    token.map_err(mint_error)
+}
+
+/// The audience of a new token. A resource is an audience only if its server was registered and
+/// the audience claim was on at the time of the grant, and both still hold.
+fn audience(
+    context: &Context,
+    fields: &Fields,
+    grant: &Grant,
+) -> Result<Option<Audience>, OAuthError> {
+    let mut resources = narrowed_resources(fields, grant)?;
+    resources.retain(|resource| grant.audience.contains(resource));
+    let mut audience = context.settings.audience_of(&resources);
+    Ok(match audience.len() {
+        0 => None,
+        1 => audience.pop().map(Audience::One),
+        _ => Some(Audience::Many(audience)),
+    })
 }
 
 /// The data of an active token that introspection returns.

@@ -6,7 +6,6 @@ use actix_web::{HttpResponse, Route};
 use serde_json::{Map, Value, json};
 
 use crate::instance::Instance;
-use crate::oauth::scope;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -86,7 +85,7 @@ async fn preflight() -> HttpResponse {
 fn common_metadata(instance: &Instance) -> Map<String, Value> {
     let issuer = instance.issuer();
     let url = |path: &str| json!(format!("{issuer}{path}"));
-    let scopes = json!(scope::supported(&instance.directory()));
+    let scopes = json!(instance.directory().supported_scopes());
     let mut metadata: Map<_, _> = [
         ("issuer", url("")),
         ("authorization_endpoint", url("/oauth/authorize")),

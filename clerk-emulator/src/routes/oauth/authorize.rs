@@ -5,8 +5,9 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::directory::Directory;
 use crate::instance::Instance;
-use crate::oauth::{Authorization, Client, Code, Fields, OAuthError, Redirect};
+use crate::oauth::{Authorization, Client, Code, Context, Fields, OAuthError, Redirect};
 use crate::routes::consent;
 use crate::routes::consent::{Consent, Decision, Organization, Person};
 
@@ -42,8 +43,8 @@ pub(super) async fn decide(
     let Some(decision) = decision else {
         return unanswerable("The form is incomplete.");
     };
-    let now = instance.now();
-    let Some(authorization) = instance.oauth().take(&decision.ticket, now) else {
+    let (oauth, context) = (instance.oauth(), instance.oauth_context());
+    let Some(authorization) = oauth.take(&decision.ticket, context.now) else {
         return unanswerable("This sign-in was already completed, or it has expired.");
     };
     let Some(choice) = decision.allowed_by else {
@@ -51,7 +52,7 @@ pub(super) async fn decide(
         return see_other(&authorization.redirect.with_error(&error));
     };
     let organization = choice.organization_id.as_deref();
-    match instance.allow(&authorization, &choice.user_id, organization, now) {
+    match oauth.allow(&context, &authorization, &choice.user_id, organization) {
         Ok(location) => see_other(&location),
         Err(text) => unanswerable(&text),
     }
@@ -72,24 +73,29 @@ async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
         Ok(found) => found,
         Err(text) => return unanswerable(&text),
     };
-    let (settings, now) = (instance.settings(), instance.now());
-    let directory = instance.directory();
-    let checked = Authorization::check(fields, client, redirect, &settings, &directory);
+    // Fetching the client's document may have taken seconds, so the snapshot is taken now.
+    let (oauth, context) = (instance.oauth(), instance.oauth_context());
+    let Context {
+        directory,
+        settings,
+        now,
+        ..
+    } = &context;
+    let checked = Authorization::check(fields, client, redirect, settings, directory);
     let authorization = match checked {
         Ok(authorization) => authorization,
         Err((error, redirect)) => return see_other(&redirect.with_error(&error)),
     };
     // For a client on another machine this would be an attack: it would get a code as soon as
     // somebody opens its link.
-    let approver = settings
-        .approve_as
-        .filter(|_| authorization.redirect.is_loopback());
+    let approver = settings.approve_as.as_deref();
+    let approver = approver.filter(|_| authorization.redirect.is_loopback());
     if let Some(approver) = approver {
         let (user, organization) = match approver.split_once('/') {
             Some((user, organization)) => (user, Some(organization)),
-            None => (approver.as_str(), None),
+            None => (approver, None),
         };
-        return match instance.allow(&authorization, user, organization, now) {
+        return match oauth.allow(&context, &authorization, user, organization) {
             Ok(location) => see_other(&location),
             Err(text) => unanswerable(&text),
         };
@@ -101,9 +107,9 @@ async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
         );
         return see_other(&authorization.redirect.with_error(&error));
     }
-    let mut page = consent_of(instance, &authorization);
+    let mut page = consent_of(directory, &authorization);
     let redirect = authorization.redirect.clone();
-    match instance.oauth().wait(authorization, now) {
+    match oauth.wait(authorization, *now) {
         Ok(ticket) => {
             page.ticket = ticket;
             consent::respond(&page)
@@ -115,15 +121,16 @@ async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
 async fn sender(instance: &Instance, fields: &Fields) -> Result<(Client, Redirect), String> {
     let text = |error: OAuthError| error.description;
     let client_id = fields.required("client_id").map_err(text)?;
-    let client = instance.find_client(client_id).await.map_err(text)?;
+    let context = instance.oauth_context();
+    let client = instance.oauth().find_client(&context, client_id).await;
+    let client = client.map_err(text)?;
     let sends_issuer = instance.settings().authorization_response_iss;
-    let issuer = sends_issuer.then(|| String::from(instance.issuer()));
+    let issuer = sends_issuer.then_some(context.issuer);
     let redirect = Redirect::find(&client, fields, issuer)?;
     Ok((client, redirect))
 }
 
-fn consent_of(instance: &Instance, authorization: &Authorization) -> Consent {
-    let directory = instance.directory();
+fn consent_of(directory: &Directory, authorization: &Authorization) -> Consent {
     let people = directory.users().map(|user| Person {
         user_id: user.id.clone(),
         name: user.name.clone(),

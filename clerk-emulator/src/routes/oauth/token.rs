@@ -16,7 +16,8 @@ pub(super) async fn register(
     request: HttpRequest,
     body: web::Bytes,
 ) -> HttpResponse {
-    let settings = instance.settings();
+    let context = instance.oauth_context();
+    let settings = &context.settings;
     if !settings.dynamic_oauth_client_registration {
         return Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -33,8 +34,7 @@ pub(super) async fn register(
         let metadata: Metadata = serde_json::from_slice(&body)
             .map_err(|error| OAuthError::new(Code::InvalidClientMetadata, error.to_string()))?;
         let default_scopes = settings.scopes_by_default();
-        let registered =
-            metadata.register(&instance.directory(), &default_scopes, instance.now())?;
+        let registered = metadata.register(&context.directory, &default_scopes, context.now)?;
         instance.oauth().put_client(registered.0)?;
         Ok(registered.1)
     })();
@@ -52,7 +52,9 @@ pub(super) async fn exchange(
 ) -> HttpResponse {
     respond(super::form(&request, &body).and_then(|fields| {
         let client = authenticate(&instance, request.headers(), &fields)?;
-        instance.exchange(&fields, &client, instance.now())
+        instance
+            .oauth()
+            .exchange(&instance.oauth_context(), &fields, &client)
     }))
 }
 
@@ -69,7 +71,10 @@ pub(super) async fn introspect(
             let text = "introspection requires a client with a secret";
             return Err(OAuthError::new(Code::InvalidClient, text));
         }
-        let info = instance.token_info(fields.required("token")?, instance.now());
+        let token = fields.required("token")?;
+        let info = instance
+            .oauth()
+            .token_info(&instance.oauth_context(), token);
         let Some(info) = info else {
             return Ok(json!({"active": false}));
         };
@@ -102,7 +107,10 @@ pub(super) async fn revoke(
 ) -> HttpResponse {
     let revoked = super::form(&request, &body).and_then(|fields| {
         let client = authenticate(&instance, request.headers(), &fields)?;
-        instance.revoke_for(&client, fields.required("token")?)
+        let token = fields.required("token")?;
+        instance
+            .oauth()
+            .revoke_for(&instance.oauth_context(), &client, token)
     });
     match revoked {
         Ok(()) => super::private(&mut HttpResponse::Ok()).finish(),

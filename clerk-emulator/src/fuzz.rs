@@ -14,11 +14,10 @@ use actix_web::web;
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::digest::Digest;
 use crate::directory::Directory;
 use crate::instance::Instance;
-use crate::oauth::{
-    Authorization, Client, Credentials, Fields, Metadata, Redirect, document, scope,
-};
+use crate::oauth::{Authorization, Client, Credentials, Fields, Metadata, Redirect, document};
 use crate::request::TokenRequest;
 use crate::routes::consent::Decision;
 use crate::settings::Settings;
@@ -78,7 +77,7 @@ pub fn form(bytes: &[u8]) {
         );
         let Ok(authorization) = checked else { continue };
         assert!(authorization.challenge.is_some() || client.secret.is_some());
-        let known = scope::supported(&directory);
+        let known = directory.supported_scopes();
         let is_known = |scope: &String| known.contains(&scope.as_str());
         assert!(authorization.scopes.iter().all(is_known));
     }
@@ -145,7 +144,7 @@ pub fn client(bytes: &[u8]) {
                 "{uri}"
             );
         }
-        let known = scope::supported(&directory);
+        let known = directory.supported_scopes();
         let is_known = |scope: &String| known.contains(&scope.as_str());
         assert!(client.scopes.iter().flatten().all(is_known));
     }
@@ -157,7 +156,7 @@ fn clients() -> [Client; 2] {
         name: id.to_owned(),
         redirect_uris: uris.iter().map(|uri| String::from(*uri)).collect(),
         scopes: None,
-        secret: secret.map(super::Digest::of),
+        secret: secret.map(Digest::of),
     };
     let uris = [
         "https://app.example.com/cb?x=1",

@@ -1,5 +1,4 @@
-//! Secrets that the instance issues and stores only as a digest: codes, tickets, tokens, clients'
-//! secrets.
+//! Digests of secrets. The instance stores the digest of each secret that it issues, not the secret.
 
 use std::fmt;
 
@@ -8,15 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::keys::random_hex;
-use crate::oauth::error::OAuthError;
-
-/// A new secret of 256 random bits.
-pub(crate) fn generate(prefix: &str) -> Result<String, OAuthError> {
-    let random = random_hex::<32>().map_err(|_| OAuthError::server_error())?;
-    Ok(format!("{prefix}{random}"))
-}
 
 /// The SHA-256 of a text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
