@@ -183,8 +183,8 @@ impl Faults {
     /// fails.
     pub(crate) fn arrived(&self, path: &str) -> (Duration, Option<Failure>) {
         let mut state = self.lock();
-        let is_kept = path.len() <= MAX_PATH && state.requests.len() < MAX_PATHS;
-        if is_kept || state.requests.contains_key(path) {
+        let is_counted = path.len() <= MAX_PATH && state.requests.len() < MAX_PATHS;
+        if is_counted || state.requests.contains_key(path) {
             *state.requests.entry(String::from(path)).or_default() += 1;
         }
         let (mut latency, mut failure) = (Duration::ZERO, None);

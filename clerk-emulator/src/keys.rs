@@ -38,7 +38,7 @@ impl SecretKey {
         Ok(Self(format!("sk_test_{}", random_hex::<20>()?)))
     }
 
-    pub(crate) fn from_kept(text: String) -> Option<Self> {
+    pub(crate) fn from_stored(text: String) -> Option<Self> {
         text.starts_with("sk_test_").then_some(Self(text))
     }
 
@@ -94,7 +94,7 @@ impl SigningKey {
     }
 
     /// A key from a state file; `None` if no emulator generated it.
-    pub(crate) fn from_kept(kid: String, pkcs8: &[u8]) -> Option<Self> {
+    pub(crate) fn from_stored(kid: String, pkcs8: &[u8]) -> Option<Self> {
         let pair = rsa::KeyPair::from_pkcs8(pkcs8).ok()?;
         // Clerk's SDKs import RSA-2048 only.
         let usable =
@@ -246,9 +246,9 @@ mod tests {
     fn a_stored_key_that_no_emulator_generated_is_refused() {
         let key = SigningKey::generate().unwrap();
         let pkcs8 = key.to_pkcs8().unwrap();
-        assert!(SigningKey::from_kept(String::from("ins_emulator_1"), pkcs8.as_ref()).is_some());
-        assert!(SigningKey::from_kept(String::from("ins_2abc"), pkcs8.as_ref()).is_none());
-        assert!(SigningKey::from_kept(String::from("ins_emulator_1"), b"no key").is_none());
-        assert!(SecretKey::from_kept(String::from("sk_live_1")).is_none());
+        assert!(SigningKey::from_stored(String::from("ins_emulator_1"), pkcs8.as_ref()).is_some());
+        assert!(SigningKey::from_stored(String::from("ins_2abc"), pkcs8.as_ref()).is_none());
+        assert!(SigningKey::from_stored(String::from("ins_emulator_1"), b"no key").is_none());
+        assert!(SecretKey::from_stored(String::from("sk_live_1")).is_none());
     }
 }

@@ -78,7 +78,7 @@ impl OpaqueTokens {
         let secret = token.kind.new_secret()?;
         // A token that expired long ago is forgotten: it is then unknown instead of expired.
         self.by_digest.retain(|_, known| {
-            let expires = known.expires.map(|at| at.saturating_add(KEPT_EXPIRED));
+            let expires = known.expires.map(|at| at.saturating_add(EXPIRED_RETENTION));
             expires.is_none_or(|at| at > token.issued)
         });
         make_room(&mut self.by_digest, MAX_TOKENS, |known| {
@@ -171,7 +171,7 @@ pub(crate) fn make_room<K: Clone + Ord, V, O: Ord>(
 /// Clerk has no such limit; development needs far fewer tokens.
 pub(crate) const MAX_TOKENS: usize = 10_000;
 /// The time for which an expired token is known as expired, in seconds: a day.
-pub(crate) const KEPT_EXPIRED: i64 = 86_400;
+pub(crate) const EXPIRED_RETENTION: i64 = 86_400;
 
 #[cfg(test)]
 mod tests {

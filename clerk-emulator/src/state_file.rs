@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::keys::{SecretKey, SigningKey};
-use crate::oauth::Kept;
+use crate::oauth::Persisted;
 use crate::opaque::OpaqueTokens;
 
 /// The signing key and the secret key of an instance.
@@ -39,8 +39,8 @@ impl Keys {
     fn from_text(text: KeyText) -> Option<Self> {
         let pkcs8 = STANDARD.decode(text.private_key).ok()?;
         Some(Self {
-            signing: SigningKey::from_kept(text.kid, &pkcs8)?,
-            secret: SecretKey::from_kept(text.secret_key)?,
+            signing: SigningKey::from_stored(text.kid, &pkcs8)?,
+            secret: SecretKey::from_stored(text.secret_key)?,
         })
     }
 
@@ -54,16 +54,16 @@ impl Keys {
 }
 
 /// The content of a state file, and the file to which later changes are written.
-pub(crate) struct State {
+pub(crate) struct SavedState {
     pub(crate) file: StateFile,
     pub(crate) keys: Keys,
-    pub(crate) oauth: Kept,
+    pub(crate) oauth: Persisted,
     pub(crate) opaque_tokens: OpaqueTokens,
     /// The port of the last start.
     pub(crate) port: Option<u16>,
 }
 
-impl State {
+impl SavedState {
     /// Reads the file at `path`. If there is none, generates keys and creates the file.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let lock = lock(path)?;
@@ -140,7 +140,7 @@ struct Open {
 }
 
 impl StateFile {
-    pub(crate) fn save_oauth(&self, oauth: &Kept) {
+    pub(crate) fn save_oauth(&self, oauth: &Persisted) {
         self.change(|content| content.oauth = to_value(oauth));
     }
 
@@ -175,7 +175,7 @@ impl StateFile {
     }
 }
 
-type Stored = (Keys, Content<(), Kept, OpaqueTokens>);
+type Stored = (Keys, Content<(), Persisted, OpaqueTokens>);
 
 #[derive(Default, Deserialize, Serialize)]
 struct Content<K, O, T> {
@@ -226,7 +226,7 @@ fn read(path: &Path) -> Result<Option<Stored>, Error> {
     };
     check_private(path)?;
     let wrong = || Error::StateFileContent { path: path.into() };
-    let content: Content<KeyText, Kept, OpaqueTokens> =
+    let content: Content<KeyText, Persisted, OpaqueTokens> =
         serde_json::from_slice(&text).map_err(|_| wrong())?;
     let keys = Keys::from_text(content.keys).ok_or_else(wrong)?;
     let rest = Content {
@@ -298,11 +298,11 @@ mod tests {
     fn the_keys_and_the_port_survive_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.json");
-        let first = State::open(&path).unwrap();
+        let first = SavedState::open(&path).unwrap();
         assert_eq!(first.port, None);
         first.file.save_port(4400);
         first.file.close();
-        let second = State::open(&path).unwrap();
+        let second = SavedState::open(&path).unwrap();
         assert_eq!(first.keys.signing.jwk(), second.keys.signing.jwk());
         assert_eq!(first.keys.secret.expose(), second.keys.secret.expose());
         assert_eq!(second.port, Some(4400));
@@ -315,10 +315,10 @@ mod tests {
 
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.json");
-        let State { file, .. } = State::open(&path).unwrap();
+        let SavedState { file, .. } = SavedState::open(&path).unwrap();
         // A process that was killed while it wrote leaves such a file.
         fs::write(beside(&path, "new"), "{").unwrap();
-        file.save_oauth(&Kept::default());
+        file.save_oauth(&Persisted::default());
         file.close();
         for path in [&path, &beside(&path, "lock")] {
             let mode = fs::metadata(path).unwrap().permissions().mode();
@@ -326,10 +326,10 @@ mod tests {
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(
-            State::open(&path),
+            SavedState::open(&path),
             Err(Error::StateFileMode { .. })
         ));
-        let replaced = State::open_or_replace(&path).unwrap();
+        let replaced = SavedState::open_or_replace(&path).unwrap();
         let mode = fs::metadata(replaced.file.path())
             .unwrap()
             .permissions()
@@ -351,14 +351,14 @@ mod tests {
                 .write_all(content)
                 .unwrap();
             assert!(matches!(
-                State::open(&path),
+                SavedState::open(&path),
                 Err(Error::StateFileContent { .. })
             ));
             assert_eq!(fs::read(&path).unwrap(), content);
-            let replaced = State::open_or_replace(&path).unwrap();
+            let replaced = SavedState::open_or_replace(&path).unwrap();
             assert_eq!(fs::read(beside(&path, "unusable")).unwrap(), content);
             replaced.file.close();
-            let again = State::open(&path).unwrap();
+            let again = SavedState::open(&path).unwrap();
             assert_eq!(again.keys.signing.jwk(), replaced.keys.signing.jwk());
         }
     }
@@ -367,15 +367,15 @@ mod tests {
     fn a_state_file_has_one_writer() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.json");
-        let first = State::open(&path).unwrap();
-        for second in [State::open(&path), State::open_or_replace(&path)] {
+        let first = SavedState::open(&path).unwrap();
+        for second in [SavedState::open(&path), SavedState::open_or_replace(&path)] {
             assert!(matches!(second, Err(Error::StateFileInUse { .. })));
         }
         first.file.close();
-        let second = State::open(&path).unwrap();
+        let second = SavedState::open(&path).unwrap();
         second.file.save_port(1);
         first.file.save_port(2);
         second.file.close();
-        assert_eq!(State::open(&path).unwrap().port, Some(1));
+        assert_eq!(SavedState::open(&path).unwrap().port, Some(1));
     }
 }

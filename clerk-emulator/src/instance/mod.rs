@@ -141,16 +141,20 @@ impl Instance {
         issuer: impl Into<String>,
         directory: Directory,
     ) -> Result<Self, Error> {
-        Self::with_state(state_file::State::open(path)?, issuer.into(), directory)
+        Self::with_state(
+            state_file::SavedState::open(path)?,
+            issuer.into(),
+            directory,
+        )
     }
 
     pub(crate) fn with_state(
-        state: state_file::State,
+        state: state_file::SavedState,
         issuer: String,
         directory: Directory,
     ) -> Result<Self, Error> {
         let file = Arc::new(state.file);
-        let oauth = OAuth::kept_in(Arc::clone(&file), state.oauth);
+        let oauth = OAuth::restored_from(Arc::clone(&file), state.oauth);
         let tokens = state.opaque_tokens;
         Self::with_keys(issuer, directory, state.keys, oauth, tokens, Some(file))
     }

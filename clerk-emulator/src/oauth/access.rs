@@ -9,7 +9,7 @@ use crate::error::MintError;
 use crate::oauth::context::Context;
 use crate::oauth::token::profile_claims;
 use crate::oauth::{OAuth, State, new_secret};
-use crate::opaque::{KEPT_EXPIRED, MAX_TOKENS, Revocation, make_room};
+use crate::opaque::{EXPIRED_RETENTION, MAX_TOKENS, Revocation, make_room};
 use crate::request::Audience;
 use crate::scope;
 
@@ -177,16 +177,16 @@ impl OAuth {
         let mut state = self.lock();
         // A token that expired long ago is forgotten: it is then unknown instead of expired.
         state
-            .kept
+            .persisted
             .access_tokens
-            .retain(|_, token| token.claims.exp.saturating_add(KEPT_EXPIRED) > now);
+            .retain(|_, token| token.claims.exp.saturating_add(EXPIRED_RETENTION) > now);
         let issued = AccessToken {
             claims,
             grant_id: None,
             revocation: None,
             is_used: false,
         };
-        let tokens = &mut state.kept.access_tokens;
+        let tokens = &mut state.persisted.access_tokens;
         make_room(tokens, MAX_TOKENS, |token| {
             (token.is_used, token.claims.iat)
         });
@@ -198,7 +198,7 @@ impl OAuth {
     /// Binds an opaque token to its grant.
     pub(crate) fn bind(&self, token: &str, grant_id: &str) {
         let mut state = self.lock();
-        if let Some(token) = state.kept.access_tokens.get_mut(&Digest::of(token)) {
+        if let Some(token) = state.persisted.access_tokens.get_mut(&Digest::of(token)) {
             token.grant_id = Some(String::from(grant_id));
             self.save(&state);
         }
@@ -214,7 +214,7 @@ impl OAuth {
         let at = revocation.at;
         let digest = Digest::of(token_or_id);
         let mut state = self.lock();
-        let mut tokens = state.kept.access_tokens.iter_mut();
+        let mut tokens = state.persisted.access_tokens.iter_mut();
         let found = tokens.find(|(key, token)| **key == digest || token.claims.jti == token_or_id);
         let (_, token) = found?;
         token.revocation.get_or_insert(revocation);
@@ -225,7 +225,7 @@ impl OAuth {
 
     fn opaque(&self, token: &str) -> Option<Presented> {
         let mut state = self.lock();
-        let token = state.kept.access_tokens.get_mut(&Digest::of(token))?;
+        let token = state.persisted.access_tokens.get_mut(&Digest::of(token))?;
         token.is_used = true;
         Some(token.present())
     }
@@ -234,7 +234,7 @@ impl OAuth {
 impl State {
     /// Revokes the opaque tokens of a grant.
     pub(super) fn revoke_tokens_of(&mut self, grant_id: &str, revocation: &Revocation) {
-        for token in self.kept.access_tokens.values_mut() {
+        for token in self.persisted.access_tokens.values_mut() {
             if token.grant_id.as_deref() == Some(grant_id) {
                 token.revocation.get_or_insert_with(|| revocation.clone());
             }

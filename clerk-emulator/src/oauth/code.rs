@@ -88,7 +88,7 @@ impl OAuth {
         issued.status = CodeStatus::Granted(id.clone());
         let grant = issued.grant.clone();
         state.make_room_for_grant(now);
-        state.kept.grants.insert(id.clone(), grant.clone());
+        state.persisted.grants.insert(id.clone(), grant.clone());
         self.save(&state);
         Ok((id, grant))
     }

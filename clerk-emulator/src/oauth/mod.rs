@@ -47,7 +47,7 @@ pub(crate) struct OAuth {
 
 #[derive(Default)]
 struct State {
-    kept: Kept,
+    persisted: Persisted,
     tickets: BTreeMap<Digest, Ticket>,
     codes: BTreeMap<Digest, IssuedCode>,
 }
@@ -55,7 +55,7 @@ struct State {
 /// The part of the state that a state file keeps over a restart.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(crate) struct Kept {
+pub(crate) struct Persisted {
     clients: BTreeMap<String, Client>,
     /// The ids of the clients, the oldest first. State files of earlier versions lack this member.
     client_order: VecDeque<String>,
@@ -81,14 +81,14 @@ impl OAuth {
         }
     }
 
-    /// An authorization server with the state that `file` kept. Changes are written to `file`.
-    pub(crate) fn kept_in(file: Arc<StateFile>, mut kept: Kept) -> Self {
-        let ordered: BTreeSet<String> = kept.client_order.iter().cloned().collect();
-        for id in kept.clients.keys().filter(|id| !ordered.contains(*id)) {
-            kept.client_order.push_front(id.clone());
+    /// An authorization server with the state that `file` contains. Changes are written to `file`.
+    pub(crate) fn restored_from(file: Arc<StateFile>, mut persisted: Persisted) -> Self {
+        let ordered: BTreeSet<String> = persisted.client_order.iter().cloned().collect();
+        for id in persisted.clients.keys().filter(|id| !ordered.contains(*id)) {
+            persisted.client_order.push_front(id.clone());
         }
         let state = State {
-            kept,
+            persisted,
             ..State::default()
         };
         Self {
@@ -98,15 +98,15 @@ impl OAuth {
     }
 
     pub(crate) fn client(&self, id: &str) -> Option<Client> {
-        self.lock().kept.clients.get(id).cloned()
+        self.lock().persisted.clients.get(id).cloned()
     }
 
     /// Every client that registered or whose document was fetched, with its grants.
     pub(crate) fn clients(&self) -> Vec<(Client, Vec<Grant>)> {
         let state = self.lock();
-        let Kept {
+        let Persisted {
             clients, grants, ..
-        } = &state.kept;
+        } = &state.persisted;
         let with_grants = clients.values().map(|client| {
             let allowed = grants.values().filter(|grant| grant.client_id == client.id);
             (client.clone(), allowed.cloned().collect())
@@ -118,23 +118,23 @@ impl OAuth {
     /// oldest client without a grant is dropped.
     pub(crate) fn put_client(&self, client: Client) -> Result<(), OAuthError> {
         let mut state = self.lock();
-        if !state.kept.clients.contains_key(&client.id) {
+        if !state.persisted.clients.contains_key(&client.id) {
             state.make_room_for_client()?;
-            state.kept.client_order.push_back(client.id.clone());
+            state.persisted.client_order.push_back(client.id.clone());
         }
-        state.kept.clients.insert(client.id.clone(), client);
+        state.persisted.clients.insert(client.id.clone(), client);
         self.save(&state);
         Ok(())
     }
 
     pub(crate) fn allow_client(&self, id: &str) {
         let mut state = self.lock();
-        state.kept.allowed_clients.insert(String::from(id));
+        state.persisted.allowed_clients.insert(String::from(id));
         self.save(&state);
     }
 
     pub(crate) fn is_allowed_client(&self, id: &str) -> bool {
-        self.lock().kept.allowed_clients.contains(id)
+        self.lock().persisted.allowed_clients.contains(id)
     }
 
     /// Keeps an authorization request until a person decides. Returns the ticket that the form
@@ -167,7 +167,7 @@ impl OAuth {
 
     fn save(&self, state: &State) {
         if let Some(file) = &self.file {
-            file.save_oauth(&state.kept);
+            file.save_oauth(&state.persisted);
         }
     }
 
@@ -180,12 +180,12 @@ impl OAuth {
 
 impl State {
     fn make_room_for_client(&mut self) -> Result<(), OAuthError> {
-        let Kept {
+        let Persisted {
             clients,
             client_order,
             grants,
             ..
-        } = &mut self.kept;
+        } = &mut self.persisted;
         while clients.len() >= MAX_CLIENTS {
             let is_unused = |id: &String| grants.values().all(|grant| grant.client_id != *id);
             let Some(place) = client_order.iter().position(is_unused) else {
@@ -201,15 +201,15 @@ impl State {
 
     /// If there are too many grants, revokes the grant whose last refresh token is the oldest.
     fn make_room_for_grant(&mut self, now: u64) {
-        while self.kept.grants.len() >= MAX_GRANTS {
+        while self.persisted.grants.len() >= MAX_GRANTS {
             let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
-            for refresh in self.kept.refresh_tokens.values() {
+            for refresh in self.persisted.refresh_tokens.values() {
                 let at = newest.entry(&refresh.grant_id).or_default();
                 *at = refresh.issued_at.max(*at);
             }
             // A grant without a refresh token is new: its tokens are about to be issued.
             let last_used = |id: &&String| newest.get(id.as_str()).copied().unwrap_or(u64::MAX);
-            let Some(oldest) = self.kept.grants.keys().min_by_key(last_used).cloned() else {
+            let Some(oldest) = self.persisted.grants.keys().min_by_key(last_used).cloned() else {
                 return;
             };
             self.revoke_grant(&oldest, "too many grants", now);

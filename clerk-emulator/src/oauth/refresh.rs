@@ -13,7 +13,7 @@ use crate::opaque::{Revocation, make_room};
 pub(super) struct RefreshToken {
     pub(super) grant_id: String,
     pub(super) issued_at: u64,
-    /// Whether the token was exchanged. A used token is kept: a second use shows that the token was
+    /// Whether the token was exchanged. A used token is persisted: a second use shows that the token was
     /// stolen.
     pub(super) is_used: bool,
 }
@@ -28,9 +28,13 @@ impl OAuth {
         now: u64,
     ) -> Result<(String, Grant), OAuthError> {
         let mut state = self.lock();
-        let refresh = state.kept.refresh_tokens.get(&Digest::of(token)).cloned();
+        let refresh = state
+            .persisted
+            .refresh_tokens
+            .get(&Digest::of(token))
+            .cloned();
         let found = refresh.and_then(|refresh| {
-            let grant = state.kept.grants.get(&refresh.grant_id)?.clone();
+            let grant = state.persisted.grants.get(&refresh.grant_id)?.clone();
             (grant.client_id == client.id).then_some((refresh, grant))
         });
         let Some((refresh, grant)) = found else {
@@ -52,7 +56,7 @@ impl OAuth {
     /// Marks a refresh token as used, and issues the next one.
     pub(crate) fn rotate(&self, token: &str, now: u64) -> Result<String, OAuthError> {
         let mut state = self.lock();
-        let refresh = state.kept.refresh_tokens.get_mut(&Digest::of(token));
+        let refresh = state.persisted.refresh_tokens.get_mut(&Digest::of(token));
         let Some(refresh) = refresh.filter(|refresh| !refresh.is_used) else {
             return Err(invalid_grant("the refresh token was used before"));
         };
@@ -78,23 +82,27 @@ impl OAuth {
     /// The grant of an unused refresh token, and the time at which the token was issued.
     pub(crate) fn refresh_grant(&self, token: &str) -> Option<(Grant, u64)> {
         let state = self.lock();
-        let refresh = state.kept.refresh_tokens.get(&Digest::of(token))?;
-        let grant = state.kept.grants.get(&refresh.grant_id)?;
+        let refresh = state.persisted.refresh_tokens.get(&Digest::of(token))?;
+        let grant = state.persisted.grants.get(&refresh.grant_id)?;
         (!refresh.is_used).then(|| (grant.clone(), refresh.issued_at))
     }
 
     /// The id of the client of a refresh token, used or not.
     pub(crate) fn refresh_client(&self, token: &str) -> Option<String> {
         let state = self.lock();
-        let refresh = state.kept.refresh_tokens.get(&Digest::of(token))?;
-        let grant = state.kept.grants.get(&refresh.grant_id)?;
+        let refresh = state.persisted.refresh_tokens.get(&Digest::of(token))?;
+        let grant = state.persisted.grants.get(&refresh.grant_id)?;
         Some(grant.client_id.clone())
     }
 
     /// Revokes the grant of a refresh token. Returns whether the token is known.
     pub(crate) fn revoke_refresh_token(&self, token: &str, now: u64) -> bool {
         let mut state = self.lock();
-        let refresh = state.kept.refresh_tokens.get(&Digest::of(token)).cloned();
+        let refresh = state
+            .persisted
+            .refresh_tokens
+            .get(&Digest::of(token))
+            .cloned();
         let Some(refresh) = refresh else {
             return false;
         };
@@ -106,7 +114,7 @@ impl OAuth {
 
 impl State {
     fn issue_refresh_token(&mut self, grant_id: String, now: u64) -> Result<String, OAuthError> {
-        if !self.kept.grants.contains_key(&grant_id) {
+        if !self.persisted.grants.contains_key(&grant_id) {
             return Err(invalid_grant("the grant was revoked meanwhile"));
         }
         let token = new_secret("clk_refresh_")?;
@@ -115,18 +123,22 @@ impl State {
             issued_at: now,
             is_used: false,
         };
-        make_room(&mut self.kept.refresh_tokens, MAX_REFRESH_TOKENS, |known| {
-            (!known.is_used, known.issued_at)
-        });
-        self.kept.refresh_tokens.insert(Digest::of(&token), refresh);
+        make_room(
+            &mut self.persisted.refresh_tokens,
+            MAX_REFRESH_TOKENS,
+            |known| (!known.is_used, known.issued_at),
+        );
+        self.persisted
+            .refresh_tokens
+            .insert(Digest::of(&token), refresh);
         Ok(token)
     }
 
     /// Revokes a grant with its refresh tokens and its opaque access tokens. A JWT cannot be
     /// revoked: it is valid until it expires.
     pub(super) fn revoke_grant(&mut self, id: &str, reason: &str, now: u64) {
-        self.kept.grants.remove(id);
-        self.kept
+        self.persisted.grants.remove(id);
+        self.persisted
             .refresh_tokens
             .retain(|_, refresh| refresh.grant_id != id);
         let reason = Some(String::from(reason));

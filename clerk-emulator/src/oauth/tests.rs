@@ -72,13 +72,13 @@ fn too_many_grants_revoke_the_least_recently_used() {
     {
         let mut state = oauth.lock();
         for index in 2..MAX_GRANTS {
-            state.kept.grants.insert(index.to_string(), grant());
+            state.persisted.grants.insert(index.to_string(), grant());
         }
     }
     granted(&oauth);
     let is_good = |token: &str| oauth.refreshable(token, &client("c"), 30).is_ok();
     assert!(!is_good(&first) && is_good(&refreshed));
-    assert_eq!(oauth.lock().kept.grants.len(), MAX_GRANTS);
+    assert_eq!(oauth.lock().persisted.grants.len(), MAX_GRANTS);
 }
 
 #[test]
@@ -94,12 +94,15 @@ fn too_many_refresh_tokens_drop_the_used_ones_and_too_many_codes_the_oldest() {
                 issued_at: 2,
                 is_used: true,
             };
-            let tokens = &mut state.kept.refresh_tokens;
+            let tokens = &mut state.persisted.refresh_tokens;
             tokens.insert(Digest::of(&index.to_string()), used);
         }
     }
     oauth.issue_refresh_token(&grant_id, 3).unwrap();
-    assert_eq!(oauth.lock().kept.refresh_tokens.len(), MAX_REFRESH_TOKENS);
+    assert_eq!(
+        oauth.lock().persisted.refresh_tokens.len(),
+        MAX_REFRESH_TOKENS
+    );
     assert!(oauth.refreshable(&oldest, &client("c"), 3).is_ok());
     for _ in 0..=MAX_WAITING {
         oauth.issue_code(&authorization(), grant(), 0).unwrap();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::directory::Directory;
 use crate::error::Error;
-use crate::state_file::State;
+use crate::state_file::SavedState;
 
 /// The options of an emulator.
 ///
@@ -45,11 +45,11 @@ pub(super) struct StateFileOption {
 }
 
 impl StateFileOption {
-    pub(super) fn open(self) -> Result<Option<State>, Error> {
+    pub(super) fn open(self) -> Result<Option<SavedState>, Error> {
         if !self.is_optional {
-            return State::open(&self.path).map(Some);
+            return SavedState::open(&self.path).map(Some);
         }
-        match State::open_or_replace(&self.path) {
+        match SavedState::open_or_replace(&self.path) {
             Ok(state) => Ok(Some(state)),
             Err(error) => {
                 let cause = error.source().map(tracing::field::display);
