@@ -1,4 +1,4 @@
-"""One measurement: a server is started, asked, warmed up, loaded and ended."""
+"""One measurement: starts a server, checks its answer, warms it up, measures it under load and stops it."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ from .servers import Binaries, Server
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, and the milliseconds from the start of the server until it was there."""
+    """An answer, and the milliseconds from the start of the server to the end of the answer."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -26,7 +26,7 @@ class Answer:
 
 
 class Bench:
-    """All that measurements have in common."""
+    """The data that all measurements share."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class Bench:
         self.answers: dict[str, Answer] = {}
 
     def record(self, subject: Server, scenarios: list[Scenario]):
-        """Keeps the answers of `subject`, which `limit` sends and `floor` is compared with."""
+        """Keeps the answers of `subject`, which `limit` sends."""
         for scenario in {each.name: each for each in (SAME_TOKEN, *scenarios)}.values():
             started = time.perf_counter()
             with self.start(subject, scenario) as process:
                 self.answers[scenario.name] = self.first_answer(process, scenario, started)
 
     def idle(self, server: Server) -> int:
-        """The memory of a server that nobody asked anything yet, in KiB."""
+        """The memory of a server before its first request, in KiB."""
         with self.start(server, SAME_TOKEN) as process:
             process.wait_for_port(self.port)
             time.sleep(1)
@@ -66,7 +66,7 @@ class Bench:
         """The figures of one run."""
         started = time.perf_counter()
         with self.start(server, scenario) as process:
-            # One that is to see each token for the first time is warmed up with another.
+            # If each token must be new to the server, another token warms it up.
             known = SAME_TOKEN if scenario.once else scenario
             first = self.first_answer(process, known, started)
             expected = self.expected(server, scenario, first)
@@ -76,7 +76,7 @@ class Bench:
                 self.load(known, expected, LONGEST, stop_after=requests + self.connections)
             before = process.cpu()
             if scenario.once:
-                # Of those at hand one is taken to try the script, and others are under way at the end.
+                # One token is used to try the script, and some requests are unanswered at the end.
                 stop_after = requests - self.connections - 1
                 load = self.load(scenario, expected, LONGEST, stop_after)
             else:
@@ -98,7 +98,7 @@ class Bench:
             }
 
     def start(self, server: Server, scenario: Scenario) -> Process:
-        """The server, as the scenario needs it."""
+        """Starts a server with the settings of the scenario."""
         environment = self.environment | server.environment | {"PORT": str(self.port)}
         if scenario.tools:
             environment["TOOLS"] = str(scenario.tools)
@@ -108,7 +108,7 @@ class Bench:
         return Process([str(self.binaries.path(server))], environment, log, SERVER_CORES)
 
     def constant_answer(self, scenario: Scenario) -> dict[str, str]:
-        """What makes `limit` answer what `subject` does."""
+        """The settings that make `limit` send the answer of `subject`."""
         answer = self.answers[scenario.name]
         body = self.folder / "limit.body"
         body.write_bytes(answer.body)
@@ -120,7 +120,7 @@ class Bench:
         }
 
     def first_answer(self, process: Process, scenario: Scenario, started: float) -> Answer:
-        """Asks until there is an answer with the right status, and checks what it says."""
+        """Sends requests until an answer has the right status, and checks its body."""
         request = scenario.request(scenario.tokens(self.tokens)[0], self.port)
         answer = None
         while time.perf_counter() - started < LONGEST:
@@ -145,7 +145,7 @@ class Bench:
         return answer
 
     def ask(self, request: bytes, started: float) -> Answer:
-        """One request over a connection of its own."""
+        """Sends one request over a new connection."""
         with socket.create_connection(("127.0.0.1", self.port), LONGEST) as connection:
             connection.sendall(request)
             with HTTPResponse(connection) as response:
@@ -155,7 +155,7 @@ class Bench:
                 return Answer(response.status, response.getheaders(), body, after)
 
     def expected(self, server: Server, scenario: Scenario, first: Answer) -> Answer:
-        """What every answer must be."""
+        """The answer that every request must get."""
         if not server.same_bytes:
             return first
         expected = self.answers[scenario.name]
@@ -167,7 +167,7 @@ class Bench:
         return expected
 
     def load(self, scenario: Scenario, expected: Answer, seconds: int, stop_after: int = 0) -> dict[str, int]:
-        """Runs wrk for so long, or until there are so many answers; fails if one of them is wrong."""
+        """Runs wrk for `seconds`, or until there are `stop_after` answers. Fails if an answer is wrong."""
         requests = self.folder / f"{scenario.name}.requests"
         if not requests.exists():
             with requests.open("wb") as file:
@@ -194,5 +194,5 @@ SAME_TOKEN = next(scenario for scenario in SCENARIOS if scenario.name == "same-t
 SCRIPT = Path(__file__).with_name("load.lua")
 WARM_UP = 1
 LONGEST = 30
-# What `limit` sends without being told.
+# The headers that `limit` always sends.
 OF_LIMIT = {"content-length", "content-type", "date"}

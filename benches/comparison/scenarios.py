@@ -1,4 +1,4 @@
-"""What is sent and what must come back."""
+"""The requests, and the checks of their answers."""
 
 import json
 from collections.abc import Callable
@@ -7,32 +7,32 @@ from typing import Any
 
 from .clerk import Tokens
 
-# A permission that half of the further tools ask for, too.
+# Half of the further tools require this permission too.
 DENIAL = "Forbidden: org:documents:delete permission required"
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Requests that differ in their tokens only, so that all have the same answer."""
+    """Requests that differ only in their tokens, so that all get the same answer."""
 
     name: str
     means: str
     method: str
     params: dict[str, Any]
-    # None: a request without a token.
+    # None stands for a request without a token.
     tokens: Callable[[Tokens], list[str | None]]
-    # What must hold of the JSON of an answer with this status.
+    # The check of an answer with this status.
     holds: Callable[[dict[str, Any]], bool]
     status: int = 200
     legacy: bool = False
     tools: int = 0
     connections: int | None = None
-    # Each token once, to a server that never saw it.
+    # Each token is sent once, to a server that has not seen it.
     once: bool = False
     rmcp: bool = False
 
     def requests(self, tokens: Tokens, port: int) -> list[bytes]:
-        """What is sent, in this order and then from the start again."""
+        """The requests, which are sent in turn and repeatedly."""
         return [self.request(token, port) for token in self.tokens(tokens)]
 
     def request(self, token: str | None, port: int) -> bytes:
@@ -66,28 +66,28 @@ def call(tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 def adds(answer: dict[str, Any]) -> bool:
-    """That the sum came back."""
+    """Whether the answer has the sum."""
     return not is_error(answer) and answer["result"]["structuredContent"] == {"sum": 3}
 
 
 def echoes(answer: dict[str, Any]) -> bool:
-    """That the text came back."""
+    """Whether the answer has the text."""
     return not is_error(answer) and answer["result"]["content"][0]["text"] in (TEXT, LINES)
 
 
 def denies(answer: dict[str, Any]) -> bool:
-    """That the refusal is for want of the permission."""
+    """Whether the answer is a denial for the missing permission."""
     return is_error(answer) and answer["result"]["content"][0]["text"] == DENIAL
 
 
 def lists(answer: dict[str, Any]) -> bool:
-    """That half of the further tools are left out, and the guarded one."""
+    """Whether the list lacks half of the further tools and the guarded tool."""
     names = [tool["name"] for tool in answer["result"]["tools"]]
     return len(names) == 52 and {"add", "echo"} < set(names) and "guarded_add" not in names
 
 
 def is_error(answer: dict[str, Any]) -> bool:
-    """Whether the tool, or the guard before it, failed."""
+    """Whether the tool failed or its guard denied the call."""
     return bool(answer["result"].get("isError"))
 
 
@@ -97,7 +97,7 @@ META = {
     "io.modelcontextprotocol/clientCapabilities": {},
 }
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then again, for the sake of it."
-# 64 KiB: as one line, and with something to escape every eighty bytes, as a document has.
+# 64 KiB as one line, and with a line break every eighty bytes, which JSON has to escape.
 TEXT = (f"{SENTENCE} " * 810)[:65536]
 LINES = (f"{SENTENCE}\n" * 810)[:65536]
 ADD = ("tools/call", call("add", a=1, b=2))

@@ -1,4 +1,4 @@
-"""The programs that are compared: how they are built, and how large they are."""
+"""The compared programs: how they are built, and their size."""
 
 import os
 import subprocess
@@ -10,29 +10,24 @@ from .processes import Failure
 
 @dataclass(frozen=True)
 class Server:
-    """A binary of the package `benches`, and how it is run."""
+    """A binary of the package `benches`, with its settings."""
 
     name: str
     binary: str
-    # Those of the dependencies of `benches` that it uses.
+    # The dependencies of `benches` that the binary uses.
     uses: tuple[str, ...]
     feature: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
-    # Answers byte for byte what `subject` answers, to every scenario.
+    # Whether the server sends the bytes of `subject` in every scenario.
     same_bytes: bool = True
 
 
-FLOOR = (
-    "actix-web", "actix-http", "actix-server", "arc-swap", "aws-lc-rs", "base64", "bytes", "futures-util",
-    "itoa", "quick_cache", "reqwest", "serde", "serde_json", "tokio",
-)
 RMCP = (
     "rmcp", "axum", "aws-lc-rs", "jsonwebtoken", "quick_cache", "reqwest", "schemars", "serde", "serde_json",
     "tokio",
 )
 SERVERS = [
     Server("limit", "limit", ("actix-web",)),
-    Server("floor", "floor", FLOOR),
     Server("subject", "subject", ("actix-web", "mcp-auth")),
     Server("rmcp", "rmcp", RMCP, "rmcp", same_bytes=False),
     Server("rmcp cached", "rmcp", RMCP, "rmcp", {"RMCP_TOKEN_CACHE": "1"}, same_bytes=False),
@@ -40,7 +35,7 @@ SERVERS = [
 
 
 class Binaries:
-    """Where the programs are, or will be."""
+    """The paths of the programs."""
 
     def __init__(self, servers: list[Server]):
         self.servers = servers
@@ -48,29 +43,29 @@ class Binaries:
         self.emulator = self.target / "debug" / "clerk-emulator"
 
     def path(self, server: Server) -> Path:
-        """The program of a server."""
+        """The path of a server's program."""
         return self.target / "release" / server.binary
 
     def build(self):
-        """Builds each server with its own features only, hence in an invocation of its own."""
+        """Builds each server in a separate invocation, so that it gets only its own features."""
         cargo("build", "--package", "clerk-emulator")
         for binary, feature in dict.fromkeys((each.binary, each.feature) for each in self.servers):
             features = ["--features", feature] if feature else []
             cargo("build", "--release", "--package", "benches", "--bin", binary, *features)
 
     def check(self):
-        """Fails if one is not there."""
+        """Fails if a program does not exist."""
         for path in [self.emulator, *map(self.path, self.servers)]:
             if not path.exists():
-                raise Failure(f"{path} is not there: leave out --no-build")
+                raise Failure(f"{path} does not exist: run without --no-build")
 
     def sizes(self, server: Server) -> dict[str, int]:
-        """Bytes of the program, and how many crates it is made of."""
+        """The size of the program in bytes, and the number of its crates."""
         return {"binary_bytes": self.path(server).stat().st_size, "crates": len(crates(server))}
 
 
 def crates(server: Server) -> set[str]:
-    """What a program of nothing but these dependencies is made of, itself not counted."""
+    """The crates of a server's dependencies, without the server itself."""
     features = ["--features", server.feature] if server.feature else []
     tree = cargo(
         "tree", "--package", "benches", *features, "--edges", "normal", "--no-dedupe", "--prefix", "depth",
