@@ -43,7 +43,7 @@ pub use crate::tool::{
 #[cfg(feature = "emulator")]
 pub use clerk_emulator::Directory;
 
-#[cfg(feature = "_bench")]
+#[cfg(mcp_auth_bench)]
 #[doc(hidden)]
 #[path = "bench.rs"]
 pub mod __bench;

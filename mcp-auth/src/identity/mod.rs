@@ -76,7 +76,7 @@ pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, Policy};
 pub(crate) use scopes::{ScopeCycle, ScopeHierarchy};
 pub(crate) use sight::Sight;
 
-#[cfg(feature = "_bench")]
+#[cfg(mcp_auth_bench)]
 pub(crate) use token::Presented;
 pub(crate) use token::{BearerToken, TokenText};
 pub(crate) use verify::{Decode, VerifiedClaims};

@@ -155,7 +155,7 @@ impl Endpoint {
     }
 
     /// Returns the parts of the endpoint.
-    #[cfg(feature = "_bench")]
+    #[cfg(mcp_auth_bench)]
     pub(crate) fn config(&self) -> &EndpointConfig {
         &self.config
     }

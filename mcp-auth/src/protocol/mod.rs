@@ -23,9 +23,9 @@ mod string;
 pub(crate) use self::calls::Calls;
 pub(crate) use self::challenge::{Challenge, Challenger};
 pub(crate) use self::endpoint::{AnonymousAccess, Endpoint, EndpointConfig, Sender, ServerInfo};
-#[cfg(feature = "_bench")]
+#[cfg(mcp_auth_bench)]
 pub(crate) use self::envelope::Message;
-#[cfg(any(feature = "_bench", feature = "testing"))]
+#[cfg(any(mcp_auth_bench, feature = "testing"))]
 pub(crate) use self::era::MODERN;
 pub(crate) use self::era::{Header, Mirrored};
 #[cfg(feature = "testing")]

@@ -100,7 +100,7 @@ impl Client {
     }
 
     /// A client at this address, whose network never failed.
-    #[cfg(any(test, feature = "testing", feature = "_bench"))]
+    #[cfg(any(test, feature = "testing", mcp_auth_bench))]
     pub(crate) fn at(address: IpAddr) -> Self {
         Self {
             address,

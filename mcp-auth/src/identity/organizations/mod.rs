@@ -141,7 +141,7 @@ impl Organizations {
     ///
     /// # Errors
     /// [`Unavailable`] if that can't be told now.
-    #[cfg(any(test, feature = "_bench"))]
+    #[cfg(any(test, mcp_auth_bench))]
     pub(crate) async fn of(
         &self,
         caller: &Caller,

@@ -1,22 +1,5 @@
-//! The steps of a request, one at a time: how long each takes.
-//!
-//! ```sh
-//! cargo bench -p benches --profile counters --features micro --bench micro
-//! ```
-//!
-//! They are the server's own, without a network: the local Clerk is asked before anything is measured.
-
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a program that measures stops at the first surprise"
-)]
-
-#[path = "../src/bin/subject/more.rs"]
-mod more;
-#[path = "../src/bin/subject/tools.rs"]
-mod tools;
+//! The measurements. The steps are the server's own code, without a network: the local Clerk is
+//! called only before a measurement.
 
 use std::hint::black_box;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,9 +13,9 @@ use mcp_auth::__bench::{Steps, is_message, is_readable};
 use mcp_auth::{AuthorizedParties, Rate, ServerBuilder};
 use serde_json::{Value, json};
 
-use tools::Sum;
+use crate::more;
 
-fn main() {
+pub(crate) fn run() {
     System::new().block_on(async {
         let clerk = Emulator::start(EmulatorOptions::default()).await.unwrap();
         let mut criterion = Criterion::default()
@@ -57,7 +40,7 @@ async fn tokens(criterion: &mut Criterion, clerk: &Emulator) {
     criterion.bench_function("token/read", |bencher| {
         bencher.iter(|| assert!(is_readable(black_box(&token))));
     });
-    // A token whose verification counts for no time is never seen.
+    // No verification is cached, so every token counts as new.
     let forgetful = self::steps(clerk, |server| server.token_cache_age(Duration::ZERO)).await;
     criterion.bench_function("token/verify", |bencher| {
         bencher.iter(|| now(forgetful.authenticate(black_box(&token))).unwrap());
@@ -120,20 +103,20 @@ async fn steps(clerk: &Emulator, set: impl FnOnce(ServerBuilder) -> ServerBuilde
         .api_url(clerk.url())
         .secret_key(clerk.instance().secret_key().expose())
         .session_tokens(AuthorizedParties::any())
-        // Calls are counted as by default, and none is refused.
+        // Like by default calls are counted, but the rate is so high that none is refused.
         .rates([Rate::new("4294967295/min per user")]);
     Steps::of(set(server).build().await.unwrap())
 }
 
-/// What is there already.
+/// The result of a step that does not wait.
 fn now<T>(step: impl Future<Output = T>) -> T {
     step.now_or_never().expect("nothing to wait for")
 }
 
-/// A token that is good for a day.
+/// A token that is valid for a day.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the server goes by the system's clock"
+    reason = "the server uses the system's clock"
 )]
 fn mint(clerk: &Emulator, request: TokenRequest) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
