@@ -23,7 +23,7 @@ from comparison.table import tables
 
 def main() -> int:
     options = parse()
-    # Either stops what was started on the way out, in the background of a shell too.
+    # Both signals unwind the stack, which stops the started programs. A shell ignores SIGINT for background jobs.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     try:
@@ -39,19 +39,19 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default 5)")
-    parser.add_argument("--seconds", type=int, default=4, help="how long each time (default 4)")
-    parser.add_argument("--connections", type=int, default=32, help="how many of them (default 32)")
-    parser.add_argument("--only", type=chosen(SCENARIOS), default=SCENARIOS, help="scenarios, with commas")
-    parser.add_argument("--servers", type=chosen(SERVERS), default=SERVERS, help="servers, with commas")
-    parser.add_argument("--no-build", action="store_true", help="take the programs that are there")
-    parser.add_argument("--out", type=Path, help="where the figures go (default target/compare/figures.json)")
-    parser.add_argument("--show", type=Path, help="print the tables of such a file and do nothing else")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (default 5)")
+    parser.add_argument("--seconds", type=int, default=4, help="seconds of one measurement (default 4)")
+    parser.add_argument("--connections", type=int, default=32, help="number of connections (default 32)")
+    parser.add_argument("--only", type=chosen(SCENARIOS), default=SCENARIOS, help="scenarios, separated by commas")
+    parser.add_argument("--servers", type=chosen(SERVERS), default=SERVERS, help="servers, separated by commas")
+    parser.add_argument("--no-build", action="store_true", help="use the existing programs")
+    parser.add_argument("--out", type=Path, help="file of the figures (default target/compare/figures.json)")
+    parser.add_argument("--show", type=Path, help="only print the tables of a file of figures")
     return parser.parse_args()
 
 
 def chosen(all_of_them: list):
-    """Reads names with commas between."""
+    """Reads names that are separated by commas."""
 
     def of(text: str) -> list:
         named = {each.name: each for each in all_of_them}
@@ -65,9 +65,9 @@ def chosen(all_of_them: list):
 
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:
-    """Measures, and writes the figures down after each round."""
+    """Measures, and writes the figures after each round."""
     if shutil.which("wrk") is None:
-        raise Failure("wrk is not there: install the Debian package `wrk`")
+        raise Failure("wrk is not installed: install the Debian package `wrk`")
     if not ALL_CORES <= os.sched_getaffinity(0):
         raise Failure("two cores are needed: one for the server, one for the load")
     subject = next(server for server in SERVERS if server.name == "subject")
@@ -75,7 +75,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     if not options.no_build:
         binaries.build()
     binaries.check()
-    # What asks is not in the way of what answers.
+    # The load must not run on the core of the server.
     os.sched_setaffinity(0, LOAD_CORES)
     folder = binaries.target / "compare"
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
 def one_round(
     bench: Bench, scenarios: list[Scenario], servers: list[Server], number: int
 ) -> list[dict[str, Any]]:
-    """Measures each server in each scenario; which is the first rotates."""
+    """Measures each server in each scenario. The order of the servers rotates."""
     first = number % len(servers)
     measurements = []
     for scenario in scenarios:
@@ -123,7 +123,7 @@ def one_round(
 
 
 def about(options: argparse.Namespace) -> dict[str, Any]:
-    """Where and how it was measured."""
+    """The machine and the settings of a run."""
     processor = next(
         line.split(":", 1)[1].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,20 +1,24 @@
-"""Programs that are measured or needed meanwhile: started on one core, stopped by their id."""
+"""Programs that a measurement or a test starts. They are stopped by their process id."""
 
 import os
+import re
+import resource
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+
 class Failure(Exception):
-    """What ends a run, as one sentence."""
+    """The reason why a run ended, in one sentence."""
 
 
 @contextmanager
 def on_cores(cores: set[int]):
-    """Pins what is started meanwhile: before it begins, as servers size their pools by the cores they see."""
+    """Pins the programs that are started in this context. They must be pinned before they run, because servers
+    size their thread pools by the cores that they see."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -23,31 +27,40 @@ def on_cores(cores: set[int]):
         os.sched_setaffinity(0, before)
 
 
-def free_port(first: int) -> int:
-    """The first port from `first` on that nobody listens on; below those of outgoing connections."""
-    for port in range(first, first + 1000):
+def free_port(first: int = 0) -> int:
+    """The first free port from `first` on. With 0 it is any port that is free now."""
+    for port in range(first, first + 1000) if first else [0]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+            return probe.getsockname()[1]
     raise Failure(f"no port is free from {first} on")
 
 
 class Process:
-    """A running program; leaving it as a context ends it."""
+    """A running program. Leaving its context kills it."""
 
-    def __init__(self, command: list[str], environment: dict[str, str], log: Path, cores: set[int]):
+    def __init__(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        log: Path,
+        cores: set[int] | None = None,
+        descriptors: int | None = None,
+    ):
         self.log = log
-        with log.open("wb") as output, on_cores(cores):
+        limits = (descriptors, descriptors)
+        with log.open("wb") as output, on_cores(cores) if cores else nullcontext():
             self.child = subprocess.Popen(
                 command,
                 env={"PATH": os.environ["PATH"], **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits)),
             )
 
     def __enter__(self):
@@ -58,12 +71,12 @@ class Process:
         self.child.wait()
 
     def check(self):
-        """Fails if it has ended."""
+        """Fails if the program has ended."""
         if self.child.poll() is not None:
             raise Failure(f"{self.child.args[0]} ended with {self.child.returncode}, see {self.log}")
 
     def wait_for_port(self, port: int, seconds: float = 10):
-        """Waits until it listens."""
+        """Waits until the program listens."""
         end = time.monotonic() + seconds
         while True:
             self.check()
@@ -76,20 +89,42 @@ class Process:
                 time.sleep(0.001)
 
     def memory(self, field: str) -> int:
-        """`VmRSS` or `VmHWM`, in KiB."""
+        """The memory of the program in KiB: `VmRSS` now, or `VmHWM` at its peak."""
+        self.check()
         for line in Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
             if line.startswith(f"{field}:"):
                 return int(line.split()[1])
         raise Failure(f"/proc/{self.child.pid}/status has no {field}")
 
     def cpu(self) -> "Cpu":
-        """What it has used up so far, ended threads included."""
-        # The CPU clocks of another process, see clock_getcpuclockid(3): 2 is what the scheduler counted;
-        # 0 is what the timer's ticks found in user or kernel mode, 1 in user mode.
+        """The CPU time that the program has used so far, including threads that have ended."""
+        # The CPU clocks of another process, see clock_getcpuclockid(3). Clock 2 is counted by the scheduler. Clock 0
+        # is sampled by the timer's ticks in user and kernel mode, clock 1 in user mode only.
         sampled, sampled_user, exact = (
             time.clock_gettime_ns((~self.child.pid << 3) | kind) for kind in (0, 1, 2)
         )
         return Cpu(exact, sampled, sampled_user)
+
+
+class LocalClerk(Process):
+    """The program `clerk-emulator` on a port."""
+
+    def __init__(self, binary: Path, port: int, log: Path, *arguments: str, cores: set[int] | None = None):
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        super().__init__([str(binary), "--port", str(port), *arguments], {}, log, cores)
+
+    def environment(self) -> dict[str, str]:
+        """The settings of a server that uses this Clerk."""
+        # The program listens first, and prints the key afterwards.
+        while (key := re.search(r"CLERK_SECRET_KEY=(\S+)\n", self.log.read_text())) is None:
+            self.check()
+            time.sleep(0.01)
+        return {
+            "CLERK_FRONTEND_API_URL": self.url,
+            "CLERK_API_URL": self.url,
+            "CLERK_SECRET_KEY": key[1],
+        }
 
 
 @dataclass(frozen=True)
@@ -108,7 +143,7 @@ class Cpu:
         )
 
     def user(self) -> float:
-        """The share of user mode as sampled, of the time as counted."""
+        """The time in user mode: the counted time, multiplied by the sampled share of user mode."""
         return self.exact * self.sampled_user / max(self.sampled, 1)
 
 

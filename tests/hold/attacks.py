@@ -1,4 +1,4 @@
-"""The attacks: functions, each named after the rule that holds. `field` is the server under attack, with its helpers."""
+"""The attacks. Each function is named after the rule that must hold. `field` is the server under attack."""
 
 import asyncio
 import json
@@ -12,9 +12,13 @@ ATTACKS = []
 
 
 def attack(**settings):
-    """Registers an attack. `long` ones go on for `HOLD_SECONDS`; `descriptors` is the limit of the server, `grows`
-    the most by which its resident memory may grow, in MiB; `keeps` the most descriptors that it has more when all is over;
-    `proxied` servers are behind nginx, and their public URL is nginx's."""
+    """Registers an attack with its settings:
+
+    - `long`: the attack is repeated for `HOLD_SECONDS`;
+    - `descriptors`: the server's limit of open descriptors;
+    - `grows`: the maximal growth of the server's resident memory, in MiB;
+    - `keeps`: the maximal number of descriptors that stay open after the attack;
+    - `proxied`: the server is behind nginx, and has nginx's public URL."""
 
     def register(function):
         ATTACKS.append((function, {"descriptors": 4096, "grows": 32, "keeps": 8, "proxied": False} | settings))
@@ -23,7 +27,7 @@ def attack(**settings):
     return register
 
 
-# One connection. The limits are those of the server: a head within 10 s, a blocked answer within 30 s.
+# Attacks by single connections. The server's deadlines are 10 s for a head and 30 s for a blocked answer.
 
 
 @attack(long=True)
@@ -74,7 +78,7 @@ async def a_byte_of_a_request_holds_no_connection(field):
             return
 
 
-# Slowness.
+# Slow attacks.
 
 
 @attack()
@@ -120,7 +124,7 @@ async def requests_behind_a_call_in_flight_wait_and_cost_no_cpu(field):
         field.clerk.slow_down(0)
 
 
-# Numbers.
+# Attacks by many connections.
 
 
 @attack(descriptors=256)
@@ -141,7 +145,7 @@ async def five_thousand_connections_of_fifty_addresses_leave_others_served(field
 
 
 async def held(field, sources):
-    """Connections of all held kinds."""
+    """Holds connections in different states: idle, in the head, between requests, in the answer, in the body."""
     get = head("GET", "/mcp", field)
     kinds = [b"", get[:20], get + b"P", get * 300, post(field, b"{", field.token, length=1000)]
     crowds = await asyncio.gather(*(Crowd.of(field, 1000, sources, kind) for kind in kinds))
@@ -160,7 +164,7 @@ async def bodies_that_are_held_back_fill_no_memory(field):
     crowd.close()
 
 
-# Floods. A new good token is accepted at once, from the address of the flood.
+# Floods of bad tokens. A new valid token must be accepted at once, even from the address of the flood.
 
 
 @attack()
@@ -184,7 +188,7 @@ async def unknown_key_ids_shut_out_no_good_token(field):
     await is_accepted(field, field.clerk.token(client_id="new"))
 
 
-# The server keeps connections to Clerk for a while.
+# The server keeps idle connections to Clerk open for a while.
 @attack(keeps=80)
 async def made_up_opaque_tokens_shut_out_no_good_token(field):
     await flood(field, lambda: f"oat_{secrets.token_hex(32)}", {401, 429, 503})
@@ -207,7 +211,7 @@ async def huge_heads_are_refused(field):
 
 
 async def flood(field, token, allowed, workers=200):
-    """2 000 bad tokens of one address, or as many as fit into ten seconds."""
+    """Sends 2 000 bad tokens from one address, or fewer if ten seconds have passed."""
     statuses = {}
     end = time.monotonic() + 10
 
@@ -230,7 +234,7 @@ async def is_accepted(field, token, port=None, source="127.0.0.2"):
         raise Failure(f"a new good token was answered with {status} after {took:.1f} s: {body[:200]!r}")
 
 
-# nginx keeps connections to the server.
+# nginx keeps idle connections to the server open.
 @attack(keeps=32, proxied=True)
 async def behind_a_proxy_bad_tokens_of_one_client_are_not_anothers(field):
     bad = 0
@@ -250,7 +254,7 @@ async def behind_a_proxy_bad_tokens_of_one_client_are_not_anothers(field):
         raise Failure(f"the bad token of another client was answered with {status}")
 
 
-# Tenants.
+# Attacks on another tenant.
 
 
 @attack()

@@ -1,7 +1,9 @@
-"""A good caller: one call after the other, as a process of its own. It keeps its connection for ten calls.
+"""A good caller in a separate process: one call after the other, ten calls over each connection.
 
-usage: caller.py PORT ADDRESS, with the token as the first line of the input. `pause` and `go on` on later
-lines do so; the end of the input ends it, and it prints its figures as JSON.
+usage: caller.py PORT ADDRESS
+
+The first line of the input is the token. The lines `pause` and `go on` pause and resume the calls. At the end of
+the input the program prints its figures as JSON.
 """
 
 import http.client
@@ -11,7 +13,7 @@ import threading
 import time
 
 PAUSE = 0.02
-# So a server that takes no new connections is found out.
+# New connections reveal a server that no longer accepts any.
 CALLS_OF_A_CONNECTION = 10
 CALL = json.dumps(
     {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_documents", "arguments": {}}}
@@ -65,7 +67,8 @@ class Caller:
         self.times.append(time.perf_counter() - begin)
 
     def ask(self):
-        """A connection that was kept may have been closed meanwhile: then the call is made again on a new one."""
+        """Makes a call. The server may have closed the connection since the last call; the call is then repeated
+        over a new connection."""
         if self.connection is not None:
             try:
                 return self.ask_once()

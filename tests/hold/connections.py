@@ -1,4 +1,4 @@
-"""Connections of an attacker."""
+"""The connections of an attacker."""
 
 import asyncio
 import base64
@@ -35,11 +35,11 @@ def post(field, body: bytes, token: str, *lines, length=None, target="/mcp") -> 
 
 
 async def connect(port, source, receive=None):
-    """A connection from this address; `None` if it is refused."""
+    """Connects from this address; `None` if the connection is refused."""
     loop = asyncio.get_running_loop()
     sock = socket.socket()
     sock.setblocking(False)
-    # Without this a port would be taken for all addresses that are connected to.
+    # Without this option a source port can be used for one destination only.
     sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
     if receive:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
@@ -53,7 +53,7 @@ async def connect(port, source, receive=None):
 
 
 async def exchange(field, request: bytes, source="127.0.0.2", port=None):
-    """The status and the body that a request is answered with; `None` for a connection that is cut."""
+    """Sends a request. Returns the status and the body; the status is `None` if the connection is cut."""
     loop = asyncio.get_running_loop()
     sock = await connect(port or field.server.port, source)
     if sock is None:
@@ -92,7 +92,7 @@ class Crowd:
 
     @classmethod
     async def of(cls, field, count, sources=("127.0.0.2",), first=b"", receive=None):
-        """So many connections from these addresses in turn, each of which begins with these bytes."""
+        """Opens `count` connections from these addresses in turn. Each sends the bytes `first`."""
         gate = asyncio.Semaphore(100)
 
         async def one(number):
@@ -108,7 +108,7 @@ class Crowd:
 
     @staticmethod
     async def pump(field, requests, within):
-        """Sends without reading until the connection is closed, and returns after how many seconds it was."""
+        """Sends without reading until the connection is closed. Returns the seconds until then."""
         crowd = await Crowd.of(field, 1, receive=4096)
         [sock] = crowd.socks
         begin, at = time.monotonic(), 0
@@ -126,7 +126,7 @@ class Crowd:
         await asyncio.sleep(0)
 
     async def fill(self, text, most, seconds=20.0):
-        """Sends as much of a text, again and again, as is taken, up to so many bytes on each connection."""
+        """Sends a text repeatedly until no connection takes more, or until each has taken `most` bytes."""
         sent = dict.fromkeys(self.socks, 0)
         end, idle = time.monotonic() + seconds, time.monotonic()
         while sent and time.monotonic() < min(end, idle + 2):
@@ -159,7 +159,7 @@ class Crowd:
         self.socks = [sock for sock in self.socks if read(sock, 1 << 20) is not None]
 
     async def is_closed(self, within):
-        """Waits until the server has closed all of them. Nothing is read meanwhile."""
+        """Waits until the server has closed all connections. Reads no data meanwhile."""
         end = time.monotonic() + within
         while self.socks:
             self.socks = [sock for sock in self.socks if not is_closed(sock)]
@@ -174,7 +174,7 @@ class Crowd:
 
 
 def write(sock, text):
-    """How many bytes were taken; `None` if the connection is closed."""
+    """The number of bytes that the socket took; `None` if the connection is closed."""
     try:
         return sock.send(text)
     except BlockingIOError:
@@ -184,7 +184,7 @@ def write(sock, text):
 
 
 def read(sock, count):
-    """What has come; `None` if the connection is closed."""
+    """The received bytes; `None` if the connection is closed."""
     try:
         return sock.recv(count) or None
     except BlockingIOError:
@@ -194,7 +194,8 @@ def read(sock, count):
 
 
 def is_closed(sock) -> bool:
-    """Whether the other side has closed. The kernel is asked, because reading would make room for answers."""
+    """Whether the server has closed the connection. The kernel is asked, because reading would make room for
+    answers."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
     is_over = info[0] not in (TCP_ESTABLISHED,)
     if is_over:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Attacks an optimised `documents` and asserts that its memory, descriptors and CPU stay bounded and that a good
-caller beside the attackers is served. Prints a table.
+"""Attacks an optimised `documents`. Asserts that the server's memory, descriptors and CPU stay bounded, and that a
+good caller is served during the attack. Prints a table.
 
 usage: run.py BINARIES [NAME…]
 
-`HOLD_SECONDS` is how long each of the three `long` attacks goes on, such as 600. Without it each connection of theirs is
-held once, until the server closes it.
+`HOLD_SECONDS` is the duration of each of the three `long` attacks, for example 600. Without it these attacks hold
+each connection once, until the server closes it.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from attacks import ATTACKS
 from programs import Clerk, Failure, Nginx, Server, free_port
 
 
-# The p99 of good calls beside an attack. It is so high because attackers take the CPU of the same machine.
+# The maximal p99 of good calls during an attack. It is high, because the attackers use the CPU of the same machine.
 SLOWEST_MS = 1000
 
 
 class Field:
-    """A server under attack, and what is measured of it."""
+    """A server under attack, and its measurements."""
 
     def __init__(self, server, clerk, token, public, proxy, seconds):
         self.server, self.clerk, self.token = server, clerk, token
@@ -38,13 +38,13 @@ class Field:
         self.notes.append(text)
 
     async def is_idle(self, seconds, percent=5):
-        """The server uses no more CPU than this for so long; meanwhile the good caller pauses, so that what
-        it costs does not count."""
+        """Asserts that the server uses at most `percent` of a core for `seconds`. The good caller pauses meanwhile,
+        so that its calls do not count."""
         self.caller.tell("pause")
         await asyncio.sleep(0.5)
         before, begin = self.server.cpu(), time.monotonic()
         await asyncio.sleep(seconds)
-        used = 100 * (self.server.cpu() - before) / (time.monotonic() - begin)
+        used = 100 * (self.server.cpu() - before).exact / 1e9 / (time.monotonic() - begin)
         self.caller.tell("go on")
         self.note(f"{used:.1f} % of a core while silent")
         if used > percent:
@@ -52,7 +52,7 @@ class Field:
 
 
 class Caller:
-    """The good caller, from an address of its own."""
+    """The good caller, which has its own address."""
 
     def __init__(self, port, token):
         self.child = subprocess.Popen(
@@ -78,7 +78,7 @@ def p99(times):
 
 
 async def one(function, settings, binaries, clerk, folder):
-    """Runs an attack on a server of its own, and returns its row of the table and what is wrong."""
+    """Runs an attack on a new server. Returns the row of the table and the problems."""
     folder.mkdir()
     token = clerk.token()
     public = free_port() if settings["proxied"] else None
@@ -120,13 +120,13 @@ async def measured(function, settings, field):
     if peak[0] - before[0] > settings["grows"]:
         problems.append(f"resident memory grew by {peak[0] - before[0]:.0f} MiB, of {settings['grows']} allowed")
     if after[1] > before[1] + settings["keeps"]:
-        problems.append(f"{after[1]} descriptors are open when all is over, {before[1]} were before")
+        problems.append(f"{after[1]} descriptors are open after the attack, {before[1]} were open before")
     if good["failures"] or not good["times"]:
         problems.append(f"{len(good['failures'])} of {len(good['times'])} good calls failed: {good['failures'][:2]}")
     if p99(good["times"]) > SLOWEST_MS:
         problems.append(f"the p99 of good calls is {p99(good['times']):.0f} ms")
     if field.server.descriptors() > settings["descriptors"] or peak[1] > settings["descriptors"]:
-        problems.append("more descriptors than there may be")
+        problems.append("the server exceeded its limit of descriptors")
     row = [
         function.__name__,
         f"{took:.0f}",
@@ -140,7 +140,7 @@ async def measured(function, settings, field):
 
 
 async def good_alone(field):
-    """The p99 of a good caller without attackers. What the server makes at the first calls is made then, too."""
+    """The p99 of a good caller without attackers. These calls also warm the server up."""
     caller = Caller(field.proxy or field.server.port, field.token)
     await asyncio.sleep(1.5)
     good = caller.end()
@@ -183,7 +183,7 @@ def main() -> int:
             for problem in problems:
                 print(f"       {problem}", flush=True)
     heads = ["attack", "s", "resident MiB", "descriptors", "calls", "p99 ms", ""]
-    print("\nBefore → at most → after; the good caller's p99 alone → beside the attack\n")
+    print("\nBefore → at most → after; the good caller's p99 alone → during the attack\n")
     for row in [heads, ["---"] * len(heads), *rows]:
         print(f"| {' | '.join(row)} |")
     return 1 if failed else 0
