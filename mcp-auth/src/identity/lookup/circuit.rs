@@ -1,7 +1,7 @@
-//! When not to ask a service that fails, and when to ask again.
+//! A circuit breaker: it stops asking a service that fails, and asks again later.
 //!
-//! What can't be asked can't be known, and what can't be known is [`Unavailable`]: an open circuit
-//! lets nobody in. Each service has a circuit of its own, so that one that fails takes no other along.
+//! INVARIANT: while the circuit is open, every question fails with [`Unavailable`], and no caller
+//! is accepted. Each service has a circuit of its own.
 
 use std::fmt;
 use std::future::Future;
@@ -12,11 +12,11 @@ use crate::clock::Clock;
 use crate::identity::error::{LookupError, NoAnswer, Unavailable};
 use crate::identity::log_throttle::LogThrottle;
 
-/// Watches how questions to one service end.
+/// A circuit breaker for one service.
 ///
-/// After five failures in a row nothing is asked for a second; then a single question goes through,
-/// and each further failure doubles the rest, up to eight seconds. A service that limits the rate is
-/// given the rest that it asks for.
+/// Five failures in a row open the circuit for a second. Then a single question goes through. After
+/// each further failure the time is twice as long, up to eight seconds. A rate limit opens the
+/// circuit for as long as the service asks.
 pub(crate) struct Circuit {
     what: &'static str,
     clock: Arc<dyn Clock>,
@@ -26,16 +26,16 @@ pub(crate) struct Circuit {
 
 #[derive(Default)]
 struct State {
-    /// In a row.
+    /// Failures in a row.
     failures: u32,
-    /// Uptime before which nothing is asked.
+    /// The uptime until which the circuit is open.
     rests_until: Duration,
-    /// The one question by which an open circuit finds out is on its way.
+    /// Whether the single question that may close the circuit is in flight.
     probing: bool,
 }
 
 impl Circuit {
-    /// A closed circuit; `what` can't be had while it is open.
+    /// A closed circuit. `what` names the subject of the questions, for errors and the log.
     pub(crate) fn new(what: &'static str, clock: Arc<dyn Clock>) -> Self {
         Self {
             what,
@@ -45,11 +45,11 @@ impl Circuit {
         }
     }
 
-    /// Asks, unless the service is known not to answer now.
+    /// Asks a question, unless the circuit is open.
     ///
     /// # Errors
-    /// - [`NoAnswer::KeyRefused`] if the service does not accept our key.
-    /// - [`NoAnswer::Unavailable`] if it was not asked, or did not answer.
+    /// - [`NoAnswer::KeyRefused`] if the service does not accept the server's key.
+    /// - [`NoAnswer::Unavailable`] if the service was not asked, or did not answer.
     pub(crate) async fn ask<T, F>(&self, question: impl FnOnce() -> F) -> Result<T, NoAnswer>
     where
         F: Future<Output = Result<T, LookupError>>,
@@ -65,10 +65,10 @@ impl Circuit {
         })
     }
 
-    /// Whether a question would go through now.
+    /// Checks that a question would go through now.
     ///
     /// # Errors
-    /// [`Unavailable`] if not.
+    /// [`Unavailable`] while the circuit is open.
     pub(crate) fn check(&self) -> Result<(), Unavailable> {
         let rest = self.lock().rests_until.saturating_sub(self.clock.uptime());
         if rest.is_zero() {
@@ -78,7 +78,7 @@ impl Circuit {
         }
     }
 
-    /// Nothing is known of why the work was lost.
+    /// The error for a question that ended without an outcome.
     pub(crate) fn lost(&self) -> Unavailable {
         self.unavailable(SHORTEST_REST)
     }
@@ -104,7 +104,7 @@ impl Circuit {
         }
     }
 
-    /// No code that may panic runs under this lock.
+    /// No code under this lock panics, so the data is consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,20 +118,20 @@ impl fmt::Debug for Circuit {
     }
 }
 
-/// One question on its way.
+/// One question in flight.
 struct Passage<'a> {
     circuit: &'a Circuit,
     probe: bool,
 }
 
 impl Passage<'_> {
-    /// Learns from the outcome; returns when it makes sense to ask again.
+    /// Records the outcome. Returns the time after which a retry makes sense.
     fn settle(self, error: Option<&LookupError>) -> Duration {
         let now = self.circuit.clock.uptime();
         let mut state = self.circuit.lock();
         match error {
-            // It answers; that it likes the question is not asked for. Otherwise whoever sends it
-            // strange tokens could open the circuit for everybody.
+            // Any answer closes the circuit, a refusal too. Otherwise a client could open the
+            // circuit for all by sending strange tokens.
             None | Some(LookupError::Declined | LookupError::KeyRefused) => state.failures = 0,
             Some(LookupError::Throttled(wait)) => {
                 let wait = (*wait).clamp(SHORTEST_REST, LONGEST_THROTTLE);
@@ -142,11 +142,11 @@ impl Passage<'_> {
                 if let Some(answers) = throttled.due(now) {
                     tracing::warn!(
                         target: "mcp_auth", what, answers, ?wait,
-                        "Clerk answers 429: the limit of the instance is reached; it is left alone for a while"
+                        "Clerk answers 429: the rate limit of the instance is reached; Clerk is not asked for a while"
                     );
                 }
             }
-            // Of questions that were on their way together, one failure opens the circuit.
+            // If several questions in flight fail together, only the first failures count.
             Some(LookupError::Failed) if self.probe || state.failures < FAILURES => {
                 state.failures = state.failures.saturating_add(1);
                 if let Some(times) = state.failures.checked_sub(FAILURES) {
@@ -154,7 +154,7 @@ impl Passage<'_> {
                     state.rests_until = now + rest.min(LONGEST_REST);
                     tracing::warn!(
                         target: "mcp_auth", what = self.circuit.what,
-                        "does not answer; it is left alone for a while"
+                        "the service does not answer; it is not asked for a while"
                     );
                 }
             }
@@ -164,7 +164,7 @@ impl Passage<'_> {
     }
 }
 
-/// However the question ends, the next one may probe.
+/// When the question ends, even without an outcome, the next question may probe.
 impl Drop for Passage<'_> {
     fn drop(&mut self) {
         if self.probe {
@@ -173,11 +173,11 @@ impl Drop for Passage<'_> {
     }
 }
 
-/// In a row, before nothing more is asked.
+/// Failures in a row that open the circuit.
 const FAILURES: u32 = 5;
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(8);
-/// However long a service wants not to be asked, it is asked again after this.
+/// The longest time that a service can open its circuit for.
 const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -195,7 +195,11 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(ask(&circuit, Err(LookupError::Failed)), Some(1));
         }
-        assert_eq!(ask(&circuit, Ok(())), None, "asked while it was open");
+        assert_eq!(
+            ask(&circuit, Ok(())),
+            None,
+            "asked while the circuit was open"
+        );
         clock.advance(Duration::from_secs(1));
         assert_eq!(ask(&circuit, Ok(())), Some(0));
         assert_eq!(ask(&circuit, Err(LookupError::Failed)), Some(1));

@@ -1,7 +1,7 @@
-//! Single flight: the same question asked many times at once is worked on once.
+//! Single flight: concurrent requests for one key share one piece of work.
 //!
-//! The work is a task of the I/O runtime and belongs to none of those who wait for it, so that a
-//! client which disconnects takes nothing away from the others.
+//! The work is a task of the I/O runtime. A client that disconnects does not stop it, so the other
+//! requests get the outcome.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use futures_util::future::Shared;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Work in flight, at most one piece per key.
+/// Work in flight, at most one piece for each key.
 pub(crate) struct SingleFlight<K, T> {
     runtime: Handle,
     waiting: Arc<Mutex<Waiting<K, T>>>,
@@ -24,7 +24,7 @@ pub(crate) struct SingleFlight<K, T> {
 
 /// The work ended without an outcome: it panicked, or the runtime was shut down.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the work was lost before it had an outcome")]
+#[error("the work ended without an outcome")]
 pub(crate) struct Abandoned;
 
 type Waiting<K, T> = HashMap<K, Shared<oneshot::Receiver<T>>>;
@@ -34,7 +34,7 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// No work yet; it will run on this runtime.
+    /// No work yet. Work will run on this runtime.
     pub(crate) fn new(runtime: Handle) -> Self {
         Self {
             runtime,
@@ -42,9 +42,11 @@ where
         }
     }
 
-    /// Joins the work in flight for `key`, or starts it. It goes on if the returned future is dropped.
+    /// Joins the work in flight for `key`, or starts it. The work goes on if the returned future is
+    /// dropped.
     ///
-    /// What must be visible before the next flight can start has to be written by the work itself.
+    /// The next piece of work for the key can start as soon as this one ends, so the work itself
+    /// has to store results that the next one must see.
     pub(crate) fn join<F>(&self, key: &K, work: impl FnOnce() -> F) -> Waiter<T>
     where
         F: Future<Output = T> + Send + 'static,
@@ -56,8 +58,8 @@ where
         } else {
             let outcome = outcome.shared();
             waiting.insert(key.clone(), outcome.clone());
-            // A runtime that is gone drops the task here and now, and with it the `Flight`, which
-            // takes the lock: so it must be free.
+            // A runtime that has stopped drops the task at once, and with it the `Flight`, which
+            // takes the lock.
             drop(waiting);
             let flight = Flight {
                 key: key.clone(),
@@ -88,9 +90,9 @@ impl<K, T> fmt::Debug for SingleFlight<K, T> {
     }
 }
 
-/// The outcome of a flight, for one of those who wait.
+/// Waits for the outcome of a piece of work.
 #[derive(Debug)]
-#[must_use = "the work goes on, but nobody waits for it"]
+#[must_use = "the work goes on, and nothing waits for it"]
 pub(crate) struct Waiter<T: Clone>(Shared<oneshot::Receiver<T>>);
 
 impl<T: Clone> Future for Waiter<T> {
@@ -113,20 +115,20 @@ impl<K: Eq + Hash, T: Clone> Flight<K, T> {
         let landed = self.landed.take();
         drop(self);
         if let Some(landed) = landed {
-            // Nobody may be waiting any more; the work was done all the same.
+            // All requests may have left.
             let _unheard = landed.send(value);
         }
     }
 }
 
-/// However the work ends, its entry is gone before those who wait are told.
+/// Removes the entry before the waiting requests get the outcome, even if the work panics.
 impl<K: Eq + Hash, T: Clone> Drop for Flight<K, T> {
     fn drop(&mut self) {
         lock(&self.waiting).remove(&self.key);
     }
 }
 
-/// No code that may panic runs under these locks, so the content is whole even if one was poisoned.
+/// No code under these locks panics, so the data is consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,12 +1,16 @@
-//! How often the identity provider is asked: in all, and for strangers.
+//! A budget of questions to the identity provider, in all and for each network of strangers.
 //!
-//! The customer's own application shares the rate limit of the instance, so the server asks within a part of that
-//! limit. A made-up opaque token costs a question, too, so each network of strangers has few questions that prove
-//! nothing.
+//! The customer's own application shares the rate limit of the instance, so the server uses a part
+//! of that limit. A made-up opaque token costs a question, too, so each network of strangers has
+//! few questions that prove nothing.
 //!
-//! `governor` does not fit: it cannot give a question back, and it has no queue in order of arrival.
+//! The crate `governor` does not fit: it cannot give a question back, and it has no queue in order
+//! of arrival. [`Queue`](crate::limits::Queue) does not fit: its places become free when they are
+//! given back, and questions become free with time.
 
-use std::collections::{HashMap, VecDeque};
+mod ledger;
+
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::pin;
@@ -14,23 +18,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
 use crate::identity::log_throttle::LogThrottle;
-use crate::limits::{Network, Site};
+use crate::limits::Network;
+
+use ledger::{Blocked, Cost, Ledger, PERIOD};
 
 /// A budget of questions.
 ///
-/// At most so many questions begin in any ten seconds. Each network (an IPv4 address, an IPv6 /64) may have ten
-/// questions that are in flight or proved nothing, and one a second more. A question that proves its token good
-/// is given back to its network at once, so honest clients go as fast as the answers come. Networks are cheap, so
-/// the questions of one site (an IPv4 /24, an IPv6 /48) that proved nothing leave half of the budget to others.
+/// A limited number of questions begin in any ten seconds. Each network (an IPv4 address, an IPv6
+/// /64) may have ten questions that are in flight or proved nothing, and one a second more. A
+/// question that proves its token good is given back to its network at once, so honest clients go
+/// as fast as the answers come. Networks are cheap, so the questions of one site (an IPv4 /24, an
+/// IPv6 /48) that proved nothing leave half of the budget to others.
 ///
-/// A request that finds no question waits for its turn, first come first served, if a turn may come in time. The
-/// requests of one site leave half of the queue to others.
+/// A request that finds no question waits for its turn, first come first served, if a turn may come
+/// in time. The requests of one site leave half of the queue to others.
 #[derive(Clone)]
 pub(crate) struct Budget(Arc<Shared>);
 
@@ -63,17 +69,6 @@ pub(crate) struct Question {
     is_settled: bool,
 }
 
-/// The payer of a question.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Cost {
-    /// No payer: the question was not asked.
-    Nothing,
-    /// The budget alone: the answer proved the token good, or says nothing about it.
-    Budget,
-    /// The budget and the network.
-    Network,
-}
-
 struct Shared {
     limits: BudgetLimits,
     clock: Arc<dyn Clock>,
@@ -84,24 +79,9 @@ struct Shared {
 }
 
 struct State {
-    /// The questions of the last ten seconds, by number. At most [`BudgetLimits::most`].
-    asked: VecDeque<Asked>,
-    /// The number of the next question.
-    next: u64,
-    /// For each network, the uptime by which it has earned what it has spent.
-    spent: Cache<Network, Duration>,
-    /// The questions of each network in flight. Networks without one have no entry.
-    in_flight: HashMap<Network, usize>,
-    /// At most [`BudgetLimits::most_waiting`].
+    ledger: Ledger,
+    /// The requests that wait, in order of arrival. At most [`BudgetLimits::most_waiting`].
     waiting: VecDeque<Waiting>,
-}
-
-struct Asked {
-    number: u64,
-    /// By uptime.
-    at: Duration,
-    /// The site whose share the question takes.
-    site: Option<Site>,
 }
 
 /// A request that waits for its turn.
@@ -110,26 +90,13 @@ struct Waiting {
     turn: oneshot::Sender<Result<Question, Blocked>>,
 }
 
-/// Tells a request that waits that it may ask, or that no turn may come in time any more.
+/// Tells a waiting request that it may ask, or that no turn will come in time.
 type Turn = oneshot::Receiver<Result<Question, Blocked>>;
 
-/// How a request that may get a question enters.
+/// The outcome of asking for a question: a question, or a place in the queue.
 enum Entry {
     Question(Question),
     Queued(Turn),
-}
-
-/// Why there is no question.
-#[derive(Clone, Copy, Debug)]
-enum Blocked {
-    /// The network has questions in flight that may be given back. If they are not, it earns one in this time.
-    Answers(Duration),
-    /// The share of the site has a question in this time.
-    Site(Duration),
-    /// The network spent everything on questions that proved nothing, and earns one in this time.
-    Spent(Duration),
-    /// The whole budget has a question in this time.
-    Full(Duration),
 }
 
 impl Budget {
@@ -138,10 +105,7 @@ impl Budget {
             limits,
             clock,
             state: Mutex::new(State {
-                asked: VecDeque::new(),
-                next: 0,
-                spent: Cache::new(MAX_NETWORKS),
-                in_flight: HashMap::new(),
+                ledger: Ledger::new(limits),
                 waiting: VecDeque::new(),
             }),
             watch: tokio::sync::Mutex::new(()),
@@ -160,8 +124,8 @@ impl Budget {
         Self::new(limits, clock)
     }
 
-    /// A budget for look-ups of memberships. The queue is as long as the look-ups of 30 s, which is how long a look-up
-    /// may wait.
+    /// A budget for look-ups of memberships. The queue is as long as the look-ups of 30 s, which is
+    /// how long a look-up may wait.
     pub(crate) fn of_memberships(most: usize, clock: Arc<dyn Clock>) -> Self {
         let limits = BudgetLimits {
             what: "organization memberships",
@@ -175,7 +139,8 @@ impl Budget {
     /// Takes a question, for a client of this network if a network has to pay for it.
     ///
     /// # Errors
-    /// [`OverBudget`] if there is no question and none may come in time, or if too many requests wait.
+    /// [`OverBudget`] if there is no question and none may come in time, or if too many requests
+    /// wait.
     pub(crate) async fn take(&self, network: Option<Network>) -> Result<Question, OverBudget> {
         let turn = match self.take_or_queue(network) {
             Ok(Entry::Question(question)) => return Ok(question),
@@ -189,7 +154,7 @@ impl Budget {
             // The turn did not come in time.
             Ok(Either::Left((Err(_), _))) | Err(_) => {
                 let now = self.0.clock.uptime();
-                let blocked = self.lock().check(&self.0.limits, now, network).err();
+                let blocked = self.lock().ledger.check(now, network).err();
                 Err(self.exhausted(blocked.unwrap_or(Blocked::Full(PERIOD))))
             }
         }
@@ -200,14 +165,15 @@ impl Budget {
         let limits = &self.0.limits;
         let mut state = self.lock();
         let now = self.0.clock.uptime();
-        // A flood of tokens from a network that has nothing left costs no look at the queue.
-        if let Err(blocked) = state.check(limits, now, network)
+        // A flood of tokens from a network without questions must not cost a walk through the
+        // queue.
+        if let Err(blocked) = state.ledger.check(now, network)
             && blocked.is_hopeless(limits)
         {
             return Err(blocked);
         }
         self.serve(&mut state, now);
-        let blocked = match state.take(limits, now, network) {
+        let blocked = match state.ledger.take(now, network) {
             Ok(number) => return Ok(Entry::Question(self.question(number, network))),
             Err(blocked) => blocked,
         };
@@ -222,8 +188,8 @@ impl Budget {
         Ok(Entry::Queued(turn))
     }
 
-    /// Gives turns as time brings them, and never ends. One of the requests that wait watches for all, and the next
-    /// one takes over when it leaves, so a long queue needs no more rounds than a short one.
+    /// Gives turns when they come, and never ends. One waiting request watches for all of them.
+    /// When it leaves, the next request takes over, so a long queue costs no more than a short one.
     async fn watch(&self) -> Infallible {
         let _watch = self.0.watch.lock().await;
         loop {
@@ -236,17 +202,18 @@ impl Budget {
         }
     }
 
-    /// Whether at least half of what may be asked in ten seconds is free, and nobody waits.
+    /// Whether at least half of the questions of ten seconds are free, and no request waits.
     pub(crate) fn is_half_free(&self) -> bool {
         let mut state = self.lock();
         let now = self.0.clock.uptime();
         self.serve(&mut state, now);
-        state.forget_before(now);
-        state.waiting.is_empty() && state.asked.len() <= self.0.limits.most / 2
+        state.ledger.forget_before(now);
+        state.waiting.is_empty() && state.ledger.asked() <= self.0.limits.most / 2
     }
 
-    /// Gives turns in the order in which the requests came. A request that is blocked by its network or site does not
-    /// hold up the requests behind it. Returns the time until a further turn may come, if any request waits.
+    /// Gives turns in the order in which the requests came. A request that is blocked by its
+    /// network or site does not hold up the requests behind it. Returns the time until a further
+    /// turn may come, if any request waits.
     fn serve(&self, state: &mut State, now: Duration) -> Option<Duration> {
         let limits = &self.0.limits;
         let mut soonest: Option<Duration> = None;
@@ -257,7 +224,7 @@ impl Budget {
                 continue;
             }
             let network = waiting.network;
-            let turn = match state.take(limits, now, network) {
+            let turn = match state.ledger.take(now, network) {
                 Ok(number) => Ok(self.question(number, network)),
                 Err(blocked) if blocked.is_hopeless(limits) => Err(blocked),
                 Err(blocked) => {
@@ -272,7 +239,8 @@ impl Budget {
             let waiting = state.waiting.remove(place);
             let unheard = waiting.and_then(|waiting| waiting.turn.send(turn).err());
             if let Some(Ok(mut question)) = unheard {
-                // The request is gone. Settled here, because the drop of a question would take the lock again.
+                // The request is gone. The question is settled here, because dropping it would take
+                // the lock again.
                 question.settle(state);
             }
         }
@@ -300,7 +268,7 @@ impl Budget {
             let what = limits.what;
             tracing::warn!(
                 target: "mcp_auth", what, requests,
-                "Clerk is asked as often as the budget of this server allows; requests are answered with 503"
+                "the budget of this server for questions to Clerk is used up; requests are answered with 503"
             );
         }
         OverBudget {
@@ -308,7 +276,7 @@ impl Budget {
         }
     }
 
-    /// No code that may panic runs under this lock.
+    /// No code under this lock panics, so the data is consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -320,7 +288,8 @@ impl Question {
         self.cost = Cost::Network;
     }
 
-    /// The answer proved the token good, or says nothing about it: the network gets the question back.
+    /// The answer proved the token good, or says nothing about it: the network gets the question
+    /// back.
     pub(crate) fn give_back(&mut self) {
         self.cost = Cost::Budget;
     }
@@ -328,7 +297,7 @@ impl Question {
     fn settle(&mut self, state: &mut State) {
         if !self.is_settled {
             self.is_settled = true;
-            state.settle(self.number, self.network, self.cost);
+            state.ledger.settle(self.number, self.network, self.cost);
         }
     }
 }
@@ -347,63 +316,6 @@ impl Drop for Question {
 }
 
 impl State {
-    /// Takes a question, and returns its number.
-    fn take(
-        &mut self,
-        limits: &BudgetLimits,
-        now: Duration,
-        network: Option<Network>,
-    ) -> Result<u64, Blocked> {
-        self.check(limits, now, network)?;
-        let number = self.next;
-        self.next += 1;
-        self.asked.push_back(Asked {
-            number,
-            at: now,
-            site: network.map(Network::site),
-        });
-        if let Some(network) = network {
-            *self.in_flight.entry(network).or_default() += 1;
-            let earned_by = self.earned_by(network, now) + PERIOD;
-            self.spent.insert(network, earned_by);
-        }
-        Ok(number)
-    }
-
-    /// Whether there is a question.
-    fn check(
-        &mut self,
-        limits: &BudgetLimits,
-        now: Duration,
-        network: Option<Network>,
-    ) -> Result<(), Blocked> {
-        self.forget_before(now);
-        if let Some(network) = network {
-            let earned_by = self.earned_by(network, now);
-            let early = earned_by.saturating_sub(now + PERIOD * (BURST - 1));
-            if !early.is_zero() {
-                return Err(if self.in_flight.contains_key(&network) {
-                    Blocked::Answers(early)
-                } else {
-                    Blocked::Spent(early)
-                });
-            }
-            let site = Some(network.site());
-            let mut of_site = self.asked.iter().filter(|asked| asked.site == site);
-            let share = (limits.most / 2).max(BURST as usize);
-            if of_site.clone().count() >= share
-                && let Some(first) = of_site.next()
-            {
-                return Err(Blocked::Site(first.rest(now)));
-            }
-        }
-        match self.asked.front() {
-            Some(first) if self.asked.len() >= limits.most => Err(Blocked::Full(first.rest(now))),
-            None if limits.most == 0 => Err(Blocked::Full(WINDOW)),
-            Some(_) | None => Ok(()),
-        }
-    }
-
     /// Whether one more request of this network may wait.
     fn has_room(&mut self, limits: &BudgetLimits, network: Option<Network>) -> bool {
         self.waiting.retain(|waiting| !waiting.turn.is_closed());
@@ -415,74 +327,6 @@ impl State {
         let of_site = sites.filter(|other| other.site() == site).count();
         self.waiting.len() < limits.most_waiting && of_site < limits.most_waiting / 2
     }
-
-    /// Gives back what the question did not cost.
-    fn settle(&mut self, number: u64, network: Option<Network>, cost: Cost) {
-        if let Some(network) = network
-            && let Some(questions) = self.in_flight.get_mut(&network)
-        {
-            *questions -= 1;
-            if *questions == 0 {
-                self.in_flight.remove(&network);
-            }
-        }
-        if cost == Cost::Network {
-            return;
-        }
-        if let Some(network) = network
-            && let Some(earned_by) = self.spent.get(&network)
-        {
-            let earned_by = earned_by.saturating_sub(PERIOD);
-            self.spent.insert(network, earned_by);
-        }
-        let place = self
-            .asked
-            .binary_search_by_key(&number, |asked| asked.number);
-        let Ok(place) = place else { return };
-        if cost == Cost::Nothing {
-            self.asked.remove(place);
-        } else if let Some(asked) = self.asked.get_mut(place) {
-            asked.site = None;
-        }
-    }
-
-    fn earned_by(&self, network: Network, now: Duration) -> Duration {
-        self.spent.get(&network).unwrap_or_default().max(now)
-    }
-
-    fn forget_before(&mut self, now: Duration) {
-        while self
-            .asked
-            .front()
-            .is_some_and(|asked| asked.rest(now).is_zero())
-        {
-            self.asked.pop_front();
-        }
-    }
-}
-
-impl Asked {
-    /// How long the question still counts.
-    fn rest(&self, now: Duration) -> Duration {
-        (self.at + WINDOW).saturating_sub(now)
-    }
-}
-
-impl Blocked {
-    fn wait(self) -> Duration {
-        match self {
-            Self::Answers(wait) | Self::Site(wait) | Self::Spent(wait) | Self::Full(wait) => wait,
-        }
-    }
-
-    /// Whether no turn can come in time.
-    fn is_hopeless(self, limits: &BudgetLimits) -> bool {
-        match self {
-            Self::Answers(_) => false,
-            Self::Site(wait) | Self::Full(wait) => wait > limits.longest_wait,
-            Self::Spent(_) => true,
-        }
-    }
 }
 
 impl fmt::Debug for Budget {
@@ -493,12 +337,6 @@ impl fmt::Debug for Budget {
     }
 }
 
-const WINDOW: Duration = Duration::from_secs(10);
-/// The time in which a network earns one question.
-const PERIOD: Duration = Duration::from_secs(1);
-/// The most questions that a network may have saved.
-const BURST: u32 = 10;
-const MAX_NETWORKS: usize = 10_000;
 /// The shortest time between two rounds of the request that watches.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 

@@ -1,8 +1,9 @@
-//! Whose questions are spent, which are given back, and in which order those who wait get theirs.
+//! Questions that are spent or given back, and the order in which waiting requests get them.
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
+use super::ledger::WINDOW;
 use super::*;
 use crate::identity::test_support::block_on;
 use crate::identity::{ManualClock, test_support};
@@ -104,7 +105,7 @@ fn sixty_at_once_from_one_network_go_as_fast_as_the_answers_come_and_in_order() 
                 let mut question = budget.take(Some(network("192.0.2.1"))).await.unwrap();
                 order.lock().unwrap().push(number);
                 question.pay();
-                let in_flight = budget.lock().in_flight.values().sum::<usize>();
+                let in_flight = budget.lock().ledger.in_flight.values().sum::<usize>();
                 assert!(in_flight <= 10, "{in_flight}");
                 tokio::task::yield_now().await;
                 question.give_back();
@@ -113,7 +114,7 @@ fn sixty_at_once_from_one_network_go_as_fast_as_the_answers_come_and_in_order() 
         join_all(asking).await;
     });
     assert_eq!(order.into_inner().unwrap(), (0..60).collect::<Vec<_>>());
-    assert!(budget.lock().in_flight.is_empty());
+    assert!(budget.lock().ledger.in_flight.is_empty());
 }
 
 #[test]
@@ -126,7 +127,7 @@ fn those_who_wait_are_refused_at_once_when_the_answers_prove_nothing() {
     block_on(async {
         let mut waiting = Box::pin(budget.take(Some(network("192.0.2.1"))));
         assert!(waiting.as_mut().now_or_never().is_none());
-        // Another network does not wait behind them.
+        // Another network does not wait behind these requests.
         let other = budget.take(Some(network("198.51.100.1"))).now_or_never();
         assert!(other.unwrap().is_ok());
         drop(asked);
@@ -167,8 +168,8 @@ fn no_more_wait_than_stated_and_one_site_leaves_half_of_the_queue_to_others() {
     assert_eq!(
         (
             state.waiting.len(),
-            state.in_flight.len(),
-            state.asked.len()
+            state.ledger.in_flight.len(),
+            state.ledger.asked()
         ),
         (0, 0, 0)
     );
@@ -199,8 +200,8 @@ fn a_request_that_is_dropped_gives_its_place_and_its_turn_back() {
     assert_eq!(
         (
             state.waiting.len(),
-            state.in_flight.len(),
-            state.asked.len()
+            state.ledger.in_flight.len(),
+            state.ledger.asked()
         ),
         (0, 0, 0)
     );
@@ -245,7 +246,7 @@ fn take(budget: &Budget, address: &str) -> Option<Question> {
     block_on(async { budget.take(Some(network(address))).now_or_never() })?.ok()
 }
 
-/// How many of these questions are asked. None proves a token good.
+/// The number of these questions that are asked. No question proves a token good.
 fn spend(budget: &Budget, address: &str, times: usize) -> usize {
     let asked = (0..times).filter(|_| match take(budget, address) {
         Some(mut question) => {
