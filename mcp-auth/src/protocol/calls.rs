@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::identity::{Caller, Org, PrincipalKey};
-use crate::limits::{BuildNoHash, Exhausted, Party, Pool, Shares, Taken};
+use crate::limits::{Exhausted, Party, Pool, Shares, Taken};
 
 /// Counts the calls in flight. MCP 2026-07-28, server/tools: servers must limit the rate of tool
 /// invocations. Normal load stays below these limits, a runaway client does not.
@@ -14,9 +14,7 @@ use crate::limits::{BuildNoHash, Exhausted, Party, Pool, Shares, Taken};
 pub(crate) struct Calls {
     most: Most,
     strangers: Arc<Pool>,
-    /// The hash of a user or machine selects the shard of its principals. There are so many shards
-    /// that calls of different users rarely wait for each other.
-    shards: [Shard; SHARDS],
+    counts: Mutex<Counts>,
 }
 
 /// The greatest numbers of calls in flight.
@@ -26,16 +24,12 @@ struct Most {
     of_user: usize,
 }
 
-/// The calls of some users.
-#[derive(Debug, Default)]
-struct Shard(Mutex<Counts>);
-
 /// The numbers of calls in flight. A principal or a user without a call has no entry.
 #[derive(Debug, Default)]
 struct Counts {
-    principals: HashMap<PrincipalKey, usize, BuildNoHash>,
+    principals: HashMap<PrincipalKey, usize>,
     /// Users and machines by their hash.
-    users: HashMap<u64, usize, BuildNoHash>,
+    users: HashMap<u64, usize>,
 }
 
 /// The limit that a call would exceed.
@@ -75,7 +69,7 @@ impl Calls {
                 of_user,
             },
             strangers: Arc::new(Pool::new(strangers)),
-            shards: Default::default(),
+            counts: Mutex::default(),
         }
     }
 
@@ -92,7 +86,7 @@ impl Calls {
             return Ok(RunningCall(Counted::Stranger { _taken: taken }));
         };
         let principal = PrincipalKey::new(caller.clone(), org);
-        self.shard(user).enter(user, principal.clone(), self.most)?;
+        self.lock().enter(user, principal.clone(), self.most)?;
         Ok(RunningCall(Counted::Known {
             calls: Arc::clone(self),
             user,
@@ -100,25 +94,19 @@ impl Calls {
         }))
     }
 
-    fn shard(&self, user: u64) -> &Shard {
-        let [first, ..] = &self.shards;
-        // The tables in a shard use the bits at both ends of the hash.
-        let place = (user >> 32) % SHARDS as u64;
-        let place = usize::try_from(place).ok();
-        let shard = place.and_then(|place| self.shards.get(place));
-        shard.unwrap_or(first)
+    /// No code under this lock panics, so the counts are consistent.
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shard {
-    fn enter(&self, user: u64, principal: PrincipalKey, most: Most) -> Result<(), Full> {
-        let mut counts = self.lock();
-        let Counts { principals, users } = &mut *counts;
-        let of_user = users.entry(user);
+impl Counts {
+    fn enter(&mut self, user: u64, principal: PrincipalKey, most: Most) -> Result<(), Full> {
+        let of_user = self.users.entry(user);
         if count(&of_user) >= most.of_user {
             return Err(Full::User);
         }
-        let of_principal = principals.entry(principal);
+        let of_principal = self.principals.entry(principal);
         if count(&of_principal) >= most.of_principal {
             return Err(Full::Principal);
         }
@@ -127,16 +115,9 @@ impl Shard {
         Ok(())
     }
 
-    fn leave(&self, user: u64, principal: PrincipalKey) {
-        let mut counts = self.lock();
-        let Counts { principals, users } = &mut *counts;
-        count_out(users.entry(user));
-        count_out(principals.entry(principal));
-    }
-
-    /// No code panics while it holds this lock, so a poisoned lock still guards a complete value.
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn leave(&mut self, user: u64, principal: PrincipalKey) {
+        count_out(self.users.entry(user));
+        count_out(self.principals.entry(principal));
     }
 }
 
@@ -182,12 +163,10 @@ impl Drop for RunningCall {
         } = &mut self.0
             && let Some(principal) = principal.take()
         {
-            calls.shard(*user).leave(*user, principal);
+            calls.lock().leave(*user, principal);
         }
     }
 }
-
-const SHARDS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -230,13 +209,8 @@ mod tests {
     }
 
     fn kept(calls: &Calls) -> (usize, usize) {
-        let shards = calls.shards.iter().map(|shard| {
-            let counts = shard.lock();
-            (counts.users.len(), counts.principals.len())
-        });
-        shards.fold((0, 0), |(users, principals), (more_users, more)| {
-            (users + more_users, principals + more)
-        })
+        let counts = calls.lock();
+        (counts.users.len(), counts.principals.len())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How often something happened in a fixed window of time, for many keys.
+//! Counts of events in fixed windows of time, for many keys.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -8,32 +8,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::limits::BuildNoHash;
 
-/// Counts events per key. A window begins with the first event of a key and has a fixed length; when the
-/// window is over, the next event of the key begins a new one.
+/// Counts events per key. A window begins with the first event of a key and has a fixed length;
+/// when the window is over, the next event of the key begins a new one.
 ///
-/// The count is exact: with a limit of 100 a minute, exactly 100 of 1 000 events in one minute are allowed,
-/// however many threads ask. The crate `governor` is not used here, because its GCRA refills while the window
-/// lasts: it would allow event 101 after 600 ms.
+/// The count is exact: with a limit of 100 a minute, exactly 100 of 1 000 events in one minute are
+/// allowed, however many threads ask. The crate `governor` is not used here, because its GCRA
+/// refills while the window lasts: it would allow event 101 after 600 ms.
 ///
-/// Memory is bounded. A table keeps at most as many windows as it was made for. If a new key comes when the
-/// table is full, the table drops the window that ends first, and that window's key starts again from zero.
-/// A window that is over is removed when its part of the table is next used.
-///
-/// INVARIANT: each shard has one entry in `ends` for each window in `windows`, with the same key and end. A
-/// window that is over is in neither, once [`Shard::remove_what_is_over`] has run.
+/// Memory is bounded. A table keeps at most as many windows as it was made for. If a new key comes
+/// when the table is full, the table drops the window that ends first, and that window's key starts
+/// again from zero. A window that is over is removed when the table is next used.
 pub(crate) struct Windows {
     clock: Arc<dyn Clock>,
-    /// Keyed by chance, so that nobody can choose two values that have the same key.
+    /// Keyed with a random key, so that an attacker cannot choose two values with the same key.
     hashes: RandomState,
-    /// A key belongs to the shard that its hash says, so that events of different keys rarely wait for each
-    /// other.
-    shards: [Mutex<Shard>; SHARDS],
-    most_in_shard: usize,
+    most_windows: usize,
+    table: Mutex<Table>,
 }
 
-/// The 64-bit hash of a value whose events are counted. Two values have the same key with a probability of 2⁻⁶⁴.
+/// The 64-bit hash of a value whose events are counted. Two values have the same key with a
+/// probability of 2⁻⁶⁴.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Key(u64);
 
@@ -47,15 +42,18 @@ pub(crate) struct Limit {
 /// One of several limits refused an event; no limit has counted it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Refused<T> {
-    /// The limit, as the list names it. If several limits refuse, it is the one with the longest wait.
+    /// The limit, as the list names it. If several limits refuse, it is the one with the longest
+    /// wait.
     pub(crate) by: T,
     /// The time until the window of this limit is over. It is longer than zero.
     pub(crate) wait: Duration,
 }
 
+/// INVARIANT: `ends` has one entry for each window in `windows`, with the same key and end. A
+/// window that is over is in neither, once [`Table::remove_ended`] has run.
 #[derive(Default)]
-struct Shard {
-    windows: HashMap<Key, Window, BuildNoHash>,
+struct Table {
+    windows: HashMap<Key, Window>,
     /// By uptime; the window that ends first is on top.
     ends: BinaryHeap<Reverse<(Duration, Key)>>,
 }
@@ -67,17 +65,18 @@ struct Window {
 }
 
 impl Windows {
-    /// A table of at most so many windows, rounded up to a multiple of 32.
+    /// A table of at most so many windows.
     pub(crate) fn new(clock: Arc<dyn Clock>, most_windows: usize) -> Self {
         Self {
             clock,
             hashes: RandomState::new(),
-            shards: Default::default(),
-            most_in_shard: most_windows.div_ceil(SHARDS).max(1),
+            most_windows: most_windows.max(1),
+            table: Mutex::default(),
         }
     }
 
-    /// The key of a value. Equal values have equal keys in this table, and other keys in every other table.
+    /// The key of a value. Equal values have equal keys in this table, and other keys in every
+    /// other table.
     pub(crate) fn key(&self, value: impl Hash) -> Key {
         Key(self.hashes.hash_one(value))
     }
@@ -87,40 +86,19 @@ impl Windows {
     /// # Errors
     /// The time until the window is over, if the limit is reached. The event is not counted then.
     pub(crate) fn take(&self, key: Key, limit: Limit) -> Result<(), Duration> {
-        let mut shard = self.lock(key);
-        // The uptime is read under the lock: the windows of a shard are in the order of time.
-        let now = self.clock.uptime();
-        shard.remove_what_is_over(now);
-        match shard.wait(key, limit, now) {
-            Some(wait) => Err(wait),
-            None => {
-                shard.count(key, limit.window, now, self.most_in_shard);
-                Ok(())
-            }
-        }
+        self.take_all(&[(key, limit, ())])
+            .map_err(|refused| refused.wait)
     }
 
-    /// Counts an event under each of the limits if all of them allow it, and under none otherwise. No two limits
-    /// of the list have the same key.
+    /// Counts an event under each of the limits if all of them allow it, and under none otherwise.
+    /// No two limits of the list have the same key.
     ///
     /// # Errors
     /// [`Refused`] names the limit with the longest wait.
     pub(crate) fn take_all<T: Copy>(&self, limits: &[(Key, Limit, T)]) -> Result<(), Refused<T>> {
-        // Every thread locks shards in the order of their places, so that no two wait for each other.
-        let mut locked: [Option<MutexGuard<'_, Shard>>; SHARDS] = [const { None }; SHARDS];
-        let wanted = |place: usize| limits.iter().any(|(key, ..)| key.shard() == place);
-        for (place, (slot, shard)) in locked.iter_mut().zip(&self.shards).enumerate() {
-            if wanted(place) {
-                *slot = Some(lock(shard));
-            }
-        }
-        let now = self.clock.uptime();
-        for shard in locked.iter_mut().flatten() {
-            shard.remove_what_is_over(now);
-        }
+        let (mut table, now) = self.lock();
         let refused = limits.iter().filter_map(|(key, limit, by)| {
-            let shard = locked.get(key.shard())?.as_ref()?;
-            let wait = shard.wait(*key, *limit, now)?;
+            let wait = table.wait(*key, *limit, now)?;
             Some(Refused { by: *by, wait })
         });
         // If several limits wait equally long, the first of them is named.
@@ -129,33 +107,25 @@ impl Windows {
             return Err(refused);
         }
         for (key, limit, _) in limits {
-            if let Some(Some(shard)) = locked.get_mut(key.shard()) {
-                shard.count(*key, limit.window, now, self.most_in_shard);
-            }
+            table.count(*key, limit.window, now, self.most_windows);
         }
         Ok(())
     }
 
-    /// The time until the window of the key is over, if its limit is reached. Nothing is counted.
+    /// The time until the window of the key is over, if its limit is reached. No event is counted.
     pub(crate) fn wait(&self, key: Key, limit: Limit) -> Option<Duration> {
-        let mut shard = self.lock(key);
+        let (table, now) = self.lock();
+        table.wait(key, limit, now)
+    }
+
+    /// The table without the windows that are over, and the uptime. The uptime is read under the
+    /// lock, so that the windows begin in the order of time.
+    fn lock(&self) -> (MutexGuard<'_, Table>, Duration) {
+        // No code under this lock panics, so the data is consistent.
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.uptime();
-        shard.remove_what_is_over(now);
-        shard.wait(key, limit, now)
-    }
-
-    /// How many windows the table holds.
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|shard| lock(shard).windows.len())
-            .sum()
-    }
-
-    fn lock(&self, key: Key) -> MutexGuard<'_, Shard> {
-        let [first, ..] = &self.shards;
-        lock(self.shards.get(key.shard()).unwrap_or(first))
+        table.remove_ended(now);
+        (table, now)
     }
 }
 
@@ -165,16 +135,8 @@ impl fmt::Debug for Windows {
     }
 }
 
-impl Key {
-    /// The place of the key's shard. The table in a shard goes by the bits at both ends.
-    fn shard(self) -> usize {
-        let place = (self.0 >> 32) % SHARDS as u64;
-        usize::try_from(place).unwrap_or_default()
-    }
-}
-
-impl Shard {
-    fn remove_what_is_over(&mut self, now: Duration) {
+impl Table {
+    fn remove_ended(&mut self, now: Duration) {
         while let Some(Reverse((end, key))) = self.ends.peek().copied()
             && end <= now
         {
@@ -206,13 +168,6 @@ impl Shard {
         self.ends.push(Reverse((end, key)));
     }
 }
-
-/// No code that can panic runs under this lock.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-const SHARDS: usize = 32;
 
 #[cfg(test)]
 mod tests;
