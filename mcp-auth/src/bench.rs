@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::clerk::CONVENTIONS;
 use crate::guard::{self, decide};
 use crate::http::Site;
 use crate::identity::{self, BearerToken, Caller, NamedBy, Org, Presented, UrlOrg};
@@ -100,8 +101,8 @@ impl Steps {
 /// Returns true if a token is a JWT that can be parsed. The signature is not checked.
 #[must_use]
 pub fn is_readable(token: &str) -> bool {
-    match Presented::classify(&BearerToken::new(token)) {
-        Ok(Presented::Jwt(segments)) => segments.read().is_ok(),
+    match Presented::classify(&BearerToken::new(token), &CONVENTIONS) {
+        Ok(Presented::Jwt(segments)) => segments.read(&CONVENTIONS).is_ok(),
         Ok(Presented::Opaque(_)) | Err(_) => false,
     }
 }

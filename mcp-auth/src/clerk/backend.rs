@@ -6,12 +6,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use crate::clerk::outgoing::{Answer, Outgoing, OutgoingError};
-use crate::clerk::question::Question;
+use crate::clerk::errors::ErrorReporter;
+use crate::clerk::outgoing::{ClerkResponse, Outgoing, OutgoingError};
 use crate::clerk::secret_key::SecretKey;
 use crate::clerk::user;
 use crate::identity::{
-    LookupError, MembershipPage, Memberships, Org, PublishedKey, User, UserSource,
+    Clock, LookupError, MembershipPage, Memberships, Org, PublishedKey, User, UserSource,
 };
 
 /// The Backend API, with the secret key.
@@ -19,8 +19,8 @@ use crate::identity::{
 pub(crate) struct Backend {
     outgoing: Arc<Outgoing>,
     key: SecretKey,
-    memberships: Arc<Question>,
-    users: Arc<Question>,
+    membership_errors: Arc<ErrorReporter>,
+    user_errors: Arc<ErrorReporter>,
 }
 
 /// The reason why the Backend API did not return the instance's keys.
@@ -35,13 +35,20 @@ pub(crate) enum BackendKeysError {
 }
 
 impl Backend {
-    pub(crate) fn at(outgoing: impl Into<Arc<Outgoing>>, key: SecretKey) -> Self {
-        let about = |what| Arc::new(Question::about(what, "CLERK_SECRET_KEY"));
+    pub(crate) fn at(
+        outgoing: impl Into<Arc<Outgoing>>,
+        key: SecretKey,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let about = |what| {
+            let errors = ErrorReporter::about(what, "CLERK_SECRET_KEY", Arc::clone(clock));
+            Arc::new(errors)
+        };
         Self {
             outgoing: outgoing.into(),
             key,
-            memberships: about("who is a member of what"),
-            users: about("who a user is"),
+            membership_errors: about("memberships"),
+            user_errors: about("users"),
         }
     }
 
@@ -49,13 +56,13 @@ impl Backend {
     async fn look_up_user(self, user_id: String) -> Result<Option<User>, LookupError> {
         let path = ["v1", "users", &user_id];
         let asked = self.outgoing.get(&path, &[], Some(&self.key)).await;
-        let answer = asked.map_err(|error| self.users.failed(&error))?;
+        let answer = asked.map_err(|error| self.user_errors.failed(&error))?;
         match answer.status {
             200 => user::read(&answer.body, &user_id)
                 .map(Some)
-                .map_err(|error| self.users.failed(&error)),
+                .map_err(|error| self.user_errors.failed(&error)),
             404 => Ok(None),
-            _ => Err(self.users.refused(&answer)),
+            _ => Err(self.user_errors.refused(&answer)),
         }
     }
 
@@ -78,7 +85,7 @@ impl Backend {
         &self,
         path: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<Answer, OutgoingError> {
+    ) -> Result<ClerkResponse, OutgoingError> {
         self.outgoing.get(path, query, Some(&self.key)).await
     }
 
@@ -91,8 +98,8 @@ impl Backend {
         ];
         let query = [("user_id", member.user_id.as_str()), ("limit", "1")];
         match self.outgoing.get(&path, &query, Some(&self.key)).await {
-            Ok(answer) => member.read(&answer, &self.memberships),
-            Err(error) => Err(self.memberships.failed(&error)),
+            Ok(answer) => member.read(&answer, &self.membership_errors),
+            Err(error) => Err(self.membership_errors.failed(&error)),
         }
     }
 
@@ -105,15 +112,15 @@ impl Backend {
         let offset = offset.to_string();
         let query = [("limit", PAGE), ("offset", &offset)];
         let asked = self.outgoing.get(&path, &query, Some(&self.key)).await;
-        let answer = asked.map_err(|error| self.memberships.failed(&error))?;
+        let answer = asked.map_err(|error| self.membership_errors.failed(&error))?;
         match answer.status {
-            200 => read_page(&answer.body, &user_id, &self.memberships),
+            200 => read_page(&answer.body, &user_id, &self.membership_errors),
             // The user was deleted, and has no memberships.
             404 => Ok(MembershipPage {
                 orgs: Vec::new(),
                 total: 0,
             }),
-            _ => Err(self.memberships.refused(&answer)),
+            _ => Err(self.membership_errors.refused(&answer)),
         }
     }
 }
@@ -155,19 +162,22 @@ struct Member {
 }
 
 impl Member {
-    fn read(&self, answer: &Answer, question: &Question) -> Result<Option<Org>, LookupError> {
+    fn read(
+        &self,
+        answer: &ClerkResponse,
+        errors: &ErrorReporter,
+    ) -> Result<Option<Org>, LookupError> {
         match answer.status {
-            200 => self.find(&answer.body, question),
+            200 => self.find(&answer.body, errors),
             404 => Ok(None),
-            _ => Err(question.refused(answer)),
+            _ => Err(errors.refused(answer)),
         }
     }
 
     /// The membership in the answer. It must be the one that was asked for: a server that ignores
     /// the filter would otherwise give this user the role of another user.
-    fn find(&self, body: &[u8], question: &Question) -> Result<Option<Org>, LookupError> {
-        let page: Page =
-            serde_json::from_slice(body).map_err(|error| question.unreadable(&error))?;
+    fn find(&self, body: &[u8], errors: &ErrorReporter) -> Result<Option<Org>, LookupError> {
+        let page: Page = serde_json::from_slice(body).map_err(|error| errors.unreadable(&error))?;
         if page.data.is_empty() {
             return Ok(None);
         }
@@ -190,10 +200,10 @@ impl Member {
 fn read_page(
     body: &[u8],
     user_id: &str,
-    question: &Question,
+    errors: &ErrorReporter,
 ) -> Result<MembershipPage, LookupError> {
     let page: CountedPage =
-        serde_json::from_slice(body).map_err(|error| question.unreadable(&error))?;
+        serde_json::from_slice(body).map_err(|error| errors.unreadable(&error))?;
     if !page.data.iter().all(|membership| membership.is_of(user_id)) {
         return Err(anothers_membership());
     }
@@ -271,7 +281,7 @@ mod tests {
 
     use super::*;
     use crate::clerk::mock_http::{Reply, Stub};
-    use crate::identity::test_support::{TestKey, block_on};
+    use crate::identity::test_support::{self, TestKey, block_on};
 
     #[test]
     fn a_membership_is_read_with_role_and_permissions() {
@@ -445,7 +455,8 @@ mod tests {
 
     fn backend(stub: &Stub) -> Backend {
         let key = SecretKey::parse("sk_test_secret").unwrap();
-        Backend::at(Outgoing::to(stub.url()).unwrap(), key)
+        let clock: Arc<dyn Clock> = test_support::clock();
+        Backend::at(Outgoing::to(stub.url()).unwrap(), key, &clock)
     }
 
     fn page(memberships: &[Value]) -> Value {

@@ -1,4 +1,4 @@
-//! From plain settings to what a server asks of Clerk.
+//! The connection to a Clerk instance, made from settings.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use url::Url;
 use crate::clerk::Instance;
 use crate::clerk::backend::Backend;
 use crate::clerk::claims::ClerkClaims;
+use crate::clerk::conventions::CONVENTIONS;
 use crate::clerk::frontend::FrontendUrl;
 use crate::clerk::jwks::FrontendKeys;
 use crate::clerk::machine::{MachineCheck, OwnMachine};
@@ -29,25 +30,27 @@ use crate::identity::{
 pub(crate) struct ClerkConfig {
     /// The instance's Frontend API, which is the issuer.
     pub(crate) frontend: FrontendUrl,
-    /// The key to the Backend API; without it nothing is looked up.
+    /// The key to the Backend API. Without it nothing is looked up.
     pub(crate) secret_key: Option<SecretKey>,
-    /// The key of this server's machine, with which its tokens are confirmed.
+    /// The key of this server's machine, which confirms tokens for that machine.
     pub(crate) machine_key: Option<MachineKey>,
-    /// The Backend API, if it is not Clerk's own.
+    /// The URL of the Backend API; `None` for Clerk's own.
     pub(crate) api_url: Option<Url>,
-    /// The instance's public key as PEM; keys are not fetched then.
+    /// The instance's public key as PEM. With it no keys are fetched.
     pub(crate) jwt_key: Option<String>,
-    /// Which tokens are accepted. Its issuer must be the Frontend API's.
+    /// The tokens that are accepted. The issuer must be the Frontend API.
     pub(crate) policy: Policy,
-    /// How many new opaque tokens it is asked about in ten seconds; without it a tenth of the instance's limit.
+    /// The most new opaque tokens that are confirmed in ten seconds; by default a tenth of the
+    /// instance's limit.
     pub(crate) new_opaque_tokens: Option<usize>,
-    /// How many memberships it is asked for in ten seconds; without it half of the instance's limit.
+    /// The most memberships that are looked up in ten seconds; by default half of the instance's
+    /// limit.
     pub(crate) membership_look_ups: Option<usize>,
-    /// Whether it is a local Clerk inside this process: nobody shares its rate limit then.
+    /// Whether the instance is a local Clerk inside this process, which has no rate limit to share.
     pub(crate) is_in_process: bool,
 }
 
-/// What a server asks of a Clerk instance. Nothing is fetched before it is asked for.
+/// A Clerk instance. Everything is fetched on demand.
 #[derive(Debug)]
 pub(crate) struct Clerk {
     /// Verifies access tokens.
@@ -60,31 +63,31 @@ pub(crate) struct Clerk {
     pub(crate) openid: Metadata,
     backend: Option<Backend>,
     ownership: Option<Ownership>,
-    /// If machines' tokens are accepted.
+    /// Set if machines' tokens are accepted.
     machine: Option<OwnMachine>,
     frontend_keys: Arc<FrontendKeys>,
     io: Handle,
 }
 
-/// Why settings can't be used.
+/// The reason why settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    /// The Backend API's URL is not safe: the secret key is sent there.
+    /// The URL of the Backend API is not https. The secret key would be sent there.
     #[error("the Backend API's URL must be https (http is for loopback only)")]
     ApiUrl,
-    /// No client could be made.
+    /// The HTTPS client could not be made.
     #[error("no HTTPS client could be made; are certificates of authorities installed?")]
     Client(#[source] OutgoingError),
     /// The issuer of the policy is not the Frontend API.
     #[error("the accepted issuer is not the Frontend API")]
     Issuer,
-    /// The public key can't be read.
+    /// The public key cannot be read.
     #[error("the public key can't be used")]
     JwtKey(#[source] PemError),
 }
 
 impl Clerk {
-    /// Makes ready what a server asks of an instance; opens no connection.
+    /// Connects the settings. No connection is opened yet.
     ///
     /// # Errors
     /// One of [`ConnectError`].
@@ -122,7 +125,7 @@ impl Clerk {
         let backend = api
             .clone()
             .zip(secret_key.clone())
-            .map(|(api, key)| Backend::at(api, key));
+            .map(|(api, key)| Backend::at(api, key, &clock));
         let frontend =
             Arc::new(Outgoing::to(frontend.url().clone()).map_err(ConnectError::Client)?);
         let frontend_keys = Arc::new(FrontendKeys::at(Arc::clone(&frontend)));
@@ -140,8 +143,12 @@ impl Clerk {
         let users = backend
             .clone()
             .map(|backend| Arc::new(backend) as Arc<dyn UserSource>);
-        let userinfo = Arc::new(FrontendUserInfo::at(Arc::clone(&frontend)));
+        let userinfo = Arc::new(FrontendUserInfo::at(
+            Arc::clone(&frontend),
+            Arc::clone(&clock),
+        ));
         let people = People::new(users, Some(userinfo), Arc::clone(&clock), io.clone());
+        let people = Arc::new(people);
         let owned = |backend| Ownership::of(backend, keys.clone());
         let ownership = backend.clone().map(owned);
         let by_secret_key = secret_key.zip(ownership.clone());
@@ -155,7 +162,7 @@ impl Clerk {
         });
         let confirm = api.map(|api| {
             let source: Arc<dyn ConfirmationSource> =
-                Arc::new(Verification::at(api, by_secret_key, machine_key));
+                Arc::new(Verification::at(api, by_secret_key, machine_key, &clock));
             (source, budget, io.clone())
         });
         let authenticator = Authenticator::new(AuthenticatorConfig {
@@ -164,16 +171,18 @@ impl Clerk {
             decode,
             clock: Arc::clone(&clock),
             confirm,
-            people: Some(Arc::new(people)),
+            people: Some(Arc::clone(&people)),
         });
         let kinds = [DocumentKind::AuthorizationServer, DocumentKind::OpenId];
         let [metadata, openid] = kinds.map(|kind| {
             let (frontend, clock) = (Arc::clone(&frontend), Arc::clone(&clock));
             Metadata::at(kind, frontend, clock, io.clone())
         });
+        let organizations =
+            Organizations::within(look_ups, memberships, &CONVENTIONS, clock, io.clone());
         Ok(Self {
             authenticator,
-            organizations: Organizations::within(look_ups, memberships, clock, io.clone()),
+            organizations: organizations.with_people(people),
             metadata,
             openid,
             backend,
@@ -184,14 +193,15 @@ impl Clerk {
         })
     }
 
-    /// The keys that the instance publishes, fetched anew, whatever keys tokens are verified by.
+    /// Fetches the keys that the instance publishes, even if tokens are verified with a key from
+    /// the settings.
     pub(crate) async fn published_keys(&self) -> Result<Vec<PublishedKey>, Untold> {
         let keys = self.io.spawn(self.frontend_keys.fetch());
         keys.await.map_err(|_| Untold)?.map_err(|_| Untold)
     }
 
-    /// The settings of the instance's OAuth applications; `None` without a secret key, or if Clerk
-    /// does not know the question.
+    /// The settings of the instance's OAuth applications; `None` without a secret key, or if
+    /// Clerk's API has no such call.
     pub(crate) async fn oauth_settings(&self) -> Result<Option<OauthSettings>, Untold> {
         let Some(backend) = self.backend.clone() else {
             return Ok(None);
@@ -200,7 +210,8 @@ impl Clerk {
         self.io.spawn(asked).await.unwrap_or(Err(Untold))
     }
 
-    /// The roles of the instance's organizations; `None` as with the settings.
+    /// The roles of the instance's organizations; `None` without a secret key, or if Clerk's API
+    /// has no such call.
     pub(crate) async fn roles(&self) -> Result<Option<Vec<Role>>, Untold> {
         let Some(backend) = self.backend.clone() else {
             return Ok(None);
@@ -209,7 +220,7 @@ impl Clerk {
         self.io.spawn(asked).await.unwrap_or(Err(Untold))
     }
 
-    /// Looks whether the machine that this server is exists, and has its key.
+    /// Checks that the machine of this server exists and has the configured key.
     pub(crate) async fn check_machine(&self) -> MachineCheck {
         let Some(machine) = self.machine.clone() else {
             return MachineCheck::Unasked;
@@ -218,7 +229,7 @@ impl Clerk {
         checked.await.unwrap_or(MachineCheck::Unknown)
     }
 
-    /// Looks whether the secret key belongs to the instance that issues the tokens, for the start.
+    /// Checks that the secret key belongs to the instance that issues the tokens.
     pub(crate) async fn check_secret_key(&self) -> SecretKeyCheck {
         let Some(ownership) = self.ownership.clone() else {
             return SecretKeyCheck::Fits;
@@ -228,7 +239,7 @@ impl Clerk {
     }
 }
 
-/// The Backend API, to which keys are sent.
+/// A client of the Backend API. Keys are sent there.
 fn api(frontend: &FrontendUrl, api_url: Option<Url>) -> Result<Arc<Outgoing>, ConnectError> {
     let url = match api_url {
         Some(url) => url,
@@ -241,7 +252,8 @@ fn api(frontend: &FrontendUrl, api_url: Option<Url>) -> Result<Arc<Outgoing>, Co
     }
 }
 
-/// How many requests the Backend API takes in ten seconds, those of the customer's own application included.
+/// The rate limit of the Backend API: requests in ten seconds. The customer's own application
+/// shares the limit.
 ///
 /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
 fn limit(frontend: &FrontendUrl, secret_key: Option<&SecretKey>) -> usize {

@@ -1,31 +1,33 @@
 //! Answers of Clerk that are errors, and their log lines.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::error::Category;
 
-use crate::clerk::outgoing::{Answer, OutgoingError};
-use crate::identity::{Clock, LogThrottle, LookupError, SystemClock};
+use crate::clerk::outgoing::{ClerkResponse, OutgoingError};
+use crate::identity::{Clock, LogThrottle, LookupError};
 
-/// A kind of question to Clerk that is asked with one key.
+/// Turns Clerk's error answers to one kind of question into errors of look-ups, and logs them.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(super) struct ErrorReporter {
     /// The subject of the question, for the log.
     what: &'static str,
     /// The setting that holds the key.
     key: &'static str,
-    clock: SystemClock,
+    clock: Arc<dyn Clock>,
     key_refused: LogThrottle,
     declined: LogThrottle,
 }
 
-impl Question {
-    pub(super) fn about(what: &'static str, key: &'static str) -> Self {
+impl ErrorReporter {
+    /// A reporter for questions about `what`, which are asked with the key of the setting `key`.
+    pub(super) fn about(what: &'static str, key: &'static str, clock: Arc<dyn Clock>) -> Self {
         Self {
             what,
             key,
-            clock: SystemClock::new(),
+            clock,
             key_refused: LogThrottle::default(),
             declined: LogThrottle::default(),
         }
@@ -33,7 +35,7 @@ impl Question {
 
     /// The error for a status that is not a result. Log lines that strangers can cause, with
     /// made-up tokens, are written once a minute.
-    pub(super) fn refused(&self, answer: &Answer) -> LookupError {
+    pub(super) fn refused(&self, answer: &ClerkResponse) -> LookupError {
         let what = self.what;
         match answer.status {
             401 => self.key_refused(),
@@ -57,8 +59,8 @@ impl Question {
         if self.key_refused.is_due(self.clock.uptime()) {
             tracing::error!(
                 target: "mcp_auth",
-                "Clerk does not accept {key}, so it does not tell {what}; take the key anew from the \
-                 dashboard"
+                "Clerk does not accept {key}, so {what} cannot be looked up; copy the key from the dashboard \
+                 again"
             );
         }
         LookupError::KeyRefused
@@ -70,8 +72,8 @@ impl Question {
         if self.key_refused.is_due(self.clock.uptime()) {
             tracing::error!(
                 target: "mcp_auth",
-                "{key} is of another instance than the one that issues the tokens, so it is not asked \
-                 {what}; take the key from the same application in the dashboard"
+                "{key} belongs to another instance than the one that issues the tokens, so {what} cannot be \
+                 looked up; copy the key from the same application in the dashboard"
             );
         }
         LookupError::KeyRefused
@@ -81,7 +83,7 @@ impl Question {
     /// as declined.
     pub(super) fn odd(&self, error: &(dyn Error + 'static)) -> LookupError {
         if self.declined.is_due(self.clock.uptime()) {
-            tracing::warn!(target: "mcp_auth", what = self.what, error, "Clerk answers oddly");
+            tracing::warn!(target: "mcp_auth", what = self.what, error, "Clerk's answer has another form than expected");
         }
         LookupError::Declined
     }

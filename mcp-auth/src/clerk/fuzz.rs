@@ -8,9 +8,10 @@ use url::Url;
 use crate::clerk::claims::ClerkClaims;
 use crate::clerk::claims::second::Reading;
 use crate::clerk::{Instance, PublishableKey};
-use crate::identity::{Object, TokenKind, parse_object};
+use crate::identity::{TokenKind, parse_object};
 
-/// Checks the claims of a token of each kind against a second reading. The first line is the header if there are two.
+/// Checks the claims of a token of each kind against a second reading. The first line is the header
+/// if there are two.
 pub fn claims(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -21,7 +22,6 @@ pub fn claims(bytes: &[u8]) {
         return;
     };
     let claims = Value::Object(members.clone());
-    let members = Object::from(&members);
     for kind in [
         TokenKind::ApiKey,
         TokenKind::M2m,

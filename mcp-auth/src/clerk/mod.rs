@@ -8,6 +8,8 @@
 mod backend;
 mod claims;
 mod connect;
+mod conventions;
+mod errors;
 mod frontend;
 #[cfg(feature = "_fuzz")]
 pub(crate) mod fuzz;
@@ -21,7 +23,6 @@ mod outgoing;
 mod ownership;
 mod permissions;
 mod publishable_key;
-mod question;
 #[cfg(test)]
 mod sdk_conformance;
 mod secret_key;
@@ -32,6 +33,8 @@ mod verification;
 #[cfg(feature = "testing")]
 pub(crate) use claims::ClerkClaims;
 pub(crate) use connect::{Clerk, ClerkConfig, ConnectError};
+#[cfg(any(feature = "testing", mcp_auth_bench, feature = "_fuzz"))]
+pub(crate) use conventions::CONVENTIONS;
 pub(crate) use frontend::{FrontendUrl, FrontendUrlError};
 pub(crate) use machine::MachineCheck;
 pub(crate) use machine_key::{MachineKey, MachineKeyError};

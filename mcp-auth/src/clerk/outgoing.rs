@@ -40,7 +40,7 @@ pub(crate) enum Bearer<'a> {
 
 /// An answer of any status.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ClerkResponse {
     pub(crate) status: u16,
     /// The time in `Retry-After`. Only seconds are read, not dates.
     pub(crate) retry_after: Option<Duration>,
@@ -53,7 +53,7 @@ pub(crate) struct Answer {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutgoingError {
     /// The base is neither https nor http on loopback, or has parts that a base must not have.
-    #[error("only https, or http on loopback, is spoken to")]
+    #[error("the URL must be https, or http on loopback")]
     Address,
     /// The client could not be made, for example without certificates of authorities.
     #[error("the HTTP client could not be made")]
@@ -68,7 +68,7 @@ pub(crate) enum OutgoingError {
     #[error("the answer is too large")]
     TooLarge,
     /// The connection failed, or 5 seconds passed.
-    #[error("no answer was had")]
+    #[error("there was no answer")]
     Transport(#[source] reqwest::Error),
 }
 
@@ -118,7 +118,7 @@ impl Outgoing {
         path: &[&str],
         query: &[(&str, &str)],
         key: Option<&SecretKey>,
-    ) -> Result<Answer, OutgoingError> {
+    ) -> Result<ClerkResponse, OutgoingError> {
         let request = self.client.get(self.url(path, query)?);
         Self::send(request, key.map(Bearer::Secret)).await
     }
@@ -131,7 +131,7 @@ impl Outgoing {
         &self,
         path: &[&str],
         bearer: Bearer<'_>,
-    ) -> Result<Answer, OutgoingError> {
+    ) -> Result<ClerkResponse, OutgoingError> {
         let request = self.client.get(self.url(path, &[])?);
         Self::send(request, Some(bearer)).await
     }
@@ -145,7 +145,7 @@ impl Outgoing {
         path: &[&str],
         body: &Value,
         bearer: Bearer<'_>,
-    ) -> Result<Answer, OutgoingError> {
+    ) -> Result<ClerkResponse, OutgoingError> {
         let request = self.client.post(self.url(path, &[])?);
         Self::send(request.body(body.to_string()), Some(bearer)).await
     }
@@ -153,7 +153,7 @@ impl Outgoing {
     async fn send(
         mut request: RequestBuilder,
         bearer: Option<Bearer<'_>>,
-    ) -> Result<Answer, OutgoingError> {
+    ) -> Result<ClerkResponse, OutgoingError> {
         if let Some(bearer) = bearer {
             let (text, to_api) = match bearer {
                 Bearer::Caller(token) => (token.expose(), false),
@@ -178,7 +178,7 @@ impl Outgoing {
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
         let date_ms = date_ms(response.headers());
-        Ok(Answer {
+        Ok(ClerkResponse {
             status,
             retry_after,
             date_ms,
@@ -190,7 +190,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// The errors of [`Self::get`], and [`OutgoingError::Status`] for every status but 200.
-    pub(crate) async fn document(&self, path: &[&str]) -> Result<Answer, OutgoingError> {
+    pub(crate) async fn document(&self, path: &[&str]) -> Result<ClerkResponse, OutgoingError> {
         let answer = self.get(path, &[], None).await?;
         if answer.status == 200 {
             Ok(answer)

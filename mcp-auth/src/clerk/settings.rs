@@ -49,7 +49,7 @@ pub(crate) struct RolePermission {
 
 /// The instance did not answer, or the answer has another form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the Backend API did not tell")]
+#[error("the Backend API did not answer")]
 pub(crate) struct Untold;
 
 impl Backend {
@@ -99,13 +99,16 @@ const MOST_ROLES: usize = 500;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
     use crate::clerk::mock_http::{Reply, Stub};
     use crate::clerk::outgoing::Outgoing;
     use crate::clerk::secret_key::SecretKey;
-    use crate::identity::test_support::block_on;
+    use crate::identity::Clock;
+    use crate::identity::test_support::{self, block_on};
 
     #[test]
     fn the_settings_of_oauth_applications_are_read() {
@@ -160,7 +163,8 @@ mod tests {
     fn answering(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (Stub, Backend) {
         let stub = Stub::answering(move |_| reply());
         let key = SecretKey::parse("sk_test_secret").unwrap();
-        let backend = Backend::at(Outgoing::to(stub.url()).unwrap(), key);
+        let clock: Arc<dyn Clock> = test_support::clock();
+        let backend = Backend::at(Outgoing::to(stub.url()).unwrap(), key, &clock);
         (stub, backend)
     }
 }

@@ -9,10 +9,10 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::clerk::errors::{ErrorReporter, Unreadable};
 use crate::clerk::outgoing::{Bearer, Outgoing};
-use crate::clerk::question::{Question, Unreadable};
 use crate::identity::{
-    LookupError, Profile, TokenText, User, UserInfo, UserInfoSource, parse_object,
+    Clock, LookupError, Profile, TokenText, User, UserInfo, UserInfoSource, parse_object,
 };
 
 /// Reads the answer to `GET /v1/users/{id}`, which must be about that user.
@@ -110,28 +110,28 @@ impl From<ApiUser> for User {
 #[derive(Clone, Debug)]
 pub(super) struct FrontendUserInfo {
     frontend: Arc<Outgoing>,
-    question: Arc<Question>,
+    errors: Arc<ErrorReporter>,
 }
 
 impl FrontendUserInfo {
-    pub(super) fn at(frontend: Arc<Outgoing>) -> Self {
+    pub(super) fn at(frontend: Arc<Outgoing>, clock: Arc<dyn Clock>) -> Self {
+        let errors = ErrorReporter::about("userinfo", "the caller's token", clock);
         Self {
             frontend,
-            question: Arc::new(Question::about("userinfo", "the caller's token")),
+            errors: Arc::new(errors),
         }
     }
 
     async fn ask(self, token: TokenText) -> Result<UserInfo, LookupError> {
         let asked = self.frontend.get_as(&PATH, Bearer::Caller(&token)).await;
-        let answer = asked.map_err(|error| self.question.failed(&error))?;
+        let answer = asked.map_err(|error| self.errors.failed(&error))?;
         match answer.status {
             200 => {}
             // The token was revoked, or its scopes do not allow userinfo.
             401 => return Err(LookupError::Declined),
-            _ => return Err(self.question.refused(&answer)),
+            _ => return Err(self.errors.refused(&answer)),
         }
-        let claims =
-            parse_object(&answer.body).map_err(|error| self.question.unreadable(&error))?;
+        let claims = parse_object(&answer.body).map_err(|error| self.errors.unreadable(&error))?;
         Ok(user_info(&claims))
     }
 }
@@ -298,7 +298,8 @@ mod tests {
     ) -> (Stub, Result<Option<User>, LookupError>) {
         let stub = Stub::answering(move |_| reply());
         let key = SecretKey::parse("sk_test_secret").unwrap();
-        let backend = Backend::at(Outgoing::to(stub.url()).unwrap(), key);
+        let clock: Arc<dyn Clock> = test_support::clock();
+        let backend = Backend::at(Outgoing::to(stub.url()).unwrap(), key, &clock);
         let user = block_on(backend.user("user_ada"));
         (stub, user)
     }
@@ -309,7 +310,8 @@ mod tests {
         let stub = Stub::answering(move |_| reply());
         let frontend = Arc::new(Outgoing::to(stub.url()).unwrap());
         let token = TokenText::new("oat_secret");
-        let info = block_on(FrontendUserInfo::at(frontend).user_info(token));
+        let userinfo = FrontendUserInfo::at(frontend, test_support::clock());
+        let info = block_on(userinfo.user_info(token));
         (stub, info)
     }
 

@@ -1,29 +1,35 @@
-//! Which tools a caller sees in a list.
+//! The tools that a caller sees in a list.
 //!
-//! INVARIANT: what is kept with a caller is what [`decide`] said of the facts that it is kept with, and
-//! nothing else that is decided on changes with time. It is for lists alone: a call is decided anew.
+//! INVARIANT: a cached entry is valid only for the exact facts that [`decide`] computed it from, and only if no guard
+//! depends on time. The cache is for lists alone: each call is decided anew.
 
-use std::iter;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fmt, iter};
 
-use crate::identity::{self, Caller, NamedBy, Org, Sight};
+use quick_cache::sync::Cache;
+
+use crate::identity::{self, Caller, Fingerprint, NamedBy, Org};
 
 use super::decision::{Refusal, decide};
 use super::facts::Facts;
 use super::requirement::Guard;
 
-/// Tells which of a server's tools a caller sees.
-#[derive(Debug)]
+/// Decides which of a server's tools a caller sees.
 pub(crate) struct Visibility {
-    /// Tells it apart from that of another server in the process.
-    id: u64,
     tools: Vec<(Guard, identity::Freshness)>,
     server_scopes: Vec<String>,
     asks_current: bool,
     asks_claimed: bool,
-    /// Whether what a caller sees stays the same while the facts do.
-    is_kept: bool,
+    /// The last decision for each token; `None` if a guard depends on time.
+    decided: Option<Cache<Fingerprint, Decided>>,
+}
+
+/// The tools that a caller sees, with the facts that decided so.
+#[derive(Clone)]
+struct Decided {
+    caller: Caller,
+    organizations: [Option<Org>; 2],
+    visible: Visible,
 }
 
 /// Tools by their places among all, a bit each.
@@ -74,23 +80,36 @@ impl FromIterator<bool> for Visible {
     }
 }
 
+impl Decided {
+    /// Whether the decision used exactly these facts: the facts of one verification and one look-up, not only equal
+    /// facts.
+    fn is_of(&self, caller: &Caller, organizations: [Option<&Org>; 2]) -> bool {
+        let mut pairs = self.organizations.iter().zip(organizations);
+        let same = pairs.all(|(own, other)| match (own, other) {
+            (Some(own), Some(other)) => own.shares_facts_with(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        });
+        same && self.caller.shares_facts_with(caller)
+    }
+}
+
 impl Visibility {
     /// Decides these guards for a caller, each with the facts that it is decided on.
     pub(crate) fn new(
         tools: impl Iterator<Item = (Guard, identity::Freshness)>,
         server_scopes: Vec<String>,
     ) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let tools: Vec<(Guard, identity::Freshness)> = tools.collect();
         let asks = |wanted| {
             let mut tools = tools.iter();
             tools.any(|(guard, facts)| *facts == wanted && guard.uses_organization())
         };
         Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
             asks_current: asks(identity::Freshness::Current),
             asks_claimed: asks(identity::Freshness::AsInToken),
-            is_kept: !tools.iter().any(|(guard, _)| guard.depends_on_time()),
+            decided: (!tools.iter().any(|(guard, _)| guard.depends_on_time()))
+                .then(|| Cache::new(MOST_DECIDED)),
             tools,
             server_scopes,
         }
@@ -104,17 +123,28 @@ impl Visibility {
         }
     }
 
-    /// The tools that the caller may call, and those that a new token could cure.
+    /// The tools that the caller may call, and the tools that the caller could call with a new token.
     pub(crate) fn of(&self, caller: Option<&Caller>, known: Organizations<'_>) -> Visible {
-        let keeper = caller.filter(|_| self.is_kept && !known.lack_that_of_the_url());
         let organizations = [known.current, known.claimed];
-        if let Some(places) = keeper.and_then(|caller| caller.sight(self.id, organizations)) {
-            return Visible(places);
+        let decided = self.decided.as_ref();
+        let cached = decided
+            .filter(|_| !known.lack_that_of_the_url())
+            .zip(caller);
+        if let Some((decided, caller)) = cached
+            && let Some(decided) = decided.get(&caller.fingerprint())
+            && decided.is_of(caller, organizations)
+        {
+            return decided.visible;
         }
         let tools = self.tools.iter();
         let visible: Visible = tools.map(|tool| self.sees(caller, tool, known)).collect();
-        if let Some(caller) = keeper {
-            caller.keep_sight(Sight::new(self.id, organizations, Arc::clone(&visible.0)));
+        if let Some((decided, caller)) = cached {
+            let entry = Decided {
+                caller: caller.clone(),
+                organizations: organizations.map(Option::<&Org>::cloned),
+                visible: visible.clone(),
+            };
+            decided.insert(caller.fingerprint(), entry);
         }
         visible
     }
@@ -151,7 +181,17 @@ impl Visibility {
     }
 }
 
+impl fmt::Debug for Visibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visibility")
+            .field("tools", &self.tools)
+            .finish_non_exhaustive()
+    }
+}
+
 const WORD: usize = u64::BITS as usize;
+/// Tokens whose last decision is cached. A client asks for the list about once a connection.
+const MOST_DECIDED: usize = 1_000;
 
 #[cfg(test)]
 mod tests;

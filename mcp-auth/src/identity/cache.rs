@@ -1,81 +1,55 @@
-//! Tokens that were verified before.
+//! A cache of the callers of verified tokens.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use quick_cache::Weighter;
-use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::sync::Cache;
 
 use crate::identity::caller::Caller;
+use crate::identity::fingerprint::Fingerprint;
+use crate::identity::org::{Org, heap_size};
 use crate::identity::verify::Evidence;
-use crate::limits::BuildNoHash;
 
-/// Callers by their token. Only verified tokens get in, so that made-up ones can't push them out.
+/// Callers by token. Only verified tokens are inserted, so that made-up tokens cannot evict good
+/// ones.
 ///
-/// To lose a JWT costs a signature check; to lose an opaque token makes its bearer a stranger, with a
-/// stranger's budget. So neither kind pushes out the other.
+/// A JWT that is evicted costs one more signature check. The bearer of an opaque token that is
+/// evicted counts as a stranger, with a stranger's budget. So JWTs and opaque tokens have separate
+/// parts.
 pub(crate) struct TokenCache {
-    signed: Cache<Fingerprint, Caller, Memory, BuildNoHash>,
+    signed: Cache<Fingerprint, Caller, Memory>,
     confirmed: Cache<Fingerprint, Caller>,
 }
 
-/// Weighs a caller by the memory that it takes.
+/// Weighs callers by the memory that they take.
 #[derive(Clone)]
 struct Memory;
 
 impl Weighter<Fingerprint, Caller> for Memory {
     fn weight(&self, _: &Fingerprint, caller: &Caller) -> u64 {
-        caller.weight() as u64
+        weight(caller) as u64
     }
 }
 
-/// The whole digest of a whole token: two tokens that differ at all have two.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) struct Fingerprint([u8; 32]);
-
-/// A part of it, which is as good a hash as any: to choose it is to try tokens until one has it.
-impl Hash for Fingerprint {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        state.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
-    }
-}
-
-impl Fingerprint {
-    /// Of what is too long to be a token. No token has this digest, and no caller is cached under it.
-    pub(crate) const OF_NO_TOKEN: Self = Self([0; 32]);
-
-    pub(crate) fn of(token: &str) -> Self {
-        let mut bytes = [0; 32];
-        for (byte, digested) in bytes
-            .iter_mut()
-            .zip(digest(&SHA256, token.as_bytes()).as_ref())
-        {
-            *byte = *digested;
-        }
-        Self(bytes)
-    }
+/// About how many bytes of memory a caller takes. The decoded facts are at most as long as the
+/// claims.
+pub(super) fn weight(caller: &Caller) -> usize {
+    let token = caller.token().map_or(0, |token| token.expose().len());
+    let org = caller.token_org().map_or(0, Org::weight);
+    CALLER_BYTES + 2 * caller.verified().weight() + heap_size(caller.scopes()) + org + token
 }
 
 impl TokenCache {
-    /// An empty one, in which the callers of JWTs take this many bytes at most.
+    /// An empty cache. The callers of JWTs take at most `signed_bytes`.
     pub(crate) fn new(signed_bytes: usize) -> Self {
-        let tokens = signed_bytes / USUAL_BYTES;
         Self {
-            signed: Cache::with(
-                tokens,
-                signed_bytes as u64,
-                Memory,
-                BuildNoHash,
-                DefaultLifecycle::default(),
-            ),
+            signed: Cache::with_weighter(signed_bytes / USUAL_BYTES, signed_bytes as u64, Memory),
             confirmed: Cache::new(MAX_CONFIRMED),
         }
     }
 
-    /// The caller of a token verified before. Time and keys have moved on since: whoever asks has to
-    /// check again what depends on them.
+    /// The caller of a token that was verified before. The token may have expired since, and its
+    /// key may have been withdrawn: check both.
     pub(crate) fn get(&self, token: Fingerprint) -> Option<Caller> {
         let signed = self.signed.get(&token);
         signed.or_else(|| self.confirmed.get(&token))
@@ -103,9 +77,11 @@ impl fmt::Debug for TokenCache {
     }
 }
 
-/// What the caller of a JWT takes, for want of a better guess.
+/// The fixed part of a caller, with what the allocator adds to about ten allocations.
+const CALLER_BYTES: usize = 1_024;
+/// The usual weight of the caller of a JWT, which decides how many entries are reserved.
 const USUAL_BYTES: usize = 1_536;
-/// Each costs a stranger of the budget, so that there are not many.
+/// Opaque tokens that were confirmed. New ones are limited by a budget, so there are not many.
 const MAX_CONFIRMED: usize = 10_000;
 
 #[cfg(test)]
@@ -149,7 +125,7 @@ mod tests {
             let tokens = || (0..10_000).map(|index: u32| Fingerprint::of(&index.to_string()));
             tokens().for_each(|token| seen.insert(token, caller.clone()));
             let kept = tokens().filter(|token| seen.get(*token).is_some()).count();
-            assert!(kept * caller.weight() <= BYTES, "{kept}");
+            assert!(kept * weight(&caller) <= BYTES, "{kept}");
             kept
         };
         let (small, large) = (kept("x"), kept(&"x".repeat(8_000)));

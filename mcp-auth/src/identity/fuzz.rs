@@ -1,4 +1,4 @@
-//! Checks of the readers of bearer tokens, as far as they go without a signature.
+//! Checks of the code that reads bearer tokens, without signatures.
 
 use std::time::Duration;
 
@@ -6,13 +6,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
+use crate::clerk::CONVENTIONS;
 use crate::identity::audience::{AudienceMode, names};
-use crate::identity::caller::TokenKind;
+use crate::identity::caller::CallerParts;
 use crate::identity::confirm::Confirmation;
 use crate::identity::error::TokenError;
-use crate::identity::json::{Object, parse_object};
+use crate::identity::json::parse_object;
 use crate::identity::policy::{Machine, Parties, Policy};
 use crate::identity::token::{BearerToken, Presented};
+use crate::identity::token_kind::TokenKind;
 use crate::identity::verify::{Candidate, Decode, VerifiedClaims};
 
 /// Checks the classification of a bearer string against a second reader.
@@ -27,16 +29,16 @@ pub fn token(bytes: &[u8]) {
         ("oat_", TokenKind::OAuth),
     ];
     let opaque = opaque.iter().find(|(prefix, _)| text.starts_with(prefix));
-    match (Presented::classify(&token), opaque) {
+    match (Presented::classify(&token, &CONVENTIONS), opaque) {
         (Err(TokenError::TooLarge), _) => assert!(text.len() > 16 * 1024),
         (Ok(Presented::Opaque(kind)), Some((_, expected))) => assert_eq!(kind, *expected),
         (Ok(Presented::Jwt(segments)), None) => {
             let Some((header, payload)) = canonical(text) else {
-                // A character may have its bytes in two parts: `read` refuses it.
-                assert!(segments.read().is_err(), "{text}");
+                // A character may have its bytes in two parts. `read` refuses such a token.
+                assert!(segments.read(&CONVENTIONS).is_err(), "{text}");
                 return;
             };
-            let read = segments.read();
+            let read = segments.read(&CONVENTIONS);
             let is_unambiguous = |text: &str| parse_object(text.as_bytes()).is_ok();
             let expected = is_unambiguous(&header) && is_unambiguous(&payload);
             assert_eq!(read.is_ok(), expected, "{header} {payload}");
@@ -53,7 +55,7 @@ pub fn token(bytes: &[u8]) {
     }
 }
 
-/// Header and payload, if there are three parts and each is the one base64url of what it spells.
+/// Header and payload, if there are three parts and each is in canonical base64url.
 fn canonical(token: &str) -> Option<(String, String)> {
     let parts: Vec<_> = token.split('.').collect();
     let decoded = parts.iter().map(|part| {
@@ -83,19 +85,23 @@ fn kind(header: &str, payload: &str) -> TokenKind {
     }
 }
 
-/// Checks a token with this header and these claims as far as it goes without a signature, and an issuer's
-/// confirmation of the same claims.
+/// Checks a token with this header and these claims up to its signature, and an issuer's
+/// confirmation with the same claims.
 pub(crate) fn unsigned(header: &str, claims: &str, decode: &dyn Decode) {
     let [first, second] = [header, claims].map(|text| URL_SAFE_NO_PAD.encode(text));
     let text = format!("{first}.{second}.AA");
     let token = BearerToken::new(&text);
-    let Ok(Presented::Jwt(segments)) = Presented::classify(&token) else {
+    let Ok(Presented::Jwt(segments)) = Presented::classify(&token, decode.conventions()) else {
         return;
     };
-    let Ok(jwt) = segments.read() else { return };
+    let Ok(jwt) = segments.read(decode.conventions()) else {
+        return;
+    };
     let kind = jwt.kind;
     for policy in policies() {
-        let Ok(jwt) = segments.read() else { return };
+        let Ok(jwt) = segments.read(decode.conventions()) else {
+            return;
+        };
         let Ok(candidate) = Candidate::read(jwt, &policy, decode) else {
             continue;
         };
@@ -112,34 +118,34 @@ pub(crate) fn unsigned(header: &str, claims: &str, decode: &dyn Decode) {
     }
 }
 
-/// No confirmation passes without the subject, the audience and the client that the policy asks for.
+/// No confirmation passes without the subject, the audience and the client that the policy asks
+/// for.
 fn check_confirmed(kind: TokenKind, claims: &str, policy: &Policy, decode: &dyn Decode) {
     let Ok(members) = parse_object(claims.as_bytes()) else {
         return;
     };
-    let object = Object::from(&members);
     let text = |name: &str| members.get(name).and_then(Value::as_str);
     let subject = text("sub").unwrap_or_default().to_owned();
-    let machines = decode.machines(&object).into_iter().map(str::to_owned);
+    let machines = decode.machines(&members).into_iter().map(str::to_owned);
     let said = Confirmation {
         subject: subject.clone(),
         expires_ms: members.get("exp").and_then(Value::as_u64),
         audience: members.get("aud").cloned(),
         machines: machines.collect(),
         claims: members.clone(),
-        parts: super::caller::CallerParts {
+        parts: CallerParts {
             client_id: text("client_id").map(str::to_owned),
-            scopes: Vec::new(),
-            org_id: None,
-            org_at_issuer: false,
-            org: None,
-            actor: None,
-            session: None,
-            features: None,
-            plans: None,
+            ..CallerParts::default()
         },
     };
-    let confirmed = VerifiedClaims::confirmed(kind, said, policy, 1_000, Duration::ZERO);
+    let confirmed = VerifiedClaims::confirmed(
+        kind,
+        said,
+        policy,
+        1_000,
+        Duration::ZERO,
+        decode.conventions(),
+    );
     let Ok((verified, _)) = confirmed else { return };
     assert_eq!((verified.kind(), verified.subject()), (kind, &*subject));
     assert!(

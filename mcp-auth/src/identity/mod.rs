@@ -1,11 +1,11 @@
-//! Who is calling: tokens, keys, callers and their organizations.
+//! Tokens, keys, callers and their organizations.
 //!
-//! A string becomes a [`Caller`] here and nowhere else: it is classified, and if its kind is accepted
-//! either its signature is verified against a key of the issuer, or the issuer is asked about it; its
-//! claims are checked in a fixed order. What they mean, and what else there is to know, is told by an
-//! identity provider through the traits [`Decode`], [`KeySource`], [`ConfirmationSource`],
-//! [`Memberships`], [`UserSource`] and [`UserInfoSource`]; this module names no provider, and knows
-//! neither HTTP servers nor guards.
+//! Only this module makes a [`Caller`] of a string. It classifies the token. If the kind is
+//! accepted, it verifies the signature with a key of the issuer, or asks the issuer about an opaque
+//! token. Then it checks the claims in a fixed order. An identity provider implements the traits
+//! [`Decode`], [`KeySource`], [`ConfirmationSource`], [`Memberships`], [`UserSource`] and
+//! [`UserInfoSource`], and hands in its [`Conventions`]. This module depends on no provider, and
+//! knows neither HTTP servers nor guards.
 //!
 //! INVARIANT: a [`Caller`] exists only for a token that bears the signature of a current key of the
 //! issuer, or that the issuer confirmed at most a minute ago, and whose claims passed the checks.
@@ -18,8 +18,10 @@ mod authenticator;
 mod cache;
 mod caller;
 mod confirm;
+mod conventions;
 mod entitlements;
 mod error;
+mod fingerprint;
 #[cfg(feature = "_fuzz")]
 pub(crate) mod fuzz;
 mod io;
@@ -35,10 +37,11 @@ mod policy;
 mod properties;
 mod scopes;
 mod session;
-mod sight;
 #[cfg(test)]
 pub(crate) mod test_support;
 mod token;
+mod token_kind;
+mod token_text;
 mod transition;
 mod verify;
 
@@ -47,22 +50,25 @@ pub(crate) use crate::clock::ManualClock;
 pub(crate) use crate::clock::{Clock, SystemClock};
 
 pub use actor::Actor;
-pub use caller::{Caller, TokenKind};
+pub use caller::Caller;
 pub use org::Org;
 pub use organizations::OrganizationSource;
 pub use people::Profile;
 pub use policy::{ApiKeyScopes, AuthorizedParties};
 pub use session::{FactorAges, Session};
+pub use token_kind::TokenKind;
 
 pub(crate) use audience::AudienceMode;
 pub(crate) use authenticator::{Authenticator, AuthenticatorConfig, Client};
 
 pub(crate) use caller::{CallerParts, Principal, PrincipalKey};
 pub(crate) use confirm::{Confirmation, ConfirmationSource, Verdict};
+pub(crate) use conventions::Conventions;
 pub(crate) use entitlements::{Entitlements, Owner};
 pub(crate) use error::{AuthError, LookupError, TokenError, Unavailable};
+pub(crate) use fingerprint::Fingerprint;
 pub(crate) use io::IoRuntime;
-pub(crate) use json::{Json, Object, parse_object};
+pub(crate) use json::{Object, parse_object};
 pub(crate) use keys::{FetchError, KeySource, Keys, PemError, PublishedKey};
 pub(crate) use log_throttle::LogThrottle;
 pub(crate) use lookup::{Budget, Entry, ExpiringCache, Lookup, Service};
@@ -74,9 +80,9 @@ pub(crate) use organizations::{
 pub(crate) use people::{People, ProfileError, User, UserInfo, UserInfoSource, UserSource};
 pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, Policy};
 pub(crate) use scopes::{ScopeCycle, ScopeHierarchy};
-pub(crate) use sight::Sight;
 
+pub(crate) use token::BearerToken;
 #[cfg(mcp_auth_bench)]
 pub(crate) use token::Presented;
-pub(crate) use token::{BearerToken, TokenText};
+pub(crate) use token_text::TokenText;
 pub(crate) use verify::{Decode, VerifiedClaims};

@@ -1,20 +1,20 @@
 //! The organization in which a caller acts.
 
-use std::ptr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-/// The organization in which a caller acts, with what the caller is there.
+/// The organization in which a caller acts, with the caller's role and permissions there.
 ///
-/// For a session token these are the token's facts. For an OAuth token they are looked up with the
-/// server's secret key, at most 30 seconds ago; without a secret key, or with
-/// [`trust_token_org`](crate::ServerBuilder::trust_token_org), only the id is known, and slug, role
-/// and permissions are `None`: unknown, not empty. The same goes for an organization's API key, which
-/// acts for the organization itself and is no member of it. A user's API key and a machine act in none.
+/// A session token holds all of this. For an OAuth token the membership is looked up with the
+/// server's secret key, and is at most 30 seconds old. Without a secret key, or with
+/// [`trust_token_org`](crate::ServerBuilder::trust_token_org), only the id is known: slug, role and
+/// permissions are `None`, which means unknown, not empty. An API key of an organization acts for
+/// the organization and is no member of it, so only the id is known, too. A user's API key and a
+/// machine act in no organization.
 ///
 /// ```
 /// use mcp_auth::{Org, mcp_tool};
 ///
-/// /// Tell the caller what they are in their organization.
+/// /// Tell the caller their role and permissions.
 /// #[mcp_tool(read_only)]
 /// async fn standing(org: &Org) -> String {
 ///     let name = org.slug().unwrap_or(org.id());
@@ -43,8 +43,8 @@ use std::sync::{Arc, Weak};
 /// # });
 /// ```
 ///
-/// What a tool always needs belongs into its declaration (`permission = "…"`); the questions here
-/// are for what depends on the arguments.
+/// Put the permissions that a tool always needs into its declaration (`permission = "…"`). Use the
+/// methods of this type for permissions that depend on the arguments.
 ///
 /// Source: <https://clerk.com/docs/organizations/roles-permissions>.
 #[derive(Clone, Debug)]
@@ -58,18 +58,6 @@ struct OrgFacts {
     slug: Option<String>,
     role: Option<String>,
     permissions: Option<Vec<String>>,
-}
-
-/// The facts of an [`Org`], kept for nothing but to be told from others: what they say is not kept.
-#[derive(Debug)]
-pub(crate) struct WeakOrg(Weak<OrgFacts>);
-
-impl WeakOrg {
-    /// Whether these are the facts of that one, not only the same in what they say.
-    pub(crate) fn is_of(&self, org: &Org) -> bool {
-        // What this points to is no other's as long as it is here, though its facts may be gone.
-        ptr::eq(self.0.as_ptr(), Arc::as_ptr(&org.facts))
-    }
 }
 
 impl Org {
@@ -89,17 +77,17 @@ impl Org {
         }
     }
 
-    /// An organization of which nothing but the id is known.
+    /// An organization with only its id: slug, role and permissions are unknown.
     pub(crate) fn only_id(id: String) -> Self {
         Self::new(id, None, None, None)
     }
 
-    /// Which facts these are, for as long as somebody has them.
-    pub(crate) fn downgrade(&self) -> WeakOrg {
-        WeakOrg(Arc::downgrade(&self.facts))
+    /// Whether both have the facts of one look-up, and not only equal facts.
+    pub(crate) fn shares_facts_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.facts, &other.facts)
     }
 
-    /// About how many bytes of memory what is known of it takes.
+    /// About how many bytes of memory the organization takes.
     pub(crate) fn weight(&self) -> usize {
         size_of::<OrgFacts>() + heap_size(self.permissions().unwrap_or_default())
     }
@@ -109,7 +97,7 @@ impl Org {
         &self.facts.id
     }
 
-    /// Returns the organization's slug; `None` if it has none or it is not known.
+    /// Returns the organization's slug; `None` if there is none or it is not known.
     pub fn slug(&self) -> Option<&str> {
         self.facts.slug.as_deref()
     }
@@ -122,7 +110,7 @@ impl Org {
     /// Returns the caller's permissions, like `org:documents:read`, in no particular order; `None`
     /// if they are not known.
     ///
-    /// A session token carries none of Clerk's own (`org:sys_…`).
+    /// Session tokens do not carry Clerk's system permissions (`org:sys_…`).
     pub fn permissions(&self) -> Option<&[String]> {
         self.facts.permissions.as_deref()
     }

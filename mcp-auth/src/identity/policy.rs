@@ -6,8 +6,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::identity::audience::{AudienceMode, AudiencePolicy};
-use crate::identity::caller::TokenKind;
 use crate::identity::scopes::ScopeHierarchy;
+use crate::identity::token_kind::TokenKind;
 use crate::loopback;
 
 /// The rules that a token must meet, besides being genuine and current.
@@ -126,7 +126,7 @@ impl AuthorizedParties {
 pub(crate) enum Parties {
     /// Any party; a token without a party too.
     Any,
-    /// These origins only.
+    /// Only these origins.
     Listed(Vec<String>),
 }
 

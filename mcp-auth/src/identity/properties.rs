@@ -1,4 +1,5 @@
-//! Caches, circuits and flights against simple models of them, by the clock of the tests and with concurrent callers.
+//! Caches, circuit breakers and single flight, compared with simple models, by a manual clock and
+//! with concurrent callers.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -12,7 +13,8 @@ use futures_util::future::join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::identity::cache::{Fingerprint, TokenCache};
+use crate::identity::cache::{TokenCache, weight};
+use crate::identity::fingerprint::Fingerprint;
 use crate::identity::lookup::{Circuit, SingleFlight};
 use crate::identity::test_support;
 use crate::identity::test_support::block_on;
@@ -163,7 +165,7 @@ proptest! {
         tokens in vec(0_u8..=255, 50..200), room in 1_usize..20,
     ) {
         let callers = callers();
-        let cache = TokenCache::new(room * callers[0].weight());
+        let cache = TokenCache::new(room * weight(&callers[0]));
         thread::scope(|scope| {
             for start in 0..4 {
                 let (tokens, callers, cache) = (&tokens, &callers, &cache);
@@ -185,7 +187,8 @@ proptest! {
         prop_assert!(kept <= room, "{} in a room for {}", kept, room);
     }
 
-    /// Callers who ask while work is in flight get its outcome, and two pieces of work of one key never run at once.
+    /// Callers who ask while work is in flight get its outcome, and two pieces of work of one key
+    /// never run at once.
     #[test]
     fn concurrent_callers_of_one_key_share_its_work(keys in vec(0_usize..3, 8..64)) {
         let io = IoRuntime::start().unwrap();
@@ -223,7 +226,7 @@ fn subject(whose: usize) -> String {
     format!("user_{whose}")
 }
 
-/// Three callers, made once: to sign a token takes a while.
+/// Three callers, made once because signing takes a while.
 fn callers() -> Vec<crate::identity::Caller> {
     static CALLERS: std::sync::OnceLock<Vec<crate::identity::Caller>> = std::sync::OnceLock::new();
     let made = CALLERS.get_or_init(|| {

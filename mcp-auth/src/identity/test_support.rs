@@ -1,4 +1,4 @@
-//! Doubles for unit tests: keys made for the test, an issuer and a directory that count.
+//! Support for unit tests: keys, and mock sources that count questions.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,7 +20,7 @@ use tracing::{Dispatch, Level};
 
 use crate::identity::{
     Authenticator, AuthenticatorConfig, Caller, CallerParts, Clock, Confirmation,
-    ConfirmationSource, Decode, FetchError, Json, KeySource, Keys, LookupError, ManualClock,
+    ConfirmationSource, Conventions, Decode, FetchError, KeySource, Keys, LookupError, ManualClock,
     MembershipPage, Memberships, Object, Org, Policy, PublishedKey, Session, TokenError, TokenKind,
     TokenText, User, UserInfo, UserInfoSource, UserSource, Verdict, VerifiedClaims,
 };
@@ -38,13 +38,13 @@ pub(crate) struct TestKey {
 }
 
 impl TestKey {
-    /// The key of most tests; making one takes a while.
+    /// The key of most tests. It is generated once, because that takes a while.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<TestKey> = OnceLock::new();
         SHARED.get_or_init(Self::generate)
     }
 
-    /// Another key, the same in the whole process.
+    /// A second key for the whole process.
     pub(crate) fn other() -> &'static Self {
         static OTHER: OnceLock<TestKey> = OnceLock::new();
         OTHER.get_or_init(Self::generate)
@@ -165,7 +165,7 @@ pub(crate) fn offline(policy: Policy) -> Authenticator {
     with_keys(policy, keys, clock())
 }
 
-/// An authenticator that knows these keys, and asks nobody about opaque tokens or users.
+/// An authenticator with these keys, which looks up neither opaque tokens nor users.
 pub(crate) fn with_keys(policy: Policy, keys: Keys, clock: Arc<dyn Clock>) -> Authenticator {
     Authenticator::new(AuthenticatorConfig {
         policy,
@@ -190,15 +190,15 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     runtime.block_on(future)
 }
 
-/// What is written to the log meanwhile, at the finest level.
+/// The log lines that the work writes, at all levels.
 pub(crate) fn logged(work: impl FnOnce()) -> String {
     logged_at(Level::TRACE, work)
 }
 
 /// Returns the log lines that the work writes, at this level and above.
 pub(crate) fn logged_at(level: Level, work: impl FnOnce()) -> String {
-    // Which events are of interest to anybody is kept for the whole process, and worked out anew
-    // whenever a subscriber comes or goes. One that stays keeps tests beside each other apart.
+    // `tracing` caches for the whole process which events have a subscriber, and updates the cache
+    // when a subscriber comes or goes. A subscriber that stays keeps concurrent tests independent.
     static STAYING: OnceLock<Dispatch> = OnceLock::new();
     STAYING.get_or_init(|| Dispatch::new(log_to(Level::TRACE, Arc::default())));
     let written = Arc::<Mutex<Vec<u8>>>::default();
@@ -228,18 +228,39 @@ impl std::io::Write for LogWriter {
     }
 }
 
-/// Reads the standard claims and nothing of any provider.
+/// The conventions of the provider in these tests.
+pub(crate) static CONVENTIONS: Conventions = Conventions {
+    user: "user_",
+    organization: "org_",
+    machine: "mch_",
+    opaque_tokens: &[
+        ("ak_", TokenKind::ApiKey),
+        ("mt_", TokenKind::M2m),
+        ("oat_", TokenKind::OAuth),
+    ],
+    emulator_key: "ins_emulator_",
+    hint: |error| {
+        let hints = [
+            (
+                TokenError::AudienceMissing,
+                "register the URL under Agents, MCP servers",
+            ),
+            (TokenError::AudienceMismatch, "compare MCP_URL"),
+            (TokenError::Opaque, "set CLERK_SECRET_KEY"),
+        ];
+        let hint = hints.iter().find(|(own, _)| *own == error);
+        hint.map(|(_, text)| *text)
+    },
+};
+
+/// Reads the standard claims, and no claims of a particular provider.
 #[derive(Debug)]
 pub(crate) struct PlainDecode;
 
 impl Decode for PlainDecode {
-    fn decode(
-        &self,
-        claims: &VerifiedClaims,
-        members: &Object<'_>,
-    ) -> Result<CallerParts, TokenError> {
+    fn decode(&self, claims: &VerifiedClaims, members: &Object) -> Result<CallerParts, TokenError> {
         let text = |name| {
-            let text = members.get(name).and_then(Json::as_str);
+            let text = members.get(name).and_then(Value::as_str);
             text.map(str::to_owned)
         };
         if members.get("undecodable").is_some() {
@@ -253,24 +274,22 @@ impl Decode for PlainDecode {
         Ok(CallerParts {
             client_id: text("client_id"),
             scopes: scopes.split(' ').map(str::to_owned).collect(),
-            org_id: text("org_id"),
-            org_at_issuer: false,
-            org: text("org_id")
-                .filter(|_| session.is_some())
-                .map(Org::only_id),
-            actor: None,
+            org: text("org_id").map(Org::only_id),
             session,
-            features: None,
-            plans: None,
+            ..CallerParts::default()
         })
     }
 
-    fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str> {
-        let scopes = claims.get("scopes").and_then(Json::as_str);
+    fn conventions(&self) -> &'static Conventions {
+        &CONVENTIONS
+    }
+
+    fn machines<'a>(&self, claims: &'a Object) -> Vec<&'a str> {
+        let scopes = claims.get("scopes").and_then(Value::as_str);
         scopes.unwrap_or_default().split(' ').collect()
     }
 
-    fn check_class(&self, _: TokenKind, header: &Object<'_>) -> Result<(), TokenError> {
+    fn check_class(&self, _: TokenKind, header: &Object) -> Result<(), TokenError> {
         if header.get("cat").is_some() {
             Err(TokenError::Class)
         } else {
@@ -338,8 +357,8 @@ impl KeySource for CountingSource {
     }
 }
 
-/// An identity provider that counts how often it is asked, and gives the answers it was told in turn;
-/// the last one for good.
+/// An identity provider that counts how often it is asked, and gives the answers it was told in
+/// turn; the last one for good.
 #[derive(Debug)]
 pub(crate) struct Answers<T> {
     calls: AtomicUsize,
@@ -467,7 +486,8 @@ impl UserInfoSource for Answers<UserInfo> {
     }
 }
 
-/// What an issuer says of an opaque OAuth token of `user_ada` for [`RESOURCE`], good for a day.
+/// The issuer's description of an opaque OAuth token of `user_ada` for [`RESOURCE`]. The token
+/// lives for a day.
 pub(crate) fn confirmation() -> Confirmation {
     Confirmation {
         subject: "user_ada".to_owned(),
@@ -478,18 +498,12 @@ pub(crate) fn confirmation() -> Confirmation {
         parts: CallerParts {
             client_id: Some("client_1".to_owned()),
             scopes: vec!["profile".to_owned(), "email".to_owned()],
-            org_id: None,
-            org_at_issuer: false,
-            org: None,
-            actor: None,
-            session: None,
-            features: None,
-            plans: None,
+            ..CallerParts::default()
         },
     }
 }
 
-/// The same as an answer.
+/// An active token, as the issuer's answer.
 pub(crate) fn active(confirmation: Confirmation) -> Result<Verdict, LookupError> {
     Ok(Verdict::Active(Box::new(confirmation)))
 }

@@ -1,71 +1,52 @@
-//! From a string to a token that was read, but not believed.
+//! Bearer strings: classified and read, but not verified.
 //!
-//! Classification follows Clerk's rules for telling its token kinds apart; they are all signed with
-//! the same key, so the signature does not.
+//! The identity provider signs all kinds of tokens with the same key, so the signature does not
+//! tell the kind. Prefixes, the subject and the type do.
 
 use std::fmt;
-use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 
-use crate::identity::cache::Fingerprint;
-use crate::identity::caller::TokenKind;
+use crate::identity::conventions::Conventions;
 use crate::identity::error::TokenError;
-use crate::identity::json::{Json, Object};
+use crate::identity::fingerprint::Fingerprint;
+use crate::identity::json::{Object, parse_object};
+use crate::identity::token_kind::TokenKind;
+use crate::identity::token_text::TokenText;
 
-/// A bearer string, and its digest, which is made once.
+/// A bearer string with its digest.
 #[derive(Clone, Copy)]
 pub(crate) struct BearerToken<'t> {
     text: &'t str,
     fingerprint: Fingerprint,
 }
 
-/// What was presented.
+/// A bearer string by its form.
 pub(crate) enum Presented<'t> {
-    /// `ak_…`, `mt_…` or `oat_…`: only the issuer can say what it is worth.
+    /// An opaque token, which only the issuer can verify.
     Opaque(TokenKind),
-    /// What may be a JWT.
+    /// A string that may be a JWT.
     Jwt(Segments<'t>),
 }
 
-/// The parts of a JWT, decoded from base64url and not read.
+/// The parts of a JWT, decoded from base64url. The JSON is not parsed.
 pub(crate) struct Segments<'t> {
-    /// The header and behind it the payload.
+    /// The header, followed by the payload.
     texts: String,
     header_bytes: usize,
     signature: Vec<u8>,
-    /// Header and payload as they were signed.
+    /// The signed text: header and payload in base64url.
     signed: &'t str,
 }
 
-/// The text of a token, for the few questions that are asked with it. Nothing shows it.
-#[derive(Clone)]
-pub(crate) struct TokenText(Arc<str>);
-
-impl TokenText {
-    pub(crate) fn new(token: &str) -> Self {
-        Self(token.into())
-    }
-
-    /// The token itself, to be sent to its issuer and nowhere else.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for TokenText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenText([redacted])")
-    }
-}
-
-/// A JWT that was read and whose signature was not looked at.
+/// A JWT that was parsed. Its signature was not checked.
 pub(crate) struct UnverifiedJwt<'s> {
-    /// Never that of an API key: those are opaque.
+    /// Never an API key, because API keys are opaque.
     pub(super) kind: TokenKind,
-    pub(super) header: Object<'s>,
-    pub(super) payload: Object<'s>,
+    pub(super) header: Object,
+    pub(super) payload: Object,
     /// The text of the payload.
     pub(super) claims: &'s str,
     segments: &'s Segments<'s>,
@@ -73,7 +54,7 @@ pub(crate) struct UnverifiedJwt<'s> {
 
 impl<'t> BearerToken<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        // A digest costs by the length of its text.
+        // A long text would make the digest expensive.
         let fingerprint = if text.len() > MAX_TOKEN_BYTES {
             Fingerprint::OF_NO_TOKEN
         } else {
@@ -93,27 +74,24 @@ impl<'t> BearerToken<'t> {
 }
 
 impl<'t> Presented<'t> {
-    /// Tells what a bearer string is.
+    /// Classifies a bearer string.
     ///
     /// # Errors
     /// - [`TokenError::TooLarge`] beyond 16 KiB, before anything is decoded.
-    /// - [`TokenError::Malformed`] if it is neither opaque nor in the canonical form of a JWT.
-    pub(crate) fn classify(token: &BearerToken<'t>) -> Result<Self, TokenError> {
+    /// - [`TokenError::Malformed`] if the string is neither an opaque token nor a JWT in canonical
+    ///   form.
+    pub(crate) fn classify(
+        token: &BearerToken<'t>,
+        conventions: &'static Conventions,
+    ) -> Result<Self, TokenError> {
         let token = token.text;
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge);
         }
-        // By prefix only, never by length or alphabet: the secret is not the id.
-        if token.starts_with("mt_") {
-            return Ok(Self::Opaque(TokenKind::M2m));
+        match conventions.opaque_kind(token) {
+            Some(kind) => Ok(Self::Opaque(kind)),
+            None => Segments::decode(token).map(Self::Jwt),
         }
-        if token.starts_with("oat_") {
-            return Ok(Self::Opaque(TokenKind::OAuth));
-        }
-        if token.starts_with("ak_") {
-            return Ok(Self::Opaque(TokenKind::ApiKey));
-        }
-        Segments::decode(token).map(Self::Jwt)
     }
 }
 
@@ -135,18 +113,21 @@ impl<'t> Segments<'t> {
         })
     }
 
-    /// Reads header and payload.
+    /// Parses the header and the payload.
     ///
     /// # Errors
-    /// [`TokenError::Malformed`] if one of them is not an unambiguous JSON object.
-    pub(crate) fn read(&self) -> Result<UnverifiedJwt<'_>, TokenError> {
-        // Where no character ends, neither is text.
+    /// [`TokenError::Malformed`] if one of them is not a JSON object, or has a member twice.
+    pub(crate) fn read(
+        &self,
+        conventions: &'static Conventions,
+    ) -> Result<UnverifiedJwt<'_>, TokenError> {
+        // If the boundary is inside a character, header and payload are not valid UTF-8.
         let parts = self.texts.split_at_checked(self.header_bytes);
         let (header, claims) = parts.ok_or(TokenError::Malformed)?;
-        let object = |text| serde_json::from_str(text).map_err(|_| TokenError::Malformed);
+        let object = |text: &str| parse_object(text.as_bytes()).map_err(|_| TokenError::Malformed);
         let (header, payload) = (object(header)?, object(claims)?);
         Ok(UnverifiedJwt {
-            kind: claimed_kind(&header, &payload),
+            kind: claimed_kind(&header, &payload, conventions),
             header,
             payload,
             claims,
@@ -158,10 +139,10 @@ impl<'t> Segments<'t> {
 impl<'s> UnverifiedJwt<'s> {
     /// The header's `kid`, if it is a string.
     pub(super) fn kid(&self) -> Option<&str> {
-        self.header.get("kid").and_then(Json::as_str)
+        self.header.get("kid").and_then(Value::as_str)
     }
 
-    /// Header and payload as they were signed.
+    /// The signed text: header and payload in base64url.
     pub(super) fn signed(&self) -> &'s str {
         self.segments.signed
     }
@@ -171,7 +152,7 @@ impl<'s> UnverifiedJwt<'s> {
     }
 }
 
-/// The content is not believed yet, so it is not shown either.
+/// Shows no content, because the content is not verified.
 impl fmt::Debug for UnverifiedJwt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnverifiedJwt")
@@ -180,21 +161,22 @@ impl fmt::Debug for UnverifiedJwt<'_> {
     }
 }
 
-/// A machine's subject goes before the type: such a token is never a user's.
-fn claimed_kind(header: &Object<'_>, payload: &Object<'_>) -> TokenKind {
-    let subject = payload.get("sub").and_then(Json::as_str);
-    if subject.is_some_and(|subject| subject.starts_with("mch_")) {
+/// The kind of a JWT. A machine's subject counts more than the type, so that a machine's token is
+/// never taken for a user's.
+fn claimed_kind(header: &Object, payload: &Object, conventions: &'static Conventions) -> TokenKind {
+    let subject = payload.get("sub").and_then(Value::as_str);
+    if subject.is_some_and(|subject| conventions.is_machine(subject)) {
         return TokenKind::M2m;
     }
-    // RFC 9068 §2.1 and §4; case-sensitive as Clerk's SDK compares it.
-    match header.get("typ").and_then(Json::as_str) {
+    // RFC 9068 §2.1 and §4. Clerk's SDK compares the type case-sensitively, too.
+    match header.get("typ").and_then(Value::as_str) {
         Some("at+jwt" | "application/at+jwt") => TokenKind::OAuth,
         Some(_) | None => TokenKind::Session,
     }
 }
 
-/// RFC 7515 §2: base64url without padding; and only the canonical form, so that no two strings are
-/// the same token. What it says is put behind what is there.
+/// Decodes base64url without padding (RFC 7515 §2), and appends the bytes. Only the canonical form
+/// is accepted, so that no two strings are the same token.
 fn decode(segment: &str, behind: &mut Vec<u8>) -> Result<(), TokenError> {
     if segment.is_empty() {
         return Err(TokenError::Malformed);
@@ -204,30 +186,23 @@ fn decode(segment: &str, behind: &mut Vec<u8>) -> Result<(), TokenError> {
         .map_err(|_| TokenError::Malformed)
 }
 
-/// Beyond this a token is refused unread. Clerk's largest are below 5 KiB.
+/// Longer tokens are refused unread. Clerk's longest tokens are below 5 KiB.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::test_support::CONVENTIONS;
 
     #[test]
     fn opaque_tokens_are_told_by_their_prefix_alone() {
-        let opaque = |text| match Presented::classify(&BearerToken::new(text)) {
+        let opaque = |text| match Presented::classify(&BearerToken::new(text), &CONVENTIONS) {
             Ok(Presented::Opaque(kind)) => kind,
             Ok(Presented::Jwt(_)) | Err(_) => panic!("{text}"),
         };
         assert_eq!(opaque("oat_/+=x"), TokenKind::OAuth);
         assert_eq!(opaque("mt_"), TokenKind::M2m);
         assert_eq!(opaque("ak_a.b.c"), TokenKind::ApiKey);
-    }
-
-    #[test]
-    fn debug_does_not_show_the_text_of_a_token() {
-        assert_eq!(
-            format!("{:?}", TokenText::new("oat_secret")),
-            "TokenText([redacted])"
-        );
     }
 
     #[test]
@@ -261,7 +236,7 @@ mod tests {
         assert!(read(&valid).is_ok());
         let padded = format!("{valid}=");
         let four = format!("{valid}.e30");
-        // A character of which the header has one half, and the payload the other.
+        // The header ends in the middle of a character.
         let [header, payload] =
             [b"{}\xc3".as_slice(), b"\xa9{}"].map(|part| URL_SAFE_NO_PAD.encode(part));
         let half = format!("{header}.{payload}.AA");
@@ -306,9 +281,9 @@ mod tests {
     }
 
     fn read(token: &str) -> Result<TokenKind, TokenError> {
-        match Presented::classify(&BearerToken::new(token))? {
+        match Presented::classify(&BearerToken::new(token), &CONVENTIONS)? {
             Presented::Opaque(kind) => Ok(kind),
-            Presented::Jwt(segments) => segments.read().map(|jwt| jwt.kind),
+            Presented::Jwt(segments) => segments.read(&CONVENTIONS).map(|jwt| jwt.kind),
         }
     }
 }

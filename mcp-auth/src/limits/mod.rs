@@ -1,17 +1,15 @@
-//! Limits: how much of the server one network, one caller and everybody together may take.
+//! Limits on the share of the server that a network, a caller and all callers together may use.
 //!
-//! This module names no token, no request and no tool. The layers above it say what is counted and what a
-//! refusal looks like.
+//! This module names no token, no request and no tool. The layers above decide what is counted, and
+//! how a refusal looks.
 
 mod network;
-mod nohash;
 mod pool;
 mod queue;
 mod share;
 mod windows;
 
 pub(crate) use network::{Network, Networks, NotANetwork, Site, is_private};
-pub(crate) use nohash::BuildNoHash;
 pub(crate) use pool::{Exhausted, Pool, Taken};
 pub(crate) use queue::{Place, Queue};
 pub(crate) use share::{Party, Shares};

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
-use crate::clerk::{self, ClerkClaims};
+use crate::clerk::{self, CONVENTIONS, ClerkClaims};
 use crate::http::{Site, origin};
 use crate::identity::{
     Authenticator, AuthenticatorConfig, Clock, ConfirmationSource, Keys, LookupError,
@@ -147,12 +147,12 @@ impl ServerBuilder {
             clock: Arc::clone(&clock),
             away: Arc::clone(away),
         });
-        let people = People::new(
+        let people = Arc::new(People::new(
             Some(Arc::clone(&clerk) as _),
             Some(Arc::clone(&clerk) as _),
             Arc::clone(&clock),
             io.clone(),
-        );
+        ));
         let keys = Keys::from_pem(&instance.public_key_pem()).map_err(StartError::TestKey)?;
         let authenticator = Authenticator::new(AuthenticatorConfig {
             policy: policy.clone(),
@@ -161,13 +161,14 @@ impl ServerBuilder {
             clock: Arc::clone(&clock),
             // A test is not to be slowed down by its own calls.
             confirm: Some((Arc::clone(&clerk) as _, None, io.clone())),
-            people: Some(Arc::new(people)),
+            people: Some(Arc::clone(&people)),
         });
         let memberships: Arc<dyn Memberships> = clerk;
-        let organizations = Organizations::new(Some(memberships), Arc::clone(&clock), io);
+        let time = Arc::clone(&clock);
+        let organizations = Organizations::new(Some(memberships), &CONVENTIONS, time, io);
         let identity = Identity {
             authenticator,
-            organizations,
+            organizations: organizations.with_people(people),
             proxies: trusted_proxies(&self, &env)?,
             documents: Vec::new(),
             local: None,

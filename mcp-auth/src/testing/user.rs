@@ -191,19 +191,18 @@ impl<'a> TestUser<'a> {
         })
     }
 
-    /// Has this e-mail address at Clerk, verified; by default none. Tokens and
-    /// [`Caller::profile`](crate::Caller::profile) tell it as far as their scopes cover it.
+    /// Has this verified e-mail address at Clerk; by default none. Tokens and
+    /// [`Profile`](crate::Profile) show the address if their scopes cover it.
     ///
     /// ```standalone_crate
-    /// use mcp_auth::{Caller, ToolError};
+    /// use mcp_auth::Profile;
     /// use mcp_auth::testing::TestServer;
     /// use serde_json::json;
     ///
     /// /// Tell where to write to.
     /// #[mcp_auth::mcp_tool]
-    /// async fn address(caller: &Caller) -> Result<String, ToolError> {
-    ///     let profile = caller.profile().await?;
-    ///     Ok(profile.email.clone().unwrap_or_else(|| "nowhere".to_owned()))
+    /// async fn address(profile: &Profile) -> String {
+    ///     profile.email.clone().unwrap_or_else(|| "nowhere".to_owned())
     /// }
     ///
     /// # actix_web::rt::System::new().block_on(async {

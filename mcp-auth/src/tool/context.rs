@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::guard::{Authorized, CallerFacts, Check};
-use crate::identity::{Caller, Freshness, Org, Organizations, Unavailable, UrlOrg};
+use crate::identity::{Caller, Freshness, Org, Organizations, People, Unavailable, UrlOrg};
 
 use super::error::ToolError;
 #[cfg(feature = "testing")]
@@ -163,6 +163,11 @@ impl Context {
             None
         };
         Ok(question.holds(&standing, organization.as_ref()))
+    }
+
+    /// The users of the identity provider.
+    pub(super) fn people(&self) -> Option<&People> {
+        self.organizations.people()
     }
 
     /// Returns the name of the running tool, as clients call it.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clerk_emulator::{Fault, TokenRequest};
-use mcp_auth::{ApiKeyScopes, Caller, Json, Org, State, ToolError, mcp_tool};
+use mcp_auth::{ApiKeyScopes, Caller, Json, Org, Profile, State, mcp_tool};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -56,16 +56,15 @@ mod own {
 
     /// Tell the caller's profile.
     #[mcp_tool]
-    async fn profile(caller: &Caller) -> Result<String, ToolError> {
-        let profile = caller.profile().await?;
-        Ok(json!({
+    async fn profile(profile: &Profile) -> String {
+        json!({
             "email": profile.email,
             "email_verified": profile.email_verified,
             "name": profile.name,
             "username": profile.username,
             "picture": profile.picture,
         })
-        .to_string())
+        .to_string()
     }
 
     /// Name the organization.

@@ -1,28 +1,28 @@
-//! What Clerk's claims mean.
+//! The meaning of Clerk's claims.
 
+use serde_json::Value;
+
+use crate::clerk::conventions::CONVENTIONS;
 use crate::clerk::permissions::{Packed, is_plain};
 use crate::identity::{
-    Actor, CallerParts, Decode, Entitlements, FactorAges, Json, Object, Org, Session, TokenError,
-    TokenKind, VerifiedClaims,
+    Actor, CallerParts, Conventions, Decode, Entitlements, FactorAges, Object, Org, Session,
+    TokenError, TokenKind, VerifiedClaims,
 };
 
-/// Decodes the claims of OAuth access tokens, of machines' tokens and of session tokens, versions 1 and 2.
+/// Decodes the claims of OAuth access tokens, of machines' tokens and of session tokens, versions 1
+/// and 2.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClerkClaims;
 
 impl Decode for ClerkClaims {
-    fn decode(
-        &self,
-        claims: &VerifiedClaims,
-        members: &Object<'_>,
-    ) -> Result<CallerParts, TokenError> {
+    fn decode(&self, claims: &VerifiedClaims, members: &Object) -> Result<CallerParts, TokenError> {
         Self::parts(claims.kind(), members)
     }
 
-    /// Clerk stamps the class of a token into its protected header. Sessions, templates and machines
-    /// differ there; OAuth tokens are told by `typ`.
-    fn check_class(&self, kind: TokenKind, header: &Object<'_>) -> Result<(), TokenError> {
-        match (kind, header.get("cat").map(Json::as_str)) {
+    /// Clerk writes the class of a token into its protected header. Session tokens, templates and
+    /// machines' tokens have different classes. OAuth tokens are recognised by `typ`.
+    fn check_class(&self, kind: TokenKind, header: &Object) -> Result<(), TokenError> {
+        match (kind, header.get("cat").map(Value::as_str)) {
             (TokenKind::OAuth, _)
             | (TokenKind::Session, None | Some(Some(SESSION_CLASS | NO_CLASS)))
             | (TokenKind::M2m, None | Some(Some(MACHINE_CLASS))) => Ok(()),
@@ -31,14 +31,18 @@ impl Decode for ClerkClaims {
         }
     }
 
-    /// What Clerk calls the scopes of a machine's token are the machines that it may talk to; a token
-    /// without them has these as its audience.
-    fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str> {
+    fn conventions(&self) -> &'static Conventions {
+        &CONVENTIONS
+    }
+
+    /// Clerk calls the machines that a machine's token may talk to its scopes. A token without
+    /// scopes names the machines as its audience.
+    fn machines<'a>(&self, claims: &'a Object) -> Vec<&'a str> {
         let named = ["scopes", "aud"].map(|name| claims.get(name));
         match named.into_iter().flatten().find(|value| !value.is_null()) {
-            Some(Json::Text(names)) => names.split(' ').collect(),
-            Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
-            Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) | None => {
+            Some(Value::String(names)) => names.split(' ').collect(),
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {
                 Vec::new()
             }
         }
@@ -47,33 +51,19 @@ impl Decode for ClerkClaims {
 
 impl ClerkClaims {
     /// Decodes the claims of a token of this kind.
-    pub(super) fn parts(kind: TokenKind, members: &Object<'_>) -> Result<CallerParts, TokenError> {
+    pub(super) fn parts(kind: TokenKind, members: &Object) -> Result<CallerParts, TokenError> {
         match kind {
             TokenKind::OAuth => oauth(members),
             TokenKind::Session => session(members),
-            TokenKind::M2m => Ok(machine()),
+            // A machine has no client, no organization, and no scopes that a guard could require.
+            TokenKind::M2m => Ok(CallerParts::default()),
             TokenKind::ApiKey => Err(TokenError::Kind),
         }
     }
 }
 
-/// A machine is nobody's: it has no client, no organization, and no scopes that a guard could ask for.
-fn machine() -> CallerParts {
-    CallerParts {
-        client_id: None,
-        scopes: Vec::new(),
-        org_id: None,
-        org_at_issuer: false,
-        org: None,
-        actor: None,
-        session: None,
-        features: None,
-        plans: None,
-    }
-}
-
-/// An access token has no role and no permission; at most it names an organization.
-fn oauth(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
+/// An OAuth access token has no role and no permissions. At most it names an organization.
+fn oauth(claims: &Object) -> Result<CallerParts, TokenError> {
     let actor = match claims.get("act") {
         Some(act) => actor(act, MAX_ACTORS),
         None => None,
@@ -81,51 +71,44 @@ fn oauth(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
     Ok(CallerParts {
         client_id: text(claims, "client_id"),
         scopes: scopes(claims)?,
-        org_id: text(claims, "org_id"),
-        org_at_issuer: false,
-        org: None,
+        org: text(claims, "org_id").map(Org::only_id),
         actor,
-        session: None,
-        features: None,
-        plans: None,
+        ..CallerParts::default()
     })
 }
 
-fn session(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
-    // Exactly the number 2; anything else, even "2", is version 1.
-    let org = if claims.get("v").and_then(Json::as_f64) == Some(2.0) {
+fn session(claims: &Object) -> Result<CallerParts, TokenError> {
+    // Version 2 has exactly the number 2. Anything else, even the text "2", is version 1.
+    let org = if claims.get("v").and_then(Value::as_f64) == Some(2.0) {
         organization_v2(claims)?
     } else {
         organization_v1(claims)
     };
     let actor = match claims.get("act") {
-        None | Some(Json::Null) => None,
-        // Someone acts for the user, and a guard may refuse that: it must not get lost.
+        None | Some(Value::Null) => None,
+        // A guard may refuse actors, so an actor that cannot be read must not get lost.
         Some(act) => Some(actor(act, MAX_ACTORS).ok_or(TokenError::Claims)?),
     };
     let session =
         text(claims, "sid").map(|id| Session::new(id, text(claims, "sts"), factor_ages(claims)));
     Ok(CallerParts {
-        client_id: None,
-        scopes: Vec::new(),
-        org_id: org.as_ref().map(|org| org.id().to_owned()),
-        org_at_issuer: false,
         org,
         actor,
         session,
         features: entitlements(claims, "fea"),
         plans: entitlements(claims, "pla"),
+        ..CallerParts::default()
     })
 }
 
-/// `org_*`, with full names.
-fn organization_v1(claims: &Object<'_>) -> Option<Org> {
+/// The organization of version 1: claims `org_*`, with full names.
+fn organization_v1(claims: &Object) -> Option<Org> {
     let permissions = claims
         .get("org_permissions")
-        .and_then(Json::as_array)
+        .and_then(Value::as_array)
         .map(|all| {
             all.iter()
-                .filter_map(Json::as_str)
+                .filter_map(Value::as_str)
                 .map(str::to_owned)
                 .collect()
         });
@@ -138,13 +121,13 @@ fn organization_v1(claims: &Object<'_>) -> Option<Org> {
     ))
 }
 
-/// `o`, with short names and packed permissions.
-fn organization_v2(claims: &Object<'_>) -> Result<Option<Org>, TokenError> {
+/// The organization of version 2: the claim `o`, with short names and packed permissions.
+fn organization_v2(claims: &Object) -> Result<Option<Org>, TokenError> {
     let nothing = Object::default();
     let org = match claims.get("o") {
-        None | Some(Json::Null | Json::Bool(false)) => return Ok(None),
-        Some(Json::Object(org)) => org,
-        // No organization, but JavaScript takes it for one while it reads the rest.
+        None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
+        Some(Value::Object(org)) => org,
+        // This is no organization, but Clerk's JavaScript reads the packed claims all the same.
         Some(_) => &nothing,
     };
     let packed = Packed {
@@ -158,8 +141,8 @@ fn organization_v2(claims: &Object<'_>) -> Result<Option<Org>, TokenError> {
     Ok(text(org, "id").map(|id| Org::new(id, slug, role, Some(permissions))))
 }
 
-/// `scp`, a list, goes before `scope`, which is text (RFC 9068 §2.2.3, RFC 8693 §4.2).
-fn scopes(claims: &Object<'_>) -> Result<Vec<String>, TokenError> {
+/// The scopes: the list `scp`, or else the text `scope` (RFC 9068 §2.2.3, RFC 8693 §4.2).
+fn scopes(claims: &Object) -> Result<Vec<String>, TokenError> {
     let present = |name| claims.get(name).filter(|value| !value.is_null());
     let mut scopes: Vec<String> = match (present("scp"), present("scope")) {
         (Some(list), _) => {
@@ -170,7 +153,7 @@ fn scopes(claims: &Object<'_>) -> Result<Vec<String>, TokenError> {
         }
         (None, Some(text)) => {
             let scopes = text.as_str().ok_or(TokenError::Claims)?;
-            // RFC 6749 section 3.3: spaces alone separate scopes. Other white space is a part of one.
+            // RFC 6749 §3.3: only spaces separate scopes. Other white space is a part of a scope.
             scopes.split(' ').map(str::to_owned).collect()
         }
         (None, None) => Vec::new(),
@@ -179,8 +162,9 @@ fn scopes(claims: &Object<'_>) -> Result<Vec<String>, TokenError> {
     Ok(scopes)
 }
 
-/// RFC 8693 §4.1. Without a subject it says nothing; with an empty one, that someone acts.
-pub(super) fn actor(act: &Json<'_>, levels: usize) -> Option<Actor> {
+/// The actor (RFC 8693 §4.1); `None` without a subject. An empty subject still means that somebody
+/// acts.
+pub(super) fn actor(act: &Value, levels: usize) -> Option<Actor> {
     let act = act.as_object()?;
     let inner = act
         .get("act")
@@ -195,9 +179,10 @@ pub(super) fn actor(act: &Json<'_>, levels: usize) -> Option<Actor> {
     ))
 }
 
-/// `fea` or `pla`, in tokens of both versions: a comma list of `scope:name`. One entry without a scope
-/// makes the whole claim unreadable, and so does white space on which readers disagree.
-fn entitlements(claims: &Object<'_>, name: &str) -> Option<Entitlements> {
+/// The claim `fea` or `pla`, in tokens of both versions: a list of `scope:name`, separated by
+/// commas. An entry without a scope makes the whole claim unreadable, and so does a list that is
+/// not plain.
+fn entitlements(claims: &Object, name: &str) -> Option<Entitlements> {
     let mut entitlements = Entitlements::default();
     let list = text(claims, name).filter(|list| is_plain(list))?;
     for entry in list.split(',') {
@@ -209,44 +194,45 @@ fn entitlements(claims: &Object<'_>, name: &str) -> Option<Entitlements> {
             entitlements.user.push(entry.to_owned());
         }
     }
-    // They are kept for as long as the token.
+    // The entitlements are cached for as long as the token.
     entitlements.organization.shrink_to_fit();
     entitlements.user.shrink_to_fit();
     Some(entitlements)
 }
 
-fn factor_ages(claims: &Object<'_>) -> Option<FactorAges> {
-    match claims.get("fva")?.as_array()? {
+fn factor_ages(claims: &Object) -> Option<FactorAges> {
+    match claims.get("fva")?.as_array()?.as_slice() {
         [first, second] => FactorAges::from_minutes(first.as_f64()?, second.as_f64()?),
         _ => None,
     }
 }
 
 /// A non-empty string.
-fn text(claims: &Object<'_>, name: &str) -> Option<String> {
+fn text(claims: &Object, name: &str) -> Option<String> {
     let text = claims.get(name)?.as_str()?;
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// A string, or what JavaScript takes for none. Anything else can't be read, as there.
-fn packed_text<'a>(claims: &'a Object<'_>, name: &str) -> Result<&'a str, TokenError> {
+/// A string, or an empty one for a value that JavaScript takes for false. Any other value is an
+/// error.
+fn packed_text<'a>(claims: &'a Object, name: &str) -> Result<&'a str, TokenError> {
     match claims.get(name) {
-        None | Some(Json::Null | Json::Bool(false)) => Ok(""),
-        Some(Json::Text(text)) => Ok(text),
-        Some(Json::Number(number)) if number.as_f64() == Some(0.0) => Ok(""),
-        Some(Json::Bool(true) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+        None | Some(Value::Null | Value::Bool(false)) => Ok(""),
+        Some(Value::String(text)) => Ok(text),
+        Some(Value::Number(number)) if number.as_f64() == Some(0.0) => Ok(""),
+        Some(Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
             Err(TokenError::Claims)
         }
     }
 }
 
-/// `cat` of session tokens.
+/// The class (`cat`) of session tokens.
 const SESSION_CLASS: &str = "cl_B7d4PD111AAA";
-/// `cat` of machines' tokens.
+/// The class (`cat`) of machines' tokens.
 const MACHINE_CLASS: &str = "cl_B7d4PD333AAA";
-/// `cat` that some instances stamp on every token.
+/// The class (`cat`) that some instances write into every token.
 const NO_CLASS: &str = "cl_I7d4PD111III";
-/// An actor, and in whose name that one acts.
+/// The levels of actors that are read: the actor, and the prior actor.
 pub(super) const MAX_ACTORS: usize = 2;
 
 #[cfg(test)]

@@ -1,20 +1,19 @@
-//! A second reading of claims, plain and slow, that the first one is compared with.
+//! A second, plain and slow reading of claims, for tests that compare the two.
 //!
-//! It reads `serde_json::Value`s, and halves decimal numbers where the first reading has binary ones. The two readings
-//! share no code.
+//! This reading halves decimal numbers where the first reading has binary numbers. The two share no
+//! code.
 
 use serde_json::Value;
 
 use crate::identity::{Actor, CallerParts, Entitlements, TokenKind};
 
-/// The facts that claims state.
+/// The facts in claims.
 #[derive(Debug, PartialEq)]
 pub(in crate::clerk) struct Reading {
     client_id: Option<String>,
     scopes: Vec<String>,
-    org_id: Option<String>,
     org: Option<OrgReading>,
-    /// The actors: first the one who acts, then the one in whose name.
+    /// The actor, then the prior actor.
     actors: Vec<ActorReading>,
     session: Option<SessionReading>,
     features: Option<[Vec<String>; 2]>,
@@ -61,7 +60,6 @@ impl Reading {
         Self {
             client_id: parts.client_id.clone(),
             scopes: parts.scopes.clone(),
-            org_id: parts.org_id.clone(),
             org: parts.org.as_ref().map(|org| OrgReading {
                 id: org.id().to_owned(),
                 slug: text(org.slug()),
@@ -88,7 +86,6 @@ impl Reading {
         let mut reading = Self {
             client_id: None,
             scopes: Vec::new(),
-            org_id: None,
             org: None,
             actors: Vec::new(),
             session: None,
@@ -101,12 +98,16 @@ impl Reading {
             TokenKind::OAuth => {
                 reading.client_id = text(&claims["client_id"]);
                 reading.scopes = scopes(claims)?;
-                reading.org_id = text(&claims["org_id"]);
+                reading.org = text(&claims["org_id"]).map(|id| OrgReading {
+                    id,
+                    slug: None,
+                    role: None,
+                    permissions: None,
+                });
                 reading.actors = actors(&claims["act"]).unwrap_or_default();
             }
             TokenKind::Session => {
                 reading.org = organization(claims)?;
-                reading.org_id = reading.org.as_ref().map(|org| org.id.clone());
                 if !claims["act"].is_null() {
                     reading.actors = actors(&claims["act"])?;
                 }
@@ -143,7 +144,7 @@ fn scopes(claims: &Value) -> Option<Vec<String>> {
     Some(all.into_iter().filter(|scope| !scope.is_empty()).collect())
 }
 
-/// The actors of two levels; `None` if the first one cannot be read.
+/// The actors of two levels; `None` if the first actor cannot be read.
 fn actors(act: &Value) -> Option<Vec<ActorReading>> {
     let one = |act: &Value| {
         let subject = act.as_object()?.get("sub")?.as_str()?;
@@ -189,7 +190,7 @@ fn organization(claims: &Value) -> Option<Option<OrgReading>> {
     }))
 }
 
-/// A text; empty for a value that JavaScript takes for none.
+/// A text; empty for a value that JavaScript takes for false.
 fn packed(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => Some(text),
@@ -224,7 +225,8 @@ fn permissions(features: &str, names: &str, masks: &str) -> Option<Vec<String>> 
         return Some(Vec::new());
     }
     let (names, masks) = (list(names), list(masks));
-    // One reading counts the place of a mask among all features, the other among those of organizations.
+    // One reading counts the place of a mask among all features, the other among those of
+    // organizations.
     let mut readings = [Vec::new(), Vec::new()];
     let mut places = [0, 0];
     for feature in &features {

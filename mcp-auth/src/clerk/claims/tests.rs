@@ -1,4 +1,4 @@
-//! What claims decode to, and which can't be decoded.
+//! The facts in claims, and claims that cannot be decoded.
 
 use std::sync::Arc;
 
@@ -52,7 +52,8 @@ fn an_oauth_token_names_an_organization_and_nothing_about_it() {
     ])
     .unwrap();
     assert_eq!(caller.org_id(), Some("org_1"));
-    assert!(caller.token_org().is_none());
+    let org = caller.token_org().unwrap();
+    assert!(org.slug().is_none() && org.role().is_none() && org.permissions().is_none());
 }
 
 #[test]

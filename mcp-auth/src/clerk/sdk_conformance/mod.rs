@@ -1,8 +1,8 @@
-//! What Clerk's SDK was seen to do, as test vectors.
+//! Test vectors of the behaviour of Clerk's SDK.
 //!
-//! The files are in `fixtures/clerk`, or where `CLERK_VECTORS` says; they are told apart by their
-//! form. Where this crate is stricter than the SDK, a [`Rule`] says so: a token to which a rule
-//! applies must be refused for that reason, and no other token may be refused that the SDK accepts.
+//! The files are in `fixtures/clerk`, or in the folder that `CLERK_VECTORS` names. A [`Rule`]
+//! describes where this crate is stricter than the SDK: a token to which a rule applies must be
+//! refused for that reason. Every other token that the SDK accepts must be accepted.
 
 mod claims;
 mod has;
@@ -20,8 +20,8 @@ use serde_json::Value;
 use crate::clerk::claims::ClerkClaims;
 use crate::identity::test_support::block_on;
 use crate::identity::{
-    AuthError, Authenticator, AuthenticatorConfig, Caller, Decode, Keys, ManualClock, Object,
-    Policy, TokenError,
+    AuthError, Authenticator, AuthenticatorConfig, Caller, Decode, Keys, ManualClock, Policy,
+    TokenError,
 };
 
 /// One file of vectors.
@@ -87,7 +87,7 @@ fn directory() -> PathBuf {
     }
 }
 
-/// A token that the SDK may accept and that is refused here.
+/// A rule for tokens that the SDK may accept and that this crate refuses.
 struct Rule {
     name: &'static str,
     refusal: TokenError,
@@ -258,14 +258,14 @@ fn compact_length(text: &[u8]) -> usize {
     significant.count()
 }
 
-/// One token, and what it says before anything is believed.
+/// One token, not verified.
 struct Case {
     token: String,
     header: Value,
     payload: Value,
-    /// Some audience is expected; otherwise `aud` is not looked at.
+    /// The audiences that are expected; if there are none, `aud` is ignored.
     audience_matters: bool,
-    /// The issuers that are expected; none in particular if it is empty.
+    /// The issuers that are expected; any if the list is empty.
     issuers: Vec<String>,
 }
 
@@ -300,12 +300,14 @@ impl Case {
             .is_some_and(|sub| sub.starts_with("mch_"))
     }
 
-    /// The machines that a machine's token is meant for.
+    /// The machines that a machine's token is for.
     fn machines(&self) -> Vec<String> {
-        let claims = self.payload.as_object().map(Object::from);
-        let claims = claims.unwrap_or_default();
-        let machines = ClerkClaims.machines(&claims);
-        machines.into_iter().map(str::to_owned).collect()
+        let machines = self
+            .payload
+            .as_object()
+            .map(|claims| ClerkClaims.machines(claims));
+        let machines = machines.unwrap_or_default().into_iter();
+        machines.map(str::to_owned).collect()
     }
 
     fn is_session(&self) -> bool {
@@ -313,7 +315,7 @@ impl Case {
         !self.is_machine() && typ != "at+jwt" && typ != "application/at+jwt"
     }
 
-    /// The rules that refuse this token, whatever else may.
+    /// The rules that refuse this token.
     fn rules(&self) -> Vec<&'static Rule> {
         RULES.iter().filter(|rule| (rule.applies)(self)).collect()
     }
@@ -340,9 +342,9 @@ impl Case {
         })
     }
 
-    /// What remains of an outcome when the rules have had their say: `None` if one of them refused.
+    /// The outcome without the rules; `None` if a rule refused the token.
     ///
-    /// A rule that applies to an accepted token is a rule that does not hold: that fails.
+    /// Fails if a rule applies to a token that was accepted.
     fn after_rules(
         &self,
         outcome: Result<Caller, TokenError>,
@@ -366,7 +368,7 @@ impl Case {
     }
 }
 
-/// What happened, counted, and what went wrong.
+/// Counts of outcomes, and the failures.
 #[derive(Default)]
 struct Report {
     counts: BTreeMap<String, usize>,

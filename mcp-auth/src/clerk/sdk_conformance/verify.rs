@@ -1,4 +1,4 @@
-//! Signed tokens, a clock and options; accepted or refused, and why.
+//! Signed tokens with a clock and options, and the reasons of refusals.
 
 use serde_json::Value;
 
@@ -6,8 +6,8 @@ use super::{Case, File, Report, files_with, same};
 use crate::clerk::claims::ClerkClaims;
 use crate::identity::test_support::CountingSource;
 use crate::identity::{
-    Actor, AudienceMode, Caller, Decode, IoRuntime, Keys, Machine, Object, Parties, Policy,
-    PublishedKey, TokenError, TokenKind, test_support,
+    Actor, AudienceMode, Caller, Decode, IoRuntime, Keys, Machine, Parties, Policy, PublishedKey,
+    TokenError, TokenKind, test_support,
 };
 
 #[test]
@@ -60,8 +60,8 @@ enum Source {
 }
 
 impl Source {
-    /// `None` if this form does not fit the vector: the SDK was given the PEM, unless it says that it
-    /// looked for a `kid`.
+    /// `None` if this form does not fit the vector: the SDK got the PEM, unless its reason names a
+    /// `kid`.
     fn keys(
         &self,
         file: &File,
@@ -89,7 +89,7 @@ impl Source {
     }
 }
 
-/// The SDK's options as our policy.
+/// The policy for the SDK's options.
 fn policy(vector: &Value, case: &Case) -> Result<Policy, String> {
     let options = vector["options"].as_object().cloned().unwrap_or_default();
     let claimed = case.claim("iss").as_str().unwrap_or(test_support::ISSUER);
@@ -127,7 +127,7 @@ fn policy(vector: &Value, case: &Case) -> Result<Policy, String> {
     let accepts = |kind: &str| accepts.iter().any(|one| one == kind || one == "any");
     policy.oauth = accepts("oauth_token");
     policy.sessions = accepts("session_token").then_some(parties);
-    // The first that the token names, if it names any.
+    // The first audience that the token names, if it names any.
     let machines = case.machines();
     let machine = machines.first().map_or("mch_here", String::as_str);
     policy.machine = accepts("m2m_token").then(|| Machine::Named(machine.to_owned()));
@@ -143,7 +143,7 @@ fn accepted_kinds(function: &str) -> Result<Vec<String>, String> {
     Ok(kinds.iter().map(|&kind| kind.to_owned()).collect())
 }
 
-/// A string or a list of strings, as a list without empty ones.
+/// A string or a list of strings, as a list without empty strings.
 fn non_empty(value: &Value) -> Vec<String> {
     let all = value
         .as_array()
@@ -208,14 +208,14 @@ impl Expected<'_> {
             return Ok(());
         }
         if machine {
-            // For machine tokens, OAuth's included, the SDK has two reasons only.
+            // For machines' and OAuth tokens the SDK has only two reasons.
             return same(
                 "undecodable",
                 ours == "token-invalid" && error != TokenError::Type,
                 reason == "token-invalid",
             );
         }
-        // With cookies the SDK would renew such a session, and says why it can't.
+        // With cookies the SDK would renew such a session. Its reason says why it cannot.
         let reason = match reason {
             "session-token-nbf" => "token-not-active-yet",
             "session-token-iat-in-the-future" => "token-iat-in-the-future",
@@ -272,14 +272,13 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
             "clientId" => same("client", caller.client_id().unwrap_or_default(), text)?,
             "type" => same("kind", kind_name(caller), text)?,
             "subject" => same("subject", caller.subject(), text)?,
-            // Which are machines.
+            // The scopes of a machine's token are machines.
             "scopes" if caller.machine_id().is_some() => {
-                let members = Object::from(caller.claims());
-                let ours = ClerkClaims.machines(&members);
+                let ours = ClerkClaims.machines(caller.claims());
                 let ours = ours.into_iter().map(str::to_owned).collect();
                 same("machines", ours, non_empty(expected))?;
             }
-            // What is left when the SDK has taken the standard ones away.
+            // The SDK returns the claims without the standard ones.
             "claims" => {
                 let standard = ["iss", "sub", "exp", "nbf", "iat", "jti"];
                 let mut ours = claims.clone();
@@ -287,7 +286,7 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
                 let expected = expected.as_object().cloned().unwrap_or_default();
                 same("claims", ours, expected)?;
             }
-            // The SDK splits at single spaces only, and keeps what is empty.
+            // The SDK splits at single spaces, and keeps empty parts.
             "scopes" => {
                 let texts = non_empty(expected).join(" ");
                 let scopes: Vec<&str> =
@@ -311,7 +310,7 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
                 same("aud", ours, non_empty(expected))?;
             }
             "act" | "actor" => compare_actor(caller.actor(), expected)?,
-            // What a token that was verified now always is.
+            // A token that was just verified always has these values.
             "revoked" | "expired" => same(name, &Value::Bool(false), expected)?,
             "revocationReason" => same(name, &Value::Null, expected)?,
             unknown => report.count(format!("not compared: data.{unknown}")),
@@ -324,7 +323,7 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
     same("has an actor", caller.actor().is_some(), says_actor)
 }
 
-/// At most two levels are kept, here as there.
+/// Both the SDK and this crate keep two levels at most.
 pub(super) fn compare_actor(ours: Option<&Actor>, expected: &Value) -> Result<(), String> {
     let Some(actor) = ours else {
         return same("actor", &Value::Null, expected);

@@ -1,7 +1,7 @@
-//! What Clerk's Backend API says of opaque tokens.
+//! Verification of opaque tokens by Clerk's Backend API.
 //!
-//! The answer is judged by what it says, not by its status: a token that was revoked or has expired is
-//! answered with 200, too.
+//! The body of the answer decides, not the status: the answer for a revoked or expired token has
+//! status 200, too.
 //!
 //! Source: <https://clerk.com/docs/reference/backend-api>.
 
@@ -13,36 +13,42 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::clerk::claims;
+use crate::clerk::conventions::CONVENTIONS;
+use crate::clerk::errors::{ErrorReporter, Unreadable};
 use crate::clerk::machine_key::MachineKey;
-use crate::clerk::outgoing::{Answer, Bearer, Outgoing};
+use crate::clerk::outgoing::{Bearer, ClerkResponse, Outgoing};
 use crate::clerk::ownership::{Ownership, SecretKeyCheck};
-use crate::clerk::question::{Question, Unreadable};
 use crate::clerk::secret_key::SecretKey;
 use crate::identity::{
-    CallerParts, Confirmation, ConfirmationSource, Json, LookupError, Org, TokenError, TokenKind,
+    CallerParts, Clock, Confirmation, ConfirmationSource, LookupError, Org, TokenError, TokenKind,
     TokenText, Verdict, parse_object,
 };
 
-/// The calls that verify tokens, with the keys to them.
+/// The calls that verify tokens, with their keys.
 #[derive(Clone, Debug)]
 pub(super) struct Verification {
     outgoing: Arc<Outgoing>,
-    /// The instance's, and whether it is the right one's.
+    /// The secret key of the instance, with the check that it belongs to the issuer.
     secret_key: Option<(SecretKey, Ownership)>,
     machine_key: Option<MachineKey>,
-    by_secret_key: Arc<Question>,
-    by_machine_key: Arc<Question>,
+    by_secret_key: Arc<ErrorReporter>,
+    by_machine_key: Arc<ErrorReporter>,
 }
 
 impl Verification {
-    /// Asks with the instance's key, and about machines' tokens with the machine's own if there is one.
-    /// With the instance's nothing is asked before it is known to be that of the issuer.
+    /// Asks with the secret key of the instance. The machine's own key, if there is one, is used
+    /// for machines' tokens. The secret key is used only after it was checked to belong to the
+    /// issuer.
     pub(super) fn at(
         outgoing: Arc<Outgoing>,
         secret_key: Option<(SecretKey, Ownership)>,
         machine_key: Option<MachineKey>,
+        clock: &Arc<dyn Clock>,
     ) -> Self {
-        let about = |key| Arc::new(Question::about("what an opaque token is worth", key));
+        let about = |key| {
+            let what = "opaque tokens";
+            Arc::new(ErrorReporter::about(what, key, Arc::clone(clock)))
+        };
         Self {
             outgoing,
             secret_key,
@@ -52,7 +58,7 @@ impl Verification {
         }
     }
 
-    fn key(&self, kind: TokenKind) -> Option<(Bearer<'_>, &Question)> {
+    fn key(&self, kind: TokenKind) -> Option<(Bearer<'_>, &ErrorReporter)> {
         let machine = self.machine_key.as_ref().filter(|_| kind == TokenKind::M2m);
         if let Some(key) = machine {
             return Some((Bearer::Machine(key), &self.by_machine_key));
@@ -62,21 +68,21 @@ impl Verification {
     }
 
     async fn ask(self, kind: TokenKind, token: TokenText) -> Result<Verdict, LookupError> {
-        let Some((call, (bearer, question))) = Call::of(kind).zip(self.key(kind)) else {
+        let Some((call, (bearer, errors))) = Call::of(kind).zip(self.key(kind)) else {
             return Ok(Verdict::Refused(TokenError::Opaque));
         };
         if let (Bearer::Secret(_), Some((_, ownership))) = (bearer, &self.secret_key) {
             match ownership.check().await {
                 SecretKeyCheck::Fits => {}
-                SecretKeyCheck::OtherInstance => return Err(question.key_of_another()),
-                SecretKeyCheck::Refused => return Err(question.key_refused()),
+                SecretKeyCheck::OtherInstance => return Err(errors.key_of_another()),
+                SecretKeyCheck::Refused => return Err(errors.key_refused()),
                 SecretKeyCheck::Unknown => return Err(LookupError::Failed),
             }
         }
         let body = json!({ (call.member): token.expose() });
         let asked = self.outgoing.post_as(call.path, &body, bearer).await;
-        let answer = asked.map_err(|error| question.failed(&error))?;
-        call.judge(&answer, question)
+        let answer = asked.map_err(|error| errors.failed(&error))?;
+        call.judge(&answer, errors)
     }
 }
 
@@ -94,7 +100,7 @@ impl ConfirmationSource for Verification {
     }
 }
 
-/// What an answer means that came without a network; `None` is 404.
+/// The verdict in an answer that came without a network; `None` stands for status 404.
 #[cfg(feature = "testing")]
 pub(crate) fn verdict(kind: TokenKind, said: Option<Value>) -> Result<Verdict, LookupError> {
     let Some((call, said)) = Call::of(kind).zip(said) else {
@@ -104,14 +110,14 @@ pub(crate) fn verdict(kind: TokenKind, said: Option<Value>) -> Result<Verdict, L
     call.verdict(said).map_err(|_| LookupError::Failed)
 }
 
-/// One of the calls.
+/// A call that verifies one kind of token.
 struct Call {
     kind: TokenKind,
-    /// Without `v1`, as Clerk's SDK asks.
+    /// The path without `v1`. Clerk's SDK uses the same path.
     path: &'static [&'static str],
-    /// Where the token is in the body.
+    /// The member of the body that holds the token.
     member: &'static str,
-    /// What the answer says that it is.
+    /// The value of `object` in the answer.
     object: &'static str,
 }
 
@@ -139,18 +145,23 @@ impl Call {
         })
     }
 
-    fn judge(&self, answer: &Answer, question: &Question) -> Result<Verdict, LookupError> {
+    fn judge(
+        &self,
+        answer: &ClerkResponse,
+        errors: &ErrorReporter,
+    ) -> Result<Verdict, LookupError> {
         match answer.status {
             200 => {}
             404 => return Ok(Verdict::Refused(TokenError::Unknown)),
-            _ => return Err(question.refused(answer)),
+            _ => return Err(errors.refused(answer)),
         }
-        let said = parse_object(&answer.body).map_err(|error| question.unreadable(&error))?;
-        // Clerk answers. That it does so oddly about one token is no reason to leave it alone about all.
+        let said = parse_object(&answer.body).map_err(|error| errors.unreadable(&error))?;
+        // Clerk answers, so an odd answer about one token must not open the circuit breaker for all
+        // tokens.
         let said = serde_json::from_value(Value::Object(said))
-            .map_err(|error| question.odd(&Unreadable::from(&error)))?;
+            .map_err(|error| errors.odd(&Unreadable::from(&error)))?;
         self.verdict(said)
-            .map_err(|unexpected| question.odd(&unexpected))
+            .map_err(|unexpected| errors.odd(&unexpected))
     }
 
     fn verdict(&self, said: Said) -> Result<Verdict, Unexpected> {
@@ -163,7 +174,8 @@ impl Call {
         })
     }
 
-    /// What the answer says of the token; an error if that is not what was asked for.
+    /// The token's description in the answer. The outer error means that the answer has another
+    /// form.
     fn read(&self, said: Said) -> Result<Result<Confirmation, TokenError>, Unexpected> {
         if said.object.as_deref() != Some(self.object) {
             return Err(Unexpected("object"));
@@ -191,8 +203,8 @@ impl Call {
             .collect();
         let actor = match present(said.act) {
             None => None,
-            // Someone acts for the user, and a guard may refuse that: it must not get lost.
-            Some(act) => match claims::actor(&Json::from(&act), claims::MAX_ACTORS) {
+            // A guard may refuse actors, so an actor that cannot be read must not get lost.
+            Some(act) => match claims::actor(&act, claims::MAX_ACTORS) {
                 Some(actor) => Some(actor),
                 None => return Ok(Err(TokenError::Claims)),
             },
@@ -202,20 +214,15 @@ impl Call {
             TokenKind::ApiKey | TokenKind::OAuth | TokenKind::Session => (scopes, Vec::new()),
         };
         let is_oauth = self.kind == TokenKind::OAuth;
-        let org_id = Some(&subject)
-            .filter(|subject| self.kind == TokenKind::ApiKey && subject.starts_with("org_"))
-            .cloned();
+        let is_org = self.kind == TokenKind::ApiKey && CONVENTIONS.is_organization(&subject);
         let parts = CallerParts {
             client_id: said.client_id.filter(|id| is_oauth && !id.is_empty()),
             org_at_issuer: is_oauth && scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE),
             scopes,
-            // It acts for the organization, and is nothing there: no member, so in no role.
-            org: org_id.clone().map(Org::only_id),
-            org_id,
+            // The key acts for the organization and is no member of it, so it has no role.
+            org: is_org.then(|| Org::only_id(subject.clone())),
             actor,
-            session: None,
-            features: None,
-            plans: None,
+            ..CallerParts::default()
         };
         Ok(Ok(Confirmation {
             subject,
@@ -227,8 +234,9 @@ impl Call {
         }))
     }
 
-    /// Milliseconds since 1970. Clerk's own sources disagree on the unit for OAuth; a time in seconds
-    /// is below 10^11 until the year 5138, one in milliseconds since 1973 is not.
+    /// The expiry in milliseconds since 1970. Clerk's sources disagree on the unit for OAuth. Times
+    /// in seconds are below 10^11 until the year 5138, and times in milliseconds are above since
+    /// 1973.
     fn expires_ms(&self, at: &Value) -> Option<u64> {
         let at = at.as_f64()?;
         let in_seconds = self.kind == TokenKind::OAuth && at < 1e11;
@@ -242,7 +250,7 @@ impl Call {
     }
 }
 
-/// The answer, as far as it is read.
+/// The members of the answer that are read.
 #[derive(Deserialize)]
 struct Said {
     object: Option<String>,
@@ -258,7 +266,7 @@ struct Said {
     claims: Option<Value>,
 }
 
-/// A member of the answer is missing, or not what it should be.
+/// A member of the answer is missing or has another form.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` in the answer is not as expected")]
 struct Unexpected(&'static str);
@@ -273,7 +281,7 @@ fn names_anything(audience: &Value) -> bool {
     !empty_list && audience.as_str() != Some("")
 }
 
-/// With this scope the bearer is told which organization they chose.
+/// With this scope the issuer tells the bearer which organization they chose.
 const ORGANIZATION_SCOPE: &str = "user:org:read";
 
 #[cfg(test)]

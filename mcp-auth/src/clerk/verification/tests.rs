@@ -1,4 +1,4 @@
-//! What is asked of the Backend API, and what its answers mean.
+//! Requests to the Backend API, and the meaning of its answers.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ fn an_active_oauth_token_is_read() {
     assert_eq!(said.subject, "user_ada");
     assert_eq!(said.parts.client_id.as_deref(), Some("client_1"));
     assert_eq!(said.parts.scopes, ["profile", "user:org:read"]);
-    assert!(said.parts.org_at_issuer && said.parts.org_id.is_none() && said.claims.is_empty());
+    assert!(said.parts.org_at_issuer && said.parts.org.is_none() && said.claims.is_empty());
     assert_eq!(said.audience, Some(json!([test_support::RESOURCE])));
     assert_eq!(said.expires_ms, Some(1_750_086_400_000));
     let actor = said.parts.actor.unwrap();
@@ -105,10 +105,10 @@ fn an_organizations_key_acts_for_it_and_a_users_key_for_the_user() {
     let mut answer = answer(TokenKind::ApiKey);
     let said = active(TokenKind::ApiKey, &answer);
     assert_eq!(said.parts.scopes, ["documents:read"]);
-    assert!(said.parts.org_id.is_none() && said.parts.org.is_none());
+    assert!(said.parts.org.is_none());
     answer["subject"] = json!("org_1");
     let said = active(TokenKind::ApiKey, &answer);
-    assert_eq!(said.parts.org_id.as_deref(), Some("org_1"));
+    assert_eq!(said.parts.org.as_ref().map(Org::id), Some("org_1"));
     let org = said.parts.org.unwrap();
     assert_eq!(
         (org.id(), org.role(), org.permissions()),
@@ -141,7 +141,7 @@ fn an_expiry_is_read_in_its_unit() {
             json!(1_750_086_400_000_u64),
             1_750_086_400_000,
         ),
-        // Taken at its word: that was in 1970.
+        // A time in seconds would be in 1970.
         (TokenKind::M2m, json!(1_750_086_400), 1_750_086_400),
         (
             TokenKind::ApiKey,
@@ -359,12 +359,13 @@ fn verification(stub: &Stub, keys: Keys) -> Verification {
         Keys::Secret => (Some(secret), None),
     };
     let outgoing = Arc::new(Outgoing::to(stub.url()).unwrap());
+    let clock: Arc<dyn Clock> = test_support::clock();
     let secret = secret.map(|key| {
         let keys = identity::Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
-        let backend = Backend::at(Arc::clone(&outgoing), key.clone());
+        let backend = Backend::at(Arc::clone(&outgoing), key.clone(), &clock);
         (key, Ownership::proven(backend, keys))
     });
-    Verification::at(outgoing, secret, machine)
+    Verification::at(outgoing, secret, machine, &clock)
 }
 
 fn ask(
@@ -393,7 +394,7 @@ fn refused(kind: TokenKind, answer: &Value) -> TokenError {
     }
 }
 
-/// What Clerk answers about an active token of this kind.
+/// Clerk's answer about an active token of this kind.
 fn answer(kind: TokenKind) -> Value {
     let mut answer = json!({
         "id": "id_1", "revoked": false, "revocation_reason": null, "expired": false,

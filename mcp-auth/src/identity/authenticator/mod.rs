@@ -1,4 +1,4 @@
-//! From a bearer string to a caller.
+//! Verification of bearer strings: from a token to a caller.
 
 use std::array::from_fn;
 use std::hash::RandomState;
@@ -28,9 +28,9 @@ use crate::identity::verify::{Candidate, Decode, Evidence, Signed, check_kind};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
     pub(crate) address: IpAddr,
-    /// Whether too many tokens from its network were bad. Its tokens then cost as little as can be: a JWT is
-    /// refused before its signature is checked if anything else tells, and nobody is asked about a new opaque
-    /// token. A token that is good gets in.
+    /// Whether too many tokens from the client's network were bad. The server then spends less on
+    /// its tokens: it checks a JWT's header and issuer before the signature, and does not ask the
+    /// issuer about a new opaque token. Good tokens are still accepted.
     pub(crate) fails_often: bool,
 }
 
@@ -43,63 +43,56 @@ pub(crate) struct Authenticator {
     clock: Arc<dyn Clock>,
     seen: Arc<TokenCache>,
     confirmations: Option<Confirmations>,
-    realm: Arc<CallerContext>,
-    hints: Hints,
+    context: Arc<CallerContext>,
+    people: Option<Arc<People>>,
+    throttles: Throttles,
     transition: Transition,
 }
 
-/// What an authenticator is made of.
+/// The parts of an authenticator.
 #[derive(Debug)]
 pub(crate) struct AuthenticatorConfig {
-    /// Which tokens are accepted.
+    /// The tokens that are accepted.
     pub(crate) policy: Policy,
     /// The issuer's keys.
     pub(crate) keys: Keys,
     pub(crate) decode: Arc<dyn Decode>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Whom to ask about opaque tokens, how often about new ones, and where that runs; without it they
-    /// are refused.
+    /// The source that confirms opaque tokens, the budget for new ones, and the runtime for
+    /// look-ups. Without a source opaque tokens are refused.
     pub(crate) confirm: Option<(Arc<dyn ConfirmationSource>, Option<Budget>, Handle)>,
-    /// What more is known of users.
+    /// The users of the identity provider.
     pub(crate) people: Option<Arc<People>>,
 }
 
-/// Log lines that strangers can cause: those that name the setting which a refused token may have
-/// needed, that nothing can be verified now, and why tokens are refused.
+/// Throttles of the log lines that strangers can cause.
 #[derive(Debug)]
-struct Hints {
-    audience_missing: LogThrottle,
-    audience_mismatch: LogThrottle,
-    opaque: LogThrottle,
-    kind: LogThrottle,
-    machine: LogThrottle,
+struct Throttles {
     unavailable: LogThrottle,
-    /// One for each reason.
-    refused: [LogThrottle; TokenError::COUNT],
+    /// Hints how to accept tokens that are refused, one for each reason.
+    hints: [LogThrottle; TokenError::COUNT],
+    /// Refusals, one for each reason.
+    refusals: [LogThrottle; TokenError::COUNT],
 }
 
-impl Default for Hints {
+impl Default for Throttles {
     fn default() -> Self {
         Self {
-            audience_missing: LogThrottle::default(),
-            audience_mismatch: LogThrottle::default(),
-            opaque: LogThrottle::default(),
-            kind: LogThrottle::default(),
-            machine: LogThrottle::default(),
             unavailable: LogThrottle::default(),
-            refused: from_fn(|_| LogThrottle::default()),
+            hints: from_fn(|_| LogThrottle::default()),
+            refusals: from_fn(|_| LogThrottle::default()),
         }
     }
 }
 
 impl Client {
-    /// A client without an address that has never failed.
+    /// A client without an address, whose tokens were never bad.
     #[cfg(any(test, feature = "testing"))]
     fn nobody() -> Self {
         Self::at(Ipv4Addr::UNSPECIFIED.into())
     }
 
-    /// A client at this address, whose network never failed.
+    /// A client at this address, whose network never sent a bad token.
     #[cfg(any(test, feature = "testing", mcp_auth_bench))]
     pub(crate) fn at(address: IpAddr) -> Self {
         Self {
@@ -110,7 +103,7 @@ impl Client {
 }
 
 impl Authenticator {
-    /// Accepts what the policy says.
+    /// Accepts the tokens that the policy allows.
     pub(crate) fn new(config: AuthenticatorConfig) -> Self {
         let AuthenticatorConfig {
             policy,
@@ -122,9 +115,9 @@ impl Authenticator {
         } = config;
         let policy = Arc::new(policy);
         let seen = Arc::new(TokenCache::new(policy.cache_bytes));
-        let realm = Arc::new(CallerContext {
+        let context = Arc::new(CallerContext {
             hierarchy: Arc::clone(&policy.scopes),
-            people,
+            conventions: decode.conventions(),
             hashes: RandomState::default(),
         });
         let confirmations = confirm.map(|(source, budget, io)| {
@@ -133,7 +126,8 @@ impl Authenticator {
                 budget,
                 Arc::clone(&policy),
                 Arc::clone(&clock),
-                Arc::clone(&realm),
+                Arc::clone(&context),
+                people.clone(),
                 Arc::clone(&seen),
                 io,
             )
@@ -145,30 +139,32 @@ impl Authenticator {
             clock,
             seen,
             confirmations,
-            realm,
-            hints: Hints::default(),
+            context,
+            people,
+            throttles: Throttles::default(),
             transition: Transition::default(),
         }
     }
 
-    /// The caller whom this token proves, presented by nobody in particular.
+    /// The caller whom this token proves. The token is presented by a client without an address.
     ///
     /// # Errors
-    /// As [`Self::authenticate_from`].
+    /// The errors of [`Self::authenticate_from`].
     #[cfg(any(test, feature = "testing"))]
     pub(crate) async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
         let token = BearerToken::new(token);
         self.authenticate_from(Client::nobody(), &token).await
     }
 
-    /// The caller whom this token proves, presented by `client`.
+    /// The caller whom this token proves. The token is presented by `client`.
     ///
     /// # Errors
-    /// - [`AuthError::FailsOften`] if it is opaque and new, and the network of the client fails too often.
-    /// - [`AuthError::Invalid`] if the token is refused; the reason is logged, not told.
+    /// - [`AuthError::FailsOften`] if the token is opaque and new, and the client's network fails
+    ///   too often.
+    /// - [`AuthError::Invalid`] if the token is refused. The reason is for the log alone.
     /// - [`AuthError::Misconfigured`] if the identity provider refuses the server's own key.
-    /// - [`AuthError::OverBudget`] if it is new, and too many are.
-    /// - [`AuthError::Unavailable`] if whether it is to be accepted can't be told now.
+    /// - [`AuthError::OverBudget`] if the token is new, and too many tokens are new.
+    /// - [`AuthError::Unavailable`] if the token cannot be verified now.
     pub(crate) async fn authenticate_from(
         &self,
         client: Client,
@@ -191,8 +187,8 @@ impl Authenticator {
         Ok(caller)
     }
 
-    /// The caller of a token that was verified before and still holds; costs no signature check and
-    /// never waits.
+    /// The caller of a token that was verified before and is still valid. This checks no signature
+    /// and never waits.
     pub(crate) fn cached(&self, token: &BearerToken<'_>) -> Option<Caller> {
         let caller = self.verified(token)?;
         let is_checked = self
@@ -204,12 +200,12 @@ impl Authenticator {
         })
     }
 
-    /// Whether the token was good before, so that presenting it is no guess.
+    /// Whether the token was good before, so that it is not a guess.
     fn knows(&self, token: &BearerToken<'_>) -> bool {
         self.seen.get(token.fingerprint()).is_some()
     }
 
-    /// How many keys of the issuer there are; they are fetched if there are none yet.
+    /// The number of the issuer's keys. They are fetched if there are none yet.
     ///
     /// # Errors
     /// [`Unavailable`] if the issuer can't be reached.
@@ -218,7 +214,7 @@ impl Authenticator {
         Ok(self.keys.count())
     }
 
-    /// Whether one of these keys is one of the issuer's.
+    /// Whether the issuer has one of these keys.
     ///
     /// # Errors
     /// [`Unavailable`] if the issuer can't be reached.
@@ -226,7 +222,7 @@ impl Authenticator {
         self.keys.share_any(others).await
     }
 
-    /// The caller of a token that was verified before and still holds.
+    /// The caller of a token that was verified before and is still valid, by the token alone.
     fn verified(&self, token: &BearerToken<'_>) -> Option<Caller> {
         let caller = self.seen.get(token.fingerprint())?;
         let claims = caller.verified();
@@ -234,9 +230,11 @@ impl Authenticator {
             .check_current(self.clock.unix_ms(), self.policy.leeway_ms)
             .is_ok();
         match claims.evidence() {
-            // Verifying it anew finds out whether the key was withdrawn, or is only not known to be current.
+            // The token is verified again, which tells whether the key was withdrawn or only has to
+            // be fetched.
             Evidence::Signed { key, .. } if !current || !self.keys.is_current(key) => None,
-            // Whatever has become of it, that it was good once saves it from the limits for strangers.
+            // The token stays in the cache: a token that was good once is not limited like a
+            // stranger's.
             Evidence::Confirmed(_) | Evidence::Signed { .. } => {
                 let holds = current && claims.is_recent(|| self.clock.uptime());
                 holds.then_some(caller)
@@ -244,16 +242,18 @@ impl Authenticator {
         }
     }
 
-    /// The user who has to be looked up, and where.
+    /// The user to look up, if the policy checks users, and the look-ups to do it with.
     fn to_be_checked<'a>(&'a self, caller: &'a Caller) -> Option<(&'a People, &'a str)> {
-        let people = self.realm.people.as_deref();
+        let people = self.people.as_deref();
         let people = people.filter(|_| self.policy.check_users)?;
         Some((people, caller.user_id()?))
     }
 
     async fn verify(&self, client: Client, token: &BearerToken<'_>) -> Result<Caller, AuthError> {
         let refused = |error| log_refusal(error, None, None);
-        match Presented::classify(token).inspect_err(|&error| refused(error))? {
+        match Presented::classify(token, self.context.conventions)
+            .inspect_err(|&error| refused(error))?
+        {
             Presented::Jwt(segments) => {
                 let caller = self.verify_jwt(&segments, client, token).await;
                 caller.inspect_err(|error| {
@@ -273,7 +273,8 @@ impl Authenticator {
                 };
                 caller.inspect_err(|&error| match error {
                     AuthError::Invalid(error) => refused(error),
-                    // Strangers can cause these; the circuit and the budget log them, throttled.
+                    // Strangers can cause these errors. The circuit breaker and the budget log
+                    // them, throttled.
                     AuthError::FailsOften
                     | AuthError::Misconfigured
                     | AuthError::OverBudget(_)
@@ -290,7 +291,7 @@ impl Authenticator {
         token: &BearerToken<'_>,
     ) -> Result<Caller, AuthError> {
         let candidate = segments
-            .read()
+            .read(self.context.conventions)
             .and_then(|jwt| Candidate::read(jwt, &self.policy, &*self.decode))
             .and_then(|candidate| {
                 if client.fails_often {
@@ -310,11 +311,10 @@ impl Authenticator {
         let (claims, parts) = signed
             .verify(&self.policy, &*self.decode, self.clock.unix_ms(), until)
             .inspect_err(|&error| log_refusal(error, kid, subject))?;
-        let people = self.realm.people.as_ref();
+        let people = self.people.as_ref();
         let is_asked_with = |people: &&Arc<People>| people.needs_token(claims.kind(), false);
         let kept = people.filter(is_asked_with).map(|_| token.to_text());
-        let realm = Arc::clone(&self.realm);
-        let caller = Caller::new(claims, parts, token.fingerprint(), kept, realm);
+        let caller = Caller::new(claims, parts, token.fingerprint(), kept, &self.context);
         self.seen.insert(token.fingerprint(), caller.clone());
         Ok(caller)
     }
@@ -322,50 +322,41 @@ impl Authenticator {
     fn log_failure(&self, error: AuthError, kid: Option<&str>, subject: Option<&str>) {
         match error {
             AuthError::Invalid(error) => log_refusal(error, kid, subject),
-            // Whoever asked has said so.
+            // The code that returned the error has logged it.
             AuthError::FailsOften | AuthError::Misconfigured | AuthError::OverBudget(_) => {}
             AuthError::Unavailable(Unavailable { what, .. }) => {
-                if self.hints.unavailable.is_due(self.clock.uptime()) {
+                if self.throttles.unavailable.is_due(self.clock.uptime()) {
                     tracing::warn!(target: "mcp_auth", what, "tokens can't be verified now");
                 }
             }
         }
     }
 
-    /// Logs how to accept such tokens, if a setting of the server or of the instance decides about them:
-    /// one line a minute, with the number of tokens that were refused for this reason since the last line.
+    /// Logs how to accept such tokens, if a setting of the server or of the instance decides about
+    /// them: one line a minute, with the number of tokens that were refused for this reason since
+    /// the last line.
     fn hint(&self, error: AuthError) {
         let AuthError::Invalid(error) = error else {
             return;
         };
-        let hints = &self.hints;
-        let (throttle, text) = if error == TokenError::AudienceMissing {
-            (&hints.audience_missing, AUDIENCE_MISSING_HINT)
-        } else if error == TokenError::AudienceMismatch {
-            (&hints.audience_mismatch, AUDIENCE_MISMATCH_HINT)
-        } else if error == TokenError::Opaque {
-            (&hints.opaque, OPAQUE_HINT)
-        } else if error == TokenError::Kind {
-            (&hints.kind, KIND_HINT)
-        } else if error == TokenError::MachineUnknown {
-            (&hints.machine, MACHINE_HINT)
-        } else {
+        let Some(text) = (self.context.conventions.hint)(error) else {
             return;
         };
-        if let Some(refused) = throttle.due(self.clock.uptime()) {
+        let throttle = self.throttles.hints.get(error as usize);
+        if let Some(refused) = throttle.and_then(|throttle| throttle.due(self.clock.uptime())) {
             let audience = self.policy.audience.accepted.first();
             tracing::warn!(target: "mcp_auth", refused, audience, "{text}");
         }
     }
 
-    /// Logs the reason of a refusal without anything of the token: one line a minute for each reason, with
-    /// the number of tokens that were refused for it since the last line. At `debug` each refusal has its own
-    /// line.
+    /// Logs the reason of a refusal without anything of the token: one line a minute for each
+    /// reason, with the number of tokens that were refused for it since the last line. At `debug`
+    /// each refusal has its own line.
     fn count_refusal(&self, error: AuthError) {
         let AuthError::Invalid(error) = error else {
             return;
         };
-        let throttle = self.hints.refused.get(error as usize);
+        let throttle = self.throttles.refusals.get(error as usize);
         let tokens = throttle.and_then(|throttle| throttle.due(self.clock.uptime()));
         if let Some(tokens) = tokens
             && !tracing::enabled!(target: "mcp_auth", Level::DEBUG)
@@ -385,14 +376,14 @@ impl Authenticator {
         if let Some(signed) = candidate.signed_by(&keys) {
             return Ok(signed);
         }
-        // Clerk names a key after the instance, so a new key may have the old one's name.
+        // A provider may give a new key the name of the old one.
         let others = self.keys.others(candidate.kid(), issued_ms, &keys).await?;
         Ok(candidate.signed_by(&others).ok_or(TokenError::Signature)?)
     }
 }
 
-/// The subject is given only once the signature holds. Values are quoted, so that none can pretend to
-/// be a line of the log.
+/// Logs a refusal. Pass the subject only if the signature holds. Values are quoted, so that they
+/// cannot forge a line of the log.
 fn log_refusal(error: TokenError, kid: Option<&str>, subject: Option<&str>) {
     tracing::debug!(
         target: "mcp_auth",
@@ -408,20 +399,6 @@ fn shortened(text: &str) -> String {
     text.chars().take(MAX_LOGGED_CHARS).collect()
 }
 
-const AUDIENCE_MISSING_HINT: &str = "a token without an audience (`aud`) was refused: register the URL of \
-    this server in the Clerk dashboard under Agents, MCP servers, as `audience` has it; users who \
-    connected before that have to connect again, because refreshed tokens stay without an audience; \
-    `AudiencePolicy::required_after` accepts them until a date";
-const AUDIENCE_MISMATCH_HINT: &str = "a token for another audience (`aud`) was refused: MCP_URL, the URL that \
-    is registered in the Clerk dashboard under Agents, MCP servers, and the URL that users enter in \
-    their client have to be the same; this server is `audience`";
-const OPAQUE_HINT: &str = "an opaque token was refused: only Clerk can say what it is worth, and is \
-    asked with CLERK_SECRET_KEY, about machines' tokens with that or CLERK_MACHINE_SECRET_KEY";
-const KIND_HINT: &str = "a token of a kind that this server does not accept was refused: \
-    `session_tokens(AuthorizedParties::only([…]))` accepts session tokens, `m2m_tokens()` tokens of machines, and \
-    `api_keys(ApiKeyScopes::all_of([…]))` API keys";
-const MACHINE_HINT: &str = "a machine's JWT was refused: which machine this server is, and so whether \
-    the token is meant for it, is told by CLERK_MACHINE_ID";
 const MAX_LOGGED_CHARS: usize = 64;
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! Opaque tokens: only their issuer can say what they are worth.
+//! Opaque tokens, which only their issuer can verify.
 //!
-//! It is asked once for each token and minute, whoever presents it how often. What was good is
-//! believed for at most 60 seconds and never past the token's expiry; what was refused stays so for
-//! five seconds. A token that was never good needs a question of the [`Budget`], so that made-up tokens
-//! cannot use up the customer's rate limit. If the issuer does not answer, nobody gets in.
+//! The issuer is asked once a minute for each token. A confirmation is believed for at most 60
+//! seconds and never longer than the token lives. A refusal is cached for five seconds. A token
+//! that was never good needs a question of the [`Budget`], so that made-up tokens cannot use up the
+//! customer's rate limit.
+//!
+//! INVARIANT: if the issuer does not answer, the token is not accepted.
 
 use std::fmt;
 use std::fmt::Debug;
@@ -16,18 +18,22 @@ use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::identity::cache::{Fingerprint, TokenCache};
-use crate::identity::caller::{Caller, CallerContext, CallerParts, TokenKind};
+use crate::identity::cache::TokenCache;
+use crate::identity::caller::{Caller, CallerContext, CallerParts};
 use crate::identity::error::{AuthError, LookupError, NoAnswer, TokenError};
+use crate::identity::fingerprint::Fingerprint;
 use crate::identity::lookup::{Budget, Entry, ExpiringCache, Lookup, Question, Service};
+use crate::identity::people::People;
 use crate::identity::policy::Policy;
-use crate::identity::token::{BearerToken, TokenText};
+use crate::identity::token::BearerToken;
+use crate::identity::token_kind::TokenKind;
+use crate::identity::token_text::TokenText;
 use crate::identity::verify::VerifiedClaims;
 use crate::limits::Network;
 
-/// Says what an opaque token is worth; implemented by an identity provider.
+/// Verifies opaque tokens; implemented by an identity provider.
 pub(crate) trait ConfirmationSource: Debug + Send + Sync {
-    /// Whether there is a key to ask with about tokens of this kind.
+    /// Whether the server has a key to ask about tokens of this kind.
     fn confirms(&self, kind: TokenKind) -> bool;
 
     /// Asks about a token. Runs on the I/O runtime.
@@ -38,26 +44,26 @@ pub(crate) trait ConfirmationSource: Debug + Send + Sync {
     ) -> BoxFuture<'static, Result<Verdict, LookupError>>;
 }
 
-/// What an identity provider says of an opaque token.
+/// The answer of an identity provider about an opaque token.
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
-    /// It is active, and this is what it grants.
+    /// The token is active and grants this.
     Active(Box<Confirmation>),
-    /// It is not to be accepted, for this reason.
+    /// The token must be refused, for this reason.
     Refused(TokenError),
 }
 
-/// An active token, as the identity provider describes it.
+/// The identity provider's description of an active token.
 #[derive(Clone)]
 pub(crate) struct Confirmation {
     pub(crate) subject: String,
-    /// In milliseconds since 1970; `None` if it does not expire.
+    /// In milliseconds since 1970; `None` if the token does not expire.
     pub(crate) expires_ms: Option<u64>,
-    /// What it says of the audience; `None` if it names none.
+    /// The audience; `None` if the token names none.
     pub(crate) audience: Option<Value>,
-    /// The machines that a machine's token is meant for.
+    /// The machines that a machine's token is for.
     pub(crate) machines: Vec<String>,
-    /// The claims that were put into it.
+    /// The custom claims of the token.
     pub(crate) claims: Map<String, Value>,
     pub(crate) parts: CallerParts,
 }
@@ -70,7 +76,8 @@ struct Shared {
     source: Arc<dyn ConfirmationSource>,
     policy: Arc<Policy>,
     clock: Arc<dyn Clock>,
-    realm: Arc<CallerContext>,
+    context: Arc<CallerContext>,
+    people: Option<Arc<People>>,
     /// The callers of confirmed tokens, and of JWTs.
     seen: Arc<TokenCache>,
     /// Caches refusals alone: callers are in `seen`.
@@ -81,13 +88,15 @@ struct Shared {
 type Outcome = Result<Caller, TokenError>;
 
 impl Confirmations {
-    /// Asks `source`, about new tokens no more often than `budget` allows. Callers are cached in `seen`.
+    /// Asks `source`, about new tokens no more often than `budget` allows. Callers are cached in
+    /// `seen`.
     pub(crate) fn new(
         source: Arc<dyn ConfirmationSource>,
         budget: Option<Budget>,
         policy: Arc<Policy>,
         clock: Arc<dyn Clock>,
-        realm: Arc<CallerContext>,
+        context: Arc<CallerContext>,
+        people: Option<Arc<People>>,
         seen: Arc<TokenCache>,
         io: Handle,
     ) -> Self {
@@ -98,7 +107,8 @@ impl Confirmations {
             source,
             policy,
             clock,
-            realm,
+            context,
+            people,
             seen,
             tokens: Lookup::new(service, refused, io),
         }))
@@ -150,9 +160,9 @@ impl Shared {
         }
     }
 
-    /// Takes a question of the budget. A token that was good before needs none. The look-up waits for its
-    /// turn, and not the request, so a client that hangs up takes nothing away from others who present the
-    /// token.
+    /// Takes a question of the budget. A token that was good before needs none. The look-up waits
+    /// for its turn, and not the request, so a client that hangs up takes nothing away from others
+    /// who present the token.
     async fn turn(
         &self,
         fingerprint: Fingerprint,
@@ -185,8 +195,8 @@ impl Shared {
                         question.give_back();
                     }
                 }
-                // No circuit breaker opens for this token, so only the budget keeps its bearer from asking
-                // for ever.
+                // No circuit breaker opens for this token, so only the budget keeps its bearer from
+                // asking for ever.
                 Err(LookupError::Declined) => self.seen.remove(fingerprint),
                 Ok(Verdict::Refused(_)) | Err(LookupError::KeyRefused) => {}
             }
@@ -219,13 +229,25 @@ impl Shared {
         asked: Duration,
     ) -> Outcome {
         let now_ms = self.clock.unix_ms();
-        let (claims, parts) = VerifiedClaims::confirmed(kind, said, &self.policy, now_ms, asked)?;
+        let (claims, parts) = VerifiedClaims::confirmed(
+            kind,
+            said,
+            &self.policy,
+            now_ms,
+            asked,
+            self.context.conventions,
+        )?;
         let token = Some(token).filter(|_| {
-            let people = self.realm.people.as_ref();
+            let people = self.people.as_ref();
             people.is_some_and(|people| people.needs_token(kind, true))
         });
-        let realm = Arc::clone(&self.realm);
-        Ok(Caller::new(claims, parts, fingerprint, token, realm))
+        Ok(Caller::new(
+            claims,
+            parts,
+            fingerprint,
+            token,
+            &self.context,
+        ))
     }
 }
 
@@ -237,15 +259,15 @@ impl Debug for Confirmations {
     }
 }
 
-/// Without the claims, which may hold personal data.
+/// Shows no claims: they may hold personal data.
 impl Debug for Confirmation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Confirmation").finish_non_exhaustive()
     }
 }
 
-/// How long a refusal is remembered: the same token again costs nothing, and one that was just made
-/// is not locked out for long.
+/// How long a refusal is cached. The time is short, because the issuer may not know a new token
+/// yet.
 const REFUSED_AGE: Duration = Duration::from_secs(5);
 const MAX_REFUSED: usize = 10_000;
 

@@ -1,8 +1,8 @@
 //! The organization that a caller acts in, with the caller's role and permissions there.
 //!
-//! An OAuth token names an organization at most, and may be a day old. So the identity provider is asked
-//! for the caller's current membership, and if it does not answer, the result is [`Unavailable`]. If the
-//! token names no organization, the sources of [`sources`] may name one.
+//! An OAuth token names an organization at most, and may be a day old. So the identity provider is
+//! asked for the caller's current membership, and if it does not answer, the result is
+//! [`Unavailable`]. If the token names no organization, the sources of [`sources`] may name one.
 
 mod list;
 mod sources;
@@ -18,10 +18,13 @@ use quick_cache::Equivalent;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::identity::caller::{Caller, TokenKind};
+use crate::identity::caller::Caller;
+use crate::identity::conventions::Conventions;
 use crate::identity::error::{LookupError, NoAnswer, Unavailable};
 use crate::identity::lookup::{Budget, Entry, ExpiringCache, Lookup, Service};
 use crate::identity::org::Org;
+use crate::identity::people::People;
+use crate::identity::token_kind::TokenKind;
 
 pub(crate) use list::MembershipPage;
 use list::{List, Lists};
@@ -30,16 +33,16 @@ pub(crate) use sources::{Acting, NamedBy, OrganizationSources, UrlOrg};
 
 /// The memberships of users; implemented by an identity provider.
 pub(crate) trait Memberships: Debug + Send + Sync {
-    /// The organization with the user's role and permissions there now; `None` if the user is no member.
-    /// Runs on the I/O runtime.
+    /// The organization with the user's role and permissions there now; `None` if the user is no
+    /// member. Runs on the I/O runtime.
     fn membership(
         &self,
         organization_id: &str,
         user_id: &str,
     ) -> BoxFuture<'static, Result<Option<Org>, LookupError>>;
 
-    /// A page of the organizations that the user is a member of now, without the first `offset`. Runs
-    /// on the I/O runtime.
+    /// A page of the organizations that the user is a member of now, without the first `offset`.
+    /// Runs on the I/O runtime.
     fn memberships(
         &self,
         user_id: &str,
@@ -60,6 +63,8 @@ pub(crate) enum Freshness {
 /// Resolves organizations.
 pub(crate) struct Organizations {
     directory: Option<Directory>,
+    people: Option<Arc<People>>,
+    conventions: &'static Conventions,
     sources: OrganizationSources,
 }
 
@@ -78,21 +83,23 @@ struct Member {
 }
 
 impl Organizations {
-    /// Looks memberships up without a budget. Without `memberships`, only the id of an OAuth caller's
-    /// organization is known.
+    /// Looks memberships up without a budget. Without `memberships`, only the id of an OAuth
+    /// caller's organization is known.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn new(
         memberships: Option<Arc<dyn Memberships>>,
+        conventions: &'static Conventions,
         clock: Arc<dyn Clock>,
         io: Handle,
     ) -> Self {
-        Self::within(None, memberships, clock, io)
+        Self::within(None, memberships, conventions, clock, io)
     }
 
     /// Looks memberships up as often as the budget allows.
     pub(crate) fn within(
         budget: Option<Budget>,
         memberships: Option<Arc<dyn Memberships>>,
+        conventions: &'static Conventions,
         clock: Arc<dyn Clock>,
         io: Handle,
     ) -> Self {
@@ -108,6 +115,8 @@ impl Organizations {
         });
         Self {
             directory,
+            people: None,
+            conventions,
             sources: OrganizationSources::default(),
         }
     }
@@ -117,12 +126,26 @@ impl Organizations {
         Self { sources, ..self }
     }
 
+    /// Asks the issuer, through `people`, for the organization of an opaque token.
+    pub(crate) fn with_people(self, people: Arc<People>) -> Self {
+        Self {
+            people: Some(people),
+            ..self
+        }
+    }
+
+    /// The users of the identity provider.
+    pub(crate) fn people(&self) -> Option<&People> {
+        self.people.as_deref()
+    }
+
     /// Whether the query of a request's URL can name an organization.
     pub(crate) fn reads_url(&self) -> bool {
         self.sources.url_query
     }
 
-    /// Whether memberships are looked up, so that roles and permissions of OAuth callers can be known.
+    /// Whether memberships are looked up, so that roles and permissions of OAuth callers can be
+    /// known.
     pub(crate) fn looks_up(&self) -> bool {
         self.directory.is_some()
     }
@@ -136,11 +159,11 @@ impl Organizations {
         }
     }
 
-    /// The organization in which this caller acts where no URL names one; `None` if they act in none, or
-    /// in one of which they are no member.
+    /// The organization in which this caller acts if no URL names one; `None` if the caller acts in
+    /// none, or is no member.
     ///
     /// # Errors
-    /// [`Unavailable`] if that can't be told now.
+    /// [`Unavailable`] if the look-up fails now.
     #[cfg(any(test, mcp_auth_bench))]
     pub(crate) async fn of(
         &self,
@@ -154,7 +177,7 @@ impl Organizations {
     /// The organization in which this caller acts in a request whose URL names `url`.
     ///
     /// # Errors
-    /// [`Unavailable`] if that can't be told now.
+    /// [`Unavailable`] if a look-up fails now.
     pub(crate) async fn acting(
         &self,
         caller: &Caller,
@@ -162,12 +185,13 @@ impl Organizations {
         freshness: Freshness,
     ) -> Result<Acting, Unavailable> {
         match caller.token_kind() {
-            // Current for as long as the token is believed, which is a minute: a machine acts in no
-            // organization, and the key of one is that one's own.
+            // These facts are current for as long as the token is believed, which is a minute. A
+            // machine acts in no organization, and the API key of an organization belongs to the
+            // organization.
             TokenKind::ApiKey | TokenKind::M2m | TokenKind::Session => {
-                Ok(Acting::of_token(caller.token_org(), url))
+                Ok(Acting::of_token(caller.token_org(), url, self.conventions))
             }
-            TokenKind::OAuth => match (named_organization(caller).await?, caller.user_id()) {
+            TokenKind::OAuth => match (self.named_organization(caller).await?, caller.user_id()) {
                 (Some(named), Some(user_id)) => self.named(named, user_id, url, freshness).await,
                 (Some(_), None) => Ok(Acting::by(NamedBy::Token, None)),
                 (None, Some(user_id)) => self.named_by_sources(user_id, url).await,
@@ -190,10 +214,10 @@ impl Organizations {
                 let org = directory.membership(named.id(), user_id).await?;
                 Ok(Acting::by(NamedBy::Token, org))
             }
-            // The slug is known only from the current membership.
+            // Only the current membership tells the slug.
             (Some(directory), _, UrlOrg::Named(_)) => {
                 let org = directory.membership(named.id(), user_id).await?;
-                Ok(Acting::agreed(org, url))
+                Ok(Acting::agreed(org, url, self.conventions))
             }
             (Some(_), Freshness::AsInToken, UrlOrg::Absent) | (None, _, UrlOrg::Absent) => {
                 Ok(Acting::by(NamedBy::Token, Some(named)))
@@ -214,14 +238,30 @@ impl Organizations {
         let Some(directory) = &self.directory else {
             return Ok(Acting::by(named_by, None));
         };
-        // The first page tells whether there is exactly one.
+        // The first page tells whether the user has exactly one membership.
         let pages = if takes_url { list::MAX_PAGES } else { 1 };
         let find = |list: &List| match url {
             UrlOrg::Absent => list.only(),
-            UrlOrg::Malformed | UrlOrg::Named(_) => list.first(|org| url.names(org)),
+            UrlOrg::Malformed | UrlOrg::Named(_) => {
+                list.first(|org| url.names(org, self.conventions))
+            }
         };
         let found = directory.find(user_id, pages, find).await?;
         Ok(Acting::by(named_by, found))
+    }
+
+    /// The organization that an OAuth token names, or that its issuer tells the bearer of an opaque
+    /// token. The issuer is asked only about tokens whose scope lets it tell.
+    async fn named_organization(&self, caller: &Caller) -> Result<Option<Org>, Unavailable> {
+        match (caller.token_org(), &self.people) {
+            (Some(named), _) => Ok(Some(named.clone())),
+            (None, Some(people)) if caller.org_at_issuer() => {
+                let id = people.organization_of(caller).await;
+                let id = id.map_err(|error| error.into_unavailable(WHAT))?;
+                Ok(id.map(Org::only_id))
+            }
+            (None, _) => Ok(None),
+        }
     }
 }
 
@@ -276,20 +316,6 @@ async fn look_up(
     Ok(Entry::believed_for(age, org, asked))
 }
 
-/// The organization that an OAuth token names, or that its issuer tells the bearer of an opaque token.
-/// The issuer is asked only about tokens whose scope lets it tell.
-async fn named_organization(caller: &Caller) -> Result<Option<Org>, Unavailable> {
-    match (caller.named_org(), caller.people()) {
-        (Some(named), _) => Ok(Some(named.clone())),
-        (None, Some(people)) if caller.org_at_issuer() => {
-            let id = people.organization_of(caller).await;
-            let id = id.map_err(|error| error.into_unavailable(WHAT))?;
-            Ok(id.map(Org::only_id))
-        }
-        (None, _) => Ok(None),
-    }
-}
-
 impl Debug for Organizations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Organizations")
@@ -329,15 +355,17 @@ impl Hash for Member {
 const WHAT: &str = "organization memberships";
 /// How long a membership is believed.
 const MEMBER_AGE: Duration = Duration::from_secs(30);
-/// While half of the budget is free, a cached membership of this age is looked up again before it expires.
+/// While half of the budget is free, a cached membership of this age is looked up again before it
+/// expires.
 const REFRESH_AGE: Duration = Duration::from_secs(20);
-/// How long a request waits for its turn and the answer. The look-up keeps its turn when the request gives
-/// up, so that a later request finds the answer in the cache.
+/// How long a request waits for its turn and the answer. The look-up keeps its turn when the
+/// request gives up, so that a later request finds the answer in the cache.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How long "is no member" is believed: a short time, since the user may be waiting for an invitation.
+/// How long "is no member" is believed: a short time, since the user may be waiting for an
+/// invitation.
 const NOT_A_MEMBER_AGE: Duration = Duration::from_secs(5);
-/// By default 500 memberships are looked up in ten seconds, so no more than 1 500 are younger than 30 s at
-/// any time.
+/// By default 500 memberships are looked up in ten seconds, so no more than 1 500 are younger than
+/// 30 s at any time.
 const MAX_MEMBERS: usize = 10_000;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Organizations from the URL and from the user's memberships: how long a list is believed, how much of
-//! it is read, and that nothing but a current membership counts.
+//! Organizations from the URL and from the user's memberships. A list is cached for a time, read in
+//! part, and only a current membership counts.
 
 use futures_util::future::{join, join_all};
 use serde_json::json;
@@ -43,7 +43,7 @@ fn an_organization_of_the_list_is_believed_for_thirty_seconds() {
 fn that_the_list_has_no_such_organization_is_believed_for_five_seconds() {
     for (url, first, then) in [
         (UrlOrg::Absent, page(&[], 0), page(&["acme"], 1)),
-        // A user who leaves all organizations but one waits no longer.
+        // A user who leaves all organizations but one does not wait longer.
         (
             UrlOrg::Absent,
             page(&["acme", "globex"], 2),
@@ -145,7 +145,7 @@ fn exactly_one_membership_is_the_only_one() {
         (page(&["acme"], 1), Some("org_acme")),
         (page(&[], 0), None),
         (page(&["acme", "globex"], 2), None),
-        // A page and a count that contradict each other.
+        // The page and the count contradict each other.
         (page(&["acme"], 2), None),
         (page(&["acme"], 0), None),
         (page(&["acme", "globex"], 1), None),
@@ -184,7 +184,7 @@ fn the_list_is_read_page_by_page_up_to_a_bound() {
         );
         assert_eq!(fixture.directory.calls(), calls, "{named}");
     }
-    // The list ends with its last page, or with one that has nothing more.
+    // The list ends with its last page, or with an empty page.
     for (pages, calls) in [
         (vec![page(&["acme"], 1)], 1),
         (vec![page(&["acme"], 2), page(&["globex"], 2)], 2),
@@ -222,7 +222,7 @@ fn the_token_wins_and_a_url_that_names_another_organization_takes_it_away() {
         let acting = fixture.acting(&caller(Some("org_acme")), &url).unwrap();
         assert_eq!(acting.org.as_ref().map(Org::id), expected, "{url:?}");
     }
-    // A membership that has ended is no more than a name in the URL.
+    // An ended membership does not count, even if the URL names the organization.
     let fixture = Fixture::of(BOTH, [page(&["globex"], 1)]);
     for url in [UrlOrg::Absent, url("acme"), url("org_acme"), url("globex")] {
         let acting = fixture.acting(&caller(Some("org_acme")), &url).unwrap();
@@ -283,7 +283,12 @@ impl Fixture {
         let clock = test_support::clock();
         let memberships: Arc<dyn Memberships> = Arc::<Answers<MembershipPage>>::clone(&directory);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let organizations = Organizations::new(Some(memberships), time, io.handle().clone());
+        let organizations = Organizations::new(
+            Some(memberships),
+            &test_support::CONVENTIONS,
+            time,
+            io.handle().clone(),
+        );
         Self {
             directory,
             clock,
@@ -292,7 +297,7 @@ impl Fixture {
         }
     }
 
-    /// The id of the organization in which `ada` acts, whose token names none.
+    /// The id of the organization in which `ada` acts. Her token names none.
     fn org(&self, url: &UrlOrg) -> Result<Option<String>, Unavailable> {
         let acting = self.acting(&caller(None), url)?;
         Ok(acting.org.map(|org| org.id().to_owned()))

@@ -1,11 +1,12 @@
-//! Where the organization of an OAuth caller comes from, beside the token.
+//! Sources of an OAuth caller's organization, beside the token.
 //!
-//! The order is fixed: the token, then the query of the URL, then the user's only membership. A source
-//! names an organization and proves nothing: the organization counts only if a look-up finds the user
-//! among its current members.
+//! The order is fixed: the token, then the query of the URL, then the user's only membership. A
+//! source names an organization and proves nothing: the organization counts only if a look-up finds
+//! the user among its current members.
 
 use std::sync::Arc;
 
+use crate::identity::conventions::Conventions;
 use crate::identity::org::Org;
 
 /// A source of an OAuth caller's organization, beside the token. Given to
@@ -21,11 +22,11 @@ use crate::identity::org::Org;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum OrganizationSource {
-    /// The user's membership, if the user is a member of exactly one organization. With no membership
-    /// or several, this source names no organization.
+    /// The user's membership, if the user is a member of exactly one organization. With no
+    /// membership or several, this source names no organization.
     OnlyMembership,
-    /// The parameter `org` in the URL of the MCP request: `https://mcp.example.com/mcp?org=acme`. Its
-    /// value is the id (`org_…`) or the slug of an organization.
+    /// The parameter `org` in the URL of the MCP request: `https://mcp.example.com/mcp?org=acme`.
+    /// Its value is the id (`org_…`) or the slug of an organization.
     UrlQuery,
 }
 
@@ -42,7 +43,7 @@ pub(crate) enum UrlOrg {
     /// The URL names no organization, or the server does not read it.
     #[default]
     Absent,
-    /// The parameter cannot be read, so it names an organization that nobody is a member of.
+    /// The parameter cannot be read, so the caller acts in no organization.
     Malformed,
     /// The id or the slug.
     Named(Arc<str>),
@@ -111,32 +112,33 @@ impl UrlOrg {
         matches!(self, Self::Absent)
     }
 
-    /// Whether this organization is the one that the URL names. What begins like an id is compared with
-    /// the id alone: nobody can choose a slug that passes for another organization's id.
-    pub(super) fn names(&self, org: &Org) -> bool {
+    /// Whether the URL names this organization. A text that begins like an id is compared with the
+    /// id alone, so that no slug passes for another organization's id.
+    pub(super) fn names(&self, org: &Org, conventions: &Conventions) -> bool {
         match self {
             Self::Absent | Self::Malformed => false,
-            Self::Named(named) if named.starts_with(ID_PREFIX) => **named == *org.id(),
+            Self::Named(named) if conventions.is_organization(named) => **named == *org.id(),
             Self::Named(named) => org.slug() == Some(&**named),
         }
     }
 }
 
 impl Acting {
-    /// The organization that a token brings with it and needs no look-up: of a session, or of an
-    /// organization's own API key. The URL adds none to a token without one, and a URL that names
-    /// another organization takes the token's away.
-    pub(super) fn of_token(org: Option<&Org>, url: &UrlOrg) -> Self {
+    /// The organization of a token that needs no look-up: a session token, or the API key of an
+    /// organization. A URL adds no organization to a token without one. If the URL names another
+    /// organization than the token, the caller acts in none.
+    pub(super) fn of_token(org: Option<&Org>, url: &UrlOrg, conventions: &Conventions) -> Self {
         match (org, url) {
             (None, _) => Self::default(),
             (Some(org), UrlOrg::Absent) => Self::by(NamedBy::Token, Some(org.clone())),
-            (Some(org), url) => Self::agreed(Some(org.clone()), url),
+            (Some(org), url) => Self::agreed(Some(org.clone()), url, conventions),
         }
     }
 
-    /// The organization that the token names, if the URL names that one too.
-    pub(super) fn agreed(org: Option<Org>, url: &UrlOrg) -> Self {
-        Self::by(NamedBy::UrlQuery, org.filter(|org| url.names(org)))
+    /// The organization that the token names, if the URL names the same organization.
+    pub(super) fn agreed(org: Option<Org>, url: &UrlOrg, conventions: &Conventions) -> Self {
+        let org = org.filter(|org| url.names(org, conventions));
+        Self::by(NamedBy::UrlQuery, org)
     }
 
     pub(super) fn by(named_by: NamedBy, org: Option<Org>) -> Self {
@@ -144,12 +146,10 @@ impl Acting {
     }
 }
 
-/// How the id of an organization begins.
-const ID_PREFIX: &str = "org_";
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::test_support::CONVENTIONS;
 
     #[test]
     fn a_slug_that_looks_like_an_id_does_not_pass_for_one() {
@@ -164,12 +164,12 @@ mod tests {
             ("", [false; 3]),
         ] {
             let url = UrlOrg::Named(named.into());
-            assert_eq!(url.names(&acme), by_acme, "{named}");
-            assert_eq!(url.names(&posing), by_posing, "{named}");
-            assert_eq!(url.names(&bare), by_bare, "{named}");
+            assert_eq!(url.names(&acme, &CONVENTIONS), by_acme, "{named}");
+            assert_eq!(url.names(&posing, &CONVENTIONS), by_posing, "{named}");
+            assert_eq!(url.names(&bare, &CONVENTIONS), by_bare, "{named}");
         }
         for url in [UrlOrg::Absent, UrlOrg::Malformed] {
-            assert!(!url.names(&acme));
+            assert!(!url.names(&acme, &CONVENTIONS));
         }
     }
 
@@ -190,7 +190,7 @@ mod tests {
             (None, url("acme"), None),
             (None, UrlOrg::Absent, None),
         ] {
-            let acting = Acting::of_token(org, &url);
+            let acting = Acting::of_token(org, &url, &CONVENTIONS);
             assert_eq!(acting.org.as_ref().map(Org::id), id, "{org:?} {url:?}");
         }
     }

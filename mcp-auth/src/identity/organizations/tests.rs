@@ -1,4 +1,4 @@
-//! How long a membership is believed, and how often it is asked for.
+//! The age of cached memberships, and the number of look-ups.
 
 use std::sync::Mutex;
 
@@ -126,7 +126,12 @@ fn nothing_is_looked_up_for_a_token_without_organization() {
 #[test]
 fn the_token_alone_tells_the_id_and_nothing_else() {
     let fixture = Fixture::answering([Ok(None)]);
-    let without = Organizations::new(None, test_support::clock(), fixture.io.handle().clone());
+    let without = Organizations::new(
+        None,
+        &test_support::CONVENTIONS,
+        test_support::clock(),
+        fixture.io.handle().clone(),
+    );
     assert!(fixture.organizations.looks_up() && !without.looks_up());
     for (organizations, facts) in [
         (&fixture.organizations, Freshness::AsInToken),
@@ -158,7 +163,8 @@ fn a_session_token_tells_its_organization_itself() {
     assert_eq!(fixture.directory.calls(), 0);
 }
 
-/// Lets all members call in turn, ten times. Returns the share of calls whose membership was cached.
+/// Lets all members call in turn, ten times. Returns the share of calls whose membership was
+/// cached.
 fn share_of_hits(members: usize) -> f64 {
     let cache = ExpiringCache::new(MAX_MEMBERS, test_support::clock());
     let mut hits = 0;
@@ -187,7 +193,7 @@ fn beyond_the_bound_of_the_cache_the_share_of_hits_falls_smoothly() {
     }
 }
 
-/// Knows everybody, and says in the role when it was asked.
+/// A directory in which every user is a member. The role names the time of the question.
 #[derive(Debug)]
 struct Stamping {
     clock: Arc<ManualClock>,
@@ -216,8 +222,8 @@ impl Memberships for Stamping {
     }
 }
 
-/// Lets `members` call once a second for `seconds`, with a budget of 100 look-ups in ten seconds. Returns when the
-/// directory was asked, and for each member how many calls got a fact at once.
+/// Lets `members` call once a second for `seconds`, with a budget of 100 look-ups in ten seconds.
+/// Returns when the directory was asked, and for each member how many calls got a fact at once.
 fn calls_of(members: usize, seconds: u64) -> (Vec<Duration>, Vec<u64>) {
     let clock = test_support::clock();
     let directory = Arc::new(Stamping {
@@ -239,9 +245,15 @@ fn calls_of(members: usize, seconds: u64) -> (Vec<Duration>, Vec<u64>) {
         let turns = budget.clone();
         let memberships: Arc<dyn Memberships> = Arc::<Stamping>::clone(&directory);
         let io = Handle::current();
-        let organizations = Organizations::within(Some(budget), Some(memberships), time(), io);
+        let organizations = Organizations::within(
+            Some(budget),
+            Some(memberships),
+            &test_support::CONVENTIONS,
+            time(),
+            io,
+        );
         for _ in 0..seconds {
-            // The timers of those who wait go by the real clock, so their turns are given here.
+            // The timers of waiting requests use the real clock, so turns are given here.
             turns.is_half_free();
             tokio::task::yield_now().await;
             for (caller, served) in callers.iter().zip(&mut served) {
@@ -275,7 +287,8 @@ fn more_members_than_look_ups_are_served_in_turn_and_never_on_old_facts() {
         let window = asked.iter().filter(|at| (*first..until).contains(*at));
         assert!(window.count() <= 100);
     }
-    // 100 look-ups in ten seconds are 300 facts of 30 s: three calls of four, for each member.
+    // 100 look-ups in ten seconds are 300 memberships of 30 s: enough for three of four calls of
+    // each member.
     for (member, served) in served.iter().enumerate() {
         assert!((130..=165).contains(served), "{member}: {served} of 200");
     }
@@ -285,7 +298,7 @@ fn more_members_than_look_ups_are_served_in_turn_and_never_on_old_facts() {
 fn a_membership_in_use_is_looked_up_ahead_while_half_of_the_budget_is_free() {
     let (asked, served) = calls_of(40, 100);
     assert!(served.iter().all(|served| *served == 100), "{served:?}");
-    // Every 20 s, and not every 30.
+    // The directory is asked every 20 s, not every 30 s.
     assert_eq!(asked.len(), 40 * 5);
 }
 
@@ -303,7 +316,12 @@ impl Fixture {
         let clock = test_support::clock();
         let memberships: Arc<dyn Memberships> = Arc::<CountingDirectory>::clone(&directory);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let organizations = Organizations::new(Some(memberships), time, io.handle().clone());
+        let organizations = Organizations::new(
+            Some(memberships),
+            &test_support::CONVENTIONS,
+            time,
+            io.handle().clone(),
+        );
         Self {
             directory,
             clock,

@@ -1,8 +1,7 @@
-//! Users, as the identity provider knows them: who they are, and whether they may still sign in.
+//! Users of the identity provider: their profiles, and whether they may still sign in.
 //!
-//! Asked with the server's own key. Only where there is none, and for the organization of an opaque
-//! token, the issuer is asked with the caller's token, whose bearer it answers: that is the one place
-//! where a caller's token goes.
+//! The server asks with its own key. It asks the issuer with the caller's token in two cases: it
+//! has no key, or it needs the organization of an opaque token. A caller's token goes nowhere else.
 
 mod profile;
 
@@ -15,26 +14,27 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::identity::cache::Fingerprint;
-use crate::identity::caller::{Caller, TokenKind};
+use crate::identity::caller::Caller;
 use crate::identity::error::{AuthError, LookupError, NoAnswer, TokenError};
+use crate::identity::fingerprint::Fingerprint;
 use crate::identity::lookup::{Entry, ExpiringCache, Lookup, Service};
-use crate::identity::token::TokenText;
+use crate::identity::token_kind::TokenKind;
+use crate::identity::token_text::TokenText;
 use crate::identity::verify::Evidence;
 
 pub(crate) use profile::Covered;
 pub use profile::Profile;
 
-/// Knows users; implemented by an identity provider, asked with the server's key.
+/// Looks up users with the server's key; implemented by an identity provider.
 pub(crate) trait UserSource: Debug + Send + Sync {
     /// The user with this id; `None` if there is none. Runs on the I/O runtime.
     fn user(&self, user_id: &str) -> BoxFuture<'static, Result<Option<User>, LookupError>>;
 }
 
-/// Answers the bearer of a token about themselves (OpenID Connect Core 1.0 §5.3); implemented by an
-/// identity provider.
+/// The userinfo endpoint (OpenID Connect Core 1.0 §5.3), which answers the bearer of a token;
+/// implemented by an identity provider.
 pub(crate) trait UserInfoSource: Debug + Send + Sync {
-    /// What the issuer tells the bearer of this token. Runs on the I/O runtime.
+    /// The issuer's answer to the bearer of this token. Runs on the I/O runtime.
     fn user_info(&self, token: TokenText) -> BoxFuture<'static, Result<UserInfo, LookupError>>;
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct User {
     pub(crate) locked: bool,
 }
 
-/// What the issuer told the bearer of a token.
+/// The issuer's answer to the bearer of a token.
 #[derive(Clone, Debug)]
 pub(crate) struct UserInfo {
     pub(crate) subject: String,
@@ -55,13 +55,13 @@ pub(crate) struct UserInfo {
     pub(crate) profile: Profile,
 }
 
-/// Why there is no profile.
+/// The reason why there is no profile.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum ProfileError {
     /// The caller is a machine or an organization, or a user who was deleted.
     #[error("the caller is no user")]
     NoUser,
-    /// It can't be had now.
+    /// The look-up fails now.
     #[error("the profile can't be had at the moment")]
     Unavailable,
 }
@@ -98,20 +98,20 @@ impl People {
         }
     }
 
-    /// Whether the text of such a token has to be kept, to ask the issuer with it.
+    /// Whether the server keeps the text of such a token, to ask the issuer with it.
     pub(crate) fn needs_token(&self, kind: TokenKind, opaque: bool) -> bool {
         kind == TokenKind::OAuth
             && self.user_info_source.is_some()
             && (opaque || self.user_source.is_none())
     }
 
-    /// Whether the user was found in good standing a moment ago; costs nothing.
+    /// Whether the cache says that the user is not banned, locked or deleted. This never waits.
     pub(crate) fn is_in_good_standing(&self, user_id: &str) -> bool {
         let cached = self.users.cached(user_id);
         cached.is_some_and(|user| check_standing(user.value.as_deref()).is_ok())
     }
 
-    /// Refuses a user who is banned, locked or gone.
+    /// Refuses a user who is banned, locked or deleted.
     ///
     /// # Errors
     /// One of [`AuthError`].
@@ -120,7 +120,7 @@ impl People {
         Ok(check_standing(user.as_deref())?)
     }
 
-    /// The id of the organization in which an opaque token acts, as the issuer tells its bearer.
+    /// The id of the organization that the bearer of an opaque token chose, by the issuer's answer.
     ///
     /// # Errors
     /// One of [`NoAnswer`].
@@ -134,7 +134,7 @@ impl People {
         Ok(info.org_id.clone())
     }
 
-    /// What may be shown of the caller, as far as it is covered.
+    /// The caller's profile, as far as the token's scopes cover it.
     ///
     /// # Errors
     /// One of [`ProfileError`].
@@ -165,7 +165,7 @@ impl People {
         Ok(profile)
     }
 
-    /// A token that does not expire is taken to live for a day.
+    /// How long the token still lives, at most a day.
     fn remaining_life(&self, caller: &Caller) -> Duration {
         match caller.verified().expires_ms() {
             Some(expires_ms) => {
@@ -195,7 +195,8 @@ impl People {
         self.users.get(user_id.to_owned(), look_up).await
     }
 
-    /// The issuer's answer to the bearer of the caller's token; `None` if the token was not kept for that.
+    /// The issuer's answer to the bearer of the caller's token; `None` if the token was not kept
+    /// for that.
     async fn user_info(&self, caller: &Caller) -> Result<Option<Arc<UserInfo>>, NoAnswer> {
         let Some(token) = caller.token() else {
             return Ok(None);
@@ -253,8 +254,8 @@ impl Debug for People {
     }
 }
 
-/// What a token that the issuer signed says itself. The claims of an API key are whatever it was made
-/// with.
+/// The profile in the claims of a token that the issuer signed; `None` if there is none. The claims
+/// of a confirmed token are not used: anyone who creates an API key chooses its claims.
 fn claimed(caller: &Caller) -> Option<Profile> {
     match caller.verified().evidence() {
         Evidence::Signed { .. } => {
@@ -264,7 +265,7 @@ fn claimed(caller: &Caller) -> Option<Profile> {
     }
 }
 
-/// A session is the user's own; whoever else acts shows what they were granted.
+/// A session belongs to the user and covers everything. Other tokens cover what their scopes grant.
 fn covered(caller: &Caller) -> Covered {
     let own = caller.token_kind() == TokenKind::Session;
     Covered {
@@ -286,7 +287,7 @@ fn unavailable(_: NoAnswer) -> ProfileError {
     ProfileError::Unavailable
 }
 
-/// How long "is in good standing", or not, is believed.
+/// How long the standing of a user is believed.
 const USER_AGE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 const MAX_CACHED: usize = 10_000;

@@ -1,28 +1,53 @@
-//! Who a user is to other people.
+//! The part of a user that tools may see.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// What may be shown of the user who calls: what the token's scopes cover.
+/// The profile of the user who calls, as far as the token's scopes cover it: e-mail, name,
+/// username, picture.
 ///
-/// Got by [`Caller::profile`](crate::Caller::profile). What is not covered, or not known, is `None`.
+/// A tool takes `&Profile`. A member that is not covered, or not known, is `None`.
 ///
 /// ```
-/// use mcp_auth::Profile;
+/// use mcp_auth::{Profile, ToolError, mcp_tool};
 ///
-/// /// How to address somebody.
-/// fn salutation(profile: &Profile) -> String {
-///     let name = profile.name.as_deref().or(profile.username.as_deref());
-///     format!("Hello {}", name.unwrap_or("you"))
+/// /// Tell to which address reports are sent.
+/// #[mcp_tool(scope = "email")]
+/// async fn address(profile: &Profile) -> Result<String, ToolError> {
+///     profile.email.clone().ok_or_else(|| ToolError::new("There is no address"))
 /// }
 ///
-/// assert_eq!(salutation(&Profile::default()), "Hello you");
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// use mcp_auth::testing::TestServer;
+/// use serde_json::json;
+///
+/// let server = mcp_auth::server!();
+/// # let server = server.tools_of(module_path!());
+/// let server = TestServer::of(server);
+/// let ada = server.user("ada").email("ada@example.com").scope("email");
+/// assert_eq!(ada.call("address", json!({})).await.expect_ok().text(), "ada@example.com");
+/// # });
 /// ```
 ///
-/// `Debug` shows which members are there and not what they say, since it ends up in logs.
+/// # Where the profile comes from
 ///
-/// Source: OpenID Connect Core 1.0 §5.1 and §5.4.
+/// A JWT that has standard claims of a profile is the only source: a session token can be
+/// customized to have them. For any other token the profile is looked up: with the server's secret
+/// key at Clerk's Backend API, or without a secret key at the issuer's userinfo endpoint with the
+/// caller's own token.
+///
+/// A session token shows everything that was looked up. An OAuth token and a user's API key show
+/// the members that their scopes `email` and `profile` cover. Without these scopes nothing is
+/// looked up. A profile is cached for as long as the token lives, but at most for a day.
+///
+/// The call fails with a [`ToolError`](crate::ToolError) if the caller is a machine or an
+/// organization, or if the profile cannot be looked up now.
+///
+/// `Debug` shows which members there are and hides their values, because `Debug` ends up in logs.
+///
+/// Source: OpenID Connect Core 1.0 §5.1 to §5.4; <https://clerk.com/docs/reference/backend-api>.
 #[derive(Clone, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Profile {
@@ -38,7 +63,7 @@ pub struct Profile {
     pub picture: Option<String>,
 }
 
-/// Which members of a profile may be shown.
+/// The members of a profile that may be shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Covered {
     pub(crate) email: bool,
@@ -46,7 +71,7 @@ pub(crate) struct Covered {
 }
 
 impl Profile {
-    /// Reads standard claims (OpenID Connect Core 1.0 §5.1); any other is not looked at.
+    /// Reads standard claims (OpenID Connect Core 1.0 §5.1) and ignores all others.
     pub(crate) fn of_claims(claims: &Map<String, Value>) -> Self {
         let text = |name| {
             let text = claims.get(name).and_then(Value::as_str);
@@ -61,7 +86,7 @@ impl Profile {
         }
     }
 
-    /// The same without what is not covered.
+    /// The profile without the members that are not covered.
     pub(crate) fn only(self, covered: Covered) -> Self {
         let Covered { email, profile } = covered;
         Self {

@@ -1,4 +1,4 @@
-//! Who a caller is, whether they may still sign in, and which organization an opaque token is of.
+//! Profiles, users who may not sign in, and the organizations of opaque tokens.
 
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
@@ -293,7 +293,7 @@ fn users_are_not_looked_up_unless_that_is_asked_for_and_others_never_are() {
     assert_eq!(world.users.calls(), 0);
 }
 
-/// A server, and an identity provider of doubles.
+/// A server with a mock identity provider.
 struct World {
     authenticator: Authenticator,
     organizations: Organizations,
@@ -307,19 +307,19 @@ struct World {
 }
 
 impl World {
-    /// The server has a secret key; users are answered so.
+    /// A server with a secret key. The mock answers with these users.
     fn with_key<const N: usize>(users: [Result<Option<User>, LookupError>; N]) -> Self {
         let issuer = Answers::answering([Ok(told("user_ada", Some("org_1")))]);
         Self::new(Some(Answers::answering(users)), issuer, false)
     }
 
-    /// The same, and it looks every user up.
+    /// A server with a secret key that looks up every user.
     fn checking<const N: usize>(users: [Result<Option<User>, LookupError>; N]) -> Self {
         let issuer = Answers::answering([Ok(told("user_ada", None))]);
         Self::new(Some(Answers::answering(users)), issuer, true)
     }
 
-    /// The server has no secret key; userinfo answers so.
+    /// A server without a secret key. The mock userinfo answers so.
     fn without_key<const N: usize>(infos: [Result<UserInfo, LookupError>; N]) -> Self {
         Self::new(None, Answers::answering(infos), false)
     }
@@ -359,7 +359,13 @@ impl World {
                 confirm: Some((asked, Some(Budget::of_new_tokens(100, time())), handle())),
                 people: Some(Arc::clone(&people)),
             }),
-            organizations: Organizations::new(Some(memberships), time(), handle()),
+            organizations: Organizations::new(
+                Some(memberships),
+                &test_support::CONVENTIONS,
+                time(),
+                handle(),
+            )
+            .with_people(Arc::clone(&people)),
             people,
             users: users.unwrap_or_else(|| Answers::answering([Ok(None)])),
             issuer,

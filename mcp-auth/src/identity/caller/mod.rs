@@ -1,0 +1,428 @@
+//! The verified caller: facts that the access token proves, and nothing that does I/O.
+
+mod principal;
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+
+use crate::identity::actor::Actor;
+use crate::identity::conventions::Conventions;
+use crate::identity::entitlements::Entitlements;
+use crate::identity::fingerprint::Fingerprint;
+use crate::identity::org::Org;
+use crate::identity::scopes::ScopeHierarchy;
+use crate::identity::session::Session;
+use crate::identity::token_kind::TokenKind;
+use crate::identity::token_text::TokenText;
+use crate::identity::verify::VerifiedClaims;
+use crate::limits::Party;
+
+pub(crate) use principal::{Principal, PrincipalKey};
+
+/// The caller of a tool, as the access token proves.
+///
+/// Only a genuine token makes a caller: the token bears the signature of the issuer's key, or the
+/// issuer confirmed the token in the last minute. A caller does not show the token. The server
+/// keeps the token only if it has to ask the issuer with it: an opaque OAuth token, and every OAuth
+/// token if the server has no secret key.
+///
+/// The facts of a caller were true when the token was issued or confirmed. [`Org`] tells the
+/// caller's current role and permissions in an organization.
+///
+/// ```
+/// use mcp_auth::{Actor, Caller, Session, TokenKind, mcp_tool};
+/// use serde_json::json;
+///
+/// /// Tell the caller what the server knows of them.
+/// #[mcp_tool(read_only)]
+/// async fn who_am_i(caller: &Caller) -> String {
+///     json!({
+///         "subject": caller.subject(),
+///         "is_oauth": caller.token_kind() == TokenKind::OAuth,
+///         "client": caller.client_id(),
+///         "scopes": caller.scopes(),
+///         "may_write": caller.has_scope("documents:write"),
+///         "organization": caller.org_id(),
+///         "session": caller.session().map(Session::id),
+///         "actor": caller.actor().map(Actor::subject),
+///     })
+///     .to_string()
+/// }
+///
+/// # #[cfg(feature = "testing")]
+/// # actix_web::rt::System::new().block_on(async {
+/// use mcp_auth::testing::TestServer;
+///
+/// let server = mcp_auth::server!();
+/// # let server = server.tools_of(module_path!());
+/// let server = TestServer::of(server);
+/// let ada = server.user("ada").org("acme").scope("documents:read");
+/// let told = ada.call("who_am_i", json!({})).await;
+/// assert_eq!(
+///     serde_json::from_str::<serde_json::Value>(told.expect_ok().text()).unwrap(),
+///     json!({
+///         "subject": "user_ada",
+///         "is_oauth": true,
+///         "client": "client_test",
+///         "scopes": ["documents:read", "user:org:read"],
+///         "may_write": false,
+///         "organization": "org_acme",
+///         "session": null,
+///         "actor": null,
+///     })
+/// );
+/// # });
+/// ```
+///
+/// Source: RFC 9068 §2.2 for OAuth access tokens,
+/// <https://clerk.com/docs/guides/sessions/session-tokens> for session tokens.
+#[derive(Clone)]
+pub struct Caller {
+    facts: Arc<CallerFacts>,
+    /// Decoded on demand, and not among the cached facts: few tools read the claims, and they take
+    /// more memory than all other facts.
+    claims: OnceLock<Arc<Map<String, Value>>>,
+}
+
+struct CallerFacts {
+    claims: VerifiedClaims,
+    parts: CallerParts,
+    is_user: bool,
+    /// A keyed hash of the issuer and the subject: of the user or machine, over all clients.
+    subject_hash: u64,
+    hierarchy: Arc<ScopeHierarchy>,
+    fingerprint: Fingerprint,
+    token: Option<TokenText>,
+}
+
+/// The data that all callers of one server share.
+#[derive(Debug)]
+pub(crate) struct CallerContext {
+    /// The scopes that contain others.
+    pub(crate) hierarchy: Arc<ScopeHierarchy>,
+    pub(crate) conventions: &'static Conventions,
+    /// Hashes subjects, with a random key.
+    pub(crate) hashes: RandomState,
+}
+
+/// The facts that an identity provider reads from verified claims.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallerParts {
+    /// The OAuth client.
+    pub(crate) client_id: Option<String>,
+    /// The scopes granted.
+    pub(crate) scopes: Vec<String>,
+    /// The organization that the token names, with as much as the token tells of it.
+    pub(crate) org: Option<Org>,
+    /// Whether the issuer has to be asked which organization the bearer chose. The token names
+    /// none.
+    pub(crate) org_at_issuer: bool,
+    /// The actor, who acts in the user's name.
+    pub(crate) actor: Option<Actor>,
+    /// The session, for session tokens.
+    pub(crate) session: Option<Session>,
+    /// The features that the token names; `None` if it names none that can be read.
+    pub(crate) features: Option<Entitlements>,
+    /// The plans that the token names; `None` if it names none that can be read.
+    pub(crate) plans: Option<Entitlements>,
+}
+
+impl Caller {
+    /// The caller whom the claims prove. Only verification makes such claims.
+    pub(crate) fn new(
+        claims: VerifiedClaims,
+        parts: CallerParts,
+        fingerprint: Fingerprint,
+        token: Option<TokenText>,
+        context: &CallerContext,
+    ) -> Self {
+        let subject = claims.subject();
+        let facts = CallerFacts {
+            is_user: context.conventions.is_user(subject),
+            subject_hash: context.hashes.hash_one((claims.issuer(), subject)),
+            hierarchy: Arc::clone(&context.hierarchy),
+            claims,
+            parts,
+            fingerprint,
+            token,
+        };
+        Self {
+            facts: Arc::new(facts),
+            claims: OnceLock::new(),
+        }
+    }
+
+    /// Returns the token's subject (`sub`), unchanged.
+    pub fn subject(&self) -> &str {
+        self.facts.claims.subject()
+    }
+
+    /// Returns the user's id (`user_…`); `None` if the subject is a machine or an organization.
+    ///
+    /// ```
+    /// use mcp_auth::{Caller, ToolError};
+    ///
+    /// /// The key under which a user's documents are kept.
+    /// fn owner(caller: &Caller) -> Result<&str, ToolError> {
+    ///     caller.user_id().ok_or_else(|| ToolError::new("Only people own documents"))
+    /// }
+    /// ```
+    pub fn user_id(&self) -> Option<&str> {
+        self.is_user().then(|| self.subject())
+    }
+
+    pub(crate) fn is_user(&self) -> bool {
+        self.facts.is_user
+    }
+
+    /// Returns the machine's id (`mch_…`); `None` unless the caller presented a machine's token.
+    ///
+    /// ```
+    /// use mcp_auth::Caller;
+    ///
+    /// /// Whose quota a call counts against.
+    /// fn payer(caller: &Caller) -> &str {
+    ///     let id = caller.machine_id().or(caller.org_id()).or(caller.user_id());
+    ///     id.unwrap_or(caller.subject())
+    /// }
+    /// ```
+    ///
+    /// Source: <https://clerk.com/docs/guides/development/machine-auth/m2m-tokens>.
+    pub fn machine_id(&self) -> Option<&str> {
+        Some(self.subject()).filter(|_| self.token_kind() == TokenKind::M2m)
+    }
+
+    /// Returns the id of the OAuth client that acts for the user (RFC 8693 §4.3); `None` for any
+    /// other kind of token.
+    ///
+    /// The id of a client that registered with a metadata document is the https URL of the
+    /// document.
+    pub fn client_id(&self) -> Option<&str> {
+        self.facts.parts.client_id.as_deref()
+    }
+
+    /// Returns the kind of token that was presented.
+    pub fn token_kind(&self) -> TokenKind {
+        self.facts.claims.kind()
+    }
+
+    /// Returns the scopes of an OAuth token (RFC 6749 §3.3) or of an API key, in the token's order.
+    /// Session tokens and machines' tokens have no scopes.
+    ///
+    /// Clerk also calls the machines that a machine's token may talk to its scopes. They are not
+    /// returned.
+    pub fn scopes(&self) -> &[String] {
+        &self.facts.parts.scopes
+    }
+
+    /// Tells whether the token was granted this scope, or a scope that contains it by
+    /// [`ServerBuilder::scope_implies`](crate::ServerBuilder::scope_implies). Guards use the same
+    /// rule.
+    ///
+    /// Scopes are compared byte for byte.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.hierarchy().has(self.scopes(), scope)
+    }
+
+    /// The scopes that contain others.
+    pub(crate) fn hierarchy(&self) -> &ScopeHierarchy {
+        &self.facts.hierarchy
+    }
+
+    /// Returns when the token expires; `None` if it does not expire. API keys and machines' tokens
+    /// may have no end.
+    ///
+    /// A JWT (`exp`, whole seconds) is accepted for 5 seconds longer, because clocks differ.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use mcp_auth::Caller;
+    ///
+    /// /// How long a download link for the caller may live: a day, and no longer than their token.
+    /// fn lifetime(caller: &Caller) -> Duration {
+    ///     let day = Duration::from_secs(86_400);
+    ///     let end = caller.expires_at().unwrap_or(SystemTime::now() + day);
+    ///     end.duration_since(SystemTime::now()).unwrap_or_default().min(day)
+    /// }
+    /// ```
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        let since_epoch = Duration::from_millis(self.facts.claims.expires_ms()?);
+        // A time that the system cannot express becomes 1970, so that the token counts as expired.
+        Some(UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH))
+    }
+
+    /// Returns the id of the organization that the token names (`org_…`); `None` if it names none.
+    ///
+    /// An OAuth token names an organization only if it is a JWT and its client was granted the
+    /// scope `user:org:read`. The token may be a day old: take [`Org`] to learn whether the caller
+    /// still is a member. Take [`Org`] for opaque OAuth tokens, too, because they name no
+    /// organization. The API key of an organization names its organization.
+    ///
+    /// Source: <https://clerk.com/changelog/2026-05-14-oauth-organizations>.
+    pub fn org_id(&self) -> Option<&str> {
+        self.token_org().map(Org::id)
+    }
+
+    /// Returns the actor who acts in the user's name, for example a support engineer; `None` if the
+    /// user acts themselves, or if the token's `act` claim cannot be read.
+    ///
+    /// [`is_impersonated`](Self::is_impersonated) is true in both cases in which there is an `act`
+    /// claim.
+    pub fn actor(&self) -> Option<&Actor> {
+        self.facts.parts.actor.as_ref()
+    }
+
+    /// Tells whether somebody acts in the user's name. The token then has an `act` claim, readable
+    /// or not (RFC 8693 §4.1).
+    ///
+    /// ```
+    /// use mcp_auth::{Caller, ToolError};
+    ///
+    /// fn refuse_impersonation(caller: &Caller) -> Result<(), ToolError> {
+    ///     if caller.is_impersonated() {
+    ///         return Err(ToolError::new("Only the user themselves may do this"));
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// To refuse such callers in a tool's declaration, use the key `forbid_actor` of
+    /// [`#[mcp_tool]`](crate::mcp_tool).
+    pub fn is_impersonated(&self) -> bool {
+        self.facts.claims.names_actor() || self.actor().is_some()
+    }
+
+    /// Returns the session; `None` unless the caller presented a session token.
+    pub fn session(&self) -> Option<&Session> {
+        self.facts.parts.session.as_ref()
+    }
+
+    /// Returns all claims of the token, unchanged. An opaque token has only the custom claims that
+    /// it was created with; an opaque OAuth token has none.
+    ///
+    /// The claims that this library uses have been checked. Any other claim may be missing or of
+    /// another type. Claims may hold personal data, so don't log them.
+    ///
+    /// ```
+    /// use mcp_auth::{Caller, mcp_tool};
+    /// use serde_json::{Value, json};
+    ///
+    /// /// Name the caller's department, which the session token was customized to hold.
+    /// #[mcp_tool]
+    /// async fn department(caller: &Caller) -> String {
+    ///     let claim = caller.claims().get("department").and_then(Value::as_str);
+    ///     claim.unwrap_or("unknown").to_owned()
+    /// }
+    ///
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// # use mcp_auth::{AuthorizedParties, testing::TestServer};
+    /// # let server = mcp_auth::server!().tools_of(module_path!()).session_tokens(AuthorizedParties::any());
+    /// # let server = TestServer::of(server);
+    /// # let mut claims = json!({
+    /// #     "iss": server.issuer(), "sub": "user_ada", "sid": "sess_1", "exp": 4_102_444_800_u64,
+    /// # });
+    /// # for (said, told) in [(json!("research"), "research"), (json!(7), "unknown")] {
+    /// #     claims["department"] = said;
+    /// #     let token = server.sign(json!({"alg": "RS256", "typ": "JWT"}), claims.clone());
+    /// #     let answer = server.bearer(token).call("department", json!({})).await;
+    /// #     assert_eq!(answer.expect_ok().text(), told);
+    /// # }
+    /// # });
+    /// ```
+    pub fn claims(&self) -> &Map<String, Value> {
+        let members = || Arc::new(self.facts.claims.members());
+        self.claims.get_or_init(members)
+    }
+
+    /// The user or machine, over all clients and organizations, for limits.
+    pub(crate) fn party(&self) -> Party {
+        Party::Known(self.facts.subject_hash)
+    }
+
+    /// The principal of the caller in this organization; without an organization, in the one that
+    /// the token names.
+    pub(crate) fn principal_in<'a>(&'a self, org: Option<&'a Org>) -> Principal<'a> {
+        Principal::new(self, org.or(self.token_org()))
+    }
+
+    /// The organization that the token names. The role and the permissions are known if the token
+    /// tells them.
+    pub(crate) fn token_org(&self) -> Option<&Org> {
+        self.facts.parts.org.as_ref()
+    }
+
+    /// Whether both have the facts of one verification, and not only equal facts.
+    pub(crate) fn shares_facts_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.facts, &other.facts)
+    }
+
+    /// The features that the token names.
+    pub(crate) fn features(&self) -> Option<&Entitlements> {
+        self.facts.parts.features.as_ref()
+    }
+
+    /// The plans that the token names.
+    pub(crate) fn plans(&self) -> Option<&Entitlements> {
+        self.facts.parts.plans.as_ref()
+    }
+
+    /// Whether the issuer has to be asked in which organization the caller acts.
+    pub(crate) fn org_at_issuer(&self) -> bool {
+        self.facts.parts.org_at_issuer
+    }
+
+    pub(crate) fn verified(&self) -> &VerifiedClaims {
+        &self.facts.claims
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.facts.fingerprint
+    }
+
+    /// The token, if its issuer has to be asked with it.
+    pub(crate) fn token(&self) -> Option<&TokenText> {
+        self.facts.token.as_ref()
+    }
+}
+
+/// Shows no claims: they may hold an e-mail address.
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("subject", &self.subject())
+            .field("token_kind", &self.token_kind())
+            .field("client_id", &self.client_id())
+            .field("org_id", &self.org_id())
+            .field("scopes", &self.scopes())
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::identity::test_support;
+
+    #[test]
+    fn debug_shows_no_token_no_claims_and_no_email() {
+        let mut claims = test_support::oauth_claims();
+        claims["email"] = json!("ada@example.com");
+        claims["scope"] = json!("profile email");
+        claims["org_id"] = json!("org_1");
+        let caller = test_support::oauth_caller(&claims);
+        assert_eq!(
+            format!("{caller:?}"),
+            "Caller { subject: \"user_ada\", token_kind: OAuth, client_id: Some(\"client_1\"), \
+             org_id: Some(\"org_1\"), scopes: [\"profile\", \"email\"], \
+             expires_at: Some(SystemTime { tv_sec: 1750086400, tv_nsec: 0 }), .. }"
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! The identity of a caller for state that outlives a request.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use crate::identity::caller::Caller;
+use crate::identity::org::Org;
+use crate::identity::token_kind::TokenKind;
+
+/// The key of state that outlives a request: requests of equal principals share the state. Two
+/// clients of one user are two principals.
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub(crate) struct Principal<'a> {
+    issuer: &'a str,
+    kind: TokenKind,
+    subject: &'a str,
+    client_id: Option<&'a str>,
+    org_id: Option<&'a str>,
+}
+
+impl<'a> Principal<'a> {
+    pub(super) fn new(caller: &'a Caller, org: Option<&'a Org>) -> Self {
+        let claims = caller.verified();
+        Self {
+            issuer: claims.issuer(),
+            kind: claims.kind(),
+            subject: claims.subject(),
+            client_id: caller.client_id(),
+            org_id: org.map(Org::id),
+        }
+    }
+}
+
+/// A principal that owns its data, as the key of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct PrincipalKey {
+    caller: Caller,
+    org: Option<Org>,
+}
+
+impl PrincipalKey {
+    /// The key of a caller who acts in this organization.
+    pub(crate) fn new(caller: Caller, org: Option<&Org>) -> Self {
+        Self {
+            org: org.cloned(),
+            caller,
+        }
+    }
+
+    fn principal(&self) -> Principal<'_> {
+        self.caller.principal_in(self.org.as_ref())
+    }
+}
+
+impl Hash for PrincipalKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.principal().hash(state);
+    }
+}
+
+impl PartialEq for PrincipalKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.principal() == other.principal()
+    }
+}
+
+impl Eq for PrincipalKey {}
+
+/// Shows ids alone: logs need no more.
+impl fmt::Debug for Principal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal")
+            .field("kind", &self.kind)
+            .field("subject", &self.subject)
+            .field("client_id", &self.client_id)
+            .field("org_id", &self.org_id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::identity::test_support;
+
+    #[test]
+    fn two_clients_of_one_user_are_two_principals() {
+        let mut claims = test_support::oauth_claims();
+        let one = test_support::oauth_caller(&claims);
+        assert_eq!(
+            one.principal_in(None),
+            test_support::oauth_caller(&claims).principal_in(None)
+        );
+        for (name, other) in [
+            ("client_id", "client_2"),
+            ("org_id", "org_2"),
+            ("sub", "user_bob"),
+        ] {
+            let before = claims[name].clone();
+            claims[name] = json!(other);
+            assert_ne!(
+                one.principal_in(None),
+                test_support::oauth_caller(&claims).principal_in(None),
+                "{name}"
+            );
+            claims[name] = before;
+        }
+    }
+}

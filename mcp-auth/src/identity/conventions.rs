@@ -1,0 +1,64 @@
+//! The formats that an identity provider gives to ids and tokens.
+
+use crate::identity::error::TokenError;
+use crate::identity::token_kind::TokenKind;
+
+/// The prefixes and hints of an identity provider. The provider hands them in, so that this module
+/// names no provider.
+#[derive(Debug)]
+pub(crate) struct Conventions {
+    /// The prefix of users' ids.
+    pub(crate) user: &'static str,
+    /// The prefix of organizations' ids.
+    pub(crate) organization: &'static str,
+    /// The prefix of machines' ids.
+    pub(crate) machine: &'static str,
+    /// The prefixes of opaque tokens.
+    pub(crate) opaque_tokens: &'static [(&'static str, TokenKind)],
+    /// The prefix of the ids of a local emulator's keys.
+    pub(crate) emulator_key: &'static str,
+    /// How to accept tokens that are refused for this reason, for the log; `None` if no setting
+    /// decides.
+    pub(crate) hint: fn(TokenError) -> Option<&'static str>,
+}
+
+impl Conventions {
+    pub(crate) fn is_user(&self, subject: &str) -> bool {
+        subject.starts_with(self.user)
+    }
+
+    pub(crate) fn is_machine(&self, subject: &str) -> bool {
+        subject.starts_with(self.machine)
+    }
+
+    /// Whether this is the id of an organization, and not a slug.
+    pub(crate) fn is_organization(&self, text: &str) -> bool {
+        text.starts_with(self.organization)
+    }
+
+    pub(crate) fn is_emulator_key(&self, kid: &str) -> bool {
+        kid.starts_with(self.emulator_key)
+    }
+
+    /// The kind of an opaque token; `None` if the text may be a JWT. Only the prefix decides, never
+    /// the length or the alphabet.
+    pub(crate) fn opaque_kind(&self, token: &str) -> Option<TokenKind> {
+        let mut prefixes = self.opaque_tokens.iter();
+        let (_, kind) = prefixes.find(|(prefix, _)| token.starts_with(prefix))?;
+        Some(*kind)
+    }
+
+    /// Whether a token of this kind may have this subject. An id that is nothing but a prefix is
+    /// refused.
+    pub(crate) fn is_subject_of(&self, kind: TokenKind, subject: &str) -> bool {
+        let prefixes: &[&str] = match kind {
+            TokenKind::ApiKey => &[self.user, self.organization],
+            TokenKind::M2m => &[self.machine],
+            TokenKind::OAuth | TokenKind::Session => &[self.user],
+        };
+        let ids = prefixes
+            .iter()
+            .find_map(|prefix| subject.strip_prefix(prefix));
+        ids.is_some_and(|rest| !rest.is_empty())
+    }
+}

@@ -1,0 +1,214 @@
+//! The rules for claims, one function each.
+
+use std::slice;
+
+use serde_json::Value;
+
+use crate::identity::audience::{AudienceMode, names};
+use crate::identity::conventions::Conventions;
+use crate::identity::error::TokenError;
+use crate::identity::json::Object;
+use crate::identity::policy::{Machine, Parties, Policy};
+use crate::identity::token_kind::TokenKind;
+
+/// Refuses tokens of a kind that is not accepted.
+pub(crate) fn check_kind(kind: TokenKind, policy: &Policy) -> Result<(), TokenError> {
+    if policy.accepts(kind) {
+        Ok(())
+    } else {
+        Err(TokenError::Kind)
+    }
+}
+
+/// The subject, if a token of this kind may have it.
+pub(super) fn check_subject<'a>(
+    kind: TokenKind,
+    subject: Option<&'a str>,
+    conventions: &Conventions,
+) -> Result<&'a str, TokenError> {
+    subject
+        .filter(|subject| conventions.is_subject_of(kind, subject))
+        .ok_or(TokenError::Subject)
+}
+
+/// A token must be meant for this server (RFC 7519 §4.1.3; MCP authorization). Machines' tokens and
+/// API keys name no resource: the machine or the scopes bind them to this server.
+///
+/// Returns the end of the transition, in milliseconds since 1970, if the token is accepted only
+/// because of the transition.
+pub(super) fn check_audience(
+    kind: TokenKind,
+    claim: Option<&Value>,
+    policy: &Policy,
+    now_ms: u64,
+) -> Result<Option<u64>, TokenError> {
+    let mode = policy.audience.mode;
+    let unbound = matches!(kind, TokenKind::ApiKey | TokenKind::M2m);
+    if mode == AudienceMode::Off || unbound {
+        return Ok(None);
+    }
+    let Some(claim) = claim else {
+        return match (kind, mode) {
+            (TokenKind::OAuth, AudienceMode::Require) => Err(TokenError::AudienceMissing),
+            (TokenKind::OAuth, AudienceMode::RequireAfter(end_ms)) if now_ms < end_ms => {
+                Ok(Some(end_ms))
+            }
+            (TokenKind::OAuth, AudienceMode::RequireAfter(_)) => Err(TokenError::AudienceMissing),
+            (_, _) => Ok(None),
+        };
+    };
+    let named = claim
+        .as_array()
+        .map_or(slice::from_ref(claim), Vec::as_slice);
+    let is_name = |name: &Value| name.as_str().is_some_and(|name| !name.is_empty());
+    if !named.iter().all(is_name) {
+        return Err(TokenError::AudienceMalformed);
+    }
+    // Clerk's SDK takes an empty list in a session token for no restriction. An OAuth token with an
+    // empty list names no resource, so it is refused.
+    let unrestricted = named.is_empty() && kind == TokenKind::Session;
+    let accepted = &policy.audience.accepted;
+    let meant = named
+        .iter()
+        .filter_map(Value::as_str)
+        .any(|audience| accepted.iter().any(|own| names(audience, own)));
+    if meant || unrestricted {
+        Ok(None)
+    } else {
+        Err(TokenError::AudienceMismatch)
+    }
+}
+
+/// OAuth tokens only. A blocked client may still hold tokens, and only this list refuses them.
+pub(super) fn check_client(
+    kind: TokenKind,
+    client: Option<&str>,
+    policy: &Policy,
+) -> Result<(), TokenError> {
+    match (kind, &policy.allowed_clients) {
+        (TokenKind::OAuth, Some(allowed)) => {
+            let listed = client.is_some_and(|client| allowed.iter().any(|own| own == client));
+            if listed {
+                Ok(())
+            } else {
+                Err(TokenError::Client)
+            }
+        }
+        (_, _) => Ok(()),
+    }
+}
+
+/// Machines' tokens only. With the instance's key the issuer confirms tokens for any machine, so
+/// the token must name the machine of this server. `unknown` is the error if that machine is not
+/// configured.
+pub(super) fn check_machine(
+    named: &[&str],
+    policy: &Policy,
+    unknown: TokenError,
+) -> Result<(), TokenError> {
+    match &policy.machine {
+        None => Err(TokenError::Kind),
+        Some(Machine::Unnamed) => Err(unknown),
+        Some(Machine::Named(own)) if named.iter().any(|name| name == own) => Ok(()),
+        Some(Machine::Named(_)) => Err(TokenError::MachineMismatch),
+    }
+}
+
+/// API keys only: each key must have all scopes that the server requires.
+pub(super) fn check_key_scopes(granted: &[String], policy: &Policy) -> Result<(), TokenError> {
+    let required = policy.api_keys.as_ref().ok_or(TokenError::Kind)?;
+    if required
+        .iter()
+        .all(|scope| policy.scopes.has(granted, scope))
+    {
+        Ok(())
+    } else {
+        Err(TokenError::KeyScope)
+    }
+}
+
+/// The claims of a genuine JWT.
+pub(super) struct Claims<'a>(pub(super) &'a Object);
+
+impl<'a> Claims<'a> {
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    /// Session tokens only: `azp` is the origin of the page that had the token minted.
+    pub(super) fn check_authorized_party(
+        &self,
+        kind: TokenKind,
+        policy: &Policy,
+    ) -> Result<(), TokenError> {
+        match (kind, &policy.sessions) {
+            (TokenKind::M2m | TokenKind::OAuth, _) | (TokenKind::Session, Some(Parties::Any)) => {
+                Ok(())
+            }
+            (TokenKind::Session, Some(Parties::Listed(parties))) => {
+                let party = self.text("azp").filter(|party| !party.is_empty());
+                let listed = party.is_some_and(|party| parties.iter().any(|own| own == party));
+                if listed {
+                    Ok(())
+                } else {
+                    Err(TokenError::AuthorizedParty)
+                }
+            }
+            (TokenKind::Session, None) | (TokenKind::ApiKey, _) => Err(TokenError::Kind),
+        }
+    }
+
+    /// Session tokens only. ID tokens and tokens from templates bear the same signature, but have
+    /// no session. The user of a pending session has not finished signing in.
+    pub(super) fn check_session(&self, kind: TokenKind) -> Result<(), TokenError> {
+        if kind != TokenKind::Session {
+            return Ok(());
+        }
+        if self.text("sid").is_none_or(str::is_empty) {
+            return Err(TokenError::SessionId);
+        }
+        match self.0.get("sts") {
+            None | Some(Value::Null) => Ok(()),
+            Some(status) if status.as_str() == Some("active") => Ok(()),
+            Some(_) => Err(TokenError::Pending),
+        }
+    }
+
+    /// A time in milliseconds. Like Clerk's SDK, this drops fractions of a second. Times before
+    /// 1970 become 1970.
+    pub(super) fn time_ms(&self, name: &str) -> Result<Option<u64>, TokenError> {
+        let Some(claim) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let seconds = claim.as_f64().ok_or(TokenError::Time)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "`as` saturates"
+        )]
+        let ms = (seconds.trunc() * 1_000.0) as u64;
+        Ok(Some(ms))
+    }
+}
+
+pub(super) fn check_expiry(expires_ms: u64, now_ms: u64, leeway_ms: u64) -> Result<(), TokenError> {
+    let expired = expires_ms <= now_ms.saturating_sub(leeway_ms);
+    if expired {
+        Err(TokenError::Expired)
+    } else {
+        Ok(())
+    }
+}
+
+pub(super) fn check_not_before(
+    at_ms: Option<u64>,
+    now_ms: u64,
+    leeway_ms: u64,
+) -> Result<(), TokenError> {
+    let early = at_ms.is_some_and(|at_ms| at_ms > now_ms.saturating_add(leeway_ms));
+    if early {
+        Err(TokenError::NotActiveYet)
+    } else {
+        Ok(())
+    }
+}
