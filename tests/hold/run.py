@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from attacks import ATTACKS
@@ -134,7 +135,7 @@ async def measured(function, settings, field):
         f"{before[1]} → {peak[1]} → {after[1]}",
         f"{len(good['times'])}",
         f"{idle:.1f} → {p99(good['times']):.1f}",
-        "; ".join(field.notes),
+        "; ".join(f"{note} ({times} times)" if times > 1 else note for note, times in Counter(field.notes).items()),
     ]
     return row, problems
 
