@@ -12,7 +12,7 @@ use crate::{
         Spelling,
     },
     errors::{Errors, did_you_mean, listed},
-    grammar::{self, Verdict},
+    grammar::{self, CheckResult},
     icon::Icon,
     meta::Meta,
     rename,
@@ -145,7 +145,7 @@ fn alternative(entry: Entry, errors: &mut Errors) -> Option<List> {
     None
 }
 
-fn title(text: &str) -> Verdict {
+fn title(text: &str) -> CheckResult {
     if text.trim().is_empty() {
         Err("`title` is empty; write one, or leave it out".to_owned())
     } else {

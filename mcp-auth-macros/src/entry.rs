@@ -20,7 +20,7 @@ use syn::{
 
 use crate::{
     errors::Errors,
-    grammar::{self, Verdict},
+    grammar::{self, CheckResult},
     source::source,
 };
 
@@ -143,12 +143,12 @@ impl Entry {
         }
     }
 
-    pub(crate) fn text(self, check: &dyn Fn(&str) -> Verdict) -> syn::Result<Spelling> {
+    pub(crate) fn text(self, check: &dyn Fn(&str) -> CheckResult) -> syn::Result<Spelling> {
         let key = self.key.clone();
         spelling(&key, self.value(r#" = "…""#)?, check)
     }
 
-    pub(crate) fn literal(self, check: &dyn Fn(&str) -> Verdict) -> syn::Result<LitStr> {
+    pub(crate) fn literal(self, check: &dyn Fn(&str) -> CheckResult) -> syn::Result<LitStr> {
         match self.text(check)? {
             Spelling::Literal(text) => Ok(text),
             Spelling::Constant(other) => Err(syn::Error::new_spanned(
@@ -162,7 +162,7 @@ impl Entry {
     pub(crate) fn list(
         self,
         quantifier: Quantifier,
-        check: &dyn Fn(&str) -> Verdict,
+        check: &dyn Fn(&str) -> CheckResult,
         normal: fn(&str) -> String,
         errors: &mut Errors,
     ) -> List {
@@ -438,7 +438,11 @@ impl ToTokens for Spelling {
     }
 }
 
-fn spelling(key: &Ident, value: Expr, check: &dyn Fn(&str) -> Verdict) -> syn::Result<Spelling> {
+fn spelling(
+    key: &Ident,
+    value: Expr,
+    check: &dyn Fn(&str) -> CheckResult,
+) -> syn::Result<Spelling> {
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text),

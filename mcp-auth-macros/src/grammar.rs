@@ -4,10 +4,10 @@
 use crate::errors::{did_you_mean, listed};
 
 /// The `Err` is the sentence shown to the user, without the name of the key.
-pub(crate) type Verdict = Result<(), String>;
+pub(crate) type CheckResult = Result<(), String>;
 
 /// `org:<feature>:<action>`, as Clerk's dashboard makes permission keys.
-pub(crate) fn permission(text: &str) -> Verdict {
+pub(crate) fn permission(text: &str) -> CheckResult {
     if is_permission(text) {
         return Ok(());
     }
@@ -21,7 +21,7 @@ pub(crate) fn permission(text: &str) -> Verdict {
 }
 
 /// `admin`, or `org:admin` as Clerk spells it.
-pub(crate) fn role(text: &str) -> Verdict {
+pub(crate) fn role(text: &str) -> CheckResult {
     if is_key(role_key(text)) {
         return Ok(());
     }
@@ -43,7 +43,7 @@ pub(crate) fn role_key(text: &str) -> &str {
 }
 
 /// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
-pub(crate) fn scope(text: &str) -> Verdict {
+pub(crate) fn scope(text: &str) -> CheckResult {
     let legal = |c: char| matches!(c, '\x21' | '\x23'..='\x5b' | '\x5d'..='\x7e');
     if !text.is_empty() && text.chars().all(legal) {
         return Ok(());
@@ -66,12 +66,12 @@ pub(crate) fn scope(text: &str) -> Verdict {
 }
 
 /// A feature's slug, alone or after a word for whose it is.
-pub(crate) fn feature(text: &str) -> Verdict {
+pub(crate) fn feature(text: &str) -> CheckResult {
     entitlement("feature", "export", text)
 }
 
 /// Checks a plan: a slug, alone or after the word for its owner.
-pub(crate) fn plan(text: &str) -> Verdict {
+pub(crate) fn plan(text: &str) -> CheckResult {
     entitlement("plan", "pro", text)
 }
 
@@ -87,22 +87,22 @@ pub(crate) fn entitlement_key(text: &str) -> String {
 }
 
 /// Clerk's presets.
-pub(crate) fn reverification(text: &str) -> Verdict {
+pub(crate) fn reverification(text: &str) -> CheckResult {
     among("`reverification`", &PRESETS, text)
 }
 
 /// Checks a level of Clerk's reverification.
-pub(crate) fn level(text: &str) -> Verdict {
+pub(crate) fn level(text: &str) -> CheckResult {
     among("the level of `reverification`", &LEVELS, text)
 }
 
 /// The kinds of tokens.
-pub(crate) fn accept(text: &str) -> Verdict {
+pub(crate) fn accept(text: &str) -> CheckResult {
     among("`accept`", &TOKEN_KINDS, text)
 }
 
 /// `10/min per user`.
-pub(crate) fn rate(text: &str) -> Verdict {
+pub(crate) fn rate(text: &str) -> CheckResult {
     let parts = text.split_once('/').and_then(|(count, rest)| {
         let (unit, whom) = rest.split_once(" per ")?;
         Some((count, unit, whom))
@@ -125,18 +125,18 @@ pub(crate) fn rate(text: &str) -> Verdict {
 
 /// 1 to 64 ASCII letters, digits, `_` and `-`. MCP permits 128 and `.` too; claude.ai withholds all tools of a
 /// server that has such a name, and OpenAI refuses the request.
-pub(crate) fn tool_name(text: &str) -> Verdict {
+pub(crate) fn tool_name(text: &str) -> CheckResult {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     name("a tool's name", "`_` and `-`", &legal, text)
 }
 
 /// 1 to 64 ASCII letters, digits, `_`, `-` and `.`: Claude refuses a request with any other property.
-pub(crate) fn argument_name(text: &str) -> Verdict {
+pub(crate) fn argument_name(text: &str) -> CheckResult {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     name("an argument's name", "`_`, `-` and `.`", &legal, text)
 }
 
-fn name(what: &str, marks: &str, legal: &dyn Fn(char) -> bool, text: &str) -> Verdict {
+fn name(what: &str, marks: &str, legal: &dyn Fn(char) -> bool, text: &str) -> CheckResult {
     match text.chars().count() {
         1..=64 if text.chars().all(legal) => Ok(()),
         1..=64 => Err(format!(
@@ -151,7 +151,7 @@ fn name(what: &str, marks: &str, legal: &dyn Fn(char) -> bool, text: &str) -> Ve
 }
 
 /// Clerk drops a third part, and reads `o:` as the feature called `o`: mistakes, both.
-fn entitlement(key: &str, example: &str, text: &str) -> Verdict {
+fn entitlement(key: &str, example: &str, text: &str) -> CheckResult {
     let is_entitlement = |text: &str| match text.split_once(':') {
         None => is_key(text),
         Some((scope, slug)) => owner(scope).is_some() && is_key(slug),
@@ -179,7 +179,7 @@ fn owner(scope: &str) -> Option<&'static str> {
     }
 }
 
-fn among(what: &str, accepted: &[&str], text: &str) -> Verdict {
+fn among(what: &str, accepted: &[&str], text: &str) -> CheckResult {
     if accepted.contains(&text) {
         return Ok(());
     }

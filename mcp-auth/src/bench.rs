@@ -12,7 +12,7 @@ use crate::clerk::CONVENTIONS;
 use crate::guard::{self, decide};
 use crate::http::Site;
 use crate::identity::{self, BearerToken, Caller, NamedBy, Org, Presented, UrlOrg};
-use crate::protocol::{Answer, Challenger, Header, MODERN, Message, Mirrored, Sender};
+use crate::protocol::{Challenger, Header, MODERN, Message, Mirrored, Response, Sender};
 use crate::server::Server;
 
 /// A server, taken apart.
@@ -53,7 +53,7 @@ impl Steps {
 
     /// Whether a tool's guard lets a caller pass, with what is known of the organization.
     pub fn allows(&self, tool: &str, caller: &Caller, organization: Option<&Org>) -> bool {
-        let facts = guard::Facts {
+        let facts = guard::CallFacts {
             caller: Some(caller),
             organization: Ok(organization),
             named_by: NamedBy::default(),
@@ -91,9 +91,9 @@ impl Steps {
             )
             .await
         {
-            Answer::List { start, rest } => Some([start, rest.to_vec()].concat()),
-            Answer::Message { body, .. } => Some(body),
-            Answer::Accepted | Answer::Refused { .. } => None,
+            Response::List { start, rest } => Some([start, rest.to_vec()].concat()),
+            Response::Message { body, .. } => Some(body),
+            Response::Accepted | Response::Refused { .. } => None,
         }
     }
 }

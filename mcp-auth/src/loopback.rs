@@ -1,4 +1,4 @@
-//! The one place that decides whether a host is this machine.
+//! Decides whether a host is this machine. No other module does.
 
 use std::net::IpAddr;
 

@@ -36,13 +36,13 @@ use super::reverification::Reverification;
 #[derive(Clone, Debug, Default)]
 #[must_use = "`Context::has` answers a check"]
 pub struct Check {
-    asked: Vec<Asked>,
+    asked: Vec<CheckItem>,
     /// The first name that is in no accepted form.
     mistake: Option<String>,
 }
 
 #[derive(Clone, Debug)]
-enum Asked {
+enum CheckItem {
     Feature(Owner, String),
     Permission(String),
     Plan(Owner, String),
@@ -61,7 +61,7 @@ impl Check {
         let role = role.into();
         let form = "`role` must look like `admin` or `org:admin`";
         let key = role.strip_prefix("org:").unwrap_or(&role);
-        let asked = is_key(key.as_bytes()).then(|| Asked::Role(role.clone()));
+        let asked = is_key(key.as_bytes()).then(|| CheckItem::Role(role.clone()));
         self.and(asked, form, &role)
     }
 
@@ -70,7 +70,7 @@ impl Check {
         let permission = permission.into();
         let form = "`permission` must look like `org:<feature>:<action>`";
         let asked = is_permission(permission.as_bytes());
-        let asked = asked.then(|| Asked::Permission(permission.clone()));
+        let asked = asked.then(|| CheckItem::Permission(permission.clone()));
         self.and(asked, form, &permission)
     }
 
@@ -79,7 +79,7 @@ impl Check {
         let feature = feature.into();
         let form = "`feature` must look like `export`, `org:export` or `user:export`";
         let asked = Owner::split(&feature);
-        let asked = asked.map(|(owner, slug)| Asked::Feature(owner, slug.to_owned()));
+        let asked = asked.map(|(owner, slug)| CheckItem::Feature(owner, slug.to_owned()));
         self.and(asked, form, &feature)
     }
 
@@ -88,14 +88,14 @@ impl Check {
         let plan = plan.into();
         let form = "`plan` must look like `pro`, `org:pro` or `user:pro`";
         let asked = Owner::split(&plan);
-        let asked = asked.map(|(owner, slug)| Asked::Plan(owner, slug.to_owned()));
+        let asked = asked.map(|(owner, slug)| CheckItem::Plan(owner, slug.to_owned()));
         self.and(asked, form, &plan)
     }
 
     /// Requires a reverification by Clerk's name for it: `strict`, `moderate`, `lax` or `strict_mfa`.
     pub fn reverification(self, preset: &str) -> Self {
         let form = "`reverification` must be `strict`, `moderate`, `lax` or `strict_mfa`";
-        let asked = Reverification::preset(preset).map(Asked::Reverification);
+        let asked = Reverification::preset(preset).map(CheckItem::Reverification);
         self.and(asked, form, preset)
     }
 
@@ -103,11 +103,11 @@ impl Check {
     /// minutes, above zero, within which it must have happened.
     pub fn reverification_within(self, level: &str, minutes: f64) -> Self {
         let form = "a reverification takes `first_factor`, `second_factor` or `multi_factor`, and minutes above zero";
-        let asked = Reverification::parse(level, minutes).map(Asked::Reverification);
+        let asked = Reverification::parse(level, minutes).map(CheckItem::Reverification);
         self.and(asked, form, &format!("{level}, {minutes}"))
     }
 
-    fn and(mut self, asked: Option<Asked>, form: &str, found: &str) -> Self {
+    fn and(mut self, asked: Option<CheckItem>, form: &str, found: &str) -> Self {
         match asked {
             Some(asked) => self.asked.push(asked),
             None => {
@@ -125,7 +125,7 @@ impl Check {
 
     /// Returns true if the result depends on the caller's organization.
     pub(crate) fn uses_organization(&self) -> bool {
-        self.asked.iter().any(Asked::is_of_organization)
+        self.asked.iter().any(CheckItem::is_of_organization)
     }
 
     /// Returns true if the caller has everything that is asked for. A machine has nothing.
@@ -147,7 +147,7 @@ impl Check {
     }
 }
 
-impl Asked {
+impl CheckItem {
     fn is_of_organization(&self) -> bool {
         match self {
             Self::Permission(_) | Self::Role(_) => true,

@@ -4,7 +4,7 @@ use crate::identity::{Caller, NamedBy, Org, TokenKind, Unavailable};
 
 use super::cure::{add, cure, missing_scopes};
 use super::denied::{Denied, ORGANIZATION_SCOPE};
-use super::facts::{CallerFacts, Facts, Question};
+use super::facts::{CallFacts, CallerFacts, Question};
 use super::no_organization::NoOrganization;
 use super::requirement::{Guard, Requirement};
 
@@ -32,7 +32,7 @@ impl Authorized {
 
 /// The reason for which [`decide`] returns no proof.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum NotAuthorized {
     /// There is no caller, and the tool is not public.
     Unauthenticated,
     /// The look-up of a fact that the guard needs failed.
@@ -42,11 +42,11 @@ pub(crate) enum Refusal {
 }
 
 /// Decides whether a call is allowed. Everything is denied by default: only the last line makes a proof.
-pub(crate) fn decide(guard: &Guard, facts: &Facts<'_>) -> Result<Authorized, Refusal> {
+pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized, NotAuthorized> {
     let organization = if guard.is_public() {
         facts.organization.map_err(unavailable)?
     } else {
-        let caller = facts.caller.ok_or(Refusal::Unauthenticated)?;
+        let caller = facts.caller.ok_or(NotAuthorized::Unauthenticated)?;
         // The guard is monotonic: if it passes without an organization, a failed look-up cannot change the
         // result, so the error of the look-up is ignored.
         let known = facts.organization.unwrap_or(None);
@@ -61,11 +61,11 @@ pub(crate) fn decide(guard: &Guard, facts: &Facts<'_>) -> Result<Authorized, Ref
             None => known,
             // An organization would not change these.
             Some(denied @ (Denied::TokenKind(_) | Denied::Actor | Denied::User)) => {
-                return Err(Refusal::Denied(denied));
+                return Err(NotAuthorized::Denied(denied));
             }
             Some(denied) => {
                 facts.organization.map_err(unavailable)?;
-                return Err(Refusal::Denied(denied));
+                return Err(NotAuthorized::Denied(denied));
             }
         }
     };
@@ -97,8 +97,8 @@ pub(crate) fn would_allow(
     guard.is_public() || caller.is_some_and(|caller| denied(caller).is_none())
 }
 
-fn unavailable(unavailable: &Unavailable) -> Refusal {
-    Refusal::Unavailable(*unavailable)
+fn unavailable(unavailable: &Unavailable) -> NotAuthorized {
+    NotAuthorized::Unavailable(*unavailable)
 }
 
 /// Takes the value out of a requirement of one kind.

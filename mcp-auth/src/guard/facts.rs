@@ -8,7 +8,7 @@ use super::requirement::{Guard, Requirement};
 
 /// The facts about a call on which [`decide`](super::decide) decides.
 #[derive(Clone, Debug)]
-pub(crate) struct Facts<'a> {
+pub(crate) struct CallFacts<'a> {
     /// The verified caller; `None` for a request without a token.
     pub(crate) caller: Option<&'a Caller>,
     /// The caller's organization, if the tool needs it; an error if the look-up failed.

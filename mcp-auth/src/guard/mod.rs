@@ -31,12 +31,12 @@ pub use self::requirement::{Guard, Implied, Requirement};
 pub use self::reverification::Reverification;
 
 pub(crate) use self::cure::lacking_server_scopes;
-pub(crate) use self::decision::{Authorized, Refusal, decide, would_allow};
+pub(crate) use self::decision::{Authorized, NotAuthorized, decide, would_allow};
 pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};
-pub(crate) use self::facts::{CallerFacts, Facts};
+pub(crate) use self::facts::{CallFacts, CallerFacts};
 pub(crate) use self::names::{const_panic, is_scope};
 #[cfg(test)]
 pub(crate) use self::no_organization::NoOrganization;
 pub(crate) use self::schemes::{SchemeSource, SecurityScheme, in_words};
-pub(crate) use self::visibility::{Organizations, Visibility, Visible};
+pub(crate) use self::visibility::{OrganizationFacts, Visibility, Visible};

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::facts::CallerFacts;
 use super::{
-    Facts, Feature, Guard, Organizations, Permission, Plan, Refusal, Requirement, Reverification,
-    Role, Scope, Visibility, decide, would_allow,
+    CallFacts, Feature, Guard, NotAuthorized, Organizations, Permission, Plan, Requirement,
+    Reverification, Role, Scope, Visibility, decide, would_allow,
 };
 use crate::identity::test_support::{oauth_caller, oauth_claims};
 use crate::identity::{self, Entitlements, FactorAges, NamedBy, Org, ScopeHierarchy, TokenKind};
@@ -320,7 +320,7 @@ proptest! {
             // The cached facts are equal to the facts of a new decision.
             prop_assert_eq!(&visible, &visibility.of(caller, known));
             for (place, guard) in tools.iter().enumerate() {
-                let facts = Facts {
+                let facts = CallFacts {
                     caller,
                     organization: Ok(organization.as_ref()),
                     named_by: NamedBy::default(),
@@ -328,8 +328,8 @@ proptest! {
                 };
                 let expected = match decide(guard, &facts) {
                     Ok(_) => true,
-                    Err(Refusal::Denied(denied)) => denied.is_curable(),
-                    Err(Refusal::Unauthenticated | Refusal::Unavailable(_)) => false,
+                    Err(NotAuthorized::Denied(denied)) => denied.is_curable(),
+                    Err(NotAuthorized::Unauthenticated | NotAuthorized::Unavailable(_)) => false,
                 };
                 prop_assert_eq!(visible.has(place), expected, "{}", guard);
             }

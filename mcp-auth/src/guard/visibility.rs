@@ -10,8 +10,8 @@ use quick_cache::sync::Cache;
 
 use crate::identity::{self, Caller, Fingerprint, NamedBy, Org};
 
-use super::decision::{Refusal, decide};
-use super::facts::Facts;
+use super::decision::{NotAuthorized, decide};
+use super::facts::CallFacts;
 use super::requirement::Guard;
 
 /// Decides which of a server's tools a caller sees.
@@ -38,7 +38,7 @@ pub(crate) struct Visible(Arc<[u64]>);
 
 /// The organization of a caller, as far as a guard asks for it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Organizations<'a> {
+pub(crate) struct OrganizationFacts<'a> {
     /// The current membership.
     pub(crate) current: Option<&'a Org>,
     /// The membership in the token.
@@ -47,7 +47,7 @@ pub(crate) struct Organizations<'a> {
     pub(crate) named_by: NamedBy,
 }
 
-impl Organizations<'_> {
+impl OrganizationFacts<'_> {
     /// Whether the URL names an organization in which the caller cannot act. The list is then another
     /// one than without that URL, since no new token would help, and it is not kept for the caller.
     fn lack_that_of_the_url(&self) -> bool {
@@ -124,7 +124,7 @@ impl Visibility {
     }
 
     /// The tools that the caller may call, and the tools that the caller could call with a new token.
-    pub(crate) fn of(&self, caller: Option<&Caller>, known: Organizations<'_>) -> Visible {
+    pub(crate) fn of(&self, caller: Option<&Caller>, known: OrganizationFacts<'_>) -> Visible {
         let organizations = [known.current, known.claimed];
         let decided = self.decided.as_ref();
         let cached = decided
@@ -158,7 +158,7 @@ impl Visibility {
         &self,
         caller: Option<&Caller>,
         (guard, facts): &(Guard, identity::Freshness),
-        known: Organizations<'_>,
+        known: OrganizationFacts<'_>,
     ) -> bool {
         let organization = match facts {
             identity::Freshness::Current => known.current,
@@ -166,7 +166,7 @@ impl Visibility {
         };
         let decided = decide(
             guard,
-            &Facts {
+            &CallFacts {
                 caller,
                 organization: Ok(organization),
                 named_by: known.named_by,
@@ -175,8 +175,8 @@ impl Visibility {
         );
         match decided {
             Ok(_) => true,
-            Err(Refusal::Denied(denied)) => denied.is_curable(),
-            Err(Refusal::Unauthenticated | Refusal::Unavailable(_)) => false,
+            Err(NotAuthorized::Denied(denied)) => denied.is_curable(),
+            Err(NotAuthorized::Unauthenticated | NotAuthorized::Unavailable(_)) => false,
         }
     }
 }

@@ -18,7 +18,7 @@ use futures_util::stream;
 
 use crate::identity::{AuthError, BearerToken, Caller, Client, UrlOrg};
 use crate::limits::Party;
-use crate::protocol::{Answer, Header, Refused as RefusedMessage, Sender, Status};
+use crate::protocol::{Header, RefusedMessage, Response, Sender, Status};
 
 use super::bearer;
 use super::body::{Budget, Incoming, Unread};
@@ -277,10 +277,10 @@ async fn read(
 }
 
 /// Turns the protocol's answer into an HTTP response.
-fn message(answer: Answer) -> Result<HttpResponse, Refused> {
+fn message(answer: Response) -> Result<HttpResponse, Refused> {
     match answer {
-        Answer::Accepted => Ok(HttpResponse::Accepted().finish()),
-        Answer::List { start, rest } => {
+        Response::Accepted => Ok(HttpResponse::Accepted().finish()),
+        Response::List { start, rest } => {
             // Many callers share the rest, so it is sent without a copy.
             let length = start.len() + rest.len();
             let parts = stream::iter([Bytes::from(start), rest].map(Ok::<_, Infallible>));
@@ -289,7 +289,7 @@ fn message(answer: Answer) -> Result<HttpResponse, Refused> {
             response.headers_mut().insert(CONTENT_TYPE, JSON);
             Ok(response.map_into_boxed_body())
         }
-        Answer::Message { status, body } => {
+        Response::Message { status, body } => {
             let status = match status {
                 Status::Ok => StatusCode::OK,
                 Status::BadRequest => StatusCode::BAD_REQUEST,
@@ -299,7 +299,7 @@ fn message(answer: Answer) -> Result<HttpResponse, Refused> {
                 .insert_header((CONTENT_TYPE, JSON))
                 .body(body))
         }
-        Answer::Refused { id, refusal } => {
+        Response::Refused { id, refusal } => {
             let refusal = match refusal {
                 RefusedMessage::Busy => Refusal::Busy,
                 RefusedMessage::MoreScope(wider) => Refusal::MoreScope(wider),

@@ -13,4 +13,4 @@ pub(crate) use network::{Network, Networks, NotANetwork, Site, is_private};
 pub(crate) use pool::{Exhausted, Pool, Taken};
 pub(crate) use queue::{Place, Queue};
 pub(crate) use share::{Party, Shares};
-pub(crate) use windows::{Key, Limit, Refused, Windows};
+pub(crate) use windows::{Key, Limit, OverLimit, Windows};

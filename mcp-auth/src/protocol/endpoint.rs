@@ -20,7 +20,7 @@ use super::rates::Rates;
 use super::record::CallLog;
 use super::results::Results;
 use super::step_up::StepUps;
-use super::{Answer, Refused, WiderToken};
+use super::{RefusedMessage, Response, WiderToken};
 
 mod call;
 
@@ -118,7 +118,7 @@ enum Stopped {
     /// The request is not valid MCP.
     Error(RpcError),
     /// The caller is not allowed, or not now.
-    Refused(Refused),
+    Refused(RefusedMessage),
 }
 
 impl From<RpcError> for Stopped {
@@ -127,8 +127,8 @@ impl From<RpcError> for Stopped {
     }
 }
 
-impl From<Refused> for Stopped {
-    fn from(refusal: Refused) -> Self {
+impl From<RefusedMessage> for Stopped {
+    fn from(refusal: RefusedMessage) -> Self {
         Self::Refused(refusal)
     }
 }
@@ -194,41 +194,41 @@ impl Endpoint {
         url_org: &UrlOrg,
         body: Bytes,
         challenger: &Challenger,
-    ) -> Answer {
+    ) -> Response {
         let caller = sender.caller;
         // A body that is not UTF-8 is not JSON, and neither is an empty body.
         let body = ByteString::try_from(body).unwrap_or_default();
         let message = match Message::parse(&body) {
             Ok(message) => message,
             Err(_) if caller.is_none() => {
-                return Answer::Refused {
+                return Response::Refused {
                     id: None,
-                    refusal: Refused::SignIn { scopes: Vec::new() },
+                    refusal: RefusedMessage::SignIn { scopes: Vec::new() },
                 };
             }
             Err((error, id)) => return error.answer(id),
         };
         let id = message.id;
-        let refused = |refusal| Answer::Refused {
+        let refused = |refusal| Response::Refused {
             id: id.map(str::to_owned),
             refusal,
         };
         if caller.is_none() && !self.open_to_anonymous(&message) {
             let scopes = self.scopes_to_sign_in_for(&message);
-            return refused(Refused::SignIn { scopes });
+            return refused(RefusedMessage::SignIn { scopes });
         }
         if let Some(caller) = caller
             && let Some(denied) = self.lacks_server_scopes(&message, caller)
         {
             let challenge = self.challenge(&denied, (caller, None), challenger);
             return match (challenge, id) {
-                (Some(challenge), _) => refused(Refused::MoreScope(Box::new(WiderToken {
+                (Some(challenge), _) => refused(RefusedMessage::MoreScope(Box::new(WiderToken {
                     denied,
                     challenge,
                 }))),
                 (None, Some(_)) => RpcError::MissingScope(denied.to_string()).answer(id),
                 // A notification has no answer, and this server does nothing with it.
-                (None, None) => Answer::Accepted,
+                (None, None) => Response::Accepted,
             };
         }
         match self
@@ -293,11 +293,11 @@ impl Endpoint {
         message: &Message<'_>,
         body: &ByteString,
         challenger: &Challenger,
-    ) -> Result<Answer, Stopped> {
+    ) -> Result<Response, Stopped> {
         let Some(id) = message.id else {
             // Notifications change nothing: there is no session whose requests a
             // `notifications/cancelled` could name.
-            return Ok(Answer::Accepted);
+            return Ok(Response::Accepted);
         };
         let params = message.params()?;
         let era = Era::of(mirrored, &message.method, &params.meta()?)?;
@@ -331,7 +331,7 @@ impl Endpoint {
         &self,
         caller: Option<&Caller>,
         request: &Request<'_>,
-    ) -> Result<Answer, Stopped> {
+    ) -> Result<Response, Stopped> {
         if request.params.has_cursor() {
             let text = "`cursor` was not given by this server";
             return Err(RpcError::InvalidParams(text).into());
@@ -344,10 +344,10 @@ impl Endpoint {
             (Ok(current), Ok(claimed)) => (current, claimed),
             // A shorter list would be a wrong answer.
             (Err(unavailable), _) | (_, Err(unavailable)) => {
-                return Err(Refused::Unavailable(unavailable).into());
+                return Err(RefusedMessage::Unavailable(unavailable).into());
             }
         };
-        let known = guard::Organizations {
+        let known = guard::OrganizationFacts {
             current: current.org.as_ref(),
             claimed: claimed.org.as_ref(),
             named_by: current.named_by,

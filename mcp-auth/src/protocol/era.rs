@@ -1,8 +1,8 @@
 //! The two eras of MCP, and the headers that mirror the body.
 //!
-//! A request whose `_meta` names a version is modern. So is a request other than `initialize` whose
-//! header names a version that is not a legacy version. Every other request is legacy. Legacy
-//! requests are stateless too: no session is needed.
+//! A request whose `_meta` names a version is modern. A request other than `initialize` whose
+//! header names a version that is not a legacy version is modern too. Every other request is
+//! legacy. Legacy requests are stateless: no session is needed.
 
 use std::borrow::Cow;
 

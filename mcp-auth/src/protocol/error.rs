@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::era::MODERN;
-use super::{Answer, Status};
+use super::{Response, Status};
 
 /// A JSON-RPC error, with the HTTP status of its response.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -90,14 +90,14 @@ impl RpcError {
 
     /// The error as a response to the request `id`; without an id, to a request that had none that
     /// could be read.
-    pub(crate) fn answer(&self, id: Option<&str>) -> Answer {
+    pub(crate) fn answer(&self, id: Option<&str>) -> Response {
         let mut error = json!({ "code": self.code(), "message": self.to_string() });
         if let (Some(error), Some(data)) = (error.as_object_mut(), self.data()) {
             error.insert("data".to_owned(), data);
         }
         let id = id.map_or_else(String::new, |id| format!(r#","id":{id}"#));
         let body = format!(r#"{{"jsonrpc":"2.0"{id},"error":{error}}}"#).into_bytes();
-        Answer::Message {
+        Response::Message {
             status: self.status(),
             body,
         }

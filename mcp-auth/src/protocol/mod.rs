@@ -1,7 +1,7 @@
 //! Speaking MCP: the JSON-RPC envelope, the two eras of the protocol, and the methods.
 //!
 //! Takes the bytes of one POST, the headers that mirror it and the verified caller; gives back an
-//! [`Answer`]. Knows no HTTP framework: what an answer looks like on the wire is `http`'s business.
+//! [`Response`]. Knows no HTTP framework: what an answer looks like on the wire is `http`'s business.
 
 mod calls;
 mod challenge;
@@ -39,7 +39,7 @@ use crate::identity::Unavailable;
 
 /// The response to a POST.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Response {
     /// A notification was taken.
     Accepted,
     /// A JSON-RPC response to `tools/list`: its start, and the rest, which others get as well.
@@ -51,13 +51,13 @@ pub(crate) enum Answer {
         /// The id of the request, as JSON; `None` for a notification, and for a message that could not be
         /// read.
         id: Option<String>,
-        refusal: Refused,
+        refusal: RefusedMessage,
     },
 }
 
 /// Why a request is refused.
 #[derive(Debug)]
-pub(crate) enum Refused {
+pub(crate) enum RefusedMessage {
     /// Too many calls of this principal, of this user, or without a token are in flight: HTTP 503.
     Busy,
     /// A wider token would do: HTTP 403 with a challenge.

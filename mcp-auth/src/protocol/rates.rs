@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, Either};
 
 use crate::identity::{Caller, Clock, Org};
-use crate::limits::{Key, Party, Refused, Windows};
+use crate::limits::{Key, OverLimit, Party, Windows};
 use crate::tool::{Per, Rate, ServedTool};
 
 /// The rates of the server, and the counts of all calls.
@@ -54,14 +54,14 @@ pub(super) enum Limited {
 /// answer takes time.
 trait Store: Debug + Send + Sync {
     /// Counts a call under each of the rates if all of them allow it, and under none otherwise.
-    fn take(&self, counts: &[Count<'_>]) -> Answer;
+    fn take(&self, counts: &[Count<'_>]) -> Counted;
 
     /// Tells whether [`take`](Self::take) would refuse a call. Counts nothing.
-    fn peek(&self, counts: &[Count<'_>]) -> Answer;
+    fn peek(&self, counts: &[Count<'_>]) -> Counted;
 }
 
 /// Ready if the counts are in memory, so that no allocation is needed.
-type Answer = Either<Ready<Result<(), Limited>>, BoxFuture<'static, Result<(), Limited>>>;
+type Counted = Either<Ready<Result<(), Limited>>, BoxFuture<'static, Result<(), Limited>>>;
 
 /// One count of a call: its rate, and the party that it counts for.
 #[derive(Clone, Copy, Debug)]
@@ -215,7 +215,7 @@ impl InMemory {
 }
 
 impl Store for InMemory {
-    fn take(&self, counts: &[Count<'_>]) -> Answer {
+    fn take(&self, counts: &[Count<'_>]) -> Counted {
         let windows = self.windows(counts);
         let taken = match counts {
             [count] => windows
@@ -226,13 +226,13 @@ impl Store for InMemory {
                 let limits = limits.map(|count| (count.key(windows), count.rate.limit(), count));
                 windows
                     .take_all(&limits.collect::<Vec<_>>())
-                    .map_err(|Refused { by, wait }| by.limited(wait))
+                    .map_err(|OverLimit { by, wait }| by.limited(wait))
             }
         };
         Either::Left(ready(taken))
     }
 
-    fn peek(&self, counts: &[Count<'_>]) -> Answer {
+    fn peek(&self, counts: &[Count<'_>]) -> Counted {
         let windows = self.windows(counts);
         let waits = counts.iter().filter_map(|count| {
             let wait = windows.wait(count.key(windows), count.rate.limit())?;

@@ -15,7 +15,7 @@ use super::era::{Era, MODERN};
 use super::lists::Lists;
 use super::rates::Limited;
 use super::string::escape;
-use super::{Answer, ServerInfo, Status};
+use super::{Response, ServerInfo, Status};
 
 /// Result texts that do not depend on the request.
 #[derive(Debug)]
@@ -68,13 +68,13 @@ impl Results {
         }
     }
 
-    pub(super) fn discover(&self, id: &str) -> Answer {
+    pub(super) fn discover(&self, id: &str) -> Response {
         complete(id, self.discover.len(), |body| {
             body.extend_from_slice(self.discover.as_bytes());
         })
     }
 
-    pub(super) fn initialize(&self, id: &str, version: &'static str) -> Answer {
+    pub(super) fn initialize(&self, id: &str, version: &'static str) -> Response {
         complete(id, self.initialize_tail.len() + 64, |body| {
             body.extend_from_slice(br#"{"protocolVersion":""#);
             body.extend_from_slice(version.as_bytes());
@@ -84,7 +84,7 @@ impl Results {
     }
 
     /// MCP 2025-11-25, basic/utilities/ping: a result without members.
-    pub(super) fn empty(id: &str) -> Answer {
+    pub(super) fn empty(id: &str) -> Response {
         complete(id, 2, |body| body.extend_from_slice(b"{}"))
     }
 
@@ -96,7 +96,7 @@ impl Results {
         with_icons: bool,
         visible: Visible,
         tools: impl Iterator<Item = &'a ServedTool>,
-    ) -> Answer {
+    ) -> Response {
         let rest = self.lists.kept((era, with_icons, visible), |visible| {
             let tools = tools.enumerate();
             let tools = tools.filter_map(|(index, tool)| visible.has(index).then_some(tool));
@@ -105,7 +105,7 @@ impl Results {
             list
         });
         let start = start(id, 0);
-        Answer::List { start, rest }
+        Response::List { start, rest }
     }
 
     fn list<'a>(&self, era: Era, tools: impl Iterator<Item = &'a str>) -> Vec<u8> {
@@ -132,7 +132,7 @@ impl Results {
         era: Era,
         tool: &ServedTool,
         output: ToolOutput,
-    ) -> Answer {
+    ) -> Response {
         match output.0 {
             Body::Text(text) => self.text(id, era, &text),
             Body::Composed(result) => self.composed(id, era, &result),
@@ -141,7 +141,7 @@ impl Results {
     }
 
     /// A tool result with `isError`.
-    pub(super) fn failure(&self, id: &str, era: Era, text: &str) -> Answer {
+    pub(super) fn failure(&self, id: &str, era: Era, text: &str) -> Response {
         self.call(id, escaped(text.len()), |body| {
             content(body, &[text]);
             body.extend_from_slice(IS_ERROR);
@@ -157,7 +157,7 @@ impl Results {
         era: Era,
         denied: &Denied,
         challenge: Option<&Challenge>,
-    ) -> Answer {
+    ) -> Response {
         let details = DenialDetails::of(denied);
         let challenge = challenge.map(|challenge| DenialMeta::Challenges([&challenge.header]));
         let meta = [
@@ -179,7 +179,7 @@ impl Results {
 
     /// Writes the refusal of a limit: the time of a retry, as text for the model and in `_meta` for
     /// a program.
-    pub(super) fn limited(&self, id: &str, era: Era, limited: Limited) -> Answer {
+    pub(super) fn limited(&self, id: &str, era: Era, limited: Limited) -> Response {
         let text = limited.to_string();
         self.call(id, escaped(text.len()) + 64, |body| {
             content(body, &[&text]);
@@ -188,7 +188,7 @@ impl Results {
         })
     }
 
-    fn text(&self, id: &str, era: Era, text: &str) -> Answer {
+    fn text(&self, id: &str, era: Era, text: &str) -> Response {
         self.call(id, escaped(text.len()), |body| {
             content(body, &[text]);
             self.end(body, era, NO_META);
@@ -196,7 +196,7 @@ impl Results {
     }
 
     /// Writes a typed output, under `result` if its schema wraps it.
-    fn structured(&self, id: &str, era: Era, json: &str, wraps: bool) -> Answer {
+    fn structured(&self, id: &str, era: Era, json: &str, wraps: bool) -> Response {
         let parts: &[_] = if wraps {
             &[r#"{"result":"#, json, "}"]
         } else {
@@ -212,7 +212,7 @@ impl Results {
         })
     }
 
-    fn composed(&self, id: &str, era: Era, result: &CallToolResult) -> Answer {
+    fn composed(&self, id: &str, era: Era, result: &CallToolResult) -> Response {
         self.call(id, 0, |body| {
             body.extend_from_slice(br#"{"content":"#);
             written(body, &result.content);
@@ -229,7 +229,7 @@ impl Results {
     }
 
     /// `length` is the expected length of the tool's part.
-    fn call(&self, id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Answer {
+    fn call(&self, id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Response {
         complete(id, length + self.call_tail.len() + 128, result)
     }
 
@@ -339,11 +339,11 @@ fn start(id: &str, length: usize) -> Vec<u8> {
 }
 
 /// `length` is the expected length of the result.
-fn complete(id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Answer {
+fn complete(id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Response {
     let mut body = start(id, length);
     result(&mut body);
     body.push(b'}');
-    Answer::Message {
+    Response::Message {
         status: Status::Ok,
         body,
     }
@@ -351,8 +351,8 @@ fn complete(id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Answe
 
 fn written(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let start = body.len();
-    // Writing to memory fails only for a value that is not JSON. None of our values is, but the
-    // response must stay JSON in any case.
+    // Writing to memory fails only for a value that is not JSON. All of our values are JSON, but
+    // the response must stay JSON in any case.
     if serde_json::to_writer(&mut *body, value).is_err() {
         body.truncate(start);
         body.extend_from_slice(b"null");

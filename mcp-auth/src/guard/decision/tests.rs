@@ -83,7 +83,7 @@ fn denied(
 fn outcome(guard: &Guard, caller: Option<&Caller>, org: Option<&Org>) -> String {
     decided(
         guard,
-        &Facts {
+        &CallFacts {
             caller,
             organization: Ok(org),
             named_by: NamedBy::default(),
@@ -92,12 +92,12 @@ fn outcome(guard: &Guard, caller: Option<&Caller>, org: Option<&Org>) -> String 
     )
 }
 
-fn decided(guard: &Guard, facts: &Facts<'_>) -> String {
+fn decided(guard: &Guard, facts: &CallFacts<'_>) -> String {
     match decide(guard, facts) {
         Ok(_) => "allow".to_owned(),
-        Err(Refusal::Unauthenticated) => "401".to_owned(),
-        Err(Refusal::Unavailable(_)) => "503".to_owned(),
-        Err(Refusal::Denied(denied)) => denied.to_string(),
+        Err(NotAuthorized::Unauthenticated) => "401".to_owned(),
+        Err(NotAuthorized::Unavailable(_)) => "503".to_owned(),
+        Err(NotAuthorized::Denied(denied)) => denied.to_string(),
     }
 }
 
@@ -243,7 +243,7 @@ fn an_impersonated_caller_is_told_so_before_anything_else() {
         let caller = with_act(act.clone());
         assert!(caller.is_impersonated());
         for organization in [Ok(Some(&deleter)), Ok(None), Err(&away)] {
-            let facts = Facts {
+            let facts = CallFacts {
                 caller: Some(&caller),
                 organization,
                 named_by: NamedBy::default(),
@@ -273,7 +273,7 @@ fn an_alternative_of_scopes_alone_needs_no_organization() {
         (TWO_CHOICES, "documents:write docs", "503"),
     ] {
         let caller = caller(scopes);
-        let facts = Facts {
+        let facts = CallFacts {
             caller: Some(&caller),
             organization: Err(&away),
             named_by: NamedBy::default(),
@@ -334,7 +334,7 @@ fn a_fact_that_cannot_be_had_allows_nobody() {
         retry_after: Duration::from_secs(1),
     };
     for guard in [ORG, MAY_DELETE, IS_ADMIN, EVERYTHING] {
-        let facts = Facts {
+        let facts = CallFacts {
             caller: Some(&caller),
             organization: Err(&away),
             named_by: NamedBy::default(),
@@ -378,7 +378,7 @@ fn less_known_of_an_organization_never_allows_more() {
         for scopes in ["profile", "documents:write", "documents:write docs"] {
             let caller = caller(scopes);
             let allows = |organization| {
-                let facts = Facts {
+                let facts = CallFacts {
                     caller: Some(&caller),
                     organization,
                     named_by: NamedBy::default(),
@@ -401,7 +401,7 @@ fn scopes_of_the_server_are_required_beside_those_of_the_guard() {
     let server_scopes = ["docs".to_owned(), "documents:write".to_owned()];
     let decide = |guard: &Guard, scopes: &str| {
         let caller = caller(scopes);
-        let facts = Facts {
+        let facts = CallFacts {
             caller: Some(&caller),
             organization: Ok(None),
             named_by: NamedBy::default(),
@@ -459,14 +459,14 @@ fn a_scope_brings_along_what_it_contains_and_nothing_else_does() {
 #[test]
 fn a_denial_names_a_cure_only_where_a_new_token_would_help() {
     let cure = |guard: &Guard, caller: &Caller| {
-        let facts = Facts {
+        let facts = CallFacts {
             caller: Some(caller),
             organization: Ok(None),
             named_by: NamedBy::default(),
             server_scopes: &[],
         };
         match decide(guard, &facts) {
-            Err(Refusal::Denied(denied)) => denied.cure().map(|scopes| scopes.join(" ")),
+            Err(NotAuthorized::Denied(denied)) => denied.cure().map(|scopes| scopes.join(" ")),
             other => panic!("{other:?}"),
         }
     };
@@ -509,14 +509,14 @@ fn a_cure_names_every_scope_that_the_call_needs_and_never_only_the_missing_ones(
     let cure_by = |guard: &Guard, scopes: &str, server_scopes: &[&str], named_by| {
         let caller = caller(scopes);
         let server_scopes: Vec<_> = server_scopes.iter().map(ToString::to_string).collect();
-        let facts = Facts {
+        let facts = CallFacts {
             caller: Some(&caller),
             organization: Ok(Some(&acme)),
             named_by,
             server_scopes: &server_scopes,
         };
         match decide(guard, &facts) {
-            Err(Refusal::Denied(denied)) => denied.cure().map(|scopes| scopes.join(" ")),
+            Err(NotAuthorized::Denied(denied)) => denied.cure().map(|scopes| scopes.join(" ")),
             other => panic!("{other:?}"),
         }
     };
@@ -548,7 +548,7 @@ fn a_cure_names_every_scope_that_the_call_needs_and_never_only_the_missing_ones(
         ),
         (PLAIN, "docs profile", &[], "docs documents:write"),
         (DELETING, "docs", &[], "documents:write user:org:read"),
-        // What meets a choice now is needed by the next token, too.
+        // The next token must also have the scopes with which the caller meets a choice now.
         (
             CHOICE,
             "documents:read",
@@ -586,7 +586,7 @@ fn a_request_that_is_no_call_lacks_the_scopes_of_the_server_only_on_an_oauth_tok
     assert_eq!(lacking_server_scopes(&session, &server_scopes), None);
 }
 
-/// Whoever has nothing but a token of this kind.
+/// A caller with a token of this kind and no other facts.
 fn bare(token_kind: TokenKind, hierarchy: &ScopeHierarchy) -> CallerFacts<'_> {
     CallerFacts {
         token_kind,
@@ -794,7 +794,7 @@ fn proving_who_one_is_helps_if_nothing_else_is_missing_and_a_session_tells() {
         assert_eq!(curable(TokenKind::Session), helps, "{guard}");
         assert!(!curable(TokenKind::ApiKey) && !curable(TokenKind::M2m));
     }
-    // Of an OAuth token no scope brings one.
+    // An OAuth token never carries a feature, with any scope.
     assert!(
         !denied(&ALONE, &bare(TokenKind::OAuth, &hierarchy), NOWHERE, &[])
             .unwrap()
@@ -811,7 +811,7 @@ fn a_missing_kind_actor_or_user_is_told_though_the_organization_is_unknown() {
         what: "test",
         retry_after: Duration::from_secs(1),
     };
-    let facts = Facts {
+    let facts = CallFacts {
         caller: Some(&caller),
         organization: Err(&away),
         named_by: NamedBy::default(),
@@ -828,14 +828,14 @@ fn a_missing_kind_actor_or_user_is_told_though_the_organization_is_unknown() {
 fn a_choice_names_a_cure_only_if_a_new_token_meets_all_choices() {
     let cure = |guard: &Guard, org: &Org| {
         let caller = caller("profile");
-        let facts = Facts {
+        let facts = CallFacts {
             caller: Some(&caller),
             organization: Ok(Some(org)),
             named_by: NamedBy::default(),
             server_scopes: &["server".to_owned()],
         };
         match decide(guard, &facts) {
-            Err(Refusal::Denied(denied)) => {
+            Err(NotAuthorized::Denied(denied)) => {
                 (denied.kind(), denied.cure().map(|scopes| scopes.join(" ")))
             }
             other => panic!("{other:?}"),

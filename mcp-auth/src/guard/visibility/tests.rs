@@ -30,10 +30,10 @@ fn org(role: &str) -> Org {
     Org::new("org_1".into(), None, Some(role.into()), Some(permissions))
 }
 
-fn now(org: &Org) -> Organizations<'_> {
-    Organizations {
+fn now(org: &Org) -> OrganizationFacts<'_> {
+    OrganizationFacts {
         current: Some(org),
-        ..Organizations::default()
+        ..OrganizationFacts::default()
     }
 }
 
@@ -55,7 +55,8 @@ fn each_tool_has_its_own_place_however_many_there_are() {
 
 #[test]
 fn without_a_token_only_what_is_public_is_seen() {
-    let visible = visibility(&[OPEN, Guard::public(), ADMIN]).of(None, Organizations::default());
+    let visible =
+        visibility(&[OPEN, Guard::public(), ADMIN]).of(None, OrganizationFacts::default());
     assert_eq!(
         [0, 1, 2].map(|place| visible.has(place)),
         [false, true, false]
@@ -73,11 +74,11 @@ fn what_a_caller_sees_is_kept_while_the_facts_are_those_of_one_look_up() {
     let again = seen(&org("admin"));
     assert!(again == first && !same(&again, &first));
     assert!(!seen(&member).has(1) && seen(&admin).has(1));
-    let none = visibility.of(Some(&caller), Organizations::default());
+    let none = visibility.of(Some(&caller), OrganizationFacts::default());
     assert!(none.has(0) && !none.has(1));
-    let claimed = Organizations {
+    let claimed = OrganizationFacts {
         claimed: Some(&admin),
-        ..Organizations::default()
+        ..OrganizationFacts::default()
     };
     assert!(!visibility.of(Some(&caller), claimed).has(1));
 }
@@ -97,12 +98,12 @@ fn what_a_caller_sees_of_one_organization_is_not_taken_for_what_they_see_of_anot
 fn a_tool_that_a_new_token_could_bring_is_not_listed_where_the_url_is_what_is_wrong() {
     // Without the scope, a new token could bring an organization, but not the one of the URL.
     let (visibility, caller) = (visibility(&[OPEN, ADMIN]), oauth_caller(&oauth_claims()));
-    let wrong_url = Organizations {
+    let wrong_url = OrganizationFacts {
         named_by: NamedBy::UrlQuery,
-        ..Organizations::default()
+        ..OrganizationFacts::default()
     };
     for _ in 0..3 {
-        let none = Organizations::default();
+        let none = OrganizationFacts::default();
         assert!(visibility.of(Some(&caller), none).has(1));
         assert!(!visibility.of(Some(&caller), wrong_url).has(1));
     }

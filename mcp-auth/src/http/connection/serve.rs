@@ -122,12 +122,12 @@ where
 }
 
 /// A connection that gets no place.
-struct Refused {
+struct NoPlace {
     socket: TcpStream,
     refusing: Option<Refusing>,
 }
 
-impl Refused {
+impl NoPlace {
     /// Answers 503, and waits briefly for the client to read it.
     async fn answer(mut self) {
         if self.refusing.is_none() {
@@ -149,11 +149,11 @@ fn admit(
     peer: Option<SocketAddr>,
     registry: &Arc<Registry>,
     limits: &ConnectionLimits,
-) -> Result<(Stream, Rc<ConnectionSignals>), Refused> {
+) -> Result<(Stream, Rc<ConnectionSignals>), NoPlace> {
     let now = Instant::now();
     let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let Some(place) = registry.admit(address, now) else {
-        return Err(Refused {
+        return Err(NoPlace {
             socket,
             refusing: registry.refusal(),
         });

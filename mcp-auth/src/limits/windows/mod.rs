@@ -41,7 +41,7 @@ pub(crate) struct Limit {
 
 /// One of several limits refused an event; no limit has counted it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Refused<T> {
+pub(crate) struct OverLimit<T> {
     /// The limit, as the list names it. If several limits refuse, it is the one with the longest
     /// wait.
     pub(crate) by: T,
@@ -94,12 +94,12 @@ impl Windows {
     /// No two limits of the list have the same key.
     ///
     /// # Errors
-    /// [`Refused`] names the limit with the longest wait.
-    pub(crate) fn take_all<T: Copy>(&self, limits: &[(Key, Limit, T)]) -> Result<(), Refused<T>> {
+    /// [`OverLimit`] names the limit with the longest wait.
+    pub(crate) fn take_all<T: Copy>(&self, limits: &[(Key, Limit, T)]) -> Result<(), OverLimit<T>> {
         let (mut table, now) = self.lock();
         let refused = limits.iter().filter_map(|(key, limit, by)| {
             let wait = table.wait(*key, *limit, now)?;
-            Some(Refused { by: *by, wait })
+            Some(OverLimit { by: *by, wait })
         });
         // If several limits wait equally long, the first of them is named.
         let refused = refused.reduce(|a, b| if b.wait > a.wait { b } else { a });

@@ -84,7 +84,7 @@ fn an_event_counts_under_all_its_limits_or_under_none() {
     for org in orgs {
         let expected = windows
             .wait(user.0, user.1)
-            .map_or(Ok(()), |wait| Err(Refused { by: 0, wait }));
+            .map_or(Ok(()), |wait| Err(OverLimit { by: 0, wait }));
         assert_eq!(windows.take_all(&[user, org]), expected);
     }
     clock.advance(Duration::from_secs(1));
@@ -94,7 +94,7 @@ fn an_event_counts_under_all_its_limits_or_under_none() {
     assert_eq!(left, [1, 1, 1, 2, 2]);
     assert_eq!(
         windows.take_all(&[user, orgs[4]]),
-        Err(Refused {
+        Err(OverLimit {
             by: 5,
             wait: MINUTE
         })

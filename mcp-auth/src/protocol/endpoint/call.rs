@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use crate::guard::{self, Authorized, Denied, Guard, Refusal, decide};
+use crate::guard::{self, Authorized, Denied, Guard, NotAuthorized, decide};
 use crate::identity::{Acting, Caller, Freshness, NamedBy, Org, Unavailable, UrlOrg};
 use crate::tool::{CallEnvironment, Concurrency, Reference, ServedTool, ToolOutput};
 
@@ -12,7 +12,7 @@ use super::super::error::RpcError;
 use super::super::rates::{Counting, Limited};
 use super::super::record::{self, Ended, Record};
 use super::super::run_to_completion::Detach;
-use super::super::{Answer, Refused, WiderToken};
+use super::super::{RefusedMessage, Response, WiderToken};
 use super::{Endpoint, Request, Stopped, facts};
 
 impl Endpoint {
@@ -20,7 +20,7 @@ impl Endpoint {
         &self,
         caller: Option<&Caller>,
         request: &Request<'_>,
-    ) -> Result<Answer, Stopped> {
+    ) -> Result<Response, Stopped> {
         let Request { id, era, .. } = *request;
         let name = request.params.name()?;
         era.check_name(request.mirrored, &name)?;
@@ -39,7 +39,7 @@ impl Endpoint {
         record.acts_in(org);
         let decision = match acting {
             Err(unavailable) if tool.takes_organization() => {
-                Err(Refusal::Unavailable(*unavailable))
+                Err(NotAuthorized::Unavailable(*unavailable))
             }
             acting => self.decide(tool.guard(), caller, acting),
         };
@@ -78,7 +78,7 @@ impl Endpoint {
             Ok(running) => running,
             Err(full) => {
                 record.fail(full.reason(), Reference::new());
-                return Err(Refused::Busy.into());
+                return Err(RefusedMessage::Busy.into());
             }
         };
         // The rates are counted last, so that a call that another limit refuses counts under no
@@ -114,11 +114,11 @@ impl Endpoint {
         era: Era,
         tool: &ServedTool,
         outcome: Result<ToolOutput, Ended>,
-    ) -> Result<Answer, Stopped> {
+    ) -> Result<Response, Stopped> {
         Ok(match outcome {
             Ok(output) => self.results.output(id, era, tool, output),
             Err(Ended::Denied(denied)) => self.results.denial(id, era, &denied, None),
-            Err(Ended::NoThread) => return Err(Refused::NoThread.into()),
+            Err(Ended::NoThread) => return Err(RefusedMessage::NoThread.into()),
             Err(Ended::ToolError(text)) => self.results.failure(id, era, &text),
         })
     }
@@ -127,28 +127,28 @@ impl Endpoint {
         &self,
         request: &Request<'_>,
         (caller, org): (Option<&Caller>, Option<&Org>),
-        refusal: Refusal,
+        refusal: NotAuthorized,
         record: &mut Record,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<Response, RefusedMessage> {
         match refusal {
-            Refusal::Unauthenticated => {
+            NotAuthorized::Unauthenticated => {
                 record.close("unauthenticated");
-                Err(Refused::SignIn { scopes: Vec::new() })
+                Err(RefusedMessage::SignIn { scopes: Vec::new() })
             }
-            Refusal::Unavailable(unavailable) => {
+            NotAuthorized::Unavailable(unavailable) => {
                 record.fail(
                     "what is needed to decide cannot be had now",
                     Reference::new(),
                 );
-                Err(Refused::Unavailable(unavailable))
+                Err(RefusedMessage::Unavailable(unavailable))
             }
-            Refusal::Denied(denied) => {
+            NotAuthorized::Denied(denied) => {
                 record.deny(&denied);
                 let challenge = caller
                     .and_then(|caller| self.challenge(&denied, (caller, org), request.challenger));
                 match challenge {
                     Some(challenge) if self.is_answered_with_403(&denied) => {
-                        Err(Refused::MoreScope(Box::new(WiderToken {
+                        Err(RefusedMessage::MoreScope(Box::new(WiderToken {
                             denied,
                             challenge,
                         })))
@@ -205,11 +205,11 @@ impl Endpoint {
         guard: &Guard,
         caller: Option<&Caller>,
         acting: Result<&Acting, &Unavailable>,
-    ) -> Result<Authorized, Refusal> {
+    ) -> Result<Authorized, NotAuthorized> {
         let server_scopes = &self.config.required_scopes;
         decide(
             guard,
-            &guard::Facts {
+            &guard::CallFacts {
                 caller,
                 organization: acting.map(|acting| acting.org.as_ref()),
                 named_by: acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by),

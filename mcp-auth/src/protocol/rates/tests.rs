@@ -128,7 +128,7 @@ fn without_a_rate_every_call_is_allowed() {
 struct Elsewhere(Mutex<Vec<String>>);
 
 impl Store for Arc<Elsewhere> {
-    fn take(&self, counts: &[Count<'_>]) -> Answer {
+    fn take(&self, counts: &[Count<'_>]) -> Counted {
         let rates = counts.iter().map(|count| count.rate.to_string());
         self.0.lock().unwrap().extend(rates);
         let mut asked = false;
@@ -141,7 +141,7 @@ impl Store for Arc<Elsewhere> {
         })))
     }
 
-    fn peek(&self, counts: &[Count<'_>]) -> Answer {
+    fn peek(&self, counts: &[Count<'_>]) -> Counted {
         self.take(counts)
     }
 }

@@ -16,8 +16,8 @@ fn results() -> Results {
 
 /// Returns the text between `"result":{` and the closing brace. In the modern era it also
 /// checks the end of the result.
-fn result(answer: Answer, era: Era) -> String {
-    let Answer::Message { status, body } = answer else {
+fn result(answer: Response, era: Era) -> String {
+    let Response::Message { status, body } = answer else {
         panic!("{answer:?}");
     };
     assert_eq!(status, Status::Ok);
