@@ -1,19 +1,19 @@
--- For wrk: sends the prepared requests in turn and compares every answer.
+-- The script of wrk: sends the prepared requests in turn and compares every answer.
 --
--- Arguments: file of the requests, file of the expected body, expected status, how many answers to
--- stop after (0: when the time is over). Prints one line of JSON.
+-- Arguments: the file of the requests, the file of the expected body, the expected status, and the number of answers
+-- to stop after (0: run until the time is over). Prints one line of JSON.
 
 local ffi = require("ffi")
 ffi.cdef("int getpid(void); int kill(int pid, int signal);")
 
--- Of the one thread that sends.
+-- State of the single thread that sends.
 local requests = {}
 local status, body, last
 local sent = 0
--- Global, because `done` runs in a state of its own and asks the thread for them.
+-- These are global, because `done` runs in another Lua state and reads them from the thread.
 answered, wrong = 0, 0
 
--- Of the state of `setup` and `done`.
+-- State of `setup` and `done`.
 local thread
 
 function setup(created)
@@ -50,7 +50,7 @@ function response(actual, _, text)
     end
     if answered == last then
         wrk.thread:stop()
-        -- SIGINT, which wakes the thread that waits for the end of the time.
+        -- SIGINT wakes the thread that waits for the end of the time.
         ffi.C.kill(ffi.C.getpid(), 2)
     end
 end

@@ -1,5 +1,5 @@
-// Loaded before the suite, which knows no tokens: adds `Authorization` to each request that goes to
-// the server under test, and changes nothing else. The suite sends through undici and node:http.
+// Adds `Authorization` to each request to the server under test, because the suite does not support tokens. The script
+// is loaded before the suite, which sends through undici and node:http.
 
 const http = require('node:http');
 const { Agent, setGlobalDispatcher } = require('undici');
@@ -17,12 +17,12 @@ setGlobalDispatcher(
 
 const send = http.request;
 http.request = function (options, ...rest) {
-    // Only plain options are used for the server under test; anything else passes as it is.
+    // The suite uses plain options for the server under test. Other calls are passed on unchanged.
     const ours = options?.constructor === Object && String(options.port) === target.port;
     return send.call(this, ours ? { ...options, headers: withToken(options.headers) } : options, ...rest);
 };
 
-/** Headers come as a flat list, as pairs or as an object. */
+/** Adds a header to a flat list, to pairs or to an object. */
 function withToken(headers) {
     if (Array.isArray(headers)) return [...headers, 'authorization', value];
     const pairs = typeof headers?.[Symbol.iterator] === 'function' ? headers : Object.entries(headers ?? {});

@@ -1,5 +1,5 @@
-// Runs the official suite against the `everything` example, behind a real token, and fails unless
-// every scenario of `scenarios.mjs` passes. Names on the command line run only these.
+// Runs the official suite against the example `everything` with a real token. Fails unless every scenario of
+// `scenarios.mjs` passes. With names on the command line it runs only these scenarios.
 
 import { execFile } from 'node:child_process';
 import { readFile, readdir, mkdtemp, rm } from 'node:fs/promises';
@@ -35,7 +35,7 @@ try {
 console.log(`${passed} passed, ${failures} failed`);
 process.exitCode = failures > 0 || passed === 0 ? 1 : 0;
 
-/** The checks of one scenario, and what the suite said. */
+/** The checks of one scenario, and the output of the suite. */
 async function run(revision, scenario, token) {
     const results = join(output, revision, scenario);
     const suite = ['server', '--url', everything.endpoint, '--scenario', scenario];
@@ -44,7 +44,7 @@ async function run(revision, scenario, token) {
         node(),
         ['--require', join(import.meta.dirname, 'bearer.cjs'), SUITE, ...suite, ...options],
         {
-            // Half as long again, in case that the suite does not keep to its own limit.
+            // 1.5 times the suite's own limit, because the suite may exceed it.
             timeout: LIMIT_MS * 1.5,
             env: { PATH: process.env.PATH, TARGET_URL: everything.endpoint, TARGET_TOKEN: token },
         },
@@ -59,7 +59,7 @@ async function checks(results) {
     return file === undefined ? [] : JSON.parse(await readFile(join(results, file), 'utf8'));
 }
 
-/** A scenario passes if something in it was looked at, and nothing failed. */
+/** A scenario passes if it made at least one check and no check failed. */
 function report(revision, scenario, { checks, log }) {
     const count = (status) => checks.filter((check) => check.status === status).length;
     const looked = count('SUCCESS') + count('WARNING');

@@ -1,4 +1,4 @@
-// What this project serves so far, by revision of the protocol.
+// The scenarios that must pass, by revision of the protocol.
 
 const EVERYWHERE = [
     'tools-list',

@@ -1,6 +1,6 @@
-// A headless Chromium, and what every page must be: usable by everybody, in light and dark, wide and narrow.
+// A headless Chromium, and the checks of every page: accessible, in light and dark, in wide and narrow windows.
 //
-// Screenshots are left in `target/pages`, to be looked at.
+// The screenshots are in `target/pages`.
 
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import { TARGET } from './example.mjs';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const SCREENSHOTS = join(TARGET, 'pages');
-/** A foreign name that leads to this machine. */
+/** A foreign name that resolves to this machine. */
 export const REBOUND = 'rebound.example';
 
 export async function launch() {
@@ -22,12 +22,12 @@ export async function launch() {
     return chromium.launch({
         executablePath: CHROMIUM,
         args: [`--host-resolver-rules=MAP ${REBOUND} 127.0.0.1`],
-        // Whether a box shows that it scrolls is tested.
+        // Scrollbars must be visible, because a test checks them.
         ignoreDefaultArgs: ['--hide-scrollbars'],
     });
 }
 
-/** A page in a context of its own; `seen` has what the console said and what was asked for. */
+/** A page in a new context. `seen` has the messages of the console and the requested URLs. */
 export async function open(browser, url, options = {}, status = 200) {
     const context = await browser.newContext(options);
     const page = await context.newPage();
@@ -39,7 +39,7 @@ export async function open(browser, url, options = {}, status = 200) {
     return page;
 }
 
-/** Tests that what `show` opens with the given options can be used by everybody. */
+/** Tests that the page that `show` opens is accessible. */
 export function everybodyCanUse(name, show) {
     for (const colorScheme of ['light', 'dark']) {
         for (const width of [1280, 360, 320]) {
@@ -63,14 +63,14 @@ export function everybodyCanUse(name, show) {
             const page = await show({ viewport: { width, height: 800 } });
             const { cut, scrolling } = await page.evaluate(overflows);
             assert.deepEqual(cut, []);
-            // Tables wrap as long as they can.
+            // A table must wrap before it scrolls.
             if (width >= 1024) assert.deepEqual(scrolling, []);
             await page.context().close();
         });
     }
 }
 
-/** The elements whose content is wider than their box: those that show a scrollbar, and those that are cut. */
+/** The elements whose content is wider than their box: with a scrollbar, and cut off. */
 function overflows() {
     const wide = [...document.querySelectorAll('body, body *')].filter(
         (element) => element.clientWidth > 0 && element.scrollWidth > element.clientWidth);

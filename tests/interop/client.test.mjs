@@ -1,4 +1,4 @@
-// The official TypeScript client against the running documents example, in each era it speaks.
+// The official TypeScript client against the running documents example, in each era that it supports.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -16,7 +16,7 @@ import { issuer, mint, start } from './example.mjs';
 
 const LEGACY = '2025-11-25';
 const MODERN = '2026-07-28';
-// One that lacks only a scope is shown: a new token could have it.
+// A tool that lacks only a scope is shown, because a new token could have the scope.
 const READER_TOOLS = ['export_documents', 'get_document', 'list_documents', 'preview_document', 'server_status'];
 const WRITER_TOOLS = ['create_document', 'delete_document', 'share_document', 'update_document'];
 const ALL_TOOLS = [...READER_TOOLS, ...WRITER_TOOLS].toSorted();
@@ -48,7 +48,7 @@ for (const [name, mode, version] of [
 
         test('a document is created, listed, read and deleted', async () => {
             const ada = await connect(mode, await token({ user: 'ada', org: 'acme' }));
-            // With the list known, the client checks each structured result against its schema.
+            // After listing the tools, the client checks each structured result against its schema.
             await ada.listTools();
             const document = await create(ada, 'Plan');
             assert.equal(document.created_by, 'user_ada');
@@ -63,7 +63,7 @@ for (const [name, mode, version] of [
             await ada.close();
         });
 
-        test('a missing permission is told, and nothing is deleted', async () => {
+        test('a call without the permission is denied, and no document is deleted', async () => {
             const ada = await connect(mode, await token({ user: 'ada', org: 'acme' }));
             const grace = await connect(mode, await token({ user: 'grace', org: 'acme' }));
             const { id } = await create(ada, 'Plan');
@@ -75,7 +75,7 @@ for (const [name, mode, version] of [
             await Promise.all([ada.close(), grace.close()]);
         });
 
-        test('a caller in no organization is told so', async () => {
+        test('a caller in no organization gets a denial that says so', async () => {
             const linus = await connect(mode, await token({ user: 'linus' }));
             const denied = await call(linus, 'list_documents', {});
             assert.equal(denied.isError, true);
@@ -130,7 +130,7 @@ async function connect(mode, token, fetch = globalThis.fetch) {
     return client;
 }
 
-/** Expects that a client with this token cannot connect; returns the challenge it got. */
+/** Expects that a client with this token cannot connect. Returns the challenge. */
 async function refusal(mode, token) {
     const answers = [];
     const recorded = async (...request) => {

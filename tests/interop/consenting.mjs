@@ -1,14 +1,14 @@
 #!/usr/bin/env node
-// A browser without a window, whose user allows whatever a client asks for.
+// A browser without a window. Its user allows every request of a client.
 //
-// As a program it takes the URL at which the local Clerk is asked, and goes where the answer leads. It
-// writes the URL to the file VISITED, a line each, and with `--print` says where it would go instead of going.
+// The program takes the URL of an authorization request to the local Clerk, and follows the redirect to the client.
+// It appends the URL to the file VISITED. With `--print` it prints the redirect instead of following it.
 
 import assert from 'node:assert/strict';
 import { appendFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 
-/** Signs in as `choice` and allows; resolves to the URL that the answer leads to. */
+/** Signs in as `choice` and allows the client. Resolves to the URL of the redirect. */
 export async function allow(url, choice = 'user_ada|org_acme') {
     const page = await fetch(url, { headers: { Accept: 'text/html' } });
     const html = await page.text();

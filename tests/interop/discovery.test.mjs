@@ -1,5 +1,5 @@
-// A server that can be discovered: real clients connect without a token, list all tools and call the public one, and
-// sign in when they call a guarded one.
+// A discoverable server: real clients connect without a token, list all tools and call the public tool, and sign in
+// when they call a guarded tool.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -14,7 +14,7 @@ import {
 
 const LEGACY = '2025-11-25';
 const MODERN = '2026-07-28';
-/** What each tool says that a client has to bring for it. */
+/** The security schemes of each tool. */
 const SCHEMES = {
     greet: [{ type: 'noauth' }],
     organization: [{ type: 'oauth2', scopes: ['user:org:read'] }],
@@ -49,7 +49,7 @@ for (const [way, settings] of [['registration', REGISTRATION], ['document', DOCU
                 assert.equal(seen.written, 'user_ada wrote Plan');
                 assert.equal(seen.again, 'user_ada wrote Plan');
                 assert.equal(seen.organization, 'org_acme, org:admin');
-                // The challenge names the tool's scope too, so one sign-in is enough.
+                // The challenge includes the scope of the tool, so one sign-in is enough.
                 const asked = seen.authorizations.map((url) => new URL(url).searchParams);
                 assert.deepEqual(asked.map(scopes), [WIDER]);
                 assert.equal(asked[0].get('resource'), server.endpoint);
@@ -59,7 +59,7 @@ for (const [way, settings] of [['registration', REGISTRATION], ['document', DOCU
     });
 }
 
-/** The official TypeScript client; its host opens the browser and hands the answer back. */
+/** The official TypeScript client. Its host opens the browser and returns the response. */
 function typescript(mode) {
     return async (server) => {
         const host = new Host(server);
@@ -83,7 +83,7 @@ function typescript(mode) {
     };
 }
 
-/** The Python client, in a program of its own. */
+/** The Python client, in a separate program. */
 function python(mode) {
     return ({ endpoint }) => runPython(PYTHON, 'discovery.py', [endpoint, mode, REDIRECT, document.url, BROWSER]);
 }

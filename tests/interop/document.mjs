@@ -1,4 +1,4 @@
-// A client-id metadata document: https on loopback, under a certificate of its own.
+// A metadata document of a client, served by https on loopback with a new certificate.
 
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,8 +11,8 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /**
- * Serves the document of a client with these redirect URIs at `url`. Who fetches it must trust the certificate
- * in the file `certificate`.
+ * Serves the document of a client with these redirect URIs at `url`. A program that fetches it must trust the
+ * certificate in the file `certificate`.
  */
 export async function serveDocument(redirectUris) {
     const folder = await mkdtemp(join(tmpdir(), 'document-'));

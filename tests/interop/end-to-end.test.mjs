@@ -1,7 +1,7 @@
-// Real clients without a token: each finds the local Clerk from a 401, introduces itself, signs in, calls a tool and
-// refreshes an expired token. With a metadata document the client steps up for a tool that requires a scope. A client
-// that registers cannot step up beyond its registration, as at Clerk; for such clients the server advertises the scope
-// from the start.
+// Real clients without a token: each finds the local Clerk from a 401, registers or names its metadata document, signs
+// in, calls a tool and refreshes an expired token. With a metadata document the client steps up for a tool that
+// requires a scope. Like at Clerk, a client that registers cannot step up beyond its registration; for such clients
+// the server advertises the scope from the start.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -56,7 +56,7 @@ for (const [format, jwt] of [['jwt', true], ['opaque', false]]) {
                     assert.equal(seen.refreshed, 'user_ada');
                     assert.equal(seen.written, 'user_ada wrote Plan');
                     assert.equal(seen.organization, 'org_acme, org:admin');
-                    // Nobody is asked again for a refresh, and once for a step-up.
+                    // A refresh needs no consent, and a step-up needs one.
                     const asked = seen.authorizations.map((url) => new URL(url).searchParams);
                     assert.deepEqual(asked.map(scopes), stepsUp ? [FIRST, WIDER] : [WIDER]);
                     for (const authorization of asked) {
@@ -92,7 +92,7 @@ test('a client is refused a step-up beyond the scopes it registered with, and is
     await client.close();
 });
 
-/** The official TypeScript client; its host opens the browser and hands the answer back. */
+/** The official TypeScript client. Its host opens the browser and returns the response. */
 function typescript(mode, version) {
     return async ({ format, way, stepsUp, times }) => {
         const host = new Host(server);
@@ -147,7 +147,7 @@ function typescript(mode, version) {
     };
 }
 
-/** The Python client, in a program of its own. */
+/** The Python client, in a separate program. */
 function python(mode, version) {
     return async ({ times }) => {
         const args = [server.endpoint, mode, REDIRECT, document.url, BROWSER, server.clerk];
@@ -158,7 +158,7 @@ function python(mode, version) {
     };
 }
 
-/** The Inspector's command line, which opens a browser and listens for the answer itself. */
+/** The command line of the Inspector, which opens a browser and listens for the response itself. */
 function inspector(era) {
     return async ({ format, stepsUp, times }) => {
         const home = await mkdtemp(join(tmpdir(), 'inspector-'));
@@ -166,7 +166,7 @@ function inspector(era) {
             const visited = join(home, 'visited');
             const visits = async () => (await readFile(visited, 'utf8')).trim().split('\n');
             const inspect = async (tool, args = {}) => {
-                // It steps up only if it was told of a document, which it need not use.
+                // The Inspector steps up only if it knows a metadata document, even if it does not use the document.
                 const options = [
                     '--cli', server.endpoint, '--transport', 'http', '--protocol-era', era, '--quiet',
                     '--callback-url', callback, '--client-metadata-url', document.url,
@@ -180,7 +180,7 @@ function inspector(era) {
                     BROWSER,
                     VISITED: visited,
                 };
-                // It asks whether to step up.
+                // The Inspector asks its user whether to step up.
                 const { stdout } = await run(process.execPath, [INSPECTOR, ...options], { env }, 'y\n');
                 return JSON.parse(stdout).content[0].text;
             };
@@ -211,7 +211,7 @@ function inspector(era) {
     };
 }
 
-/** The access token that the Inspector keeps in its home; with `token`, puts that in its place. */
+/** The access token that the Inspector stores in its home directory. With `token` the stored token is replaced. */
 async function keptByInspector(home, token) {
     const file = join(home, '.mcp-inspector/secrets.json');
     const kept = JSON.parse(await readFile(file));
@@ -224,7 +224,7 @@ async function keptByInspector(home, token) {
     return tokens.access_token;
 }
 
-/** What each part of a flow took. */
+/** The duration of each part of a flow. */
 class Times {
     #last = performance.now();
     #took = [];
@@ -247,7 +247,7 @@ class Times {
     }
 }
 
-/** What a client has whose token ended. */
+/** The tokens of a client whose access token has expired. */
 function expired(format, client) {
     return mint(server.clerk, { user: 'ada', org: 'acme', client_id: client, format, expires_in: -60 });
 }

@@ -1,4 +1,4 @@
-// Runs an example as a program of its own, on a free port, whose local Clerk keeps no state.
+// Runs an example as a separate program on a free port. Its local Clerk has no state file.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -9,19 +9,19 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-/** Where cargo puts what it builds. */
+/** The target directory of cargo. */
 export const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target');
 const BINARIES = join(TARGET, 'debug');
-/** The interpreter that `.ci/run` gives the Python client. */
+/** The Python interpreter that `.ci/run` prepares for the Python client. */
 export const PYTHON = join(TARGET, 'interop-python/bin/python');
-/** The interpreter that `.ci/run` gives LangChain's adapters, which need version 1 of the Python client. */
+/** The Python interpreter for LangChain's adapters, which need version 1 of the Python client. */
 export const LANGCHAIN = join(TARGET, 'interop-langchain/bin/python');
-/** The interpreter that `.ci/run` gives the adapters of Google and OpenAI. */
+/** The Python interpreter for the adapters of Google and OpenAI. */
 export const ADAPTERS = join(TARGET, 'interop-adapters/bin/python');
 const START_MS = 10_000;
 const STOP_MS = 5_000;
 
-/** Starts a built program with these variables; resolves when it has printed the line to try it with. */
+/** Starts a built program with these variables. Resolves when the program has printed the command to try it. */
 export async function start(name, variables = {}) {
     const started = performance.now();
     const folder = await mkdtemp(join(tmpdir(), `${name}-`));
@@ -33,7 +33,7 @@ export async function start(name, variables = {}) {
     let log = '';
     child.stderr.on('data', (text) => (log += text));
     const exited = once(child, 'exit');
-    // A program that is not built is told by `firstLines`.
+    // `firstLines` reports a program that is not built.
     exited.catch(() => {});
     const stop = async () => {
         const kill = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
@@ -52,14 +52,14 @@ export async function start(name, variables = {}) {
     }
 }
 
-/** The server's issuer, as a client finds it: with the emulator, the emulator's base URL. */
+/** The issuer in the server's metadata, which is the URL of the local Clerk. */
 export async function issuer(endpoint) {
     const metadata = new URL('/.well-known/oauth-protected-resource/mcp', endpoint);
     const answer = await fetch(metadata);
     return (await answer.json()).authorization_servers[0];
 }
 
-/** An access token of the emulator's, as wished for. */
+/** Mints a token at the local Clerk. */
 export async function mint(emulator, wish) {
     const answer = await fetch(`${emulator}/dev/tokens`, {
         method: 'POST',

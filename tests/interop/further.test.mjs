@@ -1,5 +1,5 @@
-// Further clients against the running documents example: what each makes of its own list of tools, of a
-// call that is allowed, of one that is denied and of a token that is refused.
+// Further clients against the running documents example. Each lists its tools, makes an allowed and a denied call, and
+// presents a token that is refused.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -16,7 +16,7 @@ import { PYTHON, issuer, mint, start } from './example.mjs';
 
 const LEGACY = '2025-11-25';
 const MODERN = '2026-07-28';
-// One that lacks only a scope is shown: a new token could have it.
+// A tool that lacks only a scope is shown, because a new token could have the scope.
 const READER_TOOLS = ['export_documents', 'get_document', 'list_documents', 'preview_document', 'server_status'];
 const WRITER_TOOLS = ['create_document', 'delete_document', 'share_document', 'update_document'];
 const ALL_TOOLS = [...READER_TOOLS, ...WRITER_TOOLS].toSorted();
@@ -24,8 +24,8 @@ const CLIENT_MS = 30_000;
 
 const run = promisify(execFile);
 
-// `visit` resolves to `{ version, tools, isError, text }`, and rejects with what `refused` matches if the
-// token is refused.
+// `visit` resolves to `{ version, tools, isError, text }`. If the token is refused, it rejects with an error that
+// matches `refused`.
 const CLIENTS = [
     { name: 'sdk', version: LEGACY, visit: sdk, refused: /401/ },
     { name: 'python, auto', version: MODERN, visit: python('auto'), refused: /invalid_token/ },
@@ -74,7 +74,7 @@ for (const { name, version, visit, refused, picks } of CLIENTS) {
             const grace = await mint(clerk, { user: 'grace', org: 'acme' });
             const attempt = visit(grace, 'delete_document', { document_id: 'doc_1' });
             if (picks) {
-                // It calls only what it was listed.
+                // The client calls only tools that were in the list.
                 await assert.rejects(attempt, /tool_not_found/);
                 return;
             }
@@ -83,7 +83,7 @@ for (const { name, version, visit, refused, picks } of CLIENTS) {
             assert.equal(denied.text, 'Forbidden: org:documents:delete permission required');
         });
 
-        test('takes a refused token for a lack of authorization', async () => {
+        test('reports a refused token as missing authorization', async () => {
             const expired = await mint(clerk, { user: 'ada', org: 'acme', expires_in: -60 });
             await assert.rejects(visit(expired, 'list_documents', {}), refused);
         });
@@ -97,7 +97,7 @@ async function sdk(token, tool, args) {
     try {
         await client.connect(transport);
     } catch (error) {
-        // The status is in a field, not in the text.
+        // The error has the status in a field, not in its text.
         throw new Error(`${error.code}`, { cause: error });
     }
     try {
@@ -123,7 +123,7 @@ function python(mode) {
     };
 }
 
-/** It connects anew for each method. */
+/** The program connects again for each method. */
 function inspector(era) {
     return async (token, tool, args) => {
         const { protocolVersion } = JSON.parse(await inspect(era, token, ['initialize']));
@@ -138,13 +138,13 @@ async function inspect(era, token, method) {
     const program = join(import.meta.dirname, 'node_modules/.bin/mcp-inspector');
     const options = ['--cli', example.endpoint, '--transport', 'http', '--protocol-era', era, '--quiet',
         '--header', `Authorization: Bearer ${token}`, '--method', ...method];
-    // It keeps files in the home directory.
+    // The program stores files in the home directory.
     const env = { PATH: process.env.PATH, HOME: home };
     try {
         const { stdout } = await run(process.execPath, [program, ...options], { env, timeout: CLIENT_MS });
         return stdout;
     } catch (error) {
-        // A result that is an error is printed all the same, and the program ends with a code of its own.
+        // The program prints a result with an error too, and exits with a special code.
         if (error.stdout && error.stderr.includes('tool_is_error')) return error.stdout;
         throw error;
     }

@@ -1,5 +1,5 @@
-// Shared by the tests in which a client signs in: the settings of the local Clerk, the host of the official TypeScript
-// client, and the start of programs that are clients.
+// The parts that the tests with a sign-in share: the settings of the local Clerk, the host of the official TypeScript
+// client, and the start of clients that are programs.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -12,11 +12,11 @@ import { allow } from './consenting.mjs';
 import { issuer, start } from './example.mjs';
 
 const CLIENT_MS = 30_000;
-/** The program that is the browser of clients in other languages. */
+/** The program that clients in other languages open as their browser. */
 export const BROWSER = join(import.meta.dirname, 'consenting.mjs');
-/** Where the answers of those clients lead that read them off the redirect. */
+/** The redirect URI of clients that read the response from the redirect. */
 export const REDIRECT = 'http://127.0.0.1:6275/callback';
-/** The scopes of the first challenge, and the one that clients add to be able to refresh. */
+/** The scopes of the first challenge, and the scope that clients add to get a refresh token. */
 export const FIRST = ['email', 'offline_access', 'profile', 'user:org:read'];
 export const WIDER = ['documents:write', ...FIRST];
 export const REGISTRATION = {
@@ -33,8 +33,8 @@ export const DOCUMENT = {
 };
 
 /**
- * Starts a server for one test, beside a local Clerk that trusts the client's `document`, with these settings of that
- * Clerk and these variables.
+ * Starts a server for one test, with these settings of its local Clerk and these variables. The local Clerk trusts the
+ * certificate of the client's `document`.
  */
 export async function serve(t, document, settings, variables = {}) {
     const { endpoint, stop } = await start('sign_in', { SSL_CERT_FILE: document.certificate, ...variables });
@@ -52,7 +52,7 @@ export async function serve(t, document, settings, variables = {}) {
     return { endpoint, clerk, document };
 }
 
-/** What the TypeScript client keeps, and where it sends its user. */
+/** The host of the TypeScript client: it stores tokens and opens the browser. */
 export class Host {
     redirectUrl = REDIRECT;
     clientMetadata = {
@@ -63,7 +63,7 @@ export class Host {
         token_endpoint_auth_method: 'none',
     };
     authorizations = [];
-    /** What was sent, and how it was answered. */
+    /** The requests, with the status of each response. */
     requests = [];
     saved = {};
 
@@ -71,7 +71,7 @@ export class Host {
         this.server = server;
     }
 
-    /** One that has a document registers all the same where none are taken. */
+    /** A client with a document still registers itself if the issuer does not accept documents. */
     get clientMetadataUrl() {
         return this.server.document.url;
     }
@@ -142,7 +142,7 @@ export class Host {
     }
 }
 
-/** Calls a tool that has to succeed; resolves to its text. */
+/** Calls a tool and expects success. Resolves to the text of the result. */
 export async function call(client, name, args = {}) {
     const result = await client.callTool({ name, arguments: args });
     assert.ok(!result.isError, result.content[0].text);
@@ -161,12 +161,12 @@ export function claims(token) {
     return JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 }
 
-/** The scopes that an authorization request asks for. */
+/** The scopes of an authorization request. */
 export function scopes(asked) {
     return asked.get('scope').split(' ').toSorted();
 }
 
-/** Runs a program to its end; what it says of a failure is in the error. */
+/** Runs a program to its end. If it fails, the error has its output. */
 export function run(program, args, options, input = '') {
     return new Promise((resolve, reject) => {
         const child = execFile(program, args, { timeout: CLIENT_MS, ...options }, (error, stdout, stderr) => {

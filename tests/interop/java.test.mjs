@@ -1,4 +1,4 @@
-// The HTTP client of the JDK, which asks to change to HTTP/2 with every request.
+// The HTTP client of the JDK, which requests an upgrade to HTTP/2 with every request.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

@@ -1,4 +1,4 @@
-// The pages that a browser is shown, the server's and its local Clerk's, in a headless Chromium.
+// The pages of a server and of its local Clerk, in a headless Chromium.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -44,7 +44,7 @@ for (const name of ['endpoint', 'emulator']) {
     describe(`the page of the ${name}`, () => {
         everybodyCanUse(name, (options) => open(pages[name], options));
 
-        test('is all there without scripts, asks for nothing more and stores nothing', async () => {
+        test('is complete without scripts, loads no other resource and stores no cookie', async () => {
             const page = await open(pages[name], { javaScriptEnabled: false });
             const [complaints, requests] = page.seen;
             assert.deepEqual(complaints, []);
@@ -73,7 +73,7 @@ for (const name of ['endpoint', 'emulator']) {
             await page.context().close();
         });
 
-        test('is not for a name that was rebound to this machine', async () => {
+        test('is refused under a name that was rebound to this machine', async () => {
             const url = new URL(pages[name]);
             url.hostname = REBOUND;
             const context = await browser.newContext();
@@ -91,7 +91,7 @@ for (const name of ['quickstart endpoint', 'quickstart emulator']) {
     });
 }
 
-test('a script of another page gets what a client gets', async () => {
+test('a script of another page gets the response of a client', async () => {
     const page = await open(pages.emulator, { bypassCSP: true });
     const read = await page.evaluate(async (url) => {
         const answer = await fetch(url, { headers: { Accept: 'text/html' } });
@@ -108,7 +108,7 @@ test('a link of the emulator\'s page leads to a token', async () => {
     await page.context().close();
 });
 
-test('the Inspector\'s command on the page signs in, and lists the tools of who was chosen', async () => {
+test('the Inspector\'s command on the page signs in, and lists the tools of the chosen user', async () => {
     const printed = await inspect(/^npx @modelcontextprotocol\/inspector(?!.*Bearer)/, async (link) => {
         const page = await open(link);
         await page.getByRole('group', { name: 'Ada Lovelace' }).getByRole('radio', { name: 'Acme' }).check();
@@ -128,7 +128,7 @@ test('the Inspector\'s command with a token on the page lists the tools', async 
 });
 
 for (const [file, key] of [['.cursor/mcp.json', 'mcpServers'], ['.vscode/mcp.json', 'servers']]) {
-    test(`what the page has for ${file} is a document with the endpoint`, async () => {
+    test(`the text for ${file} on the page is valid JSON with the endpoint`, async () => {
         const page = await open(pages.endpoint);
         const text = await page.locator(`p:has-text("${file}") ~ pre:has-text("${key}")`).first().innerText();
         assert.equal(JSON.parse(text)[key].documents.url, example.endpoint);
@@ -136,7 +136,7 @@ for (const [file, key] of [['.cursor/mcp.json', 'mcpServers'], ['.vscode/mcp.jso
     });
 }
 
-/** What the command on the page of the endpoint prints; `visit` gets the link that it opens in a browser. */
+/** Runs the command on the page of the endpoint. Resolves to its output; `visit` gets the link that it opens. */
 async function inspect(command, visit) {
     const page = await open(pages.endpoint);
     const text = await page.locator('pre', { hasText: command }).innerText();

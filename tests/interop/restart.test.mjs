@@ -1,4 +1,4 @@
-// A developer starts the server again: a client that is signed in goes on without a new sign-in.
+// A developer restarts the server: a signed-in client continues without a new sign-in.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -38,7 +38,7 @@ for (const [name, mode] of [['legacy', 'legacy'], ['modern', { pin: '2026-07-28'
         await run({ PORT: new URL(server.endpoint).port });
         assert.equal(await issuer(server.endpoint), clerk);
         assert.equal(await called(), 'user_ada');
-        // As if it had expired.
+        // This has the effect of an expired token.
         host.saved.tokens.access_token = 'expired';
         assert.equal(await called(), 'user_ada');
         assert.notEqual(host.saved.tokens.access_token, 'expired');

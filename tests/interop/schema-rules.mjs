@@ -11,7 +11,7 @@ export const ONE = [
 export const LIST = ['allOf', 'anyOf', 'oneOf', 'prefixItems'];
 export const NAMED = ['$defs', 'dependentSchemas', 'patternProperties', 'properties'];
 
-/** What breaks a rule: a line for each, with the place. */
+/** The violations of the rules: a line for each, with the place. */
 export function violations(tool) {
     const found = [];
     if (!TOOL_NAME.test(tool.name)) found.push('name: is not a name that every client takes');
@@ -31,7 +31,7 @@ export function violations(tool) {
     return found;
 }
 
-/** Every schema in this one, itself included, with its place. `additionalProperties: false` is none. */
+/** This schema and every schema in it, with its place. `additionalProperties: false` does not count as a schema. */
 function* parts(schema, at) {
     yield [at, schema];
     if (typeof schema !== 'object') return;

@@ -1,5 +1,5 @@
-// The schemas in the list of each example: they keep the rules of `docs/schemas.md`, the TypeScript client compiles
-// them without a warning, and the adapters of Google and OpenAI keep all that their formats have a word for.
+// The schemas in the list of each example. They keep the rules of `docs/schemas.md`, the TypeScript client compiles
+// them without a warning, and the adapters of Google and OpenAI keep every keyword that their formats support.
 
 import assert from 'node:assert/strict';
 import { before, describe, mock, test } from 'node:test';
@@ -12,9 +12,9 @@ import { runPython } from './host.mjs';
 import { LIST, NAMED, ONE, violations } from './schema-rules.mjs';
 
 const MODERN = '2026-07-28';
-/** How many tools each example has. */
+/** The number of tools of each example. */
 const EXAMPLES = { quickstart: 2, documents: 9, helpdesk: 7, everything: 8 };
-/** The tool whose type says `allOf` with `extend`, because the conformance suite asks for it. */
+/** The tool whose type adds `allOf` by `extend`, because the conformance suite requires it. */
 const EXTENDED = 'json_schema_2020_12_tool';
 const EXCEPTIONS = { [EXTENDED]: ['inputSchema: has `allOf` at the root'] };
 
@@ -134,7 +134,7 @@ describe('the TypeScript client', () => {
 });
 
 describe('the adapter', () => {
-    // The lists as the setting `without_additional_properties` makes them.
+    // These lists have the form of the setting `without_additional_properties`.
     let open;
     let seen;
     let seenOpen;
@@ -144,12 +144,12 @@ describe('the adapter', () => {
         [seen, seenOpen] = await Promise.all([lists, open].map(convert));
     });
 
-    test('of Google has what the setting for it lists', async () => {
+    test('of Google gets the lists of the setting', async () => {
         assert.deepEqual(await list('everything', { WITHOUT_ADDITIONAL_PROPERTIES: '1' }), open.everything);
     });
 
     for (const name of Object.keys(EXAMPLES)) {
-        // Since version 1.74.0 the adapter takes every value of the keyword for an object.
+        // Since version 1.74.0 the adapter expects that every value of the keyword is an object.
         test(`of Google refuses every tool of ${name} for \`additionalProperties: false\``, () => {
             const error = 'AttributeError: \'bool\' object has no attribute \'items\'';
             assert.deepEqual(seen[name].google, lists[name].map((tool) => ({ name: tool.name, error })));
@@ -182,7 +182,7 @@ describe('the adapter', () => {
     }
 });
 
-/** The tools of an example as the client lists them to a caller who may call them all. */
+/** The tools of an example in the client's list, for a caller who may call all of them. */
 async function list(name, variables) {
     const { endpoint, stop } = await start(name, variables);
     try {
@@ -198,12 +198,12 @@ async function list(name, variables) {
     }
 }
 
-/** Compiles a schema as the client does before it checks a result. */
+/** Compiles a schema in the way in which the client does it before it checks a result. */
 function compile(schema) {
     new AjvJsonSchemaValidator().getValidator(schema);
 }
 
-/** What this writes to the console. */
+/** The messages that this function writes to the console. */
 async function heard(act) {
     const said = [];
     const methods = ['debug', 'error', 'info', 'log', 'warn'];
@@ -231,7 +231,7 @@ function withoutClosed(value) {
 /** The keywords that Google's adapter drops, in a schema without `additionalProperties: false`. */
 const UNKNOWN_TO_GOOGLE = ['$defs', '$schema', 'allOf', 'else', 'if', 'maxLength', 'minLength', 'then'];
 
-/** A schema in Google's words. */
+/** A schema in Google's format. */
 function google(schema) {
     const known = Object.entries(schema).filter(([keyword]) => !UNKNOWN_TO_GOOGLE.includes(keyword));
     return Object.fromEntries(known.map(([keyword, value]) => {
@@ -241,12 +241,12 @@ function google(schema) {
     }));
 }
 
-/** Why OpenAI's adapter leaves a schema as it is when it was asked for a strict one. */
+/** The reason why OpenAI's adapter does not make a schema strict. */
 const ALTERNATIVES = 'The root of a strict JSON schema must not use `anyOf`.';
 const OPEN = 'JSON schema contains an object that permits undeclared properties and cannot be converted to a strict '
     + 'schema without changing its accepted values.';
 
-/** A tool as a function of OpenAI's, which names its properties even if it has none. */
+/** A tool in OpenAI's format, which has a member for the properties even if there are none. */
 function openai({ name, description, inputSchema }, reason) {
     const log = reason ? [`Error converting MCP schema to strict mode: ${reason}`] : [];
     return { name, description, parameters: { properties: {}, ...inputSchema }, strict: false, log };
@@ -257,7 +257,7 @@ function strict(tool) {
     return { ...loose, parameters: strictSchema(loose.parameters), strict: true };
 }
 
-/** A schema in which every property is required, whether or not it can be left out, and no other is taken. */
+/** A strict schema: every property is required, optional ones too, and no other property is allowed. */
 function strictSchema(schema) {
     if (schema.type !== 'object') return schema;
     const properties = mapMembers(schema.properties, strictSchema);

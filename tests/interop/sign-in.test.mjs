@@ -37,7 +37,7 @@ describe('the page of a sign-in', () => {
         return page;
     });
 
-    test('says who asks for what, and where the answer goes', async () => {
+    test('shows the client, the scopes and the redirect host', async () => {
         const page = await signIn();
         const text = await page.locator('body').innerText();
         for (const part of ['Development only', 'none is needed', 'A client', app.id, new URL(app.redirect).host]) {
@@ -47,7 +47,7 @@ describe('the page of a sign-in', () => {
         await page.context().close();
     });
 
-    test('shows what a client says of itself as text, and all of it', async () => {
+    test('escapes the name of a client and shows all of it', async () => {
         const name = `<img src=x onerror=alert(1)> \u202e${'W'.repeat(200)}`;
         const { client_id: id } = await register({ client_name: name, redirect_uris: [app.redirect] });
         const page = await signIn({ id, options: { viewport: { width: 320, height: 800 } } });
@@ -60,7 +60,7 @@ describe('the page of a sign-in', () => {
         await page.context().close();
     });
 
-    test('asks for nothing more, says nothing on the console and stores nothing', async () => {
+    test('loads no other resource, writes no message to the console and stores no cookie', async () => {
         const page = await signIn();
         const [complaints, requests] = page.seen;
         assert.deepEqual(complaints, []);
@@ -72,7 +72,7 @@ describe('the page of a sign-in', () => {
     for (const javaScriptEnabled of [true, false]) {
         const how = javaScriptEnabled ? 'with scripts' : 'without scripts';
 
-        test(`leads the chosen person in the chosen organization back to the client, ${how}`, async () => {
+        test(`redirects to the client with the chosen user and organization, ${how}`, async () => {
             const page = await signIn({ options: { javaScriptEnabled } });
             await choose(page, 'Ada Lovelace', 'Acme').check();
             await page.getByRole('button', { name: 'Allow' }).click();
@@ -82,7 +82,7 @@ describe('the page of a sign-in', () => {
             await page.context().close();
         });
 
-        test(`lets a person act for no organization, ${how}`, async () => {
+        test(`allows a choice without an organization, ${how}`, async () => {
             const page = await signIn({ options: { javaScriptEnabled } });
             await choose(page, 'Ada Lovelace', 'No organization').check();
             await page.getByRole('button', { name: 'Allow' }).click();
@@ -91,7 +91,7 @@ describe('the page of a sign-in', () => {
             await page.context().close();
         });
 
-        test(`tells the client of a refusal, for which nobody has to be chosen, ${how}`, async () => {
+        test(`redirects to the client with a refusal, which needs no choice of a user, ${how}`, async () => {
             const page = await signIn({ options: { javaScriptEnabled } });
             await page.getByRole('button', { name: 'Refuse' }).click();
             const { searchParams } = await arrived(page);
@@ -101,7 +101,7 @@ describe('the page of a sign-in', () => {
             await page.context().close();
         });
 
-        test(`lets nobody allow before somebody is chosen, ${how}`, async () => {
+        test(`allows only after a user is chosen, ${how}`, async () => {
             const page = await signIn({ options: { javaScriptEnabled } });
             await page.getByRole('button', { name: 'Allow' }).click();
             assert.equal(page.seen[1].length, 1);
@@ -130,14 +130,14 @@ describe('the page of a sign-in', () => {
         await page.context().close();
     });
 
-    test('lets the client lead on to another origin', async () => {
+    test('lets the client redirect to another origin', async () => {
         const page = await signIn({ redirect: app.onward });
         await page.getByRole('button', { name: 'Refuse' }).click();
         await page.waitForURL((url) => url.hostname === 'localhost' && url.pathname === '/arrived');
         await page.context().close();
     });
 
-    test('is good for one decision', async () => {
+    test('is valid for one decision', async () => {
         const page = await signIn();
         const copy = await elsewhere(page, app.origin);
         await choose(page, 'Ada Lovelace', 'Acme').check();
@@ -161,7 +161,7 @@ describe('the page of a sign-in', () => {
         await page.context().close();
     });
 
-    test('is not for a name that was rebound to this machine, nor are its forms', async () => {
+    test('is refused with its form under a name that was rebound to this machine', async () => {
         const url = new URL(authorization());
         url.hostname = REBOUND;
         const foreign = await openIn(browser, url.href, {}, 403);
@@ -180,7 +180,7 @@ describe('the page of a sign-in', () => {
 describe('the page of a sign-in without an organization', () => {
     everybodyCanUse('sign-in-person', (options) => signIn({ scope: WITHOUT_ORGANIZATION, options }));
 
-    test('has one choice a person', async () => {
+    test('has one choice for each user', async () => {
         const page = await signIn({ scope: WITHOUT_ORGANIZATION });
         assert.equal(await page.getByRole('radio').count(), 4);
         await page.getByRole('radio', { name: 'Margaret Hamilton' }).check();
@@ -191,11 +191,11 @@ describe('the page of a sign-in without an organization', () => {
     });
 });
 
-describe('the page of a request that has no client to be answered to', () => {
+describe('the error page of a request whose redirect URI is unknown', () => {
     const show = (options) => openIn(browser, authorization({ redirect: `${app.origin}/elsewhere` }), options, 400);
     everybodyCanUse('sign-in-error', show);
 
-    test('leads nowhere but to the front page', async () => {
+    test('has one link, to the home page', async () => {
         const page = await show();
         assert.deepEqual(page.seen[0].filter((text) => !text.includes('400')), []);
         assert.equal(await page.getByRole('button').count(), 0);
@@ -205,7 +205,7 @@ describe('the page of a request that has no client to be answered to', () => {
     });
 });
 
-/** The sign-in page, as a client opens it. */
+/** Opens the sign-in page by a client's authorization request. */
 function signIn({ options, ...wish } = {}) {
     return openIn(browser, authorization(wish), options);
 }
@@ -231,7 +231,7 @@ async function elsewhere(page, origin) {
     return copy;
 }
 
-/** The status of what a button's form is answered with. */
+/** Clicks a button. Resolves to the status of the response to the form. */
 async function statusOfClick(page, name) {
     const answered = page.waitForResponse((response) => response.request().method() === 'POST');
     await page.getByRole('button', { name }).click();
@@ -242,7 +242,7 @@ function choose(page, person, organization) {
     return page.getByRole('group', { name: person }).getByRole('radio', { name: organization });
 }
 
-/** The value that has the focus, and the outline that shows it. */
+/** The value of the focused element, and the style of its outline. */
 function focus(page) {
     return page.evaluate(`[
         document.activeElement.value,
@@ -255,7 +255,7 @@ async function arrived(page) {
     return new URL(page.url());
 }
 
-/** The claims of the token that the client gets for the code that it was sent. */
+/** Exchanges the code that the client received. Resolves to the claims of the access token. */
 async function redeem(page) {
     const { searchParams } = await arrived(page);
     assert.equal(searchParams.get('state'), STATE);
@@ -274,14 +274,14 @@ async function redeem(page) {
     return JSON.parse(Buffer.from(body.access_token.split('.')[1], 'base64url'));
 }
 
-/** A registered client that listens where its redirect URIs are. */
+/** A registered client that listens at its redirect URIs. */
 async function client() {
     const client = { arrivals: 0, verifier: randomBytes(32).toString('base64url') };
     const server = createServer((request, response) => {
         if (request.url.startsWith('/onward')) {
             response.writeHead(302, { Location: `${client.origin.replace('127.0.0.1', 'localhost')}/arrived` });
         } else {
-            // A browser asks for an icon, too, whenever it likes.
+            // A browser may request an icon at any time.
             client.arrivals += request.url.startsWith('/callback') ? 1 : 0;
             response.writeHead(200, { 'Content-Type': 'text/html' });
         }

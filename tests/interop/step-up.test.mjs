@@ -1,5 +1,6 @@
-// A step-up of a client that asks for exactly the scopes of the challenge and drops those that it held. The challenge
-// names every scope that the call needs, and the one for an organization, so the caller stays in that organization.
+// A step-up of a client that requests exactly the scopes of the challenge and drops the scopes that it held. The
+// challenge names every scope that the call needs and the scope for organizations, so the caller stays in the
+// organization.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

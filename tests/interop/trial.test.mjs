@@ -1,4 +1,4 @@
-// The line that an example prints, run by a shell as it is, succeeds within 10 s of the start.
+// A shell runs the command that an example prints. It must succeed within 10 s of the start.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

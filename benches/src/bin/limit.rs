@@ -1,8 +1,8 @@
-//! The limit: an actix-web handler that reads the body and answers constant bytes.
+//! The server `limit`: an actix-web handler that reads the body and sends constant bytes.
 //!
-//! What it answers is the environment's to say, so that it sends what another server sends: the body
-//! is the file `LIMIT_ANSWER`, the status `LIMIT_STATUS` (200), and each line `Name: value` of
-//! `LIMIT_HEADERS` one header more. Listens on `127.0.0.1:$PORT`.
+//! The environment defines the answer, so that it can equal the answer of another server: the file
+//! `LIMIT_ANSWER` is the body, `LIMIT_STATUS` the status (default: 200), and each line `Name:
+//! value` of `LIMIT_HEADERS` a header. The server listens on `127.0.0.1:$PORT`.
 
 use std::{env, fs, io};
 

@@ -1,13 +1,13 @@
-//! The same tools with the official SDK: `rmcp` on axum, stateless and with JSON answers, behind a
-//! middleware that verifies the token of each request with keys parsed once.
+//! The tools of `subject` on the official SDK: `rmcp` on axum, stateless and with JSON answers. A
+//! middleware verifies the token of each request; the keys are parsed once.
 //!
-//! With `RMCP_TOKEN_CACHE=1` tokens are verified once, and known by their digest from then on. Listens
-//! on `127.0.0.1:$PORT`, and takes `CLERK_FRONTEND_API_URL`. A permission is looked for in the token
-//! alone. Run with `--features rmcp`.
+//! With `RMCP_TOKEN_CACHE=1` verified tokens are cached by their digest. The server listens on
+//! `127.0.0.1:$PORT` and uses `CLERK_FRONTEND_API_URL`. It reads permissions only from the token.
+//! Run it with `--features rmcp`.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "it verifies tokens as its users do"
+    reason = "it verifies tokens like users of the SDK do"
 )]
 
 use std::env;
@@ -104,7 +104,7 @@ impl ServerHandler for Tools {
     }
 }
 
-/// The claims of a session token of version 2, or of an OAuth token, that the tools need.
+/// The claims of a session token of version 2 or of an OAuth token that the tools need.
 #[derive(Deserialize)]
 struct Claims {
     exp: u64,
@@ -122,7 +122,8 @@ struct Organization {
 }
 
 impl Claims {
-    /// Features name bit masks, whose bits name permissions.
+    /// Whether the token has the permission. Each feature has a bit mask, and each bit is a
+    /// permission.
     fn may_delete(&self) -> bool {
         let Some(organization) = &self.o else {
             return false;

@@ -1,5 +1,5 @@
-// Calls a tool many times in a row with the HTTP client of the JDK, as it is by default: on plain HTTP it asks for
-// h2c with every request. Arguments: the endpoint, the number of calls. The token is in TOKEN.
+// Calls a tool many times in a row with the HTTP client of the JDK. By default the client requests an upgrade to h2c
+// with every request over plain HTTP. Arguments: the endpoint and the number of calls. The token is in TOKEN.
 
 import java.net.URI;
 import java.net.http.HttpClient;

@@ -1,6 +1,6 @@
-"""The lists of tools as the adapters of Google and OpenAI convert them: reads a JSON object of lists of tools by the
-name of their server, and prints for each server and adapter the declarations of the tools as one JSON object. A tool
-that an adapter refuses has the error instead. Calls no model and no server.
+"""The adapters of Google and OpenAI: reads a JSON object with the lists of tools by server, and prints the converted
+tools by server and adapter as one JSON object. A tool that an adapter refuses has the error instead. Calls no model
+and no server.
 """
 
 import json
@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 
-# Without this variable the reason why a tool is not strict is not in the log.
+# With this variable the log has the reason why a tool is not strict.
 os.environ["OPENAI_AGENTS_DONT_LOG_TOOL_DATA"] = "0"
 
 from agents.mcp import MCPServerStreamableHttp
@@ -18,7 +18,7 @@ from mcp.types import Tool
 
 
 class Kept(logging.Handler):
-    """Keeps what is logged."""
+    """Stores the logged messages."""
 
     def __init__(self):
         super().__init__()
@@ -29,15 +29,15 @@ class Kept(logging.Handler):
 
 
 def google(tool):
-    """The adapter that `generate_content` has for a session of MCP's client."""
+    """The adapter of `generate_content` for a session of MCP's client."""
     (converted,) = mcp_to_gemini_tools([tool])
     (declaration,) = converted.function_declarations
     return declaration.model_dump(mode="json", exclude_none=True)
 
 
 def openai(strict):
-    """The adapter that an agent has for its MCP servers."""
-    # Never connected: the conversion asks it for its settings only.
+    """The adapter of an agent for its MCP servers."""
+    # The conversion uses only the settings of the server, so it is never connected.
     server = MCPServerStreamableHttp({"url": "http://127.0.0.1:9"})
     log = Kept()
     logger = logging.getLogger("openai.agents")

@@ -1,6 +1,6 @@
-"""The Python client: connects, lists the tools and calls one, and prints what it saw as one JSON object.
+"""The Python client: connects, lists the tools, calls one and prints the results as one JSON object.
 
-Takes the endpoint, the mode of the client, the tool and its arguments as JSON; the token comes from the
+Arguments: the endpoint, the mode of the client, the tool and its arguments as JSON. The token comes from the
 environment, so that no list of processes shows it.
 """
 
@@ -31,7 +31,7 @@ async def main(endpoint, mode, tool, arguments):
                 seen["isError"] = result.is_error
                 seen["text"] = result.content[0].text
     except Exception as error:
-        # The client's own error says no more than that there was one.
+        # The client's own error has no details.
         seen["error"] = repr(error)
     print(json.dumps(seen))
 

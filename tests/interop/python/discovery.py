@@ -1,8 +1,8 @@
-"""The Python client at a server that can be discovered: lists and calls without a token, is sent to sign in by the
-call of a guarded tool, and prints what it saw as one JSON object.
+"""The Python client at a discoverable server: lists and calls without a token, signs in when it calls a guarded tool,
+and prints the results as one JSON object.
 
-Takes the endpoint, the mode of the client, its redirect URI, the URL of its metadata document and the program that
-is its browser.
+Arguments: the endpoint, the mode of the client, its redirect URI, the URL of its metadata document and the program
+that it opens as its browser.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ async def main(endpoint, mode, redirect_uri, document_url, program):
             seen["schemes"] = {tool.name: (tool.meta or {}).get("securitySchemes") for tool in tools}
             seen["greeted"] = await call("greet")
             seen["before"] = len(browser.visited)
-            # The client signs in and calls again, all by itself.
+            # The client signs in and repeats the call by itself.
             seen["written"] = await call("write_document", title="Plan")
             seen["again"] = await call("write_document", title="Plan")
             seen["organization"] = await call("organization")

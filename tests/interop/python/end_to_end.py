@@ -1,8 +1,8 @@
-"""The Python client without a token: signs in, calls, refreshes, steps up where the first token lacks a scope, and
-prints what it saw as one JSON object.
+"""The Python client without a token: signs in, calls, refreshes, steps up if the first token lacks a scope, and prints
+the results as one JSON object.
 
-Takes the endpoint, the mode of the client, its redirect URI, the URL of its metadata document, the program that
-is its browser and the URL of the local Clerk.
+Arguments: the endpoint, the mode of the client, its redirect URI, the URL of its metadata document, the program that
+it opens as its browser and the URL of the local Clerk.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from host import Browser, Kept, provider
 
 
 async def lifetime(clerk, seconds):
-    """Sets how long tokens live, which the client is told and believes."""
+    """Sets the lifetime of tokens. The client learns it from `expires_in`."""
     async with httpx2.AsyncClient() as http:
         changed = await http.patch(f"{clerk}/dev/settings", json={"access_token_lifetime": seconds})
         changed.raise_for_status()

@@ -1,4 +1,4 @@
-"""Shared by the programs that sign in: the storage and the browser of a client, for both versions of the SDK."""
+"""The storage and the browser of a client that signs in, for both versions of the SDK."""
 
 import asyncio
 from urllib.parse import parse_qs, urlparse
@@ -9,7 +9,7 @@ from mcp.shared.auth import OAuthClientMetadata
 
 
 class Kept:
-    """What the client keeps, in memory."""
+    """The client's storage, in memory."""
 
     client_info = None
     tokens = None
@@ -32,7 +32,7 @@ class Kept:
 
 
 class Browser:
-    """Allows whatever is asked for, and keeps the answer."""
+    """Allows every request, and stores the response."""
 
     def __init__(self, program):
         self.program = program
@@ -50,14 +50,14 @@ class Browser:
 
     async def answered(self):
         code, state = self.answer["code"], self.answer["state"]
-        # Version 1 of the SDK takes a pair.
+        # Version 1 of the SDK expects a pair.
         if not hasattr(auth, "AuthorizationCodeResult"):
             return code, state
         return auth.AuthorizationCodeResult(code=code, state=state, iss=self.answer.get("iss"))
 
 
 def provider(endpoint, redirect_uri, document_url, kept, browser):
-    """The client's side of OAuth: a client that has a metadata document, and registers itself where none are taken."""
+    """The OAuth client: it has a metadata document, and registers itself if the issuer accepts no documents."""
     return OAuthClientProvider(
         server_url=endpoint,
         client_metadata=OAuthClientMetadata(

@@ -1,7 +1,8 @@
-"""The tools of a server as LangChain's adapters have them: signs in, steps up for a tool that requires a scope, and
-prints what it saw as one JSON object. The client asks for exactly the scopes of a challenge.
+"""LangChain's adapters: sign in, step up for a tool that requires a scope, and print the results as one JSON object.
+The client requests exactly the scopes of a challenge.
 
-Takes the endpoint, the client's redirect URI, the URL of its metadata document and the program that is its browser.
+Arguments: the endpoint, the client's redirect URI, the URL of its metadata document and the program that it opens as
+its browser.
 """
 
 import asyncio

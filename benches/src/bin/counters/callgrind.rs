@@ -1,4 +1,4 @@
-//! Running this program under valgrind, and reading what that counted.
+//! Runs this program under valgrind, and reads the counted instructions.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use crate::UNDER_CALLGRIND;
 use crate::figures::{Figure, Figures};
 use crate::scenarios::{CALLS, NAMES};
 
-/// Counts the scenarios of these names; all if there are none.
+/// Counts the scenarios with these names; all scenarios if there are none.
 pub(crate) fn count(names: &[String]) -> Figures {
     for name in names {
         assert!(
@@ -32,9 +32,9 @@ pub(crate) fn count(names: &[String]) -> Figures {
         .arg(&program)
         .arg(UNDER_CALLGRIND)
         .args(names)
-        // Nothing of this shell is configuration of the servers.
+        // The servers must not be configured by the environment of this shell.
         .env_clear()
-        // One instruction that repeats itself would count once for each byte that it copies.
+        // With these instructions a copy would count once for each byte.
         .env("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-ERMS,-FSRM")
         .stderr(Stdio::inherit())
         .output()
@@ -62,9 +62,11 @@ pub(crate) fn count(names: &[String]) -> Figures {
     figures
 }
 
-/// What was counted in the window of this number; its profile is kept under the scenario's name.
+/// The instructions of the window with this number. Its profile is stored under the scenario's
+/// name.
 ///
-/// Each window is written down twice, as it begins and as it ends, to files that are numbered from 1.
+/// callgrind writes a profile at the beginning and at the end of each window, to files that are
+/// numbered from 1.
 fn instructions(folder: &Path, window: usize, name: &str) -> u64 {
     let profile = folder.join(format!("{OUT}.{}", 2 * (window + 1)));
     let text = fs::read_to_string(&profile).expect("a profile of each window");

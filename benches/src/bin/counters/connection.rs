@@ -1,13 +1,13 @@
-//! A client that costs next to nothing: prepared bytes out, known bytes in.
+//! A client that uses few instructions: it sends prepared bytes and compares the received bytes.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-/// A connection that is kept alive for as long as the server does.
+/// A connection that stays open as long as the server keeps it open.
 pub(crate) struct Connection {
     address: SocketAddr,
     stream: Option<TcpStream>,
-    /// Whether each answer ends its connection.
+    /// Whether the server closes the connection after each answer.
     closes: bool,
     answer: Vec<u8>,
 }
@@ -22,7 +22,7 @@ impl Connection {
         }
     }
 
-    /// Sends a request and reads its answer, however long that is.
+    /// Sends a request and reads an answer of any length.
     pub(crate) fn ask(&mut self, request: &[u8]) -> &[u8] {
         let mut stream = self.send(request);
         self.answer.clear();
@@ -42,7 +42,7 @@ impl Connection {
         self.done(stream)
     }
 
-    /// The same for an answer that is as long as the one before.
+    /// Sends a request and reads an answer with the length of the previous one.
     pub(crate) fn ask_again(&mut self, request: &[u8]) -> &[u8] {
         let mut stream = self.send(request);
         stream.read_exact(&mut self.answer).unwrap();
@@ -71,7 +71,7 @@ pub(crate) fn body(answer: &[u8]) -> &[u8] {
     &answer[head.length..]
 }
 
-/// What the head of an answer says.
+/// The values of an answer's head.
 struct Head {
     length: usize,
     body: usize,
@@ -79,7 +79,7 @@ struct Head {
 }
 
 impl Head {
-    /// Reads a head; `None` if it has no end.
+    /// Reads a head; `None` if the head is incomplete.
     fn of(answer: &[u8]) -> Option<Self> {
         let end = b"\r\n\r\n";
         let start = answer.windows(end.len()).position(|bytes| bytes == end)?;

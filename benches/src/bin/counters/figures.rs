@@ -1,4 +1,4 @@
-//! What was counted, what is checked in, and how they compare.
+//! The counted figures, the checked-in figures, and their comparison.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::scenarios::{NAMES, ONE_OF_FEW, ONE_OF_MANY};
 
-/// Of one call.
+/// The figures of one call.
 #[derive(Clone, Copy)]
 pub(crate) struct Figure {
     pub(crate) instructions: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Figure {
 pub(crate) struct Figures(BTreeMap<String, Figure>);
 
 impl Figure {
-    /// The figure of one of so many calls.
+    /// The figures of one call, from the sum of this number of calls.
     pub(crate) fn per(self, calls: u64) -> Self {
         let per = |total: u64| (total + calls / 2) / calls;
         Self {
@@ -30,7 +30,7 @@ impl Figure {
         }
     }
 
-    /// With the names and the least difference that counts.
+    /// The figures with their names and the smallest difference that counts.
     fn columns(self) -> [(&'static str, u64, u64); 3] {
         [
             ("instructions", self.instructions, 1),
@@ -40,7 +40,7 @@ impl Figure {
     }
 }
 
-/// The scenario whose body is read more than once.
+/// The scenario whose body is read in several pieces.
 const LONG_BODY: &str = "echo-64k";
 
 impl Figures {
@@ -48,7 +48,7 @@ impl Figures {
         Self(figures.collect())
     }
 
-    /// Those of `benches/counters.tsv`; none if there is no such file.
+    /// The figures of `benches/counters.tsv`; none if the file does not exist.
     pub(crate) fn checked_in() -> Self {
         let text = fs::read_to_string(path()).unwrap_or_default();
         Self::new(text.lines().skip(1).map(|line| {
@@ -74,13 +74,13 @@ impl Figures {
         fs::write(path(), text).unwrap();
     }
 
-    /// With those of `newer` where it has any.
+    /// These figures, replaced by the figures of `newer` where it has any.
     pub(crate) fn updated(mut self, newer: Self) -> Self {
         self.0.extend(newer.0);
         self
     }
 
-    /// What would have these complain of everything.
+    /// Figures that are a tenth better. Compared with them, all of these are worse.
     pub(crate) fn tenth_better(&self) -> Self {
         let tenth = |value: u64| value * 9 / 10;
         let better = |figure: &Figure| Figure {
@@ -98,7 +98,7 @@ impl Figures {
         self.0.len()
     }
 
-    /// One sentence for each scenario that `others` lack.
+    /// A sentence for each scenario that `others` lack.
     pub(crate) fn unknown_to(&self, others: &Self) -> Vec<String> {
         let names = self.in_order().map(|(name, _)| name);
         names
@@ -107,7 +107,7 @@ impl Figures {
             .collect()
     }
 
-    /// One sentence for each figure that is more than 5 % above that of `others`.
+    /// A sentence for each figure that is more than 5 % above the figure of `others`.
     pub(crate) fn worse_than(&self, others: &Self) -> Vec<String> {
         let mut complaints = Vec::new();
         for (name, figure) in self.in_order() {
@@ -117,7 +117,7 @@ impl Figures {
             for ((what, now, least), (_, before, _)) in
                 figure.columns().into_iter().zip(before.columns())
             {
-                // A long body comes in as many pieces as the socket happens to give.
+                // The number of pieces of a long body depends on the socket.
                 let pieces = if (name, what) == (LONG_BODY, "allocations") {
                     4
                 } else {
@@ -133,7 +133,7 @@ impl Figures {
         complaints
     }
 
-    /// The sentence that says so if one of many tools costs more than one of few.
+    /// A sentence if a call beside many tools costs more than a call beside few.
     pub(crate) fn growth(&self) -> Option<String> {
         let of = |name| self.0.get(name).map(|figure| figure.instructions);
         let (few, many) = (of(ONE_OF_FEW)?, of(ONE_OF_MANY)?);
@@ -141,7 +141,7 @@ impl Figures {
             .then(|| format!("{ONE_OF_MANY}: {many} instructions a call, {few} with {ONE_OF_FEW}"))
     }
 
-    /// Each scenario with its figures and what they have changed by.
+    /// A table of the scenarios with their figures and changes.
     pub(crate) fn table(&self, checked_in: &Self) -> String {
         let mut table = format!(
             "{:<14} {:>13} {:>8} {:>12} {:>8} {:>9} {:>8}\n",

@@ -1,19 +1,20 @@
-//! What one call costs in instructions and allocations, compared with the figures that are checked in.
+//! Counts the instructions and allocations of one call, and compares them with the checked-in
+//! figures.
 //!
 //! ```sh
 //! cargo run -p benches --profile counters --features counters --bin counters [-- [--bless] [SCENARIO…]]
 //! ```
 //!
-//! Times depend on the machine and on what else it does; these figures hardly do. The program runs
-//! itself under valgrind's callgrind, where it starts real servers, with a local Clerk, and calls each
-//! scenario through a socket. Counted is what the process does in user mode, its client included, which
-//! only writes bytes and compares bytes. A figure that is more than 5 % above the one in
-//! `benches/counters.tsv` is a failure; `--bless` writes that file anew.
+//! Times depend on the machine and its load; these figures hardly do. The program runs itself under
+//! valgrind's callgrind, starts real servers with a local Clerk, and calls each scenario through a
+//! socket. It counts the instructions of the process in user mode. They include the client, which
+//! only writes and compares bytes. A figure that is more than 5 % above the figure in
+//! `benches/counters.tsv` is a failure; `--bless` rewrites that file.
 //!
-//! They are for comparison with themselves: valgrind knows no instructions for SHA-256, which makes a
-//! token's digest some 20 000 dearer than it is, and what the kernel does is not counted.
+//! Compare the figures only with each other. valgrind has no instructions for SHA-256, so the
+//! digest of a token costs about 20 000 instructions too many, and the kernel is not counted.
 //!
-//! The profiles stay beside the executable: `callgrind_annotate --auto=no
+//! The profiles are beside the executable: `callgrind_annotate --auto=no
 //! target/counters/callgrind/same-token`.
 
 #![allow(
@@ -23,7 +24,7 @@
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a program that measures stops at the first surprise"
+    reason = "a measurement fails by panicking"
 )]
 
 mod callgrind;
@@ -64,7 +65,8 @@ fn main() -> ExitCode {
     }
     let checked_in = Figures::checked_in();
     print!("{}", counted.table(&checked_in));
-    // The comparison can fail: to figures that were a tenth better every one of these is worse.
+    // This proves that the comparison can fail: compared with figures that are a tenth better, each
+    // figure must be worse.
     let found = counted.worse_than(&counted.tenth_better()).len();
     assert_eq!(found, counted.len(), "a comparison that finds nothing");
     let mut complaints = counted.worse_than(&checked_in);
@@ -82,5 +84,5 @@ fn main() -> ExitCode {
     }
 }
 
-/// The argument by which the program tells itself that it is counted.
+/// The argument that tells the program that it runs under callgrind.
 const UNDER_CALLGRIND: &str = "--under-callgrind";

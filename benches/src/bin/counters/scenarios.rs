@@ -1,4 +1,4 @@
-//! What is called, how often, and what must come of it.
+//! The scenarios: the requests, their number, and the expected answers.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ use crate::ALLOCATOR;
 use crate::connection::{Connection, body};
 use crate::servers::Servers;
 
-/// Calls that are counted, of each scenario; and as many tokens are in rotation.
+/// The number of counted calls in each scenario, and the number of rotated tokens.
 pub(crate) const CALLS: usize = 250;
 
-/// In the order in which they run: `tokens` calls with those that `never-seen` brought.
+/// The scenarios in their order. `tokens` uses the tokens that `never-seen` made known.
 pub(crate) const NAMES: [&str; 13] = [
     "limit",
     "same-token",
@@ -38,20 +38,21 @@ pub(crate) const NAMES: [&str; 13] = [
 pub(crate) const ONE_OF_FEW: &str = "one-of-10";
 pub(crate) const ONE_OF_MANY: &str = "one-of-1000";
 
-/// One thing to count.
+/// A scenario.
 struct Scenario {
     server: SocketAddr,
-    /// Sent before anything is counted.
+    /// The request that is sent before the counted calls.
     warm_up: Vec<u8>,
-    /// Sent in turn.
+    /// The requests that are sent in turn.
     requests: Vec<Vec<u8>>,
-    /// How each answer begins.
+    /// The beginning of each answer.
     status: &'static str,
-    /// What the body of each answer holds.
+    /// A text in the body of each answer.
     holds: &'static str,
 }
 
-/// Calls the scenarios of these names, all if there are none, and prints what their calls allocated.
+/// Calls the scenarios with these names, all if there are none, and prints the allocations of the
+/// calls.
 pub(crate) async fn run(names: Vec<String>) {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new("info"))
@@ -72,10 +73,10 @@ pub(crate) async fn run(names: Vec<String>) {
     .unwrap();
 }
 
-/// Returns the allocations of all counted calls, and their bytes.
+/// Returns the number and the bytes of the allocations in all counted calls.
 fn call(scenario: &Scenario) -> (usize, usize) {
     let mut connection = Connection::to(scenario.server);
-    // A first look-up may take longer here than a server waits for it.
+    // Under callgrind the first look-up may take longer than the server waits for it.
     for _ in 0..PATIENCE {
         if !connection
             .ask(&scenario.warm_up)
@@ -101,7 +102,7 @@ fn call(scenario: &Scenario) -> (usize, usize) {
     )
 }
 
-/// What is counted: callgrind writes its counters down when this begins and when it ends.
+/// The counted part: callgrind writes its counters when this function begins and ends.
 #[inline(never)]
 fn counted_calls(connection: &mut Connection, scenario: &Scenario, expected: &[u8]) {
     for request in scenario.requests.iter().cycle().take(CALLS) {
@@ -111,7 +112,7 @@ fn counted_calls(connection: &mut Connection, scenario: &Scenario, expected: &[u
     }
 }
 
-/// In the order of [`NAMES`].
+/// The scenarios in the order of [`NAMES`].
 fn all(servers: &Servers) -> [Scenario; NAMES.len()] {
     let ada = servers.mint(TokenRequest::oauth("ada"));
     let session = |user| servers.mint(TokenRequest::session(user).org("acme"));
@@ -195,7 +196,7 @@ fn anonymous(server: SocketAddr, arguments: &Value) -> Vec<u8> {
     post(server, "", "tools/call", &params)
 }
 
-/// The head has what clients send, and no more.
+/// A POST whose head has only the headers that clients send.
 fn post(server: SocketAddr, head: &str, method: &str, params: &Value) -> Vec<u8> {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     let body = body.to_string();
@@ -214,6 +215,7 @@ fn post(server: SocketAddr, head: &str, method: &str, params: &Value) -> Vec<u8>
 const LEGACY: &str = "2025-11-25";
 const MODERN: &str = "2026-07-28";
 const SUM: &str = r#"{\"sum\":3}"#;
-/// Enough for what is made once per connection, token and organization.
+/// The maximal number of attempts until the caches for connection, token and organization are
+/// filled.
 const PATIENCE: usize = 100;
 const WARM_UP: usize = 20;

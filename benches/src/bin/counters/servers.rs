@@ -1,5 +1,5 @@
-//! What is called: servers as their users start them, a handler of constant bytes, and the local Clerk
-//! behind them.
+//! The called servers: servers of mcp-auth as users start them, a handler that sends constant
+//! bytes, and the local Clerk.
 
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,10 +12,10 @@ use mcp_auth::{AuthorizedParties, Rate, RunningServer};
 
 use crate::more;
 
-/// Started servers.
+/// The started servers.
 pub(crate) struct Servers {
     limit: SocketAddr,
-    /// By how many tools they have more than the three of `subject`.
+    /// The servers of mcp-auth, by the number of tools beside the three of `subject`.
     subjects: [(usize, RunningServer); 3],
     clerk: Emulator,
 }
@@ -35,21 +35,21 @@ impl Servers {
         }
     }
 
-    /// The handler of constant bytes.
+    /// The handler that sends constant bytes.
     pub(crate) fn limit(&self) -> SocketAddr {
         self.limit
     }
 
-    /// The server that has so many tools more.
+    /// The server with this number of further tools.
     pub(crate) fn subject(&self, tools: usize) -> SocketAddr {
         let found = self.subjects.iter().find(|(more, _)| *more == tools);
         found.unwrap().1.address()
     }
 
-    /// A token that is good for a day.
+    /// A token that is valid for a day.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the servers go by the system's clock"
+        reason = "the servers use the system's clock"
     )]
     pub(crate) fn mint(&self, request: TokenRequest) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -65,7 +65,7 @@ async fn subject(clerk: &Emulator, tools: usize) -> RunningServer {
         .api_url(clerk.url())
         .secret_key(clerk.instance().secret_key().expose())
         .session_tokens(AuthorizedParties::any())
-        // Calls are counted as by default, and none is refused.
+        // Like by default calls are counted, but the rate is so high that none is refused.
         .rates([Rate::new("4294967295/min per user")])
         .serve_tools_if(move |tool| more::is_served(tool, tools))
         .port(0)
@@ -74,7 +74,7 @@ async fn subject(clerk: &Emulator, tools: usize) -> RunningServer {
         .unwrap()
 }
 
-/// A bare handler that answers a call of `add` with the bytes that it deserves.
+/// A handler that sends the right answer to a call of `add`.
 fn limit() -> SocketAddr {
     let server = HttpServer::new(|| App::new().route("/mcp", web::post().to(answer)))
         .workers(1)

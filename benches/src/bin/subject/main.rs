@@ -1,7 +1,7 @@
-//! A server of mcp-auth as its users run it in production: what the comparison measures.
+//! A server of mcp-auth as users run it in production, for the comparison.
 //!
-//! Listens on `127.0.0.1:$PORT` and takes `CLERK_FRONTEND_API_URL` and the other settings from the
-//! environment, as `serve!` does. With `TOOLS=n` it has n tools more, up to a thousand.
+//! Listens on `127.0.0.1:$PORT`, and takes `CLERK_FRONTEND_API_URL` and the other settings from the
+//! environment, like `serve!`. With `TOOLS=n` it has n further tools, up to a thousand.
 
 mod more;
 mod tools;
@@ -17,7 +17,7 @@ async fn main() -> mcp_auth::Result<()> {
     let tools = env::var("TOOLS").map_or(Ok(0), |tools| tools.parse())?;
     mcp_auth::server!()
         .session_tokens(AuthorizedParties::any())
-        // Calls are counted as by default, and none is refused.
+        // Like by default calls are counted, but the rate is so high that none is refused.
         .rates([Rate::new("4294967295/min per user")])
         .serve_tools_if(move |tool| more::is_served(tool, tools))
         .serve()

@@ -1,13 +1,13 @@
-//! A thousand tools more, `tool_000` to `tool_999`, of which `TOOLS=n` has the first n served.
+//! A thousand further tools, `tool_000` to `tool_999`. `TOOLS=n` serves the first n.
 //!
-//! They are tools like any others, and take one struct, so that reading and describing it is compiled
-//! once. The odd ones ask for a permission.
+//! The tools share one struct of arguments, so that its code is compiled once. The odd ones require
+//! a permission.
 
 use mcp_auth::{Json, ToolInfo, data, mcp_tool};
 
 use crate::Sum;
 
-/// What each of them takes.
+/// The arguments of each tool.
 #[data]
 struct Summands {
     a: i64,
@@ -22,13 +22,13 @@ impl Summands {
     }
 }
 
-/// Whether a tool is served if there are to be so many of these.
+/// Whether a tool is served if `tools` further tools are requested.
 pub(crate) fn is_served(tool: &ToolInfo, tools: usize) -> bool {
     let index = tool.name().strip_prefix("tool_").map(str::parse);
     index.is_none_or(|index| index.is_ok_and(|index: usize| index < tools))
 }
 
-/// Declares ten tools for each hundred and ten, an open one and a guarded one in turn.
+/// Declares ten tools for each prefix, alternately one without and one with a guard.
 macro_rules! tools {
     ($($hundred:literal [$($ten:literal)*])*) => {
         $($(
