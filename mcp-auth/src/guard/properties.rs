@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::facts::CallerFacts;
 use super::{
-    CallFacts, Feature, Guard, NotAuthorized, Organizations, Permission, Plan, Requirement,
+    CallFacts, Feature, Guard, NotAuthorized, OrganizationFacts, Permission, Plan, Requirement,
     Reverification, Role, Scope, Visibility, decide, would_allow,
 };
 use crate::identity::test_support::{oauth_caller, oauth_claims};
@@ -315,7 +315,7 @@ proptest! {
         let visibility = Visibility::new(with_facts, server.clone());
         let organization = person.org();
         for caller in [None, Some(&caller)] {
-            let known = Organizations { current: organization.as_ref(), ..Organizations::default() };
+            let known = OrganizationFacts { current: organization.as_ref(), ..OrganizationFacts::default() };
             let visible = visibility.of(caller, known);
             // The cached facts are equal to the facts of a new decision.
             prop_assert_eq!(&visible, &visibility.of(caller, known));
