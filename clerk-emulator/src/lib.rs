@@ -253,13 +253,13 @@
 #[path = "fuzz.rs"]
 pub mod __fuzz;
 mod clock;
+mod control;
 mod digest;
 mod directory;
 mod error;
 mod faults;
 mod instance;
 mod keys;
-mod local_only;
 mod mcp_server;
 mod mint;
 mod oauth;

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use crate::directory::entries::Member;
 pub use crate::directory::entries::{Machine, Membership, Organization, User};
 use crate::directory::names::{full_id, role_key, short_name};
-pub(crate) use crate::directory::names::{machine_id, role_name};
+pub(crate) use crate::directory::names::{join, machine_id, role_name};
 pub use crate::directory::problem::{DirectoryError, DirectoryFileError, DirectoryProblem};
 use crate::scope;
 

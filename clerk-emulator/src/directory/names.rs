@@ -1,5 +1,7 @@
 //! Clerk's ids, and the short names in a directory file.
 
+use std::borrow::Borrow;
+
 /// The full id of a name or id. No name starts with the prefix, so the result is unambiguous.
 pub(super) fn full_id(prefix: &str, name_or_id: &str) -> String {
     format!("{prefix}{}", short_name(prefix, name_or_id))
@@ -27,4 +29,14 @@ pub(crate) fn role_name(key: &str) -> String {
     characters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(characters).collect()
     })
+}
+
+/// Names for an error message, separated by commas; `none` if there are none.
+pub(crate) fn join<S: Borrow<str>>(names: impl Iterator<Item = S>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() {
+        String::from("none")
+    } else {
+        names.join(", ")
+    }
 }

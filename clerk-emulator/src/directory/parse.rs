@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::directory::names::{role_key, short_name};
+use crate::directory::names::{join, role_key, short_name};
 use crate::directory::problem::position;
 use crate::directory::{Directory, DirectoryError, DirectoryFileError, DirectoryProblem, User};
 use crate::permission::{Permission, is_word};
@@ -331,15 +331,6 @@ fn toml_problem(error: &toml::de::Error) -> DirectoryProblem {
     DirectoryProblem::Toml {
         offset: error.span().map_or(0, |span| span.start),
         message: String::from(error.message()),
-    }
-}
-
-fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<_> = names.collect();
-    if names.is_empty() {
-        String::from("none")
-    } else {
-        names.join(", ")
     }
 }
 

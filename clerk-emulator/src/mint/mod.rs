@@ -5,7 +5,7 @@ mod session;
 
 use serde_json::{Map, Value, json};
 
-use crate::directory::{Directory, Machine, Membership, Organization, User, machine_id};
+use crate::directory::{Directory, Machine, Membership, Organization, User, join, machine_id};
 use crate::error::MintError;
 use crate::keys::random_hex;
 use crate::mint::session::{add_billing_claims, add_session_claims, add_v1_claims, add_v2_claims};
@@ -146,7 +146,7 @@ fn find_user<'a>(directory: &'a Directory, request: &TokenRequest) -> Result<&'a
     let asked = asked.ok_or(MintError::Incomplete { field, kind })?;
     directory.user(asked).ok_or_else(|| MintError::UnknownUser {
         user: asked.clone(),
-        known: join(directory.users().map(|user| user.username.clone())),
+        known: join(directory.users().map(|user| user.username.as_str())),
     })
 }
 
@@ -161,7 +161,7 @@ fn find_organization<'a>(
             known: join(
                 directory
                     .organizations()
-                    .map(|organization| organization.slug.clone()),
+                    .map(|organization| organization.slug.as_str()),
             ),
         })
 }
@@ -199,7 +199,7 @@ fn find_machine<'a>(
         .machine(asked)
         .ok_or_else(|| MintError::UnknownMachine {
             machine: asked.clone(),
-            known: join(directory.machines().map(|machine| machine.name.clone())),
+            known: join(directory.machines().map(|machine| machine.name.as_str())),
         })
 }
 
@@ -216,7 +216,7 @@ fn machine_scopes(machine: &Machine, request: &TokenRequest) -> Result<Vec<Strin
         Err(MintError::NotScoped {
             machine: machine.name.clone(),
             other: other.clone(),
-            known: join(machine.scoped_machines.iter().cloned()),
+            known: join(machine.scoped_machines.iter().map(String::as_str)),
         })
     });
     scopes.collect()
@@ -344,15 +344,6 @@ fn add_oauth_claims(
 fn random_id(prefix: &str) -> Result<String, MintError> {
     let random = random_hex::<16>().map_err(|_| MintError::Random)?;
     Ok(format!("{prefix}{random}"))
-}
-
-fn join(names: impl Iterator<Item = String>) -> String {
-    let names: Vec<_> = names.collect();
-    if names.is_empty() {
-        String::from("none")
-    } else {
-        names.join(", ")
-    }
 }
 
 const CLOCK_SKEW: i64 = 10;

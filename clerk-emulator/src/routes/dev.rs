@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use crate::control::{Command, ListenerControl};
 use crate::faults::Fault;
 use crate::instance::Instance;
 use crate::request::TokenRequest;
 use crate::routes::problem::Problem;
-use crate::server::{Command, ListenerControl};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config

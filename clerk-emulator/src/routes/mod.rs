@@ -7,15 +7,17 @@ mod dev;
 mod frontend_api;
 mod home_page;
 pub(crate) mod inject_faults;
+pub(crate) mod local_only;
 mod oauth;
 mod opaque;
 mod page;
 mod parameters;
-pub(crate) mod problem;
+mod problem;
 mod resources;
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{StatusCode, header};
 use actix_web::web;
 
 use crate::routes::problem::Problem;
@@ -38,4 +40,12 @@ async fn not_found() -> HttpResponse {
         "There is no such route",
     )
     .into_response()
+}
+
+/// The media type of a request in lower case, without parameters; empty if there is none.
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = value.split(';').next().unwrap_or("");
+    essence.trim().to_ascii_lowercase()
 }

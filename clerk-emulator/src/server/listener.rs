@@ -13,40 +13,11 @@ use actix_web::{App, HttpServer};
 use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::control::{Command, ListenerControl};
 use crate::instance::Instance;
-use crate::local_only::local_only;
 use crate::routes;
 use crate::routes::inject_faults::inject_faults;
-
-/// A command for the thread that owns the listener.
-pub(crate) enum Command {
-    /// Closes the listener, and opens it again after `duration`. `closed` is notified when the
-    /// listener is closed.
-    Close {
-        duration: Duration,
-        closed: oneshot::Sender<()>,
-    },
-    /// Closes the listener and ends the thread.
-    Stop,
-}
-
-/// Sends commands to the thread that owns the listener.
-#[derive(Clone)]
-pub(crate) struct ListenerControl {
-    commands: mpsc::UnboundedSender<Command>,
-}
-
-impl ListenerControl {
-    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Command>) {
-        let (commands, received) = mpsc::unbounded_channel();
-        (Self { commands }, received)
-    }
-
-    pub(crate) fn command(&self, command: Command) {
-        // An error means that the thread has ended, so the listener is closed.
-        let _ = self.commands.send(command);
-    }
-}
+use crate::routes::local_only::local_only;
 
 /// The application data of the routes.
 #[derive(Clone)]

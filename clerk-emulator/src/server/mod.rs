@@ -12,10 +12,10 @@ use std::{fmt, io};
 use actix_web::web;
 use tokio::sync::oneshot;
 
+use crate::control::{Command, ListenerControl};
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::server::listener::{AppData, serve};
-pub(crate) use crate::server::listener::{Command, ListenerControl};
 pub use crate::server::options::EmulatorOptions;
 use crate::server::options::StateFileOption;
 use crate::state_file::StateFile;

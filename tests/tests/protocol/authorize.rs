@@ -82,7 +82,7 @@ mod owned {
         }
     }
 
-    /// Ask a future of a result.
+    /// Use an async function that returns a result.
     #[mcp_tool(authorize = rules::owns(document_id, org, asked))]
     async fn by_future(
         document_id: String,
@@ -94,7 +94,7 @@ mod owned {
         format!("{document_id} of {}", org.id())
     }
 
-    /// Ask a result.
+    /// Use a function that returns a result.
     #[mcp_tool(authorize = rules::owns_now(document_id, org, asked))]
     async fn by_result(
         document_id: String,
@@ -106,7 +106,7 @@ mod owned {
         format!("{document_id} of {}", org.id())
     }
 
-    /// Ask a future of a word.
+    /// Use an async function that returns a bool.
     #[mcp_tool(authorize = rules::is_mine(document_id, asked))]
     async fn by_future_word(
         document_id: String,
@@ -117,7 +117,7 @@ mod owned {
         document_id
     }
 
-    /// Ask a word.
+    /// Use a function that returns a bool.
     #[mcp_tool(rename_all = "camelCase", authorize = rules::is_mine_now(document_id, asked))]
     async fn by_word(document_id: String, asked: &State<Asked>, runs: &State<Runs>) -> String {
         runs.count();
@@ -133,7 +133,7 @@ mod owned {
         caller.is_some() || (letter.to == "everybody" && subject.is_none())
     }
 
-    /// Write a letter: everybody to everybody, who is signed in to anyone.
+    /// Write a letter. A caller without a token may only write to everybody.
     #[mcp_tool(public, authorize = may_write(letter, caller, subject))]
     async fn write(
         #[arg(flatten)] letter: Letter,

@@ -113,7 +113,7 @@ async fn without_trusted_proxies_a_signed_token_is_accepted_despite_a_thousand_b
         call(&world, "junk", headers).await.expect_status(429);
     }
     // After ten minutes without traffic the keys are stale. Bad tokens in the next minute do not
-    // block a caller whose token is cached.
+    // block a caller with a signed token.
     let signed = world.grace();
     world.clock.advance(Duration::from_secs(600));
     flood(&world, &[]).await;

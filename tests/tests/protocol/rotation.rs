@@ -194,8 +194,7 @@ async fn replace(what: &str, rotate: impl Fn(&Instance)) -> String {
         // Tokens that were issued before are older than the next fetch of keys, so they cause no
         // further fetch.
         test.world.clock.advance(Duration::from_secs(120));
-        // A single made-up key delays the next fetch, so the server may not fetch the new key in
-        // time.
+        // A server that stopped fetching for a while after one made-up key would miss the new key.
         test.forge().await;
         let rotated = test.rotate(rotate);
         test.until("the new key is known", 400, new_and_served)

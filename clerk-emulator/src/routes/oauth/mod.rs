@@ -10,7 +10,7 @@ mod userinfo;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::http::header::HeaderValue;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web;
@@ -18,7 +18,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 
 use crate::oauth::{Code, Fields, OAuthError};
-use crate::routes::not_found;
+use crate::routes::{media_type, not_found};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     let endpoints = web::scope("/oauth")
@@ -92,13 +92,6 @@ fn form(request: &HttpRequest, body: &[u8]) -> Result<Fields, OAuthError> {
         let text = "send application/x-www-form-urlencoded";
         Err(OAuthError::new(Code::InvalidRequest, text))
     }
-}
-
-fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE);
-    let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = value.split(';').next().unwrap_or("");
-    essence.trim().to_ascii_lowercase()
 }
 
 /// The error response to a request that a client sends itself (RFC 6749 §5.2).

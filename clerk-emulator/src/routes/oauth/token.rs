@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::instance::Instance;
 use crate::oauth::{Client, Code, Credentials, Fields, Metadata, OAuthError, TokenInfo};
+use crate::routes::media_type;
 use crate::routes::problem::Problem;
 
 /// Registers a client (RFC 7591 §3).
@@ -27,7 +28,7 @@ pub(super) async fn register(
         .into_response();
     }
     let registered = (|| {
-        if super::media_type(request.headers()) != "application/json" {
+        if media_type(request.headers()) != "application/json" {
             let text = "send application/json";
             return Err(OAuthError::new(Code::InvalidClientMetadata, text));
         }

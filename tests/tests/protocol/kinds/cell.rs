@@ -80,7 +80,7 @@ pub(super) enum Availability {
 
 /// The response to a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Answer {
+pub(super) enum Outcome {
     /// The function ran.
     Ran,
     /// `isError`, and this text.
@@ -172,8 +172,8 @@ impl Cell {
         }
     }
 
-    pub(super) fn answer(self) -> Answer {
-        use Answer::{Challenged, Denied, Ran, Unavailable};
+    pub(super) fn outcome(self) -> Outcome {
+        use Outcome::{Challenged, Denied, Ran, Unavailable};
         let Self { guard, fact, .. } = self;
         let held = self.is_held();
         let only_if = |met: bool, denied| if met { Ran } else { Denied(denied) };
@@ -229,7 +229,7 @@ impl Cell {
 
     pub(super) fn listed(self) -> Listed {
         match self.authentication() {
-            Some(Answer::Unauthorized) => return Listed::Unauthorized,
+            Some(Outcome::Unauthorized) => return Listed::Unauthorized,
             Some(_) => return Listed::Unavailable,
             None => {}
         }
@@ -238,10 +238,10 @@ impl Cell {
         if self.organization() == Organization::Unknown {
             return Listed::Unavailable;
         }
-        let could = match self.answer() {
-            Answer::Ran | Answer::Challenged => true,
-            Answer::Denied(_) => self.is_curable(),
-            Answer::Unauthorized | Answer::Unavailable => false,
+        let could = match self.outcome() {
+            Outcome::Ran | Outcome::Challenged => true,
+            Outcome::Denied(_) => self.is_curable(),
+            Outcome::Unauthorized | Outcome::Unavailable => false,
         };
         if could { Listed::Shown } else { Listed::Hidden }
     }
@@ -268,18 +268,18 @@ impl Cell {
     }
 
     /// The refusal of the token itself, if it is refused.
-    fn authentication(self) -> Option<Answer> {
+    fn authentication(self) -> Option<Outcome> {
         let opaque = self.form.is_opaque();
         match self.availability {
-            Availability::NoSecretKey if opaque => return Some(Answer::Unauthorized),
+            Availability::NoSecretKey if opaque => return Some(Outcome::Unauthorized),
             Availability::TokensDown | Availability::Unreachable if opaque => {
-                return Some(Answer::Unavailable);
+                return Some(Outcome::Unavailable);
             }
-            Availability::KeysDown if !opaque => return Some(Answer::Unavailable),
+            Availability::KeysDown if !opaque => return Some(Outcome::Unavailable),
             _ => {}
         }
         let bad = self.guard == Guard::SignedIn && self.fact == Fact::NotHeld;
-        bad.then_some(Answer::Unauthorized)
+        bad.then_some(Outcome::Unauthorized)
     }
 
     /// Whether the caller meets the guard, ignoring the organization.
@@ -311,12 +311,12 @@ impl Cell {
     }
 
     /// The outcome of a guard that requires only a role or a permission.
-    fn of_membership(self, denied: &'static str) -> Answer {
+    fn of_membership(self, denied: &'static str) -> Outcome {
         match self.organization() {
-            Organization::Unknown => Answer::Unavailable,
-            Organization::None => Answer::Denied(NO_ORGANIZATION),
-            Organization::Known if self.is_held() => Answer::Ran,
-            Organization::Known | Organization::Named => Answer::Denied(denied),
+            Organization::Unknown => Outcome::Unavailable,
+            Organization::None => Outcome::Denied(NO_ORGANIZATION),
+            Organization::Known if self.is_held() => Outcome::Ran,
+            Organization::Known | Organization::Named => Outcome::Denied(denied),
         }
     }
 

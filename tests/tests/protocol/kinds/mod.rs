@@ -16,7 +16,7 @@ use crate::reply::Reply;
 use crate::support::{ERAS, Era, World, emulator};
 
 use bearer::TOOLS;
-use cell::{Answer, Asked, Availability, Cell, Fact, Form, Guard};
+use cell::{Asked, Availability, Cell, Fact, Form, Guard, Outcome};
 
 /// The servers of the table. Each accepts every kind of token that it can.
 struct Servers {
@@ -96,9 +96,9 @@ impl Servers {
                 ));
             }
         };
-        let answer = cell.answer();
-        expect("call", format!("{answer:?}"), answered(world, &call));
-        let ran = usize::from(answer == Answer::Ran);
+        let outcome = cell.outcome();
+        expect("call", format!("{outcome:?}"), outcome_of(world, &call));
+        let ran = usize::from(outcome == Outcome::Ran);
         expect("runs", ran.to_string(), runs.to_string());
         let shown = listed_in(world, &list, &cell.tool());
         expect("list", format!("{:?}", cell.listed()), shown);
@@ -137,7 +137,8 @@ async fn every_kind_of_token_meets_every_guard_as_documented() {
         };
         // A call that could not be decided is decided when Clerk is available again, with the usual
         // outcome.
-        if cell.answer() == Answer::Unavailable && cell.availability != Availability::Unreachable {
+        if cell.outcome() == Outcome::Unavailable && cell.availability != Availability::Unreachable
+        {
             servers.run(full, &mut wrong).await;
         }
     }
@@ -219,10 +220,10 @@ async fn a_kind_that_the_server_does_not_accept_is_401_in_every_form_and_clerk_i
             for era in ERAS {
                 for tool in ["signed_in", "user", "no_such_tool"] {
                     let reply = world.call(era, tool, json!({})).bearer(&token).send().await;
-                    assert_eq!(answered(&world, &reply), "Unauthorized", "{cell:?}");
+                    assert_eq!(outcome_of(&world, &reply), "Unauthorized", "{cell:?}");
                 }
                 let reply = world.list(era).bearer(&token).send().await;
-                assert_eq!(answered(&world, &reply), "Unauthorized", "{cell:?}");
+                assert_eq!(outcome_of(&world, &reply), "Unauthorized", "{cell:?}");
             }
         }
         world.expect_runs(0);
@@ -332,8 +333,8 @@ fn since(before: Asked, after: Asked) -> Asked {
     }
 }
 
-/// A response, in the form of [`Answer`], or in its own form if it is none of these.
-fn answered(world: &World, reply: &Reply) -> String {
+/// A response, in the form of [`Outcome`], or in its own form if it is none of these.
+fn outcome_of(world: &World, reply: &Reply) -> String {
     let challenge = |expected: &str| reply.header("www-authenticate") == Some(expected);
     match reply.status {
         200 => {
@@ -366,7 +367,7 @@ fn listed_in(world: &World, reply: &Reply, tool: &str) -> String {
     match reply.status {
         200 if reply.tools().iter().any(|listed| listed == tool) => "Shown".to_owned(),
         200 => "Hidden".to_owned(),
-        _ => answered(world, reply),
+        _ => outcome_of(world, reply),
     }
 }
 

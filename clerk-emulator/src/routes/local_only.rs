@@ -12,6 +12,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode, Uri, header};
 use actix_web::middleware::Next;
 
+use crate::routes::media_type;
 use crate::routes::problem::Problem;
 
 /// Passes a local request on to its route, and refuses any other.
@@ -114,13 +115,7 @@ fn check_media_type(method: &Method, path: &str, headers: &HeaderMap) -> Result<
     if !path.starts_with("/dev/") || !has_body {
         return Ok(());
     }
-    let media_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = media_type
-        .and_then(|value| value.split(';').next())
-        .unwrap_or("");
-    if essence.trim().eq_ignore_ascii_case("application/json") {
+    if media_type(headers) == "application/json" {
         Ok(())
     } else {
         Err(Refusal::MediaType)
