@@ -8,7 +8,7 @@ use url::Url;
 use crate::clerk::claims::ClerkClaims;
 use crate::clerk::claims::second::Reading;
 use crate::clerk::{Instance, PublishableKey};
-use crate::identity::{TokenKind, parse_object};
+use crate::identity::{Object, TokenKind, parse_object};
 
 /// Checks the claims of a token of each kind against a second reading. The first line is the header
 /// if there are two.
@@ -22,6 +22,7 @@ pub fn claims(bytes: &[u8]) {
         return;
     };
     let claims = Value::Object(members.clone());
+    let members = Object::from(&members);
     for kind in [
         TokenKind::ApiKey,
         TokenKind::M2m,

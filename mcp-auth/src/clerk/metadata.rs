@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_not_passed_on_nor_asked_for_for_30_seconds() {
+    fn an_answer_that_is_no_document_is_not_passed_on_and_the_next_try_is_after_30_seconds() {
         for (status, body) in [
             (404, "{}"),
             (500, "{}"),
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_document_says_of_clients_and_scopes_is_read_leniently() {
+    fn the_members_about_clients_and_scopes_are_read_leniently() {
         let (_stub, metadata, _clock, _io) = at(|| {
             let body = r#"{"registration_endpoint":"https://a/b","scopes_supported":["email",7],
                 "client_id_metadata_document_supported":true}"#;

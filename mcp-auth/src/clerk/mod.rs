@@ -46,7 +46,7 @@ pub(crate) use settings::{OauthSettings, Role, Untold};
 #[cfg(feature = "testing")]
 pub(crate) use user::user_info;
 #[cfg(feature = "testing")]
-pub(crate) use verification::verdict;
+pub(crate) use verification::token_status;
 
 /// The kind of Clerk instance that a key belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

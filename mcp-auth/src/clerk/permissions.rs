@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_readings_differ_only_what_both_grant_is_granted() {
+    fn if_the_readings_differ_only_permissions_of_both_are_granted() {
         let packed = |features, masks| Packed {
             features,
             names: "read,delete",

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_nothing_and_what_is_no_answer_is_an_error() {
+    fn an_unknown_call_is_none_and_another_answer_is_an_error() {
         let (_stub, backend) = answering(|| Reply::http(404, "", "{}"));
         assert!(block_on(backend.oauth_settings()).unwrap().is_none());
         assert!(block_on(backend.roles()).unwrap().is_none());

@@ -90,10 +90,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::identity::test_support::{Answers, PlainDecode, TestKey};
+    use crate::identity::test_support::{MockSource, PlainDecode, TestKey};
     use crate::identity::{
-        Authenticator, AuthenticatorConfig, Clock, ConfirmationSource, IoRuntime, Keys, Verdict,
-        test_support,
+        Authenticator, AuthenticatorConfig, Clock, ConfirmationSource, IoRuntime, Keys,
+        TokenStatus, test_support,
     };
 
     const BYTES: usize = 1024 * 1024;
@@ -138,7 +138,9 @@ mod tests {
     fn confirmed_caller() -> Caller {
         let io = IoRuntime::start().unwrap();
         let source: Arc<dyn ConfirmationSource> =
-            Answers::<Verdict>::answering([test_support::active(test_support::confirmation())]);
+            MockSource::<TokenStatus>::answering([test_support::active(
+                test_support::confirmation(),
+            )]);
         let clock: Arc<dyn Clock> = test_support::clock();
         let authenticator = Authenticator::new(AuthenticatorConfig {
             policy: test_support::policy(),

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_owner_has_the_other_has_not() {
+    fn each_owner_has_only_its_own_entitlements() {
         let held = Entitlements {
             organization: vec!["dash".to_owned()],
             user: vec!["theme".to_owned()],

@@ -1,10 +1,20 @@
 //! Digests of tokens, the keys of caches.
 
+use std::hash::{Hash, Hasher};
+
 use aws_lc_rs::digest::{SHA256, digest};
 
 /// The SHA-256 digest of a whole token.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Fingerprint([u8; 32]);
+
+/// Hashes eight bytes of the digest: tokens that agree in them cannot be found faster than by trying.
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
 
 impl Fingerprint {
     /// The fingerprint of a text that is too long for a token. No caller is cached under it.

@@ -11,7 +11,7 @@ use crate::identity::audience::{AudienceMode, names};
 use crate::identity::caller::CallerParts;
 use crate::identity::confirm::Confirmation;
 use crate::identity::error::TokenError;
-use crate::identity::json::parse_object;
+use crate::identity::json::{Object, parse_object};
 use crate::identity::policy::{Machine, Parties, Policy};
 use crate::identity::token::{BearerToken, Presented};
 use crate::identity::token_kind::TokenKind;
@@ -124,9 +124,10 @@ fn check_confirmed(kind: TokenKind, claims: &str, policy: &Policy, decode: &dyn 
     let Ok(members) = parse_object(claims.as_bytes()) else {
         return;
     };
+    let object = Object::from(&members);
     let text = |name: &str| members.get(name).and_then(Value::as_str);
     let subject = text("sub").unwrap_or_default().to_owned();
-    let machines = decode.machines(&members).into_iter().map(str::to_owned);
+    let machines = decode.machines(&object).into_iter().map(str::to_owned);
     let said = Confirmation {
         subject: subject.clone(),
         expires_ms: members.get("exp").and_then(Value::as_u64),

@@ -62,13 +62,13 @@ pub(crate) use audience::AudienceMode;
 pub(crate) use authenticator::{Authenticator, AuthenticatorConfig, Client};
 
 pub(crate) use caller::{CallerParts, Principal, PrincipalKey};
-pub(crate) use confirm::{Confirmation, ConfirmationSource, Verdict};
+pub(crate) use confirm::{Confirmation, ConfirmationSource, TokenStatus};
 pub(crate) use conventions::Conventions;
 pub(crate) use entitlements::{Entitlements, Owner};
 pub(crate) use error::{AuthError, LookupError, TokenError, Unavailable};
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use io::IoRuntime;
-pub(crate) use json::{Object, parse_object};
+pub(crate) use json::{Json, Object, parse_object};
 pub(crate) use keys::{FetchError, KeySource, Keys, PemError, PublishedKey};
 pub(crate) use log_throttle::LogThrottle;
 pub(crate) use lookup::{Budget, Entry, ExpiringCache, Lookup, Service};

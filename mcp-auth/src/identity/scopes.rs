@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_scope_brings_along_need_not_be_asked_for() {
+    fn a_scope_that_another_scope_contains_is_not_requested() {
         let scopes = hierarchy(&[("write", &["read"]), ("read", &["list"])]).unwrap();
         let fewest = |asked: &[&str]| {
             let asked = asked.iter().map(ToString::to_string).collect();

@@ -20,9 +20,10 @@ use tracing::{Dispatch, Level};
 
 use crate::identity::{
     Authenticator, AuthenticatorConfig, Caller, CallerParts, Clock, Confirmation,
-    ConfirmationSource, Conventions, Decode, FetchError, KeySource, Keys, LookupError, ManualClock,
-    MembershipPage, Memberships, Object, Org, Policy, PublishedKey, Session, TokenError, TokenKind,
-    TokenText, User, UserInfo, UserInfoSource, UserSource, Verdict, VerifiedClaims,
+    ConfirmationSource, Conventions, Decode, FetchError, Json, KeySource, Keys, LookupError,
+    ManualClock, MembershipPage, Memberships, Object, Org, Policy, PublishedKey, Session,
+    TokenError, TokenKind, TokenStatus, TokenText, User, UserInfo, UserInfoSource, UserSource,
+    VerifiedClaims,
 };
 
 /// The issuer of all test tokens.
@@ -258,9 +259,13 @@ pub(crate) static CONVENTIONS: Conventions = Conventions {
 pub(crate) struct PlainDecode;
 
 impl Decode for PlainDecode {
-    fn decode(&self, claims: &VerifiedClaims, members: &Object) -> Result<CallerParts, TokenError> {
+    fn decode(
+        &self,
+        claims: &VerifiedClaims,
+        members: &Object<'_>,
+    ) -> Result<CallerParts, TokenError> {
         let text = |name| {
-            let text = members.get(name).and_then(Value::as_str);
+            let text = members.get(name).and_then(Json::as_str);
             text.map(str::to_owned)
         };
         if members.get("undecodable").is_some() {
@@ -284,12 +289,12 @@ impl Decode for PlainDecode {
         &CONVENTIONS
     }
 
-    fn machines<'a>(&self, claims: &'a Object) -> Vec<&'a str> {
-        let scopes = claims.get("scopes").and_then(Value::as_str);
+    fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str> {
+        let scopes = claims.get("scopes").and_then(Json::as_str);
         scopes.unwrap_or_default().split(' ').collect()
     }
 
-    fn check_class(&self, _: TokenKind, header: &Object) -> Result<(), TokenError> {
+    fn check_class(&self, _: TokenKind, header: &Object<'_>) -> Result<(), TokenError> {
         if header.get("cat").is_some() {
             Err(TokenError::Class)
         } else {
@@ -360,16 +365,16 @@ impl KeySource for CountingSource {
 /// An identity provider that counts how often it is asked, and gives the answers it was told in
 /// turn; the last one for good.
 #[derive(Debug)]
-pub(crate) struct Answers<T> {
+pub(crate) struct MockSource<T> {
     calls: AtomicUsize,
     answers: Mutex<VecDeque<Result<T, LookupError>>>,
     gate: Arc<Semaphore>,
 }
 
 /// Tells who is a member of what.
-pub(crate) type CountingDirectory = Answers<Option<Org>>;
+pub(crate) type CountingDirectory = MockSource<Option<Org>>;
 
-impl<T: Clone + Send + 'static> Answers<T> {
+impl<T: Clone + Send + 'static> MockSource<T> {
     pub(crate) fn answering(
         answers: impl IntoIterator<Item = Result<T, LookupError>>,
     ) -> Arc<Self> {
@@ -415,7 +420,7 @@ impl<T: Clone + Send + 'static> Answers<T> {
     }
 }
 
-impl Memberships for Answers<Option<Org>> {
+impl Memberships for MockSource<Option<Org>> {
     fn membership(&self, _: &str, _: &str) -> BoxFuture<'static, Result<Option<Org>, LookupError>> {
         self.next()
     }
@@ -437,7 +442,7 @@ impl Memberships for Answers<Option<Org>> {
 }
 
 /// Tells who is a member of what as lists, with a page for each answer.
-impl Memberships for Answers<MembershipPage> {
+impl Memberships for MockSource<MembershipPage> {
     fn membership(
         &self,
         id: &str,
@@ -460,7 +465,7 @@ impl Memberships for Answers<MembershipPage> {
     }
 }
 
-impl ConfirmationSource for Answers<Verdict> {
+impl ConfirmationSource for MockSource<TokenStatus> {
     fn confirms(&self, _: TokenKind) -> bool {
         true
     }
@@ -469,18 +474,18 @@ impl ConfirmationSource for Answers<Verdict> {
         &self,
         _: TokenKind,
         _: TokenText,
-    ) -> BoxFuture<'static, Result<Verdict, LookupError>> {
+    ) -> BoxFuture<'static, Result<TokenStatus, LookupError>> {
         self.next()
     }
 }
 
-impl UserSource for Answers<Option<User>> {
+impl UserSource for MockSource<Option<User>> {
     fn user(&self, _: &str) -> BoxFuture<'static, Result<Option<User>, LookupError>> {
         self.next()
     }
 }
 
-impl UserInfoSource for Answers<UserInfo> {
+impl UserInfoSource for MockSource<UserInfo> {
     fn user_info(&self, _: TokenText) -> BoxFuture<'static, Result<UserInfo, LookupError>> {
         self.next()
     }
@@ -504,6 +509,6 @@ pub(crate) fn confirmation() -> Confirmation {
 }
 
 /// An active token, as the issuer's answer.
-pub(crate) fn active(confirmation: Confirmation) -> Result<Verdict, LookupError> {
-    Ok(Verdict::Active(Box::new(confirmation)))
+pub(crate) fn active(confirmation: Confirmation) -> Result<TokenStatus, LookupError> {
+    Ok(TokenStatus::Active(Box::new(confirmation)))
 }

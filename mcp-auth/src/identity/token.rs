@@ -7,12 +7,11 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
 
 use crate::identity::conventions::Conventions;
 use crate::identity::error::TokenError;
 use crate::identity::fingerprint::Fingerprint;
-use crate::identity::json::{Object, parse_object};
+use crate::identity::json::{Json, Object};
 use crate::identity::token_kind::TokenKind;
 use crate::identity::token_text::TokenText;
 
@@ -45,8 +44,8 @@ pub(crate) struct Segments<'t> {
 pub(crate) struct UnverifiedJwt<'s> {
     /// Never an API key, because API keys are opaque.
     pub(super) kind: TokenKind,
-    pub(super) header: Object,
-    pub(super) payload: Object,
+    pub(super) header: Object<'s>,
+    pub(super) payload: Object<'s>,
     /// The text of the payload.
     pub(super) claims: &'s str,
     segments: &'s Segments<'s>,
@@ -124,7 +123,7 @@ impl<'t> Segments<'t> {
         // If the boundary is inside a character, header and payload are not valid UTF-8.
         let parts = self.texts.split_at_checked(self.header_bytes);
         let (header, claims) = parts.ok_or(TokenError::Malformed)?;
-        let object = |text: &str| parse_object(text.as_bytes()).map_err(|_| TokenError::Malformed);
+        let object = |text| serde_json::from_str(text).map_err(|_| TokenError::Malformed);
         let (header, payload) = (object(header)?, object(claims)?);
         Ok(UnverifiedJwt {
             kind: claimed_kind(&header, &payload, conventions),
@@ -139,7 +138,7 @@ impl<'t> Segments<'t> {
 impl<'s> UnverifiedJwt<'s> {
     /// The header's `kid`, if it is a string.
     pub(super) fn kid(&self) -> Option<&str> {
-        self.header.get("kid").and_then(Value::as_str)
+        self.header.get("kid").and_then(Json::as_str)
     }
 
     /// The signed text: header and payload in base64url.
@@ -163,13 +162,17 @@ impl fmt::Debug for UnverifiedJwt<'_> {
 
 /// The kind of a JWT. A machine's subject counts more than the type, so that a machine's token is
 /// never taken for a user's.
-fn claimed_kind(header: &Object, payload: &Object, conventions: &'static Conventions) -> TokenKind {
-    let subject = payload.get("sub").and_then(Value::as_str);
+fn claimed_kind(
+    header: &Object<'_>,
+    payload: &Object<'_>,
+    conventions: &'static Conventions,
+) -> TokenKind {
+    let subject = payload.get("sub").and_then(Json::as_str);
     if subject.is_some_and(|subject| conventions.is_machine(subject)) {
         return TokenKind::M2m;
     }
     // RFC 9068 §2.1 and §4. Clerk's SDK compares the type case-sensitively, too.
-    match header.get("typ").and_then(Value::as_str) {
+    match header.get("typ").and_then(Json::as_str) {
         Some("at+jwt" | "application/at+jwt") => TokenKind::OAuth,
         Some(_) | None => TokenKind::Session,
     }

@@ -201,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_granted_and_refused_is_what_counting_one_by_one_says(steps in vec(step(), 0..200)) {
+        fn grants_and_refusals_agree_with_counting_one_by_one(steps in vec(step(), 0..200)) {
             let pool = Arc::new(Pool::new(SHARES));
             let mut all: VecDeque<(Party, Taken, usize)> = VecDeque::new();
             for step in steps {

@@ -16,7 +16,7 @@ use crate::http::{Site, origin};
 use crate::identity::{
     Authenticator, AuthenticatorConfig, Clock, ConfirmationSource, Keys, LookupError,
     MembershipPage, Memberships, Org, Organizations, Parties, People, Profile, TokenKind,
-    TokenText, User, UserInfo, UserInfoSource, UserSource, Verdict,
+    TokenStatus, TokenText, User, UserInfo, UserInfoSource, UserSource,
 };
 use crate::testing::TestClock;
 
@@ -249,7 +249,7 @@ impl ConfirmationSource for InProcess {
         &self,
         kind: TokenKind,
         token: TokenText,
-    ) -> BoxFuture<'static, Result<Verdict, LookupError>> {
+    ) -> BoxFuture<'static, Result<TokenStatus, LookupError>> {
         let (token, now) = (token.expose(), self.unix_seconds());
         let said = match kind {
             TokenKind::ApiKey => self.instance.verify_api_key(token, now),
@@ -257,7 +257,7 @@ impl ConfirmationSource for InProcess {
             TokenKind::OAuth => self.instance.verify_oauth_token(token, now),
             TokenKind::Session => None,
         };
-        self.answer(clerk::verdict(kind, said))
+        self.answer(clerk::token_status(kind, said))
     }
 }
 

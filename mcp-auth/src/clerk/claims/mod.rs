@@ -1,11 +1,9 @@
 //! The meaning of Clerk's claims.
 
-use serde_json::Value;
-
 use crate::clerk::conventions::CONVENTIONS;
 use crate::clerk::permissions::{Packed, is_plain};
 use crate::identity::{
-    Actor, CallerParts, Conventions, Decode, Entitlements, FactorAges, Object, Org, Session,
+    Actor, CallerParts, Conventions, Decode, Entitlements, FactorAges, Json, Object, Org, Session,
     TokenError, TokenKind, VerifiedClaims,
 };
 
@@ -15,14 +13,18 @@ use crate::identity::{
 pub(crate) struct ClerkClaims;
 
 impl Decode for ClerkClaims {
-    fn decode(&self, claims: &VerifiedClaims, members: &Object) -> Result<CallerParts, TokenError> {
+    fn decode(
+        &self,
+        claims: &VerifiedClaims,
+        members: &Object<'_>,
+    ) -> Result<CallerParts, TokenError> {
         Self::parts(claims.kind(), members)
     }
 
     /// Clerk writes the class of a token into its protected header. Session tokens, templates and
     /// machines' tokens have different classes. OAuth tokens are recognised by `typ`.
-    fn check_class(&self, kind: TokenKind, header: &Object) -> Result<(), TokenError> {
-        match (kind, header.get("cat").map(Value::as_str)) {
+    fn check_class(&self, kind: TokenKind, header: &Object<'_>) -> Result<(), TokenError> {
+        match (kind, header.get("cat").map(Json::as_str)) {
             (TokenKind::OAuth, _)
             | (TokenKind::Session, None | Some(Some(SESSION_CLASS | NO_CLASS)))
             | (TokenKind::M2m, None | Some(Some(MACHINE_CLASS))) => Ok(()),
@@ -37,12 +39,12 @@ impl Decode for ClerkClaims {
 
     /// Clerk calls the machines that a machine's token may talk to its scopes. A token without
     /// scopes names the machines as its audience.
-    fn machines<'a>(&self, claims: &'a Object) -> Vec<&'a str> {
+    fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str> {
         let named = ["scopes", "aud"].map(|name| claims.get(name));
         match named.into_iter().flatten().find(|value| !value.is_null()) {
-            Some(Value::String(names)) => names.split(' ').collect(),
-            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {
+            Some(Json::Text(names)) => names.split(' ').collect(),
+            Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
+            Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) | None => {
                 Vec::new()
             }
         }
@@ -51,7 +53,7 @@ impl Decode for ClerkClaims {
 
 impl ClerkClaims {
     /// Decodes the claims of a token of this kind.
-    pub(super) fn parts(kind: TokenKind, members: &Object) -> Result<CallerParts, TokenError> {
+    pub(super) fn parts(kind: TokenKind, members: &Object<'_>) -> Result<CallerParts, TokenError> {
         match kind {
             TokenKind::OAuth => oauth(members),
             TokenKind::Session => session(members),
@@ -63,7 +65,7 @@ impl ClerkClaims {
 }
 
 /// An OAuth access token has no role and no permissions. At most it names an organization.
-fn oauth(claims: &Object) -> Result<CallerParts, TokenError> {
+fn oauth(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
     let actor = match claims.get("act") {
         Some(act) => actor(act, MAX_ACTORS),
         None => None,
@@ -77,15 +79,15 @@ fn oauth(claims: &Object) -> Result<CallerParts, TokenError> {
     })
 }
 
-fn session(claims: &Object) -> Result<CallerParts, TokenError> {
+fn session(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
     // Version 2 has exactly the number 2. Anything else, even the text "2", is version 1.
-    let org = if claims.get("v").and_then(Value::as_f64) == Some(2.0) {
+    let org = if claims.get("v").and_then(Json::as_f64) == Some(2.0) {
         organization_v2(claims)?
     } else {
         organization_v1(claims)
     };
     let actor = match claims.get("act") {
-        None | Some(Value::Null) => None,
+        None | Some(Json::Null) => None,
         // A guard may refuse actors, so an actor that cannot be read must not get lost.
         Some(act) => Some(actor(act, MAX_ACTORS).ok_or(TokenError::Claims)?),
     };
@@ -102,13 +104,13 @@ fn session(claims: &Object) -> Result<CallerParts, TokenError> {
 }
 
 /// The organization of version 1: claims `org_*`, with full names.
-fn organization_v1(claims: &Object) -> Option<Org> {
+fn organization_v1(claims: &Object<'_>) -> Option<Org> {
     let permissions = claims
         .get("org_permissions")
-        .and_then(Value::as_array)
+        .and_then(Json::as_array)
         .map(|all| {
             all.iter()
-                .filter_map(Value::as_str)
+                .filter_map(Json::as_str)
                 .map(str::to_owned)
                 .collect()
         });
@@ -122,11 +124,11 @@ fn organization_v1(claims: &Object) -> Option<Org> {
 }
 
 /// The organization of version 2: the claim `o`, with short names and packed permissions.
-fn organization_v2(claims: &Object) -> Result<Option<Org>, TokenError> {
+fn organization_v2(claims: &Object<'_>) -> Result<Option<Org>, TokenError> {
     let nothing = Object::default();
     let org = match claims.get("o") {
-        None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
-        Some(Value::Object(org)) => org,
+        None | Some(Json::Null | Json::Bool(false)) => return Ok(None),
+        Some(Json::Object(org)) => org,
         // This is no organization, but Clerk's JavaScript reads the packed claims all the same.
         Some(_) => &nothing,
     };
@@ -142,7 +144,7 @@ fn organization_v2(claims: &Object) -> Result<Option<Org>, TokenError> {
 }
 
 /// The scopes: the list `scp`, or else the text `scope` (RFC 9068 §2.2.3, RFC 8693 §4.2).
-fn scopes(claims: &Object) -> Result<Vec<String>, TokenError> {
+fn scopes(claims: &Object<'_>) -> Result<Vec<String>, TokenError> {
     let present = |name| claims.get(name).filter(|value| !value.is_null());
     let mut scopes: Vec<String> = match (present("scp"), present("scope")) {
         (Some(list), _) => {
@@ -164,7 +166,7 @@ fn scopes(claims: &Object) -> Result<Vec<String>, TokenError> {
 
 /// The actor (RFC 8693 §4.1); `None` without a subject. An empty subject still means that somebody
 /// acts.
-pub(super) fn actor(act: &Value, levels: usize) -> Option<Actor> {
+pub(super) fn actor(act: &Json<'_>, levels: usize) -> Option<Actor> {
     let act = act.as_object()?;
     let inner = act
         .get("act")
@@ -182,7 +184,7 @@ pub(super) fn actor(act: &Value, levels: usize) -> Option<Actor> {
 /// The claim `fea` or `pla`, in tokens of both versions: a list of `scope:name`, separated by
 /// commas. An entry without a scope makes the whole claim unreadable, and so does a list that is
 /// not plain.
-fn entitlements(claims: &Object, name: &str) -> Option<Entitlements> {
+fn entitlements(claims: &Object<'_>, name: &str) -> Option<Entitlements> {
     let mut entitlements = Entitlements::default();
     let list = text(claims, name).filter(|list| is_plain(list))?;
     for entry in list.split(',') {
@@ -200,27 +202,27 @@ fn entitlements(claims: &Object, name: &str) -> Option<Entitlements> {
     Some(entitlements)
 }
 
-fn factor_ages(claims: &Object) -> Option<FactorAges> {
-    match claims.get("fva")?.as_array()?.as_slice() {
+fn factor_ages(claims: &Object<'_>) -> Option<FactorAges> {
+    match claims.get("fva")?.as_array()? {
         [first, second] => FactorAges::from_minutes(first.as_f64()?, second.as_f64()?),
         _ => None,
     }
 }
 
 /// A non-empty string.
-fn text(claims: &Object, name: &str) -> Option<String> {
+fn text(claims: &Object<'_>, name: &str) -> Option<String> {
     let text = claims.get(name)?.as_str()?;
     (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// A string, or an empty one for a value that JavaScript takes for false. Any other value is an
 /// error.
-fn packed_text<'a>(claims: &'a Object, name: &str) -> Result<&'a str, TokenError> {
+fn packed_text<'a>(claims: &'a Object<'_>, name: &str) -> Result<&'a str, TokenError> {
     match claims.get(name) {
-        None | Some(Value::Null | Value::Bool(false)) => Ok(""),
-        Some(Value::String(text)) => Ok(text),
-        Some(Value::Number(number)) if number.as_f64() == Some(0.0) => Ok(""),
-        Some(Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+        None | Some(Json::Null | Json::Bool(false)) => Ok(""),
+        Some(Json::Text(text)) => Ok(text),
+        Some(Json::Number(number)) if number.as_f64() == Some(0.0) => Ok(""),
+        Some(Json::Bool(true) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
             Err(TokenError::Claims)
         }
     }

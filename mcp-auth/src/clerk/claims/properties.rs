@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::ClerkClaims;
 use super::second::Reading;
-use crate::identity::TokenKind;
+use crate::identity::{Object, TokenKind};
 use crate::properties::cases;
 
 /// Parts of claims, good and nearly good.
@@ -141,7 +141,7 @@ proptest! {
     fn claims_are_decoded_as_the_second_reading_decodes_them(claims in claims()) {
         let members = claims.as_object().unwrap();
         for kind in [TokenKind::ApiKey, TokenKind::M2m, TokenKind::OAuth, TokenKind::Session] {
-            let parts = ClerkClaims::parts(kind, members);
+            let parts = ClerkClaims::parts(kind, &Object::from(members));
             let first = parts.ok().map(|parts| Reading::of(&parts));
             prop_assert_eq!(first, Reading::read(kind, &claims));
         }
@@ -151,7 +151,7 @@ proptest! {
     #[test]
     fn packed_permissions_are_of_listed_features_and_names((fea, per, fpm) in packed()) {
         let claims = json!({"v": 2, "fea": fea, "o": {"id": "org_1", "per": per, "fpm": fpm}});
-        let parts = ClerkClaims::parts(TokenKind::Session, claims.as_object().unwrap());
+        let parts = ClerkClaims::parts(TokenKind::Session, &Object::from(claims.as_object().unwrap()));
         let org = parts.unwrap().org.unwrap();
         let list = |value: &Value| -> Vec<String> {
             value.as_str().unwrap().split(',').map(|one| one.trim().to_owned()).collect()

@@ -20,8 +20,8 @@ use serde_json::Value;
 use crate::clerk::claims::ClerkClaims;
 use crate::identity::test_support::block_on;
 use crate::identity::{
-    AuthError, Authenticator, AuthenticatorConfig, Caller, Decode, Keys, ManualClock, Policy,
-    TokenError,
+    AuthError, Authenticator, AuthenticatorConfig, Caller, Decode, Keys, ManualClock, Object,
+    Policy, TokenError,
 };
 
 /// One file of vectors.
@@ -302,12 +302,10 @@ impl Case {
 
     /// The machines that a machine's token is for.
     fn machines(&self) -> Vec<String> {
-        let machines = self
-            .payload
-            .as_object()
-            .map(|claims| ClerkClaims.machines(claims));
-        let machines = machines.unwrap_or_default().into_iter();
-        machines.map(str::to_owned).collect()
+        let claims = self.payload.as_object().map(Object::from);
+        let claims = claims.unwrap_or_default();
+        let machines = ClerkClaims.machines(&claims);
+        machines.into_iter().map(str::to_owned).collect()
     }
 
     fn is_session(&self) -> bool {

@@ -6,8 +6,8 @@ use super::{Case, File, Report, files_with, same};
 use crate::clerk::claims::ClerkClaims;
 use crate::identity::test_support::CountingSource;
 use crate::identity::{
-    Actor, AudienceMode, Caller, Decode, IoRuntime, Keys, Machine, Parties, Policy, PublishedKey,
-    TokenError, TokenKind, test_support,
+    Actor, AudienceMode, Caller, Decode, IoRuntime, Keys, Machine, Object, Parties, Policy,
+    PublishedKey, TokenError, TokenKind, test_support,
 };
 
 #[test]
@@ -274,7 +274,8 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
             "subject" => same("subject", caller.subject(), text)?,
             // The scopes of a machine's token are machines.
             "scopes" if caller.machine_id().is_some() => {
-                let ours = ClerkClaims.machines(caller.claims());
+                let members = Object::from(caller.claims());
+                let ours = ClerkClaims.machines(&members);
                 let ours = ours.into_iter().map(str::to_owned).collect();
                 same("machines", ours, non_empty(expected))?;
             }

@@ -20,8 +20,8 @@ use crate::clerk::outgoing::{Bearer, ClerkResponse, Outgoing};
 use crate::clerk::ownership::{Ownership, SecretKeyCheck};
 use crate::clerk::secret_key::SecretKey;
 use crate::identity::{
-    CallerParts, Clock, Confirmation, ConfirmationSource, LookupError, Org, TokenError, TokenKind,
-    TokenText, Verdict, parse_object,
+    CallerParts, Clock, Confirmation, ConfirmationSource, Json, LookupError, Org, TokenError,
+    TokenKind, TokenStatus, TokenText, parse_object,
 };
 
 /// The calls that verify tokens, with their keys.
@@ -67,9 +67,9 @@ impl Verification {
         Some((Bearer::Secret(key), &self.by_secret_key))
     }
 
-    async fn ask(self, kind: TokenKind, token: TokenText) -> Result<Verdict, LookupError> {
+    async fn ask(self, kind: TokenKind, token: TokenText) -> Result<TokenStatus, LookupError> {
         let Some((call, (bearer, errors))) = Call::of(kind).zip(self.key(kind)) else {
-            return Ok(Verdict::Refused(TokenError::Opaque));
+            return Ok(TokenStatus::Refused(TokenError::Opaque));
         };
         if let (Bearer::Secret(_), Some((_, ownership))) = (bearer, &self.secret_key) {
             match ownership.check().await {
@@ -95,19 +95,22 @@ impl ConfirmationSource for Verification {
         &self,
         kind: TokenKind,
         token: TokenText,
-    ) -> BoxFuture<'static, Result<Verdict, LookupError>> {
+    ) -> BoxFuture<'static, Result<TokenStatus, LookupError>> {
         self.clone().ask(kind, token).boxed()
     }
 }
 
-/// The verdict in an answer that came without a network; `None` stands for status 404.
+/// The status of the token in an answer that came without a network; `None` stands for status 404.
 #[cfg(feature = "testing")]
-pub(crate) fn verdict(kind: TokenKind, said: Option<Value>) -> Result<Verdict, LookupError> {
+pub(crate) fn token_status(
+    kind: TokenKind,
+    said: Option<Value>,
+) -> Result<TokenStatus, LookupError> {
     let Some((call, said)) = Call::of(kind).zip(said) else {
-        return Ok(Verdict::Refused(TokenError::Unknown));
+        return Ok(TokenStatus::Refused(TokenError::Unknown));
     };
     let said = serde_json::from_value(said).map_err(|_| LookupError::Failed)?;
-    call.verdict(said).map_err(|_| LookupError::Failed)
+    call.token_status(said).map_err(|_| LookupError::Failed)
 }
 
 /// A call that verifies one kind of token.
@@ -149,10 +152,10 @@ impl Call {
         &self,
         answer: &ClerkResponse,
         errors: &ErrorReporter,
-    ) -> Result<Verdict, LookupError> {
+    ) -> Result<TokenStatus, LookupError> {
         match answer.status {
             200 => {}
-            404 => return Ok(Verdict::Refused(TokenError::Unknown)),
+            404 => return Ok(TokenStatus::Refused(TokenError::Unknown)),
             _ => return Err(errors.refused(answer)),
         }
         let said = parse_object(&answer.body).map_err(|error| errors.unreadable(&error))?;
@@ -160,17 +163,17 @@ impl Call {
         // tokens.
         let said = serde_json::from_value(Value::Object(said))
             .map_err(|error| errors.odd(&Unreadable::from(&error)))?;
-        self.verdict(said)
+        self.token_status(said)
             .map_err(|unexpected| errors.odd(&unexpected))
     }
 
-    fn verdict(&self, said: Said) -> Result<Verdict, Unexpected> {
+    fn token_status(&self, said: Said) -> Result<TokenStatus, Unexpected> {
         if said.active == Some(false) {
-            return Ok(Verdict::Refused(TokenError::Inactive));
+            return Ok(TokenStatus::Refused(TokenError::Inactive));
         }
         Ok(match self.read(said)? {
-            Ok(confirmation) => Verdict::Active(Box::new(confirmation)),
-            Err(error) => Verdict::Refused(error),
+            Ok(confirmation) => TokenStatus::Active(Box::new(confirmation)),
+            Err(error) => TokenStatus::Refused(error),
         })
     }
 
@@ -204,7 +207,7 @@ impl Call {
         let actor = match present(said.act) {
             None => None,
             // A guard may refuse actors, so an actor that cannot be read must not get lost.
-            Some(act) => match claims::actor(&act, claims::MAX_ACTORS) {
+            Some(act) => match claims::actor(&Json::from(&act), claims::MAX_ACTORS) {
                 Some(actor) => Some(actor),
                 None => return Ok(Err(TokenError::Claims)),
             },

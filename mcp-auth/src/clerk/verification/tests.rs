@@ -203,9 +203,9 @@ fn a_200_that_is_not_what_was_asked_for_is_no_answer_and_no_outage() {
         ] {
             let mut answer = answer(kind);
             answer[member] = value.clone();
-            let (_, verdict) = ask(kind, Keys::Secret, move || Reply::json(&answer));
+            let (_, token_status) = ask(kind, Keys::Secret, move || Reply::json(&answer));
             assert_eq!(
-                verdict.unwrap_err(),
+                token_status.unwrap_err(),
                 LookupError::Declined,
                 "{member}: {value}"
             );
@@ -221,8 +221,8 @@ fn a_200_that_is_not_what_was_asked_for_is_no_answer_and_no_outage() {
             ),
             ("{}", LookupError::Declined),
         ] {
-            let (_, verdict) = ask(kind, Keys::Secret, move || Reply::http(200, "", body));
-            assert_eq!(verdict.unwrap_err(), error, "{body}");
+            let (_, token_status) = ask(kind, Keys::Secret, move || Reply::http(200, "", body));
+            assert_eq!(token_status.unwrap_err(), error, "{body}");
         }
     }
     for (kind, other) in [
@@ -230,8 +230,8 @@ fn a_200_that_is_not_what_was_asked_for_is_no_answer_and_no_outage() {
         (TokenKind::ApiKey, TokenKind::M2m),
     ] {
         let other = answer(other);
-        let (_, verdict) = ask(kind, Keys::Secret, move || Reply::json(&other));
-        assert_eq!(verdict.unwrap_err(), LookupError::Declined, "{kind:?}");
+        let (_, token_status) = ask(kind, Keys::Secret, move || Reply::json(&other));
+        assert_eq!(token_status.unwrap_err(), LookupError::Declined, "{kind:?}");
     }
 }
 
@@ -239,14 +239,14 @@ fn a_200_that_is_not_what_was_asked_for_is_no_answer_and_no_outage() {
 fn only_404_is_a_refusal_and_401_is_ours() {
     for kind in KINDS {
         let status = |status| {
-            let (_, verdict) = ask(kind, Keys::Secret, move || {
+            let (_, token_status) = ask(kind, Keys::Secret, move || {
                 Reply::http(status, "Retry-After: 9\r\n", r#"{"errors":[]}"#)
             });
-            verdict
+            token_status
         };
         let unknown = status(404).unwrap();
         assert!(
-            matches!(unknown, Verdict::Refused(TokenError::Unknown)),
+            matches!(unknown, TokenStatus::Refused(TokenError::Unknown)),
             "{unknown:?}"
         );
         for (code, error) in [
@@ -275,8 +275,8 @@ fn a_refused_key_is_said_once_a_minute_and_by_the_name_of_its_setting() {
         let verification = verification(&stub, keys);
         let log = test_support::logged(|| {
             for _ in 0..3 {
-                let verdict = block_on(verification.confirm(kind, TokenText::new("oat_x")));
-                assert_eq!(verdict.unwrap_err(), LookupError::KeyRefused);
+                let token_status = block_on(verification.confirm(kind, TokenText::new("oat_x")));
+                assert_eq!(token_status.unwrap_err(), LookupError::KeyRefused);
             }
         });
         assert_eq!(log.matches("ERROR").count(), 1, "{log}");
@@ -304,25 +304,28 @@ fn an_answer_that_says_something_twice_is_none() {
         ),
     ] {
         let said = answer(kind).to_string();
-        let (_, verdict) = ask(kind, Keys::Secret, {
+        let (_, token_status) = ask(kind, Keys::Secret, {
             let said = said.clone();
             move || Reply::http(200, "", &said)
         });
-        assert!(matches!(verdict, Ok(Verdict::Active(_))), "{verdict:?}");
+        assert!(
+            matches!(token_status, Ok(TokenStatus::Active(_))),
+            "{token_status:?}"
+        );
         let said = said.replacen(once, twice, 1);
         assert!(said.contains(twice), "{said}");
-        let (_, verdict) = ask(kind, Keys::Secret, move || Reply::http(200, "", &said));
-        assert_eq!(verdict.unwrap_err(), LookupError::Failed, "{once}");
+        let (_, token_status) = ask(kind, Keys::Secret, move || Reply::http(200, "", &said));
+        assert_eq!(token_status.unwrap_err(), LookupError::Failed, "{once}");
     }
 }
 
 #[test]
 fn an_answer_that_repeats_the_token_leaves_it_out_of_the_log() {
     let log = test_support::logged(|| {
-        let (_, verdict) = ask(TokenKind::OAuth, Keys::Secret, || {
+        let (_, token_status) = ask(TokenKind::OAuth, Keys::Secret, || {
             Reply::http(200, "", r#"{"revoked": "oat_secret"}"#)
         });
-        assert_eq!(verdict.unwrap_err(), LookupError::Declined);
+        assert_eq!(token_status.unwrap_err(), LookupError::Declined);
     });
     assert!(
         log.contains("can't be read") && !log.contains("oat_secret"),
@@ -331,14 +334,14 @@ fn an_answer_that_repeats_the_token_leaves_it_out_of_the_log() {
 }
 
 #[test]
-fn neither_token_nor_key_follows_a_redirect() {
+fn a_redirect_gets_neither_the_token_nor_the_key() {
     let elsewhere = Arc::new(Stub::answering(|_| Reply::http(200, "", "{}")));
     for status in [302, 307, 308] {
         let location = format!("Location: {}\r\n", elsewhere.url());
-        let (_, verdict) = ask(TokenKind::OAuth, Keys::Secret, move || {
+        let (_, token_status) = ask(TokenKind::OAuth, Keys::Secret, move || {
             Reply::http(status, &location, "")
         });
-        assert_eq!(verdict.unwrap_err(), LookupError::Failed);
+        assert_eq!(token_status.unwrap_err(), LookupError::Failed);
     }
     assert!(elsewhere.heads().is_empty(), "{:?}", elsewhere.heads());
 }
@@ -372,25 +375,25 @@ fn ask(
     kind: TokenKind,
     keys: Keys,
     reply: impl Fn() -> Reply + Send + Sync + 'static,
-) -> (Stub, Result<Verdict, LookupError>) {
+) -> (Stub, Result<TokenStatus, LookupError>) {
     let stub = Stub::answering(move |_| reply());
-    let verdict = block_on(verification(&stub, keys).confirm(kind, TokenText::new("secret")));
-    (stub, verdict)
+    let token_status = block_on(verification(&stub, keys).confirm(kind, TokenText::new("secret")));
+    (stub, token_status)
 }
 
 fn active(kind: TokenKind, answer: &Value) -> Confirmation {
     let answer = answer.clone();
     match ask(kind, Keys::Secret, move || Reply::json(&answer)).1 {
-        Ok(Verdict::Active(said)) => *said,
-        verdict => panic!("{verdict:?}"),
+        Ok(TokenStatus::Active(said)) => *said,
+        token_status => panic!("{token_status:?}"),
     }
 }
 
 fn refused(kind: TokenKind, answer: &Value) -> TokenError {
     let answer = answer.clone();
     match ask(kind, Keys::Secret, move || Reply::json(&answer)).1 {
-        Ok(Verdict::Refused(error)) => error,
-        verdict => panic!("{verdict:?}"),
+        Ok(TokenStatus::Refused(error)) => error,
+        token_status => panic!("{token_status:?}"),
     }
 }
 

@@ -120,16 +120,14 @@ impl Authenticator {
             conventions: decode.conventions(),
             hashes: RandomState::default(),
         });
-        let confirmations = confirm.map(|(source, budget, io)| {
+        let confirmations = confirm.map(|confirm| {
             Confirmations::new(
-                source,
-                budget,
+                confirm,
                 Arc::clone(&policy),
                 Arc::clone(&clock),
                 Arc::clone(&context),
                 people.clone(),
                 Arc::clone(&seen),
-                io,
             )
         });
         Self {

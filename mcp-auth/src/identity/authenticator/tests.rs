@@ -705,7 +705,7 @@ fn a_kid_cannot_write_lines_of_its_own_into_the_log() {
 }
 
 #[test]
-fn that_nothing_can_be_verified_is_said_once_a_minute_however_many_strangers_come() {
+fn an_outage_is_logged_once_a_minute_however_many_strangers_come() {
     let fixture = Fixture::new();
     fixture.source.publish(None);
     let log = test_support::logged(|| {

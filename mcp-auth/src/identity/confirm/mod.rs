@@ -41,12 +41,12 @@ pub(crate) trait ConfirmationSource: Debug + Send + Sync {
         &self,
         kind: TokenKind,
         token: TokenText,
-    ) -> BoxFuture<'static, Result<Verdict, LookupError>>;
+    ) -> BoxFuture<'static, Result<TokenStatus, LookupError>>;
 }
 
 /// The answer of an identity provider about an opaque token.
 #[derive(Clone, Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum TokenStatus {
     /// The token is active and grants this.
     Active(Box<Confirmation>),
     /// The token must be refused, for this reason.
@@ -91,14 +91,12 @@ impl Confirmations {
     /// Asks `source`, about new tokens no more often than `budget` allows. Callers are cached in
     /// `seen`.
     pub(crate) fn new(
-        source: Arc<dyn ConfirmationSource>,
-        budget: Option<Budget>,
+        (source, budget, io): (Arc<dyn ConfirmationSource>, Option<Budget>, Handle),
         policy: Arc<Policy>,
         clock: Arc<dyn Clock>,
         context: Arc<CallerContext>,
         people: Option<Arc<People>>,
         seen: Arc<TokenCache>,
-        io: Handle,
     ) -> Self {
         let service = Service::new("the confirmation of opaque tokens", Arc::clone(&clock));
         let service = Arc::new(service.within(budget));
@@ -187,10 +185,11 @@ impl Shared {
             return Ok(Entry::not_cached(known));
         }
         let question = async |mut turn: Option<Question>| {
-            let verdict = self.source.confirm(kind, token.clone()).await;
-            match verdict {
+            let status = self.source.confirm(kind, token.clone()).await;
+            match status {
                 // A failure or a rate limit of the issuer says nothing about the token.
-                Ok(Verdict::Active(_)) | Err(LookupError::Failed | LookupError::Throttled(_)) => {
+                Ok(TokenStatus::Active(_))
+                | Err(LookupError::Failed | LookupError::Throttled(_)) => {
                     if let Some(question) = &mut turn {
                         question.give_back();
                     }
@@ -198,14 +197,14 @@ impl Shared {
                 // No circuit breaker opens for this token, so only the budget keeps its bearer from
                 // asking for ever.
                 Err(LookupError::Declined) => self.seen.remove(fingerprint),
-                Ok(Verdict::Refused(_)) | Err(LookupError::KeyRefused) => {}
+                Ok(TokenStatus::Refused(_)) | Err(LookupError::KeyRefused) => {}
             }
-            verdict
+            status
         };
-        let (verdict, asked) = self.tokens.service().ask(turn, question).await?;
-        let outcome = match verdict {
-            Verdict::Refused(error) => Err(error),
-            Verdict::Active(said) => self.check(kind, *said, fingerprint, token.clone(), asked),
+        let (status, asked) = self.tokens.service().ask(turn, question).await?;
+        let outcome = match status {
+            TokenStatus::Refused(error) => Err(error),
+            TokenStatus::Active(said) => self.check(kind, *said, fingerprint, token.clone(), asked),
         };
         Ok(match outcome {
             Ok(caller) => {

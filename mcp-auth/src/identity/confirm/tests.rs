@@ -10,7 +10,7 @@ use super::*;
 use crate::identity::lookup::OverBudget;
 use crate::identity::test_support;
 use crate::identity::test_support::{
-    Answers, NOW, PlainDecode, TestKey, active, block_on, confirmation, policy,
+    MockSource, NOW, PlainDecode, TestKey, active, block_on, confirmation, policy,
 };
 use crate::identity::{
     Authenticator, AuthenticatorConfig, BearerToken, Client, IoRuntime, Keys, Machine, ManualClock,
@@ -40,7 +40,7 @@ fn an_answer_is_believed_for_a_minute_and_then_asked_for_again() {
     }
     fixture
         .source
-        .answer(Ok(Verdict::Refused(TokenError::Revoked)));
+        .answer(Ok(TokenStatus::Refused(TokenError::Revoked)));
     fixture.advance(60_000);
     assert_eq!(
         fixture.present("oat_1").unwrap_err(),
@@ -49,7 +49,7 @@ fn an_answer_is_believed_for_a_minute_and_then_asked_for_again() {
 }
 
 #[test]
-fn nothing_is_believed_past_the_expiry_or_asked_after_it() {
+fn an_expired_token_is_neither_believed_nor_asked_about() {
     let soon = Confirmation {
         expires_ms: Some(NOW * 1_000 + 30_000),
         ..confirmation()
@@ -80,7 +80,7 @@ fn a_token_without_expiry_stays_good_for_as_long_as_the_issuer_says() {
 }
 
 #[test]
-fn what_the_issuer_says_is_checked_as_a_jwt_is() {
+fn a_confirmation_passes_the_same_checks_as_a_jwt() {
     for (name, said, error) in [
         (
             "another's subject",
@@ -239,7 +239,7 @@ fn an_api_key_acts_for_a_user_or_an_organization_and_for_no_machine() {
 #[test]
 fn a_refusal_is_remembered_for_five_seconds() {
     let fixture = Fixture::answering([
-        Ok(Verdict::Refused(TokenError::Unknown)),
+        Ok(TokenStatus::Refused(TokenError::Unknown)),
         active(confirmation()),
     ]);
     for ms in [0, 4_999] {
@@ -253,7 +253,7 @@ fn a_refusal_is_remembered_for_five_seconds() {
 }
 
 #[test]
-fn what_was_not_answered_is_unavailable_and_not_remembered() {
+fn a_question_without_an_answer_is_unavailable_and_not_cached() {
     for (error, expected) in [
         (LookupError::Failed, None),
         (LookupError::Declined, None),
@@ -291,7 +291,7 @@ fn made_up_tokens_cost_a_network_its_budget_and_no_other() {
     fixture.present_from("198.51.100.1", "oat_known").unwrap();
     fixture
         .source
-        .answer(Ok(Verdict::Refused(TokenError::Unknown)));
+        .answer(Ok(TokenStatus::Refused(TokenError::Unknown)));
     let mut refused = 0;
     for index in 0..500 {
         match fixture.present_from("192.0.2.1", &format!("oat_{index}")) {
@@ -318,8 +318,8 @@ fn made_up_tokens_cost_a_network_its_budget_and_no_other() {
 }
 
 #[test]
-fn the_same_made_up_token_again_and_again_costs_once() {
-    let fixture = Fixture::answering([Ok(Verdict::Refused(TokenError::Unknown))]);
+fn a_made_up_token_that_is_repeated_costs_one_question() {
+    let fixture = Fixture::answering([Ok(TokenStatus::Refused(TokenError::Unknown))]);
     for _ in 0..100 {
         let refused = fixture.present_from("192.0.2.1", "oat_1").unwrap_err();
         assert_eq!(refused, TokenError::Unknown.into());
@@ -383,7 +383,7 @@ fn a_token_that_was_good_and_is_declined_costs_like_a_new_one() {
 fn opaque_tokens_leave_nothing_of_themselves_in_the_log() {
     let fixture = Fixture::answering([
         active(confirmation()),
-        Ok(Verdict::Refused(TokenError::Revoked)),
+        Ok(TokenStatus::Refused(TokenError::Revoked)),
         Err(LookupError::Failed),
         Err(LookupError::KeyRefused),
     ]);
@@ -413,23 +413,26 @@ fn without_anybody_to_ask_opaque_tokens_are_refused_and_the_setting_is_named_onc
 }
 
 struct Fixture {
-    source: Arc<Answers<Verdict>>,
+    source: Arc<MockSource<TokenStatus>>,
     clock: Arc<ManualClock>,
     authenticator: Authenticator,
     _io: IoRuntime,
 }
 
 impl Fixture {
-    fn answering<const N: usize>(answers: [Result<Verdict, LookupError>; N]) -> Self {
+    fn answering<const N: usize>(answers: [Result<TokenStatus, LookupError>; N]) -> Self {
         Self::with(policy(), answers)
     }
 
-    fn with<const N: usize>(policy: Policy, answers: [Result<Verdict, LookupError>; N]) -> Self {
+    fn with<const N: usize>(
+        policy: Policy,
+        answers: [Result<TokenStatus, LookupError>; N],
+    ) -> Self {
         let io = IoRuntime::start().unwrap();
-        let source = Answers::answering(answers);
+        let source = MockSource::answering(answers);
         let clock = test_support::clock();
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let asked: Arc<dyn ConfirmationSource> = Arc::<Answers<Verdict>>::clone(&source);
+        let asked: Arc<dyn ConfirmationSource> = Arc::<MockSource<TokenStatus>>::clone(&source);
         let budget = Budget::of_new_tokens(100, Arc::clone(&time));
         let authenticator = Authenticator::new(AuthenticatorConfig {
             policy,

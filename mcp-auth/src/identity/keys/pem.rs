@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_public_rsa_key_is_refused() {
+    fn a_text_that_is_not_a_public_rsa_key_is_refused() {
         let refused = |text: &str| parse(text).unwrap_err();
         assert_eq!(refused("not base64!"), PemError::Base64);
         assert_eq!(refused("-----BEGIN PUBLIC KEY"), PemError::Base64);

@@ -176,7 +176,7 @@ where
     where
         F: Future<Output = Result<Entry<V>, NoAnswer>> + Send + 'static,
     {
-        let outcome = self.join(key, look_up).await;
+        let outcome = self.join(&key, look_up).await;
         outcome.unwrap_or_else(|Abandoned| Err(self.service.abandoned()))
     }
 
@@ -205,7 +205,7 @@ where
         F: Future<Output = Result<Entry<V>, NoAnswer>> + Send + 'static,
     {
         if self.service.has_room() {
-            let _nobody_waits = self.join(key(), look_up);
+            let _nobody_waits = self.join(&key(), look_up);
         }
     }
 
@@ -215,11 +215,11 @@ where
         self.cache.clear();
     }
 
-    fn join<F>(&self, key: K, look_up: impl FnOnce() -> F) -> Waiter<Result<V, NoAnswer>>
+    fn join<F>(&self, key: &K, look_up: impl FnOnce() -> F) -> Waiter<Result<V, NoAnswer>>
     where
         F: Future<Output = Result<Entry<V>, NoAnswer>> + Send + 'static,
     {
-        self.in_flight.join(&key, || {
+        self.in_flight.join(key, || {
             let (cache, key) = (Arc::clone(&self.cache), key.clone());
             let looked_up = look_up();
             async move {

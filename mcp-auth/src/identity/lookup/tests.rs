@@ -63,7 +63,7 @@ impl Fixture {
                 }
             };
             let (double, since) = service.ask(turn, question).await?;
-            let age = if number % 2 == 0 { 10 } else { 2 };
+            let age = if number.is_multiple_of(2) { 10 } else { 2 };
             Ok(Entry::believed_for(SECOND * age, double, since))
         }
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::clock::ManualClock;
 use crate::identity::io::IoRuntime;
-use crate::identity::test_support::{Answers, block_on};
+use crate::identity::test_support::{MockSource, block_on};
 use crate::identity::{Parties, Policy, test_support};
 
 const BOTH: OrganizationSources = OrganizationSources {
@@ -40,7 +40,7 @@ fn an_organization_of_the_list_is_believed_for_thirty_seconds() {
 }
 
 #[test]
-fn that_the_list_has_no_such_organization_is_believed_for_five_seconds() {
+fn a_list_without_the_organization_is_believed_for_five_seconds() {
     for (url, first, then) in [
         (UrlOrg::Absent, page(&[], 0), page(&["acme"], 1)),
         // A user who leaves all organizations but one does not wait longer.
@@ -267,7 +267,7 @@ fn without_a_source_nothing_is_looked_up_for_a_token_that_names_none() {
 }
 
 struct Fixture {
-    directory: Arc<Answers<MembershipPage>>,
+    directory: Arc<MockSource<MembershipPage>>,
     clock: Arc<ManualClock>,
     organizations: Organizations,
     _io: IoRuntime,
@@ -279,9 +279,10 @@ impl Fixture {
         pages: impl IntoIterator<Item = Result<MembershipPage, LookupError>>,
     ) -> Self {
         let io = IoRuntime::start().unwrap();
-        let directory = Answers::answering(pages);
+        let directory = MockSource::answering(pages);
         let clock = test_support::clock();
-        let memberships: Arc<dyn Memberships> = Arc::<Answers<MembershipPage>>::clone(&directory);
+        let memberships: Arc<dyn Memberships> =
+            Arc::<MockSource<MembershipPage>>::clone(&directory);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let organizations = Organizations::new(
             Some(memberships),

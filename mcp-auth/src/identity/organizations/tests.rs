@@ -115,7 +115,7 @@ fn members_are_told_apart_by_organization_and_by_user() {
 }
 
 #[test]
-fn nothing_is_looked_up_for_a_token_without_organization() {
+fn a_token_without_an_organization_causes_no_look_up() {
     let fixture = Fixture::answering([Ok(Some(admin()))]);
     let caller = test_support::oauth_caller(&test_support::oauth_claims());
     let org = block_on(fixture.organizations.of(&caller, Freshness::Current)).unwrap();

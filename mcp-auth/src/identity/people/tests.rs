@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::identity::test_support::{
-    Answers, CountingDirectory, PlainDecode, TestKey, active, block_on, confirmation, oauth_claims,
-    oauth_token, session_claims, session_token,
+    CountingDirectory, MockSource, PlainDecode, TestKey, active, block_on, confirmation,
+    oauth_claims, oauth_token, session_claims, session_token,
 };
 use crate::identity::{
     Authenticator, AuthenticatorConfig, BearerToken, Budget, Confirmation, ConfirmationSource,
     Freshness, IoRuntime, Keys, ManualClock, Memberships, Org, Organizations, Parties, Policy,
-    Unavailable, Verdict, test_support,
+    TokenStatus, Unavailable, test_support,
 };
 
 #[test]
@@ -51,7 +51,7 @@ fn a_session_shows_everything_and_an_api_key_what_its_scopes_cover() {
 }
 
 #[test]
-fn what_a_signed_token_says_itself_is_not_asked_for() {
+fn a_profile_in_a_signed_token_is_not_looked_up() {
     let world = World::with_key([Ok(Some(ada()))]);
     let mut claims = session_claims();
     claims["email"] = json!("own@example.com");
@@ -78,7 +78,7 @@ fn the_claims_of_an_api_key_are_not_its_users_profile() {
 }
 
 #[test]
-fn whoever_is_no_user_has_no_profile_and_nobody_is_asked() {
+fn a_caller_who_is_no_user_has_no_profile_and_causes_no_look_up() {
     let world = World::with_key([Ok(Some(ada()))]);
     let mut key = confirmation();
     key.subject = "org_1".to_owned();
@@ -190,7 +190,7 @@ fn the_organization_of_an_opaque_token_is_what_the_issuer_tells_and_a_membership
 }
 
 #[test]
-fn nobody_is_asked_about_the_organization_of_a_token_that_was_not_granted_to_tell() {
+fn the_issuer_is_not_asked_for_an_organization_without_the_scope() {
     let world = World::with_key([Ok(None)]);
     world.confirmations.answer(active(confirmation()));
     assert!(world.organization("oat_1").unwrap().is_none());
@@ -298,9 +298,9 @@ struct World {
     authenticator: Authenticator,
     organizations: Organizations,
     people: Arc<People>,
-    users: Arc<Answers<Option<User>>>,
-    issuer: Arc<Answers<UserInfo>>,
-    confirmations: Arc<Answers<Verdict>>,
+    users: Arc<MockSource<Option<User>>>,
+    issuer: Arc<MockSource<UserInfo>>,
+    confirmations: Arc<MockSource<TokenStatus>>,
     directory: Arc<CountingDirectory>,
     clock: Arc<ManualClock>,
     _io: IoRuntime,
@@ -309,41 +309,42 @@ struct World {
 impl World {
     /// A server with a secret key. The mock answers with these users.
     fn with_key<const N: usize>(users: [Result<Option<User>, LookupError>; N]) -> Self {
-        let issuer = Answers::answering([Ok(told("user_ada", Some("org_1")))]);
-        Self::new(Some(Answers::answering(users)), issuer, false)
+        let issuer = MockSource::answering([Ok(told("user_ada", Some("org_1")))]);
+        Self::new(Some(MockSource::answering(users)), issuer, false)
     }
 
     /// A server with a secret key that looks up every user.
     fn checking<const N: usize>(users: [Result<Option<User>, LookupError>; N]) -> Self {
-        let issuer = Answers::answering([Ok(told("user_ada", None))]);
-        Self::new(Some(Answers::answering(users)), issuer, true)
+        let issuer = MockSource::answering([Ok(told("user_ada", None))]);
+        Self::new(Some(MockSource::answering(users)), issuer, true)
     }
 
     /// A server without a secret key. The mock userinfo answers so.
     fn without_key<const N: usize>(infos: [Result<UserInfo, LookupError>; N]) -> Self {
-        Self::new(None, Answers::answering(infos), false)
+        Self::new(None, MockSource::answering(infos), false)
     }
 
     fn new(
-        users: Option<Arc<Answers<Option<User>>>>,
-        issuer: Arc<Answers<UserInfo>>,
+        users: Option<Arc<MockSource<Option<User>>>>,
+        issuer: Arc<MockSource<UserInfo>>,
         check_users: bool,
     ) -> Self {
         let io = IoRuntime::start().unwrap();
         let handle = || io.handle().clone();
         let clock = test_support::clock();
         let time = || Arc::<ManualClock>::clone(&clock) as Arc<dyn Clock>;
-        let confirmations = Answers::answering([active(with_organization())]);
+        let confirmations = MockSource::answering([active(with_organization())]);
         let admin = Some("org:admin".to_owned());
         let member = Org::new("org_1".to_owned(), None, admin, Some(Vec::new()));
         let directory = CountingDirectory::answering([Ok(Some(member))]);
         let memberships: Arc<dyn Memberships> = Arc::<CountingDirectory>::clone(&directory);
         let source = users
             .as_ref()
-            .map(|users| Arc::<Answers<Option<User>>>::clone(users) as Arc<dyn UserSource>);
-        let userinfo: Arc<dyn UserInfoSource> = Arc::<Answers<UserInfo>>::clone(&issuer);
+            .map(|users| Arc::<MockSource<Option<User>>>::clone(users) as Arc<dyn UserSource>);
+        let userinfo: Arc<dyn UserInfoSource> = Arc::<MockSource<UserInfo>>::clone(&issuer);
         let people = Arc::new(People::new(source, Some(userinfo), time(), handle()));
-        let asked: Arc<dyn ConfirmationSource> = Arc::<Answers<Verdict>>::clone(&confirmations);
+        let asked: Arc<dyn ConfirmationSource> =
+            Arc::<MockSource<TokenStatus>>::clone(&confirmations);
         let policy = Policy {
             sessions: Some(Parties::Any),
             api_keys: Some(Vec::new()),
@@ -367,7 +368,7 @@ impl World {
             )
             .with_people(Arc::clone(&people)),
             people,
-            users: users.unwrap_or_else(|| Answers::answering([Ok(None)])),
+            users: users.unwrap_or_else(|| MockSource::answering([Ok(None)])),
             issuer,
             confirmations,
             directory,

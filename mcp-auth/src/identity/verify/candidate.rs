@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::checks::{
     Claims, check_audience, check_client, check_expiry, check_kind, check_machine,
     check_not_before, check_subject,
@@ -12,6 +10,7 @@ use super::checks::{
 use super::{Decode, Evidence, VerifiedClaims};
 use crate::identity::caller::CallerParts;
 use crate::identity::error::TokenError;
+use crate::identity::json::Json;
 use crate::identity::keys::VerifyingKey;
 use crate::identity::policy::Policy;
 use crate::identity::token::UnverifiedJwt;
@@ -57,7 +56,7 @@ impl<'s> Candidate<'s> {
 
     /// Checks the type and the algorithm in the header.
     pub(crate) fn check_header(&self) -> Result<(), TokenError> {
-        let text = |name| self.jwt.header.get(name).map(Value::as_str);
+        let text = |name| self.jwt.header.get(name).map(Json::as_str);
         // The type classified the OAuth token, so the type fits.
         match (self.kind, text("typ")) {
             (TokenKind::OAuth, _)

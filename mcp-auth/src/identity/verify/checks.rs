@@ -2,12 +2,10 @@
 
 use std::slice;
 
-use serde_json::Value;
-
 use crate::identity::audience::{AudienceMode, names};
 use crate::identity::conventions::Conventions;
 use crate::identity::error::TokenError;
-use crate::identity::json::Object;
+use crate::identity::json::{Json, Object};
 use crate::identity::policy::{Machine, Parties, Policy};
 use crate::identity::token_kind::TokenKind;
 
@@ -38,7 +36,7 @@ pub(super) fn check_subject<'a>(
 /// because of the transition.
 pub(super) fn check_audience(
     kind: TokenKind,
-    claim: Option<&Value>,
+    claim: Option<&Json<'_>>,
     policy: &Policy,
     now_ms: u64,
 ) -> Result<Option<u64>, TokenError> {
@@ -57,10 +55,8 @@ pub(super) fn check_audience(
             (_, _) => Ok(None),
         };
     };
-    let named = claim
-        .as_array()
-        .map_or(slice::from_ref(claim), Vec::as_slice);
-    let is_name = |name: &Value| name.as_str().is_some_and(|name| !name.is_empty());
+    let named = claim.as_array().unwrap_or(slice::from_ref(claim));
+    let is_name = |name: &Json<'_>| name.as_str().is_some_and(|name| !name.is_empty());
     if !named.iter().all(is_name) {
         return Err(TokenError::AudienceMalformed);
     }
@@ -70,7 +66,7 @@ pub(super) fn check_audience(
     let accepted = &policy.audience.accepted;
     let meant = named
         .iter()
-        .filter_map(Value::as_str)
+        .filter_map(Json::as_str)
         .any(|audience| accepted.iter().any(|own| names(audience, own)));
     if meant || unrestricted {
         Ok(None)
@@ -128,11 +124,11 @@ pub(super) fn check_key_scopes(granted: &[String], policy: &Policy) -> Result<()
 }
 
 /// The claims of a genuine JWT.
-pub(super) struct Claims<'a>(pub(super) &'a Object);
+pub(super) struct Claims<'a, 's>(pub(super) &'a Object<'s>);
 
-impl<'a> Claims<'a> {
+impl<'a> Claims<'a, '_> {
     pub(super) fn text(&self, name: &str) -> Option<&'a str> {
-        self.0.get(name).and_then(Value::as_str)
+        self.0.get(name).and_then(Json::as_str)
     }
 
     /// Session tokens only: `azp` is the origin of the page that had the token minted.
@@ -168,7 +164,7 @@ impl<'a> Claims<'a> {
             return Err(TokenError::SessionId);
         }
         match self.0.get("sts") {
-            None | Some(Value::Null) => Ok(()),
+            None | Some(Json::Null) => Ok(()),
             Some(status) if status.as_str() == Some("active") => Ok(()),
             Some(_) => Err(TokenError::Pending),
         }

@@ -15,13 +15,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::identity::caller::CallerParts;
 use crate::identity::confirm::Confirmation;
 use crate::identity::conventions::Conventions;
 use crate::identity::error::TokenError;
-use crate::identity::json::Object;
+use crate::identity::json::{Json, Object};
 use crate::identity::keys::VerifyingKey;
 use crate::identity::policy::{Machine, Policy};
 use crate::identity::token_kind::TokenKind;
@@ -40,19 +40,23 @@ pub(crate) trait Decode: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`TokenError::Claims`] if a claim can't be decoded: the token is refused then.
-    fn decode(&self, claims: &VerifiedClaims, members: &Object) -> Result<CallerParts, TokenError>;
+    fn decode(
+        &self,
+        claims: &VerifiedClaims,
+        members: &Object<'_>,
+    ) -> Result<CallerParts, TokenError>;
 
     /// Refuses a token whose header names the class of another kind of token.
     ///
     /// # Errors
     /// [`TokenError::Class`], for example for a token from a template.
-    fn check_class(&self, kind: TokenKind, header: &Object) -> Result<(), TokenError>;
+    fn check_class(&self, kind: TokenKind, header: &Object<'_>) -> Result<(), TokenError>;
 
     /// The formats of the provider's ids and tokens.
     fn conventions(&self) -> &'static Conventions;
 
     /// The machines that a machine's token is meant for; empty if it names none.
-    fn machines<'a>(&self, claims: &'a Object) -> Vec<&'a str>;
+    fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str>;
 }
 
 /// The claims of a genuine token.
@@ -97,8 +101,8 @@ impl VerifiedClaims {
         conventions: &Conventions,
     ) -> Result<(Self, CallerParts), TokenError> {
         let subject = check_subject(kind, Some(&said.subject), conventions)?;
-        let audience = said.audience.as_ref();
-        let lacks_audience_until_ms = check_audience(kind, audience, policy, now_ms)?;
+        let audience = said.audience.as_ref().map(Json::from);
+        let lacks_audience_until_ms = check_audience(kind, audience.as_ref(), policy, now_ms)?;
         // By the issuer's clock the token is not expired. The server's own clock tells when it
         // expires.
         if said
@@ -174,7 +178,7 @@ impl VerifiedClaims {
     }
 
     /// All claims, unchanged.
-    pub(crate) fn members(&self) -> Object {
+    pub(crate) fn members(&self) -> Map<String, Value> {
         // The text was read as an object when the token was verified.
         serde_json::from_str(&self.raw).unwrap_or_default()
     }

@@ -51,7 +51,7 @@ fn a_window_begins_with_the_first_event_and_allows_exactly_its_limit() {
 }
 
 #[test]
-fn what_is_counted_without_a_limit_meets_the_limit_later() {
+fn events_counted_without_a_limit_count_for_a_later_limit() {
     let (windows, clock) = table(100);
     let peer = windows.key("peer");
     assert_eq!(windows.wait(peer, limit(2, 60)), None);
@@ -105,7 +105,7 @@ fn an_event_counts_under_all_its_limits_or_under_none() {
 }
 
 #[test]
-fn of_several_limits_that_refuse_the_one_with_the_longest_wait_is_named() {
+fn the_limit_with_the_longest_wait_is_named_if_several_refuse() {
     let (windows, _) = table(100);
     let limits = [("a", 60), ("b", 3_600), ("c", 3_600)]
         .map(|(name, seconds)| (windows.key(name), limit(1, seconds), name));
@@ -115,7 +115,7 @@ fn of_several_limits_that_refuse_the_one_with_the_longest_wait_is_named() {
 }
 
 #[test]
-fn nothing_is_held_of_a_window_that_is_over() {
+fn a_window_that_is_over_is_removed() {
     let (windows, clock) = table(100_000);
     for key in 0..1_000 {
         count(&windows, windows.key(key), MINUTE);

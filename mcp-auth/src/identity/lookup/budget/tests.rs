@@ -22,7 +22,7 @@ fn a_network_has_ten_questions_that_prove_nothing_and_then_one_a_second() {
 }
 
 #[test]
-fn whoever_is_over_budget_is_told_when_to_come_back() {
+fn a_client_over_budget_gets_the_time_to_wait() {
     let (budget, clock) = budget(1_000);
     spend(&budget, "192.0.2.1", 10);
     clock.advance(Duration::from_millis(400));
@@ -73,7 +73,7 @@ fn a_question_that_was_not_asked_costs_its_network_nothing() {
 }
 
 #[test]
-fn whoever_has_many_networks_of_ipv6_leaves_half_to_others() {
+fn an_owner_of_many_ipv6_networks_leaves_half_to_others() {
     let (budget, clock) = budget(100);
     let from = |site: u16| {
         let spent =
@@ -118,7 +118,7 @@ fn sixty_at_once_from_one_network_go_as_fast_as_the_answers_come_and_in_order() 
 }
 
 #[test]
-fn those_who_wait_are_refused_at_once_when_the_answers_prove_nothing() {
+fn waiting_requests_are_refused_at_once_when_the_answers_prove_nothing() {
     let (budget, _) = budget(100);
     let mut asked: Vec<_> = (0..10)
         .map(|_| take(&budget, "192.0.2.1").unwrap())
