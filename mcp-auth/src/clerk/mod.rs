@@ -35,13 +35,13 @@ pub(crate) use claims::ClerkClaims;
 pub(crate) use connect::{Clerk, ClerkConfig, ConnectError};
 #[cfg(any(feature = "testing", mcp_auth_bench, feature = "_fuzz"))]
 pub(crate) use conventions::CONVENTIONS;
-pub(crate) use frontend::{FrontendUrl, FrontendUrlError};
+pub(crate) use frontend::FrontendUrl;
 pub(crate) use machine::MachineCheck;
-pub(crate) use machine_key::{MachineKey, MachineKeyError};
+pub(crate) use machine_key::MachineKey;
 pub(crate) use metadata::{Document, Metadata};
 pub(crate) use ownership::SecretKeyCheck;
-pub(crate) use publishable_key::{PublishableKey, PublishableKeyError};
-pub(crate) use secret_key::{SecretKey, SecretKeyError};
+pub(crate) use publishable_key::PublishableKey;
+pub(crate) use secret_key::SecretKey;
 pub(crate) use settings::{OauthSettings, Role, Untold};
 #[cfg(feature = "testing")]
 pub(crate) use user::user_info;

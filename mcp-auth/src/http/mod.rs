@@ -23,7 +23,7 @@ mod page;
 mod refusal;
 mod site;
 
-pub(crate) use self::canonical::{Canonical, CanonicalError};
+pub(crate) use self::canonical::Canonical;
 pub(crate) use self::connection::{
     ConnectionLimits, Flow, ProcessSignals, SHUTDOWN_SECONDS, listen,
 };

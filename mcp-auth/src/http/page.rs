@@ -1,10 +1,9 @@
 //! The page for browsers at the endpoint, in development: the server's facts, how each client
 //! connects, and the access matrix.
 //!
-//! It tells a stranger more than an MCP client may learn without a token, so it exists only in a debug
-//! build or beside a local Clerk, where the canonical URL is on loopback, and is only for a browser of
-//! this machine that came by no detour. Everybody else gets what they get without it. It holds no token
-//! and no script, and loads nothing.
+//! The page shows more than an MCP client may learn without a token. So it exists only in a debug build or with a local
+//! Clerk, if the canonical URL is on loopback, and only a browser of this machine gets it, without a proxy between. All
+//! other requests get the usual answer. The page has no token and no script, and loads nothing.
 
 use actix_web::HttpResponse;
 use actix_web::dev::RequestHead;
@@ -140,12 +139,12 @@ fn page(overview: &Overview, url: &str, metadata: &str) -> Markup {
                 header {
                     p.notice {
                         strong { "Development only. " }
-                        "Any browser of this machine sees this page, and on it who may call what."
+                        "Any browser of this machine sees this page with the access matrix."
                     }
                     h1 { (overview.title) }
                     p {
-                        "An MCP server. Its tools are called by MCP clients; who calls one that is not public "
-                        "signs in at the issuer first."
+                        "This is an MCP server. MCP clients call its tools; to call a tool that is not public, a "
+                        "user signs in at the issuer."
                     }
                 }
                 main {
@@ -193,7 +192,7 @@ fn matrix(overview: &Overview) -> Markup {
         h2 #matrix { "Who may call what" }
         div.scroll role="region" aria-labelledby="matrix" tabindex="0" {
             table {
-                caption { "What the guard of each tool decides for such a caller." }
+                caption { "The decision of each tool's guard for each kind of caller." }
                 thead {
                     tr { @for cell in header.into_iter().flatten() { th scope="col" { (cell) } } }
                 }
@@ -246,7 +245,7 @@ fn clients(overview: &Overview, url: &str) -> Markup {
         h2 { "Connect a client" }
         p {
             "A client opens the issuer's sign-in page by itself"
-            @if overview.local.is_some() { ", where you choose who to be; it asks for no password" }
+            @if overview.local.is_some() { ", where you choose a person; it asks for no password" }
             "."
         }
         h3 { "Claude Code" }
@@ -263,8 +262,8 @@ fn clients(overview: &Overview, url: &str) -> Markup {
         @if let Some(local) = &overview.local { (by_token(overview, local, &[&claude, &inspector])) }
         h3 { "Claude and ChatGPT" }
         p {
-            "Both call from servers of their own, Claude Desktop too, and cannot reach this machine. "
-            "Deploy the server under a public URL, named by " code { "MCP_URL" } "; then"
+            "Both clients call from their own servers (Claude Desktop too), which cannot reach this machine. "
+            "Deploy the server under a public URL, and set " code { "MCP_URL" } " to it. Then open:"
         }
         ul {
             li { "Claude: Settings, Connectors, Add custom connector" }
@@ -278,14 +277,14 @@ fn by_token(overview: &Overview, local: &Local, commands: &[&str]) -> Markup {
     html! {
         h3 { "With a token" }
         p {
-            "The local Clerk also gives a token to whoever asks, good for a day. Here that is a token of "
+            "The local Clerk also gives anyone a token that is valid for a day. This command fetches a token of "
             code { (local.user) }
             @if let Some(place) = &local.place { ", " (place) }
-            "; "
-            a href=(overview.issuer) { "its page" } " has the others."
+            ". "
+            a href=(overview.issuer) { "The page of the local Clerk" } " has commands for the other people."
         }
         (command(&local.token))
-        p { "It goes into a header:" }
+        p { "Send the token in a header:" }
         @for text in commands {
             (command(&format!("{text} --header \"Authorization: Bearer $({})\"", local.token)))
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 ///
 /// A session token holds all of this. For an OAuth token the membership is looked up with the
 /// server's secret key, and is at most 30 seconds old. Without a secret key, or with
-/// [`trust_token_org`](crate::ServerBuilder::trust_token_org), only the id is known: slug, role and
+/// [`dangerous_trust_token_org`](crate::ServerBuilder::dangerous_trust_token_org), only the id is known: slug, role and
 /// permissions are `None`, which means unknown, not empty. An API key of an organization acts for
 /// the organization and is no member of it, so only the id is known, too. A user's API key and a
 /// machine act in no organization.

@@ -200,6 +200,17 @@ impl Policy {
         }
     }
 
+    /// The kinds of tokens that are accepted.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = TokenKind> + use<'_> {
+        let kinds = [
+            TokenKind::OAuth,
+            TokenKind::Session,
+            TokenKind::M2m,
+            TokenKind::ApiKey,
+        ];
+        kinds.into_iter().filter(|kind| self.accepts(*kind))
+    }
+
     /// Accepts OAuth access tokens of this issuer for one of these audiences, and nothing else.
     pub(crate) fn new(issuer: String, audiences: Vec<String>) -> Self {
         Self {

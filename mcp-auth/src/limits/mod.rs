@@ -9,7 +9,7 @@ mod queue;
 mod share;
 mod windows;
 
-pub(crate) use network::{Network, Networks, NotANetwork, Site, is_private};
+pub(crate) use network::{Network, Networks, Site, is_private};
 pub(crate) use pool::{Exhausted, Pool, Taken};
 pub(crate) use queue::{Place, Queue};
 pub(crate) use share::{Party, Shares};

@@ -1,12 +1,12 @@
-//! Days of the calendar, as settings name them and messages show them.
+//! Days of the calendar in settings and messages.
 
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-/// The beginning of a day in UTC, in milliseconds since 1970; `None` for what is no day as `YYYY-MM-DD`, or is
-/// before 1970.
+/// The beginning of a day in UTC, in milliseconds since 1970; `None` for a text that is not a day as `YYYY-MM-DD`, and
+/// for a day before 1970.
 pub(super) fn beginning_of(date: &str) -> Option<u64> {
-    // The parser takes years with a sign, too.
+    // The parser also accepts years with a sign.
     let day = Date::parse(date, format_description!("[year]-[month]-[day]"))
         .ok()
         .filter(|day| day.to_string() == date)?;
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_begins_at_midnight_in_utc_and_is_written_as_it_was_read() {
+    fn a_day_begins_at_midnight_in_utc_and_is_written_in_the_form_that_was_read() {
         for (date, ms) in [
             ("1970-01-01", 0),
             ("2026-11-28", 1_795_824_000_000),
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_day_is_refused() {
+    fn a_text_that_is_not_a_day_is_refused() {
         for date in [
             "",
             "2027",

@@ -1,9 +1,10 @@
-//! The local Clerk inside the process, and what keeps it out of production.
+//! The local Clerk inside the process, and the checks that keep it out of production.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clerk_emulator::{Directory, Emulator, EmulatorOptions};
+use clerk_emulator::{Directory, DirectoryFileError, Emulator, EmulatorOptions};
 
 use crate::clerk::{FrontendUrl, SecretKey};
 use crate::guard::Requirement;
@@ -12,90 +13,60 @@ use crate::identity::Parties;
 use crate::loopback;
 use crate::tool::Registry;
 
-use super::advertised::{OFFLINE_ACCESS, advertised_scopes};
-use super::builder::ServerBuilder;
+use super::builder::tokens::machine_id;
+use super::builder::{ClerkSettings, OFFLINE_ACCESS, People, ServerBuilder};
+use super::codes;
 use super::environment::Environment;
-use super::error::StartError;
-use super::settings::{ClerkSettings, Names, bind_address, machine_id, scopes};
+use super::error::chain;
+use super::finding::Finding;
+use super::setting::{Setting, Source};
 use super::start::{LocalClerk, Seat};
-
-/// Where the people and roles of the local Clerk come from.
-#[derive(Clone, Debug, Default)]
-pub(super) enum People {
-    /// The people of [`Directory::default`], whose roles are made to fit the tools.
-    #[default]
-    Default,
-    /// A directory that code has built.
-    Directory(Box<Directory>),
-    /// A TOML file.
-    File(PathBuf),
-}
 
 impl People {
     /// The people that the application describes; `None` if it describes none.
-    pub(super) fn described(&self) -> Result<Option<Directory>, StartError> {
+    pub(super) fn described(&self) -> Result<Option<Directory>, Finding> {
         match self {
             Self::Default => Ok(None),
             Self::Directory(directory) => Ok(Some(Directory::clone(directory))),
-            Self::File(path) => Ok(Some(Directory::read(path)?)),
+            Self::File(path) => Directory::read(path).map(Some).map_err(|error| {
+                let error_text = chain(&error);
+                let what = format!("the people and roles of the local Clerk: {error_text}");
+                let finding = Finding::new(&codes::EMULATOR_PEOPLE_INVALID, what);
+                match error {
+                    DirectoryFileError::Unreadable { .. } => finding.remedy_is(
+                        "in `serve!(emulator = \"…\")` a path is relative to the package's Cargo.toml",
+                    ),
+                    _ => finding,
+                }
+            }),
         }
     }
 }
 
-/// Whether the emulator is to run: the code says so, and nothing names a Clerk instance.
-pub(super) fn is_wanted(builder: &mut ServerBuilder, env: &Environment<'_>) -> bool {
-    let names = Names::of(builder);
-    let in_code = [
-        (builder.publishable_key.is_some(), names.publishable_key),
-        (builder.frontend_api_url.is_some(), names.frontend_api_url),
-        (builder.secret_key.is_some(), names.secret_key),
-        (
-            builder.machine_secret_key.is_some(),
-            names.machine_secret_key,
-        ),
-        (builder.api_url.is_some(), names.api_url),
-        (builder.jwt_key.is_some(), names.jwt_key),
-    ];
-    let in_code = in_code.into_iter().filter(|(is_set, _)| *is_set);
-    let set: Vec<_> = in_code
-        .map(|(_, name)| name)
-        .chain(env.of_an_instance())
-        .collect();
-    if builder.emulator && !set.is_empty() {
-        builder.emulator = false;
-        builder.emulator_kept_off_by = set;
-    }
-    builder.emulator
-}
-
-/// Starts the local Clerk, set up for the tools of this server. Its port, keys, clients and tokens are those of the
-/// last start, if there is a file for them.
+/// Starts the local Clerk, set up for the tools of this server. If it keeps its state in a file, its port, keys,
+/// clients and tokens are the same as at the last start.
 ///
-/// The server is registered under each of its URLs, so tokens that clients fetch have an audience. The default
-/// scopes are those that a new client of this server asks for. The scopes of single tools are known, but not
-/// among the default scopes: a client that registered without scopes cannot step up to them, as at Clerk. Session
-/// tokens name a party that the server accepts.
+/// The server is registered under each of its URLs, so tokens that clients fetch have an audience. The default scopes
+/// are the scopes that a new client of this server asks for. The scopes of single tools exist, but are no default
+/// scopes: as at Clerk, a client that registered without scopes cannot step up to them. Session tokens name a party
+/// that the server accepts.
 pub(super) async fn start(
     builder: &ServerBuilder,
     env: &Environment<'_>,
     canonical: &Canonical,
     registry: &Registry,
-) -> Result<ClerkSettings, StartError> {
-    let (host, _) = bind_address(builder, env)?;
-    check(
-        cfg!(debug_assertions),
-        &host,
-        canonical,
-        Names::of(builder),
-        env,
-    )?;
+    keeps_state: bool,
+) -> Result<ClerkSettings, Finding> {
+    let host = builder.serving.host(env);
+    let url = builder.serving.url(env).source;
+    check(cfg!(debug_assertions), &host, canonical, url, env)?;
     let directory = directory(builder, env, registry)?;
     let default_scopes = default_scopes(builder, registry)?;
     let mut options = EmulatorOptions::default().directory(directory);
     for url in canonical.audiences() {
         options = options.mcp_server(url);
     }
-    if builder.emulator_state {
+    if keeps_state {
         match state_file(env, std::env::current_exe().ok().as_deref()) {
             Ok(path) => options = options.optional_state_file(path),
             Err(why) => tracing::info!(
@@ -105,52 +76,61 @@ pub(super) async fn start(
             ),
         }
     }
-    let emulator = Emulator::start(options).await?;
+    let failed = |error: &dyn Error| {
+        let what = format!("the emulator did not start: {}", chain(error));
+        Finding::new(&codes::EMULATOR_FAILED, what)
+    };
+    let emulator = Emulator::start(options).await;
+    let emulator = emulator.map_err(|error| failed(&error))?;
     emulator.instance().change_settings(|settings| {
         settings.default_scopes = Some(default_scopes);
-        settings.session_origin = match builder.sessions.as_ref().map(|parties| &parties.0) {
+        settings.session_origin = match builder.tokens.sessions.as_ref().map(|parties| &parties.0) {
             Some(Parties::Listed(origins)) => origins.first().cloned(),
             Some(Parties::Any) | None => None,
         };
     });
-    let frontend =
-        FrontendUrl::parse(emulator.url()).map_err(|source| StartError::FrontendUrl {
-            name: "the emulator's URL",
-            source,
-        })?;
-    let secret_key =
-        SecretKey::parse(emulator.instance().secret_key().expose()).map_err(|source| {
-            StartError::SecretKey {
-                name: "the emulator's secret key",
-                source,
-            }
-        })?;
+    let frontend = FrontendUrl::parse(emulator.url()).map_err(|error| failed(&error))?;
+    let secret_key = SecretKey::parse(emulator.instance().secret_key().expose());
+    let secret_key = secret_key.map_err(|error| failed(&error))?;
+    let unset = Source::Default;
     Ok(ClerkSettings {
-        api_url: Some(frontend.url().clone()),
-        frontend,
-        named_by: "the emulator",
+        api_url: Setting {
+            value: Some(frontend.url().clone()),
+            source: unset("CLERK_API_URL"),
+        },
+        frontend: Setting {
+            value: frontend,
+            source: Source::Emulator,
+        },
         development: true,
-        secret_key: Some(secret_key),
-        machine_key: None,
-        jwt_key: None,
-        new_opaque_tokens: None,
-        membership_look_ups: None,
+        secret_key: Setting {
+            value: Some(secret_key),
+            source: unset("CLERK_SECRET_KEY"),
+        },
+        machine_key: Setting {
+            value: None,
+            source: unset("CLERK_MACHINE_SECRET_KEY"),
+        },
+        jwt_key: Setting {
+            value: None,
+            source: unset("CLERK_JWT_KEY"),
+        },
         emulator: Some(Arc::new(emulator)),
     })
 }
 
-/// The people that the application describes, exactly, or else the default ones, fitted to the tools. In both cases
-/// clients can ask for every scope of the server, and the server is a machine if it has to be one.
+/// Exactly the people that the application describes, or else the default people, fitted to the tools. In both cases
+/// clients can ask for every scope of the server, and the server is a machine if it accepts M2M tokens.
 fn directory(
     builder: &ServerBuilder,
     env: &Environment<'_>,
     registry: &Registry,
-) -> Result<Directory, StartError> {
-    let machine = match builder.m2m_tokens {
-        true => machine_id(builder, env)?,
+) -> Result<Directory, Finding> {
+    let machine = match builder.tokens.m2m {
+        true => machine_id(builder, env, true)?,
         false => None,
     };
-    let mut directory = match builder.emulator_people.described()? {
+    let mut directory = match builder.local_clerk.people.described()? {
         Some(mut directory) => {
             if let Some(id) = machine.filter(|id| directory.machine(id).is_none()) {
                 directory.set_machine(&id, &[]);
@@ -167,8 +147,8 @@ fn directory(
             directory
         }
     };
-    let of_the_server = builder.required_scopes.iter();
-    for scope in of_the_server.chain(builder.scopes_supported.iter().flatten()) {
+    let of_the_server = builder.scopes.required.iter();
+    for scope in of_the_server.chain(builder.scopes.supported.iter().flatten()) {
         directory.add_scopes(&[scope]);
     }
     for leaf in registry.iter().flat_map(|tool| tool.guard().leaves()) {
@@ -179,8 +159,8 @@ fn directory(
     Ok(directory)
 }
 
-/// Gives the default people what the guards of the tools ask for: admins every permission, members the permissions
-/// to read, the organizations and their admins every feature and plan.
+/// Grants the default people what the guards of the tools require: admins get every permission, members get the
+/// permissions to read, the organizations and their admins get every feature and plan.
 fn fit(directory: &mut Directory, asked: impl Iterator<Item = Requirement>) {
     let owners = |asked: &str| match asked.starts_with("user:") {
         true => ["user_ada", "user_margaret"],
@@ -211,17 +191,18 @@ fn fit(directory: &mut Directory, asked: impl Iterator<Item = Requirement>) {
     }
 }
 
-/// Whether the action of a permission is one that changes nothing.
+/// Reports whether the action of a permission only reads.
 fn is_to_read(permission: &str) -> bool {
     let action = permission.rsplit(':').next();
     matches!(action, Some("read" | "list" | "view"))
 }
 
-/// Where the state is kept: in the file that the environment names, or in the target directory that cargo built the
-/// program in, by the name of the program. The error says why nowhere. Tests keep no state, whatever is set.
+/// The file that keeps the state: the file that the environment names, or a file named after the program in the target
+/// directory that cargo built the program in. The error is the reason why no state is kept. Tests keep no state,
+/// whatever is set.
 fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, &'static str> {
     let folder = program.and_then(Path::parent);
-    // Cargo puts tests there, and nothing that it runs.
+    // Cargo puts test programs there, and no other program that it runs.
     if folder.is_some_and(|folder| folder.ends_with("deps")) {
         return Err("tests keep none");
     }
@@ -244,8 +225,8 @@ fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, 
     Ok(target.join("mcp-auth").join(file))
 }
 
-/// The target directory around the folder of a program, `debug`, `debug/examples` or below the name of a platform:
-/// it has the tag of a cache, or is the one that the environment names.
+/// The target directory around the folder of a program, which is `debug`, `debug/examples`, or either below the name of
+/// a platform. A target directory has the tag of a cache, or the environment names it.
 fn target_directory<'a>(folder: &'a Path, env: &Environment<'_>) -> Option<&'a Path> {
     let named = env.cargo_target_directory();
     let named = named.and_then(|path| Path::new(&path).canonicalize().ok());
@@ -255,10 +236,11 @@ fn target_directory<'a>(folder: &'a Path, env: &Environment<'_>) -> Option<&'a P
     })
 }
 
-/// The scopes that this server advertises, and those that clients ask the authorization server for by
-/// themselves.
-fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<String>, StartError> {
-    let mut default_scopes = advertised_scopes(builder, &*scopes(builder)?, registry);
+/// The scopes that this server advertises, and the scopes that clients ask the authorization server for on their own.
+fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<String>, Finding> {
+    let scopes = &builder.scopes;
+    let hierarchy = scopes.hierarchy(builder.tokens.api_keys.as_ref())?;
+    let mut default_scopes = scopes.advertised(&hierarchy, registry);
     for scope in ["openid", OFFLINE_ACCESS] {
         if !default_scopes.iter().any(|known| known == scope) {
             default_scopes.push(scope.to_owned());
@@ -267,7 +249,7 @@ fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<St
     Ok(default_scopes)
 }
 
-/// Describes the people who can call, and the place of the state.
+/// Describes the people who can call, and the file of the state.
 pub(super) fn describe(emulator: &Emulator, people: &People) -> LocalClerk {
     let directory = emulator.instance().directory();
     let mut seats = Vec::new();
@@ -297,27 +279,32 @@ pub(super) fn describe(emulator: &Emulator, people: &People) -> LocalClerk {
     }
 }
 
-/// The guard rails: a build for development, or one that says it is meant; and loopback on both ends.
+/// Permits the local Clerk only in a debug build, or with the variable for it, and only if address and URL of the
+/// server are on loopback.
 fn check(
     debug_build: bool,
-    host: &str,
+    host: &Setting<String>,
     canonical: &Canonical,
-    names: Names,
+    url: Source,
     env: &Environment<'_>,
-) -> Result<(), StartError> {
-    // Not a feature's business: features are unified across a build, a release is not.
+) -> Result<(), Finding> {
+    // A cargo feature cannot decide this: features are unified across a build, and the profile is not.
     if !debug_build && env.get("MCP_AUTH_EMULATOR").as_deref() != Some("1") {
-        return Err(StartError::EmulatorInRelease);
+        let remedy =
+            "set CLERK_PUBLISHABLE_KEY, or MCP_AUTH_EMULATOR=1 if this is a development machine";
+        let what = "the emulator runs in debug builds only";
+        return Err(Finding::new(&codes::EMULATOR_IN_RELEASE, what).remedy_is(remedy));
     }
-    if !loopback::is_host(host) {
-        let what = format!("{} {host}", names.host);
-        return Err(StartError::EmulatorExposed { what });
-    }
-    if !canonical.is_loopback() {
-        let what = format!("{} {}", names.url, canonical.as_str());
-        return Err(StartError::EmulatorExposed { what });
-    }
-    Ok(())
+    let exposed = if !loopback::is_host(&host.value) {
+        format!("{} {}", host.source, host.value)
+    } else if !canonical.is_loopback() {
+        format!("{url} {}", canonical.as_str())
+    } else {
+        return Ok(());
+    };
+    let what = format!("the emulator runs on loopback only, and {exposed} is not");
+    let finding = Finding::new(&codes::EMULATOR_EXPOSED, what);
+    Err(finding.remedy_is("set CLERK_PUBLISHABLE_KEY to serve others"))
 }
 
 const DEFAULT_PEOPLE: &str = "At the local Clerk, admins have every permission that the tools ask for. Members \
@@ -326,197 +313,4 @@ const DEFAULT_PEOPLE: &str = "At the local Clerk, admins have every permission t
 const STATE: &str = "MCP_AUTH_EMULATOR_STATE";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::guard::{Feature, Permission, Plan};
-
-    #[test]
-    fn admins_can_do_all_that_guards_ask_for_and_members_what_reads() {
-        let permissions = [
-            "org:invoices:read",
-            "org:invoices:list",
-            "org:invoices:view",
-            "org:invoices:pay",
-            "org:readers:manage",
-        ];
-        let mut asked: Vec<_> = permissions
-            .iter()
-            .map(|key| Requirement::Permission(Permission::new(key)))
-            .collect();
-        asked.extend([
-            Requirement::SignedIn,
-            Requirement::Feature(Feature::new("export")),
-            Requirement::Feature(Feature::new("user:theme")),
-            Requirement::Plan(Plan::new("org:pro")),
-        ]);
-        let mut directory = Directory::default();
-        fit(&mut directory, asked.into_iter());
-        let of = |organization, user| directory.membership(organization, user).unwrap();
-        for admin in [
-            of("org_acme", "user_ada"),
-            of("org_globex", "user_margaret"),
-        ] {
-            assert_eq!(admin.permissions, permissions);
-        }
-        assert_eq!(of("org_acme", "user_grace").permissions, permissions[..3]);
-        for (organization, before) in [("acme", &["team"][..]), ("globex", &[])] {
-            let organization = directory.organization(organization).unwrap();
-            assert_eq!(organization.plans, [before, &["pro"]].concat());
-            assert!(organization.features.iter().any(|slug| slug == "export"));
-        }
-        for (user, features) in [("ada", 1), ("margaret", 1), ("grace", 0), ("linus", 0)] {
-            assert_eq!(directory.user(user).unwrap().features.len(), features);
-        }
-    }
-
-    #[test]
-    fn state_is_kept_in_the_target_directory_by_the_name_of_the_program_unless_told_otherwise() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().canonicalize().unwrap();
-        let at = |program: &str, variables: &[(&str, &str)]| {
-            let env = |name: &str| {
-                let found = variables.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| (*value).to_owned())
-            };
-            let program = target.join(program);
-            std::fs::create_dir_all(program.parent().unwrap()).unwrap();
-            state_file(&Environment::of(&env), Some(&program))
-        };
-        let named = target.to_str().unwrap();
-        assert!(at("debug/invoices", &[]).is_err(), "there is no tag yet");
-        let found = Ok(target.join("mcp-auth/invoices.json"));
-        assert_eq!(at("debug/invoices", &[("CARGO_TARGET_DIR", named)]), found);
-        std::fs::write(target.join("CACHEDIR.TAG"), "").unwrap();
-        for program in [
-            "debug/invoices",
-            "debug/invoices.exe",
-            "debug/examples/invoices",
-            "x86_64-unknown-linux-gnu/debug/examples/invoices",
-        ] {
-            assert_eq!(at(program, &[]), found, "{program}");
-        }
-        assert!(at("debug/deps/invoices-0a1b", &[]).is_err(), "a test");
-        assert!(at("a/b/c/d/invoices", &[]).is_err(), "not cargo's");
-        let variable = |value| [(STATE, value)];
-        assert!(at("debug/invoices", &variable("off")).is_err());
-        let elsewhere = Ok(PathBuf::from("/var/clerk.json"));
-        assert_eq!(at("bin/invoices", &variable("/var/clerk.json")), elsewhere);
-        let test = at("debug/deps/invoices-0a1b", &variable("/var/clerk.json"));
-        assert!(test.is_err(), "a test");
-    }
-
-    fn checked(debug_build: bool, host: &str, url: &str, variable: Option<&str>) -> Option<String> {
-        let env = |name: &str| {
-            assert_eq!(name, "MCP_AUTH_EMULATOR");
-            variable.map(str::to_owned)
-        };
-        let canonical = Canonical::parse_allowing_http(url, "/mcp").unwrap();
-        let names = Names::of(&ServerBuilder::of_package("test", "1"));
-        let checked = check(debug_build, host, &canonical, names, &Environment::of(&env));
-        checked.err().map(|error| error.to_string())
-    }
-
-    #[test]
-    fn an_instance_named_in_code_keeps_it_off() {
-        let none = |_: &str| None;
-        let kept_off_by = |builder: ServerBuilder| {
-            let mut builder = builder.emulator();
-            is_wanted(&mut builder, &Environment::of(&none));
-            (builder.emulator, builder.emulator_kept_off_by.join(" "))
-        };
-        let builder = || ServerBuilder::of_package("test", "1");
-        assert_eq!(kept_off_by(builder()), (true, String::new()));
-        for (named, by) in [
-            (
-                builder().publishable_key("pk_test_Y2xlcmsuZXhhbXBsZS5jb20k"),
-                "`publishable_key`",
-            ),
-            (
-                builder().frontend_api_url("clerk.example.com"),
-                "`frontend_api_url`",
-            ),
-            (builder().secret_key("sk_test_1"), "`secret_key`"),
-            (builder().machine_secret_key("ak_1"), "`machine_secret_key`"),
-            (builder().api_url("https://api.example.com"), "`api_url`"),
-            (builder().jwt_key("-----BEGIN PUBLIC KEY-----"), "`jwt_key`"),
-        ] {
-            assert_eq!(kept_off_by(named), (false, by.to_owned()));
-        }
-    }
-
-    #[test]
-    fn a_variable_keeps_it_off_if_it_names_an_instance() {
-        let wanted = |set: &str| {
-            let env = |name: &str| (name == set).then(|| "mch_invoices".to_owned());
-            let env = Environment::of(&env);
-            let mut builder = ServerBuilder::of_package("test", "1").emulator();
-            let wanted = is_wanted(&mut builder, &env);
-            (wanted, machine_id(&builder, &env).unwrap())
-        };
-        assert_eq!(
-            wanted("CLERK_MACHINE_ID"),
-            (true, Some("mch_invoices".to_owned()))
-        );
-        for other in ["PATH", "MCP_URL", "CLERK_WEBHOOK_SIGNING_SECRET"] {
-            assert_eq!(wanted(other), (true, Some("mch_mcp".to_owned())), "{other}");
-        }
-        for name in [
-            "CLERK_AUDIENCE",
-            "CLERK_MACHINE_SECRET_KEY",
-            "CLERK_SECRET_KEY",
-            "MCP_USE_OAUTH_CLERK_FRONTEND_API_URL",
-        ] {
-            assert_eq!(wanted(name), (false, None), "{name}");
-        }
-    }
-
-    #[test]
-    fn where_something_keeps_it_off_the_error_names_it() {
-        let env = |name: &str| {
-            ["CLERK_SECRET_KEY", "CLERK_JWT_KEY"]
-                .contains(&name)
-                .then(|| "sk_test_1".to_owned())
-        };
-        let env = Environment::of(&env);
-        let mut builder = ServerBuilder::of_package("test", "1").emulator();
-        assert!(!is_wanted(&mut builder, &env));
-        let error = super::super::settings::instance_settings(&builder, &env);
-        let remedy = error.err().unwrap().remedy().unwrap();
-        assert!(
-            remedy.ends_with("for the local Clerk, take away CLERK_JWT_KEY, CLERK_SECRET_KEY"),
-            "{remedy}"
-        );
-    }
-
-    #[test]
-    fn a_release_build_has_an_emulator_only_if_the_machine_says_so() {
-        let (host, url) = ("127.0.0.1", "http://127.0.0.1:3000");
-        assert_eq!(checked(true, host, url, None), None);
-        assert_eq!(checked(false, host, url, Some("1")), None);
-        for variable in [None, Some("0"), Some("true"), Some("")] {
-            let error = checked(false, host, url, variable).unwrap();
-            assert!(
-                error.starts_with("the emulator runs in debug builds only"),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn whatever_it_is_told_an_emulator_is_never_exposed() {
-        for (host, url) in [
-            ("0.0.0.0", "http://127.0.0.1:3000"),
-            ("::", "http://127.0.0.1:3000"),
-            ("127.0.0.1", "https://mcp.example.com"),
-            ("127.0.0.1", "http://10.0.0.7:3000"),
-        ] {
-            for debug_build in [true, false] {
-                let error = checked(debug_build, host, url, Some("1")).unwrap();
-                assert!(
-                    error.starts_with("the emulator runs on loopback only"),
-                    "{error}"
-                );
-            }
-        }
-    }
-}
+mod tests;

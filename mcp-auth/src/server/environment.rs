@@ -1,8 +1,11 @@
-//! The environment variables that configure a server, and those that look as if they did.
+//! The environment variables that configure a server, and misspelt variables.
 
-use super::check::Finding;
+use super::builder::variables;
+use super::codes;
+use super::finding::Finding;
+use super::setting::Source;
 
-/// Where variables are read from: the process's environment, or a table in a test.
+/// The source of variables: the environment of the process, or a table in a test.
 #[derive(Clone, Copy)]
 pub(super) struct Environment<'a> {
     value: &'a (dyn Fn(&str) -> Option<String> + Sync),
@@ -10,7 +13,7 @@ pub(super) struct Environment<'a> {
 }
 
 impl Environment<'static> {
-    /// The process's own; a variable that is not Unicode counts as unset.
+    /// The environment of the process; a variable that is not Unicode counts as unset.
     pub(super) fn process() -> Self {
         Self {
             value: &|name| std::env::var(name).ok(),
@@ -23,7 +26,7 @@ impl Environment<'static> {
 }
 
 impl<'a> Environment<'a> {
-    /// A table, of which no names are known.
+    /// A table whose names cannot be listed.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn of(value: &'a (dyn Fn(&str) -> Option<String> + Sync)) -> Self {
         Self {
@@ -35,7 +38,7 @@ impl<'a> Environment<'a> {
     /// The variable, without surrounding blanks; an empty one counts as unset.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         debug_assert!(
-            READ.iter().any(|read| read.name == name),
+            read().any(|variable| variable.name == name),
             "{name} is not among the variables that are read"
         );
         let value = (self.value)(name)?;
@@ -43,7 +46,7 @@ impl<'a> Environment<'a> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// Where cargo builds, which is no setting of a server.
+    /// The directory that cargo builds in, which is no setting of a server.
     #[cfg(feature = "emulator")]
     pub(super) fn cargo_target_directory(&self) -> Option<String> {
         (self.value)("CARGO_TARGET_DIR")
@@ -55,16 +58,18 @@ impl<'a> Environment<'a> {
         Some(value.split(',').map(str::to_owned).collect())
     }
 
-    /// The variables that are set and keep the local Clerk off.
-    #[cfg(feature = "emulator")]
-    pub(super) fn of_an_instance(&self) -> impl Iterator<Item = &'static str> {
-        let of_an_instance = READ.iter().filter(|read| read.names_instance);
-        of_an_instance
-            .filter(|read| self.get(read.name).is_some())
-            .map(|read| read.name)
+    /// The variables that are set and name an instance of Clerk, in the order of their names.
+    pub(super) fn of_an_instance(&self) -> impl Iterator<Item = Source> {
+        let variables = read().filter(|variable| variable.names_instance);
+        let mut set: Vec<_> = variables
+            .map(|variable| variable.name)
+            .filter(|name| self.get(name).is_some())
+            .collect();
+        set.sort_unstable();
+        set.into_iter().map(Source::Variable)
     }
 
-    /// A finding for each variable that nothing reads although its name says that something should.
+    /// A finding for each variable that looks like a setting of this server and that the server does not read.
     pub(super) fn unread(&self) -> Vec<Finding> {
         let mut names = (self.names)();
         names.sort();
@@ -72,10 +77,10 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// Values are never shown: a misspelt name may hold a key.
+/// The value is not shown, because a variable with a misspelt name may hold a key.
 fn unread(name: &str) -> Option<Finding> {
     let ours = ["CLERK_", "MCP_"];
-    let is_read = READ.iter().any(|read| read.name == name);
+    let is_read = read().any(|variable| variable.name == name);
     if is_read || OTHERS.contains(&name) || !ours.iter().any(|ours| name.starts_with(ours)) {
         return None;
     }
@@ -83,88 +88,73 @@ fn unread(name: &str) -> Option<Finding> {
     if meant.is_none() && OTHERS_BEGIN.iter().any(|others| name.starts_with(others)) {
         return None;
     }
-    let why = "a setting that is not read has its default, and nothing else says so";
-    Some(match meant {
-        Some(meant) => Finding::warning(
-            format!("nothing reads the environment variable {name}; did you mean {meant}?"),
-            why,
+    let (question, remedy) = match meant {
+        Some(meant) => (
+            format!("; did you mean {meant}?"),
             format!("rename it to {meant}, or unset it"),
         ),
-        None => Finding::warning(
-            format!("nothing reads the environment variable {name}"),
-            why,
-            "take the name from the table of settings in the README, or unset it",
+        None => (
+            String::new(),
+            "take the name from the table of settings in the documentation, or unset it".to_owned(),
         ),
-    })
+    };
+    let what = format!("nothing reads the environment variable {name}{question}");
+    Some(Finding::new(&codes::VARIABLE_UNREAD, what).remedy_is(remedy))
 }
 
-/// The variable that a misspelt one was meant to be.
+/// The variable that a misspelt name was meant to be.
 fn nearest(name: &str) -> Option<&'static str> {
     // `MCP_PORT` is `PORT`.
     let suffix = name.split_once('_').map(|(_, suffix)| suffix);
-    if let Some(read) = READ.iter().find(|read| Some(read.name) == suffix) {
-        return Some(read.name);
+    if let Some(variable) = read().find(|variable| Some(variable.name) == suffix) {
+        return Some(variable.name);
     }
-    // A fifth of the letters: with more, every short name would be near another.
+    // With more than a fifth of the letters every short name would be near another.
     let allowed = name.chars().count() / 5;
-    READ.iter()
-        .map(|read| (strsim::damerau_levenshtein(name, read.name), read.name))
+    read()
+        .map(|variable| variable.name)
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
         .filter(|(distance, _)| *distance <= allowed)
         .min()
         .map(|(_, name)| name)
 }
 
 /// A variable that the server reads.
-struct Variable {
-    name: &'static str,
-    /// Whether setting it means an instance of Clerk.
-    #[cfg_attr(
-        not(feature = "emulator"),
-        expect(dead_code, reason = "only a local Clerk gives way to an instance")
-    )]
+pub(super) struct Variable {
+    pub(super) name: &'static str,
+    /// The variable means an instance of Clerk, so no local Clerk starts if it is set.
     names_instance: bool,
 }
 
-const fn of_instance(name: &'static str) -> Variable {
-    Variable {
-        name,
-        names_instance: true,
+impl Variable {
+    pub(super) const fn of_instance(name: &'static str) -> Self {
+        Self {
+            name,
+            names_instance: true,
+        }
+    }
+
+    pub(super) const fn of_server(name: &'static str) -> Self {
+        Self {
+            name,
+            names_instance: false,
+        }
     }
 }
 
-const fn of_server(name: &'static str) -> Variable {
-    Variable {
-        name,
-        names_instance: false,
-    }
+/// All variables that the server reads.
+fn read() -> impl Iterator<Item = &'static Variable> {
+    OWN.iter().chain(variables())
 }
 
-/// All that are read; the README's table of settings has the same.
-const READ: [Variable; 19] = [
-    of_instance("CLERK_API_URL"),
-    of_instance("CLERK_AUDIENCE"),
-    of_instance("CLERK_FRONTEND_API_URL"),
-    of_instance("CLERK_JWT_KEY"),
-    // Which machine a server is says nothing of where, and the local Clerk has any.
-    of_server("CLERK_MACHINE_ID"),
-    of_instance("CLERK_MACHINE_SECRET_KEY"),
-    of_instance("CLERK_PUBLISHABLE_KEY"),
-    of_instance("CLERK_SECRET_KEY"),
-    of_server("HOST"),
-    of_server("MCP_ALLOWED_HOSTS"),
-    of_server("MCP_ALLOWED_ORIGINS"),
-    of_server("MCP_AUTH"),
-    of_server("MCP_AUTH_EMULATOR"),
-    of_server("MCP_AUTH_EMULATOR_STATE"),
-    of_server("MCP_TRUSTED_PROXIES"),
-    of_server("MCP_URL"),
-    of_instance("MCP_USE_OAUTH_CLERK_FRONTEND_API_URL"),
-    of_server("PORT"),
-    of_server("RUST_LOG"),
+/// The variables that are not read for the builder.
+const OWN: &[Variable] = &[
+    Variable::of_server("MCP_AUTH"),
+    Variable::of_server("MCP_AUTH_ACCEPT"),
+    Variable::of_server("RUST_LOG"),
 ];
 
-/// Variables of Clerk's SDKs for other programs of the same deployment, and of MCP clients that start a
-/// server. Source: clerk.com/docs/guides/development/clerk-environment-variables.
+/// Variables of Clerk's SDKs for other programs of a deployment, and variables of MCP clients that start a server. Source: clerk.com/docs/guides/development/clerk-environment-variables.
 const OTHERS: [&str; 17] = [
     "CLERK_API_VERSION",
     "CLERK_DOMAIN",
@@ -185,7 +175,7 @@ const OTHERS: [&str; 17] = [
     "MCP_TOOL_TIMEOUT",
 ];
 
-/// How others of them begin.
+/// The beginnings of further variables of other programs.
 const OTHERS_BEGIN: [&str; 5] = [
     "CLERK_AFTER_SIGN_",
     "CLERK_SIGN_",
@@ -234,8 +224,9 @@ mod tests {
             .unwrap();
         let (list, _) = sentence.split_once('.').unwrap();
         let names: Vec<_> = list.split('`').skip(1).step_by(2).collect();
-        let of_an_instance = READ.iter().filter(|read| read.names_instance);
-        let read: Vec<_> = of_an_instance.map(|read| read.name).collect();
+        let of_an_instance = read().filter(|variable| variable.names_instance);
+        let mut read: Vec<_> = of_an_instance.map(|variable| variable.name).collect();
+        read.sort_unstable();
         assert_eq!(names, read);
     }
 
@@ -249,7 +240,7 @@ mod tests {
             "HOSTNAME",
             "PATH",
         ]);
-        for name in others.chain(READ.iter().map(|read| read.name)) {
+        for name in others.chain(read().map(|variable| variable.name)) {
             assert_eq!(what(name), None);
         }
     }
@@ -264,7 +255,10 @@ mod tests {
             .map(|code| code.split('=').next().unwrap())
             .filter(|code| code.chars().all(|c| c == '_' || c.is_ascii_uppercase()))
             .collect();
-        let read: BTreeSet<_> = READ.iter().map(|read| read.name).collect();
+        // The page of findings describes the variable of the findings.
+        assert!(include_str!("../../../docs/findings.md").contains("`MCP_AUTH_ACCEPT`"));
+        let read = read().map(|variable| variable.name);
+        let read: BTreeSet<_> = read.filter(|name| *name != "MCP_AUTH_ACCEPT").collect();
         assert_eq!(listed, read);
     }
 }

@@ -1,4 +1,4 @@
-//! Serving an application of the user's over connections with limits.
+//! Serves an application of the user over connections with limits.
 
 use std::net::TcpListener;
 use std::{fmt, io};
@@ -14,15 +14,15 @@ use crate::http::{Flow, ProcessSignals, listen};
 use super::start::Server;
 
 impl Server {
-    /// Serves an application of yours, with this server's routes in it, over connections with the limits that
-    /// `serve!` has: [`connections`](crate::ServerBuilder::connections),
+    /// Serves an application of yours, which mounts this server's routes, over connections with the limits of
+    /// `serve!`: [`connections`](crate::ServerBuilder::connections),
     /// [`connections_per_network`](crate::ServerBuilder::connections_per_network),
     /// [`head_deadline`](crate::ServerBuilder::head_deadline), [`idle_limit`](crate::ServerBuilder::idle_limit),
     /// [`write_deadline`](crate::ServerBuilder::write_deadline) and
     /// [`connection_age`](crate::ServerBuilder::connection_age). The server that is returned must be awaited.
     ///
-    /// The listener decides the address. Plain HTTP/1.1 is served, by as many workers as the machine has processors.
-    /// On SIGTERM the calls in flight have 30 s to end; on Ctrl-C they are dropped.
+    /// The listener decides the address. The server speaks plain HTTP/1.1, with one worker for each processor. On SIGTERM
+    /// the calls in flight have 30 s to end; on Ctrl-C they are dropped.
     ///
     /// ```no_run
     /// use std::net::TcpListener;

@@ -3,11 +3,11 @@
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::check::Finding;
+use super::codes;
 use super::environment::Environment;
+use super::finding::Finding;
 
-/// The filter that `RUST_LOG` sets. One that cannot be read counts as unset: a slip in it is no reason not
-/// to serve.
+/// The filter that `RUST_LOG` sets. A malformed variable counts as unset, so that the server still starts.
 pub(super) fn filter(env: &Environment<'_>) -> EnvFilter {
     let set = env.get("RUST_LOG");
     let set = set.filter(|directives| wrong(directives).is_none());
@@ -15,8 +15,8 @@ pub(super) fn filter(env: &Environment<'_>) -> EnvFilter {
         .unwrap_or_else(|| EnvFilter::new(DEFAULT))
 }
 
-/// The directive that cannot be read, or that reads a misspelt level as the name of a crate and so leaves nothing in
-/// the log of this one.
+/// The directive that cannot be read, or that has a misspelt level, which the filter reads as the name of a crate and
+/// which so removes all lines of this crate from the log.
 fn wrong(directives: &str) -> Option<&str> {
     if EnvFilter::try_new(directives).is_err() {
         let mut all = directives.split(',');
@@ -40,22 +40,20 @@ fn wrong(directives: &str) -> Option<&str> {
 pub(super) fn mistake(env: &Environment<'_>) -> Option<Finding> {
     let directives = env.get("RUST_LOG")?;
     let wrong = wrong(&directives)?;
-    Some(Finding::warning(
-        format!("RUST_LOG has {wrong:?}, which is no directive"),
-        "nothing of the variable is used: the log is at `info`",
-        "write directives like `info,mcp_auth=debug`, with the levels `off`, `error`, `warn`, `info`, \
-         `debug` and `trace`",
-    ))
+    let what = format!("RUST_LOG has {wrong:?}, which is no directive");
+    let remedy = "write directives like `info,mcp_auth=debug`, with the levels `off`, `error`, `warn`, `info`, \
+                  `debug` and `trace`";
+    Some(Finding::new(&codes::LOG_FILTER_INVALID, what).remedy_is(remedy))
 }
 
-/// actix's own start-up lines repeat what is printed.
+/// The start-up lines of actix repeat the printed report.
 const DEFAULT: &str = "info,actix_server=warn";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn said(directives: &str) -> (String, Option<String>) {
+    fn parsed(directives: &str) -> (String, Option<String>) {
         let env = |_: &str| Some(directives.to_owned());
         let env = Environment::of(&env);
         let mistake = mistake(&env).map(|finding| finding.what().to_owned());
@@ -63,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directive_that_is_none_is_named_and_the_log_is_the_default() {
+    fn a_malformed_directive_is_named_and_the_log_is_the_default() {
         for (directives, wrong) in [
             ("mcp_auth=debgu", "mcp_auth=debgu"),
             ("info,mcp_auth=debug=x,hyper=warn", "mcp_auth=debug=x"),
@@ -72,7 +70,7 @@ mod tests {
             ("hyper=warn,my_app", "my_app"),
             ("mcp_auth=\u{1b}[2K", "mcp_auth=\\u{1b}[2K"),
         ] {
-            let (filter, mistake) = said(directives);
+            let (filter, mistake) = parsed(directives);
             let expected = format!("RUST_LOG has \"{wrong}\", which is no directive");
             assert_eq!(mistake, Some(expected));
             assert_eq!(filter, EnvFilter::new(DEFAULT).to_string());
@@ -80,8 +78,8 @@ mod tests {
     }
 
     #[test]
-    fn directives_are_used_as_they_are() {
-        assert_eq!(said("warn"), ("warn".to_owned(), None));
+    fn valid_directives_are_used_unchanged() {
+        assert_eq!(parsed("warn"), ("warn".to_owned(), None));
         for kept in [
             "off",
             "my_app=debug",
@@ -89,11 +87,11 @@ mod tests {
             "my_app,info",
             "mcp_auth[call]=trace",
         ] {
-            assert_eq!(said(kept).1, None, "{kept}");
+            assert_eq!(parsed(kept).1, None, "{kept}");
         }
-        let (filter, mistake) = said("info,mcp_auth=debug");
+        let (filter, mistake) = parsed("info,mcp_auth=debug");
         assert!(filter.contains("mcp_auth=debug"), "{filter}");
         assert_eq!(mistake, None);
-        assert_eq!(said(" "), (EnvFilter::new(DEFAULT).to_string(), None));
+        assert_eq!(parsed(" "), (EnvFilter::new(DEFAULT).to_string(), None));
     }
 }

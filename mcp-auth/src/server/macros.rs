@@ -1,26 +1,24 @@
-//! `serve!` and `server!`: macros, because the calling package's name is known only to its own
-//! compilation.
+//! `serve!` and `server!`, which are macros because only the calling package's compilation knows its name.
 
 /// Serves the calling package's tools until SIGTERM or Ctrl-C.
 ///
 /// | argument | meaning |
 /// |---|---|
-/// | `state = value` | what tools take as `&State<T>`; several times |
-/// | `tools = [path, …]` | a module of this package: of its tools only these; a crate or a module of one: these too |
-/// | `emulator` | a [local Clerk](crate::ServerBuilder::emulator), for development; needs the feature `emulator` |
-/// | `emulator = "clerk.toml"` | the same with the people and roles of a [file](crate::ServerBuilder::emulator_file), whose path is relative to the package's `Cargo.toml` |
+/// | `state = value` | a value that tools take as `&State<T>`; may be repeated |
+/// | `tools = [path, …]` | a module of this package limits its tools to the named modules; another crate, or a module of it, adds its tools |
+/// | `emulator` | a [local Clerk](crate::ServerBuilder::emulator), for development; without the feature `emulator` a server without an instance does not start |
+/// | `emulator = "clerk.toml"` | a local Clerk with the people and roles of a [file](crate::ServerBuilder::emulator_file), whose path is relative to the package's `Cargo.toml` |
 ///
-/// A tool of another crate is served only if its crate or module is named, which also links it: an
-/// unmentioned dependency is left out by the linker. Everything further is on
-/// [`server!`](crate::server) and [`ServerBuilder`](crate::ServerBuilder). The result is a future of
+/// A tool of another crate is served only if its crate or module is named. Naming the crate also links it; the linker
+/// leaves out a dependency that the code does not name. [`server!`](crate::server) and
+/// [`ServerBuilder`](crate::ServerBuilder) describe all other settings. The result is a future of
 /// [`Result<()>`](crate::Result).
 ///
-/// In a debug build or beside a local Clerk, while the canonical URL is on loopback, a browser of this
-/// machine that opens the endpoint is shown a page: what the server is, how common clients connect to
-/// it, and the table of who may call what. That is more than a stranger learns elsewhere, and meant: it
-/// is for development. `Host` and `Origin` are checked as for every request, so that a page of the web
-/// cannot read it, not even after DNS rebinding; a request that was forwarded, and any that is not a
-/// browser's navigation, is answered as if there were no page. Off loopback there is none.
+/// In a debug build or with a local Clerk, while the canonical URL is on loopback, a browser of this machine that opens
+/// the endpoint gets a page with the facts of the server, the settings for common clients, and the access matrix. The
+/// page shows more than other answers show without a token, because it is for development. The server checks `Host` and
+/// `Origin` of the request as usual, so that no web page can read it, not even after DNS rebinding. A forwarded request,
+/// and a request that is not a browser's navigation, gets the usual answer. Off loopback there is no page.
 ///
 /// ```no_run
 /// # struct Documents;
@@ -50,8 +48,8 @@ macro_rules! serve {
     };
 }
 
-/// Configures a server of the calling package's tools; the arguments are those of
-/// [`serve!`](crate::serve), the result is a [`ServerBuilder`](crate::ServerBuilder).
+/// Configures a server of the calling package's tools. It takes the arguments of [`serve!`](crate::serve), and the
+/// result is a [`ServerBuilder`](crate::ServerBuilder).
 ///
 /// ```
 /// let builder = mcp_auth::server!(state = 7_u32).title("Numbers").require_scope("numbers");
@@ -75,8 +73,8 @@ macro_rules! server {
     };
     (@add $builder:expr, tools = [$($($segment:ident)::+),* $(,)?] $(, $($rest:tt)*)?) => {
         $crate::server!(@add $builder$(.tools_in(::core::module_path!(), {
-            // A crate that nothing mentions is not linked, and a path that does not exist is an error.
-            #[allow(unused_imports, reason = "it has the crate linked")]
+            // The `use` links the crate, and a path that does not exist is an error.
+            #[allow(unused_imports, reason = "it links the crate")]
             use $($segment)::+ as _;
             ::core::stringify!($($segment)::+)
         }))*, $($($rest)*)?)
@@ -121,6 +119,6 @@ macro_rules! __emulator {
 #[macro_export]
 macro_rules! __emulator {
     ($builder:expr $(, $file:expr)?) => {
-        ::core::compile_error!("`emulator` needs the feature `emulator` of mcp-auth")
+        $builder.emulator_without_feature()
     };
 }

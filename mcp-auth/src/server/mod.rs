@@ -1,31 +1,32 @@
-//! Running a server: its configuration, the checks at start-up, listening and shutting down.
+//! Configures a server, checks the configuration, listens and shuts down.
 
-mod advertised;
 mod builder;
 mod check;
+mod codes;
 mod date;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod environment;
 mod error;
+mod finding;
 #[cfg(feature = "testing")]
 mod in_process;
 mod listen;
-mod load;
 mod log;
 mod macros;
 mod matrix;
 mod private_url;
 mod report;
+mod resolve;
 mod satisfiable;
 mod selection;
 mod serve;
-mod settings;
+mod setting;
 mod start;
 
 pub use self::builder::{AudiencePolicy, ServerBuilder};
-pub use self::check::{CheckReport, Finding, Severity};
 pub use self::error::{Error, Result};
+pub use self::finding::{CheckReport, Finding, Severity};
 pub use self::matrix::{AccessMatrix, SampleCaller};
 pub use self::serve::RunningServer;
 pub use self::start::Server;

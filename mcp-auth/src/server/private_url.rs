@@ -1,6 +1,6 @@
-//! A canonical URL with plain http: permitted on request, if its host has private addresses alone.
+//! A canonical URL with plain http, which `dangerous_http_url` permits if its host has private addresses only.
 //!
-//! The addresses are looked at once, at the start. The server itself never connects to them.
+//! The addresses are checked once, at the start. The server never connects to them.
 
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -13,40 +13,44 @@ use crate::http::Canonical;
 use crate::limits::is_private;
 
 use super::builder::ServerBuilder;
-use super::check::{Finding, Found};
-use super::error::StartError;
-use super::settings::Names;
+use super::codes;
+use super::environment::Environment;
+use super::error::chain;
+use super::finding::Finding;
 
 /// Resolves the name of a host to its addresses.
 pub(super) type Resolve = fn(&str) -> io::Result<Vec<IpAddr>>;
 
 /// The resolver of the system.
 pub(super) fn system(host: &str) -> io::Result<Vec<IpAddr>> {
-    // A port belongs to the form; no address depends on it.
+    // The function needs a port, and the addresses do not depend on it.
     let addresses = (host.trim_matches(['[', ']']), 0).to_socket_addrs()?;
     Ok(addresses.map(|address| address.ip()).collect())
 }
 
-/// Checks that the host of a canonical URL with plain http has private addresses, and no others.
+/// Checks that the host of a canonical URL with plain http has private addresses only.
 ///
 /// # Errors
 ///
-/// [`StartError::UnresolvedUrl`] if the host has no address, or if the resolver does not answer within
-/// 5 seconds; [`StartError::PublicUrl`] if an address is not private.
+/// A finding if the host has no address, if the resolver does not answer within 5 seconds, or if an address is not
+/// private.
 pub(super) async fn check_addresses(
     builder: &ServerBuilder,
+    env: &Environment<'_>,
     canonical: &Canonical,
-) -> Result<(), StartError> {
+) -> Result<(), Finding> {
     let Some(host) = canonical.plain_http_host() else {
         return Ok(());
     };
-    let name = Names::of(builder).url;
-    let unresolved = |source| StartError::UnresolvedUrl {
-        name,
-        host: host.to_owned(),
-        source,
+    let source = builder.serving.url(env).source;
+    let unresolved = |error: io::Error| {
+        let error = chain(&error);
+        let what = format!("{source} is plain http, and its host {host} does not resolve: {error}");
+        let remedy =
+            "start the server in the network that knows the name, or set it to an https URL";
+        Finding::new(&codes::URL_UNRESOLVED, what).remedy_is(remedy)
     };
-    let (resolve, asked) = (builder.resolve, host.to_owned());
+    let (resolve, asked) = (builder.serving.resolve, host.to_owned());
     let resolved = timeout(PATIENCE, spawn_blocking(move || resolve(&asked))).await;
     let addresses = match resolved {
         Ok(Ok(addresses)) => addresses.map_err(unresolved)?,
@@ -58,27 +62,24 @@ pub(super) async fn check_addresses(
     }
     match addresses.into_iter().find(|address| !is_private(*address)) {
         None => Ok(()),
-        Some(address) => Err(StartError::PublicUrl {
-            name,
-            host: host.to_owned(),
-            address,
-        }),
+        Some(address) => {
+            let what = format!(
+                "{source} is plain http, and its host {host} has the address {address}, which is not private"
+            );
+            let remedy = "set it to an https URL, or to a name that has private addresses alone";
+            Err(Finding::new(&codes::URL_PUBLIC, what).remedy_is(remedy))
+        }
     }
 }
 
 /// The finding about a canonical URL with plain http.
-pub(super) fn plain_http(canonical: &Canonical) -> Option<Found> {
+pub(super) fn plain_http(canonical: &Canonical) -> Option<Finding> {
     canonical.plain_http_host()?;
-    let finding = Finding::warning(
-        format!(
-            "the server calls itself {}, without TLS",
-            canonical.as_str()
-        ),
-        "access tokens cross the network in the clear: whoever reads the traffic can call the server as \
-         their users",
-        "drop `dangerous_http_url` and use https, unless all that is in this network is yours",
-    );
-    Some(finding.into())
+    let url = canonical.as_str();
+    let what = format!("the server calls itself {url}, without TLS");
+    let remedy =
+        "drop `dangerous_http_url` and use https, unless you own every machine in this network";
+    Some(Finding::new(&codes::HTTP_URL, what).remedy_is(remedy))
 }
 
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,5 +1,5 @@
-//! What a server says of itself when it starts: where it listens, what it enforces, who may call
-//! what, and in development one line to try it with.
+//! The report that a server prints when it starts: its endpoint, the rules that it enforces, the access of its tools, and
+//! in development a command that calls it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,13 +14,12 @@ use crate::limits::Networks;
 use crate::protocol::AnonymousAccess;
 use crate::tool::{Registry, ServedTool};
 
-use super::builder::ServerBuilder;
+use super::builder::{Load, LocalClerkChoice, ServerBuilder};
 use super::date::day_of;
-use super::load::Load;
 use super::matrix::{AccessMatrix, SampleCaller};
 use super::start::{LocalClerk, Seat};
 
-/// The facts of a server that are worth printing.
+/// The facts that a server prints.
 #[derive(Debug)]
 pub(crate) struct Report {
     title: String,
@@ -29,17 +28,18 @@ pub(crate) struct Report {
     enforced: Vec<String>,
     limits: Vec<String>,
     pub(super) matrix: AccessMatrix,
-    /// What is to be known of the issuer.
+    /// A remark on the issuer.
     remark: &'static str,
     local: Option<TryIt>,
 }
 
-/// How to try a server with a local Clerk.
+/// A trial of a server with a local Clerk.
 #[derive(Debug)]
 struct TryIt {
     trial: Trial,
-    /// Whose token the trial fetches: `ada`, and what she is where, `admin of acme`.
+    /// The user whose token the trial fetches, `ada`.
     user: String,
+    /// The role and the organization of that user, `admin of acme`.
     place: Option<String>,
     /// The query that fetches that token.
     token_query: String,
@@ -47,7 +47,7 @@ struct TryIt {
     state_file: Option<PathBuf>,
 }
 
-/// The request to try the server with.
+/// The request of a trial.
 #[derive(Debug)]
 enum Trial {
     Call(&'static str),
@@ -55,8 +55,10 @@ enum Trial {
 }
 
 impl Report {
+    #[expect(clippy::too_many_arguments, reason = "the facts of a server")]
     pub(super) fn new(
         builder: &ServerBuilder,
+        local_clerk: &LocalClerkChoice,
         canonical: &Canonical,
         policy: &Policy,
         looks_up: bool,
@@ -64,14 +66,14 @@ impl Report {
         load: &Load,
         local: Option<&LocalClerk>,
     ) -> Self {
-        let matrix = AccessMatrix::new(registry, &builder.required_scopes, policy)
-            .with_organizations(builder.organization_sources)
-            .for_anonymous(builder.anonymous);
+        let matrix = AccessMatrix::new(registry, &builder.scopes.required, policy)
+            .with_organizations(builder.organizations)
+            .for_anonymous(builder.scopes.anonymous);
         Self {
             title: format!("{} {}", builder.name, builder.version),
             endpoint: canonical.as_str().to_owned(),
             issuer: policy.issuer.to_string(),
-            enforced: enforced(builder, policy, looks_up),
+            enforced: enforced(builder, local_clerk, policy, looks_up),
             limits: limits(registry, load),
             local: local.map(|local| try_it(builder, policy, registry, &matrix, local)),
             matrix: match (looks_up, &policy.sessions) {
@@ -79,7 +81,7 @@ impl Report {
                 (false, Some(_)) => matrix.without_look_ups(),
                 (false, None) => matrix.without_memberships(),
             },
-            remark: match (builder.emulator, !builder.emulator_kept_off_by.is_empty()) {
+            remark: match (local_clerk.runs, !local_clerk.kept_off_by.is_empty()) {
                 (true, _) => " (a local Clerk, for development only)",
                 (false, true) => " (configured, so no local Clerk was started)",
                 (false, false) => "",
@@ -87,12 +89,12 @@ impl Report {
         }
     }
 
-    /// Says whose requests count together where a limit counts by network. `is_public`: the server's URL is not
-    /// on loopback, so that a proxy is likely.
+    /// Adds the rule for limits that count by network. `is_public` means that the server's URL is not on loopback, so that
+    /// a proxy is likely.
     pub(super) fn with_proxies(mut self, proxies: &Networks, is_public: bool) -> Self {
         let limited = "failed authentications and new opaque tokens are limited";
         if !proxies.is_empty() {
-            let line = format!("{limited} per client network, as told by the proxies {proxies}");
+            let line = format!("{limited} per client network, as named by the proxies {proxies}");
             self.enforced.push(line);
         } else if is_public {
             let line = format!("{limited} per peer network; forwarding headers are not read");
@@ -101,8 +103,8 @@ impl Report {
         self
     }
 
-    /// What a browser is shown in development. The matrix has the roles of a local Clerk, too: without
-    /// them no line would say who passes a guard that asks for a permission.
+    /// The facts of the page for browsers in development. The matrix also has the roles of a local Clerk, so that it shows
+    /// who passes a guard that requires a permission.
     pub(super) fn overview(
         &self,
         builder: &ServerBuilder,
@@ -140,13 +142,12 @@ impl Report {
         }
     }
 
-    /// Fetches a token that the server accepts.
+    /// The command that fetches a token that the server accepts.
     fn token_command(&self, local: &TryIt) -> String {
         format!("curl -s '{}/dev/token?{}'", self.issuer, local.token_query)
     }
 
-    /// A command that can be pasted as it is. It holds no token, but fetches one, and it speaks the
-    /// legacy form, which needs no `_meta`.
+    /// A command that can be pasted into a shell. It fetches a token, and speaks MCP 2025-11-25, which needs no `_meta`.
     fn trial(&self, local: &TryIt) -> String {
         let endpoint = &self.endpoint;
         let token = self.token_command(local);
@@ -204,7 +205,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The call to try a server with: by the first of the people who may call a tool for a trial, or else the list.
+/// The trial of a server: a call by the first person who may call a suitable tool, or else the list of tools.
 fn try_it(
     builder: &ServerBuilder,
     policy: &Policy,
@@ -213,10 +214,10 @@ fn try_it(
     local: &LocalClerk,
 ) -> TryIt {
     let calls = local.seats.iter().filter_map(|seat| {
-        let tool = tool_to_try(registry, matrix, &persona(seat))?;
+        let tool = tool_to_try(registry, matrix, &sample_caller(seat))?;
         Some((seat, tool))
     });
-    // A tool that asks for an organization shows more than one that does not.
+    // A tool that requires an organization is the better example.
     let best = calls.min_by_key(|(_, tool)| !tool.guard().needs_organization());
     let seat = best.map_or(local.seats.first(), |(seat, _)| Some(seat));
     let trial = best.map_or(Trial::List, |(_, tool)| Trial::Call(tool.name()));
@@ -234,7 +235,7 @@ fn try_it(
     }
 }
 
-/// A guarded tool that reads, needs no arguments and lets this caller call.
+/// A guarded tool that only reads, needs no arguments and admits this caller.
 fn tool_to_try<'a>(
     registry: &'a Registry,
     matrix: &AccessMatrix,
@@ -250,7 +251,7 @@ fn tool_to_try<'a>(
     fitting.min_by_key(|tool| !tool.guard().needs_organization())
 }
 
-fn persona(seat: &Seat) -> SampleCaller {
+fn sample_caller(seat: &Seat) -> SampleCaller {
     let caller = SampleCaller::new(&seat.user);
     let caller = match &seat.role {
         Some(role) => caller.role(role),
@@ -266,8 +267,8 @@ fn token_query(builder: &ServerBuilder, policy: &Policy, seat: Option<&Seat>) ->
     if let Some(organization) = seat.and_then(|seat| seat.organization.as_deref()) {
         query.append_pair("org", organization);
     }
-    if !builder.required_scopes.is_empty() {
-        let scopes = format!("profile email {}", builder.required_scopes.join(" "));
+    if !builder.scopes.required.is_empty() {
+        let scopes = format!("profile email {}", builder.scopes.required.join(" "));
         query.append_pair("scopes", &scopes);
     }
     if let (AudienceMode::Require, Some(audience)) =
@@ -278,14 +279,14 @@ fn token_query(builder: &ServerBuilder, policy: &Policy, seat: Option<&Seat>) ->
     query.finish()
 }
 
-/// A path as it is printed: from the working directory on, if it is below that.
+/// A path as it is printed: relative to the working directory if it is below that directory.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let below = here.and_then(|here| path.strip_prefix(here).ok());
     below.unwrap_or(path).display().to_string()
 }
 
-/// Whether Clerk has to issue tokens with an audience, now or soon.
+/// Reports whether Clerk must issue tokens with an audience, now or after a transition.
 fn audience_is_needed(mode: AudienceMode) -> bool {
     match mode {
         AudienceMode::Require | AudienceMode::RequireAfter(_) => true,
@@ -293,7 +294,7 @@ fn audience_is_needed(mode: AudienceMode) -> bool {
     }
 }
 
-/// How much callers may take at once, as far as the tools make it matter.
+/// The limits for calls at once that matter for the tools.
 fn limits(registry: &Registry, load: &Load) -> Vec<String> {
     let Load {
         calls,
@@ -320,9 +321,14 @@ fn limits(registry: &Registry, load: &Load) -> Vec<String> {
     lines
 }
 
-fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<String> {
+fn enforced(
+    builder: &ServerBuilder,
+    local_clerk: &LocalClerkChoice,
+    policy: &Policy,
+    looks_up: bool,
+) -> Vec<String> {
     let mut lines = Vec::new();
-    // On loopback the same URL follows under its other names.
+    // On loopback the other names of the URL follow.
     let audience = policy.audience.accepted.first().map_or("", String::as_str);
     if policy.oauth {
         lines.push(match policy.audience.mode {
@@ -336,14 +342,17 @@ fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<Str
                 day_of(end_ms)
             ),
         });
-        if !builder.emulator && audience_is_needed(policy.audience.mode) {
+        if !local_clerk.runs && audience_is_needed(policy.audience.mode) {
             lines.push(
-                "the URL has to be registered with Clerk: in the dashboard, Agents, MCP servers"
+                "the URL must be registered with Clerk: in the dashboard, Agents, MCP servers"
                     .to_owned(),
             );
         }
         if let Some(clients) = &policy.allowed_clients {
-            lines.push(format!("of the clients {}", clients.join(", ")));
+            lines.push(format!(
+                "only OAuth access tokens of the clients {}",
+                clients.join(", ")
+            ));
         }
     }
     match &policy.sessions {
@@ -354,9 +363,9 @@ fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<Str
         None => {}
     }
     match &policy.machine {
-        Some(Machine::Named(id)) => lines.push(format!("machines' tokens for {id}")),
+        Some(Machine::Named(id)) => lines.push(format!("M2M tokens for {id}")),
         Some(Machine::Unnamed) => {
-            lines.push("opaque tokens for the machine of CLERK_MACHINE_SECRET_KEY".to_owned());
+            lines.push("opaque M2M tokens for the machine of CLERK_MACHINE_SECRET_KEY".to_owned());
         }
         None => {}
     }
@@ -366,33 +375,36 @@ fn enforced(builder: &ServerBuilder, policy: &Policy, looks_up: bool) -> Vec<Str
         None => {}
     }
     if policy.check_users {
-        lines.push("users: not banned, not locked, not gone, at most 60 s ago".to_owned());
+        lines.push("users: banned, locked and deleted users are refused within 60 s".to_owned());
     }
-    if !builder.required_scopes.is_empty() {
-        lines.push(format!("the scopes {}", builder.required_scopes.join(" ")));
+    if !builder.scopes.required.is_empty() {
+        lines.push(format!(
+            "the scopes {} for every request",
+            builder.scopes.required.join(" ")
+        ));
     }
-    match builder.anonymous {
+    match builder.scopes.anonymous {
         AnonymousAccess::None => {}
         AnonymousAccess::ListPublic => {
             lines.push("without a token: the list of public tools".to_owned());
         }
         AnonymousAccess::ListAll => lines.push("without a token: the list of all tools".to_owned()),
     }
-    if let (true, Some(source)) = (looks_up, builder.organization_sources.in_words()) {
+    if let (true, Some(source)) = (looks_up, builder.organizations.in_words()) {
         lines.push(format!(
             "organizations: current memberships, at most 30 s old, {source}"
         ));
         return lines;
     }
-    lines.push(match (looks_up, builder.trust_token_org) {
+    lines.push(match (looks_up, builder.scopes.trust_token_org) {
         (true, false) => "organizations: current memberships, at most 30 s old".to_owned(),
         (true, true) => {
-            "organizations: as the token says (a day old at most); roles and permissions: current \
+            "organizations: from the token, which may be a day old; roles and permissions: current \
              memberships"
                 .to_owned()
         }
-        (false, _) => "organizations: as the token says, which may be a day old (no \
-                       CLERK_SECRET_KEY: no roles, no permissions)"
+        (false, _) => "organizations: from the token, which may be a day old (without CLERK_SECRET_KEY there are no \
+                       roles and no permissions)"
             .to_owned(),
     });
     lines

@@ -1,8 +1,7 @@
-//! Whether a guard can be passed at all: one that nobody passes, ever, is a mistake of whoever declares
-//! or configures.
+//! Finds guards that no accepted token can pass, which are mistakes of the code or of the configuration.
 //!
-//! What a kind of token can carry is known without a caller, so that each guard is tried on the best
-//! there could be of each kind.
+//! The facts that a kind of token can carry are known without a caller, so each guard is tried on the best possible
+//! caller of each kind.
 
 use std::fmt;
 use std::panic::Location;
@@ -12,8 +11,8 @@ use crate::identity::{Policy, TokenKind};
 use crate::tool::Registry;
 
 use super::builder::ServerBuilder;
-use super::check::{Finding, Found};
-use super::error::StartError;
+use super::codes;
+use super::finding::Finding;
 
 /// Refuses guards that no accepted token can pass.
 pub(super) fn check_guards(
@@ -21,11 +20,11 @@ pub(super) fn check_guards(
     builder: &ServerBuilder,
     looks_up: bool,
     policy: &Policy,
-) -> Result<(), StartError> {
-    if builder.allow_unsatisfiable_guards {
+) -> Result<(), Finding> {
+    if builder.scopes.allow_unsatisfiable_guards {
         return Ok(());
     }
-    let accepts = Accepts::of(policy, looks_up, &builder.required_scopes);
+    let accepts = Accepts::of(policy, looks_up, &builder.scopes.required);
     let tools: Vec<_> = registry
         .iter()
         .filter_map(|tool| {
@@ -39,27 +38,28 @@ pub(super) fn check_guards(
     if tools.is_empty() {
         Ok(())
     } else {
-        Err(StartError::Unsatisfiable { tools })
+        let tools: Vec<_> = tools.iter().map(Unsatisfiable::to_string).collect();
+        let tools = tools.join("; and of ");
+        let what = format!("no caller can ever pass the guard of {tools}");
+        Err(Finding::new(&codes::GUARD_UNSATISFIABLE, what))
     }
 }
 
-/// What session tokens cannot do on a server like this.
-pub(super) fn scopeless_sessions(policy: &Policy, server_scopes: &[String]) -> Option<Found> {
-    let others = accepted_kinds(policy).any(|kind| kind != TokenKind::Session);
+/// The finding that session tokens lack the scopes of the server.
+pub(super) fn scopeless_sessions(policy: &Policy, server_scopes: &[String]) -> Option<Finding> {
+    let others = policy.kinds().any(|kind| kind != TokenKind::Session);
     let shut_out = policy.sessions.is_some() && !server_scopes.is_empty() && others;
     shut_out.then(|| {
-        Found::Other(Finding::warning(
-            format!(
-                "`require_scope` asks everybody for {}, and session tokens have no scopes",
-                server_scopes.join(" ")
-            ),
-            "they are accepted, and can call public tools only",
-            "name the scope on the tools that need it, or do not accept session tokens",
-        ))
+        let scopes = server_scopes.join(" ");
+        let what = format!(
+            "`require_scope` requires {scopes} for every request, and session tokens have no scopes"
+        );
+        let remedy = "name the scope on the tools that need it, or do not accept session tokens";
+        Finding::new(&codes::SESSIONS_WITHOUT_SCOPES, what).remedy_is(remedy)
     })
 }
 
-/// A tool whose guard nobody can pass.
+/// A tool whose guard no accepted token can pass.
 #[derive(Debug)]
 pub(crate) struct Unsatisfiable {
     tool: &'static str,
@@ -67,15 +67,15 @@ pub(crate) struct Unsatisfiable {
     why: WhyNot,
 }
 
-/// Why nobody passes, and what to do about it.
+/// The reason why no token passes, and what to do about it.
 #[derive(Debug, Eq, PartialEq)]
 struct WhyNot {
-    /// What each kind of token lacks, first; several are lacked in turn, by one token or another.
+    /// The first fact that each kind of token lacks. Several facts of one kind are lacked by different tokens.
     lacks: Vec<(TokenKind, Vec<String>)>,
     remedy: &'static str,
 }
 
-/// What a server accepts.
+/// The tokens that a server accepts.
 #[derive(Debug)]
 struct Accepts<'a> {
     kinds: Vec<TokenKind>,
@@ -83,7 +83,7 @@ struct Accepts<'a> {
     server_scopes: &'a [String],
 }
 
-/// The best that a caller of some kind can be.
+/// The best possible caller with one kind of token.
 #[derive(Clone, Copy, Debug)]
 struct Best {
     kind: TokenKind,
@@ -94,7 +94,7 @@ struct Best {
 impl<'a> Accepts<'a> {
     fn of(policy: &Policy, looks_up: bool, server_scopes: &'a [String]) -> Self {
         Self {
-            kinds: accepted_kinds(policy).collect(),
+            kinds: policy.kinds().collect(),
             looks_up,
             server_scopes,
         }
@@ -104,7 +104,7 @@ impl<'a> Accepts<'a> {
         self.kinds.contains(&kind)
     }
 
-    /// Why nobody passes this guard; `None` if somebody can.
+    /// The reason why no accepted token passes this guard; `None` if one can.
     fn why_not(&self, guard: &Guard) -> Option<WhyNot> {
         if guard.is_public() {
             return None;
@@ -112,7 +112,7 @@ impl<'a> Accepts<'a> {
         let accepted = Best::ALL.into_iter().filter(|best| self.has(best.kind));
         let (meant, others): (Vec<_>, Vec<_>) =
             accepted.partition(|best| best.is_accepted_by(guard));
-        // Of others the tool does not want to hear.
+        // The tool accepts some of the accepted kinds only.
         let narrows = !meant.is_empty() && !others.is_empty();
         let callers = if meant.is_empty() { others } else { meant }.into_iter();
         let lacks: Vec<_> = callers
@@ -121,24 +121,24 @@ impl<'a> Accepts<'a> {
         if lacks.iter().any(|(_, lacks)| lacks.is_empty()) {
             return None;
         }
-        // Who lacks least is the nearest to being let in.
+        // The remedy is for the caller who lacks least.
         let nearest = lacks.iter().min_by_key(|(_, lacks)| lacks.len());
-        // Without any kind nobody is let in anywhere, which is said elsewhere.
+        // Another finding says that no kind is accepted.
         let remedy = self.remedy(nearest.and_then(|(_, lacks)| lacks.first())?);
         let helps = remedy == MEMBERSHIP && lacks.iter().any(|(kind, _)| *kind == TokenKind::OAuth);
-        let mut told: Vec<(TokenKind, Vec<String>)> = Vec::new();
+        let mut lacked: Vec<(TokenKind, Vec<String>)> = Vec::new();
         for (kind, _) in &lacks {
-            if !told.iter().any(|(known, _)| known == kind) {
-                told.push((*kind, of_kind(&lacks, *kind)));
+            if !lacked.iter().any(|(known, _)| known == kind) {
+                lacked.push((*kind, of_kind(&lacks, *kind)));
             }
         }
         Some(WhyNot {
-            lacks: told,
+            lacks: lacked,
             remedy: if narrows && !helps { NARROW } else { remedy },
         })
     }
 
-    /// What even the best of a kind cannot have.
+    /// The facts that the best caller of a kind lacks.
     fn lacks(&self, best: Best, guard: &Guard) -> Vec<Lack<'a>> {
         let asked = guard.requirements();
         let asked = asked.filter(|requirement| !self.can_meet(best, *requirement));
@@ -159,7 +159,7 @@ impl<'a> Accepts<'a> {
             Requirement::User => best.user,
             Requirement::Organization => best.organization,
             Requirement::Role(_) => is_looked_up || is_session,
-            // Clerk leaves its own permissions out of session tokens.
+            // Session tokens do not carry Clerk's own permissions.
             Requirement::Permission(permission) => {
                 is_looked_up || is_session && !is_system(permission.as_str())
             }
@@ -197,7 +197,7 @@ impl<'a> Accepts<'a> {
             | Requirement::Organization
             | Requirement::SignedIn
             | Requirement::User => PEOPLE,
-            // What would help with the first alternative.
+            // The remedy for the first alternative.
             Requirement::Any(alternatives) => {
                 let first = alternatives.iter().flat_map(|all| all.iter()).next();
                 first.map_or(TOO_MUCH, |one| self.remedy(&Lack::Requirement(*one)))
@@ -206,7 +206,7 @@ impl<'a> Accepts<'a> {
     }
 }
 
-/// What a caller cannot have.
+/// A requirement or a scope that a caller cannot have.
 #[derive(Clone, Copy, Debug)]
 enum Lack<'a> {
     Requirement(Requirement),
@@ -218,7 +218,7 @@ impl Best {
         Self::new(TokenKind::OAuth, true, true),
         Self::new(TokenKind::Session, true, true),
         Self::new(TokenKind::M2m, false, false),
-        // A user's, or an organization's.
+        // An API key belongs to a user or to an organization.
         Self::new(TokenKind::ApiKey, true, false),
         Self::new(TokenKind::ApiKey, false, true),
     ];
@@ -239,7 +239,7 @@ impl Best {
     }
 }
 
-/// What tokens of a kind cannot have: what none has, or else what one or the other lacks.
+/// The facts that tokens of a kind lack: a fact that all of them lack, or else one fact for each of them.
 fn of_kind(lacks: &[(TokenKind, Vec<Lack<'_>>)], kind: TokenKind) -> Vec<String> {
     let all = || lacks.iter().filter(|(of, _)| *of == kind);
     let texts = |lacks: &[Lack<'_>]| lacks.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -289,16 +289,6 @@ impl fmt::Display for Lack<'_> {
     }
 }
 
-fn accepted_kinds(policy: &Policy) -> impl Iterator<Item = TokenKind> + use<'_> {
-    let kinds = [
-        TokenKind::OAuth,
-        TokenKind::Session,
-        TokenKind::M2m,
-        TokenKind::ApiKey,
-    ];
-    kinds.into_iter().filter(|kind| policy.accepts(*kind))
-}
-
 fn has_scopes(kind: TokenKind) -> bool {
     match kind {
         TokenKind::ApiKey | TokenKind::OAuth => true,
@@ -312,246 +302,15 @@ fn is_system(permission: &str) -> bool {
 }
 
 const KIND: &str = "accept such tokens, or add an accepted kind to the tool's `accept`";
-const MEMBERSHIP: &str =
-    "set CLERK_SECRET_KEY so that OAuth callers' are looked up, or accept session tokens";
+const MEMBERSHIP: &str = "set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up, or accept session tokens";
 const NARROW: &str =
-    "drop what these cannot have, or add to the tool's `accept` a kind that has it";
+    "remove that requirement, or add to the tool's `accept` a kind of token that can meet it";
 const PEOPLE: &str = "accept tokens of people: OAuth access tokens or session tokens";
 const SCOPES: &str = "accept OAuth access tokens, which have scopes";
-const SESSIONS: &str = "accept session tokens (`session_tokens`), which alone tell it";
-const SYSTEM: &str = "set CLERK_SECRET_KEY so that OAuth callers' are looked up: session tokens have none of Clerk's own";
-const TOO_MUCH: &str = "no one kind of token has all that it asks for: make two tools of it";
+const SESSIONS: &str = "accept session tokens (`session_tokens`), the only tokens that carry it";
+const SYSTEM: &str = "set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up; session tokens carry none of Clerk's own permissions";
+const TOO_MUCH: &str =
+    "no kind of token can meet all requirements of this tool; split it into two tools";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::guard::{Feature, Permission, Plan, Reverification, Role, Scope};
-    use crate::identity::Parties;
-
-    const READ: Requirement = Requirement::Permission(Permission::new("org:a:read"));
-    const SYS: Requirement = Requirement::Permission(Permission::new("org:sys_profile:read"));
-    const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
-    const DOCS: Requirement = Requirement::Scope(Scope::new("docs"));
-    const EXPORT: Requirement = Requirement::Feature(Feature::new("export"));
-    const PRO: Requirement = Requirement::Plan(Plan::new("pro"));
-    const STRICT: Requirement = Requirement::Reverification(Reverification::STRICT);
-    const ORG: Requirement = Requirement::Organization;
-    const USER: Requirement = Requirement::User;
-    const KEYS: Requirement = Requirement::Accept(&[TokenKind::ApiKey]);
-
-    fn accepts<'a>(kinds: &[TokenKind], looks_up: bool, scopes: &'a [String]) -> Accepts<'a> {
-        Accepts {
-            kinds: kinds.to_vec(),
-            looks_up,
-            server_scopes: scopes,
-        }
-    }
-
-    const OAUTH: &[TokenKind] = &[TokenKind::OAuth];
-    const SESSION: &[TokenKind] = &[TokenKind::Session];
-    const BOTH: &[TokenKind] = &[TokenKind::Session, TokenKind::OAuth];
-    const M2M: &[TokenKind] = &[TokenKind::M2m];
-    const API_KEY: &[TokenKind] = &[TokenKind::ApiKey];
-
-    #[test]
-    fn a_guard_can_be_passed_by_the_kinds_that_carry_what_it_asks_for() {
-        for (asked, [oauth, looked_up, session, m2m, api_key]) in [
-            (&[][..], [true; 5]),
-            (&[Requirement::NoActor], [true; 5]),
-            (&[ORG], [true, true, true, false, true]),
-            (&[USER], [true, true, true, false, true]),
-            (&[USER, ORG], [true, true, true, false, false]),
-            (&[READ], [false, true, true, false, false]),
-            (&[SYS], [false, true, false, false, false]),
-            (&[ADMIN, ORG], [false, true, true, false, false]),
-            (&[EXPORT], [false, false, true, false, false]),
-            (&[PRO, READ], [false, false, true, false, false]),
-            (&[STRICT], [false, false, true, false, false]),
-            (&[DOCS], [true, true, false, false, true]),
-            (&[DOCS, EXPORT], [false; 5]),
-            (&[KEYS], [false, false, false, false, true]),
-            (
-                &[Requirement::Any(&[&[READ], &[DOCS]])],
-                [true, true, true, false, true],
-            ),
-            (
-                &[Requirement::Any(&[&[READ, DOCS], &[EXPORT]])],
-                [false, true, true, false, false],
-            ),
-            (&[Requirement::Any(&[&[]])], [false; 5]),
-        ] {
-            let guard = Guard::signed_in(asked);
-            for (kinds, looks_up, expected) in [
-                (OAUTH, false, oauth),
-                (OAUTH, true, looked_up),
-                (SESSION, true, session),
-                (M2M, true, m2m),
-                (API_KEY, true, api_key),
-                (BOTH, false, oauth || session),
-                (BOTH, true, looked_up || session),
-            ] {
-                let why = accepts(kinds, looks_up, &[]).why_not(&guard);
-                assert_eq!(
-                    why.is_none(),
-                    expected,
-                    "{guard} {kinds:?} {looks_up}: {why:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn sessions_beside_others_under_a_scope_of_the_server_are_warned_of() {
-        let scopes = ["docs".to_owned()];
-        for (oauth, sessions, scopes, warned) in [
-            (true, Some(Parties::Any), &scopes[..], true),
-            (true, Some(Parties::Any), &[], false),
-            (true, None, &scopes, false),
-            // Then no tool can be called at all, which is an error.
-            (false, Some(Parties::Any), &scopes, false),
-        ] {
-            let policy = Policy {
-                oauth,
-                sessions,
-                ..Policy::new("https://clerk.example.com".to_owned(), Vec::new())
-            };
-            let found = format!("{:?}", scopeless_sessions(&policy, scopes));
-            assert_eq!(found.contains("asks everybody for docs"), warned, "{found}");
-        }
-    }
-
-    #[test]
-    fn a_scope_of_the_server_shuts_those_out_who_have_none() {
-        let scopes = ["docs".to_owned()];
-        let bare = Guard::signed_in(&[]);
-        for (kinds, expected) in [(OAUTH, true), (SESSION, false), (BOTH, true), (M2M, false)] {
-            let why = accepts(kinds, true, &scopes).why_not(&bare);
-            assert_eq!(why.is_none(), expected, "{kinds:?}: {why:?}");
-            assert_eq!(
-                accepts(kinds, true, &scopes).why_not(&Guard::public()),
-                None
-            );
-        }
-        // Those who get past the server's have no features, those with features no scopes.
-        let export = Guard::signed_in(&[EXPORT]);
-        assert!(accepts(BOTH, true, &scopes).why_not(&export).is_some());
-    }
-
-    #[test]
-    fn each_kind_says_what_it_lacks_and_the_nearest_what_to_do() {
-        let scopes = ["docs".to_owned()];
-        for (asked, kinds, looks_up, scopes, lacks, remedy) in [
-            (
-                &[ORG, ADMIN][..],
-                OAUTH,
-                false,
-                &[][..],
-                &["oauth role org:admin"][..],
-                MEMBERSHIP,
-            ),
-            (
-                &[EXPORT],
-                OAUTH,
-                true,
-                &[],
-                &["oauth feature export"],
-                SESSIONS,
-            ),
-            (
-                &[EXPORT, SYS],
-                BOTH,
-                true,
-                &[],
-                &[
-                    "oauth feature export",
-                    "session permission org:sys_profile:read",
-                ],
-                TOO_MUCH,
-            ),
-            (
-                &[SYS],
-                SESSION,
-                true,
-                &[],
-                &["session permission org:sys_profile:read"],
-                SYSTEM,
-            ),
-            (&[DOCS], SESSION, true, &[], &["session scope docs"], SCOPES),
-            (&[], SESSION, true, &scopes, &["session scope docs"], SCOPES),
-            (&[USER], M2M, true, &[], &["m2m user"], PEOPLE),
-            (
-                &[ORG, ADMIN],
-                &[TokenKind::M2m, TokenKind::OAuth],
-                false,
-                &[],
-                &["oauth role org:admin", "m2m organization"],
-                MEMBERSHIP,
-            ),
-            (
-                &[KEYS],
-                BOTH,
-                true,
-                &[],
-                &["oauth token api_key", "session token api_key"],
-                KIND,
-            ),
-            (
-                &[USER, ORG],
-                API_KEY,
-                true,
-                &[],
-                &["api_key organization & user"],
-                PEOPLE,
-            ),
-            (
-                &[Requirement::Any(&[&[PRO], &[STRICT]])],
-                OAUTH,
-                true,
-                &[],
-                &["oauth any of (plan pro; reverification strict)"],
-                SESSIONS,
-            ),
-            (
-                &[Requirement::Accept(M2M), READ],
-                &[TokenKind::OAuth, TokenKind::Session, TokenKind::M2m],
-                true,
-                &[],
-                &["m2m permission org:a:read"],
-                NARROW,
-            ),
-            (
-                &[Requirement::Accept(OAUTH), READ],
-                BOTH,
-                false,
-                &[],
-                &["oauth permission org:a:read"],
-                MEMBERSHIP,
-            ),
-            (
-                &[KEYS, USER, ORG],
-                &[TokenKind::OAuth, TokenKind::ApiKey],
-                true,
-                &[],
-                &["api_key organization & user"],
-                NARROW,
-            ),
-            (
-                &[KEYS, USER, READ],
-                &[TokenKind::OAuth, TokenKind::ApiKey],
-                true,
-                &[],
-                &["api_key permission org:a:read"],
-                NARROW,
-            ),
-        ] {
-            let guard = Guard::signed_in(asked);
-            let why = accepts(kinds, looks_up, scopes).why_not(&guard).unwrap();
-            let told = why
-                .lacks
-                .iter()
-                .map(|(kind, lacks)| format!("{kind} {}", lacks.join(" & ")));
-            assert_eq!(told.collect::<Vec<_>>(), lacks, "{guard}");
-            assert_eq!(why.remedy, remedy, "{guard}");
-        }
-    }
-}
+mod tests;

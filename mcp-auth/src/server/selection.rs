@@ -1,4 +1,4 @@
-//! Which of the tools that are linked into the program a server serves.
+//! The selection of the tools that a server serves, among the tools that are linked into the program.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use crate::tool::{Registration, ToolInfo};
 
-use super::error::StartError;
+use super::codes;
+use super::finding::Finding;
 
-/// Serves the calling package's tools; naming a module of it narrows that, naming a crate or a
-/// module elsewhere adds. No dependency adds a tool to a server that does not name it.
+/// The tools of the calling package. A named module of that package narrows the selection; a named crate or module
+/// elsewhere adds to it. A dependency that the server does not name adds no tool.
 #[derive(Clone)]
 pub(super) struct Selection {
     package: &'static str,
@@ -19,7 +20,7 @@ pub(super) struct Selection {
 
 type Condition = dyn Fn(&ToolInfo) -> bool + Send + Sync;
 
-/// A path as it was written, and what it can mean: only one of these can exist.
+/// A path as it was written, and the full paths that it can mean; at most one of them exists.
 #[derive(Clone, Debug)]
 struct Named {
     written: String,
@@ -31,7 +32,7 @@ struct Named {
 pub(super) struct Selected<'a> {
     selection: &'a Selection,
     modules: Vec<&'a str>,
-    /// Whether one of them is of the calling package.
+    /// One of the modules belongs to the calling package.
     narrowed: bool,
 }
 
@@ -52,7 +53,7 @@ impl Selection {
         });
     }
 
-    /// Adds a path as a `use` in `module` spells it.
+    /// Adds a path in the form of a `use` in `module`.
     pub(super) fn name_in(&mut self, module: &str, path: &str) {
         // The compiler may spell it with blanks.
         let written: String = path.split_whitespace().collect();
@@ -62,7 +63,7 @@ impl Selection {
         });
     }
 
-    /// Adds a condition; all of them have to hold.
+    /// Adds a condition; a tool is served only if all conditions hold.
     pub(super) fn only_if(
         &mut self,
         condition: impl Fn(&ToolInfo) -> bool + Send + Sync + 'static,
@@ -73,8 +74,8 @@ impl Selection {
         });
     }
 
-    /// Looks the names up among what is linked.
-    pub(super) fn resolve(&self) -> Result<Selected<'_>, StartError> {
+    /// Looks up the named modules among the linked modules.
+    pub(super) fn resolve(&self) -> Result<Selected<'_>, Finding> {
         let mut modules = Vec::new();
         for named in &self.named {
             let declares = |module: &&String| linked().any(|tool| is_within(tool.module(), module));
@@ -95,22 +96,35 @@ impl Selection {
         })
     }
 
-    /// That there are no tools, for a server that selects some but has none of them.
-    pub(super) fn nothing(&self) -> StartError {
-        match &self.condition {
-            Some(_) => StartError::NoToolLeft,
-            None => StartError::NoTools {
-                package: self.package,
-            },
+    /// The finding that no tool is served.
+    pub(super) fn nothing(&self) -> Finding {
+        if self.condition.is_some() {
+            let what = "no tool is left: the condition of `serve_tools_if` holds for none";
+            return Finding::new(&codes::TOOLS_FILTERED, what);
         }
+        let package = self.package;
+        let name = package.replace('-', "_");
+        let remedy = format!(
+            "annotate a function with #[mcp_tool]; if there are some, in src/lib.rs or in another crate, name \
+             that crate, since a crate that nothing names is not linked: `use {name} as _;` in main.rs, or \
+             `serve!(tools = [{name}])`"
+        );
+        let what = format!("no tools of package `{package}` are in this program");
+        Finding::new(&codes::TOOLS_MISSING, what).remedy_is(remedy)
     }
 
-    fn nothing_in(&self, path: &str) -> StartError {
+    fn nothing_in(&self, path: &str) -> Finding {
         let modules: BTreeSet<_> = linked().map(|tool| tool.module()).collect();
-        StartError::NoToolsIn {
-            path: path.to_owned(),
-            modules: modules.into_iter().collect(),
-        }
+        let modules: Vec<_> = modules.into_iter().collect();
+        let others = match modules.as_slice() {
+            [] => "nothing that is linked declares any".to_owned(),
+            some => format!(
+                "of what is linked these modules declare some: {}",
+                some.join(", ")
+            ),
+        };
+        let what = format!("no tools are declared in `{path}`; {others}");
+        Finding::new(&codes::TOOL_MODULE_EMPTY, what)
     }
 }
 
@@ -127,12 +141,21 @@ impl Selected<'_> {
         (own || named()) && condition.as_ref().is_none_or(|holds| holds(tool))
     }
 
-    /// The linked tools that are not served, in the order of their modules.
-    pub(super) fn unserved(&self) -> Vec<String> {
+    /// Logs the linked tools that are not served, in the order of their modules.
+    pub(super) fn log_unserved(&self) {
         let unserved = linked().filter(|tool| !self.serves(tool));
         let unserved: BTreeSet<_> = unserved.map(|tool| (tool.module(), tool.name())).collect();
-        let spell = |(module, name)| format!("{module}::{name}");
-        unserved.into_iter().map(spell).collect()
+        if unserved.is_empty() {
+            return;
+        }
+        let path = |&(module, name): &(_, _)| format!("{module}::{name}");
+        let shown: Vec<_> = unserved.iter().take(MOST_LOGGED).map(path).collect();
+        let shown = shown.join(", ");
+        let tools = match unserved.len().checked_sub(MOST_LOGGED) {
+            None | Some(0) => shown,
+            Some(more) => format!("{shown} and {more} more"),
+        };
+        tracing::info!(target: "mcp_auth", %tools, "linked but not served");
     }
 }
 
@@ -149,8 +172,8 @@ fn linked() -> impl Iterator<Item = ToolInfo> {
     Registration::linked().map(|tool| ToolInfo::of(&tool.declaration))
 }
 
-/// The full paths that `path` can stand for in `module`: a module there or a crate. The compiler
-/// lets nobody `use` a name that is both.
+/// The full paths that `path` can stand for in `module`: a module there, or a crate. The compiler refuses a `use` of a
+/// name that is both.
 fn meanings(module: &str, path: &str) -> Vec<String> {
     let path = path.replace("r#", "");
     let mut segments = path.split("::").peekable();
@@ -188,6 +211,9 @@ fn is_within(module: &str, parent: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
+/// The most unserved tools that the log names.
+const MOST_LOGGED: usize = 100;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,7 +223,7 @@ mod tests {
     use crate::server::start::matrix;
 
     #[test]
-    fn a_path_means_what_use_takes_it_for() {
+    fn a_path_is_resolved_as_in_a_use() {
         let module = "app::api::v1";
         for (path, expected) in [
             ("crate", &["app"][..]),
@@ -229,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_linked_and_not_served_is_in_the_log() {
+    fn linked_tools_that_are_not_served_are_logged() {
         let module = |name| format!("{}::{name}", module_path!());
         let builder = ServerBuilder::of_package("mcp-auth", "0").tools_of(module("shown"));
         let log = logged(|| {
@@ -244,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_named_whole() {
+    fn a_module_is_named_by_all_of_its_segments() {
         assert!(is_within("app::admin", "app::admin"));
         assert!(is_within("app::admin::users", "app::admin"));
         assert!(!is_within("app::administration", "app::admin"));

@@ -1,4 +1,4 @@
-//! Listening: what `serve!` does beyond building a server.
+//! Listens, and serves until a signal.
 
 use std::convert::Infallible;
 use std::io::{self, IsTerminal, Write};
@@ -13,12 +13,14 @@ use futures_util::future::{Either, join, select};
 use crate::http::{Flow, ProcessSignals, SHUTDOWN_SECONDS, listen};
 
 use super::builder::ServerBuilder;
-use super::check::Severity;
+use super::codes;
 use super::environment::Environment;
-use super::error::{Error, Result, StartError};
+use super::error::{Error, Result, chain};
+use super::finding::{Finding, Findings, Severity, counted};
 use super::log;
 use super::matrix::AccessMatrix;
-use super::settings::{Names, bind_address};
+use super::resolve::Purpose;
+use super::setting::Source;
 use super::start::{self, Server};
 
 /// A server that listens, until it is stopped or its runtime ends.
@@ -39,14 +41,14 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// Returns the address the server listens on, with the port that was chosen for port 0.
+    /// Returns the address that the server listens on, with the port that the system chose for port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the issuer whose tokens the server accepts, without a final slash: with the emulator,
-    /// its base URL.
+    /// Returns the issuer whose tokens the server accepts, without a final slash. With the emulator it is the base URL
+    /// of the emulator.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -61,8 +63,8 @@ impl RunningServer {
 impl ServerBuilder {
     /// Serves until SIGTERM or Ctrl-C, then lets the calls in flight end, for up to 30 s.
     ///
-    /// Prints what it serves to standard output, and installs a `tracing` subscriber that writes to
-    /// standard error, as `RUST_LOG` says, if there is none. A second signal ends it at once.
+    /// Prints a report to standard output. If the application has installed no `tracing` subscriber, the server installs
+    /// a subscriber that writes to standard error and follows `RUST_LOG`. A second signal ends the server at once.
     ///
     /// ```no_run
     /// #[actix_web::main]
@@ -71,19 +73,19 @@ impl ServerBuilder {
     /// }
     /// ```
     ///
-    /// With `MCP_AUTH=check` in the environment it prints what [`check`](Self::check) finds and returns,
-    /// with an error if that holds one.
+    /// With `MCP_AUTH=check` in the environment it prints the report of [`check`](Self::check) and returns; with an
+    /// error if the report has an error. `MCP_AUTH_ACCEPT` accepts findings by their codes, separated by commas.
     ///
     /// With `MCP_AUTH=tools` in the environment it prints the [`AccessMatrix`](crate::AccessMatrix) and returns;
-    /// with `tools-markdown` and `tools-json` in those forms. That needs neither an instance nor a
-    /// network, only the state that the tools take.
+    /// `tools-markdown` and `tools-json` choose another form. The matrix needs neither an instance nor a network, only
+    /// the state that the tools take.
     ///
     /// # Errors
     ///
-    /// - Those of [`build`](Self::build).
-    /// - The check that was asked for found errors.
-    /// - The address cannot be listened on.
-    /// - Signals cannot be listened to, or accepting connections fails.
+    /// - [`build`](Self::build) fails.
+    /// - The check found errors.
+    /// - The server cannot listen on the address.
+    /// - The server cannot listen to signals, or cannot accept connections.
     pub async fn serve(self) -> Result<()> {
         let env = Environment::process();
         if env.get("MCP_AUTH").as_deref() == Some("check") {
@@ -91,7 +93,10 @@ impl ServerBuilder {
             io::stdout().write_all(report.to_string().as_bytes())?;
             return match report.count(Severity::Error) {
                 0 => Ok(()),
-                errors => Err(Error::start(StartError::Checked { errors })),
+                errors => {
+                    let what = format!("the check found {}", counted(errors, "error"));
+                    Err(Error::start(Finding::new(&codes::CHECK_FAILED, what)))
+                }
             };
         }
         if let Some(text) = asked_for(&self, env).map_err(Error::start)? {
@@ -107,19 +112,21 @@ impl ServerBuilder {
         if installed.is_ok()
             && let Some(mistake) = log::mistake(&env)
         {
-            mistake.log();
+            let mut findings = Findings::default();
+            findings.push(mistake);
+            findings.log(&[]);
         }
         let (listener, server) = self.listen().await?;
         let report = server.report.to_string();
         let running = http(&server, listener)?;
-        // A closed standard output is no reason not to serve.
+        // The server also serves with a closed standard output.
         let _ = io::stdout().write_all(report.as_bytes());
         until_stopped(running).await?;
         Ok(())
     }
 
-    /// Serves in the background of this runtime: for tests, and for programs that do more than
-    /// serve. Returns when it listens. Prints nothing, leaves signals and `tracing` alone.
+    /// Serves in the background of this runtime, for tests and for programs that do more than serve. Returns when the
+    /// server listens. Prints nothing, handles no signals, and installs no `tracing` subscriber.
     ///
     /// ```no_run
     /// # async fn work() {}
@@ -134,8 +141,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// - Those of [`build`](Self::build).
-    /// - The address cannot be listened on.
+    /// - [`build`](Self::build) fails.
+    /// - The server cannot listen on the address.
     ///
     /// # Panics
     ///
@@ -154,27 +161,27 @@ impl ServerBuilder {
         })
     }
 
-    /// Binds before building: with port 0 the canonical URL is known only then.
+    /// Binds before it builds, because with port 0 the canonical URL is known only then.
     async fn listen(mut self) -> Result<(TcpListener, Server)> {
         let env = Environment::process();
-        let (host, port) = bind_address(&self, &env).map_err(Error::start)?;
-        let name = Names::of(&self).port;
-        let bind = |source| {
-            Error::start(StartError::Bind {
-                name,
-                address: format!("{host}:{port}"),
-                source,
-            })
-        };
-        let listener = TcpListener::bind((host.trim_matches(['[', ']']), port)).map_err(bind)?;
-        self.port = Some(listener.local_addr()?.port());
-        let server = start::build(self, env, true).await.map_err(Error::start)?;
+        let address = self.serving.address(&env).map_err(Error::start)?;
+        let (host, port) = (&address.host.value, address.port.value);
+        let listener = TcpListener::bind((host.trim_matches(['[', ']']), port));
+        let listener = listener.map_err(|error| {
+            let what = format!("cannot listen on {host}:{port}: {}", chain(&error));
+            let port = address.port.source;
+            let remedy = format!("set {port} to another one, or stop what uses it");
+            Error::start(Finding::new(&codes::LISTEN_FAILED, what).remedy_is(remedy))
+        })?;
+        self.serving.port = Some(listener.local_addr()?.port());
+        let server = start::build(self, env, Purpose::Listen).await;
+        let server = server.map_err(Error::start)?;
         Ok((listener, server))
     }
 }
 
-/// What `MCP_AUTH` asks to be printed in place of serving.
-fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<String>, StartError> {
+/// The text that `MCP_AUTH` asks for instead of serving.
+fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<String>, Finding> {
     let Some(value) = env.get("MCP_AUTH") else {
         return Ok(None);
     };
@@ -183,11 +190,8 @@ fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<Str
         "tools-json" => AccessMatrix::to_json,
         "tools-markdown" => AccessMatrix::to_markdown,
         _ => {
-            return Err(StartError::BadValue {
-                name: "MCP_AUTH",
-                value,
-                expected: "`check`, `tools`, `tools-json` or `tools-markdown` is expected",
-            });
+            let expected = "`check`, `tools`, `tools-json` or `tools-markdown` is expected";
+            return Err(Source::Variable("MCP_AUTH").invalid(value, expected));
         }
     };
     Ok(Some(write(&start::matrix(builder, &env)?)))
@@ -199,7 +203,7 @@ fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
     let factory = move || {
         let (site, judge) = (server.site(), server.site());
         Flow {
-            // Without an application around it: there is nothing to route, and no middleware.
+            // The site needs no application around it, which would route and run middleware.
             service: fn_service(move |request: Request| {
                 let site = Arc::clone(&site);
                 async move {
@@ -216,7 +220,7 @@ fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
     Ok(listen(listener, &limits, ProcessSignals::Caller, factory)?)
 }
 
-/// Runs until a signal, then lets the calls in flight end; a second signal ends that as well.
+/// Runs until a signal, then waits for the calls in flight; a second signal ends the waiting.
 async fn until_stopped(running: dev::Server) -> io::Result<()> {
     let mut signals = StopSignals::listen()?;
     let handle = running.handle();
@@ -232,7 +236,7 @@ async fn until_stopped(running: dev::Server) -> io::Result<()> {
     }
 }
 
-/// SIGTERM and Ctrl-C. Listened to all along: one that comes between two waits is not lost.
+/// SIGTERM and Ctrl-C. A signal that arrives between two waits is not lost.
 struct StopSignals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,

@@ -1,35 +1,31 @@
-//! From a configuration to a server that can serve: everything is checked here, once.
+//! Builds a server from its resolved configuration.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 
-use crate::clerk::{Clerk, ClerkConfig, Metadata};
-use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
+use crate::clerk::Metadata;
+use crate::clock::SystemClock;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
-use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy, SystemClock};
+use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy};
 use crate::limits::Networks;
 use crate::protocol::{Calls, Endpoint, EndpointConfig, ServerInfo};
-use crate::tool::{Registry, Threads, ToolSettings};
+use crate::tool::{Registry, Threads};
 
-use super::advertised::advertised_scopes;
-use super::builder::{ServerBuilder, descriptors, trusted_proxies};
-use super::check::{Answers, Found, Known, address, judge, organizations, panics, schemas, settle};
+use super::builder::{Load, LocalClerkChoice, ServerBuilder, tokens};
+use super::check::{connect, probe};
+use super::codes;
 use super::environment::Environment;
-use super::error::StartError;
-use super::load::Load;
+use super::error::chain;
+use super::finding::{Finding, Findings};
 use super::matrix::AccessMatrix;
-use super::private_url::{check_addresses, plain_http};
 use super::report::Report;
-use super::satisfiable::{check_guards, scopeless_sessions};
-use super::settings::{
-    ClerkSettings, HasKeys, Names, canonical, clerk_settings, gate, policy, policy_mistakes, scopes,
-};
+use super::resolve::{Purpose, policy, resolve, tools};
 
 /// A server that has been checked and can be mounted.
 ///
-/// Made by [`ServerBuilder::build`]. Cheap to clone; every worker has one.
+/// [`ServerBuilder::build`] makes it. Cloning is cheap; every worker has a clone.
 ///
 /// ```no_run
 /// use actix_web::{App, HttpServer};
@@ -40,7 +36,7 @@ use super::settings::{
 /// HttpServer::new(move || {
 ///     App::new().configure(server.well_known()).configure(server.routes())
 /// })
-/// // Without this a client that hangs up does not cancel its call.
+/// // Without this setting a client that closes the connection does not cancel its call.
 /// .h1_allow_half_closed(false)
 /// .bind(("127.0.0.1", 3000))?
 /// .run()
@@ -53,7 +49,7 @@ pub struct Server {
     site: Arc<Site>,
     pub(super) connections: Arc<ConnectionLimits>,
     pub(super) report: Arc<Report>,
-    /// Clerk is called from this runtime only, for as long as the server is there.
+    /// All calls to Clerk run on this runtime, which lives as long as the server.
     _io: Arc<IoRuntime>,
     #[cfg(feature = "emulator")]
     _emulator: Option<Arc<clerk_emulator::Emulator>>,
@@ -62,16 +58,14 @@ pub struct Server {
 impl Server {
     /// Registers the MCP endpoint, at the configured path: POST, and OPTIONS for browsers.
     ///
-    /// In a scope of actix-web the path is that below the scope; the public URL, with the scope, is
-    /// [`ServerBuilder::url`].
+    /// In a scope of actix-web the path is below the scope; [`ServerBuilder::url`] sets the public URL, with the scope.
     ///
     /// # Security
     ///
-    /// A mounted server does not know the address that its application binds. The rules for servers that only this
-    /// machine reaches go by `HOST` and the public URL: tokens without an audience are accepted, and the keys of a
-    /// local Clerk are believed, if `HOST` is a loopback address (as it is by default) and so is the host of the URL.
-    /// An application that binds another address, such as `0.0.0.0`, sets `HOST` to that address or gives its public
-    /// URL. The start then fails beside a local Clerk, and an audience is required otherwise.
+    /// A mounted server does not know the address that its application binds, and takes it from `HOST` and the public
+    /// URL. If both are on loopback, which is the default, the server accepts tokens without an audience and trusts the
+    /// keys of a local Clerk. An application that binds another address, such as `0.0.0.0`, must set `HOST` to that
+    /// address or set its public URL. The server then requires an audience, and does not start with a local Clerk.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.routes(services)
@@ -82,19 +76,19 @@ impl Server {
     /// `/.well-known/openid-configuration`, unless
     /// [`without_legacy_discovery`](ServerBuilder::without_legacy_discovery).
     ///
-    /// They belong at the root of the origin, whatever scope the endpoint is mounted in: that is
-    /// where clients look.
+    /// Mount them at the root of the origin, whatever scope the endpoint is mounted in, because clients look for them
+    /// there.
     pub fn well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.well_known(services)
     }
 
-    /// The site itself, for a server that serves nothing else.
+    /// The site, for a server without an application around it.
     pub(crate) fn site(&self) -> Arc<Site> {
         Arc::clone(&self.site)
     }
 
-    /// Returns who may call what.
+    /// Returns the access matrix: which callers may call which tools.
     ///
     /// ```no_run
     /// # async fn print() -> mcp_auth::Result<()> {
@@ -108,29 +102,27 @@ impl Server {
     }
 }
 
-/// What a site needs to know its callers.
+/// The parts with which a site identifies its callers.
 pub(super) struct Identity {
     pub(super) authenticator: Authenticator,
     pub(super) organizations: Organizations,
-    /// The proxies that are believed about the addresses of their clients.
-    pub(super) proxies: Networks,
-    /// The issuer's documents, of which copies are published.
+    /// The documents of the issuer; the site publishes copies of them.
     pub(super) documents: Vec<Metadata>,
     /// The local Clerk, if the server runs one.
     pub(super) local: Option<LocalClerk>,
 }
 
-/// The facts of its local Clerk that a server prints.
+/// The facts about its local Clerk that a server prints.
 #[derive(Debug)]
 pub(super) struct LocalClerk {
-    /// Everybody, once for each membership; people without an organization come last.
+    /// All people, once for each membership; people without an organization come last.
     pub(super) seats: Vec<Seat>,
-    /// How the people came by their permissions, if the tools decided that.
+    /// The rule for the permissions of the people, if the tools decide them.
     pub(super) note: Option<&'static str>,
     pub(super) state_file: Option<PathBuf>,
 }
 
-/// Somebody at a local Clerk, in one of their organizations or in none.
+/// A person at a local Clerk, in one of their organizations or in none.
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) user: String,
@@ -140,134 +132,112 @@ pub(super) struct Seat {
     pub(super) permissions: Vec<String>,
 }
 
-/// Checks a configuration and builds the server. One that `listens` does so as configured; else it is
-/// mounted into an application that may listen anywhere.
+/// The parts of a server, all of which are valid.
+pub(super) struct Parts {
+    pub(super) builder: ServerBuilder,
+    pub(super) local_clerk: LocalClerkChoice,
+    pub(super) canonical: Canonical,
+    pub(super) gate: Gate,
+    pub(super) load: Load,
+    pub(super) proxies: Networks,
+    pub(super) registry: Registry,
+    pub(super) policy: Policy,
+    pub(super) identity: Identity,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// Resolves a configuration, asks the instance, and builds the server.
 pub(super) async fn build(
-    mut builder: ServerBuilder,
+    builder: ServerBuilder,
     env: Environment<'_>,
-    listens: bool,
-) -> Result<Server, StartError> {
-    let names = Names::of(&builder);
-    Load::of(&builder)?;
-    let proxies = trusted_proxies(&builder, &env)?;
-    let connections = builder.connections.limits(proxies.clone(), descriptors())?;
-    let canonical = canonical(&builder, &env)?;
-    check_addresses(&builder, &canonical).await?;
-    let gate = gate(&builder, &env, &canonical)?;
-    let registry = tools(&builder)?;
-    let settings = clerk_settings(&mut builder, &env, &canonical, &registry).await?;
-    let keys = HasKeys::of(&builder, &env);
-    let policy = policy(&builder, &env, &canonical, settings.frontend.issuer(), keys)?;
-    check_guards(&registry, &builder, settings.secret_key.is_some(), &policy)?;
-    let clock = clock(&mut builder);
-    let io = Arc::new(IoRuntime::start().map_err(StartError::Io)?);
-    let advertised = advertised_scopes(&builder, &policy.scopes, &registry);
-    let known = Known {
-        policy: &policy,
-        required_scopes: &builder.required_scopes,
-        advertised: &advertised,
-        now_ms: clock.unix_ms(),
-        registry: Some(&registry),
-        canonical: Some(&canonical),
-        names,
-        named_by: settings.named_by,
-        api: settings.api_origin(),
-        local: settings.frontend.is_local(),
-        development: settings.development,
-        has_secret_key: settings.secret_key.is_some(),
-        has_jwt_key: settings.jwt_key.is_some(),
-    };
-    #[cfg(feature = "emulator")]
-    let emulator = settings.emulator.clone();
-    let clerk = connect(settings, policy.clone(), &clock, &io, names)?;
-    // This also fetches the keys, so that the first request need not wait.
-    let answers = Answers::ask(&clerk, known.has_jwt_key, false).await;
-    let mut found = judge(&answers, &known);
-    found.extend(plain_http(&canonical));
-    if listens {
-        found.extend(address(&builder, &env, &canonical, names));
-    }
-    found.extend(scopeless_sessions(&policy, &builder.required_scopes));
-    found.extend(organizations(
-        builder.organization_sources,
-        &policy,
-        &registry,
-    ));
-    found.extend(schemas(&registry));
-    found.extend(panics());
-    found.extend(env.unread().into_iter().map(Found::from));
-    settle(found)?;
+    purpose: Purpose,
+) -> Result<Server, Finding> {
+    let mut resolved = resolve(builder, &env, purpose).await;
+    resolved.findings.check()?;
+    let settings = resolved.clerk.clone()?;
+    let clock = clock(&mut resolved.builder);
+    let io = Arc::new(io_thread()?);
+    let clerk = connect(&settings, &resolved.builder, &resolved.policy, &clock, &io)?;
+    probe(&mut resolved, &settings, &clerk, &clock, false).await;
+    resolved.findings.check()?;
+    resolved.findings.log(&resolved.accepted);
     let identity = Identity {
         authenticator: clerk.authenticator,
         organizations: clerk.organizations,
-        proxies,
         documents: vec![clerk.metadata, clerk.openid],
         #[cfg(feature = "emulator")]
-        local: emulator
-            .as_deref()
-            .map(|emulator| super::emulator::describe(emulator, &builder.emulator_people)),
+        local: settings.emulator.as_deref().map(|emulator| {
+            super::emulator::describe(emulator, &resolved.builder.local_clerk.people)
+        }),
         #[cfg(not(feature = "emulator"))]
         local: None,
     };
-    let (site, report) = assemble(builder, canonical, gate, &policy, registry, identity, clock)?;
+    let canonical = resolved.settings.canonical?;
+    let connections = resolved.settings.connections?;
+    let (site, report) = assemble(Parts {
+        gate: resolved.settings.allowed.gate(&canonical),
+        canonical,
+        builder: resolved.builder,
+        local_clerk: resolved.local_clerk,
+        load: resolved.settings.load,
+        proxies: resolved.settings.proxies,
+        registry: resolved.settings.registry?,
+        policy: resolved.policy,
+        identity,
+        clock,
+    })?;
     Ok(Server {
         site: Arc::new(site),
         connections: Arc::new(connections),
         report: Arc::new(report),
         _io: io,
         #[cfg(feature = "emulator")]
-        _emulator: emulator,
+        _emulator: settings.emulator,
     })
 }
 
-/// Makes ready what is asked of the instance.
-pub(super) fn connect(
-    settings: ClerkSettings,
-    policy: Policy,
-    clock: &Arc<dyn Clock>,
-    io: &IoRuntime,
-    names: Names,
-) -> Result<Clerk, StartError> {
-    #[cfg(feature = "emulator")]
-    let is_in_process = settings.emulator.is_some();
-    #[cfg(not(feature = "emulator"))]
-    let is_in_process = false;
-    let config = ClerkConfig {
-        is_in_process,
-        frontend: settings.frontend,
-        secret_key: settings.secret_key,
-        machine_key: settings.machine_key,
-        api_url: settings.api_url,
-        jwt_key: settings.jwt_key,
-        policy,
-        new_opaque_tokens: settings.new_opaque_tokens,
-        membership_look_ups: settings.membership_look_ups,
-    };
-    Clerk::connect(config, Arc::clone(clock), io).map_err(|error| StartError::connect(error, names))
+/// Starts the thread on which Clerk is called.
+pub(super) fn io_thread() -> Result<IoRuntime, Finding> {
+    IoRuntime::start().map_err(|error| {
+        let what = format!("the I/O thread cannot be started: {}", chain(&error));
+        Finding::new(&codes::IO_THREAD_FAILED, what)
+    })
 }
 
-/// Puts a site together from parts that have been checked. Tests come in here, with keys and a
-/// clock of their own.
-pub(super) fn assemble(
-    builder: ServerBuilder,
-    canonical: Canonical,
-    gate: Gate,
-    policy: &Policy,
-    registry: Registry,
-    identity: Identity,
-    clock: Arc<dyn Clock>,
-) -> Result<(Site, Report), StartError> {
-    let load = Load::of(&builder)?;
-    let threads = Threads::new(load.threads).map_err(StartError::Io)?;
-    let sources = builder.organization_sources;
+/// Assembles a site from its parts. Tests call this function with keys and a clock of their own.
+pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
+    let Parts {
+        builder,
+        local_clerk,
+        canonical,
+        gate,
+        load,
+        proxies,
+        registry,
+        policy,
+        identity,
+        clock,
+    } = parts;
+    let threads = Threads::new(load.threads).map_err(|error| {
+        let what = format!("the threads of tools cannot be started: {}", chain(&error));
+        Finding::new(&codes::THREADS_FAILED, what)
+    })?;
+    let sources = builder.organizations;
     let looks_up = identity.organizations.looks_up();
-    let scopes = advertised_scopes(&builder, &policy.scopes, &registry);
+    let scopes = builder.scopes.advertised(&policy.scopes, &registry);
     let local = identity.local.as_ref();
     let report = Report::new(
-        &builder, &canonical, policy, looks_up, &registry, &load, local,
+        &builder,
+        &local_clerk,
+        &canonical,
+        &policy,
+        looks_up,
+        &registry,
+        &load,
+        local,
     )
-    .with_proxies(&identity.proxies, !canonical.is_loopback());
-    let shows_page = is_development(cfg!(debug_assertions), builder.emulator, &canonical);
+    .with_proxies(&proxies, !canonical.is_loopback());
+    let shows_page = is_development(cfg!(debug_assertions), local_clerk.runs, &canonical);
     let overview = shows_page.then(|| report.overview(&builder, &registry, local));
     let info = ServerInfo {
         name: builder.name,
@@ -282,24 +252,24 @@ pub(super) fn assemble(
         organizations: Arc::new(identity.organizations.with_sources(sources)),
         clock: Arc::clone(&clock),
         // With another source, organizations count only as current memberships.
-        trust_token_org: builder.trust_token_org && sources.is_empty(),
-        required_scopes: builder.required_scopes,
-        anonymous: builder.anonymous,
-        scope_denials_as_results: builder.scope_denials_as_results,
-        organization_step_up: builder.organization_step_up,
+        trust_token_org: builder.scopes.trust_token_org && sources.is_empty(),
+        required_scopes: builder.scopes.required,
+        anonymous: builder.scopes.anonymous,
+        scope_denials_as_results: builder.scopes.denials_as_results,
+        organization_step_up: builder.scopes.organization_step_up,
         calls: Arc::new(Calls::new(
             load.calls,
             load.calls_per_user,
             load.anonymous_calls,
         )),
-        rates: builder.rates,
+        rates: builder.limits.rates,
         threads: Arc::new(threads),
-        timeout: builder.timeout,
+        timeout: builder.limits.timeout,
     });
     let site = Site::new(SiteConfig {
         endpoint,
         authenticator: identity.authenticator,
-        copies: if builder.legacy_discovery {
+        copies: if builder.serving.legacy_discovery {
             identity.documents
         } else {
             Vec::new()
@@ -307,25 +277,25 @@ pub(super) fn assemble(
         resource: ResourceInfo {
             issuer: policy.issuer.to_string(),
             scopes,
-            name: builder.resource_name.or(builder.title),
-            documentation: builder.resource_documentation,
+            name: builder.serving.resource_name.or(builder.title),
+            documentation: builder.serving.resource_documentation,
         },
         overview,
         canonical,
         gate,
         clock,
-        path: builder.path,
-        body_limit: builder.body_limit,
+        path: builder.serving.path,
+        body_limit: builder.limits.body_limit,
         body_bytes: load.bytes,
-        body_deadline: builder.body_deadline,
-        failures_per_minute: builder.failures_per_minute,
-        proxies: identity.proxies,
+        body_deadline: builder.limits.body_deadline,
+        failures_per_minute: builder.limits.failures_per_minute,
+        proxies,
     });
     Ok((site, report))
 }
 
-/// Whether a browser may be told who may call what. A loopback URL alone does not say so: a proxy
-/// that was set up half-way brings in requests of others under that name.
+/// Reports whether a browser may see the access matrix. A loopback URL alone is not enough, because a misconfigured
+/// proxy may forward requests of other people under that URL.
 fn is_development(debug_build: bool, emulator: bool, canonical: &Canonical) -> bool {
     canonical.is_loopback() && (debug_build || emulator)
 }
@@ -333,68 +303,27 @@ fn is_development(debug_build: bool, emulator: bool, canonical: &Canonical) -> b
 pub(super) fn clock(builder: &mut ServerBuilder) -> Arc<dyn Clock> {
     #[cfg(feature = "testing")]
     if let Some(clock) = builder.clock.take() {
-        return clock.0;
+        return clock;
     }
     #[cfg(not(feature = "testing"))]
     let _ = builder;
     Arc::new(SystemClock::new())
 }
 
-/// Who may call what, as far as code alone says it: no instance and no network are needed.
+/// The access matrix of the code. It needs neither an instance nor a network.
 pub(super) fn matrix(
     builder: &ServerBuilder,
     env: &Environment<'_>,
-) -> Result<AccessMatrix, StartError> {
-    scopes(builder)?;
+) -> Result<AccessMatrix, Finding> {
+    builder.scopes.hierarchy(builder.tokens.api_keys.as_ref())?;
     let registry = tools(builder)?;
-    // Which kinds are accepted the code says, whatever keys are still to be set.
-    let keys = HasKeys::of(builder, env);
-    let (policy, _) = policy_mistakes(builder, env, None, "", keys);
-    let matrix = AccessMatrix::new(&registry, &builder.required_scopes, &policy);
-    let matrix = matrix.with_organizations(builder.organization_sources);
-    Ok(matrix.for_anonymous(builder.anonymous))
+    // The code decides which kinds of tokens are accepted, even if their keys are not set yet.
+    let keys = tokens::HeldKeys::of(builder, env, false);
+    let policy = policy(builder, env, None, "", keys, &mut Findings::default());
+    let matrix = AccessMatrix::new(&registry, &builder.scopes.required, &policy);
+    let matrix = matrix.with_organizations(builder.organizations);
+    Ok(matrix.for_anonymous(builder.scopes.anonymous))
 }
-
-/// The served tools.
-pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, StartError> {
-    if let Some(state) = builder.duplicate_state {
-        return Err(StartError::DuplicateState(state));
-    }
-    let selected = builder.selection.resolve()?;
-    let schemes = || SchemeSource {
-        oauth: builder.oauth_tokens,
-        required_scopes: builder.required_scopes.clone(),
-        organization_scope: builder.organization_sources.is_empty()
-            || builder
-                .scopes_supported
-                .as_ref()
-                .is_none_or(|scopes| scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE)),
-        // An error in the scopes is reported where the policy is made.
-        hierarchy: scopes(builder).unwrap_or_default(),
-    };
-    let settings = ToolSettings {
-        schemes: builder.security_schemes.then(schemes),
-        lenient_arguments: builder.lenient_arguments,
-        closed_schemas: builder.closed_schemas,
-    };
-    let registry = Registry::collect(|tool| selected.serves(tool), &builder.states, &settings)?;
-    if registry.len() == 0 {
-        return Err(builder.selection.nothing());
-    }
-    let unserved = selected.unserved();
-    if !unserved.is_empty() {
-        let shown = unserved.get(..MOST_SHOWN).unwrap_or(&unserved).join(", ");
-        let tools = match unserved.len().checked_sub(MOST_SHOWN) {
-            None | Some(0) => shown,
-            Some(more) => format!("{shown} and {more} more"),
-        };
-        tracing::info!(target: "mcp_auth", %tools, "linked but not served");
-    }
-    Ok(registry)
-}
-
-/// Of the tools that are not served, in the log.
-const MOST_SHOWN: usize = 100;
 
 #[cfg(test)]
 mod tests {

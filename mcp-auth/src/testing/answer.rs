@@ -1,4 +1,4 @@
-//! What a call was answered with, and assertions on it.
+//! The answer to a call, and assertions on it.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::protocol::RETRY_AFTER;
 
 use super::denial::TestDenial;
 
-/// The answer to a call. The `expect_…` methods panic with the whole answer if it is another one.
+/// The answer to a call. The `expect_…` methods panic with the whole answer if the answer is different.
 ///
 /// ```
 /// use mcp_auth::testing::TestServer;
@@ -54,7 +54,7 @@ use super::denial::TestDenial;
 ///     .expect_not_run();
 ///
 /// let answer = ada.call("keep", json!({ "number": 4 })).await;
-/// // The whole set that the call needs, with the scope of the organization that the token has.
+/// // All scopes that the call needs, including the scope of the organization, which the token has.
 /// answer.expect_insufficient_scope("numbers:keep user:org:read").expect_status(403);
 /// assert!(answer.header("WWW-Authenticate").unwrap().starts_with("Bearer "));
 /// assert_eq!(answer.error_code(), Some(403));
@@ -78,10 +78,10 @@ use super::denial::TestDenial;
 pub struct TestAnswer {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
-    /// Why a token was refused, which a client is not told.
+    /// The reason why a token was refused, which the client does not get.
     pub(super) refused: Option<&'static str>,
     pub(super) body: Value,
-    /// How many functions started on behalf of the request.
+    /// The number of tool functions that the request started.
     pub(super) ran: usize,
 }
 
@@ -95,7 +95,7 @@ impl TestAnswer {
         )
     }
 
-    /// Expects that the guard refused with this text, and that the tool did not run.
+    /// Expects that the guard denied the call with this text, and that the tool did not run.
     #[track_caller]
     pub fn expect_denied(&self, text: &str) -> &Self {
         self.check(
@@ -104,10 +104,10 @@ impl TestAnswer {
         )
     }
 
-    /// Expects that the guard refused because this is missing, whether it says so in a result or
-    /// with a challenge, and that the tool did not run: `("permission", &["org:documents:delete"])`,
-    /// `("organization", &[])`. The kinds are those of [`TestDenial::kind`](super::TestDenial::kind),
-    /// what is required is spelled as in [`TestDenial::required`](super::TestDenial::required).
+    /// Expects that the guard denied the call, in a result or with a challenge, because a required fact is missing, and
+    /// that the tool did not run: `("permission", &["org:documents:delete"])`, `("organization", &[])`. The kind is
+    /// compared with [`TestDenial::kind`](super::TestDenial::kind), and the names with
+    /// [`TestDenial::required`](super::TestDenial::required).
     #[track_caller]
     pub fn expect_missing(&self, kind: &str, required: &[&str]) -> &Self {
         let denial = self.denial();
@@ -118,8 +118,8 @@ impl TestAnswer {
         )
     }
 
-    /// Expects that a `rate` or a `concurrency` refused the call, of the tool or of the server, and that the
-    /// tool did not run. [`retry_after`](Self::retry_after) says when to try again.
+    /// Expects that a rate limit or a limit of concurrency refused the call, and that the tool did not run.
+    /// [`retry_after`](Self::retry_after) says when to try again.
     ///
     /// ```
     /// use std::time::Duration;
@@ -155,36 +155,35 @@ impl TestAnswer {
         )
     }
 
-    /// Expects that the tool's function was called, whatever came of it.
+    /// Expects that the tool's function was called, with any outcome.
     #[track_caller]
     pub fn expect_ran(&self) -> &Self {
         self.check(self.ran > 0, "that the tool ran")
     }
 
-    /// Expects that no tool's function was called: counted where functions are called, not
-    /// concluded from the answer.
+    /// Expects that no tool's function was called. The server counts the calls of functions; the answer is not used.
     #[track_caller]
     pub fn expect_not_run(&self) -> &Self {
         self.check(self.ran == 0, "that no tool ran")
     }
 
-    /// Expects a result with `isError` and this text that is neither a denial nor the refusal of a limit: an
-    /// error of the tool, or arguments that do not fit.
+    /// Expects a result with `isError` and this text that is neither a denial nor the refusal of a limit. Errors of the
+    /// tool and malformed arguments have such results.
     #[track_caller]
     pub fn expect_error(&self, text: &str) -> &Self {
         let expected = self.is_failure() && self.text() == text;
         self.check(expected, &format!("an error with the text `{text}`"))
     }
 
-    /// The same for an error whose text has this part.
+    /// Expects a result like [`expect_error`](Self::expect_error) whose text contains this part.
     #[track_caller]
     pub fn expect_error_with(&self, part: &str) -> &Self {
         let expected = self.is_failure() && self.text().contains(part);
         self.check(expected, &format!("an error with `{part}` in its text"))
     }
 
-    /// Expects HTTP 401 with a challenge: sign in. For a token that was presented,
-    /// [`expect_refused`](Self::expect_refused) says why as well.
+    /// Expects HTTP 401 with a challenge to sign in. If a token was presented, [`expect_refused`](Self::expect_refused)
+    /// also compares the reason.
     #[track_caller]
     pub fn expect_unauthorized(&self) -> &Self {
         self.check(
@@ -204,8 +203,8 @@ impl TestAnswer {
         )
     }
 
-    /// Expects HTTP 403 with a challenge that asks for these scopes, separated by spaces: all that the call
-    /// needs, held ones included.
+    /// Expects HTTP 403 with a challenge that asks for these scopes, separated by spaces. A challenge asks for all scopes
+    /// that the call needs, including the scopes that the token has.
     #[track_caller]
     pub fn expect_insufficient_scope(&self, scopes: &str) -> &Self {
         self.check(
@@ -220,7 +219,7 @@ impl TestAnswer {
         self.check(self.status == status, &format!("HTTP {status}"))
     }
 
-    /// Returns why the guard refused; `None` if it did not, or nobody had signed in.
+    /// Returns why the guard denied the call; `None` if it did not, or if the caller had not signed in.
     #[must_use]
     pub fn denial(&self) -> Option<TestDenial> {
         let of_challenge = self.member("/error/data/mcp-auth-rs~1denied");
@@ -235,21 +234,21 @@ impl TestAnswer {
         })
     }
 
-    /// Returns the time after which a call that a limit refused may be tried again; `None` if no limit refused.
+    /// Returns the time after which a call that a limit refused may be tried again; `None` if no limit refused it.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let meta = self.member("/result/_meta")?;
         meta.get(RETRY_AFTER)?.as_u64().map(Duration::from_secs)
     }
 
-    /// Returns why the token was refused: what the log has as `reason`, `token-expired` or
-    /// `user-banned`, and a client is not told. `None` if it was not, or there was none.
+    /// Returns why the token was refused, such as `token-expired` or `user-banned`. The log has this reason as `reason`;
+    /// the client does not get it. `None` if no token was refused.
     #[must_use]
     pub fn refusal(&self) -> Option<&str> {
         self.refused
     }
 
-    /// Returns the text of the first content block; empty if there is none.
+    /// Returns the text of the first content block; empty if the answer has no content.
     #[must_use]
     pub fn text(&self) -> &str {
         self.member("/result/content/0/text")
@@ -261,7 +260,7 @@ impl TestAnswer {
     ///
     /// # Panics
     ///
-    /// If there is none, or it is of another type.
+    /// If the answer has no structured content, or the content is of another type.
     #[must_use]
     #[track_caller]
     #[expect(clippy::panic, reason = "the test expected another answer")]
@@ -363,7 +362,7 @@ impl fmt::Debug for TestAnswer {
     }
 }
 
-/// A name, or an alternative of several.
+/// A name, or several alternative names.
 fn in_words(required: &Value) -> String {
     let word = |one: &Value, member: &str| one.get(member)?.as_str().map(str::to_owned);
     match required {

@@ -1,4 +1,4 @@
-//! Time that a test moves.
+//! A clock that a test moves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,8 @@ use crate::identity::{Clock, ManualClock, SystemClock};
 
 /// A clock that starts at the present and then stands still until it is advanced.
 ///
-/// Tokens expire by it and look-ups age by it. Give it to a server that listens with
-/// [`ServerBuilder::clock`](crate::ServerBuilder::clock); a
-/// [`TestServer`](super::TestServer) has one of its own.
+/// Tokens and cached look-ups expire by this clock. [`ServerBuilder::clock`](crate::ServerBuilder::clock) sets the clock
+/// of a server that listens; a [`TestServer`](super::TestServer) has a clock of its own.
 ///
 /// ```
 /// use std::time::Duration;

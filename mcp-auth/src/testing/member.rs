@@ -2,8 +2,8 @@
 
 use super::server::TestServer;
 
-/// What somebody is in an organization. Made by [`TestServer::member`]; each method takes effect at
-/// once, for all who act as that user.
+/// A membership of a user in an organization. [`TestServer::member`] makes it. Each method takes effect at once, for all
+/// callers that are that user.
 ///
 /// ```
 /// # use mcp_auth::testing::TestServer;
@@ -29,13 +29,13 @@ impl<'a> TestMember<'a> {
         }
     }
 
-    /// Gives them this role, in place of the one they have: `admin` or `org:admin`.
+    /// Sets the role: `admin` or `org:admin`.
     pub fn role(self, role: &str) -> Self {
         self.describe(Some(role), None);
         self
     }
 
-    /// Gives them exactly these permissions, in place of those they have.
+    /// Sets the permissions, and removes all others.
     pub fn permissions<P: Into<String>>(self, permissions: impl IntoIterator<Item = P>) -> Self {
         let permissions: Vec<_> = permissions.into_iter().map(Into::into).collect();
         self.describe(None, Some(&permissions));

@@ -1,8 +1,12 @@
 #![doc = include_str!("../../docs/testing.md")]
 
 mod answer;
+mod builder;
+mod clerk;
 mod clock;
+mod credentials;
 mod denial;
+mod incidents;
 mod member;
 mod request;
 mod server;

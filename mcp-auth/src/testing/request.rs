@@ -1,12 +1,12 @@
-//! A request that no caller writes by itself, for tests of the protocol.
+//! A request with any method, headers and body, for tests of the protocol.
 
 use std::fmt;
 
 use super::answer::TestAnswer;
 use super::server::TestServer;
 
-/// A request of any method with any headers and body. Made by [`TestServer::request`]; of itself it
-/// has a `Host` and nothing else.
+/// A request of any method with any headers and body. [`TestServer::request`] makes it. By default it has only a `Host`
+/// header.
 ///
 /// ```standalone_crate
 /// # use mcp_auth::testing::TestServer;

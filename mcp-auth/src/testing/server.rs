@@ -18,15 +18,16 @@ use crate::server::{AccessMatrix, ServerBuilder};
 use crate::tool::Starts;
 
 use super::answer::TestAnswer;
+use super::clerk::InProcess;
 use super::clock::TestClock;
 use super::member::TestMember;
 use super::request::TestRequest;
 use super::user::TestUser;
 
-/// A server in the test's process, and the Clerk it believes in.
+/// A server in the process of the test, with a Clerk of its own.
 ///
-/// Works under any test runtime: `#[actix_web::test]`, `#[tokio::test]`. Servers share nothing and
-/// listen nowhere, so that tests can run side by side, and each in a process of its own.
+/// Works under any test runtime: `#[actix_web::test]`, `#[tokio::test]`. Servers share no state and do not listen, so
+/// tests can run in parallel, and each test in a process of its own.
 ///
 /// ```standalone_crate
 /// use std::time::Duration;
@@ -42,20 +43,20 @@ use super::user::TestUser;
 /// let server = TestServer::of(mcp_auth::server!());
 /// let document = json!({ "document_id": "d1" });
 ///
-/// // People and what they may are the server's; whoever acts as `ada` acts as this member.
+/// // The server knows the people and their permissions; all callers named `ada` are this member.
 /// server.member("ada", "acme").role("admin").permissions(["org:documents:delete"]);
 /// let ada = server.user("ada").org("acme");
 /// ada.call("delete_document", document.clone()).await.expect_ok();
 /// assert_eq!(server.ran("delete_document"), 1);
 ///
-/// // A membership that has ended is believed for as long as it was looked up for.
+/// // A membership that ended is cached for 30 s.
 /// server.remove_member("ada", "acme");
 /// server.advance(Duration::from_secs(30));
 /// let answer = ada.call("delete_document", document.clone()).await;
 /// answer.expect_denied("Organization context required");
 /// assert_eq!(server.ran("delete_document"), 1);
 ///
-/// // Any token can be presented: kept ones, forged ones, none.
+/// // A test can present any token: an old token, a forged token, or none.
 /// let token = server.user("grace").token().unwrap();
 /// server.advance(Duration::from_secs(25 * 3600));
 /// server.bearer(token).call("delete_document", document.clone()).await.expect_unauthorized();
@@ -72,10 +73,10 @@ pub struct TestServer {
     pub(super) clock: TestClock,
     /// The machine that the server is.
     pub(super) machine_id: String,
-    /// An origin whose session tokens the server accepts, if it names any.
+    /// An origin whose session tokens the server accepts, if it names one.
     pub(super) party: Option<String>,
-    /// Whether Clerk does not answer.
-    away: Arc<AtomicBool>,
+    /// During an outage Clerk does not answer.
+    pub(super) away: Arc<AtomicBool>,
     site: Arc<Site>,
     matrix: AccessMatrix,
     starts: Starts,
@@ -86,9 +87,9 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Builds the server that `builder` describes, with a Clerk of its own; the environment and the
-    /// builder's own keys are not looked at. That Clerk knows the people and roles that the builder names by
-    /// `emulator = "…"` of [`server!`](crate::server) or by `ServerBuilder::emulator_directory`, else nobody.
+    /// Builds the server that `builder` describes, with a Clerk of its own. The environment and the keys of the builder
+    /// are not used. The Clerk knows the people and roles of `emulator = "…"` of [`server!`](crate::server) or of
+    /// `ServerBuilder::emulator_directory`; without these settings it knows no people.
     ///
     /// # Panics
     ///
@@ -104,14 +105,20 @@ impl TestServer {
     }
 
     fn build(mut builder: ServerBuilder) -> crate::Result<Self> {
-        let clock = builder.take_clock().unwrap_or_default();
-        let instance = Instance::new(ISSUER, builder.test_people()?)?;
-        let machine_id = builder.test_machine_id();
-        let party = builder.test_party();
+        let clock = builder.take_clock().map_or_else(TestClock::new, TestClock);
+        let instance = Instance::new(ISSUER, builder.described_people()?)?;
+        let machine_id = builder.machine_in_process();
+        let party = builder.accepted_party();
         let away = Arc::new(AtomicBool::new(false));
         let io = IoRuntime::start()?;
-        let (site, matrix) =
-            builder.build_for_test(&instance, &clock, &away, io.handle().clone())?;
+        let clerk = InProcess {
+            instance: instance.clone(),
+            clock: Arc::clone(&clock.0) as _,
+            away: Arc::clone(&away),
+        };
+        let time = Arc::clone(&clock.0) as _;
+        let connect = |policy: &_| clerk.connect(policy, io.handle());
+        let (site, matrix) = builder.build_in_process(ISSUER, time, connect)?;
         Ok(Self {
             instance,
             clock,
@@ -127,13 +134,13 @@ impl TestServer {
         })
     }
 
-    /// Returns who may call what: to be kept as a file and compared with, so that nobody widens a
-    /// guard unseen.
+    /// Returns the access matrix. Keep it as a file and compare it in a test, so that a review shows each guard that
+    /// admits more callers.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;
     ///
-    /// /// Tell who is calling.
+    /// /// Name the caller.
     /// #[mcp_auth::mcp_tool]
     /// async fn who_am_i(caller: &mcp_auth::Caller) -> String {
     ///     caller.subject().to_owned()
@@ -152,34 +159,32 @@ impl TestServer {
         self.matrix.clone()
     }
 
-    /// Makes somebody a member of an organization, with the role `member` and no permissions, unless
-    /// they are one already; what it returns says more.
+    /// Makes a user a member of an organization, with the role `member` and no permissions, unless the user is a member
+    /// already. The result sets role and permissions.
     pub fn member(&self, user: &str, organization: &str) -> TestMember<'_> {
         TestMember::new(self, user, organization)
     }
 
-    /// Ends a membership at Clerk, until it is described again with [`member`](Self::member) or
-    /// with a role or permission of a [`TestUser`]. The server learns of it when its look-up is 30 s
-    /// old.
+    /// Ends a membership at Clerk, until [`member`](Self::member) or a role or permission of a [`TestUser`] describes it
+    /// again. The server caches a membership for 30 s.
     pub fn remove_member(&self, user: &str, organization: &str) {
         self.instance.remove_member(user, organization);
         self.removed().insert(membership_key(user, organization));
     }
 
-    /// Starts a caller: a user, by name or id (`ada`, `user_ada`), with an OAuth access token of this
-    /// server's audience.
+    /// Starts a caller that is a user, by name or id (`ada`, `user_ada`), with an OAuth access token for this server.
     pub fn user(&self, name: &str) -> TestUser<'_> {
         TestUser::new(self, name)
     }
 
-    /// Starts a caller that is a machine, by name or id (`billing`, `mch_billing`), with an opaque token
-    /// for the server's own machine; [`jwt`](TestUser::jwt) makes it a JWT.
+    /// Starts a caller that is a machine, by name or id (`billing`, `mch_billing`), with an opaque token for the server's
+    /// machine; [`jwt`](TestUser::jwt) makes the token a JWT.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;
     /// use serde_json::json;
     ///
-    /// /// Import what a machine has gathered.
+    /// /// Import the data of a machine.
     /// #[mcp_auth::mcp_tool]
     /// async fn import(caller: &mcp_auth::Caller) -> String {
     ///     format!("from {}", caller.machine_id().unwrap_or("a user"))
@@ -198,17 +203,16 @@ impl TestServer {
         TestUser::machine(self, name)
     }
 
-    /// Starts a caller with an API key of an organization, by slug or id; a user's is made by
-    /// [`TestUser::api_key`].
+    /// Starts a caller with an API key of an organization, by slug or id. [`TestUser::api_key`] makes a user's API key.
     pub fn org_api_key(&self, organization: &str) -> TestUser<'_> {
         TestUser::organization_key(self, organization)
     }
 
-    /// Revokes an opaque token or an API key at Clerk. The server learns of it within 60 s.
+    /// Revokes an opaque token or an API key at Clerk. The server refuses it within 60 s.
     ///
     /// # Panics
     ///
-    /// If Clerk knows no such token: a JWT cannot be revoked.
+    /// If Clerk does not know the token. A JWT cannot be revoked.
     #[track_caller]
     #[expect(clippy::panic, reason = "a mistake in the test")]
     pub fn revoke(&self, token: &str) {
@@ -217,128 +221,12 @@ impl TestServer {
         }
     }
 
-    /// Bans a user at Clerk, for servers that [check users](ServerBuilder::check_users). The server learns
-    /// of it within 60 s.
-    ///
-    /// ```standalone_crate
-    /// use std::time::Duration;
-    ///
-    /// use mcp_auth::testing::TestServer;
-    /// use serde_json::json;
-    ///
-    /// /// Greet.
-    /// #[mcp_auth::mcp_tool]
-    /// async fn greet() -> String { "Hello".to_owned() }
-    ///
-    /// # actix_web::rt::System::new().block_on(async {
-    /// let server = TestServer::of(mcp_auth::server!().check_users());
-    /// let ada = server.user("ada");
-    /// ada.call("greet", json!({})).await.expect_ok();
-    /// server.ban("ada");
-    /// server.advance(Duration::from_secs(60));
-    /// ada.call("greet", json!({})).await.expect_refused("user-banned");
-    ///
-    /// server.unban("ada");
-    /// server.lock("ada");
-    /// server.advance(Duration::from_secs(60));
-    /// ada.call("greet", json!({})).await.expect_refused("user-locked");
-    ///
-    /// server.unlock("ada");
-    /// server.advance(Duration::from_secs(60));
-    /// let kept = server.bearer(ada.token().unwrap());
-    /// kept.call("greet", json!({})).await.expect_ok();
-    /// server.delete_user("ada");
-    /// server.advance(Duration::from_secs(60));
-    /// kept.call("greet", json!({})).await.expect_refused("user-gone");
-    /// # });
-    /// ```
-    pub fn ban(&self, user: &str) {
-        self.know(user);
-        self.instance.set_banned(user, true);
-    }
-
-    /// Lifts the [ban](Self::ban) of a user.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such user.
-    #[track_caller]
-    pub fn unban(&self, user: &str) {
-        must_exist(user, self.instance.set_banned(user, false));
-    }
-
-    /// Locks a user out at Clerk, as it does itself after too many wrong passwords; otherwise like
-    /// [`ban`](Self::ban).
-    pub fn lock(&self, user: &str) {
-        self.know(user);
-        self.instance.set_locked(user, true);
-    }
-
-    /// Lets a [locked](Self::lock) user in again.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such user.
-    #[track_caller]
-    pub fn unlock(&self, user: &str) {
-        must_exist(user, self.instance.set_locked(user, false));
-    }
-
-    /// Deletes a user at Clerk, with all memberships; otherwise like [`ban`](Self::ban). A token that is
-    /// to outlive its user is kept from before; [`user`](Self::user) makes a new user of that name.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such user.
-    #[track_caller]
-    pub fn delete_user(&self, user: &str) {
-        must_exist(user, self.instance.delete_user(user));
-    }
-
-    /// Lets Clerk answer nothing, until [`end_outage`](Self::end_outage): no membership, no user, no opaque
-    /// token can be looked up. What was looked up before is believed as long as always; its keys
-    /// the server has.
-    ///
-    /// ```standalone_crate
-    /// use std::time::Duration;
-    ///
-    /// use mcp_auth::testing::TestServer;
-    /// use serde_json::json;
-    ///
-    /// /// Delete a document.
-    /// #[mcp_auth::mcp_tool(permission = "org:documents:delete")]
-    /// async fn delete_document(document_id: String) {}
-    ///
-    /// # actix_web::rt::System::new().block_on(async {
-    /// let server = TestServer::of(mcp_auth::server!());
-    /// let ada = server.user("ada").org("acme").permission("org:documents:delete");
-    /// let document = json!({ "document_id": "d1" });
-    ///
-    /// server.begin_outage();
-    /// let answer = ada.call("delete_document", document.clone()).await;
-    /// answer.expect_status(503).expect_not_run();
-    ///
-    /// // After five failures in a row Clerk is left alone, for eight seconds at most.
-    /// server.end_outage();
-    /// server.advance(Duration::from_secs(8));
-    /// ada.call("delete_document", document).await.expect_ok();
-    /// # });
-    /// ```
-    pub fn begin_outage(&self) {
-        self.away.store(true, Ordering::Relaxed);
-    }
-
-    /// Lets Clerk answer again.
-    pub fn end_outage(&self) {
-        self.away.store(false, Ordering::Relaxed);
-    }
-
     /// Starts a caller without a token.
     pub fn anonymous(&self) -> TestUser<'_> {
         TestUser::anonymous(self)
     }
 
-    /// Starts a caller with this very token, for tokens that no user could have.
+    /// Starts a caller with this token.
     pub fn bearer(&self, token: impl Into<String>) -> TestUser<'_> {
         TestUser::bearer(self, token.into())
     }
@@ -348,7 +236,7 @@ impl TestServer {
         TestRequest::new(self, method, target)
     }
 
-    /// Returns how often the tool's function was called, in all requests so far.
+    /// Returns how often the tool's function was called in all requests so far.
     #[must_use]
     pub fn ran(&self, tool: &str) -> usize {
         self.starts.of(tool)
@@ -363,7 +251,7 @@ impl TestServer {
     ///
     /// # Panics
     ///
-    /// If one of them is not an object.
+    /// If header or claims are not an object.
     #[must_use]
     #[track_caller]
     #[expect(clippy::panic, reason = "a mistake in the test")]
@@ -393,16 +281,16 @@ impl TestServer {
         self.site.path()
     }
 
-    /// Makes sure that there is such a user.
+    /// Creates the user if it does not exist.
     pub(super) fn know(&self, user: &str) {
         if self.instance.directory().user(user).is_none() {
-            // At Clerk nobody has to be a member of anything.
+            // At Clerk a user may be a member of no organization.
             self.instance.set_member(user, NOWHERE, "member", &[]);
             self.instance.remove_member(user, NOWHERE);
         }
     }
 
-    /// Makes sure that there is such an organization.
+    /// Creates the organization if it does not exist.
     pub(super) fn know_organization(&self, organization: &str) {
         if self
             .instance
@@ -423,13 +311,13 @@ impl TestServer {
         directory.membership(&organization.id, &directory.user(user)?.id)
     }
 
-    /// Whether the membership was ended, and not described since.
+    /// Reports whether the membership was ended, and not described since.
     pub(super) fn was_removed(&self, user: &str, organization: &str) -> bool {
         self.removed().contains(&membership_key(user, organization))
     }
 
-    /// Makes somebody a member, or another kind of member. What is changed is not waited for: the
-    /// server forgets what it looked up.
+    /// Makes a user a member, or changes the membership. The change takes effect at once, because the server's cache is
+    /// cleared.
     pub(super) fn describe_member(
         &self,
         user: &str,
@@ -505,7 +393,7 @@ impl TestServer {
     }
 }
 
-/// A caller's debug output has its server's: the whole site would bury it.
+/// The debug output of a caller includes its server, so it shows only the URL.
 impl fmt::Debug for TestServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestServer")
@@ -514,22 +402,13 @@ impl fmt::Debug for TestServer {
     }
 }
 
-/// What is undone has to be there: a slip in the name would be a test that shows nothing.
-#[track_caller]
-#[expect(clippy::panic, reason = "a mistake in the test")]
-fn must_exist(user: &str, exists: bool) {
-    if !exists {
-        panic!("there is no user `{user}`")
-    }
-}
-
-/// Names and full ids both do.
+/// The key of a membership; names and full ids are the same.
 fn membership_key(user: &str, organization: &str) -> (String, String) {
     let short = |id: &str, prefix| id.strip_prefix(prefix).unwrap_or(id).to_owned();
     (short(user, "user_"), short(organization, "org_"))
 }
 
-/// Nobody listens there: a test's keys are an emulator's, and those are believed on loopback only.
+/// No server listens there. The keys of a test belong to an emulator, which is trusted on loopback only.
 const ISSUER: &str = "http://127.0.0.1:4400";
 const NOBODY: &str = "nobody";
 const NOWHERE: &str = "nowhere";

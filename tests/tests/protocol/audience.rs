@@ -159,7 +159,7 @@ async fn a_transition_without_a_date_or_without_clients_and_scope_does_not_start
     for (builder, error) in [
         (
             transition(mcp_auth::server!()),
-            "error    tokens without an audience would be accepted at https://mcp.example.com/mcp\n",
+            "error    tokens without an audience would be accepted at https://mcp.example.com/mcp [audience-open]\n",
         ),
         (
             mcp_auth::server!()

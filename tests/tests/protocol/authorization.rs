@@ -463,7 +463,7 @@ async fn a_named_audience_takes_the_place_of_the_url() {
 
 #[actix_web::test]
 async fn the_organization_of_the_token_is_enough_where_it_is_trusted() {
-    let world = World::with(ServerBuilder::trust_token_org).await;
+    let world = World::with(ServerBuilder::dangerous_trust_token_org).await;
     let ada = world.ada();
     call(&world, &ada, "which_org")
         .await

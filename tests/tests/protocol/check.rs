@@ -1,4 +1,4 @@
-//! What a check finds: each finding provoked, and a server with which nothing is wrong.
+//! The findings of a check: a test for each finding, and a server without findings.
 
 use std::net::TcpListener;
 use std::sync::LazyLock;
@@ -75,7 +75,7 @@ const BACKEND_JWKS: &str = "/v1/jwks";
 const SETTINGS: &str = "/v1/instance/oauth_application_settings";
 const ROLES: &str = "/v1/organization_roles?limit=500";
 
-/// A Clerk with which nothing is wrong, as far as `tools` are concerned.
+/// A Clerk that causes no finding for a server of `tools`.
 fn good(path: &str, url: &str) -> Answer {
     match path {
         METADATA => metadata(url, &json!({}), 0),
@@ -157,7 +157,7 @@ async fn check(builder: ServerBuilder) -> CheckReport {
     report
 }
 
-/// The one finding, which says what, why and what to do.
+/// The only finding of a report, which has a reason and a remedy.
 #[track_caller]
 fn only(report: &CheckReport) -> &Finding {
     let [finding] = report.findings() else {
@@ -179,7 +179,7 @@ async fn expect(builder: ServerBuilder, severity: Severity, what: &str) {
 }
 
 #[actix_web::test]
-async fn with_a_good_configuration_nothing_is_found_and_what_was_looked_at_is_said() {
+async fn a_valid_configuration_has_no_finding_and_lists_the_checks_that_passed() {
     let clerk = clerk(|_, _| None);
     let report = check(server(&clerk)).await;
     let url = clerk.url();
@@ -255,7 +255,7 @@ async fn keys_that_cannot_verify_or_cannot_be_had_are_errors() {
     assert_eq!(finding.severity(), Severity::Error);
     assert_eq!(
         finding.what(),
-        "the issuer answers, but its keys cannot be had"
+        "the issuer answers, but its keys cannot be fetched"
     );
 }
 
@@ -298,7 +298,7 @@ async fn a_secret_key_that_is_not_of_the_instance_is_an_error() {
         clerk(move |path, _| (path == BACKEND_JWKS).then(|| Answer::json(strangers.jwks())));
     let what = "`secret_key` belongs to another instance than the one that issues the tokens";
     expect(server(&strange), Severity::Error, what).await;
-    // Nothing is said of the stranger's settings, nor is it blamed for another key than the given one.
+    // The settings of the other instance cause no finding, and the error names the configured key.
     let what = "`secret_key` belongs to another instance than `jwt_key`";
     let with_key = server(&strange).jwt_key(KEYS.public_key_pem());
     expect(with_key, Severity::Error, what).await;
@@ -317,7 +317,7 @@ async fn without_a_secret_key_a_note_says_what_was_not_checked() {
 }
 
 #[actix_web::test]
-async fn other_sources_of_organizations_are_noted_with_when_to_use_which() {
+async fn other_sources_of_organizations_are_noted_with_the_use_of_each() {
     let clerk = clerk(|_, _| None);
     let builder = server(&clerk).organization_from([OrganizationSource::UrlQuery]);
     let what = "`organization_from` is set: an OAuth caller's organization is named by the token or by \
@@ -672,7 +672,7 @@ async fn permissions_and_roles_that_the_instance_lacks_name_their_tools() {
 }
 
 #[actix_web::test]
-async fn what_the_backend_api_does_not_know_is_passed_over_and_what_it_fails_is_noted() {
+async fn an_unknown_endpoint_of_the_backend_api_is_ignored_and_a_failing_one_is_noted() {
     let old = clerk(|path, _| matches!(path, ROLES | SETTINGS).then(|| Answer::status(404)));
     let report = check(server(&old)).await;
     assert!(report.findings().is_empty(), "{report}");
@@ -720,7 +720,7 @@ async fn scopes_that_the_issuer_does_not_advertise_name_their_tools() {
     assert_eq!(
         all,
         [
-            "`require_scope` asks everybody for billing, and session tokens have no scopes",
+            "`require_scope` requires billing for every request, and session tokens have no scopes",
             "the issuer does not advertise the scopes `billing` (every tool), `documents:write` \
              (save)",
             "tools ask for an organization, and the issuer has no `user:org:read`",
@@ -826,7 +826,7 @@ async fn the_instance_is_asked_even_if_tools_and_policy_are_wrong() {
 }
 
 #[actix_web::test]
-async fn a_guard_that_nobody_can_pass_is_an_error_of_a_check() {
+async fn an_unsatisfiable_guard_is_an_error_of_a_check() {
     let clerk = clerk(|_, _| None);
     let server = || {
         mcp_auth::server!()
@@ -865,13 +865,13 @@ fn of_machine(clerk: &Stub) -> ServerBuilder {
 }
 
 #[actix_web::test]
-async fn a_machine_that_there_is_is_said_to_be_good_with_its_key_or_without() {
+async fn a_known_machine_passes_the_check_with_its_key_and_without() {
     let clerk = with_machine(|_, _| None);
     let passed = "\nok       mch_mcp is a machine, and its settings fit each other\n";
     let report = check(of_machine(&clerk)).await;
     assert!(report.findings().is_empty(), "{report}");
     assert!(report.to_string().contains(passed), "{report}");
-    // Its key is not fetched unless there is one to compare it with.
+    // The key of the machine is fetched only to compare it with a configured key.
     assert_eq!(clerk.requests_to(MACHINE_KEY), 0);
     let report = check(of_machine(&clerk).machine_secret_key("ak_hunter2")).await;
     assert!(report.findings().is_empty(), "{report}");
@@ -885,7 +885,7 @@ async fn a_machine_that_there_is_is_said_to_be_good_with_its_key_or_without() {
         text.contains("\nok       Clerk accepts `machine_secret_key`\n"),
         "{text}"
     );
-    // Whose tokens are not accepted is not asked about.
+    // The server does not ask about a machine if it accepts no M2M tokens.
     let asked = clerk.requests().len();
     let report = check(server(&clerk).machine_id("mch_nope")).await;
     assert!(report.findings().is_empty(), "{report}");
@@ -904,9 +904,9 @@ async fn a_machine_that_the_instance_does_not_have_is_an_error_of_a_check() {
     expect(of_machine(&clerk), Severity::Error, what).await;
     let keyed = of_machine(&clerk).machine_secret_key("ak_hunter2");
     expect(keyed, Severity::Error, what).await;
-    // An answer that is none of the machine's API stops no server.
+    // A machine that is unknown to the API does not keep the server from starting.
     of_machine(&clerk).build().await.unwrap();
-    // Nor does another instance say anything of this one's machines.
+    // The machines of another instance do not matter.
     let strangers = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
     let strange =
         self::clerk(move |path, _| (path == BACKEND_JWKS).then(|| Answer::json(strangers.jwks())));
@@ -915,7 +915,7 @@ async fn a_machine_that_the_instance_does_not_have_is_an_error_of_a_check() {
 }
 
 #[actix_web::test]
-async fn a_machines_key_that_clerk_refuses_or_that_is_anothers_is_an_error() {
+async fn a_machine_key_that_clerk_refuses_or_that_belongs_to_another_machine_is_an_error() {
     let refusing = with_machine(|path, _| (path == VERIFY).then(|| Answer::status(401)));
     let what = "Clerk refuses `machine_secret_key`";
     let keyed = || of_machine(&refusing).machine_secret_key("ak_hunter2");
@@ -923,7 +923,7 @@ async fn a_machines_key_that_clerk_refuses_or_that_is_anothers_is_an_error() {
     let error = keyed().build().await.unwrap_err().to_string();
     assert_eq!(
         error,
-        format!("{what}; copy it from the machine's page in the dashboard")
+        format!("{what}; copy it from the machine's page in the dashboard [machine-key-refused]")
     );
     let alone = without_key(&refusing)
         .m2m_tokens()
@@ -944,7 +944,7 @@ async fn a_machines_key_that_clerk_refuses_or_that_is_anothers_is_an_error() {
 }
 
 #[actix_web::test]
-async fn the_machines_of_a_local_clerk_are_checked_as_clerks_are() {
+async fn the_machines_of_a_local_clerk_are_checked_like_the_machines_of_clerk() {
     let clerk = emulator().await;
     let key = |machine| clerk.instance().machine_secret_key(machine).unwrap();
     let (own, others) = (key("mcp"), key("billing"));
@@ -992,9 +992,9 @@ async fn the_machines_of_a_local_clerk_are_checked_as_clerks_are() {
     }
 }
 
-/// Whatever else is wrong, a guard is judged by the kinds that were asked for.
+/// A kind of token with a finding still counts as accepted when guards are checked.
 #[actix_web::test]
-async fn a_mistake_elsewhere_makes_no_guard_impassable() {
+async fn a_finding_about_a_kind_of_token_makes_no_guard_unsatisfiable() {
     let clerk = clerk(|_, _| None);
     let server = || {
         mcp_auth::server!()
@@ -1044,7 +1044,7 @@ async fn a_mistake_elsewhere_makes_no_guard_impassable() {
         let errors = errors.filter(|one| one.severity() == Severity::Error);
         assert_eq!(errors.map(Finding::what).collect::<Vec<_>>(), expected);
     }
-    // Where nothing is accepted, that is the one mistake.
+    // A server that accepts no kind of token has no other finding about guards.
     let nothing = check(
         mcp_auth::server!()
             .tools_of("protocol::check::plain")
@@ -1076,7 +1076,7 @@ async fn a_start_with_a_public_key_asks_the_issuer_nothing() {
 }
 
 #[actix_web::test]
-async fn a_local_clerk_is_checked_and_said_to_be_one() {
+async fn a_local_clerk_is_checked_and_named_as_a_local_clerk() {
     let clerk = emulator().await;
     clerk.instance().change_settings(|settings| {
         let scopes = ["profile", "email", "offline_access"];
@@ -1106,7 +1106,7 @@ async fn a_local_clerk_is_checked_and_said_to_be_one() {
 }
 
 #[test]
-fn asked_to_check_a_server_prints_what_it_found_and_listens_nowhere() {
+fn a_check_prints_its_report_and_does_not_listen() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let text = printed(&[("MCP_AUTH", "check"), ("PORT", &port)]);
@@ -1117,7 +1117,7 @@ fn asked_to_check_a_server_prints_what_it_found_and_listens_nowhere() {
 }
 
 #[test]
-fn a_check_that_finds_errors_ends_with_1_and_prints_them_all() {
+fn a_check_with_errors_prints_all_of_them_and_exits_with_status_1() {
     let (printed, error) = checked(&[
         ("PORT", "none"),
         ("CLERK_SECRET_KEY", "hunter2"),
@@ -1127,21 +1127,89 @@ fn a_check_that_finds_errors_ends_with_1_and_prints_them_all() {
         printed,
         "\
 tests 0.1.0, no instance was asked
-error    PORT is `none`: a number from 0 to 65535 is expected
-    why  the server does not start
-error    CLERK_FRONTEND_API_URL: the Frontend API URL must be https (http is for loopback only)
-    why  it says whose tokens are believed
+error    PORT is `none`: a number from 0 to 65535 is expected [setting-invalid]
+    why  the server does not replace a value that cannot be used by a default
+error    CLERK_FRONTEND_API_URL: the Frontend API URL must be https (http is for loopback only) [frontend-url-invalid]
+    why  it names the instance whose tokens are accepted
     do   copy the Frontend API URL from the dashboard's API keys
-error    CLERK_SECRET_KEY: a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces
+error    CLERK_SECRET_KEY: a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces [secret-key-invalid]
     why  it is sent to Clerk with every look-up, and no other secret may be
     do   copy it from the dashboard's API keys
 3 errors, 0 warnings, 0 notes
 "
     );
-    assert_eq!(error, "Error: the check found 3 errors\n");
+    assert_eq!(error, "Error: the check found 3 errors [check-failed]\n");
 }
 
-/// Neither keeps the server from starting; values stay out of the log.
+#[test]
+fn an_accepted_finding_is_neither_an_error_nor_a_warning_of_a_check() {
+    // No server listens on port 1.
+    let issuer = "http://127.0.0.1:1";
+    let environment = [
+        ("CLERK_FRONTEND_API_URL", issuer),
+        ("CLERK_API_URL", issuer),
+        ("CLERK_SECRET_KEY", "sk_test_hunter2"),
+        ("MCP_PORT", "4321"),
+    ];
+    let (report, _) = checked(&environment);
+    for code in [
+        "[issuer-unreachable]\n",
+        "[secret-key-unchecked]\n",
+        "[variable-unread]\n",
+    ] {
+        assert!(report.contains(code), "{code} in {report}");
+    }
+    assert!(
+        report.ends_with("2 errors, 1 warning, 0 notes\n"),
+        "{report}"
+    );
+
+    let codes = "issuer-unreachable, secret-key-unchecked,variable-unread";
+    let accept = ("MCP_AUTH_ACCEPT", codes);
+    let check = ("MCP_AUTH", "check");
+    let report = printed(&[&environment[..], &[accept, check]].concat());
+    let accepted =
+        format!("\naccepted the issuer {issuer} cannot be reached [issuer-unreachable]\n");
+    assert!(report.contains(&accepted), "{report}");
+    assert!(
+        report.ends_with("0 errors, 0 warnings, 0 notes\n"),
+        "{report}"
+    );
+}
+
+#[test]
+fn an_unknown_code_is_an_error_and_a_fatal_finding_cannot_be_accepted() {
+    let (report, error) = checked(&[
+        ("PORT", "none"),
+        ("MCP_AUTH_ACCEPT", "setting-invalid,no-such-code"),
+    ]);
+    for line in [
+        "error    MCP_AUTH_ACCEPT lists `setting-invalid`, which keeps the server from starting [accepted-code-fatal]\n",
+        "error    MCP_AUTH_ACCEPT lists `no-such-code`, which is no code of a finding [accepted-code-unknown]\n",
+        "error    PORT is `none`: a number from 0 to 65535 is expected [setting-invalid]\n",
+    ] {
+        assert!(report.contains(line), "{line} in {report}");
+    }
+    assert!(error.ends_with("errors [check-failed]\n"), "{error}");
+}
+
+#[actix_web::test]
+async fn a_start_does_not_log_an_accepted_finding() {
+    let clerk = emulator().await;
+    let log = |accept: &str| {
+        let mut process =
+            Process::start_on(&clerk, &[("MCP_PORT", "4321"), ("MCP_AUTH_ACCEPT", accept)]);
+        process.signal("TERM");
+        process.log()
+    };
+    for (accept, logged) in [("http-url", true), ("http-url,variable-unread", false)] {
+        let log = log(accept);
+        let has_line = log.contains("code=\"variable-unread\"");
+        assert_eq!(has_line, logged, "{log}");
+    }
+}
+
+/// Both are warnings. The log has no value of a variable.
 #[actix_web::test]
 async fn a_start_names_a_malformed_log_setting_and_variables_that_nothing_reads() {
     let environment = [
@@ -1185,9 +1253,9 @@ async fn a_start_names_a_malformed_log_setting_and_variables_that_nothing_reads(
     );
 }
 
-/// The same findings that a check lists.
+/// A start logs the findings that a check lists.
 #[actix_web::test]
-async fn a_start_logs_what_it_can_live_with_and_why_and_what_to_do() {
+async fn a_start_logs_warnings_with_reason_and_remedy() {
     let clerk = emulator().await;
     let mut process = Process::start_on(&clerk, &[("MCP_URL", "http://127.0.0.1:9/mcp")]);
     process.signal("TERM");

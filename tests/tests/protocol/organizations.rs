@@ -697,7 +697,11 @@ async fn a_trusted_organization_of_a_token_counts_only_as_a_membership_beside_an
     for sources in SOURCES {
         let sources = sources.to_vec();
         let trusts = sources.is_empty();
-        let world = World::with(|builder| builder.trust_token_org().organization_from(sources));
+        let world = World::with(|builder| {
+            builder
+                .dangerous_trust_token_org()
+                .organization_from(sources)
+        });
         let world = world.await;
         let ada = token(&world, false, "ada", Some("acme"));
         world.instance.remove_member("ada", "acme");

@@ -90,7 +90,7 @@ impl Outage {
         let stranger = Instance::new(issuer.url(), Directory::default()).unwrap();
         let api_url = backend.url().to_owned();
         // One user causes more calls than the default rate allows.
-        let server = |clerk: &Emulator| builder(clerk).api_url(api_url).without_rates();
+        let server = |clerk: &Emulator| builder(clerk).api_url(api_url).dangerous_without_rates();
         let world = World::built(issuer, "protocol::tools", |server| server, server).await;
         // The keys must be refreshed during the outage.
         world.clock.advance(Duration::from_secs(280));

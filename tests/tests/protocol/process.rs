@@ -44,7 +44,18 @@ pub(crate) fn refusal_of(program: &str, environment: &[(&str, &str)]) -> String 
     assert!(output.stdout.is_empty(), "{output:?}");
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(text.lines().count(), 1, "one line each: {text}");
-    text.trim().strip_prefix("Error: ").expect(&text).to_owned()
+    let error = text.trim().strip_prefix("Error: ").expect(&text);
+    without_code(error).to_owned()
+}
+
+/// The text of a start-up error without the code of its finding, with which every start-up error ends.
+#[track_caller]
+pub(crate) fn without_code(error: &str) -> &str {
+    let (text, code) = error.rsplit_once(" [").expect(error);
+    let code = code.strip_suffix(']').expect(error);
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_lowercase());
+    assert!(code.split('-').all(is_part), "{error}");
+    text
 }
 
 /// Runs a check that finds errors. Returns its standard output and its standard error.

@@ -14,6 +14,7 @@ use mcp_auth::{ApiKeyScopes, AuthorizedParties, Rate, ServerBuilder};
 use serde_json::{Value, json};
 
 use crate::parked::Gate;
+use crate::process::without_code;
 use crate::reply::Reply;
 use crate::support::{
     ERAS, Era, LEGACY, PERMISSION_DENIED, Runs, World, builder, client, emulator, eventually,
@@ -452,5 +453,5 @@ async fn a_rate_per_organization_of_a_tool_that_requires_none_does_not_start() {
     let error = server.build().await.unwrap_err().to_string();
     let told = "tool `nowhere` has the rate `1000/hour per org`, but acts in no organization; \
                 add `require_org`, or count `per user`";
-    assert!(error.ends_with(told), "{error}");
+    assert!(without_code(&error).ends_with(told), "{error}");
 }

@@ -180,7 +180,7 @@ async fn a_condition_keeps_the_tools_that_meet_it() {
             .await
             .unwrap_err()
             .to_string(),
-        "no tool is left: the condition of `serve_tools_if` holds for none"
+        "no tool is left: the condition of `serve_tools_if` holds for none [tools-filtered]"
     );
 }
 

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use mcp_auth::{ApiKeyScopes, AudiencePolicy, OrganizationSource, ServerBuilder};
 
-use crate::process::{Process, printed, refusal as refused_process};
+use crate::process::{Process, printed, refusal as refused_process, without_code};
 use crate::reply::Reply;
 use crate::stub::{Answer, Stub, no_keys};
 use crate::support::{Runs, Serving, builder, client, emulator};
@@ -106,7 +106,7 @@ async fn refusal(builder: ServerBuilder) -> String {
     assert_eq!(text.lines().count(), 1, "{text}");
     // `main` prints the `Debug` output of this type.
     assert_eq!(format!("{error:?}"), text);
-    text
+    without_code(&text).to_owned()
 }
 
 async fn expect_refusal(builder: ServerBuilder, text: &str) {
@@ -153,7 +153,7 @@ async fn malformed_keys_are_named_and_not_shown() {
 }
 
 #[actix_web::test]
-async fn urls_that_are_not_safe_are_named() {
+async fn unsafe_urls_are_named() {
     for (url, why) in [
         (
             "http://clerk.example.com",
@@ -201,7 +201,7 @@ async fn a_secret_key_that_clerk_refuses_does_not_start() {
         .secret_key("sk_test_hunter2");
     expect_refusal(
         server,
-        "Clerk refuses `secret_key`; take it anew from the dashboard's API keys",
+        "Clerk refuses `secret_key`; copy it again from the dashboard's API keys",
     )
     .await;
 }
@@ -337,7 +337,7 @@ async fn an_invalid_canonical_url_is_named() {
     .await;
     expect_refusal(
         server().path("mcp"),
-        "path is `mcp`: it must begin with `/`",
+        "`path` is `mcp`: it must begin with `/`",
     )
     .await;
     for path in [
@@ -352,7 +352,7 @@ async fn an_invalid_canonical_url_is_named() {
         expect_refusal(
             server().path(path),
             &format!(
-                "path is `{path}`: it must be written as it is in a URL, without query, fragment and braces"
+                "`path` is `{path}`: it must be written as it is in a URL, without query, fragment and braces"
             ),
         )
         .await;
@@ -405,7 +405,7 @@ async fn kinds_that_lack_a_setting_do_not_start() {
         ),
         (
             server().session_tokens(mcp_auth::AuthorizedParties::only(Vec::<String>::new())),
-            "`session_tokens(AuthorizedParties::only([]))` names no origin; name the origins of your pages, or say `AuthorizedParties::any()`",
+            "`session_tokens(AuthorizedParties::only([]))` names no origin; name the origins of your pages, or use `AuthorizedParties::any()`",
         ),
         (
             server().api_keys(ApiKeyScopes::any_key()),
@@ -423,7 +423,7 @@ async fn kinds_that_lack_a_setting_do_not_start() {
             server()
                 .secret_key(clerk.instance().secret_key().expose())
                 .api_keys(ApiKeyScopes::all_of(Vec::<String>::new())),
-            "`api_keys(ApiKeyScopes::all_of([]))` names no scope; name the scopes that every key must have, or say `ApiKeyScopes::any_key()`",
+            "`api_keys(ApiKeyScopes::all_of([]))` names no scope; name the scopes that every key must have, or use `ApiKeyScopes::any_key()`",
         ),
         (
             server().api_keys(ApiKeyScopes::all_of(["two words"])),
@@ -522,7 +522,7 @@ async fn a_check_names_every_entry_that_can_never_match() {
 }
 
 #[actix_web::test]
-async fn a_guard_that_nobody_can_pass_names_the_tool_and_the_remedy() {
+async fn an_unsatisfiable_guard_names_the_tool_and_the_remedy() {
     let clerk = emulator().await;
     let server = || {
         mcp_auth::server!()
@@ -533,7 +533,7 @@ async fn a_guard_that_nobody_can_pass_names_the_tool_and_the_remedy() {
     let place = text
         .strip_prefix("no caller can ever pass the guard of `rule` (")
         .and_then(|rest| {
-            rest.strip_suffix("): oauth tokens cannot have `role org:admin`; set CLERK_SECRET_KEY so that OAuth callers' are looked up, or accept session tokens")
+            rest.strip_suffix("): oauth tokens cannot have `role org:admin`; set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up, or accept session tokens")
         })
         .expect(&text);
     expect_place(place);
@@ -570,14 +570,14 @@ async fn a_guard_that_no_accepted_kind_of_token_passes_names_what_each_kind_lack
             "paid",
             alone,
             "no caller can ever pass the guard of `export`: oauth tokens cannot have `feature export`; \
-             accept session tokens (`session_tokens`), which alone tell it",
+             accept session tokens (`session_tokens`), the only tokens that carry it",
         ),
         (
             "paid_by_scope",
             sessions,
             "no caller can ever pass the guard of `export`: oauth tokens cannot have `plan pro`, \
-             session tokens cannot have `scope docs`; no one kind of token has all that it asks for: \
-             make two tools of it",
+             session tokens cannot have `scope docs`; no kind of token can meet all \
+             requirements of this tool; split it into two tools",
         ),
         (
             "keyed",
@@ -590,7 +590,7 @@ async fn a_guard_that_no_accepted_kind_of_token_passes_names_what_each_kind_lack
             "for_machines",
             machines,
             "no caller can ever pass the guard of `import`: m2m tokens cannot have `permission \
-             org:a:b`; drop what these cannot have, or add to the tool's `accept` a kind that has it",
+             org:a:b`; remove that requirement, or add to the tool's `accept` a kind of token that can meet it",
         ),
     ] {
         assert_eq!(refused(module, settings).await, text);
@@ -689,6 +689,8 @@ async fn a_port_that_is_taken_names_the_variable() {
         .tools_of("protocol::startup::plain")
         .port(port);
     let text = server.start().await.unwrap_err().to_string();
+    assert!(text.ends_with(" [listen-failed]"), "{text}");
+    let text = without_code(&text);
     let expected = format!("cannot listen on 127.0.0.1:{port}: ");
     assert!(text.starts_with(&expected), "{text}");
     let remedy = "; set `port` to another one, or stop what uses it";

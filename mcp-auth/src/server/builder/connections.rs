@@ -1,16 +1,17 @@
-//! Settings of connections: their number and their deadlines.
+//! The number of connections and their deadlines.
 
 use std::time::Duration;
 
 use crate::http::ConnectionLimits;
 use crate::limits::Networks;
 
-use super::super::error::StartError;
+use super::super::finding::Finding;
+use super::super::setting::Source;
 use super::ServerBuilder;
 
-/// The settings of connections, as they were made.
+/// The settings of connections that code gives.
 #[derive(Debug)]
-pub(in crate::server) struct Connections {
+pub(in crate::server) struct ConnectionOptions {
     most: Option<usize>,
     most_per_network: Option<usize>,
     head_deadline: Duration,
@@ -25,12 +26,12 @@ pub(in crate::server) struct Connections {
 impl ServerBuilder {
     /// Sets how many connections there may be in all; at least 1.
     ///
-    /// By default it follows the number of descriptors that the process may have (`ulimit -n`): seven eighths of
-    /// it less 64, at most 10 000. With 1024 descriptors that is 832. The server does not start if the number does
-    /// not fit.
+    /// The default follows the number of descriptors that the process may have (`ulimit -n`): seven eighths of that
+    /// number less 64, at most 10 000. With 1024 descriptors the default is 832. The server does not start if the
+    /// number exceeds the descriptors.
     ///
     /// A new connection beyond the limit takes the place of an idle one: of the peer network that holds the most
-    /// connections, the one that has been idle for longest. Connections with a call in flight keep their place. If all
+    /// connections, the one that has been idle for longest. ConnectionOptions with a call in flight keep their place. If all
     /// are in a call, the new connection is answered with 503 and closed.
     ///
     /// ```
@@ -54,38 +55,38 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how long the head of a request may take to arrive, from its first byte, 10 s by default; 408 beyond,
-    /// and the connection closes.
+    /// Sets how long the head of a request may take to arrive, from its first byte; 10 s by default. A slower request
+    /// is answered with 408, and the connection closes.
     pub fn head_deadline(mut self, deadline: Duration) -> Self {
         self.connections.head_deadline = deadline;
         self
     }
 
-    /// Sets how long a connection may be without a request, 75 s by default; then it is closed.
+    /// Sets how long a connection may be idle before the server closes it; 75 s by default.
     ///
-    /// A proxy in front should keep its idle connections for a shorter time, or it sends a request on a
-    /// connection that is just being closed.
+    /// A proxy in front of the server should close its idle connections earlier, so that it sends no request on a
+    /// connection that the server is closing.
     pub fn idle_limit(mut self, limit: Duration) -> Self {
         self.connections.idle_limit = limit;
         self
     }
 
-    /// Sets how long a client may take no byte of an answer that waits for it, 30 s by default; then the connection
-    /// is closed.
+    /// Sets how long a client may read no byte of a waiting answer before the server closes the connection; 30 s by
+    /// default.
     pub fn write_deadline(mut self, deadline: Duration) -> Self {
         self.connections.write_deadline = deadline;
         self
     }
 
-    /// Sets the age of a connection from which the next answer says `Connection: close`, 1 h by default: so
-    /// connections spread anew over servers behind a load balancer.
+    /// Sets the age at which the next answer of a connection says `Connection: close`; 1 h by default. A load balancer
+    /// then spreads the new connections over its servers.
     pub fn connection_age(mut self, age: Duration) -> Self {
         self.connections.age = age;
         self
     }
 }
 
-impl Default for Connections {
+impl Default for ConnectionOptions {
     fn default() -> Self {
         Self {
             most: None,
@@ -98,46 +99,40 @@ impl Default for Connections {
     }
 }
 
-impl Connections {
-    /// The limits, if they are possible with so many descriptors.
+impl ConnectionOptions {
+    /// The limits, which must fit into this number of descriptors.
     pub(in crate::server) fn limits(
         &self,
         proxies: Networks,
         descriptors: Option<u64>,
-    ) -> Result<ConnectionLimits, StartError> {
+    ) -> Result<ConnectionLimits, Finding> {
         let possible = descriptors.map_or(usize::MAX, room);
         let default = possible.clamp(1, MOST_BY_DEFAULT);
         let connections = self.most.unwrap_or(default);
+        let code = Source::Code;
         if self.most.is_some() && connections > possible {
-            return Err(StartError::Descriptors {
-                connections,
-                possible,
-                descriptors: descriptors.unwrap_or_default(),
-            });
+            let descriptors = descriptors.unwrap_or_default();
+            let expected = format!(
+                "with {descriptors} descriptors there is room for {possible}; raise `ulimit -n`, or set \
+                 fewer connections"
+            );
+            return Err(code("connections").invalid(connections, &expected));
         }
         let per_network = self.most_per_network.unwrap_or(connections.div_ceil(2));
-        for (name, value) in [
-            ("connections", connections),
-            ("connections_per_network", per_network),
-        ] {
-            if value == 0 {
-                return Err(StartError::ZeroLimit { name });
-            }
-        }
+        code("connections").at_least(connections, &1, AT_LEAST_ONE)?;
+        code("connections_per_network").at_least(per_network, &1, AT_LEAST_ONE)?;
         if per_network > connections {
-            return Err(StartError::PerNetwork {
-                per_network,
-                connections,
-            });
+            let expected = format!("it must not be more than `connections`, {connections}");
+            return Err(code("connections_per_network").invalid(per_network, &expected));
         }
-        for (name, value) in [
+        for (method, value) in [
             ("head_deadline", self.head_deadline),
             ("idle_limit", self.idle_limit),
             ("write_deadline", self.write_deadline),
             ("connection_age", self.age),
         ] {
             if value.is_zero() {
-                return Err(StartError::ZeroLimit { name });
+                return Err(code(method).invalid(0, "it must be more than 0"));
             }
         }
         Ok(ConnectionLimits {
@@ -152,7 +147,7 @@ impl Connections {
     }
 }
 
-/// How many descriptors the process may have; `None` if the system has no such limit.
+/// The number of descriptors that the process may have; `None` if the system has no limit.
 pub(in crate::server) fn descriptors() -> Option<u64> {
     #[cfg(unix)]
     {
@@ -163,27 +158,28 @@ pub(in crate::server) fn descriptors() -> Option<u64> {
     None
 }
 
-/// How many connections fit into so many descriptors. The rest is for the listener, files, calls to Clerk and tools,
-/// and for connections that are being closed.
+/// The number of connections that fit into this number of descriptors. The other descriptors are for the listener,
+/// files, calls to Clerk, tools, and connections that are being closed.
 fn room(descriptors: u64) -> usize {
     let room = (descriptors - descriptors / 8).saturating_sub(64);
     usize::try_from(room).unwrap_or(usize::MAX)
 }
 
 const MOST_BY_DEFAULT: usize = 10_000;
+const AT_LEAST_ONE: &str = "it must be at least 1";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn limits(settings: &Connections, descriptors: u64) -> Result<ConnectionLimits, String> {
+    fn limits(settings: &ConnectionOptions, descriptors: u64) -> Result<ConnectionLimits, String> {
         let limits = settings.limits(Networks::default(), Some(descriptors));
-        limits.map_err(|error| error.to_string())
+        limits.map_err(|finding| finding.what().to_owned())
     }
 
     #[test]
     fn the_default_follows_the_descriptors_of_the_process() {
-        let settings = Connections::default();
+        let settings = ConnectionOptions::default();
         for (descriptors, connections, per_network) in [
             (64, 1, 1),
             (256, 160, 80),
@@ -204,23 +200,27 @@ mod tests {
 
     #[test]
     fn limits_that_do_not_fit_are_named() {
-        let set = |change: fn(&mut Connections)| {
-            let mut settings = Connections::default();
+        let set = |change: fn(&mut ConnectionOptions)| {
+            let mut settings = ConnectionOptions::default();
             change(&mut settings);
             limits(&settings, 1024).unwrap_err()
         };
         assert_eq!(
             set(|of| of.most = Some(833)),
-            "`connections` is 833, and with 1024 descriptors there is room for 832"
+            "`connections` is `833`: with 1024 descriptors there is room for 832; raise `ulimit -n`, or set fewer \
+             connections"
         );
-        assert_eq!(set(|of| of.most = Some(0)), "`connections` is 0");
+        assert_eq!(
+            set(|of| of.most = Some(0)),
+            "`connections` is `0`: it must be at least 1"
+        );
         assert_eq!(
             set(|of| of.most_per_network = Some(833)),
-            "`connections_per_network` is 833, more than `connections`, 832"
+            "`connections_per_network` is `833`: it must not be more than `connections`, 832"
         );
         assert_eq!(
             set(|of| of.idle_limit = Duration::ZERO),
-            "`idle_limit` is 0"
+            "`idle_limit` is `0`: it must be more than 0"
         );
     }
 }

@@ -1,30 +1,75 @@
-//! Limits of what a caller, a peer and a request may take of the server.
+//! Limits on the resources that a caller, a peer and a request may use.
 
 use std::time::Duration;
 
+use crate::http::ANONYMOUS_BODY;
+use crate::limits::Shares;
 use crate::tool::Rate;
 
+use super::super::finding::{Finding, Findings};
+use super::super::setting::Source;
 use super::ServerBuilder;
+
+/// The settings of limits that code gives.
+#[derive(Debug)]
+pub(in crate::server) struct LimitOptions {
+    calls: Option<usize>,
+    calls_per_user: Option<usize>,
+    anonymous_calls: Option<usize>,
+    anonymous_calls_per_network: Option<usize>,
+    threads: Option<usize>,
+    body_bytes: Option<usize>,
+    body_bytes_per_user: Option<usize>,
+    pub(in crate::server) rates: Vec<Rate>,
+    pub(in crate::server) new_opaque_tokens: Option<usize>,
+    pub(in crate::server) membership_look_ups: Option<usize>,
+    pub(in crate::server) failures_per_minute: u32,
+    pub(in crate::server) body_limit: usize,
+    pub(in crate::server) body_deadline: Duration,
+    pub(in crate::server) timeout: Duration,
+}
+
+impl Default for LimitOptions {
+    fn default() -> Self {
+        Self {
+            calls: None,
+            calls_per_user: None,
+            anonymous_calls: None,
+            anonymous_calls_per_network: None,
+            threads: None,
+            body_bytes: None,
+            body_bytes_per_user: None,
+            rates: vec![DEFAULT_RATE],
+            new_opaque_tokens: None,
+            membership_look_ups: None,
+            failures_per_minute: 1000,
+            body_limit: 4 * MIB,
+            body_deadline: Duration::from_secs(30),
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
 
 /// Limits.
 impl ServerBuilder {
-    /// Sets how many calls a principal may have in flight, 64 by default; 503 with `Retry-After` beyond.
+    /// Sets how many calls a principal may have in flight; 64 by default. A call beyond the limit is answered with 503
+    /// and `Retry-After`.
     ///
-    /// A principal is a user with one client in one organization. Zero, and more than
-    /// [`calls_in_flight_per_user`](Self::calls_in_flight_per_user), is a start-up error.
+    /// A principal is a user with one client in one organization. Zero, and a number above
+    /// [`calls_in_flight_per_user`](Self::calls_in_flight_per_user), are start-up errors.
     ///
     /// Source: MCP 2026-07-28, server/tools, "Security considerations".
     pub fn calls_in_flight(mut self, most: usize) -> Self {
-        self.load.calls = Some(most);
+        self.limits.calls = Some(most);
         self
     }
 
-    /// Sets how often a caller may call tools, all of them together; `6000/min per user` by default. Beyond,
-    /// a call is answered with an `isError` result that says when to retry.
+    /// Sets how often a caller may call tools, over all tools; `6000/min per user` by default. A call beyond the rate
+    /// is answered with an `isError` result that says when to retry.
     ///
-    /// Every call of a known tool counts, also a call that the guard denies. A call that a limit refuses
-    /// does not count. [`Rate`] says whose calls count together; `#[mcp_tool(rate = …)]` limits one tool.
-    /// The counts are in the memory of the process, and begin anew with it.
+    /// Every call of a known tool counts, including calls that the guard denies. A call that a limit refuses does not
+    /// count. [`Rate`] says which calls count together; `#[mcp_tool(rate = …)]` limits one tool. The counts are in
+    /// memory, so a restart resets them.
     ///
     /// ```
     /// use mcp_auth::Rate;
@@ -38,49 +83,49 @@ impl ServerBuilder {
     /// Source: MCP 2026-07-28, server/tools, "Security considerations": servers must limit the rate of tool
     /// invocations.
     pub fn rates(mut self, rates: impl IntoIterator<Item = Rate>) -> Self {
-        self.rates = rates.into_iter().collect();
+        self.limits.rates = rates.into_iter().collect();
         self
     }
 
-    /// Lets callers call tools as often as they like, except for tools that declare a `rate`.
+    /// Removes the rate limit of the server; the `rate` of a single tool still holds.
     ///
     /// # Security
     ///
-    /// Then something in front of the server has to limit how often tools are called.
-    pub fn without_rates(self) -> Self {
+    /// A gateway in front of the server has to limit how often tools are called.
+    pub fn dangerous_without_rates(self) -> Self {
         self.rates([])
     }
 
-    /// Sets how many calls a user or a machine may have in flight over all clients and organizations; 503 with
-    /// `Retry-After` beyond.
+    /// Sets how many calls a user or a machine may have in flight over all clients and organizations. A call beyond the
+    /// limit is answered with 503 and `Retry-After`.
     ///
-    /// By default it is 256, or [`calls_in_flight`](Self::calls_in_flight) if that is more. A user can register
-    /// as many clients as they like, so a limit for each client alone bounds nothing. Zero is a start-up error.
+    /// The default is 256, or [`calls_in_flight`](Self::calls_in_flight) if that is more. A user can register any
+    /// number of clients, so a limit for each client is not enough. Zero is a start-up error.
     ///
     /// ```
     /// let builder = mcp_auth::server!().calls_in_flight(16).calls_in_flight_per_user(32);
     /// # let _ = builder;
     /// ```
     pub fn calls_in_flight_per_user(mut self, most: usize) -> Self {
-        self.load.calls_per_user = Some(most);
+        self.limits.calls_per_user = Some(most);
         self
     }
 
-    /// Sets how many calls without a token may be in flight, 64 by default; 503 with `Retry-After` beyond.
+    /// Sets how many calls without a token may be in flight; 64 by default. A call beyond the limit is answered with
+    /// 503 and `Retry-After`.
     ///
-    /// They count apart from the calls of signed-in callers. The networks of one IPv4 /24 or one IPv6 /48 may
-    /// have half of them together. Zero, and less than
-    /// [`anonymous_calls_in_flight_per_network`](Self::anonymous_calls_in_flight_per_network), is a start-up
-    /// error.
+    /// Calls of signed-in callers do not count. The networks of one IPv4 /24 or one IPv6 /48 together get half of the
+    /// limit. Zero, and a number below
+    /// [`anonymous_calls_in_flight_per_network`](Self::anonymous_calls_in_flight_per_network), are start-up errors.
     pub fn anonymous_calls_in_flight(mut self, most: usize) -> Self {
-        self.load.anonymous_calls = Some(most);
+        self.limits.anonymous_calls = Some(most);
         self
     }
 
-    /// Sets how many calls without a token a network (an IPv4 address, an IPv6 /64) may have in flight, 16 by
-    /// default; 503 with `Retry-After` beyond. Zero is a start-up error.
+    /// Sets how many calls without a token a network (an IPv4 address, an IPv6 /64) may have in flight; 16 by default.
+    /// A call beyond the limit is answered with 503 and `Retry-After`. Zero is a start-up error.
     ///
-    /// A call of MCP 2025-11-25 or older goes on after its client hung up, and counts until it ends.
+    /// A call of MCP 2025-11-25 or older continues after its client closed the connection, and counts until it ends.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -89,52 +134,52 @@ impl ServerBuilder {
     /// # let _ = builder;
     /// ```
     pub fn anonymous_calls_in_flight_per_network(mut self, most: usize) -> Self {
-        self.load.anonymous_calls_per_network = Some(most);
+        self.limits.anonymous_calls_per_network = Some(most);
         self
     }
 
-    /// Sets how many tools that are plain `fn`s may run at once, 64 by default. Zero is a start-up error.
+    /// Sets how many tools that are plain `fn`s may run at once; 64 by default. Zero is a start-up error.
     ///
-    /// One user or machine gets at most half of the threads, and all callers without a token at most a quarter:
-    /// of that quarter one IPv4 /24 or IPv6 /48 gets half, and one network (an IPv4 address, an IPv6 /64) a
-    /// quarter. Each share is one thread at least, so with fewer than 4 threads callers without a token can
-    /// occupy a larger part.
+    /// One user or machine gets at most half of the threads. All callers without a token together get at most a
+    /// quarter; of that quarter one IPv4 /24 or IPv6 /48 gets half, and one network (an IPv4 address, an IPv6 /64) a
+    /// quarter. Each share is at least one thread, so with fewer than 4 threads callers without a token can occupy a
+    /// larger part.
     ///
-    /// A call waits for a thread for 5 s at most, and no longer than its time-out. Then the answer is 503 with
-    /// `Retry-After`, and the tool has not run. The time-out of the tool begins when it has its thread.
+    /// A call waits for a thread for at most 5 s, and no longer than its time-out. Then the answer is 503 with
+    /// `Retry-After`, and the tool has not run. The time-out of the tool begins when the tool has a thread.
     ///
-    /// A plain function cannot be interrupted: one whose caller was told of a time-out, or hung up, occupies its
-    /// thread until it returns, and counts among the caller's calls in flight for as long.
+    /// A plain function cannot be interrupted. After a time-out, or after the caller closed the connection, the
+    /// function occupies its thread until it returns, and counts among the caller's calls in flight until then.
     ///
     /// ```
     /// let builder = mcp_auth::server!().tool_threads(8);
     /// # let _ = builder;
     /// ```
     pub fn tool_threads(mut self, most: usize) -> Self {
-        self.load.threads = Some(most);
+        self.limits.threads = Some(most);
         self
     }
 
-    /// Sets how many bytes of request bodies the server holds at once; 503 with `Retry-After` beyond.
+    /// Sets how many bytes of request bodies the server holds at once. A request beyond the limit is answered with 503
+    /// and `Retry-After`.
     ///
-    /// By default it is 64 MiB, or four times
-    /// [`body_bytes_in_flight_per_user`](Self::body_bytes_in_flight_per_user) if that is more. A declared length
-    /// counts before the first byte of the body is read, a body of unknown length counts as it arrives. Both
-    /// count until the call has ended. A body of at most 16 KiB does not count, as
-    /// the number of connections bounds how many there are. Callers without a token get at most a quarter, of which one IPv4 /24 or IPv6 /48 gets half and one
-    /// network (an IPv4 address, an IPv6 /64) a quarter.
+    /// The default is 64 MiB, or four times [`body_bytes_in_flight_per_user`](Self::body_bytes_in_flight_per_user) if
+    /// that is more. A declared length counts before the first byte of the body is read; a body of unknown length
+    /// counts as it arrives. Both count until the call has ended. A body of at most 16 KiB does not count, because the
+    /// number of connections limits such bodies. Callers without a token get at most a quarter; of that quarter one
+    /// IPv4 /24 or IPv6 /48 gets half, and one network (an IPv4 address, an IPv6 /64) a quarter.
     ///
-    /// Less than `body_bytes_in_flight_per_user` or [`body_limit`](Self::body_limit) is a start-up error.
+    /// A number below `body_bytes_in_flight_per_user` or [`body_limit`](Self::body_limit) is a start-up error.
     pub fn body_bytes_in_flight(mut self, bytes: usize) -> Self {
-        self.load.body_bytes = Some(bytes);
+        self.limits.body_bytes = Some(bytes);
         self
     }
 
-    /// Sets how many bytes of request bodies the server holds at once for one user or machine, over all clients;
-    /// 503 with `Retry-After` beyond.
+    /// Sets how many bytes of request bodies the server holds at once for one user or machine, over all clients. A
+    /// request beyond the limit is answered with 503 and `Retry-After`.
     ///
-    /// By default it is 16 MiB, or [`body_limit`](Self::body_limit) if that is more. Less than `body_limit` is a
-    /// start-up error: the longest body could never be read.
+    /// The default is 16 MiB, or [`body_limit`](Self::body_limit) if that is more. A number below `body_limit` is a
+    /// start-up error, because the longest body could never be read.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -144,97 +189,188 @@ impl ServerBuilder {
     /// # let _ = builder;
     /// ```
     pub fn body_bytes_in_flight_per_user(mut self, bytes: usize) -> Self {
-        self.load.body_bytes_per_user = Some(bytes);
+        self.limits.body_bytes_per_user = Some(bytes);
         self
     }
 
-    /// Sets how many bad tokens a network (an IPv4 address or an IPv6 /64) may present in a minute, 1000 by
-    /// default. Beyond that its bad tokens get a 429 with `Retry-After` instead of a 401.
+    /// Sets how many bad tokens a network (an IPv4 address or an IPv6 /64) may present in a minute; 1000 by default.
+    /// Beyond the limit its bad tokens are answered with 429 and `Retry-After` instead of 401.
     ///
-    /// A JWT that the issuer signed is accepted all the same, whatever others of its network did, and so is a
-    /// token that was accepted before. New opaque tokens of the network get a 429, because each costs a
-    /// question to Clerk.
+    /// The limit does not affect JWTs that the issuer signed, nor tokens that were accepted before. New opaque tokens
+    /// of the network are answered with 429, because each of them costs a request to Clerk.
     ///
-    /// A bad token is one that the issuer never made. A token that the issuer signed or confirmed and that is
-    /// refused for another reason (it expired, it names another audience, its user is banned) is a 401 and
-    /// does not count: its client has to learn that it must sign in again. So the end of a transition for tokens
-    /// without an audience does not lock a network out.
+    /// A bad token is a token that the issuer never made. A token that the issuer signed or confirmed, and that is
+    /// refused for another reason (it expired, it names another audience, its user is banned), is answered with 401
+    /// and does not count, because its client has to learn that it must sign in again. So the end of a transition for
+    /// tokens without an audience does not lock a network out.
     ///
-    /// The network is that of the peer; behind a proxy all clients are one, unless
+    /// The network is the network of the peer. Behind a proxy all clients count as one network, unless
     /// [`trusted_proxies`](Self::trusted_proxies) names the proxy.
     pub fn failed_authentications_per_minute(mut self, most: u32) -> Self {
-        self.failures_per_minute = most;
+        self.limits.failures_per_minute = most;
         self
     }
 
-    /// Sets about how many new opaque tokens Clerk is asked in any ten seconds; by default a tenth of the limit of
-    /// the instance: 100 in production, 10 in development. A token is new if Clerk never confirmed it to this
-    /// process.
+    /// Sets about how many new opaque tokens the server verifies at Clerk in any ten seconds. The default is a tenth of
+    /// the limit of the instance: 100 in production, 10 in development. A token is new if Clerk never confirmed it to
+    /// this process.
     ///
-    /// A network (an IPv4 address or an IPv6 /64) may have ten questions that are in flight or that Clerk
-    /// answered with no, and one a second more. A token that Clerk confirms gives the question back. The questions of
-    /// one site (an IPv4 /24 or an IPv6 /48) leave half of the budget to others. A request that finds no question
-    /// waits up to 5 s for its turn, in a queue of 256, and is a 503 with `Retry-After` if no turn comes. With zero
-    /// no new opaque token gets in.
+    /// A network (an IPv4 address or an IPv6 /64) has a token bucket of ten requests, which refills by one a second. A
+    /// request that is in flight or that Clerk refused takes from the bucket; a token that Clerk confirms takes
+    /// nothing. One site (an IPv4 /24 or an IPv6 /48) gets at most half of the budget. A request beyond the budget
+    /// waits up to 5 s in a queue of 256, and is then answered with 503 and `Retry-After`. With zero the server accepts
+    /// no new opaque token.
     ///
     /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
     pub fn new_opaque_tokens_per_10s(mut self, most: usize) -> Self {
-        self.new_opaque_tokens = Some(most);
+        self.limits.new_opaque_tokens = Some(most);
         self
     }
 
-    /// Sets how many memberships Clerk is asked for in any ten seconds; by default half of the limit of the
-    /// instance: 500 in production, 50 in development.
+    /// Sets how many memberships the server looks up at Clerk in any ten seconds. The default is half of the limit of
+    /// the instance: 500 in production, 50 in development.
     ///
-    /// A look-up beyond that waits up to 30 s for its turn, first come first served, in a queue of three times this
-    /// number. The request that needs it waits up to 8 s and is then a 503 with `Retry-After`; the look-up keeps
-    /// its turn. While half of the budget is free, a membership in use is looked up again when it is 20 s old, so
-    /// that no request waits for it. With zero no membership is looked up, and whatever needs one is a 503.
+    /// A look-up beyond the budget waits up to 30 s, first come first served, in a queue of three times this number. A
+    /// request that needs the look-up waits up to 8 s and is then answered with 503 and `Retry-After`; the look-up stays
+    /// in the queue. While half of the budget is free, the server refreshes a cached membership in use after 20 s, so
+    /// that no request waits for it. With zero no membership is looked up, and each request that needs one is answered
+    /// with 503.
     ///
     /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
     pub fn membership_look_ups_per_10s(mut self, most: usize) -> Self {
-        self.membership_look_ups = Some(most);
+        self.limits.membership_look_ups = Some(most);
         self
     }
 
-    /// Sets the longest body in bytes, 4 MiB by default; 413 beyond. Zero is a start-up error.
+    /// Sets the longest body in bytes; 4 MiB by default. A longer body is answered with 413. Zero is a start-up error.
     ///
-    /// Without a token it is 64 KiB at most; 401 beyond.
+    /// Without a token the longest body is 64 KiB; a longer body is answered with 401.
     pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = bytes;
+        self.limits.body_limit = bytes;
         self
     }
 
-    /// Sets how long a body may take to arrive, 30 s by default; 408 beyond.
+    /// Sets how long a body may take to arrive; 30 s by default. A slower body is answered with 408.
     ///
-    /// In each sixth of that time (5 s by default) at least 16 KiB have to arrive, or the end of the body; 408
-    /// otherwise. So a longer deadline also serves slower clients.
+    /// In each sixth of that time (5 s by default) at least 16 KiB or the end of the body must arrive; otherwise the
+    /// answer is 408. A longer deadline therefore also permits a slower connection.
     pub fn body_deadline(mut self, deadline: Duration) -> Self {
-        self.body_deadline = deadline;
+        self.limits.body_deadline = deadline;
         self
     }
 
-    /// Sets how long a tool may run, 60 s by default; `#[mcp_tool(timeout = …)]` wins.
+    /// Sets how long a tool may run; 60 s by default. `#[mcp_tool(timeout = …)]` overrides it for one tool.
     ///
-    /// Then its future is dropped, and the answer is an `isError` result with a reference.
+    /// After that time the future of the tool is dropped, and the answer is an `isError` result with a reference.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.limits.timeout = timeout;
         self
     }
 }
 
-/// An average of 100 calls a second: more than clients that people use send, and no limit for a client that runs
-/// away.
-pub(super) const DEFAULT_RATE: Rate = Rate::new("6000/min per user");
+/// The resolved limits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Load {
+    /// Calls in flight of a principal.
+    pub(crate) calls: usize,
+    /// Calls in flight of a user or a machine.
+    pub(crate) calls_per_user: usize,
+    /// Calls in flight without a token.
+    pub(crate) anonymous_calls: Shares,
+    /// Threads of plain functions.
+    pub(crate) threads: Shares,
+    /// Bytes of bodies.
+    pub(crate) bytes: Shares,
+}
+
+impl LimitOptions {
+    /// The limits, with a finding for each setting that contradicts another.
+    pub(in crate::server) fn resolve(&self, findings: &mut Findings) -> Load {
+        self.check(|result| findings.extend(result.err()));
+        let (calls, calls_per_user) = pair(self.calls, self.calls_per_user, (64, 256));
+        let (network, anonymous) = pair(
+            self.anonymous_calls_per_network,
+            self.anonymous_calls,
+            (16, 64),
+        );
+        let threads = self.threads.unwrap_or(64);
+        let per_user = self.body_bytes_per_user.unwrap_or_else(|| {
+            let default = self.body_limit.max(16 * MIB);
+            default.min(self.body_bytes.unwrap_or(usize::MAX))
+        });
+        let body_bytes = self.body_bytes;
+        let body_bytes = body_bytes.unwrap_or_else(|| per_user.saturating_mul(4).max(64 * MIB));
+        Load {
+            calls,
+            calls_per_user,
+            anonymous_calls: Shares::of_strangers(anonymous, network),
+            threads: Shares::of(threads, (threads / 2).max(1), 1),
+            bytes: Shares::of(body_bytes, per_user, ANONYMOUS_BODY),
+        }
+    }
+
+    /// Compares each setting with its least value, and hands on each result.
+    fn check(&self, mut result: impl FnMut(Result<(), Finding>)) {
+        let body_limit = Some(self.body_limit);
+        let one = Some(1);
+        let at_least_one = "it must be at least 1";
+        let at_least_calls =
+            "it must not be less than `calls_in_flight`, which is for one client of the user";
+        let at_least_network = "it must not be less than `anonymous_calls_in_flight_per_network`";
+        let at_least_limit =
+            "it must not be less than `body_limit`, or the longest body could never be read";
+        let at_least_user = "it must not be less than `body_bytes_in_flight_per_user`";
+        let (calls, per_user) = (self.calls, self.calls_per_user);
+        let (anonymous, network) = (self.anonymous_calls, self.anonymous_calls_per_network);
+        let (bytes, bytes_per_user) = (self.body_bytes, self.body_bytes_per_user);
+        for (method, value, least, expected) in [
+            ("calls_in_flight", calls, one, at_least_one),
+            ("calls_in_flight_per_user", per_user, one, at_least_one),
+            ("anonymous_calls_in_flight", anonymous, one, at_least_one),
+            (
+                "anonymous_calls_in_flight_per_network",
+                network,
+                one,
+                at_least_one,
+            ),
+            ("tool_threads", self.threads, one, at_least_one),
+            ("body_limit", body_limit, one, at_least_one),
+            ("calls_in_flight_per_user", per_user, calls, at_least_calls),
+            (
+                "anonymous_calls_in_flight",
+                anonymous,
+                network,
+                at_least_network,
+            ),
+            (
+                "body_bytes_in_flight_per_user",
+                bytes_per_user,
+                body_limit,
+                at_least_limit,
+            ),
+            ("body_bytes_in_flight", bytes, body_limit, at_least_limit),
+            ("body_bytes_in_flight", bytes, bytes_per_user, at_least_user),
+        ] {
+            if let (Some(value), Some(least)) = (value, least) {
+                result(Source::Code(method).at_least(value, &least, expected));
+            }
+        }
+    }
+}
+
+/// A limit and the limit that contains it. If only one of them is set, the default of the other does not contradict it.
+fn pair(part: Option<usize>, whole: Option<usize>, defaults: (usize, usize)) -> (usize, usize) {
+    match (part, whole) {
+        (Some(part), Some(whole)) => (part, whole),
+        (Some(part), None) => (part, part.max(defaults.1)),
+        (None, Some(whole)) => (whole.min(defaults.0), whole),
+        (None, None) => defaults,
+    }
+}
+
+/// An average of 100 calls a second, more than the clients of people send.
+const DEFAULT_RATE: Rate = Rate::new("6000/min per user");
+const MIB: usize = 1024 * 1024;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn by_default_a_caller_may_call_six_thousand_times_a_minute() {
-        let builder = ServerBuilder::of_package("package", "0");
-        assert_eq!(builder.rates, [Rate::new("6000/min per user")]);
-        assert!(builder.without_rates().rates.is_empty());
-    }
-}
+mod tests;

@@ -1,17 +1,17 @@
-//! Where the organization of an OAuth caller comes from.
+//! The sources that may name the organization of an OAuth caller.
 
 use crate::identity::{OrganizationSource, OrganizationSources};
 
 use super::ServerBuilder;
 
-/// Sources of organizations beside the token.
+/// Sources of organizations in addition to the token.
 impl ServerBuilder {
     /// Sets the sources that may name the organization of an OAuth caller whose token names none. By
     /// default only the token names an organization.
     ///
     /// An OAuth token names an organization only if the client asked for the scope `user:org:read`, the
-    /// Clerk instance lets the client have that scope, and the user chose an organization on the consent
-    /// screen. Where that cannot be had, a source helps:
+    /// Clerk instance grants the client that scope, and the user chose an organization on the consent screen. If that
+    /// is not possible, add a source:
     ///
     /// - [`UrlQuery`](OrganizationSource::UrlQuery): the user enters `https://…/mcp?org=acme` as the URL
     ///   of the server, with the organization's id or slug. The client then has one connection for each
@@ -22,12 +22,11 @@ impl ServerBuilder {
     /// The order in which the sources are given does not matter. The token is asked first, then the URL,
     /// then the memberships:
     ///
-    /// - If the token and the URL name two organizations, the caller acts in none. That also holds for
-    ///   session tokens and API keys of organizations.
-    /// - If the URL names an organization, it is that one or none: the user's only membership is not
-    ///   looked at. A parameter `org` that is empty, given twice, longer than 256 bytes or wrongly encoded
-    ///   names an organization that nobody is a member of.
-    /// - A session token, a machine's token or an API key without an organization gets none from a source.
+    /// - If the token and the URL name different organizations, the caller acts in no organization. This rule also
+    ///   holds for session tokens and API keys of organizations.
+    /// - If the URL names an organization, the server does not use the user's only membership. A parameter `org` that
+    ///   is empty, given twice, longer than 256 bytes or wrongly encoded names an organization without members.
+    /// - A session token, an M2M token or an API key without an organization gets no organization from a source.
     ///
     /// ```
     /// use mcp_auth::{Org, OrganizationSource};
@@ -67,27 +66,25 @@ impl ServerBuilder {
     /// # });
     /// ```
     ///
-    /// The sources need a secret key: without one the server does not start. An organization counts only
-    /// as a current membership, whatever its source, looked up at Clerk's Backend API
-    /// (`GET /v1/users/{user_id}/organization_memberships`). The server believes for 30 seconds that an
-    /// organization was found, and for 5 seconds that none was found. If Clerk does not answer, the server
-    /// answers 503. The look-up reads up to 500 memberships of a user: an organization beyond them is not found by
-    /// its id or slug. [`Caller::org_id`](crate::Caller::org_id) stays what the token says; tools learn the
-    /// organization from [`Org`](crate::Org).
+    /// The sources need a secret key; without a secret key the server does not start. Whichever source names an
+    /// organization, the server looks up the membership at Clerk's Backend API
+    /// (`GET /v1/users/{user_id}/organization_memberships`), and the caller acts in the organization only while they
+    /// are a member. The server caches a membership for 30 seconds, and a missing membership for 5 seconds. If Clerk
+    /// does not answer, the server answers 503. The look-up reads up to 500 memberships of a user; an organization
+    /// beyond them is not found. [`Caller::org_id`](crate::Caller::org_id) remains the organization of the token;
+    /// tools take the organization as [`Org`](crate::Org).
     ///
-    /// Where a source is set, [`trust_token_org`](Self::trust_token_org) has no effect: the token's
-    /// organization counts only as a current membership, too.
+    /// With a source, [`dangerous_trust_token_org`](Self::dangerous_trust_token_org) has no effect.
     ///
     /// # Security
     ///
     /// With [`UrlQuery`](OrganizationSource::UrlQuery), the author of the URL chooses among the
-    /// organizations of the user who signs in. A user who connects with a link that somebody else made
-    /// may work in another organization of theirs than they think. Name the organization in the results
-    /// of tools that write.
+    /// organizations of the user who signs in. A user who connects with a link of another person may work in a
+    /// different organization of their own than they think. Name the organization in the results of tools that write.
     ///
     /// With [`OnlyMembership`](OrganizationSource::OnlyMembership), a user who joins a second organization
-    /// acts in none from then on, until the token or the URL names one; and every client that the user
-    /// signed in to acts in the only organization, though nobody chose it on the consent screen.
+    /// acts in no organization from then on, until the token or the URL names one. Every client that the user signed in
+    /// to acts in the user's only organization, although the user did not choose it on the consent screen.
     ///
     /// Source: <https://clerk.com/changelog/2026-05-14-oauth-organizations>;
     /// <https://clerk.com/docs/reference/backend-api>.
@@ -97,7 +94,7 @@ impl ServerBuilder {
     ) -> Self {
         let mut set = OrganizationSources::default();
         sources.into_iter().for_each(|source| set.add(source));
-        self.organization_sources = set;
+        self.organizations = set;
         self
     }
 }

@@ -1,27 +1,37 @@
-//! Which proxies are believed about the addresses of their clients.
+//! The proxies that the server trusts to name the addresses of their clients.
 
 use crate::limits::Networks;
 
-use super::super::environment::Environment;
-use super::super::error::StartError;
+use super::super::codes;
+use super::super::environment::{Environment, Variable};
+use super::super::error::chain;
+use super::super::finding::Finding;
+use super::super::setting::Setting;
 use super::ServerBuilder;
 
-/// Proxies before the server.
+/// The settings of proxies that code gives.
+#[derive(Debug, Default)]
+pub(in crate::server) struct ProxyOptions {
+    trusted: Option<Vec<String>>,
+}
+
+/// Proxies in front of the server.
 impl ServerBuilder {
-    /// Names the proxies that are believed about the addresses of their clients, as addresses (`10.0.0.7`, `::1`)
-    /// and prefixes (`10.0.0.0/8`); else `MCP_TRUSTED_PROXIES`, a list with commas; none by default.
+    /// Names the proxies that the server trusts to name the addresses of their clients, as addresses (`10.0.0.7`,
+    /// `::1`) and prefixes (`10.0.0.0/8`); else `MCP_TRUSTED_PROXIES`, a list with commas. By default no proxy is
+    /// trusted.
     ///
-    /// Every limit that counts by network then counts the client of a request and not the proxy. `Forwarded`
-    /// (RFC 7239) and `X-Forwarded-For` are read from the right, past trusted addresses, up to the first address
-    /// that is not trusted. An entry that is no address ends the reading at the last trusted one. If a request
-    /// has both headers and they name different clients, the request counts as the proxy's own. Requests from
-    /// other peers count as their peer's, whatever they say.
+    /// Every limit that counts by network then counts the client of a request and not the proxy. The server reads
+    /// `Forwarded` (RFC 7239) and `X-Forwarded-For` from the right, past trusted addresses, up to the first address
+    /// that is not trusted. An entry that is no address ends the reading at the last trusted address. If a request has
+    /// both headers and they name different clients, the request counts for the proxy. The headers of other peers are
+    /// not read.
     ///
-    /// Only limits use that address: the URL of the server, the `Host` and `Origin` that are served, and
-    /// what is allowed on loopback only do not change.
+    /// Only limits use that address. The headers do not change the URL of the server, the accepted `Host` and
+    /// `Origin`, or the rules for loopback.
     ///
-    /// An entry that is neither an address nor a prefix is a start-up error, and so is a prefix of no length
-    /// (`0.0.0.0/0`, `::/0`).
+    /// An entry that is neither an address nor a prefix, and a prefix of length 0 (`0.0.0.0/0`, `::/0`), are start-up
+    /// errors.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -32,35 +42,38 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// A client on a trusted address chooses the address that its requests count for, and escapes the limits.
-    /// Name the proxies, and no network that holds clients as well.
+    /// A client on a trusted address chooses the address that its requests count for, and so escapes the limits.
+    /// Name only proxies, and no network that also holds clients.
     pub fn trusted_proxies(
         mut self,
         networks: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
-        self.trusted_proxies = Some(networks.into_iter().map(Into::into).collect());
+        self.proxies.trusted = Some(networks.into_iter().map(Into::into).collect());
         self
     }
 }
 
-/// The proxies that code or environment name.
-pub(in super::super) fn trusted_proxies(
-    builder: &ServerBuilder,
-    env: &Environment<'_>,
-) -> Result<Networks, StartError> {
-    let (name, list) = match &builder.trusted_proxies {
-        Some(list) => ("`trusted_proxies`", list.clone()),
-        None => {
-            let list = env.list("MCP_TRUSTED_PROXIES");
-            ("MCP_TRUSTED_PROXIES", list.unwrap_or_default())
+pub(in crate::server) const VARIABLES: &[Variable] = &[Variable::of_server("MCP_TRUSTED_PROXIES")];
+
+impl ProxyOptions {
+    /// The trusted proxies.
+    pub(in crate::server) fn resolve(&self, env: &Environment<'_>) -> Result<Networks, Finding> {
+        let in_code = self.trusted.as_ref();
+        let list = Setting::list(env, in_code, "trusted_proxies", "MCP_TRUSTED_PROXIES");
+        let source = list.source;
+        let networks = Networks::parse(list.value.unwrap_or_default()).map_err(|error| {
+            let what = format!("{source}: {}", chain(&error));
+            let remedy =
+                "list addresses and prefixes, separated by commas; names of hosts are not resolved";
+            Finding::new(&codes::PROXY_INVALID, what).remedy_is(remedy)
+        })?;
+        if networks.have_everybody() {
+            let what = format!("{source} trusts every address");
+            let remedy = "list the addresses of the proxies only";
+            return Err(Finding::new(&codes::PROXY_TRUSTS_ALL, what).remedy_is(remedy));
         }
-    };
-    let networks =
-        Networks::parse(&list).map_err(|source| StartError::TrustedProxies { name, source })?;
-    if networks.have_everybody() {
-        return Err(StartError::EverybodyTrusted { name });
+        Ok(networks)
     }
-    Ok(networks)
 }
 
 #[cfg(test)]
@@ -72,13 +85,10 @@ mod tests {
             let is_read = name == "MCP_TRUSTED_PROXIES";
             variable.filter(|_| is_read).map(str::to_owned)
         };
-        trusted_proxies(builder, &Environment::of(&value))
+        let networks = builder.proxies.resolve(&Environment::of(&value));
+        networks
             .map(|networks| networks.to_string())
-            .map_err(|error| {
-                let mut text = String::new();
-                super::super::super::error::write_chain(&mut text, &error).unwrap();
-                text
-            })
+            .map_err(|finding| finding.what().to_owned())
     }
 
     #[test]

@@ -1,16 +1,33 @@
-//! How tools show and read their arguments.
+//! The schemas of arguments, and how arguments are read.
 
 use super::ServerBuilder;
 
+/// The settings of schemas that code gives.
+#[derive(Debug)]
+pub(in crate::server) struct SchemaOptions {
+    pub(in crate::server) lenient_arguments: bool,
+    pub(in crate::server) closed_schemas: bool,
+}
+
+impl Default for SchemaOptions {
+    fn default() -> Self {
+        Self {
+            lenient_arguments: false,
+            closed_schemas: true,
+        }
+    }
+}
+
+/// The schemas of arguments, and how arguments are read.
 impl ServerBuilder {
     /// Reads the arguments of every tool leniently. By default a value must have the type that the schema says, and an
     /// argument that the schema does not name is refused.
     ///
-    /// For clients that write numbers, booleans, lists and objects as strings (`"10"`, `"[1, 2]"`), as Claude Code and
-    /// some versions of Cursor do, and for clients that add arguments of their own: n8n (`toolCallId`, `sessionId`,
-    /// `chatInput`, `action`) and Cline (`task_progress`). A string is read as JSON where the schema takes no string
-    /// and takes the value that the JSON text has. Guards see no arguments; `authorize` and the function see the value
-    /// that was read. The schema stays as it is. The log counts the changes for each tool, at most one line a minute.
+    /// Use it for clients that write numbers, booleans, lists and objects as strings (`"10"`, `"[1, 2]"`), such as
+    /// Claude Code and some versions of Cursor, and for clients that add arguments of their own: n8n (`toolCallId`,
+    /// `sessionId`, `chatInput`, `action`) and Cline (`task_progress`). The server reads a string as JSON if the schema
+    /// takes no string and takes the value of the JSON text. `authorize` and the function see the value that was read.
+    /// The schema does not change. The log counts the changes for each tool, in at most one line a minute.
     ///
     /// For one tool, write `lenient` in its attribute.
     ///
@@ -31,19 +48,19 @@ impl ServerBuilder {
     /// # });
     /// ```
     pub fn lenient_arguments(mut self) -> Self {
-        self.lenient_arguments = true;
+        self.schemas.lenient_arguments = true;
         self
     }
 
     /// Leaves `additionalProperties: false` out of the schemas in `tools/list`, for clients that fail on the keyword,
-    /// such as those on Google's SDK for Python. The server refuses unknown arguments all the same.
+    /// such as clients that use Google's SDK for Python. The server still refuses unknown arguments.
     ///
     /// ```
     /// let builder = mcp_auth::server!().without_additional_properties();
     /// # let _ = builder;
     /// ```
     pub fn without_additional_properties(mut self) -> Self {
-        self.closed_schemas = false;
+        self.schemas.closed_schemas = false;
         self
     }
 }

@@ -1,29 +1,75 @@
-//! Where a server is found, and who may reach it.
+//! The address, the URL, and the hosts and origins that may call.
 
+use std::fmt;
+
+use url::Url;
+
+use crate::http::{AllowedHost, BadEntry, Canonical, Gate, Origins, origin};
+use crate::loopback;
+
+use super::super::codes;
+use super::super::environment::{Environment, Variable};
+use super::super::error::chain;
+use super::super::finding::{Finding, Findings};
+use super::super::private_url::{Resolve, system};
+use super::super::setting::{Setting, Source};
 use super::ServerBuilder;
 
-/// Where the server is, and who may reach it.
+/// The settings of the address and the URL that code gives.
+#[derive(Debug)]
+pub(in crate::server) struct ServingOptions {
+    url: Option<String>,
+    dangerous_http_url: bool,
+    pub(in crate::server) resolve: Resolve,
+    host: Option<String>,
+    pub(in crate::server) port: Option<u16>,
+    pub(in crate::server) path: String,
+    allowed_hosts: Option<Vec<String>>,
+    allowed_origins: Option<Vec<String>>,
+    pub(in crate::server) resource_name: Option<String>,
+    pub(in crate::server) resource_documentation: Option<String>,
+    pub(in crate::server) legacy_discovery: bool,
+}
+
+impl Default for ServingOptions {
+    fn default() -> Self {
+        Self {
+            url: None,
+            dangerous_http_url: false,
+            resolve: system,
+            host: None,
+            port: None,
+            path: "/mcp".to_owned(),
+            allowed_hosts: None,
+            allowed_origins: None,
+            resource_name: None,
+            resource_documentation: None,
+            legacy_discovery: true,
+        }
+    }
+}
+
+/// The address, the URL, and the hosts and origins that may call.
 impl ServerBuilder {
-    /// Names the public URL of the endpoint, the canonical URL; else `MCP_URL`, else on loopback
-    /// `http://127.0.0.1:{port}/mcp`. Elsewhere it must be given.
+    /// Sets the public URL of the endpoint, the canonical URL; else `MCP_URL`, else on loopback
+    /// `http://127.0.0.1:{port}/mcp`. A server that listens on another address needs the setting.
     ///
-    /// An origin gets the endpoint's path appended. It is https, and http on loopback only, or inside a private
-    /// network with [`dangerous_http_url`](Self::dangerous_http_url); without query, fragment and credentials. It is what the metadata calls `resource` (RFC 9728 §2) and,
-    /// unless [`audience`](Self::audience) says otherwise, what tokens must name as their audience;
-    /// nothing of it is taken from requests.
+    /// The endpoint's path is appended to an origin. The URL is https; http is permitted on loopback, and inside a
+    /// private network with [`dangerous_http_url`](Self::dangerous_http_url). It has no query, fragment or
+    /// credentials. The metadata names it as `resource` (RFC 9728 §2), and tokens must name it as their audience,
+    /// unless [`audience`](Self::audience) sets another audience. The server takes no part of it from requests.
     pub fn url(mut self, url: impl Into<String>) -> Self {
-        self.url = Some(url.into());
+        self.serving.url = Some(url.into());
         self
     }
 
-    /// Permits a canonical URL with plain http off loopback, like `http://mcp:3000`, inside a network of
-    /// containers. Everything else follows the URL as it does otherwise: metadata, challenges, audience, and
-    /// the `Host` that is served.
+    /// Permits a canonical URL with plain http off loopback, like `http://mcp:3000`, inside a network of containers.
+    /// Metadata, challenges, audience and the accepted `Host` follow the URL as usual.
     ///
-    /// The host is resolved at the start. Each of its addresses must be private: loopback, 10/8, 172.16/12,
-    /// 192.168/16, link-local (169.254/16, fe80::/10), unique local (fc00::/7), or shared (100.64/10, which
-    /// overlay networks use). If the host does not resolve, or has one other address, the server does not
-    /// start. [`check`](Self::check) names the URL as a warning.
+    /// The server resolves the host at the start. Each address of the host must be private: loopback, 10/8, 172.16/12,
+    /// 192.168/16, link-local (169.254/16, fe80::/10), unique local (fc00::/7), or shared (100.64/10, which overlay
+    /// networks use). The server does not start if the host does not resolve or has a public address.
+    /// [`check`](Self::check) reports the URL as a warning.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -35,85 +81,234 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// Access tokens cross the network in the clear. Whoever can read its traffic, or can answer under the
-    /// name of the server, gets tokens of its users. MCP demands https off loopback.
+    /// Access tokens cross the network in the clear. Anyone who can read the traffic, or can answer under the name of
+    /// the server, gets tokens of its users. MCP demands https off loopback.
     ///
     /// Source: MCP 2026-07-28, basic/authorization, "Security considerations"; RFC 6750 section 5.3.
     pub fn dangerous_http_url(mut self) -> Self {
-        self.dangerous_http_url = true;
+        self.serving.dangerous_http_url = true;
         self
     }
 
     /// Sets the address or name to listen on; else `HOST`, else `127.0.0.1`.
     pub fn host(mut self, host: impl Into<String>) -> Self {
-        self.host = Some(host.into());
+        self.serving.host = Some(host.into());
         self
     }
 
     /// Sets the port to listen on, 0 for a free one; else `PORT`, else 3000.
     pub fn port(mut self, port: u16) -> Self {
-        self.port = Some(port);
+        self.serving.port = Some(port);
         self
     }
 
     /// Sets the path at which the endpoint is served, `/mcp` by default; it begins with `/`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = path.into();
+        self.serving.path = path.into();
         self
     }
 
-    /// Sets the `Host` values that are served: `name` (any port) or `name:port`, in any case; else
-    /// `MCP_ALLOWED_HOSTS` (separated by commas), else host and port of the canonical URL, on
-    /// loopback under each of its names. Any other is answered with 403.
+    /// Sets the accepted `Host` values: `name` (any port) or `name:port`, in any case; else `MCP_ALLOWED_HOSTS`
+    /// (separated by commas), else host and port of the canonical URL, on loopback under each of its names. A request
+    /// with any other `Host` is answered with 403.
     ///
-    /// A name with letters beyond ASCII is compared in Punycode, an IPv6 address with its brackets. An origin
-    /// stands for its host and port. A `Host` without a port matches the ports 80 and 443, which clients
-    /// leave out. The server does not start with an entry that is empty, has a path or a wildcard, or is not a
-    /// host.
+    /// A name with letters beyond ASCII is compared in Punycode, and an IPv6 address with its brackets. An origin
+    /// stands for its host and port. A `Host` without a port matches the ports 80 and 443, which clients leave out. The
+    /// server does not start with an entry that is empty, has a path or a wildcard, or is not a host.
     ///
     /// Source: MCP 2026-07-28, basic/transports/streamable-http, on DNS rebinding.
     pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
-        self.allowed_hosts = Some(hosts.into_iter().map(Into::into).collect());
+        self.serving.allowed_hosts = Some(hosts.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Sets the browser origins that may call, like `https://app.example.com`; else `MCP_ALLOWED_ORIGINS`
-    /// (separated by commas), else local pages if the canonical URL is on loopback, and none elsewhere. Any
-    /// other is answered with 403.
+    /// Sets the browser origins that may call, like `https://app.example.com`; else `MCP_ALLOWED_ORIGINS` (separated by
+    /// commas). By default local pages may call if the canonical URL is on loopback, and no page may call otherwise. A
+    /// request of any other origin is answered with 403.
     ///
-    /// An entry is normalised to what browsers send: capitals, a default port and a final slash make no
-    /// difference. The server does not start with an entry that is empty, has no scheme, a path or a wildcard,
-    /// or is `null`, which is the origin of every page that hides its own.
+    /// An entry is normalised to the form that browsers send: capitals, a default port and a final slash make no
+    /// difference. The server does not start with an entry that is empty, has no scheme, a path or a wildcard, or is
+    /// `null`, which is the origin of every page that hides its own.
     ///
-    /// Programs send no `Origin`, and are not concerned.
+    /// The list does not affect programs, which send no `Origin`.
     ///
     /// Source: MCP 2026-07-28, basic/transports/streamable-http; RFC 6454 section 6.2.
     pub fn allowed_origins<O: Into<String>>(
         mut self,
         origins: impl IntoIterator<Item = O>,
     ) -> Self {
-        self.allowed_origins = Some(origins.into_iter().map(Into::into).collect());
+        self.serving.allowed_origins = Some(origins.into_iter().map(Into::into).collect());
         self
     }
 
     /// Names the resource in its metadata (RFC 9728 `resource_name`); the title by default.
     pub fn resource_name(mut self, name: impl Into<String>) -> Self {
-        self.resource_name = Some(name.into());
+        self.serving.resource_name = Some(name.into());
         self
     }
 
     /// Names a page for developers in the metadata (RFC 9728 `resource_documentation`); none by
     /// default.
     pub fn resource_documentation(mut self, url: impl Into<String>) -> Self {
-        self.resource_documentation = Some(url.into());
+        self.serving.resource_documentation = Some(url.into());
         self
     }
 
     /// Publishes no copies of the authorization server's metadata at the root: neither
-    /// `/.well-known/oauth-authorization-server` (RFC 8414) nor `/.well-known/openid-configuration`. Only
-    /// clients of MCP 2025-03-26, and those that knew the server as one of mcp-use, look for them there.
+    /// `/.well-known/oauth-authorization-server` (RFC 8414) nor `/.well-known/openid-configuration`. Only clients of
+    /// MCP 2025-03-26, and clients that knew the server as a server of mcp-use, look for the copies.
     pub fn without_legacy_discovery(mut self) -> Self {
-        self.legacy_discovery = false;
+        self.serving.legacy_discovery = false;
         self
     }
+}
+
+pub(in crate::server) const VARIABLES: &[Variable] = &[
+    Variable::of_server("HOST"),
+    Variable::of_server("MCP_ALLOWED_HOSTS"),
+    Variable::of_server("MCP_ALLOWED_ORIGINS"),
+    Variable::of_server("MCP_URL"),
+    Variable::of_server("PORT"),
+];
+
+/// The address to listen on. Port 0 lets the system choose a port.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct Address {
+    pub(in crate::server) host: Setting<String>,
+    pub(in crate::server) port: Setting<u16>,
+}
+
+/// The hosts and origins that are listed; `None` where no list is set.
+#[derive(Debug)]
+pub(in crate::server) struct Allowed {
+    hosts: Option<Vec<AllowedHost>>,
+    origins: Option<Vec<String>>,
+}
+
+impl ServingOptions {
+    pub(in crate::server) fn host(&self, env: &Environment<'_>) -> Setting<String> {
+        let host = Setting::text(env, self.host.as_ref(), "host", "HOST");
+        Setting {
+            value: host.value.unwrap_or_else(|| "127.0.0.1".to_owned()),
+            source: host.source,
+        }
+    }
+
+    pub(in crate::server) fn address(&self, env: &Environment<'_>) -> Result<Address, Finding> {
+        let in_code = self.port.map(|port| port.to_string());
+        let port = Setting::text(env, in_code.as_ref(), "port", "PORT");
+        let port = port.parse(|port, source| {
+            let expected = "a number from 0 to 65535 is expected";
+            port.parse().map_err(|_| source.invalid(&port, expected))
+        })?;
+        Ok(Address {
+            host: self.host(env),
+            port: Setting {
+                value: port.value.unwrap_or(3000),
+                source: port.source,
+            },
+        })
+    }
+
+    /// The setting that names the canonical URL.
+    pub(in crate::server) fn url(&self, env: &Environment<'_>) -> Setting<Option<String>> {
+        Setting::text(env, self.url.as_ref(), "url", "MCP_URL")
+    }
+
+    pub(in crate::server) fn canonical(
+        &self,
+        env: &Environment<'_>,
+        address: &Address,
+    ) -> Result<Canonical, Finding> {
+        let path = &self.path;
+        if !path.starts_with('/') {
+            return Err(Source::Code("path").invalid(path, "it must begin with `/`"));
+        }
+        if !is_written_as_in_url(path) {
+            let expected =
+                "it must be written as it is in a URL, without query, fragment and braces";
+            return Err(Source::Code("path").invalid(path, expected));
+        }
+        let url = self.url(env);
+        let host = &address.host.value;
+        let canonical = match url.value {
+            Some(url) if self.dangerous_http_url => Canonical::parse_allowing_http(&url, path),
+            Some(url) => Canonical::parse(&url, path),
+            None if loopback::is_host(host) => Canonical::loopback(host, address.port.value, path),
+            None => {
+                let what = format!("MCP_URL is not set, and {host} is not loopback");
+                let remedy =
+                    "set it to the public URL of the endpoint, like https://mcp.example.com";
+                return Err(Finding::new(&codes::URL_MISSING, what).remedy_is(remedy));
+            }
+        };
+        canonical.map_err(|error| {
+            let what = format!("{}: {}", url.source, chain(&error));
+            let remedy = "set it like https://mcp.example.com/mcp";
+            Finding::new(&codes::URL_INVALID, what).remedy_is(remedy)
+        })
+    }
+
+    /// The listed hosts and origins, with a finding for each entry that cannot be read.
+    pub(in crate::server) fn allowed(
+        &self,
+        env: &Environment<'_>,
+        findings: &mut Findings,
+    ) -> Allowed {
+        let in_code = self.allowed_hosts.as_ref();
+        let hosts = Setting::list(env, in_code, "allowed_hosts", "MCP_ALLOWED_HOSTS");
+        let in_code = self.allowed_origins.as_ref();
+        let origins = Setting::list(env, in_code, "allowed_origins", "MCP_ALLOWED_ORIGINS");
+        let source = hosts.source;
+        let read = |list: Vec<_>| entries(source, &list, AllowedHost::parse, findings);
+        let hosts = hosts.value.map(read);
+        let source = origins.source;
+        let read = |list: Vec<_>| entries(source, &list, origin, findings);
+        let origins = origins.value.map(read);
+        Allowed { hosts, origins }
+    }
+}
+
+impl Allowed {
+    /// The hosts and origins that are accepted. By default they follow the canonical URL.
+    pub(in crate::server) fn gate(self, canonical: &Canonical) -> Gate {
+        let names = || canonical.names().map(|name| name.host()).collect();
+        let origins = match self.origins {
+            Some(origins) => Origins::Listed(origins),
+            None if canonical.is_loopback() => Origins::Loopback,
+            None => Origins::Listed(Vec::new()),
+        };
+        Gate::new(self.hosts.unwrap_or_else(names), origins)
+    }
+}
+
+/// Requests are compared with the path byte for byte, in the form of a URL.
+fn is_written_as_in_url(path: &str) -> bool {
+    let url = Url::parse("http://localhost").and_then(|base| base.join(path));
+    let is_path =
+        |url: Url| url.path() == path && url.query().is_none() && url.fragment().is_none();
+    url.is_ok_and(is_path) && !path.contains(['{', '}'])
+}
+
+/// The entries of a list, with a finding for each entry that cannot be read.
+pub(super) fn entries<T>(
+    list: impl fmt::Display,
+    texts: &[String],
+    parse: fn(&str) -> Result<T, BadEntry>,
+    findings: &mut Findings,
+) -> Vec<T> {
+    let mut entry = |text: &String| match parse(text) {
+        Ok(entry) => Some(entry),
+        Err(bad) => {
+            // A password before the host is not repeated.
+            let value = match text.trim().rsplit_once('@') {
+                Some((_, host)) => format!("…@{host}"),
+                None => text.trim().to_owned(),
+            };
+            let what = format!("`{value}` in {list} {}", bad.problem);
+            findings.push(Finding::new(&codes::ENTRY_INVALID, what).remedy_is(bad.remedy));
+            None
+        }
+    };
+    texts.iter().filter_map(&mut entry).collect()
 }

@@ -1,213 +1,53 @@
-//! Which tokens are accepted.
+//! The kinds of tokens that are accepted.
 
 use std::time::Duration;
 
-use crate::identity::{ApiKeyScopes, AuthorizedParties};
+use crate::http::origin;
+use crate::identity::{
+    ApiKeyScopes, AuthorizedParties, DEFAULT_CACHE_BYTES, Machine, Parties, Policy,
+};
 
+use super::super::codes;
+use super::super::environment::Environment;
+use super::super::finding::{Finding, Findings};
 use super::ServerBuilder;
+use super::clerk::COPY_MACHINE;
+use super::serving::entries;
 
-/// What is asked of an OAuth access token's audience (`aud`, RFC 7519 §4.1.3), which a client names
-/// with the parameter `resource` (RFC 8707 §2).
-///
-/// A token that names another audience than this server is refused under either. A session token of
-/// Clerk has no audience; one that was customized to have one must name this server.
-///
-/// ```
-/// use mcp_auth::AudiencePolicy;
-///
-/// // Clients that send no `resource` get in, but only the ones we know.
-/// let builder = mcp_auth::server!()
-///     .audience_policy(AudiencePolicy::IfPresent)
-///     .allowed_clients(["client_desktop", "https://app.example.com/client.json"]);
-/// # let _ = builder;
-/// ```
-///
-/// Users who connected before the server was registered with Clerk keep tokens without an audience, also
-/// when these are refreshed. A dated transition gives them time to connect again:
-///
-/// ```
-/// use mcp_auth::AudiencePolicy;
-///
-/// let builder = mcp_auth::server!()
-///     .audience_policy(AudiencePolicy::required_after("2027-03-01"))
-///     .allowed_clients(["https://claude.ai/oauth/mcp-oauth-client-metadata"]);
-/// # let _ = builder;
-/// ```
-///
-/// Source: MCP 2026-07-28, basic/authorization, "Token handling";
-/// <https://clerk.com/docs/guides/ai/mcp/build-mcp-server>.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum AudiencePolicy {
-    /// The token must name this server. The default off loopback, and what MCP asks for.
-    Require,
-    /// A token that names an audience must name this server; one that names none passes. The
-    /// default on loopback. Elsewhere it needs [`ServerBuilder::allowed_clients`] or
-    /// [`ServerBuilder::require_scope`], since Clerk issues the same kind of token to every OAuth
-    /// application of an instance.
-    IfPresent,
-    /// [`Require`](Self::Require) from the beginning of this day on (`YYYY-MM-DD`, in UTC). Before it, a
-    /// token that names no audience passes if its client is one of
-    /// [`ServerBuilder::allowed_clients`], or if it has every scope of
-    /// [`ServerBuilder::require_scope`]; without either the server does not start. Made by
-    /// [`required_after`](Self::required_after).
-    RequiredAfter(String),
+/// The settings of tokens that code gives.
+#[derive(Debug)]
+pub(in crate::server) struct TokenOptions {
+    pub(in crate::server) oauth: bool,
+    pub(in crate::server) sessions: Option<AuthorizedParties>,
+    pub(in crate::server) m2m: bool,
+    pub(in crate::server) api_keys: Option<ApiKeyScopes>,
+    check_users: bool,
+    cache_age: Option<Duration>,
+    cache_bytes: usize,
 }
 
-impl AudiencePolicy {
-    /// Accepts tokens without an audience until a date, and refuses them from then on without a restart.
-    ///
-    /// `date` is a day as `YYYY-MM-DD`; the strict rule begins with that day in UTC. What is no such day is
-    /// a start-up error. Each request that is accepted without an audience is counted, and the first of
-    /// each client (of at most 1000 clients) is logged at `warn` with the client's id. `MCP_AUTH=check` tells how long the transition
-    /// lasts.
-    ///
-    /// ```
-    /// # /// Greet.
-    /// # #[mcp_auth::mcp_tool]
-    /// # async fn greet() -> String { "Hello".to_owned() }
-    /// # #[cfg(feature = "testing")]
-    /// # actix_web::rt::System::new().block_on(async {
-    /// # use std::time::Duration;
-    /// # use mcp_auth::testing::{TestClock, TestServer};
-    /// # use serde_json::json;
-    /// use mcp_auth::AudiencePolicy;
-    ///
-    /// // It is 28 February 2027.
-    /// let clock = TestClock::at(1_803_772_800);
-    /// let builder = mcp_auth::server!()
-    /// #   .tools_of(module_path!())
-    ///     .clock(&clock)
-    ///     .url("https://mcp.example.com/mcp")
-    ///     .audience_policy(AudiencePolicy::required_after("2027-03-01"))
-    ///     .allowed_clients(["client_desktop"]);
-    /// let server = TestServer::of(builder);
-    ///
-    /// let ada = server.user("ada").client("client_desktop").audience(None);
-    /// ada.call("greet", json!({})).await.expect_ok();
-    /// server.advance(Duration::from_secs(86_400));
-    /// ada.call("greet", json!({})).await.expect_unauthorized();
-    /// # });
-    /// ```
-    pub fn required_after(date: impl Into<String>) -> Self {
-        Self::RequiredAfter(date.into())
+impl Default for TokenOptions {
+    fn default() -> Self {
+        Self {
+            oauth: true,
+            sessions: None,
+            m2m: false,
+            api_keys: None,
+            check_users: false,
+            cache_age: None,
+            cache_bytes: DEFAULT_CACHE_BYTES,
+        }
     }
 }
 
-/// Which tokens are accepted.
+/// The kinds of tokens that are accepted.
 impl ServerBuilder {
-    /// Sets the audience that tokens must name; else `CLERK_AUDIENCE`, else the canonical URL (on
-    /// loopback under each of its names).
+    /// Accepts Clerk session tokens of these authorized parties, [`AuthorizedParties::only`] or
+    /// [`AuthorizedParties::any`]. By default the server accepts no session tokens.
     ///
-    /// It is compared byte for byte with every `aud`, with three exceptions if it is an http(s) URL without a
-    /// query: an `aud` may add a query (Cursor asks for tokens with the query of the URL that its user
-    /// entered), may spell out the default port, and may write scheme and host in another case (RFC 3986
-    /// section 6.2). Another scheme, host, port or path, and a fragment, are another audience.
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = Some(audience.into());
-        self
-    }
-
-    /// Sets what is asked of a token's audience; by default [`AudiencePolicy::Require`], and
-    /// [`AudiencePolicy::IfPresent`] if the canonical URL is on loopback.
-    ///
-    /// ```
-    /// # /// Greet.
-    /// # #[mcp_auth::mcp_tool]
-    /// # async fn greet() -> String { "Hello".to_owned() }
-    /// # #[cfg(feature = "testing")]
-    /// # actix_web::rt::System::new().block_on(async {
-    /// # use mcp_auth::testing::TestServer;
-    /// # use serde_json::json;
-    /// use mcp_auth::AudiencePolicy;
-    ///
-    /// let builder = mcp_auth::server!()
-    /// #   .tools_of(module_path!())
-    ///     .url("https://mcp.example.com/mcp")
-    ///     .audience_policy(AudiencePolicy::IfPresent)
-    ///     .allowed_clients(["client_desktop"]);
-    /// let server = TestServer::of(builder);
-    ///
-    /// let ada = server.user("ada").client("client_desktop").audience(None);
-    /// ada.call("greet", json!({})).await.expect_ok();
-    /// let elsewhere = ada.audience(Some("https://other.example.com"));
-    /// elsewhere.call("greet", json!({})).await.expect_unauthorized();
-    /// # });
-    /// ```
-    ///
-    /// # Security
-    ///
-    /// [`AudiencePolicy::IfPresent`] and, until its date, [`AudiencePolicy::RequiredAfter`] accept tokens that
-    /// name no audience. The server then refuses to start without
-    /// [`allowed_clients`](Self::allowed_clients) or [`require_scope`](Self::require_scope): under
-    /// `IfPresent` off loopback, under `RequiredAfter` anywhere.
-    pub fn audience_policy(mut self, policy: AudiencePolicy) -> Self {
-        self.audience_policy = Some(policy);
-        self
-    }
-
-    /// Accepts tokens whatever their audience.
-    ///
-    /// ```
-    /// # /// Greet.
-    /// # #[mcp_auth::mcp_tool]
-    /// # async fn greet() -> String { "Hello".to_owned() }
-    /// # #[cfg(feature = "testing")]
-    /// # actix_web::rt::System::new().block_on(async {
-    /// # use mcp_auth::testing::TestServer;
-    /// # use serde_json::json;
-    /// let server = mcp_auth::server!().dangerous_ignore_audience();
-    /// # let server = server.tools_of(module_path!());
-    /// let server = TestServer::of(server);
-    /// let ada = server.user("ada").audience(Some("https://other.example.com"));
-    /// ada.call("greet", json!({})).await.expect_ok();
-    /// # });
-    /// ```
-    ///
-    /// # Security
-    ///
-    /// A token issued for another resource of the same Clerk instance becomes a credential here.
-    /// MCP forbids it; it exists for migrations.
-    pub fn dangerous_ignore_audience(mut self) -> Self {
-        self.ignore_audience = true;
-        self
-    }
-
-    /// Accepts OAuth tokens of these clients only, by `client_id`, compared byte for byte; by default
-    /// of any, and of none if the list is empty. Session tokens have no client and are not concerned.
-    ///
-    /// It holds for tokens issued before, too: blocking a client at Clerk does not revoke them.
-    ///
-    /// ```
-    /// # /// Greet.
-    /// # #[mcp_auth::mcp_tool]
-    /// # async fn greet() -> String { "Hello".to_owned() }
-    /// # #[cfg(feature = "testing")]
-    /// # actix_web::rt::System::new().block_on(async {
-    /// # use mcp_auth::testing::TestServer;
-    /// # use serde_json::json;
-    /// let server = mcp_auth::server!().allowed_clients(["client_desktop"]);
-    /// # let server = server.tools_of(module_path!());
-    /// let server = TestServer::of(server);
-    /// let ada = server.user("ada");
-    /// ada.clone().client("client_desktop").call("greet", json!({})).await.expect_ok();
-    /// ada.client("client_other").call("greet", json!({})).await.expect_unauthorized();
-    /// # });
-    /// ```
-    pub fn allowed_clients<C: Into<String>>(
-        mut self,
-        clients: impl IntoIterator<Item = C>,
-    ) -> Self {
-        self.allowed_clients = Some(clients.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Accepts Clerk session tokens beside OAuth access tokens, from these authorized parties:
-    /// [`AuthorizedParties::only`] or [`AuthorizedParties::any`]. By default none.
-    ///
-    /// They carry organization, role and permissions themselves, and alone tell features, plans and
-    /// reverifications, but no scopes: a tool that asks for a scope refuses them, and so does every tool
-    /// but the public ones under [`require_scope`](Self::require_scope).
+    /// A session token carries organization, role and permissions. Session tokens are the only tokens with features,
+    /// plans and reverifications. They have no scopes: a tool that requires a scope refuses them, and with
+    /// [`require_scope`](Self::require_scope) every tool except the public tools refuses them.
     ///
     /// ```
     /// # /// Greet.
@@ -232,15 +72,15 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// Clerk's session tokens name no audience: one that was minted for any use by a page of these
-    /// parties is a credential here, too.
+    /// Clerk's session tokens name no audience, so any session token that a page of these parties had minted is a
+    /// credential here.
     pub fn session_tokens(mut self, parties: AuthorizedParties) -> Self {
-        self.sessions = Some(parties);
+        self.tokens.sessions = Some(parties);
         self
     }
 
-    /// Accepts no OAuth access tokens, which are accepted by default: for a server of machines, API keys
-    /// or an application's own pages alone. Clients that sign in with OAuth can't use it.
+    /// Accepts no OAuth access tokens, which are accepted by default. Use it for a server that only machines, API keys
+    /// or an application's own pages call; clients that sign in with OAuth cannot use that server.
     ///
     /// ```
     /// use mcp_auth::ApiKeyScopes;
@@ -251,16 +91,16 @@ impl ServerBuilder {
     /// # let _ = builder;
     /// ```
     pub fn without_oauth_tokens(mut self) -> Self {
-        self.oauth_tokens = false;
+        self.tokens.oauth = false;
         self
     }
 
-    /// Accepts tokens of machines (M2M) that are meant for this server's machine, JWTs and opaque ones.
+    /// Accepts M2M tokens that are meant for this server's machine, both JWTs and opaque tokens.
     ///
-    /// Which machine that is says [`machine_id`](Self::machine_id) or
-    /// [`machine_secret_key`](Self::machine_secret_key); without either the server does not start,
-    /// unless beside a local Clerk, where it is `mch_mcp`. A machine is no user, has no organization and no scopes: of the tools it can call those that ask
-    /// for none of these.
+    /// [`machine_id`](Self::machine_id) or [`machine_secret_key`](Self::machine_secret_key) names this server's
+    /// machine. Without either the server does not start, unless it has a local Clerk, where the machine is `mch_mcp`.
+    /// A machine is no user and has no organization and no scopes, so it can call only tools that require none of
+    /// these.
     ///
     /// ```
     /// use mcp_auth::Caller;
@@ -277,43 +117,15 @@ impl ServerBuilder {
     ///
     /// Source: <https://clerk.com/docs/guides/development/machine-auth/m2m-tokens>.
     pub fn m2m_tokens(mut self) -> Self {
-        self.m2m_tokens = true;
+        self.tokens.m2m = true;
         self
     }
 
-    /// Names the machine that this server is (`mch_…`); else `CLERK_MACHINE_ID`. Only tokens that name
-    /// it among the machines that they are meant for are accepted.
+    /// Accepts API keys with these scopes, [`ApiKeyScopes::all_of`] or [`ApiKeyScopes::any_key`]. By default the server
+    /// accepts no API keys.
     ///
-    /// Opaque ones are verified with [`machine_secret_key`](Self::machine_secret_key), and without that
-    /// with [`secret_key`](Self::secret_key).
-    pub fn machine_id(mut self, id: impl Into<String>) -> Self {
-        self.machine_id = Some(id.into());
-        self
-    }
-
-    /// Gives the secret key of the machine that this server is (`ak_…`); else
-    /// `CLERK_MACHINE_SECRET_KEY`. With it Clerk confirms opaque tokens that are meant for this machine,
-    /// and no others.
-    ///
-    /// It alone does not tell the machine's id, so JWTs of machines are refused without
-    /// [`machine_id`](Self::machine_id). It is sent to the Backend API and nowhere else, and no log, error
-    /// or `Debug` shows it.
-    ///
-    /// ```
-    /// # let key = "ak_1";
-    /// let builder = mcp_auth::server!().m2m_tokens().machine_secret_key(key);
-    /// # let _ = builder;
-    /// ```
-    pub fn machine_secret_key(mut self, key: impl Into<String>) -> Self {
-        self.machine_secret_key = Some(key.into());
-        self
-    }
-
-    /// Accepts API keys that have these scopes: [`ApiKeyScopes::all_of`], or
-    /// [`ApiKeyScopes::any_key`]. By default none.
-    ///
-    /// They act for the user or the organization that made them, and are verified at the Backend API: the
-    /// server does not start without a secret key. One that was revoked is refused within 60 seconds.
+    /// An API key acts for the user or the organization that made it. The server verifies API keys at the Backend API,
+    /// so it does not start without a secret key. A revoked key is refused within 60 seconds.
     ///
     /// ```
     /// use mcp_auth::ApiKeyScopes;
@@ -324,14 +136,13 @@ impl ServerBuilder {
     ///
     /// Source: <https://clerk.com/docs/guides/development/machine-auth/api-keys>.
     pub fn api_keys(mut self, required: ApiKeyScopes) -> Self {
-        self.api_keys = Some(required);
+        self.tokens.api_keys = Some(required);
         self
     }
 
-    /// Sets for how long a JWT is not verified anew; by default for as long as it lives.
+    /// Sets how long a verified JWT is cached; by default until it expires.
     ///
-    /// Its times are looked at on every request all the same, and whether its key still is one of the
-    /// issuer's.
+    /// On every request the server still checks the times of the JWT, and that its key is a current key of the issuer.
     ///
     /// ```
     /// use std::time::Duration;
@@ -340,19 +151,163 @@ impl ServerBuilder {
     /// # let _ = builder;
     /// ```
     pub fn token_cache_age(mut self, age: Duration) -> Self {
-        self.token_cache_age = Some(age);
+        self.tokens.cache_age = Some(age);
         self
     }
 
-    /// Sets how much memory JWTs that were verified may take, in bytes, 32 MiB by default: about 20 000.
-    /// Beyond, those that are seldom presented are forgotten, and verified when they come again.
+    /// Sets the size of the cache of verified JWTs in bytes; 32 MiB by default, enough for about 20 000 JWTs. When the
+    /// cache is full, rarely used entries are evicted and verified again on their next request.
     ///
     /// ```
     /// let builder = mcp_auth::server!().token_cache_bytes(8 * 1024 * 1024);
     /// # let _ = builder;
     /// ```
     pub fn token_cache_bytes(mut self, bytes: usize) -> Self {
-        self.token_cache_bytes = bytes;
+        self.tokens.cache_bytes = bytes;
+        self
+    }
+
+    /// Refuses users who are banned, locked or deleted with 401; tokens do not show that. The server looks each user
+    /// up with the secret key every 60 seconds. It does not start without a secret key, and answers users with 503
+    /// while Clerk does not answer.
+    ///
+    /// ```
+    /// let builder = mcp_auth::server!().check_users();
+    /// # let _ = builder;
+    /// ```
+    ///
+    /// Source: <https://clerk.com/docs/reference/backend-api>, `GET /v1/users/{user_id}`.
+    pub fn check_users(mut self) -> Self {
+        self.tokens.check_users = true;
         self
     }
 }
+
+/// The keys with which the server can confirm opaque tokens.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct HeldKeys {
+    pub(in crate::server) secret: bool,
+    pub(in crate::server) machine: bool,
+    /// A local Clerk has a secret key of its own, and knows this server's machine.
+    pub(in crate::server) local_clerk: bool,
+}
+
+impl HeldKeys {
+    /// The keys that code and environment give, and the keys of a local Clerk.
+    pub(in crate::server) fn of(
+        builder: &ServerBuilder,
+        env: &Environment<'_>,
+        local_clerk: bool,
+    ) -> Self {
+        Self {
+            secret: local_clerk || builder.clerk.secret_key(env).value.is_some(),
+            machine: builder.clerk.machine_key(env).value.is_some(),
+            local_clerk,
+        }
+    }
+}
+
+/// Sets the accepted kinds of tokens and their rules. A kind stays accepted if a finding is about it, so that no
+/// guard seems unsatisfiable because of that finding.
+pub(in crate::server) fn resolve(
+    policy: &mut Policy,
+    builder: &ServerBuilder,
+    env: &Environment<'_>,
+    keys: HeldKeys,
+    findings: &mut Findings,
+) {
+    let options = &builder.tokens;
+    policy.oauth = options.oauth;
+    policy.sessions = options.sessions.as_ref().map(|parties| parties.0.clone());
+    policy.check_users = options.check_users;
+    policy.cache_age = options.cache_age;
+    policy.cache_bytes = options.cache_bytes;
+    if let Some(Parties::Listed(parties)) = &mut policy.sessions {
+        if parties.is_empty() {
+            let what = "`session_tokens(AuthorizedParties::only([]))` names no origin";
+            let remedy = "name the origins of your pages, or use `AuthorizedParties::any()`";
+            findings.push(Finding::new(&codes::PARTIES_EMPTY, what).remedy_is(remedy));
+        }
+        // The `azp` of a session token is the `Origin` of the request that had it minted.
+        let name = "`session_tokens(AuthorizedParties::only([…]))`";
+        *parties = entries(name, parties, origin, findings);
+    }
+    policy.machine = machine(builder, env, keys, findings);
+    if let Some(required) = &options.api_keys {
+        // An empty list must not admit every key of the instance.
+        if required.0.as_ref().is_some_and(Vec::is_empty) {
+            let what = "`api_keys(ApiKeyScopes::all_of([]))` names no scope";
+            let remedy =
+                "name the scopes that every key must have, or use `ApiKeyScopes::any_key()`";
+            findings.push(Finding::new(&codes::API_KEY_SCOPES_EMPTY, what).remedy_is(remedy));
+        }
+        policy.api_keys = Some(required.0.clone().unwrap_or_default());
+    }
+    let needs_secret_key = [
+        (policy.api_keys.is_some(), "api_keys"),
+        (policy.check_users, "check_users"),
+        (!builder.organizations.is_empty(), "organization_from"),
+    ];
+    for (_, method) in needs_secret_key
+        .iter()
+        .filter(|(needs, _)| *needs && !keys.secret)
+    {
+        let what = format!("`{method}` asks Clerk's Backend API, and there is no secret key");
+        let finding = Finding::new(&codes::SECRET_KEY_REQUIRED, what);
+        findings.push(finding.remedy_is("set CLERK_SECRET_KEY"));
+    }
+    if policy.kinds().next().is_none() {
+        let remedy =
+            "drop `without_oauth_tokens`, or add `session_tokens`, `m2m_tokens` or `api_keys`";
+        let finding = Finding::new(&codes::TOKEN_KINDS_NONE, "no kind of token is accepted");
+        findings.push(finding.remedy_is(remedy));
+    }
+}
+
+/// The machine that this server is, if it accepts M2M tokens. With a finding the machine has no name.
+fn machine(
+    builder: &ServerBuilder,
+    env: &Environment<'_>,
+    keys: HeldKeys,
+    findings: &mut Findings,
+) -> Option<Machine> {
+    if !builder.tokens.m2m {
+        return None;
+    }
+    let machine = match machine_id(builder, env, keys.local_clerk) {
+        Ok(Some(id)) => Ok(Machine::Named(id)),
+        Ok(None) if keys.machine => Ok(Machine::Unnamed),
+        Ok(None) => {
+            let what = "`m2m_tokens` does not know which machine this server is";
+            let remedy = "set CLERK_MACHINE_ID (`mch_…`) or CLERK_MACHINE_SECRET_KEY, as the dashboard's \
+                          page of this server's machine has them";
+            Err(Finding::new(&codes::MACHINE_MISSING, what).remedy_is(remedy))
+        }
+        Err(finding) => Err(finding),
+    };
+    Some(findings.note(machine).unwrap_or(Machine::Unnamed))
+}
+
+/// The id of the machine that this server is; with a local Clerk the default machine, unless a setting names another.
+pub(in crate::server) fn machine_id(
+    builder: &ServerBuilder,
+    env: &Environment<'_>,
+    has_local_clerk: bool,
+) -> Result<Option<String>, Finding> {
+    let id = builder.clerk.machine_id(env);
+    let source = id.source;
+    let id = id
+        .value
+        .or_else(|| has_local_clerk.then(|| LOCAL_MACHINE.to_owned()));
+    match id {
+        Some(id) if id.strip_prefix("mch_").is_none_or(str::is_empty) => {
+            // The value is not repeated: it may be a secret key.
+            let what = format!("{source} is not a machine's id, which begins `mch_`");
+            Err(Finding::new(&codes::MACHINE_ID_INVALID, what).remedy_is(COPY_MACHINE))
+        }
+        id => Ok(id),
+    }
+}
+
+/// A machine of the emulator's default directory.
+const LOCAL_MACHINE: &str = "mch_mcp";

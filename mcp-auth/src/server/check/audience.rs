@@ -1,77 +1,64 @@
-//! Findings about the audience of tokens, and the step at Clerk that gives tokens an audience.
+//! The audience of tokens, and the step at Clerk that gives tokens an audience.
 
 use crate::identity::AudienceMode;
 
+use super::super::codes;
 use super::super::date::day_of;
-use super::{Finding, Found, Known};
+use super::super::finding::{Finding, counted};
+use super::Config;
 
-/// Tells how tokens get the audience that the server requires, and how long a transition lasts.
+/// Says how tokens get the audience that the server requires, and how long a transition lasts.
 ///
 /// Source: <https://clerk.com/docs/guides/ai/mcp/build-mcp-server>, "Configure Clerk for your MCP server".
-pub(super) fn audience(known: &Known<'_>) -> Vec<Found> {
-    if !known.policy.oauth {
+pub(super) fn audience(config: &Config<'_>) -> Vec<Finding> {
+    if !config.policy().oauth {
         return Vec::new();
     }
-    let mut found = Vec::new();
-    match known.policy.audience.mode {
-        AudienceMode::IfPresent | AudienceMode::Off => {}
-        AudienceMode::Require => found.extend(registered(known)),
-        AudienceMode::RequireAfter(end_ms) => {
-            found.extend(registered(known));
-            found.push(transition(end_ms, known.now_ms).into());
-        }
+    match config.policy().audience.mode {
+        AudienceMode::IfPresent | AudienceMode::Off => Vec::new(),
+        AudienceMode::Require => registered(config).into_iter().collect(),
+        AudienceMode::RequireAfter(end_ms) => registered(config)
+            .into_iter()
+            .chain([transition(end_ms, config.now_ms)])
+            .collect(),
     }
-    found
 }
 
-/// A local Clerk that runs with the server has the server registered. No API tells which servers an
-/// instance has registered.
-fn registered(known: &Known<'_>) -> Option<Found> {
-    let url = known.policy.audience.accepted.first()?;
-    if known.local {
+/// The registration of the server with the instance, which no API shows. A local Clerk of the server has the server
+/// registered.
+fn registered(config: &Config<'_>) -> Option<Finding> {
+    let url = config.policy().audience.accepted.first()?;
+    if config.is_local() {
         return None;
     }
-    // A bare origin has three slashes at most.
+    // A bare origin has at most three slashes.
     if url.ends_with('/') && url.matches('/').count() > 3 {
-        let finding = Finding::warning(
-            format!(
-                "OAuth access tokens must name {url} as their audience, with the slash at its end"
-            ),
-            "Clerk registers no MCP server whose URL ends with a slash, so no token gets this audience and \
-             each is answered with 401",
-            "take the slash off the URL of the server, and off its path, or off the audience that is set",
+        let what = format!(
+            "OAuth access tokens must name {url} as their audience, with the slash at its end"
         );
-        return Some(finding.into());
+        let remedy = "take the slash off the URL of the server, and off its path, or off the audience that is set";
+        return Some(Finding::new(&codes::AUDIENCE_SLASH, what).remedy_is(remedy));
     }
-    let finding = Finding::note(
-        format!("OAuth access tokens must name {url} as their audience"),
-        "Clerk issues that audience only for MCP servers that are registered with the instance, and no \
-         API tells whether this one is; a token without it is answered with 401",
-        format!(
-            "in the dashboard, under Agents, MCP servers, add {url}, to the letter; users who connected \
-             before that have to connect again"
-        ),
+    let what = format!("OAuth access tokens must name {url} as their audience");
+    let remedy = format!(
+        "in the dashboard, under Agents, MCP servers, add {url}, to the letter; users who connected \
+         before that have to connect again"
     );
-    Some(finding.into())
+    Some(Finding::new(&codes::AUDIENCE_REGISTRATION, what).remedy_is(remedy))
 }
 
 fn transition(end_ms: u64, now_ms: u64) -> Finding {
     let end = day_of(end_ms);
     let days = end_ms.saturating_sub(now_ms).div_ceil(DAY_MS);
     if days == 0 {
-        return Finding::note(
-            format!("the transition of the audience policy ended on {end}"),
-            "tokens without an audience are refused, as with `AudiencePolicy::Require`",
-            "take `AudiencePolicy::required_after` out of the code",
-        );
+        let what = format!("the transition of the audience policy ended on {end}");
+        let remedy = "take `AudiencePolicy::required_after` out of the code";
+        return Finding::new(&codes::AUDIENCE_TRANSITION_ENDED, what).remedy_is(remedy);
     }
-    let plural = if days == 1 { "" } else { "s" };
-    Finding::warning(
-        format!("tokens without an audience are accepted for {days} more day{plural}, until {end}"),
-        "Clerk issues the same kind of token to every OAuth application of an instance; the allowed clients \
-         or the required scope alone tell which are meant for this server",
-        "have the users of the clients that the log names connect again before that day",
-    )
+    let days = counted(usize::try_from(days).unwrap_or(usize::MAX), "more day");
+    let what = format!("tokens without an audience are accepted for {days}, until {end}");
+    let remedy = "have the users of the clients that the log names connect again before that day";
+    Finding::new(&codes::AUDIENCE_TRANSITION, what).remedy_is(remedy)
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;

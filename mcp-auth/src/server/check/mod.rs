@@ -1,276 +1,188 @@
-//! What is wrong, or not as it should be: said at the start, or alone and in full.
-//!
-//! A start stops at the first thing that is [`Found::Wrong`] and logs the rest. A check collects all
-//! of it, serves nothing, and asks the instance also what a start does not wait for.
+//! The check of a configuration and of its instance, which `MCP_AUTH=check` prints and a start logs.
 
 mod address;
 mod audience;
 mod default_scopes;
-mod instance;
+mod evaluate;
 mod organizations;
-mod run;
+mod probe;
+mod registration;
+mod requirements;
 mod schemas;
 
-use std::fmt;
+use std::sync::Arc;
 
-use super::error::{StartError, counted, write_chain};
+use crate::clerk::{Clerk, ClerkConfig, ConnectError};
+use crate::http::Canonical;
+use crate::identity::{Clock, IoRuntime, Policy};
+use crate::tool::Registry;
+
+use super::builder::clerk::UNSET_API_URL;
+use super::builder::{ClerkSettings, ServerBuilder};
+use super::codes;
+use super::environment::Environment;
+use super::error::chain;
+use super::finding::{CheckReport, Finding};
+use super::log;
+use super::resolve::{Purpose, Resolved, resolve};
+use super::start::{clock, io_thread};
+
+use self::evaluate::evaluate;
+use self::probe::Probe;
 
 pub(super) use self::address::address;
-pub(super) use self::instance::{Answers, Known, judge};
 pub(super) use self::organizations::organizations;
-pub(super) use self::run::check;
 pub(super) use self::schemas::schemas;
 
-/// What a check found, of which [`ServerBuilder::check`](crate::ServerBuilder::check) gives a list.
-///
-/// ```
-/// # actix_web::rt::System::new().block_on(async {
-/// use mcp_auth::Severity;
-///
-/// let report = mcp_auth::server!().publishable_key("pk_x").host("0.0.0.0").check().await;
-/// let first = &report.findings()[0];
-/// assert_eq!(first.severity(), Severity::Error);
-/// assert_eq!(first.what(), "MCP_URL is not set, and 0.0.0.0 is not loopback");
-/// assert!(first.why().starts_with("clients ask for tokens for that URL"));
-/// assert!(first.remedy().unwrap().starts_with("set it to the public URL"));
-/// # });
-/// ```
-#[derive(Clone, Debug)]
-pub struct Finding {
-    severity: Severity,
-    what: String,
-    why: &'static str,
-    remedy: Option<String>,
+/// The configuration that the answers of an instance are compared with.
+struct Config<'a> {
+    resolved: &'a Resolved,
+    clerk: &'a ClerkSettings,
+    /// The scopes that the metadata and the first challenge name; empty if the tools have a finding.
+    advertised: Vec<String>,
+    /// Milliseconds since 1970.
+    now_ms: u64,
 }
 
-/// How bad a [`Finding`] is; the worst come first.
-///
-/// ```
-/// use mcp_auth::Severity;
-///
-/// assert!(Severity::Error < Severity::Warning);
-/// assert_eq!(Severity::Note.to_string(), "note");
-/// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Severity {
-    /// The server does not start, or callers that should get in do not.
-    Error,
-    /// It serves, and some callers, or the operator, will be surprised.
-    Warning,
-    /// To be known, and right in many cases.
-    Note,
+/// Checks a configuration, and its instance if a setting names one.
+pub(super) async fn check(builder: ServerBuilder, env: Environment<'_>) -> CheckReport {
+    let mut resolved = resolve(builder, &env, Purpose::Check).await;
+    resolved.findings.extend(log::mistake(&env));
+    let builder = &resolved.builder;
+    let title = format!("{} {}", builder.name, builder.version);
+    let subject = match ask(&mut resolved).await {
+        Ok(()) if resolved.local_clerk.runs => format!(
+            "{title}, checked against {} (a local Clerk, for development only)",
+            resolved.policy.issuer
+        ),
+        Ok(()) => format!("{title}, checked against {}", resolved.policy.issuer),
+        Err(_) => format!("{title}, no instance was asked"),
+    };
+    resolved.findings.report(subject, &resolved.accepted)
 }
 
-/// What [`ServerBuilder::check`](crate::ServerBuilder::check) found; its `Display` is what
-/// `MCP_AUTH=check` prints.
-///
-/// ```
-/// # actix_web::rt::System::new().block_on(async {
-/// let report = mcp_auth::server!().secret_key("pk_test_1").check().await;
-/// assert!(report.has_errors());
-/// assert!(report.to_string().contains("error    `secret_key`: a Clerk secret key begins"));
-/// # });
-/// ```
-#[derive(Clone, Debug)]
-pub struct CheckReport {
-    subject: String,
-    passed: Vec<String>,
-    findings: Vec<Finding>,
+/// Asks the instance everything that a check wants to know.
+async fn ask(resolved: &mut Resolved) -> Result<(), Finding> {
+    let settings = resolved.clerk.clone()?;
+    let clock = clock(&mut resolved.builder);
+    let io = io_thread();
+    let io = resolved.findings.note(io)?;
+    let clerk = connect(&settings, &resolved.builder, &resolved.policy, &clock, &io);
+    let clerk = resolved.findings.note(clerk)?;
+    probe(resolved, &settings, &clerk, &clock, true).await;
+    Ok(())
 }
 
-impl Finding {
-    /// Returns how bad it is.
-    #[must_use]
-    pub fn severity(&self) -> Severity {
-        self.severity
-    }
+/// Asks the instance, and adds the findings about its answers. The answers include the keys, so that the first request
+/// does not wait for them. `everything` asks also for answers that a start does not need.
+pub(super) async fn probe(
+    resolved: &mut Resolved,
+    settings: &ClerkSettings,
+    clerk: &Clerk,
+    clock: &Arc<dyn Clock>,
+    everything: bool,
+) {
+    let probe = Probe::send(clerk, settings.jwt_key.value.is_some(), everything).await;
+    let config = Config::new(resolved, settings, clock.unix_ms());
+    let findings = evaluate(&probe, &config);
+    resolved.findings.append(findings);
+}
 
-    /// Returns what was found, in a sentence that names the setting.
-    #[must_use]
-    pub fn what(&self) -> &str {
-        &self.what
-    }
-
-    /// Returns why it matters.
-    #[must_use]
-    pub fn why(&self) -> &str {
-        self.why
-    }
-
-    /// Returns what to do, unless [`what`](Self::what) says that.
-    #[must_use]
-    pub fn remedy(&self) -> Option<&str> {
-        self.remedy.as_deref()
-    }
-
-    fn new(severity: Severity, what: String, why: &'static str, remedy: impl Into<String>) -> Self {
-        Self {
-            severity,
-            what,
-            why,
-            remedy: Some(remedy.into()),
+/// Makes the client of the instance; opens no connection.
+pub(super) fn connect(
+    settings: &ClerkSettings,
+    builder: &ServerBuilder,
+    policy: &Policy,
+    clock: &Arc<dyn Clock>,
+    io: &IoRuntime,
+) -> Result<Clerk, Finding> {
+    #[cfg(feature = "emulator")]
+    let is_in_process = settings.emulator.is_some();
+    #[cfg(not(feature = "emulator"))]
+    let is_in_process = false;
+    let ClerkSettings {
+        frontend,
+        secret_key,
+        machine_key,
+        api_url,
+        jwt_key,
+        ..
+    } = settings.clone();
+    let (api_source, jwt_source) = (api_url.source, jwt_key.source);
+    let config = ClerkConfig {
+        is_in_process,
+        frontend: frontend.value,
+        secret_key: secret_key.value,
+        machine_key: machine_key.value,
+        api_url: api_url.value,
+        jwt_key: jwt_key.value,
+        policy: policy.clone(),
+        new_opaque_tokens: builder.limits.new_opaque_tokens,
+        membership_look_ups: builder.limits.membership_look_ups,
+    };
+    Clerk::connect(config, Arc::clone(clock), io).map_err(|error| match error {
+        ConnectError::ApiUrl => {
+            let what = format!("{api_source} must be https (http is for loopback only)");
+            Finding::new(&codes::API_URL_INVALID, what).remedy_is(UNSET_API_URL)
         }
-    }
-
-    pub(super) fn error(what: String, why: &'static str, remedy: impl Into<String>) -> Self {
-        Self::new(Severity::Error, what, why, remedy)
-    }
-
-    pub(super) fn warning(what: String, why: &'static str, remedy: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, what, why, remedy)
-    }
-
-    pub(super) fn note(what: String, why: &'static str, remedy: impl Into<String>) -> Self {
-        Self::new(Severity::Note, what, why, remedy)
-    }
-
-    /// A server that starts all the same says it in its log.
-    pub(super) fn log(&self) {
-        let Self {
-            severity,
-            what,
-            why,
-            remedy,
-        } = self;
-        let remedy = remedy.as_deref();
-        match severity {
-            Severity::Error | Severity::Warning => {
-                tracing::warn!(target: "mcp_auth", why, remedy, "{what}");
-            }
-            Severity::Note => tracing::debug!(target: "mcp_auth", why, remedy, "{what}"),
+        ConnectError::JwtKey(error) => {
+            let what = format!("{jwt_source} can't be used: {}", chain(&error));
+            let remedy = "copy the public key (PEM) from the dashboard's API keys";
+            Finding::new(&codes::JWT_KEY_INVALID, what).remedy_is(remedy)
         }
-    }
-}
-
-impl From<&StartError> for Finding {
-    fn from(error: &StartError) -> Self {
-        let mut what = String::new();
-        // A string takes whatever is written to it.
-        let _ = write_chain(&mut what, error);
-        Self {
-            severity: Severity::Error,
-            what,
-            why: error.why(),
-            remedy: error.remedy(),
+        error @ (ConnectError::Client(_) | ConnectError::Issuer) => {
+            Finding::new(&codes::CLIENT_FAILED, chain(&error))
         }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        })
-    }
-}
-
-impl fmt::Display for Finding {
-    /// Up to three lines: what, why, and what to do.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:8} {}", self.severity, self.what)?;
-        writeln!(f, "    why  {}", self.why)?;
-        match &self.remedy {
-            Some(remedy) => writeln!(f, "    do   {remedy}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl CheckReport {
-    /// Returns all findings, the worst first.
-    #[must_use]
-    pub fn findings(&self) -> &[Finding] {
-        &self.findings
-    }
-
-    /// Tells whether one of them is an error.
-    #[must_use]
-    pub fn has_errors(&self) -> bool {
-        self.count(Severity::Error) > 0
-    }
-
-    pub(super) fn count(&self, severity: Severity) -> usize {
-        let found = self.findings.iter();
-        found.filter(|one| one.severity == severity).count()
-    }
-
-    fn new(subject: String, found: Vec<Found>) -> Self {
-        let mut report = Self {
-            subject,
-            passed: Vec::new(),
-            findings: Vec::new(),
-        };
-        for one in found {
-            match one {
-                Found::Wrong(error) => report.findings.push(Finding::from(&error)),
-                Found::Other(finding) => report.findings.push(finding),
-                Found::Passed(what) => report.passed.push(what),
-            }
-        }
-        report.findings.sort_by_key(|finding| finding.severity);
-        report
-    }
-}
-
-impl fmt::Display for CheckReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.subject)?;
-        for passed in &self.passed {
-            writeln!(f, "ok       {passed}")?;
-        }
-        for finding in &self.findings {
-            write!(f, "{finding}")?;
-        }
-        let counts = [
-            (Severity::Error, "error"),
-            (Severity::Warning, "warning"),
-            (Severity::Note, "note"),
-        ];
-        let counts = counts.map(|(severity, name)| counted(self.count(severity), name));
-        writeln!(f, "{}", counts.join(", "))
-    }
-}
-
-/// One result of looking at the configuration or the instance.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// No server starts with this.
-    Wrong(StartError),
-    /// A server starts with this and says so.
-    Other(Finding),
-    /// As it should be.
-    Passed(String),
-}
-
-impl From<Finding> for Found {
-    fn from(finding: Finding) -> Self {
-        Self::Other(finding)
-    }
-}
-
-/// How the program was built.
-pub(super) fn panics() -> Option<Found> {
-    let aborts = cfg!(panic = "abort");
-    aborts.then(|| {
-        let finding = Finding::warning(
-            "built with `panic = \"abort\"`".to_owned(),
-            "a tool that panics takes the whole server with it",
-            "drop that line of the profile in Cargo.toml",
-        );
-        finding.into()
     })
 }
 
-/// Logs what a start can live with.
-pub(super) fn settle(found: Vec<Found>) -> Result<(), StartError> {
-    for one in found {
-        match one {
-            Found::Wrong(error) => return Err(error),
-            Found::Other(finding) => finding.log(),
-            Found::Passed(_) => {}
+impl<'a> Config<'a> {
+    fn new(resolved: &'a Resolved, clerk: &'a ClerkSettings, now_ms: u64) -> Self {
+        let registry = resolved.settings.registry.as_ref().ok();
+        let scopes = &resolved.builder.scopes;
+        let advertised = registry.map(|tools| scopes.advertised(&resolved.policy.scopes, tools));
+        Self {
+            resolved,
+            clerk,
+            advertised: advertised.unwrap_or_default(),
+            now_ms,
         }
     }
-    Ok(())
+
+    fn policy(&self) -> &'a Policy {
+        &self.resolved.policy
+    }
+
+    /// The tools; `None` if they have a finding.
+    fn registry(&self) -> Option<&'a Registry> {
+        self.resolved.settings.registry.as_ref().ok()
+    }
+
+    /// The canonical URL; `None` if it has a finding.
+    fn canonical(&self) -> Option<&'a Canonical> {
+        self.resolved.settings.canonical.as_ref().ok()
+    }
+
+    /// The Clerk is a local one, which has no dashboard.
+    fn is_local(&self) -> bool {
+        self.clerk.frontend.value.is_local()
+    }
+
+    /// The instruction to change something in the dashboard, which a local Clerk does not have.
+    fn dashboard(&self, what: &str) -> String {
+        match self.is_local() {
+            true => format!(
+                "set the local Clerk so, if it matters there; at Clerk, in the dashboard, {what}"
+            ),
+            false => format!("in the dashboard, {what}"),
+        }
+    }
+}
+
+/// A program that aborts on a panic does not contain the panics of tools.
+pub(super) fn panics() -> Option<Finding> {
+    cfg!(panic = "abort").then(|| {
+        let finding = Finding::new(&codes::PANIC_ABORTS, "built with `panic = \"abort\"`");
+        finding.remedy_is("drop that line of the profile in Cargo.toml")
+    })
 }

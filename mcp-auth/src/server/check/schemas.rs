@@ -1,21 +1,21 @@
-//! Schemas that some clients refuse, whatever words they are written in.
+//! Schemas that some clients refuse.
 
 use crate::tool::Registry;
 
-use super::{Finding, Found};
+use super::super::codes;
+use super::super::finding::Finding;
 
-/// Names each tool whose schema some clients refuse.
-pub(in super::super) fn schemas(registry: &Registry) -> Vec<Found> {
+/// A finding for each tool whose schema some clients refuse.
+pub(in super::super) fn schemas(registry: &Registry) -> Vec<Finding> {
     let tools = registry.iter();
     tools
         .flat_map(|tool| {
             tool.unsupported().iter().map(|unsupported| {
-                let what = format!(
-                    "tool `{}` ({}): {unsupported}",
-                    tool.name(),
-                    tool.location()
-                );
-                Finding::warning(what, unsupported.why(), unsupported.remedy()).into()
+                let (name, location) = (tool.name(), tool.location());
+                let what = format!("tool `{name}` ({location}): {unsupported}");
+                Finding::new(&codes::SCHEMA_UNSUPPORTED, what)
+                    .because(unsupported.why())
+                    .remedy_is(unsupported.remedy())
             })
         })
         .collect()

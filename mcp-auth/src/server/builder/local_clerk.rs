@@ -1,0 +1,206 @@
+//! The local Clerk that a server may run for development.
+
+#[cfg(feature = "emulator")]
+use std::path::PathBuf;
+
+#[cfg(feature = "emulator")]
+use clerk_emulator::Directory;
+
+use super::super::codes;
+use super::super::environment::{Environment, Variable};
+use super::super::finding::Finding;
+use super::super::setting::Source;
+use super::ServerBuilder;
+
+/// The settings of the local Clerk that code gives.
+#[derive(Debug, Default)]
+pub(in crate::server) struct LocalClerkOptions {
+    /// The code asks for a local Clerk.
+    wanted: bool,
+    #[cfg(feature = "emulator")]
+    pub(in crate::server) people: People,
+}
+
+/// The source of the people and roles of the local Clerk.
+#[cfg(feature = "emulator")]
+#[derive(Clone, Debug, Default)]
+pub(in crate::server) enum People {
+    /// The people of [`Directory::default`], whose roles are made to fit the tools.
+    #[default]
+    Default,
+    /// A directory that code has built.
+    Directory(Box<Directory>),
+    /// A TOML file.
+    File(PathBuf),
+}
+
+/// The local Clerk.
+impl ServerBuilder {
+    /// Runs a local Clerk inside the process if no instance of Clerk is configured: neither an instance, a key or a
+    /// Backend API in code, nor a variable that the README lists under *The local Clerk*.
+    ///
+    /// By default the people of the local Clerk fit the served tools:
+    ///
+    /// - `ada`, admin of `acme`, and `margaret`, admin of `globex`, have every permission that the tools require.
+    ///   Both organizations have every feature and plan, and both admins have every feature and plan of a `user:`.
+    /// - `grace`, member of `acme`, has the permissions whose action is `read`, `list` or `view`.
+    /// - `linus` is a member of no organization.
+    ///
+    /// [`emulator_file`](Self::emulator_file) and [`emulator_directory`](Self::emulator_directory) replace them.
+    ///
+    /// The local Clerk has the server registered as an MCP server under its canonical URL and its other names on
+    /// loopback, so the tokens that clients fetch name the server as their audience. The default scopes are the
+    /// advertised scopes, `openid` and `offline_access`. A client that registers itself may ask for the scopes that
+    /// it registered with, or for the default scopes if it named none, like at Clerk: its step-up to the scope of a
+    /// single tool is `invalid_scope`, unless [`scopes_supported`](Self::scopes_supported) advertises that scope.
+    ///
+    /// Clients stay signed in over a restart: the local Clerk keeps its port, keys, clients and tokens in
+    /// `target/mcp-auth/<program>.json`, which only its owner can read. People, roles, scopes and the registered server
+    /// come from the code at each start. To start afresh, delete the file. A program outside cargo's target directory
+    /// keeps no state, and says so in the log. The variable `MCP_AUTH_EMULATOR_STATE` names another file, or is `off`.
+    /// Tests keep no state.
+    ///
+    /// ```no_run
+    /// # async fn example() -> mcp_auth::Result<()> {
+    /// let running = mcp_auth::server!().emulator().port(0).start().await?;
+    /// println!("{}/dev/token?user=ada&org=acme", running.issuer());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// The local Clerk signs a token of any user for anyone who asks on loopback. It does not start in a release build
+    /// without `MCP_AUTH_EMULATOR=1`, nor for a server whose address or URL is not on loopback.
+    #[cfg(feature = "emulator")]
+    pub fn emulator(mut self) -> Self {
+        self.local_clerk.wanted = true;
+        self
+    }
+
+    /// Runs a local Clerk, as [`emulator`](Self::emulator) does, with the people and roles of a TOML file. The path
+    /// is relative to the working directory; `emulator = "clerk.toml"` of [`serve!`](crate::serve) and
+    /// [`server!`](crate::server) names a file beside the package's `Cargo.toml`.
+    ///
+    /// The file is read at each start. People have exactly the permissions, features and plans of the file, admins too.
+    /// The log warns of permissions and roles that tools require and the file does not have. The README describes the
+    /// file under *The local Clerk*.
+    ///
+    /// ```no_run
+    /// # async fn serve() -> mcp_auth::Result<()> {
+    /// mcp_auth::server!().emulator_file("people/clerk.toml").serve().await
+    /// # }
+    /// ```
+    ///
+    /// A file that is missing or malformed is a start-up error with its path, line and column.
+    ///
+    /// # Security
+    ///
+    /// See [`emulator`](Self::emulator).
+    #[cfg(feature = "emulator")]
+    pub fn emulator_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.local_clerk.people = People::File(path.into());
+        self.emulator()
+    }
+
+    /// Runs a local Clerk, as [`emulator`](Self::emulator) does, with exactly these people and roles.
+    ///
+    /// ```
+    /// use mcp_auth::Directory;
+    ///
+    /// # fn main() -> mcp_auth::Result<()> {
+    /// let people = Directory::parse(r#"
+    ///     [roles.bookkeeper]
+    ///     permissions = ["org:invoices:pay"]
+    ///     [users.kay]
+    ///     [organizations.parc]
+    ///     members = { kay = "bookkeeper" }
+    /// "#)?;
+    /// let server = mcp_auth::server!().emulator_directory(people);
+    /// # let _ = server;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// See [`emulator`](Self::emulator).
+    #[cfg(feature = "emulator")]
+    pub fn emulator_directory(mut self, directory: Directory) -> Self {
+        self.local_clerk.people = People::Directory(Box::new(directory));
+        self.emulator()
+    }
+
+    /// Expands from `serve!(emulator)` without the feature `emulator`: without an instance the server does not start.
+    #[cfg(not(feature = "emulator"))]
+    #[doc(hidden)]
+    pub fn emulator_without_feature(mut self) -> Self {
+        self.local_clerk.wanted = true;
+        self
+    }
+}
+
+pub(in crate::server) const VARIABLES: &[Variable] = &[
+    Variable::of_server("MCP_AUTH_EMULATOR"),
+    Variable::of_server("MCP_AUTH_EMULATOR_STATE"),
+];
+
+/// The decision whether a local Clerk runs.
+#[derive(Debug, Default)]
+pub(in crate::server) struct LocalClerkChoice {
+    pub(in crate::server) runs: bool,
+    /// The settings of an instance that keep a wanted local Clerk from starting.
+    pub(in crate::server) kept_off_by: Vec<Source>,
+}
+
+impl LocalClerkChoice {
+    /// A local Clerk runs if the code asks for it, and no setting names an instance.
+    pub(in crate::server) fn of(builder: &ServerBuilder, env: &Environment<'_>) -> Self {
+        if !builder.local_clerk.wanted || cfg!(not(feature = "emulator")) {
+            return Self::default();
+        }
+        let named = builder.clerk.of_an_instance().chain(env.of_an_instance());
+        let kept_off_by: Vec<_> = named.collect();
+        Self {
+            runs: kept_off_by.is_empty(),
+            kept_off_by,
+        }
+    }
+
+    /// The finding that no setting names an instance.
+    pub(in crate::server) fn instance_missing(&self, builder: &ServerBuilder) -> Finding {
+        let set = "set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL)";
+        let remedy = if !self.kept_off_by.is_empty() {
+            let settings: Vec<_> = self.kept_off_by.iter().map(Source::to_string).collect();
+            format!(
+                "{set}; or, for the local Clerk, take away {}",
+                settings.join(", ")
+            )
+        } else if builder.local_clerk.wanted && cfg!(not(feature = "emulator")) {
+            format!("{set}; the local Clerk needs the feature `emulator` of mcp-auth, which is off")
+        } else {
+            format!("{set}; for development, `serve!(emulator)` brings a local one")
+        };
+        let what = "no Clerk instance is configured";
+        Finding::new(&codes::INSTANCE_MISSING, what).remedy_is(remedy)
+    }
+}
+
+#[cfg(all(test, not(feature = "emulator")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_its_feature_a_local_clerk_is_a_missing_instance_with_a_hint() {
+        for builder in [
+            crate::server!(emulator),
+            crate::server!(emulator = "clerk.toml"),
+        ] {
+            let choice = LocalClerkChoice::of(&builder, &Environment::of(&|_| None));
+            assert!(!choice.runs && choice.kept_off_by.is_empty());
+            let finding = choice.instance_missing(&builder);
+            assert_eq!(finding.code(), "instance-missing");
+            assert!(finding.remedy().unwrap().contains("the feature `emulator`"));
+        }
+    }
+}

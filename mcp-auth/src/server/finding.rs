@@ -1,0 +1,279 @@
+//! Findings about a configuration and an instance, and the report that lists them.
+
+use std::fmt;
+
+use super::codes::{Code, Level};
+
+/// A finding of [`ServerBuilder::check`](crate::ServerBuilder::check).
+///
+/// ```
+/// # actix_web::rt::System::new().block_on(async {
+/// use mcp_auth::Severity;
+///
+/// let report = mcp_auth::server!().publishable_key("pk_x").host("0.0.0.0").check().await;
+/// let first = &report.findings()[0];
+/// assert_eq!(first.code(), "url-missing");
+/// assert_eq!(first.severity(), Severity::Error);
+/// assert_eq!(first.what(), "MCP_URL is not set, and 0.0.0.0 is not loopback");
+/// assert!(first.why().starts_with("clients ask for tokens for this URL"));
+/// assert!(first.remedy().unwrap().starts_with("set it to the public URL"));
+/// # });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Finding {
+    code: &'static Code,
+    what: String,
+    why: &'static str,
+    remedy: Option<String>,
+}
+
+/// The severity of a [`Finding`]; errors are listed first.
+///
+/// ```
+/// use mcp_auth::Severity;
+///
+/// assert!(Severity::Error < Severity::Warning);
+/// assert_eq!(Severity::Note.to_string(), "note");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Severity {
+    /// The server does not start, or refuses callers that it should accept.
+    Error,
+    /// The server starts, and some callers or the operator will be surprised.
+    Warning,
+    /// A fact that is right in many cases.
+    Note,
+}
+
+impl Finding {
+    /// A finding with this code, which is about this fact.
+    pub(super) fn new(code: &'static Code, what: impl Into<String>) -> Self {
+        Self {
+            code,
+            what: what.into(),
+            why: code.why,
+            remedy: None,
+        }
+    }
+
+    /// Adds what to do, unless the fact itself says that.
+    pub(super) fn remedy_is(self, remedy: impl Into<String>) -> Self {
+        Self {
+            remedy: Some(remedy.into()),
+            ..self
+        }
+    }
+
+    /// Replaces the reason of the code by a more precise one.
+    pub(super) fn because(self, why: &'static str) -> Self {
+        Self { why, ..self }
+    }
+
+    /// Returns the stable code, such as `url-missing`; `docs/findings.md` lists all codes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code.name
+    }
+
+    /// Returns how severe the finding is.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.code.level.severity()
+    }
+
+    /// Returns the fact, in a sentence that names the setting.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// Returns why the fact matters.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        self.why
+    }
+
+    /// Returns what to do, unless [`what`](Self::what) says that.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+
+    /// Reports whether the finding keeps the server from starting.
+    pub(super) fn is_fatal(&self) -> bool {
+        self.code.level == Level::Fatal
+    }
+
+    /// Writes the finding to the log of a server that starts.
+    fn log(&self) {
+        let Self {
+            code,
+            what,
+            why,
+            remedy,
+        } = self;
+        let (code, remedy) = (code.name, remedy.as_deref());
+        match self.severity() {
+            Severity::Error | Severity::Warning => {
+                tracing::warn!(target: "mcp_auth", code, why, remedy, "{what}");
+            }
+            Severity::Note => tracing::debug!(target: "mcp_auth", code, why, remedy, "{what}"),
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        })
+    }
+}
+
+impl fmt::Display for Finding {
+    /// Up to three lines: the fact with the code, the reason, and what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:8} {} [{}]", self.severity(), self.what, self.code())?;
+        writeln!(f, "    why  {}", self.why)?;
+        match &self.remedy {
+            Some(remedy) => writeln!(f, "    do   {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The findings so far, in the order in which they were made, and the checks that passed.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    found: Vec<Finding>,
+    passed: Vec<String>,
+}
+
+impl Findings {
+    pub(super) fn push(&mut self, finding: Finding) {
+        self.found.push(finding);
+    }
+
+    /// Adds a check that passed; `MCP_AUTH=check` prints it.
+    pub(super) fn pass(&mut self, what: impl Into<String>) {
+        self.passed.push(what.into());
+    }
+
+    /// Adds the finding of a result that is an error.
+    pub(super) fn note<T>(&mut self, result: Result<T, Finding>) -> Result<T, Finding> {
+        result.inspect_err(|finding| self.push(finding.clone()))
+    }
+
+    pub(super) fn append(&mut self, later: Self) {
+        self.found.extend(later.found);
+        self.passed.extend(later.passed);
+    }
+
+    /// Fails with the first finding that keeps the server from starting.
+    pub(super) fn check(&self) -> Result<(), Finding> {
+        let fatal = self.found.iter().find(|finding| finding.is_fatal());
+        fatal.cloned().map_or(Ok(()), Err)
+    }
+
+    /// Writes the findings to the log of a server that starts, without the accepted findings.
+    pub(super) fn log(&self, accepted: &[&Code]) {
+        let found = self.found.iter();
+        found
+            .filter(|finding| !is_accepted(finding, accepted))
+            .for_each(Finding::log);
+    }
+
+    /// The report of a check.
+    pub(super) fn report(self, subject: String, accepted: &[&Code]) -> CheckReport {
+        let (accepted, mut findings): (Vec<_>, Vec<_>) = self
+            .found
+            .into_iter()
+            .partition(|finding| is_accepted(finding, accepted));
+        findings.sort_by_key(Finding::severity);
+        CheckReport {
+            subject,
+            passed: self.passed,
+            accepted,
+            findings,
+        }
+    }
+}
+
+impl Extend<Finding> for Findings {
+    fn extend<T: IntoIterator<Item = Finding>>(&mut self, findings: T) {
+        self.found.extend(findings);
+    }
+}
+
+fn is_accepted(finding: &Finding, accepted: &[&Code]) -> bool {
+    !finding.is_fatal() && accepted.iter().any(|code| code.name == finding.code())
+}
+
+/// The result of [`ServerBuilder::check`](crate::ServerBuilder::check); its `Display` is the text that
+/// `MCP_AUTH=check` prints.
+///
+/// ```
+/// # actix_web::rt::System::new().block_on(async {
+/// let report = mcp_auth::server!().secret_key("pk_test_1").check().await;
+/// assert!(report.has_errors());
+/// assert!(report.to_string().contains("error    `secret_key`: a Clerk secret key begins"));
+/// # });
+/// ```
+#[derive(Clone, Debug)]
+pub struct CheckReport {
+    subject: String,
+    passed: Vec<String>,
+    accepted: Vec<Finding>,
+    findings: Vec<Finding>,
+}
+
+impl CheckReport {
+    /// Returns all findings, errors first, without the findings that `MCP_AUTH_ACCEPT` accepts.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Reports whether a finding is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+
+    pub(super) fn count(&self, severity: Severity) -> usize {
+        let findings = self.findings.iter();
+        findings
+            .filter(|finding| finding.severity() == severity)
+            .count()
+    }
+}
+
+impl fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.subject)?;
+        for passed in &self.passed {
+            writeln!(f, "ok       {passed}")?;
+        }
+        for finding in &self.accepted {
+            writeln!(f, "accepted {} [{}]", finding.what, finding.code())?;
+        }
+        for finding in &self.findings {
+            write!(f, "{finding}")?;
+        }
+        let counts = [
+            (Severity::Error, "error"),
+            (Severity::Warning, "warning"),
+            (Severity::Note, "note"),
+        ];
+        let counts = counts.map(|(severity, name)| counted(self.count(severity), name));
+        writeln!(f, "{}", counts.join(", "))
+    }
+}
+
+/// A number with its noun: `1 error`, `2 errors`.
+pub(super) fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}

@@ -1,0 +1,352 @@
+//! The access matrix: the guards of the served tools, decided for supposed callers.
+//!
+//! The guards decide as for a real call. No caller and no proof is made here: a supposed caller is a [`CallerFacts`],
+//! which authorizes no call.
+
+mod render;
+mod sample_caller;
+
+use std::sync::Arc;
+
+use crate::guard::{CallerFacts, Guard, Requirement, SecurityScheme, would_allow};
+use crate::identity::{Org, OrganizationSources, Policy as TokenPolicy, ScopeHierarchy, TokenKind};
+use crate::protocol::AnonymousAccess;
+use crate::tool::{Concurrency, Policy, Registry};
+
+pub use self::sample_caller::SampleCaller;
+
+use self::render::Limits;
+use self::sample_caller::of_each_kind;
+
+/// The access matrix: a line for each served tool, by name, and a column for each kind of caller.
+///
+/// [`Server::matrix`](crate::Server::matrix) and, in tests,
+/// [`TestServer::matrix`](crate::testing::TestServer::matrix) return it, and a server that is started with
+/// `MCP_AUTH=tools` prints it. Keep its text under version control: a guard that admits more callers is then a line of
+/// the diff.
+///
+/// Every matrix has a column for a caller without a token, and columns for callers with each accepted kind of token: a
+/// signed-in person, a person who acts in an organization, a machine, and an API key of a user and of an organization.
+/// [`role`](Self::role), [`scope`](Self::scope) and [`caller`](Self::caller) add columns of the application.
+///
+/// A cell is `yes`, `no`, or `if` if the tool's own `authorize` decides. In the columns of every matrix a cell is
+/// `with permission` or the like if a caller who also has the required facts may call; a caller of the application has
+/// only the facts that the application gave it. The column `requires` shows the guard, and the column `scopes` shows
+/// the scopes that a client has to ask for, as `securitySchemes` of `tools/list` names them. If a tool declares a
+/// `rate` or a `concurrency`, the last columns show them.
+///
+/// ```standalone_crate
+/// # #[cfg(feature = "testing")] {
+/// use mcp_auth::testing::TestServer;
+///
+/// /// Delete a document.
+/// #[mcp_auth::mcp_tool(permission = "org:documents:delete", require_org)]
+/// async fn delete_document(document_id: String) {}
+///
+/// /// Tell the time.
+/// #[mcp_auth::mcp_tool(public)]
+/// async fn time() {}
+///
+/// let matrix = TestServer::of(mcp_auth::server!())
+///     .matrix()
+///     .role("org:admin", &["org:documents:delete"]);
+/// assert_eq!(
+///     matrix.to_string(),
+///     "\
+/// tool             anonymous  signed in  in an organization  org:admin  requires                                       scopes
+/// delete_document  no         no         with permission     yes        organization, permission org:documents:delete  user:org:read
+/// time             yes        yes        yes                 yes        public                                         no token
+///
+/// with …: a caller who also has what `requires` names may call
+///
+/// Public tools: a client must sign in before it sees them, unless the server is `discoverable`
+/// "
+/// );
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct AccessMatrix {
+    tools: Vec<(&'static str, Policy)>,
+    /// The scopes that the server requires of every signed-in caller.
+    server_scopes: Vec<String>,
+    hierarchy: Arc<ScopeHierarchy>,
+    /// The server can learn roles and permissions.
+    knows_memberships: bool,
+    /// The server looks up the roles and permissions of OAuth callers.
+    looks_up: bool,
+    organizations_from: OrganizationSources,
+    accepts: Accepts,
+    callers: Vec<SampleCaller>,
+    /// The schemes of each tool, if `tools/list` publishes them.
+    schemes: Option<Vec<Vec<SecurityScheme>>>,
+    /// The limits that each tool declares.
+    limits: Vec<Limits>,
+    /// There are public tools that a client does not see before it signs in.
+    hides_public_tools: bool,
+}
+
+/// The kinds of tokens that a server accepts.
+#[derive(Clone, Copy, Debug)]
+struct Accepts {
+    oauth: bool,
+    sessions: bool,
+    machines: bool,
+    api_keys: bool,
+}
+
+impl AccessMatrix {
+    pub(in crate::server) fn new(
+        registry: &Registry,
+        server_scopes: &[String],
+        accepted: &TokenPolicy,
+    ) -> Self {
+        let tools = registry.iter().map(|tool| (tool.name(), tool.policy()));
+        let schemes = registry.iter().map(|tool| tool.schemes().to_vec());
+        let limits = registry.iter().map(|tool| Limits {
+            rates: tool.rates(),
+            concurrency: tool.concurrency().map(|concurrency| concurrency.most()),
+        });
+        Self {
+            schemes: registry.publishes_schemes().then(|| schemes.collect()),
+            limits: limits.collect(),
+            ..Self::of(tools.collect(), server_scopes, accepted)
+        }
+    }
+
+    fn of(
+        tools: Vec<(&'static str, Policy)>,
+        server_scopes: &[String],
+        accepted: &TokenPolicy,
+    ) -> Self {
+        Self {
+            tools,
+            server_scopes: server_scopes.to_vec(),
+            hierarchy: Arc::clone(&accepted.scopes),
+            knows_memberships: true,
+            looks_up: true,
+            organizations_from: OrganizationSources::default(),
+            accepts: Accepts {
+                oauth: accepted.oauth,
+                sessions: accepted.sessions.is_some(),
+                machines: accepted.machine.is_some(),
+                api_keys: accepted.api_keys.is_some(),
+            },
+            callers: of_each_kind(accepted),
+            schemes: None,
+            limits: Vec::new(),
+            hides_public_tools: false,
+        }
+    }
+
+    /// Sets the tools that callers without a token may list.
+    pub(in crate::server) fn for_anonymous(self, access: AnonymousAccess) -> Self {
+        let has_public_tools = self
+            .tools
+            .iter()
+            .any(|(_, policy)| policy.guard.is_public());
+        Self {
+            hides_public_tools: has_public_tools && access == AnonymousAccess::None,
+            ..self
+        }
+    }
+
+    /// Sets the sources of organizations in addition to the token.
+    pub(in crate::server) fn with_organizations(self, sources: OrganizationSources) -> Self {
+        Self {
+            organizations_from: sources,
+            ..self
+        }
+    }
+
+    /// The matrix of a server that cannot learn roles and permissions.
+    pub(in crate::server) fn without_memberships(self) -> Self {
+        Self {
+            knows_memberships: false,
+            ..self
+        }
+    }
+
+    /// The matrix of a server that learns memberships only from session tokens.
+    pub(in crate::server) fn without_look_ups(self) -> Self {
+        Self {
+            looks_up: false,
+            ..self
+        }
+    }
+
+    /// Adds a column for callers who act in an organization with this role, which has these permissions.
+    pub fn role(self, role: &str, permissions: &[&str]) -> Self {
+        let caller = SampleCaller::new(role).role(role);
+        self.caller(
+            permissions
+                .iter()
+                .fold(caller, |caller, permission| caller.permission(*permission)),
+        )
+    }
+
+    /// Adds a column for callers whose token has this scope, and the scopes that it contains, and who act in no
+    /// organization.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use mcp_auth::testing::TestServer;
+    ///
+    /// /// Read a file.
+    /// #[mcp_auth::mcp_tool(scope = "files:read")]
+    /// async fn read_file(name: String) {}
+    ///
+    /// let server = mcp_auth::server!().scope_implies("files:write", ["files:read"]);
+    /// # let server = server.tools_of(module_path!());
+    /// let matrix = TestServer::of(server).matrix().scope("files:write");
+    /// assert!(matrix.to_markdown().contains("| read_file | no | with scope | with scope | yes |"));
+    /// # }
+    /// ```
+    pub fn scope(self, scope: &str) -> Self {
+        self.caller(SampleCaller::new(format!("scope {scope}")).scope(scope))
+    }
+
+    /// Adds a column for this caller.
+    ///
+    /// ```
+    /// use mcp_auth::{AccessMatrix, SampleCaller};
+    ///
+    /// fn with_guests(matrix: AccessMatrix) -> AccessMatrix {
+    ///     matrix.caller(SampleCaller::new("guest").in_organization().scope("documents:read"))
+    /// }
+    /// ```
+    pub fn caller(mut self, caller: SampleCaller) -> Self {
+        self.callers.push(caller);
+        self
+    }
+
+    /// The kinds of facts that a caller without further facts lacks to pass a guard: `permission`,
+    /// `permission or role`. Empty if no facts help, and for a caller of the application, whose facts are given.
+    fn lacks(&self, caller: &SampleCaller, guard: &Guard) -> Vec<String> {
+        if !caller.has_nothing || !self.may(&caller.with_all_of(guard), guard) {
+            return Vec::new();
+        }
+        let mut lacks = Vec::new();
+        for requirement in guard.requirements() {
+            let met = self.supposing(caller, |standing, organization| {
+                requirement.is_met(standing, organization)
+            });
+            let kinds = kinds_held(requirement).join(" or ");
+            if !met && !lacks.contains(&kinds) {
+                lacks.push(kinds);
+            }
+        }
+        lacks
+    }
+
+    /// Reports whether there are public tools that a client does not see before it signs in.
+    pub(in crate::server) fn hides_public_tools(&self) -> bool {
+        self.hides_public_tools
+    }
+
+    /// The schemes of the tool at this place, if `tools/list` publishes them.
+    fn schemes_of(&self, place: usize) -> Option<&[SecurityScheme]> {
+        self.schemes.as_ref()?.get(place).map(Vec::as_slice)
+    }
+
+    /// The tools by name, each with its policy.
+    pub(in crate::server) fn tools(&self) -> &[(&'static str, Policy)] {
+        &self.tools
+    }
+
+    /// Reports whether such a caller may call a tool with any arguments.
+    pub(in crate::server) fn lets(&self, caller: &SampleCaller, tool: &str) -> bool {
+        let mut tools = self.tools.iter();
+        tools.any(|(name, policy)| {
+            *name == tool && policy.rule.is_none() && self.may(caller, &policy.guard)
+        })
+    }
+
+    fn may(&self, caller: &SampleCaller, guard: &Guard) -> bool {
+        // A caller with a refused token may not call public tools either.
+        if caller.signed_in && !self.accepts.has(self.accepts.kind_of(caller)) {
+            return false;
+        }
+        self.supposing(caller, |standing, organization| {
+            would_allow(guard, standing, organization, &self.server_scopes)
+        })
+    }
+
+    /// Asks about the facts that a call of this caller would have.
+    fn supposing(
+        &self,
+        caller: &SampleCaller,
+        ask: impl FnOnce(Option<&CallerFacts<'_>>, Option<&Org>) -> bool,
+    ) -> bool {
+        let token = self.accepts.kind_of(caller);
+        let is_session = token == TokenKind::Session;
+        let scopes = match token {
+            TokenKind::ApiKey | TokenKind::OAuth => {
+                [caller.scopes.as_slice(), &self.server_scopes].concat()
+            }
+            TokenKind::M2m | TokenKind::Session => Vec::new(),
+        };
+        let standing = caller.signed_in.then(|| CallerFacts {
+            token_kind: token,
+            impersonated: false,
+            user: caller.is_user(token),
+            scopes: &scopes,
+            hierarchy: &self.hierarchy,
+            features: Some(&caller.features).filter(|_| is_session),
+            plans: Some(&caller.plans).filter(|_| is_session),
+            factor_ages: caller.factor_ages.as_ref().filter(|_| is_session),
+        });
+        // A caller of the application has the facts that the application gave it, with any kind of token.
+        let looked_up = self.knows_memberships && (self.looks_up || !caller.has_nothing);
+        let organization = caller.organization(token, looked_up);
+        ask(standing.as_ref(), organization.as_ref())
+    }
+}
+
+impl Accepts {
+    fn has(self, kind: TokenKind) -> bool {
+        match kind {
+            TokenKind::ApiKey => self.api_keys,
+            TokenKind::M2m => self.machines,
+            TokenKind::OAuth => self.oauth,
+            TokenKind::Session => self.sessions,
+        }
+    }
+
+    /// The kind of token that a caller presents.
+    fn kind_of(self, caller: &SampleCaller) -> TokenKind {
+        let of_people = if self.sessions && !self.oauth {
+            TokenKind::Session
+        } else {
+            TokenKind::OAuth
+        };
+        caller.token.unwrap_or(of_people)
+    }
+}
+
+/// The kinds of facts that meet a requirement; for `any` the kinds of all alternatives.
+fn kinds_held(requirement: Requirement) -> Vec<&'static str> {
+    let of_alternatives = |alternatives: &[&[Requirement]]| {
+        let all = alternatives.iter().copied().flatten().copied();
+        let mut kinds: Vec<_> = all.flat_map(kinds_held).collect();
+        kinds.dedup();
+        kinds
+    };
+    match requirement {
+        Requirement::Permission(_) => vec!["permission"],
+        Requirement::Role(_) => vec!["role"],
+        Requirement::Feature(_) => vec!["feature"],
+        Requirement::Plan(_) => vec!["plan"],
+        Requirement::Reverification(_) => vec!["reverification"],
+        Requirement::Scope(_) => vec!["scope"],
+        Requirement::Any(alternatives) => of_alternatives(alternatives),
+        Requirement::Accept(_)
+        | Requirement::NoActor
+        | Requirement::Organization
+        | Requirement::SignedIn
+        | Requirement::User => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! The text forms of an access matrix: a table for a terminal, Markdown and JSON.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::guard::{SecurityScheme, in_words};
+use crate::tool::{Policy, Rate};
+
+use super::AccessMatrix;
+use super::sample_caller::SampleCaller;
+
+/// The rate limits that a tool declares, and the number of its calls that may run at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) rates: &'static [Rate],
+    pub(super) concurrency: Option<u32>,
+}
+
+impl AccessMatrix {
+    /// Writes the table in Markdown. Cells are not padded, so a new or a removed tool changes no other line.
+    ///
+    /// ```no_run
+    /// # async fn write() -> mcp_auth::Result<()> {
+    /// let server = mcp_auth::server!().build().await?;
+    /// std::fs::write("tools.md", server.matrix().to_markdown())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let mut text = String::new();
+        for (index, line) in self.table().iter().enumerate() {
+            let cells: Vec<_> = line.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+            if index == 0 {
+                text.push_str(&format!("|{}\n", "---|".repeat(line.len())));
+            }
+        }
+        for note in self.notes() {
+            text.push_str(&format!("\n{note}\n"));
+        }
+        text
+    }
+
+    /// Writes the table as JSON with `callers` (the columns), `tools` and `notes`. Each tool has its name as `tool`,
+    /// `requires`, and the callers that may call it as `allowed`. A tool also has `authorize` if its own function
+    /// decides, `securitySchemes` as in `tools/list`, and the `rate` and `concurrency` that it declares.
+    ///
+    /// ```standalone_crate
+    /// # #[cfg(feature = "testing")] {
+    /// use mcp_auth::testing::TestServer;
+    ///
+    /// /// Tell the time.
+    /// #[mcp_auth::mcp_tool(public)]
+    /// async fn time() {}
+    ///
+    /// let json = TestServer::of(mcp_auth::server!()).matrix().to_json();
+    /// let matrix: serde_json::Value = serde_json::from_str(&json).unwrap();
+    /// assert_eq!(matrix["tools"][0]["tool"], "time");
+    /// assert_eq!(matrix["tools"][0]["allowed"][0], "anonymous");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let names = self.callers.iter().map(|caller| caller.name.as_str());
+        let tools = self
+            .tools
+            .iter()
+            .enumerate()
+            .map(|(place, (tool, policy))| {
+                let Policy { guard, rule } = policy;
+                let may = self.callers.iter().filter(|caller| self.may(caller, guard));
+                let mut line = json!({
+                    "tool": tool,
+                    "requires": policy.to_string(),
+                    "allowed": may.map(|caller| caller.name.as_str()).collect::<Vec<_>>(),
+                });
+                if let Some(line) = line.as_object_mut() {
+                    if let Some(rule) = rule {
+                        line.insert("authorize".to_owned(), (*rule).into());
+                    }
+                    if let Some(schemes) = self.schemes_of(place) {
+                        let schemes = schemes.iter().map(SecurityScheme::to_json).collect();
+                        line.insert("securitySchemes".to_owned(), schemes);
+                    }
+                    if let Some(limits) = self.limits.get(place) {
+                        if !limits.rates.is_empty() {
+                            let rates = limits.rates.iter().map(|rate| rate.to_string().into());
+                            line.insert("rate".to_owned(), Value::Array(rates.collect()));
+                        }
+                        if let Some(most) = limits.concurrency {
+                            line.insert("concurrency".to_owned(), most.into());
+                        }
+                    }
+                }
+                line
+            });
+        let matrix = json!({
+            "callers": names.collect::<Vec<_>>(),
+            "tools": tools.collect::<Vec<Value>>(),
+            "notes": self.notes(),
+        });
+        format!("{matrix:#}\n")
+    }
+
+    /// The header and a line for each tool.
+    pub(crate) fn table(&self) -> Vec<Vec<String>> {
+        let names = self.callers.iter().map(|caller| one_line(&caller.name));
+        let last = |requires: &str, scopes: Option<String>, limits: [Option<String>; 2]| {
+            let requires = std::iter::once(requires.to_owned());
+            let limits = limits.into_iter().flatten();
+            requires.chain(scopes).chain(limits).collect::<Vec<_>>()
+        };
+        let scopes = self.schemes.as_ref().map(|_| "scopes".to_owned());
+        let limited = [
+            self.limits.iter().any(|limits| !limits.rates.is_empty()),
+            self.limits
+                .iter()
+                .any(|limits| limits.concurrency.is_some()),
+        ];
+        let heads = ["rate", "concurrency"].map(str::to_owned);
+        let header = last("requires", scopes, shown(limited, heads));
+        let header = with_ends("tool".to_owned(), names, header);
+        let lines = self
+            .tools
+            .iter()
+            .enumerate()
+            .map(|(place, (tool, policy))| {
+                let answers = self
+                    .callers
+                    .iter()
+                    .map(|caller| self.answer(caller, policy));
+                let scopes = self.schemes_of(place).map(in_words);
+                let limits = self.limits.get(place).map(Limits::in_words);
+                let limits = shown(limited, limits.unwrap_or_default());
+                with_ends(
+                    (*tool).to_owned(),
+                    answers,
+                    last(&policy.to_string(), scopes, limits),
+                )
+            });
+        std::iter::once(header).chain(lines).collect()
+    }
+
+    fn answer(&self, caller: &SampleCaller, policy: &Policy) -> String {
+        let rule = policy.rule.map(|_| "if");
+        if self.may(caller, &policy.guard) {
+            return rule.unwrap_or("yes").to_owned();
+        }
+        match self.lacks(caller, &policy.guard) {
+            lacks if lacks.is_empty() => "no".to_owned(),
+            lacks => {
+                let with = format!("with {}", lacks.join(", "));
+                let parts = std::iter::once(with).chain(rule.map(str::to_owned));
+                parts.collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
+    /// The explanations below the table.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.tools.iter().any(|(_, policy)| policy.rule.is_some()) {
+            notes.push("if: the tool's own `authorize` decides, call by call".to_owned());
+        }
+        let lacks = |policy: &Policy| {
+            let mut callers = self.callers.iter();
+            callers.any(|caller| {
+                !self.may(caller, &policy.guard) && !self.lacks(caller, &policy.guard).is_empty()
+            })
+        };
+        if self.tools.iter().any(|(_, policy)| lacks(policy)) {
+            notes.push("with …: a caller who also has what `requires` names may call".to_owned());
+        }
+        let scopes = self.server_scopes.join(" ");
+        if !scopes.is_empty() {
+            notes.push(format!(
+                "Every signed-in caller has the scopes that the server requires: {scopes}"
+            ));
+        }
+        for caller in &self.callers {
+            let kind = self.accepts.kind_of(caller);
+            if caller.signed_in && !self.accepts.has(kind) {
+                let name = one_line(&caller.name);
+                notes.push(format!("{name}: {kind} tokens are not accepted"));
+            }
+        }
+        if let Some(source) = self.organizations_from.in_words() {
+            notes.push(format!("An OAuth caller's organization is {source}"));
+        }
+        if self.hides_public_tools {
+            notes.push(
+                "Public tools: a client must sign in before it sees them, unless the server is \
+                 `discoverable`"
+                    .to_owned(),
+            );
+        }
+        if !self.knows_memberships {
+            let unknown = "Roles and permissions are unknown: CLERK_SECRET_KEY is not set";
+            notes.push(unknown.to_owned());
+        }
+        notes
+    }
+}
+
+impl Limits {
+    fn in_words(&self) -> [String; 2] {
+        let rates = self.rates.iter().map(ToString::to_string);
+        let rates = rates.collect::<Vec<_>>().join(", ");
+        let concurrency = self.concurrency.map(|most| most.to_string());
+        [Some(rates).filter(|rates| !rates.is_empty()), concurrency]
+            .map(|cell| cell.unwrap_or_else(|| "none".to_owned()))
+    }
+}
+
+impl fmt::Display for AccessMatrix {
+    /// The table with aligned columns, for a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = self.table();
+        let mut widths = Vec::new();
+        for line in &table {
+            widths.resize(line.len().max(widths.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(line) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        for line in &table {
+            let cells = line.iter().zip(&widths);
+            let padded: Vec<_> = cells
+                .map(|(cell, &width)| format!("{cell:width$}"))
+                .collect();
+            writeln!(f, "{}", padded.join("  ").trim_end())?;
+        }
+        for note in self.notes() {
+            writeln!(f, "\n{note}")?;
+        }
+        Ok(())
+    }
+}
+
+fn with_ends(
+    first: String,
+    middle: impl Iterator<Item = String>,
+    last: Vec<String>,
+) -> Vec<String> {
+    std::iter::once(first).chain(middle).chain(last).collect()
+}
+
+/// The cells of the columns that the table has.
+fn shown([rate, concurrency]: [bool; 2], cells: [String; 2]) -> [Option<String>; 2] {
+    let [of_rate, of_concurrency] = cells;
+    [
+        rate.then_some(of_rate),
+        concurrency.then_some(of_concurrency),
+    ]
+}
+
+/// A name without line breaks, which would break a line of the table.
+fn one_line(name: &str) -> String {
+    name.replace(char::is_control, " ")
+}

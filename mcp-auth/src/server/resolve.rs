@@ -1,0 +1,258 @@
+//! Resolves the configuration of a server once: all settings, and all findings about them.
+//!
+//! A start fails with the first finding that is fatal; a check reports all findings. Neither reads a setting again.
+
+use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
+use crate::http::{Canonical, ConnectionLimits};
+use crate::identity::Policy;
+use crate::limits::Networks;
+use crate::tool::{Registry, RegistryError, ToolSettings};
+
+use super::builder::{
+    Address, Allowed, ClerkSettings, Load, LocalClerkChoice, ServerBuilder, audience, descriptors,
+    tokens,
+};
+use super::check::{address, organizations, panics, schemas};
+use super::codes::{self, Code, Level};
+use super::environment::Environment;
+use super::finding::{Finding, Findings};
+use super::private_url::{check_addresses, plain_http};
+use super::satisfiable::{check_guards, scopeless_sessions};
+use super::setting::Source;
+
+/// The reason why a configuration is resolved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Purpose {
+    /// To report all findings. The server does not run.
+    Check,
+    /// To listen on the configured address.
+    Listen,
+    /// To mount the server into an application, which may listen on another address.
+    Mount,
+}
+
+/// The configuration of a server, as far as it could be resolved, with all findings about it. Without a fatal finding
+/// each result is `Ok`.
+pub(super) struct Resolved {
+    /// The settings that are used as they were given.
+    pub(super) builder: ServerBuilder,
+    pub(super) settings: Settings,
+    pub(super) local_clerk: LocalClerkChoice,
+    pub(super) clerk: Result<ClerkSettings, Finding>,
+    pub(super) policy: Policy,
+    pub(super) findings: Findings,
+    /// The codes that `MCP_AUTH_ACCEPT` accepts.
+    pub(super) accepted: Vec<&'static Code>,
+}
+
+/// The settings that need no instance of Clerk.
+pub(super) struct Settings {
+    pub(super) address: Result<Address, Finding>,
+    pub(super) canonical: Result<Canonical, Finding>,
+    pub(super) allowed: Allowed,
+    pub(super) load: Load,
+    pub(super) connections: Result<ConnectionLimits, Finding>,
+    pub(super) proxies: Networks,
+    pub(super) registry: Result<Registry, Finding>,
+    /// The setting of the id of this server's machine.
+    pub(super) machine_id: Source,
+}
+
+impl Settings {
+    pub(super) fn read(
+        builder: &ServerBuilder,
+        env: &Environment<'_>,
+        findings: &mut Findings,
+    ) -> Self {
+        let address = builder.serving.address(env);
+        let canonical = match &address {
+            Ok(address) => builder.serving.canonical(env, address),
+            Err(finding) => Err(finding.clone()),
+        };
+        let canonical = findings.note(canonical);
+        let allowed = builder.serving.allowed(env, findings);
+        let load = builder.limits.resolve(findings);
+        let proxies = findings.note(builder.proxies.resolve(env));
+        let proxies = proxies.unwrap_or_default();
+        let connections = builder.connections.limits(proxies.clone(), descriptors());
+        let connections = findings.note(connections);
+        let registry = findings.note(tools(builder));
+        Self {
+            address,
+            canonical,
+            allowed,
+            load,
+            connections,
+            proxies,
+            registry,
+            machine_id: builder.clerk.machine_id(env).source,
+        }
+    }
+}
+
+/// Resolves the configuration that `builder` and the environment describe. Starts the local Clerk if one is to run.
+pub(super) async fn resolve(
+    builder: ServerBuilder,
+    env: &Environment<'_>,
+    purpose: Purpose,
+) -> Resolved {
+    let mut findings = Findings::default();
+    let accepted = accepted(env, &mut findings);
+    let settings = Settings::read(&builder, env, &mut findings);
+    if let Ok(canonical) = &settings.canonical {
+        let checked = check_addresses(&builder, env, canonical).await;
+        findings.extend(checked.err());
+    }
+    let local_clerk = LocalClerkChoice::of(&builder, env);
+    let clerk = match local_clerk.runs {
+        true => run_local_clerk(&builder, env, &settings, purpose, &mut findings).await,
+        false => {
+            let missing = local_clerk.instance_missing(&builder);
+            builder.clerk.resolve(env, missing, &mut findings)
+        }
+    };
+    let issuer = clerk.as_ref();
+    let issuer = issuer.map_or("", |clerk| clerk.frontend.value.issuer());
+    let keys = tokens::HeldKeys::of(&builder, env, local_clerk.runs);
+    let canonical = settings.canonical.as_ref().ok();
+    let policy = policy(&builder, env, canonical, issuer, keys, &mut findings);
+    let registry = settings.registry.as_ref().ok();
+    if let Some(registry) = registry {
+        findings.extend(check_guards(registry, &builder, keys.secret, &policy).err());
+    }
+    findings.extend(canonical.and_then(plain_http));
+    if let (Ok(address_set), Some(canonical), true) =
+        (&settings.address, canonical, purpose != Purpose::Mount)
+    {
+        findings.extend(address(&builder, env, address_set, canonical));
+    }
+    findings.extend(scopeless_sessions(&policy, &builder.scopes.required));
+    findings
+        .extend(registry.and_then(|tools| organizations(builder.organizations, &policy, tools)));
+    findings.extend(registry.into_iter().flat_map(schemas));
+    findings.extend(panics());
+    findings.extend(env.unread());
+    Resolved {
+        builder,
+        settings,
+        local_clerk,
+        clerk,
+        policy,
+        findings,
+        accepted,
+    }
+}
+
+/// Starts the local Clerk, which has to know the tools and the URL of the server.
+async fn run_local_clerk(
+    builder: &ServerBuilder,
+    env: &Environment<'_>,
+    settings: &Settings,
+    purpose: Purpose,
+    findings: &mut Findings,
+) -> Result<ClerkSettings, Finding> {
+    let registry = settings.registry.as_ref().map_err(Finding::clone)?;
+    let canonical = settings.canonical.as_ref().map_err(Finding::clone)?;
+    if purpose != Purpose::Check {
+        findings.check()?;
+    }
+    #[cfg(feature = "emulator")]
+    let clerk = {
+        // The state file belongs to the server, which may run during a check.
+        let keeps_state = purpose != Purpose::Check;
+        super::emulator::start(builder, env, canonical, registry, keeps_state).await
+    };
+    #[cfg(not(feature = "emulator"))]
+    let clerk = {
+        let _ = (env, canonical, registry);
+        Err(LocalClerkChoice::default().instance_missing(builder))
+    };
+    findings.note(clerk)
+}
+
+/// The rules for tokens, as far as they can be resolved. Without a canonical URL the audiences stay empty.
+pub(super) fn policy(
+    builder: &ServerBuilder,
+    env: &Environment<'_>,
+    canonical: Option<&Canonical>,
+    issuer: &str,
+    keys: tokens::HeldKeys,
+    findings: &mut Findings,
+) -> Policy {
+    let mut policy = Policy::new(issuer.to_owned(), Vec::new());
+    let hierarchy = builder.scopes.hierarchy(builder.tokens.api_keys.as_ref());
+    policy.scopes = findings.note(hierarchy).unwrap_or_default();
+    if let Some(canonical) = canonical {
+        let host = builder.serving.host(env).value;
+        let resolved = audience::resolve(&mut policy, builder, env, canonical, &host);
+        findings.extend(resolved.err());
+    }
+    tokens::resolve(&mut policy, builder, env, keys, findings);
+    policy
+}
+
+/// The served tools.
+pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
+    if let Some(state) = builder.duplicate_state {
+        let what = format!("two values of type {state} were given as state");
+        let remedy = "wrap one in a type of its own";
+        return Err(Finding::new(&codes::STATE_DUPLICATE, what).remedy_is(remedy));
+    }
+    let selected = builder.selection.resolve()?;
+    let scopes = &builder.scopes;
+    let schemes = || SchemeSource {
+        oauth: builder.tokens.oauth,
+        required_scopes: scopes.required.clone(),
+        organization_scope: builder.organizations.is_empty()
+            || scopes
+                .supported
+                .as_ref()
+                .is_none_or(|scopes| scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE)),
+        // The policy has the finding about the scopes.
+        hierarchy: scopes
+            .hierarchy(builder.tokens.api_keys.as_ref())
+            .unwrap_or_default(),
+    };
+    let settings = ToolSettings {
+        schemes: scopes.security_schemes.then(schemes),
+        lenient_arguments: builder.schemas.lenient_arguments,
+        closed_schemas: builder.schemas.closed_schemas,
+    };
+    let registry = Registry::collect(|tool| selected.serves(tool), &builder.states, &settings);
+    let registry = registry.map_err(|error| {
+        let code = match error {
+            RegistryError::Duplicate { .. } => &codes::TOOL_NAME_DUPLICATE,
+            RegistryError::MissingState { .. } => &codes::STATE_MISSING,
+            RegistryError::RateWithoutOrganization { .. } => &codes::RATE_WITHOUT_ORGANIZATION,
+        };
+        Finding::new(code, error.to_string())
+    })?;
+    if registry.len() == 0 {
+        return Err(builder.selection.nothing());
+    }
+    selected.log_unserved();
+    Ok(registry)
+}
+
+/// The codes that `MCP_AUTH_ACCEPT` lists. A code that does not exist, or that is fatal, is a finding.
+fn accepted(env: &Environment<'_>, findings: &mut Findings) -> Vec<&'static Code> {
+    let mut accepted = Vec::new();
+    for name in env.list("MCP_AUTH_ACCEPT").unwrap_or_default() {
+        let name = name.trim();
+        match Code::find(name) {
+            Some(code) if code.level != Level::Fatal => accepted.push(code),
+            Some(_) => findings.push(Finding::new(
+                &codes::ACCEPTED_CODE_FATAL,
+                format!("MCP_AUTH_ACCEPT lists `{name}`, which keeps the server from starting"),
+            )),
+            None => findings.push(
+                Finding::new(
+                    &codes::ACCEPTED_CODE_UNKNOWN,
+                    format!("MCP_AUTH_ACCEPT lists `{name}`, which is no code of a finding"),
+                )
+                .remedy_is("take the code from the brackets at the end of a finding"),
+            ),
+        }
+    }
+    accepted
+}
