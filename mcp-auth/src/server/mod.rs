@@ -1,5 +1,6 @@
 //! Configures a server, checks the configuration, listens and shuts down.
 
+mod build;
 mod builder;
 mod check;
 mod codes;
@@ -18,11 +19,13 @@ mod matrix;
 mod private_url;
 mod report;
 mod resolve;
+mod runtime;
 mod satisfiable;
 mod selection;
 mod serve;
 mod setting;
 mod start;
+mod variables;
 
 pub use self::builder::{AudiencePolicy, ServerBuilder};
 pub use self::error::{Error, Result};

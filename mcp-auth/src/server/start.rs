@@ -6,7 +6,6 @@ use std::sync::Arc;
 use actix_web::web::ServiceConfig;
 
 use crate::clerk::Metadata;
-use crate::clock::SystemClock;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy};
 use crate::limits::Networks;
@@ -22,6 +21,7 @@ use super::finding::{Finding, Findings};
 use super::matrix::AccessMatrix;
 use super::report::Report;
 use super::resolve::{Purpose, policy, resolve, tools};
+use super::runtime::{clock, io_thread};
 
 /// A server that has been checked and can be mounted.
 ///
@@ -196,14 +196,6 @@ pub(super) async fn build(
     })
 }
 
-/// Starts the thread on which Clerk is called.
-pub(super) fn io_thread() -> Result<IoRuntime, Finding> {
-    IoRuntime::start().map_err(|error| {
-        let what = format!("the I/O thread cannot be started: {}", chain(&error));
-        Finding::new(&codes::IO_THREAD_FAILED, what)
-    })
-}
-
 /// Assembles a site from its parts. Tests call this function with keys and a clock of their own.
 pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     let Parts {
@@ -298,16 +290,6 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
 /// proxy may forward requests of other people under that URL.
 fn is_development(debug_build: bool, emulator: bool, canonical: &Canonical) -> bool {
     canonical.is_loopback() && (debug_build || emulator)
-}
-
-pub(super) fn clock(builder: &mut ServerBuilder) -> Arc<dyn Clock> {
-    #[cfg(feature = "testing")]
-    if let Some(clock) = builder.clock.take() {
-        return clock;
-    }
-    #[cfg(not(feature = "testing"))]
-    let _ = builder;
-    Arc::new(SystemClock::new())
 }
 
 /// The access matrix of the code. It needs neither an instance nor a network.

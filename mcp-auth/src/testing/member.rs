@@ -19,6 +19,14 @@ pub struct TestMember<'a> {
     organization: String,
 }
 
+impl TestServer {
+    /// Makes a user a member of an organization, with the role `member` and no permissions, unless the user is a member
+    /// already. The result sets role and permissions.
+    pub fn member(&self, user: &str, organization: &str) -> TestMember<'_> {
+        TestMember::new(self, user, organization)
+    }
+}
+
 impl<'a> TestMember<'a> {
     pub(super) fn new(server: &'a TestServer, user: &str, organization: &str) -> Self {
         server.describe_member(user, organization, None, None);

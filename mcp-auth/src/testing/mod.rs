@@ -2,6 +2,7 @@
 
 mod answer;
 mod builder;
+mod callers;
 mod clerk;
 mod clock;
 mod credentials;

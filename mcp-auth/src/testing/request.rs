@@ -51,6 +51,13 @@ pub struct TestRequest<'a> {
     pub(super) body: Vec<u8>,
 }
 
+impl TestServer {
+    /// Starts a request that is not a call: any method, headers and body.
+    pub fn request(&self, method: &str, target: &str) -> TestRequest<'_> {
+        TestRequest::new(self, method, target)
+    }
+}
+
 impl<'a> TestRequest<'a> {
     pub(super) fn new(server: &'a TestServer, method: &str, target: &str) -> Self {
         Self {

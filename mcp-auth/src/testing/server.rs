@@ -20,9 +20,7 @@ use crate::tool::Starts;
 use super::answer::TestAnswer;
 use super::clerk::InProcess;
 use super::clock::TestClock;
-use super::member::TestMember;
 use super::request::TestRequest;
-use super::user::TestUser;
 
 /// A server in the process of the test, with a Clerk of its own.
 ///
@@ -159,53 +157,12 @@ impl TestServer {
         self.matrix.clone()
     }
 
-    /// Makes a user a member of an organization, with the role `member` and no permissions, unless the user is a member
-    /// already. The result sets role and permissions.
-    pub fn member(&self, user: &str, organization: &str) -> TestMember<'_> {
-        TestMember::new(self, user, organization)
-    }
-
-    /// Ends a membership at Clerk, until [`member`](Self::member) or a role or permission of a [`TestUser`] describes it
+    /// Ends a membership at Clerk, until [`member`](Self::member) or a role or permission of a
+    /// [`TestUser`](super::TestUser) describes it
     /// again. The server caches a membership for 30 s.
     pub fn remove_member(&self, user: &str, organization: &str) {
         self.instance.remove_member(user, organization);
         self.removed().insert(membership_key(user, organization));
-    }
-
-    /// Starts a caller that is a user, by name or id (`ada`, `user_ada`), with an OAuth access token for this server.
-    pub fn user(&self, name: &str) -> TestUser<'_> {
-        TestUser::new(self, name)
-    }
-
-    /// Starts a caller that is a machine, by name or id (`billing`, `mch_billing`), with an opaque token for the server's
-    /// machine; [`jwt`](TestUser::jwt) makes the token a JWT.
-    ///
-    /// ```standalone_crate
-    /// use mcp_auth::testing::TestServer;
-    /// use serde_json::json;
-    ///
-    /// /// Import the data of a machine.
-    /// #[mcp_auth::mcp_tool]
-    /// async fn import(caller: &mcp_auth::Caller) -> String {
-    ///     format!("from {}", caller.machine_id().unwrap_or("a user"))
-    /// }
-    ///
-    /// # actix_web::rt::System::new().block_on(async {
-    /// let server = TestServer::of(mcp_auth::server!().m2m_tokens().machine_id("mch_reports"));
-    /// let billing = server.machine("billing");
-    /// assert_eq!(billing.call("import", json!({})).await.text(), "from mch_billing");
-    /// billing.clone().jwt().call("import", json!({})).await.expect_ok();
-    /// let stray = billing.audience(Some("mch_other"));
-    /// stray.call("import", json!({})).await.expect_unauthorized();
-    /// # });
-    /// ```
-    pub fn machine(&self, name: &str) -> TestUser<'_> {
-        TestUser::machine(self, name)
-    }
-
-    /// Starts a caller with an API key of an organization, by slug or id. [`TestUser::api_key`] makes a user's API key.
-    pub fn org_api_key(&self, organization: &str) -> TestUser<'_> {
-        TestUser::organization_key(self, organization)
     }
 
     /// Revokes an opaque token or an API key at Clerk. The server refuses it within 60 s.
@@ -219,21 +176,6 @@ impl TestServer {
         if !self.instance.revoke(token) {
             panic!("there is no such opaque token")
         }
-    }
-
-    /// Starts a caller without a token.
-    pub fn anonymous(&self) -> TestUser<'_> {
-        TestUser::anonymous(self)
-    }
-
-    /// Starts a caller with this token.
-    pub fn bearer(&self, token: impl Into<String>) -> TestUser<'_> {
-        TestUser::bearer(self, token.into())
-    }
-
-    /// Starts a request that is not a call: any method, headers and body.
-    pub fn request(&self, method: &str, target: &str) -> TestRequest<'_> {
-        TestRequest::new(self, method, target)
     }
 
     /// Returns how often the tool's function was called in all requests so far.

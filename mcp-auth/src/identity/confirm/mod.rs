@@ -7,6 +7,8 @@
 //!
 //! INVARIANT: if the issuer does not answer, the token is not accepted.
 
+mod confirmation;
+
 use std::fmt;
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -14,12 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::identity::cache::TokenCache;
-use crate::identity::caller::{Caller, CallerContext, CallerParts};
+use crate::identity::caller::{Caller, CallerContext};
 use crate::identity::error::{AuthError, LookupError, NoAnswer, TokenError};
 use crate::identity::fingerprint::Fingerprint;
 use crate::identity::lookup::{Budget, Entry, ExpiringCache, Lookup, Question, Service};
@@ -30,6 +31,8 @@ use crate::identity::token_kind::TokenKind;
 use crate::identity::token_text::TokenText;
 use crate::identity::verify::VerifiedClaims;
 use crate::limits::Network;
+
+pub(crate) use confirmation::Confirmation;
 
 /// Verifies opaque tokens; implemented by an identity provider.
 pub(crate) trait ConfirmationSource: Debug + Send + Sync {
@@ -51,21 +54,6 @@ pub(crate) enum TokenStatus {
     Active(Box<Confirmation>),
     /// The token must be refused, for this reason.
     Refused(TokenError),
-}
-
-/// The identity provider's description of an active token.
-#[derive(Clone)]
-pub(crate) struct Confirmation {
-    pub(crate) subject: String,
-    /// In milliseconds since 1970; `None` if the token does not expire.
-    pub(crate) expires_ms: Option<u64>,
-    /// The audience; `None` if the token names none.
-    pub(crate) audience: Option<Value>,
-    /// The machines that a machine's token is for.
-    pub(crate) machines: Vec<String>,
-    /// The custom claims of the token.
-    pub(crate) claims: Map<String, Value>,
-    pub(crate) parts: CallerParts,
 }
 
 /// Asks the issuer about opaque tokens.
@@ -255,13 +243,6 @@ impl Debug for Confirmations {
         f.debug_struct("Confirmations")
             .field("source", &self.0.source)
             .finish_non_exhaustive()
-    }
-}
-
-/// Shows no claims: they may hold personal data.
-impl Debug for Confirmation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Confirmation").finish_non_exhaustive()
     }
 }
 

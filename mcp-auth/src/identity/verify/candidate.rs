@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checks::{
-    Claims, check_audience, check_client, check_expiry, check_kind, check_machine,
-    check_not_before, check_subject,
+    Claims, check_audience, check_client, check_kind, check_machine, check_subject,
 };
+use super::claims::{check_expiry, check_not_before};
 use super::{Decode, Evidence, VerifiedClaims};
 use crate::identity::caller::CallerParts;
 use crate::identity::error::TokenError;

@@ -186,25 +186,3 @@ impl<'a> Claims<'a, '_> {
         Ok(Some(ms))
     }
 }
-
-pub(super) fn check_expiry(expires_ms: u64, now_ms: u64, leeway_ms: u64) -> Result<(), TokenError> {
-    let expired = expires_ms <= now_ms.saturating_sub(leeway_ms);
-    if expired {
-        Err(TokenError::Expired)
-    } else {
-        Ok(())
-    }
-}
-
-pub(super) fn check_not_before(
-    at_ms: Option<u64>,
-    now_ms: u64,
-    leeway_ms: u64,
-) -> Result<(), TokenError> {
-    let early = at_ms.is_some_and(|at_ms| at_ms > now_ms.saturating_add(leeway_ms));
-    if early {
-        Err(TokenError::NotActiveYet)
-    } else {
-        Ok(())
-    }
-}

@@ -5,7 +5,7 @@ use crate::identity::AudienceMode;
 use super::super::codes;
 use super::super::date::day_of;
 use super::super::finding::{Finding, counted};
-use super::Config;
+use super::config::Config;
 
 /// Says how tokens get the audience that the server requires, and how long a transition lasts.
 ///

@@ -5,7 +5,7 @@ use crate::clerk::OauthSettings;
 use super::super::builder::OFFLINE_ACCESS;
 use super::super::codes;
 use super::super::finding::{Finding, Findings};
-use super::Config;
+use super::config::Config;
 
 /// A client that registers without scopes gets the default scopes, and Clerk refuses it every other scope. Claude and
 /// ChatGPT are such clients, and ask for the advertised scopes; Claude also asks for `offline_access`.

@@ -2,9 +2,11 @@
 
 mod address;
 mod audience;
+mod config;
 mod default_scopes;
 mod evaluate;
 mod organizations;
+mod panics;
 mod probe;
 mod registration;
 mod requirements;
@@ -13,9 +15,7 @@ mod schemas;
 use std::sync::Arc;
 
 use crate::clerk::{Clerk, ClerkConfig, ConnectError};
-use crate::http::Canonical;
 use crate::identity::{Clock, IoRuntime, Policy};
-use crate::tool::Registry;
 
 use super::builder::clerk::UNSET_API_URL;
 use super::builder::{ClerkSettings, ServerBuilder};
@@ -25,24 +25,16 @@ use super::error::chain;
 use super::finding::{CheckReport, Finding};
 use super::log;
 use super::resolve::{Purpose, Resolved, resolve};
-use super::start::{clock, io_thread};
+use super::runtime::{clock, io_thread};
 
+use self::config::Config;
 use self::evaluate::evaluate;
 use self::probe::Probe;
 
 pub(super) use self::address::address;
 pub(super) use self::organizations::organizations;
+pub(super) use self::panics::panics;
 pub(super) use self::schemas::schemas;
-
-/// The configuration that the answers of an instance are compared with.
-struct Config<'a> {
-    resolved: &'a Resolved,
-    clerk: &'a ClerkSettings,
-    /// The scopes that the metadata and the first challenge name; empty if the tools have a finding.
-    advertised: Vec<String>,
-    /// Milliseconds since 1970.
-    now_ms: u64,
-}
 
 /// Checks a configuration, and its instance if a setting names one.
 pub(super) async fn check(builder: ServerBuilder, env: Environment<'_>) -> CheckReport {
@@ -133,56 +125,5 @@ pub(super) fn connect(
         error @ (ConnectError::Client(_) | ConnectError::Issuer) => {
             Finding::new(&codes::CLIENT_FAILED, chain(&error))
         }
-    })
-}
-
-impl<'a> Config<'a> {
-    fn new(resolved: &'a Resolved, clerk: &'a ClerkSettings, now_ms: u64) -> Self {
-        let registry = resolved.settings.registry.as_ref().ok();
-        let scopes = &resolved.builder.scopes;
-        let advertised = registry.map(|tools| scopes.advertised(&resolved.policy.scopes, tools));
-        Self {
-            resolved,
-            clerk,
-            advertised: advertised.unwrap_or_default(),
-            now_ms,
-        }
-    }
-
-    fn policy(&self) -> &'a Policy {
-        &self.resolved.policy
-    }
-
-    /// The tools; `None` if they have a finding.
-    fn registry(&self) -> Option<&'a Registry> {
-        self.resolved.settings.registry.as_ref().ok()
-    }
-
-    /// The canonical URL; `None` if it has a finding.
-    fn canonical(&self) -> Option<&'a Canonical> {
-        self.resolved.settings.canonical.as_ref().ok()
-    }
-
-    /// The Clerk is a local one, which has no dashboard.
-    fn is_local(&self) -> bool {
-        self.clerk.frontend.value.is_local()
-    }
-
-    /// The instruction to change something in the dashboard, which a local Clerk does not have.
-    fn dashboard(&self, what: &str) -> String {
-        match self.is_local() {
-            true => format!(
-                "set the local Clerk so, if it matters there; at Clerk, in the dashboard, {what}"
-            ),
-            false => format!("in the dashboard, {what}"),
-        }
-    }
-}
-
-/// A program that aborts on a panic does not contain the panics of tools.
-pub(super) fn panics() -> Option<Finding> {
-    cfg!(panic = "abort").then(|| {
-        let finding = Finding::new(&codes::PANIC_ABORTS, "built with `panic = \"abort\"`");
-        finding.remedy_is("drop that line of the profile in Cargo.toml")
     })
 }

@@ -4,7 +4,7 @@ use crate::clerk::{Document, OauthSettings, Untold};
 
 use super::super::codes;
 use super::super::finding::{Finding, Findings};
-use super::Config;
+use super::config::Config;
 use super::default_scopes::default_scopes;
 use super::evaluate::unreadable;
 use super::requirements::{listed, scopes_of_oauth_tools};

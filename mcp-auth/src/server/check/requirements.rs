@@ -9,7 +9,7 @@ use crate::tool::Registry;
 
 use super::super::codes;
 use super::super::finding::{Finding, Findings};
-use super::Config;
+use super::config::Config;
 use super::evaluate::unreadable;
 
 /// Required names, each with the tools that require it.

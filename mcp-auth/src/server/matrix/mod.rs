@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::guard::{CallerFacts, Guard, Requirement, SecurityScheme, would_allow};
 use crate::identity::{Org, OrganizationSources, Policy as TokenPolicy, ScopeHierarchy, TokenKind};
 use crate::protocol::AnonymousAccess;
-use crate::tool::{Concurrency, Policy, Registry};
+use crate::tool::{Policy, Registry};
 
 pub use self::sample_caller::SampleCaller;
 

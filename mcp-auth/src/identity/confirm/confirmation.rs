@@ -1,0 +1,30 @@
+//! The identity provider's description of an opaque token.
+
+use std::fmt;
+use std::fmt::Debug;
+
+use serde_json::{Map, Value};
+
+use crate::identity::caller::CallerParts;
+
+/// The identity provider's description of an active token.
+#[derive(Clone)]
+pub(crate) struct Confirmation {
+    pub(crate) subject: String,
+    /// In milliseconds since 1970; `None` if the token does not expire.
+    pub(crate) expires_ms: Option<u64>,
+    /// The audience; `None` if the token names none.
+    pub(crate) audience: Option<Value>,
+    /// The machines that a machine's token is for.
+    pub(crate) machines: Vec<String>,
+    /// The custom claims of the token.
+    pub(crate) claims: Map<String, Value>,
+    pub(crate) parts: CallerParts,
+}
+
+/// Shows no claims: they may hold personal data.
+impl Debug for Confirmation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Confirmation").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! The configuration that the answers of an instance are compared with.
+
+use crate::http::Canonical;
+use crate::identity::Policy;
+use crate::tool::Registry;
+
+use super::super::builder::ClerkSettings;
+use super::super::resolve::Resolved;
+
+/// The configuration that the answers of an instance are compared with.
+pub(super) struct Config<'a> {
+    pub(super) resolved: &'a Resolved,
+    pub(super) clerk: &'a ClerkSettings,
+    /// The scopes that the metadata and the first challenge name; empty if the tools have a finding.
+    pub(super) advertised: Vec<String>,
+    /// Milliseconds since 1970.
+    pub(super) now_ms: u64,
+}
+
+impl<'a> Config<'a> {
+    pub(super) fn new(resolved: &'a Resolved, clerk: &'a ClerkSettings, now_ms: u64) -> Self {
+        let registry = resolved.settings.registry.as_ref().ok();
+        let scopes = &resolved.builder.scopes;
+        let advertised = registry.map(|tools| scopes.advertised(&resolved.policy.scopes, tools));
+        Self {
+            resolved,
+            clerk,
+            advertised: advertised.unwrap_or_default(),
+            now_ms,
+        }
+    }
+
+    pub(super) fn policy(&self) -> &'a Policy {
+        &self.resolved.policy
+    }
+
+    /// The tools; `None` if they have a finding.
+    pub(super) fn registry(&self) -> Option<&'a Registry> {
+        self.resolved.settings.registry.as_ref().ok()
+    }
+
+    /// The canonical URL; `None` if it has a finding.
+    pub(super) fn canonical(&self) -> Option<&'a Canonical> {
+        self.resolved.settings.canonical.as_ref().ok()
+    }
+
+    /// The Clerk is a local one, which has no dashboard.
+    pub(super) fn is_local(&self) -> bool {
+        self.clerk.frontend.value.is_local()
+    }
+
+    /// The instruction to change something in the dashboard, which a local Clerk does not have.
+    pub(super) fn dashboard(&self, what: &str) -> String {
+        match self.is_local() {
+            true => format!(
+                "set the local Clerk so, if it matters there; at Clerk, in the dashboard, {what}"
+            ),
+            false => format!("in the dashboard, {what}"),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The callers that a test starts.
+
+use super::server::TestServer;
+use super::user::TestUser;
+
+impl TestServer {
+    /// Starts a caller that is a user, by name or id (`ada`, `user_ada`), with an OAuth access token for this server.
+    pub fn user(&self, name: &str) -> TestUser<'_> {
+        TestUser::new(self, name)
+    }
+
+    /// Starts a caller that is a machine, by name or id (`billing`, `mch_billing`), with an opaque token for the server's
+    /// machine; [`jwt`](TestUser::jwt) makes the token a JWT.
+    ///
+    /// ```standalone_crate
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Import the data of a machine.
+    /// #[mcp_auth::mcp_tool]
+    /// async fn import(caller: &mcp_auth::Caller) -> String {
+    ///     format!("from {}", caller.machine_id().unwrap_or("a user"))
+    /// }
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = TestServer::of(mcp_auth::server!().m2m_tokens().machine_id("mch_reports"));
+    /// let billing = server.machine("billing");
+    /// assert_eq!(billing.call("import", json!({})).await.text(), "from mch_billing");
+    /// billing.clone().jwt().call("import", json!({})).await.expect_ok();
+    /// let stray = billing.audience(Some("mch_other"));
+    /// stray.call("import", json!({})).await.expect_unauthorized();
+    /// # });
+    /// ```
+    pub fn machine(&self, name: &str) -> TestUser<'_> {
+        TestUser::machine(self, name)
+    }
+
+    /// Starts a caller with an API key of an organization, by slug or id. [`TestUser::api_key`] makes a user's API key.
+    pub fn org_api_key(&self, organization: &str) -> TestUser<'_> {
+        TestUser::organization_key(self, organization)
+    }
+
+    /// Starts a caller without a token.
+    pub fn anonymous(&self) -> TestUser<'_> {
+        TestUser::anonymous(self)
+    }
+
+    /// Starts a caller with this token.
+    pub fn bearer(&self, token: impl Into<String>) -> TestUser<'_> {
+        TestUser::bearer(self, token.into())
+    }
+}
