@@ -1,7 +1,7 @@
 //! The resource that a token is meant for.
 
 use crate::identity::caller::CallerParts;
-use crate::identity::policy::Policy;
+use crate::identity::policy::TokenPolicy;
 
 /// The audiences (`aud`) that an OAuth access token may have.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ fn port_number(text: &str) -> Option<u16> {
     (port.to_string() == text).then_some(port)
 }
 
-impl Policy {
+impl TokenPolicy {
     /// Tells whether a token without `aud` may be accepted before the end of a transition. Without
     /// `aud`, the tokens of all OAuth applications of an instance look alike, so the client or the
     /// scopes must show that the token is meant for this server.

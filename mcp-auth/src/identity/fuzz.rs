@@ -12,7 +12,7 @@ use crate::identity::caller::CallerParts;
 use crate::identity::confirm::Confirmation;
 use crate::identity::error::TokenError;
 use crate::identity::json::{Object, parse_object};
-use crate::identity::policy::{Machine, Parties, Policy};
+use crate::identity::policy::{Machine, Parties, TokenPolicy};
 use crate::identity::token::{BearerToken, Presented};
 use crate::identity::token_kind::TokenKind;
 use crate::identity::verify::{Candidate, Decode, VerifiedClaims};
@@ -120,7 +120,7 @@ pub(crate) fn unsigned(header: &str, claims: &str, decode: &dyn Decode) {
 
 /// No confirmation passes without the subject, the audience and the client that the policy asks
 /// for.
-fn check_confirmed(kind: TokenKind, claims: &str, policy: &Policy, decode: &dyn Decode) {
+fn check_confirmed(kind: TokenKind, claims: &str, policy: &TokenPolicy, decode: &dyn Decode) {
     let Ok(members) = parse_object(claims.as_bytes()) else {
         return;
     };
@@ -184,11 +184,11 @@ fn check_confirmed(kind: TokenKind, claims: &str, policy: &Policy, decode: &dyn 
 }
 
 /// The strictest and the most generous policy.
-fn policies() -> [Policy; 2] {
+fn policies() -> [TokenPolicy; 2] {
     let resource = || vec!["https://mcp.example.com/mcp".to_owned()];
-    let mut strict = Policy::new("https://clerk.example.com".to_owned(), resource());
+    let mut strict = TokenPolicy::new("https://clerk.example.com".to_owned(), resource());
     strict.audience.mode = AudienceMode::Require;
-    let mut generous = Policy::new("http://127.0.0.1:4400".to_owned(), resource());
+    let mut generous = TokenPolicy::new("http://127.0.0.1:4400".to_owned(), resource());
     generous.audience.mode = AudienceMode::IfPresent;
     generous.sessions = Some(Parties::Any);
     generous.machine = Some(Machine::Named("mch_1".to_owned()));

@@ -78,7 +78,7 @@ pub(crate) use organizations::{
     UrlOrg,
 };
 pub(crate) use people::{People, ProfileError, User, UserInfo, UserInfoSource, UserSource};
-pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, Policy};
+pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, TokenPolicy};
 pub(crate) use scopes::{ScopeCycle, ScopeHierarchy};
 
 pub(crate) use token::BearerToken;

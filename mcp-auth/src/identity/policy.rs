@@ -12,7 +12,7 @@ use crate::loopback;
 
 /// The rules that a token must meet, besides being genuine and current.
 #[derive(Clone, Debug)]
-pub(crate) struct Policy {
+pub(crate) struct TokenPolicy {
     /// The issuer, compared byte for byte with `iss`.
     pub(crate) issuer: Arc<str>,
     /// The accepted audiences.
@@ -189,7 +189,7 @@ impl ApiKeyScopes {
     }
 }
 
-impl Policy {
+impl TokenPolicy {
     /// Reports whether tokens of this kind are accepted.
     pub(crate) fn accepts(&self, kind: TokenKind) -> bool {
         match kind {
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn an_emulator_is_trusted_only_if_both_ends_are_on_loopback() {
         let trusts = |issuer: &str, server_is_local| {
-            let mut policy = Policy::new(issuer.to_owned(), Vec::new());
+            let mut policy = TokenPolicy::new(issuer.to_owned(), Vec::new());
             policy.trust_emulator(server_is_local);
             policy.trusts_emulator
         };

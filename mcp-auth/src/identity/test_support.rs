@@ -21,8 +21,8 @@ use tracing::{Dispatch, Level};
 use crate::identity::{
     Authenticator, AuthenticatorConfig, Caller, CallerParts, Clock, Confirmation,
     ConfirmationSource, Conventions, Decode, FetchError, Json, KeySource, Keys, LookupError,
-    ManualClock, MembershipPage, Memberships, Object, Org, Policy, PublishedKey, Session,
-    TokenError, TokenKind, TokenStatus, TokenText, User, UserInfo, UserInfoSource, UserSource,
+    ManualClock, MembershipPage, Memberships, Object, Org, PublishedKey, Session, TokenError,
+    TokenKind, TokenPolicy, TokenStatus, TokenText, User, UserInfo, UserInfoSource, UserSource,
     VerifiedClaims,
 };
 
@@ -152,8 +152,8 @@ pub(crate) fn session_token(claims: &Value) -> String {
 }
 
 /// The policy of a server at [`RESOURCE`].
-pub(crate) fn policy() -> Policy {
-    Policy::new(ISSUER.to_owned(), vec![RESOURCE.to_owned()])
+pub(crate) fn policy() -> TokenPolicy {
+    TokenPolicy::new(ISSUER.to_owned(), vec![RESOURCE.to_owned()])
 }
 
 pub(crate) fn clock() -> Arc<ManualClock> {
@@ -161,13 +161,13 @@ pub(crate) fn clock() -> Arc<ManualClock> {
 }
 
 /// An authenticator that knows the shared key and needs no network.
-pub(crate) fn offline(policy: Policy) -> Authenticator {
+pub(crate) fn offline(policy: TokenPolicy) -> Authenticator {
     let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
     with_keys(policy, keys, clock())
 }
 
 /// An authenticator with these keys, which looks up neither opaque tokens nor users.
-pub(crate) fn with_keys(policy: Policy, keys: Keys, clock: Arc<dyn Clock>) -> Authenticator {
+pub(crate) fn with_keys(policy: TokenPolicy, keys: Keys, clock: Arc<dyn Clock>) -> Authenticator {
     Authenticator::new(AuthenticatorConfig {
         policy,
         keys,

@@ -8,7 +8,7 @@ use clerk_emulator::Directory;
 
 use crate::clock::ManualClock;
 use crate::http::{Site, origin};
-use crate::identity::{Authenticator, Clock, Organizations, Parties, PemError, Policy};
+use crate::identity::{Authenticator, Clock, Organizations, Parties, PemError, TokenPolicy};
 
 use super::builder::tokens::HeldKeys;
 use super::builder::{LocalClerkChoice, ServerBuilder};
@@ -81,7 +81,7 @@ impl ServerBuilder {
         self,
         issuer: &str,
         clock: Arc<dyn Clock>,
-        connect: impl FnOnce(&Policy) -> Result<(Authenticator, Organizations), PemError>,
+        connect: impl FnOnce(&TokenPolicy) -> Result<(Authenticator, Organizations), PemError>,
     ) -> Result<(Site, AccessMatrix)> {
         let parts = self.parts_in_process(issuer, clock, connect);
         let (site, report) = parts.and_then(assemble).map_err(Error::start)?;
@@ -92,7 +92,7 @@ impl ServerBuilder {
         mut self,
         issuer: &str,
         clock: Arc<dyn Clock>,
-        connect: impl FnOnce(&Policy) -> Result<(Authenticator, Organizations), PemError>,
+        connect: impl FnOnce(&TokenPolicy) -> Result<(Authenticator, Organizations), PemError>,
     ) -> Result<Parts, Finding> {
         let env = Environment::of(&|_| None);
         let has_machine_key = self.clerk.machine_secret_key.is_some();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use url::form_urlencoded;
 
 use crate::http::{Canonical, Local, Overview};
-use crate::identity::{AudienceMode, Machine, Parties, Policy};
+use crate::identity::{AudienceMode, Machine, Parties, TokenPolicy};
 use crate::limits::Networks;
 use crate::protocol::AnonymousAccess;
 use crate::tool::{Registry, ServedTool};
@@ -60,7 +60,7 @@ impl Report {
         builder: &ServerBuilder,
         local_clerk: &LocalClerkChoice,
         canonical: &Canonical,
-        policy: &Policy,
+        policy: &TokenPolicy,
         looks_up: bool,
         registry: &Registry,
         load: &Load,
@@ -208,7 +208,7 @@ impl fmt::Display for Report {
 /// The trial of a server: a call by the first person who may call a suitable tool, or else the list of tools.
 fn try_it(
     builder: &ServerBuilder,
-    policy: &Policy,
+    policy: &TokenPolicy,
     registry: &Registry,
     matrix: &AccessMatrix,
     local: &LocalClerk,
@@ -261,7 +261,7 @@ fn sample_caller(seat: &Seat) -> SampleCaller {
     permissions.fold(caller, |caller, permission| caller.permission(permission))
 }
 
-fn token_query(builder: &ServerBuilder, policy: &Policy, seat: Option<&Seat>) -> String {
+fn token_query(builder: &ServerBuilder, policy: &TokenPolicy, seat: Option<&Seat>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("user", seat.map_or("NAME", |seat| &seat.user));
     if let Some(organization) = seat.and_then(|seat| seat.organization.as_deref()) {
@@ -324,7 +324,7 @@ fn limits(registry: &Registry, load: &Load) -> Vec<String> {
 fn enforced(
     builder: &ServerBuilder,
     local_clerk: &LocalClerkChoice,
-    policy: &Policy,
+    policy: &TokenPolicy,
     looks_up: bool,
 ) -> Vec<String> {
     let mut lines = Vec::new();

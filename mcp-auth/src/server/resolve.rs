@@ -4,7 +4,7 @@
 
 use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, ConnectionLimits};
-use crate::identity::Policy;
+use crate::identity::TokenPolicy;
 use crate::limits::Networks;
 use crate::tool::{Registry, RegistryError, ToolSettings};
 
@@ -39,7 +39,7 @@ pub(super) struct Resolved {
     pub(super) settings: Settings,
     pub(super) local_clerk: LocalClerkChoice,
     pub(super) clerk: Result<ClerkSettings, Finding>,
-    pub(super) policy: Policy,
+    pub(super) policy: TokenPolicy,
     pub(super) findings: Findings,
     /// The codes that `MCP_AUTH_ACCEPT` accepts.
     pub(super) accepted: Vec<&'static Code>,
@@ -178,8 +178,8 @@ pub(super) fn policy(
     issuer: &str,
     keys: tokens::HeldKeys,
     findings: &mut Findings,
-) -> Policy {
-    let mut policy = Policy::new(issuer.to_owned(), Vec::new());
+) -> TokenPolicy {
+    let mut policy = TokenPolicy::new(issuer.to_owned(), Vec::new());
     let hierarchy = builder.scopes.hierarchy(builder.tokens.api_keys.as_ref());
     policy.scopes = findings.note(hierarchy).unwrap_or_default();
     if let Some(canonical) = canonical {

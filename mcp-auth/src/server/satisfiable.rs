@@ -7,7 +7,7 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::guard::{Guard, Requirement};
-use crate::identity::{Policy, TokenKind};
+use crate::identity::{TokenKind, TokenPolicy};
 use crate::tool::Registry;
 
 use super::builder::ServerBuilder;
@@ -19,7 +19,7 @@ pub(super) fn check_guards(
     registry: &Registry,
     builder: &ServerBuilder,
     looks_up: bool,
-    policy: &Policy,
+    policy: &TokenPolicy,
 ) -> Result<(), Finding> {
     if builder.scopes.allow_unsatisfiable_guards {
         return Ok(());
@@ -46,7 +46,10 @@ pub(super) fn check_guards(
 }
 
 /// The finding that session tokens lack the scopes of the server.
-pub(super) fn scopeless_sessions(policy: &Policy, server_scopes: &[String]) -> Option<Finding> {
+pub(super) fn scopeless_sessions(
+    policy: &TokenPolicy,
+    server_scopes: &[String],
+) -> Option<Finding> {
     let others = policy.kinds().any(|kind| kind != TokenKind::Session);
     let shut_out = policy.sessions.is_some() && !server_scopes.is_empty() && others;
     shut_out.then(|| {
@@ -92,7 +95,7 @@ struct Best {
 }
 
 impl<'a> Accepts<'a> {
-    fn of(policy: &Policy, looks_up: bool, server_scopes: &'a [String]) -> Self {
+    fn of(policy: &TokenPolicy, looks_up: bool, server_scopes: &'a [String]) -> Self {
         Self {
             kinds: policy.kinds().collect(),
             looks_up,

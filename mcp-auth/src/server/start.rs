@@ -7,7 +7,7 @@ use actix_web::web::ServiceConfig;
 
 use crate::clerk::Metadata;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
-use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, Policy};
+use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
 use crate::limits::Networks;
 use crate::protocol::{Calls, Endpoint, EndpointConfig, ServerInfo};
 use crate::tool::{Registry, Threads};
@@ -141,7 +141,7 @@ pub(super) struct Parts {
     pub(super) load: Load,
     pub(super) proxies: Networks,
     pub(super) registry: Registry,
-    pub(super) policy: Policy,
+    pub(super) policy: TokenPolicy,
     pub(super) identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
 }

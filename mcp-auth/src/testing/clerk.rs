@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use crate::clerk::{self, CONVENTIONS, ClerkClaims};
 use crate::identity::{
     Authenticator, AuthenticatorConfig, Clock, ConfirmationSource, Keys, LookupError,
-    MembershipPage, Memberships, Org, Organizations, PemError, People, Policy, Profile, TokenKind,
-    TokenStatus, TokenText, User, UserInfo, UserInfoSource, UserSource,
+    MembershipPage, Memberships, Org, Organizations, PemError, People, Profile, TokenKind,
+    TokenPolicy, TokenStatus, TokenText, User, UserInfo, UserInfoSource, UserSource,
 };
 
 /// An instance in this process.
@@ -29,7 +29,7 @@ impl InProcess {
     /// The parts of a server that trusts the keys of this instance and asks it for everything else.
     pub(super) fn connect(
         self,
-        policy: &Policy,
+        policy: &TokenPolicy,
         io: &Handle,
     ) -> Result<(Authenticator, Organizations), PemError> {
         let keys = Keys::from_pem(&self.instance.public_key_pem())?;

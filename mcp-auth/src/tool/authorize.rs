@@ -23,13 +23,13 @@ pub struct Authorize {
 
 /// The guard of a tool, and the function that runs after it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
+pub(crate) struct AccessRule {
     pub(crate) guard: Guard,
     /// The tool's own `authorize`, as it is written.
     pub(crate) rule: Option<&'static str>,
 }
 
-impl fmt::Display for Policy {
+impl fmt::Display for AccessRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.guard)?;
         match self.rule {

@@ -32,7 +32,7 @@ mod state;
 mod threads;
 mod violations;
 
-pub(crate) use self::authorize::Policy;
+pub(crate) use self::authorize::AccessRule;
 pub use self::authorize::{Authorize, AuthorizeGate, Ran, Stop};
 pub use self::content::Content;
 pub use self::context::Context;

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::guard::{Guard, Requirement, SchemeSource, SecurityScheme};
 
 use super::arguments::ArgumentReader;
-use super::authorize::{Authorize, Policy};
+use super::authorize::{AccessRule, Authorize};
 use super::concurrency::Concurrency;
 use super::declaration::{Annotations, ArgumentsForm, Declaration, Icon, MetaValue, Parameter};
 use super::info::ToolInfo;
@@ -208,8 +208,8 @@ impl ServedTool {
     }
 
     /// Returns the guard and the function that runs after it.
-    pub(crate) fn policy(&self) -> Policy {
-        Policy {
+    pub(crate) fn policy(&self) -> AccessRule {
+        AccessRule {
             guard: *self.guard(),
             rule: self.authorize().map(|authorize| authorize.rule),
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::identity::test_support::{TestKey, block_on};
 use crate::identity::{
-    AuthError, Authenticator, AuthenticatorConfig, Caller, Keys, Parties, Policy, test_support,
+    AuthError, Authenticator, AuthenticatorConfig, Caller, Keys, Parties, TokenPolicy, test_support,
 };
 
 #[test]
@@ -148,7 +148,7 @@ fn white_space_that_javascript_does_not_trim_grants_nothing() {
 }
 
 fn authenticator() -> Authenticator {
-    let policy = Policy {
+    let policy = TokenPolicy {
         sessions: Some(Parties::Any),
         ..test_support::policy()
     };

@@ -22,7 +22,8 @@ use crate::clerk::user::FrontendUserInfo;
 use crate::clerk::verification::Verification;
 use crate::identity::{
     Authenticator, AuthenticatorConfig, Budget, Clock, ConfirmationSource, IoRuntime, KeySource,
-    Keys, Machine, Memberships, Organizations, PemError, People, Policy, PublishedKey, UserSource,
+    Keys, Machine, Memberships, Organizations, PemError, People, PublishedKey, TokenPolicy,
+    UserSource,
 };
 
 /// The settings of a Clerk instance.
@@ -39,7 +40,7 @@ pub(crate) struct ClerkConfig {
     /// The instance's public key as PEM. With it no keys are fetched.
     pub(crate) jwt_key: Option<String>,
     /// The tokens that are accepted. The issuer must be the Frontend API.
-    pub(crate) policy: Policy,
+    pub(crate) policy: TokenPolicy,
     /// The most new opaque tokens that are confirmed in ten seconds; by default a tenth of the
     /// instance's limit.
     pub(crate) new_opaque_tokens: Option<usize>,

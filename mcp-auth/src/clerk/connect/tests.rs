@@ -168,7 +168,7 @@ fn confirmed() -> serde_json::Value {
 
 fn config(frontend: &Stub, api: Option<&Stub>) -> ClerkConfig {
     let frontend = FrontendUrl::parse(frontend.url().as_str()).unwrap();
-    let policy = Policy::new(
+    let policy = TokenPolicy::new(
         frontend.issuer().to_owned(),
         vec![test_support::RESOURCE.to_owned()],
     );

@@ -6,7 +6,7 @@ use super::verify::compare_actor;
 use super::{Case, Report, files_with, same};
 use crate::identity::test_support::TestKey;
 use crate::identity::{
-    AudienceMode, Caller, Entitlements, Keys, Org, Parties, Policy, TokenError, test_support,
+    AudienceMode, Caller, Entitlements, Keys, Org, Parties, TokenError, TokenPolicy, test_support,
 };
 
 #[test]
@@ -25,7 +25,7 @@ fn claims_vectors_decode_as_in_the_sdk() {
 pub(super) fn verified(claims: &Value) -> (Case, Result<Caller, TokenError>) {
     let token = TestKey::shared().sign(&test_support::session_header(), claims);
     let issuer = claims["iss"].as_str().unwrap_or(test_support::ISSUER);
-    let mut policy = Policy::new(issuer.to_owned(), Vec::new());
+    let mut policy = TokenPolicy::new(issuer.to_owned(), Vec::new());
     policy.audience.mode = AudienceMode::Off;
     policy.sessions = Some(Parties::Any);
     let seconds = |name: &str| claims[name].as_f64().unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::clerk::claims::ClerkClaims;
 use crate::identity::test_support::block_on;
 use crate::identity::{
     AuthError, Authenticator, AuthenticatorConfig, Caller, Decode, Keys, ManualClock, Object,
-    Policy, TokenError,
+    TokenError, TokenPolicy,
 };
 
 /// One file of vectors.
@@ -319,7 +319,7 @@ impl Case {
     }
 
     /// Verifies the token as a server with this policy would at this time.
-    fn verify(&self, policy: Policy, keys: Keys, now_ms: u64) -> Result<Caller, TokenError> {
+    fn verify(&self, policy: TokenPolicy, keys: Keys, now_ms: u64) -> Result<Caller, TokenError> {
         let clock = Arc::new(ManualClock::at(now_ms));
         let authenticator = Authenticator::new(AuthenticatorConfig {
             policy,

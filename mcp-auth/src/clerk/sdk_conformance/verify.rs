@@ -6,8 +6,8 @@ use super::{Case, File, Report, files_with, same};
 use crate::clerk::claims::ClerkClaims;
 use crate::identity::test_support::CountingSource;
 use crate::identity::{
-    Actor, AudienceMode, Caller, Decode, IoRuntime, Keys, Machine, Object, Parties, Policy,
-    PublishedKey, TokenError, TokenKind, test_support,
+    Actor, AudienceMode, Caller, Decode, IoRuntime, Keys, Machine, Object, Parties, PublishedKey,
+    TokenError, TokenKind, TokenPolicy, test_support,
 };
 
 #[test]
@@ -90,10 +90,10 @@ impl Source {
 }
 
 /// The policy for the SDK's options.
-fn policy(vector: &Value, case: &Case) -> Result<Policy, String> {
+fn policy(vector: &Value, case: &Case) -> Result<TokenPolicy, String> {
     let options = vector["options"].as_object().cloned().unwrap_or_default();
     let claimed = case.claim("iss").as_str().unwrap_or(test_support::ISSUER);
-    let mut policy = Policy::new(claimed.to_owned(), Vec::new());
+    let mut policy = TokenPolicy::new(claimed.to_owned(), Vec::new());
     policy.audience.mode = AudienceMode::Off;
     let mut parties = Parties::Any;
     let mut accepts = accepted_kinds(vector["fn"].as_str().unwrap_or_default())?;

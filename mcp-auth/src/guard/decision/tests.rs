@@ -13,7 +13,7 @@ use crate::identity::test_support::{
     block_on, oauth_caller, oauth_claims, oauth_token, offline, policy, session_claims,
     session_token,
 };
-use crate::identity::{Entitlements, FactorAges, Parties, Policy, ScopeHierarchy};
+use crate::identity::{Entitlements, FactorAges, Parties, ScopeHierarchy, TokenPolicy};
 
 const DELETE: Requirement = Requirement::Permission(Permission::new("org:documents:delete"));
 const READ: Requirement = Requirement::Permission(Permission::new("org:documents:read"));
@@ -421,7 +421,7 @@ fn a_scope_brings_along_what_it_contains_and_nothing_else_does() {
         Guard::signed_in(&[Requirement::Scope(Scope::new("documents:read")), WRITE]);
     const READS: Guard = Guard::signed_in(&[Requirement::Scope(Scope::new("documents:read"))]);
     let contains = |scope: &str, other: &str| (scope.to_owned(), vec![other.to_owned()]);
-    let policy = Policy {
+    let policy = TokenPolicy {
         scopes: Arc::new(
             ScopeHierarchy::new(&[
                 contains("documents:admin", "documents:write"),
@@ -484,7 +484,7 @@ fn a_denial_names_a_cure_only_where_a_new_token_would_help() {
         cure(&ANY_OR_SCOPE, &caller("profile")).as_deref(),
         Some("documents:write")
     );
-    let policy = Policy {
+    let policy = TokenPolicy {
         sessions: Some(Parties::Any),
         ..policy()
     };
@@ -577,7 +577,7 @@ fn a_request_that_is_no_call_lacks_the_scopes_of_the_server_only_on_an_oauth_tok
     assert_eq!(denied.to_string(), "Forbidden: files scope required");
     let cure = denied.cure().unwrap();
     assert_eq!(cure, ["docs", "files", "user:org:read"]);
-    let policy = Policy {
+    let policy = TokenPolicy {
         sessions: Some(Parties::Any),
         ..policy()
     };

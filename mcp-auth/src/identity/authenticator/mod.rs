@@ -19,7 +19,7 @@ use crate::identity::keys::{Keys, PublishedKey};
 use crate::identity::log_throttle::LogThrottle;
 use crate::identity::lookup::Budget;
 use crate::identity::people::People;
-use crate::identity::policy::Policy;
+use crate::identity::policy::TokenPolicy;
 use crate::identity::token::{BearerToken, Presented, Segments};
 use crate::identity::transition::Transition;
 use crate::identity::verify::{Candidate, Decode, Evidence, Signed, check_kind};
@@ -37,7 +37,7 @@ pub(crate) struct Client {
 /// Verifies access tokens.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
-    policy: Arc<Policy>,
+    policy: Arc<TokenPolicy>,
     keys: Keys,
     decode: Arc<dyn Decode>,
     clock: Arc<dyn Clock>,
@@ -53,7 +53,7 @@ pub(crate) struct Authenticator {
 #[derive(Debug)]
 pub(crate) struct AuthenticatorConfig {
     /// The tokens that are accepted.
-    pub(crate) policy: Policy,
+    pub(crate) policy: TokenPolicy,
     /// The issuer's keys.
     pub(crate) keys: Keys,
     pub(crate) decode: Arc<dyn Decode>,

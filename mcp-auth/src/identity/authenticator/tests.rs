@@ -267,7 +267,7 @@ fn a_transition_accepts_tokens_without_an_audience_until_its_day_and_no_restart_
     let mut foreign = oauth_claims();
     foreign["aud"] = json!("https://other.example.com");
     let policy = |clients: Option<&str>, scopes: &[&str]| {
-        let mut policy = Policy {
+        let mut policy = TokenPolicy {
             allowed_clients: clients.map(|client| vec![client.to_owned()]),
             required_scopes: scopes.iter().map(ToString::to_string).collect(),
             ..policy()
@@ -329,7 +329,7 @@ fn any_of_several_audiences_will_do() {
 fn with_a_list_of_clients_every_other_client_is_refused() {
     let listed = |clients: &[&str]| {
         let allowed_clients = Some(clients.iter().map(|&client| client.to_owned()).collect());
-        Policy {
+        TokenPolicy {
             allowed_clients,
             ..policy()
         }
@@ -353,7 +353,7 @@ fn a_kind_is_accepted_only_where_the_policy_says_so() {
         authenticate(policy(), &session).unwrap_err(),
         TokenError::Kind.into()
     );
-    let only_sessions = Policy {
+    let only_sessions = TokenPolicy {
         oauth: false,
         ..sessions()
     };
@@ -408,7 +408,7 @@ fn each_wrong_session_is_refused_for_its_own_reason() {
 fn only_listed_parties_sessions_are_accepted() {
     let listed = |party: &str| {
         let parties = Parties::Listed(vec![party.to_owned()]);
-        Policy {
+        TokenPolicy {
             sessions: Some(parties),
             ..policy()
         }
@@ -437,7 +437,7 @@ fn an_emulators_key_signs_only_where_both_ends_are_on_loopback() {
     claims["iss"] = json!(issuer);
     let token = TestKey::shared().sign(&header, &claims);
     let policy = |server_is_local| {
-        let mut policy = Policy {
+        let mut policy = TokenPolicy {
             issuer: issuer.into(),
             ..policy()
         };
@@ -468,7 +468,7 @@ fn a_token_seen_before_is_found_until_it_expires() {
 
 #[test]
 fn a_token_seen_before_is_verified_anew_after_the_age_that_is_set() {
-    let policy = Policy {
+    let policy = TokenPolicy {
         cache_age: Some(Duration::from_secs(60)),
         ..policy()
     };
@@ -658,7 +658,7 @@ fn a_refusal_for_its_audience_names_the_step_that_mends_it_once_a_minute_with_a_
 
 #[test]
 fn a_transition_logs_each_client_once_and_counts_every_request() {
-    let mut policy = Policy {
+    let mut policy = TokenPolicy {
         allowed_clients: Some(vec!["client_1".to_owned(), "client_2".to_owned()]),
         ..policy()
     };
@@ -735,7 +735,7 @@ impl Fixture {
         Self::with(policy())
     }
 
-    fn with(policy: Policy) -> Self {
+    fn with(policy: TokenPolicy) -> Self {
         let io = IoRuntime::start().unwrap();
         let source = CountingSource::of(vec![TestKey::shared().published("ins_1")]);
         let clock = test_support::clock();
@@ -771,12 +771,12 @@ impl Fixture {
     }
 }
 
-fn authenticate(policy: Policy, token: &str) -> Result<Caller, AuthError> {
+fn authenticate(policy: TokenPolicy, token: &str) -> Result<Caller, AuthError> {
     block_on(test_support::offline(policy).authenticate(token))
 }
 
-fn sessions() -> Policy {
-    Policy {
+fn sessions() -> TokenPolicy {
+    TokenPolicy {
         sessions: Some(Parties::Any),
         ..policy()
     }

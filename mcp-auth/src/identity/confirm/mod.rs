@@ -25,7 +25,7 @@ use crate::identity::error::{AuthError, LookupError, NoAnswer, TokenError};
 use crate::identity::fingerprint::Fingerprint;
 use crate::identity::lookup::{Budget, Entry, ExpiringCache, Lookup, Question, Service};
 use crate::identity::people::People;
-use crate::identity::policy::Policy;
+use crate::identity::policy::TokenPolicy;
 use crate::identity::token::BearerToken;
 use crate::identity::token_kind::TokenKind;
 use crate::identity::token_text::TokenText;
@@ -62,7 +62,7 @@ pub(crate) struct Confirmations(Arc<Shared>);
 /// The state that requests and the look-ups on the I/O runtime share.
 struct Shared {
     source: Arc<dyn ConfirmationSource>,
-    policy: Arc<Policy>,
+    policy: Arc<TokenPolicy>,
     clock: Arc<dyn Clock>,
     context: Arc<CallerContext>,
     people: Option<Arc<People>>,
@@ -80,7 +80,7 @@ impl Confirmations {
     /// `seen`.
     pub(crate) fn new(
         (source, budget, io): (Arc<dyn ConfirmationSource>, Option<Budget>, Handle),
-        policy: Arc<Policy>,
+        policy: Arc<TokenPolicy>,
         clock: Arc<dyn Clock>,
         context: Arc<CallerContext>,
         people: Option<Arc<People>>,

@@ -123,7 +123,7 @@ fn a_confirmation_passes_the_same_checks_as_a_jwt() {
             TokenError::Client,
         ),
     ] {
-        let allowed = Policy {
+        let allowed = TokenPolicy {
             allowed_clients: Some(vec!["client_1".to_owned()]),
             ..policy()
         };
@@ -135,7 +135,7 @@ fn a_confirmation_passes_the_same_checks_as_a_jwt() {
 
 #[test]
 fn each_kind_is_accepted_only_if_the_server_says_so_and_no_other_is_asked_about() {
-    let every = || Policy {
+    let every = || TokenPolicy {
         machine: Some(Machine::Named("mch_here".to_owned())),
         api_keys: Some(Vec::new()),
         ..policy()
@@ -144,7 +144,7 @@ fn each_kind_is_accepted_only_if_the_server_says_so_and_no_other_is_asked_about(
         (
             "oat_1",
             confirmation(),
-            Policy {
+            TokenPolicy {
                 oauth: false,
                 ..every()
             },
@@ -152,7 +152,7 @@ fn each_kind_is_accepted_only_if_the_server_says_so_and_no_other_is_asked_about(
         (
             "mt_1",
             machine(&["mch_here"]),
-            Policy {
+            TokenPolicy {
                 machine: None,
                 ..every()
             },
@@ -160,7 +160,7 @@ fn each_kind_is_accepted_only_if_the_server_says_so_and_no_other_is_asked_about(
         (
             "ak_1",
             confirmation(),
-            Policy {
+            TokenPolicy {
                 api_keys: None,
                 ..every()
             },
@@ -185,7 +185,7 @@ fn a_machines_token_must_name_this_machine_unless_its_own_key_confirmed_it() {
         (named(), &[], Some(TokenError::MachineMismatch)),
         (Machine::Unnamed, elsewhere, None),
     ] {
-        let accepting = Policy {
+        let accepting = TokenPolicy {
             machine: Some(machine),
             ..policy()
         };
@@ -204,7 +204,7 @@ fn a_machines_token_must_name_this_machine_unless_its_own_key_confirmed_it() {
 
 #[test]
 fn an_api_key_must_have_every_scope_that_is_required() {
-    let accepting = |required: &[&str]| Policy {
+    let accepting = |required: &[&str]| TokenPolicy {
         api_keys: Some(required.iter().map(ToString::to_string).collect()),
         ..policy()
     };
@@ -224,7 +224,7 @@ fn an_api_key_must_have_every_scope_that_is_required() {
 
 #[test]
 fn an_api_key_acts_for_a_user_or_an_organization_and_for_no_machine() {
-    let accepting = Policy {
+    let accepting = TokenPolicy {
         api_keys: Some(Vec::new()),
         ..policy()
     };
@@ -425,7 +425,7 @@ impl Fixture {
     }
 
     fn with<const N: usize>(
-        policy: Policy,
+        policy: TokenPolicy,
         answers: [Result<TokenStatus, LookupError>; N],
     ) -> Self {
         let io = IoRuntime::start().unwrap();

@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::identity::io::IoRuntime;
 use crate::identity::test_support::{MockSource, block_on};
-use crate::identity::{Parties, Policy, test_support};
+use crate::identity::{Parties, TokenPolicy, test_support};
 
 const BOTH: OrganizationSources = OrganizationSources {
     only_membership: true,
@@ -233,7 +233,7 @@ fn the_token_wins_and_a_url_that_names_another_organization_takes_it_away() {
 #[test]
 fn a_session_without_an_organization_gets_none_from_any_source() {
     let fixture = Fixture::of(BOTH, [page(&["acme"], 1)]);
-    let policy = Policy {
+    let policy = TokenPolicy {
         sessions: Some(Parties::Any),
         ..test_support::policy()
     };

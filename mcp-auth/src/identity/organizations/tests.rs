@@ -10,7 +10,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::identity::io::IoRuntime;
 use crate::identity::test_support::{CountingDirectory, block_on};
-use crate::identity::{Parties, Policy, test_support};
+use crate::identity::{Parties, TokenPolicy, test_support};
 
 #[test]
 fn a_membership_is_believed_for_thirty_seconds() {
@@ -150,7 +150,7 @@ fn the_token_alone_tells_the_id_and_nothing_else() {
 #[test]
 fn a_session_token_tells_its_organization_itself() {
     let fixture = Fixture::answering([Ok(None)]);
-    let policy = Policy {
+    let policy = TokenPolicy {
         sessions: Some(Parties::Any),
         ..test_support::policy()
     };

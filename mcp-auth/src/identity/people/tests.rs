@@ -10,7 +10,7 @@ use crate::identity::test_support::{
 };
 use crate::identity::{
     Authenticator, AuthenticatorConfig, BearerToken, Budget, Confirmation, ConfirmationSource,
-    Freshness, IoRuntime, Keys, ManualClock, Memberships, Org, Organizations, Parties, Policy,
+    Freshness, IoRuntime, Keys, ManualClock, Memberships, Org, Organizations, Parties, TokenPolicy,
     TokenStatus, Unavailable, test_support,
 };
 
@@ -345,7 +345,7 @@ impl World {
         let people = Arc::new(People::new(source, Some(userinfo), time(), handle()));
         let asked: Arc<dyn ConfirmationSource> =
             Arc::<MockSource<TokenStatus>>::clone(&confirmations);
-        let policy = Policy {
+        let policy = TokenPolicy {
             sessions: Some(Parties::Any),
             api_keys: Some(Vec::new()),
             check_users,

@@ -12,7 +12,7 @@ use crate::identity::caller::CallerParts;
 use crate::identity::error::TokenError;
 use crate::identity::json::Json;
 use crate::identity::keys::VerifyingKey;
-use crate::identity::policy::Policy;
+use crate::identity::policy::TokenPolicy;
 use crate::identity::token::UnverifiedJwt;
 use crate::identity::token_kind::TokenKind;
 
@@ -27,7 +27,7 @@ impl<'s> Candidate<'s> {
     /// Takes a JWT if its kind is accepted and its header fits its kind.
     pub(crate) fn read(
         jwt: UnverifiedJwt<'s>,
-        policy: &Policy,
+        policy: &TokenPolicy,
         decode: &dyn Decode,
     ) -> Result<Self, TokenError> {
         let kind = jwt.kind;
@@ -74,7 +74,7 @@ impl<'s> Candidate<'s> {
 
     /// Checks the type, the algorithm and the issuer before the signature. A token that fails here
     /// would fail with any signature.
-    pub(crate) fn check_before_signature(&self, policy: &Policy) -> Result<(), TokenError> {
+    pub(crate) fn check_before_signature(&self, policy: &TokenPolicy) -> Result<(), TokenError> {
         self.check_header()?;
         if Claims(&self.jwt.payload).text("iss") == Some(&*policy.issuer) {
             Ok(())
@@ -113,7 +113,7 @@ impl<'c> Signed<'c, '_> {
     /// there is one.
     pub(crate) fn verify(
         self,
-        policy: &Policy,
+        policy: &TokenPolicy,
         decode: &dyn Decode,
         now_ms: u64,
         until: Option<Duration>,

@@ -6,11 +6,11 @@ use crate::identity::audience::{AudienceMode, names};
 use crate::identity::conventions::Conventions;
 use crate::identity::error::TokenError;
 use crate::identity::json::{Json, Object};
-use crate::identity::policy::{Machine, Parties, Policy};
+use crate::identity::policy::{Machine, Parties, TokenPolicy};
 use crate::identity::token_kind::TokenKind;
 
 /// Refuses tokens of a kind that is not accepted.
-pub(crate) fn check_kind(kind: TokenKind, policy: &Policy) -> Result<(), TokenError> {
+pub(crate) fn check_kind(kind: TokenKind, policy: &TokenPolicy) -> Result<(), TokenError> {
     if policy.accepts(kind) {
         Ok(())
     } else {
@@ -37,7 +37,7 @@ pub(super) fn check_subject<'a>(
 pub(super) fn check_audience(
     kind: TokenKind,
     claim: Option<&Json<'_>>,
-    policy: &Policy,
+    policy: &TokenPolicy,
     now_ms: u64,
 ) -> Result<Option<u64>, TokenError> {
     let mode = policy.audience.mode;
@@ -79,7 +79,7 @@ pub(super) fn check_audience(
 pub(super) fn check_client(
     kind: TokenKind,
     client: Option<&str>,
-    policy: &Policy,
+    policy: &TokenPolicy,
 ) -> Result<(), TokenError> {
     match (kind, &policy.allowed_clients) {
         (TokenKind::OAuth, Some(allowed)) => {
@@ -99,7 +99,7 @@ pub(super) fn check_client(
 /// configured.
 pub(super) fn check_machine(
     named: &[&str],
-    policy: &Policy,
+    policy: &TokenPolicy,
     unknown: TokenError,
 ) -> Result<(), TokenError> {
     match &policy.machine {
@@ -111,7 +111,7 @@ pub(super) fn check_machine(
 }
 
 /// API keys only: each key must have all scopes that the server requires.
-pub(super) fn check_key_scopes(granted: &[String], policy: &Policy) -> Result<(), TokenError> {
+pub(super) fn check_key_scopes(granted: &[String], policy: &TokenPolicy) -> Result<(), TokenError> {
     let required = policy.api_keys.as_ref().ok_or(TokenError::Kind)?;
     if required
         .iter()
@@ -135,7 +135,7 @@ impl<'a> Claims<'a, '_> {
     pub(super) fn check_authorized_party(
         &self,
         kind: TokenKind,
-        policy: &Policy,
+        policy: &TokenPolicy,
     ) -> Result<(), TokenError> {
         match (kind, &policy.sessions) {
             (TokenKind::M2m | TokenKind::OAuth, _) | (TokenKind::Session, Some(Parties::Any)) => {

@@ -22,7 +22,7 @@ use crate::identity::confirm::Confirmation;
 use crate::identity::conventions::Conventions;
 use crate::identity::error::TokenError;
 use crate::identity::json::{Json, Object};
-use crate::identity::policy::{Machine, Policy};
+use crate::identity::policy::{Machine, TokenPolicy};
 use crate::identity::token_kind::TokenKind;
 
 pub(crate) use candidate::{Candidate, Signed};
@@ -62,7 +62,7 @@ impl VerifiedClaims {
     pub(crate) fn confirmed(
         kind: TokenKind,
         said: Confirmation,
-        policy: &Policy,
+        policy: &TokenPolicy,
         now_ms: u64,
         asked: Duration,
         conventions: &Conventions,
@@ -109,7 +109,11 @@ impl VerifiedClaims {
 
     /// A token without an audience is accepted during a transition only if its client or a scope
     /// shows that the token is meant for this server.
-    fn check_transition(&self, policy: &Policy, parts: &CallerParts) -> Result<(), TokenError> {
+    fn check_transition(
+        &self,
+        policy: &TokenPolicy,
+        parts: &CallerParts,
+    ) -> Result<(), TokenError> {
         if self.lacks_audience_until_ms.is_some() && !policy.may_lack_audience(parts) {
             return Err(TokenError::AudienceMissing);
         }

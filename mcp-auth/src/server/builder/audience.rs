@@ -1,7 +1,7 @@
 //! The audience and the client that a token must name.
 
 use crate::http::Canonical;
-use crate::identity::{AudienceMode, Policy};
+use crate::identity::{AudienceMode, TokenPolicy};
 use crate::loopback;
 
 use super::super::codes;
@@ -223,7 +223,7 @@ pub(in crate::server) const VARIABLES: &[Variable] = &[Variable::of_instance("CL
 /// Sets the rules for audiences and clients. By default the audience is required, except by a server that only this
 /// machine reaches, since tokens of other applications do not matter there.
 pub(in crate::server) fn resolve(
-    policy: &mut Policy,
+    policy: &mut TokenPolicy,
     builder: &ServerBuilder,
     env: &Environment<'_>,
     canonical: &Canonical,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::http::origin;
 use crate::identity::{
-    ApiKeyScopes, AuthorizedParties, DEFAULT_CACHE_BYTES, Machine, Parties, Policy,
+    ApiKeyScopes, AuthorizedParties, DEFAULT_CACHE_BYTES, Machine, Parties, TokenPolicy,
 };
 
 use super::super::codes;
@@ -210,7 +210,7 @@ impl HeldKeys {
 /// Sets the accepted kinds of tokens and their rules. A kind stays accepted if a finding is about it, so that no
 /// guard seems unsatisfiable because of that finding.
 pub(in crate::server) fn resolve(
-    policy: &mut Policy,
+    policy: &mut TokenPolicy,
     builder: &ServerBuilder,
     env: &Environment<'_>,
     keys: HeldKeys,

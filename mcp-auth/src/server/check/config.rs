@@ -1,7 +1,7 @@
 //! The configuration that the answers of an instance are compared with.
 
 use crate::http::Canonical;
-use crate::identity::Policy;
+use crate::identity::TokenPolicy;
 use crate::tool::Registry;
 
 use super::super::builder::ClerkSettings;
@@ -30,7 +30,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    pub(super) fn policy(&self) -> &'a Policy {
+    pub(super) fn policy(&self) -> &'a TokenPolicy {
         &self.resolved.policy
     }
 

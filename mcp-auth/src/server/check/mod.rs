@@ -15,7 +15,7 @@ mod schemas;
 use std::sync::Arc;
 
 use crate::clerk::{Clerk, ClerkConfig, ConnectError};
-use crate::identity::{Clock, IoRuntime, Policy};
+use crate::identity::{Clock, IoRuntime, TokenPolicy};
 
 use super::builder::clerk::UNSET_API_URL;
 use super::builder::{ClerkSettings, ServerBuilder};
@@ -84,7 +84,7 @@ pub(super) async fn probe(
 pub(super) fn connect(
     settings: &ClerkSettings,
     builder: &ServerBuilder,
-    policy: &Policy,
+    policy: &TokenPolicy,
     clock: &Arc<dyn Clock>,
     io: &IoRuntime,
 ) -> Result<Clerk, Finding> {

@@ -1,7 +1,7 @@
 //! The sources of the organization that tools need.
 
 use crate::guard::ORGANIZATION_SCOPE;
-use crate::identity::{OrganizationSources, Policy};
+use crate::identity::{OrganizationSources, TokenPolicy};
 use crate::tool::Registry;
 
 use super::super::codes;
@@ -11,7 +11,7 @@ use super::super::finding::Finding;
 /// an organization denies every OAuth caller whose organization no source names.
 pub(in super::super) fn organizations(
     sources: OrganizationSources,
-    policy: &Policy,
+    policy: &TokenPolicy,
     registry: &Registry,
 ) -> Option<Finding> {
     let mut tools = registry.iter();

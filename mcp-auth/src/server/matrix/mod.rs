@@ -9,9 +9,9 @@ mod sample_caller;
 use std::sync::Arc;
 
 use crate::guard::{CallerFacts, Guard, Requirement, SecurityScheme, would_allow};
-use crate::identity::{Org, OrganizationSources, Policy as TokenPolicy, ScopeHierarchy, TokenKind};
+use crate::identity::{Org, OrganizationSources, ScopeHierarchy, TokenKind, TokenPolicy};
 use crate::protocol::AnonymousAccess;
-use crate::tool::{Policy, Registry};
+use crate::tool::{AccessRule, Registry};
 
 pub use self::sample_caller::SampleCaller;
 
@@ -67,7 +67,7 @@ use self::sample_caller::of_each_kind;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AccessMatrix {
-    tools: Vec<(&'static str, Policy)>,
+    tools: Vec<(&'static str, AccessRule)>,
     /// The scopes that the server requires of every signed-in caller.
     server_scopes: Vec<String>,
     hierarchy: Arc<ScopeHierarchy>,
@@ -115,7 +115,7 @@ impl AccessMatrix {
     }
 
     fn of(
-        tools: Vec<(&'static str, Policy)>,
+        tools: Vec<(&'static str, AccessRule)>,
         server_scopes: &[String],
         accepted: &TokenPolicy,
     ) -> Self {
@@ -250,7 +250,7 @@ impl AccessMatrix {
     }
 
     /// The tools by name, each with its policy.
-    pub(in crate::server) fn tools(&self) -> &[(&'static str, Policy)] {
+    pub(in crate::server) fn tools(&self) -> &[(&'static str, AccessRule)] {
         &self.tools
     }
 

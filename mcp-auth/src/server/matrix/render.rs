@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::guard::{SecurityScheme, in_words};
-use crate::tool::{Policy, Rate};
+use crate::tool::{AccessRule, Rate};
 
 use super::AccessMatrix;
 use super::sample_caller::SampleCaller;
@@ -69,7 +69,7 @@ impl AccessMatrix {
             .iter()
             .enumerate()
             .map(|(place, (tool, policy))| {
-                let Policy { guard, rule } = policy;
+                let AccessRule { guard, rule } = policy;
                 let may = self.callers.iter().filter(|caller| self.may(caller, guard));
                 let mut line = json!({
                     "tool": tool,
@@ -143,7 +143,7 @@ impl AccessMatrix {
         std::iter::once(header).chain(lines).collect()
     }
 
-    fn answer(&self, caller: &SampleCaller, policy: &Policy) -> String {
+    fn answer(&self, caller: &SampleCaller, policy: &AccessRule) -> String {
         let rule = policy.rule.map(|_| "if");
         if self.may(caller, &policy.guard) {
             return rule.unwrap_or("yes").to_owned();
@@ -164,7 +164,7 @@ impl AccessMatrix {
         if self.tools.iter().any(|(_, policy)| policy.rule.is_some()) {
             notes.push("if: the tool's own `authorize` decides, call by call".to_owned());
         }
-        let lacks = |policy: &Policy| {
+        let lacks = |policy: &AccessRule| {
             let mut callers = self.callers.iter();
             callers.any(|caller| {
                 !self.may(caller, &policy.guard) && !self.lacks(caller, &policy.guard).is_empty()

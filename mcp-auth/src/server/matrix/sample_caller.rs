@@ -1,7 +1,7 @@
 //! A caller that an access matrix supposes, and the callers that every matrix has.
 
 use crate::guard::{Guard, Requirement};
-use crate::identity::{Entitlements, FactorAges, Org, Owner, Policy as TokenPolicy, TokenKind};
+use crate::identity::{Entitlements, FactorAges, Org, Owner, TokenKind, TokenPolicy};
 
 /// A supposed caller, for a column of an [`AccessMatrix`](crate::AccessMatrix).
 ///

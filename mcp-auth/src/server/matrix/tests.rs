@@ -40,7 +40,7 @@ fn matrix(server_scopes: &[&str]) -> AccessMatrix {
         ("upload", Guard::signed_in(&[FILES]), None),
         ("whoami", Guard::signed_in(&[]), None),
     ];
-    let tools = tools.map(|(tool, guard, rule)| (tool, Policy { guard, rule }));
+    let tools = tools.map(|(tool, guard, rule)| (tool, AccessRule { guard, rule }));
     let accepted = TokenPolicy {
         scopes: hierarchy,
         ..accepted(&[TokenKind::OAuth])
@@ -131,7 +131,7 @@ fn a_guard_that_a_start_refuses_without_memberships_is_passed_by_no_caller() {
             Requirement::Any(&[&[READ], &[ADMIN]]),
         ]),
     ] {
-        let declared = ("tool", Policy { guard, rule: None });
+        let declared = ("tool", AccessRule { guard, rule: None });
         let everything = SampleCaller::new("everything")
             .role("admin")
             .permission("org:a:read")
@@ -188,7 +188,7 @@ fn a_sample_caller_has_the_facts_that_its_kind_of_token_can_carry() {
         ),
     ] {
         let guard = Guard::signed_in(asked);
-        let declared = ("tool", Policy { guard, rule: None });
+        let declared = ("tool", AccessRule { guard, rule: None });
         let matrix = AccessMatrix::of(vec![declared], &[], &accepted(&EVERY_KIND));
         let may = personas
             .each_ref()
@@ -233,7 +233,7 @@ fn a_column_of_every_matrix_says_which_facts_such_a_caller_also_needs() {
         (&[Requirement::Accept(&[TokenKind::M2m]), DOCS], ["no"; 5]),
     ] {
         let guard = Guard::signed_in(required);
-        let declared = ("tool", Policy { guard, rule: None });
+        let declared = ("tool", AccessRule { guard, rule: None });
         let kinds = accepted(&[TokenKind::OAuth, TokenKind::Session]);
         let matrix = AccessMatrix::of(vec![declared], &[], &kinds);
         assert_eq!(matrix.table()[1][1..6], expected, "{guard}");
@@ -258,7 +258,7 @@ fn each_accepted_kind_of_token_has_its_columns() {
             ("mine", Guard::signed_in(&[Requirement::User])),
             ("ours", Guard::signed_in(&[Requirement::Organization])),
         ];
-        let tools = tools.map(|(tool, guard)| (tool, Policy { guard, rule: None }));
+        let tools = tools.map(|(tool, guard)| (tool, AccessRule { guard, rule: None }));
         AccessMatrix::of(tools.into(), server_scopes, &accepted(kinds))
     };
     let expected = "\
@@ -290,7 +290,7 @@ with …: a caller who also has what `requires` names may call
 #[test]
 fn a_caller_whose_kind_of_token_is_not_accepted_may_call_no_tool_and_is_noted() {
     let tools = [("bare", Guard::signed_in(&[])), ("greet", Guard::public())];
-    let tools = tools.map(|(tool, guard)| (tool, Policy { guard, rule: None }));
+    let tools = tools.map(|(tool, guard)| (tool, AccessRule { guard, rule: None }));
     let job = SampleCaller::new("nightly\njob").token(TokenKind::M2m);
     let matrix = |kinds: &[TokenKind]| {
         AccessMatrix::of(tools.into(), &[], &accepted(kinds)).caller(job.clone())
@@ -329,7 +329,7 @@ fn declared_limits_have_columns_if_a_tool_declares_one() {
     const RATES: [Rate; 2] = [Rate::new("10/min per user"), Rate::new("1000/hour per org")];
     let tools = ["bare", "busy", "modest"].map(|tool| {
         let guard = Guard::signed_in(&[]);
-        (tool, Policy { guard, rule: None })
+        (tool, AccessRule { guard, rule: None })
     });
     let none = Limits {
         rates: &[],

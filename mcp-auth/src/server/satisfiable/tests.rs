@@ -86,10 +86,10 @@ fn session_tokens_cause_a_warning_if_the_server_requires_a_scope_and_accepts_oth
         // Without other tokens no tool can be called, which is an error.
         (false, Some(Parties::Any), &scopes, false),
     ] {
-        let policy = Policy {
+        let policy = TokenPolicy {
             oauth,
             sessions,
-            ..Policy::new("https://clerk.example.com".to_owned(), Vec::new())
+            ..TokenPolicy::new("https://clerk.example.com".to_owned(), Vec::new())
         };
         let found = format!("{:?}", scopeless_sessions(&policy, scopes));
         assert_eq!(
