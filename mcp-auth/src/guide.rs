@@ -1,7 +1,7 @@
 //! The guides of the project, in the order in which a new user needs them.
 //!
 //! - Start: [`tutorial`], [`guards`], [`arguments`], [`schemas`].
-//! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`errors`].
+//! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing).
 //! - Operate: [`speed`], [`security`], [`connections`], [`check_your_instance`].
 //! - Move: [`from_mcp_use`], [`from_rmcp`].
@@ -30,6 +30,7 @@ pages! {
     clerk: "clerk.md",
     connect: "connect.md",
     settings: "settings.md",
+    findings: "findings.md",
     errors: "errors.md",
     local_clerk: "local-clerk.md",
     speed: "speed.md",

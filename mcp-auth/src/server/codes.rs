@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_page_of_findings_lists_each_code_with_its_severity() {
-        let page = include_str!("../../../docs/findings.md");
+        let page = include_str!("../../docs/guide/findings.md");
         let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
         let listed: Vec<_> = rows
             .map(|row| row.split_once("` | ").unwrap())

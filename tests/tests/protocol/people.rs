@@ -121,7 +121,7 @@ async fn people_of_a_file_have_exactly_the_permissions_of_the_file() {
     // The page has the first person of the file who may read, and no default person.
     assert!(page.contains("/dev/token?user=kay&org=parc'"), "{page}");
     assert!(
-        page.contains("<code>kay</code>, reader of parc; "),
+        page.contains("<code>kay</code>, reader of parc. "),
         "{page}"
     );
     for absent in ["user=ada", "acme", "Members have the permissions"] {
