@@ -15,24 +15,14 @@ pub(crate) static CONVENTIONS: Conventions = Conventions {
         ("oat_", TokenKind::OAuth),
     ],
     emulator_key: "ins_emulator_",
-    hint,
+    hints: &[
+        (TokenError::AudienceMissing, AUDIENCE_MISSING_HINT),
+        (TokenError::AudienceMismatch, AUDIENCE_MISMATCH_HINT),
+        (TokenError::Opaque, OPAQUE_HINT),
+        (TokenError::Kind, KIND_HINT),
+        (TokenError::MachineUnknown, MACHINE_HINT),
+    ],
 };
-
-fn hint(error: TokenError) -> Option<&'static str> {
-    if error == TokenError::AudienceMissing {
-        Some(AUDIENCE_MISSING_HINT)
-    } else if error == TokenError::AudienceMismatch {
-        Some(AUDIENCE_MISMATCH_HINT)
-    } else if error == TokenError::Opaque {
-        Some(OPAQUE_HINT)
-    } else if error == TokenError::Kind {
-        Some(KIND_HINT)
-    } else if error == TokenError::MachineUnknown {
-        Some(MACHINE_HINT)
-    } else {
-        None
-    }
-}
 
 const AUDIENCE_MISSING_HINT: &str = "a token without an audience (`aud`) was refused: register the URL of \
     this server in the Clerk dashboard under Agents, MCP servers, as `audience` has it; users who \
@@ -62,9 +52,9 @@ mod tests {
             (TokenError::Kind, "m2m_tokens()"),
             (TokenError::MachineUnknown, "CLERK_MACHINE_ID"),
         ] {
-            let hint = (CONVENTIONS.hint)(error).unwrap();
+            let hint = CONVENTIONS.hint(error).unwrap();
             assert!(hint.contains(setting), "{hint}");
         }
-        assert_eq!((CONVENTIONS.hint)(TokenError::Expired), None);
+        assert_eq!(CONVENTIONS.hint(TokenError::Expired), None);
     }
 }

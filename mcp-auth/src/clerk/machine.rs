@@ -110,11 +110,11 @@ async fn look_up(
     let Some(key) = key else {
         return Ok(None);
     };
-    let told: Told = serde_json::from_slice(&answer.body).map_err(|_| Untold)?;
-    Ok((told.secret != key.expose()).then_some(MachineCheck::OtherKey))
+    let machine: MachineSecret = serde_json::from_slice(&answer.body).map_err(|_| Untold)?;
+    Ok((machine.secret != key.expose()).then_some(MachineCheck::OtherKey))
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct MachineSecret {
     secret: String,
 }

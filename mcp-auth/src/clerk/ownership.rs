@@ -55,12 +55,12 @@ impl Ownership {
         if self.fits.get().is_some() {
             return SecretKeyCheck::Fits;
         }
-        let told = match self.backend.keys().await {
-            Ok(told) => told,
+        let published = match self.backend.keys().await {
+            Ok(published) => published,
             Err(BackendKeysError::KeyRefused) => return SecretKeyCheck::Refused,
             Err(BackendKeysError::Unreachable) => return SecretKeyCheck::Unknown,
         };
-        match self.keys.share_any(&told).await {
+        match self.keys.share_any(&published).await {
             Ok(true) => {
                 self.fits.get_or_init(|| ());
                 SecretKeyCheck::Fits

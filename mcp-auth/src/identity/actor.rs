@@ -22,10 +22,10 @@
 ///     chain.map(|actor| (actor.issuer(), actor.kind(), actor.subject())).collect()
 /// }
 /// #
-/// # /// Count the hands.
+/// # /// List the actors.
 /// # #[mcp_tool]
-/// # async fn count_hands(caller: &Caller) -> String {
-/// #     format!("{:?}", hands(caller))
+/// # async fn list_actors(caller: &Caller) -> String {
+/// #     format!("{:?}", actors(caller))
 /// # }
 ///
 /// # #[cfg(feature = "testing")]
@@ -39,8 +39,8 @@
 /// # let agent = server.bearer(token);
 /// let refused = agent.call("close_account", json!({})).await;
 /// refused.expect_denied("Forbidden: not available to somebody who acts for the user");
-/// # let hands = agent.call("count_hands", json!({})).await;
-/// # assert_eq!(hands.text(), r#"[(Some("https://a.example"), Some("agent"), "bot_1"), (None, None, "user_bob")]"#);
+/// # let actors = agent.call("list_actors", json!({})).await;
+/// # assert_eq!(actors.text(), r#"[(Some("https://a.example"), Some("agent"), "bot_1"), (None, None, "user_bob")]"#);
 /// # });
 /// ```
 ///

@@ -17,27 +17,15 @@ pub(crate) struct Conventions {
     pub(crate) opaque_tokens: &'static [(&'static str, TokenKind)],
     /// The prefix of the ids of a local emulator's keys.
     pub(crate) emulator_key: &'static str,
-    /// How to accept tokens that are refused for this reason, for the log; `None` if no setting
-    /// decides.
-    pub(crate) hint: fn(TokenError) -> Option<&'static str>,
+    /// Hints for the log: how to accept tokens that are refused for a reason that settings decide.
+    pub(crate) hints: &'static [(TokenError, &'static str)],
 }
 
 impl Conventions {
-    pub(crate) fn is_user(&self, subject: &str) -> bool {
-        subject.starts_with(self.user)
-    }
-
-    pub(crate) fn is_machine(&self, subject: &str) -> bool {
-        subject.starts_with(self.machine)
-    }
-
-    /// Whether this is the id of an organization, and not a slug.
-    pub(crate) fn is_organization(&self, text: &str) -> bool {
-        text.starts_with(self.organization)
-    }
-
-    pub(crate) fn is_emulator_key(&self, kid: &str) -> bool {
-        kid.starts_with(self.emulator_key)
+    /// The hint for this reason; `None` if no setting decides.
+    pub(crate) fn hint(&self, error: TokenError) -> Option<&'static str> {
+        let (_, hint) = self.hints.iter().find(|(own, _)| *own == error)?;
+        Some(hint)
     }
 
     /// The kind of an opaque token; `None` if the text may be a JWT. Only the prefix decides, never

@@ -23,7 +23,7 @@ pub(crate) enum AuthError {
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
     /// The token cannot be verified now: 503.
-    #[error("tokens can't be verified at the moment")]
+    #[error("tokens cannot be verified now")]
     Unavailable(#[from] Unavailable),
 }
 
@@ -83,7 +83,7 @@ impl From<NoAnswer> for AuthError {
 
 /// A look-up that fails now: 503.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{what} can't be had at the moment")]
+#[error("{what} cannot be looked up now")]
 pub(crate) struct Unavailable {
     /// The subject of the look-up, for the log.
     pub(crate) what: &'static str,

@@ -8,7 +8,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Fingerprint([u8; 32]);
 
-/// Hashes eight bytes of the digest: tokens that agree in them cannot be found faster than by trying.
+/// Hashes eight bytes of the digest: tokens that agree in them cannot be found faster than by
+/// trying.
 impl Hash for Fingerprint {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [a, b, c, d, e, f, g, h, ..] = self.0;

@@ -1,8 +1,8 @@
 //! JSON in which no member of an object occurs twice, borrowed from its text.
 //!
 //! RFC 7515 §4 and RFC 7519 §4 want duplicate names refused, or the last one taken. Two readers of
-//! one token must not see two different tokens, so duplicate names are refused. Values of serde_json
-//! in place of this type make the verification of a new token 4 % slower, with twice the
+//! one token must not see two different tokens, so duplicate names are refused. Values of
+//! serde_json in place of this type make the verification of a new token 4 % slower, with twice the
 //! allocations.
 
 use std::borrow::Cow;

@@ -108,7 +108,7 @@ proptest! {
     }
 }
 
-/// A change of a cache: the number of a token, and whose token it is.
+/// A change of a cache: the number of a token, and the caller of the token.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Inserted(u8, usize),

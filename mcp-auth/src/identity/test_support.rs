@@ -240,18 +240,14 @@ pub(crate) static CONVENTIONS: Conventions = Conventions {
         ("oat_", TokenKind::OAuth),
     ],
     emulator_key: "ins_emulator_",
-    hint: |error| {
-        let hints = [
-            (
-                TokenError::AudienceMissing,
-                "register the URL under Agents, MCP servers",
-            ),
-            (TokenError::AudienceMismatch, "compare MCP_URL"),
-            (TokenError::Opaque, "set CLERK_SECRET_KEY"),
-        ];
-        let hint = hints.iter().find(|(own, _)| *own == error);
-        hint.map(|(_, text)| *text)
-    },
+    hints: &[
+        (
+            TokenError::AudienceMissing,
+            "register the URL under Agents, MCP servers",
+        ),
+        (TokenError::AudienceMismatch, "compare MCP_URL"),
+        (TokenError::Opaque, "set CLERK_SECRET_KEY"),
+    ],
 };
 
 /// Reads the standard claims, and no claims of a particular provider.
@@ -313,12 +309,12 @@ pub(crate) struct CountingSource {
 struct Issuer {
     calls: AtomicUsize,
     keys: Mutex<Option<Vec<PublishedKey>>>,
-    /// Answers wait for permits here.
+    /// A closed gate holds answers back.
     gate: Semaphore,
 }
 
 impl CountingSource {
-    /// Publishes these keys; answers at once.
+    /// An issuer that publishes these keys, and answers at once.
     pub(crate) fn of(keys: Vec<PublishedKey>) -> Arc<Self> {
         let issuer = Issuer {
             calls: AtomicUsize::new(0),
@@ -339,7 +335,7 @@ impl CountingSource {
         self.shared.calls.load(Ordering::SeqCst)
     }
 
-    /// Lets no answer through until [`Self::open`].
+    /// Holds answers back until [`Self::open`].
     pub(crate) fn close(&self) {
         self.shared.gate.forget_permits(Semaphore::MAX_PERMITS);
     }
@@ -362,8 +358,8 @@ impl KeySource for CountingSource {
     }
 }
 
-/// An identity provider that counts how often it is asked, and gives the answers it was told in
-/// turn; the last one for good.
+/// A mock identity provider that counts questions. It returns its answers in turn, and the last
+/// answer again and again.
 #[derive(Debug)]
 pub(crate) struct MockSource<T> {
     calls: AtomicUsize,
@@ -371,7 +367,7 @@ pub(crate) struct MockSource<T> {
     gate: Arc<Semaphore>,
 }
 
-/// Tells who is a member of what.
+/// A directory of single memberships.
 pub(crate) type CountingDirectory = MockSource<Option<Org>>;
 
 impl<T: Clone + Send + 'static> MockSource<T> {
@@ -425,7 +421,7 @@ impl Memberships for MockSource<Option<Org>> {
         self.next()
     }
 
-    /// Answers as if the user were a member of nothing else.
+    /// Answers with a list of one page, which holds the membership if there is one.
     fn memberships(
         &self,
         _: &str,
@@ -441,7 +437,7 @@ impl Memberships for MockSource<Option<Org>> {
     }
 }
 
-/// Tells who is a member of what as lists, with a page for each answer.
+/// A directory of lists of memberships. Each answer is a page.
 impl Memberships for MockSource<MembershipPage> {
     fn membership(
         &self,

@@ -168,7 +168,7 @@ fn claimed_kind(
     conventions: &'static Conventions,
 ) -> TokenKind {
     let subject = payload.get("sub").and_then(Json::as_str);
-    if subject.is_some_and(|subject| conventions.is_machine(subject)) {
+    if subject.is_some_and(|subject| subject.starts_with(conventions.machine)) {
         return TokenKind::M2m;
     }
     // RFC 9068 §2.1 and §4. Clerk's SDK compares the type case-sensitively, too.

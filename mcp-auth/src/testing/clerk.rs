@@ -51,7 +51,8 @@ impl InProcess {
             people: Some(Arc::clone(&people)),
         });
         let memberships: Arc<dyn Memberships> = clerk;
-        let organizations = Organizations::new(Some(memberships), &CONVENTIONS, clock, io.clone());
+        let organizations =
+            Organizations::new(None, Some(memberships), &CONVENTIONS, clock, io.clone());
         Ok((authenticator, organizations.with_people(people)))
     }
 

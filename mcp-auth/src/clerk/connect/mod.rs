@@ -180,7 +180,7 @@ impl Clerk {
             Metadata::at(kind, frontend, clock, io.clone())
         });
         let organizations =
-            Organizations::within(look_ups, memberships, &CONVENTIONS, clock, io.clone());
+            Organizations::new(look_ups, memberships, &CONVENTIONS, clock, io.clone());
         Ok(Self {
             authenticator,
             organizations: organizations.with_people(people),

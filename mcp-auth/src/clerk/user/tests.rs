@@ -76,7 +76,7 @@ fn a_user_that_is_not_there_is_none_and_anything_else_is_no_answer() {
 
 #[test]
 fn userinfo_is_asked_with_the_callers_token_and_nothing_of_the_backend_api() {
-    let (stub, info) = told(|| {
+    let (stub, info) = answered(|| {
         Reply::json(&json!({
             "object": "oauth_user_info", "sub": "user_ada", "user_id": "user_ada",
             "org_id": "org_1", "email": "ada@example.com", "email_verified": true,
@@ -108,15 +108,15 @@ fn userinfo_that_is_refused_is_no_answer() {
         (403, LookupError::Declined),
         (500, LookupError::Failed),
     ] {
-        let (_, info) = told(move || Reply::http(status, "", "{}"));
+        let (_, info) = answered(move || Reply::http(status, "", "{}"));
         assert_eq!(info.unwrap_err(), error, "{status}");
     }
-    let (_, info) = told(|| Reply::http(429, "Retry-After: 3\r\n", "{}"));
+    let (_, info) = answered(|| Reply::http(429, "Retry-After: 3\r\n", "{}"));
     let wait = std::time::Duration::from_secs(3);
     assert_eq!(info.unwrap_err(), LookupError::Throttled(wait));
     let twice = r#"{"sub":"user_ada","org_id":"org_1","org_id":"org_2"}"#;
     for body in ["[]", "", twice] {
-        let (_, info) = told(move || Reply::http(200, "", body));
+        let (_, info) = answered(move || Reply::http(200, "", body));
         assert_eq!(info.unwrap_err(), LookupError::Failed, "{body}");
     }
 }
@@ -128,7 +128,7 @@ fn an_unreadable_answer_leaves_no_content_in_the_log() {
         strange["email_addresses"] = json!(["ada@example.com"]);
         let (_, user) = looked_up(move || Reply::json(&strange));
         assert_eq!(user.unwrap_err(), LookupError::Failed);
-        let (_, info) = told(|| Reply::http(200, "", r#"{"sub": oat_secret}"#));
+        let (_, info) = answered(|| Reply::http(200, "", r#"{"sub": oat_secret}"#));
         assert_eq!(info.unwrap_err(), LookupError::Failed);
     });
     assert_eq!(log.matches("can't be read").count(), 2, "{log}");
@@ -148,7 +148,7 @@ fn looked_up(
     (stub, user)
 }
 
-fn told(
+fn answered(
     reply: impl Fn() -> Reply + Send + Sync + 'static,
 ) -> (Stub, Result<UserInfo, LookupError>) {
     let stub = Stub::answering(move |_| reply());

@@ -104,13 +104,14 @@ impl ConfirmationSource for Verification {
 #[cfg(feature = "testing")]
 pub(crate) fn token_status(
     kind: TokenKind,
-    said: Option<Value>,
+    description: Option<Value>,
 ) -> Result<TokenStatus, LookupError> {
-    let Some((call, said)) = Call::of(kind).zip(said) else {
+    let Some((call, description)) = Call::of(kind).zip(description) else {
         return Ok(TokenStatus::Refused(TokenError::Unknown));
     };
-    let said = serde_json::from_value(said).map_err(|_| LookupError::Failed)?;
-    call.token_status(said).map_err(|_| LookupError::Failed)
+    let description = serde_json::from_value(description).map_err(|_| LookupError::Failed)?;
+    call.token_status(description)
+        .map_err(|_| LookupError::Failed)
 }
 
 /// A call that verifies one kind of token.
@@ -158,20 +159,20 @@ impl Call {
             404 => return Ok(TokenStatus::Refused(TokenError::Unknown)),
             _ => return Err(errors.refused(answer)),
         }
-        let said = parse_object(&answer.body).map_err(|error| errors.unreadable(&error))?;
+        let description = parse_object(&answer.body).map_err(|error| errors.unreadable(&error))?;
         // Clerk answers, so an odd answer about one token must not open the circuit breaker for all
         // tokens.
-        let said = serde_json::from_value(Value::Object(said))
+        let description = serde_json::from_value(Value::Object(description))
             .map_err(|error| errors.odd(&Unreadable::from(&error)))?;
-        self.token_status(said)
+        self.token_status(description)
             .map_err(|unexpected| errors.odd(&unexpected))
     }
 
-    fn token_status(&self, said: Said) -> Result<TokenStatus, Unexpected> {
-        if said.active == Some(false) {
+    fn token_status(&self, description: Description) -> Result<TokenStatus, Unexpected> {
+        if description.active == Some(false) {
             return Ok(TokenStatus::Refused(TokenError::Inactive));
         }
-        Ok(match self.read(said)? {
+        Ok(match self.read(description)? {
             Ok(confirmation) => TokenStatus::Active(Box::new(confirmation)),
             Err(error) => TokenStatus::Refused(error),
         })
@@ -179,32 +180,35 @@ impl Call {
 
     /// The token's description in the answer. The outer error means that the answer has another
     /// form.
-    fn read(&self, said: Said) -> Result<Result<Confirmation, TokenError>, Unexpected> {
-        if said.object.as_deref() != Some(self.object) {
+    fn read(
+        &self,
+        description: Description,
+    ) -> Result<Result<Confirmation, TokenError>, Unexpected> {
+        if description.object.as_deref() != Some(self.object) {
             return Err(Unexpected("object"));
         }
-        if said.revoked.ok_or(Unexpected("revoked"))? {
+        if description.revoked.ok_or(Unexpected("revoked"))? {
             return Ok(Err(TokenError::Revoked));
         }
-        if said.expired.ok_or(Unexpected("expired"))? {
+        if description.expired.ok_or(Unexpected("expired"))? {
             return Ok(Err(TokenError::Expired));
         }
-        let expires_ms = match present(said.expiration) {
+        let expires_ms = match present(description.expiration) {
             None => None,
             Some(at) => Some(self.expires_ms(&at).ok_or(Unexpected("expiration"))?),
         };
-        let subject = said.subject.ok_or(Unexpected("subject"))?;
-        let claims = match present(said.claims) {
+        let subject = description.subject.ok_or(Unexpected("subject"))?;
+        let claims = match present(description.claims) {
             None => Map::new(),
             Some(Value::Object(claims)) => claims,
             Some(_) => return Err(Unexpected("claims")),
         };
-        let scopes = said.scopes.unwrap_or_default();
+        let scopes = description.scopes.unwrap_or_default();
         let scopes: Vec<_> = scopes
             .into_iter()
             .filter(|scope| !scope.is_empty())
             .collect();
-        let actor = match present(said.act) {
+        let actor = match present(description.act) {
             None => None,
             // A guard may refuse actors, so an actor that cannot be read must not get lost.
             Some(act) => match claims::actor(&Json::from(&act), claims::MAX_ACTORS) {
@@ -217,9 +221,12 @@ impl Call {
             TokenKind::ApiKey | TokenKind::OAuth | TokenKind::Session => (scopes, Vec::new()),
         };
         let is_oauth = self.kind == TokenKind::OAuth;
-        let is_org = self.kind == TokenKind::ApiKey && CONVENTIONS.is_organization(&subject);
+        let is_org =
+            self.kind == TokenKind::ApiKey && subject.starts_with(CONVENTIONS.organization);
         let parts = CallerParts {
-            client_id: said.client_id.filter(|id| is_oauth && !id.is_empty()),
+            client_id: description
+                .client_id
+                .filter(|id| is_oauth && !id.is_empty()),
             org_at_issuer: is_oauth && scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE),
             scopes,
             // The key acts for the organization and is no member of it, so it has no role.
@@ -230,7 +237,7 @@ impl Call {
         Ok(Ok(Confirmation {
             subject,
             expires_ms,
-            audience: present(said.aud).filter(names_anything),
+            audience: present(description.aud).filter(names_anything),
             machines,
             claims,
             parts,
@@ -255,7 +262,7 @@ impl Call {
 
 /// The members of the answer that are read.
 #[derive(Deserialize)]
-struct Said {
+struct Description {
     object: Option<String>,
     active: Option<bool>,
     subject: Option<String>,

@@ -73,14 +73,18 @@ fn the_machines_own_key_goes_before_the_instances_and_to_no_other_call() {
 
 #[test]
 fn an_active_oauth_token_is_read() {
-    let said = active(TokenKind::OAuth, &answer(TokenKind::OAuth));
-    assert_eq!(said.subject, "user_ada");
-    assert_eq!(said.parts.client_id.as_deref(), Some("client_1"));
-    assert_eq!(said.parts.scopes, ["profile", "user:org:read"]);
-    assert!(said.parts.org_at_issuer && said.parts.org.is_none() && said.claims.is_empty());
-    assert_eq!(said.audience, Some(json!([test_support::RESOURCE])));
-    assert_eq!(said.expires_ms, Some(1_750_086_400_000));
-    let actor = said.parts.actor.unwrap();
+    let confirmation = active(TokenKind::OAuth, &answer(TokenKind::OAuth));
+    assert_eq!(confirmation.subject, "user_ada");
+    assert_eq!(confirmation.parts.client_id.as_deref(), Some("client_1"));
+    assert_eq!(confirmation.parts.scopes, ["profile", "user:org:read"]);
+    assert!(
+        confirmation.parts.org_at_issuer
+            && confirmation.parts.org.is_none()
+            && confirmation.claims.is_empty()
+    );
+    assert_eq!(confirmation.audience, Some(json!([test_support::RESOURCE])));
+    assert_eq!(confirmation.expires_ms, Some(1_750_086_400_000));
+    let actor = confirmation.parts.actor.unwrap();
     assert_eq!((actor.subject(), actor.kind()), ("user_eve", Some("agent")));
 }
 
@@ -93,23 +97,23 @@ fn the_issuer_is_asked_for_an_organization_only_if_that_was_granted() {
 
 #[test]
 fn a_machines_scopes_are_machines_and_no_scopes() {
-    let said = active(TokenKind::M2m, &answer(TokenKind::M2m));
-    assert_eq!(said.machines, ["mch_here", "mch_there"]);
-    assert!(said.parts.scopes.is_empty() && said.parts.client_id.is_none());
-    assert_eq!(said.claims["tier"], "gold");
-    assert_eq!(said.expires_ms, None);
+    let confirmation = active(TokenKind::M2m, &answer(TokenKind::M2m));
+    assert_eq!(confirmation.machines, ["mch_here", "mch_there"]);
+    assert!(confirmation.parts.scopes.is_empty() && confirmation.parts.client_id.is_none());
+    assert_eq!(confirmation.claims["tier"], "gold");
+    assert_eq!(confirmation.expires_ms, None);
 }
 
 #[test]
 fn an_organizations_key_acts_for_it_and_a_users_key_for_the_user() {
     let mut answer = answer(TokenKind::ApiKey);
-    let said = active(TokenKind::ApiKey, &answer);
-    assert_eq!(said.parts.scopes, ["documents:read"]);
-    assert!(said.parts.org.is_none());
+    let confirmation = active(TokenKind::ApiKey, &answer);
+    assert_eq!(confirmation.parts.scopes, ["documents:read"]);
+    assert!(confirmation.parts.org.is_none());
     answer["subject"] = json!("org_1");
-    let said = active(TokenKind::ApiKey, &answer);
-    assert_eq!(said.parts.org.as_ref().map(Org::id), Some("org_1"));
-    let org = said.parts.org.unwrap();
+    let confirmation = active(TokenKind::ApiKey, &answer);
+    assert_eq!(confirmation.parts.org.as_ref().map(Org::id), Some("org_1"));
+    let org = confirmation.parts.org.unwrap();
     assert_eq!(
         (org.id(), org.role(), org.permissions()),
         ("org_1", None, None)
@@ -303,18 +307,20 @@ fn an_answer_that_says_something_twice_is_none() {
             r#""created_by":null,"created_by":"#,
         ),
     ] {
-        let said = answer(kind).to_string();
+        let confirmation = answer(kind).to_string();
         let (_, token_status) = ask(kind, Keys::Secret, {
-            let said = said.clone();
-            move || Reply::http(200, "", &said)
+            let confirmation = confirmation.clone();
+            move || Reply::http(200, "", &confirmation)
         });
         assert!(
             matches!(token_status, Ok(TokenStatus::Active(_))),
             "{token_status:?}"
         );
-        let said = said.replacen(once, twice, 1);
-        assert!(said.contains(twice), "{said}");
-        let (_, token_status) = ask(kind, Keys::Secret, move || Reply::http(200, "", &said));
+        let confirmation = confirmation.replacen(once, twice, 1);
+        assert!(confirmation.contains(twice), "{confirmation}");
+        let (_, token_status) = ask(kind, Keys::Secret, move || {
+            Reply::http(200, "", &confirmation)
+        });
         assert_eq!(token_status.unwrap_err(), LookupError::Failed, "{once}");
     }
 }
@@ -384,7 +390,7 @@ fn ask(
 fn active(kind: TokenKind, answer: &Value) -> Confirmation {
     let answer = answer.clone();
     match ask(kind, Keys::Secret, move || Reply::json(&answer)).1 {
-        Ok(TokenStatus::Active(said)) => *said,
+        Ok(TokenStatus::Active(confirmation)) => *confirmation,
         token_status => panic!("{token_status:?}"),
     }
 }

@@ -337,7 +337,7 @@ impl Authenticator {
         let AuthError::Invalid(error) = error else {
             return;
         };
-        let Some(text) = (self.context.conventions.hint)(error) else {
+        let Some(text) = self.context.conventions.hint(error) else {
             return;
         };
         let throttle = self.throttles.hints.get(error as usize);

@@ -142,7 +142,7 @@ impl Caller {
     ) -> Self {
         let subject = claims.subject();
         let facts = CallerFacts {
-            is_user: context.conventions.is_user(subject),
+            is_user: subject.starts_with(context.conventions.user),
             subject_hash: context.hashes.hash_one((claims.issuer(), subject)),
             hierarchy: Arc::clone(&context.hierarchy),
             claims,

@@ -52,8 +52,8 @@ impl PrincipalKey {
     }
 }
 
-/// Hashes the user or machine alone: the principals of one user share the hash. A table must hold few
-/// principals of each user.
+/// Hashes the user or machine alone: the principals of one user share the hash. A table must hold
+/// few principals of each user.
 impl Hash for PrincipalKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.caller.facts.subject_hash);

@@ -146,20 +146,8 @@ impl Shared {
         }
     }
 
-    /// Takes a question of the budget. A token that was good before needs none. The look-up waits
-    /// for its turn, and not the request, so a client that hangs up takes nothing away from others
-    /// who present the token.
-    async fn turn(
-        &self,
-        fingerprint: Fingerprint,
-        peer: IpAddr,
-    ) -> Result<Option<Question>, NoAnswer> {
-        if self.seen.get(fingerprint).is_some() {
-            return Ok(None);
-        }
-        self.tokens.service().turn(Some(Network::of(peer))).await
-    }
-
+    /// Asks about a token. The look-up waits for its turn, and not the request, so a client that
+    /// hangs up takes nothing away from others who present the token.
     async fn look_up(
         &self,
         kind: TokenKind,
@@ -167,7 +155,12 @@ impl Shared {
         token: TokenText,
         peer: IpAddr,
     ) -> Result<Entry<Outcome>, NoAnswer> {
-        let turn = self.turn(fingerprint, peer).await?;
+        let service = self.tokens.service();
+        // A token that was good before needs no question of the budget.
+        let turn = match self.seen.get(fingerprint) {
+            Some(_) => None,
+            None => service.turn(Some(Network::of(peer))).await?,
+        };
         // Another look-up may have got the answer before this one began.
         if let Some(known) = self.known(fingerprint) {
             return Ok(Entry::not_cached(known));
@@ -189,10 +182,12 @@ impl Shared {
             }
             status
         };
-        let (status, asked) = self.tokens.service().ask(turn, question).await?;
+        let (status, asked) = service.ask(turn, question).await?;
         let outcome = match status {
             TokenStatus::Refused(error) => Err(error),
-            TokenStatus::Active(said) => self.check(kind, *said, fingerprint, token.clone(), asked),
+            TokenStatus::Active(confirmation) => {
+                self.check(kind, *confirmation, fingerprint, token.clone(), asked)
+            }
         };
         Ok(match outcome {
             Ok(caller) => {
@@ -210,7 +205,7 @@ impl Shared {
     fn check(
         &self,
         kind: TokenKind,
-        said: Confirmation,
+        confirmation: Confirmation,
         fingerprint: Fingerprint,
         token: TokenText,
         asked: Duration,
@@ -218,7 +213,7 @@ impl Shared {
         let now_ms = self.clock.unix_ms();
         let (claims, parts) = VerifiedClaims::confirmed(
             kind,
-            said,
+            confirmation,
             &self.policy,
             now_ms,
             asked,

@@ -81,45 +81,45 @@ fn a_token_without_expiry_stays_good_for_as_long_as_the_issuer_says() {
 
 #[test]
 fn a_confirmation_passes_the_same_checks_as_a_jwt() {
-    for (name, said, error) in [
+    for (name, confirmation, error) in [
         (
             "another's subject",
-            with(|said| said.subject = "org_1".to_owned()),
+            with(|confirmation| confirmation.subject = "org_1".to_owned()),
             TokenError::Subject,
         ),
         (
             "an empty subject",
-            with(|said| said.subject = "user_".to_owned()),
+            with(|confirmation| confirmation.subject = "user_".to_owned()),
             TokenError::Subject,
         ),
         (
             "an expiry that has passed",
-            with(|said| said.expires_ms = Some(NOW * 1_000)),
+            with(|confirmation| confirmation.expires_ms = Some(NOW * 1_000)),
             TokenError::Expired,
         ),
         (
             "another audience",
-            with(|said| said.audience = Some(json!(["https://other.example.com"]))),
+            with(|confirmation| confirmation.audience = Some(json!(["https://other.example.com"]))),
             TokenError::AudienceMismatch,
         ),
         (
             "an audience with nothing in it",
-            with(|said| said.audience = Some(json!([""]))),
+            with(|confirmation| confirmation.audience = Some(json!([""]))),
             TokenError::AudienceMalformed,
         ),
         (
             "no audience",
-            with(|said| said.audience = None),
+            with(|confirmation| confirmation.audience = None),
             TokenError::AudienceMissing,
         ),
         (
             "another client",
-            with(|said| said.parts.client_id = Some("client_2".to_owned())),
+            with(|confirmation| confirmation.parts.client_id = Some("client_2".to_owned())),
             TokenError::Client,
         ),
         (
             "no client",
-            with(|said| said.parts.client_id = None),
+            with(|confirmation| confirmation.parts.client_id = None),
             TokenError::Client,
         ),
     ] {
@@ -127,7 +127,7 @@ fn a_confirmation_passes_the_same_checks_as_a_jwt() {
             allowed_clients: Some(vec!["client_1".to_owned()]),
             ..policy()
         };
-        let fixture = Fixture::with(allowed, [active(said)]);
+        let fixture = Fixture::with(allowed, [active(confirmation)]);
         let refused = fixture.present("oat_1").unwrap_err();
         assert_eq!(refused, error.into(), "{name}");
     }
@@ -140,7 +140,7 @@ fn each_kind_is_accepted_only_if_the_server_says_so_and_no_other_is_asked_about(
         api_keys: Some(Vec::new()),
         ..policy()
     };
-    for (token, said, refusing) in [
+    for (token, confirmation, refusing) in [
         (
             "oat_1",
             confirmation(),
@@ -166,9 +166,9 @@ fn each_kind_is_accepted_only_if_the_server_says_so_and_no_other_is_asked_about(
             },
         ),
     ] {
-        let accepting = Fixture::with(every(), [active(said.clone())]);
+        let accepting = Fixture::with(every(), [active(confirmation.clone())]);
         assert!(accepting.present(token).is_ok(), "{token}");
-        let refusing = Fixture::with(refusing, [active(said)]);
+        let refusing = Fixture::with(refusing, [active(confirmation)]);
         let refused = refusing.present(token).unwrap_err();
         assert_eq!(refused, TokenError::Kind.into(), "{token}");
         assert_eq!(refusing.source.calls(), 0, "{token}");
@@ -229,8 +229,8 @@ fn an_api_key_acts_for_a_user_or_an_organization_and_for_no_machine() {
         ..policy()
     };
     for (subject, accepted) in [("user_ada", true), ("org_1", true), ("mch_1", false)] {
-        let said = with(|said| said.subject = subject.to_owned());
-        let outcome = Fixture::with(accepting.clone(), [active(said)]).present("ak_1");
+        let confirmation = with(|confirmation| confirmation.subject = subject.to_owned());
+        let outcome = Fixture::with(accepting.clone(), [active(confirmation)]).present("ak_1");
         let expected = (!accepted).then_some(TokenError::Subject.into());
         assert_eq!(outcome.err(), expected, "{subject}");
     }
@@ -468,18 +468,18 @@ impl Fixture {
 }
 
 fn with(change: impl FnOnce(&mut Confirmation)) -> Confirmation {
-    let mut said = confirmation();
-    change(&mut said);
-    said
+    let mut confirmation = confirmation();
+    change(&mut confirmation);
+    confirmation
 }
 
 /// A machine's token for these machines.
 fn machine(machines: &[&str]) -> Confirmation {
-    let mut said = confirmation();
-    said.subject = "mch_caller".to_owned();
-    said.audience = None;
-    said.machines = machines.iter().map(ToString::to_string).collect();
-    said.parts.client_id = None;
-    said.parts.scopes = Vec::new();
-    said
+    let mut confirmation = confirmation();
+    confirmation.subject = "mch_caller".to_owned();
+    confirmation.audience = None;
+    confirmation.machines = machines.iter().map(ToString::to_string).collect();
+    confirmation.parts.client_id = None;
+    confirmation.parts.scopes = Vec::new();
+    confirmation
 }

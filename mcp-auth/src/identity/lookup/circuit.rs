@@ -142,7 +142,7 @@ impl Passage<'_> {
                 if let Some(answers) = throttled.due(now) {
                     tracing::warn!(
                         target: "mcp_auth", what, answers, ?wait,
-                        "Clerk answers 429: the rate limit of the instance is reached; Clerk is not asked for a while"
+                        "the identity provider limits the rate of questions (429); it is not asked for a while"
                     );
                 }
             }

@@ -83,20 +83,9 @@ struct Member {
 }
 
 impl Organizations {
-    /// Looks memberships up without a budget. Without `memberships`, only the id of an OAuth
-    /// caller's organization is known.
-    #[cfg(any(test, feature = "testing"))]
+    /// Looks memberships up, as often as the budget allows if there is one. Without `memberships`,
+    /// only the id of an OAuth caller's organization is known.
     pub(crate) fn new(
-        memberships: Option<Arc<dyn Memberships>>,
-        conventions: &'static Conventions,
-        clock: Arc<dyn Clock>,
-        io: Handle,
-    ) -> Self {
-        Self::within(None, memberships, conventions, clock, io)
-    }
-
-    /// Looks memberships up as often as the budget allows.
-    pub(crate) fn within(
         budget: Option<Budget>,
         memberships: Option<Arc<dyn Memberships>>,
         conventions: &'static Conventions,

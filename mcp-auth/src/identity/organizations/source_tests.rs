@@ -285,6 +285,7 @@ impl Fixture {
             Arc::<MockSource<MembershipPage>>::clone(&directory);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let organizations = Organizations::new(
+            None,
             Some(memberships),
             &test_support::CONVENTIONS,
             time,

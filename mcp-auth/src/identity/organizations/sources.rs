@@ -117,7 +117,9 @@ impl UrlOrg {
     pub(super) fn names(&self, org: &Org, conventions: &Conventions) -> bool {
         match self {
             Self::Absent | Self::Malformed => false,
-            Self::Named(named) if conventions.is_organization(named) => **named == *org.id(),
+            Self::Named(named) if named.starts_with(conventions.organization) => {
+                **named == *org.id()
+            }
             Self::Named(named) => org.slug() == Some(&**named),
         }
     }

@@ -128,6 +128,7 @@ fn the_token_alone_tells_the_id_and_nothing_else() {
     let fixture = Fixture::answering([Ok(None)]);
     let without = Organizations::new(
         None,
+        None,
         &test_support::CONVENTIONS,
         test_support::clock(),
         fixture.io.handle().clone(),
@@ -245,7 +246,7 @@ fn calls_of(members: usize, seconds: u64) -> (Vec<Duration>, Vec<u64>) {
         let turns = budget.clone();
         let memberships: Arc<dyn Memberships> = Arc::<Stamping>::clone(&directory);
         let io = Handle::current();
-        let organizations = Organizations::within(
+        let organizations = Organizations::new(
             Some(budget),
             Some(memberships),
             &test_support::CONVENTIONS,
@@ -317,6 +318,7 @@ impl Fixture {
         let memberships: Arc<dyn Memberships> = Arc::<CountingDirectory>::clone(&directory);
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let organizations = Organizations::new(
+            None,
             Some(memberships),
             &test_support::CONVENTIONS,
             time,

@@ -62,7 +62,7 @@ pub(crate) enum ProfileError {
     #[error("the caller is no user")]
     NoUser,
     /// The look-up fails now.
-    #[error("the profile can't be had at the moment")]
+    #[error("the profile cannot be looked up now")]
     Unavailable,
 }
 

@@ -125,7 +125,7 @@ fn a_profile_that_cannot_be_had_is_not_remembered() {
 
 #[test]
 fn without_a_secret_key_the_issuer_tells_the_bearer_and_scopes_still_decide() {
-    let world = World::without_key([Ok(told("user_ada", None))]);
+    let world = World::without_key([Ok(user_info("user_ada", None))]);
     let caller = world.oauth("email");
     assert!(caller.token().is_some());
     let profile = world.profile(&caller).unwrap();
@@ -135,7 +135,7 @@ fn without_a_secret_key_the_issuer_tells_the_bearer_and_scopes_still_decide() {
 
 #[test]
 fn a_session_token_is_never_sent_to_userinfo() {
-    let world = World::without_key([Ok(told("user_ada", None))]);
+    let world = World::without_key([Ok(user_info("user_ada", None))]);
     let session = world.present(&session_token(&session_claims())).unwrap();
     assert!(session.token().is_none());
     assert_eq!(world.profile(&session), Err(ProfileError::Unavailable));
@@ -157,13 +157,15 @@ fn a_token_is_kept_only_where_its_issuer_may_have_to_be_asked_with_it() {
 
 #[test]
 fn userinfo_about_somebody_else_is_no_answer() {
-    let world = World::without_key([Ok(told("user_bob", Some("org_2")))]);
+    let world = World::without_key([Ok(user_info("user_bob", Some("org_2")))]);
     assert_eq!(
         world.profile(&world.oauth("email")),
         Err(ProfileError::Unavailable)
     );
     let world = World::with_key([Ok(None)]);
-    world.issuer.answer(Ok(told("user_bob", Some("org_2"))));
+    world
+        .issuer
+        .answer(Ok(user_info("user_bob", Some("org_2"))));
     assert!(world.organization("oat_1").is_err());
     assert_eq!(world.directory.calls(), 0);
 }
@@ -200,7 +202,7 @@ fn the_issuer_is_not_asked_for_an_organization_without_the_scope() {
 #[test]
 fn an_opaque_token_without_an_organization_is_in_none_and_none_is_guessed() {
     let world = World::with_key([Ok(None)]);
-    world.issuer.answer(Ok(told("user_ada", None)));
+    world.issuer.answer(Ok(user_info("user_ada", None)));
     assert!(world.organization("oat_1").unwrap().is_none());
     assert_eq!(world.directory.calls(), 0);
 }
@@ -215,7 +217,9 @@ fn an_organization_that_the_issuer_does_not_tell_is_unavailable() {
         let world = World::with_key([Ok(None)]);
         world.issuer.answer(Err(error));
         assert!(world.organization("oat_1").is_err(), "{error}");
-        world.issuer.answer(Ok(told("user_ada", Some("org_1"))));
+        world
+            .issuer
+            .answer(Ok(user_info("user_ada", Some("org_1"))));
         world.advance(Duration::from_secs(3));
         assert!(world.organization("oat_1").unwrap().is_some(), "{error}");
     }
@@ -309,13 +313,13 @@ struct World {
 impl World {
     /// A server with a secret key. The mock answers with these users.
     fn with_key<const N: usize>(users: [Result<Option<User>, LookupError>; N]) -> Self {
-        let issuer = MockSource::answering([Ok(told("user_ada", Some("org_1")))]);
+        let issuer = MockSource::answering([Ok(user_info("user_ada", Some("org_1")))]);
         Self::new(Some(MockSource::answering(users)), issuer, false)
     }
 
     /// A server with a secret key that looks up every user.
     fn checking<const N: usize>(users: [Result<Option<User>, LookupError>; N]) -> Self {
-        let issuer = MockSource::answering([Ok(told("user_ada", None))]);
+        let issuer = MockSource::answering([Ok(user_info("user_ada", None))]);
         Self::new(Some(MockSource::answering(users)), issuer, true)
     }
 
@@ -361,6 +365,7 @@ impl World {
                 people: Some(Arc::clone(&people)),
             }),
             organizations: Organizations::new(
+                None,
                 Some(memberships),
                 &test_support::CONVENTIONS,
                 time(),
@@ -420,7 +425,7 @@ fn ada() -> User {
     }
 }
 
-fn told(subject: &str, organization: Option<&str>) -> UserInfo {
+fn user_info(subject: &str, organization: Option<&str>) -> UserInfo {
     UserInfo {
         subject: subject.to_owned(),
         org_id: organization.map(str::to_owned),

@@ -37,7 +37,7 @@ impl<'s> Candidate<'s> {
         if jwt.header.get("crit").is_some() {
             return Err(TokenError::CriticalHeader);
         }
-        let is_emulators = |kid| decode.conventions().is_emulator_key(kid);
+        let is_emulators = |kid: &str| kid.starts_with(decode.conventions().emulator_key);
         if jwt.kid().is_some_and(is_emulators) && !policy.trusts_emulator {
             return Err(TokenError::EmulatorKey);
         }

@@ -61,32 +61,32 @@ impl VerifiedClaims {
     /// uptime `asked`.
     pub(crate) fn confirmed(
         kind: TokenKind,
-        said: Confirmation,
+        confirmation: Confirmation,
         policy: &TokenPolicy,
         now_ms: u64,
         asked: Duration,
         conventions: &Conventions,
     ) -> Result<(Self, CallerParts), TokenError> {
-        let subject = check_subject(kind, Some(&said.subject), conventions)?;
-        let audience = said.audience.as_ref().map(Json::from);
+        let subject = check_subject(kind, Some(&confirmation.subject), conventions)?;
+        let audience = confirmation.audience.as_ref().map(Json::from);
         let lacks_audience_until_ms = check_audience(kind, audience.as_ref(), policy, now_ms)?;
         // By the issuer's clock the token is not expired. The server's own clock tells when it
         // expires.
-        if said
+        if confirmation
             .expires_ms
             .is_some_and(|expires_ms| expires_ms <= now_ms)
         {
             return Err(TokenError::Expired);
         }
-        check_client(kind, said.parts.client_id.as_deref(), policy)?;
+        check_client(kind, confirmation.parts.client_id.as_deref(), policy)?;
         match kind {
             // With the machine's own key the issuer confirms only tokens for that machine.
             TokenKind::M2m if policy.machine == Some(Machine::Unnamed) => {}
             TokenKind::M2m => {
-                let named: Vec<_> = said.machines.iter().map(String::as_str).collect();
+                let named: Vec<_> = confirmation.machines.iter().map(String::as_str).collect();
                 check_machine(&named, policy, TokenError::MachineUnknown)?;
             }
-            TokenKind::ApiKey => check_key_scopes(&said.parts.scopes, policy)?,
+            TokenKind::ApiKey => check_key_scopes(&confirmation.parts.scopes, policy)?,
             TokenKind::OAuth => {}
             TokenKind::Session => return Err(TokenError::Kind),
         }
@@ -96,15 +96,18 @@ impl VerifiedClaims {
             kind,
             issuer: Arc::clone(&policy.issuer),
             subject: subject.into(),
-            expires_ms: said.expires_ms,
+            expires_ms: confirmation.expires_ms,
             not_before_ms: None,
-            names_actor: said.claims.get("act").is_some_and(|act| !act.is_null()),
+            names_actor: confirmation
+                .claims
+                .get("act")
+                .is_some_and(|act| !act.is_null()),
             lacks_audience_until_ms,
-            raw: Value::Object(said.claims).to_string().into(),
+            raw: Value::Object(confirmation.claims).to_string().into(),
             evidence: Evidence::Confirmed(asked + CONFIRMATION_AGE),
         };
-        verified.check_transition(policy, &said.parts)?;
-        Ok((verified, said.parts))
+        verified.check_transition(policy, &confirmation.parts)?;
+        Ok((verified, confirmation.parts))
     }
 
     /// A token without an audience is accepted during a transition only if its client or a scope

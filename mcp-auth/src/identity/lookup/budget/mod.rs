@@ -268,7 +268,7 @@ impl Budget {
             let what = limits.what;
             tracing::warn!(
                 target: "mcp_auth", what, requests,
-                "the budget of this server for questions to Clerk is used up; requests are answered with 503"
+                "the budget for questions to the identity provider is used up; requests are answered with 503"
             );
         }
         OverBudget {
