@@ -1220,6 +1220,8 @@ async fn a_start_names_a_malformed_log_setting_and_variables_that_nothing_reads(
     ];
     let clerk = emulator().await;
     let mut process = Process::start_on(&clerk, &environment);
+    // A server that answers handles signals.
+    reqwest::get(process.fact("endpoint")).await.unwrap();
     process.signal("TERM");
     let log = process.log();
     let warned = |text: &str| {
