@@ -153,7 +153,7 @@ impl Entry {
             Spelling::Literal(text) => Ok(text),
             Spelling::Constant(other) => Err(syn::Error::new_spanned(
                 other,
-                "`rename_all` takes a string that is spelled out",
+                "`rename_all` takes a string literal, such as `\"camelCase\"`, and no constant",
             )),
         }
     }
@@ -241,7 +241,7 @@ impl Entry {
                 else {
                     return Err(syn::Error::new_spanned(
                         level,
-                        "the level is spelled out; a constant is a whole `Reverification`: `reverification = CONSTANT`",
+                        "write the level as a string literal; a constant must be a whole `Reverification`: `reverification = CONSTANT`",
                     ));
                 };
                 let minutes = self::minutes(minutes)?;

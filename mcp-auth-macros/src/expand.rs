@@ -85,7 +85,8 @@ fn arguments(tool: &Tool) -> TokenStream {
     }
 }
 
-/// Whether the types are arguments. With an attribute of serde or schemars, a type need not be one by itself.
+/// Returns compile-time checks that the type of each parameter can be an argument. A parameter with an attribute of
+/// serde or schemars gets no check, since the attribute may make the type readable.
 fn argument_checks(tool: &Tool) -> Option<TokenStream> {
     let checks: Vec<_> = plain(tool)
         .map(|Parameter { ty, .. }| quote_spanned!(ty.span()=> __private::IsArgument<#ty>))

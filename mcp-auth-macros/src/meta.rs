@@ -59,7 +59,7 @@ impl Meta {
         let value = Value::of(&right).ok_or_else(|| {
             syn::Error::new_spanned(
                 right,
-                "a value of `meta` is a text, a number, `true` or `false`, and spelled out",
+                "a value of `meta` is a literal: a text, a number, `true` or `false`",
             )
         })?;
         Ok(Self { key, value })

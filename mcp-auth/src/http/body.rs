@@ -26,7 +26,7 @@ use super::body_with::BodyWith;
 pub(super) enum Unread {
     /// The connection broke off.
     Broken,
-    /// The share of bytes for bodies is used up.
+    /// One share of the bytes for bodies is used up; [`Exhausted`] says which share.
     Exhausted(Exhausted),
     /// The body did not arrive in time, or arrived too slowly.
     Late,

@@ -11,7 +11,8 @@ use std::fmt;
 /// ```
 /// use mcp_auth::{Caller, TokenKind};
 ///
-/// /// Whether the user's own browser or app calls, and not a program in their name.
+/// /// Returns true if the user's own browser or app sent the call, and false if a program sent the
+/// /// call on behalf of the user.
 /// fn is_first_party(caller: &Caller) -> bool {
 ///     caller.token_kind() == TokenKind::Session
 /// }

@@ -19,7 +19,8 @@ pub(crate) struct Queue {
 /// A place; dropping it lets the next one in.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// Dropped before the groups, so that unused groups are removed.
+    /// Rust drops this field before `_groups`. Dropping `_groups` removes each group whose
+    /// semaphore no other party holds.
     _permits: Vec<OwnedSemaphorePermit>,
     _groups: InGroups,
 }

@@ -73,7 +73,8 @@ pub(crate) struct Unsatisfiable {
 /// The reason why no token passes, and what to do about it.
 #[derive(Debug, Eq, PartialEq)]
 struct WhyNot {
-    /// The first fact that each kind of token lacks. Several facts of one kind are lacked by different tokens.
+    /// For each kind of token, the facts that tokens of the kind lack: one fact if all of them lack it, or else one fact
+    /// for each token.
     lacks: Vec<(TokenKind, Vec<String>)>,
     remedy: &'static str,
 }

@@ -21,7 +21,8 @@ impl Environment<'static> {
 }
 
 impl<'a> Environment<'a> {
-    /// A table whose names cannot be listed.
+    /// Returns an environment that reads variables from `value`. It lists no names, so
+    /// [`Self::unread`] reports nothing.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn of(value: &'a (dyn Fn(&str) -> Option<String> + Sync)) -> Self {
         Self {

@@ -42,7 +42,8 @@ pub struct Declaration {
     pub arguments: ArgumentsForm,
     /// True if unknown arguments are ignored.
     pub allow_unknown: bool,
-    /// True if values that are sent as strings, and arguments that clients add, are accepted.
+    /// True if the tool reads values that clients send as strings (`"10"` for a number), and drops
+    /// arguments that known clients add.
     pub lenient: bool,
     /// The Cargo package that declares it.
     pub package: &'static str,

@@ -58,11 +58,6 @@ use super::state::{RequiredState, State};
 /// # server.user("linus").call("quote", json!({})).await.expect_denied("Organization context required");
 /// # });
 /// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be injected into a tool",
-    label = "taken by reference, so it would come from the request",
-    note = "the server's state is taken as `&State<{Self}>`, an argument by value; for what is made of the request, implement `FromContext`"
-)]
 pub trait FromContext: Sized + Send + Sync + 'static {
     /// The values from which the type is made: `()`, a [`Caller`], an [`Org`], a [`State<T>`](State), an `Option` of a
     /// [`Caller`] or of an [`Org`], or a tuple of up to four of these.
@@ -222,6 +217,11 @@ tuple_of_parts!(A B C);
 tuple_of_parts!(A B C D);
 
 /// A type that a tool can take by reference: a part of the request, or a [`FromContext`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be injected into a tool",
+    label = "taken by reference, so it would come from the request",
+    note = "the server's state is taken as `&State<{Self}>`, an argument by value; for a type that is made of the request, implement `FromContext`"
+)]
 pub trait Inject: Send + Sync + Sized + 'static {
     /// Requirements of the type itself.
     const REQUIRES: &'static [Requirement];
@@ -236,6 +236,7 @@ pub trait Inject: Send + Sync + Sized + 'static {
     fn inject(cx: &Context) -> impl Future<Output = Result<Injected<'_, Self>, ToolError>> + Send;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: FromContext> Inject for T {
     const REQUIRES: &'static [Requirement] = T::REQUIRES;
     const PARTS: &'static [&'static [Requirement]] = <T::Parts as Parts>::REQUIRES;

@@ -267,8 +267,9 @@ impl Slot {
     }
 }
 
-/// The number of connections that are evicted together at a limit. Finding the oldest takes time
-/// for every open connection, so a flood must not cause a search for each new one.
+/// The number of connections that the server evicts in one search when a limit is reached. A search
+/// reads the state of every open connection, so a flood must not start one search for each new
+/// connection.
 fn at_once(limit: usize) -> usize {
     (limit / 256).max(1)
 }

@@ -68,7 +68,7 @@ impl PartialEq for PrincipalKey {
 
 impl Eq for PrincipalKey {}
 
-/// Shows ids alone: logs need no more.
+/// Shows only ids: logs need no more.
 impl fmt::Debug for Principal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")

@@ -19,7 +19,7 @@ pub(crate) trait KeySource: Debug + Send + Sync {
 /// The reason why keys could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    /// The answer is no key set.
+    /// The answer is not a key set.
     #[error("the answer is not a JSON Web Key Set")]
     Malformed,
     /// There was no usable answer.

@@ -120,7 +120,8 @@ impl Ledger {
         }
     }
 
-    /// Records what the question cost, and gives the rest back.
+    /// Ends the question `number`. `cost` says who pays for it: the ledger refunds the network
+    /// unless the network pays, and refunds the budget if nobody pays.
     pub(super) fn settle(&mut self, number: u64, network: Option<Network>, cost: Cost) {
         if let Some(network) = network
             && let Some(questions) = self.in_flight.get_mut(&network)
