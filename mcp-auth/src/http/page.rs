@@ -1,9 +1,10 @@
 //! The page for browsers at the endpoint, in development: the server's facts, how each client
 //! connects, and the access matrix.
 //!
-//! The page shows more than an MCP client may learn without a token. So it exists only in a debug build or with a local
-//! Clerk, if the canonical URL is on loopback, and only a browser of this machine gets it, without a proxy between. All
-//! other requests get the usual answer. The page has no token and no script, and loads nothing.
+//! The page shows more than an MCP client may learn without a token. So it exists only in a debug
+//! build or with a local Clerk, if the canonical URL is on loopback, and only a browser of this
+//! machine gets it, without a proxy between. All other requests get the usual answer. The page has
+//! no token and no script, and loads nothing.
 
 use actix_web::HttpResponse;
 use actix_web::dev::RequestHead;

@@ -37,7 +37,8 @@ pub(crate) struct TokenPolicy {
     pub(crate) leeway_ms: u64,
     /// The memory that the cache of verified JWTs may take.
     pub(crate) cache_bytes: usize,
-    /// The time for which a verified JWT is cached; `None` caches it until the JWT or its key expires.
+    /// The time for which a verified JWT is cached; `None` caches it until the JWT or its key
+    /// expires.
     pub(crate) cache_age: Option<Duration>,
     /// Keys of a local emulator may sign tokens; see [`Self::trust_emulator`].
     pub(crate) trusts_emulator: bool,
@@ -57,13 +58,13 @@ pub(crate) struct TokenPolicy {
 pub struct AuthorizedParties(pub(crate) Parties);
 
 impl AuthorizedParties {
-    /// Accepts session tokens minted for these origins, like `https://app.example.com`. The party of a
-    /// token (`azp`) is the origin of the page that had the token minted; a token without a party is
-    /// refused.
+    /// Accepts session tokens minted for these origins, like `https://app.example.com`. The party
+    /// of a token (`azp`) is the origin of the page that had the token minted; a token without a
+    /// party is refused.
     ///
     /// An origin is normalised to the form that browsers send: capitals, a default port and a final
-    /// slash make no difference. A server does not start without an origin, or with an entry that is
-    /// empty, has no scheme, a path or a wildcard, or is `null`.
+    /// slash make no difference. A server does not start without an origin, or with an entry that
+    /// is empty, has no scheme, a path or a wildcard, or is `null`.
     ///
     /// ```
     /// # /// Greet.
@@ -135,8 +136,8 @@ pub(crate) enum Parties {
 pub(crate) enum Machine {
     /// The machine with this id, which a token must name.
     Named(String),
-    /// The machine of the configured secret key. The issuer confirms only opaque tokens that are meant
-    /// for that machine; JWTs are refused, because the server does not know the machine's id.
+    /// The machine of the configured secret key. The issuer confirms only opaque tokens that are
+    /// meant for that machine; JWTs are refused, because the server does not know the machine's id.
     Unnamed,
 }
 
@@ -234,7 +235,8 @@ impl TokenPolicy {
         }
     }
 
-    /// Accepts keys of a local emulator if the issuer is plain http on loopback and the server is local.
+    /// Accepts keys of a local emulator if the issuer is plain http on loopback and the server is
+    /// local.
     pub(crate) fn trust_emulator(&mut self, server_is_local: bool) {
         self.trusts_emulator = server_is_local
             && Url::parse(&self.issuer)

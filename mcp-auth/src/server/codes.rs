@@ -1,7 +1,7 @@
 //! The codes of all findings, each with its severity and the reason why it matters.
 //!
-//! A code is a contract: people accept findings by code. `docs/findings.md` lists the codes, and a test compares
-//! that page with this table.
+//! A code is a contract: people accept findings by code. `docs/findings.md` lists the codes, and a
+//! test compares that page with this table.
 
 use super::finding::Severity;
 

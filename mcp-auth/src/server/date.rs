@@ -3,8 +3,8 @@
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-/// The beginning of a day in UTC, in milliseconds since 1970; `None` for a text that is not a day as `YYYY-MM-DD`, and
-/// for a day before 1970.
+/// The beginning of a day in UTC, in milliseconds since 1970; `None` for a text that is not a day
+/// as `YYYY-MM-DD`, and for a day before 1970.
 pub(super) fn beginning_of(date: &str) -> Option<u64> {
     // The parser also accepts years with a sign.
     let day = Date::parse(date, format_description!("[year]-[month]-[day]"))

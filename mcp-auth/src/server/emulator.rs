@@ -43,13 +43,13 @@ impl People {
     }
 }
 
-/// Starts the local Clerk, set up for the tools of this server. If it keeps its state in a file, its port, keys,
-/// clients and tokens are the same as at the last start.
+/// Starts the local Clerk, set up for the tools of this server. If it keeps its state in a file,
+/// its port, keys, clients and tokens are the same as at the last start.
 ///
-/// The server is registered under each of its URLs, so tokens that clients fetch have an audience. The default scopes
-/// are the scopes that a new client of this server asks for. The scopes of single tools exist, but are no default
-/// scopes: as at Clerk, a client that registered without scopes cannot step up to them. Session tokens name a party
-/// that the server accepts.
+/// The server is registered under each of its URLs, so tokens that clients fetch have an audience.
+/// The default scopes are the scopes that a new client of this server asks for. The scopes of
+/// single tools exist, but are no default scopes: as at Clerk, a client that registered without
+/// scopes cannot step up to them. Session tokens name a party that the server accepts.
 pub(super) async fn start(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -119,8 +119,9 @@ pub(super) async fn start(
     })
 }
 
-/// Exactly the people that the application describes, or else the default people, fitted to the tools. In both cases
-/// clients can ask for every scope of the server, and the server is a machine if it accepts M2M tokens.
+/// Exactly the people that the application describes, or else the default people, fitted to the
+/// tools. In both cases clients can ask for every scope of the server, and the server is a machine
+/// if it accepts M2M tokens.
 fn directory(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -159,8 +160,9 @@ fn directory(
     Ok(directory)
 }
 
-/// Grants the default people what the guards of the tools require: admins get every permission, members get the
-/// permissions to read, the organizations and their admins get every feature and plan.
+/// Grants the default people what the guards of the tools require: admins get every permission,
+/// members get the permissions to read, the organizations and their admins get every feature and
+/// plan.
 fn fit(directory: &mut Directory, asked: impl Iterator<Item = Requirement>) {
     let owners = |asked: &str| match asked.starts_with("user:") {
         true => ["user_ada", "user_margaret"],
@@ -197,9 +199,9 @@ fn is_to_read(permission: &str) -> bool {
     matches!(action, Some("read" | "list" | "view"))
 }
 
-/// The file that keeps the state: the file that the environment names, or a file named after the program in the target
-/// directory that cargo built the program in. The error is the reason why no state is kept. Tests keep no state,
-/// whatever is set.
+/// The file that keeps the state: the file that the environment names, or a file named after the
+/// program in the target directory that cargo built the program in. The error is the reason why no
+/// state is kept. Tests keep no state, whatever is set.
 fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, &'static str> {
     let folder = program.and_then(Path::parent);
     // Cargo puts test programs there, and no other program that it runs.
@@ -225,8 +227,9 @@ fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, 
     Ok(target.join("mcp-auth").join(file))
 }
 
-/// The target directory around the folder of a program, which is `debug`, `debug/examples`, or either below the name of
-/// a platform. A target directory has the tag of a cache, or the environment names it.
+/// The target directory around the folder of a program, which is `debug`, `debug/examples`, or
+/// either below the name of a platform. A target directory has the tag of a cache, or the
+/// environment names it.
 fn target_directory<'a>(folder: &'a Path, env: &Environment<'_>) -> Option<&'a Path> {
     let named = env.cargo_target_directory();
     let named = named.and_then(|path| Path::new(&path).canonicalize().ok());
@@ -236,7 +239,8 @@ fn target_directory<'a>(folder: &'a Path, env: &Environment<'_>) -> Option<&'a P
     })
 }
 
-/// The scopes that this server advertises, and the scopes that clients ask the authorization server for on their own.
+/// The scopes that this server advertises, and the scopes that clients ask the authorization server
+/// for on their own.
 fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<String>, Finding> {
     let scopes = &builder.scopes;
     let hierarchy = scopes.hierarchy(builder.tokens.api_keys.as_ref())?;
@@ -279,8 +283,8 @@ pub(super) fn describe(emulator: &Emulator, people: &People) -> LocalClerk {
     }
 }
 
-/// Permits the local Clerk only in a debug build, or with the variable for it, and only if address and URL of the
-/// server are on loopback.
+/// Permits the local Clerk only in a debug build, or with the variable for it, and only if address
+/// and URL of the server are on loopback.
 fn check(
     debug_build: bool,
     host: &Setting<String>,
@@ -288,7 +292,8 @@ fn check(
     url: Source,
     env: &Environment<'_>,
 ) -> Result<(), Finding> {
-    // A cargo feature cannot decide this: features are unified across a build, and the profile is not.
+    // A cargo feature cannot decide this: features are unified across a build, and the profile is
+    // not.
     if !debug_build && env.get("MCP_AUTH_EMULATOR").as_deref() != Some("1") {
         let remedy =
             "set CLERK_PUBLISHABLE_KEY, or MCP_AUTH_EMULATOR=1 if this is a development machine";

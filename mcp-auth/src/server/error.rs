@@ -18,12 +18,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The reason why a server did not start, or why it ended.
 ///
-/// `main` prints the `Debug` of its error, so the `Debug` of this type is one line for people. The line of a
-/// start-up error ends with the code of its finding, as `docs/findings.md` lists it. Any other error converts into
-/// this type with `?`; for that reason this type does not implement [`std::error::Error`].
+/// `main` prints the `Debug` of its error, so the `Debug` of this type is one line for people. The
+/// line of a start-up error ends with the code of its finding, as `docs/findings.md` lists it. Any
+/// other error converts into this type with `?`; for that reason this type does not implement
+/// [`std::error::Error`].
 ///
-/// Neither `Display` nor `Debug` shows a key or a token. For a converted error they show its `Display` and the
-/// `Display` of its sources.
+/// Neither `Display` nor `Debug` shows a key or a token. For a converted error they show its
+/// `Display` and the `Display` of its sources.
 ///
 /// ```
 /// fn port() -> mcp_auth::Result<u16> {

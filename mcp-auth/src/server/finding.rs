@@ -211,8 +211,8 @@ fn is_accepted(finding: &Finding, accepted: &[&Code]) -> bool {
     !finding.is_fatal() && accepted.iter().any(|code| code.name == finding.code())
 }
 
-/// The result of [`ServerBuilder::check`](crate::ServerBuilder::check); its `Display` is the text that
-/// `MCP_AUTH=check` prints.
+/// The result of [`ServerBuilder::check`](crate::ServerBuilder::check); its `Display` is the text
+/// that `MCP_AUTH=check` prints.
 ///
 /// ```
 /// # actix_web::rt::System::new().block_on(async {

@@ -1,4 +1,5 @@
-//! Builds a server in process, without listening. The caller supplies the clock and the identity of callers.
+//! Builds a server in process, without listening. The caller supplies the clock and the identity of
+//! callers.
 
 use std::io;
 use std::net::IpAddr;
@@ -67,7 +68,8 @@ impl ServerBuilder {
         id.unwrap_or("mch_server_under_test").to_owned()
     }
 
-    /// An origin whose session tokens the server accepts; `None` if it accepts no session tokens, or of any origin.
+    /// An origin whose session tokens the server accepts; `None` if it accepts no session tokens,
+    /// or of any origin.
     pub(crate) fn accepted_party(&self) -> Option<String> {
         match &self.tokens.sessions.as_ref()?.0 {
             Parties::Any => None,
@@ -75,8 +77,8 @@ impl ServerBuilder {
         }
     }
 
-    /// Builds a site that accepts tokens of `issuer`, and identifies callers by the parts that `connect` returns. The
-    /// environment is not read.
+    /// Builds a site that accepts tokens of `issuer`, and identifies callers by the parts that
+    /// `connect` returns. The environment is not read.
     pub(crate) fn build_in_process(
         self,
         issuer: &str,

@@ -14,15 +14,17 @@ use crate::http::{Flow, ProcessSignals, listen};
 use super::start::Server;
 
 impl Server {
-    /// Serves an application of yours, which mounts this server's routes, over connections with the limits of
-    /// `serve!`: [`connections`](crate::ServerBuilder::connections),
+    /// Serves an application of yours, which mounts this server's routes, over connections with the
+    /// limits of `serve!`: [`connections`](crate::ServerBuilder::connections),
     /// [`connections_per_network`](crate::ServerBuilder::connections_per_network),
-    /// [`head_deadline`](crate::ServerBuilder::head_deadline), [`idle_limit`](crate::ServerBuilder::idle_limit),
+    /// [`head_deadline`](crate::ServerBuilder::head_deadline),
+    /// [`idle_limit`](crate::ServerBuilder::idle_limit),
     /// [`write_deadline`](crate::ServerBuilder::write_deadline) and
-    /// [`connection_age`](crate::ServerBuilder::connection_age). The server that is returned must be awaited.
+    /// [`connection_age`](crate::ServerBuilder::connection_age). The server that is returned must
+    /// be awaited.
     ///
-    /// The listener decides the address. The server speaks plain HTTP/1.1, with one worker for each processor. On SIGTERM
-    /// the calls in flight have 30 s to end; on Ctrl-C they are dropped.
+    /// The listener decides the address. The server speaks plain HTTP/1.1, with one worker for each
+    /// processor. On SIGTERM the calls in flight have 30 s to end; on Ctrl-C they are dropped.
     ///
     /// ```no_run
     /// use std::net::TcpListener;
@@ -41,8 +43,9 @@ impl Server {
     /// }
     /// ```
     ///
-    /// actix answers `Expect: 100-continue` before the application sees the request. `ConnectionInfo` falls back
-    /// to the host `localhost:8080` for a request without `Host`, as in actix's tests.
+    /// actix answers `Expect: 100-continue` before the application sees the request.
+    /// `ConnectionInfo` falls back to the host `localhost:8080` for a request without `Host`, as in
+    /// actix's tests.
     ///
     /// # Errors
     ///

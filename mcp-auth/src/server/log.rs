@@ -7,7 +7,8 @@ use super::codes;
 use super::environment::Environment;
 use super::finding::Finding;
 
-/// The filter that `RUST_LOG` sets. A malformed variable counts as unset, so that the server still starts.
+/// The filter that `RUST_LOG` sets. A malformed variable counts as unset, so that the server still
+/// starts.
 pub(super) fn filter(env: &Environment<'_>) -> EnvFilter {
     let set = env.get("RUST_LOG");
     let set = set.filter(|directives| wrong(directives).is_none());
@@ -15,8 +16,8 @@ pub(super) fn filter(env: &Environment<'_>) -> EnvFilter {
         .unwrap_or_else(|| EnvFilter::new(DEFAULT))
 }
 
-/// The directive that cannot be read, or that has a misspelt level, which the filter reads as the name of a crate and
-/// which so removes all lines of this crate from the log.
+/// The directive that cannot be read, or that has a misspelt level, which the filter reads as the
+/// name of a crate and which so removes all lines of this crate from the log.
 fn wrong(directives: &str) -> Option<&str> {
     if EnvFilter::try_new(directives).is_err() {
         let mut all = directives.split(',');

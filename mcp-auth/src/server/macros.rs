@@ -1,4 +1,5 @@
-//! `serve!` and `server!`, which are macros because only the calling package's compilation knows its name.
+//! `serve!` and `server!`, which are macros because only the calling package's compilation knows
+//! its name.
 
 /// Serves the calling package's tools until SIGTERM or Ctrl-C.
 ///
@@ -9,16 +10,18 @@
 /// | `emulator` | a [local Clerk](crate::ServerBuilder::emulator), for development; without the feature `emulator` a server without an instance does not start |
 /// | `emulator = "clerk.toml"` | a local Clerk with the people and roles of a [file](crate::ServerBuilder::emulator_file), whose path is relative to the package's `Cargo.toml` |
 ///
-/// A tool of another crate is served only if its crate or module is named. Naming the crate also links it; the linker
-/// leaves out a dependency that the code does not name. [`server!`](crate::server) and
-/// [`ServerBuilder`](crate::ServerBuilder) describe all other settings. The result is a future of
-/// [`Result<()>`](crate::Result).
+/// A tool of another crate is served only if its crate or module is named. Naming the crate also
+/// links it; the linker leaves out a dependency that the code does not name.
+/// [`server!`](crate::server) and [`ServerBuilder`](crate::ServerBuilder) describe all other
+/// settings. The result is a future of [`Result<()>`](crate::Result).
 ///
-/// In a debug build or with a local Clerk, while the canonical URL is on loopback, a browser of this machine that opens
-/// the endpoint gets a page with the facts of the server, the settings for common clients, and the access matrix. The
-/// page shows more than other answers show without a token, because it is for development. The server checks `Host` and
-/// `Origin` of the request as usual, so that no web page can read it, not even after DNS rebinding. A forwarded request,
-/// and a request that is not a browser's navigation, gets the usual answer. Off loopback there is no page.
+/// In a debug build or with a local Clerk, while the canonical URL is on loopback, a browser of
+/// this machine that opens the endpoint gets a page with the facts of the server, the settings for
+/// common clients, and the access matrix. The page shows more than other answers show without a
+/// token, because it is for development. The server checks `Host` and `Origin` of the request as
+/// usual, so that no web page can read it, not even after DNS rebinding. A forwarded request, and a
+/// request that is not a browser's navigation, gets the usual answer. Off loopback there is no
+/// page.
 ///
 /// ```no_run
 /// # struct Documents;
@@ -48,8 +51,8 @@ macro_rules! serve {
     };
 }
 
-/// Configures a server of the calling package's tools. It takes the arguments of [`serve!`](crate::serve), and the
-/// result is a [`ServerBuilder`](crate::ServerBuilder).
+/// Configures a server of the calling package's tools. It takes the arguments of
+/// [`serve!`](crate::serve), and the result is a [`ServerBuilder`](crate::ServerBuilder).
 ///
 /// ```
 /// let builder = mcp_auth::server!(state = 7_u32).title("Numbers").require_scope("numbers");

@@ -1,4 +1,5 @@
-//! A canonical URL with plain http, which `dangerous_http_url` permits if its host has private addresses only.
+//! A canonical URL with plain http, which `dangerous_http_url` permits if its host has private
+//! addresses only.
 //!
 //! The addresses are checked once, at the start. The server never connects to them.
 
@@ -32,8 +33,8 @@ pub(super) fn system(host: &str) -> io::Result<Vec<IpAddr>> {
 ///
 /// # Errors
 ///
-/// A finding if the host has no address, if the resolver does not answer within 5 seconds, or if an address is not
-/// private.
+/// A finding if the host has no address, if the resolver does not answer within 5 seconds, or if an
+/// address is not private.
 pub(super) async fn check_addresses(
     builder: &ServerBuilder,
     env: &Environment<'_>,

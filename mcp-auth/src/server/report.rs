@@ -1,5 +1,5 @@
-//! The report that a server prints when it starts: its endpoint, the rules that it enforces, the access of its tools, and
-//! in development a command that calls it.
+//! The report that a server prints when it starts: its endpoint, the rules that it enforces, the
+//! access of its tools, and in development a command that calls it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -89,8 +89,8 @@ impl Report {
         }
     }
 
-    /// Adds the rule for limits that count by network. `is_public` means that the server's URL is not on loopback, so that
-    /// a proxy is likely.
+    /// Adds the rule for limits that count by network. `is_public` means that the server's URL is
+    /// not on loopback, so that a proxy is likely.
     pub(super) fn with_proxies(mut self, proxies: &Networks, is_public: bool) -> Self {
         let limited = "failed authentications and new opaque tokens are limited";
         if !proxies.is_empty() {
@@ -103,8 +103,8 @@ impl Report {
         self
     }
 
-    /// The facts of the page for browsers in development. The matrix also has the roles of a local Clerk, so that it shows
-    /// who passes a guard that requires a permission.
+    /// The facts of the page for browsers in development. The matrix also has the roles of a local
+    /// Clerk, so that it shows who passes a guard that requires a permission.
     pub(super) fn overview(
         &self,
         builder: &ServerBuilder,
@@ -147,7 +147,8 @@ impl Report {
         format!("curl -s '{}/dev/token?{}'", self.issuer, local.token_query)
     }
 
-    /// A command that can be pasted into a shell. It fetches a token, and speaks MCP 2025-11-25, which needs no `_meta`.
+    /// A command that can be pasted into a shell. It fetches a token, and speaks MCP 2025-11-25,
+    /// which needs no `_meta`.
     fn trial(&self, local: &TryIt) -> String {
         let endpoint = &self.endpoint;
         let token = self.token_command(local);
@@ -205,7 +206,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// The trial of a server: a call by the first person who may call a suitable tool, or else the list of tools.
+/// The trial of a server: a call by the first person who may call a suitable tool, or else the list
+/// of tools.
 fn try_it(
     builder: &ServerBuilder,
     policy: &TokenPolicy,

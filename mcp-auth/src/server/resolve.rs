@@ -1,6 +1,7 @@
 //! Resolves the configuration of a server once: all settings, and all findings about them.
 //!
-//! A start fails with the first finding that is fatal; a check reports all findings. Neither reads a setting again.
+//! A start fails with the first finding that is fatal; a check reports all findings. Neither reads
+//! a setting again.
 
 use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, ConnectionLimits};
@@ -31,8 +32,8 @@ pub(super) enum Purpose {
     Mount,
 }
 
-/// The configuration of a server, as far as it could be resolved, with all findings about it. Without a fatal finding
-/// each result is `Ok`.
+/// The configuration of a server, as far as it could be resolved, with all findings about it.
+/// Without a fatal finding each result is `Ok`.
 pub(super) struct Resolved {
     /// The settings that are used as they were given.
     pub(super) builder: ServerBuilder,
@@ -90,7 +91,8 @@ impl Settings {
     }
 }
 
-/// Resolves the configuration that `builder` and the environment describe. Starts the local Clerk if one is to run.
+/// Resolves the configuration that `builder` and the environment describe. Starts the local Clerk
+/// if one is to run.
 pub(super) async fn resolve(
     builder: ServerBuilder,
     env: &Environment<'_>,
@@ -170,7 +172,8 @@ async fn run_local_clerk(
     findings.note(clerk)
 }
 
-/// The rules for tokens, as far as they can be resolved. Without a canonical URL the audiences stay empty.
+/// The rules for tokens, as far as they can be resolved. Without a canonical URL the audiences stay
+/// empty.
 pub(super) fn policy(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -234,7 +237,8 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
     Ok(registry)
 }
 
-/// The codes that `MCP_AUTH_ACCEPT` lists. A code that does not exist, or that is fatal, is a finding.
+/// The codes that `MCP_AUTH_ACCEPT` lists. A code that does not exist, or that is fatal, is a
+/// finding.
 fn accepted(env: &Environment<'_>, findings: &mut Findings) -> Vec<&'static Code> {
     let mut accepted = Vec::new();
     for name in env.list("MCP_AUTH_ACCEPT").unwrap_or_default() {

@@ -1,7 +1,8 @@
-//! Finds guards that no accepted token can pass, which are mistakes of the code or of the configuration.
+//! Finds guards that no accepted token can pass, which are mistakes of the code or of the
+//! configuration.
 //!
-//! The facts that a kind of token can carry are known without a caller, so each guard is tried on the best possible
-//! caller of each kind.
+//! The facts that a kind of token can carry are known without a caller, so each guard is tried on
+//! the best possible caller of each kind.
 
 use std::fmt;
 use std::panic::Location;
@@ -243,7 +244,8 @@ impl Best {
     }
 }
 
-/// The facts that tokens of a kind lack: a fact that all of them lack, or else one fact for each of them.
+/// The facts that tokens of a kind lack: a fact that all of them lack, or else one fact for each of
+/// them.
 fn of_kind(lacks: &[(TokenKind, Vec<Lack<'_>>)], kind: TokenKind) -> Vec<String> {
     let all = || lacks.iter().filter(|(of, _)| *of == kind);
     let texts = |lacks: &[Lack<'_>]| lacks.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -1,4 +1,5 @@
-//! The selection of the tools that a server serves, among the tools that are linked into the program.
+//! The selection of the tools that a server serves, among the tools that are linked into the
+//! program.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,8 +10,8 @@ use crate::tool::{Registration, ToolInfo};
 use super::codes;
 use super::finding::Finding;
 
-/// The tools of the calling package. A named module of that package narrows the selection; a named crate or module
-/// elsewhere adds to it. A dependency that the server does not name adds no tool.
+/// The tools of the calling package. A named module of that package narrows the selection; a named
+/// crate or module elsewhere adds to it. A dependency that the server does not name adds no tool.
 #[derive(Clone)]
 pub(super) struct Selection {
     package: &'static str,
@@ -172,8 +173,8 @@ fn linked() -> impl Iterator<Item = ToolInfo> {
     Registration::linked().map(|tool| ToolInfo::of(&tool.declaration))
 }
 
-/// The full paths that `path` can stand for in `module`: a module there, or a crate. The compiler refuses a `use` of a
-/// name that is both.
+/// The full paths that `path` can stand for in `module`: a module there, or a crate. The compiler
+/// refuses a `use` of a name that is both.
 fn meanings(module: &str, path: &str) -> Vec<String> {
     let path = path.replace("r#", "");
     let mut segments = path.split("::").peekable();

@@ -41,14 +41,15 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// Returns the address that the server listens on, with the port that the system chose for port 0.
+    /// Returns the address that the server listens on, with the port that the system chose for port
+    /// 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the issuer whose tokens the server accepts, without a final slash. With the emulator it is the base URL
-    /// of the emulator.
+    /// Returns the issuer whose tokens the server accepts, without a final slash. With the emulator
+    /// it is the base URL of the emulator.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -63,8 +64,9 @@ impl RunningServer {
 impl ServerBuilder {
     /// Serves until SIGTERM or Ctrl-C, then lets the calls in flight end, for up to 30 s.
     ///
-    /// Prints a report to standard output. If the application has installed no `tracing` subscriber, the server installs
-    /// a subscriber that writes to standard error and follows `RUST_LOG`. A second signal ends the server at once.
+    /// Prints a report to standard output. If the application has installed no `tracing`
+    /// subscriber, the server installs a subscriber that writes to standard error and follows
+    /// `RUST_LOG`. A second signal ends the server at once.
     ///
     /// ```no_run
     /// #[actix_web::main]
@@ -73,12 +75,13 @@ impl ServerBuilder {
     /// }
     /// ```
     ///
-    /// With `MCP_AUTH=check` in the environment it prints the report of [`check`](Self::check) and returns; with an
-    /// error if the report has an error. `MCP_AUTH_ACCEPT` accepts findings by their codes, separated by commas.
+    /// With `MCP_AUTH=check` in the environment it prints the report of [`check`](Self::check) and
+    /// returns; with an error if the report has an error. `MCP_AUTH_ACCEPT` accepts findings by
+    /// their codes, separated by commas.
     ///
-    /// With `MCP_AUTH=tools` in the environment it prints the [`AccessMatrix`](crate::AccessMatrix) and returns;
-    /// `tools-markdown` and `tools-json` choose another form. The matrix needs neither an instance nor a network, only
-    /// the state that the tools take.
+    /// With `MCP_AUTH=tools` in the environment it prints the [`AccessMatrix`](crate::AccessMatrix)
+    /// and returns; `tools-markdown` and `tools-json` choose another form. The matrix needs neither
+    /// an instance nor a network, only the state that the tools take.
     ///
     /// # Errors
     ///
@@ -125,8 +128,9 @@ impl ServerBuilder {
         Ok(())
     }
 
-    /// Serves in the background of this runtime, for tests and for programs that do more than serve. Returns when the
-    /// server listens. Prints nothing, handles no signals, and installs no `tracing` subscriber.
+    /// Serves in the background of this runtime, for tests and for programs that do more than
+    /// serve. Returns when the server listens. Prints nothing, handles no signals, and installs no
+    /// `tracing` subscriber.
     ///
     /// ```no_run
     /// # async fn work() {}

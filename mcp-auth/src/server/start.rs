@@ -58,26 +58,28 @@ pub struct Server {
 impl Server {
     /// Registers the MCP endpoint, at the configured path: POST, and OPTIONS for browsers.
     ///
-    /// In a scope of actix-web the path is below the scope; [`ServerBuilder::url`] sets the public URL, with the scope.
+    /// In a scope of actix-web the path is below the scope; [`ServerBuilder::url`] sets the public
+    /// URL, with the scope.
     ///
     /// # Security
     ///
-    /// A mounted server does not know the address that its application binds, and takes it from `HOST` and the public
-    /// URL. If both are on loopback, which is the default, the server accepts tokens without an audience and trusts the
-    /// keys of a local Clerk. An application that binds another address, such as `0.0.0.0`, must set `HOST` to that
-    /// address or set its public URL. The server then requires an audience, and does not start with a local Clerk.
+    /// A mounted server does not know the address that its application binds, and takes it from
+    /// `HOST` and the public URL. If both are on loopback, which is the default, the server accepts
+    /// tokens without an audience and trusts the keys of a local Clerk. An application that binds
+    /// another address, such as `0.0.0.0`, must set `HOST` to that address or set its public URL.
+    /// The server then requires an audience, and does not start with a local Clerk.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.routes(services)
     }
 
-    /// Registers the discovery documents: the resource's metadata (RFC 9728 §3.1), and copies of the
-    /// authorization server's, `/.well-known/oauth-authorization-server` (RFC 8414) and
+    /// Registers the discovery documents: the resource's metadata (RFC 9728 §3.1), and copies of
+    /// the authorization server's, `/.well-known/oauth-authorization-server` (RFC 8414) and
     /// `/.well-known/openid-configuration`, unless
     /// [`without_legacy_discovery`](ServerBuilder::without_legacy_discovery).
     ///
-    /// Mount them at the root of the origin, whatever scope the endpoint is mounted in, because clients look for them
-    /// there.
+    /// Mount them at the root of the origin, whatever scope the endpoint is mounted in, because
+    /// clients look for them there.
     pub fn well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.well_known(services)
@@ -286,8 +288,8 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     Ok((site, report))
 }
 
-/// Reports whether a browser may see the access matrix. A loopback URL alone is not enough, because a misconfigured
-/// proxy may forward requests of other people under that URL.
+/// Reports whether a browser may see the access matrix. A loopback URL alone is not enough, because
+/// a misconfigured proxy may forward requests of other people under that URL.
 fn is_development(debug_build: bool, emulator: bool, canonical: &Canonical) -> bool {
     canonical.is_loopback() && (debug_build || emulator)
 }

@@ -10,7 +10,8 @@ use crate::protocol::RETRY_AFTER;
 
 use super::denial::TestDenial;
 
-/// The answer to a call. The `expect_…` methods panic with the whole answer if the answer is different.
+/// The answer to a call. The `expect_…` methods panic with the whole answer if the answer is
+/// different.
 ///
 /// ```
 /// use mcp_auth::testing::TestServer;
@@ -104,9 +105,10 @@ impl TestAnswer {
         )
     }
 
-    /// Expects that the guard denied the call, in a result or with a challenge, because a required fact is missing, and
-    /// that the tool did not run: `("permission", &["org:documents:delete"])`, `("organization", &[])`. The kind is
-    /// compared with [`TestDenial::kind`](super::TestDenial::kind), and the names with
+    /// Expects that the guard denied the call, in a result or with a challenge, because a required
+    /// fact is missing, and that the tool did not run: `("permission", &["org:documents:delete"])`,
+    /// `("organization", &[])`. The kind is compared with
+    /// [`TestDenial::kind`](super::TestDenial::kind), and the names with
     /// [`TestDenial::required`](super::TestDenial::required).
     #[track_caller]
     pub fn expect_missing(&self, kind: &str, required: &[&str]) -> &Self {
@@ -118,8 +120,8 @@ impl TestAnswer {
         )
     }
 
-    /// Expects that a rate limit or a limit of concurrency refused the call, and that the tool did not run.
-    /// [`retry_after`](Self::retry_after) says when to try again.
+    /// Expects that a rate limit or a limit of concurrency refused the call, and that the tool did
+    /// not run. [`retry_after`](Self::retry_after) says when to try again.
     ///
     /// ```
     /// use std::time::Duration;
@@ -161,14 +163,15 @@ impl TestAnswer {
         self.check(self.ran > 0, "that the tool ran")
     }
 
-    /// Expects that no tool's function was called. The server counts the calls of functions; the answer is not used.
+    /// Expects that no tool's function was called. The server counts the calls of functions; the
+    /// answer is not used.
     #[track_caller]
     pub fn expect_not_run(&self) -> &Self {
         self.check(self.ran == 0, "that no tool ran")
     }
 
-    /// Expects a result with `isError` and this text that is neither a denial nor the refusal of a limit. Errors of the
-    /// tool and malformed arguments have such results.
+    /// Expects a result with `isError` and this text that is neither a denial nor the refusal of a
+    /// limit. Errors of the tool and malformed arguments have such results.
     #[track_caller]
     pub fn expect_error(&self, text: &str) -> &Self {
         let expected = self.is_failure() && self.text() == text;
@@ -182,8 +185,8 @@ impl TestAnswer {
         self.check(expected, &format!("an error with `{part}` in its text"))
     }
 
-    /// Expects HTTP 401 with a challenge to sign in. If a token was presented, [`expect_refused`](Self::expect_refused)
-    /// also compares the reason.
+    /// Expects HTTP 401 with a challenge to sign in. If a token was presented,
+    /// [`expect_refused`](Self::expect_refused) also compares the reason.
     #[track_caller]
     pub fn expect_unauthorized(&self) -> &Self {
         self.check(
@@ -203,8 +206,8 @@ impl TestAnswer {
         )
     }
 
-    /// Expects HTTP 403 with a challenge that asks for these scopes, separated by spaces. A challenge asks for all scopes
-    /// that the call needs, including the scopes that the token has.
+    /// Expects HTTP 403 with a challenge that asks for these scopes, separated by spaces. A
+    /// challenge asks for all scopes that the call needs, including the scopes that the token has.
     #[track_caller]
     pub fn expect_insufficient_scope(&self, scopes: &str) -> &Self {
         self.check(
@@ -219,7 +222,8 @@ impl TestAnswer {
         self.check(self.status == status, &format!("HTTP {status}"))
     }
 
-    /// Returns why the guard denied the call; `None` if it did not, or if the caller had not signed in.
+    /// Returns why the guard denied the call; `None` if it did not, or if the caller had not signed
+    /// in.
     #[must_use]
     pub fn denial(&self) -> Option<TestDenial> {
         let of_challenge = self.member("/error/data/mcp-auth-rs~1denied");
@@ -234,15 +238,16 @@ impl TestAnswer {
         })
     }
 
-    /// Returns the time after which a call that a limit refused may be tried again; `None` if no limit refused it.
+    /// Returns the time after which a call that a limit refused may be tried again; `None` if no
+    /// limit refused it.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let meta = self.member("/result/_meta")?;
         meta.get(RETRY_AFTER)?.as_u64().map(Duration::from_secs)
     }
 
-    /// Returns why the token was refused, such as `token-expired` or `user-banned`. The log has this reason as `reason`;
-    /// the client does not get it. `None` if no token was refused.
+    /// Returns why the token was refused, such as `token-expired` or `user-banned`. The log has
+    /// this reason as `reason`; the client does not get it. `None` if no token was refused.
     #[must_use]
     pub fn refusal(&self) -> Option<&str> {
         self.refused

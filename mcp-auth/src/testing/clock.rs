@@ -7,8 +7,9 @@ use crate::identity::{Clock, ManualClock, SystemClock};
 
 /// A clock that starts at the present and then stands still until it is advanced.
 ///
-/// Tokens and cached look-ups expire by this clock. [`ServerBuilder::clock`](crate::ServerBuilder::clock) sets the clock
-/// of a server that listens; a [`TestServer`](super::TestServer) has a clock of its own.
+/// Tokens and cached look-ups expire by this clock.
+/// [`ServerBuilder::clock`](crate::ServerBuilder::clock) sets the clock of a server that listens; a
+/// [`TestServer`](super::TestServer) has a clock of its own.
 ///
 /// ```
 /// use std::time::Duration;

@@ -120,8 +120,8 @@ impl User {
         }
     }
 
-    /// The header and the claims of a token whose user is no longer a member: an OAuth token can outlive the membership
-    /// that it names; a session token lives for a minute.
+    /// The header and the claims of a token whose user is no longer a member: an OAuth token can
+    /// outlive the membership that it names; a session token lives for a minute.
     fn of_former_member(
         &self,
         server: &TestServer,

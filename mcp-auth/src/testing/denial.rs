@@ -31,16 +31,17 @@ pub struct TestDenial {
 }
 
 impl TestDenial {
-    /// Returns the kind of requirement that was not met: `token_kind`, `actor`, `user`, `organization`,
-    /// `role`, `permission`, `feature`, `plan`, `reverification`, `any`, `scope` or `authorize`.
+    /// Returns the kind of requirement that was not met: `token_kind`, `actor`, `user`,
+    /// `organization`, `role`, `permission`, `feature`, `plan`, `reverification`, `any`, `scope` or
+    /// `authorize`.
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
     /// Returns what is missing: names; for `any` each alternative in words, like
-    /// `org:documents:manage permission and documents scope`; for `authorize` the call as the client reads
-    /// it, like `owns(document_id)`; empty for `actor`, `user` and `organization`.
+    /// `org:documents:manage permission and documents scope`; for `authorize` the call as the
+    /// client reads it, like `owns(document_id)`; empty for `actor`, `user` and `organization`.
     #[must_use]
     pub fn required(&self) -> &[String] {
         &self.required
@@ -52,8 +53,8 @@ impl TestDenial {
         self.cure.as_deref()
     }
 
-    /// Returns what the person at the client can do, where the text of the refusal does not say it: for
-    /// `organization`. A client reads the same as the second block of the content.
+    /// Returns what the person at the client can do, where the text of the refusal does not say it:
+    /// for `organization`. A client reads the same as the second block of the content.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;

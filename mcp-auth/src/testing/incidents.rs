@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use super::server::TestServer;
 
 impl TestServer {
-    /// Bans a user at Clerk, for servers that [check users](crate::ServerBuilder::check_users). The server refuses the user
-    /// within 60 s.
+    /// Bans a user at Clerk, for servers that [check users](crate::ServerBuilder::check_users). The
+    /// server refuses the user within 60 s.
     ///
     /// ```standalone_crate
     /// use std::time::Duration;
@@ -55,7 +55,8 @@ impl TestServer {
         must_exist(user, self.instance.set_banned(user, false));
     }
 
-    /// Locks a user at Clerk, as Clerk does after too many wrong passwords; otherwise like [`ban`](Self::ban).
+    /// Locks a user at Clerk, as Clerk does after too many wrong passwords; otherwise like
+    /// [`ban`](Self::ban).
     pub fn lock(&self, user: &str) {
         self.know(user);
         self.instance.set_locked(user, true);
@@ -71,8 +72,9 @@ impl TestServer {
         must_exist(user, self.instance.set_locked(user, false));
     }
 
-    /// Deletes a user at Clerk, with all memberships; otherwise like [`ban`](Self::ban). To test a token of the deleted
-    /// user, keep it from before: [`user`](Self::user) makes a new user of that name.
+    /// Deletes a user at Clerk, with all memberships; otherwise like [`ban`](Self::ban). To test a
+    /// token of the deleted user, keep it from before: [`user`](Self::user) makes a new user of
+    /// that name.
     ///
     /// # Panics
     ///
@@ -82,8 +84,9 @@ impl TestServer {
         must_exist(user, self.instance.delete_user(user));
     }
 
-    /// Begins an outage of Clerk, until [`end_outage`](Self::end_outage): no membership, no user and no opaque token can
-    /// be looked up. Cached answers expire as usual, and the server has the keys.
+    /// Begins an outage of Clerk, until [`end_outage`](Self::end_outage): no membership, no user
+    /// and no opaque token can be looked up. Cached answers expire as usual, and the server has the
+    /// keys.
     ///
     /// ```standalone_crate
     /// use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use super::server::TestServer;
 
-/// A membership of a user in an organization. [`TestServer::member`] makes it. Each method takes effect at once, for all
-/// callers that are that user.
+/// A membership of a user in an organization. [`TestServer::member`] makes it. Each method takes
+/// effect at once, for all callers that are that user.
 ///
 /// ```
 /// # use mcp_auth::testing::TestServer;

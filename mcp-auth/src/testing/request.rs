@@ -5,8 +5,8 @@ use std::fmt;
 use super::answer::TestAnswer;
 use super::server::TestServer;
 
-/// A request of any method with any headers and body. [`TestServer::request`] makes it. By default it has only a `Host`
-/// header.
+/// A request of any method with any headers and body. [`TestServer::request`] makes it. By default
+/// it has only a `Host` header.
 ///
 /// ```standalone_crate
 /// # use mcp_auth::testing::TestServer;

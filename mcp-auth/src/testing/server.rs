@@ -24,8 +24,8 @@ use super::request::TestRequest;
 
 /// A server in the process of the test, with a Clerk of its own.
 ///
-/// Works under any test runtime: `#[actix_web::test]`, `#[tokio::test]`. Servers share no state and do not listen, so
-/// tests can run in parallel, and each test in a process of its own.
+/// Works under any test runtime: `#[actix_web::test]`, `#[tokio::test]`. Servers share no state and
+/// do not listen, so tests can run in parallel, and each test in a process of its own.
 ///
 /// ```standalone_crate
 /// use std::time::Duration;
@@ -85,9 +85,10 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Builds the server that `builder` describes, with a Clerk of its own. The environment and the keys of the builder
-    /// are not used. The Clerk knows the people and roles of `emulator = "…"` of [`server!`](crate::server) or of
-    /// `ServerBuilder::emulator_directory`; without these settings it knows no people.
+    /// Builds the server that `builder` describes, with a Clerk of its own. The environment and the
+    /// keys of the builder are not used. The Clerk knows the people and roles of `emulator = "…"`
+    /// of [`server!`](crate::server) or of `ServerBuilder::emulator_directory`; without these
+    /// settings it knows no people.
     ///
     /// # Panics
     ///
@@ -132,8 +133,8 @@ impl TestServer {
         })
     }
 
-    /// Returns the access matrix. Keep it as a file and compare it in a test, so that a review shows each guard that
-    /// admits more callers.
+    /// Returns the access matrix. Keep it as a file and compare it in a test, so that a review
+    /// shows each guard that admits more callers.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;
@@ -258,8 +259,8 @@ impl TestServer {
         self.removed().contains(&membership_key(user, organization))
     }
 
-    /// Makes a user a member, or changes the membership. The change takes effect at once, because the server's cache is
-    /// cleared.
+    /// Makes a user a member, or changes the membership. The change takes effect at once, because
+    /// the server's cache is cleared.
     pub(super) fn describe_member(
         &self,
         user: &str,
@@ -350,7 +351,8 @@ fn membership_key(user: &str, organization: &str) -> (String, String) {
     (short(user, "user_"), short(organization, "org_"))
 }
 
-/// No server listens there. The keys of a test belong to an emulator, which is trusted on loopback only.
+/// No server listens there. The keys of a test belong to an emulator, which is trusted on loopback
+/// only.
 const ISSUER: &str = "http://127.0.0.1:4400";
 const NOBODY: &str = "nobody";
 const NOWHERE: &str = "nowhere";

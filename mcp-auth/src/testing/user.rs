@@ -15,7 +15,8 @@ use super::server::TestServer;
 
 /// A caller of a [`TestServer`]. Each call mints a token as described here.
 ///
-/// Organization, role and permissions are set at the test's Clerk at once, so all callers of the user share them.
+/// Organization, role and permissions are set at the test's Clerk at once, so all callers of the
+/// user share them.
 ///
 /// ```standalone_crate
 /// use std::time::Duration;
@@ -113,8 +114,8 @@ impl<'a> TestUser<'a> {
         }
     }
 
-    /// Acts in an organization. A user who is no member becomes one, with the role `member` and no permissions. A user
-    /// who was removed stays removed, and has a token from before the removal.
+    /// Acts in an organization. A user who is no member becomes one, with the role `member` and no
+    /// permissions. A user who was removed stays removed, and has a token from before the removal.
     pub fn org(self, slug: &str) -> Self {
         self.described(|user| user.organization = Some(slug.to_owned()))
     }
@@ -125,8 +126,9 @@ impl<'a> TestUser<'a> {
         self.described(|user| user.role = Some(role.to_owned()))
     }
 
-    /// Adds a permission in the organization; may be called several times. The caller has exactly the permissions that
-    /// are named here; they replace earlier permissions of the same membership.
+    /// Adds a permission in the organization; may be called several times. The caller has exactly
+    /// the permissions that are named here; they replace earlier permissions of the same
+    /// membership.
     pub fn permission(self, permission: &str) -> Self {
         self.described(|user| {
             let permissions = user.permissions.get_or_insert_default();
@@ -165,7 +167,8 @@ impl<'a> TestUser<'a> {
         self
     }
 
-    /// Mints tokens with this scope, without the default scopes `profile email`; may be called several times.
+    /// Mints tokens with this scope, without the default scopes `profile email`; may be called
+    /// several times.
     pub fn scope(self, scope: &str) -> Self {
         self.with(|user| user.scopes.get_or_insert_default().push(scope.to_owned()))
     }
@@ -175,17 +178,17 @@ impl<'a> TestUser<'a> {
         self.with(|user| user.client_id = client_id.to_owned())
     }
 
-    /// Sets the audience of the OAuth token, by default the server; `None` for a token without an audience. The audience
-    /// of an M2M token is the machine that it is meant for.
+    /// Sets the audience of the OAuth token, by default the server; `None` for a token without an
+    /// audience. The audience of an M2M token is the machine that it is meant for.
     pub fn audience(self, audience: Option<&str>) -> Self {
         self.with(|user| user.audience = audience.map(str::to_owned))
     }
 
-    /// Sets after how many seconds the token expires, by default a day for OAuth and a minute for sessions; negative for
-    /// an expired token.
+    /// Sets after how many seconds the token expires, by default a day for OAuth and a minute for
+    /// sessions; negative for an expired token.
     ///
-    /// Every call mints a token. To test a token that expires, keep it with [`token`](Self::token) and present it with
-    /// [`TestServer::bearer`].
+    /// Every call mints a token. To test a token that expires, keep it with [`token`](Self::token)
+    /// and present it with [`TestServer::bearer`].
     pub fn expires_in(self, seconds: i64) -> Self {
         self.with(|user| user.expires_in = Some(seconds))
     }
@@ -242,7 +245,8 @@ impl<'a> TestUser<'a> {
         })
     }
 
-    /// Presents a JWT instead of an opaque token. A user's OAuth token is a JWT by default, a machine's token is opaque.
+    /// Presents a JWT instead of an opaque token. A user's OAuth token is a JWT by default, a
+    /// machine's token is opaque.
     pub fn jwt(self) -> Self {
         self.with(|user| {
             user.kind = match user.kind {
@@ -278,14 +282,14 @@ impl<'a> TestUser<'a> {
         self.with(|user| user.kind = Kind::ApiKey)
     }
 
-    /// Sets the origin (`azp`) of the session token; by default the first origin that the server accepts, or
-    /// `http://localhost:3000` if it accepts any.
+    /// Sets the origin (`azp`) of the session token; by default the first origin that the server
+    /// accepts, or `http://localhost:3000` if it accepts any.
     pub fn party(self, origin: &str) -> Self {
         self.with(|user| user.party = Some(origin.to_owned()))
     }
 
-    /// Presents a session token with this feature, `org:export` or `user:export`. A feature without an owner belongs to
-    /// the organization and to the user. May be called several times.
+    /// Presents a session token with this feature, `org:export` or `user:export`. A feature without
+    /// an owner belongs to the organization and to the user. May be called several times.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;
@@ -308,25 +312,27 @@ impl<'a> TestUser<'a> {
             .session()
     }
 
-    /// Presents a session token with this plan, `org:pro` or `user:pro`, instead of `free`. A plan without an owner
-    /// belongs to the organization and to the user. May be called several times.
+    /// Presents a session token with this plan, `org:pro` or `user:pro`, instead of `free`. A plan
+    /// without an owner belongs to the organization and to the user. May be called several times.
     pub fn plan(self, plan: &str) -> Self {
         self.with(|user| user.plans.push(as_claimed(plan)))
             .session()
     }
 
-    /// Presents a session token that says how many minutes ago the first and the second factor were verified; -1 means
-    /// never. By default the first factor was verified just now, and the second never.
+    /// Presents a session token that says how many minutes ago the first and the second factor were
+    /// verified; -1 means never. By default the first factor was verified just now, and the second
+    /// never.
     pub fn factor_ages(self, first: f64, second: f64) -> Self {
         self.with(|user| user.factor_ages = Some([first, second]))
             .session()
     }
 
-    /// Calls the endpoint by a URL that names an organization, by id or slug: `/mcp?org=acme`. The server reads the
-    /// organization if [`organization_from`](crate::ServerBuilder::organization_from) has the source.
+    /// Calls the endpoint by a URL that names an organization, by id or slug: `/mcp?org=acme`. The
+    /// server reads the organization if
+    /// [`organization_from`](crate::ServerBuilder::organization_from) has the source.
     ///
-    /// The token does not name the organization; [`org`](Self::org) adds it to the token, and [`TestServer::member`]
-    /// makes the user a member without a change of the token.
+    /// The token does not name the organization; [`org`](Self::org) adds it to the token, and
+    /// [`TestServer::member`] makes the user a member without a change of the token.
     ///
     /// ```standalone_crate
     /// use mcp_auth::OrganizationSource;

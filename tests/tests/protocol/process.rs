@@ -48,7 +48,8 @@ pub(crate) fn refusal_of(program: &str, environment: &[(&str, &str)]) -> String 
     without_code(error).to_owned()
 }
 
-/// The text of a start-up error without the code of its finding, with which every start-up error ends.
+/// The text of a start-up error without the code of its finding, with which every start-up error
+/// ends.
 #[track_caller]
 pub(crate) fn without_code(error: &str) -> &str {
     let (text, code) = error.rsplit_once(" [").expect(error);

@@ -20,11 +20,11 @@ pub(in crate::server) struct AudienceOptions {
     pub(in crate::server) allowed_clients: Option<Vec<String>>,
 }
 
-/// The rule for the audience of an OAuth access token (`aud`, RFC 7519 §4.1.3), which a client names with the
-/// parameter `resource` (RFC 8707 §2).
+/// The rule for the audience of an OAuth access token (`aud`, RFC 7519 §4.1.3), which a client
+/// names with the parameter `resource` (RFC 8707 §2).
 ///
-/// Each rule refuses a token that names only other audiences. Session tokens of Clerk have no audience; a session
-/// token that was customized to have an audience must name this server.
+/// Each rule refuses a token that names only other audiences. Session tokens of Clerk have no
+/// audience; a session token that was customized to have an audience must name this server.
 ///
 /// ```
 /// use mcp_auth::AudiencePolicy;
@@ -36,8 +36,9 @@ pub(in crate::server) struct AudienceOptions {
 /// # let _ = builder;
 /// ```
 ///
-/// Users who connected before the server was registered with Clerk have tokens without an audience, and refreshed
-/// tokens have no audience either. A transition with a date gives these users time to connect again:
+/// Users who connected before the server was registered with Clerk have tokens without an audience,
+/// and refreshed tokens have no audience either. A transition with a date gives these users time to
+/// connect again:
 ///
 /// ```
 /// use mcp_auth::AudiencePolicy;
@@ -55,25 +56,27 @@ pub(in crate::server) struct AudienceOptions {
 pub enum AudiencePolicy {
     /// The token must name this server. This is the default off loopback, and MCP requires it.
     Require,
-    /// A token that names an audience must name this server; a token without an audience is accepted. This is the
-    /// default on loopback. Elsewhere it needs [`ServerBuilder::allowed_clients`] or
-    /// [`ServerBuilder::require_scope`], since Clerk issues the same kind of token to every OAuth application of an
-    /// instance.
+    /// A token that names an audience must name this server; a token without an audience is
+    /// accepted. This is the default on loopback. Elsewhere it needs
+    /// [`ServerBuilder::allowed_clients`] or [`ServerBuilder::require_scope`], since Clerk issues
+    /// the same kind of token to every OAuth application of an instance.
     IfPresent,
-    /// From the beginning of this day (`YYYY-MM-DD`, in UTC) the rule is [`Require`](Self::Require). Before that day a
-    /// token without an audience is accepted if its client is one of [`ServerBuilder::allowed_clients`], or if it has
-    /// every scope of [`ServerBuilder::require_scope`]; without either setting the server does not start.
+    /// From the beginning of this day (`YYYY-MM-DD`, in UTC) the rule is
+    /// [`Require`](Self::Require). Before that day a token without an audience is accepted if its
+    /// client is one of [`ServerBuilder::allowed_clients`], or if it has every scope of
+    /// [`ServerBuilder::require_scope`]; without either setting the server does not start.
     /// [`required_after`](Self::required_after) makes this value.
     RequiredAfter(String),
 }
 
 impl AudiencePolicy {
-    /// Accepts tokens without an audience until a date, and refuses them from that date on without a restart.
+    /// Accepts tokens without an audience until a date, and refuses them from that date on without
+    /// a restart.
     ///
-    /// `date` is a day as `YYYY-MM-DD`; the strict rule begins with that day in UTC. Any other text is a start-up
-    /// error. The server counts the requests that it accepts without an audience, and logs the first request of each
-    /// client (of at most 1000 clients) at `warn` with the client's id. `MCP_AUTH=check` says how long the transition
-    /// lasts.
+    /// `date` is a day as `YYYY-MM-DD`; the strict rule begins with that day in UTC. Any other text
+    /// is a start-up error. The server counts the requests that it accepts without an audience, and
+    /// logs the first request of each client (of at most 1000 clients) at `warn` with the client's
+    /// id. `MCP_AUTH=check` says how long the transition lasts.
     ///
     /// ```
     /// # /// Greet.
@@ -109,13 +112,14 @@ impl AudiencePolicy {
 
 /// The audience and the client that a token must name.
 impl ServerBuilder {
-    /// Sets the audience that tokens must name; else `CLERK_AUDIENCE`, else the canonical URL (on loopback under each
-    /// of its names).
+    /// Sets the audience that tokens must name; else `CLERK_AUDIENCE`, else the canonical URL (on
+    /// loopback under each of its names).
     ///
-    /// The server compares the audience byte for byte with every `aud`. There are three exceptions if the audience is
-    /// an http(s) URL without a query: an `aud` may add a query (Cursor asks for tokens with the query of the URL that
-    /// its user entered), may name the default port, and may write scheme and host in another case (RFC 3986
-    /// section 6.2). A URL with another scheme, host, port or path, or with a fragment, is another audience.
+    /// The server compares the audience byte for byte with every `aud`. There are three exceptions
+    /// if the audience is an http(s) URL without a query: an `aud` may add a query (Cursor asks for
+    /// tokens with the query of the URL that its user entered), may name the default port, and may
+    /// write scheme and host in another case (RFC 3986 section 6.2). A URL with another scheme,
+    /// host, port or path, or with a fragment, is another audience.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience.audience = Some(audience.into());
         self
@@ -150,8 +154,8 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// [`AudiencePolicy::IfPresent`] and, until its date, [`AudiencePolicy::RequiredAfter`] accept tokens that
-    /// name no audience. The server then refuses to start without
+    /// [`AudiencePolicy::IfPresent`] and, until its date, [`AudiencePolicy::RequiredAfter`] accept
+    /// tokens that name no audience. The server then refuses to start without
     /// [`allowed_clients`](Self::allowed_clients) or [`require_scope`](Self::require_scope): under
     /// `IfPresent` off loopback, under `RequiredAfter` anywhere.
     pub fn audience_policy(mut self, policy: AudiencePolicy) -> Self {
@@ -186,12 +190,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Accepts OAuth tokens of these clients only, by `client_id`, compared byte for byte. By default the server
-    /// accepts any client; with an empty list it accepts no client. Session tokens have no client and are not
-    /// affected.
+    /// Accepts OAuth tokens of these clients only, by `client_id`, compared byte for byte. By
+    /// default the server accepts any client; with an empty list it accepts no client. Session
+    /// tokens have no client and are not affected.
     ///
-    /// The list also holds for tokens that were issued earlier. Blocking a client at Clerk does not revoke its
-    /// tokens.
+    /// The list also holds for tokens that were issued earlier. Blocking a client at Clerk does not
+    /// revoke its tokens.
     ///
     /// ```
     /// # /// Greet.
@@ -220,8 +224,8 @@ impl ServerBuilder {
 
 pub(in crate::server) const VARIABLES: &[Variable] = &[Variable::of_instance("CLERK_AUDIENCE")];
 
-/// Sets the rules for audiences and clients. By default the audience is required, except by a server that only this
-/// machine reaches, since tokens of other applications do not matter there.
+/// Sets the rules for audiences and clients. By default the audience is required, except by a
+/// server that only this machine reaches, since tokens of other applications do not matter there.
 pub(in crate::server) fn resolve(
     policy: &mut TokenPolicy,
     builder: &ServerBuilder,

@@ -27,10 +27,11 @@ pub(in crate::server) struct ClerkOptions {
 
 /// The Clerk instance, and the keys to it.
 impl ServerBuilder {
-    /// Names the Clerk instance by its publishable key (`pk_test_…`, `pk_live_…`); else `CLERK_PUBLISHABLE_KEY`.
+    /// Names the Clerk instance by its publishable key (`pk_test_…`, `pk_live_…`); else
+    /// `CLERK_PUBLISHABLE_KEY`.
     ///
-    /// If [`frontend_api_url`](Self::frontend_api_url) is given too, both must name one instance. If either is given
-    /// in code, the environment variables of both are not read.
+    /// If [`frontend_api_url`](Self::frontend_api_url) is given too, both must name one instance.
+    /// If either is given in code, the environment variables of both are not read.
     pub fn publishable_key(mut self, key: impl Into<String>) -> Self {
         self.clerk.publishable_key = Some(key.into());
         self
@@ -39,40 +40,41 @@ impl ServerBuilder {
     /// Names the Clerk instance by its Frontend API URL, which is the issuer of its tokens; else
     /// `CLERK_FRONTEND_API_URL` or `MCP_USE_OAUTH_CLERK_FRONTEND_API_URL`.
     ///
-    /// The URL is https; `https://` may be left out, and http is permitted on loopback only. It has no query,
-    /// fragment or credentials.
+    /// The URL is https; `https://` may be left out, and http is permitted on loopback only. It has
+    /// no query, fragment or credentials.
     pub fn frontend_api_url(mut self, url: impl Into<String>) -> Self {
         self.clerk.frontend_api_url = Some(url.into());
         self
     }
 
-    /// Sets the instance's secret key (`sk_test_…`, `sk_live_…`); else `CLERK_SECRET_KEY`. The server looks up
-    /// memberships and users with it, and verifies opaque tokens. Without a secret key the server looks nothing up
-    /// and refuses opaque tokens.
+    /// Sets the instance's secret key (`sk_test_…`, `sk_live_…`); else `CLERK_SECRET_KEY`. The
+    /// server looks up memberships and users with it, and verifies opaque tokens. Without a secret
+    /// key the server looks nothing up and refuses opaque tokens.
     ///
-    /// The key is sent to the Backend API only, and no log, error or `Debug` shows it. A key of another instance, or
-    /// a key that Clerk refuses, is a start-up error.
+    /// The key is sent to the Backend API only, and no log, error or `Debug` shows it. A key of
+    /// another instance, or a key that Clerk refuses, is a start-up error.
     pub fn secret_key(mut self, key: impl Into<String>) -> Self {
         self.clerk.secret_key = Some(key.into());
         self
     }
 
-    /// Sets the id of the machine that this server is (`mch_…`); else `CLERK_MACHINE_ID`. The server accepts only M2M
-    /// tokens that are meant for this machine.
+    /// Sets the id of the machine that this server is (`mch_…`); else `CLERK_MACHINE_ID`. The
+    /// server accepts only M2M tokens that are meant for this machine.
     ///
-    /// Opaque M2M tokens are verified with [`machine_secret_key`](Self::machine_secret_key), or with
-    /// [`secret_key`](Self::secret_key) if that is not set.
+    /// Opaque M2M tokens are verified with [`machine_secret_key`](Self::machine_secret_key), or
+    /// with [`secret_key`](Self::secret_key) if that is not set.
     pub fn machine_id(mut self, id: impl Into<String>) -> Self {
         self.clerk.machine_id = Some(id.into());
         self
     }
 
-    /// Sets the secret key of the machine that this server is (`ak_…`); else `CLERK_MACHINE_SECRET_KEY`. With this key
-    /// Clerk confirms only opaque tokens that are meant for this machine.
+    /// Sets the secret key of the machine that this server is (`ak_…`); else
+    /// `CLERK_MACHINE_SECRET_KEY`. With this key Clerk confirms only opaque tokens that are meant
+    /// for this machine.
     ///
     /// The key does not tell the machine's id, so the server refuses M2M JWTs without
-    /// [`machine_id`](Self::machine_id). The key is sent to the Backend API only, and no log, error or `Debug` shows
-    /// it.
+    /// [`machine_id`](Self::machine_id). The key is sent to the Backend API only, and no log, error
+    /// or `Debug` shows it.
     ///
     /// ```
     /// # let key = "ak_1";
@@ -101,11 +103,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the instance's public key in PEM, so that the server fetches no keys to verify a token; else
-    /// `CLERK_JWT_KEY`.
+    /// Sets the instance's public key in PEM, so that the server fetches no keys to verify a token;
+    /// else `CLERK_JWT_KEY`.
     ///
-    /// The server then accepts signatures of this key only, until it is started with another key. At the start it
-    /// does not check that the issuer calls itself by the configured URL.
+    /// The server then accepts signatures of this key only, until it is started with another key.
+    /// At the start it does not check that the issuer calls itself by the configured URL.
     ///
     /// Source: <https://clerk.com/docs/guides/sessions/manual-jwt-verification>.
     pub fn jwt_key(mut self, pem: impl Into<String>) -> Self {
@@ -182,8 +184,8 @@ impl ClerkOptions {
         Setting::text(env, in_code, "machine_id", "CLERK_MACHINE_ID")
     }
 
-    /// Resolves the settings of the instance. Every finding is added to `findings`; the error is the first of them.
-    /// `missing` is the finding if no setting names an instance.
+    /// Resolves the settings of the instance. Every finding is added to `findings`; the error is
+    /// the first of them. `missing` is the finding if no setting names an instance.
     pub(in crate::server) fn resolve(
         &self,
         env: &Environment<'_>,
@@ -285,7 +287,8 @@ impl ClerkOptions {
         parsed.collect()
     }
 
-    /// A variable that names the instance. If code names the instance in any way, these variables are not read.
+    /// A variable that names the instance. If code names the instance in any way, these variables
+    /// are not read.
     fn variable(&self, env: &Environment<'_>, name: &str) -> Option<String> {
         let in_code = self.publishable_key.is_some() || self.frontend_api_url.is_some();
         if in_code { None } else { env.get(name) }

@@ -21,18 +21,19 @@ pub(in crate::server) struct ConnectionOptions {
 }
 
 /// Limits of connections. They hold where the server listens itself ([`serve`](Self::serve),
-/// [`start`](Self::start)) and for [`Server::listen`](crate::Server::listen), but not for an application under
-/// `HttpServer` of actix-web. `docs/connections.md` says how they fit together.
+/// [`start`](Self::start)) and for [`Server::listen`](crate::Server::listen), but not for an
+/// application under `HttpServer` of actix-web. `docs/connections.md` says how they fit together.
 impl ServerBuilder {
     /// Sets how many connections there may be in all; at least 1.
     ///
-    /// The default follows the number of descriptors that the process may have (`ulimit -n`): seven eighths of that
-    /// number less 64, at most 10 000. With 1024 descriptors the default is 832. The server does not start if the
-    /// number exceeds the descriptors.
+    /// The default follows the number of descriptors that the process may have (`ulimit -n`): seven
+    /// eighths of that number less 64, at most 10 000. With 1024 descriptors the default is 832.
+    /// The server does not start if the number exceeds the descriptors.
     ///
-    /// A new connection beyond the limit takes the place of an idle one: of the peer network that holds the most
-    /// connections, the one that has been idle for longest. ConnectionOptions with a call in flight keep their place. If all
-    /// are in a call, the new connection is answered with 503 and closed.
+    /// A new connection beyond the limit takes the place of an idle one: of the peer network that
+    /// holds the most connections, the one that has been idle for longest. ConnectionOptions with a
+    /// call in flight keep their place. If all are in a call, the new connection is answered with
+    /// 503 and closed.
     ///
     /// ```
     /// let builder = mcp_auth::server!().connections(500);
@@ -42,11 +43,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many connections a peer network, an IPv4 address or an IPv6 /64, may have; at least 1, half of
-    /// [`connections`](Self::connections) by default.
+    /// Sets how many connections a peer network, an IPv4 address or an IPv6 /64, may have; at least
+    /// 1, half of [`connections`](Self::connections) by default.
     ///
-    /// A new connection beyond the limit takes the place of the network's connection that has been idle for longest;
-    /// if all are in a call, it is answered with 503 and closed.
+    /// A new connection beyond the limit takes the place of the network's connection that has been
+    /// idle for longest; if all are in a call, it is answered with 503 and closed.
     ///
     /// The peer is that of the connection, so all clients behind a proxy are one. A proxy of
     /// [`trusted_proxies`](Self::trusted_proxies) has no such limit.
@@ -55,8 +56,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how long the head of a request may take to arrive, from its first byte; 10 s by default. A slower request
-    /// is answered with 408, and the connection closes.
+    /// Sets how long the head of a request may take to arrive, from its first byte; 10 s by
+    /// default. A slower request is answered with 408, and the connection closes.
     pub fn head_deadline(mut self, deadline: Duration) -> Self {
         self.connections.head_deadline = deadline;
         self
@@ -64,22 +65,22 @@ impl ServerBuilder {
 
     /// Sets how long a connection may be idle before the server closes it; 75 s by default.
     ///
-    /// A proxy in front of the server should close its idle connections earlier, so that it sends no request on a
-    /// connection that the server is closing.
+    /// A proxy in front of the server should close its idle connections earlier, so that it sends
+    /// no request on a connection that the server is closing.
     pub fn idle_limit(mut self, limit: Duration) -> Self {
         self.connections.idle_limit = limit;
         self
     }
 
-    /// Sets how long a client may read no byte of a waiting answer before the server closes the connection; 30 s by
-    /// default.
+    /// Sets how long a client may read no byte of a waiting answer before the server closes the
+    /// connection; 30 s by default.
     pub fn write_deadline(mut self, deadline: Duration) -> Self {
         self.connections.write_deadline = deadline;
         self
     }
 
-    /// Sets the age at which the next answer of a connection says `Connection: close`; 1 h by default. A load balancer
-    /// then spreads the new connections over its servers.
+    /// Sets the age at which the next answer of a connection says `Connection: close`; 1 h by
+    /// default. A load balancer then spreads the new connections over its servers.
     pub fn connection_age(mut self, age: Duration) -> Self {
         self.connections.age = age;
         self
@@ -158,8 +159,8 @@ pub(in crate::server) fn descriptors() -> Option<u64> {
     None
 }
 
-/// The number of connections that fit into this number of descriptors. The other descriptors are for the listener,
-/// files, calls to Clerk, tools, and connections that are being closed.
+/// The number of connections that fit into this number of descriptors. The other descriptors are
+/// for the listener, files, calls to Clerk, tools, and connections that are being closed.
 fn room(descriptors: u64) -> usize {
     let room = (descriptors - descriptors / 8).saturating_sub(64);
     usize::try_from(room).unwrap_or(usize::MAX)

@@ -52,8 +52,8 @@ impl Default for LimitOptions {
 
 /// Limits.
 impl ServerBuilder {
-    /// Sets how many calls a principal may have in flight; 64 by default. A call beyond the limit is answered with 503
-    /// and `Retry-After`.
+    /// Sets how many calls a principal may have in flight; 64 by default. A call beyond the limit
+    /// is answered with 503 and `Retry-After`.
     ///
     /// A principal is a user with one client in one organization. Zero, and a number above
     /// [`calls_in_flight_per_user`](Self::calls_in_flight_per_user), are start-up errors.
@@ -64,12 +64,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how often a caller may call tools, over all tools; `6000/min per user` by default. A call beyond the rate
-    /// is answered with an `isError` result that says when to retry.
+    /// Sets how often a caller may call tools, over all tools; `6000/min per user` by default. A
+    /// call beyond the rate is answered with an `isError` result that says when to retry.
     ///
-    /// Every call of a known tool counts, including calls that the guard denies. A call that a limit refuses does not
-    /// count. [`Rate`] says which calls count together; `#[mcp_tool(rate = …)]` limits one tool. The counts are in
-    /// memory, so a restart resets them.
+    /// Every call of a known tool counts, including calls that the guard denies. A call that a
+    /// limit refuses does not count. [`Rate`] says which calls count together;
+    /// `#[mcp_tool(rate = …)]` limits one tool. The counts are in memory, so a restart resets them.
     ///
     /// ```
     /// use mcp_auth::Rate;
@@ -80,8 +80,8 @@ impl ServerBuilder {
     /// # let _ = builder;
     /// ```
     ///
-    /// Source: MCP 2026-07-28, server/tools, "Security considerations": servers must limit the rate of tool
-    /// invocations.
+    /// Source: MCP 2026-07-28, server/tools, "Security considerations": servers must limit the rate
+    /// of tool invocations.
     pub fn rates(mut self, rates: impl IntoIterator<Item = Rate>) -> Self {
         self.limits.rates = rates.into_iter().collect();
         self
@@ -96,11 +96,12 @@ impl ServerBuilder {
         self.rates([])
     }
 
-    /// Sets how many calls a user or a machine may have in flight over all clients and organizations. A call beyond the
-    /// limit is answered with 503 and `Retry-After`.
+    /// Sets how many calls a user or a machine may have in flight over all clients and
+    /// organizations. A call beyond the limit is answered with 503 and `Retry-After`.
     ///
-    /// The default is 256, or [`calls_in_flight`](Self::calls_in_flight) if that is more. A user can register any
-    /// number of clients, so a limit for each client is not enough. Zero is a start-up error.
+    /// The default is 256, or [`calls_in_flight`](Self::calls_in_flight) if that is more. A user
+    /// can register any number of clients, so a limit for each client is not enough. Zero is a
+    /// start-up error.
     ///
     /// ```
     /// let builder = mcp_auth::server!().calls_in_flight(16).calls_in_flight_per_user(32);
@@ -111,21 +112,24 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many calls without a token may be in flight; 64 by default. A call beyond the limit is answered with
-    /// 503 and `Retry-After`.
+    /// Sets how many calls without a token may be in flight; 64 by default. A call beyond the limit
+    /// is answered with 503 and `Retry-After`.
     ///
-    /// Calls of signed-in callers do not count. The networks of one IPv4 /24 or one IPv6 /48 together get half of the
-    /// limit. Zero, and a number below
-    /// [`anonymous_calls_in_flight_per_network`](Self::anonymous_calls_in_flight_per_network), are start-up errors.
+    /// Calls of signed-in callers do not count. The networks of one IPv4 /24 or one IPv6 /48
+    /// together get half of the limit. Zero, and a number below
+    /// [`anonymous_calls_in_flight_per_network`](Self::anonymous_calls_in_flight_per_network), are
+    /// start-up errors.
     pub fn anonymous_calls_in_flight(mut self, most: usize) -> Self {
         self.limits.anonymous_calls = Some(most);
         self
     }
 
-    /// Sets how many calls without a token a network (an IPv4 address, an IPv6 /64) may have in flight; 16 by default.
-    /// A call beyond the limit is answered with 503 and `Retry-After`. Zero is a start-up error.
+    /// Sets how many calls without a token a network (an IPv4 address, an IPv6 /64) may have in
+    /// flight; 16 by default. A call beyond the limit is answered with 503 and `Retry-After`. Zero
+    /// is a start-up error.
     ///
-    /// A call of MCP 2025-11-25 or older continues after its client closed the connection, and counts until it ends.
+    /// A call of MCP 2025-11-25 or older continues after its client closed the connection, and
+    /// counts until it ends.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -138,18 +142,21 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many tools that are plain `fn`s may run at once; 64 by default. Zero is a start-up error.
+    /// Sets how many tools that are plain `fn`s may run at once; 64 by default. Zero is a start-up
+    /// error.
     ///
-    /// One user or machine gets at most half of the threads. All callers without a token together get at most a
-    /// quarter; of that quarter one IPv4 /24 or IPv6 /48 gets half, and one network (an IPv4 address, an IPv6 /64) a
-    /// quarter. Each share is at least one thread, so with fewer than 4 threads callers without a token can occupy a
-    /// larger part.
+    /// One user or machine gets at most half of the threads. All callers without a token together
+    /// get at most a quarter; of that quarter one IPv4 /24 or IPv6 /48 gets half, and one network
+    /// (an IPv4 address, an IPv6 /64) a quarter. Each share is at least one thread, so with fewer
+    /// than 4 threads callers without a token can occupy a larger part.
     ///
-    /// A call waits for a thread for at most 5 s, and no longer than its time-out. Then the answer is 503 with
-    /// `Retry-After`, and the tool has not run. The time-out of the tool begins when the tool has a thread.
+    /// A call waits for a thread for at most 5 s, and no longer than its time-out. Then the answer
+    /// is 503 with `Retry-After`, and the tool has not run. The time-out of the tool begins when
+    /// the tool has a thread.
     ///
-    /// A plain function cannot be interrupted. After a time-out, or after the caller closed the connection, the
-    /// function occupies its thread until it returns, and counts among the caller's calls in flight until then.
+    /// A plain function cannot be interrupted. After a time-out, or after the caller closed the
+    /// connection, the function occupies its thread until it returns, and counts among the caller's
+    /// calls in flight until then.
     ///
     /// ```
     /// let builder = mcp_auth::server!().tool_threads(8);
@@ -160,26 +167,29 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many bytes of request bodies the server holds at once. A request beyond the limit is answered with 503
-    /// and `Retry-After`.
+    /// Sets how many bytes of request bodies the server holds at once. A request beyond the limit
+    /// is answered with 503 and `Retry-After`.
     ///
-    /// The default is 64 MiB, or four times [`body_bytes_in_flight_per_user`](Self::body_bytes_in_flight_per_user) if
-    /// that is more. A declared length counts before the first byte of the body is read; a body of unknown length
-    /// counts as it arrives. Both count until the call has ended. A body of at most 16 KiB does not count, because the
-    /// number of connections limits such bodies. Callers without a token get at most a quarter; of that quarter one
-    /// IPv4 /24 or IPv6 /48 gets half, and one network (an IPv4 address, an IPv6 /64) a quarter.
+    /// The default is 64 MiB, or four times
+    /// [`body_bytes_in_flight_per_user`](Self::body_bytes_in_flight_per_user) if that is more. A
+    /// declared length counts before the first byte of the body is read; a body of unknown length
+    /// counts as it arrives. Both count until the call has ended. A body of at most 16 KiB does not
+    /// count, because the number of connections limits such bodies. Callers without a token get at
+    /// most a quarter; of that quarter one IPv4 /24 or IPv6 /48 gets half, and one network (an IPv4
+    /// address, an IPv6 /64) a quarter.
     ///
-    /// A number below `body_bytes_in_flight_per_user` or [`body_limit`](Self::body_limit) is a start-up error.
+    /// A number below `body_bytes_in_flight_per_user` or [`body_limit`](Self::body_limit) is a
+    /// start-up error.
     pub fn body_bytes_in_flight(mut self, bytes: usize) -> Self {
         self.limits.body_bytes = Some(bytes);
         self
     }
 
-    /// Sets how many bytes of request bodies the server holds at once for one user or machine, over all clients. A
-    /// request beyond the limit is answered with 503 and `Retry-After`.
+    /// Sets how many bytes of request bodies the server holds at once for one user or machine, over
+    /// all clients. A request beyond the limit is answered with 503 and `Retry-After`.
     ///
-    /// The default is 16 MiB, or [`body_limit`](Self::body_limit) if that is more. A number below `body_limit` is a
-    /// start-up error, because the longest body could never be read.
+    /// The default is 16 MiB, or [`body_limit`](Self::body_limit) if that is more. A number below
+    /// `body_limit` is a start-up error, because the longest body could never be read.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -193,33 +203,36 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many bad tokens a network (an IPv4 address or an IPv6 /64) may present in a minute; 1000 by default.
-    /// Beyond the limit its bad tokens are answered with 429 and `Retry-After` instead of 401.
+    /// Sets how many bad tokens a network (an IPv4 address or an IPv6 /64) may present in a minute;
+    /// 1000 by default. Beyond the limit its bad tokens are answered with 429 and `Retry-After`
+    /// instead of 401.
     ///
-    /// The limit does not affect JWTs that the issuer signed, nor tokens that were accepted before. New opaque tokens
-    /// of the network are answered with 429, because each of them costs a request to Clerk.
+    /// The limit does not affect JWTs that the issuer signed, nor tokens that were accepted before.
+    /// New opaque tokens of the network are answered with 429, because each of them costs a request
+    /// to Clerk.
     ///
-    /// A bad token is a token that the issuer never made. A token that the issuer signed or confirmed, and that is
-    /// refused for another reason (it expired, it names another audience, its user is banned), is answered with 401
-    /// and does not count, because its client has to learn that it must sign in again. So the end of a transition for
-    /// tokens without an audience does not lock a network out.
+    /// A bad token is a token that the issuer never made. A token that the issuer signed or
+    /// confirmed, and that is refused for another reason (it expired, it names another audience,
+    /// its user is banned), is answered with 401 and does not count, because its client has to
+    /// learn that it must sign in again. So the end of a transition for tokens without an audience
+    /// does not lock a network out.
     ///
-    /// The network is the network of the peer. Behind a proxy all clients count as one network, unless
-    /// [`trusted_proxies`](Self::trusted_proxies) names the proxy.
+    /// The network is the network of the peer. Behind a proxy all clients count as one network,
+    /// unless [`trusted_proxies`](Self::trusted_proxies) names the proxy.
     pub fn failed_authentications_per_minute(mut self, most: u32) -> Self {
         self.limits.failures_per_minute = most;
         self
     }
 
-    /// Sets about how many new opaque tokens the server verifies at Clerk in any ten seconds. The default is a tenth of
-    /// the limit of the instance: 100 in production, 10 in development. A token is new if Clerk never confirmed it to
-    /// this process.
+    /// Sets about how many new opaque tokens the server verifies at Clerk in any ten seconds. The
+    /// default is a tenth of the limit of the instance: 100 in production, 10 in development. A
+    /// token is new if Clerk never confirmed it to this process.
     ///
-    /// A network (an IPv4 address or an IPv6 /64) has a token bucket of ten requests, which refills by one a second. A
-    /// request that is in flight or that Clerk refused takes from the bucket; a token that Clerk confirms takes
-    /// nothing. One site (an IPv4 /24 or an IPv6 /48) gets at most half of the budget. A request beyond the budget
-    /// waits up to 5 s in a queue of 256, and is then answered with 503 and `Retry-After`. With zero the server accepts
-    /// no new opaque token.
+    /// A network (an IPv4 address or an IPv6 /64) has a token bucket of ten requests, which refills
+    /// by one a second. A request that is in flight or that Clerk refused takes from the bucket; a
+    /// token that Clerk confirms takes nothing. One site (an IPv4 /24 or an IPv6 /48) gets at most
+    /// half of the budget. A request beyond the budget waits up to 5 s in a queue of 256, and is
+    /// then answered with 503 and `Retry-After`. With zero the server accepts no new opaque token.
     ///
     /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
     pub fn new_opaque_tokens_per_10s(mut self, most: usize) -> Self {
@@ -227,13 +240,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many memberships the server looks up at Clerk in any ten seconds. The default is half of the limit of
-    /// the instance: 500 in production, 50 in development.
+    /// Sets how many memberships the server looks up at Clerk in any ten seconds. The default is
+    /// half of the limit of the instance: 500 in production, 50 in development.
     ///
-    /// A look-up beyond the budget waits up to 30 s, first come first served, in a queue of three times this number. A
-    /// request that needs the look-up waits up to 8 s and is then answered with 503 and `Retry-After`; the look-up stays
-    /// in the queue. While half of the budget is free, the server refreshes a cached membership in use after 20 s, so
-    /// that no request waits for it. With zero no membership is looked up, and each request that needs one is answered
+    /// A look-up beyond the budget waits up to 30 s, first come first served, in a queue of three
+    /// times this number. A request that needs the look-up waits up to 8 s and is then answered
+    /// with 503 and `Retry-After`; the look-up stays in the queue. While half of the budget is
+    /// free, the server refreshes a cached membership in use after 20 s, so that no request waits
+    /// for it. With zero no membership is looked up, and each request that needs one is answered
     /// with 503.
     ///
     /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
@@ -242,7 +256,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the longest body in bytes; 4 MiB by default. A longer body is answered with 413. Zero is a start-up error.
+    /// Sets the longest body in bytes; 4 MiB by default. A longer body is answered with 413. Zero
+    /// is a start-up error.
     ///
     /// Without a token the longest body is 64 KiB; a longer body is answered with 401.
     pub fn body_limit(mut self, bytes: usize) -> Self {
@@ -250,18 +265,22 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how long a body may take to arrive; 30 s by default. A slower body is answered with 408.
+    /// Sets how long a body may take to arrive; 30 s by default. A slower body is answered with
+    /// 408.
     ///
-    /// In each sixth of that time (5 s by default) at least 16 KiB or the end of the body must arrive; otherwise the
-    /// answer is 408. A longer deadline therefore also permits a slower connection.
+    /// In each sixth of that time (5 s by default) at least 16 KiB or the end of the body must
+    /// arrive; otherwise the answer is 408. A longer deadline therefore also permits a slower
+    /// connection.
     pub fn body_deadline(mut self, deadline: Duration) -> Self {
         self.limits.body_deadline = deadline;
         self
     }
 
-    /// Sets how long a tool may run; 60 s by default. `#[mcp_tool(timeout = …)]` overrides it for one tool.
+    /// Sets how long a tool may run; 60 s by default. `#[mcp_tool(timeout = …)]` overrides it for
+    /// one tool.
     ///
-    /// After that time the future of the tool is dropped, and the answer is an `isError` result with a reference.
+    /// After that time the future of the tool is dropped, and the answer is an `isError` result
+    /// with a reference.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self
@@ -358,7 +377,8 @@ impl LimitOptions {
     }
 }
 
-/// A limit and the limit that contains it. If only one of them is set, the default of the other does not contradict it.
+/// A limit and the limit that contains it. If only one of them is set, the default of the other
+/// does not contradict it.
 fn pair(part: Option<usize>, whole: Option<usize>, defaults: (usize, usize)) -> (usize, usize) {
     match (part, whole) {
         (Some(part), Some(whole)) => (part, whole),

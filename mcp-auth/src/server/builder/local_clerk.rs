@@ -36,29 +36,33 @@ pub(in crate::server) enum People {
 
 /// The local Clerk.
 impl ServerBuilder {
-    /// Runs a local Clerk inside the process if no instance of Clerk is configured: neither an instance, a key or a
-    /// Backend API in code, nor a variable that the README lists under *The local Clerk*.
+    /// Runs a local Clerk inside the process if no instance of Clerk is configured: neither an
+    /// instance, a key or a Backend API in code, nor a variable that the README lists under *The
+    /// local Clerk*.
     ///
     /// By default the people of the local Clerk fit the served tools:
     ///
-    /// - `ada`, admin of `acme`, and `margaret`, admin of `globex`, have every permission that the tools require.
-    ///   Both organizations have every feature and plan, and both admins have every feature and plan of a `user:`.
+    /// - `ada`, admin of `acme`, and `margaret`, admin of `globex`, have every permission that the
+    ///   tools require. Both organizations have every feature and plan, and both admins have every
+    ///   feature and plan of a `user:`.
     /// - `grace`, member of `acme`, has the permissions whose action is `read`, `list` or `view`.
     /// - `linus` is a member of no organization.
     ///
-    /// [`emulator_file`](Self::emulator_file) and [`emulator_directory`](Self::emulator_directory) replace them.
+    /// [`emulator_file`](Self::emulator_file) and [`emulator_directory`](Self::emulator_directory)
+    /// replace them.
     ///
-    /// The local Clerk has the server registered as an MCP server under its canonical URL and its other names on
-    /// loopback, so the tokens that clients fetch name the server as their audience. The default scopes are the
-    /// advertised scopes, `openid` and `offline_access`. A client that registers itself may ask for the scopes that
-    /// it registered with, or for the default scopes if it named none, like at Clerk: its step-up to the scope of a
-    /// single tool is `invalid_scope`, unless [`scopes_supported`](Self::scopes_supported) advertises that scope.
+    /// The local Clerk has the server registered as an MCP server under its canonical URL and its
+    /// other names on loopback, so the tokens that clients fetch name the server as their audience.
+    /// The default scopes are the advertised scopes, `openid` and `offline_access`. A client that
+    /// registers itself may ask for the scopes that it registered with, or for the default scopes
+    /// if it named none, like at Clerk: its step-up to the scope of a single tool is
+    /// `invalid_scope`, unless [`scopes_supported`](Self::scopes_supported) advertises that scope.
     ///
-    /// Clients stay signed in over a restart: the local Clerk keeps its port, keys, clients and tokens in
-    /// `target/mcp-auth/<program>.json`, which only its owner can read. People, roles, scopes and the registered server
-    /// come from the code at each start. To start afresh, delete the file. A program outside cargo's target directory
-    /// keeps no state, and says so in the log. The variable `MCP_AUTH_EMULATOR_STATE` names another file, or is `off`.
-    /// Tests keep no state.
+    /// Clients stay signed in over a restart: the local Clerk keeps its port, keys, clients and
+    /// tokens in `target/mcp-auth/<program>.json`, which only its owner can read. People, roles,
+    /// scopes and the registered server come from the code at each start. To start afresh, delete
+    /// the file. A program outside cargo's target directory keeps no state, and says so in the log.
+    /// The variable `MCP_AUTH_EMULATOR_STATE` names another file, or is `off`. Tests keep no state.
     ///
     /// ```no_run
     /// # async fn example() -> mcp_auth::Result<()> {
@@ -70,21 +74,23 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// The local Clerk signs a token of any user for anyone who asks on loopback. It does not start in a release build
-    /// without `MCP_AUTH_EMULATOR=1`, nor for a server whose address or URL is not on loopback.
+    /// The local Clerk signs a token of any user for anyone who asks on loopback. It does not start
+    /// in a release build without `MCP_AUTH_EMULATOR=1`, nor for a server whose address or URL is
+    /// not on loopback.
     #[cfg(feature = "emulator")]
     pub fn emulator(mut self) -> Self {
         self.local_clerk.wanted = true;
         self
     }
 
-    /// Runs a local Clerk, as [`emulator`](Self::emulator) does, with the people and roles of a TOML file. The path
-    /// is relative to the working directory; `emulator = "clerk.toml"` of [`serve!`](crate::serve) and
-    /// [`server!`](crate::server) names a file beside the package's `Cargo.toml`.
+    /// Runs a local Clerk, as [`emulator`](Self::emulator) does, with the people and roles of a
+    /// TOML file. The path is relative to the working directory; `emulator = "clerk.toml"` of
+    /// [`serve!`](crate::serve) and [`server!`](crate::server) names a file beside the package's
+    /// `Cargo.toml`.
     ///
-    /// The file is read at each start. People have exactly the permissions, features and plans of the file, admins too.
-    /// The log warns of permissions and roles that tools require and the file does not have. The README describes the
-    /// file under *The local Clerk*.
+    /// The file is read at each start. People have exactly the permissions, features and plans of
+    /// the file, admins too. The log warns of permissions and roles that tools require and the file
+    /// does not have. The README describes the file under *The local Clerk*.
     ///
     /// ```no_run
     /// # async fn serve() -> mcp_auth::Result<()> {
@@ -103,7 +109,8 @@ impl ServerBuilder {
         self.emulator()
     }
 
-    /// Runs a local Clerk, as [`emulator`](Self::emulator) does, with exactly these people and roles.
+    /// Runs a local Clerk, as [`emulator`](Self::emulator) does, with exactly these people and
+    /// roles.
     ///
     /// ```
     /// use mcp_auth::Directory;
@@ -131,7 +138,8 @@ impl ServerBuilder {
         self.emulator()
     }
 
-    /// Expands from `serve!(emulator)` without the feature `emulator`: without an instance the server does not start.
+    /// Expands from `serve!(emulator)` without the feature `emulator`: without an instance the
+    /// server does not start.
     #[cfg(not(feature = "emulator"))]
     #[doc(hidden)]
     pub fn emulator_without_feature(mut self) -> Self {

@@ -1,5 +1,5 @@
-//! The settings of a server. Each file has one topic: its fields, its methods, its environment variables, and how
-//! they are resolved.
+//! The settings of a server. Each file has one topic: its fields, its methods, its environment
+//! variables, and how they are resolved.
 
 pub(super) mod audience;
 pub(super) mod clerk;
@@ -54,12 +54,13 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
     topics.into_iter().flatten()
 }
 
-/// Configures a server. [`server!`](crate::server) makes a builder. A setting in code overrides the environment.
+/// Configures a server. [`server!`](crate::server) makes a builder. A setting in code overrides the
+/// environment.
 ///
-/// The defaults are the strictest settings. A method that loosens a check has a `Security` section, and most of these
-/// methods begin with `dangerous_`; a method that begins with `without_` switches off a default.
-/// [`build`](Self::build), [`serve`](Self::serve) and [`start`](Self::start) check all settings, and name the setting
-/// that is wrong. An empty variable counts as unset.
+/// The defaults are the strictest settings. A method that loosens a check has a `Security` section,
+/// and most of these methods begin with `dangerous_`; a method that begins with `without_` switches
+/// off a default. [`build`](Self::build), [`serve`](Self::serve) and [`start`](Self::start) check
+/// all settings, and name the setting that is wrong. An empty variable counts as unset.
 ///
 /// A server for production, with all settings in code:
 ///
@@ -86,8 +87,8 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
 /// # let _ = mcp_auth::testing::TestServer::of(builder.tools_of(module_path!()));
 /// ```
 ///
-/// One of several servers in a process, behind a proxy, on a machine that cannot reach Clerk. The server has the tools
-/// of one module, and the public key is configured:
+/// One of several servers in a process, behind a proxy, on a machine that cannot reach Clerk. The
+/// server has the tools of one module, and the public key is configured:
 ///
 /// ```
 /// # let (pem, ledger) = ("-----BEGIN PUBLIC KEY-----", 7_u32);
@@ -181,7 +182,8 @@ impl ServerBuilder {
         }
     }
 
-    /// Adds a value that tools take as [`&State<T>`](crate::State). A second value of the same type is a start-up error.
+    /// Adds a value that tools take as [`&State<T>`](crate::State). A second value of the same type
+    /// is a start-up error.
     pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         if !self.states.insert(value) {
             self.duplicate_state = Some(std::any::type_name::<T>());
@@ -189,13 +191,13 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves the tools of a module and of the modules below it; may be called several times. The module has the form of
-    /// `module_path!()`.
+    /// Serves the tools of a module and of the modules below it; may be called several times. The
+    /// module has the form of `module_path!()`.
     ///
-    /// If a module of the calling package is named, the server serves only the named modules of that package. Another
-    /// crate, or a module of it, adds its tools to the tools of the calling package. `tools = […]` of
-    /// [`server!`](crate::server) does the same with paths that the compiler checks, and links the crates. A module
-    /// without a tool is a start-up error.
+    /// If a module of the calling package is named, the server serves only the named modules of
+    /// that package. Another crate, or a module of it, adds its tools to the tools of the calling
+    /// package. `tools = […]` of [`server!`](crate::server) does the same with paths that the
+    /// compiler checks, and links the crates. A module without a tool is a start-up error.
     ///
     /// ```
     /// let billing = mcp_auth::server!().tools_of("my_app::billing").path("/billing");
@@ -213,8 +215,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves only the tools for which the condition holds; may be called several times, and then all conditions must
-    /// hold. If no tool is left, the server does not start.
+    /// Serves only the tools for which the condition holds; may be called several times, and then
+    /// all conditions must hold. If no tool is left, the server does not start.
     ///
     /// ```
     /// let reading = mcp_auth::server!().serve_tools_if(|tool| tool.is_read_only());
@@ -246,8 +248,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the text that tells the model how to use the server (`instructions` of `server/discover` and `initialize`);
-    /// by default there is no text.
+    /// Sets the text that tells the model how to use the server (`instructions` of
+    /// `server/discover` and `initialize`); by default there is no text.
     ///
     /// All callers get the same text, whichever tools they may call.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {

@@ -6,27 +6,29 @@ use super::ServerBuilder;
 
 /// Sources of organizations in addition to the token.
 impl ServerBuilder {
-    /// Sets the sources that may name the organization of an OAuth caller whose token names none. By
-    /// default only the token names an organization.
+    /// Sets the sources that may name the organization of an OAuth caller whose token names none.
+    /// By default only the token names an organization.
     ///
-    /// An OAuth token names an organization only if the client asked for the scope `user:org:read`, the
-    /// Clerk instance grants the client that scope, and the user chose an organization on the consent screen. If that
-    /// is not possible, add a source:
+    /// An OAuth token names an organization only if the client asked for the scope `user:org:read`,
+    /// the Clerk instance grants the client that scope, and the user chose an organization on the
+    /// consent screen. If that is not possible, add a source:
     ///
-    /// - [`UrlQuery`](OrganizationSource::UrlQuery): the user enters `https://…/mcp?org=acme` as the URL
-    ///   of the server, with the organization's id or slug. The client then has one connection for each
-    ///   organization.
-    /// - [`OnlyMembership`](OrganizationSource::OnlyMembership): for products whose users are members
-    ///   of one organization.
+    /// - [`UrlQuery`](OrganizationSource::UrlQuery): the user enters `https://…/mcp?org=acme` as
+    ///   the URL of the server, with the organization's id or slug. The client then has one
+    ///   connection for each organization.
+    /// - [`OnlyMembership`](OrganizationSource::OnlyMembership): for products whose users are
+    ///   members of one organization.
     ///
-    /// The order in which the sources are given does not matter. The token is asked first, then the URL,
-    /// then the memberships:
+    /// The order in which the sources are given does not matter. The token is asked first, then the
+    /// URL, then the memberships:
     ///
-    /// - If the token and the URL name different organizations, the caller acts in no organization. This rule also
-    ///   holds for session tokens and API keys of organizations.
-    /// - If the URL names an organization, the server does not use the user's only membership. A parameter `org` that
-    ///   is empty, given twice, longer than 256 bytes or wrongly encoded names an organization without members.
-    /// - A session token, an M2M token or an API key without an organization gets no organization from a source.
+    /// - If the token and the URL name different organizations, the caller acts in no organization.
+    ///   This rule also holds for session tokens and API keys of organizations.
+    /// - If the URL names an organization, the server does not use the user's only membership. A
+    ///   parameter `org` that is empty, given twice, longer than 256 bytes or wrongly encoded names
+    ///   an organization without members.
+    /// - A session token, an M2M token or an API key without an organization gets no organization
+    ///   from a source.
     ///
     /// ```
     /// use mcp_auth::{Org, OrganizationSource};
@@ -66,25 +68,28 @@ impl ServerBuilder {
     /// # });
     /// ```
     ///
-    /// The sources need a secret key; without a secret key the server does not start. Whichever source names an
-    /// organization, the server looks up the membership at Clerk's Backend API
-    /// (`GET /v1/users/{user_id}/organization_memberships`), and the caller acts in the organization only while they
-    /// are a member. The server caches a membership for 30 seconds, and a missing membership for 5 seconds. If Clerk
-    /// does not answer, the server answers 503. The look-up reads up to 500 memberships of a user; an organization
-    /// beyond them is not found. [`Caller::org_id`](crate::Caller::org_id) remains the organization of the token;
-    /// tools take the organization as [`Org`](crate::Org).
+    /// The sources need a secret key; without a secret key the server does not start. Whichever
+    /// source names an organization, the server looks up the membership at Clerk's Backend API
+    /// (`GET /v1/users/{user_id}/organization_memberships`), and the caller acts in the
+    /// organization only while they are a member. The server caches a membership for 30 seconds,
+    /// and a missing membership for 5 seconds. If Clerk does not answer, the server answers 503.
+    /// The look-up reads up to 500 memberships of a user; an organization beyond them is not found.
+    /// [`Caller::org_id`](crate::Caller::org_id) remains the organization of the token; tools take
+    /// the organization as [`Org`](crate::Org).
     ///
     /// With a source, [`dangerous_trust_token_org`](Self::dangerous_trust_token_org) has no effect.
     ///
     /// # Security
     ///
     /// With [`UrlQuery`](OrganizationSource::UrlQuery), the author of the URL chooses among the
-    /// organizations of the user who signs in. A user who connects with a link of another person may work in a
-    /// different organization of their own than they think. Name the organization in the results of tools that write.
+    /// organizations of the user who signs in. A user who connects with a link of another person
+    /// may work in a different organization of their own than they think. Name the organization in
+    /// the results of tools that write.
     ///
-    /// With [`OnlyMembership`](OrganizationSource::OnlyMembership), a user who joins a second organization
-    /// acts in no organization from then on, until the token or the URL names one. Every client that the user signed in
-    /// to acts in the user's only organization, although the user did not choose it on the consent screen.
+    /// With [`OnlyMembership`](OrganizationSource::OnlyMembership), a user who joins a second
+    /// organization acts in no organization from then on, until the token or the URL names one.
+    /// Every client that the user signed in to acts in the user's only organization, although the
+    /// user did not choose it on the consent screen.
     ///
     /// Source: <https://clerk.com/changelog/2026-05-14-oauth-organizations>;
     /// <https://clerk.com/docs/reference/backend-api>.

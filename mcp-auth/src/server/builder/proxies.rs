@@ -17,21 +17,21 @@ pub(in crate::server) struct ProxyOptions {
 
 /// Proxies in front of the server.
 impl ServerBuilder {
-    /// Names the proxies that the server trusts to name the addresses of their clients, as addresses (`10.0.0.7`,
-    /// `::1`) and prefixes (`10.0.0.0/8`); else `MCP_TRUSTED_PROXIES`, a list with commas. By default no proxy is
-    /// trusted.
+    /// Names the proxies that the server trusts to name the addresses of their clients, as
+    /// addresses (`10.0.0.7`, `::1`) and prefixes (`10.0.0.0/8`); else `MCP_TRUSTED_PROXIES`, a
+    /// list with commas. By default no proxy is trusted.
     ///
-    /// Every limit that counts by network then counts the client of a request and not the proxy. The server reads
-    /// `Forwarded` (RFC 7239) and `X-Forwarded-For` from the right, past trusted addresses, up to the first address
-    /// that is not trusted. An entry that is no address ends the reading at the last trusted address. If a request has
-    /// both headers and they name different clients, the request counts for the proxy. The headers of other peers are
-    /// not read.
+    /// Every limit that counts by network then counts the client of a request and not the proxy.
+    /// The server reads `Forwarded` (RFC 7239) and `X-Forwarded-For` from the right, past trusted
+    /// addresses, up to the first address that is not trusted. An entry that is no address ends the
+    /// reading at the last trusted address. If a request has both headers and they name different
+    /// clients, the request counts for the proxy. The headers of other peers are not read.
     ///
-    /// Only limits use that address. The headers do not change the URL of the server, the accepted `Host` and
-    /// `Origin`, or the rules for loopback.
+    /// Only limits use that address. The headers do not change the URL of the server, the accepted
+    /// `Host` and `Origin`, or the rules for loopback.
     ///
-    /// An entry that is neither an address nor a prefix, and a prefix of length 0 (`0.0.0.0/0`, `::/0`), are start-up
-    /// errors.
+    /// An entry that is neither an address nor a prefix, and a prefix of length 0 (`0.0.0.0/0`,
+    /// `::/0`), are start-up errors.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -42,8 +42,8 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// A client on a trusted address chooses the address that its requests count for, and so escapes the limits.
-    /// Name only proxies, and no network that also holds clients.
+    /// A client on a trusted address chooses the address that its requests count for, and so
+    /// escapes the limits. Name only proxies, and no network that also holds clients.
     pub fn trusted_proxies(
         mut self,
         networks: impl IntoIterator<Item = impl Into<String>>,

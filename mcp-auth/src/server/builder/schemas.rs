@@ -20,14 +20,16 @@ impl Default for SchemaOptions {
 
 /// The schemas of arguments, and how arguments are read.
 impl ServerBuilder {
-    /// Reads the arguments of every tool leniently. By default a value must have the type that the schema says, and an
-    /// argument that the schema does not name is refused.
+    /// Reads the arguments of every tool leniently. By default a value must have the type that the
+    /// schema says, and an argument that the schema does not name is refused.
     ///
-    /// Use it for clients that write numbers, booleans, lists and objects as strings (`"10"`, `"[1, 2]"`), such as
-    /// Claude Code and some versions of Cursor, and for clients that add arguments of their own: n8n (`toolCallId`,
-    /// `sessionId`, `chatInput`, `action`) and Cline (`task_progress`). The server reads a string as JSON if the schema
-    /// takes no string and takes the value of the JSON text. `authorize` and the function see the value that was read.
-    /// The schema does not change. The log counts the changes for each tool, in at most one line a minute.
+    /// Use it for clients that write numbers, booleans, lists and objects as strings (`"10"`,
+    /// `"[1, 2]"`), such as Claude Code and some versions of Cursor, and for clients that add
+    /// arguments of their own: n8n (`toolCallId`, `sessionId`, `chatInput`, `action`) and Cline
+    /// (`task_progress`). The server reads a string as JSON if the schema takes no string and takes
+    /// the value of the JSON text. `authorize` and the function see the value that was read. The
+    /// schema does not change. The log counts the changes for each tool, in at most one line a
+    /// minute.
     ///
     /// For one tool, write `lenient` in its attribute.
     ///
@@ -52,8 +54,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Leaves `additionalProperties: false` out of the schemas in `tools/list`, for clients that fail on the keyword,
-    /// such as clients that use Google's SDK for Python. The server still refuses unknown arguments.
+    /// Leaves `additionalProperties: false` out of the schemas in `tools/list`, for clients that
+    /// fail on the keyword, such as clients that use Google's SDK for Python. The server still
+    /// refuses unknown arguments.
     ///
     /// ```
     /// let builder = mcp_auth::server!().without_additional_properties();

@@ -43,11 +43,13 @@ impl Default for ScopeOptions {
 
 /// Scopes, organizations, and the answers to callers who lack them.
 impl ServerBuilder {
-    /// Requires a scope for every request except calls of public tools; may be called several times.
+    /// Requires a scope for every request except calls of public tools; may be called several
+    /// times.
     ///
-    /// A request without the scope is answered with a 403 challenge. A call is answered with an `isError` result
-    /// instead when it is the third in 5 minutes, and always for a session token, since no new session token has the
-    /// scope. A text that is not one scope-token (RFC 6749 §3.3) is a start-up error.
+    /// A request without the scope is answered with a 403 challenge. A call is answered with an
+    /// `isError` result instead when it is the third in 5 minutes, and always for a session token,
+    /// since no new session token has the scope. A text that is not one scope-token (RFC 6749 §3.3)
+    /// is a start-up error.
     ///
     /// ```
     /// # /// Greet.
@@ -72,15 +74,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets a scope contain other scopes: a token with the scope needs none of the contained scopes. The relation is
-    /// transitive over several calls.
+    /// Lets a scope contain other scopes: a token with the scope needs none of the contained
+    /// scopes. The relation is transitive over several calls.
     ///
-    /// Guards, required scopes, challenges, the list of tools, the [`AccessMatrix`](crate::AccessMatrix) and
-    /// [`Caller::has_scope`](crate::Caller::has_scope) follow the relation. The authorization server does not know it,
-    /// so a challenge asks for the scope that the guard names, and never for a wider scope. A scope that contains
-    /// itself, and a text that is not one scope-token (RFC 6749 §3.3), are start-up errors.
+    /// Guards, required scopes, challenges, the list of tools, the
+    /// [`AccessMatrix`](crate::AccessMatrix) and [`Caller::has_scope`](crate::Caller::has_scope)
+    /// follow the relation. The authorization server does not know it, so a challenge asks for the
+    /// scope that the guard names, and never for a wider scope. A scope that contains itself, and a
+    /// text that is not one scope-token (RFC 6749 §3.3), are start-up errors.
     ///
-    /// Source: MCP 2026-07-28, basic/authorization, which has servers account for scope hierarchies.
+    /// Source: MCP 2026-07-28, basic/authorization, which has servers account for scope
+    /// hierarchies.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -100,16 +104,18 @@ impl ServerBuilder {
 
     /// Sets the scopes that the metadata advertises and the first challenge asks for.
     ///
-    /// By default they are `profile email`, the required scopes, and `user:org:read` if a tool needs an organization.
-    /// The server advertises the list unchanged. `offline_access` in the list causes a warning, because a resource
-    /// server should not ask for it; some clients refresh their tokens only if it is listed. A text that is not one
-    /// scope-token (RFC 6749 §3.3) is a start-up error.
+    /// By default they are `profile email`, the required scopes, and `user:org:read` if a tool
+    /// needs an organization. The server advertises the list unchanged. `offline_access` in the
+    /// list causes a warning, because a resource server should not ask for it; some clients refresh
+    /// their tokens only if it is listed. A text that is not one scope-token (RFC 6749 §3.3) is a
+    /// start-up error.
     ///
-    /// Clients that register without scopes (Claude, `ChatGPT`) ask for the advertised scopes, and may ask only for
-    /// the instance's default scopes. So add every scope of this list, and `offline_access`, to the default scopes.
-    /// `MCP_AUTH=check` compares the two lists.
+    /// Clients that register without scopes (Claude, `ChatGPT`) ask for the advertised scopes, and
+    /// may ask only for the instance's default scopes. So add every scope of this list, and
+    /// `offline_access`, to the default scopes. `MCP_AUTH=check` compares the two lists.
     ///
-    /// Source: RFC 9728 §2; MCP 2026-07-28, basic/authorization, "Scope selection strategy"; SEP-2207;
+    /// Source: RFC 9728 §2; MCP 2026-07-28, basic/authorization, "Scope selection strategy";
+    /// SEP-2207;
     /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
     pub fn scopes_supported<S: Into<String>>(
         mut self,
@@ -119,8 +125,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets `require_org` accept the organization that an OAuth token names, without a look-up of the membership. A
-    /// tool that requires a role or a permission still looks the membership up.
+    /// Lets `require_org` accept the organization that an OAuth token names, without a look-up of
+    /// the membership. A tool that requires a role or a permission still looks the membership up.
     ///
     /// ```
     /// # use mcp_auth::Org;
@@ -148,30 +154,31 @@ impl ServerBuilder {
     ///
     /// A token can be valid for up to a day after the membership ended.
     ///
-    /// If [`organization_from`](Self::organization_from) sets a source, this setting has no effect: the server then
-    /// looks up the membership of every organization.
+    /// If [`organization_from`](Self::organization_from) sets a source, this setting has no effect:
+    /// the server then looks up the membership of every organization.
     pub fn dangerous_trust_token_org(mut self) -> Self {
         self.scopes.trust_token_org = true;
         self
     }
 
-    /// Starts the server with guards that no accepted token can pass; these guards deny every caller. By default such
-    /// a guard is a start-up error.
+    /// Starts the server with guards that no accepted token can pass; these guards deny every
+    /// caller. By default such a guard is a start-up error.
     ///
-    /// A guard cannot be passed if it requires a role or a permission, and there is neither a secret key nor are
-    /// session tokens accepted; if it requires a feature, a plan or a reverification without session tokens, or a
-    /// scope without OAuth access tokens; or if it accepts only kinds of tokens that the server refuses.
+    /// A guard cannot be passed if it requires a role or a permission, and there is neither a
+    /// secret key nor are session tokens accepted; if it requires a feature, a plan or a
+    /// reverification without session tokens, or a scope without OAuth access tokens; or if it
+    /// accepts only kinds of tokens that the server refuses.
     pub fn allow_unsatisfiable_guards(mut self) -> Self {
         self.scopes.allow_unsatisfiable_guards = true;
         self
     }
 
-    /// Lets callers without a token connect and list the public tools: `initialize`, `server/discover`,
-    /// `ping` and `tools/list` are answered without a token. By default each of them is answered with 401, which makes
-    /// a client sign in.
+    /// Lets callers without a token connect and list the public tools: `initialize`,
+    /// `server/discover`, `ping` and `tools/list` are answered without a token. By default each of
+    /// them is answered with 401, which makes a client sign in.
     ///
-    /// A client that connects without a token does not see the guarded tools, so nothing makes it sign in.
-    /// Use [`discoverable`](Self::discoverable) for a server that has both.
+    /// A client that connects without a token does not see the guarded tools, so nothing makes it
+    /// sign in. Use [`discoverable`](Self::discoverable) for a server that has both.
     ///
     /// ```
     /// /// Tell the time.
@@ -197,12 +204,13 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets callers without a token connect, list all tools with their requirements (`securitySchemes`), and call the
-    /// public tools. A call of a guarded tool is answered with 401 and a challenge, which makes a client sign in.
+    /// Lets callers without a token connect, list all tools with their requirements
+    /// (`securitySchemes`), and call the public tools. A call of a guarded tool is answered with
+    /// 401 and a challenge, which makes a client sign in.
     ///
-    /// Use it for a server with public and guarded tools: by default a client must sign in before it sees any tool. A
-    /// signed-in caller sees the tools that they may call and the tools that a token with more scopes would let them
-    /// call.
+    /// Use it for a server with public and guarded tools: by default a client must sign in before
+    /// it sees any tool. A signed-in caller sees the tools that they may call and the tools that a
+    /// token with more scopes would let them call.
     ///
     /// ```
     /// /// Tell the time.
@@ -230,11 +238,11 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// Names, descriptions, schemas and scopes of all tools become public, and [`instructions`](Self::instructions)
-    /// too. The guards of the tools do not change.
+    /// Names, descriptions, schemas and scopes of all tools become public, and
+    /// [`instructions`](Self::instructions) too. The guards of the tools do not change.
     ///
-    /// Source: OpenAI, Apps SDK, "Authentication"; Clerk, `@clerk/mcp-tools` 1.0, which does this by
-    /// default.
+    /// Source: OpenAI, Apps SDK, "Authentication"; Clerk, `@clerk/mcp-tools` 1.0, which does this
+    /// by default.
     pub fn discoverable(mut self) -> Self {
         self.scopes.anonymous = self.scopes.anonymous.max(AnonymousAccess::ListAll);
         self
@@ -242,9 +250,10 @@ impl ServerBuilder {
 
     /// Leaves `securitySchemes` out of `tools/list`.
     ///
-    /// By default each tool lists there what a client needs: `noauth` for a public tool, and `oauth2` for any other
-    /// tool, with the scopes of the guard, the scopes of [`require_scope`](Self::require_scope), and `user:org:read`
-    /// if the tool needs an organization. The list is at the top level of the tool and in its `_meta`. `ChatGPT` needs
+    /// By default each tool lists there what a client needs: `noauth` for a public tool, and
+    /// `oauth2` for any other tool, with the scopes of the guard, the scopes of
+    /// [`require_scope`](Self::require_scope), and `user:org:read` if the tool needs an
+    /// organization. The list is at the top level of the tool and in its `_meta`. `ChatGPT` needs
     /// the list to sign in for a single tool; other clients ignore it.
     ///
     /// ```
@@ -256,9 +265,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers a call that lacks a scope with an `isError` result instead of a 403 challenge, because some clients end
-    /// the connection on a challenge. Other requests that lack a scope of [`require_scope`](Self::require_scope) are
-    /// still challenged.
+    /// Answers a call that lacks a scope with an `isError` result instead of a 403 challenge,
+    /// because some clients end the connection on a challenge. Other requests that lack a scope of
+    /// [`require_scope`](Self::require_scope) are still challenged.
     ///
     /// ```
     /// /// Write a document.
@@ -281,12 +290,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers a call that lacks an organization with a 403 challenge for the scope `user:org:read` and the other
-    /// missing scopes, if the caller's OAuth token lacks that scope and the guard asks for nothing else that is
-    /// missing. By default the answer is an `isError` result.
+    /// Answers a call that lacks an organization with a 403 challenge for the scope `user:org:read`
+    /// and the other missing scopes, if the caller's OAuth token lacks that scope and the guard
+    /// asks for nothing else that is missing. By default the answer is an `isError` result.
     ///
-    /// The answer stays an `isError` result if the token has the scope and names no organization, since the user was
-    /// already asked; for the third such call in 5 minutes; and with
+    /// The answer stays an `isError` result if the token has the scope and names no organization,
+    /// since the user was already asked; for the third such call in 5 minutes; and with
     /// [`scope_denials_as_results`](Self::scope_denials_as_results).
     ///
     /// ```
@@ -347,8 +356,8 @@ impl ScopeOptions {
         Ok(Arc::new(ScopeHierarchy::new(implications).map_err(cycle)?))
     }
 
-    /// The scopes of the metadata and of the first challenge. The scopes of a single tool are not among them: its
-    /// 403 asks for them, so that a user does not grant all scopes at once.
+    /// The scopes of the metadata and of the first challenge. The scopes of a single tool are not
+    /// among them: its 403 asks for them, so that a user does not grant all scopes at once.
     pub(in crate::server) fn advertised(
         &self,
         hierarchy: &ScopeHierarchy,
@@ -369,6 +378,6 @@ impl ScopeOptions {
     }
 }
 
-/// The scope with which a client gets refresh tokens from the authorization server. A resource server does not
-/// advertise it (MCP 2026-07-28, basic/authorization; SEP-2207).
+/// The scope with which a client gets refresh tokens from the authorization server. A resource
+/// server does not advertise it (MCP 2026-07-28, basic/authorization; SEP-2207).
 pub(in crate::server) const OFFLINE_ACCESS: &str = "offline_access";

@@ -54,22 +54,26 @@ impl ServerBuilder {
     /// Sets the public URL of the endpoint, the canonical URL; else `MCP_URL`, else on loopback
     /// `http://127.0.0.1:{port}/mcp`. A server that listens on another address needs the setting.
     ///
-    /// The endpoint's path is appended to an origin. The URL is https; http is permitted on loopback, and inside a
-    /// private network with [`dangerous_http_url`](Self::dangerous_http_url). It has no query, fragment or
-    /// credentials. The metadata names it as `resource` (RFC 9728 §2), and tokens must name it as their audience,
-    /// unless [`audience`](Self::audience) sets another audience. The server takes no part of it from requests.
+    /// The endpoint's path is appended to an origin. The URL is https; http is permitted on
+    /// loopback, and inside a private network with
+    /// [`dangerous_http_url`](Self::dangerous_http_url). It has no query, fragment or credentials.
+    /// The metadata names it as `resource` (RFC 9728 §2), and tokens must name it as their
+    /// audience, unless [`audience`](Self::audience) sets another audience. The server takes no
+    /// part of it from requests.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.serving.url = Some(url.into());
         self
     }
 
-    /// Permits a canonical URL with plain http off loopback, like `http://mcp:3000`, inside a network of containers.
-    /// Metadata, challenges, audience and the accepted `Host` follow the URL as usual.
+    /// Permits a canonical URL with plain http off loopback, like `http://mcp:3000`, inside a
+    /// network of containers. Metadata, challenges, audience and the accepted `Host` follow the URL
+    /// as usual.
     ///
-    /// The server resolves the host at the start. Each address of the host must be private: loopback, 10/8, 172.16/12,
-    /// 192.168/16, link-local (169.254/16, fe80::/10), unique local (fc00::/7), or shared (100.64/10, which overlay
-    /// networks use). The server does not start if the host does not resolve or has a public address.
-    /// [`check`](Self::check) reports the URL as a warning.
+    /// The server resolves the host at the start. Each address of the host must be private:
+    /// loopback, 10/8, 172.16/12, 192.168/16, link-local (169.254/16, fe80::/10), unique local
+    /// (fc00::/7), or shared (100.64/10, which overlay networks use). The server does not start if
+    /// the host does not resolve or has a public address. [`check`](Self::check) reports the URL as
+    /// a warning.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -81,10 +85,11 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// Access tokens cross the network in the clear. Anyone who can read the traffic, or can answer under the name of
-    /// the server, gets tokens of its users. MCP demands https off loopback.
+    /// Access tokens cross the network in the clear. Anyone who can read the traffic, or can answer
+    /// under the name of the server, gets tokens of its users. MCP demands https off loopback.
     ///
-    /// Source: MCP 2026-07-28, basic/authorization, "Security considerations"; RFC 6750 section 5.3.
+    /// Source: MCP 2026-07-28, basic/authorization, "Security considerations"; RFC 6750 section
+    /// 5.3.
     pub fn dangerous_http_url(mut self) -> Self {
         self.serving.dangerous_http_url = true;
         self
@@ -108,13 +113,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the accepted `Host` values: `name` (any port) or `name:port`, in any case; else `MCP_ALLOWED_HOSTS`
-    /// (separated by commas), else host and port of the canonical URL, on loopback under each of its names. A request
-    /// with any other `Host` is answered with 403.
+    /// Sets the accepted `Host` values: `name` (any port) or `name:port`, in any case; else
+    /// `MCP_ALLOWED_HOSTS` (separated by commas), else host and port of the canonical URL, on
+    /// loopback under each of its names. A request with any other `Host` is answered with 403.
     ///
-    /// A name with letters beyond ASCII is compared in Punycode, and an IPv6 address with its brackets. An origin
-    /// stands for its host and port. A `Host` without a port matches the ports 80 and 443, which clients leave out. The
-    /// server does not start with an entry that is empty, has a path or a wildcard, or is not a host.
+    /// A name with letters beyond ASCII is compared in Punycode, and an IPv6 address with its
+    /// brackets. An origin stands for its host and port. A `Host` without a port matches the ports
+    /// 80 and 443, which clients leave out. The server does not start with an entry that is empty,
+    /// has a path or a wildcard, or is not a host.
     ///
     /// Source: MCP 2026-07-28, basic/transports/streamable-http, on DNS rebinding.
     pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
@@ -122,13 +128,15 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the browser origins that may call, like `https://app.example.com`; else `MCP_ALLOWED_ORIGINS` (separated by
-    /// commas). By default local pages may call if the canonical URL is on loopback, and no page may call otherwise. A
-    /// request of any other origin is answered with 403.
+    /// Sets the browser origins that may call, like `https://app.example.com`; else
+    /// `MCP_ALLOWED_ORIGINS` (separated by commas). By default local pages may call if the
+    /// canonical URL is on loopback, and no page may call otherwise. A request of any other origin
+    /// is answered with 403.
     ///
-    /// An entry is normalised to the form that browsers send: capitals, a default port and a final slash make no
-    /// difference. The server does not start with an entry that is empty, has no scheme, a path or a wildcard, or is
-    /// `null`, which is the origin of every page that hides its own.
+    /// An entry is normalised to the form that browsers send: capitals, a default port and a final
+    /// slash make no difference. The server does not start with an entry that is empty, has no
+    /// scheme, a path or a wildcard, or is `null`, which is the origin of every page that hides its
+    /// own.
     ///
     /// The list does not affect programs, which send no `Origin`.
     ///
@@ -155,8 +163,9 @@ impl ServerBuilder {
     }
 
     /// Publishes no copies of the authorization server's metadata at the root: neither
-    /// `/.well-known/oauth-authorization-server` (RFC 8414) nor `/.well-known/openid-configuration`. Only clients of
-    /// MCP 2025-03-26, and clients that knew the server as a server of mcp-use, look for the copies.
+    /// `/.well-known/oauth-authorization-server` (RFC 8414) nor
+    /// `/.well-known/openid-configuration`. Only clients of MCP 2025-03-26, and clients that knew
+    /// the server as a server of mcp-use, look for the copies.
     pub fn without_legacy_discovery(mut self) -> Self {
         self.serving.legacy_discovery = false;
         self

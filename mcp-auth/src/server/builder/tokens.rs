@@ -45,9 +45,10 @@ impl ServerBuilder {
     /// Accepts Clerk session tokens of these authorized parties, [`AuthorizedParties::only`] or
     /// [`AuthorizedParties::any`]. By default the server accepts no session tokens.
     ///
-    /// A session token carries organization, role and permissions. Session tokens are the only tokens with features,
-    /// plans and reverifications. They have no scopes: a tool that requires a scope refuses them, and with
-    /// [`require_scope`](Self::require_scope) every tool except the public tools refuses them.
+    /// A session token carries organization, role and permissions. Session tokens are the only
+    /// tokens with features, plans and reverifications. They have no scopes: a tool that requires a
+    /// scope refuses them, and with [`require_scope`](Self::require_scope) every tool except the
+    /// public tools refuses them.
     ///
     /// ```
     /// # /// Greet.
@@ -72,15 +73,16 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// Clerk's session tokens name no audience, so any session token that a page of these parties had minted is a
-    /// credential here.
+    /// Clerk's session tokens name no audience, so any session token that a page of these parties
+    /// had minted is a credential here.
     pub fn session_tokens(mut self, parties: AuthorizedParties) -> Self {
         self.tokens.sessions = Some(parties);
         self
     }
 
-    /// Accepts no OAuth access tokens, which are accepted by default. Use it for a server that only machines, API keys
-    /// or an application's own pages call; clients that sign in with OAuth cannot use that server.
+    /// Accepts no OAuth access tokens, which are accepted by default. Use it for a server that only
+    /// machines, API keys or an application's own pages call; clients that sign in with OAuth
+    /// cannot use that server.
     ///
     /// ```
     /// use mcp_auth::ApiKeyScopes;
@@ -97,10 +99,10 @@ impl ServerBuilder {
 
     /// Accepts M2M tokens that are meant for this server's machine, both JWTs and opaque tokens.
     ///
-    /// [`machine_id`](Self::machine_id) or [`machine_secret_key`](Self::machine_secret_key) names this server's
-    /// machine. Without either the server does not start, unless it has a local Clerk, where the machine is `mch_mcp`.
-    /// A machine is no user and has no organization and no scopes, so it can call only tools that require none of
-    /// these.
+    /// [`machine_id`](Self::machine_id) or [`machine_secret_key`](Self::machine_secret_key) names
+    /// this server's machine. Without either the server does not start, unless it has a local
+    /// Clerk, where the machine is `mch_mcp`. A machine is no user and has no organization and no
+    /// scopes, so it can call only tools that require none of these.
     ///
     /// ```
     /// use mcp_auth::Caller;
@@ -121,11 +123,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Accepts API keys with these scopes, [`ApiKeyScopes::all_of`] or [`ApiKeyScopes::any_key`]. By default the server
-    /// accepts no API keys.
+    /// Accepts API keys with these scopes, [`ApiKeyScopes::all_of`] or [`ApiKeyScopes::any_key`].
+    /// By default the server accepts no API keys.
     ///
-    /// An API key acts for the user or the organization that made it. The server verifies API keys at the Backend API,
-    /// so it does not start without a secret key. A revoked key is refused within 60 seconds.
+    /// An API key acts for the user or the organization that made it. The server verifies API keys
+    /// at the Backend API, so it does not start without a secret key. A revoked key is refused
+    /// within 60 seconds.
     ///
     /// ```
     /// use mcp_auth::ApiKeyScopes;
@@ -142,7 +145,8 @@ impl ServerBuilder {
 
     /// Sets how long a verified JWT is cached; by default until it expires.
     ///
-    /// On every request the server still checks the times of the JWT, and that its key is a current key of the issuer.
+    /// On every request the server still checks the times of the JWT, and that its key is a current
+    /// key of the issuer.
     ///
     /// ```
     /// use std::time::Duration;
@@ -155,8 +159,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the size of the cache of verified JWTs in bytes; 32 MiB by default, enough for about 20 000 JWTs. When the
-    /// cache is full, rarely used entries are evicted and verified again on their next request.
+    /// Sets the size of the cache of verified JWTs in bytes; 32 MiB by default, enough for about 20
+    /// 000 JWTs. When the cache is full, rarely used entries are evicted and verified again on
+    /// their next request.
     ///
     /// ```
     /// let builder = mcp_auth::server!().token_cache_bytes(8 * 1024 * 1024);
@@ -167,9 +172,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Refuses users who are banned, locked or deleted with 401; tokens do not show that. The server looks each user
-    /// up with the secret key every 60 seconds. It does not start without a secret key, and answers users with 503
-    /// while Clerk does not answer.
+    /// Refuses users who are banned, locked or deleted with 401; tokens do not show that. The
+    /// server looks each user up with the secret key every 60 seconds. It does not start without a
+    /// secret key, and answers users with 503 while Clerk does not answer.
     ///
     /// ```
     /// let builder = mcp_auth::server!().check_users();
@@ -207,8 +212,8 @@ impl HeldKeys {
     }
 }
 
-/// Sets the accepted kinds of tokens and their rules. A kind stays accepted if a finding is about it, so that no
-/// guard seems unsatisfiable because of that finding.
+/// Sets the accepted kinds of tokens and their rules. A kind stays accepted if a finding is about
+/// it, so that no guard seems unsatisfiable because of that finding.
 pub(in crate::server) fn resolve(
     policy: &mut TokenPolicy,
     builder: &ServerBuilder,
@@ -264,7 +269,8 @@ pub(in crate::server) fn resolve(
     }
 }
 
-/// The machine that this server is, if it accepts M2M tokens. With a finding the machine has no name.
+/// The machine that this server is, if it accepts M2M tokens. With a finding the machine has no
+/// name.
 fn machine(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -288,7 +294,8 @@ fn machine(
     Some(findings.note(machine).unwrap_or(Machine::Unnamed))
 }
 
-/// The id of the machine that this server is; with a local Clerk the default machine, unless a setting names another.
+/// The id of the machine that this server is; with a local Clerk the default machine, unless a
+/// setting names another.
 pub(in crate::server) fn machine_id(
     builder: &ServerBuilder,
     env: &Environment<'_>,

@@ -8,8 +8,8 @@ use super::super::codes;
 use super::super::environment::Environment;
 use super::super::finding::Finding;
 
-/// Compares the canonical URL of a server that listens itself with its address. Port 0, for which the system has not
-/// chosen a port yet, is not compared.
+/// Compares the canonical URL of a server that listens itself with its address. Port 0, for which
+/// the system has not chosen a port yet, is not compared.
 pub(in super::super) fn address(
     builder: &ServerBuilder,
     env: &Environment<'_>,

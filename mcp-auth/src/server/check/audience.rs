@@ -9,7 +9,8 @@ use super::config::Config;
 
 /// Says how tokens get the audience that the server requires, and how long a transition lasts.
 ///
-/// Source: <https://clerk.com/docs/guides/ai/mcp/build-mcp-server>, "Configure Clerk for your MCP server".
+/// Source: <https://clerk.com/docs/guides/ai/mcp/build-mcp-server>, "Configure Clerk for your MCP
+/// server".
 pub(super) fn audience(config: &Config<'_>) -> Vec<Finding> {
     if !config.policy().oauth {
         return Vec::new();
@@ -24,8 +25,8 @@ pub(super) fn audience(config: &Config<'_>) -> Vec<Finding> {
     }
 }
 
-/// The registration of the server with the instance, which no API shows. A local Clerk of the server has the server
-/// registered.
+/// The registration of the server with the instance, which no API shows. A local Clerk of the
+/// server has the server registered.
 fn registered(config: &Config<'_>) -> Option<Finding> {
     let url = config.policy().audience.accepted.first()?;
     if config.is_local() {

@@ -1,4 +1,5 @@
-//! The advertised scopes, compared with the scopes that the instance grants to clients that register without scopes.
+//! The advertised scopes, compared with the scopes that the instance grants to clients that
+//! register without scopes.
 
 use crate::clerk::OauthSettings;
 
@@ -7,10 +8,12 @@ use super::super::codes;
 use super::super::finding::{Finding, Findings};
 use super::config::Config;
 
-/// A client that registers without scopes gets the default scopes, and Clerk refuses it every other scope. Claude and
-/// ChatGPT are such clients, and ask for the advertised scopes; Claude also asks for `offline_access`.
+/// A client that registers without scopes gets the default scopes, and Clerk refuses it every other
+/// scope. Claude and ChatGPT are such clients, and ask for the advertised scopes; Claude also asks
+/// for `offline_access`.
 ///
-/// Source: <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>,
+/// Source:
+/// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>,
 /// "Configure default scopes".
 pub(super) fn default_scopes(
     settings: &OauthSettings,

@@ -43,8 +43,8 @@ pub(super) fn evaluate(probe: &Probe, config: &Config<'_>) -> Findings {
     findings
 }
 
-/// An issuer that calls itself by another URL is a wrong configuration. An issuer that does not answer may answer
-/// before the first request.
+/// An issuer that calls itself by another URL is a wrong configuration. An issuer that does not
+/// answer may answer before the first request.
 fn issuer(frontend: &Frontend, config: &Config<'_>, findings: &mut Findings) {
     let expected = &*config.policy().issuer;
     let setting = config.clerk.frontend.source;
@@ -150,8 +150,8 @@ fn secret_key(check: SecretKeyCheck, config: &Config<'_>, findings: &mut Finding
     });
 }
 
-/// An M2M token names the machines that it is meant for, and Clerk confirms with a machine's key only tokens that are
-/// meant for that machine.
+/// An M2M token names the machines that it is meant for, and Clerk confirms with a machine's key
+/// only tokens that are meant for that machine.
 fn machine(probe: &Probe, config: &Config<'_>, findings: &mut Findings) {
     let key_setting = config.clerk.machine_key.source;
     let id_setting = config.resolved.settings.machine_id;

@@ -1,4 +1,5 @@
-//! The check of a configuration and of its instance, which `MCP_AUTH=check` prints and a start logs.
+//! The check of a configuration and of its instance, which `MCP_AUTH=check` prints and a start
+//! logs.
 
 mod address;
 mod audience;
@@ -65,8 +66,9 @@ async fn ask(resolved: &mut Resolved) -> Result<(), Finding> {
     Ok(())
 }
 
-/// Asks the instance, and adds the findings about its answers. The answers include the keys, so that the first request
-/// does not wait for them. `everything` asks also for answers that a start does not need.
+/// Asks the instance, and adds the findings about its answers. The answers include the keys, so
+/// that the first request does not wait for them. `everything` asks also for answers that a start
+/// does not need.
 pub(super) async fn probe(
     resolved: &mut Resolved,
     settings: &ClerkSettings,

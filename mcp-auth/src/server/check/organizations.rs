@@ -7,8 +7,8 @@ use crate::tool::Registry;
 use super::super::codes;
 use super::super::finding::Finding;
 
-/// Names the sources of organizations, and the use of each source, if a tool needs an organization. A tool that needs
-/// an organization denies every OAuth caller whose organization no source names.
+/// Names the sources of organizations, and the use of each source, if a tool needs an organization.
+/// A tool that needs an organization denies every OAuth caller whose organization no source names.
 pub(in super::super) fn organizations(
     sources: OrganizationSources,
     policy: &TokenPolicy,

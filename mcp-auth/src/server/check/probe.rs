@@ -29,8 +29,9 @@ pub(super) enum PublishedKeys {
 }
 
 impl Probe {
-    /// Asks all questions at once, so that a slow Clerk costs the 5 seconds of one request. A server with a configured
-    /// public key may be unable to reach the issuer, so the issuer is asked only if `everything` is wanted.
+    /// Asks all questions at once, so that a slow Clerk costs the 5 seconds of one request. A
+    /// server with a configured public key may be unable to reach the issuer, so the issuer is
+    /// asked only if `everything` is wanted.
     pub(super) async fn send(clerk: &Clerk, has_jwt_key: bool, everything: bool) -> Self {
         let frontend = async {
             if has_jwt_key && !everything {

@@ -1,4 +1,5 @@
-//! The settings of the instance for OAuth clients: their tokens, their registration and their scopes.
+//! The settings of the instance for OAuth clients: their tokens, their registration and their
+//! scopes.
 
 use crate::clerk::{Document, OauthSettings, Untold};
 
@@ -34,7 +35,8 @@ pub(super) fn settings(
     }
 }
 
-/// The ways in which a client can get an id. The settings of the instance are preferred to the metadata.
+/// The ways in which a client can get an id. The settings of the instance are preferred to the
+/// metadata.
 pub(super) fn registration(
     metadata: Option<&Document>,
     settings: Option<&OauthSettings>,
@@ -82,10 +84,11 @@ pub(super) fn registration(
     findings.pass(format!("clients can register {ways}"));
 }
 
-/// A client that registers itself cannot later ask for a scope that it did not register with, or for a scope that is no
-/// default scope if it registered without scopes.
+/// A client that registers itself cannot later ask for a scope that it did not register with, or
+/// for a scope that is no default scope if it registered without scopes.
 ///
-/// Source: <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
+/// Source:
+/// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.
 pub(super) fn scopes_out_of_reach(
     settings: &OauthSettings,
     config: &Config<'_>,

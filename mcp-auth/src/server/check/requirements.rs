@@ -107,7 +107,8 @@ pub(super) fn roles(
     }
 }
 
-/// The scopes that tools require of OAuth tokens. The scopes of API keys are no scopes of the authorization server.
+/// The scopes that tools require of OAuth tokens. The scopes of API keys are no scopes of the
+/// authorization server.
 pub(super) fn scopes_of_oauth_tools(config: &Config<'_>) -> Required {
     required(config, accepts_oauth, |requirement| match requirement {
         Requirement::Scope(scope) => Some(scope.to_string()),

@@ -1,7 +1,7 @@
 //! The access matrix: the guards of the served tools, decided for supposed callers.
 //!
-//! The guards decide as for a real call. No caller and no proof is made here: a supposed caller is a [`CallerFacts`],
-//! which authorizes no call.
+//! The guards decide as for a real call. No caller and no proof is made here: a supposed caller is
+//! a [`CallerFacts`], which authorizes no call.
 
 mod render;
 mod sample_caller;
@@ -21,19 +21,21 @@ use self::sample_caller::of_each_kind;
 /// The access matrix: a line for each served tool, by name, and a column for each kind of caller.
 ///
 /// [`Server::matrix`](crate::Server::matrix) and, in tests,
-/// [`TestServer::matrix`](crate::testing::TestServer::matrix) return it, and a server that is started with
-/// `MCP_AUTH=tools` prints it. Keep its text under version control: a guard that admits more callers is then a line of
-/// the diff.
+/// [`TestServer::matrix`](crate::testing::TestServer::matrix) return it, and a server that is
+/// started with `MCP_AUTH=tools` prints it. Keep its text under version control: a guard that
+/// admits more callers is then a line of the diff.
 ///
-/// Every matrix has a column for a caller without a token, and columns for callers with each accepted kind of token: a
-/// signed-in person, a person who acts in an organization, a machine, and an API key of a user and of an organization.
-/// [`role`](Self::role), [`scope`](Self::scope) and [`caller`](Self::caller) add columns of the application.
+/// Every matrix has a column for a caller without a token, and columns for callers with each
+/// accepted kind of token: a signed-in person, a person who acts in an organization, a machine, and
+/// an API key of a user and of an organization. [`role`](Self::role), [`scope`](Self::scope) and
+/// [`caller`](Self::caller) add columns of the application.
 ///
-/// A cell is `yes`, `no`, or `if` if the tool's own `authorize` decides. In the columns of every matrix a cell is
-/// `with permission` or the like if a caller who also has the required facts may call; a caller of the application has
-/// only the facts that the application gave it. The column `requires` shows the guard, and the column `scopes` shows
-/// the scopes that a client has to ask for, as `securitySchemes` of `tools/list` names them. If a tool declares a
-/// `rate` or a `concurrency`, the last columns show them.
+/// A cell is `yes`, `no`, or `if` if the tool's own `authorize` decides. In the columns of every
+/// matrix a cell is `with permission` or the like if a caller who also has the required facts may
+/// call; a caller of the application has only the facts that the application gave it. The column
+/// `requires` shows the guard, and the column `scopes` shows the scopes that a client has to ask
+/// for, as `securitySchemes` of `tools/list` names them. If a tool declares a `rate` or a
+/// `concurrency`, the last columns show them.
 ///
 /// ```standalone_crate
 /// # #[cfg(feature = "testing")] {
@@ -175,7 +177,8 @@ impl AccessMatrix {
         }
     }
 
-    /// Adds a column for callers who act in an organization with this role, which has these permissions.
+    /// Adds a column for callers who act in an organization with this role, which has these
+    /// permissions.
     pub fn role(self, role: &str, permissions: &[&str]) -> Self {
         let caller = SampleCaller::new(role).role(role);
         self.caller(
@@ -185,8 +188,8 @@ impl AccessMatrix {
         )
     }
 
-    /// Adds a column for callers whose token has this scope, and the scopes that it contains, and who act in no
-    /// organization.
+    /// Adds a column for callers whose token has this scope, and the scopes that it contains, and
+    /// who act in no organization.
     ///
     /// ```
     /// # #[cfg(feature = "testing")] {
@@ -221,7 +224,8 @@ impl AccessMatrix {
     }
 
     /// The kinds of facts that a caller without further facts lacks to pass a guard: `permission`,
-    /// `permission or role`. Empty if no facts help, and for a caller of the application, whose facts are given.
+    /// `permission or role`. Empty if no facts help, and for a caller of the application, whose
+    /// facts are given.
     fn lacks(&self, caller: &SampleCaller, guard: &Guard) -> Vec<String> {
         if !caller.has_nothing || !self.may(&caller.with_all_of(guard), guard) {
             return Vec::new();
@@ -296,7 +300,8 @@ impl AccessMatrix {
             plans: Some(&caller.plans).filter(|_| is_session),
             factor_ages: caller.factor_ages.as_ref().filter(|_| is_session),
         });
-        // A caller of the application has the facts that the application gave it, with any kind of token.
+        // A caller of the application has the facts that the application gave it, with any kind of
+        // token.
         let looked_up = self.knows_memberships && (self.looks_up || !caller.has_nothing);
         let organization = caller.organization(token, looked_up);
         ask(standing.as_ref(), organization.as_ref())

@@ -18,7 +18,8 @@ pub(super) struct Limits {
 }
 
 impl AccessMatrix {
-    /// Writes the table in Markdown. Cells are not padded, so a new or a removed tool changes no other line.
+    /// Writes the table in Markdown. Cells are not padded, so a new or a removed tool changes no
+    /// other line.
     ///
     /// ```no_run
     /// # async fn write() -> mcp_auth::Result<()> {
@@ -43,9 +44,10 @@ impl AccessMatrix {
         text
     }
 
-    /// Writes the table as JSON with `callers` (the columns), `tools` and `notes`. Each tool has its name as `tool`,
-    /// `requires`, and the callers that may call it as `allowed`. A tool also has `authorize` if its own function
-    /// decides, `securitySchemes` as in `tools/list`, and the `rate` and `concurrency` that it declares.
+    /// Writes the table as JSON with `callers` (the columns), `tools` and `notes`. Each tool has
+    /// its name as `tool`, `requires`, and the callers that may call it as `allowed`. A tool also
+    /// has `authorize` if its own function decides, `securitySchemes` as in `tools/list`, and the
+    /// `rate` and `concurrency` that it declares.
     ///
     /// ```standalone_crate
     /// # #[cfg(feature = "testing")] {

@@ -88,9 +88,10 @@ impl SampleCaller {
         self.in_organization()
     }
 
-    /// Presents a token of this kind. By default it is an OAuth access token, or a session token if the server accepts
-    /// only session tokens of people. A caller whose kind of token is not accepted may call no tool. A machine is no
-    /// user and has no organization. An API key belongs to a user, or to an organization if the caller acts in one.
+    /// Presents a token of this kind. By default it is an OAuth access token, or a session token if
+    /// the server accepts only session tokens of people. A caller whose kind of token is not
+    /// accepted may call no tool. A machine is no user and has no organization. An API key belongs
+    /// to a user, or to an organization if the caller acts in one.
     ///
     /// ```
     /// use mcp_auth::{SampleCaller, TokenKind};
@@ -103,8 +104,8 @@ impl SampleCaller {
         self
     }
 
-    /// Presents a session token with this feature, `org:export` or `user:export`. A feature without an owner belongs to
-    /// the organization and to the user. May be called several times.
+    /// Presents a session token with this feature, `org:export` or `user:export`. A feature without
+    /// an owner belongs to the organization and to the user. May be called several times.
     ///
     /// ```
     /// use mcp_auth::SampleCaller;
@@ -117,15 +118,15 @@ impl SampleCaller {
         self.token(TokenKind::Session)
     }
 
-    /// Presents a session token with this plan, `org:pro` or `user:pro`. A plan without an owner belongs to the
-    /// organization and to the user. May be called several times.
+    /// Presents a session token with this plan, `org:pro` or `user:pro`. A plan without an owner
+    /// belongs to the organization and to the user. May be called several times.
     pub fn plan(mut self, plan: impl AsRef<str>) -> Self {
         self.plans = with(self.plans, plan.as_ref());
         self.token(TokenKind::Session)
     }
 
-    /// Presents a session token that says how many minutes ago the first and the second factor were verified; -1 means
-    /// never.
+    /// Presents a session token that says how many minutes ago the first and the second factor were
+    /// verified; -1 means never.
     ///
     /// ```
     /// use mcp_auth::SampleCaller;
@@ -138,7 +139,8 @@ impl SampleCaller {
         self.token(TokenKind::Session)
     }
 
-    /// Presents a token with this scope; may be called several times. Session tokens and M2M tokens have no scopes.
+    /// Presents a token with this scope; may be called several times. Session tokens and M2M tokens
+    /// have no scopes.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scopes.push(scope.into());
         self
