@@ -219,8 +219,10 @@ tuple_of_parts!(A B C D);
 /// A type that a tool can take by reference: a part of the request, or a [`FromContext`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be injected into a tool",
-    label = "taken by reference, so it would come from the request",
-    note = "the server's state is taken as `&State<{Self}>`, an argument by value; for a type that is made of the request, implement `FromContext`"
+    label = "a parameter by reference comes from the request, not from the arguments",
+    note = "an argument: take `{Self}` by value",
+    note = "a value of the server: take `&State<{Self}>`",
+    note = "a value that is made from the request: implement `FromContext` for `{Self}`"
 )]
 pub trait Inject: Send + Sync + Sized + 'static {
     /// Requirements of the type itself.

@@ -27,9 +27,9 @@ use std::sync::Arc;
 /// assert_eq!(greet("Ada".into(), &State::new(Greeting("Hello"))).await, "Hello Ada");
 /// # });
 /// ```
-pub struct State<T>(Arc<T>);
+pub struct State<T: Send + Sync + 'static>(Arc<T>);
 
-impl<T> State<T> {
+impl<T: Send + Sync + 'static> State<T> {
     /// Wraps a value. The server wraps the values of `serve!(state = …)`; a test may wrap its own.
     #[must_use]
     pub fn new(value: T) -> Self {
@@ -37,13 +37,13 @@ impl<T> State<T> {
     }
 }
 
-impl<T> Clone for State<T> {
+impl<T: Send + Sync + 'static> Clone for State<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T> Deref for State<T> {
+impl<T: Send + Sync + 'static> Deref for State<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -51,7 +51,7 @@ impl<T> Deref for State<T> {
     }
 }
 
-impl<T> fmt::Debug for State<T> {
+impl<T: Send + Sync + 'static> fmt::Debug for State<T> {
     /// Shows the type only: an application's state may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "State<{}>", type_name::<T>())
