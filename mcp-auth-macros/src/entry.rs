@@ -501,7 +501,7 @@ fn unquantified(
 }
 
 fn sources<'a>(values: impl IntoIterator<Item = &'a Expr>) -> String {
-    let values = values.into_iter().map(|value| source(value));
+    let values = values.into_iter().map(source);
     values.collect::<Vec<_>>().join(", ")
 }
 

@@ -1,5 +1,7 @@
 //! Clerk's `has()`: a check whose names are known only at run time.
 
+use std::fmt;
+
 use crate::identity::{Entitlements, Org, Owner, is_key, is_permission};
 
 use super::facts::CallerFacts;
@@ -30,7 +32,8 @@ use super::reverification::Reverification;
 /// ```
 ///
 /// Names take the same forms as in a declaration. A name in another form, such as `documents:read` without
-/// `org:`, makes [`Context::has`](crate::Context::has) return an error; Clerk's SDKs would repair it silently.
+/// `org:`, makes [`Context::has`](crate::Context::has) return an error; Clerk's SDKs would repair it silently. So check
+/// a part of a name that comes from the arguments before you ask: else a client can cause internal errors.
 ///
 /// Source: <https://clerk.com/docs/guides/secure/authorization-checks>.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +41,15 @@ use super::reverification::Reverification;
 pub struct Check {
     asked: Vec<CheckItem>,
     /// The first name that is in no accepted form.
-    mistake: Option<String>,
+    mistake: Option<Mistake>,
+}
+
+/// A name in a check that is in no accepted form.
+#[derive(Clone, Debug)]
+pub(crate) struct Mistake {
+    form: &'static str,
+    /// The beginning of the name, which may come from the arguments of a call.
+    found: String,
 }
 
 #[derive(Clone, Debug)]
@@ -107,20 +118,22 @@ impl Check {
         self.and(asked, form, &format!("{level}, {minutes}"))
     }
 
-    fn and(mut self, asked: Option<CheckItem>, form: &str, found: &str) -> Self {
+    fn and(mut self, asked: Option<CheckItem>, form: &'static str, found: &str) -> Self {
         match asked {
             Some(asked) => self.asked.push(asked),
             None => {
-                self.mistake
-                    .get_or_insert_with(|| format!("{form}, found `{found}`"));
+                self.mistake.get_or_insert_with(|| Mistake {
+                    form,
+                    found: found.chars().take(MOST_LOGGED).collect(),
+                });
             }
         }
         self
     }
 
-    /// The first name that is in no accepted form, and which forms there are.
-    pub(crate) fn mistake(&self) -> Option<&str> {
-        self.mistake.as_deref()
+    /// The first name that is in no accepted form.
+    pub(crate) fn mistake(&self) -> Option<&Mistake> {
+        self.mistake.as_ref()
     }
 
     /// Returns true if the result depends on the caller's organization.
@@ -147,6 +160,14 @@ impl Check {
     }
 }
 
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, found `{}`", self.form, self.found)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
 impl CheckItem {
     fn is_of_organization(&self) -> bool {
         match self {
@@ -166,5 +187,22 @@ impl CheckItem {
             Self::Reverification(asked) => asked.is_met(caller.factor_ages),
             Self::Role(role) => organization.is_some_and(|org| org.has_role(role)),
         }
+    }
+}
+
+/// How many characters of a wrong name the log shows.
+const MOST_LOGGED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_name_in_another_form_the_error_has_the_beginning() {
+        let check = Check::new().permission("x".repeat(1_000_000));
+        let mistake = check.mistake().unwrap().to_string();
+        let expected = "`permission` must look like `org:<feature>:<action>`, found `xxx";
+        assert!(mistake.starts_with(expected), "{mistake}");
+        assert!(mistake.len() < 200, "{}", mistake.len());
     }
 }

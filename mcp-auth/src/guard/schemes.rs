@@ -123,7 +123,7 @@ fn an_oauth_token_can_meet(requirement: Requirement) -> bool {
     }
     if let Requirement::Any(alternatives) = requirement {
         let can_meet = |all: &&[Requirement]| all.iter().copied().all(an_oauth_token_can_meet);
-        return alternatives.iter().any(|all| can_meet(&all));
+        return alternatives.iter().any(can_meet);
     }
     !requirement.is_of_session()
 }

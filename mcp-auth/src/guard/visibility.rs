@@ -8,7 +8,7 @@ use std::{fmt, iter};
 
 use quick_cache::sync::Cache;
 
-use crate::identity::{self, Caller, Fingerprint, NamedBy, Org};
+use crate::identity::{self, Caller, Fingerprint, Mark, NamedBy, Org};
 
 use super::decision::{NotAuthorized, decide};
 use super::facts::CallFacts;
@@ -24,11 +24,11 @@ pub(crate) struct Visibility {
     decided: Option<Cache<Fingerprint, Decided>>,
 }
 
-/// The tools that a caller sees, with the facts that decided so.
+/// The tools that a caller sees, with marks of the facts that decided so. The cache keeps no claims and no tokens.
 #[derive(Clone)]
 struct Decided {
-    caller: Caller,
-    organizations: [Option<Org>; 2],
+    caller: Mark,
+    organizations: [Option<Mark>; 2],
     visible: Visible,
 }
 
@@ -85,12 +85,12 @@ impl Decided {
     /// facts.
     fn is_of(&self, caller: &Caller, organizations: [Option<&Org>; 2]) -> bool {
         let mut pairs = self.organizations.iter().zip(organizations);
-        let same = pairs.all(|(own, other)| match (own, other) {
-            (Some(own), Some(other)) => own.shares_facts_with(other),
+        let same = pairs.all(|(mark, org)| match (mark, org) {
+            (Some(mark), Some(org)) => org.has_mark(mark),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         });
-        same && self.caller.shares_facts_with(caller)
+        same && caller.has_mark(&self.caller)
     }
 }
 
@@ -140,8 +140,8 @@ impl Visibility {
         let visible: Visible = tools.map(|tool| self.sees(caller, tool, known)).collect();
         if let Some((decided, caller)) = cached {
             let entry = Decided {
-                caller: caller.clone(),
-                organizations: organizations.map(Option::<&Org>::cloned),
+                caller: caller.mark(),
+                organizations: organizations.map(|org| org.map(Org::mark)),
                 visible: visible.clone(),
             };
             decided.insert(caller.fingerprint(), entry);

@@ -54,7 +54,8 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::identity::{ManualClock, SystemClock};
+    use crate::clock::SystemClock;
+    use crate::identity::ManualClock;
 
     const MINUTE: Duration = Duration::from_secs(60);
 

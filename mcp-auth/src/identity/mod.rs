@@ -29,6 +29,7 @@ mod json;
 mod keys;
 mod log_throttle;
 mod lookup;
+mod mark;
 mod org;
 mod organizations;
 mod people;
@@ -45,9 +46,9 @@ mod token_text;
 mod transition;
 mod verify;
 
-#[cfg(any(test, feature = "testing"))]
+pub(crate) use crate::clock::Clock;
+#[cfg(test)]
 pub(crate) use crate::clock::ManualClock;
-pub(crate) use crate::clock::{Clock, SystemClock};
 
 pub use actor::Actor;
 pub use caller::Caller;
@@ -72,6 +73,7 @@ pub(crate) use json::{Json, Object, parse_object};
 pub(crate) use keys::{FetchError, KeySource, Keys, PemError, PublishedKey};
 pub(crate) use log_throttle::LogThrottle;
 pub(crate) use lookup::{Budget, Entry, ExpiringCache, Lookup, Service};
+pub(crate) use mark::Mark;
 pub(crate) use org::{is_key, is_permission};
 pub(crate) use organizations::{
     Acting, Freshness, MembershipPage, Memberships, NamedBy, OrganizationSources, Organizations,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::identity::mark::Mark;
+
 /// The organization in which a caller acts, with the caller's role and permissions there.
 ///
 /// A session token holds all of this. For an OAuth token the membership is looked up with the
@@ -82,9 +84,14 @@ impl Org {
         Self::new(id, None, None, None)
     }
 
-    /// Whether both have the facts of one look-up, and not only equal facts.
-    pub(crate) fn shares_facts_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.facts, &other.facts)
+    /// Marks the facts of this look-up, without keeping them.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark::of(&self.facts)
+    }
+
+    /// Whether the mark was made of the facts of this look-up.
+    pub(crate) fn has_mark(&self, mark: &Mark) -> bool {
+        mark.is_of(&self.facts)
     }
 
     /// About how many bytes of memory the organization takes.

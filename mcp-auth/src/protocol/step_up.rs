@@ -34,7 +34,8 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::identity::{SystemClock, test_support};
+    use crate::clock::SystemClock;
+    use crate::identity::test_support;
 
     #[test]
     fn two_challenges_are_sent_however_many_workers_ask() {

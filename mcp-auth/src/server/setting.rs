@@ -20,8 +20,8 @@ pub(super) enum Source {
     Emulator,
 }
 
-/// A value with its source.
-#[derive(Clone, Debug)]
+/// A value with its source. It has no `Debug`, which would show the keys among the values.
+#[derive(Clone)]
 pub(super) struct Setting<T> {
     pub(super) value: T,
     pub(super) source: Source,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identity::{Clock, ManualClock, SystemClock};
+use crate::clock::{Clock, ManualClock, SystemClock};
 
 /// A clock that starts at the present and then stands still until it is advanced.
 ///

@@ -143,7 +143,7 @@ impl Context {
     ///   failed.
     pub async fn has(&self, question: Check) -> Result<bool, ToolError> {
         if let Some(mistake) = question.mistake() {
-            return Err(ToolError::from(mistake));
+            return Err(ToolError::from(mistake.clone()));
         }
         let Some(caller) = self.caller() else {
             return Ok(false);

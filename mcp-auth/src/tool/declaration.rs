@@ -110,11 +110,14 @@ pub struct Parameter {
     pub(crate) needs: fn(&mut RequiredState),
     requires: &'static [Requirement],
     parts: &'static [&'static [Requirement]],
+    optional: &'static [&'static [Requirement]],
 }
 
 impl Parameter {
+    /// What the parameter needs from the request: what the guard requires for it, and what the parameter, or a part of
+    /// it, is `None` without.
     pub(crate) fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
-        let parts = self.parts.iter().copied().flatten();
+        let parts = self.parts.iter().chain(self.optional).copied().flatten();
         self.requires.iter().chain(parts).copied()
     }
 
@@ -127,6 +130,7 @@ impl Parameter {
             needs: T::needs,
             requires: T::REQUIRES,
             parts: T::PARTS,
+            optional: T::OPTIONAL,
         }
     }
 

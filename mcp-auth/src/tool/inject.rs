@@ -60,7 +60,9 @@ use super::state::{RequiredState, State};
 /// ```
 pub trait FromContext: Sized + Send + Sync + 'static {
     /// The values from which the type is made: `()`, a [`Caller`], an [`Org`], a [`State<T>`](State), an `Option` of a
-    /// [`Caller`] or of an [`Org`], or a tuple of up to four of these.
+    /// [`Caller`] or of an [`Org`], or a tuple of up to four of these. An `Option` is `None` for a caller who has no
+    /// such value. If the organization cannot be looked up now, the call is refused with status 503, and
+    /// [`from_context`](Self::from_context) does not run.
     type Parts: Parts;
 
     /// Requirements that a parameter of this type adds to the guard of the tool, besides those of the parts.
@@ -91,6 +93,10 @@ pub trait Part: 'static {
 
     /// The requirements that this part adds to the guard.
     const REQUIRES: &'static [Requirement] = &[];
+
+    /// What the part is `None` without. The guard does not require it, but the server looks it up before the tool
+    /// runs, and a failed look-up is an error.
+    const OPTIONAL: &'static [Requirement] = &[];
 
     /// Names the state that this part needs.
     fn needs(needs: &mut RequiredState) {
@@ -128,6 +134,8 @@ impl Part for Org {
 impl Part for Option<Caller> {
     type Ref<'a> = Option<&'a Caller>;
 
+    const OPTIONAL: &'static [Requirement] = <Caller as Part>::REQUIRES;
+
     fn take(cx: &Context) -> Result<Self::Ref<'_>, ToolError> {
         Ok(cx.caller())
     }
@@ -135,6 +143,8 @@ impl Part for Option<Caller> {
 
 impl Part for Option<Org> {
     type Ref<'a> = Option<&'a Org>;
+
+    const OPTIONAL: &'static [Requirement] = <Org as Part>::REQUIRES;
 
     fn take(cx: &Context) -> Result<Self::Ref<'_>, ToolError> {
         Ok(cx.org())
@@ -166,6 +176,9 @@ pub trait Parts: 'static {
     /// The requirements of each part.
     const REQUIRES: &'static [&'static [Requirement]];
 
+    /// [`Part::OPTIONAL`] of each part.
+    const OPTIONAL: &'static [&'static [Requirement]];
+
     /// Names the state that the parts need.
     fn needs(needs: &mut RequiredState);
 
@@ -181,6 +194,7 @@ impl<P: Part> Parts for P {
     type Refs<'a> = P::Ref<'a>;
 
     const REQUIRES: &'static [&'static [Requirement]] = &[P::REQUIRES];
+    const OPTIONAL: &'static [&'static [Requirement]] = &[P::OPTIONAL];
 
     fn needs(needs: &mut RequiredState) {
         P::needs(needs);
@@ -197,6 +211,7 @@ macro_rules! tuple_of_parts {
             type Refs<'a> = ($($part::Ref<'a>,)*);
 
             const REQUIRES: &'static [&'static [Requirement]] = &[$($part::REQUIRES),*];
+            const OPTIONAL: &'static [&'static [Requirement]] = &[$($part::OPTIONAL),*];
 
             fn needs(needs: &mut RequiredState) {
                 let _ = &needs;
@@ -231,6 +246,9 @@ pub trait Inject: Send + Sync + Sized + 'static {
     /// Requirements of the parts from which the type is made.
     const PARTS: &'static [&'static [Requirement]] = &[];
 
+    /// [`Part::OPTIONAL`] of the parts from which the type is made.
+    const OPTIONAL: &'static [&'static [Requirement]] = &[];
+
     /// Names the state that this type needs.
     fn needs(needs: &mut RequiredState);
 
@@ -242,6 +260,7 @@ pub trait Inject: Send + Sync + Sized + 'static {
 impl<T: FromContext> Inject for T {
     const REQUIRES: &'static [Requirement] = T::REQUIRES;
     const PARTS: &'static [&'static [Requirement]] = <T::Parts as Parts>::REQUIRES;
+    const OPTIONAL: &'static [&'static [Requirement]] = <T::Parts as Parts>::OPTIONAL;
 
     fn needs(needs: &mut RequiredState) {
         T::Parts::needs(needs);

@@ -1,5 +1,6 @@
 //! The profile of a caller, as a tool takes it.
 
+use crate::guard::Requirement;
 use crate::identity::{Caller, Profile, ProfileError};
 
 use super::context::Context;
@@ -10,6 +11,8 @@ use super::inject::FromContext;
 /// `&Caller`, and calls `Profile::from_context(cx, caller)`.
 impl FromContext for Profile {
     type Parts = Caller;
+
+    const REQUIRES: &'static [Requirement] = &[Requirement::User];
 
     async fn from_context(cx: &Context, caller: &Caller) -> Result<Self, ToolError> {
         let profile = match cx.people() {

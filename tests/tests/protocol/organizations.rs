@@ -192,6 +192,63 @@ impl Is {
     }
 }
 
+mod place {
+    use mcp_auth::{Caller, Context, FromContext, Org, ToolError, mcp_tool};
+
+    /// An organization, or the caller's own rooms.
+    #[derive(Debug)]
+    struct Place(String);
+
+    impl FromContext for Place {
+        type Parts = (Caller, Option<Org>);
+
+        async fn from_context(
+            _: &Context,
+            (_, org): (&Caller, Option<&Org>),
+        ) -> Result<Self, ToolError> {
+            Ok(Self(org.map_or("personal", Org::id).to_owned()))
+        }
+    }
+
+    /// Name the place, made from a part.
+    #[mcp_tool]
+    async fn by_part(place: &Place) -> String {
+        place.0.clone()
+    }
+
+    /// Name the place, made from a part, for callers with one of two rights.
+    #[mcp_tool(any(permission = "org:documents:read", scope = "docs"))]
+    async fn by_part_and_guard(place: &Place) -> String {
+        place.0.clone()
+    }
+
+    /// Name the organization, which is a parameter.
+    #[mcp_tool]
+    async fn by_parameter(org: Option<&Org>) -> String {
+        org.map_or("personal", Org::id).to_owned()
+    }
+}
+
+#[actix_web::test]
+async fn an_optional_part_is_looked_up_like_an_optional_parameter() {
+    let server = TestServer::of(mcp_auth::server!(tools = [place]));
+    let ada = server.user("ada").org("acme").scope("docs");
+    for tool in ["by_part", "by_part_and_guard", "by_parameter"] {
+        let answer = ada.call(tool, json!({})).await;
+        assert_eq!(answer.expect_ok().text(), "org_acme", "{tool}");
+    }
+    let grace = server.user("grace").scope("docs");
+    let answer = grace.call("by_part", json!({})).await;
+    assert_eq!(answer.expect_ok().text(), "personal");
+    // The cached membership ends before the outage.
+    server.advance(Duration::from_secs(40));
+    server.begin_outage();
+    for tool in ["by_part", "by_part_and_guard", "by_parameter"] {
+        let answer = ada.call(tool, json!({})).await;
+        assert_eq!(answer.status(), 503, "{tool}");
+    }
+}
+
 #[actix_web::test]
 async fn an_organization_comes_from_the_token_the_url_or_the_only_membership() {
     use Is::{In, NotAMember, NotGranted, NotOnly, Url};

@@ -92,7 +92,7 @@ impl Exchange {
         drop(self.signals.take());
     }
 
-    fn end(self, mut answer: Response<BoxBody>) -> Response<BodyWith<Exchange>> {
+    fn end(self, mut answer: Response<BoxBody>) -> Response<BodyWith<Self>> {
         if self
             .signals
             .as_ref()

@@ -13,6 +13,7 @@ use crate::identity::actor::Actor;
 use crate::identity::conventions::Conventions;
 use crate::identity::entitlements::Entitlements;
 use crate::identity::fingerprint::Fingerprint;
+use crate::identity::mark::Mark;
 use crate::identity::org::Org;
 use crate::identity::scopes::ScopeHierarchy;
 use crate::identity::session::Session;
@@ -357,9 +358,14 @@ impl Caller {
         self.facts.parts.org.as_ref()
     }
 
-    /// Whether both have the facts of one verification, and not only equal facts.
-    pub(crate) fn shares_facts_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.facts, &other.facts)
+    /// Marks the facts of this verification, without keeping them.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark::of(&self.facts)
+    }
+
+    /// Whether the mark was made of the facts of this verification.
+    pub(crate) fn has_mark(&self, mark: &Mark) -> bool {
+        mark.is_of(&self.facts)
     }
 
     /// The features that the token names.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// The profile of the user who calls, as far as the token's scopes cover it: e-mail, name,
 /// username, picture.
 ///
-/// A tool takes `&Profile`. A member that is not covered, or not known, is `None`.
+/// A tool that takes `&Profile` requires a user: machines cannot call it. A member that is not covered, or not known, is `None`.
 ///
 /// ```
 /// use mcp_auth::{Profile, ToolError, mcp_tool};

@@ -14,7 +14,8 @@ use super::super::setting::{Setting, Source};
 use super::ServerBuilder;
 
 /// The settings of the Clerk instance that code gives.
-#[derive(Debug, Default)]
+// No `Debug`: it would show the keys.
+#[derive(Default)]
 pub(in crate::server) struct ClerkOptions {
     publishable_key: Option<String>,
     frontend_api_url: Option<String>,

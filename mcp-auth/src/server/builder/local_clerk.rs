@@ -37,8 +37,8 @@ pub(in crate::server) enum People {
 /// The local Clerk.
 impl ServerBuilder {
     /// Runs a local Clerk inside the process if no instance of Clerk is configured: neither an
-    /// instance, a key or a Backend API in code, nor a variable that the README lists under *The
-    /// local Clerk*.
+    /// instance, a key or a Backend API in code, nor one of the
+    /// variables that the guide `local-clerk.md` lists.
     ///
     /// By default the people of the local Clerk fit the served tools:
     ///
@@ -90,7 +90,7 @@ impl ServerBuilder {
     ///
     /// The file is read at each start. People have exactly the permissions, features and plans of
     /// the file, admins too. The log warns of permissions and roles that tools require and the file
-    /// does not have. The README describes the file under *The local Clerk*.
+    /// does not have. The guide `local-clerk.md` describes the file.
     ///
     /// ```no_run
     /// # async fn serve() -> mcp_auth::Result<()> {

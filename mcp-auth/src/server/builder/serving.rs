@@ -181,7 +181,7 @@ pub(in crate::server) const VARIABLES: &[Variable] = &[
 ];
 
 /// The address to listen on. Port 0 lets the system choose a port.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(in crate::server) struct Address {
     pub(in crate::server) host: Setting<String>,
     pub(in crate::server) port: Setting<u16>,
