@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use clerk_emulator::{Fault, TokenRequest};
-use mcp_auth::{ApiKeyScopes, Caller, Json, Org, Profile, State, mcp_tool};
+use mcp_auth::{
+    ApiKeyScopes, Caller, Context, FromContext, Json, Org, Profile, State, ToolError, mcp_tool,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -65,6 +67,13 @@ mod own {
             "picture": profile.picture,
         })
         .to_string()
+    }
+
+    /// Tell the caller's address, from a profile that the tool asks for.
+    #[mcp_tool]
+    async fn address(caller: &Caller, cx: &Context) -> Result<String, ToolError> {
+        let profile = Profile::from_context(cx, caller).await?;
+        Ok(profile.email.unwrap_or_default())
     }
 
     /// Name the organization.
@@ -254,7 +263,8 @@ async fn a_machine_is_not_a_user_and_its_token_must_be_for_this_machine() {
             &call(&world, &token, "organization").await,
             ORGANIZATION_REQUIRED,
         );
-        call(&world, &token, "profile")
+        expect_denied(&call(&world, &token, "profile").await, USER_REQUIRED);
+        call(&world, &token, "address")
             .await
             .expect_tool_error("The caller is no user");
     }
@@ -333,7 +343,8 @@ async fn an_api_key_acts_for_its_user_or_its_organization() {
     call(&world, &org, "organization")
         .await
         .expect_text("org_acme unknown");
-    call(&world, &org, "profile")
+    expect_denied(&call(&world, &org, "profile").await, USER_REQUIRED);
+    call(&world, &org, "address")
         .await
         .expect_tool_error("The caller is no user");
 
@@ -930,6 +941,9 @@ fn expect_401(reply: &Reply) {
 }
 
 #[track_caller]
+/// The denial of a tool that takes `&Profile`, for a machine.
+const USER_REQUIRED: &str = "Forbidden: user required";
+
 fn expect_denied(reply: &Reply, text: &str) {
     assert_eq!(reply.text(), text);
     assert_eq!(reply.result()["isError"], true);
