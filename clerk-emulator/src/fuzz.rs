@@ -33,7 +33,7 @@ pub const TARGETS: [(&str, Target); 3] = [
 ];
 
 /// Checks that a form never gives a client a scope that the instance lacks, and that the response
-/// goes to a redirect URI of the client.
+/// goes to a redirect URI of the client or to loopback.
 pub fn form(bytes: &[u8]) {
     let fields = Fields::parse(bytes);
     for (name, value) in fields.pairs() {

@@ -311,7 +311,7 @@ fn check_tag(args: &DataArgs, item: &DeriveInput, errors: &mut Errors) {
             let name = &variant.ident;
             errors.at(
                 name,
-                format!("beside a `tag` alone, serde cannot refuse unknown fields of a variant without any: write `{name} {{}}`, or `#[data(allow_unknown)]`"),
+                format!("in an enum with `tag` and without `content`, serde cannot refuse unknown fields of the unit variant `{name}`: write `{name} {{}}`, or allow them with `#[data(allow_unknown)]`"),
             );
         }
     }

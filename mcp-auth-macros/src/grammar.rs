@@ -130,7 +130,8 @@ pub(crate) fn tool_name(text: &str) -> CheckResult {
     name("a tool's name", "`_` and `-`", &legal, text)
 }
 
-/// 1 to 64 ASCII letters, digits, `_`, `-` and `.`: Claude refuses a request with any other property.
+/// Checks the name of an argument: 1 to 64 ASCII letters, digits, `_`, `-` and `.`. Claude refuses a request if the
+/// schema of a tool has a property with another name.
 pub(crate) fn argument_name(text: &str) -> CheckResult {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     name("an argument's name", "`_`, `-` and `.`", &legal, text)

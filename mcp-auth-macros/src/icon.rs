@@ -139,4 +139,4 @@ fn fits(key: &str, text: &str) -> bool {
     }
 }
 
-const FORMS: &str = "an icon is described as in `mime_type = \"image/png\"`, `sizes(\"48x48\", \"any\")`, `theme = \"light\"` or `\"dark\"`";
+const FORMS: &str = "the keys of an icon are `mime_type = \"image/png\"`, `sizes(\"48x48\", \"any\")`, and `theme = \"light\"` or `theme = \"dark\"`";

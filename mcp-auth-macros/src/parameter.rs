@@ -204,7 +204,7 @@ impl Argument {
     fn check_flatten(&self, errors: &mut Errors) {
         let Some(flatten) = &self.flatten else { return };
         if self.default.is_some() || self.rename.is_some() {
-            errors.at(flatten, "`flatten` takes the fields of a struct as arguments: `default` and `rename` go on its fields");
+            errors.at(flatten, "`flatten` takes the fields of a struct as arguments: put `default` and `rename` on the fields of the struct");
         }
         if let Some(attribute) = self
             .attributes

@@ -48,7 +48,7 @@ fn check_qualifiers(signature: &Signature, errors: &mut Errors) {
     if let Safety::Unsafe(token) = signature.safety {
         errors.at(
             token,
-            "a tool cannot be `unsafe`: nobody could uphold its conditions over a network",
+            "a tool cannot be `unsafe`: a remote caller cannot keep the safety conditions of the function",
         );
     }
     if let Some(abi) = &signature.abi {

@@ -1,5 +1,5 @@
-//! How the property tests run: from a fixed seed, so that a failure is the same in each run, and without files.
-//! A failure prints the smallest case that was found.
+//! The configuration of the property tests. The seed is fixed, so each run finds the same failure, and proptest
+//! writes no files for regressions. A failure prints the smallest case that was found.
 
 use proptest::test_runner::{Config, RngSeed};
 

@@ -109,8 +109,8 @@ pub enum DirectoryProblem {
         /// The scope as written.
         scope: String,
     },
-    /// A plan or feature is not a slug. The prefix `org:` or `user:` is left out, because the table
-    /// names the owner.
+    /// A plan or feature is not a slug. A slug has no prefix `org:` or `user:`, because the table
+    /// names the owner of the plan or feature.
     #[error(
         "{table}.{name}.{key}: `{slug}` is not a slug: letters, digits, `_` and `-`, without `org:` or `user:`"
     )]

@@ -40,7 +40,7 @@ pub struct EmulatorOptions {
 #[derive(Clone, Debug)]
 pub(super) struct StateFileOption {
     path: PathBuf,
-    /// Whether the emulator starts without a state file if the file cannot be used.
+    /// Whether the emulator starts although the file cannot be used: it then replaces the file, or runs without one.
     is_optional: bool,
 }
 

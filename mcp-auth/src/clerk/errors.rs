@@ -72,8 +72,8 @@ impl ErrorReporter {
         if self.key_refused.is_due(self.clock.uptime()) {
             tracing::error!(
                 target: "mcp_auth",
-                "{key} belongs to another instance than the one that issues the tokens, so {what} cannot be \
-                 looked up; copy the key from the same application in the dashboard"
+                "{key} is not of the instance that issues the tokens, so {what} cannot be looked up; copy the key of \
+                 that instance from the dashboard"
             );
         }
         LookupError::KeyRefused
@@ -95,7 +95,7 @@ impl ErrorReporter {
 
     /// The error for a question without a usable answer.
     pub(super) fn failed(&self, error: &(dyn Error + 'static)) -> LookupError {
-        tracing::warn!(target: "mcp_auth", what = self.what, error, "it could not be looked up");
+        tracing::warn!(target: "mcp_auth", what = self.what, error, "a look-up at Clerk failed");
         LookupError::Failed
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum MachineCheck {
     OtherKey,
     /// Clerk does not accept the machine's key.
     KeyRefused,
-    /// Clerk did not answer.
+    /// Clerk did not answer, or the answer has another form.
     Unknown,
 }
 

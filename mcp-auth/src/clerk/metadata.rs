@@ -1,9 +1,8 @@
-//! The authorization server's metadata (RFC 8414, and OpenID Connect Discovery 1.0), passed on byte
-//! for byte.
+//! The authorization server's metadata (RFC 8414, and OpenID Connect Discovery 1.0).
 //!
-//! Older clients ask the MCP server for the metadata. The start-up checks compare some members, and
-//! no member configures the server: a rewritten document could make clients use another
-//! authorization server.
+//! Older clients ask the MCP server for the metadata. The server passes the document on byte for byte, because a
+//! changed document could make clients use another authorization server. The start-up checks compare some members;
+//! no member configures the server.
 
 use std::error::Error;
 use std::sync::Arc;

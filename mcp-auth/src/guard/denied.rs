@@ -106,7 +106,8 @@ impl Denied {
         }
     }
 
-    /// Returns the requirements that were not met.
+    /// Returns the values that the caller lacks, such as permissions or scopes; for `authorize` the names of the
+    /// arguments. Empty if the requirement has no values, as a user or an organization.
     pub(crate) fn required(&self) -> Required<'_> {
         match self {
             Self::Any { alternatives, .. } => Required::Alternatives(

@@ -19,7 +19,8 @@ pub(crate) struct ResourceInfo {
     pub(crate) documentation: Option<String>,
 }
 
-/// The protected-resource metadata (RFC 9728) for one name of the endpoint, as bytes.
+/// The protected-resource metadata (RFC 9728) for one URL of the endpoint, as JSON. On loopback the endpoint has
+/// several URLs.
 pub(super) fn protected_resource(canonical: &Canonical, info: &ResourceInfo) -> Bytes {
     let mut document = Map::new();
     let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);

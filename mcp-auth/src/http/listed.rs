@@ -25,7 +25,8 @@ impl BadEntry {
 }
 
 /// Returns an origin as browsers write it (RFC 6454 section 6.2): scheme and host in lower case, a name with
-/// letters beyond ASCII in Punycode, without the default port.
+/// letters beyond ASCII in Punycode, without the default port. An origin with the scheme of an
+/// app keeps its case after the scheme.
 ///
 /// # Errors
 ///

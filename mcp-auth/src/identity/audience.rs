@@ -31,9 +31,9 @@ pub(crate) enum AudienceMode {
 ///
 /// The two are compared byte for byte, with three exceptions: the audience may have a query
 /// (clients append one: `…/mcp?client=cursor`), may include the default port of its scheme, and may
-/// write scheme and host in another case (RFC 3986 §6.2.2.1 and §6.2.3). Another scheme, host, port
-/// or path names another resource, and so does a fragment, a user name, or another encoding of the
-/// path.
+/// write scheme and host in another case (RFC 3986 §6.2.2.1 and §6.2.3). If the resource has a query, there is no
+/// exception. The audience means another resource if its scheme, host, port or path differs, if its path is encoded
+/// in another way, or if it has a fragment or a user name.
 pub(crate) fn names(audience: &str, resource: &str) -> bool {
     if audience == resource {
         return true;

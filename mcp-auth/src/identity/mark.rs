@@ -3,8 +3,8 @@
 use std::ptr;
 use std::sync::{Arc, Weak};
 
-/// Recognizes facts without keeping them: whoever has a mark can tell whether other facts are the same ones, not only
-/// equal ones.
+/// A mark of facts. It tells whether other facts are these facts, not only equal ones, and does not keep these facts in
+/// memory.
 ///
 /// While the mark exists, no other facts have the address of these, even if these are gone.
 #[derive(Clone)]

@@ -44,7 +44,7 @@ impl ScopeHierarchy {
             .any(|granted| granted == scope || self.contains(granted, scope))
     }
 
-    /// The fewest of these scopes that contain all of them. No other scope is added.
+    /// Removes each scope that another of these scopes contains. Adds no scope.
     pub(crate) fn fewest(&self, scopes: Vec<String>) -> Vec<String> {
         let all = scopes.clone();
         let brought = |scope: &String| all.iter().any(|other| self.contains(other, scope));

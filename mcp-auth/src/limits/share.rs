@@ -55,8 +55,8 @@ impl Shares {
         }
     }
 
-    /// The shares of a resource that only strangers take. One network may take `network`. A
-    /// site may take half, or as much as a network if that is more.
+    /// The shares of a resource that only strangers take. One network may take `network`. One site may take half of
+    /// the resource, but at least as much as one network.
     pub(crate) fn of_strangers(all: usize, network: usize) -> Self {
         Self {
             all,

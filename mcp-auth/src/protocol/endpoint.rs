@@ -113,7 +113,7 @@ struct Request<'a> {
     challenger: &'a Challenger,
 }
 
-/// The reason for which a request does not get the result of its method.
+/// The reason why a request does not get the result of its method: an error of JSON-RPC, or a refusal.
 enum Stopped {
     /// The request is not valid MCP.
     Error(RpcError),

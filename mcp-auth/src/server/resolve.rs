@@ -252,7 +252,7 @@ fn accepted(env: &Environment<'_>, findings: &mut Findings) -> Vec<&'static Code
             None => findings.push(
                 Finding::new(
                     &codes::ACCEPTED_CODE_UNKNOWN,
-                    format!("MCP_AUTH_ACCEPT lists `{name}`, which is no code of a finding"),
+                    format!("MCP_AUTH_ACCEPT lists `{name}`, but no finding has this code"),
                 )
                 .remedy_is("take the code from the brackets at the end of a finding"),
             ),

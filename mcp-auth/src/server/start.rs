@@ -114,7 +114,7 @@ pub(super) struct Identity {
     pub(super) local: Option<LocalClerk>,
 }
 
-/// The facts about its local Clerk that a server prints.
+/// The part of the start report about the server's local Clerk.
 #[derive(Debug)]
 pub(super) struct LocalClerk {
     /// All people, once for each membership; people without an organization come last.

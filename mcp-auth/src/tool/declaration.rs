@@ -42,8 +42,8 @@ pub struct Declaration {
     pub arguments: ArgumentsForm,
     /// True if unknown arguments are ignored.
     pub allow_unknown: bool,
-    /// True if the tool reads values that clients send as strings (`"10"` for a number), and drops
-    /// arguments that known clients add.
+    /// True if the tool accepts a number, boolean, list or object that a client sends as a JSON string (`"10"` for
+    /// a number), and removes the extra arguments that certain clients add.
     pub lenient: bool,
     /// The Cargo package that declares it.
     pub package: &'static str,
@@ -114,8 +114,8 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// What the parameter needs from the request: what the guard requires for it, and what the parameter, or a part of
-    /// it, is `None` without.
+    /// The requirements that the guard has because of the parameter, and the requirements without which the parameter,
+    /// or a part of it, is `None`.
     pub(crate) fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
         let parts = self.parts.iter().chain(self.optional).copied().flatten();
         self.requires.iter().chain(parts).copied()

@@ -94,8 +94,8 @@ pub trait Part: 'static {
     /// The requirements that this part adds to the guard.
     const REQUIRES: &'static [Requirement] = &[];
 
-    /// What the part is `None` without. The guard does not require it, but the server looks it up before the tool
-    /// runs, and a failed look-up is an error.
+    /// The requirements without which the part is `None`. The guard does not have these requirements, but the server
+    /// looks the organization up before the tool runs, and a failed look-up is an error.
     const OPTIONAL: &'static [Requirement] = &[];
 
     /// Names the state that this part needs.

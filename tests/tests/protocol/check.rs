@@ -1185,7 +1185,7 @@ fn an_unknown_code_is_an_error_and_a_fatal_finding_cannot_be_accepted() {
     ]);
     for line in [
         "error    MCP_AUTH_ACCEPT lists `setting-invalid`, which keeps the server from starting [accepted-code-fatal]\n",
-        "error    MCP_AUTH_ACCEPT lists `no-such-code`, which is no code of a finding [accepted-code-unknown]\n",
+        "error    MCP_AUTH_ACCEPT lists `no-such-code`, but no finding has this code [accepted-code-unknown]\n",
         "error    PORT is `none`: a number from 0 to 65535 is expected [setting-invalid]\n",
     ] {
         assert!(report.contains(line), "{line} in {report}");

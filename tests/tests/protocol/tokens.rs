@@ -940,10 +940,10 @@ fn expect_401(reply: &Reply) {
     assert!(reply.challenge().contains(r#"error="invalid_token""#));
 }
 
-#[track_caller]
 /// The denial of a tool that takes `&Profile`, for a machine.
 const USER_REQUIRED: &str = "Forbidden: user required";
 
+#[track_caller]
 fn expect_denied(reply: &Reply, text: &str) {
     assert_eq!(reply.text(), text);
     assert_eq!(reply.result()["isError"], true);

@@ -54,7 +54,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(endpoints);
 }
 
-/// Allows CORS for pages of this machine: they may read the response and send custom headers.
+/// Allows CORS: a page may read the response, and send a token, a content type and the MCP version. Pages of other
+/// machines are refused before.
 async fn cors(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

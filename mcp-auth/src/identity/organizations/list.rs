@@ -132,8 +132,8 @@ impl List {
     }
 }
 
-/// Lists are weighed in KiB, so that users with many organizations or permissions do not fill the
-/// memory.
+/// The size of a list, in KiB. The cache limits the size of all its lists, not their number: users with many
+/// organizations or permissions have large lists.
 #[derive(Clone, Debug)]
 struct Weight;
 

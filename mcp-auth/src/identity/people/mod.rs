@@ -229,7 +229,7 @@ async fn user_info(
         if info.subject == caller.subject() {
             return Ok(info);
         }
-        tracing::error!(target: "mcp_auth", "userinfo is about somebody else");
+        tracing::error!(target: "mcp_auth", "the `sub` of the userinfo response is not the `sub` of the token; the response is not used");
         Err(LookupError::Failed)
     };
     let (info, since) = service.ask(None, question).await?;

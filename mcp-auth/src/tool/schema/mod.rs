@@ -192,8 +192,9 @@ fn into_object(schema: Schema) -> Map<String, Value> {
     }
 }
 
-/// Returns the names of the properties in all alternatives, for types that do not refuse unknown
-/// fields themselves. Returns `None` if other names are accepted or the names are not known.
+/// Returns each property that at least one alternative of the schema has. The server refuses all other arguments of
+/// a type for which serde does not refuse unknown fields. Returns `None` if the schema accepts other names
+/// explicitly, or if the names are not known.
 pub(super) fn property_names(schema: &Value) -> Option<Vec<String>> {
     let mut names = BTreeSet::new();
     collect_names(schema, schema, DEEPEST, &mut names)?;
