@@ -1,7 +1,5 @@
 //! Escapes in JSON strings.
 
-use memchr::memchr2;
-
 /// Writes the text between the quotes of a JSON string, byte for byte as serde_json does.
 pub(super) fn escape(body: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
@@ -30,29 +28,60 @@ pub(super) fn escape(body: &mut Vec<u8>, text: &str) {
 }
 
 /// Returns the number of bytes before the first byte that a JSON string holds only escaped, or that ends it.
-///
-/// The search goes chunk by chunk, so that a text in which many bytes are escaped is not searched again from each of
-/// them to its end.
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> usize {
-    let mut passed = 0;
-    for chunk in bytes.chunks(CHUNK) {
-        let end = memchr2(b'"', b'\\', chunk).unwrap_or(chunk.len());
-        let run = chunk.get(..end).unwrap_or(chunk);
-        // Without an early exit the comparison is vectorised.
-        if run.iter().fold(false, |any, byte| any | (*byte < b' ')) {
-            let control = run.iter().position(|byte| *byte < b' ');
-            return passed + control.unwrap_or(end);
-        }
-        passed += end;
-        if end < chunk.len() {
-            break;
-        }
+    // Most strings are short: they are searched in words, and only longer ones in blocks.
+    let near = plain_words(bytes.get(..NEAR).unwrap_or(bytes));
+    match bytes.get(NEAR..) {
+        Some(far) if near == NEAR => near + plain_blocks(far),
+        Some(_) | None => near,
     }
-    passed
 }
 
-const CHUNK: usize = 256;
+#[inline(never)]
+fn plain_blocks(bytes: &[u8]) -> usize {
+    let (blocks, _) = bytes.as_chunks();
+    let blocks = blocks.iter().take_while(|block| is_plain(block)).count() * BLOCK;
+    blocks + plain_words(bytes.get(blocks..).unwrap_or_default())
+}
+
+/// Whether none of these bytes is special. The loop has no early exit, so the compiler vectorises it.
+fn is_plain(block: &[u8; BLOCK]) -> bool {
+    let special = block.iter().fold(0, |any, byte| {
+        any | u8::from(*byte < b' ') | u8::from(*byte == b'"') | u8::from(*byte == b'\\')
+    });
+    special == 0
+}
+
+#[inline]
+fn plain_words(bytes: &[u8]) -> usize {
+    let (words, rest) = bytes.as_chunks();
+    let mut passed = 0;
+    for word in words {
+        match first_special(u64::from_le_bytes(*word)) {
+            None => passed += size_of::<u64>(),
+            Some(index) => return passed + index,
+        }
+    }
+    let special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    passed + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// Returns the index of the first special byte of eight. The subtraction borrows from a byte below `n`, so a byte
+/// after the first special one may be taken for special too; the first one is always right.
+#[inline]
+fn first_special(word: u64) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let special = (below(word, b' ') | equal(b'"') | equal(b'\\')) & (ONES << 7);
+    (special != 0).then(|| special.trailing_zeros() as usize / 8)
+}
+
+/// The bytes of a string that are searched in words.
+const NEAR: usize = 32;
+/// The bytes of a block.
+const BLOCK: usize = 64;
 
 #[cfg(test)]
 pub(super) mod tests {
