@@ -1,4 +1,4 @@
-//! Reads the system clock, which no other module of this crate does.
+//! Reads the system clock. No other module of this crate reads it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Digests of secrets. The instance stores the digest of each secret that it issues, not the secret.
+//! Digests of secrets. The instance stores only the digests of the secrets that it issues.
 
 use std::fmt;
 

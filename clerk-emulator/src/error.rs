@@ -25,7 +25,7 @@ pub enum Error {
     /// The emulator cannot listen on the address.
     #[error("cannot listen on {address}")]
     Bind {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
         /// The error of the operating system.
         #[source]
@@ -41,7 +41,7 @@ pub enum Error {
     /// anyone, so it must not be reachable from other machines.
     #[error("{address} is not a loopback address; the emulator listens on loopback addresses only")]
     NotLoopback {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
     },
     /// The state file cannot be read or written.

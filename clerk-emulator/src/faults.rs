@@ -1,4 +1,4 @@
-//! Injected faults: slow or failing responses and a wrong clock. Requests are counted here too.
+//! Injected faults: slow or failing responses, and a wrong clock. This module also counts requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// A fault that some responses have until it is removed; see
+/// A fault that applies to some requests until it is removed; see
 /// [`Instance::add_fault`](crate::Instance::add_fault).
 ///
 /// ```
@@ -43,8 +43,8 @@ pub(crate) struct Failure {
 }
 
 impl Fault {
-    /// Requests are answered with this HTTP status. A number that is not a status (below 100 or
-    /// above 999) stands for 500.
+    /// Answers requests with this HTTP status. A number that is not a status (below 100 or above
+    /// 999) is replaced by 500.
     #[must_use]
     pub fn status(status: u16) -> Self {
         let retry_after = None;
@@ -57,7 +57,7 @@ impl Fault {
         }
     }
 
-    /// Responses are delayed by `latency`. Several such faults add up.
+    /// Delays responses by `latency`. The delays of several such faults add up.
     #[must_use]
     pub fn latency(latency: Duration) -> Self {
         Self {
@@ -66,8 +66,8 @@ impl Fault {
         }
     }
 
-    /// Adds `Retry-After` with this number of seconds to a failing response. It does not change a
-    /// latency.
+    /// Adds `Retry-After` with this number of seconds to a failing response. It has no effect on a
+    /// latency fault.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         if let Effect::Failure(failure) = &mut self.effect {
@@ -76,8 +76,8 @@ impl Fault {
         self
     }
 
-    /// Limits the fault to requests whose path starts with `path`. Any path but `/` and `/dev` can
-    /// be named, not only the JWKS and the Backend API.
+    /// Limits the fault to requests whose path starts with `path`. Faults can apply to every route,
+    /// except to `/` and to the routes below `/dev`.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
@@ -110,7 +110,7 @@ impl Fault {
     }
 }
 
-/// The injected faults of one instance; none at first.
+/// The injected faults of one instance.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     state: Mutex<State>,
@@ -179,8 +179,7 @@ impl Faults {
         matching.map(|(_, count)| count).sum()
     }
 
-    /// Counts a request. Returns how long its response is delayed, and how the request fails, if it
-    /// fails.
+    /// Counts a request. Returns the delay of its response, and the failure if the request fails.
     pub(crate) fn arrived(&self, path: &str) -> (Duration, Option<Failure>) {
         let mut state = self.lock();
         let is_counted = path.len() <= MAX_PATH && state.requests.len() < MAX_PATHS;

@@ -1,7 +1,7 @@
 //! Checks of the parsers of forms, token requests and client metadata. The fuzzers of this
 //! repository and the test that runs their corpora call them.
 //!
-//! Each function panics if a rule is broken, and only then.
+//! A function panics only if the parser broke a rule.
 
 #![expect(
     clippy::indexing_slicing,
@@ -83,7 +83,7 @@ pub fn form(bytes: &[u8]) {
     }
 }
 
-/// Checks that a token that is requested by JSON or by a query belongs to a user or a machine of
+/// Checks a token request in JSON or in a query: the token must belong to a user or a machine of
 /// the directory.
 pub fn token(bytes: &[u8]) {
     let of_query = std::str::from_utf8(bytes).ok().and_then(|query| {
@@ -107,8 +107,8 @@ pub fn token(bytes: &[u8]) {
     }
 }
 
-/// Checks a client that registers or whose document is read: its redirect URIs never have a scheme
-/// that means something to the browser itself, and its scopes are scopes of the instance.
+/// Checks the metadata of a client, from its registration or its document. Its redirect URIs must
+/// not have a scheme that a browser handles itself, and its scopes must be scopes of the instance.
 pub fn client(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         for is_loopback_allowed in [false, true] {

@@ -42,8 +42,7 @@ impl SecretKey {
         text.starts_with("sk_test_").then_some(Self(text))
     }
 
-    /// The secret key of a machine, derived from this key: it does not change as long as this key
-    /// does not.
+    /// The secret key of a machine, derived from this key. It changes only if this key changes.
     pub(crate) fn of_machine(&self, id: &str) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_bytes());
         Self(format!(
@@ -61,7 +60,7 @@ impl SecretKey {
     ///
     /// # Security
     ///
-    /// The key opens the emulator's Backend API. It is worthless at Clerk.
+    /// The key gives access to the emulator's Backend API. It gives no access to Clerk.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -85,7 +84,7 @@ impl SigningKey {
         Self::generate_as(format!("{KID_PREFIX}{}", random_hex::<12>()?))
     }
 
-    /// A new key with the id of another.
+    /// A new key with the id `kid`, which another key may also have.
     pub(crate) fn generate_as(kid: String) -> Result<Self, Error> {
         Ok(Self {
             kid,
@@ -188,7 +187,7 @@ pub(crate) fn random_hex<const N: usize>() -> Result<String, Error> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The prefix of every key id. A verifier in production can refuse an emulator's key by it.
+/// The prefix of every key id, by which a verifier in production can refuse an emulator's key.
 const KID_PREFIX: &str = "ins_emulator_";
 
 #[cfg(test)]

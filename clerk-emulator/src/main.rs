@@ -64,7 +64,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Checks that the person exists, and is a member of the organization if one is named.
+/// Checks that the person exists. If `who` names an organization, also checks the membership.
 fn check_approver(instance: &Instance, who: &str) -> Result<(), MintError> {
     let request = match who.split_once('/') {
         Some((user, organization)) => TokenRequest::oauth(user).org(organization),
@@ -89,8 +89,8 @@ fn announce(emulator: &Emulator) {
     println!("  curl -s '{url}/dev/token?{}'", example_query(&directory));
 }
 
-/// The query of a token for the first person of the directory, in an organization if the person is
-/// in one.
+/// The query of a token for the first person of the directory, in the person's first organization
+/// if there is one.
 fn example_query(directory: &Directory) -> String {
     let Some(user) = directory.users().next() else {
         return String::from("user=NAME");

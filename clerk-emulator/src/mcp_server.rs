@@ -1,9 +1,9 @@
-//! The URLs of registered MCP servers: which ones can be registered, and which `resource` means one
-//! of them.
+//! The URLs of registered MCP servers: which URLs can be registered, and which `resource` names a
+//! registered server.
 //!
-//! In Clerk's dashboard this is *Agents → MCP servers*. The module compares URLs as text. A URL
-//! parser would treat `/a/../mcp` as `/mcp` and `0x7f.1` as `127.0.0.1`, which Clerk is not known
-//! to do.
+//! In Clerk's dashboard the servers are under *Agents → MCP servers*. The module compares URLs as
+//! text. A URL parser would treat `/a/../mcp` as `/mcp` and `0x7f.1` as `127.0.0.1`, which Clerk is
+//! not known to do.
 
 use url::{Host, Url};
 
@@ -20,9 +20,8 @@ pub(crate) fn check(url: &str) -> Result<(), McpServerError> {
     }
 }
 
-/// Whether a client that asks for `resource` means the registered `server`: both are the same URL,
-/// apart from a query in `resource`, a port that the scheme implies, and the case of scheme and
-/// host.
+/// Whether `resource` names the registered `server`. The comparison ignores a query in `resource`,
+/// an explicit default port, and the case of scheme and host.
 pub(crate) fn is_same(server: &str, resource: &str) -> bool {
     comparable(server).is_some_and(|server| Some(server) == comparable(resource))
 }
@@ -62,8 +61,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Scheme and authority in lower case without the port that the scheme implies, and the path as it
-/// is written.
+/// Scheme and authority in lower case and without a default port, and the path unchanged.
 fn comparable(url: &str) -> Option<(String, String, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let scheme = scheme.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! Opaque M2M tokens and API keys. The instance stores their digests, not the tokens.
+//! Opaque M2M tokens and API keys. The instance stores only their digests.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub(crate) struct OpaqueToken {
     pub(crate) is_used: bool,
 }
 
-/// The time at which a token was revoked, in Unix seconds, and the reason that was given.
+/// The time at which a token was revoked, in Unix seconds, and the reason in the request.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Revocation {
     pub(crate) at: u64,
@@ -59,8 +59,8 @@ impl OpaqueKind {
         }
     }
 
-    /// A new secret. Like Clerk's API keys it has characters that a URL or an identifier cannot
-    /// have.
+    /// A new secret. Like Clerk's API keys, it contains characters that are not allowed in a URL or
+    /// an identifier.
     fn new_secret(self) -> Result<String, MintError> {
         let mut bytes = [0; 32];
         rand::fill(&mut bytes).map_err(|_| MintError::Random)?;
@@ -76,7 +76,7 @@ impl OpaqueTokens {
     /// Stores a token and returns its secret.
     pub(crate) fn add(&mut self, token: OpaqueToken) -> Result<String, MintError> {
         let secret = token.kind.new_secret()?;
-        // A token that expired long ago is forgotten: it is then unknown instead of expired.
+        // Tokens that expired long ago are removed. After that they are unknown instead of expired.
         self.by_digest.retain(|_, known| {
             let expires = known.expires.map(|at| at.saturating_add(EXPIRED_RETENTION));
             expires.is_none_or(|at| at > token.issued)
@@ -88,7 +88,7 @@ impl OpaqueTokens {
         Ok(secret)
     }
 
-    /// The token of this kind with this secret.
+    /// The token of this kind with this secret. Marks the token as used.
     pub(crate) fn find(&mut self, kind: OpaqueKind, secret: &str) -> Option<&OpaqueToken> {
         let token = self.by_digest.get_mut(&Digest::of(secret));
         let token = token.filter(|token| token.kind == kind)?;
@@ -96,8 +96,8 @@ impl OpaqueTokens {
         Some(token)
     }
 
-    /// Revokes the token with this id or secret, and returns it. A token that is revoked already
-    /// keeps its first revocation.
+    /// Revokes the token with this id or secret, and returns it. If the token is already revoked,
+    /// it keeps its first revocation.
     pub(crate) fn revoke(
         &mut self,
         id_or_secret: &str,
@@ -151,7 +151,7 @@ impl OpaqueToken {
     }
 }
 
-/// Makes room for one more entry: removes the entries with the smallest `order` until fewer than
+/// Makes room for one more entry: removes entries, the smallest `order` first, until fewer than
 /// `most` are left.
 pub(crate) fn make_room<K: Clone + Ord, V, O: Ord>(
     all: &mut BTreeMap<K, V>,
@@ -170,7 +170,7 @@ pub(crate) fn make_room<K: Clone + Ord, V, O: Ord>(
 /// The maximal number of opaque tokens, which bounds the memory of an instance and its state file.
 /// Clerk has no such limit; development needs far fewer tokens.
 pub(crate) const MAX_TOKENS: usize = 10_000;
-/// The time for which an expired token is known as expired, in seconds: a day.
+/// The time for which an expired token is stored, in seconds: a day.
 pub(crate) const EXPIRED_RETENTION: i64 = 86_400;
 
 #[cfg(test)]

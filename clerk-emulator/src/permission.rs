@@ -23,8 +23,8 @@ impl<'a> Permission<'a> {
     }
 }
 
-/// Whether `text` is a name of letters, digits, `_` and `-`. Such a name has no separator of a list
-/// or a claim.
+/// Whether `text` consists of letters, digits, `_` and `-`. Such a name cannot contain a separator
+/// of a list or a claim.
 pub(crate) fn is_word(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -45,8 +45,8 @@ pub(crate) struct Packed {
 
 /// Packs `permissions` for a session token of version 2.
 ///
-/// Clerk's SDKs differ: for some the k-th mask belongs to the k-th feature of an organization, for
-/// others to the k-th feature of the whole list. Here every listed feature is an organization's, so
+/// Clerk's SDKs differ: some assign the k-th mask to the k-th feature of the organization, others
+/// to the k-th feature of the whole list. This function lists only features of the organization, so
 /// all SDKs read the same permissions.
 pub(crate) fn pack(permissions: &[Permission<'_>]) -> Packed {
     let mut features: Vec<&str> = Vec::new();

@@ -7,8 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// A request for a token. A field that does not apply to the kind of token is an error when the
-/// token is minted.
+/// A request for a token. If a field does not apply to the kind of token, minting the token fails.
 ///
 /// ```
 /// use clerk_emulator::TokenRequest;
@@ -56,44 +55,46 @@ pub struct TokenRequest {
     /// The format of an OAuth access token or an M2M token. By default an OAuth access token has
     /// the format of the settings, which is JWT unless changed, and an M2M token is opaque.
     pub format: Option<TokenFormat>,
-    /// The granted scopes. In JSON a list, or a text with spaces between scopes.
+    /// The granted scopes. In JSON they are a list, or a text with spaces between the scopes.
     ///
     /// - OAuth access token: by default `profile email`. With an organization `user:org:read` is
     ///   always added.
-    /// - API key: by default none.
-    /// - M2M token: the machines that the token is for, by name or id. By default all machines that
-    ///   its machine may talk to.
+    /// - API key: no scopes by default.
+    /// - M2M token: the machines that may accept the token, by name or id. By default all machines
+    ///   that the requesting machine may talk to.
     #[serde(default, deserialize_with = "scopes")]
     pub scopes: Option<Vec<String>>,
-    /// The claim `aud`. By default the token has none, like most of Clerk's tokens.
+    /// The claim `aud`. By default the token has no `aud`, like most of Clerk's tokens.
     pub aud: Option<Audience>,
-    /// Custom claims, M2M tokens and API keys only: a JSON object, or in a query its text.
+    /// Custom claims, for M2M tokens and API keys only. In JSON they are an object, in a query the
+    /// text of an object.
     #[serde(default, deserialize_with = "claims")]
     pub claims: Option<Value>,
     /// The seconds until the token expires. By default a day (OAuth), an hour (M2M), a minute
-    /// (session) or never (API key). Zero or a negative number makes an expired token, which was
-    /// issued one lifetime before it expired.
+    /// (session) or never (API key). With zero or a negative number the token has already expired,
+    /// and its time of issue is one lifetime before its expiry.
     pub expires_in: Option<i64>,
     /// The OAuth client, OAuth only; `client_emulator` by default.
     pub client_id: Option<String>,
-    /// The id of the person who acts in the user's name (the claim `act`), OAuth and session only;
-    /// none by default.
+    /// The id of the person who acts in the user's name (the claim `act`), OAuth and session only.
+    /// By default the token has no actor.
     pub actor: Option<String>,
-    /// The origin that requested the token, session only. The default is in the settings; unless
-    /// changed it is `http://localhost:3000`.
+    /// The origin that requested the token, session only. The default is
+    /// [`Settings::session_origin`](crate::Settings::session_origin), or `http://localhost:3000` if
+    /// that is not set.
     pub azp: Option<String>,
     /// Features that are added to the features of the permissions and of the directory, session
-    /// only. Each is `org:export`, `user:export`, or `export` for both, or in Clerk's form
-    /// `o:export`, `u:export` or `ou:export`. In JSON a list, or a text with commas between
-    /// features.
+    /// only. A feature is written `org:export`, `user:export`, or `export` for both owners, or in
+    /// Clerk's form `o:export`, `u:export` or `ou:export`. In JSON they are a list, or a text with
+    /// commas between the features.
     #[serde(default, deserialize_with = "slugs")]
     pub features: Vec<String>,
-    /// The plans, session only, in the same forms as the features. By default they are the plans of
-    /// the directory, and `free` for a user or organization without a plan.
+    /// The plans, session only, written like the features. By default they are the plans of the
+    /// directory, and `free` for a user or organization without a plan.
     #[serde(default, deserialize_with = "slugs")]
     pub plans: Vec<String>,
-    /// The minutes since the first and the second factor were verified, session only; -1 means
-    /// never. `[0, -1]` by default. In a query `30,-1`.
+    /// The minutes since the first and the second factor were verified, session only. -1 means
+    /// never. `[0, -1]` by default. A query contains them as `30,-1`.
     #[serde(default, deserialize_with = "factor_ages")]
     pub factor_ages: Option<[f64; 2]>,
 }
@@ -173,15 +174,15 @@ impl TokenRequest {
         self
     }
 
-    /// Requests an opaque token; not for sessions.
+    /// Requests an opaque token. A session token cannot be opaque.
     #[must_use]
     pub fn opaque(mut self) -> Self {
         self.format = Some(TokenFormat::Opaque);
         self
     }
 
-    /// Sets the scopes in place of the kind's default; not for sessions. A scope cannot contain
-    /// white space.
+    /// Sets the scopes, instead of the default of the kind. Session tokens have no scopes. A scope
+    /// cannot contain white space.
     #[must_use]
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = Some(scopes.into_iter().map(Into::into).collect());
@@ -202,7 +203,7 @@ impl TokenRequest {
         self
     }
 
-    /// Sets the lifetime in seconds. Zero or a negative number makes a token that has expired.
+    /// Sets the lifetime in seconds. With zero or a negative number the token has already expired.
     #[must_use]
     pub fn expires_in(mut self, seconds: i64) -> Self {
         self.expires_in = Some(seconds);
@@ -255,7 +256,7 @@ impl TokenRequest {
     }
 }
 
-/// The kinds of token that are minted.
+/// The kinds of tokens that an instance mints.
 ///
 /// ```
 /// use clerk_emulator::{TokenKind, TokenRequest};

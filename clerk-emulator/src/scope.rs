@@ -9,7 +9,7 @@ pub(crate) fn parse(text: &str) -> Vec<String> {
     scopes
 }
 
-/// Adds a scope, unless the list has it.
+/// Adds a scope, unless the list already contains it.
 pub(crate) fn add(scopes: &mut Vec<String>, scope: &str) {
     if !scopes.iter().any(|known| known == scope) {
         scopes.push(String::from(scope));

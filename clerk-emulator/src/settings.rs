@@ -1,5 +1,5 @@
-//! The settings of an instance: those of the dashboard under *OAuth applications → Settings* and
-//! *Agents → MCP servers*, and a few settings that only the local Clerk has.
+//! The settings of an instance: the settings in the dashboard under *OAuth applications → Settings*
+//! and *Agents → MCP servers*, and a few settings that only the local Clerk has.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -36,7 +36,7 @@ use crate::mint::DEFAULT_SCOPES;
 pub struct Settings {
     /// *Publish DCR support*: whether clients can register themselves (RFC 7591). On by default.
     pub dynamic_oauth_client_registration: bool,
-    /// *Default scopes for dynamic clients*: the scopes of a client that requests none. With
+    /// *Default scopes for dynamic clients*: the scopes of a client that requests no scopes. With
     /// [`registered_scopes_only`](Self::registered_scopes_only) a client that registered without
     /// scopes may request only these. `None`, the default, means `profile email`.
     pub default_scopes: Option<Vec<String>>,
@@ -45,12 +45,12 @@ pub struct Settings {
     /// *Publish CIMD support*: whether the metadata says that the URL of a metadata document can be
     /// a client's id. On by default, and the first registered MCP server switches it on.
     pub client_id_metadata_documents_advertised: bool,
-    /// *Only allow pre-registered clients*: whether a CIMD client must be known already. Off by
-    /// default.
+    /// *Only allow pre-registered clients*: whether the instance refuses CIMD clients that it does
+    /// not know yet. Off by default.
     pub client_id_metadata_documents_only_allow_pre_registered_clients: bool,
-    /// Whether a known CIMD client is refused too unless
-    /// [`Instance::allow_client`](crate::Instance::allow_client) allowed it; only together with the
-    /// setting above. Off by default.
+    /// Whether the instance also refuses known CIMD clients, unless
+    /// [`Instance::allow_client`](crate::Instance::allow_client) allowed them. It has an effect
+    /// only together with *Only allow pre-registered clients*. Off by default.
     pub client_id_metadata_documents_block_implicitly_allowed_clients: bool,
     /// Whether the authorization response names the issuer (RFC 9207). Off by default.
     pub authorization_response_iss: bool,
@@ -59,47 +59,49 @@ pub struct Settings {
     ///
     /// A token's `aud` is the `resource` (RFC 8707) of the authorization request exactly as the
     /// client wrote it, if `resource` is the URL of a registered server. The URLs may differ in the
-    /// query, in a port that the scheme implies, and in the case of scheme and host. Any other
-    /// `resource` gives a token without `aud`; Clerk's behaviour in that case is unconfirmed.
+    /// query, in a port that the scheme implies, and in the case of scheme and host. For any other
+    /// `resource` the token has no `aud`; Clerk's behaviour in that case is unconfirmed.
     ///
-    /// The audience is fixed when a person allows a client. A grant from before the claim was on,
-    /// or from before the server was registered, gives tokens without `aud` for as long as it is
-    /// refreshed. The client must be connected again to get `aud`.
+    /// The audience is fixed when a person allows a client. If the claim was off or the server was
+    /// not registered at that time, all later tokens of the grant have no `aud`, even after a
+    /// refresh. The client must be connected again to get `aud`.
     pub audience_claim: bool,
-    /// The URLs of the registered MCP servers, in the dashboard under *Agents → MCP servers*. Empty
-    /// by default. [`Instance::register_mcp_server`](crate::Instance::register_mcp_server) checks a
-    /// URL and adds it.
+    /// The URLs of the registered MCP servers. In the dashboard they are under *Agents → MCP
+    /// servers*. Empty by default.
+    /// [`Instance::register_mcp_server`](crate::Instance::register_mcp_server) checks a URL and
+    /// adds it.
     pub mcp_servers: Vec<String>,
     /// Whether a client that registered itself is limited to the scopes that it registered with, or
     /// to [`default_scopes`](Self::default_scopes) if it registered without scopes. On by default,
-    /// like at Clerk. A request for another scope gets `invalid_scope` before any sign-in page, so
-    /// a client can never step up beyond its registration.
+    /// like at Clerk. If the client requests another scope, it gets `invalid_scope` before any
+    /// sign-in page, so a client can never step up beyond its registration.
     pub registered_scopes_only: bool,
     /// The scopes that the instance allows its CIMD clients. `None`, the default, allows every
     /// scope of the instance. A request for another scope gets `invalid_scope` before any sign-in
     /// page.
     ///
     /// A client gets the `scope` of its own document only when it requests no scope. That `scope`
-    /// neither narrows nor widens this list: on real instances clients whose documents name no
-    /// scopes were refused or admitted by the instance's list alone. `offline_access` is always
-    /// allowed, because Clerk always gives it to these clients. Which scopes a new instance of
-    /// Clerk allows is unconfirmed.
+    /// does not change this list: on real instances, the instance's list alone decided about
+    /// clients whose documents name no scopes. `offline_access` is always allowed, because Clerk
+    /// always gives it to these clients. Which scopes a new instance of Clerk allows is
+    /// unconfirmed.
     pub client_document_scopes: Option<Vec<String>>,
-    /// The lifetime of an OAuth access token that a client fetches, in seconds. A day by default.
+    /// The lifetime of an access token from the token endpoint, in seconds. A day by default.
     pub access_token_lifetime: u32,
-    /// Whether a client's document may be on this machine, also over `http`. Off by default.
+    /// Whether a client's document may be on this machine, and may then be fetched over `http`. Off
+    /// by default.
     pub loopback_client_documents: bool,
     /// The user who allows every client whose redirect URI is on this machine, without a page:
-    /// `ada`, or `ada/acme` for an organization. This is for clients without a browser. `None`, the
-    /// default, shows the page.
+    /// `ada`, or `ada/acme` for an organization. Use this setting for clients without a browser.
+    /// With `None`, the default, the page is shown.
     pub approve_as: Option<String>,
-    /// The claim `azp` of session tokens that are minted without one. `None`, the default, means
+    /// The claim `azp` of a session token whose request names no `azp`. `None`, the default, means
     /// `http://localhost:3000`.
     pub session_origin: Option<String>,
 }
 
 impl Settings {
-    /// Registers an MCP server. Only the first registration changes other settings.
+    /// Registers an MCP server. Only the first registration also changes other settings.
     ///
     /// Source: Clerk, "Build an MCP server", and its tool `configure_mcp_server`.
     pub(crate) fn register_mcp_server(&mut self, url: &str) -> Result<(), McpServerError> {
@@ -134,13 +136,13 @@ impl Settings {
         servers.any(|server| mcp_server::is_same(server, resource))
     }
 
-    /// The scopes of a client that requests none and registered none.
+    /// The scopes of a client that requests no scopes and registered without scopes.
     pub(crate) fn scopes_by_default(&self) -> Vec<String> {
         let clerks = || DEFAULT_SCOPES.map(String::from).to_vec();
         self.default_scopes.clone().unwrap_or_else(clerks)
     }
 
-    /// The settings that Clerk has too, in the form of the Backend API.
+    /// The settings that Clerk also has, in the form of the Backend API.
     pub(crate) fn to_clerk(&self) -> Value {
         let mut shown = self.to_map();
         shown.retain(|name, _| CLERKS.contains(&name.as_str()));
@@ -170,7 +172,7 @@ impl Settings {
                 "register MCP servers by `POST /dev/mcp-servers`; `mcp_servers` cannot be patched";
             return Err(serde::de::Error::custom(text));
         }
-        // Clerk: `null` resets the default scopes, and leaves a switch unchanged.
+        // Like at Clerk, `null` resets the default scopes, but does not change a boolean setting.
         all.extend(
             changes
                 .into_iter()

@@ -53,7 +53,7 @@ impl Keys {
     }
 }
 
-/// The content of a state file, and the file to which later changes are written.
+/// The content of a state file, and the open file for later changes.
 pub(crate) struct SavedState {
     pub(crate) file: StateFile,
     pub(crate) keys: Keys,
@@ -133,7 +133,7 @@ pub(crate) struct StateFile {
     open: Mutex<Option<Open>>,
 }
 
-/// The content that was written last, and the lock that allows writing.
+/// The last written content, and the lock that permits writing.
 struct Open {
     content: Content<KeyText, Value, Value>,
     _lock: File,
@@ -161,8 +161,8 @@ impl StateFile {
         &self.path
     }
 
-    /// Writes a change. If that fails, no request is refused, and the change is lost when the
-    /// process ends.
+    /// Writes a change. If writing fails, the request still succeeds, but the change is lost when
+    /// the process ends.
     fn change(&self, change: impl FnOnce(&mut Content<KeyText, Value, Value>)) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Open { content, .. }) = open.as_mut() else {

@@ -1,4 +1,4 @@
-//! The text between the parentheses of `#[mcp_tool(…)]`: which keys there are, each at most once.
+//! Parses the text between the parentheses of `#[mcp_tool(…)]`. Each key may occur at most once.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use crate::{
     rename,
 };
 
-/// The values of the keys that were given. `model` finds keys that exclude each other.
+/// The values of the keys that the attribute has. `model` checks for keys that exclude each other.
 #[derive(Debug, Default)]
 pub(crate) struct ToolArgs {
     pub(crate) accept: Option<List>,
@@ -111,7 +111,7 @@ impl ToolArgs {
     }
 }
 
-/// Reads an entry whose key is one of [`HELD`].
+/// Parses an entry whose key is one of [`HELD`].
 fn held(entry: Entry, errors: &mut Errors) -> Option<List> {
     match entry.key.unraw().to_string().as_str() {
         "permission" => Some(entry.list(All, &grammar::permission, str::to_owned, errors)),
@@ -133,7 +133,7 @@ fn alternative(entry: Entry, errors: &mut Errors) -> Option<List> {
         return held(entry, errors);
     }
     let message = if name == "any" {
-        "`any` inside `any` changes nothing: write its alternatives beside the others".to_owned()
+        "`any` inside `any` is redundant: write its alternatives in the outer `any`".to_owned()
     } else {
         format!(
             "`{name}` cannot be an alternative{}\nnote: accepted are {}",

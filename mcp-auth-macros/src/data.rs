@@ -1,4 +1,5 @@
-//! `#[data]`: a struct or an enum that clients send or get, with what its `Cargo.toml` would otherwise need.
+//! `#[data]`: adds the derives to a struct or an enum that clients send or get. The package needs
+//! no dependency on serde or schemars for that.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -27,7 +28,8 @@ struct DataArgs {
     krate: Option<Path>,
 }
 
-/// The type with its derives; with a mistake, the type without them and every error.
+/// Returns the type with its derives. If there are mistakes, returns the type without derives, and
+/// all errors.
 pub(crate) fn expand(args: TokenStream, item: &TokenStream, manifest: Option<&str>) -> TokenStream {
     let mut errors = Errors::default();
     let args = DataArgs::parse(args, &mut errors);
@@ -48,7 +50,7 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream, manifest: Option<&st
         .map(|attribute| attribute.path().clone());
     let mut missing = Errors::default();
     check_dependency(garde.as_ref(), manifest, &mut missing);
-    // Without its rules the type is right, so that nothing else is reported.
+    // Remove the rules from the type, so that the missing dependency is the only error.
     let garde = garde.filter(|_| missing.is_empty());
     if !missing.is_empty() {
         retain_attributes(&mut item, |attribute| !attribute.path().is_ident("garde"));
@@ -100,8 +102,9 @@ fn retain_attributes(item: &mut DeriveInput, keeps: impl Fn(&Attribute) -> bool)
     }
 }
 
-/// Asks of each field whether its type can be in a type with `#[data]`. The derives ask too, one error for each trait,
-/// and in words that send people to serde. A field with an attribute that changes how it is read is left to them.
+/// Checks for each field that its type can be in a type with `#[data]`. The derives check that too,
+/// but report one error for each trait, and refer to serde. Fields with an attribute that changes
+/// how the field is read are left to the derives.
 // #[data] struct Filter { urgency: Urgency }
 fn field_checks(private: &Path, item: &mut DeriveInput) -> Option<TokenStream> {
     if !item.generics.params.is_empty() {
@@ -202,8 +205,8 @@ fn derives(args: &DataArgs, item: &DeriveInput, garde: Option<&Path>) -> TokenSt
     }
 }
 
-/// Says that the type has rules, and that none of a type within are passed over: where the type has
-/// parameters, those of its fields are not known.
+/// Marks the type as a type with rules, and checks that no rules of inner types are ignored. For a
+/// generic type the rules of the inner types are not known, so there is no check.
 fn rules(private: &Path, item: &mut DeriveInput, validates: bool) -> TokenStream {
     let ident = &item.ident;
     let (head, arguments, bounds) = item.generics.split_for_impl();
@@ -230,7 +233,7 @@ fn rules(private: &Path, item: &mut DeriveInput, validates: bool) -> TokenStream
     quote!(#marked #checks)
 }
 
-/// `Self` means nothing outside of the type.
+/// Returns true if the type contains `Self`, which has no meaning outside of the item.
 fn has_self(ty: &Type) -> bool {
     fn among(tokens: TokenStream) -> bool {
         tokens.into_iter().any(|token| match token {
@@ -242,7 +245,7 @@ fn has_self(ty: &Type) -> bool {
     among(ty.to_token_stream())
 }
 
-/// Whether serde would pass unknown fields over, and can be told not to.
+/// Whether serde would ignore unknown fields, but supports an attribute that refuses them.
 fn refuses_unknown(item: &DeriveInput) -> bool {
     let named = match &item.data {
         Data::Struct(data) => matches!(data.fields, Fields::Named(_)),
@@ -271,13 +274,13 @@ fn check_derives(attributes: &mut [Attribute], validates: bool, errors: &mut Err
             if ours || (validates && name == "Validate") {
                 errors.at(
                     &path,
-                    format!("`#[data]` derives `{name}` itself: leave it out"),
+                    format!("`#[data]` derives `{name}` itself: remove it from `derive`"),
                 );
             } else {
                 others.push(path);
             }
         }
-        // Without its helper attributes, the derive would complain as well.
+        // Remove the derive, because it would report further errors without its helper attributes.
         derive.meta = parse_quote!(derive(#(#others),*));
     }
 }
@@ -293,7 +296,7 @@ fn check_flatten(args: &DataArgs, data: &mut Data, errors: &mut Errors) {
         {
             errors.at(
                 &attribute.meta,
-                "beside `flatten`, serde cannot refuse unknown fields: write `#[data(allow_unknown)]`",
+                "serde cannot refuse unknown fields in a struct with `flatten`: write `#[data(allow_unknown)]`",
             );
         }
     }
@@ -334,7 +337,7 @@ fn check_rules(data: &mut Data, errors: &mut Errors) {
     }
 }
 
-/// Whether a member is left out instead of being `null`: its schema needs no `null` then.
+/// Whether a member is left out instead of written as `null`. Its schema then needs no `null`.
 // #[serde(skip_serializing_if = "Option::is_none")] next: Option<u32>
 fn leaves_out_none(field: &Field) -> bool {
     // `Some(None)` is written as `null`.
@@ -344,7 +347,7 @@ fn leaves_out_none(field: &Field) -> bool {
     let mut leaves_out = false;
     for attribute in &field.attrs {
         if attribute.path().is_ident("serde") {
-            // A mistake in it is serde's to report.
+            // Ignore mistakes in the attribute, because serde reports them.
             let _ = each_key(attribute, |key, value| {
                 let is_none =
                     value.is_some_and(|value| source(&value).ends_with("Option::is_none\""));
@@ -375,7 +378,7 @@ fn has(attributes: &[Attribute], helper: &str, key: &str) -> bool {
         .any(|attribute| names(attribute).iter().any(|name| name == key))
 }
 
-/// The keys of a helper attribute; none of one that its derive rejects.
+/// The keys of a helper attribute. No keys if the attribute is malformed, which its derive reports.
 fn names(attribute: &Attribute) -> Vec<String> {
     attribute
         .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)

@@ -1,4 +1,5 @@
-//! Doc comments as a description: what the author wrote, without what the comment syntax adds.
+//! Turns doc comments into a description: the text that the author wrote, without the comment
+//! syntax.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -8,7 +9,8 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 #[derive(Debug, Default)]
 pub(crate) struct Description(Vec<Piece>);
 
-/// `#[doc = include_str!("…")]` has a text that only the compiler can read.
+/// A part of a description. The text of `#[doc = include_str!("…")]` is an expression, because only
+/// the compiler can read it.
 #[derive(Debug)]
 enum Piece {
     Expression(Expr),
@@ -70,13 +72,14 @@ impl ToTokens for Description {
     }
 }
 
-/// `/// text` arrives as `" text"`, `/** … */` as its lines with their indentation and stars.
+/// Removes the comment syntax. The macro gets `/// text` as `" text"`, and `/** … */` as its lines
+/// with indentation and stars.
 fn undecorated(text: &str) -> String {
     let Some((first, rest)) = text.split_once('\n') else {
         return text.strip_prefix(' ').unwrap_or(text).trim_end().to_owned();
     };
     let mut lines: Vec<&str> = rest.lines().collect();
-    // The last line of a block is the indentation of its `*/`.
+    // The last line of a block comment is only the indentation before `*/`.
     if lines.last().is_some_and(|line| line.trim().is_empty()) {
         lines.pop();
     }

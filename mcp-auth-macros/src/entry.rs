@@ -1,4 +1,4 @@
-//! One entry of the attribute, `key`, `key = value` or `key(…)`, read as the value that its key takes.
+//! Parses one entry of the attribute: `key`, `key = value` or `key(…)`.
 //!
 //! Every value keeps its span. A mistake in one entry does not hide a mistake in the next entry.
 
@@ -24,7 +24,7 @@ use crate::{
     source::source,
 };
 
-/// An annotation that may also be denied: `destructive`, `destructive = false`.
+/// An annotation that may also be negated: `destructive`, `destructive = false`.
 #[derive(Debug)]
 pub(crate) struct Hint {
     pub(crate) key: Ident,
@@ -35,7 +35,8 @@ pub(crate) struct Hint {
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) key: Ident,
-    /// The normalised values, so that two lists compare equal in any order and spelling.
+    /// The normalised values. They make two lists comparable whatever the order and the spelling of
+    /// their values.
     names: BTreeSet<(bool, String)>,
     pub(crate) values: Vec<Spelling>,
 }
@@ -61,7 +62,7 @@ pub(crate) enum Quantifier {
     Any,
 }
 
-/// A text. The macro checks a literal, the compiler checks the value of a constant.
+/// A text. The macro checks a literal. The compiler checks the value of a constant.
 #[derive(Debug)]
 pub(crate) enum Spelling {
     Constant(Expr),
@@ -88,7 +89,7 @@ enum Value {
 }
 
 impl Entry {
-    /// Splits at the commas; after an entry that cannot be read, goes on with the next.
+    /// Splits at the commas. After an invalid entry, continues with the next entry.
     pub(crate) fn all(tokens: TokenStream, errors: &mut Errors) -> Vec<Self> {
         let split = |input: ParseStream<'_>| {
             let mut entries = Vec::new();
@@ -153,12 +154,12 @@ impl Entry {
             Spelling::Literal(text) => Ok(text),
             Spelling::Constant(other) => Err(syn::Error::new_spanned(
                 other,
-                "`rename_all` takes a string literal, such as `\"camelCase\"`, and no constant",
+                "`rename_all` takes a string literal, such as `\"camelCase\"`, not a constant",
             )),
         }
     }
 
-    /// `key = "a"`, or `key = all("a", "b")` with the `quantifier` of the key.
+    /// Parses `key = "a"`, or `key = all("a", "b")` with the `quantifier` of the key.
     pub(crate) fn list(
         self,
         quantifier: Quantifier,
@@ -245,7 +246,8 @@ impl Entry {
                     ));
                 };
                 let minutes = self::minutes(minutes)?;
-                // One span for all of it: the compiler reports no mistake here that was not found above.
+                // All tokens have the same span, because the checks above leave no mistake for the
+                // compiler to report.
                 Spelling::Constant(parse_quote_spanned!(level.span()=> (#level, #minutes)))
             }
         };
@@ -254,7 +256,7 @@ impl Entry {
         Ok(List { key, names, values })
     }
 
-    /// The entries of `key(…)`, each read by `read`.
+    /// Parses the entries of `key(…)` with `read`.
     pub(crate) fn choice(
         self,
         read: impl Fn(Self, &mut Errors) -> Option<List>,
@@ -282,7 +284,7 @@ impl Entry {
             if !list.names.is_empty() && alternatives.iter().any(same) {
                 inside.at(
                     &list.key,
-                    format!("this alternative of `{key}` is there already"),
+                    format!("this alternative of `{key}` is given twice"),
                 );
             }
             alternatives.push(list);
@@ -330,7 +332,7 @@ impl Entry {
         })
     }
 
-    /// The values of `key = value` and of `key(value, …)`; none for a bare key.
+    /// The values of `key = value` and of `key(value, …)`. A key without a value has none.
     pub(crate) fn values(self) -> Vec<Expr> {
         match self.value {
             Value::List(list) => list,
@@ -353,7 +355,7 @@ impl Entry {
         )
     }
 
-    /// A whole number above zero, without a suffix.
+    /// Parses a whole number above zero, without a suffix.
     fn positive<T>(self, example: &str, message: &str) -> syn::Result<T>
     where
         T: FromStr<Err: Display> + Default + PartialOrd,
@@ -458,7 +460,7 @@ fn spelling(
     }
 }
 
-/// A number above zero, as a floating-point literal.
+/// Parses a number above zero, and returns it as a floating-point literal.
 fn minutes(value: &Expr) -> syn::Result<Literal> {
     let parsed = match value {
         Expr::Lit(ExprLit {
@@ -522,7 +524,7 @@ impl Quantifier {
             .find(|quantifier| path.path.is_ident(quantifier.word()))
     }
 
-    /// The message for a list that is written with the other quantifier.
+    /// The error for a list that is written with the wrong quantifier.
     fn correction(self, key: &Ident, values: &Punctuated<Expr, Token![,]>) -> String {
         match self {
             Self::All => {
@@ -540,7 +542,7 @@ impl Quantifier {
     }
 }
 
-/// A `macro_rules!` variable arrives inside an invisible group.
+/// Removes groups and parentheses. A `macro_rules!` variable arrives inside an invisible group.
 fn ungrouped(expression: Expr) -> Expr {
     match expression {
         Expr::Group(group) => ungrouped(*group.expr),

@@ -1,18 +1,19 @@
-//! Collects every mistake of one item, so that a user sees all of them at once, and finds the word
-//! that a misspelt one was meant to be.
+//! Collects all mistakes of one item, so that the author sees all of them at once. Also suggests
+//! the right word for a misspelt word.
 
 use std::fmt::Display;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// The mistakes found so far, in the order of the source as long as readers push in that order.
+/// The mistakes found so far. They are in the order of the source if the parsers add them in that
+/// order.
 #[must_use]
 #[derive(Debug, Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 
 impl Errors {
-    /// Adds a mistake, underlining exactly `tokens`.
+    /// Adds a mistake that underlines exactly `tokens`.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.push(syn::Error::new_spanned(tokens, message));
     }
@@ -30,7 +31,7 @@ impl Errors {
         }
     }
 
-    /// The value of a result, or nothing after its mistake was noted.
+    /// Returns the value of a result. If the result is an error, adds the error and returns `None`.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
@@ -46,9 +47,10 @@ impl Errors {
     }
 }
 
-/// `; did you mean `permission`?` where one of `accepted` is close to `word`, else nothing.
+/// Returns `; did you mean `permission`?` if one of `accepted` is similar to `word`, and otherwise
+/// an empty text.
 pub(crate) fn did_you_mean(word: &str, accepted: &[&str]) -> String {
-    // A third of the letters: more would suggest `name` for `any`.
+    // At most a third of the letters may differ. With more, `name` would be suggested for `any`.
     let allowed = word.chars().count() / 3;
     let lower = word.to_ascii_lowercase();
     accepted
@@ -64,7 +66,7 @@ pub(crate) fn did_you_mean(word: &str, accepted: &[&str]) -> String {
         .map_or_else(String::new, |(_, name)| format!("; did you mean `{name}`?"))
 }
 
-/// `` `a`, `b` `` for a note that lists what is accepted.
+/// Writes names as `` `a`, `b` ``, for a note that lists the accepted words.
 pub(crate) fn listed(names: &[&str]) -> String {
     names
         .iter()

@@ -1,4 +1,5 @@
-//! A checked tool as tokens. The expansion is data and one call; the runtime makes every decision.
+//! Turns a checked tool into tokens. The expansion contains only data and one call. All decisions
+//! are made at run time.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -21,7 +22,8 @@ pub(crate) fn expand(tool: &Tool) -> TokenStream {
     let implementation = implementation(tool);
     let declaration = declaration(tool);
     let declared = tool.names_permissions().then(declared);
-    // The import makes a wrong `crate = path` one error, and gives serde a path without `$crate`.
+    // The import has two purposes: a wrong `crate = path` causes only one error, and serde gets a
+    // path without `$crate`.
     quote! {
         #(#attributes)*
         #[doc(hidden)]
@@ -40,9 +42,9 @@ pub(crate) fn expand(tool: &Tool) -> TokenStream {
     }
 }
 
-/// The permissions that tools of this crate may name. A glob import of an inner block hides the
-/// imports of the blocks around it, so a `permissions! { only; … }` at the root of the crate wins
-/// over the default. No code of the user's is evaluated in that block.
+/// The permissions that tools of this crate may name. The default is imported by name in the outer
+/// block. A glob import in the inner block hides it if `permissions! { only; … }` is at the root of
+/// the crate. No code of the user is evaluated in the inner block.
 fn declared() -> TokenStream {
     quote! {
         use __private::ANY_PERMISSION as __MCP_AUTH_PERMISSIONS;
@@ -53,7 +55,7 @@ fn declared() -> TokenStream {
     }
 }
 
-/// The struct that the client's object is read into, unless the user has one.
+/// The struct that the arguments are deserialized into, unless the tool takes its own struct.
 fn arguments(tool: &Tool) -> TokenStream {
     if tool.sole_struct().is_some() {
         return TokenStream::new();
@@ -85,8 +87,8 @@ fn arguments(tool: &Tool) -> TokenStream {
     }
 }
 
-/// Returns compile-time checks that the type of each parameter can be an argument. A parameter with an attribute of
-/// serde or schemars gets no check, since the attribute may make the type readable.
+/// Returns compile-time checks that the type of each parameter can be an argument. A parameter with
+/// an attribute of serde or schemars gets no check, because the attribute may make the type usable.
 fn argument_checks(tool: &Tool) -> Option<TokenStream> {
     let checks: Vec<_> = plain(tool)
         .map(|Parameter { ty, .. }| quote_spanned!(ty.span()=> __private::IsArgument<#ty>))
@@ -94,8 +96,9 @@ fn argument_checks(tool: &Tool) -> Option<TokenStream> {
     (!checks.is_empty()).then(|| quote!(struct __Checked(#(#checks),*);))
 }
 
-/// The types of the fields: those of the parameters, and a stand-in for one that is no argument. Without
-/// it, every use of such a type in what the derives write would be an error beside the one of the check.
+/// The types of the fields. A field has the type of its parameter, or a stand-in if that type
+/// cannot be an argument. Without the stand-in, every use of such a type in the derived code would
+/// cause an error in addition to the error of the check.
 fn field_types(tool: &Tool) -> Option<TokenStream> {
     let types: Vec<_> = plain(tool)
         .map(|parameter| {
@@ -117,14 +120,14 @@ fn field_types(tool: &Tool) -> Option<TokenStream> {
     })
 }
 
-/// The parameters that are arguments by their type alone.
+/// The arguments without an attribute of serde or schemars.
 fn plain(tool: &Tool) -> impl Iterator<Item = &Parameter> {
     tool.arguments()
         .filter(|(_, argument)| !argument.is_derived_otherwise())
         .map(|(parameter, _)| parameter)
 }
 
-/// Rules of a type that a parameter does not reach into.
+/// Checks that the rules inside the type of a parameter are not ignored.
 fn rule_checks(tool: &Tool) -> Option<TokenStream> {
     let passed_over = tool
         .arguments()
@@ -132,8 +135,8 @@ fn rule_checks(tool: &Tool) -> Option<TokenStream> {
     check_undived(passed_over.map(|(parameter, _)| &parameter.ty))
 }
 
-/// A text as the error would compile, since the standard library turns it into an error, and would then be
-/// hidden from the model.
+/// Checks that the error type is not a text. A text would compile, because the standard library
+/// converts it into an error, but the model could not read it.
 fn error_check(tool: &Tool) -> Option<TokenStream> {
     let (output, error) = (&tool.output, tool.error.as_ref()?);
     let check = quote_spanned! {error.span()=>
@@ -173,8 +176,8 @@ fn field(parameter: &Parameter, argument: &Argument) -> TokenStream {
     quote!(#(#attributes)* #(#unshown)* #default #flatten #rename #name: #ty)
 }
 
-/// serde and schemars both want the name of a function; a type without a `Default` is then one
-/// error, at the word that asks for it.
+/// The function that returns the default of an argument, because serde and schemars both need the
+/// name of a function. A type without `Default` then causes one error, at the word `default`.
 fn default_function(parameter: &Parameter, argument: &Argument) -> Option<TokenStream> {
     let (name, ty) = (default_name(parameter), &parameter.ty);
     let value = match argument.default.as_ref()? {
@@ -215,7 +218,7 @@ fn implementation(tool: &Tool) -> TokenStream {
         quote!(async { #ident(#(#values),*) })
     };
     let permit = permit(tool);
-    // A future that is not `Send` is reported at the head of `call`.
+    // The compiler reports a future that is not `Send` at the head of `call`.
     let head = quote_spanned! {located(ident.span())=>
         async fn call(
             __args: #arguments,
@@ -239,7 +242,8 @@ fn implementation(tool: &Tool) -> TokenStream {
     }
 }
 
-/// garde is the user's dependency: only here do its types meet ours.
+/// The code that validates the rules of garde. garde is a dependency of the user's package, so only
+/// the expansion can use its types.
 fn validation(tool: &Tool) -> Option<TokenStream> {
     let garde = tool.garde()?;
     let arguments = arguments_type(tool);
@@ -267,7 +271,7 @@ fn validation(tool: &Tool) -> Option<TokenStream> {
     })
 }
 
-/// The `Permit` that must exist before the function is called.
+/// The code that makes the `Permit`, which must exist before the function is called.
 fn permit(tool: &Tool) -> TokenStream {
     let Some(Call {
         function,
@@ -282,8 +286,8 @@ fn permit(tool: &Tool) -> TokenStream {
     }
 }
 
-/// A parameter of the tool as `authorize` gets it. The compiler reports mistakes at the parameter's
-/// name.
+/// A parameter of the tool as the `authorize` function gets it. The compiler reports mistakes at
+/// the parameter's name.
 fn reference(tool: &Tool, name: &Ident) -> Option<TokenStream> {
     let parameter = tool
         .parameters
@@ -305,8 +309,8 @@ fn arguments_type(tool: &Tool) -> TokenStream {
     )
 }
 
-/// All of it has the span of the type: a span per token would report a type that cannot be injected
-/// once for each of them.
+/// The code that injects a parameter. All its tokens have the span of the type. With different
+/// spans, the compiler would report a type that cannot be injected several times.
 fn injection(parameter: &Parameter) -> Option<TokenStream> {
     let span = parameter.ty.span();
     let inject = match parameter.role {
@@ -315,12 +319,12 @@ fn injection(parameter: &Parameter) -> Option<TokenStream> {
         Role::InjectedOptional => Ident::new("inject_optional", span),
     };
     let (local, ty) = (local_name(parameter), &parameter.ty);
-    // A `macro_rules!` macro may have given the type: its hygiene would hide `__cx`.
+    // If a `macro_rules!` macro wrote the type, the hygiene of that macro would hide `__cx`.
     let cx = Ident::new("__cx", located(span));
     Some(quote_spanned!(span=> let #local = __private::#inject::<#ty>(#cx).await?;))
 }
 
-/// The expression that is passed for a parameter of the user's function.
+/// The expression that is passed for a parameter of the tool's function.
 fn value(tool: &Tool, parameter: &Parameter) -> TokenStream {
     let (field, local) = (field_name(parameter), local_name(parameter));
     match parameter.role {
@@ -397,7 +401,8 @@ fn annotations(annotations: &Annotations) -> TokenStream {
     }
 }
 
-/// A client knows nothing of what is injected, and an argument by the name it has in the schema.
+/// The `authorize` rule of the declaration. Its arguments have the names of the schema, which
+/// clients know. Injected parameters are left out, because clients do not know them.
 fn authorize(tool: &Tool, call: &Call) -> TokenStream {
     let function = call.function.path.segments.last();
     let function = function.map_or_else(String::new, |last| last.ident.unraw().to_string());
@@ -420,7 +425,8 @@ fn guard(tool: &Tool) -> TokenStream {
         .filter(|parameter| matches!(parameter.role, Role::Injected));
     match &tool.guard {
         Guard::Public => {
-            // In a `const` of its own, so that the compiler points at the type that asks too much.
+            // Each check is a separate `const`, so that the compiler points at the type that adds a
+            // requirement.
             let implied = required.map(|parameter| {
                 let implied = implied(parameter, "in_public");
                 quote_spanned!(parameter.ty.span()=> const { #implied })
@@ -465,7 +471,7 @@ fn all_held(List { key, values, .. }: &List) -> impl Iterator<Item = TokenStream
     values.iter().map(move |text| held(text, &key))
 }
 
-/// The requirements that an injected type adds to the guard, under the parameter's name.
+/// The requirements that an injected type adds to the guard, with the name of the parameter.
 fn implied(parameter: &Parameter, function: &str) -> TokenStream {
     let (name, ty) = (parameter.ident.unraw().to_string(), &parameter.ty);
     let function = Ident::new(function, ty.span());
@@ -483,7 +489,7 @@ fn injected_parameter(parameter: &Parameter) -> Option<TokenStream> {
     Some(quote!(__private::Parameter::#function::<#ty>(#name, #location)))
 }
 
-/// The value of a permission, a role and the like as a requirement.
+/// A permission, a role or a similar value as a requirement.
 fn held(text: &Spelling, key: &str) -> TokenStream {
     if key == "permission" {
         let span = located(text.span());
@@ -493,14 +499,14 @@ fn held(text: &Spelling, key: &str) -> TokenStream {
     }
 }
 
-/// A text that the compiler checks, and reports at the user's tokens.
+/// A text that the compiler checks. It reports mistakes at the user's tokens.
 fn spelled(text: &Spelling, check: &str, among: &TokenStream) -> TokenStream {
     let span = text.span();
     let check = Ident::new(check, span);
     quote_spanned!(span=> const { __private::KeyText(#text).#check(#among) })
 }
 
-/// The file and line of the user's source, not of the attribute.
+/// The file and line of the function, not of the attribute.
 fn location(span: Span) -> TokenStream {
     quote_spanned!(located(span)=> ::core::panic::Location::caller())
 }
@@ -534,7 +540,7 @@ fn field_type_name(parameter: &Parameter) -> Ident {
     )
 }
 
-/// Cannot be seen by, and does not hide, anything that the user named.
+/// The name of a local variable. Hygiene keeps it apart from the user's names.
 fn local_name(parameter: &Parameter) -> Ident {
     format_ident!(
         "__{}",
@@ -547,7 +553,8 @@ fn default_name(parameter: &Parameter) -> Ident {
     format_ident!("__default_{}", parameter.ident, span = Span::call_site())
 }
 
-/// Lints know that the token is not the user's, though it points there.
+/// A span that points to the user's token, but marks the token as generated, so that lints ignore
+/// it.
 fn located(span: Span) -> Span {
     Span::call_site().located_at(span)
 }

@@ -1,5 +1,6 @@
-//! `#[garde(…)]` on a parameter or a field. garde enforces the rules and schemars shows them, each in
-//! its own reading; a client must not be told that a value is wrong which the server would accept.
+//! Checks `#[garde(…)]` on a parameter or a field. garde enforces the rules and schemars writes
+//! them into the schema, but they interpret some rules differently. The schema must not forbid a
+//! value that the server would accept.
 
 use std::{env, fs};
 
@@ -20,17 +21,18 @@ use crate::{
     types::{item_of, option_of},
 };
 
-/// A keyword that is stricter than its rule, and so must not be in the schema.
+/// A keyword that is stricter than its rule, so it must not be in the schema.
 #[derive(Debug)]
 pub(crate) struct SuppressedKeyword {
-    /// How many lists deep the rule is.
+    /// The number of lists around the rule.
     depth: usize,
     keyword: &'static str,
 }
 
-/// Refuses rules in a package that does not depend on garde: the expansion names it, and of one that is
-/// missing the compiler would say so at every use. `manifest` is the text of the package's `Cargo.toml`; one
-/// that cannot be read, or that mentions garde anywhere, is left to the compiler.
+/// Refuses rules in a package that does not depend on garde. The expansion uses garde, so the
+/// compiler would otherwise report the missing dependency at every use. `manifest` is the text of
+/// the package's `Cargo.toml`. If the text cannot be read, or mentions garde anywhere, there is no
+/// check.
 pub(crate) fn check_dependency(garde: Option<&Path>, manifest: Option<&str>, errors: &mut Errors) {
     if let (Some(garde), Some(manifest)) = (garde, manifest)
         && !manifest.contains("garde")
@@ -42,12 +44,13 @@ pub(crate) fn check_dependency(garde: Option<&Path>, manifest: Option<&str>, err
     }
 }
 
-/// The `Cargo.toml` of the package that is compiled, if Cargo compiles it.
+/// The `Cargo.toml` of the package that is being compiled, if Cargo compiles it.
 pub(crate) fn manifest() -> Option<String> {
     fs::read_to_string(env::var_os("CARGO_MANIFEST_PATH")?).ok()
 }
 
-/// Whether the rules of a type itself are spoken of: enforced, or skipped in so many words.
+/// Whether the attributes say what to do with the rules of the type itself: enforce them (`dive`)
+/// or skip them (`skip`).
 pub(crate) fn reaches_in<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> bool {
     let said = |attribute: &Attribute| {
         attribute
@@ -70,7 +73,7 @@ fn names_dive_or_skip(tokens: TokenStream) -> bool {
     })
 }
 
-/// Asserts that types have no rules, where none of their own are enforced.
+/// Asserts that types have no rules, at places where the rules of a type are not enforced.
 pub(crate) fn check_undived<'a>(types: impl Iterator<Item = &'a Type>) -> Option<TokenStream> {
     let checks: Vec<_> = types
         .map(|ty| quote_spanned!(ty.span()=> __private::check_undived(__private::Rules::<#ty>::DECLARED);))
@@ -85,7 +88,7 @@ pub(crate) fn check_undived<'a>(types: impl Iterator<Item = &'a Type>) -> Option
     })
 }
 
-/// One rule: its name, and what is in its parentheses.
+/// One rule: its name, and the text in its parentheses.
 struct Rule {
     name: Ident,
     content: TokenStream,
@@ -95,7 +98,7 @@ struct Rule {
 struct Part(Ident);
 
 impl SuppressedKeyword {
-    /// Checks the rules of one attribute. Mistakes that garde reports are left to garde.
+    /// Checks the rules of one attribute. Does not report mistakes that garde reports.
     pub(crate) fn of(attribute: &Attribute, ty: &Type, errors: &mut Errors) -> Vec<Self> {
         let mut found = Vec::new();
         if let Ok(list) = attribute.meta.require_list() {
@@ -104,7 +107,7 @@ impl SuppressedKeyword {
         found
     }
 
-    /// The attribute that takes the keyword out again.
+    /// The attribute that removes the keyword from the schema.
     pub(crate) fn transform(&self, private: &Path) -> TokenStream {
         let Self { depth, keyword } = self;
         quote!(#[schemars(transform = #private::SuppressedKeyword { keyword: #keyword, depth: #depth })])
@@ -123,13 +126,13 @@ fn check(
     };
     for Rule { name, content } in rules {
         match name.to_string().as_str() {
-            // garde's own modules of rules, which schemars knows nothing of.
+            // `adapt` names a module with other rules, which schemars does not know.
             "adapt" => errors.at(
                 name,
                 "the schema would show other rules than those of `adapt`; use `custom(…)`",
             ),
-            // garde applies `inner` to the list in an `Option<Vec<_>>`, schemars to the items of
-            // the list.
+            // In an `Option<Vec<_>>`, garde applies `inner` to the list, but schemars applies it to
+            // the items of the list.
             "inner" if ty.is_some_and(|ty| option_of(ty).is_some()) => errors.at(
                 name,
                 "`inner` of an `Option` is not what the schema would show: take a list that may be empty, with `#[arg(default)]`",
@@ -158,10 +161,12 @@ fn check_length(
     let keyword = if has(&["chars"]) {
         return;
     } else if has(&["bytes", "simple", "utf16"]) {
-        // A text has at least as many bytes as characters, so the minimum holds for both.
+        // A text has at least as many bytes as characters, so a minimum of characters would be too
+        // strict.
         has(&["min", "equal"]).then_some("minLength")
     } else if has(&["graphemes"]) {
-        // And these at most.
+        // A text has at most as many graphemes as characters, so a maximum of characters would be
+        // too strict.
         has(&["max", "equal"]).then_some("maxLength")
     } else {
         errors.at(
@@ -175,7 +180,7 @@ fn check_length(
 
 // #[garde(pattern("(?i)^[a-z]+$"))]
 fn check_pattern(content: TokenStream, errors: &mut Errors) {
-    // A constant's value cannot be seen here.
+    // The macro cannot see the value of a constant.
     let Ok(pattern) = syn::parse2::<LitStr>(content) else {
         return;
     };
@@ -183,14 +188,14 @@ fn check_pattern(content: TokenStream, errors: &mut Errors) {
         errors.at(
             pattern,
             format!(
-                "clients read a pattern as ECMAScript, which does not know `{construct}` like this"
+                "clients read a pattern as ECMAScript, which does not support `{construct}` in this place"
             ),
         );
     }
 }
 
-/// Returns a construct of the pattern that the `regex` crate understands and ECMA-262 does not, or
-/// reads otherwise.
+/// Returns a construct of the pattern that ECMA-262 does not support, or interprets differently
+/// from the `regex` crate.
 fn not_ecmascript(pattern: &str) -> Option<&'static str> {
     let mut in_class = false;
     let mut rest = pattern;
@@ -208,7 +213,7 @@ fn not_ecmascript(pattern: &str) -> Option<&'static str> {
             ']' => in_class = false,
             _ => {}
         }
-        // An escaped character is none of the above.
+        // Skip an escaped character together with its backslash.
         let length = if next == '\\' { 2 } else { 1 };
         rest = rest
             .char_indices()
@@ -219,7 +224,7 @@ fn not_ecmascript(pattern: &str) -> Option<&'static str> {
     None
 }
 
-/// Constructs that ECMA-262 does not have, each with true if it is one inside `[…]`.
+/// Constructs that ECMA-262 does not support. The flag is true for a construct inside `[…]`.
 const STRANGE: [(bool, &str); 11] = [
     (false, "(?"),
     (false, "\\A"),

@@ -1,12 +1,13 @@
-//! The grammars of permissions, roles, scopes, features and tool names: pure functions from a text
-//! to an error. The runtime applies the same grammars to constants, whose values no macro can see.
+//! The grammars of permissions, roles, scopes, features and tool names. Each function checks a
+//! text. Macros cannot see the values of constants, so the runtime applies the same grammars to
+//! constants.
 
 use crate::errors::{did_you_mean, listed};
 
-/// The `Err` is the sentence shown to the user, without the name of the key.
+/// The result of a check. The error is the message for the author.
 pub(crate) type CheckResult = Result<(), String>;
 
-/// `org:<feature>:<action>`, as Clerk's dashboard makes permission keys.
+/// Checks a permission: `org:<feature>:<action>`, the form of permission keys in Clerk's dashboard.
 pub(crate) fn permission(text: &str) -> CheckResult {
     if is_permission(text) {
         return Ok(());
@@ -20,7 +21,7 @@ pub(crate) fn permission(text: &str) -> CheckResult {
     ))
 }
 
-/// `admin`, or `org:admin` as Clerk spells it.
+/// Checks a role: `admin`, or `org:admin` as Clerk writes it.
 pub(crate) fn role(text: &str) -> CheckResult {
     if is_key(role_key(text)) {
         return Ok(());
@@ -37,12 +38,12 @@ pub(crate) fn role(text: &str) -> CheckResult {
     ))
 }
 
-/// The role without its optional prefix: two spellings of one role are one role.
+/// The role without its optional prefix, because both spellings mean the same role.
 pub(crate) fn role_key(text: &str) -> &str {
     text.strip_prefix("org:").unwrap_or(text)
 }
 
-/// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
+/// Checks a scope (RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`).
 pub(crate) fn scope(text: &str) -> CheckResult {
     let legal = |c: char| matches!(c, '\x21' | '\x23'..='\x5b' | '\x5d'..='\x7e');
     if !text.is_empty() && text.chars().all(legal) {
@@ -56,7 +57,7 @@ pub(crate) fn scope(text: &str) -> CheckResult {
             .collect::<Vec<_>>()
             .join(", ");
         return Err(format!(
-            "`scope` takes one scope a string; write `scope = all({list})`"
+            "`scope` takes one scope in each string; write `scope = all({list})`"
         ));
     }
     Err(format!(
@@ -65,7 +66,7 @@ pub(crate) fn scope(text: &str) -> CheckResult {
     ))
 }
 
-/// A feature's slug, alone or after a word for whose it is.
+/// Checks a feature: a slug, alone or after the word for its owner.
 pub(crate) fn feature(text: &str) -> CheckResult {
     entitlement("feature", "export", text)
 }
@@ -75,7 +76,8 @@ pub(crate) fn plan(text: &str) -> CheckResult {
     entitlement("plan", "pro", text)
 }
 
-/// With one word for each owner: `o:export` and `org:export` are one feature.
+/// The feature or plan with one spelling for each owner, because `o:export` and `org:export` mean
+/// the same feature.
 pub(crate) fn entitlement_key(text: &str) -> String {
     match text
         .split_once(':')
@@ -86,7 +88,7 @@ pub(crate) fn entitlement_key(text: &str) -> String {
     }
 }
 
-/// Clerk's presets.
+/// Checks a preset of Clerk's reverification.
 pub(crate) fn reverification(text: &str) -> CheckResult {
     among("`reverification`", &PRESETS, text)
 }
@@ -96,12 +98,12 @@ pub(crate) fn level(text: &str) -> CheckResult {
     among("the level of `reverification`", &LEVELS, text)
 }
 
-/// The kinds of tokens.
+/// Checks a kind of token.
 pub(crate) fn accept(text: &str) -> CheckResult {
     among("`accept`", &TOKEN_KINDS, text)
 }
 
-/// `10/min per user`.
+/// Checks a rate, such as `10/min per user`.
 pub(crate) fn rate(text: &str) -> CheckResult {
     let parts = text.split_once('/').and_then(|(count, rest)| {
         let (unit, whom) = rest.split_once(" per ")?;
@@ -123,8 +125,9 @@ pub(crate) fn rate(text: &str) -> CheckResult {
     among("what follows `per` in `rate`", &WHOM, whom)
 }
 
-/// 1 to 64 ASCII letters, digits, `_` and `-`. MCP permits 128 and `.` too; claude.ai withholds all tools of a
-/// server that has such a name, and OpenAI refuses the request.
+/// Checks the name of a tool: 1 to 64 ASCII letters, digits, `_` and `-`. MCP also permits 128
+/// characters and `.`. But claude.ai withholds all tools of a server that has such a name, and
+/// OpenAI refuses the request.
 pub(crate) fn tool_name(text: &str) -> CheckResult {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     name("a tool's name", "`_` and `-`", &legal, text)
@@ -141,17 +144,18 @@ fn name(what: &str, marks: &str, legal: &dyn Fn(char) -> bool, text: &str) -> Ch
     match text.chars().count() {
         1..=64 if text.chars().all(legal) => Ok(()),
         1..=64 => Err(format!(
-            "{what} has only ASCII letters, digits, {marks}, found {}; clients refuse any other",
+            "{what} may have only ASCII letters, digits, {marks}, found {}; clients refuse other names",
             quoted(text)
         )),
         0 => Err(format!("{what} cannot be empty")),
         length => Err(format!(
-            "{what} has at most 64 characters, this one has {length}; clients refuse a longer one"
+            "{what} may have at most 64 characters, but this name has {length}; clients refuse longer names"
         )),
     }
 }
 
-/// Clerk drops a third part, and reads `o:` as the feature called `o`: mistakes, both.
+/// Checks a feature or a plan. A third part is an error, because Clerk would ignore it. `o:`
+/// without a slug is an error, because Clerk would read it as the feature `o`.
 fn entitlement(key: &str, example: &str, text: &str) -> CheckResult {
     let is_entitlement = |text: &str| match text.split_once(':') {
         None => is_key(text),
@@ -215,13 +219,14 @@ fn is_key(text: &str) -> bool {
             .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-'))
 }
 
-/// Digits alone: `parse` takes a sign as well.
+/// Returns true for a positive number of digits only. The check is necessary because `parse`
+/// accepts a sign.
 fn is_count(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse().is_ok_and(|count: u32| count > 0)
 }
 
-/// Returns the permission that the author probably meant: case, separators or the prefix are all
-/// that is wrong.
+/// Returns the permission that the author probably meant, if only the case, the separators or the
+/// prefix are wrong.
 fn repaired_permission(text: &str) -> Option<String> {
     let lower = text.trim().to_ascii_lowercase().replace(['.', '/'], ":");
     let mut rest = lower.as_str();

@@ -38,7 +38,7 @@ impl Icon {
         if !is_address(&src.value()) {
             errors.at(
                 &src,
-                "the address of an icon begins with `https://`, or holds the image: `data:image/png;base64,…`",
+                "the address of an icon must begin with `https://`, or contain the image: `data:image/png;base64,…`",
             );
         }
         let mut icon = Self {
@@ -111,7 +111,8 @@ impl ToTokens for Icon {
     }
 }
 
-/// Clients fetch it in their own name, so neither in the clear nor from a disk.
+/// Returns true for an address that clients can safely fetch: it must be https or contain the
+/// image, and must not be plain http or a file.
 fn is_address(src: &str) -> bool {
     let graphic = src.chars().all(|c| c.is_ascii_graphic());
     let host = src

@@ -1,5 +1,5 @@
-//! The user's function as it was written. It is always given back, so that a mistake in a tool does
-//! not also make every use of the function an error.
+//! The user's function as written. The expansion always contains the function, so that a mistake in
+//! a tool does not also cause an error at every use of the function.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote};
@@ -10,10 +10,11 @@ use syn::{
     parse_quote,
 };
 
-/// Attributes that rustc allows on parameters; the rest are ours and have to go.
+/// Attributes that rustc permits on parameters. All other attributes are for the macro, and are
+/// removed.
 const LINT_LEVELS: [&str; 5] = ["allow", "deny", "expect", "forbid", "warn"];
 
-/// A function whose body stays tokens: what is in there is none of the macro's business.
+/// A function whose body remains tokens, because the macro does not need to parse it.
 #[derive(Debug)]
 pub(crate) struct ToolItem {
     pub(crate) attributes: Vec<Attribute>,
@@ -23,7 +24,8 @@ pub(crate) struct ToolItem {
 }
 
 impl ToolItem {
-    /// A parameter that only the attribute reads is not unused.
+    /// Marks parameters that only the attribute uses, so that the compiler does not report them as
+    /// unused.
     pub(crate) fn mark_used(&mut self, names: &[Ident]) {
         for input in &mut self.signature.inputs {
             if let FnArg::Typed(PatType { attrs, pat, .. }) = input
@@ -39,7 +41,7 @@ impl ToolItem {
         }
     }
 
-    /// The names of the parameters that have one.
+    /// The names of the parameters that have a name.
     pub(crate) fn parameter_names(&self) -> impl Iterator<Item = String> {
         self.signature
             .inputs
@@ -53,8 +55,8 @@ impl ToolItem {
             })
     }
 
-    /// The attributes that the registration needs as well: whether the function exists at all, and
-    /// the lints that its name and types may set off.
+    /// The attributes that the registration needs too: `cfg`, which decides whether the function
+    /// exists, and lint levels, because the lints may also report the generated code.
     pub(crate) fn shared_attributes(&self) -> impl Iterator<Item = TokenStream> {
         self.attributes.iter().filter_map(|attribute| {
             let path = attribute.path();
@@ -64,7 +66,7 @@ impl ToolItem {
             if path.is_ident("deprecated") {
                 return Some(quote!(#[allow(deprecated)]));
             }
-            // The function itself fulfils an `expect`.
+            // An `expect` becomes an `allow`, because the function itself fulfils the expectation.
             let lints = &attribute.meta.require_list().ok()?.tokens;
             path.is_ident("expect").then(|| quote!(#[allow(#lints)]))
         })
@@ -101,12 +103,13 @@ impl Parse for ToolItem {
 
 impl ToTokens for ToolItem {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        // rustc would add its own error for a receiver or `...` outside of an impl block.
+        // Leave out a function with a receiver or `...`, because rustc would report another error
+        // for it.
         if self.signature.receiver().is_some() || self.signature.variadic.is_some() {
             return;
         }
         let mut signature = self.signature.clone();
-        // rustc knows no `const async fn`.
+        // `const async fn` is not valid Rust.
         signature.constness = signature
             .constness
             .filter(|_| signature.asyncness.is_none());
@@ -120,7 +123,7 @@ impl ToTokens for ToolItem {
                 .iter()
                 .filter(|attribute| !is_mcp_tool(attribute)),
         );
-        // In an `async fn` the lint knows that arguments must be owned.
+        // Only a plain `fn` needs this, because the lint ignores an `async fn`.
         if signature.asyncness.is_none() {
             let taken = quote!(#[allow(clippy::needless_pass_by_value, reason = "arguments")]);
             tokens.extend(taken);
@@ -137,7 +140,7 @@ pub(crate) fn is_lint_level(attribute: &Attribute) -> bool {
         .any(|level| attribute.path().is_ident(level))
 }
 
-/// A second `#[mcp_tool]`, under whatever path.
+/// Returns true for a further `#[mcp_tool]`, whatever its path.
 pub(crate) fn is_mcp_tool(attribute: &Attribute) -> bool {
     attribute
         .path()

@@ -1,10 +1,10 @@
-//! The macros of `mcp-auth`. Depend on `mcp-auth`, which re-exports and documents them. Their
-//! expansions name items of the same version of `mcp-auth`.
+//! The macros of `mcp-auth`. Do not depend on this crate directly: `mcp-auth` re-exports and
+//! documents the macros, and the expansions use items of the same version of `mcp-auth`.
 //!
-//! A tool goes through a pipeline in which each step looks only at the one before: the attribute
-//! (`args`) and the function (`item`, `signature`, `docs`) are read independently, so that all
-//! mistakes show at once, put together and checked (`model`), and written down (`expand`). `data`, for
-//! the types of a tool, and `permissions` are small macros beside it.
+//! A tool is processed in three steps. First, the attribute (`args`) and the function (`item`,
+//! `signature`, `docs`) are parsed independently, so that all mistakes are reported at once. Then
+//! `model` combines and checks the results. Finally, `expand` generates the code. `data` (for the
+//! types of a tool) and `permissions` are separate small macros.
 
 #![forbid(unsafe_code)]
 
@@ -63,7 +63,8 @@ pub fn permissions(declared: proc_macro::TokenStream) -> proc_macro::TokenStream
     permissions::expand(declared.into()).into()
 }
 
-/// The user's function and its registration; with a mistake in either, the function and every error.
+/// Returns the user's function and its registration. If there are mistakes, returns the function
+/// and all errors.
 fn mcp_tool_tokens(args: TokenStream, item: &TokenStream, manifest: Option<&str>) -> TokenStream {
     let mut errors = errors::Errors::default();
     let args = args::ToolArgs::parse(args, &mut errors);

@@ -1,4 +1,5 @@
-//! `meta("com.example/team" = "billing")`: what a tool's `_meta` holds. MCP 2025-11-25, basic: `_meta`.
+//! `meta("com.example/team" = "billing")`: the members of a tool's `_meta` (MCP 2025-11-25, basic:
+//! `_meta`).
 
 use std::collections::HashSet;
 
@@ -111,7 +112,8 @@ impl ToTokens for Meta {
     }
 }
 
-/// An optional prefix, labels with dots between and a slash behind, and a name.
+/// Checks a key: an optional prefix and a name. The prefix consists of labels that are separated by
+/// dots, and ends with a slash.
 fn check_key(key: &str) -> Result<(), String> {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),

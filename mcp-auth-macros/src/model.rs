@@ -1,4 +1,4 @@
-//! A tool that has been checked as a whole: what its declaration and its signature say together.
+//! A checked tool, which combines the data of its attribute and its signature.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use crate::{
     types::error_of,
 };
 
-/// Everything that the expansion writes down.
+/// The data that the expansion needs.
 #[derive(Debug)]
 pub(crate) struct Tool {
     pub(crate) allow_unknown: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Tool {
     pub(crate) authorize: Option<Call>,
     pub(crate) concurrency: Option<u32>,
     pub(crate) description: Description,
-    /// The last of the types that the return type is made of: that of an error, if there is one.
+    /// The error type in the return type. If the return type is an alias, the whole alias.
     pub(crate) error: Option<Type>,
     pub(crate) guard: Guard,
     pub(crate) icons: Vec<Icon>,
@@ -62,14 +62,14 @@ pub(crate) enum Guard {
         no_actor: bool,
         user: bool,
         organization: bool,
-        /// `permission`, `role` and the like.
+        /// The lists of `permission`, `role` and similar keys.
         held: Vec<List>,
         choices: Vec<Choice>,
     },
 }
 
 impl Tool {
-    /// The tool, to be used only if there are no `errors` in the end.
+    /// Returns the tool. Use it only if `errors` is empty afterwards.
     pub(crate) fn check(
         args: ToolArgs,
         item: &ToolItem,
@@ -156,7 +156,7 @@ impl Tool {
         sole_struct(&self.parameters)
     }
 
-    /// The word that asks for validation, if there is one.
+    /// The word `garde` that asks for validation, if there is one.
     pub(crate) fn garde(&self) -> Option<&Path> {
         self.arguments()
             .find_map(|(_, argument)| argument.garde.as_ref())
@@ -185,8 +185,8 @@ fn arguments(parameters: &[Parameter]) -> impl Iterator<Item = (&Parameter, &Arg
         })
 }
 
-/// The struct that is all the arguments there are: it is read as it is, because what is read
-/// through `serde(flatten)` loses the path to a mistake.
+/// The flattened struct, if it is the tool's only argument. It is deserialized directly, because
+/// errors of `serde(flatten)` do not name the path to a mistake.
 fn sole_struct(parameters: &[Parameter]) -> Option<&Parameter> {
     let mut arguments = arguments(parameters);
     match (arguments.next(), arguments.next()) {
@@ -200,7 +200,7 @@ fn name_of_function(ident: &Ident, errors: &mut Errors) -> Spelling {
     if let Err(message) = grammar::tool_name(&name) {
         errors.at(
             ident,
-            format!("{message}; give the tool another with `name = \"…\"`"),
+            format!("{message}; give the tool another name with `name = \"…\"`"),
         );
     }
     Spelling::Literal(LitStr::new(&name, ident.span()))
@@ -275,7 +275,7 @@ fn check_rates(args: &ToolArgs, errors: &mut Errors) {
         if let Some(first) = seen.insert(counted.to_owned(), rate.clone()) {
             errors.at(
                 text,
-                format!("`{first}` and `{rate}` differ in the count alone: keep the lower one"),
+                format!("`{first}` and `{rate}` differ only in the count: keep the lower rate"),
             );
         }
     }
@@ -283,7 +283,7 @@ fn check_rates(args: &ToolArgs, errors: &mut Errors) {
 
 // #[mcp_tool(authorize = owns(document))] async fn tool(document_id: String)
 fn check_authorize(args: &ToolArgs, item: &ToolItem, errors: &mut Errors) {
-    // Parameters with mistakes of their own are included.
+    // Parameters that have mistakes are included.
     let names: Vec<_> = item.parameter_names().collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     for parameter in args.authorize.iter().flat_map(|call| &call.parameters) {
@@ -311,7 +311,7 @@ fn check_rename_all(args: &ToolArgs, parameters: &[Parameter], errors: &mut Erro
     if let Some(rule) = &args.rename_all
         && sole_struct(parameters).is_some()
     {
-        errors.at(rule, "`rename_all` does not reach into a flattened struct: write `#[serde(rename_all = \"…\")]` on the struct");
+        errors.at(rule, "`rename_all` has no effect on a flattened struct: write `#[serde(rename_all = \"…\")]` on the struct");
     }
 }
 
@@ -329,7 +329,7 @@ fn check_argument_names(args: &ToolArgs, parameters: &[Parameter], errors: &mut 
         if let Some(first) = seen.get(&name) {
             errors.at(
                 ident,
-                format!("`{first}` and `{ident}` are both the argument `{name}`"),
+                format!("`{first}` and `{ident}` both have the argument name `{name}`"),
             );
         }
         seen.insert(name, ident);

@@ -1,4 +1,4 @@
-//! One parameter: its role, and for an argument what its attributes say.
+//! One parameter: its role and, for an argument, the data of its attributes.
 
 use proc_macro2::TokenStream;
 use syn::{
@@ -16,7 +16,7 @@ use crate::{
 
 const ARG_KEYS: [&str; 3] = ["default", "flatten", "rename"];
 
-/// Rules of schemars that nothing enforces when the arguments are read.
+/// The rules of schemars, which are only in the schema and are not enforced.
 pub(crate) const SCHEMA_ONLY: [&str; 12] = [
     "contains", "email", "inner", "ip", "ipv4", "ipv6", "length", "pattern", "range", "regex",
     "required", "url",
@@ -39,14 +39,15 @@ pub(crate) enum Role {
 
 #[derive(Debug, Default)]
 pub(crate) struct Argument {
-    /// Docs and what serde, schemars and garde are told, for the field.
+    /// The doc comments and the attributes of serde, schemars and garde, which are copied to the
+    /// field.
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) default: Option<DefaultValue>,
     pub(crate) flatten: Option<Ident>,
     /// The word `garde` of the first such attribute.
     pub(crate) garde: Option<Path>,
     pub(crate) rename: Option<LitStr>,
-    /// `#[serde(rename = "…")]`, already among the attributes.
+    /// The name in `#[serde(rename = "…")]`, which is also among the attributes.
     serde_rename: Option<LitStr>,
     pub(crate) unshown: Vec<SuppressedKeyword>,
 }
@@ -54,7 +55,7 @@ pub(crate) struct Argument {
 #[derive(Debug)]
 pub(crate) enum DefaultValue {
     Expression(Expr),
-    /// `#[arg(default)]`: what the type's `Default` says.
+    /// `#[arg(default)]`: the value of the type's `Default`.
     OfType(Ident),
 }
 
@@ -65,7 +66,7 @@ impl Parameter {
         let (ty, role) = match passing {
             Some(Passing::Injected(ty)) => (ty, Role::Injected),
             Some(Passing::InjectedOptional(ty)) => (ty, Role::InjectedOptional),
-            // With a type that is neither, the attributes are read as an argument's.
+            // If the type is invalid, the attributes are parsed as for an argument.
             Some(Passing::Argument) | None => {
                 let argument = Argument::read(&parameter.attrs, &parameter.ty, errors);
                 passing?;
@@ -92,7 +93,7 @@ impl Parameter {
 }
 
 impl Argument {
-    /// The property's name, after renaming.
+    /// The name of the property in the schema, after renaming.
     pub(crate) fn name(&self, ident: &Ident, rename_all: Option<&LitStr>) -> String {
         match (&self.rename, &self.serde_rename, rename_all) {
             (Some(name), ..) | (None, Some(name), _) => name.value(),
@@ -101,7 +102,7 @@ impl Argument {
         }
     }
 
-    /// Whether an attribute of serde or schemars may say how to read or describe the value.
+    /// Whether an attribute of serde or schemars may change how the value is read or described.
     pub(crate) fn is_derived_otherwise(&self) -> bool {
         self.attributes.iter().any(|attribute| {
             ["schemars", "serde"]
@@ -169,8 +170,8 @@ impl Argument {
         }
     }
 
-    /// Reports attributes that serde and schemars read differently, and attributes that would make
-    /// the schema wrong.
+    /// Reports attributes that serde and schemars interpret differently, and attributes that would
+    /// make the schema wrong.
     fn check_derived(&mut self, attribute: &Attribute, errors: &mut Errors) {
         let (serde, schemars) = (
             attribute.path().is_ident("serde"),
@@ -197,7 +198,7 @@ impl Argument {
                 );
             }
         });
-        // Attributes that cannot be read are reported by the derives.
+        // The derives report malformed attributes.
         read.unwrap_or_default();
     }
 
@@ -213,13 +214,13 @@ impl Argument {
         {
             errors.at(
                 &attribute.meta,
-                "a flattened struct says this itself: move the attribute to its fields",
+                "this attribute has no effect on a flattened struct: write it on the fields of the struct",
             );
         }
     }
 }
 
-/// `#[garde(dive)]`: the struct has rules of its own.
+/// Returns true for `#[garde(dive)]`, which enforces the rules of the struct itself.
 fn is_dive(attribute: &Attribute) -> bool {
     attribute.path().is_ident("garde")
         && attribute
@@ -227,7 +228,7 @@ fn is_dive(attribute: &Attribute) -> bool {
             .is_ok_and(|rule| rule == "dive")
 }
 
-/// `x` or `mut x`.
+/// The name of a pattern `x` or `mut x`.
 fn name(pattern: &Pat) -> syn::Result<Ident> {
     match pattern {
         Pat::Ident(PatIdent {
@@ -238,7 +239,7 @@ fn name(pattern: &Pat) -> syn::Result<Ident> {
         }) => Ok(ident.clone()),
         other => Err(syn::Error::new_spanned(
             other,
-            "a parameter of a tool has a name, which clients see: take it apart in the body",
+            "a parameter of a tool needs a name, which clients see: destructure it in the body",
         )),
     }
 }
@@ -254,7 +255,9 @@ fn new_name(meta: &syn::meta::ParseNestedMeta<'_>) -> syn::Result<LitStr> {
 }
 
 pub(crate) fn unenforced(rule: &str) -> String {
-    format!("`{rule}` would be shown to clients and enforced by nothing: write it in `#[garde(…)]`")
+    format!(
+        "`{rule}` would be in the schema, but nothing would enforce it: write it in `#[garde(…)]`"
+    )
 }
 
 fn check_injected(attribute: &Attribute, errors: &mut Errors) {
@@ -263,7 +266,7 @@ fn check_injected(attribute: &Attribute, errors: &mut Errors) {
         .iter()
         .any(|known| path.is_ident(known))
     {
-        errors.at(&attribute.meta, "a parameter taken by `&` is no argument: it has no name or value that a client could see");
+        errors.at(&attribute.meta, "a parameter taken by `&` is not an argument: clients see neither its name nor its value");
     } else if !path.is_ident("doc") {
         errors.at(&attribute.meta, refusal(path));
     }

@@ -1,4 +1,4 @@
-//! `permissions! { … }`: an application's permissions, each declared once, as a constant.
+//! `permissions! { … }`: declares the permissions of an application as constants.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use syn::{
 
 use crate::{errors::Errors, grammar};
 
-/// The text between the braces, after the path of the crate, which `macro_rules!` adds.
+/// The text between the braces, and before it the path of the crate, which `macro_rules!` adds.
 #[derive(Debug)]
 struct Permissions {
     krate: TokenStream,
@@ -38,7 +38,8 @@ pub(crate) fn expand(tokens: TokenStream) -> TokenStream {
     };
     permissions.check(&mut errors);
     let constants = permissions.constants();
-    // The constants are there even so, or each use of one would be an error as well.
+    // The expansion always contains the constants, because otherwise each use of a constant would
+    // be another error.
     let errors = errors.finish();
     quote!(#constants #errors)
 }
@@ -82,12 +83,15 @@ impl Permissions {
             && self.declared.is_empty()
             && errors.is_empty()
         {
-            errors.at(only, "`only` allows what is declared here, which is nothing: declare a permission, or leave `only` out");
+            errors.at(only, "`only` permits only the permissions that are declared here, and none is declared: declare a permission, or remove `only`");
         }
         let mut seen: HashMap<String, &Ident> = HashMap::new();
         for Permission { ident, key, .. } in &self.declared {
             if let Some(first) = seen.get(&key.value()) {
-                errors.at(key, format!("this permission is `{first}` already"));
+                errors.at(
+                    key,
+                    format!("this permission is already declared as `{first}`"),
+                );
             } else if let Err(message) = grammar::permission(&key.value()) {
                 errors.at(key, message);
             }
@@ -108,7 +112,8 @@ impl Permissions {
                 ident,
                 key,
             } = permission;
-            // A wrong key is reported as such, not also as a constant that cannot be evaluated.
+            // Replace a wrong key, so that it is reported only once, and not also as a constant
+            // that cannot be evaluated.
             let key = match grammar::permission(&key.value()) {
                 Ok(()) => key.clone(),
                 Err(_) => LitStr::new("org:wrong:key", key.span()),
@@ -137,7 +142,7 @@ impl Permissions {
                 ":",
                 ::core::column!()
             ));
-            // `expand::declared` finds the constant at the root of the crate and nowhere else.
+            // `expand::declared` finds the constant only at the root of the crate.
             let root = quote_spanned!(only.span()=> __ROOT.check_is_at(#place));
             quote! {
                 #[doc(hidden)]

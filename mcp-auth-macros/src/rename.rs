@@ -1,4 +1,5 @@
-//! `rename_all`: serde's rules for field names, needed to see two arguments that end up with one name.
+//! `rename_all`: serde's rules for field names. They are needed to find two arguments that get the
+//! same name.
 
 use crate::errors::{did_you_mean, listed};
 
@@ -24,7 +25,7 @@ pub(crate) fn rule(text: &str) -> Result<(), String> {
     ))
 }
 
-/// The name that serde gives to `field`. An unknown rule, refused elsewhere, changes nothing.
+/// The name that serde gives to `field`. An unknown rule changes nothing; it is refused elsewhere.
 pub(crate) fn renamed(field: &str, rule: &str) -> String {
     match rule {
         "UPPERCASE" | "SCREAMING_SNAKE_CASE" => field.to_ascii_uppercase(),

@@ -1,4 +1,5 @@
-//! The function's signature as a tool: what must hold for it to be called with one JSON object.
+//! Checks that the signature of a function is suitable for a tool, which is called with one JSON
+//! object.
 
 use syn::{FnArg, GenericParam, Safety, Signature};
 
@@ -9,7 +10,7 @@ use crate::{
     types::returned,
 };
 
-/// Reads what it can; every mistake is in `errors` afterwards.
+/// Returns the valid parameters, and adds all mistakes to `errors`.
 pub(crate) fn parameters(item: &ToolItem, errors: &mut Errors) -> Vec<Parameter> {
     for attribute in item
         .attributes
@@ -25,7 +26,7 @@ pub(crate) fn parameters(item: &ToolItem, errors: &mut Errors) -> Vec<Parameter>
     check_generics(&item.signature, errors);
     let parameters = item.signature.inputs.iter().filter_map(|input| match input {
         FnArg::Receiver(receiver) => {
-            errors.at(receiver, "a tool is a free function: take what it needs by `&State<T>` instead of `self`");
+            errors.at(receiver, "a tool must be a free function: take what it needs by `&State<T>` instead of `self`");
             None
         }
         FnArg::Typed(parameter) => Parameter::read(parameter, errors),
@@ -56,24 +57,24 @@ fn check_qualifiers(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-// `async fn tool<T>(…)`: there is one schema, and nobody who could choose `T`.
+// `async fn tool<T>(…)`: a tool has one schema, and a client cannot choose `T`.
 fn check_generics(signature: &Signature, errors: &mut Errors) {
     for parameter in &signature.generics.params {
         match parameter {
             GenericParam::Const(_) | GenericParam::Type(_) => {
                 errors.at(
                     parameter,
-                    "a tool has no generics: name the types it works with",
+                    "a tool cannot have generics: name the types that it works with",
                 );
             }
             GenericParam::Lifetime(lifetime) => {
-                errors.at(lifetime, "a tool has no lifetimes: leave them out")
+                errors.at(lifetime, "a tool cannot have lifetimes: remove them")
             }
         }
     }
     if let Some(clause) = &signature.generics.where_clause
         && signature.generics.params.is_empty()
     {
-        errors.at(clause, "a tool has no generics, so no `where`");
+        errors.at(clause, "a tool cannot have generics, and so no `where`");
     }
 }

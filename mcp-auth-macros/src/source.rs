@@ -1,4 +1,5 @@
-//! Tokens as the text that a person would write, for messages: `to_string` puts spaces everywhere.
+//! Writes tokens as a person would write them, for messages. `to_string` would put spaces between
+//! all tokens.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -29,7 +30,7 @@ fn write(tokens: TokenStream, text: &mut String) {
                     text.push(' ');
                 }
             }
-            // Two words need a space between them: `dyn Error`, `&'a str`.
+            // A space is needed between two words, as in `dyn Error` or `&'a str`.
             word => {
                 let joins = text
                     .chars()

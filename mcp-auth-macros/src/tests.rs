@@ -11,7 +11,8 @@ fn snapshot(args: TokenStream, item: &TokenStream, expected: &ExpectFile) {
     );
 }
 
-/// prettyplease leaves the inside of a macro call alone, but not that of a function call.
+/// Turns a macro call into a function call, because prettyplease formats the inside of a function
+/// call, but not of a macro call.
 fn submit_as_call(tokens: TokenStream) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     let mut called = TokenStream::new();
@@ -367,7 +368,8 @@ fn a_renamed_crate_is_the_only_one_named() {
     assert!(!tokens.contains("mcp_auth"), "{tokens}");
 }
 
-/// A user may have an item called `Some` or `Box`: a path that starts with a bare name would find it.
+/// The user's code may have an item called `Some` or `Box`. A path that starts with a bare name
+/// would refer to that item.
 #[test]
 fn every_path_of_the_expansion_is_absolute() {
     let tokens = mcp_tool_tokens(
@@ -435,9 +437,9 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_the_source() {
         "unknown key `permision`; did you mean `permission`?",
         "`role` must look like",
         "`scope` names `\"a\"` twice",
-        "a tool has no generics",
+        "a tool cannot have generics",
         "arguments are taken by value: use `String`",
-        "a parameter of a tool has a name",
+        "a parameter of a tool needs a name",
         "a parameter cannot be conditional",
         "a tool needs a concrete return type",
         "`read_only` and `destructive` contradict",

@@ -1,5 +1,5 @@
-//! The type of a parameter decides its source: a type by value is an argument, a type behind `&` is
-//! injected.
+//! The type of a parameter determines where its value comes from: a type by value is an argument,
+//! and a type behind `&` is injected.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -7,18 +7,19 @@ use syn::{GenericArgument, Ident, PathArguments, ReturnType, Type, TypePath, Typ
 
 use crate::source::source;
 
-const GENERIC: &str = "a tool has no generics: name one type instead of `impl Trait`";
+const GENERIC: &str = "a tool cannot have generics: name one type instead of `impl Trait`";
 
 #[derive(Debug)]
 pub(crate) enum Passing {
     Argument,
-    /// `&T`; the type is the `T`.
+    /// A parameter `&T`. The type is `T`.
     Injected(Type),
-    /// `Option<&T>`; the type is the `T`.
+    /// A parameter `Option<&T>`. The type is `T`.
     InjectedOptional(Type),
 }
 
-/// Decides from the shape of a type, not from its name, but for `Option`, whose shape is a name.
+/// Decides from the form of a type, not from its name. The exception is `Option`, which can be
+/// recognised only by its name.
 pub(crate) fn passing(ty: &Type) -> syn::Result<Passing> {
     if let Type::Reference(reference) = ungrouped(ty) {
         return injected(ty, reference).map(Passing::Injected);
@@ -35,7 +36,8 @@ pub(crate) fn passing(ty: &Type) -> syn::Result<Passing> {
     }
 }
 
-/// The type of a tool's result must be nameable in an associated type, and own what it holds.
+/// Checks the type of a tool's result. It must be usable as an associated type, and must own its
+/// data.
 pub(crate) fn returned(output: &ReturnType) -> syn::Result<()> {
     let ReturnType::Type(_, ty) = output else {
         return Ok(());
@@ -43,7 +45,7 @@ pub(crate) fn returned(output: &ReturnType) -> syn::Result<()> {
     if let Type::Never(_) = ungrouped(ty) {
         return Err(syn::Error::new_spanned(
             ty,
-            "a tool has a result: write its type instead of `!`",
+            "a tool must have a result: write its type instead of `!`",
         ));
     }
     if let Some(span) = find(ty.to_token_stream(), &|token, _| is_word(token, "impl")) {
@@ -55,14 +57,14 @@ pub(crate) fn returned(output: &ReturnType) -> syn::Result<()> {
     match find(ty.to_token_stream(), &is_borrow) {
         Some(span) => Err(syn::Error::new(
             span,
-            "a result owns what it holds: use `String` instead of `&str`, or `&'static str` for a fixed text",
+            "a result must own its data: use `String` instead of `&str`, or `&'static str` for a fixed text",
         )),
         None => Ok(()),
     }
 }
 
-/// Where the type of an error is said: the `E` of `Result<T, E>`, or the whole of another type, which may be
-/// an alias; nothing of a type that has no error.
+/// The part of the return type that contains the error type: the `E` of `Result<T, E>`, or a whole
+/// type that may be an alias. `None` for a type that has no error.
 pub(crate) fn error_of(output: &ReturnType) -> Option<&Type> {
     let ReturnType::Type(_, ty) = output else {
         return None;
@@ -87,14 +89,15 @@ fn injected(whole: &Type, reference: &TypeReference) -> syn::Result<Type> {
         return Err(syn::Error::new_spanned(whole, by_value(whole)));
     }
     if let Some(mutability) = reference.mutability {
-        let message = "what is injected is shared with other calls: write `&` without `mut`";
+        let message = "an injected value is shared with other calls: write `&` without `mut`";
         return Err(syn::Error::new_spanned(mutability, message));
     }
-    // Any other lifetime would have to be declared, which `signature` refuses.
+    // Other lifetimes would have to be declared, which `signature` refuses.
     if let Some(lifetime) = &reference.lifetime
         && lifetime.ident == "static"
     {
-        let message = "what is injected lives as long as the call: write `&` without `'static`";
+        let message =
+            "an injected value lives only as long as the call: write `&` without `'static`";
         return Err(syn::Error::new_spanned(lifetime, message));
     }
     if let Some(message) = not_injectable(elem) {
@@ -102,7 +105,7 @@ fn injected(whole: &Type, reference: &TypeReference) -> syn::Result<Type> {
     }
     match borrow_in(elem) {
         Some(span) => {
-            let message = "an injected type owns what it holds: no lifetime may be in it";
+            let message = "an injected type must own its data: it cannot contain a lifetime";
             Err(syn::Error::new(span, message))
         }
         None => Ok(elem.clone()),
@@ -112,9 +115,9 @@ fn injected(whole: &Type, reference: &TypeReference) -> syn::Result<Type> {
 fn not_injectable(ty: &Type) -> Option<&'static str> {
     match ty {
         Type::ImplTrait(_) => Some(GENERIC),
-        Type::Reference(_) => Some("what is injected is taken by one `&`"),
+        Type::Reference(_) => Some("an injected parameter is taken by one `&`"),
         Type::TraitObject(_) => Some(
-            "what is injected has a type of its own: `&State<Box<dyn Trait>>` instead of `&dyn Trait`",
+            "an injected parameter needs a concrete type: write `&State<Box<dyn Trait>>` instead of `&dyn Trait`",
         ),
         ty => option_of(ty)
             .map(|_| "an injected parameter that may be absent is written `Option<&T>`"),
@@ -131,13 +134,13 @@ fn is_str_or_slice(ty: &Type) -> bool {
 
 fn by_value(ty: &Type) -> String {
     let hint = owned(ty).map_or_else(
-        || "a type that owns what it holds".to_owned(),
+        || "a type that owns its data".to_owned(),
         |ty| format!("`{}`", source(ty)),
     );
     format!("arguments are taken by value: use {hint}")
 }
 
-/// The type that owns what `ty` borrows, where that is obvious.
+/// The owned form of `ty`, if it is obvious.
 fn owned(ty: &Type) -> Option<TokenStream> {
     match ungrouped(ty) {
         Type::Path(path) if path.path.is_ident("str") => Some(quote!(String)),
@@ -209,7 +212,7 @@ fn generic_of(ty: &Type) -> Option<(&Ident, &Type)> {
     }
 }
 
-/// A `macro_rules!` variable arrives inside an invisible group.
+/// Removes groups and parentheses. A `macro_rules!` variable arrives inside an invisible group.
 fn ungrouped(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungrouped(&group.elem),
@@ -218,14 +221,14 @@ fn ungrouped(ty: &Type) -> &Type {
     }
 }
 
-/// Any `&`, and a lifetime other than `'static`.
+/// Finds a `&`, or a lifetime other than `'static`.
 fn borrow_in(ty: &Type) -> Option<Span> {
     find(ty.to_token_stream(), &|token, next| {
         is_punct(token, '&') || is_borrow(token, next)
     })
 }
 
-/// A `&` or a lifetime, unless it is `'static`.
+/// Returns true for a `&`, and for a lifetime other than `'static`.
 fn is_borrow(token: &TokenTree, next: Option<&TokenTree>) -> bool {
     match next {
         Some(TokenTree::Punct(tick)) if tick.as_char() == '\'' => false,
@@ -242,7 +245,8 @@ fn is_word(token: &TokenTree, expected: &str) -> bool {
     matches!(token, TokenTree::Ident(word) if word == expected)
 }
 
-/// The first token, at any depth, that is `wanted`, which also sees the one after it.
+/// Finds the first token, at any depth, for which `wanted` returns true. `wanted` also gets the
+/// next token.
 fn find(
     tokens: TokenStream,
     wanted: &dyn Fn(&TokenTree, Option<&TokenTree>) -> bool,
@@ -323,7 +327,7 @@ mod tests {
             ),
             (parse_quote!(Cow<'_, str>), "`String`"),
             (parse_quote!((&str, u8)), "`(String, u8)`"),
-            (parse_quote!(Document<'_>), "a type that owns what it holds"),
+            (parse_quote!(Document<'_>), "a type that owns its data"),
         ];
         for (ty, hint) in rows {
             assert_eq!(

@@ -1,7 +1,8 @@
 //! The steps of a request one at a time, for the micro benchmarks of `benches`.
 //!
-//! Each takes what a request brings and goes through the server's own code: a [`Caller`] comes of a
-//! verified token here too, and whether a guard lets it pass is told without the proof.
+//! Each step takes the inputs that it has in a request, and runs the server's own code. A
+//! [`Caller`] still comes from a verified token only. [`Steps::allows`] returns a boolean instead
+//! of the proof that a real call needs.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::identity::{self, BearerToken, Caller, NamedBy, Org, Presented, UrlOrg
 use crate::protocol::{Challenger, Header, MODERN, Message, Mirrored, Response, Sender};
 use crate::server::Server;
 
-/// A server, taken apart.
+/// A server whose steps can be called one at a time.
 #[derive(Debug)]
 pub struct Steps {
     site: Arc<Site>,
@@ -31,12 +32,12 @@ impl Steps {
         }
     }
 
-    /// The caller of a token that was verified before.
+    /// Returns the cached caller of a token that was verified before.
     pub fn cached(&self, token: &str) -> Option<Caller> {
         self.site.authenticator.cached(&BearerToken::new(token))
     }
 
-    /// The caller whom a token proves.
+    /// Verifies a token and returns its caller.
     pub async fn authenticate(&self, token: &str) -> Option<Caller> {
         let token = BearerToken::new(token);
         let client = identity::Client::at(Ipv4Addr::LOCALHOST.into());
@@ -44,14 +45,14 @@ impl Steps {
         caller.await.ok()
     }
 
-    /// The organization that a caller acts in, looked up if it has to be.
+    /// Returns the organization that a caller acts in, after a look-up if one is necessary.
     pub async fn organization(&self, caller: &Caller) -> Option<Org> {
         let organizations = &self.site.endpoint.config().organizations;
         let organization = organizations.of(caller, identity::Freshness::Current).await;
         organization.ok().flatten()
     }
 
-    /// Whether a tool's guard lets a caller pass, with what is known of the organization.
+    /// Returns true if a tool's guard lets a caller with this organization pass.
     pub fn allows(&self, tool: &str, caller: &Caller, organization: Option<&Org>) -> bool {
         let facts = guard::CallFacts {
             caller: Some(caller),
@@ -107,7 +108,7 @@ pub fn is_readable(token: &str) -> bool {
     }
 }
 
-/// Whether a body is a message.
+/// Returns true if a body is a valid message of MCP.
 #[must_use]
 pub fn is_message(body: &str) -> bool {
     Message::parse(body).is_ok()

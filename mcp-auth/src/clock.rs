@@ -1,14 +1,16 @@
-//! Clocks, which are handed in: no other module reads the system's time for tokens or ages.
+//! Clocks. Code that needs the time takes a clock as an argument; no other module reads the
+//! system's time for tokens or ages.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock with the time of day, for claims, and an uptime, for ages.
 pub(crate) trait Clock: Debug + Send + Sync {
-    /// The time of day in milliseconds since 1970. (`exp`, `nbf` and `iat` count in seconds.)
+    /// Returns the time of day in milliseconds since 1970. (`exp`, `nbf` and `iat` count in
+    /// seconds.)
     fn unix_ms(&self) -> u64;
 
-    /// The time since an arbitrary start. It never goes back, also when the time of day is
+    /// Returns the time since an arbitrary start. It never goes back, even when the time of day is
     /// corrected.
     fn uptime(&self) -> Duration;
 }
@@ -20,7 +22,7 @@ pub(crate) struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose uptime starts now.
+    /// Creates a clock whose uptime starts now.
     pub(crate) fn new() -> Self {
         Self {
             start: Instant::now(),
@@ -32,10 +34,11 @@ impl Clock for SystemClock {
     fn unix_ms(&self) -> u64 {
         #[expect(
             clippy::disallowed_methods,
-            reason = "this is the one home of the system's time"
+            reason = "this is the only place that reads the system's time"
         )]
         let now = SystemTime::now();
-        // On a machine whose clock is before 1970, every token is not active yet, so it is refused.
+        // If the machine's clock is before 1970, every token counts as not active yet and is
+        // refused.
         now.duration_since(UNIX_EPOCH).map_or(0, as_ms)
     }
 
@@ -54,7 +57,7 @@ pub(crate) struct ManualClock {
 
 #[cfg(any(test, feature = "testing"))]
 impl ManualClock {
-    /// A clock that shows this time of day, in milliseconds since 1970.
+    /// Creates a clock that shows this time of day, in milliseconds since 1970.
     pub(crate) fn at(unix_ms: u64) -> Self {
         Self {
             start_unix_ms: unix_ms,

@@ -1,7 +1,7 @@
-//! Checks of the readers of a stranger's bytes, a function for each reader: for the fuzzers of `fuzz`, and for the
-//! test that runs their corpora.
+//! One function for each parser of untrusted input. The fuzzers in `fuzz` call these functions, and so does
+//! the test that runs the fuzzers' corpora.
 //!
-//! Each function panics if a rule is broken, and only then.
+//! Each function panics if the parser breaks a rule, and in no other case.
 
 pub use crate::clerk::fuzz::{claims, publishable_key};
 pub use crate::http::fuzz::{authorization, head};
@@ -9,7 +9,7 @@ pub use crate::identity::fuzz::token;
 pub use crate::protocol::fuzz::message;
 pub use crate::tool::fuzz::arguments;
 
-/// A function that gives bytes to a reader and checks the result.
+/// A function that gives bytes to a parser and checks the result.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their fuzzers and corpora.

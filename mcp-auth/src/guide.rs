@@ -8,9 +8,9 @@
 //!
 //! The pages are the files of `docs/` in the repository.
 
-// A page defines its links as files, at its end. `links.md` defines the same names as items. It
-// comes first, because Markdown uses the first definition of a name. The line numbers of doctests
-// count its lines, too.
+// At its end, each page defines link names that point to files. `links.md` defines these names as
+// links to items of this crate. It is included first, because Markdown uses the first definition of
+// a name. The line numbers of doctests therefore include the lines of `links.md`.
 macro_rules! pages {
     ($($name:ident: $file:literal,)*) => {
         $(

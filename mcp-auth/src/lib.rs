@@ -5,12 +5,13 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `emulator` | `serve!(emulator)`: a local Clerk inside the process |
-//! | `testing` | [`testing`]: a server in process for tests |
+//! | `emulator` | `serve!(emulator)`, which runs a local Clerk inside the process |
+//! | `testing` | the module [`testing`], which runs a server inside the process of a test |
 //!
-//! Both are off by default. A feature adds items and changes no check. Each adds `clerk-emulator`,
-//! which issues tokens, and its dependencies. Switch `emulator` on for development only, as
-//! [the local Clerk][local-clerk] shows, and `testing` for tests only.
+//! Both are off by default. A feature adds items and changes no authorization check. Each feature
+//! adds the crate `clerk-emulator`, which issues tokens, and the dependencies of `clerk-emulator`.
+//! Switch `emulator` on for development only, as [the local Clerk][local-clerk] shows, and
+//! `testing` for tests only.
 
 #[doc = include_str!("../docs/data.md")]
 pub use mcp_auth_macros::data;
@@ -19,7 +20,7 @@ pub use mcp_auth_macros::mcp_tool;
 /// The data types of MCP, from version 3 of the official Rust SDK: content blocks, results,
 /// annotations.
 pub use rmcp::model;
-/// The crates whose types are in the signatures of this one.
+/// The crates whose types appear in the signatures of this crate.
 pub use {schemars, serde_json};
 
 pub use crate::guard::{
@@ -68,7 +69,7 @@ mod server;
 pub mod testing;
 mod tool;
 
-/// Items that the expansion of `#[mcp_tool]` names. They change without notice.
+/// Items that the expansion of `#[mcp_tool]` uses. They change without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;

@@ -3,7 +3,7 @@
 
 use proptest::test_runner::{Config, RngSeed};
 
-/// A configuration with so many cases.
+/// Returns a configuration that runs this number of cases.
 pub(crate) fn cases(cases: u32) -> Config {
     Config {
         cases,

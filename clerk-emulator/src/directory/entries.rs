@@ -23,21 +23,21 @@ pub struct User {
     pub id: String,
     /// The short name, as the directory file has it.
     pub username: String,
-    /// The full name; the username if the directory has none.
+    /// The full name; the username if the directory has no name.
     pub name: String,
-    /// The primary e-mail address; `None` if the directory has none.
+    /// The primary e-mail address; `None` if the directory has no address.
     pub email: Option<String>,
     /// Whether the address is verified; `true` if the directory does not say.
     pub email_verified: bool,
-    /// The URL of the person's picture; `None` if the directory has none.
+    /// The URL of the person's picture; `None` if the directory has no picture.
     pub image_url: Option<String>,
-    /// The slugs of the person's plans; without a plan the person is on `free`.
+    /// The slugs of the person's plans. A person without a plan is on `free`.
     pub plans: Vec<String>,
-    /// The slugs of the features that the person's plans give.
+    /// The slugs of the features that the person's plans include.
     pub features: Vec<String>,
     /// Whether the person is banned.
     pub banned: bool,
-    /// Whether the person is locked out for a while.
+    /// Whether the person is temporarily locked out.
     pub locked: bool,
     /// Metadata that everybody may see.
     pub public_metadata: Map<String, Value>,
@@ -47,7 +47,7 @@ pub struct User {
     pub unsafe_metadata: Map<String, Value>,
 }
 
-/// A machine: a program that authenticates to other machines by machine-to-machine tokens.
+/// A machine: a program that authenticates to other machines with machine-to-machine tokens.
 ///
 /// ```
 /// let directory = clerk_emulator::Directory::default();
@@ -83,11 +83,11 @@ pub struct Organization {
     pub id: String,
     /// The short name, as the directory file has it.
     pub slug: String,
-    /// The name that people see; the slug if the directory has none.
+    /// The display name; the slug if the directory has no name.
     pub name: String,
-    /// The slugs of the organization's plans; without a plan the organization is on `free`.
+    /// The slugs of the organization's plans. An organization without a plan is on `free`.
     pub plans: Vec<String>,
-    /// The slugs of the features that the organization's plans give.
+    /// The slugs of the features that the organization's plans include.
     pub features: Vec<String>,
     pub(super) members: BTreeMap<String, Member>,
 }
@@ -120,19 +120,20 @@ pub struct Membership {
     pub role: String,
     /// The role's name, `Admin`.
     pub role_name: String,
-    /// Full keys, `org:documents:read`; system permissions (`org:sys_…`) too if the role has them.
+    /// The full keys of the permissions, such as `org:documents:read`, including system permissions
+    /// (`org:sys_…`) of the role.
     pub permissions: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Member {
     pub(super) role: String,
-    /// The member's own permissions, which replace those of the role.
+    /// The member's own permissions, which replace the permissions of the role.
     pub(super) permissions: Option<Vec<String>>,
 }
 
 impl User {
-    /// A person with a username and default values for the rest.
+    /// A person with a username, and default values for all other fields.
     pub(super) fn named(username: &str) -> Self {
         Self {
             id: format!("user_{username}"),

@@ -1,5 +1,5 @@
-//! The data of an instance: people, organizations, roles, memberships and machines. It has neither
-//! keys nor tokens.
+//! The data of an instance: people, organizations, roles, memberships and machines. It contains no
+//! keys and no tokens.
 //!
 //! Maps are keyed by Clerk's ids (`user_ada`, `org_acme`, `org:admin`, `mch_billing`), so lists
 //! have a fixed order.
@@ -23,8 +23,8 @@ use crate::scope;
 ///
 /// `Directory::default()` has `ada` (admin of `acme`), `grace` (member of `acme`), `linus` (in no
 /// organization) and `margaret` (admin of `globex`). An admin may read, write and delete documents;
-/// a member may read them. `acme` is on the plan `team`, which gives the feature `reports`. There
-/// are two machines: `billing` may talk to `mcp`, and `mcp` may talk to no machine.
+/// a member may read them. `acme` is on the plan `team`, which includes the feature `reports`. The
+/// directory has two machines: `billing` may talk to `mcp`, and `mcp` may talk to no machine.
 ///
 /// ```
 /// use clerk_emulator::Directory;
@@ -45,7 +45,7 @@ use crate::scope;
 /// assert_eq!(directory.memberships_of("user_linus").count(), 0);
 /// ```
 ///
-/// To use other people, build a directory from [`Directory::empty`] or read it with
+/// To use other people, add them to [`Directory::empty`], or read a directory with
 /// [`Directory::parse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
@@ -53,7 +53,7 @@ pub struct Directory {
     roles: BTreeMap<String, Vec<String>>,
     users: BTreeMap<String, User>,
     organizations: BTreeMap<String, Organization>,
-    /// The scopes that the instance adds to Clerk's own.
+    /// The scopes of the instance in addition to Clerk's own scopes.
     scopes: BTreeSet<String>,
     machines: BTreeMap<String, Machine>,
 }
@@ -77,8 +77,8 @@ impl Directory {
         }
     }
 
-    /// Lets `machine` talk to exactly `scoped_machines`. Machines are given by name or full id. An
-    /// unknown machine among `scoped_machines` is added, and may talk to no machine.
+    /// Lets `machine` talk to exactly `scoped_machines`. All machines are given by name or full id.
+    /// An unknown machine in `scoped_machines` is added, and may itself talk to no machine.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::empty();
@@ -100,10 +100,11 @@ impl Directory {
     /// Makes `user` a member of `organization` with `role` and exactly `permissions`, regardless of
     /// the role's permissions.
     ///
-    /// Names and full ids both work: `ada` and `user_ada`, `acme` and `org_acme`, `admin` and
+    /// You can pass names or full ids: `ada` or `user_ada`, `acme` or `org_acme`, `admin` or
     /// `org:admin`. An unknown user, organization or role is added; an existing membership is
-    /// replaced. Permissions are full keys and are not checked. If a session token cannot carry one
-    /// of them, [`Instance::mint`](crate::Instance::mint) of a session token for this member fails.
+    /// replaced. Permissions are full keys and are not checked. If a session token cannot contain
+    /// one of the permissions, [`Instance::mint`](crate::Instance::mint) of a session token for
+    /// this member fails.
     pub fn set_member(&mut self, user: &str, organization: &str, role: &str, permissions: &[&str]) {
         let permissions = permissions.iter().map(|key| String::from(*key)).collect();
         self.put_member(user, organization, role, Some(permissions));
@@ -142,10 +143,10 @@ impl Directory {
     }
 
     /// Adds plans and features, by their slugs, to an organization or a user, given by full id.
-    /// Returns whether there is such an organization or user. Slugs are not checked.
+    /// Returns `false` if the organization or user is unknown. Slugs are not checked.
     ///
-    /// Only session tokens carry plans and features. In the emulator permissions do not depend on
-    /// plans; at Clerk they do.
+    /// Only session tokens contain plans and features. At Clerk, permissions depend on plans; in
+    /// the emulator they do not.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::default();
@@ -171,7 +172,8 @@ impl Directory {
         true
     }
 
-    /// Adds scopes to Clerk's own, so that OAuth clients can request them. They are not checked.
+    /// Adds scopes to Clerk's own scopes, so that OAuth clients can request them. The added scopes
+    /// are not checked.
     ///
     /// ```
     /// let mut directory = clerk_emulator::Directory::default();
@@ -187,17 +189,17 @@ impl Directory {
         self.scopes.extend(scopes.map(|scope| String::from(*scope)));
     }
 
-    /// The scopes that the instance adds to Clerk's own, in alphabetical order.
+    /// The scopes that the instance adds to Clerk's own scopes, in alphabetical order.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(String::as_str)
     }
 
-    /// All scopes of the instance: Clerk's own, then the added ones.
+    /// All scopes of the instance: first Clerk's own scopes, then the added scopes.
     pub(crate) fn supported_scopes(&self) -> Vec<&str> {
         scope::STANDARD.into_iter().chain(self.scopes()).collect()
     }
 
-    /// Ends a membership, given by names or full ids. Returns whether there was one.
+    /// Ends a membership, given by names or full ids. Returns whether the membership existed.
     pub fn remove_member(&mut self, user: &str, organization: &str) -> bool {
         let user = full_id("user_", user);
         let organization = full_id("org_", organization);
@@ -230,12 +232,12 @@ impl Directory {
         self.users.values()
     }
 
-    /// Every organization, in the order of their ids.
+    /// All organizations, in the order of their ids.
     pub fn organizations(&self) -> impl Iterator<Item = &Organization> {
         self.organizations.values()
     }
 
-    /// Every machine, in the order of their ids.
+    /// All machines, in the order of their ids.
     ///
     /// ```
     /// let directory = clerk_emulator::Directory::default();
@@ -283,8 +285,8 @@ impl Directory {
             .filter_map(move |organization_id| self.membership(organization_id, user_id))
     }
 
-    /// A text for people to read: one line for each person with the organizations and roles, in the
-    /// order of the ids.
+    /// A text for people to read: a line for each person, with the person's organizations and
+    /// roles, in the order of the ids.
     #[must_use]
     pub fn who_is_who(&self) -> String {
         let mut text = String::new();

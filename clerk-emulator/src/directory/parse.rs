@@ -1,7 +1,7 @@
 //! The TOML form of a directory.
 //!
-//! An unknown key is an error: if misspelt keys were ignored, a permission could be missing without
-//! notice.
+//! An unknown key is an error. If misspelt keys were ignored, a permission could be missing without
+//! anybody noticing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,7 +40,7 @@ impl Directory {
     /// - [`DirectoryProblem::Name`], [`DirectoryProblem::Permission`],
     ///   [`DirectoryProblem::DuplicatePermission`]: Clerk would not accept the name or permission.
     /// - [`DirectoryProblem::Scope`]: a scope is malformed, or it is one of Clerk's own.
-    /// - [`DirectoryProblem::Slug`]: a session token cannot carry the plan or feature.
+    /// - [`DirectoryProblem::Slug`]: a session token cannot contain the plan or feature.
     /// - [`DirectoryProblem::UnknownMember`], [`DirectoryProblem::UnknownRole`]: a member, or a
     ///   member's role, is not declared.
     /// - [`DirectoryProblem::UnknownMachine`]: a machine in `scoped_machines` is not declared.

@@ -82,8 +82,8 @@ pub enum DirectoryProblem {
         /// The permission.
         permission: String,
     },
-    /// A name has a character that an id cannot have, or it already starts with the prefix of an
-    /// id.
+    /// A name has a character that is not allowed in an id, or it already starts with the prefix of
+    /// an id.
     #[error(
         "{table}.{name}: a name is letters, digits, `_` and `-`, without the prefix `{prefix}`"
     )]
@@ -103,7 +103,7 @@ pub enum DirectoryProblem {
         /// The permission as written.
         permission: String,
     },
-    /// A scope is empty, has a space or a quotation mark in it, or is one of Clerk's own.
+    /// A scope is empty, contains a space or a quotation mark, or is one of Clerk's own scopes.
     #[error("scopes: `{scope}` is not a valid name of a scope, or it is one of Clerk's own scopes")]
     Scope {
         /// The scope as written.
@@ -211,8 +211,8 @@ impl DirectoryProblem {
     }
 }
 
-/// The offset of a key, or of its value if `value` is given: the text itself, or the last member of
-/// the list that equals `value`.
+/// The offset of a key. If `value` is given, the offset of that value: of the text itself, or of
+/// the last equal member of a list.
 fn offset_in(table: &DeTable<'_>, keys: &[&str], value: Option<&str>) -> Option<usize> {
     let (first, rest) = keys.split_first()?;
     let mut entries = table.iter();

@@ -9,7 +9,8 @@ use crate::instance::Instance;
 impl Instance {
     /// Adds a fault. A fault without [a path](Fault::at) applies to every request for the JWKS and
     /// to the Backend API. It does not apply to discovery documents, to `/oauth`, or to calls of
-    /// methods in process. There are at most 100 faults: adding one more removes the oldest.
+    /// methods in process. An instance has at most 100 faults: adding another fault removes the
+    /// oldest.
     pub fn add_fault(&self, fault: Fault) {
         self.shared.faults.add(fault);
     }
@@ -20,8 +21,8 @@ impl Instance {
     }
 
     /// Sets the clock of this instance ahead of the system's clock by `seconds`, or behind it if
-    /// `seconds` is negative. Tokens that are requested over HTTP are minted by this clock, tokens
-    /// expire by it, and every response has it in `Date`.
+    /// `seconds` is negative. This clock determines the times of tokens that are requested over
+    /// HTTP, the expiry of tokens, and the header `Date` of every response.
     ///
     /// ```
     /// # #[actix_web::main]
@@ -41,8 +42,8 @@ impl Instance {
     }
 
     /// Answers every request for the JWKS and to the Backend API with this HTTP status; `None` ends
-    /// that. A number that is not a status (below 100 or above 999) stands for 500. To fail only
-    /// some of these requests use [`add_fault`](Self::add_fault).
+    /// that. A number that is not a status (below 100 or above 999) is replaced by 500. To let only
+    /// some of these requests fail, use [`add_fault`](Self::add_fault).
     pub fn fail_with(&self, status: Option<u16>) {
         let failure = status.map(|status| Failure {
             status,
@@ -66,8 +67,8 @@ impl Instance {
     }
 
     /// The number of requests whose path starts with `prefix`, including failed requests. Requests
-    /// for `/` and below `/dev` are not counted. Paths of more than 256 bytes are not counted, and
-    /// at most 10 000 different paths are.
+    /// for `/`, for routes below `/dev`, and with a path of more than 256 bytes are not counted. At
+    /// most 10 000 different paths are counted.
     #[must_use]
     pub fn requests_to(&self, prefix: &str) -> usize {
         self.shared.faults.requests_to(prefix)

@@ -21,7 +21,7 @@ impl Instance {
     ///   [`MintError::UnknownMachine`], [`MintError::NotAMember`], [`MintError::NotScoped`]: Clerk
     ///   would not issue such a token.
     /// - [`MintError::Inapplicable`], [`MintError::Scope`], [`MintError::Permission`],
-    ///   [`MintError::NotAnObject`]: a token of this kind cannot carry the requested data.
+    ///   [`MintError::NotAnObject`]: a token of this kind cannot contain the requested data.
     /// - [`MintError::Incomplete`]: the request does not name the principal of the token.
     /// - [`MintError::Random`], [`MintError::Signing`]: the system has no randomness, or the key
     ///   cannot sign.
@@ -40,7 +40,7 @@ impl Instance {
             Some(format) => format == TokenFormat::Jwt,
             None => request.kind != TokenKind::Oauth || state.settings.oauth_jwt_access_tokens,
         };
-        // Signing takes a millisecond; no writer waits for it.
+        // Signing takes a millisecond. The lock is released first, so that no writer waits.
         drop(state);
         if is_jwt {
             key.sign(&header, &claims)
@@ -49,8 +49,8 @@ impl Instance {
         }
     }
 
-    /// The header and the claims that [`mint`](Self::mint) would sign, both JSON objects. A test
-    /// can change them and pass them to [`mint_claims`](Self::mint_claims).
+    /// The header and the claims that [`mint`](Self::mint) would sign. Both are JSON objects. A
+    /// test can change them and pass them to [`mint_claims`](Self::mint_claims).
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};

@@ -23,7 +23,7 @@ use crate::settings::Settings;
 use crate::state_file;
 use crate::state_file::{Keys, StateFile};
 
-/// A Clerk instance in memory. Clones share everything.
+/// A Clerk instance in memory. Clones share all state.
 ///
 /// ```
 /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -91,7 +91,7 @@ struct Shared {
 }
 
 struct State {
-    /// Signs every token, even after it was withdrawn from `published`.
+    /// The key that signs every token, even after it was withdrawn from `published`.
     key: Arc<SigningKey>,
     published: Vec<Arc<SigningKey>>,
     public_key_pem: String,
@@ -103,7 +103,7 @@ struct State {
 impl Instance {
     /// An instance with this issuer, this directory and new keys.
     ///
-    /// Tokens have `issuer` in `iss`, unchanged. It is a URL without a trailing slash.
+    /// `issuer` is a URL without a trailing slash. Tokens contain it unchanged as `iss`.
     ///
     /// # Errors
     /// - [`Error::KeyGeneration`]: the system has no randomness.
@@ -112,9 +112,9 @@ impl Instance {
         Self::with_keys(issuer.into(), directory, keys, OAuth::new(), tokens, None)
     }
 
-    /// An instance whose state is kept in the file `path`: keys, OAuth clients, grants and opaque
+    /// An instance that stores its state in the file `path`: keys, OAuth clients, grants and opaque
     /// tokens. Clients and all tokens survive a restart. A missing file is created with the mode
-    /// 0600. A later [`rotate_key`](Self::rotate_key) is not written to the file.
+    /// 0600. A key from a later [`rotate_key`](Self::rotate_key) is not stored.
     ///
     /// The instance holds a lock on the file `….lock` beside `path`, so that no other instance
     /// writes the state.
@@ -194,21 +194,20 @@ impl Instance {
     /// Makes `user` a member of `organization` with `role` and exactly `permissions`, regardless of
     /// the role's permissions.
     ///
-    /// Names and full ids both work. An unknown user, organization or role is added; an existing
-    /// membership is replaced. Tokens that were minted before do not change.
+    /// You can pass names or full ids. An unknown user, organization or role is added; an existing
+    /// membership is replaced. Existing tokens do not change.
     pub fn set_member(&self, user: &str, organization: &str, role: &str, permissions: &[&str]) {
         self.write()
             .directory
             .set_member(user, organization, role, permissions);
     }
 
-    /// Ends a membership. Returns whether there was one. Tokens that were minted before do not
-    /// change.
+    /// Ends a membership. Returns whether the membership existed. Existing tokens do not change.
     pub fn remove_member(&self, user: &str, organization: &str) -> bool {
         self.write().directory.remove_member(user, organization)
     }
 
-    /// Adds scopes to Clerk's own, so that OAuth clients can request them.
+    /// Adds scopes to Clerk's own scopes, so that OAuth clients can request them.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -240,8 +239,8 @@ impl Instance {
         self.shared.oauth.allow_client(client_id);
     }
 
-    /// Bans a user, given by name or id, or lifts the ban. Returns whether there is such a user.
-    /// Tokens that were minted before do not change.
+    /// Bans a user, given by name or id, or lifts the ban. Returns whether the user exists.
+    /// Existing tokens do not change.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -258,23 +257,22 @@ impl Instance {
         user.map(|user| user.banned = banned).is_some()
     }
 
-    /// Locks or unlocks a user, given by name or id. Returns whether there is such a user. Tokens
-    /// that were minted before do not change.
+    /// Locks or unlocks a user, given by name or id. Returns whether the user exists. Existing
+    /// tokens do not change.
     pub fn set_locked(&self, user: &str, locked: bool) -> bool {
         let mut state = self.write();
         let user = state.directory.user_mut(user);
         user.map(|user| user.locked = locked).is_some()
     }
 
-    /// Removes a user, given by name or id, and the user's memberships. Returns whether there was
-    /// such a user. Tokens that were minted before do not change.
+    /// Removes a user, given by name or id, and the user's memberships. Returns whether the user
+    /// existed. Existing tokens do not change.
     pub fn delete_user(&self, user: &str) -> bool {
         self.write().directory.remove_user(user)
     }
 
     /// Sets the e-mail address of a user, given by name or id, and marks it as verified; `None`
-    /// removes the address. Returns whether there is such a user. Tokens that were minted before do
-    /// not change.
+    /// removes the address. Returns whether the user exists. Existing tokens do not change.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -295,20 +293,20 @@ impl Instance {
         .is_some()
     }
 
-    /// Lets `machine` talk to exactly `scoped_machines`; see [`Directory::set_machine`]. Tokens
-    /// that were minted before do not change.
+    /// Lets `machine` talk to exactly `scoped_machines`; see [`Directory::set_machine`]. Existing
+    /// tokens do not change.
     pub fn set_machine(&self, machine: &str, scoped_machines: &[&str]) {
         self.write().directory.set_machine(machine, scoped_machines);
     }
 
-    /// Registers the MCP server with this endpoint URL, as *Agents → MCP servers → Add MCP server*
-    /// does in the dashboard. Access tokens of later grants then have the URL as `aud`; see
+    /// Registers the MCP server with this endpoint URL, like *Agents → MCP servers → Add MCP
+    /// server* in the dashboard. Access tokens of later grants can then have the URL as `aud`; see
     /// [`Settings::audience_claim`].
     ///
     /// The first registered server switches on [`Settings::audience_claim`] and
-    /// [`Settings::client_id_metadata_documents_advertised`]. Later ones change no setting but the
-    /// list, and a server that is registered already changes nothing. A restart forgets the
-    /// servers, like all settings.
+    /// [`Settings::client_id_metadata_documents_advertised`]. Later servers are only added to the
+    /// list, and registering a server again changes nothing. The servers are lost at a restart,
+    /// like all settings.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -323,19 +321,19 @@ impl Instance {
     ///
     /// # Errors
     /// - [`McpServerError::Url`]: the URL is neither https nor http on a loopback address, or it
-    ///   has a query, a fragment, a user name, or a trailing slash behind a path.
+    ///   has a query, a fragment, a user name, or a trailing slash after a path.
     /// - [`McpServerError::TooMany`]: 100 servers are registered.
     pub fn register_mcp_server(&self, url: &str) -> Result<(), McpServerError> {
         self.with_settings(|settings| settings.register_mcp_server(url))
     }
 
-    /// Changes the settings. The closure must not call methods of this instance: that would be a
-    /// deadlock.
+    /// Changes the settings. The closure must not call methods of this instance, because that would
+    /// be a deadlock.
     pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.write().settings);
     }
 
-    /// The settings as they are now.
+    /// The current settings.
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.read().settings.clone()
@@ -368,7 +366,7 @@ impl Instance {
         self.read().public_key_pem.clone()
     }
 
-    /// A copy of the people and organizations as they are now.
+    /// A copy of the current people and organizations.
     #[must_use]
     pub fn directory(&self) -> Directory {
         self.read().directory.clone()
@@ -381,8 +379,8 @@ impl Instance {
         self.read().directory.membership(organization_id, user_id)
     }
 
-    /// The time at which this instance was created, in Unix seconds. All objects of the instance
-    /// have it as their creation time.
+    /// The time at which this instance was created, in Unix seconds. It is also the creation time
+    /// of all objects of the instance.
     pub(crate) fn created_at(&self) -> u64 {
         self.shared.created_at
     }
@@ -395,7 +393,7 @@ impl Instance {
         change(&mut self.write().settings)
     }
 
-    /// The file that the state is kept in.
+    /// The file that stores the state.
     pub(crate) fn state_file(&self) -> Option<&StateFile> {
         self.shared.file.as_deref()
     }

@@ -31,8 +31,8 @@ impl Instance {
     }
 
     /// Mints an opaque OAuth access token that stands for a JWT with these claims. A test can
-    /// change the claims of [`token_parts`](Self::token_parts) and pass them here; they are not
-    /// checked against the directory.
+    /// change the claims of [`token_parts`](Self::token_parts) and pass them to this method. The
+    /// claims are not checked against the directory.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};

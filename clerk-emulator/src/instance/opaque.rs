@@ -1,4 +1,4 @@
-//! Opaque tokens are verified and revoked here. Machines verify them with secret keys of their own.
+//! Verifies and revokes opaque tokens. Machines verify M2M tokens with their own secret keys.
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use crate::oauth::OPAQUE_PREFIX;
 use crate::opaque::{OpaqueKind, Revocation};
 
 impl Instance {
-    /// The object that the Backend API returns for an opaque M2M token at `now`, also for a revoked
-    /// or expired token; `None` if there is no such token.
+    /// The object that the Backend API returns for an opaque M2M token at `now`, also if the token
+    /// is revoked or expired; `None` if the token is unknown.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -27,8 +27,8 @@ impl Instance {
         self.verify(OpaqueKind::M2m, token, now)
     }
 
-    /// The object that the Backend API returns for an API key at `now`, also for a revoked or
-    /// expired key; `None` if there is no such key.
+    /// The object that the Backend API returns for an API key at `now`, also if the key is revoked
+    /// or expired; `None` if the key is unknown.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance, TokenRequest};
@@ -48,15 +48,15 @@ impl Instance {
     }
 
     /// Revokes an opaque access token, an opaque M2M token or an API key, given by its text or its
-    /// id. A refresh token is revoked with its grant and the grant's opaque tokens. Returns whether
-    /// there is such a token.
+    /// id. For a refresh token, revokes its grant and the grant's opaque tokens. Returns whether
+    /// the token is known.
     pub fn revoke(&self, token_or_id: &str) -> bool {
         self.revoke_because(token_or_id, None).is_some()
             || self.oauth().revoke_refresh_token(token_or_id, self.now())
     }
 
-    /// The secret key of a machine, given by name or id; `None` if there is no such machine. The
-    /// machine verifies M2M tokens that are for it with this key.
+    /// The secret key of a machine, given by name or id; `None` if the machine is unknown. With
+    /// this key a machine verifies the M2M tokens that are meant for it.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};

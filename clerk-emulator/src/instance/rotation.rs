@@ -7,8 +7,8 @@ use crate::instance::Instance;
 use crate::keys::SigningKey;
 
 impl Instance {
-    /// Replaces the signing key by a key with a new id. The old key leaves the JWKS, so tokens that
-    /// it signed are no longer valid.
+    /// Replaces the signing key by a key with a new id. The old key is removed from the JWKS, so
+    /// tokens that it signed are no longer valid.
     ///
     /// # Errors
     /// - [`Error::KeyGeneration`]: the system has no randomness; the old key stays.
@@ -16,8 +16,8 @@ impl Instance {
         self.sign_with(SigningKey::generate()?, |_| false)
     }
 
-    /// Replaces the signing key by a key with the same id. The old key leaves the JWKS. At Clerk
-    /// this can happen too, because a key has the id of its instance.
+    /// Replaces the signing key by a key with the same id, and removes the old key from the JWKS.
+    /// This can also happen at Clerk, because a key there has the id of its instance.
     ///
     /// ```
     /// use clerk_emulator::{Directory, Instance};
@@ -36,7 +36,7 @@ impl Instance {
         self.sign_with(SigningKey::generate_as(kid)?, |_| false)
     }
 
-    /// Signs with a new key from now on. Earlier keys stay in the JWKS until they are
+    /// Signs new tokens with a new key. Earlier keys stay in the JWKS until they are
     /// [withdrawn](Self::withdraw_key).
     ///
     /// ```
@@ -73,8 +73,9 @@ impl Instance {
         Ok(())
     }
 
-    /// Removes a key from the JWKS. Returns whether the key was there. The newest key continues to
-    /// sign after it was withdrawn, so that a test can present a token whose key is not published.
+    /// Removes a key from the JWKS. Returns whether the JWKS contained the key. The newest key
+    /// continues to sign tokens after it was withdrawn, so that a test can send a token whose key
+    /// is not published.
     pub fn withdraw_key(&self, kid: &str) -> bool {
         let mut state = self.write();
         let before = state.published.len();

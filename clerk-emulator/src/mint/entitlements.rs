@@ -51,8 +51,8 @@ impl Entitlements {
         }
     }
 
-    /// The claim. The entries of an organization come first, because the bit masks of permissions
-    /// count only these.
+    /// The text of the claim. The entries of an organization come first, because the bit masks of
+    /// permissions refer only to them.
     pub(super) fn to_claim(&self) -> String {
         let (first, last): (Vec<_>, Vec<_>) = self.0.iter().partition(|(_, it)| it.organization);
         let entry = |(slug, owners): &(String, Owners)| {

@@ -49,8 +49,8 @@ pub(crate) fn token_parts(
     Ok((header, Value::Object(claims)))
 }
 
-/// Whether the requested token is an opaque M2M token or an API key. An opaque OAuth access token
-/// is not among them, because it stands for the claims of a JWT.
+/// Whether the requested token is an opaque M2M token or an API key. For an opaque OAuth access
+/// token this is `false`, because it stands for the claims of a JWT.
 pub(crate) fn is_opaque(request: &TokenRequest) -> bool {
     match request.kind {
         TokenKind::ApiKey => true,
@@ -59,7 +59,7 @@ pub(crate) fn is_opaque(request: &TokenRequest) -> bool {
     }
 }
 
-/// The stored form of a token that [`is_opaque`] is true for.
+/// The stored entry of a token for which [`is_opaque`] returns `true`.
 pub(crate) fn opaque_token(
     directory: &Directory,
     request: &TokenRequest,
@@ -89,8 +89,8 @@ pub(crate) fn opaque_token(
     })
 }
 
-/// Refuses a field that the kind of token does not have. If the field were ignored, a test that
-/// asks for scopes on a session token would test something else.
+/// Refuses a field that the kind of token does not have. If such fields were ignored, a test that
+/// requests a session token with scopes would get a token without scopes and not notice it.
 fn check_applicable(request: &TokenRequest) -> Result<(), MintError> {
     let TokenRequest {
         user,
@@ -203,7 +203,7 @@ fn find_machine<'a>(
         })
 }
 
-/// The ids of the machines that a token of `machine` is for.
+/// The ids of the machines that may accept a token of `machine`.
 fn machine_scopes(machine: &Machine, request: &TokenRequest) -> Result<Vec<String>, MintError> {
     let Some(asked) = &request.scopes else {
         return Ok(machine.scoped_machines.clone());
@@ -260,8 +260,8 @@ fn machine_claims(
     Ok(claims)
 }
 
-/// The time of issue and of expiry in Unix seconds; the second is `None` if the token never
-/// expires.
+/// The times of issue and of expiry, in Unix seconds. The time of expiry is `None` if the token
+/// never expires.
 fn times(request: &TokenRequest, now: u64) -> (i64, Option<i64>) {
     let (lifetime, expires_at_all) = match request.kind {
         TokenKind::Oauth => (OAUTH_LIFETIME, true),
@@ -275,8 +275,8 @@ fn times(request: &TokenRequest, now: u64) -> (i64, Option<i64>) {
         expires_in => expires_in.unwrap_or(lifetime),
     };
     let expires = now.saturating_add(expires_in);
-    // An expired token must be refused for its expiry alone, so it was issued one lifetime before
-    // that.
+    // Expiry must be the only reason to refuse an expired token. Its time of issue is therefore one
+    // lifetime before its expiry.
     let issued = if expires > now {
         now
     } else {

@@ -18,7 +18,7 @@ pub(super) fn add_session_claims(
     let azp = request.azp.as_deref().unwrap_or(DEFAULT_ORIGIN);
     claims.insert("sid".into(), json!(random_id("sess_")?));
     claims.insert("azp".into(), json!(azp));
-    // The first factor was verified in this minute, and no second factor is enrolled.
+    // By default the first factor was verified in this minute, and no second factor is enrolled.
     let ages = request.factor_ages.unwrap_or([0.0, -1.0]);
     claims.insert("fva".into(), json!(ages.map(minutes)));
     claims.insert("sts".into(), json!("active"));
@@ -45,7 +45,7 @@ pub(super) fn add_v2_claims(
     let mut organization = Map::new();
     organization.insert("id".into(), json!(membership.id));
     organization.insert("slg".into(), json!(membership.slug));
-    // Version 2 carries the role without its prefix.
+    // Version 2 contains the role without its prefix.
     let role = membership
         .role
         .strip_prefix("org:")
@@ -120,7 +120,7 @@ pub(super) fn add_billing_claims(
     Ok(())
 }
 
-/// A number of minutes; a whole number is written without a fraction, like in JavaScript.
+/// A number of minutes as JSON. A whole number is written without a fraction, like in JavaScript.
 fn minutes(age: f64) -> Value {
     if age.fract() == 0.0 && age.abs() < f64::from(i32::MAX) {
         json!(age as i32)
@@ -147,7 +147,7 @@ pub(super) fn add_v1_claims(
     Ok(())
 }
 
-/// The permissions of a member that a session token carries: all except Clerk's system permissions.
+/// The permissions of a member in a session token: all except Clerk's system permissions.
 fn session_permissions(membership: &Membership) -> Result<Vec<Permission<'_>>, MintError> {
     let mut permissions = Vec::new();
     for key in &membership.permissions {

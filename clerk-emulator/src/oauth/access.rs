@@ -1,5 +1,4 @@
-//! Verification of presented access tokens: a JWT by its signature, an opaque token by the stored
-//! entry.
+//! Verifies access tokens: a JWT by its signature, an opaque token by the stored entry.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -46,10 +45,11 @@ impl AccessClaims {
 #[derive(Deserialize, Serialize)]
 pub(super) struct AccessToken {
     claims: AccessClaims,
-    /// The grant of a token that a client fetched; `None` for a token that was minted.
+    /// The grant of a token from the token endpoint; `None` for a token that
+    /// [`Instance::mint`](crate::Instance::mint) issued.
     grant_id: Option<String>,
     revocation: Option<Revocation>,
-    /// Whether the token was presented. State files of earlier versions lack this member.
+    /// Whether the token was ever presented. State files of earlier versions lack this member.
     #[serde(default)]
     is_used: bool,
 }
@@ -175,7 +175,7 @@ impl OAuth {
         let token = new_secret(OPAQUE_PREFIX).map_err(|_| MintError::Random)?;
         let now = claims.iat;
         let mut state = self.lock();
-        // A token that expired long ago is forgotten: it is then unknown instead of expired.
+        // Tokens that expired long ago are removed. After that they are unknown instead of expired.
         state
             .persisted
             .access_tokens

@@ -17,7 +17,7 @@ pub(crate) struct Authorization {
     pub(crate) client: Client,
     pub(crate) redirect: Redirect,
     pub(crate) scopes: Vec<String>,
-    /// RFC 8707: the resources that the client will use the token at, as the client wrote them.
+    /// RFC 8707: the resources for which the client will use the token, as the client wrote them.
     pub(crate) resources: Vec<String>,
     /// The code challenge by `S256` (RFC 7636 §4.3).
     pub(crate) challenge: Option<String>,
@@ -27,7 +27,7 @@ pub(crate) struct Authorization {
 }
 
 impl Authorization {
-    /// Checks a request whose redirect URI is known to be the client's.
+    /// Checks a request whose redirect URI is already known to belong to the client.
     ///
     /// # Errors
     /// The error, and the redirect that takes the error to the client.
@@ -69,19 +69,20 @@ impl Authorization {
     }
 }
 
-/// A person's consent to a client. It outlives the authorization code, and every token that the
-/// client fetches belongs to it.
+/// A person's consent to a client. It outlives the authorization code. Every token of the client
+/// belongs to such a grant.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Grant {
     pub(crate) client_id: String,
     pub(crate) user_id: String,
     pub(crate) organization_id: Option<String>,
     pub(crate) scopes: Vec<String>,
-    /// The resources that the client asked for by `resource`. A token request can ask for no other.
+    /// The resources that the client requested with `resource`. A token request can request only
+    /// these.
     pub(crate) resources: Vec<String>,
-    /// The resources that were registered MCP servers at the time of the grant, if the audience
-    /// claim was on. No other resource becomes an audience of this grant's tokens. State files of
-    /// earlier versions lack this member.
+    /// The resources that can become the audience of this grant's tokens: registered MCP servers,
+    /// if the audience claim was on at the time of the grant. State files of earlier versions lack
+    /// this member.
     #[serde(default)]
     pub(crate) audience: Vec<String>,
     pub(crate) nonce: Option<String>,
@@ -133,8 +134,8 @@ fn check_state(fields: &Fields, has_challenge: bool) -> Result<(), OAuthError> {
     }
 }
 
-/// The scopes that the client requests. A client that requests no scope gets the scopes of its
-/// registration or its document, else the default scopes.
+/// The scopes that the client requests. If it requests no scope, it gets the scopes of its
+/// registration or document, or else the default scopes.
 fn scopes(
     fields: &Fields,
     client: &Client,
@@ -149,8 +150,8 @@ fn scopes(
             limit.check(&scopes)?;
             scopes
         }
-        // The client did not request these scopes, so a scope beyond its limit is dropped, not
-        // refused.
+        // The client did not request these scopes. A scope beyond the client's limit is therefore
+        // dropped instead of refused.
         None => {
             let by_default = || settings.scopes_by_default();
             let mut scopes = client.scopes.clone().unwrap_or_else(by_default);
@@ -166,8 +167,8 @@ fn scopes(
     Ok(scopes)
 }
 
-/// The scopes that a client may request, and the name of this list in error descriptions. No list
-/// means no limit.
+/// The scopes that a client may request, and the name of this list in error descriptions. Without a
+/// list the client has no limit.
 struct ScopeLimit {
     name: &'static str,
     scopes: Option<Vec<String>>,
@@ -210,8 +211,8 @@ impl ScopeLimit {
     }
 }
 
-/// The resources of a request: absolute URIs without a fragment (RFC 8707 §2). They are kept as
-/// sent, because audiences are compared byte for byte.
+/// The resources of a request: absolute URIs without a fragment (RFC 8707 §2). The resources are
+/// not normalised, because audiences are compared byte for byte.
 pub(crate) fn resources(fields: &Fields) -> Result<Vec<String>, OAuthError> {
     let mut resources: Vec<String> = Vec::new();
     for resource in fields.all("resource") {
@@ -226,7 +227,7 @@ pub(crate) fn resources(fields: &Fields) -> Result<Vec<String>, OAuthError> {
     Ok(resources)
 }
 
-/// Whether `prompt` is `none`. The other prompts change nothing, because the sign-in page is always
+/// Whether `prompt` is `none`. The other values have no effect, because the sign-in page is always
 /// shown.
 fn is_silent(fields: &Fields) -> Result<bool, OAuthError> {
     let prompts: Vec<_> = fields

@@ -17,12 +17,12 @@ use crate::scope;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Client {
     pub(crate) id: String,
-    /// The client's own name for itself; its id if it gives no name.
+    /// The name that the client gives itself; its id if it gives no name.
     pub(crate) name: String,
     pub(crate) redirect_uris: Vec<String>,
-    /// The scopes that the client registered with, or that its document names. The client gets them
-    /// when it requests no scope; `None` stands for the default scopes. The settings decide whether
-    /// they also limit the client.
+    /// The scopes of the client's registration or document; `None` stands for the default scopes.
+    /// The client gets these scopes if it requests no scope. The settings decide whether these
+    /// scopes also limit the client.
     pub(crate) scopes: Option<Vec<String>>,
     /// The digest of the secret of a confidential client; `None` for a public client.
     pub(crate) secret: Option<Digest>,
@@ -47,8 +47,8 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the header `Authorization`; `None` if it is not Basic with id and secret. A client
-    /// form-encodes both before it joins them.
+    /// Reads the header `Authorization`; `None` if it is not `Basic` with id and secret. A client
+    /// form-encodes the id and the secret before it joins them.
     ///
     /// Source: RFC 6749 §2.3.1.
     pub(crate) fn from_basic(header: &str) -> Option<Self> {
@@ -58,7 +58,8 @@ impl Credentials {
         }
         let text = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
         let (id, secret) = text.split_once(':')?;
-        // With `=` and `&` escaped, the form parser reads the text as one name without a value.
+        // The code escapes `=` and `&`, so that the form parser reads the text as one name without
+        // a value.
         let decode = |text: &str| {
             let text = text.replace('&', "%26").replace('=', "%3D");
             let mut pairs = form_urlencoded::parse(text.as_bytes());
@@ -70,8 +71,8 @@ impl Credentials {
         })
     }
 
-    /// Whether they authenticate `client`: a confidential client must present its secret, and a
-    /// public client must present none.
+    /// Whether the credentials authenticate `client`. A confidential client must present its
+    /// secret, and a public client must not present a secret.
     pub(crate) fn authenticate(&self, client: &Client) -> bool {
         match (&client.secret, &self.secret) {
             (Some(digest), Some(secret)) => digest.is_of(secret),
@@ -82,7 +83,8 @@ impl Credentials {
 }
 
 /// The metadata of a client (RFC 7591 §2), sent to the registration endpoint or read from its
-/// document. Unknown members are ignored (RFC 7591 §3.1), because every MCP client sends some.
+/// document. Unknown members are ignored (RFC 7591 §3.1), because every MCP client sends unknown
+/// members.
 #[derive(Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) client_id: Option<String>,
@@ -238,8 +240,7 @@ fn invalid(description: &str) -> OAuthError {
     OAuthError::new(Code::InvalidClientMetadata, description)
 }
 
-/// The grant types of every client, regardless of its request: RFC 7591 §2 leaves them to the
-/// server.
+/// The grant types of every client, regardless of its request. RFC 7591 §2 lets the server decide.
 const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
 /// The lengths that Clerk's schema allows.
 const MAX_NAME: usize = 256;

@@ -8,7 +8,7 @@ use crate::oauth::error::OAuthError;
 use crate::oauth::{MAX_WAITING, OAuth, TEN_MINUTES, invalid_grant, new_secret};
 use crate::opaque::make_room;
 
-/// An authorization code. A used code is kept until it expires, so that a second use is recognised.
+/// An authorization code. A used code is stored until it expires, so that a second use is detected.
 pub(super) struct IssuedCode {
     grant: Grant,
     redirect_uri: String,

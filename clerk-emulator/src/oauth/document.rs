@@ -1,8 +1,8 @@
 //! Clients whose id is the URL of their metadata document.
 //!
 //! Any web page can make a browser send an authorization request with such a client id, so the URL
-//! is untrusted. A document is fetched from public addresses only, with a limit of size and time,
-//! and redirects are not followed.
+//! is untrusted. This module fetches documents only from public addresses, limits size and time,
+//! and follows no redirects.
 //!
 //! Source: draft-ietf-oauth-client-id-metadata-document §4, §6.
 
@@ -122,8 +122,8 @@ pub(crate) fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthErr
         Some(Host::Domain(_)) => None,
         None => return refuse("it has no host"),
     };
-    // The resolver checks the addresses of a name. It is not asked about an address, so that is
-    // checked here.
+    // The resolver checks the addresses of a host name. A host that is an address does not reach
+    // the resolver, so this code checks it.
     if address.is_some_and(|address| !is_allowed(address, loopback)) {
         return refuse("its address is not public");
     }
@@ -135,7 +135,7 @@ pub(crate) fn check_url(client_id: &str, loopback: bool) -> Result<Url, OAuthErr
     Ok(url)
 }
 
-/// Resolves names, and fails if an address of the name is not allowed.
+/// Resolves host names, and fails if any address of the name is not allowed.
 struct Resolver {
     loopback: bool,
 }

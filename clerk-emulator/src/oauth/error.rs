@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-/// The reason why a client's request is refused: an error code of RFC 6749 §4.1.2.1, §5.2 or a
-/// later RFC, and a description.
+/// The reason why a client's request is refused: a description, and an error code of RFC 6749
+/// §4.1.2.1, §5.2 or a later RFC.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{description}")]
 pub(crate) struct OAuthError {

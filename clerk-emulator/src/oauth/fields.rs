@@ -8,7 +8,8 @@ use crate::oauth::error::{Code, OAuthError};
 pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// Reads `application/x-www-form-urlencoded`. Every text has that form, so this cannot fail.
+    /// Reads `application/x-www-form-urlencoded`. Every text can be read in this form, so parsing
+    /// cannot fail.
     pub(crate) fn parse(text: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(text);
         Self(

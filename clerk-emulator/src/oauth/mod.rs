@@ -1,8 +1,8 @@
-//! The authorization server of an instance: its clients, grants, codes and tokens. It knows no
-//! HTTP; `routes/oauth` has the endpoints.
+//! The authorization server of an instance: its clients, grants, codes and tokens. It does not use
+//! HTTP; the endpoints are in `routes/oauth`.
 //!
-//! INVARIANT: of every secret that is issued (codes, tickets, refresh tokens, opaque access tokens,
-//! clients' secrets) only the digest is stored.
+//! INVARIANT: the server stores only the digests of the secrets that it issues (codes, tickets,
+//! refresh tokens, opaque access tokens, clients' secrets).
 
 mod access;
 mod authorization;
@@ -39,7 +39,7 @@ pub(crate) use crate::oauth::token::TokenInfo;
 use crate::opaque::make_room;
 use crate::state_file::StateFile;
 
-/// The state of the authorization server, and the file that keeps a part of it.
+/// The state of the authorization server, and the file that stores a part of the state.
 pub(crate) struct OAuth {
     state: Mutex<State>,
     file: Option<Arc<StateFile>>,
@@ -52,15 +52,15 @@ struct State {
     codes: BTreeMap<Digest, IssuedCode>,
 }
 
-/// The part of the state that a state file keeps over a restart.
+/// The part of the state that a state file stores, so that it survives a restart.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct Persisted {
     clients: BTreeMap<String, Client>,
     /// The ids of the clients, the oldest first. State files of earlier versions lack this member.
     client_order: VecDeque<String>,
-    /// The ids of the clients with documents that
-    /// [`Instance::allow_client`](crate::Instance::allow_client) allowed.
+    /// The ids of clients with documents that were allowed by
+    /// [`Instance::allow_client`](crate::Instance::allow_client).
     allowed_clients: BTreeSet<String>,
     grants: BTreeMap<String, Grant>,
     refresh_tokens: BTreeMap<Digest, RefreshToken>,
@@ -101,7 +101,7 @@ impl OAuth {
         self.lock().persisted.clients.get(id).cloned()
     }
 
-    /// Every client that registered or whose document was fetched, with its grants.
+    /// All clients that registered or whose document was fetched, each with its grants.
     pub(crate) fn clients(&self) -> Vec<(Client, Vec<Grant>)> {
         let state = self.lock();
         let Persisted {
@@ -114,8 +114,8 @@ impl OAuth {
         with_grants.collect()
     }
 
-    /// Adds a client, or replaces the client with the same id. If there are too many clients, the
-    /// oldest client without a grant is dropped.
+    /// Adds a client, or replaces the client with the same id. At the limit, the oldest client
+    /// without a grant is dropped.
     pub(crate) fn put_client(&self, client: Client) -> Result<(), OAuthError> {
         let mut state = self.lock();
         if !state.persisted.clients.contains_key(&client.id) {
@@ -137,7 +137,7 @@ impl OAuth {
         self.lock().persisted.allowed_clients.contains(id)
     }
 
-    /// Keeps an authorization request until a person decides. Returns the ticket that the form
+    /// Stores an authorization request until a person decides. Returns the ticket that the form
     /// sends with the decision.
     pub(crate) fn wait(
         &self,
@@ -148,8 +148,8 @@ impl OAuth {
         let mut state = self.lock();
         let tickets = &mut state.tickets;
         tickets.retain(|_, ticket| ticket.expires_at > now);
-        // Any page can make a browser open the authorization endpoint, so the number must be
-        // bounded.
+        // Any page can make a browser open the authorization endpoint, so the number of tickets
+        // must be bounded.
         make_room(tickets, MAX_WAITING, |ticket| ticket.expires_at);
         let waiting = Ticket {
             authorization,
@@ -199,7 +199,7 @@ impl State {
         Ok(())
     }
 
-    /// If there are too many grants, revokes the grant whose last refresh token is the oldest.
+    /// At the limit, revokes the grant whose last refresh token is the oldest.
     fn make_room_for_grant(&mut self, now: u64) {
         while self.persisted.grants.len() >= MAX_GRANTS {
             let mut newest: BTreeMap<&str, u64> = BTreeMap::new();

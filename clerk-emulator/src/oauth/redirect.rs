@@ -1,5 +1,5 @@
-//! Redirect URIs: which URIs a client may register, which one a request uses, and the parameters
-//! that are appended to it.
+//! Redirect URIs: which URIs a client may register, which URI a request uses, and which parameters
+//! are appended to the URI.
 
 use url::{Url, form_urlencoded};
 
@@ -44,7 +44,7 @@ impl Redirect {
     /// The redirect of an authorization request.
     ///
     /// # Errors
-    /// The text of an error page. Without a registered URI the response cannot be sent to the
+    /// The text of an error page. Without a registered URI the server cannot send the error to the
     /// client.
     pub(crate) fn find(
         client: &Client,
@@ -65,8 +65,8 @@ impl Redirect {
             (None, [only]) => only.as_str(),
             (None, _) => return Err(String::from("redirect_uri is missing")),
         };
-        // A state that is sent twice is dropped. The response then has no state, so the client
-        // refuses it.
+        // If a client sends `state` twice, the value is dropped. The client then refuses the
+        // response, which has no state.
         let state = fields.one("state").ok().flatten();
         Ok(Self {
             uri: String::from(uri),
@@ -94,8 +94,8 @@ impl Redirect {
         split_loopback(&self.uri).is_some()
     }
 
-    /// The host and the port, for people to read; the whole URI if its scheme is an application's,
-    /// because such a URI can have any text in the place of the host.
+    /// The host and the port, for people to read. For a URI with the scheme of an application this
+    /// is the whole URI, because any text can be in the place of the host.
     pub(crate) fn host(&self) -> String {
         let url = Url::parse(&self.uri).ok();
         let of_the_web = url.filter(|url| matches!(url.scheme(), "http" | "https"));
@@ -124,8 +124,8 @@ impl Redirect {
     }
 }
 
-/// Whether a sent URI is the registered one: byte for byte, except that a URI on this machine may
-/// have any port, because a program learns its port only when it listens.
+/// Whether a sent URI equals the registered URI byte for byte. The port of a URI on this machine
+/// may differ, because a program learns its port only when it listens.
 ///
 /// Source: RFC 8252 §7.3, which names addresses only. `localhost` is accepted too, because existing
 /// clients register `http://localhost/callback` in their metadata documents. Clerk's documentation

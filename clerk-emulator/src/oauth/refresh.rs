@@ -1,4 +1,4 @@
-//! Refresh tokens: each is used once and replaced by the next.
+//! Refresh tokens. A refresh token can be used once, and is replaced by a new one.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ use crate::opaque::{Revocation, make_room};
 pub(super) struct RefreshToken {
     pub(super) grant_id: String,
     pub(super) issued_at: u64,
-    /// Whether the token was exchanged. A used token is persisted: a second use shows that the token was
-    /// stolen.
+    /// Whether the token was exchanged. A used token stays stored, because a second use shows that
+    /// the token was stolen.
     pub(super) is_used: bool,
 }
 
@@ -42,7 +42,8 @@ impl OAuth {
                 "the refresh token is unknown, revoked or another client's",
             ));
         };
-        // OAuth 2.1 section 4.3.1: one of the two users stole the token, so both lose the grant.
+        // OAuth 2.1 section 4.3.1: one of the two users stole the token, so the grant is revoked
+        // for both users.
         if refresh.is_used {
             state.revoke_grant(&refresh.grant_id, "refresh token used twice", now);
             self.save(&state);

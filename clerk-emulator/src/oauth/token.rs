@@ -1,5 +1,5 @@
-//! The token endpoint: exchanges a code or a refresh token for tokens. Consent, introspection and
-//! revocation are here too.
+//! The token endpoint: exchanges a code or a refresh token for tokens. The module also implements
+//! consent, introspection and revocation.
 
 use serde_json::{Map, Value, json};
 
@@ -132,7 +132,7 @@ impl OAuth {
         })
     }
 
-    /// Revokes a token of the client (RFC 7009 §2.1). An unknown token counts as revoked.
+    /// Revokes a token of the client (RFC 7009 §2.1). For an unknown token the method succeeds too.
     pub(crate) fn revoke_for(
         &self,
         context: &Context,
@@ -179,8 +179,8 @@ impl OAuth {
     ) -> Result<Map<String, Value>, OAuthError> {
         let lifetime = context.settings.access_token_lifetime;
         let has = |wanted: &str| scopes.iter().any(|scope| scope == wanted);
-        // The user may have left the organization since. A token never names an organization that
-        // its user is not a member of.
+        // The user may have left the organization since the grant. A token must never name an
+        // organization of which its user is not a member.
         let organization = grant.organization_id.as_deref();
         let organization = organization
             .filter(|_| has(scope::ORGANIZATION))
@@ -252,8 +252,8 @@ fn id_token(
     token.map_err(mint_error)
 }
 
-/// The audience of a new token. A resource is an audience only if its server was registered and
-/// the audience claim was on at the time of the grant, and both still hold.
+/// The audience of a new token. A resource becomes an audience only if its server is registered and
+/// the audience claim is on, both at the time of the grant and now.
 fn audience(
     context: &Context,
     fields: &Fields,
@@ -317,7 +317,7 @@ fn narrowed_scopes(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAuthE
 }
 
 /// The requested resources, which must be among the resources of the authorization request (RFC
-/// 8707 §2.2); all of those if the token request names none.
+/// 8707 §2.2). If the token request names no resource, all resources of the authorization request.
 fn narrowed_resources(fields: &Fields, grant: &Grant) -> Result<Vec<String>, OAuthError> {
     let asked = authorization::resources(fields)?;
     if asked.is_empty() {

@@ -61,7 +61,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(access_tokens);
 }
 
-/// The machine that authenticated with its own secret key. A machine may only verify M2M tokens.
+/// The machine that authenticated with its own secret key. Such a machine may only verify M2M
+/// tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct MachineKey {
     pub(crate) machine_id: String,
@@ -85,8 +86,8 @@ async fn authenticate(
     }
 }
 
-/// Accepts the secret key of the instance, and for the verification of M2M tokens also the secret
-/// key of a machine.
+/// Accepts the secret key of the instance. For the verification of M2M tokens it also accepts the
+/// secret key of a machine.
 fn check_secret_key(
     headers: &HeaderMap,
     path: &str,
@@ -335,8 +336,7 @@ async fn delete_membership(
     })
 }
 
-/// Refuses an unknown organization. Like Clerk, this and the next two functions accept full ids
-/// only.
+/// Refuses an unknown organization. Like Clerk, it accepts full ids only.
 fn find_organization(directory: &Directory, id: &str) -> Result<(), Problem> {
     let found = directory
         .organizations()

@@ -4,8 +4,8 @@
 //! The form posts `ticket`, `decision` (`allow` or `refuse`) and `choice`: a user's id, and after
 //! `|` an organization's id if one was chosen. People and organizations are one radio group,
 //! because without a script a second list cannot depend on the first. [`Decision::parse`] reads the
-//! form. The caller must check that the user is a member of the organization and that the client
-//! requested one, because a form can send values that the page did not offer.
+//! form. The caller must check that the user is a member of the organization, and that the client
+//! requested an organization, because a form can contain values that the page did not offer.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -16,7 +16,7 @@ use crate::routes::page;
 /// The content of the page: the client's request, and the people who can allow it.
 #[derive(Debug)]
 pub(crate) struct Consent {
-    /// The client's own name for itself; its id if it gives no name.
+    /// The name that the client gives itself; its id if it gives no name.
     pub(crate) client_name: String,
     pub(crate) client_id: String,
     /// The host and the port of the redirect URI; the whole URI if it has no host.
@@ -25,13 +25,13 @@ pub(crate) struct Consent {
     pub(crate) people: Vec<Person>,
     /// Whether the person also chooses an organization, or "No organization".
     pub(crate) asks_organization: bool,
-    /// Belongs to one authorization request, and can be used for one decision.
+    /// The ticket of one authorization request. It is valid for one decision.
     pub(crate) ticket: String,
     /// The path that the form posts to.
     pub(crate) form_action: String,
 }
 
-/// A user that can be chosen.
+/// A user whom the person can choose.
 #[derive(Debug)]
 pub(crate) struct Person {
     pub(crate) user_id: String,

@@ -87,7 +87,7 @@ struct Revoke {
     token: String,
 }
 
-/// Revokes a token by its text, for tests that do not know the token's id.
+/// Revokes a token, given by its text, for tests that do not know the token's id.
 async fn revoke(instance: web::Data<Instance>, body: web::Bytes) -> Result<HttpResponse, Problem> {
     let Revoke { token } =
         serde_json::from_slice(&body).map_err(|error| Problem::invalid_body(&error))?;
@@ -212,7 +212,7 @@ async fn add_fault(
         NewFault::Refuse { ms } => {
             let (closed, _) = oneshot::channel();
             let duration = Duration::from_millis(ms);
-            // The delay lets this thread send the response to this request first.
+            // The delay gives this thread time to send the response to this request first.
             actix_rt::spawn(async move {
                 actix_rt::time::sleep(BEFORE_CLOSING).await;
                 control.command(Command::Close { duration, closed });
@@ -267,8 +267,8 @@ async fn clear_faults(instance: web::Data<Instance>) -> HttpResponse {
     faults(instance).await
 }
 
-/// A response that no cache stores. `nosniff` keeps a page of another origin from loading it as a
-/// script: a token looks like an expression of JavaScript.
+/// A response that no cache stores. A token is also a valid expression of JavaScript, so `nosniff`
+/// keeps a page of another origin from loading the response as a script.
 pub(crate) fn private() -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response

@@ -14,8 +14,8 @@ use crate::faults::Failure;
 use crate::instance::Instance;
 use crate::routes::problem::Problem;
 
-/// Counts the request, delays it and lets it fail, as the injected faults say. If the clock is
-/// wrong, so is the header `Date`.
+/// Counts the request, delays it and lets it fail, as the injected faults say. If the clock has an
+/// offset, the header `Date` has the same offset.
 ///
 /// The home page and the routes below `/dev` are exempt, so that faults can always be removed.
 pub(crate) async fn inject_faults(

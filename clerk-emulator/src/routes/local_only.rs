@@ -1,9 +1,8 @@
-//! Refuses every request that does not come from a program of this machine, or from a page of this
-//! machine.
+//! Accepts only requests from a program or a page of this machine.
 //!
 //! Binding a loopback address is not enough. Any web page can make a browser of this machine send
-//! requests (after DNS rebinding under a foreign `Host`), and a reverse proxy forwards requests
-//! from outside.
+//! requests; after DNS rebinding they have a foreign `Host`. A reverse proxy forwards requests from
+//! outside.
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
@@ -81,7 +80,7 @@ fn check_sender(headers: &HeaderMap, target: &Uri, port: u16) -> Result<(), Refu
     if hosts.next().is_some() || !host.is_some_and(|host| is_own_authority(host, port)) {
         return Err(Refusal::ForeignHost);
     }
-    // RFC 9112 section 3.2.2: in the absolute form the target has an authority of its own.
+    // RFC 9112 section 3.2.2: a target in absolute form contains its own authority.
     if target
         .authority()
         .is_some_and(|authority| !is_own_authority(authority.as_str(), port))

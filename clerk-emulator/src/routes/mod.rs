@@ -1,5 +1,5 @@
-//! The HTTP routes. Each module configures its own. The middleware `local_only` runs before all of
-//! them.
+//! The HTTP routes. Each module configures its own routes. The middleware `local_only` runs before
+//! every route.
 
 mod backend_api;
 pub(crate) mod consent;

@@ -61,7 +61,7 @@ async fn verify_m2m_token(
 ) -> Result<HttpResponse, Problem> {
     let M2mToken { token } = read(&body)?;
     let found = instance.verify_m2m_token(&token, instance.now());
-    // A machine can verify only the tokens that are for itself.
+    // A machine can verify only the tokens that are meant for it.
     let found = found.filter(|found| {
         machine.is_none_or(|key| {
             let granted = found.get("scopes").and_then(Value::as_array);

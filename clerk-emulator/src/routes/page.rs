@@ -11,7 +11,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::routes::dev::private;
 
-/// A page: a notice that ends with `warning`, the title as heading, and the content.
+/// A page with a notice that ends with `warning`, the title as heading, and the content.
 pub(crate) fn document(title: &str, warning: &str, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -41,9 +41,9 @@ pub(crate) fn respond(status: StatusCode, page: Markup) -> HttpResponse {
 /// The response with a page whose form posts to this origin and is then redirected to a client.
 ///
 /// The policy has no `form-action`, because a browser applies it to every redirect after the form,
-/// and the redirects after a client's redirect URI are unknown. The escaping of names keeps the
-/// page from having a second form. The referrer policy is `same-origin`: without a referrer a
-/// browser sends the origin `null`, which `local_only` refuses.
+/// and the redirects after a client's redirect URI are unknown. Names are escaped, so nobody can
+/// add a second form to the page. The referrer policy is `same-origin`, because without a referrer
+/// a browser sends the origin `null`, which `local_only` refuses.
 pub(crate) fn respond_with_form(page: Markup) -> HttpResponse {
     respond_with(StatusCode::OK, page, "", "same-origin")
 }

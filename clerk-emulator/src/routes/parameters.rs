@@ -1,4 +1,5 @@
-//! Query parameters of the Backend API. A list is sent by repeating its name.
+//! Query parameters of the Backend API. A request sends a list by repeating the name of the
+//! parameter.
 
 use std::future::{Ready, ready};
 

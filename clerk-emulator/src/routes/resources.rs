@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::directory::{Directory, Membership, User, role_name};
 
-/// A membership. Times are in milliseconds. Every object has the creation time of the instance.
+/// A membership. Times are in milliseconds. The creation time is that of the instance.
 pub(crate) fn membership(directory: &Directory, membership: &Membership, created_at: u64) -> Value {
     let time = created_at.saturating_mul(1000);
     let user = directory.user(&membership.user_id);
@@ -161,5 +161,5 @@ fn split_name(name: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The picture of a user without one. Clerk always names a URL; this one does not exist.
+/// The picture of a user without a picture. Clerk always names a URL. This URL does not exist.
 const NO_PICTURE: &str = "https://img.example.com/default.png";

@@ -82,7 +82,7 @@ impl RunningServer {
 fn run(data: &AppData, listener: TcpListener) -> io::Result<RunningServer> {
     let data = data.clone();
     let app = move || {
-        // actix runs the middleware that is wrapped last first: `local_only` refuses a request
+        // actix runs the middleware that was added last first, so `local_only` refuses a request
         // before faults are injected.
         App::new()
             .app_data(web::Data::clone(&data.instance))
@@ -105,8 +105,8 @@ fn run(data: &AppData, listener: TcpListener) -> io::Result<RunningServer> {
     Ok(RunningServer { handle, task })
 }
 
-/// Waits for `duration` and listens again; `None` if `Command::Stop` arrives before.
-/// `Command::Close` starts the wait anew.
+/// Waits for `duration` and then listens again. Returns `None` if `Command::Stop` arrives before.
+/// `Command::Close` restarts the wait.
 async fn reopen(
     data: &AppData,
     address: SocketAddr,
@@ -139,23 +139,23 @@ async fn reopen(
     }
 }
 
-/// Binds a socket to the address without listening: no other program can take the port, and
-/// connections are refused.
+/// Binds a socket to the address without listening, so that connections are refused and no other
+/// program can take the port.
 fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    // Like the standard library: connections that were cut off still occupy the port for a while.
+    // The standard library sets this option too. Without it, aborted connections would occupy the
+    // port for a while.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// Logs a warning at each interval, so that a log which is read later still shows that this is an
-/// emulator.
+/// Logs a warning at each interval, so that every part of the log shows that this is an emulator.
 async fn warn_repeatedly(issuer: String, every: Duration) {
     loop {
         tracing::warn!(

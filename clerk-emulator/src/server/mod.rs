@@ -1,4 +1,4 @@
-//! An [`Instance`] behind HTTP, on a loopback address and on a thread of its own.
+//! Serves an [`Instance`] over HTTP, on a loopback address and on a separate thread.
 
 mod listener;
 mod options;
@@ -103,8 +103,8 @@ impl Emulator {
         })
     }
 
-    /// Stops the emulator. Returns when its port is free and its state file is closed. Running
-    /// requests are cut off.
+    /// Stops the emulator. Returns when its port is free and its state file is closed. Requests in
+    /// progress are aborted.
     pub async fn stop(mut self) {
         self.control.command(Command::Stop);
         // An error means that the thread has ended.
@@ -114,7 +114,7 @@ impl Emulator {
         }
     }
 
-    /// Refuses connections for `duration`, as if the port were closed, and cuts off open
+    /// Refuses new connections for `duration`, as if the port were closed, and closes open
     /// connections. Returns as soon as connections are refused. After `duration` the emulator
     /// listens on the same port again.
     ///
@@ -145,7 +145,7 @@ impl Emulator {
         self.instance.issuer()
     }
 
-    /// The file that keeps the emulator's state; `None` if the state ends with the emulator.
+    /// The file that stores the emulator's state; `None` if the emulator has no state file.
     ///
     /// ```
     /// # #[actix_web::main]
@@ -162,7 +162,7 @@ impl Emulator {
         self.instance.state_file().map(StateFile::path)
     }
 
-    /// The instance that the emulator serves. It can be changed while the emulator runs.
+    /// The instance that the emulator serves. You can change the instance while the emulator runs.
     #[must_use]
     pub fn instance(&self) -> &Instance {
         &self.instance
@@ -183,7 +183,7 @@ impl fmt::Debug for Emulator {
     }
 }
 
-/// Listens at the address. If its port is 0, the port of the last start is tried first.
+/// Listens on the address. If its port is 0, tries the port of the last start first.
 fn listen(address: SocketAddr, last_port: Option<u16>) -> Result<TcpListener, Error> {
     if !address.ip().is_loopback() {
         return Err(Error::NotLoopback { address });

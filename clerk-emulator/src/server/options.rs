@@ -40,7 +40,8 @@ pub struct EmulatorOptions {
 #[derive(Clone, Debug)]
 pub(super) struct StateFileOption {
     path: PathBuf,
-    /// Whether the emulator starts although the file cannot be used: it then replaces the file, or runs without one.
+    /// Whether the emulator also starts if the file is unusable. It then replaces the file, or runs
+    /// without a file.
     is_optional: bool,
 }
 
@@ -87,20 +88,21 @@ impl EmulatorOptions {
         self
     }
 
-    /// Keeps keys, port, clients, grants and opaque tokens in this file, so that they survive a
+    /// Stores keys, port, clients, grants and opaque tokens in this file, so that they survive a
     /// restart; see [`Instance::with_state_in`](crate::Instance::with_state_in).
     #[must_use]
     pub fn state_file(self, path: impl Into<PathBuf>) -> Self {
         self.with_state_file(path.into(), false)
     }
 
-    /// Keeps the state like [`state_file`](Self::state_file), but starts the emulator even if the
-    /// file cannot be used. The log then has the reason:
+    /// Stores the state like [`state_file`](Self::state_file), but also starts the emulator if the
+    /// file is unusable. The log then contains the reason:
     ///
-    /// - A file that holds no state, or that other users can read, is renamed to `….unusable` and
-    ///   replaced by a new file.
-    /// - If another emulator uses the file, or if the file cannot be read or written, the emulator
-    ///   has no state file: [`Emulator::state_file`](crate::Emulator::state_file) is `None`.
+    /// - If the file contains no state, or other users can read the file, it is renamed to
+    ///   `….unusable` and replaced by a new file.
+    /// - If another emulator uses the file, or the file cannot be read or written, the emulator
+    ///   runs without a state file: [`Emulator::state_file`](crate::Emulator::state_file) is
+    ///   `None`.
     ///
     /// Missing folders are created.
     ///

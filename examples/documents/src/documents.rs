@@ -1,8 +1,9 @@
-//! The documents as rows of a database.
+//! Stores the documents as rows of a database.
 //!
-//! INVARIANT: every method that reads or writes a document takes the organization first, and every
-//! statement names it. A tool can only get the caller's `Org`, so it reaches only rows of the
-//! caller's organization. It can also read the rows that other organizations shared with it.
+//! INVARIANT: every method that reads or writes documents takes the organization as its first
+//! parameter, and every SQL statement filters by that organization. A tool can only get the
+//! caller's own `Org`, so it reaches only rows of the caller's organization, and can read rows that
+//! other organizations shared with the caller's organization.
 
 use std::fmt;
 use std::path::Path;
@@ -25,12 +26,12 @@ pub(crate) struct Document {
     pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) body: String,
-    /// Id of the user who created it.
+    /// Id of the user who created the document.
     pub(crate) created_by: String,
-    /// When it was created, in UTC.
+    /// When the document was created, in UTC.
     pub(crate) created_at: String,
-    /// Id of the organization that owns the document: the caller's, or one that shared it with the
-    /// caller's.
+    /// Id of the organization that owns the document. It is the caller's organization, or an
+    /// organization that shared the document.
     pub(crate) organization_id: String,
 }
 
@@ -41,11 +42,12 @@ pub(crate) struct Summary {
     /// Id of the document. The other tools take it as `document_id`.
     id: String,
     title: String,
-    /// When it was created, in UTC.
+    /// When the document was created, in UTC.
     created_at: String,
 }
 
-/// The place where a list continues: after this document, which may have been deleted since.
+/// The position where a list continues: after this document. The document may have been deleted
+/// meanwhile.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     created_at: String,
@@ -53,7 +55,7 @@ pub(crate) struct Cursor {
 }
 
 impl Documents {
-    /// Opens the database file and migrates its tables. A missing file is created.
+    /// Opens the database file and migrates its tables. Creates the file if it is missing.
     pub(crate) async fn open(file: impl AsRef<Path>) -> Result<Self, sqlx::Error> {
         let options = SqliteConnectOptions::new()
             .filename(file)
@@ -65,8 +67,8 @@ impl Documents {
         Ok(Self { pool })
     }
 
-    /// Returns a page of the documents that an organization can read, newest first, and the place
-    /// where the next page begins; `None` after the last page.
+    /// Returns a page of the documents that an organization can read, newest first. Also returns
+    /// the position where the next page begins; `None` if this is the last page.
     pub(crate) async fn list(
         &self,
         org: &Org,
@@ -98,7 +100,7 @@ impl Documents {
         Ok((page, next))
     }
 
-    /// Returns a document; `None` if the organization can read none with this id.
+    /// Returns a document. `None` if the organization can read no document with this id.
     pub(crate) async fn find(&self, org: &Org, id: &str) -> Result<Option<Document>, sqlx::Error> {
         sqlx::query_as(
             "SELECT * FROM documents WHERE id = ?2 AND (organization_id = ?1 OR EXISTS (
@@ -119,8 +121,8 @@ impl Documents {
             .await
     }
 
-    /// Returns the id of the user who created a document; `None` if the organization owns none with
-    /// this id.
+    /// Returns the id of the user who created a document. `None` if the organization owns no
+    /// document with this id.
     pub(crate) async fn author(&self, org: &Org, id: &str) -> Result<Option<String>, sqlx::Error> {
         sqlx::query_scalar("SELECT created_by FROM documents WHERE organization_id = ? AND id = ?")
             .bind(org.id())
@@ -151,7 +153,8 @@ impl Documents {
         .await
     }
 
-    /// Changes the given fields of a document; `None` if the organization owns none with this id.
+    /// Changes the given fields of a document. `None` if the organization owns no document with
+    /// this id.
     pub(crate) async fn update(
         &self,
         org: &Org,
@@ -182,7 +185,8 @@ impl Documents {
         Ok(())
     }
 
-    /// Deletes a document and its shares; `false` if the organization owns none with this id.
+    /// Deletes a document and its shares. `false` if the organization owns no document with this
+    /// id.
     pub(crate) async fn delete(&self, org: &Org, id: &str) -> Result<bool, sqlx::Error> {
         let deleted = sqlx::query("DELETE FROM documents WHERE organization_id = ? AND id = ?")
             .bind(org.id())
@@ -199,8 +203,8 @@ impl Documents {
     }
 }
 
-/// `2026-11-23T08:00:00.000Z_doc_1f…`. A forged cursor gives another page of the same list, and
-/// nothing else.
+/// Writes a cursor as `2026-11-23T08:00:00.000Z_doc_1f…`. With a forged cursor, a caller gets only
+/// another page of the same list.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}", self.created_at, self.id)

@@ -1,16 +1,17 @@
-//! Organizations' documents in SQLite: a server with a real database, to copy from.
+//! A server for documents of organizations, with a real database (SQLite). Copy from it.
 //!
 //! ```text
 //! cargo run -p documents
 //! ```
 //!
-//! starts it with a local Clerk, prints the tools with their guards and one line to paste that
-//! lists ada's documents. With `CLERK_PUBLISHABLE_KEY` and `CLERK_SECRET_KEY` set it runs on that
-//! instance; `DOCUMENTS_DB` names the database file, `HOST` and `PORT` the address.
+//! This command starts the server with a local Clerk. It prints the tools with their guards, and a
+//! command that lists ada's documents. With `CLERK_PUBLISHABLE_KEY` and `CLERK_SECRET_KEY`, the
+//! server uses that Clerk instance. `DOCUMENTS_DB` names the database file; `HOST` and `PORT` set
+//! the address.
 //!
-//! `tools.rs` says who may do what, `documents.rs` keeps the rows of each organization apart, and
-//! `tests.rs` shows both through the server's own front door. `tools.md` is who may call what:
-//! a change that lets more people in is a difference in that file.
+//! `tools.rs` declares who may call which tool. `documents.rs` keeps the rows of different
+//! organizations apart. `tests.rs` tests both with requests to the server. `tools.md` is the access
+//! matrix: a change that lets more people call a tool changes that file.
 
 mod documents;
 mod preview;
@@ -20,7 +21,7 @@ mod tools;
 
 use documents::Documents;
 
-// With `only`, a tool that names a permission which is not declared here does not compile.
+// With `only`, a tool compiles only if its permissions are declared here.
 mcp_auth::permissions! {
     only;
     /// List and read documents.

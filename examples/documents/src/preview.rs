@@ -1,4 +1,4 @@
-//! A picture of a text: a bar for each word, a row for each line.
+//! Draws a picture of a text, with a row for each line and a bar for each word.
 
 /// Width and height in pixels.
 pub(crate) const SIZE: (u32, u32) = (160, 200);

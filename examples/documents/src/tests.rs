@@ -1,4 +1,4 @@
-//! The declarations of `tools.rs`, tested through the server: HTTP, token, guard, arguments, tool.
+//! Tests the tools of `tools.rs` through the server: HTTP, token, guard, arguments, tool.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ async fn pages_follow_each_other_from_the_newest_to_the_oldest() {
         let documents = page["documents"].as_array().unwrap();
         sizes.push(documents.len());
         ids.extend(documents.iter().map(|document| document["id"].clone()));
-        // A document that is deleted between two pages does not move the others.
+        // Deleting a document between two pages must not move the other documents.
         if sizes.len() == 1 {
             delete(
                 &office.member("linus", "acme", &[DELETE]),
@@ -143,7 +143,7 @@ async fn each_tool_names_the_permission_it_lacks_and_changes_nothing() {
     let text = json!({ "title": "Plan B", "body": "" });
     let share = json!({ "document_id": plan, "organization_id": "org_globex" });
 
-    // A caller with the two other permissions still lacks the third.
+    // A caller who has the two other permissions still needs the third.
     for (tool, arguments, held, missing) in [
         ("list_documents", json!({}), [WRITE, DELETE], READ),
         ("get_document", id.clone(), [WRITE, DELETE], READ),
@@ -248,7 +248,7 @@ async fn a_member_who_left_is_refused_once_the_membership_is_looked_up_again() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[WRITE, DELETE]);
     let plan = office.create(&ada, "Plan").await;
-    // The token is valid longer than the membership.
+    // The token outlives the membership.
     delete(&ada, "doc_never_was")
         .await
         .expect_error("Document doc_never_was not found");
@@ -370,7 +370,7 @@ async fn only_the_author_can_share_and_then_others_can_read() {
     let listed = margaret.call("list_documents", json!({})).await;
     assert_eq!(listed.json::<Value>()["documents"][0]["id"], plan.as_str());
     delete(&margaret, &plan).await.expect_error(&not_found);
-    // A third organization cannot read it.
+    // A third organization cannot read the document.
     let stranger = office.member("linus", "initech", &[READ]);
     get(&stranger, &plan).await.expect_error(&not_found);
 
@@ -471,7 +471,8 @@ async fn the_list_of_tools_shows_what_its_caller_may_call() {
     assert_eq!(stranger.tools().await, ["server_status"]);
 }
 
-/// A guard that lets more callers in changes `tools.md`. `UPDATE_EXPECT=1` rewrites the file.
+/// If a guard admits more callers, `tools.md` changes and this test fails. `UPDATE_EXPECT=1`
+/// rewrites the file.
 #[actix_web::test]
 async fn the_access_matrix_is_the_reviewed_one() {
     let matrix = Office::open().await.server.matrix();

@@ -1,7 +1,8 @@
 //! The tools. Each attribute declares the guard; the functions only do the work.
 //!
-//! A parameter by value is an argument, a parameter by reference comes from the request. A tool
-//! that takes `&Org` works for one organization, and the caller is a member of it right now.
+//! A parameter by value is an argument. A parameter by reference comes from the request or the
+//! server. A tool that takes `&Org` works for one organization, of which the caller is currently a
+//! member.
 
 use mcp_auth::{Caller, Content, Json, Org, PublicErrorExt, State, ToolError, mcp_tool};
 
@@ -13,7 +14,7 @@ use crate::{DELETE, READ, WRITE};
 #[mcp_auth::data]
 struct DocumentPage {
     documents: Vec<Summary>,
-    /// The `cursor` of the next page; the last page has none.
+    /// The `cursor` for the next page. The last page has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -21,7 +22,7 @@ struct DocumentPage {
 /// List the documents that the caller's organization can read, newest first.
 #[mcp_tool(permission = READ, read_only)]
 async fn list_documents(
-    /// The `next_cursor` of the page before; leave it out for the first page.
+    /// The `next_cursor` of the previous page. Leave it out for the first page.
     cursor: Option<String>,
     /// The number of documents on a page.
     #[arg(default = 20)]
@@ -41,7 +42,8 @@ async fn list_documents(
     }))
 }
 
-/// Read a document of the caller's organization, or one that was shared with it.
+/// Read a document of the caller's organization, or a document that was shared with the
+/// organization.
 #[mcp_tool(permission = READ, read_only)]
 async fn get_document(
     /// Id of the document, as `list_documents` returns it.
@@ -123,8 +125,8 @@ async fn share_document(
     ))
 }
 
-/// Whether the caller created the document. This rule depends on a single row, so a permission
-/// cannot express it.
+/// Returns whether the caller created the document. The answer depends on a single row, so a
+/// permission cannot express this rule.
 async fn is_author(
     document_id: &str,
     caller: &Caller,
@@ -136,8 +138,9 @@ async fn is_author(
     Ok(author == caller.subject())
 }
 
-/// Export all documents of the caller's organization as one Markdown file. This needs a separate
-/// scope, so that not every client that may read a document can export all of them.
+/// Export all documents of the caller's organization as one Markdown file. The export needs a
+/// separate scope, so that a client that may read documents cannot automatically export all of
+/// them.
 #[mcp_tool(permission = READ, scope = "documents:export", read_only, rate = "10/min per user")]
 async fn export_documents(org: &Org, documents: &State<Documents>) -> Result<Content, ToolError> {
     let documents = documents.all(org).await?;
@@ -164,7 +167,7 @@ async fn delete_document(
     }
 }
 
-/// Tell whether the server works. Needs no sign-in, and uses no data of an organization.
+/// Tell whether the server works. It needs no sign-in, and uses no data of an organization.
 #[mcp_tool(public, read_only)]
 async fn server_status(documents: &State<Documents>) -> Result<&'static str, ToolError> {
     documents
@@ -178,8 +181,8 @@ async fn find(org: &Org, documents: &Documents, id: &str) -> Result<Document, To
     documents.find(org, id).await?.ok_or_else(|| not_found(id))
 }
 
-/// The error for a missing document and for a document of another organization. The text must be
-/// equal, because a difference would reveal which ids exist.
+/// The error for a missing document, and for a document of another organization. Both must have the
+/// same text, because a difference would reveal which ids exist.
 fn not_found(document_id: &str) -> ToolError {
     ToolError::new(format!("Document {document_id} not found"))
 }

@@ -53,7 +53,7 @@ async fn test_error_handling() -> Result<(), ToolError> {
     ))
 }
 
-/// Return a text and send no log message, since the caller requested none.
+/// Return a text and send no log message, because the caller requested none.
 #[mcp_tool(read_only, closed_world)]
 async fn test_logging_tool() -> &'static str {
     "Nothing was logged"

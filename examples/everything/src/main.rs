@@ -1,8 +1,9 @@
-//! A tool for each kind of result and schema that the official conformance suite calls.
+//! A server for the official conformance suite, with a tool for each kind of result and schema that
+//! the suite tests.
 //!
-//! `cargo run -p everything` starts the server with a local Clerk; `.ci/run conformance` runs the
-//! suite on it. With the variable `WITHOUT_ADDITIONAL_PROPERTIES` the list omits
-//! `additionalProperties: false`, which Google's SDK needs.
+//! `cargo run -p everything` starts the server with a local Clerk, and `.ci/run conformance` runs
+//! the suite on the server. With the variable `WITHOUT_ADDITIONAL_PROPERTIES`, `tools/list` omits
+//! `additionalProperties: false`, because Google's SDK fails on the keyword.
 
 mod content;
 mod schema;

@@ -1,5 +1,6 @@
-//! A schema with keywords that the types do not imply. The attribute `extend` of schemars adds any
-//! keyword of JSON Schema 2020-12, and the client receives it unchanged.
+//! A tool whose schema has keywords that do not follow from its types. The attribute `extend` of
+//! schemars adds any keyword of JSON Schema 2020-12 to a schema, and clients receive the keyword
+//! unchanged.
 
 use mcp_auth::mcp_tool;
 

@@ -1,4 +1,5 @@
-//! A help desk: the members of an organization open tickets, and its agents answer them.
+//! A help desk: the members of an organization open tickets, and the agents of the organization
+//! answer the tickets.
 //!
 //! `cargo run -p helpdesk` starts the server with a local Clerk. The people and roles are in
 //! `clerk.toml`: `ada` is an admin, `grace` and `alan` are agents, and `linus` can only open
@@ -20,7 +21,7 @@ mcp_auth::permissions! {
     READ = "org:tickets:read";
     /// Assign a ticket to the person who answers it.
     ASSIGN = "org:tickets:assign";
-    /// Answer tickets, and close those that are assigned to oneself.
+    /// Answer tickets, and close one's own assigned tickets.
     ANSWER = "org:tickets:answer";
 }
 
@@ -57,11 +58,11 @@ struct Ticket {
     assignee: Option<String>,
 }
 
-/// The tickets of every organization, by the id of the organization.
+/// The tickets of all organizations. The key is the id of the organization.
 #[derive(Default)]
 struct Desk(Mutex<HashMap<String, Vec<Ticket>>>);
 
-/// The caller's team. A tool that takes a `Team` reaches the tickets of that team only.
+/// The caller's team. A tool that takes a `Team` reaches only the tickets of that team.
 struct Team {
     org_id: String,
     desk: State<Desk>,
@@ -83,7 +84,7 @@ impl FromContext for Team {
 
 impl Team {
     fn tickets<R>(&self, read: impl FnOnce(&mut Vec<Ticket>) -> R) -> R {
-        // A panic cannot leave a ticket half changed, so poisoning is ignored.
+        // Ignore poisoning, because a panic cannot leave a ticket half changed.
         let mut desk = self.desk.0.lock().unwrap_or_else(PoisonError::into_inner);
         read(desk.entry(self.org_id.clone()).or_default())
     }
@@ -129,7 +130,7 @@ async fn list_tickets(
     #[garde(length(chars, max = 80))]
     #[arg(default)]
     query: String,
-    /// Id of the last ticket of the page before.
+    /// Id of the last ticket of the previous page.
     #[arg(default)]
     after: usize,
     /// How many tickets to list.
@@ -145,9 +146,9 @@ async fn list_tickets(
     }))
 }
 
-/// Find the tickets that share most words of their titles with a ticket.
-// This is a plain function: comparing all titles takes long, and an async function would delay the
-// other calls of its thread.
+/// Find tickets whose titles contain most of the words in the title of a ticket.
+// This is a plain function, because comparing all titles takes long. An async function would delay
+// the other calls on its thread.
 #[mcp_tool(permission = READ, read_only)]
 fn find_duplicates(
     /// Id of the ticket, as `list_tickets` returns it.
@@ -178,7 +179,7 @@ async fn assign_ticket(
     team.ticket(id, |ticket| ticket.assignee = Some(assignee))
 }
 
-/// Agents may close the tickets that are assigned to them, admins all tickets.
+/// Agents may close the tickets that are assigned to them. Admins may close all tickets.
 fn may_close(id: &usize, caller: &Caller, org: &Org, team: &Team) -> Result<bool, ToolError> {
     let assignee = team.ticket(*id, |ticket| ticket.assignee.clone())?;
     Ok(assignee.as_deref() == Some(caller.subject()) || org.has_role("admin"))

@@ -1,7 +1,8 @@
-//! The smallest useful server: one tool for every signed-in caller, one that needs a permission.
+//! The smallest useful server. It has a tool for every signed-in caller, and a tool that needs a
+//! permission.
 //!
-//! `cargo run -p quickstart` starts the server with a local Clerk. With `CLERK_PUBLISHABLE_KEY` it
-//! runs on that instance.
+//! `cargo run -p quickstart` starts the server with a local Clerk. With `CLERK_PUBLISHABLE_KEY`,
+//! the server uses that Clerk instance.
 
 use mcp_auth::{Caller, Org, mcp_tool};
 

@@ -1,4 +1,4 @@
-//! Tests of who may call what. The tutorial and the README show them.
+//! Tests of who may call which tool. The tutorial and the README show these tests.
 
 use mcp_auth::testing::TestServer;
 use serde_json::json;

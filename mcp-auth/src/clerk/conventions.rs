@@ -24,19 +24,19 @@ pub(crate) static CONVENTIONS: Conventions = Conventions {
     ],
 };
 
-const AUDIENCE_MISSING_HINT: &str = "a token without an audience (`aud`) was refused: register the URL of \
-    this server in the Clerk dashboard under Agents, MCP servers, as `audience` has it; users who \
-    connected before that have to connect again, because refreshed tokens stay without an audience; \
-    `AudiencePolicy::required_after` accepts them until a date";
-const AUDIENCE_MISMATCH_HINT: &str = "a token for another audience (`aud`) was refused: MCP_URL, the URL that \
-    is registered in the Clerk dashboard under Agents, MCP servers, and the URL that users enter in \
-    their client have to be the same; this server is `audience`";
-const OPAQUE_HINT: &str = "an opaque token was refused: only Clerk can verify it. Set CLERK_SECRET_KEY, \
+const AUDIENCE_MISSING_HINT: &str = "a token without an audience (`aud`) was refused. In the Clerk dashboard \
+    under Agents, MCP servers, register the URL of this server, which is the `audience` of this line. Users \
+    who connected before that have to connect again, because refreshed tokens stay without an audience. \
+    `AudiencePolicy::required_after` accepts such tokens until a date";
+const AUDIENCE_MISMATCH_HINT: &str = "a token for another audience (`aud`) was refused. The URL of this \
+    server is the `audience` of this line. It must be the same in MCP_URL, in the Clerk dashboard under \
+    Agents, MCP servers, and in the clients of users";
+const OPAQUE_HINT: &str = "an opaque token was refused, because only Clerk can verify it. Set CLERK_SECRET_KEY, \
     or for machines' tokens CLERK_MACHINE_SECRET_KEY";
-const KIND_HINT: &str = "a token of a kind that this server does not accept was refused: \
-    `session_tokens(AuthorizedParties::only([…]))` accepts session tokens, `m2m_tokens()` tokens of machines, and \
-    `api_keys(ApiKeyScopes::all_of([…]))` API keys";
-const MACHINE_HINT: &str = "a machine's JWT was refused, because the machine of this server is not known. \
+const KIND_HINT: &str = "a token was refused, because this server does not accept tokens of its kind. \
+    `session_tokens(AuthorizedParties::only([…]))` accepts session tokens, `m2m_tokens()` accepts tokens of \
+    machines, and `api_keys(ApiKeyScopes::all_of([…]))` accepts API keys";
+const MACHINE_HINT: &str = "a machine's JWT was refused, because the machine of this server is not configured. \
     Set CLERK_MACHINE_ID";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Answers of Clerk that are errors, and their log lines.
+//! Error responses of Clerk, and their log lines.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -9,12 +9,13 @@ use serde_json::error::Category;
 use crate::clerk::outgoing::{ClerkResponse, OutgoingError};
 use crate::identity::{Clock, LogThrottle, LookupError};
 
-/// Turns Clerk's error answers to one kind of question into errors of look-ups, and logs them.
+/// Converts Clerk's error responses to errors of look-ups, and logs them. There is one reporter for
+/// each kind of data.
 #[derive(Debug)]
 pub(super) struct ErrorReporter {
-    /// The subject of the question, for the log.
+    /// The data that was requested, for the log.
     what: &'static str,
-    /// The setting that holds the key.
+    /// The name of the setting with the key.
     key: &'static str,
     clock: Arc<dyn Clock>,
     key_refused: LogThrottle,
@@ -22,7 +23,7 @@ pub(super) struct ErrorReporter {
 }
 
 impl ErrorReporter {
-    /// A reporter for questions about `what`, which are asked with the key of the setting `key`.
+    /// Creates a reporter for requests about `what`, which use the key of the setting `key`.
     pub(super) fn about(what: &'static str, key: &'static str, clock: Arc<dyn Clock>) -> Self {
         Self {
             what,
@@ -33,19 +34,19 @@ impl ErrorReporter {
         }
     }
 
-    /// The error for a status that is not a result. Log lines that strangers can cause, with
-    /// made-up tokens, are written once a minute.
+    /// Returns the error for a status that is not a result. Clients can cause some of the log lines
+    /// with made-up tokens; these lines are written at most once a minute.
     pub(super) fn refused(&self, answer: &ClerkResponse) -> LookupError {
         let what = self.what;
         match answer.status {
             401 => self.key_refused(),
             429 => {
-                tracing::warn!(target: "mcp_auth", what, "Clerk limits the rate of questions");
+                tracing::warn!(target: "mcp_auth", what, "Clerk limits the rate of requests");
                 LookupError::Throttled(answer.retry_after.unwrap_or(Duration::from_secs(1)))
             }
             status @ 400..500 => {
                 if self.declined.is_due(self.clock.uptime()) {
-                    tracing::warn!(target: "mcp_auth", what, status, "Clerk declines a question");
+                    tracing::warn!(target: "mcp_auth", what, status, "Clerk declined a request");
                 }
                 LookupError::Declined
             }
@@ -53,7 +54,7 @@ impl ErrorReporter {
         }
     }
 
-    /// The error for a key that Clerk does not accept.
+    /// Returns the error for a key that Clerk does not accept.
     pub(super) fn key_refused(&self) -> LookupError {
         let Self { what, key, .. } = self;
         if self.key_refused.is_due(self.clock.uptime()) {
@@ -66,44 +67,45 @@ impl ErrorReporter {
         LookupError::KeyRefused
     }
 
-    /// The error for a key of another instance, whose answers must not be believed.
+    /// Returns the error for a key of another instance. Responses to such a key must not be
+    /// trusted.
     pub(super) fn key_of_another(&self) -> LookupError {
         let Self { what, key, .. } = self;
         if self.key_refused.is_due(self.clock.uptime()) {
             tracing::error!(
                 target: "mcp_auth",
-                "{key} is not of the instance that issues the tokens, so {what} cannot be looked up; copy the key of \
-                 that instance from the dashboard"
+                "{key} does not belong to the instance that issues the tokens, so {what} cannot be looked up; copy \
+                 the key of that instance from the dashboard"
             );
         }
         LookupError::KeyRefused
     }
 
-    /// The error for an answer that is JSON of another form. It is logged once a minute, and counts
-    /// as declined.
+    /// Returns the error for a response that is JSON of an unexpected form. It is logged at most
+    /// once a minute, and counts as declined.
     pub(super) fn odd(&self, error: &(dyn Error + 'static)) -> LookupError {
         if self.declined.is_due(self.clock.uptime()) {
-            tracing::warn!(target: "mcp_auth", what = self.what, error, "Clerk's answer has another form than expected");
+            tracing::warn!(target: "mcp_auth", what = self.what, error, "Clerk's response has an unexpected form");
         }
         LookupError::Declined
     }
 
-    /// The error for an answer that cannot be parsed.
+    /// Returns the error for a response that cannot be parsed.
     pub(super) fn unreadable(&self, error: &serde_json::Error) -> LookupError {
         self.failed(&Unreadable::from(error))
     }
 
-    /// The error for a question without a usable answer.
+    /// Returns the error for a request without a usable response.
     pub(super) fn failed(&self, error: &(dyn Error + 'static)) -> LookupError {
         tracing::warn!(target: "mcp_auth", what = self.what, error, "a look-up at Clerk failed");
         LookupError::Failed
     }
 }
 
-/// The place where an answer cannot be parsed. The text there is left out, because it may hold
-/// secrets or personal data.
+/// The place at which a response cannot be parsed. The text at this place is left out, because it
+/// may contain secrets or personal data.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer can't be read: {category:?} at line {line}, column {column}")]
+#[error("the response can't be read: {category:?} at line {line}, column {column}")]
 pub(super) struct Unreadable {
     category: Category,
     line: usize,

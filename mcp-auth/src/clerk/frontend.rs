@@ -16,7 +16,7 @@ pub(crate) struct FrontendUrl {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum FrontendUrlError {
     /// The URL has a user name or a password.
-    #[error("the Frontend API URL must not hold credentials")]
+    #[error("the Frontend API URL must not contain credentials")]
     Credentials,
     /// The URL is plain http to another machine.
     #[error("the Frontend API URL must be https (http is for loopback only)")]
@@ -30,7 +30,7 @@ pub(crate) enum FrontendUrlError {
 }
 
 impl FrontendUrl {
-    /// Reads a URL. The default scheme is `https`. A path is kept, and a final slash is removed.
+    /// Parses a URL. The default scheme is `https`. A path is kept, but a final slash is removed.
     ///
     /// # Errors
     /// One of [`FrontendUrlError`].
@@ -62,22 +62,23 @@ impl FrontendUrl {
         Ok(Self { url, issuer })
     }
 
-    /// The issuer of tokens (`iss`): the URL without a final slash.
+    /// Returns the issuer of tokens (`iss`): the URL without a final slash.
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The base of all paths of the Frontend API.
+    /// Returns the base of all paths of the Frontend API.
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Whether the URL is a local Clerk's. Only loopback may have plain http.
+    /// Returns true if the URL is the URL of a local Clerk. Only loopback URLs may use plain http.
     pub(crate) fn is_local(&self) -> bool {
         self.url.scheme() == "http"
     }
 
-    /// The kind of instance, by the host: development instances are below `accounts.dev`.
+    /// Returns the kind of instance, which the host shows: development instances are below
+    /// `accounts.dev`.
     pub(crate) fn instance(&self) -> Instance {
         let host = self.url.host_str().unwrap_or_default();
         if host.ends_with(".accounts.dev") {
@@ -87,7 +88,7 @@ impl FrontendUrl {
         }
     }
 
-    /// The URL of the instance's Backend API, unless the configuration has another.
+    /// Returns the URL of the instance's Backend API, for a configuration that sets none.
     pub(crate) fn default_api_url(&self) -> &'static str {
         // Clerk's staging environment has its own Backend API.
         let staging = self

@@ -1,4 +1,4 @@
-//! Checks of the readers of Clerk's claims and keys.
+//! Checks of the parsers of Clerk's claims and keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -10,8 +10,8 @@ use crate::clerk::claims::second::Reading;
 use crate::clerk::{Instance, PublishableKey};
 use crate::identity::{Object, TokenKind, parse_object};
 
-/// Checks the claims of a token of each kind against a second reading. The first line is the header
-/// if there are two.
+/// Compares the decoded claims of a token of each kind with the result of a second decoder. If
+/// there are two lines, the first line is the header.
 pub fn claims(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -35,7 +35,8 @@ pub fn claims(bytes: &[u8]) {
     }
 }
 
-/// Checks that a publishable key names a host over https, and that it is the key of that host.
+/// Checks that a publishable key names an https host, and that a key made from this host is parsed
+/// to the same value.
 pub fn publishable_key(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;

@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use crate::clerk::outgoing::Outgoing;
 use crate::identity::{FetchError, KeySource, PublishedKey};
 
-/// `/.well-known/jwks.json` below the Frontend API. Its place is fixed: the metadata's `jwks_uri`
-/// is not followed.
+/// `/.well-known/jwks.json` below the Frontend API. The path is fixed: the `jwks_uri` in the
+/// metadata is ignored.
 #[derive(Debug)]
 pub(crate) struct FrontendKeys {
     frontend: Arc<Outgoing>,

@@ -14,8 +14,8 @@ use crate::clerk::settings::Untold;
 /// The result of checking the machine settings at the Backend API.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MachineCheck {
-    /// No check was possible: machines' tokens are not accepted, or the server has no key to ask
-    /// with.
+    /// No check was possible, because the server does not accept machines' tokens or has no key for
+    /// the request.
     Unasked,
     /// Every check that was possible passed.
     Fits,
@@ -24,9 +24,9 @@ pub(crate) enum MachineCheck {
     /// The machine with this id has another key. If the key was rotated, the old key may still work
     /// for a while.
     OtherKey,
-    /// Clerk does not accept the machine's key.
+    /// Clerk refuses the machine's key.
     KeyRefused,
-    /// Clerk did not answer, or the answer has another form.
+    /// Clerk did not answer, or the response has an unexpected form.
     Unknown,
 }
 
@@ -72,7 +72,8 @@ impl OwnMachine {
     }
 }
 
-/// Whether Clerk accepts the key. The answer about a made-up token tells.
+/// Returns true if Clerk accepts the key. Clerk's response to a request about a made-up token shows
+/// that.
 async fn is_accepted(api: &Outgoing, key: &MachineKey) -> Result<bool, Untold> {
     let body = json!({ "token": "mt_0" });
     let path = ["m2m_tokens", "verify"];

@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-/// The secret key of a machine. With it Clerk confirms only the tokens for that machine. `Debug`
-/// hides the key, and the key is sent to the Backend API alone.
+/// The secret key of a machine. With this key, Clerk confirms only the tokens for that machine.
+/// `Debug` hides the key, and the key is sent only to the Backend API.
 #[derive(Clone)]
 pub(crate) struct MachineKey(String);
 
 /// The reason why a text is not a machine's key. The error does not repeat the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a machine's secret key begins `ak_` and has no spaces")]
+#[error("a machine's secret key begins with `ak_` and has no spaces")]
 pub(crate) struct MachineKeyError;
 
 impl MachineKey {
-    /// Reads a key in the form that the dashboard shows.
+    /// Parses a key in the form that the dashboard shows.
     ///
     /// # Errors
     /// [`MachineKeyError`] if the text does not look like a machine's key.
@@ -26,7 +26,7 @@ impl MachineKey {
         Ok(Self(text.to_owned()))
     }
 
-    /// The key itself. Send it to the Backend API and nowhere else.
+    /// Returns the key itself. Send it only to the Backend API.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }

@@ -1,8 +1,8 @@
 //! The authorization server's metadata (RFC 8414, and OpenID Connect Discovery 1.0).
 //!
-//! Older clients ask the MCP server for the metadata. The server passes the document on byte for byte, because a
-//! changed document could make clients use another authorization server. The start-up checks compare some members;
-//! no member configures the server.
+//! Older clients ask the MCP server for the metadata. The server forwards the document byte for byte, because
+//! a changed document could make clients use another authorization server. The start-up checks read some
+//! members. No member changes the configuration of the server.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::identity::{Clock, Entry, ExpiringCache, Lookup, Service, Unavailable}
 #[derive(Debug)]
 pub(crate) struct Metadata {
     fetcher: Fetcher,
-    /// `None` while the issuer does not give the document.
+    /// `None` while the issuer does not return the document.
     lookup: Lookup<(), Option<Document>>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum DocumentKind {
 }
 
 impl DocumentKind {
-    /// The name below `/.well-known/`.
+    /// Returns the name of the document below `/.well-known/`.
     fn name(self) -> &'static str {
         match self {
             Self::AuthorizationServer => "oauth-authorization-server",
@@ -67,33 +67,33 @@ struct Fetcher {
 }
 
 impl Document {
-    /// The document, byte for byte.
+    /// Returns the document, byte for byte.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The issuer that the document names.
+    /// Returns the issuer that the document names.
     pub(crate) fn issuer(&self) -> Option<&str> {
         self.described.issuer.as_deref()
     }
 
-    /// Whether clients can register themselves (RFC 7591).
+    /// Returns true if clients can register themselves (RFC 7591).
     pub(crate) fn registers(&self) -> bool {
         self.described.registers
     }
 
-    /// Whether a client's id may be the URL of its metadata (client-id metadata documents).
+    /// Returns true if a client's id may be the URL of its metadata (client-id metadata documents).
     pub(crate) fn takes_client_documents(&self) -> bool {
         self.described.takes_client_documents
     }
 
-    /// The scopes that the document advertises; `None` if it has no such member.
+    /// Returns the scopes that the document advertises; `None` if it has no such member.
     pub(crate) fn scopes(&self) -> Option<&[String]> {
         self.described.scopes.as_deref()
     }
 
-    /// How many milliseconds the server's clock is ahead of the issuer's, at least; negative if it
-    /// is behind.
+    /// Returns by how many milliseconds, at least, the server's clock is ahead of the issuer's clock;
+    /// negative if it is behind.
     pub(crate) fn ahead_ms(&self) -> Option<i64> {
         self.described.ahead_ms
     }
@@ -121,9 +121,9 @@ impl Document {
     }
 }
 
-/// The least difference of the two clocks that explains the `Date` header. The issuer's clock
-/// showed `date`, or up to a second more, at some moment between `sent` and `received` by the
-/// server's clock.
+/// Returns the smallest difference between the two clocks that explains the `Date` header. At some moment
+/// between `sent` and `received` by the server's clock, the issuer's clock showed `date` or up to a second
+/// more.
 fn ahead_ms(sent: u64, received: u64, date: u64) -> Option<i64> {
     let [sent, received, date] = [sent, received, date].map(i64::try_from);
     let (least, most) = (
@@ -152,12 +152,12 @@ impl Metadata {
         }
     }
 
-    /// The path of the document, on the issuer and on this server.
+    /// Returns the path of the document, which is the same on the issuer and on this server.
     pub(crate) fn path(&self) -> String {
         format!("/{WELL_KNOWN}/{}", self.fetcher.kind.name())
     }
 
-    /// The document, at most five minutes old.
+    /// Returns the document, at most five minutes old.
     ///
     /// # Errors
     /// [`Unavailable`] if the issuer does not return the document. The issuer is asked again after
@@ -189,7 +189,7 @@ impl Fetcher {
             }
             Err(error) => {
                 let error: &(dyn Error + 'static) = &error;
-                tracing::warn!(target: "mcp_auth", error, "the issuer's metadata was not fetched");
+                tracing::warn!(target: "mcp_auth", error, "the issuer's metadata could not be fetched");
                 None
             }
         };
@@ -213,7 +213,8 @@ const WHAT: &str = "the authorization server's metadata";
 const WELL_KNOWN: &str = ".well-known";
 const DOCUMENT_AGE: Duration = Duration::from_secs(5 * 60);
 const FAILURE_AGE: Duration = Duration::from_secs(30);
-/// One document is cached. A cache for a single entry may refuse the entry.
+/// The capacity of the cache. Only one document is cached, but a cache with room for a single entry may
+/// refuse that entry.
 const AT_LEAST_CACHED: usize = 16;
 
 #[cfg(test)]

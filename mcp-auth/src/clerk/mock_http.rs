@@ -15,9 +15,9 @@ pub(super) struct Stub {
     bodies: Arc<Mutex<Vec<String>>>,
 }
 
-/// The answer to a request.
+/// The response to a request.
 pub(super) enum Reply {
-    /// Sends these bytes and closes.
+    /// Sends these bytes and closes the connection.
     Bytes(Vec<u8>),
     /// Sends a body without an end, as fast as it is read.
     Endless,
@@ -26,7 +26,8 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    /// An answer with this status, further headers (each with its line end) and body.
+    /// Creates a response with this status, these further headers (each with its line end) and this
+    /// body.
     pub(super) fn http(status: u16, headers: &str, body: &str) -> Self {
         let length = body.len();
         Self::Bytes(
@@ -75,12 +76,12 @@ impl Stub {
         Url::parse(&format!("http://{}", self.address)).unwrap()
     }
 
-    /// The heads of the requests so far.
+    /// Returns the heads of the requests so far.
     pub(super) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 
-    /// The bodies of the requests so far; empty if there was none.
+    /// Returns the bodies of the requests so far. A body is empty if the request had none.
     pub(super) fn bodies(&self) -> Vec<String> {
         self.bodies.lock().unwrap().clone()
     }

@@ -1,7 +1,7 @@
-//! Everything that is Clerk's: its claims, its keys, its Backend API.
+//! Everything that is specific to Clerk: its claims, its keys, its Backend API.
 //!
-//! It implements the traits of [`identity`](crate::identity), which does not know it. Another
-//! identity provider would be a sibling of this module.
+//! This module implements the traits of [`identity`](crate::identity), which does not depend on
+//! Clerk. Another identity provider would be a sibling of this module.
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -51,7 +51,7 @@ pub(crate) use verification::token_status;
 /// The kind of Clerk instance that a key belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Instance {
-    /// For development: anyone may sign up with a test address.
+    /// For development. Anyone may sign up with a test address.
     Development,
     /// For production.
     Production,

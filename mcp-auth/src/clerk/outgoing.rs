@@ -1,8 +1,8 @@
 //! The HTTP client for Clerk.
 //!
 //! A client has one base URL: https, or http on loopback. It follows no redirect, reads at most 1
-//! MiB, and gives up after 5 seconds. It is used only on the I/O runtime, so that no connection
-//! stalls with a busy worker.
+//! MiB, and gives up after 5 seconds. It is used only on the I/O runtime, so that a busy worker
+//! cannot stall its connections.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -20,14 +20,14 @@ use crate::clerk::secret_key::SecretKey;
 use crate::identity::TokenText;
 use crate::loopback;
 
-/// A client of one base URL.
+/// A client for one base URL.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     client: Client,
     base: Url,
 }
 
-/// The credential of a request. It is sent to the base URL and nowhere else.
+/// The credential of a request. It is sent only to the base URL.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bearer<'a> {
     /// The caller's own token.
@@ -38,42 +38,42 @@ pub(crate) enum Bearer<'a> {
     Secret(&'a SecretKey),
 }
 
-/// An answer of any status.
+/// A response of any status.
 #[derive(Debug)]
 pub(crate) struct ClerkResponse {
     pub(crate) status: u16,
-    /// The time in `Retry-After`. Only seconds are read, not dates.
+    /// The time in the header `Retry-After`. Only a number of seconds is read; a date is ignored.
     pub(crate) retry_after: Option<Duration>,
     /// The time in `Date`, in milliseconds since 1970.
     pub(crate) date_ms: Option<u64>,
     pub(crate) body: Bytes,
 }
 
-/// The reason why there is no answer.
+/// The reason why there is no usable response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutgoingError {
     /// The base is neither https nor http on loopback, or has parts that a base must not have.
     #[error("the URL must be https, or http on loopback")]
     Address,
-    /// The client could not be made, for example without certificates of authorities.
-    #[error("the HTTP client could not be made")]
+    /// The client could not be created, for example because no CA certificates are installed.
+    #[error("the HTTP client could not be created")]
     Client(#[source] reqwest::Error),
     /// An id cannot be a part of a path.
     #[error("an id does not fit into a path")]
     Path,
     /// The status is not 200.
-    #[error("the answer has status {0}")]
+    #[error("the response has status {0}")]
     Status(u16),
     /// The body has more than 1 MiB.
-    #[error("the answer is too large")]
+    #[error("the response is too large")]
     TooLarge,
     /// The connection failed, or 5 seconds passed.
-    #[error("there was no answer")]
+    #[error("there was no response")]
     Transport(#[source] reqwest::Error),
 }
 
 impl Outgoing {
-    /// A client of this base URL. The constructor sends no request.
+    /// Creates a client for this base URL. No request is sent.
     ///
     /// # Errors
     /// - [`OutgoingError::Address`] if the base URL is not safe.
@@ -96,11 +96,11 @@ impl Outgoing {
             .https_only(!plain)
             .user_agent(concat!("mcp-auth/", env!("CARGO_PKG_VERSION")));
         if local {
-            // The loopback address of a proxy would be another machine.
+            // A proxy would resolve the loopback address to its own machine.
             builder = builder.no_proxy();
         }
         if plain {
-            // This works on a machine without certificates of authorities.
+            // A plain http client needs no CA certificates, so it works on a machine without them.
             builder = builder.tls_certs_only([]);
         }
         Ok(Self {
@@ -112,7 +112,7 @@ impl Outgoing {
     /// Gets a path below the base URL, with the secret key if one is given.
     ///
     /// # Errors
-    /// One of [`OutgoingError`]. A status is never an error.
+    /// One of [`OutgoingError`]. A response of any status is not an error.
     pub(crate) async fn get(
         &self,
         path: &[&str],
@@ -126,7 +126,7 @@ impl Outgoing {
     /// Gets a path below the base URL, with this credential.
     ///
     /// # Errors
-    /// One of [`OutgoingError`]. A status is never an error.
+    /// One of [`OutgoingError`]. A response of any status is not an error.
     pub(crate) async fn get_as(
         &self,
         path: &[&str],
@@ -139,7 +139,7 @@ impl Outgoing {
     /// Posts JSON to a path below the base URL, with this credential.
     ///
     /// # Errors
-    /// One of [`OutgoingError`]. A status is never an error.
+    /// One of [`OutgoingError`]. A response of any status is not an error.
     pub(crate) async fn post_as(
         &self,
         path: &[&str],
@@ -186,10 +186,10 @@ impl Outgoing {
         })
     }
 
-    /// Gets a document: an answer with status 200.
+    /// Gets a document: the body of a response with status 200.
     ///
     /// # Errors
-    /// The errors of [`Self::get`], and [`OutgoingError::Status`] for every status but 200.
+    /// The errors of [`Self::get`], and [`OutgoingError::Status`] for every status except 200.
     pub(crate) async fn document(&self, path: &[&str]) -> Result<ClerkResponse, OutgoingError> {
         let answer = self.get(path, &[], None).await?;
         if answer.status == 200 {
@@ -200,7 +200,7 @@ impl Outgoing {
     }
 
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, OutgoingError> {
-        // These segments would lead to another path.
+        // These segments would change the path.
         if path
             .iter()
             .any(|segment| matches!(*segment, "" | "." | ".."))
@@ -219,8 +219,8 @@ impl Outgoing {
     }
 }
 
-/// The time in `Date` (RFC 9110 §6.6.1). An answer from a cache (`Age`, RFC 9111 §5.1) has an old
-/// date, so its date is ignored.
+/// Returns the time in the header `Date` (RFC 9110 §6.6.1). A response from a cache (`Age`, RFC
+/// 9111 §5.1) has an old date, so its date is ignored.
 fn date_ms(headers: &HeaderMap) -> Option<u64> {
     if headers.contains_key(AGE) {
         return None;
@@ -230,7 +230,7 @@ fn date_ms(headers: &HeaderMap) -> Option<u64> {
     u64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-/// Reads a body, and stops at the limit even if the declared length is shorter.
+/// Reads a body, and fails if it exceeds the limit. The declared length is not trusted.
 async fn read(mut response: Response) -> Result<Bytes, OutgoingError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
@@ -242,7 +242,7 @@ async fn read(mut response: Response) -> Result<Bytes, OutgoingError> {
     Ok(body.freeze())
 }
 
-/// Removes the URL from an error, because the URL may hold ids of people.
+/// Removes the URL from an error, because the URL may contain ids of users.
 fn transport(error: reqwest::Error) -> OutgoingError {
     OutgoingError::Transport(error.without_url())
 }

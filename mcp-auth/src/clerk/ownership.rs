@@ -7,8 +7,8 @@ use crate::identity::Keys;
 
 /// Checks that the secret key belongs to the instance whose tokens are accepted.
 ///
-/// The key of another instance would confirm the opaque tokens of that instance, because opaque
-/// tokens do not name their issuer.
+/// This check is necessary because opaque tokens do not name their issuer. With the key of another
+/// instance, Clerk would confirm the opaque tokens of that instance.
 #[derive(Clone, Debug)]
 pub(super) struct Ownership {
     backend: Backend,
@@ -23,9 +23,9 @@ pub(super) struct Ownership {
 pub(crate) enum SecretKeyCheck {
     /// The key belongs to the instance that issues the tokens, or there is no key.
     Fits,
-    /// The key belongs to another instance, so every look-up would ask about strangers.
+    /// The key belongs to another instance, so every look-up would ask about that instance's users.
     OtherInstance,
-    /// Clerk does not accept it.
+    /// Clerk refuses the key.
     Refused,
     /// Clerk or the issuer did not answer.
     Unknown,
@@ -40,7 +40,7 @@ impl Ownership {
         }
     }
 
-    /// A check that has already passed.
+    /// Creates a check that has already passed.
     #[cfg(test)]
     pub(super) fn proven(backend: Backend, keys: Keys) -> Self {
         Self {
@@ -49,8 +49,8 @@ impl Ownership {
         }
     }
 
-    /// Compares the keys that the secret key's instance has with the issuer's keys. Once they were
-    /// the same, nothing is asked again. Runs on the I/O runtime.
+    /// Compares the keys of the secret key's instance with the issuer's keys. After one successful
+    /// comparison, no further request is sent. Runs on the I/O runtime.
     pub(super) async fn check(&self) -> SecretKeyCheck {
         if self.fits.get().is_some() {
             return SecretKeyCheck::Fits;

@@ -1,14 +1,15 @@
 //! The permissions that a version 2 session token packs into three claims.
 //!
-//! `fea` lists features, `o.per` names of permissions, `o.fpm` one bit mask of permissions per
-//! feature. Clerk's own SDKs disagree on which feature a mask belongs to if a feature of users
-//! precedes a feature of organizations: the JavaScript SDK counts only organization features, and
-//! the others count all features. A permission is granted only if both readings grant it.
+//! `fea` lists features, `o.per` lists names of permissions, and `o.fpm` has one bit mask of
+//! permissions for each feature. Clerk's own SDKs disagree on which feature a mask belongs to if a
+//! feature of users precedes a feature of organizations: the JavaScript SDK counts only
+//! organization features, and the others count all features. This decoder grants a permission only
+//! if both readings grant it.
 
 use std::collections::HashSet;
 use std::sync::Once;
 
-/// The three claims. A claim that is absent is empty.
+/// The three claims. An absent claim is an empty text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed<'a> {
     pub(super) features: &'a str,
@@ -21,7 +22,7 @@ pub(super) struct Packed<'a> {
 pub(super) struct Unreadable;
 
 impl<'a> Packed<'a> {
-    /// The permissions, like `org:documents:read`, ordered by feature and then by name.
+    /// Returns the permissions, like `org:documents:read`, ordered by feature and then by name.
     pub(super) fn unpack(self) -> Result<Vec<String>, Unreadable> {
         if ![self.features, self.names, self.masks]
             .into_iter()
@@ -43,12 +44,13 @@ impl<'a> Packed<'a> {
             let both: HashSet<String> = by_position.into_iter().collect();
             permissions.retain(|permission| both.contains(permission));
         }
-        // The permissions are cached for as long as the token.
+        // The permissions are cached with the token, so they should take no spare memory.
         permissions.shrink_to_fit();
         Ok(permissions)
     }
 
-    /// The entries of `fea` in order; `None` for an entry that is not a feature of organizations.
+    /// Returns the entries of `fea` in order; `None` for an entry that is not a feature of
+    /// organizations.
     fn features(&self) -> Result<Vec<Option<&'a str>>, Unreadable> {
         if self.features.is_empty() {
             return Ok(Vec::new());
@@ -76,8 +78,8 @@ fn granted<'a>(
     permissions
 }
 
-/// Tells whether all readers trim the entries of this list alike. Only Rust trims U+0085, and only
-/// JavaScript trims U+FEFF.
+/// Returns true if all decoders trim the entries of this list in the same way. Only Rust trims
+/// U+0085, and only JavaScript trims U+FEFF.
 pub(super) fn is_plain(text: &str) -> bool {
     !text.contains(['\u{85}', '\u{feff}'])
 }
@@ -138,13 +140,13 @@ fn log_disagreement() {
     ONCE.call_once(|| {
         tracing::warn!(
             target: "mcp_auth",
-            "a session token lists a user's feature before an organization's, which Clerk's SDKs \
-             read differently; only permissions that every reading grants are granted",
+            "a session token lists a user's feature before an organization's feature, and Clerk's SDKs \
+             disagree on its permissions; only permissions that all SDKs grant are granted",
         );
     });
 }
 
-/// The most digits that are read. 1024 digits are more than 3000 permissions.
+/// The greatest number of digits of a mask. 1024 digits are enough for more than 3000 permissions.
 const MAX_DIGITS: usize = 1_024;
 
 #[cfg(test)]
@@ -251,8 +253,8 @@ mod tests {
             names: "read,delete",
             masks,
         };
-        // JavaScript reads billing:delete, too; by position it is documents:read, documents:delete
-        // and billing:read.
+        // The JavaScript SDK also reads billing:delete. By position, the permissions are
+        // documents:read, documents:delete and billing:read.
         let kept = packed("u:gold,o:documents,o:billing", "0,3,1").unpack();
         assert_eq!(kept, Ok(vec!["org:billing:read".to_owned()]));
         let kept = packed("o:documents,u:gold,o:billing", "1,0,3").unpack();

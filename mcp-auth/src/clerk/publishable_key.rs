@@ -16,11 +16,11 @@ pub(crate) struct PublishableKey {
 
 /// The reason why a text is not a publishable key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a Clerk publishable key begins `pk_test_` or `pk_live_` and is copied whole")]
+#[error("a Clerk publishable key begins with `pk_test_` or `pk_live_` and must be complete")]
 pub(crate) struct PublishableKeyError;
 
 impl PublishableKey {
-    /// Reads a key: `pk_test_` or `pk_live_`, and the base64 of a host that ends in `$`.
+    /// Parses a key: `pk_test_` or `pk_live_`, followed by the base64 of a host and a final `$`.
     ///
     /// # Errors
     /// [`PublishableKeyError`] if the text is anything else, such as a secret key.
@@ -28,12 +28,12 @@ impl PublishableKey {
         Self::read(text.trim()).ok_or(PublishableKeyError)
     }
 
-    /// The kind of instance that the key names.
+    /// Returns the kind of instance that the key names.
     pub(crate) fn instance(&self) -> Instance {
         self.instance
     }
 
-    /// The instance's Frontend API.
+    /// Returns the instance's Frontend API.
     pub(crate) fn frontend(&self) -> &FrontendUrl {
         &self.frontend
     }
@@ -57,7 +57,7 @@ impl PublishableKey {
     }
 }
 
-/// Decodes base64 as leniently as a browser's `atob`, except for the alphabet.
+/// Decodes base64 as leniently as a browser's `atob`. Only the alphabet is strict.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()

@@ -1,10 +1,10 @@
-//! The key to Clerk's Backend API.
+//! The key for Clerk's Backend API.
 
 use std::fmt;
 
 use crate::clerk::Instance;
 
-/// A secret key. `Debug` hides the key, and the key is sent to the Backend API alone.
+/// A secret key. `Debug` hides the key, and the key is sent only to the Backend API.
 #[derive(Clone)]
 pub(crate) struct SecretKey {
     text: String,
@@ -13,15 +13,15 @@ pub(crate) struct SecretKey {
 
 /// The reason why a text is not a secret key. The error does not repeat the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces")]
+#[error("a Clerk secret key begins with `sk_test_` or `sk_live_` and has no spaces")]
 pub(crate) struct SecretKeyError;
 
 impl SecretKey {
-    /// Reads a key in the form that the dashboard shows.
+    /// Parses a key in the form that the dashboard shows.
     ///
     /// # Errors
-    /// [`SecretKeyError`] if the text does not look like a secret key. Another secret in its place
-    /// would be sent to Clerk with every question.
+    /// [`SecretKeyError`] if the text does not look like a secret key. Without this check, another
+    /// secret in this setting would be sent to Clerk with every request.
     pub(crate) fn parse(text: &str) -> Result<Self, SecretKeyError> {
         let text = text.trim();
         let (instance, rest) = if let Some(rest) = text.strip_prefix("sk_test_") {
@@ -40,12 +40,12 @@ impl SecretKey {
         })
     }
 
-    /// The kind of instance that the key belongs to.
+    /// Returns the kind of instance that the key belongs to.
     pub(crate) fn instance(&self) -> Instance {
         self.instance
     }
 
-    /// The key itself. Send it to the Backend API and nowhere else.
+    /// Returns the key itself. Send it only to the Backend API.
     pub(crate) fn expose(&self) -> &str {
         &self.text
     }

@@ -10,18 +10,18 @@ use crate::clerk::backend::Backend;
 /// Source: Clerk's Backend API, `OAuthApplicationSettings`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct OauthSettings {
-    /// Whether clients can register themselves (RFC 7591).
+    /// True if clients can register themselves (RFC 7591).
     #[serde(rename = "dynamic_oauth_client_registration")]
     pub(crate) registers: bool,
-    /// The scopes of a client that asks for none; `None` for Clerk's own default.
+    /// The scopes of a client that requests none; `None` for Clerk's own default.
     pub(crate) default_scopes: Option<Vec<String>>,
-    /// Whether OAuth access tokens are JWTs.
+    /// True if OAuth access tokens are JWTs.
     #[serde(rename = "oauth_jwt_access_tokens")]
     pub(crate) jwt_access_tokens: bool,
-    /// Whether a client's id may be the URL of its metadata.
+    /// True if a client's id may be the URL of its metadata.
     #[serde(default, rename = "client_id_metadata_documents_advertised")]
     pub(crate) takes_client_documents: bool,
-    /// Whether only registered clients may have such an id.
+    /// True if only registered clients may have such an id.
     #[serde(
         default,
         rename = "client_id_metadata_documents_only_allow_pre_registered_clients"
@@ -47,26 +47,26 @@ pub(crate) struct RolePermission {
     pub(crate) key: String,
 }
 
-/// The instance did not answer, or the answer has another form.
+/// The instance did not answer, or the response has an unexpected form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the Backend API did not answer")]
 pub(crate) struct Untold;
 
 impl Backend {
-    /// The settings of OAuth applications; `None` if the API has no such call.
+    /// Reads the settings of OAuth applications; `None` if the API has no such call.
     pub(super) async fn oauth_settings(&self) -> Result<Option<OauthSettings>, Untold> {
         self.told(&["v1", "instance", "oauth_application_settings"], &[])
             .await
     }
 
-    /// The roles of organizations; `None` if the API has no such call.
+    /// Reads the roles of organizations; `None` if the API has no such call.
     pub(super) async fn roles(&self) -> Result<Option<Vec<Role>>, Untold> {
         let limit = MOST_ROLES.to_string();
         let page: Option<Roles> = self
             .told(&["v1", "organization_roles"], &[("limit", &limit)])
             .await?;
         match page {
-            // An incomplete list does not tell which roles are missing.
+            // An incomplete list does not show which roles are missing.
             Some(page) if page.total_count > page.data.len() => Err(Untold),
             page => Ok(page.map(|page| page.data)),
         }
@@ -94,7 +94,7 @@ struct Roles {
     total_count: usize,
 }
 
-/// The most roles that Clerk returns at once.
+/// The greatest number of roles that Clerk returns at once.
 const MOST_ROLES: usize = 500;
 
 #[cfg(test)]

@@ -6,28 +6,28 @@ use crate::identity::{Entitlements, Owner};
 
 use super::names::const_panic;
 
-/// A feature of the caller's plan: `export`, of the organization only (`org:export`), or of the user
-/// only (`user:export`).
+/// A feature of the caller's plan. `export` may belong to the organization's plan or to the user's plan.
+/// `org:export` must belong to the organization's plan, and `user:export` to the user's plan.
 ///
 /// ```
 /// use mcp_auth::Feature;
 ///
 /// const EXPORT: Feature = Feature::new("org:export");
 /// assert_eq!(EXPORT.slug(), "export");
-/// // Clerk knows several words for each owner.
+/// // Clerk accepts several prefixes for each owner.
 /// assert_eq!(EXPORT, Feature::new("o:export"));
 /// assert_eq!(EXPORT.to_string(), "org:export");
 /// ```
 ///
-/// Only session tokens contain features, so no other caller has one.
+/// Only session tokens contain features. A caller with a token of another kind has none.
 ///
 /// Source: `fea` in <https://clerk.com/docs/guides/sessions/session-tokens>,
 /// <https://clerk.com/docs/billing/overview>.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Feature(Entitlement);
 
-/// A plan that the caller is on: `pro`, of the organization only (`org:pro`), or of the user only
-/// (`user:pro`).
+/// A plan that the caller is on. `pro` may be the plan of the organization or of the user. `org:pro` must be
+/// the organization's plan, and `user:pro` the user's plan.
 ///
 /// ```
 /// use mcp_auth::Plan;
@@ -37,14 +37,14 @@ pub struct Feature(Entitlement);
 /// assert_ne!(PRO, Plan::new("user:pro"));
 /// ```
 ///
-/// Only session tokens contain plans, so no other caller is on one.
+/// Only session tokens contain plans. A caller with a token of another kind is on no plan.
 ///
 /// Source: `pla` in <https://clerk.com/docs/guides/sessions/session-tokens>,
 /// <https://clerk.com/docs/billing/overview>.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Plan(Entitlement);
 
-/// A slug with its owner. Features and plans are both of this form.
+/// A slug with its owner. Features and plans both have this form.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Entitlement {
     owner: Owner,
@@ -56,9 +56,8 @@ impl Feature {
     ///
     /// # Panics
     ///
-    /// If the slug has a character other than lower-case letters, digits, `_` and `-`, or if the
-    /// word before it is not `o`, `org`, `organization`, `u` or `user`. In a `const` that is a
-    /// compile error.
+    /// If the slug has a character other than lower-case letters, digits, `_` and `-`, or if the prefix is
+    /// not `o`, `org`, `organization`, `u` or `user`. In a `const` that is a compile error.
     #[must_use]
     #[track_caller]
     pub const fn new(key: &'static str) -> Self {
@@ -87,7 +86,7 @@ impl Plan {
     ///
     /// # Panics
     ///
-    /// If the key has another form than `pro`, `org:pro` or `user:pro`; see [`Feature::new`].
+    /// If the key does not look like `pro`, `org:pro` or `user:pro`; see [`Feature::new`].
     #[must_use]
     #[track_caller]
     pub const fn new(key: &'static str) -> Self {

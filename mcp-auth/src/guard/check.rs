@@ -7,9 +7,11 @@ use crate::identity::{Entitlements, Org, Owner, is_key, is_permission};
 use super::facts::CallerFacts;
 use super::reverification::Reverification;
 
-/// A check for [`Context::has`](crate::Context::has), which is `has({ permission: …, feature: … })` in Clerk's SDKs.
+/// A check for [`Context::has`](crate::Context::has): the argument of `has({ permission: …, feature: … })` in
+/// Clerk's SDKs.
 ///
-/// The caller must have everything that is asked for. A check that asks for nothing is answered with false.
+/// The result is true only if the caller has everything that the check asks for. The result of an empty check
+/// is false.
 ///
 /// ```
 /// use mcp_auth::{Context, Check, ToolError, mcp_tool};
@@ -31,20 +33,21 @@ use super::reverification::Reverification;
 /// }
 /// ```
 ///
-/// Names take the same forms as in a declaration. A name in another form, such as `documents:read` without
-/// `org:`, makes [`Context::has`](crate::Context::has) return an error; Clerk's SDKs would repair it silently. So check
-/// a part of a name that comes from the arguments before you ask: else a client can cause internal errors.
+/// Names take the same forms as in `#[mcp_tool]`. For a name in another form, such as `documents:read`
+/// without `org:`, [`Context::has`](crate::Context::has) returns an error. Clerk's SDKs would silently repair
+/// such a name. If a part of a name comes from the tool's arguments, validate that part first. Otherwise a
+/// client can cause internal errors.
 ///
 /// Source: <https://clerk.com/docs/guides/secure/authorization-checks>.
 #[derive(Clone, Debug, Default)]
-#[must_use = "`Context::has` answers a check"]
+#[must_use = "a check does nothing until `Context::has` gets it"]
 pub struct Check {
     asked: Vec<CheckItem>,
-    /// The first name that is in no accepted form.
+    /// The first name in a form that is not accepted.
     mistake: Option<Mistake>,
 }
 
-/// A name in a check that is in no accepted form.
+/// A name in a check, in a form that is not accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Mistake {
     form: &'static str,
@@ -103,15 +106,16 @@ impl Check {
         self.and(asked, form, &plan)
     }
 
-    /// Requires a reverification by Clerk's name for it: `strict`, `moderate`, `lax` or `strict_mfa`.
+    /// Requires a reverification by Clerk's name for the level and time: `strict`, `moderate`, `lax` or
+    /// `strict_mfa`.
     pub fn reverification(self, preset: &str) -> Self {
         let form = "`reverification` must be `strict`, `moderate`, `lax` or `strict_mfa`";
         let asked = Reverification::preset(preset).map(CheckItem::Reverification);
         self.and(asked, form, preset)
     }
 
-    /// Requires a reverification by its level (`first_factor`, `second_factor` or `multi_factor`) and the
-    /// minutes, above zero, within which it must have happened.
+    /// Requires a reverification of a level (`first_factor`, `second_factor` or `multi_factor`) within the
+    /// last `minutes`, a number above zero.
     pub fn reverification_within(self, level: &str, minutes: f64) -> Self {
         let form = "a reverification takes `first_factor`, `second_factor` or `multi_factor`, and minutes above zero";
         let asked = Reverification::parse(level, minutes).map(CheckItem::Reverification);
@@ -131,7 +135,7 @@ impl Check {
         self
     }
 
-    /// The first name that is in no accepted form.
+    /// Returns the first name in a form that is not accepted.
     pub(crate) fn mistake(&self) -> Option<&Mistake> {
         self.mistake.as_ref()
     }
@@ -141,7 +145,8 @@ impl Check {
         self.asked.iter().any(CheckItem::is_of_organization)
     }
 
-    /// Returns true if the caller has everything that is asked for. A machine has nothing.
+    /// Returns true if the caller has everything that the check asks for. For a machine the result is always
+    /// false.
     pub(crate) fn holds(&self, caller: &CallerFacts<'_>, organization: Option<&Org>) -> bool {
         let mut all = self.asked.iter();
         caller.user
@@ -150,7 +155,7 @@ impl Check {
             && all.all(|asked| asked.is_held(caller, organization))
     }
 
-    /// Returns true if the caller has everything that does not depend on an organization.
+    /// Returns true if the caller has every part of the check that does not depend on an organization.
     pub(crate) fn may_hold(&self, caller: &CallerFacts<'_>) -> bool {
         let mut others = self
             .asked
@@ -190,7 +195,7 @@ impl CheckItem {
     }
 }
 
-/// How many characters of a wrong name the log shows.
+/// The number of characters of a wrong name that the log shows.
 const MOST_LOGGED: usize = 64;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The scopes that a client asks for in a new token, so that a denied call is allowed the next time.
+//! The scopes that a client must request in a new token, so that a denied call is allowed the next time.
 
 use crate::identity::{Caller, NamedBy, TokenKind};
 
@@ -6,15 +6,16 @@ use super::denied::{Denied, ORGANIZATION_SCOPE};
 use super::facts::{CallerFacts, Question};
 use super::requirement::{Guard, Requirement};
 
-/// Returns every scope that a new token needs for this call, scopes that the caller holds included: some
-/// clients ask for exactly the scopes of a challenge and drop the others (SEP-2350).
+/// Returns every scope that a new token needs for this call, including scopes that the caller already holds.
+/// Some clients request exactly the scopes of a challenge and drop all others (SEP-2350).
 ///
-/// Returns `None` if the caller lacks more than scopes and the requirements for which `could_meet` returns
-/// true, and if a new token of this kind would have no other scopes.
+/// Returns `None` if the token is not an OAuth token, because only OAuth clients can request scopes. Also
+/// returns `None` if no alternative of a choice can be met: for each alternative, [`missing_scopes`] returns
+/// `None`.
 ///
-/// The scope for an organization is included if the call uses the caller's organization and the token named
-/// it. It is also included if the caller holds it: a client that dropped it would lose the organization for
-/// every other tool.
+/// The scope for an organization is included if a requirement is about the organization, unless the
+/// organization came from the URL or is the user's only one. The scope is also included if the caller holds
+/// it: a client that dropped it would lose the organization for every other tool.
 pub(super) fn cure(
     question: &Question<'_>,
     could_meet: fn(Requirement) -> bool,
@@ -79,8 +80,9 @@ pub(crate) fn lacking_server_scopes(caller: &Caller, server_scopes: &[String]) -
 /// The guard of a request that calls no tool.
 const SIGNED_IN: Guard = Guard::signed_in(&[]);
 
-/// Returns the scopes that the caller lacks of one alternative. Returns `None` if the caller lacks something
-/// else for which `could_meet` returns false, and if the alternative is empty.
+/// Returns the scopes of one alternative that the caller lacks. Returns `None` if the alternative is empty.
+/// Also returns `None` if it has an unmet requirement that is not a scope and for which `could_meet` returns
+/// false.
 pub(super) fn missing_scopes(
     question: &Question<'_>,
     alternative: &[Requirement],
@@ -103,7 +105,7 @@ pub(super) fn missing_scopes(
         .collect()
 }
 
-/// Adds a scope unless the list has it.
+/// Adds a scope to a list that does not have it yet.
 pub(super) fn add(scopes: &mut Vec<String>, scope: &str) {
     if !scopes.iter().any(|known| known == scope) {
         scopes.push(scope.to_owned());

@@ -1,4 +1,5 @@
-//! The decision: a pure function of a guard and the facts about a caller. It returns a proof or a denial.
+//! The authorization decision: a pure function of a guard and the facts about a call. It returns a proof or a
+//! denial.
 
 use crate::identity::{Caller, NamedBy, Org, TokenKind, Unavailable};
 
@@ -8,10 +9,10 @@ use super::facts::{CallFacts, CallerFacts, Question};
 use super::no_organization::NoOrganization;
 use super::requirement::{Guard, Requirement};
 
-/// Proof that a guard allowed a call, with the facts that it was allowed on.
+/// Proof that a guard allowed a call, with the caller and the organization that the guard saw.
 ///
-/// The fields are private and only [`decide`] constructs it, so a value of this type means that a guard was
-/// passed. Injected parameters are read from it, so a tool sees exactly the organization that the guard saw.
+/// Only [`decide`] constructs this type, so each value means that a caller passed a guard. Injected
+/// parameters are read from this value, so a tool sees exactly the organization that the guard saw.
 #[derive(Debug)]
 pub(crate) struct Authorized {
     caller: Option<Caller>,
@@ -19,36 +20,36 @@ pub(crate) struct Authorized {
 }
 
 impl Authorized {
-    /// Returns the caller; `None` in a public tool that is called without a token.
+    /// Returns the caller; `None` if a public tool is called without a token.
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
     }
 
-    /// Returns the organization; `None` if the guard did not ask for one, or the caller has none.
+    /// Returns the organization; `None` if the tool uses none, or if the caller has none.
     pub(crate) fn organization(&self) -> Option<&Org> {
         self.organization.as_ref()
     }
 }
 
-/// The reason for which [`decide`] returns no proof.
+/// The reason why [`decide`] returns no proof.
 #[derive(Debug)]
 pub(crate) enum NotAuthorized {
     /// There is no caller, and the tool is not public.
     Unauthenticated,
-    /// The look-up of a fact that the guard needs failed.
+    /// The decision needs the organization, and its look-up failed.
     Unavailable(Unavailable),
     /// The caller does not meet the guard.
     Denied(Denied),
 }
 
-/// Decides whether a call is allowed. Everything is denied by default: only the last line makes a proof.
+/// Decides whether a call is allowed. Denial is the default: only the last expression makes a proof.
 pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized, NotAuthorized> {
     let organization = if guard.is_public() {
         facts.organization.map_err(unavailable)?
     } else {
         let caller = facts.caller.ok_or(NotAuthorized::Unauthenticated)?;
-        // The guard is monotonic: if it passes without an organization, a failed look-up cannot change the
-        // result, so the error of the look-up is ignored.
+        // The guard is monotonic: if the caller passes without an organization, a failed look-up cannot
+        // change the result, so the error of the look-up is ignored.
         let known = facts.organization.unwrap_or(None);
         let question = Question {
             guard,
@@ -59,7 +60,7 @@ pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized,
         };
         match question.denied() {
             None => known,
-            // An organization would not change these.
+            // An organization would not change these denials.
             Some(denied @ (Denied::TokenKind(_) | Denied::Actor | Denied::User)) => {
                 return Err(NotAuthorized::Denied(denied));
             }
@@ -69,14 +70,15 @@ pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized,
             }
         }
     };
-    // PROOF: the guard is public, or there is a caller and every requirement is met by the known facts.
+    // PROOF: the guard is public, or there is a caller and the facts meet every requirement.
     Ok(Authorized {
         caller: facts.caller.cloned(),
         organization: organization.cloned(),
     })
 }
 
-/// Returns the result that [`decide`] would have for such a caller, without a proof: for the access matrix.
+/// Returns true if [`decide`] would allow such a caller. The access matrix calls this function, which makes
+/// no proof.
 pub(crate) fn would_allow(
     guard: &Guard,
     caller: Option<&CallerFacts<'_>>,
@@ -101,7 +103,7 @@ fn unavailable(unavailable: &Unavailable) -> NotAuthorized {
     NotAuthorized::Unavailable(*unavailable)
 }
 
-/// Takes the value out of a requirement of one kind.
+/// Returns the value inside a requirement if the requirement is of the variant `$kind`.
 macro_rules! value_of {
     ($requirement:expr, $kind:ident) => {
         if let Requirement::$kind(value) = $requirement {
@@ -113,11 +115,11 @@ macro_rules! value_of {
 }
 
 impl Question<'_> {
-    /// Returns the denial that comes first in [`ORDER`]; `None` if the guard is met.
+    /// Returns the first denial of [`ORDER`] that applies; `None` if the caller meets the guard.
     fn denied(self) -> Option<Denied> {
         let unmet = Unmet::of(self)?;
         let denial = ORDER.iter().find_map(|denial| denial(&unmet));
-        // Something is unmet. If no denial is about it, the call is denied all the same.
+        // A requirement is unmet. The call is denied even if no entry of `ORDER` covers the requirement.
         Some(denial.unwrap_or(Denied::User))
     }
 }
@@ -154,7 +156,7 @@ const ORDER: [fn(&Unmet<'_>) -> Option<Denied>; 11] = [
 struct Unmet<'a> {
     question: Question<'a>,
     requirements: Vec<Requirement>,
-    /// The missing scopes of the guard, then those of the server.
+    /// The missing scopes that the guard requires, then the missing scopes that the server requires.
     scopes: Vec<String>,
 }
 
@@ -187,13 +189,15 @@ impl<'a> Unmet<'a> {
         self.requirements.iter().copied().find_map(pick)
     }
 
-    /// Returns the values that `pick` takes from all unmet requirements of a kind; `None` if there is none.
+    /// Returns the values that `pick` takes from all unmet requirements of a kind; `None` if there are no
+    /// such requirements.
     fn each<T>(&self, pick: fn(Requirement) -> Option<T>) -> Option<Vec<T>> {
         let picked: Vec<T> = self.requirements.iter().copied().filter_map(pick).collect();
         (!picked.is_empty()).then_some(picked)
     }
 
-    /// Returns true if a reverification is all that is missing, and a token of this kind can carry one.
+    /// Returns true if only a reverification is missing, and the caller has a session token. Tokens of other
+    /// kinds cannot carry a reverification.
     fn lacks_only_reverification(&self) -> bool {
         let lacks_no_scope = |all: &&[Requirement]| {
             missing_scopes(&self.question, all, Requirement::is_reverification)
@@ -215,8 +219,9 @@ fn without_organization(unmet: &Unmet<'_>) -> Option<Denied> {
         return None;
     }
     let why = NoOrganization::of(question.caller, question.named_by);
-    // No OAuth token brings a feature, a plan or a reverification, and none brings the organization that a URL
-    // names. A client that holds the scope and has no organization would ask for the scope without end.
+    // A new OAuth token cannot bring a feature, a plan, a reverification, or the organization that a URL
+    // names. A client that already holds the scope and still has no organization would request the scope for
+    // ever.
     let could_come = !unmet.requirements.iter().any(|one| one.is_of_session())
         && !question.caller.has_scope(ORGANIZATION_SCOPE)
         && why != NoOrganization::UrlQuery;

@@ -25,14 +25,14 @@ use super::names::{Permission, const_panic_with};
 /// # }
 /// ```
 ///
-/// The compiler checks each key, and a key that is declared twice is an error. Visibility is
-/// written as on a constant, and is optional.
+/// The compiler checks each key. A key that is declared twice is an error. A visibility such as
+/// `pub` is optional, as for any constant.
 ///
-/// # Only these
+/// # Only the declared permissions
 ///
-/// With `only;` in front, the tools of the crate can name no other permission, as a text or as a
-/// constant: `permission = "org:documents:delte"` does not compile, and the error names the most
-/// similar permission.
+/// With `only;` at the start, the tools of the crate can require only the declared permissions,
+/// whether they name them by text or by constant. `permission = "org:documents:delte"` then does
+/// not compile, and the error names the most similar permission.
 ///
 /// ```standalone_crate
 /// mcp_auth::permissions! {
@@ -58,10 +58,10 @@ use super::names::{Permission, const_panic_with};
 /// # fn main() {}
 /// ```
 ///
-/// `only` applies to one crate, and must stand in its root (`main.rs`, `lib.rs`). Each binary,
-/// integration test and example is a crate of its own. The constants may be used wherever they are
-/// visible. Permissions that a [`FromContext`](crate::FromContext) of your own requires are not
-/// checked.
+/// `only` applies to one crate, and must be in the root of the crate (`main.rs`, `lib.rs`). Each
+/// binary, integration test and example is a crate of its own. The constants may be used wherever
+/// they are visible. Permissions that your own implementation of
+/// [`FromContext`](crate::FromContext) requires are not checked against the list.
 ///
 /// Source: <https://clerk.com/docs/organizations/roles-permissions>.
 #[macro_export]
@@ -85,7 +85,7 @@ pub const ANY_PERMISSION: Declared = Declared {
 };
 
 impl Declared {
-    /// These, declared at this place in the source.
+    /// Restricts a crate to these permissions, which are declared at this place in the source.
     #[must_use]
     pub const fn only(keys: &'static [&'static str], place: &'static str) -> Self {
         Self {
@@ -94,12 +94,12 @@ impl Declared {
         }
     }
 
-    /// Asserts that the declaration which a tool finds is the one at `place`.
+    /// Asserts that the declaration that the tools use is the declaration at `place`.
     ///
     /// # Panics
     ///
-    /// If it is another one, because `place` is not in the root of the crate. In a `const` that is
-    /// a compile error.
+    /// If the tools use another declaration, because `place` is not in the root of the crate. In a
+    /// `const` that is a compile error.
     #[track_caller]
     pub const fn check_is_at(self, place: &str) {
         if !same(self.place.as_bytes(), place.as_bytes()) {
@@ -131,7 +131,8 @@ impl Declared {
     }
 }
 
-/// Returns the declared permission that differs by a typing error.
+/// Returns the most similar declared permission; `None` if each differs by more than
+/// [`MOST_EDITS`].
 pub(crate) const fn nearest<'a>(declared: &[&'a str], asked: &str) -> Option<&'a str> {
     let mut nearest = None;
     let mut least = MOST_EDITS + 1;
@@ -147,8 +148,8 @@ pub(crate) const fn nearest<'a>(declared: &[&'a str], asked: &str) -> Option<&'a
     nearest
 }
 
-/// Returns the number of characters to change, add or remove (Levenshtein distance); a large number
-/// for long texts.
+/// Returns the Levenshtein distance: the number of bytes to change, add or remove. Returns
+/// `usize::MAX` if a text is longer than [`LONGEST`].
 #[expect(
     clippy::indexing_slicing,
     reason = "`a` and `b` are looped over by their lengths, and a row is longer than `b`"
@@ -195,10 +196,10 @@ const fn same(mut a: &[u8], mut b: &[u8]) -> bool {
     a.is_empty() && b.is_empty()
 }
 
-/// Longer permissions are never suggested.
+/// The length, in bytes, above which a permission is never suggested.
 const LONGEST: usize = 96;
-/// `delte` for `delete` is one edit. With more edits it would be another permission of the same
-/// feature.
+/// The largest distance of a suggestion. `delte` for `delete` is one edit. With more edits, the
+/// text may well mean another permission of the same feature.
 const MOST_EDITS: usize = 3;
 
 #[cfg(test)]

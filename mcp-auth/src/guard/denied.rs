@@ -14,9 +14,9 @@ use super::no_organization::NoOrganization;
 use super::requirement::{Requirement, kind_names};
 use super::reverification::Reverification;
 
-/// A denial by the guard. [`decide`](super::decide) reports the first that applies, in the order of
-/// these variants. A missing scope comes last: a user is asked to grant a scope only if the call
-/// would then be allowed. The tool's own `authorize` runs after all of these.
+/// A denial by the guard. [`decide`](super::decide) reports the first denial that applies, in the order of
+/// these variants. A missing scope comes last: a user is asked to grant a scope only if the call would then
+/// be allowed. The tool's own `authorize` runs after all of these.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Denied {
     /// The token is not of one of these kinds.
@@ -25,8 +25,8 @@ pub(crate) enum Denied {
     Actor,
     /// The caller is not a user.
     User,
-    /// The caller has no organization. `cure`: every scope of a token that could name one and allow
-    /// the call.
+    /// The caller has no organization. `cure` is every scope that a new token needs to name an organization
+    /// and to allow the call.
     Organization {
         cure: Option<Vec<String>>,
         why: NoOrganization,
@@ -39,27 +39,28 @@ pub(crate) enum Denied {
     Feature(Vec<Feature>),
     /// The caller is not on these plans.
     Plan(Vec<Plan>),
-    /// The user proved who they are too long ago. `curable`: nothing else is missing, and a token
-    /// of this kind carries the proof.
+    /// The user proved who they are too long ago. `curable` is true if nothing else is missing and a token of
+    /// this kind can carry the proof.
     Reverification {
         asked: Reverification,
         curable: bool,
     },
-    /// The caller meets none of these alternatives. `cure`: every scope of a token that would meet
-    /// one and allow the call. `verifying_helps`: the user would meet one by a reverification.
+    /// The caller meets none of these alternatives. `cure` is every scope that a new token needs to meet an
+    /// alternative and to allow the call. `verifying_helps` is true if the user would meet an alternative by
+    /// a reverification.
     Any {
         alternatives: &'static [&'static [Requirement]],
         cure: Option<Vec<String>>,
         verifying_helps: bool,
     },
-    /// The token lacks these scopes, and nothing else is missing. `cure`: every scope of a token
-    /// that would allow the call, held scopes included.
+    /// The token lacks these scopes, and nothing else is missing. `cure` is every scope that a new token
+    /// needs for the call, including scopes that the caller already holds.
     Scope {
         missing: Vec<String>,
         cure: Option<Vec<String>>,
     },
-    /// The function in the tool's `authorize` returned `false`. Clients read only the names of the
-    /// arguments that it takes.
+    /// The function in the tool's `authorize` returned `false`. The denial shows the client only the names of
+    /// the arguments that the function takes.
     Authorize {
         rule: &'static str,
         arguments: &'static [&'static str],
@@ -72,7 +73,7 @@ pub(crate) enum Denied {
 pub(crate) enum Required<'a> {
     /// One of the inner lists must be met in full.
     Alternatives(Vec<Vec<Named>>),
-    /// All of these names; for kinds of tokens, one of them.
+    /// All of these names are required. If the names are kinds of tokens, one is enough.
     Names(Vec<Cow<'a, str>>),
 }
 
@@ -82,7 +83,7 @@ pub(crate) struct Named {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Cow<'static, str>>,
-    /// The fields with which a page asks its user to verify themselves.
+    /// The level and minutes that a web page needs to ask its user for a reverification.
     #[serde(skip_serializing_if = "Option::is_none")]
     reverification: Option<Value>,
 }
@@ -106,8 +107,9 @@ impl Denied {
         }
     }
 
-    /// Returns the values that the caller lacks, such as permissions or scopes; for `authorize` the names of the
-    /// arguments. Empty if the requirement has no values, as a user or an organization.
+    /// Returns the values that the caller lacks, such as permissions or scopes. For `authorize`, returns the
+    /// names of the arguments. The list is empty if the requirement has no values: an actor, a user or an
+    /// organization.
     pub(crate) fn required(&self) -> Required<'_> {
         match self {
             Self::Any { alternatives, .. } => Required::Alternatives(
@@ -120,7 +122,7 @@ impl Denied {
         }
     }
 
-    /// Returns the names of what is missing; each alternative is one text.
+    /// Returns the names of the missing values. Each alternative is one text.
     fn names(&self) -> Vec<Cow<'_, str>> {
         match self {
             Self::Actor | Self::Organization { .. } | Self::User => Vec::new(),
@@ -172,7 +174,7 @@ impl Denied {
         }
     }
 
-    /// Returns a hint for the person at the client; `None` if the text of the denial says what to do.
+    /// Returns a hint for the user of the client; `None` if the text of the denial says what to do.
     pub(crate) fn hint(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Organization { why, .. } => Some(why.hint()),
@@ -208,8 +210,8 @@ impl Denied {
         }
     }
 
-    /// Returns true if the caller can cure the denial, by a new token or a reverification. The tool then stays
-    /// in the list.
+    /// Returns true if a new token or a reverification would allow the call. `tools/list` still shows such a
+    /// tool.
     pub(crate) fn is_curable(&self) -> bool {
         let verifying_helps = matches!(
             self,
@@ -312,7 +314,8 @@ fn told(all: &[Requirement]) -> String {
     listed(&each.collect::<Vec<_>>(), "and")
 }
 
-/// Returns the name of a requirement, and the kind of the name.
+/// Returns the name of a requirement, and the word for such a name, for example `role`. The word is empty if
+/// the name needs none.
 fn named(requirement: Requirement) -> (Cow<'static, str>, &'static str) {
     match requirement {
         Requirement::Accept(kinds) => (kind_names(kinds).join(" or ").into(), "token"),
@@ -334,7 +337,7 @@ fn shown(all: &[impl fmt::Display]) -> Vec<Cow<'static, str>> {
     all.iter().map(|one| one.to_string().into()).collect()
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins texts with a word, for example "or": `a`, `a or b`, `a, b or c`.
 fn listed(texts: &[Cow<'_, str>], word: &str) -> String {
     match texts {
         [] => String::new(),

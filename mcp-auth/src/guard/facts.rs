@@ -1,4 +1,4 @@
-//! The facts that guards are decided on.
+//! The facts that a guard's decision depends on: the caller's claims and the organization.
 
 use crate::identity::{
     Caller, Entitlements, FactorAges, NamedBy, Org, ScopeHierarchy, Session, TokenKind, Unavailable,
@@ -6,14 +6,15 @@ use crate::identity::{
 
 use super::requirement::{Guard, Requirement};
 
-/// The facts about a call on which [`decide`](super::decide) decides.
+/// The facts about a call that [`decide`](super::decide) reads.
 #[derive(Clone, Debug)]
 pub(crate) struct CallFacts<'a> {
     /// The verified caller; `None` for a request without a token.
     pub(crate) caller: Option<&'a Caller>,
     /// The caller's organization, if the tool needs it; an error if the look-up failed.
     pub(crate) organization: Result<Option<&'a Org>, &'a Unavailable>,
-    /// The source that named the organization, or the last source that was read.
+    /// The source that named the organization. If no source named one, this is the last source that
+    /// was read.
     pub(crate) named_by: NamedBy,
     /// The scopes that the server requires of every request.
     pub(crate) server_scopes: &'a [String],
@@ -21,7 +22,8 @@ pub(crate) struct CallFacts<'a> {
 
 /// The facts about a caller that a guard compares with its requirements.
 ///
-/// They prove nothing: the access matrix makes them for callers that do not exist.
+/// A value is no proof of a verified token: the access matrix also makes values for imaginary
+/// callers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallerFacts<'a> {
     pub(crate) token_kind: TokenKind,

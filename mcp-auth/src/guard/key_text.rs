@@ -1,4 +1,4 @@
-//! The values of keys in `#[mcp_tool]`, which the compiler checks.
+//! The values of the keys in `#[mcp_tool]`. The compiler checks them.
 
 use crate::identity::TokenKind;
 
@@ -8,8 +8,8 @@ use super::names::{Permission, Role, Scope, const_panic, const_panic_with};
 use super::requirement::Requirement;
 use super::reverification::Reverification;
 
-/// The value of a key in an attribute. The key decides whether it is read as a permission, a role,
-/// a scope or another name.
+/// The value of a key in `#[mcp_tool]`. The key decides whether the value is read as a permission,
+/// a role, a scope or another name.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyText<T>(pub T);
 
@@ -155,8 +155,8 @@ impl KeyText<TokenKind> {
     }
 }
 
-/// Returns true for 1 to 64 of `A-Za-z0-9_-`. MCP permits 128 characters and `.` too, but claude.ai
-/// withholds all tools of a server with such a name.
+/// Returns true for 1 to 64 characters of `A-Za-z0-9_-`. MCP permits 128 characters and `.` too,
+/// but claude.ai hides all tools of a server if one tool has such a name.
 const fn is_tool_name(mut text: &[u8]) -> bool {
     if text.is_empty() || text.len() > 64 {
         return false;

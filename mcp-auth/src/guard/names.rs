@@ -1,5 +1,5 @@
-//! The names that a guard can require. Each is checked where it is constructed: in a `const`, at
-//! compile time.
+//! The names that a guard can require. Each name is checked when it is constructed. In a `const`
+//! that is at compile time.
 
 use std::fmt;
 
@@ -68,8 +68,8 @@ impl Role {
     ///
     /// # Panics
     ///
-    /// If the key has anything but lower-case letters, digits, `_` and `-`. In a `const` that is a
-    /// compile error.
+    /// If the key has characters other than lower-case letters, digits, `_` and `-`. In a `const`
+    /// that is a compile error.
     #[must_use]
     #[track_caller]
     pub const fn new(key: &'static str) -> Self {
@@ -168,7 +168,7 @@ const fn without_org(key: &'static str) -> &'static str {
     }
 }
 
-/// Panics with `rule` and the text that broke it.
+/// Panics with `rule`, followed by the text `found` that breaks the rule.
 #[track_caller]
 pub(crate) const fn const_panic(rule: &str, found: &str) -> ! {
     const_panic_with(&[rule, "`", found, "`"])
@@ -199,7 +199,7 @@ pub(super) const fn const_panic_with(mut parts: &[&str]) -> ! {
     }
 }
 
-/// Copies as many bytes of `text` as fit, and returns the end.
+/// Copies as many bytes of `text` as fit, and returns the index after the last copied byte.
 #[expect(
     clippy::indexing_slicing,
     reason = "both indices are below the length checked beside them"

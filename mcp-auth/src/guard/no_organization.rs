@@ -1,4 +1,4 @@
-//! The reason for which a caller acts in no organization, and a hint for the person at the client.
+//! The reason why a caller acts in no organization, and a hint for the user of the client.
 
 use std::borrow::Cow;
 
@@ -7,19 +7,19 @@ use crate::identity::{NamedBy, TokenKind};
 use super::denied::ORGANIZATION_SCOPE;
 use super::facts::CallerFacts;
 
-/// The reason for which a caller acts in no organization, as far as the server knows it.
+/// The reason why a caller acts in no organization, as far as the server knows it.
 ///
-/// No reason reveals whether an organization exists: an unknown organization, another user's
-/// organization, and one that contradicts the token have the same reason.
+/// The reason does not reveal whether an organization exists. An unknown organization, another
+/// user's organization, and an organization that contradicts the token all lead to the same reason.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NoOrganization {
     /// The caller has a user's API key.
     ApiKey,
     /// The caller is a machine.
     Machine,
-    /// The token names an organization, and the user has no current membership there.
+    /// The token names an organization, but the user has no current membership there.
     NotAMember,
-    /// The user granted the scope for organizations, and the token names none.
+    /// The user granted the scope for organizations, but the token names no organization.
     NotChosen { takes_url: bool },
     /// The user did not grant the scope for organizations.
     NotGranted { takes_url: bool },
@@ -32,8 +32,8 @@ pub(crate) enum NoOrganization {
 }
 
 impl NoOrganization {
-    /// Returns the reason, from the caller's token and the last source that was read. No other code
-    /// decides it.
+    /// Determines the reason from the caller's token and from the last source that was read. No
+    /// other code decides the reason.
     pub(super) fn of(caller: &CallerFacts<'_>, named_by: NamedBy) -> Self {
         match (caller.token_kind, named_by) {
             (_, NamedBy::UrlQuery) => Self::UrlQuery,
@@ -54,7 +54,7 @@ impl NoOrganization {
         }
     }
 
-    /// Returns the hint for the person at the client: one or two sentences.
+    /// Returns the hint for the user of the client, in a few sentences.
     pub(crate) fn hint(self) -> Cow<'static, str> {
         let (text, takes_url) = match self {
             Self::ApiKey => (API_KEY, false),

@@ -1,4 +1,4 @@
-//! Laws of guards, over random guards and callers.
+//! Property tests of guards, with random guards and callers.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ const SLUGS: [&str; 2] = ["export", "pro"];
 const SCOPES: [&str; 3] = ["profile", "a", "user:org:read"];
 const KINDS: [TokenKind; 3] = [TokenKind::M2m, TokenKind::OAuth, TokenKind::Session];
 
-/// A caller with every fact that a decision reads.
+/// A caller with all properties that a decision reads.
 #[derive(Clone, Debug)]
 struct Person {
     kind: TokenKind,
@@ -58,7 +58,8 @@ impl Person {
         Some(Org::new("org_1".to_owned(), None, role, Some(permissions)))
     }
 
-    /// Returns true if this person meets a requirement. This is a second implementation.
+    /// Returns true if this person meets a requirement. This is a second implementation of
+    /// `Requirement::is_met`.
     fn meets(&self, requirement: Requirement) -> bool {
         let text = requirement.to_string();
         let (kind, name) = text.split_once(' ').unwrap_or((&text, ""));
@@ -137,7 +138,7 @@ fn person() -> impl Strategy<Value = Person> {
         )
 }
 
-/// A requirement that is not a choice.
+/// Returns a requirement that is not a choice.
 fn leaf() -> impl Strategy<Value = Requirement> {
     prop_oneof![
         Just(Requirement::SignedIn),
@@ -160,7 +161,8 @@ fn leaf() -> impl Strategy<Value = Requirement> {
 
 type Alternatives = Vec<&'static [Requirement]>;
 
-/// The alternatives of a choice. A test leaks them, because a program has them as constants.
+/// Returns the alternatives of a choice. They are leaked, because a requirement takes `'static`
+/// data.
 fn alternatives() -> impl Strategy<Value = Alternatives> {
     let all = vec(leaf(), 0..3).prop_map(|all| &*all.leak());
     vec(all, 0..4)
@@ -198,7 +200,7 @@ proptest! {
         prop_assert_eq!(person.passes(&guard(&required), &server), expected);
     }
 
-    /// A guard can forbid an actor, so the person with more facts has none.
+    /// A guard can forbid an actor, so the person with more rights has no actor.
     #[test]
     fn whoever_has_more_never_passes_less(
         required in requirements(), person in person(), more in person(),
@@ -295,7 +297,8 @@ proptest! {
 proptest! {
     #![proptest_config(cases(60))]
 
-    /// A list shows the tools that the caller may call, and those that a new token would allow.
+    /// A list shows the tools that the caller may call now, and the tools that a new token would
+    /// allow.
     #[test]
     fn a_list_shows_what_a_call_is_allowed(
         tools in vec((requirements(), any::<bool>()), 1..70), scopes in texts(&SCOPES),
@@ -317,7 +320,7 @@ proptest! {
         for caller in [None, Some(&caller)] {
             let known = OrganizationFacts { current: organization.as_ref(), ..OrganizationFacts::default() };
             let visible = visibility.of(caller, known);
-            // The cached facts are equal to the facts of a new decision.
+            // The cached result is equal to the result of a new decision.
             prop_assert_eq!(&visible, &visibility.of(caller, known));
             for (place, guard) in tools.iter().enumerate() {
                 let facts = CallFacts {

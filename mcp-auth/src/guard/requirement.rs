@@ -28,8 +28,8 @@ pub enum Requirement {
     SignedIn,
     /// A token of one of these kinds.
     Accept(&'static [TokenKind]),
-    /// A token with which only its user acts: a token without an `act` claim (RFC 8693 section
-    /// 4.1).
+    /// A token without an `act` claim (RFC 8693 section 4.1): only the user acts with it, and nobody else in
+    /// the user's name.
     NoActor,
     /// A person, or a client or key that acts in a person's name. Machines and API keys of
     /// organizations are excluded.
@@ -38,25 +38,25 @@ pub enum Requirement {
     Organization,
     /// A role in that organization.
     Role(Role),
-    /// A permission in that organization. Several permissions are all required.
+    /// A permission in that organization. If a guard has several permissions, all are required.
     Permission(Permission),
-    /// A feature of the organization's plan or of the user's plan. Several features are all
+    /// A feature of the organization's plan or of the user's plan. If a guard has several features, all are
     /// required.
     Feature(Feature),
-    /// A plan of the organization or of the user. Several plans are all required.
+    /// A plan of the organization or of the user. If a guard has several plans, all are required.
     Plan(Plan),
     /// A recent proof of who the user is.
     Reverification(Reverification),
-    /// One of these alternatives. Each is a list that must be met in full; an empty list is never
-    /// met.
+    /// One of these alternatives. An alternative is a list of requirements that must all be met; an empty
+    /// list is never met.
     Any(&'static [&'static [Self]]),
-    /// A scope of the token. Several scopes are all required.
+    /// A scope of the token. If a guard has several scopes, all are required.
     Scope(Scope),
 }
 
 impl Requirement {
-    /// Returns true if a caller meets this requirement. The result is monotonic: with an
-    /// organization, or with more facts about it, a caller never meets less.
+    /// Returns true if a caller meets this requirement. The result is monotonic: an organization, or more
+    /// rights in the organization, never change it from true to false.
     pub(crate) fn is_met(
         self,
         caller: Option<&CallerFacts<'_>>,
@@ -100,7 +100,7 @@ impl Requirement {
         self.is_or_has(Self::is_of_organization)
     }
 
-    /// Returns true if no caller without an organization meets this requirement.
+    /// Returns true if a caller needs an organization to meet this requirement.
     fn needs_organization(self) -> bool {
         self.is_always(Self::is_of_organization)
     }
@@ -113,17 +113,17 @@ impl Requirement {
         self.fact() == Fact::Membership
     }
 
-    /// Returns true if only a session token can carry the fact.
+    /// Returns true if only a caller with a session token can meet this requirement.
     pub(super) fn is_of_session(self) -> bool {
         matches!(self.fact(), Fact::Billing | Fact::Recency)
     }
 
-    /// Returns true if one caller may meet this requirement now and not later.
+    /// Returns true if a caller who meets this requirement now may fail to meet it later.
     pub(super) fn is_reverification(self) -> bool {
         self.fact() == Fact::Recency
     }
 
-    /// Returns the fact that the requirement is about. Requirements are classified here and nowhere else.
+    /// Returns the fact that the requirement is about. No other code classifies requirements.
     fn fact(self) -> Fact {
         match self {
             Self::Accept(_) | Self::NoActor | Self::SignedIn | Self::User => Fact::Token,
@@ -156,7 +156,7 @@ impl Requirement {
     }
 }
 
-/// The facts that requirements are about.
+/// The facts about a call that a requirement can be about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fact {
     /// The kind of the token, and the person or machine behind it.
@@ -167,11 +167,11 @@ enum Fact {
     Membership,
     /// Features and plans.
     Billing,
-    /// How long ago the user proved who they are.
+    /// The time since the user last proved who they are.
     Recency,
     /// A scope of the token.
     Scope,
-    /// The facts of each alternative.
+    /// A choice: each alternative has facts of its own.
     Alternatives,
 }
 
@@ -200,7 +200,8 @@ impl fmt::Display for Requirement {
     }
 }
 
-/// The requirements that an injected parameter adds to the guard: `&Org` requires an organization.
+/// The requirements that an injected parameter adds to the guard. For example, `&Org` requires an
+/// organization.
 #[derive(Clone, Copy, Debug)]
 pub struct Implied {
     requires: &'static [Requirement],
@@ -250,7 +251,7 @@ impl Implied {
     }
 }
 
-/// The requirements for calling a tool. `#[mcp_tool]` writes it as a constant.
+/// The requirements for calling a tool. `#[mcp_tool]` generates the guard as a constant.
 ///
 /// A guard always starts from [`signed_in`](Self::signed_in) or from [`public`](Self::public);
 /// there is no empty guard and no default. A program reads the guard of a tool from
@@ -283,7 +284,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Makes a guard that every caller passes, with and without a token.
+    /// Makes a guard that every caller passes, with or without a token.
     #[must_use]
     pub const fn public() -> Self {
         Self {
@@ -293,7 +294,7 @@ impl Guard {
         }
     }
 
-    /// Makes a guard that a signed-in caller passes who meets all requirements.
+    /// Makes a guard that a caller passes by signing in and meeting all requirements.
     #[must_use]
     pub const fn signed_in(required: &'static [Requirement]) -> Self {
         Self {
@@ -310,7 +311,7 @@ impl Guard {
         Self { implied, ..self }
     }
 
-    /// Returns true if a caller without a token may call.
+    /// Returns true if a caller without a token may call the tool.
     #[must_use]
     pub const fn is_public(&self) -> bool {
         self.public
@@ -322,7 +323,7 @@ impl Guard {
         self.required.iter().copied().chain(implied)
     }
 
-    /// Returns every requirement, those inside alternatives included.
+    /// Returns every requirement, including the requirements inside alternatives.
     pub(crate) fn leaves(&self) -> Vec<Requirement> {
         let mut leaves = Vec::new();
         self.requirements()
@@ -330,28 +331,26 @@ impl Guard {
         leaves
     }
 
-    /// Returns true if no caller without an organization passes.
+    /// Returns true if a caller needs an organization to pass.
     #[must_use]
     pub fn needs_organization(&self) -> bool {
         self.requirements().any(Requirement::needs_organization)
     }
 
-    /// Returns true if no caller passes without a role or a permission. No OAuth token carries
-    /// either.
+    /// Returns true if a caller needs a role or a permission to pass. OAuth tokens carry neither.
     #[must_use]
     pub fn needs_membership(&self) -> bool {
         self.requirements()
             .any(|requirement| requirement.is_always(Requirement::is_of_membership))
     }
 
-    /// Returns true if the decision reads the caller's organization, even if the guard can pass
-    /// without one.
+    /// Returns true if the decision reads the caller's organization, even if a caller can pass without one.
     #[must_use]
     pub fn uses_organization(&self) -> bool {
         self.requirements().any(Requirement::uses_organization)
     }
 
-    /// Returns true if the decision about the same facts may change with time.
+    /// Returns true if the decision may change with time, although the facts stay the same.
     pub(crate) fn depends_on_time(&self) -> bool {
         let mut requirements = self.requirements();
         requirements.any(|requirement| requirement.is_or_has(Requirement::is_reverification))

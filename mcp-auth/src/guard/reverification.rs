@@ -9,9 +9,9 @@ use crate::identity::FactorAges;
 
 use super::names::{const_panic, const_panic_with};
 
-/// A requirement that the user proved recently who they are, with a first or a second factor.
+/// A requirement that the user has recently proved who they are, with a first or a second factor.
 ///
-/// A user without a second factor meets a requirement of one with the first factor, as at Clerk.
+/// If a user has no second factor, the first factor is enough. Clerk has this rule, too.
 ///
 /// ```
 /// use mcp_auth::Reverification;
@@ -25,7 +25,8 @@ use super::names::{const_panic, const_panic_with};
 /// assert_eq!(SOON.to_string(), "first_factor (2.5 minutes)");
 /// ```
 ///
-/// Only session tokens contain the ages of factors, so no other caller meets a reverification.
+/// Only session tokens contain the ages of factors. A caller with a token of another kind never
+/// meets a reverification.
 ///
 /// Source: <https://clerk.com/docs/guides/secure/reverification>.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,7 +80,7 @@ impl Reverification {
     /// ```
     pub const STRICT_MFA: Self = Self::of(Level::Multi, 10.0);
 
-    /// Requires the first factor, verified within so many minutes.
+    /// Requires the first factor, verified within the last `minutes`.
     ///
     /// # Panics
     ///
@@ -90,7 +91,7 @@ impl Reverification {
         Self::of(Level::First, minutes)
     }
 
-    /// Requires the second factor, or the first factor of a user who has no second.
+    /// Requires the second factor. If the user has no second factor, the first factor is required.
     ///
     /// # Panics
     ///
@@ -101,7 +102,7 @@ impl Reverification {
         Self::of(Level::Second, minutes)
     }
 
-    /// Requires both factors, or the first factor of a user who has no second.
+    /// Requires both factors. If the user has no second factor, the first factor is enough.
     ///
     /// # Panics
     ///
@@ -139,7 +140,7 @@ impl Reverification {
         }
     }
 
-    /// Returns the form in which Clerk's own denials name a reverification:
+    /// Returns the JSON by which Clerk's own denials describe a reverification:
     /// <https://clerk.com/docs/guides/secure/reverification>.
     pub(crate) fn to_json(self) -> Value {
         let minutes = self.minutes();
@@ -152,8 +153,8 @@ impl Reverification {
         json!({ "level": self.level(), "afterMinutes": minutes })
     }
 
-    /// Reads a level and minutes. Returns `None` for an unknown level, and for minutes that are not
-    /// finite and above zero.
+    /// Reads a level and minutes. Returns `None` if the level is unknown, or if `minutes` is not a
+    /// finite number above zero.
     pub(super) const fn parse(level: &str, minutes: f64) -> Option<Self> {
         let level = match level.as_bytes() {
             b"first_factor" => Level::First,
@@ -188,8 +189,8 @@ impl Reverification {
         Self { level, minutes }
     }
 
-    /// Returns true if the ages meet the requirement, by Clerk's rule. The ages are those at the
-    /// time when the token was issued, at most a minute ago for a session token.
+    /// Returns true if the ages meet the requirement, by Clerk's rule. The ages were measured when
+    /// the token was issued. For a session token that was at most a minute ago.
     pub(super) fn is_met(self, ages: Option<&FactorAges>) -> bool {
         let Some(ages) = ages else { return false };
         let is_fresh = |age: Option<f64>| age.is_some_and(|age| age < self.minutes);

@@ -12,7 +12,7 @@ use crate::identity::{ScopeHierarchy, TokenKind};
 use super::denied::ORGANIZATION_SCOPE;
 use super::requirement::{Guard, Requirement};
 
-/// One way to call a tool. A client may use any scheme of a list.
+/// One way to call a tool. A client may use any of the tool's schemes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum SecurityScheme {
     /// A call without a token.
@@ -28,20 +28,20 @@ pub(crate) struct SchemeSource {
     pub(crate) oauth: bool,
     /// The scopes that the server requires of every request.
     pub(crate) required_scopes: Vec<String>,
-    /// True if a tool that needs an organization needs the scope for one. False if the organization
-    /// can come from another source and the server does not advertise the scope.
+    /// True if a tool that needs an organization needs the scope `user:org:read`. False if the
+    /// organization can come from another source and the server does not advertise the scope.
     pub(crate) organization_scope: bool,
-    /// The scopes that contain other scopes.
+    /// The scopes that imply other scopes.
     pub(crate) hierarchy: Arc<ScopeHierarchy>,
 }
 
 impl SchemeSource {
-    /// Derives the schemes of a tool from its guard. `optional` lists the optional parameters
-    /// (`Option<&Caller>`, `Option<&Org>`): a public tool that takes a caller works without a token
-    /// and does more with one.
+    /// Derives the schemes of a tool from its guard. `optional` lists the requirements of the
+    /// optional parameters (`Option<&Caller>`, `Option<&Org>`). A public tool with such a parameter
+    /// works without a token, and does more with a token.
     ///
-    /// The list is empty for a tool that no OAuth access token can call: the schemes have no other
-    /// tokens.
+    /// The list is empty if no OAuth access token can call the tool, because a scheme cannot
+    /// describe other tokens.
     pub(crate) fn of(&self, guard: &Guard, optional: &[Requirement]) -> Vec<SecurityScheme> {
         if guard.is_public() {
             let mut schemes = vec![SecurityScheme::NoAuth];
@@ -99,7 +99,7 @@ impl SchemeSource {
     }
 }
 
-/// Collected scopes, in the order in which challenges name them.
+/// The scopes of one scheme while it is built, in the order in which challenges list them.
 #[derive(Clone, Debug, Default)]
 struct Way {
     scopes: Vec<String>,
@@ -138,7 +138,7 @@ impl SecurityScheme {
     }
 }
 
-/// Writes schemes for people: the scopes of a token, or a sentence if there is none.
+/// Writes schemes for people: the scopes, or a text such as `no token`.
 pub(crate) fn in_words(schemes: &[SecurityScheme]) -> String {
     let each = schemes.iter().map(|scheme| match scheme {
         SecurityScheme::NoAuth => "no token".to_owned(),

@@ -1,7 +1,7 @@
 //! The tools that a caller sees in a list.
 //!
-//! INVARIANT: a cached entry is valid only for the exact facts that [`decide`] computed it from, and only if no guard
-//! depends on time. The cache is for lists alone: each call is decided anew.
+//! INVARIANT: a cached entry is valid only for the exact facts that [`decide`] computed it from, and only if
+//! no guard depends on time. The cache serves only lists; each call is decided anew.
 
 use std::sync::Arc;
 use std::{fmt, iter};
@@ -20,11 +20,12 @@ pub(crate) struct Visibility {
     server_scopes: Vec<String>,
     asks_current: bool,
     asks_claimed: bool,
-    /// The last decision for each token; `None` if a guard depends on time.
+    /// The last decision for each token. There is no cache if a guard depends on time.
     decided: Option<Cache<Fingerprint, Decided>>,
 }
 
-/// The tools that a caller sees, with marks of the facts that decided so. The cache keeps no claims and no tokens.
+/// The tools that a caller sees, with the marks of the facts that the decision used. An entry contains
+/// neither claims nor tokens.
 #[derive(Clone)]
 struct Decided {
     caller: Mark,
@@ -32,31 +33,32 @@ struct Decided {
     visible: Visible,
 }
 
-/// Tools by their places among all, a bit each.
+/// A set of tools: one bit for each tool of the server, by its index.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Visible(Arc<[u64]>);
 
-/// The organization of a caller, as far as a guard asks for it.
+/// The organization of a caller. It is looked up only if a guard uses it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OrganizationFacts<'a> {
     /// The current membership.
     pub(crate) current: Option<&'a Org>,
     /// The membership in the token.
     pub(crate) claimed: Option<&'a Org>,
-    /// The source that named the current organization, or the last source that was asked for it.
+    /// The source that named the current organization. If no source named one, this is the last source that
+    /// was read.
     pub(crate) named_by: NamedBy,
 }
 
 impl OrganizationFacts<'_> {
-    /// Whether the URL names an organization in which the caller cannot act. The list is then another
-    /// one than without that URL, since no new token would help, and it is not kept for the caller.
+    /// Returns true if the URL names an organization in which the caller cannot act. A new token would not
+    /// help then, so the list differs from the list without that URL, and is not cached.
     fn lack_that_of_the_url(&self) -> bool {
         self.current.is_none() && self.named_by == NamedBy::UrlQuery
     }
 }
 
 impl Visible {
-    /// Whether the tool at this place is seen.
+    /// Returns true if the set has the tool at this index.
     pub(crate) fn has(&self, place: usize) -> bool {
         let word = self.0.get(place / WORD);
         word.is_some_and(|word| word >> (place % WORD) & 1 == 1)
@@ -81,8 +83,8 @@ impl FromIterator<bool> for Visible {
 }
 
 impl Decided {
-    /// Whether the decision used exactly these facts: the facts of one verification and one look-up, not only equal
-    /// facts.
+    /// Returns true if the decision used exactly these facts. Equal facts from another verification or
+    /// look-up do not count.
     fn is_of(&self, caller: &Caller, organizations: [Option<&Org>; 2]) -> bool {
         let mut pairs = self.organizations.iter().zip(organizations);
         let same = pairs.all(|(mark, org)| match (mark, org) {
@@ -95,7 +97,7 @@ impl Decided {
 }
 
 impl Visibility {
-    /// Decides these guards for a caller, each with the facts that it is decided on.
+    /// Takes the guard of each tool, and the freshness that the guard's decision needs of the organization.
     pub(crate) fn new(
         tools: impl Iterator<Item = (Guard, identity::Freshness)>,
         server_scopes: Vec<String>,
@@ -115,7 +117,7 @@ impl Visibility {
         }
     }
 
-    /// Whether a guard asks for such facts.
+    /// Returns true if a guard uses an organization of this freshness.
     pub(crate) fn asks(&self, facts: identity::Freshness) -> bool {
         match facts {
             identity::Freshness::Current => self.asks_current,
@@ -123,7 +125,8 @@ impl Visibility {
         }
     }
 
-    /// The tools that the caller may call, and the tools that the caller could call with a new token.
+    /// Returns the tools that the caller may call now, and the tools that a new token or a reverification
+    /// would allow.
     pub(crate) fn of(&self, caller: Option<&Caller>, known: OrganizationFacts<'_>) -> Visible {
         let organizations = [known.current, known.claimed];
         let decided = self.decided.as_ref();
@@ -149,7 +152,7 @@ impl Visibility {
         visible
     }
 
-    /// All tools, for a list that shows what there is to callers who have not signed in yet.
+    /// Returns all tools, for a list that callers can read before they sign in.
     pub(crate) fn all(&self) -> Visible {
         self.tools.iter().map(|_| true).collect()
     }
@@ -190,7 +193,7 @@ impl fmt::Debug for Visibility {
 }
 
 const WORD: usize = u64::BITS as usize;
-/// Tokens whose last decision is cached. A client asks for the list about once a connection.
+/// The number of tokens whose last decision is cached. A client requests the list about once per connection.
 const MOST_DECIDED: usize = 1_000;
 
 #[cfg(test)]

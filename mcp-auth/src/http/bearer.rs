@@ -1,4 +1,4 @@
-//! Reads the bearer token of a request, from its one `Authorization` header.
+//! Reads the bearer token of a request from its `Authorization` header.
 
 use actix_web::http::Uri;
 
@@ -6,7 +6,7 @@ use crate::protocol::Header;
 
 use super::refusal::Refusal;
 
-/// Returns the bearer token; `None` if there is none, or if the scheme is not `Bearer`.
+/// Returns the bearer token. `None` if there is no header, or if its scheme is not `Bearer`.
 pub(super) fn token<'a>(
     authorization: Header<'a>,
     target: &Uri,
@@ -21,7 +21,8 @@ pub(super) fn token<'a>(
         Header::Malformed => return Err(Refusal::SeveralCredentials),
         Header::Value(header) => header,
     };
-    // A scheme without a token is a bad token. It must not pass for a caller without a token.
+    // `Bearer` without a token counts as a bad token. The request must not be treated like a
+    // request without a token.
     let (scheme, token) = header.split_once([' ', '\t']).unwrap_or((header, ""));
     // RFC 9110 section 11.1: the scheme is case-insensitive. RFC 6750 section 2.1.
     Ok(scheme

@@ -1,8 +1,9 @@
-//! Reads a body within a limit, a deadline, a least rate, and a budget of bytes for all bodies.
+//! Reads a body within a length limit, a deadline, a minimum speed, and a budget of bytes for all
+//! bodies.
 //!
-//! actix polls a handler before it hands over the body, and again afterwards, mostly within one
-//! turn of the runtime. A body that came with the head is there at the second poll, and needs no
-//! timer.
+//! actix polls a handler before it hands over the body, and again afterwards, usually within one
+//! turn of the runtime. A body that arrived together with the head is available at the second poll,
+//! so it needs no timer.
 
 use std::future::poll_fn;
 use std::mem;
@@ -21,16 +22,16 @@ use crate::limits::{Exhausted, Party, Pool, Taken};
 
 use super::body_with::BodyWith;
 
-/// The reason for which a body was not read.
+/// The reason why a body was not read.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// The connection broke off.
+    /// The connection broke before the body was complete.
     Broken,
-    /// One share of the bytes for bodies is used up; [`Exhausted`] says which share.
+    /// A share of the bytes for bodies is used up. [`Exhausted`] says which share.
     Exhausted(Exhausted),
     /// The body did not arrive in time, or arrived too slowly.
     Late,
-    /// The body is over the limit.
+    /// The body is longer than the limit.
     TooLong,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct Incoming {
     payload: Payload,
     is_begun: bool,
     is_over: bool,
-    /// The end of the body in bytes, if actix does not know it.
+    /// The length of the body in bytes, if actix does not know it.
     end: Option<usize>,
 }
 
@@ -53,19 +54,19 @@ impl Incoming {
         }
     }
 
-    /// Ends the body after so many bytes. If a request asks for WebSocket, actix takes everything
-    /// after its head for the body. Bytes after the declared length are never read as a request,
-    /// since the connection closes.
+    /// Ends the body after `length` bytes. If a request asks for WebSocket, actix treats everything
+    /// after the head as the body. Bytes after the declared length are never read as a request,
+    /// because the connection closes.
     pub(super) fn ends_after(&mut self, length: usize) {
         self.end = Some(length);
     }
 
-    /// Reads the whole body. `limit` is its greatest length in bytes, `declared` the length that
-    /// the head states.
+    /// Reads the whole body. `limit` is the largest permitted length in bytes, and `declared` is
+    /// the length that the head declares.
     ///
     /// The bytes count in the budget until they are dropped. A declared length counts before the
     /// first byte is read; a body of unknown length counts as it arrives. A short body does not
-    /// count: the number of connections bounds the number of short bodies.
+    /// count, because the limit on connections also limits the number of short bodies.
     pub(super) async fn read(
         &mut self,
         declared: Option<usize>,
@@ -108,8 +109,8 @@ impl Incoming {
         Ok(gathered.into_bytes())
     }
 
-    /// Skips the bytes that have arrived, if nothing read them: actix closes a connection with
-    /// bytes left.
+    /// Skips the bytes that have arrived, if nothing has read the body, because actix closes a
+    /// connection that has unread bytes.
     pub(super) async fn pass_over(&mut self) {
         if self.is_begun {
             return;
@@ -121,7 +122,7 @@ impl Incoming {
         }
     }
 
-    /// Takes the bytes that have arrived. Returns true at the end of the body.
+    /// Discards the bytes that have arrived. Returns true at the end of the body.
     fn has_come(&mut self) -> bool {
         let mut idle = Context::from_waker(Waker::noop());
         loop {
@@ -133,9 +134,9 @@ impl Incoming {
         }
     }
 
-    /// Closes the connection after this response if more of the body is to come. actix closes a
-    /// connection if it sees that a body is left. A body that was dropped it would read to the end,
-    /// which may never come.
+    /// Closes the connection after this response, if the body has not arrived completely. actix
+    /// closes the connection if the body still exists but is unread. If the body were dropped,
+    /// actix would read it to its end, which may never arrive.
     pub(super) fn end_with(self, answer: HttpResponse) -> HttpResponse {
         if self.is_over {
             return answer;
@@ -146,7 +147,7 @@ impl Incoming {
     }
 }
 
-/// The budget in which the bytes of a body count, and the party that they count for.
+/// The budget in which the bytes of a body count, and the caller or network that they count for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget<'a> {
     pub(super) pool: &'a Arc<Pool>,
@@ -186,8 +187,8 @@ impl<'a> Gathered<'a> {
         }
         let after = before + chunk.len();
         if after > UNCOUNTED || self.counted.is_some() {
-            // The buffer of a body of unknown length grows by doubling, so the counted bytes double
-            // too.
+            // The buffer of a body of unknown length grows by doubling, so the counted bytes are
+            // doubled too.
             let counted = self.counted.as_ref().map_or(0, Taken::amount);
             if after > counted {
                 self.count(after.max((2 * counted).min(self.limit)))?;
@@ -198,7 +199,7 @@ impl<'a> Gathered<'a> {
             return Ok(());
         }
         if self.all.is_empty() {
-            // Only counted bytes are allocated ahead. A body that does not count is short.
+            // Allocate only bytes that have been counted. A body that does not count is short.
             let counted = self.counted.as_ref().map(Taken::amount);
             let short = self.declared.unwrap_or(after).min(UNCOUNTED);
             self.all.reserve(counted.unwrap_or(short).max(after));
@@ -237,7 +238,7 @@ impl<'a> Gathered<'a> {
     }
 }
 
-/// Bytes that count until they are dropped.
+/// Bytes that count in the budget until they are dropped.
 struct CountedBytes {
     bytes: Bytes,
     _counted: Taken,
@@ -249,8 +250,8 @@ impl AsRef<[u8]> for CountedBytes {
     }
 }
 
-/// The least speed of a body: [`LEAST_IN_WINDOW`] bytes in each window, and the whole body before
-/// the deadline.
+/// The minimum speed of a body: [`LEAST_IN_WINDOW`] bytes must arrive in each window, and the whole
+/// body before the deadline.
 #[derive(Debug)]
 struct Pace {
     end: Instant,
@@ -277,7 +278,8 @@ impl Pace {
         self.window_end.min(self.end)
     }
 
-    /// Returns true if a body is fast enough after so many bytes, and begins the next window.
+    /// Returns true if the body is fast enough, and begins the next window. `come` is the number of
+    /// bytes that have arrived.
     fn holds(&mut self, now: Instant, come: usize) -> bool {
         let fast = come.saturating_sub(self.before) >= LEAST_IN_WINDOW;
         self.before = come;
@@ -286,7 +288,7 @@ impl Pace {
     }
 }
 
-/// Returns at the second poll.
+/// Completes at the second poll.
 async fn polled_again() {
     let mut before = false;
     poll_fn(|cx| {
@@ -299,13 +301,13 @@ async fn polled_again() {
     .await;
 }
 
-/// In bytes. A body of at most this length does not count in the budget.
+/// A body of at most this number of bytes does not count in the budget.
 const UNCOUNTED: usize = 16 * 1024;
-/// The number of windows in a deadline: six of 5 s each in a deadline of 30 s.
+/// The number of windows in a deadline. A deadline of 30 s has six windows of 5 s.
 const WINDOWS: u32 = 6;
-/// A time so far ahead that it never comes, and that can be added to any time.
+/// A deadline that is never reached, but that can be added to any time without an overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// In bytes.
+/// The least number of bytes that must arrive in each window.
 const LEAST_IN_WINDOW: usize = 16 * 1024;
 
 #[cfg(test)]

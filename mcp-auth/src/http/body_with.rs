@@ -1,4 +1,4 @@
-//! A response body that holds a value until the body was sent.
+//! A response body that keeps a value alive until the body has been sent.
 
 use std::error::Error;
 use std::pin::Pin;

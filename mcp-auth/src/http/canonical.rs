@@ -1,5 +1,6 @@
-//! The canonical URL of the endpoint. It is the `resource` of the metadata, the audience of tokens
-//! and the target of challenges. It comes from the configuration, never from a request.
+//! The canonical URL of the endpoint. The metadata names this URL as `resource`, tokens name it as
+//! their audience, and challenges refer to it. The URL comes from the configuration, never from a
+//! request.
 
 use thiserror::Error;
 use url::Url;
@@ -15,12 +16,12 @@ pub(crate) struct Canonical {
 }
 
 impl Canonical {
-    /// Reads a URL; a bare origin gets `path` appended.
+    /// Parses a URL. If the URL is a bare origin, appends `path`.
     ///
     /// # Errors
     ///
-    /// If it is not an http or https URL, is plain http off loopback, or has a query, a fragment or
-    /// credentials.
+    /// If the text is not an http or https URL, if the URL is plain http off loopback, or if it has
+    /// a query, a fragment or credentials.
     pub(crate) fn parse(text: &str, path: &str) -> Result<Self, CanonicalError> {
         let canonical = Self::parse_allowing_http(text, path)?;
         if canonical.plain_http_host().is_some() {
@@ -29,11 +30,13 @@ impl Canonical {
         Ok(canonical)
     }
 
-    /// Reads a URL that may be plain http off loopback. A bare origin gets `path` appended.
+    /// Parses a URL that may be plain http off loopback. If the URL is a bare origin, appends
+    /// `path`.
     ///
     /// # Errors
     ///
-    /// If it is not an http or https URL, or has a query, a fragment or credentials.
+    /// If the text is not an http or https URL, or if the URL has a query, a fragment or
+    /// credentials.
     pub(crate) fn parse_allowing_http(text: &str, path: &str) -> Result<Self, CanonicalError> {
         let mut url = Url::parse(text).map_err(|_| CanonicalError::NoUrl)?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -51,13 +54,13 @@ impl Canonical {
         Ok(Self { url })
     }
 
-    /// Returns the host of a URL that is plain http off loopback; `None` for any other URL.
+    /// Returns the host if the URL is plain http off loopback. `None` for any other URL.
     pub(crate) fn plain_http_host(&self) -> Option<&str> {
         let is_plain = self.url.scheme() == "http" && !self.is_loopback();
         self.url.host_str().filter(|_| is_plain)
     }
 
-    /// Returns the URL on loopback, for a server without another address.
+    /// Returns a URL on loopback, for a server that has no other URL.
     pub(crate) fn loopback(host: &str, port: u16, path: &str) -> Result<Self, CanonicalError> {
         let host = host.trim_matches(['[', ']']);
         let host = if host.contains(':') {
@@ -81,25 +84,25 @@ impl Canonical {
         self.url.path()
     }
 
-    /// Returns host and port in the form of a `Host` header.
+    /// Returns the host and the port in the form of a `Host` header.
     pub(crate) fn authority(&self) -> String {
         authority(&self.url)
     }
 
-    /// Returns the `Host` values that name the endpoint; any port if the URL has none.
+    /// Returns the `Host` values that match the URL. If the URL names no port, every port matches.
     pub(crate) fn host(&self) -> AllowedHost {
         let name = self.url.host_str().unwrap_or_default();
         AllowedHost::new(name.to_owned(), self.url.port())
     }
 
-    /// Returns true if the host is the local machine.
+    /// Returns true if the host is on loopback.
     pub(crate) fn is_loopback(&self) -> bool {
         loopback::is_url(&self.url)
     }
 
-    /// Returns the other names of the endpoint. On loopback, `127.0.0.1`, `localhost` and `[::1]`
-    /// name one machine, and a client compares `resource` with the URL that it called (RFC 9728
-    /// section 3.3).
+    /// Returns the other URLs of the endpoint. On loopback, `127.0.0.1`, `localhost` and `[::1]`
+    /// mean the same machine. The endpoint must know all of these URLs, because a client compares
+    /// `resource` with the URL that it called (RFC 9728 section 3.3).
     pub(crate) fn aliases(&self) -> Vec<Self> {
         let hosts: &[&str] = if self.is_loopback() {
             &["127.0.0.1", "localhost", "[::1]"]
@@ -113,13 +116,13 @@ impl Canonical {
         hosts.iter().filter_map(alias).collect()
     }
 
-    /// Returns this name and the other names.
+    /// Returns this URL and the other URLs of the endpoint.
     pub(crate) fn names(&self) -> impl Iterator<Item = Self> {
         std::iter::once(self.clone()).chain(self.aliases())
     }
 
-    /// Returns the `aud` values that name this endpoint, byte for byte, with and without the slash
-    /// that WHATWG adds to a bare origin.
+    /// Returns the `aud` values that name this endpoint. A bare origin is returned with and without
+    /// the final slash, which WHATWG adds.
     pub(crate) fn audiences(&self) -> Vec<String> {
         let mut audiences = Vec::new();
         for name in self.names() {
@@ -145,7 +148,7 @@ fn authority(url: &Url) -> String {
         .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// The reason for which a text is not a canonical URL.
+/// The reason why a text is not a canonical URL.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub(crate) enum CanonicalError {
     #[error("it is not an http(s) URL")]

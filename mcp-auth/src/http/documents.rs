@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::canonical::Canonical;
 
-/// The fields of the protected-resource metadata besides the URL.
+/// The fields of the protected-resource metadata, except the URL.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceInfo {
     pub(crate) issuer: String,
@@ -19,8 +19,8 @@ pub(crate) struct ResourceInfo {
     pub(crate) documentation: Option<String>,
 }
 
-/// The protected-resource metadata (RFC 9728) for one URL of the endpoint, as JSON. On loopback the endpoint has
-/// several URLs.
+/// Makes the protected-resource metadata (RFC 9728) for one URL of the endpoint, as JSON. On
+/// loopback the endpoint has several URLs.
 pub(super) fn protected_resource(canonical: &Canonical, info: &ResourceInfo) -> Bytes {
     let mut document = Map::new();
     let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
@@ -37,8 +37,8 @@ pub(super) fn protected_resource(canonical: &Canonical, info: &ResourceInfo) -> 
     Bytes::from(Value::Object(document).to_string())
 }
 
-/// Returns the paths at which clients look for the metadata: below the endpoint's path, and at the
-/// root (RFC 9728 section 3.1).
+/// Returns the paths at which clients look for the metadata: with the endpoint's path appended, and
+/// at the root (RFC 9728 section 3.1).
 pub(super) fn protected_resource_paths(canonical: &Canonical) -> Vec<String> {
     let mut paths = vec![PROTECTED_RESOURCE.to_owned()];
     if canonical.path() != "/" {
@@ -47,7 +47,7 @@ pub(super) fn protected_resource_paths(canonical: &Canonical) -> Vec<String> {
     paths
 }
 
-/// Sends a document that may be cached for a while.
+/// Responds with a document that clients may cache for five minutes.
 pub(super) fn ok(document: Bytes) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
@@ -55,7 +55,8 @@ pub(super) fn ok(document: Bytes) -> HttpResponse {
         .body(document)
 }
 
-/// Lets a page of any origin read a response. It has no credentials, so there is nothing to steal.
+/// Lets pages of every origin read a response. That is safe, because the document is public and the
+/// request has no credentials.
 pub(super) fn for_any_origin(mut answer: HttpResponse) -> HttpResponse {
     let any = HeaderValue::from_static("*");
     answer
@@ -64,7 +65,8 @@ pub(super) fn for_any_origin(mut answer: HttpResponse) -> HttpResponse {
     answer
 }
 
-/// Answers the preflight of a public document: any page, any header, no credentials.
+/// Answers the preflight request for a public document. It permits every origin and every header,
+/// but no credentials.
 pub(super) fn public_preflight(head: &RequestHead) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     response

@@ -1,5 +1,5 @@
-//! Answers one request to the MCP endpoint. The order is: host and origin, declared length and
-//! media types, credentials, body.
+//! Answers one request to the MCP endpoint. The order of the checks is: host and origin, declared
+//! length and media types, credentials, body.
 
 use std::convert::Infallible;
 
@@ -53,9 +53,9 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
     finish(head, origin, response)
 }
 
-/// Decides about a POST with `Expect: 100-continue` (RFC 9110 section 10.1.1): returns the request
-/// if its body is wanted, or the refusal. A verified token is known from then on and is not
-/// verified again.
+/// Decides about a POST with `Expect: 100-continue` (RFC 9110 section 10.1.1). Returns the request
+/// if its body should be sent, or the refusal. A token that is verified here is cached, so it is
+/// not verified again.
 pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, HttpResponse> {
     let body = request.take_payload();
     let head = request.head();
@@ -77,7 +77,7 @@ pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, 
     Err(finish(head, origin, response))
 }
 
-/// Makes every check that comes before reading the body.
+/// Makes all checks that precede reading the body.
 async fn admit(site: &Site, head: &RequestHead, fields: &Fields<'_>) -> Result<(), Refusal> {
     let declared = declared_length(fields.content_length);
     check_head(site, fields, declared)?;
@@ -106,7 +106,8 @@ fn finish(head: &RequestHead, origin: Option<&str>, mut response: HttpResponse) 
     connection::announce_close(head, response)
 }
 
-/// Checks host and origin, each against its own list. Returns the called name and the origin.
+/// Checks host and origin, each against its own list. Returns the called URL's [`Name`] and the
+/// origin.
 fn enter<'a>(
     site: &'a Site,
     head: &RequestHead,
@@ -136,9 +137,9 @@ async fn respond(
         {
             return Ok(page);
         }
-        // Some clients send a GET in order to be asked to sign in. Where a client can connect
-        // without a token, a 401 would start the sign-in too early: clients open a GET stream once
-        // they are connected.
+        // Some clients send a GET so that a 401 makes them sign in. But clients that connected
+        // without a token open a GET stream afterwards, and a 401 would make them sign in too
+        // early.
         let is_connected = caller.is_some() || site.endpoint.connects_anonymous();
         return Err(if is_connected {
             Refusal::Method("POST, OPTIONS").into()
@@ -190,8 +191,8 @@ fn check_head(site: &Site, fields: &Fields<'_>, declared: Option<usize>) -> Resu
     Ok(())
 }
 
-/// Returns the verified caller; `None` without a token. A bad token is an error, never a caller
-/// without a token.
+/// Returns the verified caller. `None` if the request has no token. A bad token is an error; the
+/// request is never treated like a request without a token.
 async fn authenticate(
     site: &Site,
     head: &RequestHead,
@@ -213,7 +214,8 @@ async fn authenticate(
     // The box keeps the future of every request small.
     match Box::pin(site.authenticator.authenticate_from(client, &token)).await {
         Ok(caller) => Ok(Some(caller)),
-        // The issuer made this token, so presenting it is not a guess.
+        // The issuer made this token, so the caller did not guess it, and it does not count as a
+        // failure.
         Err(AuthError::Invalid(error)) if error.is_of_genuine_token() => {
             Err(Refusal::InvalidToken(error))
         }
@@ -230,8 +232,8 @@ async fn authenticate(
     }
 }
 
-/// Returns the greatest length of the body. Without a token it is small, and zero if the server has
-/// no public tool, so that strangers cannot fill memory.
+/// Returns the largest permitted length of the body. Without a token the length is small, and zero
+/// if every request needs a token, so that callers without a token cannot fill the memory.
 fn body_limit(site: &Site, declared: Option<usize>, signed_in: bool) -> Result<usize, Refusal> {
     let limit = if signed_in {
         site.body_limit
@@ -247,7 +249,7 @@ fn body_limit(site: &Site, declared: Option<usize>, signed_in: bool) -> Result<u
     Ok(limit)
 }
 
-/// Reads the body within limit, budget and deadline.
+/// Reads the body within the length limit, the budget and the deadline.
 async fn read(
     site: &Site,
     declared: Option<usize>,
@@ -276,12 +278,12 @@ async fn read(
     })
 }
 
-/// Turns the protocol's answer into an HTTP response.
+/// Turns the response of the protocol into an HTTP response.
 fn message(answer: Response) -> Result<HttpResponse, Refused> {
     match answer {
         Response::Accepted => Ok(HttpResponse::Accepted().finish()),
         Response::List { start, rest } => {
-            // Many callers share the rest, so it is sent without a copy.
+            // The rest is shared with other responses, so it is sent without a copy.
             let length = start.len() + rest.len();
             let parts = stream::iter([Bytes::from(start), rest].map(Ok::<_, Infallible>));
             let body = SizedStream::new(length as u64, parts);
@@ -314,7 +316,7 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
     }
 }
 
-/// Answers a browser's preflight. The gate has allowed its origin.
+/// Answers the preflight request of a browser. The gate has already checked the origin.
 fn preflight() -> HttpResponse {
     HttpResponse::NoContent()
         .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"))
@@ -331,7 +333,7 @@ fn declared_length(header: Header<'_>) -> Option<usize> {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// The greatest length of a body without a token, in bytes. A call of a public tool needs far less.
+/// The largest length of a body without a token, in bytes. A call of a public tool needs far less.
 pub(crate) const ANONYMOUS_BODY: usize = 64 * 1024;
 const ALLOWED: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";
 const EXPOSED: &str = "WWW-Authenticate, Mcp-Session-Id, Retry-After";

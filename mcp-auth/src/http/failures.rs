@@ -1,4 +1,4 @@
-//! Limits the bad tokens of a network.
+//! Limits how many bad tokens a network may present.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use crate::limits::{Limit, Network, Windows};
 
 /// Counts failed authentications per network and minute.
 ///
-/// Above the limit, bad tokens of the network get 429 instead of 401, and Clerk is not asked about
-/// new opaque tokens. A token that the issuer signed, and a caller who is in the cache, still get
-/// in.
+/// Above the limit, the server answers bad tokens of the network with 429 instead of 401, and does
+/// not verify new opaque tokens at Clerk. It still accepts tokens that the issuer signed, and
+/// callers who are in the cache.
 #[derive(Debug)]
 pub(super) struct Failures {
     limit: Limit,
@@ -29,7 +29,7 @@ impl Failures {
         }
     }
 
-    /// Returns the time to wait, if the network has failed too often in this minute.
+    /// Returns the time to wait, if the network has presented too many bad tokens in this minute.
     pub(super) fn wait(&self, client: IpAddr) -> Option<Duration> {
         self.windows
             .wait(self.windows.key(Network::of(client)), self.limit)
@@ -38,14 +38,15 @@ impl Failures {
     /// Counts a failure.
     ///
     /// # Errors
-    /// How long the client has to wait, if its network failed too often before.
+    /// The time that the client has to wait, if its network has presented too many bad tokens.
     pub(super) fn count(&self, client: IpAddr) -> Result<(), Duration> {
         self.windows
             .take(self.windows.key(Network::of(client)), self.limit)
     }
 }
 
-/// About 1 MiB. With more networks in one minute, the count that ends first is dropped.
+/// The largest number of networks that are counted, which takes about 1 MiB. With more networks in
+/// one minute, the count that ends first is dropped.
 const MOST_NETWORKS: usize = 10_000;
 
 #[cfg(test)]

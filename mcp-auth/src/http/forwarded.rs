@@ -1,11 +1,12 @@
-//! The address of the client that sent a request. Only limits use it.
+//! Finds the address of the client that sent a request. Only limits use the address.
 //!
-//! Host, origin, URLs and the rules for loopback do not depend on forwarding headers. Limits read
-//! them from a proxy that the operator names, because otherwise all clients behind the proxy would
-//! share one limit.
+//! Host, origin, URLs and the rules for loopback do not depend on forwarding headers. Limits use
+//! the headers only if the request comes from a proxy that the operator named. Without the headers,
+//! all clients behind the proxy would share one limit.
 //!
-//! INVARIANT: an address is believed only if the peer wrote it, or a believed proxy nearer to the
-//! server. A client never decides which address counts for it.
+//! INVARIANT: an address is trusted only if a trusted proxy wrote it. The peer is trusted if the
+//! operator named it as a proxy. Another proxy is trusted if the operator named it and a trusted
+//! proxy wrote its address. A client can never choose the address that its requests count for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,16 +16,16 @@ use actix_web::http::header::{FORWARDED, HeaderName, HeaderValue, X_FORWARDED_FO
 
 use crate::limits::{Networks, is_private};
 
-/// Identifies clients by their addresses.
+/// Finds the addresses of clients.
 #[derive(Debug)]
 pub(super) struct Clients {
     proxies: Networks,
-    /// Whether the addresses of the peers indicate a proxy.
+    /// Whether the addresses of the peers so far suggest that there is a proxy.
     guess: AtomicU8,
 }
 
 impl Clients {
-    /// `proxies` lists the proxies whose forwarding headers are read. `is_public` is true if the
+    /// `proxies` lists the proxies whose forwarding headers are trusted. `is_public` is true if the
     /// server's URL is not on loopback.
     pub(super) fn new(proxies: Networks, is_public: bool) -> Self {
         let is_certain = !is_public || !proxies.is_empty();
@@ -35,10 +36,11 @@ impl Clients {
         }
     }
 
-    /// Returns the address of the request's client. It is the peer's address unless the peer is a
-    /// trusted proxy.
+    /// Returns the address of the request's client. Unless the peer is a trusted proxy, this is the
+    /// address of the peer.
     ///
-    /// Source: RFC 7239 section 4 to 6; `X-Forwarded-For` as proxies write it.
+    /// Source: RFC 7239 sections 4 to 6. `X-Forwarded-For` has no standard; it is read as common
+    /// proxies write it.
     pub(super) fn address(&self, head: &RequestHead) -> IpAddr {
         let peer = head
             .peer_addr
@@ -55,14 +57,15 @@ impl Clients {
             (None, None) => peer,
             (Some(client), None) | (None, Some(client)) => client,
             (Some(standard), Some(customary)) if standard == customary => standard,
-            // A proxy writes one of the two headers, and forwards the other as the client sent it.
+            // The headers disagree. A proxy writes only one of them, and forwards the other header
+            // as the client sent it.
             (Some(_), Some(_)) => peer,
         }
     }
 
-    /// Walks from the nearest hop to the client, and returns the first address that is no trusted
-    /// proxy. At an entry that is not an address the walk ends at the last trusted proxy. Returns
-    /// `None` if the request does not have the header.
+    /// Reads the addresses of a header from the nearest proxy to the client, and returns the first
+    /// address that is not a trusted proxy. If an entry is not an address, returns the last trusted
+    /// address that was read. Returns `None` if the request does not have the header.
     fn walk(
         &self,
         peer: IpAddr,
@@ -98,8 +101,8 @@ impl Clients {
         (!lines.is_empty()).then_some(believed)
     }
 
-    /// A server with a public URL whose peers are all on private networks is probably behind a
-    /// proxy.
+    /// Logs a warning if the first peer of a server with a public URL is on a private network. The
+    /// peer is then probably a proxy.
     #[cold]
     fn guess_from(&self, peer: IpAddr) {
         if peer == UNKNOWN {
@@ -111,20 +114,21 @@ impl Clients {
                 target: "mcp_auth",
                 %peer,
                 setting = "MCP_TRUSTED_PROXIES",
-                "the URL of this server is public, and its peer is on a private network: if that is a proxy, all \
-                 of its clients are one client for the limits; name the proxy in the setting"
+                "the URL of this server is public, but a peer is on a private network: if the peer is a proxy, the limits \
+                 count all of its clients as one client; name the proxy in the setting"
             );
         }
     }
 }
 
-/// Returns a value without control characters and without bytes beyond ASCII.
+/// Returns a value as text. `None` if it has control characters or non-ASCII bytes.
 fn text(value: &HeaderValue) -> Option<&str> {
     value.to_str().ok()
 }
 
-/// Takes the last element of a list, without the blanks around it; `None` if the list is empty. The
-/// list is read from its end, so that no text of the client's decides where the element begins.
+/// Returns the list before its last element, and the last element without surrounding blanks.
+/// `None` if the list is empty. The list is read from its end, so that text that the client wrote
+/// cannot influence where the last element begins.
 fn last_element(list: &str) -> Option<(&str, &str)> {
     if list.is_empty() {
         return None;
@@ -151,7 +155,8 @@ fn is_escaped(bytes: &[u8], at: usize) -> bool {
     before.take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
-/// Returns the address of the one `for` in an element of `Forwarded`.
+/// Returns the address of `for` in an element of `Forwarded`. `None` if `for` occurs twice or not
+/// at all.
 fn of_forwarded(element: &str) -> Option<IpAddr> {
     let mut found = None;
     for pair in Pairs(element) {
@@ -163,8 +168,8 @@ fn of_forwarded(element: &str) -> Option<IpAddr> {
     node(found?)
 }
 
-/// The parameters of an element: `name=value`, separated by semicolons; `None` for a parameter that
-/// cannot be read.
+/// Iterates over the parameters of an element: `name=value`, separated by semicolons. An item is
+/// `None` if the parameter cannot be parsed.
 struct Pairs<'a>(&'a str);
 
 impl<'a> Iterator for Pairs<'a> {
@@ -180,8 +185,8 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
-/// Splits off the first parameter at its semicolon. A quoted value with a backslash is not read: no
-/// address needs one.
+/// Splits off the first parameter at its semicolon. Returns `None` for a quoted value with a
+/// backslash, because no address needs a backslash.
 fn pair(text: &str) -> Option<(&str, &str, &str)> {
     let (name, rest) = text.trim_start_matches(BLANKS).split_once('=')?;
     let (value, rest) = match rest.strip_prefix('"') {
@@ -199,14 +204,15 @@ fn pair(text: &str) -> Option<(&str, &str, &str)> {
     is_readable.then_some((name, value, rest))
 }
 
-/// The characters of parameter names, a part of RFC 9110 section 5.6.2.
+/// Returns true for a character of a parameter name. These are some of the characters of RFC 9110
+/// section 5.6.2.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 /// Reads an address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
-/// `[2001:db8::1]`, `[2001:db8::1]:80`. Returns `None` for names that hide the address, `unknown`
-/// and `_hidden`.
+/// `[2001:db8::1]`, `[2001:db8::1]:80`. Returns `None` for names that hide the address, such as
+/// `unknown` and `_hidden`.
 fn node(text: &str) -> Option<IpAddr> {
     if let Some(bracketed) = text.strip_prefix('[') {
         let (address, port) = bracketed.split_once(']')?;
@@ -222,7 +228,7 @@ fn node(text: &str) -> Option<IpAddr> {
     is_port(port).then_some(IpAddr::V4(address))
 }
 
-/// RFC 7239 section 6.1: digits, or a name that hides the port.
+/// Returns true for digits, or for a name that hides the port (RFC 7239 section 6.1).
 fn is_port(text: &str) -> bool {
     let hidden = text.strip_prefix('_');
     match hidden {
@@ -235,9 +241,10 @@ const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const BLANKS: [char; 2] = [' ', '\t'];
 /// The characters that end a value without quotes.
 const END: [char; 4] = [';', '"', ' ', '\t'];
-/// The greatest number of entries that are read of a header. No chain of proxies is so long.
+/// The largest number of entries that are read from a header. Real chains of proxies are much
+/// shorter.
 const MOST_ENTRIES: usize = 32;
-/// No peer so far shows whether there is a proxy.
+/// There was no peer yet from which a proxy could be guessed.
 const OPEN: u8 = 0;
 const SETTLED: u8 = 1;
 

@@ -1,4 +1,5 @@
-//! Checks of the readers of a head: the token, the headers, and the entries of lists that headers are compared with.
+//! Fuzz checks of the code that reads a head: the token, the headers, and the configured entries
+//! that headers are compared with.
 
 use actix_web::dev::RequestHead;
 use actix_web::http::Uri;
@@ -14,8 +15,8 @@ use super::org_query;
 use crate::identity::UrlOrg;
 use crate::protocol::Header;
 
-/// Checks which token is taken out of a request. The first line is its target, each other line a value of
-/// `Authorization`.
+/// Checks which token is read from a request. The first line is the target of the request, and each
+/// other line is a value of `Authorization`.
 pub fn authorization(bytes: &[u8]) {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let target = target(lines.next().unwrap_or_default());
@@ -42,7 +43,8 @@ pub fn authorization(bytes: &[u8]) {
     assert_eq!(read.map_err(|_| ()), expected, "{sent:?}");
 }
 
-/// The token of a value: the text behind `bearer` and a blank, without blanks around it.
+/// Reads the token of a value in a second way: the text after `bearer` and a blank, without
+/// surrounding blanks.
 fn second_reading(value: &[u8]) -> Result<Option<&str>, ()> {
     let value = std::str::from_utf8(value).map_err(|_| ())?;
     if !value.is_ascii() {
@@ -55,8 +57,8 @@ fn second_reading(value: &[u8]) -> Result<Option<&str>, ()> {
     Ok(token.map(|token| token.trim_matches([' ', '\t'])))
 }
 
-/// Checks how headers and target of a request are read, and how the same texts are read in a configuration. The first
-/// line is the target, each other line a header.
+/// Checks how the headers and the target of a request are read, and how the same texts are read as
+/// a configuration. The first line is the target, and each other line is a header.
 pub fn head(bytes: &[u8]) {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let target = target(lines.next().unwrap_or_default());
@@ -102,7 +104,7 @@ pub fn head(bytes: &[u8]) {
     check_organization(&target);
 }
 
-/// Only the hosts and origins of the list pass, whatever the target says.
+/// Checks that only the listed hosts and origins pass, whatever the target is.
 fn check_gate(fields: &Fields<'_>, target: &Uri) {
     let hosts = ["127.0.0.1:3000", "mcp.example.com", "[::1]:3000"];
     let hosts = hosts
@@ -133,7 +135,8 @@ fn check_gate(fields: &Fields<'_>, target: &Uri) {
     }
 }
 
-/// An entry of a list that is accepted matches what it says, and reading it again changes nothing.
+/// Checks that an accepted entry matches the host or origin that it names, and that normalising it
+/// again changes nothing.
 fn check_listed(text: &str) {
     if let Ok(listed) = origin(text) {
         assert_eq!(origin(&listed).as_ref(), Ok(&listed), "{text}");
@@ -163,13 +166,13 @@ fn check_listed(text: &str) {
     }
 }
 
-/// The parameter `org` is what a reader of forms finds, or it is malformed.
+/// Checks that the parameter `org` has the value that a form parser finds, or is malformed.
 fn check_organization(target: &Uri) {
     let query = target.query().unwrap_or_default();
     let pairs = url::form_urlencoded::parse(query.as_bytes());
     let named: Vec<_> = pairs.filter(|(name, _)| name == "org").collect();
     match org_query::read(target) {
-        // The reader of forms accepts names that are wrongly encoded.
+        // The form parser also accepts names that are wrongly encoded.
         UrlOrg::Absent => assert!(named.is_empty() || query.contains('%'), "{query}"),
         UrlOrg::Malformed => assert!(!named.is_empty(), "{query}"),
         UrlOrg::Named(organization) => {

@@ -1,8 +1,9 @@
 //! Checks the `Host` and the `Origin` of a request, each against its own list.
 //!
-//! Each check stops an attack that the other does not. A page whose name was rebound to this
-//! address sends a foreign `Host`. A page that calls across origins sends a foreign `Origin`.
-//! `Forwarded` and `X-Forwarded-*` are not read here.
+//! Each check stops an attack that the other check does not stop. In a DNS rebinding attack, the
+//! page's own host name resolves to this server, so the request has a foreign `Host`. A page that
+//! sends a cross-origin request has a foreign `Origin`. `Forwarded` and `X-Forwarded-*` are not
+//! read here.
 
 use std::sync::Arc;
 
@@ -18,17 +19,17 @@ use super::head::Fields;
 use super::listed::{AllowedHost, split};
 use super::refusal::Refusal;
 
-/// The hosts and origins that are served.
+/// The accepted hosts and origins.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     hosts: Vec<AllowedHost>,
     origins: Origins,
 }
 
-/// The browser origins that may call.
+/// The origins of web pages that may call.
 #[derive(Clone, Debug)]
 pub(crate) enum Origins {
-    /// The listed origins, as a browser spells them.
+    /// The listed origins, in the form that browsers send.
     Listed(Vec<String>),
     /// Pages on the local machine.
     Loopback,
@@ -39,12 +40,12 @@ impl Gate {
         Self { hosts, origins }
     }
 
-    /// Checks the `Host` header and returns it.
+    /// Checks the `Host` header, and returns its value.
     pub(super) fn host<'a>(&self, host: Header<'a>, target: &Uri) -> Result<&'a str, Refusal> {
         let Header::Value(host) = host else {
             return Err(Refusal::Host);
         };
-        // RFC 9112 section 3.2.2: a target in absolute form must name the same host.
+        // If the target is in absolute form, it must name the same host (RFC 9112 section 3.2.2).
         if target
             .authority()
             .is_some_and(|authority| authority.as_str() != host)
@@ -59,7 +60,7 @@ impl Gate {
         }
     }
 
-    /// Checks the `Origin` header and returns it, if there is one.
+    /// Checks the `Origin` header, and returns its value if there is one.
     pub(super) fn origin<'a>(&self, origin: Header<'a>) -> Result<Option<&'a str>, Refusal> {
         let origin = match origin {
             Header::Absent => return Ok(None),
@@ -78,8 +79,7 @@ impl Gate {
     }
 }
 
-/// The log lines of requests that the gate refuses: one a minute for the host, and one for the
-/// origin.
+/// Logs requests that the gate refuses, at most one line a minute for hosts and one for origins.
 #[derive(Debug)]
 pub(super) struct GateLog {
     clock: Arc<dyn Clock>,
@@ -96,8 +96,8 @@ impl GateLog {
         }
     }
 
-    /// Counts a refusal. The log line names the value, escaped and cut, and the setting that lists
-    /// the served values.
+    /// Counts a refusal. The log line has the refused value, escaped and shortened, and the name of
+    /// the setting that lists the accepted values.
     #[cold]
     pub(super) fn count(&self, refusal: &Refusal, fields: &Fields<'_>) {
         let (throttle, reason, sent, setting) = match refusal {
@@ -127,7 +127,7 @@ impl GateLog {
 
 const MAX_LOGGED_CHARS: usize = 64;
 
-/// Returns true if an origin is a page of the local machine. `null` is not.
+/// Returns true if an origin is on loopback. `null` is not on loopback.
 fn is_loopback_origin(origin: &str) -> bool {
     let Ok(url) = Url::parse(origin) else {
         return false;

@@ -1,4 +1,4 @@
-//! Reads the relevant headers of a request in one pass.
+//! Reads the headers that the server needs in one pass.
 
 use std::str;
 
@@ -15,15 +15,15 @@ pub(super) struct Fields<'a> {
     pub(super) authorization: Header<'a>,
     pub(super) content_length: Header<'a>,
     pub(super) content_type: Header<'a>,
-    /// True if an `Accept` header accepts JSON; `None` if there is none.
+    /// True if an `Accept` header accepts JSON. `None` if there is no `Accept` header.
     pub(super) accepts_json: Option<bool>,
-    /// True if actix hands over everything after the head as the body, without an end.
+    /// True if actix treats everything after the head as the body, which then has no end.
     pub(super) switches: bool,
     pub(super) mirrored: Mirrored<'a>,
 }
 
 impl<'a> Fields<'a> {
-    /// Looking up each header by its name costs more than reading all.
+    /// Reads all headers in one pass, because looking up each header by its name would cost more.
     pub(super) fn of(head: &'a RequestHead) -> Self {
         let mut fields = Self {
             host: Header::Absent,
@@ -78,9 +78,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Returns a value as text, without surrounding blanks. HTTP excludes control characters, so ASCII
-/// here means visible ASCII. The check covers all bytes at once; `HeaderValue::to_str` checks them
-/// one by one.
+/// Returns a value as text, without surrounding blanks. `None` if it is not ASCII. HTTP permits no
+/// control characters in a value, so ASCII here means visible ASCII. `is_ascii` checks many bytes
+/// at once, unlike `HeaderValue::to_str`.
 fn ascii(value: &HeaderValue) -> Option<&str> {
     let bytes = value.as_bytes().trim_ascii();
     bytes.is_ascii().then(|| str::from_utf8(bytes).ok())?

@@ -1,16 +1,16 @@
-//! Origins and hosts of a configuration, in the form in which requests name them.
+//! Parses the origins and hosts of a configuration into the form that requests use.
 //!
-//! An entry whose meaning is clear is normalised. Any other entry is an error, because it would
-//! never match a request.
+//! An entry with a clear meaning is normalised. Any other entry is an error, because it would never
+//! match a request.
 
 use std::net::Ipv6Addr;
 
 use url::{Host, Url};
 
-/// The reason for which an entry of a list cannot be used, and the remedy.
+/// The reason why an entry of a list is invalid, and the remedy.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct BadEntry {
-    /// Completes the sentence that begins with the entry.
+    /// The end of a sentence that begins with the entry, such as `has no scheme`.
     pub(crate) problem: &'static str,
     pub(crate) remedy: String,
 }
@@ -24,19 +24,19 @@ impl BadEntry {
     }
 }
 
-/// Returns an origin as browsers write it (RFC 6454 section 6.2): scheme and host in lower case, a name with
-/// letters beyond ASCII in Punycode, without the default port. An origin with the scheme of an
-/// app keeps its case after the scheme.
+/// Returns an origin as browsers write it (RFC 6454 section 6.2): scheme and host in lower case,
+/// non-ASCII names in Punycode, and no default port. If the origin has the scheme of an app, the
+/// case of the text after the scheme is kept.
 ///
 /// # Errors
 ///
-/// If the entry is empty, is not an origin or is more than an origin, has a wildcard or no scheme, or is
-/// `null`.
+/// If the entry is empty, is not an origin, is longer than an origin, has a wildcard, has no
+/// scheme, or is `null`.
 pub(crate) fn origin(entry: &str) -> Result<String, BadEntry> {
     let entry = entry.trim();
     check_text(entry, LIKE_ORIGIN)?;
     if entry.eq_ignore_ascii_case("null") {
-        let problem = "is the origin of every page that hides its own";
+        let problem = "is an origin that unrelated pages share";
         return Err(BadEntry::new(problem, LIKE_ORIGIN));
     }
     let Some((scheme, rest)) = entry.split_once("://") else {
@@ -65,7 +65,7 @@ pub(crate) fn origin(entry: &str) -> Result<String, BadEntry> {
         )),
         // Extensions and apps have origins of their own: `chrome-extension://…`, `tauri://localhost`.
         other if is_alone && !origin.is_tuple() && other.eq_ignore_ascii_case(scheme) => {
-            // Browsers write the rest as the app does.
+            // Browsers send the rest exactly as the app writes it.
             let rest = rest.strip_suffix('/').unwrap_or(rest);
             Ok(format!("{}://{rest}", scheme.to_ascii_lowercase()))
         }
@@ -73,26 +73,27 @@ pub(crate) fn origin(entry: &str) -> Result<String, BadEntry> {
     }
 }
 
-/// A host that is served.
+/// An accepted host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct AllowedHost {
-    /// In lower case; an IPv6 address in brackets.
+    /// The name in lower case. An IPv6 address has brackets.
     name: String,
     /// `None` for any port.
     port: Option<u16>,
 }
 
 impl AllowedHost {
-    /// `name` and `port` as a URL has them.
+    /// Makes a host from the name and the port of a URL.
     pub(super) fn new(name: String, port: Option<u16>) -> Self {
         Self { name, port }
     }
 
-    /// Reads `name`, `name:port`, or an origin, whose port is then that of its scheme if it names none.
+    /// Parses `name`, `name:port`, or an origin. If an origin names no port, the port is the
+    /// default port of its scheme.
     ///
     /// # Errors
     ///
-    /// If the entry is empty, is not a host or is more than a host, or has a wildcard.
+    /// If the entry is empty, is not a host, is longer than a host, or has a wildcard.
     pub(crate) fn parse(entry: &str) -> Result<Self, BadEntry> {
         let entry = entry.trim();
         check_text(entry, LIKE_HOST)?;
@@ -124,8 +125,9 @@ impl AllowedHost {
         Ok(Self::new(name, port.or(default_port)))
     }
 
-    /// Returns true if a `Host` header, split into name and port, names this host. A client leaves
-    /// out the default port of its scheme, and the header does not name the scheme.
+    /// Returns true if a `Host` header, split into name and port, names this host. A header without
+    /// a port matches the ports 80 and 443, because clients leave out the default port, and the
+    /// header does not show the scheme.
     pub(super) fn is(&self, name: &str, port: Option<u16>) -> bool {
         let is_port = match (self.port, port) {
             (None, _) | (Some(80 | 443), None) => true,
@@ -135,8 +137,8 @@ impl AllowedHost {
     }
 }
 
-/// Splits a host into name and port; `None` if the port is not a number. An empty port is no port
-/// (RFC 3986 section 3.2.3).
+/// Splits a host into name and port. Returns `None` if the port is not a number. An empty port
+/// counts as no port (RFC 3986 section 3.2.3).
 pub(super) fn split(host: &str) -> Option<(&str, Option<u16>)> {
     // An IPv6 address has colons inside its brackets.
     let end_of_name = host.rfind(']').map_or(0, |bracket| bracket + 1);
@@ -154,16 +156,16 @@ pub(super) fn split(host: &str) -> Option<(&str, Option<u16>)> {
 
 fn check_text(entry: &str, like: &str) -> Result<(), BadEntry> {
     if entry.is_empty() {
-        return Err(BadEntry::new("is empty", "take it out"));
+        return Err(BadEntry::new("is empty", "remove it"));
     }
     if entry.contains('*') {
-        let remedy = format!("name each one; {like}");
+        let remedy = format!("list each value separately; {like}");
         return Err(BadEntry::new("has a wildcard", remedy));
     }
     Ok(())
 }
 
-/// Returns true if a text is only host and port.
+/// Returns true if a text consists only of a host and a port.
 fn is_authority(text: &str) -> bool {
     let ends = |character: char| {
         matches!(character, '/' | '?' | '#' | '@' | '\\')

@@ -1,8 +1,9 @@
-//! HTTP. actix is used here, and in `server` and `testing` to start servers.
+//! The HTTP layer. Only this module, `server` and `testing` use actix; the latter two use it to
+//! start servers.
 //!
-//! Owns the order of checks: head, credentials, body. URLs come from the configuration, never from
-//! a request. Only limits use the address of the client, which `forwarded` reads from trusted
-//! proxies.
+//! This module determines the order of the checks: head, credentials, body. URLs come from the
+//! configuration, never from a request. Only limits use the address of the client, which
+//! `forwarded` finds.
 
 mod bearer;
 mod body;

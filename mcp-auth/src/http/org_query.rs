@@ -1,8 +1,8 @@
 //! Reads the parameter `org` of a request's URL.
 //!
-//! The parameter is read only if the server is configured to. A parameter that cannot be decoded is
-//! different from a missing one: the request then names an organization that no user is a member
-//! of.
+//! The server reads the parameter only with `OrganizationSource::UrlQuery`. A malformed parameter
+//! is not the same as a missing parameter: the request then names an organization that no user is a
+//! member of.
 
 use actix_web::http::Uri;
 
@@ -17,8 +17,8 @@ pub(super) fn read(target: &Uri) -> UrlOrg {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decoded(name), value)
     });
-    // A name that cannot be decoded is not an encoding of `org`, so it belongs to another
-    // parameter.
+    // A parameter whose name cannot be decoded is another parameter, because every encoding of
+    // `org` can be decoded.
     let mut named = pairs.filter(|(name, _)| name.as_deref() == Some("org"));
     let Some((_, value)) = named.next() else {
         return UrlOrg::Absent;
@@ -32,8 +32,8 @@ fn fits(value: &str) -> bool {
     !value.is_empty() && value.len() <= MAX_BYTES
 }
 
-/// Decodes percent-encoding in the form of HTML forms, where `+` is a blank. Returns `None` if a
-/// `%` is not followed by two hexadecimal digits, or if the bytes are not UTF-8.
+/// Decodes the percent-encoding of HTML forms, in which `+` is a blank. Returns `None` if a `%` is
+/// not followed by two hexadecimal digits, or if the bytes are not UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -52,7 +52,8 @@ fn digit(byte: u8) -> Option<u8> {
     u8::try_from(digit).ok()
 }
 
-/// An id has about 31 bytes, and a slug is not longer than its organization's name.
+/// The largest length of the parameter. An id has about 31 bytes, and a slug is not longer than the
+/// name of its organization.
 const MAX_BYTES: usize = 256;
 
 #[cfg(test)]

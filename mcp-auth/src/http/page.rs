@@ -1,10 +1,10 @@
-//! The page for browsers at the endpoint, in development: the server's facts, how each client
-//! connects, and the access matrix.
+//! The page that a browser gets at the endpoint during development. It shows the settings of the
+//! server, how to connect each client, and the access matrix.
 //!
-//! The page shows more than an MCP client may learn without a token. So it exists only in a debug
-//! build or with a local Clerk, if the canonical URL is on loopback, and only a browser of this
-//! machine gets it, without a proxy between. All other requests get the usual answer. The page has
-//! no token and no script, and loads nothing.
+//! The page shows more than an MCP client may learn without a token. Therefore it exists only in a
+//! debug build or with a local Clerk, and only if the canonical URL is on loopback. Only a browser
+//! on this machine that connects without a proxy gets the page. All other requests get the usual
+//! response. The page contains no token and no script, and loads nothing.
 
 use actix_web::HttpResponse;
 use actix_web::dev::RequestHead;
@@ -22,19 +22,18 @@ use serde_json::{Value, json};
 
 use super::canonical::Canonical;
 
-/// The facts that the page shows, under every name of the endpoint.
+/// The data that the page shows, for every URL of the endpoint.
 #[derive(Debug)]
 pub(crate) struct Overview {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) version: String,
     pub(crate) issuer: String,
-    /// The command for a token of the local Clerk, and a command that uses one; `None` without a
-    /// local Clerk.
+    /// The commands that use the local Clerk. `None` without a local Clerk.
     pub(crate) local: Option<Local>,
-    /// The enforced rules, one a line.
+    /// The enforced rules, one for each line.
     pub(crate) enforced: Vec<String>,
-    /// The access matrix: a header, then a line for each tool, which begins with its name.
+    /// The access matrix: a header, and a line for each tool that begins with the tool's name.
     pub(crate) matrix: Vec<Vec<String>>,
     /// Explanations of the matrix.
     pub(crate) notes: Vec<String>,
@@ -42,7 +41,7 @@ pub(crate) struct Overview {
     pub(crate) descriptions: Vec<String>,
 }
 
-/// The facts that only a server with a local Clerk has.
+/// The data that only a server with a local Clerk has.
 #[derive(Debug)]
 pub(crate) struct Local {
     /// A command that prints a token.
@@ -52,7 +51,7 @@ pub(crate) struct Local {
     pub(crate) place: Option<String>,
     /// A command that calls the server.
     pub(crate) trial: String,
-    /// The file that keeps clients signed in over a restart.
+    /// The file that stores the state, so that clients stay signed in over a restart.
     pub(crate) state_file: Option<String>,
 }
 
@@ -64,7 +63,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Makes the page for one name of the endpoint; `metadata` is the path of its metadata.
+    /// Makes the page for one URL of the endpoint. `metadata` is the path of its metadata.
     pub(super) fn new(overview: &Overview, canonical: &Canonical, metadata: &str) -> Self {
         let html = page(overview, canonical.as_str(), metadata).into_string();
         let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
@@ -77,7 +76,7 @@ impl Page {
         }
     }
 
-    /// Sends the page. Its headers forbid frames, embedding and scripts.
+    /// Responds with the page. The headers forbid frames, embedding and scripts.
     pub(super) fn answer(&self) -> HttpResponse {
         HttpResponse::Ok()
             .content_type("text/html; charset=utf-8")
@@ -89,9 +88,10 @@ impl Page {
     }
 }
 
-/// Returns true if a browser on this machine asks for the endpoint itself.
+/// Returns true if a browser on this machine navigates to the endpoint.
 ///
-/// A page that uses `fetch` sends an `Origin`. A proxy on this machine forwards requests of others.
+/// A request with `Origin` may come from `fetch` in a page. A request with forwarding headers comes
+/// from a proxy on this machine, which may forward requests of other machines.
 pub(super) fn is_asked_for(head: &RequestHead) -> bool {
     let headers = head.headers();
     let local = head.peer_addr.is_some_and(|peer| peer.ip().is_loopback());
@@ -102,8 +102,9 @@ pub(super) fn is_asked_for(head: &RequestHead) -> bool {
         && wants_html(headers)
 }
 
-/// Returns true if a proxy has forwarded the request. The values of the headers are not believed;
-/// their presence is enough. A proxy must send `Via` (RFC 9110 section 7.6.3), and few do.
+/// Returns true if a proxy has forwarded the request. The presence of the headers is enough; their
+/// values are not used. A proxy must send `Via` (RFC 9110 section 7.6.3), but few proxies do, so
+/// other headers are checked too.
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         let name = name.as_str();
@@ -112,7 +113,8 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
     })
 }
 
-/// MCP clients accept `text/event-stream`, or anything.
+/// Returns true if the client accepts HTML. MCP clients accept `text/event-stream`, or anything,
+/// but do not name HTML.
 fn wants_html(headers: &HeaderMap) -> bool {
     let accepts = |wanted: &str| {
         let values = headers
@@ -227,8 +229,8 @@ fn tool(line: &[String], description: &str) -> Markup {
     }
 }
 
-/// Writes names of permissions and scopes, which may break between their parts, so that the table
-/// need not scroll.
+/// Writes names of permissions and scopes with possible line breaks between their parts, so that
+/// the table need not scroll.
 fn breakable(names: &str) -> Markup {
     html! {
         @for part in names.split_inclusive([':', '_', '(']) { (part) wbr; }
@@ -273,7 +275,7 @@ fn clients(overview: &Overview, url: &str) -> Markup {
     }
 }
 
-/// The commands for a client or a test that sends a token and does not sign in.
+/// The commands for a client or a test that sends a token instead of signing in.
 fn by_token(overview: &Overview, local: &Local, commands: &[&str]) -> Markup {
     html! {
         h3 { "With a token" }
@@ -300,7 +302,8 @@ fn pretty(document: &Value) -> String {
     format!("{document:#}")
 }
 
-/// Returns a server's name in the characters that clients accept: letters, digits, `-` and `_`.
+/// Returns the server's name with only the characters that clients accept: letters, digits, `-` and
+/// `_`.
 fn identifier(name: &str) -> String {
     let plain = |character: char| match character {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => character,
@@ -319,7 +322,7 @@ fn quoted(url: &str) -> String {
     }
 }
 
-/// The emulator's page has a copy of this style, and looks the same.
+/// The emulator's page has a copy of this style, so that both pages look the same.
 const STYLE: &str = include_str!("page.css");
 
 #[cfg(test)]

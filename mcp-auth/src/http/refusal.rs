@@ -1,4 +1,5 @@
-//! The refusals of HTTP: each has one name, one status and one response.
+//! The reasons for which the HTTP layer refuses a request. Each reason has one status and one
+//! response.
 
 use std::time::Duration;
 
@@ -11,23 +12,25 @@ use serde_json::{Map, Value, json};
 use crate::identity::TokenError;
 use crate::protocol::{Challenger, DENIED, DenialDetails, WiderToken};
 
-/// The reason for which a request is refused.
+/// The reason why a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
-    /// 503: the bodies in memory of this caller, or of all callers, are over their limit.
+    /// 503: the request bodies of this caller, or of all callers, have reached their limit of bytes
+    /// in memory.
     Bodies,
     /// 503: too many calls of this principal, of this user, or without a token are in flight.
     Busy,
-    /// 400: the body broke off.
+    /// 400: the connection broke before the body was complete.
     BrokenBody,
     /// 400: the request target names another host than `Host` does.
     Contradiction,
-    /// 429: the token is bad or a new opaque one, and too many tokens from the network of this client were bad.
+    /// 429: the client's network has presented too many bad tokens, and this token is bad or is a
+    /// new opaque token.
     Failures(Duration),
-    /// 403: the `Host` is not served.
+    /// 403: the `Host` is not accepted.
     Host,
-    /// 401: the token is refused. The log has the reason; the client reads only reasons that its
-    /// user can act on.
+    /// 401: the token is refused. The log has the reason. The client learns the reason only if its
+    /// user can act on it.
     InvalidToken(TokenError),
     /// 405.
     Method(&'static str),
@@ -35,7 +38,7 @@ pub(super) enum Refusal {
     Misconfigured,
     /// 403: a token with more scopes would be allowed.
     MoreScope(Box<WiderToken>),
-    /// 503: there are too many opaque tokens that were never seen before.
+    /// 503: there are too many new opaque tokens.
     NewTokens(Duration),
     /// 503: no thread was free for the tool, so it did not run.
     NoThread,
@@ -45,16 +48,16 @@ pub(super) enum Refusal {
     Origin,
     /// 400: `Authorization` occurs more than once, or is not ASCII.
     SeveralCredentials,
-    /// 401: there is no token. The scopes are those that the client should ask for besides the
-    /// server's own.
+    /// 401: the request has no token. The client should ask for these scopes in addition to the
+    /// scopes of the server.
     SignIn(Vec<String>),
     /// 408: the body did not arrive in time, or arrived too slowly.
     SlowBody,
     /// 400: the query string has a token, which would end up in logs (RFC 9700 section 2.1).
     TokenInQuery,
-    /// 413: the body is over the limit.
+    /// 413: the body is longer than the limit.
     TooLarge,
-    /// 503: a fact that the decision needs cannot be looked up now.
+    /// 503: data that the decision needs cannot be looked up now.
     Unavailable(Duration),
     /// 415: the body is not declared as JSON.
     UnsupportedMediaType,
@@ -64,7 +67,7 @@ pub(super) enum Refusal {
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) refusal: Refusal,
-    /// The id of the JSON-RPC request, as JSON, if the message was read before it was refused.
+    /// The id of the JSON-RPC request, as JSON, if the message was parsed before it was refused.
     pub(super) id: Option<String>,
 }
 
@@ -75,7 +78,7 @@ impl From<Refusal> for Refused {
 }
 
 impl Refused {
-    /// Returns the response. `challenges` are those of the name that the client used.
+    /// Returns the response. `challenges` are the challenges for the URL that the client used.
     pub(super) fn answer(&self, challenges: &Challenges) -> HttpResponse {
         use StatusCode as S;
         let error =
@@ -114,7 +117,8 @@ impl Refused {
             Refusal::Host => forbidden("This Host is not served"),
             Refusal::InvalidToken(error) => challenges.invalid_token(*error).answer(),
             Refusal::Method(allow) => {
-                let text = "This method is not served here; the header Allow has those that are";
+                let text =
+                    "This method is not served here; the header Allow lists the methods that are";
                 let mut answer = error(S::METHOD_NOT_ALLOWED, "method_not_allowed", text);
                 let allow = HeaderValue::from_static(allow);
                 answer.headers_mut().insert(ALLOW, allow);
@@ -178,8 +182,8 @@ impl Refused {
     }
 }
 
-/// The challenges of one name of the endpoint. Challenges that do not depend on the request are
-/// ready to send.
+/// The challenges for one URL of the endpoint. Challenges that do not depend on the request are
+/// prepared in advance.
 ///
 /// RFC 6750 section 3, RFC 9728 section 5.1, MCP 2026-07-28 basic/authorization.
 #[derive(Debug)]
@@ -218,7 +222,7 @@ impl Unauthorized {
 }
 
 impl Challenges {
-    /// `metadata` is the URL of the protected-resource metadata, `scopes` lists the scopes that a
+    /// `metadata` is the URL of the protected-resource metadata. `scopes` are the scopes that a
     /// client should ask for first.
     pub(super) fn new(metadata: String, scopes: &[String]) -> Self {
         let challenger = Challenger::new(metadata);
@@ -229,7 +233,8 @@ impl Challenges {
             Unauthorized::new(&challenge, text)
         };
         Self {
-            // RFC 6750 section 3.1: without credentials there is no error code.
+            // A challenge to a request without credentials has no error code (RFC 6750 section
+            // 3.1).
             sign_in: Unauthorized::new(&format!("Bearer {tail}"), SIGN_IN),
             invalid_token: invalid_token(INVALID_TOKEN),
             audience_missing: invalid_token(AUDIENCE_MISSING),
@@ -239,7 +244,7 @@ impl Challenges {
         }
     }
 
-    /// Returns the challenge to sign in with these further scopes.
+    /// Returns the challenge to sign in that also asks for these scopes.
     fn to_sign_in(&self, more: &[String]) -> HeaderValue {
         let mut scopes = self.scopes.clone();
         let new = more.iter().filter(|scope| !self.scopes.contains(scope));
@@ -247,9 +252,9 @@ impl Challenges {
         header(&format!("Bearer {}", self.challenger.sign_in(&scopes)))
     }
 
-    /// Picks the answer to a refused token. The client learns the reason only if the reason means "connect
-    /// this server again", and only for a token that the issuer has signed or confirmed. All other
-    /// reasons get the same answer.
+    /// Chooses the response to a refused token. The client learns the reason only if the remedy is
+    /// to connect the server again, and only for a token that the issuer has signed or confirmed.
+    /// All other reasons get the same response.
     fn invalid_token(&self, error: TokenError) -> &Unauthorized {
         if error == TokenError::AudienceMissing {
             &self.audience_missing
@@ -261,8 +266,8 @@ impl Challenges {
     }
 }
 
-/// An error in OAuth's JSON form, or as the response to a JSON-RPC request with the OAuth members in
-/// `data`.
+/// An error response. It is JSON in the form of OAuth, or a JSON-RPC response with the members of
+/// OAuth in `data`.
 struct Problem<'a> {
     status: StatusCode,
     code: &'static str,
@@ -285,8 +290,8 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// `request` is the id of the JSON-RPC request, as JSON. Without it the response has OAuth's
-    /// form.
+    /// `request` is the id of the JSON-RPC request, as JSON. Without an id, the response has the
+    /// form of OAuth.
     fn answer(&self, request: Option<&str>) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         if let Some(challenge) = &self.challenge {
@@ -310,7 +315,8 @@ impl<'a> Problem<'a> {
         Bytes::from(match request {
             None => Value::Object(members).to_string(),
             Some(id) => {
-                // MCP 2026-07-28, basic: codes of a server's own are outside the range that JSON-RPC reserves.
+                // The server's own codes are outside the range that JSON-RPC reserves (MCP
+                // 2026-07-28, basic).
                 let code = self.status.as_u16();
                 let error = json!({ "code": code, "message": self.description, "data": members });
                 format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
@@ -319,12 +325,13 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// Checked URLs, scopes and plain texts are valid in a header.
+/// The challenge consists of checked URLs, scopes and plain texts, so it is valid in a header.
 fn header(challenge: &str) -> HeaderValue {
     HeaderValue::from_str(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
-/// `Retry-After` has whole seconds. Zero would invite the next request at once.
+/// Returns the value of `Retry-After`, in whole seconds. It is at least 1, because 0 would make the
+/// client retry at once.
 fn seconds(wait: Duration) -> String {
     wait.as_millis().div_ceil(1000).max(1).to_string()
 }

@@ -1,4 +1,4 @@
-//! A server as seen over HTTP: its paths and their responses.
+//! The HTTP view of a server: its paths and their responses.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,28 +30,29 @@ use super::head::Fields;
 use super::page::{self, Overview, Page};
 use super::refusal::{Challenges, Refusal, Refused};
 
-/// The parts of which a site is made.
+/// The parts and settings of a site.
 #[derive(Debug)]
 pub(crate) struct SiteConfig {
     pub(crate) endpoint: Endpoint,
     pub(crate) authenticator: Authenticator,
-    /// The authorization server's own documents. Copies are published for clients of 2025-03-26.
+    /// The metadata documents of the authorization server. The site publishes copies for clients of
+    /// MCP 2025-03-26.
     pub(crate) copies: Vec<Metadata>,
     pub(crate) canonical: Canonical,
     pub(crate) gate: Gate,
     pub(crate) resource: ResourceInfo,
-    /// The page for browsers at the endpoint; `None` if there is no page.
+    /// The data of the development page. `None` if there is no page.
     pub(crate) overview: Option<Overview>,
     pub(crate) clock: Arc<dyn Clock>,
     /// The path of the endpoint.
     pub(crate) path: String,
-    /// The greatest length of a body, in bytes.
+    /// The largest length of a body, in bytes.
     pub(crate) body_limit: usize,
-    /// The bytes of bodies that may be in memory.
+    /// The limits of the bytes of bodies in memory.
     pub(crate) body_bytes: Shares,
     pub(crate) body_deadline: Duration,
     pub(crate) failures_per_minute: u32,
-    /// The proxies whose forwarding headers are read.
+    /// The proxies whose forwarding headers are trusted.
     pub(crate) proxies: Networks,
 }
 
@@ -66,22 +67,22 @@ pub(crate) struct Site {
     clients: Clients,
     pub(super) body_limit: usize,
     pub(super) body_bytes: Arc<Pool>,
-    /// Throttles the log line about bodies that are refused because of others.
+    /// Throttles the log line about bodies that are refused because other bodies use up the memory.
     refused_bodies: LogThrottle,
     clock: Arc<dyn Clock>,
     pub(super) body_deadline: Duration,
-    /// By path.
+    /// The copies, each with its path.
     copies: Vec<(String, Arc<Metadata>)>,
     path: String,
-    /// The path with a slash at its end, which is served like the path.
+    /// The path with a final slash, which is served like the path.
     slashed_path: Option<String>,
     metadata_paths: Vec<String>,
     canonical: Name,
-    /// The endpoint's other names, on loopback.
+    /// The other URLs of the endpoint, on loopback.
     names: Vec<Name>,
 }
 
-/// The endpoint under one of its names.
+/// The endpoint under one of its URLs.
 #[derive(Debug)]
 pub(super) struct Name {
     #[cfg(feature = "testing")]
@@ -134,13 +135,13 @@ impl Site {
         }
     }
 
-    /// Returns the network of a request, by which callers without a token are counted.
+    /// Returns the network of a request's client. Callers without a token are counted by network.
     pub(super) fn network(&self, head: &RequestHead) -> Network {
         Network::of(self.client(head))
     }
 
-    /// Logs, once a minute, that bodies are refused because a share of the memory for bodies is
-    /// used up.
+    /// Logs, at most once a minute, that bodies are refused because a share of the memory for
+    /// bodies is used up.
     pub(super) fn count_refused_body(&self, share: Exhausted) {
         if let Some(bodies) = self.refused_bodies.due(self.clock.uptime()) {
             let share = share.share();
@@ -148,8 +149,9 @@ impl Site {
         }
     }
 
-    /// Answers a request to any path. Paths are compared as they are written, since clients take
-    /// them from the metadata. People add a slash to the endpoint's path, so that is served too.
+    /// Answers a request to any path. Paths are compared byte for byte, because clients take them
+    /// from the metadata. People may add a slash to the endpoint's path, so that form is served
+    /// too.
     pub(crate) async fn answer(&self, head: &RequestHead, body: Payload) -> HttpResponse {
         let path = head.uri.path();
         if self.is_endpoint(path) {
@@ -164,8 +166,8 @@ impl Site {
         body.end_with(connection::announce_close(head, answer))
     }
 
-    /// Decides about a request with `Expect: 100-continue`: returns the request if its body is
-    /// wanted, or a response.
+    /// Decides about a request with `Expect: 100-continue`. Returns the request if its body should
+    /// be sent, or a response.
     pub(crate) async fn judge(&self, request: Request) -> Result<Request, HttpResponse> {
         let head = request.head();
         if head.method == Method::POST && self.is_endpoint(head.uri.path()) {
@@ -247,7 +249,7 @@ impl Site {
         &self.canonical.authority
     }
 
-    /// Returns the reason for which a token is refused, in the words of the log.
+    /// Returns the reason why a token is refused, as the log names it.
     #[cfg(feature = "testing")]
     pub(crate) async fn reason_of_refusal(&self, token: &str) -> Option<&'static str> {
         match self.authenticator.authenticate(token).await {
@@ -268,14 +270,16 @@ impl Site {
         self.endpoint.forget_organizations();
     }
 
-    /// Returns the name by which a request called the endpoint. The gate has checked the host. A
-    /// host that only the configuration allows gets the canonical name.
+    /// Returns the endpoint's [`Name`] for the host of a request. The gate has checked the host. A
+    /// host that is allowed by a setting, but is not the host of one of the endpoint's URLs, gets
+    /// the canonical name.
     pub(super) fn name(&self, host: &str) -> &Name {
         self.called(host).unwrap_or(&self.canonical)
     }
 
-    /// Returns the page for a browser, if a browser asks. A host that only the configuration allows
-    /// has no page: it may be the outer name of a tunnel.
+    /// Returns the development page, if a browser navigates to the endpoint. There is no page for a
+    /// host that is allowed only by a setting, because that host may be the public name of a
+    /// tunnel.
     pub(super) fn page(&self, head: &RequestHead, fields: &Fields<'_>) -> Option<HttpResponse> {
         if !page::is_asked_for(head) {
             return None;
@@ -292,13 +296,13 @@ impl Site {
             .find(called)
     }
 
-    /// Returns the endpoint under its canonical name.
+    /// Returns the endpoint under its canonical URL.
     pub(super) fn canonical(&self) -> &Name {
         &self.canonical
     }
 
-    /// Answers with a public document. `Host` and the method are checked. Any origin may ask, and
-    /// reads the reason of a refusal.
+    /// Responds with a public document, after checking `Host` and the method. Pages of every origin
+    /// may read the response, also a refusal.
     async fn document(&self, head: &RequestHead, document: Document) -> HttpResponse {
         let host = self.gate.host(Fields::of(head).host, &head.uri);
         let bytes = match (host, &head.method) {

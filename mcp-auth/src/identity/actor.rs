@@ -2,10 +2,11 @@
 
 /// The actor who acts in a user's name (`act`, RFC 8693 §4.1).
 ///
-/// The user is the token's subject, and guards check the rights of the user. The actor is for
-/// records. If the `act` claim of an OAuth token names no subject, there is no readable actor,
-/// although somebody acts; a session token with such a claim is refused. To refuse actors, use
-/// `forbid_actor` or [`Caller::is_impersonated`](crate::Caller::is_impersonated).
+/// The user is the token's subject, and guards check the rights of the user. Use the actor for audit records
+/// only. If the `act` claim of an OAuth token has no readable subject,
+/// [`Caller::actor`](crate::Caller::actor) returns `None`, although somebody acts in the user's name. A
+/// session token with such a claim is refused. To refuse actors, use `forbid_actor` or
+/// [`Caller::is_impersonated`](crate::Caller::is_impersonated).
 ///
 /// ```
 /// use mcp_auth::{Caller, mcp_tool};
@@ -86,7 +87,8 @@ impl Actor {
 
     /// Returns the actor before this actor. At most one prior actor is read.
     ///
-    /// RFC 8693 §4.1 defines prior actors for information only: no decision may rest on them.
+    /// RFC 8693 §4.1 defines prior actors for information only. Do not base an authorization decision on
+    /// them.
     pub fn actor(&self) -> Option<&Self> {
         self.actor.as_deref()
     }

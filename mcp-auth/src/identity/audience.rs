@@ -6,13 +6,13 @@ use crate::identity::policy::TokenPolicy;
 /// The audiences (`aud`) that an OAuth access token may have.
 #[derive(Clone, Debug)]
 pub(crate) struct AudiencePolicy {
-    /// The URLs of this server. A token must name one of them, by the rule of [`names`].
+    /// The URLs of this server. A token must name one of these URLs, by the rule of [`names`].
     pub(crate) accepted: Vec<String>,
     /// The rule for tokens without `aud`.
     pub(crate) mode: AudienceMode,
 }
 
-/// The rule for `aud`. Every mode but `Off` refuses a token that is meant for another resource.
+/// The rule for `aud`. Every mode except `Off` refuses a token that is meant for another resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum AudienceMode {
     /// A token without `aud` is accepted.
@@ -27,13 +27,13 @@ pub(crate) enum AudienceMode {
     RequireAfter(u64),
 }
 
-/// Tells whether the audience `audience` of a token means the resource `resource`, an absolute URL.
+/// Returns true if the `audience` of a token means the `resource`, an absolute URL.
 ///
-/// The two are compared byte for byte, with three exceptions: the audience may have a query
-/// (clients append one: `…/mcp?client=cursor`), may include the default port of its scheme, and may
-/// write scheme and host in another case (RFC 3986 §6.2.2.1 and §6.2.3). If the resource has a query, there is no
-/// exception. The audience means another resource if its scheme, host, port or path differs, if its path is encoded
-/// in another way, or if it has a fragment or a user name.
+/// The audience and the resource are compared byte for byte, with three exceptions. The audience may have a
+/// query (some clients append one: `…/mcp?client=cursor`), may include the default port of its scheme, and
+/// may write scheme and host in upper or lower case (RFC 3986 §6.2.2.1 and §6.2.3). If the resource has a
+/// query, there are no exceptions. The audience means another resource if its scheme, host, port or path
+/// differs, if its path is encoded in another way, or if it has a fragment or a user name.
 pub(crate) fn names(audience: &str, resource: &str) -> bool {
     if audience == resource {
         return true;
@@ -95,16 +95,16 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// A port without leading zeros.
+/// Parses a port without leading zeros.
 fn port_number(text: &str) -> Option<u16> {
     let port: u16 = text.parse().ok()?;
     (port.to_string() == text).then_some(port)
 }
 
 impl TokenPolicy {
-    /// Tells whether a token without `aud` may be accepted before the end of a transition. Without
-    /// `aud`, the tokens of all OAuth applications of an instance look alike, so the client or the
-    /// scopes must show that the token is meant for this server.
+    /// Returns true if a token without `aud` may be accepted before the end of a transition. Without `aud`,
+    /// the tokens of all OAuth applications of an instance look alike, so the client or the scopes must show
+    /// that the token is meant for this server.
     pub(crate) fn may_lack_audience(&self, parts: &CallerParts) -> bool {
         // A client that is not on the list was refused before.
         let of_known_client = self.allowed_clients.is_some();

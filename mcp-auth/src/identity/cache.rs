@@ -13,9 +13,9 @@ use crate::identity::verify::Evidence;
 /// Callers by token. Only verified tokens are inserted, so that made-up tokens cannot evict good
 /// ones.
 ///
-/// A JWT that is evicted costs one more signature check. The bearer of an opaque token that is
-/// evicted counts as a stranger, with a stranger's budget. So JWTs and opaque tokens have separate
-/// parts.
+/// If a JWT is evicted, its signature is checked once more. If an opaque token is evicted, it
+/// counts as new, and the budget for new tokens applies to it. So JWTs and opaque tokens are in
+/// separate parts of the cache.
 pub(crate) struct TokenCache {
     signed: Cache<Fingerprint, Caller, Memory>,
     confirmed: Cache<Fingerprint, Caller>,
@@ -31,8 +31,8 @@ impl Weighter<Fingerprint, Caller> for Memory {
     }
 }
 
-/// About how many bytes of memory a caller takes. The decoded facts are at most as long as the
-/// claims.
+/// Returns about how many bytes of memory a caller takes. The decoded claims are at most as long as
+/// their text.
 pub(super) fn weight(caller: &Caller) -> usize {
     let token = caller.token().map_or(0, |token| token.expose().len());
     let org = caller.token_org().map_or(0, Org::weight);
@@ -40,7 +40,7 @@ pub(super) fn weight(caller: &Caller) -> usize {
 }
 
 impl TokenCache {
-    /// An empty cache. The callers of JWTs take at most `signed_bytes`.
+    /// Creates an empty cache. The callers of JWTs take at most `signed_bytes`.
     pub(crate) fn new(signed_bytes: usize) -> Self {
         Self {
             signed: Cache::with_weighter(signed_bytes / USUAL_BYTES, signed_bytes as u64, Memory),
@@ -48,8 +48,8 @@ impl TokenCache {
         }
     }
 
-    /// The caller of a token that was verified before. The token may have expired since, and its
-    /// key may have been withdrawn: check both.
+    /// Returns the caller of a token that was verified before. The token may have expired since,
+    /// and its key may have been withdrawn: check both.
     pub(crate) fn get(&self, token: Fingerprint) -> Option<Caller> {
         let signed = self.signed.get(&token);
         signed.or_else(|| self.confirmed.get(&token))
@@ -77,11 +77,12 @@ impl fmt::Debug for TokenCache {
     }
 }
 
-/// The fixed part of a caller, with what the allocator adds to about ten allocations.
+/// The memory of the fixed part of a caller, including the overhead of about ten allocations.
 const CALLER_BYTES: usize = 1_024;
-/// The usual weight of the caller of a JWT, which decides how many entries are reserved.
+/// The usual weight of the caller of a JWT. It decides for how many entries memory is reserved.
 const USUAL_BYTES: usize = 1_536;
-/// Opaque tokens that were confirmed. New ones are limited by a budget, so there are not many.
+/// The greatest number of confirmed opaque tokens in the cache. A budget limits new opaque tokens,
+/// so there are not many.
 const MAX_CONFIRMED: usize = 10_000;
 
 #[cfg(test)]

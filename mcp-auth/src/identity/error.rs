@@ -1,7 +1,7 @@
 //! Errors of authentication.
 //!
 //! Two outcomes must never be confused: the token is refused (401), and the token cannot be
-//! verified now (503). The reasons are for the log. They never reach the client.
+//! verified now (503). The reasons are for the log only and never reach the client.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ pub(crate) enum AuthError {
     #[error("the token is refused")]
     Invalid(#[from] TokenError),
     /// The token is opaque and new, and too many tokens of the client's network were bad: 429.
-    #[error("the network of the client failed too often")]
+    #[error("too many tokens from the client's network were bad")]
     FailsOften,
-    /// The identity provider does not accept the server's own key: 500.
+    /// The identity provider refuses the server's key: 500.
     #[error("the server is not configured to verify tokens of this kind")]
     Misconfigured,
-    /// The token is new, and too many tokens were new: 503.
+    /// The token is new, and the budget for new opaque tokens is used up: 503.
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
     /// The token cannot be verified now: 503.
@@ -27,30 +27,30 @@ pub(crate) enum AuthError {
     Unavailable(#[from] Unavailable),
 }
 
-/// The reason why the identity provider did not answer a question. The log has the details.
+/// The reason why a request to the identity provider failed. The log has the details.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum LookupError {
-    /// The identity provider declined this question. It may answer others.
-    #[error("the question was declined")]
+    /// The identity provider declined this request. Other requests may succeed.
+    #[error("the identity provider declined the request")]
     Declined,
-    /// The answer was an error, or there was no answer.
-    #[error("the question was not answered")]
+    /// The response was an error, or there was no response.
+    #[error("the identity provider did not answer the request")]
     Failed,
-    /// The identity provider does not accept the key that was sent.
-    #[error("the key is not accepted")]
+    /// The identity provider refuses the key that the server sent.
+    #[error("the identity provider refuses the server's key")]
     KeyRefused,
-    /// The identity provider limits the rate. The next question makes sense after this time.
-    #[error("too many questions were asked")]
+    /// The identity provider limits the rate of requests. A retry makes sense after this time.
+    #[error("the identity provider limits the rate of requests")]
     Throttled(Duration),
 }
 
-/// The reason why a look-up has no answer.
+/// The reason why a look-up has no result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum NoAnswer {
-    /// The identity provider does not accept the server's own key.
-    #[error("the key is not accepted")]
+    /// The identity provider refuses the server's key.
+    #[error("the identity provider refuses the server's key")]
     KeyRefused,
-    /// The budget has no turn for the question.
+    /// The budget allows no further request now.
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
     /// The identity provider does not answer now.
@@ -59,8 +59,8 @@ pub(crate) enum NoAnswer {
 }
 
 impl NoAnswer {
-    /// The error for callers that treat every failure alike; `what` was looked up. The caller can
-    /// do nothing about a refused key, so it is an outage to the caller.
+    /// Converts the error for code that treats every failure alike; `what` names the data that was
+    /// looked up. A client can do nothing about a refused key, so the error reports an outage.
     pub(crate) fn into_unavailable(self, what: &'static str) -> Unavailable {
         let retry_after = match self {
             Self::Unavailable(unavailable) => return unavailable,
@@ -85,7 +85,7 @@ impl From<NoAnswer> for AuthError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{what} cannot be looked up now")]
 pub(crate) struct Unavailable {
-    /// The subject of the look-up, for the log.
+    /// The data that was looked up, for the log.
     pub(crate) what: &'static str,
     /// The time after which a retry makes sense.
     pub(crate) retry_after: Duration,
@@ -100,7 +100,7 @@ pub(crate) enum TokenError {
     /// `alg` is RS384 or RS512. Only RS256 is accepted.
     #[error("the algorithm is not RS256")]
     AlgorithmNotPinned,
-    /// `aud` is neither a non-empty string nor a list of them.
+    /// `aud` is neither a non-empty string nor a list of non-empty strings.
     #[error("the audience is malformed")]
     AudienceMalformed,
     /// `aud` names other resources only.
@@ -121,11 +121,11 @@ pub(crate) enum TokenError {
     /// A claim cannot be decoded.
     #[error("the claims can't be decoded")]
     Claims,
-    /// The header names extensions (`crit`). The server knows no extension.
+    /// The header names extensions (`crit`). The server supports no extension.
     #[error("the header demands an extension")]
     CriticalHeader,
     /// The key belongs to a local emulator, and the server does not accept emulators.
-    #[error("the key is an emulator's")]
+    #[error("the key belongs to a local emulator")]
     EmulatorKey,
     /// `exp` is in the past.
     #[error("the token is expired")]
@@ -148,11 +148,11 @@ pub(crate) enum TokenError {
     /// The server does not accept tokens of this kind.
     #[error("tokens of this kind are not accepted")]
     Kind,
-    /// The machine's token is for other machines.
+    /// The machine's token is meant for other machines.
     #[error("the token is meant for other machines")]
     MachineMismatch,
     /// The machine of this server is not configured, so a machine's token cannot be checked.
-    #[error("the machine of this server is not known")]
+    #[error("the machine of this server is not configured")]
     MachineUnknown,
     /// The string is not a readable JWT.
     #[error("the token is malformed")]
@@ -173,10 +173,10 @@ pub(crate) enum TokenError {
     #[error("the session has no id")]
     SessionId,
     /// The signature is wrong.
-    #[error("the signature does not hold")]
+    #[error("the signature is not valid")]
     Signature,
     /// The subject is absent, not a string, or not allowed for this kind of token.
-    #[error("the subject is not one of this kind of token")]
+    #[error("the subject does not fit this kind of token")]
     Subject,
     /// The token is longer than 16 KiB. It is not read.
     #[error("the token is too large")]
@@ -185,16 +185,16 @@ pub(crate) enum TokenError {
     #[error("the type of the token is not accepted")]
     Type,
     /// The issuer does not know the opaque token.
-    #[error("the token is not known")]
+    #[error("the issuer does not know the token")]
     Unknown,
     /// No key of the issuer has the token's `kid`.
-    #[error("the key is not one of the issuer's")]
+    #[error("the issuer has no key with this `kid`")]
     UnknownKey,
     /// The user is banned.
     #[error("the user is banned")]
     UserBanned,
     /// The user was deleted.
-    #[error("the user is gone")]
+    #[error("the user was deleted")]
     UserGone,
     /// The user is locked out.
     #[error("the user is locked")]
@@ -205,10 +205,9 @@ impl TokenError {
     /// The number of reasons. The last reason has the highest number.
     pub(crate) const COUNT: usize = Self::UserLocked as usize + 1;
 
-    /// Whether this reason applies only to tokens that the issuer signed or confirmed. Attackers
-    /// cannot make such tokens up, so the limits for guesses do not count them. A client with an
-    /// expired token, or with a token from before the server required an audience, gets a 401 and
-    /// signs in again.
+    /// Returns true if this reason applies only to tokens that the issuer signed or confirmed.
+    /// Attackers cannot forge such tokens, so the limits for bad tokens do not count them. For
+    /// example, a client with an expired token gets 401 and signs in again.
     pub(crate) fn is_of_genuine_token(self) -> bool {
         match self {
             Self::AudienceMissing
@@ -249,7 +248,8 @@ impl TokenError {
         }
     }
 
-    /// The name of the reason in the log. Rules of Clerk's SDK have the SDK's names.
+    /// Returns the name of the reason in the log. If Clerk's SDK has the rule too, the name is the
+    /// SDK's name.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Algorithm => "token-invalid-algorithm",
@@ -288,5 +288,5 @@ impl TokenError {
     }
 }
 
-/// When to try again after a failure that has no time of its own.
+/// The time before a retry, after a failure that does not name a time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Digests of tokens, the keys of caches.
+//! Digests of tokens, which are the keys of caches.
 
 use std::hash::{Hash, Hasher};
 
@@ -8,8 +8,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Fingerprint([u8; 32]);
 
-/// Hashes eight bytes of the digest: tokens that agree in them cannot be found faster than by
-/// trying.
+/// Hashes only eight bytes of the digest. An attacker can find tokens that agree in these bytes
+/// only by brute force.
 impl Hash for Fingerprint {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -18,7 +18,7 @@ impl Hash for Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of a text that is too long for a token. No caller is cached under it.
+    /// The fingerprint of every text that is too long for a token. No caller is cached under it.
     pub(crate) const OF_NO_TOKEN: Self = Self([0; 32]);
 
     pub(crate) fn of(token: &str) -> Self {

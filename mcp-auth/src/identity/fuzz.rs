@@ -17,7 +17,7 @@ use crate::identity::token::{BearerToken, Presented};
 use crate::identity::token_kind::TokenKind;
 use crate::identity::verify::{Candidate, Decode, VerifiedClaims};
 
-/// Checks the classification of a bearer string against a second reader.
+/// Compares the classification of a bearer string with the classification by a second parser.
 pub fn token(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -34,7 +34,7 @@ pub fn token(bytes: &[u8]) {
         (Ok(Presented::Opaque(kind)), Some((_, expected))) => assert_eq!(kind, *expected),
         (Ok(Presented::Jwt(segments)), None) => {
             let Some((header, payload)) = canonical(text) else {
-                // A character may have its bytes in two parts. `read` refuses such a token.
+                // The bytes of one character may be in two parts. `read` refuses such a token.
                 assert!(segments.read(&CONVENTIONS).is_err(), "{text}");
                 return;
             };
@@ -118,8 +118,8 @@ pub(crate) fn unsigned(header: &str, claims: &str, decode: &dyn Decode) {
     }
 }
 
-/// No confirmation passes without the subject, the audience and the client that the policy asks
-/// for.
+/// Checks that a confirmation passes only with the subject, the audience and the client that the
+/// policy requires.
 fn check_confirmed(kind: TokenKind, claims: &str, policy: &TokenPolicy, decode: &dyn Decode) {
     let Ok(members) = parse_object(claims.as_bytes()) else {
         return;
@@ -154,7 +154,8 @@ fn check_confirmed(kind: TokenKind, claims: &str, policy: &TokenPolicy, decode: 
             .expires_ms()
             .is_none_or(|expires_ms| expires_ms > 1_000)
     );
-    // A float may differ in its last bit: serde_json does not read it exactly.
+    // Only the keys are compared: serde_json does not parse a float exactly, so its last bit may
+    // differ.
     assert!(verified.members().keys().eq(members.keys()));
     assert_eq!(
         verified.names_actor(),
@@ -183,7 +184,7 @@ fn check_confirmed(kind: TokenKind, claims: &str, policy: &TokenPolicy, decode: 
     }
 }
 
-/// The strictest and the most generous policy.
+/// Returns the strictest and the most generous policy.
 fn policies() -> [TokenPolicy; 2] {
     let resource = || vec!["https://mcp.example.com/mcp".to_owned()];
     let mut strict = TokenPolicy::new("https://clerk.example.com".to_owned(), resource());

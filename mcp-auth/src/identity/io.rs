@@ -2,7 +2,7 @@
 //!
 //! Each worker that serves requests has a runtime of its own. A pooled connection on such a runtime
 //! would stall while the worker is busy, and a fetch would end with the request that started it. So
-//! connections and fetches have this runtime.
+//! connections and fetches run on this separate runtime.
 
 use std::{io, thread};
 
@@ -21,7 +21,7 @@ impl IoRuntime {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The error of the operating system, if it grants no thread or no event queue.
+    /// The error of the operating system, if it cannot create the thread or the event queue.
     pub(crate) fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -39,7 +39,8 @@ impl IoRuntime {
         })
     }
 
-    /// Spawns work. The handle may outlive the runtime; work that is spawned then is dropped.
+    /// Returns the handle that spawns work. The handle may outlive the runtime; it then drops the
+    /// work.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }

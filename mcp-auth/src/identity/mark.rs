@@ -1,12 +1,13 @@
-//! A mark of the facts that a verification or a look-up found.
+//! A mark that identifies the result of one verification or look-up.
 
 use std::ptr;
 use std::sync::{Arc, Weak};
 
-/// A mark of facts. It tells whether other facts are these facts, not only equal ones, and does not keep these facts in
-/// memory.
+/// Identifies the result of one verification or look-up, without keeping the result in memory. The mark does
+/// not match another result, even if that result is equal.
 ///
-/// While the mark exists, no other facts have the address of these, even if these are gone.
+/// While the mark exists, no other result gets the address of the marked result, even if the marked result
+/// was dropped.
 #[derive(Clone)]
 pub(crate) struct Mark(Weak<dyn Send + Sync>);
 

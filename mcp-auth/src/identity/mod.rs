@@ -1,14 +1,15 @@
 //! Tokens, keys, callers and their organizations.
 //!
-//! Only this module makes a [`Caller`] of a string. It classifies the token. If the kind is
-//! accepted, it verifies the signature with a key of the issuer, or asks the issuer about an opaque
-//! token. Then it checks the claims in a fixed order. An identity provider implements the traits
-//! [`Decode`], [`KeySource`], [`ConfirmationSource`], [`Memberships`], [`UserSource`] and
-//! [`UserInfoSource`], and hands in its [`Conventions`]. This module depends on no provider, and
-//! knows neither HTTP servers nor guards.
+//! Only this module makes a [`Caller`] from a string. First it classifies the token. If tokens of
+//! this kind are accepted, it verifies the signature with a key of the issuer, or asks the issuer
+//! about an opaque token. Then it checks the claims in a fixed order. An identity provider
+//! implements the traits [`Decode`], [`KeySource`], [`ConfirmationSource`], [`Memberships`],
+//! [`UserSource`] and [`UserInfoSource`], and passes in its [`Conventions`]. This module does not
+//! depend on a provider, on HTTP servers or on guards.
 //!
-//! INVARIANT: a [`Caller`] exists only for a token that bears the signature of a current key of the
-//! issuer, or that the issuer confirmed at most a minute ago, and whose claims passed the checks.
+//! INVARIANT: a [`Caller`] exists only for a token whose claims passed the checks, and which either
+//! has the signature of a current key of the issuer, or was confirmed by the issuer at most a
+//! minute ago.
 
 #![warn(clippy::wildcard_enum_match_arm)]
 

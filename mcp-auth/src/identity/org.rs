@@ -6,12 +6,12 @@ use crate::identity::mark::Mark;
 
 /// The organization in which a caller acts, with the caller's role and permissions there.
 ///
-/// A session token holds all of this. For an OAuth token the membership is looked up with the
-/// server's secret key, and is at most 30 seconds old. Without a secret key, or with
-/// [`dangerous_trust_token_org`](crate::ServerBuilder::dangerous_trust_token_org), only the id is known: slug, role and
-/// permissions are `None`, which means unknown, not empty. An API key of an organization acts for
-/// the organization and is no member of it, so only the id is known, too. A user's API key and a
-/// machine act in no organization.
+/// A session token contains all of this data. For an OAuth token, the server looks up the membership with its
+/// secret key; the result is at most 30 seconds old. Without a secret key, or with
+/// [`dangerous_trust_token_org`](crate::ServerBuilder::dangerous_trust_token_org), only the id is known. The
+/// slug, the role and the permissions are then `None`, which means unknown, not empty. For an organization's
+/// API key, too, only the id is known, because the key is not a member of the organization. A user's API key
+/// and a machine act in no organization.
 ///
 /// ```
 /// use mcp_auth::{Org, mcp_tool};
@@ -79,22 +79,22 @@ impl Org {
         }
     }
 
-    /// An organization with only its id: slug, role and permissions are unknown.
+    /// Creates an organization with only its id: slug, role and permissions are unknown.
     pub(crate) fn only_id(id: String) -> Self {
         Self::new(id, None, None, None)
     }
 
-    /// Marks the facts of this look-up, without keeping them.
+    /// Returns a mark of this look-up. The mark does not keep the organization's data in memory.
     pub(crate) fn mark(&self) -> Mark {
         Mark::of(&self.facts)
     }
 
-    /// Whether the mark was made of the facts of this look-up.
+    /// Returns true if `mark` identifies this look-up.
     pub(crate) fn has_mark(&self, mark: &Mark) -> bool {
         mark.is_of(&self.facts)
     }
 
-    /// About how many bytes of memory the organization takes.
+    /// Returns about how many bytes of memory the organization takes.
     pub(crate) fn weight(&self) -> usize {
         size_of::<OrgFacts>() + heap_size(self.permissions().unwrap_or_default())
     }
@@ -104,7 +104,7 @@ impl Org {
         &self.facts.id
     }
 
-    /// Returns the organization's slug; `None` if there is none or it is not known.
+    /// Returns the organization's slug; `None` if the organization has no slug, or if the slug is not known.
     pub fn slug(&self) -> Option<&str> {
         self.facts.slug.as_deref()
     }
@@ -124,8 +124,9 @@ impl Org {
 
     /// Returns true if the caller has this role: `admin` and `org:admin` name the same role.
     ///
-    /// There is no hierarchy: an admin is not a member. The result is false if the role is not known, and
-    /// if `role` is not a key of lower-case letters, digits, `_` and `-`, with `org:` before it or not.
+    /// There is no hierarchy: an admin does not also have the role `member`. The result is false if the role
+    /// is not known. It is also false if `role`, after an optional `org:`, has characters other than
+    /// lower-case letters, digits, `_` and `-`.
     pub fn has_role(&self, role: &str) -> bool {
         let asked = role.strip_prefix(PREFIX).unwrap_or(role);
         // Clerk's `has()` removes every `org:` from the role of a token.
@@ -135,9 +136,9 @@ impl Org {
 
     /// Returns true if the caller has this permission, such as `org:documents:read`.
     ///
-    /// The comparison is exact and case-sensitive, without wildcards. The result is false if the
-    /// permissions are not known, and if `permission` is not `org:<feature>:<action>`: Clerk's `has()`
-    /// repairs other forms, this does not.
+    /// The comparison is exact and case-sensitive, without wildcards. The result is false if the permissions
+    /// are not known, or if `permission` does not have the form `org:<feature>:<action>`. (Clerk's `has()`
+    /// repairs other forms; this function does not.)
     pub fn has_permission(&self, permission: &str) -> bool {
         let held = self.permissions().unwrap_or_default();
         is_permission(permission.as_bytes()) && held.iter().any(|held| held == permission)
@@ -174,7 +175,7 @@ pub(crate) const fn is_permission(text: &[u8]) -> bool {
     false
 }
 
-/// About how many bytes of memory these texts take, with what an allocation costs.
+/// Returns about how many bytes of memory these texts take, including the overhead of their allocations.
 pub(super) fn heap_size(texts: &[String]) -> usize {
     let each = texts
         .iter()

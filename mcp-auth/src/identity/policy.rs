@@ -21,7 +21,7 @@ pub(crate) struct TokenPolicy {
     pub(crate) required_scopes: Vec<String>,
     /// The only OAuth clients whose tokens are accepted; `None` accepts any client.
     pub(crate) allowed_clients: Option<Vec<String>>,
-    /// OAuth access tokens are accepted.
+    /// True if OAuth access tokens are accepted.
     pub(crate) oauth: bool,
     /// The parties whose session tokens are accepted; `None` accepts no session token.
     pub(crate) sessions: Option<Parties>,
@@ -29,9 +29,9 @@ pub(crate) struct TokenPolicy {
     pub(crate) machine: Option<Machine>,
     /// The scopes that each API key must have; `None` accepts no API key.
     pub(crate) api_keys: Option<Vec<String>>,
-    /// Users are looked up, so that banned, locked and deleted users are refused.
+    /// True if users are looked up, so that banned, locked and deleted users are refused.
     pub(crate) check_users: bool,
-    /// The scopes that contain other scopes.
+    /// The scopes that imply other scopes.
     pub(crate) scopes: Arc<ScopeHierarchy>,
     /// The tolerance for `exp`, `nbf` and `iat`.
     pub(crate) leeway_ms: u64,
@@ -40,7 +40,7 @@ pub(crate) struct TokenPolicy {
     /// The time for which a verified JWT is cached; `None` caches it until the JWT or its key
     /// expires.
     pub(crate) cache_age: Option<Duration>,
-    /// Keys of a local emulator may sign tokens; see [`Self::trust_emulator`].
+    /// True if keys of a local emulator may sign tokens; see [`Self::trust_emulator`].
     pub(crate) trusts_emulator: bool,
 }
 
@@ -59,12 +59,12 @@ pub struct AuthorizedParties(pub(crate) Parties);
 
 impl AuthorizedParties {
     /// Accepts session tokens minted for these origins, like `https://app.example.com`. The party
-    /// of a token (`azp`) is the origin of the page that had the token minted; a token without a
+    /// of a token (`azp`) is the origin of the page that requested the token. A token without a
     /// party is refused.
     ///
     /// An origin is normalised to the form that browsers send: capitals, a default port and a final
-    /// slash make no difference. A server does not start without an origin, or with an entry that
-    /// is empty, has no scheme, a path or a wildcard, or is `null`.
+    /// slash make no difference. The server does not start if there are no origins, or if an entry
+    /// is empty or `null`, has no scheme, or has a path or a wildcard.
     ///
     /// ```
     /// # /// Greet.
@@ -115,7 +115,8 @@ impl AuthorizedParties {
     ///
     /// # Security
     ///
-    /// A page on any origin that the instance trusts can then act here with its user's session.
+    /// Any page on an origin that the instance trusts can then call this server with its user's
+    /// session.
     #[must_use]
     pub fn any() -> Self {
         Self(Parties::Any)
@@ -125,13 +126,13 @@ impl AuthorizedParties {
 /// The accepted parties of session tokens.
 #[derive(Clone, Debug)]
 pub(crate) enum Parties {
-    /// Any party; a token without a party too.
+    /// Any party. A token without a party is accepted, too.
     Any,
     /// Only these origins.
     Listed(Vec<String>),
 }
 
-/// The machine that this server is to other machines.
+/// The machine at the identity provider that represents this server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Machine {
     /// The machine with this id, which a token must name.
@@ -155,7 +156,7 @@ pub(crate) enum Machine {
 pub struct ApiKeyScopes(pub(crate) Option<Vec<String>>);
 
 impl ApiKeyScopes {
-    /// Accepts API keys that have all of these scopes, or scopes that contain them by
+    /// Accepts API keys that have all of these scopes, or scopes that imply them by
     /// [`ServerBuilder::scope_implies`](crate::ServerBuilder::scope_implies).
     ///
     /// A server does not start with an empty list; [`any_key`](Self::any_key) accepts every key.
@@ -183,7 +184,8 @@ impl ApiKeyScopes {
     ///
     /// # Security
     ///
-    /// A key that was made for any other use in the same instance is a credential here, too.
+    /// An API key that was created for another use in the instance gives access to this server,
+    /// too.
     #[must_use]
     pub fn any_key() -> Self {
         Self(None)
@@ -201,7 +203,7 @@ impl TokenPolicy {
         }
     }
 
-    /// The kinds of tokens that are accepted.
+    /// Returns the kinds of tokens that are accepted.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = TokenKind> + use<'_> {
         let kinds = [
             TokenKind::OAuth,
@@ -244,9 +246,9 @@ impl TokenPolicy {
     }
 }
 
-/// Clerk's SDK has the same tolerance.
+/// The default tolerance, which Clerk's SDK has, too.
 pub(crate) const DEFAULT_LEEWAY_MS: u64 = 5_000;
-/// About 20 000 tokens fit.
+/// The default memory of the cache, which is enough for about 20 000 tokens.
 pub(crate) const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 #[cfg(test)]

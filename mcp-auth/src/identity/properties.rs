@@ -1,5 +1,5 @@
-//! Caches, circuit breakers and single flight, compared with simple models, by a manual clock and
-//! with concurrent callers.
+//! Property tests of caches, circuit breakers and single flight. They compare the code with simple
+//! models, use a manual clock and run concurrent callers.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -41,7 +41,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A circuit as it is documented. Times are in milliseconds.
+/// A circuit breaker that behaves as documented. Times are in milliseconds.
 #[derive(Default)]
 struct Model {
     now: u64,
@@ -50,7 +50,7 @@ struct Model {
 }
 
 impl Model {
-    /// Whether a question is asked now. If so, it ends in this event.
+    /// Returns true if a question is asked now. If so, the question ends in this event.
     fn ask(&mut self, event: Event) -> bool {
         if self.now < self.rests_until {
             return false;
@@ -129,7 +129,7 @@ fn fingerprint(token: u8) -> Fingerprint {
 proptest! {
     #![proptest_config(cases(100))]
 
-    /// A cache that has room for all tokens is a map.
+    /// A cache that has room for all tokens behaves like a map.
     #[test]
     fn a_cache_with_room_gives_back_what_was_put_in_and_nothing_else(
         changes in vec(change(), 1..120),

@@ -1,24 +1,24 @@
-//! The scopes that contain other scopes.
+//! The scopes that imply other scopes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The scopes that contain other scopes, by the server's configuration. A scope that is not
-/// configured contains only itself.
+/// The scopes that imply other scopes, from the server's configuration. A scope that is not
+/// configured implies only itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ScopeHierarchy {
-    /// For each scope, the other scopes that it contains, directly or through others.
+    /// For each scope, the other scopes that it implies, directly or through others.
     contained: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// A scope that contains itself through others. The list begins and ends with that scope.
+/// A scope that implies itself through other scopes. The list begins and ends with that scope.
 #[derive(Debug)]
 pub(crate) struct ScopeCycle(pub(crate) Vec<String>);
 
 impl ScopeHierarchy {
-    /// The hierarchy in which each scope contains the scopes listed with it.
+    /// Creates the hierarchy in which each scope implies the scopes listed with it.
     ///
     /// # Errors
-    /// [`ScopeCycle`] if a scope contains itself.
+    /// [`ScopeCycle`] if a scope implies itself.
     pub(crate) fn new(implications: &[(String, Vec<String>)]) -> Result<Self, ScopeCycle> {
         let mut direct: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (scope, implied) in implications {
@@ -37,14 +37,14 @@ impl ScopeHierarchy {
         Ok(Self { contained })
     }
 
-    /// Whether one of the granted scopes is this scope or contains this scope.
+    /// Returns true if one of the granted scopes is this scope or implies this scope.
     pub(crate) fn has(&self, granted: &[String], scope: &str) -> bool {
         granted
             .iter()
             .any(|granted| granted == scope || self.contains(granted, scope))
     }
 
-    /// Removes each scope that another of these scopes contains. Adds no scope.
+    /// Removes each scope that another scope of the list implies. Adds no scope.
     pub(crate) fn fewest(&self, scopes: Vec<String>) -> Vec<String> {
         let all = scopes.clone();
         let brought = |scope: &String| all.iter().any(|other| self.contains(other, scope));
@@ -57,7 +57,7 @@ impl ScopeHierarchy {
     }
 }
 
-/// Collects the scopes that the last scope of `path` contains.
+/// Collects the scopes that the last scope of `path` implies.
 fn walk<'a>(
     direct: &BTreeMap<&'a str, BTreeSet<&'a str>>,
     path: &mut Vec<&'a str>,

@@ -52,22 +52,22 @@ impl Session {
         &self.id
     }
 
-    /// Returns the session's status (`sts`), which is `active`: tokens of other sessions are
-    /// refused. `None` if the token names no status.
+    /// Returns the session's status (`sts`), which is always `active`, because tokens of other sessions are
+    /// refused. Returns `None` if the token names no status.
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
-    /// Returns how long before the token was issued the user last verified each factor (`fva`);
-    /// `None` if the claim is missing or cannot be read.
+    /// Returns the time between the user's last verification of each factor and the issue of the token
+    /// (`fva`); `None` if the claim is missing or cannot be read.
     pub fn factor_ages(&self) -> Option<&FactorAges> {
         self.factor_ages.as_ref()
     }
 }
 
-/// Minutes since each factor was last verified, counted when the token was issued.
+/// The minutes since the last verification of each factor, counted up to the issue of the token.
 ///
-/// Add the age of the token, which is usually below a minute.
+/// For the current ages, add the age of the token, which is usually below a minute.
 ///
 /// ```
 /// use mcp_auth::{FactorAges, Session};
@@ -89,8 +89,8 @@ pub struct FactorAges {
 }
 
 impl FactorAges {
-    /// Two ages in minutes, where -1 is "never"; `None` if an age is another negative number or not
-    /// finite.
+    /// Reads two ages in minutes, where -1 means "never". Returns `None` if an age is another negative number
+    /// or not finite.
     pub(crate) fn from_minutes(first: f64, second: f64) -> Option<Self> {
         let is_age = |age: f64| age.is_finite() && (age >= 0.0 || age == -1.0);
         let age = |age: f64| Some(age).filter(|&age| age >= 0.0);

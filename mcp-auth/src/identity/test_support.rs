@@ -1,4 +1,4 @@
-//! Support for unit tests: keys, and mock sources that count questions.
+//! Support for unit tests: keys, and mock sources that count requests.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -39,13 +39,13 @@ pub(crate) struct TestKey {
 }
 
 impl TestKey {
-    /// The key of most tests. It is generated once, because that takes a while.
+    /// Returns the key of most tests. It is generated once, because that takes a while.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<TestKey> = OnceLock::new();
         SHARED.get_or_init(Self::generate)
     }
 
-    /// A second key for the whole process.
+    /// Returns a second key for the whole process.
     pub(crate) fn other() -> &'static Self {
         static OTHER: OnceLock<TestKey> = OnceLock::new();
         OTHER.get_or_init(Self::generate)
@@ -80,7 +80,7 @@ impl TestKey {
         )
     }
 
-    /// The JWK of RFC 7517, as `{issuer}/.well-known/jwks.json` lists it.
+    /// Returns the JWK of RFC 7517, as `{issuer}/.well-known/jwks.json` lists it.
     pub(crate) fn jwk(&self, kid: &str) -> Value {
         let der = self.pair.public_key().as_ref();
         let components = aws_lc::DEFAULT_PROVIDER
@@ -91,7 +91,7 @@ impl TestKey {
         json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": e})
     }
 
-    /// A token with this header and these claims, which may be any JSON text.
+    /// Returns a token with this header and these claims, which may be any JSON text.
     pub(crate) fn sign_text(&self, header: &str, claims: &str) -> String {
         self.sign_with(&RSA_PKCS1_SHA256, header, claims)
     }
@@ -142,7 +142,7 @@ pub(crate) fn session_claims() -> Value {
     })
 }
 
-/// An OAuth token signed by the shared key.
+/// Returns an OAuth token signed by the shared key.
 pub(crate) fn oauth_token(claims: &Value) -> String {
     TestKey::shared().sign(&oauth_header(), claims)
 }
@@ -151,7 +151,7 @@ pub(crate) fn session_token(claims: &Value) -> String {
     TestKey::shared().sign(&session_header(), claims)
 }
 
-/// The policy of a server at [`RESOURCE`].
+/// Returns the policy of a server at [`RESOURCE`].
 pub(crate) fn policy() -> TokenPolicy {
     TokenPolicy::new(ISSUER.to_owned(), vec![RESOURCE.to_owned()])
 }
@@ -160,13 +160,13 @@ pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(NOW * 1_000))
 }
 
-/// An authenticator that knows the shared key and needs no network.
+/// Returns an authenticator that knows the shared key and needs no network.
 pub(crate) fn offline(policy: TokenPolicy) -> Authenticator {
     let keys = Keys::from_pem(&TestKey::shared().public_pem()).unwrap();
     with_keys(policy, keys, clock())
 }
 
-/// An authenticator with these keys, which looks up neither opaque tokens nor users.
+/// Returns an authenticator with these keys, which looks up neither opaque tokens nor users.
 pub(crate) fn with_keys(policy: TokenPolicy, keys: Keys, clock: Arc<dyn Clock>) -> Authenticator {
     Authenticator::new(AuthenticatorConfig {
         policy,
@@ -178,7 +178,7 @@ pub(crate) fn with_keys(policy: TokenPolicy, keys: Keys, clock: Arc<dyn Clock>) 
     })
 }
 
-/// The caller of an OAuth token with these claims, verified.
+/// Returns the caller of an OAuth token with these claims, verified.
 pub(crate) fn oauth_caller(claims: &Value) -> Caller {
     block_on(offline(policy()).authenticate(&oauth_token(claims))).unwrap()
 }
@@ -191,7 +191,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     runtime.block_on(future)
 }
 
-/// The log lines that the work writes, at all levels.
+/// Returns the log lines that the work writes, at all levels.
 pub(crate) fn logged(work: impl FnOnce()) -> String {
     logged_at(Level::TRACE, work)
 }
@@ -309,12 +309,12 @@ pub(crate) struct CountingSource {
 struct Issuer {
     calls: AtomicUsize,
     keys: Mutex<Option<Vec<PublishedKey>>>,
-    /// A closed gate holds answers back.
+    /// While the gate is closed, responses wait.
     gate: Semaphore,
 }
 
 impl CountingSource {
-    /// An issuer that publishes these keys, and answers at once.
+    /// Creates an issuer that publishes these keys, and answers at once.
     pub(crate) fn of(keys: Vec<PublishedKey>) -> Arc<Self> {
         let issuer = Issuer {
             calls: AtomicUsize::new(0),
@@ -326,7 +326,7 @@ impl CountingSource {
         })
     }
 
-    /// Publishes these keys from now on; `None` is an issuer that is down.
+    /// Publishes these keys from now on. With `None`, the issuer is down.
     pub(crate) fn publish(&self, keys: Option<Vec<PublishedKey>>) {
         *self.shared.keys.lock().unwrap() = keys;
     }
@@ -335,7 +335,7 @@ impl CountingSource {
         self.shared.calls.load(Ordering::SeqCst)
     }
 
-    /// Holds answers back until [`Self::open`].
+    /// Makes responses wait until [`Self::open`].
     pub(crate) fn close(&self) {
         self.shared.gate.forget_permits(Semaphore::MAX_PERMITS);
     }
@@ -358,8 +358,8 @@ impl KeySource for CountingSource {
     }
 }
 
-/// A mock identity provider that counts questions. It returns its answers in turn, and the last
-/// answer again and again.
+/// A mock identity provider that counts requests. It returns its responses in turn, and then
+/// repeats the last response.
 #[derive(Debug)]
 pub(crate) struct MockSource<T> {
     calls: AtomicUsize,
@@ -385,7 +385,7 @@ impl<T: Clone + Send + 'static> MockSource<T> {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// Gives this answer from now on.
+    /// Returns this response from now on.
     pub(crate) fn answer(&self, answer: Result<T, LookupError>) {
         *self.answers.lock().unwrap() = VecDeque::from([answer]);
     }
@@ -421,7 +421,7 @@ impl Memberships for MockSource<Option<Org>> {
         self.next()
     }
 
-    /// Answers with a list of one page, which holds the membership if there is one.
+    /// Returns a list of one page, which contains the membership if there is one.
     fn memberships(
         &self,
         _: &str,
@@ -437,7 +437,7 @@ impl Memberships for MockSource<Option<Org>> {
     }
 }
 
-/// A directory of lists of memberships. Each answer is a page.
+/// A directory of lists of memberships. Each response is a page.
 impl Memberships for MockSource<MembershipPage> {
     fn membership(
         &self,
@@ -487,8 +487,8 @@ impl UserInfoSource for MockSource<UserInfo> {
     }
 }
 
-/// The issuer's description of an opaque OAuth token of `user_ada` for [`RESOURCE`]. The token
-/// lives for a day.
+/// Returns the issuer's description of an opaque OAuth token of `user_ada` for [`RESOURCE`]. The
+/// token lives for a day.
 pub(crate) fn confirmation() -> Confirmation {
     Confirmation {
         subject: "user_ada".to_owned(),
@@ -504,7 +504,7 @@ pub(crate) fn confirmation() -> Confirmation {
     }
 }
 
-/// An active token, as the issuer's answer.
+/// Returns the issuer's response for an active token.
 pub(crate) fn active(confirmation: Confirmation) -> Result<TokenStatus, LookupError> {
     Ok(TokenStatus::Active(Box::new(confirmation)))
 }

@@ -1,7 +1,7 @@
 //! Bearer strings: classified and read, but not verified.
 //!
 //! The identity provider signs all kinds of tokens with the same key, so the signature does not
-//! tell the kind. Prefixes, the subject and the type do.
+//! show the kind. The prefix, the subject and the type in the header show it.
 
 use std::fmt;
 
@@ -66,7 +66,7 @@ impl<'t> BearerToken<'t> {
         self.fingerprint
     }
 
-    /// A copy that outlives the request.
+    /// Returns a copy that outlives the request.
     pub(super) fn to_text(self) -> TokenText {
         TokenText::new(self.text)
     }
@@ -76,7 +76,7 @@ impl<'t> Presented<'t> {
     /// Classifies a bearer string.
     ///
     /// # Errors
-    /// - [`TokenError::TooLarge`] beyond 16 KiB, before anything is decoded.
+    /// - [`TokenError::TooLarge`] if the token is longer than 16 KiB. It is not decoded then.
     /// - [`TokenError::Malformed`] if the string is neither an opaque token nor a JWT in canonical
     ///   form.
     pub(crate) fn classify(
@@ -115,7 +115,8 @@ impl<'t> Segments<'t> {
     /// Parses the header and the payload.
     ///
     /// # Errors
-    /// [`TokenError::Malformed`] if one of them is not a JSON object, or has a member twice.
+    /// [`TokenError::Malformed`] if the header or the payload is not a JSON object, or has a member
+    /// twice.
     pub(crate) fn read(
         &self,
         conventions: &'static Conventions,
@@ -136,12 +137,12 @@ impl<'t> Segments<'t> {
 }
 
 impl<'s> UnverifiedJwt<'s> {
-    /// The header's `kid`, if it is a string.
+    /// Returns the header's `kid`, if it is a string.
     pub(super) fn kid(&self) -> Option<&str> {
         self.header.get("kid").and_then(Json::as_str)
     }
 
-    /// The signed text: header and payload in base64url.
+    /// Returns the signed text: header and payload in base64url.
     pub(super) fn signed(&self) -> &'s str {
         self.segments.signed
     }
@@ -160,8 +161,8 @@ impl fmt::Debug for UnverifiedJwt<'_> {
     }
 }
 
-/// The kind of a JWT. A machine's subject counts more than the type, so that a machine's token is
-/// never taken for a user's.
+/// Returns the kind of a JWT. A machine's subject takes precedence over the type, so that a
+/// machine's token is never taken for a user's token.
 fn claimed_kind(
     header: &Object<'_>,
     payload: &Object<'_>,
@@ -189,7 +190,8 @@ fn decode(segment: &str, behind: &mut Vec<u8>) -> Result<(), TokenError> {
         .map_err(|_| TokenError::Malformed)
 }
 
-/// Longer tokens are refused unread. Clerk's longest tokens are below 5 KiB.
+/// The greatest length of a token. Longer tokens are refused without decoding them. Clerk's longest
+/// tokens are below 5 KiB.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]

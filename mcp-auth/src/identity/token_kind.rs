@@ -4,9 +4,10 @@ use std::fmt;
 
 /// The kind of token that a caller presented.
 ///
-/// A server accepts OAuth access tokens. It accepts other kinds if these methods are called:
+/// By default, a server accepts only OAuth access tokens. The methods
 /// [`session_tokens`](crate::ServerBuilder::session_tokens),
-/// [`m2m_tokens`](crate::ServerBuilder::m2m_tokens), [`api_keys`](crate::ServerBuilder::api_keys).
+/// [`m2m_tokens`](crate::ServerBuilder::m2m_tokens) and
+/// [`api_keys`](crate::ServerBuilder::api_keys) make it accept other kinds.
 ///
 /// ```
 /// use mcp_auth::{Caller, TokenKind};
@@ -32,7 +33,7 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
-    /// The name of the kind in the key `accept` of [`#[mcp_tool]`](crate::mcp_tool).
+    /// Returns the name of the kind in the key `accept` of [`#[mcp_tool]`](crate::mcp_tool).
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
@@ -42,7 +43,7 @@ impl TokenKind {
         }
     }
 
-    /// The kind of this name.
+    /// Returns the kind of this name.
     pub(crate) const fn named(name: &str) -> Option<Self> {
         match name.as_bytes() {
             b"api_key" => Some(Self::ApiKey),

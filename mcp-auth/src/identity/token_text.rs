@@ -12,7 +12,7 @@ impl TokenText {
         Self(token.into())
     }
 
-    /// The token itself. Send it to its issuer and nowhere else.
+    /// Returns the token itself. Send it only to its issuer.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }

@@ -28,9 +28,9 @@ impl Transition {
                 target: "mcp_auth",
                 ?client,
                 accepted,
-                "a token without an audience was accepted, which ends at the date of \
-                 `AudiencePolicy::required_after`; the users of this client have to connect it again \
-                 before that"
+                "a token without an audience was accepted; such tokens are refused from the date of \
+                 `AudiencePolicy::required_after` on, and the users of this client have to connect \
+                 it again before that date"
             );
         }
     }
@@ -48,6 +48,6 @@ impl Transition {
     }
 }
 
-/// Clients that register themselves get a new id each time. Beyond this number clients are counted,
-/// not logged.
+/// The greatest number of clients that are logged. Clients that register themselves get a new id
+/// each time. Requests of further clients are counted, but not logged.
 const MOST_CLIENTS: usize = 1_000;

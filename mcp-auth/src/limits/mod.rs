@@ -1,7 +1,7 @@
 //! Limits on the share of the server that a network, a caller and all callers together may use.
 //!
-//! This module names no token, no request and no tool. The layers above decide what is counted, and
-//! how a refusal looks.
+//! This module does not depend on tokens, requests or tools. The layers above decide what is
+//! counted and how a refusal looks.
 
 mod network;
 mod pool;

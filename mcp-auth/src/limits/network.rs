@@ -1,4 +1,4 @@
-//! Networks of addresses. Limits count strangers by network.
+//! Networks of IP addresses. Limits count unauthenticated clients by network.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// The addresses that count as one stranger: an IPv4 address, or an IPv6 /64.
+/// The addresses that count as one unauthenticated client: an IPv4 address, or an IPv6 /64.
 ///
-/// A subscriber of IPv6 has a /64 at least, and can use a new address for each connection. An IPv4
-/// address that came in over an IPv6 socket counts as the IPv4 address.
+/// An IPv6 subscriber has at least a /64, and can use a new address for each connection. An IPv4
+/// address from an IPv6 socket (`::ffff:…`) counts as the IPv4 address.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Network {
     V4(Ipv4Addr),
@@ -17,8 +17,9 @@ pub(crate) enum Network {
     V6([u16; 4]),
 }
 
-/// The networks that one organization is likely to hold: an IPv4 /24, or an IPv6 /48. Networks are
-/// cheap, so a limit for everybody leaves a part to other sites.
+/// A site: the networks that one operator is likely to have, which are an IPv4 /24 or an IPv6 /48.
+/// An attacker can easily get many networks of one site. So each site gets only a part of a limit
+/// that all clients share.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Site {
     V4([u8; 3]),
@@ -26,7 +27,7 @@ pub(crate) enum Site {
 }
 
 impl Network {
-    /// The network of an address.
+    /// Returns the network of an address.
     pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
@@ -37,7 +38,7 @@ impl Network {
         }
     }
 
-    /// The site of the network.
+    /// Returns the site of the network.
     pub(crate) fn site(self) -> Site {
         match self {
             Self::V4(address) => {
@@ -90,17 +91,18 @@ impl Networks {
         Ok(Self(networks.collect::<Result<_, _>>()?))
     }
 
-    /// Whether the list has no entry.
+    /// Returns true if the list has no entry.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether an entry is a prefix of length 0, which holds every address of its family.
+    /// Returns true if an entry is a prefix of length 0, which contains every address of its
+    /// family.
     pub(crate) fn have_everybody(&self) -> bool {
         self.0.iter().any(|network| network.prefix_len() == 0)
     }
 
-    /// Whether an entry holds the address. An IPv4 address that came in over an IPv6 socket is
+    /// Returns true if an entry contains the address. An IPv4 address from an IPv6 socket is
     /// compared as the IPv4 address.
     pub(crate) fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -118,16 +120,16 @@ fn parse(entry: &str) -> Option<IpNet> {
     }
 }
 
-/// The IPv4 network in an IPv6 entry such as `::ffff:10.0.0.0/104`.
+/// Returns the IPv4 network in an IPv6 entry such as `::ffff:10.0.0.0/104`.
 fn mapped(address: Ipv6Addr, prefix: u8) -> Option<IpNet> {
     let address = address.to_ipv4_mapped()?;
     let network = IpNet::new(address.into(), prefix.checked_sub(96)?).ok()?;
     Some(network.trunc())
 }
 
-/// Whether an address is of the local machine or of a private network: loopback, RFC 1918,
-/// link-local (RFC 3927, RFC 4291), unique local (RFC 4193), and the shared address space of RFC
-/// 6598, which overlay networks use. An IPv4 address inside an IPv6 address counts as the IPv4
+/// Returns true if an address belongs to the local machine or to a private network: loopback, RFC
+/// 1918, link-local (RFC 3927, RFC 4291), unique local (RFC 4193), and the shared address space of
+/// RFC 6598, which overlay networks use. An IPv4 address inside an IPv6 address counts as the IPv4
 /// address.
 pub(crate) fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
@@ -143,7 +145,7 @@ pub(crate) fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Whether the address is in 100.64.0.0/10.
+/// Returns true if the address is in 100.64.0.0/10.
 fn is_shared(address: Ipv4Addr) -> bool {
     let [first, second, ..] = address.octets();
     first == 100 && second & 0xc0 == 64

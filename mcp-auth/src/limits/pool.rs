@@ -1,5 +1,5 @@
-//! A pool of a counted resource, such as bytes. A party takes a part of its share, or is refused at
-//! once.
+//! A pool of a counted resource, such as bytes. A party (a user, a machine or a network) takes a
+//! part of its share, or is refused at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,15 +21,15 @@ pub(crate) enum Exhausted {
     All,
     /// The share of one user or machine.
     Known,
-    /// The share of one network.
+    /// The share of one network of callers without a token.
     Network,
-    /// The share of the networks of one site.
+    /// The share of one site of callers without a token.
     Site,
-    /// The share of all strangers together.
+    /// The share of all callers without a token together.
     Strangers,
 }
 
-/// The amount that a party has taken; dropping it gives the amount back.
+/// The amount that a party has taken. Dropping the value gives the amount back.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pool: Arc<Pool>,
@@ -48,7 +48,7 @@ impl Pool {
     /// Takes an amount for a party.
     ///
     /// # Errors
-    /// [`Exhausted`] if a share does not have as much left. Nothing is taken then.
+    /// [`Exhausted`] if a share does not have enough left. Nothing is taken then.
     pub(crate) fn take(self: &Arc<Self>, party: Party, amount: usize) -> Result<Taken, Exhausted> {
         self.add(party, amount)?;
         Ok(Taken {
@@ -98,14 +98,14 @@ impl Taken {
     /// Takes more for the same party.
     ///
     /// # Errors
-    /// [`Exhausted`] if a share does not have as much left. The amount stays as it was then.
+    /// [`Exhausted`] if a share does not have enough left. The amount then stays as it was.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), Exhausted> {
         self.pool.add(self.party, more)?;
         self.amount += more;
         Ok(())
     }
 
-    /// The amount that is taken.
+    /// Returns the amount that is taken.
     pub(crate) fn amount(&self) -> usize {
         self.amount
     }
@@ -133,8 +133,8 @@ impl Exhausted {
         match self {
             Self::All => "everybody",
             Self::Known => "one user or machine",
-            Self::Network => "callers without a token, of one network",
-            Self::Site => "callers without a token, of one site",
+            Self::Network => "callers without a token, from one network",
+            Self::Site => "callers without a token, from one site",
             Self::Strangers => "all callers without a token",
         }
     }
@@ -162,7 +162,7 @@ mod tests {
         network: 10,
     };
 
-    /// Two users, and strangers of four networks at three sites.
+    /// Two users, and callers without a token from four networks at three sites.
     fn parties() -> [Party; 6] {
         let stranger =
             |third, fourth| Party::Stranger(Network::V4(Ipv4Addr::new(192, 0, third, fourth)));
@@ -176,7 +176,7 @@ mod tests {
         ]
     }
 
-    /// The amount that all members of a group hold, counted one by one.
+    /// Returns the amount that all members of a group hold, counted one by one.
     fn held(held: &VecDeque<(Party, Taken, usize)>, group: Group) -> usize {
         let members = held
             .iter()
@@ -267,7 +267,8 @@ mod tests {
                 .map(|thread| thread.join().unwrap())
                 .sum()
         });
-        // The parties together wanted more than the pool had, and all of it was granted.
+        // The parties together wanted more than the pool had, and the pool granted everything that
+        // it had.
         assert_eq!(granted, SHARES.all);
         assert!(peak.load(Ordering::SeqCst) <= SHARES.all);
         assert!(pool.lock().is_empty());

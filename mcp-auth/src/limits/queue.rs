@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::share::{Group, Party, Shares};
 
 /// Places that parties wait for, first come first served. A party whose share is in use waits until
-/// one of its own places is free, and holds no place of others while it waits.
+/// one of its own places is free. While it waits, it takes no place from other parties.
 #[derive(Debug)]
 pub(crate) struct Queue {
     shares: Shares,
@@ -16,7 +16,7 @@ pub(crate) struct Queue {
     groups: Mutex<HashMap<Group, Arc<Semaphore>>>,
 }
 
-/// A place; dropping it lets the next one in.
+/// A place. Dropping it lets in the next party that waits.
 #[derive(Debug)]
 pub(crate) struct Place {
     /// Rust drops this field before `_groups`. Dropping `_groups` removes each group whose
@@ -40,12 +40,12 @@ impl Queue {
         }
     }
 
-    /// Waits for a place. A future that is dropped leaves the queue.
+    /// Waits for a place. Dropping the future leaves the queue.
     pub(crate) async fn enter(self: &Arc<Self>, party: Party) -> Option<Place> {
         let groups = self.join(party);
         let mut permits = Vec::with_capacity(groups.groups.len());
-        // The smallest group first, so that a party that waits for its own places holds none of a
-        // larger group.
+        // The smallest group comes first, so that a party that waits for its own places holds no
+        // place of a larger group.
         for (_, places) in &groups.groups {
             // The semaphores are never closed.
             permits.push(Arc::clone(places).acquire_owned().await.ok()?);
@@ -82,7 +82,8 @@ impl Drop for InGroups {
         let mut groups = self.queue.lock();
         for (group, places) in self.groups.drain(..) {
             drop(places);
-            // Other users of the group hold the semaphore, too.
+            // Other parties of the group hold the semaphore, too. If there are none, only the table
+            // holds it.
             if groups
                 .get(&group)
                 .is_some_and(|left| Arc::strong_count(left) == 1)
@@ -113,7 +114,7 @@ mod tests {
         Party::Stranger(Network::V4(Ipv4Addr::new(192, 0, third, fourth)))
     }
 
-    /// Takes places until the next one is not free.
+    /// Takes places until no place is free.
     fn fill(queue: &Arc<Queue>, party: Party) -> Vec<Place> {
         std::iter::from_fn(|| queue.enter(party).now_or_never().flatten()).collect()
     }
@@ -123,7 +124,7 @@ mod tests {
         let queue = queue(64, 32);
         let ada = fill(&queue, ADA);
         assert_eq!(ada.len(), 32);
-        // A network may have 4, a site 8, and all strangers together 16.
+        // A network may have 4 places, a site 8, and all callers without a token together 16.
         let networks = [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)];
         let strangers = networks.map(|(third, fourth)| fill(&queue, stranger(third, fourth)));
         let places: Vec<_> = strangers.iter().map(Vec::len).collect();

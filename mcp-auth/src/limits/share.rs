@@ -1,29 +1,29 @@
-//! Shares of a scarce resource that a party, and the groups of the party, may take.
+//! The shares of a scarce resource that a party, and the groups of the party, may take.
 
 use super::network::{Network, Site};
 
-/// The party that a use of a resource counts for.
+/// The party for which the use of a resource is counted: a user, a machine or a network.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Party {
-    /// A user or a machine, by a keyed hash of its id. The key is random, so attackers cannot
+    /// A user or a machine, identified by a keyed hash of its id. The key is random, so attackers cannot
     /// choose the hash.
     Known(u64),
-    /// A caller without a token, by the network that the request comes from.
+    /// A caller without a token, identified by the network of the request.
     Stranger(Network),
 }
 
 /// The limits for a scarce resource: bytes, calls or threads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Shares {
-    /// Everybody together.
+    /// The limit of all callers together.
     pub(crate) all: usize,
-    /// One user or machine.
+    /// The limit of one user or machine.
     pub(crate) known: usize,
-    /// All strangers together.
+    /// The limit of all strangers together. A stranger is a caller without a token.
     pub(crate) strangers: usize,
-    /// All strangers of one site (an IPv4 /24, an IPv6 /48).
+    /// The limit of all strangers of one site (an IPv4 /24, an IPv6 /48).
     pub(crate) site: usize,
-    /// All strangers of one network (an IPv4 address, an IPv6 /64).
+    /// The limit of all strangers of one network (an IPv4 address, an IPv6 /64).
     pub(crate) network: usize,
 }
 
@@ -38,11 +38,11 @@ pub(crate) enum Group {
 }
 
 impl Shares {
-    /// The shares of a resource of size `all`, of which one user or machine may take `known`.
+    /// Divides a resource of size `all`, of which one user or machine may take `known`.
     ///
-    /// Strangers may take a quarter together. A site may take half of that and a network a quarter
-    /// of that: networks are cheap, so one stranger must not be able to take the share of all
-    /// strangers. No share is less than `least`.
+    /// Callers without a token may together take a quarter of the resource. One site may take half of that
+    /// quarter, and one network a quarter of it. So an attacker with many networks at one site still leaves
+    /// the rest to others. No share is less than `least`.
     pub(crate) fn of(all: usize, known: usize, least: usize) -> Self {
         let part = |whole: usize, parts: usize| (whole / parts).max(least).min(all);
         let strangers = part(all, 4);
@@ -55,8 +55,8 @@ impl Shares {
         }
     }
 
-    /// The shares of a resource that only strangers take. One network may take `network`. One site may take half of
-    /// the resource, but at least as much as one network.
+    /// Divides a resource that only callers without a token use. One network may take `network`. One site may
+    /// take half of the resource, but at least as much as one network.
     pub(crate) fn of_strangers(all: usize, network: usize) -> Self {
         Self {
             all,
@@ -67,7 +67,7 @@ impl Shares {
         }
     }
 
-    /// The most that a group may take.
+    /// Returns the most that a group may take.
     pub(super) fn most(&self, group: Group) -> usize {
         match group {
             Group::All => self.all,
@@ -80,7 +80,7 @@ impl Shares {
 }
 
 impl Party {
-    /// The groups that a party belongs to, the smallest first.
+    /// Returns the groups that a party belongs to, the smallest first.
     pub(super) fn groups(self) -> impl DoubleEndedIterator<Item = Group> {
         let [first, second, third] = match self {
             Self::Known(hash) => [Some(Group::Known(hash)), None, None],

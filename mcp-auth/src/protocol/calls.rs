@@ -1,4 +1,5 @@
-//! The number of calls in flight: of a principal, of a user, and of callers without a token.
+//! Limits the number of calls in flight, for each principal, for each user, and for callers without
+//! a token.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::identity::{Caller, Org, PrincipalKey};
 use crate::limits::{Exhausted, Party, Pool, Shares, Taken};
 
-/// Counts the calls in flight. MCP 2026-07-28, server/tools: servers must limit the rate of tool
-/// invocations. Normal load stays below these limits, a runaway client does not.
+/// Counts the calls in flight. Normal load stays below these limits; they stop a runaway client.
+/// MCP 2026-07-28, server/tools: servers must limit the rate of tool invocations.
 #[derive(Debug)]
 pub(crate) struct Calls {
     most: Most,
@@ -17,18 +18,18 @@ pub(crate) struct Calls {
     counts: Mutex<Counts>,
 }
 
-/// The greatest numbers of calls in flight.
+/// The largest permitted numbers of calls in flight.
 #[derive(Clone, Copy, Debug)]
 struct Most {
     of_principal: usize,
     of_user: usize,
 }
 
-/// The numbers of calls in flight. A principal or a user without a call has no entry.
+/// The numbers of calls in flight. A principal or a user without a call in flight has no entry.
 #[derive(Debug, Default)]
 struct Counts {
     principals: HashMap<PrincipalKey, usize>,
-    /// Users and machines by their hash.
+    /// The key is the hash of a user or a machine.
     users: HashMap<u64, usize>,
 }
 
@@ -41,7 +42,7 @@ pub(super) enum Full {
 }
 
 impl Full {
-    /// The reason for the log.
+    /// The reason of the refusal, for the log.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Anonymous(Exhausted::Network) => {
@@ -60,8 +61,8 @@ impl Full {
 }
 
 impl Calls {
-    /// Makes limits: of calls of a principal, of calls of a user or machine over all clients and
-    /// organizations, and of calls without a token.
+    /// `of_principal` limits the calls of a principal. `of_user` limits the calls of a user or a
+    /// machine, over all clients and organizations. `strangers` limits calls without a token.
     pub(crate) fn new(of_principal: usize, of_user: usize, strangers: Shares) -> Self {
         Self {
             most: Most {
@@ -73,8 +74,8 @@ impl Calls {
         }
     }
 
-    /// Counts a call, or refuses it. A caller in one organization and the same caller in another
-    /// are two principals. A call without a caller counts for `party`.
+    /// Counts a call, or refuses it. A caller who acts in two organizations counts as two
+    /// principals. A call without a token counts for `party`.
     pub(super) fn enter(
         self: &Arc<Self>,
         caller: Option<&Caller>,
@@ -94,7 +95,8 @@ impl Calls {
         }))
     }
 
-    /// No code under this lock panics, so the counts are consistent.
+    /// The code that holds this lock cannot panic, so the counts are consistent even if the lock is
+    /// poisoned.
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,7 +139,7 @@ fn count_out<K: Eq + Hash>(entry: Entry<'_, K, usize>) {
     }
 }
 
-/// A call in flight. Dropping the value ends the count.
+/// A call in flight. Dropping the value stops counting the call.
 #[derive(Debug)]
 pub(super) struct RunningCall(Counted);
 
@@ -146,7 +148,7 @@ enum Counted {
     Known {
         calls: Arc<Calls>,
         user: u64,
-        /// `None` once it was dropped.
+        /// `None` after the drop.
         principal: Option<PrincipalKey>,
     },
     Stranger {
@@ -194,7 +196,7 @@ mod tests {
         calls.enter(Some(caller), org, caller.party())
     }
 
-    /// The callers of these subjects and clients, of one server.
+    /// Callers with these subjects and clients, all of one server.
     fn callers(of: &[(&str, &str)]) -> Vec<Caller> {
         let authenticator = test_support::offline(test_support::policy());
         let callers = of.iter().enumerate().map(|(id, (subject, client))| {
@@ -365,14 +367,14 @@ mod tests {
             let calls = calls(1, 9);
             let _acme = enter(&calls, caller, Some(&acme)).unwrap();
             let globex_first = enter(&calls, caller, Some(&globex)).unwrap();
-            // Facts of another look-up are of the same organization all the same.
+            // The result of another look-up still means the same organization.
             let again = Org::only_id("org_acme".to_owned());
             assert!(enter(&calls, caller, Some(&again)).is_err());
             assert!(enter(&calls, caller, Some(&globex)).is_err());
             drop(globex_first);
             assert!(enter(&calls, caller, Some(&globex)).is_ok());
         }
-        // The principal does not depend on the source that named the organization.
+        // The source that named the organization does not affect the principal.
         let calls = calls(1, 9);
         let _by_url = enter(&calls, &bare, Some(&acme)).unwrap();
         assert!(enter(&calls, &bare, None).is_ok());

@@ -1,8 +1,9 @@
-//! Challenges for a token with more scopes, for the header and for the result of a tool.
+//! Makes the challenges that ask a client for a token with more scopes. A challenge is sent in a
+//! header or in the result of a tool.
 
 use crate::guard::Denied;
 
-/// Writes the challenges of one name of the endpoint.
+/// Writes challenges for one URL of the endpoint.
 ///
 /// Source: RFC 6750 section 3; RFC 9728 section 5.1; MCP 2026-07-28, basic/authorization, "Scope challenge
 /// handling".
@@ -12,10 +13,11 @@ pub(crate) struct Challenger {
     metadata: String,
 }
 
-/// The challenge that goes with a denial.
+/// The challenge that is sent with a denial.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Challenge {
-    /// Every scope that the operation needs, held scopes included, separated by spaces.
+    /// All scopes that the operation needs, separated by spaces. They include the scopes that the
+    /// token already has.
     pub(crate) scope: String,
     /// The text of the denial.
     pub(crate) description: String,
@@ -28,7 +30,7 @@ impl Challenger {
         Self { metadata }
     }
 
-    /// Returns the challenge for a token with these scopes, after a denial.
+    /// Returns the challenge that is sent with a denial and asks for a token with these scopes.
     pub(crate) fn wider_token(&self, denied: &Denied, scopes: &[String]) -> Challenge {
         let scope = scopes.join(" ");
         let description = denied.to_string();
@@ -44,7 +46,7 @@ impl Challenger {
         }
     }
 
-    /// Returns the parameters of a challenge to sign in, for these scopes.
+    /// Returns the parameters of a challenge that asks the client to sign in with these scopes.
     pub(crate) fn sign_in(&self, scopes: &[String]) -> String {
         format!(
             r#"resource_metadata="{}", scope="{}""#,
@@ -54,7 +56,7 @@ impl Challenger {
     }
 }
 
-/// Removes characters that a quoted `error_description` may not have (RFC 6750 section 3).
+/// Removes characters that are not permitted in a quoted `error_description` (RFC 6750 section 3).
 fn quotable(text: &str) -> String {
     let allowed = |one: &char| matches!(one, ' '..='!' | '#'..='[' | ']'..='~');
     text.chars().filter(allowed).collect()

@@ -1,4 +1,4 @@
-//! The methods: they turn a message and a caller into a response.
+//! The methods of MCP, which turn a message and its caller into a response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use super::{RefusedMessage, Response, WiderToken};
 
 mod call;
 
-/// The name, title and version that the server sends of itself.
+/// The server's own name, title and version, which it sends to clients.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerInfo {
     pub(crate) name: String,
@@ -33,7 +33,7 @@ pub(crate) struct ServerInfo {
     pub(crate) instructions: Option<String>,
 }
 
-/// The parts of which an endpoint is made.
+/// The parts and settings of an endpoint.
 #[derive(Debug)]
 pub(crate) struct EndpointConfig {
     pub(crate) info: ServerInfo,
@@ -41,34 +41,35 @@ pub(crate) struct EndpointConfig {
     pub(crate) states: Arc<States>,
     pub(crate) organizations: Arc<Organizations>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// If true, a guard that needs an organization and nothing else takes it from the token without
-    /// a look-up.
+    /// If true, a guard that needs an organization, but no role and no permission, takes the
+    /// organization from the token without a look-up.
     pub(crate) trust_token_org: bool,
     /// Scopes that every request needs.
     pub(crate) required_scopes: Vec<String>,
     /// The requests that callers without a token may send.
     pub(crate) anonymous: AnonymousAccess,
-    /// If true, a missing scope is an `isError` result and no 403 challenge.
+    /// If true, a call that lacks a scope gets an `isError` result instead of a 403 challenge.
     pub(crate) scope_denials_as_results: bool,
-    /// If true, a missing organization that a scope could bring is a 403 challenge for that scope.
+    /// If true, a call that lacks an organization gets a 403 challenge for the scope that would let
+    /// the token name one.
     pub(crate) organization_step_up: bool,
     pub(crate) calls: Arc<Calls>,
-    /// The rates of all tools together.
+    /// The rate limits over all tools.
     pub(crate) rates: Vec<Rate>,
-    /// The threads of tools that are plain functions.
+    /// The threads for tools that are plain functions.
     pub(crate) threads: Arc<Threads>,
     pub(crate) timeout: Duration,
 }
 
-/// The requests that callers without a token may send, apart from calls of public tools.
+/// The requests that callers without a token may send, in addition to calls of public tools.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum AnonymousAccess {
-    /// Every other request is a 401.
+    /// The server answers every other request with 401.
     #[default]
     None,
-    /// Initialize, discover, and list the public tools.
+    /// Callers may initialize, discover, and list the public tools.
     ListPublic,
-    /// Initialize, discover, and list all tools.
+    /// Callers may initialize, discover, and list all tools.
     ListAll,
 }
 
@@ -79,7 +80,7 @@ impl AnonymousAccess {
     }
 }
 
-/// Serves MCP messages.
+/// Answers MCP messages.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     config: EndpointConfig,
@@ -94,9 +95,10 @@ pub(crate) struct Endpoint {
 /// The sender of a request.
 #[derive(Clone, Copy)]
 pub(crate) struct Sender<'a> {
-    /// `None` without a token.
+    /// `None` if the request has no token.
     pub(crate) caller: Option<&'a Caller>,
-    /// The party that a call counts for: the caller, or the network of a caller without a token.
+    /// The party that a call counts for: the caller, or the network of the request if it has no
+    /// token.
     pub(crate) party: Party,
 }
 
@@ -113,11 +115,11 @@ struct Request<'a> {
     challenger: &'a Challenger,
 }
 
-/// The reason why a request does not get the result of its method: an error of JSON-RPC, or a refusal.
+/// The reason why a request does not get the result of its method: a JSON-RPC error, or a refusal.
 enum Stopped {
     /// The request is not valid MCP.
     Error(RpcError),
-    /// The caller is not allowed, or not now.
+    /// The caller is not allowed to send the request, or not at the moment.
     Refused(RefusedMessage),
 }
 
@@ -166,7 +168,8 @@ impl Endpoint {
         self.config.organizations.forget();
     }
 
-    /// Returns true if a request without a token can get any response but a challenge to sign in.
+    /// Returns true if at least one request without a token gets a response other than a challenge
+    /// to sign in.
     pub(crate) fn serves_anonymous(&self) -> bool {
         self.connects_anonymous()
             || self
@@ -196,7 +199,8 @@ impl Endpoint {
         challenger: &Challenger,
     ) -> Response {
         let caller = sender.caller;
-        // A body that is not UTF-8 is not JSON, and neither is an empty body.
+        // A body that is not UTF-8 becomes an empty body. Neither is JSON, so the error is the
+        // same.
         let body = ByteString::try_from(body).unwrap_or_default();
         let message = match Message::parse(&body) {
             Ok(message) => message,
@@ -227,7 +231,7 @@ impl Endpoint {
                     challenge,
                 }))),
                 (None, Some(_)) => RpcError::MissingScope(denied.to_string()).answer(id),
-                // A notification has no answer, and this server does nothing with it.
+                // This server ignores notifications, and they have no response.
                 (None, None) => Response::Accepted,
             };
         }
@@ -241,8 +245,9 @@ impl Endpoint {
         }
     }
 
-    /// Returns true for a call of a tool that is declared `public`. Without a token every other
-    /// request is a 401, so that a stranger does not learn whether a name exists.
+    /// Returns true if the request needs no token: a call of a `public` tool, or a request that the
+    /// settings permit without a token. Every other request without a token gets a 401, so that a
+    /// caller without a token does not learn which tools exist.
     fn open_to_anonymous(&self, message: &Message<'_>) -> bool {
         match &*message.method {
             "tools/call" => message
@@ -260,9 +265,9 @@ impl Endpoint {
         }
     }
 
-    /// Returns the scopes for the challenge to sign in, after a call without a token. They are the
-    /// scopes of the called tool if everybody may list all tools; otherwise the challenge would
-    /// reveal which names exist.
+    /// Returns the additional scopes for the challenge to sign in, after a call without a token. If
+    /// callers without a token may list all tools, these are the scopes of the called tool.
+    /// Otherwise there are none, because the challenge would reveal which tools exist.
     fn scopes_to_sign_in_for(&self, message: &Message<'_>) -> Vec<String> {
         if self.config.anonymous != AnonymousAccess::ListAll || message.method != "tools/call" {
             return Vec::new();
@@ -276,8 +281,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the denial of an OAuth caller who lacks a scope that every request needs. A call is
-    /// left to the guard, which knows the other missing requirements.
+    /// Returns the denial for a caller who lacks a scope that every request needs. Ignores calls,
+    /// because the guard of a call also reports the other missing requirements.
     fn lacks_server_scopes(&self, message: &Message<'_>, caller: &Caller) -> Option<Denied> {
         if message.method == "tools/call" {
             return None;
@@ -295,8 +300,8 @@ impl Endpoint {
         challenger: &Challenger,
     ) -> Result<Response, Stopped> {
         let Some(id) = message.id else {
-            // Notifications change nothing: there is no session whose requests a
-            // `notifications/cancelled` could name.
+            // Notifications change nothing. Without sessions, `notifications/cancelled` cannot name
+            // a request.
             return Ok(Response::Accepted);
         };
         let params = message.params()?;
@@ -342,7 +347,7 @@ impl Endpoint {
         let claimed = self.acting(caller, url, asking(Freshness::AsInToken)).await;
         let (current, claimed) = match (current, claimed) {
             (Ok(current), Ok(claimed)) => (current, claimed),
-            // A shorter list would be a wrong answer.
+            // An incomplete list would be a wrong response.
             (Err(unavailable), _) | (_, Err(unavailable)) => {
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
@@ -366,7 +371,8 @@ impl Endpoint {
     }
 }
 
-/// Returns how current the facts must be on which the guard decides.
+/// Returns whether the guard needs current data about the organization, or accepts the data in the
+/// token.
 fn facts(guard: &Guard, trust_token_org: bool) -> Freshness {
     if trust_token_org && !guard.uses_membership() {
         Freshness::AsInToken
@@ -375,7 +381,8 @@ fn facts(guard: &Guard, trust_token_org: bool) -> Freshness {
     }
 }
 
-/// MCP 2025-11-25 introduced icons. A legacy request without a version is older.
+/// Returns true if the client knows icons, which MCP 2025-11-25 introduced. A legacy request
+/// without a version counts as older.
 fn knows_icons(request: &Request<'_>) -> bool {
     request.era == Era::Modern || request.mirrored.version == Header::Value(WITH_ICONS)
 }

@@ -1,8 +1,8 @@
 //! Reads a message in one pass over the body. Strings are borrowed, and `params.arguments` stays
 //! raw.
 //!
-//! INVARIANT: the check and the call use the same parse. A duplicate `method`, `params`, `name`,
-//! `arguments` or `_meta` is an error.
+//! INVARIANT: the checks and the call use the result of the same parse. A duplicate `method`,
+//! `params`, `name`, `arguments` or `_meta` is an error.
 
 use std::borrow::Cow;
 
@@ -12,19 +12,20 @@ use super::scan::{Scanner, spelled};
 /// A JSON-RPC request or notification.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
-    /// The id as it is written; `None` for a notification.
+    /// The id as written in the body. `None` for a notification.
     pub(super) id: Option<&'a str>,
     pub(super) method: Cow<'a, str>,
     params: Params<'a>,
 }
 
 impl<'a> Message<'a> {
-    /// Reads a body.
+    /// Parses a body.
     ///
     /// # Errors
     ///
-    /// [`RpcError::Parse`] if it is not JSON, [`RpcError::InvalidRequest`] if it is a batch, a
-    /// response, or not JSON-RPC 2.0; with the id, where one could be read.
+    /// [`RpcError::Parse`] if the body is not JSON. [`RpcError::InvalidRequest`] if the body is a
+    /// batch, a response, or not JSON-RPC 2.0. The error includes the id of the request, if the id
+    /// could be read.
     pub(crate) fn parse(body: &'a str) -> Result<Self, (RpcError, Option<&'a str>)> {
         let invalid = |why, id| Err((RpcError::InvalidRequest(why), id));
         let mut scanner = Scanner::new(body);
@@ -32,8 +33,12 @@ impl<'a> Message<'a> {
         let envelope = Envelope::scan(&mut scanner).filter(|_| scanner.next().is_none());
         let envelope = envelope.ok_or((RpcError::Parse, None))?;
         if is_batch {
-            // JSON-RPC batches exist in 2025-03-26 only, and are refused there too.
-            return invalid("a batch is not accepted, send one message a request", None);
+            // JSON-RPC batches exist only in MCP 2025-03-26. The server refuses them for that
+            // revision too.
+            return invalid(
+                "a batch is not accepted; send one message in each request",
+                None,
+            );
         }
         let (false, Some(version), Some(method)) = (
             envelope.is_flawed,
@@ -53,7 +58,7 @@ impl<'a> Message<'a> {
         }
         if envelope.result.is_some() || envelope.error.is_some() {
             return invalid(
-                "responses are not accepted, this server sends no requests",
+                "responses are not accepted, because this server sends no requests",
                 None,
             );
         }
@@ -67,12 +72,12 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// Returns the members of `params` that a served method knows; none if `params` is absent or
-    /// `null`.
+    /// Returns the members of `params` that some method reads. If `params` is absent or `null`,
+    /// there are no members.
     ///
     /// # Errors
     ///
-    /// [`RpcError::Malformed`] if it is not an object, or has one of them twice.
+    /// [`RpcError::Malformed`] if `params` is not an object, or has one of these members twice.
     pub(super) fn params(&self) -> Result<&Params<'a>, RpcError> {
         if self.params.is_flawed {
             return Err(RpcError::Malformed(
@@ -83,8 +88,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Each member as it is written. Errors in a member are reported only after the whole text is known
-/// to be JSON.
+/// The members of a message as written in the body. Errors in a member are reported only after the
+/// whole text has turned out to be JSON.
 #[derive(Default)]
 struct Envelope<'a> {
     jsonrpc: Option<&'a str>,
@@ -114,7 +119,8 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// The members of `params` that some method reads. Each stays raw until its method asks for it.
+/// The members of `params` that some method reads. Each member remains raw text until a method asks
+/// for it.
 #[derive(Debug, Default)]
 pub(super) struct Params<'a> {
     meta: Option<Meta<'a>>,
@@ -144,7 +150,7 @@ impl<'a> Params<'a> {
         Some(params)
     }
 
-    /// The `_meta` object; empty if it is absent or `null`.
+    /// The `_meta` object. Empty if `_meta` is absent or `null`.
     pub(super) fn meta(&self) -> Result<Meta<'a>, RpcError> {
         let meta = self.meta.unwrap_or_default();
         if meta.is_flawed {
@@ -162,7 +168,7 @@ impl<'a> Params<'a> {
             .ok_or(RpcError::InvalidParams("`name` must be a string"))
     }
 
-    /// The argument object, raw; an absent one, or `null`, is empty.
+    /// The raw text of the argument object. `{}` if `arguments` is absent or `null`.
     pub(super) fn arguments(&self) -> Result<&'a str, RpcError> {
         match self.arguments {
             None | Some("null") => Ok("{}"),
@@ -171,12 +177,12 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Returns true if the request asks for a page.
+    /// Returns true if the request has a cursor.
     pub(super) fn has_cursor(&self) -> bool {
         self.cursor.is_some_and(|cursor| cursor != "null")
     }
 
-    /// The version that `initialize` offers.
+    /// The version that the client offers in `initialize`.
     pub(super) fn protocol_version(&self) -> Result<Cow<'a, str>, RpcError> {
         self.protocol_version
             .and_then(spelled)
@@ -186,7 +192,7 @@ impl<'a> Params<'a> {
     }
 }
 
-/// MCP 2026-07-28, basic: `_meta` of a request.
+/// The `_meta` of a request (MCP 2026-07-28, basic).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Meta<'a> {
     version: Option<&'a str>,
@@ -214,7 +220,7 @@ impl<'a> Meta<'a> {
         Some(meta)
     }
 
-    /// Returns true if the body names a protocol version, which only a modern request does.
+    /// Returns true if the body names a protocol version. Only modern requests do that.
     pub(super) fn is_modern(&self) -> bool {
         self.version.is_some()
     }
@@ -229,14 +235,14 @@ impl<'a> Meta<'a> {
     }
 }
 
-/// Keeps a member, and returns true if the message has it twice. A `null` counts; the reader of the
-/// member decides what it means.
+/// Stores a member, and returns true if the message had the member already. A `null` counts as a
+/// member, too.
 fn twice<T>(member: &mut Option<T>, value: T) -> bool {
     member.replace(value).is_some()
 }
 
-/// Decodes a string member. Returns `Some(None)` for `null`, and `None` for a value of any other
-/// type.
+/// Decodes a string member. Returns `Some(None)` for an absent member and for `null`, and `None`
+/// for a value of any other type.
 fn text_or_null(member: Option<&str>) -> Option<Option<Cow<'_, str>>> {
     match member {
         None | Some("null") => Some(None),
@@ -244,8 +250,8 @@ fn text_or_null(member: Option<&str>) -> Option<Option<Cow<'_, str>>> {
     }
 }
 
-/// Returns true for a string or an integer, the ids of MCP 2026-07-28 (basic). The response repeats
-/// the id as it is written, so its length is bounded.
+/// Returns true for a string or an integer, which are the ids that MCP 2026-07-28 (basic) permits.
+/// The length is limited, because the response repeats the id as written.
 fn is_id(raw: &str) -> bool {
     let digits = raw.strip_prefix('-').unwrap_or(raw);
     let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());

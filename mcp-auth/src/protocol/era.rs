@@ -1,8 +1,8 @@
-//! The two eras of MCP, and the headers that mirror the body.
+//! The two eras of MCP, and the headers that repeat values of the body.
 //!
-//! A request whose `_meta` names a version is modern. A request other than `initialize` whose
-//! header names a version that is not a legacy version is modern too. Every other request is
-//! legacy. Legacy requests are stateless: no session is needed.
+//! A request is modern if its `_meta` names a version. A request other than `initialize` is also
+//! modern if its header names a version that is not a legacy version. Every other request is
+//! legacy. Legacy requests are stateless: they need no session.
 
 use std::borrow::Cow;
 
@@ -12,17 +12,17 @@ use base64::engine::general_purpose::STANDARD;
 use super::envelope::Meta;
 use super::error::RpcError;
 
-/// The modern revision.
+/// The revision of MCP that the modern era uses.
 pub(crate) const MODERN: &str = "2026-07-28";
 
-/// The legacy revisions, newest first.
+/// The revisions of MCP that the legacy era uses, newest first.
 pub(super) const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
 /// The first revision whose tools have icons.
 pub(super) const WITH_ICONS: &str = "2025-11-25";
 
-/// The headers of a POST that repeat values of its body. A header that is given twice, or that has
-/// bytes other than visible ASCII, is `Malformed` and equals no value.
+/// The headers of a POST that repeat values of its body. A header that occurs twice, or that has
+/// bytes other than visible ASCII, is `Malformed`, and never equals a value of the body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mirrored<'a> {
     /// `MCP-Protocol-Version`.
@@ -33,18 +33,18 @@ pub(crate) struct Mirrored<'a> {
     pub(crate) name: Header<'a>,
 }
 
-/// One mirrored header.
+/// A header that repeats a value of the body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Header<'a> {
-    /// Not sent.
+    /// The request does not have the header.
     Absent,
-    /// Sent twice, or not visible ASCII.
+    /// The request has the header twice, or the value is not visible ASCII.
     Malformed,
-    /// The value, without surrounding blanks.
+    /// The value of the header, without surrounding blanks.
     Value(&'a str),
 }
 
-/// The era of a request, which decides the form of its response.
+/// The era of a request. It determines the form of the response.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Era {
     Legacy,
@@ -54,15 +54,15 @@ pub(super) enum Era {
 impl Era {
     /// Returns the era of a request, and checks the version and `_meta` as that era requires.
     ///
-    /// `initialize` negotiates the version in its body, and MCP requires the header only after it
-    /// (MCP 2025-11-25, basic/transports, protocol version header). Some clients send their newest
-    /// version in the header of `initialize`; it is ignored.
+    /// `initialize` negotiates the version in its body, and MCP requires the header only in later
+    /// requests (MCP 2025-11-25, basic/transports, protocol version header). Some clients send
+    /// their newest version in the header of `initialize`. The server ignores that header.
     ///
     /// # Errors
     ///
-    /// [`RpcError::HeaderMismatch`] if header and `_meta` disagree, [`RpcError::Malformed`] if a
-    /// modern request lacks a required member, [`RpcError::UnsupportedVersion`] if the version is
-    /// not served.
+    /// [`RpcError::HeaderMismatch`] if the header and `_meta` disagree. [`RpcError::Malformed`] if
+    /// a modern request lacks a required member. [`RpcError::UnsupportedVersion`] if the server
+    /// does not support the version.
     pub(super) fn of(
         mirrored: &Mirrored<'_>,
         method: &str,
@@ -84,10 +84,11 @@ impl Era {
         };
         if !meta.has_capabilities() {
             return Err(RpcError::Malformed(
-                "`_meta` must hold `io.modelcontextprotocol/clientCapabilities`",
+                "`_meta` must have `io.modelcontextprotocol/clientCapabilities`",
             ));
         }
-        // A modern body without its header would bypass every proxy that routes by the header.
+        // Without this check, a modern body without the header would bypass proxies that route by
+        // the header.
         if mirrored.version != Header::Value(&version) {
             return Err(RpcError::HeaderMismatch(VERSION));
         }
@@ -97,7 +98,8 @@ impl Era {
         Ok(Self::Modern)
     }
 
-    /// Checks `Mcp-Method`: the modern era requires it, and a value must equal the body's.
+    /// Checks `Mcp-Method`. The modern era requires the header. If it is present, it must equal the
+    /// method in the body.
     pub(super) fn check_method(
         self,
         mirrored: &Mirrored<'_>,
@@ -112,7 +114,7 @@ impl Era {
         }
     }
 
-    /// Checks that `Mcp-Name`, which may be in Base64, equals the name in the body.
+    /// Checks that `Mcp-Name` equals the name in the body. The header may be encoded in Base64.
     pub(super) fn check_name(self, mirrored: &Mirrored<'_>, name: &str) -> Result<(), RpcError> {
         match mirrored.name {
             Header::Absent if self == Self::Legacy => Ok(()),
@@ -124,8 +126,9 @@ impl Era {
     }
 }
 
-/// Returns the version that `initialize` answers with: the client's if it is served, otherwise the
-/// newest legacy version. MCP 2025-11-25, basic/lifecycle, version negotiation.
+/// Returns the version for the response to `initialize`: the version that the client offers if the
+/// server supports it, and otherwise the newest legacy version (MCP 2025-11-25, basic/lifecycle,
+/// version negotiation).
 pub(super) fn negotiate(offered: &str) -> &'static str {
     LEGACY
         .into_iter()
@@ -133,8 +136,8 @@ pub(super) fn negotiate(offered: &str) -> &'static str {
         .unwrap_or(LEGACY[0])
 }
 
-/// Decodes a header value of MCP 2026-07-28 (streamable-http, value encoding). A value without the
-/// prefix or the suffix is literal.
+/// Decodes a header value (MCP 2026-07-28, streamable-http, value encoding). A value without the
+/// prefix or without the suffix is returned unchanged.
 fn decoded(value: &str) -> Option<Cow<'_, str>> {
     let Some(encoded) = value
         .strip_prefix("=?base64?")

@@ -1,4 +1,4 @@
-//! Protocol errors: the client did not send valid MCP.
+//! The errors for requests that are not valid MCP.
 
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -12,28 +12,28 @@ pub(crate) enum RpcError {
     /// The body is not JSON.
     #[error("Parse error: the body is not valid JSON")]
     Parse,
-    /// The body is JSON, but neither a JSON-RPC request nor a notification.
+    /// The body is JSON, but it is neither a JSON-RPC request nor a notification.
     #[error("Invalid request: {0}")]
     InvalidRequest(&'static str),
-    /// A mirrored header is missing, or differs from the body.
+    /// A header that must repeat a value of the body is missing, or differs from the body.
     #[error("Header mismatch: {0}")]
     HeaderMismatch(&'static str),
     /// `params` or its `_meta` is not an object, or `_meta` lacks a member that the modern era
     /// requires.
     #[error("Invalid params: {0}")]
     Malformed(&'static str),
-    /// The protocol version is not served.
+    /// The server does not support the protocol version.
     #[error("Unsupported protocol version")]
     UnsupportedVersion(String),
-    /// The method is not served; the modern era answers with HTTP 404.
+    /// The server does not support the method. In the modern era the response has the status 404.
     #[error("Method not found")]
     MethodNotFound { modern: bool },
     /// The parameters do not fit the method.
     #[error("Invalid params: {0}")]
     InvalidParams(&'static str),
-    /// The caller lacks a scope that every request needs, and was challenged for it twice. On an
-    /// HTTP 403 or a challenge a client would send its user to the consent screen again, or drop
-    /// the connection. An error of the request is shown to the user.
+    /// The caller lacks a scope that every request needs, and has already received two challenges
+    /// for it. After another challenge, a client would send its user to the consent screen again,
+    /// or close the connection. It shows this error to the user instead.
     #[error("{0}")]
     MissingScope(String),
     /// There is no such tool.
@@ -42,7 +42,7 @@ pub(crate) enum RpcError {
 }
 
 impl RpcError {
-    /// JSON-RPC 2.0 section 5.1; MCP 2026-07-28, basic: error codes.
+    /// The code of the error (JSON-RPC 2.0 section 5.1; MCP 2026-07-28, basic, error codes).
     pub(crate) fn code(&self) -> i32 {
         match self {
             Self::Parse => -32700,
@@ -50,13 +50,15 @@ impl RpcError {
             Self::MethodNotFound { .. } => -32601,
             Self::InvalidParams(_) | Self::Malformed(_) | Self::UnknownTool(_) => -32602,
             Self::HeaderMismatch(_) => -32020,
-            // Outside the range that JSON-RPC reserves, like the 403 of the challenges before it.
+            // The code is outside the range that JSON-RPC reserves. The challenges before this
+            // error have the status 403, too.
             Self::MissingScope(_) => 403,
             Self::UnsupportedVersion(_) => -32022,
         }
     }
 
-    /// MCP 2026-07-28, basic/transports/streamable-http: server validation.
+    /// The status of the response (MCP 2026-07-28, basic/transports/streamable-http, server
+    /// validation).
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::Parse
@@ -88,8 +90,7 @@ impl RpcError {
         }
     }
 
-    /// The error as a response to the request `id`; without an id, to a request that had none that
-    /// could be read.
+    /// The error as a response to the request `id`. `None` if the id could not be read.
     pub(crate) fn answer(&self, id: Option<&str>) -> Response {
         let mut error = json!({ "code": self.code(), "message": self.to_string() });
         if let (Some(error), Some(data)) = (error.as_object_mut(), self.data()) {

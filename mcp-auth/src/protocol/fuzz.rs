@@ -1,4 +1,4 @@
-//! Checks of the reader of bodies, against a second reader that is made of serde_json.
+//! Fuzz checks that compare the parser of bodies with a second parser that uses serde_json.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,8 +13,8 @@ use super::envelope::Message;
 use super::era::{Era, Header, Mirrored};
 use super::string::escape;
 
-/// Checks that a body is read as serde_json reads it, that each member has the value that serde_json finds, and that
-/// each refusal has the same code and id.
+/// Checks that both parsers accept or refuse a body, that they find the same value for each member,
+/// and that their refusals have the same code and id.
 pub fn message(bytes: &[u8]) {
     let Ok(body) = std::str::from_utf8(bytes) else {
         return;
@@ -70,7 +70,8 @@ fn check_members(message: &Message<'_>, expected: &Expected<'_>) {
     }
 }
 
-/// A text is escaped as serde_json does, and reads back as itself.
+/// Checks that a text is escaped as serde_json escapes it, and that the result can be decoded to
+/// the same text.
 fn check_escaping(text: &str) {
     let mut written = b"\"".to_vec();
     escape(&mut written, text);
@@ -82,7 +83,8 @@ fn check_escaping(text: &str) {
     );
 }
 
-/// The header `Mcp-Name` that spells a name in Base64 fits that name and no other.
+/// Checks that a header `Mcp-Name` that encodes a name in Base64 matches that name and no other
+/// name.
 fn check_mirrored_name(name: &str) {
     let spelled = format!("=?base64?{}?=", STANDARD.encode(name));
     let mirrored = Mirrored {
@@ -95,16 +97,16 @@ fn check_mirrored_name(name: &str) {
     assert!(Era::Modern.check_name(&mirrored, &other).is_err());
 }
 
-/// A message as the second reader reads it.
+/// A message as the second parser reads it.
 struct Expected<'a> {
     id: Option<&'a str>,
     method: Cow<'a, str>,
-    /// `None` if they are malformed.
+    /// `None` if `params` is malformed.
     params: Option<Members<'a>>,
 }
 
 impl<'a> Expected<'a> {
-    /// The code and the id of the refusal otherwise.
+    /// Returns the message, or the code and the id of the refusal.
     fn of(body: &'a str) -> Result<Self, (i32, Option<&'a str>)> {
         const INVALID: i32 = -32600;
         if serde_json::from_str::<&RawValue>(body).is_err() {
@@ -142,7 +144,7 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// Whether a value is a string or an integer of any size, short enough for an id.
+/// Returns true if a value is a string or an integer of any size, and short enough for an id.
 fn is_id(raw: &str) -> bool {
     let is_integer =
         serde_json::from_str::<serde_json::Number>(raw).is_ok() || raw.parse::<f64>().is_ok();
@@ -150,12 +152,13 @@ fn is_id(raw: &str) -> bool {
     raw.len() <= 1024 && (raw.starts_with('"') || is_integer)
 }
 
-/// The members of an object in their order, with their values as they are written.
+/// The members of an object in their order, with their values as written.
 #[derive(Default)]
 struct Members<'a>(Vec<(String, &'a str)>);
 
 impl<'a> Members<'a> {
-    /// `None` if the text is no object, if a name spells nothing, or if one of the `known` names occurs twice.
+    /// Returns `None` if the text is not an object, if a name cannot be decoded, or if one of the
+    /// `known` names occurs twice.
     fn of(text: &'a str, known: &[&str]) -> Option<Self> {
         let members: Self = serde_json::from_str(text).ok()?;
         let times = |name: &str| members.0.iter().filter(|(own, _)| own == name).count();

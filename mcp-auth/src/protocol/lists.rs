@@ -1,5 +1,5 @@
-//! Answers to `tools/list`, kept for each set of tools that some caller sees: callers are many, what
-//! they may do is not.
+//! Caches the responses to `tools/list`, one for each set of visible tools. Many callers see the
+//! same set.
 
 use bytes::Bytes;
 use quick_cache::Weighter;
@@ -9,10 +9,10 @@ use crate::guard::Visible;
 
 use super::era::Era;
 
-/// A list depends on the era, on whether it has icons, and on what is visible.
+/// A list depends on the era, on whether it has icons, and on the visible tools.
 pub(super) type Key = (Era, bool, Visible);
 
-/// The lists that were asked for of late.
+/// The lists that were requested recently.
 #[derive(Debug)]
 pub(super) struct Lists(Cache<Key, Bytes, Weight>);
 
@@ -21,8 +21,8 @@ impl Lists {
         Self(Cache::with_weighter(MOST_LISTS, MOST_BYTES, Weight))
     }
 
-    /// Returns the list for `key`, assembled if the cache has none. Requests do not wait for each
-    /// other's list: waiting would take longer than assembling it twice.
+    /// Returns the list for `key`. If the cache does not have the list, assembles it. Two requests
+    /// may assemble the same list, because waiting for the other request would take longer.
     pub(super) fn kept(&self, key: Key, assemble: impl FnOnce(&Visible) -> Vec<u8>) -> Bytes {
         if let Some(list) = self.0.get(&key) {
             return list;
@@ -33,7 +33,8 @@ impl Lists {
     }
 }
 
-/// In bytes, and so that there are never more lists than there may be.
+/// The weight of a list is its size in bytes. The minimum weight limits the number of lists to
+/// `MOST_LISTS`.
 #[derive(Clone, Debug)]
 struct Weight;
 

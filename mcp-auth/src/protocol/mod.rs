@@ -1,7 +1,8 @@
-//! Speaking MCP: the JSON-RPC envelope, the two eras of the protocol, and the methods.
+//! The protocol MCP: the JSON-RPC envelope, the two eras of the protocol, and the methods.
 //!
-//! Takes the bytes of one POST, the headers that mirror it and the verified caller; gives back an
-//! [`Response`]. Knows no HTTP framework: what an answer looks like on the wire is `http`'s business.
+//! This module takes the bytes of one POST, the headers that repeat values of the body, and the
+//! verified caller. It returns a [`Response`]. It does not depend on an HTTP framework: the module
+//! `http` turns the [`Response`] into an HTTP response.
 
 mod calls;
 mod challenge;
@@ -40,16 +41,17 @@ use crate::identity::Unavailable;
 /// The response to a POST.
 #[derive(Debug)]
 pub(crate) enum Response {
-    /// A notification was taken.
+    /// A notification was accepted.
     Accepted,
-    /// A JSON-RPC response to `tools/list`: its start, and the rest, which others get as well.
+    /// A JSON-RPC response to `tools/list`. `start` has the id of the request. `rest` is shared
+    /// with other responses.
     List { start: Vec<u8>, rest: Bytes },
     /// A JSON-RPC response.
     Message { status: Status, body: Vec<u8> },
-    /// The request is refused under another HTTP status than a response has.
+    /// The request is refused with an HTTP status that a JSON-RPC response cannot have.
     Refused {
-        /// The id of the request, as JSON; `None` for a notification, and for a message that could not be
-        /// read.
+        /// The id of the request, as JSON. `None` for a notification, and for a message that could
+        /// not be parsed.
         id: Option<String>,
         refusal: RefusedMessage,
     },
@@ -60,18 +62,18 @@ pub(crate) enum Response {
 pub(crate) enum RefusedMessage {
     /// Too many calls of this principal, of this user, or without a token are in flight: HTTP 503.
     Busy,
-    /// A wider token would do: HTTP 403 with a challenge.
+    /// A token with more scopes would be allowed: HTTP 403 with a challenge.
     MoreScope(Box<WiderToken>),
     /// No thread was free for the tool, which has not run: HTTP 503.
     NoThread,
-    /// There is no token, and what was asked for is not public: HTTP 401 with a challenge. `scopes` are
-    /// those to ask for beside the ones that the server asks of everybody.
+    /// The request has no token, but needs one: HTTP 401 with a challenge. The challenge asks for
+    /// `scopes` in addition to the scopes that it always asks for.
     SignIn { scopes: Vec<String> },
-    /// A fact that the decision needs cannot be had now: HTTP 503.
+    /// Data that the decision needs cannot be looked up now: HTTP 503.
     Unavailable(Unavailable),
 }
 
-/// A denial that a wider token would cure, with the challenge for that token.
+/// A denial of a caller whom a token with more scopes would help, and the challenge for that token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct WiderToken {
     pub(crate) denied: Denied,

@@ -1,8 +1,8 @@
-//! The rates of tool calls: under which rates a call counts, and the counts.
+//! The rate limits of tool calls: which limits count a call, and the counts.
 //!
-//! The rates of the server count every call of a known tool, denied calls included. The rates of a
-//! tool count the calls that its guard allowed. A call counts under all of its rates or, if a limit
-//! refuses it, under none.
+//! The rates of the server count every call of an existing tool, including denied calls. The rates
+//! of a tool count the calls that the guard of the tool allowed. If one of its rates refuses a
+//! call, no rate counts the call.
 
 use std::fmt::{self, Debug};
 use std::future::{Ready, ready};
@@ -16,15 +16,15 @@ use crate::identity::{Caller, Clock, Org};
 use crate::limits::{Key, OverLimit, Party, Windows};
 use crate::tool::{Per, Rate, ServedTool};
 
-/// The rates of the server, and the counts of all calls.
+/// The rate limits of the server, and the counts of all calls.
 #[derive(Debug)]
 pub(super) struct Rates {
-    /// The rates of all tools together.
+    /// The rate limits over all tools.
     server: Vec<Rate>,
     store: Box<dyn Store>,
 }
 
-/// A call, with the facts that rates need.
+/// A call, with the data that rates need.
 #[derive(Clone, Copy)]
 pub(super) struct Counting<'a> {
     pub(super) tool: &'a ServedTool,
@@ -32,38 +32,39 @@ pub(super) struct Counting<'a> {
     pub(super) allowed: bool,
     pub(super) caller: Option<&'a Caller>,
     pub(super) org: Option<&'a Org>,
-    /// The party that the call of a caller without a token counts for.
+    /// The party that the call counts for if it has no token.
     pub(super) party: Party,
 }
 
-/// The limit that refused a call. The text is for the client, and names no other limit.
+/// The limit that refused a call. Its `Display` is the text for the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Limited {
-    /// The tool's `concurrency` is reached.
+    /// The number of running calls has reached the tool's `concurrency`.
     Concurrency(u32),
     Rate {
         rate: Rate,
-        /// The kind of party: `user`, `network`.
+        /// The kind of caller that the rate counts, such as `user` or `network`.
         whom: &'static str,
-        /// The time until the window is over.
+        /// The time until the window ends.
         wait: Duration,
     },
 }
 
-/// The counts of calls. Servers that share their counts need a store outside the process, whose
-/// answer takes time.
+/// Stores the counts of calls. The methods may take time, because servers that share their counts
+/// would need a store outside the process.
 trait Store: Debug + Send + Sync {
-    /// Counts a call under each of the rates if all of them allow it, and under none otherwise.
+    /// Counts a call for each of the rates if all of them allow the call. Otherwise counts it for
+    /// none.
     fn take(&self, counts: &[Count<'_>]) -> Counted;
 
-    /// Tells whether [`take`](Self::take) would refuse a call. Counts nothing.
+    /// Returns the error with which [`take`](Self::take) would refuse the call. Counts nothing.
     fn peek(&self, counts: &[Count<'_>]) -> Counted;
 }
 
-/// Ready if the counts are in memory, so that no allocation is needed.
+/// For counts in memory, the result is ready at once and needs no allocation.
 type Counted = Either<Ready<Result<(), Limited>>, BoxFuture<'static, Result<(), Limited>>>;
 
-/// One count of a call: its rate, and the party that it counts for.
+/// One count of a call: the rate, and the caller that the call counts for.
 #[derive(Clone, Copy, Debug)]
 struct Count<'a> {
     /// `None` for a rate of the server.
@@ -72,16 +73,16 @@ struct Count<'a> {
     place: usize,
     rate: Rate,
     whose: Whose<'a>,
-    /// The kind of party, in words.
+    /// The kind of caller, in words.
     whom: &'static str,
 }
 
-/// The calls that are counted together.
+/// The caller whose calls are counted together.
 #[derive(Clone, Copy, Debug)]
 enum Whose<'a> {
     Client(&'a str),
     Org(&'a str),
-    /// Callers without a token, by network.
+    /// The callers without a token of one network.
     Stranger(Party),
     /// A user, a machine, or an organization whose API key was presented.
     Subject(&'a str),
@@ -103,9 +104,9 @@ impl Rates {
     ///
     /// # Errors
     ///
-    /// [`Limited`] names the rate with the longest wait.
+    /// If several rates refuse the call, [`Limited`] names the rate with the longest wait.
     pub(super) async fn take(&self, call: Counting<'_>) -> Result<(), Limited> {
-        // Most tools have no rate of their own. For them nothing is allocated.
+        // Most tools have no rate of their own. Their calls need no allocation.
         if let ([rate], []) = (&*self.server, call.own_rates()) {
             return self.store.take(&[call.count(None, 0, *rate)]).await;
         }
@@ -116,7 +117,7 @@ impl Rates {
     ///
     /// # Errors
     ///
-    /// Tells whether [`take`](Self::take) would allow a call, without counting it.
+    /// The error with which [`take`](Self::take) would refuse the call.
     pub(super) async fn peek(&self, call: Counting<'_>) -> Result<(), Limited> {
         self.store.peek(&self.counts(call)).await
     }
@@ -131,7 +132,7 @@ impl Rates {
 }
 
 impl<'a> Counting<'a> {
-    /// Returns the rates of the tool if they count the call.
+    /// Returns the rates of the tool, if they count the call.
     fn own_rates(self) -> &'static [Rate] {
         if self.allowed { self.tool.rates() } else { &[] }
     }
@@ -168,7 +169,7 @@ impl<'a> Counting<'a> {
 }
 
 impl Limited {
-    /// The time after which the client may try again, in whole seconds and at least one.
+    /// The time after which the client may try again, in whole seconds, at least one.
     pub(super) fn retry_after(self) -> u64 {
         match self {
             Self::Concurrency(_) => 1,
@@ -176,7 +177,7 @@ impl Limited {
         }
     }
 
-    /// The limit as it is declared, for the log.
+    /// The limit as declared, for the log.
     pub(super) fn reason(self) -> String {
         match self {
             Self::Concurrency(most) => format!("concurrency {most}"),
@@ -196,8 +197,8 @@ impl fmt::Display for Limited {
     }
 }
 
-/// Counts in fixed windows. Strangers have a table of their own, so that many networks cannot evict
-/// the windows of callers with a token.
+/// Counts calls in fixed windows. Callers without a token have a separate table, so that many
+/// networks cannot evict the windows of callers with a token.
 #[derive(Debug)]
 struct InMemory {
     callers: Windows,
@@ -205,7 +206,8 @@ struct InMemory {
 }
 
 impl InMemory {
-    /// Returns the table of a call. The caller of a call is the same under all of its rates.
+    /// Returns the table of a call. All counts of one call are for the same caller, so they are in
+    /// the same table.
     fn windows(&self, counts: &[Count<'_>]) -> &Windows {
         match counts.first().map(|count| count.whose) {
             Some(Whose::Stranger(_)) => &self.strangers,
@@ -260,7 +262,8 @@ impl Count<'_> {
     }
 }
 
-/// Hashing is most of the cost of a count, so it writes as little as distinguishes two counts.
+/// Hashing is most of the cost of a count, so only the data that distinguishes two counts is
+/// hashed.
 impl Hash for Count<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let (kind, id) = match self.whose {
@@ -275,15 +278,15 @@ impl Hash for Count<'_> {
         state.write_usize(self.place * 4 + kind);
         state.write(id.as_bytes());
         if let Some(tool) = self.tool {
-            // No text has this byte, so an id differs from an id followed by a tool.
+            // A string never contains this byte, so an id alone and an id followed by a tool have
+            // different hashes.
             state.write_u8(0xff);
             state.write(tool.as_bytes());
         }
     }
 }
 
-/// The greatest number of windows, of callers with a token and of strangers. A window takes about
-/// 100 bytes.
+/// The largest number of windows in each of the two tables. A window takes about 100 bytes.
 const MOST_WINDOWS: usize = 1 << 16;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! One log line for each decision, also for a request that is dropped before its end.
+//! Writes one log line for each decision, also if the request is dropped before it ends.
 //!
-//! At `info` there is no line for a call that succeeded. The line of any other call has the
-//! outcome, the reason and the duration, but neither the caller nor the arguments. At `debug` every
-//! call has a line with its caller.
+//! At `info`, a call that succeeded has no line. Any other call has a line with the outcome, the
+//! reason and the duration. That line contains neither the caller nor the arguments. At `debug`,
+//! every call has a line with its caller.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::tool::{Failure, Outcome, Reference, ServedTool, ToolOutput};
 
 use super::rates::Limited;
 
-/// The clock and the throttle that the records of all calls share.
+/// The clock and the throttles that the records of all calls share.
 #[derive(Debug)]
 pub(super) struct CallLog {
     clock: Arc<dyn Clock>,
-    /// Throttles the lines of calls without a token, which strangers can cause.
+    /// Throttles the lines of calls without a token, because anyone can cause them.
     anonymous: LogThrottle,
-    /// Throttles the lines of calls of callers with a token that a limit refused: one caller can
-    /// cause any number of them.
+    /// Throttles the lines of calls with a token that a limit refused, because one caller can cause
+    /// any number of them.
     limited: LogThrottle,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Record {
     closed: bool,
 }
 
-/// The end of a call without a result, as the client learns it.
+/// The outcome of a call without a result, as the client sees it.
 #[derive(Debug)]
 pub(super) enum Ended {
     Denied(Denied),
@@ -78,8 +78,8 @@ impl Record {
         self.org = org.cloned();
     }
 
-    /// Logs the end of a tool, and returns the text for its client. A text that may contain
-    /// arguments is sent to the client and not logged.
+    /// Logs the outcome of a call, and returns the output or the text for the client. A text that
+    /// may contain arguments is sent to the client but not logged.
     pub(super) fn end(&mut self, outcome: Outcome) -> Result<ToolOutput, Ended> {
         let failure = match outcome {
             Ok(output) => {
@@ -125,7 +125,7 @@ impl Record {
         })
     }
 
-    /// Logs the outcome of a call that needs no attention.
+    /// Logs an outcome that needs no attention, at `debug`.
     pub(super) fn close(&mut self, outcome: &'static str) {
         self.closed = true;
         if enabled_at_debug() {
@@ -157,7 +157,8 @@ impl Record {
         let throttle = match &self.caller {
             None => Some(&self.log.anonymous),
             Some(_) if outcome == LIMITED => Some(&self.log.limited),
-            // An operator can identify, and stop, a caller with a token.
+            // Lines of a caller with a token are not throttled, because the operator can identify
+            // and block the caller.
             Some(_) => None,
         };
         let calls = match throttle.map(|throttle| throttle.due(now)) {
@@ -210,8 +211,8 @@ const INTERNAL: &str = "internal error";
 /// The outcome of a call that a limit refused.
 const LIMITED: &str = "limited";
 
-/// Logs the call of a tool that does not exist. The name is not logged: the caller chose it, and
-/// the names in the log stay those that are declared.
+/// Logs the call of a tool that does not exist. The name is not logged, because the caller chose
+/// it. The log contains only names of declared tools.
 pub(super) fn unknown_tool(caller: Option<&Caller>) {
     let Who {
         subject,
@@ -230,8 +231,7 @@ impl Drop for Record {
     }
 }
 
-/// The caller's identity for the log: the kind of the token, and the actor. A field that is `None`
-/// is left out.
+/// The caller's identity for the log. Fields that are `None` are left out of the line.
 struct Who<'a> {
     subject: &'a str,
     actor: Option<&'a str>,

@@ -1,5 +1,6 @@
-//! Writing results. Bytes that are known at start-up are written then. Each response is written
-//! into one buffer, and a typed output is serialized once for both of its places.
+//! Writes results. The parts that do not depend on the request are prepared at start-up. Each
+//! response is written into one buffer. A typed output is serialized once, although the response
+//! contains it twice.
 
 use std::borrow::Cow;
 
@@ -17,10 +18,10 @@ use super::rates::Limited;
 use super::string::escape;
 use super::{Response, ServerInfo, Status};
 
-/// Result texts that do not depend on the request.
+/// The parts of results that do not depend on the request.
 #[derive(Debug)]
 pub(super) struct Results {
-    /// The end of a modern tool result without the `_meta` of the tool.
+    /// The end of a modern tool result for a tool that sets no `_meta`.
     call_tail: String,
     discover: String,
     initialize_tail: String,
@@ -83,7 +84,7 @@ impl Results {
         })
     }
 
-    /// MCP 2025-11-25, basic/utilities/ping: a result without members.
+    /// Writes a result without members (MCP 2025-11-25, basic/utilities/ping).
     pub(super) fn empty(id: &str) -> Response {
         complete(id, 2, |body| body.extend_from_slice(b"{}"))
     }
@@ -125,7 +126,7 @@ impl Results {
         list
     }
 
-    /// The output of a tool that ran.
+    /// Writes the output of a tool that ran.
     pub(super) fn output(
         &self,
         id: &str,
@@ -140,7 +141,7 @@ impl Results {
         }
     }
 
-    /// A tool result with `isError`.
+    /// Writes a tool result with `isError`.
     pub(super) fn failure(&self, id: &str, era: Era, text: &str) -> Response {
         self.call(id, escaped(text.len()), |body| {
             content(body, &[text]);
@@ -149,8 +150,8 @@ impl Results {
         })
     }
 
-    /// Writes a denial: the text for the model, and in `_meta` the fields for a program and the
-    /// challenge, if a new token would help.
+    /// Writes a denial. It has the text for the model. Its `_meta` has fields for programs and, if
+    /// a new token would help, the challenge.
     pub(super) fn denial(
         &self,
         id: &str,
@@ -177,8 +178,8 @@ impl Results {
         })
     }
 
-    /// Writes the refusal of a limit: the time of a retry, as text for the model and in `_meta` for
-    /// a program.
+    /// Writes the refusal of a limit. The text tells the model when to retry; `_meta` has the time
+    /// for programs.
     pub(super) fn limited(&self, id: &str, era: Era, limited: Limited) -> Response {
         let text = limited.to_string();
         self.call(id, escaped(text.len()) + 64, |body| {
@@ -195,7 +196,7 @@ impl Results {
         })
     }
 
-    /// Writes a typed output, under `result` if its schema wraps it.
+    /// Writes a typed output. If the schema wraps the output, writes it as `{"result": …}`.
     fn structured(&self, id: &str, era: Era, json: &str, wraps: bool) -> Response {
         let parts: &[_] = if wraps {
             &[r#"{"result":"#, json, "}"]
@@ -228,12 +229,12 @@ impl Results {
         })
     }
 
-    /// `length` is the expected length of the tool's part.
+    /// `length` is the expected length of the part that the tool produced.
     fn call(&self, id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Response {
         complete(id, length + self.call_tail.len() + 128, result)
     }
 
-    /// Writes the members of every modern result, `_meta`, and the closing brace.
+    /// Writes the members that every modern result has, `_meta`, and the closing brace.
     fn end<'m>(
         &self,
         body: &mut Vec<u8>,
@@ -245,7 +246,7 @@ impl Results {
             body.extend_from_slice(self.call_tail.as_bytes());
         }
         for (name, value) in meta {
-            // Only the server names itself, so a tool's `_meta` may not.
+            // The server writes this member itself, so a tool's `_meta` must not contain it.
             if era == Era::Modern && name == SERVER_INFO {
                 continue;
             }
@@ -259,12 +260,12 @@ impl Results {
     }
 }
 
-/// The requirements that a denied caller does not meet, for a program.
+/// The requirements that a denied caller does not meet, for programs.
 #[derive(Debug, Serialize)]
 pub(crate) struct DenialDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cure: Option<Cure>,
-    /// The hint for the person at the client, which is also the second block of the content.
+    /// The hint for the user, which is also the second block of the content.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<Cow<'static, str>>,
     kind: &'static str,
@@ -300,7 +301,7 @@ impl<'a> DenialDetails<'a> {
     }
 }
 
-/// Writes an opening brace, and one block of text made of these parts.
+/// Writes an opening brace, and one block of text that consists of these parts.
 fn content(body: &mut Vec<u8>, parts: &[&str]) {
     body.extend_from_slice(br#"{"content":[{"type":"text","text":""#);
     for part in parts {
@@ -309,7 +310,7 @@ fn content(body: &mut Vec<u8>, parts: &[&str]) {
     body.extend_from_slice(br#""}]"#);
 }
 
-/// Writes an opening brace, and a block of text for each of these.
+/// Writes an opening brace, and a block of text for each of these texts.
 fn contents(body: &mut Vec<u8>, texts: &[&str]) {
     body.extend_from_slice(br#"{"content":["#);
     for (index, text) in texts.iter().enumerate() {
@@ -323,12 +324,12 @@ fn contents(body: &mut Vec<u8>, texts: &[&str]) {
     body.push(b']');
 }
 
-/// Returns the capacity for a text that needs some escapes.
+/// Returns the capacity for a text of which some characters must be escaped.
 fn escaped(length: usize) -> usize {
     length + length / 4
 }
 
-/// Writes the start of a response; `length` is the expected length of the result.
+/// Writes the start of a response. `length` is the expected length of the result.
 fn start(id: &str, length: usize) -> Vec<u8> {
     let (start, middle) = (br#"{"jsonrpc":"2.0","id":"#, br#","result":"#);
     let mut body = Vec::with_capacity(start.len() + id.len() + middle.len() + length + 1);
@@ -351,8 +352,8 @@ fn complete(id: &str, length: usize, result: impl FnOnce(&mut Vec<u8>)) -> Respo
 
 fn written(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let start = body.len();
-    // Writing to memory fails only for a value that is not JSON. All of our values are JSON, but
-    // the response must stay JSON in any case.
+    // Writing to memory fails only for a value that cannot be written as JSON. No such value is
+    // expected, but even then the response must be valid JSON.
     if serde_json::to_writer(&mut *body, value).is_err() {
         body.truncate(start);
         body.extend_from_slice(b"null");
@@ -373,14 +374,16 @@ fn implementation(info: &ServerInfo) -> Value {
 const NO_META: [(&str, ()); 0] = [];
 const IS_ERROR: &[u8] = br#","isError":true"#;
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
-/// The details of a denial, in the `_meta` of a result and in the `data` of an error.
+/// The member with the details of a denial, in the `_meta` of a result and in the `data` of an
+/// error.
 pub(crate) const DENIED: &str = "mcp-auth-rs/denied";
-/// The seconds after which a call that a limit refused may be tried again, in the `_meta` of its result.
+/// The member of `_meta` with the number of seconds after which a refused call may be retried.
 pub(crate) const RETRY_AFTER: &str = "mcp-auth-rs/retryAfter";
-/// OpenAI, Apps SDK, "Authentication": challenges as the header has them, in a list.
+/// The member of `_meta` with a list of challenges in the form of the header (OpenAI, Apps SDK,
+/// "Authentication").
 const CHALLENGES: &str = "mcp/www_authenticate";
 const DISCOVER_TTL_MS: u32 = 3_600_000;
-/// Equal to the greatest age of a cached membership.
+/// Equal to the largest age of a cached membership.
 const LIST_TTL_MS: u32 = 30_000;
 
 #[cfg(test)]

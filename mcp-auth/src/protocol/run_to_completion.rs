@@ -1,15 +1,16 @@
 //! Calls that outlive their connection.
 //!
-//! Closing the connection cancels a modern request. In the legacy era it must not cancel the
-//! request (MCP 2025-11-25, basic/transports), so the work goes on, and only the response is lost.
+//! Closing the connection cancels a modern request. It must not cancel a legacy request (MCP
+//! 2025-11-25, basic/transports). The work of a legacy request therefore continues, and only the
+//! response is lost.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-/// A future that a background task finishes if it is dropped before its end. A future that is
-/// polled to its end spawns no task.
+/// Wraps a future. If the wrapper is dropped before the future completes, a background task
+/// completes the future.
 pub(super) struct Detach<F>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -49,7 +50,7 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn drop(&mut self) {
-        // Without a runtime the process is ending, and the work ends with it.
+        // If there is no runtime, the process is ending, and the work ends with it.
         if let Some(work) = self.work.take()
             && let Ok(runtime) = Handle::try_current()
         {

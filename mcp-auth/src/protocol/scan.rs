@@ -1,9 +1,9 @@
-//! Finds values in JSON without decoding them: where each value ends, and whether it is valid.
+//! Finds the end of JSON values without decoding them, and checks that they are valid.
 //!
-//! serde_json scans a value again for each level that looks into it, and stops at a member whose
-//! type is not the expected one. This scanner goes to the end in one pass, so that a text that is
-//! not JSON is told from JSON that is not a message. It accepts exactly the texts that serde_json
-//! accepts, and leaves the values to serde_json.
+//! serde_json would scan a value once for each level of nesting that is read separately, and would
+//! stop at a member with an unexpected type. This scanner reads the whole text in one pass. It can
+//! therefore distinguish a text that is not JSON from JSON that is not a message. It accepts
+//! exactly the texts that serde_json accepts. serde_json decodes the values.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
-    /// Returns the first byte that is not a blank; `None` at the end.
+    /// Skips blanks, and returns the next byte. `None` at the end.
     pub(super) fn next(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
@@ -29,9 +29,9 @@ impl<'a> Scanner<'a> {
         self.byte()
     }
 
-    /// Skips an object. `member` is called with each name; it skips the value, and returns true if
-    /// the value is wrong. Returns true if a member was wrong, a name has a lone surrogate, or the
-    /// value is not an object.
+    /// Skips an object. Calls `member` with each name; `member` must skip the value, and return
+    /// true if the value is wrong. Returns true if a member was wrong, if a name has a lone
+    /// surrogate, or if the value is not an object.
     pub(super) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Option<bool>,
@@ -60,17 +60,17 @@ impl<'a> Scanner<'a> {
         Some(flawed)
     }
 
-    /// Skips `null`, and returns true if it was there.
+    /// Skips `null` if it is the next value. Returns true if it was.
     pub(super) fn null(&mut self) -> Option<bool> {
         let is_null = self.next()? == b'n';
         if is_null {
-            // No other value begins with this byte.
+            // Only `null` begins with this byte.
             self.value()?;
         }
         Some(is_null)
     }
 
-    /// Skips a value, and returns it as it is written.
+    /// Skips a value, and returns it as written.
     pub(super) fn value(&mut self) -> Option<&'a str> {
         let first = self.next()?;
         let start = self.at;
@@ -81,9 +81,10 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at)
     }
 
-    /// Skips a list or an object. Deep values use no stack.
+    /// Skips a list or an object. Does not recurse, so deep nesting cannot overflow the stack.
     fn nested(&mut self) -> Option<()> {
-        // The byte that closes the innermost container, then those of the containers around it.
+        // `end` is the byte that closes the innermost container. `ends` has the closing bytes of
+        // the containers around it.
         let mut end = None;
         let mut ends = Vec::new();
         loop {
@@ -225,14 +226,14 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// A string as it is written between its quotes.
+/// A string as written between its quotes.
 struct Written<'a> {
     inside: &'a str,
     escaped: bool,
 }
 
 impl<'a> Written<'a> {
-    /// Decodes the string; `None` for a lone surrogate.
+    /// Decodes the string. `None` if it has a lone surrogate.
     #[inline]
     fn spelled(self) -> Option<Cow<'a, str>> {
         if self.escaped {
@@ -247,7 +248,7 @@ fn unescaped(inside: &str) -> Option<String> {
     serde_json::from_str(&format!("\"{inside}\"")).ok()
 }
 
-/// Decodes a value that was skipped; `None` if it is not a string, or has a lone surrogate.
+/// Decodes a value that was skipped. `None` if the value is not a string, or has a lone surrogate.
 pub(super) fn spelled(value: &str) -> Option<Cow<'_, str>> {
     let inside = value.strip_prefix('"')?.strip_suffix('"')?;
     let escaped = inside.contains('\\');

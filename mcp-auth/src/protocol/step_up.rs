@@ -1,4 +1,4 @@
-//! Bounds the number of scope challenges.
+//! Limits the number of scope challenges.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use crate::identity::{Clock, Principal};
 use crate::limits::{Limit, Windows};
 
 /// Counts the challenges of a principal for a set of scopes. A client that comes back twice without
-/// the scopes gets a text and no third challenge. Otherwise, with an authorization server that does
-/// not grant the scope, its user would see the consent screen again and again.
+/// the scopes gets a text instead of a third challenge. Otherwise, if the authorization server does
+/// not grant a scope, the user would see the consent screen again and again.
 #[derive(Debug)]
 pub(super) struct StepUps(Windows);
 

@@ -1,6 +1,7 @@
-//! Escapes in JSON strings.
+//! Writes escapes in JSON strings.
 
-/// Writes the text between the quotes of a JSON string, byte for byte as serde_json does.
+/// Writes a text as the inside of a JSON string. The result is byte for byte the same as that of
+/// serde_json.
 pub(super) fn escape(body: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     loop {
@@ -27,10 +28,12 @@ pub(super) fn escape(body: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Returns the number of bytes before the first byte that a JSON string holds only escaped, or that ends it.
+/// Returns the number of bytes before the first byte that must be escaped in a JSON string, or that
+/// ends the string.
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> usize {
-    // Most strings are short: they are searched in words, and only longer ones in blocks.
+    // Most strings are short. The first bytes are searched word by word, and only longer strings
+    // continue in blocks.
     let near = plain_words(bytes.get(..NEAR).unwrap_or(bytes));
     match bytes.get(NEAR..) {
         Some(far) if near == NEAR => near + plain_blocks(far),
@@ -45,7 +48,8 @@ fn plain_blocks(bytes: &[u8]) -> usize {
     blocks + plain_words(bytes.get(blocks..).unwrap_or_default())
 }
 
-/// Whether none of these bytes is special. The loop has no early exit, so the compiler vectorises it.
+/// Returns true if none of these bytes is special. The loop has no early exit, so that the compiler
+/// vectorises it.
 fn is_plain(block: &[u8; BLOCK]) -> bool {
     let special = block.iter().fold(0, |any, byte| {
         any | u8::from(*byte < b' ') | u8::from(*byte == b'"') | u8::from(*byte == b'\\')
@@ -67,8 +71,9 @@ fn plain_words(bytes: &[u8]) -> usize {
     passed + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// Returns the index of the first special byte of eight. The subtraction borrows from a byte below `n`, so a byte
-/// after the first special one may be taken for special too; the first one is always right.
+/// Returns the index of the first special byte among eight bytes. The subtraction may borrow from
+/// later bytes, so a byte after the first special byte may wrongly look special. The first special
+/// byte is always right.
 #[inline]
 fn first_special(word: u64) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;
@@ -78,16 +83,16 @@ fn first_special(word: u64) -> Option<usize> {
     (special != 0).then(|| special.trailing_zeros() as usize / 8)
 }
 
-/// The bytes of a string that are searched in words.
+/// The number of bytes of a string that are searched word by word.
 const NEAR: usize = 32;
-/// The bytes of a block.
+/// The number of bytes in a block.
 const BLOCK: usize = 64;
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
 
-    /// Pseudo-random numbers, the same in each run.
+    /// Pseudo-random numbers that are the same in each run.
     pub(in super::super) struct Dice(u64);
 
     impl Dice {
@@ -119,7 +124,8 @@ pub(super) mod tests {
             }
         }
         for round in 0..3_000 {
-            // The share of bytes that need an escape goes from almost all to almost none.
+            // Over the rounds, the share of bytes that need an escape goes from almost all to
+            // almost none.
             let plain = 1 + round % 60;
             let text: String = (0..dice.below(300))
                 .map(|_| match dice.below(plain) {

@@ -1,4 +1,4 @@
-//! The ends of a builder: a check, or a server to mount.
+//! The methods that check the configuration, and that build a server to mount.
 
 use super::builder::ServerBuilder;
 use super::check;
@@ -9,12 +9,13 @@ use super::resolve::Purpose;
 use super::start::{self, Server};
 
 impl ServerBuilder {
-    /// Checks the configuration and the instance, and compares both with the requirements of the tools. The server does
-    /// not listen.
+    /// Checks the configuration and the Clerk instance, and compares both with the requirements of
+    /// the tools. The server does not listen.
     ///
-    /// [`serve`](Self::serve) runs this check with `MCP_AUTH=check`. The check takes as long as the slowest answer of
-    /// Clerk, at most about 5 s. It compares the address with the URL, as for a server that listens itself.
-    /// `docs/findings.md` lists all findings; `MCP_AUTH_ACCEPT` accepts findings by their codes.
+    /// With `MCP_AUTH=check`, [`serve`](Self::serve) runs this check. The check takes as long as
+    /// Clerk's slowest response, at most about 5 s. It assumes a server that listens itself, so it
+    /// also compares the listening address with the URL. `docs/findings.md` lists all findings.
+    /// `MCP_AUTH_ACCEPT` lists the codes of findings that you accept.
     ///
     /// ```no_run
     /// # async fn example() {
@@ -25,22 +26,25 @@ impl ServerBuilder {
     /// # }
     /// ```
     ///
-    /// The check covers, among others:
+    /// Among other things, the check tests that:
     ///
-    /// - The issuer answers, and calls itself by the configured URL. Its keys or the configured key can verify tokens.
+    /// - The issuer answers, and its metadata names the configured URL. Its keys or the configured
+    ///   key can verify tokens.
     /// - The secret key belongs to the instance.
     /// - OAuth access tokens are JWTs, and clients can register.
-    /// - The clocks agree, and the canonical URL fits the address.
-    /// - No development instance serves a public URL.
+    /// - The clocks of this machine and of the issuer agree, and the canonical URL matches the
+    ///   listening address.
+    /// - A server with a public URL does not use a development instance.
     /// - The instance has the scopes, roles and permissions that tools require.
     pub async fn check(self) -> CheckReport {
         check::check(self, Environment::process()).await
     }
 
-    /// Checks the configuration and makes a server to mount into an application of your own.
+    /// Checks the configuration, and builds a server that you can mount into your own application.
     ///
-    /// An issuer or a Backend API that cannot be reached is no error: the server answers 503 until it can be reached.
-    /// Warnings are logged; [`check`](Self::check) lists them.
+    /// If the issuer or the Backend API cannot be reached, `build` still succeeds, and the server
+    /// answers 503 until it can reach them. `build` logs warnings; [`check`](Self::check) lists
+    /// them.
     ///
     /// ```no_run
     /// # async fn example() {
@@ -53,19 +57,23 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// The first fatal finding, in one line with the fix and the code; `docs/findings.md` lists all of them:
+    /// The error is the first fatal finding, as one line with the fix and the code.
+    /// `docs/findings.md` lists all findings. These are fatal:
     ///
     /// - A setting is missing, malformed, or contradicts another setting.
-    /// - A listed host or origin can match no request.
-    /// - With [`dangerous_http_url`](Self::dangerous_http_url), the host of an http URL does not resolve, or has a
-    ///   public address.
-    /// - The issuer calls itself by another URL, or the secret key is refused or belongs to another instance.
-    /// - No kind of token is accepted, or the settings of an accepted kind are incomplete: M2M tokens without a machine,
-    ///   API keys without a scope or a secret key, a check of users without a secret key.
-    /// - A source of organizations is set, and there is no secret key.
-    /// - Tokens without an audience would be accepted from any client, off loopback or in a transition.
-    /// - There is no tool to serve, or two tools have one name.
-    /// - A tool takes state that the server was not given, or two values of one type were given.
+    /// - An entry of the allowed hosts or origins can never match a request.
+    /// - [`dangerous_http_url`](Self::dangerous_http_url) is set, and the host of the http URL does
+    ///   not resolve or has a public address.
+    /// - The issuer's metadata names another URL, or Clerk refuses the secret key, or the secret
+    ///   key belongs to another instance.
+    /// - No kind of token is accepted, or the settings of an accepted kind are incomplete: M2M
+    ///   tokens without a machine, API keys with an empty list of scopes or without a secret key,
+    ///   or `check_users` without a secret key.
+    /// - `organization_from` is set, and no secret key is set.
+    /// - The audience policy would accept tokens without an audience from any client, off loopback
+    ///   or during a transition.
+    /// - There is no tool to serve, or two tools have the same name.
+    /// - A tool takes state that was not set, or two values of the same type were set as state.
     /// - No accepted token can pass the guard of a tool.
     /// - The emulator would run in a release build, or for a server that is not on loopback.
     /// - The I/O thread or the emulator cannot be started.

@@ -1,7 +1,7 @@
-//! The codes of all findings, each with its severity and the reason why it matters.
+//! The codes of all findings, each with its severity and the reason why the finding matters.
 //!
-//! A code is a contract: people accept findings by code. `docs/findings.md` lists the codes, and a
-//! test compares that page with this table.
+//! Codes must stay stable, because people accept findings by code. `docs/findings.md` lists the
+//! codes, and a test compares that page with this table.
 
 use super::finding::Severity;
 
@@ -24,7 +24,7 @@ pub(super) enum Level {
     Error,
     /// The server starts and logs a warning.
     Warning,
-    /// A check mentions it.
+    /// A check reports the finding, and a start logs it at `debug`.
     Note,
 }
 
@@ -39,7 +39,7 @@ impl Level {
 }
 
 impl Code {
-    /// The code with this name.
+    /// Returns the code with this name.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
         ALL.iter().copied().find(|code| code.name == name)
     }
@@ -67,23 +67,23 @@ codes! {
     Fatal FRONTEND_URL_INVALID "frontend-url-invalid"
         "it names the instance whose tokens are accepted";
     Fatal SECRET_KEY_INVALID "secret-key-invalid"
-        "it is sent to Clerk with every look-up, and no other secret may be";
+        "the server sends the key to Clerk with every look-up, and must not send any other secret there";
     Fatal MACHINE_KEY_INVALID "machine-key-invalid"
         "the server confirms opaque M2M tokens with this key";
     Fatal MACHINE_ID_INVALID "machine-id-invalid"
         "only M2M tokens that name this machine are accepted";
     Fatal MACHINE_MISSING "machine-missing"
-        "every M2M token of the instance would be a credential here, whichever machine it is meant for";
+        "the server would accept every M2M token of the instance, also tokens that are meant for other machines";
     Fatal PARTIES_EMPTY "parties-empty"
         "every session token would be refused";
     Fatal API_KEY_SCOPES_EMPTY "api-key-scopes-empty"
-        "every API key of the instance would be a credential here";
+        "the server would accept every API key of the instance";
     Fatal SECRET_KEY_REQUIRED "secret-key-required"
-        "the Backend API answers only to the secret key, and without an answer every caller is refused";
+        "the Backend API answers only requests with the secret key, and without its answer the server refuses every caller";
     Fatal TOKEN_KINDS_NONE "token-kinds-none"
         "every caller would be refused";
     Fatal API_URL_INVALID "api-url-invalid"
-        "the secret key is sent there";
+        "the server sends the secret key to this URL";
     Fatal JWT_KEY_INVALID "jwt-key-invalid"
         "every token is verified with this key";
     Fatal CLIENT_FAILED "clerk-client-failed"
@@ -103,19 +103,19 @@ codes! {
     Fatal ENTRY_INVALID "entry-invalid"
         "browsers and clients never send this form, so no request would match it";
     Fatal PROXY_INVALID "proxy-invalid"
-        "limits count a client by the address that a trusted proxy names";
+        "limits count each client by the address that the headers of a trusted proxy name";
     Fatal PROXY_TRUSTS_ALL "proxy-trusts-all"
-        "limits count a client by the address that a trusted proxy names";
+        "limits count each client by the address that the headers of a trusted proxy name";
     Fatal URL_INVALID "url-invalid"
-        "clients ask for tokens for this URL, and the server refuses tokens for another URL";
+        "clients ask for tokens with this URL as the audience, and the server refuses tokens with another audience";
     Fatal URL_MISSING "url-missing"
-        "clients ask for tokens for this URL, and the server refuses tokens for another URL";
+        "clients ask for tokens with this URL as the audience, and the server refuses tokens with another audience";
     Fatal URL_UNRESOLVED "http-url-unresolved"
-        "access tokens would cross a network in the clear, and `dangerous_http_url` permits that only in a private network";
+        "access tokens would cross the network unencrypted, and `dangerous_http_url` permits that only in a private network";
     Fatal URL_PUBLIC "http-url-public"
-        "access tokens would cross a network in the clear, and `dangerous_http_url` permits that only in a private network";
+        "access tokens would cross the network unencrypted, and `dangerous_http_url` permits that only in a private network";
     Fatal SETTING_INVALID "setting-invalid"
-        "the server does not replace a value that cannot be used by a default";
+        "the server does not replace an invalid value with a default";
     Fatal AUDIENCE_OPEN "audience-open"
         "Clerk issues the same kind of token to every OAuth application of an instance";
     Fatal LOCAL_CLERK_EXPOSED "local-clerk-exposed"
@@ -123,13 +123,13 @@ codes! {
     Fatal GUARD_UNSATISFIABLE "guard-unsatisfiable"
         "the tool would deny every caller";
     Fatal TOOL_NAME_DUPLICATE "tool-name-duplicate"
-        "clients call tools by name";
+        "clients call a tool by its name, so each name must be unique";
     Fatal STATE_MISSING "state-missing"
         "the tool could not run";
     Fatal STATE_DUPLICATE "state-duplicate"
         "tools take state by its type, so one of the values would never be used";
     Fatal RATE_WITHOUT_ORGANIZATION "rate-without-organization"
-        "the calls would have no organization to count for";
+        "the rate is counted per organization, and these calls have no organization";
     Fatal TOOLS_MISSING "tools-missing"
         "the server would have nothing to serve";
     Fatal TOOL_MODULE_EMPTY "tool-module-empty"
@@ -139,7 +139,7 @@ codes! {
     Fatal SCOPE_INVALID "scope-invalid"
         "scopes are sent in headers and separated by spaces (RFC 6749 section 3.3)";
     Fatal SCOPE_CYCLE "scope-cycle"
-        "a scope that contains itself has no meaning";
+        "a scope must not imply itself";
     Fatal LISTEN_FAILED "listen-failed"
         "no client could connect";
     Fatal IO_THREAD_FAILED "io-thread-failed"
@@ -147,7 +147,7 @@ codes! {
     Fatal THREADS_FAILED "threads-failed"
         "tools that are plain functions run on these threads";
     Fatal CHECK_FAILED "check-failed"
-        "the check was asked for, and its errors are printed above";
+        "`MCP_AUTH=check` ends with an error if it finds errors; they are printed above";
     Fatal TEST_KEY_INVALID "test-key-invalid"
         "the tokens of the test are signed with this key";
     Fatal EMULATOR_IN_RELEASE "emulator-in-release"
@@ -159,92 +159,92 @@ codes! {
     Fatal EMULATOR_PEOPLE_INVALID "emulator-people-invalid"
         "the local Clerk would have other people and permissions than the file describes";
     Error ACCEPTED_CODE_UNKNOWN "accepted-code-unknown"
-        "a misspelt code would accept nothing, and the finding would come back";
+        "a misspelt code accepts nothing, so the finding that was meant is still reported";
     Error ACCEPTED_CODE_FATAL "accepted-code-fatal"
         "the server does not start with such a finding, so accepting it has no effect";
 
     Error ISSUER_UNREACHABLE "issuer-unreachable"
-        "its keys verify tokens; until it can be reached, requests are answered with 503";
+        "the server verifies tokens with the issuer's keys; until it can fetch them, it answers requests with 503";
     Error KEYS_UNUSABLE "keys-unusable"
-        "no token can be verified: all are answered with 401";
+        "the server cannot verify any token, so it answers every token with 401";
     Error KEYS_UNREACHABLE "keys-unreachable"
-        "without keys no token can be verified: requests are answered with 503";
+        "the server cannot verify any token without the keys, so it answers requests with 503";
     Error JWT_KEY_UNPUBLISHED "jwt-key-unpublished"
-        "tokens of the instance are signed with another key: all are answered with 401";
+        "the instance signs its tokens with another key, so the server answers every token with 401";
     Error SECRET_KEY_UNCHECKED "secret-key-unchecked"
-        "the Backend API or the issuer's keys could not be reached; until the API answers, guards that need a membership are answered with 503";
+        "the server could not reach the Backend API or the issuer's keys; until the API answers, the server answers calls that need a membership with 503";
     Error MACHINE_UNKNOWN "machine-unknown"
-        "no M2M token is meant for it: all M2M tokens are answered with 401";
+        "no M2M token is meant for this machine, so the server answers all M2M tokens with 401";
     Error MACHINE_KEY_OF_OTHER_MACHINE "machine-key-of-other-machine"
-        "opaque tokens that are meant for it are answered with 401, or will be soon if its key was just changed";
+        "the server answers opaque tokens that are meant for its machine with 401; if the key was changed just now, it will do so soon";
     Error CLOCK_WRONG "clock-wrong"
-        "the difference exceeds the tolerance: valid tokens are refused, or expired tokens are accepted";
+        "the difference exceeds the tolerance, so the server refuses valid tokens or accepts expired tokens";
 
     Warning ISSUER_UNCHECKED "issuer-unchecked"
-        "tokens are verified with the configured key, but clients that sign in need the issuer, and the key was not compared with the issuer's";
+        "the server verifies tokens with the configured key, but could not compare that key with the issuer's keys; clients cannot sign in while the issuer cannot be reached";
     Warning CLOCK_DRIFT "clock-drift"
-        "if the difference grows, valid tokens are refused";
+        "if the difference grows, the server will refuse valid tokens";
     Warning DEVELOPMENT_INSTANCE "development-instance"
-        "anyone can sign up with a test address, and Clerk allows a tenth of the requests";
+        "anyone can sign up with a test address, and the rate limits are a tenth of those of a production instance";
     Warning ACCESS_TOKENS_OPAQUE "access-tokens-opaque"
         "each opaque token costs a call to the Backend API every minute, within a tenth of the instance's rate limit";
     Warning REGISTRATION_OFF "registration-off"
-        "a client that was not given an id stops after discovery";
+        "a client cannot sign in unless it was configured with a client id";
     Warning SCOPES_UNADVERTISED "scopes-unadvertised"
-        "a client that is sent back for such a scope may be refused there (`invalid_scope`), or may not ask for it";
+        "a client that the server challenges for such a scope may not ask for the scope, or Clerk may refuse it (`invalid_scope`)";
     Warning ORGANIZATIONS_OFF "organizations-off"
-        "without that scope no OAuth token names an organization: these tools deny every caller";
+        "without that scope no OAuth token names an organization; unless `organization_from` is set, these tools deny every OAuth caller";
     Warning PERMISSIONS_UNKNOWN "permissions-unknown"
-        "these guards deny every caller who has no other way in";
+        "these guards deny every caller who does not meet another alternative of the guard";
     Warning ROLES_UNKNOWN "roles-unknown"
-        "these guards deny every caller who has no other way in";
+        "these guards deny every caller who does not meet another alternative of the guard";
     Warning DEFAULT_SCOPES_INCOMPLETE "default-scopes-incomplete"
         "a client that registers without scopes (Claude, ChatGPT) asks for the advertised scopes and for `offline_access`, and Clerk refuses every scope that is not a default scope (`invalid_scope`)";
     Warning OFFLINE_ACCESS_ADVERTISED "offline-access-advertised"
-        "a resource server does not ask for refresh tokens (SEP-2207); the scope is advertised as configured, because some clients need it";
+        "a resource server should not ask for refresh tokens (SEP-2207); the server advertises the scope nevertheless, because some clients need it";
     Warning AUDIENCE_SLASH "audience-slash"
-        "Clerk registers no MCP server whose URL ends with a slash, so no token gets this audience and each token is answered with 401";
+        "Clerk cannot register an MCP server whose URL ends with a slash, so no token gets this audience and the server answers each token with 401";
     Warning AUDIENCE_TRANSITION "audience-transition"
         "Clerk issues the same kind of token to every OAuth application of an instance; only the allowed clients or the required scope tell which tokens are meant for this server";
     Warning URL_ON_LOOPBACK "url-on-loopback"
-        "clients on other machines are told to sign in for a URL that means their own machine";
+        "the server tells clients to sign in for a URL that, on another machine, is that machine itself";
     Warning PORT_DIFFERS "port-differs"
         "clients ask for tokens, and look for the metadata, at a port where no server listens";
     Warning PATH_DIFFERS "path-differs"
-        "clients call the path of the URL, and the server answers another path";
+        "clients send requests to the path of the URL, but the endpoint has another path";
     Warning HTTP_URL "http-url"
-        "access tokens cross the network in the clear: anyone who reads the traffic can call the server as its users";
+        "access tokens cross the network unencrypted, so anyone who reads the traffic can call the server as its users";
     Warning SESSIONS_WITHOUT_SCOPES "sessions-without-scopes"
-        "session tokens are accepted, and can call public tools only";
+        "the server accepts session tokens, but callers with a session token can call only public tools";
     Warning SCHEMA_UNSUPPORTED "schema-unsupported"
         "some clients refuse the tool, or all tools of the server";
     Warning PANIC_ABORTS "panic-aborts"
         "a tool that panics ends the whole server";
     Warning VARIABLE_UNREAD "variable-unread"
-        "a misspelt setting keeps its default";
+        "if the name is misspelt, the setting that was meant keeps its default";
     Warning LOG_FILTER_INVALID "log-filter-invalid"
-        "the variable is ignored, and the log is at `info`";
+        "the server ignores the variable and logs at level `info`";
 
     Note SECRET_KEY_UNSET "secret-key-unset"
-        "roles and permissions of OAuth callers are not looked up, the organization of a token is trusted without a look-up, opaque tokens (`oat_…`) are refused, and the instance's settings were not checked";
+        "the server does not look up roles and permissions of OAuth callers, trusts the organization of a token without a look-up, refuses opaque tokens (`oat_…`), and did not check the instance's settings";
     Note INSTANCE_UNREADABLE "instance-unreadable"
-        "the Backend API answered with an error, or in an unknown form";
+        "the Backend API answered with an error, or in a form that the server does not know";
     Note REGISTRATION_OFF_FOR_OTHERS "registration-off-for-others"
-        "a client that was not given an id stops after discovery";
+        "a client cannot sign in unless it was configured with a client id";
     Note CLIENT_DOCUMENTS_OPEN "client-documents-open"
         "anyone who publishes such a document may ask your users for access";
     Note SCOPES_OUT_OF_REACH "scopes-out-of-reach"
-        "such a client registers with the advertised scopes, and Clerk refuses a step-up beyond them (`invalid_scope`); clients with metadata documents can step up";
+        "such a client registers with the advertised scopes, and Clerk refuses further scopes later (`invalid_scope`); clients with metadata documents can ask for them";
     Note AUDIENCE_REGISTRATION "audience-registration"
-        "Clerk issues that audience only for MCP servers that are registered with the instance, and no API tells whether this server is; a token without it is answered with 401";
+        "Clerk issues tokens with that audience only for MCP servers that are registered with the instance; the server cannot check that it is registered, and answers tokens without the audience with 401";
     Note AUDIENCE_TRANSITION_ENDED "audience-transition-ended"
-        "tokens without an audience are refused, as with `AudiencePolicy::Require`";
+        "the server now refuses tokens without an audience, as with `AudiencePolicy::Require`";
     Note PATH_REWRITTEN "path-rewritten"
-        "clients find the endpoint only if a proxy removes the beginning of the path";
+        "requests of clients reach the endpoint only if a proxy removes the beginning of the path";
     Note LISTENS_ON_LOOPBACK "listens-on-loopback"
-        "only this machine reaches the server; that is right behind a proxy or a tunnel on this machine";
+        "only this machine can reach the server, which is right if a proxy or a tunnel runs on this machine";
     Note ORGANIZATION_SOURCES "organization-sources"
-        "users who choose an organization on Clerk's consent screen need no other source; `OnlyMembership` is for products whose users have one organization, and `UrlQuery` for one connection per organization in clients whose users get no choice on the consent screen";
+        "users who choose an organization on Clerk's consent screen need no other source; `OnlyMembership` is for users who have exactly one organization, and `UrlQuery` is for clients whose users cannot choose on the consent screen";
 }
 
 #[cfg(test)]

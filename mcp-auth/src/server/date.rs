@@ -3,10 +3,10 @@
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-/// The beginning of a day in UTC, in milliseconds since 1970; `None` for a text that is not a day
-/// as `YYYY-MM-DD`, and for a day before 1970.
+/// The beginning of a day in UTC, in milliseconds since 1970. `None` if the text is not a day in
+/// the form `YYYY-MM-DD`, or if the day is before 1970.
 pub(super) fn beginning_of(date: &str) -> Option<u64> {
-    // The parser also accepts years with a sign.
+    // The comparison refuses years with a sign, which the parser accepts.
     let day = Date::parse(date, format_description!("[year]-[month]-[day]"))
         .ok()
         .filter(|day| day.to_string() == date)?;
@@ -14,7 +14,7 @@ pub(super) fn beginning_of(date: &str) -> Option<u64> {
     u64::try_from(seconds).ok()?.checked_mul(1_000)
 }
 
-/// The day of a time in milliseconds since 1970, as `YYYY-MM-DD` in UTC.
+/// The UTC day of a time in milliseconds since 1970, as `YYYY-MM-DD`.
 pub(super) fn day_of(unix_ms: u64) -> String {
     let seconds = i64::try_from(unix_ms / 1_000).ok();
     let time = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());

@@ -1,4 +1,4 @@
-//! The local Clerk inside the process, and the checks that keep it out of production.
+//! Runs the local Clerk inside the process, and checks that it does not run in production.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use super::setting::{Setting, Source};
 use super::start::{LocalClerk, Seat};
 
 impl People {
-    /// The people that the application describes; `None` if it describes none.
+    /// The people that the application describes. `None` if it describes no people.
     pub(super) fn described(&self) -> Result<Option<Directory>, Finding> {
         match self {
             Self::Default => Ok(None),
@@ -43,13 +43,14 @@ impl People {
     }
 }
 
-/// Starts the local Clerk, set up for the tools of this server. If it keeps its state in a file,
-/// its port, keys, clients and tokens are the same as at the last start.
+/// Starts the local Clerk, configured for the tools of this server. If it stores its state in a
+/// file, it starts with the port, keys, clients and tokens of the last run.
 ///
-/// The server is registered under each of its URLs, so tokens that clients fetch have an audience.
-/// The default scopes are the scopes that a new client of this server asks for. The scopes of
-/// single tools exist, but are no default scopes: as at Clerk, a client that registered without
-/// scopes cannot step up to them. Session tokens name a party that the server accepts.
+/// The server is registered under each of its URLs, so the tokens that clients fetch have an
+/// audience. The default scopes are the scopes that a new client of this server asks for. The
+/// scopes of single tools exist too, but are not default scopes, so a client that registered
+/// without scopes cannot ask for them later, as at Clerk. Session tokens have an `azp` that the
+/// server accepts.
 pub(super) async fn start(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -119,9 +120,9 @@ pub(super) async fn start(
     })
 }
 
-/// Exactly the people that the application describes, or else the default people, fitted to the
-/// tools. In both cases clients can ask for every scope of the server, and the server is a machine
-/// if it accepts M2M tokens.
+/// The directory has exactly the people that the application describes, or else the default people
+/// with permissions that are adapted to the tools. In both cases clients can ask for every scope of
+/// the server, and the directory has a machine for the server if it accepts M2M tokens.
 fn directory(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -160,9 +161,9 @@ fn directory(
     Ok(directory)
 }
 
-/// Grants the default people what the guards of the tools require: admins get every permission,
-/// members get the permissions to read, the organizations and their admins get every feature and
-/// plan.
+/// Grants the default people the claims that the guards of the tools require. Admins get every
+/// permission, and members get the permissions that only read. The organizations get every feature
+/// and plan; a feature or plan with the prefix `user:` goes to their admins.
 fn fit(directory: &mut Directory, asked: impl Iterator<Item = Requirement>) {
     let owners = |asked: &str| match asked.starts_with("user:") {
         true => ["user_ada", "user_margaret"],
@@ -193,20 +194,20 @@ fn fit(directory: &mut Directory, asked: impl Iterator<Item = Requirement>) {
     }
 }
 
-/// Reports whether the action of a permission only reads.
+/// Reports whether a permission only permits reading.
 fn is_to_read(permission: &str) -> bool {
     let action = permission.rsplit(':').next();
     matches!(action, Some("read" | "list" | "view"))
 }
 
-/// The file that keeps the state: the file that the environment names, or a file named after the
-/// program in the target directory that cargo built the program in. The error is the reason why no
-/// state is kept. Tests keep no state, whatever is set.
+/// The file that stores the state. It is the file that the environment names, or else a file with
+/// the program's name in the target directory in which cargo built the program. The error is the
+/// reason why no state is stored. Tests never store state, even if the environment names a file.
 fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, &'static str> {
     let folder = program.and_then(Path::parent);
-    // Cargo puts test programs there, and no other program that it runs.
+    // Cargo puts only test programs into `deps`, among all programs that it runs.
     if folder.is_some_and(|folder| folder.ends_with("deps")) {
-        return Err("tests keep none");
+        return Err("tests store no state");
     }
     match env.get(STATE).as_deref() {
         Some(off) if off.eq_ignore_ascii_case("off") => {
@@ -219,7 +220,7 @@ fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, 
     let target = folder.and_then(|folder| target_directory(folder, env));
     let (Some(name), Some(target)) = (name, target) else {
         return Err(
-            "the program is in no target directory of cargo; MCP_AUTH_EMULATOR_STATE can name a file",
+            "the program is not in a target directory of cargo; MCP_AUTH_EMULATOR_STATE can name a file",
         );
     };
     let mut file = name.to_owned();
@@ -227,9 +228,9 @@ fn state_file(env: &Environment<'_>, program: Option<&Path>) -> Result<PathBuf, 
     Ok(target.join("mcp-auth").join(file))
 }
 
-/// The target directory around the folder of a program, which is `debug`, `debug/examples`, or
-/// either below the name of a platform. A target directory has the tag of a cache, or the
-/// environment names it.
+/// The target directory that contains the folder of a program. The folder is `debug` or
+/// `debug/examples`, possibly below a folder with the name of a platform. A target directory has
+/// the file `CACHEDIR.TAG`, or is named by the environment.
 fn target_directory<'a>(folder: &'a Path, env: &Environment<'_>) -> Option<&'a Path> {
     let named = env.cargo_target_directory();
     let named = named.and_then(|path| Path::new(&path).canonicalize().ok());
@@ -239,8 +240,8 @@ fn target_directory<'a>(folder: &'a Path, env: &Environment<'_>) -> Option<&'a P
     })
 }
 
-/// The scopes that this server advertises, and the scopes that clients ask the authorization server
-/// for on their own.
+/// The scopes that this server advertises, and the two scopes that clients ask for without being
+/// told to.
 fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<String>, Finding> {
     let scopes = &builder.scopes;
     let hierarchy = scopes.hierarchy(builder.tokens.api_keys.as_ref())?;
@@ -253,7 +254,7 @@ fn default_scopes(builder: &ServerBuilder, registry: &Registry) -> Result<Vec<St
     Ok(default_scopes)
 }
 
-/// Describes the people who can call, and the file of the state.
+/// Describes the people of the local Clerk, and the file that stores its state.
 pub(super) fn describe(emulator: &Emulator, people: &People) -> LocalClerk {
     let directory = emulator.instance().directory();
     let mut seats = Vec::new();
@@ -283,8 +284,8 @@ pub(super) fn describe(emulator: &Emulator, people: &People) -> LocalClerk {
     }
 }
 
-/// Permits the local Clerk only in a debug build, or with the variable for it, and only if address
-/// and URL of the server are on loopback.
+/// Permits the local Clerk only in a debug build or with `MCP_AUTH_EMULATOR=1`, and only if the
+/// address and the URL of the server are on loopback.
 fn check(
     debug_build: bool,
     host: &Setting<String>,
@@ -292,8 +293,8 @@ fn check(
     url: Source,
     env: &Environment<'_>,
 ) -> Result<(), Finding> {
-    // A cargo feature cannot decide this: features are unified across a build, and the profile is
-    // not.
+    // The build profile decides, not a cargo feature: cargo unifies features across a build, so a
+    // feature may be on unintentionally.
     if !debug_build && env.get("MCP_AUTH_EMULATOR").as_deref() != Some("1") {
         let remedy =
             "set CLERK_PUBLISHABLE_KEY, or MCP_AUTH_EMULATOR=1 if this is a development machine";

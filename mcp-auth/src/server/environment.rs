@@ -5,12 +5,12 @@
 pub(super) struct Environment<'a> {
     pub(super) value: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub(super) names: fn() -> Vec<String>,
-    /// True for a variable that is in the list of variables that the server reads.
+    /// Reports whether the server's list of variables has this name.
     pub(super) is_listed: fn(&str) -> bool,
 }
 
 impl Environment<'_> {
-    /// The variable, without surrounding blanks; an empty one counts as unset.
+    /// The value of a variable, without surrounding blanks. An empty variable counts as unset.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         debug_assert!(
             (self.is_listed)(name),
@@ -21,13 +21,13 @@ impl Environment<'_> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// The directory that cargo builds in, which is no setting of a server.
+    /// The directory that cargo builds in. This variable is not a setting of the server.
     #[cfg(feature = "emulator")]
     pub(super) fn cargo_target_directory(&self) -> Option<String> {
         (self.value)("CARGO_TARGET_DIR")
     }
 
-    /// A comma-separated list, with its empty entries.
+    /// The entries of a comma-separated list, including empty entries.
     pub(super) fn list(&self, name: &str) -> Option<Vec<String>> {
         let value = self.get(name)?;
         Some(value.split(',').map(str::to_owned).collect())
@@ -37,7 +37,8 @@ impl Environment<'_> {
 /// A variable that the server reads.
 pub(super) struct Variable {
     pub(super) name: &'static str,
-    /// The variable means an instance of Clerk, so no local Clerk starts if it is set.
+    /// True if the variable names a Clerk instance. If such a variable is set, no local Clerk
+    /// starts.
     pub(super) names_instance: bool,
 }
 

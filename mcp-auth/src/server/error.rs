@@ -16,15 +16,15 @@ use super::finding::Finding;
 /// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The reason why a server did not start, or why it ended.
+/// The reason why a server did not start, or why it stopped.
 ///
-/// `main` prints the `Debug` of its error, so the `Debug` of this type is one line for people. The
-/// line of a start-up error ends with the code of its finding, as `docs/findings.md` lists it. Any
-/// other error converts into this type with `?`; for that reason this type does not implement
-/// [`std::error::Error`].
+/// `main` prints the `Debug` form of its error, so the `Debug` form of this type is one readable
+/// line. For a start-up error, the line ends with the code of the finding, which `docs/findings.md`
+/// explains. `?` converts any other error into this type. To allow that, this type does not
+/// implement [`std::error::Error`].
 ///
-/// Neither `Display` nor `Debug` shows a key or a token. For a converted error they show its
-/// `Display` and the `Display` of its sources.
+/// `Display` and `Debug` never show a key or a token of the server. For a converted error they show
+/// the `Display` form of that error and of its sources.
 ///
 /// ```
 /// fn port() -> mcp_auth::Result<u16> {

@@ -15,7 +15,7 @@ use super::codes::{Code, Level};
 /// assert_eq!(first.code(), "url-missing");
 /// assert_eq!(first.severity(), Severity::Error);
 /// assert_eq!(first.what(), "MCP_URL is not set, and 0.0.0.0 is not loopback");
-/// assert!(first.why().starts_with("clients ask for tokens for this URL"));
+/// assert!(first.why().starts_with("clients ask for tokens with this URL"));
 /// assert!(first.remedy().unwrap().starts_with("set it to the public URL"));
 /// # });
 /// ```
@@ -41,12 +41,12 @@ pub enum Severity {
     Error,
     /// The server starts, and some callers or the operator will be surprised.
     Warning,
-    /// A fact that is right in many cases.
+    /// Something that is often intended, and may need no change.
     Note,
 }
 
 impl Finding {
-    /// A finding with this code, which is about this fact.
+    /// Makes a finding with this code. `what` describes the problem.
     pub(super) fn new(code: &'static Code, what: impl Into<String>) -> Self {
         Self {
             code,
@@ -56,7 +56,7 @@ impl Finding {
         }
     }
 
-    /// Adds what to do, unless the fact itself says that.
+    /// Adds what to do. Not needed if `what` says it already.
     pub(super) fn remedy_is(self, remedy: impl Into<String>) -> Self {
         Self {
             remedy: Some(remedy.into()),
@@ -64,7 +64,7 @@ impl Finding {
         }
     }
 
-    /// Replaces the reason of the code by a more precise one.
+    /// Replaces the reason that belongs to the code with a more precise reason.
     pub(super) fn because(self, why: &'static str) -> Self {
         Self { why, ..self }
     }
@@ -81,30 +81,30 @@ impl Finding {
         self.code.level.severity()
     }
 
-    /// Returns the fact, in a sentence that names the setting.
+    /// Returns the problem, in a sentence that names the setting.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
     }
 
-    /// Returns why the fact matters.
+    /// Returns why the problem matters.
     #[must_use]
     pub fn why(&self) -> &str {
         self.why
     }
 
-    /// Returns what to do, unless [`what`](Self::what) says that.
+    /// Returns what to do about the problem; `None` if [`what`](Self::what) says it already.
     #[must_use]
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_deref()
     }
 
-    /// Reports whether the finding keeps the server from starting.
+    /// Reports whether the server does not start because of the finding.
     pub(super) fn is_fatal(&self) -> bool {
         self.code.level == Level::Fatal
     }
 
-    /// Writes the finding to the log of a server that starts.
+    /// Logs the finding when the server starts.
     fn log(&self) {
         let Self {
             code,
@@ -133,7 +133,7 @@ impl fmt::Display for Severity {
 }
 
 impl fmt::Display for Finding {
-    /// Up to three lines: the fact with the code, the reason, and what to do.
+    /// Up to three lines: the problem with the code, the reason, and what to do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:8} {} [{}]", self.severity(), self.what, self.code())?;
         writeln!(f, "    why  {}", self.why)?;
@@ -144,7 +144,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The findings so far, in the order in which they were made, and the checks that passed.
+/// The findings so far, in the order in which they were added, and the checks that passed.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     found: Vec<Finding>,
@@ -161,7 +161,7 @@ impl Findings {
         self.passed.push(what.into());
     }
 
-    /// Adds the finding of a result that is an error.
+    /// If the result is an error, adds its finding. Returns the result.
     pub(super) fn note<T>(&mut self, result: Result<T, Finding>) -> Result<T, Finding> {
         result.inspect_err(|finding| self.push(finding.clone()))
     }
@@ -171,13 +171,13 @@ impl Findings {
         self.passed.extend(later.passed);
     }
 
-    /// Fails with the first finding that keeps the server from starting.
+    /// Returns the first fatal finding as an error.
     pub(super) fn check(&self) -> Result<(), Finding> {
         let fatal = self.found.iter().find(|finding| finding.is_fatal());
         fatal.cloned().map_or(Ok(()), Err)
     }
 
-    /// Writes the findings to the log of a server that starts, without the accepted findings.
+    /// Logs the findings when the server starts, without the accepted findings.
     pub(super) fn log(&self, accepted: &[&Code]) {
         let found = self.found.iter();
         found
@@ -185,7 +185,7 @@ impl Findings {
             .for_each(Finding::log);
     }
 
-    /// The report of a check.
+    /// Makes the report of a check.
     pub(super) fn report(self, subject: String, accepted: &[&Code]) -> CheckReport {
         let (accepted, mut findings): (Vec<_>, Vec<_>) = self
             .found
@@ -230,13 +230,13 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// Returns all findings, errors first, without the findings that `MCP_AUTH_ACCEPT` accepts.
+    /// Returns all findings, errors first. Findings that `MCP_AUTH_ACCEPT` lists are left out.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// Reports whether a finding is an error.
+    /// Reports whether the report has an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.count(Severity::Error) > 0

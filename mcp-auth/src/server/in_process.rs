@@ -1,5 +1,5 @@
-//! Builds a server in process, without listening. The caller supplies the clock and the identity of
-//! callers.
+//! Builds a server in process, without listening, for tests. The test supplies the clock and the
+//! part that identifies callers.
 
 use std::io;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ use super::start::{Identity, Parts, assemble};
 impl ServerBuilder {
     /// Sets the function that resolves the host of an http URL, for tests of
     /// [`dangerous_http_url`](Self::dangerous_http_url). By default the system resolves the host. A
-    /// [`TestServer`](crate::testing::TestServer) resolves no host.
+    /// [`TestServer`](crate::testing::TestServer) does not resolve hosts.
     ///
     /// ```
     /// # /// Greet.
@@ -50,7 +50,8 @@ impl ServerBuilder {
         self.clock.take()
     }
 
-    /// The people of the local Clerk that the builder describes; no people if it describes none.
+    /// The people of the local Clerk that the builder describes. The directory is empty if the
+    /// builder describes no people.
     pub(crate) fn described_people(&self) -> Result<Directory> {
         #[cfg(feature = "emulator")]
         {
@@ -62,14 +63,14 @@ impl ServerBuilder {
         Ok(Directory::empty())
     }
 
-    /// The machine that the server is; a made-up machine if no setting names one.
+    /// The machine that represents the server; a made-up machine if no setting names a machine.
     pub(crate) fn machine_in_process(&self) -> String {
         let id = self.clerk.machine_id.as_deref();
         id.unwrap_or("mch_server_under_test").to_owned()
     }
 
-    /// An origin whose session tokens the server accepts; `None` if it accepts no session tokens,
-    /// or of any origin.
+    /// An origin whose session tokens the server accepts. `None` if the server accepts no session
+    /// tokens, or session tokens of any origin.
     pub(crate) fn accepted_party(&self) -> Option<String> {
         match &self.tokens.sessions.as_ref()?.0 {
             Parties::Any => None,
@@ -77,8 +78,8 @@ impl ServerBuilder {
         }
     }
 
-    /// Builds a site that accepts tokens of `issuer`, and identifies callers by the parts that
-    /// `connect` returns. The environment is not read.
+    /// Builds a site that accepts tokens of `issuer`. `connect` returns the parts that identify
+    /// callers. Does not read the environment.
     pub(crate) fn build_in_process(
         self,
         issuer: &str,
@@ -98,7 +99,8 @@ impl ServerBuilder {
     ) -> Result<Parts, Finding> {
         let env = Environment::of(&|_| None);
         let has_machine_key = self.clerk.machine_secret_key.is_some();
-        // Outside a test the environment may name the machine.
+        // In production the environment may name the machine, but a test does not read the
+        // environment.
         if !has_machine_key {
             self.clerk.machine_id = Some(self.machine_in_process());
         }
@@ -112,7 +114,8 @@ impl ServerBuilder {
         let canonical = settings.canonical.as_ref().ok();
         let mut policy = policy(&self, &env, canonical, issuer, keys, &mut findings);
         findings.check()?;
-        // The issuer signs tokens of the test, whatever URL the server has.
+        // The issuer signs the tokens of the test, so the server trusts it whatever the URL of the
+        // server is.
         policy.trust_emulator(true);
         let (authenticator, organizations) = connect(&policy).map_err(|error| {
             let what = format!("the key of the test cannot be read: {}", chain(&error));

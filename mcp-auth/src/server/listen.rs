@@ -1,4 +1,4 @@
-//! Serves an application of the user over connections with limits.
+//! Serves the user's own application over connections with limits.
 
 use std::net::TcpListener;
 use std::{fmt, io};
@@ -14,17 +14,18 @@ use crate::http::{Flow, ProcessSignals, listen};
 use super::start::Server;
 
 impl Server {
-    /// Serves an application of yours, which mounts this server's routes, over connections with the
-    /// limits of `serve!`: [`connections`](crate::ServerBuilder::connections),
+    /// Serves your own application, which mounts this server's routes, over connections with the
+    /// same limits as `serve!`: [`connections`](crate::ServerBuilder::connections),
     /// [`connections_per_network`](crate::ServerBuilder::connections_per_network),
     /// [`head_deadline`](crate::ServerBuilder::head_deadline),
     /// [`idle_limit`](crate::ServerBuilder::idle_limit),
     /// [`write_deadline`](crate::ServerBuilder::write_deadline) and
-    /// [`connection_age`](crate::ServerBuilder::connection_age). The server that is returned must
-    /// be awaited.
+    /// [`connection_age`](crate::ServerBuilder::connection_age). Await the returned server to run
+    /// it.
     ///
-    /// The listener decides the address. The server speaks plain HTTP/1.1, with one worker for each
-    /// processor. On SIGTERM the calls in flight have 30 s to end; on Ctrl-C they are dropped.
+    /// The server listens on the address of `listener`. It speaks plain HTTP/1.1, with one worker
+    /// for each processor. On SIGTERM the calls in flight have 30 s to end; on Ctrl-C the server
+    /// drops them.
     ///
     /// ```no_run
     /// use std::net::TcpListener;
@@ -43,13 +44,13 @@ impl Server {
     /// }
     /// ```
     ///
-    /// actix answers `Expect: 100-continue` before the application sees the request.
-    /// `ConnectionInfo` falls back to the host `localhost:8080` for a request without `Host`, as in
-    /// actix's tests.
+    /// Two details differ from what an application may expect. actix answers `Expect: 100-continue`
+    /// before the application sees the request. For a request without `Host`, `ConnectionInfo` has
+    /// the host `localhost:8080`, as in actix's tests.
     ///
     /// # Errors
     ///
-    /// The listener has no address, or the system refuses to watch it.
+    /// Fails if the listener has no address, or if the system cannot poll it.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! The filter of the log, for applications without a subscriber of their own.
+//! The filter of the log, for applications that install no `tracing` subscriber.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -7,8 +7,8 @@ use super::codes;
 use super::environment::Environment;
 use super::finding::Finding;
 
-/// The filter that `RUST_LOG` sets. A malformed variable counts as unset, so that the server still
-/// starts.
+/// The filter that `RUST_LOG` sets. If the variable is malformed, the default applies, so that the
+/// server still starts.
 pub(super) fn filter(env: &Environment<'_>) -> EnvFilter {
     let set = env.get("RUST_LOG");
     let set = set.filter(|directives| wrong(directives).is_none());
@@ -16,13 +16,13 @@ pub(super) fn filter(env: &Environment<'_>) -> EnvFilter {
         .unwrap_or_else(|| EnvFilter::new(DEFAULT))
 }
 
-/// The directive that cannot be read, or that has a misspelt level, which the filter reads as the
-/// name of a crate and which so removes all lines of this crate from the log.
+/// Returns the directive that is invalid, or that has a misspelt level. `EnvFilter` reads a
+/// misspelt level as the name of a crate, and would then drop all log lines of mcp-auth.
 fn wrong(directives: &str) -> Option<&str> {
     if EnvFilter::try_new(directives).is_err() {
         let mut all = directives.split(',');
         let one = all.find(|directive| EnvFilter::try_new(directive).is_err());
-        // Fields of a span hold commas as well.
+        // No single part is invalid, because the fields of a span may contain commas too.
         return Some(one.unwrap_or(directives));
     }
     let mut all = directives.split(',').map(str::trim);
@@ -41,13 +41,13 @@ fn wrong(directives: &str) -> Option<&str> {
 pub(super) fn mistake(env: &Environment<'_>) -> Option<Finding> {
     let directives = env.get("RUST_LOG")?;
     let wrong = wrong(&directives)?;
-    let what = format!("RUST_LOG has {wrong:?}, which is no directive");
+    let what = format!("RUST_LOG has {wrong:?}, which is not a valid directive");
     let remedy = "write directives like `info,mcp_auth=debug`, with the levels `off`, `error`, `warn`, `info`, \
                   `debug` and `trace`";
     Some(Finding::new(&codes::LOG_FILTER_INVALID, what).remedy_is(remedy))
 }
 
-/// The start-up lines of actix repeat the printed report.
+/// actix's own start-up lines only repeat the printed report.
 const DEFAULT: &str = "info,actix_server=warn";
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
             ("mcp_auth=\u{1b}[2K", "mcp_auth=\\u{1b}[2K"),
         ] {
             let (filter, mistake) = parsed(directives);
-            let expected = format!("RUST_LOG has \"{wrong}\", which is no directive");
+            let expected = format!("RUST_LOG has \"{wrong}\", which is not a valid directive");
             assert_eq!(mistake, Some(expected));
             assert_eq!(filter, EnvFilter::new(DEFAULT).to_string());
         }

@@ -1,27 +1,28 @@
-//! `serve!` and `server!`, which are macros because only the calling package's compilation knows
-//! its name.
+//! `serve!` and `server!`. They are macros because a package's name is known only while that
+//! package compiles.
 
 /// Serves the calling package's tools until SIGTERM or Ctrl-C.
 ///
 /// | argument | meaning |
 /// |---|---|
-/// | `state = value` | a value that tools take as `&State<T>`; may be repeated |
-/// | `tools = [path, …]` | a module of this package limits its tools to the named modules; another crate, or a module of it, adds its tools |
-/// | `emulator` | a [local Clerk](crate::ServerBuilder::emulator), for development; without the feature `emulator` a server without an instance does not start |
+/// | `state = value` | a value that tools take as a parameter `&State<T>`; may be repeated |
+/// | `tools = [path, …]` | the crates and modules whose tools are served. If one of them is a module of this package, only the named modules of this package are served. Tools of another crate are served in addition |
+/// | `emulator` | a [local Clerk](crate::ServerBuilder::emulator) for development, used if no Clerk instance is configured. It needs the feature `emulator` |
 /// | `emulator = "clerk.toml"` | a local Clerk with the people and roles of a [file](crate::ServerBuilder::emulator_file), whose path is relative to the package's `Cargo.toml` |
 ///
-/// A tool of another crate is served only if its crate or module is named. Naming the crate also
-/// links it; the linker leaves out a dependency that the code does not name.
-/// [`server!`](crate::server) and [`ServerBuilder`](crate::ServerBuilder) describe all other
-/// settings. The result is a future of [`Result<()>`](crate::Result).
+/// The server serves a tool of another crate only if `tools` names the crate or the module. Naming
+/// a crate also links it: the linker leaves out a dependency that the code never names. For all
+/// other settings, use [`server!`](crate::server) and the methods of
+/// [`ServerBuilder`](crate::ServerBuilder). The result is a future of
+/// [`Result<()>`](crate::Result).
 ///
-/// In a debug build or with a local Clerk, while the canonical URL is on loopback, a browser of
-/// this machine that opens the endpoint gets a page with the facts of the server, the settings for
-/// common clients, and the access matrix. The page shows more than other answers show without a
-/// token, because it is for development. The server checks `Host` and `Origin` of the request as
-/// usual, so that no web page can read it, not even after DNS rebinding. A forwarded request, and a
-/// request that is not a browser's navigation, gets the usual answer. Off loopback there is no
-/// page.
+/// During development, open the endpoint in a browser on the same machine: it shows a page with the
+/// server's settings, the set-up of common clients, and the access matrix. The page exists in a
+/// debug build and with a local Clerk, and only while the canonical URL is on loopback. It needs no
+/// token, although it shows more than other responses without a token. The server checks `Host` and
+/// `Origin` of the request as usual, so that no other web page can read this page, not even with
+/// DNS rebinding. A request that was forwarded by a proxy, and a request that is not a browser's
+/// navigation, get the usual response of the endpoint.
 ///
 /// ```no_run
 /// # struct Documents;
@@ -76,7 +77,7 @@ macro_rules! server {
     };
     (@add $builder:expr, tools = [$($($segment:ident)::+),* $(,)?] $(, $($rest:tt)*)?) => {
         $crate::server!(@add $builder$(.tools_in(::core::module_path!(), {
-            // The `use` links the crate, and a path that does not exist is an error.
+            // The `use` links the crate, and is a compile error if the path does not exist.
             #[allow(unused_imports, reason = "it links the crate")]
             use $($segment)::+ as _;
             ::core::stringify!($($segment)::+)

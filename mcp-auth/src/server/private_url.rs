@@ -1,7 +1,7 @@
-//! A canonical URL with plain http, which `dangerous_http_url` permits if its host has private
-//! addresses only.
+//! Checks a canonical URL with plain http, which `dangerous_http_url` permits if the host has only
+//! private addresses.
 //!
-//! The addresses are checked once, at the start. The server never connects to them.
+//! The server checks the addresses once, at the start. It never connects to them.
 
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -24,17 +24,17 @@ pub(super) type Resolve = fn(&str) -> io::Result<Vec<IpAddr>>;
 
 /// The resolver of the system.
 pub(super) fn system(host: &str) -> io::Result<Vec<IpAddr>> {
-    // The function needs a port, and the addresses do not depend on it.
+    // `to_socket_addrs` needs a port, but the addresses do not depend on it.
     let addresses = (host.trim_matches(['[', ']']), 0).to_socket_addrs()?;
     Ok(addresses.map(|address| address.ip()).collect())
 }
 
-/// Checks that the host of a canonical URL with plain http has private addresses only.
+/// Checks that the host of a canonical URL with plain http has only private addresses.
 ///
 /// # Errors
 ///
-/// A finding if the host has no address, if the resolver does not answer within 5 seconds, or if an
-/// address is not private.
+/// Returns a finding if the host has no address, if the resolver does not answer within 5 seconds,
+/// or if an address is not private.
 pub(super) async fn check_addresses(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -67,7 +67,7 @@ pub(super) async fn check_addresses(
             let what = format!(
                 "{source} is plain http, and its host {host} has the address {address}, which is not private"
             );
-            let remedy = "set it to an https URL, or to a name that has private addresses alone";
+            let remedy = "set it to an https URL, or to a name that has only private addresses";
             Err(Finding::new(&codes::URL_PUBLIC, what).remedy_is(remedy))
         }
     }

@@ -1,5 +1,5 @@
 //! The report that a server prints when it starts: its endpoint, the rules that it enforces, the
-//! access of its tools, and in development a command that calls it.
+//! guards of its tools, and in development a command that calls the server.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use super::date::day_of;
 use super::matrix::{AccessMatrix, SampleCaller};
 use super::start::{LocalClerk, Seat};
 
-/// The facts that a server prints.
+/// The data of the report.
 #[derive(Debug)]
 pub(crate) struct Report {
     title: String,
@@ -28,26 +28,26 @@ pub(crate) struct Report {
     enforced: Vec<String>,
     limits: Vec<String>,
     pub(super) matrix: AccessMatrix,
-    /// A remark on the issuer.
+    /// A remark that is printed after the issuer.
     remark: &'static str,
     local: Option<TryIt>,
 }
 
-/// A trial of a server with a local Clerk.
+/// An example request to a server with a local Clerk, for people who try the server out.
 #[derive(Debug)]
 struct TryIt {
     trial: Trial,
-    /// The user whose token the trial fetches, `ada`.
+    /// The user whose token the request uses, for example `ada`.
     user: String,
-    /// The role and the organization of that user, `admin of acme`.
+    /// The role and the organization of that user, for example `admin of acme`.
     place: Option<String>,
-    /// The query that fetches that token.
+    /// The query string of the request that fetches the user's token.
     token_query: String,
-    /// The file that keeps the state of the local Clerk.
+    /// The file that stores the state of the local Clerk.
     state_file: Option<PathBuf>,
 }
 
-/// The request of a trial.
+/// The request that the example sends.
 #[derive(Debug)]
 enum Trial {
     Call(&'static str),
@@ -89,8 +89,8 @@ impl Report {
         }
     }
 
-    /// Adds the rule for limits that count by network. `is_public` means that the server's URL is
-    /// not on loopback, so that a proxy is likely.
+    /// Adds a line that says which address the limits for networks count. `is_public` means that
+    /// the server's URL is not on loopback, so a proxy is likely.
     pub(super) fn with_proxies(mut self, proxies: &Networks, is_public: bool) -> Self {
         let limited = "failed authentications and new opaque tokens are limited";
         if !proxies.is_empty() {
@@ -103,8 +103,8 @@ impl Report {
         self
     }
 
-    /// The facts of the page for browsers in development. The matrix also has the roles of a local
-    /// Clerk, so that it shows who passes a guard that requires a permission.
+    /// The data of the development page for browsers. Its matrix also has a column for each role of
+    /// the local Clerk, so that the page shows which roles pass a guard that requires a permission.
     pub(super) fn overview(
         &self,
         builder: &ServerBuilder,
@@ -147,8 +147,8 @@ impl Report {
         format!("curl -s '{}/dev/token?{}'", self.issuer, local.token_query)
     }
 
-    /// A command that can be pasted into a shell. It fetches a token, and speaks MCP 2025-11-25,
-    /// which needs no `_meta`.
+    /// A command that can be pasted into a shell. It fetches a token and sends a request of MCP
+    /// 2025-11-25, because that revision needs no `_meta`.
     fn trial(&self, local: &TryIt) -> String {
         let endpoint = &self.endpoint;
         let token = self.token_command(local);
@@ -206,8 +206,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// The trial of a server: a call by the first person who may call a suitable tool, or else the list
-/// of tools.
+/// Chooses the example request: a call by the first person who may call a suitable tool. If there
+/// is no such person, the request lists the tools.
 fn try_it(
     builder: &ServerBuilder,
     policy: &TokenPolicy,
@@ -219,7 +219,7 @@ fn try_it(
         let tool = tool_to_try(registry, matrix, &sample_caller(seat))?;
         Some((seat, tool))
     });
-    // A tool that requires an organization is the better example.
+    // Prefer a tool that requires an organization, because it is the better example.
     let best = calls.min_by_key(|(_, tool)| !tool.guard().needs_organization());
     let seat = best.map_or(local.seats.first(), |(seat, _)| Some(seat));
     let trial = best.map_or(Trial::List, |(_, tool)| Trial::Call(tool.name()));
@@ -237,7 +237,7 @@ fn try_it(
     }
 }
 
-/// A guarded tool that only reads, needs no arguments and admits this caller.
+/// A guarded tool that is read-only, needs no arguments and admits this caller.
 fn tool_to_try<'a>(
     registry: &'a Registry,
     matrix: &AccessMatrix,
@@ -281,14 +281,14 @@ fn token_query(builder: &ServerBuilder, policy: &TokenPolicy, seat: Option<&Seat
     query.finish()
 }
 
-/// A path as it is printed: relative to the working directory if it is below that directory.
+/// A path for printing: relative to the working directory if the path is below that directory.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let below = here.and_then(|here| path.strip_prefix(here).ok());
     below.unwrap_or(path).display().to_string()
 }
 
-/// Reports whether Clerk must issue tokens with an audience, now or after a transition.
+/// Reports whether the server requires an audience in tokens, now or after a transition.
 fn audience_is_needed(mode: AudienceMode) -> bool {
     match mode {
         AudienceMode::Require | AudienceMode::RequireAfter(_) => true,
@@ -296,7 +296,7 @@ fn audience_is_needed(mode: AudienceMode) -> bool {
     }
 }
 
-/// The limits for calls at once that matter for the tools.
+/// The lines about limits of simultaneous calls, as far as they affect these tools.
 fn limits(registry: &Registry, load: &Load) -> Vec<String> {
     let Load {
         calls,
@@ -306,17 +306,17 @@ fn limits(registry: &Registry, load: &Load) -> Vec<String> {
         ..
     } = load;
     let mut lines = vec![format!(
-        "calls in flight: {calls} of a user with one client, {calls_per_user} of a user"
+        "calls in flight: {calls} per user and client, {calls_per_user} per user"
     )];
     if registry.iter().any(|tool| tool.guard().is_public()) {
         lines.push(format!(
-            "calls in flight without a token: {} of a network, {} in all",
+            "calls in flight without a token: {} per network, {} in all",
             anonymous.network, anonymous.all
         ));
     }
     if registry.iter().any(|tool| tool.is_blocking()) {
         lines.push(format!(
-            "threads for plain functions: {} of a user, {} without a token, {} in all",
+            "threads for tools that are plain functions: {} per user, {} without a token, {} in all",
             threads.known, threads.strangers, threads.all
         ));
     }
@@ -330,17 +330,17 @@ fn enforced(
     looks_up: bool,
 ) -> Vec<String> {
     let mut lines = Vec::new();
-    // On loopback the other names of the URL follow.
+    // On loopback, the list continues with the other names of the URL.
     let audience = policy.audience.accepted.first().map_or("", String::as_str);
     if policy.oauth {
         lines.push(match policy.audience.mode {
             AudienceMode::Require => format!("OAuth access tokens for {audience}"),
             AudienceMode::IfPresent => {
-                format!("OAuth access tokens for {audience}, or for no named audience")
+                format!("OAuth access tokens for {audience}, or without an audience")
             }
             AudienceMode::Off => "OAuth access tokens for ANY audience of this issuer".to_owned(),
             AudienceMode::RequireAfter(end_ms) => format!(
-                "OAuth access tokens for {audience}; before {} also for no named audience",
+                "OAuth access tokens for {audience}; before {} also without an audience",
                 day_of(end_ms)
             ),
         });
@@ -358,7 +358,7 @@ fn enforced(
         }
     }
     match &policy.sessions {
-        Some(Parties::Any) => lines.push("session tokens of any party".to_owned()),
+        Some(Parties::Any) => lines.push("session tokens of any origin".to_owned()),
         Some(Parties::Listed(parties)) => {
             lines.push(format!("session tokens of {}", parties.join(", ")));
         }

@@ -1,7 +1,7 @@
-//! Resolves the configuration of a server once: all settings, and all findings about them.
+//! Resolves all settings of a server once, and collects all findings about them.
 //!
-//! A start fails with the first finding that is fatal; a check reports all findings. Neither reads
-//! a setting again.
+//! A start fails with the first fatal finding. A check reports all findings. Start and check use
+//! the resolved settings, and read no setting a second time.
 
 use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, ConnectionLimits};
@@ -32,10 +32,10 @@ pub(super) enum Purpose {
     Mount,
 }
 
-/// The configuration of a server, as far as it could be resolved, with all findings about it.
-/// Without a fatal finding each result is `Ok`.
+/// The configuration of a server, as far as it could be resolved, with all findings about it. If
+/// there is no fatal finding, every result in it is `Ok`.
 pub(super) struct Resolved {
-    /// The settings that are used as they were given.
+    /// The settings that need no resolving.
     pub(super) builder: ServerBuilder,
     pub(super) settings: Settings,
     pub(super) local_clerk: LocalClerkChoice,
@@ -46,7 +46,7 @@ pub(super) struct Resolved {
     pub(super) accepted: Vec<&'static Code>,
 }
 
-/// The settings that need no instance of Clerk.
+/// The settings that do not depend on a Clerk instance.
 pub(super) struct Settings {
     pub(super) address: Result<Address, Finding>,
     pub(super) canonical: Result<Canonical, Finding>,
@@ -55,7 +55,7 @@ pub(super) struct Settings {
     pub(super) connections: Result<ConnectionLimits, Finding>,
     pub(super) proxies: Networks,
     pub(super) registry: Result<Registry, Finding>,
-    /// The setting of the id of this server's machine.
+    /// The setting that gives the id of this server's machine.
     pub(super) machine_id: Source,
 }
 
@@ -91,8 +91,8 @@ impl Settings {
     }
 }
 
-/// Resolves the configuration that `builder` and the environment describe. Starts the local Clerk
-/// if one is to run.
+/// Resolves the configuration of `builder` and the environment. Starts the local Clerk if the
+/// configuration asks for one.
 pub(super) async fn resolve(
     builder: ServerBuilder,
     env: &Environment<'_>,
@@ -145,7 +145,7 @@ pub(super) async fn resolve(
     }
 }
 
-/// Starts the local Clerk, which has to know the tools and the URL of the server.
+/// Starts the local Clerk with the tools and the URL of the server.
 async fn run_local_clerk(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -160,7 +160,8 @@ async fn run_local_clerk(
     }
     #[cfg(feature = "emulator")]
     let clerk = {
-        // The state file belongs to the server, which may run during a check.
+        // A check does not use the state file, because the server may be running and using the
+        // file.
         let keeps_state = purpose != Purpose::Check;
         super::emulator::start(builder, env, canonical, registry, keeps_state).await
     };
@@ -172,8 +173,8 @@ async fn run_local_clerk(
     findings.note(clerk)
 }
 
-/// The rules for tokens, as far as they can be resolved. Without a canonical URL the audiences stay
-/// empty.
+/// The rules for tokens, as far as they can be resolved. Without a canonical URL, the list of
+/// audiences stays empty.
 pub(super) fn policy(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -198,7 +199,7 @@ pub(super) fn policy(
 pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
     if let Some(state) = builder.duplicate_state {
         let what = format!("two values of type {state} were given as state");
-        let remedy = "wrap one in a type of its own";
+        let remedy = "wrap one of them in a type of its own";
         return Err(Finding::new(&codes::STATE_DUPLICATE, what).remedy_is(remedy));
     }
     let selected = builder.selection.resolve()?;
@@ -211,7 +212,7 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
                 .supported
                 .as_ref()
                 .is_none_or(|scopes| scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE)),
-        // The policy has the finding about the scopes.
+        // `policy` adds the finding about invalid scopes.
         hierarchy: scopes
             .hierarchy(builder.tokens.api_keys.as_ref())
             .unwrap_or_default(),
@@ -237,8 +238,8 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
     Ok(registry)
 }
 
-/// The codes that `MCP_AUTH_ACCEPT` lists. A code that does not exist, or that is fatal, is a
-/// finding.
+/// The codes that `MCP_AUTH_ACCEPT` lists. An unknown code, or the code of a fatal finding, causes
+/// a finding.
 fn accepted(env: &Environment<'_>, findings: &mut Findings) -> Vec<&'static Code> {
     let mut accepted = Vec::new();
     for name in env.list("MCP_AUTH_ACCEPT").unwrap_or_default() {

@@ -21,7 +21,7 @@ pub(super) fn clock(builder: &mut ServerBuilder) -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
 }
 
-/// Starts the thread on which Clerk is called.
+/// Starts the thread that makes all calls to Clerk.
 pub(super) fn io_thread() -> Result<IoRuntime, Finding> {
     IoRuntime::start().map_err(|error| {
         let what = format!("the I/O thread cannot be started: {}", chain(&error));

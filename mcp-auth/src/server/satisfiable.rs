@@ -1,8 +1,8 @@
-//! Finds guards that no accepted token can pass, which are mistakes of the code or of the
+//! Finds guards that no accepted token can pass. Such a guard is a mistake in the code or in the
 //! configuration.
 //!
-//! The facts that a kind of token can carry are known without a caller, so each guard is tried on
-//! the best possible caller of each kind.
+//! Each kind of token can contain only certain claims. For each accepted kind, the check therefore
+//! evaluates each guard for a caller who has everything that a token of this kind can give.
 
 use std::fmt;
 use std::panic::Location;
@@ -15,7 +15,7 @@ use super::builder::ServerBuilder;
 use super::codes;
 use super::finding::Finding;
 
-/// Refuses guards that no accepted token can pass.
+/// Returns a finding if no accepted token can pass one of the guards.
 pub(super) fn check_guards(
     registry: &Registry,
     builder: &ServerBuilder,
@@ -46,7 +46,7 @@ pub(super) fn check_guards(
     }
 }
 
-/// The finding that session tokens lack the scopes of the server.
+/// The finding that session tokens lack the scopes that the server requires.
 pub(super) fn scopeless_sessions(
     policy: &TokenPolicy,
     server_scopes: &[String],
@@ -71,11 +71,12 @@ pub(crate) struct Unsatisfiable {
     why: WhyNot,
 }
 
-/// The reason why no token passes, and what to do about it.
+/// The reason why no token passes a guard, and what to do about it.
 #[derive(Debug, Eq, PartialEq)]
 struct WhyNot {
-    /// For each kind of token, the facts that tokens of the kind lack: one fact if all of them lack it, or else one fact
-    /// for each token.
+    /// For each kind of token, the requirements that its callers cannot meet. If all callers of the
+    /// kind fail the same requirement, the list has only that requirement. Otherwise it has one
+    /// requirement for each caller.
     lacks: Vec<(TokenKind, Vec<String>)>,
     remedy: &'static str,
 }
@@ -88,7 +89,7 @@ struct Accepts<'a> {
     server_scopes: &'a [String],
 }
 
-/// The best possible caller with one kind of token.
+/// The caller who meets the most requirements that are possible with one kind of token.
 #[derive(Clone, Copy, Debug)]
 struct Best {
     kind: TokenKind,
@@ -109,7 +110,7 @@ impl<'a> Accepts<'a> {
         self.kinds.contains(&kind)
     }
 
-    /// The reason why no accepted token passes this guard; `None` if one can.
+    /// The reason why no accepted token can pass this guard. `None` if a token can pass.
     fn why_not(&self, guard: &Guard) -> Option<WhyNot> {
         if guard.is_public() {
             return None;
@@ -117,7 +118,7 @@ impl<'a> Accepts<'a> {
         let accepted = Best::ALL.into_iter().filter(|best| self.has(best.kind));
         let (meant, others): (Vec<_>, Vec<_>) =
             accepted.partition(|best| best.is_accepted_by(guard));
-        // The tool accepts some of the accepted kinds only.
+        // True if the tool's `accept` excludes some of the kinds that the server accepts.
         let narrows = !meant.is_empty() && !others.is_empty();
         let callers = if meant.is_empty() { others } else { meant }.into_iter();
         let lacks: Vec<_> = callers
@@ -126,9 +127,9 @@ impl<'a> Accepts<'a> {
         if lacks.iter().any(|(_, lacks)| lacks.is_empty()) {
             return None;
         }
-        // The remedy is for the caller who lacks least.
+        // The remedy is for the caller who fails the fewest requirements.
         let nearest = lacks.iter().min_by_key(|(_, lacks)| lacks.len());
-        // Another finding says that no kind is accepted.
+        // If no kind is accepted, another finding reports that.
         let remedy = self.remedy(nearest.and_then(|(_, lacks)| lacks.first())?);
         let helps = remedy == MEMBERSHIP && lacks.iter().any(|(kind, _)| *kind == TokenKind::OAuth);
         let mut lacked: Vec<(TokenKind, Vec<String>)> = Vec::new();
@@ -143,7 +144,7 @@ impl<'a> Accepts<'a> {
         })
     }
 
-    /// The facts that the best caller of a kind lacks.
+    /// The requirements that this caller cannot meet.
     fn lacks(&self, best: Best, guard: &Guard) -> Vec<Lack<'a>> {
         let asked = guard.requirements();
         let asked = asked.filter(|requirement| !self.can_meet(best, *requirement));
@@ -164,7 +165,7 @@ impl<'a> Accepts<'a> {
             Requirement::User => best.user,
             Requirement::Organization => best.organization,
             Requirement::Role(_) => is_looked_up || is_session,
-            // Session tokens do not carry Clerk's own permissions.
+            // Session tokens do not contain the system permissions of Clerk.
             Requirement::Permission(permission) => {
                 is_looked_up || is_session && !is_system(permission.as_str())
             }
@@ -202,7 +203,7 @@ impl<'a> Accepts<'a> {
             | Requirement::Organization
             | Requirement::SignedIn
             | Requirement::User => PEOPLE,
-            // The remedy for the first alternative.
+            // The remedy is for the first alternative.
             Requirement::Any(alternatives) => {
                 let first = alternatives.iter().flat_map(|all| all.iter()).next();
                 first.map_or(TOO_MUCH, |one| self.remedy(&Lack::Requirement(*one)))
@@ -211,7 +212,7 @@ impl<'a> Accepts<'a> {
     }
 }
 
-/// A requirement or a scope that a caller cannot have.
+/// A requirement that a caller cannot meet, or a scope of the server that a caller cannot have.
 #[derive(Clone, Copy, Debug)]
 enum Lack<'a> {
     Requirement(Requirement),
@@ -244,8 +245,8 @@ impl Best {
     }
 }
 
-/// The facts that tokens of a kind lack: a fact that all of them lack, or else one fact for each of
-/// them.
+/// The requirements that the callers of one kind of token cannot meet. If all of them fail the same
+/// requirement, returns only that requirement. Otherwise returns one requirement for each caller.
 fn of_kind(lacks: &[(TokenKind, Vec<Lack<'_>>)], kind: TokenKind) -> Vec<String> {
     let all = || lacks.iter().filter(|(of, _)| *of == kind);
     let texts = |lacks: &[Lack<'_>]| lacks.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -302,12 +303,14 @@ fn has_scopes(kind: TokenKind) -> bool {
     }
 }
 
-/// <https://clerk.com/docs/organizations/roles-permissions>: `org:sys_<feature>:<action>`.
+/// Reports whether a permission is a system permission of Clerk, `org:sys_<feature>:<action>`.
+/// Source: <https://clerk.com/docs/organizations/roles-permissions>.
 fn is_system(permission: &str) -> bool {
     permission.starts_with("org:sys_")
 }
 
-const KIND: &str = "accept such tokens, or add an accepted kind to the tool's `accept`";
+const KIND: &str =
+    "let the server accept such tokens, or add a kind that it accepts to the tool's `accept`";
 const MEMBERSHIP: &str = "set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up, or accept session tokens";
 const NARROW: &str =
     "remove that requirement, or add to the tool's `accept` a kind of token that can meet it";

@@ -10,8 +10,9 @@ use crate::tool::{Registration, ToolInfo};
 use super::codes;
 use super::finding::Finding;
 
-/// The tools of the calling package. A named module of that package narrows the selection; a named
-/// crate or module elsewhere adds to it. A dependency that the server does not name adds no tool.
+/// By default, all tools of the calling package. If modules of that package are named, only their
+/// tools. In addition, the tools of other crates and their modules that are named. The tools of an
+/// unnamed dependency are never selected.
 #[derive(Clone)]
 pub(super) struct Selection {
     package: &'static str,
@@ -21,7 +22,8 @@ pub(super) struct Selection {
 
 type Condition = dyn Fn(&ToolInfo) -> bool + Send + Sync;
 
-/// A path as it was written, and the full paths that it can mean; at most one of them exists.
+/// A path as written in the code, and the full paths that it can mean. At most one of the full
+/// paths exists.
 #[derive(Clone, Debug)]
 struct Named {
     written: String,
@@ -33,7 +35,7 @@ struct Named {
 pub(super) struct Selected<'a> {
     selection: &'a Selection,
     modules: Vec<&'a str>,
-    /// One of the modules belongs to the calling package.
+    /// True if one of the modules belongs to the calling package.
     narrowed: bool,
 }
 
@@ -54,9 +56,9 @@ impl Selection {
         });
     }
 
-    /// Adds a path in the form of a `use` in `module`.
+    /// Adds a path that is resolved like the path of a `use` in `module`.
     pub(super) fn name_in(&mut self, module: &str, path: &str) {
-        // The compiler may spell it with blanks.
+        // The compiler may add blanks to the path.
         let written: String = path.split_whitespace().collect();
         self.named.push(Named {
             meanings: meanings(module, &written),
@@ -75,7 +77,7 @@ impl Selection {
         });
     }
 
-    /// Looks up the named modules among the linked modules.
+    /// Finds each named module among the modules of the linked tools.
     pub(super) fn resolve(&self) -> Result<Selected<'_>, Finding> {
         let mut modules = Vec::new();
         for named in &self.named {
@@ -100,14 +102,14 @@ impl Selection {
     /// The finding that no tool is served.
     pub(super) fn nothing(&self) -> Finding {
         if self.condition.is_some() {
-            let what = "no tool is left: the condition of `serve_tools_if` holds for none";
+            let what = "no tool is left: `serve_tools_if` excludes every tool";
             return Finding::new(&codes::TOOLS_FILTERED, what);
         }
         let package = self.package;
         let name = package.replace('-', "_");
         let remedy = format!(
-            "annotate a function with #[mcp_tool]; if there are some, in src/lib.rs or in another crate, name \
-             that crate, since a crate that nothing names is not linked: `use {name} as _;` in main.rs, or \
+            "annotate a function with #[mcp_tool]; if the tools are in src/lib.rs or in another crate, name that \
+             crate, because only named crates are linked: `use {name} as _;` in main.rs, or \
              `serve!(tools = [{name}])`"
         );
         let what = format!("no tools of package `{package}` are in this program");
@@ -118,11 +120,8 @@ impl Selection {
         let modules: BTreeSet<_> = linked().map(|tool| tool.module()).collect();
         let modules: Vec<_> = modules.into_iter().collect();
         let others = match modules.as_slice() {
-            [] => "nothing that is linked declares any".to_owned(),
-            some => format!(
-                "of what is linked these modules declare some: {}",
-                some.join(", ")
-            ),
+            [] => "no linked module declares a tool".to_owned(),
+            some => format!("linked modules that declare tools: {}", some.join(", ")),
         };
         let what = format!("no tools are declared in `{path}`; {others}");
         Finding::new(&codes::TOOL_MODULE_EMPTY, what)
@@ -142,7 +141,7 @@ impl Selected<'_> {
         (own || named()) && condition.as_ref().is_none_or(|holds| holds(tool))
     }
 
-    /// Logs the linked tools that are not served, in the order of their modules.
+    /// Logs the linked tools that the server does not serve, sorted by module.
     pub(super) fn log_unserved(&self) {
         let unserved = linked().filter(|tool| !self.serves(tool));
         let unserved: BTreeSet<_> = unserved.map(|tool| (tool.module(), tool.name())).collect();
@@ -173,8 +172,8 @@ fn linked() -> impl Iterator<Item = ToolInfo> {
     Registration::linked().map(|tool| ToolInfo::of(&tool.declaration))
 }
 
-/// The full paths that `path` can stand for in `module`: a module there, or a crate. The compiler
-/// refuses a `use` of a name that is both.
+/// The full paths that `path` can mean inside `module`: a module below `module`, or a crate. The
+/// compiler refuses a `use` whose path could mean both.
 fn meanings(module: &str, path: &str) -> Vec<String> {
     let path = path.replace("r#", "");
     let mut segments = path.split("::").peekable();
@@ -212,7 +211,7 @@ fn is_within(module: &str, parent: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// The most unserved tools that the log names.
+/// The largest number of unserved tools that the log names.
 const MOST_LOGGED: usize = 100;
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use super::resolve::Purpose;
 use super::setting::Source;
 use super::start::{self, Server};
 
-/// A server that listens, until it is stopped or its runtime ends.
+/// A running server. It listens until it is stopped or its runtime ends.
 ///
 /// ```no_run
 /// # async fn example() -> mcp_auth::Result<()> {
@@ -41,28 +41,29 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// Returns the address that the server listens on, with the port that the system chose for port
-    /// 0.
+    /// Returns the address that the server listens on. If the configured port is 0, the address has
+    /// the port that the system chose.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the issuer whose tokens the server accepts, without a final slash. With the emulator
-    /// it is the base URL of the emulator.
+    /// Returns the issuer whose tokens the server accepts, without a final slash. With the
+    /// emulator, the issuer is the base URL of the emulator.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Stops listening, and waits until the calls in flight have ended, for up to 30 s.
+    /// Stops listening, and waits up to 30 s until the calls in flight have ended.
     pub async fn stop(self) {
         self.handle.stop(true).await;
     }
 }
 
 impl ServerBuilder {
-    /// Serves until SIGTERM or Ctrl-C, then lets the calls in flight end, for up to 30 s.
+    /// Serves until SIGTERM or Ctrl-C, and then waits up to 30 s until the calls in flight have
+    /// ended.
     ///
     /// Prints a report to standard output. If the application has installed no `tracing`
     /// subscriber, the server installs a subscriber that writes to standard error and follows
@@ -75,20 +76,21 @@ impl ServerBuilder {
     /// }
     /// ```
     ///
-    /// With `MCP_AUTH=check` in the environment it prints the report of [`check`](Self::check) and
-    /// returns; with an error if the report has an error. `MCP_AUTH_ACCEPT` accepts findings by
-    /// their codes, separated by commas.
+    /// With `MCP_AUTH=check` in the environment, `serve` prints the report of
+    /// [`check`](Self::check) instead of serving. It returns an error if the report has an error.
+    /// `MCP_AUTH_ACCEPT` lists the codes of findings that you accept, separated by commas.
     ///
-    /// With `MCP_AUTH=tools` in the environment it prints the [`AccessMatrix`](crate::AccessMatrix)
-    /// and returns; `tools-markdown` and `tools-json` choose another form. The matrix needs neither
-    /// an instance nor a network, only the state that the tools take.
+    /// With `MCP_AUTH=tools` in the environment, `serve` prints the
+    /// [`AccessMatrix`](crate::AccessMatrix) instead of serving; `tools-markdown` and `tools-json`
+    /// print it in another format. The matrix needs no Clerk instance and no network, but the code
+    /// must set the state that the tools take.
     ///
     /// # Errors
     ///
     /// - [`build`](Self::build) fails.
     /// - The check found errors.
     /// - The server cannot listen on the address.
-    /// - The server cannot listen to signals, or cannot accept connections.
+    /// - The server cannot register handlers for signals, or cannot accept connections.
     pub async fn serve(self) -> Result<()> {
         let env = Environment::process();
         if env.get("MCP_AUTH").as_deref() == Some("check") {
@@ -106,7 +108,7 @@ impl ServerBuilder {
             io::stdout().write_all(text.as_bytes())?;
             return Ok(());
         }
-        // An application that has a subscriber of its own keeps it.
+        // If the application has installed a subscriber, it stays in place.
         let installed = tracing_subscriber::fmt()
             .with_env_filter(log::filter(&env))
             .with_writer(io::stderr)
@@ -122,15 +124,15 @@ impl ServerBuilder {
         let (listener, server) = self.listen().await?;
         let report = server.report.to_string();
         let running = http(&server, listener)?;
-        // The server also serves with a closed standard output.
+        // A closed standard output does not stop the server.
         let _ = io::stdout().write_all(report.as_bytes());
         until_stopped(running).await?;
         Ok(())
     }
 
-    /// Serves in the background of this runtime, for tests and for programs that do more than
-    /// serve. Returns when the server listens. Prints nothing, handles no signals, and installs no
-    /// `tracing` subscriber.
+    /// Serves in the background on the current runtime, for tests and for programs that also do
+    /// other work. Returns as soon as the server listens. Prints nothing, handles no signals, and
+    /// installs no `tracing` subscriber.
     ///
     /// ```no_run
     /// # async fn work() {}
@@ -165,7 +167,7 @@ impl ServerBuilder {
         })
     }
 
-    /// Binds before it builds, because with port 0 the canonical URL is known only then.
+    /// Binds before it builds, because with port 0 the canonical URL is known only after binding.
     async fn listen(mut self) -> Result<(TcpListener, Server)> {
         let env = Environment::process();
         let address = self.serving.address(&env).map_err(Error::start)?;
@@ -174,7 +176,8 @@ impl ServerBuilder {
         let listener = listener.map_err(|error| {
             let what = format!("cannot listen on {host}:{port}: {}", chain(&error));
             let port = address.port.source;
-            let remedy = format!("set {port} to another one, or stop what uses it");
+            let remedy =
+                format!("set {port} to another port, or stop the program that uses this port");
             Error::start(Finding::new(&codes::LISTEN_FAILED, what).remedy_is(remedy))
         })?;
         self.serving.port = Some(listener.local_addr()?.port());
@@ -184,7 +187,7 @@ impl ServerBuilder {
     }
 }
 
-/// The text that `MCP_AUTH` asks for instead of serving.
+/// The text to print instead of serving, if `MCP_AUTH` asks for one.
 fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<String>, Finding> {
     let Some(value) = env.get("MCP_AUTH") else {
         return Ok(None);
@@ -207,7 +210,8 @@ fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
     let factory = move || {
         let (site, judge) = (server.site(), server.site());
         Flow {
-            // The site needs no application around it, which would route and run middleware.
+            // The site answers requests directly, without an actix-web application, which would add
+            // routing and middleware.
             service: fn_service(move |request: Request| {
                 let site = Arc::clone(&site);
                 async move {
@@ -224,7 +228,7 @@ fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
     Ok(listen(listener, &limits, ProcessSignals::Caller, factory)?)
 }
 
-/// Runs until a signal, then waits for the calls in flight; a second signal ends the waiting.
+/// Runs until a signal, and then waits for the calls in flight. A second signal ends the wait.
 async fn until_stopped(running: dev::Server) -> io::Result<()> {
     let mut signals = StopSignals::listen()?;
     let handle = running.handle();
@@ -240,7 +244,7 @@ async fn until_stopped(running: dev::Server) -> io::Result<()> {
     }
 }
 
-/// SIGTERM and Ctrl-C. A signal that arrives between two waits is not lost.
+/// Waits for SIGTERM and Ctrl-C. A signal that arrives between two calls of `next` is not lost.
 struct StopSignals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,

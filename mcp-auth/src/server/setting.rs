@@ -6,21 +6,21 @@ use super::codes;
 use super::environment::Environment;
 use super::finding::Finding;
 
-/// The place that a value comes from. Its `Display` names the setting in messages.
+/// The place that a value comes from. Its `Display` form names the setting in messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Source {
-    /// This method of the builder.
+    /// The value was set by this method of the builder.
     Code(&'static str),
-    /// This environment variable.
+    /// The value comes from this environment variable.
     Variable(&'static str),
-    /// No place; this variable could set it.
+    /// The value is the default. This variable could set it.
     Default(&'static str),
-    /// The local Clerk.
+    /// The value comes from the local Clerk.
     #[cfg(feature = "emulator")]
     Emulator,
 }
 
-/// A value with its source. It has no `Debug`, which would show the keys among the values.
+/// A value with its source. It has no `Debug`, because some values are secret keys.
 #[derive(Clone)]
 pub(super) struct Setting<T> {
     pub(super) value: T,
@@ -28,13 +28,13 @@ pub(super) struct Setting<T> {
 }
 
 impl Source {
-    /// The finding about a value that cannot be used. `expected` says which values can.
+    /// The finding about an invalid value. `expected` says which values are valid.
     pub(super) fn invalid(self, value: impl fmt::Display, expected: &str) -> Finding {
         let what = format!("{self} is `{value}`: {expected}");
         Finding::new(&codes::SETTING_INVALID, what)
     }
 
-    /// Fails if a value is less than the least that can be used.
+    /// Fails if `value` is less than `least`.
     pub(super) fn at_least<T: fmt::Display + PartialOrd>(
         self,
         value: T,
@@ -49,7 +49,7 @@ impl Source {
 }
 
 impl<T> Setting<Option<T>> {
-    /// The value that code gives, or else the variable's.
+    /// The value that is set in code, or else the value of the variable.
     pub(super) fn read(
         in_code: Option<&T>,
         method: &'static str,
@@ -69,7 +69,7 @@ impl<T> Setting<Option<T>> {
         Self { value, source }
     }
 
-    /// Parses the value; `parse` also gets the source, for the finding.
+    /// Parses the value. `parse` also gets the source, to name it in a finding.
     pub(super) fn parse<U>(
         self,
         parse: impl FnOnce(T, Source) -> Result<U, Finding>,
@@ -81,7 +81,7 @@ impl<T> Setting<Option<T>> {
 }
 
 impl Setting<Option<String>> {
-    /// The text that code gives, or else the variable's.
+    /// The text that is set in code, or else the value of the variable.
     pub(super) fn text(
         env: &Environment<'_>,
         in_code: Option<&String>,
@@ -93,7 +93,7 @@ impl Setting<Option<String>> {
 }
 
 impl Setting<Option<Vec<String>>> {
-    /// The list that code gives, or else the variable's, which is separated by commas.
+    /// The list that is set in code, or else the comma-separated list of the variable.
     pub(super) fn list(
         env: &Environment<'_>,
         in_code: Option<&Vec<String>>,

@@ -23,9 +23,9 @@ use super::report::Report;
 use super::resolve::{Purpose, policy, resolve, tools};
 use super::runtime::{clock, io_thread};
 
-/// A server that has been checked and can be mounted.
+/// A server whose configuration has been checked, ready to be mounted into an application.
 ///
-/// [`ServerBuilder::build`] makes it. Cloning is cheap; every worker has a clone.
+/// [`ServerBuilder::build`] makes it. Cloning is cheap, so every worker can have a clone.
 ///
 /// ```no_run
 /// use actix_web::{App, HttpServer};
@@ -36,7 +36,7 @@ use super::runtime::{clock, io_thread};
 /// HttpServer::new(move || {
 ///     App::new().configure(server.well_known()).configure(server.routes())
 /// })
-/// // Without this setting a client that closes the connection does not cancel its call.
+/// // Without this setting, a call continues after its client closes the connection.
 /// .h1_allow_half_closed(false)
 /// .bind(("127.0.0.1", 3000))?
 /// .run()
@@ -58,39 +58,39 @@ pub struct Server {
 impl Server {
     /// Registers the MCP endpoint, at the configured path: POST, and OPTIONS for browsers.
     ///
-    /// In a scope of actix-web the path is below the scope; [`ServerBuilder::url`] sets the public
-    /// URL, with the scope.
+    /// In a scope of actix-web, the endpoint's path is below the path of the scope. In that case,
+    /// set the public URL with the path of the scope by [`ServerBuilder::url`].
     ///
     /// # Security
     ///
-    /// A mounted server does not know the address that its application binds, and takes it from
-    /// `HOST` and the public URL. If both are on loopback, which is the default, the server accepts
-    /// tokens without an audience and trusts the keys of a local Clerk. An application that binds
-    /// another address, such as `0.0.0.0`, must set `HOST` to that address or set its public URL.
-    /// The server then requires an audience, and does not start with a local Clerk.
+    /// A mounted server does not know the address that its application binds. It assumes the
+    /// address of `HOST` and the public URL. If both are on loopback, which is the default, the
+    /// server accepts tokens without an audience and trusts the keys of a local Clerk. If your
+    /// application binds another address, such as `0.0.0.0`, set `HOST` to that address or set the
+    /// public URL. The server then requires an audience, and does not start with a local Clerk.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.routes(services)
     }
 
-    /// Registers the discovery documents: the resource's metadata (RFC 9728 §3.1), and copies of
-    /// the authorization server's, `/.well-known/oauth-authorization-server` (RFC 8414) and
-    /// `/.well-known/openid-configuration`, unless
-    /// [`without_legacy_discovery`](ServerBuilder::without_legacy_discovery).
+    /// Registers the discovery documents: the metadata of this resource (RFC 9728 §3.1), and copies
+    /// of the authorization server's metadata at `/.well-known/oauth-authorization-server` (RFC
+    /// 8414) and `/.well-known/openid-configuration`. With
+    /// [`without_legacy_discovery`](ServerBuilder::without_legacy_discovery) there are no copies.
     ///
-    /// Mount them at the root of the origin, whatever scope the endpoint is mounted in, because
-    /// clients look for them there.
+    /// Mount these documents at the root of the origin, even if the endpoint is mounted in a scope,
+    /// because clients look for the documents at the root.
     pub fn well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.well_known(services)
     }
 
-    /// The site, for a server without an application around it.
+    /// The site, for a server that runs without an actix-web application.
     pub(crate) fn site(&self) -> Arc<Site> {
         Arc::clone(&self.site)
     }
 
-    /// Returns the access matrix: which callers may call which tools.
+    /// Returns the access matrix, which shows which callers may call which tools.
     ///
     /// ```no_run
     /// # async fn print() -> mcp_auth::Result<()> {
@@ -104,27 +104,27 @@ impl Server {
     }
 }
 
-/// The parts with which a site identifies its callers.
+/// The parts that a site needs to identify its callers.
 pub(super) struct Identity {
     pub(super) authenticator: Authenticator,
     pub(super) organizations: Organizations,
-    /// The documents of the issuer; the site publishes copies of them.
+    /// The metadata documents of the issuer. The site publishes copies of them.
     pub(super) documents: Vec<Metadata>,
     /// The local Clerk, if the server runs one.
     pub(super) local: Option<LocalClerk>,
 }
 
-/// The part of the start report about the server's local Clerk.
+/// The facts about the server's local Clerk for the start report.
 #[derive(Debug)]
 pub(super) struct LocalClerk {
-    /// All people, once for each membership; people without an organization come last.
+    /// All people, with one entry for each membership. People without an organization come last.
     pub(super) seats: Vec<Seat>,
-    /// The rule for the permissions of the people, if the tools decide them.
+    /// The explanation of the people's permissions, if the permissions are derived from the tools.
     pub(super) note: Option<&'static str>,
     pub(super) state_file: Option<PathBuf>,
 }
 
-/// A person at a local Clerk, in one of their organizations or in none.
+/// A person of a local Clerk, with one of their organizations or without an organization.
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) user: String,
@@ -134,7 +134,7 @@ pub(super) struct Seat {
     pub(super) permissions: Vec<String>,
 }
 
-/// The parts of a server, all of which are valid.
+/// The validated parts of a server.
 pub(super) struct Parts {
     pub(super) builder: ServerBuilder,
     pub(super) local_clerk: LocalClerkChoice,
@@ -148,7 +148,7 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// Resolves a configuration, asks the instance, and builds the server.
+/// Resolves a configuration, queries the Clerk instance, and builds the server.
 pub(super) async fn build(
     builder: ServerBuilder,
     env: Environment<'_>,
@@ -198,7 +198,8 @@ pub(super) async fn build(
     })
 }
 
-/// Assembles a site from its parts. Tests call this function with keys and a clock of their own.
+/// Assembles a site from its parts. Tests call this function with their own keys and their own
+/// clock.
 pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     let Parts {
         builder,
@@ -245,7 +246,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         states: Arc::new(builder.states),
         organizations: Arc::new(identity.organizations.with_sources(sources)),
         clock: Arc::clone(&clock),
-        // With another source, organizations count only as current memberships.
+        // If `organization_from` adds a source, every organization needs a current membership.
         trust_token_org: builder.scopes.trust_token_org && sources.is_empty(),
         required_scopes: builder.scopes.required,
         anonymous: builder.scopes.anonymous,
@@ -289,19 +290,20 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
 }
 
 /// Reports whether a browser may see the access matrix. A loopback URL alone is not enough, because
-/// a misconfigured proxy may forward requests of other people under that URL.
+/// a misconfigured proxy may forward other people's requests with that URL as the host.
 fn is_development(debug_build: bool, emulator: bool, canonical: &Canonical) -> bool {
     canonical.is_loopback() && (debug_build || emulator)
 }
 
-/// The access matrix of the code. It needs neither an instance nor a network.
+/// The access matrix for `MCP_AUTH=tools`. Needs neither a Clerk instance nor a network.
 pub(super) fn matrix(
     builder: &ServerBuilder,
     env: &Environment<'_>,
 ) -> Result<AccessMatrix, Finding> {
     builder.scopes.hierarchy(builder.tokens.api_keys.as_ref())?;
     let registry = tools(builder)?;
-    // The code decides which kinds of tokens are accepted, even if their keys are not set yet.
+    // The settings in code decide which kinds of tokens are accepted, even if the keys for them are
+    // not set yet.
     let keys = tokens::HeldKeys::of(builder, env, false);
     let policy = policy(builder, env, None, "", keys, &mut Findings::default());
     let matrix = AccessMatrix::new(&registry, &builder.scopes.required, &policy);

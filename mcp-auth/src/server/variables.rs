@@ -1,4 +1,4 @@
-//! The environment variables that the server reads, and variables whose names are misspelt.
+//! The environment variables that the server reads, and the check for misspelt names of variables.
 
 use super::builder::variables;
 use super::codes;
@@ -34,7 +34,7 @@ impl<'a> Environment<'a> {
 }
 
 impl Environment<'_> {
-    /// The variables that are set and name an instance of Clerk, in the order of their names.
+    /// The variables that are set and name a Clerk instance, sorted by name.
     pub(super) fn of_an_instance(&self) -> impl Iterator<Item = Source> {
         let variables = read().filter(|variable| variable.names_instance);
         let mut set: Vec<_> = variables
@@ -45,7 +45,7 @@ impl Environment<'_> {
         set.into_iter().map(Source::Variable)
     }
 
-    /// A finding for each variable that looks like a setting of this server and that the server does not read.
+    /// A finding for each variable that looks like a setting of this server but is not one.
     pub(super) fn unread(&self) -> Vec<Finding> {
         let mut names = (self.names)();
         names.sort();
@@ -57,7 +57,7 @@ fn is_listed(name: &str) -> bool {
     read().any(|variable| variable.name == name)
 }
 
-/// The value is not shown, because a variable with a misspelt name may hold a key.
+/// The finding does not show the value, because a variable with a misspelt name may hold a key.
 fn unread(name: &str) -> Option<Finding> {
     let ours = ["CLERK_", "MCP_"];
     if is_listed(name) || OTHERS.contains(&name) || !ours.iter().any(|ours| name.starts_with(ours))
@@ -82,14 +82,15 @@ fn unread(name: &str) -> Option<Finding> {
     Some(Finding::new(&codes::VARIABLE_UNREAD, what).remedy_is(remedy))
 }
 
-/// The variable that a misspelt name was meant to be.
+/// The variable that a misspelt name probably means.
 fn nearest(name: &str) -> Option<&'static str> {
-    // `MCP_PORT` is `PORT`.
+    // `MCP_PORT` means `PORT`.
     let suffix = name.split_once('_').map(|(_, suffix)| suffix);
     if let Some(variable) = read().find(|variable| Some(variable.name) == suffix) {
         return Some(variable.name);
     }
-    // With more than a fifth of the letters every short name would be near another.
+    // At most a fifth of the letters may differ. A larger share would make many short names similar
+    // to each other.
     let allowed = name.chars().count() / 5;
     read()
         .map(|variable| variable.name)
@@ -104,14 +105,15 @@ fn read() -> impl Iterator<Item = &'static Variable> {
     OWN.iter().chain(variables())
 }
 
-/// The variables that are not read for the builder.
+/// The variables that are not settings of the builder.
 const OWN: &[Variable] = &[
     Variable::of_server("MCP_AUTH"),
     Variable::of_server("MCP_AUTH_ACCEPT"),
     Variable::of_server("RUST_LOG"),
 ];
 
-/// Variables of Clerk's SDKs for other programs of a deployment, and variables of MCP clients that start a server. Source: clerk.com/docs/guides/development/clerk-environment-variables.
+/// Variables of other programs: of Clerk's SDKs in the same deployment, and of MCP clients that
+/// start a server. Source: clerk.com/docs/guides/development/clerk-environment-variables.
 const OTHERS: [&str; 17] = [
     "CLERK_API_VERSION",
     "CLERK_DOMAIN",
@@ -132,7 +134,7 @@ const OTHERS: [&str; 17] = [
     "MCP_TOOL_TIMEOUT",
 ];
 
-/// The beginnings of further variables of other programs.
+/// The prefixes of further variables of other programs.
 const OTHERS_BEGIN: [&str; 5] = [
     "CLERK_AFTER_SIGN_",
     "CLERK_SIGN_",

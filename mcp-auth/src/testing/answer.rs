@@ -1,4 +1,4 @@
-//! The answer to a call, and assertions on it.
+//! The response to a call, and assertions on the response.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::protocol::RETRY_AFTER;
 
 use super::denial::TestDenial;
 
-/// The answer to a call. The `expect_…` methods panic with the whole answer if the answer is
-/// different.
+/// The response to a call. The `expect_…` methods panic if the response is different, and show the
+/// whole response.
 ///
 /// ```
 /// use mcp_auth::testing::TestServer;
@@ -55,7 +55,7 @@ use super::denial::TestDenial;
 ///     .expect_not_run();
 ///
 /// let answer = ada.call("keep", json!({ "number": 4 })).await;
-/// // All scopes that the call needs, including the scope of the organization, which the token has.
+/// // All scopes that the call needs, including the scope for the organization, which the token has.
 /// answer.expect_insufficient_scope("numbers:keep user:org:read").expect_status(403);
 /// assert!(answer.header("WWW-Authenticate").unwrap().starts_with("Bearer "));
 /// assert_eq!(answer.error_code(), Some(403));
@@ -79,7 +79,7 @@ use super::denial::TestDenial;
 pub struct TestAnswer {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
-    /// The reason why a token was refused, which the client does not get.
+    /// The reason why a token was refused. It is not sent to the client.
     pub(super) refused: Option<&'static str>,
     pub(super) body: Value,
     /// The number of tool functions that the request started.
@@ -105,9 +105,9 @@ impl TestAnswer {
         )
     }
 
-    /// Expects that the guard denied the call, in a result or with a challenge, because a required
-    /// fact is missing, and that the tool did not run: `("permission", &["org:documents:delete"])`,
-    /// `("organization", &[])`. The kind is compared with
+    /// Expects that the guard denied the call because the caller lacks what it requires, and that the tool
+    /// did not run. The denial may be in a result or in a challenge. Examples of the arguments are
+    /// `("permission", &["org:documents:delete"])` and `("organization", &[])`. The kind is compared with
     /// [`TestDenial::kind`](super::TestDenial::kind), and the names with
     /// [`TestDenial::required`](super::TestDenial::required).
     #[track_caller]
@@ -116,12 +116,12 @@ impl TestAnswer {
         let fits = denial.is_some_and(|denial| denial.kind == kind && denial.required == required);
         self.check(
             fits && self.ran == 0,
-            &format!("a denial of kind `{kind}` for want of {required:?}"),
+            &format!("a denial of kind `{kind}` that requires {required:?}"),
         )
     }
 
-    /// Expects that a rate limit or a limit of concurrency refused the call, and that the tool did
-    /// not run. [`retry_after`](Self::retry_after) says when to try again.
+    /// Expects that a rate limit or a concurrency limit refused the call, and that the tool did not run.
+    /// [`retry_after`](Self::retry_after) says when to try again.
     ///
     /// ```
     /// use std::time::Duration;
@@ -163,15 +163,15 @@ impl TestAnswer {
         self.check(self.ran > 0, "that the tool ran")
     }
 
-    /// Expects that no tool's function was called. The server counts the calls of functions; the
-    /// answer is not used.
+    /// Expects that no tool's function was called. The server counts the calls of tool functions, so the
+    /// content of the response does not matter.
     #[track_caller]
     pub fn expect_not_run(&self) -> &Self {
         self.check(self.ran == 0, "that no tool ran")
     }
 
-    /// Expects a result with `isError` and this text that is neither a denial nor the refusal of a
-    /// limit. Errors of the tool and malformed arguments have such results.
+    /// Expects a result with `isError` and this text, as for an error of the tool or malformed arguments. A
+    /// denial by the guard and a refusal by a limit do not count.
     #[track_caller]
     pub fn expect_error(&self, text: &str) -> &Self {
         let expected = self.is_failure() && self.text() == text;
@@ -195,8 +195,8 @@ impl TestAnswer {
         )
     }
 
-    /// Expects HTTP 401 with a challenge because the token was refused for this reason, as
-    /// [`refusal`](Self::refusal) names it, and that no tool ran.
+    /// Expects HTTP 401 with a challenge, that the token was refused for this reason, and that no tool ran.
+    /// [`refusal`](Self::refusal) returns the reason.
     #[track_caller]
     pub fn expect_refused(&self, reason: &str) -> &Self {
         let refused = self.status == 401 && self.challenge().is_some();
@@ -222,8 +222,8 @@ impl TestAnswer {
         self.check(self.status == status, &format!("HTTP {status}"))
     }
 
-    /// Returns why the guard denied the call; `None` if it did not, or if the caller had not signed
-    /// in.
+    /// Returns why the guard denied the call; `None` if the guard did not deny it, or if the caller had not
+    /// signed in.
     #[must_use]
     pub fn denial(&self) -> Option<TestDenial> {
         let of_challenge = self.member("/error/data/mcp-auth-rs~1denied");
@@ -246,14 +246,14 @@ impl TestAnswer {
         meta.get(RETRY_AFTER)?.as_u64().map(Duration::from_secs)
     }
 
-    /// Returns why the token was refused, such as `token-expired` or `user-banned`. The log has
-    /// this reason as `reason`; the client does not get it. `None` if no token was refused.
+    /// Returns why the token was refused, such as `token-expired` or `user-banned`. The log line has this
+    /// value as `reason`, but it is not sent to the client. Returns `None` if no token was refused.
     #[must_use]
     pub fn refusal(&self) -> Option<&str> {
         self.refused
     }
 
-    /// Returns the text of the first content block; empty if the answer has no content.
+    /// Returns the text of the first content block; empty if the response has no content.
     #[must_use]
     pub fn text(&self) -> &str {
         self.member("/result/content/0/text")
@@ -265,7 +265,7 @@ impl TestAnswer {
     ///
     /// # Panics
     ///
-    /// If the answer has no structured content, or the content is of another type.
+    /// If the response has no structured content, or the content is of another type.
     #[must_use]
     #[track_caller]
     #[expect(clippy::panic, reason = "the test expected another answer")]
@@ -307,7 +307,7 @@ impl TestAnswer {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Returns the whole body; `null` if it is no JSON.
+    /// Returns the whole body; `null` if it is not JSON.
     #[must_use]
     pub fn body(&self) -> &Value {
         &self.body
@@ -317,7 +317,7 @@ impl TestAnswer {
         self.header("WWW-Authenticate")
     }
 
-    /// The scopes that a 403 asks for.
+    /// Returns the scopes that the challenge of a 403 asks for.
     fn asked_for(&self) -> Option<&str> {
         let challenge = self.challenge().filter(|challenge| {
             self.status == 403 && challenge.contains("error=\"insufficient_scope\"")
@@ -367,7 +367,7 @@ impl fmt::Debug for TestAnswer {
     }
 }
 
-/// A name, or several alternative names.
+/// Converts a required value to words. The value is a name, or an alternative of several names.
 fn in_words(required: &Value) -> String {
     let word = |one: &Value, member: &str| one.get(member)?.as_str().map(str::to_owned);
     match required {

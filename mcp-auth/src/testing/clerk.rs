@@ -21,12 +21,13 @@ use crate::identity::{
 pub(super) struct InProcess {
     pub(super) instance: Instance,
     pub(super) clock: Arc<dyn Clock>,
-    /// During an outage the instance answers no question.
+    /// True during an outage. Every request to the instance then fails.
     pub(super) away: Arc<AtomicBool>,
 }
 
 impl InProcess {
-    /// The parts of a server that trusts the keys of this instance and asks it for everything else.
+    /// Creates the parts of a server that trusts the keys of this instance and asks it for
+    /// everything else.
     pub(super) fn connect(
         self,
         policy: &TokenPolicy,
@@ -46,7 +47,7 @@ impl InProcess {
             keys,
             decode: Arc::new(ClerkClaims),
             clock: Arc::clone(&clock),
-            // The calls of a test must not slow the test down.
+            // There is no budget, because it would only slow tests down.
             confirm: Some((Arc::clone(&clerk) as _, None, io.clone())),
             people: Some(Arc::clone(&people)),
         });
@@ -56,7 +57,7 @@ impl InProcess {
         Ok((authenticator, organizations.with_people(people)))
     }
 
-    /// The answer, or a failure during an outage.
+    /// Returns the response, or a failure during an outage.
     fn answer<T: Send + 'static>(
         &self,
         answer: Result<T, LookupError>,

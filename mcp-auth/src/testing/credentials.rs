@@ -18,7 +18,7 @@ pub(super) enum Credentials {
     User(Box<User>),
 }
 
-/// A user, a machine or an API key, whose token is minted for each call.
+/// A user, a machine or an API key. A token is minted for each call.
 #[derive(Clone, Debug)]
 pub(super) struct User {
     pub(super) name: String,
@@ -71,7 +71,7 @@ impl User {
         }
     }
 
-    /// Makes the test's Clerk know the organization, the role and the permissions of this caller.
+    /// Tells the test's Clerk the organization, the role and the permissions of this caller.
     pub(super) fn describe(&self, server: &TestServer) {
         let Some(organization) = &self.organization else {
             return;
@@ -120,8 +120,9 @@ impl User {
         }
     }
 
-    /// The header and the claims of a token whose user is no longer a member: an OAuth token can
-    /// outlive the membership that it names; a session token lives for a minute.
+    /// Returns the header and the claims of a token whose user is no longer a member. An OAuth
+    /// token can outlive the membership, so it still names the organization. A session token lives
+    /// for only a minute, so it names none.
     fn of_former_member(
         &self,
         server: &TestServer,
@@ -196,7 +197,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A feature or a plan in the form of a session token.
+/// Converts a feature or a plan to the form in a session token.
 pub(super) fn as_claimed(asked: &str) -> String {
     match Owner::split(asked) {
         Some((Owner::Organization, slug)) => format!("o:{slug}"),

@@ -1,9 +1,9 @@
-//! Why a call was denied.
+//! The reason why a call was denied.
 
 use std::fmt;
 
-/// Why the guard denied a call, as the answer tells a program. From
-/// [`TestAnswer::denial`](super::TestAnswer::denial).
+/// The reason why the guard denied a call, in the form for programs.
+/// [`TestAnswer::denial`](super::TestAnswer::denial) returns it.
 ///
 /// ```standalone_crate
 /// use mcp_auth::testing::TestServer;
@@ -39,22 +39,25 @@ impl TestDenial {
         &self.kind
     }
 
-    /// Returns what is missing: names; for `any` each alternative in words, like
-    /// `org:documents:manage permission and documents scope`; for `authorize` the call as the
-    /// client reads it, like `owns(document_id)`; empty for `actor`, `user` and `organization`.
+    /// Returns the names of what the caller lacks. For `any`, each item describes an alternative,
+    /// like `org:documents:manage permission and documents scope`. For `authorize`, the items are
+    /// the names of the arguments that the function takes. The list is empty for `actor`, `user`
+    /// and `organization`.
     #[must_use]
     pub fn required(&self) -> &[String] {
         &self.required
     }
 
-    /// Returns the scopes, separated by blanks, that a new token would need, if one would help.
+    /// Returns the scopes that a new token needs, separated by spaces; `None` if a new token would
+    /// not help.
     #[must_use]
     pub fn cure(&self) -> Option<&str> {
         self.cure.as_deref()
     }
 
-    /// Returns what the person at the client can do, where the text of the refusal does not say it:
-    /// for `organization`. A client reads the same as the second block of the content.
+    /// Returns a hint for the user of the client. Only denials of the kind `organization` have a
+    /// hint; the text of other denials says what to do. The client also gets the hint as the second
+    /// content block.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;

@@ -73,8 +73,8 @@ impl TestServer {
     }
 
     /// Deletes a user at Clerk, with all memberships; otherwise like [`ban`](Self::ban). To test a
-    /// token of the deleted user, keep it from before: [`user`](Self::user) makes a new user of
-    /// that name.
+    /// token of the deleted user, get the token before the deletion, because [`user`](Self::user)
+    /// creates a new user of that name.
     ///
     /// # Panics
     ///
@@ -84,9 +84,9 @@ impl TestServer {
         must_exist(user, self.instance.delete_user(user));
     }
 
-    /// Begins an outage of Clerk, until [`end_outage`](Self::end_outage): no membership, no user
-    /// and no opaque token can be looked up. Cached answers expire as usual, and the server has the
-    /// keys.
+    /// Begins an outage of Clerk, which lasts until [`end_outage`](Self::end_outage). All look-ups
+    /// of memberships, users and opaque tokens fail. Cached responses expire as usual. The server
+    /// keeps the keys, so it can still verify JWTs.
     ///
     /// ```standalone_crate
     /// use std::time::Duration;
@@ -123,7 +123,7 @@ impl TestServer {
     }
 }
 
-/// Panics if the user does not exist: a test with a misspelt name would show nothing.
+/// Panics if the user does not exist, because a test with a misspelt name would prove nothing.
 #[track_caller]
 #[expect(clippy::panic, reason = "a mistake in the test")]
 fn must_exist(user: &str, exists: bool) {

@@ -5,8 +5,8 @@ use std::fmt;
 use super::answer::TestAnswer;
 use super::server::TestServer;
 
-/// A request of any method with any headers and body. [`TestServer::request`] makes it. By default
-/// it has only a `Host` header.
+/// A request of any method with any headers and body. [`TestServer::request`] creates it. By
+/// default it has only a `Host` header.
 ///
 /// ```standalone_crate
 /// # use mcp_auth::testing::TestServer;
@@ -69,14 +69,14 @@ impl<'a> TestRequest<'a> {
         }
     }
 
-    /// Sets a header, in place of those of that name.
+    /// Sets a header, and removes other headers of that name.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self.and_header(name, value)
     }
 
-    /// Adds a header to those of that name.
+    /// Adds a header, and keeps other headers of that name.
     pub fn and_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -97,14 +97,15 @@ impl<'a> TestRequest<'a> {
     ///
     /// # Panics
     ///
-    /// If it cannot be written as HTTP: a method with a blank, a header with a line break.
+    /// If the request cannot be written as HTTP, for example because of a space in the method or a
+    /// line break in a header.
     pub async fn send(self) -> TestAnswer {
         let server = self.server;
         server.send(self).await
     }
 }
 
-/// Without headers and body: one of them may hold a token.
+/// Shows neither headers nor body, because they may contain a token.
 impl fmt::Debug for TestRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestRequest")

@@ -25,7 +25,7 @@ use super::request::TestRequest;
 /// A server in the process of the test, with a Clerk of its own.
 ///
 /// Works under any test runtime: `#[actix_web::test]`, `#[tokio::test]`. Servers share no state and
-/// do not listen, so tests can run in parallel, and each test in a process of its own.
+/// do not listen on a port. So tests can run in parallel, in one process or in several.
 ///
 /// ```standalone_crate
 /// use std::time::Duration;
@@ -69,11 +69,11 @@ use super::request::TestRequest;
 pub struct TestServer {
     pub(super) instance: Instance,
     pub(super) clock: TestClock,
-    /// The machine that the server is.
+    /// The id of the machine that represents the server.
     pub(super) machine_id: String,
-    /// An origin whose session tokens the server accepts, if it names one.
+    /// An origin whose session tokens the server accepts, if the configuration names one.
     pub(super) party: Option<String>,
-    /// During an outage Clerk does not answer.
+    /// True during an outage. Clerk then does not answer.
     pub(super) away: Arc<AtomicBool>,
     site: Arc<Site>,
     matrix: AccessMatrix,
@@ -86,13 +86,13 @@ pub struct TestServer {
 
 impl TestServer {
     /// Builds the server that `builder` describes, with a Clerk of its own. The environment and the
-    /// keys of the builder are not used. The Clerk knows the people and roles of `emulator = "…"`
-    /// of [`server!`](crate::server) or of `ServerBuilder::emulator_directory`; without these
-    /// settings it knows no people.
+    /// keys of the builder are not used. The test's Clerk has the people and roles of
+    /// `emulator = "…"` in [`server!`](crate::server) or of `ServerBuilder::emulator_directory`.
+    /// Without these settings it has no people.
     ///
     /// # Panics
     ///
-    /// If the server would not start: with the start-up error.
+    /// With the start-up error, if the server would not start.
     #[must_use]
     #[track_caller]
     #[expect(clippy::panic, reason = "a test that cannot start has failed")]
@@ -133,8 +133,8 @@ impl TestServer {
         })
     }
 
-    /// Returns the access matrix. Keep it as a file and compare it in a test, so that a review
-    /// shows each guard that admits more callers.
+    /// Returns the access matrix. Store it in a file and compare the file in a test. A review then
+    /// shows each guard that admits more callers than before.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;
@@ -158,9 +158,9 @@ impl TestServer {
         self.matrix.clone()
     }
 
-    /// Ends a membership at Clerk, until [`member`](Self::member) or a role or permission of a
-    /// [`TestUser`](super::TestUser) describes it
-    /// again. The server caches a membership for 30 s.
+    /// Ends a membership at Clerk. The user becomes a member again by [`member`](Self::member), or
+    /// by a role or permission of a [`TestUser`](super::TestUser). The server caches a membership
+    /// for 30 s.
     pub fn remove_member(&self, user: &str, organization: &str) {
         self.instance.remove_member(user, organization);
         self.removed().insert(membership_key(user, organization));
@@ -194,7 +194,7 @@ impl TestServer {
     ///
     /// # Panics
     ///
-    /// If header or claims are not an object.
+    /// If the header or the claims are not a JSON object.
     #[must_use]
     #[track_caller]
     #[expect(clippy::panic, reason = "a mistake in the test")]
@@ -211,7 +211,7 @@ impl TestServer {
         self.instance.issuer()
     }
 
-    /// The canonical URL of the endpoint, which tokens name as their audience.
+    /// Returns the canonical URL of the endpoint, which tokens name as their audience.
     pub(super) fn canonical(&self) -> String {
         self.site.url().to_owned()
     }
@@ -227,7 +227,8 @@ impl TestServer {
     /// Creates the user if it does not exist.
     pub(super) fn know(&self, user: &str) {
         if self.instance.directory().user(user).is_none() {
-            // At Clerk a user may be a member of no organization.
+            // Removing the membership again leaves a user without any membership, which Clerk
+            // allows.
             self.instance.set_member(user, NOWHERE, "member", &[]);
             self.instance.remove_member(user, NOWHERE);
         }
@@ -241,7 +242,7 @@ impl TestServer {
             .organization(organization)
             .is_none()
         {
-            // At Clerk an organization may be without members.
+            // Removing the member again leaves an organization without members, which Clerk allows.
             self.instance
                 .set_member(NOBODY, organization, "member", &[]);
             self.instance.remove_member(NOBODY, organization);
@@ -254,7 +255,7 @@ impl TestServer {
         directory.membership(&organization.id, &directory.user(user)?.id)
     }
 
-    /// Reports whether the membership was ended, and not described since.
+    /// Returns true if the membership was ended and has not been set again since.
     pub(super) fn was_removed(&self, user: &str, organization: &str) -> bool {
         self.removed().contains(&membership_key(user, organization))
     }
@@ -288,7 +289,7 @@ impl TestServer {
     #[expect(clippy::panic, reason = "a mistake in the test")]
     pub(super) async fn send(&self, request: TestRequest<'_>) -> TestAnswer {
         let Ok(method) = Method::from_bytes(request.method.as_bytes()) else {
-            panic!("`{}` is no HTTP method", request.method)
+            panic!("`{}` is not an HTTP method", request.method)
         };
         let site = Arc::clone(&self.site);
         let app = App::new().configure(|services| {
@@ -345,14 +346,14 @@ impl fmt::Debug for TestServer {
     }
 }
 
-/// The key of a membership; names and full ids are the same.
+/// Returns the key of a membership. A name and the full id give the same key.
 fn membership_key(user: &str, organization: &str) -> (String, String) {
     let short = |id: &str, prefix| id.strip_prefix(prefix).unwrap_or(id).to_owned();
     (short(user, "user_"), short(organization, "org_"))
 }
 
-/// No server listens there. The keys of a test belong to an emulator, which is trusted on loopback
-/// only.
+/// No server listens at this URL. It is a loopback URL, because the keys of a test belong to an
+/// emulator and are trusted on loopback only.
 const ISSUER: &str = "http://127.0.0.1:4400";
 const NOBODY: &str = "nobody";
 const NOWHERE: &str = "nowhere";

@@ -13,7 +13,7 @@ use super::credentials::{Credentials, Kind, User, as_claimed};
 use super::request::TestRequest;
 use super::server::TestServer;
 
-/// A caller of a [`TestServer`]. Each call mints a token as described here.
+/// A caller of a [`TestServer`]. Each call mints a token with the properties that the methods set.
 ///
 /// Organization, role and permissions are set at the test's Clerk at once, so all callers of the
 /// user share them.
@@ -114,8 +114,8 @@ impl<'a> TestUser<'a> {
         }
     }
 
-    /// Acts in an organization. A user who is no member becomes one, with the role `member` and no
-    /// permissions. A user who was removed stays removed, and has a token from before the removal.
+    /// Acts in an organization. A user who is not a member becomes a member, with the role `member` and no
+    /// permissions. A user who was removed stays removed, and presents a token from before the removal.
     pub fn org(self, slug: &str) -> Self {
         self.described(|user| user.organization = Some(slug.to_owned()))
     }
@@ -136,8 +136,8 @@ impl<'a> TestUser<'a> {
         })
     }
 
-    /// Has this verified e-mail address at Clerk; by default none. Tokens and
-    /// [`Profile`](crate::Profile) show the address if their scopes cover it.
+    /// Gives the user this verified e-mail address at Clerk; by default the user has none. Tokens and
+    /// [`Profile`](crate::Profile) show the address if the scopes cover it.
     ///
     /// ```standalone_crate
     /// use mcp_auth::Profile;
@@ -167,8 +167,8 @@ impl<'a> TestUser<'a> {
         self
     }
 
-    /// Mints tokens with this scope, without the default scopes `profile email`; may be called
-    /// several times.
+    /// Mints tokens with this scope instead of the default scopes `profile email`. May be called several
+    /// times.
     pub fn scope(self, scope: &str) -> Self {
         self.with(|user| user.scopes.get_or_insert_default().push(scope.to_owned()))
     }
@@ -187,7 +187,7 @@ impl<'a> TestUser<'a> {
     /// Sets after how many seconds the token expires, by default a day for OAuth and a minute for
     /// sessions; negative for an expired token.
     ///
-    /// Every call mints a token. To test a token that expires, keep it with [`token`](Self::token)
+    /// Every call mints a token. To test a token that expires, get a single token with [`token`](Self::token)
     /// and present it with [`TestServer::bearer`].
     pub fn expires_in(self, seconds: i64) -> Self {
         self.with(|user| user.expires_in = Some(seconds))
@@ -228,7 +228,7 @@ impl<'a> TestUser<'a> {
     /// let ada = server.bearer(token.clone());
     /// assert_eq!(ada.call("greet", json!({})).await.text(), "Hello org_acme");
     ///
-    /// // The server caches Clerk's answer for a minute.
+    /// // The server caches Clerk's response for a minute.
     /// server.revoke(&token);
     /// ada.call("greet", json!({})).await.expect_ok();
     /// server.advance(Duration::from_secs(60));
@@ -245,8 +245,8 @@ impl<'a> TestUser<'a> {
         })
     }
 
-    /// Presents a JWT instead of an opaque token. A user's OAuth token is a JWT by default, a
-    /// machine's token is opaque.
+    /// Presents a JWT instead of an opaque token. By default, a user's OAuth token is a JWT and a machine's
+    /// token is opaque.
     pub fn jwt(self) -> Self {
         self.with(|user| {
             user.kind = match user.kind {
@@ -257,7 +257,7 @@ impl<'a> TestUser<'a> {
         })
     }
 
-    /// Presents an API key that this user made, with exactly the scopes of [`scope`](Self::scope).
+    /// Presents an API key that this user created, with exactly the scopes that [`scope`](Self::scope) adds.
     ///
     /// ```standalone_crate
     /// use mcp_auth::testing::TestServer;
@@ -327,9 +327,9 @@ impl<'a> TestUser<'a> {
             .session()
     }
 
-    /// Calls the endpoint by a URL that names an organization, by id or slug: `/mcp?org=acme`. The
-    /// server reads the organization if
-    /// [`organization_from`](crate::ServerBuilder::organization_from) has the source.
+    /// Calls the endpoint by a URL that names an organization, by id or slug: `/mcp?org=acme`. The server
+    /// reads the organization only if [`organization_from`](crate::ServerBuilder::organization_from) includes
+    /// the source `UrlQuery`.
     ///
     /// The token does not name the organization; [`org`](Self::org) adds it to the token, and
     /// [`TestServer::member`] makes the user a member without a change of the token.
@@ -366,7 +366,7 @@ impl<'a> TestUser<'a> {
         }
     }
 
-    /// Speaks MCP 2025-11-25: without `_meta` and the headers that mirror the body.
+    /// Uses MCP 2025-11-25, so requests have neither `_meta` nor the headers that mirror the body.
     pub fn legacy(mut self) -> Self {
         self.modern = false;
         self
@@ -376,7 +376,7 @@ impl<'a> TestUser<'a> {
     ///
     /// # Panics
     ///
-    /// If no token can be minted as described, like [`token`](Self::token).
+    /// If no token with these properties can be minted; see [`token`](Self::token).
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
@@ -391,7 +391,7 @@ impl<'a> TestUser<'a> {
     ///
     /// # Panics
     ///
-    /// If the list is refused, or no token can be minted as described.
+    /// If the list is refused, or no token with these properties can be minted.
     #[track_caller]
     #[expect(clippy::panic, reason = "the test expected a list")]
     pub fn tools(&self) -> impl Future<Output = Vec<String>> {
@@ -403,7 +403,7 @@ impl<'a> TestUser<'a> {
             let answer = request.send().await;
             let tools = answer.member("/result/tools").and_then(Value::as_array);
             let Some(tools) = tools else {
-                // The place of the `await` is not the place of the call.
+                // The location of the `await` is not the location of the call.
                 panic!("no list of tools at {here}, but {answer:?}")
             };
             let names = tools.iter().filter_map(|tool| tool.get("name")?.as_str());
@@ -415,7 +415,7 @@ impl<'a> TestUser<'a> {
     ///
     /// # Panics
     ///
-    /// If no token can be minted as described, for example a session token with a scope.
+    /// If no token with these properties can be minted, for example a session token with a scope.
     #[must_use]
     #[track_caller]
     #[expect(clippy::panic, reason = "a mistake in the test")]
@@ -430,7 +430,7 @@ impl<'a> TestUser<'a> {
         }
     }
 
-    /// Not an `async fn`, so that a panic names the line that calls.
+    /// This is not an `async fn`, so that a panic names the line of the caller.
     #[track_caller]
     fn request(&self, method: &str, name: Option<&str>, mut params: Value) -> TestRequest<'a> {
         let path = self.server.path();
@@ -467,7 +467,7 @@ impl<'a> TestUser<'a> {
         self
     }
 
-    /// Changes the user, and makes the test's Clerk know the change.
+    /// Changes the user, and tells the test's Clerk about the change.
     fn described(self, change: impl FnOnce(&mut User)) -> Self {
         let server = self.server;
         self.with(|user| {

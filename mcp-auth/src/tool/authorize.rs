@@ -1,7 +1,8 @@
-//! `authorize`: a function of the user's that decides after the guard.
+//! `authorize`: the application's own function, which decides after the guard.
 //!
-//! INVARIANT: a tool succeeds only with a [`Ran`]. A `Ran` is made only by a [`Permit`], which runs the tool's
-//! body. A `Permit` is made only here, after the declared function allowed the call.
+//! INVARIANT: a tool can return a result only as a [`Ran`]. Only a [`Permit`] makes a `Ran`, by
+//! running the tool's body. Only this module makes a `Permit`, after the declared function allowed
+//! the call.
 
 use std::fmt;
 use std::future::ready;
@@ -15,7 +16,7 @@ use super::output::IntoToolError;
 /// A tool's `authorize = owns(document_id, org, db)`, as text.
 #[derive(Clone, Copy, Debug)]
 pub struct Authorize {
-    /// The call as it is written in the attribute.
+    /// The call as written in the attribute.
     pub rule: &'static str,
     /// The arguments that the function takes, by the names that clients know.
     pub arguments: &'static [&'static str],
@@ -25,7 +26,7 @@ pub struct Authorize {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccessRule {
     pub(crate) guard: Guard,
-    /// The tool's own `authorize`, as it is written.
+    /// The tool's own `authorize`, as written in the attribute.
     pub(crate) rule: Option<&'static str>,
 }
 
@@ -39,13 +40,13 @@ impl fmt::Display for AccessRule {
     }
 }
 
-/// The step between a tool's injected parameters and its body.
+/// The step that runs `authorize`, after the parameters are injected and before the body runs.
 #[derive(Debug)]
 pub struct AuthorizeGate {
     declared: Option<Authorize>,
 }
 
-/// The permission to run a tool's body, once.
+/// The permission to run a tool's body once.
 #[derive(Debug)]
 pub struct Permit(());
 
@@ -53,7 +54,7 @@ pub struct Permit(());
 #[derive(Debug)]
 pub struct Ran<T>(pub(super) T);
 
-/// The reason for which the body of a tool did not run.
+/// The reason why the body of a tool did not run.
 #[derive(Debug)]
 pub struct Stop(pub(super) Failure);
 
@@ -62,20 +63,20 @@ impl AuthorizeGate {
         Self { declared }
     }
 
-    /// Passes a tool without `authorize`.
+    /// Permits the body of a tool without `authorize`.
     ///
     /// # Errors
     ///
-    /// - If the tool declares an `authorize`.
+    /// - The tool declares an `authorize`.
     pub fn none(self) -> Result<Permit, Stop> {
         match self.declared {
-            // PROOF: the guard allowed the call, and the tool declares nothing else.
+            // PROOF: the guard allowed the call, and the tool declares no `authorize`.
             None => Ok(Permit(())),
             Some(_) => Err(differs()),
         }
     }
 
-    /// Passes a tool with `authorize`, if its function allows the call.
+    /// Permits the body of a tool with `authorize`, if its function allows the call.
     ///
     /// # Errors
     ///
@@ -93,7 +94,7 @@ impl AuthorizeGate {
                 return Err(differs());
             };
             if allowed.await? {
-                // PROOF: the guard allowed the call, and the tool's own function did.
+                // PROOF: the guard and the tool's own function allowed the call.
                 Ok(Permit(()))
             } else {
                 let Authorize { rule, arguments } = declared;
@@ -117,12 +118,12 @@ impl From<ToolError> for Stop {
 }
 
 /// The types that a function in `authorize` may return: `bool`, a `Result` of a `bool`, or a future
-/// of either.
+/// of one of these.
 ///
 /// The compiler infers `M`, which distinguishes the implementations.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether a call is allowed",
-    label = "neither `bool`, `Result<bool, _>`, nor a future of one",
+    label = "must be `bool`, `Result<bool, _>`, or a future of one of these",
     note = "a function in `authorize` is `async fn owns(…) -> Result<bool, ToolError>`, or simpler"
 )]
 pub trait Decide<M> {
@@ -130,10 +131,10 @@ pub trait Decide<M> {
     fn decide(self) -> impl Future<Output = Result<bool, ToolError>> + Send + use<Self, M>;
 }
 
-/// A decision that is ready: a `bool`, or a `Result` of one.
+/// A decision that is available at once: a `bool`, or a `Result` of a `bool`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether a call is allowed",
-    label = "gives neither `bool` nor `Result<bool, _>`",
+    label = "must return `bool` or `Result<bool, _>`",
     note = "a function in `authorize` is `async fn owns(…) -> Result<bool, ToolError>`, or simpler"
 )]
 pub trait IntoDecision {
@@ -175,7 +176,7 @@ impl<F: Future<Output: IntoDecision> + Send> Decide<Deferred> for F {
     }
 }
 
-/// Marks a decision that is ready at once.
+/// Marks a decision that is available at once.
 #[derive(Debug)]
 pub struct Immediate(());
 
@@ -183,9 +184,10 @@ pub struct Immediate(());
 #[derive(Debug)]
 pub struct Deferred(());
 
-/// The error of a tool whose declaration and whose step disagree: a mistake of the macro.
+/// The error of a tool whose generated code does not match its declaration. It would be a bug in
+/// the macro.
 fn differs() -> Stop {
-    ToolError::from("what a tool declares under `authorize` is not what it does").into()
+    ToolError::from("the generated code of a tool does not match its `authorize`").into()
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Counts the running calls of a tool that declares `concurrency`, for all callers and workers together.
+/// Counts the running calls of a tool that declares `concurrency`, over all callers and workers.
 #[derive(Debug)]
 pub(crate) struct Concurrency {
     most: u32,
     running: AtomicU32,
 }
 
-/// The place of a running call. Dropping it frees the place.
+/// One of the permitted running calls. Dropping the value lets another call run.
 #[derive(Debug)]
 pub(crate) struct Slot(Arc<Concurrency>);
 
@@ -27,14 +27,14 @@ impl Concurrency {
         self.most
     }
 
-    /// Takes the place of a call.
+    /// Counts one more running call.
     ///
     /// # Errors
     ///
-    /// The number of calls that may run at once, if so many run.
+    /// - The number of calls that may run at once, if that many calls run already.
     pub(crate) fn take(self: &Arc<Self>) -> Result<Slot, u32> {
         let one_more = |running| (running < self.most).then_some(running + 1);
-        // Threads share only this number.
+        // `Relaxed` is enough, because threads share only this number.
         let entered = self
             .running
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);

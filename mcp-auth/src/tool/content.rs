@@ -1,4 +1,4 @@
-//! Blocks of content, made from texts and bytes.
+//! Makes blocks of content from texts and bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,9 +7,9 @@ use rmcp::model::{Annotations, ContentBlock, Resource, ResourceContents, Role};
 use super::error::ToolError;
 use super::output::{IntoToolResult, ToolOutput};
 
-/// One block of a result: a text, an image, audio, or a resource that is linked or embedded.
+/// One block of a result: a text, an image, audio, a link to a resource, or an embedded resource.
 ///
-/// A tool returns one block, or a `Vec` of several. A block can be annotated for the client.
+/// A tool returns one block, or a `Vec` of blocks. Annotations tell the client how to use a block.
 /// Source: MCP 2026-07-28, server/tools, tool result.
 ///
 /// ```standalone_crate
@@ -28,13 +28,13 @@ use super::output::{IntoToolResult, ToolOutput};
 /// }
 /// ```
 ///
-/// Blocks with further fields are in [`model`](crate::model), and convert:
+/// For further fields, convert the types of [`model`](crate::model):
 /// `Content::from(model::Resource::new("report://2025", "report").with_title("Report"))`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content(ContentBlock);
 
 impl Content {
-    /// Makes a text.
+    /// Makes a block of text.
     ///
     /// ```
     /// let block = mcp_auth::Content::text("Done");
@@ -74,7 +74,7 @@ impl Content {
         Self(ContentBlock::audio(STANDARD.encode(bytes), mime_type))
     }
 
-    /// Makes a link to a resource, from its URI and its name.
+    /// Makes a link to a resource from the resource's URI and name.
     ///
     /// ```
     /// let block = mcp_auth::Content::link("report://2025", "report");
@@ -84,7 +84,7 @@ impl Content {
         Resource::new(uri, name).into()
     }
 
-    /// Embeds a resource of text, from its URI, its type and the text.
+    /// Embeds a text resource, from its URI, its MIME type and the text.
     ///
     /// ```
     /// let block = mcp_auth::Content::embedded_text("report://2025", "text/markdown", "# Sales");
@@ -100,7 +100,7 @@ impl Content {
             .into()
     }
 
-    /// Embeds a resource of bytes, from its URI, its type and the bytes.
+    /// Embeds a binary resource, from its URI, its MIME type and the bytes.
     ///
     /// ```
     /// let block = mcp_auth::Content::embedded_bytes("report://2025", "application/pdf", b"%PDF");
@@ -129,14 +129,15 @@ impl Content {
         self.annotated(|annotations| annotations.audience = Some(audience))
     }
 
-    /// Sets the importance of the block, from 0 to 1. A value outside is set to the nearer end.
+    /// Sets the importance of the block, from 0 to 1. A smaller value counts as 0, and a larger
+    /// value as 1.
     ///
     /// ```
     /// let block = mcp_auth::Content::text("Sales doubled").priority(1.0);
     /// ```
     #[must_use]
     pub fn priority(self, priority: f32) -> Self {
-        // NaN is not between 0 and 1.
+        // NaN cannot be clamped to 0..1, so it sets no priority.
         let priority = (!priority.is_nan()).then(|| priority.clamp(0.0, 1.0));
         self.annotated(|annotations| annotations.priority = priority)
     }
@@ -159,7 +160,7 @@ impl Content {
             ContentBlock::Audio(block) => &mut block.annotations,
             ContentBlock::Resource(block) => &mut block.annotations,
             ContentBlock::ResourceLink(block) => &mut block.annotations,
-            // The enum is open; MCP has no other block.
+            // The enum is non-exhaustive, but MCP defines no other block.
             _ => return self,
         };
         annotate(annotations.get_or_insert_default());

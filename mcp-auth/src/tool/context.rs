@@ -1,4 +1,4 @@
-//! The request as a running tool sees it.
+//! The view of a request that a running tool gets.
 
 use std::sync::Arc;
 
@@ -12,9 +12,10 @@ use super::state::{State, States};
 
 /// The request that a tool runs for: its caller, the caller's organization and the server's state.
 ///
-/// A tool takes `&Context` if it needs more than one of these at once. Most tools take `&Caller`,
-/// `&Org` or `&State<T>` instead. A context exists only for a call that the tool's guard allowed;
-/// there is no constructor.
+/// Most tools take `&Caller`, `&Org` or `&State<T>` instead. A tool takes `&Context` to check
+/// further permissions at run time ([`has`](Self::has)), or to get the caller, the organization and
+/// the state in one value. A context exists only for a call that the tool's guard allowed. It has
+/// no public constructor.
 ///
 /// ```
 /// use mcp_auth::{Context, ToolError, mcp_tool};
@@ -59,7 +60,7 @@ pub struct Context {
     tool: &'static str,
     states: Arc<States>,
     organizations: Arc<Organizations>,
-    /// The box keeps the future of every call small: few URLs name an organization.
+    /// Few URLs name an organization, so the box keeps the future of most calls small.
     url_org: Option<Box<UrlOrg>>,
     #[cfg(feature = "testing")]
     starts: Option<Starts>,
@@ -79,34 +80,37 @@ impl Context {
             states,
             organizations,
             url_org: (!url_org.is_absent()).then(|| Box::new(url_org.clone())),
-            // Read here, on the request's own task: the function may run on another task.
+            // The counter must be read here, on the task of the request, because the function may
+            // run on another task.
             #[cfg(feature = "testing")]
             starts: Starts::current(),
         }
     }
 
-    /// Returns the verified caller; `None` only in a `public` tool that is called without a token.
+    /// Returns the verified caller. `None` only in a `public` tool that was called without a token.
     #[must_use]
     pub fn caller(&self) -> Option<&Caller> {
         self.proof.caller()
     }
 
-    /// Returns the caller's organization, as the guard saw it.
+    /// Returns the caller's organization, as the guard checked it.
     ///
-    /// `None` if the caller has no organization, and if the declaration asks for none: declare
-    /// `require_org`, a permission or a role, or take `&Org` or `Option<&Org>`. Also `None` if the
-    /// look-up failed and the guard passed without it: an `any(…)` that a scope met.
+    /// `None` in three cases: the caller has no organization; the tool's declaration does not use
+    /// the organization; or the look-up failed, and the guard passed without it, for example
+    /// because a scope met an `any(…)`. A declaration uses the organization if it has
+    /// `require_org`, a permission or a role, or a parameter `&Org` or `Option<&Org>`.
     #[must_use]
     pub fn org(&self) -> Option<&Org> {
         self.proof.organization()
     }
 
-    /// Checks at run time what depends on the arguments, as Clerk's `has()` does. Requirements that
-    /// do not depend on the arguments belong in the declaration.
+    /// Checks at run time whether the caller meets a requirement, as Clerk's `has()` does. Use it
+    /// for requirements that depend on the arguments. Write other requirements in the declaration.
     ///
-    /// Features, plans and reverifications come from the token; only a session token has them. The
-    /// role and the permissions of an OAuth caller are looked up as for a guard; without a secret
-    /// key the caller has none. A caller that is no user has nothing.
+    /// Features, plans and reverifications come from the token, and only session tokens have them.
+    /// The server looks up the role and the permissions of an OAuth caller, as for a guard. Without
+    /// a secret key, an OAuth caller has no role and no permissions. For a caller that is not a
+    /// user, the result is always `false`.
     ///
     /// ```
     /// use mcp_auth::{Context, Check, ToolError, mcp_tool};
@@ -138,9 +142,9 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// - If the membership cannot be looked up now. The text for the model asks to try again.
-    /// - If a name in the check is in no accepted form. The log has the name; the model reads that the tool
-    ///   failed.
+    /// - The membership cannot be looked up now. The text for the model asks to try again.
+    /// - A name in the check is malformed. This error is internal: the log has the name, and the
+    ///   model reads only that the tool failed.
     pub async fn has(&self, question: Check) -> Result<bool, ToolError> {
         if let Some(mistake) = question.mistake() {
             return Err(ToolError::from(mistake.clone()));
@@ -165,7 +169,7 @@ impl Context {
         Ok(question.holds(&standing, organization.as_ref()))
     }
 
-    /// The users of the identity provider.
+    /// The look-up of users' profiles at the identity provider.
     pub(super) fn people(&self) -> Option<&People> {
         self.organizations.people()
     }
@@ -176,16 +180,18 @@ impl Context {
         self.tool
     }
 
-    /// Returns the server's state of type `T`; `None` if it was given none.
+    /// Returns the server's state of type `T`. `None` if the server has no such state.
     ///
-    /// The start-up checks do not look for this state, as they do for a parameter `&State<T>`.
+    /// The server checks at start-up that the state of every parameter `&State<T>` is set. It
+    /// cannot check that for this method.
     #[must_use]
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<&State<T>> {
         self.states.get()
     }
 }
 
-/// Records that the user's function is called now: nothing can refuse the call any more.
+/// Records, for tests, that the tool's function starts now. From here on nothing can refuse the
+/// call.
 pub fn started(cx: &Context) {
     #[cfg(feature = "testing")]
     if let Some(starts) = &cx.starts {
@@ -195,4 +201,4 @@ pub fn started(cx: &Context) {
     let _ = cx;
 }
 
-const TRY_AGAIN: &str = "What you may do could not be looked up. Try again in a moment.";
+const TRY_AGAIN: &str = "Your permissions could not be looked up. Try again in a moment.";

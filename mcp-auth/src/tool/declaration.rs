@@ -1,4 +1,4 @@
-//! The declaration that `#[mcp_tool]` writes.
+//! The declaration of a tool, which `#[mcp_tool]` generates.
 
 use std::panic::Location;
 
@@ -12,13 +12,13 @@ use super::state::RequiredState;
 /// The data of a tool's attribute and signature.
 #[derive(Clone, Copy, Debug)]
 pub struct Declaration {
-    /// The tool's name on the wire.
+    /// The tool's name in the protocol.
     pub name: &'static str,
-    /// A name for people.
+    /// The name that people see.
     pub title: Option<&'static str>,
-    /// The doc comment.
+    /// The doc comment of the function.
     pub description: &'static str,
-    /// The effects that the tool declares.
+    /// The declared effects of the tool.
     pub annotations: Annotations,
     /// Pictures for a client's user interface.
     pub icons: &'static [Icon],
@@ -30,52 +30,52 @@ pub struct Declaration {
     pub authorize: Option<Authorize>,
     /// The injected parameters.
     pub parameters: &'static [Parameter],
-    /// The rates of its calls.
+    /// The rate limits of the tool.
     pub rates: &'static [Rate],
-    /// The number of calls that may run at once; `None` for no limit.
+    /// The number of calls that may run at once. `None` for no limit.
     pub concurrency: Option<u32>,
-    /// The time-out in seconds; `None` for the server's.
+    /// The time-out in seconds. `None` for the time-out of the server.
     pub timeout: Option<u64>,
-    /// True for a plain function, which needs a thread.
+    /// True for a plain `fn`, which needs a thread of its own.
     pub blocking: bool,
-    /// The origin of its arguments type.
+    /// The origin of the tool's arguments type.
     pub arguments: ArgumentsForm,
     /// True if unknown arguments are ignored.
     pub allow_unknown: bool,
     /// True if the tool accepts a number, boolean, list or object that a client sends as a JSON string (`"10"` for
     /// a number), and removes the extra arguments that certain clients add.
     pub lenient: bool,
-    /// The Cargo package that declares it.
+    /// The Cargo package that declares the tool.
     pub package: &'static str,
-    /// The module that declares it.
+    /// The module that declares the tool.
     pub module: &'static str,
-    /// The place in the source.
+    /// The place of the function in the source.
     pub location: &'static Location<'static>,
 }
 
 /// MCP tool annotations: hints for a client's user interface. The server does not rely on them.
 #[derive(Clone, Copy, Debug)]
 pub struct Annotations {
-    /// Changes nothing.
+    /// The tool changes nothing.
     pub read_only: Option<bool>,
-    /// May destroy something.
+    /// The tool may destroy something.
     pub destructive: Option<bool>,
-    /// Calling twice has the effect of calling once.
+    /// Two calls with the same arguments have the same effect as one call.
     pub idempotent: Option<bool>,
-    /// Deals with the world outside the server.
+    /// The tool deals with systems outside the server.
     pub open_world: Option<bool>,
 }
 
 /// MCP 2025-11-25, `Icon`.
 #[derive(Clone, Copy, Debug)]
 pub struct Icon {
-    /// Its address.
+    /// The address of the picture.
     pub src: &'static str,
     /// The MIME type, if the address does not show it.
     pub mime_type: Option<&'static str>,
     /// `48x48`, or `any`.
     pub sizes: &'static [&'static str],
-    /// The background for which it is made: `light` or `dark`.
+    /// The background that the picture is made for: `light` or `dark`.
     pub theme: Option<&'static str>,
 }
 
@@ -95,14 +95,15 @@ pub enum MetaValue {
 /// The origin of a tool's arguments type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ArgumentsForm {
-    /// The attribute made the type from the parameters. It refuses unknown fields itself.
+    /// The attribute generated the type from the parameters. The type itself refuses unknown
+    /// fields.
     Generated,
-    /// The user's own struct, taken with `#[arg(flatten)]`. Its schema names the fields that it
-    /// knows.
+    /// The application's own struct, taken with `#[arg(flatten)]`. The schema names the fields of
+    /// the struct.
     Struct,
 }
 
-/// An injected parameter, for the start-up checks.
+/// Describes an injected parameter, for the start-up checks.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
     pub(crate) name: &'static str,
@@ -114,14 +115,14 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// The requirements that the guard has because of the parameter, and the requirements without which the parameter,
-    /// or a part of it, is `None`.
+    /// The requirements that the parameter adds to the guard, and the requirements without which
+    /// the parameter or a part of it is `None`.
     pub(crate) fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
         let parts = self.parts.iter().chain(self.optional).copied().flatten();
         self.requires.iter().chain(parts).copied()
     }
 
-    /// Makes a parameter `&T`.
+    /// Describes a parameter `&T`.
     #[must_use]
     pub const fn of<T: Inject>(name: &'static str, location: &'static Location<'static>) -> Self {
         Self {
@@ -134,7 +135,7 @@ impl Parameter {
         }
     }
 
-    /// Makes a parameter `Option<&T>`.
+    /// Describes a parameter `Option<&T>`.
     #[must_use]
     pub const fn optional<T: Inject>(
         name: &'static str,

@@ -1,9 +1,9 @@
 //! The error of a tool. It separates the text for the client from the details for the log.
 //!
-//! [`ToolError::new`] makes a *public* error: the client reads its text. `?` on any other error makes an
-//! *internal* error: the client reads a fixed sentence with a reference, and the log has the details under that
-//! reference. A text with `?` is internal too. So the `Display` of a foreign error never reaches a client by
-//! accident.
+//! [`ToolError::new`] makes a *public* error: the client reads its text. `?` turns any other error
+//! into an *internal* error: the client reads a fixed sentence with an error id, and the log has
+//! the details under that id. `?` makes an internal error from a text too. So the text of another
+//! library's error never reaches a client by accident.
 
 use std::any::type_name;
 use std::borrow::Cow;
@@ -12,8 +12,7 @@ use std::fmt;
 use std::fmt::Write;
 use std::marker::PhantomData;
 
-/// The answer of a tool that cannot do what it was asked: a result with `isError`, which the model
-/// reads.
+/// The error of a tool call. The client gets a result with `isError`, whose text the model reads.
 ///
 /// ```
 /// use mcp_auth::{PublicErrorExt, ToolError};
@@ -28,12 +27,13 @@ use std::marker::PhantomData;
 /// }
 /// ```
 ///
-/// A text with `?` is internal too, since it converts like any other error: `Err("…")?` compiles, the
-/// model reads `Internal error`, and the log has the text. A tool and a function of `authorize`
-/// that return a text as the error write `.map_err(ToolError::new)`.
+/// `?` makes an internal error from a text too, because a text converts like any other error.
+/// `Err("…")?` compiles, but the model reads `Internal error`, and only the log has the text. If a
+/// tool or an `authorize` function has a text as its error, convert the text with
+/// `.map_err(ToolError::new)`.
 ///
-/// The type does not implement [`std::error::Error`], so that `?` converts every error. `Display` writes the text for
-/// the client, `Debug` the details.
+/// The type does not implement [`std::error::Error`], so that `?` can convert every error.
+/// `Display` writes the text for the client, and `Debug` writes the details.
 ///
 /// Source: MCP 2026-07-28, server/tools, "Error handling".
 pub struct ToolError(Repr);
@@ -45,7 +45,8 @@ enum Repr {
     },
     Internal {
         source: BoxError,
-        /// True if the error was made from a text, which its author may have meant for the model.
+        /// True if the error was made from a text. The author may have meant the text for the
+        /// model.
         is_text: bool,
     },
 }
@@ -53,7 +54,8 @@ enum Repr {
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 impl ToolError {
-    /// Makes an error whose text the client, and so the model, reads unchanged. It is not logged.
+    /// Makes an error whose text the client, and so the model, reads unchanged. The server does not
+    /// log the error.
     ///
     /// ```
     /// use mcp_auth::ToolError;
@@ -79,7 +81,7 @@ impl ToolError {
         }
     }
 
-    /// Returns the text for the client, and logs the details under the reference of the request.
+    /// Returns the text for the client, and logs the details under the error id `reference`.
     pub(crate) fn into_text(self, tool: &'static str, reference: Reference) -> String {
         match self.0 {
             Repr::Public { text, source: None } => text,
@@ -107,7 +109,7 @@ impl ToolError {
 
 impl<E: Into<BoxError>> From<E> for ToolError {
     fn from(error: E) -> Self {
-        // No trait distinguishes a text from another error that converts like a text.
+        // No trait distinguishes a text from other errors, so the name of the type decides.
         let name = type_name::<E>();
         let is_text = [
             type_name::<String>(),
@@ -122,7 +124,7 @@ impl<E: Into<BoxError>> From<E> for ToolError {
 }
 
 impl fmt::Display for ToolError {
-    /// Writes the text for the client. An internal error has no reference yet.
+    /// Writes the text for the client. An internal error has no error id yet.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Public { text, .. } => f.write_str(text),
@@ -145,7 +147,7 @@ impl fmt::Debug for ToolError {
     }
 }
 
-/// Gives an error a text for the client, and keeps its details for the log.
+/// Replaces an error by a text for the client, and keeps the details of the error for the log.
 ///
 /// Implemented for every `Result` whose error converts with `?` into a [`ToolError`], and for `Option`.
 ///
@@ -166,9 +168,9 @@ impl fmt::Debug for ToolError {
 /// assert_eq!(text("salt"), "The price list is being mended; try again in an hour");
 /// ```
 pub trait PublicErrorExt<T>: sealed::Sealed {
-    /// Turns an error, or a `None`, into a public error with this text; a value is returned unchanged.
+    /// Turns an error or a `None` into a public error with this text. Returns a value unchanged.
     ///
-    /// The original error is logged when the tool answers with it.
+    /// The server logs the original error when the tool returns the public error.
     ///
     /// # Errors
     ///
@@ -202,15 +204,15 @@ impl<T> PublicErrorExt<T> for Option<T> {
     }
 }
 
-/// A constant that is true if the error of a result is a text: `ErrorOf::<Result<T, E>>::IS_TEXT`, with [`NoText`] in
-/// scope.
+/// Has a constant that is true if the error of a result is a text:
+/// `ErrorOf::<Result<T, E>>::IS_TEXT`, with [`NoText`] in scope.
 #[derive(Debug)]
 pub struct ErrorOf<T>(PhantomData<T>);
 
 macro_rules! text {
     ($($type:ty),+) => {$(
         impl<T> ErrorOf<Result<T, $type>> {
-            /// True: an inherent constant takes precedence over the constant of a trait.
+            /// `true`. This inherent constant takes precedence over the constant of the trait.
             pub const IS_TEXT: bool = true;
         }
     )+};
@@ -218,7 +220,7 @@ macro_rules! text {
 
 text!(String, &'static str, Cow<'static, str>);
 
-/// The case of every other error type.
+/// Implemented for every type. Its constant applies to error types that are not a text.
 pub trait NoText {
     /// False.
     const IS_TEXT: bool = false;
@@ -226,12 +228,12 @@ pub trait NoText {
 
 impl<T> NoText for ErrorOf<T> {}
 
-/// Asserts that the error of a tool is not a text: `?` would make an internal error of it, which
-/// the model cannot read.
+/// Asserts that the error of a tool is not a text. `?` would turn the text into an internal error,
+/// so the model could not read it.
 ///
 /// # Panics
 ///
-/// If it is a text. In a `const` that is a compile error.
+/// Panics if the error is a text. In a `const`, the panic is a compile error.
 #[track_caller]
 #[expect(clippy::panic, reason = "the compile error of a text as an error")]
 pub const fn check_error(is_text: bool) {
@@ -243,19 +245,19 @@ pub const fn check_error(is_text: bool) {
     }
 }
 
-/// The number of one request, in the log and in the answer of an internal error.
+/// The error id of an internal error. It is in the log and in the response to the client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reference(u64);
 
 impl Reference {
     pub(crate) fn new() -> Self {
         let mut bytes = [0; 8];
-        // Without entropy all references are 0, which makes the log harder to search.
+        // Without entropy, all error ids are 0. That only makes the log harder to search.
         let _ = aws_lc_rs::rand::fill(&mut bytes);
         Self(u64::from_be_bytes(bytes))
     }
 
-    /// Returns the sentence that the client reads instead of the details.
+    /// Returns the sentence with the error id, which the client reads instead of the details.
     pub(crate) fn text(self) -> String {
         format!("Internal error, reference {self}")
     }
@@ -267,8 +269,8 @@ impl fmt::Display for Reference {
     }
 }
 
-/// A text whose line breaks and other control characters are escaped. The text may quote a client, which must not
-/// be able to begin a line of the log or to control a terminal.
+/// Writes a text with escaped line breaks and control characters. The text may contain input of a
+/// client. Unescaped, that input could begin a new line of the log, or control a terminal.
 struct OneLine<T>(T);
 
 impl<T: fmt::Display> fmt::Display for OneLine<T> {
@@ -282,7 +284,7 @@ struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
 impl Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.chars().try_for_each(|character| match character {
-            // Unicode's own line breaks are not control characters.
+            // Unicode's line separators are not control characters, so they need their own case.
             '\u{2028}' | '\u{2029}' => write!(self.0, "{}", character.escape_default()),
             _ if character.is_control() => write!(self.0, "{}", character.escape_default()),
             _ => self.0.write_char(character),

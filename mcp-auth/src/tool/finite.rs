@@ -1,4 +1,5 @@
-//! Numbers that JSON cannot express: serde_json writes `NaN` and the infinities as `null`, against the schema.
+//! Finds numbers that JSON cannot express. serde_json would write `NaN` and the infinities as
+//! `null`, which the schema does not permit.
 
 use std::fmt::{self, Write as _};
 
@@ -31,8 +32,8 @@ impl fmt::Display for At<'_> {
 ///
 /// # Errors
 ///
-/// - An error that names the place of a number that is not finite.
-/// - The error of serde_json if the value cannot be serialised.
+/// - A number in the value is not finite. The error names its path.
+/// - serde_json cannot serialise the value.
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, BoxError> {
     let mut json = Vec::with_capacity(128);
     let mut wrote_null = false;
@@ -40,7 +41,7 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, BoxError> {
     value.serialize(&mut serde_json::Serializer::with_formatter(
         &mut json, watch,
     ))?;
-    // Only a `null` can be such a number, so other values are not searched.
+    // A number that is not finite becomes `null`, so a value without a `null` need not be searched.
     if wrote_null {
         let mut path = String::new();
         if let Err(Stopped::NotFinite) = value.serialize(Search(&mut path)) {
@@ -54,7 +55,7 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, BoxError> {
 ///
 /// # Errors
 ///
-/// - An error if the number is not finite.
+/// - The number is not finite.
 pub(super) fn to_text(number: impl Into<f64> + ToString) -> Result<String, BoxError> {
     let text = number.to_string();
     if number.into().is_finite() {
@@ -65,7 +66,7 @@ pub(super) fn to_text(number: impl Into<f64> + ToString) -> Result<String, BoxEr
     }
 }
 
-/// Writes JSON without white space, and notes whether a `null` is in it.
+/// Writes compact JSON, and notes whether the JSON has a `null`.
 struct NullWatch<'a>(&'a mut bool);
 
 impl Formatter for NullWatch<'_> {
@@ -75,14 +76,15 @@ impl Formatter for NullWatch<'_> {
     }
 }
 
-/// Fails at the first number that is not finite, and leaves the path to it in the text.
+/// A serialiser that stops at the first number that is not finite. The path to the number is then
+/// in the text.
 struct Search<'a>(&'a mut String);
 
-/// The reason for which a search ended early.
+/// The reason why a search ended early.
 #[derive(Debug)]
 enum Stopped {
     NotFinite,
-    /// The value does not serialise a second time.
+    /// The value cannot be serialised a second time.
     Unsearchable,
 }
 

@@ -1,4 +1,4 @@
-//! A linked tool, for programs that select tools.
+//! Describes a linked tool, for programs that select which tools they serve.
 
 use crate::guard::Guard;
 
@@ -22,7 +22,7 @@ impl ToolInfo {
         Self { declaration }
     }
 
-    /// Returns the name on the wire.
+    /// Returns the name of the tool in the protocol.
     ///
     /// ```
     /// let one = mcp_auth::server!().serve_tools_if(|tool| tool.name() == "delete_document");
@@ -44,7 +44,7 @@ impl ToolInfo {
         self.declaration.package
     }
 
-    /// Returns the module that declares the tool, as `module_path!()` spells it.
+    /// Returns the module that declares the tool, as `module_path!()` writes it.
     ///
     /// ```
     /// let but_one = mcp_auth::server!().serve_tools_if(|tool| tool.module() != "my_app::admin");
@@ -66,7 +66,7 @@ impl ToolInfo {
         &self.declaration.guard
     }
 
-    /// Returns the rates of the tool (`rate`); empty if it declares none.
+    /// Returns the rate limits of the tool (`rate`). Empty if the tool declares none.
     ///
     /// ```
     /// let unlimited = mcp_auth::server!().serve_tools_if(|tool| tool.rates().is_empty());
@@ -77,8 +77,8 @@ impl ToolInfo {
         self.declaration.rates
     }
 
-    /// Returns the number of calls that may run at once (`concurrency`); `None` if the tool
-    /// declares none.
+    /// Returns the number of calls that may run at once (`concurrency`). `None` if the tool
+    /// declares no limit.
     ///
     /// ```
     /// let light = mcp_auth::server!().serve_tools_if(|tool| tool.concurrency().is_none());
@@ -100,8 +100,8 @@ impl ToolInfo {
         self.declaration.annotations.read_only == Some(true)
     }
 
-    /// Returns true if the tool may destroy something. By MCP's default every tool may, except a
-    /// tool that is `read_only` or says `destructive = false`.
+    /// Returns true if the tool may destroy something. This is MCP's default for every tool, except
+    /// a tool that declares `read_only` or `destructive = false`.
     ///
     /// ```
     /// let harmless = mcp_auth::server!().serve_tools_if(|tool| !tool.is_destructive());

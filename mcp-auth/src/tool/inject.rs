@@ -1,4 +1,4 @@
-//! Parameters that a tool takes by reference, and the types of the user's own among them.
+//! Parameters that a tool takes by reference, including the application's own types.
 
 use std::future::ready;
 use std::ops::Deref;
@@ -10,11 +10,12 @@ use super::context::Context;
 use super::error::ToolError;
 use super::state::{RequiredState, State};
 
-/// A type of your own that a tool can take by reference.
+/// Implement this trait for your own type, so that tools can take the type by reference.
 ///
-/// [`Parts`](Self::Parts) names the values that it is made from. A tool that takes the type requires what these
-/// values require: a type made from [`Org`] requires an organization, in the guard, in the list and in the access
-/// matrix, and a server without the [`State`] does not start.
+/// [`Parts`](Self::Parts) names the values that the type is made from. A tool that takes the type
+/// has the requirements of these values. For example, a type that is made from [`Org`] requires an
+/// organization: the guard, `tools/list` and the access matrix include that requirement. If a type
+/// is made from a [`State`] that the server does not have, the server does not start.
 ///
 /// ```
 /// use mcp_auth::{Context, FromContext, Org, State, ToolError, mcp_tool};
@@ -59,46 +60,50 @@ use super::state::{RequiredState, State};
 /// # });
 /// ```
 pub trait FromContext: Sized + Send + Sync + 'static {
-    /// The values from which the type is made: `()`, a [`Caller`], an [`Org`], a [`State<T>`](State), an `Option` of a
-    /// [`Caller`] or of an [`Org`], or a tuple of up to four of these. An `Option` is `None` for a caller who has no
-    /// such value. If the organization cannot be looked up now, the call is refused with status 503, and
+    /// The values from which the type is made: `()`, a [`Caller`], an [`Org`], a
+    /// [`State<T>`](State), an `Option` of a [`Caller`] or of an [`Org`], or a tuple of up to four
+    /// of these. An `Option` is `None` for a caller who does not have the value. If the
+    /// organization cannot be looked up now, the server answers the call with 503, and
     /// [`from_context`](Self::from_context) does not run.
     type Parts: Parts;
 
-    /// Requirements that a parameter of this type adds to the guard of the tool, besides those of the parts.
+    /// Requirements that a parameter of this type adds to the guard of the tool, in addition to the
+    /// requirements of the parts.
     const REQUIRES: &'static [Requirement] = &[];
 
-    /// Makes the value, after the guard allowed the call and before the tool runs.
+    /// Makes the value. Runs after the guard allowed the call, and before the tool runs.
     ///
     /// # Errors
     ///
-    /// An error becomes the tool's answer, as if the tool had returned it: the model reads the text
-    /// of a [`ToolError::new`], any other error is internal. An `Option<&Self>` parameter is `None`
-    /// only if the request lacks a requirement; an error stays an error.
+    /// An error ends the call as if the tool had returned it: the model reads the text of a
+    /// [`ToolError::new`], and any other error is internal. An error is returned for a parameter
+    /// `Option<&Self>` too. Such a parameter is `None` only if the request does not meet a
+    /// requirement.
     fn from_context<'a>(
         cx: &'a Context,
         parts: <Self::Parts as Parts>::Refs<'a>,
     ) -> impl Future<Output = Result<Self, ToolError>> + Send;
 }
 
-/// A value of a request from which an injected type can be made.
+/// A part of a request from which an injected type can be made.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part of a request",
     label = "not a part of a request",
     note = "the parts are `Caller`, `Org`, `State<T>`, `Option<Caller>` and `Option<Org>`, or a tuple of up to four of these"
 )]
 pub trait Part: 'static {
-    /// The reference that `from_context` gets.
+    /// The type that `from_context` gets for this part.
     type Ref<'a>: Send;
 
     /// The requirements that this part adds to the guard.
     const REQUIRES: &'static [Requirement] = &[];
 
-    /// The requirements without which the part is `None`. The guard does not have these requirements, but the server
-    /// looks the organization up before the tool runs, and a failed look-up is an error.
+    /// The requirements without which the part is `None`. The guard does not include these
+    /// requirements. The server still looks up the organization before the tool runs, and a failed
+    /// look-up is an error.
     const OPTIONAL: &'static [Requirement] = &[];
 
-    /// Names the state that this part needs.
+    /// Adds the state that this part needs to `needs`.
     fn needs(needs: &mut RequiredState) {
         let _ = needs;
     }
@@ -107,7 +112,8 @@ pub trait Part: 'static {
     ///
     /// # Errors
     ///
-    /// - If the request does not have it, which the guard and the start-up checks rule out.
+    /// - The request does not have the part. The guard and the start-up checks make that
+    ///   impossible.
     fn take(cx: &Context) -> Result<Self::Ref<'_>, ToolError>;
 }
 
@@ -163,14 +169,14 @@ impl<T: Send + Sync + 'static> Part for State<T> {
     }
 }
 
-/// One [`Part`], or a tuple of up to four.
+/// One [`Part`], or a tuple of up to four parts.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part of a request",
     label = "not a part of a request",
     note = "the parts are `Caller`, `Org`, `State<T>`, `Option<Caller>` and `Option<Org>`, or a tuple of up to four of these"
 )]
 pub trait Parts: 'static {
-    /// The references that `from_context` gets.
+    /// The types that `from_context` gets for these parts.
     type Refs<'a>: Send;
 
     /// The requirements of each part.
@@ -179,7 +185,7 @@ pub trait Parts: 'static {
     /// [`Part::OPTIONAL`] of each part.
     const OPTIONAL: &'static [&'static [Requirement]];
 
-    /// Names the state that the parts need.
+    /// Adds the state that the parts need to `needs`.
     fn needs(needs: &mut RequiredState);
 
     /// Takes the parts from the request.
@@ -235,9 +241,9 @@ tuple_of_parts!(A B C D);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be injected into a tool",
     label = "a parameter by reference comes from the request, not from the arguments",
-    note = "an argument: take `{Self}` by value",
-    note = "a value of the server: take `&State<{Self}>`",
-    note = "a value that is made from the request: implement `FromContext` for `{Self}`"
+    note = "to take an argument, write `{Self}` by value",
+    note = "to take a value of the server, write `&State<{Self}>`",
+    note = "to make a value from the request, implement `FromContext` for `{Self}`"
 )]
 pub trait Inject: Send + Sync + Sized + 'static {
     /// Requirements of the type itself.
@@ -249,7 +255,7 @@ pub trait Inject: Send + Sync + Sized + 'static {
     /// [`Part::OPTIONAL`] of the parts from which the type is made.
     const OPTIONAL: &'static [&'static [Requirement]] = &[];
 
-    /// Names the state that this type needs.
+    /// Adds the state that this type needs to `needs`.
     fn needs(needs: &mut RequiredState);
 
     /// Takes the value from the request.
@@ -352,7 +358,8 @@ pub fn inject<T: Inject>(
     T::inject(cx)
 }
 
-/// Injects an `Option<&T>`: `None` if the request lacks what `T` requires.
+/// Injects an `Option<&T>`. The value is `None` if the request does not meet the requirements of
+/// `T`.
 ///
 /// # Errors
 ///
@@ -375,7 +382,8 @@ pub fn inject_optional<T: Inject>(
     }
 }
 
-/// The guard and the start-up checks rule this out, so it is an internal error and no denial.
+/// The guard and the start-up checks make this error impossible, so it is an internal error instead
+/// of a denial.
 fn absent(part: &'static str) -> ToolError {
     ToolError::from(format!(
         "the context has no {part}, though it was checked for one"

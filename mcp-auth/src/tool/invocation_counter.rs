@@ -1,5 +1,5 @@
-//! Counts the functions that start, for tests. A test asserts by this counter that a tool did not
-//! run.
+//! Counts, for tests, how often the functions of tools start. A test uses the counter to assert
+//! that a tool did not run.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ tokio::task_local! {
     static CURRENT: Starts;
 }
 
-/// The counter of a test's server, or of one of its requests.
+/// The counter of a test server, or of one request to the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Starts {
     all: Arc<Mutex<Vec<Start>>>,
@@ -36,12 +36,12 @@ impl Starts {
         }
     }
 
-    /// Counts the functions that start during `work`.
+    /// Lets this counter count the functions that start during `work`.
     pub(crate) async fn during<F: Future>(self, work: F) -> F::Output {
         CURRENT.scope(self, work).await
     }
 
-    /// Returns the counter of the running task; `None` if it has none.
+    /// Returns the counter of the current task. `None` if the task has no counter.
     pub(super) fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }
@@ -51,13 +51,13 @@ impl Starts {
         self.lock().push(Start { tool, request });
     }
 
-    /// Returns the number of starts of the tool, in all requests.
+    /// Returns how often the tool started, over all requests.
     pub(crate) fn of(&self, tool: &str) -> usize {
         let all = self.lock();
         all.iter().filter(|start| start.tool == tool).count()
     }
 
-    /// Returns the number of starts in this request.
+    /// Returns how often a tool started in this request.
     pub(crate) fn in_request(&self) -> usize {
         let all = self.lock();
         all.iter()

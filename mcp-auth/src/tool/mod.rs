@@ -1,10 +1,11 @@
-//! Tools: declaration, registration, look-up and running.
+//! The declaration and the registration of tools, and the code that finds and runs a tool.
 //!
-//! Owns the traits that a tool's parameters and results implement, the registry, and the one
-//! generic function that runs a tool. Knows neither HTTP nor JSON-RPC.
+//! This module has the traits that a tool's parameters and results implement, the registry, and the
+//! one generic function that runs a tool. It does not depend on HTTP or JSON-RPC.
 //!
 //! INVARIANT: a tool runs only with a [`Context`]. A `Context` is made only from an
-//! [`Authorized`](crate::guard::Authorized) proof. The arguments are deserialized after that.
+//! [`Authorized`](crate::guard::Authorized) proof. The arguments are deserialized after the proof
+//! was made.
 
 mod arguments;
 mod authorize;

@@ -1,4 +1,4 @@
-//! The types that a tool may return, and the result that each becomes.
+//! The types that a tool may return, and their conversion into a result.
 
 use std::borrow::Cow;
 
@@ -12,9 +12,9 @@ use super::{finite, schema};
 /// A value that a tool can return.
 ///
 /// Implemented for text (`String`, `&'static str`, `Cow<'static, str>`), numbers, `char`, `bool`,
-/// `()`, [`Json`], [`Content`](crate::Content) and `Vec`s of it, rmcp's [`ContentBlock`] and
-/// [`CallToolResult`], and `Result` and `Option` of these. Wrap a type of your own in [`Json`], or
-/// implement this trait:
+/// `()`, [`Json`], [`Content`](crate::Content) and `Vec<Content>`, rmcp's [`ContentBlock`] and
+/// [`CallToolResult`], and `Result` and `Option` of these. Wrap your own type in [`Json`], or
+/// implement this trait for it:
 ///
 /// ```
 /// use mcp_auth::{IntoToolResult, Json, ToolError, ToolOutput, mcp_tool};
@@ -53,11 +53,11 @@ use super::{finite, schema};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a tool",
-    label = "neither text, a number, `()`, `Content`, `Json<_>`, `CallToolResult`, nor a `Result` of these",
-    note = "a type of your own gets `#[mcp_auth::data]`, and is returned in `mcp_auth::Json`"
+    label = "must be text, a number, `()`, `Content`, `Json<_>`, `CallToolResult`, or a `Result` of these",
+    note = "annotate your own type with `#[mcp_auth::data]`, and return it in `mcp_auth::Json`"
 )]
 pub trait IntoToolResult: Send {
-    /// Returns the schema of the structured result; `None` for values that have none.
+    /// Returns the schema of the structured result. `None` for values that are not structured.
     ///
     /// A value with a schema becomes a structured result, like a [`Json`].
     #[must_use]
@@ -70,12 +70,12 @@ pub trait IntoToolResult: Send {
     /// # Errors
     ///
     /// - The tool's own error.
-    /// - An internal error if the value cannot be serialised, or has a number that JSON cannot express (`NaN`, an
-    ///   infinity). The log names the tool and the field.
+    /// - An internal error if the value cannot be serialised, or if it contains a number that JSON
+    ///   cannot express (`NaN`, an infinity). The log names the tool and the field.
     fn into_tool_result(self) -> Result<ToolOutput, ToolError>;
 }
 
-/// The result of a tool that ran, for an [`IntoToolResult`] of your own.
+/// The result of a tool that ran. Your own [`IntoToolResult`] makes it.
 ///
 /// ```
 /// use mcp_auth::{IntoToolResult, ToolError, ToolOutput};
@@ -91,13 +91,14 @@ pub trait IntoToolResult: Send {
 /// }
 /// ```
 ///
-/// Results with further fields convert: `ToolOutput::from(model::CallToolResult::success(blocks))`.
+/// For further fields, convert rmcp's result type:
+/// `ToolOutput::from(model::CallToolResult::success(blocks))`.
 #[derive(Debug)]
 pub struct ToolOutput(pub(crate) Body);
 
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// Content that the tool composed.
+    /// A complete result that the tool composed.
     Composed(Box<CallToolResult>),
     /// A typed value, serialized once for both `structuredContent` and its text.
     Structured(String),
@@ -119,14 +120,13 @@ impl From<CallToolResult> for ToolOutput {
     }
 }
 
-/// A typed result: the tool gets an `outputSchema`, and the answer has `structuredContent`.
+/// A typed result. The tool gets an `outputSchema`, and its result has `structuredContent`.
 ///
 /// A type whose schema is not an object is wrapped as `{"result": …}`, in the schema and in the
 /// content.
 ///
-/// A number that JSON cannot express (`NaN`, an infinity) is an internal error: the model reads
-/// `Internal error, reference …`, and the log names the tool and the field. It never becomes
-/// `null`.
+/// A number that JSON cannot express (`NaN`, an infinity) never becomes `null`. It is an internal
+/// error: the model reads `Internal error, reference …`, and the log names the tool and the field.
 ///
 /// ```
 /// use mcp_auth::{Json, mcp_tool};
@@ -149,7 +149,7 @@ pub struct Json<T>(pub T);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be in the result of a tool",
     label = "`{Self}` is not both `Serialize` and `JsonSchema`",
-    note = "a type of your own gets `#[mcp_auth::data]`"
+    note = "annotate your own type with `#[mcp_auth::data]`"
 )]
 pub trait Structured: Serialize + JsonSchema {}
 
@@ -209,7 +209,7 @@ impl IntoToolResult for Cow<'static, str> {
 }
 
 impl IntoToolResult for () {
-    /// Makes an empty result.
+    /// `()` becomes an empty result.
     fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
         Ok(CallToolResult::success(Vec::new()).into())
     }
@@ -220,7 +220,7 @@ impl<T: IntoToolResult> IntoToolResult for Option<T> {
         T::output_schema().map(schema::or_null)
     }
 
-    /// Makes an empty result from `None`, or `null` if the result is typed.
+    /// `None` becomes an empty result, or `null` if the result is typed.
     fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
         match self {
             Some(value) => value.into_tool_result(),
@@ -262,7 +262,7 @@ into_text!(
 macro_rules! into_finite_text {
     ($($type:ty),+) => {$(
         impl IntoToolResult for $type {
-            /// Makes an internal error from `NaN` and the infinities.
+            /// `NaN` and the infinities become an internal error.
             fn into_tool_result(self) -> Result<ToolOutput, ToolError> {
                 Ok(ToolOutput::text(finite::to_text(self)?))
             }
@@ -272,8 +272,8 @@ macro_rules! into_finite_text {
 
 into_finite_text!(f32, f64);
 
-/// An error that a tool can return: [`ToolError`], any other error, which becomes internal, or a
-/// type of your own that decides what the client reads.
+/// An error that a tool can return. Implemented for [`ToolError`], and for all other error types,
+/// which become internal errors. Implement it for your own type to decide what the client reads.
 ///
 /// ```
 /// use mcp_auth::{IntoToolError, ToolError, mcp_tool};
@@ -316,8 +316,8 @@ into_finite_text!(f32, f64);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a tool",
-    label = "neither `ToolError` nor an error",
-    note = "return `mcp_auth::ToolError`, which `.map_err(ToolError::new)` makes of a text, or implement `std::error::Error` for `{Self}`"
+    label = "is neither `ToolError` nor another error type",
+    note = "return `mcp_auth::ToolError` (`.map_err(ToolError::new)` converts a text), or implement `std::error::Error` for `{Self}`"
 )]
 pub trait IntoToolError {
     /// Turns the value into a tool's error.

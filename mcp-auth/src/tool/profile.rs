@@ -1,4 +1,4 @@
-//! The profile of a caller, as a tool takes it.
+//! Injects the profile of the caller into a tool.
 
 use crate::guard::Requirement;
 use crate::identity::{Caller, Profile, ProfileError};
@@ -7,8 +7,8 @@ use super::context::Context;
 use super::error::ToolError;
 use super::inject::FromContext;
 
-/// Looks the profile up before the tool runs. A tool that needs the profile in some calls only takes `&Context` and
-/// `&Caller`, and calls `Profile::from_context(cx, caller)`.
+/// The server looks up the profile before the tool runs. If a tool needs the profile only in some
+/// calls, take `&Context` and `&Caller` instead, and call `Profile::from_context(cx, caller)`.
 impl FromContext for Profile {
     type Parts = Caller;
 
@@ -21,8 +21,8 @@ impl FromContext for Profile {
         };
         profile.map_err(|error| {
             ToolError::new(match error {
-                ProfileError::NoUser => "The caller is no user",
-                ProfileError::Unavailable => "The caller's profile can't be had at the moment",
+                ProfileError::NoUser => "The caller is not a user",
+                ProfileError::Unavailable => "The caller's profile cannot be loaded at the moment",
             })
         })
     }

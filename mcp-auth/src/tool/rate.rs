@@ -1,4 +1,4 @@
-//! Declared rates: how often a tool, or all tools together, may be called.
+//! Rate limits: how often a tool, or all tools together, may be called.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -7,19 +7,19 @@ use std::time::Duration;
 use crate::guard::{KeyText, const_panic};
 use crate::limits::Limit;
 
-/// The rate of calls: `COUNT/UNIT per WHOM`, for example `10/min per user`.
+/// A rate limit for calls: `COUNT/UNIT per WHOM`, for example `10/min per user`.
 ///
-/// `COUNT` is a whole number from 1 to 4 294 967 295. `UNIT` is `s`, `min`, `hour` or `day`. `WHOM` is `user`,
-/// `org` or `client`. A window begins with the first call and lasts one unit; exactly `COUNT` calls in it are
-/// allowed.
+/// `COUNT` is a whole number from 1 to 4 294 967 295. `UNIT` is `s`, `min`, `hour` or `day`. `WHOM`
+/// is `user`, `org` or `client`. A window begins with the first call and lasts one unit. Within a
+/// window, `COUNT` calls are allowed.
 ///
-/// | `WHOM` | calls that count together | where there is none |
+/// | `WHOM` | these calls count together | callers without a `WHOM` |
 /// |---|---|---|
-/// | `user` | those of one user, with any client, in any organization | a machine and an API key of an organization count as themselves |
-/// | `org` | those of one organization, of any member | as with `user` |
-/// | `client` | those of one OAuth client, for any user | as with `user` |
+/// | `user` | calls of one user, with any client, in any organization | a machine, or an organization whose API key is presented, counts as a user |
+/// | `org` | calls in one organization, by any member | as with `user` |
+/// | `client` | calls of one OAuth client, for any user | as with `user` |
 ///
-/// A caller without a token counts by its network, an IPv4 address or an IPv6 /64, for any `WHOM`.
+/// For every `WHOM`, calls without a token count by network (an IPv4 address or an IPv6 /64).
 ///
 /// ```
 /// use mcp_auth::{Rate, mcp_tool};
@@ -47,7 +47,7 @@ enum Unit {
     Day,
 }
 
-/// The party whose calls are counted together.
+/// The callers whose calls are counted together.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Per {
     Client,
@@ -60,7 +60,8 @@ impl Rate {
     ///
     /// # Panics
     ///
-    /// If the text does not look like `10/min per user`. In a `const` that is a compile error.
+    /// Panics if the text does not have the form `10/min per user`. In a `const`, the panic is a
+    /// compile error.
     #[must_use]
     #[track_caller]
     pub const fn new(text: &'static str) -> Self {
@@ -74,12 +75,12 @@ impl Rate {
         }
     }
 
-    /// Returns the party whose calls are counted together.
+    /// Returns whose calls are counted together.
     pub(crate) const fn per(self) -> Per {
         self.per
     }
 
-    /// The rate as a limit of a window.
+    /// The rate as the limit of a counting window.
     pub(crate) const fn limit(self) -> Limit {
         Limit {
             most: self.count.get(),
@@ -87,7 +88,8 @@ impl Rate {
         }
     }
 
-    /// The rate in a sentence, for a caller who counts as `whom`: `10 calls a minute per user`.
+    /// The rate in words, for example `10 calls a minute per user`. `whom` names whose calls are
+    /// counted.
     pub(crate) fn in_words(self, whom: &str) -> String {
         let calls = if self.count.get() == 1 {
             "call"
@@ -142,7 +144,7 @@ impl KeyText<&'static str> {
 }
 
 impl KeyText<Rate> {
-    /// Takes the rate as it is.
+    /// Returns the rate unchanged.
     #[must_use]
     pub const fn rate(self) -> Rate {
         self.0

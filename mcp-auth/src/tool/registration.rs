@@ -1,4 +1,4 @@
-//! The link-time registry of tools, to which `#[mcp_tool]` adds each of them.
+//! The link-time registry, to which `#[mcp_tool]` adds each tool.
 
 use schemars::Schema;
 
@@ -7,7 +7,7 @@ use super::outcome::Run;
 use super::run::{Call, Tool, run};
 use super::schema;
 
-/// A tool as it was linked into the program.
+/// A tool that is linked into the program.
 #[derive(Clone, Copy)]
 pub struct Registration {
     pub(crate) declaration: Declaration,

@@ -1,4 +1,5 @@
-//! The tools that a server serves. They are collected at start-up, checked, and sorted by name.
+//! The tools that a server serves. The server collects and checks them at start-up, and sorts them
+//! by name.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -33,11 +34,11 @@ pub(crate) struct Registry {
 /// The settings of a server that apply to every tool.
 #[derive(Debug)]
 pub(crate) struct ToolSettings {
-    /// The source of `securitySchemes`; `None` if the list has none.
+    /// The data for `securitySchemes`. `None` if `tools/list` does not have them.
     pub(crate) schemes: Option<SchemeSource>,
     /// True if every tool reads its arguments leniently.
     pub(crate) lenient_arguments: bool,
-    /// True if the list says `additionalProperties: false`.
+    /// True if `tools/list` has `additionalProperties: false`.
     pub(crate) closed_schemas: bool,
 }
 
@@ -51,7 +52,7 @@ impl Registry {
         let mut registrations: Vec<_> = Registration::linked()
             .filter(|tool| serves(&ToolInfo::of(&tool.declaration)))
             .collect();
-        // The order of duplicates must not depend on the linker.
+        // The error about a duplicate name must not depend on the order of the linker.
         registrations.sort_by_key(|tool| (tool.declaration.name, place(tool.declaration.location)));
         let mut tools = BTreeMap::new();
         for registration in registrations {
@@ -78,7 +79,7 @@ impl Registry {
         self.tools.values()
     }
 
-    /// Returns true if the list publishes the security schemes of each tool.
+    /// Returns true if `tools/list` has the security schemes of each tool.
     pub(crate) fn publishes_schemes(&self) -> bool {
         self.publishes_schemes
     }
@@ -93,11 +94,11 @@ impl Registry {
 pub(crate) struct ServedTool {
     registration: &'static Registration,
     json: String,
-    /// The tool for revisions without icons; `None` if it has no icons.
+    /// The JSON of the tool for protocol revisions without icons. `None` if the tool has no icons.
     iconless_json: Option<String>,
     wraps_output: bool,
     arguments: ArgumentReader,
-    /// The running calls, if the tool declares `concurrency`.
+    /// The counter of running calls, if the tool declares `concurrency`.
     concurrency: Option<Arc<Concurrency>>,
     takes_organization: bool,
     requires_arguments: bool,
@@ -207,7 +208,7 @@ impl ServedTool {
         &self.registration.declaration.guard
     }
 
-    /// Returns the guard and the function that runs after it.
+    /// Returns the guard, and the `authorize` function that runs after the guard.
     pub(crate) fn policy(&self) -> AccessRule {
         AccessRule {
             guard: *self.guard(),
@@ -232,24 +233,24 @@ impl ServedTool {
         self.wraps_output
     }
 
-    /// Returns true if the caller's organization must be known before the tool can run: the guard
-    /// requires it, or the tool takes an `Option<&Org>`.
+    /// Returns true if the server must look up the caller's organization before the tool can run:
+    /// the guard requires the organization, or a parameter depends on it.
     pub(crate) fn wants_organization(&self) -> bool {
         self.guard().uses_organization() || self.takes_organization
     }
 
-    /// Returns true if a parameter depends on the organization. The organization must then be known
-    /// even if the guard passes without it.
+    /// Returns true if a parameter depends on the organization. The server must then look up the
+    /// organization even if the guard passes without it.
     pub(crate) fn takes_organization(&self) -> bool {
         self.takes_organization
     }
 
-    /// Returns the rates of the tool.
+    /// Returns the rate limits of the tool.
     pub(crate) fn rates(&self) -> &'static [Rate] {
         self.registration.declaration.rates
     }
 
-    /// Returns the running calls, if the tool declares `concurrency`.
+    /// Returns the counter of running calls, if the tool declares `concurrency`.
     pub(crate) fn concurrency(&self) -> Option<&Arc<Concurrency>> {
         self.concurrency.as_ref()
     }
@@ -264,7 +265,8 @@ impl ServedTool {
         self.requires_arguments
     }
 
-    /// Returns the published security schemes of the tool; empty if the list publishes none.
+    /// Returns the published security schemes of the tool. Empty if `tools/list` does not have
+    /// them.
     pub(crate) fn schemes(&self) -> &[SecurityScheme] {
         &self.schemes
     }
@@ -330,8 +332,8 @@ fn describe(declaration: &Declaration, input: Value, output: Option<Value>) -> M
     tool
 }
 
-/// Publishes the security schemes at the top level, and in `_meta` for SDKs that drop unknown
-/// members. They replace a member of that name in the declaration's `meta`.
+/// Adds the security schemes to the top level of the tool, and to its `_meta` for SDKs that drop
+/// unknown members. In `_meta` they replace a member of the same name from the declaration.
 fn publish(tool: &mut Map<String, Value>, schemes: &[SecurityScheme]) {
     if schemes.is_empty() {
         return;
@@ -406,17 +408,17 @@ fn place(location: &Location<'static>) -> (&'static str, u32, u32) {
 
 const SECURITY_SCHEMES: &str = "securitySchemes";
 
-/// Errors of declarations that cannot be served together.
+/// The errors of tools that a server cannot serve.
 #[derive(Debug, Error)]
 pub(crate) enum RegistryError {
-    /// Two tools have one name.
+    /// Two tools have the same name.
     #[error("two tools are called `{name}`: {first} and {second}; give one of them another `name`")]
     Duplicate {
         name: &'static str,
         first: &'static Location<'static>,
         second: &'static Location<'static>,
     },
-    /// A tool takes state that the server was not given.
+    /// A tool takes state that the server does not have.
     #[error(
         "{location}: tool `{tool}` takes state of type `{state}` (parameter `{parameter}`), but the server was given none; add `state = <a {state}>`"
     )]
@@ -426,7 +428,7 @@ pub(crate) enum RegistryError {
         state: &'static str,
         location: &'static Location<'static>,
     },
-    /// A tool counts its calls per organization, and its calls have none.
+    /// A tool counts its calls per organization, but its calls have no organization.
     #[error(
         "{location}: tool `{tool}` has the rate `{rate}`, but acts in no organization; add `require_org`, or count `per user`"
     )]

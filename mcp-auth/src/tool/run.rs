@@ -1,4 +1,5 @@
-//! Runs a tool: the one generic function, and the limits on panics and time around it.
+//! Runs a tool: the one generic function, and the code around it that catches panics and enforces
+//! the time-out.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -36,7 +37,7 @@ pub trait Tool: 'static {
     ///
     /// # Errors
     ///
-    /// - Every rule that the arguments break.
+    /// - The rules that the arguments break.
     fn validate(args: &Self::Arguments) -> Result<(), Violations> {
         let _ = args;
         Ok(())
@@ -51,7 +52,7 @@ pub trait Tool: 'static {
     ) -> impl Future<Output = Result<Ran<Self::Output>, Stop>> + Send;
 }
 
-/// An allowed call.
+/// A call that the guard allowed.
 #[derive(Debug)]
 pub(crate) struct Call {
     tool: Arc<ServedTool>,
@@ -64,19 +65,20 @@ pub(crate) struct Call {
 #[derive(Debug)]
 pub(crate) struct CallEnvironment<'a> {
     pub(crate) states: &'a Arc<States>,
-    /// The look-up of organizations, for [`Context::has`](crate::Context::has).
+    /// Looks up organizations, for [`Context::has`](crate::Context::has).
     pub(crate) organizations: &'a Arc<Organizations>,
     /// The organization that the URL of the request names.
     pub(crate) url_org: &'a UrlOrg,
-    /// The threads of plain functions.
+    /// The threads for tools that are plain functions.
     pub(crate) threads: &'a Arc<Threads>,
-    /// The party that the thread of a plain function counts for.
+    /// The caller whose share of the threads a plain function uses.
     pub(crate) party: Party,
     /// The time-out of tools that declare none.
     pub(crate) timeout: Duration,
 }
 
-/// Runs a tool for an allowed call. The arguments are read here, after the proof.
+/// Runs a tool for an allowed call. The call contains the proof, so the arguments are read only
+/// after the guard allowed the call.
 pub(super) fn run<T: Tool>(call: Call) -> Run {
     Box::pin(async move {
         let Call {
@@ -98,9 +100,9 @@ pub(super) fn run<T: Tool>(call: Call) -> Run {
 }
 
 impl ServedTool {
-    /// Starts the tool. `arguments` is the argument object as the client sent it. `held` is dropped
-    /// when the tool ends; a plain function may end after its time-out. The time-out begins with
-    /// the function, after the wait for a thread.
+    /// Runs the tool. `arguments` is the argument object as the client sent it. `held` is dropped
+    /// when the tool ends, which for a plain function may be after its time-out. The time-out
+    /// begins when the function starts, after any wait for a thread.
     pub(crate) fn call<H: Send + 'static>(
         self: &Arc<Self>,
         proof: Authorized,
@@ -123,7 +125,7 @@ impl ServedTool {
             let name = tool.name();
             let threads = match threads {
                 Some(threads) => {
-                    // The box keeps the future of every other call small.
+                    // The box keeps the futures of all other calls small.
                     let mut free = Box::pin(threads.place(party));
                     let place = within(timeout.min(WAIT_FOR_THREAD), free.as_mut()).await;
                     drop(free);
@@ -132,7 +134,7 @@ impl ServedTool {
                 }
                 None => None,
             };
-            // Making the future can panic, like polling it, so both are inside.
+            // Creating the future can panic, as polling can, so both happen inside `catch_unwind`.
             let call = Call {
                 tool: Arc::clone(&tool),
                 context,
@@ -163,10 +165,11 @@ impl ServedTool {
     }
 }
 
-/// The longest wait of a call for a thread.
+/// The longest time that a call waits for a thread.
 const WAIT_FOR_THREAD: Duration = Duration::from_secs(5);
 
-/// Logs a fault. The panic hook has logged the panic's message.
+/// Logs a panic or a time-out, with a new error id. The panic hook has already logged the message
+/// of a panic.
 fn fault(tool: &'static str, what: &'static str) -> Failure {
     let reference = Reference::new();
     tracing::error!(target: "mcp_auth", tool, request = %reference, "{what}");

@@ -1,8 +1,8 @@
-//! A type that stands in for the type of a parameter that cannot be an argument. Without it, every
-//! use of the type in the derived code would be an error of its own.
+//! A substitute for the type of a parameter that cannot be an argument. Without the substitute,
+//! each use of the type in the generated code would cause one more compile error.
 //!
-//! INVARIANT: a tool with a stand-in does not compile, since [`IsArgument`](super::IsArgument)
-//! refuses the type. A stand-in has no values.
+//! INVARIANT: a tool with a stand-in never compiles, because [`IsArgument`](super::IsArgument)
+//! refuses the parameter's type. No value of a stand-in can exist.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -13,17 +13,17 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 
-/// A constant that is true if a type can be an argument: `ArgumentOf::<T>::IS_READ`, with
+/// Has a constant that is true if a type can be an argument: `ArgumentOf::<T>::IS_READ`, with
 /// [`NotRead`] in scope.
 #[derive(Debug)]
 pub struct ArgumentOf<T>(PhantomData<T>);
 
 impl<T: DeserializeOwned + JsonSchema> ArgumentOf<T> {
-    /// True: an inherent constant takes precedence over the constant of a trait.
+    /// `true`. This inherent constant takes precedence over the constant of the trait.
     pub const IS_READ: bool = true;
 }
 
-/// The case of every other type.
+/// Implemented for every type. Its constant applies to types that cannot be an argument.
 pub trait NotRead {
     /// False.
     const IS_READ: bool = false;

@@ -1,4 +1,4 @@
-//! The application's own state. It is given to the server once; tools take it as `&State<T>`.
+//! The application's own state. The application sets it once, and tools take it as `&State<T>`.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -6,10 +6,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// State that the application gave to the server. It dereferences to the value, and clones share
-/// the value.
+/// State that the application gave to the server. It dereferences to the value. Clones share the
+/// same value.
 ///
-/// `Debug` shows the type only, since state may hold secrets.
+/// `Debug` shows only the type, because state may contain secrets.
 ///
 /// ```
 /// use mcp_auth::State;
@@ -23,14 +23,15 @@ use std::sync::Arc;
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// // In a unit test the function is called as it is.
+/// // In a unit test, call the function directly.
 /// assert_eq!(greet("Ada".into(), &State::new(Greeting("Hello"))).await, "Hello Ada");
 /// # });
 /// ```
 pub struct State<T: Send + Sync + 'static>(Arc<T>);
 
 impl<T: Send + Sync + 'static> State<T> {
-    /// Wraps a value. The server wraps the values of `serve!(state = …)`; a test may wrap its own.
+    /// Wraps a value. The server does this for the values of `serve!(state = …)`. A test may wrap
+    /// its own values.
     #[must_use]
     pub fn new(value: T) -> Self {
         Self(Arc::new(value))
@@ -52,13 +53,13 @@ impl<T: Send + Sync + 'static> Deref for State<T> {
 }
 
 impl<T: Send + Sync + 'static> fmt::Debug for State<T> {
-    /// Shows the type only: an application's state may hold secrets.
+    /// Shows only the type, because state may contain secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "State<{}>", type_name::<T>())
     }
 }
 
-/// The types of state that the injected parameters of a tool need.
+/// The types of state that the parameters of a tool need.
 #[derive(Debug, Default)]
 pub struct RequiredState {
     states: Vec<(TypeId, &'static str)>,
@@ -71,7 +72,7 @@ impl RequiredState {
             .push((TypeId::of::<State<T>>(), type_name::<T>()));
     }
 
-    /// Returns the name of the first needed type that is not in `given`.
+    /// Returns the name of the first needed type that `given` does not have.
     pub(crate) fn missing_from(&self, given: &States) -> Option<&'static str> {
         self.states
             .iter()
@@ -80,12 +81,12 @@ impl RequiredState {
     }
 }
 
-/// The state of a server, with one value for each type.
+/// The state of a server, with at most one value of each type.
 #[derive(Default)]
 pub(crate) struct States(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
 
 impl States {
-    /// Adds a value. Returns `false` if there is a value of this type already.
+    /// Adds a value. Returns `false` if the state already has a value of this type.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
         self.0
             .insert(TypeId::of::<State<T>>(), Box::new(State::new(value)))

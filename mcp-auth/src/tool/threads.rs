@@ -1,6 +1,7 @@
-//! The threads of tools that are plain functions. A function occupies a thread for as long as it
-//! runs, even if its caller is gone, so the number of threads bounds the work. Each caller has a
-//! share of the threads, so that one caller's functions that hang leave threads to others.
+//! The threads for tools that are plain functions. A function occupies its thread for as long as it
+//! runs, even after its caller is gone, so the number of threads limits the work. Each caller may
+//! use only a share of the threads, so that functions of one caller that hang do not block all
+//! other callers.
 
 use std::any::Any;
 use std::io;
@@ -20,12 +21,12 @@ use crate::limits::{Party, Place, Queue, Shares};
 
 use super::outcome::{Outcome, Run};
 
-/// A pool of threads, started as they are needed.
+/// A pool of threads, which are started when they are needed.
 #[derive(Debug)]
 pub(crate) struct Threads {
     /// The queue of calls that wait for a thread.
     queue: Arc<Queue>,
-    /// Only the blocking pool of this runtime is used. `None` once this was dropped.
+    /// The runtime whose blocking pool runs the functions. `None` after the drop.
     pool: Option<Runtime>,
 }
 
@@ -46,16 +47,17 @@ impl Threads {
         })
     }
 
-    /// Waits for a thread that the party may have. Dropping the future gives up the call.
+    /// Waits until a thread is free within the share of `party`. Dropping the future leaves the
+    /// queue.
     pub(super) async fn place(&self, party: Party) -> Option<Place> {
         self.queue.enter(party).await
     }
 
-    /// Runs a call on a thread; `None` if the server is stopping.
+    /// Runs a call on a thread. `None` if the server is stopping.
     ///
-    /// If the future is dropped, a call that waits on its thread for an injected parameter or for
-    /// `authorize` is given up. A function that already runs goes on, and keeps its thread and
-    /// `held` until it ends.
+    /// If the future is dropped while the call still waits for an injected parameter or for
+    /// `authorize`, the call is abandoned. A function that already runs continues, and keeps its
+    /// thread and `held` until it ends.
     pub(super) async fn run(
         &self,
         place: Place,
@@ -64,7 +66,7 @@ impl Threads {
     ) -> Option<Outcome> {
         let (runtime, span) = (Handle::current(), Span::current());
         let subscriber = get_default(Dispatch::clone);
-        // Dropped with this future. The thread then knows that its caller is gone.
+        // `_waiting` is dropped with this future. The thread then notices that its caller is gone.
         let (_waiting, given_up) = oneshot::channel::<()>();
         let thread = self.pool.as_ref()?.spawn_blocking(move || {
             let _kept = (place, held);
@@ -90,15 +92,16 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // Waiting for a function that never ends would keep the server from stopping.
+        // Do not wait for the functions: a function that never ends would prevent the server from
+        // stopping.
         if let Some(pool) = self.pool.take() {
             pool.shutdown_background();
         }
     }
 }
 
-/// Waits for a future on this thread. tokio's own `block_on` would panic in a function that waits
-/// for another runtime, as clients with a blocking interface do.
+/// Runs a future to completion on this thread. tokio's own `block_on` cannot be used: with it, a
+/// function would panic if it waits for another runtime, as clients with a blocking interface do.
 fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(future);

@@ -1,4 +1,5 @@
-//! Arguments that break the user's rules. Errors name them as the client spells them.
+//! Reports arguments that break the rules of the application. Errors use the names that the client
+//! uses.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -6,7 +7,7 @@ use std::marker::PhantomData;
 
 use serde_json::{Map, Value};
 
-/// The rules that the arguments break, in the validator's words.
+/// The rules that the arguments break, with the messages of the validator.
 #[derive(Debug)]
 pub struct Violations {
     found: Vec<(String, String)>,
@@ -15,8 +16,8 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// Takes paths and messages. `names` lists the fields that clients know by another name or, if
-    /// flattened, by none.
+    /// Collects the paths and messages of `found`. `names` lists the fields that have another name
+    /// for clients. A flattened field has no name.
     pub fn new(
         mut found: impl Iterator<Item = (impl Display, impl Display)>,
         names: &'static [(&'static str, Option<&'static str>)],
@@ -30,7 +31,7 @@ impl Violations {
         }
     }
 
-    /// Returns the sentence for the client. `schema` is the schema of the arguments.
+    /// Returns the error for the client. `schema` is the schema of the arguments.
     pub(super) fn text(&self, schema: &Value) -> String {
         let told: Vec<_> = self
             .found
@@ -67,16 +68,17 @@ impl<T: HasRules, const N: usize> HasRules for [T; N] {}
 impl<K, T: HasRules> HasRules for BTreeMap<K, T> {}
 impl<K, T: HasRules, S> HasRules for HashMap<K, T, S> {}
 
-/// A constant that is true if a type has rules: `Rules::<T>::DECLARED`, with [`NoRules`] in scope.
+/// Has a constant that is true if a type has rules: `Rules::<T>::DECLARED`, with [`NoRules`] in
+/// scope.
 #[derive(Debug)]
 pub struct Rules<T>(PhantomData<T>);
 
 impl<T: HasRules> Rules<T> {
-    /// True: an inherent constant takes precedence over the constant of a trait.
+    /// `true`. This inherent constant takes precedence over the constant of the trait.
     pub const DECLARED: bool = true;
 }
 
-/// The case of a type without [`HasRules`].
+/// Implemented for every type. Its constant applies to types without [`HasRules`].
 pub trait NoRules {
     /// False.
     const DECLARED: bool = false;
@@ -84,11 +86,12 @@ pub trait NoRules {
 
 impl<T> NoRules for Rules<T> {}
 
-/// Asserts that no rule is ignored: the schema would show it, and nothing would enforce it.
+/// Asserts that no rule is ignored. An ignored rule would be in the schema, but nothing would
+/// enforce it.
 ///
 /// # Panics
 ///
-/// If a rule is ignored. In a `const` that is a compile error.
+/// Panics if a rule is ignored. In a `const`, the panic is a compile error.
 #[track_caller]
 #[expect(
     clippy::panic,
@@ -102,7 +105,7 @@ pub const fn check_undived(declared: bool) {
     }
 }
 
-/// The keys of a map are the client's own, and of any length.
+/// Shortens a path for a message. A path can be long, because the client chooses the keys of a map.
 pub(super) fn shortened(path: &impl Display) -> String {
     let path = path.to_string();
     match path.char_indices().nth(LONGEST) {
@@ -111,7 +114,8 @@ pub(super) fn shortened(path: &impl Display) -> String {
     }
 }
 
-/// Translates a path of Rust names, `page.page_size[2]`, into the names that the client sends.
+/// Translates a path of Rust names, such as `page.page_size[2]`, into the names that the client
+/// uses.
 fn spelled(path: &str, names: &[(&str, Option<&str>)], schema: &Value) -> String {
     let root = schema.as_object();
     let mut at = root;
@@ -123,7 +127,7 @@ fn spelled(path: &str, names: &[(&str, Option<&str>)], schema: &Value) -> String
             continue;
         };
         let name = match names.iter().find(|(field, _)| depth == 0 && *field == key) {
-            // The fields of a flattened struct are in the struct around it.
+            // For the client, the fields of a flattened struct belong to the surrounding struct.
             Some((_, None)) => continue,
             Some((_, Some(name))) => name,
             None => known_as(key, at).unwrap_or_else(|| key.trim_start_matches("r#")),
@@ -158,7 +162,7 @@ fn steps(path: &str) -> Vec<String> {
     steps
 }
 
-/// Returns the property that a field is renamed to by `rename_all`, which changes only case and
+/// Returns the property name that `rename_all` gives to a field. `rename_all` changes only case and
 /// separators.
 fn known_as<'a>(field: &str, at: Option<&'a Map<String, Value>>) -> Option<&'a str> {
     let plain = |name: &str| {
@@ -172,7 +176,7 @@ fn known_as<'a>(field: &str, at: Option<&'a Map<String, Value>>) -> Option<&'a s
     found.or_else(|| candidates.next()).map(String::as_str)
 }
 
-/// Follows a schema's reference, and removes its `null`.
+/// Follows the reference of a schema, and ignores an alternative `null`.
 fn resolved<'a>(
     root: Option<&'a Map<String, Value>>,
     schema: Option<&'a Value>,
@@ -194,10 +198,10 @@ fn resolved<'a>(
     }
 }
 
-/// The first violations are enough for a client that sends a long list of wrong values.
+/// The largest number of violations in a message. A client may send a long list of wrong values.
 const MOST: usize = 20;
 
-/// The greatest length of a path in a message, in characters.
+/// The largest length of a path in a message, in characters.
 const LONGEST: usize = 256;
 
 #[cfg(test)]

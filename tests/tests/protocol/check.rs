@@ -190,10 +190,10 @@ async fn a_valid_configuration_has_no_finding_and_lists_the_checks_that_passed()
 tests 0.1.0, checked against {url}
 ok       the issuer answers, and calls itself {url}
 ok       tokens can be verified: 1 key published for RS256
-ok       `secret_key` is of the instance that issues the tokens
+ok       `secret_key` belongs to the instance that issues the tokens
 ok       OAuth access tokens are JWTs, verified without a call
-ok       the default scopes hold all that the server advertises, and `offline_access`
-ok       roles have all permissions that tools ask for, and exist if tools ask for them
+ok       the default scopes include all advertised scopes and `offline_access`
+ok       the instance has all roles and permissions that tools require
 ok       the clock agrees with the issuer's
 ok       clients can register dynamically and by metadata documents
 0 errors, 0 warnings, 0 notes
@@ -269,7 +269,7 @@ async fn a_public_key_is_compared_with_those_that_are_published() {
     assert!(text.contains(passed), "{text}");
 
     let other = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
-    let what = "`jwt_key` is no key that the issuer publishes";
+    let what = "`jwt_key` is not a key that the issuer publishes";
     let report = check(without_key(&published).jwt_key(other.public_key_pem())).await;
     let finding = &report.findings()[0];
     assert_eq!(
@@ -324,7 +324,7 @@ async fn other_sources_of_organizations_are_noted_with_the_use_of_each() {
                 `?org=` in the URL";
     expect(builder, Severity::Note, what).await;
 
-    let needs = "`organization_from` asks Clerk's Backend API, and there is no secret key";
+    let needs = "`organization_from` needs Clerk's Backend API, but no secret key is set";
     let builder = without_key(&clerk).organization_from([OrganizationSource::OnlyMembership]);
     let report = check(builder).await;
     let first = &report.findings()[0];
@@ -542,7 +542,7 @@ async fn documents_of_any_client_are_noted_unless_clients_are_listed() {
         let members = "client_id_metadata_documents_only_allow_pre_registered_clients";
         (path == SETTINGS).then(|| settings(&json!({ members: false })))
     });
-    let what = "client-id metadata documents are taken from any client";
+    let what = "the instance accepts client-id metadata documents from any client";
     expect(server(&clerk), Severity::Note, what).await;
     let listed = server(&clerk).allowed_clients(["https://app.example.com/client.json"]);
     assert!(check(listed).await.findings().is_empty());
@@ -763,7 +763,7 @@ async fn all_mistakes_are_listed_not_just_the_first() {
     }
     assert_eq!(all.len(), 7);
     let text = report.to_string();
-    assert!(text.starts_with("tests 0.1.0, no instance was asked\n"));
+    assert!(text.starts_with("tests 0.1.0, checked without an instance\n"));
     assert!(
         text.ends_with("\n7 errors, 0 warnings, 0 notes\n"),
         "{text}"
@@ -779,14 +779,13 @@ async fn keys_and_urls_that_disagree_are_told_beside_what_cannot_be_read() {
             .publishable_key(PK_TEST)
             .frontend_api_url("clerk.example.com")
     };
-    let disagree = "`publishable_key` and `frontend_api_url` name two Clerk instances";
-    let kinds =
-        "`publishable_key` is of a development instance and `secret_key` of a production one";
+    let disagree = "`publishable_key` and `frontend_api_url` name different Clerk instances";
+    let kinds = "`publishable_key` belongs to a development instance, and `secret_key` to a production instance";
     for (server, second) in [
         (server().secret_key("sk_live_hunter2"), kinds),
         (
             server().secret_key("hunter2"),
-            "`secret_key`: a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces",
+            "`secret_key`: a Clerk secret key begins with `sk_test_` or `sk_live_` and has no spaces",
         ),
     ] {
         let report = check(server).await;
@@ -867,7 +866,7 @@ fn of_machine(clerk: &Stub) -> ServerBuilder {
 #[actix_web::test]
 async fn a_known_machine_passes_the_check_with_its_key_and_without() {
     let clerk = with_machine(|_, _| None);
-    let passed = "\nok       mch_mcp is a machine, and its settings fit each other\n";
+    let passed = "\nok       mch_mcp is a machine of the instance, and its settings agree\n";
     let report = check(of_machine(&clerk)).await;
     assert!(report.findings().is_empty(), "{report}");
     assert!(report.to_string().contains(passed), "{report}");
@@ -1015,7 +1014,7 @@ async fn a_finding_about_a_kind_of_token_makes_no_guard_unsatisfiable() {
         ),
         (
             keyed().api_keys(ApiKeyScopes::any_key()),
-            &["`m2m_tokens` does not know which machine this server is"],
+            &["`m2m_tokens` is set, but no setting names this server's machine"],
         ),
         (
             server()
@@ -1023,8 +1022,8 @@ async fn a_finding_about_a_kind_of_token_makes_no_guard_unsatisfiable() {
                 .api_keys(ApiKeyScopes::any_key())
                 .check_users(),
             &[
-                "`api_keys` asks Clerk's Backend API, and there is no secret key",
-                "`check_users` asks Clerk's Backend API, and there is no secret key",
+                "`api_keys` needs Clerk's Backend API, but no secret key is set",
+                "`check_users` needs Clerk's Backend API, but no secret key is set",
             ],
         ),
         (
@@ -1035,7 +1034,7 @@ async fn a_finding_about_a_kind_of_token_makes_no_guard_unsatisfiable() {
             &[
                 "MCP_URL is not set, and 0.0.0.0 is not loopback",
                 "`https://a.example/app` in `session_tokens(AuthorizedParties::only([…]))` is more than an origin",
-                "`m2m_tokens` does not know which machine this server is",
+                "`m2m_tokens` is set, but no setting names this server's machine",
             ],
         ),
     ] {
@@ -1126,14 +1125,14 @@ fn a_check_with_errors_prints_all_of_them_and_exits_with_status_1() {
     assert_eq!(
         printed,
         "\
-tests 0.1.0, no instance was asked
+tests 0.1.0, checked without an instance
 error    PORT is `none`: a number from 0 to 65535 is expected [setting-invalid]
-    why  the server does not replace a value that cannot be used by a default
+    why  the server does not replace an invalid value with a default
 error    CLERK_FRONTEND_API_URL: the Frontend API URL must be https (http is for loopback only) [frontend-url-invalid]
     why  it names the instance whose tokens are accepted
     do   copy the Frontend API URL from the dashboard's API keys
-error    CLERK_SECRET_KEY: a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces [secret-key-invalid]
-    why  it is sent to Clerk with every look-up, and no other secret may be
+error    CLERK_SECRET_KEY: a Clerk secret key begins with `sk_test_` or `sk_live_` and has no spaces [secret-key-invalid]
+    why  the server sends the key to Clerk with every look-up, and must not send any other secret there
     do   copy it from the dashboard's API keys
 3 errors, 0 warnings, 0 notes
 "
@@ -1229,7 +1228,7 @@ async fn a_start_names_a_malformed_log_setting_and_variables_that_nothing_reads(
             .any(|line| line.contains(" WARN ") && line.contains(text))
     };
     let expected = [
-        r#"RUST_LOG has "mcp_auth=debgu", which is no directive"#,
+        r#"RUST_LOG has "mcp_auth=debgu", which is not a valid directive"#,
         "nothing reads the environment variable MCP_ALLOWED_ORIGIN; did you mean MCP_ALLOWED_ORIGINS?",
         "nothing reads the environment variable CLERK_SECRETKEY; did you mean CLERK_SECRET_KEY?",
     ];

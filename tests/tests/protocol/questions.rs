@@ -420,7 +420,7 @@ async fn a_check_whose_look_up_fails_asks_to_try_again_and_reveals_no_more() {
             .call(Era::Modern, "ask", question)
             .bearer(&world.ada())
     };
-    let again = "What you may do could not be looked up. Try again in a moment.";
+    let again = "Your permissions could not be looked up. Try again in a moment.";
     ask(json!({ "permission": "org:documents:delete" }))
         .send()
         .await

@@ -300,7 +300,7 @@ async fn the_state_file_is_private_below_target_and_deleting_it_resets_the_state
     assert!(!elsewhere.printed().contains("  state "));
     let log = elsewhere.kill();
     assert!(
-        log.contains("the local Clerk keeps no state") && log.contains("in no target directory"),
+        log.contains("the local Clerk keeps no state") && log.contains("not in a target directory"),
         "{log}"
     );
 }

@@ -139,20 +139,20 @@ async fn scopes_that_contain_themselves_do_not_start() {
     for (server, text) in [
         (
             hierarchy(server()).scope_implies("files:read", ["files:list", "files:all"]),
-            "the scopes files:all > files:write > files:read > files:all contain themselves; \
+            "the scopes files:all > files:write > files:read > files:all imply each other in a circle; \
              drop one of these `scope_implies`",
         ),
         (
             server().scope_implies("a", ["a"]),
-            "the scopes a > a contain themselves; drop one of these `scope_implies`",
+            "the scopes a > a imply each other in a circle; drop one of these `scope_implies`",
         ),
         (
             server().scope_implies("a", ["b c"]),
-            "`b c` is not a scope: one token of printable ASCII without space, quote and backslash",
+            "`b c` is not a scope: a scope is printable ASCII without space, quote and backslash",
         ),
         (
             server().scope_implies("", ["b"]),
-            "`` is not a scope: one token of printable ASCII without space, quote and backslash",
+            "`` is not a scope: a scope is printable ASCII without space, quote and backslash",
         ),
     ] {
         let error = server.build().await.unwrap_err().to_string();

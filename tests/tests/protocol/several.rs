@@ -114,9 +114,9 @@ fn naming_a_crate_links_it() {
 fn a_library_that_the_program_does_not_name_is_not_linked_and_the_error_says_so() {
     assert_eq!(
         refusal_of(env!("CARGO_BIN_EXE_unlinked"), &[("PORT", "0")]),
-        "no tools of package `tests` are in this program; annotate a function with #[mcp_tool]; if there \
-         are some, in src/lib.rs or in another crate, name that crate, since a crate that nothing names is \
-         not linked: `use tests as _;` in main.rs, or `serve!(tools = [tests])`"
+        "no tools of package `tests` are in this program; annotate a function with #[mcp_tool]; if the tools \
+         are in src/lib.rs or in another crate, name that crate, because only named crates are \
+         linked: `use tests as _;` in main.rs, or `serve!(tools = [tests])`"
     );
     let printed = printed_by(env!("CARGO_BIN_EXE_linked"), &[("MCP_AUTH", "tools-json")]);
     let matrix: Value = serde_json::from_str(&printed).unwrap();
@@ -137,7 +137,7 @@ async fn a_name_without_tools_is_refused_with_the_names_that_have_tools() {
     ] {
         let text = named(server).build().await.unwrap_err().to_string();
         let start = format!(
-            "no tools are declared in `{path}`; of what is linked these modules declare some: \
+            "no tools are declared in `{path}`; linked modules that declare tools: \
              other_tools::admin, other_tools::reports, protocol::"
         );
         assert!(text.starts_with(&start), "{text}");
@@ -180,7 +180,7 @@ async fn a_condition_keeps_the_tools_that_meet_it() {
             .await
             .unwrap_err()
             .to_string(),
-        "no tool is left: the condition of `serve_tools_if` holds for none [tools-filtered]"
+        "no tool is left: `serve_tools_if` excludes every tool [tools-filtered]"
     );
 }
 

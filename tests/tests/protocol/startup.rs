@@ -117,7 +117,7 @@ async fn expect_refusal(builder: ServerBuilder, text: &str) {
 async fn a_missing_instance_names_the_variables_and_the_emulator() {
     expect_refusal(
         plain(),
-        "no Clerk instance is configured; set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); for development, `serve!(emulator)` brings a local one",
+        "no Clerk instance is configured; set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); for development, `serve!(emulator)` starts a local Clerk",
     )
     .await;
 }
@@ -132,14 +132,14 @@ async fn malformed_keys_are_named_and_not_shown() {
     ] {
         expect_refusal(
             plain().publishable_key(key),
-            "`publishable_key`: a Clerk publishable key begins `pk_test_` or `pk_live_` and is copied whole; copy it from the dashboard's API keys",
+            "`publishable_key`: a Clerk publishable key begins with `pk_test_` or `pk_live_` and must be complete; copy it from the dashboard's API keys",
         )
         .await;
     }
     for key in ["abc", PK_TEST, "sk_test_", "sk_test_a b", "ak_hunter2"] {
         expect_refusal(
             plain().publishable_key(PK_TEST).secret_key(key),
-            "`secret_key`: a Clerk secret key begins `sk_test_` or `sk_live_` and has no spaces; copy it from the dashboard's API keys",
+            "`secret_key`: a Clerk secret key begins with `sk_test_` or `sk_live_` and has no spaces; copy it from the dashboard's API keys",
         )
         .await;
     }
@@ -161,7 +161,7 @@ async fn unsafe_urls_are_named() {
         ),
         (
             "https://u:p@clerk.example.com",
-            "the Frontend API URL must not hold credentials",
+            "the Frontend API URL must not contain credentials",
         ),
         (
             "https://clerk.example.com/?x=1",
@@ -185,7 +185,7 @@ async fn unsafe_urls_are_named() {
     };
     expect_refusal(
         server().api_url("http://api.example.com"),
-        "`api_url` must be https (http is for loopback only); unset it, unless the Backend API is somewhere else than Clerk's",
+        "`api_url` must be https (http is for loopback only); unset it, unless you use another Backend API than Clerk's",
     )
     .await;
     let text = refusal(server().api_url("api.example.com")).await;
@@ -226,19 +226,19 @@ async fn keys_and_urls_that_disagree_do_not_start() {
         plain()
             .publishable_key(PK_TEST)
             .frontend_api_url("https://clerk.example.com"),
-        "`publishable_key` and `frontend_api_url` name two Clerk instances; unset one of them",
+        "`publishable_key` and `frontend_api_url` name different Clerk instances; unset one of them",
     )
     .await;
     for (publishable, secret, text) in [
         (
             PK_TEST,
             "sk_live_hunter2",
-            "`publishable_key` is of a development instance and `secret_key` of a production one; take both from one instance",
+            "`publishable_key` belongs to a development instance, and `secret_key` to a production instance; take both from one instance",
         ),
         (
             PK_LIVE,
             "sk_test_hunter2",
-            "`publishable_key` is of a production instance and `secret_key` of a development one; take both from one instance",
+            "`publishable_key` belongs to a production instance, and `secret_key` to a development instance; take both from one instance",
         ),
     ] {
         expect_refusal(
@@ -268,12 +268,12 @@ async fn an_issuer_whose_metadata_names_another_issuer_does_not_start() {
         let remedy = if found == "nothing" {
             "a Clerk instance"
         } else {
-            "that one"
+            "the instance with that URL"
         };
         assert_eq!(
             text,
             format!(
-                "the issuer at {expected} calls itself {found}; have `frontend_api_url` name {remedy}"
+                "the issuer at {expected} calls itself {found}; set `frontend_api_url` to {remedy}"
             )
         );
     }
@@ -389,7 +389,7 @@ async fn kinds_that_lack_a_setting_do_not_start() {
     for (builder, text) in [
         (
             server().m2m_tokens(),
-            "`m2m_tokens` does not know which machine this server is; set CLERK_MACHINE_ID (`mch_…`) or CLERK_MACHINE_SECRET_KEY, as the dashboard's page of this server's machine has them",
+            "`m2m_tokens` is set, but no setting names this server's machine; set CLERK_MACHINE_ID (`mch_…`) or CLERK_MACHINE_SECRET_KEY, as the dashboard's page of this server's machine has them",
         ),
         (
             server().m2m_tokens().machine_id("ak_hunter2"),
@@ -401,7 +401,7 @@ async fn kinds_that_lack_a_setting_do_not_start() {
         ),
         (
             server().m2m_tokens().machine_secret_key("mch_mcp"),
-            "`machine_secret_key`: a machine's secret key begins `ak_` and has no spaces; copy it from the machine's page in the dashboard",
+            "`machine_secret_key`: a machine's secret key begins with `ak_` and has no spaces; copy it from the machine's page in the dashboard",
         ),
         (
             server().session_tokens(mcp_auth::AuthorizedParties::only(Vec::<String>::new())),
@@ -409,15 +409,15 @@ async fn kinds_that_lack_a_setting_do_not_start() {
         ),
         (
             server().api_keys(ApiKeyScopes::any_key()),
-            "`api_keys` asks Clerk's Backend API, and there is no secret key; set CLERK_SECRET_KEY",
+            "`api_keys` needs Clerk's Backend API, but no secret key is set; set CLERK_SECRET_KEY",
         ),
         (
             server().check_users(),
-            "`check_users` asks Clerk's Backend API, and there is no secret key; set CLERK_SECRET_KEY",
+            "`check_users` needs Clerk's Backend API, but no secret key is set; set CLERK_SECRET_KEY",
         ),
         (
             server().organization_from([OrganizationSource::UrlQuery]),
-            "`organization_from` asks Clerk's Backend API, and there is no secret key; set CLERK_SECRET_KEY",
+            "`organization_from` needs Clerk's Backend API, but no secret key is set; set CLERK_SECRET_KEY",
         ),
         (
             server()
@@ -427,7 +427,7 @@ async fn kinds_that_lack_a_setting_do_not_start() {
         ),
         (
             server().api_keys(ApiKeyScopes::all_of(["two words"])),
-            "`two words` is not a scope: one token of printable ASCII without space, quote and backslash",
+            "`two words` is not a scope: a scope is printable ASCII without space, quote and backslash",
         ),
         (
             server().without_oauth_tokens(),
@@ -455,8 +455,11 @@ async fn a_listed_origin_or_host_that_can_never_match_does_not_start() {
     let origin = "write it like https://app.example.com";
     let host = "write it like mcp.example.com or mcp.example.com:8443";
     for (bad, problem) in [
-        ("*", format!("has a wildcard; name each one; {origin}")),
-        ("", "is empty; take it out".to_owned()),
+        (
+            "*",
+            format!("has a wildcard; list each value separately; {origin}"),
+        ),
+        ("", "is empty; remove it".to_owned()),
         ("https://", format!("is not an origin; {origin}")),
         (
             "a.example",
@@ -475,8 +478,11 @@ async fn a_listed_origin_or_host_that_can_never_match_does_not_start() {
         expect_refusal(server().allowed_origins([good, bad]), &text).await;
     }
     for (bad, problem) in [
-        ("*", format!("has a wildcard; name each one; {host}")),
-        ("", "is empty; take it out".to_owned()),
+        (
+            "*",
+            format!("has a wildcard; list each value separately; {host}"),
+        ),
+        ("", "is empty; remove it".to_owned()),
         ("a.example:x", format!("is not a host; {host}")),
         (
             "https://a.example/mcp",
@@ -516,7 +522,7 @@ async fn a_check_names_every_entry_that_can_never_match() {
             "`*.example.com` in `allowed_hosts` has a wildcard",
             "`*` in `allowed_origins` has a wildcard",
             "`a.example` in `allowed_origins` has no scheme",
-            "`null` in `session_tokens(AuthorizedParties::only([…]))` is the origin of every page that hides its own",
+            "`null` in `session_tokens(AuthorizedParties::only([…]))` is an origin that unrelated pages share",
         ]
     );
 }
@@ -583,8 +589,8 @@ async fn a_guard_that_no_accepted_kind_of_token_passes_names_what_each_kind_lack
             "keyed",
             sessions,
             "no caller can ever pass the guard of `report`: oauth tokens cannot have `token m2m or \
-             api_key`, session tokens cannot have `token m2m or api_key`; accept such tokens, or add \
-             an accepted kind to the tool's `accept`",
+             api_key`, session tokens cannot have `token m2m or api_key`; let the server accept such \
+             tokens, or add a kind that it accepts to the tool's `accept`",
         ),
         (
             "for_machines",
@@ -638,7 +644,7 @@ async fn state_given_twice_names_the_type() {
         .state(Runs::default());
     expect_refusal(
         server,
-        "two values of type protocol::support::Runs were given as state; wrap one in a type of its own",
+        "two values of type protocol::support::Runs were given as state; wrap one of them in a type of its own",
     )
     .await;
 }
@@ -648,9 +654,7 @@ async fn a_server_without_tools_names_where_it_looked() {
     let clerk = emulator().await;
     let text = refusal(builder(&clerk).tools_of("protocol::startup::nowhere")).await;
     assert!(
-        text.starts_with(
-            "no tools are declared in `protocol::startup::nowhere`; of what is linked"
-        ),
+        text.starts_with("no tools are declared in `protocol::startup::nowhere`; linked modules"),
         "{text}"
     );
     // A module is named completely, not by a prefix.
@@ -693,7 +697,7 @@ async fn a_port_that_is_taken_names_the_variable() {
     let text = without_code(&text);
     let expected = format!("cannot listen on 127.0.0.1:{port}: ");
     assert!(text.starts_with(&expected), "{text}");
-    let remedy = "; set `port` to another one, or stop what uses it";
+    let remedy = "; set `port` to another port, or stop the program that uses this port";
     assert!(text.ends_with(remedy), "{text}");
     assert_eq!(text.lines().count(), 1);
 }
@@ -755,7 +759,7 @@ fn each_invalid_variable_is_reported_in_one_line() {
                 ("CLERK_FRONTEND_API_URL", "clerk.example.com"),
                 ("PORT", "0"),
             ],
-            "CLERK_PUBLISHABLE_KEY and CLERK_FRONTEND_API_URL name two Clerk instances; unset one of them",
+            "CLERK_PUBLISHABLE_KEY and CLERK_FRONTEND_API_URL name different Clerk instances; unset one of them",
         ),
         (
             &[
@@ -766,11 +770,11 @@ fn each_invalid_variable_is_reported_in_one_line() {
                 ),
                 ("PORT", "0"),
             ],
-            "CLERK_FRONTEND_API_URL and MCP_USE_OAUTH_CLERK_FRONTEND_API_URL name two Clerk instances; unset one of them",
+            "CLERK_FRONTEND_API_URL and MCP_USE_OAUTH_CLERK_FRONTEND_API_URL name different Clerk instances; unset one of them",
         ),
         (
             &[("CLERK_SECRET_KEY", "sk_test_hunter2"), ("PORT", "0")],
-            "no Clerk instance is configured; set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); or, for the local Clerk, take away CLERK_SECRET_KEY",
+            "no Clerk instance is configured; set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL); or, to use the local Clerk, remove CLERK_SECRET_KEY",
         ),
         (
             &[
@@ -778,7 +782,7 @@ fn each_invalid_variable_is_reported_in_one_line() {
                 ("MCP_ALLOWED_ORIGINS", "https://app.example.com,"),
                 ("PORT", "0"),
             ],
-            "`` in MCP_ALLOWED_ORIGINS is empty; take it out",
+            "`` in MCP_ALLOWED_ORIGINS is empty; remove it",
         ),
         (
             &[
@@ -786,7 +790,7 @@ fn each_invalid_variable_is_reported_in_one_line() {
                 ("MCP_ALLOWED_HOSTS", "mcp.example.com, *"),
                 ("PORT", "0"),
             ],
-            "`*` in MCP_ALLOWED_HOSTS has a wildcard; name each one; write it like mcp.example.com or mcp.example.com:8443",
+            "`*` in MCP_ALLOWED_HOSTS has a wildcard; list each value separately; write it like mcp.example.com or mcp.example.com:8443",
         ),
         (
             &[("MCP_URL", "http://mcp.example.com"), ("PORT", "0")],
@@ -804,7 +808,8 @@ fn a_taken_port_of_the_environment_is_one_line() {
     let text = refused_process(&[("PORT", &port)]);
     assert!(
         text.starts_with(&format!("cannot listen on 127.0.0.1:{port}: "))
-            && text.ends_with("; set PORT to another one, or stop what uses it"),
+            && text
+                .ends_with("; set PORT to another port, or stop the program that uses this port"),
         "{text}"
     );
 }

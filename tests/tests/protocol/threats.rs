@@ -949,7 +949,7 @@ async fn t20_a_backend_api_that_misbehaves_is_503_and_the_secret_key_goes_nowher
         ("no end", Box::new(|| Answer::Endless)),
         ("no JSON", Box::new(|| Answer::json("[]"))),
         (
-            "another's membership",
+            "another user's membership",
             Box::new(|| Answer::json(membership("org_other").to_string())),
         ),
     ] {

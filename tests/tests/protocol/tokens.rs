@@ -266,7 +266,7 @@ async fn a_machine_is_not_a_user_and_its_token_must_be_for_this_machine() {
         expect_denied(&call(&world, &token, "profile").await, USER_REQUIRED);
         call(&world, &token, "address")
             .await
-            .expect_tool_error("The caller is no user");
+            .expect_tool_error("The caller is not a user");
     }
     for request in [
         TokenRequest::m2m("stranger"),
@@ -346,7 +346,7 @@ async fn an_api_key_acts_for_its_user_or_its_organization() {
     expect_denied(&call(&world, &org, "profile").await, USER_REQUIRED);
     call(&world, &org, "address")
         .await
-        .expect_tool_error("The caller is no user");
+        .expect_tool_error("The caller is not a user");
 
     for request in [
         TokenRequest::api_key("ada"),
@@ -612,7 +612,7 @@ async fn a_profile_that_cannot_be_looked_up_is_an_error() {
     let world = World::of(OWN, |builder| builder).await;
     world.instance.add_fault(Fault::status(500).at("/v1/users"));
     let reply = call(&world, &world.ada(), "profile").await;
-    reply.expect_tool_error("The caller's profile can't be had at the moment");
+    reply.expect_tool_error("The caller's profile cannot be loaded at the moment");
 }
 
 #[actix_web::test]

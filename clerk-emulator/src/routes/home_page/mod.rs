@@ -1,8 +1,8 @@
 //! The home page: the people, the commands that mint a token for each of them, the known clients,
 //! the settings and the routes.
 //!
-//! Like every route it is behind `local_only`. The page contains no secret, no token and no script,
-//! and loads no other resource.
+//! The page contains no secret, no token and no script, and loads no other resource. Like every
+//! route it is behind `local_only`.
 
 mod endpoints;
 
@@ -308,7 +308,7 @@ fn server(issuer: &str) -> Markup {
     }
 }
 
-/// All users, once for each membership; a user without a membership once.
+/// All users. A user occurs once for each membership; a user without a membership occurs once.
 fn seats(directory: &Directory) -> Vec<(&User, Option<Membership>)> {
     let mut seats = Vec::new();
     for user in directory.users() {

@@ -58,8 +58,8 @@ pub(super) async fn decide(
     }
 }
 
-/// Handles an authorization request (RFC 6749 §4.1.1). Until the redirect URI is known to be the
-/// client's, an error is shown as a page.
+/// Handles an authorization request (RFC 6749 §4.1.1). Errors are shown as a page until the
+/// redirect URI is known to belong to the client.
 async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
     let sent = fields.pairs().iter();
     if sent
@@ -73,7 +73,8 @@ async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
         Ok(found) => found,
         Err(text) => return unanswerable(&text),
     };
-    // Fetching the client's document may have taken seconds, so the snapshot is taken now.
+    // Fetching the client's document may have taken seconds, so the snapshot must not be taken
+    // before.
     let (oauth, context) = (instance.oauth(), instance.oauth_context());
     let Context {
         directory,
@@ -86,8 +87,8 @@ async fn authorize(instance: &Instance, fields: &Fields) -> HttpResponse {
         Ok(authorization) => authorization,
         Err((error, redirect)) => return see_other(&redirect.with_error(&error)),
     };
-    // For a client on another machine this would be an attack: it would get a code as soon as
-    // somebody opens its link.
+    // Only clients on this machine are approved without a page. A client on another machine would
+    // otherwise get a code as soon as somebody opens its link.
     let approver = settings.approve_as.as_deref();
     let approver = approver.filter(|_| authorization.redirect.is_loopback());
     if let Some(approver) = approver {
@@ -156,7 +157,7 @@ fn consent_of(directory: &Directory, authorization: &Authorization) -> Consent {
     }
 }
 
-/// An error page, for a request whose redirect URI is not known to be the client's.
+/// An error page, for a request whose redirect URI is not known to belong to the client.
 fn unanswerable(text: &str) -> HttpResponse {
     consent::respond_error(
         StatusCode::BAD_REQUEST,

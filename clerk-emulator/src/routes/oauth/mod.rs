@@ -1,7 +1,7 @@
-//! The endpoints of the authorization server. The decisions are made in `oauth`.
+//! The endpoints of the authorization server. The module `oauth` makes the decisions.
 //!
 //! Pages of this machine, for example the MCP Inspector, may call the endpoints that a client calls
-//! itself: `local_only` has refused every other origin. Browsers and servers use the other
+//! itself. `local_only` has already refused every other origin. Browsers and servers use the other
 //! endpoints.
 
 mod authorize;
@@ -54,8 +54,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(endpoints);
 }
 
-/// Allows CORS: a page may read the response, and send a token, a content type and the MCP version. Pages of other
-/// machines are refused before.
+/// Allows CORS: a page may read the response, and send a token, a content type and the MCP version.
+/// `local_only` has already refused pages of other machines.
 async fn cors(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -95,7 +95,8 @@ fn form(request: &HttpRequest, body: &[u8]) -> Result<Fields, OAuthError> {
     }
 }
 
-/// The error response to a request that a client sends itself (RFC 6749 §5.2).
+/// The error response to a request from the client itself, instead of from a browser (RFC 6749
+/// §5.2).
 fn refuse(error: &OAuthError) -> HttpResponse {
     let status = match error.code {
         Code::InvalidClient => StatusCode::UNAUTHORIZED,

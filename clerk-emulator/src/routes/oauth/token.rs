@@ -126,8 +126,8 @@ fn respond(result: Result<Value, OAuthError>) -> HttpResponse {
     }
 }
 
-/// Authenticates the client of a request (RFC 6749 §2.3). Like at Clerk, a client may use either of
-/// the two methods, regardless of the method that it registered.
+/// Authenticates the client of a request (RFC 6749 §2.3). Like at Clerk, a client may authenticate
+/// with the header or with the form, regardless of the method that it registered.
 fn authenticate(
     instance: &Instance,
     headers: &HeaderMap,

@@ -26,10 +26,10 @@ pub(crate) struct Backend {
 /// The reason why the Backend API did not return the instance's keys.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BackendKeysError {
-    /// The secret key is not accepted.
+    /// Clerk refuses the secret key.
     #[error("Clerk does not accept the secret key")]
     KeyRefused,
-    /// There was no usable answer.
+    /// There was no usable response.
     #[error("Clerk's Backend API did not answer")]
     Unreachable,
 }
@@ -52,7 +52,7 @@ impl Backend {
         }
     }
 
-    /// The user with this id; `None` if the user does not exist. Runs on the I/O runtime.
+    /// Looks up the user with this id; `None` if the user does not exist. Runs on the I/O runtime.
     async fn look_up_user(self, user_id: String) -> Result<Option<User>, LookupError> {
         let path = ["v1", "users", &user_id];
         let asked = self.outgoing.get(&path, &[], Some(&self.key)).await;
@@ -66,7 +66,7 @@ impl Backend {
         }
     }
 
-    /// The keys of the instance that the secret key belongs to. Runs on the I/O runtime.
+    /// Fetches the keys of the instance that the secret key belongs to. Runs on the I/O runtime.
     pub(crate) async fn keys(&self) -> Result<Vec<PublishedKey>, BackendKeysError> {
         let answer = self
             .outgoing
@@ -80,7 +80,7 @@ impl Backend {
         }
     }
 
-    /// Asks about the instance.
+    /// Asks for data of the instance.
     pub(super) async fn ask(
         &self,
         path: &[&str],
@@ -155,7 +155,7 @@ impl Memberships for Backend {
     }
 }
 
-/// The membership that was asked for.
+/// The membership that is requested.
 struct Member {
     organization_id: String,
     user_id: String,
@@ -174,8 +174,8 @@ impl Member {
         }
     }
 
-    /// The membership in the answer. It must be the one that was asked for: a server that ignores
-    /// the filter would otherwise give this user the role of another user.
+    /// Returns the membership in the response. It must be the requested membership. Without this
+    /// check, an API that ignores the filter would give this user the role of another user.
     fn find(&self, body: &[u8], errors: &ErrorReporter) -> Result<Option<Org>, LookupError> {
         let page: Page = serde_json::from_slice(body).map_err(|error| errors.unreadable(&error))?;
         if page.data.is_empty() {
@@ -196,7 +196,7 @@ impl Member {
     }
 }
 
-/// A page of a user's memberships. A page with the membership of another user is an error.
+/// Reads a page of a user's memberships. A page with the membership of another user is an error.
 fn read_page(
     body: &[u8],
     user_id: &str,
@@ -214,7 +214,7 @@ fn read_page(
 }
 
 fn anothers_membership() -> LookupError {
-    tracing::error!(target: "mcp_auth", "Clerk answered with another's membership");
+    tracing::error!(target: "mcp_auth", "Clerk returned another user's membership");
     LookupError::Failed
 }
 
@@ -269,8 +269,8 @@ impl From<Membership> for Org {
     }
 }
 
-/// The memberships of a page. Clerk allows 500, but answers above 1 MiB are not read, and the
-/// metadata of an organization may have several KiB.
+/// The number of memberships on a page. Clerk allows 500, but responses above 1 MiB are not read,
+/// and the metadata of an organization may have several KiB.
 const PAGE: &str = "25";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Answers of the Backend API, and what is read from them.
+//! Responses of the Backend API, and the data that is read from them.
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ impl Decode for ClerkClaims {
     }
 
     /// Clerk writes the class of a token into its protected header. Session tokens, templates and
-    /// machines' tokens have different classes. OAuth tokens are recognised by `typ`.
+    /// machines' tokens have different classes. OAuth tokens are identified by `typ` instead.
     fn check_class(&self, kind: TokenKind, header: &Object<'_>) -> Result<(), TokenError> {
         match (kind, header.get("cat").map(Json::as_str)) {
             (TokenKind::OAuth, _)
@@ -37,8 +37,8 @@ impl Decode for ClerkClaims {
         &CONVENTIONS
     }
 
-    /// Clerk calls the machines that a machine's token may talk to its scopes. A token without
-    /// scopes names the machines as its audience.
+    /// Returns the machines that a machine's token may call. They are in the claim `scopes`. A
+    /// token without `scopes` names the machines in its audience.
     fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str> {
         let named = ["scopes", "aud"].map(|name| claims.get(name));
         match named.into_iter().flatten().find(|value| !value.is_null()) {
@@ -64,7 +64,8 @@ impl ClerkClaims {
     }
 }
 
-/// An OAuth access token has no role and no permissions. At most it names an organization.
+/// Decodes an OAuth access token. It has no role and no permissions, and at most names an
+/// organization.
 fn oauth(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
     let actor = match claims.get("act") {
         Some(act) => actor(act, MAX_ACTORS),
@@ -80,7 +81,8 @@ fn oauth(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
 }
 
 fn session(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
-    // Version 2 has exactly the number 2. Anything else, even the text "2", is version 1.
+    // In version 2, the claim is exactly the number 2. Every other value, even the text "2", means
+    // version 1.
     let org = if claims.get("v").and_then(Json::as_f64) == Some(2.0) {
         organization_v2(claims)?
     } else {
@@ -103,7 +105,7 @@ fn session(claims: &Object<'_>) -> Result<CallerParts, TokenError> {
     })
 }
 
-/// The organization of version 1: claims `org_*`, with full names.
+/// Reads the organization of version 1: the claims `org_*`, with full names.
 fn organization_v1(claims: &Object<'_>) -> Option<Org> {
     let permissions = claims
         .get("org_permissions")
@@ -123,13 +125,14 @@ fn organization_v1(claims: &Object<'_>) -> Option<Org> {
     ))
 }
 
-/// The organization of version 2: the claim `o`, with short names and packed permissions.
+/// Reads the organization of version 2: the claim `o`, with short names and packed permissions.
 fn organization_v2(claims: &Object<'_>) -> Result<Option<Org>, TokenError> {
     let nothing = Object::default();
     let org = match claims.get("o") {
         None | Some(Json::Null | Json::Bool(false)) => return Ok(None),
         Some(Json::Object(org)) => org,
-        // This is no organization, but Clerk's JavaScript reads the packed claims all the same.
+        // This value is not an organization. The packed claims are still read, as in Clerk's
+        // JavaScript SDK.
         Some(_) => &nothing,
     };
     let packed = Packed {
@@ -143,7 +146,8 @@ fn organization_v2(claims: &Object<'_>) -> Result<Option<Org>, TokenError> {
     Ok(text(org, "id").map(|id| Org::new(id, slug, role, Some(permissions))))
 }
 
-/// The scopes: the list `scp`, or else the text `scope` (RFC 9068 §2.2.3, RFC 8693 §4.2).
+/// Reads the scopes from the list `scp`, or else from the text `scope` (RFC 9068 §2.2.3, RFC 8693
+/// §4.2).
 fn scopes(claims: &Object<'_>) -> Result<Vec<String>, TokenError> {
     let present = |name| claims.get(name).filter(|value| !value.is_null());
     let mut scopes: Vec<String> = match (present("scp"), present("scope")) {
@@ -164,8 +168,8 @@ fn scopes(claims: &Object<'_>) -> Result<Vec<String>, TokenError> {
     Ok(scopes)
 }
 
-/// The actor (RFC 8693 §4.1); `None` without a subject. An empty subject still means that somebody
-/// acts.
+/// Reads the actor (RFC 8693 §4.1). Returns `None` if there is no subject. An empty subject still
+/// means that somebody acts.
 pub(super) fn actor(act: &Json<'_>, levels: usize) -> Option<Actor> {
     let act = act.as_object()?;
     let inner = act
@@ -181,9 +185,9 @@ pub(super) fn actor(act: &Json<'_>, levels: usize) -> Option<Actor> {
     ))
 }
 
-/// The claim `fea` or `pla`, in tokens of both versions: a list of `scope:name`, separated by
-/// commas. An entry without a scope makes the whole claim unreadable, and so does a list that is
-/// not plain.
+/// Reads the claim `fea` or `pla`, in tokens of both versions: a list of `scope:name`, separated by
+/// commas. The whole claim is unreadable if an entry has no scope, or if the list is not
+/// [plain](is_plain).
 fn entitlements(claims: &Object<'_>, name: &str) -> Option<Entitlements> {
     let mut entitlements = Entitlements::default();
     let list = text(claims, name).filter(|list| is_plain(list))?;
@@ -196,7 +200,7 @@ fn entitlements(claims: &Object<'_>, name: &str) -> Option<Entitlements> {
             entitlements.user.push(entry.to_owned());
         }
     }
-    // The entitlements are cached for as long as the token.
+    // The entitlements are cached with the token, so they should take no spare memory.
     entitlements.organization.shrink_to_fit();
     entitlements.user.shrink_to_fit();
     Some(entitlements)
@@ -209,14 +213,14 @@ fn factor_ages(claims: &Object<'_>) -> Option<FactorAges> {
     }
 }
 
-/// A non-empty string.
+/// Returns a claim that is a non-empty string.
 fn text(claims: &Object<'_>, name: &str) -> Option<String> {
     let text = claims.get(name)?.as_str()?;
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// A string, or an empty one for a value that JavaScript takes for false. Any other value is an
-/// error.
+/// Returns a claim that is a string. For a value that JavaScript treats as false, returns an empty
+/// string. Any other value is an error.
 fn packed_text<'a>(claims: &'a Object<'_>, name: &str) -> Result<&'a str, TokenError> {
     match claims.get(name) {
         None | Some(Json::Null | Json::Bool(false)) => Ok(""),
@@ -234,7 +238,7 @@ const SESSION_CLASS: &str = "cl_B7d4PD111AAA";
 const MACHINE_CLASS: &str = "cl_B7d4PD333AAA";
 /// The class (`cat`) that some instances write into every token.
 const NO_CLASS: &str = "cl_I7d4PD111III";
-/// The levels of actors that are read: the actor, and the prior actor.
+/// The number of levels of actors that are read: the actor and one prior actor.
 pub(super) const MAX_ACTORS: usize = 2;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Claims, compared with the second reading.
+//! Property tests: the decoder of claims, compared with a second decoder.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use super::second::Reading;
 use crate::identity::{Object, TokenKind};
 use crate::properties::cases;
 
-/// Parts of claims, good and nearly good.
+/// Texts made of parts of valid claims and of nearly valid claims.
 fn text() -> impl Strategy<Value = String> {
     const BITS: &[&str] = &[
         "o",
@@ -40,7 +40,7 @@ fn text() -> impl Strategy<Value = String> {
     vec(select(BITS), 0..8).prop_map(|bits| bits.concat())
 }
 
-/// A list of features that can be read, or of names or masks.
+/// Returns a list of readable features, names or masks.
 fn list(entries: &'static [&'static str]) -> impl Strategy<Value = Value> {
     vec(select(entries), 1..6).prop_map(|entries| entries.join(",").into())
 }
@@ -147,7 +147,7 @@ proptest! {
         }
     }
 
-    /// A token grants no permission of a feature that it does not list for an organization.
+    /// A token grants only permissions of features that it lists for an organization.
     #[test]
     fn packed_permissions_are_of_listed_features_and_names((fea, per, fpm) in packed()) {
         let claims = json!({"v": 2, "fea": fea, "o": {"id": "org_1", "per": per, "fpm": fpm}});

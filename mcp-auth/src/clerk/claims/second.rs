@@ -1,13 +1,13 @@
-//! A second, plain and slow reading of claims, for tests that compare the two.
+//! A second decoder of claims, plain and slow. Tests compare it with the decoder of the server.
 //!
-//! This reading halves decimal numbers where the first reading has binary numbers. The two share no
-//! code.
+//! The two decoders share no code. This decoder finds the bits of a decimal number by halving it;
+//! the server's decoder uses binary numbers.
 
 use serde_json::Value;
 
 use crate::identity::{Actor, CallerParts, Entitlements, TokenKind};
 
-/// The facts in claims.
+/// The data in claims.
 #[derive(Debug, PartialEq)]
 pub(in crate::clerk) struct Reading {
     client_id: Option<String>,
@@ -43,7 +43,7 @@ struct SessionReading {
 }
 
 impl Reading {
-    /// The facts that the first reading found.
+    /// Converts the result of the server's decoder.
     pub(in crate::clerk) fn of(parts: &CallerParts) -> Self {
         let text = |text: Option<&str>| text.map(str::to_owned);
         let mut actors = Vec::new();
@@ -81,7 +81,8 @@ impl Reading {
         }
     }
 
-    /// Reads the claims of a token of this kind; `None` if the token is refused for them.
+    /// Reads the claims of a token of this kind; `None` if the claims make the server refuse the
+    /// token.
     pub(in crate::clerk) fn read(kind: TokenKind, claims: &Value) -> Option<Self> {
         let mut reading = Self {
             client_id: None,
@@ -144,7 +145,7 @@ fn scopes(claims: &Value) -> Option<Vec<String>> {
     Some(all.into_iter().filter(|scope| !scope.is_empty()).collect())
 }
 
-/// The actors of two levels; `None` if the first actor cannot be read.
+/// Reads the actors of two levels; `None` if the first actor cannot be read.
 fn actors(act: &Value) -> Option<Vec<ActorReading>> {
     let one = |act: &Value| {
         let subject = act.as_object()?.get("sub")?.as_str()?;
@@ -190,7 +191,7 @@ fn organization(claims: &Value) -> Option<Option<OrgReading>> {
     }))
 }
 
-/// A text; empty for a value that JavaScript takes for false.
+/// Returns a text; an empty text for a value that JavaScript treats as false.
 fn packed(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => Some(text),
@@ -225,7 +226,7 @@ fn permissions(features: &str, names: &str, masks: &str) -> Option<Vec<String>> 
         return Some(Vec::new());
     }
     let (names, masks) = (list(names), list(masks));
-    // One reading counts the place of a mask among all features, the other among those of
+    // One reading counts the index of a mask among all features, the other among the features of
     // organizations.
     let mut readings = [Vec::new(), Vec::new()];
     let mut places = [0, 0];
@@ -255,7 +256,7 @@ fn permissions(features: &str, names: &str, masks: &str) -> Option<Vec<String>> 
     )
 }
 
-/// The bits of a decimal number, the lowest first, by halving it.
+/// Returns the bits of a decimal number, the lowest first, by halving the number.
 fn bits(decimal: &str) -> Vec<bool> {
     let is_number = decimal.len() <= 1_024 && decimal.bytes().all(|byte| byte.is_ascii_digit());
     let mut digits: Vec<u8> = decimal

@@ -1,4 +1,4 @@
-//! The facts in claims, and claims that cannot be decoded.
+//! The data in claims, and claims that cannot be decoded.
 
 use std::sync::Arc;
 

@@ -31,13 +31,14 @@ use crate::identity::{
 pub(crate) struct ClerkConfig {
     /// The instance's Frontend API, which is the issuer.
     pub(crate) frontend: FrontendUrl,
-    /// The key to the Backend API. Without it nothing is looked up.
+    /// The key for the Backend API. Without it, the Backend API is not used.
     pub(crate) secret_key: Option<SecretKey>,
-    /// The key of this server's machine, which confirms tokens for that machine.
+    /// The key of this server's machine. With it, Clerk confirms the tokens that are meant for that
+    /// machine.
     pub(crate) machine_key: Option<MachineKey>,
-    /// The URL of the Backend API; `None` for Clerk's own.
+    /// The URL of the Backend API; `None` for the URL of Clerk's own API.
     pub(crate) api_url: Option<Url>,
-    /// The instance's public key as PEM. With it no keys are fetched.
+    /// The instance's public key as PEM. If it is set, no keys are fetched.
     pub(crate) jwt_key: Option<String>,
     /// The tokens that are accepted. The issuer must be the Frontend API.
     pub(crate) policy: TokenPolicy,
@@ -47,7 +48,8 @@ pub(crate) struct ClerkConfig {
     /// The most memberships that are looked up in ten seconds; by default half of the instance's
     /// limit.
     pub(crate) membership_look_ups: Option<usize>,
-    /// Whether the instance is a local Clerk inside this process, which has no rate limit to share.
+    /// True if the instance is a local Clerk inside this process. It has no rate limit that would
+    /// have to be shared.
     pub(crate) is_in_process: bool,
 }
 
@@ -64,7 +66,7 @@ pub(crate) struct Clerk {
     pub(crate) openid: Metadata,
     backend: Option<Backend>,
     ownership: Option<Ownership>,
-    /// Set if machines' tokens are accepted.
+    /// `None` if machines' tokens are not accepted.
     machine: Option<OwnMachine>,
     frontend_keys: Arc<FrontendKeys>,
     io: Handle,
@@ -73,11 +75,11 @@ pub(crate) struct Clerk {
 /// The reason why settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    /// The URL of the Backend API is not https. The secret key would be sent there.
+    /// The URL of the Backend API is not https. The server sends its secret key to this URL.
     #[error("the Backend API's URL must be https (http is for loopback only)")]
     ApiUrl,
-    /// The HTTPS client could not be made.
-    #[error("no HTTPS client could be made; are certificates of authorities installed?")]
+    /// The HTTPS client could not be created.
+    #[error("no HTTPS client could be created; are CA certificates installed?")]
     Client(#[source] OutgoingError),
     /// The issuer of the policy is not the Frontend API.
     #[error("the accepted issuer is not the Frontend API")]
@@ -88,7 +90,7 @@ pub(crate) enum ConnectError {
 }
 
 impl Clerk {
-    /// Connects the settings. No connection is opened yet.
+    /// Creates the instance from the settings. No connection is opened yet.
     ///
     /// # Errors
     /// One of [`ConnectError`].
@@ -201,7 +203,7 @@ impl Clerk {
         keys.await.map_err(|_| Untold)?.map_err(|_| Untold)
     }
 
-    /// The settings of the instance's OAuth applications; `None` without a secret key, or if
+    /// Reads the settings of the instance's OAuth applications; `None` without a secret key, or if
     /// Clerk's API has no such call.
     pub(crate) async fn oauth_settings(&self) -> Result<Option<OauthSettings>, Untold> {
         let Some(backend) = self.backend.clone() else {
@@ -211,8 +213,8 @@ impl Clerk {
         self.io.spawn(asked).await.unwrap_or(Err(Untold))
     }
 
-    /// The roles of the instance's organizations; `None` without a secret key, or if Clerk's API
-    /// has no such call.
+    /// Reads the roles of the instance's organizations; `None` without a secret key, or if Clerk's
+    /// API has no such call.
     pub(crate) async fn roles(&self) -> Result<Option<Vec<Role>>, Untold> {
         let Some(backend) = self.backend.clone() else {
             return Ok(None);
@@ -240,7 +242,7 @@ impl Clerk {
     }
 }
 
-/// A client of the Backend API. Keys are sent there.
+/// Creates the client of the Backend API, which receives the secret keys.
 fn api(frontend: &FrontendUrl, api_url: Option<Url>) -> Result<Arc<Outgoing>, ConnectError> {
     let url = match api_url {
         Some(url) => url,
@@ -253,8 +255,8 @@ fn api(frontend: &FrontendUrl, api_url: Option<Url>) -> Result<Arc<Outgoing>, Co
     }
 }
 
-/// The rate limit of the Backend API: requests in ten seconds. The customer's own application
-/// shares the limit.
+/// Returns the rate limit of the Backend API: the number of requests in ten seconds. The customer's
+/// own application shares the limit.
 ///
 /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
 fn limit(frontend: &FrontendUrl, secret_key: Option<&SecretKey>) -> usize {

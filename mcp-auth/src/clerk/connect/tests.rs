@@ -1,4 +1,4 @@
-//! The connection of settings, up to verified callers.
+//! Instances created from settings, up to verified callers.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Payloads of session tokens, and their facts.
+//! Payloads of session tokens, and the data in them.
 
 use serde_json::Value;
 
@@ -21,7 +21,8 @@ fn claims_vectors_decode_as_in_the_sdk() {
     report.finish("claims vectors");
 }
 
-/// The caller of a session token with these claims, at a time when it is current.
+/// Returns the caller of a session token with these claims, verified at a time when the token is
+/// current.
 pub(super) fn verified(claims: &Value) -> (Case, Result<Caller, TokenError>) {
     let token = TestKey::shared().sign(&test_support::session_header(), claims);
     let issuer = claims["iss"].as_str().unwrap_or(test_support::ISSUER);
@@ -72,7 +73,7 @@ fn compare(caller: &Caller, vector: &Value, report: &mut Report) -> Result<(), S
     let session = caller.session();
     let decoded = vector["decoded"]
         .as_object()
-        .ok_or("decoded is no object")?;
+        .ok_or("decoded is not an object")?;
     let organization = decoded
         .get("org_id")
         .and_then(Value::as_str)
@@ -103,7 +104,7 @@ fn compare(caller: &Caller, vector: &Value, report: &mut Report) -> Result<(), S
     Ok(())
 }
 
-/// A claim that is absent and a claim that cannot be read are the same here.
+/// Compares entitlements. An absent claim and an unreadable claim count as equal.
 fn compare_entitlements(
     what: &str,
     ours: Option<&Entitlements>,
@@ -142,8 +143,8 @@ fn compare_ages(caller: &Caller, expected: &Value) -> Result<(), String> {
     )
 }
 
-/// The permissions of the JavaScript SDK; where a mask may belong to another feature, the
-/// permissions that all SDKs grant.
+/// Compares with the permissions of the JavaScript SDK. If a mask may belong to another feature,
+/// compares with the permissions that all SDKs grant.
 fn compare_permissions(
     org: Option<&Org>,
     expected: &Value,
@@ -176,8 +177,8 @@ fn compare_permissions(
     same("permissions", ours, expected)
 }
 
-/// Whether the claims have the form that Clerk writes: no spaces, one colon in each entry, masks of
-/// digits.
+/// Returns true if the claims have the form that Clerk writes: no spaces, one colon in each entry,
+/// masks of digits.
 fn is_plain(claims: &Value) -> bool {
     let texts = [&claims["fea"], &claims["o"]["per"], &claims["o"]["fpm"]];
     let [features, _, masks] = texts.map(|text| text.as_str().unwrap_or_default());
@@ -194,7 +195,7 @@ fn is_plain(claims: &Value) -> bool {
             .all(|byte| byte.is_ascii_digit() || byte == b',')
 }
 
-/// Whether an entry of another owner precedes an entry of organizations.
+/// Returns true if an entry of another owner precedes an entry of organizations.
 pub(super) fn is_ambiguous(claims: &Value) -> bool {
     let of_organization = |entry: &str| {
         ["o:", "ou:", "uo:"]

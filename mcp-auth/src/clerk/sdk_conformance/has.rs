@@ -1,4 +1,4 @@
-//! Questions to `has()`, and the SDK's answers.
+//! Calls of `has()`, and the SDK's results.
 
 use serde_json::Value;
 
@@ -67,10 +67,11 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
     super::same("has()", ours, expected)
 }
 
-/// The question in the form of this crate. JavaScript can also pass `null` or a number for a name.
-/// The SDK never meets such a question, and a reverification that does not exist stands for it.
+/// Converts a call to a check of this crate. JavaScript can also pass `null` or a number for a
+/// name. For such a value the SDK always returns false, so a reverification that does not exist
+/// stands for the value.
 fn question(query: &Value) -> Result<Check, String> {
-    let members = query.as_object().ok_or("the query is no object")?;
+    let members = query.as_object().ok_or("the query is not an object")?;
     Ok(members
         .iter()
         .fold(Check::new(), |question, (asked, value)| {
@@ -91,7 +92,7 @@ fn question(query: &Value) -> Result<Check, String> {
         }))
 }
 
-/// The answer for a machine that has everything but a user.
+/// Returns the result for a machine that has everything except a user.
 fn machine_has(question: &Check) -> bool {
     let everything = Org::new(
         "org_1".to_owned(),

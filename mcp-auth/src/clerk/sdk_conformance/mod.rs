@@ -39,7 +39,7 @@ impl File {
     }
 }
 
-/// The files whose vectors have this member.
+/// Returns the files whose vectors have this member.
 fn files_with(member: &str) -> Vec<File> {
     let directory = directory();
     let mut found = Vec::new();
@@ -242,7 +242,7 @@ const RULES: [Rule; 16] = [
     },
 ];
 
-/// The length of a JSON text without insignificant whitespace.
+/// Returns the length of a JSON text without insignificant whitespace.
 fn compact_length(text: &[u8]) -> usize {
     let mut in_string = false;
     let mut escaped = false;
@@ -263,9 +263,9 @@ struct Case {
     token: String,
     header: Value,
     payload: Value,
-    /// The audiences that are expected; if there are none, `aud` is ignored.
+    /// True if the vector names audiences. Otherwise `aud` is ignored.
     audience_matters: bool,
-    /// The issuers that are expected; any if the list is empty.
+    /// The accepted issuers. If the list is empty, any issuer is accepted.
     issuers: Vec<String>,
 }
 
@@ -300,7 +300,7 @@ impl Case {
             .is_some_and(|sub| sub.starts_with("mch_"))
     }
 
-    /// The machines that a machine's token is for.
+    /// Returns the machines that a machine's token is meant for.
     fn machines(&self) -> Vec<String> {
         let claims = self.payload.as_object().map(Object::from);
         let claims = claims.unwrap_or_default();
@@ -313,12 +313,12 @@ impl Case {
         !self.is_machine() && typ != "at+jwt" && typ != "application/at+jwt"
     }
 
-    /// The rules that refuse this token.
+    /// Returns the rules that refuse this token.
     fn rules(&self) -> Vec<&'static Rule> {
         RULES.iter().filter(|rule| (rule.applies)(self)).collect()
     }
 
-    /// Verifies the token as a server with this policy would at this time.
+    /// Verifies the token in the same way as a server with this policy would at this time.
     fn verify(&self, policy: TokenPolicy, keys: Keys, now_ms: u64) -> Result<Caller, TokenError> {
         let clock = Arc::new(ManualClock::at(now_ms));
         let authenticator = Authenticator::new(AuthenticatorConfig {
@@ -340,7 +340,7 @@ impl Case {
         })
     }
 
-    /// The outcome without the rules; `None` if a rule refused the token.
+    /// Returns the outcome if no rule applies; `None` if a rule refused the token.
     ///
     /// Fails if a rule applies to a token that was accepted.
     fn after_rules(
@@ -396,7 +396,7 @@ impl Report {
     }
 }
 
-/// Fails with a sentence unless both are equal.
+/// Returns an error message if the two values differ.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "callers compare what they have just made"

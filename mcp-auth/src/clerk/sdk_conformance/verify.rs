@@ -60,8 +60,8 @@ enum Source {
 }
 
 impl Source {
-    /// `None` if this form does not fit the vector: the SDK got the PEM, unless its reason names a
-    /// `kid`.
+    /// Returns `None` if this form does not fit the vector. The SDK got the key as PEM, unless its
+    /// reason names a `kid`.
     fn keys(
         &self,
         file: &File,
@@ -89,7 +89,7 @@ impl Source {
     }
 }
 
-/// The policy for the SDK's options.
+/// Returns the policy for the SDK's options.
 fn policy(vector: &Value, case: &Case) -> Result<TokenPolicy, String> {
     let options = vector["options"].as_object().cloned().unwrap_or_default();
     let claimed = case.claim("iss").as_str().unwrap_or(test_support::ISSUER);
@@ -127,7 +127,7 @@ fn policy(vector: &Value, case: &Case) -> Result<TokenPolicy, String> {
     let accepts = |kind: &str| accepts.iter().any(|one| one == kind || one == "any");
     policy.oauth = accepts("oauth_token");
     policy.sessions = accepts("session_token").then_some(parties);
-    // The first audience that the token names, if it names any.
+    // The server's machine is the first machine that the token names, if it names any.
     let machines = case.machines();
     let machine = machines.first().map_or("mch_here", String::as_str);
     policy.machine = accepts("m2m_token").then(|| Machine::Named(machine.to_owned()));
@@ -143,7 +143,7 @@ fn accepted_kinds(function: &str) -> Result<Vec<String>, String> {
     Ok(kinds.iter().map(|&kind| kind.to_owned()).collect())
 }
 
-/// A string or a list of strings, as a list without empty strings.
+/// Converts a string or a list of strings to a list without empty strings.
 fn non_empty(value: &Value) -> Vec<String> {
     let all = value
         .as_array()
@@ -215,7 +215,8 @@ impl Expected<'_> {
                 reason == "token-invalid",
             );
         }
-        // With cookies the SDK would renew such a session. Its reason says why it cannot.
+        // With cookies, the SDK would renew such a session. Its reason says why it cannot renew the
+        // session.
         let reason = match reason {
             "session-token-nbf" => "token-not-active-yet",
             "session-token-iat-in-the-future" => "token-iat-in-the-future",
@@ -228,7 +229,7 @@ impl Expected<'_> {
     fn compare_caller(&self, caller: &Caller, report: &mut Report) -> Result<(), String> {
         let members = self.vector["expected"]
             .as_object()
-            .ok_or("expected is no object")?;
+            .ok_or("expected is not an object")?;
         for (name, expected) in members {
             match name.as_str() {
                 "ok" | "status" | "auth_keys" | "reason" => {}
@@ -255,7 +256,7 @@ fn kind_name(caller: &Caller) -> &'static str {
     }
 }
 
-/// The SDK's object for an OAuth token; times are milliseconds.
+/// Compares with the SDK's object for an OAuth token. Times are in milliseconds.
 fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<(), String> {
     let claims = caller.claims();
     let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -265,21 +266,21 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
             .and_then(Value::as_f64)
             .map(|seconds| seconds * 1e3)
     };
-    for (name, expected) in data.as_object().ok_or("data is no object")? {
+    for (name, expected) in data.as_object().ok_or("data is not an object")? {
         let text = expected.as_str().unwrap_or_default();
         match name.as_str() {
             "id" => same("id", claim("jti"), text)?,
             "clientId" => same("client", caller.client_id().unwrap_or_default(), text)?,
             "type" => same("kind", kind_name(caller), text)?,
             "subject" => same("subject", caller.subject(), text)?,
-            // The scopes of a machine's token are machines.
+            // The scopes of a machine's token are names of machines.
             "scopes" if caller.machine_id().is_some() => {
                 let members = Object::from(caller.claims());
                 let ours = ClerkClaims.machines(&members);
                 let ours = ours.into_iter().map(str::to_owned).collect();
                 same("machines", ours, non_empty(expected))?;
             }
-            // The SDK returns the claims without the standard ones.
+            // The SDK returns only the claims that are not standard.
             "claims" => {
                 let standard = ["iss", "sub", "exp", "nbf", "iat", "jti"];
                 let mut ours = claims.clone();
@@ -324,7 +325,7 @@ fn compare_data(caller: &Caller, data: &Value, report: &mut Report) -> Result<()
     same("has an actor", caller.actor().is_some(), says_actor)
 }
 
-/// Both the SDK and this crate keep two levels at most.
+/// Compares two levels of actors. The SDK and this crate read no further levels.
 pub(super) fn compare_actor(ours: Option<&Actor>, expected: &Value) -> Result<(), String> {
     let Some(actor) = ours else {
         return same("actor", &Value::Null, expected);

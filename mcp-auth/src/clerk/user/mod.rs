@@ -1,6 +1,6 @@
 //! Users, read from the Backend API and from userinfo.
 //!
-//! The metadata of a user, private and unsafe metadata included, is never read.
+//! The metadata of a user is never read, neither public, private nor unsafe metadata.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::identity::{
     Clock, LookupError, Profile, TokenText, User, UserInfo, UserInfoSource, parse_object,
 };
 
-/// Reads the answer to `GET /v1/users/{id}`, which must be about that user.
+/// Parses the response to `GET /v1/users/{id}`, which must be about that user.
 pub(super) fn read(body: &[u8], user_id: &str) -> Result<User, Useless> {
     let user: ApiUser =
         serde_json::from_slice(body).map_err(|error| Useless::Unreadable((&error).into()))?;
@@ -25,12 +25,12 @@ pub(super) fn read(body: &[u8], user_id: &str) -> Result<User, Useless> {
     Ok(user.into())
 }
 
-/// The reason why an answer about a user cannot be used.
+/// The reason why a response about a user cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Useless {
     #[error(transparent)]
     Unreadable(Unreadable),
-    #[error("the answer is about somebody else")]
+    #[error("the response is about another user")]
     SomebodyElse,
 }
 
@@ -136,7 +136,7 @@ impl FrontendUserInfo {
     }
 }
 
-/// Reads the answer of userinfo.
+/// Reads the response of the userinfo endpoint.
 pub(crate) fn user_info(claims: &Map<String, Value>) -> UserInfo {
     let text = |name| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     UserInfo {

@@ -1,4 +1,4 @@
-//! Answers about users, and what is read from them.
+//! Responses about users, and the data that is read from them.
 
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! Verification of opaque tokens by Clerk's Backend API.
 //!
-//! The body of the answer decides, not the status: the answer for a revoked or expired token has
+//! The body of the response decides, because the response about a revoked or expired token has
 //! status 200, too.
 //!
 //! Source: <https://clerk.com/docs/reference/backend-api>.
@@ -36,9 +36,9 @@ pub(super) struct Verification {
 }
 
 impl Verification {
-    /// Asks with the secret key of the instance. The machine's own key, if there is one, is used
-    /// for machines' tokens. The secret key is used only after it was checked to belong to the
-    /// issuer.
+    /// Creates a source that uses the machine's own key for machines' tokens, if there is one, and
+    /// the secret key of the instance for everything else. The secret key is used only after a
+    /// check that it belongs to the issuer.
     pub(super) fn at(
         outgoing: Arc<Outgoing>,
         secret_key: Option<(SecretKey, Ownership)>,
@@ -100,7 +100,8 @@ impl ConfirmationSource for Verification {
     }
 }
 
-/// The status of the token in an answer that came without a network; `None` stands for status 404.
+/// Returns the status of a token by its description, without a network. `None` stands for a
+/// response with status 404.
 #[cfg(feature = "testing")]
 pub(crate) fn token_status(
     kind: TokenKind,
@@ -119,9 +120,9 @@ struct Call {
     kind: TokenKind,
     /// The path without `v1`. Clerk's SDK uses the same path.
     path: &'static [&'static str],
-    /// The member of the body that holds the token.
+    /// The member of the body that contains the token.
     member: &'static str,
-    /// The value of `object` in the answer.
+    /// The value of `object` in the response.
     object: &'static str,
 }
 
@@ -160,8 +161,8 @@ impl Call {
             _ => return Err(errors.refused(answer)),
         }
         let description = parse_object(&answer.body).map_err(|error| errors.unreadable(&error))?;
-        // Clerk answers, so an odd answer about one token must not open the circuit breaker for all
-        // tokens.
+        // Clerk is up, so an unexpected response about one token must not open the circuit breaker
+        // for all tokens.
         let description = serde_json::from_value(Value::Object(description))
             .map_err(|error| errors.odd(&Unreadable::from(&error)))?;
         self.token_status(description)
@@ -178,8 +179,8 @@ impl Call {
         })
     }
 
-    /// The token's description in the answer. The outer error means that the answer has another
-    /// form.
+    /// Reads the token's description in the response. The outer error means that the response has
+    /// an unexpected form.
     fn read(
         &self,
         description: Description,
@@ -229,7 +230,7 @@ impl Call {
                 .filter(|id| is_oauth && !id.is_empty()),
             org_at_issuer: is_oauth && scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE),
             scopes,
-            // The key acts for the organization and is no member of it, so it has no role.
+            // The key acts for the organization and is not a member of it, so it has no role.
             org: is_org.then(|| Org::only_id(subject.clone())),
             actor,
             ..CallerParts::default()
@@ -244,9 +245,9 @@ impl Call {
         }))
     }
 
-    /// The expiry in milliseconds since 1970. Clerk's sources disagree on the unit for OAuth. Times
-    /// in seconds are below 10^11 until the year 5138, and times in milliseconds are above since
-    /// 1973.
+    /// Returns the expiry in milliseconds since 1970. Clerk's sources disagree on the unit for
+    /// OAuth tokens. Until the year 5138, a time in seconds is below 10^11. Since 1973, a time in
+    /// milliseconds is above it.
     fn expires_ms(&self, at: &Value) -> Option<u64> {
         let at = at.as_f64()?;
         let in_seconds = self.kind == TokenKind::OAuth && at < 1e11;
@@ -260,7 +261,7 @@ impl Call {
     }
 }
 
-/// The members of the answer that are read.
+/// The members of the response that are read.
 #[derive(Deserialize)]
 struct Description {
     object: Option<String>,
@@ -276,22 +277,22 @@ struct Description {
     claims: Option<Value>,
 }
 
-/// A member of the answer is missing or has another form.
+/// A member of the response is missing or has an unexpected form.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` in the answer is not as expected")]
+#[error("`{0}` in the response is not as expected")]
 struct Unexpected(&'static str);
 
 fn present(value: Option<Value>) -> Option<Value> {
     value.filter(|value| !value.is_null())
 }
 
-/// An empty list or text names no audience.
+/// Returns true if the audience names a resource. An empty list or text names none.
 fn names_anything(audience: &Value) -> bool {
     let empty_list = audience.as_array().is_some_and(Vec::is_empty);
     !empty_list && audience.as_str() != Some("")
 }
 
-/// With this scope the issuer tells the bearer which organization they chose.
+/// With this scope, the userinfo endpoint names the organization that the user chose.
 const ORGANIZATION_SCOPE: &str = "user:org:read";
 
 #[cfg(test)]

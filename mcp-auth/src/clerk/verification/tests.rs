@@ -1,4 +1,4 @@
-//! Requests to the Backend API, and the meaning of its answers.
+//! Requests to the Backend API, and the meaning of its responses.
 
 use std::time::Duration;
 
@@ -145,7 +145,7 @@ fn an_expiry_is_read_in_its_unit() {
             json!(1_750_086_400_000_u64),
             1_750_086_400_000,
         ),
-        // A time in seconds would be in 1970.
+        // In milliseconds, this value is a time in 1970.
         (TokenKind::M2m, json!(1_750_086_400), 1_750_086_400),
         (
             TokenKind::ApiKey,
@@ -403,7 +403,7 @@ fn refused(kind: TokenKind, answer: &Value) -> TokenError {
     }
 }
 
-/// Clerk's answer about an active token of this kind.
+/// Returns Clerk's response about an active token of this kind.
 fn answer(kind: TokenKind) -> Value {
     let mut answer = json!({
         "id": "id_1", "revoked": false, "revocation_reason": null, "expired": false,

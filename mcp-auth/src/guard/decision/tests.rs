@@ -79,7 +79,7 @@ fn denied(
     .denied()
 }
 
-/// `allow`, `401`, `503`, or the text of the denial.
+/// Returns `allow`, `401`, `503`, or the text of the denial.
 fn outcome(guard: &Guard, caller: Option<&Caller>, org: Option<&Org>) -> String {
     decided(
         guard,
@@ -199,7 +199,7 @@ fn one_alternative_is_enough_and_all_of_it_is_needed() {
         (ANY_OR_SCOPE, p, Some(&deleter), "allow"),
         (ANY_OR_SCOPE, w, None, "allow"),
         (ANY_OR_SCOPE, w, Some(&unknown), "allow"),
-        // The second choice needs an organization, so the whole does.
+        // The second choice needs an organization, so the whole guard does.
         (TWO_CHOICES, b, None, no_org),
         (TWO_CHOICES, p, Some(&unknown), no_delete),
         (TWO_CHOICES, w, Some(&deleter), no_read),
@@ -386,7 +386,8 @@ fn less_known_of_an_organization_never_allows_more() {
                 };
                 decided(&guard, &facts) == "allow"
             };
-            // From unknown to none, and from each organization to one with more.
+            // From a failed look-up to no organization, and from each organization to one with more
+            // rights.
             let mut known = vec![Err(&away), Ok(None)];
             known.extend(orgs.iter().map(|org| Ok(Some(org))));
             let answers: Vec<_> = known.into_iter().map(allows).collect();
@@ -474,7 +475,8 @@ fn a_denial_names_a_cure_only_where_a_new_token_would_help() {
         cure(&ORG, &caller("profile")).as_deref(),
         Some("user:org:read")
     );
-    // The scope is there and no organization was picked: asking again would go on for ever.
+    // The caller holds the scope and picked no organization. With a challenge, the client would ask
+    // for ever.
     assert_eq!(cure(&ORG, &caller("user:org:read")), None);
     assert_eq!(
         cure(&MAY_WRITE, &caller("profile")).as_deref(),
@@ -548,7 +550,7 @@ fn a_cure_names_every_scope_that_the_call_needs_and_never_only_the_missing_ones(
         ),
         (PLAIN, "docs profile", &[], "docs documents:write"),
         (DELETING, "docs", &[], "documents:write user:org:read"),
-        // The next token must also have the scopes with which the caller meets a choice now.
+        // The next token must also have the scopes by which the caller already meets a choice.
         (
             CHOICE,
             "documents:read",
@@ -559,7 +561,8 @@ fn a_cure_names_every_scope_that_the_call_needs_and_never_only_the_missing_ones(
         let cure = cure_by(&guard, held, server, NamedBy::Token);
         assert_eq!(cure.as_deref(), Some(expected), "{guard} {held}");
     }
-    // The organization of a URL, or the only one, needs no scope; a held scope is not lost.
+    // An organization that the URL names, or the user's only one, needs no scope. A scope that the
+    // caller holds is kept.
     let by_url = |held| cure_by(&EXPORT, held, &[], NamedBy::UrlQuery);
     assert_eq!(by_url("docs").as_deref(), Some("docs documents:write"));
     assert_eq!(
@@ -586,7 +589,7 @@ fn a_request_that_is_no_call_lacks_the_scopes_of_the_server_only_on_an_oauth_tok
     assert_eq!(lacking_server_scopes(&session, &server_scopes), None);
 }
 
-/// A caller with a token of this kind and no other facts.
+/// Returns a caller with a token of this kind and no other data.
 fn bare(token_kind: TokenKind, hierarchy: &ScopeHierarchy) -> CallerFacts<'_> {
     CallerFacts {
         token_kind,
@@ -600,7 +603,7 @@ fn bare(token_kind: TokenKind, hierarchy: &ScopeHierarchy) -> CallerFacts<'_> {
     }
 }
 
-/// `allow`, or the text of the denial.
+/// Returns `allow`, or the text of the denial.
 fn told(guard: &Guard, caller: &CallerFacts<'_>, organization: Option<&Org>) -> String {
     denied(guard, caller, (organization, NamedBy::default()), &[])
         .map_or_else(|| "allow".to_owned(), |denied| denied.to_string())
@@ -751,7 +754,7 @@ fn the_first_lack_in_the_order_of_denials_is_the_one_that_is_told() {
         order.push(kind);
     }
     assert_eq!(told(&ALL, &granted, Some(&everything)), "allow");
-    // The text of the guard is in the same order, but for its first word and the organization.
+    // The text of the guard lists the requirements in the order of the denials.
     let text = ALL.to_string();
     let words = [
         "token session",
@@ -794,7 +797,7 @@ fn proving_who_one_is_helps_if_nothing_else_is_missing_and_a_session_tells() {
         assert_eq!(curable(TokenKind::Session), helps, "{guard}");
         assert!(!curable(TokenKind::ApiKey) && !curable(TokenKind::M2m));
     }
-    // An OAuth token never carries a feature, with any scope.
+    // An OAuth token never carries a feature, whatever its scopes are.
     assert!(
         !denied(&ALONE, &bare(TokenKind::OAuth, &hierarchy), NOWHERE, &[])
             .unwrap()
@@ -844,7 +847,8 @@ fn a_choice_names_a_cure_only_if_a_new_token_meets_all_choices() {
     let nothing = org(None, None);
     let reader = org(None, Some(&["org:documents:read"]));
     assert_eq!(cure(&TWO_CHOICES, &nothing), ("any", None));
-    // Everything that the call needs is asked for at once, the organization that it uses included.
+    // The challenge lists all scopes that the call needs at once, including the scope for the
+    // organization.
     let all = "server docs documents:write user:org:read".to_owned();
     assert_eq!(cure(&TWO_CHOICES, &reader), ("any", Some(all)));
     assert_eq!(cure(&ANY_MEMBER, &reader), ("any", None));

@@ -18,7 +18,7 @@ fn visibility(guards: &[Guard]) -> Visibility {
     Visibility::new(tools, Vec::new())
 }
 
-/// One for whom no new token could bring an organization.
+/// Returns a caller who holds the scope for organizations, so that a new token would not bring one.
 fn caller() -> Caller {
     let mut claims = oauth_claims();
     claims["scope"] = ORGANIZATION_SCOPE.into();
@@ -70,7 +70,7 @@ fn what_a_caller_sees_is_kept_while_the_facts_are_those_of_one_look_up() {
     let seen = |org: &Org| visibility.of(Some(&caller), now(org));
     let first = seen(&admin);
     assert!(same(&first, &seen(&admin)) && same(&first, &seen(&admin.clone())));
-    // A later look-up is another fact, though it says the same.
+    // A later look-up has another mark, even if its result is equal.
     let again = seen(&org("admin"));
     assert!(again == first && !same(&again, &first));
     assert!(!seen(&member).has(1) && seen(&admin).has(1));

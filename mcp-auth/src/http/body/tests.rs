@@ -11,7 +11,7 @@ fn pool(known: usize) -> Arc<Pool> {
     Arc::new(Pool::new(Shares::of(4 * known, known, 1)))
 }
 
-/// A body of these chunks, each of which comes a turn of the runtime later than the one before.
+/// A body of these chunks. Each chunk arrives a few turns of the runtime after the previous chunk.
 fn body(chunks: Vec<usize>) -> Incoming {
     let chunks = stream::iter(chunks).then(|length| async move {
         for _ in 0..4 {

@@ -1,5 +1,5 @@
-//! The service's reports to its connection: the beginning of a call, the length of its body, and
-//! the response.
+//! The reports that a service makes to its connection: a call begins, the length of the body is
+//! known, and the response is complete.
 
 use std::future::pending;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use actix_web::dev::Service;
 use super::super::body_with::BodyWith;
 use super::signals::Signals;
 
-/// Lets a service answer a request, and reports it to the connection.
+/// Lets a service answer a request, and reports the call to the connection.
 pub(super) fn answer<S, B>(
     mut request: Request,
     service: &S,
@@ -22,7 +22,7 @@ where
     B: MessageBody + 'static,
 {
     let exchange = Exchange::begin(&mut request);
-    // No call may begin on a connection that was evicted.
+    // A call must not begin on an evicted connection.
     let call = exchange.may_run.then(|| service.call(request));
     async move {
         let Some(call) = call else {
@@ -35,7 +35,8 @@ where
     }
 }
 
-/// Lets a service judge a request with `Expect: 100-continue`, and reports it to the connection.
+/// Lets a service accept or refuse a request with `Expect: 100-continue`, and reports the call to
+/// the connection.
 pub(super) fn judge<X>(
     mut request: Request,
     service: &X,
@@ -59,11 +60,11 @@ where
     }
 }
 
-/// An exchange: from the time at which a service gets a request until its response is complete. The
-/// value travels in the body of the response, and ends the exchange when it is dropped.
+/// An exchange lasts from the time at which a service gets a request until the response is
+/// complete. The value is kept in the body of the response. Dropping the value ends the exchange.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    /// `None` on a connection that another server accepted.
+    /// `None` if the connection is not managed by this module.
     signals: Option<Rc<Signals>>,
     may_run: bool,
 }
@@ -87,7 +88,7 @@ impl Exchange {
         }
     }
 
-    /// Leaves the exchange open for the service that answers.
+    /// Leaves the exchange open for the service that will answer the request.
     fn go_on(mut self) {
         drop(self.signals.take());
     }
@@ -112,7 +113,7 @@ impl Drop for Exchange {
     }
 }
 
-/// Returns the length of the body as actix sees it; `None` for a body in chunks.
+/// Returns the length of the body as actix determines it. `None` for a chunked body.
 fn length(request: &mut Request) -> Option<u64> {
     if matches!(request.payload(), Payload::None) {
         return Some(0);

@@ -1,4 +1,4 @@
-//! The deadlines of one connection.
+//! Enforces the deadlines of one connection.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -9,10 +9,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::signals::{Late, Signals};
 
-/// Runs actix's future for a connection until the future ends, misses a deadline, or is evicted. Then the future is
-/// dropped, and the stream with it.
+/// Runs actix's future for a connection until the future completes, the connection misses a
+/// deadline, or the connection is evicted. Then drops the future together with its stream.
 ///
-/// The future must be a task of its own: the task that polls it first also wakes it.
+/// The future must be a task of its own, because the connection wakes the task that polled the
+/// future first.
 pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
     let mut dispatcher = pin!(dispatcher);
     let mut timer = pin!(sleep_until(Instant::now()));
@@ -34,8 +35,8 @@ pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
                 break;
             }
         }
-        // The timer is set again only if it would fire too late. Mostly it fires early, and is set
-        // then.
+        // The timer is reset only if it would fire too late. Usually it fires too early, and is
+        // reset at that time.
         loop {
             let Some((at, late)) = signals.deadline() else {
                 return Poll::Pending;
@@ -61,7 +62,7 @@ pub(super) async fn hold(dispatcher: impl Future, signals: Rc<Signals>) {
     .await;
 }
 
-/// After so many exchanges in a row the other tasks of the thread get a turn.
+/// The number of exchanges in a row after which the other tasks of the thread get a turn.
 const MOST_TURNS: u32 = 16;
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";

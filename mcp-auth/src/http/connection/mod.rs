@@ -1,14 +1,15 @@
-//! Connections: their number, their deadlines, and their memory.
+//! Limits the number, the deadlines and the memory of connections.
 //!
-//! actix-http reads on while its answers are not taken, knows a deadline for the first head of a connection only,
-//! and never refuses a connection. This module puts a stream of its own between actix and the socket
-//! ([`stream`]), which hands over one exchange at a time. The service tells the stream when a call begins and ends
-//! ([`signals`], [`exchange`]). One future per connection holds its deadlines ([`hold`]); one registry per
-//! server counts the connections ([`registry`]).
+//! actix-http has three gaps: it continues to read requests while the client does not read the
+//! responses, it has a deadline only for the first head of a connection, and it never refuses a
+//! connection. This module therefore puts its own stream between actix and the socket ([`stream`]),
+//! which hands over one exchange at a time. The service tells the stream when a call begins and
+//! ends ([`signals`], [`exchange`]). One future for each connection enforces its deadlines
+//! ([`hold`]). One registry for each server counts the connections ([`registry`]).
 //!
 //! INVARIANT: this module does not interpret requests. It decides when bytes go to actix, and only
-//! actix parses them. The framing of a body is followed only to find the beginning of the next
-//! request.
+//! actix parses them. The module follows the framing of a body only to find the beginning of the
+//! next request.
 
 mod close;
 mod exchange;

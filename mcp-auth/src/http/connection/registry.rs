@@ -1,5 +1,5 @@
-//! The connections of a server. The registry bounds their number, in all and per network, and picks the connection
-//! that gives way to a new one.
+//! The connections of a server. The registry limits their number, in all and for each network. At a
+//! limit, it chooses which connection is evicted for a new connection.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,7 +14,7 @@ use crate::limits::{Network, Networks};
 
 use super::limits::ConnectionLimits;
 
-/// All connections of a server, over its workers.
+/// All connections of a server, over all workers.
 #[derive(Debug)]
 pub(super) struct Registry {
     most: usize,
@@ -37,10 +37,10 @@ impl Registry {
         }
     }
 
-    /// Gives a place to a new connection. If all places are taken, the connections that have been
-    /// idle for longest are evicted: at the limit of a network, connections of that network; at the
-    /// limit in all, connections of the largest network. Returns `None` if all connections are in a
-    /// call.
+    /// Admits a new connection. At a limit, evicts the connections that have been idle for longest:
+    /// at the limit of a network, connections of that network; at the total limit, connections of
+    /// the network that has the most. Returns `None` if all these connections have a call in
+    /// flight.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Place> {
         let network = Network::of(peer);
         let is_proxy = self.proxies.contain(peer);
@@ -70,8 +70,8 @@ impl Registry {
         })
     }
 
-    /// Reserves a refusal: the connection may be answered with 503. Returns `None` if too many
-    /// refusals are under way.
+    /// Permits a connection to be answered with 503. Returns `None` if the server is sending too
+    /// many such refusals at the moment.
     pub(super) fn refusal(self: &Arc<Self>) -> Option<Refusing> {
         let guard = Refusing(Arc::clone(self));
         let before = self.refusals.fetch_add(1, Ordering::Relaxed);
@@ -85,13 +85,14 @@ impl Registry {
             .min(TRANSFER - 1)
     }
 
-    /// A panic under this lock leaves a complete value: places are only added and removed.
+    /// A panic under this lock leaves a consistent value, because places are only added and
+    /// removed.
     fn lock(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The reservation of one refusal.
+/// One refusal that is being sent. Dropping the value ends it.
 #[derive(Debug)]
 pub(super) struct Refusing(Arc<Registry>);
 
@@ -115,8 +116,8 @@ struct Held {
 }
 
 impl Places {
-    /// Evicts up to `most` connections, of one network or of all. Returns `None` if none could be
-    /// evicted.
+    /// Evicts up to `most` connections of one network, or of all networks. Returns `None` if no
+    /// connection could be evicted.
     fn give_way(&mut self, of: Option<Network>, most: usize) -> Option<()> {
         let mut candidates = Vec::new();
         let networks: Vec<_> = match &of {
@@ -124,7 +125,7 @@ impl Places {
             None => self.networks.iter().collect(),
         };
         for (network, held) in networks {
-            // A proxy's connections belong to many clients.
+            // The connections of a proxy belong to many clients, so they do not count together.
             let size = if held.is_proxy { 1 } else { held.slots.len() };
             for slot in &held.slots {
                 let state = slot.0.load(Ordering::Relaxed);
@@ -170,7 +171,7 @@ impl Places {
     }
 }
 
-/// A connection that could be evicted.
+/// A connection that can be evicted.
 struct Candidate<'a> {
     size: usize,
     state: u64,
@@ -179,14 +180,15 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// The order of eviction: first the largest network, in it first connections that wait for a
-    /// request and then those that transfer something, each by age.
+    /// The order of eviction. Connections of the largest network come first. Within a network,
+    /// connections that wait for a request come before connections that transfer data. Among these,
+    /// the connection that has been in its state for longest comes first.
     fn order(&self) -> (std::cmp::Reverse<usize>, u64) {
         (std::cmp::Reverse(self.size), self.state)
     }
 }
 
-/// The place of one connection. Dropping it frees the place.
+/// One admitted connection. Dropping the value makes room for another connection.
 #[derive(Debug)]
 pub(super) struct Place {
     registry: Arc<Registry>,
@@ -195,18 +197,19 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Sets the state: the connection has been waiting for a request since `now`.
+    /// Sets the state: the connection has been waiting for a request since `since`.
     pub(super) fn idle(&self, since: Instant) {
         self.slot.set(self.registry.since_start(since));
     }
 
-    /// Sets the state: a body has been arriving, or a response waiting for its client, since `now`.
+    /// Sets the state: since `since`, a body has been arriving, or a response has been waiting for
+    /// its client.
     pub(super) fn transfer(&self, since: Instant) {
         self.slot.set(TRANSFER | self.registry.since_start(since));
     }
 
-    /// Sets the state: a call begins, and the connection cannot be evicted. Returns false if it was
-    /// evicted before.
+    /// Sets the state: a call begins, and the connection cannot be evicted. Returns false if the
+    /// connection was already evicted.
     #[must_use]
     pub(super) fn call(&self) -> bool {
         self.slot.set(IN_CALL)
@@ -230,8 +233,8 @@ impl Drop for Place {
     }
 }
 
-/// The state of a connection in one number: idle since a time in microseconds, a transfer since a
-/// time, in a call, or evicted.
+/// The state of a connection as one number: idle since a time, transferring data since a time (both
+/// in microseconds), in a call, or evicted.
 #[derive(Debug)]
 struct Slot(AtomicU64, Mutex<Option<Waker>>);
 
@@ -240,7 +243,7 @@ impl Slot {
         Self(AtomicU64::new(since), Mutex::new(None))
     }
 
-    /// Only the connection itself sets its state, and an eviction is the only other change.
+    /// Only the connection itself sets its state. The only other change is an eviction.
     fn set(&self, state: u64) -> bool {
         let current = self.0.load(Ordering::Relaxed);
         current != EVICTED
@@ -274,10 +277,11 @@ fn at_once(limit: usize) -> usize {
     (limit / 256).max(1)
 }
 
-/// A bit beside the time of a transfer, so that every idle connection sorts before it.
+/// The bit that marks a transfer. With this bit, every idle connection sorts before every
+/// transferring connection.
 const TRANSFER: u64 = 1 << 62;
 const IN_CALL: u64 = u64::MAX - 1;
 const EVICTED: u64 = u64::MAX;
-/// The number of connections that are answered with 503 at a time. Others are closed without a
-/// response.
+/// The largest number of connections that are answered with 503 at the same time. Further
+/// connections are closed without a response.
 const MOST_REFUSING: usize = 32;

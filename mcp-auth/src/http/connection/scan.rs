@@ -1,36 +1,37 @@
-//! Finds the end of a request's head, and the length of its body if the head states it.
+//! Finds the end of a request's head, and the length of the body if the head declares it.
 //!
-//! The result only decides when bytes go to actix. A wrong result delays a request, and the
-//! deadline of the head ends the delay.
+//! The result only decides when bytes go to actix. A wrong result can only delay a request, until
+//! the deadline of the head passes.
 
 use memchr::memchr_iter;
 
 /// Finds the first empty line after a line that is not empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scanner {
-    /// True if a line with content was seen. HTTP allows empty lines before a request.
+    /// True if a line with content has been read. HTTP allows empty lines before a request.
     is_started: bool,
     /// True if the current line has content.
     in_line: bool,
     length: Option<u64>,
     /// True if only actix can determine the length of the body.
     is_unsure: bool,
-    /// In bytes.
+    /// The number of bytes that have been read.
     seen: usize,
 }
 
 impl Scanner {
-    /// True if a byte of a request was seen.
+    /// Returns true if a part of a request has been read.
     pub(super) fn is_started(&self) -> bool {
         self.is_started
     }
 
-    /// True if the head is over the limit.
+    /// Returns true if the head is longer than the limit.
     pub(super) fn is_too_long(&self) -> bool {
         self.seen > MOST_HEAD
     }
 
-    /// Reads the next bytes. Returns the number of bytes up to the empty line, if it is among them.
+    /// Reads the next bytes. If they contain the empty line that ends the head, returns the number
+    /// of bytes up to its end.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
         self.seen = self.seen.saturating_add(bytes.len());
         let mut start = 0;
@@ -54,15 +55,16 @@ impl Scanner {
         None
     }
 
-    /// Returns the length of the body, `Some(0)` if none is declared. Returns `None` if actix must
-    /// determine it: a body in chunks, two lengths, or a head that arrived in pieces.
+    /// Returns the length of the body; `Some(0)` if no length is declared. Returns `None` if only
+    /// actix can determine the length: for a chunked body, two lengths, or a line that arrived in
+    /// pieces.
     pub(super) fn body_length(&self) -> Option<u64> {
         (!self.is_unsure).then(|| self.length.unwrap_or(0))
     }
 
     fn line(&mut self, line: &[u8]) {
         if self.in_line {
-            // The first part of the line arrived earlier and was not kept.
+            // The first part of the line arrived earlier and was not stored.
             self.is_unsure = true;
             return;
         }
@@ -84,18 +86,18 @@ impl Scanner {
     }
 }
 
-/// Finds the end of a body in chunks (RFC 9112 section 7.1), at the place where actix finds it.
+/// Finds the end of a chunked body (RFC 9112 section 7.1), at the same byte as actix.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Chunks {
-    /// The size of a chunk, as far as it was read.
+    /// In the size of a chunk. The value is the part of the size that has been read.
     Size(u64),
-    /// The rest of the line of a chunk's size.
+    /// In the rest of the line with a chunk's size. The value is that size.
     Extension(u64),
-    /// The number of bytes left of a chunk's data and its line end.
+    /// In the data of a chunk. The value is the number of remaining bytes, with the line end.
     Data(u64),
-    /// The beginning of a line after the last chunk.
+    /// At the beginning of a line after the last chunk.
     Line,
-    /// A trailer.
+    /// In a trailer.
     Trailer,
     /// After the `\r` of a trailer.
     TrailerEnd,
@@ -110,8 +112,8 @@ impl Default for Chunks {
 }
 
 impl Chunks {
-    /// Reads the next bytes. Returns the number of bytes up to the end of the body, if it is among
-    /// them.
+    /// Reads the next bytes. If they contain the end of the body, returns the number of bytes up to
+    /// the end.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut rest = bytes;
         while let Some((byte, after)) = rest.split_first() {
@@ -150,14 +152,14 @@ fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| *byte == b'\r')
 }
 
-/// Returns the value of the header, if the line has this header. `name` ends with a colon.
+/// Returns the value if the line is a header with this name. `name` ends with a colon.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, value) = line.split_at_checked(name.len())?;
     start.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
 }
 
-/// In bytes: twice the greatest length of a token. actix keeps a buffer of the longest head for as
-/// long as the connection lasts.
+/// The largest length of a head, in bytes: twice the largest length of a token. The limit matters
+/// because actix keeps a buffer as large as the longest head for as long as the connection lasts.
 const MOST_HEAD: usize = 32 * 1024;
 
 #[cfg(test)]

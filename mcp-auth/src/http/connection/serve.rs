@@ -1,4 +1,4 @@
-//! Accepting connections: the server around actix's HTTP service.
+//! Accepts connections: the server around actix's HTTP service.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -28,14 +28,14 @@ use super::stream::Stream;
 #[derive(Debug)]
 pub(crate) struct Flow<S, X> {
     pub(crate) service: S,
-    /// Decides about a request with `Expect: 100-continue` before its body is asked for.
+    /// Decides about a request with `Expect: 100-continue`, before the server asks for the body.
     pub(crate) expect: X,
 }
 
-/// Stops the server on SIGTERM and Ctrl-C, or leaves that to the caller.
+/// Whether SIGTERM and Ctrl-C stop the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Signals {
-    /// actix stops the server: on SIGTERM calls in flight may end, on Ctrl-C they are dropped.
+    /// actix stops the server. On SIGTERM the calls in flight may end; on Ctrl-C they are dropped.
     Actix,
     /// The caller stops the server.
     Caller,
@@ -84,12 +84,12 @@ where
                 let shutdown = shutdown.clone();
                 async move { shutdown.notified().await }
             })
-            // This module sets the deadlines. actix's own would be further timers.
+            // This module enforces the deadlines. actix's own deadlines would only add timers.
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER)
-            // A client that hangs up cancels its call. With half-open connections the server would
-            // not notice.
+            // A client that closes the connection cancels its call. With half-open connections the
+            // server would not notice that.
             .h1_allow_half_closed(false)
             .local_addr(address)
             .expect(apply_fn_factory(flow.expect, exchange::judge))
@@ -121,14 +121,14 @@ where
     Ok(builder.listen("mcp-auth", listener, service)?.run())
 }
 
-/// A connection that gets no place.
+/// A connection that was not admitted.
 struct NoPlace {
     socket: TcpStream,
     refusing: Option<Refusing>,
 }
 
 impl NoPlace {
-    /// Answers 503, and waits briefly for the client to read it.
+    /// Answers 503, and waits briefly for the client to read the response.
     async fn answer(mut self) {
         if self.refusing.is_none() {
             return;
@@ -158,14 +158,15 @@ fn admit(
             refusing: registry.refusal(),
         });
     };
-    // Each response is a write of its own.
+    // Each response is written at once, so waiting for more data would only add delay.
     let _ = socket.set_nodelay(true);
     let signals = Rc::new(ConnectionSignals::new(place, limits, now));
     Ok((Stream::new(socket, Rc::clone(&signals)), signals))
 }
 
-/// Sets buffers of a fixed size on the listener's sockets. Buffers that the system sizes may take
-/// megabytes for each connection, and hide for long whether a client reads its response.
+/// Sets buffers of a fixed size on the listener's sockets. If the system chose the sizes, the
+/// buffers could take megabytes for each connection, and the server would notice late that a client
+/// does not read its response.
 fn bound_buffers(listener: &TcpListener) {
     let socket = SockRef::from(listener);
     for set in [
@@ -173,22 +174,22 @@ fn bound_buffers(listener: &TcpListener) {
         socket.set_recv_buffer_size(SOCKET_BUFFER),
     ] {
         if let Err(error) = set {
-            tracing::warn!(target: "mcp_auth", %error, "the buffers of connections keep their size");
+            tracing::warn!(target: "mcp_auth", %error, "the buffer sizes of connections could not be set");
         }
     }
 }
 
-/// Returns the greatest number of open sockets: connections with a place, connections that are
-/// closing, and refusals.
+/// Returns the largest number of open sockets: admitted connections, connections that are closing,
+/// and refusals.
 fn accepted_at_most(connections: usize) -> usize {
     connections + (connections / 16).max(4)
 }
 
-/// The time for calls in flight after the server is stopped.
+/// The time that calls in flight may take after the server is stopped.
 pub(crate) const SHUTDOWN_SECONDS: u64 = 30;
-/// In bytes.
+/// The size of the buffers of a socket, in bytes.
 const SOCKET_BUFFER: usize = 64 * 1024;
-/// The time for a client to read a refusal that was sent before its body was read.
+/// The time that a client has to read a refusal that was sent before the body was read.
 const LINGER: Duration = Duration::from_secs(1);
 const REFUSAL: Duration = Duration::from_millis(500);
 const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\ncache-control: no-store\r\nconnection: close\r\n\r\n";

@@ -1,5 +1,5 @@
-//! The state of one connection, shared by its stream, its service and its deadlines. All three run on one
-//! thread.
+//! The state of one connection, which its stream, its service and its deadlines share. All three
+//! run on the same thread.
 
 use std::cell::Cell;
 use std::fmt;
@@ -16,20 +16,20 @@ use super::scan::{Chunks, Scanner};
 pub(super) struct Signals {
     place: Place,
     reading: Cell<Reading>,
-    /// True if a head went to actix, and no service has begun with it.
+    /// True if a head went to actix, and no service has begun to handle the request.
     awaits_service: Cell<bool>,
-    /// True if a service has begun, and its response has not been written.
+    /// True if a service has begun to handle a request, and its response is not complete.
     is_open: Cell<bool>,
     /// True if the response is complete, down to the last byte of its body.
     is_answered: Cell<bool>,
-    /// True if the connection counts as idle since the last response was complete.
+    /// True if the connection counts as idle, because the last response is complete.
     is_at_rest: Cell<bool>,
     head_since: Cell<Option<Instant>>,
     idle_since: Cell<Instant>,
     blocked_since: Cell<Option<Instant>>,
     /// True if a read was refused in this turn.
     was_refused: Cell<bool>,
-    /// True if the stream holds bytes that were read ahead.
+    /// True if the stream has bytes that were read ahead.
     keeps: Cell<bool>,
     /// The bytes that the stream writes when it is dropped.
     last_words: Cell<Option<&'static [u8]>>,
@@ -47,7 +47,7 @@ pub(super) enum Reading {
     Body(u64),
     /// The rest of a body in chunks.
     Chunks(Chunks),
-    /// The next request, while the one before has no response yet.
+    /// The next request, while the previous request has no response yet.
     Next,
 }
 
@@ -67,7 +67,7 @@ pub(super) enum Late {
     Idle,
     /// A head is over the limit.
     TooLong,
-    /// The client took no byte of a response.
+    /// The client did not read a response.
     Write,
 }
 
@@ -99,7 +99,7 @@ impl Signals {
 
 /// Methods for the stream.
 impl Signals {
-    /// Returns the number of bytes that may go to actix now; 0 while none may.
+    /// Returns the number of bytes that may go to actix now, which can be 0.
     pub(super) fn room(&self) -> usize {
         if self.blocked_since.get().is_some() {
             return 0;
@@ -114,8 +114,9 @@ impl Signals {
         }
     }
 
-    /// Returns how many of these bytes go to actix now; there are no more than [`room`](Self::room)
-    /// allows. The other bytes belong to the next request, or wait for the service.
+    /// Returns how many of these bytes go to actix now. `bytes` is not longer than
+    /// [`room`](Self::room) permits. The remaining bytes belong to the next request, or wait for
+    /// the service.
     pub(super) fn take(&self, bytes: &[u8]) -> usize {
         match self.reading.get() {
             Reading::Head(mut scanner) => {
@@ -163,7 +164,8 @@ impl Signals {
         taken
     }
 
-    /// Returns true if the end of the connection ends an exchange without a response.
+    /// Returns true if a request has no complete response yet, so that closing the connection would
+    /// end the exchange without a response.
     pub(super) fn is_busy(&self) -> bool {
         self.is_open.get() || self.awaits_service.get()
     }
@@ -173,16 +175,16 @@ impl Signals {
         self.keeps.set(keeps);
     }
 
-    /// Reports that bytes are about to be written. If they end the response, the connection counts
-    /// as idle from now on, since a client that has its response must find the connection idle. An
-    /// eviction waits for the end of the turn.
+    /// Reports that bytes are about to be written. If they complete the response, the connection
+    /// counts as idle from now on, because a client that has its response must find the connection
+    /// idle. The connection can be evicted only after the end of this turn.
     pub(super) fn writes(&self) {
         if self.is_answered.get() && !self.is_at_rest.get() {
             self.rest();
         }
     }
 
-    /// Reports that the client took some bytes.
+    /// Reports that the client has read some bytes.
     pub(super) fn wrote(&self) {
         if self.blocked_since.take().is_none() {
             return;
@@ -201,7 +203,7 @@ impl Signals {
         self.place.idle(now);
     }
 
-    /// Reports that the client takes no more bytes for now.
+    /// Reports that the client does not read more bytes for now.
     pub(super) fn is_blocked(&self) {
         if self.blocked_since.get().is_none() {
             let now = Instant::now();
@@ -210,7 +212,7 @@ impl Signals {
         }
     }
 
-    /// Returns true if the client still takes no bytes.
+    /// Returns true if the client still does not read bytes.
     pub(super) fn is_stuck(&self) -> bool {
         self.blocked_since.get().is_some()
     }
@@ -239,8 +241,8 @@ impl Signals {
 
 /// Methods for the service.
 impl Signals {
-    /// Reports that a service begins with a request. Returns false if the connection was evicted;
-    /// the service must not begin then.
+    /// Reports that a service begins to handle a request. Returns false if the connection was
+    /// evicted. The service must then not begin.
     #[must_use]
     pub(super) fn begin(&self) -> bool {
         self.awaits_service.set(false);
@@ -255,9 +257,9 @@ impl Signals {
         !self.place.is_evicted()
     }
 
-    /// Returns true if the service must report the length of the body. Ask before
-    /// [`begin`](Self::begin): the second service of a request with `Expect` must not begin the
-    /// body again.
+    /// Returns true if the service must report the length of the body. Call this method before
+    /// [`begin`](Self::begin). A request with `Expect` has two services, and the second service
+    /// must not report the length again.
     pub(super) fn asks_for_body(&self) -> bool {
         self.awaits_service.get() && !matches!(self.reading.get(), Reading::Body(_) | Reading::Next)
     }
@@ -270,8 +272,8 @@ impl Signals {
         }
     }
 
-    /// Reports the end of the body: the next bytes belong to another request. If the response was
-    /// written before, the next request may come at once.
+    /// Reports the end of the body. The next bytes belong to another request. If the response is
+    /// already complete, the next request may be read at once.
     fn body_is_over(&self) {
         self.reading.set(if self.is_busy() {
             Reading::Next
@@ -299,8 +301,8 @@ impl Signals {
         self.was_refused.set(false);
     }
 
-    /// Returns true if a read that was refused in this turn could go on, and no event will report
-    /// it.
+    /// Returns true if a read that was refused in this turn can now continue. No event reports
+    /// that, so the caller must poll again.
     pub(super) fn has_more(&self) -> bool {
         self.was_refused.get() && self.keeps.get() && self.room() > 0
     }
@@ -311,8 +313,8 @@ impl Signals {
         }
     }
 
-    /// Returns the time at which the connection must close. There is no such time during a call,
-    /// which has its own deadline.
+    /// Returns the time at which the connection must close. During a call there is no such time,
+    /// because the call has its own deadline.
     pub(super) fn deadline(&self) -> Option<(Instant, Late)> {
         let (since, limit, late) = if let Some(since) = self.blocked_since.get() {
             (since, self.limits.write, Late::Write)
@@ -321,7 +323,7 @@ impl Signals {
         } else if let Reading::Head(scanner) = self.reading.get()
             && scanner.is_too_long()
         {
-            // At once, since this time has passed.
+            // This time has passed, so the connection closes at once.
             return Some((self.idle_since.get(), Late::TooLong));
         } else if let Some(since) = self.head_since.get() {
             (since, self.limits.head, Late::Head)
@@ -345,5 +347,6 @@ impl fmt::Debug for Signals {
     }
 }
 
-/// In bytes: the part of a next request that is read before the one before it has a response.
+/// The largest number of bytes of the next request that are read before the current request has its
+/// response.
 pub(super) const MOST_AHEAD: usize = 4096;

@@ -38,8 +38,8 @@ impl Stream {
         &self.signals
     }
 
-    /// Reads from the socket while no bytes may go to actix, in order to notice a client that hangs
-    /// up.
+    /// Reads from the socket while no bytes may go to actix, to notice that the client closed the
+    /// connection.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.is_at_end {
             let free = MOST_AHEAD.saturating_sub(self.kept.len());
@@ -62,7 +62,7 @@ impl Stream {
         self.signals
             .refuse_read(!self.kept.is_empty() || self.is_at_end);
         if self.is_at_end && self.signals.is_busy() {
-            // A client that hangs up gets no response to any of its requests.
+            // A client that closes the connection gets no response to any of its requests.
             return Poll::Ready(Ok(()));
         }
         Poll::Pending
@@ -126,7 +126,7 @@ impl AsyncWrite for Stream {
         written
     }
 
-    /// actix flushes when it has no more bytes to write for now.
+    /// actix calls this method when it has no more bytes to write for now.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.socket).poll_flush(cx))?;
@@ -145,14 +145,16 @@ impl Drop for Stream {
             let _ = self.socket.try_write(words);
         }
         if self.signals.is_stuck() {
-            // The kernel would keep the responses, and offer them to the client for minutes.
+            // Otherwise the kernel would keep the responses, and try to send them to the client for
+            // minutes.
             let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         }
     }
 }
 
-/// Runs `with` with a buffer of at most `most` bytes that belongs to the thread. The free space of
-/// actix's buffers grows, and a [`ReadBuf`] cannot be shortened without `unsafe`.
+/// Runs `read` with a buffer of at most `most` bytes that belongs to the thread. actix's own buffer
+/// cannot be used: its free space can be larger than `most`, and a [`ReadBuf`] cannot be shortened
+/// without `unsafe`.
 fn with_scratch<R>(most: usize, read: impl FnOnce(&mut ReadBuf<'_>) -> R) -> R {
     thread_local! {
         static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into());

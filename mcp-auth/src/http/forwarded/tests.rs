@@ -6,7 +6,7 @@ use crate::identity::test_support;
 
 const PROXY: &str = "10.0.0.1:40000";
 
-/// The client of a request from `peer`, where 10/8 and fd00::/8 are trusted.
+/// Returns the client of a request from `peer`, if 10/8 and fd00::/8 are trusted.
 fn client(peer: &str, headers: &[(&str, &str)]) -> String {
     let proxies = Networks::parse(["10.0.0.0/8", "fd00::/8"]).unwrap();
     address(&Clients::new(proxies, true), peer, headers).to_string()
@@ -51,7 +51,7 @@ fn the_nearest_address_that_is_no_trusted_proxy_is_the_client() {
         ("[2001:db8::1]:443,10.0.0.2", "2001:db8::1"),
         ("::ffff:198.51.100.1", "198.51.100.1"),
         ("198.51.100.1,\t, ,10.0.0.2,", "198.51.100.1"),
-        // All are proxies: the client is the one that is farthest away.
+        // If all addresses are proxies, the client is the proxy that is farthest away.
         ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
         ("", "10.0.0.1"),
         (" , ", "10.0.0.1"),
@@ -185,7 +185,7 @@ fn a_likely_proxy_is_named_once_with_the_setting() {
     assert_eq!(warnings(true, &["10.0.0.1"], &[PROXY, "127.0.0.1:1"]), 0);
 }
 
-/// A header as a client can send it.
+/// A header that a client can send.
 fn sent() -> impl Strategy<Value = String> {
     prop_oneof![
         "[ -~]{0,60}",

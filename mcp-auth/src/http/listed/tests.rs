@@ -34,17 +34,17 @@ fn an_origin_is_normalised_to_what_browsers_send() {
 
 #[test]
 fn what_is_no_origin_is_told_what_to_write() {
-    let wildcard = "name each one; write it like https://app.example.com";
+    let wildcard = "list each value separately; write it like https://app.example.com";
     for (entry, problem, remedy) in [
-        ("", "is empty", "take it out"),
-        ("  ", "is empty", "take it out"),
+        ("", "is empty", "remove it"),
+        ("  ", "is empty", "remove it"),
         ("*", "has a wildcard", wildcard),
         ("https://*.example.com", "has a wildcard", wildcard),
         ("https://%2A.example.com", "has a wildcard", wildcard),
         ("http://localhost:*", "has a wildcard", wildcard),
         (
             "null",
-            "is the origin of every page that hides its own",
+            "is an origin that unrelated pages share",
             LIKE_ORIGIN,
         ),
         (
@@ -140,9 +140,10 @@ fn a_host_is_normalised_to_what_requests_name() {
 
 #[test]
 fn what_is_no_host_is_told_what_to_write() {
-    let wildcard = "name each one; write it like mcp.example.com or mcp.example.com:8443";
+    let wildcard =
+        "list each value separately; write it like mcp.example.com or mcp.example.com:8443";
     for (entry, problem, remedy) in [
-        ("", "is empty", "take it out"),
+        ("", "is empty", "remove it"),
         ("*", "has a wildcard", wildcard),
         ("*.example.com", "has a wildcard", wildcard),
         ("example.com:*", "has a wildcard", wildcard),

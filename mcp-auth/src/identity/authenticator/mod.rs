@@ -28,9 +28,10 @@ use crate::identity::verify::{Candidate, Decode, Evidence, Signed, check_kind};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
     pub(crate) address: IpAddr,
-    /// Whether too many tokens from the client's network were bad. The server then spends less on
-    /// its tokens: it checks a JWT's header and issuer before the signature, and does not ask the
-    /// issuer about a new opaque token. Good tokens are still accepted.
+    /// True if too many tokens from the client's network were bad. The server then does less work
+    /// for this client: it checks a JWT's header and issuer before the signature, and refuses new
+    /// opaque tokens without asking the issuer. Good JWTs and known opaque tokens are still
+    /// accepted.
     pub(crate) fails_often: bool,
 }
 
@@ -58,20 +59,20 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) keys: Keys,
     pub(crate) decode: Arc<dyn Decode>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The source that confirms opaque tokens, the budget for new ones, and the runtime for
-    /// look-ups. Without a source opaque tokens are refused.
+    /// The source that confirms opaque tokens, the budget for new opaque tokens, and the runtime
+    /// for look-ups. Without a source, opaque tokens are refused.
     pub(crate) confirm: Option<(Arc<dyn ConfirmationSource>, Option<Budget>, Handle)>,
     /// The users of the identity provider.
     pub(crate) people: Option<Arc<People>>,
 }
 
-/// Throttles of the log lines that strangers can cause.
+/// Throttles of the log lines that unauthenticated clients can cause.
 #[derive(Debug)]
 struct Throttles {
     unavailable: LogThrottle,
-    /// Hints how to accept tokens that are refused, one for each reason.
+    /// The throttles of the hints how to accept refused tokens, one for each reason of a refusal.
     hints: [LogThrottle; TokenError::COUNT],
-    /// Refusals, one for each reason.
+    /// The throttles of the lines about refusals, one for each reason of a refusal.
     refusals: [LogThrottle; TokenError::COUNT],
 }
 
@@ -86,13 +87,13 @@ impl Default for Throttles {
 }
 
 impl Client {
-    /// A client without an address, whose tokens were never bad.
+    /// Creates a client without an address, whose tokens were never bad.
     #[cfg(any(test, feature = "testing"))]
     fn nobody() -> Self {
         Self::at(Ipv4Addr::UNSPECIFIED.into())
     }
 
-    /// A client at this address, whose network never sent a bad token.
+    /// Creates a client at this address, whose network never sent a bad token.
     #[cfg(any(test, feature = "testing", mcp_auth_bench))]
     pub(crate) fn at(address: IpAddr) -> Self {
         Self {
@@ -103,7 +104,7 @@ impl Client {
 }
 
 impl Authenticator {
-    /// Accepts the tokens that the policy allows.
+    /// Creates an authenticator that accepts the tokens that the policy allows.
     pub(crate) fn new(config: AuthenticatorConfig) -> Self {
         let AuthenticatorConfig {
             policy,
@@ -144,7 +145,7 @@ impl Authenticator {
         }
     }
 
-    /// The caller whom this token proves. The token is presented by a client without an address.
+    /// Verifies a token from a client without an address, and returns its caller.
     ///
     /// # Errors
     /// The errors of [`Self::authenticate_from`].
@@ -154,14 +155,15 @@ impl Authenticator {
         self.authenticate_from(Client::nobody(), &token).await
     }
 
-    /// The caller whom this token proves. The token is presented by `client`.
+    /// Verifies a token that `client` presents, and returns its caller.
     ///
     /// # Errors
-    /// - [`AuthError::FailsOften`] if the token is opaque and new, and the client's network fails
-    ///   too often.
-    /// - [`AuthError::Invalid`] if the token is refused. The reason is for the log alone.
-    /// - [`AuthError::Misconfigured`] if the identity provider refuses the server's own key.
-    /// - [`AuthError::OverBudget`] if the token is new, and too many tokens are new.
+    /// - [`AuthError::FailsOften`] if the token is opaque and new, and too many tokens from the
+    ///   client's network were bad.
+    /// - [`AuthError::Invalid`] if the token is refused. The reason is for the log only.
+    /// - [`AuthError::Misconfigured`] if the identity provider refuses the server's key.
+    /// - [`AuthError::OverBudget`] if the token is opaque and new, and the budget for new opaque
+    ///   tokens is used up.
     /// - [`AuthError::Unavailable`] if the token cannot be verified now.
     pub(crate) async fn authenticate_from(
         &self,
@@ -185,8 +187,8 @@ impl Authenticator {
         Ok(caller)
     }
 
-    /// The caller of a token that was verified before and is still valid. This checks no signature
-    /// and never waits.
+    /// Returns the caller of a token that was verified before and is still valid. This function
+    /// checks no signature and never waits.
     pub(crate) fn cached(&self, token: &BearerToken<'_>) -> Option<Caller> {
         let caller = self.verified(token)?;
         let is_checked = self
@@ -198,12 +200,12 @@ impl Authenticator {
         })
     }
 
-    /// Whether the token was good before, so that it is not a guess.
+    /// Returns true if the token was accepted before. Such a token is not a guess.
     fn knows(&self, token: &BearerToken<'_>) -> bool {
         self.seen.get(token.fingerprint()).is_some()
     }
 
-    /// The number of the issuer's keys. They are fetched if there are none yet.
+    /// Returns the number of the issuer's keys. If no keys are known yet, they are fetched.
     ///
     /// # Errors
     /// [`Unavailable`] if the issuer can't be reached.
@@ -212,7 +214,7 @@ impl Authenticator {
         Ok(self.keys.count())
     }
 
-    /// Whether the issuer has one of these keys.
+    /// Returns true if the issuer has one of these keys.
     ///
     /// # Errors
     /// [`Unavailable`] if the issuer can't be reached.
@@ -220,7 +222,8 @@ impl Authenticator {
         self.keys.share_any(others).await
     }
 
-    /// The caller of a token that was verified before and is still valid, by the token alone.
+    /// Returns the caller of a token that was verified before and is still valid. The user is not
+    /// checked here.
     fn verified(&self, token: &BearerToken<'_>) -> Option<Caller> {
         let caller = self.seen.get(token.fingerprint())?;
         let claims = caller.verified();
@@ -228,11 +231,11 @@ impl Authenticator {
             .check_current(self.clock.unix_ms(), self.policy.leeway_ms)
             .is_ok();
         match claims.evidence() {
-            // The token is verified again, which tells whether the key was withdrawn or only has to
+            // The token is verified again. That shows whether the key was withdrawn or only has to
             // be fetched.
             Evidence::Signed { key, .. } if !current || !self.keys.is_current(key) => None,
-            // The token stays in the cache: a token that was good once is not limited like a
-            // stranger's.
+            // The token stays in the cache even if it must be confirmed again, because the limits
+            // for new tokens do not apply to a token that was accepted before.
             Evidence::Confirmed(_) | Evidence::Signed { .. } => {
                 let holds = current && claims.is_recent(|| self.clock.uptime());
                 holds.then_some(caller)
@@ -240,7 +243,8 @@ impl Authenticator {
         }
     }
 
-    /// The user to look up, if the policy checks users, and the look-ups to do it with.
+    /// Returns the look-ups and the id of the user to look up; `None` if the policy does not check
+    /// users.
     fn to_be_checked<'a>(&'a self, caller: &'a Caller) -> Option<(&'a People, &'a str)> {
         let people = self.people.as_deref();
         let people = people.filter(|_| self.policy.check_users)?;
@@ -271,8 +275,8 @@ impl Authenticator {
                 };
                 caller.inspect_err(|&error| match error {
                     AuthError::Invalid(error) => refused(error),
-                    // Strangers can cause these errors. The circuit breaker and the budget log
-                    // them, throttled.
+                    // Unauthenticated clients can cause these errors. The circuit breaker and the
+                    // budget log them, throttled.
                     AuthError::FailsOften
                     | AuthError::Misconfigured
                     | AuthError::OverBudget(_)
@@ -330,9 +334,9 @@ impl Authenticator {
         }
     }
 
-    /// Logs how to accept such tokens, if a setting of the server or of the instance decides about
-    /// them: one line a minute, with the number of tokens that were refused for this reason since
-    /// the last line.
+    /// If a setting of the server or of the instance caused the refusal, logs how to accept such
+    /// tokens. Writes at most one line a minute for each reason, with the number of tokens that
+    /// were refused for this reason since the last line.
     fn hint(&self, error: AuthError) {
         let AuthError::Invalid(error) = error else {
             return;
@@ -347,9 +351,9 @@ impl Authenticator {
         }
     }
 
-    /// Logs the reason of a refusal without anything of the token: one line a minute for each
-    /// reason, with the number of tokens that were refused for it since the last line. At `debug`
-    /// each refusal has its own line.
+    /// Logs the reason of a refusal, and no part of the token. Writes at most one line a minute for
+    /// each reason, with the number of tokens that were refused for this reason since the last
+    /// line. At level `debug`, [`log_refusal`] writes a line for each refusal instead.
     fn count_refusal(&self, error: AuthError) {
         let AuthError::Invalid(error) = error else {
             return;
@@ -374,13 +378,13 @@ impl Authenticator {
         if let Some(signed) = candidate.signed_by(&keys) {
             return Ok(signed);
         }
-        // A provider may give a new key the name of the old one.
+        // A provider may publish a new key under the `kid` of the old key.
         let others = self.keys.others(candidate.kid(), issued_ms, &keys).await?;
         Ok(candidate.signed_by(&others).ok_or(TokenError::Signature)?)
     }
 }
 
-/// Logs a refusal. Pass the subject only if the signature holds. Values are quoted, so that they
+/// Logs a refusal. Pass the subject only if the signature is valid. Values are quoted, so that they
 /// cannot forge a line of the log.
 fn log_refusal(error: TokenError, kid: Option<&str>, subject: Option<&str>) {
     tracing::debug!(

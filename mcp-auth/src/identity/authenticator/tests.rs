@@ -295,7 +295,7 @@ fn a_transition_accepts_tokens_without_an_audience_until_its_day_and_no_restart_
         let outcome = || block_on(authenticator.authenticate(&token)).map(|_| ());
         let expected = expected.map_err(AuthError::from);
         assert_eq!(outcome(), expected, "{clients:?} {scopes:?}");
-        // The token that is cached by now is refused, too.
+        // The outcome does not change when the token is cached.
         assert_eq!(outcome(), expected);
         assert_eq!(
             authenticator.transition.accepted(),
@@ -495,7 +495,8 @@ fn a_token_that_differs_from_a_seen_one_at_all_is_not_found() {
     fixture.authenticate(&token).unwrap();
     let last = token.chars().last().unwrap();
     let (signed, _) = token.rsplit_once('.').unwrap();
-    // 256 bytes leave four bits of the last letter unused: other letters there decode alike.
+    // The base64 text of 256 bytes leaves four bits of its last letter unused, so other last
+    // letters decode to the same bytes.
     for letter in ['A', 'B', 'C', 'D', 'Q', 'R', 'g', 'h', 'w', 'x']
         .into_iter()
         .filter(|&l| l != last)
@@ -526,7 +527,7 @@ fn withdrawing_a_key_drops_the_tokens_it_signed() {
         .source
         .publish(Some(vec![TestKey::other().published("ins_2")]));
     fixture.clock.advance(Duration::from_secs(300));
-    // The request that finds a refresh due starts it in the background.
+    // The first request after a refresh is due starts the refresh in the background.
     assert!(fixture.cached(&token).is_some());
     fixture.wait_until_dropped(&token);
     assert_eq!(fixture.source.calls(), 2);
@@ -730,7 +731,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// An issuer that publishes the shared key.
+    /// Creates an issuer that publishes the shared key.
     fn new() -> Self {
         Self::with(policy())
     }
@@ -767,7 +768,7 @@ impl Fixture {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        panic!("the token is still believed");
+        panic!("the token is still accepted");
     }
 }
 

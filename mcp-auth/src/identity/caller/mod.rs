@@ -1,4 +1,4 @@
-//! The verified caller: facts that the access token proves, and nothing that does I/O.
+//! The verified caller: the data that the access token proves. This module does no I/O.
 
 mod principal;
 
@@ -24,15 +24,15 @@ use crate::limits::Party;
 
 pub(crate) use principal::{Principal, PrincipalKey};
 
-/// The caller of a tool, as the access token proves.
+/// The caller of a tool, as proved by the access token.
 ///
-/// Only a genuine token makes a caller: the token bears the signature of the issuer's key, or the
-/// issuer confirmed the token in the last minute. A caller does not show the token. The server
-/// keeps the token only if it has to ask the issuer with it: an opaque OAuth token, and every OAuth
-/// token if the server has no secret key.
+/// A caller exists only for a genuine token: the token has a valid signature of the issuer's key, or the
+/// issuer confirmed the token within the last minute. Tools cannot read the token. The server itself keeps a
+/// token in memory only if it needs the token for requests to the issuer. It does so for opaque OAuth tokens
+/// and, if it has no secret key, for every OAuth token.
 ///
-/// The facts of a caller were true when the token was issued or confirmed. [`Org`] tells the
-/// caller's current role and permissions in an organization.
+/// The data of a caller was correct when the token was issued or confirmed. For the caller's current role and
+/// permissions in an organization, take an [`Org`].
 ///
 /// ```
 /// use mcp_auth::{Actor, Caller, Session, TokenKind, mcp_tool};
@@ -84,8 +84,8 @@ pub(crate) use principal::{Principal, PrincipalKey};
 #[derive(Clone)]
 pub struct Caller {
     facts: Arc<CallerFacts>,
-    /// Decoded on demand, and not among the cached facts: few tools read the claims, and they take
-    /// more memory than all other facts.
+    /// The claims, decoded on demand. They are not cached with the other data, because few tools read the
+    /// claims and they take more memory than all other data.
     claims: OnceLock<Arc<Map<String, Value>>>,
 }
 
@@ -93,7 +93,7 @@ struct CallerFacts {
     claims: VerifiedClaims,
     parts: CallerParts,
     is_user: bool,
-    /// A keyed hash of the issuer and the subject: of the user or machine, over all clients.
+    /// A keyed hash of the issuer and the subject. All clients of one user or machine have equal hashes.
     subject_hash: u64,
     hierarchy: Arc<ScopeHierarchy>,
     fingerprint: Fingerprint,
@@ -103,37 +103,37 @@ struct CallerFacts {
 /// The data that all callers of one server share.
 #[derive(Debug)]
 pub(crate) struct CallerContext {
-    /// The scopes that contain others.
+    /// The scopes that imply other scopes.
     pub(crate) hierarchy: Arc<ScopeHierarchy>,
     pub(crate) conventions: &'static Conventions,
     /// Hashes subjects, with a random key.
     pub(crate) hashes: RandomState,
 }
 
-/// The facts that an identity provider reads from verified claims.
+/// The data that an identity provider reads from verified claims.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallerParts {
     /// The OAuth client.
     pub(crate) client_id: Option<String>,
-    /// The scopes granted.
+    /// The granted scopes.
     pub(crate) scopes: Vec<String>,
-    /// The organization that the token names, with as much as the token tells of it.
+    /// The organization that the token names, with the data about it that the token contains.
     pub(crate) org: Option<Org>,
-    /// Whether the issuer has to be asked which organization the bearer chose. The token names
-    /// none.
+    /// True if the token names no organization and the issuer must be asked which organization the user
+    /// chose.
     pub(crate) org_at_issuer: bool,
     /// The actor, who acts in the user's name.
     pub(crate) actor: Option<Actor>,
     /// The session, for session tokens.
     pub(crate) session: Option<Session>,
-    /// The features that the token names; `None` if it names none that can be read.
+    /// The features that the token names; `None` if there are none or they cannot be read.
     pub(crate) features: Option<Entitlements>,
-    /// The plans that the token names; `None` if it names none that can be read.
+    /// The plans that the token names; `None` if there are none or they cannot be read.
     pub(crate) plans: Option<Entitlements>,
 }
 
 impl Caller {
-    /// The caller whom the claims prove. Only verification makes such claims.
+    /// Creates the caller of verified claims. Only verification constructs such claims.
     pub(crate) fn new(
         claims: VerifiedClaims,
         parts: CallerParts,
@@ -185,7 +185,7 @@ impl Caller {
     /// ```
     /// use mcp_auth::Caller;
     ///
-    /// /// Whose quota a call counts against.
+    /// /// Returns the id whose quota a call counts against.
     /// fn payer(caller: &Caller) -> &str {
     ///     let id = caller.machine_id().or(caller.org_id()).or(caller.user_id());
     ///     id.unwrap_or(caller.subject())
@@ -214,28 +214,27 @@ impl Caller {
     /// Returns the scopes of an OAuth token (RFC 6749 §3.3) or of an API key, in the token's order.
     /// Session tokens and machines' tokens have no scopes.
     ///
-    /// Clerk also calls the machines that a machine's token may talk to its scopes. They are not
-    /// returned.
+    /// In Clerk's API, a machine's token also has "scopes": the machines that it may call. They are not
+    /// returned here.
     pub fn scopes(&self) -> &[String] {
         &self.facts.parts.scopes
     }
 
-    /// Tells whether the token was granted this scope, or a scope that contains it by
-    /// [`ServerBuilder::scope_implies`](crate::ServerBuilder::scope_implies). Guards use the same
-    /// rule.
+    /// Returns true if the token has this scope, or a scope that implies it by
+    /// [`ServerBuilder::scope_implies`](crate::ServerBuilder::scope_implies). Guards use this rule too.
     ///
     /// Scopes are compared byte for byte.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.hierarchy().has(self.scopes(), scope)
     }
 
-    /// The scopes that contain others.
+    /// Returns the scopes that imply other scopes.
     pub(crate) fn hierarchy(&self) -> &ScopeHierarchy {
         &self.facts.hierarchy
     }
 
-    /// Returns when the token expires; `None` if it does not expire. API keys and machines' tokens
-    /// may have no end.
+    /// Returns when the token expires; `None` if it does not expire. API keys and machines' tokens may never
+    /// expire.
     ///
     /// A JWT (`exp`, whole seconds) is accepted for 5 seconds longer, because clocks differ.
     ///
@@ -259,10 +258,10 @@ impl Caller {
 
     /// Returns the id of the organization that the token names (`org_…`); `None` if it names none.
     ///
-    /// An OAuth token names an organization only if it is a JWT and its client was granted the
-    /// scope `user:org:read`. The token may be a day old: take [`Org`] to learn whether the caller
-    /// still is a member. Take [`Org`] for opaque OAuth tokens, too, because they name no
-    /// organization. The API key of an organization names its organization.
+    /// An OAuth token names an organization only if it is a JWT and its client was granted the scope
+    /// `user:org:read`. The token may be a day old. To learn whether the caller is still a member, take an
+    /// [`Org`]. Also take an [`Org`] for opaque OAuth tokens, because they name no organization. The API key
+    /// of an organization names that organization.
     ///
     /// Source: <https://clerk.com/changelog/2026-05-14-oauth-organizations>.
     pub fn org_id(&self) -> Option<&str> {
@@ -272,14 +271,13 @@ impl Caller {
     /// Returns the actor who acts in the user's name, for example a support engineer; `None` if the
     /// user acts themselves, or if the token's `act` claim cannot be read.
     ///
-    /// [`is_impersonated`](Self::is_impersonated) is true in both cases in which there is an `act`
-    /// claim.
+    /// [`is_impersonated`](Self::is_impersonated) is true whenever there is an `act` claim, readable or not.
     pub fn actor(&self) -> Option<&Actor> {
         self.facts.parts.actor.as_ref()
     }
 
-    /// Tells whether somebody acts in the user's name. The token then has an `act` claim, readable
-    /// or not (RFC 8693 §4.1).
+    /// Returns true if somebody else acts in the user's name. The token then has an `act` claim, readable or
+    /// not (RFC 8693 §4.1).
     ///
     /// ```
     /// use mcp_auth::{Caller, ToolError};
@@ -306,8 +304,8 @@ impl Caller {
     /// Returns all claims of the token, unchanged. An opaque token has only the custom claims that
     /// it was created with; an opaque OAuth token has none.
     ///
-    /// The claims that this library uses have been checked. Any other claim may be missing or of
-    /// another type. Claims may hold personal data, so don't log them.
+    /// The claims that this library uses have been checked. Any other claim may be missing or have an
+    /// unexpected type. Claims may hold personal data, so don't log them.
     ///
     /// ```
     /// use mcp_auth::{Caller, mcp_tool};
@@ -341,44 +339,44 @@ impl Caller {
         self.claims.get_or_init(members)
     }
 
-    /// The user or machine, over all clients and organizations, for limits.
+    /// Returns the user or machine, for limits. All clients and organizations of one user count together.
     pub(crate) fn party(&self) -> Party {
         Party::Known(self.facts.subject_hash)
     }
 
-    /// The principal of the caller in this organization; without an organization, in the one that
-    /// the token names.
+    /// Returns the principal of the caller in this organization. If `org` is `None`, the organization of the
+    /// token is used.
     pub(crate) fn principal_in<'a>(&'a self, org: Option<&'a Org>) -> Principal<'a> {
         Principal::new(self, org.or(self.token_org()))
     }
 
-    /// The organization that the token names. The role and the permissions are known if the token
-    /// tells them.
+    /// Returns the organization that the token names. The role and the permissions are known only if the
+    /// token contains them.
     pub(crate) fn token_org(&self) -> Option<&Org> {
         self.facts.parts.org.as_ref()
     }
 
-    /// Marks the facts of this verification, without keeping them.
+    /// Returns a mark of this verification. The mark does not keep the caller's data in memory.
     pub(crate) fn mark(&self) -> Mark {
         Mark::of(&self.facts)
     }
 
-    /// Whether the mark was made of the facts of this verification.
+    /// Returns true if `mark` identifies this verification.
     pub(crate) fn has_mark(&self, mark: &Mark) -> bool {
         mark.is_of(&self.facts)
     }
 
-    /// The features that the token names.
+    /// Returns the features that the token names.
     pub(crate) fn features(&self) -> Option<&Entitlements> {
         self.facts.parts.features.as_ref()
     }
 
-    /// The plans that the token names.
+    /// Returns the plans that the token names.
     pub(crate) fn plans(&self) -> Option<&Entitlements> {
         self.facts.parts.plans.as_ref()
     }
 
-    /// Whether the issuer has to be asked in which organization the caller acts.
+    /// Returns true if the issuer has to be asked in which organization the caller acts.
     pub(crate) fn org_at_issuer(&self) -> bool {
         self.facts.parts.org_at_issuer
     }
@@ -391,7 +389,7 @@ impl Caller {
         self.facts.fingerprint
     }
 
-    /// The token, if its issuer has to be asked with it.
+    /// Returns the token, if requests to the issuer need it.
     pub(crate) fn token(&self) -> Option<&TokenText> {
         self.facts.token.as_ref()
     }

@@ -7,7 +7,7 @@ use crate::identity::caller::Caller;
 use crate::identity::org::Org;
 use crate::identity::token_kind::TokenKind;
 
-/// The key of state that outlives a request: requests of equal principals share the state. Two
+/// The key of state that outlives a request. Requests of equal principals share the state. Two
 /// clients of one user are two principals.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub(crate) struct Principal<'a> {
@@ -39,7 +39,7 @@ pub(crate) struct PrincipalKey {
 }
 
 impl PrincipalKey {
-    /// The key of a caller who acts in this organization.
+    /// Returns the key of a caller who acts in this organization.
     pub(crate) fn new(caller: Caller, org: Option<&Org>) -> Self {
         Self {
             org: org.cloned(),
@@ -52,8 +52,8 @@ impl PrincipalKey {
     }
 }
 
-/// Hashes the user or machine alone: the principals of one user share the hash. A table must hold
-/// few principals of each user.
+/// Hashes only the user or machine, so all principals of one user have the same hash. A table must
+/// therefore hold only few principals of each user.
 impl Hash for PrincipalKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.caller.facts.subject_hash);
@@ -68,7 +68,7 @@ impl PartialEq for PrincipalKey {
 
 impl Eq for PrincipalKey {}
 
-/// Shows only ids: logs need no more.
+/// Shows only ids, which are enough for logs.
 impl fmt::Debug for Principal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")

@@ -15,7 +15,7 @@ pub(crate) struct Confirmation {
     pub(crate) expires_ms: Option<u64>,
     /// The audience; `None` if the token names none.
     pub(crate) audience: Option<Value>,
-    /// The machines that a machine's token is for.
+    /// The machines that a machine's token is meant for.
     pub(crate) machines: Vec<String>,
     /// The custom claims of the token.
     pub(crate) claims: Map<String, Value>,

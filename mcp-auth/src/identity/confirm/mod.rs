@@ -1,9 +1,9 @@
 //! Opaque tokens, which only their issuer can verify.
 //!
-//! The issuer is asked once a minute for each token. A confirmation is believed for at most 60
-//! seconds and never longer than the token lives. A refusal is cached for five seconds. A token
-//! that was never good needs a question of the [`Budget`], so that made-up tokens cannot use up the
-//! customer's rate limit.
+//! The server asks the issuer about each token at most once a minute. A confirmation is cached for
+//! at most 60 seconds and never longer than the token lives. A refusal is cached for five seconds.
+//! The [`Budget`] limits the requests about tokens that were never confirmed, so that made-up
+//! tokens cannot use up the customer's rate limit.
 //!
 //! INVARIANT: if the issuer does not answer, the token is not accepted.
 
@@ -36,7 +36,7 @@ pub(crate) use confirmation::Confirmation;
 
 /// Verifies opaque tokens; implemented by an identity provider.
 pub(crate) trait ConfirmationSource: Debug + Send + Sync {
-    /// Whether the server has a key to ask about tokens of this kind.
+    /// Returns true if the server has a key to ask about tokens of this kind.
     fn confirms(&self, kind: TokenKind) -> bool;
 
     /// Asks about a token. Runs on the I/O runtime.
@@ -47,10 +47,10 @@ pub(crate) trait ConfirmationSource: Debug + Send + Sync {
     ) -> BoxFuture<'static, Result<TokenStatus, LookupError>>;
 }
 
-/// The answer of an identity provider about an opaque token.
+/// The identity provider's response about an opaque token.
 #[derive(Clone, Debug)]
 pub(crate) enum TokenStatus {
-    /// The token is active and grants this.
+    /// The token is active, and this is its description.
     Active(Box<Confirmation>),
     /// The token must be refused, for this reason.
     Refused(TokenError),
@@ -68,7 +68,7 @@ struct Shared {
     people: Option<Arc<People>>,
     /// The callers of confirmed tokens, and of JWTs.
     seen: Arc<TokenCache>,
-    /// Caches refusals alone: callers are in `seen`.
+    /// Caches only refusals; callers are in `seen`.
     tokens: Lookup<Fingerprint, Outcome>,
 }
 
@@ -76,8 +76,8 @@ struct Shared {
 type Outcome = Result<Caller, TokenError>;
 
 impl Confirmations {
-    /// Asks `source`, about new tokens no more often than `budget` allows. Callers are cached in
-    /// `seen`.
+    /// Asks `source` about tokens. The `budget` limits the requests about new tokens. Callers are
+    /// cached in `seen`.
     pub(crate) fn new(
         (source, budget, io): (Arc<dyn ConfirmationSource>, Option<Budget>, Handle),
         policy: Arc<TokenPolicy>,
@@ -100,7 +100,8 @@ impl Confirmations {
         }))
     }
 
-    /// The caller whom the issuer confirms for this token. The kind of the token is accepted.
+    /// Asks the issuer about a token and returns its caller. The kind of the token was checked
+    /// before.
     ///
     /// # Errors
     /// One of [`AuthError`].
@@ -130,7 +131,7 @@ impl Confirmations {
 }
 
 impl Shared {
-    /// The outcome that is known without asking.
+    /// Returns the outcome if it is cached.
     fn known(&self, fingerprint: Fingerprint) -> Option<Outcome> {
         if let Some(refused) = self.tokens.cached(&fingerprint) {
             return Some(refused.value);
@@ -146,8 +147,9 @@ impl Shared {
         }
     }
 
-    /// Asks about a token. The look-up waits for its turn, and not the request, so a client that
-    /// hangs up takes nothing away from others who present the token.
+    /// Asks about a token. The look-up itself waits in the queue of the budget, so it continues if
+    /// the client that caused it disconnects. Other requests with this token then still get the
+    /// outcome.
     async fn look_up(
         &self,
         kind: TokenKind,
@@ -156,27 +158,28 @@ impl Shared {
         peer: IpAddr,
     ) -> Result<Entry<Outcome>, NoAnswer> {
         let service = self.tokens.service();
-        // A token that was good before needs no question of the budget.
+        // A token that was confirmed before does not count against the budget.
         let turn = match self.seen.get(fingerprint) {
             Some(_) => None,
             None => service.turn(Some(Network::of(peer))).await?,
         };
-        // Another look-up may have got the answer before this one began.
+        // Another look-up may have ended with an outcome before this look-up began.
         if let Some(known) = self.known(fingerprint) {
             return Ok(Entry::not_cached(known));
         }
         let question = async |mut turn: Option<Question>| {
             let status = self.source.confirm(kind, token.clone()).await;
             match status {
-                // A failure or a rate limit of the issuer says nothing about the token.
+                // The client's network pays only for a bad token. A failure or a rate limit of the
+                // issuer says nothing about the token.
                 Ok(TokenStatus::Active(_))
                 | Err(LookupError::Failed | LookupError::Throttled(_)) => {
                     if let Some(question) = &mut turn {
                         question.give_back();
                     }
                 }
-                // No circuit breaker opens for this token, so only the budget keeps its bearer from
-                // asking for ever.
+                // A declined request opens no circuit breaker, so only the budget limits how often
+                // a client can cause it.
                 Err(LookupError::Declined) => self.seen.remove(fingerprint),
                 Ok(TokenStatus::Refused(_)) | Err(LookupError::KeyRefused) => {}
             }

@@ -1,4 +1,4 @@
-//! Opaque tokens: the questions to the issuer, their number, and the outcomes.
+//! Opaque tokens: the number of requests to the issuer, and their outcomes.
 
 use std::collections::BTreeSet;
 
@@ -305,7 +305,8 @@ fn made_up_tokens_cost_a_network_its_budget_and_no_other() {
     assert_eq!((refused, fixture.source.calls()), (10, 11));
     fixture.source.answer(active(confirmation()));
     assert!(fixture.present_from("203.0.113.1", "oat_other").is_ok());
-    // A token that was good costs nothing, even without budget, and when the issuer is asked again.
+    // A token that was confirmed before costs nothing, even if the budget is used up and the issuer
+    // is asked again.
     assert!(fixture.present_from("192.0.2.1", "oat_known").is_ok());
     for _ in 0..3 {
         fixture.advance(60_000);
@@ -364,8 +365,8 @@ fn a_token_that_was_good_and_is_declined_costs_like_a_new_one() {
     fixture.advance(60_000);
     for index in 0..100 {
         let outcome = fixture.present_from("192.0.2.1", "oat_1");
-        // The first question was free, because the token was good until then. The network paid for
-        // ten.
+        // The first request was free, because the token was confirmed before. The network paid for
+        // the next ten.
         assert!(match outcome {
             Err(AuthError::Unavailable(_)) => index < 11,
             Err(AuthError::OverBudget(_)) => index >= 11,
@@ -473,7 +474,7 @@ fn with(change: impl FnOnce(&mut Confirmation)) -> Confirmation {
     confirmation
 }
 
-/// A machine's token for these machines.
+/// Returns a machine's token for these machines.
 fn machine(machines: &[&str]) -> Confirmation {
     let mut confirmation = confirmation();
     confirmation.subject = "mch_caller".to_owned();

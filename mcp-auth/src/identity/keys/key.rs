@@ -1,4 +1,4 @@
-//! Keys, as they are published and as they verify.
+//! Keys as the issuer publishes them, and keys that are ready to verify signatures.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -19,10 +19,10 @@ pub(crate) trait KeySource: Debug + Send + Sync {
 /// The reason why keys could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    /// The answer is not a key set.
-    #[error("the answer is not a JSON Web Key Set")]
+    /// The response is not a key set.
+    #[error("the response is not a JSON Web Key Set")]
     Malformed,
-    /// There was no usable answer.
+    /// There was no usable response.
     #[error("the issuer's keys could not be fetched")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -36,8 +36,8 @@ pub(crate) struct PublishedKey {
 }
 
 impl PublishedKey {
-    /// Reads a JSON Web Key Set (RFC 7517 §5). Keys that are not for RS256 are left out: a set may
-    /// hold keys for other purposes.
+    /// Reads a JSON Web Key Set (RFC 7517 §5). Keys that are not for RS256 are left out, because a
+    /// set may contain keys for other purposes.
     ///
     /// # Errors
     /// [`FetchError::Malformed`] if the document is not a key set.
@@ -55,7 +55,8 @@ impl PublishedKey {
             .collect())
     }
 
-    /// `kty` must fit, and so must `alg` and `use` if they are present (RFC 7517 §4).
+    /// Returns `None` if `kty` is not `RSA`, or if `alg` or `use` is present and not for RS256
+    /// signatures (RFC 7517 §4).
     fn from_jwk(jwk: &Value) -> Option<Self> {
         let text = |name| jwk.get(name).and_then(Value::as_str);
         let absent_or = |name, expected| jwk.get(name).is_none_or(|value| value == expected);
@@ -66,7 +67,7 @@ impl PublishedKey {
         Self::new(text("kid")?.to_owned(), number("n")?, number("e")?)
     }
 
-    /// `None` if the modulus has fewer than 2048 bits (RFC 7518 §3.3).
+    /// Returns `None` if the modulus has fewer than 2048 bits (RFC 7518 §3.3).
     pub(crate) fn new(kid: String, modulus: Vec<u8>, exponent: Vec<u8>) -> Option<Self> {
         let [modulus, exponent] = [modulus, exponent].map(without_leading_zeros);
         (bits(&modulus) >= MIN_MODULUS_BITS).then_some(Self {
@@ -82,12 +83,13 @@ impl PublishedKey {
     }
 }
 
-/// A key that is ready to verify. Refreshes keep the `Arc` for as long as the key is published.
+/// A key that is ready to verify signatures. Refreshes of the key set keep the `Arc` for as long as
+/// the key is published.
 #[derive(Debug)]
 pub(crate) struct VerifyingKey {
     published: PublishedKey,
-    /// The parsed key. Parsing costs a good part of a signature check. `None` if the numbers are
-    /// not those of an RSA key: the key then verifies nothing.
+    /// The parsed key. It is stored because parsing costs a good part of a signature check. `None`
+    /// if the numbers do not form an RSA key; such a key verifies nothing.
     rsa: Option<ParsedPublicKey>,
 }
 
@@ -109,25 +111,25 @@ impl VerifyingKey {
         &self.published.kid
     }
 
-    /// Whether name and material are the same.
+    /// Returns true if the `kid` and the key material are equal.
     pub(crate) fn is(&self, published: &PublishedKey) -> bool {
         self.published == *published
     }
 
-    /// Whether the material is the same, under any name.
+    /// Returns true if the key material is equal. The `kid` may differ.
     pub(crate) fn has_material_of(&self, other: &PublishedKey) -> bool {
         let own = &self.published;
         own.modulus == other.modulus && own.exponent == other.exponent
     }
 
-    /// Whether this is the key's RS256 signature of the message.
+    /// Returns true if this is the key's RS256 signature of the message.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let rsa = self.rsa.as_ref();
         rsa.is_some_and(|rsa| rsa.verify_sig(message, signature).is_ok())
     }
 }
 
-/// The published keys. Keys that are in `before` keep their `Arc`.
+/// Makes the published keys ready to verify. Keys that are already in `before` keep their `Arc`.
 pub(crate) fn carry_over(
     before: &[Arc<VerifyingKey>],
     published: Vec<PublishedKey>,
@@ -153,5 +155,6 @@ fn bits(number: &[u8]) -> usize {
 
 const MIN_MODULUS_BITS: usize = 2048;
 
-/// The most keys of a set. Several keys may share a `kid`, and each of them is tried.
+/// The greatest number of keys that are read from a set. Several keys may have the same `kid`; each
+/// of them is tried.
 const MAX_KEYS: usize = 32;

@@ -28,24 +28,24 @@ pub(crate) enum Keys {
 }
 
 impl Keys {
-    /// One key, from the text of a PEM file.
+    /// Reads one key from the text of a PEM file.
     ///
     /// # Errors
-    /// [`PemError`] if it is not a public RSA key of at least 2048 bits.
+    /// [`PemError`] if the text is not a public RSA key of at least 2048 bits.
     pub(crate) fn from_pem(text: &str) -> Result<Self, PemError> {
         pem::parse(text).map(|key| Self::Fixed(Arc::new(key)))
     }
 
-    /// The keys that `source` publishes. They are fetched on the runtime `io`, on demand.
+    /// Uses the keys that `source` publishes. They are fetched on the runtime `io`, on demand.
     pub(crate) fn published(source: Arc<dyn KeySource>, clock: Arc<dyn Clock>, io: Handle) -> Self {
         Self::Published(Arc::new(PublishedKeys::new(source, clock, io)))
     }
 
-    /// The keys that may have signed a token with this `kid`, at least one. `issued_ms` is the time
-    /// at which the token says that it was issued, in milliseconds since 1970.
+    /// Returns the keys that may have signed a token with this `kid`, at least one. `issued_ms` is
+    /// the time of issue that the token claims, in milliseconds since 1970.
     ///
-    /// An unknown key may be new, so the key set is fetched, unless the last fetch is newer than
-    /// the token.
+    /// If the `kid` is unknown, its key may be new. The key set is then fetched, unless the last
+    /// fetch is newer than the token.
     ///
     /// # Errors
     /// - [`TokenError::UnknownKey`](crate::identity::TokenError::UnknownKey) if there is no such
@@ -62,8 +62,8 @@ impl Keys {
         }
     }
 
-    /// Other keys of this `kid`, after the signature was wrong with all keys of `tried`: the issuer
-    /// may have changed the key and kept its name. Keys are fetched by the same rule as in
+    /// Returns other keys with this `kid`, after no key of `tried` verified the signature. The
+    /// issuer may have changed the key and kept its `kid`. Keys are fetched by the rule of
     /// [`Self::for_kid`].
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Keys {
         }
     }
 
-    /// Whether tokens that this key signed are still accepted.
+    /// Returns true if tokens that this key signed are still accepted.
     pub(crate) fn is_current(&self, key: &Arc<VerifyingKey>) -> bool {
         match self {
             Self::Fixed(own) => Arc::ptr_eq(own, key),
@@ -99,7 +99,7 @@ impl Keys {
         }
     }
 
-    /// The number of keys.
+    /// Returns the number of keys.
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Fixed(_) => 1,
@@ -107,7 +107,7 @@ impl Keys {
         }
     }
 
-    /// Whether one of these keys is in this set, too.
+    /// Returns true if this set has one of the keys `others`.
     ///
     /// # Errors
     /// [`Unavailable`] if the keys cannot be fetched now.

@@ -1,4 +1,4 @@
-//! Public keys in PEM, as environment variables hold them.
+//! Public keys in PEM format, from environment variables.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,18 +12,19 @@ pub(crate) enum PemError {
     /// The text between the markers is not base64.
     #[error("the key is not PEM: its body is not base64")]
     Base64,
-    /// It is not an RSA public key.
+    /// The text is not an RSA public key.
     #[error("the key is not an RSA public key (SPKI, `-----BEGIN PUBLIC KEY-----`)")]
     NotPublicRsa,
-    /// It is a private key. Only public keys may be configured.
+    /// The text is a private key. Only public keys may be configured.
     #[error("the key is a private key; the public key is needed")]
     Private,
-    /// Its modulus has fewer than 2048 bits.
+    /// The modulus of the key has fewer than 2048 bits.
     #[error("the key is shorter than 2048 bits")]
     Short,
 }
 
-/// Reads a public key. Line breaks may be missing or written as `\n`, and so may the markers.
+/// Reads a public key. Line breaks may be missing or written as `\n`. The markers may be missing,
+/// too.
 pub(super) fn parse(text: &str) -> Result<VerifyingKey, PemError> {
     if text.contains("PRIVATE KEY") {
         return Err(PemError::Private);

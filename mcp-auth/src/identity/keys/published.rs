@@ -1,14 +1,15 @@
-//! The issuer's key set. Requests read it without waiting, and it is refreshed in the background.
+//! The issuer's key set. Requests read the set without waiting, and the set is refreshed in the
+//! background.
 //!
-//! This is not a [`Lookup`](crate::identity::lookup::Lookup): an old set stays usable while the
-//! issuer is down, and a token with an unknown key waits for a fetch that began after the token
-//! came.
+//! This module does not use [`Lookup`](crate::identity::lookup::Lookup), for two reasons. An old
+//! set stays usable while the issuer is down, and a token with an unknown key waits for a fetch
+//! that began after the token arrived.
 //!
 //! INVARIANTS:
 //! - A token is accepted only if its key was in the set of the last successful fetch, at most 24
 //!   hours ago.
-//! - A token with an unknown key is refused only if the set was fetched after the token came, or is
-//!   newer than the token.
+//! - A token with an unknown key is refused only if the set was fetched after the token arrived, or
+//!   is newer than the token.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,9 +40,10 @@ struct Shared {
     snapshot: ArcSwapOption<Snapshot>,
     /// The number of fetches that began.
     begun: AtomicU64,
-    /// Uptime in milliseconds before which the age of the set starts no fetch.
+    /// The uptime, in milliseconds, at which the age of the set starts the next fetch.
     next_fetch_ms: AtomicU64,
-    /// Uptime in milliseconds from which the set is not used until the issuer was asked again.
+    /// The uptime, in milliseconds, until which the set may be used without asking the issuer
+    /// again.
     usable_until_ms: AtomicU64,
     pace: Mutex<Pace>,
 }
@@ -58,12 +60,12 @@ struct Snapshot {
     fetched_unix_ms: u64,
 }
 
-/// The pace at which the issuer is asked.
+/// The pace of the fetches.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Fetches that failed since the last success.
+    /// The number of fetches that failed since the last success.
     failures: u32,
-    /// The uptime at which the full allowance of fetches by tokens is restored.
+    /// The uptime at which tokens may again cause the full number of fetches at once.
     restored: Duration,
 }
 
@@ -75,7 +77,7 @@ enum Fetched {
 }
 
 impl PublishedKeys {
-    /// An empty set. The keys are fetched from `source`, on the runtime `io`, on demand.
+    /// Creates an empty set. The keys are fetched from `source`, on the runtime `io`, on demand.
     pub(crate) fn new(source: Arc<dyn KeySource>, clock: Arc<dyn Clock>, io: Handle) -> Self {
         let shared = Shared {
             source,
@@ -144,8 +146,8 @@ impl PublishedKeys {
             .ok_or(unavailable(MIN_BACK_OFF))
     }
 
-    /// The keys that `look` finds in the set. If it finds none, a set that is newer than the token
-    /// is fetched.
+    /// Returns the keys that `look` finds in the set. If `look` finds none, the set is fetched
+    /// again, unless it is newer than the token.
     async fn find(
         &self,
         issued_ms: Option<u64>,
@@ -166,7 +168,7 @@ impl PublishedKeys {
                 return Err(unavailable(rest));
             }
             // A fetch in flight may have begun before the key was published, so the loop may need
-            // another one.
+            // another fetch.
             landed(self.refetch().await)?;
         }
     }
@@ -186,8 +188,8 @@ impl PublishedKeys {
     fn refresh_if_due(&self, now_ms: u64) {
         let next = &self.shared.next_fetch_ms;
         let due = next.load(Ordering::Relaxed);
-        // The request that moves the date starts the fetch. The outcome of the fetch sets the date
-        // again.
+        // Only the request that moves the due time starts the fetch. The outcome of the fetch sets
+        // the due time again.
         let claimed = now_ms.saturating_add(as_ms(MAX_BACK_OFF));
         if now_ms >= due
             && next
@@ -211,7 +213,8 @@ impl PublishedKeys {
         self.with_usable(|_| ()).map_or(outcome, Ok)
     }
 
-    /// How long the issuer is not asked because it failed.
+    /// Returns how long to wait before the next fetch, because the last fetch failed; `None` if
+    /// there is no need to wait.
     fn rest(&self) -> Option<Duration> {
         if self.flights.is_flying(&()) || self.shared.pace().failures == 0 {
             return None;
@@ -226,13 +229,14 @@ impl PublishedKeys {
         self.flights.is_flying(&())
     }
 
-    /// Joins the fetch in flight, or starts one. The fetch goes on if nobody waits for it.
+    /// Joins the fetch in flight, or starts a fetch. The fetch continues even if nobody waits for
+    /// it.
     fn fetch(&self) -> Waiter<Fetched> {
         let shared = Arc::clone(&self.shared);
         self.flights.join(&(), move || shared.fetch())
     }
 
-    /// Fetches because of a token, within the pace that tokens may cause.
+    /// Fetches because of a token with an unknown key. The pace of such fetches is limited.
     fn refetch(&self) -> Waiter<Fetched> {
         let shared = Arc::clone(&self.shared);
         self.flights.join(&(), move || async move {
@@ -247,14 +251,14 @@ impl PublishedKeys {
 }
 
 impl Snapshot {
-    /// The keys with this `kid`.
+    /// Returns the keys with this `kid`.
     fn named(&self, kid: &str) -> Vec<Arc<VerifyingKey>> {
         let keys = self.keys.iter();
         keys.filter(|key| key.kid() == kid).cloned().collect()
     }
 
-    /// Whether the set would hold the key of a token that was issued then, unless the key was
-    /// withdrawn.
+    /// Returns true if the set is so new that it must contain the key of a token issued at this
+    /// time, unless the key was withdrawn.
     fn is_newer_than(&self, issued_ms: Option<u64>) -> bool {
         let published_by = |issued_ms: u64| issued_ms.saturating_add(as_ms(PUBLISHED_WITHIN));
         issued_ms.is_some_and(|issued_ms| published_by(issued_ms) < self.fetched_unix_ms)
@@ -293,7 +297,7 @@ impl Shared {
             }
             Err(error) => {
                 let error: &(dyn Error + 'static) = &error;
-                tracing::warn!(target: "mcp_auth", error, "the issuer's keys were not fetched");
+                tracing::warn!(target: "mcp_auth", error, "a fetch of the issuer's keys failed");
                 Fetched::Failed
             }
         }
@@ -345,7 +349,7 @@ impl Shared {
     }
 }
 
-/// A fetch in progress. It counts as failed unless it succeeds, also if it panics.
+/// A fetch in progress. It counts as failed unless it succeeds. A panic counts as a failure.
 struct Attempt<'a> {
     shared: &'a Shared,
     failed: bool,
@@ -379,18 +383,21 @@ fn as_ms(duration: Duration) -> u64 {
 
 /// A set of this age is refreshed in the background.
 const REFRESH_AFTER: Duration = Duration::from_secs(5 * 60);
-/// A set of this age is used only after the issuer was asked again, even if the issuer did not
-/// answer: after a time without requests the set may hold a key that was withdrawn long ago.
+/// A set of this age is used only after another attempt to fetch it, even if the attempt fails.
+/// Without this rule, the first request after a long pause could use a key that was withdrawn long
+/// ago.
 const ASK_AFTER: Duration = Duration::from_secs(10 * 60);
 /// A set of this age is never used.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Tokens can cause this many fetches at once, and then one in each interval. Further fetches wait.
-/// So while others make up keys, a caller with a new key waits for one interval at most.
+/// Tokens can cause this many fetches at once, and then one fetch in each [`FORCED_INTERVAL`].
+/// Further fetches wait. So a caller with a new key waits for one interval at most, even while an
+/// attacker invents key ids.
 const FORCED_AT_ONCE: u32 = 4;
 const FORCED_INTERVAL: Duration = Duration::from_secs(2);
-/// A key is published before it signs. Clocks and caches may delay that by this time.
+/// An issuer publishes a key before it signs tokens with the key. Clocks and caches may delay the
+/// publication by this time.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(60);
-/// The time between fetches while they fail: the shortest first, and then twice as long each time,
-/// up to the longest.
+/// The shortest and the longest time between fetches that fail. Each failure makes the time twice
+/// as long.
 const MIN_BACK_OFF: Duration = Duration::from_secs(1);
 const MAX_BACK_OFF: Duration = Duration::from_secs(8);

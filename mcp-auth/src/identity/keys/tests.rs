@@ -55,7 +55,7 @@ fn after_five_minutes_keys_are_refreshed_beside_the_requests() {
     issuer.settle(1);
     issuer.advance(1);
     issuer.source.close();
-    // Neither request waits for the refresh, and there is one refresh.
+    // Neither request waits for the refresh, and only one refresh runs.
     assert!(issuer.find("a").is_ok());
     assert!(issuer.keys.is_current(&key));
     issuer.source.open();
@@ -337,7 +337,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// An issuer that publishes the shared key under these names.
+    /// Creates an issuer that publishes the shared key under these names.
     fn publishing(kids: &[&str]) -> Self {
         let io = IoRuntime::start().unwrap();
         let source = CountingSource::of(published(kids));

@@ -1,7 +1,7 @@
 //! A circuit breaker: it stops asking a service that fails, and asks again later.
 //!
-//! INVARIANT: while the circuit is open, every question fails with [`Unavailable`], and no caller
-//! is accepted. Each service has a circuit of its own.
+//! INVARIANT: while the circuit is open, every question fails with [`Unavailable`], so an open
+//! circuit never makes the server accept a token. Each service has a circuit of its own.
 
 use std::fmt;
 use std::future::Future;
@@ -15,8 +15,8 @@ use crate::identity::log_throttle::LogThrottle;
 /// A circuit breaker for one service.
 ///
 /// Five failures in a row open the circuit for a second. Then a single question goes through. After
-/// each further failure the time is twice as long, up to eight seconds. A rate limit opens the
-/// circuit for as long as the service asks.
+/// each further failure the circuit is open for twice as long, up to eight seconds. A rate limit
+/// opens the circuit for the time that the service demands, up to a minute.
 pub(crate) struct Circuit {
     what: &'static str,
     clock: Arc<dyn Clock>,
@@ -26,16 +26,16 @@ pub(crate) struct Circuit {
 
 #[derive(Default)]
 struct State {
-    /// Failures in a row.
+    /// The number of failures in a row.
     failures: u32,
     /// The uptime until which the circuit is open.
     rests_until: Duration,
-    /// Whether the single question that may close the circuit is in flight.
+    /// True while the single question that may close the circuit is in flight.
     probing: bool,
 }
 
 impl Circuit {
-    /// A closed circuit. `what` names the subject of the questions, for errors and the log.
+    /// Creates a closed circuit. `what` names the data that is asked for, for errors and the log.
     pub(crate) fn new(what: &'static str, clock: Arc<dyn Clock>) -> Self {
         Self {
             what,
@@ -48,7 +48,7 @@ impl Circuit {
     /// Asks a question, unless the circuit is open.
     ///
     /// # Errors
-    /// - [`NoAnswer::KeyRefused`] if the service does not accept the server's key.
+    /// - [`NoAnswer::KeyRefused`] if the service refuses the server's key.
     /// - [`NoAnswer::Unavailable`] if the service was not asked, or did not answer.
     pub(crate) async fn ask<T, F>(&self, question: impl FnOnce() -> F) -> Result<T, NoAnswer>
     where
@@ -78,7 +78,7 @@ impl Circuit {
         }
     }
 
-    /// The error for a question that ended without an outcome.
+    /// Returns the error for a question that ended without an outcome.
     pub(crate) fn lost(&self) -> Unavailable {
         self.unavailable(SHORTEST_REST)
     }
@@ -130,8 +130,8 @@ impl Passage<'_> {
         let now = self.circuit.clock.uptime();
         let mut state = self.circuit.lock();
         match error {
-            // Any answer closes the circuit, a refusal too. Otherwise a client could open the
-            // circuit for all by sending strange tokens.
+            // Any response closes the circuit, even a refusal. Otherwise a client could open the
+            // circuit for everybody by sending malformed tokens.
             None | Some(LookupError::Declined | LookupError::KeyRefused) => state.failures = 0,
             Some(LookupError::Throttled(wait)) => {
                 let wait = (*wait).clamp(SHORTEST_REST, LONGEST_THROTTLE);
@@ -142,7 +142,7 @@ impl Passage<'_> {
                 if let Some(answers) = throttled.due(now) {
                     tracing::warn!(
                         target: "mcp_auth", what, answers, ?wait,
-                        "the identity provider limits the rate of questions (429); it is not asked for a while"
+                        "the identity provider limits the rate of requests (429); the server sends it no requests for a while"
                     );
                 }
             }
@@ -154,7 +154,7 @@ impl Passage<'_> {
                     state.rests_until = now + rest.min(LONGEST_REST);
                     tracing::warn!(
                         target: "mcp_auth", what = self.circuit.what,
-                        "the service does not answer; it is not asked for a while"
+                        "the service does not answer; the server sends it no requests for a while"
                     );
                 }
             }
@@ -164,7 +164,7 @@ impl Passage<'_> {
     }
 }
 
-/// When the question ends, even without an outcome, the next question may probe.
+/// When a probing question ends, even without an outcome, the next question may probe.
 impl Drop for Passage<'_> {
     fn drop(&mut self) {
         if self.probe {
@@ -173,11 +173,11 @@ impl Drop for Passage<'_> {
     }
 }
 
-/// Failures in a row that open the circuit.
+/// The number of failures in a row that opens the circuit.
 const FAILURES: u32 = 5;
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(8);
-/// The longest time that a service can open its circuit for.
+/// The longest time for which a rate limit opens the circuit.
 const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -299,7 +299,8 @@ mod tests {
         assert_eq!(refused.now_or_never(), Some(Err(NoAnswer::KeyRefused)));
     }
 
-    /// `None` if the question was not asked, else for how many seconds to wait after it.
+    /// Returns `None` if the question was not asked, and otherwise the seconds to wait after the
+    /// question.
     fn ask(circuit: &Circuit, outcome: Result<(), LookupError>) -> Option<u64> {
         let mut asked = false;
         let question = || {

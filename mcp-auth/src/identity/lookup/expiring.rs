@@ -9,19 +9,19 @@ use quick_cache::{Equivalent, UnitWeighter, Weighter};
 
 use crate::clock::Clock;
 
-/// A bounded cache. Each entry says how long it is believed.
+/// A bounded cache. Each entry has its own time of expiry.
 pub(crate) struct ExpiringCache<K, V, W = UnitWeighter> {
     clock: Arc<dyn Clock>,
     entries: Cache<K, Entry<V>, W>,
 }
 
-/// A value with its age and its end, both by uptime.
+/// A value with the uptimes at which it was requested and at which it expires.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<V> {
     pub(crate) value: V,
-    /// The value is at least as old as this.
+    /// The uptime at which the value was requested. The value may be as old as this.
     pub(crate) since: Duration,
-    /// The value is not returned from here on.
+    /// The uptime at which the value expires.
     pub(crate) until: Duration,
 }
 
@@ -29,14 +29,15 @@ pub(crate) struct Entry<V> {
 #[derive(Clone, Debug)]
 pub(crate) struct Cached<V> {
     pub(crate) value: V,
-    /// How old the value is.
+    /// The age of the value.
     pub(crate) age: Duration,
-    /// How long the value is still believed.
+    /// The time until the value expires.
     pub(crate) rest: Duration,
 }
 
 impl<V> Entry<V> {
-    /// A value that was asked for at the uptime `since`, and is believed for `age` from there on.
+    /// Creates an entry for a value that was requested at the uptime `since`. It expires when `age`
+    /// has passed since then.
     pub(crate) fn believed_for(age: Duration, value: V, since: Duration) -> Self {
         Self {
             value,
@@ -45,14 +46,14 @@ impl<V> Entry<V> {
         }
     }
 
-    /// A value for the requests that wait for it, and for no later request.
+    /// Creates an entry that only the waiting requests get. It is not cached.
     pub(crate) fn not_cached(value: V) -> Self {
         Self::believed_for(Duration::ZERO, value, Duration::ZERO)
     }
 }
 
 impl<K: Eq + Hash, V: Clone> ExpiringCache<K, V> {
-    /// An empty cache of at most `most` entries.
+    /// Creates an empty cache of at most `most` entries.
     pub(crate) fn new(most: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
@@ -67,8 +68,7 @@ where
     V: Clone,
     W: Weighter<K, Entry<V>> + Clone,
 {
-    /// An empty cache of at most this weight. `usual` is the number of entries for which space is
-    /// reserved.
+    /// Creates an empty cache of at most the weight `most`. Space is reserved for `usual` entries.
     pub(crate) fn weighed(most: u64, usual: usize, weighter: W, clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
@@ -76,7 +76,7 @@ where
         }
     }
 
-    /// The value of the key, unless it is expired.
+    /// Returns the value of the key, unless it is expired.
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<Cached<V>>
     where
         Q: Equivalent<K> + Hash + ?Sized,

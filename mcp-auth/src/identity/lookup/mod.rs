@@ -1,8 +1,9 @@
 //! Look-ups at the identity provider: cached, in single flight, behind a circuit breaker and within
 //! a budget.
 //!
-//! This module owns when a service is asked and how long an answer is believed. It knows nothing of
-//! the questions: each user of a [`Lookup`] brings them.
+//! This module decides when a service is asked and how long a response is cached. It does not know
+//! what is asked: each user of a [`Lookup`] passes in the question, which is one request to the
+//! service.
 //!
 //! INVARIANT: a failure is never cached, and an expired entry is never returned. If the service
 //! cannot be asked, the look-up fails.
@@ -33,8 +34,8 @@ pub(crate) use circuit::Circuit;
 pub(crate) use expiring::{Cached, Entry, ExpiringCache};
 pub(crate) use single_flight::{Abandoned, SingleFlight, Waiter};
 
-/// A service of the identity provider. The service has one circuit breaker, and one budget if it
-/// needs one, however many look-ups ask it.
+/// A service of the identity provider. All look-ups at the service share its circuit breaker and
+/// its budget, if it has a budget.
 #[derive(Debug)]
 pub(crate) struct Service {
     what: &'static str,
@@ -43,7 +44,8 @@ pub(crate) struct Service {
     budget: Option<Budget>,
 }
 
-/// A cache of answers, and the look-ups that fill the cache: one at a time for each key.
+/// A cache of responses, and the look-ups that fill the cache. At most one look-up runs for each
+/// key.
 pub(crate) struct Lookup<K, V, W = UnitWeighter> {
     service: Arc<Service>,
     cache: Arc<ExpiringCache<K, V, W>>,
@@ -51,8 +53,7 @@ pub(crate) struct Lookup<K, V, W = UnitWeighter> {
 }
 
 impl Service {
-    /// A service that may be asked without limits. `what` names the answers, for errors and the
-    /// log.
+    /// Creates a service without a budget. `what` names the data, for errors and the log.
     pub(crate) fn new(what: &'static str, clock: Arc<dyn Clock>) -> Self {
         Self {
             what,
@@ -62,17 +63,17 @@ impl Service {
         }
     }
 
-    /// A service that is asked as often as the budget allows.
+    /// Limits the requests to the service by a budget, if there is one.
     pub(crate) fn within(self, budget: Option<Budget>) -> Self {
         Self { budget, ..self }
     }
 
-    /// The time by which answers are dated.
+    /// Returns the uptime, by which the age of responses is measured.
     pub(crate) fn uptime(&self) -> Duration {
         self.clock.uptime()
     }
 
-    /// Whether a question would be asked now.
+    /// Checks that a question would be asked now.
     ///
     /// # Errors
     /// [`Unavailable`] while the circuit breaker is open.
@@ -80,12 +81,12 @@ impl Service {
         self.circuit.check()
     }
 
-    /// Waits until the budget, if there is one, allows a question. `network` is the network of a
-    /// client that pays for the question if the answer proves nothing.
+    /// Waits until the budget, if there is one, allows a question. `network` is the network of the
+    /// client. It pays for the question, unless the response proves a token good.
     ///
     /// # Errors
     /// - [`NoAnswer::Unavailable`] while the circuit breaker is open.
-    /// - [`NoAnswer::OverBudget`] if no question may come in time.
+    /// - [`NoAnswer::OverBudget`] if no question becomes free in time.
     pub(crate) async fn turn(
         &self,
         network: Option<Network>,
@@ -97,11 +98,11 @@ impl Service {
         })
     }
 
-    /// Asks, unless the circuit breaker is open. Returns the answer with the uptime at which it was
-    /// asked for. The turn is paid when the question is asked.
+    /// Asks the service, unless the circuit breaker is open. Returns the response with the uptime
+    /// at which the service was asked. The network pays for the turn when the question is asked.
     ///
     /// # Errors
-    /// - [`NoAnswer::KeyRefused`] if the service does not accept the server's key.
+    /// - [`NoAnswer::KeyRefused`] if the service refuses the server's key.
     /// - [`NoAnswer::Unavailable`] if the service was not asked, or did not answer.
     pub(crate) async fn ask<T, F>(
         &self,
@@ -121,18 +122,18 @@ impl Service {
         Ok((self.circuit.ask(ask).await?, asked))
     }
 
-    /// Whether there is room for a look-up that nobody waits for: at least half of the budget is
-    /// free, and the circuit breaker is closed. A service without a budget has no room.
+    /// Returns true if there is room for a look-up that nobody waits for: at least half of the
+    /// budget is free, and the circuit breaker is closed. A service without a budget has no room.
     fn has_room(&self) -> bool {
         self.budget.as_ref().is_some_and(Budget::is_half_free) && self.check().is_ok()
     }
 
-    /// The error of a look-up that ended without an outcome.
+    /// Returns the error of a look-up that ended without an outcome.
     pub(crate) fn abandoned(&self) -> NoAnswer {
         self.circuit.lost().into()
     }
 
-    /// The error of a look-up, for callers that treat every failure alike.
+    /// Converts the error of a look-up, for code that treats every failure alike.
     pub(crate) fn unavailable(&self, error: NoAnswer) -> Unavailable {
         error.into_unavailable(self.what)
     }
@@ -144,7 +145,7 @@ where
     V: Clone + Send + Sync + 'static,
     W: Weighter<K, Entry<V>> + Clone + Send + Sync + 'static,
 {
-    /// Look-ups at this service that fill the cache. They run on `io`.
+    /// Creates look-ups at this service, which run on `io` and fill the cache.
     pub(crate) fn new(service: Arc<Service>, cache: ExpiringCache<K, V, W>, io: Handle) -> Self {
         Self {
             service,
@@ -153,12 +154,12 @@ where
         }
     }
 
-    /// The service that is asked.
+    /// Returns the service that is asked.
     pub(crate) fn service(&self) -> &Arc<Service> {
         &self.service
     }
 
-    /// The cached answer, unless it is expired.
+    /// Returns the cached response, unless it is expired.
     pub(crate) fn cached<Q>(&self, key: &Q) -> Option<Cached<V>>
     where
         Q: Equivalent<K> + Hash + ?Sized,
@@ -166,9 +167,9 @@ where
         self.cache.get(key)
     }
 
-    /// Joins the look-up in flight for the key, or starts one, and waits for its outcome. An answer
-    /// is cached before the next look-up can start. The look-up goes on if the returned future is
-    /// dropped.
+    /// Joins the look-up in flight for the key, or starts one, and waits for its outcome. The
+    /// response is cached before the next look-up for the key can start. The look-up continues even
+    /// if the returned future is dropped.
     ///
     /// # Errors
     /// The error of the look-up.
@@ -180,8 +181,8 @@ where
         outcome.unwrap_or_else(|Abandoned| Err(self.service.abandoned()))
     }
 
-    /// Waits no longer than `patience` for [`Self::get`]. The look-up goes on after that, so that a
-    /// later request finds its answer in the cache.
+    /// Waits no longer than `patience` for [`Self::get`]. The look-up continues after that, so that
+    /// a later request finds the response in the cache.
     ///
     /// # Errors
     /// The error of the look-up, or [`NoAnswer::Unavailable`] if it takes longer.
@@ -198,7 +199,7 @@ where
         outcome.unwrap_or_else(|_| Err(self.service.abandoned()))
     }
 
-    /// Looks the key up again before the cached answer expires, if the service has room for that.
+    /// Looks up the key again before the cached response expires, if the service has room for that.
     /// The request does not wait for the outcome.
     pub(crate) fn refresh<F>(&self, key: impl FnOnce() -> K, look_up: impl FnOnce() -> F)
     where
@@ -209,7 +210,7 @@ where
         }
     }
 
-    /// Empties the cache, for tests that change what the service answers and do not want to wait.
+    /// Empties the cache, for tests that change the data of the service and do not want to wait.
     #[cfg(feature = "testing")]
     pub(crate) fn forget(&self) {
         self.cache.clear();

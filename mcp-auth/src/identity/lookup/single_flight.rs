@@ -1,7 +1,7 @@
 //! Single flight: concurrent requests for one key share one piece of work.
 //!
-//! The work is a task of the I/O runtime. A client that disconnects does not stop it, so the other
-//! requests get the outcome.
+//! The work is a task of the I/O runtime. A client that disconnects does not stop the task, so the
+//! other requests get the outcome.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -34,7 +34,7 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// No work yet. Work will run on this runtime.
+    /// Creates a table without work. Work runs on this runtime.
     pub(crate) fn new(runtime: Handle) -> Self {
         Self {
             runtime,
@@ -42,11 +42,11 @@ where
         }
     }
 
-    /// Joins the work in flight for `key`, or starts it. The work goes on if the returned future is
-    /// dropped.
+    /// Joins the work in flight for `key`, or starts the work. The work continues even if the
+    /// returned future is dropped.
     ///
-    /// The next piece of work for the key can start as soon as this one ends, so the work itself
-    /// has to store results that the next one must see.
+    /// The next piece of work for the key can start as soon as this piece ends. So the work itself
+    /// must store any result that the next piece must see.
     pub(crate) fn join<F>(&self, key: &K, work: impl FnOnce() -> F) -> Waiter<T>
     where
         F: Future<Output = T> + Send + 'static,
@@ -58,8 +58,8 @@ where
         } else {
             let outcome = outcome.shared();
             waiting.insert(key.clone(), outcome.clone());
-            // A runtime that has stopped drops the task at once, and with it the `Flight`, which
-            // takes the lock.
+            // A runtime that has stopped drops the task at once, and with the task the `Flight`.
+            // Its destructor takes the lock, so the lock is released here.
             drop(waiting);
             let flight = Flight {
                 key: key.clone(),
@@ -76,7 +76,7 @@ where
         Waiter(outcome)
     }
 
-    /// Whether work is in flight for `key`.
+    /// Returns true if work is in flight for `key`.
     pub(crate) fn is_flying(&self, key: &K) -> bool {
         lock(&self.waiting).contains_key(key)
     }

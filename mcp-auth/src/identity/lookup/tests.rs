@@ -1,4 +1,4 @@
-//! How long answers are believed, and how often a service is asked.
+//! How long responses are cached, and how often a service is asked.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +13,8 @@ use crate::identity::{IoRuntime, ManualClock};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A service that computes twice a number. Answers for even numbers are believed for ten seconds,
-/// and answers for odd numbers for two.
+/// A service that multiplies a number by two. Responses for even numbers are cached for ten
+/// seconds, and responses for odd numbers for two seconds.
 struct Fixture {
     lookup: Lookup<u32, u32>,
     clock: Arc<ManualClock>,
@@ -195,7 +195,7 @@ fn an_answer_is_refreshed_only_where_half_of_the_budget_is_free() {
         let fixture = Fixture::within(|clock| Some(Budget::of_memberships(most, clock)));
         fixture.get(4).unwrap();
         fixture.lookup.refresh(|| 4, || fixture.look_up(4));
-        // The refresh is in flight, so this joins it.
+        // The refresh is in flight, so this look-up joins it.
         if is_refreshed {
             let refreshed = fixture.lookup.get(4, || async { unreachable!() });
             let _outcome = block_on(refreshed);

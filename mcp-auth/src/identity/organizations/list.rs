@@ -1,8 +1,8 @@
-//! The organizations that a user is a member of, for the sources beside the token.
+//! The list of the organizations that a user is a member of. The sources other than the token use it.
 //!
-//! One list for each user tells which organization has an id or a slug, and whether there is
-//! exactly one. So a client that tries many names in the URL causes no more look-ups than a client
-//! that tries a single name.
+//! The server looks up one list for each user. In the list it finds an organization by its id or slug, or the
+//! user's only organization. So a client that tries many organizations in the URL causes no more look-ups
+//! than a client that tries one.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) struct Lists(Lookup<String, List, Weight>);
 #[derive(Clone, Debug)]
 pub(super) struct List {
     orgs: Arc<[Org]>,
-    /// The number of organizations, read or not.
+    /// The number of all organizations of the user, including those that were not read.
     total: u64,
 }
 
@@ -47,9 +47,9 @@ impl Lists {
 }
 
 impl Directory {
-    /// The organization that `find` picks from the user's list. A pick is believed for 30 seconds,
-    /// and that there is nothing to pick for 5 seconds, as with a single membership. `pages` is the
-    /// most that is read of the list.
+    /// Returns the organization that `find` picks from the user's list. If `find` picks an organization, the
+    /// list is used for 30 seconds; if it picks none, for 5 seconds. Single memberships are cached for the
+    /// same times. At most `pages` pages of the list are read.
     ///
     /// # Errors
     /// [`Unavailable`] if the list cannot be looked up now.
@@ -118,7 +118,7 @@ async fn look_up(
 }
 
 impl List {
-    /// The organization, if the user is a member of exactly one.
+    /// Returns the organization, if the user is a member of exactly one.
     pub(super) fn only(&self) -> Option<Org> {
         match &*self.orgs {
             [only] if self.total == 1 => Some(only.clone()),
@@ -126,7 +126,7 @@ impl List {
         }
     }
 
-    /// The first organization for which this holds.
+    /// Returns the first organization for which `is` returns true.
     pub(super) fn first(&self, is: impl Fn(&Org) -> bool) -> Option<Org> {
         self.orgs.iter().find(|org| is(org)).cloned()
     }
@@ -144,13 +144,13 @@ impl Weighter<String, Entry<List>> for Weight {
     }
 }
 
-/// In KiB: about 32 MiB.
+/// The size of all lists together, in KiB: about 32 MiB.
 const MOST_WEIGHT: u64 = 32 * 1_024;
-/// The cache has one part for every 32 entries. There are few parts, so that the longest list fits
-/// into one part on a machine with many processors, too.
+/// The number of entries for which space is reserved. The cache has one part for every 32 entries. With few
+/// parts, the longest list fits into one part even on a machine with many processors.
 const AT_FIRST: usize = 256;
-/// Pages that are read to find an organization by its id or slug. Only the first 500 memberships of
-/// a user are found.
+/// The number of pages that are read to find an organization by its id or slug. So only the first 500
+/// memberships of a user are found.
 pub(super) const MAX_PAGES: usize = 20;
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::identity::test_support;
 
-    /// A list of this many organizations, each with this many permissions of 30 bytes.
+    /// Returns a list of this many organizations, each with this many permissions of 30 bytes.
     fn list(orgs: usize, permissions: usize) -> List {
         let org = |number| {
             let permissions = (0..permissions).map(|one| format!("org:feature_{one:012}:manage"));

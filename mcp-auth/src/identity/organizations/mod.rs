@@ -1,8 +1,9 @@
 //! The organization that a caller acts in, with the caller's role and permissions there.
 //!
-//! An OAuth token names an organization at most, and may be a day old. So the identity provider is
-//! asked for the caller's current membership, and if it does not answer, the result is
-//! [`Unavailable`]. If the token names no organization, the sources of [`sources`] may name one.
+//! An OAuth token contains at most the id of an organization, and may be a day old. So the server
+//! asks the identity provider for the caller's current membership. If the identity provider does
+//! not answer, the result is [`Unavailable`]. If the token names no organization, one of the other
+//! [`sources`] may name it.
 
 mod list;
 mod sources;
@@ -33,16 +34,16 @@ pub(crate) use sources::{Acting, NamedBy, OrganizationSources, UrlOrg};
 
 /// The memberships of users; implemented by an identity provider.
 pub(crate) trait Memberships: Debug + Send + Sync {
-    /// The organization with the user's role and permissions there now; `None` if the user is no
-    /// member. Runs on the I/O runtime.
+    /// Returns the organization with the user's current role and permissions there; `None` if the
+    /// user is not a member. Runs on the I/O runtime.
     fn membership(
         &self,
         organization_id: &str,
         user_id: &str,
     ) -> BoxFuture<'static, Result<Option<Org>, LookupError>>;
 
-    /// A page of the organizations that the user is a member of now, without the first `offset`.
-    /// Runs on the I/O runtime.
+    /// Returns a page of the organizations that the user is a member of now, after skipping the
+    /// first `offset`. Runs on the I/O runtime.
     fn memberships(
         &self,
         user_id: &str,
@@ -53,8 +54,8 @@ pub(crate) trait Memberships: Debug + Send + Sync {
 /// How fresh the organization has to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Freshness {
-    /// The organization as the token names it, though the caller may no longer be a member:
-    /// `trust_token_org`.
+    /// The organization that the token names, even if the caller is no longer a member
+    /// (`trust_token_org`).
     AsInToken,
     /// The current membership, at most 30 seconds old.
     Current,
@@ -68,7 +69,7 @@ pub(crate) struct Organizations {
     sources: OrganizationSources,
 }
 
-/// The identity provider's memberships, looked up one by one and as the list of a user.
+/// The identity provider's memberships. They are looked up one by one, or as the list of a user.
 struct Directory {
     memberships: Arc<dyn Memberships>,
     members: Lookup<Member, Option<Org>>,
@@ -83,8 +84,8 @@ struct Member {
 }
 
 impl Organizations {
-    /// Looks memberships up, as often as the budget allows if there is one. Without `memberships`,
-    /// only the id of an OAuth caller's organization is known.
+    /// Looks up memberships, within the budget if there is one. Without `memberships`, only the id
+    /// of an OAuth caller's organization is known.
     pub(crate) fn new(
         budget: Option<Budget>,
         memberships: Option<Arc<dyn Memberships>>,
@@ -110,7 +111,8 @@ impl Organizations {
         }
     }
 
-    /// Uses these sources beside the token. Without memberships to look up, they name nothing.
+    /// Uses these sources in addition to the token. Without memberships to look up, these sources
+    /// name no organization.
     pub(crate) fn with_sources(self, sources: OrganizationSources) -> Self {
         Self { sources, ..self }
     }
@@ -123,18 +125,18 @@ impl Organizations {
         }
     }
 
-    /// The users of the identity provider.
+    /// Returns the users of the identity provider.
     pub(crate) fn people(&self) -> Option<&People> {
         self.people.as_deref()
     }
 
-    /// Whether the query of a request's URL can name an organization.
+    /// Returns true if the query of a request's URL can name an organization.
     pub(crate) fn reads_url(&self) -> bool {
         self.sources.url_query
     }
 
-    /// Whether memberships are looked up, so that roles and permissions of OAuth callers can be
-    /// known.
+    /// Returns true if memberships are looked up, so that roles and permissions of OAuth callers
+    /// can be known.
     pub(crate) fn looks_up(&self) -> bool {
         self.directory.is_some()
     }
@@ -148,8 +150,8 @@ impl Organizations {
         }
     }
 
-    /// The organization in which this caller acts if no URL names one; `None` if the caller acts in
-    /// none, or is no member.
+    /// Returns the organization in which this caller acts if the URL names none; `None` if the
+    /// caller acts in no organization or is not a member.
     ///
     /// # Errors
     /// [`Unavailable`] if the look-up fails now.
@@ -163,7 +165,7 @@ impl Organizations {
         Ok(acting.org)
     }
 
-    /// The organization in which this caller acts in a request whose URL names `url`.
+    /// Returns the organization in which this caller acts, for a request whose URL names `url`.
     ///
     /// # Errors
     /// [`Unavailable`] if a look-up fails now.
@@ -174,9 +176,9 @@ impl Organizations {
         freshness: Freshness,
     ) -> Result<Acting, Unavailable> {
         match caller.token_kind() {
-            // These facts are current for as long as the token is believed, which is a minute. A
-            // machine acts in no organization, and the API key of an organization belongs to the
-            // organization.
+            // The organization in such a token needs no look-up. A session token lives for only a
+            // minute, the API key of an organization belongs to the organization, and a machine
+            // acts in no organization.
             TokenKind::ApiKey | TokenKind::M2m | TokenKind::Session => {
                 Ok(Acting::of_token(caller.token_org(), url, self.conventions))
             }
@@ -189,7 +191,8 @@ impl Organizations {
         }
     }
 
-    /// The organization that the token names.
+    /// Returns the organization that the token names, if the caller may act in it and the URL names
+    /// no other.
     async fn named(
         &self,
         named: Org,
@@ -203,7 +206,7 @@ impl Organizations {
                 let org = directory.membership(named.id(), user_id).await?;
                 Ok(Acting::by(NamedBy::Token, org))
             }
-            // Only the current membership tells the slug.
+            // Only the current membership contains the slug.
             (Some(directory), _, UrlOrg::Named(_)) => {
                 let org = directory.membership(named.id(), user_id).await?;
                 Ok(Acting::agreed(org, url, self.conventions))
@@ -215,7 +218,7 @@ impl Organizations {
         }
     }
 
-    /// The organization of a user whose token names none.
+    /// Returns the organization of a user whose token names none. The other sources are read.
     async fn named_by_sources(&self, user_id: &str, url: &UrlOrg) -> Result<Acting, Unavailable> {
         let takes_url = self.sources.url_query;
         let named_by = match url {
@@ -227,7 +230,7 @@ impl Organizations {
         let Some(directory) = &self.directory else {
             return Ok(Acting::by(named_by, None));
         };
-        // The first page tells whether the user has exactly one membership.
+        // The first page shows whether the user has exactly one membership.
         let pages = if takes_url { list::MAX_PAGES } else { 1 };
         let find = |list: &List| match url {
             UrlOrg::Absent => list.only(),
@@ -239,8 +242,8 @@ impl Organizations {
         Ok(Acting::by(named_by, found))
     }
 
-    /// The organization that an OAuth token names, or that its issuer tells the bearer of an opaque
-    /// token. The issuer is asked only about tokens whose scope lets it tell.
+    /// Returns the organization that an OAuth token names. For an opaque token the issuer is asked,
+    /// but only if the token's scopes allow the issuer to name an organization.
     async fn named_organization(&self, caller: &Caller) -> Result<Option<Org>, Unavailable> {
         match (caller.token_org(), &self.people) {
             (Some(named), _) => Ok(Some(named.clone())),
@@ -255,7 +258,8 @@ impl Organizations {
 }
 
 impl Directory {
-    /// The user's current membership, at most 30 seconds old; `None` if the user is no member.
+    /// Returns the user's current membership, at most 30 seconds old; `None` if the user is not a
+    /// member.
     async fn membership(
         &self,
         organization_id: &str,
@@ -342,19 +346,20 @@ impl Hash for Member {
 }
 
 const WHAT: &str = "organization memberships";
-/// How long a membership is believed.
+/// The time for which a membership is cached.
 const MEMBER_AGE: Duration = Duration::from_secs(30);
 /// While half of the budget is free, a cached membership of this age is looked up again before it
 /// expires.
 const REFRESH_AGE: Duration = Duration::from_secs(20);
-/// How long a request waits for its turn and the answer. The look-up keeps its turn when the
-/// request gives up, so that a later request finds the answer in the cache.
+/// The time for which a request waits for a look-up, including the turn in the queue. If the
+/// request gives up, the look-up keeps its turn, so that a later request finds the response in the
+/// cache.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How long "is no member" is believed: a short time, since the user may be waiting for an
-/// invitation.
+/// The time for which a missing membership is cached. It is short, because the user may be about to
+/// accept an invitation.
 const NOT_A_MEMBER_AGE: Duration = Duration::from_secs(5);
-/// By default 500 memberships are looked up in ten seconds, so no more than 1 500 are younger than
-/// 30 s at any time.
+/// The greatest number of cached memberships. By default, at most 500 memberships are looked up in
+/// ten seconds, so at most 1 500 are younger than 30 s at any time.
 const MAX_MEMBERS: usize = 10_000;
 
 #[cfg(test)]

@@ -43,7 +43,8 @@ fn an_organization_of_the_list_is_believed_for_thirty_seconds() {
 fn a_list_without_the_organization_is_believed_for_five_seconds() {
     for (url, first, then) in [
         (UrlOrg::Absent, page(&[], 0), page(&["acme"], 1)),
-        // A user who leaves all organizations but one does not wait longer.
+        // A user who leaves all organizations except one waits no longer than a user who joins the
+        // first.
         (
             UrlOrg::Absent,
             page(&["acme", "globex"], 2),
@@ -299,7 +300,7 @@ impl Fixture {
         }
     }
 
-    /// The id of the organization in which `ada` acts. Her token names none.
+    /// Returns the id of the organization in which `ada` acts. Her token names none.
     fn org(&self, url: &UrlOrg) -> Result<Option<String>, Unavailable> {
         let acting = self.acting(&caller(None), url)?;
         Ok(acting.org.map(|org| org.id().to_owned()))

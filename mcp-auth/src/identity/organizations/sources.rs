@@ -1,15 +1,15 @@
-//! Sources of an OAuth caller's organization, beside the token.
+//! Sources of an OAuth caller's organization, in addition to the token.
 //!
 //! The order is fixed: the token, then the query of the URL, then the user's only membership. A
-//! source names an organization and proves nothing: the organization counts only if a look-up finds
-//! the user among its current members.
+//! source only names an organization. The organization is used only if a look-up finds that the
+//! user is currently a member.
 
 use std::sync::Arc;
 
 use crate::identity::conventions::Conventions;
 use crate::identity::org::Org;
 
-/// A source of an OAuth caller's organization, beside the token. Given to
+/// A source of an OAuth caller's organization, in addition to the token. An argument of
 /// [`ServerBuilder::organization_from`](crate::ServerBuilder::organization_from).
 ///
 /// ```
@@ -30,14 +30,15 @@ pub enum OrganizationSource {
     UrlQuery,
 }
 
-/// The sources that a server uses beside the token.
+/// The sources that a server uses in addition to the token.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct OrganizationSources {
     pub(crate) only_membership: bool,
     pub(crate) url_query: bool,
 }
 
-/// The organization that the URL of a request names. A client writes the URL, so it proves nothing.
+/// The organization that the URL of a request names. The client chooses the URL, so the URL does
+/// not prove a membership.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum UrlOrg {
     /// The URL names no organization, or the server does not read it.
@@ -49,21 +50,22 @@ pub(crate) enum UrlOrg {
     Named(Arc<str>),
 }
 
-/// The source that named the caller's organization, or the last source that was asked for it.
+/// The source that named the caller's organization. If no source named one, this is the last source
+/// that was read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NamedBy {
-    /// No source named an organization. `takes_url`: the query of the URL could have.
+    /// No source named an organization. `takes_url` is true if the query of the URL could name one.
     Nobody { takes_url: bool },
-    /// The user's memberships were counted. `takes_url`: the query of the URL could have named an
-    /// organization before.
+    /// The user's memberships were counted. `takes_url` is true if the query of the URL could name
+    /// an organization.
     OnlyMembership { takes_url: bool },
-    /// The token, or its issuer to the bearer of an opaque one.
+    /// The token. For an opaque token, its issuer.
     Token,
     /// The query of the URL.
     UrlQuery,
 }
 
-/// The organization that a caller acts in, and which source decided that.
+/// The organization that a caller acts in, and the source that named it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Acting {
     /// `None` if the caller acts in no organization.
@@ -72,7 +74,7 @@ pub(crate) struct Acting {
 }
 
 impl OrganizationSources {
-    /// Whether the token alone names organizations.
+    /// Returns true if only the token names organizations.
     pub(crate) fn is_empty(self) -> bool {
         let Self {
             only_membership,
@@ -88,7 +90,7 @@ impl OrganizationSources {
         }
     }
 
-    /// The sources in their order, in words; `None` if the token alone names organizations.
+    /// Describes the sources in their order; `None` if only the token names organizations.
     pub(crate) fn in_words(self) -> Option<&'static str> {
         match (self.url_query, self.only_membership) {
             (false, false) => None,
@@ -112,8 +114,8 @@ impl UrlOrg {
         matches!(self, Self::Absent)
     }
 
-    /// Whether the URL names this organization. A text that begins like an id is compared with the
-    /// id alone, so that no slug passes for another organization's id.
+    /// Returns true if the URL names this organization. A text with the prefix of an id is compared
+    /// only with the id, so that a slug cannot pass for another organization's id.
     pub(super) fn names(&self, org: &Org, conventions: &Conventions) -> bool {
         match self {
             Self::Absent | Self::Malformed => false,
@@ -126,9 +128,9 @@ impl UrlOrg {
 }
 
 impl Acting {
-    /// The organization of a token that needs no look-up: a session token, or the API key of an
-    /// organization. A URL adds no organization to a token without one. If the URL names another
-    /// organization than the token, the caller acts in none.
+    /// Returns the organization of a token that needs no look-up: a session token, or the API key
+    /// of an organization. The URL cannot add an organization to a token that names none. If the
+    /// URL and the token name different organizations, the caller acts in none.
     pub(super) fn of_token(org: Option<&Org>, url: &UrlOrg, conventions: &Conventions) -> Self {
         match (org, url) {
             (None, _) => Self::default(),
@@ -137,7 +139,7 @@ impl Acting {
         }
     }
 
-    /// The organization that the token names, if the URL names the same organization.
+    /// Returns the organization that the token names, if the URL names the same organization.
     pub(super) fn agreed(org: Option<Org>, url: &UrlOrg, conventions: &Conventions) -> Self {
         let org = org.filter(|org| url.names(org, conventions));
         Self::by(NamedBy::UrlQuery, org)

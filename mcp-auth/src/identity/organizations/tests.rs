@@ -194,7 +194,7 @@ fn beyond_the_bound_of_the_cache_the_share_of_hits_falls_smoothly() {
     }
 }
 
-/// A directory in which every user is a member. The role names the time of the question.
+/// A directory in which every user is a member. The role contains the time of the look-up.
 #[derive(Debug)]
 struct Stamping {
     clock: Arc<ManualClock>,
@@ -224,7 +224,8 @@ impl Memberships for Stamping {
 }
 
 /// Lets `members` call once a second for `seconds`, with a budget of 100 look-ups in ten seconds.
-/// Returns when the directory was asked, and for each member how many calls got a fact at once.
+/// Returns when the directory was asked, and for each member how many calls got a membership at
+/// once.
 fn calls_of(members: usize, seconds: u64) -> (Vec<Duration>, Vec<u64>) {
     let clock = test_support::clock();
     let directory = Arc::new(Stamping {
@@ -288,8 +289,8 @@ fn more_members_than_look_ups_are_served_in_turn_and_never_on_old_facts() {
         let window = asked.iter().filter(|at| (*first..until).contains(*at));
         assert!(window.count() <= 100);
     }
-    // 100 look-ups in ten seconds are 300 memberships of 30 s: enough for three of four calls of
-    // each member.
+    // With 100 look-ups in ten seconds, 300 memberships are younger than 30 s at any time. That is
+    // enough for three of four calls of each member.
     for (member, served) in served.iter().enumerate() {
         assert!((130..=165).contains(served), "{member}: {served} of 200");
     }

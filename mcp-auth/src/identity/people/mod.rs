@@ -1,7 +1,8 @@
 //! Users of the identity provider: their profiles, and whether they may still sign in.
 //!
-//! The server asks with its own key. It asks the issuer with the caller's token in two cases: it
-//! has no key, or it needs the organization of an opaque token. A caller's token goes nowhere else.
+//! The server asks the identity provider with its own key. It asks the issuer with the caller's
+//! token in only two cases: if the server has no key, or if it needs the organization of an opaque
+//! token. A caller's token is sent nowhere else.
 
 mod profile;
 
@@ -27,14 +28,14 @@ pub use profile::Profile;
 
 /// Looks up users with the server's key; implemented by an identity provider.
 pub(crate) trait UserSource: Debug + Send + Sync {
-    /// The user with this id; `None` if there is none. Runs on the I/O runtime.
+    /// Looks up the user with this id; `None` if there is no such user. Runs on the I/O runtime.
     fn user(&self, user_id: &str) -> BoxFuture<'static, Result<Option<User>, LookupError>>;
 }
 
-/// The userinfo endpoint (OpenID Connect Core 1.0 §5.3), which answers the bearer of a token;
+/// The userinfo endpoint (OpenID Connect Core 1.0 §5.3), which describes the user of a token;
 /// implemented by an identity provider.
 pub(crate) trait UserInfoSource: Debug + Send + Sync {
-    /// The issuer's answer to the bearer of this token. Runs on the I/O runtime.
+    /// Asks the userinfo endpoint with this token. Runs on the I/O runtime.
     fn user_info(&self, token: TokenText) -> BoxFuture<'static, Result<UserInfo, LookupError>>;
 }
 
@@ -46,7 +47,7 @@ pub(crate) struct User {
     pub(crate) locked: bool,
 }
 
-/// The issuer's answer to the bearer of a token.
+/// The response of the userinfo endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct UserInfo {
     pub(crate) subject: String,
@@ -59,7 +60,7 @@ pub(crate) struct UserInfo {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum ProfileError {
     /// The caller is a machine or an organization, or a user who was deleted.
-    #[error("the caller is no user")]
+    #[error("the caller is not a user")]
     NoUser,
     /// The look-up fails now.
     #[error("the profile cannot be looked up now")]
@@ -73,7 +74,7 @@ pub(crate) struct People {
     user_info_source: Option<Arc<dyn UserInfoSource>>,
     users: Lookup<String, Option<Arc<User>>>,
     user_infos: Lookup<Fingerprint, Arc<UserInfo>>,
-    /// The profiles that were shown, by token.
+    /// The profiles that tools have received, by token.
     profiles: ExpiringCache<Fingerprint, Profile>,
 }
 
@@ -98,14 +99,15 @@ impl People {
         }
     }
 
-    /// Whether the server keeps the text of such a token, to ask the issuer with it.
+    /// Returns true if the server keeps the text of such a token for requests to the issuer.
     pub(crate) fn needs_token(&self, kind: TokenKind, opaque: bool) -> bool {
         kind == TokenKind::OAuth
             && self.user_info_source.is_some()
             && (opaque || self.user_source.is_none())
     }
 
-    /// Whether the cache says that the user is not banned, locked or deleted. This never waits.
+    /// Returns true if the cache says that the user is not banned, locked or deleted. This function
+    /// never waits.
     pub(crate) fn is_in_good_standing(&self, user_id: &str) -> bool {
         let cached = self.users.cached(user_id);
         cached.is_some_and(|user| check_standing(user.value.as_deref()).is_ok())
@@ -120,7 +122,8 @@ impl People {
         Ok(check_standing(user.as_deref())?)
     }
 
-    /// The id of the organization that the bearer of an opaque token chose, by the issuer's answer.
+    /// Asks the issuer for the organization that the user of an opaque token chose, and returns its
+    /// id.
     ///
     /// # Errors
     /// One of [`NoAnswer`].
@@ -134,7 +137,7 @@ impl People {
         Ok(info.org_id.clone())
     }
 
-    /// The caller's profile, as far as the token's scopes cover it.
+    /// Returns the caller's profile, as far as the token's scopes cover it.
     ///
     /// # Errors
     /// One of [`ProfileError`].
@@ -165,7 +168,7 @@ impl People {
         Ok(profile)
     }
 
-    /// How long the token still lives, at most a day.
+    /// Returns the time until the token expires, at most a day.
     fn remaining_life(&self, caller: &Caller) -> Duration {
         match caller.verified().expires_ms() {
             Some(expires_ms) => {
@@ -195,8 +198,7 @@ impl People {
         self.users.get(user_id.to_owned(), look_up).await
     }
 
-    /// The issuer's answer to the bearer of the caller's token; `None` if the token was not kept
-    /// for that.
+    /// Returns the userinfo of the caller's token; `None` if the server did not keep the token.
     async fn user_info(&self, caller: &Caller) -> Result<Option<Arc<UserInfo>>, NoAnswer> {
         let Some(token) = caller.token() else {
             return Ok(None);
@@ -225,7 +227,7 @@ async fn user_info(
 ) -> Result<Entry<Arc<UserInfo>>, NoAnswer> {
     let question = async |_| {
         let info = source.user_info(token).await?;
-        // OpenID Connect Core 1.0 §5.3.2: the answer must be about the token's subject.
+        // OpenID Connect Core 1.0 §5.3.2: the response must be about the token's subject.
         if info.subject == caller.subject() {
             return Ok(info);
         }
@@ -233,7 +235,8 @@ async fn user_info(
         Err(LookupError::Failed)
     };
     let (info, since) = service.ask(None, question).await?;
-    // The answer is believed no longer than the issuer's confirmation of the token itself.
+    // For an opaque token, the response is cached no longer than the issuer's confirmation of the
+    // token.
     let until = match caller.verified().evidence() {
         Evidence::Confirmed(until) => *until,
         Evidence::Signed { .. } => since + USER_AGE,
@@ -254,8 +257,8 @@ impl Debug for People {
     }
 }
 
-/// The profile in the claims of a token that the issuer signed; `None` if there is none. The claims
-/// of a confirmed token are not used: anyone who creates an API key chooses its claims.
+/// Returns the profile in the claims of a token that the issuer signed; `None` if there is none.
+/// The claims of a confirmed token are not used: anyone who creates an API key chooses its claims.
 fn claimed(caller: &Caller) -> Option<Profile> {
     match caller.verified().evidence() {
         Evidence::Signed { .. } => {
@@ -265,7 +268,8 @@ fn claimed(caller: &Caller) -> Option<Profile> {
     }
 }
 
-/// A session belongs to the user and covers everything. Other tokens cover what their scopes grant.
+/// Returns the parts of a profile that the caller's token covers. A session token covers
+/// everything. Other tokens cover the parts that their scopes grant.
 fn covered(caller: &Caller) -> Covered {
     let own = caller.token_kind() == TokenKind::Session;
     Covered {
@@ -287,7 +291,7 @@ fn unavailable(_: NoAnswer) -> ProfileError {
     ProfileError::Unavailable
 }
 
-/// How long the standing of a user is believed.
+/// The time for which the data of a user is cached.
 const USER_AGE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 const MAX_CACHED: usize = 10_000;

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 /// The profile of the user who calls, as far as the token's scopes cover it: e-mail, name,
 /// username, picture.
 ///
-/// A tool that takes `&Profile` requires a user: machines cannot call it. A member that is not covered, or not known, is `None`.
+/// A tool that takes `&Profile` requires a user: machines cannot call it. A field that the scopes do not
+/// cover, or that is not known, is `None`.
 ///
 /// ```
 /// use mcp_auth::{Profile, ToolError, mcp_tool};
@@ -33,19 +34,19 @@ use serde_json::{Map, Value};
 ///
 /// # Where the profile comes from
 ///
-/// A JWT that has standard claims of a profile is the only source: a session token can be
-/// customized to have them. For any other token the profile is looked up: with the server's secret
-/// key at Clerk's Backend API, or without a secret key at the issuer's userinfo endpoint with the
-/// caller's own token.
+/// If the token is a JWT with standard profile claims, the profile comes only from these claims. (A session
+/// token can be customized to contain them.) For any other token, the server looks up the profile. With a
+/// secret key, it asks Clerk's Backend API. Without a secret key, it asks the issuer's userinfo endpoint with
+/// the caller's own token.
 ///
-/// A session token shows everything that was looked up. An OAuth token and a user's API key show
-/// the members that their scopes `email` and `profile` cover. Without these scopes nothing is
-/// looked up. A profile is cached for as long as the token lives, but at most for a day.
+/// A session token shows everything that was looked up. An OAuth token and a user's API key show the fields
+/// that their scopes `email` and `profile` cover. Without these scopes nothing is looked up. A profile is
+/// cached for as long as the token lives, but at most for a day.
 ///
 /// The call fails with a [`ToolError`](crate::ToolError) if the caller is a machine or an
 /// organization, or if the profile cannot be looked up now.
 ///
-/// `Debug` shows which members there are and hides their values, because `Debug` ends up in logs.
+/// `Debug` shows which fields are present and hides the texts, because `Debug` output ends up in logs.
 ///
 /// Source: OpenID Connect Core 1.0 §5.1 to §5.4; <https://clerk.com/docs/reference/backend-api>.
 #[derive(Clone, Default, Eq, PartialEq)]
@@ -53,7 +54,7 @@ use serde_json::{Map, Value};
 pub struct Profile {
     /// The primary e-mail address; scope `email`.
     pub email: Option<String>,
-    /// Whether that address was verified; scope `email`.
+    /// True if that address was verified; scope `email`.
     pub email_verified: Option<bool>,
     /// The full name; scope `profile`.
     pub name: Option<String>,
@@ -63,7 +64,7 @@ pub struct Profile {
     pub picture: Option<String>,
 }
 
-/// The members of a profile that may be shown.
+/// The parts of a profile that a token covers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Covered {
     pub(crate) email: bool,
@@ -86,7 +87,7 @@ impl Profile {
         }
     }
 
-    /// The profile without the members that are not covered.
+    /// Returns the profile with only the covered fields.
     pub(crate) fn only(self, covered: Covered) -> Self {
         let Covered { email, profile } = covered;
         Self {

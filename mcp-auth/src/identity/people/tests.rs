@@ -311,19 +311,19 @@ struct World {
 }
 
 impl World {
-    /// A server with a secret key. The mock answers with these users.
+    /// Creates a server with a secret key. The mock answers with these users.
     fn with_key<const N: usize>(users: [Result<Option<User>, LookupError>; N]) -> Self {
         let issuer = MockSource::answering([Ok(user_info("user_ada", Some("org_1")))]);
         Self::new(Some(MockSource::answering(users)), issuer, false)
     }
 
-    /// A server with a secret key that looks up every user.
+    /// Creates a server with a secret key that looks up every user.
     fn checking<const N: usize>(users: [Result<Option<User>, LookupError>; N]) -> Self {
         let issuer = MockSource::answering([Ok(user_info("user_ada", None))]);
         Self::new(Some(MockSource::answering(users)), issuer, true)
     }
 
-    /// A server without a secret key. The mock userinfo answers so.
+    /// Creates a server without a secret key. The mock userinfo endpoint returns these responses.
     fn without_key<const N: usize>(infos: [Result<UserInfo, LookupError>; N]) -> Self {
         Self::new(None, MockSource::answering(infos), false)
     }
@@ -394,7 +394,7 @@ impl World {
         self.authenticator.cached(&BearerToken::new(token))
     }
 
-    /// The caller of a JWT with these scopes.
+    /// Returns the caller of a JWT with these scopes.
     fn oauth(&self, scopes: &str) -> Caller {
         let mut claims = oauth_claims();
         claims["scope"] = Value::from(scopes);

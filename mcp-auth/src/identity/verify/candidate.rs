@@ -44,12 +44,13 @@ impl<'s> Candidate<'s> {
         Ok(Self { kind, jwt })
     }
 
-    /// The id of the key that signed the token, by the token's own claim.
+    /// Returns the id of the key that signed the token, as the token itself claims.
     pub(crate) fn kid(&self) -> Option<&str> {
         self.jwt.kid()
     }
 
-    /// When the token was issued, by the token's own claim, in milliseconds since 1970.
+    /// Returns the time at which the token was issued, as the token itself claims, in milliseconds
+    /// since 1970.
     pub(crate) fn issued_ms(&self) -> Option<u64> {
         Claims(&self.jwt.payload).time_ms("iat").ok().flatten()
     }
@@ -57,7 +58,7 @@ impl<'s> Candidate<'s> {
     /// Checks the type and the algorithm in the header.
     pub(crate) fn check_header(&self) -> Result<(), TokenError> {
         let text = |name| self.jwt.header.get(name).map(Json::as_str);
-        // The type classified the OAuth token, so the type fits.
+        // OAuth tokens are classified by their type, so the type of an OAuth token fits.
         match (self.kind, text("typ")) {
             (TokenKind::OAuth, _)
             | (TokenKind::M2m | TokenKind::Session, None | Some(Some("JWT"))) => {}
@@ -83,7 +84,7 @@ impl<'s> Candidate<'s> {
         }
     }
 
-    /// Checks the signature with each of these keys; `None` if it holds with none of them.
+    /// Checks the signature with each of these keys. Returns `None` if no key verifies it.
     pub(crate) fn signed_by(&self, keys: &[Arc<VerifyingKey>]) -> Option<Signed<'_, 's>> {
         let signed = self.jwt.signed().as_bytes();
         let key = keys
@@ -96,7 +97,7 @@ impl<'s> Candidate<'s> {
     }
 }
 
-/// A token whose signature holds. No claim was checked.
+/// A token whose signature is valid. Its claims are not checked yet.
 #[derive(Debug)]
 pub(crate) struct Signed<'c, 's> {
     candidate: &'c Candidate<'s>,
@@ -104,13 +105,13 @@ pub(crate) struct Signed<'c, 's> {
 }
 
 impl<'c> Signed<'c, '_> {
-    /// The subject, for the log. The signature makes it the issuer's word.
+    /// Returns the subject, for the log. The issuer signed it.
     pub(crate) fn subject(&self) -> Option<&'c str> {
         Claims(&self.candidate.jwt.payload).text("sub")
     }
 
-    /// Checks the claims and decodes them. The claims are believed until the uptime `until`, if
-    /// there is one.
+    /// Checks the claims and decodes them. From the uptime `until` on, if it is given, the token
+    /// must be verified again.
     pub(crate) fn verify(
         self,
         policy: &TokenPolicy,
@@ -144,7 +145,8 @@ impl<'c> Signed<'c, '_> {
                 TokenError::MachineUnknown,
             )?;
         }
-        // PROOF: `Signed` has the signature, and every claim that is relied on was checked above.
+        // PROOF: a `Signed` exists only if the signature is valid, and every claim that is relied
+        // on was checked above.
         let verified = VerifiedClaims {
             kind,
             issuer: Arc::clone(&policy.issuer),

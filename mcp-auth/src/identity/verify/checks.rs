@@ -18,7 +18,7 @@ pub(crate) fn check_kind(kind: TokenKind, policy: &TokenPolicy) -> Result<(), To
     }
 }
 
-/// The subject, if a token of this kind may have it.
+/// Returns the subject, if a token of this kind may have it.
 pub(super) fn check_subject<'a>(
     kind: TokenKind,
     subject: Option<&'a str>,
@@ -29,8 +29,8 @@ pub(super) fn check_subject<'a>(
         .ok_or(TokenError::Subject)
 }
 
-/// A token must be meant for this server (RFC 7519 §4.1.3; MCP authorization). Machines' tokens and
-/// API keys name no resource: the machine or the scopes bind them to this server.
+/// Checks that a token is meant for this server (RFC 7519 §4.1.3; MCP authorization). Machines'
+/// tokens and API keys name no resource; the machine or the scopes bind them to this server.
 ///
 /// Returns the end of the transition, in milliseconds since 1970, if the token is accepted only
 /// because of the transition.
@@ -60,8 +60,8 @@ pub(super) fn check_audience(
     if !named.iter().all(is_name) {
         return Err(TokenError::AudienceMalformed);
     }
-    // Clerk's SDK takes an empty list in a session token for no restriction. An OAuth token with an
-    // empty list names no resource, so it is refused.
+    // In a session token, an empty list means no restriction, as in Clerk's SDK. An OAuth token
+    // with an empty list names no resource, so it is refused.
     let unrestricted = named.is_empty() && kind == TokenKind::Session;
     let accepted = &policy.audience.accepted;
     let meant = named
@@ -75,7 +75,8 @@ pub(super) fn check_audience(
     }
 }
 
-/// OAuth tokens only. A blocked client may still hold tokens, and only this list refuses them.
+/// Checks that the client of an OAuth token is on the list of allowed clients. A client that was
+/// blocked at the identity provider may still hold tokens; only this list refuses them.
 pub(super) fn check_client(
     kind: TokenKind,
     client: Option<&str>,
@@ -94,9 +95,9 @@ pub(super) fn check_client(
     }
 }
 
-/// Machines' tokens only. With the instance's key the issuer confirms tokens for any machine, so
-/// the token must name the machine of this server. `unknown` is the error if that machine is not
-/// configured.
+/// Checks that a machine's token names the machine of this server. Without this check any machine's
+/// token would pass, because with the instance's key the issuer confirms tokens for any machine.
+/// `unknown` is the error if the machine of this server is not configured.
 pub(super) fn check_machine(
     named: &[&str],
     policy: &TokenPolicy,
@@ -110,7 +111,7 @@ pub(super) fn check_machine(
     }
 }
 
-/// API keys only: each key must have all scopes that the server requires.
+/// Checks that an API key has all scopes that the server requires of API keys.
 pub(super) fn check_key_scopes(granted: &[String], policy: &TokenPolicy) -> Result<(), TokenError> {
     let required = policy.api_keys.as_ref().ok_or(TokenError::Kind)?;
     if required
@@ -123,7 +124,7 @@ pub(super) fn check_key_scopes(granted: &[String], policy: &TokenPolicy) -> Resu
     }
 }
 
-/// The claims of a genuine JWT.
+/// The claims of a JWT.
 pub(super) struct Claims<'a, 's>(pub(super) &'a Object<'s>);
 
 impl<'a> Claims<'a, '_> {
@@ -131,7 +132,8 @@ impl<'a> Claims<'a, '_> {
         self.0.get(name).and_then(Json::as_str)
     }
 
-    /// Session tokens only: `azp` is the origin of the page that had the token minted.
+    /// Checks the authorized party of a session token: `azp` is the origin of the page that
+    /// requested the token.
     pub(super) fn check_authorized_party(
         &self,
         kind: TokenKind,
@@ -154,8 +156,9 @@ impl<'a> Claims<'a, '_> {
         }
     }
 
-    /// Session tokens only. ID tokens and tokens from templates bear the same signature, but have
-    /// no session. The user of a pending session has not finished signing in.
+    /// Checks that a session token has an active session. ID tokens and tokens from templates are
+    /// signed with the same key, but have no session. The user of a pending session has not
+    /// finished signing in.
     pub(super) fn check_session(&self, kind: TokenKind) -> Result<(), TokenError> {
         if kind != TokenKind::Session {
             return Ok(());
@@ -170,8 +173,8 @@ impl<'a> Claims<'a, '_> {
         }
     }
 
-    /// A time in milliseconds. Like Clerk's SDK, this drops fractions of a second. Times before
-    /// 1970 become 1970.
+    /// Returns a time in milliseconds. Like Clerk's SDK, this function drops fractions of a second.
+    /// Times before 1970 become 1970.
     pub(super) fn time_ms(&self, name: &str) -> Result<Option<u64>, TokenError> {
         let Some(claim) = self.0.get(name) else {
             return Ok(None);

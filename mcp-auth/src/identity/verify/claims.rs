@@ -1,6 +1,7 @@
 //! The claims of a token that was verified.
 //!
-//! INVARIANT: the fields are visible in `verify` alone, so only its checks construct a [`VerifiedClaims`].
+//! INVARIANT: the fields are visible only in `verify`, so only the checks there construct a
+//! [`VerifiedClaims`].
 
 use std::fmt;
 use std::fmt::Debug;
@@ -22,30 +23,31 @@ pub(crate) struct VerifiedClaims {
     pub(super) expires_ms: Option<u64>,
     pub(super) not_before_ms: Option<u64>,
     pub(super) names_actor: bool,
-    /// The end of the transition by which a token without an audience is accepted, in milliseconds
-    /// since 1970; `None` for every token that needs no transition.
+    /// The end of the transition during which this token is accepted without an audience, in
+    /// milliseconds since 1970; `None` if the token does not need the transition.
     pub(super) lacks_audience_until_ms: Option<u64>,
     /// All claims, as the text of a JSON object.
     pub(super) raw: Box<str>,
     pub(super) evidence: Evidence,
 }
 
-/// The reason to believe a token, which limits how long the token is believed.
+/// The evidence that a token is genuine. It limits how long the token is accepted without another
+/// check.
 #[derive(Clone, Debug)]
 pub(crate) enum Evidence {
-    /// The signature. The token is believed for as long as the key is current. From the uptime
+    /// The signature is valid. The token is accepted while the key is current. From the uptime
     /// `until` on, if there is one, the token is verified again.
     Signed {
         key: Arc<VerifyingKey>,
         until: Option<Duration>,
     },
-    /// The issuer's confirmation. From this uptime on the issuer is asked again.
+    /// The issuer confirmed the token. From this uptime on the issuer is asked again.
     Confirmed(Duration),
 }
 
 impl VerifiedClaims {
-    /// The end of the transition by which the token is accepted without an audience, in
-    /// milliseconds since 1970; `None` for every token that needs no transition.
+    /// Returns the end of the transition during which this token is accepted without an audience,
+    /// in milliseconds since 1970; `None` if the token does not need the transition.
     pub(crate) fn lacks_audience_until_ms(&self) -> Option<u64> {
         self.lacks_audience_until_ms
     }
@@ -62,33 +64,36 @@ impl VerifiedClaims {
         &self.subject
     }
 
-    /// When the token expires, in milliseconds since 1970; `None` if it does not expire.
+    /// Returns the time at which the token expires, in milliseconds since 1970; `None` if it does
+    /// not expire.
     pub(crate) fn expires_ms(&self) -> Option<u64> {
         self.expires_ms
     }
 
-    /// Whether there is an `act` claim, readable or not (RFC 8693 §4.1).
+    /// Returns true if there is an `act` claim, readable or not (RFC 8693 §4.1).
     pub(crate) fn names_actor(&self) -> bool {
         self.names_actor
     }
 
-    /// All claims, unchanged.
+    /// Returns all claims, unchanged.
     pub(crate) fn members(&self) -> Map<String, Value> {
         // The text was read as an object when the token was verified.
         serde_json::from_str(&self.raw).unwrap_or_default()
     }
 
-    /// The length of the claims as text.
+    /// Returns the length of the claims as text.
     pub(crate) fn weight(&self) -> usize {
         self.raw.len()
     }
 
-    /// The reason to believe the token. Each request checks that the reason still holds.
+    /// Returns the evidence that the token is genuine. Each request checks that the evidence is
+    /// still valid.
     pub(crate) fn evidence(&self) -> &Evidence {
         &self.evidence
     }
 
-    /// Whether the token is believed at this uptime without verifying or confirming it again.
+    /// Returns true if the token is accepted at this uptime without verifying or confirming it
+    /// again.
     pub(crate) fn is_recent(&self, uptime: impl FnOnce() -> Duration) -> bool {
         let until = match self.evidence {
             Evidence::Signed { until, .. } => until,
@@ -97,10 +102,10 @@ impl VerifiedClaims {
         until.is_none_or(|until| uptime() < until)
     }
 
-    /// Checks the claims about time again. Each request needs this.
+    /// Checks the claims about time. Each request checks them again.
     pub(crate) fn check_current(&self, now_ms: u64, leeway_ms: u64) -> Result<(), TokenError> {
-        // The leeway is for the difference of two clocks. A confirmed token has no leeway, so that
-        // it is never believed for longer than it lives.
+        // The leeway allows for the difference between two clocks. A confirmed token has no leeway,
+        // so that it is never accepted after it expires.
         let leeway_ms = match self.evidence {
             Evidence::Signed { .. } => leeway_ms,
             Evidence::Confirmed(_) => 0,

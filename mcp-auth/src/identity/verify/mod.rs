@@ -1,11 +1,12 @@
 //! Claims that were verified, and the rules that verify them.
 //!
-//! A library checks only the signature of a JWT. The claims are checked here, against the server's
-//! clock, in the order and with the reasons of Clerk's SDK. All checks come before decoding. The
-//! issuer describes an opaque token, and the description passes the same checks.
+//! A library checks the signature of a JWT. This module checks the claims against the server's
+//! clock, in the order of Clerk's SDK and with its reasons. The claims are decoded after these
+//! checks. Only the rule for tokens without an audience needs decoded claims and comes last. For an
+//! opaque token, the issuer's description goes through the same checks.
 //!
-//! INVARIANT: a [`VerifiedClaims`] exists only for a JWT whose signature holds, or for the issuer's
-//! own answer about an opaque token, and only after the checks of this module.
+//! INVARIANT: a [`VerifiedClaims`] exists only after the checks of this module, and only for a JWT
+//! with a valid signature or for the issuer's own description of an opaque token.
 
 mod candidate;
 mod checks;
@@ -33,10 +34,10 @@ use checks::{check_audience, check_client, check_key_scopes, check_machine, chec
 
 /// Reads the claims of an identity provider; implemented by the provider.
 pub(crate) trait Decode: Debug + Send + Sync {
-    /// Reads the facts of a caller. `members` are all members of the claims.
+    /// Reads the data of a caller from verified claims. `members` has all claims.
     ///
     /// # Errors
-    /// [`TokenError::Claims`] if a claim can't be decoded: the token is refused then.
+    /// [`TokenError::Claims`] if a claim can't be decoded. The token is then refused.
     fn decode(
         &self,
         claims: &VerifiedClaims,
@@ -49,10 +50,10 @@ pub(crate) trait Decode: Debug + Send + Sync {
     /// [`TokenError::Class`], for example for a token from a template.
     fn check_class(&self, kind: TokenKind, header: &Object<'_>) -> Result<(), TokenError>;
 
-    /// The formats of the provider's ids and tokens.
+    /// Returns the formats of the provider's ids and tokens.
     fn conventions(&self) -> &'static Conventions;
 
-    /// The machines that a machine's token is meant for; empty if it names none.
+    /// Returns the machines that a machine's token is meant for; empty if it names none.
     fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str>;
 }
 
@@ -70,8 +71,8 @@ impl VerifiedClaims {
         let subject = check_subject(kind, Some(&confirmation.subject), conventions)?;
         let audience = confirmation.audience.as_ref().map(Json::from);
         let lacks_audience_until_ms = check_audience(kind, audience.as_ref(), policy, now_ms)?;
-        // By the issuer's clock the token is not expired. The server's own clock tells when it
-        // expires.
+        // By the issuer's clock the token is not expired. The server checks the time by its own
+        // clock, too.
         if confirmation
             .expires_ms
             .is_some_and(|expires_ms| expires_ms <= now_ms)
@@ -90,8 +91,8 @@ impl VerifiedClaims {
             TokenKind::OAuth => {}
             TokenKind::Session => return Err(TokenError::Kind),
         }
-        // PROOF: the issuer answered about this token, and every claim that is relied on was
-        // checked above.
+        // PROOF: the issuer described this token, and every claim that is relied on was checked
+        // above.
         let verified = Self {
             kind,
             issuer: Arc::clone(&policy.issuer),
@@ -110,8 +111,8 @@ impl VerifiedClaims {
         Ok((verified, confirmation.parts))
     }
 
-    /// A token without an audience is accepted during a transition only if its client or a scope
-    /// shows that the token is meant for this server.
+    /// Checks a token that is accepted without an audience during a transition: its client or its
+    /// scopes must show that the token is meant for this server.
     fn check_transition(
         &self,
         policy: &TokenPolicy,
@@ -124,5 +125,6 @@ impl VerifiedClaims {
     }
 }
 
-/// How long a confirmation is believed. A revoked opaque token may be accepted for this long.
+/// The time for which a confirmation is cached. A revoked opaque token may be accepted for this
+/// long.
 const CONFIRMATION_AGE: Duration = Duration::from_secs(60);

@@ -16,9 +16,9 @@ use crate::clock::Clock;
 /// allowed, however many threads ask. The crate `governor` is not used here, because its GCRA
 /// refills while the window lasts: it would allow event 101 after 600 ms.
 ///
-/// Memory is bounded. A table keeps at most as many windows as it was made for. If a new key comes
-/// when the table is full, the table drops the window that ends first, and that window's key starts
-/// again from zero. A window that is over is removed when the table is next used.
+/// Memory is bounded. A table has a maximum number of windows. If the table is full and a new key
+/// needs a window, the table drops the window that ends first. The key of the dropped window then
+/// starts again from zero. A window that is over is removed when the table is next used.
 pub(crate) struct Windows {
     clock: Arc<dyn Clock>,
     /// Keyed with a random key, so that an attacker cannot choose two values with the same key.
@@ -32,7 +32,7 @@ pub(crate) struct Windows {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Key(u64);
 
-/// How many events a window may hold, and how long the window lasts.
+/// The number of events that a window allows, and the length of the window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Limit {
     pub(crate) most: u32,
@@ -42,8 +42,8 @@ pub(crate) struct Limit {
 /// One of several limits refused an event; no limit has counted it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct OverLimit<T> {
-    /// The limit, as the list names it. If several limits refuse, it is the one with the longest
-    /// wait.
+    /// The limit that refused, by its name in the list. If several limits refuse, this is the limit
+    /// with the longest wait.
     pub(crate) by: T,
     /// The time until the window of this limit is over. It is longer than zero.
     pub(crate) wait: Duration,
@@ -65,7 +65,7 @@ struct Window {
 }
 
 impl Windows {
-    /// A table of at most so many windows.
+    /// Creates a table of at most `most_windows` windows.
     pub(crate) fn new(clock: Arc<dyn Clock>, most_windows: usize) -> Self {
         Self {
             clock,
@@ -75,8 +75,8 @@ impl Windows {
         }
     }
 
-    /// The key of a value. Equal values have equal keys in this table, and other keys in every
-    /// other table.
+    /// Returns the key of a value. Equal values have equal keys in this table, but different keys
+    /// in another table.
     pub(crate) fn key(&self, value: impl Hash) -> Key {
         Key(self.hashes.hash_one(value))
     }
@@ -91,7 +91,7 @@ impl Windows {
     }
 
     /// Counts an event under each of the limits if all of them allow it, and under none otherwise.
-    /// No two limits of the list have the same key.
+    /// All limits of the list must have different keys.
     ///
     /// # Errors
     /// [`OverLimit`] names the limit with the longest wait.
@@ -112,14 +112,15 @@ impl Windows {
         Ok(())
     }
 
-    /// The time until the window of the key is over, if its limit is reached. No event is counted.
+    /// Returns the time until the window of the key is over, if its limit is reached. No event is
+    /// counted.
     pub(crate) fn wait(&self, key: Key, limit: Limit) -> Option<Duration> {
         let (table, now) = self.lock();
         table.wait(key, limit, now)
     }
 
-    /// The table without the windows that are over, and the uptime. The uptime is read under the
-    /// lock, so that the windows begin in the order of time.
+    /// Removes the windows that are over. Returns the table and the uptime. The uptime is read
+    /// under the lock, so that the windows begin in the order of time.
     fn lock(&self) -> (MutexGuard<'_, Table>, Duration) {
         // No code under this lock panics, so the data is consistent.
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);

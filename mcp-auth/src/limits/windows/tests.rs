@@ -145,7 +145,7 @@ fn a_full_table_drops_the_window_that_ends_first() {
     assert_eq!(len(&windows), 2);
 }
 
-/// How many windows the table holds.
+/// Returns the number of windows in the table.
 fn len(windows: &Windows) -> usize {
     let table = windows.table.lock().unwrap();
     table.windows.len()
@@ -196,7 +196,7 @@ enum Step {
     Wait(u8, u32),
 }
 
-/// The length of the window of a key, in seconds.
+/// Returns the length of the window of a key, in seconds.
 fn seconds(key: u8) -> u64 {
     [1, 60, 3_600][usize::from(key % 3)]
 }
@@ -216,8 +216,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A naive model: all events of each key since the beginning. Each question computes the windows
-/// from them.
+/// A naive model: all events of each key since the beginning. Each query computes the windows from
+/// these events.
 #[derive(Default)]
 struct Model {
     now: u64,
@@ -225,7 +225,7 @@ struct Model {
 }
 
 impl Model {
-    /// When the current window began, and how many events it has.
+    /// Returns the start of the current window, and its number of events.
     fn window(&self, key: u8) -> Option<(u64, u32)> {
         let mut window = None::<(u64, u32)>;
         for at in self.events.get(&key).into_iter().flatten() {

@@ -1,4 +1,5 @@
-//! `tools/call`: decides, counts and runs a call, and answers with its result or its denial.
+//! `tools/call`: decides whether a call is allowed, counts it, runs it, and responds with its
+//! result or its denial.
 
 use bytestring::ByteString;
 
@@ -63,8 +64,8 @@ impl Endpoint {
                 return Ok(self.refuse(request, (caller, org), refusal, &mut record)?);
             }
         };
-        // A call that a rate refuses does not occupy a place of `concurrency`, not even for a
-        // moment.
+        // Check the rates before `concurrency`, so that a call that exceeds a rate never counts as
+        // a running call, not even for a moment.
         if tool.concurrency().is_some()
             && let Err(refused) = self.rates.peek(counting).await
         {
@@ -81,7 +82,7 @@ impl Endpoint {
                 return Err(RefusedMessage::Busy.into());
             }
         };
-        // The rates are counted last, so that a call that another limit refuses counts under no
+        // Count the rates last, so that a call that another limit refuses does not count for a
         // rate.
         if let Err(refused) = self.rates.take(counting).await {
             return limited(refused, &mut record);
@@ -96,7 +97,7 @@ impl Endpoint {
             timeout: self.config.timeout,
         };
         let run = tool.call(proof, &env, arguments, (slot, running));
-        // The box keeps the future of every request small.
+        // The box keeps the futures of all requests small.
         let run = Box::pin(async move {
             let outcome = run.await;
             record.end(outcome)
@@ -137,7 +138,7 @@ impl Endpoint {
             }
             NotAuthorized::Unavailable(unavailable) => {
                 record.fail(
-                    "what is needed to decide cannot be had now",
+                    "the data for the decision cannot be looked up now",
                     Reference::new(),
                 );
                 Err(RefusedMessage::Unavailable(unavailable))
@@ -164,8 +165,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the challenge for a denial, if a new token would help. A client that came back twice
-    /// within five minutes without the scopes gets no challenge.
+    /// Returns the challenge for a denial, if a new token would help. A client gets at most two
+    /// challenges for the same scopes within five minutes.
     pub(super) fn challenge(
         &self,
         denied: &Denied,
@@ -178,8 +179,8 @@ impl Endpoint {
         may.then(|| challenger.wider_token(denied, scopes))
     }
 
-    /// Returns true if a denial with a challenge is an HTTP 403, and false if it is an `isError`
-    /// result.
+    /// Returns true if a denial with a challenge becomes an HTTP 403, and false if it becomes an
+    /// `isError` result.
     fn is_answered_with_403(&self, denied: &Denied) -> bool {
         if self.config.scope_denials_as_results {
             return false;
@@ -218,7 +219,7 @@ impl Endpoint {
         )
     }
 
-    /// Resolves the organization of a caller, if the tool wants one.
+    /// Resolves the organization of the caller, if the tool uses an organization.
     pub(super) async fn acting(
         &self,
         caller: Option<&Caller>,
@@ -234,7 +235,7 @@ impl Endpoint {
     }
 }
 
-/// The arguments as a slice of the body they came in.
+/// Returns the arguments as a slice of the body that contains them.
 fn raw(body: &ByteString, arguments: &str) -> ByteString {
     if arguments == "{}" {
         return ByteString::from_static("{}");
@@ -242,7 +243,7 @@ fn raw(body: &ByteString, arguments: &str) -> ByteString {
     body.slice_ref(arguments)
 }
 
-/// Shortens a name that the client sent, for the error that repeats it.
+/// Shortens a tool name that the client sent, because the error repeats the name.
 fn shortened(name: &str) -> String {
     name.chars().take(128).collect()
 }

@@ -83,7 +83,7 @@ fn params_are_an_object_with_each_member_once() {
         "1",
         r#"{"name":"a","name":"b"}"#,
         r#"{"arguments":{},"arguments":{}}"#,
-        // `null` counts, so a second member cannot hide behind it.
+        // A `null` counts as a member, so a second member is a duplicate.
         r#"{"arguments":null,"arguments":{}}"#,
         r#"{"_meta":null,"_meta":null}"#,
         r#"{"cursor":null,"cursor":"a"}"#,
@@ -149,7 +149,7 @@ fn arguments_that_are_no_object_are_refused() {
     }
 }
 
-/// The result of reading a body, in one line.
+/// The result of parsing a body, in one line.
 fn outcome(body: &str) -> String {
     let told = |error: RpcError| error.to_string();
     let message = match Message::parse(body) {
@@ -345,7 +345,7 @@ fn members_of_the_envelope_are_judged_in_a_fixed_order() {
         ),
         (
             r#""id":1,"jsonrpc":"2.0","error":null"#,
-            "Invalid request: responses are not accepted, this server sends no requests None",
+            "Invalid request: responses are not accepted, because this server sends no requests None",
         ),
         (
             r#""jsonrpc":"2.0","method":"m","params":7"#,

@@ -123,7 +123,7 @@ fn without_a_rate_every_call_is_allowed() {
     }
 }
 
-/// Answers when it is asked for the second time, and remembers under which rates calls count.
+/// A store whose result is ready only at the second poll. It remembers for which rates calls count.
 #[derive(Debug, Default)]
 struct Elsewhere(Mutex<Vec<String>>);
 

@@ -53,7 +53,7 @@ fn the_record_of_a_call_names_the_organization_whatever_its_source() {
         assert!(line.contains(r#"org="org_acme""#), "{line}");
         assert!(line.contains(user) && line.contains("allowed"), "{line}");
     }
-    // The log contains no part of the URL, which the client wrote.
+    // The log must not contain a part of the URL, because the client wrote it.
     assert!(
         !log.contains("globex") && nowhere.contains("denied"),
         "{log}"
@@ -143,7 +143,7 @@ fn at_info_a_denied_or_failed_call_has_a_line_that_says_why_and_not_who_or_with_
     for secret in ["hunter2", "user_ada", "user_bob", "org_acme"] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
-    // The client was shown the request id of the line.
+    // The client received the error id that is in the log line.
     for (line, told) in [(lines[3], &told[3]), (lines[4], &told[4])] {
         let reference = told.strip_prefix("Internal error, reference ").expect(told);
         assert!(line.contains(&format!("request={reference}")), "{line}");
@@ -238,7 +238,7 @@ async fn hang_up(legacy: bool) {
     drop(call);
     yield_now().await;
     gate.notify_one();
-    // Background tasks run on this thread.
+    // Yield repeatedly, because background tasks run on this thread.
     for _ in 0..100 {
         yield_now().await;
     }

@@ -14,8 +14,8 @@ fn results() -> Results {
     Results::new(&info, false, false)
 }
 
-/// Returns the text between `"result":{` and the closing brace. In the modern era it also
-/// checks the end of the result.
+/// Returns the text between `"result":{` and the closing brace. In the modern era, also checks the
+/// end of the result.
 fn result(answer: Response, era: Era) -> String {
     let Response::Message { status, body } = answer else {
         panic!("{answer:?}");

@@ -15,7 +15,7 @@ const BITS: [&str; 33] = [
     "{}", "[]", "\"a\":", "\"a\":1,",
 ];
 
-/// Texts that are almost JSON, valid and invalid.
+/// Makes texts that are JSON or almost JSON.
 fn mangled(dice: &mut Dice) -> String {
     let mut text: Vec<char> = GOOD[dice.below(GOOD.len())].chars().collect();
     for _ in 0..=dice.below(3) {
@@ -47,7 +47,7 @@ fn json_is_what_serde_json_takes_for_json() {
         assert_eq!(value, expected.map(RawValue::get), "{text}");
         found += usize::from(value.is_some());
 
-        // Reading an object uses the same pass.
+        // `object` must accept the same objects as `value`.
         let mut scanner = Scanner::new(&text);
         let object = scanner.object(|value, _| value.value().map(|_| false));
         let object = object.filter(|_| scanner.next().is_none());

@@ -11,7 +11,7 @@ use super::super::finding::Finding;
 use super::super::setting::{Setting, Source};
 use super::ServerBuilder;
 
-/// The settings of the audience that code gives.
+/// The settings of the audience that are set in code.
 #[derive(Debug, Default)]
 pub(in crate::server) struct AudienceOptions {
     audience: Option<String>,
@@ -20,11 +20,12 @@ pub(in crate::server) struct AudienceOptions {
     pub(in crate::server) allowed_clients: Option<Vec<String>>,
 }
 
-/// The rule for the audience of an OAuth access token (`aud`, RFC 7519 §4.1.3), which a client
-/// names with the parameter `resource` (RFC 8707 §2).
+/// The rule for the audience of an OAuth access token (`aud`, RFC 7519 §4.1.3). A client asks for
+/// an audience with the parameter `resource` (RFC 8707 §2).
 ///
-/// Each rule refuses a token that names only other audiences. Session tokens of Clerk have no
-/// audience; a session token that was customized to have an audience must name this server.
+/// Every rule refuses a token that was issued for other audiences only. Clerk's session tokens have
+/// no audience by default. If you customize them to have an audience, it must be the audience of
+/// this server.
 ///
 /// ```
 /// use mcp_auth::AudiencePolicy;
@@ -36,9 +37,9 @@ pub(in crate::server) struct AudienceOptions {
 /// # let _ = builder;
 /// ```
 ///
-/// Users who connected before the server was registered with Clerk have tokens without an audience,
-/// and refreshed tokens have no audience either. A transition with a date gives these users time to
-/// connect again:
+/// Users who connected before you registered the server with Clerk have tokens without an audience,
+/// and refreshing these tokens does not add an audience. A transition with a date gives these users
+/// time to connect again:
 ///
 /// ```
 /// use mcp_auth::AudiencePolicy;
@@ -54,29 +55,31 @@ pub(in crate::server) struct AudienceOptions {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AudiencePolicy {
-    /// The token must name this server. This is the default off loopback, and MCP requires it.
+    /// The token must name this server as its audience. This rule is the default off loopback. MCP
+    /// requires it.
     Require,
-    /// A token that names an audience must name this server; a token without an audience is
-    /// accepted. This is the default on loopback. Elsewhere it needs
-    /// [`ServerBuilder::allowed_clients`] or [`ServerBuilder::require_scope`], since Clerk issues
-    /// the same kind of token to every OAuth application of an instance.
+    /// A token with an audience must name this server; a token without an audience is accepted.
+    /// This rule is the default on loopback. Off loopback the server starts with this rule only if
+    /// [`ServerBuilder::allowed_clients`] or [`ServerBuilder::require_scope`] is set, because Clerk
+    /// issues tokens without an audience to every OAuth application of the instance.
     IfPresent,
     /// From the beginning of this day (`YYYY-MM-DD`, in UTC) the rule is
-    /// [`Require`](Self::Require). Before that day a token without an audience is accepted if its
-    /// client is one of [`ServerBuilder::allowed_clients`], or if it has every scope of
-    /// [`ServerBuilder::require_scope`]; without either setting the server does not start.
-    /// [`required_after`](Self::required_after) makes this value.
+    /// [`Require`](Self::Require). Before that day the rule is [`IfPresent`](Self::IfPresent), and
+    /// the server starts only if [`ServerBuilder::allowed_clients`] or
+    /// [`ServerBuilder::require_scope`] is set. [`required_after`](Self::required_after) makes this
+    /// value.
     RequiredAfter(String),
 }
 
 impl AudiencePolicy {
-    /// Accepts tokens without an audience until a date, and refuses them from that date on without
-    /// a restart.
+    /// Accepts tokens without an audience until a date, and refuses them from that date on. The
+    /// change needs no restart.
     ///
-    /// `date` is a day as `YYYY-MM-DD`; the strict rule begins with that day in UTC. Any other text
-    /// is a start-up error. The server counts the requests that it accepts without an audience, and
-    /// logs the first request of each client (of at most 1000 clients) at `warn` with the client's
-    /// id. `MCP_AUTH=check` says how long the transition lasts.
+    /// `date` is a day in the form `YYYY-MM-DD`; the strict rule begins at the start of that day in
+    /// UTC. Any other text is a start-up error. Until then the server counts the requests whose
+    /// token has no audience. It logs the first such request of each client at `warn` with the
+    /// client's id, for at most 1000 clients. `MCP_AUTH=check` reports how long the transition
+    /// still lasts.
     ///
     /// ```
     /// # /// Greet.
@@ -112,21 +115,22 @@ impl AudiencePolicy {
 
 /// The audience and the client that a token must name.
 impl ServerBuilder {
-    /// Sets the audience that tokens must name; else `CLERK_AUDIENCE`, else the canonical URL (on
-    /// loopback under each of its names).
+    /// Sets the audience that tokens must name. Default: `CLERK_AUDIENCE`, or the canonical URL if
+    /// that variable is unset. If the canonical URL is on loopback, it may be written with any
+    /// loopback host (`127.0.0.1`, `localhost`, `[::1]`).
     ///
-    /// The server compares the audience byte for byte with every `aud`. There are three exceptions
-    /// if the audience is an http(s) URL without a query: an `aud` may add a query (Cursor asks for
-    /// tokens with the query of the URL that its user entered), may name the default port, and may
-    /// write scheme and host in another case (RFC 3986 section 6.2). A URL with another scheme,
-    /// host, port or path, or with a fragment, is another audience.
+    /// The server compares the audience byte for byte with each value of the token's `aud`. If the
+    /// audience is an http(s) URL without a query, three differences are allowed: the `aud` may add
+    /// a query (Cursor asks for tokens with the query of the URL that its user entered), may name
+    /// the default port, and may write scheme and host in another case (RFC 3986 section 6.2). A
+    /// URL with another scheme, host, port or path, or with a fragment, is a different audience.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience.audience = Some(audience.into());
         self
     }
 
-    /// Sets the rule for a token's audience; by default [`AudiencePolicy::Require`], and
-    /// [`AudiencePolicy::IfPresent`] if only this machine reaches the server.
+    /// Sets the rule for a token's audience. The default is [`AudiencePolicy::IfPresent`] if the
+    /// URL and the listening address are on loopback, and [`AudiencePolicy::Require`] otherwise.
     ///
     /// ```
     /// # /// Greet.
@@ -154,10 +158,10 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// [`AudiencePolicy::IfPresent`] and, until its date, [`AudiencePolicy::RequiredAfter`] accept
-    /// tokens that name no audience. The server then refuses to start without
-    /// [`allowed_clients`](Self::allowed_clients) or [`require_scope`](Self::require_scope): under
-    /// `IfPresent` off loopback, under `RequiredAfter` anywhere.
+    /// [`AudiencePolicy::IfPresent`] accepts tokens that have no audience, and
+    /// [`AudiencePolicy::RequiredAfter`] accepts them until its date. With `IfPresent` off
+    /// loopback, and with `RequiredAfter` everywhere, the server starts only if
+    /// [`allowed_clients`](Self::allowed_clients) or [`require_scope`](Self::require_scope) is set.
     pub fn audience_policy(mut self, policy: AudiencePolicy) -> Self {
         self.audience.policy = Some(policy);
         self
@@ -183,19 +187,19 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// A token issued for another resource of the same Clerk instance becomes a credential here.
-    /// MCP forbids that; the method exists for migrations.
+    /// The server accepts tokens that the same Clerk instance issued for other resources. MCP
+    /// forbids that; the method exists for migrations.
     pub fn dangerous_ignore_audience(mut self) -> Self {
         self.audience.ignored = true;
         self
     }
 
-    /// Accepts OAuth tokens of these clients only, by `client_id`, compared byte for byte. By
-    /// default the server accepts any client; with an empty list it accepts no client. Session
-    /// tokens have no client and are not affected.
+    /// Accepts OAuth tokens of these clients only. The server compares the `client_id` byte for
+    /// byte. By default it accepts any client; with an empty list it accepts no client. The list
+    /// does not affect session tokens, which have no client.
     ///
-    /// The list also holds for tokens that were issued earlier. Blocking a client at Clerk does not
-    /// revoke its tokens.
+    /// The list also applies to tokens that were issued earlier. Blocking a client at Clerk does
+    /// not revoke its tokens.
     ///
     /// ```
     /// # /// Greet.
@@ -224,8 +228,9 @@ impl ServerBuilder {
 
 pub(in crate::server) const VARIABLES: &[Variable] = &[Variable::of_instance("CLERK_AUDIENCE")];
 
-/// Sets the rules for audiences and clients. By default the audience is required, except by a
-/// server that only this machine reaches, since tokens of other applications do not matter there.
+/// Sets the rules for audiences and clients. By default the audience is required, unless the server
+/// is local: only this machine can reach a local server, so a token of another application gives
+/// nobody else access.
 pub(in crate::server) fn resolve(
     policy: &mut TokenPolicy,
     builder: &ServerBuilder,
@@ -234,7 +239,7 @@ pub(in crate::server) fn resolve(
     host: &str,
 ) -> Result<(), Finding> {
     let options = &builder.audience;
-    // A server that other machines reach is not local, even if its URL is on loopback.
+    // A server that listens on another address is not local, even if its URL is on loopback.
     let is_local = canonical.is_loopback() && loopback::is_host(host);
     policy.trust_emulator(canonical.is_loopback());
     if policy.trusts_emulator && !is_local {
@@ -255,7 +260,7 @@ pub(in crate::server) fn resolve(
             AudienceMode::RequireAfter(beginning_of(date).ok_or_else(invalid)?)
         }
     };
-    // A transition needs a known client or a required scope on loopback, too.
+    // A transition requires `allowed_clients` or `require_scope`, on loopback too.
     let is_open = match mode {
         AudienceMode::IfPresent => !is_local,
         AudienceMode::RequireAfter(_) => true,

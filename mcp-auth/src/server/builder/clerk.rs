@@ -13,7 +13,7 @@ use super::super::finding::{Finding, Findings};
 use super::super::setting::{Setting, Source};
 use super::ServerBuilder;
 
-/// The settings of the Clerk instance that code gives.
+/// The settings of the Clerk instance that are set in code.
 // No `Debug`: it would show the keys.
 #[derive(Default)]
 pub(in crate::server) struct ClerkOptions {
@@ -28,54 +28,56 @@ pub(in crate::server) struct ClerkOptions {
 
 /// The Clerk instance, and the keys to it.
 impl ServerBuilder {
-    /// Names the Clerk instance by its publishable key (`pk_test_…`, `pk_live_…`); else
+    /// Sets the Clerk instance by its publishable key (`pk_test_…`, `pk_live_…`). Default:
     /// `CLERK_PUBLISHABLE_KEY`.
     ///
-    /// If [`frontend_api_url`](Self::frontend_api_url) is given too, both must name one instance.
-    /// If either is given in code, the environment variables of both are not read.
+    /// If [`frontend_api_url`](Self::frontend_api_url) is set too, both settings must name the same
+    /// instance. If one of the two is set in code, the server reads the environment variables of
+    /// neither.
     pub fn publishable_key(mut self, key: impl Into<String>) -> Self {
         self.clerk.publishable_key = Some(key.into());
         self
     }
 
-    /// Names the Clerk instance by its Frontend API URL, which is the issuer of its tokens; else
+    /// Sets the Clerk instance by its Frontend API URL, which is the issuer of its tokens. Default:
     /// `CLERK_FRONTEND_API_URL` or `MCP_USE_OAUTH_CLERK_FRONTEND_API_URL`.
     ///
-    /// The URL is https; `https://` may be left out, and http is permitted on loopback only. It has
-    /// no query, fragment or credentials.
+    /// The URL must use https; http is permitted on loopback only. `https://` may be left out. The
+    /// URL must not have a query, a fragment or credentials.
     pub fn frontend_api_url(mut self, url: impl Into<String>) -> Self {
         self.clerk.frontend_api_url = Some(url.into());
         self
     }
 
-    /// Sets the instance's secret key (`sk_test_…`, `sk_live_…`); else `CLERK_SECRET_KEY`. The
-    /// server looks up memberships and users with it, and verifies opaque tokens. Without a secret
-    /// key the server looks nothing up and refuses opaque tokens.
+    /// Sets the instance's secret key (`sk_test_…`, `sk_live_…`). Default: `CLERK_SECRET_KEY`. The
+    /// server uses the key to look up memberships and users, and to verify opaque tokens. Without a
+    /// secret key the server looks up neither, and it refuses opaque tokens, except M2M tokens if
+    /// [`machine_secret_key`](Self::machine_secret_key) is set.
     ///
-    /// The key is sent to the Backend API only, and no log, error or `Debug` shows it. A key of
-    /// another instance, or a key that Clerk refuses, is a start-up error.
+    /// The server sends the key to the Backend API only, and never shows it in a log, an error or
+    /// `Debug`. A key of another instance, or a key that Clerk refuses, is a start-up error.
     pub fn secret_key(mut self, key: impl Into<String>) -> Self {
         self.clerk.secret_key = Some(key.into());
         self
     }
 
-    /// Sets the id of the machine that this server is (`mch_…`); else `CLERK_MACHINE_ID`. The
-    /// server accepts only M2M tokens that are meant for this machine.
+    /// Sets the id of the Clerk machine that represents this server (`mch_…`). Default:
+    /// `CLERK_MACHINE_ID`. The server accepts only M2M tokens that are meant for this machine.
     ///
-    /// Opaque M2M tokens are verified with [`machine_secret_key`](Self::machine_secret_key), or
-    /// with [`secret_key`](Self::secret_key) if that is not set.
+    /// The server verifies opaque M2M tokens with [`machine_secret_key`](Self::machine_secret_key).
+    /// If that key is not set, it uses [`secret_key`](Self::secret_key).
     pub fn machine_id(mut self, id: impl Into<String>) -> Self {
         self.clerk.machine_id = Some(id.into());
         self
     }
 
-    /// Sets the secret key of the machine that this server is (`ak_…`); else
-    /// `CLERK_MACHINE_SECRET_KEY`. With this key Clerk confirms only opaque tokens that are meant
-    /// for this machine.
+    /// Sets the secret key of the Clerk machine that represents this server (`ak_…`). Default:
+    /// `CLERK_MACHINE_SECRET_KEY`. When the server uses this key, Clerk confirms only opaque tokens
+    /// that are meant for this machine.
     ///
-    /// The key does not tell the machine's id, so the server refuses M2M JWTs without
-    /// [`machine_id`](Self::machine_id). The key is sent to the Backend API only, and no log, error
-    /// or `Debug` shows it.
+    /// The key does not contain the machine's id. If [`machine_id`](Self::machine_id) is not set,
+    /// the server therefore refuses M2M tokens that are JWTs. The server sends the key to the
+    /// Backend API only, and never shows it in a log, an error or `Debug`.
     ///
     /// ```
     /// # let key = "ak_1";
@@ -87,9 +89,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the base URL of the Backend API; else `CLERK_API_URL`, else `https://api.clerk.com`.
+    /// Sets the base URL of the Backend API. Default: `CLERK_API_URL`, or `https://api.clerk.com`
+    /// if that variable is unset.
     ///
-    /// The secret key is sent there, so the URL is https; http is permitted on loopback only.
+    /// The server sends the secret key to this URL, so it must use https; http is permitted on
+    /// loopback only.
     ///
     /// ```
     /// // A local stand-in for Clerk, for a test that uses the network.
@@ -104,11 +108,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the instance's public key in PEM, so that the server fetches no keys to verify a token;
-    /// else `CLERK_JWT_KEY`.
+    /// Sets the instance's public key in PEM. Default: `CLERK_JWT_KEY`. With this key the server
+    /// verifies tokens without fetching the issuer's keys.
     ///
-    /// The server then accepts signatures of this key only, until it is started with another key.
-    /// At the start it does not check that the issuer calls itself by the configured URL.
+    /// The server then accepts only signatures of this key. To change the key, restart the server.
+    /// At the start the server does not check that the issuer's metadata names the configured URL.
     ///
     /// Source: <https://clerk.com/docs/guides/sessions/manual-jwt-verification>.
     pub fn jwt_key(mut self, pem: impl Into<String>) -> Self {
@@ -122,7 +126,7 @@ impl ServerBuilder {
 pub(in crate::server) struct ClerkSettings {
     /// The Frontend API URL, with the setting that names it.
     pub(in crate::server) frontend: Setting<FrontendUrl>,
-    /// The keys and the URL say that this is a development instance.
+    /// True if the keys and the URL belong to a development instance.
     pub(in crate::server) development: bool,
     pub(in crate::server) secret_key: Setting<Option<SecretKey>>,
     pub(in crate::server) machine_key: Setting<Option<MachineKey>>,
@@ -141,12 +145,12 @@ impl ClerkSettings {
     }
 }
 
-/// The environment variables of an instance.
+/// The environment variables that configure the Clerk instance.
 pub(in crate::server) const VARIABLES: &[Variable] = &[
     Variable::of_instance("CLERK_API_URL"),
     Variable::of_instance(FRONTEND_API_URL),
     Variable::of_instance("CLERK_JWT_KEY"),
-    // The id of a machine names no instance, and the local Clerk knows any machine.
+    // A machine's id does not identify an instance, and the local Clerk accepts any machine id.
     Variable::of_server("CLERK_MACHINE_ID"),
     Variable::of_instance("CLERK_MACHINE_SECRET_KEY"),
     Variable::of_instance(PUBLISHABLE_KEY),
@@ -155,7 +159,7 @@ pub(in crate::server) const VARIABLES: &[Variable] = &[
 ];
 
 impl ClerkOptions {
-    /// The settings of an instance that code gives; each keeps a local Clerk from starting.
+    /// The settings in code that name an instance. If one of them is set, no local Clerk starts.
     pub(in crate::server) fn of_an_instance(&self) -> impl Iterator<Item = Source> + use<> {
         let set = [
             (self.publishable_key.is_some(), "publishable_key"),
@@ -185,8 +189,8 @@ impl ClerkOptions {
         Setting::text(env, in_code, "machine_id", "CLERK_MACHINE_ID")
     }
 
-    /// Resolves the settings of the instance. Every finding is added to `findings`; the error is
-    /// the first of them. `missing` is the finding if no setting names an instance.
+    /// Resolves the settings of the instance. Adds every finding to `findings`, and returns the
+    /// first finding as the error. `missing` is the finding to use if no setting names an instance.
     pub(in crate::server) fn resolve(
         &self,
         env: &Environment<'_>,
@@ -262,7 +266,7 @@ impl ClerkOptions {
         })
     }
 
-    /// Each Frontend API URL that is given, or the finding about it.
+    /// Each Frontend API URL that a setting gives, or the finding about that setting.
     fn frontend_urls(&self, env: &Environment<'_>) -> Vec<Result<Setting<FrontendUrl>, Finding>> {
         let in_code = self.frontend_api_url.as_ref();
         let read = |name: &str| self.variable(env, name);
@@ -288,8 +292,8 @@ impl ClerkOptions {
         parsed.collect()
     }
 
-    /// A variable that names the instance. If code names the instance in any way, these variables
-    /// are not read.
+    /// Reads a variable that names the instance. If code names the instance, no such variable is
+    /// read.
     fn variable(&self, env: &Environment<'_>, name: &str) -> Option<String> {
         let in_code = self.publishable_key.is_some() || self.frontend_api_url.is_some();
         if in_code { None } else { env.get(name) }
@@ -316,14 +320,15 @@ fn frontend(
         None => Ok(first),
         Some(other) => {
             let (first, second) = (first.source, other.source);
-            let what = format!("{first} and {second} name two Clerk instances");
+            let what = format!("{first} and {second} name different Clerk instances");
             let finding = Finding::new(&codes::INSTANCES_DISAGREE, what);
             Err(finding.remedy_is("unset one of them"))
         }
     }
 }
 
-/// Each key says whether it belongs to a development or to a production instance.
+/// Checks that the publishable key and the secret key both belong to a development instance, or
+/// both to a production instance. The prefix of a key tells which.
 fn check_kinds(
     publishable: &Setting<Option<PublishableKey>>,
     secret: &Setting<Option<SecretKey>>,
@@ -335,7 +340,7 @@ fn check_kinds(
     match (&publishable.value, &secret.value) {
         (Some(key), Some(secret_key)) if key.instance() != secret_key.instance() => {
             let what = format!(
-                "{} is of a {} instance and {} of a {} one",
+                "{} belongs to a {} instance, and {} to a {} instance",
                 publishable.source,
                 kind(key.instance()),
                 secret.source,
@@ -350,7 +355,7 @@ fn check_kinds(
 
 pub(in crate::server) const COPY_MACHINE: &str = "copy it from the machine's page in the dashboard";
 pub(in crate::server) const UNSET_API_URL: &str =
-    "unset it, unless the Backend API is somewhere else than Clerk's";
+    "unset it, unless you use another Backend API than Clerk's";
 const COPY_KEY: &str = "copy it from the dashboard's API keys";
 const FRONTEND_API_URL: &str = "CLERK_FRONTEND_API_URL";
 const FRONTEND_API_URL_OF_MCP_USE: &str = "MCP_USE_OAUTH_CLERK_FRONTEND_API_URL";

@@ -9,7 +9,7 @@ use super::super::finding::Finding;
 use super::super::setting::Source;
 use super::ServerBuilder;
 
-/// The settings of connections that code gives.
+/// The settings of connections that are set in code.
 #[derive(Debug)]
 pub(in crate::server) struct ConnectionOptions {
     most: Option<usize>,
@@ -20,20 +20,23 @@ pub(in crate::server) struct ConnectionOptions {
     age: Duration,
 }
 
-/// Limits of connections. They hold where the server listens itself ([`serve`](Self::serve),
-/// [`start`](Self::start)) and for [`Server::listen`](crate::Server::listen), but not for an
-/// application under `HttpServer` of actix-web. `docs/connections.md` says how they fit together.
+/// Limits of connections. They apply if the server listens itself ([`serve`](Self::serve),
+/// [`start`](Self::start)) and with [`Server::listen`](crate::Server::listen). They do not apply to
+/// an application that runs under actix-web's `HttpServer`. `docs/connections.md` explains how the
+/// limits work together.
 impl ServerBuilder {
-    /// Sets how many connections there may be in all; at least 1.
+    /// Sets how many connections may be open in all; at least 1.
     ///
-    /// The default follows the number of descriptors that the process may have (`ulimit -n`): seven
-    /// eighths of that number less 64, at most 10 000. With 1024 descriptors the default is 832.
-    /// The server does not start if the number exceeds the descriptors.
+    /// The default depends on the number of file descriptors that the process may have
+    /// (`ulimit -n`): seven eighths of that number minus 64, at most 10,000. With 1024 descriptors
+    /// the default is 832. If you set more connections than this formula leaves room for, the
+    /// server does not start.
     ///
-    /// A new connection beyond the limit takes the place of an idle one: of the peer network that
-    /// holds the most connections, the one that has been idle for longest. ConnectionOptions with a
-    /// call in flight keep their place. If all are in a call, the new connection is answered with
-    /// 503 and closed.
+    /// When a new connection exceeds the limit, the server closes an idle connection: among the
+    /// connections of the peer network that has the most, it closes the connection that has been
+    /// idle for longest. It never closes a connection with a call in flight for this reason. If all
+    /// connections have a call in flight, the server answers the new connection with 503 and closes
+    /// it.
     ///
     /// ```
     /// let builder = mcp_auth::server!().connections(500);
@@ -43,21 +46,22 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many connections a peer network, an IPv4 address or an IPv6 /64, may have; at least
-    /// 1, half of [`connections`](Self::connections) by default.
+    /// Sets how many connections a peer network (an IPv4 address or an IPv6 /64) may have; at least
+    /// 1, and by default half of [`connections`](Self::connections).
     ///
-    /// A new connection beyond the limit takes the place of the network's connection that has been
-    /// idle for longest; if all are in a call, it is answered with 503 and closed.
+    /// When a new connection exceeds the limit, the server closes the connection of the network
+    /// that has been idle for longest. If all connections of the network have a call in flight, the
+    /// server answers the new connection with 503 and closes it.
     ///
-    /// The peer is that of the connection, so all clients behind a proxy are one. A proxy of
-    /// [`trusted_proxies`](Self::trusted_proxies) has no such limit.
+    /// The peer is the other end of the connection, so all clients behind a proxy count as one
+    /// network. A proxy that [`trusted_proxies`](Self::trusted_proxies) names has no such limit.
     pub fn connections_per_network(mut self, most: usize) -> Self {
         self.connections.most_per_network = Some(most);
         self
     }
 
-    /// Sets how long the head of a request may take to arrive, from its first byte; 10 s by
-    /// default. A slower request is answered with 408, and the connection closes.
+    /// Sets how long the head of a request may take to arrive, counted from its first byte; 10 s by
+    /// default. The server answers a slower request with 408 and closes the connection.
     pub fn head_deadline(mut self, deadline: Duration) -> Self {
         self.connections.head_deadline = deadline;
         self
@@ -65,22 +69,23 @@ impl ServerBuilder {
 
     /// Sets how long a connection may be idle before the server closes it; 75 s by default.
     ///
-    /// A proxy in front of the server should close its idle connections earlier, so that it sends
-    /// no request on a connection that the server is closing.
+    /// A proxy in front of the server should close its idle connections sooner, so that the proxy
+    /// never sends a request on a connection that the server is closing.
     pub fn idle_limit(mut self, limit: Duration) -> Self {
         self.connections.idle_limit = limit;
         self
     }
 
-    /// Sets how long a client may read no byte of a waiting answer before the server closes the
-    /// connection; 30 s by default.
+    /// Sets how long a response may make no progress because the client does not read it; 30 s by
+    /// default. After that time the server closes the connection.
     pub fn write_deadline(mut self, deadline: Duration) -> Self {
         self.connections.write_deadline = deadline;
         self
     }
 
-    /// Sets the age at which the next answer of a connection says `Connection: close`; 1 h by
-    /// default. A load balancer then spreads the new connections over its servers.
+    /// Sets the age from which the server ends a connection: the next response has the header
+    /// `Connection: close`. The default is 1 h. The client then opens a new connection, which a
+    /// load balancer can send to another server.
     pub fn connection_age(mut self, age: Duration) -> Self {
         self.connections.age = age;
         self
@@ -101,7 +106,7 @@ impl Default for ConnectionOptions {
 }
 
 impl ConnectionOptions {
-    /// The limits, which must fit into this number of descriptors.
+    /// Resolves the limits of connections, and checks that `descriptors` leaves room for them.
     pub(in crate::server) fn limits(
         &self,
         proxies: Networks,
@@ -148,7 +153,7 @@ impl ConnectionOptions {
     }
 }
 
-/// The number of descriptors that the process may have; `None` if the system has no limit.
+/// The number of file descriptors that the process may have; `None` if the system sets no limit.
 pub(in crate::server) fn descriptors() -> Option<u64> {
     #[cfg(unix)]
     {
@@ -159,8 +164,8 @@ pub(in crate::server) fn descriptors() -> Option<u64> {
     None
 }
 
-/// The number of connections that fit into this number of descriptors. The other descriptors are
-/// for the listener, files, calls to Clerk, tools, and connections that are being closed.
+/// The number of connections that this number of descriptors leaves room for. The other descriptors
+/// are for the listener, files, calls to Clerk, tools, and connections that are being closed.
 fn room(descriptors: u64) -> usize {
     let room = (descriptors - descriptors / 8).saturating_sub(64);
     usize::try_from(room).unwrap_or(usize::MAX)

@@ -1,4 +1,4 @@
-//! Limits on the resources that a caller, a peer and a request may use.
+//! Limits on the resources that a caller, a network and a request may use.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::super::finding::{Finding, Findings};
 use super::super::setting::Source;
 use super::ServerBuilder;
 
-/// The settings of limits that code gives.
+/// The limits that are set in code.
 #[derive(Debug)]
 pub(in crate::server) struct LimitOptions {
     calls: Option<usize>,
@@ -52,8 +52,8 @@ impl Default for LimitOptions {
 
 /// Limits.
 impl ServerBuilder {
-    /// Sets how many calls a principal may have in flight; 64 by default. A call beyond the limit
-    /// is answered with 503 and `Retry-After`.
+    /// Sets how many calls a principal may have in flight; 64 by default. The server answers a call
+    /// beyond the limit with 503 and `Retry-After`.
     ///
     /// A principal is a user with one client in one organization. Zero, and a number above
     /// [`calls_in_flight_per_user`](Self::calls_in_flight_per_user), are start-up errors.
@@ -64,12 +64,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how often a caller may call tools, over all tools; `6000/min per user` by default. A
-    /// call beyond the rate is answered with an `isError` result that says when to retry.
+    /// Sets how often a caller may call tools, counted over all tools; `6000/min per user` by
+    /// default. The server answers a call beyond the rate with an `isError` result that says when
+    /// to retry.
     ///
-    /// Every call of a known tool counts, including calls that the guard denies. A call that a
-    /// limit refuses does not count. [`Rate`] says which calls count together;
-    /// `#[mcp_tool(rate = …)]` limits one tool. The counts are in memory, so a restart resets them.
+    /// Every call of an existing tool counts, including calls that the guard denies. A call that is
+    /// refused because of a limit does not count. A [`Rate`] also says for whom the calls are
+    /// counted, such as `per user`. `#[mcp_tool(rate = …)]` limits one tool. The counts are in
+    /// memory, so a restart resets them.
     ///
     /// ```
     /// use mcp_auth::Rate;
@@ -87,21 +89,21 @@ impl ServerBuilder {
         self
     }
 
-    /// Removes the rate limit of the server; the `rate` of a single tool still holds.
+    /// Removes the server's rate limit. The `rate` of a single tool still applies.
     ///
     /// # Security
     ///
-    /// A gateway in front of the server has to limit how often tools are called.
+    /// A gateway in front of the server must then limit how often callers call tools.
     pub fn dangerous_without_rates(self) -> Self {
         self.rates([])
     }
 
-    /// Sets how many calls a user or a machine may have in flight over all clients and
-    /// organizations. A call beyond the limit is answered with 503 and `Retry-After`.
+    /// Sets how many calls a user or a machine may have in flight, over all clients and
+    /// organizations. The server answers a call beyond the limit with 503 and `Retry-After`.
     ///
-    /// The default is 256, or [`calls_in_flight`](Self::calls_in_flight) if that is more. A user
-    /// can register any number of clients, so a limit for each client is not enough. Zero is a
-    /// start-up error.
+    /// The default is 256, or [`calls_in_flight`](Self::calls_in_flight) if that is more. The limit
+    /// exists because a user can register any number of clients, and so evade a limit for each
+    /// client. Zero is a start-up error.
     ///
     /// ```
     /// let builder = mcp_auth::server!().calls_in_flight(16).calls_in_flight_per_user(32);
@@ -112,11 +114,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many calls without a token may be in flight; 64 by default. A call beyond the limit
-    /// is answered with 503 and `Retry-After`.
+    /// Sets how many calls without a token may be in flight; 64 by default. The server answers a
+    /// call beyond the limit with 503 and `Retry-After`.
     ///
-    /// Calls of signed-in callers do not count. The networks of one IPv4 /24 or one IPv6 /48
-    /// together get half of the limit. Zero, and a number below
+    /// Calls of signed-in callers do not count. All clients in one IPv4 /24 or one IPv6 /48
+    /// together get at most half of the limit. Zero, and a number below
     /// [`anonymous_calls_in_flight_per_network`](Self::anonymous_calls_in_flight_per_network), are
     /// start-up errors.
     pub fn anonymous_calls_in_flight(mut self, most: usize) -> Self {
@@ -124,12 +126,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many calls without a token a network (an IPv4 address, an IPv6 /64) may have in
-    /// flight; 16 by default. A call beyond the limit is answered with 503 and `Retry-After`. Zero
-    /// is a start-up error.
+    /// Sets how many calls without a token a network (an IPv4 address or an IPv6 /64) may have in
+    /// flight; 16 by default. The server answers a call beyond the limit with 503 and
+    /// `Retry-After`. Zero is a start-up error.
     ///
-    /// A call of MCP 2025-11-25 or older continues after its client closed the connection, and
-    /// counts until it ends.
+    /// A call of MCP 2025-11-25 or older continues after its client closes the connection, and
+    /// counts until the call ends.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -142,21 +144,22 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many tools that are plain `fn`s may run at once; 64 by default. Zero is a start-up
-    /// error.
+    /// Sets how many calls of tools that are plain `fn`s (not `async`) may run at once; 64 by
+    /// default. Zero is a start-up error.
     ///
-    /// One user or machine gets at most half of the threads. All callers without a token together
-    /// get at most a quarter; of that quarter one IPv4 /24 or IPv6 /48 gets half, and one network
-    /// (an IPv4 address, an IPv6 /64) a quarter. Each share is at least one thread, so with fewer
-    /// than 4 threads callers without a token can occupy a larger part.
+    /// Each such call runs on a thread of its own. One user or machine gets at most half of the
+    /// threads. All callers without a token together get at most a quarter of the threads. Within
+    /// that quarter, the clients in one IPv4 /24 or IPv6 /48 get at most half, and one network (an
+    /// IPv4 address or an IPv6 /64) at most a quarter. Each share is at least one thread. With
+    /// fewer than 4 threads, callers without a token can therefore occupy more than a quarter.
     ///
-    /// A call waits for a thread for at most 5 s, and no longer than its time-out. Then the answer
-    /// is 503 with `Retry-After`, and the tool has not run. The time-out of the tool begins when
-    /// the tool has a thread.
+    /// A call waits for a thread for at most 5 s, and no longer than the tool's time-out. If the
+    /// call gets no thread in that time, the server answers with 503 and `Retry-After`, and the
+    /// tool does not run. The tool's time-out begins when the tool starts on a thread.
     ///
-    /// A plain function cannot be interrupted. After a time-out, or after the caller closed the
-    /// connection, the function occupies its thread until it returns, and counts among the caller's
-    /// calls in flight until then.
+    /// A plain function cannot be interrupted. After a time-out, or after the caller closes the
+    /// connection, the function occupies its thread until it returns. Until then the call counts as
+    /// one of the caller's calls in flight.
     ///
     /// ```
     /// let builder = mcp_auth::server!().tool_threads(8);
@@ -167,16 +170,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many bytes of request bodies the server holds at once. A request beyond the limit
-    /// is answered with 503 and `Retry-After`.
+    /// Sets how many bytes of request bodies the server holds at once. The server answers a request
+    /// beyond the limit with 503 and `Retry-After`.
     ///
     /// The default is 64 MiB, or four times
     /// [`body_bytes_in_flight_per_user`](Self::body_bytes_in_flight_per_user) if that is more. A
-    /// declared length counts before the first byte of the body is read; a body of unknown length
-    /// counts as it arrives. Both count until the call has ended. A body of at most 16 KiB does not
-    /// count, because the number of connections limits such bodies. Callers without a token get at
-    /// most a quarter; of that quarter one IPv4 /24 or IPv6 /48 gets half, and one network (an IPv4
-    /// address, an IPv6 /64) a quarter.
+    /// body with a `Content-Length` counts in full before its first byte is read; a body of unknown
+    /// length counts as it arrives. A body counts until its call ends. Bodies of at most 16 KiB do
+    /// not count, because the limit on connections also bounds them. Callers without a token
+    /// together get at most a quarter of the limit. Within that quarter, the clients in one IPv4
+    /// /24 or IPv6 /48 get at most half, and one network (an IPv4 address or an IPv6 /64) at most a
+    /// quarter.
     ///
     /// A number below `body_bytes_in_flight_per_user` or [`body_limit`](Self::body_limit) is a
     /// start-up error.
@@ -186,10 +190,11 @@ impl ServerBuilder {
     }
 
     /// Sets how many bytes of request bodies the server holds at once for one user or machine, over
-    /// all clients. A request beyond the limit is answered with 503 and `Retry-After`.
+    /// all clients. The server answers a request beyond the limit with 503 and `Retry-After`.
     ///
     /// The default is 16 MiB, or [`body_limit`](Self::body_limit) if that is more. A number below
-    /// `body_limit` is a start-up error, because the longest body could never be read.
+    /// `body_limit` is a start-up error, because a body of the longest permitted length could never
+    /// be read.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -204,35 +209,38 @@ impl ServerBuilder {
     }
 
     /// Sets how many bad tokens a network (an IPv4 address or an IPv6 /64) may present in a minute;
-    /// 1000 by default. Beyond the limit its bad tokens are answered with 429 and `Retry-After`
-    /// instead of 401.
+    /// 1000 by default. Beyond the limit the server answers the network's bad tokens with 429 and
+    /// `Retry-After` instead of 401.
     ///
-    /// The limit does not affect JWTs that the issuer signed, nor tokens that were accepted before.
-    /// New opaque tokens of the network are answered with 429, because each of them costs a request
-    /// to Clerk.
+    /// Beyond the limit the server still accepts JWTs that the issuer signed, and tokens that it
+    /// accepted before. It answers new opaque tokens of the network with 429, because each of them
+    /// costs a request to Clerk.
     ///
     /// A bad token is a token that the issuer never made. A token that the issuer signed or
-    /// confirmed, and that is refused for another reason (it expired, it names another audience,
-    /// its user is banned), is answered with 401 and does not count, because its client has to
-    /// learn that it must sign in again. So the end of a transition for tokens without an audience
-    /// does not lock a network out.
+    /// confirmed may still be refused: it expired, it names another audience, or its user is
+    /// banned. The server answers such a token with 401 and does not count it, so that its client
+    /// signs in again. The end of a transition
+    /// ([`AudiencePolicy::RequiredAfter`](crate::AudiencePolicy::RequiredAfter)) therefore does not
+    /// lock a network out.
     ///
-    /// The network is the network of the peer. Behind a proxy all clients count as one network,
-    /// unless [`trusted_proxies`](Self::trusted_proxies) names the proxy.
+    /// The network is the network of the peer, the other end of the connection. Behind a proxy all
+    /// clients count as one network, unless [`trusted_proxies`](Self::trusted_proxies) names the
+    /// proxy.
     pub fn failed_authentications_per_minute(mut self, most: u32) -> Self {
         self.limits.failures_per_minute = most;
         self
     }
 
     /// Sets about how many new opaque tokens the server verifies at Clerk in any ten seconds. The
-    /// default is a tenth of the limit of the instance: 100 in production, 10 in development. A
-    /// token is new if Clerk never confirmed it to this process.
+    /// default is a tenth of the instance's own rate limit: 100 in production, 10 in development. A
+    /// token is new until Clerk has confirmed it to this process.
     ///
-    /// A network (an IPv4 address or an IPv6 /64) has a token bucket of ten requests, which refills
-    /// by one a second. A request that is in flight or that Clerk refused takes from the bucket; a
-    /// token that Clerk confirms takes nothing. One site (an IPv4 /24 or an IPv6 /48) gets at most
-    /// half of the budget. A request beyond the budget waits up to 5 s in a queue of 256, and is
-    /// then answered with 503 and `Retry-After`. With zero the server accepts no new opaque token.
+    /// Each network (an IPv4 address or an IPv6 /64) has a token bucket of ten requests, which
+    /// refills by one request a second. A request to Clerk takes from the bucket while the request
+    /// is in flight. If Clerk confirms the token, the bucket gets the request back. The clients in
+    /// one IPv4 /24 or IPv6 /48 together get at most half of the budget. A request beyond the
+    /// budget waits up to 5 s in a queue of 256 requests; after that the server answers with 503
+    /// and `Retry-After`. With zero the server accepts no new opaque token.
     ///
     /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
     pub fn new_opaque_tokens_per_10s(mut self, most: usize) -> Self {
@@ -241,14 +249,14 @@ impl ServerBuilder {
     }
 
     /// Sets how many memberships the server looks up at Clerk in any ten seconds. The default is
-    /// half of the limit of the instance: 500 in production, 50 in development.
+    /// half of the instance's own rate limit: 500 in production, 50 in development.
     ///
     /// A look-up beyond the budget waits up to 30 s, first come first served, in a queue of three
-    /// times this number. A request that needs the look-up waits up to 8 s and is then answered
-    /// with 503 and `Retry-After`; the look-up stays in the queue. While half of the budget is
-    /// free, the server refreshes a cached membership in use after 20 s, so that no request waits
-    /// for it. With zero no membership is looked up, and each request that needs one is answered
-    /// with 503.
+    /// times this number. A request that needs the look-up waits up to 8 s. After that the server
+    /// answers the request with 503 and `Retry-After`, and the look-up stays in the queue. While
+    /// half of the budget is free, the server refreshes a cached membership that is in use once the
+    /// membership is 20 s old, so that no request waits for the refresh. With zero the server looks
+    /// up no membership, and answers each request that needs a membership with 503.
     ///
     /// Source: <https://clerk.com/docs/guides/how-clerk-works/system-limits>.
     pub fn membership_look_ups_per_10s(mut self, most: usize) -> Self {
@@ -256,21 +264,22 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the longest body in bytes; 4 MiB by default. A longer body is answered with 413. Zero
-    /// is a start-up error.
+    /// Sets the length of the longest body in bytes; 4 MiB by default. The server answers a longer
+    /// body with 413. Zero is a start-up error.
     ///
-    /// Without a token the longest body is 64 KiB; a longer body is answered with 401.
+    /// Without a token the longest body is 64 KiB. The server answers a longer body without a token
+    /// with 401.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.limits.body_limit = bytes;
         self
     }
 
-    /// Sets how long a body may take to arrive; 30 s by default. A slower body is answered with
-    /// 408.
+    /// Sets how long a body may take to arrive; 30 s by default. The server answers a slower body
+    /// with 408.
     ///
-    /// In each sixth of that time (5 s by default) at least 16 KiB or the end of the body must
-    /// arrive; otherwise the answer is 408. A longer deadline therefore also permits a slower
-    /// connection.
+    /// In each sixth of that time (5 s by default), at least 16 KiB or the end of the body must
+    /// arrive; otherwise the server also answers with 408. A longer deadline therefore also permits
+    /// a slower connection.
     pub fn body_deadline(mut self, deadline: Duration) -> Self {
         self.limits.body_deadline = deadline;
         self
@@ -279,8 +288,8 @@ impl ServerBuilder {
     /// Sets how long a tool may run; 60 s by default. `#[mcp_tool(timeout = …)]` overrides it for
     /// one tool.
     ///
-    /// After that time the future of the tool is dropped, and the answer is an `isError` result
-    /// with a reference.
+    /// After that time the server drops the tool's future, and answers with an `isError` result
+    /// that has an error id (`Internal error, reference …`).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self
@@ -290,15 +299,15 @@ impl ServerBuilder {
 /// The resolved limits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Load {
-    /// Calls in flight of a principal.
+    /// The limit of a principal's calls in flight.
     pub(crate) calls: usize,
-    /// Calls in flight of a user or a machine.
+    /// The limit of calls in flight of a user or a machine, over all clients.
     pub(crate) calls_per_user: usize,
-    /// Calls in flight without a token.
+    /// The limits of calls in flight without a token.
     pub(crate) anonymous_calls: Shares,
-    /// Threads of plain functions.
+    /// The limits of threads for tools that are plain functions.
     pub(crate) threads: Shares,
-    /// Bytes of bodies.
+    /// The limits of bytes of request bodies.
     pub(crate) bytes: Shares,
 }
 
@@ -328,7 +337,7 @@ impl LimitOptions {
         }
     }
 
-    /// Compares each setting with its least value, and hands on each result.
+    /// Compares each setting with its least permitted value, and passes each result to `result`.
     fn check(&self, mut result: impl FnMut(Result<(), Finding>)) {
         let body_limit = Some(self.body_limit);
         let one = Some(1);
@@ -377,8 +386,8 @@ impl LimitOptions {
     }
 }
 
-/// A limit and the limit that contains it. If only one of them is set, the default of the other
-/// does not contradict it.
+/// The limit of a part and the limit of the whole. If only one of the two is set, the default of
+/// the other is adjusted so that the part is not larger than the whole.
 fn pair(part: Option<usize>, whole: Option<usize>, defaults: (usize, usize)) -> (usize, usize) {
     match (part, whole) {
         (Some(part), Some(whole)) => (part, whole),
@@ -388,7 +397,7 @@ fn pair(part: Option<usize>, whole: Option<usize>, defaults: (usize, usize)) -> 
     }
 }
 
-/// An average of 100 calls a second, more than the clients of people send.
+/// On average 100 calls a second, which is more than a client that a person uses sends.
 const DEFAULT_RATE: Rate = Rate::new("6000/min per user");
 const MIB: usize = 1024 * 1024;
 

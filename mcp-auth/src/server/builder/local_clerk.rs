@@ -12,10 +12,10 @@ use super::super::finding::Finding;
 use super::super::setting::Source;
 use super::ServerBuilder;
 
-/// The settings of the local Clerk that code gives.
+/// The settings of the local Clerk that are set in code.
 #[derive(Debug, Default)]
 pub(in crate::server) struct LocalClerkOptions {
-    /// The code asks for a local Clerk.
+    /// True if the code asks for a local Clerk.
     wanted: bool,
     #[cfg(feature = "emulator")]
     pub(in crate::server) people: People,
@@ -25,10 +25,10 @@ pub(in crate::server) struct LocalClerkOptions {
 #[cfg(feature = "emulator")]
 #[derive(Clone, Debug, Default)]
 pub(in crate::server) enum People {
-    /// The people of [`Directory::default`], whose roles are made to fit the tools.
+    /// The people of [`Directory::default`], with roles that are adapted to the tools.
     #[default]
     Default,
-    /// A directory that code has built.
+    /// A directory that is set in code.
     Directory(Box<Directory>),
     /// A TOML file.
     File(PathBuf),
@@ -36,33 +36,37 @@ pub(in crate::server) enum People {
 
 /// The local Clerk.
 impl ServerBuilder {
-    /// Runs a local Clerk inside the process if no instance of Clerk is configured: neither an
-    /// instance, a key or a Backend API in code, nor one of the
-    /// variables that the guide `local-clerk.md` lists.
+    /// Runs a local Clerk inside the process, unless a Clerk instance is configured. An instance is
+    /// configured if the code sets an instance, a key or a Backend API, or if one of the variables
+    /// is set that the guide `local-clerk.md` lists.
     ///
-    /// By default the people of the local Clerk fit the served tools:
+    /// By default the local Clerk has these people, with roles that are adapted to the served
+    /// tools:
     ///
     /// - `ada`, admin of `acme`, and `margaret`, admin of `globex`, have every permission that the
-    ///   tools require. Both organizations have every feature and plan, and both admins have every
-    ///   feature and plan of a `user:`.
-    /// - `grace`, member of `acme`, has the permissions whose action is `read`, `list` or `view`.
+    ///   tools require. Both organizations have every feature and plan that the tools require, and
+    ///   both admins have every required feature and plan with the prefix `user:`.
+    /// - `grace`, member of `acme`, has the required permissions whose action is `read`, `list` or
+    ///   `view`.
     /// - `linus` is a member of no organization.
     ///
     /// [`emulator_file`](Self::emulator_file) and [`emulator_directory`](Self::emulator_directory)
     /// replace them.
     ///
-    /// The local Clerk has the server registered as an MCP server under its canonical URL and its
-    /// other names on loopback, so the tokens that clients fetch name the server as their audience.
-    /// The default scopes are the advertised scopes, `openid` and `offline_access`. A client that
-    /// registers itself may ask for the scopes that it registered with, or for the default scopes
-    /// if it named none, like at Clerk: its step-up to the scope of a single tool is
-    /// `invalid_scope`, unless [`scopes_supported`](Self::scopes_supported) advertises that scope.
+    /// The server is registered with the local Clerk as an MCP server, under its canonical URL and
+    /// its other loopback names. The tokens that clients get therefore name the server as their
+    /// audience. The default scopes are the advertised scopes, `openid` and `offline_access`. A
+    /// client that registers itself may ask only for the scopes that it registered with, or for the
+    /// default scopes if it registered without scopes, as at Clerk. If such a client asks for the
+    /// scope of a single tool later, the local Clerk answers with `invalid_scope`, unless
+    /// [`scopes_supported`](Self::scopes_supported) advertises that scope.
     ///
-    /// Clients stay signed in over a restart: the local Clerk keeps its port, keys, clients and
-    /// tokens in `target/mcp-auth/<program>.json`, which only its owner can read. People, roles,
-    /// scopes and the registered server come from the code at each start. To start afresh, delete
-    /// the file. A program outside cargo's target directory keeps no state, and says so in the log.
-    /// The variable `MCP_AUTH_EMULATOR_STATE` names another file, or is `off`. Tests keep no state.
+    /// Clients stay signed in over a restart, because the local Clerk stores its port, keys,
+    /// clients and tokens in `target/mcp-auth/<program>.json`, which only its owner can read. It
+    /// does not store people, roles, scopes and the registered server: they come from the code at
+    /// each start. To start afresh, delete the file. A program outside cargo's target directory
+    /// stores no state, and logs that. The variable `MCP_AUTH_EMULATOR_STATE` names another file,
+    /// or is `off`. Tests store no state.
     ///
     /// ```no_run
     /// # async fn example() -> mcp_auth::Result<()> {
@@ -74,9 +78,9 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// The local Clerk signs a token of any user for anyone who asks on loopback. It does not start
-    /// in a release build without `MCP_AUTH_EMULATOR=1`, nor for a server whose address or URL is
-    /// not on loopback.
+    /// The local Clerk issues a token of any user to any program on the same machine. In a release
+    /// build it starts only with `MCP_AUTH_EMULATOR=1`. It never starts for a server whose address
+    /// or URL is not on loopback.
     #[cfg(feature = "emulator")]
     pub fn emulator(mut self) -> Self {
         self.local_clerk.wanted = true;
@@ -84,13 +88,14 @@ impl ServerBuilder {
     }
 
     /// Runs a local Clerk, as [`emulator`](Self::emulator) does, with the people and roles of a
-    /// TOML file. The path is relative to the working directory; `emulator = "clerk.toml"` of
-    /// [`serve!`](crate::serve) and [`server!`](crate::server) names a file beside the package's
-    /// `Cargo.toml`.
+    /// TOML file. The path is relative to the working directory. In [`serve!`](crate::serve) and
+    /// [`server!`](crate::server), write `emulator = "clerk.toml"` for a path that is relative to
+    /// the directory of the package's `Cargo.toml`.
     ///
-    /// The file is read at each start. People have exactly the permissions, features and plans of
-    /// the file, admins too. The log warns of permissions and roles that tools require and the file
-    /// does not have. The guide `local-clerk.md` describes the file.
+    /// The server reads the file at each start. All people, admins too, have exactly the
+    /// permissions, features and plans that the file gives them. If tools require permissions or
+    /// roles that the file does not define, the log has a warning. The guide `local-clerk.md`
+    /// describes the file.
     ///
     /// ```no_run
     /// # async fn serve() -> mcp_auth::Result<()> {
@@ -98,7 +103,8 @@ impl ServerBuilder {
     /// # }
     /// ```
     ///
-    /// A file that is missing or malformed is a start-up error with its path, line and column.
+    /// If the file is missing or malformed, the server does not start. The error names the path,
+    /// and the line and column of a mistake.
     ///
     /// # Security
     ///
@@ -138,8 +144,8 @@ impl ServerBuilder {
         self.emulator()
     }
 
-    /// Expands from `serve!(emulator)` without the feature `emulator`: without an instance the
-    /// server does not start.
+    /// `serve!(emulator)` expands to this call if the feature `emulator` is off. The server then
+    /// starts only if an instance is configured.
     #[cfg(not(feature = "emulator"))]
     #[doc(hidden)]
     pub fn emulator_without_feature(mut self) -> Self {
@@ -153,16 +159,18 @@ pub(in crate::server) const VARIABLES: &[Variable] = &[
     Variable::of_server("MCP_AUTH_EMULATOR_STATE"),
 ];
 
-/// The decision whether a local Clerk runs.
+/// Whether a local Clerk runs, and the reasons if it does not.
 #[derive(Debug, Default)]
 pub(in crate::server) struct LocalClerkChoice {
     pub(in crate::server) runs: bool,
-    /// The settings of an instance that keep a wanted local Clerk from starting.
+    /// The settings that name an instance. They are the reason why a requested local Clerk does not
+    /// start.
     pub(in crate::server) kept_off_by: Vec<Source>,
 }
 
 impl LocalClerkChoice {
-    /// A local Clerk runs if the code asks for it, and no setting names an instance.
+    /// Decides whether a local Clerk runs: the code must ask for it, and no setting may name an
+    /// instance.
     pub(in crate::server) fn of(builder: &ServerBuilder, env: &Environment<'_>) -> Self {
         if !builder.local_clerk.wanted || cfg!(not(feature = "emulator")) {
             return Self::default();
@@ -181,13 +189,13 @@ impl LocalClerkChoice {
         let remedy = if !self.kept_off_by.is_empty() {
             let settings: Vec<_> = self.kept_off_by.iter().map(Source::to_string).collect();
             format!(
-                "{set}; or, for the local Clerk, take away {}",
+                "{set}; or, to use the local Clerk, remove {}",
                 settings.join(", ")
             )
         } else if builder.local_clerk.wanted && cfg!(not(feature = "emulator")) {
             format!("{set}; the local Clerk needs the feature `emulator` of mcp-auth, which is off")
         } else {
-            format!("{set}; for development, `serve!(emulator)` brings a local one")
+            format!("{set}; for development, `serve!(emulator)` starts a local Clerk")
         };
         let what = "no Clerk instance is configured";
         Finding::new(&codes::INSTANCE_MISSING, what).remedy_is(remedy)

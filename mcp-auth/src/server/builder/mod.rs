@@ -1,5 +1,5 @@
-//! The settings of a server. Each file has one topic: its fields, its methods, its environment
-//! variables, and how they are resolved.
+//! The settings of a server. Each file is about one topic: it has the fields, the builder methods
+//! and the environment variables of the topic, and resolves their values.
 
 pub(super) mod audience;
 pub(super) mod clerk;
@@ -42,7 +42,7 @@ use scopes::ScopeOptions;
 use serving::ServingOptions;
 use tokens::TokenOptions;
 
-/// The environment variables of all topics.
+/// The environment variables that all topics read.
 pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
     let topics = [
         audience::VARIABLES,
@@ -55,12 +55,13 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
 }
 
 /// Configures a server. [`server!`](crate::server) makes a builder. A setting in code overrides the
-/// environment.
+/// environment variable of the same setting.
 ///
-/// The defaults are the strictest settings. A method that loosens a check has a `Security` section,
-/// and most of these methods begin with `dangerous_`; a method that begins with `without_` switches
-/// off a default. [`build`](Self::build), [`serve`](Self::serve) and [`start`](Self::start) check
-/// all settings, and name the setting that is wrong. An empty variable counts as unset.
+/// The defaults are the strictest settings. Each method that loosens a check has a `Security`
+/// section, and most of these methods begin with `dangerous_`. A method that begins with `without_`
+/// switches off a default. [`build`](Self::build), [`serve`](Self::serve) and
+/// [`start`](Self::start) check all settings; if a setting is wrong, the error names it. An empty
+/// environment variable counts as unset.
 ///
 /// A server for production, with all settings in code:
 ///
@@ -87,8 +88,8 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
 /// # let _ = mcp_auth::testing::TestServer::of(builder.tools_of(module_path!()));
 /// ```
 ///
-/// One of several servers in a process, behind a proxy, on a machine that cannot reach Clerk. The
-/// server has the tools of one module, and the public key is configured:
+/// One of several servers in a process. It serves the tools of one module behind a proxy. Its
+/// machine cannot reach Clerk, so the public key is configured:
 ///
 /// ```
 /// # let (pem, ledger) = ("-----BEGIN PUBLIC KEY-----", 7_u32);
@@ -155,7 +156,7 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// Expands from `server!`, with the name and the version of the calling package.
+    /// `server!` expands to this call, with the name and the version of the calling package.
     #[doc(hidden)]
     pub fn of_package(package: &'static str, version: &'static str) -> Self {
         Self {
@@ -191,13 +192,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves the tools of a module and of the modules below it; may be called several times. The
-    /// module has the form of `module_path!()`.
+    /// Serves the tools of a module and of the modules below it; may be called several times. Write
+    /// the module as `module_path!()` returns it, for example `my_app::billing`.
     ///
-    /// If a module of the calling package is named, the server serves only the named modules of
-    /// that package. Another crate, or a module of it, adds its tools to the tools of the calling
-    /// package. `tools = […]` of [`server!`](crate::server) does the same with paths that the
-    /// compiler checks, and links the crates. A module without a tool is a start-up error.
+    /// If you name a module of the calling package, the server serves only the named modules of
+    /// that package. If you name another crate or a module of it, the server serves those tools
+    /// too. The argument `tools = […]` of [`server!`](crate::server) has the same effect; in
+    /// addition, the compiler checks its paths, and the crates are linked. A module without a tool
+    /// is a start-up error.
     ///
     /// ```
     /// let billing = mcp_auth::server!().tools_of("my_app::billing").path("/billing");
@@ -208,15 +210,16 @@ impl ServerBuilder {
         self
     }
 
-    /// Expands from `tools = […]`, with the path as it was written in `module`.
+    /// `tools = […]` expands to this call. `path` is the path as written, and `module` is the
+    /// module that contains the macro call.
     #[doc(hidden)]
     pub fn tools_in(mut self, module: &str, path: &str) -> Self {
         self.selection.name_in(module, path);
         self
     }
 
-    /// Serves only the tools for which the condition holds; may be called several times, and then
-    /// all conditions must hold. If no tool is left, the server does not start.
+    /// Serves only the tools for which the condition returns `true`. After several calls, all
+    /// conditions must return `true`. If no tool is left, the server does not start.
     ///
     /// ```
     /// let reading = mcp_auth::server!().serve_tools_if(|tool| tool.is_read_only());

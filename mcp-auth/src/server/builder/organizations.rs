@@ -1,4 +1,4 @@
-//! The sources that may name the organization of an OAuth caller.
+//! The sources, in addition to the token, that may name the organization of an OAuth caller.
 
 use crate::identity::{OrganizationSource, OrganizationSources};
 
@@ -14,21 +14,22 @@ impl ServerBuilder {
     /// consent screen. If that is not possible, add a source:
     ///
     /// - [`UrlQuery`](OrganizationSource::UrlQuery): the user enters `https://…/mcp?org=acme` as
-    ///   the URL of the server, with the organization's id or slug. The client then has one
-    ///   connection for each organization.
-    /// - [`OnlyMembership`](OrganizationSource::OnlyMembership): for products whose users are
-    ///   members of one organization.
+    ///   the URL of the server, with the organization's id or slug. To work in several
+    ///   organizations, the user adds the server to the client once for each organization.
+    /// - [`OnlyMembership`](OrganizationSource::OnlyMembership): a user who is a member of exactly
+    ///   one organization acts in that organization. Use this source if your users have one
+    ///   organization each.
     ///
-    /// The order in which the sources are given does not matter. The token is asked first, then the
-    /// URL, then the memberships:
+    /// The order of the arguments does not matter. The server reads the token first, then the URL,
+    /// then the memberships:
     ///
     /// - If the token and the URL name different organizations, the caller acts in no organization.
-    ///   This rule also holds for session tokens and API keys of organizations.
-    /// - If the URL names an organization, the server does not use the user's only membership. A
-    ///   parameter `org` that is empty, given twice, longer than 256 bytes or wrongly encoded names
-    ///   an organization without members.
-    /// - A session token, an M2M token or an API key without an organization gets no organization
-    ///   from a source.
+    ///   This rule also applies to session tokens and to API keys of organizations.
+    /// - If the URL names an organization, the server does not fall back to the user's only
+    ///   membership. A parameter `org` that is empty, given twice, longer than 256 bytes or wrongly
+    ///   encoded counts as the name of an organization without members.
+    /// - If a session token, an M2M token or an API key has no organization, the sources do not add
+    ///   one.
     ///
     /// ```
     /// use mcp_auth::{Org, OrganizationSource};
@@ -54,42 +55,42 @@ impl ServerBuilder {
     /// let answer = ada.call("organization", json!({})).await;
     /// assert_eq!(answer.expect_ok().text(), "org_acme");
     ///
-    /// // As a member of two, `ada` says in the URL which one is meant.
+    /// // As a member of two organizations, `ada` names one of them in the URL.
     /// server.member("ada", "globex");
     /// let answer = ada.call("organization", json!({})).await;
     /// answer.expect_denied("Organization context required");
     /// let answer = ada.clone().url_org("globex").call("organization", json!({})).await;
     /// assert_eq!(answer.expect_ok().text(), "org_globex");
     ///
-    /// // Nobody gets into an organization by naming it.
+    /// // Naming an organization in the URL does not make `ada` a member.
     /// server.member("grace", "initech");
     /// let answer = ada.url_org("initech").call("organization", json!({})).await;
     /// answer.expect_denied("Organization context required");
     /// # });
     /// ```
     ///
-    /// The sources need a secret key; without a secret key the server does not start. Whichever
-    /// source names an organization, the server looks up the membership at Clerk's Backend API
+    /// The sources need a secret key; without a secret key the server does not start. Also for an
+    /// organization that the token names, the server looks up the membership at Clerk's Backend API
     /// (`GET /v1/users/{user_id}/organization_memberships`), and the caller acts in the
     /// organization only while they are a member. The server caches a membership for 30 seconds,
-    /// and a missing membership for 5 seconds. If Clerk does not answer, the server answers 503.
-    /// The look-up reads up to 500 memberships of a user; an organization beyond them is not found.
-    /// [`Caller::org_id`](crate::Caller::org_id) remains the organization of the token; tools take
-    /// the organization as [`Org`](crate::Org).
+    /// and the absence of a membership for 5 seconds. If Clerk does not answer, the server answers
+    /// 503. The look-up reads up to 500 memberships of a user, and ignores further memberships. A
+    /// tool gets the organization from a source as a parameter [`Org`](crate::Org);
+    /// [`Caller::org_id`](crate::Caller::org_id) returns only the organization of the token.
     ///
     /// With a source, [`dangerous_trust_token_org`](Self::dangerous_trust_token_org) has no effect.
     ///
     /// # Security
     ///
-    /// With [`UrlQuery`](OrganizationSource::UrlQuery), the author of the URL chooses among the
-    /// organizations of the user who signs in. A user who connects with a link of another person
-    /// may work in a different organization of their own than they think. Name the organization in
-    /// the results of tools that write.
+    /// With [`UrlQuery`](OrganizationSource::UrlQuery), the author of a link chooses among the
+    /// organizations of the user who signs in. A user who connects with another person's link may
+    /// act in a different one of their organizations than they expect. Therefore name the
+    /// organization in the results of tools that write.
     ///
     /// With [`OnlyMembership`](OrganizationSource::OnlyMembership), a user who joins a second
     /// organization acts in no organization from then on, until the token or the URL names one.
-    /// Every client that the user signed in to acts in the user's only organization, although the
-    /// user did not choose it on the consent screen.
+    /// Every client that the user signed in with acts in the user's only organization, although the
+    /// user did not choose the organization on the consent screen.
     ///
     /// Source: <https://clerk.com/changelog/2026-05-14-oauth-organizations>;
     /// <https://clerk.com/docs/reference/backend-api>.

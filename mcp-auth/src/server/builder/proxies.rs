@@ -1,4 +1,4 @@
-//! The proxies that the server trusts to name the addresses of their clients.
+//! The proxies whose headers the server trusts for the addresses of clients.
 
 use crate::limits::Networks;
 
@@ -9,7 +9,7 @@ use super::super::finding::Finding;
 use super::super::setting::Setting;
 use super::ServerBuilder;
 
-/// The settings of proxies that code gives.
+/// The settings of proxies that are set in code.
 #[derive(Debug, Default)]
 pub(in crate::server) struct ProxyOptions {
     trusted: Option<Vec<String>>,
@@ -17,18 +17,19 @@ pub(in crate::server) struct ProxyOptions {
 
 /// Proxies in front of the server.
 impl ServerBuilder {
-    /// Names the proxies that the server trusts to name the addresses of their clients, as
-    /// addresses (`10.0.0.7`, `::1`) and prefixes (`10.0.0.0/8`); else `MCP_TRUSTED_PROXIES`, a
-    /// list with commas. By default no proxy is trusted.
+    /// Sets the proxies whose `Forwarded` and `X-Forwarded-For` headers the server trusts, as
+    /// addresses (`10.0.0.7`, `::1`) and prefixes (`10.0.0.0/8`). Default: `MCP_TRUSTED_PROXIES`
+    /// (separated by commas). If that variable is unset, the server trusts no proxy.
     ///
-    /// Every limit that counts by network then counts the client of a request and not the proxy.
-    /// The server reads `Forwarded` (RFC 7239) and `X-Forwarded-For` from the right, past trusted
-    /// addresses, up to the first address that is not trusted. An entry that is no address ends the
-    /// reading at the last trusted address. If a request has both headers and they name different
-    /// clients, the request counts for the proxy. The headers of other peers are not read.
+    /// Every limit for networks then counts a request for its client's address instead of the
+    /// proxy's address. The server reads `Forwarded` (RFC 7239) and `X-Forwarded-For` from right to
+    /// left. It skips trusted addresses, and takes the first address that is not trusted as the
+    /// client's address. If it meets an entry that is not an address, it takes the last trusted
+    /// address that it read. If a request has both headers and they name different clients, the
+    /// request counts for the proxy. The server ignores these headers in requests of other peers.
     ///
-    /// Only limits use that address. The headers do not change the URL of the server, the accepted
-    /// `Host` and `Origin`, or the rules for loopback.
+    /// Only the limits use the client's address. The headers do not change the URL of the server,
+    /// the accepted `Host` and `Origin`, or the rules for loopback.
     ///
     /// An entry that is neither an address nor a prefix, and a prefix of length 0 (`0.0.0.0/0`,
     /// `::/0`), are start-up errors.
@@ -42,8 +43,8 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// A client on a trusted address chooses the address that its requests count for, and so
-    /// escapes the limits. Name only proxies, and no network that also holds clients.
+    /// A client on a trusted address can name any address in its headers, and so evade the limits.
+    /// List only proxies, and no network that also contains clients.
     pub fn trusted_proxies(
         mut self,
         networks: impl IntoIterator<Item = impl Into<String>>,

@@ -2,7 +2,7 @@
 
 use super::ServerBuilder;
 
-/// The settings of schemas that code gives.
+/// The settings of schemas that are set in code.
 #[derive(Debug)]
 pub(in crate::server) struct SchemaOptions {
     pub(in crate::server) lenient_arguments: bool,
@@ -20,16 +20,17 @@ impl Default for SchemaOptions {
 
 /// The schemas of arguments, and how arguments are read.
 impl ServerBuilder {
-    /// Reads the arguments of every tool leniently. By default a value must have the type that the
-    /// schema says, and an argument that the schema does not name is refused.
+    /// Reads the arguments of every tool leniently: the server converts strings to the type of the
+    /// schema, and ignores arguments that certain clients add. By default it refuses a value that
+    /// does not have the type of the schema, and an argument that is not in the schema.
     ///
     /// Use it for clients that write numbers, booleans, lists and objects as strings (`"10"`,
     /// `"[1, 2]"`), such as Claude Code and some versions of Cursor, and for clients that add
     /// arguments of their own: n8n (`toolCallId`, `sessionId`, `chatInput`, `action`) and Cline
-    /// (`task_progress`). The server reads a string as JSON if the schema takes no string and takes
-    /// the value of the JSON text. `authorize` and the function see the value that was read. The
-    /// schema does not change. The log counts the changes for each tool, in at most one line a
-    /// minute.
+    /// (`task_progress`). The server parses a string as JSON if the schema does not permit a
+    /// string, but permits the parsed value. `authorize` and the function see the parsed value. The
+    /// schema does not change. The server counts the changes that it makes to the arguments of each
+    /// tool, and logs the count at most once a minute.
     ///
     /// For one tool, write `lenient` in its attribute.
     ///
@@ -54,8 +55,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Leaves `additionalProperties: false` out of the schemas in `tools/list`, for clients that
-    /// fail on the keyword, such as clients that use Google's SDK for Python. The server still
+    /// Leaves `additionalProperties: false` out of the schemas in `tools/list`. Use it for clients
+    /// that fail on the keyword, such as clients that use Google's SDK for Python. The server still
     /// refuses unknown arguments.
     ///
     /// ```

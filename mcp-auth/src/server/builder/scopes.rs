@@ -1,4 +1,5 @@
-//! Scopes and organizations that the server requires, advertises and answers for.
+//! The scopes and organizations that the server requires and advertises, and its responses to
+//! callers who lack them.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::super::codes;
 use super::super::finding::Finding;
 use super::ServerBuilder;
 
-/// The settings of scopes and denials that code gives.
+/// The settings of scopes and denials that are set in code.
 #[derive(Debug)]
 pub(in crate::server) struct ScopeOptions {
     pub(in crate::server) required: Vec<String>,
@@ -41,15 +42,15 @@ impl Default for ScopeOptions {
     }
 }
 
-/// Scopes, organizations, and the answers to callers who lack them.
+/// Scopes, organizations, and the responses to callers who lack them.
 impl ServerBuilder {
     /// Requires a scope for every request except calls of public tools; may be called several
     /// times.
     ///
-    /// A request without the scope is answered with a 403 challenge. A call is answered with an
-    /// `isError` result instead when it is the third in 5 minutes, and always for a session token,
-    /// since no new session token has the scope. A text that is not one scope-token (RFC 6749 §3.3)
-    /// is a start-up error.
+    /// The server answers a request without the scope with a 403 challenge. It answers the third
+    /// such call within 5 minutes with an `isError` result instead. A call with a session token
+    /// always gets an `isError` result, because session tokens cannot have scopes. A text that is
+    /// not one scope-token (RFC 6749 §3.3) is a start-up error.
     ///
     /// ```
     /// # /// Greet.
@@ -74,17 +75,16 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets a scope contain other scopes: a token with the scope needs none of the contained
-    /// scopes. The relation is transitive over several calls.
+    /// Lets a scope imply other scopes: a token with the scope counts as a token with the implied
+    /// scopes too. The relation is transitive over several calls of this method.
     ///
     /// Guards, required scopes, challenges, the list of tools, the
     /// [`AccessMatrix`](crate::AccessMatrix) and [`Caller::has_scope`](crate::Caller::has_scope)
-    /// follow the relation. The authorization server does not know it, so a challenge asks for the
-    /// scope that the guard names, and never for a wider scope. A scope that contains itself, and a
-    /// text that is not one scope-token (RFC 6749 §3.3), are start-up errors.
+    /// follow the relation. The authorization server does not know the relation, so a challenge
+    /// asks for the scope that the guard names, and never for a wider scope. A scope that implies
+    /// itself, and a text that is not one scope-token (RFC 6749 §3.3), are start-up errors.
     ///
-    /// Source: MCP 2026-07-28, basic/authorization, which has servers account for scope
-    /// hierarchies.
+    /// Source: MCP 2026-07-28, basic/authorization: servers account for scope hierarchies.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -104,15 +104,17 @@ impl ServerBuilder {
 
     /// Sets the scopes that the metadata advertises and the first challenge asks for.
     ///
-    /// By default they are `profile email`, the required scopes, and `user:org:read` if a tool
-    /// needs an organization. The server advertises the list unchanged. `offline_access` in the
-    /// list causes a warning, because a resource server should not ask for it; some clients refresh
-    /// their tokens only if it is listed. A text that is not one scope-token (RFC 6749 §3.3) is a
-    /// start-up error.
+    /// The default scopes are `profile`, `email`, the required scopes, and `user:org:read` if a
+    /// tool needs an organization. The server advertises exactly the scopes that are set here.
+    /// `offline_access` among them causes a warning, because a resource server should not ask for
+    /// that scope. It is permitted nevertheless, because some clients refresh their tokens only if
+    /// the scope is advertised. A text that is not one scope-token (RFC 6749 §3.3) is a start-up
+    /// error.
     ///
-    /// Clients that register without scopes (Claude, `ChatGPT`) ask for the advertised scopes, and
-    /// may ask only for the instance's default scopes. So add every scope of this list, and
-    /// `offline_access`, to the default scopes. `MCP_AUTH=check` compares the two lists.
+    /// Clients that register without scopes (Claude, `ChatGPT`) ask for the advertised scopes, but
+    /// Clerk permits them only the instance's default scopes. Therefore add every advertised scope,
+    /// and `offline_access`, to the instance's default scopes in the dashboard. `MCP_AUTH=check`
+    /// compares the two lists.
     ///
     /// Source: RFC 9728 §2; MCP 2026-07-28, basic/authorization, "Scope selection strategy";
     /// SEP-2207;
@@ -125,8 +127,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets `require_org` accept the organization that an OAuth token names, without a look-up of
-    /// the membership. A tool that requires a role or a permission still looks the membership up.
+    /// Lets `require_org` accept the organization that an OAuth token names, without looking up the
+    /// membership. For a tool that requires a role or a permission, the server still looks up the
+    /// membership.
     ///
     /// ```
     /// # use mcp_auth::Org;
@@ -152,7 +155,8 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// A token can be valid for up to a day after the membership ended.
+    /// A former member can act in the organization until the token expires, for up to a day after
+    /// the membership ended.
     ///
     /// If [`organization_from`](Self::organization_from) sets a source, this setting has no effect:
     /// the server then looks up the membership of every organization.
@@ -161,24 +165,31 @@ impl ServerBuilder {
         self
     }
 
-    /// Starts the server with guards that no accepted token can pass; these guards deny every
-    /// caller. By default such a guard is a start-up error.
+    /// Starts the server although no accepted token can pass some of the guards. Such a guard then
+    /// denies every caller. By default such a guard is a start-up error.
     ///
-    /// A guard cannot be passed if it requires a role or a permission, and there is neither a
-    /// secret key nor are session tokens accepted; if it requires a feature, a plan or a
-    /// reverification without session tokens, or a scope without OAuth access tokens; or if it
-    /// accepts only kinds of tokens that the server refuses.
+    /// No token can pass a guard in these cases:
+    ///
+    /// - The guard requires a role or a permission, no secret key is set, and the server accepts no
+    ///   session tokens.
+    /// - The guard requires a feature, a plan or a reverification, and the server accepts no session
+    ///   tokens.
+    /// - The guard requires a scope, and the server accepts neither OAuth access tokens nor API keys.
+    /// - The guard accepts only kinds of tokens that the server refuses.
+    /// - The guard combines requirements that no single kind of token can meet, such as a scope and
+    ///   a feature.
     pub fn allow_unsatisfiable_guards(mut self) -> Self {
         self.scopes.allow_unsatisfiable_guards = true;
         self
     }
 
-    /// Lets callers without a token connect and list the public tools: `initialize`,
-    /// `server/discover`, `ping` and `tools/list` are answered without a token. By default each of
-    /// them is answered with 401, which makes a client sign in.
+    /// Lets callers without a token connect and list the public tools. The server then answers
+    /// `initialize`, `server/discover`, `ping` and `tools/list` without a token. By default it
+    /// answers each of these requests with 401, which makes a client sign in.
     ///
-    /// A client that connects without a token does not see the guarded tools, so nothing makes it
-    /// sign in. Use [`discoverable`](Self::discoverable) for a server that has both.
+    /// A client that connects without a token does not see the guarded tools, so it has no reason
+    /// to sign in. For a server that has public and guarded tools, use
+    /// [`discoverable`](Self::discoverable).
     ///
     /// ```
     /// /// Tell the time.
@@ -205,12 +216,12 @@ impl ServerBuilder {
     }
 
     /// Lets callers without a token connect, list all tools with their requirements
-    /// (`securitySchemes`), and call the public tools. A call of a guarded tool is answered with
-    /// 401 and a challenge, which makes a client sign in.
+    /// (`securitySchemes`), and call the public tools. The server answers a call of a guarded tool
+    /// with 401 and a challenge, which makes a client sign in.
     ///
-    /// Use it for a server with public and guarded tools: by default a client must sign in before
-    /// it sees any tool. A signed-in caller sees the tools that they may call and the tools that a
-    /// token with more scopes would let them call.
+    /// Use this setting for a server that has public and guarded tools. By default a client must
+    /// sign in before it sees any tool. A signed-in caller sees the tools that they may call, and
+    /// the tools that they could call with more scopes.
     ///
     /// ```
     /// /// Tell the time.
@@ -238,8 +249,8 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// Names, descriptions, schemas and scopes of all tools become public, and
-    /// [`instructions`](Self::instructions) too. The guards of the tools do not change.
+    /// The names, descriptions, schemas and scopes of all tools become public, and so do the
+    /// [`instructions`](Self::instructions). The guards of the tools do not change.
     ///
     /// Source: OpenAI, Apps SDK, "Authentication"; Clerk, `@clerk/mcp-tools` 1.0, which does this
     /// by default.
@@ -250,11 +261,11 @@ impl ServerBuilder {
 
     /// Leaves `securitySchemes` out of `tools/list`.
     ///
-    /// By default each tool lists there what a client needs: `noauth` for a public tool, and
-    /// `oauth2` for any other tool, with the scopes of the guard, the scopes of
-    /// [`require_scope`](Self::require_scope), and `user:org:read` if the tool needs an
-    /// organization. The list is at the top level of the tool and in its `_meta`. `ChatGPT` needs
-    /// the list to sign in for a single tool; other clients ignore it.
+    /// By default each tool in `tools/list` has `securitySchemes`, a list. A public tool lists
+    /// `noauth`. Any other tool lists `oauth2` with the scopes that a client needs: the scopes of
+    /// the guard, the scopes of [`require_scope`](Self::require_scope), and `user:org:read` if the
+    /// tool needs an organization. The list is at the top level of the tool and in its `_meta`.
+    /// `ChatGPT` needs the list to sign in for a single tool; other clients ignore it.
     ///
     /// ```
     /// let builder = mcp_auth::server!().without_security_schemes();
@@ -265,9 +276,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers a call that lacks a scope with an `isError` result instead of a 403 challenge,
-    /// because some clients end the connection on a challenge. Other requests that lack a scope of
-    /// [`require_scope`](Self::require_scope) are still challenged.
+    /// Answers a call that lacks a scope with an `isError` result instead of a 403 challenge. Use
+    /// it for clients that close the connection on a challenge. Requests other than calls still get
+    /// a challenge if they lack a scope of [`require_scope`](Self::require_scope).
     ///
     /// ```
     /// /// Write a document.
@@ -291,12 +302,15 @@ impl ServerBuilder {
     }
 
     /// Answers a call that lacks an organization with a 403 challenge for the scope `user:org:read`
-    /// and the other missing scopes, if the caller's OAuth token lacks that scope and the guard
-    /// asks for nothing else that is missing. By default the answer is an `isError` result.
+    /// and the other missing scopes. By default the server answers such a call with an `isError`
+    /// result. The server sends the challenge only if the caller's OAuth token lacks
+    /// `user:org:read`, and if the caller meets all requirements of the guard other than scopes and
+    /// the organization.
     ///
-    /// The answer stays an `isError` result if the token has the scope and names no organization,
-    /// since the user was already asked; for the third such call in 5 minutes; and with
-    /// [`scope_denials_as_results`](Self::scope_denials_as_results).
+    /// If the token has the scope but names no organization, the response is still an `isError`
+    /// result, because the user was already asked. The third such call within 5 minutes also gets
+    /// an `isError` result. With [`scope_denials_as_results`](Self::scope_denials_as_results),
+    /// every such call does.
     ///
     /// ```
     /// /// Name the organization.
@@ -327,7 +341,7 @@ impl ServerBuilder {
 }
 
 impl ScopeOptions {
-    /// The scopes that contain other scopes. All configured scopes are checked.
+    /// Checks all configured scopes, and returns the scopes that imply other scopes.
     pub(in crate::server) fn hierarchy(
         &self,
         of_api_keys: Option<&ApiKeyScopes>,
@@ -342,22 +356,26 @@ impl ScopeOptions {
             .chain(self.supported.iter().flatten())
             .chain(of_api_keys.iter().flat_map(|keys| keys.0.iter().flatten()))
             .chain(named);
-        // The scopes are sent in quotes in a header.
+        // The server sends the scopes inside quotes in a header.
         if let Some(scope) = scopes.find(|scope| !is_scope(scope.as_bytes())) {
             let what = format!(
-                "`{scope}` is not a scope: one token of printable ASCII without space, quote and backslash"
+                "`{scope}` is not a scope: a scope is printable ASCII without space, quote and backslash"
             );
             return Err(Finding::new(&codes::SCOPE_INVALID, what));
         }
         let cycle = |ScopeCycle(scopes)| {
-            let what = format!("the scopes {} contain themselves", scopes.join(" > "));
+            let what = format!(
+                "the scopes {} imply each other in a circle",
+                scopes.join(" > ")
+            );
             Finding::new(&codes::SCOPE_CYCLE, what).remedy_is("drop one of these `scope_implies`")
         };
         Ok(Arc::new(ScopeHierarchy::new(implications).map_err(cycle)?))
     }
 
-    /// The scopes of the metadata and of the first challenge. The scopes of a single tool are not
-    /// among them: its 403 asks for them, so that a user does not grant all scopes at once.
+    /// The scopes of the metadata and of the first challenge. They do not include the scopes of
+    /// single tools, so that a user does not have to grant all scopes at once. The 403 challenge of
+    /// a tool asks for the scopes of that tool.
     pub(in crate::server) fn advertised(
         &self,
         hierarchy: &ScopeHierarchy,
@@ -379,5 +397,5 @@ impl ScopeOptions {
 }
 
 /// The scope with which a client gets refresh tokens from the authorization server. A resource
-/// server does not advertise it (MCP 2026-07-28, basic/authorization; SEP-2207).
+/// server does not advertise this scope (MCP 2026-07-28, basic/authorization; SEP-2207).
 pub(in crate::server) const OFFLINE_ACCESS: &str = "offline_access";

@@ -1,4 +1,4 @@
-//! The address, the URL, and the hosts and origins that may call.
+//! The address, the URL, and the accepted hosts and origins of requests.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use super::super::private_url::{Resolve, system};
 use super::super::setting::{Setting, Source};
 use super::ServerBuilder;
 
-/// The settings of the address and the URL that code gives.
+/// The settings of the address and the URL that are set in code.
 #[derive(Debug)]
 pub(in crate::server) struct ServingOptions {
     url: Option<String>,
@@ -49,31 +49,32 @@ impl Default for ServingOptions {
     }
 }
 
-/// The address, the URL, and the hosts and origins that may call.
+/// The address, the URL, and the accepted hosts and origins of requests.
 impl ServerBuilder {
-    /// Sets the public URL of the endpoint, the canonical URL; else `MCP_URL`, else on loopback
-    /// `http://127.0.0.1:{port}/mcp`. A server that listens on another address needs the setting.
+    /// Sets the public URL of the endpoint, which is its canonical URL. Default: `MCP_URL`, or
+    /// `http://127.0.0.1:{port}/mcp` if that variable is unset and the server listens on loopback.
+    /// A server that listens on another address does not start without the setting.
     ///
-    /// The endpoint's path is appended to an origin. The URL is https; http is permitted on
-    /// loopback, and inside a private network with
-    /// [`dangerous_http_url`](Self::dangerous_http_url). It has no query, fragment or credentials.
-    /// The metadata names it as `resource` (RFC 9728 §2), and tokens must name it as their
-    /// audience, unless [`audience`](Self::audience) sets another audience. The server takes no
-    /// part of it from requests.
+    /// If the URL is an origin without a path, the server appends the endpoint's path. The URL must
+    /// use https; http is permitted on loopback, and inside a private network with
+    /// [`dangerous_http_url`](Self::dangerous_http_url). It must not have a query, a fragment or
+    /// credentials. The metadata names the URL as `resource` (RFC 9728 §2). Tokens must name the
+    /// URL as their audience, unless [`audience`](Self::audience) sets another audience. The server
+    /// never derives the URL from a request.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.serving.url = Some(url.into());
         self
     }
 
-    /// Permits a canonical URL with plain http off loopback, like `http://mcp:3000`, inside a
-    /// network of containers. Metadata, challenges, audience and the accepted `Host` follow the URL
-    /// as usual.
+    /// Permits a canonical URL with plain http off loopback, such as `http://mcp:3000` inside a
+    /// network of containers. The metadata, the challenges, the audience and the accepted `Host`
+    /// follow from the URL as usual.
     ///
-    /// The server resolves the host at the start. Each address of the host must be private:
+    /// The server resolves the URL's host when it starts. Each address of the host must be private:
     /// loopback, 10/8, 172.16/12, 192.168/16, link-local (169.254/16, fe80::/10), unique local
-    /// (fc00::/7), or shared (100.64/10, which overlay networks use). The server does not start if
-    /// the host does not resolve or has a public address. [`check`](Self::check) reports the URL as
-    /// a warning.
+    /// (fc00::/7), or shared (100.64/10, which overlay networks use). If the host does not resolve
+    /// or has a public address, the server does not start. [`check`](Self::check) reports the URL
+    /// as a warning.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
@@ -85,8 +86,9 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// Access tokens cross the network in the clear. Anyone who can read the traffic, or can answer
-    /// under the name of the server, gets tokens of its users. MCP demands https off loopback.
+    /// Access tokens cross the network unencrypted. Anyone who can read the traffic, or can answer
+    /// requests to the server's host name, gets tokens of its users. MCP requires https off
+    /// loopback.
     ///
     /// Source: MCP 2026-07-28, basic/authorization, "Security considerations"; RFC 6750 section
     /// 5.3.
@@ -95,32 +97,36 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the address or name to listen on; else `HOST`, else `127.0.0.1`.
+    /// Sets the address or the host name to listen on. Default: `HOST`, or `127.0.0.1` if that
+    /// variable is unset.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.serving.host = Some(host.into());
         self
     }
 
-    /// Sets the port to listen on, 0 for a free one; else `PORT`, else 3000.
+    /// Sets the port to listen on. With 0 the system chooses a free port. Default: `PORT`, or 3000
+    /// if that variable is unset.
     pub fn port(mut self, port: u16) -> Self {
         self.serving.port = Some(port);
         self
     }
 
-    /// Sets the path at which the endpoint is served, `/mcp` by default; it begins with `/`.
+    /// Sets the path of the endpoint; `/mcp` by default. The path must begin with `/`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.serving.path = path.into();
         self
     }
 
-    /// Sets the accepted `Host` values: `name` (any port) or `name:port`, in any case; else
-    /// `MCP_ALLOWED_HOSTS` (separated by commas), else host and port of the canonical URL, on
-    /// loopback under each of its names. A request with any other `Host` is answered with 403.
+    /// Sets the accepted values of the `Host` header: `name` (any port) or `name:port`, compared
+    /// without regard to case. Default: `MCP_ALLOWED_HOSTS` (separated by commas), or the host and
+    /// port of the canonical URL if that variable is unset. If the canonical URL is on loopback,
+    /// the default accepts `127.0.0.1`, `localhost` and `[::1]`. The server answers a request with
+    /// any other `Host` with 403.
     ///
-    /// A name with letters beyond ASCII is compared in Punycode, and an IPv6 address with its
-    /// brackets. An origin stands for its host and port. A `Host` without a port matches the ports
-    /// 80 and 443, which clients leave out. The server does not start with an entry that is empty,
-    /// has a path or a wildcard, or is not a host.
+    /// A name with non-ASCII letters is compared in Punycode. An IPv6 address needs brackets. An
+    /// entry may also be an origin, which stands for its host and port. A `Host` without a port
+    /// matches entries with port 80 or 443, because clients leave out these ports. If an entry is
+    /// empty, has a path or a wildcard, or is not a host, the server does not start.
     ///
     /// Source: MCP 2026-07-28, basic/transports/streamable-http, on DNS rebinding.
     pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
@@ -128,17 +134,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the browser origins that may call, like `https://app.example.com`; else
-    /// `MCP_ALLOWED_ORIGINS` (separated by commas). By default local pages may call if the
-    /// canonical URL is on loopback, and no page may call otherwise. A request of any other origin
-    /// is answered with 403.
+    /// Sets the origins of web pages that may call the server, such as `https://app.example.com`.
+    /// Default: `MCP_ALLOWED_ORIGINS` (separated by commas). If that variable is unset, pages on
+    /// loopback may call if the canonical URL is on loopback; otherwise no page may call. The
+    /// server answers a request from any other origin with 403.
     ///
-    /// An entry is normalised to the form that browsers send: capitals, a default port and a final
-    /// slash make no difference. The server does not start with an entry that is empty, has no
-    /// scheme, a path or a wildcard, or is `null`, which is the origin of every page that hides its
-    /// own.
+    /// The server normalises each entry to the form that browsers send: capitals, a default port
+    /// and a final slash make no difference. The server does not start if an entry is empty, lacks
+    /// a scheme, has a path or a wildcard, or is `null`. The origin `null` is forbidden because
+    /// unrelated pages share it, for example all sandboxed frames.
     ///
-    /// The list does not affect programs, which send no `Origin`.
+    /// The list affects browsers only: other clients send no `Origin`.
     ///
     /// Source: MCP 2026-07-28, basic/transports/streamable-http; RFC 6454 section 6.2.
     pub fn allowed_origins<O: Into<String>>(
@@ -149,23 +155,24 @@ impl ServerBuilder {
         self
     }
 
-    /// Names the resource in its metadata (RFC 9728 `resource_name`); the title by default.
+    /// Sets the name of the server in its metadata (RFC 9728 `resource_name`); by default the
+    /// title.
     pub fn resource_name(mut self, name: impl Into<String>) -> Self {
         self.serving.resource_name = Some(name.into());
         self
     }
 
-    /// Names a page for developers in the metadata (RFC 9728 `resource_documentation`); none by
-    /// default.
+    /// Sets the URL of a page for developers in the metadata (RFC 9728 `resource_documentation`);
+    /// by default the metadata names no page.
     pub fn resource_documentation(mut self, url: impl Into<String>) -> Self {
         self.serving.resource_documentation = Some(url.into());
         self
     }
 
-    /// Publishes no copies of the authorization server's metadata at the root: neither
-    /// `/.well-known/oauth-authorization-server` (RFC 8414) nor
-    /// `/.well-known/openid-configuration`. Only clients of MCP 2025-03-26, and clients that knew
-    /// the server as a server of mcp-use, look for the copies.
+    /// Stops publishing copies of the authorization server's metadata at
+    /// `/.well-known/oauth-authorization-server` (RFC 8414) and
+    /// `/.well-known/openid-configuration`. Only two groups of clients need the copies: clients of
+    /// MCP 2025-03-26, and clients that connected while the server still used mcp-use.
     pub fn without_legacy_discovery(mut self) -> Self {
         self.serving.legacy_discovery = false;
         self
@@ -187,7 +194,7 @@ pub(in crate::server) struct Address {
     pub(in crate::server) port: Setting<u16>,
 }
 
-/// The hosts and origins that are listed; `None` where no list is set.
+/// The hosts and origins that settings list; `None` if no setting lists any.
 #[derive(Debug)]
 pub(in crate::server) struct Allowed {
     hosts: Option<Vec<AllowedHost>>,
@@ -258,7 +265,7 @@ impl ServingOptions {
         })
     }
 
-    /// The listed hosts and origins, with a finding for each entry that cannot be read.
+    /// Reads the listed hosts and origins, and adds a finding for each invalid entry.
     pub(in crate::server) fn allowed(
         &self,
         env: &Environment<'_>,
@@ -279,7 +286,7 @@ impl ServingOptions {
 }
 
 impl Allowed {
-    /// The hosts and origins that are accepted. By default they follow the canonical URL.
+    /// The accepted hosts and origins. By default they follow from the canonical URL.
     pub(in crate::server) fn gate(self, canonical: &Canonical) -> Gate {
         let names = || canonical.names().map(|name| name.host()).collect();
         let origins = match self.origins {
@@ -291,7 +298,8 @@ impl Allowed {
     }
 }
 
-/// Requests are compared with the path byte for byte, in the form of a URL.
+/// The path must be written as in a URL, because the server compares it byte for byte with the path
+/// of a request.
 fn is_written_as_in_url(path: &str) -> bool {
     let url = Url::parse("http://localhost").and_then(|base| base.join(path));
     let is_path =
@@ -299,7 +307,7 @@ fn is_written_as_in_url(path: &str) -> bool {
     url.is_ok_and(is_path) && !path.contains(['{', '}'])
 }
 
-/// The entries of a list, with a finding for each entry that cannot be read.
+/// Parses the entries of a list, and adds a finding for each invalid entry.
 pub(super) fn entries<T>(
     list: impl fmt::Display,
     texts: &[String],
@@ -309,7 +317,7 @@ pub(super) fn entries<T>(
     let mut entry = |text: &String| match parse(text) {
         Ok(entry) => Some(entry),
         Err(bad) => {
-            // A password before the host is not repeated.
+            // The message leaves out the part before the `@`, which may be a password.
             let value = match text.trim().rsplit_once('@') {
                 Some((_, host)) => format!("…@{host}"),
                 None => text.trim().to_owned(),

@@ -14,7 +14,7 @@ use super::ServerBuilder;
 use super::clerk::COPY_MACHINE;
 use super::serving::entries;
 
-/// The settings of tokens that code gives.
+/// The settings of tokens that are set in code.
 #[derive(Debug)]
 pub(in crate::server) struct TokenOptions {
     pub(in crate::server) oauth: bool,
@@ -42,13 +42,14 @@ impl Default for TokenOptions {
 
 /// The kinds of tokens that are accepted.
 impl ServerBuilder {
-    /// Accepts Clerk session tokens of these authorized parties, [`AuthorizedParties::only`] or
-    /// [`AuthorizedParties::any`]. By default the server accepts no session tokens.
+    /// Accepts Clerk session tokens that were issued to pages of these origins:
+    /// [`AuthorizedParties::only`] lists the origins, and [`AuthorizedParties::any`] accepts all of
+    /// them. By default the server accepts no session tokens.
     ///
-    /// A session token carries organization, role and permissions. Session tokens are the only
-    /// tokens with features, plans and reverifications. They have no scopes: a tool that requires a
-    /// scope refuses them, and with [`require_scope`](Self::require_scope) every tool except the
-    /// public tools refuses them.
+    /// A session token contains the organization, the role and the permissions of its user. Only
+    /// session tokens can contain features, plans and reverifications. Session tokens have no
+    /// scopes, so a tool that requires a scope refuses them. With
+    /// [`require_scope`](Self::require_scope), all tools except the public tools refuse them.
     ///
     /// ```
     /// # /// Greet.
@@ -73,16 +74,16 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// Clerk's session tokens name no audience, so any session token that a page of these parties
-    /// had minted is a credential here.
+    /// Clerk's session tokens have no audience, so the server accepts every session token that was
+    /// issued to a page of these origins.
     pub fn session_tokens(mut self, parties: AuthorizedParties) -> Self {
         self.tokens.sessions = Some(parties);
         self
     }
 
-    /// Accepts no OAuth access tokens, which are accepted by default. Use it for a server that only
-    /// machines, API keys or an application's own pages call; clients that sign in with OAuth
-    /// cannot use that server.
+    /// Refuses OAuth access tokens, which are accepted by default. Use this setting for a server
+    /// that is called only by machines, with API keys, or by your own pages with session tokens.
+    /// MCP clients that sign in with OAuth cannot use the server.
     ///
     /// ```
     /// use mcp_auth::ApiKeyScopes;
@@ -99,10 +100,11 @@ impl ServerBuilder {
 
     /// Accepts M2M tokens that are meant for this server's machine, both JWTs and opaque tokens.
     ///
-    /// [`machine_id`](Self::machine_id) or [`machine_secret_key`](Self::machine_secret_key) names
-    /// this server's machine. Without either the server does not start, unless it has a local
-    /// Clerk, where the machine is `mch_mcp`. A machine is no user and has no organization and no
-    /// scopes, so it can call only tools that require none of these.
+    /// Set [`machine_id`](Self::machine_id) or [`machine_secret_key`](Self::machine_secret_key) to
+    /// say which machine this server is. If neither is set, the server does not start. With a local
+    /// Clerk, however, neither is needed: the machine is then `mch_mcp`. A machine that calls is
+    /// not a user, and has no organization and no scopes. It can call only tools that require none
+    /// of these.
     ///
     /// ```
     /// use mcp_auth::Caller;
@@ -123,11 +125,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Accepts API keys with these scopes, [`ApiKeyScopes::all_of`] or [`ApiKeyScopes::any_key`].
-    /// By default the server accepts no API keys.
+    /// Accepts API keys. [`ApiKeyScopes::all_of`] accepts the keys that have all listed scopes, and
+    /// [`ApiKeyScopes::any_key`] accepts all keys of the instance. By default the server accepts no
+    /// API keys.
     ///
-    /// An API key acts for the user or the organization that made it. The server verifies API keys
-    /// at the Backend API, so it does not start without a secret key. A revoked key is refused
+    /// An API key acts for the user or the organization that it belongs to. The server verifies API
+    /// keys at the Backend API, so it does not start without a secret key. It refuses a revoked key
     /// within 60 seconds.
     ///
     /// ```
@@ -143,10 +146,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how long a verified JWT is cached; by default until it expires.
+    /// Sets how long the server caches a verified JWT; by default until the JWT expires.
     ///
-    /// On every request the server still checks the times of the JWT, and that its key is a current
-    /// key of the issuer.
+    /// For a cached JWT too, the server checks on every request that the JWT has not expired and
+    /// that the issuer still publishes its key.
     ///
     /// ```
     /// use std::time::Duration;
@@ -159,9 +162,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the size of the cache of verified JWTs in bytes; 32 MiB by default, enough for about 20
-    /// 000 JWTs. When the cache is full, rarely used entries are evicted and verified again on
-    /// their next request.
+    /// Sets the size of the cache of verified JWTs in bytes. The default, 32 MiB, is enough for
+    /// about 20,000 JWTs. When the cache is full, the server evicts rarely used JWTs, and verifies
+    /// them again on their next request.
     ///
     /// ```
     /// let builder = mcp_auth::server!().token_cache_bytes(8 * 1024 * 1024);
@@ -172,9 +175,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Refuses users who are banned, locked or deleted with 401; tokens do not show that. The
-    /// server looks each user up with the secret key every 60 seconds. It does not start without a
-    /// secret key, and answers users with 503 while Clerk does not answer.
+    /// Refuses users who are banned, locked or deleted with 401. A token does not show that, so the
+    /// server looks up each user at Clerk every 60 seconds. It needs the secret key for that, and
+    /// does not start without one. While Clerk does not answer, the server answers users with 503.
     ///
     /// ```
     /// let builder = mcp_auth::server!().check_users();
@@ -188,7 +191,7 @@ impl ServerBuilder {
     }
 }
 
-/// The keys with which the server can confirm opaque tokens.
+/// The keys that the server has for verifying opaque tokens.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct HeldKeys {
     pub(in crate::server) secret: bool,
@@ -198,7 +201,8 @@ pub(in crate::server) struct HeldKeys {
 }
 
 impl HeldKeys {
-    /// The keys that code and environment give, and the keys of a local Clerk.
+    /// Finds the keys that are set in code and in the environment. A local Clerk counts as a secret
+    /// key.
     pub(in crate::server) fn of(
         builder: &ServerBuilder,
         env: &Environment<'_>,
@@ -212,8 +216,8 @@ impl HeldKeys {
     }
 }
 
-/// Sets the accepted kinds of tokens and their rules. A kind stays accepted if a finding is about
-/// it, so that no guard seems unsatisfiable because of that finding.
+/// Sets the accepted kinds of tokens and their rules. A kind whose settings have a finding stays
+/// accepted, so that no guard seems unsatisfiable because of that finding.
 pub(in crate::server) fn resolve(
     policy: &mut TokenPolicy,
     builder: &ServerBuilder,
@@ -233,7 +237,7 @@ pub(in crate::server) fn resolve(
             let remedy = "name the origins of your pages, or use `AuthorizedParties::any()`";
             findings.push(Finding::new(&codes::PARTIES_EMPTY, what).remedy_is(remedy));
         }
-        // The `azp` of a session token is the `Origin` of the request that had it minted.
+        // The `azp` of a session token is the `Origin` of the page that requested the token.
         let name = "`session_tokens(AuthorizedParties::only([…]))`";
         *parties = entries(name, parties, origin, findings);
     }
@@ -257,7 +261,7 @@ pub(in crate::server) fn resolve(
         .iter()
         .filter(|(needs, _)| *needs && !keys.secret)
     {
-        let what = format!("`{method}` asks Clerk's Backend API, and there is no secret key");
+        let what = format!("`{method}` needs Clerk's Backend API, but no secret key is set");
         let finding = Finding::new(&codes::SECRET_KEY_REQUIRED, what);
         findings.push(finding.remedy_is("set CLERK_SECRET_KEY"));
     }
@@ -269,8 +273,8 @@ pub(in crate::server) fn resolve(
     }
 }
 
-/// The machine that this server is, if it accepts M2M tokens. With a finding the machine has no
-/// name.
+/// The machine that represents this server, if the server accepts M2M tokens. If the settings of
+/// the machine have a finding, the result is `Machine::Unnamed`.
 fn machine(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -284,7 +288,7 @@ fn machine(
         Ok(Some(id)) => Ok(Machine::Named(id)),
         Ok(None) if keys.machine => Ok(Machine::Unnamed),
         Ok(None) => {
-            let what = "`m2m_tokens` does not know which machine this server is";
+            let what = "`m2m_tokens` is set, but no setting names this server's machine";
             let remedy = "set CLERK_MACHINE_ID (`mch_…`) or CLERK_MACHINE_SECRET_KEY, as the dashboard's \
                           page of this server's machine has them";
             Err(Finding::new(&codes::MACHINE_MISSING, what).remedy_is(remedy))
@@ -294,8 +298,8 @@ fn machine(
     Some(findings.note(machine).unwrap_or(Machine::Unnamed))
 }
 
-/// The id of the machine that this server is; with a local Clerk the default machine, unless a
-/// setting names another.
+/// The id of the machine that represents this server. With a local Clerk it is the default machine,
+/// unless a setting names another machine.
 pub(in crate::server) fn machine_id(
     builder: &ServerBuilder,
     env: &Environment<'_>,

@@ -1,4 +1,4 @@
-//! The address that the server listens on, compared with its URL.
+//! Compares the address that the server listens on with its URL.
 
 use crate::http::Canonical;
 use crate::loopback;
@@ -8,8 +8,8 @@ use super::super::codes;
 use super::super::environment::Environment;
 use super::super::finding::Finding;
 
-/// Compares the canonical URL of a server that listens itself with its address. Port 0, for which
-/// the system has not chosen a port yet, is not compared.
+/// Compares the canonical URL of a server that listens itself with its address. Does not compare
+/// port 0, because the system has not chosen a port yet.
 pub(in super::super) fn address(
     builder: &ServerBuilder,
     env: &Environment<'_>,

@@ -1,4 +1,5 @@
-//! The audience of tokens, and the step at Clerk that gives tokens an audience.
+//! Findings about the audience of tokens: how to register the server with Clerk, so that tokens get
+//! an audience.
 
 use crate::identity::AudienceMode;
 
@@ -7,7 +8,8 @@ use super::super::date::day_of;
 use super::super::finding::{Finding, counted};
 use super::config::Config;
 
-/// Says how tokens get the audience that the server requires, and how long a transition lasts.
+/// The findings that say how tokens get the required audience, and how long a transition still
+/// lasts.
 ///
 /// Source: <https://clerk.com/docs/guides/ai/mcp/build-mcp-server>, "Configure Clerk for your MCP
 /// server".
@@ -25,24 +27,24 @@ pub(super) fn audience(config: &Config<'_>) -> Vec<Finding> {
     }
 }
 
-/// The registration of the server with the instance, which no API shows. A local Clerk of the
-/// server has the server registered.
+/// The finding that the server must be registered with the instance. No API shows whether it is
+/// registered. A server is always registered with its local Clerk.
 fn registered(config: &Config<'_>) -> Option<Finding> {
     let url = config.policy().audience.accepted.first()?;
     if config.is_local() {
         return None;
     }
-    // A bare origin has at most three slashes.
+    // A URL with at most three slashes is a bare origin, whose final slash does not matter.
     if url.ends_with('/') && url.matches('/').count() > 3 {
         let what = format!(
             "OAuth access tokens must name {url} as their audience, with the slash at its end"
         );
-        let remedy = "take the slash off the URL of the server, and off its path, or off the audience that is set";
+        let remedy = "remove the final slash from `url` and `path`, or from `audience`";
         return Some(Finding::new(&codes::AUDIENCE_SLASH, what).remedy_is(remedy));
     }
     let what = format!("OAuth access tokens must name {url} as their audience");
     let remedy = format!(
-        "in the dashboard, under Agents, MCP servers, add {url}, to the letter; users who connected \
+        "in the dashboard, under Agents, MCP servers, add exactly {url}; users who connected \
          before that have to connect again"
     );
     Some(Finding::new(&codes::AUDIENCE_REGISTRATION, what).remedy_is(remedy))
@@ -53,12 +55,12 @@ fn transition(end_ms: u64, now_ms: u64) -> Finding {
     let days = end_ms.saturating_sub(now_ms).div_ceil(DAY_MS);
     if days == 0 {
         let what = format!("the transition of the audience policy ended on {end}");
-        let remedy = "take `AudiencePolicy::required_after` out of the code";
+        let remedy = "remove `AudiencePolicy::required_after` from the code";
         return Finding::new(&codes::AUDIENCE_TRANSITION_ENDED, what).remedy_is(remedy);
     }
     let days = counted(usize::try_from(days).unwrap_or(usize::MAX), "more day");
     let what = format!("tokens without an audience are accepted for {days}, until {end}");
-    let remedy = "have the users of the clients that the log names connect again before that day";
+    let remedy = "ask the users of the clients that the log names to connect again before that day";
     Finding::new(&codes::AUDIENCE_TRANSITION, what).remedy_is(remedy)
 }
 

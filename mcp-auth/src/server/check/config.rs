@@ -1,4 +1,4 @@
-//! The configuration that the answers of an instance are compared with.
+//! The configuration that the responses of a Clerk instance are compared with.
 
 use crate::http::Canonical;
 use crate::identity::TokenPolicy;
@@ -7,13 +7,14 @@ use crate::tool::Registry;
 use super::super::builder::ClerkSettings;
 use super::super::resolve::Resolved;
 
-/// The configuration that the answers of an instance are compared with.
+/// The configuration that the responses of a Clerk instance are compared with.
 pub(super) struct Config<'a> {
     pub(super) resolved: &'a Resolved,
     pub(super) clerk: &'a ClerkSettings,
-    /// The scopes that the metadata and the first challenge name; empty if the tools have a finding.
+    /// The scopes that the metadata and the first challenge name. Empty if the tools have a fatal
+    /// finding.
     pub(super) advertised: Vec<String>,
-    /// Milliseconds since 1970.
+    /// The time of the check, in milliseconds since 1970.
     pub(super) now_ms: u64,
 }
 
@@ -34,26 +35,27 @@ impl<'a> Config<'a> {
         &self.resolved.policy
     }
 
-    /// The tools; `None` if they have a finding.
+    /// The tools. `None` if they have a fatal finding.
     pub(super) fn registry(&self) -> Option<&'a Registry> {
         self.resolved.settings.registry.as_ref().ok()
     }
 
-    /// The canonical URL; `None` if it has a finding.
+    /// The canonical URL. `None` if it has a fatal finding.
     pub(super) fn canonical(&self) -> Option<&'a Canonical> {
         self.resolved.settings.canonical.as_ref().ok()
     }
 
-    /// The Clerk is a local one, which has no dashboard.
+    /// Reports whether the instance is a local Clerk, which has no dashboard.
     pub(super) fn is_local(&self) -> bool {
         self.clerk.frontend.value.is_local()
     }
 
-    /// The instruction to change something in the dashboard, which a local Clerk does not have.
+    /// The instruction to change something in the dashboard. For a local Clerk, which has no
+    /// dashboard, the text says so.
     pub(super) fn dashboard(&self, what: &str) -> String {
         match self.is_local() {
             true => format!(
-                "set the local Clerk so, if it matters there; at Clerk, in the dashboard, {what}"
+                "change the local Clerk, if it matters there; at Clerk, in the dashboard, {what}"
             ),
             false => format!("in the dashboard, {what}"),
         }

@@ -1,5 +1,5 @@
-//! The advertised scopes, compared with the scopes that the instance grants to clients that
-//! register without scopes.
+//! Compares the advertised scopes with the scopes that the instance grants to clients that register
+//! without scopes.
 
 use crate::clerk::OauthSettings;
 
@@ -8,9 +8,9 @@ use super::super::codes;
 use super::super::finding::{Finding, Findings};
 use super::config::Config;
 
-/// A client that registers without scopes gets the default scopes, and Clerk refuses it every other
-/// scope. Claude and ChatGPT are such clients, and ask for the advertised scopes; Claude also asks
-/// for `offline_access`.
+/// A client that registers without scopes may ask only for the instance's default scopes; Clerk
+/// refuses every other scope. Claude and ChatGPT register without scopes, and then ask for the
+/// advertised scopes. Claude also asks for `offline_access`.
 ///
 /// Source:
 /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>,
@@ -30,8 +30,7 @@ pub(super) fn default_scopes(
         .map(|scope| format!("`{scope}`"))
         .collect();
     if missing.is_empty() {
-        findings
-            .pass("the default scopes hold all that the server advertises, and `offline_access`");
+        findings.pass("the default scopes include all advertised scopes and `offline_access`");
         return;
     }
     let what = format!("the instance's default scopes lack {}", missing.join(", "));
@@ -42,15 +41,16 @@ pub(super) fn default_scopes(
     findings.push(Finding::new(&codes::DEFAULT_SCOPES_INCOMPLETE, what).remedy_is(remedy));
 }
 
-/// Refresh tokens are a matter of the client and the authorization server (SEP-2207).
+/// Finds `offline_access` among the advertised scopes. A resource server should not ask for it,
+/// because refresh tokens concern only the client and the authorization server (SEP-2207).
 pub(super) fn asks_for_refresh_tokens(config: &Config<'_>) -> Option<Finding> {
     let mut advertised = config.advertised.iter();
     advertised.any(|scope| scope == OFFLINE_ACCESS).then(|| {
         let what = format!("`scopes_supported` names `{OFFLINE_ACCESS}`");
-        let remedy = "take it out, unless a client of yours gets no refresh token without it";
+        let remedy = "remove it, unless one of your clients gets refresh tokens only with it";
         Finding::new(&codes::OFFLINE_ACCESS_ADVERTISED, what).remedy_is(remedy)
     })
 }
 
-/// The scopes that Clerk grants if the instance sets no default scopes.
+/// The default scopes of an instance that sets none.
 const CLERKS_DEFAULT_SCOPES: [&str; 2] = ["profile", "email"];

@@ -1,4 +1,4 @@
-//! The answers of an instance, compared with the configuration.
+//! Compares the responses of a Clerk instance with the configuration.
 
 use crate::clerk::{Document, MachineCheck, SecretKeyCheck};
 use crate::identity::Machine;
@@ -13,7 +13,7 @@ use super::probe::{Frontend, Probe, PublishedKeys};
 use super::registration::{registration, scopes_out_of_reach, settings};
 use super::requirements::{roles, scopes};
 
-/// The findings about the answers of an instance.
+/// The findings about the responses of a Clerk instance.
 pub(super) fn evaluate(probe: &Probe, config: &Config<'_>) -> Findings {
     let mut findings = Findings::default();
     if let Some(frontend) = &probe.frontend {
@@ -25,7 +25,7 @@ pub(super) fn evaluate(probe: &Probe, config: &Config<'_>) -> Findings {
     findings.extend(development_instance(config));
     findings.extend(audience(config));
     findings.extend(asks_for_refresh_tokens(config));
-    // The settings of another instance do not matter.
+    // If the secret key belongs to another instance, ignore that instance's settings.
     let mut known = None;
     if probe.secret_key == SecretKeyCheck::Fits {
         known = probe.settings.as_ref().ok().and_then(Option::as_ref);
@@ -43,8 +43,9 @@ pub(super) fn evaluate(probe: &Probe, config: &Config<'_>) -> Findings {
     findings
 }
 
-/// An issuer that calls itself by another URL is a wrong configuration. An issuer that does not
-/// answer may answer before the first request.
+/// If the issuer's metadata names another URL, the configuration is wrong, so the finding is fatal.
+/// If the issuer does not answer, it may still answer before the first request, so that finding is
+/// not fatal.
 fn issuer(frontend: &Frontend, config: &Config<'_>, findings: &mut Findings) {
     let expected = &*config.policy().issuer;
     let setting = config.clerk.frontend.source;
@@ -67,8 +68,8 @@ fn issuer(frontend: &Frontend, config: &Config<'_>, findings: &mut Findings) {
         found.unwrap_or("nothing")
     );
     let remedy = match found {
-        Some(_) => format!("have {setting} name that one"),
-        None => format!("have {setting} name a Clerk instance"),
+        Some(_) => format!("set {setting} to the instance with that URL"),
+        None => format!("set {setting} to a Clerk instance"),
     };
     findings.push(Finding::new(&codes::ISSUER_DIFFERS, what).remedy_is(remedy));
 }
@@ -95,7 +96,7 @@ fn keys(frontend: &Frontend, config: &Config<'_>, findings: &mut Findings) {
         }
         Some(PublishedKeys::Configured { published: false }) => Finding::new(
             &codes::JWT_KEY_UNPUBLISHED,
-            format!("{setting} is no key that the issuer publishes"),
+            format!("{setting} is not a key that the issuer publishes"),
         )
         .remedy_is(format!(
             "copy it again from the dashboard's API keys, or unset {setting}"
@@ -110,14 +111,15 @@ fn keys(frontend: &Frontend, config: &Config<'_>, findings: &mut Findings) {
     });
 }
 
-/// With a secret key of another instance, memberships would be looked up in that instance.
+/// Checks the secret key. With a secret key of another instance, the server would look up
+/// memberships in that other instance.
 fn secret_key(check: SecretKeyCheck, config: &Config<'_>, findings: &mut Findings) {
     let clerk = config.clerk;
     let setting = clerk.secret_key.source;
     findings.push(match check {
         SecretKeyCheck::Fits if clerk.secret_key.value.is_some() => {
             return findings.pass(format!(
-                "{setting} is of the instance that issues the tokens"
+                "{setting} belongs to the instance that issues the tokens"
             ));
         }
         SecretKeyCheck::Fits => {
@@ -150,8 +152,8 @@ fn secret_key(check: SecretKeyCheck, config: &Config<'_>, findings: &mut Finding
     });
 }
 
-/// An M2M token names the machines that it is meant for, and Clerk confirms with a machine's key
-/// only tokens that are meant for that machine.
+/// Checks the server's machine. An M2M token names the machines that it is meant for. With a
+/// machine's key, Clerk confirms only tokens that are meant for that machine.
 fn machine(probe: &Probe, config: &Config<'_>, findings: &mut Findings) {
     let key_setting = config.clerk.machine_key.source;
     let id_setting = config.resolved.settings.machine_id;
@@ -168,7 +170,7 @@ fn machine(probe: &Probe, config: &Config<'_>, findings: &mut Findings) {
         MachineCheck::Fits if !fits => return,
         MachineCheck::Fits => {
             return findings.pass(format!(
-                "{id} is a machine, and its settings fit each other"
+                "{id} is a machine of the instance, and its settings agree"
             ));
         }
         MachineCheck::KeyRefused => Finding::new(
@@ -176,7 +178,7 @@ fn machine(probe: &Probe, config: &Config<'_>, findings: &mut Findings) {
             format!("Clerk refuses {key_setting}"),
         )
         .remedy_is(COPY_MACHINE),
-        // The machines of another instance do not matter.
+        // If the secret key belongs to another instance, ignore that instance's machines.
         MachineCheck::NoSuch | MachineCheck::OtherKey if !fits => return,
         MachineCheck::NoSuch => Finding::new(
             &codes::MACHINE_UNKNOWN,
@@ -194,7 +196,8 @@ fn machine(probe: &Probe, config: &Config<'_>, findings: &mut Findings) {
     });
 }
 
-/// Anyone can sign up to a development instance with a test e-mail address.
+/// Finds a development instance behind a public URL. Anyone can sign up to a development instance
+/// with a test e-mail address.
 ///
 /// Source: Clerk, "Instances / environments".
 fn development_instance(config: &Config<'_>) -> Option<Finding> {
@@ -206,14 +209,15 @@ fn development_instance(config: &Config<'_>) -> Option<Finding> {
     })
 }
 
-/// The finding about something of the instance that could not be read.
+/// The finding that `what` could not be read from the instance.
 pub(super) fn unreadable(what: &str) -> Finding {
     let what = format!("the instance's {what} could not be read");
-    let remedy = "try again; else look at the dashboard";
+    let remedy = "try again, or look at the dashboard";
     Finding::new(&codes::INSTANCE_UNREADABLE, what).remedy_is(remedy)
 }
 
-/// Tokens are valid from one second to another, so the clocks of issuer and server must agree.
+/// Compares the clocks of issuer and server. They must agree, because the server checks the times
+/// in tokens with its own clock.
 fn clock(metadata: &Document, config: &Config<'_>, findings: &mut Findings) {
     let Some(ahead_ms) = metadata.ahead_ms() else {
         return;
@@ -229,8 +233,9 @@ fn clock(metadata: &Document, config: &Config<'_>, findings: &mut Findings) {
         false => &codes::CLOCK_DRIFT,
     };
     let what = format!("the clock is {seconds} s {way} the issuer's");
-    findings.push(Finding::new(code, what).remedy_is("set it, and keep it set (NTP)"));
+    findings.push(Finding::new(code, what).remedy_is("set the clock, and keep it right with NTP"));
 }
 
-/// The `Date` of an answer has whole seconds, and the answer takes time.
+/// A smaller difference is not reliable, because the `Date` of a response has whole seconds, and
+/// the response takes time.
 const TOLERATED_MS: u64 = 2_000;

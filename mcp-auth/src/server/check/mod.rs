@@ -1,5 +1,5 @@
-//! The check of a configuration and of its instance, which `MCP_AUTH=check` prints and a start
-//! logs.
+//! Checks a configuration and its Clerk instance. `MCP_AUTH=check` prints the findings, and a start
+//! logs them.
 
 mod address;
 mod audience;
@@ -49,12 +49,12 @@ pub(super) async fn check(builder: ServerBuilder, env: Environment<'_>) -> Check
             resolved.policy.issuer
         ),
         Ok(()) => format!("{title}, checked against {}", resolved.policy.issuer),
-        Err(_) => format!("{title}, no instance was asked"),
+        Err(_) => format!("{title}, checked without an instance"),
     };
     resolved.findings.report(subject, &resolved.accepted)
 }
 
-/// Asks the instance everything that a check wants to know.
+/// Sends all requests of a check to the instance, and adds the findings about the responses.
 async fn ask(resolved: &mut Resolved) -> Result<(), Finding> {
     let settings = resolved.clerk.clone()?;
     let clock = clock(&mut resolved.builder);
@@ -66,8 +66,8 @@ async fn ask(resolved: &mut Resolved) -> Result<(), Finding> {
     Ok(())
 }
 
-/// Asks the instance, and adds the findings about its answers. The answers include the keys, so
-/// that the first request does not wait for them. `everything` asks also for answers that a start
+/// Queries the instance, and adds the findings about its responses. Also fetches the issuer's keys,
+/// so that the first request does not wait for them. With `everything`, queries also what a start
 /// does not need.
 pub(super) async fn probe(
     resolved: &mut Resolved,
@@ -82,7 +82,7 @@ pub(super) async fn probe(
     resolved.findings.append(findings);
 }
 
-/// Makes the client of the instance; opens no connection.
+/// Makes the client for the instance. Opens no connection.
 pub(super) fn connect(
     settings: &ClerkSettings,
     builder: &ServerBuilder,

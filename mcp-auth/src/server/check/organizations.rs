@@ -1,4 +1,4 @@
-//! The sources of the organization that tools need.
+//! The finding about the sources of organizations.
 
 use crate::guard::ORGANIZATION_SCOPE;
 use crate::identity::{OrganizationSources, TokenPolicy};
@@ -7,8 +7,9 @@ use crate::tool::Registry;
 use super::super::codes;
 use super::super::finding::Finding;
 
-/// Names the sources of organizations, and the use of each source, if a tool needs an organization.
-/// A tool that needs an organization denies every OAuth caller whose organization no source names.
+/// If a tool needs an organization and `organization_from` is set, returns a note that names the
+/// sources and their purposes. A tool that needs an organization denies every OAuth caller whose
+/// organization no source names.
 pub(in super::super) fn organizations(
     sources: OrganizationSources,
     policy: &TokenPolicy,

@@ -3,7 +3,8 @@
 use super::super::codes;
 use super::super::finding::Finding;
 
-/// A program that aborts on a panic does not contain the panics of tools.
+/// Finds a program that was built to abort on a panic. In such a program, a panic in one tool ends
+/// the whole server.
 pub(in super::super) fn panics() -> Option<Finding> {
     cfg!(panic = "abort").then(|| {
         let finding = Finding::new(&codes::PANIC_ABORTS, "built with `panic = \"abort\"`");

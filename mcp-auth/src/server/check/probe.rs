@@ -1,12 +1,12 @@
-//! The questions to an instance, and its answers.
+//! The requests that a check sends to a Clerk instance, and their results.
 
 use futures_util::future::{join, join4};
 
 use crate::clerk::{Clerk, Document, MachineCheck, OauthSettings, Role, SecretKeyCheck, Untold};
 
-/// The answers of an instance.
+/// The results of the requests to an instance.
 pub(super) struct Probe {
-    /// `None` if the Frontend API was not asked.
+    /// `None` if no request was sent to the Frontend API.
     pub(super) frontend: Option<Frontend>,
     pub(super) secret_key: SecretKeyCheck,
     pub(super) settings: Result<Option<OauthSettings>, Untold>,
@@ -14,7 +14,7 @@ pub(super) struct Probe {
     pub(super) machine: MachineCheck,
 }
 
-/// The public answers of an instance; `None` for a question that it did not answer.
+/// The responses of the public Frontend API. A field is `None` if its request failed.
 pub(super) struct Frontend {
     pub(super) metadata: Option<Document>,
     pub(super) keys: Option<PublishedKeys>,
@@ -24,14 +24,14 @@ pub(super) struct Frontend {
 pub(super) enum PublishedKeys {
     /// The number of keys that can verify tokens.
     Usable(usize),
-    /// The configured key is, or is not, among the published keys.
+    /// Whether the configured key is among the published keys.
     Configured { published: bool },
 }
 
 impl Probe {
-    /// Asks all questions at once, so that a slow Clerk costs the 5 seconds of one request. A
-    /// server with a configured public key may be unable to reach the issuer, so the issuer is
-    /// asked only if `everything` is wanted.
+    /// Sends all requests at the same time, so that a slow Clerk delays the start by at most the 5
+    /// seconds of one request. A server with a configured public key may be unable to reach the
+    /// issuer, so it sends requests to the issuer only with `everything`.
     pub(super) async fn send(clerk: &Clerk, has_jwt_key: bool, everything: bool) -> Self {
         let frontend = async {
             if has_jwt_key && !everything {

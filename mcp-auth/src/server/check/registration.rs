@@ -1,5 +1,5 @@
-//! The settings of the instance for OAuth clients: their tokens, their registration and their
-//! scopes.
+//! Findings about the instance's settings for OAuth clients: their tokens, their registration and
+//! their scopes.
 
 use crate::clerk::{Document, OauthSettings, Untold};
 
@@ -10,7 +10,8 @@ use super::default_scopes::default_scopes;
 use super::evaluate::unreadable;
 use super::requirements::{listed, scopes_of_oauth_tools};
 
-/// The kind of tokens that the instance issues, and its default scopes.
+/// Checks the form of the access tokens that the instance issues (JWT or opaque), and its default
+/// scopes.
 pub(super) fn settings(
     settings: &Result<Option<OauthSettings>, Untold>,
     config: &Config<'_>,
@@ -29,14 +30,14 @@ pub(super) fn settings(
             .dashboard("under OAuth applications, switch on *Generate access tokens as JWTs*");
         findings.push(Finding::new(&codes::ACCESS_TOKENS_OPAQUE, what).remedy_is(remedy));
     }
-    // The advertised scopes follow from the tools.
+    // The advertised scopes are known only if the tools are valid.
     if config.registry().is_some() {
         default_scopes(settings, config, findings);
     }
 }
 
-/// The ways in which a client can get an id. The settings of the instance are preferred to the
-/// metadata.
+/// Checks in which ways a client can get a client id. Uses the settings of the instance, or its
+/// metadata if the settings are unknown.
 pub(super) fn registration(
     metadata: Option<&Document>,
     settings: Option<&OauthSettings>,
@@ -69,7 +70,7 @@ pub(super) fn registration(
         settings.takes_client_documents && !settings.only_known_client_documents
     });
     if is_open && !are_clients_listed {
-        let what = "client-id metadata documents are taken from any client";
+        let what = "the instance accepts client-id metadata documents from any client";
         let remedy = config.dashboard(
             "under OAuth applications, allow pre-registered clients only, or name them with \
              `allowed_clients`",
@@ -84,8 +85,9 @@ pub(super) fn registration(
     findings.pass(format!("clients can register {ways}"));
 }
 
-/// A client that registers itself cannot later ask for a scope that it did not register with, or
-/// for a scope that is no default scope if it registered without scopes.
+/// Finds scopes of tools that a client that registered itself cannot ask for later. Such a client
+/// may ask only for the scopes that it registered with. If it registered without scopes, it may ask
+/// only for the default scopes.
 ///
 /// Source:
 /// <https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth>.

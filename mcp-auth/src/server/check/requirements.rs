@@ -1,4 +1,5 @@
-//! The scopes, roles and permissions that tools require, compared with those of the instance.
+//! Compares the scopes, roles and permissions that tools require with the scopes, roles and
+//! permissions of the instance.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,8 @@ use super::evaluate::unreadable;
 /// Required names, each with the tools that require it.
 pub(super) type Required = BTreeMap<String, Vec<&'static str>>;
 
-/// A client that is challenged for a scope asks the issuer for the scope.
+/// Finds required scopes that the issuer does not advertise. A client that is challenged for a
+/// scope asks the issuer for it.
 ///
 /// Source: MCP 2026-07-28, basic/authorization.
 pub(super) fn scopes(metadata: &Document, config: &Config<'_>) -> Vec<Finding> {
@@ -45,7 +47,7 @@ pub(super) fn scopes(metadata: &Document, config: &Config<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The instance must have the roles and permissions that guards require.
+/// Finds required roles and permissions that the instance does not have.
 pub(super) fn roles(
     roles: &Result<Option<Vec<Role>>, Untold>,
     config: &Config<'_>,
@@ -80,8 +82,7 @@ pub(super) fn roles(
     permissions.retain(|key, _| !keys.contains(&key.as_str()));
     required_roles.retain(|key, _| !roles.iter().any(|role| role.key == *key));
     if permissions.is_empty() && required_roles.is_empty() {
-        let passed =
-            "roles have all permissions that tools ask for, and exist if tools ask for them";
+        let passed = "the instance has all roles and permissions that tools require";
         return findings.pass(passed);
     }
     if !permissions.is_empty() {
@@ -107,8 +108,8 @@ pub(super) fn roles(
     }
 }
 
-/// The scopes that tools require of OAuth tokens. The scopes of API keys are no scopes of the
-/// authorization server.
+/// The scopes that tools require of OAuth tokens. Tools that accept only API keys are left out,
+/// because the authorization server does not know the scopes of API keys.
 pub(super) fn scopes_of_oauth_tools(config: &Config<'_>) -> Required {
     required(config, accepts_oauth, |requirement| match requirement {
         Requirement::Scope(scope) => Some(scope.to_string()),
@@ -130,7 +131,7 @@ fn accepts_oauth(guard: &Guard) -> bool {
     })
 }
 
-/// The names that `name` finds in the requirements of the guards that `guards` selects.
+/// The names that `name` returns for the requirements of the guards that `guards` selects.
 fn required(
     config: &Config<'_>,
     guards: impl Fn(&Guard) -> bool,
@@ -149,7 +150,7 @@ fn required(
     required
 }
 
-/// The names with their tools: `documents:write` (`save`, `share`), `billing` (every tool)
+/// The names with their tools, for example: `documents:write` (save, share), `billing` (every tool)
 pub(super) fn listed(required: &Required) -> String {
     let one = |(name, tools): (&String, &Vec<&str>)| format!("`{name}` ({})", tools.join(", "));
     required.iter().map(one).collect::<Vec<_>>().join(", ")

@@ -1,4 +1,4 @@
-//! Schemas that some clients refuse.
+//! Finds schemas that some clients refuse.
 
 use crate::tool::Registry;
 

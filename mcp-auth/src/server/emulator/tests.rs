@@ -1,4 +1,4 @@
-//! The people of the local Clerk, its state, and the settings that keep it from starting.
+//! Tests of the local Clerk: its people, its state, and the settings that prevent its start.
 
 use super::super::builder::LocalClerkChoice;
 use super::*;
@@ -163,7 +163,7 @@ fn the_error_names_the_settings_that_keep_the_local_clerk_from_starting() {
     let finding = choice.instance_missing(&builder);
     let remedy = finding.remedy().unwrap();
     assert!(
-        remedy.ends_with("for the local Clerk, take away CLERK_JWT_KEY, CLERK_SECRET_KEY"),
+        remedy.ends_with("to use the local Clerk, remove CLERK_JWT_KEY, CLERK_SECRET_KEY"),
         "{remedy}"
     );
 }

@@ -1,7 +1,7 @@
-//! The access matrix: the guards of the served tools, decided for supposed callers.
+//! The access matrix: the decisions of the guards of the served tools for sample callers.
 //!
-//! The guards decide as for a real call. No caller and no proof is made here: a supposed caller is
-//! a [`CallerFacts`], which authorizes no call.
+//! The guards decide as for a real call. A sample caller is only a [`CallerFacts`], with which no
+//! tool can be called.
 
 mod render;
 mod sample_caller;
@@ -18,24 +18,27 @@ pub use self::sample_caller::SampleCaller;
 use self::render::Limits;
 use self::sample_caller::of_each_kind;
 
-/// The access matrix: a line for each served tool, by name, and a column for each kind of caller.
+/// The access matrix: a table with a line for each served tool, sorted by name, and a column for
+/// each kind of caller.
 ///
 /// [`Server::matrix`](crate::Server::matrix) and, in tests,
-/// [`TestServer::matrix`](crate::testing::TestServer::matrix) return it, and a server that is
-/// started with `MCP_AUTH=tools` prints it. Keep its text under version control: a guard that
-/// admits more callers is then a line of the diff.
+/// [`TestServer::matrix`](crate::testing::TestServer::matrix) return the matrix, and a server that
+/// is started with `MCP_AUTH=tools` prints it. Keep the printed matrix under version control. When
+/// a guard changes so that it admits more callers, the diff then shows that.
 ///
-/// Every matrix has a column for a caller without a token, and columns for callers with each
-/// accepted kind of token: a signed-in person, a person who acts in an organization, a machine, and
-/// an API key of a user and of an organization. [`role`](Self::role), [`scope`](Self::scope) and
-/// [`caller`](Self::caller) add columns of the application.
+/// Every matrix has a column for a caller without a token, and columns for each accepted kind of
+/// token: a signed-in person, a person who acts in an organization, a machine, an API key of a
+/// user, and an API key of an organization. With [`role`](Self::role), [`scope`](Self::scope) and
+/// [`caller`](Self::caller) an application adds its own columns.
 ///
-/// A cell is `yes`, `no`, or `if` if the tool's own `authorize` decides. In the columns of every
-/// matrix a cell is `with permission` or the like if a caller who also has the required facts may
-/// call; a caller of the application has only the facts that the application gave it. The column
-/// `requires` shows the guard, and the column `scopes` shows the scopes that a client has to ask
-/// for, as `securitySchemes` of `tools/list` names them. If a tool declares a `rate` or a
-/// `concurrency`, the last columns show them.
+/// A cell is `yes` or `no`, or `if` when the tool's own `authorize` decides. In the columns that
+/// every matrix has, the callers have no roles, no permissions and no further claims. There, a cell
+/// such as `with permission` means that the caller may call if they also have the permission that
+/// the guard requires. The callers that an application adds have exactly the claims that the
+/// application gives them, so their cells never say `with`. The column `requires` shows the guard.
+/// The column `scopes` shows the scopes that a client must ask for, as `securitySchemes` in
+/// `tools/list` names them. If a tool declares a `rate` or a `concurrency`, the last columns show
+/// it.
 ///
 /// ```standalone_crate
 /// # #[cfg(feature = "testing")] {
@@ -73,9 +76,9 @@ pub struct AccessMatrix {
     /// The scopes that the server requires of every signed-in caller.
     server_scopes: Vec<String>,
     hierarchy: Arc<ScopeHierarchy>,
-    /// The server can learn roles and permissions.
+    /// True if the server can get roles and permissions, from a look-up or from session tokens.
     knows_memberships: bool,
-    /// The server looks up the roles and permissions of OAuth callers.
+    /// True if the server looks up the roles and permissions of OAuth callers.
     looks_up: bool,
     organizations_from: OrganizationSources,
     accepts: Accepts,
@@ -84,7 +87,7 @@ pub struct AccessMatrix {
     schemes: Option<Vec<Vec<SecurityScheme>>>,
     /// The limits that each tool declares.
     limits: Vec<Limits>,
-    /// There are public tools that a client does not see before it signs in.
+    /// True if there are public tools that a client does not see before it signs in.
     hides_public_tools: bool,
 }
 
@@ -161,7 +164,7 @@ impl AccessMatrix {
         }
     }
 
-    /// The matrix of a server that cannot learn roles and permissions.
+    /// The matrix of a server that cannot get roles and permissions.
     pub(in crate::server) fn without_memberships(self) -> Self {
         Self {
             knows_memberships: false,
@@ -169,7 +172,7 @@ impl AccessMatrix {
         }
     }
 
-    /// The matrix of a server that learns memberships only from session tokens.
+    /// The matrix of a server that gets memberships only from session tokens.
     pub(in crate::server) fn without_look_ups(self) -> Self {
         Self {
             looks_up: false,
@@ -177,8 +180,8 @@ impl AccessMatrix {
         }
     }
 
-    /// Adds a column for callers who act in an organization with this role, which has these
-    /// permissions.
+    /// Adds a column for callers who act in an organization with this role. `permissions` are the
+    /// permissions of the role.
     pub fn role(self, role: &str, permissions: &[&str]) -> Self {
         let caller = SampleCaller::new(role).role(role);
         self.caller(
@@ -188,8 +191,8 @@ impl AccessMatrix {
         )
     }
 
-    /// Adds a column for callers whose token has this scope, and the scopes that it contains, and
-    /// who act in no organization.
+    /// Adds a column for callers whose token has this scope and the scopes that it implies. They
+    /// act in no organization.
     ///
     /// ```
     /// # #[cfg(feature = "testing")] {
@@ -223,9 +226,9 @@ impl AccessMatrix {
         self
     }
 
-    /// The kinds of facts that a caller without further facts lacks to pass a guard: `permission`,
-    /// `permission or role`. Empty if no facts help, and for a caller of the application, whose
-    /// facts are given.
+    /// The kinds of claims that a caller without further claims also needs to pass a guard, for
+    /// example `permission` or `permission or role`. Empty if no claims help. Also empty for a
+    /// caller that the application added.
     fn lacks(&self, caller: &SampleCaller, guard: &Guard) -> Vec<String> {
         if !caller.has_nothing || !self.may(&caller.with_all_of(guard), guard) {
             return Vec::new();
@@ -248,17 +251,17 @@ impl AccessMatrix {
         self.hides_public_tools
     }
 
-    /// The schemes of the tool at this place, if `tools/list` publishes them.
+    /// The schemes of the tool at this index, if `tools/list` publishes them.
     fn schemes_of(&self, place: usize) -> Option<&[SecurityScheme]> {
         self.schemes.as_ref()?.get(place).map(Vec::as_slice)
     }
 
-    /// The tools by name, each with its policy.
+    /// The tools with their access rules, sorted by name.
     pub(in crate::server) fn tools(&self) -> &[(&'static str, AccessRule)] {
         &self.tools
     }
 
-    /// Reports whether such a caller may call a tool with any arguments.
+    /// Reports whether the caller may call the tool with any arguments.
     pub(in crate::server) fn lets(&self, caller: &SampleCaller, tool: &str) -> bool {
         let mut tools = self.tools.iter();
         tools.any(|(name, policy)| {
@@ -267,7 +270,7 @@ impl AccessMatrix {
     }
 
     fn may(&self, caller: &SampleCaller, guard: &Guard) -> bool {
-        // A caller with a refused token may not call public tools either.
+        // A caller whose token the server refuses cannot call public tools either.
         if caller.signed_in && !self.accepts.has(self.accepts.kind_of(caller)) {
             return false;
         }
@@ -276,7 +279,7 @@ impl AccessMatrix {
         })
     }
 
-    /// Asks about the facts that a call of this caller would have.
+    /// Builds the claims that a real call of this caller would have, and passes them to `ask`.
     fn supposing(
         &self,
         caller: &SampleCaller,
@@ -300,8 +303,8 @@ impl AccessMatrix {
             plans: Some(&caller.plans).filter(|_| is_session),
             factor_ages: caller.factor_ages.as_ref().filter(|_| is_session),
         });
-        // A caller of the application has the facts that the application gave it, with any kind of
-        // token.
+        // A caller that the application added has the claims that the application gave it, with any
+        // kind of token.
         let looked_up = self.knows_memberships && (self.looks_up || !caller.has_nothing);
         let organization = caller.organization(token, looked_up);
         ask(standing.as_ref(), organization.as_ref())
@@ -329,7 +332,7 @@ impl Accepts {
     }
 }
 
-/// The kinds of facts that meet a requirement; for `any` the kinds of all alternatives.
+/// The kinds of claims that meet a requirement. For `any`, the kinds of all alternatives.
 fn kinds_held(requirement: Requirement) -> Vec<&'static str> {
     let of_alternatives = |alternatives: &[&[Requirement]]| {
         let all = alternatives.iter().copied().flatten().copied();

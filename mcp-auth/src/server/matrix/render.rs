@@ -18,7 +18,7 @@ pub(super) struct Limits {
 }
 
 impl AccessMatrix {
-    /// Writes the table in Markdown. Cells are not padded, so a new or a removed tool changes no
+    /// Writes the table in Markdown. Cells are not padded, so adding or removing a tool changes no
     /// other line.
     ///
     /// ```no_run
@@ -44,10 +44,10 @@ impl AccessMatrix {
         text
     }
 
-    /// Writes the table as JSON with `callers` (the columns), `tools` and `notes`. Each tool has
-    /// its name as `tool`, `requires`, and the callers that may call it as `allowed`. A tool also
-    /// has `authorize` if its own function decides, `securitySchemes` as in `tools/list`, and the
-    /// `rate` and `concurrency` that it declares.
+    /// Writes the table as JSON with `callers` (the columns), `tools` and `notes`. In each tool,
+    /// `tool` is its name, `requires` is its guard, and `allowed` lists the callers that may call
+    /// the tool. A tool also has `authorize` if its own function decides, `securitySchemes` as in
+    /// `tools/list`, and the `rate` and `concurrency` that it declares.
     ///
     /// ```standalone_crate
     /// # #[cfg(feature = "testing")] {
@@ -249,7 +249,7 @@ fn with_ends(
     std::iter::once(first).chain(middle).chain(last).collect()
 }
 
-/// The cells of the columns that the table has.
+/// The cells of the limit columns that the table has.
 fn shown([rate, concurrency]: [bool; 2], cells: [String; 2]) -> [Option<String>; 2] {
     let [of_rate, of_concurrency] = cells;
     [
@@ -258,7 +258,7 @@ fn shown([rate, concurrency]: [bool; 2], cells: [String; 2]) -> [Option<String>;
     ]
 }
 
-/// A name without line breaks, which would break a line of the table.
+/// A name in which blanks replace control characters, because a line break would break the table.
 fn one_line(name: &str) -> String {
     name.replace(char::is_control, " ")
 }

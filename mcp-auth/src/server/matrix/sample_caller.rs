@@ -1,9 +1,9 @@
-//! A caller that an access matrix supposes, and the callers that every matrix has.
+//! The sample callers of an access matrix, which are its columns.
 
 use crate::guard::{Guard, Requirement};
 use crate::identity::{Entitlements, FactorAges, Org, Owner, TokenKind, TokenPolicy};
 
-/// A supposed caller, for a column of an [`AccessMatrix`](crate::AccessMatrix).
+/// A sample caller, for a column of an [`AccessMatrix`](crate::AccessMatrix).
 ///
 /// ```
 /// # #[cfg(feature = "testing")] {
@@ -38,10 +38,10 @@ use crate::identity::{Entitlements, FactorAges, Org, Owner, TokenKind, TokenPoli
 #[must_use]
 pub struct SampleCaller {
     pub(super) name: String,
-    /// The column is in every matrix, and the application did not add it.
+    /// True for a caller that every matrix has, and false for a caller that the application added.
     pub(super) has_nothing: bool,
     pub(super) signed_in: bool,
-    /// `None` is the token of a person, of the kind that the server accepts.
+    /// `None` means the kind of token that people present to this server.
     pub(super) token: Option<TokenKind>,
     organization: bool,
     role: Option<String>,
@@ -53,7 +53,8 @@ pub struct SampleCaller {
 }
 
 impl SampleCaller {
-    /// A signed-in caller without organization and scopes; `name` heads the column.
+    /// Makes a signed-in caller without an organization and without scopes. `name` is the header of
+    /// the column.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -70,28 +71,29 @@ impl SampleCaller {
         }
     }
 
-    /// Acts in an organization, without a role that a guard could require.
+    /// Lets the caller act in an organization, without a role.
     pub fn in_organization(mut self) -> Self {
         self.organization = true;
         self
     }
 
-    /// Acts in an organization with this role: `admin` or `org:admin`.
+    /// Lets the caller act in an organization with this role, such as `admin` or `org:admin`.
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.role = Some(role.into());
         self.in_organization()
     }
 
-    /// Acts in an organization with this permission; may be called several times.
+    /// Lets the caller act in an organization with this permission; may be called several times.
     pub fn permission(mut self, permission: impl Into<String>) -> Self {
         self.permissions.push(permission.into());
         self.in_organization()
     }
 
-    /// Presents a token of this kind. By default it is an OAuth access token, or a session token if
-    /// the server accepts only session tokens of people. A caller whose kind of token is not
-    /// accepted may call no tool. A machine is no user and has no organization. An API key belongs
-    /// to a user, or to an organization if the caller acts in one.
+    /// Sets the kind of token that the caller presents. The default is an OAuth access token, or a
+    /// session token if the server accepts session tokens and no OAuth access tokens. A caller
+    /// whose kind of token the server does not accept may call no tool. A machine is not a user and
+    /// has no organization. An API key belongs to the organization that the caller acts in, or else
+    /// to a user.
     ///
     /// ```
     /// use mcp_auth::{SampleCaller, TokenKind};
@@ -104,8 +106,9 @@ impl SampleCaller {
         self
     }
 
-    /// Presents a session token with this feature, `org:export` or `user:export`. A feature without
-    /// an owner belongs to the organization and to the user. May be called several times.
+    /// Gives the caller a session token with this feature, such as `org:export` or `user:export`. A
+    /// feature without `org:` or `user:` belongs to both the organization and the user. May be
+    /// called several times.
     ///
     /// ```
     /// use mcp_auth::SampleCaller;
@@ -118,15 +121,16 @@ impl SampleCaller {
         self.token(TokenKind::Session)
     }
 
-    /// Presents a session token with this plan, `org:pro` or `user:pro`. A plan without an owner
-    /// belongs to the organization and to the user. May be called several times.
+    /// Gives the caller a session token with this plan, such as `org:pro` or `user:pro`. A plan
+    /// without `org:` or `user:` belongs to both the organization and the user. May be called
+    /// several times.
     pub fn plan(mut self, plan: impl AsRef<str>) -> Self {
         self.plans = with(self.plans, plan.as_ref());
         self.token(TokenKind::Session)
     }
 
-    /// Presents a session token that says how many minutes ago the first and the second factor were
-    /// verified; -1 means never.
+    /// Gives the caller a session token that says how many minutes ago the first and the second
+    /// factor were verified; -1 means never.
     ///
     /// ```
     /// use mcp_auth::SampleCaller;
@@ -139,14 +143,14 @@ impl SampleCaller {
         self.token(TokenKind::Session)
     }
 
-    /// Presents a token with this scope; may be called several times. Session tokens and M2M tokens
-    /// have no scopes.
+    /// Gives the caller's token this scope; may be called several times. The scope has no effect on
+    /// session tokens and M2M tokens, which have no scopes.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scopes.push(scope.into());
         self
     }
 
-    /// This caller with all facts that a guard requires.
+    /// This caller with all claims that a guard requires.
     pub(super) fn with_all_of(&self, guard: &Guard) -> Self {
         let mut caller = self.clone();
         for leaf in guard.leaves() {
@@ -200,7 +204,7 @@ impl SampleCaller {
     }
 }
 
-/// A caller without a token, and for each accepted kind of token a caller without further facts.
+/// A caller without a token, and callers without further claims for each accepted kind of token.
 pub(super) fn of_each_kind(accepted: &TokenPolicy) -> Vec<SampleCaller> {
     let mut callers = vec![SampleCaller {
         signed_in: false,
@@ -233,7 +237,7 @@ pub(super) fn of_each_kind(accepted: &TokenPolicy) -> Vec<SampleCaller> {
     callers
 }
 
-/// The features or plans with one more.
+/// Adds a feature or a plan.
 fn with(mut held: Entitlements, asked: &str) -> Entitlements {
     if let Some((owner, slug)) = Owner::split(asked) {
         if owner != Owner::User {

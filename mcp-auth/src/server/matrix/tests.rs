@@ -1,4 +1,4 @@
-//! The cells, the columns and the notes of access matrices.
+//! Tests of the cells, the columns and the notes of access matrices.
 
 use serde_json::{Value, json};
 
@@ -203,7 +203,7 @@ fn a_sample_caller_has_the_facts_that_its_kind_of_token_can_carry() {
     assert!(!matrix.may(&SampleCaller::new("").feature("org:export"), &theirs));
 }
 
-/// The roles and permissions of an instance are not known here.
+/// The matrix does not know the roles and permissions of the instance.
 #[test]
 fn a_column_of_every_matrix_says_which_facts_such_a_caller_also_needs() {
     const READ: Requirement = Requirement::Permission(Permission::new("org:a:read"));

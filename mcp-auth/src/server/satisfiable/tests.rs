@@ -1,4 +1,4 @@
-//! Guards with the kinds of tokens that can pass them.
+//! Tests which kinds of tokens can pass which guards.
 
 use super::*;
 use crate::guard::{Feature, Permission, Plan, Reverification, Role, Scope};
@@ -83,7 +83,7 @@ fn session_tokens_cause_a_warning_if_the_server_requires_a_scope_and_accepts_oth
         (true, Some(Parties::Any), &scopes[..], true),
         (true, Some(Parties::Any), &[], false),
         (true, None, &scopes, false),
-        // Without other tokens no tool can be called, which is an error.
+        // If only session tokens are accepted, no tool can be called, which is an error.
         (false, Some(Parties::Any), &scopes, false),
     ] {
         let policy = TokenPolicy {
@@ -112,7 +112,7 @@ fn tokens_without_scopes_pass_no_guard_if_the_server_requires_a_scope() {
             None
         );
     }
-    // OAuth tokens have the scope and no features; session tokens have features and no scopes.
+    // OAuth tokens have scopes but no features, and session tokens have features but no scopes.
     let export = Guard::signed_in(&[EXPORT]);
     assert!(accepts(BOTH, true, &scopes).why_not(&export).is_some());
 }

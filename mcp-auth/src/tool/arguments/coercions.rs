@@ -1,4 +1,4 @@
-//! Counts of the arguments that leniency changed, for the log.
+//! Counts the arguments that lenient reading changed, for the log.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -7,7 +7,7 @@ use crate::identity::LogThrottle;
 
 use super::repair::Repairs;
 
-/// Counts the coercions of a tool, and logs the counts at most once a minute.
+/// Counts the changed arguments of a tool, and logs the counts at most once a minute.
 #[derive(Debug)]
 pub(super) struct Coercions {
     since: Instant,
@@ -28,7 +28,8 @@ impl Default for Coercions {
 }
 
 impl Coercions {
-    /// Counts the coercions of a call. A line has the counts of all calls since the last line, and no values.
+    /// Adds the changed arguments of a call. A log line has the counts of all calls since the last
+    /// line. It never contains a value.
     pub(super) fn count(&self, tool: &'static str, repairs: Repairs) {
         if repairs.strings + repairs.dropped == 0 {
             return;

@@ -1,4 +1,4 @@
-//! Checks of the rewriting of arguments after a schema.
+//! Fuzz checks of the code that rewrites arguments to fit a schema.
 
 use std::sync::LazyLock;
 
@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::repair::{misplaced, repaired};
 
-/// Checks that rewritten arguments are JSON, that rewriting them again changes nothing, and that without leniency they
-/// say what was sent.
+/// Checks that rewritten arguments are JSON, that rewriting them again changes nothing, and that
+/// without `lenient` they have the same meaning as the text that was sent.
 pub fn arguments(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -18,7 +18,7 @@ pub fn arguments(bytes: &[u8]) {
         let Some((rewritten, _)) = repaired(text, &SCHEMA, lenient) else {
             continue;
         };
-        // A number that is out of the range of serde_json is JSON all the same.
+        // A number can be valid JSON although serde_json cannot represent it.
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&rewritten).is_ok();
         assert!(is_json, "{text} became {rewritten}");
         let again = repaired(&rewritten, &SCHEMA, lenient);
@@ -33,11 +33,11 @@ pub fn arguments(bytes: &[u8]) {
     }
 }
 
-/// Without leniency numbers keep their value, and only members that are `null` are missing.
+/// Without `lenient`, numbers keep their value, and only members that are `null` may be missing.
 fn check_same(sent: &Value, read: &Value, text: &str) {
     match (sent, read) {
         (Value::Number(sent), Value::Number(read)) => {
-            // serde_json does not read the last bits of a float exactly.
+            // serde_json may read the last bits of a float inexactly.
             let both = [sent, read].map(|number| number.as_f64().unwrap_or(f64::NAN));
             let [sent, read] = both;
             let is_same = (sent - read).abs() <= sent.abs() * 1e-12;

@@ -1,4 +1,4 @@
-//! Reads arguments: from the raw text of `params.arguments` to the typed struct. Errors name the
+//! Deserializes the raw text of `params.arguments` into the typed struct of a tool. Errors name the
 //! path of the wrong value.
 
 mod coercions;
@@ -23,27 +23,27 @@ use super::violations::shortened;
 
 /// A type that a tool can take by value: serde deserializes it, and schemars describes it.
 ///
-/// The trait exists for its message, which an author reads first who forgot a `&`.
+/// The trait exists for its error message. An author who forgot a `&` reads this message first.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a tool",
     label = "taken by value, so it would come from the client",
-    note = "what the request or the server has is taken by reference: `&Org`, `&State<_>`",
-    note = "a type of your own gets `#[mcp_auth::data]`"
+    note = "values of the request or of the server are taken by reference: `&Org`, `&State<_>`",
+    note = "annotate your own type with `#[mcp_auth::data]`"
 )]
 pub trait Argument {}
 
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + JsonSchema> Argument for T {}
 
-/// A type of a field in a type with `#[data]`: serde reads and writes it, and schemars describes
-/// it.
+/// A type that can be a field of a type with `#[data]`: serde reads and writes it, and schemars
+/// describes it.
 ///
-/// The trait exists for its message, which an author reads first who forgot `#[data]` on the inner
-/// type.
+/// The trait exists for its error message. An author who forgot `#[data]` on the inner type reads
+/// this message first.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a type with `#[mcp_auth::data]`",
     label = "serde and schemars do not know this type",
-    note = "a type of your own gets `#[mcp_auth::data]`, inside another one too",
+    note = "annotate your own type with `#[mcp_auth::data]`, also a type that is used only inside another type",
     note = "the errors that follow have the same cause"
 )]
 pub trait DataField {}
@@ -51,31 +51,31 @@ pub trait DataField {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + Serialize + JsonSchema> DataField for T {}
 
-/// Checks at the declaration of a type that it is a `DataField`.
+/// Checks, where a field is declared, that its type is a `DataField`.
 #[derive(Debug)]
 pub struct IsField<T: DataField>(PhantomData<T>);
 
-/// Checks at the declaration of a type that it is an `Argument`.
+/// Checks, where a parameter is declared, that its type is an `Argument`.
 #[derive(Debug)]
 pub struct IsArgument<T: Argument>(PhantomData<T>);
 
 /// Reads the arguments of one tool.
 #[derive(Debug)]
 pub(super) struct ArgumentReader {
-    /// The schema that the list shows.
+    /// The schema that `tools/list` shows.
     pub(super) schema: Value,
     known: Option<Vec<String>>,
     lenient: bool,
-    /// True if serde would read a list, or an object, where the schema has neither.
+    /// True if serde might accept a list or an object where the schema permits neither.
     has_structures: bool,
-    /// True if serde would read `null` as `None` for an argument whose default is another value.
+    /// True if serde would read `null` as `None` for an argument whose default is not `None`.
     null_hides_default: bool,
     coercions: Coercions,
 }
 
 impl ArgumentReader {
-    /// Makes the reader of a tool. `known` names the arguments if the type itself does not refuse
-    /// others.
+    /// Makes the reader of a tool. `known` lists the names of the arguments, if the type itself
+    /// does not refuse unknown arguments.
     pub(super) fn new(
         generated: &Value,
         schema: Value,
@@ -96,7 +96,7 @@ impl ArgumentReader {
     ///
     /// # Errors
     ///
-    /// A sentence that names the field and what is wrong with it.
+    /// Returns a sentence that names the field and its mistake.
     pub(super) fn read<T: DeserializeOwned>(
         &self,
         tool: &'static str,
@@ -126,7 +126,8 @@ impl ArgumentReader {
         serde_json::from_str(raw).ok()
     }
 
-    /// Only a call whose arguments serde cannot read unchanged pays for this.
+    /// Runs only for a call whose arguments serde cannot read unchanged, so other calls do not pay
+    /// for it.
     #[cold]
     fn read_repaired<T: DeserializeOwned>(
         &self,
@@ -150,8 +151,8 @@ impl ArgumentReader {
     }
 }
 
-/// Returns true if a schema inside this one describes an object or a variant: serde also reads a
-/// struct from a list, and a variant from an object.
+/// Returns true if a schema inside this schema describes an object or an enum variant. serde also
+/// reads a struct from a list, and a variant from an object.
 fn has_structures(schema: &Value) -> bool {
     let is_structure = |schema: &Value| {
         let keywords = ["$ref", "enum", "properties"];
@@ -166,8 +167,8 @@ fn has_structures(schema: &Value) -> bool {
     }
 }
 
-/// Returns true if an optional argument accepts `null` and has another default. serde reads `null`
-/// as `None`, but clients that send `null` leave the argument out.
+/// Returns true if an optional argument accepts `null` and has a default other than `null`. serde
+/// reads `null` as `None`, but clients that send `null` mean that the argument is absent.
 fn null_hides_default(schema: &Value) -> bool {
     match schema {
         Value::Object(members) => {
@@ -184,7 +185,7 @@ fn null_hides_default(schema: &Value) -> bool {
     }
 }
 
-/// Parses again and records the path. Only a call that failed pays for it.
+/// Parses again, and records the path of the error. Runs only for a call that failed.
 #[cold]
 fn explain<T: DeserializeOwned>(raw: &str) -> String {
     let mut source = serde_json::Deserializer::from_str(raw);
@@ -202,11 +203,11 @@ fn explain<T: DeserializeOwned>(raw: &str) -> String {
     }
 }
 
-/// Refuses members that the schema of a flattened struct does not name.
+/// Refuses arguments that the schema of a flattened struct does not name.
 ///
 /// # Errors
 ///
-/// A sentence that names the unknown argument and the known ones.
+/// Returns a sentence that names the unknown argument and the known arguments.
 fn refuse_unknown(raw: &str, known: &[String]) -> Result<(), String> {
     let mut members = serde_json::Deserializer::from_str(raw);
     match members.deserialize_map(FirstUnknown(known)) {
@@ -214,12 +215,12 @@ fn refuse_unknown(raw: &str, known: &[String]) -> Result<(), String> {
             "Invalid arguments: unknown field `{name}`, expected one of `{}`",
             known.join("`, `")
         )),
-        // Reading the text as the struct reports the error.
+        // Deserializing the struct will report the error.
         Ok(None) | Err(_) => Ok(()),
     }
 }
 
-/// Finds the alphabetically first member that is not known.
+/// Finds the unknown member whose name comes first in the alphabet.
 struct FirstUnknown<'a>(&'a [String]);
 
 impl<'de> Visitor<'de> for FirstUnknown<'_> {
@@ -241,8 +242,8 @@ impl<'de> Visitor<'de> for FirstUnknown<'_> {
     }
 }
 
-/// Removes serde_json's "at line 1 column 9", which counts within the arguments and means nothing
-/// to the client.
+/// Removes serde_json's "at line 1 column 9". The position counts within the arguments, so it does
+/// not help the client.
 fn without_position(message: &str) -> String {
     message
         .rsplit_once(" at line ")
@@ -306,7 +307,7 @@ mod tests {
         for raw in [
             r#"{"id": 1}"#,
             r#"{"id": 1, "i\u0064": 2, "x": {"y": [{}]}}"#,
-            // Reading the text as the struct reports the error.
+            // Deserializing the struct will report the error.
             r#"{"ID": 1"#,
             "[1]",
         ] {

@@ -1,12 +1,13 @@
-//! Compares arguments with the published schema: finds lists and objects where the schema has none,
-//! and values that are right by the schema although serde does not read them unchanged.
+//! Compares arguments with the published schema. Refuses lists and objects where the schema permits
+//! none. Rewrites values that the schema permits but that serde cannot read.
 //!
-//! serde reads a struct from a list of its fields, and a variant without fields from an object; both are refused here.
+//! The refusal is necessary because serde reads a struct also from a list of its fields, and a
+//! variant without fields also from an object.
 //!
-//! Always rewritten are an integer with a fraction of zero or an exponent (JSON Schema 2020-12,
-//! validation, 6.1.1: `10.0` and `1e1` are integers), and `null` for an optional argument. A
-//! lenient tool also rewrites numbers, booleans, lists and objects that are sent as strings, and
-//! drops arguments that known clients add.
+//! Two kinds of values are rewritten for every tool: integers with a zero fraction or an exponent
+//! (JSON Schema 2020-12, validation, 6.1.1: `10.0` and `1e1` are integers), and `null` for an
+//! optional argument. For a lenient tool, strings that contain a number, a boolean, a list or an
+//! object are rewritten too, and arguments that certain clients add are removed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,36 +28,36 @@ pub(super) struct Repair<'a> {
 /// Counts of the rewritten values.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Repairs {
-    /// Integers that were written as floats.
+    /// The number of integers that were written as floats.
     pub(super) integers: usize,
-    /// Optional arguments that were `null`.
+    /// The number of optional arguments that were `null`.
     pub(super) nulls: usize,
-    /// Values of other types that were sent as strings.
+    /// The number of values of other types that were sent as strings.
     pub(super) strings: usize,
-    /// Arguments that a client added.
+    /// The number of arguments that a client added.
     pub(super) dropped: usize,
 }
 
 type Candidates<'a> = Vec<&'a Map<String, Value>>;
 
-/// Finds a list or an object where the schema has neither, and returns the sentence for the client.
+/// Finds a list or an object where the schema permits none, and returns the error for the client.
 pub(super) fn misplaced(text: &str, schema: &Value) -> Option<String> {
     let is_flat = !text.bytes().skip(1).any(|byte| matches!(byte, b'[' | b'{'));
     if is_flat {
         return None;
     }
-    // serde reports a text that is not JSON, or too deep.
+    // If the text is not JSON or is nested too deeply, serde reports that.
     let node = Node::parse(text)?;
     let repair = Repair::new(schema, false);
     let misplaced = repair.misplaced(&node, &repair.candidates(&[schema]))?;
     Some(misplaced.to_string())
 }
 
-/// A list or an object where the schema has neither.
+/// A list or an object where the schema permits none.
 struct Misplaced {
     path: String,
     found: &'static str,
-    /// Names of types.
+    /// The names of the permitted types.
     expected: String,
 }
 
@@ -82,7 +83,7 @@ impl fmt::Display for Misplaced {
     }
 }
 
-/// Rewrites a text; `None` if there is nothing to rewrite.
+/// Rewrites a text. `None` if there is nothing to rewrite.
 pub(super) fn repaired(text: &str, schema: &Value, lenient: bool) -> Option<(String, Repairs)> {
     let mut node = Node::parse(text)?;
     let mut repair = Repair::new(schema, lenient);
@@ -156,7 +157,7 @@ impl<'a> Repair<'a> {
                 self.value(&mut member.value, &of_member, depth);
             }
         }
-        // A second member of the name is an error, so it stays.
+        // Keep a member whose name occurs twice, so that serde reports the duplicate.
         if !absent.is_empty() {
             let mut times = HashMap::new();
             for member in &*members {
@@ -183,7 +184,7 @@ impl<'a> Repair<'a> {
         self.done.dropped += before - members.len();
     }
 
-    /// Looks for a list or an object where the schema has neither.
+    /// Looks for a list or an object where the schema permits none.
     fn misplaced(&self, node: &Node<'_>, candidates: &Candidates<'a>) -> Option<Misplaced> {
         let (found, ty) = match node {
             Node::List(_) => ("a list", "array"),
@@ -229,7 +230,8 @@ impl<'a> Repair<'a> {
         self.candidates(&schemas.collect::<Vec<_>>())
     }
 
-    /// Returns the schemas of which a value has to fit one or all, with the alternatives among them.
+    /// Returns all schemas that may apply to a value: `schemas`, the targets of their references,
+    /// and their alternatives.
     fn candidates(&self, schemas: &[&'a Value]) -> Candidates<'a> {
         let mut found = Vec::new();
         for schema in schemas {
@@ -269,7 +271,7 @@ impl<'a> Repair<'a> {
     }
 }
 
-/// Returns the value that a string stands for, if the schema takes values of that type and no
+/// Returns the value that is written in a string, if the schema permits values of that type but no
 /// strings.
 fn meant(written: &str, candidates: &Candidates<'_>) -> Option<Node<'static>> {
     if candidates.is_empty() || accepts(candidates, "string") {
@@ -288,8 +290,8 @@ fn meant(written: &str, candidates: &Candidates<'_>) -> Option<Node<'static>> {
     is_taken.then(|| node.into_owned())
 }
 
-/// Returns the alternatives that an object can be: it has their required members and fits their
-/// constants, such as a tag. Returns all alternatives if it fits none.
+/// Returns the alternatives that an object fits: the object has the required members and the
+/// constants (such as a tag) of the alternative. If it fits no alternative, returns all of them.
 fn fitting<'a>(candidates: &Candidates<'a>, members: &[Member<'_>]) -> Candidates<'a> {
     if candidates.len() < 2 {
         return candidates.clone();
@@ -323,7 +325,7 @@ fn fitting<'a>(candidates: &Candidates<'a>, members: &[Member<'_>]) -> Candidate
 }
 
 /// Returns true if one of the schemas accepts values of a type. A schema without a `type` accepts
-/// all.
+/// every type.
 fn accepts(candidates: &Candidates<'_>, ty: &str) -> bool {
     candidates.iter().any(|schema| match schema.get("type") {
         Some(Value::Array(types)) => types.iter().any(|one| one == ty),
@@ -332,7 +334,7 @@ fn accepts(candidates: &Candidates<'_>, ty: &str) -> bool {
     })
 }
 
-/// The names of the types that the schemas take, each once.
+/// The names of the types that the schemas accept, without duplicates.
 fn types<'a>(candidates: &Candidates<'a>) -> Vec<&'a str> {
     let mut types: Vec<&str> = Vec::new();
     for schema in candidates {
@@ -342,7 +344,7 @@ fn types<'a>(candidates: &Candidates<'a>) -> Vec<&'a str> {
     types
 }
 
-/// The schemas that an object schema has for a member of this name.
+/// The schemas that an object schema gives for a member with this name.
 fn of_member<'a>(schema: &'a Map<String, Value>, name: &str) -> Vec<&'a Value> {
     if let Some(property) = schema.get("properties").and_then(|all| all.get(name)) {
         return vec![property];
@@ -364,8 +366,8 @@ fn requires(schema: &Map<String, Value>, property: &str) -> bool {
     required.into_iter().flatten().any(|name| name == property)
 }
 
-/// Writes a number without fraction and exponent, and without losing a digit. Returns `None` if it
-/// is written so already, is not an integer, or has more digits than any integer type.
+/// Writes an integer without fraction and exponent, and keeps every digit. Returns `None` if the
+/// number already has neither, is not an integer, or has more digits than any integer type.
 fn integer(text: &str) -> Option<String> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(unsigned) => ("-", unsigned),
@@ -394,8 +396,8 @@ fn integer(text: &str) -> Option<String> {
     (integer != text).then_some(integer)
 }
 
-/// Arguments that clients add to those of the tool: n8n (`toolCallId` and the fields of its chat
-/// trigger) and Cline (`task_progress`).
+/// Arguments that clients add to the arguments of a tool. n8n adds `toolCallId` and the fields of
+/// its chat trigger; Cline adds `task_progress`.
 const ADDITIONS: [&str; 5] = [
     "action",
     "chatInput",
@@ -404,13 +406,15 @@ const ADDITIONS: [&str; 5] = [
     "toolCallId",
 ];
 
-/// The digits of the greatest `u128`.
+/// The number of digits of the greatest `u128`.
 const LONGEST: usize = 39;
 
-/// The depth to which a schema is followed that refers to itself without an object in between.
+/// The maximum depth to which references and alternatives are followed. It matters for a schema
+/// that refers to itself without an object in between.
 const DEEPEST: usize = 16;
 
-/// serde_json's own limit. The depth of a value in a string counts from the place of the string.
+/// serde_json's own limit. The depth of a value that is written in a string is added to the depth
+/// of the string.
 const DEEPEST_VALUE: usize = 128;
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! JSON text as a tree that keeps every number and every string as it is written, in order and with duplicates.
+//! JSON text as a tree. The tree keeps numbers and strings exactly as written, and keeps the order
+//! and the duplicates of members.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,7 @@ pub(super) enum Node<'a> {
     Null,
     Number(Cow<'a, str>),
     Object(Vec<Member<'a>>),
-    /// With its quotes and escapes.
+    /// A string as written, with its quotes and escapes.
     Text(Cow<'a, str>),
     /// `true` or `false`.
     Truth(bool),
@@ -27,7 +28,8 @@ pub(super) struct Member<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// Parses a text. Returns `None` if it is not JSON, or is nested deeper than serde_json reads.
+    /// Parses a text. Returns `None` if the text is not JSON, or is nested more deeply than
+    /// serde_json permits.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         serde_json::from_str::<IgnoredAny>(text).ok()?;
         let mut rest = text;
@@ -59,7 +61,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Copies what the value borrows from its text.
+    /// Copies the parts that the value borrows from its text.
     pub(super) fn into_owned(self) -> Node<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         match self {
@@ -80,17 +82,17 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Decodes a string that stands in its quotes.
+/// Decodes a string that is written with its quotes.
 pub(super) fn decoded(written: &str) -> Option<Cow<'_, str>> {
     let Name(name) = serde_json::from_str(written).ok()?;
     Some(name)
 }
 
-/// serde borrows a `Cow` only where it is a field.
+/// A wrapper for a string, because serde borrows a `Cow` only as a field.
 #[derive(Deserialize)]
 pub(super) struct Name<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-/// Takes the first value off a text that is known to be JSON.
+/// Removes the first value from a text that is known to be JSON, and returns the value.
 fn value<'a>(rest: &mut &'a str, depth: usize) -> Option<Node<'a>> {
     let depth = depth.checked_sub(1)?;
     *rest = rest.trim_ascii_start();
@@ -132,7 +134,7 @@ fn value<'a>(rest: &mut &'a str, depth: usize) -> Option<Node<'a>> {
     }
 }
 
-/// Calls `read` at each element between a bracket and its `end`.
+/// Calls `read` for each element between a bracket and its closing `end`.
 fn each<'a>(
     rest: &mut &'a str,
     end: char,

@@ -1,8 +1,8 @@
-//! JSON Schemas of arguments and results, in the shape that MCP and its clients ask for.
+//! Makes the JSON Schemas of arguments and results in the form that MCP and its clients require.
 //!
-//! schemars describes a type. MCP requires a root of `type: object`, and clients know a part of
-//! JSON Schema. Every schema is rewritten at start-up in keywords that all clients know. Schemas
-//! that cannot be rewritten are reported.
+//! schemars makes the schema of a type. MCP requires `type: object` at the root, and clients
+//! support only a part of JSON Schema. At start-up, this module therefore rewrites every schema
+//! with keywords that all clients support, and reports schemas that it cannot rewrite.
 
 mod plain;
 mod unsupported;
@@ -25,12 +25,13 @@ pub(super) fn input<T: JsonSchema>() -> Schema {
     settings().into_generator().into_root_schema_for::<T>()
 }
 
-/// A keyword that schemars derives from a rule, and that refuses values which the rule accepts.
+/// A keyword that schemars derives from a rule, but that is stricter than the rule, so it is
+/// removed from the schema.
 #[derive(Clone, Copy, Debug)]
 pub struct SuppressedKeyword {
     /// The keyword.
     pub keyword: &'static str,
-    /// The number of lists around it.
+    /// The number of lists around the keyword.
     pub depth: usize,
 }
 
@@ -56,8 +57,8 @@ pub(super) fn output<T: IntoToolResult>() -> Option<Schema> {
     T::output_schema()
 }
 
-/// Returns the schema of a serialized value, which may differ from the schema of a deserialized
-/// one.
+/// Returns the schema of the serialized form of a type, which may differ from the schema of its
+/// deserialized form.
 pub(super) fn written<T: JsonSchema>() -> Schema {
     settings()
         .for_serialize()
@@ -65,9 +66,9 @@ pub(super) fn written<T: JsonSchema>() -> Schema {
         .into_root_schema_for::<T>()
 }
 
-/// Settings without `$schema`: 2020-12 is MCP's default dialect, and a `$schema` of the user's
-/// stays. Types are inlined, because some clients do not follow references. Only a recursive type
-/// needs a reference.
+/// Settings that add no `$schema`, because 2020-12 is MCP's default dialect. A `$schema` that the
+/// application sets is kept. Types are inlined, because some clients do not follow references. Only
+/// a recursive type has a reference.
 fn settings() -> SchemaSettings {
     SchemaSettings::draft2020_12().with(|settings| {
         settings.meta_schema = None;
@@ -84,12 +85,12 @@ pub(super) fn or_null(schema: Schema) -> Schema {
     either.into()
 }
 
-/// Turns an input schema into one that MCP accepts. `closed` adds `additionalProperties: false`,
-/// except to a schema whose properties are in alternatives: the keyword does not see them and would
-/// refuse them all.
+/// Turns an input schema into a schema that MCP accepts. With `closed`, adds
+/// `additionalProperties: false`, except to a schema whose properties are inside alternatives. The
+/// keyword ignores such properties and would refuse them all.
 pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
     let mut object = into_object(schema);
-    // schemars names the generated type here.
+    // Here schemars writes the name of the generated type.
     object.remove("title");
     object.insert("type".to_owned(), "object".into());
     // Some clients refuse an object schema without properties.
@@ -103,8 +104,8 @@ pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
     Value::Object(object)
 }
 
-/// Turns an output schema into one that MCP accepts. The flag is true if the value must be wrapped
-/// as `{"result": …}`, because its schema is not an object's.
+/// Turns an output schema into a schema that MCP accepts. The flag is true if the value must be
+/// wrapped as `{"result": …}`, because its schema does not describe an object.
 pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
     let mut object = into_object(schema);
     object.remove("title");
@@ -121,7 +122,7 @@ pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
     (Value::Object(wrapped), true)
 }
 
-/// Removes `additionalProperties: false`, for clients that do not know the keyword.
+/// Removes `additionalProperties: false`, for clients that do not support the keyword.
 pub(super) fn leave_open(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -135,8 +136,8 @@ pub(super) fn leave_open(schema: &mut Value) {
     }
 }
 
-/// Separates the root of a schema from its definitions. A schema that refers to itself as the root
-/// becomes a definition, so that the reference keeps its meaning.
+/// Separates the root of a schema from its definitions. If the schema refers to its own root, the
+/// root becomes a definition, so that the reference keeps its meaning.
 fn nest(mut object: Map<String, Value>) -> (Value, Map<String, Value>) {
     let definitions = object.remove("$defs");
     let mut definitions = match definitions {
@@ -160,7 +161,8 @@ fn nest(mut object: Map<String, Value>) -> (Value, Map<String, Value>) {
     (inner, definitions)
 }
 
-/// Replaces every reference to the root by `reference`. Returns true if there was one.
+/// Replaces every reference to the root by `reference`. Returns true if the schema has such a
+/// reference.
 fn rename_root(schema: &mut Value, reference: &str) -> bool {
     match schema {
         Value::Object(members) => members.iter_mut().fold(false, |refers, (name, member)| {
@@ -192,9 +194,9 @@ fn into_object(schema: Schema) -> Map<String, Value> {
     }
 }
 
-/// Returns each property that at least one alternative of the schema has. The server refuses all other arguments of
-/// a type for which serde does not refuse unknown fields. Returns `None` if the schema accepts other names
-/// explicitly, or if the names are not known.
+/// Returns every property that at least one alternative of the schema has. If serde does not refuse
+/// unknown fields for a type, the server refuses all arguments that are not in this list. Returns
+/// `None` if the schema explicitly accepts other names, or if the names cannot be determined.
 pub(super) fn property_names(schema: &Value) -> Option<Vec<String>> {
     let mut names = BTreeSet::new();
     collect_names(schema, schema, DEEPEST, &mut names)?;
@@ -234,7 +236,7 @@ fn collect_names(
 }
 
 const COMPOSED: [&str; 3] = ["allOf", "anyOf", "oneOf"];
-/// The depth to which a type is followed that refers to itself.
+/// The maximum depth to which the references of a recursive type are followed.
 const DEEPEST: usize = 16;
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Rewrites a schema in keywords that every client reads, without changing the accepted values, in
-//! one recursive pass.
+//! Rewrites a schema with keywords that every client supports, in one recursive pass. The accepted
+//! values do not change.
 //!
-//! The keywords are those of JSON Schema 2020-12. `docs/schemas.md` names the clients behind each rule.
+//! The result uses keywords of JSON Schema 2020-12. `docs/schemas.md` names the clients that need
+//! each rule.
 
 use schemars::Schema;
 use schemars::transform::{Transform, transform_subschemas};
@@ -9,15 +10,15 @@ use serde_json::{Map, Value, json};
 
 type Members = Map<String, Value>;
 
-/// The direction of the values: read by the server, or written by it.
+/// Whether the server reads values of the schema (input) or writes them (output).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Direction {
     Input,
     Output,
 }
 
-/// Rewrites a root schema. The root stays an object schema: it never becomes an alternative with
-/// `null`.
+/// Rewrites a root schema. The root remains an object schema; it is never turned into alternatives
+/// with `null`.
 pub(super) fn write_plainly(root: &mut Members, direction: Direction) {
     if direction == Direction::Input {
         take_out_null(root);
@@ -29,7 +30,7 @@ pub(super) fn write_plainly(root: &mut Members, direction: Direction) {
     }
 }
 
-/// Removes `null` from the schema of a member that is omitted instead of being `null`.
+/// Removes `null` from the schema of a member that the server omits instead of writing `null`.
 #[derive(Clone, Copy, Debug)]
 pub struct NeverNull;
 
@@ -62,11 +63,11 @@ impl Transform for Plain {
         alternatives(members);
         array(members);
         if self.direction == Direction::Input {
-            // A set accepts the same value twice.
+            // serde accepts a duplicate value for a set, so the keyword would be too strict.
             members.remove("uniqueItems");
             optional_properties(members);
         }
-        // `additionalProperties: false` stays: more clients read it than any other form.
+        // Keep `additionalProperties: false`, because more clients support it than any other form.
         let closed = members.get("additionalProperties") == Some(&Value::Bool(false));
         if closed {
             members.remove("additionalProperties");
@@ -82,8 +83,9 @@ impl Transform for Plain {
     }
 }
 
-/// Removes escapes that ECMA-262 does not know, or knows only inside `[…]`. A client could not
-/// compile the pattern with them. schemars writes them for `contains("a-b")`.
+/// Removes escapes from a pattern that ECMA-262 does not permit, or permits only inside `[…]`. With
+/// such an escape, a client could not compile the pattern. schemars writes such escapes, for
+/// example for `contains("a-b")`.
 fn pattern(members: &mut Members) {
     if let Some(Value::String(pattern)) = members.get_mut("pattern") {
         *pattern = without_needless_escapes(pattern);
@@ -96,7 +98,7 @@ fn without_needless_escapes(pattern: &str) -> String {
     let mut letters = pattern.chars().peekable();
     while let Some(letter) = letters.next() {
         if escaped {
-            // Doubled inside a class, `&` and `~` are operators in Rust.
+            // Inside a class, `&&` and `~~` are operators in Rust.
             let is_doubled = plain.ends_with(letter)
                 || matches!(letters.peek(), Some(next) if matches!(next, '&' | '~' | '\\'));
             let is_needless = match letter {
@@ -126,8 +128,8 @@ fn without_needless_escapes(pattern: &str) -> String {
     plain
 }
 
-/// Writes the range of a number as `minimum` and `maximum` instead of `format`, which JSON Schema
-/// does not define for numbers.
+/// Writes the range of a number as `minimum` and `maximum`. schemars writes it as `format`, but
+/// JSON Schema defines no `format` for numbers.
 fn number(members: &mut Members) {
     if !has_type(members, &["integer", "number"]) || has_type(members, &["string"]) {
         return;
@@ -143,8 +145,8 @@ fn number(members: &mut Members) {
     }
 }
 
-/// Returns the range of a type that schemars names in `format`. A bound that needs 64 bits is
-/// omitted: Claude refuses a request whose schemas have such a number.
+/// Returns the range of the type that schemars names in `format`. Leaves out a bound that needs 64
+/// bits, because Claude refuses a request whose schemas contain such a number.
 fn range(format: &str) -> (Option<Value>, Option<Value>) {
     match format {
         "int8" => (Some(json!(i8::MIN)), Some(json!(i8::MAX))),
@@ -165,9 +167,9 @@ fn constant(members: &mut Members) {
     }
 }
 
-/// Turns alternatives that are constants into one `enum`, with their texts in the description, and
-/// any other `oneOf` into `anyOf`. serde takes the first alternative that fits, so `anyOf` accepts
-/// the same values.
+/// Turns alternatives that are all constants into one `enum`, and puts the texts of the
+/// alternatives into its description. Turns any other `oneOf` into `anyOf`. serde takes the first
+/// alternative that fits, so `anyOf` describes exactly the values that serde accepts.
 fn alternatives(members: &mut Members) {
     let keyword = match (members.get("oneOf"), members.get("anyOf")) {
         (Some(Value::Array(_)), None) => "oneOf",
@@ -194,7 +196,7 @@ fn alternatives(members: &mut Members) {
     }
 }
 
-/// Alternatives of one type, each of which is a list of constants.
+/// Alternatives that all have the same type and are lists of constants.
 struct Constants {
     ty: Value,
     values: Vec<Value>,
@@ -246,8 +248,8 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Adds `items` to every array. Many clients do not read the `prefixItems` of a tuple; its `items`
-/// accept any of these types.
+/// Adds `items` to every array. For a tuple, `items` accepts the types of all elements, because
+/// many clients do not support `prefixItems`.
 fn array(members: &mut Members) {
     if !has_type(members, &["array"]) {
         return;
@@ -287,8 +289,8 @@ fn is_closed(members: &Members, length: usize) -> bool {
     most == u64::try_from(length).ok() || members.get("items") == Some(&Value::Bool(false))
 }
 
-/// Removes `null` from the schemas of optional properties: a client omits the property. The server
-/// reads a `null` there as absent.
+/// Removes `null` from the schemas of optional properties, because a client can omit such a
+/// property. If a client still sends `null`, the server treats the property as absent.
 fn optional_properties(members: &mut Members) {
     let required = members.get("required").cloned().unwrap_or_default();
     let is_required = |name: &str| {
@@ -305,7 +307,7 @@ fn optional_properties(members: &mut Members) {
     }
 }
 
-/// Removes `null` from the accepted values, unless it is the only one.
+/// Removes `null` from the accepted values, unless `null` is the only accepted value.
 fn take_out_null(members: &mut Members) {
     if let Some(Value::Array(types)) = members.get_mut("type") {
         types.retain(|ty| ty != "null");
@@ -331,7 +333,7 @@ fn take_out_null(members: &mut Members) {
             && let Some(Value::Object(only)) = branches.pop()
         {
             members.remove(keyword);
-            // The description of the property comes before the description of its type.
+            // The description of the property takes precedence over the description of its type.
             for (key, value) in only {
                 members.entry(key).or_insert(value);
             }
@@ -348,7 +350,7 @@ fn is_null(schema: &Value) -> bool {
         || schema.get("enum") == Some(&json!([null]))
 }
 
-/// Writes a list of types as alternatives: clients that expect one `type` refuse a list.
+/// Writes a list of types as alternatives, because clients that expect one `type` refuse a list.
 fn types(members: &mut Members) {
     let Some(Value::Array(types)) = members.get("type") else {
         return;
@@ -387,7 +389,7 @@ fn types(members: &mut Members) {
     *members = words;
 }
 
-/// Returns true if the schema accepts values of one of these types, by name.
+/// Returns true if the schema's `type` names one of these types.
 fn has_type(members: &Members, types: &[&str]) -> bool {
     let is_one = |ty: &Value| ty.as_str().is_some_and(|ty| types.contains(&ty));
     match members.get("type") {
@@ -397,7 +399,8 @@ fn has_type(members: &Members, types: &[&str]) -> bool {
     }
 }
 
-/// JSON Schema 2020-12, validation, section 9: keywords that describe a value and refuse none.
+/// The keywords that only describe a value and never refuse one. Source: JSON Schema 2020-12,
+/// validation, section 9.
 const ANNOTATIONS: [&str; 9] = [
     "$defs",
     "default",

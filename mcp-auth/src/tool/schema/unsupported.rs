@@ -1,4 +1,5 @@
-//! Schemas that some clients refuse, and that cannot be rewritten with the same meaning.
+//! Finds schemas that some clients refuse, and that cannot be rewritten without changing their
+//! meaning.
 
 use std::fmt;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 /// A part of an input schema that some clients refuse.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Unsupported {
-    /// The arguments as a whole are alternatives.
+    /// The schema of all arguments consists of alternatives.
     RootAlternatives,
     /// A property has a name that some model providers refuse.
     PropertyName(String),
@@ -34,14 +35,14 @@ impl Unsupported {
         each_once
     }
 
-    /// Returns the clients that refuse the schema, and the consequence.
+    /// Returns which clients refuse the schema, and the consequence.
     pub(crate) fn why(&self) -> &'static str {
         match self {
             Self::RootAlternatives => {
-                "Claude and OpenAI refuse `anyOf`, `oneOf` and `allOf` at the root of a tool's schema, and with the tool the whole request"
+                "Claude and OpenAI refuse `anyOf`, `oneOf` and `allOf` at the root of a tool's schema, and then refuse the whole request"
             }
             Self::PropertyName(_) => {
-                "Claude takes property names of 1 to 64 ASCII letters, digits, `_`, `.` and `-`, and refuses the whole request otherwise"
+                "Claude accepts only property names of 1 to 64 ASCII letters, digits, `_`, `.` and `-`, and refuses the whole request if a name differs"
             }
             Self::Recursion(_) => {
                 "Gemini refuses a schema that refers to itself, and clients that expand references drop the tool"
@@ -90,7 +91,7 @@ fn walk(schema: &Value, found: &mut Vec<Unsupported>) {
                             walk(property, found);
                         }
                     }
-                    // Values, not schemas.
+                    // These keywords contain values, which are not schemas.
                     ("const" | "default" | "enum" | "examples", _) => {}
                     _ => walk(member, found),
                 }

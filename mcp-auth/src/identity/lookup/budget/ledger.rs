@@ -1,4 +1,5 @@
-//! The ledger of a budget: the questions that were asked, and the networks that pay for them.
+//! The ledger of a budget: the questions that were asked, and the networks that pay for the
+//! questions.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -15,9 +16,11 @@ pub(super) struct Ledger {
     asked: VecDeque<Asked>,
     /// The number of the next question.
     next: u64,
-    /// For each network, the uptime by which the network has earned the questions that it spent.
+    /// For each network, the uptime at which the network has earned back all questions that it
+    /// spent.
     spent: Cache<Network, Duration>,
-    /// The questions of each network in flight. Networks without one have no entry.
+    /// The number of questions in flight for each network. Networks without a question in flight
+    /// have no entry.
     pub(super) in_flight: HashMap<Network, usize>,
 }
 
@@ -25,7 +28,7 @@ struct Asked {
     number: u64,
     /// The uptime of the question.
     at: Duration,
-    /// The site whose share the question takes.
+    /// The site whose share of the budget the question uses.
     site: Option<Site>,
 }
 
@@ -34,24 +37,24 @@ struct Asked {
 pub(super) enum Cost {
     /// No payer, because the question was not asked.
     Nothing,
-    /// The budget alone. The answer proved the token good, or says nothing about it.
+    /// Only the budget pays. The response proved the token good, or says nothing about it.
     Budget,
-    /// The budget and the network.
+    /// The budget and the network pay.
     Network,
 }
 
-/// The reason why there is no question.
+/// The reason why no question may be asked now.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Blocked {
-    /// The network has questions in flight that may be given back. If they are not, the network
-    /// earns one in this time.
+    /// The network has questions in flight that may be refunded. If they are not, the network earns
+    /// a question after this time.
     Answers(Duration),
-    /// The share of the site is used up. It has a question in this time.
+    /// The share of the site is used up. The site has a question again after this time.
     Site(Duration),
-    /// The network spent all its questions on answers that proved nothing. It earns one in this
-    /// time.
+    /// The network spent all its questions on tokens that were not proved good. It earns a question
+    /// after this time.
     Spent(Duration),
-    /// The whole budget is used up. It has a question in this time.
+    /// The whole budget is used up. It has a question again after this time.
     Full(Duration),
 }
 
@@ -66,7 +69,8 @@ impl Ledger {
         }
     }
 
-    /// The number of questions of the last ten seconds, as of the last [`Self::forget_before`].
+    /// Returns the number of questions of the last ten seconds, as of the last
+    /// [`Self::forget_before`].
     pub(super) fn asked(&self) -> usize {
         self.asked.len()
     }
@@ -89,7 +93,7 @@ impl Ledger {
         Ok(number)
     }
 
-    /// Checks that there is a question.
+    /// Checks that a question may be asked now.
     pub(super) fn check(&mut self, now: Duration, network: Option<Network>) -> Result<(), Blocked> {
         self.forget_before(now);
         if let Some(network) = network {
@@ -167,7 +171,7 @@ impl Ledger {
 }
 
 impl Asked {
-    /// How long the question still counts.
+    /// Returns how long the question still counts.
     fn rest(&self, now: Duration) -> Duration {
         (self.at + WINDOW).saturating_sub(now)
     }
@@ -180,7 +184,7 @@ impl Blocked {
         }
     }
 
-    /// Whether no question can come in time.
+    /// Returns true if no question can become free in time.
     pub(super) fn is_hopeless(self, limits: &BudgetLimits) -> bool {
         match self {
             Self::Answers(_) => false,
@@ -193,6 +197,6 @@ impl Blocked {
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 /// The time in which a network earns one question.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
-/// The most questions that a network may have saved.
+/// The greatest number of questions that a network may have saved.
 const BURST: u32 = 10;
 const MAX_NETWORKS: usize = 10_000;

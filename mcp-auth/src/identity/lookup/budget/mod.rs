@@ -1,12 +1,13 @@
-//! A budget of questions to the identity provider, in all and for each network of strangers.
+//! A budget of questions to the identity provider, in total and for each network of unknown
+//! clients. A question is one request to the identity provider.
 //!
-//! The customer's own application shares the rate limit of the instance, so the server uses a part
-//! of that limit. A made-up opaque token costs a question, too, so each network of strangers has
-//! few questions that prove nothing.
+//! The customer's own application shares the rate limit of the instance, so the server uses only a
+//! part of that limit. Each made-up opaque token costs a question. So a network gets only a few
+//! questions about tokens that turn out not to be good.
 //!
-//! The crate `governor` does not fit: it cannot give a question back, and it has no queue in order
-//! of arrival. [`Queue`](crate::limits::Queue) does not fit: its places become free when they are
-//! given back, and questions become free with time.
+//! The crate `governor` does not fit, because it cannot refund a question and has no queue in order
+//! of arrival. [`Queue`](crate::limits::Queue) does not fit either: its places become free when
+//! they are returned, but questions become free as time passes.
 
 mod ledger;
 
@@ -29,38 +30,39 @@ use ledger::{Blocked, Cost, Ledger, PERIOD};
 
 /// A budget of questions.
 ///
-/// A limited number of questions begin in any ten seconds. Each network (an IPv4 address, an IPv6
-/// /64) may have ten questions that are in flight or proved nothing, and one a second more. A
-/// question that proves its token good is given back to its network at once, so honest clients go
-/// as fast as the answers come. Networks are cheap, so the questions of one site (an IPv4 /24, an
-/// IPv6 /48) that proved nothing leave half of the budget to others.
+/// At most [`BudgetLimits::most`] questions begin in any ten seconds. Each network (an IPv4 address
+/// or an IPv6 /64) may ask ten questions at once, and then one question a second. A question that
+/// proves its token good is refunded to its network at once, so only the response time of the
+/// identity provider limits honest clients. An attacker can have many networks. So the networks of
+/// one site (an IPv4 /24 or an IPv6 /48) together use at most half of the budget for questions that
+/// do not prove a token good.
 ///
-/// A request that finds no question waits for its turn, first come first served, if a turn may come
-/// in time. The requests of one site leave half of the queue to others.
+/// A request that may not ask now waits in a queue, first come first served, if its turn may come
+/// in time. The requests of one site take at most half of the queue.
 #[derive(Clone)]
 pub(crate) struct Budget(Arc<Shared>);
 
 /// The limits of a budget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BudgetLimits {
-    /// The subject of the questions, for the log.
+    /// The data that the questions ask for, for the log.
     pub(crate) what: &'static str,
-    /// The most questions that begin in any ten seconds.
+    /// The greatest number of questions that begin in any ten seconds.
     pub(crate) most: usize,
-    /// The most requests that wait for a question.
+    /// The greatest number of requests that wait for a question.
     pub(crate) most_waiting: usize,
     pub(crate) longest_wait: Duration,
 }
 
-/// There were too many questions, so none is asked now.
+/// The budget is used up, so the question is not asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("there were too many questions")]
+#[error("the budget for requests to the identity provider is used up")]
 pub(crate) struct OverBudget {
-    /// When there may be a question again.
+    /// The time after which a question may be possible again.
     pub(crate) retry_after: Duration,
 }
 
-/// Permission to ask one question. A question that is dropped before it is asked is given back.
+/// Permission to ask one question. A question that is dropped before it is asked is refunded.
 pub(crate) struct Question {
     budget: Budget,
     number: u64,
@@ -73,7 +75,7 @@ struct Shared {
     limits: BudgetLimits,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// Held by the one waiting request that watches the time for all.
+    /// Held by the one waiting request that hands out turns to all waiting requests.
     watch: tokio::sync::Mutex<()>,
     warned: LogThrottle,
 }
@@ -90,10 +92,10 @@ struct Waiting {
     turn: oneshot::Sender<Result<Question, Blocked>>,
 }
 
-/// Tells a waiting request that it may ask, or that no turn will come in time.
+/// Receives the turn of a waiting request, or the reason why no turn will come in time.
 type Turn = oneshot::Receiver<Result<Question, Blocked>>;
 
-/// The outcome of asking for a question: a question, or a place in the queue.
+/// The response of the budget to a request: a question, or a place in the queue.
 enum Entry {
     Question(Question),
     Queued(Turn),
@@ -113,7 +115,7 @@ impl Budget {
         }))
     }
 
-    /// A budget for opaque tokens that the issuer never confirmed.
+    /// Creates a budget for opaque tokens that the issuer never confirmed.
     pub(crate) fn of_new_tokens(most: usize, clock: Arc<dyn Clock>) -> Self {
         let limits = BudgetLimits {
             what: "new opaque tokens",
@@ -124,8 +126,8 @@ impl Budget {
         Self::new(limits, clock)
     }
 
-    /// A budget for look-ups of memberships. The queue is as long as the look-ups of 30 s, which is
-    /// how long a look-up may wait.
+    /// Creates a budget for look-ups of memberships. A look-up may wait for 30 s, so the queue
+    /// holds as many look-ups as the budget allows in 30 s.
     pub(crate) fn of_memberships(most: usize, clock: Arc<dyn Clock>) -> Self {
         let limits = BudgetLimits {
             what: "organization memberships",
@@ -136,11 +138,11 @@ impl Budget {
         Self::new(limits, clock)
     }
 
-    /// Takes a question, for a client of this network if a network has to pay for it.
+    /// Takes a question. If `network` is given, that network pays for the question.
     ///
     /// # Errors
-    /// [`OverBudget`] if there is no question and none may come in time, or if too many requests
-    /// wait.
+    /// [`OverBudget`] if no question is free and none will become free in time, or if the queue is
+    /// full.
     pub(crate) async fn take(&self, network: Option<Network>) -> Result<Question, OverBudget> {
         let turn = match self.take_or_queue(network) {
             Ok(Entry::Question(question)) => return Ok(question),
@@ -165,8 +167,8 @@ impl Budget {
         let limits = &self.0.limits;
         let mut state = self.lock();
         let now = self.0.clock.uptime();
-        // A flood of tokens from a network without questions must not cost a walk through the
-        // queue.
+        // A network that has spent its questions may send a flood of tokens. They must not each
+        // cost a walk through the queue.
         if let Err(blocked) = state.ledger.check(now, network)
             && blocked.is_hopeless(limits)
         {
@@ -188,8 +190,9 @@ impl Budget {
         Ok(Entry::Queued(turn))
     }
 
-    /// Gives turns when they come, and never ends. One waiting request watches for all of them.
-    /// When it leaves, the next request takes over, so a long queue costs no more than a short one.
+    /// Hands out turns as they become free, and never returns. Only one waiting request does this,
+    /// for all waiting requests. When that request leaves, the next request takes over. So a long
+    /// queue costs no more than a short queue.
     async fn watch(&self) -> Infallible {
         let _watch = self.0.watch.lock().await;
         loop {
@@ -202,7 +205,7 @@ impl Budget {
         }
     }
 
-    /// Whether at least half of the questions of ten seconds are free, and no request waits.
+    /// Returns true if at least half of the budget is free and no request waits.
     pub(crate) fn is_half_free(&self) -> bool {
         let mut state = self.lock();
         let now = self.0.clock.uptime();
@@ -211,9 +214,9 @@ impl Budget {
         state.waiting.is_empty() && state.ledger.asked() <= self.0.limits.most / 2
     }
 
-    /// Gives turns in the order in which the requests came. A request that is blocked by its
-    /// network or site does not hold up the requests behind it. Returns the time until a further
-    /// turn may come, if any request waits.
+    /// Hands out turns in the order in which the requests arrived. A request that is blocked by its
+    /// network or site does not hold up the requests behind it. Returns the time until the next
+    /// turn may become free, if any request waits.
     fn serve(&self, state: &mut State, now: Duration) -> Option<Duration> {
         let limits = &self.0.limits;
         let mut soonest: Option<Duration> = None;
@@ -268,7 +271,7 @@ impl Budget {
             let what = limits.what;
             tracing::warn!(
                 target: "mcp_auth", what, requests,
-                "the budget for questions to the identity provider is used up; requests are answered with 503"
+                "the budget for requests to the identity provider is used up; the server answers clients with 503"
             );
         }
         OverBudget {
@@ -283,13 +286,12 @@ impl Budget {
 }
 
 impl Question {
-    /// The question is asked now, so its network pays for it.
+    /// Makes the network pay for the question, which is asked now.
     pub(crate) fn pay(&mut self) {
         self.cost = Cost::Network;
     }
 
-    /// The answer proved the token good, or says nothing about it: the network gets the question
-    /// back.
+    /// Refunds the network, because the response proved the token good or says nothing about it.
     pub(crate) fn give_back(&mut self) {
         self.cost = Cost::Budget;
     }
@@ -316,7 +318,7 @@ impl Drop for Question {
 }
 
 impl State {
-    /// Whether one more request of this network may wait.
+    /// Returns true if one more request of this network may wait.
     fn has_room(&mut self, limits: &BudgetLimits, network: Option<Network>) -> bool {
         self.waiting.retain(|waiting| !waiting.turn.is_closed());
         let Some(network) = network else {
@@ -337,7 +339,7 @@ impl fmt::Debug for Budget {
     }
 }
 
-/// The shortest time between two rounds of the request that watches.
+/// The shortest time between two rounds of [`Budget::watch`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Questions that are spent or given back, and the order in which waiting requests get them.
+//! Questions that are spent or refunded, and the order in which waiting requests get questions.
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -188,7 +188,7 @@ fn a_request_that_is_dropped_gives_its_place_and_its_turn_back() {
         for one in &mut waiting {
             assert!(one.as_mut().now_or_never().is_none());
         }
-        // The first one leaves the queue, and the second one leaves after it was given its turn.
+        // The first request leaves the queue. The second request leaves after it got its turn.
         drop(waiting.remove(0));
         asked.pop();
         drop(waiting.remove(0));
@@ -246,7 +246,8 @@ fn take(budget: &Budget, address: &str) -> Option<Question> {
     block_on(async { budget.take(Some(network(address))).now_or_never() })?.ok()
 }
 
-/// The number of these questions that are asked. No question proves a token good.
+/// Asks this many questions, of which none proves a token good. Returns how many questions the
+/// budget allowed.
 fn spend(budget: &Budget, address: &str, times: usize) -> usize {
     let asked = (0..times).filter(|_| match take(budget, address) {
         Some(mut question) => {

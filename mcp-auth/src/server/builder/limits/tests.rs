@@ -1,4 +1,4 @@
-//! The defaults of the limits, and limits that contradict each other.
+//! Tests of the default limits, and of limits that contradict each other.
 
 use super::*;
 

@@ -97,7 +97,8 @@ fn null_is_absent_where_the_schema_does_not_ask_for_the_argument() {
         Some(r#"{"map":{"a":{}}}"#)
     );
     for text in [
-        // Required, unknown, a value that may be null, an item.
+        // These cases stay unchanged: a required argument, an unknown argument, values that may be
+        // `null`, and an item.
         r#"{"n":null}"#,
         r#"{"unknown":null}"#,
         r#"{"any":null,"either":null}"#,
@@ -207,7 +208,7 @@ fn strings_within_strings_are_read_to_the_depth_of_serde_json() {
         "properties": { "it": { "$ref": "#/$defs/L" } },
         "$defs": { "L": { "type": "array", "items": { "$ref": "#/$defs/L" } } },
     });
-    // A quote in a string at each level is escaped as a code, so that the text does not double.
+    // Each level escapes its quotes as `\u0022`, so that the length of the text does not double.
     let mut inner = format!("{}{}", "[".repeat(100), "]".repeat(100));
     for level in (0..80).rev() {
         let quote = (0..level).fold("\"".to_owned(), |quote, _| {
