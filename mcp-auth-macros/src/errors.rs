@@ -50,6 +50,11 @@ impl Errors {
 /// Returns `; did you mean `permission`?` if one of `accepted` is similar to `word`, and otherwise
 /// an empty text.
 pub(crate) fn did_you_mean(word: &str, accepted: &[&str]) -> String {
+    nearest(word, accepted).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+/// The word of `accepted` that is close to `word`.
+pub(crate) fn nearest<'a>(word: &str, accepted: &[&'a str]) -> Option<&'a str> {
     // At most a third of the letters may differ. With more, `name` would be suggested for `any`.
     let allowed = word.chars().count() / 3;
     let lower = word.to_ascii_lowercase();
@@ -63,7 +68,7 @@ pub(crate) fn did_you_mean(word: &str, accepted: &[&str]) -> String {
         })
         .filter(|(distance, _)| *distance <= allowed)
         .min()
-        .map_or_else(String::new, |(_, name)| format!("; did you mean `{name}`?"))
+        .map(|(_, name)| *name)
 }
 
 /// Writes names as `` `a`, `b` ``, for a note that lists the accepted words.

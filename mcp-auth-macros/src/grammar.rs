@@ -1,8 +1,10 @@
-//! The grammars of permissions, roles, scopes, features and tool names. Each function checks a
-//! text. Macros cannot see the values of constants, so the runtime applies the same grammars to
-//! constants.
+//! The grammars of permissions, roles, scopes, features and names. Each function checks a text.
+//! Macros cannot see the values of constants, so the runtime applies the same grammars to constants.
 
-use crate::errors::{did_you_mean, listed};
+use crate::{
+    errors::{did_you_mean, listed},
+    primitive::Primitive,
+};
 
 /// The result of a check. The error is the message for the author.
 pub(crate) type CheckResult = Result<(), String>;
@@ -128,9 +130,10 @@ pub(crate) fn rate(text: &str) -> CheckResult {
 /// Checks the name of a tool: 1 to 64 ASCII letters, digits, `_` and `-`. MCP also permits 128
 /// characters and `.`. But claude.ai withholds all tools of a server that has such a name, and
 /// OpenAI refuses the request.
-pub(crate) fn tool_name(text: &str) -> CheckResult {
+pub(crate) fn primitive_name(primitive: Primitive, text: &str) -> CheckResult {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    name("a tool's name", "`_` and `-`", &legal, text)
+    let what = format!("a {primitive}'s name");
+    name(&what, "`_` and `-`", &legal, text)
 }
 
 /// Checks the name of an argument: 1 to 64 ASCII letters, digits, `_`, `-` and `.`. Claude refuses a request if the
@@ -184,7 +187,7 @@ fn owner(scope: &str) -> Option<&'static str> {
     }
 }
 
-fn among(what: &str, accepted: &[&str], text: &str) -> CheckResult {
+pub(crate) fn among(what: &str, accepted: &[&str], text: &str) -> CheckResult {
     if accepted.contains(&text) {
         return Ok(());
     }
@@ -243,7 +246,7 @@ const UNITS: [&str; 4] = ["s", "min", "hour", "day"];
 const WHOM: [&str; 3] = ["user", "org", "client"];
 const TOKEN_KINDS: [&str; 4] = ["oauth", "session", "m2m", "api_key"];
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if text.is_empty() {
         "nothing".to_owned()
     } else {
@@ -426,11 +429,11 @@ mod tests {
     fn tool_names_are_short_ascii_words() {
         let longest = "a".repeat(64);
         for text in ["a", "documents_delete", "Delete-1_x", &longest] {
-            assert_eq!(tool_name(text), Ok(()), "{text}");
+            assert_eq!(primitive_name(Primitive::Tool, text), Ok(()), "{text}");
         }
         let longer = "a".repeat(65);
         for text in ["", "a b", "löschen", "a/b", "a.b", &longer] {
-            assert!(tool_name(text).is_err(), "{text}");
+            assert!(primitive_name(Primitive::Tool, text).is_err(), "{text}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! The user's function as written. The expansion always contains the function, so that a mistake in
-//! a tool does not also cause an error at every use of the function.
+//! its declaration does not also cause an error at every use of the function.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote};
 use syn::{
-    Attribute, FnArg, Ident, Pat, PatType, Signature, Visibility,
-    ext::IdentExt,
-    parse::{Parse, ParseStream},
-    parse_quote,
+    Attribute, FnArg, Ident, Pat, PatType, Signature, Visibility, ext::IdentExt,
+    parse::ParseStream, parse_quote,
 };
+
+use crate::primitive::Primitive;
 
 /// Attributes that rustc permits on parameters. All other attributes are for the macro, and are
 /// removed.
@@ -16,17 +16,44 @@ const LINT_LEVELS: [&str; 5] = ["allow", "deny", "expect", "forbid", "warn"];
 
 /// A function whose body remains tokens, because the macro does not need to parse it.
 #[derive(Debug)]
-pub(crate) struct ToolItem {
+pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     visibility: Visibility,
     pub(crate) signature: Signature,
     body: Group,
 }
 
-impl ToolItem {
+impl Function {
+    pub(crate) fn parse(primitive: Primitive, input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let start = input.span();
+        let attribute = primitive.attribute();
+        let function = format!("`#[{attribute}]` goes on an `async fn` or a `fn`");
+        let signature = input
+            .parse()
+            .map_err(|_| syn::Error::new(start, &function))?;
+        match input.parse() {
+            Ok(TokenTree::Group(body))
+                if body.delimiter() == Delimiter::Brace && input.is_empty() =>
+            {
+                Ok(Self {
+                    attributes,
+                    visibility,
+                    signature,
+                    body,
+                })
+            }
+            _ => Err(syn::Error::new_spanned(
+                signature,
+                format!("{function} with a body"),
+            )),
+        }
+    }
+
     /// Marks parameters that only the attribute uses, so that the compiler does not report them as
     /// unused.
-    pub(crate) fn mark_used(&mut self, names: &[Ident]) {
+    pub(crate) fn mark_used(&mut self, names: &[&Ident]) {
         for input in &mut self.signature.inputs {
             if let FnArg::Typed(PatType { attrs, pat, .. }) = input
                 && let Pat::Ident(pattern) = &**pat
@@ -35,7 +62,7 @@ impl ToolItem {
                     .any(|name| name.unraw() == pattern.ident.unraw())
             {
                 attrs.push(
-                    parse_quote!(#[allow(unused_variables, reason = "`authorize` reads it")]),
+                    parse_quote!(#[allow(unused_variables, reason = "the attribute reads it")]),
                 );
             }
         }
@@ -73,35 +100,7 @@ impl ToolItem {
     }
 }
 
-impl Parse for ToolItem {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let attributes = input.call(Attribute::parse_outer)?;
-        let visibility = input.parse()?;
-        let start = input.span();
-        let function = "`#[mcp_tool]` goes on an `async fn` or a `fn`";
-        let signature = input
-            .parse()
-            .map_err(|_| syn::Error::new(start, function))?;
-        match input.parse() {
-            Ok(TokenTree::Group(body))
-                if body.delimiter() == Delimiter::Brace && input.is_empty() =>
-            {
-                Ok(Self {
-                    attributes,
-                    visibility,
-                    signature,
-                    body,
-                })
-            }
-            _ => Err(syn::Error::new_spanned(
-                signature,
-                format!("{function} with a body"),
-            )),
-        }
-    }
-}
-
-impl ToTokens for ToolItem {
+impl ToTokens for Function {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         // Leave out a function with a receiver or `...`, because rustc would report another error
         // for it.
@@ -121,7 +120,7 @@ impl ToTokens for ToolItem {
         tokens.append_all(
             self.attributes
                 .iter()
-                .filter(|attribute| !is_mcp_tool(attribute)),
+                .filter(|attribute| declares(attribute).is_none()),
         );
         // Only a plain `fn` needs this, because the lint ignores an `async fn`.
         if signature.asyncness.is_none() {
@@ -140,11 +139,8 @@ pub(crate) fn is_lint_level(attribute: &Attribute) -> bool {
         .any(|level| attribute.path().is_ident(level))
 }
 
-/// Returns true for a further `#[mcp_tool]`, whatever its path.
-pub(crate) fn is_mcp_tool(attribute: &Attribute) -> bool {
-    attribute
-        .path()
-        .segments
-        .last()
-        .is_some_and(|last| last.ident == "mcp_tool")
+/// The primitive that another attribute of the function declares, under whatever path.
+pub(crate) fn declares(attribute: &Attribute) -> Option<Primitive> {
+    let last = attribute.path().segments.last()?;
+    Primitive::declared_by(&last.ident.to_string())
 }

@@ -1,10 +1,11 @@
 //! The macros of `mcp-auth`. Do not depend on this crate directly: `mcp-auth` re-exports and
 //! documents the macros, and the expansions use items of the same version of `mcp-auth`.
 //!
-//! A tool is processed in three steps. First, the attribute (`args`) and the function (`item`,
-//! `signature`, `docs`) are parsed independently, so that all mistakes are reported at once. Then
-//! `model` combines and checks the results. Finally, `expand` generates the code. `data` (for the
-//! types of a tool) and `permissions` are separate small macros.
+//! A tool, a prompt or a resource is processed in three steps. First, the attribute (`args`) and the
+//! function (`item`, `signature`, `docs`) are parsed independently, so that all mistakes are
+//! reported at once. Then `model` combines and checks the results. Finally, `expand` generates the
+//! code. `primitive` has the differences between tools, prompts and resources. `data` (for the types
+//! of arguments and results) and `permissions` are separate small macros.
 
 #![forbid(unsafe_code)]
 
@@ -22,13 +23,54 @@ mod meta;
 mod model;
 mod parameter;
 mod permissions;
+mod primitive;
 mod rename;
 mod signature;
 mod source;
+mod template;
 mod types;
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::parse::{ParseStream, Parser};
+
+use crate::primitive::Primitive;
+
+#[expect(
+    missing_docs,
+    reason = "documented on the re-export, where its examples can run"
+)]
+#[proc_macro_attribute]
+pub fn mcp_prompt(
+    args: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    primitive_tokens(
+        Primitive::Prompt,
+        args.into(),
+        &item.into(),
+        garde::manifest().as_deref(),
+    )
+    .into()
+}
+
+#[expect(
+    missing_docs,
+    reason = "documented on the re-export, where its examples can run"
+)]
+#[proc_macro_attribute]
+pub fn mcp_resource(
+    args: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    primitive_tokens(
+        Primitive::Resource,
+        args.into(),
+        &item.into(),
+        garde::manifest().as_deref(),
+    )
+    .into()
+}
 
 #[expect(
     missing_docs,
@@ -39,7 +81,13 @@ pub fn mcp_tool(
     args: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    mcp_tool_tokens(args.into(), &item.into(), garde::manifest().as_deref()).into()
+    primitive_tokens(
+        Primitive::Tool,
+        args.into(),
+        &item.into(),
+        garde::manifest().as_deref(),
+    )
+    .into()
 }
 
 #[expect(
@@ -65,10 +113,16 @@ pub fn permissions(declared: proc_macro::TokenStream) -> proc_macro::TokenStream
 
 /// Returns the user's function and its registration. If there are mistakes, returns the function
 /// and all errors.
-fn mcp_tool_tokens(args: TokenStream, item: &TokenStream, manifest: Option<&str>) -> TokenStream {
+fn primitive_tokens(
+    primitive: Primitive,
+    args: TokenStream,
+    item: &TokenStream,
+    manifest: Option<&str>,
+) -> TokenStream {
     let mut errors = errors::Errors::default();
-    let args = args::ToolArgs::parse(args, &mut errors);
-    let mut function: item::ToolItem = match syn::parse2(item.clone()) {
+    let args = args::Args::parse(primitive, args, &mut errors);
+    let function = |input: ParseStream<'_>| item::Function::parse(primitive, input);
+    let mut function = match function.parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
             errors.push(error);
@@ -76,14 +130,16 @@ fn mcp_tool_tokens(args: TokenStream, item: &TokenStream, manifest: Option<&str>
             return quote!(#item #errors);
         }
     };
-    if let Some(call) = &args.authorize {
-        function.mark_used(&call.parameters);
-    }
-    let parameters = signature::parameters(&function, &mut errors);
-    let tool = model::Tool::check(args, &function, parameters, &mut errors);
-    garde::check_dependency(tool.garde(), manifest, &mut errors);
+    let parameters = signature::parameters(primitive, &function, &mut errors);
+    let completions = parameters
+        .iter()
+        .filter_map(|parameter| parameter.completion());
+    let used = completions.chain(&args.authorize);
+    function.mark_used(&used.flat_map(|call| &call.parameters).collect::<Vec<_>>());
+    let handler = model::Handler::check(primitive, args, &function, parameters, &mut errors);
+    garde::check_dependency(handler.garde(), manifest, &mut errors);
     let registration = if errors.is_empty() {
-        expand::expand(&tool)
+        expand::expand(&handler)
     } else {
         errors.finish()
     };

@@ -7,14 +7,14 @@ use syn::{
 };
 
 use crate::{
+    entry::{COMPLETION_FORM, Call},
     errors::{Errors, did_you_mean, listed},
     garde::SuppressedKeyword,
     item::is_lint_level,
+    primitive::Primitive,
     rename::renamed,
-    types::{Passing, passing},
+    types::{Passing, option_of, passing},
 };
-
-const ARG_KEYS: [&str; 3] = ["default", "flatten", "rename"];
 
 /// The rules of schemars, which are only in the schema and are not enforced.
 pub(crate) const SCHEMA_ONLY: [&str; 12] = [
@@ -42,11 +42,15 @@ pub(crate) struct Argument {
     /// The doc comments and the attributes of serde, schemars and garde, which are copied to the
     /// field.
     pub(crate) attributes: Vec<Attribute>,
+    /// The function that suggests values.
+    pub(crate) complete: Option<Call>,
     pub(crate) default: Option<DefaultValue>,
     pub(crate) flatten: Option<Ident>,
     /// The word `garde` of the first such attribute.
     pub(crate) garde: Option<Path>,
     pub(crate) rename: Option<LitStr>,
+    /// `#[serde(default)]`, already among the attributes.
+    serde_default: bool,
     /// The name in `#[serde(rename = "…")]`, which is also among the attributes.
     serde_rename: Option<LitStr>,
     pub(crate) unshown: Vec<SuppressedKeyword>,
@@ -60,15 +64,19 @@ pub(crate) enum DefaultValue {
 }
 
 impl Parameter {
-    pub(crate) fn read(parameter: &PatType, errors: &mut Errors) -> Option<Self> {
-        let ident = errors.keep(name(&parameter.pat));
-        let passing = errors.keep(passing(&parameter.ty));
+    pub(crate) fn read(
+        primitive: Primitive,
+        parameter: &PatType,
+        errors: &mut Errors,
+    ) -> Option<Self> {
+        let ident = errors.keep(name(primitive, &parameter.pat));
+        let passing = errors.keep(passing(primitive, &parameter.ty));
         let (ty, role) = match passing {
             Some(Passing::Injected(ty)) => (ty, Role::Injected),
             Some(Passing::InjectedOptional(ty)) => (ty, Role::InjectedOptional),
             // If the type is invalid, the attributes are parsed as for an argument.
             Some(Passing::Argument) | None => {
-                let argument = Argument::read(&parameter.attrs, &parameter.ty, errors);
+                let argument = Argument::read(primitive, parameter, errors);
                 passing?;
                 return Some(Self {
                     ident: ident?,
@@ -82,13 +90,23 @@ impl Parameter {
             .iter()
             .filter(|attribute| !is_lint_level(attribute))
         {
-            check_injected(attribute, errors);
+            check_injected(primitive, attribute, errors);
         }
         Some(Self {
             ident: ident?,
             ty,
             role,
         })
+    }
+}
+
+impl Parameter {
+    /// The function that suggests values of the argument.
+    pub(crate) fn completion(&self) -> Option<&Call> {
+        match &self.role {
+            Role::Argument(argument) => argument.complete.as_ref(),
+            Role::Injected | Role::InjectedOptional => None,
+        }
     }
 }
 
@@ -102,6 +120,11 @@ impl Argument {
         }
     }
 
+    /// Whether a client may leave it out, as far as the declaration shows.
+    pub(crate) fn may_be_absent(&self, ty: &Type) -> bool {
+        self.default.is_some() || self.serde_default || option_of(ty).is_some()
+    }
+
     /// Whether an attribute of serde or schemars may change how the value is read or described.
     pub(crate) fn is_derived_otherwise(&self) -> bool {
         self.attributes.iter().any(|attribute| {
@@ -111,15 +134,16 @@ impl Argument {
         })
     }
 
-    fn read(attributes: &[Attribute], ty: &Type, errors: &mut Errors) -> Self {
+    fn read(primitive: Primitive, parameter: &PatType, errors: &mut Errors) -> Self {
         let mut argument = Self::default();
-        for attribute in attributes
+        for attribute in parameter
+            .attrs
             .iter()
             .filter(|attribute| !is_lint_level(attribute))
         {
             let path = attribute.path();
             if path.is_ident("arg") {
-                let read = attribute.parse_nested_meta(|meta| argument.take(&meta));
+                let read = attribute.parse_nested_meta(|meta| argument.take(primitive, &meta));
                 errors.keep(read);
             } else if ["doc", "schemars", "serde"]
                 .iter()
@@ -131,23 +155,37 @@ impl Argument {
                 argument.garde.get_or_insert_with(|| path.clone());
                 argument
                     .unshown
-                    .extend(SuppressedKeyword::of(attribute, ty, errors));
+                    .extend(SuppressedKeyword::of(attribute, &parameter.ty, errors));
                 argument.attributes.push(attribute.clone());
             } else {
-                errors.at(&attribute.meta, refusal(path));
+                errors.at(&attribute.meta, refusal(primitive, path));
             }
         }
         argument.check_flatten(errors);
         argument
     }
 
-    fn take(&mut self, meta: &syn::meta::ParseNestedMeta<'_>) -> syn::Result<()> {
+    fn take(
+        &mut self,
+        primitive: Primitive,
+        meta: &syn::meta::ParseNestedMeta<'_>,
+    ) -> syn::Result<()> {
         let key = meta
             .path
             .get_ident()
             .map(ToString::to_string)
             .unwrap_or_default();
         let given = match key.as_str() {
+            "complete" if primitive == Primitive::Tool => {
+                return Err(meta.error(
+                    "only arguments of prompts and variables of resource templates have completion: remove `complete`",
+                ));
+            }
+            "complete" if meta.input.peek(Token![=]) => {
+                let function = Call::of_completion(primitive, meta.value()?.parse()?)?;
+                self.complete.replace(function).is_some()
+            }
+            "complete" => return Err(meta.error(COMPLETION_FORM)),
             "default" if meta.input.peek(Token![=]) => self
                 .default
                 .replace(DefaultValue::Expression(meta.value()?.parse()?))
@@ -161,7 +199,7 @@ impl Argument {
                 .replace(meta.path.require_ident()?.clone())
                 .is_some(),
             "rename" => self.rename.replace(new_name(meta)?).is_some(),
-            _ => return Err(meta.error(unknown_key(&key))),
+            _ => return Err(meta.error(unknown_key(primitive, &key))),
         };
         if given {
             Err(meta.error(format!("`{key}` is given twice")))
@@ -188,6 +226,7 @@ impl Argument {
             {
                 self.serde_rename = Some(text);
             }
+            self.serde_default |= serde && name == "default";
             if schemars && SCHEMA_ONLY.contains(&name.as_str()) {
                 errors.at(key, unenforced(&name));
             }
@@ -206,6 +245,9 @@ impl Argument {
         let Some(flatten) = &self.flatten else { return };
         if self.default.is_some() || self.rename.is_some() {
             errors.at(flatten, "`flatten` takes the fields of a struct as arguments: put `default` and `rename` on the fields of the struct");
+        }
+        if self.complete.is_some() {
+            errors.at(flatten, "`complete` suggests values for one argument: declare that argument as a separate parameter, without `flatten`");
         }
         if let Some(attribute) = self
             .attributes
@@ -229,7 +271,7 @@ fn is_dive(attribute: &Attribute) -> bool {
 }
 
 /// The name of a pattern `x` or `mut x`.
-fn name(pattern: &Pat) -> syn::Result<Ident> {
+fn name(primitive: Primitive, pattern: &Pat) -> syn::Result<Ident> {
     match pattern {
         Pat::Ident(PatIdent {
             by_ref: None,
@@ -239,7 +281,9 @@ fn name(pattern: &Pat) -> syn::Result<Ident> {
         }) => Ok(ident.clone()),
         other => Err(syn::Error::new_spanned(
             other,
-            "a parameter of a tool needs a name, which clients see: destructure it in the body",
+            format!(
+                "a parameter of a {primitive} needs a name, which clients see: destructure it in the body"
+            ),
         )),
     }
 }
@@ -260,7 +304,7 @@ pub(crate) fn unenforced(rule: &str) -> String {
     )
 }
 
-fn check_injected(attribute: &Attribute, errors: &mut Errors) {
+fn check_injected(primitive: Primitive, attribute: &Attribute, errors: &mut Errors) {
     let path = attribute.path();
     if ["arg", "garde", "schemars", "serde"]
         .iter()
@@ -268,7 +312,7 @@ fn check_injected(attribute: &Attribute, errors: &mut Errors) {
     {
         errors.at(&attribute.meta, "a parameter taken by `&` is not an argument: clients see neither its name nor its value");
     } else if !path.is_ident("doc") {
-        errors.at(&attribute.meta, refusal(path));
+        errors.at(&attribute.meta, refusal(primitive, path));
     }
 }
 
@@ -294,7 +338,7 @@ pub(crate) fn each_key(
     })
 }
 
-fn refusal(path: &Path) -> String {
+fn refusal(primitive: Primitive, path: &Path) -> String {
     let name = path
         .segments
         .last()
@@ -302,21 +346,22 @@ fn refusal(path: &Path) -> String {
         .unwrap_or_default();
     match name.as_str() {
         "cfg" | "cfg_attr" => {
-            format!("a parameter cannot be conditional: put `#[{name}]` on the whole tool")
+            format!("a parameter cannot be conditional: put `#[{name}]` on the whole {primitive}")
         }
         "validate" => {
             "`#[validate]` is not supported on a parameter: write `#[garde(…)]`".to_owned()
         }
         _ => format!(
-            "`#[{name}]` has no meaning on a parameter of a tool\nnote: accepted are doc comments, `#[arg]`, `#[garde]`, `#[serde]`, `#[schemars]` and lint levels"
+            "`#[{name}]` has no meaning on a parameter of a {primitive}\nnote: accepted are doc comments, `#[arg]`, `#[garde]`, `#[serde]`, `#[schemars]` and lint levels"
         ),
     }
 }
 
-fn unknown_key(key: &str) -> String {
+fn unknown_key(primitive: Primitive, key: &str) -> String {
+    let keys = primitive.arg_keys();
     format!(
         "unknown key `{key}`{}\nnote: accepted are {}",
-        did_you_mean(key, &ARG_KEYS),
-        listed(&ARG_KEYS)
+        did_you_mean(key, keys),
+        listed(keys)
     )
 }

@@ -1,80 +1,102 @@
-//! Checks that the signature of a function is suitable for a tool, which is called with one JSON
-//! object.
+//! Checks that the signature of a function is suitable for a tool, a prompt or a resource. All
+//! three are called with one JSON object.
 
 use syn::{FnArg, GenericParam, Safety, Signature};
 
 use crate::{
     errors::Errors,
-    item::{ToolItem, is_mcp_tool},
+    item::{Function, declares},
     parameter::Parameter,
+    primitive::Primitive,
     types::returned,
 };
 
 /// Returns the valid parameters, and adds all mistakes to `errors`.
-pub(crate) fn parameters(item: &ToolItem, errors: &mut Errors) -> Vec<Parameter> {
-    for attribute in item
-        .attributes
-        .iter()
-        .filter(|attribute| is_mcp_tool(attribute))
-    {
-        errors.at(
-            &attribute.meta,
-            "a function is one tool: `#[mcp_tool]` is given twice",
-        );
-    }
-    check_qualifiers(&item.signature, errors);
-    check_generics(&item.signature, errors);
+pub(crate) fn parameters(
+    primitive: Primitive,
+    item: &Function,
+    errors: &mut Errors,
+) -> Vec<Parameter> {
+    check_attributes(primitive, item, errors);
+    check_qualifiers(primitive, &item.signature, errors);
+    check_generics(primitive, &item.signature, errors);
     let parameters = item.signature.inputs.iter().filter_map(|input| match input {
         FnArg::Receiver(receiver) => {
-            errors.at(receiver, "a tool must be a free function: take what it needs by `&State<T>` instead of `self`");
+            errors.at(receiver, format!("a {primitive} must be a free function: take what it needs by `&State<T>` instead of `self`"));
             None
         }
-        FnArg::Typed(parameter) => Parameter::read(parameter, errors),
+        FnArg::Typed(parameter) => Parameter::read(primitive, parameter, errors),
     });
     let parameters = parameters.collect();
     if let Some(variadic) = &item.signature.variadic {
         errors.at(
             variadic,
-            "a tool's arguments have names: take a list by `Vec<T>` instead of `...`",
+            format!(
+                "a {primitive}'s arguments have names: take a list by `Vec<T>` instead of `...`"
+            ),
         );
     }
-    errors.keep(returned(&item.signature.output));
+    errors.keep(returned(primitive, &item.signature.output));
     parameters
 }
 
-fn check_qualifiers(signature: &Signature, errors: &mut Errors) {
+// #[mcp_tool] #[mcp_prompt] async fn tool()
+fn check_attributes(primitive: Primitive, item: &Function, errors: &mut Errors) {
+    for attribute in &item.attributes {
+        let Some(other) = declares(attribute) else {
+            continue;
+        };
+        let name = other.attribute();
+        let message = if other == primitive {
+            format!("a function is one {primitive}: `#[{name}]` is given twice")
+        } else {
+            format!(
+                "a function cannot be both a {primitive} and a {other}: write a second function for `#[{name}]`"
+            )
+        };
+        errors.at(&attribute.meta, message);
+    }
+}
+
+fn check_qualifiers(primitive: Primitive, signature: &Signature, errors: &mut Errors) {
     if let Some(token) = signature.constness {
-        errors.at(token, "a tool cannot be `const`");
+        errors.at(token, format!("a {primitive} cannot be `const`"));
     }
     if let Safety::Unsafe(token) = signature.safety {
         errors.at(
             token,
-            "a tool cannot be `unsafe`: a remote caller cannot keep the safety conditions of the function",
+            format!("a {primitive} cannot be `unsafe`: a remote caller cannot keep the safety conditions of the function"),
         );
     }
     if let Some(abi) = &signature.abi {
-        errors.at(abi, "a tool cannot be `extern`");
+        errors.at(abi, format!("a {primitive} cannot be `extern`"));
     }
 }
 
 // `async fn tool<T>(…)`: a tool has one schema, and a client cannot choose `T`.
-fn check_generics(signature: &Signature, errors: &mut Errors) {
+fn check_generics(primitive: Primitive, signature: &Signature, errors: &mut Errors) {
     for parameter in &signature.generics.params {
         match parameter {
             GenericParam::Const(_) | GenericParam::Type(_) => {
                 errors.at(
                     parameter,
-                    "a tool cannot have generics: name the types that it works with",
+                    format!(
+                        "a {primitive} cannot have generics: name the types that it works with"
+                    ),
                 );
             }
-            GenericParam::Lifetime(lifetime) => {
-                errors.at(lifetime, "a tool cannot have lifetimes: remove them")
-            }
+            GenericParam::Lifetime(lifetime) => errors.at(
+                lifetime,
+                format!("a {primitive} cannot have lifetimes: remove them"),
+            ),
         }
     }
     if let Some(clause) = &signature.generics.where_clause
         && signature.generics.params.is_empty()
     {
-        errors.at(clause, "a tool cannot have generics, and so no `where`");
+        errors.at(
+            clause,
+            format!("a {primitive} cannot have generics, and so no `where`"),
+        );
     }
 }

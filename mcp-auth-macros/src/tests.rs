@@ -2,10 +2,20 @@ use expect_test::{ExpectFile, expect_file};
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{TokenStreamExt, quote};
 
-use super::{data, mcp_tool_tokens};
+use super::{data, primitive_tokens};
+use crate::primitive::Primitive;
+
+fn mcp_tool_tokens(args: TokenStream, item: &TokenStream, manifest: Option<&str>) -> TokenStream {
+    primitive_tokens(Primitive::Tool, args, item, manifest)
+}
 
 fn snapshot(args: TokenStream, item: &TokenStream, expected: &ExpectFile) {
-    let file = syn::parse2(submit_as_call(mcp_tool_tokens(args, item, None))).unwrap();
+    snapshot_of(Primitive::Tool, args, item, expected);
+}
+
+fn snapshot_of(primitive: Primitive, args: TokenStream, item: &TokenStream, expected: &ExpectFile) {
+    let tokens = primitive_tokens(primitive, args, item, None);
+    let file = syn::parse2(submit_as_call(tokens)).unwrap();
     expected.assert_eq(
         &prettyplease::unparse(&file).replace("inventory::submit(", "inventory::submit!("),
     );
@@ -36,7 +46,15 @@ fn submit_as_call(tokens: TokenStream) -> TokenStream {
 }
 
 fn messages(args: TokenStream, item: &TokenStream) -> Vec<String> {
-    let file: syn::File = syn::parse2(mcp_tool_tokens(args, item, None)).unwrap();
+    messages_of(Primitive::Tool, args, item)
+}
+
+pub(crate) fn messages_of(
+    primitive: Primitive,
+    args: TokenStream,
+    item: &TokenStream,
+) -> Vec<String> {
+    let file: syn::File = syn::parse2(primitive_tokens(primitive, args, item, None)).unwrap();
     let errors = file.items.iter().filter_map(|item| match item {
         syn::Item::Macro(item) => Some(item.mac.parse_body::<syn::LitStr>().unwrap().value()),
         _ => None,
@@ -218,6 +236,79 @@ fn alternatives_are_data_and_the_last_step_is_a_call() {
 }
 
 #[test]
+fn a_prompt_is_a_tool_with_another_declaration() {
+    snapshot_of(
+        Primitive::Prompt,
+        quote!(
+            permission = "org:documents:read",
+            title = "Summarise",
+            rename_all = "camelCase"
+        ),
+        &quote! {
+            /// Summarise a document.
+            async fn summarise(
+                /// The title of the document.
+                document_title: String,
+                #[arg(rename = "style")] tone: Option<Tone>,
+                org: &Org,
+            ) -> Vec<Message> {
+                write(document_title, tone, org).await
+            }
+        },
+        &expect_file!["../tests/expand/prompt.rs"],
+    );
+}
+
+#[test]
+fn a_resource_declares_its_uri_and_takes_its_variables() {
+    snapshot_of(
+        Primitive::Resource,
+        quote!(
+            "docs://{org}/{+path}.md{?page}",
+            scope = "documents:read",
+            mime_type = "text/markdown",
+            ttl = "5m",
+            audience = any("user", "assistant"),
+            priority = 0.8,
+            last_modified = "2026-01-12T15:00:58Z",
+        ),
+        &quote! {
+            /// A document.
+            fn document(
+                #[arg(rename = "org")] name: String,
+                path: String,
+                #[arg(default = 1)] page: u32,
+                db: &State<Documents>,
+            ) -> Result<Option<String>, ToolError> {
+                db.read(&name, &path, page)
+            }
+        },
+        &expect_file!["../tests/expand/resource.rs"],
+    );
+}
+
+#[test]
+fn completion_functions_are_called_by_the_name_of_their_argument() {
+    snapshot_of(
+        Primitive::Prompt,
+        quote!(rename_all = "camelCase"),
+        &quote! {
+            async fn summarise(
+                #[arg(complete = titles(org, caller))] document_title: String,
+                #[arg(complete = styles::all, default)] style: String,
+                count: u32,
+                org: &Org,
+                caller: Option<&Caller>,
+                db: &State<Documents>,
+            ) -> String {
+                db.find(&document_title)
+            }
+        },
+        &expect_file!["../tests/expand/complete.rs"],
+    );
+}
+
+#[test]
 fn data_is_what_was_written_with_its_derives() {
     let item = quote! {
         #[derive(Debug)]
@@ -378,7 +469,7 @@ fn every_path_of_the_expansion_is_absolute() {
             timeout = 1,
             permission = "org:a:b",
             icon("https://a", theme = "dark"),
-            meta("a" = 1.5)
+            meta("a" = 1.5),
             any(role = "a", scope = "b"),
             authorize = may(a, org, who)
         ),
@@ -394,6 +485,31 @@ fn every_path_of_the_expansion_is_absolute() {
         ),
         None,
     );
+    assert_absolute(tokens);
+    let tokens = primitive_tokens(
+        Primitive::Resource,
+        quote!(
+            "docs://{a}{?b}",
+            mime_type = "text/plain",
+            ttl = "1s",
+            priority = 1
+        ),
+        &quote!(
+            fn resource(
+                #[arg(complete = names(org, who))] a: String,
+                #[arg(default)] b: u32,
+                org: &Org,
+                who: Option<&Caller>,
+            ) {
+            }
+        ),
+        None,
+    );
+    assert_absolute(tokens);
+}
+
+fn assert_absolute(tokens: TokenStream) {
+    assert!(!tokens.to_string().contains("compile_error"), "{tokens}");
     let bare = [
         "Box", "Debug", "Default", "Err", "Future", "Into", "None", "Ok", "Result", "Send", "Some",
         "Vec", "concat", "env", "std",

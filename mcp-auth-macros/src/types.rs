@@ -5,9 +5,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{GenericArgument, Ident, PathArguments, ReturnType, Type, TypePath, TypeReference};
 
-use crate::source::source;
-
-const GENERIC: &str = "a tool cannot have generics: name one type instead of `impl Trait`";
+use crate::{primitive::Primitive, source::source};
 
 #[derive(Debug)]
 pub(crate) enum Passing {
@@ -20,15 +18,15 @@ pub(crate) enum Passing {
 
 /// Decides from the form of a type, not from its name. The exception is `Option`, which can be
 /// recognised only by its name.
-pub(crate) fn passing(ty: &Type) -> syn::Result<Passing> {
+pub(crate) fn passing(primitive: Primitive, ty: &Type) -> syn::Result<Passing> {
     if let Type::Reference(reference) = ungrouped(ty) {
-        return injected(ty, reference).map(Passing::Injected);
+        return injected(primitive, ty, reference).map(Passing::Injected);
     }
     if let Some(Type::Reference(reference)) = option_of(ty) {
-        return injected(ty, reference).map(Passing::InjectedOptional);
+        return injected(primitive, ty, reference).map(Passing::InjectedOptional);
     }
     if let Some(span) = find(ty.to_token_stream(), &|token, _| is_word(token, "impl")) {
-        return Err(syn::Error::new(span, GENERIC));
+        return Err(syn::Error::new(span, generic(primitive)));
     }
     match borrow_in(ty) {
         Some(_) => Err(syn::Error::new_spanned(ty, by_value(ty))),
@@ -36,22 +34,21 @@ pub(crate) fn passing(ty: &Type) -> syn::Result<Passing> {
     }
 }
 
-/// Checks the type of a tool's result. It must be usable as an associated type, and must own its
-/// data.
-pub(crate) fn returned(output: &ReturnType) -> syn::Result<()> {
+/// Checks the type of a result. It must be usable as an associated type, and must own its data.
+pub(crate) fn returned(primitive: Primitive, output: &ReturnType) -> syn::Result<()> {
     let ReturnType::Type(_, ty) = output else {
         return Ok(());
     };
     if let Type::Never(_) = ungrouped(ty) {
         return Err(syn::Error::new_spanned(
             ty,
-            "a tool must have a result: write its type instead of `!`",
+            format!("a {primitive} must have a result: write its type instead of `!`"),
         ));
     }
     if let Some(span) = find(ty.to_token_stream(), &|token, _| is_word(token, "impl")) {
         return Err(syn::Error::new(
             span,
-            "a tool needs a concrete return type: name it instead of `impl Trait`",
+            format!("a {primitive} needs a concrete return type: name it instead of `impl Trait`"),
         ));
     }
     match find(ty.to_token_stream(), &is_borrow) {
@@ -83,7 +80,7 @@ pub(crate) fn error_of(output: &ReturnType) -> Option<&Type> {
     }
 }
 
-fn injected(whole: &Type, reference: &TypeReference) -> syn::Result<Type> {
+fn injected(primitive: Primitive, whole: &Type, reference: &TypeReference) -> syn::Result<Type> {
     let elem = ungrouped(&reference.elem);
     if is_str_or_slice(elem) {
         return Err(syn::Error::new_spanned(whole, by_value(whole)));
@@ -100,7 +97,7 @@ fn injected(whole: &Type, reference: &TypeReference) -> syn::Result<Type> {
             "an injected value lives only as long as the call: write `&` without `'static`";
         return Err(syn::Error::new_spanned(lifetime, message));
     }
-    if let Some(message) = not_injectable(elem) {
+    if let Some(message) = not_injectable(primitive, elem) {
         return Err(syn::Error::new_spanned(whole, message));
     }
     match borrow_in(elem) {
@@ -112,16 +109,23 @@ fn injected(whole: &Type, reference: &TypeReference) -> syn::Result<Type> {
     }
 }
 
-fn not_injectable(ty: &Type) -> Option<&'static str> {
-    match ty {
-        Type::ImplTrait(_) => Some(GENERIC),
-        Type::Reference(_) => Some("an injected parameter is taken by one `&`"),
-        Type::TraitObject(_) => Some(
-            "an injected parameter needs a concrete type: write `&State<Box<dyn Trait>>` instead of `&dyn Trait`",
-        ),
-        ty => option_of(ty)
-            .map(|_| "an injected parameter that may be absent is written `Option<&T>`"),
-    }
+fn not_injectable(primitive: Primitive, ty: &Type) -> Option<String> {
+    let message = match ty {
+        Type::ImplTrait(_) => return Some(generic(primitive)),
+        Type::Reference(_) => "an injected parameter is taken by one `&`",
+        Type::TraitObject(_) => {
+            "an injected parameter needs a concrete type: write `&State<Box<dyn Trait>>` instead of `&dyn Trait`"
+        }
+        ty => {
+            option_of(ty)?;
+            "an injected parameter that may be absent is written `Option<&T>`"
+        }
+    };
+    Some(message.to_owned())
+}
+
+fn generic(primitive: Primitive) -> String {
+    format!("a {primitive} cannot have generics: name one type instead of `impl Trait`")
 }
 
 fn is_str_or_slice(ty: &Type) -> bool {
@@ -272,7 +276,7 @@ mod tests {
     use super::*;
 
     fn refusal(ty: &Type) -> String {
-        passing(ty).unwrap_err().to_string()
+        passing(Primitive::Tool, ty).unwrap_err().to_string()
     }
 
     #[test]
@@ -286,7 +290,7 @@ mod tests {
         ];
         for ty in types {
             assert!(
-                matches!(passing(&ty), Ok(Passing::Argument)),
+                matches!(passing(Primitive::Tool, &ty), Ok(Passing::Argument)),
                 "{}",
                 source(ty)
             );
@@ -296,19 +300,19 @@ mod tests {
     #[test]
     fn a_type_behind_a_reference_is_injected() {
         assert!(matches!(
-            passing(&parse_quote!(&Org)),
+            passing(Primitive::Tool, &parse_quote!(&Org)),
             Ok(Passing::Injected(_))
         ));
         assert!(matches!(
-            passing(&parse_quote!(&'_ State<Db>)),
+            passing(Primitive::Tool, &parse_quote!(&'_ State<Db>)),
             Ok(Passing::Injected(_))
         ));
         assert!(matches!(
-            passing(&parse_quote!(Option<&Caller>)),
+            passing(Primitive::Tool, &parse_quote!(Option<&Caller>)),
             Ok(Passing::InjectedOptional(_))
         ));
         assert!(matches!(
-            passing(&parse_quote!(std::option::Option<&Caller>)),
+            passing(Primitive::Tool, &parse_quote!(std::option::Option<&Caller>)),
             Ok(Passing::InjectedOptional(_))
         ));
     }
@@ -349,7 +353,7 @@ mod tests {
             parse_quote!(&Tenant<'_>),
         ];
         for ty in types {
-            assert!(passing(&ty).is_err(), "{}", source(ty));
+            assert!(passing(Primitive::Tool, &ty).is_err(), "{}", source(ty));
         }
     }
 
@@ -364,7 +368,11 @@ mod tests {
             parse_quote!(-> !),
         ];
         for output in refused {
-            assert!(returned(&output).is_err(), "{}", source(output));
+            assert!(
+                returned(Primitive::Tool, &output).is_err(),
+                "{}",
+                source(output)
+            );
         }
         let accepted: [ReturnType; 4] = [
             parse_quote!(),
@@ -373,7 +381,11 @@ mod tests {
             parse_quote!(-> Json<Page>),
         ];
         for output in accepted {
-            assert!(returned(&output).is_ok(), "{}", source(output));
+            assert!(
+                returned(Primitive::Tool, &output).is_ok(),
+                "{}",
+                source(output)
+            );
         }
     }
 }

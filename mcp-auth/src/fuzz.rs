@@ -6,8 +6,8 @@
 pub use crate::clerk::fuzz::{claims, publishable_key};
 pub use crate::http::fuzz::{authorization, head};
 pub use crate::identity::fuzz::token;
+pub use crate::primitive::fuzz::arguments;
 pub use crate::protocol::fuzz::message;
-pub use crate::tool::fuzz::arguments;
 
 /// A function that gives bytes to a parser and checks the result.
 pub type Target = fn(&[u8]);

@@ -1,6 +1,6 @@
 //! The guides of the project, in the order in which a new user needs them.
 //!
-//! - Start: [`tutorial`], [`guards`], [`arguments`], [`schemas`].
+//! - Start: [`tutorial`], [`guards`], [`arguments`], [`prompts_and_resources`], [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing).
 //! - Operate: [`speed`], [`security`], [`connections`], [`check_your_instance`].
@@ -25,6 +25,7 @@ pages! {
     tutorial: "tutorial.md",
     guards: "guards.md",
     arguments: "arguments.md",
+    prompts_and_resources: "prompts-and-resources.md",
     schemas: "schemas.md",
     tokens: "tokens.md",
     clerk: "clerk.md",

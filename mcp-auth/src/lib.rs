@@ -15,6 +15,10 @@
 
 #[doc = include_str!("../docs/data.md")]
 pub use mcp_auth_macros::data;
+#[doc = include_str!("../docs/mcp_prompt.md")]
+pub use mcp_auth_macros::mcp_prompt;
+#[doc = include_str!("../docs/mcp_resource.md")]
+pub use mcp_auth_macros::mcp_resource;
 #[doc = include_str!("../docs/mcp_tool.md")]
 pub use mcp_auth_macros::mcp_tool;
 /// The data types of MCP, from version 3 of the official Rust SDK: content blocks, results,
@@ -30,13 +34,14 @@ pub use crate::identity::{
     Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, OrganizationSource, Profile,
     Session, TokenKind,
 };
+pub use crate::primitive::{
+    CompletionRequest, Content, Contents, Context, FromContext, IntoPromptResult,
+    IntoResourceResult, IntoToolError, IntoToolResult, Json, Message, PrimitiveInfo, PrimitiveKind,
+    PromptOutput, PublicErrorExt, Rate, ResourceOutput, State, ToolError, ToolOutput,
+};
 pub use crate::server::{
     AccessMatrix, AudiencePolicy, CheckReport, Error, Finding, Result, RunningServer, SampleCaller,
     Server, ServerBuilder, Severity,
-};
-pub use crate::tool::{
-    Content, Context, FromContext, IntoToolError, IntoToolResult, Json, PublicErrorExt, Rate,
-    State, ToolError, ToolInfo, ToolOutput,
 };
 
 /// The people, roles and organizations of the local Clerk, for
@@ -61,15 +66,15 @@ mod http;
 mod identity;
 mod limits;
 mod loopback;
+mod primitive;
 #[cfg(test)]
 mod properties;
 mod protocol;
 mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod tool;
 
-/// Items that the expansion of `#[mcp_tool]` uses. They change without notice.
+/// Items that the expansions of the macros use. They change without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
@@ -78,11 +83,14 @@ pub mod __private {
     pub use serde;
 
     pub use crate::guard::{ANY_PERMISSION, Declared, Guard, Implied, KeyText, Requirement};
-    pub use crate::tool::{
-        Annotations, ArgumentOf, ArgumentsForm, Authorize, AuthorizeGate, Context, Declaration,
-        ErrorOf, FieldType, FromContext, HasRules, Icon, IsArgument, IsField, MetaValue, NeverNull,
-        NoRules, NoText, NotRead, Parameter, Ran, Registration, Rules, Stop, SuppressedKeyword,
-        Tool, Violations, When,
+    pub use crate::primitive::{
+        Annotations, ArgumentOf, ArgumentsForm, AsPrompt, AsResource, AsTool, Authorize,
+        AuthorizeGate, CompletionRequest, Context, Declaration, ErrorOf, FieldType, FromContext,
+        Handler, HasRules, Icon, IsArgument, IsField, Kind, MetaValue, NeverNull, NoRules, NoText,
+        NotRead, Parameter, PromptTraits, Ran, Registration, ResourceTraits, Rules, Stop,
+        Suggestions, SuppressedKeyword, ToolError, ToolTraits, UriPart, Violations, When,
     };
-    pub use crate::tool::{check_error, check_undived, inject, inject_optional, started, taken};
+    pub use crate::primitive::{
+        check_error, check_undived, inject, inject_optional, started, suggested, taken,
+    };
 }

@@ -8,6 +8,16 @@ const EVERYWHERE = [
     'tools-call-embedded-resource',
     'tools-call-mixed-content',
     'tools-call-error',
+    'resources-list',
+    'resources-read-text',
+    'resources-read-binary',
+    'resources-templates-read',
+    'prompts-list',
+    'prompts-get-simple',
+    'prompts-get-with-args',
+    'prompts-get-embedded-resource',
+    'prompts-get-with-image',
+    'completion-complete',
 ];
 const LEGACY = ['server-initialize', 'ping'];
 const SINCE_2025_11_25 = [
@@ -15,9 +25,15 @@ const SINCE_2025_11_25 = [
     'dns-rebinding-protection',
     'json-schema-2020-12',
 ];
+const SINCE_2026_07_28 = [
+    'http-header-validation',
+    'caching',
+    'sep-2164-resource-not-found',
+    'input-required-result-unsupported-methods',
+];
 
 export const SCENARIOS = {
     '2025-06-18': [...EVERYWHERE, ...LEGACY],
     '2025-11-25': [...EVERYWHERE, ...LEGACY, ...SINCE_2025_11_25],
-    '2026-07-28': [...EVERYWHERE, ...SINCE_2025_11_25, 'http-header-validation'],
+    '2026-07-28': [...EVERYWHERE, ...SINCE_2025_11_25, ...SINCE_2026_07_28],
 };

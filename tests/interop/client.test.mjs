@@ -20,6 +20,7 @@ const MODERN = '2026-07-28';
 const READER_TOOLS = ['export_documents', 'get_document', 'list_documents', 'preview_document', 'server_status'];
 const WRITER_TOOLS = ['create_document', 'delete_document', 'share_document', 'update_document'];
 const ALL_TOOLS = [...READER_TOOLS, ...WRITER_TOOLS].toSorted();
+const TEMPLATES = ['docs://documents/{id}', 'docs://shares/{id}'];
 
 let example;
 let clerk;
@@ -94,6 +95,58 @@ for (const [name, mode, version] of [
             }
             assert.ok(!(await ids(margaret)).includes(id));
             await Promise.all([ada.close(), margaret.close()]);
+        });
+
+        test('a document is found as a resource, put into a prompt, and completed', async () => {
+            const ada = await connect(mode, await token({ user: 'ada', org: 'acme' }));
+            const title = `${name} resource`;
+            const { id } = await create(ada, title);
+            const uri = `docs://documents/${id}`;
+
+            const { resources } = await ada.listResources();
+            assert.deepEqual(resources.map((resource) => resource.uri), ['docs://index']);
+            const index = await ada.readResource({ uri: 'docs://index' });
+            assert.equal(index.contents[0].mimeType, 'application/json');
+            const { documents } = JSON.parse(index.contents[0].text);
+            assert.ok(documents.some((document) => document.uri === uri && document.title === title));
+
+            const { resourceTemplates } = await ada.listResourceTemplates();
+            assert.deepEqual(resourceTemplates.map((template) => template.uriTemplate), TEMPLATES);
+            const { contents } = await ada.readResource({ uri });
+            const text = `# ${title}\n\nWeave algebraical patterns.\n`;
+            assert.deepEqual(contents, [{ uri, mimeType: 'text/markdown', text }]);
+
+            const { prompts } = await ada.listPrompts();
+            assert.deepEqual(prompts.map((prompt) => prompt.name), ['summarise_document']);
+            const args = { document_id: id, sentences: '2' };
+            const { messages } = await ada.getPrompt({ name: 'summarise_document', arguments: args });
+            assert.match(messages[0].content.text, /at most 2 sentences/);
+            assert.deepEqual(messages[1].content.resource, contents[0]);
+
+            for (const [ref, argument] of [
+                [{ type: 'ref/prompt', name: 'summarise_document' }, 'document_id'],
+                [{ type: 'ref/resource', uri: TEMPLATES[0] }, 'id'],
+            ]) {
+                const { completion } = await ada.complete({ ref, argument: { name: argument, value: title } });
+                assert.deepEqual(completion.values, [id]);
+            }
+            await ada.close();
+        });
+
+        test('a resource that the caller may not read is unknown', async () => {
+            const ada = await connect(mode, await token({ user: 'ada', org: 'acme' }));
+            const margaret = await connect(mode, await token({ user: 'margaret', org: 'globex' }));
+            const { id } = await create(ada, 'Plan');
+            for (const foreign of [id, 'doc_never_was']) {
+                const uri = `docs://documents/${foreign}`;
+                await assert.rejects(margaret.readResource({ uri }), { message: new RegExp(`Unknown resource: ${uri}`) });
+            }
+            const shares = `docs://shares/${id}`;
+            const grace = await connect(mode, await token({ user: 'grace', org: 'acme' }));
+            await assert.rejects(grace.readResource({ uri: shares }), { message: new RegExp(`Unknown resource: ${shares}`) });
+            const { resourceTemplates } = await grace.listResourceTemplates();
+            assert.deepEqual(resourceTemplates.map((template) => template.uriTemplate), TEMPLATES.slice(0, 1));
+            await Promise.all([ada.close(), margaret.close(), grace.close()]);
         });
 
         test('without a token the challenge leads to the issuer', async () => {

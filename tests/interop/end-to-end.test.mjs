@@ -1,6 +1,6 @@
 // Real clients without a token: each finds the local Clerk from a 401, registers or names its metadata document, signs
-// in, calls a tool and refreshes an expired token. With a metadata document the client steps up for a tool that
-// requires a scope. Like at Clerk, a client that registers cannot step up beyond its registration; for such clients
+// in, calls a tool, refreshes an expired token and reads a resource. With a metadata document the client steps up for a
+// tool that requires a scope. Like at Clerk, a client that registers cannot step up beyond its registration; for such clients
 // the server advertises the scope from the start.
 
 import assert from 'node:assert/strict';
@@ -56,6 +56,7 @@ for (const [format, jwt] of [['jwt', true], ['opaque', false]]) {
                     assert.equal(seen.refreshed, 'user_ada');
                     assert.equal(seen.written, 'user_ada wrote Plan');
                     assert.equal(seen.organization, 'org_acme, org:admin');
+                    assert.equal(seen.read, 'user_ada');
                     // A refresh needs no consent, and a step-up needs one.
                     const asked = seen.authorizations.map((url) => new URL(url).searchParams);
                     assert.deepEqual(asked.map(scopes), stepsUp ? [FIRST, WIDER] : [WIDER]);
@@ -76,6 +77,23 @@ for (const [format, jwt] of [['jwt', true], ['opaque', false]]) {
         });
     }
 }
+
+test('a client steps up to read a resource that requires a scope', async (t) => {
+    for (const mode of ['legacy', { pin: MODERN }]) {
+        const host = new Host(await serve(t, document, DOCUMENT));
+        await assert.rejects(host.connect(mode), (error) => UnauthorizedError.isInstance(error));
+        await host.finish();
+        const { client, transport } = await host.connect(mode);
+
+        const narrow = text(client, 'documents://drafts');
+        await assert.rejects(narrow, (error) => UnauthorizedError.isInstance(error));
+        await host.finish(transport);
+        assert.equal(await text(client, 'documents://drafts'), 'The drafts of user_ada');
+        const asked = host.authorizations.map((url) => scopes(new URL(url).searchParams));
+        assert.deepEqual(asked, [FIRST, WIDER]);
+        await client.close();
+    }
+});
 
 test('a client is refused a step-up beyond the scopes it registered with, and is not given a narrow token', async (t) => {
     const host = new Host(await serve(t, document, REGISTRATION));
@@ -142,8 +160,9 @@ function typescript(mode, version) {
         }
 
         const organization = await call(client, 'organization');
+        const read = await text(client, 'documents://me');
         await client.close();
-        return { called, refreshed, written, organization, tokens, authorizations: host.authorizations };
+        return { called, refreshed, written, organization, read, tokens, authorizations: host.authorizations };
     };
 }
 
@@ -165,12 +184,12 @@ function inspector(era) {
         try {
             const visited = join(home, 'visited');
             const visits = async () => (await readFile(visited, 'utf8')).trim().split('\n');
-            const inspect = async (tool, args = {}) => {
+            const inspect = async (...method) => {
                 // The Inspector steps up only if it knows a metadata document, even if it does not use the document.
                 const options = [
                     '--cli', server.endpoint, '--transport', 'http', '--protocol-era', era, '--quiet',
                     '--callback-url', callback, '--client-metadata-url', document.url,
-                    '--method', 'tools/call', '--tool-name', tool, '--tool-args-json', JSON.stringify(args),
+                    '--method', ...method,
                 ];
                 const env = {
                     PATH: process.env.PATH,
@@ -182,10 +201,14 @@ function inspector(era) {
                 };
                 // The Inspector asks its user whether to step up.
                 const { stdout } = await run(process.execPath, [INSPECTOR, ...options], { env }, 'y\n');
-                return JSON.parse(stdout).content[0].text;
+                return JSON.parse(stdout);
+            };
+            const callTool = async (tool, args = {}) => {
+                const call = ['--tool-name', tool, '--tool-args-json', JSON.stringify(args)];
+                return (await inspect('tools/call', ...call)).content[0].text;
             };
             const tokens = [];
-            const called = await inspect('who_am_i');
+            const called = await callTool('who_am_i');
             tokens.push(await keptByInspector(home));
             times.took('sign-in');
 
@@ -193,18 +216,20 @@ function inspector(era) {
             const [authorization] = await visits();
             await keptByInspector(home, await expired(format, new URL(authorization).searchParams.get('client_id')));
             times.restart();
-            const refreshed = await inspect('who_am_i');
+            const refreshed = await callTool('who_am_i');
             tokens.push(await keptByInspector(home));
             times.took('refresh');
 
-            const written = await inspect('write_document', { title: 'Plan' });
+            const written = await callTool('write_document', { title: 'Plan' });
             if (stepsUp) {
                 tokens.push(await keptByInspector(home));
                 times.took('step-up');
             }
 
-            const organization = await inspect('organization');
-            return { called, refreshed, written, organization, tokens, authorizations: await visits() };
+            const organization = await callTool('organization');
+            const { contents } = await inspect('resources/read', '--uri', 'documents://me');
+            const read = contents[0].text;
+            return { called, refreshed, written, organization, read, tokens, authorizations: await visits() };
         } finally {
             await rm(home, { recursive: true });
         }
@@ -222,6 +247,12 @@ async function keptByInspector(home, token) {
         await writeFile(file, JSON.stringify(kept));
     }
     return tokens.access_token;
+}
+
+/** Reads a resource. Resolves to its text. */
+async function text(client, uri) {
+    const { contents } = await client.readResource({ uri });
+    return contents[0].text;
 }
 
 /** The duration of each part of a flow. */

@@ -1,5 +1,5 @@
-// Further clients against the running documents example. Each lists its tools, makes an allowed and a denied call, and
-// presents a token that is refused.
+// Further clients against the running documents example. Each lists its tools, makes an allowed and a denied call, reads a
+// document as a resource and in a prompt, and presents a token that is refused.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -20,19 +20,22 @@ const MODERN = '2026-07-28';
 const READER_TOOLS = ['export_documents', 'get_document', 'list_documents', 'preview_document', 'server_status'];
 const WRITER_TOOLS = ['create_document', 'delete_document', 'share_document', 'update_document'];
 const ALL_TOOLS = [...READER_TOOLS, ...WRITER_TOOLS].toSorted();
+const TEMPLATES = ['docs://documents/{id}', 'docs://shares/{id}'];
 const CLIENT_MS = 30_000;
 
 const run = promisify(execFile);
 
-// `visit` resolves to `{ version, tools, isError, text }`. If the token is refused, it rejects with an error that
-// matches `refused`.
+// `visit` resolves to `{ version, tools, isError, text }`. `explore` lists the resources, templates and prompts, reads a
+// document, summarises it and completes its title; it resolves to
+// `{ resources, templates, contents, prompts, messages, completed }`. If the token is refused, both reject with an error
+// that matches `refused`.
 const CLIENTS = [
-    { name: 'sdk', version: LEGACY, visit: sdk, refused: /401/ },
-    { name: 'python, auto', version: MODERN, visit: python('auto'), refused: /invalid_token/ },
-    { name: 'python, modern', version: MODERN, visit: python(MODERN), refused: /invalid_token/ },
-    { name: 'python, legacy', version: LEGACY, visit: python('legacy'), refused: /invalid_token/ },
-    { name: 'inspector, legacy', version: LEGACY, visit: inspector('legacy'), refused: /auth_required/, picks: true },
-    { name: 'inspector, modern', version: MODERN, visit: inspector('modern'), refused: /auth_required/, picks: true },
+    { name: 'sdk', version: LEGACY, ...sdk(), refused: /401/ },
+    { name: 'python, auto', version: MODERN, ...python('auto'), refused: /invalid_token/ },
+    { name: 'python, modern', version: MODERN, ...python(MODERN), refused: /invalid_token/ },
+    { name: 'python, legacy', version: LEGACY, ...python('legacy'), refused: /invalid_token/ },
+    { name: 'inspector, legacy', version: LEGACY, ...inspector('legacy') },
+    { name: 'inspector, modern', version: MODERN, ...inspector('modern') },
 ];
 
 let example;
@@ -49,7 +52,7 @@ after(async () => {
     if (home) await rm(home, { recursive: true });
 });
 
-for (const { name, version, visit, refused, picks } of CLIENTS) {
+for (const { name, version, visit, explore, refused, picks, completes = true } of CLIENTS) {
     describe(name, () => {
         test('lists the caller\'s own tools and calls an allowed one', async () => {
             const ada = await mint(clerk, { user: 'ada', org: 'acme' });
@@ -83,6 +86,27 @@ for (const { name, version, visit, refused, picks } of CLIENTS) {
             assert.equal(denied.text, 'Forbidden: org:documents:delete permission required');
         });
 
+        test('reads a document as a resource and in a prompt, and completes its id', async () => {
+            const ada = await mint(clerk, { user: 'ada', org: 'acme' });
+            const title = `Notes of ${name}`;
+            const created = await visit(ada, 'create_document', { title, body: 'Weave.' });
+            const { id } = JSON.parse(created.text);
+            const seen = await explore(ada, id, title);
+            assert.deepEqual(seen.resources, ['docs://index']);
+            assert.deepEqual(seen.templates, TEMPLATES);
+            const [contents] = seen.contents;
+            assert.equal(contents.uri, `docs://documents/${id}`);
+            assert.equal(contents.mimeType, 'text/markdown');
+            assert.equal(contents.text, `# ${title}\n\nWeave.\n`);
+            assert.deepEqual(seen.prompts, ['summarise_document']);
+            assert.match(seen.messages[0].content.text, /at most 2 sentences/);
+            assert.equal(seen.messages[1].content.resource.text, contents.text);
+            if (completes) assert.deepEqual(seen.completed, [id]);
+
+            const margaret = await mint(clerk, { user: 'margaret', org: 'globex' });
+            await assert.rejects(explore(margaret, id, title), /Unknown resource: docs:/);
+        });
+
         test('reports a refused token as missing authorization', async () => {
             const expired = await mint(clerk, { user: 'ada', org: 'acme', expires_in: -60 });
             await assert.rejects(visit(expired, 'list_documents', {}), refused);
@@ -90,30 +114,46 @@ for (const { name, version, visit, refused, picks } of CLIENTS) {
     });
 }
 
-async function sdk(token, tool, args) {
-    const client = new Client({ name: 'interop', version: '1.0.0' });
-    const requestInit = { headers: { Authorization: `Bearer ${token}` } };
-    const transport = new StreamableHTTPClientTransport(new URL(example.endpoint), { requestInit });
-    try {
-        await client.connect(transport);
-    } catch (error) {
-        // The error has the status in a field, not in its text.
-        throw new Error(`${error.code}`, { cause: error });
-    }
-    try {
+function sdk() {
+    const connected = async (token, use) => {
+        const client = new Client({ name: 'interop', version: '1.0.0' });
+        const requestInit = { headers: { Authorization: `Bearer ${token}` } };
+        const transport = new StreamableHTTPClientTransport(new URL(example.endpoint), { requestInit });
+        try {
+            await client.connect(transport);
+        } catch (error) {
+            // The error has the status in a field, not in its text.
+            throw new Error(`${error.code}`, { cause: error });
+        }
+        try {
+            return await use(client, transport);
+        } finally {
+            await client.close();
+        }
+    };
+    const visit = (token, tool, args) => connected(token, async (client, transport) => {
         const { tools } = await client.listTools();
         const { isError = false, content } = await client.callTool({ name: tool, arguments: args });
         const version = transport.protocolVersion;
         return { version, tools: tools.map(({ name }) => name), isError, text: content[0].text };
-    } finally {
-        await client.close();
-    }
+    });
+    const explore = (token, id, title) => connected(token, async (client) => {
+        const { resources } = await client.listResources();
+        const { resourceTemplates } = await client.listResourceTemplates();
+        const { contents } = await client.readResource({ uri: `docs://documents/${id}` });
+        const { prompts } = await client.listPrompts();
+        const { messages } = await client.getPrompt({ name: 'summarise_document', arguments: summary(id) });
+        const ref = { type: 'ref/prompt', name: 'summarise_document' };
+        const { completion } = await client.complete({ ref, argument: { name: 'document_id', value: title } });
+        return explored(resources, resourceTemplates, contents, prompts, messages, completion);
+    });
+    return { visit, explore };
 }
 
 function python(mode) {
-    return async (token, tool, args) => {
-        const program = [join(import.meta.dirname, 'python/client.py'), example.endpoint, mode, tool, JSON.stringify(args)];
-        const { stdout } = await run(PYTHON, program, {
+    const program = async (name, token, ...args) => {
+        const file = join(import.meta.dirname, 'python', name);
+        const { stdout } = await run(PYTHON, [file, example.endpoint, mode, ...args], {
             env: { PATH: process.env.PATH, TOKEN: token },
             timeout: CLIENT_MS,
         });
@@ -121,16 +161,49 @@ function python(mode) {
         if (seen.error) throw new Error(`${seen.error}; ${seen.refusals}`);
         return seen;
     };
+    return {
+        visit: (token, tool, args) => program('client.py', token, tool, JSON.stringify(args)),
+        explore: (token, id, title) => program('explore.py', token, id, title),
+    };
 }
 
 /** The program connects again for each method. */
 function inspector(era) {
-    return async (token, tool, args) => {
-        const { protocolVersion } = JSON.parse(await inspect(era, token, ['initialize']));
-        const { tools } = JSON.parse(await inspect(era, token, ['tools/list']));
+    const method = async (token, ...method) => JSON.parse(await inspect(era, token, method));
+    const visit = async (token, tool, args) => {
+        const { protocolVersion } = await method(token, 'initialize');
+        const { tools } = await method(token, 'tools/list');
         const call = ['tools/call', '--tool-name', tool, '--tool-args-json', JSON.stringify(args)];
-        const { isError = false, content } = JSON.parse(await inspect(era, token, call));
+        const { isError = false, content } = await method(token, ...call);
         return { version: protocolVersion, tools: tools.map(({ name }) => name), isError, text: content[0].text };
+    };
+    const explore = async (token, id) => {
+        const { resources } = await method(token, 'resources/list');
+        const { resourceTemplates } = await method(token, 'resources/templates/list');
+        const { contents } = await method(token, 'resources/read', '--uri', `docs://documents/${id}`);
+        const { prompts } = await method(token, 'prompts/list');
+        const args = Object.entries(summary(id)).map((pair) => pair.join('='));
+        const get = ['prompts/get', '--prompt-name', 'summarise_document', '--prompt-args', ...args];
+        const { messages } = await method(token, ...get);
+        return explored(resources, resourceTemplates, contents, prompts, messages);
+    };
+    // The program has no method for completion.
+    return { visit, explore, refused: /auth_required/, picks: true, completes: false };
+}
+
+/** The arguments of the prompt. */
+function summary(id) {
+    return { document_id: id, sentences: '2' };
+}
+
+function explored(resources, resourceTemplates, contents, prompts, messages, completion) {
+    return {
+        resources: resources.map(({ uri }) => uri),
+        templates: resourceTemplates.map(({ uriTemplate }) => uriTemplate),
+        contents,
+        prompts: prompts.map(({ name }) => name),
+        messages,
+        completed: completion?.values,
     };
 }
 

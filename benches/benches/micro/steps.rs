@@ -80,7 +80,9 @@ fn messages(criterion: &mut Criterion) {
 
 async fn calls(criterion: &mut Criterion, clerk: &Emulator) {
     let steps = steps(clerk, |server| {
-        server.serve_tools_if(|tool| more::is_served(tool, 100))
+        server
+            .page_size(10_000)
+            .serve_if(|tool| more::is_served(tool, 100))
     })
     .await;
     let token = mint(clerk, TokenRequest::session("ada").org("acme"));

@@ -40,8 +40,8 @@ pub(crate) struct Document {
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Summary {
     /// Id of the document. The other tools take it as `document_id`.
-    id: String,
-    title: String,
+    pub(crate) id: String,
+    pub(crate) title: String,
     /// When the document was created, in UTC.
     created_at: String,
 }
@@ -131,6 +131,45 @@ impl Documents {
             .await
     }
 
+    /// Returns the ids of the organizations with which an organization shared its document.
+    pub(crate) async fn shares(&self, org: &Org, id: &str) -> Result<Vec<String>, sqlx::Error> {
+        sqlx::query_scalar(
+            "SELECT shared_with FROM shares WHERE organization_id = ? AND document_id = ?
+             ORDER BY shared_with",
+        )
+        .bind(org.id())
+        .bind(id)
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// Returns the ids of documents that an organization can read, newest first. The id or the
+    /// title of each begins with `typed`, ignoring the case of ASCII letters. With `author`, only
+    /// documents that this caller created in the organization.
+    pub(crate) async fn suggest(
+        &self,
+        org: &Org,
+        author: Option<&Caller>,
+        typed: &str,
+    ) -> Result<Vec<String>, sqlx::Error> {
+        sqlx::query_scalar(
+            "SELECT id FROM documents
+             WHERE (organization_id = ?1 OR (?2 IS NULL AND EXISTS (
+                 SELECT 1 FROM shares WHERE shared_with = ?1 AND document_id = documents.id
+                     AND organization_id = documents.organization_id)))
+             AND (?2 IS NULL OR created_by = ?2)
+             AND (lower(substr(id, 1, length(?3))) = lower(?3)
+                 OR lower(substr(title, 1, length(?3))) = lower(?3))
+             ORDER BY created_at DESC, id DESC LIMIT ?4",
+        )
+        .bind(org.id())
+        .bind(author.map(Caller::subject))
+        .bind(typed)
+        .bind(MOST_SUGGESTIONS)
+        .fetch_all(&self.pool)
+        .await
+    }
+
     /// Stores a new document with a new id.
     pub(crate) async fn create(
         &self,
@@ -203,6 +242,13 @@ impl Documents {
     }
 }
 
+impl Document {
+    /// Returns the title as a heading, and the text.
+    pub(crate) fn to_markdown(&self) -> String {
+        format!("# {}\n\n{}\n", self.title, self.body)
+    }
+}
+
 /// Writes a cursor as `2026-11-23T08:00:00.000Z_doc_1f…`. With a forged cursor, a caller gets only
 /// another page of the same list.
 impl fmt::Display for Cursor {
@@ -224,3 +270,6 @@ impl FromStr for Cursor {
         })
     }
 }
+
+/// A client gets at most a hundred suggestions. One more row shows that there are more.
+const MOST_SUGGESTIONS: i64 = 101;

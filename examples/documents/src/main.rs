@@ -9,12 +9,15 @@
 //! server uses that Clerk instance. `DOCUMENTS_DB` names the database file; `HOST` and `PORT` set
 //! the address.
 //!
-//! `tools.rs` declares who may call which tool. `documents.rs` keeps the rows of different
-//! organizations apart. `tests.rs` tests both with requests to the server. `tools.md` is the access
-//! matrix: a change that lets more people call a tool changes that file.
+//! `tools.rs` declares who may call which tool, `resources.rs` who may read which resource, and
+//! `prompts.rs` who may use which prompt. `documents.rs` keeps the rows of different organizations
+//! apart. `tests.rs` tests them with requests to the server. `tools.md` is the access matrix: a
+//! change that lets more people in changes that file.
 
 mod documents;
 mod preview;
+mod prompts;
+mod resources;
 #[cfg(test)]
 mod tests;
 mod tools;

@@ -1,4 +1,5 @@
-//! Tests the tools of `tools.rs` through the server: HTTP, token, guard, arguments, tool.
+//! Tests the tools, the resources and the prompts through the server: HTTP, token, guard,
+//! arguments, function.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
 use crate::documents::Documents;
+use crate::resources::uri;
 
 const READ: &str = crate::READ.as_str();
 const WRITE: &str = crate::WRITE.as_str();
@@ -50,14 +52,7 @@ async fn a_created_document_is_listed_and_read() {
 async fn pages_follow_each_other_from_the_newest_to_the_oldest() {
     let office = Office::open().await;
     let ada = office.member("ada", "acme", &[READ, WRITE]);
-    let insert = "INSERT INTO documents VALUES ('org_acme', ?, 'Old', '', 'user_ada', ?)";
-    for number in 0..45 {
-        // Some documents are created at the same moment.
-        let inserted = sqlx::query(insert)
-            .bind(format!("doc_{number:02}"))
-            .bind(format!("2020-{:02}", number / 3));
-        inserted.execute(&office.rows).await.unwrap();
-    }
+    office.insert_old(45).await;
     let newest = office.create(&ada, "New").await;
 
     let mut ids = Vec::new();
@@ -87,7 +82,7 @@ async fn pages_follow_each_other_from_the_newest_to_the_oldest() {
     assert_eq!(ids[0], newest);
     let old: Vec<_> = (0..45)
         .rev()
-        .map(|number| json!(format!("doc_{number:02}")))
+        .map(|number| json!(format!("doc_{number:03}")))
         .collect();
     assert_eq!(ids[1..], old);
 }
@@ -394,7 +389,7 @@ async fn an_export_needs_a_scope_and_has_only_documents_of_the_organization() {
     let exporting = ada.scope(EXPORT);
     let answer = exporting.call("export_documents", json!({})).await;
     let block = &answer.expect_ok().result().unwrap()["content"][0]["resource"];
-    assert_eq!(block["uri"], "documents://org_acme/export.md");
+    assert_eq!(block["uri"], "docs://exports/org_acme.md");
     assert_eq!(block["mimeType"], "text/markdown");
     assert_eq!(block["text"], "# Plan\n\n\n\n# Other\n\n\n");
 }
@@ -471,6 +466,227 @@ async fn the_list_of_tools_shows_what_its_caller_may_call() {
     assert_eq!(stranger.tools().await, ["server_status"]);
 }
 
+#[actix_web::test]
+async fn a_document_is_found_in_the_index_and_read_by_its_uri() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    let plan = office.create(&ada, "Plan").await;
+    office.insert_old(1).await;
+
+    let index = ada.read("docs://index").await;
+    let found: Value = serde_json::from_str(index.expect_ok().text()).unwrap();
+    let entry = |id: &str, title: &str| json!({ "uri": uri(id), "title": title });
+    let entries = [entry(&plan, "Plan"), entry("doc_000", "Old")];
+    assert_eq!(found, json!({ "documents": entries, "has_more": false }));
+    // A client may keep the index for half a minute, and for this caller only.
+    let result = index.result().unwrap();
+    assert_eq!(
+        (&result["ttlMs"], &result["cacheScope"]),
+        (&json!(30_000), &json!("private"))
+    );
+
+    let read = ada.read(&uri(&plan)).await;
+    assert_eq!(read.expect_ok().text(), "# Plan\n\n\n");
+    let contents = &read.result().unwrap()["contents"][0];
+    assert_eq!(contents["uri"], uri(&plan));
+    assert_eq!(contents["mimeType"], "text/markdown");
+    ada.read(&uri("doc_never_was")).await.expect_unknown();
+}
+
+#[actix_web::test]
+async fn the_index_has_the_hundred_newest_documents() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ]);
+    office.insert_old(101).await;
+    let index = ada.read("docs://index").await;
+    let index: Value = serde_json::from_str(index.expect_ok().text()).unwrap();
+    let documents = index["documents"].as_array().unwrap();
+    assert_eq!(documents.len(), 100);
+    assert_eq!(documents[0]["uri"], uri("doc_100"));
+    assert_eq!(index["has_more"], true);
+}
+
+#[actix_web::test]
+async fn a_prompt_embeds_the_document() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    let plan = office.create(&ada, "Plan").await;
+
+    let answer = summarise(&ada, &plan).await;
+    let text = "Summarise the following document in at most 3 sentences.";
+    assert_eq!(answer.expect_ok().text(), text);
+    let resource = json!({
+        "uri": uri(&plan),
+        "mimeType": "text/markdown",
+        "text": "# Plan\n\n\n",
+    });
+    let content = &answer.result().unwrap()["messages"][1]["content"];
+    assert_eq!(content["resource"], resource);
+
+    let short = json!({ "document_id": plan, "sentences": "1" });
+    let answer = ada.prompt("summarise_document", short).await;
+    assert!(answer.expect_ok().text().contains("at most 1 "));
+    for sentences in ["0", "21", "many"] {
+        let wrong = json!({ "document_id": plan, "sentences": sentences });
+        let answer = ada.prompt("summarise_document", wrong).await;
+        assert_eq!(answer.expect_not_run().error_code(), Some(-32602));
+    }
+    let answer = summarise(&ada, "doc_never_was").await;
+    assert_eq!(
+        answer.body()["error"]["message"],
+        "Document doc_never_was not found"
+    );
+}
+
+#[actix_web::test]
+async fn without_the_permission_resources_and_prompts_do_not_exist() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[WRITE]);
+    let plan = office.create(&ada, "Plan").await;
+
+    // This user is in no organization. A new token cannot help, because the token has the scope for
+    // organizations.
+    let outside = office.server.user("linus").scope("user:org:read");
+    for caller in [
+        &office.member("grace", "acme", &[WRITE, DELETE]),
+        &outside,
+        &outside.clone().legacy(),
+    ] {
+        let index = caller.read("docs://index").await;
+        index.expect_unknown().expect_not_run();
+        let document = caller.read(&uri(&plan)).await;
+        document.expect_unknown().expect_not_run();
+        let summary = summarise(caller, &plan).await;
+        summary.expect_unknown().expect_not_run();
+    }
+    let reader = office.member("grace", "acme", &[READ, DELETE]);
+    let shares = reader.read(&shares_uri(&plan)).await;
+    shares.expect_unknown().expect_not_run();
+
+    let anonymous = office.server.anonymous();
+    let index = anonymous.read("docs://index").await;
+    index.expect_unauthorized();
+    let summary = summarise(&anonymous, &plan).await;
+    summary.expect_unauthorized();
+}
+
+#[actix_web::test]
+async fn a_document_of_another_organization_is_read_once_it_is_shared() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    let margaret = office.member("margaret", "globex", &[READ]);
+    let plan = office.create(&ada, "Plan").await;
+
+    let refused = margaret.read(&uri(&plan)).await;
+    let missing = margaret.read(&uri("doc_never_was")).await;
+    // Except for the URI, the error is the error of a document that does not exist.
+    assert_eq!(
+        refused.expect_unknown().body()["error"]["message"],
+        format!("Unknown resource: {}", uri(&plan))
+    );
+    assert_eq!(refused.error_code(), missing.error_code());
+    let summary = summarise(&margaret, &plan).await;
+    let not_found = format!("Document {plan} not found");
+    assert_eq!(summary.body()["error"]["message"], not_found);
+
+    share(&ada, &plan, "org_globex").await.expect_ok();
+    margaret.read(&uri(&plan)).await.expect_ok();
+    summarise(&margaret, &plan).await.expect_ok();
+}
+
+#[actix_web::test]
+async fn only_the_author_reads_with_whom_a_document_is_shared() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    let plan = office.create(&ada, "Plan").await;
+    for organization in ["org_initech", "org_globex"] {
+        share(&ada, &plan, organization).await.expect_ok();
+    }
+    let shares = ada.read(&shares_uri(&plan)).await;
+    assert_eq!(shares.expect_ok().text(), r#"["org_globex","org_initech"]"#);
+
+    let ran = office.server.ran("shares");
+    // grace is in the same organization, and margaret can read the document.
+    for (user, organization) in [("grace", "acme"), ("margaret", "globex")] {
+        let other = office.member(user, organization, &[READ, WRITE]);
+        other.read(&shares_uri(&plan)).await.expect_unknown();
+    }
+    let missing = ada.read(&shares_uri("doc_never_was")).await;
+    missing.expect_unknown();
+    assert_eq!(office.server.ran("shares"), ran);
+}
+
+#[actix_web::test]
+async fn ids_are_completed_by_title_or_id_within_the_organization() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    let grace = office.member("grace", "acme", &[READ, WRITE]);
+    let margaret = office.member("margaret", "globex", &[READ, WRITE]);
+    let plan = office.create(&ada, "Plan").await;
+    let planet = office.create(&grace, "Planet").await;
+    let theirs = office.create(&margaret, "Plane").await;
+
+    for (of, argument) in [
+        ("summarise_document", "document_id"),
+        ("docs://documents/{id}", "id"),
+    ] {
+        let complete =
+            async |user: &TestUser<'_>, typed: &str| user.complete(of, argument, typed).await;
+        let both = [planet.as_str(), plan.as_str()];
+        assert_eq!(complete(&ada, "").await, both);
+        assert_eq!(complete(&ada, "plan").await, both);
+        assert_eq!(complete(&ada, "Plane").await, [planet.as_str()]);
+        assert_eq!(complete(&ada, &plan).await, [plan.as_str()]);
+        // Characters with a meaning in SQL patterns have none here.
+        assert!(complete(&ada, "%").await.is_empty());
+        assert!(complete(&ada, &theirs).await.is_empty());
+        assert_eq!(complete(&margaret, "p").await, [theirs.as_str()]);
+        let writer = office.member("grace", "acme", &[WRITE]);
+        assert!(complete(&writer, "").await.is_empty());
+    }
+    // The list of shares is completed with documents that the caller created.
+    let shares = "docs://shares/{id}";
+    let own = ada.complete(shares, "id", "").await;
+    assert_eq!(own, [plan.as_str()]);
+
+    share(&margaret, &theirs, "org_acme").await.expect_ok();
+    let shared = ada.complete("summarise_document", "document_id", "plane");
+    assert_eq!(
+        sorted(shared.await),
+        sorted([planet.clone(), theirs.clone()])
+    );
+    let own = margaret.complete(shares, "id", "").await;
+    assert_eq!(own, [theirs.as_str()]);
+}
+
+#[actix_web::test]
+async fn the_lists_show_the_resources_and_prompts_of_their_caller() {
+    let office = Office::open().await;
+    let template = "docs://documents/{id}";
+    let shares = "docs://shares/{id}";
+    for (held, prompts, resources, templates) in [
+        (
+            &[READ, WRITE][..],
+            &["summarise_document"][..],
+            &["docs://index"][..],
+            &[template, shares][..],
+        ),
+        (
+            &[READ],
+            &["summarise_document"],
+            &["docs://index"],
+            &[template],
+        ),
+        (&[WRITE], &[], &[], &[shares]),
+        (&[DELETE], &[], &[], &[]),
+    ] {
+        let user = office.member("ada", "acme", held);
+        assert_eq!(user.prompts().await, prompts, "{held:?}");
+        assert_eq!(user.resources().await, resources, "{held:?}");
+        assert_eq!(user.templates().await, templates, "{held:?}");
+    }
+}
+
 /// If a guard admits more callers, `tools.md` changes and this test fails. `UPDATE_EXPECT=1`
 /// rewrites the file.
 #[actix_web::test]
@@ -538,6 +754,18 @@ impl Office {
         document["id"].as_str().unwrap().to_owned()
     }
 
+    /// Inserts documents of acme, `doc_000` first.
+    async fn insert_old(&self, count: u32) {
+        let insert = "INSERT INTO documents VALUES ('org_acme', ?, 'Old', '', 'user_ada', ?)";
+        for number in 0..count {
+            // Some documents are created at the same moment.
+            let inserted = sqlx::query(insert)
+                .bind(format!("doc_{number:03}"))
+                .bind(format!("2020-{:02}", number / 3));
+            inserted.execute(&self.rows).await.unwrap();
+        }
+    }
+
     async fn count(&self) -> usize {
         self.ids().await.len()
     }
@@ -563,9 +791,25 @@ async fn share(user: &TestUser<'_>, document_id: &str, organization_id: &str) ->
     user.call("share_document", arguments).await
 }
 
+async fn summarise(user: &TestUser<'_>, document_id: &str) -> TestAnswer {
+    let arguments = json!({ "document_id": document_id });
+    user.prompt("summarise_document", arguments).await
+}
+
 async fn delete(user: &TestUser<'_>, document_id: &str) -> TestAnswer {
     user.call("delete_document", json!({ "document_id": document_id }))
         .await
+}
+
+/// Sorts ids. The server sorts them by age, and documents can be created at the same moment.
+fn sorted(ids: impl Into<Vec<String>>) -> Vec<String> {
+    let mut ids = ids.into();
+    ids.sort();
+    ids
+}
+
+fn shares_uri(document_id: &str) -> String {
+    format!("docs://shares/{document_id}")
 }
 
 const FILE: &str = "documents.db";

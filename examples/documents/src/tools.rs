@@ -144,11 +144,9 @@ async fn is_author(
 #[mcp_tool(permission = READ, scope = "documents:export", read_only, rate = "10/min per user")]
 async fn export_documents(org: &Org, documents: &State<Documents>) -> Result<Content, ToolError> {
     let documents = documents.all(org).await?;
-    let sections = documents
-        .iter()
-        .map(|Document { title, body, .. }| format!("# {title}\n\n{body}\n"));
+    let sections = documents.iter().map(Document::to_markdown);
     let text = sections.collect::<Vec<_>>().join("\n");
-    let uri = format!("documents://{}/export.md", org.id());
+    let uri = format!("docs://exports/{}.md", org.id());
     Ok(Content::embedded_text(uri, "text/markdown", text))
 }
 
@@ -177,7 +175,11 @@ async fn server_status(documents: &State<Documents>) -> Result<&'static str, Too
     Ok(concat!("Version ", env!("CARGO_PKG_VERSION"), ", ready"))
 }
 
-async fn find(org: &Org, documents: &Documents, id: &str) -> Result<Document, ToolError> {
+pub(crate) async fn find(
+    org: &Org,
+    documents: &Documents,
+    id: &str,
+) -> Result<Document, ToolError> {
     documents.find(org, id).await?.ok_or_else(|| not_found(id))
 }
 

@@ -64,7 +64,7 @@ fn image() -> Content {
 }
 
 /// A PNG of one red pixel.
-const RED_DOT: &[u8] = include_bytes!("red_dot.png");
+pub(crate) const RED_DOT: &[u8] = include_bytes!("red_dot.png");
 
 /// A WAV file without samples.
 const SILENCE: &[u8] = include_bytes!("silence.wav");

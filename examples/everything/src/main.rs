@@ -1,11 +1,13 @@
-//! A server for the official conformance suite, with a tool for each kind of result and schema that
-//! the suite tests.
+//! A server for the official conformance suite, with a tool, a prompt or a resource for each kind of
+//! result and schema that the suite tests.
 //!
 //! `cargo run -p everything` starts the server with a local Clerk, and `.ci/run conformance` runs
 //! the suite on the server. With the variable `WITHOUT_ADDITIONAL_PROPERTIES`, `tools/list` omits
 //! `additionalProperties: false`, because Google's SDK fails on the keyword.
 
 mod content;
+mod prompts;
+mod resources;
 mod schema;
 
 #[actix_web::main]

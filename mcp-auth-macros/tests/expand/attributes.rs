@@ -75,9 +75,10 @@ const _: () = {
     fn __default_tags() -> Vec<String> {
         ::core::default::Default::default()
     }
-    struct __Tool;
+    struct __Handler;
     #[automatically_derived]
-    impl __private::Tool for __Tool {
+    impl __private::Handler for __Handler {
+        type Kind = __private::AsTool;
         type Arguments = __Arguments;
         type Output = ();
         async fn call(
@@ -105,29 +106,32 @@ const _: () = {
     }
     __private::inventory::submit!(
         __private::Registration::of::<
-            __Tool,
+            __Handler,
         >(__private::Declaration {
             name: "search",
+            kind: __private::Kind::Tool(__private::ToolTraits {
+                annotations: __private::Annotations {
+                    read_only: ::core::option::Option::None,
+                    destructive: ::core::option::Option::None,
+                    idempotent: ::core::option::Option::None,
+                    open_world: ::core::option::Option::None,
+                },
+                allow_unknown: false,
+                lenient: false,
+            }),
             title: ::core::option::Option::None,
             description: "",
-            annotations: __private::Annotations {
-                read_only: ::core::option::Option::None,
-                destructive: ::core::option::Option::None,
-                idempotent: ::core::option::Option::None,
-                open_world: ::core::option::Option::None,
-            },
             icons: &[],
             meta: &[],
             guard: __private::Guard::signed_in(&[]).implied(&[]),
             authorize: ::core::option::Option::None,
             parameters: &[],
+            completed: &[],
             rates: &[],
             concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,
-            allow_unknown: false,
-            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

@@ -1,12 +1,12 @@
 async fn delete_document(
-    #[allow(unused_variables, reason = "`authorize` reads it")]
+    #[allow(unused_variables, reason = "the attribute reads it")]
     document_id: String,
     reason: Option<String>,
-    #[allow(unused_variables, reason = "`authorize` reads it")]
+    #[allow(unused_variables, reason = "the attribute reads it")]
     org: &Org,
-    #[allow(unused_variables, reason = "`authorize` reads it")]
+    #[allow(unused_variables, reason = "the attribute reads it")]
     caller: Option<&Caller>,
-    #[allow(unused_variables, reason = "`authorize` reads it")]
+    #[allow(unused_variables, reason = "the attribute reads it")]
     db: &State<Documents>,
 ) -> Result<String, ToolError> {
     Ok(document_id)
@@ -51,9 +51,10 @@ const _: () = {
         document_id: __Type_document_id,
         reason: __Type_reason,
     }
-    struct __Tool;
+    struct __Handler;
     #[automatically_derived]
-    impl __private::Tool for __Tool {
+    impl __private::Handler for __Handler {
+        type Kind = __private::AsTool;
         type Arguments = __Arguments;
         type Output = Result<String, ToolError>;
         async fn call(
@@ -87,17 +88,21 @@ const _: () = {
     }
     __private::inventory::submit!(
         __private::Registration::of::<
-            __Tool,
+            __Handler,
         >(__private::Declaration {
             name: "delete_document",
+            kind: __private::Kind::Tool(__private::ToolTraits {
+                annotations: __private::Annotations {
+                    read_only: ::core::option::Option::None,
+                    destructive: ::core::option::Option::None,
+                    idempotent: ::core::option::Option::None,
+                    open_world: ::core::option::Option::None,
+                },
+                allow_unknown: false,
+                lenient: false,
+            }),
             title: ::core::option::Option::None,
             description: "",
-            annotations: __private::Annotations {
-                read_only: ::core::option::Option::None,
-                destructive: ::core::option::Option::None,
-                idempotent: ::core::option::Option::None,
-                open_world: ::core::option::Option::None,
-            },
             icons: &[],
             meta: &[],
             guard: __private::Guard::signed_in(
@@ -150,13 +155,12 @@ const _: () = {
                     State<Documents>,
                 >("db", ::core::panic::Location::caller()),
             ],
+            completed: &[],
             rates: &[],
             concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,
-            allow_unknown: false,
-            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

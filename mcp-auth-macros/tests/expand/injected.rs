@@ -40,9 +40,10 @@ const _: () = {
         /// Id of the document, as `list_documents` returns it.
         document_id: __Type_document_id,
     }
-    struct __Tool;
+    struct __Handler;
     #[automatically_derived]
-    impl __private::Tool for __Tool {
+    impl __private::Handler for __Handler {
+        type Kind = __private::AsTool;
         type Arguments = __Arguments;
         type Output = Result<String, ToolError>;
         async fn call(
@@ -71,17 +72,21 @@ const _: () = {
     }
     __private::inventory::submit!(
         __private::Registration::of::<
-            __Tool,
+            __Handler,
         >(__private::Declaration {
             name: "delete_document",
+            kind: __private::Kind::Tool(__private::ToolTraits {
+                annotations: __private::Annotations {
+                    read_only: ::core::option::Option::None,
+                    destructive: ::core::option::Option::Some(true),
+                    idempotent: ::core::option::Option::None,
+                    open_world: ::core::option::Option::None,
+                },
+                allow_unknown: false,
+                lenient: false,
+            }),
             title: ::core::option::Option::None,
             description: "Delete a document of the caller's organization.",
-            annotations: __private::Annotations {
-                read_only: ::core::option::Option::None,
-                destructive: ::core::option::Option::Some(true),
-                idempotent: ::core::option::Option::None,
-                open_world: ::core::option::Option::None,
-            },
             icons: &[],
             meta: &[],
             guard: __private::Guard::signed_in(
@@ -111,13 +116,12 @@ const _: () = {
                     State<Documents>,
                 >("db", ::core::panic::Location::caller()),
             ],
+            completed: &[],
             rates: &[],
             concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,
-            allow_unknown: false,
-            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

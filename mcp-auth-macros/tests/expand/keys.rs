@@ -31,9 +31,10 @@ const _: () = {
     struct __Arguments {
         search_text: __Type_search_text,
     }
-    struct __Tool;
+    struct __Handler;
     #[automatically_derived]
-    impl __private::Tool for __Tool {
+    impl __private::Handler for __Handler {
+        type Kind = __private::AsTool;
         type Arguments = __Arguments;
         type Output = Json<Page>;
         async fn call(
@@ -50,17 +51,21 @@ const _: () = {
     }
     __private::inventory::submit!(
         __private::Registration::of::<
-            __Tool,
+            __Handler,
         >(__private::Declaration {
             name: const { __private::KeyText(names::SEARCH).name() },
+            kind: __private::Kind::Tool(__private::ToolTraits {
+                annotations: __private::Annotations {
+                    read_only: ::core::option::Option::Some(false),
+                    destructive: ::core::option::Option::Some(false),
+                    idempotent: ::core::option::Option::Some(true),
+                    open_world: ::core::option::Option::Some(false),
+                },
+                allow_unknown: true,
+                lenient: false,
+            }),
             title: ::core::option::Option::Some("Search documents"),
             description: "",
-            annotations: __private::Annotations {
-                read_only: ::core::option::Option::Some(false),
-                destructive: ::core::option::Option::Some(false),
-                idempotent: ::core::option::Option::Some(true),
-                open_world: ::core::option::Option::Some(false),
-            },
             icons: &[],
             meta: &[],
             guard: __private::Guard::signed_in(
@@ -100,6 +105,7 @@ const _: () = {
                 .implied(&[]),
             authorize: ::core::option::Option::None,
             parameters: &[],
+            completed: &[],
             rates: &[
                 const { __private::KeyText("10/min per user").rate() },
                 const { __private::KeyText(RATE).rate() },
@@ -108,8 +114,6 @@ const _: () = {
             timeout: ::core::option::Option::Some(30u64),
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,
-            allow_unknown: true,
-            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

@@ -27,9 +27,10 @@ const _: () = {
     struct __Arguments {
         width: __Type_width,
     }
-    struct __Tool;
+    struct __Handler;
     #[automatically_derived]
-    impl __private::Tool for __Tool {
+    impl __private::Handler for __Handler {
+        type Kind = __private::AsTool;
         type Arguments = __Arguments;
         type Output = Content;
         async fn call(
@@ -49,17 +50,21 @@ const _: () = {
     }
     __private::inventory::submit!(
         __private::Registration::of::<
-            __Tool,
+            __Handler,
         >(__private::Declaration {
             name: "resize",
+            kind: __private::Kind::Tool(__private::ToolTraits {
+                annotations: __private::Annotations {
+                    read_only: ::core::option::Option::None,
+                    destructive: ::core::option::Option::None,
+                    idempotent: ::core::option::Option::None,
+                    open_world: ::core::option::Option::None,
+                },
+                allow_unknown: false,
+                lenient: false,
+            }),
             title: ::core::option::Option::None,
             description: "",
-            annotations: __private::Annotations {
-                read_only: ::core::option::Option::None,
-                destructive: ::core::option::Option::None,
-                idempotent: ::core::option::Option::None,
-                open_world: ::core::option::Option::None,
-            },
             icons: &[
                 __private::Icon {
                     src: "https://example.com/a.png",
@@ -80,13 +85,12 @@ const _: () = {
                     State<Images>,
                 >("db", ::core::panic::Location::caller()),
             ],
+            completed: &[],
             rates: &[],
             concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: true,
             arguments: __private::ArgumentsForm::Generated,
-            allow_unknown: false,
-            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

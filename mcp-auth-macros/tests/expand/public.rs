@@ -9,9 +9,10 @@ const _: () = {
     #[schemars(crate = "__private::schemars")]
     #[serde(deny_unknown_fields)]
     struct __Arguments {}
-    struct __Tool;
+    struct __Handler;
     #[automatically_derived]
-    impl __private::Tool for __Tool {
+    impl __private::Handler for __Handler {
+        type Kind = __private::AsTool;
         type Arguments = __Arguments;
         type Output = &'static str;
         async fn call(
@@ -30,17 +31,21 @@ const _: () = {
     }
     __private::inventory::submit!(
         __private::Registration::of::<
-            __Tool,
+            __Handler,
         >(__private::Declaration {
             name: "status",
+            kind: __private::Kind::Tool(__private::ToolTraits {
+                annotations: __private::Annotations {
+                    read_only: ::core::option::Option::Some(true),
+                    destructive: ::core::option::Option::None,
+                    idempotent: ::core::option::Option::None,
+                    open_world: ::core::option::Option::Some(false),
+                },
+                allow_unknown: false,
+                lenient: false,
+            }),
             title: ::core::option::Option::None,
             description: "",
-            annotations: __private::Annotations {
-                read_only: ::core::option::Option::Some(true),
-                destructive: ::core::option::Option::None,
-                idempotent: ::core::option::Option::None,
-                open_world: ::core::option::Option::Some(false),
-            },
             icons: &[],
             meta: &[],
             guard: __private::Guard::public()
@@ -56,13 +61,12 @@ const _: () = {
                     Caller,
                 >("who", ::core::panic::Location::caller()),
             ],
+            completed: &[],
             rates: &[],
             concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,
-            allow_unknown: false,
-            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

@@ -19,9 +19,10 @@ const _: () = {
         use __private::NoText as _;
         __private::check_error(__private::ErrorOf::<Json<Document>>::IS_TEXT);
     };
-    struct __Tool;
+    struct __Handler;
     #[automatically_derived]
-    impl __private::Tool for __Tool {
+    impl __private::Handler for __Handler {
+        type Kind = __private::AsTool;
         type Arguments = __Type_document;
         type Output = Json<Document>;
         async fn call(
@@ -39,17 +40,21 @@ const _: () = {
     }
     __private::inventory::submit!(
         __private::Registration::of::<
-            __Tool,
+            __Handler,
         >(__private::Declaration {
             name: "create",
+            kind: __private::Kind::Tool(__private::ToolTraits {
+                annotations: __private::Annotations {
+                    read_only: ::core::option::Option::None,
+                    destructive: ::core::option::Option::None,
+                    idempotent: ::core::option::Option::None,
+                    open_world: ::core::option::Option::None,
+                },
+                allow_unknown: false,
+                lenient: false,
+            }),
             title: ::core::option::Option::None,
             description: "",
-            annotations: __private::Annotations {
-                read_only: ::core::option::Option::None,
-                destructive: ::core::option::Option::None,
-                idempotent: ::core::option::Option::None,
-                open_world: ::core::option::Option::None,
-            },
             icons: &[],
             meta: &[],
             guard: __private::Guard::signed_in(&[])
@@ -58,13 +63,12 @@ const _: () = {
             parameters: &[
                 __private::Parameter::of::<Org>("org", ::core::panic::Location::caller()),
             ],
+            completed: &[],
             rates: &[],
             concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Struct,
-            allow_unknown: false,
-            lenient: false,
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

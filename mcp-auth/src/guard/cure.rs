@@ -1,6 +1,6 @@
 //! The scopes that a client must request in a new token, so that a denied call is allowed the next time.
 
-use crate::identity::{Caller, NamedBy, TokenKind};
+use crate::identity::{Caller, NamedBy, Org, TokenKind};
 
 use super::denied::{Denied, ORGANIZATION_SCOPE};
 use super::facts::{CallerFacts, Question};
@@ -75,6 +75,40 @@ pub(crate) fn lacking_server_scopes(caller: &Caller, server_scopes: &[String]) -
             cure: cure(&question, |_| false),
         }
     })
+}
+
+/// Returns the denial of a call whose function needs scopes beside those of the guard. If the token has them all, no new
+/// token would help.
+pub(crate) fn needing_scopes(
+    guard: &Guard,
+    (caller, organization): (&Caller, Option<&Org>),
+    named_by: NamedBy,
+    server_scopes: &[String],
+    scopes: &[String],
+) -> Denied {
+    let facts = CallerFacts::of(caller);
+    let missing = scopes.iter().filter(|scope| !facts.has_scope(scope));
+    let missing: Vec<_> = missing.cloned().collect();
+    let wanted = [server_scopes, scopes].concat();
+    let cure = (!missing.is_empty()).then(|| {
+        let question = Question {
+            guard,
+            caller: &facts,
+            organization,
+            named_by,
+            server_scopes: &wanted,
+        };
+        cure(&question, |_| false)
+    });
+    let missing = if missing.is_empty() {
+        scopes.to_vec()
+    } else {
+        missing
+    };
+    Denied::Scope {
+        missing: caller.hierarchy().fewest(missing),
+        cure: cure.flatten(),
+    }
 }
 
 /// The guard of a request that calls no tool.

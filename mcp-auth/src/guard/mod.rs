@@ -31,7 +31,7 @@ pub use self::names::{Permission, Role, Scope};
 pub use self::requirement::{Guard, Implied, Requirement};
 pub use self::reverification::Reverification;
 
-pub(crate) use self::cure::lacking_server_scopes;
+pub(crate) use self::cure::{lacking_server_scopes, needing_scopes};
 pub(crate) use self::decision::{Authorized, NotAuthorized, decide, would_allow};
 pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};

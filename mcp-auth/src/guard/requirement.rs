@@ -255,7 +255,7 @@ impl Implied {
 ///
 /// A guard always starts from [`signed_in`](Self::signed_in) or from [`public`](Self::public);
 /// there is no empty guard and no default. A program reads the guard of a tool from
-/// [`ToolInfo::guard`](crate::ToolInfo::guard).
+/// [`PrimitiveInfo::guard`](crate::PrimitiveInfo::guard).
 ///
 /// ```
 /// use mcp_auth::{Guard, Permission, Requirement, Scope};

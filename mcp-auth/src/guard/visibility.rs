@@ -64,6 +64,16 @@ impl Visible {
         word.is_some_and(|word| word >> (place % WORD) & 1 == 1)
     }
 
+    /// Returns the set as bytes.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    /// Returns the number of tools that are seen.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
         size_of_val(&*self.0)

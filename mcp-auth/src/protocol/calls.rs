@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::identity::{Caller, Org, PrincipalKey};
 use crate::limits::{Exhausted, Party, Pool, Shares, Taken};
 
-/// Counts the calls in flight. Normal load stays below these limits; they stop a runaway client.
+/// Counts the calls in flight of tools, prompts and resources. Normal load stays below these limits;
+/// they stop a runaway client.
 /// MCP 2026-07-28, server/tools: servers must limit the rate of tool invocations.
 #[derive(Debug)]
 pub(crate) struct Calls {

@@ -6,23 +6,28 @@ use std::time::Duration;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::guard::{self, Denied, Guard, SecurityScheme, Visibility, lacking_server_scopes};
+use crate::guard::{Denied, Guard, SecurityScheme, lacking_server_scopes};
 use crate::identity::{Caller, Clock, Freshness, Organizations, UrlOrg};
 use crate::limits::Party;
-use crate::tool::{Rate, Registry, States, Threads};
+use crate::primitive::{List, Rate, Registry, Served, States, Threads};
 
+use self::list::Visibilities;
 use super::calls::Calls;
 use super::challenge::Challenger;
+use super::completion::{self, Reference};
+use super::cursor::{Cursors, NoKey};
 use super::envelope::{Message, Params};
-use super::era::{Era, Header, Mirrored, WITH_ICONS, negotiate};
+use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
 use super::rates::Rates;
 use super::record::CallLog;
-use super::results::Results;
+use super::results::{Published, Results};
 use super::step_up::StepUps;
 use super::{RefusedMessage, Response, WiderToken};
 
 mod call;
+mod list;
+mod primitives;
 
 /// The server's own name, title and version, which it sends to clients.
 #[derive(Clone, Debug)]
@@ -54,22 +59,25 @@ pub(crate) struct EndpointConfig {
     /// the token name one.
     pub(crate) organization_step_up: bool,
     pub(crate) calls: Arc<Calls>,
-    /// The rate limits over all tools.
+    /// The rate limits of the server, which count calls of all tools, prompts and resources together.
     pub(crate) rates: Vec<Rate>,
-    /// The threads for tools that are plain functions.
+    /// The threads for plain functions.
     pub(crate) threads: Arc<Threads>,
     pub(crate) timeout: Duration,
+    /// The largest number of entries on a page of a list.
+    pub(crate) page_size: usize,
 }
 
-/// The requests that callers without a token may send, in addition to calls of public tools.
+/// The requests that callers without a token may send, in addition to the use of public tools,
+/// prompts and resources.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum AnonymousAccess {
     /// The server answers every other request with 401.
     #[default]
     None,
-    /// Callers may initialize, discover, and list the public tools.
+    /// Callers may initialize, discover, and list the public tools, prompts and resources.
     ListPublic,
-    /// Callers may initialize, discover, and list all tools.
+    /// Callers may initialize, discover, and list all tools, prompts and resources.
     ListAll,
 }
 
@@ -85,7 +93,8 @@ impl AnonymousAccess {
 pub(crate) struct Endpoint {
     config: EndpointConfig,
     results: Results,
-    visibility: Visibility,
+    visibilities: Visibilities,
+    cursors: Cursors,
     calls: Arc<Calls>,
     rates: Rates,
     step_ups: StepUps,
@@ -136,24 +145,34 @@ impl From<RefusedMessage> for Stopped {
 }
 
 impl Endpoint {
-    pub(crate) fn new(config: EndpointConfig) -> Self {
-        let all_public = config.registry.iter().all(|tool| tool.guard().is_public());
-        let is_open = config.anonymous.connects();
-        let results = Results::new(&config.info, is_open, is_open && all_public);
-        let trust_token_org = config.trust_token_org;
-        let guards = config.registry.iter().map(|tool| {
-            let guard = *tool.guard();
-            (guard, facts(&guard, trust_token_org))
+    /// Makes an endpoint.
+    ///
+    /// # Errors
+    ///
+    /// - If the operating system returns no random bytes for the key of the list cursors.
+    pub(crate) fn new(config: EndpointConfig) -> Result<Self, NoKey> {
+        let registry = &config.registry;
+        let all_public = |list: &List| registry.list(*list).all(|one| one.guard().is_public());
+        let results = Results::new(&Published {
+            info: &config.info,
+            is_open: config.anonymous.connects(),
+            public: List::ALL.into_iter().filter(all_public).collect(),
+            lists: List::ALL
+                .into_iter()
+                .filter(|list| registry.has(*list))
+                .collect(),
+            completes: registry.completes(),
         });
-        Self {
+        Ok(Self {
             results,
-            visibility: Visibility::new(guards, config.required_scopes.clone()),
+            visibilities: Visibilities::of(&config),
+            cursors: Cursors::new(Arc::clone(&config.clock))?,
             calls: Arc::clone(&config.calls),
             rates: Rates::in_memory(config.rates.clone(), &config.clock),
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
             config,
-        }
+        })
     }
 
     /// Returns the parts of the endpoint.
@@ -245,37 +264,64 @@ impl Endpoint {
         }
     }
 
-    /// Returns true if the request needs no token: a call of a `public` tool, or a request that the
-    /// settings permit without a token. Every other request without a token gets a 401, so that a
-    /// caller without a token does not learn which tools exist.
+    /// Returns true if the request needs no token: the use of a `public` tool, prompt or resource, or
+    /// a request that the settings permit without a token. Every other request without a token gets
+    /// a 401, so that a caller without a token does not learn which names exist.
     fn open_to_anonymous(&self, message: &Message<'_>) -> bool {
         match &*message.method {
-            "tools/call" => message
-                .params()
-                .and_then(|params| params.name())
-                .ok()
-                .and_then(|name| self.config.registry.find(&name))
-                .is_some_and(|tool| tool.guard().is_public()),
             "initialize"
             | "notifications/initialized"
             | "ping"
             | "server/discover"
             | "tools/list" => self.connects_anonymous(),
-            _ => false,
+            "prompts/list" => self.connects_anonymous() && self.serves(List::Prompts),
+            "resources/list" | "resources/templates/list" => {
+                self.connects_anonymous() && self.serves(List::Resources)
+            }
+            _ => self
+                .used_by(message)
+                .is_some_and(|served| served.guard().is_public()),
         }
     }
 
-    /// Returns the additional scopes for the challenge to sign in, after a call without a token. If
-    /// callers without a token may list all tools, these are the scopes of the called tool.
-    /// Otherwise there are none, because the challenge would reveal which tools exist.
+    /// Returns the tool, the prompt or the resource that a message uses. `None` if the message uses
+    /// an unknown name or URI, and for messages of other methods, such as lists.
+    fn used_by(&self, message: &Message<'_>) -> Option<&Arc<Served>> {
+        let registry = &self.config.registry;
+        let params = message.params().ok()?;
+        match &*message.method {
+            "tools/call" => registry.find(&params.name().ok()?),
+            "prompts/get" => registry.find_prompt(&params.name().ok()?),
+            "resources/read" => {
+                let (served, _) = registry.find_resource(&params.uri().ok()?)?;
+                Some(served)
+            }
+            "completion/complete" => {
+                let (reference, _) = completion::read(params).ok()?;
+                self.referred_to(&reference)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the prompt or the resource to which a completion request refers.
+    fn referred_to(&self, reference: &Reference) -> Option<&Arc<Served>> {
+        match reference {
+            Reference::Prompt { name } => self.config.registry.find_prompt(name),
+            Reference::Resource { uri } => self.config.registry.find_template(uri),
+        }
+    }
+
+    /// Returns the additional scopes for the challenge to sign in, after a request without a token.
+    /// If callers without a token may list everything, these are the scopes of the requested tool,
+    /// prompt or resource. Otherwise there are none, because the challenge would reveal which names
+    /// exist.
     fn scopes_to_sign_in_for(&self, message: &Message<'_>) -> Vec<String> {
-        if self.config.anonymous != AnonymousAccess::ListAll || message.method != "tools/call" {
+        if self.config.anonymous != AnonymousAccess::ListAll {
             return Vec::new();
         }
-        let name = message.params().and_then(|params| params.name()).ok();
-        let tool = name.and_then(|name| self.config.registry.find(&name));
-        let schemes = tool.map(|tool| tool.schemes()).unwrap_or_default();
-        match schemes.first() {
+        let schemes = self.used_by(message).map(|served| served.schemes());
+        match schemes.unwrap_or_default().first() {
             Some(SecurityScheme::OAuth2(scopes)) => scopes.clone(),
             Some(SecurityScheme::NoAuth) | None => Vec::new(),
         }
@@ -324,51 +370,26 @@ impl Endpoint {
                 Ok(self.results.initialize(id, version))
             }
             (Era::Legacy, "ping") => Ok(Results::empty(id)),
-            (_, "tools/list") => self.list(sender.caller, &request).await,
-            (_, "tools/call") => self.call(sender.caller, &request).await,
-            (era, _) => Err(Stopped::Error(RpcError::MethodNotFound {
-                modern: era == Era::Modern,
-            })),
-        }
-    }
-
-    async fn list(
-        &self,
-        caller: Option<&Caller>,
-        request: &Request<'_>,
-    ) -> Result<Response, Stopped> {
-        if request.params.has_cursor() {
-            let text = "`cursor` was not given by this server";
-            return Err(RpcError::InvalidParams(text).into());
-        }
-        let asking = |facts| self.visibility.asks(facts).then_some(facts);
-        let url = request.url_org;
-        let current = self.acting(caller, url, asking(Freshness::Current)).await;
-        let claimed = self.acting(caller, url, asking(Freshness::AsInToken)).await;
-        let (current, claimed) = match (current, claimed) {
-            (Ok(current), Ok(claimed)) => (current, claimed),
-            // An incomplete list would be a wrong response.
-            (Err(unavailable), _) | (_, Err(unavailable)) => {
-                return Err(RefusedMessage::Unavailable(unavailable).into());
+            (_, "tools/list") => self.list(List::Tools, sender.caller, &request).await,
+            (_, "tools/call") => self.call_tool(sender.caller, &request).await,
+            (_, "prompts/list") => self.list(List::Prompts, sender.caller, &request).await,
+            (_, "prompts/get") => self.get_prompt(sender.caller, &request).await,
+            (_, "resources/list") => self.list(List::Resources, sender.caller, &request).await,
+            (_, "resources/templates/list") => {
+                self.list(List::Templates, sender.caller, &request).await
             }
-        };
-        let known = guard::OrganizationFacts {
-            current: current.org.as_ref(),
-            claimed: claimed.org.as_ref(),
-            named_by: current.named_by,
-        };
-        let visible = match (caller, self.config.anonymous) {
-            (None, AnonymousAccess::ListAll) => self.visibility.all(),
-            (_, _) => self.visibility.of(caller, known),
-        };
-        Ok(self.results.tools(
-            request.id,
-            request.era,
-            knows_icons(request),
-            visible,
-            self.config.registry.iter().map(|tool| &**tool),
-        ))
+            (_, "resources/read") => self.read_resource(sender.caller, &request).await,
+            (_, "completion/complete") => self.complete(sender.caller, &request).await,
+            (era, _) => Err(not_found(era)),
+        }
     }
+}
+
+/// The error for a method that this server does not support.
+fn not_found(era: Era) -> Stopped {
+    Stopped::Error(RpcError::MethodNotFound {
+        modern: era == Era::Modern,
+    })
 }
 
 /// Returns whether the guard needs current data about the organization, or accepts the data in the
@@ -379,10 +400,4 @@ fn facts(guard: &Guard, trust_token_org: bool) -> Freshness {
     } else {
         Freshness::Current
     }
-}
-
-/// Returns true if the client knows icons, which MCP 2025-11-25 introduced. A legacy request
-/// without a version counts as older.
-fn knows_icons(request: &Request<'_>) -> bool {
-    request.era == Era::Modern || request.mirrored.version == Header::Value(WITH_ICONS)
 }

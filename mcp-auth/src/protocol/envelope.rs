@@ -127,6 +127,10 @@ pub(super) struct Params<'a> {
     name: Option<&'a str>,
     arguments: Option<&'a str>,
     cursor: Option<&'a str>,
+    uri: Option<&'a str>,
+    reference: Option<&'a str>,
+    argument: Option<&'a str>,
+    context: Option<&'a str>,
     protocol_version: Option<&'a str>,
     is_flawed: bool,
 }
@@ -143,6 +147,10 @@ impl<'a> Params<'a> {
                 "name" => twice(&mut params.name, value.value()?),
                 "arguments" => twice(&mut params.arguments, value.value()?),
                 "cursor" => twice(&mut params.cursor, value.value()?),
+                "uri" => twice(&mut params.uri, value.value()?),
+                "ref" => twice(&mut params.reference, value.value()?),
+                "argument" => twice(&mut params.argument, value.value()?),
+                "context" => twice(&mut params.context, value.value()?),
                 "protocolVersion" => twice(&mut params.protocol_version, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
@@ -161,7 +169,7 @@ impl<'a> Params<'a> {
         Ok(meta)
     }
 
-    /// The name of the called tool.
+    /// The name of the tool or the prompt.
     pub(super) fn name(&self) -> Result<Cow<'a, str>, RpcError> {
         self.name
             .and_then(spelled)
@@ -177,9 +185,21 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Returns true if the request has a cursor.
-    pub(super) fn has_cursor(&self) -> bool {
-        self.cursor.is_some_and(|cursor| cursor != "null")
+    /// The URI of the resource.
+    pub(super) fn uri(&self) -> Result<Cow<'a, str>, RpcError> {
+        self.uri
+            .and_then(spelled)
+            .ok_or(RpcError::InvalidParams("`uri` must be a string"))
+    }
+
+    /// The cursor of the requested page. `None` for the first page.
+    pub(super) fn cursor(&self) -> Result<Option<Cow<'a, str>>, RpcError> {
+        text_or_null(self.cursor).ok_or(RpcError::InvalidParams("`cursor` must be a string"))
+    }
+
+    /// The raw text of the members `ref`, `argument` and `context` of `completion/complete`.
+    pub(super) fn completion(&self) -> [Option<&'a str>; 3] {
+        [self.reference, self.argument, self.context]
     }
 
     /// The version that the client offers in `initialize`.

@@ -114,13 +114,14 @@ impl Era {
         }
     }
 
-    /// Checks that `Mcp-Name` equals the name in the body. The header may be encoded in Base64.
+    /// Checks that `Mcp-Name` equals the name or the URI in the body. The header may be encoded in
+    /// Base64.
     pub(super) fn check_name(self, mirrored: &Mirrored<'_>, name: &str) -> Result<(), RpcError> {
         match mirrored.name {
             Header::Absent if self == Self::Legacy => Ok(()),
             Header::Value(value) if decoded(value).is_some_and(|value| value == name) => Ok(()),
             Header::Absent | Header::Malformed | Header::Value(_) => Err(RpcError::HeaderMismatch(
-                "the header `Mcp-Name` must be the `params.name` of the body",
+                "the header `Mcp-Name` must be the `params.name`, or the `params.uri`, of the body",
             )),
         }
     }

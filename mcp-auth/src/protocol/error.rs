@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::era::MODERN;
+use super::rates::RETRY_AFTER;
 use super::{Response, Status};
 
 /// A JSON-RPC error, with the HTTP status of its response.
@@ -36,6 +37,25 @@ pub(crate) enum RpcError {
     /// or close the connection. It shows this error to the user instead.
     #[error("{0}")]
     MissingScope(String),
+    /// The arguments of a prompt, or the values in the URI of a resource, do not fit; the text names the path.
+    #[error("Invalid params: {0}")]
+    Arguments(String),
+    /// The function of a prompt or a resource failed. The text is its own, or names the reference in the log.
+    #[error("{0}")]
+    Failed(String),
+    /// A limit refused the use of a prompt or a resource.
+    #[error("{text}")]
+    Limited {
+        text: String,
+        /// In seconds.
+        retry_after: u64,
+    },
+    /// There is no such prompt, or the caller may not use it.
+    #[error("Unknown prompt: {0}")]
+    UnknownPrompt(String),
+    /// There is no such resource, or the caller may not read it. The code differs by era.
+    #[error("Unknown resource: {uri}")]
+    UnknownResource { uri: String, modern: bool },
     /// There is no such tool.
     #[error("Unknown tool: {0}")]
     UnknownTool(String),
@@ -48,11 +68,21 @@ impl RpcError {
             Self::Parse => -32700,
             Self::InvalidRequest(_) => -32600,
             Self::MethodNotFound { .. } => -32601,
-            Self::InvalidParams(_) | Self::Malformed(_) | Self::UnknownTool(_) => -32602,
+            Self::Arguments(_)
+            | Self::InvalidParams(_)
+            | Self::Malformed(_)
+            | Self::UnknownPrompt(_)
+            | Self::UnknownResource { modern: true, .. }
+            | Self::UnknownTool(_) => -32602,
+            // MCP 2025-11-25, server/resources, error handling.
+            Self::UnknownResource { modern: false, .. } => -32002,
+            Self::Failed(_) => -32603,
             Self::HeaderMismatch(_) => -32020,
             // The code is outside the range that JSON-RPC reserves. The challenges before this
             // error have the status 403, too.
             Self::MissingScope(_) => 403,
+            // Outside that range too, like the HTTP status of a rate limit.
+            Self::Limited { .. } => 429,
             Self::UnsupportedVersion(_) => -32022,
         }
     }
@@ -68,8 +98,13 @@ impl RpcError {
             | Self::UnsupportedVersion(_) => Status::BadRequest,
             Self::MethodNotFound { modern: true } => Status::NotFound,
             Self::MethodNotFound { modern: false }
+            | Self::Arguments(_)
+            | Self::Failed(_)
             | Self::InvalidParams(_)
+            | Self::Limited { .. }
             | Self::MissingScope(_)
+            | Self::UnknownPrompt(_)
+            | Self::UnknownResource { .. }
             | Self::UnknownTool(_) => Status::Ok,
         }
     }
@@ -79,13 +114,19 @@ impl RpcError {
             Self::UnsupportedVersion(requested) => {
                 Some(json!({ "supported": [MODERN], "requested": requested }))
             }
+            // MCP 2026-07-28, server/resources, error handling.
+            Self::UnknownResource { uri, .. } => Some(json!({ "uri": uri })),
+            Self::Limited { retry_after, .. } => Some(json!({ RETRY_AFTER: retry_after })),
             Self::Parse
+            | Self::Arguments(_)
+            | Self::Failed(_)
             | Self::InvalidRequest(_)
             | Self::HeaderMismatch(_)
             | Self::Malformed(_)
             | Self::MethodNotFound { .. }
             | Self::InvalidParams(_)
             | Self::MissingScope(_)
+            | Self::UnknownPrompt(_)
             | Self::UnknownTool(_) => None,
         }
     }

@@ -45,7 +45,16 @@ fn check_members(message: &Message<'_>, expected: &Expected<'_>) {
     let text = |name| expected.one(name).and_then(spelled);
     let is_given = |name| expected.one(name).is_some_and(|value| value != "null");
     assert_eq!(params.name().ok().as_deref(), text("name").as_deref());
-    assert_eq!(params.has_cursor(), is_given("cursor"));
+    assert_eq!(params.uri().ok().as_deref(), text("uri").as_deref());
+    match params.cursor() {
+        Ok(cursor) => {
+            assert_eq!(cursor.is_some(), is_given("cursor"));
+            assert_eq!(cursor.as_deref(), text("cursor").as_deref());
+        }
+        Err(_) => assert!(is_given("cursor") && text("cursor").is_none()),
+    }
+    let members = ["ref", "argument", "context"].map(|name| expected.one(name));
+    assert_eq!(params.completion(), members);
     let version = params.protocol_version().ok();
     assert_eq!(version.as_deref(), text("protocolVersion").as_deref());
     let arguments = match expected.one("arguments") {
@@ -199,6 +208,16 @@ fn spelled(value: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<String>(value).ok().map(Cow::Owned)
 }
 
-const PARAMS: [&str; 5] = ["_meta", "name", "arguments", "cursor", "protocolVersion"];
+const PARAMS: [&str; 9] = [
+    "_meta",
+    "name",
+    "arguments",
+    "cursor",
+    "uri",
+    "ref",
+    "argument",
+    "context",
+    "protocolVersion",
+];
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";

@@ -1,16 +1,24 @@
-//! Caches the responses to `tools/list`, one for each set of visible tools. Many callers see the
-//! same set.
+//! Caches the pages of lists, one for each set of visible entries. Many callers see the same set.
 
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::guard::Visible;
+use crate::primitive::List;
 
 use super::era::Era;
 
-/// A list depends on the era, on whether it has icons, and on the visible tools.
-pub(super) type Key = (Era, bool, Visible);
+/// The key of a cached page: all data that its bytes depend on.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Key {
+    pub(super) list: List,
+    pub(super) era: Era,
+    pub(super) with_icons: bool,
+    /// The number of visible entries on the pages before this page.
+    pub(super) from: usize,
+    pub(super) visible: Visible,
+}
 
 /// The lists that were requested recently.
 #[derive(Debug)]
@@ -23,11 +31,11 @@ impl Lists {
 
     /// Returns the list for `key`. If the cache does not have the list, assembles it. Two requests
     /// may assemble the same list, because waiting for the other request would take longer.
-    pub(super) fn kept(&self, key: Key, assemble: impl FnOnce(&Visible) -> Vec<u8>) -> Bytes {
+    pub(super) fn kept(&self, key: Key, assemble: impl FnOnce(&Key) -> Vec<u8>) -> Bytes {
         if let Some(list) = self.0.get(&key) {
             return list;
         }
-        let list = Bytes::from(assemble(&key.2));
+        let list = Bytes::from(assemble(&key));
         self.0.insert(key, list.clone());
         list
     }
@@ -39,8 +47,8 @@ impl Lists {
 struct Weight;
 
 impl Weighter<Key, Bytes> for Weight {
-    fn weight(&self, (_, _, visible): &Key, list: &Bytes) -> u64 {
-        let bytes = (list.len() + visible.size()) as u64;
+    fn weight(&self, key: &Key, list: &Bytes) -> u64 {
+        let bytes = (list.len() + key.visible.size()) as u64;
         bytes.max(MOST_BYTES / MOST_LISTS as u64)
     }
 }
@@ -52,8 +60,14 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 mod tests {
     use super::*;
 
-    fn visible(tools: &[usize], of: usize) -> Visible {
-        (0..of).map(|index| tools.contains(&index)).collect()
+    fn key(era: Era, with_icons: bool, tools: &[usize], of: usize) -> Key {
+        Key {
+            list: List::Tools,
+            era,
+            with_icons,
+            from: 0,
+            visible: (0..of).map(|index| tools.contains(&index)).collect(),
+        }
     }
 
     #[test]
@@ -65,7 +79,7 @@ mod tests {
                 for icons in [false, true] {
                     for tools in [&[][..], &[0], &[64], &[0, 64]] {
                         let text = format!("{era:?} {icons} {tools:?}");
-                        let list = lists.kept((era, icons, visible(tools, 65)), |_| {
+                        let list = lists.kept(key(era, icons, tools, 65), |_| {
                             assembled += 1;
                             text.clone().into_bytes()
                         });
@@ -75,6 +89,18 @@ mod tests {
             }
         }
         assert_eq!(assembled, 16);
+        for (list, from) in [(List::Prompts, 0), (List::Tools, 100)] {
+            let other = Key {
+                list,
+                from,
+                ..key(Era::Modern, true, &[0], 65)
+            };
+            lists.kept(other, |_| {
+                assembled += 1;
+                Vec::new()
+            });
+        }
+        assert_eq!(assembled, 18);
     }
 
     #[test]
@@ -82,9 +108,7 @@ mod tests {
         for (length, most) in [(10, 64), (1024 * 1024, 4), (5 * 1024 * 1024, 0)] {
             let lists = Lists::new();
             for tool in 0..500 {
-                let list = lists.kept((Era::Modern, true, visible(&[tool], 500)), |_| {
-                    vec![0; length]
-                });
+                let list = lists.kept(key(Era::Modern, true, &[tool], 500), |_| vec![0; length]);
                 assert_eq!(list.len(), length);
             }
             assert!(lists.0.len() <= most, "{} of {length}", lists.0.len());

@@ -6,6 +6,8 @@
 
 mod calls;
 mod challenge;
+mod completion;
+mod cursor;
 mod endpoint;
 mod envelope;
 mod era;
@@ -30,7 +32,7 @@ pub(crate) use self::envelope::Message;
 pub(crate) use self::era::MODERN;
 pub(crate) use self::era::{Header, Mirrored};
 #[cfg(feature = "testing")]
-pub(crate) use self::results::RETRY_AFTER;
+pub(crate) use self::rates::RETRY_AFTER;
 pub(crate) use self::results::{DENIED, DenialDetails};
 
 use bytes::Bytes;
@@ -43,7 +45,7 @@ use crate::identity::Unavailable;
 pub(crate) enum Response {
     /// A notification was accepted.
     Accepted,
-    /// A JSON-RPC response to `tools/list`. `start` has the id of the request. `rest` is shared
+    /// A JSON-RPC response that contains a list. `start` has the id of the request. `rest` is shared
     /// with other responses.
     List { start: Vec<u8>, rest: Bytes },
     /// A JSON-RPC response.
@@ -64,7 +66,7 @@ pub(crate) enum RefusedMessage {
     Busy,
     /// A token with more scopes would be allowed: HTTP 403 with a challenge.
     MoreScope(Box<WiderToken>),
-    /// No thread was free for the tool, which has not run: HTTP 503.
+    /// No thread was free for the function, so the function did not run: HTTP 503.
     NoThread,
     /// The request has no token, but needs one: HTTP 401 with a challenge. The challenge asks for
     /// `scopes` in addition to the scopes that it always asks for.

@@ -1,8 +1,9 @@
-//! The rate limits of tool calls: which limits count a call, and the counts.
+//! The rate limits of calls: which limits count a call, and the counts. A call is the use of a tool, a
+//! prompt or a resource, or a completion request.
 //!
-//! The rates of the server count every call of an existing tool, including denied calls. The rates
-//! of a tool count the calls that the guard of the tool allowed. If one of its rates refuses a
-//! call, no rate counts the call.
+//! The rates of the server count every call that the guard allowed. For a tool they also count denied
+//! calls. The rates of a tool, a prompt or a resource count the calls that its guard allowed. If one
+//! of these rates refuses a call, no rate counts the call.
 
 use std::fmt::{self, Debug};
 use std::future::{Ready, ready};
@@ -14,12 +15,12 @@ use futures_util::future::{BoxFuture, Either};
 
 use crate::identity::{Caller, Clock, Org};
 use crate::limits::{Key, OverLimit, Party, Windows};
-use crate::tool::{Per, Rate, ServedTool};
+use crate::primitive::{Per, Rate, Served};
 
 /// The rate limits of the server, and the counts of all calls.
 #[derive(Debug)]
 pub(super) struct Rates {
-    /// The rate limits over all tools.
+    /// The rate limits over all tools, prompts and resources.
     server: Vec<Rate>,
     store: Box<dyn Store>,
 }
@@ -27,8 +28,8 @@ pub(super) struct Rates {
 /// A call, with the data that rates need.
 #[derive(Clone, Copy)]
 pub(super) struct Counting<'a> {
-    pub(super) tool: &'a ServedTool,
-    /// True if the guard allowed the call, so that the tool's own rates count it.
+    pub(super) tool: &'a Served,
+    /// True if the guard allowed the call, so that the rates of the called primitive count it.
     pub(super) allowed: bool,
     pub(super) caller: Option<&'a Caller>,
     pub(super) org: Option<&'a Org>,
@@ -39,7 +40,7 @@ pub(super) struct Counting<'a> {
 /// The limit that refused a call. Its `Display` is the text for the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Limited {
-    /// The number of running calls has reached the tool's `concurrency`.
+    /// The number of running calls has reached the declared `concurrency`.
     Concurrency(u32),
     Rate {
         rate: Rate,
@@ -67,9 +68,9 @@ type Counted = Either<Ready<Result<(), Limited>>, BoxFuture<'static, Result<(), 
 /// One count of a call: the rate, and the caller that the call counts for.
 #[derive(Clone, Copy, Debug)]
 struct Count<'a> {
-    /// `None` for a rate of the server.
-    tool: Option<&'static str>,
-    /// The index of the rate among the rates of the tool, or of the server.
+    /// The key of the tool, the prompt or the resource. `None` for a rate of the server.
+    tool: Option<&'a str>,
+    /// The index of the rate among the rates of the primitive, or of the server.
     place: usize,
     rate: Rate,
     whose: Whose<'a>,
@@ -106,7 +107,7 @@ impl Rates {
     ///
     /// If several rates refuse the call, [`Limited`] names the rate with the longest wait.
     pub(super) async fn take(&self, call: Counting<'_>) -> Result<(), Limited> {
-        // Most tools have no rate of their own. Their calls need no allocation.
+        // Most functions declare no rate. Their calls need no allocation.
         if let ([rate], []) = (&*self.server, call.own_rates()) {
             return self.store.take(&[call.count(None, 0, *rate)]).await;
         }
@@ -126,18 +127,18 @@ impl Rates {
         let server = self.server.iter().enumerate();
         let server = server.map(|(place, rate)| call.count(None, place, *rate));
         let own = call.own_rates().iter().enumerate();
-        let own = own.map(|(place, rate)| call.count(Some(call.tool.name()), place, *rate));
+        let own = own.map(|(place, rate)| call.count(Some(call.tool.key()), place, *rate));
         server.chain(own).collect()
     }
 }
 
 impl<'a> Counting<'a> {
-    /// Returns the rates of the tool, if they count the call.
+    /// Returns the rates of the called primitive, if they count the call.
     fn own_rates(self) -> &'static [Rate] {
         if self.allowed { self.tool.rates() } else { &[] }
     }
 
-    fn count(self, tool: Option<&'static str>, place: usize, rate: Rate) -> Count<'a> {
+    fn count(self, tool: Option<&'a str>, place: usize, rate: Rate) -> Count<'a> {
         let (whose, whom) = self.whose(rate.per());
         Count {
             tool,
@@ -278,7 +279,7 @@ impl Hash for Count<'_> {
         state.write_usize(self.place * 4 + kind);
         state.write(id.as_bytes());
         if let Some(tool) = self.tool {
-            // A string never contains this byte, so an id alone and an id followed by a tool have
+            // A string never contains this byte, so an id alone and an id followed by a key have
             // different hashes.
             state.write_u8(0xff);
             state.write(tool.as_bytes());
@@ -288,6 +289,9 @@ impl Hash for Count<'_> {
 
 /// The largest number of windows in each of the two tables. A window takes about 100 bytes.
 const MOST_WINDOWS: usize = 1 << 16;
+
+/// The member of `_meta` with the number of seconds after which a refused call may be retried.
+pub(crate) const RETRY_AFTER: &str = "mcp-auth-rs/retryAfter";
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use tracing::Level;
 
 use crate::guard::Denied;
 use crate::identity::{Actor, Caller, Clock, LogThrottle, Org};
-use crate::tool::{Failure, Outcome, Reference, ServedTool, ToolOutput};
+use crate::primitive::{Failure, LogName, Outcome, Output, Reference, Served};
 
 use super::rates::Limited;
 
@@ -40,7 +40,7 @@ impl CallLog {
 #[derive(Debug)]
 pub(super) struct Record {
     log: Arc<CallLog>,
-    tool: Arc<ServedTool>,
+    served: Arc<Served>,
     caller: Option<Caller>,
     org: Option<Org>,
     since: Duration,
@@ -50,22 +50,22 @@ pub(super) struct Record {
 /// The outcome of a call without a result, as the client sees it.
 #[derive(Debug)]
 pub(super) enum Ended {
+    /// The arguments do not fit. The text says why.
+    Arguments(String),
     Denied(Denied),
-    /// No thread was free for the tool.
+    /// The function failed. The text is for the client.
+    Error(String),
+    /// The function needs these scopes.
+    NeedsScopes(Vec<String>),
+    /// No thread was free for the function.
     NoThread,
-    /// The tool failed, with this text.
-    ToolError(String),
 }
 
 impl Record {
-    pub(super) fn open(
-        log: &Arc<CallLog>,
-        tool: &Arc<ServedTool>,
-        caller: Option<&Caller>,
-    ) -> Self {
+    pub(super) fn open(log: &Arc<CallLog>, served: &Arc<Served>, caller: Option<&Caller>) -> Self {
         Self {
             log: Arc::clone(log),
-            tool: Arc::clone(tool),
+            served: Arc::clone(served),
             caller: caller.cloned(),
             org: None,
             since: log.clock.uptime(),
@@ -80,7 +80,7 @@ impl Record {
 
     /// Logs the outcome of a call, and returns the output or the text for the client. A text that
     /// may contain arguments is sent to the client but not logged.
-    pub(super) fn end(&mut self, outcome: Outcome) -> Result<ToolOutput, Ended> {
+    pub(super) fn end(&mut self, outcome: Outcome) -> Result<Output, Ended> {
         let failure = match outcome {
             Ok(output) => {
                 self.close("allowed");
@@ -91,28 +91,39 @@ impl Record {
         Err(match failure {
             Failure::Arguments(text) => {
                 self.fail("the arguments do not fit the schema", Reference::new());
-                Ended::ToolError(text)
+                Ended::Arguments(text)
             }
             Failure::Denied(denied) => {
                 self.deny(&denied);
                 Ended::Denied(denied)
             }
             Failure::Error(error) => {
+                let error = match error.into_scopes() {
+                    Ok(scopes) => {
+                        let reason = format!("scope {}, at run time", scopes.join(" "));
+                        self.report("denied", &reason, Reference::new());
+                        return Err(Ended::NeedsScopes(scopes));
+                    }
+                    Err(error) => error,
+                };
                 let request = Reference::new();
                 let reason = if error.is_internal() {
                     INTERNAL
                 } else {
-                    "the tool's own error"
+                    "the function's own error"
                 };
                 self.fail(reason, request);
-                Ended::ToolError(error.into_text(self.tool.name(), request))
+                Ended::Error(error.into_text(self.served.log_name(), request))
             }
             Failure::Fault(request) => {
                 self.fail(INTERNAL, request);
-                Ended::ToolError(request.text())
+                Ended::Error(request.text())
             }
             Failure::NoThread => {
-                self.fail("no thread was free for the tool in time", Reference::new());
+                self.fail(
+                    "no thread was free for the function in time",
+                    Reference::new(),
+                );
                 Ended::NoThread
             }
             Failure::Rules(text) => {
@@ -120,7 +131,7 @@ impl Record {
                     "validation error: the arguments break rules",
                     Reference::new(),
                 );
-                Ended::ToolError(text)
+                Ended::Arguments(text)
             }
         })
     }
@@ -165,9 +176,16 @@ impl Record {
             Some(None) => return,
             calls => calls.flatten(),
         };
+        let LogName {
+            prompt,
+            resource,
+            tool,
+        } = self.served.log_name();
         tracing::info!(
             target: "mcp_auth",
-            tool = self.tool.name(),
+            tool,
+            prompt,
+            resource,
             reason,
             duration = ?now.saturating_sub(self.since),
             %request,
@@ -178,8 +196,16 @@ impl Record {
 
     fn write(&self, outcome: &'static str, reason: Option<&str>, request: Option<Reference>) {
         let Self {
-            tool, caller, org, ..
+            served,
+            caller,
+            org,
+            ..
         } = self;
+        let LogName {
+            prompt,
+            resource,
+            tool,
+        } = served.log_name();
         let Who {
             subject,
             actor,
@@ -188,8 +214,10 @@ impl Record {
         } = Who::of(caller.as_ref());
         tracing::debug!(
             target: "mcp_auth",
-            tool = tool.name(),
-            policy = tool.policy().to_string(),
+            tool,
+            prompt,
+            resource,
+            policy = served.policy().to_string(),
             subject,
             actor,
             client,
@@ -211,16 +239,35 @@ const INTERNAL: &str = "internal error";
 /// The outcome of a call that a limit refused.
 const LIMITED: &str = "limited";
 
-/// Logs the call of a tool that does not exist. The name is not logged, because the caller chose
-/// it. The log contains only names of declared tools.
-pub(super) fn unknown_tool(caller: Option<&Caller>) {
+/// The kind of an unknown name: a prompt, a resource or a tool.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Prompt,
+    Resource,
+    Tool,
+}
+
+/// Logs the use of a name that does not exist. The name is not logged, because the caller chose it.
+/// The log contains only declared names.
+pub(super) fn unknown(kind: Kind, caller: Option<&Caller>) {
     let Who {
         subject,
         actor,
         client,
         token,
     } = Who::of(caller);
-    tracing::debug!(target: "mcp_auth", tool = "other", subject, actor, client, token, "unknown");
+    let other = |one| (one == kind).then_some("other");
+    tracing::debug!(
+        target: "mcp_auth",
+        tool = other(Kind::Tool),
+        prompt = other(Kind::Prompt),
+        resource = other(Kind::Resource),
+        subject,
+        actor,
+        client,
+        token,
+        "unknown"
+    );
 }
 
 impl Drop for Record {

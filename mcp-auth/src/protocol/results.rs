@@ -3,47 +3,77 @@
 //! contains it twice.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use rmcp::model::CallToolResult;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::guard::{Denied, Required, Visible};
-use crate::tool::{Body, ServedTool, ToolOutput};
+use crate::guard::{Denied, Required};
+use crate::primitive::{Body, List, Served, ToolOutput};
 
 use super::challenge::Challenge;
 use super::era::{Era, MODERN};
-use super::lists::Lists;
-use super::rates::Limited;
+use super::lists::{Key, Lists};
+use super::rates::{Limited, RETRY_AFTER};
 use super::string::escape;
 use super::{Response, ServerInfo, Status};
+
+mod contents;
+
+pub(super) use self::contents::ReadResource;
 
 /// The parts of results that do not depend on the request.
 #[derive(Debug)]
 pub(super) struct Results {
-    /// The end of a modern tool result for a tool that sets no `_meta`.
+    /// The end of a modern result for a function that sets no `_meta`.
     call_tail: String,
     discover: String,
     initialize_tail: String,
-    list_tail: String,
+    list_tails: [String; 4],
     lists: Lists,
 }
 
+/// The data about a server that its results contain.
+#[derive(Debug)]
+pub(super) struct Published<'a> {
+    pub(super) info: &'a ServerInfo,
+    /// True if a client can connect without a token.
+    pub(super) is_open: bool,
+    /// The lists that are complete even for a caller without a token, because all entries are public.
+    pub(super) public: Vec<List>,
+    /// The lists that the server has.
+    pub(super) lists: Vec<List>,
+    /// True if at least one argument has a completion function.
+    pub(super) completes: bool,
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) key: Key,
+    /// The largest number of entries on the page.
+    pub(super) size: usize,
+    /// The cursor of the next page. `None` for the last page.
+    pub(super) next: Option<String>,
+}
+
 impl Results {
-    pub(super) fn new(info: &ServerInfo, public_discovery: bool, public_list: bool) -> Self {
+    pub(super) fn new(published: &Published<'_>) -> Self {
+        let Published { info, is_open, .. } = published;
         let server_info = implementation(info);
         let scope = |public| if public { "public" } else { "private" };
         let meta = json!({ SERVER_INFO: server_info });
         let mut discover = json!({
             "resultType": "complete",
             "supportedVersions": [MODERN],
-            "capabilities": { "tools": {} },
+            "capabilities": published.capabilities(),
             "ttlMs": DISCOVER_TTL_MS,
-            "cacheScope": scope(public_discovery),
+            "cacheScope": scope(*is_open),
             "_meta": meta,
         });
         let mut initialize = json!({
-            "capabilities": { "tools": {} },
+            "capabilities": published.capabilities(),
             "serverInfo": server_info,
         });
         if let Some(instructions) = &info.instructions {
@@ -53,10 +83,12 @@ impl Results {
                 }
             }
         }
-        let list_tail = format!(
-            r#""resultType":"complete","ttlMs":{LIST_TTL_MS},"cacheScope":"{}","_meta":{meta}"#,
-            scope(public_list)
-        );
+        let list_tail = |list| {
+            let scope = scope(*is_open && published.public.contains(&list));
+            format!(
+                r#""resultType":"complete","ttlMs":{LIST_TTL_MS},"cacheScope":"{scope}","_meta":{meta}"#
+            )
+        };
         let initialize_tail = initialize.to_string().trim_start_matches('{').to_owned();
         Self {
             call_tail: format!(
@@ -64,7 +96,7 @@ impl Results {
             ),
             discover: discover.to_string(),
             initialize_tail,
-            list_tail,
+            list_tails: List::ALL.map(list_tail),
             lists: Lists::new(),
         }
     }
@@ -89,51 +121,52 @@ impl Results {
         complete(id, 2, |body| body.extend_from_slice(b"{}"))
     }
 
-    /// Writes the visible tools, always in the same order.
-    pub(super) fn tools<'a>(
+    /// Writes a page of the visible entries of a list. The order of the entries is fixed.
+    pub(super) fn list<'a>(
         &self,
         id: &str,
-        era: Era,
-        with_icons: bool,
-        visible: Visible,
-        tools: impl Iterator<Item = &'a ServedTool>,
+        page: Page,
+        entries: impl Iterator<Item = &'a Arc<Served>>,
     ) -> Response {
-        let rest = self.lists.kept((era, with_icons, visible), |visible| {
-            let tools = tools.enumerate();
-            let tools = tools.filter_map(|(index, tool)| visible.has(index).then_some(tool));
-            let mut list = self.list(era, tools.map(|tool| tool.json(with_icons)));
-            list.push(b'}');
-            list
+        let Page { key, size, next } = page;
+        let rest = self.lists.kept(key, |key| {
+            let entries = entries.enumerate();
+            let visible = entries.filter(|(place, _)| key.visible.has(*place));
+            let shown = visible.skip(key.from).take(size);
+            self.page(key, shown.map(|(_, entry)| entry.json(key.with_icons)))
         });
-        let start = start(id, 0);
+        let mut start = start(id, next.as_ref().map_or(1, |cursor| cursor.len() + 20));
+        start.push(b'{');
+        if let Some(cursor) = next {
+            start.extend_from_slice(br#""nextCursor":""#);
+            start.extend_from_slice(cursor.as_bytes());
+            start.extend_from_slice(br#"","#);
+        }
         Response::List { start, rest }
     }
 
-    fn list<'a>(&self, era: Era, tools: impl Iterator<Item = &'a str>) -> Vec<u8> {
-        let mut list = br#"{"tools":["#.to_vec();
-        for (index, tool) in tools.enumerate() {
+    /// Returns the response after the opening brace of its result.
+    fn page<'a>(&self, key: &Key, entries: impl Iterator<Item = &'a str>) -> Vec<u8> {
+        let mut list = format!(r#""{}":["#, key.list.member()).into_bytes();
+        for (index, entry) in entries.enumerate() {
             if index > 0 {
                 list.push(b',');
             }
-            list.extend_from_slice(tool.as_bytes());
+            list.extend_from_slice(entry.as_bytes());
         }
         list.push(b']');
-        if era == Era::Modern {
+        if key.era == Era::Modern {
             list.push(b',');
-            list.extend_from_slice(self.list_tail.as_bytes());
+            let place = List::ALL.iter().position(|list| *list == key.list);
+            let tail = place.and_then(|place| self.list_tails.get(place));
+            list.extend_from_slice(tail.map_or("", String::as_str).as_bytes());
         }
-        list.push(b'}');
+        list.extend_from_slice(b"}}");
         list
     }
 
     /// Writes the output of a tool that ran.
-    pub(super) fn output(
-        &self,
-        id: &str,
-        era: Era,
-        tool: &ServedTool,
-        output: ToolOutput,
-    ) -> Response {
+    pub(super) fn output(&self, id: &str, era: Era, tool: &Served, output: ToolOutput) -> Response {
         match output.0 {
             Body::Text(text) => self.text(id, era, &text),
             Body::Composed(result) => self.composed(id, era, &result),
@@ -260,6 +293,28 @@ impl Results {
     }
 }
 
+impl Published<'_> {
+    /// Returns the capabilities of the server (MCP 2026-07-28, basic). A server without prompts does not
+    /// have the capability `prompts`, and does not support `prompts/list`.
+    fn capabilities(&self) -> Value {
+        let mut capabilities = Map::new();
+        let of_lists = [
+            ("prompts", [List::Prompts].as_slice()),
+            ("resources", &[List::Resources, List::Templates]),
+            ("tools", &[List::Tools]),
+        ];
+        for (capability, lists) in of_lists {
+            if lists.iter().any(|list| self.lists.contains(list)) {
+                capabilities.insert(capability.to_owned(), json!({}));
+            }
+        }
+        if self.completes {
+            capabilities.insert("completions".to_owned(), json!({}));
+        }
+        Value::Object(capabilities)
+    }
+}
+
 /// The requirements that a denied caller does not meet, for programs.
 #[derive(Debug, Serialize)]
 pub(crate) struct DenialDetails<'a> {
@@ -377,8 +432,6 @@ const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// The member with the details of a denial, in the `_meta` of a result and in the `data` of an
 /// error.
 pub(crate) const DENIED: &str = "mcp-auth-rs/denied";
-/// The member of `_meta` with the number of seconds after which a refused call may be retried.
-pub(crate) const RETRY_AFTER: &str = "mcp-auth-rs/retryAfter";
 /// The member of `_meta` with a list of challenges in the form of the header (OpenAI, Apps SDK,
 /// "Authentication").
 const CHALLENGES: &str = "mcp/www_authenticate";

@@ -123,9 +123,11 @@ codes! {
     Fatal GUARD_UNSATISFIABLE "guard-unsatisfiable"
         "the tool would deny every caller";
     Fatal TOOL_NAME_DUPLICATE "tool-name-duplicate"
-        "clients call a tool by its name, so each name must be unique";
+        "clients find a tool and a prompt by its name, so each name must be unique";
+    Fatal RESOURCE_URI_SHARED "resource-uri-shared"
+        "the resource that answered would decide which guard runs";
     Fatal STATE_MISSING "state-missing"
-        "the tool could not run";
+        "the function could not run";
     Fatal STATE_DUPLICATE "state-duplicate"
         "tools take state by its type, so one of the values would never be used";
     Fatal RATE_WITHOUT_ORGANIZATION "rate-without-organization"
@@ -144,6 +146,8 @@ codes! {
         "no client could connect";
     Fatal IO_THREAD_FAILED "io-thread-failed"
         "all calls to Clerk run on this thread";
+    Fatal CURSOR_KEY_FAILED "cursor-key-failed"
+        "the cursors of long lists are sealed with a random key";
     Fatal THREADS_FAILED "threads-failed"
         "tools that are plain functions run on these threads";
     Fatal CHECK_FAILED "check-failed"

@@ -11,7 +11,7 @@ use crate::guard::Requirement;
 use crate::http::Canonical;
 use crate::identity::Parties;
 use crate::loopback;
-use crate::tool::Registry;
+use crate::primitive::Registry;
 
 use super::builder::tokens::machine_id;
 use super::builder::{ClerkSettings, OFFLINE_ACCESS, People, ServerBuilder};

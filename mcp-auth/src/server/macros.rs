@@ -6,7 +6,7 @@
 /// | argument | meaning |
 /// |---|---|
 /// | `state = value` | a value that tools take as a parameter `&State<T>`; may be repeated |
-/// | `tools = [path, …]` | the crates and modules whose tools are served. If one of them is a module of this package, only the named modules of this package are served. Tools of another crate are served in addition |
+/// | `tools = [path, …]` | the crates and modules whose tools, prompts and resources are served. If one of them is a module of this package, only the named modules of this package are served. Tools of another crate are served in addition |
 /// | `emulator` | a [local Clerk](crate::ServerBuilder::emulator) for development, used if no Clerk instance is configured. It needs the feature `emulator` |
 /// | `emulator = "clerk.toml"` | a local Clerk with the people and roles of a [file](crate::ServerBuilder::emulator_file), whose path is relative to the package's `Cargo.toml` |
 ///

@@ -11,12 +11,12 @@ use url::form_urlencoded;
 use crate::http::{Canonical, Local, Overview};
 use crate::identity::{AudienceMode, Machine, Parties, TokenPolicy};
 use crate::limits::Networks;
+use crate::primitive::{PrimitiveKind, Registry, Served};
 use crate::protocol::AnonymousAccess;
-use crate::tool::{Registry, ServedTool};
 
 use super::builder::{Load, LocalClerkChoice, ServerBuilder};
 use super::date::day_of;
-use super::matrix::{AccessMatrix, SampleCaller};
+use super::matrix::{AccessMatrix, Item, SampleCaller};
 use super::start::{LocalClerk, Seat};
 
 /// The data of the report.
@@ -186,11 +186,23 @@ impl fmt::Display for Report {
                 writeln!(f, "  {head}  {line}")?;
             }
         }
-        let tools = self.matrix.tools();
-        let width = tools.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        for (index, (name, policy)) in tools.iter().enumerate() {
-            let head = if index == 0 { "tools   " } else { "        " };
-            writeln!(f, "  {head}  {name:width$}  {policy}")?;
+        let items = self.matrix.items();
+        let width = items.iter().map(|item| item.name.len()).max().unwrap_or(0);
+        for kinds in [
+            &[PrimitiveKind::Tool][..],
+            &[PrimitiveKind::Prompt],
+            &[PrimitiveKind::Resource, PrimitiveKind::ResourceTemplate],
+        ] {
+            let items = items.iter().filter(|item| kinds.contains(&item.kind));
+            for (index, Item { kind, name, policy }) in items.enumerate() {
+                let head = match kind {
+                    _ if index > 0 => "        ",
+                    PrimitiveKind::Prompt => "prompts ",
+                    PrimitiveKind::Resource | PrimitiveKind::ResourceTemplate => "reads   ",
+                    PrimitiveKind::Tool => "tools   ",
+                };
+                writeln!(f, "  {head}  {name:width$}  {policy}")?;
+            }
         }
         if self.matrix.hides_public_tools() {
             writeln!(
@@ -242,14 +254,14 @@ fn tool_to_try<'a>(
     registry: &'a Registry,
     matrix: &AccessMatrix,
     caller: &SampleCaller,
-) -> Option<&'a Arc<ServedTool>> {
-    let fits = |tool: &&Arc<ServedTool>| {
+) -> Option<&'a Arc<Served>> {
+    let fits = |tool: &&Arc<Served>| {
         tool.is_read_only()
             && !tool.requires_arguments()
             && !tool.guard().is_public()
             && matrix.lets(caller, tool.name())
     };
-    let fitting = registry.iter().filter(fits);
+    let fitting = registry.tools().filter(fits);
     fitting.min_by_key(|tool| !tool.guard().needs_organization())
 }
 

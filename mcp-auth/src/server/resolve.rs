@@ -7,7 +7,7 @@ use crate::guard::{ORGANIZATION_SCOPE, SchemeSource};
 use crate::http::{Canonical, ConnectionLimits};
 use crate::identity::TokenPolicy;
 use crate::limits::Networks;
-use crate::tool::{Registry, RegistryError, ToolSettings};
+use crate::primitive::{Registry, RegistryError, RegistrySettings};
 
 use super::builder::{
     Address, Allowed, ClerkSettings, Load, LocalClerkChoice, ServerBuilder, audience, descriptors,
@@ -217,7 +217,7 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
             .hierarchy(builder.tokens.api_keys.as_ref())
             .unwrap_or_default(),
     };
-    let settings = ToolSettings {
+    let settings = RegistrySettings {
         schemes: scopes.security_schemes.then(schemes),
         lenient_arguments: builder.schemas.lenient_arguments,
         closed_schemas: builder.schemas.closed_schemas,
@@ -227,11 +227,12 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
         let code = match error {
             RegistryError::Duplicate { .. } => &codes::TOOL_NAME_DUPLICATE,
             RegistryError::MissingState { .. } => &codes::STATE_MISSING,
+            RegistryError::SharedUri { .. } => &codes::RESOURCE_URI_SHARED,
             RegistryError::RateWithoutOrganization { .. } => &codes::RATE_WITHOUT_ORGANIZATION,
         };
         Finding::new(code, error.to_string())
     })?;
-    if registry.len() == 0 {
+    if registry.is_empty() {
         return Err(builder.selection.nothing());
     }
     selected.log_unserved();

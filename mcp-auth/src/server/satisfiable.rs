@@ -9,7 +9,7 @@ use std::panic::Location;
 
 use crate::guard::{Guard, Requirement};
 use crate::identity::{TokenKind, TokenPolicy};
-use crate::tool::Registry;
+use crate::primitive::{PrimitiveInfo, PrimitiveKind, Registry};
 
 use super::builder::ServerBuilder;
 use super::codes;
@@ -28,11 +28,11 @@ pub(super) fn check_guards(
     let accepts = Accepts::of(policy, looks_up, &builder.scopes.required);
     let tools: Vec<_> = registry
         .iter()
-        .filter_map(|tool| {
+        .filter_map(|served| {
             Some(Unsatisfiable {
-                tool: tool.name(),
-                location: tool.location(),
-                why: accepts.why_not(tool.guard())?,
+                item: quoted(served.info()),
+                location: served.location(),
+                why: accepts.why_not(served.guard())?,
             })
         })
         .collect();
@@ -63,10 +63,11 @@ pub(super) fn scopeless_sessions(
     })
 }
 
-/// A tool whose guard no accepted token can pass.
+/// A tool, a prompt or a resource whose guard no accepted token can pass.
 #[derive(Debug)]
 pub(crate) struct Unsatisfiable {
-    tool: &'static str,
+    /// The kind and the name.
+    item: String,
     location: &'static Location<'static>,
     why: WhyNot,
 }
@@ -79,6 +80,16 @@ struct WhyNot {
     /// requirement for each caller.
     lacks: Vec<(TokenKind, Vec<String>)>,
     remedy: &'static str,
+}
+
+/// The name of a tool, and the kind and the name of everything else.
+fn quoted(info: PrimitiveInfo) -> String {
+    match info.kind() {
+        PrimitiveKind::Tool => format!("`{}`", info.name()),
+        PrimitiveKind::Prompt | PrimitiveKind::Resource | PrimitiveKind::ResourceTemplate => {
+            info.in_words()
+        }
+    }
 }
 
 /// The tokens that a server accepts.
@@ -268,7 +279,7 @@ fn of_kind(lacks: &[(TokenKind, Vec<Lack<'_>>)], kind: TokenKind) -> Vec<String>
 impl fmt::Display for Unsatisfiable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            tool,
+            item,
             location,
             why: WhyNot { lacks, remedy },
         } = self;
@@ -283,7 +294,7 @@ impl fmt::Display for Unsatisfiable {
             })
             .collect();
         let why = lacks.join(", ");
-        write!(f, "`{tool}` ({location}): {why}; {remedy}")
+        write!(f, "{item} ({location}): {why}; {remedy}")
     }
 }
 

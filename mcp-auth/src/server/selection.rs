@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::tool::{Registration, ToolInfo};
+use crate::primitive::{PrimitiveInfo, Registration};
 
 use super::codes;
 use super::finding::Finding;
@@ -20,7 +20,7 @@ pub(super) struct Selection {
     condition: Option<Arc<Condition>>,
 }
 
-type Condition = dyn Fn(&ToolInfo) -> bool + Send + Sync;
+type Condition = dyn Fn(&PrimitiveInfo) -> bool + Send + Sync;
 
 /// A path as written in the code, and the full paths that it can mean. At most one of the full
 /// paths exists.
@@ -69,11 +69,11 @@ impl Selection {
     /// Adds a condition; a tool is served only if all conditions hold.
     pub(super) fn only_if(
         &mut self,
-        condition: impl Fn(&ToolInfo) -> bool + Send + Sync + 'static,
+        condition: impl Fn(&PrimitiveInfo) -> bool + Send + Sync + 'static,
     ) {
         self.condition = Some(match self.condition.take() {
             None => Arc::new(condition),
-            Some(first) => Arc::new(move |tool: &ToolInfo| first(tool) && condition(tool)),
+            Some(first) => Arc::new(move |tool: &PrimitiveInfo| first(tool) && condition(tool)),
         });
     }
 
@@ -102,7 +102,7 @@ impl Selection {
     /// The finding that no tool is served.
     pub(super) fn nothing(&self) -> Finding {
         if self.condition.is_some() {
-            let what = "no tool is left: `serve_tools_if` excludes every tool";
+            let what = "no tool is left: `serve_if` excludes every tool";
             return Finding::new(&codes::TOOLS_FILTERED, what);
         }
         let package = self.package;
@@ -129,7 +129,7 @@ impl Selection {
 }
 
 impl Selected<'_> {
-    pub(super) fn serves(&self, tool: &ToolInfo) -> bool {
+    pub(super) fn serves(&self, tool: &PrimitiveInfo) -> bool {
         let Selection {
             package, condition, ..
         } = self.selection;
@@ -168,8 +168,8 @@ impl fmt::Debug for Selection {
     }
 }
 
-fn linked() -> impl Iterator<Item = ToolInfo> {
-    Registration::linked().map(|tool| ToolInfo::of(&tool.declaration))
+fn linked() -> impl Iterator<Item = PrimitiveInfo> {
+    Registration::linked().map(|tool| PrimitiveInfo::of(&tool.declaration))
 }
 
 /// The full paths that `path` can mean inside `module`: a module below `module`, or a crate. The

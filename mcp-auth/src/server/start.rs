@@ -9,8 +9,8 @@ use crate::clerk::Metadata;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
 use crate::limits::Networks;
+use crate::primitive::{Registry, Threads};
 use crate::protocol::{Calls, Endpoint, EndpointConfig, ServerInfo};
-use crate::tool::{Registry, Threads};
 
 use super::builder::{Load, LocalClerkChoice, ServerBuilder, tokens};
 use super::check::{connect, probe};
@@ -260,7 +260,9 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         rates: builder.limits.rates,
         threads: Arc::new(threads),
         timeout: builder.limits.timeout,
-    });
+        page_size: builder.limits.page_size,
+    })
+    .map_err(|error| Finding::new(&codes::CURSOR_KEY_FAILED, error.to_string()))?;
     let site = Site::new(SiteConfig {
         endpoint,
         authenticator: identity.authenticator,

@@ -87,12 +87,12 @@ pub struct TestAnswer {
 }
 
 impl TestAnswer {
-    /// Expects that the tool ran and returned no error.
+    /// Expects a result that is no error: the function ran.
     #[track_caller]
     pub fn expect_ok(&self) -> &Self {
         self.check(
             self.result().is_some() && !self.is_error(),
-            "a result of the tool",
+            "a result that is no error",
         )
     }
 
@@ -163,8 +163,19 @@ impl TestAnswer {
         self.check(self.ran > 0, "that the tool ran")
     }
 
-    /// Expects that no tool's function was called. The server counts the calls of tool functions, so the
-    /// content of the response does not matter.
+    /// Expects the error of a prompt or a resource that does not exist, and that no function was called. A caller who
+    /// may not use a prompt or a resource gets this error too.
+    #[track_caller]
+    pub fn expect_unknown(&self) -> &Self {
+        let message = self.member("/error/message").and_then(Value::as_str);
+        let unknown = message.is_some_and(|message| {
+            message.starts_with("Unknown prompt: ") || message.starts_with("Unknown resource: ")
+        });
+        self.check(unknown, "the error of an unknown prompt or resource")
+    }
+
+    /// Expects that no function was called. The server counts the calls of functions, so the content of the response
+    /// does not matter.
     #[track_caller]
     pub fn expect_not_run(&self) -> &Self {
         self.check(self.ran == 0, "that no tool ran")
@@ -253,12 +264,19 @@ impl TestAnswer {
         self.refused
     }
 
-    /// Returns the text of the first content block; empty if the response has no content.
+    /// Returns the text of a tool's first content block, of a prompt's first message, or of a resource's first contents;
+    /// empty if the answer has none.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.member("/result/content/0/text")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        let places = [
+            "/result/content/0/text",
+            "/result/messages/0/content/text",
+            "/result/contents/0/text",
+        ];
+        let mut texts = places
+            .iter()
+            .filter_map(|place| self.member(place)?.as_str());
+        texts.next().unwrap_or_default()
     }
 
     /// Returns the structured content as a type.

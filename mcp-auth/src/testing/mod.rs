@@ -9,6 +9,7 @@ mod credentials;
 mod denial;
 mod incidents;
 mod member;
+mod primitives;
 mod request;
 mod server;
 mod user;

@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use crate::http::Site;
 use crate::identity::IoRuntime;
+use crate::primitive::Starts;
 use crate::server::{AccessMatrix, ServerBuilder};
-use crate::tool::Starts;
 
 use super::answer::TestAnswer;
 use super::clerk::InProcess;

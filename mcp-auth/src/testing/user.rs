@@ -1,6 +1,5 @@
 //! A caller in a test.
 
-use std::panic::Location;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -387,30 +386,6 @@ impl<'a> TestUser<'a> {
         self.request("tools/call", Some(tool), params).send()
     }
 
-    /// Lists the names of the tools that this caller sees.
-    ///
-    /// # Panics
-    ///
-    /// If the list is refused, or no token with these properties can be minted.
-    #[track_caller]
-    #[expect(clippy::panic, reason = "the test expected a list")]
-    pub fn tools(&self) -> impl Future<Output = Vec<String>> {
-        let (request, here) = (
-            self.request("tools/list", None, json!({})),
-            Location::caller(),
-        );
-        async move {
-            let answer = request.send().await;
-            let tools = answer.member("/result/tools").and_then(Value::as_array);
-            let Some(tools) = tools else {
-                // The location of the `await` is not the location of the call.
-                panic!("no list of tools at {here}, but {answer:?}")
-            };
-            let names = tools.iter().filter_map(|tool| tool.get("name")?.as_str());
-            names.map(str::to_owned).collect()
-        }
-    }
-
     /// Returns the token that a call of this caller carries; `None` for an anonymous caller.
     ///
     /// # Panics
@@ -432,7 +407,12 @@ impl<'a> TestUser<'a> {
 
     /// This is not an `async fn`, so that a panic names the line of the caller.
     #[track_caller]
-    fn request(&self, method: &str, name: Option<&str>, mut params: Value) -> TestRequest<'a> {
+    pub(super) fn request(
+        &self,
+        method: &str,
+        name: Option<&str>,
+        mut params: Value,
+    ) -> TestRequest<'a> {
         let path = self.server.path();
         let target = match &self.query {
             Some(query) => format!("{path}?{query}"),

@@ -1,5 +1,5 @@
-"""The Python client without a token: signs in, calls, refreshes, steps up if the first token lacks a scope, and prints
-the results as one JSON object.
+"""The Python client without a token: signs in, calls, refreshes, steps up if the first token lacks a scope, reads a
+resource, and prints the results as one JSON object.
 
 Arguments: the endpoint, the mode of the client, its redirect URI, the URL of its metadata document, the program that
 it opens as its browser and the URL of the local Clerk.
@@ -55,6 +55,7 @@ async def main(endpoint, mode, redirect_uri, document_url, program, clerk):
             seen["written"] = await call("write_document", title="Plan")
             lap("write")
             seen["organization"] = await call("organization")
+            seen["read"] = (await client.read_resource("documents://me")).contents[0].text
     seen["authorizations"] = browser.visited
     seen["tokens"] = kept.access_tokens
     seen["took"] = took

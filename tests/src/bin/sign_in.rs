@@ -1,14 +1,14 @@
 //! A server that clients sign in to without a token: one public tool, one for any signed-in caller,
-//! one that requires a scope, and one that requires an organization.
+//! one that requires a scope, and one that requires an organization. One resource is for any
+//! signed-in caller, and one requires the scope of the tool.
 //!
-//! By default the server does not advertise the scope of the second tool, so a client has to step
-//! up for it. With the variable `ADVERTISE_ALL_SCOPES` the server advertises the scope from the
+//! By default the server does not advertise this scope, so a client has to step up for it. With the variable `ADVERTISE_ALL_SCOPES` the server advertises the scope from the
 //! start. A client that registers itself needs that, because Clerk refuses a step-up beyond the
 //! scopes of the registration.
 //!
 //! With the variable `DISCOVERABLE` clients connect and list all tools before they sign in.
 
-use mcp_auth::{Caller, Org, mcp_tool};
+use mcp_auth::{Caller, Org, mcp_resource, mcp_tool};
 
 /// Greet anybody.
 #[mcp_tool(public, read_only)]
@@ -32,6 +32,18 @@ async fn write_document(title: String, caller: &Caller) -> String {
 #[mcp_tool(read_only)]
 async fn organization(org: &Org) -> String {
     format!("{}, {}", org.id(), org.role().unwrap_or("unknown"))
+}
+
+/// The caller.
+#[mcp_resource("documents://me")]
+async fn me(caller: &Caller) -> String {
+    caller.subject().to_owned()
+}
+
+/// The caller's drafts.
+#[mcp_resource("documents://drafts", scope = "documents:write")]
+async fn drafts(caller: &Caller) -> String {
+    format!("The drafts of {}", caller.subject())
 }
 
 #[actix_web::main]

@@ -265,7 +265,7 @@ async fn a_refusal_is_oauth_json_before_the_message_is_read_and_a_json_rpc_error
 
     // A server without public tools does not read the message.
     let closed = World::of("protocol::tools", |builder| {
-        builder.serve_tools_if(|tool| !tool.guard().is_public())
+        builder.serve_if(|tool| !tool.guard().is_public())
     })
     .await;
     let reply = call(&closed, Era::Modern, None, "who_am_i").await;

@@ -149,7 +149,7 @@ async fn a_list_that_depends_on_the_caller_has_the_cache_scope_private() {
     let public = World::with(|builder| {
         builder
             .discoverable()
-            .serve_tools_if(|tool| tool.guard().is_public())
+            .serve_if(|tool| tool.guard().is_public())
     });
     assert_eq!(scope(public.await).await, "public");
 }

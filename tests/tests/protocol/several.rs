@@ -149,38 +149,38 @@ async fn a_condition_keeps_the_tools_that_meet_it() {
     let all = || mcp_auth::server!(tools = [front, other_tools]);
     for (server, expected) in [
         (
-            all().serve_tools_if(|tool| tool.is_read_only()),
+            all().serve_if(|tool| tool.is_read_only()),
             &["balance", "shop_name"][..],
         ),
         (
-            all().serve_tools_if(|tool| !tool.is_destructive()),
+            all().serve_if(|tool| !tool.is_destructive()),
             &["balance", "complain", "shop_name"],
         ),
         (
-            all().serve_tools_if(|tool| tool.guard().is_public()),
+            all().serve_if(|tool| tool.guard().is_public()),
             &["shop_name"],
         ),
         (
             all()
-                .serve_tools_if(|tool| tool.package() == "other-tools")
-                .serve_tools_if(|tool| tool.name() != "balance"),
+                .serve_if(|tool| tool.package() == "other-tools")
+                .serve_if(|tool| tool.name() != "balance"),
             &["close_books"],
         ),
         (
-            all().serve_tools_if(|tool| tool.module().ends_with("::desk")),
+            all().serve_if(|tool| tool.module().ends_with("::desk")),
             &["complain"],
         ),
     ] {
         assert_eq!(tools(server).await, expected);
     }
-    let none = all().serve_tools_if(|_| false);
+    let none = all().serve_if(|_| false);
     assert_eq!(
         none.frontend_api_url("http://127.0.0.1:1")
             .build()
             .await
             .unwrap_err()
             .to_string(),
-        "no tool is left: `serve_tools_if` excludes every tool [tools-filtered]"
+        "no tool is left: `serve_if` excludes every tool [tools-filtered]"
     );
 }
 
@@ -196,7 +196,7 @@ async fn two_servers_of_one_app_have_separate_paths_tools_and_state() {
     let other = at("/other")
         .tools_of("protocol::several::front")
         .tools_of("other_tools")
-        .serve_tools_if(|tool| tool.is_read_only())
+        .serve_if(|tool| tool.is_read_only())
         .state(Shop("Market"))
         .state(Ledger(7));
     let (shop, other) = (shop.build().await.unwrap(), other.build().await.unwrap());

@@ -282,7 +282,8 @@ impl World {
     }
 
     fn modern(&self, method: &str, mut params: Value) -> Ask {
-        let name = params["name"].as_str().map(str::to_owned);
+        let name = params["name"].as_str().or(params["uri"].as_str());
+        let name = name.map(str::to_owned);
         params["_meta"] = modern_meta();
         let ask = self
             .post(message(method, params))

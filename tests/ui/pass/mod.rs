@@ -27,6 +27,12 @@ mod permission {
     mod every_key_goes_with_the_others;
     mod strings_and_constants_name_what_is_required;
 }
+mod prompts {
+    mod every_key_of_a_prompt;
+}
+mod resources {
+    mod every_key_of_a_resource;
+}
 mod signature {
     pub(super) mod another_path_to_the_crate;
     mod attributes_of_the_function;

@@ -3,7 +3,7 @@
 //! The tools share one struct of arguments, so that its code is compiled once. The odd ones require
 //! a permission.
 
-use mcp_auth::{Json, ToolInfo, data, mcp_tool};
+use mcp_auth::{Json, PrimitiveInfo, data, mcp_tool};
 
 use crate::Sum;
 
@@ -23,7 +23,7 @@ impl Summands {
 }
 
 /// Whether a tool is served if `tools` further tools are requested.
-pub(crate) fn is_served(tool: &ToolInfo, tools: usize) -> bool {
+pub(crate) fn is_served(tool: &PrimitiveInfo, tools: usize) -> bool {
     let index = tool.name().strip_prefix("tool_").map(str::parse);
     index.is_none_or(|index| index.is_ok_and(|index: usize| index < tools))
 }

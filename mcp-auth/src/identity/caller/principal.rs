@@ -29,6 +29,31 @@ impl<'a> Principal<'a> {
             org_id: org.map(Org::id),
         }
     }
+
+    /// Returns bytes that no other principal has: each part with its length.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let Self {
+            issuer,
+            kind,
+            subject,
+            client_id,
+            org_id,
+        } = self;
+        let parts = [
+            Some(*issuer),
+            Some(kind.name()),
+            Some(*subject),
+            *client_id,
+            *org_id,
+        ];
+        let mut bytes = Vec::new();
+        for part in parts {
+            let length = part.map_or(u64::MAX, |part| part.len() as u64);
+            bytes.extend_from_slice(&length.to_be_bytes());
+            bytes.extend_from_slice(part.unwrap_or_default().as_bytes());
+        }
+        bytes
+    }
 }
 
 /// A principal that owns its data, as the key of a table.

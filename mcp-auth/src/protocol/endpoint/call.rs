@@ -1,35 +1,71 @@
-//! `tools/call`: decides whether a call is allowed, counts it, runs it, and responds with its
-//! result or its denial.
+//! Decides whether the use of a tool, a prompt or a resource is allowed, counts the use, runs it,
+//! and responds with its result or its denial.
 
-use bytestring::ByteString;
+use std::sync::Arc;
 
-use crate::guard::{self, Authorized, Denied, Guard, NotAuthorized, decide};
+use crate::guard::{self, Authorized, Denied, Guard, NotAuthorized, decide, needing_scopes};
 use crate::identity::{Acting, Caller, Freshness, NamedBy, Org, Unavailable, UrlOrg};
-use crate::tool::{CallEnvironment, Concurrency, Reference, ServedTool, ToolOutput};
+use crate::primitive::{
+    CallEnvironment, Concurrency, Input, Output, Reference, Served, Suggestions,
+};
 
 use super::super::challenge::{Challenge, Challenger};
 use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::rates::{Counting, Limited};
-use super::super::record::{self, Ended, Record};
+use super::super::record::{Ended, Record};
+use super::super::results::ReadResource;
 use super::super::run_to_completion::Detach;
 use super::super::{RefusedMessage, Response, WiderToken};
+use super::primitives::shortened;
 use super::{Endpoint, Request, Stopped, facts};
 
+/// The use of a tool, a prompt or a resource, with its input.
+pub(super) struct Use<'a> {
+    pub(super) served: &'a Arc<Served>,
+    pub(super) input: Input,
+    pub(super) target: Target<'a>,
+}
+
+/// The method of a request, which determines the form of the response.
+#[derive(Clone, Copy)]
+pub(super) enum Target<'a> {
+    Completion,
+    Prompt { name: &'a str },
+    Resource { uri: &'a str },
+    Tool,
+}
+
+impl Target<'_> {
+    /// Returns the error for a name or a URI that does not exist. A name or a URI that the caller may
+    /// not use gets the same error.
+    pub(super) fn unknown(self, era: Era) -> RpcError {
+        match self {
+            Self::Prompt { name } => RpcError::UnknownPrompt(shortened(name)),
+            Self::Resource { uri } => RpcError::UnknownResource {
+                uri: uri.chars().take(MOST_URI).collect(),
+                modern: era == Era::Modern,
+            },
+            // Unreachable: a completion request gets an empty list instead of an error, and the
+            // denial of a tool is a result.
+            Self::Completion | Self::Tool => RpcError::InvalidParams("unknown"),
+        }
+    }
+}
+
 impl Endpoint {
-    pub(super) async fn call(
+    pub(super) async fn perform(
         &self,
         caller: Option<&Caller>,
         request: &Request<'_>,
+        used: Use<'_>,
     ) -> Result<Response, Stopped> {
-        let Request { id, era, .. } = *request;
-        let name = request.params.name()?;
-        era.check_name(request.mirrored, &name)?;
-        let Some(tool) = self.config.registry.find(&name) else {
-            record::unknown_tool(caller);
-            return Err(RpcError::UnknownTool(shortened(&name)).into());
-        };
-        let arguments = request.params.arguments()?;
+        let era = request.era;
+        let Use {
+            served: tool,
+            input,
+            target,
+        } = used;
         let mut record = Record::open(&self.log, tool, caller);
         let facts = tool
             .wants_organization()
@@ -53,15 +89,19 @@ impl Endpoint {
         };
         let limited = |limited: Limited, record: &mut Record| {
             record.limit(limited);
-            Ok(self.results.limited(id, era, limited))
+            self.limited(request, target, limited)
         };
         let proof = match decision {
             Ok(proof) => proof,
             Err(refusal) => {
-                if let Err(refused) = self.rates.take(counting).await {
+                // Requests for unknown prompts and resources do not count for a rate. So denied requests
+                // must not count either, because the caller could tell the difference.
+                if matches!(target, Target::Tool)
+                    && let Err(refused) = self.rates.take(counting).await
+                {
                     return limited(refused, &mut record);
                 }
-                return Ok(self.refuse(request, (caller, org), refusal, &mut record)?);
+                return self.refuse(request, (caller, org), target, refusal, &mut record);
             }
         };
         // Check the rates before `concurrency`, so that a call that exceeds a rate never counts as
@@ -87,7 +127,6 @@ impl Endpoint {
         if let Err(refused) = self.rates.take(counting).await {
             return limited(refused, &mut record);
         }
-        let arguments = raw(request.body, arguments);
         let env = CallEnvironment {
             states: &self.config.states,
             organizations: &self.config.organizations,
@@ -96,7 +135,7 @@ impl Endpoint {
             party: request.party,
             timeout: self.config.timeout,
         };
-        let run = tool.call(proof, &env, arguments, (slot, running));
+        let run = tool.call(proof, &env, input, (slot, running));
         // The box keeps the futures of all requests small.
         let run = Box::pin(async move {
             let outcome = run.await;
@@ -106,61 +145,145 @@ impl Endpoint {
             Era::Modern => run.await,
             Era::Legacy => Detach::new(run).await,
         };
-        self.finish(id, era, tool, outcome)
+        match outcome {
+            Err(Ended::NeedsScopes(scopes)) => {
+                let Some(caller) = caller else {
+                    return Err(RefusedMessage::SignIn { scopes }.into());
+                };
+                let named_by = acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by);
+                let server_scopes = &self.config.required_scopes;
+                let guard = tool.guard();
+                let denied = needing_scopes(guard, (caller, org), named_by, server_scopes, &scopes);
+                self.denied(request, (Some(caller), org), target, denied)
+            }
+            outcome => self.finish(request, tool, target, outcome),
+        }
     }
 
-    pub(super) fn finish(
+    fn finish(
         &self,
-        id: &str,
-        era: Era,
-        tool: &ServedTool,
-        outcome: Result<ToolOutput, Ended>,
+        request: &Request<'_>,
+        served: &Served,
+        target: Target<'_>,
+        outcome: Result<Output, Ended>,
     ) -> Result<Response, Stopped> {
-        Ok(match outcome {
-            Ok(output) => self.results.output(id, era, tool, output),
-            Err(Ended::Denied(denied)) => self.results.denial(id, era, &denied, None),
-            Err(Ended::NoThread) => return Err(RefusedMessage::NoThread.into()),
-            Err(Ended::ToolError(text)) => self.results.failure(id, era, &text),
+        let (id, era) = (request.id, request.era);
+        Ok(match (outcome, target) {
+            (Ok(Output::Tool(output)), _) => self.results.output(id, era, served, output),
+            (Ok(Output::Prompt(prompt)), _) => {
+                self.results.prompt(id, era, served.description(), &prompt)
+            }
+            (Ok(Output::Resource(output)), Target::Resource { uri }) => {
+                match (output.contents, served.resource()) {
+                    (Some(contents), Some(traits)) => {
+                        let read = ReadResource {
+                            uri,
+                            traits,
+                            is_shared: served.is_shared(),
+                            contents: &contents,
+                        };
+                        self.results.resource(id, era, &read)
+                    }
+                    (None, _) | (Some(_), None) => return Err(target.unknown(era).into()),
+                }
+            }
+            (Ok(Output::Resource(_)), _) => return Err(target.unknown(era).into()),
+            (Ok(Output::Suggestions(suggestions)), _) => {
+                self.results.completion(id, era, &suggestions)
+            }
+            (Err(Ended::NoThread), _) => return Err(RefusedMessage::NoThread.into()),
+            (Err(Ended::Denied(denied)), Target::Tool) => {
+                self.results.denial(id, era, &denied, None)
+            }
+            (Err(Ended::Arguments(text) | Ended::Error(text)), Target::Tool) => {
+                self.results.failure(id, era, &text)
+            }
+            (Err(_), Target::Completion) => self.results.completion(id, era, &Suggestions::none()),
+            (Err(Ended::Denied(_) | Ended::NeedsScopes(_)), _) => {
+                return Err(target.unknown(era).into());
+            }
+            (Err(Ended::Arguments(text)), _) => return Err(RpcError::Arguments(text).into()),
+            (Err(Ended::Error(text)), _) => return Err(RpcError::Failed(text).into()),
         })
     }
 
-    pub(super) fn refuse(
+    /// Responds to a request that a limit refused: with a result for a tool, and otherwise with an
+    /// error.
+    fn limited(
+        &self,
+        request: &Request<'_>,
+        target: Target<'_>,
+        limited: Limited,
+    ) -> Result<Response, Stopped> {
+        match target {
+            Target::Tool => Ok(self.results.limited(request.id, request.era, limited)),
+            Target::Completion | Target::Prompt { .. } | Target::Resource { .. } => {
+                Err(Stopped::Error(RpcError::Limited {
+                    text: limited.to_string(),
+                    retry_after: limited.retry_after(),
+                }))
+            }
+        }
+    }
+
+    fn refuse(
         &self,
         request: &Request<'_>,
         (caller, org): (Option<&Caller>, Option<&Org>),
+        target: Target<'_>,
         refusal: NotAuthorized,
         record: &mut Record,
-    ) -> Result<Response, RefusedMessage> {
-        match refusal {
+    ) -> Result<Response, Stopped> {
+        let denied = match refusal {
             NotAuthorized::Unauthenticated => {
                 record.close("unauthenticated");
-                Err(RefusedMessage::SignIn { scopes: Vec::new() })
+                return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
             }
             NotAuthorized::Unavailable(unavailable) => {
                 record.fail(
                     "the data for the decision cannot be looked up now",
                     Reference::new(),
                 );
-                Err(RefusedMessage::Unavailable(unavailable))
+                return Err(RefusedMessage::Unavailable(unavailable).into());
             }
-            NotAuthorized::Denied(denied) => {
-                record.deny(&denied);
-                let challenge = caller
-                    .and_then(|caller| self.challenge(&denied, (caller, org), request.challenger));
-                match challenge {
-                    Some(challenge) if self.is_answered_with_403(&denied) => {
-                        Err(RefusedMessage::MoreScope(Box::new(WiderToken {
-                            denied,
-                            challenge,
-                        })))
-                    }
-                    challenge => {
-                        let challenge = challenge.as_ref();
-                        Ok(self
-                            .results
-                            .denial(request.id, request.era, &denied, challenge))
-                    }
-                }
+            NotAuthorized::Denied(denied) => denied,
+        };
+        record.deny(&denied);
+        self.denied(request, (caller, org), target, denied)
+    }
+
+    /// Answers a denied use: with a challenge if a new token would help, or else in the form of the target.
+    fn denied(
+        &self,
+        request: &Request<'_>,
+        (caller, org): (Option<&Caller>, Option<&Org>),
+        target: Target<'_>,
+        denied: Denied,
+    ) -> Result<Response, Stopped> {
+        let (id, era) = (request.id, request.era);
+        match target {
+            Target::Completion => {
+                return Ok(self.results.completion(id, era, &Suggestions::none()));
+            }
+            // If a new token would let the caller use a prompt or a resource, the lists show it, so the
+            // error may show that it exists. Otherwise the error is the error of an unknown name.
+            Target::Prompt { .. } | Target::Resource { .. } if !denied.is_curable() => {
+                return Err(target.unknown(era).into());
+            }
+            Target::Prompt { .. } | Target::Resource { .. } | Target::Tool => {}
+        }
+        let challenge =
+            caller.and_then(|caller| self.challenge(&denied, (caller, org), request.challenger));
+        match (challenge, target) {
+            (Some(challenge), _) if self.is_answered_with_403(&denied) => {
+                let wider = WiderToken { denied, challenge };
+                Err(RefusedMessage::MoreScope(Box::new(wider)).into())
+            }
+            (challenge, Target::Tool) => {
+                Ok(self.results.denial(id, era, &denied, challenge.as_ref()))
+            }
+            (_, Target::Completion | Target::Prompt { .. } | Target::Resource { .. }) => {
+                Err(Stopped::Error(RpcError::MissingScope(denied.to_string())))
             }
         }
     }
@@ -219,7 +342,8 @@ impl Endpoint {
         )
     }
 
-    /// Resolves the organization of the caller, if the tool uses an organization.
+    /// Resolves the organization of the caller. `wanted` is `None` if the request uses no
+    /// organization.
     pub(super) async fn acting(
         &self,
         caller: Option<&Caller>,
@@ -235,15 +359,5 @@ impl Endpoint {
     }
 }
 
-/// Returns the arguments as a slice of the body that contains them.
-fn raw(body: &ByteString, arguments: &str) -> ByteString {
-    if arguments == "{}" {
-        return ByteString::from_static("{}");
-    }
-    body.slice_ref(arguments)
-}
-
-/// Shortens a tool name that the client sent, because the error repeats the name.
-fn shortened(name: &str) -> String {
-    name.chars().take(128).collect()
-}
+/// The largest number of characters of a URI that an error repeats.
+const MOST_URI: usize = 2048;

@@ -8,7 +8,7 @@ use futures_util::future::poll_fn;
 use super::*;
 use crate::identity::{ManualClock, test_support};
 use crate::limits::Network;
-use crate::tool::{Registry, States, ToolSettings};
+use crate::primitive::{Registry, RegistrySettings, States};
 
 mod tools {
     /// Be called.
@@ -16,18 +16,18 @@ mod tools {
     async fn called_at_rates() {}
 }
 
-fn tool() -> Arc<ServedTool> {
-    let settings = ToolSettings {
+fn tool() -> Arc<Served> {
+    let settings = RegistrySettings {
         schemes: None,
         lenient_arguments: false,
         closed_schemas: true,
     };
-    let serves = |tool: &crate::ToolInfo| tool.name() == "called_at_rates";
+    let serves = |tool: &crate::PrimitiveInfo| tool.name() == "called_at_rates";
     let registry = Registry::collect(serves, &States::default(), &settings).unwrap();
     Arc::clone(registry.find("called_at_rates").unwrap())
 }
 
-fn counting<'a>(tool: &'a ServedTool, caller: &'a Caller, allowed: bool) -> Counting<'a> {
+fn counting<'a>(tool: &'a Served, caller: &'a Caller, allowed: bool) -> Counting<'a> {
     Counting {
         tool,
         allowed,

@@ -10,9 +10,9 @@ use crate::identity::OrganizationSource;
 use tracing::Level;
 
 use crate::identity::test_support::{logged, logged_at};
+use crate::primitive::State;
 use crate::server::ServerBuilder;
 use crate::testing::TestServer;
-use crate::tool::State;
 
 /// Wait.
 #[mcp_auth_macros::mcp_tool(crate = crate)]
@@ -61,7 +61,7 @@ fn the_record_of_a_call_names_the_organization_whatever_its_source() {
 }
 
 mod failing {
-    use crate::tool::ToolError;
+    use crate::primitive::ToolError;
 
     /// Move a document.
     #[mcp_auth_macros::mcp_tool(crate = crate, permission = "org:documents:move")]
@@ -127,7 +127,7 @@ fn at_info_a_denied_or_failed_call_has_a_line_that_says_why_and_not_who_or_with_
     let expected = [
         r#"denied tool="relocate" reason="Forbidden: org:documents:move permission required""#,
         r#"failed tool="relocate" reason="the arguments do not fit the schema""#,
-        r#"failed tool="relocate" reason="the tool's own error""#,
+        r#"failed tool="relocate" reason="the function's own error""#,
         r#"failed tool="relocate" reason="internal error""#,
         r#"failed tool="relocate" reason="internal error""#,
         r#"failed tool="relocate" reason="validation error: the arguments break rules""#,

@@ -11,7 +11,13 @@ fn results() -> Results {
         title: None,
         instructions: None,
     };
-    Results::new(&info, false, false)
+    Results::new(&Published {
+        info: &info,
+        is_open: false,
+        public: Vec::new(),
+        lists: vec![List::Tools],
+        completes: false,
+    })
 }
 
 /// Returns the text between `"result":{` and the closing brace. In the modern era, also checks the

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::http::ANONYMOUS_BODY;
 use crate::limits::Shares;
-use crate::tool::Rate;
+use crate::primitive::Rate;
 
 use super::super::finding::{Finding, Findings};
 use super::super::setting::Source;
@@ -27,6 +27,7 @@ pub(in crate::server) struct LimitOptions {
     pub(in crate::server) body_limit: usize,
     pub(in crate::server) body_deadline: Duration,
     pub(in crate::server) timeout: Duration,
+    pub(in crate::server) page_size: usize,
 }
 
 impl Default for LimitOptions {
@@ -46,6 +47,7 @@ impl Default for LimitOptions {
             body_limit: 4 * MIB,
             body_deadline: Duration::from_secs(30),
             timeout: Duration::from_secs(60),
+            page_size: 100,
         }
     }
 }
@@ -294,6 +296,19 @@ impl ServerBuilder {
         self.limits.timeout = timeout;
         self
     }
+
+    /// Sets the most entries of a page of `tools/list`, `prompts/list`, `resources/list` and
+    /// `resources/templates/list`; 100 by default. Zero is a start-up error.
+    ///
+    /// A list with more entries has a `nextCursor`. A cursor is sealed: it is valid for an hour, for the caller and the
+    /// list that it was made for, and as long as the caller sees the same entries. Any other cursor is answered with
+    /// the JSON-RPC error -32602.
+    ///
+    /// Source: MCP 2026-07-28, server/utilities/pagination.
+    pub fn page_size(mut self, entries: usize) -> Self {
+        self.limits.page_size = entries;
+        self
+    }
 }
 
 /// The resolved limits.
@@ -339,7 +354,7 @@ impl LimitOptions {
 
     /// Compares each setting with its least permitted value, and passes each result to `result`.
     fn check(&self, mut result: impl FnMut(Result<(), Finding>)) {
-        let body_limit = Some(self.body_limit);
+        let (body_limit, page_size) = (Some(self.body_limit), Some(self.page_size));
         let one = Some(1);
         let at_least_one = "it must be at least 1";
         let at_least_calls =
@@ -363,6 +378,7 @@ impl LimitOptions {
             ),
             ("tool_threads", self.threads, one, at_least_one),
             ("body_limit", body_limit, one, at_least_one),
+            ("page_size", page_size, one, at_least_one),
             ("calls_in_flight_per_user", per_user, calls, at_least_calls),
             (
                 "anonymous_calls_in_flight",

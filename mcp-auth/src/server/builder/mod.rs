@@ -16,7 +16,7 @@ pub(super) mod tokens;
 use std::fmt;
 
 use crate::identity::OrganizationSources;
-use crate::tool::{States, ToolInfo};
+use crate::primitive::{PrimitiveInfo, States};
 
 use super::environment::Variable;
 use super::selection::Selection;
@@ -192,11 +192,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves the tools of a module and of the modules below it; may be called several times. Write
+    /// Serves the tools, prompts and resources of a module and of the modules below it; may be called several times. Write
     /// the module as `module_path!()` returns it, for example `my_app::billing`.
     ///
     /// If you name a module of the calling package, the server serves only the named modules of
-    /// that package. If you name another crate or a module of it, the server serves those tools
+    /// that package. If you name another crate or a module of it, the server serves what it declares
     /// too. The argument `tools = […]` of [`server!`](crate::server) has the same effect; in
     /// addition, the compiler checks its paths, and the crates are linked. A module without a tool
     /// is a start-up error.
@@ -218,16 +218,18 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves only the tools for which the condition returns `true`. After several calls, all
-    /// conditions must return `true`. If no tool is left, the server does not start.
+    /// Serves only the tools, prompts and resources for which the condition returns `true`. After several calls, all
+    /// conditions must return `true`. If nothing is left, the server does not start.
+    ///
+    /// A prompt and a resource count as read-only.
     ///
     /// ```
-    /// let reading = mcp_auth::server!().serve_tools_if(|tool| tool.is_read_only());
+    /// let reading = mcp_auth::server!().serve_if(|item| item.is_read_only());
     /// # let _ = reading;
     /// ```
-    pub fn serve_tools_if(
+    pub fn serve_if(
         mut self,
-        condition: impl Fn(&ToolInfo) -> bool + Send + Sync + 'static,
+        condition: impl Fn(&PrimitiveInfo) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.selection.only_if(condition);
         self

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::guard::{ORGANIZATION_SCOPE, is_scope};
 use crate::identity::{ApiKeyScopes, ScopeCycle, ScopeHierarchy};
+use crate::primitive::Registry;
 use crate::protocol::AnonymousAccess;
-use crate::tool::Registry;
 
 use super::super::codes;
 use super::super::finding::Finding;

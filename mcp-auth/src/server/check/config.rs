@@ -2,7 +2,7 @@
 
 use crate::http::Canonical;
 use crate::identity::TokenPolicy;
-use crate::tool::Registry;
+use crate::primitive::Registry;
 
 use super::super::builder::ClerkSettings;
 use super::super::resolve::Resolved;

@@ -2,7 +2,7 @@
 
 use crate::guard::ORGANIZATION_SCOPE;
 use crate::identity::{OrganizationSources, TokenPolicy};
-use crate::tool::Registry;
+use crate::primitive::Registry;
 
 use super::super::codes;
 use super::super::finding::Finding;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::clerk::{Document, Role, Untold};
 use crate::guard::{Guard, ORGANIZATION_SCOPE, Requirement, nearest};
 use crate::identity::TokenKind;
-use crate::tool::Registry;
+use crate::primitive::Registry;
 
 use super::super::codes;
 use super::super::finding::{Finding, Findings};

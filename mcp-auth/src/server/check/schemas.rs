@@ -1,13 +1,13 @@
 //! Finds schemas that some clients refuse.
 
-use crate::tool::Registry;
+use crate::primitive::Registry;
 
 use super::super::codes;
 use super::super::finding::Finding;
 
 /// A finding for each tool whose schema some clients refuse.
 pub(in super::super) fn schemas(registry: &Registry) -> Vec<Finding> {
-    let tools = registry.iter();
+    let tools = registry.tools();
     tools
         .flat_map(|tool| {
             tool.unsupported().iter().map(|unsupported| {

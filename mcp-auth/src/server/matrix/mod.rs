@@ -10,16 +10,19 @@ use std::sync::Arc;
 
 use crate::guard::{CallerFacts, Guard, Requirement, SecurityScheme, would_allow};
 use crate::identity::{Org, OrganizationSources, ScopeHierarchy, TokenKind, TokenPolicy};
+use crate::primitive::{AccessRule, PrimitiveKind, Registry, Served};
 use crate::protocol::AnonymousAccess;
-use crate::tool::{AccessRule, Registry};
 
 pub use self::sample_caller::SampleCaller;
 
 use self::render::Limits;
 use self::sample_caller::of_each_kind;
 
-/// The access matrix: a table with a line for each served tool, sorted by name, and a column for
-/// each kind of caller.
+/// The access matrix: a table with a line for each served tool, prompt and resource, and a column
+/// for each kind of caller.
+///
+/// The tools come first, sorted by name. Then come the prompts, also sorted by name, and then the
+/// resources and resource templates, sorted by URI.
 ///
 /// [`Server::matrix`](crate::Server::matrix) and, in tests,
 /// [`TestServer::matrix`](crate::testing::TestServer::matrix) return the matrix, and a server that
@@ -72,7 +75,7 @@ use self::sample_caller::of_each_kind;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AccessMatrix {
-    tools: Vec<(&'static str, AccessRule)>,
+    tools: Vec<Item>,
     /// The scopes that the server requires of every signed-in caller.
     server_scopes: Vec<String>,
     hierarchy: Arc<ScopeHierarchy>,
@@ -91,6 +94,15 @@ pub struct AccessMatrix {
     hides_public_tools: bool,
 }
 
+/// A tool, a prompt or a resource.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct Item {
+    pub(in crate::server) kind: PrimitiveKind,
+    /// The name; of a resource the URI, or its template.
+    pub(in crate::server) name: String,
+    pub(in crate::server) policy: AccessRule,
+}
+
 /// The kinds of tokens that a server accepts.
 #[derive(Clone, Copy, Debug)]
 struct Accepts {
@@ -106,7 +118,7 @@ impl AccessMatrix {
         server_scopes: &[String],
         accepted: &TokenPolicy,
     ) -> Self {
-        let tools = registry.iter().map(|tool| (tool.name(), tool.policy()));
+        let tools = registry.iter().map(|served| Item::of(served));
         let schemes = registry.iter().map(|tool| tool.schemes().to_vec());
         let limits = registry.iter().map(|tool| Limits {
             rates: tool.rates(),
@@ -119,11 +131,7 @@ impl AccessMatrix {
         }
     }
 
-    fn of(
-        tools: Vec<(&'static str, AccessRule)>,
-        server_scopes: &[String],
-        accepted: &TokenPolicy,
-    ) -> Self {
+    fn of(tools: Vec<Item>, server_scopes: &[String], accepted: &TokenPolicy) -> Self {
         Self {
             tools,
             server_scopes: server_scopes.to_vec(),
@@ -146,10 +154,7 @@ impl AccessMatrix {
 
     /// Sets the tools that callers without a token may list.
     pub(in crate::server) fn for_anonymous(self, access: AnonymousAccess) -> Self {
-        let has_public_tools = self
-            .tools
-            .iter()
-            .any(|(_, policy)| policy.guard.is_public());
+        let has_public_tools = self.tools.iter().any(|item| item.policy.guard.is_public());
         Self {
             hides_public_tools: has_public_tools && access == AnonymousAccess::None,
             ..self
@@ -256,16 +261,19 @@ impl AccessMatrix {
         self.schemes.as_ref()?.get(place).map(Vec::as_slice)
     }
 
-    /// The tools with their access rules, sorted by name.
-    pub(in crate::server) fn tools(&self) -> &[(&'static str, AccessRule)] {
+    /// The tools, the prompts and the resources with their access rules.
+    pub(in crate::server) fn items(&self) -> &[Item] {
         &self.tools
     }
 
     /// Reports whether the caller may call the tool with any arguments.
     pub(in crate::server) fn lets(&self, caller: &SampleCaller, tool: &str) -> bool {
         let mut tools = self.tools.iter();
-        tools.any(|(name, policy)| {
-            *name == tool && policy.rule.is_none() && self.may(caller, &policy.guard)
+        tools.any(|item| {
+            item.kind == PrimitiveKind::Tool
+                && item.name == tool
+                && item.policy.rule.is_none()
+                && self.may(caller, &item.policy.guard)
         })
     }
 
@@ -308,6 +316,17 @@ impl AccessMatrix {
         let looked_up = self.knows_memberships && (self.looks_up || !caller.has_nothing);
         let organization = caller.organization(token, looked_up);
         ask(standing.as_ref(), organization.as_ref())
+    }
+}
+
+impl Item {
+    fn of(served: &Served) -> Self {
+        let info = served.info();
+        Self {
+            kind: info.kind(),
+            name: info.uri().unwrap_or_else(|| info.name().to_owned()),
+            policy: served.policy(),
+        }
     }
 }
 

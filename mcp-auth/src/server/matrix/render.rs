@@ -5,10 +5,10 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::guard::{SecurityScheme, in_words};
-use crate::tool::{AccessRule, Rate};
+use crate::primitive::{AccessRule, PrimitiveKind, Rate};
 
-use super::AccessMatrix;
 use super::sample_caller::SampleCaller;
+use super::{AccessMatrix, Item};
 
 /// The rate limits that a tool declares, and the number of its calls that may run at once.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +44,12 @@ impl AccessMatrix {
         text
     }
 
-    /// Writes the table as JSON with `callers` (the columns), `tools` and `notes`. In each tool,
-    /// `tool` is its name, `requires` is its guard, and `allowed` lists the callers that may call
-    /// the tool. A tool also has `authorize` if its own function decides, `securitySchemes` as in
-    /// `tools/list`, and the `rate` and `concurrency` that it declares.
+    /// Writes the table as JSON with `callers` (the columns), `tools`, `prompts`, `resources` and
+    /// `notes`. In each tool, `tool` is its name, `requires` is its guard, and `allowed` lists the
+    /// callers that may call the tool. A tool also has `authorize` if its own function decides,
+    /// `securitySchemes` as in `tools/list`, and the `rate` and `concurrency` that it declares. In a
+    /// prompt, `prompt` is its name. In a resource, `resource` is its URI or its template. The other
+    /// members of prompts and resources are the same as in a tool.
     ///
     /// ```standalone_crate
     /// # #[cfg(feature = "testing")] {
@@ -66,47 +68,62 @@ impl AccessMatrix {
     #[must_use]
     pub fn to_json(&self) -> String {
         let names = self.callers.iter().map(|caller| caller.name.as_str());
-        let tools = self
-            .tools
-            .iter()
-            .enumerate()
-            .map(|(place, (tool, policy))| {
-                let AccessRule { guard, rule } = policy;
-                let may = self.callers.iter().filter(|caller| self.may(caller, guard));
-                let mut line = json!({
-                    "tool": tool,
-                    "requires": policy.to_string(),
-                    "allowed": may.map(|caller| caller.name.as_str()).collect::<Vec<_>>(),
-                });
-                if let Some(line) = line.as_object_mut() {
-                    if let Some(rule) = rule {
-                        line.insert("authorize".to_owned(), (*rule).into());
-                    }
-                    if let Some(schemes) = self.schemes_of(place) {
-                        let schemes = schemes.iter().map(SecurityScheme::to_json).collect();
-                        line.insert("securitySchemes".to_owned(), schemes);
-                    }
-                    if let Some(limits) = self.limits.get(place) {
-                        if !limits.rates.is_empty() {
-                            let rates = limits.rates.iter().map(|rate| rate.to_string().into());
-                            line.insert("rate".to_owned(), Value::Array(rates.collect()));
-                        }
-                        if let Some(most) = limits.concurrency {
-                            line.insert("concurrency".to_owned(), most.into());
-                        }
-                    }
-                }
-                line
-            });
-        let matrix = json!({
+        let mut matrix = json!({
             "callers": names.collect::<Vec<_>>(),
-            "tools": tools.collect::<Vec<Value>>(),
+            "tools": [],
+            "prompts": [],
+            "resources": [],
             "notes": self.notes(),
         });
+        for (place, item) in self.tools.iter().enumerate() {
+            let list = match item.kind {
+                PrimitiveKind::Prompt => "prompts",
+                PrimitiveKind::Resource | PrimitiveKind::ResourceTemplate => "resources",
+                PrimitiveKind::Tool => "tools",
+            };
+            if let Some(Value::Array(list)) = matrix.get_mut(list) {
+                list.push(self.json_line(place, item));
+            }
+        }
         format!("{matrix:#}\n")
     }
 
-    /// The header and a line for each tool.
+    fn json_line(&self, place: usize, item: &Item) -> Value {
+        let Item { kind, name, policy } = item;
+        let AccessRule { guard, rule } = policy;
+        let may = self.callers.iter().filter(|caller| self.may(caller, guard));
+        let key = match kind {
+            PrimitiveKind::Prompt => "prompt",
+            PrimitiveKind::Resource | PrimitiveKind::ResourceTemplate => "resource",
+            PrimitiveKind::Tool => "tool",
+        };
+        let mut line = json!({
+            key: name,
+            "requires": policy.to_string(),
+            "allowed": may.map(|caller| caller.name.as_str()).collect::<Vec<_>>(),
+        });
+        if let Some(line) = line.as_object_mut() {
+            if let Some(rule) = rule {
+                line.insert("authorize".to_owned(), (*rule).into());
+            }
+            if let Some(schemes) = self.schemes_of(place) {
+                let schemes = schemes.iter().map(SecurityScheme::to_json).collect();
+                line.insert("securitySchemes".to_owned(), schemes);
+            }
+            if let Some(limits) = self.limits.get(place) {
+                if !limits.rates.is_empty() {
+                    let rates = limits.rates.iter().map(|rate| rate.to_string().into());
+                    line.insert("rate".to_owned(), Value::Array(rates.collect()));
+                }
+                if let Some(most) = limits.concurrency {
+                    line.insert("concurrency".to_owned(), most.into());
+                }
+            }
+        }
+        line
+    }
+
+    /// The header, and a line for each tool, prompt and resource.
     pub(crate) fn table(&self) -> Vec<Vec<String>> {
         let names = self.callers.iter().map(|caller| one_line(&caller.name));
         let last = |requires: &str, scopes: Option<String>, limits: [Option<String>; 2]| {
@@ -123,25 +140,27 @@ impl AccessMatrix {
         ];
         let heads = ["rate", "concurrency"].map(str::to_owned);
         let header = last("requires", scopes, shown(limited, heads));
-        let header = with_ends("tool".to_owned(), names, header);
-        let lines = self
+        let only_tools = self
             .tools
             .iter()
-            .enumerate()
-            .map(|(place, (tool, policy))| {
-                let answers = self
-                    .callers
-                    .iter()
-                    .map(|caller| self.answer(caller, policy));
-                let scopes = self.schemes_of(place).map(in_words);
-                let limits = self.limits.get(place).map(Limits::in_words);
-                let limits = shown(limited, limits.unwrap_or_default());
-                with_ends(
-                    (*tool).to_owned(),
-                    answers,
-                    last(&policy.to_string(), scopes, limits),
-                )
-            });
+            .all(|item| item.kind == PrimitiveKind::Tool);
+        let first = if only_tools { "tool" } else { "name" };
+        let header = with_ends(first.to_owned(), names, header);
+        let lines = self.tools.iter().enumerate().map(|(place, item)| {
+            let policy = &item.policy;
+            let answers = self
+                .callers
+                .iter()
+                .map(|caller| self.answer(caller, policy));
+            let scopes = self.schemes_of(place).map(in_words);
+            let limits = self.limits.get(place).map(Limits::in_words);
+            let limits = shown(limited, limits.unwrap_or_default());
+            with_ends(
+                item.in_table(),
+                answers,
+                last(&policy.to_string(), scopes, limits),
+            )
+        });
         std::iter::once(header).chain(lines).collect()
     }
 
@@ -163,7 +182,7 @@ impl AccessMatrix {
     /// The explanations below the table.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.tools.iter().any(|(_, policy)| policy.rule.is_some()) {
+        if self.tools.iter().any(|item| item.policy.rule.is_some()) {
             notes.push("if: the tool's own `authorize` decides, call by call".to_owned());
         }
         let lacks = |policy: &AccessRule| {
@@ -172,7 +191,7 @@ impl AccessMatrix {
                 !self.may(caller, &policy.guard) && !self.lacks(caller, &policy.guard).is_empty()
             })
         };
-        if self.tools.iter().any(|(_, policy)| lacks(policy)) {
+        if self.tools.iter().any(|item| lacks(&item.policy)) {
             notes.push("with …: a caller who also has what `requires` names may call".to_owned());
         }
         let scopes = self.server_scopes.join(" ");
@@ -203,6 +222,18 @@ impl AccessMatrix {
             notes.push(unknown.to_owned());
         }
         notes
+    }
+}
+
+impl Item {
+    /// The first cell of the line. A URI shows that it is a resource.
+    fn in_table(&self) -> String {
+        match self.kind {
+            PrimitiveKind::Prompt => format!("prompt {}", self.name),
+            PrimitiveKind::Resource | PrimitiveKind::ResourceTemplate | PrimitiveKind::Tool => {
+                self.name.clone()
+            }
+        }
     }
 }
 

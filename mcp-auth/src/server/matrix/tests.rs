@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::guard::{Feature, Permission, Plan, Requirement, Reverification, Role, Scope};
 use crate::identity::{Machine, Parties};
-use crate::tool::Rate;
+use crate::primitive::Rate;
 
 fn accepted(kinds: &[TokenKind]) -> TokenPolicy {
     let has = |kind| kinds.contains(&kind);
@@ -15,6 +15,14 @@ fn accepted(kinds: &[TokenKind]) -> TokenPolicy {
         machine: has(TokenKind::M2m).then_some(Machine::Unnamed),
         api_keys: has(TokenKind::ApiKey).then(|| vec!["docs".to_owned()]),
         ..TokenPolicy::new("https://clerk.example.com".to_owned(), Vec::new())
+    }
+}
+
+fn item(tool: &str, guard: Guard, rule: Option<&'static str>) -> Item {
+    Item {
+        kind: PrimitiveKind::Tool,
+        name: tool.to_owned(),
+        policy: AccessRule { guard, rule },
     }
 }
 
@@ -40,12 +48,12 @@ fn matrix(server_scopes: &[&str]) -> AccessMatrix {
         ("upload", Guard::signed_in(&[FILES]), None),
         ("whoami", Guard::signed_in(&[]), None),
     ];
-    let tools = tools.map(|(tool, guard, rule)| (tool, AccessRule { guard, rule }));
+    let tools = tools.map(|(tool, guard, rule)| item(tool, guard, rule));
     let accepted = TokenPolicy {
         scopes: hierarchy,
         ..accepted(&[TokenKind::OAuth])
     };
-    AccessMatrix::of(tools.into(), &server_scopes, &accepted)
+    AccessMatrix::of(tools.to_vec(), &server_scopes, &accepted)
         .role("org:admin", &["org:documents:delete"])
         .scope("files:all")
         .caller(
@@ -131,7 +139,7 @@ fn a_guard_that_a_start_refuses_without_memberships_is_passed_by_no_caller() {
             Requirement::Any(&[&[READ], &[ADMIN]]),
         ]),
     ] {
-        let declared = ("tool", AccessRule { guard, rule: None });
+        let declared = item("tool", guard, None);
         let everything = SampleCaller::new("everything")
             .role("admin")
             .permission("org:a:read")
@@ -188,7 +196,7 @@ fn a_sample_caller_has_the_facts_that_its_kind_of_token_can_carry() {
         ),
     ] {
         let guard = Guard::signed_in(asked);
-        let declared = ("tool", AccessRule { guard, rule: None });
+        let declared = item("tool", guard, None);
         let matrix = AccessMatrix::of(vec![declared], &[], &accepted(&EVERY_KIND));
         let may = personas
             .each_ref()
@@ -233,7 +241,7 @@ fn a_column_of_every_matrix_says_which_facts_such_a_caller_also_needs() {
         (&[Requirement::Accept(&[TokenKind::M2m]), DOCS], ["no"; 5]),
     ] {
         let guard = Guard::signed_in(required);
-        let declared = ("tool", AccessRule { guard, rule: None });
+        let declared = item("tool", guard, None);
         let kinds = accepted(&[TokenKind::OAuth, TokenKind::Session]);
         let matrix = AccessMatrix::of(vec![declared], &[], &kinds);
         assert_eq!(matrix.table()[1][1..6], expected, "{guard}");
@@ -258,8 +266,8 @@ fn each_accepted_kind_of_token_has_its_columns() {
             ("mine", Guard::signed_in(&[Requirement::User])),
             ("ours", Guard::signed_in(&[Requirement::Organization])),
         ];
-        let tools = tools.map(|(tool, guard)| (tool, AccessRule { guard, rule: None }));
-        AccessMatrix::of(tools.into(), server_scopes, &accepted(kinds))
+        let tools = tools.map(|(tool, guard)| item(tool, guard, None));
+        AccessMatrix::of(tools.to_vec(), server_scopes, &accepted(kinds))
     };
     let expected = "\
 | tool | anonymous | signed in | in an organization | session | session in an organization | machine | user's API key | organization's API key | requires |
@@ -290,10 +298,10 @@ with …: a caller who also has what `requires` names may call
 #[test]
 fn a_caller_whose_kind_of_token_is_not_accepted_may_call_no_tool_and_is_noted() {
     let tools = [("bare", Guard::signed_in(&[])), ("greet", Guard::public())];
-    let tools = tools.map(|(tool, guard)| (tool, AccessRule { guard, rule: None }));
+    let tools = tools.map(|(tool, guard)| item(tool, guard, None));
     let job = SampleCaller::new("nightly\njob").token(TokenKind::M2m);
     let matrix = |kinds: &[TokenKind]| {
-        AccessMatrix::of(tools.into(), &[], &accepted(kinds)).caller(job.clone())
+        AccessMatrix::of(tools.to_vec(), &[], &accepted(kinds)).caller(job.clone())
     };
     let refused = matrix(&[TokenKind::Session]);
     assert_eq!(refused.table()[1].join(" "), "bare no yes yes no signed in");
@@ -329,7 +337,7 @@ fn declared_limits_have_columns_if_a_tool_declares_one() {
     const RATES: [Rate; 2] = [Rate::new("10/min per user"), Rate::new("1000/hour per org")];
     let tools = ["bare", "busy", "modest"].map(|tool| {
         let guard = Guard::signed_in(&[]);
-        (tool, AccessRule { guard, rule: None })
+        item(tool, guard, None)
     });
     let none = Limits {
         rates: &[],
@@ -337,7 +345,7 @@ fn declared_limits_have_columns_if_a_tool_declares_one() {
     };
     let with = |limits: [Limits; 3]| AccessMatrix {
         limits: limits.into(),
-        ..AccessMatrix::of(tools.into(), &[], &accepted(&[TokenKind::OAuth]))
+        ..AccessMatrix::of(tools.to_vec(), &[], &accepted(&[TokenKind::OAuth]))
     };
     let rates = Limits {
         rates: &RATES,

@@ -1,0 +1,97 @@
+//! Numbers as values of keys.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use proc_macro2::Literal;
+use syn::{Expr, ExprLit, Lit};
+
+use super::Entry;
+
+impl Entry {
+    pub(crate) fn seconds(self) -> syn::Result<u64> {
+        self.positive(
+            " = 30",
+            "`timeout` takes whole seconds, at least one: `timeout = 30`",
+        )
+    }
+
+    pub(crate) fn calls(self) -> syn::Result<u32> {
+        self.positive(
+            " = 4",
+            "`concurrency` takes a whole number of calls, at least one: `concurrency = 4`",
+        )
+    }
+
+    pub(crate) fn bytes(self) -> syn::Result<u64> {
+        let value = self.value(" = 1024")?;
+        match &value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Int(number),
+                ..
+            }) if number.suffix().is_empty() => number.base10_parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            syn::Error::new_spanned(value, "`size` takes a whole number of bytes: `size = 1024`")
+        })
+    }
+
+    /// A number from 0 to 1.
+    pub(crate) fn fraction(self) -> syn::Result<f64> {
+        let value = self.value(" = 0.8")?;
+        decimal(&value)
+            .filter(|number| (0.0..=1.0).contains(number))
+            .ok_or_else(|| {
+                syn::Error::new_spanned(
+                    value,
+                    "`priority` takes a number from 0 (optional) to 1 (required): `priority = 0.8`",
+                )
+            })
+    }
+
+    /// Parses a whole number above zero, without a suffix.
+    fn positive<T>(self, example: &str, message: &str) -> syn::Result<T>
+    where
+        T: FromStr<Err: Display> + Default + PartialOrd,
+    {
+        let value = self.value(example)?;
+        let Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) = &value
+        else {
+            return Err(syn::Error::new_spanned(value, message));
+        };
+        match number.base10_parse() {
+            Ok(parsed) if parsed > T::default() && number.suffix().is_empty() => Ok(parsed),
+            _ => Err(syn::Error::new_spanned(number, message)),
+        }
+    }
+}
+
+/// Parses a number above zero, and returns it as a floating-point literal.
+pub(super) fn minutes(value: &Expr) -> syn::Result<Literal> {
+    match decimal(value).filter(|minutes: &f64| *minutes > 0.0 && minutes.is_finite()) {
+        Some(minutes) => Ok(Literal::f64_suffixed(minutes)),
+        None => Err(syn::Error::new_spanned(
+            value,
+            "the minutes are a number above zero: `reverification(\"second_factor\", 10)`",
+        )),
+    }
+}
+
+/// A number without a sign and a suffix, with a fraction or without.
+fn decimal(value: &Expr) -> Option<f64> {
+    match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) if number.suffix().is_empty() => number.base10_parse::<u32>().ok().map(f64::from),
+        Expr::Lit(ExprLit {
+            lit: Lit::Float(number),
+            ..
+        }) if number.suffix().is_empty() => number.base10_parse().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,326 @@
+//! Deserializes the raw text of `params.arguments` into the typed struct of a function. Errors name
+//! the path of the wrong value.
+
+mod coercions;
+#[cfg(feature = "_fuzz")]
+pub(crate) mod fuzz;
+mod repair;
+mod text;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::JsonSchema;
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserializer, Serialize};
+use serde_json::Value;
+
+use self::coercions::Coercions;
+use self::repair::{misplaced, repaired};
+use self::text::Name;
+use super::violations::shortened;
+
+/// A type that a tool, a prompt or a resource can take by value: serde deserializes it, and schemars
+/// describes it.
+///
+/// The trait exists for its error message. An author who forgot a `&` reads this message first.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument",
+    label = "taken by value, so it would come from the client",
+    note = "values of the request or of the server are taken by reference: `&Org`, `&State<_>`",
+    note = "annotate your own type with `#[mcp_auth::data]`"
+)]
+pub trait Argument {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + JsonSchema> Argument for T {}
+
+/// A type that can be a field of a type with `#[data]`: serde reads and writes it, and schemars
+/// describes it.
+///
+/// The trait exists for its error message. An author who forgot `#[data]` on the inner type reads
+/// this message first.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a type with `#[mcp_auth::data]`",
+    label = "serde and schemars do not know this type",
+    note = "annotate your own type with `#[mcp_auth::data]`, also a type that is used only inside another type",
+    note = "the errors that follow have the same cause"
+)]
+pub trait DataField {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + Serialize + JsonSchema> DataField for T {}
+
+/// Checks, where a field is declared, that its type is a `DataField`.
+#[derive(Debug)]
+pub struct IsField<T: DataField>(PhantomData<T>);
+
+/// Checks, where a parameter is declared, that its type is an `Argument`.
+#[derive(Debug)]
+pub struct IsArgument<T: Argument>(PhantomData<T>);
+
+/// Reads the arguments of one tool, prompt or resource.
+#[derive(Debug)]
+pub(super) struct ArgumentReader {
+    /// The schema of the arguments. For a tool, `tools/list` shows it.
+    pub(super) schema: Value,
+    known: Option<Vec<String>>,
+    lenient: bool,
+    /// True if serde might accept a list or an object where the schema permits neither.
+    has_structures: bool,
+    /// True if serde would read `null` as `None` for an argument whose default is not `None`.
+    null_hides_default: bool,
+    coercions: Coercions,
+}
+
+impl ArgumentReader {
+    /// Makes a reader. `known` lists the names of the arguments, if the type itself
+    /// does not refuse unknown arguments.
+    pub(super) fn new(
+        generated: &Value,
+        schema: Value,
+        known: Option<Vec<String>>,
+        lenient: bool,
+    ) -> Self {
+        Self {
+            has_structures: has_structures(&schema),
+            null_hides_default: null_hides_default(generated),
+            schema,
+            known,
+            lenient,
+            coercions: Coercions::default(),
+        }
+    }
+
+    /// Reads the arguments of a call.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence that names the field and its mistake.
+    pub(super) fn read<T: DeserializeOwned>(
+        &self,
+        tool: &'static str,
+        raw: &str,
+    ) -> Result<T, String> {
+        let may_be_misread = self.null_hides_default && raw.contains("null");
+        if !may_be_misread
+            && self.misplaced(raw).is_none()
+            && let Some(arguments) = self.read_as_written(raw)
+        {
+            return Ok(arguments);
+        }
+        self.read_repaired(tool, raw)
+    }
+
+    fn misplaced(&self, text: &str) -> Option<String> {
+        if !self.has_structures {
+            return None;
+        }
+        misplaced(text, &self.schema)
+    }
+
+    fn read_as_written<T: DeserializeOwned>(&self, raw: &str) -> Option<T> {
+        if let Some(known) = &self.known {
+            refuse_unknown(raw, known).ok()?;
+        }
+        serde_json::from_str(raw).ok()
+    }
+
+    /// Runs only for a call whose arguments serde cannot read unchanged, so other calls do not pay
+    /// for it.
+    #[cold]
+    fn read_repaired<T: DeserializeOwned>(
+        &self,
+        tool: &'static str,
+        raw: &str,
+    ) -> Result<T, String> {
+        let text = match repaired(raw, &self.schema, self.lenient) {
+            Some((text, repairs)) => {
+                self.coercions.count(tool, repairs);
+                Cow::Owned(text)
+            }
+            None => Cow::Borrowed(raw),
+        };
+        if let Some(known) = &self.known {
+            refuse_unknown(&text, known)?;
+        }
+        if let Some(error) = self.misplaced(&text) {
+            return Err(error);
+        }
+        serde_json::from_str(&text).map_err(|_| explain::<T>(&text))
+    }
+}
+
+/// Returns true if a schema inside this schema describes an object or an enum variant. serde also
+/// reads a struct from a list, and a variant from an object.
+fn has_structures(schema: &Value) -> bool {
+    let is_structure = |schema: &Value| {
+        let keywords = ["$ref", "enum", "properties"];
+        schema.get("type") == Some(&"object".into())
+            || keywords.iter().any(|keyword| schema.get(keyword).is_some())
+    };
+    let found = |schema: &Value| is_structure(schema) || has_structures(schema);
+    match schema {
+        Value::Object(members) => members.values().any(found),
+        Value::Array(schemas) => schemas.iter().any(found),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// Returns true if an optional argument accepts `null` and has a default other than `null`. serde
+/// reads `null` as `None`, but clients that send `null` mean that the argument is absent.
+fn null_hides_default(schema: &Value) -> bool {
+    match schema {
+        Value::Object(members) => {
+            let default = members.get("default");
+            let is_nullable = match members.get("type") {
+                Some(Value::Array(types)) => types.iter().any(|ty| ty == "null"),
+                _ => members.get("anyOf").is_some(),
+            };
+            default.is_some_and(|default| !default.is_null()) && is_nullable
+                || members.values().any(null_hides_default)
+        }
+        Value::Array(items) => items.iter().any(null_hides_default),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// Parses again, and records the path of the error. Runs only for a call that failed.
+#[cold]
+fn explain<T: DeserializeOwned>(raw: &str) -> String {
+    let mut source = serde_json::Deserializer::from_str(raw);
+    match serde_path_to_error::deserialize::<_, T>(&mut source) {
+        Err(error) => {
+            let path = shortened(&error.path());
+            let message = without_position(&error.into_inner().to_string());
+            if path == "." {
+                format!("Invalid arguments: {message}")
+            } else {
+                format!("Invalid argument `{path}`: {message}")
+            }
+        }
+        Ok(_) => "Invalid arguments".to_owned(),
+    }
+}
+
+/// Refuses arguments that the schema of a flattened struct does not name.
+///
+/// # Errors
+///
+/// Returns a sentence that names the unknown argument and the known arguments.
+fn refuse_unknown(raw: &str, known: &[String]) -> Result<(), String> {
+    let mut members = serde_json::Deserializer::from_str(raw);
+    match members.deserialize_map(FirstUnknown(known)) {
+        Ok(Some(name)) => Err(format!(
+            "Invalid arguments: unknown field `{name}`, expected one of `{}`",
+            known.join("`, `")
+        )),
+        // Deserializing the struct will report the error.
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
+/// Finds the unknown member whose name comes first in the alphabet.
+struct FirstUnknown<'a>(&'a [String]);
+
+impl<'de> Visitor<'de> for FirstUnknown<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of arguments")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut first: Option<String> = None;
+        while let Some((Name(name), IgnoredAny)) = members.next_entry()? {
+            let known = self.0.iter().any(|known| *known == name);
+            if !known && first.as_deref().is_none_or(|first| *name < *first) {
+                first = Some(name.into_owned());
+            }
+        }
+        Ok(first)
+    }
+}
+
+/// Removes serde_json's "at line 1 column 9". The position counts within the arguments, so it does
+/// not help the client.
+fn without_position(message: &str) -> String {
+    message
+        .rsplit_once(" at line ")
+        .map_or(message, |(text, _)| text)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Outer {
+        id: String,
+        #[serde(default)]
+        list: Vec<Inner>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    struct Inner {
+        n: u8,
+    }
+
+    fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+        ArgumentReader::new(&Value::Null, Value::Null, None, false).read("tool", text)
+    }
+
+    fn error(text: &str) -> String {
+        parse::<Outer>(text).unwrap_err()
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named_by_its_path() {
+        assert_eq!(
+            error(r#"{"id": "a", "list": [{"n": 1}, {"n": 300}]}"#),
+            "Invalid argument `list[1].n`: invalid value: integer `300`, expected u8"
+        );
+        assert_eq!(error(r"{}"), "Invalid arguments: missing field `id`");
+    }
+
+    #[test]
+    fn unknown_and_duplicate_arguments_are_refused() {
+        assert!(error(r#"{"id": "a", "dry_run": true}"#).contains("unknown field `dry_run`"));
+        assert!(error(r#"{"id": "a", "id": "b"}"#).contains("duplicate field `id`"));
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_not_a_crash() {
+        let deep = format!(r#"{{"id": {}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+        assert!(parse::<Outer>(&deep).is_err());
+        let deep = format!(r#"{{"x": {}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+        assert!(parse::<Value>(&deep).is_err());
+    }
+
+    #[test]
+    fn members_that_a_schema_does_not_name_are_refused() {
+        let known = ["id".to_owned(), "x".to_owned()];
+        for raw in [
+            r#"{"id": 1}"#,
+            r#"{"id": 1, "i\u0064": 2, "x": {"y": [{}]}}"#,
+            // Deserializing the struct will report the error.
+            r#"{"ID": 1"#,
+            "[1]",
+        ] {
+            assert_eq!(refuse_unknown(raw, &known), Ok(()), "{raw}");
+        }
+        for (raw, unknown) in [
+            (r#"{"ID": 1}"#, "ID"),
+            (r#"{"y": 1, "id": 1, "a\u0062": 2, "b": 2}"#, "ab"),
+        ] {
+            let expected =
+                format!("Invalid arguments: unknown field `{unknown}`, expected one of `id`, `x`");
+            assert_eq!(refuse_unknown(raw, &known), Err(expected), "{raw}");
+        }
+    }
+}

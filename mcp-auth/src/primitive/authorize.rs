@@ -1,0 +1,242 @@
+//! `authorize`: the application's own function, which decides after the guard.
+//!
+//! INVARIANT: a tool, a prompt or a resource can return a result only as a [`Ran`]. Only a [`Permit`]
+//! makes a `Ran`, by running the body of the function. Only this module makes a
+//! `Permit`, after the declared function allowed the call.
+
+use std::fmt;
+use std::future::ready;
+
+use crate::guard::{Denied, Guard};
+
+use super::error::ToolError;
+use super::outcome::Failure;
+use super::tool_result::IntoToolError;
+
+/// The `authorize = owns(document_id, org, db)` of a primitive, as text.
+#[derive(Clone, Copy, Debug)]
+pub struct Authorize {
+    /// The call as written in the attribute.
+    pub rule: &'static str,
+    /// The arguments that the function takes, by the names that clients know.
+    pub arguments: &'static [&'static str],
+}
+
+/// The guard of a primitive, and the function that runs after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccessRule {
+    pub(crate) guard: Guard,
+    /// The `authorize` of the primitive, as written in the attribute.
+    pub(crate) rule: Option<&'static str>,
+}
+
+impl fmt::Display for AccessRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.guard)?;
+        match self.rule {
+            Some(rule) => write!(f, ", authorize {rule}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The step that runs `authorize`, after the parameters are injected and before the body runs.
+#[derive(Debug)]
+pub struct AuthorizeGate {
+    declared: Option<Authorize>,
+}
+
+/// The permission to run the body of a function once.
+#[derive(Debug)]
+pub struct Permit(());
+
+/// The value that the body of a function returned.
+#[derive(Debug)]
+pub struct Ran<T>(pub(super) T);
+
+/// The reason why the body of a function did not run.
+#[derive(Debug)]
+pub struct Stop(pub(super) Failure);
+
+impl AuthorizeGate {
+    pub(super) const fn new(declared: Option<Authorize>) -> Self {
+        Self { declared }
+    }
+
+    /// Permits the body of a function whose attribute has no `authorize`.
+    ///
+    /// # Errors
+    ///
+    /// - The attribute has an `authorize`.
+    pub fn none(self) -> Result<Permit, Stop> {
+        match self.declared {
+            // PROOF: the guard allowed the call, and the attribute has no `authorize`.
+            None => Ok(Permit(())),
+            Some(_) => Err(differs()),
+        }
+    }
+
+    /// Permits the body of a function whose attribute has an `authorize`, if the `authorize` function
+    /// allows the call.
+    ///
+    /// # Errors
+    ///
+    /// - A denial if the function returned `false`.
+    /// - The function's own error.
+    // The signature states `Send`. If rustc inferred it from the body, with the lifetimes of `V` erased, it would
+    // not know that a `Box<dyn Error>` is `'static`.
+    pub fn authorize<M, V: Decide<M>>(
+        self,
+        verdict: V,
+    ) -> impl Future<Output = Result<Permit, Stop>> + Send + use<M, V> {
+        let allowed = verdict.decide();
+        async move {
+            let Some(declared) = self.declared else {
+                return Err(differs());
+            };
+            if allowed.await? {
+                // PROOF: the guard and the `authorize` function allowed the call.
+                Ok(Permit(()))
+            } else {
+                let Authorize { rule, arguments } = declared;
+                Err(Stop(Failure::Denied(Denied::Authorize { rule, arguments })))
+            }
+        }
+    }
+}
+
+impl Permit {
+    /// Runs the body.
+    pub async fn run<F: Future>(self, body: F) -> Ran<F::Output> {
+        Ran(body.await)
+    }
+}
+
+impl From<ToolError> for Stop {
+    fn from(error: ToolError) -> Self {
+        Self(Failure::Error(error))
+    }
+}
+
+/// The types that a function in `authorize` may return: `bool`, a `Result` of a `bool`, or a future
+/// of one of these.
+///
+/// The compiler infers `M`, which distinguishes the implementations.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say whether a call is allowed",
+    label = "must be `bool`, `Result<bool, _>`, or a future of one of these",
+    note = "a function in `authorize` is `async fn owns(…) -> Result<bool, ToolError>`, or simpler"
+)]
+pub trait Decide<M> {
+    /// Returns true if the call is allowed.
+    fn decide(self) -> impl Future<Output = Result<bool, ToolError>> + Send + use<Self, M>;
+}
+
+/// A decision that is available at once: a `bool`, or a `Result` of a `bool`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say whether a call is allowed",
+    label = "must return `bool` or `Result<bool, _>`",
+    note = "a function in `authorize` is `async fn owns(…) -> Result<bool, ToolError>`, or simpler"
+)]
+pub trait IntoDecision {
+    /// Returns true if the call is allowed.
+    ///
+    /// # Errors
+    ///
+    /// - The function's own error.
+    fn into_decision(self) -> Result<bool, ToolError>;
+}
+
+impl IntoDecision for bool {
+    fn into_decision(self) -> Result<Self, ToolError> {
+        Ok(self)
+    }
+}
+
+impl<E: IntoToolError> IntoDecision for Result<bool, E> {
+    fn into_decision(self) -> Result<bool, ToolError> {
+        self.map_err(IntoToolError::into_tool_error)
+    }
+}
+
+impl Decide<Immediate> for bool {
+    fn decide(self) -> impl Future<Output = Result<Self, ToolError>> + Send + use<> {
+        ready(self.into_decision())
+    }
+}
+
+impl<E: IntoToolError> Decide<Immediate> for Result<bool, E> {
+    fn decide(self) -> impl Future<Output = Result<bool, ToolError>> + Send + use<E> {
+        ready(self.into_decision())
+    }
+}
+
+impl<F: Future<Output: IntoDecision> + Send> Decide<Deferred> for F {
+    async fn decide(self) -> Result<bool, ToolError> {
+        self.await.into_decision()
+    }
+}
+
+/// Marks a decision that is available at once.
+#[derive(Debug)]
+pub struct Immediate(());
+
+/// Marks a decision that is a future.
+#[derive(Debug)]
+pub struct Deferred(());
+
+/// The error of a primitive whose generated code does not match its declaration, which would be a
+/// bug in the macro.
+fn differs() -> Stop {
+    ToolError::from("the generated code of a tool does not match its `authorize`").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::test_support::block_on;
+
+    const OWNS: Option<Authorize> = Some(Authorize {
+        rule: "owns(id, org)",
+        arguments: &["id"],
+    });
+
+    fn outcome(permit: Result<Permit, Stop>) -> String {
+        match permit {
+            Ok(Permit(())) => "permit".to_owned(),
+            Err(Stop(Failure::Denied(denied))) => denied.to_string(),
+            Err(Stop(Failure::Error(error))) => error.to_string(),
+            Err(Stop(other)) => format!("{other:?}"),
+        }
+    }
+
+    fn asked<M>(verdict: impl Decide<M>) -> String {
+        outcome(block_on(AuthorizeGate::new(OWNS).authorize(verdict)))
+    }
+
+    #[test]
+    fn every_form_of_a_verdict_is_understood() {
+        let refused = "Forbidden: not allowed for this id";
+        let io = || std::io::Error::other("disk on fire");
+        assert_eq!(asked(true), "permit");
+        assert_eq!(asked(false), refused);
+        assert_eq!(asked(Ok::<_, ToolError>(true)), "permit");
+        assert_eq!(asked(Ok::<_, ToolError>(false)), refused);
+        assert_eq!(asked(Err(ToolError::new("Gone"))), "Gone");
+        assert_eq!(asked(Err(io())), "Internal error");
+        assert_eq!(asked(ready(true)), "permit");
+        assert_eq!(asked(ready(false)), refused);
+        assert_eq!(asked(ready(Ok::<_, ToolError>(true))), "permit");
+        assert_eq!(asked(ready(Ok::<_, ToolError>(false))), refused);
+        assert_eq!(asked(ready(Err(ToolError::new("Gone")))), "Gone");
+        assert_eq!(asked(ready(Err(io()))), "Internal error");
+    }
+
+    #[test]
+    fn a_step_that_is_not_the_declared_one_permits_nothing() {
+        assert_eq!(outcome(AuthorizeGate::new(None).none()), "permit");
+        assert_eq!(outcome(AuthorizeGate::new(OWNS).none()), "Internal error");
+        let undeclared = block_on(AuthorizeGate::new(None).authorize(true));
+        assert_eq!(outcome(undeclared), "Internal error");
+    }
+}

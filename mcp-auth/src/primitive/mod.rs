@@ -1,0 +1,94 @@
+//! The declaration and the registration of tools, prompts and resources, and the code that finds and
+//! runs them.
+//!
+//! A primitive is a tool, a prompt or a resource. The three kinds differ in their declaration, in
+//! their result type, and in the MCP method that runs them. They share everything else: the traits of
+//! their parameters, the registry, and the generic function that runs them. This module does not
+//! depend on HTTP or JSON-RPC.
+//!
+//! INVARIANT: a function runs only with a [`Context`]. A `Context` is made only from an
+//! [`Authorized`](crate::guard::Authorized) proof. The arguments are deserialized after the proof
+//! was made.
+
+mod arguments;
+mod authorize;
+mod completion;
+mod concurrency;
+mod content;
+mod context;
+mod deadline;
+mod declaration;
+mod describe;
+mod error;
+mod finite;
+mod info;
+mod inject;
+#[cfg(feature = "testing")]
+mod invocation_counter;
+mod log_name;
+mod outcome;
+mod profile;
+mod prompt_result;
+mod rate;
+mod registration;
+mod registry;
+mod registry_error;
+mod resource_result;
+mod returned;
+mod run;
+mod schema;
+mod served;
+mod stand_in;
+mod state;
+mod threads;
+mod tool_result;
+mod uri_template;
+mod violations;
+
+pub(crate) use self::authorize::AccessRule;
+pub use self::authorize::{Authorize, AuthorizeGate, Ran, Stop};
+pub use self::completion::{CompletionRequest, Suggestions, suggested};
+pub use self::content::Content;
+pub use self::context::Context;
+pub use self::declaration::{
+    Annotations, ArgumentsForm, Declaration, Icon, Kind, MetaValue, Parameter, PromptTraits,
+    ResourceTraits, ToolTraits,
+};
+pub use self::error::{ErrorOf, NoText, check_error};
+pub use self::error::{PublicErrorExt, ToolError};
+pub use self::info::{PrimitiveInfo, PrimitiveKind};
+pub use self::inject::FromContext;
+pub use self::prompt_result::{IntoPromptResult, Message, PromptOutput};
+pub use self::rate::Rate;
+pub use self::registration::Registration;
+pub use self::resource_result::{Contents, IntoResourceResult, ResourceOutput};
+pub use self::returned::{AsPrompt, AsResource, AsTool};
+pub use self::run::Handler;
+pub use self::state::State;
+pub use self::tool_result::{IntoToolError, IntoToolResult, Json, ToolOutput};
+pub use self::uri_template::UriPart;
+
+#[cfg(feature = "_fuzz")]
+pub(crate) use self::arguments::fuzz;
+pub use self::arguments::{IsArgument, IsField};
+pub(crate) use self::concurrency::Concurrency;
+pub use self::context::started;
+pub(crate) use self::error::Reference;
+pub use self::inject::{inject, inject_optional};
+#[cfg(feature = "testing")]
+pub(crate) use self::invocation_counter::Starts;
+pub(crate) use self::log_name::LogName;
+pub(crate) use self::outcome::{Failure, Outcome};
+pub(crate) use self::rate::Per;
+pub(crate) use self::registry::{List, Registry};
+pub(crate) use self::registry_error::RegistryError;
+pub(crate) use self::resource_result::ContentsBody;
+pub(crate) use self::returned::Output;
+pub(crate) use self::run::{CallEnvironment, Input};
+pub use self::schema::{NeverNull, SuppressedKeyword};
+pub(crate) use self::served::{RegistrySettings, Served};
+pub use self::stand_in::{ArgumentOf, FieldType, NotRead, When, taken};
+pub(crate) use self::state::States;
+pub(crate) use self::threads::Threads;
+pub(crate) use self::tool_result::Body;
+pub use self::violations::{HasRules, NoRules, Rules, Violations, check_undived};

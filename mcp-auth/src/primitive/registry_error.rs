@@ -1,0 +1,52 @@
+//! The errors of tools, prompts and resources that a server cannot serve.
+
+use std::panic::Location;
+
+use thiserror::Error;
+
+use super::rate::Rate;
+
+/// The reason why a server cannot serve a tool, a prompt or a resource.
+#[derive(Debug, Error)]
+pub(crate) enum RegistryError {
+    /// Two tools, or two prompts, have the same name.
+    #[error(
+        "two {kind}s are called `{name}`: {first} and {second}; give one of them another `name`"
+    )]
+    Duplicate {
+        kind: &'static str,
+        name: &'static str,
+        first: &'static Location<'static>,
+        second: &'static Location<'static>,
+    },
+    /// Two resources have the same URI, or some URI matches both.
+    #[error(
+        "two resources can match the same URI: `{first_uri}` at {first} and `{second_uri}` at {second}; \
+         change one of the URIs so that no URI matches both"
+    )]
+    SharedUri {
+        first_uri: String,
+        first: &'static Location<'static>,
+        second_uri: String,
+        second: &'static Location<'static>,
+    },
+    /// A primitive takes state that the server does not have.
+    #[error(
+        "{location}: {item} takes state of type `{state}` (parameter `{parameter}`), but the server was given none; add `state = <a {state}>`"
+    )]
+    MissingState {
+        item: String,
+        parameter: &'static str,
+        state: &'static str,
+        location: &'static Location<'static>,
+    },
+    /// A primitive counts its calls per organization, but its calls have no organization.
+    #[error(
+        "{location}: {item} has the rate `{rate}`, but acts in no organization; add `require_org`, or count `per user`"
+    )]
+    RateWithoutOrganization {
+        item: String,
+        rate: Rate,
+        location: &'static Location<'static>,
+    },
+}

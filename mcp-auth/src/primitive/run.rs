@@ -1,0 +1,233 @@
+//! Runs the function of a primitive: the generic functions, and the code around them that catches
+//! panics and enforces the time-out.
+
+use std::future::ready;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use futures_util::FutureExt;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::guard::Authorized;
+use crate::identity::{Organizations, UrlOrg};
+use crate::limits::Party;
+
+use super::authorize::{AuthorizeGate, Ran, Stop};
+use super::completion::{CompletionRequest, Suggestions};
+use super::context::Context;
+use super::deadline::within;
+use super::error::{Reference, ToolError};
+use super::log_name::LogName;
+use super::outcome::{Failure, Outcome, Run};
+use super::returned::{Output, Returned, Returns};
+use super::served::Served;
+use super::state::States;
+use super::threads::Threads;
+use super::violations::Violations;
+
+/// The trait that `#[mcp_tool]`, `#[mcp_prompt]` and `#[mcp_resource]` implement for the private type behind a
+/// function.
+pub trait Handler: 'static {
+    /// The marker of the result's kind: [`AsTool`](super::AsTool), [`AsPrompt`](super::AsPrompt) or
+    /// [`AsResource`](super::AsResource).
+    type Kind: Returns<Self::Output>;
+    /// The parameters taken by value.
+    type Arguments: DeserializeOwned + JsonSchema + Send + 'static;
+    /// The return type of the function.
+    type Output: Send;
+
+    /// Checks the rules that the parameters declare.
+    ///
+    /// # Errors
+    ///
+    /// - The rules that the arguments break.
+    fn validate(args: &Self::Arguments) -> Result<(), Violations> {
+        let _ = args;
+        Ok(())
+    }
+
+    /// Injects the parameters that are taken by reference, passes `authorize`, and calls the
+    /// function.
+    fn call(
+        args: Self::Arguments,
+        cx: &Context,
+        check: AuthorizeGate,
+    ) -> impl Future<Output = Result<Ran<Self::Output>, Stop>> + Send;
+
+    /// Calls the completion function of the requested argument. Returns no suggestions if the argument
+    /// has no completion function.
+    fn complete(
+        request: &CompletionRequest,
+        cx: &Context,
+    ) -> impl Future<Output = Result<Suggestions, ToolError>> + Send {
+        let _ = (request, cx);
+        ready(Ok(Suggestions::none()))
+    }
+}
+
+/// A call that the guard allowed.
+#[derive(Debug)]
+pub(crate) struct Call {
+    served: Arc<Served>,
+    context: Context,
+    input: Input,
+    check: AuthorizeGate,
+}
+
+impl Call {
+    /// Returns true if the client asked for suggestions, and false if the function itself shall run.
+    pub(super) fn completes(&self) -> bool {
+        matches!(self.input, Input::Completion(_))
+    }
+}
+
+/// The input of a call.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// The argument object: as the client sent it, or made from the variables of the URI.
+    Arguments(ByteString),
+    /// A request for suggestions for an argument.
+    Completion(Box<CompletionRequest>),
+}
+
+/// The limits and services that every call of a server shares.
+#[derive(Debug)]
+pub(crate) struct CallEnvironment<'a> {
+    pub(crate) states: &'a Arc<States>,
+    /// Looks up organizations, for [`Context::has`](crate::Context::has).
+    pub(crate) organizations: &'a Arc<Organizations>,
+    /// The organization that the URL of the request names.
+    pub(crate) url_org: &'a UrlOrg,
+    /// The threads for plain functions.
+    pub(crate) threads: &'a Arc<Threads>,
+    /// The caller whose share of the threads a plain function uses.
+    pub(crate) party: Party,
+    /// The time-out of functions that declare none.
+    pub(crate) timeout: Duration,
+}
+
+/// Runs the function for an allowed call. The call contains the proof, so the arguments are read
+/// only after the guard allowed the call.
+pub(super) fn run<T: Handler>(call: Call) -> Run {
+    Box::pin(async move {
+        let Call {
+            served,
+            context,
+            input,
+            check,
+        } = call;
+        let Input::Arguments(arguments) = input else {
+            return Ok(Output::Suggestions(Suggestions::none()));
+        };
+        let arguments = served
+            .read_arguments(&arguments)
+            .map_err(Failure::Arguments)?;
+        T::validate(&arguments)
+            .map_err(|violations| Failure::Rules(violations.text(served.arguments_schema())))?;
+        let Ran(output) = T::call(arguments, &context, check)
+            .await
+            .map_err(|Stop(failure)| failure)?;
+        let Returned(output) = T::Kind::result_of(output).map_err(Failure::Error)?;
+        Ok(output)
+    })
+}
+
+/// Runs the completion function for an allowed request.
+pub(super) fn complete<T: Handler>(call: Call) -> Run {
+    Box::pin(async move {
+        let Call { context, input, .. } = call;
+        let Input::Completion(request) = input else {
+            return Ok(Output::Suggestions(Suggestions::none()));
+        };
+        let suggestions = T::complete(&request, &context).await;
+        suggestions.map(Output::Suggestions).map_err(Failure::Error)
+    })
+}
+
+impl Served {
+    /// Runs the function. `held` is dropped when the function ends, which for a plain function may
+    /// be after its time-out. The time-out begins when the function starts, after any wait for a
+    /// thread.
+    pub(crate) fn call<H: Send + 'static>(
+        self: &Arc<Self>,
+        proof: Authorized,
+        env: &CallEnvironment<'_>,
+        input: Input,
+        held: H,
+    ) -> impl Future<Output = Outcome> + Send + use<H> {
+        let served = Arc::clone(self);
+        let context = Context::new(
+            proof,
+            self.name(),
+            Arc::clone(env.states),
+            Arc::clone(env.organizations),
+            env.url_org,
+        );
+        let threads = self.is_blocking().then(|| Arc::clone(env.threads));
+        let timeout = self.timeout().unwrap_or(env.timeout);
+        let party = env.party;
+        async move {
+            let threads = match threads {
+                Some(threads) => {
+                    // The box keeps the futures of all other calls small.
+                    let mut free = Box::pin(threads.place(party));
+                    let place = within(timeout.min(WAIT_FOR_THREAD), free.as_mut()).await;
+                    drop(free);
+                    let place = place.flatten().ok_or(Failure::NoThread)?;
+                    Some((threads, place))
+                }
+                None => None,
+            };
+            // Creating the future can panic, as polling can, so both happen inside `catch_unwind`.
+            let call = Call {
+                served: Arc::clone(&served),
+                context,
+                input,
+                check: AuthorizeGate::new(served.authorize()),
+            };
+            let work = async {
+                match threads {
+                    Some((threads, place)) => {
+                        let served = Arc::clone(&served);
+                        let start = move || served.start(call);
+                        Box::pin(threads.run(place, Box::new(held), start)).await
+                    }
+                    None => {
+                        let _held = held;
+                        Some(served.start(call).await)
+                    }
+                }
+            };
+            let contained = pin!(AssertUnwindSafe(work).catch_unwind());
+            match within(timeout, contained).await {
+                Some(Ok(Some(outcome))) => outcome,
+                Some(Ok(None)) => Err(fault(
+                    &served,
+                    "the server stopped before the function began",
+                )),
+                Some(Err(_)) => Err(fault(&served, "tool panicked")),
+                None => Err(fault(&served, "tool timed out")),
+            }
+        }
+    }
+}
+
+/// The longest time that a call waits for a thread.
+const WAIT_FOR_THREAD: Duration = Duration::from_secs(5);
+
+/// Logs a panic or a time-out, with a new error id. The panic hook has already logged the message
+/// of a panic.
+fn fault(served: &Served, what: &'static str) -> Failure {
+    let reference = Reference::new();
+    let LogName {
+        prompt,
+        resource,
+        tool,
+    } = served.log_name();
+    tracing::error!(target: "mcp_auth", tool, prompt, resource, request = %reference, "{what}");
+    Failure::Fault(reference)
+}

@@ -1,0 +1,134 @@
+//! The methods that use a tool, a prompt or a resource. Each method finds the primitive and reads its
+//! input. `call` does the rest.
+
+use bytestring::ByteString;
+use serde_json::{Map, Value};
+
+use crate::identity::Caller;
+use crate::primitive::{Input, List, Suggestions};
+
+use super::super::error::RpcError;
+use super::super::record::{self, Kind};
+use super::super::{Response, completion};
+use super::call::{Target, Use};
+use super::{Endpoint, Request, Stopped, not_found};
+
+impl Endpoint {
+    /// Responds to `tools/call`.
+    pub(super) async fn call_tool(
+        &self,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+    ) -> Result<Response, Stopped> {
+        let name = request.params.name()?;
+        request.era.check_name(request.mirrored, &name)?;
+        let Some(served) = self.config.registry.find(&name) else {
+            if !self.config.registry.has(List::Tools) {
+                return Err(not_found(request.era));
+            }
+            record::unknown(Kind::Tool, caller);
+            return Err(RpcError::UnknownTool(shortened(&name)).into());
+        };
+        let arguments = raw(request.body, request.params.arguments()?);
+        let used = Use {
+            served,
+            input: Input::Arguments(arguments),
+            target: Target::Tool,
+        };
+        self.perform(caller, request, used).await
+    }
+
+    /// Responds to `prompts/get`. A caller who may not use the prompt gets the error for an unknown
+    /// name.
+    pub(super) async fn get_prompt(
+        &self,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+    ) -> Result<Response, Stopped> {
+        if !self.config.registry.has(List::Prompts) {
+            return Err(not_found(request.era));
+        }
+        let name = request.params.name()?;
+        request.era.check_name(request.mirrored, &name)?;
+        let arguments = raw(request.body, request.params.arguments()?);
+        let target = Target::Prompt { name: &name };
+        let Some(served) = self.config.registry.find_prompt(&name) else {
+            record::unknown(Kind::Prompt, caller);
+            return Err(target.unknown(request.era).into());
+        };
+        let used = Use {
+            served,
+            input: Input::Arguments(arguments),
+            target,
+        };
+        self.perform(caller, request, used).await
+    }
+
+    /// Responds to `resources/read`. A caller who may not read the resource gets the error for an
+    /// unknown URI.
+    pub(super) async fn read_resource(
+        &self,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+    ) -> Result<Response, Stopped> {
+        let registry = &self.config.registry;
+        if !registry.has(List::Resources) && !registry.has(List::Templates) {
+            return Err(not_found(request.era));
+        }
+        let uri = request.params.uri()?;
+        request.era.check_name(request.mirrored, &uri)?;
+        let target = Target::Resource { uri: &uri };
+        let Some((served, values)) = registry.find_resource(&uri) else {
+            record::unknown(Kind::Resource, caller);
+            return Err(target.unknown(request.era).into());
+        };
+        let values = values.into_iter();
+        let values: Map<_, _> = values
+            .map(|(name, value)| (name.to_owned(), Value::from(value)))
+            .collect();
+        let used = Use {
+            served,
+            input: Input::Arguments(Value::Object(values).to_string().into()),
+            target,
+        };
+        self.perform(caller, request, used).await
+    }
+
+    /// Responds to `completion/complete`. The client gets no suggestions for an unknown name, for a
+    /// name that the caller may not use, and for an argument without a completion function. The
+    /// client cannot distinguish these cases.
+    pub(super) async fn complete(
+        &self,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+    ) -> Result<Response, Stopped> {
+        if !self.config.registry.completes() {
+            return Err(not_found(request.era));
+        }
+        let (reference, asked) = completion::read(request.params)?;
+        let served = self.referred_to(&reference);
+        let Some(served) = served.filter(|served| served.completes(asked.argument())) else {
+            let none = Suggestions::none();
+            return Ok(self.results.completion(request.id, request.era, &none));
+        };
+        let used = Use {
+            served,
+            input: Input::Completion(Box::new(asked)),
+            target: Target::Completion,
+        };
+        self.perform(caller, request, used).await
+    }
+}
+
+/// Returns the arguments as a slice of the body that contains them.
+fn raw(body: &ByteString, arguments: &str) -> ByteString {
+    if arguments == "{}" {
+        return ByteString::from_static("{}");
+    }
+    body.slice_ref(arguments)
+}
+
+/// Shortens a name that the client sent, because the error repeats the name.
+pub(super) fn shortened(name: &str) -> String {
+    name.chars().take(128).collect()
+}

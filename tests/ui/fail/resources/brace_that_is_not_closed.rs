@@ -1,0 +1,8 @@
+use mcp_auth::mcp_resource;
+
+#[mcp_resource("docs://{id")]
+async fn document(id: String) -> String {
+    format!("{id:?}")
+}
+
+fn main() {}
