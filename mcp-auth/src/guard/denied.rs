@@ -11,7 +11,7 @@ use crate::identity::TokenKind;
 use super::billing::{Feature, Plan};
 use super::names::{Permission, Role};
 use super::no_organization::NoOrganization;
-use super::requirement::{Requirement, kind_names};
+use super::requirement::{Guard, Requirement, kind_names};
 use super::reverification::Reverification;
 
 /// A denial by the guard. [`decide`](super::decide) reports the first denial that applies, in the order of
@@ -221,6 +221,14 @@ impl Denied {
             } | Self::Reverification { curable: true, .. }
         );
         verifying_helps || self.cure().is_some()
+    }
+
+    /// Returns true if the denied caller may know that a prompt or a resource with this guard exists: a new token would
+    /// help. If the guard needs a role or a permission, a new token with an organization need not help, so a caller
+    /// without an organization learns nothing.
+    pub(crate) fn shows(&self, guard: &Guard) -> bool {
+        let hidden = matches!(self, Self::Organization { .. }) && guard.uses_membership();
+        self.is_curable() && !hidden
     }
 }
 

@@ -315,7 +315,7 @@ proptest! {
         });
         let tools: Vec<Guard> = tools.collect();
         let with_facts = tools.iter().map(|guard| (*guard, identity::Freshness::Current));
-        let visibility = Visibility::new(with_facts, server.clone());
+        let visibility = Visibility::new(with_facts, server.clone(), false);
         let organization = person.org();
         for caller in [None, Some(&caller)] {
             let known = OrganizationFacts { current: organization.as_ref(), ..OrganizationFacts::default() };

@@ -18,6 +18,8 @@ use super::requirement::Guard;
 pub(crate) struct Visibility {
     tools: Vec<(Guard, identity::Freshness)>,
     server_scopes: Vec<String>,
+    /// True for prompts and resources: a caller without an organization sees none that needs a role or a permission.
+    hides: bool,
     asks_current: bool,
     asks_claimed: bool,
     /// The last decision for each token. There is no cache if a guard depends on time.
@@ -111,6 +113,7 @@ impl Visibility {
     pub(crate) fn new(
         tools: impl Iterator<Item = (Guard, identity::Freshness)>,
         server_scopes: Vec<String>,
+        hides: bool,
     ) -> Self {
         let tools: Vec<(Guard, identity::Freshness)> = tools.collect();
         let asks = |wanted| {
@@ -124,6 +127,7 @@ impl Visibility {
                 .then(|| Cache::new(MOST_DECIDED)),
             tools,
             server_scopes,
+            hides,
         }
     }
 
@@ -188,6 +192,7 @@ impl Visibility {
         );
         match decided {
             Ok(_) => true,
+            Err(NotAuthorized::Denied(denied)) if self.hides => denied.shows(guard),
             Err(NotAuthorized::Denied(denied)) => denied.is_curable(),
             Err(NotAuthorized::Unauthenticated | NotAuthorized::Unavailable(_)) => false,
         }

@@ -8,6 +8,7 @@
 
 use std::any::type_name;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::fmt::Write;
@@ -87,8 +88,11 @@ impl ToolError {
     /// The client gets the answer of a declared `scope`: HTTP 403 with a challenge that names every scope that the call
     /// needs, scopes of the guard and of the server included. After two challenges for the same scopes within five
     /// minutes, and for a token that is not an OAuth token, a tool answers with an `isError` result, and a prompt and a
-    /// resource with a JSON-RPC error. A caller without a token gets 401. A text that is not a scope (RFC 6749 section
-    /// 3.3), and an empty list, make an internal error.
+    /// resource with a JSON-RPC error. A caller without a token gets 401.
+    ///
+    /// The list has 1 to 16 scopes of at most 128 bytes (RFC 6749 section 3.3). Any other list is an internal error. The
+    /// order and repetitions do not matter. Never take a scope from the arguments: the client would choose the text of
+    /// the challenge.
     ///
     /// Return this error before the function changes anything: the client calls again with a new token. Scopes that do
     /// not depend on the call belong in the declaration, as `scope = "…"`: the server then checks them before it reads
@@ -123,12 +127,19 @@ impl ToolError {
     /// Source: MCP 2026-07-28, basic/authorization, "Scope challenge handling".
     #[must_use]
     pub fn needs_scopes<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
-        let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
-        match scopes.iter().find(|scope| !is_scope(scope.as_bytes())) {
-            Some(other) => Self::from(format!("`needs_scopes`: {other:?} is not a scope")),
-            None if scopes.is_empty() => Self::from("`needs_scopes` names no scope"),
-            None => Self(Repr::NeedsScopes(scopes)),
+        // Challenges are counted for each list of scopes, so the list has one order and no repetitions.
+        let mut distinct = BTreeSet::new();
+        for scope in scopes.into_iter().map(Into::into) {
+            let fits = scope.len() <= LONGEST_SCOPE && is_scope(scope.as_bytes());
+            distinct.insert(scope);
+            if !fits || distinct.len() > MOST_SCOPES {
+                return Self::from(WRONG_SCOPES);
+            }
         }
+        if distinct.is_empty() {
+            return Self::from(WRONG_SCOPES);
+        }
+        Self(Repr::NeedsScopes(distinct.into_iter().collect()))
     }
 
     /// Returns true if the client reads a fixed sentence instead of the text.
@@ -387,6 +398,9 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
+const WRONG_SCOPES: &str = "`needs_scopes` takes 1 to 16 scopes of at most 128 bytes";
+const MOST_SCOPES: usize = 16;
+const LONGEST_SCOPE: usize = 128;
 const TEXT_IS_INTERNAL: &str =
     "`?` hides a text as it hides every error: `ToolError::new(text)` shows it to the model";
 

@@ -61,16 +61,16 @@ impl UriTemplate {
     ///
     /// - A literal matches byte for byte. Neither the URI nor the literal is normalized.
     /// - A simple variable (RFC 6570 section 3.2.2) matches one or more of these: letters, digits,
-    ///   `-` `.` `_` `~`, `!` `$` `'` `(` `)` `*` `+`, characters beyond ASCII, and
+    ///   `-` `.` `_` `~`, `!` `$` `'` `(` `)` `*` `+` `:` `@`, characters beyond ASCII, and
     ///   percent-encoded octets. RFC 6570 encodes every reserved character in such a value; the
-    ///   seven here are accepted because many clients do not encode them and no expression uses
-    ///   them as separators.
+    ///   nine here are accepted because RFC 3986 allows them in a segment of a path, many clients
+    ///   do not encode them, and no expression uses them as separators.
     /// - A reserved variable (RFC 6570 section 3.2.3) matches one or more of the same characters
-    ///   and of all the other reserved ones: `:` `/` `?` `#` `[` `]` `@` `&` `,` `;` `=`.
+    ///   and of all the other reserved ones: `/` `?` `#` `[` `]` `&` `,` `;` `=`.
     /// - A query (RFC 6570 sections 3.2.8 and 3.2.9) is absent, or it is `?` (`&` if continued)
     ///   and pairs `name=value` with `&` between them. The pairs may come in any order. Each name
     ///   must be known and may occur once. The `=` is required; the value may be empty. A value
-    ///   matches the characters of a simple variable and `:` `/` `@` `,` `;` `=`.
+    ///   matches the characters of a simple variable and `/` `,` `;` `=`.
     /// - Control characters, space and ``" < > \ ^ ` { | }`` never match a variable unless they
     ///   are encoded, because RFC 3986 allows them nowhere in a URI.
     ///
@@ -92,7 +92,8 @@ impl UriTemplate {
     ///
     /// # Security
     ///
-    /// The value of a reserved variable or of a query variable may begin with `/`. A simple value
+    /// The value of a reserved variable never begins with `/` or `\`. The value of a query variable may begin with them,
+    /// so a handler must not join it to the path of a directory. A simple value
     /// may be a name that is special to an operating system, such as `C:` or `NUL`. Code that
     /// opens files must still refuse absolute paths: `Path::join` with an absolute path drops the
     /// base directory.
@@ -365,10 +366,18 @@ impl Class {
         }
         // RFC 3986 section 2.1 (the percent sign), section 2.3 (unreserved characters), and those
         // reserved characters of section 2.2 that no expression of RFC 6570 uses as a separator.
-        character.is_ascii_alphanumeric() || "%-._~!$'()*+".contains(character)
+        character.is_ascii_alphanumeric() || "%-._~!$'()*+:@".contains(character)
             // RFC 3986 section 3.4: a query may contain these, and they do not end a pair.
-            || (self != Self::Simple && ":/@,;=".contains(character))
+            || (self != Self::Simple && "/,;=".contains(character))
             || (self == Self::Reserved && "?#[]&".contains(character))
+    }
+
+    /// Returns the state before the first character of a value. The value of a query variable may begin with a separator.
+    fn start(self) -> Segment {
+        match self {
+            Self::Query => Segment::Empty,
+            Self::Reserved | Self::Simple => Segment::Start,
+        }
     }
 
     /// Returns whether a decoded value may contain a character.
@@ -391,7 +400,7 @@ impl Class {
     /// Returns the decoded form of a whole value, or `None` if the value does not match.
     fn decode(self, text: &str) -> Option<String> {
         let mut decoded = String::with_capacity(text.len());
-        let mut segment = Segment::Start;
+        let mut segment = self.start();
         let mut rest = text;
         while !rest.is_empty() {
             let (character, length) = self.read(rest)?;
@@ -450,10 +459,12 @@ enum Segment {
 }
 
 impl Segment {
-    /// Returns the last segment after one more character, or `None` if the character ends a
-    /// segment that is `.` or `..`.
+    /// Returns the last segment after one more character. `None` if the character ends a segment
+    /// that is `.` or `..`, or if the value begins with a separator: a handler that joins the value
+    /// to a directory would leave the directory.
     fn followed_by(self, character: char) -> Option<Self> {
         match (self, character) {
+            (Self::Start, character) if is_separator(character) => None,
             (_, character) if is_separator(character) => self.may_end().then_some(Self::Empty),
             (Self::Start | Self::Empty, '.') => Some(Self::Dot),
             (Self::Dot, '.') => Some(Self::TwoDots),

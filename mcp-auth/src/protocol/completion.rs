@@ -28,8 +28,7 @@ struct Argument {
 
 #[derive(Default, Deserialize)]
 struct Context {
-    #[serde(default)]
-    arguments: BTreeMap<String, String>,
+    arguments: Option<BTreeMap<String, String>>,
 }
 
 /// Returns the reference, and the request for the completion function.
@@ -48,17 +47,22 @@ pub(super) fn read(params: &Params<'_>) -> Result<(Reference, CompletionRequest)
     let context = match context {
         None | Some("null") => Context::default(),
         context => parsed(context).ok_or(RpcError::InvalidParams(
-            "`context.arguments` must be an object whose values are strings",
+            "`context.arguments` must be an object of at most 64 KiB whose values are strings",
         ))?,
     };
     let request = CompletionRequest {
         argument: name,
         value,
-        chosen: context.arguments,
+        chosen: context.arguments.unwrap_or_default(),
     };
     Ok((reference, request))
 }
 
+/// Reads a member, which must be an object: serde would read a struct from a list too. The server reads the members before
+/// the guard decides, so they are short.
 fn parsed<'a, T: Deserialize<'a>>(raw: Option<&'a str>) -> Option<T> {
-    serde_json::from_str(raw?).ok()
+    let raw = raw.filter(|raw| raw.starts_with('{') && raw.len() <= LONGEST_MEMBER)?;
+    serde_json::from_str(raw).ok()
 }
+
+const LONGEST_MEMBER: usize = 64 * 1024;

@@ -94,6 +94,8 @@ pub(crate) struct Endpoint {
     config: EndpointConfig,
     results: Results,
     visibilities: Visibilities,
+    /// The organization that a decision about a prompt or a resource may need; `None` if none needs one.
+    hidden: Option<Freshness>,
     cursors: Cursors,
     calls: Arc<Calls>,
     rates: Rates,
@@ -152,7 +154,11 @@ impl Endpoint {
     /// - If the operating system returns no random bytes for the key of the list cursors.
     pub(crate) fn new(config: EndpointConfig) -> Result<Self, NoKey> {
         let registry = &config.registry;
-        let all_public = |list: &List| registry.list(*list).all(|one| one.guard().is_public());
+        // The cursor of a page is for one caller, so a list of several pages is private.
+        let is_one_page = |list: List| registry.list(list).count() <= config.page_size;
+        let all_public = |list: &List| {
+            is_one_page(*list) && registry.list(*list).all(|one| one.guard().is_public())
+        };
         let results = Results::new(&Published {
             info: &config.info,
             is_open: config.anonymous.connects(),
@@ -166,6 +172,7 @@ impl Endpoint {
         Ok(Self {
             results,
             visibilities: Visibilities::of(&config),
+            hidden: hidden(&config),
             cursors: Cursors::new(Arc::clone(&config.clock))?,
             calls: Arc::clone(&config.calls),
             rates: Rates::in_memory(config.rates.clone(), &config.clock),
@@ -328,9 +335,14 @@ impl Endpoint {
     }
 
     /// Returns the denial for a caller who lacks a scope that every request needs. Ignores calls,
-    /// because the guard of a call also reports the other missing requirements.
+    /// because the guard of a call also reports the other missing requirements, and uses of a public prompt or resource,
+    /// which a caller without a token may use too.
     fn lacks_server_scopes(&self, message: &Message<'_>, caller: &Caller) -> Option<Denied> {
-        if message.method == "tools/call" {
+        let is_public = || {
+            let used = self.used_by(message);
+            used.is_some_and(|served| served.guard().is_public())
+        };
+        if message.method == "tools/call" || is_public() {
             return None;
         }
         lacking_server_scopes(caller, &self.config.required_scopes)
@@ -390,6 +402,20 @@ fn not_found(era: Era) -> Stopped {
     Stopped::Error(RpcError::MethodNotFound {
         modern: era == Era::Modern,
     })
+}
+
+/// Returns the organization that a decision about some prompt or resource needs; the current one if decisions differ.
+fn hidden(config: &EndpointConfig) -> Option<Freshness> {
+    let lists = [List::Prompts, List::Resources, List::Templates];
+    let hidden = lists
+        .into_iter()
+        .flat_map(|list| config.registry.list(list));
+    let asking = hidden.filter(|served| served.wants_organization());
+    let asked: Vec<_> = asking
+        .map(|served| facts(served.guard(), config.trust_token_org))
+        .collect();
+    let current = asked.iter().find(|asked| **asked == Freshness::Current);
+    current.or(asked.first()).copied()
 }
 
 /// Returns whether the guard needs current data about the organization, or accepts the data in the

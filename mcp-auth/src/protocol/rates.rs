@@ -1,9 +1,9 @@
 //! The rate limits of calls: which limits count a call, and the counts. A call is the use of a tool, a
 //! prompt or a resource, or a completion request.
 //!
-//! The rates of the server count every call that the guard allowed. For a tool they also count denied
-//! calls. The rates of a tool, a prompt or a resource count the calls that its guard allowed. If one
-//! of these rates refuses a call, no rate counts the call.
+//! The rates of the server count every call of a tool that exists. They count every request for a prompt, a resource or
+//! a completion, also for an unknown name. The rates of a tool, a prompt or a resource count the calls that its guard
+//! allowed. If one of these rates refuses a call, no rate counts the call.
 
 use std::fmt::{self, Debug};
 use std::future::{Ready, ready};
@@ -28,7 +28,8 @@ pub(super) struct Rates {
 /// A call, with the data that rates need.
 #[derive(Clone, Copy)]
 pub(super) struct Counting<'a> {
-    pub(super) tool: &'a Served,
+    /// The tool, the prompt or the resource; `None` if only the rates of the server count the request.
+    pub(super) tool: Option<&'a Served>,
     /// True if the guard allowed the call, so that the rates of the called primitive count it.
     pub(super) allowed: bool,
     pub(super) caller: Option<&'a Caller>,
@@ -127,7 +128,7 @@ impl Rates {
         let server = self.server.iter().enumerate();
         let server = server.map(|(place, rate)| call.count(None, place, *rate));
         let own = call.own_rates().iter().enumerate();
-        let own = own.map(|(place, rate)| call.count(Some(call.tool.key()), place, *rate));
+        let own = own.map(|(place, rate)| call.count(call.tool.map(Served::key), place, *rate));
         server.chain(own).collect()
     }
 }
@@ -135,7 +136,10 @@ impl Rates {
 impl<'a> Counting<'a> {
     /// Returns the rates of the called primitive, if they count the call.
     fn own_rates(self) -> &'static [Rate] {
-        if self.allowed { self.tool.rates() } else { &[] }
+        match self.tool {
+            Some(tool) if self.allowed => tool.rates(),
+            Some(_) | None => &[],
+        }
     }
 
     fn count(self, tool: Option<&'a str>, place: usize, rate: Rate) -> Count<'a> {

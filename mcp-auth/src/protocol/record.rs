@@ -100,8 +100,9 @@ impl Record {
             Failure::Error(error) => {
                 let error = match error.into_scopes() {
                     Ok(scopes) => {
-                        let reason = format!("scope {}, at run time", scopes.join(" "));
-                        self.report("denied", &reason, Reference::new());
+                        // The function may have taken the scopes from its arguments, which are not logged.
+                        let reason = "scope that the function needs";
+                        self.report("denied", reason, Reference::new());
                         return Err(Ended::NeedsScopes(scopes));
                     }
                     Err(error) => error,

@@ -39,10 +39,10 @@ mod tools {
         Err(needs("wiki:suggest"))
     }
 
-    /// Ask for no scope at all.
+    /// Ask for these scopes.
     #[mcp_tool]
-    async fn confused() -> Result<(), ToolError> {
-        Err(ToolError::needs_scopes(["wiki edit"]))
+    async fn ask(scopes: Vec<String>) -> Result<(), ToolError> {
+        Err(ToolError::needs_scopes(scopes))
     }
 
     /// Write a page.
@@ -193,17 +193,44 @@ async fn a_caller_without_a_token_must_sign_in_with_the_scope() {
 }
 
 #[actix_web::test]
-async fn a_text_that_is_not_a_scope_is_an_internal_error() {
+async fn scopes_that_are_none_or_too_many_or_too_long_are_an_internal_error() {
     let world = world(|builder| builder).await;
     let token = token(&world, &[]);
+    let many: Vec<_> = (0..17).map(|index| format!("s{index}")).collect();
+    for scopes in [
+        json!([]),
+        json!([""]),
+        json!(["wiki edit"]),
+        json!(["a", "b\"c"]),
+        json!(["a".repeat(129)]),
+        json!(many),
+    ] {
+        let ask = world.call(Era::Modern, "ask", json!({ "scopes": scopes }));
+        let text = ask.bearer(&token).send().await.text();
+        assert!(text.starts_with("Internal error, reference "), "{text}");
+    }
+    let most = json!({ "scopes": many[..16] });
     let reply = world
-        .call(Era::Modern, "confused", json!({}))
+        .call(Era::Modern, "ask", most)
         .bearer(&token)
         .send()
         .await;
-    assert!(
-        reply.text().starts_with("Internal error, reference "),
-        "{}",
-        reply.text()
-    );
+    reply.expect_status(403);
+}
+
+/// Some clients would send their user to the consent screen without end.
+#[actix_web::test]
+async fn the_order_and_the_repetition_of_scopes_bring_no_further_challenge() {
+    let world = world(|builder| builder).await;
+    let token = token(&world, &[]);
+    for (scopes, status) in [
+        (json!(["a", "b"]), 403),
+        (json!(["b", "a", "a"]), 403),
+        (json!(["b", "a"]), 200),
+        (json!(["a", "a", "b"]), 200),
+        (json!(["a", "b", "c"]), 403),
+    ] {
+        let ask = world.call(Era::Modern, "ask", json!({ "scopes": scopes }));
+        ask.bearer(&token).send().await.expect_status(status);
+    }
 }

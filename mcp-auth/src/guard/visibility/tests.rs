@@ -15,7 +15,7 @@ fn visibility(guards: &[Guard]) -> Visibility {
     let tools = guards
         .iter()
         .map(|guard| (*guard, identity::Freshness::Current));
-    Visibility::new(tools, Vec::new())
+    Visibility::new(tools, Vec::new(), false)
 }
 
 /// Returns a caller who holds the scope for organizations, so that a new token would not bring one.
@@ -141,7 +141,7 @@ fn only_the_facts_that_a_guard_asks_for_have_to_be_had() {
         (OPEN, identity::Freshness::Current),
         (ADMIN, identity::Freshness::AsInToken),
     ];
-    let visibility = Visibility::new(tools.into_iter(), Vec::new());
+    let visibility = Visibility::new(tools.into_iter(), Vec::new(), false);
     assert!(!visibility.asks(identity::Freshness::Current));
     assert!(visibility.asks(identity::Freshness::AsInToken));
 }

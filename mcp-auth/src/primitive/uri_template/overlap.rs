@@ -72,6 +72,8 @@ struct Edge {
 #[derive(Clone, Copy)]
 enum Label {
     Any(Class),
+    /// The first character of a variable, which is no separator.
+    First(Class),
     One(char),
 }
 
@@ -83,8 +85,9 @@ impl Automaton {
             match *part {
                 UriPart::Literal(text) => end = automaton.add_text(end, text),
                 UriPart::Variable { reserved, .. } => {
-                    let label = Label::Any(Class::of_variable(reserved));
-                    end = automaton.add_step(end, label);
+                    let class = Class::of_variable(reserved);
+                    let label = Label::Any(class);
+                    end = automaton.add_step(end, Label::First(class));
                     automaton.add_edge(end, end, label, None);
                 }
                 UriPart::Query { names, continued } => automaton.add_query(end, names, continued),
@@ -163,7 +166,11 @@ impl Label {
     fn meets(self, other: Self) -> bool {
         match (self, other) {
             // Every class contains the letters.
-            (Self::Any(_), Self::Any(_)) => true,
+            (Self::Any(_) | Self::First(_), Self::Any(_) | Self::First(_)) => true,
+            (Self::First(class), Self::One(character))
+            | (Self::One(character), Self::First(class)) => {
+                class.contains(character) && character != '/'
+            }
             (Self::Any(class), Self::One(character)) | (Self::One(character), Self::Any(class)) => {
                 class.contains(character)
             }

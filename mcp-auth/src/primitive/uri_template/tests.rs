@@ -36,12 +36,13 @@ fn simple_variable_matches_one_or_more_of_its_characters() {
         ("x://{id}/b", "x://a/bc", None),
         ("x://{id}/b", "x://a/c/b", None),
         ("{id}", "a", Some("id=a")),
+        ("x://{id}", "x://user:1@b", Some("id=user:1@b")),
     ]);
 }
 
 #[test]
 fn simple_variable_refuses_separators_unless_they_are_encoded() {
-    for separator in ":/?#[]@,;=&".chars() {
+    for separator in "/?#[],;=&".chars() {
         check(&[("x://{id}", &format!("x://a{separator}b"), None)]);
     }
     for separator in ":?#[]@,;=&".chars() {
@@ -60,7 +61,10 @@ fn simple_variable_refuses_separators_unless_they_are_encoded() {
 fn reserved_variable_matches_reserved_characters() {
     check(&[
         ("x://{+path}", "x://a/b", Some("path=a/b")),
-        ("x://{+path}", "x:///a//b/", Some("path=/a//b/")),
+        ("x://{+path}", "x://a//b/", Some("path=a//b/")),
+        ("x://{+path}", "x:///a//b/", None),
+        ("x://{+path}", "x://%2Fa", None),
+        ("x://{+path}", "x://%5Ca", None),
         (
             "x://{+path}",
             "x://:/?#[]@!$&'()*+,;=",

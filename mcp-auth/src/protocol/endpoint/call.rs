@@ -80,8 +80,10 @@ impl Endpoint {
             }
             acting => self.decide(tool.guard(), caller, acting),
         };
+        // A completion does not run the function, so it does not count for the limits of the function.
+        let own_limits = !matches!(target, Target::Completion);
         let counting = Counting {
-            tool,
+            tool: own_limits.then_some(&**tool),
             allowed: decision.is_ok(),
             caller,
             org,
@@ -93,12 +95,14 @@ impl Endpoint {
         };
         let proof = match decision {
             Ok(proof) => proof,
+            Err(NotAuthorized::Denied(denied))
+                if !matches!(target, Target::Tool) && !denied.shows(tool.guard()) =>
+            {
+                record.deny(&denied);
+                return self.unknown(caller, request, target, facts).await;
+            }
             Err(refusal) => {
-                // Requests for unknown prompts and resources do not count for a rate. So denied requests
-                // must not count either, because the caller could tell the difference.
-                if matches!(target, Target::Tool)
-                    && let Err(refused) = self.rates.take(counting).await
-                {
+                if let Err(refused) = self.rates.take(counting).await {
                     return limited(refused, &mut record);
                 }
                 return self.refuse(request, (caller, org), target, refusal, &mut record);
@@ -106,12 +110,13 @@ impl Endpoint {
         };
         // Check the rates before `concurrency`, so that a call that exceeds a rate never counts as
         // a running call, not even for a moment.
-        if tool.concurrency().is_some()
+        let concurrency = tool.concurrency().filter(|_| own_limits);
+        if concurrency.is_some()
             && let Err(refused) = self.rates.peek(counting).await
         {
             return limited(refused, &mut record);
         }
-        let slot = match tool.concurrency().map(Concurrency::take).transpose() {
+        let slot = match concurrency.map(Concurrency::take).transpose() {
             Ok(slot) => slot,
             Err(most) => return limited(Limited::Concurrency(most), &mut record),
         };
@@ -146,7 +151,7 @@ impl Endpoint {
             Era::Legacy => Detach::new(run).await,
         };
         match outcome {
-            Err(Ended::NeedsScopes(scopes)) => {
+            Err(Ended::NeedsScopes(scopes)) if own_limits => {
                 let Some(caller) = caller else {
                     return Err(RefusedMessage::SignIn { scopes }.into());
                 };
@@ -157,6 +162,41 @@ impl Endpoint {
                 self.denied(request, (Some(caller), org), target, denied)
             }
             outcome => self.finish(request, tool, target, outcome),
+        }
+    }
+
+    /// Responds to a request for a prompt or a resource that does not exist, or that the caller may not know of. The
+    /// server looks the organization up and counts the request for its rates in both cases, so neither the time nor the
+    /// status shows whether the name exists. `looked_up` says which organization was looked up already.
+    pub(super) async fn unknown(
+        &self,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+        target: Target<'_>,
+        looked_up: Option<Freshness>,
+    ) -> Result<Response, Stopped> {
+        if looked_up != self.hidden {
+            let acting = self.acting(caller, request.url_org, self.hidden).await;
+            acting.map_err(RefusedMessage::Unavailable)?;
+        }
+        let counting = Counting {
+            tool: None,
+            allowed: false,
+            caller,
+            org: None,
+            party: request.party,
+        };
+        if let Err(refused) = self.rates.take(counting).await {
+            return self.limited(request, target, refused);
+        }
+        match target {
+            Target::Completion => {
+                let none = Suggestions::none();
+                Ok(self.results.completion(request.id, request.era, &none))
+            }
+            Target::Prompt { .. } | Target::Resource { .. } | Target::Tool => {
+                Err(target.unknown(request.era).into())
+            }
         }
     }
 
@@ -252,7 +292,8 @@ impl Endpoint {
         self.denied(request, (caller, org), target, denied)
     }
 
-    /// Answers a denied use: with a challenge if a new token would help, or else in the form of the target.
+    /// Responds to a denied request whose caller may know of the target: with a challenge if a new token would help, or
+    /// else in the form of the target.
     fn denied(
         &self,
         request: &Request<'_>,
@@ -261,21 +302,21 @@ impl Endpoint {
         denied: Denied,
     ) -> Result<Response, Stopped> {
         let (id, era) = (request.id, request.era);
-        match target {
+        let is_tool = match target {
             Target::Completion => {
                 return Ok(self.results.completion(id, era, &Suggestions::none()));
             }
-            // If a new token would let the caller use a prompt or a resource, the lists show it, so the
-            // error may show that it exists. Otherwise the error is the error of an unknown name.
-            Target::Prompt { .. } | Target::Resource { .. } if !denied.is_curable() => {
-                return Err(target.unknown(era).into());
-            }
-            Target::Prompt { .. } | Target::Resource { .. } | Target::Tool => {}
-        }
+            Target::Prompt { .. } | Target::Resource { .. } => false,
+            Target::Tool => true,
+        };
+        // The result of a tool can have a challenge in its `_meta`. A prompt and a resource have only the header.
+        let header = self.is_answered_with_403(&denied, is_tool);
+        // A challenge that is not sent must not count.
+        let caller = caller.filter(|_| is_tool || header);
         let challenge =
             caller.and_then(|caller| self.challenge(&denied, (caller, org), request.challenger));
         match (challenge, target) {
-            (Some(challenge), _) if self.is_answered_with_403(&denied) => {
+            (Some(challenge), _) if header => {
                 let wider = WiderToken { denied, challenge };
                 Err(RefusedMessage::MoreScope(Box::new(wider)).into())
             }
@@ -303,16 +344,16 @@ impl Endpoint {
     }
 
     /// Returns true if a denial with a challenge becomes an HTTP 403, and false if it becomes an
-    /// `isError` result.
-    fn is_answered_with_403(&self, denied: &Denied) -> bool {
+    /// `isError` result of a tool, or an error.
+    fn is_answered_with_403(&self, denied: &Denied, is_tool: bool) -> bool {
         if self.config.scope_denials_as_results {
             return false;
         }
         match denied {
             Denied::Scope { .. } => true,
             Denied::Organization { .. } => self.config.organization_step_up,
+            Denied::Any { .. } => !is_tool,
             Denied::Actor
-            | Denied::Any { .. }
             | Denied::Authorize { .. }
             | Denied::Feature(_)
             | Denied::Permission(_)

@@ -29,7 +29,7 @@ impl Visibilities {
                 let guard = *served.guard();
                 (guard, facts(&guard, config.trust_token_org))
             });
-            Visibility::new(guards, config.required_scopes.clone())
+            Visibility::new(guards, config.required_scopes.clone(), list != List::Tools)
         };
         Self {
             prompts: visibility(List::Prompts),

@@ -5,7 +5,7 @@ use bytestring::ByteString;
 use serde_json::{Map, Value};
 
 use crate::identity::Caller;
-use crate::primitive::{Input, List, Suggestions};
+use crate::primitive::{Input, List};
 
 use super::super::error::RpcError;
 use super::super::record::{self, Kind};
@@ -54,7 +54,7 @@ impl Endpoint {
         let target = Target::Prompt { name: &name };
         let Some(served) = self.config.registry.find_prompt(&name) else {
             record::unknown(Kind::Prompt, caller);
-            return Err(target.unknown(request.era).into());
+            return self.unknown(caller, request, target, None).await;
         };
         let used = Use {
             served,
@@ -80,7 +80,7 @@ impl Endpoint {
         let target = Target::Resource { uri: &uri };
         let Some((served, values)) = registry.find_resource(&uri) else {
             record::unknown(Kind::Resource, caller);
-            return Err(target.unknown(request.era).into());
+            return self.unknown(caller, request, target, None).await;
         };
         let values = values.into_iter();
         let values: Map<_, _> = values
@@ -108,8 +108,9 @@ impl Endpoint {
         let (reference, asked) = completion::read(request.params)?;
         let served = self.referred_to(&reference);
         let Some(served) = served.filter(|served| served.completes(asked.argument())) else {
-            let none = Suggestions::none();
-            return Ok(self.results.completion(request.id, request.era, &none));
+            return self
+                .unknown(caller, request, Target::Completion, None)
+                .await;
         };
         let used = Use {
             served,

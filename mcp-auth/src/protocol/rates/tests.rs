@@ -29,7 +29,7 @@ fn tool() -> Arc<Served> {
 
 fn counting<'a>(tool: &'a Served, caller: &'a Caller, allowed: bool) -> Counting<'a> {
     Counting {
-        tool,
+        tool: Some(tool),
         allowed,
         caller: Some(caller),
         org: None,

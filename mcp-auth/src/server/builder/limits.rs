@@ -301,7 +301,7 @@ impl ServerBuilder {
     /// `resources/templates/list`; 100 by default. Zero is a start-up error.
     ///
     /// A list with more entries has a `nextCursor`. A cursor is sealed: it is valid for an hour, for the caller and the
-    /// list that it was made for, and as long as the caller sees the same entries. Any other cursor is answered with
+    /// list that it was made for, in the process that made it, and as long as the caller sees the same entries. Any other cursor is answered with
     /// the JSON-RPC error -32602.
     ///
     /// Source: MCP 2026-07-28, server/utilities/pagination.

@@ -108,6 +108,23 @@ async fn a_malformed_request_names_the_member() {
     let world = world().await;
     let ada = world.ada();
     for (params, named) in [
+        // serde would read these lists as the objects.
+        (
+            json!({ "ref": ["ref/prompt", "report"],
+                    "argument": { "name": "title", "value": "" } }),
+            "`ref`",
+        ),
+        (
+            json!({ "ref": { "type": "ref/prompt", "name": "report" },
+                    "argument": ["title", ""] }),
+            "`argument`",
+        ),
+        (
+            json!({ "ref": { "type": "ref/prompt", "name": "report" },
+                    "argument": { "name": "title", "value": "" },
+                    "context": { "arguments": { "year": "7".repeat(64 * 1024) } } }),
+            "`context.arguments`",
+        ),
         (json!({}), "`ref`"),
         (
             json!({ "ref": { "type": "ref/tool", "name": "x" } }),

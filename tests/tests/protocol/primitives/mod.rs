@@ -286,15 +286,27 @@ async fn a_caller_whom_a_new_token_would_help_learns_what_is_missing() {
     let world = world().await;
     let linus = world.linus();
     for era in ERAS {
-        for item in [Item::Prompt("report"), Item::Uri("wiki://index")] {
+        let index = Item::Uri("wiki://index");
+        let reply = send(&world, era, index, Some(&linus)).await;
+        let body = expect_error(era, 200, 403, &reply);
+        assert_eq!(body["error"]["message"], "Organization context required");
+        let list = world.ask(era, "resources/list", json!({})).bearer(&linus);
+        let resources = list.send().await.result()["resources"].to_string();
+        assert!(resources.contains("wiki://index"), "{resources}");
+        // A new token would bring an organization, and no permission in it.
+        for item in [
+            Item::Prompt("report"),
+            Item::Prompt("purge"),
+            Item::Uri("wiki://pages/7"),
+            Item::Uri("wiki://trash/1"),
+        ] {
             let reply = send(&world, era, item, Some(&linus)).await;
-            let body = expect_error(era, 200, 403, &reply);
-            assert_eq!(body["error"]["message"], "Organization context required");
+            item.expect_unknown(era, &reply);
         }
-        let reply = world.ask(era, "prompts/list", json!({})).bearer(&linus);
-        let prompts = reply.send().await.result()["prompts"].to_string();
+        let list = world.ask(era, "prompts/list", json!({})).bearer(&linus);
+        let prompts = list.send().await.result()["prompts"].to_string();
         assert!(
-            prompts.contains("report") && prompts.contains("purge"),
+            !prompts.contains("report") && !prompts.contains("purge"),
             "{prompts}"
         );
     }
@@ -338,40 +350,101 @@ async fn a_failed_look_up_is_503_and_no_answer_about_the_name() {
 }
 
 #[actix_web::test]
-async fn a_denied_prompt_counts_under_the_rates_as_little_as_an_unknown_one() {
-    let world = World::of("protocol::primitives::wiki", |builder| {
-        builder.rates([mcp_auth::Rate::new("3/min per user")])
-    })
-    .await;
+async fn denied_and_unknown_names_count_under_the_rates_of_the_server_alike() {
+    for item in [
+        Item::Prompt("purge"),
+        Item::Prompt("no_such_prompt"),
+        Item::Uri("wiki://trash/1"),
+        Item::Uri("wiki://nothing/here"),
+    ] {
+        let world = World::of("protocol::primitives::wiki", |builder| {
+            builder.rates([mcp_auth::Rate::new("3/min per user")])
+        })
+        .await;
+        let grace = world.grace();
+        for era in [Era::Modern, Era::Legacy, Era::Modern] {
+            let reply = send(&world, era, item, Some(&grace)).await;
+            item.expect_unknown(era, &reply);
+        }
+        for other in [item, Item::Prompt("ideas")] {
+            for era in ERAS {
+                let reply = send(&world, era, other, Some(&grace)).await;
+                let body = expect_error(era, 200, 429, &reply);
+                let text = body["error"]["message"].as_str().unwrap();
+                assert!(text.starts_with("Rate limit: 3 calls"), "{text}");
+                let wait = &body["error"]["data"]["mcp-auth-rs/retryAfter"];
+                assert!(wait.as_u64().unwrap() > 0);
+            }
+        }
+        world.expect_runs(0);
+    }
+}
+
+/// While a membership cannot be looked up, a hidden name and an unknown one have the same status.
+#[actix_web::test]
+async fn an_outage_does_not_show_which_names_exist() {
+    let world = world().await;
     let grace = world.grace();
-    for _ in 0..5 {
+    send(&world, Era::Modern, Item::Prompt("ideas"), Some(&grace))
+        .await
+        .result();
+    for path in ["/v1/organizations", "/v1/users"] {
+        world.instance.add_fault(Fault::status(500).at(path));
+    }
+    for era in ERAS {
         for item in [
             Item::Prompt("purge"),
             Item::Prompt("no_such_prompt"),
             Item::Uri("wiki://trash/1"),
+            Item::Uri("wiki://nothing/here"),
         ] {
-            let reply = send(&world, Era::Modern, item, Some(&grace)).await;
-            item.expect_unknown(Era::Modern, &reply);
+            send(&world, era, item, Some(&grace))
+                .await
+                .expect_unavailable();
+        }
+        for name in ["purge", "no_such_prompt"] {
+            let params = json!({ "ref": { "type": "ref/prompt", "name": name },
+                                 "argument": { "name": "what", "value": "" } });
+            let ask = world.ask(era, "completion/complete", params);
+            ask.bearer(&grace).send().await.expect_unavailable();
         }
     }
-    for _ in 0..3 {
-        send(&world, Era::Modern, Item::Prompt("ideas"), Some(&grace))
-            .await
-            .result();
-    }
+    world.expect_runs(1);
+}
+
+/// A challenge that is not sent would count for the next request.
+#[actix_web::test]
+async fn an_error_without_a_challenge_uses_up_no_challenge() {
+    let world = World::of("protocol::primitives::wiki", |builder| {
+        builder.scope_denials_as_results()
+    })
+    .await;
+    let linus = world.linus();
     for era in ERAS {
-        let reply = send(&world, era, Item::Prompt("ideas"), Some(&grace)).await;
-        let body = expect_error(era, 200, 429, &reply);
-        let text = body["error"]["message"].as_str().unwrap();
-        assert!(text.starts_with("Rate limit: 3 calls"), "{text}");
-        assert!(
-            body["error"]["data"]["mcp-auth-rs/retryAfter"]
-                .as_u64()
-                .unwrap()
-                > 0
-        );
+        for _ in 0..3 {
+            let reply = send(&world, era, Item::Prompt("scoped"), Some(&linus)).await;
+            expect_error(era, 200, 403, &reply);
+        }
     }
-    world.expect_runs(3);
+    world.expect_runs(0);
+}
+
+/// Strangers may use a public prompt, so a caller with a narrow token may too.
+#[actix_web::test]
+async fn a_scope_of_the_server_does_not_close_what_is_public() {
+    let world = World::of("protocol::primitives::wiki", |builder| {
+        builder.require_scope("wiki:read")
+    })
+    .await;
+    for era in ERAS {
+        for item in [Item::Prompt("hello"), Item::Uri("wiki://about")] {
+            for token in [None, Some(world.linus())] {
+                send(&world, era, item, token.as_deref()).await.result();
+            }
+        }
+        let reply = send(&world, era, Item::Prompt("ideas"), Some(&world.linus())).await;
+        assert_eq!(reply.status, 403);
+    }
 }
 
 #[actix_web::test]

@@ -184,6 +184,9 @@ async fn no_uri_leaves_its_template() {
     );
     for uri in [
         "wiki://files/..",
+        "wiki://files//etc/passwd",
+        "wiki://files/%2Fetc/passwd",
+        "wiki://files/%5Cetc",
         "wiki://files/../secret",
         "wiki://files/a/../../secret",
         "wiki://files/%2e%2e/secret",

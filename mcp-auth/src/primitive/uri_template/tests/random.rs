@@ -257,7 +257,7 @@ mod reference {
     use super::UriPart;
 
     const SIMPLE: &str =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$'()*+%";
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$'()*+:@%";
 
     pub(super) fn matches(parts: &[UriPart], uri: &str) -> Option<Vec<(&'static str, String)>> {
         let Some((part, parts)) = parts.split_first() else {
@@ -271,7 +271,8 @@ mod reference {
                 ends.map(|end| uri.split_at(end)).find_map(|(text, rest)| {
                     let value = value(text, more)?;
                     let values = matches(parts, rest)?;
-                    let refused = !reserved && value.contains(['/', '\\']);
+                    let refused =
+                        value.starts_with(['/', '\\']) || !reserved && value.contains(['/', '\\']);
                     (!refused).then(|| [vec![(name, value)], values].concat())
                 })
             }
@@ -437,7 +438,9 @@ impl Lcg {
             let climbs = value
                 .split(['/', '\\'])
                 .any(|segment| segment == "." || segment == "..");
-            if value.len() >= least && !climbs {
+            // The value of a query variable may be empty, and may begin with a separator.
+            let begins_outside = least > 0 && value.starts_with(['/', '\\']);
+            if value.len() >= least && !climbs && !begins_outside {
                 return value;
             }
         }
