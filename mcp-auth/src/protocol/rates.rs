@@ -134,7 +134,7 @@ impl Rates {
 }
 
 impl<'a> Counting<'a> {
-    /// Returns the rates of the called primitive, if they count the call.
+    /// Returns the rates that the called primitive declares; none if the guard denied the call.
     fn own_rates(self) -> &'static [Rate] {
         match self.tool {
             Some(tool) if self.allowed => tool.rates(),

@@ -125,7 +125,7 @@ codes! {
     Fatal TOOL_NAME_DUPLICATE "tool-name-duplicate"
         "clients find a tool and a prompt by its name, so each name must be unique";
     Fatal RESOURCE_URI_SHARED "resource-uri-shared"
-        "the resource that answered would decide which guard runs";
+        "it would be undefined which of the two resources answers, and so which guard runs";
     Fatal STATE_MISSING "state-missing"
         "the function could not run";
     Fatal STATE_DUPLICATE "state-duplicate"

@@ -175,7 +175,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Refuses users who are banned, locked or deleted with 401. A token does not show that, so the
+    /// Answers 401 to users who are banned, locked or deleted. A token does not show that, so the
     /// server looks up each user at Clerk every 60 seconds. It needs the secret key for that, and
     /// does not start without one. While Clerk does not answer, the server answers users with 503.
     ///

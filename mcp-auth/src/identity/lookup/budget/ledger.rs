@@ -1,5 +1,5 @@
-//! The ledger of a budget: the questions that were asked, and the networks that pay for the
-//! questions.
+//! The ledger of a budget: the recent requests to the identity provider (here called questions), and the share of each
+//! network that its requests used up.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
