@@ -45,13 +45,7 @@ pub fn mcp_prompt(
     args: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    primitive_tokens(
-        Primitive::Prompt,
-        args.into(),
-        &item.into(),
-        garde::manifest().as_deref(),
-    )
-    .into()
+    declared(Primitive::Prompt, args, item)
 }
 
 #[expect(
@@ -63,13 +57,7 @@ pub fn mcp_resource(
     args: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    primitive_tokens(
-        Primitive::Resource,
-        args.into(),
-        &item.into(),
-        garde::manifest().as_deref(),
-    )
-    .into()
+    declared(Primitive::Resource, args, item)
 }
 
 #[expect(
@@ -81,13 +69,7 @@ pub fn mcp_tool(
     args: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    primitive_tokens(
-        Primitive::Tool,
-        args.into(),
-        &item.into(),
-        garde::manifest().as_deref(),
-    )
-    .into()
+    declared(Primitive::Tool, args, item)
 }
 
 #[expect(
@@ -109,6 +91,16 @@ pub fn data(
 #[proc_macro]
 pub fn permissions(declared: proc_macro::TokenStream) -> proc_macro::TokenStream {
     permissions::expand(declared.into()).into()
+}
+
+/// Expands an attribute of this primitive, with the manifest of the user's package.
+fn declared(
+    primitive: Primitive,
+    args: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    let manifest = garde::manifest();
+    primitive_tokens(primitive, args.into(), &item.into(), manifest.as_deref()).into()
 }
 
 /// Returns the user's function and its registration. If there are mistakes, returns the function

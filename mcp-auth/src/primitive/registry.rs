@@ -37,7 +37,7 @@ pub(crate) enum List {
 impl List {
     /// Every list.
     pub(crate) const ALL: [Self; 4] =
-        [Self::Prompts, Self::Resources, Self::Templates, Self::Tools];
+        [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
 
     /// Returns the name of the result's member that has the entries.
     pub(crate) fn member(self) -> &'static str {
@@ -176,8 +176,7 @@ impl Registry {
 
     /// Returns every primitive: first the tools, then the prompts, the resources and the templates.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Served>> {
-        let lists = [List::Tools, List::Prompts, List::Resources, List::Templates];
-        lists.into_iter().flat_map(|list| self.list(list))
+        List::ALL.into_iter().flat_map(|list| self.list(list))
     }
 
     /// Returns true if `tools/list` has the security schemes of each tool.

@@ -338,14 +338,13 @@ impl Endpoint {
     /// because the guard of a call also reports the other missing requirements, and uses of a public prompt or resource,
     /// which a caller without a token may use too.
     fn lacks_server_scopes(&self, message: &Message<'_>, caller: &Caller) -> Option<Denied> {
-        let is_public = || {
-            let used = self.used_by(message);
-            used.is_some_and(|served| served.guard().is_public())
-        };
-        if message.method == "tools/call" || is_public() {
+        if message.method == "tools/call" {
             return None;
         }
-        lacking_server_scopes(caller, &self.config.required_scopes)
+        let denied = lacking_server_scopes(caller, &self.config.required_scopes)?;
+        let used = self.used_by(message);
+        let is_public = used.is_some_and(|served| served.guard().is_public());
+        (!is_public).then_some(denied)
     }
 
     async fn respond(

@@ -23,7 +23,7 @@ impl Endpoint {
         let name = request.params.name()?;
         request.era.check_name(request.mirrored, &name)?;
         let Some(served) = self.config.registry.find(&name) else {
-            if !self.config.registry.has(List::Tools) {
+            if !self.serves(List::Tools) {
                 return Err(not_found(request.era));
             }
             record::unknown(Kind::Tool, caller);
@@ -45,7 +45,7 @@ impl Endpoint {
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
-        if !self.config.registry.has(List::Prompts) {
+        if !self.serves(List::Prompts) {
             return Err(not_found(request.era));
         }
         let name = request.params.name()?;
@@ -71,14 +71,13 @@ impl Endpoint {
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
-        let registry = &self.config.registry;
-        if !registry.has(List::Resources) && !registry.has(List::Templates) {
+        if !self.serves(List::Resources) {
             return Err(not_found(request.era));
         }
         let uri = request.params.uri()?;
         request.era.check_name(request.mirrored, &uri)?;
         let target = Target::Resource { uri: &uri };
-        let Some((served, values)) = registry.find_resource(&uri) else {
+        let Some((served, values)) = self.config.registry.find_resource(&uri) else {
             record::unknown(Kind::Resource, caller);
             return self.unknown(caller, request, target, None).await;
         };

@@ -70,7 +70,8 @@ impl ServerBuilder {
     /// default. The server answers a call beyond the rate with an `isError` result that says when
     /// to retry.
     ///
-    /// Every call of an existing tool counts, including calls that the guard denies. A call that is
+    /// Every call of an existing tool counts, including calls that the guard denies. Requests for prompts, resources and
+    /// completions count too, also for unknown names; beyond the rate they get the JSON-RPC error 429. A call that is
     /// refused because of a limit does not count. A [`Rate`] also says for whom the calls are
     /// counted, such as `per user`. `#[mcp_tool(rate = …)]` limits one tool. The counts are in
     /// memory, so a restart resets them.
@@ -291,7 +292,8 @@ impl ServerBuilder {
     /// one tool.
     ///
     /// After that time the server drops the tool's future, and answers with an `isError` result
-    /// that has an error id (`Internal error, reference …`).
+    /// that has an error id (`Internal error, reference …`). A prompt and a resource have the same time-out, and answer
+    /// with a JSON-RPC error.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self

@@ -155,3 +155,26 @@ async fn a_malformed_request_names_the_member() {
     }
     world.expect_runs(0);
 }
+
+/// A user types many letters, and each is a request.
+#[actix_web::test]
+async fn completion_does_not_use_up_the_limits_of_its_prompt() {
+    let world = world().await;
+    let ada = world.ada();
+    for era in ERAS {
+        for _ in 0..3 {
+            let params = of_prompt("question", "year", "1");
+            let reply = complete(&world, era, Some(&ada), params).await;
+            expect_result(era, "CompleteResult", &reply);
+        }
+    }
+    let get = || {
+        let params = json!({ "name": "question", "arguments": {} });
+        world.ask(Era::Modern, "prompts/get", params).bearer(&ada)
+    };
+    for _ in 0..2 {
+        expect_result(Era::Modern, "GetPromptResult", &get().send().await);
+    }
+    expect_error(Era::Modern, 200, 429, &get().send().await);
+    world.expect_runs(2);
+}

@@ -200,12 +200,14 @@ async fn the_lists_show_what_a_caller_may_use() {
         names.collect::<Vec<_>>()
     };
     // The prompt and the template with a scope are listed: a new token would do.
-    let everybody = ["hello", "ideas", "scoped"];
+    let everybody = ["either", "hello", "ideas", "question", "scoped"];
     let templates = ["wiki://files/{+path}"];
     for (token, prompts, uris, more_templates) in [
         (
             world.ada(),
-            &["hello", "ideas", "purge", "report", "scoped"][..],
+            &[
+                "either", "hello", "ideas", "purge", "question", "report", "scoped",
+            ][..],
             &["wiki://about", "wiki://index", "wiki://me"][..],
             &[
                 "wiki://files/{+path}",
@@ -215,7 +217,7 @@ async fn the_lists_show_what_a_caller_may_use() {
         ),
         (
             world.grace(),
-            &["hello", "ideas", "report", "scoped"],
+            &["either", "hello", "ideas", "question", "report", "scoped"],
             &["wiki://about", "wiki://index", "wiki://me"],
             &["wiki://files/{+path}", "wiki://pages/{id}"],
         ),
@@ -252,7 +254,14 @@ async fn the_lists_show_what_a_caller_may_use() {
 
 #[actix_web::test]
 async fn a_missing_scope_is_challenged_and_the_third_time_an_error() {
-    for item in [Item::Prompt("scoped"), Item::Uri("wiki://files/a/b")] {
+    for (item, missing) in [
+        (Item::Prompt("scoped"), "files:read scope"),
+        (
+            Item::Prompt("either"),
+            "files:read scope or files:write scope",
+        ),
+        (Item::Uri("wiki://files/a/b"), "files:read scope"),
+    ] {
         for era in ERAS {
             let world = world().await;
             let linus = world.linus();
@@ -270,7 +279,7 @@ async fn a_missing_scope_is_challenged_and_the_third_time_an_error() {
             let body = expect_error(era, 200, 403, &reply);
             assert_eq!(
                 body["error"]["message"],
-                "Forbidden: files:read scope required"
+                format!("Forbidden: {missing} required")
             );
             let wider = world.mint(&TokenRequest::oauth("linus").scopes(["files:read"]));
             let reply = send(&world, era, item, Some(&wider)).await;

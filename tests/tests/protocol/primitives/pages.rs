@@ -104,3 +104,32 @@ async fn a_cursor_serves_its_caller_its_list_and_its_entries_for_an_hour() {
         world.clock.advance(std::time::Duration::from_secs(31));
     }
 }
+
+mod open {
+    use mcp_auth::mcp_prompt;
+
+    #[mcp_prompt(public)]
+    async fn one() -> &'static str {
+        "one"
+    }
+
+    #[mcp_prompt(public)]
+    async fn two() -> &'static str {
+        "two"
+    }
+}
+
+/// The cursor of a page is for one caller, so a shared cache must not keep the page.
+#[actix_web::test]
+async fn only_a_public_list_of_one_page_may_be_shared() {
+    for (size, scope) in [(2, "public"), (1, "private")] {
+        let world = World::of("protocol::primitives::pages::open", |builder| {
+            builder.allow_anonymous_list().page_size(size)
+        })
+        .await;
+        let list = world.ask(Era::Modern, "prompts/list", json!({}));
+        let result = list.send().await.result();
+        assert_eq!(result["cacheScope"], scope);
+        assert_eq!(result.get("nextCursor").is_some(), size == 1);
+    }
+}

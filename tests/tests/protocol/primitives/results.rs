@@ -66,7 +66,7 @@ async fn the_list_describes_the_arguments_in_their_order() {
         let reply = ask.bearer(&world.ada()).send().await;
         let result = expect_result(era, "ListPromptsResult", &reply);
         assert_eq!(
-            result["prompts"][1],
+            result["prompts"][2],
             json!({
                 "name": "ideas",
                 "title": "Ideas",

@@ -83,6 +83,20 @@ async fn secrets(_: &CompletionRequest, runs: &State<Runs>) -> Vec<&'static str>
     vec!["a secret"]
 }
 
+/// Ask a question, twice a minute.
+#[mcp_prompt(rate = "2/min per user", concurrency = 1)]
+async fn question(#[arg(complete = years)] year: Option<u16>, runs: &State<Runs>) -> String {
+    runs.count();
+    format!("What happened in {year:?}?")
+}
+
+/// Read or write files.
+#[mcp_prompt(any(scope = "files:read", scope = "files:write"))]
+async fn either(runs: &State<Runs>) -> &'static str {
+    runs.count();
+    "with one of two scopes"
+}
+
 /// Read files.
 #[mcp_prompt(scope = "files:read")]
 async fn scoped(runs: &State<Runs>) -> &'static str {
