@@ -71,7 +71,7 @@ impl fmt::Display for Primitive {
 }
 
 /// Every key, with the only primitive that has it, or `None` if all three primitives have the key.
-const KEYS: [(&str, Option<Primitive>); 34] = [
+const KEYS: [(&str, Option<Primitive>); 35] = [
     ("name", None),
     ("title", None),
     ("icon", None),
@@ -101,6 +101,7 @@ const KEYS: [(&str, Option<Primitive>); 34] = [
     ("rate", None),
     ("concurrency", None),
     ("timeout", None),
+    ("extend_on_progress", None),
     ("allow_unknown", Some(Primitive::Tool)),
     ("lenient", Some(Primitive::Tool)),
     ("rename_all", None),

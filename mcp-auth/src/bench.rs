@@ -85,6 +85,7 @@ impl Steps {
                 Sender {
                     caller: Some(caller),
                     party: caller.party(),
+                    streams: true,
                 },
                 &UrlOrg::default(),
                 body,
@@ -94,7 +95,7 @@ impl Steps {
         {
             Response::List { start, rest } => Some([start, rest.to_vec()].concat()),
             Response::Message { body, .. } => Some(body),
-            Response::Accepted | Response::Refused { .. } => None,
+            Response::Accepted | Response::Refused { .. } | Response::Stream(_) => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The guides of the project, in the order in which a new user needs them.
 //!
-//! - Start: [`tutorial`], [`guards`], [`arguments`], [`prompts_and_resources`], [`schemas`].
+//! - Start: [`tutorial`], [`guards`], [`arguments`], [`prompts_and_resources`], [`progress_and_logs`],
+//!   [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing).
 //! - Operate: [`speed`], [`security`], [`connections`], [`check_your_instance`].
@@ -26,6 +27,7 @@ pages! {
     guards: "guards.md",
     arguments: "arguments.md",
     prompts_and_resources: "prompts-and-resources.md",
+    progress_and_logs: "progress-and-logs.md",
     schemas: "schemas.md",
     tokens: "tokens.md",
     clerk: "clerk.md",

@@ -35,9 +35,10 @@ pub use crate::identity::{
     Session, TokenKind,
 };
 pub use crate::primitive::{
-    CompletionRequest, Content, Contents, Context, FromContext, IntoPromptResult,
-    IntoResourceResult, IntoToolError, IntoToolResult, Json, Message, PrimitiveInfo, PrimitiveKind,
-    PromptOutput, PublicErrorExt, Rate, ResourceOutput, State, ToolError, ToolOutput,
+    Amount, Cancelled, CompletionRequest, Content, Contents, Context, FromContext,
+    IntoPromptResult, IntoResourceResult, IntoToolError, IntoToolResult, Json, LogLevel, Message,
+    PrimitiveInfo, PrimitiveKind, PromptOutput, PublicErrorExt, Rate, ResourceOutput, State,
+    ToolError, ToolOutput, Total,
 };
 pub use crate::server::{
     AccessMatrix, AudiencePolicy, CheckReport, Error, Finding, Result, RunningServer, SampleCaller,

@@ -8,6 +8,7 @@ const EVERYWHERE = [
     'tools-call-embedded-resource',
     'tools-call-mixed-content',
     'tools-call-error',
+    'tools-call-with-progress',
     'resources-list',
     'resources-read-text',
     'resources-read-binary',
@@ -19,7 +20,7 @@ const EVERYWHERE = [
     'prompts-get-with-image',
     'completion-complete',
 ];
-const LEGACY = ['server-initialize', 'ping'];
+const LEGACY = ['server-initialize', 'ping', 'logging-set-level', 'tools-call-with-logging'];
 const SINCE_2025_11_25 = [
     'server-sse-multiple-streams',
     'dns-rebinding-protection',

@@ -133,6 +133,19 @@ for (const [name, mode, version] of [
             await ada.close();
         });
 
+        test('the progress of an export is shown', async () => {
+            const scopes = ['profile', 'email', 'user:org:read', 'documents:export'];
+            const ada = await connect(mode, await token({ user: 'ada', org: 'acme', scopes }));
+            await create(ada, `Export of ${name}`);
+            const progress = [];
+            const call = { name: 'export_documents', arguments: {} };
+            const exported = await ada.callTool(call, { onprogress: (report) => progress.push(report) });
+            assert.ok(exported.content[0].resource.text.includes(`# Export of ${name}`));
+            const { progress: done, total } = progress.at(-1);
+            assert.ok(done === total && total > 0, `${done} of ${total}`);
+            await ada.close();
+        });
+
         test('a resource that the caller may not read is unknown', async () => {
             const ada = await connect(mode, await token({ user: 'ada', org: 'acme' }));
             const margaret = await connect(mode, await token({ user: 'margaret', org: 'globex' }));

@@ -25,7 +25,7 @@ const CLIENT_MS = 30_000;
 
 const run = promisify(execFile);
 
-// `visit` resolves to `{ version, tools, isError, text }`. `explore` lists the resources, templates and prompts, reads a
+// `visit` resolves to `{ version, tools, isError, text, progress }`. `explore` lists the resources, templates and prompts, reads a
 // document, summarises it and completes its title; it resolves to
 // `{ resources, templates, contents, prompts, messages, completed }`. If the token is refused, both reject with an error
 // that matches `refused`.
@@ -52,7 +52,7 @@ after(async () => {
     if (home) await rm(home, { recursive: true });
 });
 
-for (const { name, version, visit, explore, refused, picks, completes = true } of CLIENTS) {
+for (const { name, version, visit, explore, refused, picks, completes = true, reports = true } of CLIENTS) {
     describe(name, () => {
         test('lists the caller\'s own tools and calls an allowed one', async () => {
             const ada = await mint(clerk, { user: 'ada', org: 'acme' });
@@ -107,6 +107,17 @@ for (const { name, version, visit, explore, refused, picks, completes = true } o
             await assert.rejects(explore(margaret, id, title), /Unknown resource: docs:/);
         });
 
+        test('shows the progress of an export', { skip: !reports && 'the program shows no progress' }, async () => {
+            const scopes = ['profile', 'email', 'user:org:read', 'documents:export'];
+            const ada = await mint(clerk, { user: 'ada', org: 'acme', scopes });
+            await visit(ada, 'create_document', { title: `Export of ${name}`, body: 'Weave.' });
+            const { isError, progress } = await visit(ada, 'export_documents', {});
+            assert.equal(isError, false);
+            const [done, total, message] = progress.at(-1);
+            assert.ok(done === total && total > 0, `${done} of ${total}`);
+            assert.equal(typeof message, 'string');
+        });
+
         test('reports a refused token as missing authorization', async () => {
             const expired = await mint(clerk, { user: 'ada', org: 'acme', expires_in: -60 });
             await assert.rejects(visit(expired, 'list_documents', {}), refused);
@@ -133,9 +144,12 @@ function sdk() {
     };
     const visit = (token, tool, args) => connected(token, async (client, transport) => {
         const { tools } = await client.listTools();
-        const { isError = false, content } = await client.callTool({ name: tool, arguments: args });
+        const progress = [];
+        const onprogress = ({ progress: done, total, message }) => progress.push([done, total, message]);
+        const call = { name: tool, arguments: args };
+        const { isError = false, content } = await client.callTool(call, undefined, { onprogress });
         const version = transport.protocolVersion;
-        return { version, tools: tools.map(({ name }) => name), isError, text: content[0].text };
+        return { version, tools: tools.map(({ name }) => name), isError, text: content[0].text, progress };
     });
     const explore = (token, id, title) => connected(token, async (client) => {
         const { resources } = await client.listResources();
@@ -187,8 +201,8 @@ function inspector(era) {
         const { messages } = await method(token, ...get);
         return explored(resources, resourceTemplates, contents, prompts, messages);
     };
-    // The program has no method for completion.
-    return { visit, explore, refused: /auth_required/, picks: true, completes: false };
+    // The program has no method for completion, and shows no progress.
+    return { visit, explore, refused: /auth_required/, picks: true, completes: false, reports: false };
 }
 
 /** The arguments of the prompt. */

@@ -392,6 +392,13 @@ async fn an_export_needs_a_scope_and_has_only_documents_of_the_organization() {
     assert_eq!(block["uri"], "docs://exports/org_acme.md");
     assert_eq!(block["mimeType"], "text/markdown");
     assert_eq!(block["text"], "# Plan\n\n\n\n# Other\n\n\n");
+
+    let answer = exporting
+        .with_progress()
+        .call("export_documents", json!({}))
+        .await;
+    let last = json!({ "progress": 2, "total": 2, "message": "Other" });
+    assert_eq!(answer.expect_ok().progress().last(), Some(&last));
 }
 
 #[actix_web::test]

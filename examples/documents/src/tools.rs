@@ -4,7 +4,7 @@
 //! server. A tool that takes `&Org` works for one organization, of which the caller is currently a
 //! member.
 
-use mcp_auth::{Caller, Content, Json, Org, PublicErrorExt, State, ToolError, mcp_tool};
+use mcp_auth::{Caller, Content, Context, Json, Org, PublicErrorExt, State, ToolError, mcp_tool};
 
 use crate::documents::{Cursor, Document, Documents, Summary};
 use crate::preview;
@@ -142,10 +142,18 @@ async fn is_author(
 /// separate scope, so that a client that may read documents cannot automatically export all of
 /// them.
 #[mcp_tool(permission = READ, scope = "documents:export", read_only, rate = "10/min per user")]
-async fn export_documents(org: &Org, documents: &State<Documents>) -> Result<Content, ToolError> {
+async fn export_documents(
+    org: &Org,
+    documents: &State<Documents>,
+    cx: &Context,
+) -> Result<Content, ToolError> {
     let documents = documents.all(org).await?;
-    let sections = documents.iter().map(Document::to_markdown);
-    let text = sections.collect::<Vec<_>>().join("\n");
+    let mut sections = Vec::new();
+    for document in &documents {
+        sections.push(document.to_markdown());
+        cx.progress(sections.len(), documents.len(), document.title.as_str());
+    }
+    let text = sections.join("\n");
     let uri = format!("docs://exports/{}.md", org.id());
     Ok(Content::embedded_text(uri, "text/markdown", text))
 }

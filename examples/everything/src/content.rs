@@ -53,12 +53,6 @@ async fn test_error_handling() -> Result<(), ToolError> {
     ))
 }
 
-/// Return a text and send no log message, because the caller requested none.
-#[mcp_tool(read_only, closed_world)]
-async fn test_logging_tool() -> &'static str {
-    "Nothing was logged"
-}
-
 fn image() -> Content {
     Content::png(RED_DOT)
 }

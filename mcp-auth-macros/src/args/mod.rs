@@ -31,6 +31,7 @@ pub(crate) struct Args {
     pub(crate) authorize: Option<Call>,
     pub(crate) choices: Vec<Choice>,
     pub(crate) concurrency: Option<u32>,
+    pub(crate) extend_on_progress: Option<Extension>,
     pub(crate) features: Option<List>,
     pub(crate) forbid_actor: Option<Ident>,
     pub(crate) icons: Vec<Icon>,
@@ -62,6 +63,13 @@ pub(crate) struct ToolArgs {
     pub(crate) idempotent: Option<Hint>,
     pub(crate) lenient: Option<Ident>,
     pub(crate) read_only: Option<Hint>,
+}
+
+/// The value of `extend_on_progress`: the longest time of a call that reports progress.
+#[derive(Debug)]
+pub(crate) struct Extension {
+    pub(crate) key: Ident,
+    pub(crate) seconds: u64,
 }
 
 impl Args {
@@ -124,6 +132,11 @@ impl Args {
             "rate" => self.rates = Some(entry.list(All, &grammar::rate, str::to_owned, errors)),
             "concurrency" => self.concurrency = errors.keep(entry.calls()),
             "timeout" => self.timeout = errors.keep(entry.seconds()),
+            "extend_on_progress" => {
+                let key = entry.key.clone();
+                let seconds = errors.keep(entry.longest_seconds());
+                self.extend_on_progress = seconds.map(|seconds| Extension { key, seconds });
+            }
             "rename_all" => {
                 let key = entry.key.clone();
                 let rule = entry.text(&rename::rule);

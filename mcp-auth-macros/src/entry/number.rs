@@ -16,6 +16,13 @@ impl Entry {
         )
     }
 
+    pub(crate) fn longest_seconds(self) -> syn::Result<u64> {
+        self.positive(
+            " = 600",
+            "`extend_on_progress` takes whole seconds, more than `timeout`: `extend_on_progress = 600`",
+        )
+    }
+
     pub(crate) fn calls(self) -> syn::Result<u32> {
         self.positive(
             " = 4",

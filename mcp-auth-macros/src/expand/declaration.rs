@@ -21,6 +21,7 @@ pub(super) fn declaration(handler: &Handler) -> TokenStream {
         Spelling::Literal(name) => name.to_token_stream(),
     };
     let (title, timeout) = (optional(&handler.title), optional(&handler.timeout));
+    let extension = optional(&handler.extend_on_progress);
     let (kind, guard) = (kind(handler), guard(handler));
     let (icons, meta) = (&handler.icons, &handler.meta);
     let blocking = !handler.is_async;
@@ -55,6 +56,7 @@ pub(super) fn declaration(handler: &Handler) -> TokenStream {
             rates: &[#(#rates),*],
             concurrency: #concurrency,
             timeout: #timeout,
+            extend_on_progress: #extension,
             blocking: #blocking,
             arguments: __private::ArgumentsForm::#form,
             package: ::core::env!("CARGO_PKG_NAME"),

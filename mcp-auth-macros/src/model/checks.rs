@@ -6,7 +6,7 @@ use syn::{Ident, ext::IdentExt};
 
 use super::{arguments, sole_struct};
 use crate::{
-    args::Args,
+    args::{Args, Extension},
     entry::{Hint, List, Spelling},
     errors::{Errors, did_you_mean, listed},
     grammar,
@@ -26,6 +26,7 @@ pub(super) fn check(
     check_public(primitive, args, errors);
     check_roles(args, errors);
     check_rates(args, errors);
+    check_extension(args, errors);
     check_authorize(primitive, args, item, errors);
     check_completions(primitive, args, item, parameters, errors);
     check_rename_all(args, parameters, errors);
@@ -70,6 +71,26 @@ fn check_public(primitive: Primitive, args: &Args, errors: &mut Errors) {
                 "`public` lets everybody {verb} the {primitive}, so `{key}` cannot be required: keep one"
             ),
         );
+    }
+}
+
+// #[mcp_tool(timeout = 60, extend_on_progress = 30)]
+fn check_extension(args: &Args, errors: &mut Errors) {
+    let Some(Extension { key, seconds }) = &args.extend_on_progress else {
+        return;
+    };
+    match args.timeout {
+        None => errors.at(
+            key,
+            "`extend_on_progress` extends a time-out of the same attribute: write `timeout` too, as the longest time between two reports of progress",
+        ),
+        Some(timeout) if *seconds <= timeout => errors.at(
+            key,
+            format!(
+                "`extend_on_progress` is the longest time of the whole call, so it must be more than `timeout`, which is {timeout}"
+            ),
+        ),
+        Some(_) => {}
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct Handler {
     pub(crate) description: Description,
     /// The error type in the return type. If the return type is an alias, the whole alias.
     pub(crate) error: Option<Type>,
+    pub(crate) extend_on_progress: Option<u64>,
     pub(crate) guard: Guard,
     pub(crate) icons: Vec<Icon>,
     pub(crate) ident: Ident,
@@ -135,6 +136,7 @@ impl Handler {
             },
             authorize: args.authorize,
             concurrency: args.concurrency,
+            extend_on_progress: args.extend_on_progress.map(|extension| extension.seconds),
             icons: args.icons,
             is_async: item.signature.asyncness.is_some(),
             kind,

@@ -112,6 +112,7 @@ const _: () = {
             ],
             concurrency: ::core::option::Option::Some(4u32),
             timeout: ::core::option::Option::Some(30u64),
+            extend_on_progress: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,
             package: ::core::env!("CARGO_PKG_NAME"),

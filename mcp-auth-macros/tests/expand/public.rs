@@ -65,6 +65,7 @@ const _: () = {
             rates: &[],
             concurrency: ::core::option::Option::None,
             timeout: ::core::option::Option::None,
+            extend_on_progress: ::core::option::Option::None,
             blocking: false,
             arguments: __private::ArgumentsForm::Generated,
             package: ::core::env!("CARGO_PKG_NAME"),

@@ -23,6 +23,7 @@ use crate::protocol::{Header, RefusedMessage, Response, Sender, Status};
 use super::bearer;
 use super::body::{Budget, Incoming, Unread};
 use super::connection;
+use super::events;
 use super::head::{Fields, media_type};
 use super::org_query;
 use super::refusal::{Refusal, Refused};
@@ -164,6 +165,7 @@ async fn respond(
                 Sender {
                     caller: caller.as_ref(),
                     party,
+                    streams: fields.accepts_events,
                 },
                 &url_org,
                 body,
@@ -301,6 +303,7 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
                 .insert_header((CONTENT_TYPE, JSON))
                 .body(body))
         }
+        Response::Stream(messages) => Ok(events::response(messages)),
         Response::Refused { id, refusal } => {
             let refusal = match refusal {
                 RefusedMessage::Busy => Refusal::Busy,

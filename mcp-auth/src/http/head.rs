@@ -17,6 +17,8 @@ pub(super) struct Fields<'a> {
     pub(super) content_type: Header<'a>,
     /// True if an `Accept` header accepts JSON. `None` if there is no `Accept` header.
     pub(super) accepts_json: Option<bool>,
+    /// True if an `Accept` header accepts a stream of events.
+    pub(super) accepts_events: bool,
     /// True if actix treats everything after the head as the body, which then has no end.
     pub(super) switches: bool,
     pub(super) mirrored: Mirrored<'a>,
@@ -32,6 +34,7 @@ impl<'a> Fields<'a> {
             content_length: Header::Absent,
             content_type: Header::Absent,
             accepts_json: None,
+            accepts_events: false,
             switches: false,
             mirrored: Mirrored {
                 version: Header::Absent,
@@ -51,8 +54,7 @@ impl<'a> Fields<'a> {
                 "mcp-method" => &mut fields.mirrored.method,
                 "mcp-name" => &mut fields.mirrored.name,
                 "accept" => {
-                    let before = fields.accepts_json.unwrap_or_default();
-                    fields.accepts_json = Some(before || ascii(value).is_some_and(accepts_json));
+                    fields.accept(ascii(value).unwrap_or_default());
                     continue;
                 }
                 "transfer-encoding" => {
@@ -76,6 +78,18 @@ impl<'a> Fields<'a> {
         fields.switches &= !is_chunked;
         fields
     }
+
+    /// Reads an `Accept` header.
+    fn accept(&mut self, accept: &str) {
+        let mut json = self.accepts_json.unwrap_or_default();
+        for range in accept.split(',').map(media_type) {
+            let is = |known: &str| range.eq_ignore_ascii_case(known);
+            let is_any = is("*/*");
+            json |= is_any || is("application/json") || is("application/*");
+            self.accepts_events |= is_any || is("text/event-stream") || is("text/*");
+        }
+        self.accepts_json = Some(json);
+    }
 }
 
 /// Returns a value as text, without surrounding blanks. `None` if it is not ASCII. HTTP permits no
@@ -89,12 +103,4 @@ fn ascii(value: &HeaderValue) -> Option<&str> {
 /// Returns the media type without its parameters.
 pub(super) fn media_type(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
-}
-
-fn accepts_json(accept: &str) -> bool {
-    accept.split(',').map(media_type).any(|range| {
-        ["application/json", "application/*", "*/*"]
-            .iter()
-            .any(|known| range.eq_ignore_ascii_case(known))
-    })
 }

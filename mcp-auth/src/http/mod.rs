@@ -12,6 +12,7 @@ mod canonical;
 mod connection;
 mod documents;
 mod endpoint;
+mod events;
 mod failures;
 mod forwarded;
 #[cfg(feature = "_fuzz")]

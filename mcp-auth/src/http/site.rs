@@ -33,7 +33,7 @@ use super::refusal::{Challenges, Refusal, Refused};
 /// The parts and settings of a site.
 #[derive(Debug)]
 pub(crate) struct SiteConfig {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) authenticator: Authenticator,
     /// The metadata documents of the authorization server. The site publishes copies for clients of
     /// MCP 2025-03-26.
@@ -59,7 +59,7 @@ pub(crate) struct SiteConfig {
 /// The state that all handlers share.
 #[derive(Debug)]
 pub(crate) struct Site {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) authenticator: Authenticator,
     pub(super) gate: Gate,
     pub(super) gate_log: GateLog,

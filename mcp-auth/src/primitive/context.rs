@@ -1,13 +1,21 @@
 //! The view of a request that a running tool, prompt or resource gets.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
+
+use serde::Serialize;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::guard::{Authorized, CallerFacts, Check};
 use crate::identity::{Caller, Freshness, Org, Organizations, People, Unavailable, UrlOrg};
 
+use super::amount::{Amount, Total};
+use super::channel::{Channel, LogMessage, Progress};
 use super::error::ToolError;
 #[cfg(feature = "testing")]
 use super::invocation_counter::Starts;
+use super::log_level::LogLevel;
 use super::state::{State, States};
 
 /// The request that a tool, a prompt or a resource runs for: its caller, the caller's organization and
@@ -63,6 +71,8 @@ pub struct Context {
     organizations: Arc<Organizations>,
     /// Few URLs name an organization, so the box keeps the future of most calls small.
     url_org: Option<Box<UrlOrg>>,
+    /// `None` if the function cannot send messages.
+    channel: Option<Arc<Channel>>,
     #[cfg(feature = "testing")]
     starts: Option<Starts>,
 }
@@ -74,6 +84,7 @@ impl Context {
         states: Arc<States>,
         organizations: Arc<Organizations>,
         url_org: &UrlOrg,
+        channel: Option<Arc<Channel>>,
     ) -> Self {
         Self {
             proof,
@@ -81,6 +92,7 @@ impl Context {
             states,
             organizations,
             url_org: (!url_org.is_absent()).then(|| Box::new(url_org.clone())),
+            channel,
             // The counter must be read here, on the task of the request, because the function may
             // run on another task.
             #[cfg(feature = "testing")]
@@ -171,6 +183,185 @@ impl Context {
         Ok(question.holds(&standing, organization.as_ref()))
     }
 
+    /// Reports progress to the client: `done` of `total`, with a message for the user. `total` is `None` if
+    /// the function does not know it, and `message` may be `None`.
+    ///
+    /// The client gets the progress only if its request has a progress token, and accepts a stream of
+    /// events. Otherwise nothing is sent, and the function need not check that. `done` must increase. The
+    /// server ignores a value that is not greater than the last value, and a value that is not finite. It
+    /// sends at most one message in [`progress_interval`](crate::ServerBuilder::progress_interval): the
+    /// newest. The last message is always sent, before the result.
+    ///
+    /// The method returns at once. If the client does not read the messages, the server stops an `async fn`
+    /// at its next `await` until the client has read them, and closes the connection after
+    /// [`write_deadline`](crate::ServerBuilder::write_deadline).
+    ///
+    /// If the declaration has `extend_on_progress`, each report also extends the time-out of the call.
+    ///
+    /// ```
+    /// use mcp_auth::{Context, mcp_tool};
+    ///
+    /// /// Import some documents.
+    /// #[mcp_tool]
+    /// async fn import(names: Vec<String>, cx: &Context) -> String {
+    ///     for (index, name) in names.iter().enumerate() {
+    ///         // Import the document.
+    ///         cx.progress(index + 1, names.len(), name.as_str());
+    ///     }
+    ///     format!("{} documents", names.len())
+    /// }
+    ///
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// let server = mcp_auth::server!();
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// let answer = server.user("ada").with_progress().call("import", json!({ "names": ["a", "b"] })).await;
+    /// assert_eq!(answer.expect_ok().text(), "2 documents");
+    /// assert_eq!(answer.progress().last().unwrap()["message"], "b");
+    /// # });
+    /// ```
+    ///
+    /// Source: MCP 2026-07-28, basic/patterns/progress.
+    pub fn progress<'a>(
+        &self,
+        done: impl Amount,
+        total: impl Total,
+        message: impl Into<Option<&'a str>>,
+    ) {
+        if let Some(channel) = &self.channel {
+            channel.report(Progress {
+                done: done.amount(),
+                total: total.total().filter(|total| total.is_finite()),
+                message: message.into().map(str::to_owned),
+            });
+        }
+    }
+
+    /// Sends a log message to the client. `logger` names the part of the application that the message comes
+    /// from, and may be `None`. `data` is any value that can be written as JSON.
+    ///
+    /// The client gets the message only if the client asked for messages of this level, and accepts a stream
+    /// of events. A modern client asks in each request. A client of an older revision asks with
+    /// `logging/setLevel`; the level then holds for all calls of this user with this client. The message is
+    /// sent to the client and nowhere else, so it must contain nothing that the caller may not know.
+    ///
+    /// In an `async fn` the method returns at once. If the client does not read the messages, the server stops
+    /// the function at its next `await` until the client has read them. More than 256 messages without an
+    /// `await` are dropped, and the server logs their number. In a plain `fn` the method waits while 256
+    /// messages are unread.
+    ///
+    /// ```
+    /// use mcp_auth::{Context, LogLevel, mcp_tool};
+    /// use serde_json::json;
+    ///
+    /// /// Rebuild the index.
+    /// #[mcp_tool]
+    /// async fn rebuild(cx: &Context) -> String {
+    ///     cx.log(LogLevel::Warning, "index", json!({ "skipped": 3 }));
+    ///     cx.log(LogLevel::Debug, None, "done");
+    ///     "rebuilt".to_owned()
+    /// }
+    ///
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// use mcp_auth::testing::TestServer;
+    ///
+    /// let server = mcp_auth::server!();
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// let ada = server.user("ada").with_log_level(LogLevel::Info);
+    /// let answer = ada.call("rebuild", json!({})).await;
+    /// let log = [json!({ "level": "warning", "logger": "index", "data": { "skipped": 3 } })];
+    /// assert_eq!(answer.expect_ok().log(), log);
+    /// # });
+    /// ```
+    ///
+    /// Source: MCP 2026-07-28, server/utilities/logging.
+    pub fn log<'a>(
+        &self,
+        level: LogLevel,
+        logger: impl Into<Option<&'a str>>,
+        data: impl Serialize,
+    ) {
+        let Some(channel) = self.channel.as_ref().filter(|one| one.wants(level)) else {
+            return;
+        };
+        match serde_json::to_string(&data) {
+            Ok(data) => channel.log(LogMessage {
+                level,
+                logger: logger.into().map(str::to_owned),
+                data,
+            }),
+            Err(error) => {
+                let function = self.tool;
+                tracing::warn!(target: "mcp_auth", function, %error, "a log message cannot be written as JSON");
+            }
+        }
+    }
+
+    /// Returns true if the result of the function will not be used: a modern client closed the connection, or
+    /// the call timed out.
+    ///
+    /// An `async fn` ends at its next `await` then, so it need not ask. A plain `fn` continues on its thread,
+    /// and can end early by asking.
+    ///
+    /// ```
+    /// use mcp_auth::{Context, mcp_tool};
+    ///
+    /// /// Count the primes below a number.
+    /// #[mcp_tool(read_only)]
+    /// fn primes(below: u32, cx: &Context) -> String {
+    ///     let mut found = 0;
+    ///     for number in 2..below {
+    ///         if cx.is_cancelled() {
+    ///             break;
+    ///         }
+    ///         found += u32::from((2..number).all(|divisor| number % divisor != 0));
+    ///     }
+    ///     found.to_string()
+    /// }
+    /// ```
+    ///
+    /// Source: MCP 2026-07-28, basic/patterns/cancellation.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        let channel = self.channel.as_ref();
+        channel.is_some_and(|channel| channel.cancelled().is_cancelled())
+    }
+
+    /// Returns a future that completes when the call is cancelled, as [`is_cancelled`](Self::is_cancelled)
+    /// explains. It never completes if the function ends by itself. A task that the function started can
+    /// wait for it.
+    ///
+    /// ```
+    /// use mcp_auth::{Context, mcp_tool};
+    ///
+    /// /// Build a report in the background.
+    /// #[mcp_tool]
+    /// async fn report(cx: &Context) -> String {
+    ///     let cancelled = cx.cancelled();
+    ///     let build = async { "the report".to_owned() };
+    ///     let task = tokio::spawn(async move {
+    ///         tokio::select! {
+    ///             () = cancelled => String::new(),
+    ///             built = build => built,
+    ///         }
+    ///     });
+    ///     task.await.unwrap_or_default()
+    /// }
+    /// ```
+    pub fn cancelled(&self) -> Cancelled {
+        let channel = self.channel.as_ref();
+        let token = channel.map_or_else(CancellationToken::new, |channel| {
+            channel.cancelled().clone()
+        });
+        Cancelled(Box::pin(token.cancelled_owned()))
+    }
+
     /// The look-up of users' profiles at the identity provider.
     pub(super) fn people(&self) -> Option<&People> {
         self.organizations.people()
@@ -189,6 +380,19 @@ impl Context {
     #[must_use]
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<&State<T>> {
         self.states.get()
+    }
+}
+
+/// A future that completes when a call is cancelled. [`Context::cancelled`] returns it.
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Cancelled(Pin<Box<WaitForCancellationFutureOwned>>);
+
+impl Future for Cancelled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Time limits that cost nothing if the work completes at once.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use futures_util::poll;
+use tokio::time::{Instant, sleep_until};
 
 /// Returns the output of the work, or `None` if the limit passes first. If the work completes at
 /// the first poll, no timer is set.
@@ -12,5 +14,30 @@ pub(crate) async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) ->
     match poll!(work.as_mut()) {
         Poll::Ready(output) => Some(output),
         Poll::Pending => tokio::time::timeout(limit, work).await.ok(),
+    }
+}
+
+/// Returns the output of the work, or `None` if a time passes first that may move while the work runs.
+/// `deadline` returns the time, or `None` for a time too far in the future.
+pub(crate) async fn within_moving<F: Future>(
+    deadline: impl Fn() -> Option<Instant>,
+    mut work: Pin<&mut F>,
+) -> Option<F::Output> {
+    if let Poll::Ready(output) = poll!(work.as_mut()) {
+        return Some(output);
+    }
+    let Some(at) = deadline() else {
+        return Some(work.await);
+    };
+    let mut timer = pin!(sleep_until(at));
+    loop {
+        match select(work.as_mut(), timer.as_mut()).await {
+            Either::Left((output, _)) => return Some(output),
+            Either::Right(_) => match deadline() {
+                Some(at) if at > Instant::now() => timer.as_mut().reset(at),
+                Some(_) => return None,
+                None => return Some(work.await),
+            },
+        }
     }
 }

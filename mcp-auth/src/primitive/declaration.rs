@@ -40,6 +40,9 @@ pub struct Declaration {
     pub concurrency: Option<u32>,
     /// The time-out in seconds. `None` for the time-out of the server.
     pub timeout: Option<u64>,
+    /// The longest time in seconds to which reports of progress extend the time-out. `None` if they do
+    /// not extend it.
+    pub extend_on_progress: Option<u64>,
     /// True for a plain `fn`, which needs a thread of its own.
     pub blocking: bool,
     /// The origin of the arguments type.
@@ -161,6 +164,8 @@ pub struct Parameter {
     pub(crate) needs: fn(&mut RequiredState),
     /// True if the value is equal for all callers.
     pub(crate) shared: bool,
+    /// True if the value gives access to the [`Context`](crate::Context).
+    pub(crate) uses_context: bool,
     requires: &'static [Requirement],
     parts: &'static [&'static [Requirement]],
     optional: &'static [&'static [Requirement]],
@@ -182,6 +187,7 @@ impl Parameter {
             location,
             needs: T::needs,
             shared: T::SHARED,
+            uses_context: T::USES_CONTEXT,
             requires: T::REQUIRES,
             parts: T::PARTS,
             optional: T::OPTIONAL,

@@ -261,6 +261,10 @@ pub trait Inject: Send + Sync + Sized + 'static {
     /// True if the value is equal for all callers.
     const SHARED: bool = false;
 
+    /// True if the value gives access to the [`Context`], with which a function sends messages to the
+    /// client.
+    const USES_CONTEXT: bool = false;
+
     /// Adds the state that this type needs to `needs`.
     fn needs(needs: &mut RequiredState);
 
@@ -273,6 +277,7 @@ impl<T: FromContext> Inject for T {
     const REQUIRES: &'static [Requirement] = T::REQUIRES;
     const PARTS: &'static [&'static [Requirement]] = <T::Parts as Parts>::REQUIRES;
     const OPTIONAL: &'static [&'static [Requirement]] = <T::Parts as Parts>::OPTIONAL;
+    const USES_CONTEXT: bool = true;
 
     fn needs(needs: &mut RequiredState) {
         T::Parts::needs(needs);
@@ -286,6 +291,7 @@ impl<T: FromContext> Inject for T {
 
 impl Inject for Context {
     const REQUIRES: &'static [Requirement] = &[];
+    const USES_CONTEXT: bool = true;
 
     fn needs(_: &mut RequiredState) {}
 

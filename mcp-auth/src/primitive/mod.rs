@@ -10,8 +10,10 @@
 //! [`Authorized`](crate::guard::Authorized) proof. The arguments are deserialized after the proof
 //! was made.
 
+mod amount;
 mod arguments;
 mod authorize;
+mod channel;
 mod completion;
 mod concurrency;
 mod content;
@@ -25,6 +27,7 @@ mod info;
 mod inject;
 #[cfg(feature = "testing")]
 mod invocation_counter;
+mod log_level;
 mod log_name;
 mod outcome;
 mod profile;
@@ -45,11 +48,12 @@ mod tool_result;
 mod uri_template;
 mod violations;
 
+pub use self::amount::{Amount, Total};
 pub(crate) use self::authorize::AccessRule;
 pub use self::authorize::{Authorize, AuthorizeGate, Ran, Stop};
 pub use self::completion::{CompletionRequest, Suggestions, suggested};
 pub use self::content::Content;
-pub use self::context::Context;
+pub use self::context::{Cancelled, Context};
 pub use self::declaration::{
     Annotations, ArgumentsForm, Declaration, Icon, Kind, MetaValue, Parameter, PromptTraits,
     ResourceTraits, ToolTraits,
@@ -58,6 +62,7 @@ pub use self::error::{ErrorOf, NoText, check_error};
 pub use self::error::{PublicErrorExt, ToolError};
 pub use self::info::{PrimitiveInfo, PrimitiveKind};
 pub use self::inject::FromContext;
+pub use self::log_level::LogLevel;
 pub use self::prompt_result::{IntoPromptResult, Message, PromptOutput};
 pub use self::rate::Rate;
 pub use self::registration::Registration;
@@ -71,6 +76,9 @@ pub use self::uri_template::UriPart;
 #[cfg(feature = "_fuzz")]
 pub(crate) use self::arguments::fuzz;
 pub use self::arguments::{IsArgument, IsField};
+pub(crate) use self::channel::{Channel, Message as ClientMessage, Next, Wanted};
+#[cfg(test)]
+pub(crate) use self::channel::{LogMessage, Progress};
 pub(crate) use self::concurrency::Concurrency;
 pub use self::context::started;
 pub(crate) use self::error::Reference;

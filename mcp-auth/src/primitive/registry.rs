@@ -194,6 +194,11 @@ impl Registry {
         self.iter().any(|served| served.has_completion())
     }
 
+    /// Returns true if at least one function can send log messages.
+    pub(crate) fn logs(&self) -> bool {
+        self.iter().any(|served| served.uses_context())
+    }
+
     /// Returns true if the server serves no primitives.
     pub(crate) fn is_empty(&self) -> bool {
         self.iter().next().is_none()

@@ -11,15 +11,18 @@ use bytestring::ByteString;
 use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 
 use crate::guard::Authorized;
 use crate::identity::{Organizations, UrlOrg};
 use crate::limits::Party;
 
 use super::authorize::{AuthorizeGate, Ran, Stop};
+use super::channel::Channel;
 use super::completion::{CompletionRequest, Suggestions};
 use super::context::Context;
-use super::deadline::within;
+use super::deadline::{within, within_moving};
 use super::error::{Reference, ToolError};
 use super::log_name::LogName;
 use super::outcome::{Failure, Outcome, Run};
@@ -108,6 +111,8 @@ pub(crate) struct CallEnvironment<'a> {
     pub(crate) party: Party,
     /// The time-out of functions that declare none.
     pub(crate) timeout: Duration,
+    /// The channel of the call. `None` if the function cannot send messages.
+    pub(crate) channel: Option<Arc<Channel>>,
 }
 
 /// Runs the function for an allowed call. The call contains the proof, so the arguments are read
@@ -166,7 +171,10 @@ impl Served {
             Arc::clone(env.states),
             Arc::clone(env.organizations),
             env.url_org,
+            env.channel.clone(),
         );
+        let channel = env.channel.clone();
+        let longest = self.longest_timeout();
         let threads = self.is_blocking().then(|| Arc::clone(env.threads));
         let timeout = self.timeout().unwrap_or(env.timeout);
         let party = env.party;
@@ -182,6 +190,8 @@ impl Served {
                 }
                 None => None,
             };
+            // Dropping the future, and a time-out, cancel the call.
+            let cancel = channel.as_ref().map(|channel| channel.cancel_on_drop());
             // Creating the future can panic, as polling can, so both happen inside `catch_unwind`.
             let call = Call {
                 served: Arc::clone(&served),
@@ -203,7 +213,18 @@ impl Served {
                 }
             };
             let contained = pin!(AssertUnwindSafe(work).catch_unwind());
-            match within(timeout, contained).await {
+            let ended = match (longest, &channel) {
+                (Some(longest), Some(channel)) => {
+                    let start = Instant::now();
+                    let deadline = || channel.deadline(start, timeout, longest);
+                    Box::pin(within_moving(deadline, contained)).await
+                }
+                (None, _) | (_, None) => within(timeout, contained).await,
+            };
+            if ended.is_some() {
+                cancel.map(DropGuard::disarm);
+            }
+            match ended {
                 Some(Ok(Some(outcome))) => outcome,
                 Some(Ok(None)) => Err(fault(
                     &served,

@@ -11,6 +11,7 @@ use crate::guard::{Guard, Requirement, SchemeSource, SecurityScheme};
 
 use super::arguments::ArgumentReader;
 use super::authorize::{AccessRule, Authorize};
+use super::channel::{Channel, Wanted};
 use super::concurrency::Concurrency;
 use super::declaration::{ArgumentsForm, Kind, Parameter, ResourceTraits};
 use super::describe::{describe, icons};
@@ -52,6 +53,8 @@ pub(crate) struct Served {
     /// True if every caller gets the same result.
     is_shared: bool,
     takes_organization: bool,
+    /// True if a parameter gives access to the context of the call.
+    uses_context: bool,
     requires_arguments: bool,
     schemes: Vec<SecurityScheme>,
     /// The parts of the arguments' schema that some clients reject.
@@ -154,6 +157,7 @@ impl Served {
             is_shared: declaration.guard.is_public()
                 && declaration.parameters.iter().all(|one| one.shared),
             takes_organization,
+            uses_context: declaration.parameters.iter().any(|one| one.uses_context),
             requires_arguments,
             schemes,
         })
@@ -322,6 +326,25 @@ impl Served {
             .declaration
             .timeout
             .map(Duration::from_secs)
+    }
+
+    /// Returns the longest time to which progress extends the time-out. `None` if progress does not
+    /// extend it.
+    pub(super) fn longest_timeout(&self) -> Option<Duration> {
+        let seconds = self.registration.declaration.extend_on_progress;
+        seconds.map(Duration::from_secs)
+    }
+
+    /// Returns true if the function can send messages to the client.
+    pub(crate) fn uses_context(&self) -> bool {
+        self.uses_context
+    }
+
+    /// Makes the channel for a call of the function. `None` if the function cannot send messages.
+    /// `interval` is the shortest time between two progress messages.
+    pub(crate) fn channel(&self, wanted: Wanted, interval: Duration) -> Option<Arc<Channel>> {
+        self.uses_context
+            .then(|| Channel::new(self.name(), wanted, self.is_blocking(), interval))
     }
 
     /// Starts the function of the primitive, or for a completion request the completion function of the

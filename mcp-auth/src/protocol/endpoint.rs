@@ -19,6 +19,8 @@ use super::cursor::{Cursors, NoKey};
 use super::envelope::{Message, Params};
 use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
+use super::log_levels::LogLevels;
+use super::notification::{self, Asked};
 use super::rates::Rates;
 use super::record::CallLog;
 use super::results::{Published, Results};
@@ -28,6 +30,9 @@ use super::{RefusedMessage, Response, WiderToken};
 mod call;
 mod list;
 mod primitives;
+mod stream;
+
+pub(crate) use self::stream::MessageStream;
 
 /// The server's own name, title and version, which it sends to clients.
 #[derive(Clone, Debug)]
@@ -66,6 +71,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) timeout: Duration,
     /// The largest number of entries on a page of a list.
     pub(crate) page_size: usize,
+    /// The shortest time between two progress messages of a call.
+    pub(crate) progress_interval: Duration,
 }
 
 /// The requests that callers without a token may send, in addition to the use of public tools,
@@ -100,6 +107,7 @@ pub(crate) struct Endpoint {
     calls: Arc<Calls>,
     rates: Rates,
     step_ups: StepUps,
+    log_levels: LogLevels,
     log: Arc<CallLog>,
 }
 
@@ -111,6 +119,8 @@ pub(crate) struct Sender<'a> {
     /// The party that a call counts for: the caller, or the network of the request if it has no
     /// token.
     pub(crate) party: Party,
+    /// True if the client accepts a stream of events as the response.
+    pub(crate) streams: bool,
 }
 
 /// A request whose era is known.
@@ -123,6 +133,28 @@ struct Request<'a> {
     url_org: &'a UrlOrg,
     /// The party that the call counts for.
     party: Party,
+    challenger: &'a Challenger,
+    /// The messages that the client asks for.
+    asked: Asked<'a>,
+    /// True if the client accepts a stream of events.
+    streams: bool,
+}
+
+impl<'a> Request<'a> {
+    fn reply_to(&self) -> ReplyTo<'a> {
+        ReplyTo {
+            id: self.id,
+            era: self.era,
+            challenger: self.challenger,
+        }
+    }
+}
+
+/// The part of a request that its response needs.
+#[derive(Clone, Copy)]
+struct ReplyTo<'a> {
+    id: &'a str,
+    era: Era,
     challenger: &'a Challenger,
 }
 
@@ -168,6 +200,7 @@ impl Endpoint {
                 .filter(|list| registry.has(*list))
                 .collect(),
             completes: registry.completes(),
+            logs: registry.logs(),
         });
         Ok(Self {
             results,
@@ -177,6 +210,7 @@ impl Endpoint {
             calls: Arc::clone(&config.calls),
             rates: Rates::in_memory(config.rates.clone(), &config.clock),
             step_ups: StepUps::new(Arc::clone(&config.clock)),
+            log_levels: LogLevels::new(),
             log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
             config,
         })
@@ -217,7 +251,7 @@ impl Endpoint {
 
     /// Answers one POST.
     pub(crate) async fn handle(
-        &self,
+        self: &Arc<Self>,
         mirrored: &Mirrored<'_>,
         sender: Sender<'_>,
         url_org: &UrlOrg,
@@ -277,6 +311,7 @@ impl Endpoint {
     fn open_to_anonymous(&self, message: &Message<'_>) -> bool {
         match &*message.method {
             "initialize"
+            | "logging/setLevel"
             | "notifications/initialized"
             | "ping"
             | "server/discover"
@@ -348,7 +383,7 @@ impl Endpoint {
     }
 
     async fn respond(
-        &self,
+        self: &Arc<Self>,
         mirrored: &Mirrored<'_>,
         sender: Sender<'_>,
         url_org: &UrlOrg,
@@ -362,7 +397,8 @@ impl Endpoint {
             return Ok(Response::Accepted);
         };
         let params = message.params()?;
-        let era = Era::of(mirrored, &message.method, &params.meta()?)?;
+        let meta = params.meta()?;
+        let era = Era::of(mirrored, &message.method, &meta)?;
         era.check_method(mirrored, &message.method)?;
         let request = Request {
             id,
@@ -373,6 +409,8 @@ impl Endpoint {
             url_org,
             party: sender.party,
             challenger,
+            asked: Asked::of(&meta, era)?,
+            streams: sender.streams,
         };
         match (era, &*message.method) {
             (Era::Modern, "server/discover") => Ok(self.results.discover(id)),
@@ -381,6 +419,11 @@ impl Endpoint {
                 Ok(self.results.initialize(id, version))
             }
             (Era::Legacy, "ping") => Ok(Results::empty(id)),
+            (Era::Legacy, "logging/setLevel") if self.config.registry.logs() => {
+                let level = notification::level(&request.params.level()?)?;
+                self.log_levels.set(sender.caller, level);
+                Ok(Results::empty(id))
+            }
             (_, "tools/list") => self.list(List::Tools, sender.caller, &request).await,
             (_, "tools/call") => self.call_tool(sender.caller, &request).await,
             (_, "prompts/list") => self.list(List::Prompts, sender.caller, &request).await,

@@ -132,6 +132,7 @@ pub(super) struct Params<'a> {
     argument: Option<&'a str>,
     context: Option<&'a str>,
     protocol_version: Option<&'a str>,
+    level: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -152,6 +153,7 @@ impl<'a> Params<'a> {
                 "argument" => twice(&mut params.argument, value.value()?),
                 "context" => twice(&mut params.context, value.value()?),
                 "protocolVersion" => twice(&mut params.protocol_version, value.value()?),
+                "level" => twice(&mut params.level, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -202,6 +204,13 @@ impl<'a> Params<'a> {
         [self.reference, self.argument, self.context]
     }
 
+    /// The level of `logging/setLevel`.
+    pub(super) fn level(&self) -> Result<Cow<'a, str>, RpcError> {
+        self.level
+            .and_then(spelled)
+            .ok_or(RpcError::InvalidParams("`level` must be a string"))
+    }
+
     /// The version that the client offers in `initialize`.
     pub(super) fn protocol_version(&self) -> Result<Cow<'a, str>, RpcError> {
         self.protocol_version
@@ -217,6 +226,8 @@ impl<'a> Params<'a> {
 pub(super) struct Meta<'a> {
     version: Option<&'a str>,
     capabilities: Option<&'a str>,
+    progress_token: Option<&'a str>,
+    log_level: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -234,6 +245,8 @@ impl<'a> Meta<'a> {
                 "io.modelcontextprotocol/clientCapabilities" => {
                     twice(&mut meta.capabilities, value.value()?)
                 }
+                "progressToken" => twice(&mut meta.progress_token, value.value()?),
+                "io.modelcontextprotocol/logLevel" => twice(&mut meta.log_level, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -247,6 +260,18 @@ impl<'a> Meta<'a> {
 
     pub(super) fn version(&self) -> Option<Cow<'a, str>> {
         self.version.and_then(spelled)
+    }
+
+    /// The progress token as written in the body. `None` if it is absent or `null`.
+    pub(super) fn progress_token(&self) -> Option<&'a str> {
+        self.progress_token.filter(|token| *token != "null")
+    }
+
+    /// The name of the log level. `None` if it is absent or `null`, and an empty name if it is not a
+    /// string.
+    pub(super) fn log_level(&self) -> Option<Cow<'a, str>> {
+        let level = self.log_level.filter(|level| *level != "null")?;
+        Some(spelled(level).unwrap_or_default())
     }
 
     pub(super) fn has_capabilities(&self) -> bool {

@@ -8,6 +8,7 @@ mod calls;
 mod challenge;
 mod completion;
 mod cursor;
+mod driver;
 mod endpoint;
 mod envelope;
 mod era;
@@ -15,6 +16,8 @@ mod error;
 #[cfg(feature = "_fuzz")]
 pub(crate) mod fuzz;
 mod lists;
+mod log_levels;
+mod notification;
 mod rates;
 mod record;
 mod results;
@@ -25,7 +28,9 @@ mod string;
 
 pub(crate) use self::calls::Calls;
 pub(crate) use self::challenge::{Challenge, Challenger};
-pub(crate) use self::endpoint::{AnonymousAccess, Endpoint, EndpointConfig, Sender, ServerInfo};
+pub(crate) use self::endpoint::{
+    AnonymousAccess, Endpoint, EndpointConfig, MessageStream, Sender, ServerInfo,
+};
 #[cfg(mcp_auth_bench)]
 pub(crate) use self::envelope::Message;
 #[cfg(any(mcp_auth_bench, feature = "testing"))]
@@ -57,6 +62,8 @@ pub(crate) enum Response {
         id: Option<String>,
         refusal: RefusedMessage,
     },
+    /// JSON-RPC notifications, and then a JSON-RPC response.
+    Stream(MessageStream),
 }
 
 /// Why a request is refused.

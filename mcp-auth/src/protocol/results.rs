@@ -46,6 +46,8 @@ pub(super) struct Published<'a> {
     pub(super) lists: Vec<List>,
     /// True if at least one argument has a completion function.
     pub(super) completes: bool,
+    /// True if at least one function can send log messages.
+    pub(super) logs: bool,
 }
 
 /// A page of a list.
@@ -310,6 +312,9 @@ impl Published<'_> {
         }
         if self.completes {
             capabilities.insert("completions".to_owned(), json!({}));
+        }
+        if self.logs {
+            capabilities.insert("logging".to_owned(), json!({}));
         }
         Value::Object(capabilities)
     }

@@ -261,10 +261,11 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         threads: Arc::new(threads),
         timeout: builder.limits.timeout,
         page_size: builder.limits.page_size,
+        progress_interval: builder.limits.progress_interval,
     })
     .map_err(|error| Finding::new(&codes::CURSOR_KEY_FAILED, error.to_string()))?;
     let site = Site::new(SiteConfig {
-        endpoint,
+        endpoint: Arc::new(endpoint),
         authenticator: identity.authenticator,
         copies: if builder.serving.legacy_discovery {
             identity.documents

@@ -81,6 +81,8 @@ pub struct TestAnswer {
     pub(super) headers: Vec<(String, String)>,
     /// The reason why a token was refused. It is not sent to the client.
     pub(super) refused: Option<&'static str>,
+    /// The notifications before the response.
+    pub(super) notifications: Vec<Value>,
     pub(super) body: Value,
     /// The number of tool functions that the request started.
     pub(super) ran: usize,
@@ -325,7 +327,8 @@ impl TestAnswer {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Returns the whole body; `null` if it is not JSON.
+    /// Returns the whole response; `null` if it is not JSON. If the body is a stream of events, returns its last
+    /// message.
     #[must_use]
     pub fn body(&self) -> &Value {
         &self.body
@@ -398,4 +401,18 @@ fn in_words(required: &Value) -> String {
         }
         name => name.as_str().unwrap_or_default().to_owned(),
     }
+}
+
+/// Returns the notifications and the response of a body: a JSON value, or a stream of events.
+pub(super) fn read(body: &[u8], is_stream: bool) -> (Vec<Value>, Value) {
+    if !is_stream {
+        return (Vec::new(), serde_json::from_slice(body).unwrap_or_default());
+    }
+    let body = String::from_utf8_lossy(body);
+    let data = body.lines().filter_map(|line| line.strip_prefix("data: "));
+    let mut messages: Vec<Value> = data
+        .map(|data| serde_json::from_str(data).unwrap_or_default())
+        .collect();
+    let response = messages.pop().unwrap_or_default();
+    (messages, response)
 }

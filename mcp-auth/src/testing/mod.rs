@@ -1,6 +1,7 @@
 #![doc = include_str!("../../docs/testing.md")]
 
 mod answer;
+mod asked;
 mod builder;
 mod callers;
 mod clerk;
@@ -9,6 +10,7 @@ mod credentials;
 mod denial;
 mod incidents;
 mod member;
+mod messages;
 mod primitives;
 mod request;
 mod server;

@@ -17,7 +17,7 @@ use crate::identity::IoRuntime;
 use crate::primitive::Starts;
 use crate::server::{AccessMatrix, ServerBuilder};
 
-use super::answer::TestAnswer;
+use super::answer::{TestAnswer, read};
 use super::clerk::InProcess;
 use super::clock::TestClock;
 use super::request::TestRequest;
@@ -323,11 +323,17 @@ impl TestServer {
             Some(token) if status == 401 => self.site.reason_of_refusal(token).await,
             Some(_) | None => None,
         };
+        let headers: Vec<(String, String)> = headers;
+        let is_stream = headers.iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case("content-type") && value == "text/event-stream"
+        });
+        let (notifications, body) = read(&body, is_stream);
         TestAnswer {
             status,
             headers,
             refused,
-            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            notifications,
+            body,
             ran: starts.in_request(),
         }
     }

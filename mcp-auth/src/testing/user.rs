@@ -8,6 +8,7 @@ use url::form_urlencoded;
 use crate::protocol::MODERN;
 
 use super::answer::TestAnswer;
+use super::asked::AskedMessages;
 use super::credentials::{Credentials, Kind, User, as_claimed};
 use super::request::TestRequest;
 use super::server::TestServer;
@@ -68,6 +69,7 @@ pub struct TestUser<'a> {
     modern: bool,
     /// The query of the endpoint's URL.
     query: Option<String>,
+    pub(super) asked: AskedMessages,
 }
 
 impl<'a> TestUser<'a> {
@@ -92,6 +94,7 @@ impl<'a> TestUser<'a> {
             credentials: Credentials::User(Box::new(user)),
             modern: true,
             query: None,
+            asked: AskedMessages::default(),
         }
     }
 
@@ -101,6 +104,7 @@ impl<'a> TestUser<'a> {
             credentials: Credentials::None,
             modern: true,
             query: None,
+            asked: AskedMessages::default(),
         }
     }
 
@@ -110,6 +114,7 @@ impl<'a> TestUser<'a> {
             credentials: Credentials::Token(token),
             modern: true,
             query: None,
+            asked: AskedMessages::default(),
         }
     }
 
@@ -421,7 +426,8 @@ impl<'a> TestUser<'a> {
         let mut request = self
             .server
             .request("POST", &target)
-            .header("Content-Type", "application/json");
+            .header("Content-Type", "application/json")
+            .header("Accept", "application/json, text/event-stream");
         if let Some(token) = self.token() {
             request = request.bearer(&token);
         }
@@ -432,9 +438,10 @@ impl<'a> TestUser<'a> {
             if let Some(name) = name {
                 request = request.header("Mcp-Name", name);
             }
-            if let Some(params) = params.as_object_mut() {
-                params.insert("_meta".to_owned(), meta());
-            }
+        }
+        let meta = self.asked.meta(self.modern);
+        if let (Some(params), false) = (params.as_object_mut(), meta.is_empty()) {
+            params.insert("_meta".to_owned(), meta.into());
         }
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         request.body(body.to_string())
@@ -455,12 +462,4 @@ impl<'a> TestUser<'a> {
             user.describe(server);
         })
     }
-}
-
-fn meta() -> Value {
-    json!({
-        "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientInfo": { "name": "mcp-auth-testing", "version": "1" },
-        "io.modelcontextprotocol/clientCapabilities": {},
-    })
 }

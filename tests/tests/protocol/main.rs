@@ -32,6 +32,7 @@ mod kinds;
 mod lifecycle;
 mod load;
 mod local;
+mod messages;
 mod organizations;
 mod outage;
 

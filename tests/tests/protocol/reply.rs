@@ -35,10 +35,36 @@ impl Reply {
             .unwrap_or_else(|| panic!("no challenge in {self:?}"))
     }
 
+    /// The body as JSON. For a stream of events, its last message.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
+        if self.is_stream() {
+            return self.events().pop().unwrap();
+        }
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error} in {}", self.shown()))
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        self.header("content-type") == Some("text/event-stream")
+    }
+
+    /// The messages of a stream of events.
+    #[track_caller]
+    pub(crate) fn events(&self) -> Vec<Value> {
+        assert!(self.is_stream(), "{}", self.shown());
+        events(std::str::from_utf8(&self.body).unwrap())
+    }
+
+    /// The parameters of the notifications of this method.
+    #[track_caller]
+    pub(crate) fn notified(&self, method: &str) -> Vec<Value> {
+        let mut events = self.events();
+        events.retain(|event| event["method"] == method);
+        events
+            .iter_mut()
+            .map(|event| event["params"].take())
+            .collect()
     }
 
     /// The JSON-RPC result.
@@ -203,4 +229,17 @@ impl Reply {
             String::from_utf8_lossy(&self.body)
         )
     }
+}
+
+/// The messages of these events. Ignores comments.
+#[track_caller]
+pub(crate) fn events(text: &str) -> Vec<Value> {
+    let events = text.split_terminator("\n\n");
+    let events = events.filter(|event| !event.starts_with(':'));
+    let data = events.map(|event| {
+        let data = event.strip_prefix("event: message\ndata: ");
+        data.unwrap_or_else(|| panic!("an event of another form: {event}"))
+    });
+    data.map(|data| serde_json::from_str(data).unwrap())
+        .collect()
 }

@@ -367,11 +367,16 @@ impl Ask {
     }
 
     pub(crate) async fn send(self) -> Reply {
+        Reply::read(self.start().await).await
+    }
+
+    /// Sends the request, and returns the response when its head arrived.
+    pub(crate) async fn start(self) -> reqwest::Response {
         let mut request = self.http.request(self.method, self.url).body(self.body);
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        Reply::read(request.send().await.unwrap()).await
+        request.send().await.unwrap()
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::guard::{self, Authorized, Denied, Guard, NotAuthorized, decide, needing_scopes};
 use crate::identity::{Acting, Caller, Freshness, NamedBy, Org, Unavailable, UrlOrg};
 use crate::primitive::{
-    CallEnvironment, Concurrency, Input, Output, Reference, Served, Suggestions,
+    CallEnvironment, Concurrency, Input, Output, Reference, Served, Suggestions, Wanted,
 };
 
 use super::super::challenge::{Challenge, Challenger};
+use super::super::driver::{Driver, Step, Work};
 use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::rates::{Counting, Limited};
@@ -18,7 +19,8 @@ use super::super::results::ReadResource;
 use super::super::run_to_completion::Detach;
 use super::super::{RefusedMessage, Response, WiderToken};
 use super::primitives::shortened;
-use super::{Endpoint, Request, Stopped, facts};
+use super::stream::Remaining;
+use super::{Endpoint, ReplyTo, Request, Stopped, facts};
 
 /// The use of a tool, a prompt or a resource, with its input.
 pub(super) struct Use<'a> {
@@ -55,7 +57,7 @@ impl Target<'_> {
 
 impl Endpoint {
     pub(super) async fn perform(
-        &self,
+        self: &Arc<Self>,
         caller: Option<&Caller>,
         request: &Request<'_>,
         used: Use<'_>,
@@ -132,6 +134,12 @@ impl Endpoint {
         if let Err(refused) = self.rates.take(counting).await {
             return limited(refused, &mut record);
         }
+        let channel = tool
+            .channel(
+                self.wanted(tool, caller, request),
+                self.config.progress_interval,
+            )
+            .filter(|_| own_limits);
         let env = CallEnvironment {
             states: &self.config.states,
             organizations: &self.config.organizations,
@@ -139,6 +147,7 @@ impl Endpoint {
             threads: &self.config.threads,
             party: request.party,
             timeout: self.config.timeout,
+            channel: channel.clone(),
         };
         let run = tool.call(proof, &env, input, (slot, running));
         // The box keeps the futures of all requests small.
@@ -146,22 +155,78 @@ impl Endpoint {
             let outcome = run.await;
             record.end(outcome)
         });
-        let outcome = match era {
-            Era::Modern => run.await,
-            Era::Legacy => Detach::new(run).await,
+        let end = CallEnd {
+            served: tool,
+            target,
+            caller,
+            org,
+            named_by: acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by),
+            has_head: true,
         };
+        let reply_to = request.reply_to();
+        let outcome = match channel.filter(|channel| channel.is_used()) {
+            None => match era {
+                Era::Modern => run.await,
+                Era::Legacy => Detach::new(run).await,
+            },
+            Some(channel) => {
+                let work: Work = match era {
+                    Era::Modern => run,
+                    Era::Legacy => Box::pin(Detach::new(run)),
+                };
+                let mut driver = Driver::new(work, channel);
+                match driver.step().await {
+                    Step::End(outcome) => outcome,
+                    Step::Message(first) => {
+                        let token = request.asked.token;
+                        let remaining = Remaining::new(self, reply_to, token, &end, driver);
+                        return Ok(Response::Stream(remaining.stream(&first)));
+                    }
+                }
+            }
+        };
+        self.conclude(reply_to, end, outcome)
+    }
+
+    /// Returns the messages that the function may send: those that the client asked for, if it accepts a
+    /// stream of events.
+    fn wanted(&self, served: &Served, caller: Option<&Caller>, request: &Request<'_>) -> Wanted {
+        if !served.uses_context() {
+            return Wanted::default();
+        }
+        let mut asked = request.asked;
+        if request.era == Era::Legacy {
+            asked.level = caller.and_then(|caller| self.log_levels.of(caller));
+        }
+        asked.wanted(request.streams)
+    }
+
+    /// Responds with the outcome of a call.
+    pub(super) fn conclude(
+        &self,
+        reply_to: ReplyTo<'_>,
+        end: CallEnd<'_>,
+        outcome: Result<Output, Ended>,
+    ) -> Result<Response, Stopped> {
+        let CallEnd {
+            served,
+            target,
+            caller,
+            org,
+            named_by,
+            has_head,
+        } = end;
         match outcome {
-            Err(Ended::NeedsScopes(scopes)) if own_limits => {
+            Err(Ended::NeedsScopes(scopes)) if !matches!(target, Target::Completion) => {
                 let Some(caller) = caller else {
                     return Err(RefusedMessage::SignIn { scopes }.into());
                 };
-                let named_by = acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by);
                 let server_scopes = &self.config.required_scopes;
-                let guard = tool.guard();
+                let guard = served.guard();
                 let denied = needing_scopes(guard, (caller, org), named_by, server_scopes, &scopes);
-                self.denied(request, (Some(caller), org), target, denied)
+                self.denied(reply_to, (Some(caller), org), target, denied, has_head)
             }
-            outcome => self.finish(request, tool, target, outcome),
+            outcome => self.finish(reply_to, served, target, outcome),
         }
     }
 
@@ -202,12 +267,11 @@ impl Endpoint {
 
     fn finish(
         &self,
-        request: &Request<'_>,
+        ReplyTo { id, era, .. }: ReplyTo<'_>,
         served: &Served,
         target: Target<'_>,
         outcome: Result<Output, Ended>,
     ) -> Result<Response, Stopped> {
-        let (id, era) = (request.id, request.era);
         Ok(match (outcome, target) {
             (Ok(Output::Tool(output)), _) => self.results.output(id, era, served, output),
             (Ok(Output::Prompt(prompt)), _) => {
@@ -289,19 +353,24 @@ impl Endpoint {
             NotAuthorized::Denied(denied) => denied,
         };
         record.deny(&denied);
-        self.denied(request, (caller, org), target, denied)
+        self.denied(request.reply_to(), (caller, org), target, denied, true)
     }
 
     /// Responds to a denied request whose caller may know of the target: with a challenge if a new token would help, or
-    /// else in the form of the target.
+    /// else in the form of the target. `has_head` is false if the head of the response was already sent, so that the
+    /// status cannot be 403.
     fn denied(
         &self,
-        request: &Request<'_>,
+        ReplyTo {
+            id,
+            era,
+            challenger,
+        }: ReplyTo<'_>,
         (caller, org): (Option<&Caller>, Option<&Org>),
         target: Target<'_>,
         denied: Denied,
+        has_head: bool,
     ) -> Result<Response, Stopped> {
-        let (id, era) = (request.id, request.era);
         let is_tool = match target {
             Target::Completion => {
                 return Ok(self.results.completion(id, era, &Suggestions::none()));
@@ -310,11 +379,11 @@ impl Endpoint {
             Target::Tool => true,
         };
         // The result of a tool can have a challenge in its `_meta`. A prompt and a resource have only the header.
-        let header = self.is_answered_with_403(&denied, is_tool);
+        let header = has_head && self.is_answered_with_403(&denied, is_tool);
         // A challenge that is not sent must not count.
         let caller = caller.filter(|_| is_tool || header);
         let challenge =
-            caller.and_then(|caller| self.challenge(&denied, (caller, org), request.challenger));
+            caller.and_then(|caller| self.challenge(&denied, (caller, org), challenger));
         match (challenge, target) {
             (Some(challenge), _) if header => {
                 let wider = WiderToken { denied, challenge };
@@ -398,6 +467,18 @@ impl Endpoint {
             (None, _) | (_, None) => Ok(Acting::default()),
         }
     }
+}
+
+/// The data that the response to a call needs, besides the outcome.
+#[derive(Clone, Copy)]
+pub(super) struct CallEnd<'a> {
+    pub(super) served: &'a Arc<Served>,
+    pub(super) target: Target<'a>,
+    pub(super) caller: Option<&'a Caller>,
+    pub(super) org: Option<&'a Org>,
+    pub(super) named_by: NamedBy,
+    /// True if the head of the response is not sent yet.
+    pub(super) has_head: bool,
 }
 
 /// The largest number of characters of a URI that an error repeats.

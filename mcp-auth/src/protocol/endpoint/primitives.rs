@@ -1,6 +1,8 @@
 //! The methods that use a tool, a prompt or a resource. Each method finds the primitive and reads its
 //! input. `call` does the rest.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use serde_json::{Map, Value};
 
@@ -16,7 +18,7 @@ use super::{Endpoint, Request, Stopped, not_found};
 impl Endpoint {
     /// Responds to `tools/call`.
     pub(super) async fn call_tool(
-        &self,
+        self: &Arc<Self>,
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
@@ -41,7 +43,7 @@ impl Endpoint {
     /// Responds to `prompts/get`. A caller who may not use the prompt gets the error for an unknown
     /// name.
     pub(super) async fn get_prompt(
-        &self,
+        self: &Arc<Self>,
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
@@ -67,7 +69,7 @@ impl Endpoint {
     /// Responds to `resources/read`. A caller who may not read the resource gets the error for an
     /// unknown URI.
     pub(super) async fn read_resource(
-        &self,
+        self: &Arc<Self>,
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
@@ -97,7 +99,7 @@ impl Endpoint {
     /// name that the caller may not use, and for an argument without a completion function. The
     /// client cannot distinguish these cases.
     pub(super) async fn complete(
-        &self,
+        self: &Arc<Self>,
         caller: Option<&Caller>,
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {

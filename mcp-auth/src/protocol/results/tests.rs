@@ -17,6 +17,7 @@ fn results() -> Results {
         public: Vec::new(),
         lists: vec![List::Tools],
         completes: false,
+        logs: false,
     })
 }
 

@@ -28,6 +28,7 @@ pub(in crate::server) struct LimitOptions {
     pub(in crate::server) body_deadline: Duration,
     pub(in crate::server) timeout: Duration,
     pub(in crate::server) page_size: usize,
+    pub(in crate::server) progress_interval: Duration,
 }
 
 impl Default for LimitOptions {
@@ -48,6 +49,7 @@ impl Default for LimitOptions {
             body_deadline: Duration::from_secs(30),
             timeout: Duration::from_secs(60),
             page_size: 100,
+            progress_interval: Duration::from_millis(50),
         }
     }
 }
@@ -289,13 +291,24 @@ impl ServerBuilder {
     }
 
     /// Sets how long a tool may run; 60 s by default. `#[mcp_tool(timeout = …)]` overrides it for
-    /// one tool.
+    /// one tool, and `extend_on_progress` lets a tool that reports progress run longer.
     ///
     /// After that time the server drops the tool's future, and answers with an `isError` result
     /// that has an error id (`Internal error, reference …`). A prompt and a resource have the same time-out, and answer
     /// with a JSON-RPC error.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
+        self
+    }
+
+    /// Sets the shortest time between two progress messages of a call; 50 ms by default. The
+    /// server sends the newest of the reports within that time. It sends the last report of a call at once.
+    ///
+    /// [`Context::progress`](crate::Context::progress) reports progress.
+    ///
+    /// Source: MCP 2026-07-28, basic/patterns/progress: both parties should limit the rate.
+    pub fn progress_interval(mut self, interval: Duration) -> Self {
+        self.limits.progress_interval = interval;
         self
     }
 

@@ -27,6 +27,7 @@ fn may_search(text: &str) -> bool {
     forbid_actor,
     authorize = may_search(search_text),
     timeout = 30,
+    extend_on_progress = 600,
     allow_unknown,
     rename_all = "camelCase",
     crate = ::mcp_auth,

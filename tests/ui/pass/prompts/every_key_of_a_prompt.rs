@@ -66,6 +66,7 @@ fn may_write(title: &str, org: &Org) -> bool {
     rate = "10/min per user",
     concurrency = 4,
     timeout = 30,
+    extend_on_progress = 600,
     rename_all = "camelCase",
     crate = ::mcp_auth,
 )]

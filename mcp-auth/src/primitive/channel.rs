@@ -1,0 +1,293 @@
+//! The channel between a running function and the code that answers its request. The function sends
+//! progress and log messages, and learns that its call was cancelled.
+//!
+//! Only a call of a function that takes a [`Context`](super::Context), or a type that is made from one, has
+//! a channel.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::log_level::LogLevel;
+
+/// The messages that the client asked for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Wanted {
+    /// True if the client sent a progress token.
+    pub(crate) progress: bool,
+    /// The least severe level of the log messages. `None` for no log messages.
+    pub(crate) level: Option<LogLevel>,
+}
+
+impl Wanted {
+    /// Returns true if the client asked for at least one kind of message.
+    pub(crate) fn is_some(self) -> bool {
+        self.progress || self.level.is_some()
+    }
+}
+
+/// A message that a function sends before its result.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Message {
+    Log(LogMessage),
+    Progress(Progress),
+}
+
+/// A log message for the client.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct LogMessage {
+    pub(crate) level: LogLevel,
+    pub(crate) logger: Option<String>,
+    /// The data, as JSON.
+    pub(crate) data: String,
+}
+
+/// The progress of a function.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Progress {
+    pub(crate) done: f64,
+    pub(crate) total: Option<f64>,
+    pub(crate) message: Option<String>,
+}
+
+/// The next message, as far as there is one.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Next {
+    /// This message is sent now.
+    Message(Message),
+    /// A progress message is sent at this time.
+    At(Instant),
+    /// There is no message.
+    Nothing,
+}
+
+/// The channel of one call.
+pub(crate) struct Channel {
+    /// The name of the function, for the log.
+    name: &'static str,
+    wanted: Wanted,
+    /// True for a plain `fn`. It waits on its thread while the client does not read its messages. An
+    /// `async fn` is not polled while the client does not read its messages.
+    waits: bool,
+    /// The shortest time between two progress messages.
+    interval: Duration,
+    state: Mutex<State>,
+    /// Notified when a message was taken, and when the channel was closed.
+    taken: Condvar,
+    waker: AtomicWaker,
+    cancelled: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The last reported progress, and the time of the report.
+    reported: Option<(f64, Instant)>,
+    /// The progress that is sent next. A newer report replaces an older one.
+    progress: Option<Progress>,
+    /// The time of the last progress message.
+    sent: Option<Instant>,
+    logs: VecDeque<LogMessage>,
+    /// The size of the log messages, in bytes.
+    bytes: usize,
+    /// The number of log messages that were not sent because the queue was full.
+    lost: usize,
+    /// True if no message can be sent any more.
+    is_closed: bool,
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.logs.len() >= MOST_LOGS || self.bytes >= MOST_BYTES
+    }
+}
+
+impl Channel {
+    pub(super) fn new(
+        name: &'static str,
+        wanted: Wanted,
+        waits: bool,
+        interval: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            wanted,
+            waits,
+            interval,
+            state: Mutex::default(),
+            taken: Condvar::new(),
+            waker: AtomicWaker::new(),
+            cancelled: CancellationToken::new(),
+        })
+    }
+}
+
+/// Methods for the function.
+impl Channel {
+    /// Reports progress. Ignores a value that is not greater than the last value, because MCP requires
+    /// values that increase.
+    pub(super) fn report(&self, progress: Progress) {
+        let mut state = self.lock();
+        let increases = state.reported.is_none_or(|(last, _)| progress.done > last);
+        if !increases || !progress.done.is_finite() {
+            return;
+        }
+        state.reported = Some((progress.done, Instant::now()));
+        if self.wanted.progress && !state.is_closed {
+            state.progress = Some(progress);
+            drop(state);
+            self.waker.wake();
+        }
+    }
+
+    /// Returns true if the client asked for messages of this level.
+    pub(super) fn wants(&self, level: LogLevel) -> bool {
+        self.wanted.level.is_some_and(|least| level >= least)
+    }
+
+    /// Sends a log message. In a plain `fn`, waits until there is room for it.
+    pub(super) fn log(&self, message: LogMessage) {
+        let mut state = self.lock();
+        while self.waits && state.is_full() && !state.is_closed {
+            let waited = self.taken.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.is_closed {
+            return;
+        }
+        if state.is_full() {
+            state.lost += 1;
+            return;
+        }
+        state.bytes += message.size();
+        state.logs.push_back(message);
+        drop(state);
+        self.waker.wake();
+    }
+
+    pub(super) fn cancelled(&self) -> &CancellationToken {
+        &self.cancelled
+    }
+}
+
+/// Methods for the code that runs the function.
+impl Channel {
+    /// Returns true if the client asked for at least one kind of message.
+    pub(crate) fn is_used(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// Returns a guard that cancels the call if it is dropped.
+    pub(super) fn cancel_on_drop(&self) -> DropGuard {
+        self.cancelled.clone().drop_guard()
+    }
+
+    /// Returns the time at which the call times out: `timeout` after its last progress, or after its
+    /// start if it reported none, but at most `longest` after its start.
+    pub(super) fn deadline(
+        &self,
+        start: Instant,
+        timeout: Duration,
+        longest: Duration,
+    ) -> Option<Instant> {
+        let reported = self.lock().reported;
+        let since = reported.map_or(start, |(_, at)| at.max(start));
+        let last = start.checked_add(longest)?;
+        Some(since.checked_add(timeout)?.min(last))
+    }
+
+    /// Takes the next message.
+    pub(crate) fn next(&self, now: Instant) -> Next {
+        let mut state = self.lock();
+        if let Some(log) = self.next_log(&mut state) {
+            return Next::Message(log);
+        }
+        let due = state.sent.and_then(|sent| sent.checked_add(self.interval));
+        match due {
+            Some(due) if due > now && state.progress.is_some() => Next::At(due),
+            Some(_) | None => match state.progress.take() {
+                Some(progress) => {
+                    state.sent = Some(now);
+                    Next::Message(Message::Progress(progress))
+                }
+                None => Next::Nothing,
+            },
+        }
+    }
+
+    /// Takes the next message of a function that has ended. The last progress is sent at once.
+    pub(crate) fn rest(&self) -> Option<Message> {
+        let mut state = self.lock();
+        let log = self.next_log(&mut state);
+        log.or_else(|| state.progress.take().map(Message::Progress))
+    }
+
+    fn next_log(&self, state: &mut State) -> Option<Message> {
+        let log = state.logs.pop_front()?;
+        state.bytes = state.bytes.saturating_sub(log.size());
+        self.taken.notify_all();
+        Some(Message::Log(log))
+    }
+
+    /// Wakes this task when the function sends a message.
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Drops the messages that were not taken, and all later messages. A function that waits continues.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.logs.clear();
+        state.progress = None;
+        self.taken.notify_all();
+    }
+
+    /// The code that holds this lock cannot panic, so the state is consistent even if the lock is
+    /// poisoned.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LogMessage {
+    fn size(&self) -> usize {
+        self.data.len() + self.logger.as_ref().map_or(0, String::len)
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        let lost = self.lock().lost;
+        if lost > 0 {
+            let name = self.name;
+            tracing::warn!(
+                target: "mcp_auth",
+                name,
+                lost,
+                "log messages were not sent, because the function sent more than {MOST_LOGS} without an `await`"
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("wanted", &self.wanted)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The largest number of log messages that wait for the client.
+const MOST_LOGS: usize = 256;
+/// The size of the log messages that wait for the client, from which no more are accepted.
+const MOST_BYTES: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests;

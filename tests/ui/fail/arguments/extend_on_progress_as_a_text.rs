@@ -1,0 +1,7 @@
+/// Import everything.
+#[mcp_auth::mcp_tool(timeout = 60, extend_on_progress = "10m")]
+async fn import(cx: &mcp_auth::Context) {
+    cx.progress(1, 2, None);
+}
+
+fn main() {}
