@@ -185,38 +185,55 @@ impl LocalClerkChoice {
 
     /// The finding that no setting names an instance.
     pub(in crate::server) fn instance_missing(&self, builder: &ServerBuilder) -> Finding {
+        let remedy = self.remedy(builder.local_clerk.wanted, cfg!(feature = "emulator"));
+        let what = "no Clerk instance is configured";
+        Finding::new(&codes::INSTANCE_MISSING, what).remedy_is(remedy)
+    }
+
+    /// `wanted` is true if the code asks for a local Clerk. `has_feature` is true if the feature `emulator` is
+    /// on.
+    fn remedy(&self, wanted: bool, has_feature: bool) -> String {
         let set = "set CLERK_PUBLISHABLE_KEY (or CLERK_FRONTEND_API_URL)";
-        let remedy = if !self.kept_off_by.is_empty() {
+        if !self.kept_off_by.is_empty() {
             let settings: Vec<_> = self.kept_off_by.iter().map(Source::to_string).collect();
             format!(
                 "{set}; or, to use the local Clerk, remove {}",
                 settings.join(", ")
             )
-        } else if builder.local_clerk.wanted && cfg!(not(feature = "emulator")) {
+        } else if wanted && !has_feature {
             format!("{set}; the local Clerk needs the feature `emulator` of mcp-auth, which is off")
         } else {
             format!("{set}; for development, `serve!(emulator)` starts a local Clerk")
-        };
-        let what = "no Clerk instance is configured";
-        Finding::new(&codes::INSTANCE_MISSING, what).remedy_is(remedy)
+        }
     }
 }
 
-#[cfg(all(test, not(feature = "emulator")))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn without_its_feature_a_local_clerk_is_a_missing_instance_with_a_hint() {
+    fn the_remedy_names_the_feature_only_if_the_code_asks_for_a_local_clerk_without_it() {
+        let choice = LocalClerkChoice::default();
+        let names_feature = |wanted, has_feature| {
+            let remedy = choice.remedy(wanted, has_feature);
+            assert!(remedy.starts_with("set CLERK_PUBLISHABLE_KEY"), "{remedy}");
+            remedy.contains("the feature `emulator`")
+        };
+        assert!(names_feature(true, false));
+        assert!(!names_feature(true, true) && !names_feature(false, false));
+    }
+
+    /// `.ci/run features` compiles this test without the feature.
+    #[cfg(not(feature = "emulator"))]
+    #[test]
+    fn without_its_feature_a_local_clerk_does_not_run() {
         for builder in [
             crate::server!(emulator),
             crate::server!(emulator = "clerk.toml"),
         ] {
             let choice = LocalClerkChoice::of(&builder, &Environment::of(&|_| None));
             assert!(!choice.runs && choice.kept_off_by.is_empty());
-            let finding = choice.instance_missing(&builder);
-            assert_eq!(finding.code(), "instance-missing");
-            assert!(finding.remedy().unwrap().contains("the feature `emulator`"));
         }
     }
 }
