@@ -81,6 +81,11 @@ impl<'a> Fields<'a> {
 
     /// Reads an `Accept` header.
     fn accept(&mut self, accept: &str) {
+        if accept == USUAL_ACCEPT {
+            self.accepts_json = Some(true);
+            self.accepts_events = true;
+            return;
+        }
         let mut json = self.accepts_json.unwrap_or_default();
         for range in accept.split(',').map(media_type) {
             let is = |known: &str| range.eq_ignore_ascii_case(known);
@@ -104,3 +109,6 @@ fn ascii(value: &HeaderValue) -> Option<&str> {
 pub(super) fn media_type(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
+
+/// The value that most clients send, which is compared first.
+const USUAL_ACCEPT: &str = "application/json, text/event-stream";

@@ -112,7 +112,7 @@ pub(crate) struct CallEnvironment<'a> {
     /// The time-out of functions that declare none.
     pub(crate) timeout: Duration,
     /// The channel of the call. `None` if the function cannot send messages.
-    pub(crate) channel: Option<Arc<Channel>>,
+    pub(crate) channel: Option<&'a Arc<Channel>>,
 }
 
 /// Runs the function for an allowed call. The call contains the proof, so the arguments are read
@@ -171,10 +171,9 @@ impl Served {
             Arc::clone(env.states),
             Arc::clone(env.organizations),
             env.url_org,
-            env.channel.clone(),
+            env.channel.cloned(),
         );
-        let channel = env.channel.clone();
-        let longest = self.longest_timeout();
+        let channel = env.channel.cloned();
         let threads = self.is_blocking().then(|| Arc::clone(env.threads));
         let timeout = self.timeout().unwrap_or(env.timeout);
         let party = env.party;
@@ -213,7 +212,7 @@ impl Served {
                 }
             };
             let contained = pin!(AssertUnwindSafe(work).catch_unwind());
-            let ended = match (longest, &channel) {
+            let ended = match (served.longest_timeout(), &channel) {
                 (Some(longest), Some(channel)) => {
                     let start = Instant::now();
                     let deadline = || channel.deadline(start, timeout, longest);

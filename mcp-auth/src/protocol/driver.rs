@@ -26,21 +26,26 @@ pub(super) struct Driver {
 /// The work of a call.
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<Output, Ended>> + Send>>;
 
-/// What a call does next.
-pub(super) enum Step {
+/// The next event of a call. `D` is the driver, if the event has it.
+pub(super) enum Step<D = ()> {
     /// The function sent a message.
-    Message(ClientMessage),
+    Message(ClientMessage, D),
     /// The function ended, and all its messages were taken.
     End(Result<Output, Ended>),
 }
 
 impl Driver {
-    pub(super) fn new(work: Work, channel: Arc<Channel>) -> Self {
-        Self {
+    /// Runs the function until it sends its first message, or until it ends.
+    pub(super) async fn start(work: Work, channel: Arc<Channel>) -> Step<Self> {
+        let mut driver = Self {
             work,
             channel,
             timer: None,
             outcome: None,
+        };
+        match driver.step().await {
+            Step::Message(message, ()) => Step::Message(message, driver),
+            Step::End(outcome) => Step::End(outcome),
         }
     }
 
@@ -56,19 +61,19 @@ impl Driver {
                     return Poll::Ready(Step::End(outcome));
                 };
                 self.outcome = Some(outcome);
-                return Poll::Ready(Step::Message(message));
+                return Poll::Ready(Step::Message(message, ()));
             }
             // A plain `fn` sends from its thread, so the task must be registered before the queue is read.
             self.channel.register(cx.waker());
             if let Next::Message(message) = self.channel.next(Instant::now()) {
-                return Poll::Ready(Step::Message(message));
+                return Poll::Ready(Step::Message(message, ()));
             }
             if let Poll::Ready(outcome) = self.work.as_mut().poll(cx) {
                 self.outcome = Some(outcome);
                 continue;
             }
             let due = match self.channel.next(Instant::now()) {
-                Next::Message(message) => return Poll::Ready(Step::Message(message)),
+                Next::Message(message) => return Poll::Ready(Step::Message(message, ())),
                 Next::At(due) => due,
                 Next::Nothing => return Poll::Pending,
             };

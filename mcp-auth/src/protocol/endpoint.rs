@@ -134,13 +134,16 @@ struct Request<'a> {
     /// The party that the call counts for.
     party: Party,
     challenger: &'a Challenger,
-    /// The messages that the client asks for.
-    asked: Asked<'a>,
     /// True if the client accepts a stream of events.
     streams: bool,
 }
 
 impl<'a> Request<'a> {
+    /// Returns the messages that the client asks for.
+    fn asked(&self) -> Result<Asked<'a>, RpcError> {
+        Asked::of(&self.params.meta()?, self.era)
+    }
+
     fn reply_to(&self) -> ReplyTo<'a> {
         ReplyTo {
             id: self.id,
@@ -400,6 +403,7 @@ impl Endpoint {
         let meta = params.meta()?;
         let era = Era::of(mirrored, &message.method, &meta)?;
         era.check_method(mirrored, &message.method)?;
+        Asked::of(&meta, era)?;
         let request = Request {
             id,
             era,
@@ -409,7 +413,6 @@ impl Endpoint {
             url_org,
             party: sender.party,
             challenger,
-            asked: Asked::of(&meta, era)?,
             streams: sender.streams,
         };
         match (era, &*message.method) {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::primitive::{ClientMessage, LogLevel, Wanted};
+use crate::primitive::{ClientMessage, LogLevel};
 
 use super::envelope::Meta;
 use super::era::Era;
@@ -37,18 +37,6 @@ impl<'a> Asked<'a> {
             (Era::Modern, Some(name)) => Some(level(&name)?),
         };
         Ok(Self { token, level })
-    }
-
-    /// Returns the messages that the function may send. `streams` is false if the client does not accept
-    /// a stream of events.
-    pub(super) fn wanted(self, streams: bool) -> Wanted {
-        if !streams {
-            return Wanted::default();
-        }
-        Wanted {
-            progress: self.token.is_some(),
-            level: self.level,
-        }
     }
 }
 

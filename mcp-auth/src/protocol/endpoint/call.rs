@@ -134,12 +134,9 @@ impl Endpoint {
         if let Err(refused) = self.rates.take(counting).await {
             return limited(refused, &mut record);
         }
-        let channel = tool
-            .channel(
-                self.wanted(tool, caller, request),
-                self.config.progress_interval,
-            )
-            .filter(|_| own_limits);
+        let wanted = self.wanted(tool, caller, request)?;
+        let channel = own_limits.then(|| tool.channel(wanted, self.config.progress_interval));
+        let channel = channel.flatten();
         let env = CallEnvironment {
             states: &self.config.states,
             organizations: &self.config.organizations,
@@ -147,7 +144,7 @@ impl Endpoint {
             threads: &self.config.threads,
             party: request.party,
             timeout: self.config.timeout,
-            channel: channel.clone(),
+            channel: channel.as_ref(),
         };
         let run = tool.call(proof, &env, input, (slot, running));
         // The box keeps the futures of all requests small.
@@ -155,6 +152,20 @@ impl Endpoint {
             let outcome = run.await;
             record.end(outcome)
         });
+        let step = match channel.filter(|channel| channel.is_used()) {
+            None => Step::End(match era {
+                Era::Modern => run.await,
+                Era::Legacy => Detach::new(run).await,
+            }),
+            Some(channel) => {
+                let work: Work = match era {
+                    Era::Modern => run,
+                    Era::Legacy => Box::pin(Detach::new(run)),
+                };
+                // The box keeps the futures of all other requests small.
+                Box::pin(Driver::start(work, channel)).await
+            }
+        };
         let end = CallEnd {
             served: tool,
             target,
@@ -163,42 +174,35 @@ impl Endpoint {
             named_by: acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by),
             has_head: true,
         };
-        let reply_to = request.reply_to();
-        let outcome = match channel.filter(|channel| channel.is_used()) {
-            None => match era {
-                Era::Modern => run.await,
-                Era::Legacy => Detach::new(run).await,
-            },
-            Some(channel) => {
-                let work: Work = match era {
-                    Era::Modern => run,
-                    Era::Legacy => Box::pin(Detach::new(run)),
-                };
-                let mut driver = Driver::new(work, channel);
-                match driver.step().await {
-                    Step::End(outcome) => outcome,
-                    Step::Message(first) => {
-                        let token = request.asked.token;
-                        let remaining = Remaining::new(self, reply_to, token, &end, driver);
-                        return Ok(Response::Stream(remaining.stream(&first)));
-                    }
-                }
+        match step {
+            Step::End(outcome) => self.conclude(request.reply_to(), end, outcome),
+            Step::Message(first, driver) => {
+                let remaining = Remaining::new(self, request, &end, driver)?;
+                Ok(Response::Stream(remaining.stream(&first)))
             }
-        };
-        self.conclude(reply_to, end, outcome)
+        }
     }
 
     /// Returns the messages that the function may send: those that the client asked for, if it accepts a
     /// stream of events.
-    fn wanted(&self, served: &Served, caller: Option<&Caller>, request: &Request<'_>) -> Wanted {
-        if !served.uses_context() {
-            return Wanted::default();
+    fn wanted(
+        &self,
+        served: &Served,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+    ) -> Result<Wanted, RpcError> {
+        if !served.uses_context() || !request.streams {
+            return Ok(Wanted::default());
         }
-        let mut asked = request.asked;
-        if request.era == Era::Legacy {
-            asked.level = caller.and_then(|caller| self.log_levels.of(caller));
-        }
-        asked.wanted(request.streams)
+        let asked = request.asked()?;
+        let level = match request.era {
+            Era::Legacy => caller.and_then(|caller| self.log_levels.of(caller)),
+            Era::Modern => asked.level,
+        };
+        Ok(Wanted {
+            progress: asked.token.is_some(),
+            level,
+        })
     }
 
     /// Responds with the outcome of a call.

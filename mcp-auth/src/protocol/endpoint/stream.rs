@@ -18,7 +18,7 @@ use super::super::notification::written;
 use super::super::record::Ended;
 use super::super::{RefusedMessage, Response};
 use super::call::{CallEnd, Target};
-use super::{Endpoint, ReplyTo, Stopped};
+use super::{Endpoint, ReplyTo, Request, Stopped};
 
 /// The JSON-RPC messages of a response. The last message is the response itself. Reading the stream runs the
 /// function.
@@ -71,17 +71,16 @@ enum OwnedTarget {
 impl Remaining {
     pub(super) fn new(
         endpoint: &Arc<Endpoint>,
-        reply_to: ReplyTo<'_>,
-        token: Option<&str>,
+        request: &Request<'_>,
         end: &CallEnd<'_>,
         driver: Driver,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, RpcError> {
+        Ok(Self {
             endpoint: Arc::clone(endpoint),
-            id: reply_to.id.to_owned(),
-            era: reply_to.era,
-            challenger: reply_to.challenger.clone(),
-            token: token.map(str::to_owned),
+            id: request.id.to_owned(),
+            era: request.era,
+            challenger: request.challenger.clone(),
+            token: request.asked()?.token.map(str::to_owned),
             served: Arc::clone(end.served),
             target: match end.target {
                 Target::Completion => OwnedTarget::Completion,
@@ -93,7 +92,7 @@ impl Remaining {
             org: end.org.cloned(),
             named_by: end.named_by,
             driver,
-        }
+        })
     }
 
     /// Returns the messages, beginning with `first`.
@@ -105,7 +104,7 @@ impl Remaining {
             }
             let mut remaining = remaining?;
             Some(match remaining.driver.step().await {
-                Step::Message(message) => {
+                Step::Message(message, ()) => {
                     let message = written(&message, remaining.token.as_deref());
                     (message, (None, Some(remaining)))
                 }
