@@ -32,7 +32,7 @@ pub(crate) fn parameters(
         errors.at(
             variadic,
             format!(
-                "a {primitive}'s arguments have names: take a list by `Vec<T>` instead of `...`"
+                "a {primitive} cannot take `...`, because each argument needs a name: use a parameter `Vec<T>`"
             ),
         );
     }

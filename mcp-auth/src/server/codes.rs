@@ -203,7 +203,7 @@ codes! {
     Warning ROLES_UNKNOWN "roles-unknown"
         "these guards deny every caller who does not meet another alternative of the guard";
     Warning DEFAULT_SCOPES_INCOMPLETE "default-scopes-incomplete"
-        "a client that registers without scopes (Claude, ChatGPT) asks for the advertised scopes and for `offline_access`, and Clerk refuses every scope that is not a default scope (`invalid_scope`)";
+        "Claude and ChatGPT register without scopes, and then ask for the advertised scopes and for `offline_access`; Clerk gives such a client only default scopes, and answers a request for any other scope with `invalid_scope`";
     Warning OFFLINE_ACCESS_ADVERTISED "offline-access-advertised"
         "a resource server should not ask for refresh tokens (SEP-2207); the server advertises the scope nevertheless, because some clients need it";
     Warning AUDIENCE_SLASH "audience-slash"

@@ -69,8 +69,8 @@ impl ServerBuilder {
         id.unwrap_or("mch_server_under_test").to_owned()
     }
 
-    /// An origin whose session tokens the server accepts. `None` if the server accepts no session
-    /// tokens, or session tokens of any origin.
+    /// Returns the first origin in the list of origins whose session tokens the server accepts. `None`
+    /// if the server accepts no session tokens, or accepts session tokens of any origin.
     pub(crate) fn accepted_party(&self) -> Option<String> {
         match &self.tokens.sessions.as_ref()?.0 {
             Parties::Any => None,

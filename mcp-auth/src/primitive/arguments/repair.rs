@@ -6,8 +6,9 @@
 //!
 //! Two kinds of values are rewritten for every tool: integers with a zero fraction or an exponent
 //! (JSON Schema 2020-12, validation, 6.1.1: `10.0` and `1e1` are integers), and `null` for an
-//! optional argument. For a lenient tool, strings that contain a number, a boolean, a list or an
-//! object are rewritten too, and arguments that certain clients add are removed.
+//! optional argument. For a lenient tool, and for prompts and resources, strings that contain a number,
+//! a boolean, a list or an object are rewritten too. An empty string for an optional argument of
+//! another type is removed, and so are arguments that certain clients add.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,7 +31,7 @@ pub(super) struct Repair<'a> {
 pub(super) struct Repairs {
     /// The number of integers that were written as floats.
     pub(super) integers: usize,
-    /// The number of optional arguments that were `null`.
+    /// The number of optional arguments that were `null` or an empty string.
     pub(super) nulls: usize,
     /// The number of values of other types that were sent as strings.
     pub(super) strings: usize,
@@ -147,10 +148,17 @@ impl<'a> Repair<'a> {
         for (index, member) in members.iter_mut().enumerate() {
             let name = &*member.name;
             let of_member = self.of_member(candidates, name);
-            if member.value == Node::Null
+            let is_absent = match &member.value {
+                Node::Null => !accepts(&of_member, "null"),
+                // Clients have a text field for each argument of a prompt, which may be left empty.
+                Node::Text(written) => {
+                    self.lenient && *written == r#""""# && !accepts(&of_member, "string")
+                }
+                Node::List(_) | Node::Number(_) | Node::Object(_) | Node::Truth(_) => false,
+            };
+            if is_absent
                 && candidates.iter().any(|schema| names(schema, name))
                 && !candidates.iter().any(|schema| requires(schema, name))
-                && !accepts(&of_member, "null")
             {
                 absent.push(index);
             } else {

@@ -31,6 +31,8 @@ async fn the_arguments_of_a_prompt_are_texts_that_are_read_as_its_types() {
         for (arguments, expected) in [
             (json!({}), "3 ideas about anything"),
             (json!({ "count": "7", "subject": "10" }), "7 ideas about 10"),
+            // Some clients send an empty text for a field that the user left empty.
+            (json!({ "count": "", "subject": "tea" }), "3 ideas about tea"),
         ] {
             let reply = prompt(&world, era, "ideas", arguments).await;
             let result = expect_result(era, "GetPromptResult", &reply);
@@ -55,7 +57,7 @@ async fn the_arguments_of_a_prompt_are_texts_that_are_read_as_its_types() {
         let reply = prompt(&world, era, "ideas", json!([])).await;
         expect_error(era, 200, -32602, &reply);
     }
-    world.expect_runs(4);
+    world.expect_runs(6);
 }
 
 #[actix_web::test]

@@ -274,3 +274,12 @@ fn additions_of_clients_are_dropped_only_where_leniency_was_asked_for() {
     let named = json!({ "type": "object", "properties": { "sessionId": { "type": "string" } } });
     assert_eq!(repaired(r#"{"sessionId":"1"}"#, &named, true), None);
 }
+
+#[test]
+fn an_empty_string_is_an_omitted_argument_only_if_lenient_optional_and_of_another_type() {
+    let text = r#"{"n":"","x":"","s":"","b":"","shape":"","any":"","list":" "}"#;
+    let lenient = repaired(text, &schema(), true).map(|(text, _)| text);
+    let expected = r#"{"n":"","s":"","shape":"","any":"","list":" "}"#;
+    assert_eq!(lenient.as_deref(), Some(expected));
+    assert_eq!(strict(text), None);
+}
