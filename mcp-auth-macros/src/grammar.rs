@@ -143,6 +143,28 @@ pub(crate) fn argument_name(text: &str) -> CheckResult {
     name("an argument's name", "`_`, `-` and `.`", &legal, text)
 }
 
+/// Checks the part of a header's name after `Mcp-Param-`: 1 to 64 characters of a token (RFC 9110 §5.6.2). MCP sets no
+/// limit on the length.
+pub(crate) fn header(text: &str) -> CheckResult {
+    let legal = |c: char| c.is_ascii_alphanumeric() || TOKEN_MARKS.contains(c);
+    let start = text.get(..HEADER_PREFIX.len());
+    let is_whole_name = start.is_some_and(|start| start.eq_ignore_ascii_case(HEADER_PREFIX));
+    match text.chars().count() {
+        0 => Err("`header` cannot be empty".to_owned()),
+        1..=64 if is_whole_name => Err(format!(
+            "clients add `{HEADER_PREFIX}` to the name in `header`: write the name without `{HEADER_PREFIX}`"
+        )),
+        1..=64 if text.chars().all(legal) => Ok(()),
+        1..=64 => Err(format!(
+            "`header` may have only ASCII letters, digits and {TOKEN_MARKS}, found {}; clients refuse other names",
+            quoted(text)
+        )),
+        length => Err(format!(
+            "`header` may have at most 64 characters, but this name has {length}"
+        )),
+    }
+}
+
 fn name(what: &str, marks: &str, legal: &dyn Fn(char) -> bool, text: &str) -> CheckResult {
     match text.chars().count() {
         1..=64 if text.chars().all(legal) => Ok(()),
@@ -240,6 +262,9 @@ fn repaired_permission(text: &str) -> Option<String> {
     is_permission(&repaired).then_some(repaired)
 }
 
+/// The first part of the name of each header that repeats an argument.
+pub(crate) const HEADER_PREFIX: &str = "Mcp-Param-";
+const TOKEN_MARKS: &str = "!#$%&'*+-.^_`|~";
 const PRESETS: [&str; 4] = ["strict", "moderate", "lax", "strict_mfa"];
 const LEVELS: [&str; 3] = ["first_factor", "second_factor", "multi_factor"];
 const UNITS: [&str; 4] = ["s", "min", "hour", "day"];
@@ -423,6 +448,36 @@ mod tests {
                 .unwrap_err()
                 .ends_with("write `scope = all(\"a\", \"b\")`")
         );
+    }
+
+    #[test]
+    fn headers_are_tokens_of_rfc_9110_without_the_prefix() {
+        let longest = "a".repeat(64);
+        for text in [
+            "Region",
+            "x",
+            "a.b-c_1",
+            "!#$%&'*+-.^_`|~",
+            "Mcp-Param",
+            &longest,
+        ] {
+            assert_eq!(header(text), Ok(()), "{text}");
+        }
+        let longer = "a".repeat(65);
+        for (text, told) in [
+            ("", "cannot be empty"),
+            ("My Region", "found `My Region`"),
+            ("Region:", "found `Region:`"),
+            ("a\r\nb", "clients refuse other names"),
+            ("Región", "found `Región`"),
+            ("(x)", "found `(x)`"),
+            ("Mcp-Param-Region", "without `Mcp-Param-`"),
+            ("mcp-param-", "without `Mcp-Param-`"),
+            (&longer, "this name has 65"),
+        ] {
+            let message = header(text).unwrap_err();
+            assert!(message.contains(told), "{text}: {message}");
+        }
     }
 
     #[test]

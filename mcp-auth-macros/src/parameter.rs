@@ -10,10 +10,12 @@ use crate::{
     entry::{COMPLETION_FORM, Call},
     errors::{Errors, did_you_mean, listed},
     garde::SuppressedKeyword,
+    grammar,
     item::is_lint_level,
     primitive::Primitive,
     rename::renamed,
-    types::{Passing, option_of, passing},
+    source::source,
+    types::{Passing, is_unfit_for_header, option_of, passing},
 };
 
 /// The rules of schemars, which are only in the schema and are not enforced.
@@ -48,7 +50,11 @@ pub(crate) struct Argument {
     pub(crate) flatten: Option<Ident>,
     /// The word `garde` of the first such attribute.
     pub(crate) garde: Option<Path>,
+    /// The part after `Mcp-Param-` of the name of the header in which clients repeat the argument.
+    pub(crate) header: Option<LitStr>,
     pub(crate) rename: Option<LitStr>,
+    /// The word `alias` of the first `#[serde(alias = "…")]`, which is also among the attributes.
+    serde_alias: Option<Path>,
     /// `#[serde(default)]`, already among the attributes.
     serde_default: bool,
     /// The name in `#[serde(rename = "…")]`, which is also among the attributes.
@@ -162,6 +168,7 @@ impl Argument {
             }
         }
         argument.check_flatten(errors);
+        argument.check_header(&parameter.ty, errors);
         argument
     }
 
@@ -198,6 +205,12 @@ impl Argument {
                 .flatten
                 .replace(meta.path.require_ident()?.clone())
                 .is_some(),
+            "header" if primitive != Primitive::Tool => {
+                return Err(meta
+                    .error("clients repeat only arguments of tools in headers: remove `header`"));
+            }
+            "header" if meta.input.peek(Token![=]) => self.header.replace(header(meta)?).is_some(),
+            "header" => return Err(meta.error(HEADER_FORM)),
             "rename" => self.rename.replace(new_name(meta)?).is_some(),
             _ => return Err(meta.error(unknown_key(primitive, &key))),
         };
@@ -227,6 +240,9 @@ impl Argument {
                 self.serde_rename = Some(text);
             }
             self.serde_default |= serde && name == "default";
+            if serde && name == "alias" {
+                self.serde_alias.get_or_insert_with(|| key.clone());
+            }
             if schemars && SCHEMA_ONLY.contains(&name.as_str()) {
                 errors.at(key, unenforced(&name));
             }
@@ -246,6 +262,9 @@ impl Argument {
         if self.default.is_some() || self.rename.is_some() {
             errors.at(flatten, "`flatten` takes the fields of a struct as arguments: put `default` and `rename` on the fields of the struct");
         }
+        if self.header.is_some() {
+            errors.at(flatten, "`header` repeats one argument: declare that argument as a separate parameter, without `flatten`");
+        }
         if self.complete.is_some() {
             errors.at(flatten, "`complete` suggests values for one argument: declare that argument as a separate parameter, without `flatten`");
         }
@@ -258,6 +277,28 @@ impl Argument {
                 &attribute.meta,
                 "this attribute has no effect on a flattened struct: write it on the fields of the struct",
             );
+        }
+    }
+
+    /// Reports types that no header can repeat, and a second name for the argument. A client could send the argument
+    /// under the second name, and no header would repeat it.
+    fn check_header(&self, ty: &Type, errors: &mut Errors) {
+        if self.header.is_none() || self.flatten.is_some() {
+            return;
+        }
+        if let Some(alias) = &self.serde_alias {
+            errors.at(
+                alias,
+                "a client could send the argument under this name without its header: keep `alias` or `header`",
+            );
+        }
+        if !self.is_derived_otherwise() && is_unfit_for_header(ty) {
+            let ty = option_of(ty).unwrap_or(ty);
+            let message = format!(
+                "`header` needs a string, an integer or a boolean, and `{}` is none of them",
+                source(ty)
+            );
+            errors.at(ty, message);
         }
     }
 }
@@ -297,6 +338,24 @@ fn new_name(meta: &syn::meta::ParseNestedMeta<'_>) -> syn::Result<LitStr> {
         )),
     }
 }
+
+fn header(meta: &syn::meta::ParseNestedMeta<'_>) -> syn::Result<LitStr> {
+    let value: Expr = meta.value()?.parse()?;
+    let Expr::Lit(ExprLit {
+        lit: Lit::Str(name),
+        ..
+    }) = value
+    else {
+        return Err(syn::Error::new_spanned(value, HEADER_FORM));
+    };
+    match grammar::header(&name.value()) {
+        Ok(()) => Ok(name),
+        Err(message) => Err(syn::Error::new_spanned(name, message)),
+    }
+}
+
+const HEADER_FORM: &str =
+    "`header` takes a name as a string: `header = \"Region\"`, for the header `Mcp-Param-Region`";
 
 pub(crate) fn unenforced(rule: &str) -> String {
     format!(

@@ -55,7 +55,7 @@ impl Primitive {
         match self {
             Self::Prompt => &["complete", "default", "flatten", "rename"],
             Self::Resource => &["complete", "default", "rename"],
-            Self::Tool => &["default", "flatten", "rename"],
+            Self::Tool => &["default", "flatten", "header", "rename"],
         }
     }
 }

@@ -288,6 +288,23 @@ fn a_resource_declares_its_uri_and_takes_its_variables() {
 }
 
 #[test]
+fn headers_are_data_with_the_names_that_clients_know() {
+    snapshot(
+        quote!(rename_all = "camelCase"),
+        &quote! {
+            async fn query(
+                #[arg(header = "Region")] home_region: String,
+                #[arg(header = "Shard", rename = "part")] shard: Option<u32>,
+                limit: u32,
+            ) -> String {
+                home_region
+            }
+        },
+        &expect_file!["../tests/expand/header.rs"],
+    );
+}
+
+#[test]
 fn completion_functions_are_called_by_the_name_of_their_argument() {
     snapshot_of(
         Primitive::Prompt,

@@ -198,6 +198,23 @@ pub(crate) fn item_of(ty: &Type) -> Option<&Type> {
     }
 }
 
+/// Returns true for a type that is certainly neither a string nor an integer nor a boolean, also inside an `Option`. The
+/// server checks every other type at start-up, with its schema.
+pub(crate) fn is_unfit_for_header(ty: &Type) -> bool {
+    match ungrouped(option_of(ty).unwrap_or(ty)) {
+        Type::Array(_) | Type::Tuple(_) => true,
+        Type::Path(TypePath { path, .. }) => path
+            .segments
+            .last()
+            .is_some_and(|last| UNFIT_FOR_HEADER.iter().any(|name| last.ident == name)),
+        _ => false,
+    }
+}
+
+const UNFIT_FOR_HEADER: [&str; 8] = [
+    "BTreeMap", "BTreeSet", "HashMap", "HashSet", "Vec", "VecDeque", "f32", "f64",
+];
+
 /// The last name and the `T` of `path::Name<T>`.
 fn generic_of(ty: &Type) -> Option<(&Ident, &Type)> {
     let Type::Path(TypePath {
@@ -354,6 +371,30 @@ mod tests {
         ];
         for ty in types {
             assert!(passing(Primitive::Tool, &ty).is_err(), "{}", source(ty));
+        }
+    }
+
+    #[test]
+    fn what_no_header_can_repeat_is_recognised() {
+        let unfit: [Type; 5] = [
+            parse_quote!(f64),
+            parse_quote!(Option<f32>),
+            parse_quote!(Vec<String>),
+            parse_quote!([u8; 4]),
+            parse_quote!((u8, String)),
+        ];
+        for ty in unfit {
+            assert!(is_unfit_for_header(&ty), "{}", source(ty));
+        }
+        let undecided: [Type; 5] = [
+            parse_quote!(String),
+            parse_quote!(Option<u64>),
+            parse_quote!(bool),
+            parse_quote!(region::Region),
+            parse_quote!(Cow<'static, str>),
+        ];
+        for ty in undecided {
+            assert!(!is_unfit_for_header(&ty), "{}", source(ty));
         }
     }
 

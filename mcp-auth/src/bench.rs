@@ -76,6 +76,7 @@ impl Steps {
             version: Header::Value(MODERN),
             method: Header::Value(method),
             name: name.map_or(Header::Absent, Header::Value),
+            arguments: &[],
         };
         match self
             .site

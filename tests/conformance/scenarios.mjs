@@ -28,6 +28,7 @@ const SINCE_2025_11_25 = [
 ];
 const SINCE_2026_07_28 = [
     'http-header-validation',
+    'http-custom-header-server-validation',
     'caching',
     'sep-2164-resource-not-found',
     'input-required-result-unsupported-methods',

@@ -6,6 +6,7 @@
 //! `additionalProperties: false`, because Google's SDK fails on the keyword.
 
 mod content;
+mod headers;
 mod messages;
 mod prompts;
 mod resources;

@@ -78,11 +78,11 @@ fn kind(handler: &Handler) -> TokenStream {
             }
         }
         Kind::Resource(resource) => resource_traits(resource),
-        Kind::Tool(tool) => tool_traits(tool),
+        Kind::Tool(tool) => tool_traits(handler, tool),
     }
 }
 
-fn tool_traits(tool: &Tool) -> TokenStream {
+fn tool_traits(handler: &Handler, tool: &Tool) -> TokenStream {
     let Tool {
         allow_unknown,
         lenient,
@@ -90,6 +90,9 @@ fn tool_traits(tool: &Tool) -> TokenStream {
     } = tool;
     let (read_only, destructive) = (optional(&tool.read_only), optional(&tool.destructive));
     let (idempotent, open_world) = (optional(&tool.idempotent), optional(&tool.open_world));
+    let mirrored = handler.headers().map(|(argument, header)| {
+        quote!(__private::MirroredArgument { argument: #argument, header: #header })
+    });
     quote! {
         __private::Kind::Tool(__private::ToolTraits {
             annotations: __private::Annotations {
@@ -100,6 +103,7 @@ fn tool_traits(tool: &Tool) -> TokenStream {
             },
             allow_unknown: #allow_unknown,
             lenient: #lenient,
+            mirrored: &[#(#mirrored),*],
         })
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn check(
     check_completions(primitive, args, item, parameters, errors);
     check_rename_all(args, parameters, errors);
     check_argument_names(args, parameters, errors);
+    check_headers(parameters, errors);
 }
 
 // #[mcp_tool(read_only, destructive)]
@@ -209,5 +210,22 @@ fn check_argument_names(args: &Args, parameters: &[Parameter], errors: &mut Erro
             );
         }
         seen.insert(name, ident);
+    }
+}
+
+// async fn tool(#[arg(header = "Region")] from: String, #[arg(header = "region")] to: String)
+fn check_headers(parameters: &[Parameter], errors: &mut Errors) {
+    let mut seen: HashMap<String, &Ident> = HashMap::new();
+    for (Parameter { ident, .. }, argument) in arguments(parameters) {
+        let Some(header) = &argument.header else {
+            continue;
+        };
+        let name = header.value();
+        if let Some(first) = seen.insert(name.to_ascii_lowercase(), ident) {
+            errors.at(
+                header,
+                format!("`{first}` and `{ident}` both have the header `Mcp-Param-{name}`; upper and lower case are equal in the names of headers"),
+            );
+        }
     }
 }

@@ -191,6 +191,17 @@ impl Handler {
         })
     }
 
+    /// The arguments that clients repeat in headers, as clients know them, each with the whole name of its header.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (String, String)> {
+        self.arguments().filter_map(|(parameter, argument)| {
+            let header = argument.header.as_ref()?.value();
+            Some((
+                argument.name(&parameter.ident, self.rename_all.as_ref()),
+                format!("{}{header}", grammar::HEADER_PREFIX),
+            ))
+        })
+    }
+
     /// Whether a permission is required, alone or as an alternative.
     pub(crate) fn names_permissions(&self) -> bool {
         match &self.guard {

@@ -489,11 +489,82 @@ fn completion_functions_take_injected_parameters() {
                 "",
                 "fn t(#[arg(renam = \"b\")] a: u8) {}",
                 &[
-                    "unknown key `renam`; did you mean `rename`?\nnote: accepted are `default`, `flatten`, `rename`",
+                    "unknown key `renam`; did you mean `rename`?\nnote: accepted are `default`, `flatten`, `header`, `rename`",
                 ],
             ),
         ],
     );
+}
+
+#[test]
+fn headers_repeat_single_arguments_of_tools() {
+    const ONLY_TOOLS: &str = "clients repeat only arguments of tools in headers: remove `header`";
+    const FORM: &str = "`header` takes a name as a string: `header = \"Region\"`";
+    check(
+        Primitive::Tool,
+        &[
+            ("", "fn t(#[arg(header = \"Region\")] a: String) {}", &[]),
+            (
+                "",
+                "fn t(#[arg(header = \"A\", rename = \"x\")] a: Option<u64>, #[arg(header = \"B\", default)] b: bool) {}",
+                &[],
+            ),
+            ("", "fn t(#[arg(header = 7)] a: String) {}", &[FORM]),
+            ("", "fn t(#[arg(header = REGION)] a: String) {}", &[FORM]),
+            ("", "fn t(#[arg(header)] a: String) {}", &[FORM]),
+            ("", "fn t(#[arg(header(\"A\"))] a: String) {}", &[FORM]),
+            (
+                "",
+                "fn t(#[arg(header = \"\")] a: String) {}",
+                &["`header` cannot be empty"],
+            ),
+            (
+                "",
+                "fn t(#[arg(header = \"a b\")] a: String) {}",
+                &["`header` may have only ASCII letters, digits and"],
+            ),
+            (
+                "",
+                "fn t(#[arg(header = \"mcp-param-a\")] a: String) {}",
+                &["clients add `Mcp-Param-` to the name in `header`"],
+            ),
+            (
+                "",
+                "fn t(#[arg(header = \"A\", header = \"B\")] a: String) {}",
+                &["`header` is given twice"],
+            ),
+            (
+                "",
+                "fn t(#[arg(header = \"A\")] a: String, #[arg(header = \"a\")] b: String) {}",
+                &["`a` and `b` both have the header `Mcp-Param-a`; upper and lower case are equal"],
+            ),
+            (
+                "",
+                "fn t(#[arg(header = \"A\")] a: Option<f64>) {}",
+                &["`header` needs a string, an integer or a boolean, and `f64` is none of them"],
+            ),
+            (
+                "",
+                "fn t(#[arg(header = \"A\")] #[serde(with = \"text\")] #[schemars(with = \"String\")] a: f64) {}",
+                &[],
+            ),
+            (
+                "",
+                "fn t(#[arg(header = \"A\")] #[serde(alias = \"b\")] a: String) {}",
+                &["a client could send the argument under this name without its header"],
+            ),
+            (
+                "",
+                "fn t(#[arg(header = \"A\", flatten)] a: Vec<u8>) {}",
+                &["`header` repeats one argument"],
+            ),
+        ],
+    );
+    let others = [(Primitive::Prompt, ""), (Primitive::Resource, "\"a:{a}\"")];
+    for (primitive, args) in others {
+        let function = "fn p(#[arg(header = \"A\")] a: String) {}";
+        check(primitive, &[(args, function, &[ONLY_TOOLS])]);
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ const _: () = {
                 },
                 allow_unknown: false,
                 lenient: false,
+                mirrored: &[],
             }),
             title: ::core::option::Option::None,
             description: "Says hello.",

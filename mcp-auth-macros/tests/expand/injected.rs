@@ -84,6 +84,7 @@ const _: () = {
                 },
                 allow_unknown: false,
                 lenient: false,
+                mirrored: &[],
             }),
             title: ::core::option::Option::None,
             description: "Delete a document of the caller's organization.",

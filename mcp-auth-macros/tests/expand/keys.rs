@@ -63,6 +63,7 @@ const _: () = {
                 },
                 allow_unknown: true,
                 lenient: false,
+                mirrored: &[],
             }),
             title: ::core::option::Option::Some("Search documents"),
             description: "",

@@ -43,6 +43,7 @@ const _: () = {
                 },
                 allow_unknown: false,
                 lenient: false,
+                mirrored: &[],
             }),
             title: ::core::option::Option::None,
             description: "",

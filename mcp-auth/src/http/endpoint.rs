@@ -24,7 +24,7 @@ use super::bearer;
 use super::body::{Budget, Incoming, Unread};
 use super::connection;
 use super::events;
-use super::head::{Fields, media_type};
+use super::head::{Fields, media_type, requested_argument_headers};
 use super::org_query;
 use super::refusal::{Refusal, Refused};
 use super::site::{Name, Site};
@@ -41,7 +41,7 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
             site.gate_log.count(&refusal, &fields);
             (site.canonical(), None, Err(refusal.into()))
         }
-        Ok((name, origin)) if head.method == Method::OPTIONS => (name, origin, Ok(preflight())),
+        Ok((name, origin)) if head.method == Method::OPTIONS => (name, origin, Ok(preflight(head))),
         Ok((name, origin)) => {
             let answer = respond(site, name, head, &fields, &mut body).await;
             (name, origin, answer)
@@ -319,11 +319,17 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
     }
 }
 
-/// Answers the preflight request of a browser. The gate has already checked the origin.
-fn preflight() -> HttpResponse {
+/// Answers the preflight request of a browser. The gate has already checked the origin. A page may send any header of an
+/// argument. A list of the declared headers would tell anyone which arguments the tools have.
+fn preflight(head: &RequestHead) -> HttpResponse {
+    let mut allowed = ALLOWED.to_owned();
+    for name in requested_argument_headers(head).take(MOST_ARGUMENT_HEADERS) {
+        allowed.push_str(", ");
+        allowed.push_str(name);
+    }
     HttpResponse::NoContent()
         .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"))
-        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, allowed))
         .insert_header((ACCESS_CONTROL_MAX_AGE, "7200"))
         .finish()
 }
@@ -339,4 +345,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The largest length of a body without a token, in bytes. A call of a public tool needs far less.
 pub(crate) const ANONYMOUS_BODY: usize = 64 * 1024;
 const ALLOWED: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";
+/// The largest number of headers of arguments that one preflight request can ask for.
+const MOST_ARGUMENT_HEADERS: usize = 64;
 const EXPOSED: &str = "WWW-Authenticate, Mcp-Session-Id, Retry-After";

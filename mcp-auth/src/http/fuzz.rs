@@ -13,7 +13,7 @@ use super::head::{Fields, media_type};
 use super::listed::{AllowedHost, origin, split};
 use super::org_query;
 use crate::identity::UrlOrg;
-use crate::protocol::Header;
+use crate::protocol::{Header, Headers};
 
 /// Checks which token is read from a request. The first line is the target of the request, and each
 /// other line is a value of `Authorization`.
@@ -95,6 +95,7 @@ pub fn head(bytes: &[u8]) {
             _ => Header::Malformed,
         };
         assert_eq!(field, expected, "{name}");
+        assert_eq!(head.headers.header(name), expected, "{name}");
     }
     if let Header::Value(value) = fields.content_type {
         let essence = media_type(value);

@@ -3,9 +3,9 @@
 use std::str;
 
 use actix_web::dev::RequestHead;
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderName, HeaderValue};
 
-use crate::protocol::{Header, Mirrored};
+use crate::protocol::{Header, Headers, Mirrored};
 
 /// The headers that this server reads.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ impl<'a> Fields<'a> {
                 version: Header::Absent,
                 method: Header::Absent,
                 name: Header::Absent,
+                arguments: head.headers(),
             },
         };
         let mut is_chunked = false;
@@ -68,11 +69,9 @@ impl<'a> Fields<'a> {
                 }
                 _ => continue,
             };
-            *field = match (&field, ascii(value)) {
-                (Header::Absent, Some(value)) => Header::Value(value),
-                (Header::Absent, None) | (Header::Malformed | Header::Value(_), _) => {
-                    Header::Malformed
-                }
+            *field = match field {
+                Header::Absent => single(value),
+                Header::Malformed | Header::Value(_) => Header::Malformed,
             };
         }
         fields.switches &= !is_chunked;
@@ -97,6 +96,22 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl Headers for HeaderMap {
+    fn header(&self, name: &str) -> Header<'_> {
+        let mut values = self.get_all(name);
+        match (values.next(), values.next()) {
+            (None, _) => Header::Absent,
+            (Some(value), None) => single(value),
+            (Some(_), Some(_)) => Header::Malformed,
+        }
+    }
+}
+
+/// Returns the header whose only value is `value`.
+fn single(value: &HeaderValue) -> Header<'_> {
+    ascii(value).map_or(Header::Malformed, Header::Value)
+}
+
 /// Returns a value as text, without surrounding blanks. `None` if it is not ASCII. HTTP permits no
 /// control characters in a value, so ASCII here means visible ASCII. `is_ascii` checks many bytes
 /// at once, unlike `HeaderValue::to_str`.
@@ -104,6 +119,20 @@ fn ascii(value: &HeaderValue) -> Option<&str> {
     let bytes = value.as_bytes().trim_ascii();
     bytes.is_ascii().then(|| str::from_utf8(bytes).ok())?
 }
+
+/// Returns the names of headers of arguments that a browser asks for in a preflight request.
+pub(super) fn requested_argument_headers(head: &RequestHead) -> impl Iterator<Item = &str> {
+    let lists = head.headers().get_all(ACCESS_CONTROL_REQUEST_HEADERS);
+    let names = lists.filter_map(ascii).flat_map(|list| list.split(','));
+    names.map(str::trim).filter(|name| {
+        let prefix = name.get(..ARGUMENT_PREFIX.len());
+        prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(ARGUMENT_PREFIX))
+            && HeaderName::from_bytes(name.as_bytes()).is_ok()
+    })
+}
+
+/// The first part of the name of each header that repeats an argument.
+const ARGUMENT_PREFIX: &str = "mcp-param-";
 
 /// Returns the media type without its parameters.
 pub(super) fn media_type(value: &str) -> &str {

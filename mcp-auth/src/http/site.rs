@@ -16,6 +16,8 @@ use crate::clerk::Metadata;
 use crate::identity::AuthError;
 use crate::identity::{Authenticator, Clock, LogThrottle};
 use crate::limits::{Exhausted, Network, Networks, Pool, Shares};
+#[cfg(feature = "testing")]
+use crate::primitive::MirroredArgument;
 use crate::protocol::Endpoint;
 
 use super::body::Incoming;
@@ -262,6 +264,12 @@ impl Site {
             )
             | Ok(_) => None,
         }
+    }
+
+    /// Returns the arguments of a tool that clients repeat in headers. Empty for an unknown tool.
+    #[cfg(feature = "testing")]
+    pub(crate) fn mirrored_arguments(&self, tool: &str) -> &'static [MirroredArgument] {
+        self.endpoint.mirrored_arguments(tool)
     }
 
     /// Empties the cache of memberships.

@@ -66,6 +66,16 @@ pub enum Kind {
     Tool(ToolTraits),
 }
 
+impl Kind {
+    /// Returns the arguments that clients repeat in headers. Only tools have such arguments.
+    pub(crate) fn mirrored(&self) -> &'static [MirroredArgument] {
+        match self {
+            Self::Tool(tool) => tool.mirrored,
+            Self::Prompt(_) | Self::Resource(_) => &[],
+        }
+    }
+}
+
 /// The data that only a prompt has.
 #[derive(Clone, Copy, Debug)]
 pub struct PromptTraits {
@@ -83,6 +93,18 @@ pub struct ToolTraits {
     /// True if the tool accepts a number, boolean, list or object that a client sends as a JSON
     /// string (`"10"` for a number), and removes the extra arguments that certain clients add.
     pub lenient: bool,
+    /// The arguments that clients repeat in headers.
+    pub mirrored: &'static [MirroredArgument],
+}
+
+/// An argument that clients repeat in a header of the request (MCP 2026-07-28,
+/// basic/transports/streamable-http, custom headers from tool parameters).
+#[derive(Clone, Copy, Debug)]
+pub struct MirroredArgument {
+    /// The name of the argument, as clients know it.
+    pub argument: &'static str,
+    /// The whole name of the header, such as `Mcp-Param-Region`.
+    pub header: &'static str,
 }
 
 /// The data that only a resource has. MCP 2026-07-28, server/resources: data types.

@@ -55,8 +55,8 @@ pub use self::completion::{CompletionRequest, Suggestions, suggested};
 pub use self::content::Content;
 pub use self::context::{Cancelled, Context};
 pub use self::declaration::{
-    Annotations, ArgumentsForm, Declaration, Icon, Kind, MetaValue, Parameter, PromptTraits,
-    ResourceTraits, ToolTraits,
+    Annotations, ArgumentsForm, Declaration, Icon, Kind, MetaValue, MirroredArgument, Parameter,
+    PromptTraits, ResourceTraits, ToolTraits,
 };
 pub use self::error::{ErrorOf, NoText, check_error};
 pub use self::error::{PublicErrorExt, ToolError};
@@ -75,6 +75,7 @@ pub use self::uri_template::UriPart;
 
 #[cfg(feature = "_fuzz")]
 pub(crate) use self::arguments::fuzz;
+pub(crate) use self::arguments::header::repeats;
 pub use self::arguments::{IsArgument, IsField};
 pub(crate) use self::channel::{Channel, Message as ClientMessage, Next, Wanted};
 #[cfg(test)]

@@ -40,6 +40,16 @@ pub(crate) enum RegistryError {
         state: &'static str,
         location: &'static Location<'static>,
     },
+    /// A header repeats an argument that is neither a string nor an integer nor a boolean.
+    #[error(
+        "{location}: {item} has the header `{header}` for the argument `{argument}`, whose schema is not that of a string, an integer or a boolean; remove `header`, or change the type of the argument"
+    )]
+    HeaderOfAnotherType {
+        item: String,
+        argument: &'static str,
+        header: &'static str,
+        location: &'static Location<'static>,
+    },
     /// A primitive counts its calls per organization, but its calls have no organization.
     #[error(
         "{location}: {item} has the rate `{rate}`, but acts in no organization; add `require_org`, or count `per user`"

@@ -13,7 +13,7 @@ use super::arguments::ArgumentReader;
 use super::authorize::{AccessRule, Authorize};
 use super::channel::{Channel, Wanted};
 use super::concurrency::Concurrency;
-use super::declaration::{ArgumentsForm, Kind, Parameter, ResourceTraits};
+use super::declaration::{ArgumentsForm, Kind, MirroredArgument, Parameter, ResourceTraits};
 use super::describe::{describe, icons};
 use super::info::PrimitiveInfo;
 use super::log_name::LogName;
@@ -90,7 +90,17 @@ impl Served {
             ),
         };
         let generated = (registration.input_schema)();
-        let input = schema::finish_input(generated.clone(), !open);
+        let mut input = schema::finish_input(generated.clone(), !open);
+        for MirroredArgument { argument, header } in declaration.kind.mirrored() {
+            if !schema::add_header(&mut input, argument, header) {
+                return Err(RegistryError::HeaderOfAnotherType {
+                    item: PrimitiveInfo::of(declaration).in_words(),
+                    argument,
+                    header,
+                    location: declaration.location,
+                });
+            }
+        }
         let known = match declaration.arguments {
             ArgumentsForm::Struct if !open => schema::property_names(&input),
             ArgumentsForm::Struct | ArgumentsForm::Generated => None,
@@ -199,6 +209,11 @@ impl Served {
             Kind::Resource(resource) => Some(resource),
             Kind::Prompt(_) | Kind::Tool(_) => None,
         }
+    }
+
+    /// Returns the arguments that clients repeat in headers.
+    pub(crate) fn mirrored(&self) -> &'static [MirroredArgument] {
+        self.kind().mirrored()
     }
 
     /// Returns true if the argument with this name has a completion function.

@@ -9,6 +9,8 @@ use bytestring::ByteString;
 use crate::guard::{Denied, Guard, SecurityScheme, lacking_server_scopes};
 use crate::identity::{Caller, Clock, Freshness, Organizations, UrlOrg};
 use crate::limits::Party;
+#[cfg(feature = "testing")]
+use crate::primitive::MirroredArgument;
 use crate::primitive::{List, Rate, Registry, Served, States, Threads};
 
 use self::list::Visibilities;
@@ -223,6 +225,13 @@ impl Endpoint {
     #[cfg(mcp_auth_bench)]
     pub(crate) fn config(&self) -> &EndpointConfig {
         &self.config
+    }
+
+    /// Returns the arguments of a tool that clients repeat in headers. Empty for an unknown tool.
+    #[cfg(feature = "testing")]
+    pub(crate) fn mirrored_arguments(&self, tool: &str) -> &'static [MirroredArgument] {
+        let served = self.config.registry.find(tool);
+        served.map_or(&[], |served| served.mirrored())
     }
 
     /// Empties the cache of memberships.

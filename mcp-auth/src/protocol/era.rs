@@ -5,12 +5,16 @@
 //! legacy. Legacy requests are stateless: they need no session.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::primitive::{MirroredArgument, repeats};
+
 use super::envelope::Meta;
 use super::error::RpcError;
+use super::scan::Scanner;
 
 /// The revision of MCP that the modern era uses.
 pub(crate) const MODERN: &str = "2026-07-28";
@@ -23,7 +27,7 @@ pub(super) const WITH_ICONS: &str = "2025-11-25";
 
 /// The headers of a POST that repeat values of its body. A header that occurs twice, or that has
 /// bytes other than visible ASCII, is `Malformed`, and never equals a value of the body.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Mirrored<'a> {
     /// `MCP-Protocol-Version`.
     pub(crate) version: Header<'a>,
@@ -31,6 +35,35 @@ pub(crate) struct Mirrored<'a> {
     pub(crate) method: Header<'a>,
     /// `Mcp-Name`.
     pub(crate) name: Header<'a>,
+    /// The headers `Mcp-Param-*`. They are looked up only for a tool that declares such headers.
+    pub(crate) arguments: &'a dyn Headers,
+}
+
+impl fmt::Debug for Mirrored<'_> {
+    /// Leaves out the headers that are not read yet, because they include the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mirrored")
+            .field("version", &self.version)
+            .field("method", &self.method)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The headers of a request, by name.
+pub(crate) trait Headers {
+    /// Returns the header with this name. Upper and lower case are equal.
+    fn header(&self, name: &str) -> Header<'_>;
+}
+
+/// No headers, or the headers of a test.
+impl<const N: usize> Headers for [(&str, &str); N] {
+    fn header(&self, name: &str) -> Header<'_> {
+        let found = self
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map_or(Header::Absent, |(_, value)| Header::Value(value))
+    }
 }
 
 /// A header that repeats a value of the body.
@@ -127,6 +160,49 @@ impl Era {
     }
 }
 
+impl Era {
+    /// Checks that each header `Mcp-Param-*` of a tool equals the argument that it repeats, and is absent if the argument
+    /// is absent or `null`. `written` is the argument object as it is written in the body. The legacy era does not
+    /// define these headers, so they are ignored.
+    pub(super) fn check_arguments(
+        self,
+        mirrored: &Mirrored<'_>,
+        declared: &'static [MirroredArgument],
+        written: &str,
+    ) -> Result<(), RpcError> {
+        if self == Self::Legacy {
+            return Ok(());
+        }
+        for MirroredArgument { argument, header } in declared {
+            let sent = mirrored.arguments.header(header);
+            let sent = match sent {
+                Header::Absent => None,
+                Header::Malformed => Some(None),
+                Header::Value(value) => Some(decoded(value)),
+            };
+            let agrees = |value: &str| match &sent {
+                None => value == "null",
+                Some(None) => false,
+                Some(Some(text)) => repeats(text, value),
+            };
+            // If an argument is given twice, the header must equal both.
+            let (mut is_given, mut is_equal) = (false, true);
+            let read = Scanner::new(written).object(|value, name| {
+                let value = value.value()?;
+                if name == *argument {
+                    is_given = true;
+                    is_equal &= agrees(value);
+                }
+                Some(false)
+            });
+            if read.is_none() || !is_equal || !is_given && sent.is_some() {
+                return Err(RpcError::ArgumentMismatch { argument, header });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Returns the version for the response to `initialize`: the version that the client offers if the
 /// server supports it, and otherwise the newest legacy version (MCP 2025-11-25, basic/lifecycle,
 /// version negotiation).
@@ -163,6 +239,7 @@ mod tests {
             version,
             method: Header::Absent,
             name: Header::Absent,
+            arguments: &[],
         }
     }
 
@@ -287,6 +364,72 @@ mod tests {
             ..absent
         };
         assert!(Era::Legacy.check_method(&other, "ping").is_err());
+    }
+
+    #[test]
+    fn a_header_of_an_argument_must_be_the_argument() {
+        const REGION: &[MirroredArgument] = &[MirroredArgument {
+            argument: "region",
+            header: "Mcp-Param-Region",
+        }];
+        let check = |era: Era, sent: &dyn Headers, written: &str| {
+            let mirrored = Mirrored {
+                arguments: sent,
+                ..mirrored(Header::Absent)
+            };
+            era.check_arguments(&mirrored, REGION, written).is_ok()
+        };
+        let eu = [("mcp-param-region", "eu")];
+        let hello = [("Mcp-Param-Region", "=?base64?SGVsbG8=?=")];
+        for (sent, written, agrees) in [
+            (&eu as &dyn Headers, r#"{"region":"eu"}"#, true),
+            (
+                &eu,
+                r#"{ "other": {"region": "us"}, "regi\u006fn" : "e\u0075" }"#,
+                true,
+            ),
+            (&eu, r#"{"region":"us"}"#, false),
+            (&eu, r#"{"region":"us","region":"eu"}"#, false),
+            (&eu, r#"{"region":"eu","region":"us"}"#, false),
+            (&eu, r#"{"region":"eu","region":null}"#, false),
+            (&eu, r#"{"region":["eu"]}"#, false),
+            (&eu, r#"{"region":null}"#, false),
+            (&eu, "{}", false),
+            (&eu, r#"{"Region":"eu"}"#, false),
+            (&eu, r#"{"region":"eu""#, false),
+            (&[], r#"{"region":"eu"}"#, false),
+            (&[], r#"{"region":[]}"#, false),
+            (&[], r#"{"region":null}"#, true),
+            (&[], "{}", true),
+            (&hello, r#"{"region":"Hello"}"#, true),
+            (&hello, r#"{"region":"=?base64?SGVsbG8=?="}"#, false),
+            (
+                &[("Mcp-Param-Region", "=?base64?SGVsbG8?=")],
+                r#"{"region":"Hello"}"#,
+                false,
+            ),
+            (
+                &[("Mcp-Param-Region", "SGVsbG8=")],
+                r#"{"region":"SGVsbG8="}"#,
+                true,
+            ),
+        ] {
+            assert_eq!(check(Era::Modern, sent, written), agrees, "{written}");
+            assert!(check(Era::Legacy, sent, written), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_debug_text_has_no_headers_that_are_not_read() {
+        let mirrored = Mirrored {
+            arguments: &[("Authorization", "Bearer secret")],
+            ..mirrored(Header::Absent)
+        };
+        let text = format!("{mirrored:?}");
+        assert!(
+            text.contains("version") && !text.contains("secret"),
+            "{text}"
+        );
     }
 
     #[test]

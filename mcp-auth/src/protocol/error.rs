@@ -19,6 +19,12 @@ pub(crate) enum RpcError {
     /// A header that must repeat a value of the body is missing, or differs from the body.
     #[error("Header mismatch: {0}")]
     HeaderMismatch(&'static str),
+    /// A header that must repeat an argument is missing, is there without the argument, or differs from the argument.
+    #[error("Header mismatch: the header `{header}` must be the argument `{argument}` of the body")]
+    ArgumentMismatch {
+        argument: &'static str,
+        header: &'static str,
+    },
     /// `params` or its `_meta` is not an object, or `_meta` lacks a member that the modern era
     /// requires.
     #[error("Invalid params: {0}")]
@@ -77,7 +83,7 @@ impl RpcError {
             // MCP 2025-11-25, server/resources, error handling.
             Self::UnknownResource { modern: false, .. } => -32002,
             Self::Failed(_) => -32603,
-            Self::HeaderMismatch(_) => -32020,
+            Self::ArgumentMismatch { .. } | Self::HeaderMismatch(_) => -32020,
             // The code is outside the range that JSON-RPC reserves. The challenges before this
             // error have the status 403, too.
             Self::MissingScope(_) => 403,
@@ -92,6 +98,7 @@ impl RpcError {
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::Parse
+            | Self::ArgumentMismatch { .. }
             | Self::InvalidRequest(_)
             | Self::HeaderMismatch(_)
             | Self::Malformed(_)
@@ -118,6 +125,7 @@ impl RpcError {
             Self::UnknownResource { uri, .. } => Some(json!({ "uri": uri })),
             Self::Limited { retry_after, .. } => Some(json!({ RETRY_AFTER: retry_after })),
             Self::Parse
+            | Self::ArgumentMismatch { .. }
             | Self::Arguments(_)
             | Self::Failed(_)
             | Self::InvalidRequest(_)

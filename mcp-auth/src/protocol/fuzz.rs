@@ -8,6 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::primitive::{MirroredArgument, repeats};
 
 use super::envelope::Message;
 use super::era::{Era, Header, Mirrored};
@@ -29,6 +32,7 @@ pub fn message(bytes: &[u8]) {
     }
     check_escaping(body);
     check_mirrored_name(body);
+    check_repeated(body);
 }
 
 fn check_members(message: &Message<'_>, expected: &Expected<'_>) {
@@ -92,18 +96,53 @@ fn check_escaping(text: &str) {
     );
 }
 
-/// Checks that a header `Mcp-Name` that encodes a name in Base64 matches that name and no other
-/// name.
+/// Checks that a header that encodes a name in Base64 matches that name and no other name, as `Mcp-Name` and as the header
+/// of an argument.
 fn check_mirrored_name(name: &str) {
     let spelled = format!("=?base64?{}?=", STANDARD.encode(name));
     let mirrored = Mirrored {
         version: Header::Absent,
         method: Header::Absent,
         name: Header::Value(&spelled),
+        arguments: &[("Mcp-Param-Text", &*spelled)],
+    };
+    let argument_agrees = |text: &str| {
+        let written = json!({ "text": text }).to_string();
+        let checked = Era::Modern.check_arguments(&mirrored, TEXT, &written);
+        checked.is_ok()
     };
     assert!(Era::Modern.check_name(&mirrored, name).is_ok());
+    assert!(argument_agrees(name));
     let other = format!("{name}x");
     assert!(Era::Modern.check_name(&mirrored, &other).is_err());
+    assert!(!argument_agrees(&other));
+}
+
+const TEXT: &[MirroredArgument] = &[MirroredArgument {
+    argument: "text",
+    header: "Mcp-Param-Text",
+}];
+
+/// Checks that a header repeats a value only if both have the same meaning. The first line is the header, and the rest is
+/// the value.
+fn check_repeated(text: &str) {
+    let Some((header, written)) = text.split_once('\n') else {
+        return;
+    };
+    let Ok(value) = serde_json::from_str::<Value>(written) else {
+        return;
+    };
+    if !repeats(header, written) {
+        return;
+    }
+    match value {
+        Value::Bool(value) => assert_eq!(header, value.to_string()),
+        Value::Number(value) => assert_eq!(header.parse().ok(), value.as_f64(), "{written}"),
+        Value::String(value) => assert_eq!(header, value),
+        Value::Array(_) | Value::Null | Value::Object(_) => {
+            unreachable!("{header} repeats {written}")
+        }
+    }
 }
 
 /// A message as the second parser reads it.

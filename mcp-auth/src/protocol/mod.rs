@@ -35,7 +35,7 @@ pub(crate) use self::endpoint::{
 pub(crate) use self::envelope::Message;
 #[cfg(any(mcp_auth_bench, feature = "testing"))]
 pub(crate) use self::era::MODERN;
-pub(crate) use self::era::{Header, Mirrored};
+pub(crate) use self::era::{Header, Headers, Mirrored};
 #[cfg(feature = "testing")]
 pub(crate) use self::rates::RETRY_AFTER;
 pub(crate) use self::results::{DENIED, DenialDetails};

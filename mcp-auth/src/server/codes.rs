@@ -132,6 +132,8 @@ codes! {
         "tools take state by its type, so one of the values would never be used";
     Fatal RATE_WITHOUT_ORGANIZATION "rate-without-organization"
         "the rate is counted per organization, and these calls have no organization";
+    Fatal HEADER_OF_ANOTHER_TYPE "header-of-another-type"
+        "clients hide a tool with such a header";
     Fatal TOOLS_MISSING "tools-missing"
         "the server would have nothing to serve";
     Fatal TOOL_MODULE_EMPTY "tool-module-empty"

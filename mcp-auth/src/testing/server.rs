@@ -9,12 +9,14 @@ use std::time::Duration;
 use actix_web::App;
 use actix_web::http::Method;
 use actix_web::test::{TestRequest as ActixRequest, call_service, init_service, read_body};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clerk_emulator::{Instance, Membership};
 use serde_json::Value;
 
 use crate::http::Site;
 use crate::identity::IoRuntime;
-use crate::primitive::Starts;
+use crate::primitive::{MirroredArgument, Starts};
 use crate::server::{AccessMatrix, ServerBuilder};
 
 use super::answer::{TestAnswer, read};
@@ -224,6 +226,25 @@ impl TestServer {
         self.site.path()
     }
 
+    /// Returns the headers that repeat arguments of a call, as a client sends them.
+    pub(super) fn argument_headers(
+        &self,
+        tool: &str,
+        params: &Value,
+    ) -> Vec<(&'static str, String)> {
+        let declared = self.site.mirrored_arguments(tool).iter();
+        let headers = declared.filter_map(|MirroredArgument { argument, header }| {
+            let value = params.get("arguments")?.get(argument)?;
+            let text = match value {
+                Value::Array(_) | Value::Null | Value::Object(_) => return None,
+                Value::String(text) => text.clone(),
+                Value::Bool(_) | Value::Number(_) => value.to_string(),
+            };
+            Some((*header, header_value(text)))
+        });
+        headers.collect()
+    }
+
     /// Creates the user if it does not exist.
     pub(super) fn know(&self, user: &str) {
         if self.instance.directory().user(user).is_none() {
@@ -349,6 +370,17 @@ impl fmt::Debug for TestServer {
         f.debug_struct("TestServer")
             .field("url", &self.site.url())
             .finish_non_exhaustive()
+    }
+}
+
+/// Encodes a text as the value of a header (MCP 2026-07-28, basic/transports/streamable-http, value encoding).
+fn header_value(text: String) -> String {
+    let is_visible = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let looks_encoded = text.starts_with("=?base64?") && text.ends_with("?=");
+    if is_visible && text.trim() == text && !looks_encoded {
+        text
+    } else {
+        format!("=?base64?{}?=", STANDARD.encode(text))
     }
 }
 

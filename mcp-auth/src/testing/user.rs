@@ -437,6 +437,11 @@ impl<'a> TestUser<'a> {
                 .header("Mcp-Method", method);
             if let Some(name) = name {
                 request = request.header("Mcp-Name", name);
+                if method == "tools/call" {
+                    for (header, value) in self.server.argument_headers(name, &params) {
+                        request = request.header(header, &value);
+                    }
+                }
             }
         }
         let meta = self.asked.meta(self.modern);

@@ -447,6 +447,24 @@ async fn a_preflight_of_the_endpoint_needs_no_token_but_an_allowed_origin() {
     ] {
         assert!(allowed.contains(&header), "{header} in {allowed:?}");
     }
+    // Every header of an argument is allowed, and no other header.
+    let requested = "authorization,mcp-param-region,Mcp-Param-X,mcp-param-a b,mcp-param,x-other";
+    let reply = preflight("https://app.example")
+        .header("access-control-request-headers", requested)
+        .send()
+        .await;
+    let allowed = reply.header("access-control-allow-headers").unwrap();
+    assert!(
+        allowed.ends_with("last-event-id, mcp-param-region, Mcp-Param-X"),
+        "{allowed}"
+    );
+    let many: Vec<_> = (0..100).map(|n| format!("mcp-param-{n}")).collect();
+    let reply = preflight("https://app.example")
+        .header("access-control-request-headers", &many.join(","))
+        .send()
+        .await;
+    let allowed = reply.header("access-control-allow-headers").unwrap();
+    assert!(allowed.ends_with(", mcp-param-63"), "{allowed}");
     for origin in [
         "https://app.example:8443",
         "http://app.example",

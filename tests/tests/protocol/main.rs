@@ -12,6 +12,7 @@
 )]
 
 mod agreement;
+mod argument_headers;
 mod audience;
 mod authorization;
 mod authorize;

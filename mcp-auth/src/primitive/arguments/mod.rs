@@ -4,6 +4,7 @@
 mod coercions;
 #[cfg(feature = "_fuzz")]
 pub(crate) mod fuzz;
+pub(crate) mod header;
 mod repair;
 mod text;
 

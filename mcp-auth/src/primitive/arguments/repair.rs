@@ -376,7 +376,7 @@ fn requires(schema: &Map<String, Value>, property: &str) -> bool {
 
 /// Writes an integer without fraction and exponent, and keeps every digit. Returns `None` if the
 /// number already has neither, is not an integer, or has more digits than any integer type.
-fn integer(text: &str) -> Option<String> {
+pub(super) fn integer(text: &str) -> Option<String> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(unsigned) => ("-", unsigned),
         None => ("", text),

@@ -98,6 +98,25 @@ pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
     Value::Object(object)
 }
 
+/// Adds `x-mcp-header` to the schema of an argument (MCP 2026-07-28, server/tools, x-mcp-header). Returns false if the
+/// argument is not a member of the root whose type is `string`, `integer` or `boolean`, because clients hide a tool that
+/// has the keyword elsewhere.
+#[must_use]
+pub(super) fn add_header(schema: &mut Value, argument: &str, header: &str) -> bool {
+    let properties = schema.get_mut("properties");
+    let property = properties.and_then(|properties| properties.get_mut(argument));
+    let Some(Value::Object(property)) = property else {
+        return false;
+    };
+    let ty = property.get("type").and_then(Value::as_str);
+    if !ty.is_some_and(|ty| ["boolean", "integer", "string"].contains(&ty)) {
+        return false;
+    }
+    let name = header.strip_prefix("Mcp-Param-").unwrap_or(header);
+    property.insert("x-mcp-header".to_owned(), name.into());
+    true
+}
+
 /// Turns an output schema into a schema that MCP accepts. The flag is true if the value must be
 /// wrapped as `{"result": …}`, because its schema does not describe an object.
 pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
@@ -250,6 +269,35 @@ mod tests {
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["properties"]["anything"], json!({}));
         assert!(schema.get("title").is_none() && schema.get("$schema").is_none());
+    }
+
+    #[test]
+    fn only_a_plain_argument_of_the_root_has_a_header() {
+        let mut schema = json!({ "properties": {
+            "text": { "type": "string", "enum": ["a"] },
+            "count": { "type": "integer" },
+            "on": { "type": "boolean" },
+            "share": { "type": "number" },
+            "either": { "anyOf": [{ "type": "string" }, { "type": "integer" }] },
+            "anything": {},
+            "nested": { "type": "object", "properties": { "inner": { "type": "string" } } },
+        } });
+        for (argument, fits) in [
+            ("text", true),
+            ("count", true),
+            ("on", true),
+            ("share", false),
+            ("either", false),
+            ("anything", false),
+            ("nested", false),
+            ("inner", false),
+        ] {
+            let added = add_header(&mut schema, argument, "Mcp-Param-X");
+            assert_eq!(added, fits, "{argument}");
+            let keyword = &schema["properties"][argument]["x-mcp-header"];
+            assert_eq!(*keyword == "X", fits, "{argument}");
+        }
+        assert!(!add_header(&mut json!({}), "text", "Mcp-Param-X"));
     }
 
     #[test]

@@ -110,6 +110,14 @@ impl Endpoint {
                 return self.refuse(request, (caller, org), target, refusal, &mut record);
             }
         };
+        // Only an allowed caller learns that a header is wrong, and with it the names of the tool's headers.
+        if let Input::Arguments(written) = &input {
+            let checked = era.check_arguments(request.mirrored, tool.mirrored(), written);
+            if let Err(mismatch) = checked {
+                record.fail("a header differs from its argument", Reference::new());
+                return Err(mismatch.into());
+            }
+        }
         // Check the rates before `concurrency`, so that a call that exceeds a rate never counts as
         // a running call, not even for a moment.
         let concurrency = tool.concurrency().filter(|_| own_limits);

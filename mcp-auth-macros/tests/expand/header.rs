@@ -1,0 +1,116 @@
+async fn query(home_region: String, shard: Option<u32>, limit: u32) -> String {
+    home_region
+}
+#[doc(hidden)]
+const _: () = {
+    use ::mcp_auth::__private;
+    struct __Checked(
+        __private::IsArgument<String>,
+        __private::IsArgument<Option<u32>>,
+        __private::IsArgument<u32>,
+    );
+    #[allow(unused_imports, reason = "every type may be an argument")]
+    use __private::NotRead as _;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_home_region = <__private::When<
+        { __private::ArgumentOf::<String>::IS_READ },
+    > as __private::FieldType<String>>::Type;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_shard = <__private::When<
+        { __private::ArgumentOf::<Option<u32>>::IS_READ },
+    > as __private::FieldType<Option<u32>>>::Type;
+    #[allow(non_camel_case_types, reason = "named after the parameter")]
+    type __Type_limit = <__private::When<
+        { __private::ArgumentOf::<u32>::IS_READ },
+    > as __private::FieldType<u32>>::Type;
+    const _: () = {
+        use __private::NoRules as _;
+        __private::check_undived(__private::Rules::<String>::DECLARED);
+        __private::check_undived(__private::Rules::<Option<u32>>::DECLARED);
+        __private::check_undived(__private::Rules::<u32>::DECLARED);
+    };
+    const _: () = {
+        use __private::NoText as _;
+        __private::check_error(__private::ErrorOf::<String>::IS_TEXT);
+    };
+    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
+    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
+    #[schemars(crate = "__private::schemars")]
+    #[serde(deny_unknown_fields)]
+    #[serde(rename_all = "camelCase")]
+    struct __Arguments {
+        home_region: __Type_home_region,
+        #[serde(rename = "part")]
+        shard: __Type_shard,
+        limit: __Type_limit,
+    }
+    struct __Handler;
+    #[automatically_derived]
+    impl __private::Handler for __Handler {
+        type Kind = __private::AsTool;
+        type Arguments = __Arguments;
+        type Output = String;
+        async fn call(
+            __args: __Arguments,
+            __cx: &__private::Context,
+            __check: __private::AuthorizeGate,
+        ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
+            let __permit = __check.none()?;
+            __private::started(__cx);
+            ::core::result::Result::Ok(
+                __permit
+                    .run(
+                        query(
+                            __private::taken(__args.home_region),
+                            __private::taken(__args.shard),
+                            __private::taken(__args.limit),
+                        ),
+                    )
+                    .await,
+            )
+        }
+    }
+    __private::inventory::submit!(
+        __private::Registration::of::<
+            __Handler,
+        >(__private::Declaration {
+            name: "query",
+            kind: __private::Kind::Tool(__private::ToolTraits {
+                annotations: __private::Annotations {
+                    read_only: ::core::option::Option::None,
+                    destructive: ::core::option::Option::None,
+                    idempotent: ::core::option::Option::None,
+                    open_world: ::core::option::Option::None,
+                },
+                allow_unknown: false,
+                lenient: false,
+                mirrored: &[
+                    __private::MirroredArgument {
+                        argument: "homeRegion",
+                        header: "Mcp-Param-Region",
+                    },
+                    __private::MirroredArgument {
+                        argument: "part",
+                        header: "Mcp-Param-Shard",
+                    },
+                ],
+            }),
+            title: ::core::option::Option::None,
+            description: "",
+            icons: &[],
+            meta: &[],
+            guard: __private::Guard::signed_in(&[]).implied(&[]),
+            authorize: ::core::option::Option::None,
+            parameters: &[],
+            completed: &[],
+            rates: &[],
+            concurrency: ::core::option::Option::None,
+            timeout: ::core::option::Option::None,
+            blocking: false,
+            arguments: __private::ArgumentsForm::Generated,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+            location: ::core::panic::Location::caller(),
+        }),
+    );
+};

@@ -1,0 +1,8 @@
+use mcp_auth::mcp_tool;
+
+#[mcp_tool]
+async fn query(#[arg(header = Region)] region: String) -> String {
+    region
+}
+
+fn main() {}
