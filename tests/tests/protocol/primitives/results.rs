@@ -32,7 +32,10 @@ async fn the_arguments_of_a_prompt_are_texts_that_are_read_as_its_types() {
             (json!({}), "3 ideas about anything"),
             (json!({ "count": "7", "subject": "10" }), "7 ideas about 10"),
             // Some clients send an empty text for a field that the user left empty.
-            (json!({ "count": "", "subject": "tea" }), "3 ideas about tea"),
+            (
+                json!({ "count": "", "subject": "tea" }),
+                "3 ideas about tea",
+            ),
         ] {
             let reply = prompt(&world, era, "ideas", arguments).await;
             let result = expect_result(era, "GetPromptResult", &reply);
