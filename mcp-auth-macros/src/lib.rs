@@ -5,7 +5,8 @@
 //! function (`item`, `signature`, `docs`) are parsed independently, so that all mistakes are
 //! reported at once. Then `model` combines and checks the results. Finally, `expand` generates the
 //! code. `primitive` has the differences between tools, prompts and resources. `data` (for the types
-//! of arguments and results) and `permissions` are separate small macros.
+//! of arguments and results) and `permissions` are separate small macros. `module_guard` takes the keys of
+//! a guard only.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ mod icon;
 mod item;
 mod meta;
 mod model;
+mod module_guard;
 mod parameter;
 mod permissions;
 mod primitive;
@@ -82,6 +84,15 @@ pub fn data(
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
     data::expand(args.into(), &item.into(), garde::manifest().as_deref()).into()
+}
+
+#[expect(
+    missing_docs,
+    reason = "documented on the re-export, where its examples can run"
+)]
+#[proc_macro]
+pub fn module_guard(stated: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    module_guard::expand(stated.into()).into()
 }
 
 #[expect(

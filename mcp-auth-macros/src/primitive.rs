@@ -25,6 +25,11 @@ impl Primitive {
         *owner
     }
 
+    /// Whether an attribute has this key.
+    pub(crate) fn has_key(key: &str) -> bool {
+        KEYS.iter().any(|(name, _)| *name == key)
+    }
+
     pub(crate) fn attribute(self) -> &'static str {
         match self {
             Self::Prompt => "mcp_prompt",

@@ -356,6 +356,19 @@ fn permissions_are_constants_and_only_these_are_found_at_the_root() {
 }
 
 #[test]
+fn the_guard_of_a_module_is_data_and_a_constant_that_public_functions_find() {
+    let stated = quote!(
+        require_org,
+        permission = "org:billing:manage",
+        any(role = "admin", scope = "billing")
+    );
+    let tokens = submit_as_call(crate::module_guard::expand(stated));
+    let file = syn::parse2(tokens).unwrap();
+    let text = prettyplease::unparse(&file).replace("inventory::submit(", "inventory::submit!(");
+    expect_file!["../tests/expand/module_guard.rs"].assert_eq(&text);
+}
+
+#[test]
 fn unknown_fields_are_refused_where_serde_would_pass_them_over() {
     let rows = [
         (
@@ -458,6 +471,13 @@ fn a_renamed_crate_is_the_only_one_named() {
         "{tokens}"
     );
     assert!(!tokens.contains("mcp_auth"), "{tokens}");
+    let tokens = crate::module_guard::expand(quote!(require_org, crate = crate::framework));
+    let tokens = tokens.to_string();
+    assert!(
+        tokens.contains("use crate :: framework :: __private"),
+        "{tokens}"
+    );
+    assert!(!tokens.contains("mcp_auth"), "{tokens}");
     let tokens = data::expand(
         quote!(crate = crate::framework),
         &quote!(
@@ -523,6 +543,13 @@ fn every_path_of_the_expansion_is_absolute() {
         None,
     );
     assert_absolute(tokens);
+    let stated = quote!(permission = "org:a:b", any(role = "a", scope = "b"));
+    assert_absolute(crate::module_guard::expand(stated));
+    let public = quote!(public);
+    let tool = quote!(
+        fn tool() {}
+    );
+    assert_absolute(mcp_tool_tokens(public, &tool, None));
 }
 
 fn assert_absolute(tokens: TokenStream) {

@@ -21,6 +21,8 @@ pub use mcp_auth_macros::mcp_prompt;
 pub use mcp_auth_macros::mcp_resource;
 #[doc = include_str!("../docs/mcp_tool.md")]
 pub use mcp_auth_macros::mcp_tool;
+#[doc = include_str!("../docs/module_guard.md")]
+pub use mcp_auth_macros::module_guard;
 /// The data types of MCP, from version 3 of the official Rust SDK: content blocks, results,
 /// annotations.
 pub use rmcp::model;
@@ -83,7 +85,10 @@ pub mod __private {
     pub use schemars;
     pub use serde;
 
-    pub use crate::guard::{ANY_PERMISSION, Declared, Guard, Implied, KeyText, Requirement};
+    pub use crate::guard::{
+        ANY_PERMISSION, Declared, GuardedModule, Implied, KeyText, ModuleGuard, NO_MODULE_GUARD,
+        OwnGuard, Requirement,
+    };
     pub use crate::primitive::{
         Annotations, ArgumentOf, ArgumentsForm, AsPrompt, AsResource, AsTool, Authorize,
         AuthorizeGate, CompletionRequest, Context, Declaration, ErrorOf, FieldType, FromContext,

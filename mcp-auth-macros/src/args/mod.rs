@@ -1,6 +1,8 @@
-//! Parses the text between the parentheses of `#[mcp_tool(…)]`, `#[mcp_prompt(…)]` and
-//! `#[mcp_resource(…)]`. Each key may occur at most once.
+//! Parses the text between the parentheses of `#[mcp_tool(…)]`, `#[mcp_prompt(…)]`, `#[mcp_resource(…)]`
+//! and `module_guard!(…)`. Each key may occur at most once.
 
+mod guard;
+mod module;
 mod resource;
 
 use std::collections::HashSet;
@@ -10,7 +12,7 @@ use syn::{Ident, LitStr, Path, ext::IdentExt};
 
 use crate::{
     entry::{
-        Call, Choice, Entry, Hint, List,
+        Call, Entry, Hint, List,
         Quantifier::{All, Any},
         Spelling,
     },
@@ -22,33 +24,29 @@ use crate::{
     rename,
 };
 
-pub(crate) use self::resource::{ResourceArgs, Uri};
+pub(crate) use self::{
+    guard::{GUARD_KEYS, GuardArgs},
+    module::ModuleArgs,
+    resource::{ResourceArgs, Uri},
+};
+
+use self::guard::HELD;
 
 /// The values of the keys that the attribute has. `model` checks for keys that exclude each other.
 #[derive(Debug, Default)]
 pub(crate) struct Args {
-    pub(crate) accept: Option<List>,
     pub(crate) authorize: Option<Call>,
-    pub(crate) choices: Vec<Choice>,
     pub(crate) concurrency: Option<u32>,
     pub(crate) extend_on_progress: Option<Extension>,
-    pub(crate) features: Option<List>,
-    pub(crate) forbid_actor: Option<Ident>,
+    pub(crate) guard: GuardArgs,
     pub(crate) icons: Vec<Icon>,
     pub(crate) krate: Option<Path>,
     pub(crate) meta: Vec<Meta>,
     pub(crate) name: Option<Spelling>,
-    pub(crate) permissions: Option<List>,
-    pub(crate) plans: Option<List>,
     pub(crate) public: Option<Ident>,
     pub(crate) rates: Option<List>,
     pub(crate) rename_all: Option<LitStr>,
-    pub(crate) require_org: Option<Ident>,
-    pub(crate) require_user: Option<Ident>,
     pub(crate) resource: ResourceArgs,
-    pub(crate) reverification: Option<List>,
-    pub(crate) roles: Option<List>,
-    pub(crate) scopes: Option<List>,
     pub(crate) timeout: Option<u64>,
     pub(crate) title: Option<Spelling>,
     pub(crate) tool: ToolArgs,
@@ -75,22 +73,15 @@ pub(crate) struct Extension {
 impl Args {
     pub(crate) fn parse(primitive: Primitive, tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
-        let mut seen = HashSet::new();
         let keys = primitive.keys();
         let entries = match primitive {
             Primitive::Prompt | Primitive::Tool => tokens,
             Primitive::Resource => args.resource.take_uri(tokens, errors),
         };
-        for entry in Entry::all(entries, errors) {
-            let key = entry.key.unraw().to_string();
-            if !keys.contains(&key.as_str()) {
-                errors.at(&entry.key, unknown_key(primitive, &key));
-            } else if matches!(key.as_str(), "any" | "icon") || seen.insert(key.clone()) {
-                args.take(primitive, &key, entry, errors);
-            } else {
-                errors.at(&entry.key, given_twice(&key));
-            }
-        }
+        let unknown = |key: &str| unknown_key(primitive, key);
+        read_entries(entries, &keys, &unknown, errors, |key, entry, errors| {
+            args.take(primitive, key, entry, errors);
+        });
         args
     }
 
@@ -100,6 +91,9 @@ impl Args {
             Some(Primitive::Tool) => return self.tool.take(name, entry, errors),
             Some(Primitive::Prompt) | None => {}
         }
+        if GUARD_KEYS.contains(&name) {
+            return self.guard.take(name, entry, errors);
+        }
         match name {
             "name" => {
                 let check = |text: &str| grammar::primitive_name(primitive, text);
@@ -107,19 +101,6 @@ impl Args {
             }
             "title" => self.title = errors.keep(entry.text(&title)),
             "public" => self.public = errors.keep(entry.flag()),
-            "require_org" => self.require_org = errors.keep(entry.flag()),
-            "require_user" => self.require_user = errors.keep(entry.flag()),
-            "accept" => {
-                self.accept = Some(entry.list(Any, &grammar::accept, str::to_owned, errors))
-            }
-            "forbid_actor" => self.forbid_actor = errors.keep(entry.flag()),
-            "permission" => self.permissions = held(entry, errors),
-            "role" => self.roles = held(entry, errors),
-            "feature" => self.features = held(entry, errors),
-            "plan" => self.plans = held(entry, errors),
-            "reverification" => self.reverification = held(entry, errors),
-            "scope" => self.scopes = held(entry, errors),
-            "any" => self.choices.push(entry.choice(alternative, errors)),
             "authorize" => self.authorize = errors.keep(entry.call(primitive)),
             "icon" => {
                 let key = entry.key.clone();
@@ -163,38 +144,25 @@ impl ToolArgs {
     }
 }
 
-/// Parses an entry whose key is one of [`HELD`].
-fn held(entry: Entry, errors: &mut Errors) -> Option<List> {
-    match entry.key.unraw().to_string().as_str() {
-        "permission" => Some(entry.list(All, &grammar::permission, str::to_owned, errors)),
-        "role" => {
-            let normal = |text: &str| grammar::role_key(text).to_owned();
-            Some(entry.list(All, &grammar::role, normal, errors))
+/// Passes each entry to `take`. An entry whose key is not among `keys`, or was given before, is an error.
+fn read_entries(
+    tokens: TokenStream,
+    keys: &[&str],
+    unknown: &dyn Fn(&str) -> String,
+    errors: &mut Errors,
+    mut take: impl FnMut(&str, Entry, &mut Errors),
+) {
+    let mut seen = HashSet::new();
+    for entry in Entry::all(tokens, errors) {
+        let key = entry.key.unraw().to_string();
+        if !keys.contains(&key.as_str()) {
+            errors.at(&entry.key, unknown(&key));
+        } else if matches!(key.as_str(), "any" | "icon") || seen.insert(key.clone()) {
+            take(&key, entry, errors);
+        } else {
+            errors.at(&entry.key, given_twice(&key));
         }
-        "feature" => Some(entry.list(All, &grammar::feature, grammar::entitlement_key, errors)),
-        "plan" => Some(entry.list(All, &grammar::plan, grammar::entitlement_key, errors)),
-        "reverification" => errors.keep(entry.reverification()),
-        "scope" => Some(entry.list(All, &grammar::scope, str::to_owned, errors)),
-        _ => None,
     }
-}
-
-fn alternative(entry: Entry, errors: &mut Errors) -> Option<List> {
-    let name = entry.key.unraw().to_string();
-    if HELD.contains(&name.as_str()) {
-        return held(entry, errors);
-    }
-    let message = if name == "any" {
-        "`any` inside `any` is redundant: write its alternatives in the outer `any`".to_owned()
-    } else {
-        format!(
-            "`{name}` cannot be an alternative{}\nnote: accepted are {}",
-            did_you_mean(&name, &HELD),
-            listed(&HELD)
-        )
-    };
-    errors.at(&entry.key, message);
-    None
 }
 
 fn title(text: &str) -> CheckResult {
@@ -234,15 +202,6 @@ fn given_twice(key: &str) -> String {
     )
 }
 
-const HELD: [&str; 6] = [
-    "permission",
-    "role",
-    "feature",
-    "plan",
-    "reverification",
-    "scope",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +219,40 @@ mod tests {
                     .collect();
                 assert!(page.contains(&format!("\n| `{key}` |")), "{key}: no row");
                 assert!(words.contains(key), "{key}: no example");
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_of_a_module_has_a_row_and_an_example_in_the_documentation() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../mcp-auth/docs");
+        let page = std::fs::read_to_string(format!("{docs}/module_guard.md")).unwrap();
+        let code: String = page.split("```").skip(1).step_by(2).collect();
+        for key in GUARD_KEYS.into_iter().chain(["crate"]) {
+            assert!(page.contains(&format!("\n| `{key}` |")), "{key}: no row");
+            assert!(code.contains(key), "{key}: no example");
+        }
+    }
+
+    #[test]
+    fn a_module_takes_every_key_of_a_function_that_states_a_requirement() {
+        let others = [
+            "name",
+            "title",
+            "icon",
+            "public",
+            "authorize",
+            "rate",
+            "concurrency",
+            "timeout",
+            "rename_all",
+            "meta",
+            "crate",
+        ];
+        for primitive in [Primitive::Prompt, Primitive::Resource, Primitive::Tool] {
+            for key in primitive.keys() {
+                let only_here = others.contains(&key) || Primitive::owner_of(key).is_some();
+                assert_ne!(GUARD_KEYS.contains(&key), only_here, "{key}");
             }
         }
     }

@@ -49,7 +49,7 @@ pub(super) fn declaration(handler: &Handler) -> TokenStream {
             description: #description,
             icons: &[#(#icons),*],
             meta: &[#(#meta),*],
-            guard: #guard,
+            own_guard: #guard,
             authorize: #authorize,
             parameters: &[#(#parameters),*],
             completed: &[#(#completed),*],

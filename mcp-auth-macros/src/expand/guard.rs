@@ -7,7 +7,7 @@ use syn::{ext::IdentExt, spanned::Spanned};
 use super::{located, spelled};
 use crate::{
     entry::{Choice, List, Spelling},
-    model::{Guard, Handler},
+    model::{Guard, Handler, Requirements},
     parameter::{Parameter, Role},
 };
 
@@ -17,37 +17,63 @@ pub(super) fn guard(handler: &Handler) -> TokenStream {
         .iter()
         .filter(|parameter| matches!(parameter.role, Role::Injected));
     match &handler.guard {
-        Guard::Public => {
+        Guard::Public(_) => {
             // Each check is a separate `const`, so that the compiler points at the type that adds a
             // requirement.
             let implied = required.map(|parameter| {
                 let implied = implied(parameter, "in_public");
                 quote_spanned!(parameter.ty.span()=> const { #implied })
             });
-            quote!(__private::Guard::public().implied(&[#(#implied),*]))
+            quote!(__private::OwnGuard::public().implied(&[#(#implied),*]))
         }
-        Guard::SignedIn {
-            accept,
-            no_actor,
-            user,
-            organization,
-            held,
-            choices,
-        } => {
-            let kinds = accept.iter().map(|text| self::held(text, "accept"));
-            let accept = (!accept.is_empty())
-                .then(|| quote!(__private::Requirement::Accept(&[#(#kinds),*])));
-            let no_actor = no_actor.then(|| quote!(__private::Requirement::NoActor));
-            let user = user.then(|| quote!(__private::Requirement::User));
-            let organization = organization.then(|| quote!(__private::Requirement::Organization));
-            let requirements = [accept, no_actor, user, organization]
-                .into_iter()
-                .flatten()
-                .chain(held.iter().flat_map(all_held))
-                .chain(choices.iter().map(choice));
+        Guard::SignedIn(stated) => {
+            let stated = requirements(stated);
             let implied = required.map(|parameter| implied(parameter, "of"));
-            quote!(__private::Guard::signed_in(&[#(#requirements),*]).implied(&[#(#implied),*]))
+            quote!(__private::OwnGuard::signed_in(#stated).implied(&[#(#implied),*]))
         }
+    }
+}
+
+/// The requirements that an attribute or `module_guard!` states.
+pub(super) fn requirements(stated: &Requirements) -> TokenStream {
+    let Requirements {
+        accept,
+        no_actor,
+        user,
+        organization,
+        held,
+        choices,
+    } = stated;
+    let kinds = accept.iter().map(|text| self::held(text, "accept"));
+    let accept =
+        (!accept.is_empty()).then(|| quote!(__private::Requirement::Accept(&[#(#kinds),*])));
+    let no_actor = no_actor.then(|| quote!(__private::Requirement::NoActor));
+    let user = user.then(|| quote!(__private::Requirement::User));
+    let organization = organization.then(|| quote!(__private::Requirement::Organization));
+    let requirements = [accept, no_actor, user, organization]
+        .into_iter()
+        .flatten()
+        .chain(held.iter().flat_map(all_held))
+        .chain(choices.iter().map(choice));
+    quote!(&[#(#requirements),*])
+}
+
+/// The check that no `module_guard!` encloses a `public` function. The compiler reports a mistake at the word
+/// `public`. The check finds a guard of this module, and a guard that this module imports from the module
+/// around it. The server finds all others when it starts.
+///
+/// The default is imported by name in the outer block. A glob import in the inner block hides it. No code of
+/// the user is evaluated in the inner block.
+pub(super) fn check_public(public: &Ident) -> TokenStream {
+    let check = Ident::new("check_public", public.span());
+    let check = quote_spanned!(public.span()=> __GUARDED.#check());
+    quote! {
+        use __private::NO_MODULE_GUARD as __MODULE_GUARD;
+        const __GUARDED: __private::GuardedModule = {
+            use self::*;
+            __MODULE_GUARD
+        };
+        const _: () = #check;
     }
 }
 

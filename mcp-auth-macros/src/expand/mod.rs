@@ -5,6 +5,7 @@ mod arguments;
 mod declaration;
 mod guard;
 mod handler;
+mod module;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -16,7 +17,13 @@ use self::{
     handler::implementation,
 };
 
-use crate::{entry::Spelling, model::Handler, parameter::Parameter};
+use crate::{
+    entry::Spelling,
+    model::{Guard, Handler},
+    parameter::Parameter,
+};
+
+pub(crate) use self::module::expand_module;
 
 pub(crate) fn expand(handler: &Handler) -> TokenStream {
     let Handler {
@@ -32,6 +39,10 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
         None => quote!(of),
     };
     let declared = handler.names_permissions().then(declared);
+    let guarded = match &handler.guard {
+        Guard::Public(public) => Some(guard::check_public(public)),
+        Guard::SignedIn(_) => None,
+    };
     // The import has two purposes: a wrong `crate = path` causes only one error, and serde gets a
     // path without `$crate`.
     quote! {
@@ -40,6 +51,7 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
         const _: () = {
             use #krate::__private;
             #declared
+            #guarded
             #checks
             #fields
             #rules

@@ -6,7 +6,7 @@ use syn::{Ident, ext::IdentExt};
 
 use super::{arguments, sole_struct};
 use crate::{
-    args::{Args, Extension},
+    args::{Args, Extension, GuardArgs},
     entry::{Hint, List, Spelling},
     errors::{Errors, did_you_mean, listed},
     grammar,
@@ -24,7 +24,7 @@ pub(super) fn check(
 ) {
     check_hints(args, errors);
     check_public(primitive, args, errors);
-    check_roles(args, errors);
+    check_roles(&args.guard, errors);
     check_rates(args, errors);
     check_extension(args, errors);
     check_authorize(primitive, args, item, errors);
@@ -51,21 +51,8 @@ fn check_public(primitive: Primitive, args: &Args, errors: &mut Errors) {
     if args.public.is_none() {
         return;
     }
-    let lists = [
-        &args.accept,
-        &args.permissions,
-        &args.roles,
-        &args.features,
-        &args.plans,
-        &args.reverification,
-        &args.scopes,
-    ];
-    let lists = lists.into_iter().flatten().map(|list| &list.key);
-    let flags = [&args.require_org, &args.require_user, &args.forbid_actor];
-    let flags = flags.into_iter().flatten();
-    let choices = args.choices.iter().map(|choice| &choice.key);
     let verb = primitive.verb();
-    for key in flags.chain(lists).chain(choices) {
+    for key in args.guard.keys() {
         errors.at(
             key,
             format!(
@@ -96,7 +83,7 @@ fn check_extension(args: &Args, errors: &mut Errors) {
 }
 
 // #[mcp_tool(role = all("admin", "member"))]
-fn check_roles(args: &Args, errors: &mut Errors) {
+pub(crate) fn check_roles(args: &GuardArgs, errors: &mut Errors) {
     let alternatives = args.choices.iter().flat_map(|choice| &choice.alternatives);
     for List { key, values, .. } in args.roles.iter().chain(alternatives) {
         if key == "role"

@@ -2,18 +2,23 @@
 //! tool, a prompt or a resource.
 
 mod checks;
+mod guard;
 mod resource;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Ident, LitStr, Path, ReturnType, Type, ext::IdentExt, parse_quote};
 
-pub(crate) use self::resource::Resource;
+pub(crate) use self::{
+    checks::check_roles,
+    guard::{Guard, Requirements},
+    resource::Resource,
+};
 
 use crate::{
     args::{Args, ToolArgs},
     docs::Description,
-    entry::{Call, Choice, Hint, List, Spelling},
+    entry::{Call, Hint, Spelling},
     errors::Errors,
     grammar,
     icon::Icon,
@@ -68,20 +73,6 @@ pub(crate) struct Tool {
     pub(crate) read_only: Option<bool>,
 }
 
-#[derive(Debug)]
-pub(crate) enum Guard {
-    Public,
-    SignedIn {
-        accept: Vec<Spelling>,
-        no_actor: bool,
-        user: bool,
-        organization: bool,
-        /// The lists of `permission`, `role` and similar keys.
-        held: Vec<List>,
-        choices: Vec<Choice>,
-    },
-}
-
 impl Handler {
     /// Returns the primitive. Use it only if `errors` is empty afterwards.
     pub(crate) fn check(
@@ -112,27 +103,9 @@ impl Handler {
             attributes: item.shared_attributes().collect(),
             description: Description::of(&item.attributes),
             error: error_of(&item.signature.output).cloned(),
-            guard: if args.public.is_some() {
-                Guard::Public
-            } else {
-                Guard::SignedIn {
-                    accept: args.accept.map(|list| list.values).unwrap_or_default(),
-                    no_actor: args.forbid_actor.is_some(),
-                    user: args.require_user.is_some(),
-                    organization: args.require_org.is_some(),
-                    held: [
-                        args.permissions,
-                        args.roles,
-                        args.features,
-                        args.plans,
-                        args.reverification,
-                        args.scopes,
-                    ]
-                    .into_iter()
-                    .flatten()
-                    .collect(),
-                    choices: args.choices,
-                }
+            guard: match args.public {
+                Some(public) => Guard::Public(public),
+                None => Guard::SignedIn(Requirements::of(args.guard)),
             },
             authorize: args.authorize,
             concurrency: args.concurrency,
@@ -205,13 +178,8 @@ impl Handler {
     /// Whether a permission is required, alone or as an alternative.
     pub(crate) fn names_permissions(&self) -> bool {
         match &self.guard {
-            Guard::Public => false,
-            Guard::SignedIn { held, choices, .. } => {
-                let alternatives = choices.iter().flat_map(|choice| &choice.alternatives);
-                held.iter()
-                    .chain(alternatives)
-                    .any(|list| list.key == "permission")
-            }
+            Guard::Public(_) => false,
+            Guard::SignedIn(requirements) => requirements.names_permissions(),
         }
     }
 

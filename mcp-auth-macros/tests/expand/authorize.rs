@@ -106,7 +106,7 @@ const _: () = {
             description: "",
             icons: &[],
             meta: &[],
-            guard: __private::Guard::signed_in(
+            own_guard: __private::OwnGuard::signed_in(
                     &[
                         __private::Requirement::NoActor,
                         __private::Requirement::Any(

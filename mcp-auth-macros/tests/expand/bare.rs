@@ -44,7 +44,7 @@ const _: () = {
             description: "Says hello.",
             icons: &[],
             meta: &[],
-            guard: __private::Guard::signed_in(&[]).implied(&[]),
+            own_guard: __private::OwnGuard::signed_in(&[]).implied(&[]),
             authorize: ::core::option::Option::None,
             parameters: &[],
             completed: &[],

@@ -115,7 +115,7 @@ const _: () = {
             description: "",
             icons: &[],
             meta: &[],
-            guard: __private::Guard::signed_in(&[])
+            own_guard: __private::OwnGuard::signed_in(&[])
                 .implied(
                     &[
                         __private::Implied::of::<Org>("org"),

@@ -117,7 +117,7 @@ const _: () = {
             description: "",
             icons: &[],
             meta: &[],
-            guard: __private::Guard::signed_in(&[]).implied(&[]),
+            own_guard: __private::OwnGuard::signed_in(&[]).implied(&[]),
             authorize: ::core::option::Option::None,
             parameters: &[],
             completed: &[],

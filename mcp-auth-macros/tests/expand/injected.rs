@@ -90,7 +90,7 @@ const _: () = {
             description: "Delete a document of the caller's organization.",
             icons: &[],
             meta: &[],
-            guard: __private::Guard::signed_in(
+            own_guard: __private::OwnGuard::signed_in(
                     &[
                         __private::Requirement::Organization,
                         const {

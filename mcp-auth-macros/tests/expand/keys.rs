@@ -69,7 +69,7 @@ const _: () = {
             description: "",
             icons: &[],
             meta: &[],
-            guard: __private::Guard::signed_in(
+            own_guard: __private::OwnGuard::signed_in(
                     &[
                         __private::Requirement::Accept(
                             &[

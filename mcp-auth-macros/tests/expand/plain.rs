@@ -78,7 +78,7 @@ const _: () = {
                 ("com.example/team", __private::MetaValue::Text("billing")),
                 ("com.example/tier", __private::MetaValue::Integer(-3i64)),
             ],
-            guard: __private::Guard::signed_in(&[])
+            own_guard: __private::OwnGuard::signed_in(&[])
                 .implied(&[__private::Implied::of::<State<Images>>("db")]),
             authorize: ::core::option::Option::None,
             parameters: &[

@@ -84,7 +84,7 @@ const _: () = {
             description: "Summarise a document.",
             icons: &[],
             meta: &[],
-            guard: __private::Guard::signed_in(
+            own_guard: __private::OwnGuard::signed_in(
                     &[
                         const {
                             __private::KeyText("org:documents:read")

@@ -4,6 +4,12 @@ pub async fn status(db: &State<Documents>, who: Option<&Caller>) -> &'static str
 #[doc(hidden)]
 const _: () = {
     use ::mcp_auth::__private;
+    use __private::NO_MODULE_GUARD as __MODULE_GUARD;
+    const __GUARDED: __private::GuardedModule = {
+        use self::*;
+        __MODULE_GUARD
+    };
+    const _: () = __GUARDED.check_public();
     #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
     #[serde(crate = "__private::serde", expecting = "an object of arguments")]
     #[schemars(crate = "__private::schemars")]
@@ -49,7 +55,7 @@ const _: () = {
             description: "",
             icons: &[],
             meta: &[],
-            guard: __private::Guard::public()
+            own_guard: __private::OwnGuard::public()
                 .implied(
                     &[const { __private::Implied::in_public::<State<Documents>>("db") }],
                 ),

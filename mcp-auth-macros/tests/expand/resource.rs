@@ -118,7 +118,7 @@ const _: () = {
             description: "A document.",
             icons: &[],
             meta: &[],
-            guard: __private::Guard::signed_in(
+            own_guard: __private::OwnGuard::signed_in(
                     &[const { __private::KeyText("documents:read").scope() }],
                 )
                 .implied(&[__private::Implied::of::<State<Documents>>("db")]),

@@ -162,8 +162,13 @@ struct Unmet<'a> {
 
 impl<'a> Unmet<'a> {
     fn of(question: Question<'a>) -> Option<Self> {
-        let requirements = question.guard.requirements();
-        let requirements: Vec<_> = requirements.filter(|one| !question.is_met(*one)).collect();
+        let mut requirements = Vec::new();
+        for requirement in question.guard.requirements() {
+            // A module and a tool may state the same requirement.
+            if !question.is_met(requirement) && !requirements.contains(&requirement) {
+                requirements.push(requirement);
+            }
+        }
         let mut scopes = Vec::new();
         for scope in requirements.iter().filter_map(|one| value_of!(one, Scope)) {
             add(&mut scopes, scope.as_str());

@@ -14,6 +14,7 @@ mod declared;
 mod denied;
 mod facts;
 mod key_text;
+mod modules;
 mod names;
 mod no_organization;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use self::billing::{Feature, Plan};
 pub use self::check::Check;
 pub use self::declared::{ANY_PERMISSION, Declared};
 pub use self::key_text::KeyText;
+pub use self::modules::{GuardedModule, ModuleGuard, NO_MODULE_GUARD, OwnGuard};
 pub use self::names::{Permission, Role, Scope};
 pub use self::requirement::{Guard, Implied, Requirement};
 pub use self::reverification::Reverification;
@@ -36,6 +38,7 @@ pub(crate) use self::decision::{Authorized, NotAuthorized, decide, would_allow};
 pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};
 pub(crate) use self::facts::{CallFacts, CallerFacts};
+pub(crate) use self::modules::is_within;
 pub(crate) use self::names::{const_panic, is_scope};
 #[cfg(test)]
 pub(crate) use self::no_organization::NoOrganization;

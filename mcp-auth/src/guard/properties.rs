@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::facts::CallerFacts;
 use super::{
-    CallFacts, Feature, Guard, NotAuthorized, OrganizationFacts, Permission, Plan, Requirement,
-    Reverification, Role, Scope, Visibility, decide, would_allow,
+    CallFacts, Feature, Guard, GuardedModule, ModuleGuard, NotAuthorized, OrganizationFacts,
+    Permission, Plan, Requirement, Reverification, Role, Scope, Visibility, decide, would_allow,
 };
 use crate::identity::test_support::{oauth_caller, oauth_claims};
 use crate::identity::{self, Entitlements, FactorAges, NamedBy, Org, ScopeHierarchy, TokenKind};
@@ -238,6 +238,28 @@ proptest! {
         if person.passes(&stricter, &server) {
             prop_assert!(person.passes(&guard(&required), &server));
             prop_assert!(person.passes(&stricter, &[]));
+        }
+    }
+
+    #[test]
+    fn the_guards_of_modules_and_the_guard_of_a_function_add_up(
+        modules in vec(requirements(), 1..4), own in requirements(), is_public in any::<bool>(),
+        person in person(), server in texts(&SCOPES),
+    ) {
+        let chain = modules.iter().map(|stated| {
+            let place = GuardedModule::at("a.rs:1:1");
+            &*Box::leak(Box::new(ModuleGuard::new("a", place, stated.clone().leak())))
+        });
+        let chain: Vec<&'static ModuleGuard> = chain.collect();
+        let alone = if is_public { Guard::public() } else { guard(&own) };
+        let within = alone.within(chain.leak());
+        let own = if is_public { Vec::new() } else { own };
+        let all = [modules.concat(), own].concat();
+        prop_assert!(!within.is_public());
+        prop_assert_eq!(within.requirements().collect::<Vec<_>>(), all.clone());
+        prop_assert_eq!(person.passes(&within, &server), person.passes(&guard(&all), &server));
+        if person.passes(&within, &server) {
+            prop_assert!(person.passes(&alone, &server));
         }
     }
 

@@ -6,6 +6,7 @@ use crate::identity::{Org, TokenKind};
 
 use super::billing::{Feature, Plan};
 use super::facts::CallerFacts;
+use super::modules::ModuleGuard;
 use super::names::{Permission, Role, Scope, const_panic};
 use super::reverification::Reverification;
 
@@ -85,6 +86,13 @@ impl Requirement {
             }),
             Self::Scope(scope) => caller.is_some_and(|caller| caller.has_scope(scope.as_str())),
         }
+    }
+
+    /// Returns this requirement, or the requirements inside the alternatives.
+    pub(crate) fn leaves(self) -> Vec<Self> {
+        let mut leaves = Vec::new();
+        self.each_leaf(&mut |leaf| leaves.push(leaf));
+        leaves
     }
 
     fn each_leaf(self, found: &mut impl FnMut(Self)) {
@@ -251,7 +259,8 @@ impl Implied {
     }
 }
 
-/// The requirements for calling a tool. `#[mcp_tool]` generates the guard as a constant.
+/// The requirements for calling a tool. `#[mcp_tool]` states the requirements of the tool, and
+/// [`module_guard!`](crate::module_guard) the requirements of all tools in a module. A guard has them all.
 ///
 /// A guard always starts from [`signed_in`](Self::signed_in) or from [`public`](Self::public);
 /// there is no empty guard and no default. A program reads the guard of a tool from
@@ -279,6 +288,8 @@ impl Implied {
 #[derive(Clone, Copy)]
 pub struct Guard {
     public: bool,
+    /// The guards of the modules around the tool, from the outside in.
+    modules: &'static [&'static ModuleGuard],
     required: &'static [Requirement],
     implied: &'static [Implied],
 }
@@ -289,6 +300,7 @@ impl Guard {
     pub const fn public() -> Self {
         Self {
             public: true,
+            modules: &[],
             required: &[],
             implied: &[],
         }
@@ -299,16 +311,24 @@ impl Guard {
     pub const fn signed_in(required: &'static [Requirement]) -> Self {
         Self {
             public: false,
+            modules: &[],
             required,
             implied: &[],
         }
     }
 
-    /// Adds the requirements of the injected parameters. `#[mcp_tool]` calls this.
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn implied(self, implied: &'static [Implied]) -> Self {
+    /// Adds the requirements of the injected parameters.
+    pub(super) const fn implied(self, implied: &'static [Implied]) -> Self {
         Self { implied, ..self }
+    }
+
+    /// Adds the guards of the modules around a tool. In a guarded module no tool is public.
+    pub(super) const fn within(self, modules: &'static [&'static ModuleGuard]) -> Self {
+        Self {
+            public: self.public && modules.is_empty(),
+            modules,
+            ..self
+        }
     }
 
     /// Returns true if a caller without a token may call the tool.
@@ -317,18 +337,56 @@ impl Guard {
         self.public
     }
 
-    /// Returns all requirements. The requirements of injected parameters come last.
+    /// Returns all requirements. The requirements of the modules come first, from the outside in. The
+    /// requirements of injected parameters come last.
     pub fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
+        let modules = self.modules.iter();
+        modules
+            .flat_map(|module| module.requirements())
+            .chain(self.own_requirements())
+    }
+
+    /// Returns the requirements that the attribute and the injected parameters state.
+    fn own_requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
         let implied = self.implied.iter().flat_map(Implied::requirements);
         self.required.iter().copied().chain(implied)
     }
 
+    /// Returns each requirement with the guard of the module that states it. `None` if the tool states it.
+    pub(crate) fn stated(
+        &self,
+    ) -> impl Iterator<Item = (Requirement, Option<&'static ModuleGuard>)> + use<> {
+        let modules = self.modules.iter();
+        let by_modules = modules.flat_map(|module| {
+            let requirements = module.requirements();
+            requirements.map(|requirement| (requirement, Some(*module)))
+        });
+        let own = self.own_requirements();
+        by_modules.chain(own.map(|requirement| (requirement, None)))
+    }
+
+    /// Returns the path of the module whose guard states this requirement, as `module_path!()` writes it. If
+    /// several modules state the requirement, returns the outermost module. `None` if no module states it.
+    ///
+    /// ```
+    /// use mcp_auth::{PrimitiveInfo, Requirement};
+    ///
+    /// fn is_for_organizations_only(tool: &PrimitiveInfo) -> bool {
+    ///     tool.guard().module_of(Requirement::Organization) == Some("shop::billing")
+    /// }
+    /// let server = mcp_auth::server!().serve_if(is_for_organizations_only);
+    /// # let _ = server;
+    /// ```
+    #[must_use]
+    pub fn module_of(&self, requirement: Requirement) -> Option<&'static str> {
+        let mut stated = self.stated();
+        let (_, module) = stated.find(|(one, _)| *one == requirement)?;
+        module.map(|module| module.module())
+    }
+
     /// Returns every requirement, including the requirements inside alternatives.
     pub(crate) fn leaves(&self) -> Vec<Requirement> {
-        let mut leaves = Vec::new();
-        self.requirements()
-            .for_each(|requirement| requirement.each_leaf(&mut |leaf| leaves.push(leaf)));
-        leaves
+        self.requirements().flat_map(Requirement::leaves).collect()
     }
 
     /// Returns true if a caller needs an organization to pass.
@@ -366,19 +424,28 @@ impl Guard {
 
 impl fmt::Display for Guard {
     /// Writes `public`, `signed in`, or the requirements: `organization, permission
-    /// org:documents:delete`.
+    /// org:documents:delete`. A requirement that a module states has the module after it: `organization
+    /// (module shop::billing)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.public {
             return f.write_str("public");
         }
-        let mut asked: Vec<Requirement> = self.requirements().collect();
-        asked.retain(|requirement| *requirement != Requirement::SignedIn);
-        asked.sort();
-        asked.dedup();
+        let mut asked: Vec<_> = self.stated().collect();
+        asked.retain(|(requirement, _)| *requirement != Requirement::SignedIn);
+        // The modules come first, so a requirement that a module and the tool state has the module.
+        asked.sort_by_key(|(requirement, _)| *requirement);
+        asked.dedup_by_key(|(requirement, _)| *requirement);
         if asked.is_empty() {
             return f.write_str("signed in");
         }
-        f.write_str(&joined(&asked, ", "))
+        for (index, (requirement, module)) in asked.iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            requirement.fmt(f)?;
+            if let Some(module) = module {
+                write!(f, " (module {})", module.module())?;
+            }
+        }
+        Ok(())
     }
 }
 

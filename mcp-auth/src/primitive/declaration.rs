@@ -3,7 +3,7 @@
 
 use std::panic::Location;
 
-use crate::guard::{Guard, Requirement};
+use crate::guard::{OwnGuard, Requirement};
 
 use super::authorize::Authorize;
 use super::inject::Inject;
@@ -26,8 +26,9 @@ pub struct Declaration {
     pub icons: &'static [Icon],
     /// The members of `_meta`.
     pub meta: &'static [(&'static str, MetaValue)],
-    /// The guard.
-    pub guard: Guard,
+    /// The guard that the attribute and the parameters state. [`PrimitiveInfo`](super::PrimitiveInfo) adds
+    /// the guards of the modules.
+    pub own_guard: OwnGuard,
     /// The function that runs after the guard, with the parameters.
     pub authorize: Option<Authorize>,
     /// The injected parameters.

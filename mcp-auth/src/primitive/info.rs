@@ -18,11 +18,13 @@ use super::uri_template::UriTemplate;
 #[derive(Clone, Copy, Debug)]
 pub struct PrimitiveInfo {
     declaration: &'static Declaration,
+    guard: Guard,
 }
 
 impl PrimitiveInfo {
     pub(crate) fn of(declaration: &'static Declaration) -> Self {
-        Self { declaration }
+        let guard = declaration.own_guard.in_module(declaration.module);
+        Self { declaration, guard }
     }
 
     /// Returns the kind: tool, prompt, resource or resource template.
@@ -101,15 +103,16 @@ impl PrimitiveInfo {
         self.declaration.module
     }
 
-    /// Returns the guard.
+    /// Returns the guard, with the requirements of the modules around the function
+    /// ([`module_guard!`](crate::module_guard)).
     ///
     /// ```
     /// let public = mcp_auth::server!().serve_if(|tool| tool.guard().is_public());
     /// # let _ = public;
     /// ```
     #[must_use]
-    pub fn guard(&self) -> &'static Guard {
-        &self.declaration.guard
+    pub fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Returns the declared rate limits (`rate`). Empty if there are none.

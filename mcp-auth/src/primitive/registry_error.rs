@@ -30,6 +30,16 @@ pub(crate) enum RegistryError {
         second_uri: String,
         second: &'static Location<'static>,
     },
+    /// A primitive is `public`, but a module around it has a guard.
+    #[error(
+        "{location}: {item} is `public`, which would loosen the guard of module `{module}` at {place}; move the function to another module, or drop `public`"
+    )]
+    PublicInGuardedModule {
+        item: String,
+        location: &'static Location<'static>,
+        module: &'static str,
+        place: &'static str,
+    },
     /// A primitive takes state that the server does not have.
     #[error(
         "{location}: {item} takes state of type `{state}` (parameter `{parameter}`), but the server was given none; add `state = <a {state}>`"

@@ -41,6 +41,7 @@ pub(crate) struct RegistrySettings {
 #[derive(Debug)]
 pub(crate) struct Served {
     registration: &'static Registration,
+    info: PrimitiveInfo,
     key: String,
     /// The object that describes the primitive in its list, serialized.
     json: String,
@@ -68,12 +69,22 @@ impl Served {
         settings: &RegistrySettings,
     ) -> Result<Self, RegistryError> {
         let declaration = &registration.declaration;
+        let info = PrimitiveInfo::of(declaration);
+        let guard = info.guard();
+        if let Some(module) = declaration.own_guard.loosens(declaration.module) {
+            return Err(RegistryError::PublicInGuardedModule {
+                item: info.in_words(),
+                location: declaration.location,
+                module: module.module(),
+                place: module.place(),
+            });
+        }
         for parameter in declaration.parameters {
             let mut needs = RequiredState::default();
             (parameter.needs)(&mut needs);
             if let Some(state) = needs.missing_from(states) {
                 return Err(RegistryError::MissingState {
-                    item: PrimitiveInfo::of(declaration).in_words(),
+                    item: info.in_words(),
                     parameter: parameter.name,
                     state,
                     location: parameter.location,
@@ -118,19 +129,19 @@ impl Served {
         let takes_organization = injected
             .iter()
             .any(|requirement| requirement.uses_organization());
-        let wants_organization = declaration.guard.uses_organization() || takes_organization;
+        let wants_organization = guard.uses_organization() || takes_organization;
         let per_org = |rate: &&Rate| rate.per() == Per::Org;
         if let Some(rate) = declaration.rates.iter().find(per_org)
             && !wants_organization
         {
             return Err(RegistryError::RateWithoutOrganization {
-                item: PrimitiveInfo::of(declaration).in_words(),
+                item: info.in_words(),
                 rate: *rate,
                 location: declaration.location,
             });
         }
         let schemes = settings.schemes.as_ref();
-        let schemes = schemes.map(|source| source.of(&declaration.guard, &injected));
+        let schemes = schemes.map(|source| source.of(guard, &injected));
         let schemes = schemes.unwrap_or_default();
         let mut shown = [Some(input.clone()), output.map(|(schema, _)| schema)];
         if !settings.closed_schemas {
@@ -157,6 +168,7 @@ impl Served {
         };
         Ok(Self {
             registration,
+            info,
             key,
             json,
             iconless_json,
@@ -164,8 +176,7 @@ impl Served {
             unsupported: Unsupported::all(&input),
             arguments: ArgumentReader::new(generated.as_value(), input, known, lenient),
             concurrency: declaration.concurrency.map(Concurrency::new).map(Arc::new),
-            is_shared: declaration.guard.is_public()
-                && declaration.parameters.iter().all(|one| one.shared),
+            is_shared: guard.is_public() && declaration.parameters.iter().all(|one| one.shared),
             takes_organization,
             uses_context: declaration.parameters.iter().any(|one| one.uses_context),
             requires_arguments,
@@ -179,7 +190,7 @@ impl Served {
 
     /// Returns the information that messages and the access matrix show.
     pub(crate) fn info(&self) -> PrimitiveInfo {
-        PrimitiveInfo::of(&self.registration.declaration)
+        self.info
     }
 
     /// Returns a text that identifies this primitive among all primitives of the server. Calls are
@@ -245,8 +256,9 @@ impl Served {
         paragraph.join(" ")
     }
 
-    pub(crate) fn guard(&self) -> &'static Guard {
-        &self.registration.declaration.guard
+    /// Returns the guard, with the requirements of the modules.
+    pub(crate) fn guard(&self) -> &Guard {
+        self.info.guard()
     }
 
     /// Returns the guard, and the `authorize` function that runs after the guard.
@@ -299,7 +311,7 @@ impl Served {
     /// Returns true for a tool that declares that it changes nothing, and for every prompt and
     /// resource.
     pub(crate) fn is_read_only(&self) -> bool {
-        PrimitiveInfo::of(&self.registration.declaration).is_read_only()
+        self.info.is_read_only()
     }
 
     /// Returns true if the primitive has a required argument.

@@ -122,6 +122,8 @@ codes! {
         "a local Clerk gives anyone a token of any user, so only this machine may reach the server";
     Fatal GUARD_UNSATISFIABLE "guard-unsatisfiable"
         "the tool would deny every caller";
+    Fatal PUBLIC_IN_GUARDED_MODULE "public-in-guarded-module"
+        "nothing inside a module loosens the guard of the module";
     Fatal TOOL_NAME_DUPLICATE "tool-name-duplicate"
         "clients find a tool and a prompt by its name, so each name must be unique";
     Fatal RESOURCE_URI_SHARED "resource-uri-shared"

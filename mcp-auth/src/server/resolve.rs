@@ -227,6 +227,7 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
         let code = match error {
             RegistryError::Duplicate { .. } => &codes::TOOL_NAME_DUPLICATE,
             RegistryError::HeaderOfAnotherType { .. } => &codes::HEADER_OF_ANOTHER_TYPE,
+            RegistryError::PublicInGuardedModule { .. } => &codes::PUBLIC_IN_GUARDED_MODULE,
             RegistryError::MissingState { .. } => &codes::STATE_MISSING,
             RegistryError::SharedUri { .. } => &codes::RESOURCE_URI_SHARED,
             RegistryError::RateWithoutOrganization { .. } => &codes::RATE_WITHOUT_ORGANIZATION,

@@ -29,10 +29,12 @@ pub(super) fn check_guards(
     let tools: Vec<_> = registry
         .iter()
         .filter_map(|served| {
+            let why = accepts.why_not(served.guard())?;
             Some(Unsatisfiable {
                 item: quoted(served.info()),
                 location: served.location(),
-                why: accepts.why_not(served.guard())?,
+                stated: why.stated_by_modules(served.guard()),
+                why,
             })
         })
         .collect();
@@ -70,6 +72,8 @@ pub(crate) struct Unsatisfiable {
     item: String,
     location: &'static Location<'static>,
     why: WhyNot,
+    /// For each requirement that a module states, a text that names the place.
+    stated: Vec<String>,
 }
 
 /// The reason why no token passes a guard, and what to do about it.
@@ -80,6 +84,20 @@ struct WhyNot {
     /// requirement for each caller.
     lacks: Vec<(TokenKind, Vec<String>)>,
     remedy: &'static str,
+}
+
+impl WhyNot {
+    fn stated_by_modules(&self, guard: &Guard) -> Vec<String> {
+        let lacks = |text: &str| {
+            let mut all = self.lacks.iter().flat_map(|(_, lacks)| lacks);
+            all.any(|lack| lack == text)
+        };
+        let stated = guard.stated().filter_map(|(requirement, module)| {
+            let (text, place) = (requirement.to_string(), module?.place());
+            lacks(&text).then(|| format!("`module_guard!` at {place} requires `{text}`"))
+        });
+        stated.collect()
+    }
 }
 
 /// The name of a tool, and the kind and the name of everything else.
@@ -125,6 +143,14 @@ impl<'a> Accepts<'a> {
     fn why_not(&self, guard: &Guard) -> Option<WhyNot> {
         if guard.is_public() {
             return None;
+        }
+        let roles = roles(guard);
+        if roles.len() > 1 {
+            let kinds = self.kinds.iter().map(|kind| (*kind, roles.clone()));
+            return Some(WhyNot {
+                lacks: kinds.collect(),
+                remedy: ONE_ROLE,
+            });
         }
         let accepted = Best::ALL.into_iter().filter(|best| self.has(best.kind));
         let (meant, others): (Vec<_>, Vec<_>) =
@@ -256,6 +282,16 @@ impl Best {
     }
 }
 
+/// The different roles that a guard requires at once: a module can require one role, and a tool another.
+fn roles(guard: &Guard) -> Vec<String> {
+    let roles = guard.requirements();
+    let roles = roles.filter(|one| matches!(one, Requirement::Role(_)));
+    let mut roles: Vec<_> = roles.map(|role| role.to_string()).collect();
+    roles.sort();
+    roles.dedup();
+    roles
+}
+
 /// The requirements that the callers of one kind of token cannot meet. If all of them fail the same
 /// requirement, returns only that requirement. Otherwise returns one requirement for each caller.
 fn of_kind(lacks: &[(TokenKind, Vec<Lack<'_>>)], kind: TokenKind) -> Vec<String> {
@@ -282,6 +318,7 @@ impl fmt::Display for Unsatisfiable {
             item,
             location,
             why: WhyNot { lacks, remedy },
+            stated,
         } = self;
         let lacks: Vec<_> = lacks
             .iter()
@@ -293,8 +330,11 @@ impl fmt::Display for Unsatisfiable {
                 )
             })
             .collect();
-        let why = lacks.join(", ");
-        write!(f, "{item} ({location}): {why}; {remedy}")
+        write!(f, "{item} ({location}): {}", lacks.join(", "))?;
+        for stated in stated {
+            write!(f, "; {stated}")?;
+        }
+        write!(f, "; {remedy}")
     }
 }
 
@@ -325,6 +365,7 @@ const KIND: &str =
 const MEMBERSHIP: &str = "set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up, or accept session tokens";
 const NARROW: &str =
     "remove that requirement, or add to the tool's `accept` a kind of token that can meet it";
+const ONE_ROLE: &str = "a caller has one role in an organization: require one of these roles";
 const PEOPLE: &str = "accept tokens of people: OAuth access tokens or session tokens";
 const SCOPES: &str = "accept OAuth access tokens, which have scopes";
 const SESSIONS: &str = "accept session tokens (`session_tokens`), the only tokens that carry it";

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::guard::is_within;
 use crate::primitive::{PrimitiveInfo, Registration};
 
 use super::codes;
@@ -203,12 +204,6 @@ fn meanings(module: &str, path: &str) -> Vec<String> {
     } else {
         vec![here, path]
     }
-}
-
-fn is_within(module: &str, parent: &str) -> bool {
-    module
-        .strip_prefix(parent)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// The largest number of unserved tools that the log names.

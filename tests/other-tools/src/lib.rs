@@ -17,13 +17,4 @@ pub mod reports {
     }
 }
 
-/// Tools that change things.
-pub mod admin {
-    use mcp_auth::mcp_tool;
-
-    /// Close the books.
-    #[mcp_tool(role = "admin", destructive)]
-    async fn close_books() -> &'static str {
-        "closed"
-    }
-}
+pub mod admin;

@@ -102,7 +102,7 @@ fn naming_a_crate_links_it() {
     assert_eq!(
         lines,
         [
-            "close_books  no         no         with role           role org:admin  user:org:read",
+            "close_books  no         no         with role           role org:admin (module other_tools::admin)  user:org:read",
             "",
             "with …: a caller who also has what `requires` names may call",
         ]

@@ -23,6 +23,9 @@ mod duplicates {
 mod limits {
     mod rates_and_concurrency_go_with_every_guard;
 }
+mod modules {
+    mod guards_of_modules;
+}
 mod permission {
     mod every_key_goes_with_the_others;
     mod strings_and_constants_name_what_is_required;

@@ -13,8 +13,8 @@ use super::super::finding::{Finding, Findings};
 use super::config::Config;
 use super::evaluate::unreadable;
 
-/// Required names, each with the tools that require it.
-pub(super) type Required = BTreeMap<String, Vec<&'static str>>;
+/// Required names, each with the tools and modules that require it.
+pub(super) type Required = BTreeMap<String, Vec<String>>;
 
 /// Finds required scopes that the issuer does not advertise. A client that is challenged for a
 /// scope asks the issuer for it.
@@ -28,7 +28,10 @@ pub(super) fn scopes(metadata: &Document, config: &Config<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut missing = scopes_of_oauth_tools(config);
     for scope in &config.resolved.builder.scopes.required {
-        missing.entry(scope.clone()).or_default().push("every tool");
+        missing
+            .entry(scope.clone())
+            .or_default()
+            .push("every tool".to_owned());
     }
     missing.retain(|scope, _| !is_supported(scope) && scope != ORGANIZATION_SCOPE);
     if !missing.is_empty() {
@@ -140,10 +143,16 @@ fn required(
     let mut required = Required::new();
     let tools = config.registry().into_iter().flat_map(Registry::iter);
     for tool in tools.filter(|tool| guards(tool.guard())) {
-        for name in tool.guard().leaves().into_iter().filter_map(&name) {
-            let tools = required.entry(name).or_default();
-            if !tools.contains(&tool.name()) {
-                tools.push(tool.name());
+        for (requirement, module) in tool.guard().stated() {
+            let who = module.map_or_else(
+                || tool.name().to_owned(),
+                |module| format!("module {}", module.module()),
+            );
+            for name in requirement.leaves().into_iter().filter_map(&name) {
+                let all = required.entry(name).or_default();
+                if !all.contains(&who) {
+                    all.push(who.clone());
+                }
             }
         }
     }
@@ -152,6 +161,6 @@ fn required(
 
 /// The names with their tools, for example: `documents:write` (save, share), `billing` (every tool)
 pub(super) fn listed(required: &Required) -> String {
-    let one = |(name, tools): (&String, &Vec<&str>)| format!("`{name}` ({})", tools.join(", "));
+    let one = |(name, tools): (&String, &Vec<String>)| format!("`{name}` ({})", tools.join(", "));
     required.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,8 @@
 //! Prompts, resources and completion over HTTP, in both eras: who sees and uses them, and what everybody else gets.
 
 mod completion;
+mod guarded;
+mod office;
 mod pages;
 mod results;
 mod wiki;

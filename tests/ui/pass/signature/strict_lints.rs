@@ -133,6 +133,15 @@ async fn in_order(
     documents.0.iter().map(Content::text).collect()
 }
 
+/// A module for members.
+mod members {
+    mcp_auth::module_guard!(require_org, any(role = "admin", scope = "members"));
+
+    /// Does nothing.
+    #[mcp_auth::mcp_tool(name = "for_members")]
+    async fn nothing() {}
+}
+
 /// Returns nothing.
 #[mcp_tool(public)]
 async fn nothing() {}

@@ -1,0 +1,3 @@
+mcp_auth::module_guard!();
+
+fn main() {}

@@ -1,0 +1,3 @@
+mcp_auth::module_guard!(permision = "org:billing:manage");
+
+fn main() {}

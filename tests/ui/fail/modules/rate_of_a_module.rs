@@ -1,0 +1,3 @@
+mcp_auth::module_guard!(require_org, rate = "10/min per user");
+
+fn main() {}
