@@ -97,6 +97,7 @@ const KEYS: [(&str, Option<Primitive>); 35] = [
     ("role", None),
     ("feature", None),
     ("plan", None),
+    ("policy", None),
     ("reverification", None),
     ("scope", None),
     ("any", None),

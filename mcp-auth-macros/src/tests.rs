@@ -125,9 +125,14 @@ fn every_key_is_written_down() {
             role = "admin",
             feature = all("org:export", features::SHARE),
             plan = "pro",
+            policy = all(rules::is_staff, rules::EU_STAFF),
             reverification("second_factor", 10),
             scope = all("documents:read", SCOPE),
-            any(feature = "export", reverification = "strict"),
+            any(
+                feature = "export",
+                policy = r#is_staff,
+                reverification = "strict"
+            ),
             require_user,
             accept = any("oauth", KIND),
             rate = all("10/min per user", RATE),
@@ -360,7 +365,11 @@ fn the_guard_of_a_module_is_data_and_a_constant_that_public_functions_find() {
     let stated = quote!(
         require_org,
         permission = "org:billing:manage",
-        any(role = "admin", scope = "billing")
+        any(
+            role = "admin",
+            policy = rules::is_internal,
+            scope = "billing"
+        )
     );
     let tokens = submit_as_call(crate::module_guard::expand(stated));
     let file = syn::parse2(tokens).unwrap();
@@ -508,6 +517,7 @@ fn every_path_of_the_expansion_is_absolute() {
             icon("https://a", theme = "dark"),
             meta("a" = 1.5),
             any(role = "a", scope = "b"),
+            policy = all(is_staff, EU_STAFF),
             authorize = may(a, org, who)
         ),
         &quote!(

@@ -30,7 +30,8 @@ pub use rmcp::model;
 pub use {schemars, serde_json};
 
 pub use crate::guard::{
-    Check, Feature, Guard, Permission, Plan, Requirement, Reverification, Role, Scope,
+    CallerFacts, Check, Feature, Guard, Permission, Plan, Policy, Requirement, Reverification,
+    Role, Scope,
 };
 pub use crate::identity::{
     Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, OrganizationSource, Profile,
@@ -86,8 +87,8 @@ pub mod __private {
     pub use serde;
 
     pub use crate::guard::{
-        ANY_PERMISSION, Declared, GuardedModule, Implied, KeyText, ModuleGuard, NO_MODULE_GUARD,
-        OwnGuard, Requirement,
+        ANY_PERMISSION, CallerFacts, Declared, GuardedModule, Implied, KeyText, ModuleGuard,
+        NO_MODULE_GUARD, OwnGuard, Requirement, function_policy,
     };
     pub use crate::primitive::{
         Annotations, ArgumentOf, ArgumentsForm, AsPrompt, AsResource, AsTool, Authorize,

@@ -21,6 +21,7 @@ pub(crate) struct GuardArgs {
     pub(crate) forbid_actor: Option<Ident>,
     pub(crate) permissions: Option<List>,
     pub(crate) plans: Option<List>,
+    pub(crate) policies: Option<List>,
     pub(crate) require_org: Option<Ident>,
     pub(crate) require_user: Option<Ident>,
     pub(crate) reverification: Option<List>,
@@ -29,13 +30,14 @@ pub(crate) struct GuardArgs {
 }
 
 /// Every key that states a requirement, in the order in which messages list them.
-pub(crate) const GUARD_KEYS: [&str; 11] = [
+pub(crate) const GUARD_KEYS: [&str; 12] = [
     "require_user",
     "require_org",
     "permission",
     "role",
     "feature",
     "plan",
+    "policy",
     "reverification",
     "scope",
     "any",
@@ -57,6 +59,7 @@ impl GuardArgs {
             "role" => self.roles = held(entry, errors),
             "feature" => self.features = held(entry, errors),
             "plan" => self.plans = held(entry, errors),
+            "policy" => self.policies = held(entry, errors),
             "reverification" => self.reverification = held(entry, errors),
             "scope" => self.scopes = held(entry, errors),
             "any" => self.choices.push(entry.choice(alternative, errors)),
@@ -72,6 +75,7 @@ impl GuardArgs {
             &self.roles,
             &self.features,
             &self.plans,
+            &self.policies,
             &self.reverification,
             &self.scopes,
         ];
@@ -92,6 +96,7 @@ fn held(entry: Entry, errors: &mut Errors) -> Option<List> {
         }
         "feature" => Some(entry.list(All, &grammar::feature, grammar::entitlement_key, errors)),
         "plan" => Some(entry.list(All, &grammar::plan, grammar::entitlement_key, errors)),
+        "policy" => Some(entry.policies(errors)),
         "reverification" => errors.keep(entry.reverification()),
         "scope" => Some(entry.list(All, &grammar::scope, str::to_owned, errors)),
         _ => None,
@@ -117,11 +122,12 @@ fn alternative(entry: Entry, errors: &mut Errors) -> Option<List> {
 }
 
 /// The keys that take names, alone or as an alternative of `any`.
-pub(super) const HELD: [&str; 6] = [
+pub(super) const HELD: [&str; 7] = [
     "permission",
     "role",
     "feature",
     "plan",
+    "policy",
     "reverification",
     "scope",
 ];

@@ -196,8 +196,9 @@ fn given_twice(key: &str) -> String {
         _ if key != "reverification" && HELD.contains(&key) => All,
         _ => return format!("`{key}` is given twice"),
     };
+    let example = if key == "policy" { "…" } else { "\"…\"" };
     format!(
-        "`{key}` is given twice; several values go in one list: `{key} = {}(\"…\", \"…\")`",
+        "`{key}` is given twice; several values go in one list: `{key} = {}({example}, {example})`",
         quantifier.word()
     )
 }

@@ -45,6 +45,31 @@ impl Entry {
         normal: fn(&str) -> String,
         errors: &mut Errors,
     ) -> List {
+        let read = |key: &Ident, value| spelling(key, value, check);
+        self.list_of(quantifier, "\"…\"", &read, normal, errors)
+    }
+
+    /// Parses `policy = function`, `policy = CONSTANT` or `policy = all(function, CONSTANT)`.
+    pub(crate) fn policies(self, errors: &mut Errors) -> List {
+        let read = |_: &Ident, value| match value {
+            path @ Expr::Path(_) => Ok(Spelling::Constant(path)),
+            other => Err(syn::Error::new_spanned(
+                other,
+                "`policy` takes the name of a function or of a constant: `policy = is_staff` or `policy = EU_STAFF`",
+            )),
+        };
+        self.list_of(Quantifier::All, "…", &read, str::to_owned, errors)
+    }
+
+    /// Parses a list. `example` stands for a value in messages, and `read` parses a value.
+    fn list_of(
+        self,
+        quantifier: Quantifier,
+        example: &str,
+        read: &dyn Fn(&Ident, Expr) -> syn::Result<Spelling>,
+        normal: fn(&str) -> String,
+        errors: &mut Errors,
+    ) -> List {
         let Self { key, value } = self;
         let given = match value {
             Value::List(values) => {
@@ -77,7 +102,7 @@ impl Entry {
             errors.at(
                 &key,
                 format!(
-                    "`{key}` names nothing; write `{key} = \"…\"` or `{key} = {}(\"…\", …)`, or leave it out",
+                    "`{key}` names nothing; write `{key} = {example}` or `{key} = {}({example}, …)`, or leave it out",
                     quantifier.word()
                 ),
             );
@@ -85,7 +110,7 @@ impl Entry {
         let mut names = BTreeSet::new();
         let mut values = Vec::new();
         for value in given {
-            let Some(value) = errors.keep(spelling(&key, value, check)) else {
+            let Some(value) = errors.keep(read(&key, value)) else {
                 continue;
             };
             let name = match &value {

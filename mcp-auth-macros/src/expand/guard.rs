@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{ext::IdentExt, spanned::Spanned};
+use syn::{Expr, ext::IdentExt, spanned::Spanned};
 
 use super::{located, spelled};
 use crate::{
@@ -101,8 +101,25 @@ fn implied(parameter: &Parameter, function: &str) -> TokenStream {
 fn held(text: &Spelling, key: &str) -> TokenStream {
     if key == "permission" {
         let span = located(text.span());
-        spelled(text, key, &quote_spanned!(span=> __DECLARED))
-    } else {
-        spelled(text, key, &TokenStream::new())
+        return spelled(text, key, &quote_spanned!(span=> __DECLARED));
     }
+    match function_name(text) {
+        Some(name) if key == "policy" => {
+            let span = located(text.span());
+            quote_spanned! {span=> const {
+                let __policy: fn(&__private::CallerFacts<'_>) -> bool = #text;
+                __private::function_policy(#name, __policy)
+            }}
+        }
+        Some(_) | None => spelled(text, key, &TokenStream::new()),
+    }
+}
+
+/// The last segment of a path, if it is written like the name of a function and not like the name of a constant.
+fn function_name(text: &Spelling) -> Option<String> {
+    let Spelling::Constant(Expr::Path(path)) = text else {
+        return None;
+    };
+    let name = path.path.segments.last()?.ident.unraw().to_string();
+    name.contains(char::is_lowercase).then_some(name)
 }

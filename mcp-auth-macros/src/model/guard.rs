@@ -38,6 +38,7 @@ impl Requirements {
                 args.roles,
                 args.features,
                 args.plans,
+                args.policies,
                 args.reverification,
                 args.scopes,
             ]

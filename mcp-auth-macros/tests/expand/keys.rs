@@ -91,6 +91,11 @@ const _: () = {
                         const { __private::KeyText(features::SHARE).feature() },
                         const { __private::KeyText("pro").plan() },
                         const {
+                            let __policy: fn(&__private::CallerFacts<'_>) -> bool = rules::is_staff;
+                            __private::function_policy("is_staff", __policy)
+                        },
+                        const { __private::KeyText(rules::EU_STAFF).policy() },
+                        const {
                             __private::KeyText(("second_factor", 10f64)).reverification()
                         },
                         const { __private::KeyText("documents:read").scope() },
@@ -98,6 +103,12 @@ const _: () = {
                         __private::Requirement::Any(
                             &[
                                 &[const { __private::KeyText("export").feature() }],
+                                &[
+                                    const {
+                                        let __policy: fn(&__private::CallerFacts<'_>) -> bool = r#is_staff;
+                                        __private::function_policy("is_staff", __policy)
+                                    },
+                                ],
                                 &[const { __private::KeyText("strict").reverification() }],
                             ],
                         ),

@@ -22,6 +22,12 @@ const _: () = {
                 __private::Requirement::Any(
                     &[
                         &[const { __private::KeyText("admin").role() }],
+                        &[
+                            const {
+                                let __policy: fn(&__private::CallerFacts<'_>) -> bool = rules::is_internal;
+                                __private::function_policy("is_internal", __policy)
+                            },
+                        ],
                         &[const { __private::KeyText("billing").scope() }],
                     ],
                 ),

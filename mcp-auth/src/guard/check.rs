@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::identity::{Entitlements, Org, Owner, is_key, is_permission};
 
-use super::facts::CallerFacts;
+use super::facts::TokenFacts;
 use super::reverification::Reverification;
 
 /// A check for [`Context::has`](crate::Context::has): the argument of `has({ permission: …, feature: … })` in
@@ -147,7 +147,7 @@ impl Check {
 
     /// Returns true if the caller has everything that the check asks for. For a machine the result is always
     /// false.
-    pub(crate) fn holds(&self, caller: &CallerFacts<'_>, organization: Option<&Org>) -> bool {
+    pub(crate) fn holds(&self, caller: &TokenFacts<'_>, organization: Option<&Org>) -> bool {
         let mut all = self.asked.iter();
         caller.user
             && self.mistake.is_none()
@@ -156,7 +156,7 @@ impl Check {
     }
 
     /// Returns true if the caller has every part of the check that does not depend on an organization.
-    pub(crate) fn may_hold(&self, caller: &CallerFacts<'_>) -> bool {
+    pub(crate) fn may_hold(&self, caller: &TokenFacts<'_>) -> bool {
         let mut others = self
             .asked
             .iter()
@@ -181,7 +181,7 @@ impl CheckItem {
         }
     }
 
-    fn is_held(&self, caller: &CallerFacts<'_>, organization: Option<&Org>) -> bool {
+    fn is_held(&self, caller: &TokenFacts<'_>, organization: Option<&Org>) -> bool {
         let is_among = |owner: Owner, slug: &str, held: Option<&Entitlements>| {
             held.is_some_and(|held| held.has(owner, slug))
         };

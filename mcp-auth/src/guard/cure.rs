@@ -3,7 +3,7 @@
 use crate::identity::{Caller, NamedBy, Org, TokenKind};
 
 use super::denied::{Denied, ORGANIZATION_SCOPE};
-use super::facts::{CallerFacts, Question};
+use super::facts::{Question, TokenFacts};
 use super::requirement::{Guard, Requirement};
 
 /// Returns every scope that a new token needs for this call, including scopes that the caller already holds.
@@ -11,7 +11,8 @@ use super::requirement::{Guard, Requirement};
 ///
 /// Returns `None` if the token is not an OAuth token, because only OAuth clients can request scopes. Also
 /// returns `None` if no alternative of a choice can be met: for each alternative, [`missing_scopes`] returns
-/// `None`.
+/// `None`. And returns `None` if a policy would deny a caller with these scopes in the organization that is known
+/// now.
 ///
 /// The scope for an organization is included if a requirement is about the organization, unless the
 /// organization came from the URL or is the user's only one. The scope is also included if the caller holds
@@ -30,9 +31,13 @@ pub(super) fn cure(
         NamedBy::Nobody { .. } | NamedBy::Token => true,
     };
     let mut with_organization = caller.has_scope(ORGANIZATION_SCOPE);
+    let mut policies = Vec::new();
     let mut take = |requirement: &Requirement| {
         if let Requirement::Scope(scope) = requirement {
             add(&mut scopes, scope.as_str());
+        }
+        if let Requirement::Policy(policy) = requirement {
+            policies.push(*policy);
         }
         with_organization |= of_the_token && requirement.is_of_organization();
     };
@@ -51,12 +56,19 @@ pub(super) fn cure(
     if with_organization {
         add(&mut scopes, ORGANIZATION_SCOPE);
     }
-    Some(caller.hierarchy.fewest(scopes))
+    let scopes = caller.hierarchy.fewest(scopes);
+    let renewed = TokenFacts {
+        scopes: &scopes,
+        ..*caller
+    };
+    let mut policies = policies.into_iter();
+    let allowed = policies.all(|policy| renewed.meets(policy, question.organization));
+    allowed.then_some(scopes)
 }
 
 /// Returns a denial if an OAuth caller lacks a scope that the server requires of every request.
 pub(crate) fn lacking_server_scopes(caller: &Caller, server_scopes: &[String]) -> Option<Denied> {
-    let facts = CallerFacts::of(caller);
+    let facts = TokenFacts::of(caller);
     let missing = server_scopes
         .iter()
         .filter(|scope| !caller.has_scope(scope));
@@ -86,7 +98,7 @@ pub(crate) fn needing_scopes(
     server_scopes: &[String],
     scopes: &[String],
 ) -> Denied {
-    let facts = CallerFacts::of(caller);
+    let facts = TokenFacts::of(caller);
     let missing = scopes.iter().filter(|scope| !facts.has_scope(scope));
     let missing: Vec<_> = missing.cloned().collect();
     let wanted = [server_scopes, scopes].concat();

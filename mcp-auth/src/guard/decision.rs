@@ -5,7 +5,7 @@ use crate::identity::{Caller, NamedBy, Org, TokenKind, Unavailable};
 
 use super::cure::{add, cure, missing_scopes};
 use super::denied::{Denied, ORGANIZATION_SCOPE};
-use super::facts::{CallFacts, CallerFacts, Question};
+use super::facts::{CallFacts, Policies, Question, TokenFacts};
 use super::no_organization::NoOrganization;
 use super::requirement::{Guard, Requirement};
 
@@ -48,19 +48,27 @@ pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized,
         facts.organization.map_err(unavailable)?
     } else {
         let caller = facts.caller.ok_or(NotAuthorized::Unauthenticated)?;
-        // The guard is monotonic: if the caller passes without an organization, a failed look-up cannot
-        // change the result, so the error of the look-up is ignored.
-        let known = facts.organization.unwrap_or(None);
+        let token = TokenFacts::of(caller);
+        let (known, token) = match facts.organization {
+            Ok(organization) => (organization, token),
+            // A policy cannot be asked while the organization is unknown. Apart from its policies the guard is
+            // monotonic: if the caller passes without an organization and although every policy denies, the
+            // look-up cannot change the result, so its error is ignored.
+            Err(_) => {
+                let policies = Policies::Assume(false);
+                (None, TokenFacts { policies, ..token })
+            }
+        };
         let question = Question {
             guard,
-            caller: &CallerFacts::of(caller),
+            caller: &token,
             organization: known,
             named_by: facts.named_by,
             server_scopes: facts.server_scopes,
         };
         match question.denied() {
             None => known,
-            // An organization would not change these denials.
+            // Neither an organization nor a policy would change these denials.
             Some(denied @ (Denied::TokenKind(_) | Denied::Actor | Denied::User)) => {
                 return Err(NotAuthorized::Denied(denied));
             }
@@ -81,7 +89,7 @@ pub(crate) fn decide(guard: &Guard, facts: &CallFacts<'_>) -> Result<Authorized,
 /// no proof.
 pub(crate) fn would_allow(
     guard: &Guard,
-    caller: Option<&CallerFacts<'_>>,
+    caller: Option<&TokenFacts<'_>>,
     organization: Option<&Org>,
     server_scopes: &[String],
 ) -> bool {
@@ -126,7 +134,7 @@ impl Question<'_> {
 
 /// The denials, in the order in which they are reported. The scopes come last: a user is asked to grant a
 /// scope only if the call would then be allowed.
-const ORDER: [fn(&Unmet<'_>) -> Option<Denied>; 11] = [
+const ORDER: [fn(&Unmet<'_>) -> Option<Denied>; 12] = [
     |unmet| {
         unmet
             .first(|one| value_of!(one, Accept))
@@ -147,6 +155,7 @@ const ORDER: [fn(&Unmet<'_>) -> Option<Denied>; 11] = [
             .map(Denied::Feature)
     },
     |unmet| unmet.each(|one| value_of!(one, Plan)).map(Denied::Plan),
+    |unmet| unmet.each(|one| value_of!(one, Policy)).map(Denied::Policy),
     without_reverification,
     without_alternative,
     without_scopes,

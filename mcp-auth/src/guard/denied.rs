@@ -11,6 +11,7 @@ use crate::identity::TokenKind;
 use super::billing::{Feature, Plan};
 use super::names::{Permission, Role};
 use super::no_organization::NoOrganization;
+use super::policy::Policy;
 use super::requirement::{Guard, Requirement, kind_names};
 use super::reverification::Reverification;
 
@@ -39,6 +40,8 @@ pub(crate) enum Denied {
     Feature(Vec<Feature>),
     /// The caller is not on these plans.
     Plan(Vec<Plan>),
+    /// These policies deny the caller.
+    Policy(Vec<Policy>),
     /// The user proved who they are too long ago. `curable` is true if nothing else is missing and a token of
     /// this kind can carry the proof.
     Reverification {
@@ -100,6 +103,7 @@ impl Denied {
             Self::Permission(_) => "permission",
             Self::Feature(_) => "feature",
             Self::Plan(_) => "plan",
+            Self::Policy(_) => "policy",
             Self::Reverification { .. } => "reverification",
             Self::Any { .. } => "any",
             Self::Scope { .. } => "scope",
@@ -108,8 +112,8 @@ impl Denied {
     }
 
     /// Returns the values that the caller lacks, such as permissions or scopes. For `authorize`, returns the
-    /// names of the arguments. The list is empty if the requirement has no values: an actor, a user or an
-    /// organization.
+    /// names of the arguments. For policies, returns their texts. The list is empty if the requirement has no
+    /// values: an actor, a user, an organization, or the function of an attribute.
     pub(crate) fn required(&self) -> Required<'_> {
         match self {
             Self::Any { alternatives, .. } => Required::Alternatives(
@@ -136,6 +140,10 @@ impl Denied {
             }
             Self::Feature(features) => shown(features),
             Self::Plan(plans) => shown(plans),
+            Self::Policy(policies) => {
+                let texts = policies.iter().filter_map(Policy::required);
+                texts.map(Cow::from).collect()
+            }
             Self::Reverification { asked, .. } => vec![asked.to_string().into()],
             Self::Any { alternatives, .. } => {
                 let alternatives = alternatives.iter();
@@ -148,9 +156,12 @@ impl Denied {
         }
     }
 
-    /// Returns the text for the log, which also names the function in `authorize`.
+    /// Returns the text for the log, which also names the policies and the function in `authorize`.
     pub(crate) fn in_log(&self) -> String {
         match self {
+            Self::Policy(policies) => {
+                format!("{self}, by policy {}", listed(&shown(policies), "and"))
+            }
             Self::Authorize { rule, .. } => format!("{self}, by authorize {rule}"),
             other => other.to_string(),
         }
@@ -167,6 +178,7 @@ impl Denied {
             | Self::Feature(_)
             | Self::Permission(_)
             | Self::Plan(_)
+            | Self::Policy(_)
             | Self::Reverification { .. }
             | Self::Role(_)
             | Self::TokenKind(_)
@@ -184,6 +196,7 @@ impl Denied {
             | Self::Feature(_)
             | Self::Permission(_)
             | Self::Plan(_)
+            | Self::Policy(_)
             | Self::Reverification { .. }
             | Self::Role(_)
             | Self::Scope { .. }
@@ -203,6 +216,7 @@ impl Denied {
             | Self::Organization { .. }
             | Self::Permission(_)
             | Self::Plan(_)
+            | Self::Policy(_)
             | Self::Role(_)
             | Self::Scope { .. }
             | Self::TokenKind(_)
@@ -245,6 +259,10 @@ impl fmt::Display for Denied {
                 return write!(f, "Forbidden: {} token required", listed(&names, "or"));
             }
             Self::Any { .. } => return write!(f, "Forbidden: {} required", listed(&names, "or")),
+            Self::Policy(_) if names.is_empty() => {
+                return f.write_str("Forbidden: not allowed by a policy");
+            }
+            Self::Policy(_) => return write!(f, "Forbidden: {} required", listed(&names, "and")),
             Self::Authorize { .. } if names.is_empty() => {
                 return f.write_str("Forbidden: not allowed");
             }
@@ -287,6 +305,10 @@ impl Named {
             | Requirement::Plan(_)
             | Requirement::Role(_)
             | Requirement::Scope(_) => of_kind(kind),
+            Requirement::Policy(policy) => Self {
+                name: policy.required().map(Cow::from),
+                ..Self::bare("policy")
+            },
             Requirement::Reverification(asked) => Self {
                 reverification: Some(asked.to_json()),
                 ..of_kind(kind)
@@ -330,6 +352,7 @@ fn named(requirement: Requirement) -> (Cow<'static, str>, &'static str) {
         Requirement::Feature(feature) => (feature.to_string().into(), "feature"),
         Requirement::Permission(permission) => (permission.as_str().into(), "permission"),
         Requirement::Plan(plan) => (plan.to_string().into(), "plan"),
+        Requirement::Policy(policy) => (policy.required().unwrap_or(BY_POLICY).into(), ""),
         Requirement::Reverification(asked) => (asked.to_string().into(), "reverification"),
         Requirement::Role(role) => (role.to_string().into(), "role"),
         Requirement::Scope(scope) => (scope.as_str().into(), "scope"),
@@ -353,6 +376,9 @@ fn listed(texts: &[Cow<'_, str>], word: &str) -> String {
         [first @ .., last] => format!("{} {word} {last}", first.join(", ")),
     }
 }
+
+/// An alternative that is the function of an attribute. Its name is not for clients.
+const BY_POLICY: &str = "approval by a policy";
 
 /// The scope that lets a user pick an organization on Clerk's consent screen.
 pub(crate) const ORGANIZATION_SCOPE: &str = "user:org:read";

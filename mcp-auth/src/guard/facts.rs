@@ -4,6 +4,7 @@ use crate::identity::{
     Caller, Entitlements, FactorAges, NamedBy, Org, ScopeHierarchy, Session, TokenKind, Unavailable,
 };
 
+use super::policy::{CallerFacts, Policy};
 use super::requirement::{Guard, Requirement};
 
 /// The facts about a call that [`decide`](super::decide) reads.
@@ -20,12 +21,12 @@ pub(crate) struct CallFacts<'a> {
     pub(crate) server_scopes: &'a [String],
 }
 
-/// The facts about a caller that a guard compares with its requirements.
+/// The facts about a caller that a guard compares with its requirements, apart from the organization.
 ///
 /// A value is no proof of a verified token: the access matrix also makes values for imaginary
 /// callers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CallerFacts<'a> {
+pub(crate) struct TokenFacts<'a> {
     pub(crate) token_kind: TokenKind,
     pub(crate) impersonated: bool,
     /// True for a person, and for a client or key that acts in a person's name.
@@ -35,9 +36,20 @@ pub(crate) struct CallerFacts<'a> {
     pub(crate) features: Option<&'a Entitlements>,
     pub(crate) plans: Option<&'a Entitlements>,
     pub(crate) factor_ages: Option<&'a FactorAges>,
+    pub(crate) policies: Policies<'a>,
 }
 
-impl<'a> CallerFacts<'a> {
+/// The answers of policies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Policies<'a> {
+    /// The server asks each policy about this caller.
+    Ask(&'a Caller),
+    /// Every policy has this answer. No policy can be asked, because the caller is imaginary or because the
+    /// organization is unknown.
+    Assume(bool),
+}
+
+impl<'a> TokenFacts<'a> {
     /// Returns the facts about a verified caller.
     pub(crate) fn of(caller: &'a Caller) -> Self {
         Self {
@@ -49,11 +61,21 @@ impl<'a> CallerFacts<'a> {
             features: caller.features(),
             plans: caller.plans(),
             factor_ages: caller.session().and_then(Session::factor_ages),
+            policies: Policies::Ask(caller),
         }
     }
 
     pub(super) fn has_scope(&self, scope: &str) -> bool {
         self.hierarchy.has(self.scopes, scope)
+    }
+
+    pub(super) fn meets(&self, policy: Policy, organization: Option<&Org>) -> bool {
+        match self.policies {
+            Policies::Ask(caller) => {
+                policy.allows(&CallerFacts::new(caller, self.scopes, organization))
+            }
+            Policies::Assume(answer) => answer,
+        }
     }
 }
 
@@ -61,7 +83,7 @@ impl<'a> CallerFacts<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Question<'a> {
     pub(super) guard: &'a Guard,
-    pub(super) caller: &'a CallerFacts<'a>,
+    pub(super) caller: &'a TokenFacts<'a>,
     pub(super) organization: Option<&'a Org>,
     pub(super) named_by: NamedBy,
     pub(super) server_scopes: &'a [String],

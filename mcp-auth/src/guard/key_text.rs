@@ -5,6 +5,7 @@ use crate::identity::TokenKind;
 use super::billing::{Feature, Plan};
 use super::declared::Declared;
 use super::names::{Permission, Role, Scope, const_panic, const_panic_with};
+use super::policy::{CallerFacts, Policy};
 use super::requirement::Requirement;
 use super::reverification::Reverification;
 
@@ -125,6 +126,14 @@ impl KeyText<Plan> {
     }
 }
 
+impl KeyText<Policy> {
+    /// Returns the policy.
+    #[must_use]
+    pub const fn policy(self) -> Requirement {
+        Requirement::Policy(self.0)
+    }
+}
+
 impl KeyText<Reverification> {
     /// Returns the reverification.
     #[must_use]
@@ -153,6 +162,15 @@ impl KeyText<TokenKind> {
     pub const fn accept(self) -> TokenKind {
         self.0
     }
+}
+
+/// Reads the function of `policy = function`. `name` is the name of the function.
+#[must_use]
+pub const fn function_policy(
+    name: &'static str,
+    allows: fn(&CallerFacts<'_>) -> bool,
+) -> Requirement {
+    Requirement::Policy(Policy::of_function(name, allows))
 }
 
 /// Returns true for 1 to 64 characters of `A-Za-z0-9_-`. MCP permits 128 characters and `.` too,

@@ -17,6 +17,7 @@ mod key_text;
 mod modules;
 mod names;
 mod no_organization;
+mod policy;
 #[cfg(test)]
 mod properties;
 mod requirement;
@@ -27,9 +28,10 @@ mod visibility;
 pub use self::billing::{Feature, Plan};
 pub use self::check::Check;
 pub use self::declared::{ANY_PERMISSION, Declared};
-pub use self::key_text::KeyText;
+pub use self::key_text::{KeyText, function_policy};
 pub use self::modules::{GuardedModule, ModuleGuard, NO_MODULE_GUARD, OwnGuard};
 pub use self::names::{Permission, Role, Scope};
+pub use self::policy::{CallerFacts, Policy};
 pub use self::requirement::{Guard, Implied, Requirement};
 pub use self::reverification::Reverification;
 
@@ -37,7 +39,7 @@ pub(crate) use self::cure::{lacking_server_scopes, needing_scopes};
 pub(crate) use self::decision::{Authorized, NotAuthorized, decide, would_allow};
 pub(crate) use self::declared::nearest;
 pub(crate) use self::denied::{Denied, ORGANIZATION_SCOPE, Required};
-pub(crate) use self::facts::{CallFacts, CallerFacts};
+pub(crate) use self::facts::{CallFacts, Policies, TokenFacts};
 pub(crate) use self::modules::is_within;
 pub(crate) use self::names::{const_panic, is_scope};
 #[cfg(test)]

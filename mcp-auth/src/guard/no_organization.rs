@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::identity::{NamedBy, TokenKind};
 
 use super::denied::ORGANIZATION_SCOPE;
-use super::facts::CallerFacts;
+use super::facts::TokenFacts;
 
 /// The reason why a caller acts in no organization, as far as the server knows it.
 ///
@@ -34,7 +34,7 @@ pub(crate) enum NoOrganization {
 impl NoOrganization {
     /// Determines the reason from the caller's token and from the last source that was read. No
     /// other code decides the reason.
-    pub(super) fn of(caller: &CallerFacts<'_>, named_by: NamedBy) -> Self {
+    pub(super) fn of(caller: &TokenFacts<'_>, named_by: NamedBy) -> Self {
         match (caller.token_kind, named_by) {
             (_, NamedBy::UrlQuery) => Self::UrlQuery,
             (TokenKind::ApiKey, _) => Self::ApiKey,
@@ -100,6 +100,7 @@ const OR_URL: &str = "Or add `?org=` with the organization's id or slug to the s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::Policies;
     use crate::identity::ScopeHierarchy;
 
     #[test]
@@ -107,7 +108,7 @@ mod tests {
         let scopes = [ORGANIZATION_SCOPE.to_owned()];
         let hierarchy = ScopeHierarchy::default();
         let why = |token_kind, granted: bool, named_by| {
-            let standing = CallerFacts {
+            let standing = TokenFacts {
                 token_kind,
                 impersonated: false,
                 user: true,
@@ -116,6 +117,7 @@ mod tests {
                 features: None,
                 plans: None,
                 factor_ages: None,
+                policies: Policies::Assume(false),
             };
             NoOrganization::of(&standing, named_by)
         };

@@ -1,17 +1,22 @@
 //! Property tests of guards, with random guards and callers.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::json;
 
-use super::facts::CallerFacts;
+use super::facts::TokenFacts;
 use super::{
-    CallFacts, Feature, Guard, GuardedModule, ModuleGuard, NotAuthorized, OrganizationFacts,
-    Permission, Plan, Requirement, Reverification, Role, Scope, Visibility, decide, would_allow,
+    CallFacts, Denied, Feature, Guard, GuardedModule, ModuleGuard, NotAuthorized,
+    OrganizationFacts, Permission, Plan, Policies, Requirement, Reverification, Role, Scope,
+    Visibility, decide, function_policy, would_allow,
 };
 use crate::identity::test_support::{oauth_caller, oauth_claims};
-use crate::identity::{self, Entitlements, FactorAges, NamedBy, Org, ScopeHierarchy, TokenKind};
+use crate::identity::{
+    self, Entitlements, FactorAges, NamedBy, Org, ScopeHierarchy, TokenKind, Unavailable,
+};
 use crate::properties::cases;
 
 const ROLES: [&str; 2] = ["admin", "member"];
@@ -19,6 +24,22 @@ const PERMISSIONS: [&str; 3] = ["org:a:read", "org:a:write", "org:b:read"];
 const SLUGS: [&str; 2] = ["export", "pro"];
 const SCOPES: [&str; 3] = ["profile", "a", "user:org:read"];
 const KINDS: [TokenKind; 3] = [TokenKind::M2m, TokenKind::OAuth, TokenKind::Session];
+
+/// A look-up of the organization that failed.
+const FAILED: Unavailable = Unavailable {
+    what: "the membership",
+    retry_after: Duration::from_secs(1),
+};
+
+/// Policies of all kinds: constant, monotonic, and not monotonic in the organization and in the scopes.
+const POLICIES: [Requirement; 6] = [
+    function_policy("always", |_| true),
+    function_policy("never", |_| false),
+    function_policy("alone", |facts| facts.org().is_none()),
+    function_policy("admin", |facts| facts.has_role("admin")),
+    function_policy("narrow", |facts| !facts.has_scope("a")),
+    function_policy("wide", |facts| facts.scopes().len() > 1),
+];
 
 /// A caller with all properties that a decision reads.
 #[derive(Clone, Debug)]
@@ -30,6 +51,8 @@ struct Person {
     features: Option<Entitlements>,
     plans: Option<Entitlements>,
     ages: Option<[f64; 2]>,
+    /// The answer of every policy.
+    policies: bool,
     org: Option<(Option<String>, Vec<String>)>,
 }
 
@@ -39,7 +62,7 @@ impl Person {
         let ages = self
             .ages
             .and_then(|[first, second]| FactorAges::from_minutes(first, second));
-        let standing = CallerFacts {
+        let standing = TokenFacts {
             token_kind: self.kind,
             impersonated: self.impersonated,
             user: self.user,
@@ -48,6 +71,7 @@ impl Person {
             features: self.features.as_ref(),
             plans: self.plans.as_ref(),
             factor_ages: ages.as_ref(),
+            policies: Policies::Assume(self.policies),
         };
         would_allow(guard, Some(&standing), self.org().as_ref(), server_scopes)
     }
@@ -94,6 +118,7 @@ impl Person {
                 .any(|(_, all)| all.iter().any(|held| held == name)),
             ("feature", _) => has(&self.features),
             ("plan", _) => has(&self.plans),
+            ("policy", _) => self.policies,
             ("scope", _) => self.scopes.iter().any(|held| held == name),
             _ => panic!("{text}"),
         }
@@ -122,10 +147,11 @@ fn person() -> impl Strategy<Value = Person> {
             [60.0, -1.0],
             [-1.0, -1.0],
         ])),
+        any::<bool>(),
         proptest::option::of((role, texts(&PERMISSIONS))),
     )
         .prop_map(
-            |((kind, impersonated, user), scopes, (features, plans), ages, org)| Person {
+            |((kind, impersonated, user), scopes, (features, plans), ages, policies, org)| Person {
                 kind,
                 impersonated,
                 user,
@@ -133,6 +159,7 @@ fn person() -> impl Strategy<Value = Person> {
                 features,
                 plans,
                 ages,
+                policies,
                 org,
             },
         )
@@ -156,6 +183,7 @@ fn leaf() -> impl Strategy<Value = Requirement> {
             10.0
         ))),
         select(&SCOPES[..]).prop_map(|scope| Requirement::Scope(Scope::new(scope))),
+        select(&POLICIES[..]),
     ]
 }
 
@@ -200,7 +228,8 @@ proptest! {
         prop_assert_eq!(person.passes(&guard(&required), &server), expected);
     }
 
-    /// A guard can forbid an actor, so the person with more rights has no actor.
+    /// A guard can forbid an actor, so the person with more rights has no actor. Policies need not be monotonic, so
+    /// the person with more rights has at least the same answers.
     #[test]
     fn whoever_has_more_never_passes_less(
         required in requirements(), person in person(), more in person(),
@@ -219,6 +248,7 @@ proptest! {
         richer.features = union(&person.features, &more.features);
         richer.plans = union(&person.plans, &more.plans);
         richer.ages = person.ages.or(more.ages);
+        richer.policies |= more.policies;
         let [own, more] = [person.org.clone(), more.org].map(Option::unwrap_or_default);
         richer.org = Some((own.0.or(more.0), [own.1, more.1].concat()));
         let guard = guard(&required);
@@ -359,6 +389,64 @@ proptest! {
                 prop_assert_eq!(visible.has(place), expected, "{}", guard);
             }
             prop_assert!(!visible.has(tools.len()));
+        }
+    }
+}
+
+/// Returns the decision about an OAuth caller.
+fn decision(
+    required: &[Requirement],
+    scopes: &[String],
+    organization: Result<Option<&Org>, &Unavailable>,
+) -> Result<(), NotAuthorized> {
+    let mut claims = oauth_claims();
+    claims["scope"] = scopes.join(" ").into();
+    let facts = CallFacts {
+        caller: Some(&oauth_caller(&claims)),
+        organization,
+        named_by: NamedBy::Token,
+        server_scopes: &[],
+    };
+    decide(&guard(required), &facts).map(|_| ())
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    /// While the look-up of the organization fails, a decision is the decision for every organization.
+    #[test]
+    fn a_failed_look_up_decides_nothing_that_an_organization_would_change(
+        required in requirements(), scopes in texts(&SCOPES), person in person(),
+    ) {
+                let unknown = decision(&required, &scopes, Err(&FAILED));
+        for organization in [None, person.org()] {
+            let known = decision(&required, &scopes, Ok(organization.as_ref()));
+            match &unknown {
+                Ok(()) => prop_assert!(known.is_ok(), "{known:?}"),
+                Err(NotAuthorized::Denied(denied)) => {
+                    let same = matches!(&known, Err(NotAuthorized::Denied(other)) if other == denied);
+                    prop_assert!(same, "{denied} {known:?}");
+                }
+                Err(NotAuthorized::Unavailable(_)) => {}
+                Err(NotAuthorized::Unauthenticated) => prop_assert!(false),
+            }
+        }
+    }
+
+    /// A token with exactly the promised scopes allows the call, unless an organization is missing, whose rights are
+    /// not known yet.
+    #[test]
+    fn the_scopes_that_are_promised_to_help_do_help(
+        required in requirements(), scopes in texts(&SCOPES), person in person(),
+    ) {
+        let organization = person.org();
+        let denied = decision(&required, &scopes, Ok(organization.as_ref()));
+        if let Err(NotAuthorized::Denied(denied)) = denied
+            && let Some(cure) = denied.cure()
+            && !matches!(denied, Denied::Organization { .. })
+        {
+            let renewed = decision(&required, cure, Ok(organization.as_ref()));
+            prop_assert!(renewed.is_ok(), "{denied} {cure:?} {renewed:?}");
         }
     }
 }

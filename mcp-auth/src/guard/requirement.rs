@@ -5,9 +5,10 @@ use std::fmt;
 use crate::identity::{Org, TokenKind};
 
 use super::billing::{Feature, Plan};
-use super::facts::CallerFacts;
+use super::facts::TokenFacts;
 use super::modules::ModuleGuard;
 use super::names::{Permission, Role, Scope, const_panic};
+use super::policy::Policy;
 use super::reverification::Reverification;
 
 /// One thing that a caller must have. Denials are reported in the order of the variants.
@@ -46,6 +47,8 @@ pub enum Requirement {
     Feature(Feature),
     /// A plan of the organization or of the user. If a guard has several plans, all are required.
     Plan(Plan),
+    /// The approval of a policy. If a guard has several policies, all are required.
+    Policy(Policy),
     /// A recent proof of who the user is.
     Reverification(Reverification),
     /// One of these alternatives. An alternative is a list of requirements that must all be met; an empty
@@ -56,11 +59,12 @@ pub enum Requirement {
 }
 
 impl Requirement {
-    /// Returns true if a caller meets this requirement. The result is monotonic: an organization, or more
-    /// rights in the organization, never change it from true to false.
+    /// Returns true if a caller meets this requirement. The result is monotonic, unless the requirement is or
+    /// has a policy: an organization, or more rights in the organization, never change it from true to false.
+    /// It is also monotonic in the answers of policies.
     pub(crate) fn is_met(
         self,
-        caller: Option<&CallerFacts<'_>>,
+        caller: Option<&TokenFacts<'_>>,
         organization: Option<&Org>,
     ) -> bool {
         match self {
@@ -77,6 +81,7 @@ impl Requirement {
                 caller.is_some_and(|caller| feature.is_among(caller.features))
             }
             Self::Plan(plan) => caller.is_some_and(|caller| plan.is_among(caller.plans)),
+            Self::Policy(policy) => caller.is_some_and(|caller| caller.meets(policy, organization)),
             Self::Reverification(asked) => {
                 caller.is_some_and(|caller| asked.is_met(caller.factor_ages))
             }
@@ -103,9 +108,14 @@ impl Requirement {
         all.for_each(|one| one.each_leaf(found));
     }
 
-    /// Returns true if this requirement, or one inside it, is about the caller's organization.
+    /// Returns true if this requirement, or one inside it, is about the caller's organization or may read it.
     pub(crate) fn uses_organization(self) -> bool {
-        self.is_or_has(Self::is_of_organization)
+        self.is_or_has(|one| one.is_of_organization() || one.is_policy())
+    }
+
+    /// Returns true if this requirement, or one inside it, is about the role or the permissions or may read them.
+    fn uses_membership(self) -> bool {
+        self.is_or_has(|one| one.is_of_membership() || one.is_policy())
     }
 
     /// Returns true if a caller needs an organization to meet this requirement.
@@ -119,6 +129,11 @@ impl Requirement {
 
     fn is_of_membership(self) -> bool {
         self.fact() == Fact::Membership
+    }
+
+    /// Returns true for a policy, which may read everything and need not be monotonic.
+    fn is_policy(self) -> bool {
+        self.fact() == Fact::Policy
     }
 
     /// Returns true if only a caller with a session token can meet this requirement.
@@ -138,6 +153,7 @@ impl Requirement {
             Self::Organization => Fact::Organization,
             Self::Permission(_) | Self::Role(_) => Fact::Membership,
             Self::Feature(_) | Self::Plan(_) => Fact::Billing,
+            Self::Policy(_) => Fact::Policy,
             Self::Reverification(_) => Fact::Recency,
             Self::Scope(_) => Fact::Scope,
             Self::Any(_) => Fact::Alternatives,
@@ -175,6 +191,8 @@ enum Fact {
     Membership,
     /// Features and plans.
     Billing,
+    /// The answer of a policy, which may depend on all facts except the time.
+    Policy,
     /// The time since the user last proved who they are.
     Recency,
     /// A scope of the token.
@@ -199,6 +217,7 @@ impl fmt::Display for Requirement {
             Self::Organization => f.write_str("organization"),
             Self::Permission(permission) => write!(f, "permission {permission}"),
             Self::Plan(plan) => write!(f, "plan {plan}"),
+            Self::Policy(policy) => write!(f, "policy {policy}"),
             Self::Reverification(asked) => write!(f, "reverification {asked}"),
             Self::Role(role) => write!(f, "role {role}"),
             Self::Scope(scope) => write!(f, "scope {scope}"),
@@ -402,7 +421,8 @@ impl Guard {
             .any(|requirement| requirement.is_always(Requirement::is_of_membership))
     }
 
-    /// Returns true if the decision reads the caller's organization, even if a caller can pass without one.
+    /// Returns true if the decision reads the caller's organization, even if a caller can pass without one. A
+    /// policy may read it.
     #[must_use]
     pub fn uses_organization(&self) -> bool {
         self.requirements().any(Requirement::uses_organization)
@@ -414,11 +434,10 @@ impl Guard {
         requirements.any(|requirement| requirement.is_or_has(Requirement::is_reverification))
     }
 
-    /// Returns true if the decision reads the role or the permissions.
+    /// Returns true if the decision reads the role or the permissions. A policy may read them.
     #[must_use]
     pub fn uses_membership(&self) -> bool {
-        self.requirements()
-            .any(|requirement| requirement.is_or_has(Requirement::is_of_membership))
+        self.requirements().any(Requirement::uses_membership)
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::{self, Poll};
 use serde::Serialize;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::guard::{Authorized, CallerFacts, Check};
+use crate::guard::{Authorized, Check, TokenFacts};
 use crate::identity::{Caller, Freshness, Org, Organizations, People, Unavailable, UrlOrg};
 
 use super::amount::{Amount, Total};
@@ -166,7 +166,7 @@ impl Context {
         let Some(caller) = self.caller() else {
             return Ok(false);
         };
-        let standing = CallerFacts::of(caller);
+        let standing = TokenFacts::of(caller);
         if !question.may_hold(&standing) {
             return Ok(false);
         }

@@ -4,7 +4,7 @@
 use std::future::ready;
 use std::ops::Deref;
 
-use crate::guard::{CallerFacts, Implied, Requirement};
+use crate::guard::{Implied, Requirement, TokenFacts};
 use crate::identity::{Caller, Org};
 
 use super::context::Context;
@@ -382,7 +382,7 @@ pub fn inject_optional<T: Inject>(
     cx: &Context,
 ) -> impl Future<Output = Result<Option<Injected<'_, T>>, ToolError>> + Send {
     let (caller, org) = (cx.caller(), cx.org());
-    let facts = caller.map(CallerFacts::of);
+    let facts = caller.map(TokenFacts::of);
     let present = T::REQUIRES
         .iter()
         .chain(T::PARTS.iter().copied().flatten())

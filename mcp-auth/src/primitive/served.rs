@@ -262,7 +262,7 @@ impl Served {
     }
 
     /// Returns the guard, and the `authorize` function that runs after the guard.
-    pub(crate) fn policy(&self) -> AccessRule {
+    pub(crate) fn access_rule(&self) -> AccessRule {
         AccessRule {
             guard: *self.guard(),
             rule: self.authorize().map(|authorize| authorize.rule),

@@ -218,7 +218,7 @@ impl Record {
             tool,
             prompt,
             resource,
-            policy = served.policy().to_string(),
+            policy = served.access_rule().to_string(),
             subject,
             actor,
             client,

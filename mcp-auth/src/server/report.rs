@@ -194,14 +194,14 @@ impl fmt::Display for Report {
             &[PrimitiveKind::Resource, PrimitiveKind::ResourceTemplate],
         ] {
             let items = items.iter().filter(|item| kinds.contains(&item.kind));
-            for (index, Item { kind, name, policy }) in items.enumerate() {
+            for (index, Item { kind, name, access }) in items.enumerate() {
                 let head = match kind {
                     _ if index > 0 => "        ",
                     PrimitiveKind::Prompt => "prompts ",
                     PrimitiveKind::Resource | PrimitiveKind::ResourceTemplate => "reads   ",
                     PrimitiveKind::Tool => "tools   ",
                 };
-                writeln!(f, "  {head}  {name:width$}  {policy}")?;
+                writeln!(f, "  {head}  {name:width$}  {access}")?;
             }
         }
         if self.matrix.hides_public_tools() {

@@ -197,7 +197,8 @@ impl<'a> Accepts<'a> {
         let is_session = best.kind == TokenKind::Session;
         let is_looked_up = self.looks_up && best.kind == TokenKind::OAuth;
         match requirement {
-            Requirement::SignedIn | Requirement::NoActor => true,
+            // A policy can allow every kind of token.
+            Requirement::SignedIn | Requirement::NoActor | Requirement::Policy(_) => true,
             Requirement::Accept(kinds) => kinds.contains(&best.kind),
             Requirement::User => best.user,
             Requirement::Organization => best.organization,
@@ -238,6 +239,7 @@ impl<'a> Accepts<'a> {
             Requirement::Scope(_) => SCOPES,
             Requirement::NoActor
             | Requirement::Organization
+            | Requirement::Policy(_)
             | Requirement::SignedIn
             | Requirement::User => PEOPLE,
             // The remedy is for the first alternative.

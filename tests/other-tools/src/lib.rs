@@ -18,3 +18,4 @@ pub mod reports {
 }
 
 pub mod admin;
+pub mod audit;

@@ -66,7 +66,7 @@ async fn a_module_of_the_package_narrows_and_another_crate_adds() {
         ),
         (
             mcp_auth::server!(tools = [front::desk, other_tools]),
-            &["balance", "close_books", "complain"],
+            &["balance", "close_books", "complain", "list_closings"],
         ),
         (
             mcp_auth::server!(tools = [front::desk, other_tools::reports]),
@@ -92,6 +92,21 @@ async fn a_dependency_adds_nothing_to_a_server_that_does_not_name_it() {
     assert_eq!(answer.error_code(), Some(-32602));
     let answer = server.anonymous().call("balance", json!({})).await;
     answer.expect_unauthorized();
+}
+
+/// The linker gets the guard of a module from another object file than the tools that it guards.
+#[actix_web::test]
+async fn a_server_of_a_crates_tools_has_the_guards_of_that_crates_modules() {
+    let server = mcp_auth::server!(tools = [front::desk, other_tools], state = Ledger(7));
+    let server = TestServer::of(server);
+    let member = server.user("grace").org("acme").role("member");
+    assert_eq!(member.tools().await, ["balance", "complain"]);
+    for tool in ["close_books", "list_closings"] {
+        let answer = member.call(tool, json!({})).await;
+        answer.expect_denied("Forbidden: org:admin role required");
+        let admin = server.user("ada").org("acme").role("admin");
+        admin.call(tool, json!({})).await.expect_ok();
+    }
 }
 
 /// The program mentions the crate only in `tools = […]`.
@@ -138,7 +153,7 @@ async fn a_name_without_tools_is_refused_with_the_names_that_have_tools() {
         let text = named(server).build().await.unwrap_err().to_string();
         let start = format!(
             "no tools are declared in `{path}`; linked modules that declare tools: \
-             other_tools::admin, other_tools::reports, protocol::"
+             other_tools::admin, other_tools::audit::closings, other_tools::reports, protocol::"
         );
         assert!(text.starts_with(&start), "{text}");
     }
@@ -150,11 +165,11 @@ async fn a_condition_keeps_the_tools_that_meet_it() {
     for (server, expected) in [
         (
             all().serve_if(|tool| tool.is_read_only()),
-            &["balance", "shop_name"][..],
+            &["balance", "list_closings", "shop_name"][..],
         ),
         (
             all().serve_if(|tool| !tool.is_destructive()),
-            &["balance", "complain", "shop_name"],
+            &["balance", "complain", "list_closings", "shop_name"],
         ),
         (
             all().serve_if(|tool| tool.guard().is_public()),
@@ -164,7 +179,7 @@ async fn a_condition_keeps_the_tools_that_meet_it() {
             all()
                 .serve_if(|tool| tool.package() == "other-tools")
                 .serve_if(|tool| tool.name() != "balance"),
-            &["close_books"],
+            &["close_books", "list_closings"],
         ),
         (
             all().serve_if(|tool| tool.module().ends_with("::desk")),

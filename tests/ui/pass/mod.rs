@@ -30,6 +30,9 @@ mod permission {
     mod every_key_goes_with_the_others;
     mod strings_and_constants_name_what_is_required;
 }
+mod policies {
+    mod functions_and_constants;
+}
 mod prompts {
     mod every_key_of_a_prompt;
 }

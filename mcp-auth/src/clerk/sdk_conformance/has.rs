@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Report;
 use super::claims::{is_ambiguous, verified};
 use super::files_with;
-use crate::guard::{CallerFacts, Check};
+use crate::guard::{Check, Policies, TokenFacts};
 use crate::identity::{Org, ScopeHierarchy, TokenKind};
 
 #[test]
@@ -54,7 +54,7 @@ fn check(vector: &Value, report: &mut Report) -> Result<(), String> {
             return Ok(());
         }
         None | Some(Err(_)) => false,
-        Some(Ok(caller)) => question.holds(&CallerFacts::of(&caller), caller.token_org()),
+        Some(Ok(caller)) => question.holds(&TokenFacts::of(&caller), caller.token_org()),
     };
     if expected && !ours && is_ambiguous(&vector["claims"]) {
         report.count("stricter: only permissions that all readings of the masks grant");
@@ -101,7 +101,7 @@ fn machine_has(question: &Check) -> bool {
         Some(vec!["org:documents:delete".to_owned()]),
     );
     let of = |user| {
-        let standing = CallerFacts {
+        let standing = TokenFacts {
             token_kind: TokenKind::M2m,
             impersonated: false,
             user,
@@ -110,6 +110,7 @@ fn machine_has(question: &Check) -> bool {
             features: None,
             plans: None,
             factor_ages: None,
+            policies: Policies::Assume(false),
         };
         question.holds(&standing, Some(&everything))
     };

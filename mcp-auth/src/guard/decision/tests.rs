@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::guard::{
-    Feature, Implied, Permission, Plan, Reverification, Role, Scope, lacking_server_scopes,
+    Feature, Implied, Permission, Plan, Policies, Reverification, Role, Scope,
+    lacking_server_scopes,
 };
 use crate::identity::test_support::{
     block_on, oauth_caller, oauth_claims, oauth_token, offline, policy, session_claims,
@@ -65,7 +66,7 @@ fn org(role: Option<&str>, permissions: Option<&[&str]>) -> Org {
 
 fn denied(
     guard: &Guard,
-    caller: &CallerFacts<'_>,
+    caller: &TokenFacts<'_>,
     (organization, named_by): (Option<&Org>, NamedBy),
     server_scopes: &[String],
 ) -> Option<Denied> {
@@ -590,8 +591,8 @@ fn a_request_that_is_no_call_lacks_the_scopes_of_the_server_only_on_an_oauth_tok
 }
 
 /// Returns a caller with a token of this kind and no other data.
-fn bare(token_kind: TokenKind, hierarchy: &ScopeHierarchy) -> CallerFacts<'_> {
-    CallerFacts {
+fn bare(token_kind: TokenKind, hierarchy: &ScopeHierarchy) -> TokenFacts<'_> {
+    TokenFacts {
         token_kind,
         impersonated: false,
         user: token_kind != TokenKind::M2m,
@@ -600,11 +601,12 @@ fn bare(token_kind: TokenKind, hierarchy: &ScopeHierarchy) -> CallerFacts<'_> {
         features: None,
         plans: None,
         factor_ages: None,
+        policies: Policies::Assume(false),
     }
 }
 
 /// Returns `allow`, or the text of the denial.
-fn told(guard: &Guard, caller: &CallerFacts<'_>, organization: Option<&Org>) -> String {
+fn told(guard: &Guard, caller: &TokenFacts<'_>, organization: Option<&Org>) -> String {
     denied(guard, caller, (organization, NamedBy::default()), &[])
         .map_or_else(|| "allow".to_owned(), |denied| denied.to_string())
 }
@@ -662,7 +664,7 @@ fn kinds_of_tokens_and_of_callers_are_told_apart() {
         }
         assert_ne!(told(&NONE, &caller, None), "allow");
     }
-    let of_organization = CallerFacts {
+    let of_organization = TokenFacts {
         user: false,
         ..bare(TokenKind::ApiKey, &hierarchy)
     };
@@ -698,35 +700,35 @@ fn the_first_lack_in_the_order_of_denials_is_the_one_that_is_told() {
     };
     let ages = FactorAges::from_minutes(1.0, 2.0);
     let scopes = ["documents:write".to_owned()];
-    let machine = CallerFacts {
+    let machine = TokenFacts {
         impersonated: true,
         ..bare(TokenKind::M2m, &hierarchy)
     };
-    let actor = CallerFacts {
+    let actor = TokenFacts {
         token_kind: TokenKind::Session,
         ..machine
     };
-    let nobody = CallerFacts {
+    let nobody = TokenFacts {
         impersonated: false,
         ..actor
     };
-    let user = CallerFacts {
+    let user = TokenFacts {
         user: true,
         ..nobody
     };
-    let featured = CallerFacts {
+    let featured = TokenFacts {
         features: Some(&features),
         ..user
     };
-    let on_plan = CallerFacts {
+    let on_plan = TokenFacts {
         plans: Some(&plans),
         ..featured
     };
-    let verified = CallerFacts {
+    let verified = TokenFacts {
         factor_ages: ages.as_ref(),
         ..on_plan
     };
-    let granted = CallerFacts {
+    let granted = TokenFacts {
         scopes: &scopes,
         ..verified
     };

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::guard::Scope;
+use crate::guard::{Scope, function_policy};
 
 const READ: Requirement = Requirement::Permission(Permission::new("org:a:read"));
 const WRITE: Requirement = Requirement::Permission(Permission::new("org:a:write"));
@@ -13,6 +13,42 @@ const EXPORT: Requirement = Requirement::Feature(Feature::new("o:export"));
 const PRO: Requirement = Requirement::Plan(Plan::new("pro"));
 const SOON: Requirement = Requirement::Reverification(Reverification::first_factor(5.0));
 const HUMAN: Requirement = Requirement::Accept(&[TokenKind::Session]);
+
+const EU_STAFF: Policy = Policy::new("eu-staff", "staff in the EU", |_| true);
+const PARTNER: Policy = Policy::new("partner", "a partner", |_| true);
+const NAMELESS: Policy = match function_policy("is_internal", |_| true) {
+    Requirement::Policy(policy) => policy,
+    _ => panic!(),
+};
+
+/// The log names the policies. The client learns the texts of constants, and nothing about functions.
+#[test]
+fn the_name_of_a_function_is_in_the_log_and_not_in_the_denial() {
+    let denied = Denied::Policy(vec![NAMELESS, EU_STAFF]);
+    assert_eq!(
+        denied.in_log(),
+        "Forbidden: staff in the EU required, by policy is_internal and eu-staff"
+    );
+    assert_eq!(denied.kind(), "policy");
+    let required = serde_json::to_value(denied.required()).unwrap();
+    assert_eq!(required, json!(["staff in the EU"]));
+    const CHOICE: &[&[Requirement]] = &[
+        &[Requirement::Policy(NAMELESS)],
+        &[Requirement::Policy(EU_STAFF), DOCS],
+    ];
+    let denied = any(CHOICE);
+    assert_eq!(
+        denied.to_string(),
+        "Forbidden: approval by a policy or staff in the EU and docs scope required"
+    );
+    assert_eq!(
+        serde_json::to_value(denied.required()).unwrap(),
+        json!([
+            [{ "kind": "policy" }],
+            [{ "kind": "policy", "name": "staff in the EU" }, { "kind": "scope", "name": "docs" }],
+        ])
+    );
+}
 
 fn any(alternatives: &'static [&'static [Requirement]]) -> Denied {
     Denied::Any {
@@ -104,6 +140,18 @@ fn the_texts_are_those_that_clients_are_promised() {
         (
             Denied::Plan(vec![Plan::new("user:pro")]),
             "Forbidden: user:pro plan required",
+        ),
+        (
+            Denied::Policy(vec![EU_STAFF, PARTNER]),
+            "Forbidden: staff in the EU and a partner required",
+        ),
+        (
+            Denied::Policy(vec![NAMELESS]),
+            "Forbidden: not allowed by a policy",
+        ),
+        (
+            Denied::Policy(vec![NAMELESS, PARTNER]),
+            "Forbidden: a partner required",
         ),
         (
             Denied::Reverification {

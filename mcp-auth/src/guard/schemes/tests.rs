@@ -1,6 +1,7 @@
 use super::*;
-use crate::guard::{Feature, Permission, Reverification, Scope};
+use crate::guard::{Feature, Permission, Reverification, Scope, function_policy};
 
+const POLICY: Requirement = function_policy("never", |_| false);
 const READ: Requirement = Requirement::Scope(Scope::new("documents:read"));
 const WRITE: Requirement = Requirement::Scope(Scope::new("documents:write"));
 const DELETE: Requirement = Requirement::Permission(Permission::new("org:documents:delete"));
@@ -37,6 +38,8 @@ fn a_guarded_tool_names_every_scope_of_guard_server_and_organization() {
     server.required_scopes = vec!["docs".to_owned()];
     for (guard, expected) in [
         (Guard::signed_in(&[]), oauth2(&["docs"])),
+        // A policy may read the organization, and need not.
+        (Guard::signed_in(&[POLICY]), oauth2(&["docs"])),
         (
             Guard::signed_in(&[Requirement::Organization]),
             oauth2(&["docs", "user:org:read"]),

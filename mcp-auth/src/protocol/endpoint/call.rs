@@ -439,6 +439,7 @@ impl Endpoint {
             | Denied::Feature(_)
             | Denied::Permission(_)
             | Denied::Plan(_)
+            | Denied::Policy(_)
             | Denied::Reverification { .. }
             | Denied::Role(_)
             | Denied::TokenKind(_)

@@ -1,6 +1,6 @@
 //! The access matrix: the decisions of the guards of the served tools for sample callers.
 //!
-//! The guards decide as for a real call. A sample caller is only a [`CallerFacts`], with which no
+//! The guards decide as for a real call. A sample caller is only a [`TokenFacts`], with which no
 //! tool can be called.
 
 mod render;
@@ -8,7 +8,7 @@ mod sample_caller;
 
 use std::sync::Arc;
 
-use crate::guard::{CallerFacts, Guard, Requirement, SecurityScheme, would_allow};
+use crate::guard::{Guard, Policies, Requirement, SecurityScheme, TokenFacts, would_allow};
 use crate::identity::{Org, OrganizationSources, ScopeHierarchy, TokenKind, TokenPolicy};
 use crate::primitive::{AccessRule, PrimitiveKind, Registry, Served};
 use crate::protocol::AnonymousAccess;
@@ -34,11 +34,14 @@ use self::sample_caller::of_each_kind;
 /// user, and an API key of an organization. With [`role`](Self::role), [`scope`](Self::scope) and
 /// [`caller`](Self::caller) an application adds its own columns.
 ///
-/// A cell is `yes` or `no`, or `if` when the tool's own `authorize` decides. In the columns that
+/// A cell is `yes` or `no`, `if policy` when a [`Policy`](crate::Policy) decides, or `if` when the tool's own
+/// `authorize` decides. No policy is asked about the callers of a matrix, because they have no token. In the columns that
 /// every matrix has, the callers have no roles, no permissions and no further claims. There, a cell
 /// such as `with permission` means that the caller may call if they also have the permission that
 /// the guard requires. The callers that an application adds have exactly the claims that the
-/// application gives them, so their cells never say `with`. The column `requires` shows the guard.
+/// application gives them, so their cells never say `with`. The column `requires` shows the guard. A requirement
+/// that [`module_guard!`](crate::module_guard) states has the module after it, as in `organization (module
+/// shop::billing)`.
 /// The column `scopes` shows the scopes that a client must ask for, as `securitySchemes` in
 /// `tools/list` names them. If a tool declares a `rate` or a `concurrency`, the last columns show
 /// it.
@@ -100,7 +103,7 @@ pub(in crate::server) struct Item {
     pub(in crate::server) kind: PrimitiveKind,
     /// The name; of a resource the URI, or its template.
     pub(in crate::server) name: String,
-    pub(in crate::server) policy: AccessRule,
+    pub(in crate::server) access: AccessRule,
 }
 
 /// The kinds of tokens that a server accepts.
@@ -154,7 +157,7 @@ impl AccessMatrix {
 
     /// Sets the tools that callers without a token may list.
     pub(in crate::server) fn for_anonymous(self, access: AnonymousAccess) -> Self {
-        let has_public_tools = self.tools.iter().any(|item| item.policy.guard.is_public());
+        let has_public_tools = self.tools.iter().any(|item| item.access.guard.is_public());
         Self {
             hides_public_tools: has_public_tools && access == AnonymousAccess::None,
             ..self
@@ -240,7 +243,7 @@ impl AccessMatrix {
         }
         let mut lacks = Vec::new();
         for requirement in guard.requirements() {
-            let met = self.supposing(caller, |standing, organization| {
+            let met = self.supposing(caller, POLICIES_ALLOW, |standing, organization| {
                 requirement.is_met(standing, organization)
             });
             let kinds = kinds_held(requirement).join(" or ");
@@ -272,17 +275,23 @@ impl AccessMatrix {
         tools.any(|item| {
             item.kind == PrimitiveKind::Tool
                 && item.name == tool
-                && item.policy.rule.is_none()
-                && self.may(caller, &item.policy.guard)
+                && item.access.rule.is_none()
+                && self.may_if(caller, &item.access.guard, POLICIES_DENY)
         })
     }
 
+    /// Reports whether a guard admits the caller if every policy does.
     fn may(&self, caller: &SampleCaller, guard: &Guard) -> bool {
+        self.may_if(caller, guard, POLICIES_ALLOW)
+    }
+
+    /// Reports whether a guard admits the caller with these answers of policies.
+    fn may_if(&self, caller: &SampleCaller, guard: &Guard, policies: Policies<'_>) -> bool {
         // A caller whose token the server refuses cannot call public tools either.
         if caller.signed_in && !self.accepts.has(self.accepts.kind_of(caller)) {
             return false;
         }
-        self.supposing(caller, |standing, organization| {
+        self.supposing(caller, policies, |standing, organization| {
             would_allow(guard, standing, organization, &self.server_scopes)
         })
     }
@@ -291,7 +300,8 @@ impl AccessMatrix {
     fn supposing(
         &self,
         caller: &SampleCaller,
-        ask: impl FnOnce(Option<&CallerFacts<'_>>, Option<&Org>) -> bool,
+        policies: Policies<'_>,
+        ask: impl FnOnce(Option<&TokenFacts<'_>>, Option<&Org>) -> bool,
     ) -> bool {
         let token = self.accepts.kind_of(caller);
         let is_session = token == TokenKind::Session;
@@ -301,7 +311,7 @@ impl AccessMatrix {
             }
             TokenKind::M2m | TokenKind::Session => Vec::new(),
         };
-        let standing = caller.signed_in.then(|| CallerFacts {
+        let standing = caller.signed_in.then(|| TokenFacts {
             token_kind: token,
             impersonated: false,
             user: caller.is_user(token),
@@ -310,6 +320,7 @@ impl AccessMatrix {
             features: Some(&caller.features).filter(|_| is_session),
             plans: Some(&caller.plans).filter(|_| is_session),
             factor_ages: caller.factor_ages.as_ref().filter(|_| is_session),
+            policies,
         });
         // A caller that the application added has the claims that the application gave it, with any
         // kind of token.
@@ -325,7 +336,7 @@ impl Item {
         Self {
             kind: info.kind(),
             name: info.uri().unwrap_or_else(|| info.name().to_owned()),
-            policy: served.policy(),
+            access: served.access_rule(),
         }
     }
 }
@@ -370,10 +381,14 @@ fn kinds_held(requirement: Requirement) -> Vec<&'static str> {
         Requirement::Accept(_)
         | Requirement::NoActor
         | Requirement::Organization
+        | Requirement::Policy(_)
         | Requirement::SignedIn
         | Requirement::User => Vec::new(),
     }
 }
+
+const POLICIES_ALLOW: Policies<'_> = Policies::Assume(true);
+const POLICIES_DENY: Policies<'_> = Policies::Assume(false);
 
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::guard::{SecurityScheme, in_words};
+use crate::guard::{Guard, Requirement, SecurityScheme, in_words};
 use crate::primitive::{AccessRule, PrimitiveKind, Rate};
 
 use super::sample_caller::SampleCaller;
-use super::{AccessMatrix, Item};
+use super::{AccessMatrix, Item, POLICIES_DENY};
 
 /// The rate limits that a tool declares, and the number of its calls that may run at once.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +46,8 @@ impl AccessMatrix {
 
     /// Writes the table as JSON with `callers` (the columns), `tools`, `prompts`, `resources` and
     /// `notes`. In each tool, `tool` is its name, `requires` is its guard, and `allowed` lists the
-    /// callers that may call the tool. A tool also has `authorize` if its own function decides,
-    /// `securitySchemes` as in `tools/list`, and the `rate` and `concurrency` that it declares. In a
+    /// callers that may call the tool. A tool also has `policies` if policies decide, `authorize` if its own
+    /// function decides, `securitySchemes` as in `tools/list`, and the `rate` and `concurrency` that it declares. In a
     /// prompt, `prompt` is its name. In a resource, `resource` is its URI or its template. The other
     /// members of prompts and resources are the same as in a tool.
     ///
@@ -89,8 +89,8 @@ impl AccessMatrix {
     }
 
     fn json_line(&self, place: usize, item: &Item) -> Value {
-        let Item { kind, name, policy } = item;
-        let AccessRule { guard, rule } = policy;
+        let Item { kind, name, access } = item;
+        let AccessRule { guard, rule } = access;
         let may = self.callers.iter().filter(|caller| self.may(caller, guard));
         let key = match kind {
             PrimitiveKind::Prompt => "prompt",
@@ -99,12 +99,16 @@ impl AccessMatrix {
         };
         let mut line = json!({
             key: name,
-            "requires": policy.to_string(),
+            "requires": access.to_string(),
             "allowed": may.map(|caller| caller.name.as_str()).collect::<Vec<_>>(),
         });
         if let Some(line) = line.as_object_mut() {
             if let Some(rule) = rule {
                 line.insert("authorize".to_owned(), (*rule).into());
+            }
+            let policies = policies_of(guard);
+            if !policies.is_empty() {
+                line.insert("policies".to_owned(), policies.into());
             }
             if let Some(schemes) = self.schemes_of(place) {
                 let schemes = schemes.iter().map(SecurityScheme::to_json).collect();
@@ -147,51 +151,69 @@ impl AccessMatrix {
         let first = if only_tools { "tool" } else { "name" };
         let header = with_ends(first.to_owned(), names, header);
         let lines = self.tools.iter().enumerate().map(|(place, item)| {
-            let policy = &item.policy;
+            let access = &item.access;
             let answers = self
                 .callers
                 .iter()
-                .map(|caller| self.answer(caller, policy));
+                .map(|caller| self.answer(caller, access));
             let scopes = self.schemes_of(place).map(in_words);
             let limits = self.limits.get(place).map(Limits::in_words);
             let limits = shown(limited, limits.unwrap_or_default());
             with_ends(
                 item.in_table(),
                 answers,
-                last(&policy.to_string(), scopes, limits),
+                last(&access.to_string(), scopes, limits),
             )
         });
         std::iter::once(header).chain(lines).collect()
     }
 
-    fn answer(&self, caller: &SampleCaller, policy: &AccessRule) -> String {
-        let rule = policy.rule.map(|_| "if");
-        if self.may(caller, &policy.guard) {
-            return rule.unwrap_or("yes").to_owned();
+    fn answer(&self, caller: &SampleCaller, access: &AccessRule) -> String {
+        let AccessRule { guard, rule } = access;
+        let rule = rule.map(|_| "if".to_owned());
+        if self.may(caller, guard) {
+            let policy = self.asks_policy(caller, guard);
+            let policy = policy.then(|| IF_POLICY.to_owned());
+            let parts: Vec<_> = policy.into_iter().chain(rule).collect();
+            if parts.is_empty() {
+                return "yes".to_owned();
+            }
+            return parts.join(", ");
         }
-        match self.lacks(caller, &policy.guard) {
+        match self.lacks(caller, guard) {
             lacks if lacks.is_empty() => "no".to_owned(),
             lacks => {
                 let with = format!("with {}", lacks.join(", "));
-                let parts = std::iter::once(with).chain(rule.map(str::to_owned));
+                let policy = self.asks_policy(&caller.with_all_of(guard), guard);
+                let policy = policy.then(|| IF_POLICY.to_owned());
+                let parts = std::iter::once(with).chain(policy).chain(rule);
                 parts.collect::<Vec<_>>().join(", ")
             }
         }
     }
 
+    /// Reports whether a policy decides about this caller.
+    fn asks_policy(&self, caller: &SampleCaller, guard: &Guard) -> bool {
+        self.may(caller, guard) && !self.may_if(caller, guard, POLICIES_DENY)
+    }
+
     /// The explanations below the table.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.tools.iter().any(|item| item.policy.rule.is_some()) {
+        let guards = || self.tools.iter().map(|item| &item.access.guard);
+        if guards().any(|guard| !policies_of(guard).is_empty()) {
+            notes.push(
+                "if policy: the policy that `requires` names decides, caller by caller".to_owned(),
+            );
+        }
+        if self.tools.iter().any(|item| item.access.rule.is_some()) {
             notes.push("if: the tool's own `authorize` decides, call by call".to_owned());
         }
-        let lacks = |policy: &AccessRule| {
+        let lacks = |guard: &Guard| {
             let mut callers = self.callers.iter();
-            callers.any(|caller| {
-                !self.may(caller, &policy.guard) && !self.lacks(caller, &policy.guard).is_empty()
-            })
+            callers.any(|caller| !self.may(caller, guard) && !self.lacks(caller, guard).is_empty())
         };
-        if self.tools.iter().any(|item| lacks(&item.policy)) {
+        if guards().any(lacks) {
             notes.push("with …: a caller who also has what `requires` names may call".to_owned());
         }
         let scopes = self.server_scopes.join(" ");
@@ -288,6 +310,20 @@ fn shown([rate, concurrency]: [bool; 2], cells: [String; 2]) -> [Option<String>;
         concurrency.then_some(of_concurrency),
     ]
 }
+
+/// The names of the policies in a guard.
+fn policies_of(guard: &Guard) -> Vec<&'static str> {
+    let policies = guard.leaves().into_iter().filter_map(|leaf| match leaf {
+        Requirement::Policy(policy) => Some(policy.name()),
+        _ => None,
+    });
+    let mut names: Vec<_> = policies.collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+const IF_POLICY: &str = "if policy";
 
 /// A name in which blanks replace control characters, because a line break would break the table.
 fn one_line(name: &str) -> String {

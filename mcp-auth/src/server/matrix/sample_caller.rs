@@ -171,6 +171,7 @@ impl SampleCaller {
                 | Requirement::Any(_)
                 | Requirement::NoActor
                 | Requirement::Organization
+                | Requirement::Policy(_)
                 | Requirement::SignedIn
                 | Requirement::User => {}
             }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::guard::{Feature, Permission, Plan, Requirement, Reverification, Role, Scope};
+use crate::guard::{Feature, Permission, Plan, Policy, Requirement, Reverification, Role, Scope};
 use crate::identity::{Machine, Parties};
 use crate::primitive::Rate;
 
@@ -22,7 +22,7 @@ fn item(tool: &str, guard: Guard, rule: Option<&'static str>) -> Item {
     Item {
         kind: PrimitiveKind::Tool,
         name: tool.to_owned(),
-        policy: AccessRule { guard, rule },
+        access: AccessRule { guard, rule },
     }
 }
 
@@ -79,6 +79,51 @@ if: the tool's own `authorize` decides, call by call
 with …: a caller who also has what `requires` names may call
 ";
     assert_eq!(matrix(&[]).to_string(), expected);
+}
+
+#[test]
+fn a_cell_that_depends_on_a_policy_is_marked() {
+    const DELETE: Requirement = Requirement::Permission(Permission::new("org:documents:delete"));
+    const FILES: Requirement = Requirement::Scope(Scope::new("files"));
+    const STAFF: Requirement =
+        Requirement::Policy(Policy::new("staff", "somebody of the staff", |_| false));
+    let tools = [
+        ("both", Guard::signed_in(&[DELETE, STAFF]), None),
+        (
+            "either",
+            Guard::signed_in(&[Requirement::Any(&[&[FILES], &[STAFF]])]),
+            None,
+        ),
+        ("ruled", Guard::signed_in(&[STAFF]), Some("owns(id)")),
+        ("whoami", Guard::signed_in(&[]), None),
+    ];
+    let tools = tools.map(|(tool, guard, rule)| item(tool, guard, rule));
+    let matrix = AccessMatrix::of(tools.to_vec(), &[], &accepted(&[TokenKind::OAuth]));
+    let admin = SampleCaller::new("admin").role("admin");
+    let admin = admin.permission("org:documents:delete");
+    let matrix = matrix.caller(admin.clone()).scope("files");
+    let expected = "\
+| tool | anonymous | signed in | in an organization | admin | scope files | requires |
+|---|---|---|---|---|---|---|
+| both | no | no | with permission, if policy | if policy | no | permission org:documents:delete, policy staff |
+| either | no | if policy | if policy | if policy | yes | any of (scope files; policy staff) |
+| ruled | no | if policy, if | if policy, if | if policy, if | if policy, if | policy staff, authorize owns(id) |
+| whoami | no | yes | yes | yes | yes | signed in |
+
+if policy: the policy that `requires` names decides, caller by caller
+
+if: the tool's own `authorize` decides, call by call
+
+with …: a caller who also has what `requires` names may call
+";
+    assert_eq!(matrix.to_markdown(), expected);
+    let json: Value = serde_json::from_str(&matrix.to_json()).unwrap();
+    assert_eq!(json["tools"][0]["policies"], json!(["staff"]));
+    assert_eq!(json["tools"][3].get("policies"), None);
+    // No tool whose policy decides is offered as an example of a call.
+    for (tool, offered) in [("both", false), ("either", false), ("whoami", true)] {
+        assert_eq!(matrix.lets(&admin, tool), offered, "{tool}");
+    }
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Tests which kinds of tokens can pass which guards.
 
 use super::*;
-use crate::guard::{Feature, Permission, Plan, Reverification, Role, Scope};
+use crate::guard::{Feature, Permission, Plan, Policy, Reverification, Role, Scope};
 use crate::identity::Parties;
 
 const READ: Requirement = Requirement::Permission(Permission::new("org:a:read"));
 const SYS: Requirement = Requirement::Permission(Permission::new("org:sys_profile:read"));
 const ADMIN: Requirement = Requirement::Role(Role::new("admin"));
+const MEMBER: Requirement = Requirement::Role(Role::new("member"));
+const POLICY: Requirement = Requirement::Policy(Policy::new("never", "a miracle", |_| false));
 const DOCS: Requirement = Requirement::Scope(Scope::new("docs"));
 const EXPORT: Requirement = Requirement::Feature(Feature::new("export"));
 const PRO: Requirement = Requirement::Plan(Plan::new("pro"));
@@ -55,6 +57,18 @@ fn a_kind_of_token_passes_a_guard_if_it_can_carry_all_required_facts() {
             [false, true, true, false, false],
         ),
         (&[Requirement::Any(&[&[]])], [false; 5]),
+        (&[POLICY], [true; 5]),
+        (&[POLICY, DOCS], [true, true, false, false, true]),
+        (
+            &[Requirement::Any(&[&[EXPORT], &[POLICY, USER]])],
+            [true, true, true, false, true],
+        ),
+        // A caller has one role.
+        (&[ADMIN, MEMBER], [false; 5]),
+        (
+            &[Requirement::Any(&[&[ADMIN], &[MEMBER]])],
+            [false, true, true, false, false],
+        ),
     ] {
         let guard = Guard::signed_in(asked);
         for (kinds, looks_up, expected) in [

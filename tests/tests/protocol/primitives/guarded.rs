@@ -28,8 +28,10 @@ pub(super) enum Outcome {
     SignIn,
     /// The text of the tool's denial. A prompt and a resource are unknown.
     Denied(&'static str),
+    /// The name does not exist.
+    Unknown,
 }
-use Outcome::{Denied, Ran, SignIn};
+use Outcome::{Denied, Ran, SignIn, Unknown};
 
 impl Kind {
     pub(super) async fn send(
@@ -104,11 +106,15 @@ impl Kind {
                 assert_eq!(result["isError"], true, "{name} {result}");
                 assert_eq!(reply.text(), text, "{name}");
             }
-            (Denied(_), Prompt) => {
+            (Unknown, Tool) => {
+                let body = expect_error(era, 200, -32602, reply);
+                assert_eq!(body["error"]["message"], format!("Unknown tool: {name}"));
+            }
+            (Denied(_) | Unknown, Prompt) => {
                 let body = expect_error(era, 200, -32602, reply);
                 assert_eq!(body["error"]["message"], format!("Unknown prompt: {name}"));
             }
-            (Denied(_), Resource) => {
+            (Denied(_) | Unknown, Resource) => {
                 let code = if era == Era::Modern { -32602 } else { -32002 };
                 let body = expect_error(era, 200, code, reply);
                 assert_eq!(body["error"]["message"], format!("Unknown resource: {uri}"));
@@ -317,7 +323,7 @@ async fn public_in_a_module_inside_a_guarded_module_stops_the_server_at_its_star
         ("in_a_function", "tool `time`", "in_a_function"),
     ] {
         let clerk = crate::support::emulator().await;
-        let builder = crate::support::builder(&clerk).tools_of(&format!("{guarded}::{module}"));
+        let builder = crate::support::builder(&clerk).tools_of(format!("{guarded}::{module}"));
         let error = builder.build().await.unwrap_err().to_string();
         let file = "tests/tests/protocol/primitives/guarded.rs:";
         let expected = format!(
@@ -326,7 +332,7 @@ async fn public_in_a_module_inside_a_guarded_module_stops_the_server_at_its_star
         assert!(error.contains(&expected), "{error}");
         assert!(error.contains("[public-in-guarded-module]"), "{error}");
         // A program that selects functions sees that nothing in a guarded module is public.
-        let builder = crate::support::builder(&clerk).tools_of(&format!("{guarded}::{module}"));
+        let builder = crate::support::builder(&clerk).tools_of(format!("{guarded}::{module}"));
         let error = builder
             .serve_if(|item| item.guard().is_public())
             .build()

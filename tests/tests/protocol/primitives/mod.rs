@@ -1,9 +1,41 @@
 //! Prompts, resources and completion over HTTP, in both eras: who sees and uses them, and what everybody else gets.
 
+/// A tool, a prompt and a resource with the same name and the same keys.
+macro_rules! room {
+    ($name:tt, $uri:tt $(, $($keys:tt)+)?) => {
+        const _: () = {
+            type Runs = mcp_auth::State<crate::support::Runs>;
+
+            /// Enter a room.
+            #[mcp_auth::mcp_tool(name = $name $(, $($keys)+)?)]
+            async fn tool(runs: &Runs) -> &'static str {
+                runs.count();
+                $name
+            }
+
+            /// Describe a room.
+            #[mcp_auth::mcp_prompt(name = $name $(, $($keys)+)?)]
+            async fn prompt(runs: &Runs) -> &'static str {
+                runs.count();
+                $name
+            }
+
+            /// A room.
+            #[mcp_auth::mcp_resource($uri, name = $name $(, $($keys)+)?)]
+            fn resource(runs: &Runs) -> &'static str {
+                runs.count();
+                $name
+            }
+        };
+    };
+}
+
+mod club;
 mod completion;
 mod guarded;
 mod office;
 mod pages;
+mod policies;
 mod results;
 mod wiki;
 

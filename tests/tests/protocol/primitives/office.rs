@@ -2,44 +2,10 @@
 
 mcp_auth::module_guard!(require_org);
 
-use mcp_auth::{State, mcp_prompt, mcp_resource, mcp_tool};
-
-use crate::support::Runs;
-
-/// A tool, a prompt and a resource with the same name and the same keys.
-macro_rules! room {
-    ($name:tt, $uri:tt $(, $key:ident = $value:tt)*) => {
-        const _: () = {
-            /// Enter a room.
-            #[mcp_tool(name = $name $(, $key = $value)*)]
-            async fn tool(runs: &State<Runs>) -> &'static str {
-                runs.count();
-                $name
-            }
-
-            /// Describe a room.
-            #[mcp_prompt(name = $name $(, $key = $value)*)]
-            async fn prompt(runs: &State<Runs>) -> &'static str {
-                runs.count();
-                $name
-            }
-
-            /// A room.
-            #[mcp_resource($uri, name = $name $(, $key = $value)*)]
-            fn resource(runs: &State<Runs>) -> &'static str {
-                runs.count();
-                $name
-            }
-        };
-    };
-}
-
 room!("lobby", "office://lobby");
 
 mod archive {
     mcp_auth::module_guard!(permission = "org:documents:read");
-
-    use super::*;
 
     room!("archive", "office://archive");
 
@@ -53,9 +19,6 @@ mod archive {
     /// A module without a guard of its own.
     mod boxes {
         mod small {
-            use crate::support::Runs;
-            use mcp_auth::{State, mcp_prompt, mcp_resource, mcp_tool};
-
             room!("box", "office://box");
             room!(
                 "sealed",
@@ -67,8 +30,6 @@ mod archive {
 
     mod safe {
         mcp_auth::module_guard!(permission = "org:documents:write");
-
-        use super::*;
 
         room!("safe", "office://safe");
         // The module requires the permission already.
@@ -82,7 +43,5 @@ mod archive {
 
 /// The name of the module begins like the name of another module, which does not guard it.
 mod archive2 {
-    use super::*;
-
     room!("annex", "office://annex");
 }

@@ -6,6 +6,10 @@ fn may_search(text: &str) -> bool {
     !text.is_empty()
 }
 
+fn is_staff(facts: &mcp_auth::CallerFacts<'_>) -> bool {
+    facts.has_role("staff")
+}
+
 #[mcp_tool(
     name = "documents_search",
     title = "Search documents",
@@ -18,6 +22,7 @@ fn may_search(text: &str) -> bool {
     role = "member",
     feature = "export",
     plan = "pro",
+    policy = is_staff,
     reverification = "lax",
     scope = "documents:read",
     any(permission = "org:documents:list", scope = all("a", "b")),

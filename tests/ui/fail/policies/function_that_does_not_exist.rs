@@ -1,0 +1,4 @@
+#[mcp_auth::mcp_tool(policy = is_staff)]
+async fn tool() {}
+
+fn main() {}

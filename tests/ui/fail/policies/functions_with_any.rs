@@ -1,0 +1,10 @@
+use mcp_auth::{CallerFacts, mcp_tool};
+
+fn is_staff(facts: &CallerFacts<'_>) -> bool {
+    facts.has_role("staff")
+}
+
+#[mcp_tool(policy = any(is_staff, is_guest))]
+async fn tool() {}
+
+fn main() {}
