@@ -76,7 +76,7 @@ impl fmt::Display for Primitive {
 }
 
 /// Every key, with the only primitive that has it, or `None` if all three primitives have the key.
-const KEYS: [(&str, Option<Primitive>); 35] = [
+const KEYS: [(&str, Option<Primitive>); 36] = [
     ("name", None),
     ("title", None),
     ("icon", None),

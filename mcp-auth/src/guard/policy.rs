@@ -157,7 +157,7 @@ impl Policy {
 /// The facts about a caller that a [`Policy`] reads.
 ///
 /// A policy sees what a guard sees: the data of the verified token, and the organization in which the caller
-/// acts. Nothing here changes with time while the token and the membership stay the same.
+/// acts. No fact changes with time while the token and the membership stay the same.
 ///
 /// ```
 /// use mcp_auth::{CallerFacts, TokenKind};

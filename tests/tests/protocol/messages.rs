@@ -159,7 +159,7 @@ mod tools {
     }
 }
 
-/// What the tools did.
+/// Counts of the calls and cancellations that the tools noticed.
 #[derive(Clone, Debug, Default)]
 struct Seen(Arc<[AtomicUsize; 2]>);
 
@@ -487,7 +487,7 @@ async fn prompts_and_resources_report_progress() {
                 "found"
             );
             expect_valid(era, result, &reply.result());
-            // Who may not use it gets JSON, and no progress.
+            // A caller who may not use it gets JSON, and no progress.
             let ask = asking(&world, era, request, &[(TOKEN, json!(1))]);
             let reply = ask.bearer(&world.linus()).send().await;
             assert!(!reply.is_stream());

@@ -96,7 +96,7 @@ fn an_async_function_cannot_fill_the_memory() {
         other.log(entry(&large));
     }
     assert_eq!(other.lock().logs.len(), 1);
-    // What was taken makes room.
+    // A message that was taken makes room for another.
     assert!(matches!(other.next(Instant::now()), Next::Message(_)));
     other.log(entry("2"));
     assert_eq!(other.rest(), Some(Message::Log(entry("2"))));
