@@ -246,6 +246,7 @@ mod tests {
             "rate",
             "concurrency",
             "timeout",
+            "extend_on_progress",
             "rename_all",
             "meta",
             "crate",
