@@ -12,7 +12,7 @@ use actix_web::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE,
     HeaderValue, VARY,
 };
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{Method, StatusCode, Version};
 use bytes::Bytes;
 use futures_util::stream;
 
@@ -165,7 +165,11 @@ async fn respond(
                 Sender {
                     caller: caller.as_ref(),
                     party,
-                    streams: fields.accepts_events,
+                    // HTTP/1.0 has no chunks, and actix frames a response to a request that switches the
+                    // protocol wrongly.
+                    streams: fields.accepts_events
+                        && !fields.switches
+                        && head.version >= Version::HTTP_11,
                 },
                 &url_org,
                 body,

@@ -51,7 +51,7 @@ impl Stream for Events {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let bytes = match Pin::new(&mut self.messages).poll_next(cx) {
             Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Ready(Some(message)) => event(message),
+            Poll::Ready(Some(message)) => event(&message),
             Poll::Pending if self.silence.as_mut().poll(cx).is_ready() => COMMENT,
             Poll::Pending => return Poll::Pending,
         };
@@ -62,21 +62,33 @@ impl Stream for Events {
     }
 }
 
-/// Writes a message as one event. A line break in JSON is white space between values, and in an event it would
-/// end the line, so it becomes a blank.
-fn event(mut message: Vec<u8>) -> Bytes {
-    for byte in &mut message {
-        if matches!(byte, b'\n' | b'\r') {
-            *byte = b' ';
-        }
-    }
+/// Writes a message as one event. In JSON a line break is white space between values, and it becomes a blank, because
+/// in an event it would end the line. U+0085, U+2028 and U+2029 occur only inside strings, and are escaped: some clients
+/// end a line of an event at them, although the standard does not.
+fn event(message: &[u8]) -> Bytes {
     let mut event = Vec::with_capacity(message.len() + 24);
     event.extend_from_slice(b"event: message\ndata: ");
-    event.append(&mut message);
+    let mut rest = message;
+    while let Some(at) = rest.iter().position(|byte| SPECIAL.contains(byte)) {
+        let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        event.extend_from_slice(plain);
+        let (written, length): (&[u8], usize) = match special {
+            [b'\n' | b'\r', ..] => (b" ", 1),
+            [0xC2, 0x85, ..] => (br"\u0085", 2),
+            [0xE2, 0x80, 0xA8, ..] => (br"\u2028", 3),
+            [0xE2, 0x80, 0xA9, ..] => (br"\u2029", 3),
+            other => (other.get(..1).unwrap_or_default(), 1),
+        };
+        event.extend_from_slice(written);
+        rest = special.get(length..).unwrap_or_default();
+    }
+    event.extend_from_slice(rest);
     event.extend_from_slice(b"\n\n");
     event.into()
 }
 
+/// The bytes with which a line break begins.
+const SPECIAL: [u8; 4] = [b'\n', b'\r', 0xC2, 0xE2];
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -90,9 +102,12 @@ mod tests {
 
     #[test]
     fn a_message_is_one_event_on_one_line() {
-        let message = b"{\"a\":\r\n\"b\"}".to_vec();
-        let expected = "event: message\ndata: {\"a\":  \"b\"}\n\n";
-        assert_eq!(event(message), expected);
+        let message = "{\"a\":\r\n\"é€\u{85}b\u{2028}\u{2029}\u{2030}\"}";
+        let expected = r#"{"a":  "é€\u0085b\u2028\u2029‰"}"#;
+        assert_eq!(
+            event(message.as_bytes()),
+            format!("event: message\ndata: {expected}\n\n")
+        );
     }
 
     #[test]

@@ -86,8 +86,8 @@ impl<'a> Fields<'a> {
             return;
         }
         let mut json = self.accepts_json.unwrap_or_default();
-        for range in accept.split(',').map(media_type) {
-            let is = |known: &str| range.eq_ignore_ascii_case(known);
+        for range in accept.split(',').filter(|range| !has_weight_zero(range)) {
+            let is = |known: &str| media_type(range).eq_ignore_ascii_case(known);
             let is_any = is("*/*");
             json |= is_any || is("application/json") || is("application/*");
             self.accepts_events |= is_any || is("text/event-stream") || is("text/*");
@@ -137,6 +137,18 @@ const ARGUMENT_PREFIX: &str = "mcp-param-";
 /// Returns the media type without its parameters.
 pub(super) fn media_type(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
+}
+
+/// Returns true if a range of an `Accept` header has the weight 0, which means "not acceptable" (RFC 9110 section
+/// 12.4.2).
+fn has_weight_zero(range: &str) -> bool {
+    range.split(';').skip(1).any(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let mut digits = value.trim().bytes();
+        name.trim().eq_ignore_ascii_case("q")
+            && digits.next() == Some(b'0')
+            && digits.all(|digit| matches!(digit, b'0' | b'.'))
+    })
 }
 
 /// The value that most clients send, which is compared first.

@@ -73,7 +73,7 @@ pub(crate) struct Channel {
     name: &'static str,
     wanted: Wanted,
     /// True for a plain `fn`. It waits on its thread while the client does not read its messages. An
-    /// `async fn` is not polled while the client does not read its messages.
+    /// `async fn` is not polled meanwhile.
     waits: bool,
     /// The shortest time between two progress messages.
     interval: Duration,
@@ -97,13 +97,28 @@ struct State {
     bytes: usize,
     /// The number of log messages that were not sent because the queue was full.
     lost: usize,
+    /// True if the body of the function began. A message from before would tell a caller whom `authorize`
+    /// denies that a prompt or a resource exists.
+    is_open: bool,
     /// True if no message can be sent any more.
     is_closed: bool,
+    /// The task of an `async fn` that is not polled until the client has read some messages.
+    held: Option<Waker>,
 }
 
 impl State {
+    fn accepts_messages(&self) -> bool {
+        self.is_open && !self.is_closed
+    }
+
     fn is_full(&self) -> bool {
         self.logs.len() >= MOST_LOGS || self.bytes >= MOST_BYTES
+    }
+
+    /// Returns true if an `async fn` is not polled now. It may send as many messages again before its next
+    /// `await`.
+    fn is_half_full(&self) -> bool {
+        self.logs.len() >= MOST_LOGS / 2 || self.bytes >= MOST_BYTES / 2
     }
 }
 
@@ -129,19 +144,26 @@ impl Channel {
 
 /// Methods for the function.
 impl Channel {
+    /// Reports that the body of the function begins. Earlier messages are not sent.
+    pub(super) fn open(&self) {
+        self.lock().is_open = true;
+    }
+
     /// Reports progress. Ignores a value that is not greater than the last value, because MCP requires
     /// values that increase.
     pub(super) fn report(&self, progress: Progress) {
         let mut state = self.lock();
         let increases = state.reported.is_none_or(|(last, _)| progress.done > last);
-        if !increases || !progress.done.is_finite() {
+        if !increases || !progress.done.is_finite() || !state.is_open {
             return;
         }
         state.reported = Some((progress.done, Instant::now()));
         if self.wanted.progress && !state.is_closed {
-            state.progress = Some(progress);
+            let is_first = state.progress.replace(progress).is_none();
             drop(state);
-            self.waker.wake();
+            if is_first {
+                self.waker.wake();
+            }
         }
     }
 
@@ -153,11 +175,11 @@ impl Channel {
     /// Sends a log message. In a plain `fn`, waits until there is room for it.
     pub(super) fn log(&self, message: LogMessage) {
         let mut state = self.lock();
-        while self.waits && state.is_full() && !state.is_closed {
+        while self.waits && state.is_full() && state.accepts_messages() {
             let waited = self.taken.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        if state.is_closed {
+        if !state.accepts_messages() {
             return;
         }
         if state.is_full() {
@@ -201,22 +223,32 @@ impl Channel {
         Some(since.checked_add(timeout)?.min(last))
     }
 
-    /// Takes the next message.
+    /// Returns true if the function must not be polled, because the client has not read its messages. The
+    /// task of `waker` is woken when it may be polled again.
+    pub(super) fn holds(&self, waker: &Waker) -> bool {
+        let mut state = self.lock();
+        let holds = !self.waits && !state.is_closed && state.is_half_full();
+        state.held = holds.then(|| waker.clone());
+        holds
+    }
+
+    /// Takes the next message. Progress that is due comes first.
     pub(crate) fn next(&self, now: Instant) -> Next {
         let mut state = self.lock();
+        let due = state.sent.and_then(|sent| sent.checked_add(self.interval));
+        let due = due.filter(|due| *due > now);
+        if due.is_none()
+            && let Some(progress) = state.progress.take()
+        {
+            state.sent = Some(now);
+            return Next::Message(Message::Progress(progress));
+        }
         if let Some(log) = self.next_log(&mut state) {
             return Next::Message(log);
         }
-        let due = state.sent.and_then(|sent| sent.checked_add(self.interval));
         match due {
-            Some(due) if due > now && state.progress.is_some() => Next::At(due),
-            Some(_) | None => match state.progress.take() {
-                Some(progress) => {
-                    state.sent = Some(now);
-                    Next::Message(Message::Progress(progress))
-                }
-                None => Next::Nothing,
-            },
+            Some(due) if state.progress.is_some() => Next::At(due),
+            Some(_) | None => Next::Nothing,
         }
     }
 
@@ -231,6 +263,11 @@ impl Channel {
         let log = state.logs.pop_front()?;
         state.bytes = state.bytes.saturating_sub(log.size());
         self.taken.notify_all();
+        if !state.is_half_full()
+            && let Some(held) = state.held.take()
+        {
+            held.wake();
+        }
         Some(Message::Log(log))
     }
 
@@ -239,13 +276,24 @@ impl Channel {
         self.waker.register(waker);
     }
 
+    /// Reports that the call has ended. Later messages are dropped: a plain `fn` may still run after a time-out.
+    pub(super) fn finish(&self) {
+        self.lock().is_closed = true;
+        self.taken.notify_all();
+    }
+
     /// Drops the messages that were not taken, and all later messages. A function that waits continues.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
         state.logs.clear();
         state.progress = None;
+        let held = state.held.take();
+        drop(state);
         self.taken.notify_all();
+        if let Some(held) = held {
+            held.wake();
+        }
     }
 
     /// The code that holds this lock cannot panic, so the state is consistent even if the lock is
@@ -270,7 +318,7 @@ impl Drop for Channel {
                 target: "mcp_auth",
                 name,
                 lost,
-                "log messages were not sent, because the function sent more than {MOST_LOGS} without an `await`"
+                "log messages were not sent, because the function sent too many without an `await`"
             );
         }
     }

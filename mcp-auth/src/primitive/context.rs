@@ -246,13 +246,15 @@ impl Context {
     ///
     /// The client gets the message only if the client asked for messages of this level, and accepts a stream
     /// of events. A modern client asks in each request. A client of an older revision asks with
-    /// `logging/setLevel`; the level then holds for all calls of this user with this client. The message is
+    /// `logging/setLevel`; the level then holds for all calls of this user with this client and this organization
+    /// in the token. The message is
     /// sent to the client and nowhere else, so it must contain nothing that the caller may not know.
     ///
     /// In an `async fn` the method returns at once. If the client does not read the messages, the server stops
-    /// the function at its next `await` until the client has read them. More than 256 messages without an
-    /// `await` are dropped, and the server logs their number. In a plain `fn` the method waits while 256
-    /// messages are unread.
+    /// the function at its next `await` until the client has read some. An `async fn` can send 128 messages, or
+    /// 128 KiB, without an `await`. Further messages may be dropped; the server logs their number. In a plain
+    /// `fn` the method waits while 256 messages or 256 KiB are unread. A message that `authorize` or a
+    /// [`FromContext`](crate::FromContext) sends is dropped, because the call may still be denied.
     ///
     /// ```
     /// use mcp_auth::{Context, LogLevel, mcp_tool};
@@ -396,14 +398,16 @@ impl Future for Cancelled {
     }
 }
 
-/// Records, for tests, that the function starts now. From here on nothing can refuse the call.
+/// Records that the body of the function starts now. From here on nothing can refuse the call, and the function may send
+/// messages.
 pub fn started(cx: &Context) {
+    if let Some(channel) = &cx.channel {
+        channel.open();
+    }
     #[cfg(feature = "testing")]
     if let Some(starts) = &cx.starts {
         starts.add(cx.tool);
     }
-    #[cfg(not(feature = "testing"))]
-    let _ = cx;
 }
 
 const TRY_AGAIN: &str = "Your permissions could not be looked up. Try again in a moment.";

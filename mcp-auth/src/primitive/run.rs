@@ -1,10 +1,11 @@
 //! Runs the function of a primitive: the generic functions, and the code around them that catches
 //! panics and enforces the time-out.
 
-use std::future::ready;
+use std::future::{poll_fn, ready};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -211,6 +212,12 @@ impl Served {
                     }
                 }
             };
+            // A client that does not read its messages stops the function, but not the time-out.
+            let mut work = pin!(work);
+            let work = poll_fn(|cx| match &channel {
+                Some(channel) if channel.holds(cx.waker()) => Poll::Pending,
+                Some(_) | None => work.as_mut().poll(cx),
+            });
             let contained = pin!(AssertUnwindSafe(work).catch_unwind());
             let ended = match (served.longest_timeout(), &channel) {
                 (Some(longest), Some(channel)) => {
@@ -222,6 +229,12 @@ impl Served {
             };
             if ended.is_some() {
                 cancel.map(DropGuard::disarm);
+            } else {
+                drop(cancel);
+            }
+            // After a time-out, a plain function may still wait for room for its messages.
+            if let Some(channel) = &channel {
+                channel.finish();
             }
             match ended {
                 Some(Ok(Some(outcome))) => outcome,

@@ -1,30 +1,30 @@
 //! Runs a call, and takes the messages that its function sends before the result.
 
 use std::future::poll_fn;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::Instrument;
+use tracing::instrument::WithSubscriber;
 
 use crate::primitive::{Channel, ClientMessage, Next, Output};
 
+use super::era::Era;
 use super::record::Ended;
 
-/// A call with a channel.
-///
-/// The driver polls the function only after all messages were taken. A client that does not read its
-/// messages therefore stops an `async fn` at its next `await`.
+/// A call with a channel. The function runs in a task of its own, so its time-out passes even while the client does not
+/// read the messages.
 pub(super) struct Driver {
-    work: Work,
+    task: Task,
     channel: Arc<Channel>,
     /// Fires when the next progress message is due.
     timer: Option<Pin<Box<Sleep>>>,
     outcome: Option<Result<Output, Ended>>,
 }
-
-/// The work of a call.
-pub(super) type Work = Pin<Box<dyn Future<Output = Result<Output, Ended>> + Send>>;
 
 /// The next event of a call. `D` is the driver, if the event has it.
 pub(super) enum Step<D = ()> {
@@ -35,10 +35,19 @@ pub(super) enum Step<D = ()> {
 }
 
 impl Driver {
-    /// Runs the function until it sends its first message, or until it ends.
-    pub(super) async fn start(work: Work, channel: Arc<Channel>) -> Step<Self> {
+    /// Runs the function until it sends its first message, or until it ends. If the driver is dropped, a modern call is
+    /// dropped too. A legacy call continues without its client (MCP 2025-11-25, basic/transports).
+    pub(super) async fn start(
+        work: impl Future<Output = Result<Output, Ended>> + Send + 'static,
+        channel: Arc<Channel>,
+        era: Era,
+    ) -> Step<Self> {
+        let handle = tokio::spawn(work.in_current_span().with_current_subscriber());
         let mut driver = Self {
-            work,
+            task: Task {
+                handle,
+                is_dropped: era == Era::Modern,
+            },
             channel,
             timer: None,
             outcome: None,
@@ -49,7 +58,7 @@ impl Driver {
         }
     }
 
-    /// Runs the function until it sends a message, or until it ends.
+    /// Waits until the function sends a message, or until it ends.
     pub(super) async fn step(&mut self) -> Step {
         poll_fn(|cx| self.poll_step(cx)).await
     }
@@ -63,19 +72,19 @@ impl Driver {
                 self.outcome = Some(outcome);
                 return Poll::Ready(Step::Message(message, ()));
             }
-            // A plain `fn` sends from its thread, so the task must be registered before the queue is read.
+            // The function runs in another task, so this task must be registered before the queue is read.
             self.channel.register(cx.waker());
-            if let Next::Message(message) = self.channel.next(Instant::now()) {
-                return Poll::Ready(Step::Message(message, ()));
-            }
-            if let Poll::Ready(outcome) = self.work.as_mut().poll(cx) {
+            let due = match self.channel.next(Instant::now()) {
+                Next::Message(message) => return Poll::Ready(Step::Message(message, ())),
+                Next::At(due) => Some(due),
+                Next::Nothing => None,
+            };
+            if let Poll::Ready(outcome) = self.task.poll(cx) {
                 self.outcome = Some(outcome);
                 continue;
             }
-            let due = match self.channel.next(Instant::now()) {
-                Next::Message(message) => return Poll::Ready(Step::Message(message, ())),
-                Next::At(due) => due,
-                Next::Nothing => return Poll::Pending,
+            let Some(due) = due else {
+                return Poll::Pending;
             };
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
             if timer.deadline() != due {
@@ -90,7 +99,32 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // A legacy call continues without its client.
         self.channel.close();
+    }
+}
+
+/// The task of a call.
+struct Task {
+    handle: JoinHandle<Result<Output, Ended>>,
+    /// True if the call is dropped with this value.
+    is_dropped: bool,
+}
+
+impl Task {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Output, Ended>> {
+        Pin::new(&mut self.handle).poll(cx).map(|ended| {
+            ended.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err(Ended::Error("The server is stopping".to_owned())),
+            })
+        })
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if self.is_dropped {
+            self.handle.abort();
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::identity::{Caller, Clock, Freshness, Organizations, UrlOrg};
 use crate::limits::Party;
 #[cfg(feature = "testing")]
 use crate::primitive::MirroredArgument;
-use crate::primitive::{List, Rate, Registry, Served, States, Threads};
+use crate::primitive::{List, LogLevel, Rate, Registry, Served, States, Threads};
 
 use self::list::Visibilities;
 use super::calls::Calls;
@@ -432,7 +432,8 @@ impl Endpoint {
             }
             (Era::Legacy, "ping") => Ok(Results::empty(id)),
             (Era::Legacy, "logging/setLevel") if self.config.registry.logs() => {
-                let level = notification::level(&request.params.level()?)?;
+                let level = LogLevel::of(&request.params.level()?);
+                let level = level.ok_or(RpcError::InvalidParams(notification::UNKNOWN_LEVEL))?;
                 self.log_levels.set(sender.caller, level);
                 Ok(Results::empty(id))
             }

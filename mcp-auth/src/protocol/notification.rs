@@ -34,21 +34,13 @@ impl<'a> Asked<'a> {
         }
         let level = match (era, meta.log_level()) {
             (Era::Legacy, _) | (Era::Modern, None) => None,
-            (Era::Modern, Some(name)) => Some(level(&name)?),
+            (Era::Modern, Some(name)) => {
+                let level = LogLevel::of(&name).ok_or(RpcError::Malformed(UNKNOWN_LEVEL))?;
+                Some(level)
+            }
         };
         Ok(Self { token, level })
     }
-}
-
-/// Returns the level with this name.
-///
-/// # Errors
-///
-/// [`RpcError::Malformed`] if there is no such level.
-pub(super) fn level(name: &str) -> Result<LogLevel, RpcError> {
-    LogLevel::of(name).ok_or(RpcError::Malformed(
-        "the log level must be `debug`, `info`, `notice`, `warning`, `error`, `critical`, `alert` or `emergency`",
-    ))
 }
 
 /// Writes a notification. `token` is the progress token as the client wrote it.
@@ -131,6 +123,9 @@ fn is_token(raw: &str) -> bool {
     let starts = |first: u8| first == b'"' || first == b'-' || first.is_ascii_digit();
     raw.len() <= 1024 && raw.bytes().next().is_some_and(starts)
 }
+
+/// The message of the error for an unknown level.
+pub(super) const UNKNOWN_LEVEL: &str = "the log level must be `debug`, `info`, `notice`, `warning`, `error`, `critical`, `alert` or `emergency`";
 
 /// 2⁵³: a larger float may not be the number that the function meant.
 const MOST_EXACT: f64 = 9_007_199_254_740_992.0;

@@ -286,6 +286,8 @@ async fn a_client_that_accepts_no_events_gets_json() {
         ("application/json", false),
         ("application/json, text/event-stream", true),
         ("text/event-stream; q=0.5, application/json", true),
+        ("text/event-stream;q=0, application/json", false),
+        ("application/json, */*; Q=0.000", false),
         ("*/*", true),
     ] {
         let call = tool("import", json!({ "steps": 3 }));
@@ -461,8 +463,9 @@ async fn a_failure_after_a_message_is_the_last_event() {
         assert_eq!(reply.text(), "Forbidden: documents:admin scope required");
         assert!(reply.challenges_in_meta().unwrap()[0].contains("documents:admin"));
     }
+    // A message of `authorize` is dropped.
     let reply = send(Era::Modern, "forbidden").await;
-    assert_eq!(reply.notified("notifications/message").len(), 1);
+    assert!(!reply.is_stream());
     assert_eq!(reply.result()["isError"], true);
 }
 
@@ -584,6 +587,63 @@ async fn a_client_that_does_not_read_stops_the_function() {
     let silent = seen.counted();
     sleep(Duration::from_millis(50)).await;
     assert_eq!(seen.counted(), silent);
+}
+
+#[actix_web::test]
+async fn the_time_out_passes_while_the_client_does_not_read() {
+    let seen = Seen::default();
+    let state = seen.clone();
+    let world = World::of("protocol::messages::tools", |builder| {
+        let builder = builder.state(state).timeout(Duration::from_millis(300));
+        builder.calls_in_flight(1)
+    })
+    .await;
+    for name in ["flood", "flood_plainly"] {
+        let before = seen.counted();
+        let raw = begin(&world, name, json!({}), &[(LEVEL, json!("debug"))]).await;
+        eventually("the function begins", || seen.counted() > before).await;
+        let call = async || {
+            let ask = world.call(Era::Modern, "say_nothing", json!({}));
+            ask.bearer(&world.ada()).send().await
+        };
+        call().await.expect_unavailable();
+        sleep(Duration::from_millis(600)).await;
+        call().await.expect_text("say_nothing");
+        drop(raw);
+    }
+    assert_eq!(seen.cancellations(), 1);
+}
+
+#[actix_web::test]
+async fn a_request_that_cannot_have_chunks_gets_json() {
+    let (world, _) = world().await;
+    let mut meta = modern_meta();
+    meta[TOKEN] = json!(1);
+    let params = json!({ "name": "import", "arguments": { "steps": 3 }, "_meta": meta });
+    let body = message("tools/call", params);
+    let head = [
+        world.host_line(),
+        format!("Authorization: Bearer {}", world.ada()),
+        "Content-Type: application/json".to_owned(),
+        "Accept: application/json, text/event-stream".to_owned(),
+        format!("MCP-Protocol-Version: {MODERN}"),
+        "Mcp-Method: tools/call".to_owned(),
+        "Mcp-Name: import".to_owned(),
+    ];
+    let mut head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let old = raw::post("/mcp", &head, body.as_bytes());
+    let old = String::from_utf8(old)
+        .unwrap()
+        .replacen("HTTP/1.1", "HTTP/1.0", 1);
+    head.extend(["Connection: upgrade", "Upgrade: websocket"]);
+    let upgrading = raw::post("/mcp", &head, body.as_bytes());
+    for request in [old.into_bytes(), upgrading] {
+        let mut connection = world.raw().await;
+        connection.write(&request).await;
+        let reply = connection.reply().await;
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        reply.expect_text("imported");
+    }
 }
 
 #[actix_web::test]

@@ -9,7 +9,9 @@ const ALL: Wanted = Wanted {
 const INTERVAL: Duration = Duration::from_millis(50);
 
 fn channel(wanted: Wanted, waits: bool) -> Arc<Channel> {
-    Channel::new("import", wanted, waits, INTERVAL)
+    let channel = Channel::new("import", wanted, waits, INTERVAL);
+    channel.open();
+    channel
 }
 
 fn done(done: f64) -> Progress {
@@ -155,4 +157,60 @@ fn a_guard_that_is_dropped_cancels_the_call() {
     assert!(!channel.cancelled().is_cancelled());
     drop(channel.cancel_on_drop());
     assert!(channel.cancelled().is_cancelled());
+}
+
+#[test]
+fn messages_before_the_body_of_the_function_are_dropped() {
+    for waits in [false, true] {
+        let channel = Channel::new("import", ALL, waits, INTERVAL);
+        channel.report(done(1.0));
+        channel.log(entry("1"));
+        assert_eq!(channel.rest(), None);
+        channel.open();
+        channel.report(done(1.0));
+        assert_eq!(channel.rest(), Some(Message::Progress(done(1.0))));
+    }
+}
+
+#[test]
+fn an_async_function_is_held_while_half_of_the_queue_is_unread() {
+    let channel = channel(ALL, false);
+    let waker = futures_util::task::noop_waker();
+    for _ in 0..MOST_LOGS / 2 {
+        assert!(!channel.holds(&waker));
+        channel.log(entry("1"));
+    }
+    assert!(channel.holds(&waker));
+    assert!(channel.rest().is_some() && !channel.holds(&waker));
+    channel.log(entry("1"));
+    assert!(channel.holds(&waker));
+    channel.finish();
+    assert!(!channel.holds(&waker) && channel.rest().is_some());
+    // A plain function waits in `log` instead.
+    let plain = self::channel(ALL, true);
+    for _ in 0..MOST_LOGS {
+        plain.log(entry("1"));
+    }
+    assert!(!plain.holds(&waker));
+}
+
+#[test]
+fn progress_is_sent_among_many_log_messages() {
+    let channel = channel(ALL, false);
+    for _ in 0..10 {
+        channel.log(entry("1"));
+    }
+    channel.report(done(1.0));
+    assert_eq!(progress(channel.next(Instant::now())), Some(1.0));
+}
+
+#[test]
+fn an_ended_call_sends_what_waits_and_nothing_later() {
+    let channel = channel(ALL, true);
+    channel.log(entry("1"));
+    channel.finish();
+    channel.log(entry("2"));
+    channel.report(done(1.0));
+    assert_eq!(channel.rest(), Some(Message::Log(entry("1"))));
+    assert_eq!(channel.rest(), None);
 }

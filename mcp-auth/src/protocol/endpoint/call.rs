@@ -10,7 +10,7 @@ use crate::primitive::{
 };
 
 use super::super::challenge::{Challenge, Challenger};
-use super::super::driver::{Driver, Step, Work};
+use super::super::driver::{Driver, Step};
 use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::rates::{Counting, Limited};
@@ -165,14 +165,8 @@ impl Endpoint {
                 Era::Modern => run.await,
                 Era::Legacy => Detach::new(run).await,
             }),
-            Some(channel) => {
-                let work: Work = match era {
-                    Era::Modern => run,
-                    Era::Legacy => Box::pin(Detach::new(run)),
-                };
-                // The box keeps the futures of all other requests small.
-                Box::pin(Driver::start(work, channel)).await
-            }
+            // The box keeps the futures of all other requests small.
+            Some(channel) => Box::pin(Driver::start(run, channel, era)).await,
         };
         let end = CallEnd {
             served: tool,
