@@ -24,7 +24,7 @@ impl ModuleGuard {
     ///
     /// # Panics
     ///
-    /// If `place` is no place. In a `const` that is a compile error.
+    /// If `place` is [`NO_MODULE_GUARD`]. In a `const` that is a compile error.
     #[must_use]
     pub const fn new(
         module: &'static str,
@@ -32,7 +32,7 @@ impl ModuleGuard {
         requirements: &'static [Requirement],
     ) -> Self {
         let GuardedModule(Some(place)) = place else {
-            const_panic_with(&["a module guard has a place"]);
+            const_panic_with(&["the guard of a module needs a place"]);
         };
         Self {
             module,

@@ -6,7 +6,6 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
@@ -58,7 +57,7 @@ use super::names::{const_panic, const_panic_with, is_scope};
 ///
 /// The function must be pure: for equal facts it returns the same value. The server asks it for calls and for
 /// lists, and caches the lists. A function that depends on the time, on the arguments or on a database belongs
-/// into `authorize`. If a policy panics, the answer is `false`, and the log says so once.
+/// in `authorize`. If a policy panics, the answer is `false`, and the log says so once.
 ///
 /// A policy can read the organization, so the server looks the organization up for every call that the policy
 /// decides. If the look-up fails, the server answers 503, unless the guard decides without the policy.
@@ -324,12 +323,6 @@ impl Ord for Policy {
 impl PartialOrd for Policy {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
-    }
-}
-
-impl Hash for Policy {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
     }
 }
 

@@ -34,6 +34,19 @@ mod tools {
     async fn save() {}
 }
 
+/// A guarded module with two tools.
+mod office {
+    mcp_auth::module_guard!(permission = "org:office:enter");
+
+    use mcp_auth::mcp_tool;
+
+    #[mcp_tool]
+    async fn enter() {}
+
+    #[mcp_tool(permission = "org:office:clean")]
+    async fn clean() {}
+}
+
 mod plain {
     use mcp_auth::mcp_tool;
 
@@ -669,6 +682,15 @@ async fn permissions_and_roles_that_the_instance_lacks_name_their_tools() {
             "the instance has no roles `org:admin` (rule)",
         ]
     );
+}
+
+#[actix_web::test]
+async fn a_permission_that_a_module_requires_is_named_with_the_module() {
+    let clerk = clerk(|_, _| None);
+    let server = server(&clerk).tools_of("protocol::check::office");
+    let what = "no role of the instance has the permissions `org:office:clean` (clean), \
+                `org:office:enter` (module protocol::check::office)";
+    expect(server, Severity::Warning, what).await;
 }
 
 #[actix_web::test]
