@@ -92,11 +92,11 @@ pub mod __private {
     };
     pub use crate::primitive::{
         Annotations, ArgumentOf, ArgumentsForm, AsPrompt, AsResource, AsTool, Authorize,
-        AuthorizeGate, CompletionRequest, Context, Declaration, ErrorOf, FieldType, FromContext,
-        Handler, HasRules, Icon, IsArgument, IsField, Kind, MetaValue, MirroredArgument, NeverNull,
-        NoRules, NoText, NotRead, Parameter, PromptTraits, Ran, Registration, ResourceTraits,
-        Rules, Stop, Suggestions, SuppressedKeyword, ToolError, ToolTraits, UriPart, Violations,
-        When,
+        AuthorizeGate, CompletionRequest, Context, Declaration, ErrorOf, Field, FieldType,
+        FromContext, Handler, HasRules, Icon, IsArgument, IsField, Kind, MetaValue,
+        MirroredArgument, NeverNull, NoRules, NoText, NotRead, Parameter, PromptTraits, Ran,
+        Registration, ResourceTraits, Rules, Stop, Suggestions, SuppressedKeyword, ToolError,
+        ToolTraits, UriPart, Values, Violations, When,
     };
     pub use crate::primitive::{
         check_error, check_undived, inject, inject_optional, started, suggested, taken,

@@ -12,9 +12,10 @@ use crate::{
     parameter::{Argument, DefaultValue, Parameter},
 };
 
-/// The struct that the arguments are deserialized into, unless the function takes its own struct.
+/// The struct that the arguments are deserialized into, unless the function takes its own struct, or the arguments are read
+/// into a tuple.
 pub(super) fn arguments(handler: &Handler) -> TokenStream {
-    if handler.sole_struct().is_some() {
+    if handler.sole_struct().is_some() || handler.takes_values() {
         return TokenStream::new();
     }
     let deny_unknown = (!handler.allows_unknown()).then(|| quote!(#[serde(deny_unknown_fields)]));

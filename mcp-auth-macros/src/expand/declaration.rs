@@ -4,8 +4,9 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 
-use super::{guard::guard, location, optional, spelled};
+use super::{field_type_name, guard::guard, location, optional, spelled};
 use crate::{
+    docs::Description,
     entry::{Call, Spelling},
     model::{Handler, Kind, Resource, Tool},
     parameter::{Parameter, Role},
@@ -36,10 +37,7 @@ pub(super) fn declaration(handler: &Handler) -> TokenStream {
     );
     let parameters = handler.parameters.iter().filter_map(injected_parameter);
     let completed = handler.completions().map(|(name, _)| name);
-    let form = match handler.sole_struct() {
-        Some(_) => quote!(Struct),
-        None => quote!(Generated),
-    };
+    let form = arguments_form(handler);
     let location = location(ident.span());
     quote! {
         __private::Declaration {
@@ -64,6 +62,24 @@ pub(super) fn declaration(handler: &Handler) -> TokenStream {
             location: #location,
         }
     }
+}
+
+/// The origin of the arguments type. For a tuple, this is the data of each argument.
+fn arguments_form(handler: &Handler) -> TokenStream {
+    if !handler.takes_values() {
+        return match handler.sole_struct() {
+            Some(_) => quote!(Struct),
+            None => quote!(Generated),
+        };
+    }
+    let fields = handler.arguments().map(|(parameter, argument)| {
+        let ty = field_type_name(parameter);
+        let name = argument.name(&parameter.ident, handler.rename_all.as_ref());
+        let description = Description::of(&argument.attributes);
+        quote!(__private::Field::of::<#ty>(#name, #description))
+    });
+    let open = handler.allows_unknown();
+    quote!(Values { fields: &[#(#fields),*], open: #open })
 }
 
 /// The data that only this kind of primitive has.

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{ext::IdentExt, spanned::Spanned};
+use syn::{Index, ext::IdentExt, spanned::Spanned};
 
 use super::{field_name, field_type_name, local_name, located, optional, respanned};
 use crate::{
@@ -189,6 +189,12 @@ fn reference(handler: &Handler, name: &Ident) -> Option<TokenStream> {
 }
 
 fn arguments_type(handler: &Handler) -> TokenStream {
+    if handler.takes_values() {
+        let types = handler
+            .arguments()
+            .map(|(parameter, _)| field_type_name(parameter));
+        return quote!(__private::Values<(#(#types,)*)>);
+    }
     handler.sole_struct().map_or_else(
         || quote!(__Arguments),
         |parameter| field_type_name(parameter).to_token_stream(),
@@ -215,6 +221,15 @@ fn value(handler: &Handler, parameter: &Parameter) -> TokenStream {
     let (field, local) = (field_name(parameter), local_name(parameter));
     match parameter.role {
         Role::Argument(_) if handler.sole_struct().is_some() => quote!(__args),
+        Role::Argument(_) if handler.takes_values() => {
+            let mut arguments = handler.arguments();
+            let index = arguments.position(|(other, _)| other.ident == parameter.ident);
+            let index = Index {
+                index: u32::try_from(index.unwrap_or_default()).unwrap_or_default(),
+                span: field.span(),
+            };
+            quote!(__args.0.#index)
+        }
         Role::Argument(_) => quote!(__args.#field),
         Role::Injected => quote!(&#local),
         Role::InjectedOptional => quote!(#local.as_deref()),

@@ -146,6 +146,18 @@ impl Handler {
         arguments(&self.parameters)
     }
 
+    /// Whether the arguments are read into a tuple. Otherwise serde reads them into a struct, because an attribute changes how
+    /// serde, schemars or garde treat an argument.
+    pub(crate) fn takes_values(&self) -> bool {
+        let is_value = |(_, argument): (_, &Argument)| {
+            argument.default.is_none()
+                && argument.flatten.is_none()
+                && argument.garde.is_none()
+                && !argument.is_derived_otherwise()
+        };
+        self.arguments().count() <= MOST_VALUES && self.arguments().all(is_value)
+    }
+
     /// The names of the arguments, as clients know them, without those of a flattened struct.
     pub(crate) fn argument_names(&self) -> impl Iterator<Item = String> {
         self.arguments()
@@ -207,6 +219,9 @@ impl Tool {
         }
     }
 }
+
+/// The largest number of arguments that are read into a tuple.
+const MOST_VALUES: usize = 8;
 
 /// The parameters that come from the client, in order.
 fn arguments(parameters: &[Parameter]) -> impl Iterator<Item = (&Parameter, &Argument)> {

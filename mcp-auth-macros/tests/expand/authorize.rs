@@ -42,23 +42,14 @@ const _: () = {
         use __private::NoText as _;
         __private::check_error(__private::ErrorOf::<Result<String, ToolError>>::IS_TEXT);
     };
-    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
-    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
-    #[schemars(crate = "__private::schemars")]
-    #[serde(deny_unknown_fields)]
-    struct __Arguments {
-        #[serde(rename = "id")]
-        document_id: __Type_document_id,
-        reason: __Type_reason,
-    }
     struct __Handler;
     #[automatically_derived]
     impl __private::Handler for __Handler {
         type Kind = __private::AsTool;
-        type Arguments = __Arguments;
+        type Arguments = __private::Values<(__Type_document_id, __Type_reason)>;
         type Output = Result<String, ToolError>;
         async fn call(
-            __args: __Arguments,
+            __args: __private::Values<(__Type_document_id, __Type_reason)>,
             __cx: &__private::Context,
             __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
@@ -66,17 +57,15 @@ const _: () = {
             let __caller = __private::inject_optional::<Caller>(__cx).await?;
             let __db = __private::inject::<State<Documents>>(__cx).await?;
             let __permit = __check
-                .authorize(
-                    rules::owns(&__args.document_id, &__org, &__db, __caller.as_deref()),
-                )
+                .authorize(rules::owns(&__args.0.0, &__org, &__db, __caller.as_deref()))
                 .await?;
             __private::started(__cx);
             ::core::result::Result::Ok(
                 __permit
                     .run(
                         delete_document(
-                            __private::taken(__args.document_id),
-                            __private::taken(__args.reason),
+                            __private::taken(__args.0.0),
+                            __private::taken(__args.0.1),
                             &__org,
                             __caller.as_deref(),
                             &__db,
@@ -162,7 +151,13 @@ const _: () = {
             timeout: ::core::option::Option::None,
             extend_on_progress: ::core::option::Option::None,
             blocking: false,
-            arguments: __private::ArgumentsForm::Generated,
+            arguments: __private::ArgumentsForm::Values {
+                fields: &[
+                    __private::Field::of::<__Type_document_id>("id", ""),
+                    __private::Field::of::<__Type_reason>("reason", ""),
+                ],
+                open: false,
+            },
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

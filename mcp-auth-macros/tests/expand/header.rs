@@ -33,25 +33,16 @@ const _: () = {
         use __private::NoText as _;
         __private::check_error(__private::ErrorOf::<String>::IS_TEXT);
     };
-    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
-    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
-    #[schemars(crate = "__private::schemars")]
-    #[serde(deny_unknown_fields)]
-    #[serde(rename_all = "camelCase")]
-    struct __Arguments {
-        home_region: __Type_home_region,
-        #[serde(rename = "part")]
-        shard: __Type_shard,
-        limit: __Type_limit,
-    }
     struct __Handler;
     #[automatically_derived]
     impl __private::Handler for __Handler {
         type Kind = __private::AsTool;
-        type Arguments = __Arguments;
+        type Arguments = __private::Values<
+            (__Type_home_region, __Type_shard, __Type_limit),
+        >;
         type Output = String;
         async fn call(
-            __args: __Arguments,
+            __args: __private::Values<(__Type_home_region, __Type_shard, __Type_limit)>,
             __cx: &__private::Context,
             __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
@@ -61,9 +52,9 @@ const _: () = {
                 __permit
                     .run(
                         query(
-                            __private::taken(__args.home_region),
-                            __private::taken(__args.shard),
-                            __private::taken(__args.limit),
+                            __private::taken(__args.0.0),
+                            __private::taken(__args.0.1),
+                            __private::taken(__args.0.2),
                         ),
                     )
                     .await,
@@ -108,7 +99,14 @@ const _: () = {
             timeout: ::core::option::Option::None,
             extend_on_progress: ::core::option::Option::None,
             blocking: false,
-            arguments: __private::ArgumentsForm::Generated,
+            arguments: __private::ArgumentsForm::Values {
+                fields: &[
+                    __private::Field::of::<__Type_home_region>("homeRegion", ""),
+                    __private::Field::of::<__Type_shard>("part", ""),
+                    __private::Field::of::<__Type_limit>("limit", ""),
+                ],
+                open: false,
+            },
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

@@ -32,22 +32,14 @@ const _: () = {
         use __private::NoText as _;
         __private::check_error(__private::ErrorOf::<Result<String, ToolError>>::IS_TEXT);
     };
-    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
-    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
-    #[schemars(crate = "__private::schemars")]
-    #[serde(deny_unknown_fields)]
-    struct __Arguments {
-        /// Id of the document, as `list_documents` returns it.
-        document_id: __Type_document_id,
-    }
     struct __Handler;
     #[automatically_derived]
     impl __private::Handler for __Handler {
         type Kind = __private::AsTool;
-        type Arguments = __Arguments;
+        type Arguments = __private::Values<(__Type_document_id,)>;
         type Output = Result<String, ToolError>;
         async fn call(
-            __args: __Arguments,
+            __args: __private::Values<(__Type_document_id,)>,
             __cx: &__private::Context,
             __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
@@ -60,7 +52,7 @@ const _: () = {
                 __permit
                     .run(
                         delete_document(
-                            __private::taken(__args.document_id),
+                            __private::taken(__args.0.0),
                             &__org,
                             __caller.as_deref(),
                             &__db,
@@ -123,7 +115,17 @@ const _: () = {
             timeout: ::core::option::Option::None,
             extend_on_progress: ::core::option::Option::None,
             blocking: false,
-            arguments: __private::ArgumentsForm::Generated,
+            arguments: __private::ArgumentsForm::Values {
+                fields: &[
+                    __private::Field::of::<
+                        __Type_document_id,
+                    >(
+                        "document_id",
+                        "Id of the document, as `list_documents` returns it.",
+                    ),
+                ],
+                open: false,
+            },
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

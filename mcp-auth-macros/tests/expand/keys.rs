@@ -24,28 +24,21 @@ const _: () = {
         use __private::NoText as _;
         __private::check_error(__private::ErrorOf::<Json<Page>>::IS_TEXT);
     };
-    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
-    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
-    #[schemars(crate = "__private::schemars")]
-    #[serde(rename_all = "camelCase")]
-    struct __Arguments {
-        search_text: __Type_search_text,
-    }
     struct __Handler;
     #[automatically_derived]
     impl __private::Handler for __Handler {
         type Kind = __private::AsTool;
-        type Arguments = __Arguments;
+        type Arguments = __private::Values<(__Type_search_text,)>;
         type Output = Json<Page>;
         async fn call(
-            __args: __Arguments,
+            __args: __private::Values<(__Type_search_text,)>,
             __cx: &__private::Context,
             __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __permit = __check.none()?;
             __private::started(__cx);
             ::core::result::Result::Ok(
-                __permit.run(search(__private::taken(__args.search_text))).await,
+                __permit.run(search(__private::taken(__args.0.0))).await,
             )
         }
     }
@@ -126,7 +119,10 @@ const _: () = {
             timeout: ::core::option::Option::Some(30u64),
             extend_on_progress: ::core::option::Option::None,
             blocking: false,
-            arguments: __private::ArgumentsForm::Generated,
+            arguments: __private::ArgumentsForm::Values {
+                fields: &[__private::Field::of::<__Type_search_text>("searchText", "")],
+                open: true,
+            },
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

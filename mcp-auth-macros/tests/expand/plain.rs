@@ -20,21 +20,14 @@ const _: () = {
         use __private::NoText as _;
         __private::check_error(__private::ErrorOf::<Content>::IS_TEXT);
     };
-    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
-    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
-    #[schemars(crate = "__private::schemars")]
-    #[serde(deny_unknown_fields)]
-    struct __Arguments {
-        width: __Type_width,
-    }
     struct __Handler;
     #[automatically_derived]
     impl __private::Handler for __Handler {
         type Kind = __private::AsTool;
-        type Arguments = __Arguments;
+        type Arguments = __private::Values<(__Type_width,)>;
         type Output = Content;
         async fn call(
-            __args: __Arguments,
+            __args: __private::Values<(__Type_width,)>,
             __cx: &__private::Context,
             __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
@@ -42,9 +35,7 @@ const _: () = {
             let __permit = __check.none()?;
             __private::started(__cx);
             ::core::result::Result::Ok(
-                __permit
-                    .run(async { resize(__private::taken(__args.width), &__db) })
-                    .await,
+                __permit.run(async { resize(__private::taken(__args.0.0), &__db) }).await,
             )
         }
     }
@@ -92,7 +83,10 @@ const _: () = {
             timeout: ::core::option::Option::None,
             extend_on_progress: ::core::option::Option::None,
             blocking: true,
-            arguments: __private::ArgumentsForm::Generated,
+            arguments: __private::ArgumentsForm::Values {
+                fields: &[__private::Field::of::<__Type_width>("width", "")],
+                open: false,
+            },
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

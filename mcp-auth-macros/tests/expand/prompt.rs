@@ -34,25 +34,14 @@ const _: () = {
         use __private::NoText as _;
         __private::check_error(__private::ErrorOf::<Vec<Message>>::IS_TEXT);
     };
-    #[derive(__private::serde::Deserialize, __private::schemars::JsonSchema)]
-    #[serde(crate = "__private::serde", expecting = "an object of arguments")]
-    #[schemars(crate = "__private::schemars")]
-    #[serde(deny_unknown_fields)]
-    #[serde(rename_all = "camelCase")]
-    struct __Arguments {
-        /// The title of the document.
-        document_title: __Type_document_title,
-        #[serde(rename = "style")]
-        tone: __Type_tone,
-    }
     struct __Handler;
     #[automatically_derived]
     impl __private::Handler for __Handler {
         type Kind = __private::AsPrompt;
-        type Arguments = __Arguments;
+        type Arguments = __private::Values<(__Type_document_title, __Type_tone)>;
         type Output = Vec<Message>;
         async fn call(
-            __args: __Arguments,
+            __args: __private::Values<(__Type_document_title, __Type_tone)>,
             __cx: &__private::Context,
             __check: __private::AuthorizeGate,
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
@@ -63,8 +52,8 @@ const _: () = {
                 __permit
                     .run(
                         summarise(
-                            __private::taken(__args.document_title),
-                            __private::taken(__args.tone),
+                            __private::taken(__args.0.0),
+                            __private::taken(__args.0.1),
                             &__org,
                         ),
                     )
@@ -103,7 +92,15 @@ const _: () = {
             timeout: ::core::option::Option::None,
             extend_on_progress: ::core::option::Option::None,
             blocking: false,
-            arguments: __private::ArgumentsForm::Generated,
+            arguments: __private::ArgumentsForm::Values {
+                fields: &[
+                    __private::Field::of::<
+                        __Type_document_title,
+                    >("documentTitle", "The title of the document."),
+                    __private::Field::of::<__Type_tone>("style", ""),
+                ],
+                open: false,
+            },
             package: ::core::env!("CARGO_PKG_NAME"),
             module: ::core::module_path!(),
             location: ::core::panic::Location::caller(),

@@ -5,6 +5,7 @@ use std::panic::Location;
 
 use crate::guard::{OwnGuard, Requirement};
 
+use super::arguments::Field;
 use super::authorize::Authorize;
 use super::inject::Inject;
 use super::rate::Rate;
@@ -169,7 +170,7 @@ pub enum MetaValue {
 }
 
 /// The origin of the arguments type.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub enum ArgumentsForm {
     /// The attribute generated the type from the parameters. The type itself refuses unknown
     /// fields.
@@ -177,6 +178,13 @@ pub enum ArgumentsForm {
     /// The application's own struct, taken with `#[arg(flatten)]`. The schema names the fields of
     /// the struct.
     Struct,
+    /// A tuple with a value for each parameter.
+    Values {
+        /// The parameters, in the order of the tuple.
+        fields: &'static [Field],
+        /// True if unknown arguments are ignored.
+        open: bool,
+    },
 }
 
 /// Describes an injected parameter, for the start-up checks.

@@ -76,7 +76,7 @@ pub use self::uri_template::UriPart;
 #[cfg(feature = "_fuzz")]
 pub(crate) use self::arguments::fuzz;
 pub(crate) use self::arguments::header::repeats;
-pub use self::arguments::{IsArgument, IsField};
+pub use self::arguments::{Field, IsArgument, IsField, Values};
 pub(crate) use self::channel::{Channel, Message as ClientMessage, Next, Wanted};
 #[cfg(test)]
 pub(crate) use self::channel::{LogMessage, Progress};

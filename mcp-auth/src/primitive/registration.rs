@@ -3,17 +3,17 @@
 
 use schemars::Schema;
 
-use super::declaration::Declaration;
+use super::arguments::Arguments;
+use super::declaration::{ArgumentsForm, Declaration};
 use super::outcome::Run;
 use super::returned::Returns;
 use super::run::{Call, Handler, complete, run};
-use super::schema;
 
 /// A primitive that is linked into the program.
 #[derive(Clone, Copy)]
 pub struct Registration {
     pub(crate) declaration: Declaration,
-    pub(crate) input_schema: fn() -> Schema,
+    pub(crate) input_schema: fn(&ArgumentsForm) -> Schema,
     pub(crate) output_schema: fn() -> Option<Schema>,
     pub(crate) run: fn(Call) -> Run,
     /// Runs the completion functions, if an argument has one.
@@ -26,7 +26,7 @@ impl Registration {
     pub const fn of<T: Handler>(declaration: Declaration) -> Self {
         Self {
             declaration,
-            input_schema: schema::input::<T::Arguments>,
+            input_schema: <T::Arguments as Arguments>::schema,
             output_schema: <T::Kind as Returns<T::Output>>::schema,
             run: run::<T>,
             complete: None,

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use futures_util::FutureExt;
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
@@ -19,6 +17,7 @@ use crate::guard::Authorized;
 use crate::identity::{Organizations, UrlOrg};
 use crate::limits::Party;
 
+use super::arguments::Arguments;
 use super::authorize::{AuthorizeGate, Ran, Stop};
 use super::channel::Channel;
 use super::completion::{CompletionRequest, Suggestions};
@@ -40,7 +39,7 @@ pub trait Handler: 'static {
     /// [`AsResource`](super::AsResource).
     type Kind: Returns<Self::Output>;
     /// The parameters taken by value.
-    type Arguments: DeserializeOwned + JsonSchema + Send + 'static;
+    type Arguments: Arguments;
     /// The return type of the function.
     type Output: Send;
 

@@ -4,12 +4,11 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::guard::{Guard, Requirement, SchemeSource, SecurityScheme};
 
-use super::arguments::ArgumentReader;
+use super::arguments::{ArgumentReader, Arguments};
 use super::authorize::{AccessRule, Authorize};
 use super::channel::{Channel, Wanted};
 use super::concurrency::Concurrency;
@@ -100,7 +99,7 @@ impl Served {
                 tool.lenient || settings.lenient_arguments,
             ),
         };
-        let generated = (registration.input_schema)();
+        let generated = (registration.input_schema)(&declaration.arguments);
         let mut input = schema::finish_input(generated.clone(), !open);
         for MirroredArgument { argument, header } in declaration.kind.mirrored() {
             if !schema::add_header(&mut input, argument, header) {
@@ -114,7 +113,7 @@ impl Served {
         }
         let known = match declaration.arguments {
             ArgumentsForm::Struct if !open => schema::property_names(&input),
-            ArgumentsForm::Struct | ArgumentsForm::Generated => None,
+            ArgumentsForm::Struct | ArgumentsForm::Generated | ArgumentsForm::Values { .. } => None,
         };
         let requires_arguments = input
             .get("required")
@@ -174,7 +173,13 @@ impl Served {
             iconless_json,
             wraps_output,
             unsupported: Unsupported::all(&input),
-            arguments: ArgumentReader::new(generated.as_value(), input, known, lenient),
+            arguments: ArgumentReader::new(
+                declaration.arguments,
+                generated.as_value(),
+                input,
+                known,
+                lenient,
+            ),
             concurrency: declaration.concurrency.map(Concurrency::new).map(Arc::new),
             is_shared: guard.is_public() && declaration.parameters.iter().all(|one| one.shared),
             takes_organization,
@@ -326,7 +331,7 @@ impl Served {
     }
 
     /// Reads the arguments of a call, or returns the error for the client.
-    pub(super) fn read_arguments<T: DeserializeOwned>(&self, raw: &str) -> Result<T, String> {
+    pub(super) fn read_arguments<T: Arguments>(&self, raw: &str) -> Result<T, String> {
         self.arguments.read(self.name(), raw)
     }
 

@@ -1,10 +1,15 @@
 //! Fuzz checks of the code that rewrites arguments to fit a schema.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::super::declaration::ArgumentsForm;
 use super::repair::{misplaced, repaired};
+use super::{Arguments, Field, Values};
 
 /// Checks that rewritten arguments are JSON, that rewriting them again changes nothing, and that
 /// without `lenient` they have the same meaning as the text that was sent.
@@ -14,6 +19,9 @@ pub fn arguments(bytes: &[u8]) {
     };
     let sent = serde_json::from_str::<Value>(text).ok();
     let _ = misplaced(text, &SCHEMA);
+    if let Some(Value::Object(_)) = sent {
+        check_values(text);
+    }
     for lenient in [false, true] {
         let Some((rewritten, _)) = repaired(text, &SCHEMA, lenient) else {
             continue;
@@ -30,6 +38,56 @@ pub fn arguments(bytes: &[u8]) {
             check_same(sent, &read, text);
         }
         let _ = misplaced(&rewritten, &SCHEMA);
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    n: i64,
+    s: Option<String>,
+    list: Option<Vec<i64>>,
+    map: Option<BTreeMap<String, Value>>,
+    any: Option<Value>,
+}
+
+type Five = Values<(
+    i64,
+    Option<String>,
+    Option<Vec<i64>>,
+    Option<BTreeMap<String, Value>>,
+    Option<Value>,
+)>;
+
+/// Checks that the arguments of a tuple are read as serde reads a struct with these fields, with the same errors.
+fn check_values(text: &str) {
+    let named = Named::parse(&ArgumentsForm::Struct, text);
+    let named = named.map(
+        |Named {
+             n,
+             s,
+             list,
+             map,
+             any,
+         }| (n, s, list, map, any),
+    );
+    let form = ArgumentsForm::Values {
+        fields: const {
+            &[
+                Field::of::<i64>("n", ""),
+                Field::of::<Option<String>>("s", ""),
+                Field::of::<Option<Vec<i64>>>("list", ""),
+                Field::of::<Option<BTreeMap<String, Value>>>("map", ""),
+                Field::of::<Option<Value>>("any", ""),
+            ]
+        },
+        open: false,
+    };
+    let values = Five::parse(&form, text).map(|Values(values)| values);
+    // serde counts the object around the values too.
+    let is_deep = |error: &String| error.contains("recursion limit");
+    if !named.as_ref().is_err_and(is_deep) && !values.as_ref().is_err_and(is_deep) {
+        assert_eq!(values, named, "{text}");
     }
 }
 

@@ -7,12 +7,13 @@ pub(crate) mod fuzz;
 pub(crate) mod header;
 mod repair;
 mod text;
+mod values;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserializer, Serialize};
 use serde_json::Value;
@@ -20,7 +21,11 @@ use serde_json::Value;
 use self::coercions::Coercions;
 use self::repair::{misplaced, repaired};
 use self::text::Name;
+use super::declaration::ArgumentsForm;
+use super::schema;
 use super::violations::shortened;
+
+pub use self::values::{Field, Values};
 
 /// A type that a tool, a prompt or a resource can take by value: serde deserializes it, and schemars
 /// describes it.
@@ -61,9 +66,34 @@ pub struct IsField<T: DataField>(PhantomData<T>);
 #[derive(Debug)]
 pub struct IsArgument<T: Argument>(PhantomData<T>);
 
+/// The type into which the arguments of a function are read: [`Values`], or a type that serde reads.
+pub trait Arguments: Send + Sized + 'static {
+    /// Returns the schema of the arguments.
+    #[must_use]
+    fn schema(form: &ArgumentsForm) -> Schema;
+
+    /// Reads the arguments from JSON text.
+    ///
+    /// # Errors
+    ///
+    /// - A sentence for the client that names the argument and its mistake.
+    fn parse(form: &ArgumentsForm, text: &str) -> Result<Self, String>;
+}
+
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> Arguments for T {
+    fn schema(_: &ArgumentsForm) -> Schema {
+        schema::input::<T>()
+    }
+
+    fn parse(_: &ArgumentsForm, text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|_| explained::<T>(text, ""))
+    }
+}
+
 /// Reads the arguments of one tool, prompt or resource.
 #[derive(Debug)]
 pub(super) struct ArgumentReader {
+    form: ArgumentsForm,
     /// The schema of the arguments. For a tool, `tools/list` shows it.
     pub(super) schema: Value,
     known: Option<Vec<String>>,
@@ -79,12 +109,14 @@ impl ArgumentReader {
     /// Makes a reader. `known` lists the names of the arguments, if the type itself
     /// does not refuse unknown arguments.
     pub(super) fn new(
+        form: ArgumentsForm,
         generated: &Value,
         schema: Value,
         known: Option<Vec<String>>,
         lenient: bool,
     ) -> Self {
         Self {
+            form,
             has_structures: has_structures(&schema),
             null_hides_default: null_hides_default(generated),
             schema,
@@ -99,19 +131,31 @@ impl ArgumentReader {
     /// # Errors
     ///
     /// Returns a sentence that names the field and its mistake.
-    pub(super) fn read<T: DeserializeOwned>(
+    pub(super) fn read<T: Arguments>(&self, tool: &'static str, raw: &str) -> Result<T, String> {
+        let mut read = None;
+        self.read_with(tool, raw, &mut |text| {
+            read = Some(T::parse(&self.form, text)?);
+            Ok(())
+        })?;
+        read.ok_or_else(|| "Invalid arguments".to_owned())
+    }
+
+    /// Calls `parse` with the text as written, or with the repaired text. Not generic, so that it is compiled once.
+    fn read_with(
         &self,
         tool: &'static str,
         raw: &str,
-    ) -> Result<T, String> {
+        parse: &mut dyn FnMut(&str) -> Result<(), String>,
+    ) -> Result<(), String> {
         let may_be_misread = self.null_hides_default && raw.contains("null");
         if !may_be_misread
             && self.misplaced(raw).is_none()
-            && let Some(arguments) = self.read_as_written(raw)
+            && self.refuse_unknown(raw).is_ok()
+            && parse(raw).is_ok()
         {
-            return Ok(arguments);
+            return Ok(());
         }
-        self.read_repaired(tool, raw)
+        self.read_repaired(tool, raw, parse)
     }
 
     fn misplaced(&self, text: &str) -> Option<String> {
@@ -121,21 +165,22 @@ impl ArgumentReader {
         misplaced(text, &self.schema)
     }
 
-    fn read_as_written<T: DeserializeOwned>(&self, raw: &str) -> Option<T> {
-        if let Some(known) = &self.known {
-            refuse_unknown(raw, known).ok()?;
+    fn refuse_unknown(&self, raw: &str) -> Result<(), String> {
+        match &self.known {
+            Some(known) => refuse_unknown(raw, known),
+            None => Ok(()),
         }
-        serde_json::from_str(raw).ok()
     }
 
     /// Runs only for a call whose arguments serde cannot read unchanged, so other calls do not pay
     /// for it.
     #[cold]
-    fn read_repaired<T: DeserializeOwned>(
+    fn read_repaired(
         &self,
         tool: &'static str,
         raw: &str,
-    ) -> Result<T, String> {
+        parse: &mut dyn FnMut(&str) -> Result<(), String>,
+    ) -> Result<(), String> {
         let text = match repaired(raw, &self.schema, self.lenient) {
             Some((text, repairs)) => {
                 self.coercions.count(tool, repairs);
@@ -143,13 +188,11 @@ impl ArgumentReader {
             }
             None => Cow::Borrowed(raw),
         };
-        if let Some(known) = &self.known {
-            refuse_unknown(&text, known)?;
-        }
+        self.refuse_unknown(&text)?;
         if let Some(error) = self.misplaced(&text) {
             return Err(error);
         }
-        serde_json::from_str(&text).map_err(|_| explain::<T>(&text))
+        parse(&text)
     }
 }
 
@@ -187,21 +230,31 @@ fn null_hides_default(schema: &Value) -> bool {
     }
 }
 
-/// Parses again, and records the path of the error. Runs only for a call that failed.
+/// Parses a value again, and records the path of the error. `name` is the name of the argument that has the value, and
+/// empty for the object of all arguments. The text may continue after the value. Runs only for a call that failed.
 #[cold]
-fn explain<T: DeserializeOwned>(raw: &str) -> String {
-    let mut source = serde_json::Deserializer::from_str(raw);
-    match serde_path_to_error::deserialize::<_, T>(&mut source) {
-        Err(error) => {
-            let path = shortened(&error.path());
-            let message = without_position(&error.into_inner().to_string());
-            if path == "." {
-                format!("Invalid arguments: {message}")
-            } else {
-                format!("Invalid argument `{path}`: {message}")
-            }
-        }
-        Ok(_) => "Invalid arguments".to_owned(),
+fn explained<T: DeserializeOwned>(text: &str, name: &str) -> String {
+    let mut source = serde_json::Deserializer::from_str(text);
+    let found = serde_path_to_error::deserialize::<_, T>(&mut source).map(drop);
+    let found = found.map_err(|error| (error.path().to_string(), error.into_inner()));
+    sentence(name, found.err())
+}
+
+fn sentence(name: &str, found: Option<(String, serde_json::Error)>) -> String {
+    let Some((path, error)) = found else {
+        return "Invalid arguments".to_owned();
+    };
+    let path = match (name, path.as_str()) {
+        ("", path) => path.to_owned(),
+        (name, ".") => name.to_owned(),
+        (name, path) if path.starts_with('[') => format!("{name}{path}"),
+        (name, path) => format!("{name}.{path}"),
+    };
+    let message = without_position(&error.to_string());
+    if path == "." {
+        format!("Invalid arguments: {message}")
+    } else {
+        format!("Invalid argument `{}`: {message}", shortened(&path))
     }
 }
 
@@ -257,7 +310,7 @@ fn without_position(message: &str) -> String {
 mod tests {
     use super::*;
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, JsonSchema, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only read")]
     struct Outer {
@@ -266,14 +319,21 @@ mod tests {
         list: Vec<Inner>,
     }
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, JsonSchema, serde::Deserialize)]
     #[expect(dead_code, reason = "only read")]
     struct Inner {
         n: u8,
     }
 
-    fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-        ArgumentReader::new(&Value::Null, Value::Null, None, false).read("tool", text)
+    fn parse<T: Arguments>(text: &str) -> Result<T, String> {
+        ArgumentReader::new(
+            ArgumentsForm::Struct,
+            &Value::Null,
+            Value::Null,
+            None,
+            false,
+        )
+        .read("tool", text)
     }
 
     fn error(text: &str) -> String {

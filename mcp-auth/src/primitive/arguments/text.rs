@@ -155,7 +155,7 @@ fn each<'a>(
     }
 }
 
-fn string<'a>(rest: &mut &'a str) -> Option<&'a str> {
+pub(super) fn string<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let mut escaped = false;
     let end = rest.bytes().skip(1).position(|byte| {
         let is_end = byte == b'"' && !escaped;

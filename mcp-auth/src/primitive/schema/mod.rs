@@ -63,7 +63,7 @@ pub(super) fn written<T: JsonSchema>() -> Schema {
 /// Settings that add no `$schema`, because 2020-12 is MCP's default dialect. A `$schema` that the
 /// application sets is kept. Types are inlined, because some clients do not follow references. Only
 /// a recursive type has a reference.
-fn settings() -> SchemaSettings {
+pub(super) fn settings() -> SchemaSettings {
     SchemaSettings::draft2020_12().with(|settings| {
         settings.meta_schema = None;
         settings.inline_subschemas = true;
