@@ -305,7 +305,7 @@ fn headers_are_data_with_the_names_that_clients_know() {
                 home_region
             }
         },
-        &expect_file!["../tests/expand/header.rs"],
+        &expect_file!["../tests/expand/argument_header.rs"],
     );
 }
 
