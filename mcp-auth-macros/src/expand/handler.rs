@@ -27,9 +27,9 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
             _ => value(handler, parameter),
         });
     let body = if handler.is_async {
-        quote!(#ident(#(#values),*))
+        quote!(#ident(#(#values),*).await)
     } else {
-        quote!(async { #ident(#(#values),*) })
+        quote!(#ident(#(#values),*))
     };
     let (kind, permit) = (kind(handler), permit(handler));
     let completion = completion(handler);
@@ -52,7 +52,7 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
                 #(#injections)*
                 let __permit = #permit?;
                 __private::started(__cx);
-                ::core::result::Result::Ok(__permit.run(#body).await)
+                ::core::result::Result::Ok(__permit.ran(#body))
             }
             #completion
         }

@@ -50,14 +50,14 @@ const _: () = {
             __private::started(__cx);
             ::core::result::Result::Ok(
                 __permit
-                    .run(
+                    .ran(
                         query(
-                            __private::taken(__args.0.0),
-                            __private::taken(__args.0.1),
-                            __private::taken(__args.0.2),
-                        ),
-                    )
-                    .await,
+                                __private::taken(__args.0.0),
+                                __private::taken(__args.0.1),
+                                __private::taken(__args.0.2),
+                            )
+                            .await,
+                    ),
             )
         }
     }

@@ -90,17 +90,17 @@ const _: () = {
             __private::started(__cx);
             ::core::result::Result::Ok(
                 __permit
-                    .run(
+                    .ran(
                         search(
-                            __private::taken(__args.limit),
-                            __private::taken(__args.order),
-                            __private::taken(__args.tags),
-                            __args.r#type,
-                            __args.since,
-                            __private::taken(__args.page),
-                        ),
-                    )
-                    .await,
+                                __private::taken(__args.limit),
+                                __private::taken(__args.order),
+                                __private::taken(__args.tags),
+                                __args.r#type,
+                                __args.since,
+                                __private::taken(__args.page),
+                            )
+                            .await,
+                    ),
             )
         }
     }

@@ -62,16 +62,16 @@ const _: () = {
             __private::started(__cx);
             ::core::result::Result::Ok(
                 __permit
-                    .run(
+                    .ran(
                         delete_document(
-                            __private::taken(__args.0.0),
-                            __private::taken(__args.0.1),
-                            &__org,
-                            __caller.as_deref(),
-                            &__db,
-                        ),
-                    )
-                    .await,
+                                __private::taken(__args.0.0),
+                                __private::taken(__args.0.1),
+                                &__org,
+                                __caller.as_deref(),
+                                &__db,
+                            )
+                            .await,
+                    ),
             )
         }
     }

@@ -16,7 +16,7 @@ const _: () = {
         ) -> ::core::result::Result<__private::Ran<Self::Output>, __private::Stop> {
             let __permit = __check.none()?;
             __private::started(__cx);
-            ::core::result::Result::Ok(__permit.run(hello()).await)
+            ::core::result::Result::Ok(__permit.ran(hello().await))
         }
     }
     __private::inventory::submit!(

@@ -74,17 +74,17 @@ const _: () = {
             __private::started(__cx);
             ::core::result::Result::Ok(
                 __permit
-                    .run(
+                    .ran(
                         summarise(
-                            __private::taken(__args.document_title),
-                            __private::taken(__args.style),
-                            __private::taken(__args.count),
-                            &__org,
-                            __caller.as_deref(),
-                            &__db,
-                        ),
-                    )
-                    .await,
+                                __private::taken(__args.document_title),
+                                __private::taken(__args.style),
+                                __private::taken(__args.count),
+                                &__org,
+                                __caller.as_deref(),
+                                &__db,
+                            )
+                            .await,
+                    ),
             )
         }
         async fn complete(

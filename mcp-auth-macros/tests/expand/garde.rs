@@ -85,15 +85,15 @@ const _: () = {
             __private::started(__cx);
             ::core::result::Result::Ok(
                 __permit
-                    .run(
+                    .ran(
                         create(
-                            __private::taken(__args.document_title),
-                            __private::taken(__args.tags),
-                            __private::taken(__args.page),
-                            __private::taken(__args.limit),
-                        ),
-                    )
-                    .await,
+                                __private::taken(__args.document_title),
+                                __private::taken(__args.tags),
+                                __private::taken(__args.page),
+                                __private::taken(__args.limit),
+                            )
+                            .await,
+                    ),
             )
         }
     }

@@ -38,7 +38,7 @@ const _: () = {
             let __permit = __check.none()?;
             __private::started(__cx);
             ::core::result::Result::Ok(
-                __permit.run(search(__private::taken(__args.0.0))).await,
+                __permit.ran(search(__private::taken(__args.0.0)).await),
             )
         }
     }

@@ -35,7 +35,7 @@ const _: () = {
             let __permit = __check.none()?;
             __private::started(__cx);
             ::core::result::Result::Ok(
-                __permit.run(async { resize(__private::taken(__args.0.0), &__db) }).await,
+                __permit.ran(resize(__private::taken(__args.0.0), &__db)),
             )
         }
     }

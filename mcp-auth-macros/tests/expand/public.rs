@@ -26,7 +26,7 @@ const _: () = {
             let __permit = __check.none()?;
             __private::started(__cx);
             ::core::result::Result::Ok(
-                __permit.run(status(&__db, __who.as_deref())).await,
+                __permit.ran(status(&__db, __who.as_deref()).await),
             )
         }
     }

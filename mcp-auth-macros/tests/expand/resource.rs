@@ -72,15 +72,14 @@ const _: () = {
             __private::started(__cx);
             ::core::result::Result::Ok(
                 __permit
-                    .run(async {
+                    .ran(
                         document(
                             __private::taken(__args.name),
                             __private::taken(__args.path),
                             __private::taken(__args.page),
                             &__db,
-                        )
-                    })
-                    .await,
+                        ),
+                    ),
             )
         }
     }

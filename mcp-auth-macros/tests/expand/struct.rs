@@ -34,7 +34,7 @@ const _: () = {
             let __permit = __check.none()?;
             __private::started(__cx);
             ::core::result::Result::Ok(
-                __permit.run(create(__private::taken(__args), &__org)).await,
+                __permit.ran(create(__private::taken(__args), &__org).await),
             )
         }
     }
