@@ -3,7 +3,7 @@
 //! - Start: [`tutorial`], [`guards`], [`arguments`], [`prompts_and_resources`], [`progress_and_logs`],
 //!   [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
-//! - Develop: [`local_clerk`], [`testing`](crate::testing).
+//! - Develop: [`local_clerk`], [`testing`](crate::testing), [`compile_times`].
 //! - Operate: [`speed`], [`security`], [`connections`], [`check_your_instance`].
 //! - Move: [`from_mcp_use`], [`from_rmcp`].
 //!
@@ -36,6 +36,7 @@ pages! {
     findings: "findings.md",
     errors: "errors.md",
     local_clerk: "local-clerk.md",
+    compile_times: "compile-times.md",
     speed: "speed.md",
     security: "security.md",
     connections: "connections.md",
