@@ -229,7 +229,7 @@ function withoutClosed(value) {
 }
 
 /** The keywords that Google's adapter drops, in a schema without `additionalProperties: false`. */
-const UNKNOWN_TO_GOOGLE = ['$defs', '$schema', 'allOf', 'else', 'if', 'maxLength', 'minLength', 'then'];
+const UNKNOWN_TO_GOOGLE = ['$defs', '$schema', 'allOf', 'else', 'if', 'maxLength', 'minLength', 'then', 'x-mcp-header'];
 
 /** A schema in Google's format. */
 function google(schema) {
