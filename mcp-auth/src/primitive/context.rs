@@ -192,9 +192,8 @@ impl Context {
     /// sends at most one message in [`progress_interval`](crate::ServerBuilder::progress_interval): the
     /// newest. The last message is always sent, before the result.
     ///
-    /// The method returns at once. If the client does not read the messages, the server stops an `async fn`
-    /// at its next `await` until the client has read them, and closes the connection after
-    /// [`write_deadline`](crate::ServerBuilder::write_deadline).
+    /// The method returns at once. A report that `authorize` or a [`FromContext`](crate::FromContext) makes is
+    /// ignored, because the call may still be denied.
     ///
     /// If the declaration has `extend_on_progress`, each report also extends the time-out of the call.
     ///
@@ -246,9 +245,9 @@ impl Context {
     ///
     /// The client gets the message only if the client asked for messages of this level, and accepts a stream
     /// of events. A modern client asks in each request. A client of an older revision asks with
-    /// `logging/setLevel`; the level then holds for all calls of this user with this client and this organization
-    /// in the token. The message is
-    /// sent to the client and nowhere else, so it must contain nothing that the caller may not know.
+    /// `logging/setLevel`; the level then holds for all calls of this user with this client and the same
+    /// organization in the token. The message goes to the client and nowhere else, so it must contain nothing
+    /// that the caller may not know.
     ///
     /// In an `async fn` the method returns at once. If the client does not read the messages, the server stops
     /// the function at its next `await` until the client has read some. An `async fn` can send 128 messages, or
