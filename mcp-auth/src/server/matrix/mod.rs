@@ -235,15 +235,20 @@ impl AccessMatrix {
     }
 
     /// The kinds of claims that a caller without further claims also needs to pass a guard, for
-    /// example `permission` or `permission or role`. Empty if no claims help. Also empty for a
-    /// caller that the application added.
+    /// example `permission` or `permission or role`. `policy` stands for the consent of a policy. Empty
+    /// if nothing helps. A caller that the application added has all its claims, so it can lack only
+    /// the consent of a policy.
     fn lacks(&self, caller: &SampleCaller, guard: &Guard) -> Vec<String> {
-        if !caller.has_nothing || !self.may(&caller.with_all_of(guard), guard) {
+        if !caller.has_nothing {
+            let lacks = self.may(caller, guard) && !self.may_if(caller, guard, POLICIES_DENY);
+            return lacks.then(|| POLICY.to_owned()).into_iter().collect();
+        }
+        if !self.may(&caller.with_all_of(guard), guard) {
             return Vec::new();
         }
         let mut lacks = Vec::new();
         for requirement in guard.requirements() {
-            let met = self.supposing(caller, POLICIES_ALLOW, |standing, organization| {
+            let met = self.supposing(caller, POLICIES_DENY, |standing, organization| {
                 requirement.is_met(standing, organization)
             });
             let kinds = kinds_held(requirement).join(" or ");
@@ -375,18 +380,20 @@ fn kinds_held(requirement: Requirement) -> Vec<&'static str> {
         Requirement::Role(_) => vec!["role"],
         Requirement::Feature(_) => vec!["feature"],
         Requirement::Plan(_) => vec!["plan"],
+        Requirement::Policy(_) => vec![POLICY],
         Requirement::Reverification(_) => vec!["reverification"],
         Requirement::Scope(_) => vec!["scope"],
         Requirement::Any(alternatives) => of_alternatives(alternatives),
         Requirement::Accept(_)
         | Requirement::NoActor
         | Requirement::Organization
-        | Requirement::Policy(_)
         | Requirement::SignedIn
         | Requirement::User => Vec::new(),
     }
 }
 
+/// The word for the consent of a policy, beside the kinds of claims.
+const POLICY: &str = "policy";
 const POLICIES_ALLOW: Policies<'_> = Policies::Assume(true);
 const POLICIES_DENY: Policies<'_> = Policies::Assume(false);
 

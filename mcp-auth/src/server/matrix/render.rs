@@ -8,7 +8,7 @@ use crate::guard::{Guard, Requirement, SecurityScheme, in_words};
 use crate::primitive::{AccessRule, PrimitiveKind, Rate};
 
 use super::sample_caller::SampleCaller;
-use super::{AccessMatrix, Item, POLICIES_DENY};
+use super::{AccessMatrix, Item, POLICIES_DENY, POLICY};
 
 /// The rate limits that a tool declares, and the number of its calls that may run at once.
 #[derive(Clone, Copy, Debug)]
@@ -171,30 +171,20 @@ impl AccessMatrix {
     fn answer(&self, caller: &SampleCaller, access: &AccessRule) -> String {
         let AccessRule { guard, rule } = access;
         let rule = rule.map(|_| "if".to_owned());
-        if self.may(caller, guard) {
-            let policy = self.asks_policy(caller, guard);
-            let policy = policy.then(|| IF_POLICY.to_owned());
-            let parts: Vec<_> = policy.into_iter().chain(rule).collect();
-            if parts.is_empty() {
-                return "yes".to_owned();
-            }
-            return parts.join(", ");
+        if self.may_if(caller, guard, POLICIES_DENY) {
+            return rule.unwrap_or_else(|| "yes".to_owned());
         }
-        match self.lacks(caller, guard) {
-            lacks if lacks.is_empty() => "no".to_owned(),
-            lacks => {
-                let with = format!("with {}", lacks.join(", "));
-                let policy = self.asks_policy(&caller.with_all_of(guard), guard);
-                let policy = policy.then(|| IF_POLICY.to_owned());
-                let parts = std::iter::once(with).chain(policy).chain(rule);
-                parts.collect::<Vec<_>>().join(", ")
-            }
+        let (policies, claims): (Vec<_>, Vec<_>) = self
+            .lacks(caller, guard)
+            .into_iter()
+            .partition(|kinds| kinds == POLICY);
+        if policies.is_empty() && claims.is_empty() {
+            return "no".to_owned();
         }
-    }
-
-    /// Reports whether a policy decides about this caller.
-    fn asks_policy(&self, caller: &SampleCaller, guard: &Guard) -> bool {
-        self.may(caller, guard) && !self.may_if(caller, guard, POLICIES_DENY)
+        let with = (!claims.is_empty()).then(|| format!("with {}", claims.join(", ")));
+        let policy = (!policies.is_empty()).then(|| IF_POLICY.to_owned());
+        let parts = with.into_iter().chain(policy).chain(rule);
+        parts.collect::<Vec<_>>().join(", ")
     }
 
     /// The explanations below the table.
@@ -211,7 +201,10 @@ impl AccessMatrix {
         }
         let lacks = |guard: &Guard| {
             let mut callers = self.callers.iter();
-            callers.any(|caller| !self.may(caller, guard) && !self.lacks(caller, guard).is_empty())
+            callers.any(|caller| {
+                let mut lacks = self.lacks(caller, guard).into_iter();
+                !self.may_if(caller, guard, POLICIES_DENY) && lacks.any(|kinds| kinds != POLICY)
+            })
         };
         if guards().any(lacks) {
             notes.push("with …: a caller who also has what `requires` names may call".to_owned());

@@ -85,6 +85,7 @@ with …: a caller who also has what `requires` names may call
 fn a_cell_that_depends_on_a_policy_is_marked() {
     const DELETE: Requirement = Requirement::Permission(Permission::new("org:documents:delete"));
     const FILES: Requirement = Requirement::Scope(Scope::new("files"));
+    const BOSS: Requirement = Requirement::Role(Role::new("boss"));
     const STAFF: Requirement =
         Requirement::Policy(Policy::new("staff", "somebody of the staff", |_| false));
     let tools = [
@@ -92,6 +93,11 @@ fn a_cell_that_depends_on_a_policy_is_marked() {
         (
             "either",
             Guard::signed_in(&[Requirement::Any(&[&[FILES], &[STAFF]])]),
+            None,
+        ),
+        (
+            "role",
+            Guard::signed_in(&[BOSS, Requirement::Any(&[&[STAFF], &[FILES]])]),
             None,
         ),
         ("ruled", Guard::signed_in(&[STAFF]), Some("owns(id)")),
@@ -106,7 +112,8 @@ fn a_cell_that_depends_on_a_policy_is_marked() {
 | tool | anonymous | signed in | in an organization | admin | scope files | requires |
 |---|---|---|---|---|---|---|
 | both | no | no | with permission, if policy | if policy | no | permission org:documents:delete, policy staff |
-| either | no | if policy | if policy | if policy | yes | any of (scope files; policy staff) |
+| either | no | with scope or policy | with scope or policy | if policy | yes | any of (scope files; policy staff) |
+| role | no | no | with role, policy or scope | no | no | role org:boss, any of (policy staff; scope files) |
 | ruled | no | if policy, if | if policy, if | if policy, if | if policy, if | policy staff, authorize owns(id) |
 | whoami | no | yes | yes | yes | yes | signed in |
 
@@ -119,7 +126,7 @@ with …: a caller who also has what `requires` names may call
     assert_eq!(matrix.to_markdown(), expected);
     let json: Value = serde_json::from_str(&matrix.to_json()).unwrap();
     assert_eq!(json["tools"][0]["policies"], json!(["staff"]));
-    assert_eq!(json["tools"][3].get("policies"), None);
+    assert_eq!(json["tools"][4].get("policies"), None);
     // No tool whose policy decides is offered as an example of a call.
     for (tool, offered) in [("both", false), ("either", false), ("whoami", true)] {
         assert_eq!(matrix.lets(&admin, tool), offered, "{tool}");
