@@ -14,6 +14,7 @@ import { SCENARIOS } from './scenarios.mjs';
 const require = createRequire(import.meta.url);
 const SUITE = join(import.meta.dirname, 'node_modules/@modelcontextprotocol/conformance/dist/index.js');
 const LIMIT_MS = 30_000;
+const WORKERS = 2;
 const ONLY = new Set(process.argv.slice(2));
 
 const everything = await start('everything');
@@ -23,11 +24,16 @@ let passed = 0;
 try {
     const answer = await fetch(new URL('/dev/token?user=ada&org=acme', await issuer(everything.endpoint)));
     const token = (await answer.text()).trim();
-    for (const [revision, scenarios] of Object.entries(SCENARIOS)) {
-        for (const scenario of scenarios.filter((name) => ONLY.size === 0 || ONLY.has(name))) {
-            await report(revision, scenario, await run(revision, scenario, token));
+    const all = Object.entries(SCENARIOS).flatMap(([revision, scenarios]) => scenarios.map((name) => [revision, name]));
+    const chosen = all.filter(([, name]) => ONLY.size === 0 || ONLY.has(name));
+    // Each worker runs a program of the suite at a time.
+    const worker = async () => {
+        for (let next = chosen.shift(); next !== undefined; next = chosen.shift()) {
+            const [revision, scenario] = next;
+            report(revision, scenario, await run(revision, scenario, token));
         }
-    }
+    };
+    await Promise.all(Array.from({ length: WORKERS }, worker));
 } finally {
     await everything.stop();
     await rm(output, { recursive: true });
