@@ -1,8 +1,8 @@
 //! `authorize`: the application's own function, which decides after the guard.
 //!
 //! INVARIANT: a tool, a prompt or a resource can return a result only as a [`Ran`]. Only a [`Permit`]
-//! makes a `Ran`, by running the body of the function. Only this module makes a
-//! `Permit`, after the declared function allowed the call.
+//! makes a `Ran`, from the output of the function. The generated code takes the `Permit` before it calls the
+//! function. Only this module makes a `Permit`, after the declared function allowed the call.
 
 use std::fmt;
 use std::future::ready;
@@ -106,7 +106,8 @@ impl AuthorizeGate {
 }
 
 impl Permit {
-    /// Marks the output of a body that ran. Not a future around the body, which would be compiled for each function.
+    /// Marks the output of a function that ran. A future around the function would do this too, but would be compiled for
+    /// each function.
     pub fn ran<T>(self, output: T) -> Ran<T> {
         Ran(output)
     }
