@@ -412,6 +412,7 @@ impl Endpoint {
         let meta = params.meta()?;
         let era = Era::of(mirrored, &message.method, &meta)?;
         era.check_method(mirrored, &message.method)?;
+        // A malformed token or level is refused, also by a function that sends no messages.
         Asked::of(&meta, era)?;
         let request = Request {
             id,

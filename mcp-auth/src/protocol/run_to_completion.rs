@@ -2,7 +2,7 @@
 //!
 //! Closing the connection cancels a modern request. It must not cancel a legacy request (MCP
 //! 2025-11-25, basic/transports). The work of a legacy request therefore continues, and only the
-//! response is lost.
+//! response is lost. This module does that for calls without messages, and `driver` for calls with messages.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

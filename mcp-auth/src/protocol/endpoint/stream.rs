@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures_util::stream::{self, Stream};
 
 use crate::identity::{Caller, NamedBy, Org};
-use crate::primitive::{ClientMessage, Output, Served};
+use crate::primitive::{ClientMessage, Kind, Output, Served};
 
 use super::super::challenge::Challenger;
 use super::super::driver::{Driver, Step};
@@ -20,8 +20,8 @@ use super::super::{RefusedMessage, Response};
 use super::call::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
-/// The JSON-RPC messages of a response. The last message is the response itself. Reading the stream runs the
-/// function.
+/// The JSON-RPC messages of a response. The last message is the response itself. Dropping the stream cancels a modern
+/// call.
 pub(crate) struct MessageStream(Pin<Box<dyn Stream<Item = Vec<u8>> + Send>>);
 
 impl MessageStream {
@@ -54,18 +54,12 @@ pub(super) struct Remaining {
     /// The progress token, as the client wrote it.
     token: Option<String>,
     served: Arc<Served>,
-    target: OwnedTarget,
+    /// The name of the prompt or the URI of the resource that the request asked for. Empty for a tool.
+    asked_for: String,
     caller: Option<Caller>,
     org: Option<Org>,
     named_by: NamedBy,
     driver: Driver,
-}
-
-enum OwnedTarget {
-    Completion,
-    Prompt(String),
-    Resource(String),
-    Tool,
 }
 
 impl Remaining {
@@ -82,11 +76,10 @@ impl Remaining {
             challenger: request.challenger.clone(),
             token: request.asked()?.token.map(str::to_owned),
             served: Arc::clone(end.served),
-            target: match end.target {
-                Target::Completion => OwnedTarget::Completion,
-                Target::Prompt { name } => OwnedTarget::Prompt(name.to_owned()),
-                Target::Resource { uri } => OwnedTarget::Resource(uri.to_owned()),
-                Target::Tool => OwnedTarget::Tool,
+            asked_for: match end.target {
+                Target::Prompt { name } => name.to_owned(),
+                Target::Resource { uri } => uri.to_owned(),
+                Target::Completion | Target::Tool => String::new(),
             },
             caller: end.caller.cloned(),
             org: end.org.cloned(),
@@ -123,11 +116,15 @@ impl Remaining {
         };
         let end = CallEnd {
             served: &self.served,
-            target: match &self.target {
-                OwnedTarget::Completion => Target::Completion,
-                OwnedTarget::Prompt(name) => Target::Prompt { name },
-                OwnedTarget::Resource(uri) => Target::Resource { uri },
-                OwnedTarget::Tool => Target::Tool,
+            // A completion function sends no messages.
+            target: match self.served.kind() {
+                Kind::Prompt(_) => Target::Prompt {
+                    name: &self.asked_for,
+                },
+                Kind::Resource(_) => Target::Resource {
+                    uri: &self.asked_for,
+                },
+                Kind::Tool(_) => Target::Tool,
             },
             caller: self.caller.as_ref(),
             org: self.org.as_ref(),

@@ -128,7 +128,7 @@ const NO_WRITE: Outcome = Denied("Forbidden: org:documents:write permission requ
 
 /// Each room, with the outcomes for `ada` (who may read, write and delete), `grace` (who may read), `linus` (who is in no
 /// organization, and whom no new token would help) and a caller without a token. The rooms are sorted by name.
-const ROOMS: [(&str, &str, [Outcome; 4]); 8] = [
+const ROOMS: [Room; 8] = [
     (
         "annex",
         "office://annex",
@@ -172,9 +172,13 @@ const ROOMS: [(&str, &str, [Outcome; 4]); 8] = [
     ),
 ];
 
-#[actix_web::test]
-async fn the_guards_of_all_modules_around_a_function_decide_its_uses_and_its_lists() {
-    let world = World::of(OFFICE, |builder| builder).await;
+/// A room: its name, its URI, and the outcomes for `ada`, `grace`, `linus` and a caller without a token.
+pub(super) type Room = (&'static str, &'static str, [Outcome; 4]);
+
+/// Uses and lists each room as a tool, a prompt and a resource, in these eras. The lists must have exactly the rooms that
+/// the caller may use. Returns the number of runs.
+pub(super) async fn expect_rooms(module: &str, eras: &[Era], rooms: &[Room]) -> usize {
+    let world = World::of(module, |builder| builder).await;
     let tokens = [
         Some(world.ada()),
         Some(world.grace()),
@@ -182,13 +186,14 @@ async fn the_guards_of_all_modules_around_a_function_decide_its_uses_and_its_lis
         None,
     ];
     let mut runs = 0;
-    for era in ERAS {
+    for era in eras.iter().copied() {
         for kind in KINDS {
             for (caller, token) in tokens.iter().enumerate() {
                 let token = token.as_deref();
-                for (name, uri, outcomes) in ROOMS {
+                for (name, uri, outcomes) in rooms {
                     let reply = kind.send(&world, era, (name, uri), token).await;
                     kind.expect(era, (name, uri), outcomes[caller], &reply);
+                    assert!(token.is_none() || reply.header("www-authenticate").is_none());
                     runs += usize::from(outcomes[caller] == Ran);
                     world.expect_runs(runs);
                 }
@@ -197,12 +202,18 @@ async fn the_guards_of_all_modules_around_a_function_decide_its_uses_and_its_lis
                     reply.expect_status(401);
                     continue;
                 }
-                let allowed = ROOMS.iter().filter(|room| room.2[caller] == Ran);
+                let allowed = rooms.iter().filter(|room| room.2[caller] == Ran);
                 let allowed: Vec<_> = allowed.map(|room| room.0).collect();
                 assert_eq!(kind.names(era, &reply), allowed, "{kind:?} {caller}");
             }
         }
     }
+    runs
+}
+
+#[actix_web::test]
+async fn the_guards_of_all_modules_around_a_function_decide_its_uses_and_its_lists() {
+    let runs = expect_rooms(OFFICE, &ERAS, &ROOMS).await;
     assert_eq!(runs, 2 * 3 * (8 + 5));
 }
 

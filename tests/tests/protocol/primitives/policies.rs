@@ -2,7 +2,7 @@
 
 use clerk_emulator::{Fault, TokenRequest};
 
-use super::guarded::{KINDS, Kind, Outcome};
+use super::guarded::{KINDS, Kind, Outcome, Room, expect_rooms};
 use super::without_organization;
 use crate::schema::{expect_error, expect_result};
 use crate::support::{ERAS, World};
@@ -17,7 +17,7 @@ const NO_DELETER: Outcome = Denied("Forbidden: somebody who may delete documents
 
 /// Each room, with the outcomes for `ada` (who may delete), `grace` (who may read), `linus` (who is in no organization)
 /// and a caller without a token. The rooms are sorted by name, and the last room does not exist.
-const ROOMS: [(&str, &str, [Outcome; 4]); 8] = [
+const ROOMS: [Room; 8] = [
     ("acme", "club://acme", [Ran, Ran, BY_FUNCTION, SignIn]),
     (
         "alone",
@@ -50,37 +50,8 @@ const ROOMS: [(&str, &str, [Outcome; 4]); 8] = [
 
 #[actix_web::test]
 async fn policies_decide_the_uses_and_the_lists_of_all_primitives() {
-    let world = World::of(ROOMS_OF, |builder| builder).await;
-    let tokens = [
-        Some(world.ada()),
-        Some(world.grace()),
-        Some(without_organization(&world)),
-        None,
-    ];
-    let mut runs = 0;
     // The second time, the lists are cached.
-    for era in [ERAS, ERAS].concat() {
-        for kind in KINDS {
-            for (caller, token) in tokens.iter().enumerate() {
-                let token = token.as_deref();
-                for (name, uri, outcomes) in ROOMS {
-                    let reply = kind.send(&world, era, (name, uri), token).await;
-                    kind.expect(era, (name, uri), outcomes[caller], &reply);
-                    assert!(token.is_none() || reply.header("www-authenticate").is_none());
-                    runs += usize::from(outcomes[caller] == Ran);
-                    world.expect_runs(runs);
-                }
-                let reply = kind.list(&world, era, token).await;
-                if token.is_none() {
-                    reply.expect_status(401);
-                    continue;
-                }
-                let allowed = ROOMS.iter().filter(|room| room.2[caller] == Ran);
-                let allowed: Vec<_> = allowed.map(|room| room.0).collect();
-                assert_eq!(kind.names(era, &reply), allowed, "{kind:?} {caller}");
-            }
-        }
-    }
+    let runs = expect_rooms(ROOMS_OF, &[ERAS, ERAS].concat(), &ROOMS).await;
     assert_eq!(runs, 2 * 2 * 3 * (5 + 1 + 2));
 }
 
