@@ -38,10 +38,10 @@ pub use crate::identity::{
     Session, TokenKind,
 };
 pub use crate::primitive::{
-    Amount, Cancelled, CompletionRequest, Content, Contents, Context, FromContext,
-    IntoPromptResult, IntoResourceResult, IntoToolError, IntoToolResult, Json, LogLevel, Message,
-    PrimitiveInfo, PrimitiveKind, PromptOutput, PublicErrorExt, Rate, ResourceOutput, State,
-    ToolError, ToolOutput, Total,
+    Amount, Answer, Cancelled, ClientAbilities, CompletionRequest, Content, Contents, Context,
+    Elicit, ElicitUrl, FromContext, IntoPromptResult, IntoResourceResult, IntoToolError,
+    IntoToolResult, Json, LogLevel, Message, PrimitiveInfo, PrimitiveKind, PromptOutput,
+    PublicErrorExt, Rate, ResourceOutput, State, ToolError, ToolOutput, Total,
 };
 pub use crate::server::{
     AccessMatrix, AudiencePolicy, CheckReport, Error, Finding, Result, RunningServer, SampleCaller,

@@ -9,6 +9,7 @@ mod content;
 mod headers;
 mod messages;
 mod prompts;
+mod questions;
 mod resources;
 mod schema;
 

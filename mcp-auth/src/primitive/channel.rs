@@ -1,5 +1,5 @@
 //! The channel between a running function and the code that answers its request. The function sends
-//! progress and log messages, and learns that its call was cancelled.
+//! progress and log messages, asks questions, and learns that its call was cancelled.
 //!
 //! Only a call of a function that takes a [`Context`](super::Context), or a type that is made from one, has
 //! a channel.
@@ -14,6 +14,7 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::dialogue::Dialogue;
 use super::log_level::LogLevel;
 
 /// The messages that the client asked for.
@@ -82,6 +83,7 @@ pub(crate) struct Channel {
     taken: Condvar,
     waker: AtomicWaker,
     cancelled: CancellationToken,
+    dialogue: Dialogue,
 }
 
 #[derive(Debug, Default)]
@@ -128,6 +130,7 @@ impl Channel {
         wanted: Wanted,
         waits: bool,
         interval: Duration,
+        dialogue: Dialogue,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
@@ -138,6 +141,7 @@ impl Channel {
             taken: Condvar::new(),
             waker: AtomicWaker::new(),
             cancelled: CancellationToken::new(),
+            dialogue,
         })
     }
 }
@@ -147,6 +151,7 @@ impl Channel {
     /// Reports that the body of the function begins. Earlier messages are not sent.
     pub(super) fn open(&self) {
         self.lock().is_open = true;
+        self.dialogue.open();
     }
 
     /// Reports progress. Ignores a value that is not greater than the last value, because MCP requires
@@ -190,6 +195,10 @@ impl Channel {
         state.logs.push_back(message);
         drop(state);
         self.waker.wake();
+    }
+
+    pub(super) fn dialogue(&self) -> &Dialogue {
+        &self.dialogue
     }
 
     pub(super) fn cancelled(&self) -> &CancellationToken {

@@ -72,7 +72,7 @@ pub struct Context {
     /// Few URLs name an organization, so the box keeps the future of most calls small.
     url_org: Option<Box<UrlOrg>>,
     /// `None` if the function cannot send messages.
-    channel: Option<Arc<Channel>>,
+    pub(super) channel: Option<Arc<Channel>>,
     #[cfg(feature = "testing")]
     starts: Option<Starts>,
 }
@@ -304,8 +304,8 @@ impl Context {
         }
     }
 
-    /// Returns true if the result of the function will not be used: a modern client closed the connection, or
-    /// the call timed out.
+    /// Returns true if the result of the function will not be used: a modern client closed the connection, the
+    /// call timed out, or the function ended at a [question](Self::elicit).
     ///
     /// An `async fn` ends at its next `await` then, so it need not ask. A plain `fn` continues on its thread,
     /// and can end early by asking.

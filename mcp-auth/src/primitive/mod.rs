@@ -21,8 +21,11 @@ mod context;
 mod deadline;
 mod declaration;
 mod describe;
+mod dialogue;
+mod elicit;
 mod error;
 mod finite;
+mod form;
 mod info;
 mod inject;
 #[cfg(feature = "testing")]
@@ -39,6 +42,7 @@ mod registry_error;
 mod resource_result;
 mod returned;
 mod run;
+mod sampling;
 mod schema;
 mod served;
 mod stand_in;
@@ -58,6 +62,8 @@ pub use self::declaration::{
     Annotations, ArgumentsForm, Declaration, Icon, Kind, MetaValue, MirroredArgument, Parameter,
     PromptTraits, ResourceTraits, ToolTraits,
 };
+pub use self::dialogue::ClientAbilities;
+pub use self::elicit::{Answer, Elicit, ElicitUrl};
 pub use self::error::{ErrorOf, NoText, check_error};
 pub use self::error::{PublicErrorExt, ToolError};
 pub use self::info::{PrimitiveInfo, PrimitiveKind};
@@ -82,6 +88,9 @@ pub(crate) use self::channel::{Channel, Message as ClientMessage, Next, Wanted};
 pub(crate) use self::channel::{LogMessage, Progress};
 pub(crate) use self::concurrency::Concurrency;
 pub use self::context::started;
+pub(crate) use self::dialogue::{
+    Answer as ClientAnswer, Asking, Dialogue, Given, Question, QuestionId,
+};
 pub(crate) use self::error::Reference;
 pub use self::inject::{inject, inject_optional};
 #[cfg(feature = "testing")]

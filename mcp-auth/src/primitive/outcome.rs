@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use crate::guard::Denied;
 
+use super::dialogue::Asking;
 use super::error::{Reference, ToolError};
 use super::returned::Output;
 
@@ -18,6 +19,8 @@ pub(crate) type Outcome = Result<Output, Failure>;
 pub(crate) enum Failure {
     /// The arguments do not fit the schema. The text names the path of the wrong value.
     Arguments(String),
+    /// The function asked questions that have no answers yet.
+    Asking(Box<Asking>),
     /// The `authorize` function denied the call.
     Denied(Denied),
     /// The function returned an error.

@@ -189,7 +189,7 @@ impl Served {
                 }
                 None => None,
             };
-            // Dropping the future, and a time-out, cancel the call.
+            // Dropping the future, a time-out, and a question without an answer cancel the call.
             let cancel = channel.as_ref().map(|channel| channel.cancel_on_drop());
             // Creating the future can panic, as polling can, so both happen inside `catch_unwind`.
             let call = Call {
@@ -213,9 +213,20 @@ impl Served {
             };
             // A client that does not read its messages stops the function, but not the time-out.
             let mut work = pin!(work);
-            let work = poll_fn(|cx| match &channel {
-                Some(channel) if channel.holds(cx.waker()) => Poll::Pending,
-                Some(_) | None => work.as_mut().poll(cx),
+            let work = poll_fn(|cx| {
+                let Some(channel) = &channel else {
+                    return work.as_mut().poll(cx);
+                };
+                if channel.holds(cx.waker()) {
+                    return Poll::Pending;
+                }
+                match (work.as_mut().poll(cx), channel.dialogue().asking()) {
+                    // The function waits for an answer, which only another request can bring.
+                    (Poll::Pending, Some(asking)) => {
+                        Poll::Ready(Some(Err(Failure::Asking(Box::new(asking)))))
+                    }
+                    (polled, _) => polled,
+                }
             });
             let contained = pin!(AssertUnwindSafe(work).catch_unwind());
             let ended = match (served.longest_timeout(), &channel) {
@@ -226,7 +237,11 @@ impl Served {
                 }
                 (None, _) | (_, None) => within(timeout, contained).await,
             };
-            if ended.is_some() {
+            let is_over = match &ended {
+                None | Some(Ok(Some(Err(Failure::Asking(_))))) => false,
+                Some(_) => true,
+            };
+            if is_over {
                 cancel.map(DropGuard::disarm);
             } else {
                 drop(cancel);

@@ -14,6 +14,7 @@ use super::channel::{Channel, Wanted};
 use super::concurrency::Concurrency;
 use super::declaration::{ArgumentsForm, Kind, MirroredArgument, Parameter, ResourceTraits};
 use super::describe::{describe, icons};
+use super::dialogue::Dialogue;
 use super::info::PrimitiveInfo;
 use super::log_name::LogName;
 use super::outcome::Run;
@@ -374,9 +375,14 @@ impl Served {
 
     /// Makes the channel for a call of the function. `None` if the function cannot send messages.
     /// `interval` is the shortest time between two progress messages.
-    pub(crate) fn channel(&self, wanted: Wanted, interval: Duration) -> Option<Arc<Channel>> {
+    pub(crate) fn channel(
+        &self,
+        wanted: Wanted,
+        interval: Duration,
+        dialogue: Dialogue,
+    ) -> Option<Arc<Channel>> {
         self.uses_context
-            .then(|| Channel::new(self.name(), wanted, self.is_blocking(), interval))
+            .then(|| Channel::new(self.name(), wanted, self.is_blocking(), interval, dialogue))
     }
 
     /// Starts the function of the primitive, or for a completion request the completion function of the

@@ -17,7 +17,6 @@ use self::list::Visibilities;
 use super::calls::Calls;
 use super::challenge::Challenger;
 use super::completion::{self, Reference};
-use super::cursor::{Cursors, NoKey};
 use super::envelope::{Message, Params};
 use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
@@ -26,10 +25,13 @@ use super::notification::{self, Asked};
 use super::rates::Rates;
 use super::record::CallLog;
 use super::results::{Published, Results};
+use super::seal::Sealer;
 use super::step_up::StepUps;
 use super::{RefusedMessage, Response, WiderToken};
 
+mod ask;
 mod call;
+mod denial;
 mod list;
 mod primitives;
 mod stream;
@@ -75,6 +77,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) page_size: usize,
     /// The shortest time between two progress messages of a call.
     pub(crate) progress_interval: Duration,
+    /// Seals the cursors of lists and the state of requests that wait for a person.
+    pub(crate) sealer: Sealer,
 }
 
 /// The requests that callers without a token may send, in addition to the use of public tools,
@@ -105,7 +109,6 @@ pub(crate) struct Endpoint {
     visibilities: Visibilities,
     /// The organization that a decision about a prompt or a resource may need; `None` if none needs one.
     hidden: Option<Freshness>,
-    cursors: Cursors,
     calls: Arc<Calls>,
     rates: Rates,
     step_ups: StepUps,
@@ -185,11 +188,7 @@ impl From<RefusedMessage> for Stopped {
 
 impl Endpoint {
     /// Makes an endpoint.
-    ///
-    /// # Errors
-    ///
-    /// - If the operating system returns no random bytes for the key of the list cursors.
-    pub(crate) fn new(config: EndpointConfig) -> Result<Self, NoKey> {
+    pub(crate) fn new(config: EndpointConfig) -> Self {
         let registry = &config.registry;
         // The cursor of a page is for one caller, so a list of several pages is private.
         let is_one_page = |list: List| registry.list(list).count() <= config.page_size;
@@ -207,18 +206,17 @@ impl Endpoint {
             completes: registry.completes(),
             logs: registry.logs(),
         });
-        Ok(Self {
+        Self {
             results,
             visibilities: Visibilities::of(&config),
             hidden: hidden(&config),
-            cursors: Cursors::new(Arc::clone(&config.clock))?,
             calls: Arc::clone(&config.calls),
             rates: Rates::in_memory(config.rates.clone(), &config.clock),
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             log_levels: LogLevels::new(),
             log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
             config,
-        })
+        }
     }
 
     /// Returns the parts of the endpoint.

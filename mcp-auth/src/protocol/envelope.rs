@@ -133,6 +133,8 @@ pub(super) struct Params<'a> {
     context: Option<&'a str>,
     protocol_version: Option<&'a str>,
     level: Option<&'a str>,
+    input_responses: Option<&'a str>,
+    request_state: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -154,6 +156,8 @@ impl<'a> Params<'a> {
                 "context" => twice(&mut params.context, value.value()?),
                 "protocolVersion" => twice(&mut params.protocol_version, value.value()?),
                 "level" => twice(&mut params.level, value.value()?),
+                "inputResponses" => twice(&mut params.input_responses, value.value()?),
+                "requestState" => twice(&mut params.request_state, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -197,6 +201,28 @@ impl<'a> Params<'a> {
     /// The cursor of the requested page. `None` for the first page.
     pub(super) fn cursor(&self) -> Result<Option<Cow<'a, str>>, RpcError> {
         text_or_null(self.cursor).ok_or(RpcError::InvalidParams("`cursor` must be a string"))
+    }
+
+    /// The raw text of the answers to questions. `None` if `inputResponses` is absent or `null`.
+    pub(super) fn input_responses(&self) -> Result<Option<&'a str>, RpcError> {
+        match self.input_responses {
+            None | Some("null") => Ok(None),
+            Some(answers) if answers.starts_with('{') => Ok(Some(answers)),
+            Some(_) => Err(RpcError::InvalidParams(
+                "`inputResponses` must be an object",
+            )),
+        }
+    }
+
+    /// Returns true if the request has a state.
+    pub(super) fn is_continued(&self) -> bool {
+        self.request_state.is_some()
+    }
+
+    /// The state of the request that the client continues.
+    pub(super) fn request_state(&self) -> Result<Option<Cow<'a, str>>, RpcError> {
+        text_or_null(self.request_state)
+            .ok_or(RpcError::InvalidParams("`requestState` must be a string"))
     }
 
     /// The raw text of the members `ref`, `argument` and `context` of `completion/complete`.
@@ -274,9 +300,10 @@ impl<'a> Meta<'a> {
         Some(spelled(level).unwrap_or_default())
     }
 
-    pub(super) fn has_capabilities(&self) -> bool {
+    /// The capabilities of the client, as written in the body. `None` if they are absent, or are not an object.
+    pub(super) fn capabilities(&self) -> Option<&'a str> {
         self.capabilities
-            .is_some_and(|capabilities| capabilities.starts_with('{'))
+            .filter(|capabilities| capabilities.starts_with('{'))
     }
 }
 

@@ -115,7 +115,7 @@ impl Era {
                 "`_meta` must name `io.modelcontextprotocol/protocolVersion`",
             ));
         };
-        if !meta.has_capabilities() {
+        if meta.capabilities().is_none() {
             return Err(RpcError::Malformed(
                 "`_meta` must have `io.modelcontextprotocol/clientCapabilities`",
             ));

@@ -1,6 +1,6 @@
 //! The errors for requests that are not valid MCP.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::era::MODERN;
@@ -38,6 +38,9 @@ pub(crate) enum RpcError {
     /// The parameters do not fit the method.
     #[error("Invalid params: {0}")]
     InvalidParams(&'static str),
+    /// The function asks a question that the client cannot answer, because it lacks these capabilities.
+    #[error("The client lacks a capability that this request needs: {}", names(.0))]
+    MissingCapability(Map<String, Value>),
     /// The caller lacks a scope that every request needs, and has already received two challenges
     /// for it. After another challenge, a client would send its user to the consent screen again,
     /// or close the connection. It shows this error to the user instead.
@@ -89,6 +92,7 @@ impl RpcError {
             Self::MissingScope(_) => 403,
             // Outside that range too, like the HTTP status of a rate limit.
             Self::Limited { .. } => 429,
+            Self::MissingCapability(_) => -32021,
             Self::UnsupportedVersion(_) => -32022,
         }
     }
@@ -102,6 +106,7 @@ impl RpcError {
             | Self::InvalidRequest(_)
             | Self::HeaderMismatch(_)
             | Self::Malformed(_)
+            | Self::MissingCapability(_)
             | Self::UnsupportedVersion(_) => Status::BadRequest,
             Self::MethodNotFound { modern: true } => Status::NotFound,
             Self::MethodNotFound { modern: false }
@@ -121,6 +126,7 @@ impl RpcError {
             Self::UnsupportedVersion(requested) => {
                 Some(json!({ "supported": [MODERN], "requested": requested }))
             }
+            Self::MissingCapability(required) => Some(json!({ "requiredCapabilities": required })),
             // MCP 2026-07-28, server/resources, error handling.
             Self::UnknownResource { uri, .. } => Some(json!({ "uri": uri })),
             Self::Limited { retry_after, .. } => Some(json!({ RETRY_AFTER: retry_after })),
@@ -152,4 +158,17 @@ impl RpcError {
             body,
         }
     }
+}
+
+/// Returns the names of capabilities, with their modes: `elicitation.form, sampling`.
+fn names(capabilities: &Map<String, Value>) -> String {
+    let names = capabilities.iter().map(|(name, modes)| {
+        let modes = modes.as_object().into_iter().flat_map(Map::keys);
+        let modes: Vec<_> = modes.map(|mode| format!("{name}.{mode}")).collect();
+        match modes.is_empty() {
+            true => name.clone(),
+            false => modes.join(", "),
+        }
+    });
+    names.collect::<Vec<_>>().join(", ")
 }

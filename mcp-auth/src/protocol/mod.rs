@@ -20,9 +20,11 @@ mod log_levels;
 mod notification;
 mod rates;
 mod record;
+mod request_state;
 mod results;
 mod run_to_completion;
 mod scan;
+mod seal;
 mod step_up;
 mod string;
 
@@ -39,6 +41,7 @@ pub(crate) use self::era::{Header, Headers, Mirrored};
 #[cfg(feature = "testing")]
 pub(crate) use self::rates::RETRY_AFTER;
 pub(crate) use self::results::{DENIED, DenialDetails};
+pub(crate) use self::seal::{KEY_LEN, Sealer, StateKey};
 
 use bytes::Bytes;
 

@@ -11,7 +11,7 @@ use tracing::Level;
 
 use crate::guard::Denied;
 use crate::identity::{Actor, Caller, Clock, LogThrottle, Org};
-use crate::primitive::{Failure, LogName, Outcome, Output, Reference, Served};
+use crate::primitive::{Asking, Failure, LogName, Outcome, Output, Reference, Served};
 
 use super::rates::Limited;
 
@@ -52,6 +52,8 @@ pub(super) struct Record {
 pub(super) enum Ended {
     /// The arguments do not fit. The text says why.
     Arguments(String),
+    /// The function waits for answers.
+    Asking(Box<Asking>),
     Denied(Denied),
     /// The function failed. The text is for the client.
     Error(String),
@@ -92,6 +94,10 @@ impl Record {
             Failure::Arguments(text) => {
                 self.fail("the arguments do not fit the schema", Reference::new());
                 Ended::Arguments(text)
+            }
+            Failure::Asking(asking) => {
+                self.close("asked");
+                Ended::Asking(asking)
             }
             Failure::Denied(denied) => {
                 self.deny(&denied);

@@ -20,6 +20,7 @@ use super::string::escape;
 use super::{Response, ServerInfo, Status};
 
 mod contents;
+mod input;
 
 pub(super) use self::contents::ReadResource;
 
@@ -28,6 +29,8 @@ pub(super) use self::contents::ReadResource;
 pub(super) struct Results {
     /// The end of a modern result for a function that sets no `_meta`.
     call_tail: String,
+    /// The end of a result that asks questions.
+    input_tail: String,
     discover: String,
     initialize_tail: String,
     list_tails: [String; 4],
@@ -92,10 +95,12 @@ impl Results {
             )
         };
         let initialize_tail = initialize.to_string().trim_start_matches('{').to_owned();
+        let tail = |result_type: &str| {
+            format!(r#","resultType":"{result_type}","_meta":{{"{SERVER_INFO}":{server_info}"#)
+        };
         Self {
-            call_tail: format!(
-                r#","resultType":"complete","_meta":{{"{SERVER_INFO}":{server_info}"#
-            ),
+            call_tail: tail("complete"),
+            input_tail: tail("input_required"),
             discover: discover.to_string(),
             initialize_tail,
             list_tails: List::ALL.map(list_tail),

@@ -151,7 +151,9 @@ codes! {
     Fatal IO_THREAD_FAILED "io-thread-failed"
         "all calls to Clerk run on this thread";
     Fatal CURSOR_KEY_FAILED "cursor-key-failed"
-        "the cursors of long lists are sealed with a random key";
+        "the cursors of long lists and the state of questions are sealed with a random key";
+    Fatal STATE_KEYS_INVALID "state-keys-invalid"
+        "a server with another key cannot continue what this server began";
     Fatal THREADS_FAILED "threads-failed"
         "tools that are plain functions run on these threads";
     Fatal CHECK_FAILED "check-failed"

@@ -130,6 +130,7 @@ impl ServerBuilder {
             load: settings.load,
             proxies: settings.proxies,
             registry: settings.registry?,
+            state_keys: settings.state_keys?,
             policy,
             identity: Identity {
                 authenticator,

@@ -14,7 +14,7 @@ use crate::limits::Networks;
 use crate::primitive::{PrimitiveKind, Registry, Served};
 use crate::protocol::AnonymousAccess;
 
-use super::builder::{Load, LocalClerkChoice, ServerBuilder};
+use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys};
 use super::date::day_of;
 use super::matrix::{AccessMatrix, Item, SampleCaller};
 use super::start::{LocalClerk, Seat};
@@ -99,6 +99,16 @@ impl Report {
         } else if is_public {
             let line = format!("{limited} per peer network; forwarding headers are not read");
             self.enforced.push(line);
+        }
+        self
+    }
+
+    /// Adds a line if another process cannot continue what this process began.
+    pub(super) fn with_state_keys(mut self, keys: &StateKeys, registry: &Registry) -> Self {
+        let asks = registry.iter().any(|served| served.uses_context());
+        if asks && !keys.is_configured {
+            let line = "questions to people end with this process; MCP_AUTH_STATE_KEYS lets other processes continue them";
+            self.limits.push(line.to_owned());
         }
         self
     }

@@ -10,8 +10,8 @@ use crate::limits::Networks;
 use crate::primitive::{Registry, RegistryError, RegistrySettings};
 
 use super::builder::{
-    Address, Allowed, ClerkSettings, Load, LocalClerkChoice, ServerBuilder, audience, descriptors,
-    tokens,
+    Address, Allowed, ClerkSettings, Load, LocalClerkChoice, ServerBuilder, StateKeys, audience,
+    descriptors, tokens,
 };
 use super::check::{address, organizations, panics, schemas};
 use super::codes::{self, Code, Level};
@@ -55,6 +55,7 @@ pub(super) struct Settings {
     pub(super) connections: Result<ConnectionLimits, Finding>,
     pub(super) proxies: Networks,
     pub(super) registry: Result<Registry, Finding>,
+    pub(super) state_keys: Result<StateKeys, Finding>,
     /// The setting that gives the id of this server's machine.
     pub(super) machine_id: Source,
 }
@@ -78,6 +79,7 @@ impl Settings {
         let connections = builder.connections.limits(proxies.clone(), descriptors());
         let connections = findings.note(connections);
         let registry = findings.note(tools(builder));
+        let state_keys = findings.note(builder.state_keys.resolve(env));
         Self {
             address,
             canonical,
@@ -86,6 +88,7 @@ impl Settings {
             connections,
             proxies,
             registry,
+            state_keys,
             machine_id: builder.clerk.machine_id(env).source,
         }
     }

@@ -10,9 +10,9 @@ use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteCon
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
 use crate::limits::Networks;
 use crate::primitive::{Registry, Threads};
-use crate::protocol::{Calls, Endpoint, EndpointConfig, ServerInfo};
+use crate::protocol::{Calls, Endpoint, EndpointConfig, Sealer, ServerInfo};
 
-use super::builder::{Load, LocalClerkChoice, ServerBuilder, tokens};
+use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
 use super::check::{connect, probe};
 use super::codes;
 use super::environment::Environment;
@@ -143,6 +143,7 @@ pub(super) struct Parts {
     pub(super) load: Load,
     pub(super) proxies: Networks,
     pub(super) registry: Registry,
+    pub(super) state_keys: StateKeys,
     pub(super) policy: TokenPolicy,
     pub(super) identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
@@ -184,6 +185,7 @@ pub(super) async fn build(
         load: resolved.settings.load,
         proxies: resolved.settings.proxies,
         registry: resolved.settings.registry?,
+        state_keys: resolved.settings.state_keys?,
         policy: resolved.policy,
         identity,
         clock,
@@ -209,6 +211,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         load,
         proxies,
         registry,
+        state_keys,
         policy,
         identity,
         clock,
@@ -231,7 +234,8 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         &load,
         local,
     )
-    .with_proxies(&proxies, !canonical.is_loopback());
+    .with_proxies(&proxies, !canonical.is_loopback())
+    .with_state_keys(&state_keys, &registry);
     let shows_page = is_development(cfg!(debug_assertions), local_clerk.runs, &canonical);
     let overview = shows_page.then(|| report.overview(&builder, &registry, local));
     let info = ServerInfo {
@@ -240,6 +244,9 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         title: builder.title.clone(),
         instructions: builder.instructions,
     };
+    let url = canonical.as_str().to_owned();
+    let sealer = Sealer::new(&state_keys.keys, url, Arc::clone(&clock))
+        .map_err(|error| Finding::new(&codes::CURSOR_KEY_FAILED, error.to_string()))?;
     let endpoint = Endpoint::new(EndpointConfig {
         info,
         registry,
@@ -262,8 +269,8 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         timeout: builder.limits.timeout,
         page_size: builder.limits.page_size,
         progress_interval: builder.limits.progress_interval,
-    })
-    .map_err(|error| Finding::new(&codes::CURSOR_KEY_FAILED, error.to_string()))?;
+        sealer,
+    });
     let site = Site::new(SiteConfig {
         endpoint: Arc::new(endpoint),
         authenticator: identity.authenticator,

@@ -83,6 +83,8 @@ pub struct TestAnswer {
     pub(super) refused: Option<&'static str>,
     /// The notifications before the response.
     pub(super) notifications: Vec<Value>,
+    /// The questions before the response.
+    pub(super) questions: Vec<Value>,
     pub(super) body: Value,
     /// The number of tool functions that the request started.
     pub(super) ran: usize,

@@ -13,8 +13,8 @@ pub(super) struct AskedMessages {
 }
 
 impl AskedMessages {
-    /// Returns the `_meta` of a request.
-    pub(super) fn meta(self, modern: bool) -> Map<String, Value> {
+    /// Returns the `_meta` of a request of a client with these capabilities.
+    pub(super) fn meta(self, modern: bool, capabilities: Value) -> Map<String, Value> {
         let mut meta = Map::new();
         let mut add = |name: &str, value| meta.insert(name.to_owned(), value);
         if self.progress {
@@ -26,7 +26,7 @@ impl AskedMessages {
                 "io.modelcontextprotocol/clientInfo",
                 json!({ "name": "mcp-auth-testing", "version": "1" }),
             );
-            add("io.modelcontextprotocol/clientCapabilities", json!({}));
+            add("io.modelcontextprotocol/clientCapabilities", capabilities);
             if let Some(level) = self.level {
                 add("io.modelcontextprotocol/logLevel", json!(level.as_str()));
             }

@@ -12,6 +12,7 @@ mod incidents;
 mod member;
 mod messages;
 mod primitives;
+mod questions;
 mod request;
 mod server;
 mod user;

@@ -64,7 +64,7 @@ impl TestUser<'_> {
     )]
     pub fn prompt(&self, prompt: &str, arguments: Value) -> impl Future<Output = TestAnswer> {
         let params = json!({ "name": prompt, "arguments": arguments });
-        self.request("prompts/get", Some(prompt), params).send()
+        self.ask("prompts/get", prompt, params)
     }
 
     /// Reads the resource with this URI.
@@ -75,7 +75,7 @@ impl TestUser<'_> {
     #[track_caller]
     pub fn read(&self, uri: &str) -> impl Future<Output = TestAnswer> {
         let params = json!({ "uri": uri });
-        self.request("resources/read", Some(uri), params).send()
+        self.ask("resources/read", uri, params)
     }
 
     /// Returns the suggestions for an argument when the user has typed `value`. `of` is the name of a

@@ -354,6 +354,7 @@ impl TestServer {
             headers,
             refused,
             notifications,
+            questions: Vec::new(),
             body,
             ran: starts.in_request(),
         }

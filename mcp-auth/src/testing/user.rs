@@ -10,6 +10,7 @@ use crate::protocol::MODERN;
 use super::answer::TestAnswer;
 use super::asked::AskedMessages;
 use super::credentials::{Credentials, Kind, User, as_claimed};
+use super::questions::Person;
 use super::request::TestRequest;
 use super::server::TestServer;
 
@@ -70,6 +71,7 @@ pub struct TestUser<'a> {
     /// The query of the endpoint's URL.
     query: Option<String>,
     pub(super) asked: AskedMessages,
+    pub(super) person: Person,
 }
 
 impl<'a> TestUser<'a> {
@@ -95,6 +97,7 @@ impl<'a> TestUser<'a> {
             modern: true,
             query: None,
             asked: AskedMessages::default(),
+            person: Person::default(),
         }
     }
 
@@ -105,6 +108,7 @@ impl<'a> TestUser<'a> {
             modern: true,
             query: None,
             asked: AskedMessages::default(),
+            person: Person::default(),
         }
     }
 
@@ -115,6 +119,7 @@ impl<'a> TestUser<'a> {
             modern: true,
             query: None,
             asked: AskedMessages::default(),
+            person: Person::default(),
         }
     }
 
@@ -388,7 +393,7 @@ impl<'a> TestUser<'a> {
     )]
     pub fn call(&self, tool: &str, arguments: Value) -> impl Future<Output = TestAnswer> {
         let params = json!({ "name": tool, "arguments": arguments });
-        self.request("tools/call", Some(tool), params).send()
+        self.ask("tools/call", tool, params)
     }
 
     /// Returns the token that a call of this caller carries; `None` for an anonymous caller.
@@ -444,7 +449,7 @@ impl<'a> TestUser<'a> {
                 }
             }
         }
-        let meta = self.asked.meta(self.modern);
+        let meta = self.asked.meta(self.modern, self.person.capabilities());
         if let (Some(params), false) = (params.as_object_mut(), meta.is_empty()) {
             params.insert("_meta".to_owned(), meta.into());
         }

@@ -24,6 +24,7 @@ mod corpus;
 mod data;
 mod discoverable;
 mod discovery;
+mod elicitation;
 mod envelope;
 mod eras;
 mod guides;

@@ -9,7 +9,7 @@ const ALL: Wanted = Wanted {
 const INTERVAL: Duration = Duration::from_millis(50);
 
 fn channel(wanted: Wanted, waits: bool) -> Arc<Channel> {
-    let channel = Channel::new("import", wanted, waits, INTERVAL);
+    let channel = Channel::new("import", wanted, waits, INTERVAL, Dialogue::default());
     channel.open();
     channel
 }
@@ -79,7 +79,7 @@ fn messages_that_nobody_asked_for_are_not_kept() {
         progress: false,
         level: Some(LogLevel::Warning),
     };
-    let channel = Channel::new("import", warnings, false, INTERVAL);
+    let channel = Channel::new("import", warnings, false, INTERVAL, Dialogue::default());
     assert!(channel.is_used() && channel.wants(LogLevel::Warning));
     assert!(channel.wants(LogLevel::Alert) && !channel.wants(LogLevel::Notice));
 }
@@ -162,7 +162,7 @@ fn a_guard_that_is_dropped_cancels_the_call() {
 #[test]
 fn messages_before_the_body_of_the_function_are_dropped() {
     for waits in [false, true] {
-        let channel = Channel::new("import", ALL, waits, INTERVAL);
+        let channel = Channel::new("import", ALL, waits, INTERVAL, Dialogue::default());
         channel.report(done(1.0));
         channel.log(entry("1"));
         assert_eq!(channel.rest(), None);

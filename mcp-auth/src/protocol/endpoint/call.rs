@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use crate::guard::{self, Authorized, Denied, Guard, NotAuthorized, decide, needing_scopes};
+use bytestring::ByteString;
+
+use crate::guard::{self, Authorized, Guard, NotAuthorized, decide, needing_scopes};
 use crate::identity::{Acting, Caller, Freshness, NamedBy, Org, Unavailable, UrlOrg};
 use crate::primitive::{
     CallEnvironment, Concurrency, Input, Output, Reference, Served, Suggestions, Wanted,
 };
 
-use super::super::challenge::{Challenge, Challenger};
 use super::super::driver::{Driver, Step};
 use super::super::era::Era;
 use super::super::error::RpcError;
@@ -17,7 +18,8 @@ use super::super::rates::{Counting, Limited};
 use super::super::record::{Ended, Record};
 use super::super::results::ReadResource;
 use super::super::run_to_completion::Detach;
-use super::super::{RefusedMessage, Response, WiderToken};
+use super::super::{RefusedMessage, Response};
+use super::ask::origin;
 use super::primitives::shortened;
 use super::stream::Remaining;
 use super::{Endpoint, ReplyTo, Request, Stopped, facts};
@@ -111,13 +113,21 @@ impl Endpoint {
             }
         };
         // Only an allowed caller learns that a header is wrong, and with it the names of the tool's headers.
+        let mut arguments = ByteString::new();
         if let Input::Arguments(written) = &input {
             let checked = era.check_arguments(request.mirrored, tool.mirrored(), written);
             if let Err(mismatch) = checked {
                 record.fail("a header differs from its argument", Reference::new());
                 return Err(mismatch.into());
             }
+            arguments = written.clone();
         }
+        // A state is bound to the caller and the arguments, so only an allowed caller learns that it is not valid.
+        let origin = origin(tool, target, caller, org, &arguments);
+        let dialogue = self.dialogue(request, tool, origin).inspect_err(|_| {
+            record.fail("the request state is not valid", Reference::new());
+        })?;
+        let is_retry = dialogue.continues();
         // Check the rates before `concurrency`, so that a call that exceeds a rate never counts as
         // a running call, not even for a moment.
         let concurrency = tool.concurrency().filter(|_| own_limits);
@@ -143,7 +153,8 @@ impl Endpoint {
             return limited(refused, &mut record);
         }
         let wanted = self.wanted(tool, caller, request)?;
-        let channel = own_limits.then(|| tool.channel(wanted, self.config.progress_interval));
+        let interval = self.config.progress_interval;
+        let channel = own_limits.then(|| tool.channel(wanted, interval, dialogue));
         let channel = channel.flatten();
         let env = CallEnvironment {
             states: &self.config.states,
@@ -174,6 +185,8 @@ impl Endpoint {
             caller,
             org,
             named_by: acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by),
+            arguments: &arguments,
+            is_retry,
             has_head: true,
         };
         match step {
@@ -221,8 +234,10 @@ impl Endpoint {
             org,
             named_by,
             has_head,
+            ..
         } = end;
         match outcome {
+            Err(Ended::Asking(asking)) => self.ask(reply_to, end, &asking),
             Err(Ended::NeedsScopes(scopes)) if !matches!(target, Target::Completion) => {
                 let Some(caller) = caller else {
                     return Err(RefusedMessage::SignIn { scopes }.into());
@@ -232,7 +247,7 @@ impl Endpoint {
                 let denied = needing_scopes(guard, (caller, org), named_by, server_scopes, &scopes);
                 self.denied(reply_to, (Some(caller), org), target, denied, has_head)
             }
-            outcome => self.finish(reply_to, served, target, outcome),
+            outcome => self.finish(reply_to, end, outcome),
         }
     }
 
@@ -274,8 +289,12 @@ impl Endpoint {
     fn finish(
         &self,
         ReplyTo { id, era, .. }: ReplyTo<'_>,
-        served: &Served,
-        target: Target<'_>,
+        CallEnd {
+            served,
+            target,
+            is_retry,
+            ..
+        }: CallEnd<'_>,
         outcome: Result<Output, Ended>,
     ) -> Result<Response, Stopped> {
         Ok(match (outcome, target) {
@@ -290,6 +309,7 @@ impl Endpoint {
                             uri,
                             traits,
                             is_shared: served.is_shared(),
+                            is_retry,
                             contents: &contents,
                         };
                         self.results.resource(id, era, &read)
@@ -309,7 +329,7 @@ impl Endpoint {
                 self.results.failure(id, era, &text)
             }
             (Err(_), Target::Completion) => self.results.completion(id, era, &Suggestions::none()),
-            (Err(Ended::Denied(_) | Ended::NeedsScopes(_)), _) => {
+            (Err(Ended::Asking(_) | Ended::Denied(_) | Ended::NeedsScopes(_)), _) => {
                 return Err(target.unknown(era).into());
             }
             (Err(Ended::Arguments(text)), _) => return Err(RpcError::Arguments(text).into()),
@@ -333,111 +353,6 @@ impl Endpoint {
                     retry_after: limited.retry_after(),
                 }))
             }
-        }
-    }
-
-    fn refuse(
-        &self,
-        request: &Request<'_>,
-        (caller, org): (Option<&Caller>, Option<&Org>),
-        target: Target<'_>,
-        refusal: NotAuthorized,
-        record: &mut Record,
-    ) -> Result<Response, Stopped> {
-        let denied = match refusal {
-            NotAuthorized::Unauthenticated => {
-                record.close("unauthenticated");
-                return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
-            }
-            NotAuthorized::Unavailable(unavailable) => {
-                record.fail(
-                    "the data for the decision cannot be looked up now",
-                    Reference::new(),
-                );
-                return Err(RefusedMessage::Unavailable(unavailable).into());
-            }
-            NotAuthorized::Denied(denied) => denied,
-        };
-        record.deny(&denied);
-        self.denied(request.reply_to(), (caller, org), target, denied, true)
-    }
-
-    /// Responds to a denied request whose caller may know of the target: with a challenge if a new token would help, or
-    /// else in the form of the target. `has_head` is false if the head of the response was already sent, so that the
-    /// status cannot be 403.
-    fn denied(
-        &self,
-        ReplyTo {
-            id,
-            era,
-            challenger,
-        }: ReplyTo<'_>,
-        (caller, org): (Option<&Caller>, Option<&Org>),
-        target: Target<'_>,
-        denied: Denied,
-        has_head: bool,
-    ) -> Result<Response, Stopped> {
-        let is_tool = match target {
-            Target::Completion => {
-                return Ok(self.results.completion(id, era, &Suggestions::none()));
-            }
-            Target::Prompt { .. } | Target::Resource { .. } => false,
-            Target::Tool => true,
-        };
-        // The result of a tool can have a challenge in its `_meta`. A prompt and a resource have only the header.
-        let header = has_head && self.is_answered_with_403(&denied, is_tool);
-        // A challenge that is not sent must not count.
-        let caller = caller.filter(|_| is_tool || header);
-        let challenge =
-            caller.and_then(|caller| self.challenge(&denied, (caller, org), challenger));
-        match (challenge, target) {
-            (Some(challenge), _) if header => {
-                let wider = WiderToken { denied, challenge };
-                Err(RefusedMessage::MoreScope(Box::new(wider)).into())
-            }
-            (challenge, Target::Tool) => {
-                Ok(self.results.denial(id, era, &denied, challenge.as_ref()))
-            }
-            (_, Target::Completion | Target::Prompt { .. } | Target::Resource { .. }) => {
-                Err(Stopped::Error(RpcError::MissingScope(denied.to_string())))
-            }
-        }
-    }
-
-    /// Returns the challenge for a denial, if a new token would help. A client gets at most two
-    /// challenges for the same scopes within five minutes.
-    pub(super) fn challenge(
-        &self,
-        denied: &Denied,
-        (caller, org): (&Caller, Option<&Org>),
-        challenger: &Challenger,
-    ) -> Option<Challenge> {
-        let scopes = denied.cure()?;
-        let principal = caller.principal_in(org);
-        let may = self.step_ups.may_challenge(principal, scopes);
-        may.then(|| challenger.wider_token(denied, scopes))
-    }
-
-    /// Returns true if a denial with a challenge becomes an HTTP 403, and false if it becomes an
-    /// `isError` result of a tool, or an error.
-    fn is_answered_with_403(&self, denied: &Denied, is_tool: bool) -> bool {
-        if self.config.scope_denials_as_results {
-            return false;
-        }
-        match denied {
-            Denied::Scope { .. } => true,
-            Denied::Organization { .. } => self.config.organization_step_up,
-            Denied::Any { .. } => !is_tool,
-            Denied::Actor
-            | Denied::Authorize { .. }
-            | Denied::Feature(_)
-            | Denied::Permission(_)
-            | Denied::Plan(_)
-            | Denied::Policy(_)
-            | Denied::Reverification { .. }
-            | Denied::Role(_)
-            | Denied::TokenKind(_)
-            | Denied::User => false,
         }
     }
 
@@ -484,6 +399,10 @@ pub(super) struct CallEnd<'a> {
     pub(super) caller: Option<&'a Caller>,
     pub(super) org: Option<&'a Org>,
     pub(super) named_by: NamedBy,
+    /// The arguments, as JSON. Empty for a completion request.
+    pub(super) arguments: &'a ByteString,
+    /// True if the client sent answers or the state of an earlier round.
+    pub(super) is_retry: bool,
     /// True if the head of the response is not sent yet.
     pub(super) has_head: bool,
 }

@@ -69,7 +69,7 @@ impl Endpoint {
         let size = self.config.page_size;
         let from = match cursor {
             None => 0,
-            Some(cursor) => self.cursors.open(paged, &cursor).ok_or({
+            Some(cursor) => paged.open(&self.config.sealer, &cursor).ok_or({
                 let text =
                     "`cursor` is unknown or has expired; request the list again without a cursor";
                 RpcError::InvalidParams(text)
@@ -77,7 +77,7 @@ impl Endpoint {
         };
         let end = from.saturating_add(size);
         let next = u32::try_from(end).ok().filter(|_| end < visible.count());
-        let next = next.and_then(|place| self.cursors.seal(paged, place));
+        let next = next.and_then(|place| paged.seal(&self.config.sealer, place));
         let page = Page {
             key: Key {
                 list,

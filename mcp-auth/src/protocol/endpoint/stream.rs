@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytestring::ByteString;
 use futures_util::stream::{self, Stream};
 
 use crate::identity::{Caller, NamedBy, Org};
@@ -59,6 +60,8 @@ pub(super) struct Remaining {
     caller: Option<Caller>,
     org: Option<Org>,
     named_by: NamedBy,
+    arguments: ByteString,
+    is_retry: bool,
     driver: Driver,
 }
 
@@ -84,6 +87,8 @@ impl Remaining {
             caller: end.caller.cloned(),
             org: end.org.cloned(),
             named_by: end.named_by,
+            arguments: end.arguments.clone(),
+            is_retry: end.is_retry,
             driver,
         })
     }
@@ -129,6 +134,8 @@ impl Remaining {
             caller: self.caller.as_ref(),
             org: self.org.as_ref(),
             named_by: self.named_by,
+            arguments: &self.arguments,
+            is_retry: self.is_retry,
             has_head: false,
         };
         let id = Some(self.id.as_str());

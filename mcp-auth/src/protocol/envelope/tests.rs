@@ -160,7 +160,7 @@ fn outcome(body: &str) -> String {
     let params = message.params().map_err(told).map(|params| {
         let meta = params.meta().map_err(told).map(|meta| {
             let version = meta.version().map(Cow::into_owned);
-            (meta.is_modern(), version, meta.has_capabilities())
+            (meta.is_modern(), version, meta.capabilities().is_some())
         });
         let name = params.name().map(Cow::into_owned).map_err(told);
         let arguments = params.arguments().map(str::to_owned).map_err(told);

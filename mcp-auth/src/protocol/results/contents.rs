@@ -16,6 +16,8 @@ pub(in crate::protocol) struct ReadResource<'a> {
     pub(in crate::protocol) traits: &'a ResourceTraits,
     /// True if every caller gets the same contents.
     pub(in crate::protocol) is_shared: bool,
+    /// True if the contents may depend on answers, so that no client may cache them.
+    pub(in crate::protocol) is_retry: bool,
     pub(in crate::protocol) contents: &'a [Contents],
 }
 
@@ -55,6 +57,7 @@ impl Results {
             uri,
             traits,
             is_shared,
+            is_retry,
             contents,
         } = *read;
         let contents: Vec<Value> = contents
@@ -80,8 +83,12 @@ impl Results {
             body.extend_from_slice(br#"{"contents":"#);
             written(body, &contents);
             if era == Era::Modern {
-                let scope = if is_shared { "public" } else { "private" };
-                let ttl = traits.ttl_ms.unwrap_or(0);
+                let scope = if is_shared && !is_retry {
+                    "public"
+                } else {
+                    "private"
+                };
+                let ttl = traits.ttl_ms.filter(|_| !is_retry).unwrap_or(0);
                 let caching = format!(r#","ttlMs":{ttl},"cacheScope":"{scope}""#);
                 body.extend_from_slice(caching.as_bytes());
             }

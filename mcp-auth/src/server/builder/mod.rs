@@ -11,6 +11,7 @@ mod proxies;
 mod schemas;
 pub(super) mod scopes;
 mod serving;
+mod state_keys;
 pub(super) mod tokens;
 
 use std::fmt;
@@ -30,6 +31,7 @@ pub(super) use local_clerk::LocalClerkChoice;
 pub(super) use local_clerk::People;
 pub(super) use scopes::OFFLINE_ACCESS;
 pub(super) use serving::{Address, Allowed};
+pub(super) use state_keys::StateKeys;
 
 use audience::AudienceOptions;
 use clerk::ClerkOptions;
@@ -40,6 +42,7 @@ use proxies::ProxyOptions;
 use schemas::SchemaOptions;
 use scopes::ScopeOptions;
 use serving::ServingOptions;
+use state_keys::StateKeyOptions;
 use tokens::TokenOptions;
 
 /// The environment variables that all topics read.
@@ -50,6 +53,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         local_clerk::VARIABLES,
         proxies::VARIABLES,
         serving::VARIABLES,
+        state_keys::VARIABLES,
     ];
     topics.into_iter().flatten()
 }
@@ -149,6 +153,7 @@ pub struct ServerBuilder {
     pub(super) connections: ConnectionOptions,
     pub(super) proxies: ProxyOptions,
     pub(super) limits: LimitOptions,
+    pub(super) state_keys: StateKeyOptions,
     pub(super) schemas: SchemaOptions,
     pub(super) local_clerk: LocalClerkOptions,
     #[cfg(feature = "testing")]
@@ -176,6 +181,7 @@ impl ServerBuilder {
             connections: ConnectionOptions::default(),
             proxies: ProxyOptions::default(),
             limits: LimitOptions::default(),
+            state_keys: StateKeyOptions::default(),
             schemas: SchemaOptions::default(),
             local_clerk: LocalClerkOptions::default(),
             #[cfg(feature = "testing")]

@@ -1,0 +1,342 @@
+//! The questions that a running function asks the client, and the client's answers.
+//!
+//! A question that has no answer yet ends the run. The server sends the question to the client, and runs the
+//! function again when the answer has come. The function then finds the answer at the same question.
+//!
+//! Source: MCP 2026-07-28, basic/patterns/mrtr.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytestring::ByteString;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use super::error::ToolError;
+
+/// The questions and answers of one run of a function.
+#[derive(Debug, Default)]
+pub(crate) struct Dialogue {
+    given: Given,
+    state: Mutex<State>,
+}
+
+/// What the client sent with its request.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// The capabilities of the client, as JSON. Empty if the client declared none.
+    pub(crate) capabilities: ByteString,
+    /// The answers, by the name of the question.
+    pub(crate) answers: BTreeMap<String, Answer>,
+    /// The number of earlier runs that ended with a question.
+    pub(crate) rounds: u32,
+    /// True if the client continues an earlier request.
+    pub(crate) continues: bool,
+}
+
+/// An answer of the client.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Answer {
+    /// The question that was answered. `None` if the client sent the answer before the server asked.
+    pub(crate) question: Option<QuestionId>,
+    /// The result of the client, as it sent it.
+    pub(crate) value: Value,
+}
+
+/// Identifies a question by its content, so that an answer is not taken for the answer to another question.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct QuestionId(String);
+
+/// A question for the client.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) id: QuestionId,
+    pub(crate) ability: Ability,
+    pub(crate) params: Map<String, Value>,
+}
+
+/// The ability that a client needs for a question.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ability {
+    /// To let a person fill in a form.
+    Form,
+    /// To list the roots of the client.
+    Roots,
+    /// To ask the client's model.
+    Sampling,
+    /// To let a person open a URL.
+    Url,
+}
+
+/// The kinds of questions that a client can answer, as it declared them.
+///
+/// [`Context::client`](super::Context::client) returns the value. Source: MCP 2026-07-28, client/elicitation,
+/// capabilities.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ClientAbilities {
+    /// The client can let a person fill in a form: [`Context::elicit`](super::Context::elicit).
+    pub form: bool,
+    /// The client can let a person open a URL: [`Context::elicit_url`](super::Context::elicit_url).
+    pub url: bool,
+    /// The client can ask its model: [`Context::sample`](super::Context::sample).
+    pub sampling: bool,
+    /// The client can list its roots: [`Context::list_roots`](super::Context::list_roots).
+    pub roots: bool,
+}
+
+/// The end of a run that needs answers.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    /// The questions, by name.
+    pub(crate) questions: BTreeMap<String, Question>,
+    /// The answers that this run used.
+    pub(crate) answered: BTreeMap<String, Answer>,
+    /// The number of runs that ended with a question, with this run.
+    pub(crate) rounds: u32,
+    pub(crate) client: ClientAbilities,
+}
+
+/// A mistake of a function that asks.
+#[derive(Debug, Error)]
+pub(super) enum Misuse {
+    #[error("a question can be asked only in the body of a tool, a prompt or a resource")]
+    NotInBody,
+    #[error("two questions of one function have the name `{0}`")]
+    SameName(String),
+    #[error("a question can name only an absolute https URL")]
+    Url,
+}
+
+#[derive(Default)]
+struct State {
+    /// True if the body of the function began.
+    is_open: bool,
+    /// The number of questions without a name of their own.
+    unnamed: u32,
+    /// All questions of this run.
+    asked: BTreeMap<String, QuestionId>,
+    waiting: BTreeMap<String, Question>,
+    answered: BTreeMap<String, Answer>,
+}
+
+impl Question {
+    pub(super) fn new(ability: Ability, params: Map<String, Value>) -> Self {
+        let content = json!([ability.method(), params]).to_string();
+        let digest = digest(&SHA256, content.as_bytes());
+        let short = digest.as_ref().get(..16).unwrap_or_default();
+        Self {
+            id: QuestionId(URL_SAFE_NO_PAD.encode(short)),
+            ability,
+            params,
+        }
+    }
+
+    /// Adds the reason why the last answer was not accepted to the message. The question remains the same
+    /// question.
+    fn asked_again(mut self, reason: &str) -> Self {
+        if let Some(Value::String(message)) = self.params.get_mut("message") {
+            message.push_str("\n\nThe last answer was not accepted: ");
+            message.push_str(reason);
+        }
+        self
+    }
+}
+
+impl Ability {
+    /// The method of the question.
+    pub(crate) fn method(self) -> &'static str {
+        match self {
+            Self::Form | Self::Url => "elicitation/create",
+            Self::Roots => "roots/list",
+            Self::Sampling => "sampling/createMessage",
+        }
+    }
+
+    /// Returns the capability that a client declares for this ability.
+    pub(crate) fn capability(self) -> (&'static str, Value) {
+        match self {
+            Self::Form => ("elicitation", json!({ "form": {} })),
+            Self::Roots => ("roots", json!({})),
+            Self::Sampling => ("sampling", json!({})),
+            Self::Url => ("elicitation", json!({ "url": {} })),
+        }
+    }
+}
+
+impl ClientAbilities {
+    /// Reads the capabilities that a client declared.
+    pub(crate) fn read(capabilities: &str) -> Self {
+        let declared: Value = serde_json::from_str(capabilities).unwrap_or_default();
+        let has = |name: &str| declared.get(name).is_some_and(Value::is_object);
+        let elicits = |mode: &str| {
+            let mode = declared
+                .get("elicitation")
+                .and_then(|modes| modes.get(mode));
+            mode.is_some_and(Value::is_object)
+        };
+        let url = elicits("url");
+        Self {
+            // An empty object stands for forms (MCP 2026-07-28, client/elicitation, capabilities).
+            form: elicits("form") || has("elicitation") && !url,
+            url,
+            sampling: has("sampling"),
+            roots: has("roots"),
+        }
+    }
+
+    pub(crate) fn has(self, ability: Ability) -> bool {
+        match ability {
+            Ability::Form => self.form,
+            Ability::Roots => self.roots,
+            Ability::Sampling => self.sampling,
+            Ability::Url => self.url,
+        }
+    }
+}
+
+impl Dialogue {
+    pub(crate) fn new(given: Given) -> Self {
+        Self {
+            given,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Returns true if the client continues an earlier request, or sent answers.
+    pub(crate) fn continues(&self) -> bool {
+        self.given.continues || !self.given.answers.is_empty()
+    }
+
+    pub(super) fn client(&self) -> ClientAbilities {
+        ClientAbilities::read(&self.given.capabilities)
+    }
+
+    /// Reports that the body of the function begins. Earlier questions are errors, because the call may still
+    /// be denied.
+    pub(super) fn open(&self) {
+        self.lock().is_open = true;
+    }
+
+    /// Returns the answer to a question, as `read` understands it. If there is no answer that `read` accepts, the
+    /// future never completes, and the run ends. `read` returns what is wrong with an answer, in words for the
+    /// person.
+    ///
+    /// # Errors
+    ///
+    /// - The body of the function has not begun.
+    /// - Another question of this run has the same name.
+    pub(super) async fn ask<A>(
+        &self,
+        name: Option<&str>,
+        question: Question,
+        read: impl FnOnce(&Value) -> Result<A, String>,
+    ) -> Result<A, ToolError> {
+        match self.answer(name, question, read)? {
+            Some(answer) => Ok(answer),
+            None => pending().await,
+        }
+    }
+
+    fn answer<A>(
+        &self,
+        name: Option<&str>,
+        question: Question,
+        read: impl FnOnce(&Value) -> Result<A, String>,
+    ) -> Result<Option<A>, ToolError> {
+        let mut state = self.lock();
+        if !state.is_open {
+            return Err(Misuse::NotInBody.into());
+        }
+        let name = name.map_or_else(|| state.next_name(), str::to_owned);
+        if let Some(other) = state.asked.insert(name.clone(), question.id.clone())
+            && other != question.id
+        {
+            return Err(Misuse::SameName(name).into());
+        }
+        let answer = self.given.answers.get(&name);
+        let answer = answer.filter(|answer| {
+            let id = answer.question.as_ref();
+            id.is_none_or(|id| *id == question.id)
+        });
+        let question = match answer.map(|answer| read(&answer.value)) {
+            Some(Ok(read)) => {
+                if let Some(answer) = answer {
+                    let question = Some(question.id);
+                    let value = answer.value.clone();
+                    state.answered.insert(name, Answer { question, value });
+                }
+                return Ok(Some(read));
+            }
+            Some(Err(reason)) => question.asked_again(&reason),
+            None => question,
+        };
+        state.waiting.insert(name, question);
+        Ok(None)
+    }
+
+    /// Returns the questions that have no answer. `None` if the function does not wait for an answer.
+    pub(super) fn asking(&self) -> Option<Asking> {
+        let mut state = self.lock();
+        if state.waiting.is_empty() {
+            return None;
+        }
+        Some(Asking {
+            questions: std::mem::take(&mut state.waiting),
+            answered: std::mem::take(&mut state.answered),
+            rounds: self.given.rounds.saturating_add(1),
+            client: self.client(),
+        })
+    }
+
+    /// The code that holds this lock cannot panic, so the state is consistent even if the lock is
+    /// poisoned.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Returns the name of the next question without a name of its own. The name is its position in the
+    /// function.
+    fn next_name(&mut self) -> String {
+        self.unnamed += 1;
+        format!("question-{}", self.unnamed)
+    }
+}
+
+/// Shows no answers, because they may be personal.
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Given")
+            .field("answers", &self.answers.len())
+            .field("rounds", &self.rounds)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shows no answer, because it may be personal.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer")
+            .field("question", &self.question)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shows no answers, because they may be personal.
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("asked", &self.asked)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

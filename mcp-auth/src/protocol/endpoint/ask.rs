@@ -1,0 +1,165 @@
+//! Requests that wait for answers: what the client sent with a request, and the response with the questions.
+
+use std::collections::BTreeMap;
+
+use bytestring::ByteString;
+use serde_json::{Map, Value};
+
+use crate::identity::{Caller, Org};
+use crate::primitive::{Asking, ClientAnswer, Dialogue, Given, Served};
+
+use super::super::Response;
+use super::super::era::Era;
+use super::super::error::RpcError;
+use super::super::request_state::{Origin, RequestState, Unsealed};
+use super::call::{CallEnd, Target};
+use super::{Endpoint, ReplyTo, Request, Stopped};
+
+impl Endpoint {
+    /// Reads what the client sent with its request: its capabilities, its answers, and the state of an earlier
+    /// round.
+    ///
+    /// # Errors
+    ///
+    /// - The state is not valid for this request, or has expired.
+    /// - `inputResponses` is not an object, or `requestState` is not a string.
+    pub(super) fn dialogue(
+        &self,
+        request: &Request<'_>,
+        served: &Served,
+        origin: Origin<'_>,
+    ) -> Result<Dialogue, RpcError> {
+        let is_silent = !served.uses_context() && !request.params.is_continued();
+        if request.era == Era::Legacy || is_silent {
+            return Ok(Dialogue::default());
+        }
+        let capabilities = request.params.meta()?.capabilities();
+        let capabilities = capabilities.map(|raw| request.body.slice_ref(raw));
+        let mut given = Given {
+            capabilities: capabilities.unwrap_or_default(),
+            ..Given::default()
+        };
+        let state = match request.params.request_state()? {
+            None => None,
+            Some(text) => Some(
+                RequestState::open(&self.config.sealer, origin, &text)
+                    .ok_or(RpcError::InvalidParams(UNKNOWN_STATE))?,
+            ),
+        };
+        let asked = state.as_ref().map(|state| &state.asked);
+        let sent: BTreeMap<String, Value> = match request.params.input_responses()? {
+            None => BTreeMap::new(),
+            Some(raw) => serde_json::from_str(raw).map_err(|_| RpcError::InvalidParams(ANSWERS))?,
+        };
+        let answers = sent.into_iter().filter_map(|(name, value)| {
+            // With a state, only the questions that it names can be answered.
+            let question = match asked {
+                Some(asked) => Some(asked.get(&name)?.clone()),
+                None => None,
+            };
+            Some((name, ClientAnswer { question, value }))
+        });
+        let answers: Vec<_> = answers.collect();
+        if let Some(state) = state {
+            given.continues = true;
+            given.rounds = state.rounds;
+            given.answers = state.answered;
+        }
+        given.answers.extend(answers);
+        Ok(Dialogue::new(given))
+    }
+
+    /// Responds with the questions of a function.
+    pub(super) fn ask(
+        &self,
+        ReplyTo { id, era, .. }: ReplyTo<'_>,
+        end: CallEnd<'_>,
+        asking: &Asking,
+    ) -> Result<Response, Stopped> {
+        let failed = |text: &str| match end.target {
+            Target::Tool => Ok(self.results.failure(id, era, text)),
+            Target::Completion | Target::Prompt { .. } | Target::Resource { .. } => {
+                Err(RpcError::Failed(text.to_owned()).into())
+            }
+        };
+        if era == Era::Legacy {
+            return failed(NO_QUESTIONS);
+        }
+        let missing = missing(asking);
+        if !missing.is_empty() {
+            return Err(RpcError::MissingCapability(missing).into());
+        }
+        if asking.rounds > MOST_ROUNDS {
+            return failed(TOO_MANY_ROUNDS);
+        }
+        let origin = end.origin();
+        match RequestState::of(asking).seal(&self.config.sealer, origin) {
+            Ok(state) => Ok(self.results.input_required(id, &asking.questions, &state)),
+            Err(Unsealed::TooLong) => failed(TOO_LONG),
+            Err(Unsealed::Failed) => failed("The questions could not be sent."),
+        }
+    }
+}
+
+impl CallEnd<'_> {
+    fn origin(&self) -> Origin<'_> {
+        origin(
+            self.served,
+            self.target,
+            self.caller,
+            self.org,
+            self.arguments,
+        )
+    }
+}
+
+/// Returns the request for which a state is valid.
+pub(super) fn origin<'a>(
+    served: &'a Served,
+    target: Target<'a>,
+    caller: Option<&'a Caller>,
+    org: Option<&'a Org>,
+    arguments: &'a ByteString,
+) -> Origin<'a> {
+    let (method, name) = match target {
+        Target::Completion => ("completion/complete", ""),
+        Target::Prompt { name } => ("prompts/get", name),
+        Target::Resource { uri } => ("resources/read", uri),
+        Target::Tool => ("tools/call", served.name()),
+    };
+    Origin {
+        caller,
+        org,
+        method,
+        name,
+        arguments,
+    }
+}
+
+/// Returns the capabilities that the client lacks for these questions.
+fn missing(asking: &Asking) -> Map<String, Value> {
+    let mut missing = Map::new();
+    for question in asking.questions.values() {
+        if asking.client.has(question.ability) {
+            continue;
+        }
+        let (name, modes) = question.ability.capability();
+        match (missing.get_mut(name), modes) {
+            (Some(Value::Object(known)), Value::Object(modes)) => known.extend(modes),
+            (_, modes) => {
+                missing.insert(name.to_owned(), modes);
+            }
+        }
+    }
+    missing
+}
+
+const UNKNOWN_STATE: &str = "`requestState` is not valid for this request, or has expired; send the request again without \
+     `requestState` and `inputResponses`";
+const ANSWERS: &str = "`inputResponses` must be an object";
+const NO_QUESTIONS: &str =
+    "This call needs an answer of the user, but the server cannot ask through this connection.";
+const TOO_LONG: &str = "The answers are too long.";
+const TOO_MANY_ROUNDS: &str = "The server asked too many questions.";
+/// The largest number of rounds of one request.
+const MOST_ROUNDS: u32 = 32;

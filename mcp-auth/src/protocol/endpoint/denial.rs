@@ -1,0 +1,119 @@
+//! The responses to denied requests.
+
+use crate::guard::{Denied, NotAuthorized};
+use crate::identity::{Caller, Org};
+use crate::primitive::{Reference, Suggestions};
+
+use super::super::challenge::{Challenge, Challenger};
+use super::super::error::RpcError;
+use super::super::record::Record;
+use super::super::{RefusedMessage, Response, WiderToken};
+use super::call::Target;
+use super::{Endpoint, ReplyTo, Request, Stopped};
+
+impl Endpoint {
+    pub(super) fn refuse(
+        &self,
+        request: &Request<'_>,
+        (caller, org): (Option<&Caller>, Option<&Org>),
+        target: Target<'_>,
+        refusal: NotAuthorized,
+        record: &mut Record,
+    ) -> Result<Response, Stopped> {
+        let denied = match refusal {
+            NotAuthorized::Unauthenticated => {
+                record.close("unauthenticated");
+                return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
+            }
+            NotAuthorized::Unavailable(unavailable) => {
+                record.fail(
+                    "the data for the decision cannot be looked up now",
+                    Reference::new(),
+                );
+                return Err(RefusedMessage::Unavailable(unavailable).into());
+            }
+            NotAuthorized::Denied(denied) => denied,
+        };
+        record.deny(&denied);
+        self.denied(request.reply_to(), (caller, org), target, denied, true)
+    }
+
+    /// Responds to a denied request whose caller may know of the target: with a challenge if a new token would help, or
+    /// else in the form of the target. `has_head` is false if the head of the response was already sent, so that the
+    /// status cannot be 403.
+    pub(super) fn denied(
+        &self,
+        ReplyTo {
+            id,
+            era,
+            challenger,
+        }: ReplyTo<'_>,
+        (caller, org): (Option<&Caller>, Option<&Org>),
+        target: Target<'_>,
+        denied: Denied,
+        has_head: bool,
+    ) -> Result<Response, Stopped> {
+        let is_tool = match target {
+            Target::Completion => {
+                return Ok(self.results.completion(id, era, &Suggestions::none()));
+            }
+            Target::Prompt { .. } | Target::Resource { .. } => false,
+            Target::Tool => true,
+        };
+        // The result of a tool can have a challenge in its `_meta`. A prompt and a resource have only the header.
+        let header = has_head && self.is_answered_with_403(&denied, is_tool);
+        // A challenge that is not sent must not count.
+        let caller = caller.filter(|_| is_tool || header);
+        let challenge =
+            caller.and_then(|caller| self.challenge(&denied, (caller, org), challenger));
+        match (challenge, target) {
+            (Some(challenge), _) if header => {
+                let wider = WiderToken { denied, challenge };
+                Err(RefusedMessage::MoreScope(Box::new(wider)).into())
+            }
+            (challenge, Target::Tool) => {
+                Ok(self.results.denial(id, era, &denied, challenge.as_ref()))
+            }
+            (_, Target::Completion | Target::Prompt { .. } | Target::Resource { .. }) => {
+                Err(Stopped::Error(RpcError::MissingScope(denied.to_string())))
+            }
+        }
+    }
+
+    /// Returns the challenge for a denial, if a new token would help. A client gets at most two
+    /// challenges for the same scopes within five minutes.
+    pub(super) fn challenge(
+        &self,
+        denied: &Denied,
+        (caller, org): (&Caller, Option<&Org>),
+        challenger: &Challenger,
+    ) -> Option<Challenge> {
+        let scopes = denied.cure()?;
+        let principal = caller.principal_in(org);
+        let may = self.step_ups.may_challenge(principal, scopes);
+        may.then(|| challenger.wider_token(denied, scopes))
+    }
+
+    /// Returns true if a denial with a challenge becomes an HTTP 403, and false if it becomes an
+    /// `isError` result of a tool, or an error.
+    fn is_answered_with_403(&self, denied: &Denied, is_tool: bool) -> bool {
+        if self.config.scope_denials_as_results {
+            return false;
+        }
+        match denied {
+            Denied::Scope { .. } => true,
+            Denied::Organization { .. } => self.config.organization_step_up,
+            Denied::Any { .. } => !is_tool,
+            Denied::Actor
+            | Denied::Authorize { .. }
+            | Denied::Feature(_)
+            | Denied::Permission(_)
+            | Denied::Plan(_)
+            | Denied::Policy(_)
+            | Denied::Reverification { .. }
+            | Denied::Role(_)
+            | Denied::TokenKind(_)
+            | Denied::User => false,
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The state of a request that waits for answers. The client keeps the state, and sends it back with the answers.
+//!
+//! The state is sealed. It is valid only for the same caller in the same organization, the same method and name, and
+//! the same arguments, and only for ten minutes.
+//!
+//! Source: MCP 2026-07-28, basic/patterns/mrtr, server requirements.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::identity::{Caller, Org};
+use crate::primitive::{Asking, ClientAnswer, QuestionId};
+
+use super::seal::{Binding, Purpose, Sealer};
+
+/// The content of a state.
+#[derive(Deserialize, Serialize)]
+pub(super) struct RequestState {
+    /// The questions that were asked, by name.
+    pub(super) asked: BTreeMap<String, QuestionId>,
+    /// The answers of earlier rounds, by the name of the question.
+    pub(super) answered: BTreeMap<String, ClientAnswer>,
+    /// The number of rounds so far.
+    pub(super) rounds: u32,
+}
+
+/// The request for which a state is valid.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    /// `None` if the request has no token.
+    pub(super) caller: Option<&'a Caller>,
+    pub(super) org: Option<&'a Org>,
+    pub(super) method: &'static str,
+    /// The name of the tool or the prompt, or the URI of the resource.
+    pub(super) name: &'a str,
+    /// The arguments, as JSON.
+    pub(super) arguments: &'a str,
+}
+
+/// The reason why a state cannot be sealed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unsealed {
+    /// The answers are too long.
+    TooLong,
+    /// The encryption failed.
+    Failed,
+}
+
+impl RequestState {
+    /// Returns the state of a run that waits for answers.
+    pub(super) fn of(asking: &Asking) -> Self {
+        let asked = asking.questions.iter();
+        Self {
+            asked: asked
+                .map(|(name, question)| (name.clone(), question.id.clone()))
+                .collect(),
+            answered: asking.answered.clone(),
+            rounds: asking.rounds,
+        }
+    }
+
+    pub(super) fn seal(&self, sealer: &Sealer, origin: Origin<'_>) -> Result<String, Unsealed> {
+        let content = serde_json::to_vec(self).map_err(|_| Unsealed::Failed)?;
+        if content.len() > MOST_CONTENT {
+            return Err(Unsealed::TooLong);
+        }
+        let sealed = origin.bound(|binding| sealer.seal(binding, &content, LIFETIME));
+        sealed.ok_or(Unsealed::Failed)
+    }
+
+    /// Returns the content of a state. `None` if this server did not make the state for this origin, or made it more
+    /// than ten minutes ago.
+    pub(super) fn open(sealer: &Sealer, origin: Origin<'_>, text: &str) -> Option<Self> {
+        if text.len() > MOST_LENGTH {
+            return None;
+        }
+        let content = origin.bound(|binding| sealer.open(binding, text))?;
+        serde_json::from_slice(&content).ok()
+    }
+}
+
+impl Origin<'_> {
+    /// Passes the data for which a state is valid to `then`.
+    fn bound<T>(self, then: impl FnOnce(Binding<'_>) -> T) -> T {
+        let principal = self
+            .caller
+            .map(|caller| caller.principal_in(self.org).to_bytes());
+        then(Binding {
+            purpose: Purpose::RequestState,
+            parts: &[
+                principal.as_deref().unwrap_or_default(),
+                self.method.as_bytes(),
+                self.name.as_bytes(),
+                &digest_of(self.arguments),
+            ],
+        })
+    }
+}
+
+/// Returns a digest of a JSON text. The digest depends neither on the white space nor on the order of members, because
+/// a client may write the arguments of the second request in another form.
+fn digest_of(text: &str) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    match serde_json::from_str(text) {
+        Ok(value) => feed(&mut context, &value),
+        Err(_) => context.update(text.as_bytes()),
+    }
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    bytes
+}
+
+fn feed(context: &mut Context, value: &Value) {
+    match value {
+        Value::Array(items) => {
+            context.update(format!("[{}", items.len()).as_bytes());
+            items.iter().for_each(|item| feed(context, item));
+        }
+        Value::Object(members) => {
+            context.update(format!("{{{}", members.len()).as_bytes());
+            let sorted: BTreeMap<_, _> = members.iter().collect();
+            for (name, value) in sorted {
+                context.update(format!("{}:{name}", name.len()).as_bytes());
+                feed(context, value);
+            }
+        }
+        Value::String(text) => context.update(format!("\"{}:{text}", text.len()).as_bytes()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            let text = value.to_string();
+            context.update(format!("{}:{text}", text.len()).as_bytes());
+        }
+    }
+}
+
+/// The time that a person has for an answer.
+const LIFETIME: Duration = Duration::from_secs(600);
+/// The largest length of the content in bytes. The sealed state then has at most 16 KiB.
+const MOST_CONTENT: usize = 12 * 1024;
+const MOST_LENGTH: usize = 16 * 1024 + 256;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::super::seal::StateKey;
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::identity::test_support::{oauth_caller, oauth_claims};
+
+    fn state(value: &Value) -> RequestState {
+        serde_json::from_value(json!({
+            "asked": { "b": "id-b" },
+            "answered": { "a": { "question": "id-a", "value": value } },
+            "rounds": 1,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_state_opens_only_for_the_request_that_it_was_made_for() {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let url = "https://a.example/mcp".to_owned();
+        let sealer = Sealer::new(&[StateKey::new([1; 32])], url, Arc::clone(&clock) as _).unwrap();
+        let mut claims = oauth_claims();
+        let ada = oauth_caller(&claims);
+        claims["client_id"] = json!("client_2");
+        let other_client = oauth_caller(&claims);
+        claims["client_id"] = oauth_claims()["client_id"].clone();
+        claims["org_id"] = json!("org_2");
+        let other_org = oauth_caller(&claims);
+        let origin = Origin {
+            caller: Some(&ada),
+            org: None,
+            method: "tools/call",
+            name: "delete",
+            arguments: r#"{"id":"d1","n":[1,2]}"#,
+        };
+        let sealed = state(&json!("yes")).seal(&sealer, origin).unwrap();
+        let opens = |origin| RequestState::open(&sealer, origin, &sealed).is_some();
+        assert!(opens(origin));
+        let arguments = r#"{ "n": [ 1, 2 ], "id": "d1" }"#;
+        assert!(opens(Origin {
+            arguments,
+            ..origin
+        }));
+        for other in [
+            Origin {
+                caller: Some(&other_client),
+                ..origin
+            },
+            Origin {
+                caller: Some(&other_org),
+                ..origin
+            },
+            Origin {
+                caller: None,
+                ..origin
+            },
+            Origin {
+                method: "prompts/get",
+                ..origin
+            },
+            Origin {
+                name: "remove",
+                ..origin
+            },
+            Origin {
+                arguments: r#"{"id":"d2","n":[1,2]}"#,
+                ..origin
+            },
+            Origin {
+                arguments: r#"{"id":"d1","n":[2,1]}"#,
+                ..origin
+            },
+            Origin {
+                arguments: "{}",
+                ..origin
+            },
+        ] {
+            assert!(!opens(other), "{} {}", other.name, other.arguments);
+        }
+        clock.advance(LIFETIME);
+        assert!(!opens(origin));
+    }
+
+    #[test]
+    fn a_state_is_at_most_16_kib_long() {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let sealer = Sealer::new(&[StateKey::new([1; 32])], String::new(), clock).unwrap();
+        let origin = Origin {
+            caller: None,
+            org: None,
+            method: "tools/call",
+            name: "a",
+            arguments: "{}",
+        };
+        let long = state(&"x".repeat(12_000).into())
+            .seal(&sealer, origin)
+            .unwrap();
+        assert!(long.len() <= 16 * 1024 + 64, "{}", long.len());
+        assert!(RequestState::open(&sealer, origin, &long).is_some());
+        let longer = state(&"x".repeat(13_000).into()).seal(&sealer, origin);
+        assert_eq!(longer.unwrap_err(), Unsealed::TooLong);
+    }
+
+    #[test]
+    fn different_arguments_have_different_digests() {
+        let texts = [
+            "{}",
+            "[]",
+            "null",
+            "\"\"",
+            r#"{"a":"b"}"#,
+            r#"{"ab":""}"#,
+            r#"{"a":1}"#,
+            r#"{"a":"1"}"#,
+            r#"{"a":null}"#,
+            r#"{"a":[],"b":1}"#,
+            r#"{"a":[{"b":1}]}"#,
+            r#"{"a":[["b"],1]}"#,
+            r#"{"a":[["b",1]]}"#,
+        ];
+        for (place, one) in texts.iter().enumerate() {
+            for other in &texts[..place] {
+                assert_ne!(digest_of(one), digest_of(other), "{one} {other}");
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Seals the data that a client keeps for the server: the cursors of lists, and the state of a request that
+//! waits for a person.
+//!
+//! The server encrypts and authenticates each text with its own key, so a client can neither read nor make
+//! one. A sealed text is valid only for the purpose and the request for which the server made it, and only
+//! until it expires. Servers that share a key accept each other's texts.
+//!
+//! Source: RFC 8452 (AES-GCM-SIV), which stays secure if two texts under one key get the same nonce by chance.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use thiserror::Error;
+
+use crate::identity::Clock;
+
+/// Seals texts with the first key, and opens texts that any of the keys sealed.
+pub(crate) struct Sealer {
+    keys: Vec<RandomizedNonceKey>,
+    /// The URL of the server. A text of one server is not valid for another server with the same key.
+    server: String,
+    clock: Arc<dyn Clock>,
+}
+
+/// The bytes of a key.
+#[derive(Clone)]
+pub(crate) struct StateKey([u8; KEY_LEN]);
+
+/// The server has no usable key.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("the operating system returned no random bytes for the key of cursors and request states")]
+pub(crate) struct NoKey;
+
+/// What a sealed text is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Purpose {
+    /// The cursor of a page of a list.
+    Cursor,
+    /// The state of a request that waits for a person.
+    RequestState,
+}
+
+/// The data for which a sealed text is valid. A text opens only with the data with which it was sealed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Binding<'a> {
+    pub(super) purpose: Purpose,
+    pub(super) parts: &'a [&'a [u8]],
+}
+
+impl StateKey {
+    pub(crate) fn new(bytes: [u8; KEY_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns a random key.
+    ///
+    /// # Errors
+    ///
+    /// - If the operating system returns no random bytes.
+    pub(crate) fn random() -> Result<Self, NoKey> {
+        let mut key = [0; KEY_LEN];
+        rand::fill(&mut key).map_err(|Unspecified| NoKey)?;
+        Ok(Self(key))
+    }
+}
+
+/// Shows nothing of the key.
+impl fmt::Debug for StateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StateKey")
+    }
+}
+
+impl Sealer {
+    /// Makes a sealer for the server with this URL. The first key seals.
+    ///
+    /// # Errors
+    ///
+    /// - If a key cannot be used.
+    pub(crate) fn new(
+        keys: &[StateKey],
+        server: String,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, NoKey> {
+        let keys = keys.iter().map(|StateKey(key)| {
+            RandomizedNonceKey::new(&AES_256_GCM_SIV, key).map_err(|Unspecified| NoKey)
+        });
+        Ok(Self {
+            keys: keys.collect::<Result<_, _>>()?,
+            server,
+            clock,
+        })
+    }
+
+    /// Seals some bytes for the time of `lifetime`. `None` if the encryption failed.
+    pub(super) fn seal(
+        &self,
+        binding: Binding<'_>,
+        content: &[u8],
+        lifetime: Duration,
+    ) -> Option<String> {
+        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let end = self.clock.unix_ms().saturating_add(lifetime);
+        let mut sealed = [end.to_be_bytes().as_slice(), content].concat();
+        let bound = Aad::from(self.bytes(binding));
+        let key = self.keys.first()?;
+        let nonce = key.seal_in_place_append_tag(bound, &mut sealed).ok()?;
+        let nonce: &[u8; NONCE_LEN] = nonce.as_ref();
+        Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
+    }
+
+    /// Returns the sealed bytes. `None` if no key of this server sealed the text for this binding, or if the
+    /// text has expired.
+    pub(super) fn open(&self, binding: Binding<'_>, text: &str) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
+        let bound = self.bytes(binding);
+        let opened = self.keys.iter().find_map(|key| {
+            let mut sealed = sealed.to_vec();
+            let nonce = Nonce::assume_unique_for_key(*nonce);
+            let bound = Aad::from(bound.as_slice());
+            let length = key.open_in_place(nonce, bound, &mut sealed).ok()?.len();
+            sealed.truncate(length);
+            Some(sealed)
+        })?;
+        let (end, content) = opened.split_first_chunk::<8>()?;
+        (self.clock.unix_ms() < u64::from_be_bytes(*end)).then(|| content.to_vec())
+    }
+
+    /// Returns the binding as bytes. The length before each part ensures that different data have different
+    /// bytes.
+    fn bytes(&self, Binding { purpose, parts }: Binding<'_>) -> Vec<u8> {
+        let purpose: &[u8] = match purpose {
+            Purpose::Cursor => b"cursor",
+            Purpose::RequestState => b"request-state",
+        };
+        let all = [purpose, self.server.as_bytes()];
+        let mut bytes = Vec::new();
+        for part in all.iter().chain(parts) {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+        bytes
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer")
+            .field("keys", &self.keys.len())
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The length of a key in bytes.
+pub(crate) const KEY_LEN: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn sealer(keys: &[u8], server: &str, clock: &Arc<ManualClock>) -> Sealer {
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|key| StateKey::new([*key; KEY_LEN]))
+            .collect();
+        Sealer::new(&keys, server.to_owned(), Arc::clone(clock) as _).unwrap()
+    }
+
+    fn binding<'a>(parts: &'a [&'a [u8]]) -> Binding<'a> {
+        Binding {
+            purpose: Purpose::RequestState,
+            parts,
+        }
+    }
+
+    #[test]
+    fn a_text_opens_only_for_its_purpose_its_parts_and_its_server_until_it_expires() {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let one = sealer(&[1], "https://a.example/mcp", &clock);
+        let bound = binding(&[b"ada", b"tools/call"]);
+        let text = one.seal(bound, b"content", HOUR).unwrap();
+        assert_eq!(one.open(bound, &text).unwrap(), b"content");
+
+        let cursor = Binding {
+            purpose: Purpose::Cursor,
+            ..bound
+        };
+        for other in [
+            cursor,
+            binding(&[b"bob", b"tools/call"]),
+            binding(&[b"ada", b"prompts/get"]),
+            binding(&[b"ada", b"tools/call", b""]),
+            binding(&[b"adat", b"ools/call"]),
+            binding(&[]),
+        ] {
+            assert_eq!(one.open(other, &text), None, "{other:?}");
+        }
+        let elsewhere = sealer(&[1], "https://b.example/mcp", &clock);
+        assert_eq!(elsewhere.open(bound, &text), None);
+        clock.advance(HOUR - Duration::from_millis(1));
+        assert_eq!(one.open(bound, &text).unwrap(), b"content");
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(one.open(bound, &text), None);
+    }
+
+    #[test]
+    fn a_server_with_the_key_opens_the_text_of_another_server_until_the_key_is_removed() {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let url = "https://a.example/mcp";
+        let bound = binding(&[b"ada"]);
+        let old = sealer(&[1], url, &clock);
+        let text = old.seal(bound, b"content", HOUR).unwrap();
+        let rotated = sealer(&[2, 1], url, &clock);
+        assert_eq!(rotated.open(bound, &text).unwrap(), b"content");
+        // The first key seals, so a server that knows only the old key does not open the new text.
+        let newer = rotated.seal(bound, b"content", HOUR).unwrap();
+        assert_eq!(old.open(bound, &newer), None);
+        assert_eq!(sealer(&[2], url, &clock).open(bound, &text), None);
+        assert_eq!(sealer(&[], url, &clock).seal(bound, b"content", HOUR), None);
+    }
+
+    #[test]
+    fn a_changed_text_does_not_open() {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let one = sealer(&[1], "https://a.example/mcp", &clock);
+        let bound = binding(&[b"ada"]);
+        let text = one.seal(bound, b"content", HOUR).unwrap();
+        for index in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(one.open(bound, &changed), None, "{index}");
+        }
+        for forged in ["", "0", &text[1..], &format!("{text}A"), &"A".repeat(200)] {
+            assert_eq!(one.open(bound, forged), None, "{forged}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let shown = format!("{:?}", sealer(&[77], "https://a.example/mcp", &clock));
+        assert!(!shown.contains("77"), "{shown}");
+        assert_eq!(format!("{:?}", StateKey::new([77; KEY_LEN])), "StateKey");
+        assert_ne!(StateKey::random().unwrap().0, StateKey::random().unwrap().0);
+    }
+}

@@ -1,0 +1,162 @@
+//! The keys that seal the state of questions and the cursors of lists.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+
+use crate::protocol::{KEY_LEN, StateKey};
+
+use super::super::codes;
+use super::super::environment::{Environment, Variable};
+use super::super::finding::Finding;
+use super::super::setting::{Setting, Source};
+use super::ServerBuilder;
+
+/// The keys that are set in code.
+#[derive(Default)]
+pub(in crate::server) struct StateKeyOptions {
+    keys: Option<Vec<String>>,
+}
+
+/// The keys of a server. Without configured keys the server uses a random key.
+pub(in crate::server) struct StateKeys {
+    pub(in crate::server) keys: Vec<StateKey>,
+    pub(in crate::server) is_configured: bool,
+}
+
+/// The key that seals what clients keep for the server.
+impl ServerBuilder {
+    /// Sets the keys that seal the state of a call that waits for a person, and the cursors of lists. A key is
+    /// 32 random bytes in Base64, as `openssl rand -base64 32` prints them. Default: `MCP_AUTH_STATE_KEYS`
+    /// (separated by commas). If that variable is unset, the server makes a random key when it starts.
+    ///
+    /// With a random key, a restart ends every call that waits for a person, and only the process that asked
+    /// the question can take the answer. Give all processes of one server the same keys, so that each process can
+    /// continue what another process began.
+    ///
+    /// The first key seals, and every key opens. To replace a key, first add the new key at the end of the list on
+    /// all processes. Then move it to the front on all processes. After an hour no text that the old key sealed is
+    /// valid, and the old key can be removed. At most 8 keys are accepted.
+    ///
+    /// A key that is not 32 bytes in Base64, a repeated key and an empty list are start-up errors. No message
+    /// contains a key.
+    ///
+    /// ```
+    /// # let (new, old) = ("bmV3IGtleSBvZiAzMiBieXRlcyBmb3IgdGhlIGRvY3M=", "b2xkIGtleSBvZiAzMiBieXRlcyBmb3IgdGhlIGRvY3M=");
+    /// let builder = mcp_auth::server!().state_keys([new, old]);
+    /// # let _ = builder;
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// Whoever knows a key can answer questions that a function asks in the place of the person. Keep the keys where the
+    /// secret key of Clerk is kept.
+    pub fn state_keys(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.state_keys.keys = Some(keys.into_iter().map(Into::into).collect());
+        self
+    }
+}
+
+pub(in crate::server) const VARIABLES: &[Variable] = &[Variable::of_server("MCP_AUTH_STATE_KEYS")];
+
+impl StateKeyOptions {
+    /// The configured keys, or a random key.
+    pub(in crate::server) fn resolve(&self, env: &Environment<'_>) -> Result<StateKeys, Finding> {
+        let in_code = self.keys.as_ref();
+        let list = Setting::list(env, in_code, "state_keys", "MCP_AUTH_STATE_KEYS");
+        let Some(texts) = list.value else {
+            let key = StateKey::random()
+                .map_err(|error| Finding::new(&codes::CURSOR_KEY_FAILED, error.to_string()))?;
+            return Ok(StateKeys {
+                keys: vec![key],
+                is_configured: false,
+            });
+        };
+        let invalid = |what: &str| Err(invalid(list.source, what));
+        if texts.is_empty() {
+            return invalid("has no key");
+        }
+        if texts.len() > MOST_KEYS {
+            return invalid("has more than 8 keys");
+        }
+        let mut keys: Vec<[u8; KEY_LEN]> = Vec::new();
+        for text in texts {
+            let Some(key) = read(&text) else {
+                return invalid("has a key that is not 32 bytes in Base64");
+            };
+            if keys.contains(&key) {
+                return invalid("has the same key twice");
+            }
+            keys.push(key);
+        }
+        Ok(StateKeys {
+            keys: keys.into_iter().map(StateKey::new).collect(),
+            is_configured: true,
+        })
+    }
+}
+
+/// The finding does not show the value, because the value is a secret.
+fn invalid(source: Source, what: &str) -> Finding {
+    Finding::new(&codes::STATE_KEYS_INVALID, format!("{source} {what}"))
+        .remedy_is("make a key with `openssl rand -base64 32`, and separate keys by commas")
+}
+
+fn read(text: &str) -> Option<[u8; KEY_LEN]> {
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes = GeneralPurpose::new(&STANDARD, config).decode(text).ok()?;
+    bytes.try_into().ok()
+}
+
+const MOST_KEYS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    const TWO: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+
+    fn keys(builder: &ServerBuilder, variable: Option<&str>) -> Result<(usize, bool), String> {
+        let value = |name: &str| {
+            let is_read = name == "MCP_AUTH_STATE_KEYS";
+            variable.filter(|_| is_read).map(str::to_owned)
+        };
+        let keys = builder.state_keys.resolve(&Environment::of(&value));
+        keys.map(|keys| (keys.keys.len(), keys.is_configured))
+            .map_err(|finding| finding.what().to_owned())
+    }
+
+    #[test]
+    fn keys_are_set_in_code_or_by_the_environment_or_else_one_is_random() {
+        let builder = || ServerBuilder::of_package("p", "1");
+        assert_eq!(keys(&builder(), None), Ok((1, false)));
+        let both = format!("{ONE}, {TWO}");
+        assert_eq!(keys(&builder(), Some(&both)), Ok((2, true)));
+        assert_eq!(
+            keys(&builder().state_keys([TWO]), Some(&both)),
+            Ok((1, true))
+        );
+    }
+
+    #[test]
+    fn a_wrong_key_does_not_start_and_is_not_shown() {
+        let builder = || ServerBuilder::of_package("p", "1");
+        let twice = format!("{ONE},{ONE}");
+        let short = &ONE[..40];
+        let nine = vec![ONE; 9].join(",");
+        for (value, what) in [
+            ("secret", "has a key that is not 32 bytes in Base64"),
+            (short, "has a key that is not 32 bytes in Base64"),
+            (&twice, "has the same key twice"),
+            (&nine, "has more than 8 keys"),
+        ] {
+            let error = keys(&builder(), Some(value)).unwrap_err();
+            assert_eq!(error, format!("MCP_AUTH_STATE_KEYS {what}"));
+        }
+        let none = builder().state_keys(Vec::<String>::new());
+        assert_eq!(keys(&none, None), Err("`state_keys` has no key".to_owned()));
+    }
+}
