@@ -138,7 +138,10 @@ fn primitive_tokens(
         .iter()
         .filter_map(|parameter| parameter.completion());
     let used = completions.chain(&args.authorize);
-    function.mark_used(&used.flat_map(|call| &call.parameters).collect::<Vec<_>>());
+    let used = used.flat_map(|call| &call.parameters);
+    let confirm = args.tool.confirm.iter();
+    let confirm = confirm.flat_map(entry::Confirm::parameters);
+    function.mark_used(&used.chain(confirm).collect::<Vec<_>>());
     let handler = model::Handler::check(primitive, args, &function, parameters, &mut errors);
     garde::check_dependency(handler.garde(), manifest, &mut errors);
     let registration = if errors.is_empty() {

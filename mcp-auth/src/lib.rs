@@ -43,6 +43,7 @@ pub use crate::primitive::{
     IntoToolResult, Json, LogLevel, Message, PrimitiveInfo, PrimitiveKind, PromptOutput,
     PublicErrorExt, Rate, ResourceOutput, State, ToolError, ToolOutput, Total,
 };
+pub use crate::protocol::ConfirmationStore;
 pub use crate::server::{
     AccessMatrix, AudiencePolicy, CheckReport, Error, Finding, Result, RunningServer, SampleCaller,
     Server, ServerBuilder, Severity,

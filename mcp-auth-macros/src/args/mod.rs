@@ -12,7 +12,7 @@ use syn::{Ident, LitStr, Path, ext::IdentExt};
 
 use crate::{
     entry::{
-        Call, Entry, Hint, List,
+        Call, Confirm, Entry, Hint, List,
         Quantifier::{All, Any},
         Spelling,
     },
@@ -57,6 +57,7 @@ pub(crate) struct Args {
 pub(crate) struct ToolArgs {
     pub(crate) allow_unknown: Option<Ident>,
     pub(crate) closed_world: Option<Ident>,
+    pub(crate) confirm: Option<Confirm>,
     pub(crate) destructive: Option<Hint>,
     pub(crate) idempotent: Option<Hint>,
     pub(crate) lenient: Option<Ident>,
@@ -135,6 +136,7 @@ impl ToolArgs {
         match name {
             "allow_unknown" => self.allow_unknown = errors.keep(entry.flag()),
             "closed_world" => self.closed_world = errors.keep(entry.flag()),
+            "confirm" => self.confirm = errors.keep(entry.confirm()),
             "destructive" => self.destructive = errors.keep(entry.hint()),
             "idempotent" => self.idempotent = errors.keep(entry.hint()),
             "lenient" => self.lenient = errors.keep(entry.flag()),

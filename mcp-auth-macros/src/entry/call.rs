@@ -41,7 +41,7 @@ impl Call {
         }
     }
 
-    fn read(primitive: Primitive, value: &Expr, form: &str) -> syn::Result<Self> {
+    pub(super) fn read(primitive: Primitive, value: &Expr, form: &str) -> syn::Result<Self> {
         let Expr::Call(call) = value else {
             return Err(syn::Error::new_spanned(value, form));
         };

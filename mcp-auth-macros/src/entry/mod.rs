@@ -3,6 +3,7 @@
 //! Every value keeps its span. A mistake in one entry does not hide a mistake in the next entry.
 
 mod call;
+mod confirm;
 mod list;
 mod number;
 
@@ -19,6 +20,7 @@ use syn::{
 
 pub(crate) use self::{
     call::{COMPLETION_FORM, Call},
+    confirm::Confirm,
     list::{Choice, List, Quantifier},
 };
 

@@ -104,6 +104,7 @@ fn tool_traits(handler: &Handler, tool: &Tool) -> TokenStream {
         lenient,
         ..
     } = tool;
+    let confirms = tool.confirm.is_some();
     let (read_only, destructive) = (optional(&tool.read_only), optional(&tool.destructive));
     let (idempotent, open_world) = (optional(&tool.idempotent), optional(&tool.open_world));
     let mirrored = handler.headers().map(|(argument, header)| {
@@ -119,6 +120,7 @@ fn tool_traits(handler: &Handler, tool: &Tool) -> TokenStream {
             },
             allow_unknown: #allow_unknown,
             lenient: #lenient,
+            confirms: #confirms,
             mirrored: &[#(#mirrored),*],
         })
     }

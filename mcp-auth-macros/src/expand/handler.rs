@@ -6,7 +6,7 @@ use syn::{Index, ext::IdentExt, spanned::Spanned};
 
 use super::{field_name, field_type_name, local_name, located, optional, respanned};
 use crate::{
-    entry::Call,
+    entry::{Call, Confirm},
     model::{Handler, Kind},
     parameter::{Parameter, Role},
 };
@@ -32,6 +32,10 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
         quote!(#ident(#(#values),*))
     };
     let (kind, permit) = (kind(handler), permit(handler));
+    let confirmation = confirmation(handler);
+    let confirmed = confirmation
+        .is_some()
+        .then(|| quote!(let __check = __check.before_confirmation()?;));
     let completion = completion(handler);
     // The compiler reports a future that is not `Send` at the head of `call`.
     let head = quote_spanned! {located(ident.span())=>
@@ -50,7 +54,9 @@ pub(super) fn implementation(handler: &Handler) -> TokenStream {
             #validation
             #head {
                 #(#injections)*
+                #confirmed
                 let __permit = #permit?;
+                #confirmation
                 __private::started(__cx);
                 ::core::result::Result::Ok(__permit.ran(#body))
             }
@@ -122,6 +128,34 @@ fn permit(handler: &Handler) -> TokenStream {
     }
 }
 
+/// The code that asks the person. It completes the `Permit` of `authorize`.
+fn confirmation(handler: &Handler) -> Option<TokenStream> {
+    let Kind::Tool(tool) = &handler.kind else {
+        return None;
+    };
+    let question = match tool.confirm.as_ref()? {
+        Confirm::Function(Call {
+            function,
+            parameters,
+        }) => {
+            let parameters = parameters
+                .iter()
+                .filter_map(|name| reference(handler, name));
+            quote_spanned!(located(function.span())=> #function(#(#parameters),*))
+        }
+        Confirm::Text { text, names } => {
+            let values = names.iter().filter_map(|name| {
+                let value = reference(handler, name)?;
+                Some(quote_spanned!(text.span()=> #name = #value))
+            });
+            quote_spanned!(text.span()=> ::std::format!(#text, #(#values),*))
+        }
+    };
+    Some(quote_spanned! {question.span()=>
+        let __permit = __permit.confirm(__cx, #question).await?;
+    })
+}
+
 /// The code that calls the completion function of the requested argument.
 fn completion(handler: &Handler) -> Option<TokenStream> {
     let arms: Vec<_> = handler
@@ -172,7 +206,7 @@ fn suggestions(handler: &Handler, argument: &str, call: &Call) -> TokenStream {
     }
 }
 
-/// A parameter of the function as the `authorize` or `complete` function gets it. The compiler
+/// A parameter of the function as the `authorize`, `confirm` or `complete` function gets it. The compiler
 /// reports mistakes at the parameter's name.
 fn reference(handler: &Handler, name: &Ident) -> Option<TokenStream> {
     let parameter = handler

@@ -7,7 +7,7 @@ use syn::{Ident, ext::IdentExt};
 use super::{arguments, sole_struct};
 use crate::{
     args::{Args, Extension, GuardArgs},
-    entry::{Hint, List, Spelling},
+    entry::{Confirm, Hint, List, Spelling},
     errors::{Errors, did_you_mean, listed},
     grammar,
     item::Function,
@@ -118,8 +118,11 @@ fn check_rates(args: &Args, errors: &mut Errors) {
 }
 
 // #[mcp_tool(authorize = owns(document))] async fn tool(document_id: String)
+// #[mcp_tool(confirm = "Delete {document}?")] async fn tool(document_id: String)
 fn check_authorize(primitive: Primitive, args: &Args, item: &Function, errors: &mut Errors) {
-    for parameter in args.authorize.iter().flat_map(|call| &call.parameters) {
+    let authorize = args.authorize.iter().flat_map(|call| &call.parameters);
+    let confirm = args.tool.confirm.iter().flat_map(Confirm::parameters);
+    for parameter in authorize.chain(confirm) {
         check_parameter(primitive, parameter, item, errors);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use self::{
 use crate::{
     args::{Args, ToolArgs},
     docs::Description,
-    entry::{Call, Hint, Spelling},
+    entry::{Call, Confirm, Hint, Spelling},
     errors::Errors,
     grammar,
     icon::Icon,
@@ -66,6 +66,7 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Tool {
     pub(crate) allow_unknown: bool,
+    pub(crate) confirm: Option<Confirm>,
     pub(crate) destructive: Option<bool>,
     pub(crate) idempotent: Option<bool>,
     pub(crate) lenient: bool,
@@ -96,7 +97,7 @@ impl Handler {
                     errors,
                 ))
             }
-            Primitive::Tool => Kind::Tool(Tool::of(&args.tool)),
+            Primitive::Tool => Kind::Tool(Tool::of(args.tool)),
         };
         let ident = item.signature.ident.clone();
         Self {
@@ -207,10 +208,11 @@ impl Handler {
 }
 
 impl Tool {
-    fn of(args: &ToolArgs) -> Self {
+    fn of(args: ToolArgs) -> Self {
         let said = |hint: &Option<Hint>| hint.as_ref().map(|hint| hint.value);
         Self {
             allow_unknown: args.allow_unknown.is_some(),
+            confirm: args.confirm,
             destructive: said(&args.destructive),
             idempotent: said(&args.idempotent),
             lenient: args.lenient.is_some(),

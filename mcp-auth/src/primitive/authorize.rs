@@ -6,9 +6,12 @@
 
 use std::fmt;
 use std::future::ready;
+use std::marker::PhantomData;
 
 use crate::guard::{Denied, Guard};
 
+use super::confirm::{Ask, confirm};
+use super::context::Context;
 use super::error::ToolError;
 use super::outcome::Failure;
 use super::tool_result::IntoToolError;
@@ -28,27 +31,58 @@ pub(crate) struct AccessRule {
     pub(crate) guard: Guard,
     /// The `authorize` of the primitive, as written in the attribute.
     pub(crate) rule: Option<&'static str>,
+    /// True if a person must confirm each call.
+    pub(crate) confirms: bool,
 }
 
 impl fmt::Display for AccessRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.guard)?;
-        match self.rule {
-            Some(rule) => write!(f, ", authorize {rule}"),
-            None => Ok(()),
+        if let Some(rule) = self.rule {
+            write!(f, ", authorize {rule}")?;
         }
+        if self.confirms {
+            f.write_str(", confirmed by the user")?;
+        }
+        Ok(())
     }
 }
 
-/// The step that runs `authorize`, after the parameters are injected and before the body runs.
+/// The step that runs `authorize`, after the parameters are injected and before the body runs. `S` says whether a
+/// person must confirm the call afterwards.
 #[derive(Debug)]
-pub struct AuthorizeGate {
+pub struct AuthorizeGate<S = Final> {
     declared: Option<Authorize>,
+    confirms: bool,
+    stage: PhantomData<S>,
 }
 
-/// The permission to run the body of a function once.
+/// The permission to run the body of a function once. A `Permit<Unconfirmed>` becomes one when a person confirms the
+/// call.
 #[derive(Debug)]
-pub struct Permit(());
+pub struct Permit<S = Final>(PhantomData<S>);
+
+/// Marks a permit that lets the body run.
+#[derive(Debug)]
+pub struct Final(());
+
+/// Marks a permit that a person must confirm.
+#[derive(Debug)]
+pub struct Unconfirmed(());
+
+/// Says whether a person must confirm the call after this stage.
+pub trait Stage: Send + 'static {
+    /// True if a person must confirm the call.
+    const CONFIRMS: bool;
+}
+
+impl Stage for Final {
+    const CONFIRMS: bool = false;
+}
+
+impl Stage for Unconfirmed {
+    const CONFIRMS: bool = true;
+}
 
 /// The value that the body of a function returned.
 #[derive(Debug)]
@@ -59,21 +93,45 @@ pub struct Ran<T>(pub(super) T);
 pub struct Stop(pub(super) Failure);
 
 impl AuthorizeGate {
-    pub(super) const fn new(declared: Option<Authorize>) -> Self {
-        Self { declared }
+    pub(super) const fn new(declared: Option<Authorize>, confirms: bool) -> Self {
+        Self {
+            declared,
+            confirms,
+            stage: PhantomData,
+        }
     }
 
+    /// Returns the step of a function whose attribute has a `confirm`.
+    ///
+    /// # Errors
+    ///
+    /// - The attribute has no `confirm`.
+    pub fn before_confirmation(self) -> Result<AuthorizeGate<Unconfirmed>, Stop> {
+        if !self.confirms {
+            return Err(differs());
+        }
+        Ok(AuthorizeGate {
+            declared: self.declared,
+            confirms: true,
+            stage: PhantomData,
+        })
+    }
+}
+
+impl<S: Stage> AuthorizeGate<S> {
     /// Permits the body of a function whose attribute has no `authorize`.
     ///
     /// # Errors
     ///
     /// - The attribute has an `authorize`.
-    pub fn none(self) -> Result<Permit, Stop> {
-        match self.declared {
-            // PROOF: the guard allowed the call, and the attribute has no `authorize`.
-            None => Ok(Permit(())),
-            Some(_) => Err(differs()),
+    /// - The attribute has a `confirm`, and the step is not the step before it.
+    pub fn none(self) -> Result<Permit<S>, Stop> {
+        if self.declared.is_some() || self.confirms != S::CONFIRMS {
+            return Err(differs());
         }
+        // PROOF: the guard allowed the call, and the attribute has no `authorize`. If it has a `confirm`, the permit is
+        // still unconfirmed.
+        Ok(Permit(PhantomData))
     }
 
     /// Permits the body of a function whose attribute has an `authorize`, if the `authorize` function
@@ -83,20 +141,22 @@ impl AuthorizeGate {
     ///
     /// - A denial if the function returned `false`.
     /// - The function's own error.
+    /// - The attribute has a `confirm`, and the step is not the step before it.
     // The signature states `Send`. If rustc inferred it from the body, with the lifetimes of `V` erased, it would
     // not know that a `Box<dyn Error>` is `'static`.
     pub fn authorize<M, V: Decide<M>>(
         self,
         verdict: V,
-    ) -> impl Future<Output = Result<Permit, Stop>> + Send + use<M, V> {
+    ) -> impl Future<Output = Result<Permit<S>, Stop>> + Send + use<M, V, S> {
         let allowed = verdict.decide();
         async move {
-            let Some(declared) = self.declared else {
+            let Some(declared) = self.declared.filter(|_| self.confirms == S::CONFIRMS) else {
                 return Err(differs());
             };
             if allowed.await? {
-                // PROOF: the guard and the `authorize` function allowed the call.
-                Ok(Permit(()))
+                // PROOF: the guard and the `authorize` function allowed the call. If the attribute has a `confirm`, the
+                // permit is still unconfirmed.
+                Ok(Permit(PhantomData))
             } else {
                 let Authorize { rule, arguments } = declared;
                 Err(Stop(Failure::Denied(Denied::Authorize { rule, arguments })))
@@ -110,6 +170,28 @@ impl Permit {
     /// each function.
     pub fn ran<T>(self, output: T) -> Ran<T> {
         Ran(output)
+    }
+}
+
+impl Permit<Unconfirmed> {
+    /// Asks the person at the client, and permits the body if the person agrees.
+    ///
+    /// # Errors
+    ///
+    /// - The person declined, or closed the question.
+    /// - The question's own error.
+    pub fn confirm<M, Q: Ask<M>>(
+        self,
+        cx: &Context,
+        question: Q,
+    ) -> impl Future<Output = Result<Permit, Stop>> + Send + use<'_, M, Q> {
+        let question = question.question();
+        async move {
+            confirm(cx, question.await?).await?;
+            // PROOF: the guard and the `authorize` function, if there is one, allowed the call, and the person confirmed
+            // it.
+            Ok(Permit(PhantomData))
+        }
     }
 }
 
@@ -189,7 +271,8 @@ pub struct Deferred(());
 /// The error of a primitive whose generated code does not match its declaration, which would be a
 /// bug in the macro.
 fn differs() -> Stop {
-    ToolError::from("the generated code of a tool does not match its `authorize`").into()
+    ToolError::from("the generated code of a tool does not match its `authorize` and `confirm`")
+        .into()
 }
 
 #[cfg(test)]
@@ -204,7 +287,7 @@ mod tests {
 
     fn outcome(permit: Result<Permit, Stop>) -> String {
         match permit {
-            Ok(Permit(())) => "permit".to_owned(),
+            Ok(Permit(_)) => "permit".to_owned(),
             Err(Stop(Failure::Denied(denied))) => denied.to_string(),
             Err(Stop(Failure::Error(error))) => error.to_string(),
             Err(Stop(other)) => format!("{other:?}"),
@@ -212,7 +295,7 @@ mod tests {
     }
 
     fn asked<M>(verdict: impl Decide<M>) -> String {
-        outcome(block_on(AuthorizeGate::new(OWNS).authorize(verdict)))
+        outcome(block_on(AuthorizeGate::new(OWNS, false).authorize(verdict)))
     }
 
     #[test]
@@ -235,9 +318,12 @@ mod tests {
 
     #[test]
     fn a_step_that_is_not_the_declared_one_permits_nothing() {
-        assert_eq!(outcome(AuthorizeGate::new(None).none()), "permit");
-        assert_eq!(outcome(AuthorizeGate::new(OWNS).none()), "Internal error");
-        let undeclared = block_on(AuthorizeGate::new(None).authorize(true));
+        assert_eq!(outcome(AuthorizeGate::new(None, false).none()), "permit");
+        assert_eq!(
+            outcome(AuthorizeGate::new(OWNS, false).none()),
+            "Internal error"
+        );
+        let undeclared = block_on(AuthorizeGate::new(None, false).authorize(true));
         assert_eq!(outcome(undeclared), "Internal error");
     }
 }

@@ -69,6 +69,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Returns true if a person must confirm each call. Only tools can ask for that.
+    pub(crate) fn confirms(&self) -> bool {
+        match self {
+            Self::Tool(tool) => tool.confirms,
+            Self::Prompt(_) | Self::Resource(_) => false,
+        }
+    }
+
     /// Returns the arguments that clients repeat in headers. Only tools have such arguments.
     pub(crate) fn mirrored(&self) -> &'static [MirroredArgument] {
         match self {
@@ -95,6 +103,8 @@ pub struct ToolTraits {
     /// True if the tool accepts a number, boolean, list or object that a client sends as a JSON
     /// string (`"10"` for a number), and removes the extra arguments that certain clients add.
     pub lenient: bool,
+    /// True if a person must confirm each call.
+    pub confirms: bool,
     /// The arguments that clients repeat in headers.
     pub mirrored: &'static [MirroredArgument],
 }

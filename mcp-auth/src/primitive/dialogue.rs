@@ -237,22 +237,37 @@ impl Dialogue {
         question: Question,
         read: impl FnOnce(&Value) -> Result<A, String>,
     ) -> Result<A, ToolError> {
-        match self.answer(name, question, read)? {
+        if !self.lock().is_open {
+            return Err(Misuse::NotInBody.into());
+        }
+        match self.answer(name, question, false, read)? {
             Some(answer) => Ok(answer),
             None => pending().await,
         }
     }
 
+    /// Asks the person before the body of the function begins. Only an answer to this question counts, which the server
+    /// asked in an earlier round.
+    pub(super) async fn confirm<A>(
+        &self,
+        question: Question,
+        read: impl FnOnce(&Value) -> Result<A, String>,
+    ) -> Result<A, ToolError> {
+        match self.answer(Some(CONFIRM), question, true, read)? {
+            Some(answer) => Ok(answer),
+            None => pending().await,
+        }
+    }
+
+    /// If `was_asked` is true, an answer counts only if the server asked the question in an earlier round.
     fn answer<A>(
         &self,
         name: Option<&str>,
         question: Question,
+        was_asked: bool,
         read: impl FnOnce(&Value) -> Result<A, String>,
     ) -> Result<Option<A>, ToolError> {
         let mut state = self.lock();
-        if !state.is_open {
-            return Err(Misuse::NotInBody.into());
-        }
         let name = name.map_or_else(|| state.next_name(), str::to_owned);
         if let Some(other) = state.asked.insert(name.clone(), question.id.clone())
             && other != question.id
@@ -262,7 +277,7 @@ impl Dialogue {
         let answer = self.given.answers.get(&name);
         let answer = answer.filter(|answer| {
             let id = answer.question.as_ref();
-            id.is_none_or(|id| *id == question.id)
+            id.map_or(!was_asked, |id| *id == question.id)
         });
         let question = match answer.map(|answer| read(&answer.value)) {
             Some(Ok(read)) => {
@@ -337,6 +352,9 @@ impl std::fmt::Debug for State {
             .finish_non_exhaustive()
     }
 }
+
+/// The name of the question of `confirm`.
+const CONFIRM: &str = "confirm";
 
 #[cfg(test)]
 mod tests;

@@ -311,7 +311,7 @@ impl<'a> IntoFuture for ElicitUrl<'a> {
 }
 
 /// Reads the result of `elicitation/create`. The error tells the person what is wrong.
-fn read<T, E: std::fmt::Display>(
+pub(super) fn read<T, E: std::fmt::Display>(
     answer: &Value,
     form: impl FnOnce(&Map<String, Value>) -> Result<T, E>,
 ) -> Result<Answer<T>, String> {

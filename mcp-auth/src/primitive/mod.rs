@@ -16,6 +16,7 @@ mod authorize;
 mod channel;
 mod completion;
 mod concurrency;
+mod confirm;
 mod content;
 mod context;
 mod deadline;

@@ -3,9 +3,9 @@
 
 use std::future::{poll_fn, ready};
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -196,37 +196,31 @@ impl Served {
                 served: Arc::clone(&served),
                 context,
                 input,
-                check: AuthorizeGate::new(served.authorize()),
+                check: AuthorizeGate::new(served.authorize(), served.confirms()),
+            };
+            let start = {
+                let (served, channel) = (Arc::clone(&served), channel.clone());
+                move || UntilAsked {
+                    run: served.start(call),
+                    channel,
+                }
             };
             let work = async {
                 match threads {
                     Some((threads, place)) => {
-                        let served = Arc::clone(&served);
-                        let start = move || served.start(call);
                         Box::pin(threads.run(place, Box::new(held), start)).await
                     }
                     None => {
                         let _held = held;
-                        Some(served.start(call).await)
+                        Some(start().await)
                     }
                 }
             };
             // A client that does not read its messages stops the function, but not the time-out.
             let mut work = pin!(work);
-            let work = poll_fn(|cx| {
-                let Some(channel) = &channel else {
-                    return work.as_mut().poll(cx);
-                };
-                if channel.holds(cx.waker()) {
-                    return Poll::Pending;
-                }
-                match (work.as_mut().poll(cx), channel.dialogue().asking()) {
-                    // The function waits for an answer, which only another request can bring.
-                    (Poll::Pending, Some(asking)) => {
-                        Poll::Ready(Some(Err(Failure::Asking(Box::new(asking)))))
-                    }
-                    (polled, _) => polled,
-                }
+            let work = poll_fn(|cx| match &channel {
+                Some(channel) if channel.holds(cx.waker()) => Poll::Pending,
+                Some(_) | None => work.as_mut().poll(cx),
             });
             let contained = pin!(AssertUnwindSafe(work).catch_unwind());
             let ended = match (served.longest_timeout(), &channel) {
@@ -259,6 +253,26 @@ impl Served {
                 Some(Err(_)) => Err(fault(&served, "tool panicked")),
                 None => Err(fault(&served, "tool timed out")),
             }
+        }
+    }
+}
+
+/// Runs a function until it ends, or until it waits for an answer, which only another request can bring.
+struct UntilAsked {
+    run: Run,
+    /// `None` if the function cannot ask.
+    channel: Option<Arc<Channel>>,
+}
+
+impl Future for UntilAsked {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Outcome> {
+        let polled = self.run.as_mut().poll(cx);
+        let channel = self.channel.as_ref().filter(|_| polled.is_pending());
+        match channel.and_then(|channel| channel.dialogue().asking()) {
+            Some(asking) => Poll::Ready(Err(Failure::Asking(Box::new(asking)))),
+            None => polled,
         }
     }
 }

@@ -184,7 +184,8 @@ impl Served {
             concurrency: declaration.concurrency.map(Concurrency::new).map(Arc::new),
             is_shared: guard.is_public() && declaration.parameters.iter().all(|one| one.shared),
             takes_organization,
-            uses_context: declaration.parameters.iter().any(|one| one.uses_context),
+            uses_context: declaration.kind.confirms()
+                || declaration.parameters.iter().any(|one| one.uses_context),
             requires_arguments,
             schemes,
         })
@@ -272,6 +273,7 @@ impl Served {
         AccessRule {
             guard: *self.guard(),
             rule: self.authorize().map(|authorize| authorize.rule),
+            confirms: self.confirms(),
         }
     }
 
@@ -366,6 +368,11 @@ impl Served {
     pub(super) fn longest_timeout(&self) -> Option<Duration> {
         let seconds = self.registration.declaration.extend_on_progress;
         seconds.map(Duration::from_secs)
+    }
+
+    /// Returns true if a person must confirm each call.
+    pub(crate) fn confirms(&self) -> bool {
+        self.registration.declaration.kind.confirms()
     }
 
     /// Returns true if the function can send messages to the client.

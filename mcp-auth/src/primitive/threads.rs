@@ -19,7 +19,7 @@ use tracing::{Dispatch, Span};
 
 use crate::limits::{Party, Place, Queue, Shares};
 
-use super::outcome::{Outcome, Run};
+use super::outcome::Outcome;
 
 /// A pool of threads, which are started when they are needed.
 #[derive(Debug)]
@@ -58,11 +58,11 @@ impl Threads {
     /// If the future is dropped while the call still waits for an injected parameter or for
     /// `authorize`, the call is abandoned. A function that already runs continues, and keeps its
     /// thread and `held` until it ends.
-    pub(super) async fn run(
+    pub(super) async fn run<F: Future<Output = Outcome> + Unpin>(
         &self,
         place: Place,
         held: Box<dyn Any + Send>,
-        start: impl FnOnce() -> Run + Send + 'static,
+        start: impl FnOnce() -> F + Send + 'static,
     ) -> Option<Outcome> {
         let (runtime, span) = (Handle::current(), Span::current());
         let subscriber = get_default(Dispatch::clone);
@@ -125,6 +125,7 @@ impl Wake for Unpark {
 mod tests {
     use tracing::{Instrument, info_span};
 
+    use super::super::outcome::Run;
     use super::super::returned::Output;
     use super::super::tool_result::{Body, ToolOutput};
     use super::*;

@@ -17,6 +17,7 @@ use self::list::Visibilities;
 use super::calls::Calls;
 use super::challenge::Challenger;
 use super::completion::{self, Reference};
+use super::confirmations::Confirmations;
 use super::envelope::{Message, Params};
 use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
@@ -79,6 +80,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) progress_interval: Duration,
     /// Seals the cursors of lists and the state of requests that wait for a person.
     pub(crate) sealer: Sealer,
+    /// The used confirmations.
+    pub(crate) confirmations: Confirmations,
 }
 
 /// The requests that callers without a token may send, in addition to the use of public tools,

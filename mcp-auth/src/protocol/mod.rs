@@ -7,6 +7,7 @@
 mod calls;
 mod challenge;
 mod completion;
+mod confirmations;
 mod cursor;
 mod driver;
 mod endpoint;
@@ -30,6 +31,8 @@ mod string;
 
 pub(crate) use self::calls::Calls;
 pub(crate) use self::challenge::{Challenge, Challenger};
+pub use self::confirmations::ConfirmationStore;
+pub(crate) use self::confirmations::Confirmations;
 pub(crate) use self::endpoint::{
     AnonymousAccess, Endpoint, EndpointConfig, MessageStream, Sender, ServerInfo,
 };

@@ -152,6 +152,8 @@ codes! {
         "all calls to Clerk run on this thread";
     Fatal CURSOR_KEY_FAILED "cursor-key-failed"
         "the cursors of long lists and the state of questions are sealed with a random key";
+    Fatal CONFIRMATION_STORE_MISSING "confirmation-store-missing"
+        "another process with the same keys would accept a confirmation a second time";
     Fatal STATE_KEYS_INVALID "state-keys-invalid"
         "a server with another key cannot continue what this server began";
     Fatal THREADS_FAILED "threads-failed"

@@ -80,6 +80,9 @@ impl Settings {
         let connections = findings.note(connections);
         let registry = findings.note(tools(builder));
         let state_keys = findings.note(builder.state_keys.resolve(env));
+        if let (Ok(keys), Ok(registry)) = (&state_keys, &registry) {
+            findings.extend(builder.state_keys.check(keys, registry));
+        }
         Self {
             address,
             canonical,

@@ -10,7 +10,7 @@ use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteCon
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
 use crate::limits::Networks;
 use crate::primitive::{Registry, Threads};
-use crate::protocol::{Calls, Endpoint, EndpointConfig, Sealer, ServerInfo};
+use crate::protocol::{Calls, Confirmations, Endpoint, EndpointConfig, Sealer, ServerInfo};
 
 use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
 use super::check::{connect, probe};
@@ -247,6 +247,10 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     let url = canonical.as_str().to_owned();
     let sealer = Sealer::new(&state_keys.keys, url, Arc::clone(&clock))
         .map_err(|error| Finding::new(&codes::CURSOR_KEY_FAILED, error.to_string()))?;
+    let confirmations = match builder.state_keys.store {
+        Some(store) => Confirmations::of(store),
+        None => Confirmations::in_memory(Arc::clone(&clock)),
+    };
     let endpoint = Endpoint::new(EndpointConfig {
         info,
         registry,
@@ -270,6 +274,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         page_size: builder.limits.page_size,
         progress_interval: builder.limits.progress_interval,
         sealer,
+        confirmations,
     });
     let site = Site::new(SiteConfig {
         endpoint: Arc::new(endpoint),

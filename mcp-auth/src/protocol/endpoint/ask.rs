@@ -6,12 +6,13 @@ use bytestring::ByteString;
 use serde_json::{Map, Value};
 
 use crate::identity::{Caller, Org};
-use crate::primitive::{Asking, ClientAnswer, Dialogue, Given, Served};
+use crate::primitive::{Asking, ClientAnswer, Dialogue, Given, Reference, Served};
 
-use super::super::Response;
 use super::super::era::Era;
 use super::super::error::RpcError;
+use super::super::record::Record;
 use super::super::request_state::{Origin, RequestState, Unsealed};
+use super::super::{RefusedMessage, Response};
 use super::call::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
@@ -67,6 +68,32 @@ impl Endpoint {
         }
         given.answers.extend(answers);
         Ok(Dialogue::new(given))
+    }
+
+    /// Records the use of the request's state, if it has one, so that a confirmed call runs once.
+    ///
+    /// # Errors
+    ///
+    /// - The state was used before, or the store of used states cannot be reached.
+    pub(super) async fn use_state(
+        &self,
+        request: &Request<'_>,
+        record: &mut Record,
+    ) -> Result<(), Stopped> {
+        let Some(state) = request.params.request_state()? else {
+            return Ok(());
+        };
+        match self.config.confirmations.use_once(&state).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                record.fail("the confirmation was used before", Reference::new());
+                Err(RpcError::InvalidParams(USED_STATE).into())
+            }
+            Err(unavailable) => {
+                record.fail("the store of confirmations failed", Reference::new());
+                Err(RefusedMessage::Unavailable(unavailable).into())
+            }
+        }
     }
 
     /// Responds with the questions of a function.
@@ -156,6 +183,8 @@ fn missing(asking: &Asking) -> Map<String, Value> {
 
 const UNKNOWN_STATE: &str = "`requestState` is not valid for this request, or has expired; send the request again without \
      `requestState` and `inputResponses`";
+const USED_STATE: &str = "`requestState` was used before; send the request again without `requestState` and \
+     `inputResponses`";
 const ANSWERS: &str = "`inputResponses` must be an object";
 const NO_QUESTIONS: &str =
     "This call needs an answer of the user, but the server cannot ask through this connection.";

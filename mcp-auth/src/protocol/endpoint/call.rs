@@ -152,6 +152,9 @@ impl Endpoint {
         if let Err(refused) = self.rates.take(counting).await {
             return limited(refused, &mut record);
         }
+        if is_retry && tool.confirms() {
+            self.use_state(request, &mut record).await?;
+        }
         let wanted = self.wanted(tool, caller, request)?;
         let interval = self.config.progress_interval;
         let channel = own_limits.then(|| tool.channel(wanted, interval, dialogue));

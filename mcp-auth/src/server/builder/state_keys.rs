@@ -1,11 +1,14 @@
 //! The keys that seal the state of questions and the cursors of lists.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use crate::protocol::{KEY_LEN, StateKey};
+use crate::primitive::Registry;
+use crate::protocol::{ConfirmationStore, KEY_LEN, StateKey};
 
 use super::super::codes;
 use super::super::environment::{Environment, Variable};
@@ -13,10 +16,12 @@ use super::super::finding::Finding;
 use super::super::setting::{Setting, Source};
 use super::ServerBuilder;
 
-/// The keys that are set in code.
+/// The keys and the store that are set in code.
 #[derive(Default)]
 pub(in crate::server) struct StateKeyOptions {
     keys: Option<Vec<String>>,
+    pub(in crate::server) store: Option<Arc<dyn ConfirmationStore>>,
+    single_process: bool,
 }
 
 /// The keys of a server. Without configured keys the server uses a random key.
@@ -56,11 +61,52 @@ impl ServerBuilder {
         self.state_keys.keys = Some(keys.into_iter().map(Into::into).collect());
         self
     }
+
+    /// Sets the store in which all processes of this server remember used confirmations. Default: each process
+    /// remembers its own.
+    ///
+    /// A server with [`state_keys`](Self::state_keys) and a tool with `confirm` does not start without a store, because
+    /// another process with the same keys would accept a confirmation a second time. If there is only one process, say so
+    /// with [`single_process`](Self::single_process).
+    pub fn confirmation_store(mut self, store: impl ConfirmationStore) -> Self {
+        self.state_keys.store = Some(Arc::new(store));
+        self
+    }
+
+    /// States that no other process of this server runs at the same time, so that the server may remember used
+    /// confirmations by itself. Only a server with [`state_keys`](Self::state_keys) and a tool with `confirm` needs this
+    /// statement.
+    ///
+    /// # Security
+    ///
+    /// If another process with the same keys runs all the same, a confirmed call can run once at each process. The same
+    /// holds within ten minutes after a restart.
+    pub fn single_process(mut self) -> Self {
+        self.state_keys.single_process = true;
+        self
+    }
 }
 
 pub(in crate::server) const VARIABLES: &[Variable] = &[Variable::of_server("MCP_AUTH_STATE_KEYS")];
 
 impl StateKeyOptions {
+    /// The finding about a server whose processes would each accept the same confirmation.
+    pub(in crate::server) fn check(
+        &self,
+        keys: &StateKeys,
+        registry: &Registry,
+    ) -> Option<Finding> {
+        let remembers = self.store.is_some() || self.single_process || !keys.is_configured;
+        let mut tools = registry.iter();
+        let tool = tools.find(|served| served.confirms() && !remembers)?;
+        let name = tool.name();
+        let what = format!(
+            "the tool `{name}` has `confirm`, and the state keys are shared without a store"
+        );
+        let remedy = "set `confirmation_store`, or `single_process` if only one process runs";
+        Some(Finding::new(&codes::CONFIRMATION_STORE_MISSING, what).remedy_is(remedy))
+    }
+
     /// The configured keys, or a random key.
     pub(in crate::server) fn resolve(&self, env: &Environment<'_>) -> Result<StateKeys, Finding> {
         let in_code = self.keys.as_ref();

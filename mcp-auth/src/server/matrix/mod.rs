@@ -281,6 +281,7 @@ impl AccessMatrix {
             item.kind == PrimitiveKind::Tool
                 && item.name == tool
                 && item.access.rule.is_none()
+                && !item.access.confirms
                 && self.may_if(caller, &item.access.guard, POLICIES_DENY)
         })
     }

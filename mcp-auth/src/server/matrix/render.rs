@@ -90,7 +90,11 @@ impl AccessMatrix {
 
     fn json_line(&self, place: usize, item: &Item) -> Value {
         let Item { kind, name, access } = item;
-        let AccessRule { guard, rule } = access;
+        let AccessRule {
+            guard,
+            rule,
+            confirms,
+        } = access;
         let may = self.callers.iter().filter(|caller| self.may(caller, guard));
         let key = match kind {
             PrimitiveKind::Prompt => "prompt",
@@ -105,6 +109,9 @@ impl AccessMatrix {
         if let Some(line) = line.as_object_mut() {
             if let Some(rule) = rule {
                 line.insert("authorize".to_owned(), (*rule).into());
+            }
+            if *confirms {
+                line.insert("confirms".to_owned(), true.into());
             }
             let policies = policies_of(guard);
             if !policies.is_empty() {
@@ -169,7 +176,7 @@ impl AccessMatrix {
     }
 
     fn answer(&self, caller: &SampleCaller, access: &AccessRule) -> String {
-        let AccessRule { guard, rule } = access;
+        let AccessRule { guard, rule, .. } = access;
         let rule = rule.map(|_| "if".to_owned());
         if self.may_if(caller, guard, POLICIES_DENY) {
             return rule.unwrap_or_else(|| "yes".to_owned());

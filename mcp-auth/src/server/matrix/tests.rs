@@ -22,7 +22,11 @@ fn item(tool: &str, guard: Guard, rule: Option<&'static str>) -> Item {
     Item {
         kind: PrimitiveKind::Tool,
         name: tool.to_owned(),
-        access: AccessRule { guard, rule },
+        access: AccessRule {
+            guard,
+            rule,
+            confirms: false,
+        },
     }
 }
 
