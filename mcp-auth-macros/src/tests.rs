@@ -63,6 +63,20 @@ pub(crate) fn messages_of(
 }
 
 #[test]
+fn a_question_is_asked_after_authorize() {
+    snapshot(
+        quote!(authorize = owns(document_id), confirm = "Delete {document_id}?"),
+        &quote! {
+            /// Delete a document.
+            async fn delete_document(document_id: String, count: &Count) -> String {
+                document_id
+            }
+        },
+        &expect_file!["../tests/expand/confirm.rs"],
+    );
+}
+
+#[test]
 fn a_tool_without_parameters_is_data_and_one_call() {
     snapshot(
         quote!(),

@@ -75,6 +75,7 @@ const _: () = {
                 },
                 allow_unknown: false,
                 lenient: false,
+                confirms: false,
                 mirrored: &[
                     __private::MirroredArgument {
                         argument: "homeRegion",

@@ -89,6 +89,7 @@ const _: () = {
                 },
                 allow_unknown: false,
                 lenient: false,
+                confirms: false,
                 mirrored: &[],
             }),
             title: ::core::option::Option::None,

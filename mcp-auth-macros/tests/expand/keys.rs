@@ -56,6 +56,7 @@ const _: () = {
                 },
                 allow_unknown: true,
                 lenient: false,
+                confirms: false,
                 mirrored: &[],
             }),
             title: ::core::option::Option::Some("Search documents"),

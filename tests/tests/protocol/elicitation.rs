@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clerk_emulator::TokenRequest;
+use clerk_emulator::{Emulator, TokenRequest};
 use mcp_auth::ServerBuilder;
 use serde_json::{Value, json};
 
@@ -160,7 +160,7 @@ mod tools {
     }
 }
 
-const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+pub(crate) const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const OTHER_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
 async fn world() -> World {
@@ -172,7 +172,7 @@ async fn with(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> World {
 }
 
 /// A modern request of a client with these capabilities.
-fn ask_as(world: &World, capabilities: &Value, method: &str, mut params: Value) -> Ask {
+pub(crate) fn ask_as(world: &World, capabilities: &Value, method: &str, mut params: Value) -> Ask {
     let mut ask = world.ask(Era::Modern, method, params.clone());
     let mut meta = modern_meta();
     meta["io.modelcontextprotocol/clientCapabilities"] = capabilities.clone();
@@ -182,11 +182,11 @@ fn ask_as(world: &World, capabilities: &Value, method: &str, mut params: Value) 
 }
 
 /// A modern request of a client that can ask a person.
-fn ask(world: &World, method: &str, params: Value) -> Ask {
+pub(crate) fn ask(world: &World, method: &str, params: Value) -> Ask {
     ask_as(world, &json!({ "elicitation": {} }), method, params)
 }
 
-fn tool(name: &str, arguments: &Value) -> Value {
+pub(crate) fn tool(name: &str, arguments: &Value) -> Value {
     json!({ "name": name, "arguments": arguments })
 }
 
@@ -196,7 +196,7 @@ async fn call(world: &World, token: &str, params: Value) -> Reply {
 
 /// The questions of a reply, and its state.
 #[track_caller]
-fn questions(reply: &Reply) -> (Value, String) {
+pub(crate) fn questions(reply: &Reply) -> (Value, String) {
     let result = reply.result();
     assert_eq!(result["resultType"], "input_required", "{result}");
     expect_valid(Era::Modern, "InputRequiredResult", &result);
@@ -209,7 +209,7 @@ fn accept(content: &Value) -> Value {
 }
 
 /// The parameters of the second request.
-fn again(mut params: Value, state: &str, answers: Value) -> Value {
+pub(crate) fn again(mut params: Value, state: &str, answers: Value) -> Value {
     params["requestState"] = state.into();
     params["inputResponses"] = answers;
     params
@@ -217,7 +217,7 @@ fn again(mut params: Value, state: &str, answers: Value) -> Value {
 
 /// Asserts that a state is refused, and that the function does not run.
 #[track_caller]
-fn expect_refused(reply: &Reply) {
+pub(crate) fn expect_refused(reply: &Reply) {
     let error = reply.json()["error"].take();
     assert_eq!(error["code"], -32602, "{error}");
     let text = error["message"].as_str().unwrap();
@@ -226,6 +226,42 @@ fn expect_refused(reply: &Reply) {
         "{text}"
     );
 }
+
+/// Servers with one URL and one Clerk.
+pub(crate) struct Replicas {
+    clerk: Emulator,
+    module: &'static str,
+}
+
+pub(crate) async fn replicas(module: &'static str) -> Replicas {
+    Replicas {
+        clerk: emulator().await,
+        module,
+    }
+}
+
+impl Replicas {
+    pub(crate) async fn start(
+        &self,
+        settings: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> World {
+        let settings = |builder: ServerBuilder| settings(builder.url(PUBLIC_URL));
+        let own = emulator().await;
+        World::built(own, self.module, settings, |_| builder(&self.clerk)).await
+    }
+
+    /// A call of a tool by ada.
+    pub(crate) async fn send(&self, world: &World, params: Value) -> Reply {
+        let mut request = TokenRequest::oauth("ada").org("acme");
+        request.aud = Some(PUBLIC_URL.into());
+        let now = world.clock.unix_seconds();
+        let token = self.clerk.instance().mint(&request, now).unwrap();
+        let ask = ask(world, "tools/call", params).header("host", "mcp.example.com");
+        ask.bearer(&token).send().await
+    }
+}
+
+const PUBLIC_URL: &str = "https://mcp.example.com/mcp";
 
 #[actix_web::test]
 async fn a_function_asks_and_runs_again_with_the_answer() {
@@ -636,29 +672,20 @@ async fn a_state_expires_and_the_right_to_the_tool_is_checked_again() {
 async fn a_server_with_the_same_key_continues_and_a_server_without_it_does_not() {
     let first = tool("book", &json!({ "restaurant": "Noma" }));
     let answers = json!({ "question-1": accept(&json!({ "guests": 4 })) });
-    let clerk = emulator().await;
+    let replicas = replicas("protocol::elicitation::tools").await;
     let replica = async |keys: &[&str]| {
         let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
         let settings = |builder: ServerBuilder| {
-            let builder = builder.url("https://mcp.example.com/mcp");
             if keys.is_empty() {
                 builder
             } else {
                 builder.state_keys(keys)
             }
         };
-        let module = "protocol::elicitation::tools";
-        World::built(emulator().await, module, settings, |_| builder(&clerk)).await
-    };
-    let send = async |world: &World, params: Value| {
-        let mut request = TokenRequest::oauth("ada").org("acme");
-        request.aud = Some("https://mcp.example.com/mcp".to_owned().into());
-        let token = clerk.instance().mint(&request, world.clock.unix_seconds());
-        let ask = ask(world, "tools/call", params).header("host", "mcp.example.com");
-        ask.bearer(&token.unwrap()).send().await
+        replicas.start(settings).await
     };
     let one = replica(&[KEY]).await;
-    let (_, state) = questions(&send(&one, first.clone()).await);
+    let (_, state) = questions(&replicas.send(&one, first.clone()).await);
     let second = again(first.clone(), &state, answers);
     for (keys, continues) in [
         (&[KEY][..], true),
@@ -666,7 +693,7 @@ async fn a_server_with_the_same_key_continues_and_a_server_without_it_does_not()
         (&[OTHER_KEY], false),
         (&[], false),
     ] {
-        let reply = send(&replica(keys).await, second.clone()).await;
+        let reply = replicas.send(&replica(keys).await, second.clone()).await;
         if continues {
             reply.expect_text("4 at Noma");
         } else {

@@ -19,6 +19,7 @@ mod authorize;
 mod challenges;
 mod check;
 mod clients;
+mod confirm;
 mod content;
 mod corpus;
 mod data;

@@ -17,6 +17,9 @@ mod arguments {
 mod authorize {
     mod functions_of_every_form;
 }
+mod confirm {
+    mod questions_of_every_form;
+}
 mod duplicates {
     mod the_same_name_in_two_modules;
 }
