@@ -20,6 +20,7 @@ use syn::{
 pub(crate) use self::{
     call::{COMPLETION_FORM, Call},
     list::{Choice, List, Quantifier},
+    number::Limit,
 };
 
 use crate::{errors::Errors, grammar::CheckResult};
@@ -139,6 +140,11 @@ impl Entry {
             Value::Expression(one) => vec![one],
             Value::Entries(_) | Value::Missing | Value::None => Vec::new(),
         }
+    }
+
+    /// A value of any type.
+    pub(crate) fn expression(self) -> syn::Result<Expr> {
+        self.value(" = …")
     }
 
     pub(crate) fn path(self) -> syn::Result<Path> {

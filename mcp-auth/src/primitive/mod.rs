@@ -23,6 +23,7 @@ mod declaration;
 mod describe;
 mod error;
 mod finite;
+mod form;
 mod info;
 mod inject;
 #[cfg(feature = "testing")]
@@ -60,6 +61,7 @@ pub use self::declaration::{
 };
 pub use self::error::{ErrorOf, NoText, check_error};
 pub use self::error::{PublicErrorExt, ToolError};
+pub use self::form::{Form, FormErrors, FormSchema, FormSchemaError};
 pub use self::info::{PrimitiveInfo, PrimitiveKind};
 pub use self::inject::FromContext;
 pub use self::log_level::LogLevel;
@@ -83,6 +85,7 @@ pub(crate) use self::channel::{LogMessage, Progress};
 pub(crate) use self::concurrency::Concurrency;
 pub use self::context::started;
 pub(crate) use self::error::Reference;
+pub use self::form::{Choice, FormChoice, FormFields};
 pub use self::inject::{inject, inject_optional};
 #[cfg(feature = "testing")]
 pub(crate) use self::invocation_counter::Starts;

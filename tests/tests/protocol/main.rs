@@ -26,6 +26,7 @@ mod discoverable;
 mod discovery;
 mod envelope;
 mod eras;
+mod forms;
 mod guides;
 mod hold;
 mod in_process;

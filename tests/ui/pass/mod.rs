@@ -20,6 +20,9 @@ mod authorize {
 mod duplicates {
     mod the_same_name_in_two_modules;
 }
+mod forms {
+    mod fields_and_choices_of_every_kind;
+}
 mod limits {
     mod rates_and_concurrency_go_with_every_guard;
 }
