@@ -5,7 +5,7 @@
 //! function (`item`, `signature`, `docs`) are parsed independently, so that all mistakes are
 //! reported at once. Then `model` combines and checks the results. Finally, `expand` generates the
 //! code. `primitive` has the differences between tools, prompts and resources. `data` (for the types
-//! of arguments and results) and `permissions` are separate small macros. `module_guard` takes the keys of
+//! of arguments and results), `form` (for types that a person fills in) and `permissions` are separate small macros. `module_guard` takes the keys of
 //! a guard only.
 
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@ mod docs;
 mod entry;
 mod errors;
 mod expand;
+mod form;
 mod garde;
 mod grammar;
 mod icon;
@@ -27,6 +28,7 @@ mod parameter;
 mod permissions;
 mod primitive;
 mod rename;
+mod secret;
 mod signature;
 mod source;
 mod template;
@@ -84,6 +86,18 @@ pub fn data(
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
     data::expand(args.into(), &item.into(), garde::manifest().as_deref()).into()
+}
+
+#[expect(
+    missing_docs,
+    reason = "documented on the re-export, where its examples can run"
+)]
+#[proc_macro_attribute]
+pub fn form(
+    args: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    form::expand(args.into(), &item.into()).into()
 }
 
 #[expect(

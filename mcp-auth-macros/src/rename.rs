@@ -1,5 +1,5 @@
-//! `rename_all`: serde's rules for field names. They are needed to find two arguments that get the
-//! same name.
+//! `rename_all`: serde's rules for the names of fields and variants. They are needed to find two arguments
+//! that get the same name, and for forms, which are read without serde.
 
 use crate::errors::{did_you_mean, listed};
 
@@ -43,6 +43,31 @@ pub(crate) fn renamed(field: &str, rule: &str) -> String {
     }
 }
 
+/// The name that serde gives to `variant`. An unknown rule changes nothing; it is refused elsewhere.
+pub(crate) fn renamed_variant(variant: &str, rule: &str) -> String {
+    match rule {
+        "lowercase" => variant.to_ascii_lowercase(),
+        "UPPERCASE" => variant.to_ascii_uppercase(),
+        "camelCase" => {
+            let mut letters = variant.chars();
+            letters.next().map_or_else(String::new, |first| {
+                first.to_ascii_lowercase().to_string() + letters.as_str()
+            })
+        }
+        "snake_case" | "SCREAMING_SNAKE_CASE" | "kebab-case" | "SCREAMING-KEBAB-CASE" => {
+            let mut snake = String::new();
+            for letter in variant.chars() {
+                if letter.is_uppercase() && !snake.is_empty() {
+                    snake.push('_');
+                }
+                snake.push(letter.to_ascii_lowercase());
+            }
+            renamed(&snake, rule)
+        }
+        _ => variant.to_owned(),
+    }
+}
+
 fn pascal(field: &str) -> String {
     let mut pascal = String::new();
     for word in field.split('_') {
@@ -72,6 +97,23 @@ mod tests {
         for (name, expected) in rows {
             assert_eq!(rule(name), Ok(()));
             assert_eq!(renamed("document_id", name), expected);
+        }
+    }
+
+    #[test]
+    fn variants_are_renamed_as_serde_renames_them() {
+        let rows = [
+            ("lowercase", "verylow"),
+            ("UPPERCASE", "VERYLOW"),
+            ("PascalCase", "VeryLow"),
+            ("camelCase", "veryLow"),
+            ("snake_case", "very_low"),
+            ("SCREAMING_SNAKE_CASE", "VERY_LOW"),
+            ("kebab-case", "very-low"),
+            ("SCREAMING-KEBAB-CASE", "VERY-LOW"),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(renamed_variant("VeryLow", name), expected);
         }
     }
 

@@ -65,7 +65,10 @@ pub(crate) fn messages_of(
 #[test]
 fn a_question_is_asked_after_authorize() {
     snapshot(
-        quote!(authorize = owns(document_id), confirm = "Delete {document_id}?"),
+        quote!(
+            authorize = owns(document_id),
+            confirm = "Delete {document_id}?"
+        ),
         &quote! {
             /// Delete a document.
             async fn delete_document(document_id: String, count: &Count) -> String {
@@ -359,6 +362,44 @@ fn data_is_what_was_written_with_its_derives() {
 }
 
 #[test]
+fn a_form_is_one_function_that_declares_and_reads_its_fields() {
+    let item = quote! {
+        /// A booking.
+        #[derive(Debug)]
+        pub struct Booking {
+            /// The date of arrival.
+            #[form(format = "date", title = "Arrival")]
+            first_day: String,
+            #[form(min = 1, max = 6, default = 2)]
+            guests: u8,
+            #[form(rename = "rooms", min_items = 1, default = [Room::Sea])]
+            r#kinds: Option<Vec<Room>>,
+        }
+    };
+    let args = quote!(crate = crate::framework, rename_all = "camelCase");
+    let file = syn::parse2(crate::form::expand(args, &item)).unwrap();
+    expect_file!["../tests/expand/form.rs"].assert_eq(&prettyplease::unparse(&file));
+}
+
+#[test]
+fn choices_are_data_with_their_titles() {
+    let item = quote! {
+        enum Room {
+            /// With a view of the sea.
+            Sea,
+            #[form(rename = "yard")]
+            BackYard,
+        }
+    };
+    let file = syn::parse2(crate::form::expand(
+        quote!(rename_all = "kebab-case"),
+        &item,
+    ))
+    .unwrap();
+    expect_file!["../tests/expand/choices.rs"].assert_eq(&prettyplease::unparse(&file));
+}
+
+#[test]
 fn permissions_are_constants_and_only_these_are_found_at_the_root() {
     let declared = quote! {
         $crate;
@@ -569,6 +610,20 @@ fn every_path_of_the_expansion_is_absolute() {
     assert_absolute(tokens);
     let stated = quote!(permission = "org:a:b", any(role = "a", scope = "b"));
     assert_absolute(crate::module_guard::expand(stated));
+    let form = quote!(
+        struct Form {
+            #[form(title = "t", default = "a", min_length = 1, format = "date")]
+            day: String,
+        }
+    );
+    assert_absolute(crate::form::expand(quote!(), &form));
+    let choices = quote!(
+        enum Choices {
+            A,
+            B,
+        }
+    );
+    assert_absolute(crate::form::expand(quote!(), &choices));
     let public = quote!(public);
     let tool = quote!(
         fn tool() {}

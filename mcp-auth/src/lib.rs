@@ -15,6 +15,8 @@
 
 #[doc = include_str!("../docs/data.md")]
 pub use mcp_auth_macros::data;
+#[doc = include_str!("../docs/form.md")]
+pub use mcp_auth_macros::form;
 #[doc = include_str!("../docs/mcp_prompt.md")]
 pub use mcp_auth_macros::mcp_prompt;
 #[doc = include_str!("../docs/mcp_resource.md")]
@@ -39,9 +41,10 @@ pub use crate::identity::{
 };
 pub use crate::primitive::{
     Amount, Answer, Cancelled, ClientAbilities, CompletionRequest, Content, Contents, Context,
-    Elicit, ElicitUrl, FromContext, IntoPromptResult, IntoResourceResult, IntoToolError,
-    IntoToolResult, Json, LogLevel, Message, PrimitiveInfo, PrimitiveKind, PromptOutput,
-    PublicErrorExt, Rate, ResourceOutput, State, ToolError, ToolOutput, Total,
+    Elicit, ElicitForm, ElicitUrl, Form, FormErrors, FormSchema, FormSchemaError, FromContext,
+    IntoPromptResult, IntoResourceResult, IntoToolError, IntoToolResult, Json, LogLevel, Message,
+    PrimitiveInfo, PrimitiveKind, PromptOutput, PublicErrorExt, Rate, ResourceOutput, State,
+    ToolError, ToolOutput, Total,
 };
 pub use crate::protocol::ConfirmationStore;
 pub use crate::server::{
@@ -93,11 +96,11 @@ pub mod __private {
     };
     pub use crate::primitive::{
         Annotations, ArgumentOf, ArgumentsForm, AsPrompt, AsResource, AsTool, Authorize,
-        AuthorizeGate, CompletionRequest, Context, Declaration, ErrorOf, Field, FieldType,
-        FromContext, Handler, HasRules, Icon, IsArgument, IsField, Kind, MetaValue,
-        MirroredArgument, NeverNull, NoRules, NoText, NotRead, Parameter, PromptTraits, Ran,
-        Registration, ResourceTraits, Rules, Stop, Suggestions, SuppressedKeyword, ToolError,
-        ToolTraits, UriPart, Values, Violations, When,
+        AuthorizeGate, Choice, CompletionRequest, Context, Declaration, ErrorOf, Field, FieldType,
+        Form, FormChoice, FormFields, FromContext, Handler, HasRules, Icon, IsArgument, IsField,
+        Kind, MetaValue, MirroredArgument, NeverNull, NoRules, NoText, NotRead, Parameter,
+        PromptTraits, Ran, Registration, ResourceTraits, Rules, Stop, Suggestions,
+        SuppressedKeyword, ToolError, ToolTraits, UriPart, Values, Violations, When,
     };
     pub use crate::primitive::{
         check_error, check_undived, inject, inject_optional, started, suggested, taken,

@@ -6,7 +6,7 @@ use mcp_auth::model::{
     CreateMessageRequestParams, CreateMessageResult, ElicitationSchema, JsonObject, Role,
     SamplingMessage, SamplingMessageContentBlock,
 };
-use mcp_auth::{Context, ToolError, form, mcp_prompt, mcp_tool};
+use mcp_auth::{Context, FormSchema, ToolError, form, mcp_prompt, mcp_tool};
 use serde_json::{Value, json};
 
 #[form]
@@ -160,13 +160,10 @@ async fn test_elicitation(
     Ok(format!("User response: {username} <{email}>"))
 }
 
-#[form]
+#[form(rename_all = "snake_case")]
 enum Status {
-    #[form(rename = "active")]
     Active,
-    #[form(rename = "inactive")]
     Inactive,
-    #[form(rename = "pending")]
     Pending,
 }
 
@@ -227,7 +224,7 @@ async fn test_elicitation_sep1330_enums(cx: &Context) -> Result<String, ToolErro
         },
     });
     let schema: JsonObject = serde_json::from_value(schema)?;
-    let schema = ElicitationSchema::from_json_schema(schema)?;
+    let schema = FormSchema::new(&ElicitationSchema::from_json_schema(schema)?)?;
     let answer = cx.elicit_with("Please choose", schema).await?;
     Ok(format!("Elicitation completed: {}", Value::Object(answer)))
 }

@@ -22,6 +22,7 @@ pub(crate) use self::{
     call::{COMPLETION_FORM, Call},
     confirm::Confirm,
     list::{Choice, List, Quantifier},
+    number::Limit,
 };
 
 use crate::{errors::Errors, grammar::CheckResult};
@@ -141,6 +142,11 @@ impl Entry {
             Value::Expression(one) => vec![one],
             Value::Entries(_) | Value::Missing | Value::None => Vec::new(),
         }
+    }
+
+    /// A value of any type.
+    pub(crate) fn expression(self) -> syn::Result<Expr> {
+        self.value(" = …")
     }
 
     pub(crate) fn path(self) -> syn::Result<Path> {

@@ -1,10 +1,10 @@
 //! Numbers as values of keys.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use proc_macro2::Literal;
-use syn::{Expr, ExprLit, Lit};
+use syn::{Expr, ExprLit, ExprUnary, Lit, UnOp, parse_quote};
 
 use super::Entry;
 
@@ -57,6 +57,27 @@ impl Entry {
             })
     }
 
+    /// A limit of numbers. The compiler checks that it has the type of the numbers.
+    pub(crate) fn limit(self) -> syn::Result<Limit> {
+        let key = self.key.clone();
+        let value = self.value(" = 1")?;
+        Limit::of(&value).ok_or_else(|| {
+            let message = format!("`{key}` takes a number: `{key} = 1`");
+            syn::Error::new_spanned(value, message)
+        })
+    }
+
+    /// A limit of characters or items.
+    pub(crate) fn count(self) -> syn::Result<Limit> {
+        let key = self.key.clone();
+        let value = self.value(" = 1")?;
+        let limit = Limit::of(&value).filter(|limit| limit.text.parse::<u32>().is_ok());
+        limit.ok_or_else(|| {
+            let message = format!("`{key}` takes a whole number that is not negative: `{key} = 1`");
+            syn::Error::new_spanned(value, message)
+        })
+    }
+
     /// Parses a whole number above zero, without a suffix.
     fn positive<T>(self, example: &str, message: &str) -> syn::Result<T>
     where
@@ -74,6 +95,62 @@ impl Entry {
             Ok(parsed) if parsed > T::default() && number.suffix().is_empty() => Ok(parsed),
             _ => Err(syn::Error::new_spanned(number, message)),
         }
+    }
+}
+
+/// A number as it is written, with or without a sign.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    pub(crate) literal: Expr,
+    text: String,
+}
+
+impl Limit {
+    /// Returns `None` if the expression is no literal number.
+    pub(crate) fn of(value: &Expr) -> Option<Self> {
+        let (sign, number) = match value {
+            Expr::Unary(ExprUnary {
+                op: UnOp::Neg(_),
+                expr,
+                ..
+            }) => ("-", &**expr),
+            other => ("", other),
+        };
+        let Expr::Lit(ExprLit { lit, .. }) = number else {
+            return None;
+        };
+        let digits = match lit {
+            Lit::Int(number) if number.suffix().is_empty() => number.base10_digits(),
+            Lit::Float(number) if number.suffix().is_empty() => number.base10_digits(),
+            _ => return None,
+        };
+        Some(Self {
+            literal: value.clone(),
+            text: format!("{sign}{digits}"),
+        })
+    }
+
+    /// A number of characters or items.
+    pub(crate) fn of_count(count: usize) -> Self {
+        Self {
+            literal: parse_quote!(#count),
+            text: count.to_string(),
+        }
+    }
+
+    pub(crate) fn is_above(&self, other: &Self) -> bool {
+        let whole = |limit: &Self| limit.text.parse::<i128>().ok();
+        let float = |limit: &Self| limit.text.parse::<f64>().unwrap_or_default();
+        match (whole(self), whole(other)) {
+            (Some(this), Some(other)) => this > other,
+            _ => float(self) > float(other),
+        }
+    }
+}
+
+impl Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::future::ready;
 
-use serde_json::{Map, Value};
-
 use super::authorize::{Deferred, Immediate, Stop};
 use super::channel::Channel;
 use super::context::Context;
-use super::dialogue::{Ability, Misuse, Question};
-use super::elicit::{Answer, read};
+use super::dialogue::Misuse;
+use super::elicit::{Answer, form, read};
 use super::error::ToolError;
 use super::form::Form;
 use super::outcome::Failure;
@@ -76,11 +74,7 @@ impl<F: Future<Output: IntoQuestion> + Send> Ask<Deferred> for F {
 pub(super) async fn confirm(cx: &Context, text: String) -> Result<(), Stop> {
     let channel = cx.channel.as_deref().map(Channel::dialogue);
     let dialogue = channel.ok_or(Misuse::NotInBody).map_err(ToolError::from)?;
-    let mut params = Map::new();
-    params.insert("mode".to_owned(), "form".into());
-    params.insert("message".to_owned(), shown(&text).into());
-    params.insert("requestedSchema".to_owned(), Value::Object(<()>::schema()));
-    let question = Question::new(Ability::Form, params);
+    let question = form(&shown(&text), &<()>::schema());
     let answer = dialogue.confirm(question, |answer| read(answer, <()>::read));
     let refused = |text: &str| Err(Stop(Failure::Error(ToolError::new(text))));
     match answer.await? {

@@ -16,7 +16,7 @@ use super::channel::Channel;
 use super::context::Context;
 use super::dialogue::{Ability, ClientAbilities, Dialogue, Misuse, Question};
 use super::error::ToolError;
-use super::form::Form;
+use super::form::{Form, FormSchema};
 
 /// The answer of a person to a question.
 ///
@@ -59,6 +59,18 @@ pub struct Elicit<'a, T> {
     message: Cow<'a, str>,
     name: Option<&'a str>,
     form: PhantomData<fn() -> T>,
+}
+
+/// A question with a form that is known only at run time. Awaiting it returns the filled-in form.
+///
+/// [`Context::elicit_with`] makes it.
+#[derive(Debug)]
+#[must_use = "a question is asked only if it is awaited"]
+pub struct ElicitForm<'a> {
+    cx: &'a Context,
+    message: Cow<'a, str>,
+    schema: FormSchema,
+    name: Option<&'a str>,
 }
 
 /// A question that asks a person to open a URL. Awaiting it completes if the person agreed.
@@ -145,6 +157,55 @@ impl Context {
             message: message.into(),
             name: None,
             form: PhantomData,
+        }
+    }
+
+    /// Asks the person to fill in a form that is known only at run time, for example because its choices come from a
+    /// database. Awaiting the question returns the properties of the form. Otherwise the method works like
+    /// [`elicit`](Self::elicit).
+    ///
+    /// ```
+    /// use mcp_auth::model::{ElicitationSchema, EnumSchema};
+    /// use mcp_auth::{Context, FormSchema, ToolError, mcp_tool};
+    ///
+    /// /// Move a document.
+    /// #[mcp_tool]
+    /// async fn move_document(document_id: String, cx: &Context) -> Result<String, ToolError> {
+    ///     let folders = vec!["inbox".to_owned(), "archive".to_owned()]; // From a database.
+    ///     let choice = EnumSchema::builder(folders).build();
+    ///     let schema = ElicitationSchema::builder().required_enum_schema("folder", choice).build()?;
+    ///     let answer = cx.elicit_with("Where to?", FormSchema::new(&schema)?).await?;
+    ///     let folder = answer["folder"].as_str().unwrap_or_default();
+    ///     Ok(format!("{document_id} is in {folder}"))
+    /// }
+    ///
+    /// # #[cfg(feature = "testing")]
+    /// # actix_web::rt::System::new().block_on(async {
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// let server = mcp_auth::server!();
+    /// # let server = server.tools_of(module_path!());
+    /// let server = TestServer::of(server);
+    /// let ada = server.user("ada").answering(json!({ "folder": "archive" }));
+    /// let answer = ada.call("move_document", json!({ "document_id": "d1" })).await;
+    /// assert_eq!(answer.expect_ok().text(), "d1 is in archive");
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`elicit`](Self::elicit).
+    pub fn elicit_with<'a>(
+        &'a self,
+        message: impl Into<Cow<'a, str>>,
+        schema: FormSchema,
+    ) -> ElicitForm<'a> {
+        ElicitForm {
+            cx: self,
+            message: message.into(),
+            schema,
+            name: None,
         }
     }
 
@@ -256,11 +317,7 @@ impl<'a, T: Form> Elicit<'a, T> {
     ///
     /// The last two errors of [`Context::elicit`].
     pub async fn answer(self) -> Result<Answer<T>, ToolError> {
-        let mut params = Map::new();
-        params.insert("mode".to_owned(), "form".into());
-        params.insert("message".to_owned(), self.message.into());
-        params.insert("requestedSchema".to_owned(), Value::Object(T::schema()));
-        let question = Question::new(Ability::Form, params);
+        let question = form(&self.message, &T::schema());
         let read = |answer: &Value| read(answer, T::read);
         self.cx.ask(self.name, question, read).await
     }
@@ -268,6 +325,34 @@ impl<'a, T: Form> Elicit<'a, T> {
 
 impl<'a, T: Form> IntoFuture for Elicit<'a, T> {
     type Output = Result<T, ToolError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async { self.answer().await?.accepted() })
+    }
+}
+
+impl<'a> ElicitForm<'a> {
+    /// Gives the question a name, as [`Elicit::named`] does.
+    pub fn named(mut self, name: &'a str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Returns what the person did.
+    ///
+    /// # Errors
+    ///
+    /// The last two errors of [`Context::elicit`].
+    pub async fn answer(self) -> Result<Answer<Map<String, Value>>, ToolError> {
+        let question = form(&self.message, &self.schema);
+        let read = |answer: &Value| read(answer, |content| self.schema.read(content));
+        self.cx.ask(self.name, question, read).await
+    }
+}
+
+impl<'a> IntoFuture for ElicitForm<'a> {
+    type Output = Result<Map<String, Value>, ToolError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -308,6 +393,15 @@ impl<'a> IntoFuture for ElicitUrl<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async { self.answer().await?.accepted() })
     }
+}
+
+/// Returns the question with this form.
+pub(super) fn form(message: &str, schema: &FormSchema) -> Question {
+    let mut params = Map::new();
+    params.insert("mode".to_owned(), "form".into());
+    params.insert("message".to_owned(), message.into());
+    params.insert("requestedSchema".to_owned(), Value::Object(schema.to_map()));
+    Question::new(Ability::Form, params)
 }
 
 /// Reads the result of `elicitation/create`. The error tells the person what is wrong.

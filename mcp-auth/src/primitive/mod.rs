@@ -64,9 +64,10 @@ pub use self::declaration::{
     PromptTraits, ResourceTraits, ToolTraits,
 };
 pub use self::dialogue::ClientAbilities;
-pub use self::elicit::{Answer, Elicit, ElicitUrl};
+pub use self::elicit::{Answer, Elicit, ElicitForm, ElicitUrl};
 pub use self::error::{ErrorOf, NoText, check_error};
 pub use self::error::{PublicErrorExt, ToolError};
+pub use self::form::{Form, FormErrors, FormSchema, FormSchemaError};
 pub use self::info::{PrimitiveInfo, PrimitiveKind};
 pub use self::inject::FromContext;
 pub use self::log_level::LogLevel;
@@ -93,6 +94,7 @@ pub(crate) use self::dialogue::{
     Answer as ClientAnswer, Asking, Dialogue, Given, Question, QuestionId,
 };
 pub(crate) use self::error::Reference;
+pub use self::form::{Choice, FormChoice, FormFields};
 pub use self::inject::{inject, inject_optional};
 #[cfg(feature = "testing")]
 pub(crate) use self::invocation_counter::Starts;

@@ -10,9 +10,7 @@ use clerk_emulator::TokenRequest;
 use mcp_auth::{ConfirmationStore, ServerBuilder};
 use serde_json::{Value, json};
 
-use crate::elicitation::{
-    KEY, again, ask, ask_as, expect_refused, questions, replicas, tool,
-};
+use crate::elicitation::{KEY, again, ask, ask_as, expect_refused, questions, replicas, tool};
 use crate::reply::Reply;
 use crate::support::{Era, World, builder, emulator};
 
@@ -54,7 +52,10 @@ mod tools {
         if document_id == "unknown" {
             return Err(ToolError::new("There is no such document"));
         }
-        Ok(format!("Publish {document_id} after {} runs?", runs.total()))
+        Ok(format!(
+            "Publish {document_id} after {} runs?",
+            runs.total()
+        ))
     }
 
     /// Close an account, with a reason.
@@ -126,7 +127,10 @@ async fn a_function_makes_the_question_of_a_plain_tool() {
     world.runs.count();
     let reply = call(&world, &ada, again(publish("d2"), &state, yes())).await;
     let (asked, _) = questions(&reply);
-    assert_eq!(asked["confirm"]["params"]["message"], "Publish d2 after 2 runs?");
+    assert_eq!(
+        asked["confirm"]["params"]["message"],
+        "Publish d2 after 2 runs?"
+    );
     let reply = call(&world, &ada, publish("unknown")).await;
     reply.expect_tool_error("There is no such document");
 }
@@ -136,12 +140,18 @@ async fn the_guard_and_authorize_come_before_the_question() {
     let world = world().await;
     let grace = call(&world, &world.grace(), delete()).await;
     grace.expect_status(200);
-    assert_eq!(grace.text(), "Forbidden: org:documents:delete permission required");
+    assert_eq!(
+        grace.text(),
+        "Forbidden: org:documents:delete permission required"
+    );
     let locked = tool("delete", &json!({ "document_id": "locked", "pages": 1 }));
     let reply = call(&world, &world.ada(), locked).await;
     assert_eq!(reply.text(), "Forbidden: not allowed for this document_id");
     let wrong = tool("delete", &json!({ "document_id": 7, "pages": 1 }));
-    assert_eq!(call(&world, &world.ada(), wrong).await.result()["isError"], true);
+    assert_eq!(
+        call(&world, &world.ada(), wrong).await.result()["isError"],
+        true
+    );
     world.expect_runs(0);
 }
 
@@ -177,7 +187,10 @@ async fn an_agreement_counts_once() {
     let because = json!({ "question-1": { "action": "accept", "content": { "reason": "Moved" } } });
     let last = again(close(), &state, because);
     call(&world, &ada, last.clone()).await.expect_text("Moved");
-    assert_eq!(call(&world, &ada, last).await.json()["error"]["code"], -32602);
+    assert_eq!(
+        call(&world, &ada, last).await.json()["error"]["code"],
+        -32602
+    );
     world.expect_runs(2);
 }
 
@@ -210,7 +223,11 @@ async fn a_client_that_cannot_ask_does_not_run_the_tool() {
     let reply = ask_as(&world, &json!({}), "tools/call", delete());
     let reply = reply.bearer(&ada).send().await;
     reply.expect_rpc_error(400, -32021);
-    let legacy = world.call(Era::Legacy, "delete", json!({ "document_id": "d1", "pages": 3 }));
+    let legacy = world.call(
+        Era::Legacy,
+        "delete",
+        json!({ "document_id": "d1", "pages": 3 }),
+    );
     legacy.bearer(&ada).send().await.expect_tool_error(
         "This call needs an answer of the user, but the server cannot ask through this connection.",
     );
@@ -264,7 +281,9 @@ async fn two_servers_with_one_store_run_a_confirmed_call_once() {
     };
     let failing = replicas.start(keyed(failing)).await;
     let (_, state) = questions(&replicas.send(&failing, delete()).await);
-    let reply = replicas.send(&failing, again(delete(), &state, yes())).await;
+    let reply = replicas
+        .send(&failing, again(delete(), &state, yes()))
+        .await;
     reply.expect_unavailable();
     failing.expect_runs(0);
 }
@@ -275,10 +294,19 @@ async fn shared_keys_without_a_store_do_not_start() {
     let start = async |settings: fn(ServerBuilder) -> ServerBuilder| {
         let builder = builder(&clerk).tools_of("protocol::confirm::tools");
         let builder = settings(builder.state(crate::support::Runs::default()));
-        builder.build().await.map(drop).map_err(|error| error.to_string())
+        builder
+            .build()
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
     };
     assert_eq!(start(|builder| builder).await, Ok(()));
-    let error = start(|builder| builder.state_keys([KEY])).await.unwrap_err();
+    let error = start(|builder| builder.state_keys([KEY]))
+        .await
+        .unwrap_err();
     assert!(error.contains("the tool `close` has `confirm`"), "{error}");
-    assert_eq!(start(|builder| builder.state_keys([KEY]).single_process()).await, Ok(()));
+    assert_eq!(
+        start(|builder| builder.state_keys([KEY]).single_process()).await,
+        Ok(())
+    );
 }

@@ -28,6 +28,7 @@ mod discovery;
 mod elicitation;
 mod envelope;
 mod eras;
+mod forms;
 mod guides;
 mod hold;
 mod in_process;

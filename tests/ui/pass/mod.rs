@@ -23,6 +23,9 @@ mod confirm {
 mod duplicates {
     mod the_same_name_in_two_modules;
 }
+mod forms {
+    mod fields_and_choices_of_every_kind;
+}
 mod limits {
     mod rates_and_concurrency_go_with_every_guard;
 }

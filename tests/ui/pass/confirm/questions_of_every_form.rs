@@ -10,8 +10,8 @@ async fn without_a_name() {}
 #[mcp_tool(confirm = "Delete {document_id} ({pages:>3} pages, {document_id}) in {{braces}}?")]
 async fn with_names(document_id: String, pages: u32) {}
 
-#[mcp_tool(public, confirm = "Type {r#type}?")]
-fn plain(r#type: String) {}
+#[mcp_tool(public, confirm = "Open {file}?")]
+fn plain(file: String) {}
 
 #[mcp_tool(authorize = may(id), confirm = "Open {id}?")]
 async fn after_authorize(id: u64) {}

@@ -28,7 +28,8 @@
 )]
 #![allow(clippy::unused_async, reason = "about the functions themselves")]
 
-use mcp_auth::{Caller, Content, Context, Json, Org, State, ToolError, mcp_tool};
+use mcp_auth::serde_json::Map;
+use mcp_auth::{Caller, Content, Context, Form as _, Json, Org, State, ToolError, mcp_tool};
 
 /// The index that the tools search.
 #[derive(Debug)]
@@ -131,6 +132,43 @@ async fn in_order(
 ) -> Vec<Content> {
     tracing::debug!(?order, org = org.map(Org::id));
     documents.0.iter().map(Content::text).collect()
+}
+
+/// How urgent something is.
+#[mcp_auth::form]
+#[derive(Debug)]
+enum Urgency {
+    /// Today.
+    High,
+    /// Some day.
+    Low,
+}
+
+/// A form.
+#[mcp_auth::form(rename_all = "camelCase")]
+#[derive(Debug)]
+struct Request {
+    /// How urgent it is.
+    #[form(title = "Urgency", default = Urgency::Low)]
+    how_urgent: Urgency,
+    /// For how many days.
+    #[form(min = 1, max = 90)]
+    days: Option<u8>,
+}
+
+/// A form without fields.
+#[mcp_auth::form]
+#[derive(Debug)]
+struct Confirm;
+
+/// Reads an answer.
+#[mcp_tool]
+async fn answered(context: &Context) -> Result<String, ToolError> {
+    tracing::debug!(?context);
+    let content = Map::new();
+    let Confirm = Confirm::read(&content)?;
+    let Request { how_urgent, days } = Request::read(&content)?;
+    Ok(format!("{how_urgent:?} {days:?}"))
 }
 
 /// A module for members.

@@ -1,0 +1,1 @@
+../../mcp-auth/src/primitive/form/secret.rs

@@ -1,0 +1,6 @@
+#[mcp_auth::form]
+struct Visit {
+    city: &'static str,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[mcp_auth::form]
+enum Size {
+    Small,
+    Other(u8),
+}
+
+fn main() {}

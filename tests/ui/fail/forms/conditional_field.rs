@@ -1,0 +1,7 @@
+#[mcp_auth::form]
+struct Visit {
+    #[cfg(unix)]
+    city: String,
+}
+
+fn main() {}

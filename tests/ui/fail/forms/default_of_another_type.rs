@@ -1,0 +1,7 @@
+#[mcp_auth::form]
+struct Visit {
+    #[form(default = "two")]
+    guests: u8,
+}
+
+fn main() {}

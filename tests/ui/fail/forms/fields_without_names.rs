@@ -1,0 +1,4 @@
+#[mcp_auth::form]
+struct Answer(String, u8);
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mcp_auth::form]
+fn visit() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[mcp_auth::form]
+struct Answer<T> {
+    answer: T,
+}
+
+fn main() {}

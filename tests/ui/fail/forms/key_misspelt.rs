@@ -1,0 +1,6 @@
+#[mcp_auth::form(rename_al = "camelCase")]
+struct Visit {
+    first_day: String,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[mcp_auth::form]
+enum Size {
+    #[form(title = "Large")]
+    Large,
+}
+
+fn main() {}

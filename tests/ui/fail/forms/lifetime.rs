@@ -1,0 +1,6 @@
+#[mcp_auth::form]
+struct Answer<'a> {
+    answer: &'a str,
+}
+
+fn main() {}

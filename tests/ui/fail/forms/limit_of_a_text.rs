@@ -1,0 +1,7 @@
+#[mcp_auth::form]
+struct Visit {
+    #[form(min = 2)]
+    city: String,
+}
+
+fn main() {}

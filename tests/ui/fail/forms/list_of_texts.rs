@@ -1,0 +1,6 @@
+#[mcp_auth::form]
+struct Visit {
+    cities: Vec<String>,
+}
+
+fn main() {}

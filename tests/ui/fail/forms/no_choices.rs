@@ -1,0 +1,4 @@
+#[mcp_auth::form]
+enum Size {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[mcp_auth::form]
+struct Visit {
+    city: Option<Option<String>>,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[mcp_auth::form]
+struct Visit {
+    #[form]
+    city: String,
+}
+
+fn main() {}

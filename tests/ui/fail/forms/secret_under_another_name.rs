@@ -1,0 +1,7 @@
+#[mcp_auth::form]
+struct Login {
+    #[form(rename = "apiKey")]
+    value: String,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[mcp_auth::form(rename_all = "lowercase")]
+enum Size {
+    Small,
+    SMALL,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[mcp_auth::form]
+union Number {
+    whole: i64,
+    real: f64,
+}
+
+fn main() {}
