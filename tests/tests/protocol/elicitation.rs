@@ -117,8 +117,7 @@ mod tools {
     async fn confuse(cx: &Context) -> Result<String, ToolError> {
         let one = cx.elicit::<Name>("One?").named("name");
         let other = cx.elicit::<Name>("Another?").named("name");
-        let (_, other) = tokio::join!(one.answer(), other.answer());
-        other.map(|_| String::new())
+        tokio::try_join!(one.answer(), other.answer()).map(|_| String::new())
     }
 
     /// Something that asks too early.
@@ -245,23 +244,22 @@ impl Replicas {
         &self,
         settings: impl FnOnce(ServerBuilder) -> ServerBuilder,
     ) -> World {
-        let settings = |builder: ServerBuilder| settings(builder.url(PUBLIC_URL));
+        let settings = |builder: ServerBuilder| settings(builder.url(URL));
         let own = emulator().await;
         World::built(own, self.module, settings, |_| builder(&self.clerk)).await
     }
 
     /// A call of a tool by ada.
     pub(crate) async fn send(&self, world: &World, params: Value) -> Reply {
-        let mut request = TokenRequest::oauth("ada").org("acme");
-        request.aud = Some(PUBLIC_URL.into());
+        let request = TokenRequest::oauth("ada").org("acme");
         let now = world.clock.unix_seconds();
         let token = self.clerk.instance().mint(&request, now).unwrap();
-        let ask = ask(world, "tools/call", params).header("host", "mcp.example.com");
+        let ask = ask(world, "tools/call", params).header("host", "localhost:3999");
         ask.bearer(&token).send().await
     }
 }
 
-const PUBLIC_URL: &str = "https://mcp.example.com/mcp";
+const URL: &str = "http://localhost:3999/mcp";
 
 #[actix_web::test]
 async fn a_function_asks_and_runs_again_with_the_answer() {
