@@ -87,7 +87,11 @@ mod tests {
         let clock = Arc::new(ManualClock::at(1_000));
         let sealer = |key| {
             let url = "https://a.example/mcp".to_owned();
-            Sealer::new(&[StateKey::new([key; 32])], url, Arc::clone(&clock) as _).unwrap()
+            Sealer::new(
+                Some(&[StateKey::new([key; 32])]),
+                url,
+                Arc::clone(&clock) as _,
+            )
         };
         let (own, others) = (sealer(1), sealer(2));
         let mut claims = oauth_claims();

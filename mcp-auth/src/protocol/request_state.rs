@@ -166,7 +166,11 @@ mod tests {
     fn a_state_opens_only_for_the_request_that_it_was_made_for() {
         let clock = Arc::new(ManualClock::at(1_000));
         let url = "https://a.example/mcp".to_owned();
-        let sealer = Sealer::new(&[StateKey::new([1; 32])], url, Arc::clone(&clock) as _).unwrap();
+        let sealer = Sealer::new(
+            Some(&[StateKey::new([1; 32])]),
+            url,
+            Arc::clone(&clock) as _,
+        );
         let mut claims = oauth_claims();
         let ada = oauth_caller(&claims);
         claims["client_id"] = json!("client_2");
@@ -232,7 +236,7 @@ mod tests {
     #[test]
     fn a_state_is_at_most_16_kib_long() {
         let clock = Arc::new(ManualClock::at(1_000));
-        let sealer = Sealer::new(&[StateKey::new([1; 32])], String::new(), clock).unwrap();
+        let sealer = Sealer::new(Some(&[StateKey::new([1; 32])]), String::new(), clock);
         let origin = Origin {
             caller: None,
             org: None,

@@ -8,21 +8,19 @@
 //! Source: RFC 8452 (AES-GCM-SIV), which stays secure if two texts under one key get the same nonce by chance.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use thiserror::Error;
 
 use crate::identity::Clock;
 
 /// Seals texts with the first key, and opens texts that any of the keys sealed.
 pub(crate) struct Sealer {
-    keys: Vec<RandomizedNonceKey>,
+    keys: Keys,
     /// The URL of the server. A text of one server is not valid for another server with the same key.
     server: String,
     clock: Arc<dyn Clock>,
@@ -32,10 +30,12 @@ pub(crate) struct Sealer {
 #[derive(Clone)]
 pub(crate) struct StateKey([u8; KEY_LEN]);
 
-/// The server has no usable key.
-#[derive(Clone, Copy, Debug, Error)]
-#[error("the operating system returned no random bytes for the key of cursors and request states")]
-pub(crate) struct NoKey;
+enum Keys {
+    Configured(Vec<RandomizedNonceKey>),
+    /// The key of this process. It is made when it is first used, because gathering randomness takes about 30 ms. `None`
+    /// if the operating system returned no random bytes.
+    Random(OnceLock<Option<RandomizedNonceKey>>),
+}
 
 /// What a sealed text is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,16 +58,25 @@ impl StateKey {
         Self(bytes)
     }
 
-    /// Returns a random key.
-    ///
-    /// # Errors
-    ///
-    /// - If the operating system returns no random bytes.
-    pub(crate) fn random() -> Result<Self, NoKey> {
-        let mut key = [0; KEY_LEN];
-        rand::fill(&mut key).map_err(|Unspecified| NoKey)?;
-        Ok(Self(key))
+    fn prepared(&self) -> Option<RandomizedNonceKey> {
+        RandomizedNonceKey::new(&AES_256_GCM_SIV, &self.0).ok()
     }
+}
+
+impl Keys {
+    /// Returns all keys. None if no random key could be made.
+    fn all(&self) -> &[RandomizedNonceKey] {
+        match self {
+            Self::Configured(keys) => keys,
+            Self::Random(key) => key.get_or_init(random).as_slice(),
+        }
+    }
+}
+
+fn random() -> Option<RandomizedNonceKey> {
+    let mut key = [0; KEY_LEN];
+    rand::fill(&mut key).ok()?;
+    StateKey(key).prepared()
 }
 
 /// Shows nothing of the key.
@@ -78,24 +87,15 @@ impl fmt::Debug for StateKey {
 }
 
 impl Sealer {
-    /// Makes a sealer for the server with this URL. The first key seals.
-    ///
-    /// # Errors
-    ///
-    /// - If a key cannot be used.
-    pub(crate) fn new(
-        keys: &[StateKey],
-        server: String,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, NoKey> {
-        let keys = keys.iter().map(|StateKey(key)| {
-            RandomizedNonceKey::new(&AES_256_GCM_SIV, key).map_err(|Unspecified| NoKey)
-        });
-        Ok(Self {
-            keys: keys.collect::<Result<_, _>>()?,
+    /// Makes a sealer for the server with this URL. The first key seals. Without keys, the sealer uses a random key.
+    pub(crate) fn new(keys: Option<&[StateKey]>, server: String, clock: Arc<dyn Clock>) -> Self {
+        // A key of 32 bytes is always accepted.
+        let keys = keys.map(|keys| keys.iter().filter_map(StateKey::prepared).collect());
+        Self {
+            keys: keys.map_or_else(|| Keys::Random(OnceLock::new()), Keys::Configured),
             server,
             clock,
-        })
+        }
     }
 
     /// Seals some bytes for the time of `lifetime`. `None` if the encryption failed.
@@ -109,7 +109,7 @@ impl Sealer {
         let end = self.clock.unix_ms().saturating_add(lifetime);
         let mut sealed = [end.to_be_bytes().as_slice(), content].concat();
         let bound = Aad::from(self.bytes(binding));
-        let key = self.keys.first()?;
+        let key = self.keys.all().first()?;
         let nonce = key.seal_in_place_append_tag(bound, &mut sealed).ok()?;
         let nonce: &[u8; NONCE_LEN] = nonce.as_ref();
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
@@ -121,7 +121,7 @@ impl Sealer {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
         let bound = self.bytes(binding);
-        let opened = self.keys.iter().find_map(|key| {
+        let opened = self.keys.all().iter().find_map(|key| {
             let mut sealed = sealed.to_vec();
             let nonce = Nonce::assume_unique_for_key(*nonce);
             let bound = Aad::from(bound.as_slice());
@@ -154,7 +154,6 @@ impl Sealer {
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sealer")
-            .field("keys", &self.keys.len())
             .field("server", &self.server)
             .finish_non_exhaustive()
     }
@@ -175,7 +174,7 @@ mod tests {
             .iter()
             .map(|key| StateKey::new([*key; KEY_LEN]))
             .collect();
-        Sealer::new(&keys, server.to_owned(), Arc::clone(clock) as _).unwrap()
+        Sealer::new(Some(&keys), server.to_owned(), Arc::clone(clock) as _)
     }
 
     fn binding<'a>(parts: &'a [&'a [u8]]) -> Binding<'a> {
@@ -249,11 +248,21 @@ mod tests {
     }
 
     #[test]
+    fn each_server_without_keys_has_a_key_of_its_own() {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let server = || Sealer::new(None, String::new(), Arc::clone(&clock) as _);
+        let (one, other) = (server(), server());
+        let bound = binding(&[b"ada"]);
+        let text = one.seal(bound, b"content", HOUR).unwrap();
+        assert_eq!(one.open(bound, &text).unwrap(), b"content");
+        assert_eq!(other.open(bound, &text), None);
+    }
+
+    #[test]
     fn debug_shows_no_key() {
         let clock = Arc::new(ManualClock::at(1_000));
         let shown = format!("{:?}", sealer(&[77], "https://a.example/mcp", &clock));
         assert!(!shown.contains("77"), "{shown}");
         assert_eq!(format!("{:?}", StateKey::new([77; KEY_LEN])), "StateKey");
-        assert_ne!(StateKey::random().unwrap().0, StateKey::random().unwrap().0);
     }
 }

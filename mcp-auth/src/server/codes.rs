@@ -150,8 +150,6 @@ codes! {
         "no client could connect";
     Fatal IO_THREAD_FAILED "io-thread-failed"
         "all calls to Clerk run on this thread";
-    Fatal CURSOR_KEY_FAILED "cursor-key-failed"
-        "the cursors of long lists and the state of questions are sealed with a random key";
     Fatal CONFIRMATION_STORE_MISSING "confirmation-store-missing"
         "another process with the same keys would accept a confirmation a second time";
     Fatal STATE_KEYS_INVALID "state-keys-invalid"

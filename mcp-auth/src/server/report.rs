@@ -106,7 +106,7 @@ impl Report {
     /// Adds a line if another process cannot continue what this process began.
     pub(super) fn with_state_keys(mut self, keys: &StateKeys, registry: &Registry) -> Self {
         let asks = registry.iter().any(|served| served.uses_context());
-        if asks && !keys.is_configured {
+        if asks && keys.0.is_none() {
             let line = "questions to people end with this process; MCP_AUTH_STATE_KEYS lets other processes continue them";
             self.limits.push(line.to_owned());
         }

@@ -245,8 +245,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         instructions: builder.instructions,
     };
     let url = canonical.as_str().to_owned();
-    let sealer = Sealer::new(&state_keys.keys, url, Arc::clone(&clock))
-        .map_err(|error| Finding::new(&codes::CURSOR_KEY_FAILED, error.to_string()))?;
+    let sealer = Sealer::new(state_keys.0.as_deref(), url, Arc::clone(&clock));
     let confirmations = match builder.state_keys.store {
         Some(store) => Confirmations::of(store),
         None => Confirmations::in_memory(Arc::clone(&clock)),

@@ -228,6 +228,7 @@ impl Call {
             client_id: description
                 .client_id
                 .filter(|id| is_oauth && !id.is_empty()),
+            key_id: description.id.filter(|_| self.kind == TokenKind::ApiKey),
             org_at_issuer: is_oauth && scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE),
             scopes,
             // The key acts for the organization and is not a member of it, so it has no role.
@@ -265,6 +266,8 @@ impl Call {
 #[derive(Deserialize)]
 struct Description {
     object: Option<String>,
+    /// The id of the token. The id of an API key stays the same as long as the key exists.
+    id: Option<String>,
     active: Option<bool>,
     subject: Option<String>,
     client_id: Option<String>,

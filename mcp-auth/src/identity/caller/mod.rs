@@ -115,6 +115,8 @@ pub(crate) struct CallerContext {
 pub(crate) struct CallerParts {
     /// The OAuth client.
     pub(crate) client_id: Option<String>,
+    /// The id of the API key. An owner may have several keys, for different programs.
+    pub(crate) key_id: Option<String>,
     /// The granted scopes.
     pub(crate) scopes: Vec<String>,
     /// The organization that the token names, with the data about it that the token contains.

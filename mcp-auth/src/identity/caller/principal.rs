@@ -8,13 +8,14 @@ use crate::identity::org::Org;
 use crate::identity::token_kind::TokenKind;
 
 /// The key of state that outlives a request. Requests of equal principals share the state. Two
-/// clients of one user are two principals.
+/// clients of one user are two principals, and so are two API keys.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub(crate) struct Principal<'a> {
     issuer: &'a str,
     kind: TokenKind,
     subject: &'a str,
     client_id: Option<&'a str>,
+    key_id: Option<&'a str>,
     org_id: Option<&'a str>,
 }
 
@@ -26,6 +27,7 @@ impl<'a> Principal<'a> {
             kind: claims.kind(),
             subject: claims.subject(),
             client_id: caller.client_id(),
+            key_id: caller.facts.parts.key_id.as_deref(),
             org_id: org.map(Org::id),
         }
     }
@@ -37,6 +39,7 @@ impl<'a> Principal<'a> {
             kind,
             subject,
             client_id,
+            key_id,
             org_id,
         } = self;
         let parts = [
@@ -44,6 +47,7 @@ impl<'a> Principal<'a> {
             Some(kind.name()),
             Some(*subject),
             *client_id,
+            *key_id,
             *org_id,
         ];
         let mut bytes = Vec::new();
@@ -100,6 +104,7 @@ impl fmt::Debug for Principal<'_> {
             .field("kind", &self.kind)
             .field("subject", &self.subject)
             .field("client_id", &self.client_id)
+            .field("key_id", &self.key_id)
             .field("org_id", &self.org_id)
             .finish_non_exhaustive()
     }

@@ -244,7 +244,10 @@ impl Organizations {
 
     /// Returns the organization that an OAuth token names. For an opaque token the issuer is asked,
     /// but only if the token's scopes allow the issuer to name an organization.
-    async fn named_organization(&self, caller: &Caller) -> Result<Option<Org>, Unavailable> {
+    pub(crate) async fn named_organization(
+        &self,
+        caller: &Caller,
+    ) -> Result<Option<Org>, Unavailable> {
         match (caller.token_org(), &self.people) {
             (Some(named), _) => Ok(Some(named.clone())),
             (None, Some(people)) if caller.org_at_issuer() => {

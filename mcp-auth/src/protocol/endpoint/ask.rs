@@ -70,6 +70,30 @@ impl Endpoint {
         Ok(Dialogue::new(given))
     }
 
+    /// Returns the organization that an opaque token names, if the call does not know it yet and may ask. The issuer says
+    /// which organization the token names, so two tokens of one user and client for two organizations are told apart.
+    ///
+    /// # Errors
+    ///
+    /// - The issuer cannot be asked now.
+    pub(super) async fn bound_org(
+        &self,
+        caller: Option<&Caller>,
+        org: Option<&Org>,
+        served: &Served,
+        request: &Request<'_>,
+    ) -> Result<Option<Org>, Stopped> {
+        let Some(caller) = caller.filter(|caller| caller.org_at_issuer() && org.is_none()) else {
+            return Ok(None);
+        };
+        let asks = served.uses_context() && request.era == Era::Modern;
+        if !asks && !request.params.is_continued() {
+            return Ok(None);
+        }
+        let named = self.config.organizations.named_organization(caller).await;
+        Ok(named.map_err(RefusedMessage::Unavailable)?)
+    }
+
     /// Records the use of the request's state, if it has one, so that a confirmed call runs once.
     ///
     /// # Errors
@@ -134,7 +158,7 @@ impl CallEnd<'_> {
             self.served,
             self.target,
             self.caller,
-            self.org,
+            self.bound_org,
             self.arguments,
         )
     }

@@ -123,7 +123,9 @@ impl Endpoint {
             arguments = written.clone();
         }
         // A state is bound to the caller and the arguments, so only an allowed caller learns that it is not valid.
-        let origin = origin(tool, target, caller, org, &arguments);
+        let bound_org = self.bound_org(caller, org, tool, request).await?;
+        let bound_org = bound_org.as_ref().or(org);
+        let origin = origin(tool, target, caller, bound_org, &arguments);
         let dialogue = self.dialogue(request, tool, origin).inspect_err(|_| {
             record.fail("the request state is not valid", Reference::new());
         })?;
@@ -188,6 +190,7 @@ impl Endpoint {
             caller,
             org,
             named_by: acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by),
+            bound_org,
             arguments: &arguments,
             is_retry,
             has_head: true,
@@ -402,6 +405,8 @@ pub(super) struct CallEnd<'a> {
     pub(super) caller: Option<&'a Caller>,
     pub(super) org: Option<&'a Org>,
     pub(super) named_by: NamedBy,
+    /// The organization that the state of the request is bound to.
+    pub(super) bound_org: Option<&'a Org>,
     /// The arguments, as JSON. Empty for a completion request.
     pub(super) arguments: &'a ByteString,
     /// True if the client sent answers or the state of an earlier round.

@@ -24,11 +24,8 @@ pub(in crate::server) struct StateKeyOptions {
     single_process: bool,
 }
 
-/// The keys of a server. Without configured keys the server uses a random key.
-pub(in crate::server) struct StateKeys {
-    pub(in crate::server) keys: Vec<StateKey>,
-    pub(in crate::server) is_configured: bool,
-}
+/// The keys of a server. `None` stands for a random key.
+pub(in crate::server) struct StateKeys(pub(in crate::server) Option<Vec<StateKey>>);
 
 /// The key that seals what clients keep for the server.
 impl ServerBuilder {
@@ -96,7 +93,7 @@ impl StateKeyOptions {
         keys: &StateKeys,
         registry: &Registry,
     ) -> Option<Finding> {
-        let remembers = self.store.is_some() || self.single_process || !keys.is_configured;
+        let remembers = self.store.is_some() || self.single_process || keys.0.is_none();
         let mut tools = registry.iter();
         let tool = tools.find(|served| served.confirms() && !remembers)?;
         let name = tool.name();
@@ -107,17 +104,12 @@ impl StateKeyOptions {
         Some(Finding::new(&codes::CONFIRMATION_STORE_MISSING, what).remedy_is(remedy))
     }
 
-    /// The configured keys, or a random key.
+    /// The configured keys.
     pub(in crate::server) fn resolve(&self, env: &Environment<'_>) -> Result<StateKeys, Finding> {
         let in_code = self.keys.as_ref();
         let list = Setting::list(env, in_code, "state_keys", "MCP_AUTH_STATE_KEYS");
         let Some(texts) = list.value else {
-            let key = StateKey::random()
-                .map_err(|error| Finding::new(&codes::CURSOR_KEY_FAILED, error.to_string()))?;
-            return Ok(StateKeys {
-                keys: vec![key],
-                is_configured: false,
-            });
+            return Ok(StateKeys(None));
         };
         let invalid = |what: &str| Err(invalid(list.source, what));
         if texts.is_empty() {
@@ -136,10 +128,9 @@ impl StateKeyOptions {
             }
             keys.push(key);
         }
-        Ok(StateKeys {
-            keys: keys.into_iter().map(StateKey::new).collect(),
-            is_configured: true,
-        })
+        Ok(StateKeys(Some(
+            keys.into_iter().map(StateKey::new).collect(),
+        )))
     }
 }
 
@@ -165,26 +156,23 @@ mod tests {
     const ONE: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
     const TWO: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
 
-    fn keys(builder: &ServerBuilder, variable: Option<&str>) -> Result<(usize, bool), String> {
+    fn keys(builder: &ServerBuilder, variable: Option<&str>) -> Result<Option<usize>, String> {
         let value = |name: &str| {
             let is_read = name == "MCP_AUTH_STATE_KEYS";
             variable.filter(|_| is_read).map(str::to_owned)
         };
         let keys = builder.state_keys.resolve(&Environment::of(&value));
-        keys.map(|keys| (keys.keys.len(), keys.is_configured))
+        keys.map(|StateKeys(keys)| keys.map(|keys| keys.len()))
             .map_err(|finding| finding.what().to_owned())
     }
 
     #[test]
     fn keys_are_set_in_code_or_by_the_environment_or_else_one_is_random() {
         let builder = || ServerBuilder::of_package("p", "1");
-        assert_eq!(keys(&builder(), None), Ok((1, false)));
+        assert_eq!(keys(&builder(), None), Ok(None));
         let both = format!("{ONE}, {TWO}");
-        assert_eq!(keys(&builder(), Some(&both)), Ok((2, true)));
-        assert_eq!(
-            keys(&builder().state_keys([TWO]), Some(&both)),
-            Ok((1, true))
-        );
+        assert_eq!(keys(&builder(), Some(&both)), Ok(Some(2)));
+        assert_eq!(keys(&builder().state_keys([TWO]), Some(&both)), Ok(Some(1)));
     }
 
     #[test]
