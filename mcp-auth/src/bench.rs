@@ -87,6 +87,7 @@ impl Steps {
                     caller: Some(caller),
                     party: caller.party(),
                     streams: true,
+                    session: Header::Absent,
                 },
                 &UrlOrg::default(),
                 body,
@@ -96,7 +97,10 @@ impl Steps {
         {
             Response::List { start, rest } => Some([start, rest.to_vec()].concat()),
             Response::Message { body, .. } => Some(body),
-            Response::Accepted | Response::Refused { .. } | Response::Stream(_) => None,
+            Response::Accepted
+            | Response::Opened { .. }
+            | Response::Refused { .. }
+            | Response::Stream(_) => None,
         }
     }
 }

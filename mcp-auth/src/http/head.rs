@@ -19,6 +19,10 @@ pub(super) struct Fields<'a> {
     pub(super) accepts_json: Option<bool>,
     /// True if an `Accept` header accepts a stream of events.
     pub(super) accepts_events: bool,
+    /// `Mcp-Session-Id`.
+    pub(super) session: Header<'a>,
+    /// `Last-Event-ID`.
+    pub(super) last_event: Header<'a>,
     /// True if actix treats everything after the head as the body, which then has no end.
     pub(super) switches: bool,
     pub(super) mirrored: Mirrored<'a>,
@@ -35,6 +39,8 @@ impl<'a> Fields<'a> {
             content_type: Header::Absent,
             accepts_json: None,
             accepts_events: false,
+            session: Header::Absent,
+            last_event: Header::Absent,
             switches: false,
             mirrored: Mirrored {
                 version: Header::Absent,
@@ -54,6 +60,8 @@ impl<'a> Fields<'a> {
                 "mcp-protocol-version" => &mut fields.mirrored.version,
                 "mcp-method" => &mut fields.mirrored.method,
                 "mcp-name" => &mut fields.mirrored.name,
+                "mcp-session-id" => &mut fields.session,
+                "last-event-id" => &mut fields.last_event,
                 "accept" => {
                     fields.accept(ascii(value).unwrap_or_default());
                     continue;

@@ -133,6 +133,8 @@ pub(super) struct Params<'a> {
     context: Option<&'a str>,
     protocol_version: Option<&'a str>,
     level: Option<&'a str>,
+    capabilities: Option<&'a str>,
+    request_id: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -154,6 +156,8 @@ impl<'a> Params<'a> {
                 "context" => twice(&mut params.context, value.value()?),
                 "protocolVersion" => twice(&mut params.protocol_version, value.value()?),
                 "level" => twice(&mut params.level, value.value()?),
+                "capabilities" => twice(&mut params.capabilities, value.value()?),
+                "requestId" => twice(&mut params.request_id, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -209,6 +213,16 @@ impl<'a> Params<'a> {
         self.level
             .and_then(spelled)
             .ok_or(RpcError::InvalidParams("`level` must be a string"))
+    }
+
+    /// The capabilities that the client declares in `initialize`, as written in the body.
+    pub(super) fn capabilities(&self) -> Option<&'a str> {
+        self.capabilities
+    }
+
+    /// The id of the request that `notifications/cancelled` cancels, as written in the body.
+    pub(super) fn request_id(&self) -> Option<&'a str> {
+        self.request_id
     }
 
     /// The version that the client offers in `initialize`.

@@ -130,6 +130,7 @@ impl ServerBuilder {
             load: settings.load,
             proxies: settings.proxies,
             registry: settings.registry?,
+            legacy_sessions: settings.legacy_sessions,
             policy,
             identity: Identity {
                 authenticator,

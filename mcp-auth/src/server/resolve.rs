@@ -55,6 +55,8 @@ pub(super) struct Settings {
     pub(super) connections: Result<ConnectionLimits, Finding>,
     pub(super) proxies: Networks,
     pub(super) registry: Result<Registry, Finding>,
+    /// True if legacy clients get sessions.
+    pub(super) legacy_sessions: bool,
     /// The setting that gives the id of this server's machine.
     pub(super) machine_id: Source,
 }
@@ -78,6 +80,7 @@ impl Settings {
         let connections = builder.connections.limits(proxies.clone(), descriptors());
         let connections = findings.note(connections);
         let registry = findings.note(tools(builder));
+        let legacy_sessions = findings.note(builder.sessions.resolve(env));
         Self {
             address,
             canonical,
@@ -86,6 +89,7 @@ impl Settings {
             connections,
             proxies,
             registry,
+            legacy_sessions: legacy_sessions.unwrap_or_default(),
             machine_id: builder.clerk.machine_id(env).source,
         }
     }

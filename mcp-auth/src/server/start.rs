@@ -56,7 +56,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Registers the MCP endpoint, at the configured path: POST, and OPTIONS for browsers.
+    /// Registers the MCP endpoint, at the configured path: POST, OPTIONS for browsers, and GET and DELETE with
+    /// [`legacy_sessions`](ServerBuilder::legacy_sessions).
     ///
     /// In a scope of actix-web, the endpoint's path is below the path of the scope. In that case,
     /// set the public URL with the path of the scope by [`ServerBuilder::url`].
@@ -143,6 +144,7 @@ pub(super) struct Parts {
     pub(super) load: Load,
     pub(super) proxies: Networks,
     pub(super) registry: Registry,
+    pub(super) legacy_sessions: bool,
     pub(super) policy: TokenPolicy,
     pub(super) identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
@@ -184,6 +186,7 @@ pub(super) async fn build(
         load: resolved.settings.load,
         proxies: resolved.settings.proxies,
         registry: resolved.settings.registry?,
+        legacy_sessions: resolved.settings.legacy_sessions,
         policy: resolved.policy,
         identity,
         clock,
@@ -209,6 +212,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         load,
         proxies,
         registry,
+        legacy_sessions,
         policy,
         identity,
         clock,
@@ -262,6 +266,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         timeout: builder.limits.timeout,
         page_size: builder.limits.page_size,
         progress_interval: builder.limits.progress_interval,
+        legacy_sessions,
     })
     .map_err(|error| Finding::new(&codes::CURSOR_KEY_FAILED, error.to_string()))?;
     let site = Site::new(SiteConfig {

@@ -17,6 +17,7 @@ use super::super::rates::{Counting, Limited};
 use super::super::record::{Ended, Record};
 use super::super::results::ReadResource;
 use super::super::run_to_completion::Detach;
+use super::super::sessions::until_cancelled;
 use super::super::{RefusedMessage, Response, WiderToken};
 use super::primitives::shortened;
 use super::stream::Remaining;
@@ -156,10 +157,10 @@ impl Endpoint {
         };
         let run = tool.call(proof, &env, input, (slot, running));
         // The box keeps the futures of all requests small.
-        let run = Box::pin(async move {
+        let run = Box::pin(until_cancelled(request.session.cloned(), async move {
             let outcome = run.await;
             record.end(outcome)
-        });
+        }));
         let step = match channel.filter(|channel| channel.is_used()) {
             None => Step::End(match era {
                 Era::Modern => run.await,
@@ -198,12 +199,13 @@ impl Endpoint {
         }
         let asked = request.asked()?;
         let level = match request.era {
-            Era::Legacy => caller.and_then(|caller| self.log_levels.of(caller)),
+            Era::Legacy => self.legacy_level(caller, request),
             Era::Modern => asked.level,
         };
         Ok(Wanted {
             progress: asked.token.is_some(),
             level,
+            closing: request.polls(),
         })
     }
 

@@ -11,6 +11,7 @@ mod proxies;
 mod schemas;
 pub(super) mod scopes;
 mod serving;
+mod sessions;
 pub(super) mod tokens;
 
 use std::fmt;
@@ -40,6 +41,7 @@ use proxies::ProxyOptions;
 use schemas::SchemaOptions;
 use scopes::ScopeOptions;
 use serving::ServingOptions;
+use sessions::SessionOptions;
 use tokens::TokenOptions;
 
 /// The environment variables that all topics read.
@@ -50,6 +52,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         local_clerk::VARIABLES,
         proxies::VARIABLES,
         serving::VARIABLES,
+        sessions::VARIABLES,
     ];
     topics.into_iter().flatten()
 }
@@ -146,6 +149,7 @@ pub struct ServerBuilder {
     pub(super) scopes: ScopeOptions,
     pub(super) organizations: OrganizationSources,
     pub(super) serving: ServingOptions,
+    pub(super) sessions: SessionOptions,
     pub(super) connections: ConnectionOptions,
     pub(super) proxies: ProxyOptions,
     pub(super) limits: LimitOptions,
@@ -173,6 +177,7 @@ impl ServerBuilder {
             scopes: ScopeOptions::default(),
             organizations: OrganizationSources::default(),
             serving: ServingOptions::default(),
+            sessions: SessionOptions::default(),
             connections: ConnectionOptions::default(),
             proxies: ProxyOptions::default(),
             limits: LimitOptions::default(),
