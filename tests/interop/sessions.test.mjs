@@ -77,14 +77,28 @@ for (const [name, Kind, Transport, options] of [
             await client.close();
         });
 
-        test('gets the messages of a level, and progress', async () => {
+        // The second argument of version 1 is the schema of the result.
+        const call = (client, tool, options) => {
+            const request = { name: tool, arguments: {} };
+            return name === 'sdk' ? client.callTool(request, undefined, options) : client.callTool(request, options);
+        };
+
+        test('sets the level of its session, and gets progress', async () => {
             const { client } = await connect(await ada());
             await client.setLoggingLevel('info');
             const progress = [];
-            const onprogress = (report) => progress.push(report.progress);
-            const call = { name: 'test_tool_with_progress', arguments: {} };
-            await (name === 'sdk' ? client.callTool(call, undefined, { onprogress }) : client.callTool(call, { onprogress }));
+            await call(client, 'test_tool_with_progress', { onprogress: (report) => progress.push(report.progress) });
             assert.deepEqual(progress, [0, 50, 100]);
+            await client.close();
+        });
+
+        test('cancels a call', async () => {
+            const { client, sent } = await connect(await ada());
+            const abort = new AbortController();
+            const cancelled = call(client, 'test_tool_with_progress', { signal: abort.signal, onprogress: () => abort.abort('enough') });
+            await assert.rejects(cancelled);
+            assert.deepEqual(await client.ping(), {});
+            assert.ok(sent.every(({ status }) => status < 400), JSON.stringify(sent));
             await client.close();
         });
 

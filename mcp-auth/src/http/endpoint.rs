@@ -323,7 +323,7 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
         }
         Response::Opened { session, response } => {
             let mut response = message(*response)?;
-            if let Ok(id) = HeaderValue::from_str(&session) {
+            if let Ok(id) = HeaderValue::from_str(session.expose()) {
                 response.headers_mut().insert(session::ID, id);
             }
             Ok(response)

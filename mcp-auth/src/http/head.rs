@@ -8,7 +8,6 @@ use actix_web::http::header::{ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderN
 use crate::protocol::{Header, Headers, Mirrored};
 
 /// The headers that this server reads.
-#[derive(Debug)]
 pub(super) struct Fields<'a> {
     pub(super) host: Header<'a>,
     pub(super) origin: Header<'a>,

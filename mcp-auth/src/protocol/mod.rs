@@ -43,6 +43,7 @@ pub(crate) use self::rates::RETRY_AFTER;
 pub(crate) use self::results::{DENIED, DenialDetails};
 #[cfg(test)]
 pub(crate) use self::sessions::EventId;
+pub(crate) use self::sessions::SessionId;
 
 use bytes::Bytes;
 
@@ -61,7 +62,7 @@ pub(crate) enum Response {
     Message { status: Status, body: Vec<u8> },
     /// The response to `initialize`, and the id of the session that it opened.
     Opened {
-        session: String,
+        session: SessionId,
         response: Box<Self>,
     },
     /// The request is refused with an HTTP status that a JSON-RPC response cannot have.

@@ -75,6 +75,21 @@ pub(super) struct Owner {
     pub(super) principal: Box<[u8]>,
 }
 
+/// The id of a session, as the client gets it.
+pub(crate) struct SessionId(String);
+
+impl SessionId {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 #[derive(Default)]
 struct Table {
     sessions: HashMap<Key, Entry>,
@@ -131,7 +146,7 @@ impl Sessions {
         owner: Owner,
         version: &'static str,
         capabilities: Capabilities,
-    ) -> Option<String> {
+    ) -> Option<SessionId> {
         if self.is_stopping.load(Ordering::Relaxed) {
             return None;
         }
@@ -156,7 +171,7 @@ impl Sessions {
             session: Arc::new(session),
         };
         table.sessions.insert(key, entry);
-        Some(id)
+        Some(SessionId(id))
     }
 
     /// Returns a session of this principal. `None` if the principal has no session with this id.

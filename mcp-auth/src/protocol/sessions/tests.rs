@@ -34,7 +34,11 @@ fn owner(user: u64, client: &str) -> Owner {
 }
 
 fn open(sessions: &Sessions, owner: &Owner) -> Option<String> {
-    sessions.open(owner.clone(), LATEST, Capabilities::default())
+    let id = sessions.open(owner.clone(), LATEST, Capabilities::default());
+    id.map(|id| {
+        assert_eq!(format!("{id:?}"), "[redacted]");
+        id.0
+    })
 }
 
 fn opened(sessions: &Sessions) -> Arc<Session> {
@@ -252,7 +256,7 @@ fn an_older_client_gets_no_event_without_a_message_and_no_closed_stream() {
     let ada = owner(1, "ada");
     let open = |version| {
         let id = sessions.open(ada.clone(), version, Capabilities::default());
-        sessions.find(&ada, &id.unwrap()).unwrap()
+        sessions.find(&ada, &id.unwrap().0).unwrap()
     };
     for (version, polls) in [(LATEST, true), ("2025-06-18", false), ("2025-03-26", false)] {
         let session = open(version);
@@ -506,7 +510,7 @@ fn capabilities_and_level_belong_to_the_session() {
     let (sessions, _) = sessions();
     let ada = owner(1, "ada");
     let capabilities = Capabilities::read(Some(r#"{"sampling":{}}"#));
-    let id = sessions.open(ada.clone(), LATEST, capabilities).unwrap();
+    let id = sessions.open(ada.clone(), LATEST, capabilities).unwrap().0;
     let session = sessions.find(&ada, &id).unwrap();
     assert_eq!(session.capabilities(), capabilities);
     assert_eq!(session.level(), None);
