@@ -87,7 +87,6 @@ impl Steps {
                     caller: Some(caller),
                     party: caller.party(),
                     streams: true,
-                    session: Header::Absent,
                 },
                 &UrlOrg::default(),
                 body,

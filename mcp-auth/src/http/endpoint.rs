@@ -174,7 +174,6 @@ async fn respond(
                     streams: fields.accepts_events
                         && !fields.switches
                         && head.version >= Version::HTTP_11,
-                    session: fields.session,
                 },
                 &url_org,
                 body,

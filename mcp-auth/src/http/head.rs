@@ -8,6 +8,7 @@ use actix_web::http::header::{ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderN
 use crate::protocol::{Header, Headers, Mirrored};
 
 /// The headers that this server reads.
+#[derive(Debug)]
 pub(super) struct Fields<'a> {
     pub(super) host: Header<'a>,
     pub(super) origin: Header<'a>,
@@ -18,10 +19,6 @@ pub(super) struct Fields<'a> {
     pub(super) accepts_json: Option<bool>,
     /// True if an `Accept` header accepts a stream of events.
     pub(super) accepts_events: bool,
-    /// `Mcp-Session-Id`.
-    pub(super) session: Header<'a>,
-    /// `Last-Event-ID`.
-    pub(super) last_event: Header<'a>,
     /// True if actix treats everything after the head as the body, which then has no end.
     pub(super) switches: bool,
     pub(super) mirrored: Mirrored<'a>,
@@ -38,8 +35,6 @@ impl<'a> Fields<'a> {
             content_type: Header::Absent,
             accepts_json: None,
             accepts_events: false,
-            session: Header::Absent,
-            last_event: Header::Absent,
             switches: false,
             mirrored: Mirrored {
                 version: Header::Absent,
@@ -59,8 +54,6 @@ impl<'a> Fields<'a> {
                 "mcp-protocol-version" => &mut fields.mirrored.version,
                 "mcp-method" => &mut fields.mirrored.method,
                 "mcp-name" => &mut fields.mirrored.name,
-                "mcp-session-id" => &mut fields.session,
-                "last-event-id" => &mut fields.last_event,
                 "accept" => {
                     fields.accept(ascii(value).unwrap_or_default());
                     continue;

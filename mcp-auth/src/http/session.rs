@@ -39,8 +39,7 @@ pub(super) fn serve(
         caller,
         url_org: &url_org,
         version: fields.mirrored.version,
-        session: fields.session,
-        last_event: fields.last_event,
+        headers: fields.mirrored.arguments,
     };
     let challenger = &name.challenges.challenger;
     let answer = if opens {

@@ -20,7 +20,7 @@ use super::challenge::Challenger;
 use super::completion::{self, Reference};
 use super::cursor::{Cursors, NoKey};
 use super::envelope::{Message, Params};
-use super::era::{Era, Header, Mirrored, negotiate};
+use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
 use super::log_levels::LogLevels;
 use super::notification::{self, Asked};
@@ -132,8 +132,6 @@ pub(crate) struct Sender<'a> {
     pub(crate) party: Party,
     /// True if the client accepts a stream of events as the response.
     pub(crate) streams: bool,
-    /// `Mcp-Session-Id`.
-    pub(crate) session: Header<'a>,
 }
 
 /// A request whose era is known.
@@ -297,7 +295,7 @@ impl Endpoint {
                 };
             }
             Err((error, id)) => {
-                let answered = self.answered(mirrored, sender, url_org, &body);
+                let answered = self.answered(mirrored, caller, url_org, &body);
                 return answered.unwrap_or_else(|| error.answer(id));
             }
         };
@@ -421,7 +419,7 @@ impl Endpoint {
         challenger: &Challenger,
     ) -> Result<Response, Stopped> {
         let Some(id) = message.id else {
-            return self.notified(mirrored, sender, url_org, message);
+            return self.notified(mirrored, sender.caller, url_org, message);
         };
         let params = message.params()?;
         let meta = params.meta()?;
@@ -429,7 +427,7 @@ impl Endpoint {
         era.check_method(mirrored, &message.method)?;
         // A malformed token or level is refused, also by a function that sends no messages.
         Asked::of(&meta, era)?;
-        let session = self.session(era, &message.method, sender, url_org)?;
+        let session = self.session(era, &message.method, mirrored, sender.caller, url_org)?;
         let session = session.map(|session| SessionRequest::begin(session, id));
         let request = Request {
             id,

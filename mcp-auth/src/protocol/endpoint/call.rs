@@ -17,7 +17,7 @@ use super::super::rates::{Counting, Limited};
 use super::super::record::{Ended, Record};
 use super::super::results::ReadResource;
 use super::super::run_to_completion::Detach;
-use super::super::sessions::until_cancelled;
+use super::super::sessions::UntilCancelled;
 use super::super::{RefusedMessage, Response, WiderToken};
 use super::primitives::shortened;
 use super::stream::Remaining;
@@ -157,10 +157,11 @@ impl Endpoint {
         };
         let run = tool.call(proof, &env, input, (slot, running));
         // The box keeps the futures of all requests small.
-        let run = Box::pin(until_cancelled(request.session.cloned(), async move {
+        let run = Box::pin(async move {
             let outcome = run.await;
             record.end(outcome)
-        }));
+        });
+        let run = UntilCancelled::new(request.session, run);
         let step = match channel.filter(|channel| channel.is_used()) {
             None => Step::End(match era {
                 Era::Modern => run.await,

@@ -9,7 +9,7 @@ use crate::primitive::{List, LogLevel};
 
 use super::super::challenge::Challenger;
 use super::super::envelope::Message;
-use super::super::era::{Era, Header, LEGACY, MODERN, Mirrored};
+use super::super::era::{Era, Header, Headers, LEGACY, MODERN, Mirrored};
 use super::super::error::RpcError;
 use super::super::rates::Counting;
 use super::super::results::Results;
@@ -28,10 +28,8 @@ pub(crate) struct SessionRequestHead<'a> {
     pub(crate) url_org: &'a UrlOrg,
     /// `MCP-Protocol-Version`.
     pub(crate) version: Header<'a>,
-    /// `Mcp-Session-Id`.
-    pub(crate) session: Header<'a>,
-    /// `Last-Event-ID`.
-    pub(crate) last_event: Header<'a>,
+    /// All headers, by name.
+    pub(crate) headers: &'a dyn Headers,
 }
 
 /// The reason why a GET or a DELETE is refused.
@@ -79,7 +77,8 @@ impl Endpoint {
         &self,
         era: Era,
         method: &str,
-        sender: Sender<'_>,
+        mirrored: &Mirrored<'_>,
+        caller: Option<&Caller>,
         url_org: &UrlOrg,
     ) -> Result<Option<Arc<Session>>, RefusedMessage> {
         let Some(sessions) = &self.sessions else {
@@ -88,12 +87,12 @@ impl Endpoint {
         if era == Era::Modern || method == "initialize" {
             return Ok(None);
         }
-        let id = match sender.session {
+        let id = match mirrored.arguments.header(SESSION_ID) {
             Header::Absent => return Ok(None),
             Header::Malformed => return Err(RefusedMessage::NoSession),
             Header::Value(id) => id,
         };
-        let owner = sender.caller.and_then(|caller| owner(caller, url_org));
+        let owner = caller.and_then(|caller| owner(caller, url_org));
         let session = owner.and_then(|owner| sessions.find(&owner, id));
         session.map(Some).ok_or(RefusedMessage::NoSession)
     }
@@ -134,7 +133,7 @@ impl Endpoint {
     pub(super) fn notified(
         &self,
         mirrored: &Mirrored<'_>,
-        sender: Sender<'_>,
+        caller: Option<&Caller>,
         url_org: &UrlOrg,
         message: &Message<'_>,
     ) -> Result<Response, Stopped> {
@@ -146,7 +145,7 @@ impl Endpoint {
         // A notification that is not valid has no response either.
         if self.sessions.is_some()
             && let Ok((era, params)) = read()
-            && let Some(session) = self.session(era, &message.method, sender, url_org)?
+            && let Some(session) = self.session(era, &message.method, mirrored, caller, url_org)?
             && message.method == "notifications/cancelled"
             && let Some(id) = params.request_id()
         {
@@ -160,7 +159,7 @@ impl Endpoint {
     pub(super) fn answered(
         &self,
         mirrored: &Mirrored<'_>,
-        sender: Sender<'_>,
+        caller: Option<&Caller>,
         url_org: &UrlOrg,
         body: &str,
     ) -> Option<Response> {
@@ -173,7 +172,7 @@ impl Endpoint {
             return None;
         }
         let response = ClientResponse::read(body)?;
-        match self.session(Era::Legacy, "", sender, url_org) {
+        match self.session(Era::Legacy, "", mirrored, caller, url_org) {
             Ok(None) => None,
             Ok(Some(session)) if session.answer(response) => Some(Response::Accepted),
             Ok(Some(_)) => Some(RpcError::InvalidRequest(NO_OPEN_REQUEST).answer(None)),
@@ -281,7 +280,7 @@ impl Endpoint {
         challenger: &Challenger,
     ) -> Result<MessageStream, SessionRefusal> {
         let (_, session) = self.session_of(request, challenger)?;
-        let last = match request.last_event {
+        let last = match request.headers.header("last-event-id") {
             Header::Absent => None,
             Header::Malformed => return Err(SessionRefusal::UnknownEvent),
             Header::Value(id) => Some(EventId::parse(id).ok_or(SessionRefusal::UnknownEvent)?),
@@ -300,7 +299,8 @@ impl Endpoint {
         challenger: &Challenger,
     ) -> Result<(), SessionRefusal> {
         let (owner, _) = self.session_of(request, challenger)?;
-        let ended = self.sessions.as_ref().zip(named(request.session));
+        let id = named(request.headers.header(SESSION_ID));
+        let ended = self.sessions.as_ref().zip(id);
         let ended = ended.is_some_and(|(sessions, id)| sessions.end(&owner, id));
         if ended {
             Ok(())
@@ -327,11 +327,12 @@ impl Endpoint {
         if let Some(denied) = lacking_server_scopes(caller, &self.config.required_scopes) {
             return Err(self.missing_scope(caller, denied, challenger));
         }
-        if request.session == Header::Absent {
+        let session = request.headers.header(SESSION_ID);
+        if session == Header::Absent {
             return Err(SessionRefusal::SessionMissing);
         }
         let owner = owner(caller, request.url_org).ok_or(SessionRefusal::NoSession)?;
-        let session = named(request.session).and_then(|id| sessions.find(&owner, id));
+        let session = named(session).and_then(|id| sessions.find(&owner, id));
         Ok((owner, session.ok_or(SessionRefusal::NoSession)?))
     }
 
@@ -376,5 +377,6 @@ fn owner(caller: &Caller, url_org: &UrlOrg) -> Option<Owner> {
     })
 }
 
+const SESSION_ID: &str = "mcp-session-id";
 const NO_OPEN_REQUEST: &str = "no request with this id waits for a response in this session";
 const TOO_MANY_SUBSCRIPTIONS: &str = "a session can subscribe to 256 resources, with URIs of at most 2048 bytes; unsubscribe from one first";

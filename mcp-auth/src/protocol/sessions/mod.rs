@@ -35,7 +35,7 @@ use crate::identity::Clock;
 pub(super) use self::capabilities::Capabilities;
 pub(crate) use self::event_log::EventId;
 pub(super) use self::requests::ClientResponse;
-pub(super) use self::running::{SessionRequest, until_cancelled};
+pub(super) use self::running::{SessionRequest, UntilCancelled};
 pub(super) use self::session::{Session, TooManySubscriptions};
 pub(super) use self::stream::{SessionStream, StreamWriter};
 

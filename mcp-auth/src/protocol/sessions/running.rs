@@ -1,11 +1,11 @@
 //! A request of a session while it runs, and its cancellation.
 
 use std::fmt;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use futures_util::future::{Either, select};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::primitive::Output;
 
@@ -58,18 +58,46 @@ impl fmt::Debug for SessionRequest {
 }
 
 /// Runs the work of a request until it completes, or until the client of the session cancels the request. The work is
-/// dropped then.
-pub(in crate::protocol) async fn until_cancelled(
-    request: Option<Arc<SessionRequest>>,
-    work: impl Future<Output = Result<Output, Ended>>,
-) -> Result<Output, Ended> {
-    let Some(request) = request else {
-        return work.await;
-    };
-    let cancelled = request.cancelled.cancelled();
-    // The cancellation comes first, so that a cancelled call does not continue for another step.
-    match select(pin!(cancelled), pin!(work)).await {
-        Either::Left(_) => Err(Ended::Error("The client cancelled the request".to_owned())),
-        Either::Right((outcome, _)) => outcome,
+/// dropped then. Without a session it only runs the work.
+pub(in crate::protocol) struct UntilCancelled<F> {
+    work: Option<Pin<Box<F>>>,
+    session: Option<(Arc<SessionRequest>, Cancellation)>,
+}
+
+type Cancellation = Pin<Box<WaitForCancellationFutureOwned>>;
+
+impl<F> UntilCancelled<F> {
+    pub(in crate::protocol) fn new(
+        request: Option<&Arc<SessionRequest>>,
+        work: Pin<Box<F>>,
+    ) -> Self {
+        let session = request.map(|request| {
+            let cancelled = request.cancelled.clone().cancelled_owned();
+            (Arc::clone(request), Box::pin(cancelled))
+        });
+        Self {
+            work: Some(work),
+            session,
+        }
     }
 }
+
+impl<F: Future<Output = Result<Output, Ended>>> Future for UntilCancelled<F> {
+    type Output = Result<Output, Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The cancellation comes first, so that a cancelled call does not continue for another step.
+        if let Some((_, cancelled)) = &mut self.session
+            && cancelled.as_mut().poll(cx).is_ready()
+        {
+            self.work = None;
+            return Poll::Ready(Err(Ended::Error(CANCELLED.to_owned())));
+        }
+        match &mut self.work {
+            Some(work) => work.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+const CANCELLED: &str = "The client cancelled the request";

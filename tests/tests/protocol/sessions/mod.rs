@@ -87,13 +87,13 @@ mod tools {
         "flooded"
     }
 
-    /// What anyone may read.
+    /// A document that anyone may read.
     #[mcp_resource("docs://open")]
     async fn open_document() -> &'static str {
         "open"
     }
 
-    /// What a role may read.
+    /// A document that a role may read.
     #[mcp_resource("docs://secret/{id}", permission = "org:documents:delete")]
     async fn secret_document(id: String) -> String {
         id
@@ -285,7 +285,7 @@ async fn a_session_of_somebody_else_does_not_exist() {
     bodies.push(unknown.ask("ping", json!({})).send().await.body);
     bodies.dedup();
     assert_eq!(bodies.len(), 1, "{bodies:?}");
-    // Nobody ended or changed the session.
+    // The session was neither ended nor changed.
     session
         .call("who_am_i", json!({}))
         .send()
@@ -421,7 +421,7 @@ async fn a_caller_without_a_token_gets_no_session() {
     assert_eq!(reply.header("mcp-session-id"), None);
     assert_eq!(reply.result()["capabilities"]["resources"], json!({}));
     world.list(Era::Legacy).send().await.expect_status(200);
-    // Nor does it find the session of a caller with a token.
+    // It does not find the session of a caller with a token either.
     let session = Session::open(&world, &world.ada()).await;
     let list = session
         .ask("tools/list", json!({}))

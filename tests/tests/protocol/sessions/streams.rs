@@ -83,7 +83,7 @@ async fn a_stream_that_the_server_closed_is_resumed_with_the_result() {
     let last = resumed.next().await.unwrap();
     assert_eq!((last.id(), last.text()), ("1-3", "closed and done"));
     assert!(resumed.next().await.is_none());
-    // What was sent already can be sent again, from any event on.
+    // Events that were sent already can be sent again, from any event on.
     for (last, expected) in [("1-0", 3), ("1-2", 1), ("1-3", 0)] {
         let again = session.events(session.resume(last)).await;
         assert_eq!(again.len(), expected, "{last}");
