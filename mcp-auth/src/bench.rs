@@ -96,7 +96,10 @@ impl Steps {
         {
             Response::List { start, rest } => Some([start, rest.to_vec()].concat()),
             Response::Message { body, .. } => Some(body),
-            Response::Accepted | Response::Refused { .. } | Response::Stream(_) => None,
+            Response::Accepted
+            | Response::Opened { .. }
+            | Response::Refused { .. }
+            | Response::Stream(_) => None,
         }
     }
 }

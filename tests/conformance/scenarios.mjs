@@ -20,7 +20,15 @@ const EVERYWHERE = [
     'prompts-get-with-image',
     'completion-complete',
 ];
-const LEGACY = ['server-initialize', 'ping', 'logging-set-level', 'tools-call-with-logging'];
+const LEGACY = [
+    'server-initialize',
+    'server-session-lifecycle',
+    'ping',
+    'logging-set-level',
+    'tools-call-with-logging',
+    'resources-subscribe',
+    'resources-unsubscribe',
+];
 const SINCE_2025_11_25 = [
     'server-sse-multiple-streams',
     'dns-rebinding-protection',
@@ -36,6 +44,6 @@ const SINCE_2026_07_28 = [
 
 export const SCENARIOS = {
     '2025-06-18': [...EVERYWHERE, ...LEGACY],
-    '2025-11-25': [...EVERYWHERE, ...LEGACY, ...SINCE_2025_11_25],
+    '2025-11-25': [...EVERYWHERE, ...LEGACY, 'server-sse-polling', ...SINCE_2025_11_25],
     '2026-07-28': [...EVERYWHERE, ...SINCE_2025_11_25, ...SINCE_2026_07_28],
 };

@@ -2,7 +2,7 @@
 //! result and schema that the suite tests.
 //!
 //! `cargo run -p everything` starts the server with a local Clerk, and `.ci/run conformance` runs
-//! the suite on the server. With the variable `WITHOUT_ADDITIONAL_PROPERTIES`, `tools/list` omits
+//! the suite on the server. Clients of MCP 2025-11-25 and older get sessions. With the variable `WITHOUT_ADDITIONAL_PROPERTIES`, `tools/list` omits
 //! `additionalProperties: false`, because Google's SDK fails on the keyword.
 
 mod content;
@@ -15,7 +15,7 @@ mod schema;
 
 #[actix_web::main]
 async fn main() -> mcp_auth::Result<()> {
-    let mut server = mcp_auth::server!(emulator);
+    let mut server = mcp_auth::server!(emulator).legacy_sessions();
     if std::env::var_os("WITHOUT_ADDITIONAL_PROPERTIES").is_some() {
         server = server.without_additional_properties();
     }

@@ -32,5 +32,13 @@ async fn test_logging_tool(cx: &Context) -> &'static str {
     "Sent one log message"
 }
 
+/// Close the stream before the result. The client connects again, and gets the result then.
+#[mcp_tool(read_only, closed_world)]
+async fn test_reconnection(cx: &Context) -> &'static str {
+    cx.close_stream();
+    sleep(STEP).await;
+    "Sent the result after the stream was closed"
+}
+
 /// The time between two messages: longer than the server's shortest time between two progress messages.
 const STEP: Duration = Duration::from_millis(60);

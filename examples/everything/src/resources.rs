@@ -25,6 +25,12 @@ async fn static_binary() -> Vec<u8> {
     RED_DOT.to_vec()
 }
 
+/// A text to which clients subscribe.
+#[mcp_resource("test://watched-resource", mime_type = "text/plain")]
+async fn watched_resource() -> &'static str {
+    "This is the content of the watched resource."
+}
+
 /// The data of an id.
 #[mcp_resource("test://template/{id}/data")]
 async fn template_data(#[arg(complete = ids)] id: String) -> Json<Record> {

@@ -27,6 +27,7 @@ use super::events;
 use super::head::{Fields, media_type, requested_argument_headers};
 use super::org_query;
 use super::refusal::{Refusal, Refused};
+use super::session;
 use super::site::{Name, Site};
 
 /// Answers a request.
@@ -41,7 +42,9 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
             site.gate_log.count(&refusal, &fields);
             (site.canonical(), None, Err(refusal.into()))
         }
-        Ok((name, origin)) if head.method == Method::OPTIONS => (name, origin, Ok(preflight(head))),
+        Ok((name, origin)) if head.method == Method::OPTIONS => {
+            (name, origin, Ok(preflight(site, head)))
+        }
         Ok((name, origin)) => {
             let answer = respond(site, name, head, &fields, &mut body).await;
             (name, origin, answer)
@@ -138,12 +141,17 @@ async fn respond(
         {
             return Ok(page);
         }
+        if let Some(caller) = &caller
+            && let Some(answer) = session::serve(site, name, head, fields, caller)
+        {
+            return answer;
+        }
         // Some clients send a GET so that a 401 makes them sign in. But clients that connected
         // without a token open a GET stream afterwards, and a 401 would make them sign in too
         // early.
         let is_connected = caller.is_some() || site.endpoint.connects_anonymous();
         return Err(if is_connected {
-            Refusal::Method("POST, OPTIONS").into()
+            Refusal::Method(session::methods(site)).into()
         } else {
             Refusal::SignIn(Vec::new()).into()
         });
@@ -153,11 +161,7 @@ async fn respond(
         None => Party::Stranger(site.network(head)),
     };
     let body = read(site, declared, body, party).await?;
-    let url_org = if site.endpoint.reads_url_org() {
-        org_query::read(&head.uri)
-    } else {
-        UrlOrg::Absent
-    };
+    let url_org = url_org(site, head);
     message(
         site.endpoint
             .handle(
@@ -177,6 +181,15 @@ async fn respond(
             )
             .await,
     )
+}
+
+/// Returns the organization that the URL names, if the server reads it.
+pub(super) fn url_org(site: &Site, head: &RequestHead) -> UrlOrg {
+    if site.endpoint.reads_url_org() {
+        org_query::read(&head.uri)
+    } else {
+        UrlOrg::Absent
+    }
 }
 
 /// Checks the declared length and the media types.
@@ -307,11 +320,19 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
                 .insert_header((CONTENT_TYPE, JSON))
                 .body(body))
         }
+        Response::Opened { session, response } => {
+            let mut response = message(*response)?;
+            if let Ok(id) = HeaderValue::from_str(session.expose()) {
+                response.headers_mut().insert(session::ID, id);
+            }
+            Ok(response)
+        }
         Response::Stream(messages) => Ok(events::response(messages)),
         Response::Refused { id, refusal } => {
             let refusal = match refusal {
                 RefusedMessage::Busy => Refusal::Busy,
                 RefusedMessage::MoreScope(wider) => Refusal::MoreScope(wider),
+                RefusedMessage::NoSession => Refusal::NoSession,
                 RefusedMessage::NoThread => Refusal::NoThread,
                 RefusedMessage::SignIn { scopes } => Refusal::SignIn(scopes),
                 RefusedMessage::Unavailable(unavailable) => {
@@ -325,14 +346,14 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
 
 /// Answers the preflight request of a browser. The gate has already checked the origin. A page may send any header of an
 /// argument. A list of the declared headers would tell anyone which arguments the tools have.
-fn preflight(head: &RequestHead) -> HttpResponse {
+fn preflight(site: &Site, head: &RequestHead) -> HttpResponse {
     let mut allowed = ALLOWED.to_owned();
     for name in requested_argument_headers(head).take(MOST_ARGUMENT_HEADERS) {
         allowed.push_str(", ");
         allowed.push_str(name);
     }
     HttpResponse::NoContent()
-        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"))
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, session::methods(site)))
         .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, allowed))
         .insert_header((ACCESS_CONTROL_MAX_AGE, "7200"))
         .finish()

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::protocol::MessageStream;
+use crate::protocol::{MessageStream, StreamEvent};
 
 /// Returns the response whose body is this stream.
 pub(super) fn response(messages: MessageStream) -> HttpResponse {
@@ -51,7 +51,7 @@ impl Stream for Events {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let bytes = match Pin::new(&mut self.messages).poll_next(cx) {
             Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Ready(Some(message)) => event(&message),
+            Poll::Ready(Some(next)) => event(&next),
             Poll::Pending if self.silence.as_mut().poll(cx).is_ready() => COMMENT,
             Poll::Pending => return Poll::Pending,
         };
@@ -62,13 +62,23 @@ impl Stream for Events {
     }
 }
 
-/// Writes a message as one event. In JSON a line break is white space between values, and it becomes a blank, because
+/// Writes a message as one event. An event without a message tells the client the id with which it can resume the
+/// stream, and the time after which it should do so (MCP 2025-11-25, basic/transports).
+///
+/// In JSON a line break is white space between values, and it becomes a blank, because
 /// in an event it would end the line. U+0085, U+2028 and U+2029 occur only inside strings, and are escaped: some clients
 /// end a line of an event at them, although the standard does not.
-fn event(message: &[u8]) -> Bytes {
-    let mut event = Vec::with_capacity(message.len() + 24);
+fn event(StreamEvent { id, message }: &StreamEvent) -> Bytes {
+    let mut event = Vec::with_capacity(message.len() + 64);
+    if let Some(id) = id {
+        event.extend_from_slice(format!("id: {id}\n").as_bytes());
+    }
+    if message.is_empty() {
+        event.extend_from_slice(format!("retry: {RETRY_MS}\ndata:\n\n").as_bytes());
+        return event.into();
+    }
     event.extend_from_slice(b"event: message\ndata: ");
-    let mut rest = message;
+    let mut rest = message.as_ref();
     while let Some(at) = rest.iter().position(|byte| SPECIAL.contains(byte)) {
         let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, &[]));
         event.extend_from_slice(plain);
@@ -89,6 +99,8 @@ fn event(message: &[u8]) -> Bytes {
 
 /// The bytes with which a line break begins.
 const SPECIAL: [u8; 4] = [b'\n', b'\r', 0xC2, 0xE2];
+/// The time after which a client resumes a stream that the server closed, in milliseconds.
+const RETRY_MS: u32 = 1000;
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -99,15 +111,35 @@ mod tests {
 
     use super::*;
     use crate::identity::test_support::block_on;
+    use crate::protocol::EventId;
 
     #[test]
     fn a_message_is_one_event_on_one_line() {
         let message = "{\"a\":\r\n\"é€\u{85}b\u{2028}\u{2029}\u{2030}\"}";
         let expected = r#"{"a":  "é€\u0085b\u2028\u2029‰"}"#;
+        let message = StreamEvent {
+            id: None,
+            message: message.into(),
+        };
         assert_eq!(
-            event(message.as_bytes()),
+            event(&message),
             format!("event: message\ndata: {expected}\n\n")
         );
+    }
+
+    #[test]
+    fn an_event_of_a_session_has_its_id_and_one_without_a_message_the_time_to_wait() {
+        let event_of = |id: &str, message: &'static str| {
+            event(&StreamEvent {
+                id: EventId::parse(id),
+                message: message.into(),
+            })
+        };
+        assert_eq!(
+            event_of("3-1", "{}"),
+            "id: 3-1\nevent: message\ndata: {}\n\n"
+        );
+        assert_eq!(event_of("3-0", ""), "id: 3-0\nretry: 1000\ndata:\n\n");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod listed;
 mod org_query;
 mod page;
 mod refusal;
+mod session;
 mod site;
 
 pub(crate) use self::canonical::Canonical;

@@ -40,12 +40,18 @@ pub(super) enum Refusal {
     MoreScope(Box<WiderToken>),
     /// 503: there are too many new opaque tokens.
     NewTokens(Duration),
+    /// 406: the client asks for a stream, but does not accept events.
+    NoEventsAccepted,
+    /// 404: the caller's principal has no session with the id of the request.
+    NoSession,
     /// 503: no thread was free for the tool, so it did not run.
     NoThread,
     /// 406: the client does not accept JSON.
     NotAcceptable,
     /// 403: the `Origin` is not allowed.
     Origin,
+    /// 400: a GET or a DELETE names no session.
+    SessionMissing,
     /// 400: `Authorization` occurs more than once, or is not ASCII.
     SeveralCredentials,
     /// 401: the request has no token. The client should ask for these scopes in addition to the
@@ -59,6 +65,10 @@ pub(super) enum Refusal {
     TooLarge,
     /// 503: data that the decision needs cannot be looked up now.
     Unavailable(Duration),
+    /// 400: the session has no event with the id in `Last-Event-ID`.
+    UnknownEvent,
+    /// 400: a GET or a DELETE names a revision that the server does not support.
+    UnsupportedVersion,
     /// 415: the body is not declared as JSON.
     UnsupportedMediaType,
 }
@@ -141,6 +151,16 @@ impl Refused {
                 problem.answer(self.id.as_deref())
             }
             Refusal::NewTokens(wait) => unavailable("Too many new opaque tokens", *wait),
+            Refusal::NoEventsAccepted => error(
+                S::NOT_ACCEPTABLE,
+                "not_acceptable",
+                "Send `Accept: text/event-stream`; the answer is a stream of events",
+            ),
+            Refusal::NoSession => error(
+                S::NOT_FOUND,
+                "session_not_found",
+                "There is no such session; send `initialize` to begin a new one",
+            ),
             Refusal::NoThread => {
                 unavailable("No thread is free for this tool", Duration::from_secs(5))
             }
@@ -159,6 +179,7 @@ impl Refused {
                     problem.answer(id.as_deref())
                 }
             },
+            Refusal::SessionMissing => invalid("Send the header Mcp-Session-Id"),
             Refusal::SlowBody => error(
                 S::REQUEST_TIMEOUT,
                 "request_timeout",
@@ -172,6 +193,12 @@ impl Refused {
             ),
             Refusal::Unavailable(wait) => {
                 unavailable("The authorization server cannot be reached", *wait)
+            }
+            Refusal::UnknownEvent => {
+                invalid("The session has no event with this Last-Event-ID, or no longer")
+            }
+            Refusal::UnsupportedVersion => {
+                invalid("The server does not support this MCP-Protocol-Version")
             }
             Refusal::UnsupportedMediaType => error(
                 S::UNSUPPORTED_MEDIA_TYPE,

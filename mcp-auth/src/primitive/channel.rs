@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -24,18 +25,22 @@ pub(crate) struct Wanted {
     pub(crate) progress: bool,
     /// The least severe level of the log messages. `None` for no log messages.
     pub(crate) level: Option<LogLevel>,
+    /// True if the function may close its stream before the result, because the client resumes the stream then.
+    pub(crate) closing: bool,
 }
 
 impl Wanted {
-    /// Returns true if the client asked for at least one kind of message.
+    /// Returns true if the function may send at least one kind of message.
     pub(crate) fn is_some(self) -> bool {
-        self.progress || self.level.is_some()
+        self.progress || self.level.is_some() || self.closing
     }
 }
 
 /// A message that a function sends before its result.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
+    /// The connection of the stream ends now. The client resumes the stream later.
+    Close,
     Log(LogMessage),
     Progress(Progress),
 }
@@ -97,6 +102,8 @@ struct State {
     logs: VecDeque<LogMessage>,
     /// The size of the log messages, in bytes.
     bytes: usize,
+    /// True if the function closed its stream, which comes after the log messages and the progress.
+    closes: bool,
     /// The number of log messages that were not sent because the queue was full.
     lost: usize,
     /// True if the body of the function began. A message from before would tell a caller whom `authorize`
@@ -169,6 +176,16 @@ impl Channel {
             if is_first {
                 self.waker.wake();
             }
+        }
+    }
+
+    /// Closes the stream. Does nothing if the client would not resume it.
+    pub(super) fn close_stream(&self) {
+        let mut state = self.lock();
+        if self.wanted.closing && state.accepts_messages() {
+            state.closes = true;
+            drop(state);
+            self.waker.wake();
         }
     }
 
@@ -257,6 +274,7 @@ impl Channel {
         }
         match due {
             Some(due) if state.progress.is_some() => Next::At(due),
+            Some(_) | None if mem::take(&mut state.closes) => Next::Message(Message::Close),
             Some(_) | None => Next::Nothing,
         }
     }
@@ -297,6 +315,7 @@ impl Channel {
         state.is_closed = true;
         state.logs.clear();
         state.progress = None;
+        state.closes = false;
         let held = state.held.take();
         drop(state);
         self.taken.notify_all();

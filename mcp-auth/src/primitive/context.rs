@@ -304,6 +304,36 @@ impl Context {
         }
     }
 
+    /// Ends the connection of a client that waits for the result, and not the call: the client connects again after a
+    /// second, and gets the messages and the result that it has missed. A function that runs for minutes can so free
+    /// its connection, before a proxy ends it.
+    ///
+    /// Does nothing unless the client has a session
+    /// ([`legacy_sessions`](crate::ServerBuilder::legacy_sessions)) of MCP 2025-11-25 and accepts a stream of events.
+    /// Every other client waits for the result as usual. The method returns at once. Messages that the function sent
+    /// before arrive before the connection ends.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use mcp_auth::{Context, mcp_tool};
+    ///
+    /// /// Rebuild the index, which takes some minutes.
+    /// #[mcp_tool(timeout = 600)]
+    /// async fn rebuild(cx: &Context) -> &'static str {
+    ///     cx.close_stream();
+    ///     actix_web::rt::time::sleep(Duration::from_secs(300)).await;
+    ///     "rebuilt"
+    /// }
+    /// ```
+    ///
+    /// Source: MCP 2025-11-25, basic/transports, sending messages to the server.
+    pub fn close_stream(&self) {
+        if let Some(channel) = &self.channel {
+            channel.close_stream();
+        }
+    }
+
     /// Returns true if the result of the function will not be used: a modern client closed the connection, the
     /// call timed out, or the function ended at a [question](Self::elicit).
     ///

@@ -6,13 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::guard::{Denied, Guard, SecurityScheme, lacking_server_scopes};
+use crate::guard::{Denied, SecurityScheme, lacking_server_scopes};
 use crate::identity::{Caller, Clock, Freshness, Organizations, UrlOrg};
 use crate::limits::Party;
 #[cfg(feature = "testing")]
 use crate::primitive::MirroredArgument;
 use crate::primitive::{List, LogLevel, Rate, Registry, Served, States, Threads};
 
+use self::freshness::{facts, hidden};
 use self::list::Visibilities;
 use super::calls::Calls;
 use super::challenge::Challenger;
@@ -27,17 +28,21 @@ use super::rates::Rates;
 use super::record::CallLog;
 use super::results::{Published, Results};
 use super::seal::Sealer;
+use super::sessions::{SessionRequest, Sessions};
 use super::step_up::StepUps;
 use super::{RefusedMessage, Response, WiderToken};
 
 mod ask;
 mod call;
 mod denial;
+mod freshness;
 mod list;
 mod primitives;
+mod sessions;
 mod stream;
 
-pub(crate) use self::stream::MessageStream;
+pub(crate) use self::sessions::{SessionRefusal, SessionRequestHead};
+pub(crate) use self::stream::{MessageStream, StreamEvent};
 
 /// The server's own name, title and version, which it sends to clients.
 #[derive(Clone, Debug)]
@@ -82,6 +87,8 @@ pub(crate) struct EndpointConfig {
     pub(crate) sealer: Sealer,
     /// The used confirmations.
     pub(crate) confirmations: Confirmations,
+    /// True if legacy clients get sessions.
+    pub(crate) legacy_sessions: bool,
 }
 
 /// The requests that callers without a token may send, in addition to the use of public tools,
@@ -116,6 +123,8 @@ pub(crate) struct Endpoint {
     rates: Rates,
     step_ups: StepUps,
     log_levels: LogLevels,
+    /// `None` if legacy clients get no sessions.
+    sessions: Option<Sessions>,
     log: Arc<CallLog>,
 }
 
@@ -144,6 +153,8 @@ struct Request<'a> {
     challenger: &'a Challenger,
     /// True if the client accepts a stream of events.
     streams: bool,
+    /// The request as a part of its session. `None` without a session.
+    session: Option<&'a Arc<SessionRequest>>,
 }
 
 impl<'a> Request<'a> {
@@ -212,11 +223,12 @@ impl Endpoint {
         Self {
             results,
             visibilities: Visibilities::of(&config),
-            hidden: hidden(&config),
+            hidden: hidden(registry, config.trust_token_org),
             calls: Arc::clone(&config.calls),
             rates: Rates::in_memory(config.rates.clone(), &config.clock),
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             log_levels: LogLevels::new(),
+            sessions: (config.legacy_sessions).then(|| Sessions::new(Arc::clone(&config.clock))),
             log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
             config,
         }
@@ -283,7 +295,10 @@ impl Endpoint {
                     refusal: RefusedMessage::SignIn { scopes: Vec::new() },
                 };
             }
-            Err((error, id)) => return error.answer(id),
+            Err((error, id)) => {
+                let answered = self.answered(mirrored, caller, url_org, &body);
+                return answered.unwrap_or_else(|| error.answer(id));
+            }
         };
         let id = message.id;
         let refused = |refusal| Response::Refused {
@@ -405,9 +420,7 @@ impl Endpoint {
         challenger: &Challenger,
     ) -> Result<Response, Stopped> {
         let Some(id) = message.id else {
-            // Notifications change nothing. Without sessions, `notifications/cancelled` cannot name
-            // a request.
-            return Ok(Response::Accepted);
+            return self.notified(mirrored, sender.caller, url_org, message);
         };
         let params = message.params()?;
         let meta = params.meta()?;
@@ -415,6 +428,8 @@ impl Endpoint {
         era.check_method(mirrored, &message.method)?;
         // A malformed token or level is refused, also by a function that sends no messages.
         Asked::of(&meta, era)?;
+        let session = self.session(era, &message.method, mirrored, sender.caller, url_org)?;
+        let session = session.map(|session| SessionRequest::begin(session, id));
         let request = Request {
             id,
             era,
@@ -425,30 +440,48 @@ impl Endpoint {
             party: sender.party,
             challenger,
             streams: sender.streams,
+            session: session.as_ref(),
         };
+        let response = self.dispatch(sender, message, &request).await;
+        match session {
+            // A cancelled request has no response.
+            Some(session) if session.is_cancelled() => Ok(Response::Accepted),
+            Some(_) | None => response,
+        }
+    }
+
+    async fn dispatch(
+        self: &Arc<Self>,
+        sender: Sender<'_>,
+        message: &Message<'_>,
+        request: &Request<'_>,
+    ) -> Result<Response, Stopped> {
+        let (id, era) = (request.id, request.era);
         match (era, &*message.method) {
             (Era::Modern, "server/discover") => Ok(self.results.discover(id)),
             (Era::Legacy, "initialize") => {
                 let version = negotiate(&request.params.protocol_version()?);
-                Ok(self.results.initialize(id, version))
+                Ok(self.initialize(sender, request, version))
             }
             (Era::Legacy, "ping") => Ok(Results::empty(id)),
             (Era::Legacy, "logging/setLevel") if self.config.registry.logs() => {
                 let level = LogLevel::of(&request.params.level()?);
                 let level = level.ok_or(RpcError::InvalidParams(notification::UNKNOWN_LEVEL))?;
-                self.log_levels.set(sender.caller, level);
+                self.set_level(sender.caller, request, level);
                 Ok(Results::empty(id))
             }
-            (_, "tools/list") => self.list(List::Tools, sender.caller, &request).await,
-            (_, "tools/call") => self.call_tool(sender.caller, &request).await,
-            (_, "prompts/list") => self.list(List::Prompts, sender.caller, &request).await,
-            (_, "prompts/get") => self.get_prompt(sender.caller, &request).await,
-            (_, "resources/list") => self.list(List::Resources, sender.caller, &request).await,
+            (Era::Legacy, "resources/subscribe") => self.subscribe(sender.caller, request).await,
+            (Era::Legacy, "resources/unsubscribe") => self.unsubscribe(request),
+            (_, "tools/list") => self.list(List::Tools, sender.caller, request).await,
+            (_, "tools/call") => self.call_tool(sender.caller, request).await,
+            (_, "prompts/list") => self.list(List::Prompts, sender.caller, request).await,
+            (_, "prompts/get") => self.get_prompt(sender.caller, request).await,
+            (_, "resources/list") => self.list(List::Resources, sender.caller, request).await,
             (_, "resources/templates/list") => {
-                self.list(List::Templates, sender.caller, &request).await
+                self.list(List::Templates, sender.caller, request).await
             }
-            (_, "resources/read") => self.read_resource(sender.caller, &request).await,
-            (_, "completion/complete") => self.complete(sender.caller, &request).await,
+            (_, "resources/read") => self.read_resource(sender.caller, request).await,
+            (_, "completion/complete") => self.complete(sender.caller, request).await,
             (era, _) => Err(not_found(era)),
         }
     }
@@ -459,28 +492,4 @@ fn not_found(era: Era) -> Stopped {
     Stopped::Error(RpcError::MethodNotFound {
         modern: era == Era::Modern,
     })
-}
-
-/// Returns the organization that a decision about some prompt or resource needs; the current one if decisions differ.
-fn hidden(config: &EndpointConfig) -> Option<Freshness> {
-    let lists = [List::Prompts, List::Resources, List::Templates];
-    let hidden = lists
-        .into_iter()
-        .flat_map(|list| config.registry.list(list));
-    let asking = hidden.filter(|served| served.wants_organization());
-    let asked: Vec<_> = asking
-        .map(|served| facts(served.guard(), config.trust_token_org))
-        .collect();
-    let current = asked.iter().find(|asked| **asked == Freshness::Current);
-    current.or(asked.first()).copied()
-}
-
-/// Returns whether the guard needs current data about the organization, or accepts the data in the
-/// token.
-fn facts(guard: &Guard, trust_token_org: bool) -> Freshness {
-    if trust_token_org && !guard.uses_membership() {
-        Freshness::AsInToken
-    } else {
-        Freshness::Current
-    }
 }

@@ -135,6 +135,8 @@ pub(super) struct Params<'a> {
     level: Option<&'a str>,
     input_responses: Option<&'a str>,
     request_state: Option<&'a str>,
+    capabilities: Option<&'a str>,
+    request_id: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -158,6 +160,8 @@ impl<'a> Params<'a> {
                 "level" => twice(&mut params.level, value.value()?),
                 "inputResponses" => twice(&mut params.input_responses, value.value()?),
                 "requestState" => twice(&mut params.request_state, value.value()?),
+                "capabilities" => twice(&mut params.capabilities, value.value()?),
+                "requestId" => twice(&mut params.request_id, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -235,6 +239,16 @@ impl<'a> Params<'a> {
         self.level
             .and_then(spelled)
             .ok_or(RpcError::InvalidParams("`level` must be a string"))
+    }
+
+    /// The capabilities that the client declares in `initialize`, as written in the body.
+    pub(super) fn capabilities(&self) -> Option<&'a str> {
+        self.capabilities
+    }
+
+    /// The id of the request that `notifications/cancelled` cancels, as written in the body.
+    pub(super) fn request_id(&self) -> Option<&'a str> {
+        self.request_id
     }
 
     /// The version that the client offers in `initialize`.

@@ -35,7 +35,8 @@ pub(crate) struct Mirrored<'a> {
     pub(crate) method: Header<'a>,
     /// `Mcp-Name`.
     pub(crate) name: Header<'a>,
-    /// The headers `Mcp-Param-*`. They are looked up only for a tool that declares such headers.
+    /// All headers, by name. `Mcp-Param-*` is looked up only for a tool that declares such headers, and
+    /// `Mcp-Session-Id` only if the server gives sessions.
     pub(crate) arguments: &'a dyn Headers,
 }
 

@@ -14,6 +14,7 @@ use crate::primitive::{MirroredArgument, repeats};
 
 use super::envelope::Message;
 use super::era::{Era, Header, Mirrored};
+use super::sessions::{Capabilities, ClientResponse, EventId};
 use super::string::escape;
 
 /// Checks that both parsers accept or refuse a body, that they find the same value for each member,
@@ -30,6 +31,7 @@ pub fn message(bytes: &[u8]) {
         (Ok(_), Err(refusal)) => assert!(read.is_err(), "not refused as {refusal:?}: {body:?}"),
         (Err(refusal), Ok(_)) => assert!(expected.is_err(), "refused as {refusal:?}: {body:?}"),
     }
+    check_session_texts(body, read.is_ok());
     check_escaping(body);
     check_mirrored_name(body);
     check_repeated(body);
@@ -81,6 +83,20 @@ fn check_members(message: &Message<'_>, expected: &Expected<'_>) {
         }
         (meta, expected) => assert_eq!(meta.is_ok(), expected.is_some()),
     }
+}
+
+/// Checks that no body is both a request and a response of a client, that a capability is declared by an object, and that
+/// the server writes an id of an event in one form only.
+fn check_session_texts(text: &str, is_message: bool) {
+    assert!(
+        !is_message || ClientResponse::read(text).is_none(),
+        "{text:?}"
+    );
+    if Capabilities::read(Some(text)) != Capabilities::default() {
+        assert!(matches!(serde_json::from_str(text), Ok(Value::Object(_))));
+    }
+    let id = EventId::parse(text);
+    assert!(id.is_none_or(|id| id.to_string() == text));
 }
 
 /// Checks that a text is escaped as serde_json escapes it, and that the result can be decoded to
@@ -247,7 +263,7 @@ fn spelled(value: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<String>(value).ok().map(Cow::Owned)
 }
 
-const PARAMS: [&str; 9] = [
+const PARAMS: [&str; 12] = [
     "_meta",
     "name",
     "arguments",
@@ -257,6 +273,9 @@ const PARAMS: [&str; 9] = [
     "argument",
     "context",
     "protocolVersion",
+    "level",
+    "capabilities",
+    "requestId",
 ];
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";

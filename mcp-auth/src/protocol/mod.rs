@@ -26,6 +26,7 @@ mod results;
 mod run_to_completion;
 mod scan;
 mod seal;
+mod sessions;
 mod step_up;
 mod string;
 
@@ -34,7 +35,8 @@ pub(crate) use self::challenge::{Challenge, Challenger};
 pub use self::confirmations::ConfirmationStore;
 pub(crate) use self::confirmations::Confirmations;
 pub(crate) use self::endpoint::{
-    AnonymousAccess, Endpoint, EndpointConfig, MessageStream, Sender, ServerInfo,
+    AnonymousAccess, Endpoint, EndpointConfig, MessageStream, Sender, ServerInfo, SessionRefusal,
+    SessionRequestHead, StreamEvent,
 };
 #[cfg(mcp_auth_bench)]
 pub(crate) use self::envelope::Message;
@@ -45,6 +47,9 @@ pub(crate) use self::era::{Header, Headers, Mirrored};
 pub(crate) use self::rates::RETRY_AFTER;
 pub(crate) use self::results::{DENIED, DenialDetails};
 pub(crate) use self::seal::{KEY_LEN, Sealer, StateKey};
+#[cfg(test)]
+pub(crate) use self::sessions::EventId;
+pub(crate) use self::sessions::SessionId;
 
 use bytes::Bytes;
 
@@ -61,6 +66,11 @@ pub(crate) enum Response {
     List { start: Vec<u8>, rest: Bytes },
     /// A JSON-RPC response.
     Message { status: Status, body: Vec<u8> },
+    /// The response to `initialize`, and the id of the session that it opened.
+    Opened {
+        session: SessionId,
+        response: Box<Self>,
+    },
     /// The request is refused with an HTTP status that a JSON-RPC response cannot have.
     Refused {
         /// The id of the request, as JSON. `None` for a notification, and for a message that could
@@ -79,6 +89,8 @@ pub(crate) enum RefusedMessage {
     Busy,
     /// A token with more scopes would be allowed: HTTP 403 with a challenge.
     MoreScope(Box<WiderToken>),
+    /// The caller's principal has no session with the id of the request: HTTP 404.
+    NoSession,
     /// No thread was free for the function, so the function did not run: HTTP 503.
     NoThread,
     /// The request has no token, but needs one: HTTP 401 with a challenge. The challenge asks for

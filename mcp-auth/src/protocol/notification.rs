@@ -46,6 +46,8 @@ impl<'a> Asked<'a> {
 /// Writes a notification. `token` is the progress token as the client wrote it.
 pub(super) fn written(message: &ClientMessage, token: Option<&str>) -> Vec<u8> {
     let notification = match message {
+        // Only a stream of a session can be closed before its end, and that needs no message.
+        ClientMessage::Close => return Vec::new(),
         ClientMessage::Progress(progress) => Notification::new(
             "notifications/progress",
             Params::Progress {

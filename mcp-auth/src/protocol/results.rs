@@ -33,6 +33,8 @@ pub(super) struct Results {
     input_tail: String,
     discover: String,
     initialize_tail: String,
+    /// The end of the result of `initialize` for a client that gets a session.
+    initialize_tail_in_session: String,
     list_tails: [String; 4],
     lists: Lists,
 }
@@ -94,15 +96,21 @@ impl Results {
                 r#""resultType":"complete","ttlMs":{LIST_TTL_MS},"cacheScope":"{scope}","_meta":{meta}"#
             )
         };
-        let initialize_tail = initialize.to_string().trim_start_matches('{').to_owned();
-        let tail = |result_type: &str| {
+        let call_tail = |result_type: &str| {
             format!(r#","resultType":"{result_type}","_meta":{{"{SERVER_INFO}":{server_info}"#)
         };
+        let tail = |initialize: &Value| initialize.to_string().trim_start_matches('{').to_owned();
+        let initialize_tail = tail(&initialize);
+        if let Some(resources) = initialize.pointer_mut("/capabilities/resources") {
+            *resources = json!({ "subscribe": true });
+        }
+        let initialize_tail_in_session = tail(&initialize);
         Self {
-            call_tail: tail("complete"),
-            input_tail: tail("input_required"),
+            call_tail: call_tail("complete"),
+            input_tail: call_tail("input_required"),
             discover: discover.to_string(),
             initialize_tail,
+            initialize_tail_in_session,
             list_tails: List::ALL.map(list_tail),
             lists: Lists::new(),
         }
@@ -114,12 +122,17 @@ impl Results {
         })
     }
 
-    pub(super) fn initialize(&self, id: &str, version: &'static str) -> Response {
-        complete(id, self.initialize_tail.len() + 64, |body| {
+    /// `in_session` is true if the client gets a session. Only in a session can a client subscribe to resources.
+    pub(super) fn initialize(&self, id: &str, version: &'static str, in_session: bool) -> Response {
+        let tail = match in_session {
+            true => &self.initialize_tail_in_session,
+            false => &self.initialize_tail,
+        };
+        complete(id, tail.len() + 64, |body| {
             body.extend_from_slice(br#"{"protocolVersion":""#);
             body.extend_from_slice(version.as_bytes());
             body.extend_from_slice(br#"","#);
-            body.extend_from_slice(self.initialize_tail.as_bytes());
+            body.extend_from_slice(tail.as_bytes());
         })
     }
 

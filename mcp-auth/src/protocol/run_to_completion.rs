@@ -13,23 +13,23 @@ use tokio::runtime::Handle;
 /// completes the future.
 pub(super) struct Detach<F>
 where
-    F: Future<Output: Send> + Send + 'static,
+    F: Future<Output: Send> + Send + Unpin + 'static,
 {
-    work: Option<Pin<Box<F>>>,
+    work: Option<F>,
 }
 
 impl<F> Detach<F>
 where
-    F: Future<Output: Send> + Send + 'static,
+    F: Future<Output: Send> + Send + Unpin + 'static,
 {
-    pub(super) fn new(work: Pin<Box<F>>) -> Self {
+    pub(super) fn new(work: F) -> Self {
         Self { work: Some(work) }
     }
 }
 
 impl<F> Future for Detach<F>
 where
-    F: Future<Output: Send> + Send + 'static,
+    F: Future<Output: Send> + Send + Unpin + 'static,
 {
     type Output = F::Output;
 
@@ -37,7 +37,7 @@ where
         let Some(work) = &mut self.work else {
             return Poll::Pending;
         };
-        let poll = work.as_mut().poll(cx);
+        let poll = Pin::new(work).poll(cx);
         if poll.is_ready() {
             self.work = None;
         }
@@ -47,7 +47,7 @@ where
 
 impl<F> Drop for Detach<F>
 where
-    F: Future<Output: Send> + Send + 'static,
+    F: Future<Output: Send> + Send + Unpin + 'static,
 {
     fn drop(&mut self) {
         // If there is no runtime, the process is ending, and the work ends with it.

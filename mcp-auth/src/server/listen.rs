@@ -1,6 +1,7 @@
 //! Serves the user's own application over connections with limits.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::{fmt, io};
 
 use actix_http::h1::ExpectHandler;
@@ -75,6 +76,13 @@ impl Server {
                 expect: ExpectHandler.map_err(Response::<BoxBody>::from),
             }
         };
-        listen(listener, &self.connections, ProcessSignals::Actix, flow)
+        let site = Arc::downgrade(&self.site());
+        let at_shutdown = move || {
+            if let Some(site) = site.upgrade() {
+                site.endpoint.stop_streams();
+            }
+        };
+        let signals = ProcessSignals::Actix;
+        listen(listener, &self.connections, signals, at_shutdown, flow)
     }
 }

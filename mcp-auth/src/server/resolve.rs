@@ -56,6 +56,8 @@ pub(super) struct Settings {
     pub(super) proxies: Networks,
     pub(super) registry: Result<Registry, Finding>,
     pub(super) state_keys: Result<StateKeys, Finding>,
+    /// True if legacy clients get sessions.
+    pub(super) legacy_sessions: bool,
     /// The setting that gives the id of this server's machine.
     pub(super) machine_id: Source,
 }
@@ -83,6 +85,7 @@ impl Settings {
         if let (Ok(keys), Ok(registry)) = (&state_keys, &registry) {
             findings.extend(builder.state_keys.check(keys, registry));
         }
+        let legacy_sessions = findings.note(builder.sessions.resolve(env));
         Self {
             address,
             canonical,
@@ -92,6 +95,7 @@ impl Settings {
             proxies,
             registry,
             state_keys,
+            legacy_sessions: legacy_sessions.unwrap_or_default(),
             machine_id: builder.clerk.machine_id(env).source,
         }
     }

@@ -207,6 +207,7 @@ fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<Str
 fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
     let limits = Arc::clone(&server.connections);
     let server = server.clone();
+    let stopping = Arc::downgrade(&server.site());
     let factory = move || {
         let (site, judge) = (server.site(), server.site());
         Flow {
@@ -225,7 +226,13 @@ fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
             }),
         }
     };
-    Ok(listen(listener, &limits, ProcessSignals::Caller, factory)?)
+    let at_shutdown = move || {
+        if let Some(site) = stopping.upgrade() {
+            site.endpoint.stop_streams();
+        }
+    };
+    let signals = ProcessSignals::Caller;
+    Ok(listen(listener, &limits, signals, at_shutdown, factory)?)
 }
 
 /// Runs until a signal, and then waits for the calls in flight. A second signal ends the wait.

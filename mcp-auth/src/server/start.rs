@@ -56,7 +56,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Registers the MCP endpoint, at the configured path: POST, and OPTIONS for browsers.
+    /// Registers the MCP endpoint, at the configured path: POST, OPTIONS for browsers, and GET and DELETE with
+    /// [`legacy_sessions`](ServerBuilder::legacy_sessions).
     ///
     /// In a scope of actix-web, the endpoint's path is below the path of the scope. In that case,
     /// set the public URL with the path of the scope by [`ServerBuilder::url`].
@@ -144,6 +145,7 @@ pub(super) struct Parts {
     pub(super) proxies: Networks,
     pub(super) registry: Registry,
     pub(super) state_keys: StateKeys,
+    pub(super) legacy_sessions: bool,
     pub(super) policy: TokenPolicy,
     pub(super) identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
@@ -186,6 +188,7 @@ pub(super) async fn build(
         proxies: resolved.settings.proxies,
         registry: resolved.settings.registry?,
         state_keys: resolved.settings.state_keys?,
+        legacy_sessions: resolved.settings.legacy_sessions,
         policy: resolved.policy,
         identity,
         clock,
@@ -212,6 +215,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         proxies,
         registry,
         state_keys,
+        legacy_sessions,
         policy,
         identity,
         clock,
@@ -274,6 +278,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         progress_interval: builder.limits.progress_interval,
         sealer,
         confirmations,
+        legacy_sessions,
     });
     let site = Site::new(SiteConfig {
         endpoint: Arc::new(endpoint),

@@ -59,6 +59,7 @@ mod schema;
 mod scopes;
 mod secrets;
 mod security_md;
+mod sessions;
 mod several;
 mod shapes;
 mod shares;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clerk_emulator::{Emulator, TokenRequest};
-use reqwest::RequestBuilder;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::process::Process;
@@ -176,6 +176,57 @@ async fn t09_no_secret_is_logged_at_any_level() {
     ] {
         assert!(log.contains(line), "no {line} in {} bytes", log.len());
     }
+    secrets.expect_none_in(&log);
+    secrets.expect_none_in(process.printed());
+}
+
+#[actix_web::test]
+async fn t09_no_id_of_a_session_is_logged_at_any_level() {
+    let clerk = emulator().await;
+    let now = mcp_auth::testing::TestClock::new().unix_seconds();
+    let ada = TokenRequest::oauth("ada").org("acme");
+    let token = clerk.instance().mint(&ada, now).unwrap();
+    let environment = [("RUST_LOG", "trace"), ("MCP_AUTH_LEGACY", "sessions")];
+    let mut process = Process::start_on(&clerk, &environment);
+    let endpoint = process.fact("endpoint").to_owned();
+    let request = |method: Method, id: &str| {
+        client()
+            .request(method, &endpoint)
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-session-id", id)
+    };
+    let post = |id: &str, method: &str, params: Value| {
+        let request = request(Method::POST, id).body(message(method, params));
+        async move { request.send().await.unwrap() }
+    };
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    let opened = post("", "initialize", params).await;
+    let id = opened.headers()["mcp-session-id"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let call = post(&id, "tools/call", json!({ "name": "no_such_tool" })).await;
+    assert_eq!(call.status(), 200);
+    for (method, status) in [
+        (Method::GET, 200),
+        (Method::DELETE, 204),
+        (Method::GET, 404),
+    ] {
+        let reply = request(method, &id).send().await.unwrap();
+        assert_eq!(reply.status(), status);
+    }
+    let invented = "an-invented-id-of-a-session";
+    assert_eq!(post(invented, "ping", json!({})).await.status(), 404);
+    process.signal("TERM");
+    eventually("it ends", || process.ended().is_some()).await;
+    let log = process.log();
+    assert!(log.contains("TRACE"), "{} bytes", log.len());
+    let mut secrets = Secrets::default();
+    secrets.add("the id of a session", &id);
+    secrets.add("an invented id", invented);
+    secrets.add_token("of the caller", &token);
     secrets.expect_none_in(&log);
     secrets.expect_none_in(process.printed());
 }

@@ -41,11 +41,13 @@ pub(crate) enum Signals {
     Caller,
 }
 
-/// Serves connections within limits.
+/// Serves connections within limits. Calls `at_shutdown` when the server begins to stop, so that responses that would
+/// never end by themselves can end.
 pub(crate) fn listen<F, I, S, B, X>(
     listener: TcpListener,
     limits: &ConnectionLimits,
     signals: Signals,
+    at_shutdown: impl FnOnce() + Send + 'static,
     factory: F,
 ) -> io::Result<dev::Server>
 where
@@ -74,6 +76,11 @@ where
         Signals::Caller => builder.disable_signals(),
     };
     let shutdown = builder.graceful_shutdown_signal();
+    let stopping = shutdown.clone();
+    tokio::spawn(async move {
+        stopping.notified().await;
+        at_shutdown();
+    });
     let registry = Arc::new(Registry::new(limits));
     let limits = limits.clone();
     let service = move || {

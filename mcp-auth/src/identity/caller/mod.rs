@@ -258,6 +258,11 @@ impl Caller {
         Some(UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH))
     }
 
+    /// Returns the time of day at which the token expires, in milliseconds since 1970; `None` if it does not expire.
+    pub(crate) fn expires_ms(&self) -> Option<u64> {
+        self.facts.claims.expires_ms()
+    }
+
     /// Returns the id of the organization that the token names (`org_…`); `None` if it names none.
     ///
     /// An OAuth token names an organization only if it is a JWT and its client was granted the scope

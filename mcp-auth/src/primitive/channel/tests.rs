@@ -5,6 +5,7 @@ use super::*;
 const ALL: Wanted = Wanted {
     progress: true,
     level: Some(LogLevel::Debug),
+    closing: false,
 };
 const INTERVAL: Duration = Duration::from_millis(50);
 
@@ -33,7 +34,7 @@ fn entry(data: &str) -> LogMessage {
 fn progress(next: Next) -> Option<f64> {
     match next {
         Next::Message(Message::Progress(progress)) => Some(progress.done),
-        Next::Message(Message::Log(_)) | Next::At(_) | Next::Nothing => None,
+        Next::Message(Message::Close | Message::Log(_)) | Next::At(_) | Next::Nothing => None,
     }
 }
 
@@ -78,10 +79,46 @@ fn messages_that_nobody_asked_for_are_not_kept() {
     let warnings = Wanted {
         progress: false,
         level: Some(LogLevel::Warning),
+        closing: false,
     };
     let channel = Channel::new("import", warnings, false, INTERVAL, Dialogue::default());
     assert!(channel.is_used() && channel.wants(LogLevel::Warning));
     assert!(channel.wants(LogLevel::Alert) && !channel.wants(LogLevel::Notice));
+}
+
+#[test]
+fn a_stream_is_closed_after_its_messages_and_only_if_the_client_resumes_it() {
+    let closing = Wanted {
+        closing: true,
+        ..ALL
+    };
+    let channel = channel(closing, false);
+    assert!(
+        Wanted {
+            level: None,
+            progress: false,
+            ..closing
+        }
+        .is_some()
+    );
+    channel.log(entry("before"));
+    channel.report(done(1.0));
+    channel.close_stream();
+    let now = Instant::now();
+    assert!(matches!(
+        channel.next(now),
+        Next::Message(Message::Progress(_))
+    ));
+    assert!(matches!(channel.next(now), Next::Message(Message::Log(_))));
+    assert_eq!(channel.next(now), Next::Message(Message::Close));
+    assert_eq!(channel.next(now), Next::Nothing);
+    for channel in [
+        self::channel(ALL, false),
+        Channel::new("import", closing, false, INTERVAL, Dialogue::default()),
+    ] {
+        channel.close_stream();
+        assert_eq!(channel.next(now), Next::Nothing);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::super::rates::{Counting, Limited};
 use super::super::record::{Ended, Record};
 use super::super::results::ReadResource;
 use super::super::run_to_completion::Detach;
+use super::super::sessions::UntilCancelled;
 use super::super::{RefusedMessage, Response};
 use super::ask::origin;
 use super::primitives::shortened;
@@ -176,6 +177,7 @@ impl Endpoint {
             let outcome = run.await;
             record.end(outcome)
         });
+        let run = UntilCancelled::new(request.session, run);
         let step = match channel.filter(|channel| channel.is_used()) {
             None => Step::End(match era {
                 Era::Modern => run.await,
@@ -217,12 +219,13 @@ impl Endpoint {
         }
         let asked = request.asked()?;
         let level = match request.era {
-            Era::Legacy => caller.and_then(|caller| self.log_levels.of(caller)),
+            Era::Legacy => self.legacy_level(caller, request),
             Era::Modern => asked.level,
         };
         Ok(Wanted {
             progress: asked.token.is_some(),
             level,
+            closing: request.polls(),
         })
     }
 

@@ -5,8 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use bytestring::ByteString;
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
+use tracing::Instrument;
+use tracing::instrument::WithSubscriber;
 
 use crate::identity::{Caller, NamedBy, Org};
 use crate::primitive::{ClientMessage, Kind, Output, Served};
@@ -17,22 +20,43 @@ use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::notification::written;
 use super::super::record::Ended;
+use super::super::sessions::{EventId, SessionRequest, SessionStream, StreamWriter};
 use super::super::{RefusedMessage, Response};
 use super::call::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
 /// The JSON-RPC messages of a response. The last message is the response itself. Dropping the stream cancels a modern
 /// call.
-pub(crate) struct MessageStream(Pin<Box<dyn Stream<Item = Vec<u8>> + Send>>);
+pub(crate) struct MessageStream(Pin<Box<dyn Stream<Item = StreamEvent> + Send>>);
+
+/// An event of a stream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct StreamEvent {
+    /// The id with which a client can resume the stream. `None` without a session.
+    pub(crate) id: Option<EventId>,
+    /// The JSON-RPC message. Empty if the event only tells the client the id.
+    pub(crate) message: Bytes,
+}
 
 impl MessageStream {
     pub(crate) fn of(messages: impl Stream<Item = Vec<u8>> + Send + 'static) -> Self {
-        Self(Box::pin(messages))
+        Self(Box::pin(messages.map(|message| StreamEvent {
+            id: None,
+            message: message.into(),
+        })))
+    }
+
+    /// The events of a connection that reads a stream of a session. The stream continues if this value is dropped.
+    pub(super) fn of_session(events: SessionStream) -> Self {
+        Self(Box::pin(events.map(|(id, message)| StreamEvent {
+            id: Some(id),
+            message,
+        })))
     }
 }
 
 impl Stream for MessageStream {
-    type Item = Vec<u8>;
+    type Item = StreamEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.as_mut().poll_next(cx)
@@ -63,6 +87,7 @@ pub(super) struct Remaining {
     bound_org: Option<Org>,
     arguments: ByteString,
     is_retry: bool,
+    session: Option<Arc<SessionRequest>>,
     driver: Driver,
 }
 
@@ -91,12 +116,20 @@ impl Remaining {
             bound_org: end.bound_org.cloned(),
             arguments: end.arguments.clone(),
             is_retry: end.is_retry,
+            session: request.session.cloned(),
             driver,
         })
     }
 
     /// Returns the messages, beginning with `first`.
     pub(super) fn stream(self, first: &ClientMessage) -> MessageStream {
+        if let Some(session) = &self.session {
+            let (writer, events) = session.session().open_stream();
+            // The task continues if the connection ends, and keeps the messages for a client that resumes the stream.
+            let writing = self.write(first.clone(), writer);
+            tokio::spawn(writing.in_current_span().with_current_subscriber());
+            return MessageStream::of_session(events);
+        }
         let first = written(first, self.token.as_deref());
         let messages = stream::unfold((Some(first), Some(self)), |(first, remaining)| async {
             if let Some(first) = first {
@@ -112,6 +145,35 @@ impl Remaining {
             })
         });
         MessageStream::of(messages)
+    }
+
+    /// Puts all messages on the stream of a session, beginning with `first`.
+    async fn write(mut self, first: ClientMessage, writer: StreamWriter) {
+        let mut message = first;
+        let outcome = loop {
+            let sent = match &message {
+                ClientMessage::Close => {
+                    writer.close_connection();
+                    Ok(())
+                }
+                ClientMessage::Log(_) | ClientMessage::Progress(_) => {
+                    writer.send(written(&message, self.token.as_deref())).await
+                }
+            };
+            // After the end of the session, the call continues without a client.
+            if sent.is_err() {
+                return;
+            }
+            match self.driver.step().await {
+                Step::Message(next, ()) => message = next,
+                Step::End(outcome) => break outcome,
+            }
+        };
+        // A cancelled request has no response.
+        let is_cancelled = self.session.as_ref().is_some_and(|one| one.is_cancelled());
+        if !is_cancelled {
+            let _ = writer.send(self.response(outcome)).await;
+        }
     }
 
     /// Returns the response of a call that ended.
@@ -152,6 +214,7 @@ impl Remaining {
             // A call has a message as its response.
             Response::Accepted
             | Response::List { .. }
+            | Response::Opened { .. }
             | Response::Refused { .. }
             | Response::Stream(_) => Vec::new(),
         }
@@ -166,7 +229,10 @@ fn without_status(refusal: &RefusedMessage) -> RpcError {
             RpcError::MissingScope(format!("Sign in with the scopes: {scopes}"))
         }
         RefusedMessage::MoreScope(wider) => RpcError::MissingScope(wider.denied.to_string()),
-        RefusedMessage::Busy | RefusedMessage::NoThread | RefusedMessage::Unavailable(_) => {
+        RefusedMessage::Busy
+        | RefusedMessage::NoSession
+        | RefusedMessage::NoThread
+        | RefusedMessage::Unavailable(_) => {
             RpcError::Failed("The server is busy. Try again in a moment.".to_owned())
         }
     }

@@ -11,6 +11,7 @@ mod proxies;
 mod schemas;
 pub(super) mod scopes;
 mod serving;
+mod sessions;
 mod state_keys;
 pub(super) mod tokens;
 
@@ -42,6 +43,7 @@ use proxies::ProxyOptions;
 use schemas::SchemaOptions;
 use scopes::ScopeOptions;
 use serving::ServingOptions;
+use sessions::SessionOptions;
 use state_keys::StateKeyOptions;
 use tokens::TokenOptions;
 
@@ -54,6 +56,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         proxies::VARIABLES,
         serving::VARIABLES,
         state_keys::VARIABLES,
+        sessions::VARIABLES,
     ];
     topics.into_iter().flatten()
 }
@@ -150,6 +153,7 @@ pub struct ServerBuilder {
     pub(super) scopes: ScopeOptions,
     pub(super) organizations: OrganizationSources,
     pub(super) serving: ServingOptions,
+    pub(super) sessions: SessionOptions,
     pub(super) connections: ConnectionOptions,
     pub(super) proxies: ProxyOptions,
     pub(super) limits: LimitOptions,
@@ -178,6 +182,7 @@ impl ServerBuilder {
             scopes: ScopeOptions::default(),
             organizations: OrganizationSources::default(),
             serving: ServingOptions::default(),
+            sessions: SessionOptions::default(),
             connections: ConnectionOptions::default(),
             proxies: ProxyOptions::default(),
             limits: LimitOptions::default(),

@@ -1,0 +1,382 @@
+//! The sessions of legacy clients: which session a request belongs to, and the methods that only a session has.
+
+use std::sync::Arc;
+
+use crate::guard::{Denied, NotAuthorized, lacking_server_scopes};
+use crate::identity::{Caller, UrlOrg};
+use crate::limits::Party;
+use crate::primitive::{List, LogLevel};
+
+use super::super::challenge::Challenger;
+use super::super::envelope::Message;
+use super::super::era::{Era, Header, Headers, LEGACY, MODERN, Mirrored};
+use super::super::error::RpcError;
+use super::super::rates::Counting;
+use super::super::results::Results;
+use super::super::sessions::{
+    Capabilities, ClientResponse, EventId, Owner, Session, TooManySubscriptions,
+};
+use super::super::{RefusedMessage, Response, WiderToken};
+use super::call::Target;
+use super::stream::MessageStream;
+use super::{Endpoint, Request, Sender, Stopped, facts, not_found};
+
+/// A GET or a DELETE, which is about a session.
+#[derive(Clone, Copy)]
+pub(crate) struct SessionRequestHead<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) url_org: &'a UrlOrg,
+    /// `MCP-Protocol-Version`.
+    pub(crate) version: Header<'a>,
+    /// All headers, by name.
+    pub(crate) headers: &'a dyn Headers,
+}
+
+/// The reason why a GET or a DELETE is refused.
+#[derive(Debug)]
+pub(crate) enum SessionRefusal {
+    /// The token lacks a scope that every request needs. A challenge asks for the scope, unless two challenges were
+    /// sent within five minutes.
+    MissingScope(Option<Box<WiderToken>>),
+    /// The caller's principal has no session with this id.
+    NoSession,
+    /// The revision has no such request, or the server gives no sessions.
+    NotServed,
+    /// The request names no session.
+    SessionMissing,
+    /// The session has no such event.
+    UnknownEvent,
+    /// The server does not support the revision.
+    UnsupportedVersion,
+}
+
+impl Request<'_> {
+    /// Returns true if the client resumes a stream that the server closes before its end.
+    pub(super) fn polls(&self) -> bool {
+        self.session
+            .is_some_and(|request| request.session().polls())
+    }
+}
+
+impl Endpoint {
+    /// Returns true if legacy clients get sessions.
+    pub(crate) fn has_sessions(&self) -> bool {
+        self.sessions.is_some()
+    }
+
+    /// Ends the streams of sessions that belong to no call, because the server is stopping.
+    pub(crate) fn stop_streams(&self) {
+        if let Some(sessions) = &self.sessions {
+            sessions.stop();
+        }
+    }
+
+    /// Returns the session of a request. `None` if the request is modern, is `initialize` or names no session, and if
+    /// the server gives no sessions.
+    pub(super) fn session(
+        &self,
+        era: Era,
+        method: &str,
+        mirrored: &Mirrored<'_>,
+        caller: Option<&Caller>,
+        url_org: &UrlOrg,
+    ) -> Result<Option<Arc<Session>>, RefusedMessage> {
+        let Some(sessions) = &self.sessions else {
+            return Ok(None);
+        };
+        if era == Era::Modern || method == "initialize" {
+            return Ok(None);
+        }
+        let id = match mirrored.arguments.header(SESSION_ID) {
+            Header::Absent => return Ok(None),
+            Header::Malformed => return Err(RefusedMessage::NoSession),
+            Header::Value(id) => id,
+        };
+        let owner = caller.and_then(|caller| owner(caller, url_org));
+        let session = owner.and_then(|owner| sessions.find(&owner, id));
+        session.map(Some).ok_or(RefusedMessage::NoSession)
+    }
+
+    /// Responds to `initialize`, and opens a session if the server gives sessions. A caller without a token gets no
+    /// session, because nothing would tell its requests from those of others.
+    pub(super) fn initialize(
+        &self,
+        sender: Sender<'_>,
+        request: &Request<'_>,
+        version: &'static str,
+    ) -> Response {
+        let owner = sender
+            .caller
+            .and_then(|caller| owner(caller, request.url_org));
+        let opened = self
+            .sessions
+            .as_ref()
+            .zip(owner)
+            .and_then(|(sessions, owner)| {
+                let capabilities = Capabilities::read(request.params.capabilities());
+                sessions.open(owner, version, capabilities)
+            });
+        let response = self
+            .results
+            .initialize(request.id, version, opened.is_some());
+        match opened {
+            None => response,
+            Some(session) => Response::Opened {
+                session,
+                response: Box::new(response),
+            },
+        }
+    }
+
+    /// Takes a notification. Only `notifications/cancelled` has an effect, and only in a session: without one, it
+    /// cannot name a request.
+    pub(super) fn notified(
+        &self,
+        mirrored: &Mirrored<'_>,
+        caller: Option<&Caller>,
+        url_org: &UrlOrg,
+        message: &Message<'_>,
+    ) -> Result<Response, Stopped> {
+        let read = || {
+            let params = message.params()?;
+            let era = Era::of(mirrored, &message.method, &params.meta()?)?;
+            Ok::<_, RpcError>((era, params))
+        };
+        // A notification that is not valid has no response either.
+        if self.sessions.is_some()
+            && let Ok((era, params)) = read()
+            && let Some(session) = self.session(era, &message.method, mirrored, caller, url_org)?
+            && message.method == "notifications/cancelled"
+            && let Some(id) = params.request_id()
+        {
+            session.cancel(id);
+        }
+        Ok(Response::Accepted)
+    }
+
+    /// Takes a body that is no request and no notification, but may be the client's response to a request of the
+    /// server. `None` if the body is not accepted as a response.
+    pub(super) fn answered(
+        &self,
+        mirrored: &Mirrored<'_>,
+        caller: Option<&Caller>,
+        url_org: &UrlOrg,
+        body: &str,
+    ) -> Option<Response> {
+        let is_legacy = match mirrored.version {
+            Header::Absent => true,
+            Header::Malformed => false,
+            Header::Value(version) => LEGACY.contains(&version),
+        };
+        if self.sessions.is_none() || !is_legacy {
+            return None;
+        }
+        let response = ClientResponse::read(body)?;
+        match self.session(Era::Legacy, "", mirrored, caller, url_org) {
+            Ok(None) => None,
+            Ok(Some(session)) if session.answer(response) => Some(Response::Accepted),
+            Ok(Some(_)) => Some(RpcError::InvalidRequest(NO_OPEN_REQUEST).answer(None)),
+            Err(refusal) => Some(Response::Refused { id: None, refusal }),
+        }
+    }
+
+    /// Sets the level of the log messages: for the session, or for the principal if there is no session.
+    pub(super) fn set_level(
+        &self,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+        level: LogLevel,
+    ) {
+        match request.session {
+            Some(request) => request.session().set_level(level),
+            None => self.log_levels.set(caller, level),
+        }
+    }
+
+    /// Returns the level that [`set_level`](Self::set_level) set.
+    pub(super) fn legacy_level(
+        &self,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+    ) -> Option<LogLevel> {
+        match request.session {
+            Some(request) => request.session().level(),
+            None => caller.and_then(|caller| self.log_levels.of(caller)),
+        }
+    }
+
+    /// Responds to `resources/subscribe`. The guard decides as for `resources/read`: a caller who may not read the
+    /// resource gets the error for an unknown URI.
+    pub(super) async fn subscribe(
+        &self,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+    ) -> Result<Response, Stopped> {
+        let Some(session) = request.session.filter(|_| self.serves(List::Resources)) else {
+            return Err(not_found(request.era));
+        };
+        let uri = request.params.uri()?;
+        let target = Target::Resource { uri: &uri };
+        let Some((served, _)) = self.config.registry.find_resource(&uri) else {
+            return self.unknown(caller, request, target, None).await;
+        };
+        let facts = served
+            .wants_organization()
+            .then(|| facts(served.guard(), self.config.trust_token_org));
+        let acting = self.acting(caller, request.url_org, facts).await;
+        let acting = acting.as_ref();
+        let decision = match acting {
+            Err(unavailable) if served.takes_organization() => {
+                Err(NotAuthorized::Unavailable(*unavailable))
+            }
+            acting => self.decide(served.guard(), caller, acting),
+        };
+        match decision {
+            Ok(_) => {}
+            Err(NotAuthorized::Unauthenticated) => {
+                return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
+            }
+            Err(NotAuthorized::Denied(_)) => {
+                return self.unknown(caller, request, target, facts).await;
+            }
+            Err(NotAuthorized::Unavailable(unavailable)) => {
+                return Err(RefusedMessage::Unavailable(unavailable).into());
+            }
+        }
+        let counting = Counting {
+            tool: None,
+            allowed: true,
+            caller,
+            org: acting.map_or(None, |acting| acting.org.as_ref()),
+            party: request.party,
+        };
+        if let Err(limited) = self.rates.take(counting).await {
+            return Err(Stopped::Error(RpcError::Limited {
+                text: limited.to_string(),
+                retry_after: limited.retry_after(),
+            }));
+        }
+        match session.session().subscribe(&uri) {
+            Ok(()) => Ok(Results::empty(request.id)),
+            Err(TooManySubscriptions) => Err(Stopped::Error(RpcError::InvalidParams(
+                TOO_MANY_SUBSCRIPTIONS,
+            ))),
+        }
+    }
+
+    /// Responds to `resources/unsubscribe`. The response does not depend on whether there was a subscription.
+    pub(super) fn unsubscribe(&self, request: &Request<'_>) -> Result<Response, Stopped> {
+        let Some(session) = request.session.filter(|_| self.serves(List::Resources)) else {
+            return Err(not_found(request.era));
+        };
+        session.session().unsubscribe(&request.params.uri()?);
+        Ok(Results::empty(request.id))
+    }
+
+    /// Responds to a GET: opens the stream for messages that belong to no call, or resumes the stream of an event.
+    pub(crate) fn open_stream(
+        &self,
+        request: SessionRequestHead<'_>,
+        challenger: &Challenger,
+    ) -> Result<MessageStream, SessionRefusal> {
+        let (_, session) = self.session_of(request, challenger)?;
+        let last = match request.headers.header("last-event-id") {
+            Header::Absent => None,
+            Header::Malformed => return Err(SessionRefusal::UnknownEvent),
+            Header::Value(id) => Some(EventId::parse(id).ok_or(SessionRefusal::UnknownEvent)?),
+        };
+        // The stream ends with the token. Each resumption has its own token.
+        let until = request.caller.expires_ms();
+        let stream = session.connect(last, until);
+        let stream = stream.ok_or(SessionRefusal::UnknownEvent)?;
+        Ok(MessageStream::of_session(stream))
+    }
+
+    /// Responds to a DELETE: ends the session.
+    pub(crate) fn end_session(
+        &self,
+        request: SessionRequestHead<'_>,
+        challenger: &Challenger,
+    ) -> Result<(), SessionRefusal> {
+        let (owner, _) = self.session_of(request, challenger)?;
+        let id = named(request.headers.header(SESSION_ID));
+        let ended = self.sessions.as_ref().zip(id);
+        let ended = ended.is_some_and(|(sessions, id)| sessions.end(&owner, id));
+        if ended {
+            Ok(())
+        } else {
+            Err(SessionRefusal::NoSession)
+        }
+    }
+
+    fn session_of(
+        &self,
+        request: SessionRequestHead<'_>,
+        challenger: &Challenger,
+    ) -> Result<(Owner, Arc<Session>), SessionRefusal> {
+        let Some(sessions) = &self.sessions else {
+            return Err(SessionRefusal::NotServed);
+        };
+        match request.version {
+            Header::Absent => {}
+            Header::Value(version) if LEGACY.contains(&version) => {}
+            Header::Value(MODERN) => return Err(SessionRefusal::NotServed),
+            Header::Malformed | Header::Value(_) => return Err(SessionRefusal::UnsupportedVersion),
+        }
+        let caller = request.caller;
+        if let Some(denied) = lacking_server_scopes(caller, &self.config.required_scopes) {
+            return Err(self.missing_scope(caller, denied, challenger));
+        }
+        let session = request.headers.header(SESSION_ID);
+        if session == Header::Absent {
+            return Err(SessionRefusal::SessionMissing);
+        }
+        let owner = owner(caller, request.url_org).ok_or(SessionRefusal::NoSession)?;
+        let session = named(session).and_then(|id| sessions.find(&owner, id));
+        Ok((owner, session.ok_or(SessionRefusal::NoSession)?))
+    }
+
+    fn missing_scope(
+        &self,
+        caller: &Caller,
+        denied: Denied,
+        challenger: &Challenger,
+    ) -> SessionRefusal {
+        let challenge = self.challenge(&denied, (caller, None), challenger);
+        SessionRefusal::MissingScope(
+            challenge.map(|challenge| Box::new(WiderToken { denied, challenge })),
+        )
+    }
+}
+
+/// Returns the value of the header `Mcp-Session-Id`.
+fn named(session: Header<'_>) -> Option<&str> {
+    match session {
+        Header::Absent | Header::Malformed => None,
+        Header::Value(id) => Some(id),
+    }
+}
+
+/// Returns the owner of a caller's sessions: the principal, with the organization that the URL names.
+fn owner(caller: &Caller, url_org: &UrlOrg) -> Option<Owner> {
+    let Party::Known(user) = caller.party() else {
+        return None;
+    };
+    let mut principal = caller.principal_in(None).to_bytes();
+    match url_org {
+        UrlOrg::Absent => principal.push(0),
+        UrlOrg::Malformed => principal.push(1),
+        UrlOrg::Named(org) => {
+            principal.push(2);
+            principal.extend_from_slice(org.as_bytes());
+        }
+    }
+    Some(Owner {
+        user,
+        principal: principal.into(),
+    })
+}
+
+const SESSION_ID: &str = "mcp-session-id";
+const NO_OPEN_REQUEST: &str = "no request with this id waits for a response in this session";
+const TOO_MANY_SUBSCRIPTIONS: &str = "a session can subscribe to 256 resources, with URIs of at most 2048 bytes; unsubscribe from one first";

@@ -1,0 +1,422 @@
+//! The events of a session: the stream of each event, and whether a connection has taken the event.
+//!
+//! The code here neither waits nor locks. `stream` does both.
+//!
+//! INVARIANT: each event belongs to one stream, and at most one connection reads a stream. So no event is sent on two
+//! streams (MCP 2025-11-25, basic/transports, multiple connections).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// The number of the stream that a client opens with a GET.
+pub(super) const STANDALONE: u64 = 0;
+
+/// The id of an event: the number of its stream, and its position in the stream. It is unique in the session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct EventId {
+    pub(super) stream: u64,
+    pub(super) position: u64,
+}
+
+impl EventId {
+    /// Parses an id as a client repeats it. `None` if the server cannot have made the id.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (stream, position) = text.split_once('-')?;
+        let number = |text: &str| {
+            let is_written_so = text.bytes().all(|byte| byte.is_ascii_digit());
+            let number = text.parse().ok().filter(|_| is_written_so)?;
+            (text == u64::to_string(&number)).then_some(number)
+        };
+        Some(Self {
+            stream: number(stream)?,
+            position: number(position)?,
+        })
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.stream, self.position)
+    }
+}
+
+/// An event. An empty message only tells the client the id with which it can resume the stream.
+#[derive(Clone)]
+struct Event {
+    message: Bytes,
+    /// The uptime at which the event was added.
+    at: Duration,
+    /// The place of the event among all events of the session.
+    order: u64,
+}
+
+/// The events of a session.
+pub(super) struct EventLog {
+    streams: BTreeMap<u64, StreamLog>,
+    next_stream: u64,
+    next_order: u64,
+    next_reader: u64,
+    events: usize,
+    bytes: usize,
+    /// The bytes of the events of all sessions.
+    total: Arc<AtomicUsize>,
+    most: Most,
+}
+
+/// The limits of the kept events.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    /// The largest number of events of a session.
+    pub(super) events: usize,
+    /// The largest number of bytes of a session.
+    pub(super) bytes: usize,
+    /// The largest number of bytes of all sessions.
+    pub(super) total: usize,
+    /// The time during which an event can be sent again.
+    pub(super) age: Duration,
+    /// The largest number of events of a stream that wait for a connection.
+    pub(super) waiting: usize,
+    /// The number of bytes that wait for a connection, from which the writer waits too.
+    pub(super) waiting_bytes: usize,
+}
+
+#[derive(Default)]
+struct StreamLog {
+    events: VecDeque<Event>,
+    /// The position of the next event that is added.
+    next: u64,
+    /// The position of the next event that a connection takes.
+    taken: u64,
+    /// The connection that reads the stream.
+    reader: Option<Reader>,
+    /// The task that waits to add an event.
+    writer: Option<Waker>,
+    /// True if no further event is added.
+    is_ended: bool,
+    /// True if the connection ends when it has taken all events.
+    closes: bool,
+}
+
+struct Reader {
+    serial: u64,
+    waker: Option<Waker>,
+}
+
+/// The next event for a connection.
+pub(super) enum Taken {
+    Event(EventId, Bytes),
+    /// There is no event now. The waker is called when there is one.
+    Pending,
+    /// The connection gets no further event: the stream has ended, or another connection reads it.
+    Over,
+}
+
+/// Whether an event can be removed to make room. The first variant is removed first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Removable {
+    Taken,
+    WithoutReader,
+    Standalone,
+}
+
+impl EventLog {
+    /// Makes a log with the stand-alone stream. `total` counts the bytes of all logs.
+    pub(super) fn new(most: Most, total: Arc<AtomicUsize>) -> Self {
+        Self {
+            streams: BTreeMap::from([(STANDALONE, StreamLog::default())]),
+            next_stream: STANDALONE + 1,
+            next_order: 0,
+            next_reader: 0,
+            events: 0,
+            bytes: 0,
+            total,
+            most,
+        }
+    }
+
+    /// Begins a stream that a connection reads. Returns the number of the stream and of its reader.
+    pub(super) fn begin(&mut self) -> (u64, u64) {
+        let number = self.next_stream;
+        self.next_stream += 1;
+        self.streams.insert(number, StreamLog::default());
+        (number, self.attach(number).unwrap_or_default())
+    }
+
+    /// Lets a connection read a stream, in place of the connection that read it before. The connection gets the
+    /// events that no connection has taken. Returns the number of the reader, and `None` if there is no such stream.
+    pub(super) fn attach(&mut self, number: u64) -> Option<u64> {
+        let serial = self.next_reader;
+        let stream = self.streams.get_mut(&number)?;
+        self.next_reader += 1;
+        stream.closes = false;
+        let reader = Reader {
+            serial,
+            waker: None,
+        };
+        if let Some(before) = stream.reader.replace(reader) {
+            before.wake();
+        }
+        Some(serial)
+    }
+
+    /// Lets a connection read a stream from the event after `last` on. Returns the number of the reader, and `None` if
+    /// the session has no such event in a stream that can be resumed.
+    pub(super) fn resume(&mut self, last: EventId, now: Duration) -> Option<u64> {
+        self.expire(now);
+        let stream = self.streams.get_mut(&last.stream)?;
+        if last.position >= stream.next {
+            return None;
+        }
+        stream.taken = last.position + 1;
+        self.attach(last.stream)
+    }
+
+    /// Takes the next event for a connection.
+    pub(super) fn take(&mut self, number: u64, serial: u64, waker: &Waker) -> Taken {
+        let Some(stream) = self.streams.get_mut(&number) else {
+            return Taken::Over;
+        };
+        let first = stream.first();
+        let Some(reader) = stream.reader.as_mut().filter(|one| one.serial == serial) else {
+            return Taken::Over;
+        };
+        // Earlier events were removed.
+        stream.taken = stream.taken.max(first);
+        let index = usize::try_from(stream.taken - first).unwrap_or(usize::MAX);
+        if let Some(event) = stream.events.get(index) {
+            let id = EventId {
+                stream: number,
+                position: stream.taken,
+            };
+            let message = event.message.clone();
+            stream.taken += 1;
+            stream.wake_writer();
+            return Taken::Event(id, message);
+        }
+        if stream.is_ended || stream.closes {
+            return Taken::Over;
+        }
+        reader.waker = Some(waker.clone());
+        Taken::Pending
+    }
+
+    /// Reports that a connection reads the stream no more.
+    pub(super) fn detach(&mut self, number: u64, serial: u64) {
+        let Some(stream) = self.streams.get_mut(&number) else {
+            return;
+        };
+        if stream
+            .reader
+            .as_ref()
+            .is_some_and(|one| one.serial == serial)
+        {
+            stream.reader = None;
+            stream.wake_writer();
+        }
+        self.remove_if_over(number);
+    }
+
+    /// Adds an event to a stream. Removes older events if there are too many.
+    pub(super) fn append(&mut self, number: u64, message: Bytes, now: Duration) {
+        let order = self.next_order;
+        let Some(stream) = self.streams.get_mut(&number) else {
+            return;
+        };
+        self.next_order += 1;
+        self.events += 1;
+        self.bytes += message.len();
+        self.total.fetch_add(message.len(), Ordering::Relaxed);
+        stream.next += 1;
+        stream.events.push_back(Event {
+            message,
+            at: now,
+            order,
+        });
+        stream.wake_reader();
+        self.expire(now);
+        self.make_room();
+    }
+
+    /// Returns true if the writer of a stream must wait, because a connection reads the stream slowly. The waker is
+    /// called when that changes.
+    pub(super) fn is_full(&mut self, number: u64, waker: &Waker) -> bool {
+        let most = self.most;
+        let Some(stream) = self.streams.get_mut(&number) else {
+            return false;
+        };
+        let waiting = stream.waiting();
+        let (count, bytes) = waiting.fold((0, 0), |(count, bytes), event| {
+            (count + 1, bytes + event.message.len())
+        });
+        let is_full =
+            stream.reader.is_some() && (count >= most.waiting || bytes >= most.waiting_bytes);
+        stream.writer = is_full.then(|| waker.clone());
+        is_full
+    }
+
+    /// Reports that no further event is added to a stream. Its connection ends when it has taken all events.
+    pub(super) fn end(&mut self, number: u64) {
+        if let Some(stream) = self.streams.get_mut(&number) {
+            stream.is_ended = true;
+            stream.wake_reader();
+        }
+        self.remove_if_over(number);
+    }
+
+    /// Ends the connection of a stream when it has taken all events. The stream itself does not end, so another
+    /// connection can resume it.
+    pub(super) fn close(&mut self, number: u64) {
+        if let Some(stream) = self.streams.get_mut(&number) {
+            stream.closes = true;
+            stream.wake_reader();
+        }
+    }
+
+    /// Wakes all connections and writers, because the session has ended.
+    pub(super) fn wake_all(&mut self) {
+        for stream in self.streams.values_mut() {
+            stream.wake_reader();
+            stream.wake_writer();
+        }
+    }
+
+    /// Returns the number of connections that read a stream.
+    pub(super) fn readers(&self) -> usize {
+        let streams = self.streams.values();
+        streams.filter(|stream| stream.reader.is_some()).count()
+    }
+
+    /// Removes the events that are too old to be sent again.
+    pub(super) fn expire(&mut self, now: Duration) {
+        let numbers: Vec<_> = self.streams.keys().copied().collect();
+        for number in numbers {
+            while self.removable(number).is_some_and(|(removable, _, at)| {
+                let is_old = now.checked_sub(at).is_some_and(|age| age >= self.most.age);
+                is_old && removable != Removable::Standalone
+            }) {
+                self.remove_first(number);
+            }
+            self.remove_if_over(number);
+        }
+    }
+
+    fn make_room(&mut self) {
+        loop {
+            let total = self.total.load(Ordering::Relaxed);
+            let fits = self.events <= self.most.events
+                && self.bytes <= self.most.bytes
+                && (total <= self.most.total || self.bytes == 0);
+            if fits {
+                return;
+            }
+            let candidates = self.streams.keys().filter_map(|number| {
+                let (removable, order, _) = self.removable(*number)?;
+                Some((removable, order, *number))
+            });
+            // All other events wait for a connection that reads them. Writers wait too, so there are few.
+            let Some((.., number)) = candidates.min() else {
+                return;
+            };
+            self.remove_first(number);
+            self.remove_if_over(number);
+        }
+    }
+
+    /// Returns whether the first event of a stream can be removed, with its place and its time.
+    fn removable(&self, number: u64) -> Option<(Removable, u64, Duration)> {
+        let stream = self.streams.get(&number)?;
+        let event = stream.events.front()?;
+        let removable = if stream.first() < stream.taken {
+            Removable::Taken
+        } else if stream.reader.is_none() {
+            Removable::WithoutReader
+        } else if number == STANDALONE {
+            Removable::Standalone
+        } else {
+            return None;
+        };
+        Some((removable, event.order, event.at))
+    }
+
+    fn remove_first(&mut self, number: u64) {
+        let stream = self.streams.get_mut(&number);
+        let Some(event) = stream.and_then(|stream| stream.events.pop_front()) else {
+            return;
+        };
+        self.events -= 1;
+        self.bytes -= event.message.len();
+        self.total.fetch_sub(event.message.len(), Ordering::Relaxed);
+    }
+
+    /// Removes a stream that has ended, has no events, and is read by no connection.
+    fn remove_if_over(&mut self, number: u64) {
+        let is_over = |stream: &StreamLog| {
+            stream.is_ended && stream.events.is_empty() && stream.reader.is_none()
+        };
+        if self.streams.get(&number).is_some_and(is_over) {
+            self.streams.remove(&number);
+        }
+    }
+}
+
+impl StreamLog {
+    /// Returns the position of the first event that is kept.
+    fn first(&self) -> u64 {
+        self.next - self.events.len() as u64
+    }
+
+    /// Returns the events that no connection has taken.
+    fn waiting(&self) -> impl Iterator<Item = &Event> {
+        let taken = self.taken.saturating_sub(self.first());
+        let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+        self.events.iter().skip(taken)
+    }
+
+    fn wake_reader(&mut self) {
+        if let Some(reader) = &mut self.reader
+            && let Some(waker) = reader.waker.take()
+        {
+            waker.wake();
+        }
+    }
+
+    fn wake_writer(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+}
+
+impl Reader {
+    fn wake(self) {
+        if let Some(waker) = self.waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for EventLog {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Shows no message.
+impl fmt::Debug for EventLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLog")
+            .field("streams", &self.streams.len())
+            .field("events", &self.events)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! A request of a session while it runs, and its cancellation.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::primitive::Output;
+
+use super::super::record::Ended;
+use super::session::Session;
+
+/// A request of a session. It lasts as long as its work, which may outlive the connection.
+pub(in crate::protocol) struct SessionRequest {
+    session: Arc<Session>,
+    /// The id as written in the body.
+    id: Box<str>,
+    serial: u64,
+    cancelled: CancellationToken,
+}
+
+impl SessionRequest {
+    pub(in crate::protocol) fn begin(session: Arc<Session>, id: &str) -> Arc<Self> {
+        let cancelled = CancellationToken::new();
+        let serial = session.enter(id, cancelled.clone());
+        Arc::new(Self {
+            session,
+            id: id.into(),
+            serial,
+            cancelled,
+        })
+    }
+
+    pub(in crate::protocol) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// Returns true if the client cancelled the request. It gets no response then (MCP 2025-11-25,
+    /// basic/utilities/cancellation).
+    pub(in crate::protocol) fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+}
+
+impl Drop for SessionRequest {
+    fn drop(&mut self) {
+        self.session.leave(&self.id, self.serial);
+    }
+}
+
+/// Shows neither the session nor the id.
+impl fmt::Debug for SessionRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRequest").finish_non_exhaustive()
+    }
+}
+
+/// Runs the work of a request until it completes, or until the client of the session cancels the request. The work is
+/// dropped then. Without a session it only runs the work.
+pub(in crate::protocol) struct UntilCancelled<F> {
+    work: Option<Pin<Box<F>>>,
+    session: Option<(Arc<SessionRequest>, Cancellation)>,
+}
+
+type Cancellation = Pin<Box<WaitForCancellationFutureOwned>>;
+
+impl<F> UntilCancelled<F> {
+    pub(in crate::protocol) fn new(
+        request: Option<&Arc<SessionRequest>>,
+        work: Pin<Box<F>>,
+    ) -> Self {
+        let session = request.map(|request| {
+            let cancelled = request.cancelled.clone().cancelled_owned();
+            (Arc::clone(request), Box::pin(cancelled))
+        });
+        Self {
+            work: Some(work),
+            session,
+        }
+    }
+}
+
+impl<F: Future<Output = Result<Output, Ended>>> Future for UntilCancelled<F> {
+    type Output = Result<Output, Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The cancellation comes first, so that a cancelled call does not continue for another step.
+        if let Some((_, cancelled)) = &mut self.session
+            && cancelled.as_mut().poll(cx).is_ready()
+        {
+            self.work = None;
+            return Poll::Ready(Err(Ended::Error(CANCELLED.to_owned())));
+        }
+        match &mut self.work {
+            Some(work) => work.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+const CANCELLED: &str = "The client cancelled the request";

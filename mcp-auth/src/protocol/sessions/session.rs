@@ -1,0 +1,406 @@
+//! One session of a legacy client.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::identity::Clock;
+use crate::primitive::LogLevel;
+
+use super::capabilities::Capabilities;
+use super::event_log::{EventId, EventLog, Most, STANDALONE, Taken};
+use super::requests::{ClientRequest, ClientResponse, Requests, Unanswered};
+use super::stream::{SessionEnded, SessionStream, StreamWriter};
+
+/// A session: what the server remembers about a client between `initialize` and the end of the session. Only requests
+/// of the principal that opened the session find it ([`Sessions`](super::Sessions)).
+pub(crate) struct Session {
+    version: &'static str,
+    capabilities: Capabilities,
+    clock: Arc<dyn Clock>,
+    opened: Duration,
+    lifetime: Lifetime,
+    state: Mutex<State>,
+}
+
+/// The times after which a session ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lifetime {
+    /// The longest time without a request and without a connection that reads a stream.
+    pub(super) idle: Duration,
+    /// The longest time since `initialize`.
+    pub(super) age: Duration,
+}
+
+struct State {
+    log: EventLog,
+    level: Option<LogLevel>,
+    subscribed: BTreeSet<Box<str>>,
+    requests: Requests,
+    /// The requests that run, by their ids as written in the body.
+    running: HashMap<Box<str>, (u64, CancellationToken)>,
+    next_serial: u64,
+    /// The uptime at which the session was last used.
+    used: Duration,
+    is_ended: bool,
+    /// True if the server is stopping.
+    is_stopping: bool,
+}
+
+/// The session has as many subscriptions as it may have, or the URI is too long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::protocol) struct TooManySubscriptions;
+
+impl Session {
+    pub(super) fn new(
+        version: &'static str,
+        capabilities: Capabilities,
+        clock: &Arc<dyn Clock>,
+        lifetime: Lifetime,
+        most: Most,
+        total: Arc<AtomicUsize>,
+    ) -> Self {
+        let now = clock.uptime();
+        Self {
+            version,
+            capabilities,
+            clock: Arc::clone(clock),
+            opened: now,
+            lifetime,
+            state: Mutex::new(State {
+                log: EventLog::new(most, total),
+                level: None,
+                subscribed: BTreeSet::new(),
+                requests: Requests::default(),
+                running: HashMap::new(),
+                next_serial: 0,
+                used: now,
+                is_ended: false,
+                is_stopping: false,
+            }),
+        }
+    }
+
+    /// Returns the capabilities that the client declared in `initialize`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "elicitation will use it"))]
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// Returns the level of the log messages that the client asked for in this session.
+    pub(in crate::protocol) fn level(&self) -> Option<LogLevel> {
+        self.lock().level
+    }
+
+    pub(in crate::protocol) fn set_level(&self, level: LogLevel) {
+        self.lock().level = Some(level);
+    }
+
+    /// Returns true if the client knows that a stream can be closed before its end, and resumes it then. MCP 2025-11-25
+    /// introduced that, with events that have no message. Older clients fail on such an event.
+    pub(in crate::protocol) fn polls(&self) -> bool {
+        self.version == WITH_POLLING
+    }
+
+    /// The code that holds this lock cannot panic, so the state is consistent even if the lock is poisoned.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Streams.
+impl Session {
+    /// Opens the stream of a call. The connection of the POST reads it.
+    pub(crate) fn open_stream(self: &Arc<Self>) -> (StreamWriter, SessionStream) {
+        let mut state = self.lock();
+        let (number, reader) = state.log.begin();
+        self.prime(&mut state, number);
+        drop(state);
+        let writer = StreamWriter::new(Arc::clone(self), number);
+        (writer, SessionStream::new(Arc::clone(self), number, reader))
+    }
+
+    /// Opens the stream for messages that belong to no call, or resumes the stream of an event. The connection ends at
+    /// the time `until`. `None` if the session has no such event.
+    ///
+    /// A new connection takes the place of the one that reads the stream: a client whose network failed reconnects
+    /// before the server notices the failure.
+    pub(in crate::protocol) fn connect(
+        self: &Arc<Self>,
+        last: Option<EventId>,
+        until: Option<u64>,
+    ) -> Option<SessionStream> {
+        let now = self.clock.uptime();
+        let mut state = self.lock();
+        let (number, reader) = match last {
+            // The client may have been away for longer than the event was kept. The stand-alone stream continues then.
+            Some(last) if last.stream == STANDALONE => {
+                let resumed = state.log.resume(last, now);
+                (
+                    STANDALONE,
+                    resumed.or_else(|| state.log.attach(STANDALONE))?,
+                )
+            }
+            Some(last) => (last.stream, state.log.resume(last, now)?),
+            None => (STANDALONE, state.log.attach(STANDALONE)?),
+        };
+        if number == STANDALONE {
+            self.prime(&mut state, number);
+        }
+        drop(state);
+        Some(SessionStream::new(Arc::clone(self), number, reader).until(until))
+    }
+
+    /// Sends a message that belongs to no call. The stand-alone stream has it, or keeps it for a client that opens the
+    /// stream soon.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the notifications about changes will use it")
+    )]
+    pub(crate) fn notify(&self, message: Vec<u8>) {
+        let now = self.clock.uptime();
+        self.lock().log.append(STANDALONE, message.into(), now);
+    }
+
+    /// Tells the client the id with which it can resume the stream.
+    fn prime(&self, state: &mut State, number: u64) {
+        if self.polls() {
+            state.log.append(number, Bytes::new(), self.clock.uptime());
+        }
+    }
+
+    pub(super) fn take(
+        &self,
+        number: u64,
+        reader: u64,
+        until: Option<u64>,
+        waker: &Waker,
+    ) -> Taken {
+        let mut state = self.lock();
+        let is_over = state.is_ended
+            || until.is_some_and(|until| self.clock.unix_ms() >= until)
+            || (state.is_stopping && number == STANDALONE)
+            || self.clock.uptime().saturating_sub(self.opened) >= self.lifetime.age;
+        if is_over {
+            return Taken::Over;
+        }
+        state.log.take(number, reader, waker)
+    }
+
+    pub(super) fn detach(&self, number: u64, reader: u64) {
+        let now = self.clock.uptime();
+        let mut state = self.lock();
+        state.log.detach(number, reader);
+        state.used = now;
+    }
+
+    pub(super) fn poll_send(
+        &self,
+        number: u64,
+        message: &mut Option<Bytes>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), SessionEnded>> {
+        let now = self.clock.uptime();
+        let mut state = self.lock();
+        if state.is_ended {
+            return Poll::Ready(Err(SessionEnded));
+        }
+        if state.log.is_full(number, cx.waker()) {
+            return Poll::Pending;
+        }
+        if let Some(message) = message.take() {
+            state.log.append(number, message, now);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn close_connection(&self, number: u64) {
+        if self.polls() {
+            self.lock().log.close(number);
+        }
+    }
+
+    pub(super) fn end_stream(&self, number: u64) {
+        self.lock().log.end(number);
+    }
+}
+
+/// Requests in both directions.
+impl Session {
+    /// Makes a request to the client, with an id that no other client knows. Put its message on the stream of the
+    /// call that asks (MCP 2025-11-25, basic/transports, sending messages to the server), and await its answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Unanswered::TooMany`] if 16 requests of the session wait for an answer already.
+    /// [`Unanswered::SessionEnded`] if the session ended.
+    #[cfg_attr(not(test), expect(dead_code, reason = "elicitation will use it"))]
+    pub(crate) fn request<P: Serialize + ?Sized>(
+        self: &Arc<Self>,
+        method: &str,
+        params: &P,
+    ) -> Result<ClientRequest, Unanswered> {
+        if self.lock().is_ended {
+            return Err(Unanswered::SessionEnded);
+        }
+        ClientRequest::new(self, method, params)
+    }
+
+    /// Passes the response of the client on. Returns false if no request with its id waits.
+    pub(in crate::protocol) fn answer(&self, response: ClientResponse<'_>) -> bool {
+        self.lock().requests.answer(response)
+    }
+
+    pub(super) fn with_requests<R>(&self, change: impl FnOnce(&mut Requests) -> R) -> R {
+        change(&mut self.lock().requests)
+    }
+
+    /// Notes that a request runs. If the client uses the id of a running request again, a cancellation refers to the
+    /// newer request.
+    pub(super) fn enter(&self, id: &str, cancelled: CancellationToken) -> u64 {
+        let mut state = self.lock();
+        let serial = state.next_serial;
+        state.next_serial += 1;
+        state.running.insert(id.into(), (serial, cancelled));
+        serial
+    }
+
+    pub(super) fn leave(&self, id: &str, serial: u64) {
+        let now = self.clock.uptime();
+        let mut state = self.lock();
+        state.used = now;
+        if (state.running.get(id)).is_some_and(|(running, _)| *running == serial) {
+            state.running.remove(id);
+        }
+    }
+
+    /// Cancels a running request of this session. `id` is as written in the body.
+    pub(in crate::protocol) fn cancel(&self, id: &str) {
+        if let Some((_, cancelled)) = self.lock().running.get(id) {
+            cancelled.cancel();
+        }
+    }
+}
+
+/// Subscriptions.
+impl Session {
+    /// Remembers that the client wants to know when a resource changes. The caller has checked that the client may
+    /// read the resource.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManySubscriptions`] if the session has 256 subscriptions, or if the URI has more than 2048 bytes.
+    pub(in crate::protocol) fn subscribe(&self, uri: &str) -> Result<(), TooManySubscriptions> {
+        let mut state = self.lock();
+        let is_full = state.subscribed.len() >= MOST_SUBSCRIPTIONS;
+        if uri.len() > MOST_URI || is_full && !state.subscribed.contains(uri) {
+            return Err(TooManySubscriptions);
+        }
+        state.subscribed.insert(uri.into());
+        Ok(())
+    }
+
+    pub(in crate::protocol) fn unsubscribe(&self, uri: &str) {
+        self.lock().subscribed.remove(uri);
+    }
+
+    /// Returns true if the client subscribed to a resource. Before it is told of a change, the guard must be asked
+    /// again, because the right may have ended.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the notifications about changes will use it")
+    )]
+    pub(crate) fn is_subscribed(&self, uri: &str) -> bool {
+        self.lock().subscribed.contains(uri)
+    }
+}
+
+/// The end of a session.
+impl Session {
+    /// Notes a use of the session. Returns false if the session has ended or expired.
+    pub(super) fn touch(&self, now: Duration) -> bool {
+        let mut state = self.lock();
+        if self.is_over(&state, now) {
+            return false;
+        }
+        state.used = now;
+        true
+    }
+
+    /// Returns true if the session has ended or expired. Removes events that are too old.
+    pub(super) fn tidy(&self, now: Duration) -> bool {
+        let mut state = self.lock();
+        state.log.expire(now);
+        self.is_over(&state, now)
+    }
+
+    fn is_over(&self, state: &State, now: Duration) -> bool {
+        let is_idle = || !state.is_in_use() && now.saturating_sub(state.used) >= self.lifetime.idle;
+        state.is_ended || now.saturating_sub(self.opened) >= self.lifetime.age || is_idle()
+    }
+
+    /// Returns the uptime at which the session was last used. `None` if a request runs or a connection reads a
+    /// stream.
+    pub(super) fn idle_since(&self) -> Option<Duration> {
+        let state = self.lock();
+        (!state.is_in_use()).then_some(state.used)
+    }
+
+    /// Ends the session: its streams end, and its requests to the client have no answer. Calls that run continue
+    /// without a client, as after a disconnection.
+    pub(super) fn end(&self) {
+        let mut state = self.lock();
+        state.is_ended = true;
+        state.requests.clear();
+        state.subscribed.clear();
+        state.log.wake_all();
+    }
+
+    /// Ends the stand-alone stream, because the server is stopping.
+    pub(super) fn stop(&self) {
+        let mut state = self.lock();
+        state.is_stopping = true;
+        state.log.wake_all();
+    }
+
+    /// Returns the numbers of running requests, of connections and of requests to the client.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize, usize) {
+        let state = self.lock();
+        (
+            state.running.len(),
+            state.log.readers(),
+            state.requests.count(),
+        )
+    }
+}
+
+impl State {
+    fn is_in_use(&self) -> bool {
+        !self.running.is_empty() || self.log.readers() > 0
+    }
+}
+
+/// Shows no URI and no message.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("version", &self.version)
+            .field("capabilities", &self.capabilities)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The first revision in which a client resumes a stream that the server closed before its end.
+const WITH_POLLING: &str = "2025-11-25";
+/// The largest number of resources that a session can subscribe to.
+const MOST_SUBSCRIPTIONS: usize = 256;
+/// The largest length of the URI of a subscription, in bytes.
+const MOST_URI: usize = 2048;
