@@ -26,11 +26,24 @@ pub(crate) struct Dialogue {
     state: Mutex<State>,
 }
 
+/// The client of a request, as far as a function may ask it.
+#[derive(Clone)]
+pub(crate) enum Client {
+    /// The capabilities that the request declares, as JSON. Empty if it declares none.
+    Declared(ByteString),
+    Known(ClientAbilities),
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::Declared(ByteString::new())
+    }
+}
+
 /// What the client sent with its request.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Given {
-    /// The capabilities of the client, as JSON. Empty if the client declared none.
-    pub(crate) capabilities: ByteString,
+    pub(crate) client: Client,
     /// The answers, by the name of the question.
     pub(crate) answers: BTreeMap<String, Answer>,
     /// The number of earlier runs that ended with a question.
@@ -214,7 +227,10 @@ impl Dialogue {
     }
 
     pub(super) fn client(&self) -> ClientAbilities {
-        ClientAbilities::read(&self.given.capabilities)
+        match &self.given.client {
+            Client::Declared(capabilities) => ClientAbilities::read(capabilities),
+            Client::Known(client) => *client,
+        }
     }
 
     /// Reports that the body of the function begins. Earlier questions are errors, because the call may still

@@ -91,7 +91,7 @@ pub(crate) use self::channel::{LogMessage, Progress};
 pub(crate) use self::concurrency::Concurrency;
 pub use self::context::started;
 pub(crate) use self::dialogue::{
-    Answer as ClientAnswer, Asking, Dialogue, Given, Question, QuestionId,
+    Ability, Answer as ClientAnswer, Asking, Client, Dialogue, Given, Question, QuestionId,
 };
 pub(crate) use self::error::Reference;
 pub use self::form::{Choice, FormChoice, FormFields};

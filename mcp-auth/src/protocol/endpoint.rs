@@ -11,8 +11,9 @@ use crate::identity::{Caller, Clock, Freshness, Organizations, UrlOrg};
 use crate::limits::Party;
 #[cfg(feature = "testing")]
 use crate::primitive::MirroredArgument;
-use crate::primitive::{List, LogLevel, Rate, Registry, Served, States, Threads};
+use crate::primitive::{Asking, List, LogLevel, Rate, Registry, Served, States, Threads};
 
+use self::converse::Continuation;
 use self::freshness::{facts, hidden};
 use self::list::Visibilities;
 use super::calls::Calls;
@@ -34,6 +35,7 @@ use super::{RefusedMessage, Response, WiderToken};
 
 mod ask;
 mod call;
+mod converse;
 mod denial;
 mod freshness;
 mod list;
@@ -155,6 +157,8 @@ struct Request<'a> {
     streams: bool,
     /// The request as a part of its session. `None` without a session.
     session: Option<&'a Arc<SessionRequest>>,
+    /// The answers with which a call of a session runs again. `None` for the first run.
+    continuation: Option<&'a Continuation>,
 }
 
 impl<'a> Request<'a> {
@@ -182,6 +186,8 @@ struct ReplyTo<'a> {
 
 /// The reason why a request does not get the result of its method: a JSON-RPC error, or a refusal.
 enum Stopped {
+    /// The call of a legacy session waits for answers.
+    Asking(Box<Asking>),
     /// The request is not valid MCP.
     Error(RpcError),
     /// The caller is not allowed to send the request, or not at the moment.
@@ -330,6 +336,8 @@ impl Endpoint {
             Ok(answer) => answer,
             Err(Stopped::Refused(refusal)) => refused(refusal),
             Err(Stopped::Error(error)) => error.answer(id),
+            // Only a call with a session asks so, and `respond` has answered it.
+            Err(Stopped::Asking(_)) => Response::Accepted,
         }
     }
 
@@ -441,8 +449,12 @@ impl Endpoint {
             challenger,
             streams: sender.streams,
             session: session.as_ref(),
+            continuation: None,
         };
-        let response = self.dispatch(sender, message, &request).await;
+        let response = match self.dispatch(sender, message, &request).await {
+            Err(Stopped::Asking(asking)) => self.ask_in_session(sender.caller, &request, asking),
+            response => response,
+        };
         match session {
             // A cancelled request has no response.
             Some(session) if session.is_cancelled() => Ok(Response::Accepted),

@@ -52,7 +52,7 @@ impl fmt::Debug for Mirrored<'_> {
 }
 
 /// The headers of a request, by name.
-pub(crate) trait Headers {
+pub(crate) trait Headers: Sync {
     /// Returns the header with this name. Upper and lower case are equal.
     fn header(&self, name: &str) -> Header<'_>;
 }

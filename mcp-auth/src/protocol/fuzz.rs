@@ -10,11 +10,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::primitive::{MirroredArgument, repeats};
+use crate::primitive::{ClientAbilities, MirroredArgument, repeats};
 
 use super::envelope::Message;
 use super::era::{Era, Header, Mirrored};
-use super::sessions::{Capabilities, ClientResponse, EventId};
+use super::sessions::{ClientResponse, EventId};
 use super::string::escape;
 
 /// Checks that both parsers accept or refuse a body, that they find the same value for each member,
@@ -92,7 +92,7 @@ fn check_session_texts(text: &str, is_message: bool) {
         !is_message || ClientResponse::read(text).is_none(),
         "{text:?}"
     );
-    if Capabilities::read(Some(text)) != Capabilities::default() {
+    if ClientAbilities::read(text) != ClientAbilities::default() {
         assert!(matches!(serde_json::from_str(text), Ok(Value::Object(_))));
     }
     let id = EventId::parse(text);

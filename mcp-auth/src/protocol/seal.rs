@@ -79,6 +79,15 @@ fn random() -> Option<RandomizedNonceKey> {
     StateKey(key).prepared()
 }
 
+/// Returns an id that nobody can guess, of 22 characters. Empty if the operating system returned no random bytes.
+pub(super) fn random_id() -> String {
+    let mut random = [0; 16];
+    match rand::fill(&mut random) {
+        Ok(()) => URL_SAFE_NO_PAD.encode(random),
+        Err(_) => String::new(),
+    }
+}
+
 /// Shows nothing of the key.
 impl fmt::Debug for StateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use serde_json::{Map, Value};
 
 use crate::identity::{Caller, Org};
-use crate::primitive::{Asking, ClientAnswer, Dialogue, Given, Reference, Served};
+use crate::primitive::{Asking, Client, ClientAnswer, Dialogue, Given, Reference, Served};
 
 use super::super::era::Era;
 use super::super::error::RpcError;
@@ -31,13 +31,20 @@ impl Endpoint {
         origin: Origin<'_>,
     ) -> Result<Dialogue, RpcError> {
         let is_silent = !served.uses_context() && !request.params.is_continued();
-        if request.era == Era::Legacy || is_silent {
+        if is_silent {
             return Ok(Dialogue::default());
+        }
+        if request.era == Era::Legacy {
+            let given = request.continuation.map(|one| one.given.clone());
+            return Ok(Dialogue::new(given.unwrap_or_else(|| Given {
+                client: Client::Known(request.abilities()),
+                ..Given::default()
+            })));
         }
         let capabilities = request.params.meta()?.capabilities();
         let capabilities = capabilities.map(|raw| request.body.slice_ref(raw));
         let mut given = Given {
-            capabilities: capabilities.unwrap_or_default(),
+            client: Client::Declared(capabilities.unwrap_or_default()),
             ..Given::default()
         };
         let state = match request.params.request_state()? {
@@ -125,7 +132,7 @@ impl Endpoint {
         &self,
         ReplyTo { id, era, .. }: ReplyTo<'_>,
         end: CallEnd<'_>,
-        asking: &Asking,
+        asking: Box<Asking>,
     ) -> Result<Response, Stopped> {
         let failed = |text: &str| match end.target {
             Target::Tool => Ok(self.results.failure(id, era, text)),
@@ -133,18 +140,21 @@ impl Endpoint {
                 Err(RpcError::Failed(text.to_owned()).into())
             }
         };
-        if era == Era::Legacy {
+        let missing = missing(&asking);
+        if era == Era::Legacy && (!end.asks || !missing.is_empty()) {
             return failed(NO_QUESTIONS);
         }
-        let missing = missing(asking);
         if !missing.is_empty() {
             return Err(RpcError::MissingCapability(missing).into());
         }
         if asking.rounds > MOST_ROUNDS {
             return failed(TOO_MANY_ROUNDS);
         }
+        if era == Era::Legacy {
+            return Err(Stopped::Asking(asking));
+        }
         let origin = end.origin();
-        match RequestState::of(asking).seal(&self.config.sealer, origin) {
+        match RequestState::of(&asking).seal(&self.config.sealer, origin) {
             Ok(state) => Ok(self.results.input_required(id, &asking.questions, &state)),
             Err(Unsealed::TooLong) => failed(TOO_LONG),
             Err(Unsealed::Failed) => failed("The questions could not be sent."),

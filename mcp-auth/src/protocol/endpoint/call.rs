@@ -21,6 +21,7 @@ use super::super::run_to_completion::Detach;
 use super::super::sessions::UntilCancelled;
 use super::super::{RefusedMessage, Response};
 use super::ask::origin;
+use super::converse::Original;
 use super::primitives::shortened;
 use super::stream::Remaining;
 use super::{Endpoint, ReplyTo, Request, Stopped, facts};
@@ -195,13 +196,22 @@ impl Endpoint {
             bound_org,
             arguments: &arguments,
             is_retry,
+            asks: request.session.is_some() && request.streams,
             has_head: true,
         };
         match step {
             Step::End(outcome) => self.conclude(request.reply_to(), end, outcome),
             Step::Message(first, driver) => {
                 let remaining = Remaining::new(self, request, &end, driver)?;
-                Ok(Response::Stream(remaining.stream(&first)))
+                match (request.continuation, Original::of(caller, request)) {
+                    (Some(continuation), _) => {
+                        Box::pin(remaining.write(first, &continuation.writer)).await
+                    }
+                    (None, Some(original)) => Ok(Response::Stream(
+                        remaining.stream_of_session(first, original),
+                    )),
+                    (None, None) => Ok(Response::Stream(remaining.stream(&first))),
+                }
             }
         }
     }
@@ -246,7 +256,7 @@ impl Endpoint {
             ..
         } = end;
         match outcome {
-            Err(Ended::Asking(asking)) => self.ask(reply_to, end, &asking),
+            Err(Ended::Asking(asking)) => self.ask(reply_to, end, asking),
             Err(Ended::NeedsScopes(scopes)) if !matches!(target, Target::Completion) => {
                 let Some(caller) = caller else {
                     return Err(RefusedMessage::SignIn { scopes }.into());
@@ -414,6 +424,8 @@ pub(super) struct CallEnd<'a> {
     pub(super) arguments: &'a ByteString,
     /// True if the client sent answers or the state of an earlier round.
     pub(super) is_retry: bool,
+    /// True if the server can send requests to the client of a legacy session.
+    pub(super) asks: bool,
     /// True if the head of the response is not sent yet.
     pub(super) has_head: bool,
 }

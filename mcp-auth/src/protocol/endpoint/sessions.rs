@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::guard::{Denied, NotAuthorized, lacking_server_scopes};
 use crate::identity::{Caller, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{List, LogLevel};
+use crate::primitive::{ClientAbilities, List, LogLevel};
 
 use super::super::challenge::Challenger;
 use super::super::envelope::Message;
@@ -13,9 +13,7 @@ use super::super::era::{Era, Header, Headers, LEGACY, MODERN, Mirrored};
 use super::super::error::RpcError;
 use super::super::rates::Counting;
 use super::super::results::Results;
-use super::super::sessions::{
-    Capabilities, ClientResponse, EventId, Owner, Session, TooManySubscriptions,
-};
+use super::super::sessions::{ClientResponse, EventId, Owner, Session, TooManySubscriptions};
 use super::super::{RefusedMessage, Response, WiderToken};
 use super::call::Target;
 use super::stream::MessageStream;
@@ -51,6 +49,12 @@ pub(crate) enum SessionRefusal {
 }
 
 impl Request<'_> {
+    /// Returns what the client of the session can be asked. Nothing without a session.
+    pub(super) fn abilities(&self) -> ClientAbilities {
+        let session = self.session.map(|request| request.session());
+        session.map_or_else(ClientAbilities::default, |session| session.abilities())
+    }
+
     /// Returns true if the client resumes a stream that the server closes before its end.
     pub(super) fn polls(&self) -> bool {
         self.session
@@ -113,8 +117,9 @@ impl Endpoint {
             .as_ref()
             .zip(owner)
             .and_then(|(sessions, owner)| {
-                let capabilities = Capabilities::read(request.params.capabilities());
-                sessions.open(owner, version, capabilities)
+                let capabilities = request.params.capabilities();
+                let abilities = ClientAbilities::read(capabilities.unwrap_or_default());
+                sessions.open(owner, version, abilities)
             });
         let response = self
             .results

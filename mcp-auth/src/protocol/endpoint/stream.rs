@@ -20,9 +20,10 @@ use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::notification::written;
 use super::super::record::Ended;
-use super::super::sessions::{EventId, SessionRequest, SessionStream, StreamWriter};
+use super::super::sessions::{EventId, SessionStream, StreamWriter};
 use super::super::{RefusedMessage, Response};
 use super::call::{CallEnd, Target};
+use super::converse::{Original, body};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
 /// The JSON-RPC messages of a response. The last message is the response itself. Dropping the stream cancels a modern
@@ -87,7 +88,7 @@ pub(super) struct Remaining {
     bound_org: Option<Org>,
     arguments: ByteString,
     is_retry: bool,
-    session: Option<Arc<SessionRequest>>,
+    asks: bool,
     driver: Driver,
 }
 
@@ -116,20 +117,30 @@ impl Remaining {
             bound_org: end.bound_org.cloned(),
             arguments: end.arguments.clone(),
             is_retry: end.is_retry,
-            session: request.session.cloned(),
+            asks: end.asks,
             driver,
         })
     }
 
+    /// Returns the stream of a session with the messages, beginning with `first`. A task writes the stream. It continues
+    /// if the connection ends, and keeps the messages for a client that resumes the stream.
+    pub(super) fn stream_of_session(
+        self,
+        first: ClientMessage,
+        original: Original,
+    ) -> MessageStream {
+        let (writer, events) = original.session().session().open_stream();
+        let endpoint = Arc::clone(&self.endpoint);
+        let writing = async move {
+            let end = self.write(first, &writer).await;
+            endpoint.deliver(original, writer, end).await;
+        };
+        tokio::spawn(writing.in_current_span().with_current_subscriber());
+        MessageStream::of_session(events)
+    }
+
     /// Returns the messages, beginning with `first`.
     pub(super) fn stream(self, first: &ClientMessage) -> MessageStream {
-        if let Some(session) = &self.session {
-            let (writer, events) = session.session().open_stream();
-            // The task continues if the connection ends, and keeps the messages for a client that resumes the stream.
-            let writing = self.write(first.clone(), writer);
-            tokio::spawn(writing.in_current_span().with_current_subscriber());
-            return MessageStream::of_session(events);
-        }
         let first = written(first, self.token.as_deref());
         let messages = stream::unfold((Some(first), Some(self)), |(first, remaining)| async {
             if let Some(first) = first {
@@ -147,8 +158,12 @@ impl Remaining {
         MessageStream::of(messages)
     }
 
-    /// Puts all messages on the stream of a session, beginning with `first`.
-    async fn write(mut self, first: ClientMessage, writer: StreamWriter) {
+    /// Puts all messages on the stream of a session, beginning with `first`. Returns the end of the call.
+    pub(super) async fn write(
+        mut self,
+        first: ClientMessage,
+        writer: &StreamWriter,
+    ) -> Result<Response, Stopped> {
         let mut message = first;
         let outcome = loop {
             let sent = match &message {
@@ -162,22 +177,23 @@ impl Remaining {
             };
             // After the end of the session, the call continues without a client.
             if sent.is_err() {
-                return;
+                return Ok(Response::Accepted);
             }
             match self.driver.step().await {
                 Step::Message(next, ()) => message = next,
                 Step::End(outcome) => break outcome,
             }
         };
-        // A cancelled request has no response.
-        let is_cancelled = self.session.as_ref().is_some_and(|one| one.is_cancelled());
-        if !is_cancelled {
-            let _ = writer.send(self.response(outcome)).await;
-        }
+        self.end(outcome)
+    }
+
+    /// Returns the message that ends the call.
+    fn response(&self, outcome: Result<Output, Ended>) -> Vec<u8> {
+        body(&self.id, self.end(outcome))
     }
 
     /// Returns the response of a call that ended.
-    fn response(&self, outcome: Result<Output, Ended>) -> Vec<u8> {
+    fn end(&self, outcome: Result<Output, Ended>) -> Result<Response, Stopped> {
         let reply_to = ReplyTo {
             id: &self.id,
             era: self.era,
@@ -201,28 +217,15 @@ impl Remaining {
             bound_org: self.bound_org.as_ref(),
             arguments: &self.arguments,
             is_retry: self.is_retry,
+            asks: self.asks,
             has_head: false,
         };
-        let id = Some(self.id.as_str());
-        let response = match self.endpoint.conclude(reply_to, end, outcome) {
-            Ok(response) => response,
-            Err(Stopped::Error(error)) => error.answer(id),
-            Err(Stopped::Refused(refusal)) => without_status(&refusal).answer(id),
-        };
-        match response {
-            Response::Message { body, .. } => body,
-            // A call has a message as its response.
-            Response::Accepted
-            | Response::List { .. }
-            | Response::Opened { .. }
-            | Response::Refused { .. }
-            | Response::Stream(_) => Vec::new(),
-        }
+        self.endpoint.conclude(reply_to, end, outcome)
     }
 }
 
 /// Returns the error for a refusal whose status can no longer be sent.
-fn without_status(refusal: &RefusedMessage) -> RpcError {
+pub(super) fn without_status(refusal: &RefusedMessage) -> RpcError {
     match refusal {
         RefusedMessage::SignIn { scopes } => {
             let scopes = scopes.join(" ");

@@ -1,7 +1,7 @@
 //! The sessions of legacy clients, with the setting `legacy_sessions`.
 //!
 //! A session is no authentication. Each request in a session has a token, and passes the same checks as a request
-//! without a session. The session only adds what belongs to a client: its capabilities, its log level, its streams, its
+//! without a session. The session only adds what belongs to a client: its abilities, its log level, its streams, its
 //! subscriptions and the requests that it can cancel or answer.
 //!
 //! INVARIANT: a session is found only with its id *and* by the principal that opened it. The table has the digest of
@@ -9,9 +9,7 @@
 //!
 //! Source: MCP 2025-11-25, basic/transports, session management.
 
-mod capabilities;
 mod event_log;
-#[cfg_attr(not(test), expect(dead_code, reason = "elicitation will use it"))]
 mod requests;
 mod running;
 mod session;
@@ -31,10 +29,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::identity::Clock;
+use crate::primitive::ClientAbilities;
 
-pub(super) use self::capabilities::Capabilities;
 pub(crate) use self::event_log::EventId;
-pub(super) use self::requests::ClientResponse;
+pub(super) use self::requests::{ClientAnswer, ClientRequest, ClientResponse};
 pub(super) use self::running::{SessionRequest, UntilCancelled};
 pub(super) use self::session::{Session, TooManySubscriptions};
 pub(super) use self::stream::{SessionStream, StreamWriter};
@@ -145,7 +143,7 @@ impl Sessions {
         &self,
         owner: Owner,
         version: &'static str,
-        capabilities: Capabilities,
+        abilities: ClientAbilities,
     ) -> Option<SessionId> {
         if self.is_stopping.load(Ordering::Relaxed) {
             return None;
@@ -156,7 +154,7 @@ impl Sessions {
         let key = Key::of(&owner, &id);
         let session = Session::new(
             version,
-            capabilities,
+            abilities,
             &self.clock,
             self.limits.lifetime,
             self.limits.events,

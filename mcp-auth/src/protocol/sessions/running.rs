@@ -37,6 +37,11 @@ impl SessionRequest {
         &self.session
     }
 
+    /// Returns the output of the work. `None` if the client cancels the request first.
+    pub(in crate::protocol) async fn or_cancelled<F: Future>(&self, work: F) -> Option<F::Output> {
+        self.cancelled.run_until_cancelled(work).await
+    }
+
     /// Returns true if the client cancelled the request. It gets no response then (MCP 2025-11-25,
     /// basic/utilities/cancellation).
     pub(in crate::protocol) fn is_cancelled(&self) -> bool {

@@ -12,9 +12,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::Clock;
-use crate::primitive::LogLevel;
+use crate::primitive::{ClientAbilities, LogLevel};
 
-use super::capabilities::Capabilities;
 use super::event_log::{EventId, EventLog, Most, STANDALONE, Taken};
 use super::requests::{ClientRequest, ClientResponse, Requests, Unanswered};
 use super::stream::{SessionEnded, SessionStream, StreamWriter};
@@ -23,7 +22,7 @@ use super::stream::{SessionEnded, SessionStream, StreamWriter};
 /// of the principal that opened the session find it ([`Sessions`](super::Sessions)).
 pub(crate) struct Session {
     version: &'static str,
-    capabilities: Capabilities,
+    abilities: ClientAbilities,
     clock: Arc<dyn Clock>,
     opened: Duration,
     lifetime: Lifetime,
@@ -61,7 +60,7 @@ pub(in crate::protocol) struct TooManySubscriptions;
 impl Session {
     pub(super) fn new(
         version: &'static str,
-        capabilities: Capabilities,
+        abilities: ClientAbilities,
         clock: &Arc<dyn Clock>,
         lifetime: Lifetime,
         most: Most,
@@ -70,7 +69,7 @@ impl Session {
         let now = clock.uptime();
         Self {
             version,
-            capabilities,
+            abilities,
             clock: Arc::clone(clock),
             opened: now,
             lifetime,
@@ -89,9 +88,8 @@ impl Session {
     }
 
     /// Returns the capabilities that the client declared in `initialize`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "elicitation will use it"))]
-    pub(crate) fn capabilities(&self) -> Capabilities {
-        self.capabilities
+    pub(crate) fn abilities(&self) -> ClientAbilities {
+        self.abilities
     }
 
     /// Returns the level of the log messages that the client asked for in this session.
@@ -241,7 +239,6 @@ impl Session {
     ///
     /// [`Unanswered::TooMany`] if 16 requests of the session wait for an answer already.
     /// [`Unanswered::SessionEnded`] if the session ended.
-    #[cfg_attr(not(test), expect(dead_code, reason = "elicitation will use it"))]
     pub(crate) fn request<P: Serialize + ?Sized>(
         self: &Arc<Self>,
         method: &str,
@@ -393,7 +390,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("version", &self.version)
-            .field("capabilities", &self.capabilities)
+            .field("capabilities", &self.abilities)
             .finish_non_exhaustive()
     }
 }

@@ -34,7 +34,7 @@ fn owner(user: u64, client: &str) -> Owner {
 }
 
 fn open(sessions: &Sessions, owner: &Owner) -> Option<String> {
-    let id = sessions.open(owner.clone(), LATEST, Capabilities::default());
+    let id = sessions.open(owner.clone(), LATEST, ClientAbilities::default());
     id.map(|id| {
         assert_eq!(format!("{id:?}"), "[redacted]");
         id.0
@@ -255,7 +255,7 @@ fn an_older_client_gets_no_event_without_a_message_and_no_closed_stream() {
     let (sessions, _) = sessions();
     let ada = owner(1, "ada");
     let open = |version| {
-        let id = sessions.open(ada.clone(), version, Capabilities::default());
+        let id = sessions.open(ada.clone(), version, ClientAbilities::default());
         sessions.find(&ada, &id.unwrap().0).unwrap()
     };
     for (version, polls) in [(LATEST, true), ("2025-06-18", false), ("2025-03-26", false)] {
@@ -387,7 +387,7 @@ async fn a_request_without_an_answer_ends_in_time_and_with_its_session() {
     assert_eq!(ask().unwrap_err(), Unanswered::SessionEnded);
 }
 
-fn id_of(asked: &requests::ClientRequest) -> String {
+fn id_of(asked: &ClientRequest) -> String {
     let message: Value = serde_json::from_slice(&asked.message).unwrap();
     message["id"].as_str().unwrap().to_owned()
 }
@@ -509,10 +509,10 @@ fn subscriptions_are_bounded_and_belong_to_the_session() {
 fn capabilities_and_level_belong_to_the_session() {
     let (sessions, _) = sessions();
     let ada = owner(1, "ada");
-    let capabilities = Capabilities::read(Some(r#"{"sampling":{}}"#));
+    let capabilities = ClientAbilities::read(r#"{"sampling":{}}"#);
     let id = sessions.open(ada.clone(), LATEST, capabilities).unwrap().0;
     let session = sessions.find(&ada, &id).unwrap();
-    assert_eq!(session.capabilities(), capabilities);
+    assert_eq!(session.abilities(), capabilities);
     assert_eq!(session.level(), None);
     session.set_level(crate::primitive::LogLevel::Info);
     assert_eq!(session.level(), Some(crate::primitive::LogLevel::Info));

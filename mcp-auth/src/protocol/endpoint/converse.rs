@@ -1,0 +1,254 @@
+//! A call of a legacy session that asks: the server sends the questions as requests on the stream of the call, waits for
+//! the answers, and runs the call again with them. Each run passes the guard and the limits again.
+//!
+//! Source: MCP 2025-11-25, client/elicitation.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use futures_util::future::join_all;
+use serde_json::{Map, Value};
+use tracing::Instrument;
+use tracing::instrument::WithSubscriber;
+
+use crate::identity::{Caller, UrlOrg};
+use crate::limits::Party;
+use crate::primitive::{Ability, Asking, Client, ClientAnswer, Given, Question};
+
+use super::super::Response;
+use super::super::challenge::Challenger;
+use super::super::envelope::Message;
+use super::super::era::{Era, Header, Headers, Mirrored};
+use super::super::error::RpcError;
+use super::super::seal::random_id;
+use super::super::sessions::{self, ClientRequest, SessionRequest, StreamWriter};
+use super::stream::{MessageStream, without_status};
+use super::{Endpoint, Request, Stopped, not_found};
+
+/// A request of a session that outlives its HTTP request.
+pub(super) struct Original {
+    id: String,
+    body: ByteString,
+    caller: Option<Caller>,
+    url_org: UrlOrg,
+    party: Party,
+    challenger: Challenger,
+    session: Arc<SessionRequest>,
+}
+
+/// The answers of a session's client, and the stream on which the call continues.
+pub(super) struct Continuation {
+    pub(super) given: Given,
+    pub(super) writer: StreamWriter,
+}
+
+/// The questions that a client was sent.
+struct Sent {
+    name: String,
+    question: Question,
+    request: ClientRequest,
+}
+
+impl Original {
+    /// Returns the request, if it belongs to a session and its client accepts a stream of events.
+    pub(super) fn of(caller: Option<&Caller>, request: &Request<'_>) -> Option<Self> {
+        let session = request.session.filter(|_| request.streams)?;
+        Some(Self {
+            id: request.id.to_owned(),
+            body: request.body.clone(),
+            caller: caller.cloned(),
+            url_org: request.url_org.clone(),
+            party: request.party,
+            challenger: request.challenger.clone(),
+            session: Arc::clone(session),
+        })
+    }
+
+    pub(super) fn session(&self) -> &Arc<SessionRequest> {
+        &self.session
+    }
+}
+
+impl Endpoint {
+    /// Responds to the request of a session with a stream on which the call asks, and then gets its response.
+    pub(super) fn ask_in_session(
+        self: &Arc<Self>,
+        caller: Option<&Caller>,
+        request: &Request<'_>,
+        asking: Box<Asking>,
+    ) -> Result<Response, Stopped> {
+        let Some(original) = Original::of(caller, request) else {
+            return Err(RpcError::Failed(NO_ANSWER.to_owned()).into());
+        };
+        let (writer, events) = original.session.session().open_stream();
+        let end = Err(Stopped::Asking(asking));
+        let delivered = Arc::clone(self).deliver(original, writer, end);
+        tokio::spawn(delivered.in_current_span().with_current_subscriber());
+        Ok(Response::Stream(MessageStream::of_session(events)))
+    }
+
+    /// Asks and runs the call again until it has a response, and puts the response on the stream.
+    pub(super) async fn deliver(
+        self: Arc<Self>,
+        original: Original,
+        writer: StreamWriter,
+        mut end: Result<Response, Stopped>,
+    ) {
+        let mut continuation = Continuation {
+            given: Given::default(),
+            writer,
+        };
+        while let Err(Stopped::Asking(asking)) = end {
+            end = match original.questions(&asking, &continuation.writer).await {
+                Ok(given) => {
+                    continuation.given = given;
+                    self.again(&original, &continuation).await
+                }
+                Err(error) => Err(error.into()),
+            };
+        }
+        // A cancelled request has no response.
+        if !original.session.is_cancelled() {
+            let _ = continuation.writer.send(body(&original.id, end)).await;
+        }
+    }
+
+    /// Handles the request again, with the answers. The box ends the recursion of the future's type.
+    fn again<'a>(
+        self: &'a Arc<Self>,
+        original: &'a Original,
+        continuation: &'a Continuation,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, Stopped>> + Send + 'a>> {
+        Box::pin(async move {
+            let now = self.config.clock.unix_ms();
+            let expires = original.caller.as_ref().and_then(Caller::expires_ms);
+            if expires.is_some_and(|expires| expires <= now) {
+                return Err(RpcError::Failed(EXPIRED.to_owned()).into());
+            }
+            let message = Message::parse(&original.body).map_err(|(error, _)| error)?;
+            // The headers of the HTTP request were checked when it came.
+            let mirrored = Mirrored {
+                version: Header::Absent,
+                method: Header::Absent,
+                name: Header::Absent,
+                arguments: &NoHeaders,
+            };
+            let request = Request {
+                id: &original.id,
+                era: Era::Legacy,
+                mirrored: &mirrored,
+                params: message.params()?,
+                body: &original.body,
+                url_org: &original.url_org,
+                party: original.party,
+                challenger: &original.challenger,
+                streams: true,
+                session: Some(&original.session),
+                continuation: Some(continuation),
+            };
+            let caller = original.caller.as_ref();
+            match &*message.method {
+                "tools/call" => self.call_tool(caller, &request).await,
+                "prompts/get" => self.get_prompt(caller, &request).await,
+                "resources/read" => self.read_resource(caller, &request).await,
+                _ => Err(not_found(Era::Legacy)),
+            }
+        })
+    }
+}
+
+impl Original {
+    /// Asks the client, and waits for all answers.
+    async fn questions(&self, asking: &Asking, writer: &StreamWriter) -> Result<Given, RpcError> {
+        let unanswered = || RpcError::Failed(NO_ANSWER.to_owned());
+        let mut sent = Vec::new();
+        for (name, question) in &asking.questions {
+            let session = self.session.session();
+            let params = params(question);
+            let request = session.request(question.ability.method(), &params);
+            let mut request = request.map_err(|_| unanswered())?;
+            let message = std::mem::take(&mut request.message);
+            writer.send(message).await.map_err(|_| unanswered())?;
+            sent.push(Sent {
+                name: name.clone(),
+                question: question.clone(),
+                request,
+            });
+        }
+        let answers = self
+            .session
+            .or_cancelled(join_all(sent.into_iter().map(Sent::answer)));
+        let answers = answers.await.ok_or_else(unanswered)?;
+        let answers: Option<BTreeMap<_, _>> = answers.into_iter().collect();
+        let mut given = asking.answered.clone();
+        given.extend(answers.ok_or_else(unanswered)?);
+        Ok(Given {
+            client: Client::Known(asking.client),
+            answers: given,
+            rounds: asking.rounds,
+            continues: true,
+        })
+    }
+}
+
+impl Sent {
+    /// Waits for the answer. `None` if the client did not answer in time, or answered with an error.
+    async fn answer(self) -> Option<(String, ClientAnswer)> {
+        let answer = self.request.answer(ANSWER_WITHIN).await.ok()?;
+        let value = match answer {
+            sessions::ClientAnswer::Result(result) => serde_json::from_str(result.get()).ok()?,
+            sessions::ClientAnswer::Error { code, message } => {
+                tracing::debug!(target: "mcp_auth", code, length = message.len(), "a client refused a question");
+                return None;
+            }
+        };
+        let question = Some(self.question.id);
+        Some((self.name, ClientAnswer { question, value }))
+    }
+}
+
+/// Returns the parameters of a question. MCP 2025-11-25 wants an id for a question with a URL.
+fn params(question: &Question) -> Map<String, Value> {
+    let mut params = question.params.clone();
+    if question.ability == Ability::Url {
+        params.insert("elicitationId".to_owned(), random_id().into());
+    }
+    params
+}
+
+/// Returns the message that ends the call.
+pub(super) fn body(id: &str, end: Result<Response, Stopped>) -> Vec<u8> {
+    let id = Some(id);
+    let response = match end {
+        Ok(response) => response,
+        Err(Stopped::Asking(_)) => RpcError::Failed(NO_ANSWER.to_owned()).answer(id),
+        Err(Stopped::Error(error)) => error.answer(id),
+        Err(Stopped::Refused(refusal)) => without_status(&refusal).answer(id),
+    };
+    match response {
+        Response::Message { body, .. } => body,
+        // A call has a message as its response.
+        Response::Accepted
+        | Response::List { .. }
+        | Response::Opened { .. }
+        | Response::Refused { .. }
+        | Response::Stream(_) => Vec::new(),
+    }
+}
+
+/// No headers.
+struct NoHeaders;
+
+impl Headers for NoHeaders {
+    fn header(&self, _: &str) -> Header<'_> {
+        Header::Absent
+    }
+}
+
+/// The time that a person has for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(600);
+const EXPIRED: &str = "The access token expired before the question was answered.";
+const NO_ANSWER: &str = "The client did not answer the question of the server.";
