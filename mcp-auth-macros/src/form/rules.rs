@@ -138,12 +138,12 @@ impl FieldRules {
 impl ToTokens for FieldRules {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let title = self.title.iter().map(|title| quote!(.title(#title)));
-        let limits = self.limits.iter().map(|(key, limit)| {
-            let limit = &limit.literal;
-            call(key, quote!(#limit))
-        });
+        let limits = self
+            .limits
+            .iter()
+            .map(|(key, limit)| call(key, &limit.literal));
         let format = self.format.iter();
-        let format = format.map(|(key, format)| call(key, quote!(#format)));
+        let format = format.map(|(key, format)| call(key, format));
         let default = self.default.iter().map(|(key, default)| {
             let borrowed = quote_spanned!(default.span()=> &#default);
             call(key, borrowed)
@@ -154,7 +154,7 @@ impl ToTokens for FieldRules {
 
 /// The call of a method. It has the hygiene of the variable that it is called on, so that the compiler
 /// reports at the key a rule that the type of the field does not have.
-fn call(key: &Ident, value: TokenStream) -> TokenStream {
+fn call(key: &Ident, value: impl ToTokens) -> TokenStream {
     let span = Span::mixed_site().located_at(key.span());
     let method = Ident::new(&key.to_string(), span);
     quote_spanned!(span=> .#method(#value))
