@@ -165,11 +165,9 @@ fn form(
 
 fn declaration(field: &Field, variable: &Ident, name: &str, rules: &FieldRules) -> TokenStream {
     let (ty, description) = (&field.ty, Description::of(&field.attrs));
-    // A name of its own, so that the expression of a default cannot refer to it.
-    let (fields, property) = (
-        fields_variable(),
-        Ident::new("property", Span::mixed_site()),
-    );
+    // The expression of a default cannot refer to a variable of the macro.
+    let property = Ident::new("property", Span::mixed_site());
+    let fields = fields_variable();
     let call = quote_spanned!(ty.span()=> #fields.field::<#ty>);
     quote! {
         let #variable = #call(#name, #description, |#property| #property #rules);

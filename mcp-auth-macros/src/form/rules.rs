@@ -1,6 +1,6 @@
 //! `#[form(…)]` on a field or a variant.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, spanned::Spanned};
 
@@ -138,18 +138,26 @@ impl FieldRules {
 impl ToTokens for FieldRules {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let title = self.title.iter().map(|title| quote!(.title(#title)));
-        let limits = self.limits.iter().map(|(key, limit)| {
-            let limit = &limit.literal;
-            quote_spanned!(key.span()=> .#key(#limit))
-        });
+        let limits = self
+            .limits
+            .iter()
+            .map(|(key, limit)| call(key, &limit.literal));
         let format = self.format.iter();
-        let format = format.map(|(key, format)| quote_spanned!(key.span()=> .#key(#format)));
+        let format = format.map(|(key, format)| call(key, format));
         let default = self.default.iter().map(|(key, default)| {
             let borrowed = quote_spanned!(default.span()=> &#default);
-            quote_spanned!(key.span()=> .#key(#borrowed))
+            call(key, borrowed)
         });
         tokens.extend(title.chain(limits).chain(format).chain(default));
     }
+}
+
+/// The call of a method. It has the hygiene of the variable that it is called on, so that the compiler
+/// reports at the key a rule that the type of the field does not have.
+fn call(key: &Ident, value: impl ToTokens) -> TokenStream {
+    let span = Span::mixed_site().located_at(key.span());
+    let method = Ident::new(&key.to_string(), span);
+    quote_spanned!(span=> .#method(#value))
 }
 
 impl VariantRules {

@@ -175,7 +175,10 @@ fn each_value_is_accepted_by_the_form_if_and_only_if_its_schema_accepts_it() {
             }
         }
     }
-    assert!(accepted > 80 && refused > 200, "{accepted} {refused}");
+    assert!(
+        accepted > 40 && refused > 300,
+        "{accepted} accepted, {refused} refused"
+    );
 }
 
 #[test]

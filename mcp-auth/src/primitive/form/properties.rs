@@ -15,12 +15,15 @@ use super::rule::{Broken, checked};
 use super::{FormSchema, FormSchemaError};
 use crate::properties::cases;
 
-const TEXTS: [&str; 12] = [
+const TEXTS: [&str; 15] = [
     "",
     "a",
     "b",
     "c",
     "é",
+    "éé",
+    "ééé",
+    "éa",
     "abc",
     "a b",
     "2026-07-28",

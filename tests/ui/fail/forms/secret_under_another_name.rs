@@ -1,6 +1,6 @@
 #[mcp_auth::form]
 struct Login {
-    #[form(rename = "apiKey")]
+    #[form(rename = "oneTimeCode")]
     value: String,
 }
 

@@ -165,9 +165,9 @@ struct Confirm;
 #[mcp_tool]
 async fn answered(context: &Context) -> Result<String, ToolError> {
     tracing::debug!(?context);
-    let content = Map::new();
-    let Confirm = Confirm::read(&content)?;
-    let Request { how_urgent, days } = Request::read(&content)?;
+    let given = Map::new();
+    let Confirm = Confirm::read(&given)?;
+    let Request { how_urgent, days } = Request::read(&given)?;
     Ok(format!("{how_urgent:?} {days:?}"))
 }
 
