@@ -40,8 +40,8 @@ pub use crate::identity::{
 pub use crate::primitive::{
     Amount, Cancelled, CompletionRequest, Content, Contents, Context, FromContext,
     IntoPromptResult, IntoResourceResult, IntoToolError, IntoToolResult, Json, LogLevel, Message,
-    PrimitiveInfo, PrimitiveKind, PromptOutput, PublicErrorExt, Rate, ResourceOutput, State,
-    ToolError, ToolOutput, Total,
+    Notifier, PrimitiveInfo, PrimitiveKind, PromptOutput, PublicErrorExt, Rate, ResourceOutput,
+    State, ToolError, ToolOutput, Total,
 };
 pub use crate::server::{
     AccessMatrix, AudiencePolicy, CheckReport, Error, Finding, Result, RunningServer, SampleCaller,

@@ -40,6 +40,8 @@ pub(super) enum Refusal {
     MoreScope(Box<WiderToken>),
     /// 503: there are too many new opaque tokens.
     NewTokens(Duration),
+    /// 406: the response is a stream of events, and the client does not accept one.
+    NoEvents,
     /// 503: no thread was free for the tool, so it did not run.
     NoThread,
     /// 406: the client does not accept JSON.
@@ -53,6 +55,8 @@ pub(super) enum Refusal {
     SignIn(Vec<String>),
     /// 408: the body did not arrive in time, or arrived too slowly.
     SlowBody,
+    /// 503: too many subscriptions of this principal, of this user, without a token, or in all are open.
+    Subscriptions,
     /// 400: the query string has a token, which would end up in logs (RFC 9700 section 2.1).
     TokenInQuery,
     /// 413: the body is longer than the limit.
@@ -141,6 +145,11 @@ impl Refused {
                 problem.answer(self.id.as_deref())
             }
             Refusal::NewTokens(wait) => unavailable("Too many new opaque tokens", *wait),
+            Refusal::NoEvents => error(
+                S::NOT_ACCEPTABLE,
+                "not_acceptable",
+                "The response is a stream of events: send `Accept: application/json, text/event-stream` with HTTP/1.1",
+            ),
             Refusal::NoThread => {
                 unavailable("No thread is free for this tool", Duration::from_secs(5))
             }
@@ -164,6 +173,9 @@ impl Refused {
                 "request_timeout",
                 "The body took too long to arrive",
             ),
+            Refusal::Subscriptions => {
+                unavailable("Too many subscriptions are open", Duration::from_secs(30))
+            }
             Refusal::TokenInQuery => invalid("Send the access token in the Authorization header"),
             Refusal::TooLarge => error(
                 S::PAYLOAD_TOO_LARGE,

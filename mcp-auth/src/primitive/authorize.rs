@@ -44,6 +44,8 @@ impl fmt::Display for AccessRule {
 #[derive(Debug)]
 pub struct AuthorizeGate {
     declared: Option<Authorize>,
+    /// True if the call ends with the decision, and the body does not run.
+    only_asks: bool,
 }
 
 /// The permission to run the body of a function once.
@@ -60,7 +62,19 @@ pub struct Stop(pub(super) Failure);
 
 impl AuthorizeGate {
     pub(super) const fn new(declared: Option<Authorize>) -> Self {
-        Self { declared }
+        Self {
+            declared,
+            only_asks: false,
+        }
+    }
+
+    /// Makes a gate that permits nothing: if the function allows the call, the call ends with
+    /// [`Failure::Allowed`].
+    pub(super) const fn asking(declared: Option<Authorize>) -> Self {
+        Self {
+            declared,
+            only_asks: true,
+        }
     }
 
     /// Permits the body of a function whose attribute has no `authorize`.
@@ -70,6 +84,7 @@ impl AuthorizeGate {
     /// - The attribute has an `authorize`.
     pub fn none(self) -> Result<Permit, Stop> {
         match self.declared {
+            None if self.only_asks => Err(Stop(Failure::Allowed)),
             // PROOF: the guard allowed the call, and the attribute has no `authorize`.
             None => Ok(Permit(())),
             Some(_) => Err(differs()),
@@ -95,6 +110,9 @@ impl AuthorizeGate {
                 return Err(differs());
             };
             if allowed.await? {
+                if self.only_asks {
+                    return Err(Stop(Failure::Allowed));
+                }
                 // PROOF: the guard and the `authorize` function allowed the call.
                 Ok(Permit(()))
             } else {
@@ -231,6 +249,14 @@ mod tests {
         assert_eq!(asked(ready(Ok::<_, ToolError>(false))), refused);
         assert_eq!(asked(ready(Err(ToolError::new("Gone")))), "Gone");
         assert_eq!(asked(ready(Err(io()))), "Internal error");
+    }
+
+    #[test]
+    fn a_gate_that_only_asks_permits_nothing() {
+        let asked = |verdict: bool| block_on(AuthorizeGate::asking(OWNS).authorize(verdict));
+        assert_eq!(outcome(asked(true)), "Allowed");
+        assert_eq!(outcome(asked(false)), "Forbidden: not allowed for this id");
+        assert_eq!(outcome(AuthorizeGate::asking(None).none()), "Allowed");
     }
 
     #[test]

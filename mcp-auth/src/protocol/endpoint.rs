@@ -27,10 +27,13 @@ use super::rates::Rates;
 use super::record::CallLog;
 use super::results::{Published, Results};
 use super::step_up::StepUps;
+use super::subscriptions::Streams;
 use super::{RefusedMessage, Response, WiderToken};
 
 mod call;
 mod list;
+mod listen;
+mod listening;
 mod primitives;
 mod stream;
 
@@ -75,6 +78,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) page_size: usize,
     /// The shortest time between two progress messages of a call.
     pub(crate) progress_interval: Duration,
+    pub(crate) streams: Streams,
 }
 
 /// The requests that callers without a token may send, in addition to the use of public tools,
@@ -123,6 +127,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) party: Party,
     /// True if the client accepts a stream of events as the response.
     pub(crate) streams: bool,
+    /// The token of the request.
+    pub(crate) token: Option<&'a str>,
 }
 
 /// A request whose era is known.
@@ -327,6 +333,7 @@ impl Endpoint {
             | "notifications/initialized"
             | "ping"
             | "server/discover"
+            | "subscriptions/listen"
             | "tools/list" => self.connects_anonymous(),
             "prompts/list" => self.connects_anonymous() && self.serves(List::Prompts),
             "resources/list" | "resources/templates/list" => {
@@ -427,6 +434,7 @@ impl Endpoint {
         };
         match (era, &*message.method) {
             (Era::Modern, "server/discover") => Ok(self.results.discover(id)),
+            (Era::Modern, "subscriptions/listen") => self.listen(sender, &request).await,
             (Era::Legacy, "initialize") => {
                 let version = negotiate(&request.params.protocol_version()?);
                 Ok(self.results.initialize(id, version))

@@ -133,6 +133,7 @@ pub(super) struct Params<'a> {
     context: Option<&'a str>,
     protocol_version: Option<&'a str>,
     level: Option<&'a str>,
+    notifications: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -154,6 +155,7 @@ impl<'a> Params<'a> {
                 "context" => twice(&mut params.context, value.value()?),
                 "protocolVersion" => twice(&mut params.protocol_version, value.value()?),
                 "level" => twice(&mut params.level, value.value()?),
+                "notifications" => twice(&mut params.notifications, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -209,6 +211,11 @@ impl<'a> Params<'a> {
         self.level
             .and_then(spelled)
             .ok_or(RpcError::InvalidParams("`level` must be a string"))
+    }
+
+    /// The raw text of the filter of `subscriptions/listen`.
+    pub(super) fn notifications(&self) -> Option<&'a str> {
+        self.notifications
     }
 
     /// The version that the client offers in `initialize`.

@@ -25,6 +25,7 @@ mod run_to_completion;
 mod scan;
 mod step_up;
 mod string;
+mod subscriptions;
 
 pub(crate) use self::calls::Calls;
 pub(crate) use self::challenge::{Challenge, Challenger};
@@ -39,6 +40,7 @@ pub(crate) use self::era::{Header, Headers, Mirrored};
 #[cfg(feature = "testing")]
 pub(crate) use self::rates::RETRY_AFTER;
 pub(crate) use self::results::{DENIED, DenialDetails};
+pub(crate) use self::subscriptions::Streams;
 
 use bytes::Bytes;
 
@@ -73,11 +75,15 @@ pub(crate) enum RefusedMessage {
     Busy,
     /// A token with more scopes would be allowed: HTTP 403 with a challenge.
     MoreScope(Box<WiderToken>),
+    /// The client accepts no stream of events, but the response would be one: HTTP 406.
+    NoEvents,
     /// No thread was free for the function, so the function did not run: HTTP 503.
     NoThread,
     /// The request has no token, but needs one: HTTP 401 with a challenge. The challenge asks for
     /// `scopes` in addition to the scopes that it always asks for.
     SignIn { scopes: Vec<String> },
+    /// Too many subscriptions of this principal, of this user, without a token, or in all are open: HTTP 503.
+    Subscriptions,
     /// Data that the decision needs cannot be looked up now: HTTP 503.
     Unavailable(Unavailable),
 }

@@ -75,6 +75,13 @@ impl Server {
                 expect: ExpectHandler.map_err(Response::<BoxBody>::from),
             }
         };
-        listen(listener, &self.connections, ProcessSignals::Actix, flow)
+        let site = self.site();
+        listen(
+            listener,
+            &self.connections,
+            ProcessSignals::Actix,
+            move || site.endpoint.end_streams(),
+            flow,
+        )
     }
 }

@@ -55,7 +55,7 @@ impl RunningServer {
         &self.issuer
     }
 
-    /// Stops listening, and waits up to 30 s until the calls in flight have ended.
+    /// Stops listening, ends open subscriptions, and waits up to 30 s until the calls in flight have ended.
     pub async fn stop(self) {
         self.handle.stop(true).await;
     }
@@ -207,6 +207,8 @@ fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<Str
 fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
     let limits = Arc::clone(&server.connections);
     let server = server.clone();
+    let site = server.site();
+    let on_stop = move || site.endpoint.end_streams();
     let factory = move || {
         let (site, judge) = (server.site(), server.site());
         Flow {
@@ -225,7 +227,13 @@ fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
             }),
         }
     };
-    Ok(listen(listener, &limits, ProcessSignals::Caller, factory)?)
+    Ok(listen(
+        listener,
+        &limits,
+        ProcessSignals::Caller,
+        on_stop,
+        factory,
+    )?)
 }
 
 /// Runs until a signal, and then waits for the calls in flight. A second signal ends the wait.

@@ -14,6 +14,7 @@ mod messages;
 mod primitives;
 mod request;
 mod server;
+mod subscription;
 mod user;
 
 pub use self::answer::TestAnswer;
@@ -22,4 +23,5 @@ pub use self::denial::TestDenial;
 pub use self::member::TestMember;
 pub use self::request::TestRequest;
 pub use self::server::TestServer;
+pub use self::subscription::TestSubscription;
 pub use self::user::TestUser;

@@ -41,11 +41,12 @@ pub(crate) enum Signals {
     Caller,
 }
 
-/// Serves connections within limits.
+/// Serves connections within limits. Calls `on_stop` when the server begins to stop, so that long responses can end.
 pub(crate) fn listen<F, I, S, B, X>(
     listener: TcpListener,
     limits: &ConnectionLimits,
     signals: Signals,
+    on_stop: impl FnOnce() + Send + 'static,
     factory: F,
 ) -> io::Result<dev::Server>
 where
@@ -74,6 +75,11 @@ where
         Signals::Caller => builder.disable_signals(),
     };
     let shutdown = builder.graceful_shutdown_signal();
+    let stopping = shutdown.clone();
+    tokio::spawn(async move {
+        stopping.notified().await;
+        on_stop();
+    });
     let registry = Arc::new(Registry::new(limits));
     let limits = limits.clone();
     let service = move || {

@@ -156,7 +156,11 @@ fn without_status(refusal: &RefusedMessage) -> RpcError {
             RpcError::MissingScope(format!("Sign in with the scopes: {scopes}"))
         }
         RefusedMessage::MoreScope(wider) => RpcError::MissingScope(wider.denied.to_string()),
-        RefusedMessage::Busy | RefusedMessage::NoThread | RefusedMessage::Unavailable(_) => {
+        RefusedMessage::Busy
+        | RefusedMessage::NoEvents
+        | RefusedMessage::NoThread
+        | RefusedMessage::Subscriptions
+        | RefusedMessage::Unavailable(_) => {
             RpcError::Failed("The server is busy. Try again in a moment.".to_owned())
         }
     }
