@@ -5,6 +5,7 @@
 //! the suite on the server. With the variable `WITHOUT_ADDITIONAL_PROPERTIES`, `tools/list` omits
 //! `additionalProperties: false`, because Google's SDK fails on the keyword.
 
+mod changes;
 mod content;
 mod headers;
 mod messages;

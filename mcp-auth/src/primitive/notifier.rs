@@ -1,15 +1,8 @@
 //! The handle with which the application publishes changes.
 
 use std::fmt;
-use std::future::ready;
 use std::sync::Arc;
 
-use crate::guard::Requirement;
-
-use super::context::Context;
-use super::error::ToolError;
-use super::inject::{Inject, Injected};
-use super::state::RequiredState;
 use super::subscription::{ChangedLists, Hub, Subscription};
 
 /// Tells subscribed clients that a resource or a list changed.
@@ -142,16 +135,5 @@ impl fmt::Debug for Notifier {
         f.debug_struct("Notifier")
             .field("subscriptions", &self.subscriptions())
             .finish()
-    }
-}
-
-impl Inject for Notifier {
-    const REQUIRES: &'static [Requirement] = &[];
-    const SHARED: bool = true;
-
-    fn needs(_: &mut RequiredState) {}
-
-    fn inject(cx: &Context) -> impl Future<Output = Result<Injected<'_, Self>, ToolError>> + Send {
-        ready(Ok(Injected::Borrowed(cx.notifier())))
     }
 }

@@ -62,6 +62,7 @@ mod shares;
 mod startup;
 mod step_up;
 mod stub;
+mod subscriptions;
 mod support;
 mod threats;
 mod tokens;

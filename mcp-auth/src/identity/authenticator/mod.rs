@@ -64,7 +64,7 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) people: Option<Arc<People>>,
 }
 
-/// What the caches say about a token that was accepted before.
+/// The standing of a token that was accepted before, as far as the caches know it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Standing {
     /// The token is accepted.
