@@ -57,7 +57,7 @@ async fn document(
 /// Returns whether the caller's organization can read the document. A client that subscribed to a document gets a
 /// notification only while this is so.
 async fn is_readable(id: &str, org: &Org, documents: &State<Documents>) -> Result<bool, ToolError> {
-    Ok(documents.is_readable(org, id).await?)
+    Ok(documents.find(org, id).await?.is_some())
 }
 
 /// The ids of the organizations that can read a document. Only the user who created the document

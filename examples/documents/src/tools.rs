@@ -128,8 +128,10 @@ async fn share_document(
     caller: &Caller,
     org: &Org,
     documents: &State<Documents>,
+    notifier: &Notifier,
 ) -> Result<String, ToolError> {
     documents.share(org, &document_id, &organization_id).await?;
+    notifier.resource_updated_in(&organization_id, INDEX);
     Ok(format!(
         "Document {document_id} shared with {organization_id}"
     ))

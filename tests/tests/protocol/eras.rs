@@ -149,7 +149,10 @@ async fn a_modern_client_can_discover_list_and_call_without_a_handshake() {
         .await;
     let result = expect_result(Era::Modern, "DiscoverResult", &reply);
     assert_eq!(result["supportedVersions"], json!([MODERN]));
-    assert_eq!(result["capabilities"], json!({ "tools": {} }));
+    assert_eq!(
+        result["capabilities"],
+        json!({ "tools": { "listChanged": true } })
+    );
     assert_eq!(result["instructions"], "Ask before you delete.");
     assert_eq!(
         (&result["ttlMs"], &result["cacheScope"]),
