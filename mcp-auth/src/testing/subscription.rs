@@ -38,8 +38,9 @@ use super::user::TestUser;
 /// let change = changes.next().await.unwrap();
 /// assert_eq!(change["method"], "notifications/resources/updated");
 ///
-/// // A caller whose permission ended gets nothing, and the subscription ends.
-/// server.member("ada", "acme").permissions([]);
+/// // A caller whose membership ended gets nothing, and the subscription ends.
+/// server.remove_member("ada", "acme");
+/// server.advance(Duration::from_secs(30));
 /// server.notifier().resource_updated("docs://handbook");
 /// assert_eq!(changes.next().await, None);
 ///

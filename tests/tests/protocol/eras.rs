@@ -256,7 +256,6 @@ async fn an_unknown_method_is_404_in_the_modern_era_and_200_in_the_legacy_one() 
         "resources/unsubscribe",
         "prompts/list",
         "resources/list",
-        "subscriptions/listen",
         "unknown/method",
         "TOOLS/LIST",
         "",
@@ -269,6 +268,7 @@ async fn an_unknown_method_is_404_in_the_modern_era_and_200_in_the_legacy_one() 
     }
     for method in [
         "server/discover",
+        "subscriptions/listen",
         "prompts/list",
         "unknown/method",
         "tools/List",
