@@ -113,11 +113,6 @@ impl Documents {
         .await
     }
 
-    /// Returns true if the organization can read a document with this id.
-    pub(crate) async fn is_readable(&self, org: &Org, id: &str) -> Result<bool, sqlx::Error> {
-        Ok(self.find(org, id).await?.is_some())
-    }
-
     /// Returns all documents that an organization owns, oldest first.
     pub(crate) async fn all(&self, org: &Org) -> Result<Vec<Document>, sqlx::Error> {
         sqlx::query_as("SELECT * FROM documents WHERE organization_id = ? ORDER BY created_at, id")

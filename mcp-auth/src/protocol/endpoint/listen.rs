@@ -30,6 +30,15 @@ pub(super) struct Reader {
     pub(super) org: Option<String>,
 }
 
+/// Whether a run of an `authorize` function counts for the rates of the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cost {
+    /// The client asked for the decision.
+    Counts,
+    /// The application published a change.
+    Free,
+}
+
 /// Why it cannot be decided now whether a caller may read a resource.
 #[derive(Debug)]
 pub(super) enum Undecided {
@@ -37,16 +46,19 @@ pub(super) enum Undecided {
     Busy,
     /// The `authorize` function failed. The log has the details.
     Failed,
+    /// A rate of the server is exceeded.
+    Limited(RpcError),
     /// The organization cannot be looked up.
     Unavailable(Unavailable),
 }
 
 impl From<Undecided> for Stopped {
     fn from(undecided: Undecided) -> Self {
-        Self::Refused(match undecided {
-            Undecided::Busy | Undecided::Failed => RefusedMessage::Busy,
-            Undecided::Unavailable(unavailable) => RefusedMessage::Unavailable(unavailable),
-        })
+        match undecided {
+            Undecided::Busy | Undecided::Failed => RefusedMessage::Busy.into(),
+            Undecided::Limited(error) => error.into(),
+            Undecided::Unavailable(unavailable) => RefusedMessage::Unavailable(unavailable).into(),
+        }
     }
 }
 
@@ -74,7 +86,7 @@ impl Endpoint {
             return Err(RefusedMessage::NoEvents.into());
         }
         let (caller, url) = (sender.caller, request.url_org);
-        self.count(sender).await?;
+        self.count(caller, sender.party).await?;
         let org = self.organization(caller, url).await;
         let org = org.map_err(RefusedMessage::Unavailable)?;
         let entered = self
@@ -103,10 +115,7 @@ impl Endpoint {
         let deadline = Instant::now().checked_add(self.config.timeout);
         let deadline = deadline.unwrap_or_else(Instant::now);
         for uri in asked.uris {
-            if self.asks_authorize(&uri) {
-                self.count(sender).await?;
-            }
-            let decided = Box::pin(self.may_read(&reader, &uri));
+            let decided = Box::pin(self.may_read(&reader, &uri, Cost::Counts));
             match timeout_at(deadline, decided).await {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false) | Err(Undecided::Failed)) | Err(_) => continue,
@@ -124,19 +133,19 @@ impl Endpoint {
     }
 
     /// Counts a stream, or a run of an `authorize` function, for the rates of the server.
-    async fn count(&self, sender: Sender<'_>) -> Result<(), Stopped> {
+    async fn count(&self, caller: Option<&Caller>, party: Party) -> Result<(), RpcError> {
         let counting = Counting {
             tool: None,
             allowed: false,
-            caller: sender.caller,
+            caller,
             org: None,
-            party: sender.party,
+            party,
         };
         let taken = self.rates.take(counting).await;
-        Ok(taken.map_err(|limited| RpcError::Limited {
+        taken.map_err(|limited| RpcError::Limited {
             text: limited.to_string(),
             retry_after: limited.retry_after(),
-        })?)
+        })
     }
 
     /// Returns the organization that decisions about the server's resources use. It is looked up whatever the client
@@ -173,17 +182,14 @@ impl Endpoint {
         Ok(watched)
     }
 
-    fn asks_authorize(&self, uri: &str) -> bool {
-        let found = self.config.registry.find_resource(uri);
-        found.is_some_and(|(served, _)| served.access_rule().rule.is_some())
-    }
-
     /// Decides whether a caller may read a resource now: by the guard, with a membership that is at most 30 s old, and
-    /// by `authorize`. The function of the resource does not run. False for an unknown URI.
+    /// by `authorize`. The function of the resource does not run. False for an unknown URI. Only a caller whom the guard
+    /// allows learns from the rates that a URI has an `authorize`.
     pub(super) async fn may_read(
         self: &Arc<Self>,
         reader: &Reader,
         uri: &str,
+        cost: Cost,
     ) -> Result<bool, Undecided> {
         let Some((served, values)) = self.config.registry.find_resource(uri) else {
             return Ok(false);
@@ -215,6 +221,10 @@ impl Endpoint {
         }
         if served.access_rule().rule.is_none() {
             return Ok(true);
+        }
+        if cost == Cost::Counts {
+            let counted = self.count(caller, reader.party).await;
+            counted.map_err(Undecided::Limited)?;
         }
         let running = self.calls.enter(caller, org, reader.party);
         let running = running.map_err(|_| Undecided::Busy)?;

@@ -21,7 +21,7 @@ use crate::primitive::{ChangedLists, Changes, List, Subscription};
 use super::super::subscriptions::{
     Filter, ListName, Place, acknowledged, list_changed, resource_updated,
 };
-use super::listen::Reader;
+use super::listen::{Cost, Reader};
 use super::{Endpoint, MessageStream};
 
 /// An open stream.
@@ -36,8 +36,8 @@ pub(super) struct Listening {
     watched: Vec<Watched>,
     /// The changes that are being delivered.
     batch: Changes,
-    /// The uptime at which the token was last found to be accepted.
-    accepted: Duration,
+    /// The uptime at which the token was last verified, or could not be verified.
+    checked: Duration,
     /// The uptime at which the watched lists were last compared.
     compared: Duration,
     /// The time before which no further batch is taken.
@@ -79,7 +79,7 @@ impl Listening {
             subscription,
             watched: Vec::new(),
             batch: Changes::default(),
-            accepted: now,
+            checked: now,
             compared: now,
             not_before: None,
             _place: place,
@@ -151,7 +151,7 @@ impl Listening {
         }
         while let Some(uri) = self.batch.uris.pop_front() {
             // The box keeps the stream small while it waits.
-            match Box::pin(self.endpoint.may_read(&self.reader, &uri)).await {
+            match Box::pin(self.endpoint.may_read(&self.reader, &uri, Cost::Free)).await {
                 Ok(true) => return Some(resource_updated(&self.id, &uri)),
                 Ok(false) => self.subscription.remove(&uri),
                 Err(_) => {
@@ -193,11 +193,11 @@ impl Listening {
         match streams.authenticator.standing(&token.bearer(), caller) {
             Standing::Over => return Token::Over,
             Standing::Accepted => {
-                self.accepted = now;
+                self.checked = now;
                 return Token::Accepted;
             }
             Standing::Unknown { asks_provider } => {
-                let is_recent = now.saturating_sub(self.accepted) < IDLE_CHECK;
+                let is_recent = now.saturating_sub(self.checked) < IDLE_CHECK;
                 if asks_provider && !delivers && is_recent {
                     return Token::Accepted;
                 }
@@ -209,11 +209,10 @@ impl Listening {
         let client = Client::of_stream();
         let bearer = token.bearer();
         let verified = streams.authenticator.authenticate_from(client, &bearer);
-        match Box::pin(verified).await {
-            Ok(_) => {
-                self.accepted = now;
-                Token::Accepted
-            }
+        let verified = Box::pin(verified).await;
+        self.checked = now;
+        match verified {
+            Ok(_) => Token::Accepted,
             Err(AuthError::Invalid(_)) => Token::Over,
             Err(
                 AuthError::FailsOften

@@ -1,4 +1,4 @@
-//! What a subscriber gets, and what it does not.
+//! The notifications that a subscriber gets.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn a_function_publishes_and_each_subscriber_gets_only_what_it_asked_for() 
     call("change", json!({ "uri": "wiki://pages/b" })).await;
     call("change", json!({ "uri": "wiki://pages/a" })).await;
     assert_eq!(page.next().await, "wiki://pages/a");
-    // Nothing else was on the way.
+    // The server had sent no other notification to the first stream.
     call("change_lists", json!({})).await;
     assert_eq!(prompts.next().await, "prompts");
 }

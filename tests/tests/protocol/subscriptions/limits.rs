@@ -97,3 +97,19 @@ async fn a_stream_and_each_decision_of_authorize_count_for_the_rates_of_the_serv
     let body = expect_error(Era::Modern, 200, 429, &reply);
     assert!(body["error"]["data"]["mcp-auth-rs/retryAfter"].is_u64());
 }
+
+#[actix_web::test]
+async fn a_forbidden_uri_costs_as_much_as_an_unknown_one() {
+    const RATE: Rate = Rate::new("2/min per user");
+    for uri in ["wiki://safes/1", "wiki://bin", "wiki://nowhere"] {
+        let wiki = Wiki::with(|builder| builder.rates([RATE])).await;
+        wiki.doors.set(&[1], false);
+        let grace = wiki.world.grace();
+        for _ in 0..2 {
+            wiki.listen_to(&grace, &[uri]).await.expect_end().await;
+        }
+        let filter = json!({ "resourceSubscriptions": [uri] });
+        let reply = wiki.ask(filter).bearer(&grace).send().await;
+        expect_error(Era::Modern, 200, 429, &reply);
+    }
+}

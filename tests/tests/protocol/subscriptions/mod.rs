@@ -49,7 +49,13 @@ mod tools {
         format!("{number} of {}", doors.count())
     }
 
-    /// Number of rows that name the organization.
+    /// A page behind a door of people who delete.
+    #[mcp_resource("wiki://safes/{number}", permission = "org:documents:delete", authorize = is_open(number, doors))]
+    async fn safe(number: u32, doors: &State<Doors>) -> String {
+        format!("{number} of {}", doors.count())
+    }
+
+    /// The index of the organization.
     #[mcp_resource("wiki://index", require_org)]
     async fn index(org: &Org) -> String {
         org.id().to_owned()

@@ -1,4 +1,4 @@
-//! Who may subscribe to what.
+//! Which subscriptions a caller may open.
 
 use clerk_emulator::{Fault, TokenRequest};
 use serde_json::{Value, json};
