@@ -177,7 +177,10 @@ impl Server {
             return Err(format!("{count} subscriptions instead of {expected}").into());
         }
         let resident = self.resident()?;
-        let each = (resident.saturating_sub(self.idle)) as f64 / count.max(1) as f64;
+        let each = match count {
+            0 => 0.0,
+            count => resident.saturating_sub(self.idle) as f64 / count as f64,
+        };
         let cpu = self.cpu()?;
         let total = resident / 1024;
         Ok(format!(

@@ -140,6 +140,10 @@ impl Wiki {
         }
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write it with `json!`"
+    )]
     pub(super) fn ask(&self, filter: Value) -> Ask {
         let params = json!({ "notifications": filter });
         self.world.ask(Era::Modern, "subscriptions/listen", params)
