@@ -87,6 +87,7 @@ impl Steps {
                     caller: Some(caller),
                     party: caller.party(),
                     streams: true,
+                    token: None,
                 },
                 &UrlOrg::default(),
                 body,

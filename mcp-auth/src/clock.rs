@@ -13,6 +13,11 @@ pub(crate) trait Clock: Debug + Send + Sync {
     /// Returns the time since an arbitrary start. It never goes back, even when the time of day is
     /// corrected.
     fn uptime(&self) -> Duration;
+
+    /// Returns the time after which a task that waits for this clock should look at the clock again.
+    fn tick(&self) -> Duration {
+        Duration::from_secs(5)
+    }
 }
 
 /// The clock of the machine.
@@ -81,6 +86,11 @@ impl Clock for ManualClock {
 
     fn uptime(&self) -> Duration {
         Duration::from_nanos(self.moved_ns.load(std::sync::atomic::Ordering::SeqCst))
+    }
+
+    /// No timer fires when a test moves the clock, so a waiting task looks at the clock often.
+    fn tick(&self) -> Duration {
+        Duration::from_millis(100)
     }
 }
 

@@ -43,8 +43,8 @@ pub use crate::primitive::{
     Amount, Answer, Cancelled, ClientAbilities, CompletionRequest, Content, Contents, Context,
     Elicit, ElicitForm, ElicitUrl, Form, FormErrors, FormSchema, FormSchemaError, FromContext,
     IntoPromptResult, IntoResourceResult, IntoToolError, IntoToolResult, Json, LogLevel, Message,
-    PrimitiveInfo, PrimitiveKind, PromptOutput, PublicErrorExt, Rate, ResourceOutput, State,
-    ToolError, ToolOutput, Total,
+    Notifier, PrimitiveInfo, PrimitiveKind, PromptOutput, PublicErrorExt, Rate, ResourceOutput,
+    State, ToolError, ToolOutput, Total,
 };
 pub use crate::protocol::ConfirmationStore;
 pub use crate::server::{

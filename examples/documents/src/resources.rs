@@ -42,6 +42,7 @@ async fn index(org: &Org, documents: &State<Documents>) -> Result<Json<Index>, T
 #[mcp_resource(
     "docs://documents/{id}",
     permission = READ,
+    authorize = is_readable(id, org, documents),
     mime_type = "text/markdown"
 )]
 async fn document(
@@ -51,6 +52,12 @@ async fn document(
 ) -> Result<Option<String>, ToolError> {
     let document = documents.find(org, &id).await?;
     Ok(document.map(|document| document.to_markdown()))
+}
+
+/// Returns whether the caller's organization can read the document. A client that subscribed to a document gets a
+/// notification only while this is so.
+async fn is_readable(id: &str, org: &Org, documents: &State<Documents>) -> Result<bool, ToolError> {
+    Ok(documents.find(org, id).await?.is_some())
 }
 
 /// The ids of the organizations that can read a document. Only the user who created the document
@@ -106,4 +113,6 @@ pub(crate) fn uri(id: &str) -> String {
     format!("docs://documents/{id}")
 }
 
+/// The URI of the index.
+pub(crate) const INDEX: &str = "docs://index";
 const INDEX_SIZE: u32 = 100;

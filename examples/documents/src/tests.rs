@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use mcp_auth::SampleCaller;
-use mcp_auth::testing::{TestAnswer, TestServer, TestUser};
+use mcp_auth::testing::{TestAnswer, TestServer, TestSubscription, TestUser};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
@@ -664,6 +664,51 @@ async fn ids_are_completed_by_title_or_id_within_the_organization() {
     );
     let own = margaret.complete(shares, "id", "").await;
     assert_eq!(own, [theirs.as_str()]);
+}
+
+#[actix_web::test]
+async fn subscribers_learn_of_changes_to_documents_that_they_can_read() {
+    let office = Office::open().await;
+    let ada = office.member("ada", "acme", &[READ, WRITE]);
+    let margaret = office.member("margaret", "globex", &[READ]);
+    let (plan, secret) = (
+        office.create(&ada, "Plan").await,
+        office.create(&ada, "Secret").await,
+    );
+    share(&ada, &plan, "org_globex").await.expect_ok();
+
+    let uris = [
+        uri(&plan),
+        uri(&secret),
+        uri("doc_none"),
+        "docs://index".to_owned(),
+    ];
+    let filter = json!({ "resourceSubscriptions": uris });
+    let mut of_ada = ada.listen(filter.clone()).await;
+    let mut of_margaret = margaret.listen(filter).await;
+    let readable = |more: &[String]| {
+        let mut uris = [&["docs://index".to_owned(), uri(&plan)][..], more].concat();
+        uris.sort();
+        json!({ "resourceSubscriptions": uris })
+    };
+    assert_eq!(of_ada.acknowledged(), &readable(&[uri(&secret)]));
+    assert_eq!(of_margaret.acknowledged(), &readable(&[]));
+
+    let update = async |id: &str| {
+        let arguments = json!({ "document_id": id, "body": "Weave" });
+        ada.call("update_document", arguments).await.expect_ok();
+    };
+    let next = async |changes: &mut TestSubscription| {
+        changes.next().await.unwrap()["params"]["uri"].take()
+    };
+    update(&secret).await;
+    assert_eq!(next(&mut of_ada).await, uri(&secret));
+    assert_eq!(next(&mut of_ada).await, "docs://index");
+    // The index of the other organization did not change.
+    update(&plan).await;
+    assert_eq!(next(&mut of_margaret).await, uri(&plan));
+    share(&ada, &secret, "org_globex").await.expect_ok();
+    assert_eq!(next(&mut of_margaret).await, "docs://index");
 }
 
 #[actix_web::test]

@@ -4,10 +4,13 @@
 //! server. A tool that takes `&Org` works for one organization, of which the caller is currently a
 //! member.
 
-use mcp_auth::{Caller, Content, Context, Json, Org, PublicErrorExt, State, ToolError, mcp_tool};
+use mcp_auth::{
+    Caller, Content, Context, Json, Notifier, Org, PublicErrorExt, State, ToolError, mcp_tool,
+};
 
 use crate::documents::{Cursor, Document, Documents, Summary};
 use crate::preview;
+use crate::resources::{INDEX, uri};
 use crate::{DELETE, READ, WRITE};
 
 /// A page of documents.
@@ -79,8 +82,11 @@ async fn create_document(
     org: &Org,
     author: &Caller,
     documents: &State<Documents>,
+    notifier: &Notifier,
 ) -> Result<Json<Document>, ToolError> {
-    Ok(Json(documents.create(org, author, &title, &body).await?))
+    let created = documents.create(org, author, &title, &body).await?;
+    notifier.resource_updated_in(org.id(), INDEX);
+    Ok(Json(created))
 }
 
 /// Change the title or the text of a document. A field that is left out does not change.
@@ -96,10 +102,14 @@ async fn update_document(
     body: Option<String>,
     org: &Org,
     documents: &State<Documents>,
+    notifier: &Notifier,
 ) -> Result<Json<Document>, ToolError> {
     let changed = documents.update(org, &document_id, title.as_deref(), body.as_deref());
-    let changed = changed.await?;
-    changed.map(Json).ok_or_else(|| not_found(&document_id))
+    let changed = changed.await?.ok_or_else(|| not_found(&document_id))?;
+    // Organizations with which the document was shared may subscribe to the document, too.
+    notifier.resource_updated(&uri(&document_id));
+    notifier.resource_updated_in(org.id(), INDEX);
+    Ok(Json(changed))
 }
 
 /// Let another organization read a document. Only the user who created the document can share it.
@@ -118,8 +128,10 @@ async fn share_document(
     caller: &Caller,
     org: &Org,
     documents: &State<Documents>,
+    notifier: &Notifier,
 ) -> Result<String, ToolError> {
     documents.share(org, &document_id, &organization_id).await?;
+    notifier.resource_updated_in(&organization_id, INDEX);
     Ok(format!(
         "Document {document_id} shared with {organization_id}"
     ))
@@ -165,8 +177,10 @@ async fn delete_document(
     document_id: String,
     org: &Org,
     documents: &State<Documents>,
+    notifier: &Notifier,
 ) -> Result<String, ToolError> {
     if documents.delete(org, &document_id).await? {
+        notifier.resource_updated_in(org.id(), INDEX);
         Ok(format!("Document {document_id} deleted"))
     } else {
         Err(not_found(&document_id))

@@ -5,6 +5,7 @@
 //! the suite on the server. Clients of MCP 2025-11-25 and older get sessions. With the variable `WITHOUT_ADDITIONAL_PROPERTIES`, `tools/list` omits
 //! `additionalProperties: false`, because Google's SDK fails on the keyword.
 
+mod changes;
 mod content;
 mod headers;
 mod messages;

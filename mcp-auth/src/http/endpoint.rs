@@ -85,8 +85,8 @@ pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, 
 async fn admit(site: &Site, head: &RequestHead, fields: &Fields<'_>) -> Result<(), Refusal> {
     let declared = declared_length(fields.content_length);
     check_head(site, fields, declared)?;
-    let caller = authenticate(site, head, fields).await?;
-    body_limit(site, declared, caller.is_some()).map(drop)
+    let signed_in = authenticate(site, head, fields).await?.is_some();
+    body_limit(site, declared, signed_in).map(drop)
 }
 
 async fn refuse(name: &Name, refused: &Refused, mut body: Incoming) -> HttpResponse {
@@ -134,7 +134,7 @@ async fn respond(
     if is_post {
         check_head(site, fields, declared)?;
     }
-    let caller = authenticate(site, head, fields).await?;
+    let (caller, token) = authenticate(site, head, fields).await?.unzip();
     if !is_post {
         if caller.is_none()
             && let Some(page) = site.page(head, fields)
@@ -174,6 +174,7 @@ async fn respond(
                     streams: fields.accepts_events
                         && !fields.switches
                         && head.version >= Version::HTTP_11,
+                    token,
                 },
                 &url_org,
                 body,
@@ -210,19 +211,19 @@ fn check_head(site: &Site, fields: &Fields<'_>, declared: Option<usize>) -> Resu
     Ok(())
 }
 
-/// Returns the verified caller. `None` if the request has no token. A bad token is an error; the
+/// Returns the verified caller, with the token. `None` if the request has no token. A bad token is an error; the
 /// request is never treated like a request without a token.
-async fn authenticate(
+async fn authenticate<'a>(
     site: &Site,
     head: &RequestHead,
-    fields: &Fields<'_>,
-) -> Result<Option<Caller>, Refusal> {
-    let Some(token) = bearer::token(fields.authorization, &head.uri)? else {
+    fields: &Fields<'a>,
+) -> Result<Option<(Caller, &'a str)>, Refusal> {
+    let Some(text) = bearer::token(fields.authorization, &head.uri)? else {
         return Ok(None);
     };
-    let token = BearerToken::new(token);
+    let token = BearerToken::new(text);
     if let Some(caller) = site.authenticator.cached(&token) {
-        return Ok(Some(caller));
+        return Ok(Some((caller, text)));
     }
     let address = site.client(head);
     let wait = site.failures.wait(address);
@@ -232,7 +233,7 @@ async fn authenticate(
     };
     // The box keeps the future of every request small.
     match Box::pin(site.authenticator.authenticate_from(client, &token)).await {
-        Ok(caller) => Ok(Some(caller)),
+        Ok(caller) => Ok(Some((caller, text))),
         // The issuer made this token, so the caller did not guess it, and it does not count as a
         // failure.
         Err(AuthError::Invalid(error)) if error.is_of_genuine_token() => {
@@ -333,8 +334,10 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
                 RefusedMessage::Busy => Refusal::Busy,
                 RefusedMessage::MoreScope(wider) => Refusal::MoreScope(wider),
                 RefusedMessage::NoSession => Refusal::NoSession,
+                RefusedMessage::NoEvents => Refusal::NoEvents,
                 RefusedMessage::NoThread => Refusal::NoThread,
                 RefusedMessage::SignIn { scopes } => Refusal::SignIn(scopes),
+                RefusedMessage::Subscriptions => Refusal::Subscriptions,
                 RefusedMessage::Unavailable(unavailable) => {
                     Refusal::Unavailable(unavailable.retry_after)
                 }

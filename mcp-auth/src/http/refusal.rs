@@ -44,6 +44,8 @@ pub(super) enum Refusal {
     NoEventsAccepted,
     /// 404: the caller's principal has no session with the id of the request.
     NoSession,
+    /// 406: the response is a stream of events, and the client does not accept one.
+    NoEvents,
     /// 503: no thread was free for the tool, so it did not run.
     NoThread,
     /// 406: the client does not accept JSON.
@@ -59,6 +61,8 @@ pub(super) enum Refusal {
     SignIn(Vec<String>),
     /// 408: the body did not arrive in time, or arrived too slowly.
     SlowBody,
+    /// 503: too many subscriptions of this principal, of this user, without a token, or in all are open.
+    Subscriptions,
     /// 400: the query string has a token, which would end up in logs (RFC 9700 section 2.1).
     TokenInQuery,
     /// 413: the body is longer than the limit.
@@ -161,6 +165,11 @@ impl Refused {
                 "session_not_found",
                 "There is no such session; send `initialize` to begin a new one",
             ),
+            Refusal::NoEvents => error(
+                S::NOT_ACCEPTABLE,
+                "not_acceptable",
+                "The response is a stream of events: send `Accept: application/json, text/event-stream` with HTTP/1.1",
+            ),
             Refusal::NoThread => {
                 unavailable("No thread is free for this tool", Duration::from_secs(5))
             }
@@ -185,6 +194,9 @@ impl Refused {
                 "request_timeout",
                 "The body took too long to arrive",
             ),
+            Refusal::Subscriptions => {
+                unavailable("Too many subscriptions are open", Duration::from_secs(30))
+            }
             Refusal::TokenInQuery => invalid("Send the access token in the Authorization header"),
             Refusal::TooLarge => error(
                 S::PAYLOAD_TOO_LARGE,

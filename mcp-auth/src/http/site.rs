@@ -36,7 +36,7 @@ use super::refusal::{Challenges, Refusal, Refused};
 #[derive(Debug)]
 pub(crate) struct SiteConfig {
     pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) authenticator: Authenticator,
+    pub(crate) authenticator: Arc<Authenticator>,
     /// The metadata documents of the authorization server. The site publishes copies for clients of
     /// MCP 2025-03-26.
     pub(crate) copies: Vec<Metadata>,
@@ -62,7 +62,7 @@ pub(crate) struct SiteConfig {
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) authenticator: Authenticator,
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(super) gate: Gate,
     pub(super) gate_log: GateLog,
     pub(super) failures: Failures,

@@ -61,7 +61,7 @@ pub use session::{FactorAges, Session};
 pub use token_kind::TokenKind;
 
 pub(crate) use audience::AudienceMode;
-pub(crate) use authenticator::{Authenticator, AuthenticatorConfig, Client};
+pub(crate) use authenticator::{Authenticator, AuthenticatorConfig, Client, Standing};
 
 pub(crate) use caller::{CallerParts, Principal, PrincipalKey};
 pub(crate) use confirm::{Confirmation, ConfirmationSource, TokenStatus};
@@ -84,8 +84,8 @@ pub(crate) use people::{People, ProfileError, User, UserInfo, UserInfoSource, Us
 pub(crate) use policy::{DEFAULT_CACHE_BYTES, Machine, Parties, TokenPolicy};
 pub(crate) use scopes::{ScopeCycle, ScopeHierarchy};
 
-pub(crate) use token::BearerToken;
 #[cfg(mcp_auth_bench)]
 pub(crate) use token::Presented;
+pub(crate) use token::{BearerToken, KeptToken};
 pub(crate) use token_text::TokenText;
 pub(crate) use verify::{Decode, VerifiedClaims};

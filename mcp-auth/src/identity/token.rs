@@ -22,6 +22,13 @@ pub(crate) struct BearerToken<'t> {
     fingerprint: Fingerprint,
 }
 
+/// A bearer string that outlives its request. `Debug` hides the text.
+#[derive(Clone)]
+pub(crate) struct KeptToken {
+    text: TokenText,
+    fingerprint: Fingerprint,
+}
+
 /// A bearer string by its form.
 pub(crate) enum Presented<'t> {
     /// An opaque token, which only the issuer can verify.
@@ -69,6 +76,29 @@ impl<'t> BearerToken<'t> {
     /// Returns a copy that outlives the request.
     pub(super) fn to_text(self) -> TokenText {
         TokenText::new(self.text)
+    }
+
+    /// Returns a copy that outlives the request, with the digest.
+    pub(crate) fn keep(self) -> KeptToken {
+        KeptToken {
+            text: self.to_text(),
+            fingerprint: self.fingerprint,
+        }
+    }
+}
+
+impl KeptToken {
+    pub(crate) fn bearer(&self) -> BearerToken<'_> {
+        BearerToken {
+            text: self.text.expose(),
+            fingerprint: self.fingerprint,
+        }
+    }
+}
+
+impl fmt::Debug for KeptToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptToken([redacted])")
     }
 }
 

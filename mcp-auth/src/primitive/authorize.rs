@@ -54,6 +54,8 @@ impl fmt::Display for AccessRule {
 pub struct AuthorizeGate<S = Final> {
     declared: Option<Authorize>,
     confirms: bool,
+    /// True if the call ends with the decision, and the body does not run.
+    only_asks: bool,
     stage: PhantomData<S>,
 }
 
@@ -97,6 +99,18 @@ impl AuthorizeGate {
         Self {
             declared,
             confirms,
+            only_asks: false,
+            stage: PhantomData,
+        }
+    }
+
+    /// Makes a gate that permits nothing: if the function allows the call, the call ends with
+    /// [`Failure::Allowed`].
+    pub(super) const fn asking(declared: Option<Authorize>, confirms: bool) -> Self {
+        Self {
+            declared,
+            confirms,
+            only_asks: true,
             stage: PhantomData,
         }
     }
@@ -113,6 +127,7 @@ impl AuthorizeGate {
         Ok(AuthorizeGate {
             declared: self.declared,
             confirms: true,
+            only_asks: self.only_asks,
             stage: PhantomData,
         })
     }
@@ -128,6 +143,9 @@ impl<S: Stage> AuthorizeGate<S> {
     pub fn none(self) -> Result<Permit<S>, Stop> {
         if self.declared.is_some() || self.confirms != S::CONFIRMS {
             return Err(differs());
+        }
+        if self.only_asks {
+            return Err(Stop(Failure::Allowed));
         }
         // PROOF: the guard allowed the call, and the attribute has no `authorize`. If it has a `confirm`, the permit is
         // still unconfirmed.
@@ -154,6 +172,9 @@ impl<S: Stage> AuthorizeGate<S> {
                 return Err(differs());
             };
             if allowed.await? {
+                if self.only_asks {
+                    return Err(Stop(Failure::Allowed));
+                }
                 // PROOF: the guard and the `authorize` function allowed the call. If the attribute has a `confirm`, the
                 // permit is still unconfirmed.
                 Ok(Permit(PhantomData))
@@ -314,6 +335,17 @@ mod tests {
         assert_eq!(asked(ready(Ok::<_, ToolError>(false))), refused);
         assert_eq!(asked(ready(Err(ToolError::new("Gone")))), "Gone");
         assert_eq!(asked(ready(Err(io()))), "Internal error");
+    }
+
+    #[test]
+    fn a_gate_that_only_asks_permits_nothing() {
+        let asked = |verdict: bool| block_on(AuthorizeGate::asking(OWNS, false).authorize(verdict));
+        assert_eq!(outcome(asked(true)), "Allowed");
+        assert_eq!(outcome(asked(false)), "Forbidden: not allowed for this id");
+        assert_eq!(
+            outcome(AuthorizeGate::asking(None, false).none()),
+            "Allowed"
+        );
     }
 
     #[test]

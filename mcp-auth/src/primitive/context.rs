@@ -16,6 +16,7 @@ use super::error::ToolError;
 #[cfg(feature = "testing")]
 use super::invocation_counter::Starts;
 use super::log_level::LogLevel;
+use super::notifier::Notifier;
 use super::state::{State, States};
 
 /// The request that a tool, a prompt or a resource runs for: its caller, the caller's organization and
@@ -391,6 +392,13 @@ impl Context {
             channel.cancelled().clone()
         });
         Cancelled(Box::pin(token.cancelled_owned()))
+    }
+
+    /// Returns the notifier of the server, which tells subscribed clients that something changed. A function
+    /// usually takes `&Notifier` instead.
+    #[must_use]
+    pub fn notifier(&self) -> &Notifier {
+        &self.states.notifier
     }
 
     /// The look-up of users' profiles at the identity provider.

@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -70,7 +71,27 @@ pub(crate) struct QuestionId(String);
 pub(crate) struct Question {
     pub(crate) id: QuestionId,
     pub(crate) ability: Ability,
-    pub(crate) params: Map<String, Value>,
+    pub(crate) params: Params,
+}
+
+/// The parameters of a question. The order of the members is kept, because a client shows the fields of a form in the
+/// order of its schema.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Params {
+    #[serde(rename_all = "camelCase")]
+    Form {
+        mode: &'static str,
+        message: String,
+        requested_schema: Box<RawValue>,
+    },
+    /// The parameters of a request to the client itself.
+    Other(Map<String, Value>),
+    Url {
+        mode: &'static str,
+        message: String,
+        url: String,
+    },
 }
 
 /// The ability that a client needs for a question.
@@ -139,9 +160,10 @@ struct State {
 }
 
 impl Question {
-    pub(super) fn new(ability: Ability, params: Map<String, Value>) -> Self {
-        let content = json!([ability.method(), params]).to_string();
-        let digest = digest(&SHA256, content.as_bytes());
+    pub(super) fn new(ability: Ability, params: Params) -> Self {
+        // Parameters that the server makes can always be written.
+        let content = serde_json::to_vec(&(ability.method(), &params)).unwrap_or_default();
+        let digest = digest(&SHA256, &content);
         let short = digest.as_ref().get(..16).unwrap_or_default();
         Self {
             id: QuestionId(URL_SAFE_NO_PAD.encode(short)),
@@ -153,9 +175,12 @@ impl Question {
     /// Adds the reason why the last answer was not accepted to the message. The question remains the same
     /// question.
     fn asked_again(mut self, reason: &str) -> Self {
-        if let Some(Value::String(message)) = self.params.get_mut("message") {
-            message.push_str("\n\nThe last answer was not accepted: ");
-            message.push_str(reason);
+        match &mut self.params {
+            Params::Form { message, .. } | Params::Url { message, .. } => {
+                message.push_str("\n\nThe last answer was not accepted: ");
+                message.push_str(reason);
+            }
+            Params::Other(_) => {}
         }
         self
     }

@@ -6,6 +6,7 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 
 use url::Url;
@@ -14,7 +15,7 @@ use crate::loopback;
 
 use super::channel::Channel;
 use super::context::Context;
-use super::dialogue::{Ability, ClientAbilities, Dialogue, Misuse, Question};
+use super::dialogue::{Ability, ClientAbilities, Dialogue, Misuse, Params, Question};
 use super::error::ToolError;
 use super::form::{Form, FormSchema};
 
@@ -376,10 +377,11 @@ impl<'a> ElicitUrl<'a> {
         if !is_safe(&self.url) {
             return Err(Misuse::Url.into());
         }
-        let mut params = Map::new();
-        params.insert("mode".to_owned(), "url".into());
-        params.insert("message".to_owned(), self.message.into());
-        params.insert("url".to_owned(), self.url.into());
+        let params = Params::Url {
+            mode: "url",
+            message: self.message.into_owned(),
+            url: self.url.into_owned(),
+        };
         let question = Question::new(Ability::Url, params);
         let read = |answer: &Value| read(answer, |_| Ok::<_, String>(()));
         self.cx.ask(self.name, question, read).await
@@ -397,10 +399,12 @@ impl<'a> IntoFuture for ElicitUrl<'a> {
 
 /// Returns the question with this form.
 pub(super) fn form(message: &str, schema: &FormSchema) -> Question {
-    let mut params = Map::new();
-    params.insert("mode".to_owned(), "form".into());
-    params.insert("message".to_owned(), message.into());
-    params.insert("requestedSchema".to_owned(), Value::Object(schema.to_map()));
+    let params = Params::Form {
+        mode: "form",
+        message: message.to_owned(),
+        // A schema is JSON.
+        requested_schema: to_raw_value(schema).unwrap_or_default(),
+    };
     Question::new(Ability::Form, params)
 }
 

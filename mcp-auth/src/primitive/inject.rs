@@ -9,6 +9,7 @@ use crate::identity::{Caller, Org};
 
 use super::context::Context;
 use super::error::ToolError;
+use super::notifier::Notifier;
 use super::state::{RequiredState, State};
 
 /// Implement this trait for your own type, so that tools, prompts and resources can take the type by
@@ -297,6 +298,17 @@ impl Inject for Context {
 
     fn inject(cx: &Context) -> impl Future<Output = Result<Injected<'_, Self>, ToolError>> + Send {
         ready(Ok(Injected::Borrowed(cx)))
+    }
+}
+
+impl Inject for Notifier {
+    const REQUIRES: &'static [Requirement] = &[];
+    const SHARED: bool = true;
+
+    fn needs(_: &mut RequiredState) {}
+
+    fn inject(cx: &Context) -> impl Future<Output = Result<Injected<'_, Self>, ToolError>> + Send {
+        ready(Ok(Injected::Borrowed(cx.notifier())))
     }
 }
 

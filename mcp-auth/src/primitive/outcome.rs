@@ -17,6 +17,9 @@ pub(crate) type Outcome = Result<Output, Failure>;
 /// The reason why a call has no output.
 #[derive(Debug)]
 pub(crate) enum Failure {
+    /// The guard and the `authorize` function allow the call, which only asked for their decision. The function did
+    /// not run.
+    Allowed,
     /// The arguments do not fit the schema. The text names the path of the wrong value.
     Arguments(String),
     /// The function asked questions that have no answers yet.

@@ -93,6 +93,8 @@ impl Call {
 pub(crate) enum Input {
     /// The argument object: as the client sent it, or made from the variables of the URI.
     Arguments(ByteString),
+    /// The argument object of a call that ends with the decision of `authorize`, before the function runs.
+    Authorize(ByteString),
     /// A request for suggestions for an argument.
     Completion(Box<CompletionRequest>),
 }
@@ -125,7 +127,7 @@ pub(super) fn run<T: Handler>(call: Call) -> Run {
             input,
             check,
         } = call;
-        let Input::Arguments(arguments) = input else {
+        let (Input::Arguments(arguments) | Input::Authorize(arguments)) = input else {
             return Ok(Output::Suggestions(Suggestions::none()));
         };
         let arguments = served
@@ -195,8 +197,15 @@ impl Served {
             let call = Call {
                 served: Arc::clone(&served),
                 context,
+                check: match input {
+                    Input::Authorize(_) => {
+                        AuthorizeGate::asking(served.authorize(), served.confirms())
+                    }
+                    Input::Arguments(_) | Input::Completion(_) => {
+                        AuthorizeGate::new(served.authorize(), served.confirms())
+                    }
+                },
                 input,
-                check: AuthorizeGate::new(served.authorize(), served.confirms()),
             };
             let start = {
                 let (served, channel) = (Arc::clone(&served), channel.clone());

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::context::Context;
-use super::dialogue::{Ability, Question};
+use super::dialogue::{Ability, Params, Question};
 use super::error::ToolError;
 
 impl Context {
@@ -30,8 +30,12 @@ impl Context {
             Value::Object(params) => params,
             _ => Map::new(),
         };
-        self.ask(None, Question::new(Ability::Sampling, params), parsed)
-            .await
+        self.ask(
+            None,
+            Question::new(Ability::Sampling, Params::Other(params)),
+            parsed,
+        )
+        .await
     }
 
     /// Returns the roots of the client: the directories and files that it works with. MCP 2026-07-28 deprecates these
@@ -43,7 +47,7 @@ impl Context {
     ///
     /// Source: MCP 2026-07-28, client/roots.
     pub async fn list_roots(&self) -> Result<Vec<Root>, ToolError> {
-        let question = Question::new(Ability::Roots, Map::new());
+        let question = Question::new(Ability::Roots, Params::Other(Map::new()));
         let result: ListRootsResult = self.ask(None, question, parsed).await?;
         Ok(result.roots)
     }

@@ -6,6 +6,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::notifier::Notifier;
+
 /// State that the application gave to the server. It dereferences to the value. Clones share the
 /// same value.
 ///
@@ -76,30 +78,33 @@ impl RequiredState {
     pub(crate) fn missing_from(&self, given: &States) -> Option<&'static str> {
         self.states
             .iter()
-            .find(|(id, _)| !given.0.contains_key(id))
+            .find(|(id, _)| !given.values.contains_key(id))
             .map(|(_, name)| *name)
     }
 }
 
-/// The state of a server, with at most one value of each type.
+/// The state of a server, with at most one value of each type, and the server's notifier.
 #[derive(Default)]
-pub(crate) struct States(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
+pub(crate) struct States {
+    values: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    pub(crate) notifier: Notifier,
+}
 
 impl States {
     /// Adds a value. Returns `false` if the state already has a value of this type.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
-        self.0
+        self.values
             .insert(TypeId::of::<State<T>>(), Box::new(State::new(value)))
             .is_none()
     }
 
     pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<&State<T>> {
-        self.0.get(&TypeId::of::<State<T>>())?.downcast_ref()
+        self.values.get(&TypeId::of::<State<T>>())?.downcast_ref()
     }
 }
 
 impl fmt::Debug for States {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "States({})", self.0.len())
+        write!(f, "States({})", self.values.len())
     }
 }

@@ -31,6 +31,7 @@ use super::results::{Published, Results};
 use super::seal::Sealer;
 use super::sessions::{SessionRequest, Sessions};
 use super::step_up::StepUps;
+use super::subscriptions::Streams;
 use super::{RefusedMessage, Response, WiderToken};
 
 mod ask;
@@ -39,6 +40,8 @@ mod converse;
 mod denial;
 mod freshness;
 mod list;
+mod listen;
+mod listening;
 mod primitives;
 mod sessions;
 mod stream;
@@ -91,6 +94,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) confirmations: Confirmations,
     /// True if legacy clients get sessions.
     pub(crate) legacy_sessions: bool,
+    pub(crate) streams: Streams,
 }
 
 /// The requests that callers without a token may send, in addition to the use of public tools,
@@ -140,6 +144,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) party: Party,
     /// True if the client accepts a stream of events as the response.
     pub(crate) streams: bool,
+    /// The token of the request.
+    pub(crate) token: Option<&'a str>,
 }
 
 /// A request whose era is known.
@@ -351,6 +357,7 @@ impl Endpoint {
             | "notifications/initialized"
             | "ping"
             | "server/discover"
+            | "subscriptions/listen"
             | "tools/list" => self.connects_anonymous(),
             "prompts/list" => self.connects_anonymous() && self.serves(List::Prompts),
             "resources/list" | "resources/templates/list" => {
@@ -471,6 +478,7 @@ impl Endpoint {
         let (id, era) = (request.id, request.era);
         match (era, &*message.method) {
             (Era::Modern, "server/discover") => Ok(self.results.discover(id)),
+            (Era::Modern, "subscriptions/listen") => self.listen(sender, &request).await,
             (Era::Legacy, "initialize") => {
                 let version = negotiate(&request.params.protocol_version()?);
                 Ok(self.initialize(sender, request, version))

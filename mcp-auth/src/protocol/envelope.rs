@@ -137,6 +137,7 @@ pub(super) struct Params<'a> {
     request_state: Option<&'a str>,
     capabilities: Option<&'a str>,
     request_id: Option<&'a str>,
+    notifications: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -162,6 +163,7 @@ impl<'a> Params<'a> {
                 "requestState" => twice(&mut params.request_state, value.value()?),
                 "capabilities" => twice(&mut params.capabilities, value.value()?),
                 "requestId" => twice(&mut params.request_id, value.value()?),
+                "notifications" => twice(&mut params.notifications, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -249,6 +251,11 @@ impl<'a> Params<'a> {
     /// The id of the request that `notifications/cancelled` cancels, as written in the body.
     pub(super) fn request_id(&self) -> Option<&'a str> {
         self.request_id
+    }
+
+    /// The raw text of the filter of `subscriptions/listen`.
+    pub(super) fn notifications(&self) -> Option<&'a str> {
+        self.notifications
     }
 
     /// The version that the client offers in `initialize`.

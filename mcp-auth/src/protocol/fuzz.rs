@@ -61,6 +61,7 @@ fn check_members(message: &Message<'_>, expected: &Expected<'_>) {
     }
     let members = ["ref", "argument", "context"].map(|name| expected.one(name));
     assert_eq!(params.completion(), members);
+    assert_eq!(params.notifications(), expected.one("notifications"));
     let version = params.protocol_version().ok();
     assert_eq!(version.as_deref(), text("protocolVersion").as_deref());
     let arguments = match expected.one("arguments") {
@@ -70,7 +71,7 @@ fn check_members(message: &Message<'_>, expected: &Expected<'_>) {
     assert_eq!(params.arguments().ok(), arguments);
     let meta = match expected.one("_meta") {
         None | Some("null") => Some(Members::default()),
-        Some(meta) => Members::of(meta, &[META_VERSION, META_CAPABILITIES]),
+        Some(meta) => Members::of(meta, &META),
     };
     match (params.meta(), meta) {
         (Ok(meta), Some(expected)) => {
@@ -263,7 +264,7 @@ fn spelled(value: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<String>(value).ok().map(Cow::Owned)
 }
 
-const PARAMS: [&str; 12] = [
+const PARAMS: [&str; 15] = [
     "_meta",
     "name",
     "arguments",
@@ -276,6 +277,15 @@ const PARAMS: [&str; 12] = [
     "level",
     "capabilities",
     "requestId",
+    "inputResponses",
+    "requestState",
+    "notifications",
+];
+const META: [&str; 4] = [
+    META_VERSION,
+    META_CAPABILITIES,
+    "progressToken",
+    "io.modelcontextprotocol/logLevel",
 ];
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";

@@ -29,6 +29,7 @@ mod seal;
 mod sessions;
 mod step_up;
 mod string;
+mod subscriptions;
 
 pub(crate) use self::calls::Calls;
 pub(crate) use self::challenge::{Challenge, Challenger};
@@ -50,6 +51,7 @@ pub(crate) use self::seal::{KEY_LEN, Sealer, StateKey};
 #[cfg(test)]
 pub(crate) use self::sessions::EventId;
 pub(crate) use self::sessions::SessionId;
+pub(crate) use self::subscriptions::Streams;
 
 use bytes::Bytes;
 
@@ -91,11 +93,15 @@ pub(crate) enum RefusedMessage {
     MoreScope(Box<WiderToken>),
     /// The caller's principal has no session with the id of the request: HTTP 404.
     NoSession,
+    /// The client accepts no stream of events, but the response would be one: HTTP 406.
+    NoEvents,
     /// No thread was free for the function, so the function did not run: HTTP 503.
     NoThread,
     /// The request has no token, but needs one: HTTP 401 with a challenge. The challenge asks for
     /// `scopes` in addition to the scopes that it always asks for.
     SignIn { scopes: Vec<String> },
+    /// Too many subscriptions of this principal, of this user, without a token, or in all are open: HTTP 503.
+    Subscriptions,
     /// Data that the decision needs cannot be looked up now: HTTP 503.
     Unavailable(Unavailable),
 }

@@ -95,6 +95,12 @@ impl Record {
                 self.fail("the arguments do not fit the schema", Reference::new());
                 Ended::Arguments(text)
             }
+            // A call of this kind has no outcome to end with.
+            Failure::Allowed => {
+                let request = Reference::new();
+                self.fail(INTERNAL, request);
+                Ended::Error(request.text())
+            }
             Failure::Asking(asking) => {
                 self.close("asked");
                 Ended::Asking(asking)

@@ -17,6 +17,7 @@ use super::era::{Era, MODERN};
 use super::lists::{Key, Lists};
 use super::rates::{Limited, RETRY_AFTER};
 use super::string::escape;
+use super::subscriptions::SUBSCRIPTION_ID;
 use super::{Response, ServerInfo, Status};
 
 mod contents;
@@ -74,7 +75,7 @@ impl Results {
         let mut discover = json!({
             "resultType": "complete",
             "supportedVersions": [MODERN],
-            "capabilities": published.capabilities(),
+            "capabilities": published.modern_capabilities(),
             "ttlMs": DISCOVER_TTL_MS,
             "cacheScope": scope(*is_open),
             "_meta": meta,
@@ -139,6 +140,17 @@ impl Results {
     /// Writes a result without members (MCP 2025-11-25, basic/utilities/ping).
     pub(super) fn empty(id: &str) -> Response {
         complete(id, 2, |body| body.extend_from_slice(b"{}"))
+    }
+
+    /// Writes the response to `subscriptions/listen`, which ends the stream (MCP 2026-07-28,
+    /// basic/patterns/subscriptions, graceful closure).
+    pub(super) fn end_of_stream(&self, id: &str) -> Vec<u8> {
+        let mut body = start(id, self.call_tail.len() + 128);
+        let members = self.call_tail.trim_start_matches(',');
+        body.extend_from_slice(b"{");
+        body.extend_from_slice(members.as_bytes());
+        body.extend_from_slice(format!(r#","{SUBSCRIPTION_ID}":{id}}}}}}}"#).as_bytes());
+        body
     }
 
     /// Writes a page of the visible entries of a list. The order of the entries is fixed.
@@ -314,6 +326,20 @@ impl Results {
 }
 
 impl Published<'_> {
+    /// Returns the capabilities with the notifications that a client can subscribe to.
+    fn modern_capabilities(&self) -> Value {
+        let mut capabilities = self.capabilities();
+        for (name, can_subscribe) in [("prompts", false), ("resources", true), ("tools", false)] {
+            if let Some(Value::Object(capability)) = capabilities.get_mut(name) {
+                capability.insert("listChanged".to_owned(), true.into());
+                if can_subscribe {
+                    capability.insert("subscribe".to_owned(), true.into());
+                }
+            }
+        }
+        capabilities
+    }
+
     /// Returns the capabilities of the server (MCP 2026-07-28, basic). A server without prompts does not
     /// have the capability `prompts`, and does not support `prompts/list`.
     fn capabilities(&self) -> Value {

@@ -75,11 +75,12 @@ impl Settings {
         };
         let canonical = findings.note(canonical);
         let allowed = builder.serving.allowed(env, findings);
-        let load = builder.limits.resolve(findings);
         let proxies = findings.note(builder.proxies.resolve(env));
         let proxies = proxies.unwrap_or_default();
         let connections = builder.connections.limits(proxies.clone(), descriptors());
         let connections = findings.note(connections);
+        let most = connections.as_ref().ok().map(|one| one.connections);
+        let load = builder.limits.resolve(most, findings);
         let registry = findings.note(tools(builder));
         let state_keys = findings.note(builder.state_keys.resolve(env));
         if let (Ok(keys), Ok(registry)) = (&state_keys, &registry) {

@@ -55,7 +55,7 @@ impl RunningServer {
         &self.issuer
     }
 
-    /// Stops listening, and waits up to 30 s until the calls in flight have ended.
+    /// Stops listening, ends open subscriptions, and waits up to 30 s until the calls in flight have ended.
     pub async fn stop(self) {
         self.handle.stop(true).await;
     }

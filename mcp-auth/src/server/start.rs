@@ -9,8 +9,10 @@ use crate::clerk::Metadata;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
 use crate::limits::Networks;
-use crate::primitive::{Registry, Threads};
-use crate::protocol::{Calls, Confirmations, Endpoint, EndpointConfig, Sealer, ServerInfo};
+use crate::primitive::{Notifier, Registry, Threads};
+use crate::protocol::{
+    Calls, Confirmations, Endpoint, EndpointConfig, Sealer, ServerInfo, Streams,
+};
 
 use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
 use super::check::{connect, probe};
@@ -84,6 +86,20 @@ impl Server {
     pub fn well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.well_known(services)
+    }
+
+    /// Returns the handle with which the application tells clients that a resource or a list changed.
+    ///
+    /// ```no_run
+    /// # async fn publish() -> mcp_auth::Result<()> {
+    /// let server = mcp_auth::server!().build().await?;
+    /// server.notifier().resource_updated("docs://handbook");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn notifier(&self) -> Notifier {
+        self.site.endpoint.notifier().clone()
     }
 
     /// The site, for a server that runs without an actix-web application.
@@ -254,6 +270,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         Some(store) => Confirmations::of(store),
         None => Confirmations::in_memory(Arc::clone(&clock)),
     };
+    let authenticator = Arc::new(identity.authenticator);
     let endpoint = Endpoint::new(EndpointConfig {
         info,
         registry,
@@ -279,10 +296,15 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         sealer,
         confirmations,
         legacy_sessions,
+        streams: Streams::new(
+            load.subscriptions,
+            Arc::clone(&authenticator),
+            Arc::clone(&clock),
+        ),
     });
     let site = Site::new(SiteConfig {
         endpoint: Arc::new(endpoint),
-        authenticator: identity.authenticator,
+        authenticator,
         copies: if builder.serving.legacy_discovery {
             identity.documents
         } else {

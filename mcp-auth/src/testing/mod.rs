@@ -15,6 +15,7 @@ mod primitives;
 mod questions;
 mod request;
 mod server;
+mod subscription;
 mod user;
 
 pub use self::answer::TestAnswer;
@@ -23,4 +24,5 @@ pub use self::denial::TestDenial;
 pub use self::member::TestMember;
 pub use self::request::TestRequest;
 pub use self::server::TestServer;
+pub use self::subscription::TestSubscription;
 pub use self::user::TestUser;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use actix_web::http::Method;
+use actix_web::test::TestRequest as ActixRequest;
+
 use super::answer::TestAnswer;
 use super::server::TestServer;
 
@@ -91,6 +94,24 @@ impl<'a> TestRequest<'a> {
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
+    }
+
+    /// Returns the request for actix.
+    ///
+    /// # Panics
+    ///
+    /// If the method is not one of HTTP.
+    #[expect(clippy::panic, reason = "a mistake in the test")]
+    pub(super) fn to_actix(&self) -> ActixRequest {
+        let Ok(method) = Method::from_bytes(self.method.as_bytes()) else {
+            panic!("`{}` is not an HTTP method", self.method)
+        };
+        let request = ActixRequest::with_uri(&self.target).method(method);
+        let headers = self.headers.iter();
+        headers.fold(request.set_payload(self.body.clone()), |request, header| {
+            let (name, value) = header;
+            request.append_header((name.as_str(), value.as_str()))
+        })
     }
 
     /// Sends the request.

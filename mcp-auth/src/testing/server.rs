@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::App;
-use actix_web::http::Method;
-use actix_web::test::{TestRequest as ActixRequest, call_service, init_service, read_body};
+use actix_web::test::{call_service, init_service, read_body};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clerk_emulator::{Instance, Membership};
@@ -218,6 +217,10 @@ impl TestServer {
         self.site.url().to_owned()
     }
 
+    pub(super) fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.site)
+    }
+
     pub(super) fn authority(&self) -> String {
         self.site.authority().to_owned()
     }
@@ -307,23 +310,14 @@ impl TestServer {
         self.site.forget_organizations();
     }
 
-    #[expect(clippy::panic, reason = "a mistake in the test")]
     pub(super) async fn send(&self, request: TestRequest<'_>) -> TestAnswer {
-        let Ok(method) = Method::from_bytes(request.method.as_bytes()) else {
-            panic!("`{}` is not an HTTP method", request.method)
-        };
         let site = Arc::clone(&self.site);
         let app = App::new().configure(|services| {
             site.routes(services);
             site.well_known(services);
         });
         let app = init_service(app).await;
-        let mut sent = ActixRequest::with_uri(&request.target)
-            .method(method)
-            .set_payload(request.body);
-        for (name, value) in &request.headers {
-            sent = sent.append_header((name.as_str(), value.as_str()));
-        }
+        let sent = request.to_actix();
         let starts = self
             .starts
             .of_request(self.requests.fetch_add(1, Ordering::Relaxed) + 1);

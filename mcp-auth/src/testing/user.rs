@@ -415,6 +415,10 @@ impl<'a> TestUser<'a> {
         }
     }
 
+    pub(super) fn server(&self) -> &'a TestServer {
+        self.server
+    }
+
     /// This is not an `async fn`, so that a panic names the line of the caller.
     #[track_caller]
     pub(super) fn request(

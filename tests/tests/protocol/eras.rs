@@ -149,7 +149,10 @@ async fn a_modern_client_can_discover_list_and_call_without_a_handshake() {
         .await;
     let result = expect_result(Era::Modern, "DiscoverResult", &reply);
     assert_eq!(result["supportedVersions"], json!([MODERN]));
-    assert_eq!(result["capabilities"], json!({ "tools": {} }));
+    assert_eq!(
+        result["capabilities"],
+        json!({ "tools": { "listChanged": true } })
+    );
     assert_eq!(result["instructions"], "Ask before you delete.");
     assert_eq!(
         (&result["ttlMs"], &result["cacheScope"]),
@@ -253,7 +256,6 @@ async fn an_unknown_method_is_404_in_the_modern_era_and_200_in_the_legacy_one() 
         "resources/unsubscribe",
         "prompts/list",
         "resources/list",
-        "subscriptions/listen",
         "unknown/method",
         "TOOLS/LIST",
         "",
@@ -266,6 +268,7 @@ async fn an_unknown_method_is_404_in_the_modern_era_and_200_in_the_legacy_one() 
     }
     for method in [
         "server/discover",
+        "subscriptions/listen",
         "prompts/list",
         "unknown/method",
         "tools/List",

@@ -66,6 +66,7 @@ mod shares;
 mod startup;
 mod step_up;
 mod stub;
+mod subscriptions;
 mod support;
 mod threats;
 mod tokens;

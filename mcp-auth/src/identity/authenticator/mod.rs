@@ -2,9 +2,7 @@
 
 use std::array::from_fn;
 use std::hash::RandomState;
-use std::net::IpAddr;
-#[cfg(any(test, feature = "testing"))]
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -66,6 +64,20 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) people: Option<Arc<People>>,
 }
 
+/// The standing of a token that was accepted before, as far as the caches know it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Standing {
+    /// The token is accepted.
+    Accepted,
+    /// The token expired.
+    Over,
+    /// The token must be verified again.
+    Unknown {
+        /// True if that takes a request to the identity provider.
+        asks_provider: bool,
+    },
+}
+
 /// Throttles of the log lines that unauthenticated clients can cause.
 #[derive(Debug)]
 struct Throttles {
@@ -87,6 +99,14 @@ impl Default for Throttles {
 }
 
 impl Client {
+    /// Creates the client of an open stream, whose token was accepted when the stream was opened.
+    pub(crate) fn of_stream() -> Self {
+        Self {
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            fails_often: false,
+        }
+    }
+
     /// Creates a client without an address, whose tokens were never bad.
     #[cfg(any(test, feature = "testing"))]
     fn nobody() -> Self {
@@ -191,13 +211,36 @@ impl Authenticator {
     /// checks no signature and never waits.
     pub(crate) fn cached(&self, token: &BearerToken<'_>) -> Option<Caller> {
         let caller = self.verified(token)?;
-        let is_checked = self
-            .to_be_checked(&caller)
-            .is_none_or(|(people, user_id)| people.is_in_good_standing(user_id));
-        is_checked.then(|| {
+        self.is_checked(&caller).then(|| {
             self.transition.count(&caller);
             caller
         })
+    }
+
+    /// Returns what is known about a token whose caller was accepted before. This function never waits.
+    pub(crate) fn standing(&self, token: &BearerToken<'_>, caller: &Caller) -> Standing {
+        let claims = caller.verified();
+        let current = claims.check_current(self.clock.unix_ms(), self.policy.leeway_ms);
+        if current.is_err() {
+            return Standing::Over;
+        }
+        if self
+            .verified(token)
+            .is_some_and(|caller| self.is_checked(&caller))
+        {
+            return Standing::Accepted;
+        }
+        let asks_provider = match claims.evidence() {
+            Evidence::Confirmed(_) => true,
+            Evidence::Signed { .. } => self.to_be_checked(caller).is_some(),
+        };
+        Standing::Unknown { asks_provider }
+    }
+
+    /// Returns true if the cache says that the user is not banned, or if users are not checked.
+    fn is_checked(&self, caller: &Caller) -> bool {
+        self.to_be_checked(caller)
+            .is_none_or(|(people, user_id)| people.is_in_good_standing(user_id))
     }
 
     /// Returns true if the token was accepted before. Such a token is not a guess.

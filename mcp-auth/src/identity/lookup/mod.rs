@@ -122,6 +122,12 @@ impl Service {
         Ok((self.circuit.ask(ask).await?, asked))
     }
 
+    /// Returns true if no request of a client would wait because of another look-up: at least half of the
+    /// budget, if there is one, is free, and the circuit breaker is closed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.budget.as_ref().is_none_or(Budget::is_half_free) && self.check().is_ok()
+    }
+
     /// Returns true if there is room for a look-up that nobody waits for: at least half of the
     /// budget is free, and the circuit breaker is closed. A service without a budget has no room.
     fn has_room(&self) -> bool {

@@ -141,6 +141,12 @@ impl Organizations {
         self.directory.is_some()
     }
 
+    /// Returns true if no request of a client would wait because of another look-up of a membership.
+    pub(crate) fn is_idle(&self) -> bool {
+        let service = self.directory.as_ref().map(|one| one.members.service());
+        service.is_none_or(|service| service.is_idle())
+    }
+
     /// Empties the caches, for tests that change memberships and do not want to wait.
     #[cfg(feature = "testing")]
     pub(crate) fn forget(&self) {

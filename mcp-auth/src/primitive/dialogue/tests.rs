@@ -4,8 +4,12 @@ use serde_json::json;
 use super::*;
 
 fn question(message: &str) -> Question {
-    let params = json!({ "message": message });
-    Question::new(Ability::Form, params.as_object().unwrap().clone())
+    let params = Params::Form {
+        mode: "form",
+        message: message.to_owned(),
+        requested_schema: RawValue::from_string("{}".to_owned()).unwrap(),
+    };
+    Question::new(Ability::Form, params)
 }
 
 fn dialogue(answers: &[(&str, Option<QuestionId>, Value)]) -> Dialogue {
@@ -82,7 +86,8 @@ fn a_wrong_answer_is_asked_for_again_with_the_reason() {
         assert_eq!(asked(&dialogue, None, how_many.clone()), None);
         let asking = dialogue.asking().unwrap();
         let again = &asking.questions["question-1"];
-        let message = again.params["message"].as_str().unwrap();
+        let params = serde_json::to_value(&again.params).unwrap();
+        let message = params["message"].as_str().unwrap();
         assert_eq!(
             message,
             format!("How many?\n\nThe last answer was not accepted: {reason}")

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use futures_util::future::join_all;
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
 use crate::identity::{Caller, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{Ability, Asking, Client, ClientAnswer, Given, Question};
+use crate::primitive::{Ability, Asking, Client, ClientAnswer, Given, Params, Question};
 
 use super::super::Response;
 use super::super::challenge::Challenger;
@@ -167,7 +167,10 @@ impl Original {
         let mut sent = Vec::new();
         for (name, question) in &asking.questions {
             let session = self.session.session();
-            let params = params(question);
+            let params = Sendable {
+                params: &question.params,
+                id: (question.ability == Ability::Url).then(random_id),
+            };
             let request = session.request(question.ability.method(), &params);
             let mut request = request.map_err(|_| unanswered())?;
             let message = std::mem::take(&mut request.message);
@@ -210,13 +213,13 @@ impl Sent {
     }
 }
 
-/// Returns the parameters of a question. MCP 2025-11-25 wants an id for a question with a URL.
-fn params(question: &Question) -> Map<String, Value> {
-    let mut params = question.params.clone();
-    if question.ability == Ability::Url {
-        params.insert("elicitationId".to_owned(), random_id().into());
-    }
-    params
+/// The parameters of a question. MCP 2025-11-25 wants an id for a question with a URL.
+#[derive(Serialize)]
+struct Sendable<'a> {
+    #[serde(flatten)]
+    params: &'a Params,
+    #[serde(rename = "elicitationId", skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
 }
 
 /// Returns the message that ends the call.

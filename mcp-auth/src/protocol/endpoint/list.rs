@@ -2,7 +2,7 @@
 //! use, and the entries that the caller could use with a new token.
 
 use crate::guard::{self, Visibility, Visible};
-use crate::identity::{Caller, Freshness};
+use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::primitive::List;
 
 use super::super::cursor::Paged;
@@ -60,7 +60,7 @@ impl Endpoint {
             return Err(not_found(request.era));
         }
         let cursor = request.params.cursor()?;
-        let visible = self.visible(list, caller, request).await?;
+        let visible = self.visible(list, caller, request.url_org).await?;
         let paged = Paged {
             list,
             caller,
@@ -103,15 +103,19 @@ impl Endpoint {
         }
     }
 
-    async fn visible(
+    /// Returns true if the entries that a caller sees depend on the caller's current membership.
+    pub(super) fn depends_on_membership(&self, list: List) -> bool {
+        self.visibilities.get(list).asks(Freshness::Current)
+    }
+
+    pub(super) async fn visible(
         &self,
         list: List,
         caller: Option<&Caller>,
-        request: &Request<'_>,
+        url: &UrlOrg,
     ) -> Result<Visible, Stopped> {
         let visibility = self.visibilities.get(list);
         let asking = |facts| visibility.asks(facts).then_some(facts);
-        let url = request.url_org;
         let current = self.acting(caller, url, asking(Freshness::Current)).await;
         let claimed = self.acting(caller, url, asking(Freshness::AsInToken)).await;
         let (current, claimed) = match (current, claimed) {

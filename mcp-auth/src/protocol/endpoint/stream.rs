@@ -233,8 +233,10 @@ pub(super) fn without_status(refusal: &RefusedMessage) -> RpcError {
         }
         RefusedMessage::MoreScope(wider) => RpcError::MissingScope(wider.denied.to_string()),
         RefusedMessage::Busy
+        | RefusedMessage::NoEvents
         | RefusedMessage::NoSession
         | RefusedMessage::NoThread
+        | RefusedMessage::Subscriptions
         | RefusedMessage::Unavailable(_) => {
             RpcError::Failed("The server is busy. Try again in a moment.".to_owned())
         }

@@ -2,12 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
-use crate::primitive::Question;
+use crate::primitive::{Params, Question};
 
 use super::super::Response;
 use super::{Results, written};
+
+/// A question as a request to the client.
+#[derive(Serialize)]
+struct Request<'a> {
+    method: &'static str,
+    params: &'a Params,
+}
 
 impl Results {
     /// Writes the questions and the state of the request. MCP 2026-07-28, basic/patterns/mrtr, `InputRequiredResult`.
@@ -17,12 +24,12 @@ impl Results {
         questions: &BTreeMap<String, Question>,
         state: &str,
     ) -> Response {
-        let requests: Map<String, Value> = questions
+        let requests: BTreeMap<_, _> = questions
             .iter()
             .map(|(name, question)| {
                 let method = question.ability.method();
-                let request = json!({ "method": method, "params": question.params });
-                (name.clone(), request)
+                let params = &question.params;
+                (name, Request { method, params })
             })
             .collect();
         self.call(id, state.len(), |body| {

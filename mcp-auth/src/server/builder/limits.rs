@@ -18,6 +18,7 @@ pub(in crate::server) struct LimitOptions {
     anonymous_calls: Option<usize>,
     anonymous_calls_per_network: Option<usize>,
     threads: Option<usize>,
+    pub(in crate::server) subscriptions: Option<usize>,
     body_bytes: Option<usize>,
     body_bytes_per_user: Option<usize>,
     pub(in crate::server) rates: Vec<Rate>,
@@ -39,6 +40,7 @@ impl Default for LimitOptions {
             anonymous_calls: None,
             anonymous_calls_per_network: None,
             threads: None,
+            subscriptions: None,
             body_bytes: None,
             body_bytes_per_user: None,
             rates: vec![DEFAULT_RATE],
@@ -172,6 +174,23 @@ impl ServerBuilder {
     /// ```
     pub fn tool_threads(mut self, most: usize) -> Self {
         self.limits.threads = Some(most);
+        self
+    }
+
+    /// Sets how many subscriptions (`subscriptions/listen`) may be open at once. The server answers a request beyond
+    /// the limit with 503 and `Retry-After`. Zero is a start-up error.
+    ///
+    /// The default is half of [`connections`](Self::connections), and at most 5000, because a subscription occupies its
+    /// connection. A user with one client in one organization gets at most 16 subscriptions, and a user or a machine at
+    /// most 64. Callers without a token get at most a quarter of the limit, and one network (an IPv4 address or an IPv6
+    /// /64) at most 64. A subscription has at most 256 URIs.
+    ///
+    /// ```
+    /// let builder = mcp_auth::server!().subscriptions(500);
+    /// # let _ = builder;
+    /// ```
+    pub fn subscriptions(mut self, most: usize) -> Self {
+        self.limits.subscriptions = Some(most);
         self
     }
 
@@ -339,11 +358,18 @@ pub(crate) struct Load {
     pub(crate) threads: Shares,
     /// The limits of bytes of request bodies.
     pub(crate) bytes: Shares,
+    /// The limit of open subscriptions.
+    pub(crate) subscriptions: usize,
 }
 
 impl LimitOptions {
-    /// The limits, with a finding for each setting that contradicts another.
-    pub(in crate::server) fn resolve(&self, findings: &mut Findings) -> Load {
+    /// The limits, with a finding for each setting that contradicts another. `connections` is the limit of connections,
+    /// if it is known.
+    pub(in crate::server) fn resolve(
+        &self,
+        connections: Option<usize>,
+        findings: &mut Findings,
+    ) -> Load {
         self.check(|result| findings.extend(result.err()));
         let (calls, calls_per_user) = pair(self.calls, self.calls_per_user, (64, 256));
         let (network, anonymous) = pair(
@@ -364,6 +390,10 @@ impl LimitOptions {
             anonymous_calls: Shares::of_strangers(anonymous, network),
             threads: Shares::of(threads, (threads / 2).max(1), 1),
             bytes: Shares::of(body_bytes, per_user, ANONYMOUS_BODY),
+            subscriptions: self.subscriptions.unwrap_or_else(|| {
+                let half = connections.map_or(MOST_SUBSCRIPTIONS, |all| all / 2);
+                half.clamp(1, MOST_SUBSCRIPTIONS)
+            }),
         }
     }
 
@@ -392,6 +422,7 @@ impl LimitOptions {
                 at_least_one,
             ),
             ("tool_threads", self.threads, one, at_least_one),
+            ("subscriptions", self.subscriptions, one, at_least_one),
             ("body_limit", body_limit, one, at_least_one),
             ("page_size", page_size, one, at_least_one),
             ("calls_in_flight_per_user", per_user, calls, at_least_calls),
@@ -430,6 +461,7 @@ fn pair(part: Option<usize>, whole: Option<usize>, defaults: (usize, usize)) -> 
 
 /// On average 100 calls a second, which is more than a client that a person uses sends.
 const DEFAULT_RATE: Rate = Rate::new("6000/min per user");
+const MOST_SUBSCRIPTIONS: usize = 5_000;
 const MIB: usize = 1024 * 1024;
 
 #[cfg(test)]

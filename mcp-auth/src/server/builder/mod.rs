@@ -18,7 +18,7 @@ pub(super) mod tokens;
 use std::fmt;
 
 use crate::identity::OrganizationSources;
-use crate::primitive::{PrimitiveInfo, States};
+use crate::primitive::{Notifier, PrimitiveInfo, States};
 
 use super::environment::Variable;
 use super::selection::Selection;
@@ -201,6 +201,31 @@ impl ServerBuilder {
             self.duplicate_state = Some(std::any::type_name::<T>());
         }
         self
+    }
+
+    /// Returns the handle with which the application tells clients that a resource or a list changed. Call this
+    /// method before the server starts, and pass the handle to the code that publishes, for example a task. A function
+    /// takes `&Notifier` instead.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// #[actix_web::main]
+    /// async fn main() -> mcp_auth::Result<()> {
+    ///     let server = mcp_auth::server!();
+    ///     let notifier = server.notifier();
+    ///     actix_web::rt::spawn(async move {
+    ///         loop {
+    ///             actix_web::rt::time::sleep(Duration::from_secs(60)).await;
+    ///             notifier.resource_updated("prices://today");
+    ///         }
+    ///     });
+    ///     server.serve().await
+    /// }
+    /// ```
+    #[must_use]
+    pub fn notifier(&self) -> Notifier {
+        self.states.notifier.clone()
     }
 
     /// Serves the tools, prompts and resources of a module and of the modules below it; may be called several times. Write

@@ -516,10 +516,19 @@ async fn a_server_without_prompts_does_not_know_their_methods() {
 
 #[actix_web::test]
 async fn the_capabilities_are_those_that_the_server_has() {
-    let all = json!({ "completions": {}, "prompts": {}, "resources": {} });
-    for (module, expected) in [
-        ("protocol::primitives::wiki", all),
-        ("protocol::tools", json!({ "tools": {} })),
+    let changes = json!({ "listChanged": true });
+    let resources = json!({ "listChanged": true, "subscribe": true });
+    for (module, modern, legacy) in [
+        (
+            "protocol::primitives::wiki",
+            json!({ "completions": {}, "prompts": changes, "resources": resources }),
+            json!({ "completions": {}, "prompts": {}, "resources": {} }),
+        ),
+        (
+            "protocol::tools",
+            json!({ "tools": changes }),
+            json!({ "tools": {} }),
+        ),
     ] {
         let world = World::of(module, |builder| builder).await;
         let ada = world.ada();
@@ -528,7 +537,7 @@ async fn the_capabilities_are_those_that_the_server_has() {
             .bearer(&ada)
             .send()
             .await;
-        assert_eq!(reply.result()["capabilities"], expected);
+        assert_eq!(reply.result()["capabilities"], modern);
         let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
                              "clientInfo": { "name": "t", "version": "1" } });
         let reply = world
@@ -536,7 +545,7 @@ async fn the_capabilities_are_those_that_the_server_has() {
             .bearer(&ada)
             .send()
             .await;
-        assert_eq!(reply.result()["capabilities"], expected);
+        assert_eq!(reply.result()["capabilities"], legacy);
     }
 }
 

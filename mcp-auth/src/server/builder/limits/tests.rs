@@ -8,7 +8,7 @@ fn builder() -> ServerBuilder {
 
 fn resolved(builder: &ServerBuilder) -> Result<Load, Finding> {
     let mut findings = Findings::default();
-    let load = builder.limits.resolve(&mut findings);
+    let load = builder.limits.resolve(Some(100), &mut findings);
     findings.check().map(|()| load)
 }
 
@@ -27,7 +27,9 @@ fn the_defaults_of_the_limits_fit_together() {
         anonymous_calls: anonymous,
         threads,
         bytes,
+        subscriptions,
     } = load;
+    assert_eq!(subscriptions, 50);
     assert_eq!((calls, calls_per_user), (64, 256));
     let per = |shares: Shares| (shares.all, shares.known, shares.strangers, shares.network);
     assert_eq!(per(anonymous), (64, 0, 64, 16));
@@ -57,6 +59,7 @@ fn limits_that_contradict_each_other_do_not_start() {
     let mistake = |builder: ServerBuilder| resolved(&builder).unwrap_err().what().to_owned();
     for (builder, name) in [
         (builder().calls_in_flight(0), "`calls_in_flight` is `0`"),
+        (builder().subscriptions(0), "`subscriptions` is `0`"),
         (
             builder().calls_in_flight_per_user(0),
             "`calls_in_flight_per_user` is `0`",

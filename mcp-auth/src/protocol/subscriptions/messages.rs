@@ -1,0 +1,105 @@
+//! Writes the messages of a stream. Each has the id of the request that opened the stream, as the client wrote it.
+
+use serde_json::{Map, Value};
+
+use super::Filter;
+
+/// A list, by the middle part of its notification's method.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in super::super) enum ListName {
+    Prompts,
+    Resources,
+    Tools,
+}
+
+/// The first message of a stream. `honored` is the part of the client's filter that the server serves.
+pub(in super::super) fn acknowledged(id: &str, honored: &Filter) -> Vec<u8> {
+    let mut notifications = Map::new();
+    for (name, honored) in [
+        ("toolsListChanged", honored.lists.tools),
+        ("promptsListChanged", honored.lists.prompts),
+        ("resourcesListChanged", honored.lists.resources),
+    ] {
+        if honored {
+            notifications.insert(name.to_owned(), true.into());
+        }
+    }
+    if !honored.uris.is_empty() {
+        let uris = honored.uris.as_slice().into();
+        notifications.insert("resourceSubscriptions".to_owned(), uris);
+    }
+    let notifications = Value::Object(notifications);
+    let more = format!(r#","notifications":{notifications}"#);
+    notification(id, "notifications/subscriptions/acknowledged", &more)
+}
+
+pub(in super::super) fn list_changed(id: &str, list: ListName) -> Vec<u8> {
+    let method = match list {
+        ListName::Prompts => "notifications/prompts/list_changed",
+        ListName::Resources => "notifications/resources/list_changed",
+        ListName::Tools => "notifications/tools/list_changed",
+    };
+    notification(id, method, "")
+}
+
+pub(in super::super) fn resource_updated(id: &str, uri: &str) -> Vec<u8> {
+    let uri = Value::from(uri);
+    let method = "notifications/resources/updated";
+    notification(id, method, &format!(r#","uri":{uri}"#))
+}
+
+/// `more` are further members of the parameters.
+fn notification(id: &str, method: &str, more: &str) -> Vec<u8> {
+    let meta = format!(r#""_meta":{{"{SUBSCRIPTION_ID}":{id}}}"#);
+    let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{{meta}{more}}}}}"#);
+    text.into_bytes()
+}
+
+/// The member of `_meta` with the id of the request that opened the stream.
+pub(in super::super) const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::primitive::ChangedLists;
+
+    fn value(message: &[u8]) -> Value {
+        serde_json::from_slice(message).unwrap()
+    }
+
+    #[test]
+    fn each_message_has_the_id_as_it_was_written() {
+        for (id, expected) in [("7", json!(7)), (r#""a\u0062""#, json!("ab"))] {
+            let meta = json!({ SUBSCRIPTION_ID: expected });
+            let method = "notifications/tools/list_changed";
+            assert_eq!(
+                value(&list_changed(id, ListName::Tools)),
+                json!({ "jsonrpc": "2.0", "method": method, "params": { "_meta": meta } })
+            );
+            let updated = value(&resource_updated(id, "a:\"1\n"));
+            assert_eq!(
+                updated["params"],
+                json!({ "_meta": meta, "uri": "a:\"1\n" })
+            );
+        }
+    }
+
+    #[test]
+    fn the_acknowledgement_names_only_what_is_served() {
+        let none = value(&acknowledged("1", &Filter::default()));
+        assert_eq!(none["params"]["notifications"], json!({}));
+        let some = Filter {
+            lists: ChangedLists {
+                prompts: true,
+                ..ChangedLists::default()
+            },
+            uris: vec!["a:1".to_owned()],
+        };
+        assert_eq!(
+            value(&acknowledged("1", &some))["params"]["notifications"],
+            json!({ "promptsListChanged": true, "resourceSubscriptions": ["a:1"] })
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! The parts of `subscriptions/listen` that do not depend on the server's tools, prompts and resources: the filter of
+//! a request, the messages, and the limits of open streams.
+//!
+//! Source: MCP 2026-07-28, basic/patterns/subscriptions.
+
+mod filter;
+mod messages;
+
+use std::sync::Arc;
+
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
+
+use crate::identity::{Authenticator, Caller, Clock, LogThrottle, Org};
+use crate::limits::{Exhausted, Party, Pool, Shares, Taken};
+
+use super::calls::{Calls, Full, RunningCall};
+
+pub(super) use self::filter::Filter;
+pub(super) use self::messages::{ListName, SUBSCRIPTION_ID};
+pub(super) use self::messages::{acknowledged, list_changed, resource_updated};
+
+/// The open streams of a server: their limits, and the parts that all of them share.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    pub(super) authenticator: Arc<Authenticator>,
+    /// Cancelled when the server stops.
+    pub(super) stopping: CancellationToken,
+    /// The streams of each principal, each user and each network.
+    callers: Arc<Calls>,
+    /// All streams.
+    all: Arc<Pool>,
+    /// The memory of subscribed URIs, in bytes.
+    uris: Arc<Pool>,
+    /// The streams that may ask the identity provider at the same time.
+    questions: Semaphore,
+    refusals: LogThrottle,
+    clock: Arc<dyn Clock>,
+}
+
+/// The place of one open stream. Dropping the value makes room for another stream.
+#[derive(Debug)]
+pub(super) struct Place {
+    _caller: RunningCall,
+    _all: Taken,
+    uris: Taken,
+}
+
+/// The limit that a new stream would exceed. The text is for the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum TooMany {
+    #[error("all subscriptions together")]
+    All,
+    #[error("the subscriptions without a token of one network")]
+    Network,
+    #[error("the subscriptions of one user with one client in one organization")]
+    Principal,
+    #[error("the memory for URIs")]
+    Uris,
+    #[error("the subscriptions of one user or machine")]
+    User,
+}
+
+impl Streams {
+    /// Permits `most` open streams.
+    pub(crate) fn new(
+        most: usize,
+        authenticator: Arc<Authenticator>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let strangers = (most / 4).max(1);
+        let of_strangers = Shares::of_strangers(strangers, MOST_OF_NETWORK.min(strangers));
+        let all = Shares {
+            all: most,
+            known: most,
+            strangers: most,
+            site: most,
+            network: most,
+        };
+        Self {
+            authenticator,
+            stopping: CancellationToken::new(),
+            callers: Arc::new(Calls::new(MOST_OF_PRINCIPAL, MOST_OF_USER, of_strangers)),
+            all: Arc::new(Pool::new(all)),
+            uris: Arc::new(Pool::new(Shares::of(
+                MOST_URI_BYTES,
+                MOST_URI_BYTES / 16,
+                1024,
+            ))),
+            questions: Semaphore::new(MOST_QUESTIONS),
+            refusals: LogThrottle::default(),
+            clock,
+        }
+    }
+
+    /// Takes a place for a stream, or names the limit that is reached. Logs at most one refusal a minute.
+    pub(super) fn enter(
+        &self,
+        caller: Option<&Caller>,
+        org: Option<&Org>,
+        party: Party,
+    ) -> Result<Place, TooMany> {
+        self.place(caller, org, party)
+            .inspect_err(|limit| self.count(*limit))
+    }
+
+    fn place(
+        &self,
+        caller: Option<&Caller>,
+        org: Option<&Org>,
+        party: Party,
+    ) -> Result<Place, TooMany> {
+        let entered = self.callers.enter(caller, org, party);
+        let of_caller = entered.map_err(|full| match full {
+            Full::Anonymous(_) => TooMany::Network,
+            Full::Principal => TooMany::Principal,
+            Full::User => TooMany::User,
+        })?;
+        let all = self.all.take(party, 1).map_err(|_: Exhausted| TooMany::All);
+        let uris = self.uris.take(party, 0).map_err(|_| TooMany::Uris);
+        Ok(Place {
+            _caller: of_caller,
+            _all: all?,
+            uris: uris?,
+        })
+    }
+
+    /// Counts a subscribed URI for the memory of its stream.
+    pub(super) fn add_uri(&self, place: &mut Place, uri: &str) -> Result<(), TooMany> {
+        let bytes = uri.len() + URI_OVERHEAD;
+        let grown = place.uris.grow(bytes).map_err(|_| TooMany::Uris);
+        grown.inspect_err(|limit| self.count(*limit))
+    }
+
+    /// Waits for a turn to ask the identity provider.
+    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.questions.acquire().await
+    }
+
+    fn count(&self, limit: TooMany) {
+        if let Some(refused) = self.refusals.due(self.clock.uptime()) {
+            tracing::warn!(target: "mcp_auth", %limit, refused, "subscription refused: a limit is reached");
+        }
+    }
+}
+
+/// The most streams of a user with one client in one organization.
+const MOST_OF_PRINCIPAL: usize = 16;
+/// The most streams of a user or a machine. A user can register any number of clients.
+const MOST_OF_USER: usize = 64;
+/// The most streams without a token of one network.
+const MOST_OF_NETWORK: usize = 64;
+/// The most bytes of URIs of all streams. One user or machine gets at most a sixteenth.
+const MOST_URI_BYTES: usize = 64 * 1024 * 1024;
+/// About how many bytes a subscribed URI takes in addition to its text.
+const URI_OVERHEAD: usize = 128;
+/// The number of streams that may ask the identity provider at once. Further streams wait, so that ten thousand
+/// streams do not take the budget of the requests that clients wait for.
+const MOST_QUESTIONS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::identity::test_support;
+    use crate::limits::Network;
+
+    fn streams(most: usize) -> (Streams, Caller) {
+        let authenticator = test_support::offline(test_support::policy());
+        let caller = test_support::oauth_caller(&test_support::oauth_claims());
+        let streams = Streams::new(most, Arc::new(authenticator), test_support::clock());
+        (streams, caller)
+    }
+
+    #[test]
+    fn a_principal_has_sixteen_streams_and_a_place_that_is_dropped_is_free() {
+        let (streams, caller) = streams(100);
+        let enter = |org: Option<&Org>| streams.enter(Some(&caller), org, caller.party());
+        let mut places: Vec<_> = (0..16).map(|_| enter(None).unwrap()).collect();
+        assert_eq!(enter(None).unwrap_err(), TooMany::Principal);
+        places.pop();
+        places.push(enter(None).unwrap());
+        let orgs = ["org_1", "org_2", "org_3"].map(|id| Org::only_id(id.to_owned()));
+        for org in &orgs {
+            places.extend((0..16).map(|_| enter(Some(org)).unwrap()));
+        }
+        let fourth = Org::only_id("org_4".to_owned());
+        assert_eq!(enter(Some(&fourth)).unwrap_err(), TooMany::User);
+    }
+
+    #[test]
+    fn all_streams_and_the_streams_of_a_network_are_limited() {
+        let (streams, caller) = streams(4);
+        let stranger = Party::Stranger(Network::V4(Ipv4Addr::LOCALHOST));
+        let _first = streams.enter(None, None, stranger).unwrap();
+        let second = streams.enter(None, None, stranger);
+        assert_eq!(second.unwrap_err(), TooMany::Network);
+        let enter = || streams.enter(Some(&caller), None, caller.party());
+        let _others: Vec<_> = (0..3).map(|_| enter().unwrap()).collect();
+        assert_eq!(enter().unwrap_err(), TooMany::All);
+    }
+
+    #[test]
+    fn the_uris_of_a_user_take_a_bounded_memory() {
+        let (streams, caller) = streams(100);
+        let mut place = streams.enter(Some(&caller), None, caller.party()).unwrap();
+        let uri = "x".repeat(2048 - URI_OVERHEAD);
+        let added = (0..3_000).map_while(|_| streams.add_uri(&mut place, &uri).ok());
+        assert_eq!(added.count(), MOST_URI_BYTES / 16 / 2048);
+        drop(place);
+        let mut place = streams.enter(Some(&caller), None, caller.party()).unwrap();
+        assert!(streams.add_uri(&mut place, &uri).is_ok());
+    }
+}
