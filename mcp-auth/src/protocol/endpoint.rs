@@ -105,7 +105,8 @@ pub(crate) struct Endpoint {
     visibilities: Visibilities,
     /// The organization that a decision about a prompt or a resource may need; `None` if none needs one.
     hidden: Option<Freshness>,
-    cursors: Cursors,
+    /// `None` if each list is one page.
+    cursors: Option<Cursors>,
     calls: Arc<Calls>,
     rates: Rates,
     step_ups: StepUps,
@@ -211,7 +212,10 @@ impl Endpoint {
             results,
             visibilities: Visibilities::of(&config),
             hidden: hidden(&config),
-            cursors: Cursors::new(Arc::clone(&config.clock))?,
+            // Generating a key takes 30 ms, because aws-lc gathers entropy first.
+            cursors: (!List::ALL.into_iter().all(is_one_page))
+                .then(|| Cursors::new(Arc::clone(&config.clock)))
+                .transpose()?,
             calls: Arc::clone(&config.calls),
             rates: Rates::in_memory(config.rates.clone(), &config.clock),
             step_ups: StepUps::new(Arc::clone(&config.clock)),

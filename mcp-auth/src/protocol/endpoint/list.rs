@@ -67,9 +67,10 @@ impl Endpoint {
             visible: &visible,
         };
         let size = self.config.page_size;
+        let cursors = self.cursors.as_ref();
         let from = match cursor {
             None => 0,
-            Some(cursor) => self.cursors.open(paged, &cursor).ok_or({
+            Some(cursor) => cursors.and_then(|cursors| cursors.open(paged, &cursor)).ok_or({
                 let text =
                     "`cursor` is unknown or has expired; request the list again without a cursor";
                 RpcError::InvalidParams(text)
@@ -77,7 +78,8 @@ impl Endpoint {
         };
         let end = from.saturating_add(size);
         let next = u32::try_from(end).ok().filter(|_| end < visible.count());
-        let next = next.and_then(|place| self.cursors.seal(paged, place));
+        let next = next.zip(cursors);
+        let next = next.and_then(|(place, cursors)| cursors.seal(paged, place));
         let page = Page {
             key: Key {
                 list,
