@@ -101,7 +101,8 @@ impl Endpoint {
                 if !matches!(target, Target::Tool) && !denied.shows(tool.guard()) =>
             {
                 record.deny(&denied);
-                return self.unknown(caller, request, target, facts).await;
+                // The box keeps the futures of all other requests small.
+                return Box::pin(self.unknown(caller, request, target, facts)).await;
             }
             Err(refusal) => {
                 if let Err(refused) = self.rates.take(counting).await {
@@ -154,12 +155,9 @@ impl Endpoint {
             timeout: self.config.timeout,
             channel: channel.as_ref(),
         };
-        let run = tool.call(proof, &env, input, (slot, running));
+        let end = move |outcome| record.end(outcome);
         // The box keeps the futures of all requests small.
-        let run = Box::pin(async move {
-            let outcome = run.await;
-            record.end(outcome)
-        });
+        let run = Box::pin(tool.call(proof, &env, input, (slot, running), end));
         let step = match channel.filter(|channel| channel.is_used()) {
             None => Step::End(match era {
                 Era::Modern => run.await,
