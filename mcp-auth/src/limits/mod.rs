@@ -4,12 +4,14 @@
 //! counted and how a refusal looks.
 
 mod network;
+mod nohash;
 mod pool;
 mod queue;
 mod share;
 mod windows;
 
 pub(crate) use network::{Network, Networks, Site, is_private};
+pub(crate) use nohash::NoHashMap;
 pub(crate) use pool::{Exhausted, Pool, Taken};
 pub(crate) use queue::{Place, Queue};
 pub(crate) use share::{Party, Shares};

@@ -158,14 +158,15 @@ pub(super) fn complete<T: Handler>(call: Call) -> Run {
 impl Served {
     /// Runs the function. `held` is dropped when the function ends, which for a plain function may
     /// be after its time-out. The time-out begins when the function starts, after any wait for a
-    /// thread.
-    pub(crate) fn call<H: Send + 'static>(
+    /// thread. `end` turns the outcome into the result of the future. It is dropped with the future.
+    pub(crate) fn call<H: Send + 'static, E: FnOnce(Outcome) -> R + Send + 'static, R>(
         self: &Arc<Self>,
         proof: Authorized,
         env: &CallEnvironment<'_>,
         input: Input,
         held: H,
-    ) -> impl Future<Output = Outcome> + Send + use<H> {
+        end: E,
+    ) -> impl Future<Output = R> + Send + use<H, E, R> {
         let served = Arc::clone(self);
         let context = Context::new(
             proof,
@@ -186,7 +187,9 @@ impl Served {
                     let mut free = Box::pin(threads.place(party));
                     let place = within(timeout.min(WAIT_FOR_THREAD), free.as_mut()).await;
                     drop(free);
-                    let place = place.flatten().ok_or(Failure::NoThread)?;
+                    let Some(place) = place.flatten() else {
+                        return end(Err(Failure::NoThread));
+                    };
                     Some((threads, place))
                 }
                 None => None,
@@ -253,7 +256,7 @@ impl Served {
             if let Some(channel) = &channel {
                 channel.finish();
             }
-            match ended {
+            end(match ended {
                 Some(Ok(Some(outcome))) => outcome,
                 Some(Ok(None)) => Err(fault(
                     &served,
@@ -261,7 +264,7 @@ impl Served {
                 )),
                 Some(Err(_)) => Err(fault(&served, "tool panicked")),
                 None => Err(fault(&served, "tool timed out")),
-            }
+            })
         }
     }
 }

@@ -193,9 +193,19 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
+    /// Returns the number of resources.
+    pub(crate) fn count(&self) -> usize {
+        self.uris.len()
+    }
+
+    /// Returns true if the subscription is for this resource.
+    pub(crate) fn has(&self, uri: &str) -> bool {
+        self.uris.iter().any(|known| &**known == uri)
+    }
+
     /// Subscribes to changes of a resource. A second subscription to the same URI has no effect.
     pub(crate) fn add(&mut self, uri: &str) {
-        if !self.uris.iter().any(|known| &**known == uri) {
+        if !self.has(uri) {
             let uri = self.hub.lock().add(uri, &self.mailbox);
             self.uris.push(uri);
         }

@@ -1,13 +1,12 @@
 //! Limits the number of calls in flight, for each principal, for each user, and for callers without
 //! a token.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::identity::{Caller, Org, PrincipalKey};
-use crate::limits::{Exhausted, Party, Pool, Shares, Taken};
+use crate::limits::{Exhausted, NoHashMap, Party, Pool, Shares, Taken};
 
 /// Counts the calls in flight of tools, prompts and resources. Normal load stays below these limits;
 /// they stop a runaway client.
@@ -29,9 +28,9 @@ struct Most {
 /// The numbers of calls in flight. A principal or a user without a call in flight has no entry.
 #[derive(Debug, Default)]
 struct Counts {
-    principals: HashMap<PrincipalKey, usize>,
+    principals: NoHashMap<PrincipalKey, usize>,
     /// The key is the hash of a user or a machine.
-    users: HashMap<u64, usize>,
+    users: NoHashMap<u64, usize>,
 }
 
 /// The limit that a call would exceed.

@@ -43,6 +43,7 @@ mod list;
 mod listen;
 mod listening;
 mod primitives;
+mod session_updates;
 mod sessions;
 mod stream;
 

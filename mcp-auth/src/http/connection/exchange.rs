@@ -22,8 +22,9 @@ where
     B: MessageBody + 'static,
 {
     let exchange = Exchange::begin(&mut request);
-    // A call must not begin on an evicted connection.
-    let call = exchange.may_run.then(|| service.call(request));
+    // A call must not begin on an evicted connection. The box keeps the state of a connection small,
+    // because actix moves and stores this future with it.
+    let call = exchange.may_run.then(|| Box::pin(service.call(request)));
     async move {
         let Some(call) = call else {
             return pending().await;
@@ -45,7 +46,8 @@ where
     X: Service<Request, Response = Request, Error: Into<Response<BoxBody>>>,
 {
     let exchange = Exchange::begin(&mut request);
-    let call = exchange.may_run.then(|| service.call(request));
+    // The box has the same reason as the box in `answer`.
+    let call = exchange.may_run.then(|| Box::pin(service.call(request)));
     async move {
         let Some(call) = call else {
             return pending().await;

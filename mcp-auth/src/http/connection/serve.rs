@@ -112,7 +112,10 @@ where
             let peer = socket.peer_addr().ok();
             let held = match admit(socket, peer, &registry, &limits) {
                 Ok((stream, signals)) => {
-                    Ok(hold(http.call((stream, Protocol::Http1, peer)), signals))
+                    // Each async function around actix's future would double its memory, so the
+                    // future is in a box.
+                    let dispatcher = Box::pin(http.call((stream, Protocol::Http1, peer)));
+                    Ok(hold(dispatcher, signals))
                 }
                 Err(refused) => Err(refused),
             };

@@ -1,13 +1,15 @@
 //! Counts of events in fixed windows of time, for many keys.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
+
+use super::nohash::NoHashMap;
 
 /// Counts events per key. A window begins with the first event of a key and has a fixed length;
 /// when the window is over, the next event of the key begins a new one.
@@ -53,7 +55,7 @@ pub(crate) struct OverLimit<T> {
 /// window that is over is in neither, once [`Table::remove_ended`] has run.
 #[derive(Default)]
 struct Table {
-    windows: HashMap<Key, Window>,
+    windows: NoHashMap<Key, Window>,
     /// By uptime; the window that ends first is on top.
     ends: BinaryHeap<Reverse<(Duration, Key)>>,
 }

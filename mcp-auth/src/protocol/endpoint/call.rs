@@ -105,7 +105,8 @@ impl Endpoint {
                 if !matches!(target, Target::Tool) && !denied.shows(tool.guard()) =>
             {
                 record.deny(&denied);
-                return self.unknown(caller, request, target, facts).await;
+                // The box keeps the futures of all other requests small.
+                return Box::pin(self.unknown(caller, request, target, facts)).await;
             }
             Err(refusal) => {
                 if let Err(refused) = self.rates.take(counting).await {
@@ -172,12 +173,9 @@ impl Endpoint {
             timeout: self.config.timeout,
             channel: channel.as_ref(),
         };
-        let run = tool.call(proof, &env, input, (slot, running));
+        let end = move |outcome| record.end(outcome);
         // The box keeps the futures of all requests small.
-        let run = Box::pin(async move {
-            let outcome = run.await;
-            record.end(outcome)
-        });
+        let run = Box::pin(tool.call(proof, &env, input, (slot, running), end));
         let run = UntilCancelled::new(request.session, run);
         let step = match channel.filter(|channel| channel.is_used()) {
             None => Step::End(match era {

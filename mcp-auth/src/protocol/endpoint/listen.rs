@@ -239,8 +239,8 @@ impl Endpoint {
         };
         let mut record = Record::open(&self.log, served, caller);
         record.acts_in(org);
-        let outcome = served.call(proof, &env, input, running).await;
-        answer(outcome, record)
+        let answer = move |outcome| answer(outcome, record);
+        served.call(proof, &env, input, running, answer).await
     }
 }
 

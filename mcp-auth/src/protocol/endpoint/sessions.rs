@@ -16,6 +16,8 @@ use super::super::results::Results;
 use super::super::sessions::{ClientResponse, EventId, Owner, Session, TooManySubscriptions};
 use super::super::{RefusedMessage, Response, WiderToken};
 use super::call::Target;
+use super::listen::Reader;
+use super::session_updates::WithUpdates;
 use super::stream::MessageStream;
 use super::{Endpoint, Request, Sender, Stopped, facts, not_found};
 
@@ -262,7 +264,8 @@ impl Endpoint {
                 retry_after: limited.retry_after(),
             }));
         }
-        match session.session().subscribe(&uri) {
+        let org = acting.map_or(None, |acting| acting.org.as_ref());
+        match session.session().subscribe(self.notifier(), org, &uri) {
             Ok(()) => Ok(Results::empty(request.id)),
             Err(TooManySubscriptions) => Err(Stopped::Error(RpcError::InvalidParams(
                 TOO_MANY_SUBSCRIPTIONS,
@@ -281,7 +284,7 @@ impl Endpoint {
 
     /// Responds to a GET: opens the stream for messages that belong to no call, or resumes the stream of an event.
     pub(crate) fn open_stream(
-        &self,
+        self: &Arc<Self>,
         request: SessionRequestHead<'_>,
         challenger: &Challenger,
     ) -> Result<MessageStream, SessionRefusal> {
@@ -295,7 +298,15 @@ impl Endpoint {
         let until = request.caller.expires_ms();
         let stream = session.connect(last, until);
         let stream = stream.ok_or(SessionRefusal::UnknownEvent)?;
-        Ok(MessageStream::of_session(stream))
+        let events = MessageStream::of_session(stream);
+        let reader = Reader {
+            caller: Some(request.caller.clone()),
+            url_org: request.url_org.clone(),
+            party: request.caller.party(),
+            org: request.caller.token_org().map(|org| org.id().to_owned()),
+        };
+        let updates = WithUpdates::new(Arc::clone(self), session, reader, events);
+        Ok(MessageStream::of_events(updates))
     }
 
     /// Responds to a DELETE: ends the session.

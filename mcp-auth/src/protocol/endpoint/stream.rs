@@ -56,6 +56,12 @@ impl MessageStream {
     }
 }
 
+impl MessageStream {
+    pub(super) fn of_events(events: impl Stream<Item = StreamEvent> + Send + 'static) -> Self {
+        Self(Box::pin(events))
+    }
+}
+
 impl Stream for MessageStream {
     type Item = StreamEvent;
 

@@ -1,6 +1,6 @@
 //! One session of a legacy client.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +11,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::identity::Clock;
-use crate::primitive::{ClientAbilities, LogLevel};
+use crate::identity::{Clock, Org};
+use crate::primitive::{ChangedLists, ClientAbilities, LogLevel, Notifier, Subscription};
 
 use super::event_log::{EventId, EventLog, Most, STANDALONE, Taken};
 use super::requests::{ClientRequest, ClientResponse, Requests, Unanswered};
@@ -41,7 +41,10 @@ pub(super) struct Lifetime {
 struct State {
     log: EventLog,
     level: Option<LogLevel>,
-    subscribed: BTreeSet<Box<str>>,
+    /// The resources that the client subscribed to, and what changed. `None` before the first subscription.
+    subscription: Option<Subscription>,
+    /// The task that waits for changes although there is no subscription yet.
+    awaits_subscription: Option<Waker>,
     requests: Requests,
     /// The requests that run, by their ids as written in the body.
     running: HashMap<Box<str>, (u64, CancellationToken)>,
@@ -76,7 +79,8 @@ impl Session {
             state: Mutex::new(State {
                 log: EventLog::new(most, total),
                 level: None,
-                subscribed: BTreeSet::new(),
+                subscription: None,
+                awaits_subscription: None,
                 requests: Requests::default(),
                 running: HashMap::new(),
                 next_serial: 0,
@@ -158,10 +162,6 @@ impl Session {
 
     /// Sends a message that belongs to no call. The stand-alone stream has it, or keeps it for a client that opens the
     /// stream soon.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the notifications about changes will use it")
-    )]
     pub(crate) fn notify(&self, message: Vec<u8>) {
         let now = self.clock.uptime();
         self.lock().log.append(STANDALONE, message.into(), now);
@@ -294,28 +294,53 @@ impl Session {
     /// # Errors
     ///
     /// [`TooManySubscriptions`] if the session has 256 subscriptions, or if the URI has more than 2048 bytes.
-    pub(in crate::protocol) fn subscribe(&self, uri: &str) -> Result<(), TooManySubscriptions> {
+    pub(in crate::protocol) fn subscribe(
+        &self,
+        notifier: &Notifier,
+        org: Option<&Org>,
+        uri: &str,
+    ) -> Result<(), TooManySubscriptions> {
         let mut state = self.lock();
-        let is_full = state.subscribed.len() >= MOST_SUBSCRIPTIONS;
-        if uri.len() > MOST_URI || is_full && !state.subscribed.contains(uri) {
+        let subscription = state.subscription.get_or_insert_with(|| {
+            let org = org.map(|org| org.id().to_owned());
+            notifier.open(org, ChangedLists::default())
+        });
+        let is_full = subscription.count() >= MOST_SUBSCRIPTIONS;
+        if uri.len() > MOST_URI || is_full && !subscription.has(uri) {
             return Err(TooManySubscriptions);
         }
-        state.subscribed.insert(uri.into());
+        subscription.add(uri);
+        let waker = state.awaits_subscription.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
         Ok(())
     }
 
     pub(in crate::protocol) fn unsubscribe(&self, uri: &str) {
-        self.lock().subscribed.remove(uri);
+        if let Some(subscription) = &mut self.lock().subscription {
+            subscription.remove(uri);
+        }
     }
 
-    /// Returns true if the client subscribed to a resource. Before it is told of a change, the guard must be asked
-    /// again, because the right may have ended.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the notifications about changes will use it")
-    )]
-    pub(crate) fn is_subscribed(&self, uri: &str) -> bool {
-        self.lock().subscribed.contains(uri)
+    /// Completes with the resources that changed since the last call. Only the task that polled last is woken.
+    pub(in crate::protocol) fn poll_changes(&self, cx: &Context<'_>) -> Poll<VecDeque<Arc<str>>> {
+        let mut state = self.lock();
+        let Some(subscription) = &state.subscription else {
+            state.awaits_subscription = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        subscription
+            .poll_pending(cx)
+            .map(|()| subscription.take().uris)
+    }
+
+    /// Records again that a resource changed, because the client could not be told.
+    pub(in crate::protocol) fn updated(&self, uri: &Arc<str>) {
+        if let Some(subscription) = &self.lock().subscription {
+            subscription.updated(uri);
+        }
     }
 }
 
@@ -356,7 +381,7 @@ impl Session {
         let mut state = self.lock();
         state.is_ended = true;
         state.requests.clear();
-        state.subscribed.clear();
+        state.subscription = None;
         state.log.wake_all();
     }
 

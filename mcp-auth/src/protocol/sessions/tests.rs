@@ -6,6 +6,7 @@ use super::requests::{ClientAnswer, Unanswered};
 use super::stream::SessionEnded;
 use super::*;
 use crate::identity::{ManualClock, test_support};
+use crate::primitive::Notifier;
 
 const LATEST: &str = "2025-11-25";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -487,22 +488,34 @@ fn a_cancellation_reaches_the_request_with_this_id_in_this_session() {
 #[test]
 fn subscriptions_are_bounded_and_belong_to_the_session() {
     let (sessions, _) = sessions();
+    let notifier = Notifier::default();
     let (session, other) = (opened(&sessions), opened(&sessions));
+    let subscribe = |uri: &str| session.subscribe(&notifier, None, uri);
     for number in 0..256 {
-        session.subscribe(&format!("docs://{number}")).unwrap();
+        subscribe(&format!("docs://{number}")).unwrap();
     }
-    assert_eq!(session.subscribe("docs://256"), Err(TooManySubscriptions));
-    assert_eq!(session.subscribe("docs://7"), Ok(()));
+    assert_eq!(subscribe("docs://256"), Err(TooManySubscriptions));
+    assert_eq!(subscribe("docs://7"), Ok(()));
+    let long = "x".repeat(2049);
     assert_eq!(
-        other.subscribe(&"x".repeat(2049)),
+        other.subscribe(&notifier, None, &long),
         Err(TooManySubscriptions)
     );
-    assert!(session.is_subscribed("docs://7") && !other.is_subscribed("docs://7"));
-    session.unsubscribe("docs://7");
-    assert!(!session.is_subscribed("docs://7"));
-    assert_eq!(session.subscribe("docs://256"), Ok(()));
+    let changes = |session: &Session| {
+        let changes = std::future::poll_fn(|cx| session.poll_changes(cx)).now_or_never();
+        let changes = changes.into_iter().flatten();
+        changes.map(|uri| uri.to_string()).collect::<Vec<_>>()
+    };
+    notifier.resource_updated("docs://7");
+    notifier.resource_updated("docs://9");
+    session.unsubscribe("docs://9");
+    assert_eq!(changes(&session), ["docs://7"]);
+    assert!(changes(&session).is_empty() && changes(&other).is_empty());
+    assert_eq!(subscribe("docs://256"), Ok(()));
     session.end();
-    assert!(!session.is_subscribed("docs://256"));
+    notifier.resource_updated("docs://256");
+    assert!(changes(&session).is_empty());
+    drop(other);
 }
 
 #[test]

@@ -48,6 +48,13 @@ pub(in super::super) fn resource_updated(id: &str, uri: &str) -> Vec<u8> {
     notification(id, method, &format!(r#","uri":{uri}"#))
 }
 
+/// Writes that a resource changed, for a session, which has no id of a subscription.
+pub(in super::super) fn session_resource_updated(uri: &str) -> Vec<u8> {
+    let uri = Value::from(uri);
+    let method = "notifications/resources/updated";
+    format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"uri":{uri}}}}}"#).into_bytes()
+}
+
 /// `more` are further members of the parameters.
 fn notification(id: &str, method: &str, more: &str) -> Vec<u8> {
     let meta = format!(r#""_meta":{{"{SUBSCRIPTION_ID}":{id}}}"#);

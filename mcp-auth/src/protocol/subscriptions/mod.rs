@@ -18,7 +18,9 @@ use super::calls::{Calls, Full, RunningCall};
 
 pub(super) use self::filter::Filter;
 pub(super) use self::messages::{ListName, SUBSCRIPTION_ID};
-pub(super) use self::messages::{acknowledged, list_changed, resource_updated};
+pub(super) use self::messages::{
+    acknowledged, list_changed, resource_updated, session_resource_updated,
+};
 
 /// The open streams of a server: their limits, and the parts that all of them share.
 #[derive(Debug)]

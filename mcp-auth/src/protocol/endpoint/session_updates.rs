@@ -1,0 +1,72 @@
+//! Tells the client of a legacy session that a resource changed, on the stream that belongs to no call.
+//!
+//! INVARIANT: a notification is written only after the guard and `authorize` allowed the caller to read the resource
+//! again, with a membership that is at most 30 s old.
+//!
+//! Source: MCP 2025-11-25, server/resources, subscriptions.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::stream::Stream;
+use tokio::time::sleep;
+
+use super::super::sessions::Session;
+use super::super::subscriptions::session_resource_updated;
+use super::listen::{Cost, Reader};
+use super::{Endpoint, MessageStream, StreamEvent};
+
+/// A stream of a session, with the work that writes notifications on it.
+pub(super) struct WithUpdates {
+    events: MessageStream,
+    /// The work never completes.
+    updates: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl WithUpdates {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        session: Arc<Session>,
+        reader: Reader,
+        events: MessageStream,
+    ) -> Self {
+        Self {
+            events,
+            updates: Box::pin(deliver(endpoint, session, reader)),
+        }
+    }
+}
+
+impl Stream for WithUpdates {
+    type Item = StreamEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // The notifications become events of the stream.
+        let _ = self.updates.as_mut().poll(cx);
+        Pin::new(&mut self.events).poll_next(cx)
+    }
+}
+
+async fn deliver(endpoint: Arc<Endpoint>, session: Arc<Session>, reader: Reader) {
+    loop {
+        let changed = poll_fn(|cx| session.poll_changes(cx)).await;
+        let mut wait = INTERVAL;
+        for uri in changed {
+            match endpoint.may_read(&reader, &uri, Cost::Free).await {
+                Ok(true) => session.notify(session_resource_updated(&uri)),
+                Ok(false) => session.unsubscribe(&uri),
+                Err(_) => {
+                    session.updated(&uri);
+                    wait = endpoint.config.clock.tick();
+                }
+            }
+        }
+        sleep(wait).await;
+    }
+}
+
+/// The shortest time between two deliveries.
+const INTERVAL: Duration = Duration::from_millis(100);
