@@ -28,6 +28,8 @@ const LEGACY = [
     'tools-call-with-logging',
     'resources-subscribe',
     'resources-unsubscribe',
+    'tools-call-sampling',
+    'tools-call-elicitation',
 ];
 const SINCE_2025_11_25 = [
     'server-sse-multiple-streams',
@@ -39,11 +41,32 @@ const SINCE_2026_07_28 = [
     'http-custom-header-server-validation',
     'caching',
     'sep-2164-resource-not-found',
+    'server-stateless',
+    'input-required-result-basic-elicitation',
+    'input-required-result-basic-sampling',
+    'input-required-result-basic-list-roots',
+    'input-required-result-request-state',
+    'input-required-result-multiple-input-requests',
+    'input-required-result-multi-round',
+    'input-required-result-missing-input-response',
+    'input-required-result-non-tool-request',
+    'input-required-result-result-type',
     'input-required-result-unsupported-methods',
+    'input-required-result-tampered-state',
+    'input-required-result-capability-check',
+    'input-required-result-ignore-extra-params',
+    'input-required-result-validate-input',
 ];
 
 export const SCENARIOS = {
     '2025-06-18': [...EVERYWHERE, ...LEGACY],
-    '2025-11-25': [...EVERYWHERE, ...LEGACY, 'server-sse-polling', ...SINCE_2025_11_25],
+    '2025-11-25': [
+        ...EVERYWHERE,
+        ...LEGACY,
+        'server-sse-polling',
+        'elicitation-sep1034-defaults',
+        'elicitation-sep1330-enums',
+        ...SINCE_2025_11_25,
+    ],
     '2026-07-28': [...EVERYWHERE, ...SINCE_2025_11_25, ...SINCE_2026_07_28],
 };

@@ -217,7 +217,8 @@ async fn a_modern_request_ignores_the_header() {
         .ask(Era::Modern, "server/discover", json!({}))
         .bearer(&world.ada());
     let result = discover.send().await.result();
-    assert_eq!(result["capabilities"]["resources"], json!({}));
+    let modern = json!({ "listChanged": true, "subscribe": true });
+    assert_eq!(result["capabilities"]["resources"], modern);
     for method in ["resources/subscribe", "resources/unsubscribe"] {
         let ask = world.ask(Era::Modern, method, json!({ "uri": "docs://open" }));
         let reply = ask.bearer(&world.ada()).send().await;
