@@ -1,7 +1,7 @@
 //! The guides of the project, in the order in which a new user needs them.
 //!
 //! - Start: [`tutorial`], [`guards`], [`arguments`], [`prompts_and_resources`], [`progress_and_logs`],
-//!   [`notifications`], [`schemas`].
+//!   [`questions`], [`notifications`], [`schemas`].
 //! - Connect: [`tokens`], [`clerk`], [`connect`], [`settings`], [`findings`], [`errors`].
 //! - Develop: [`local_clerk`], [`testing`](crate::testing), [`compile_times`].
 //! - Operate: [`speed`], [`security`], [`connections`], [`sessions`], [`check_your_instance`].
@@ -28,6 +28,7 @@ pages! {
     arguments: "arguments.md",
     prompts_and_resources: "prompts-and-resources.md",
     progress_and_logs: "progress-and-logs.md",
+    questions: "questions.md",
     notifications: "notifications.md",
     schemas: "schemas.md",
     tokens: "tokens.md",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clerk_emulator::{Emulator, TokenRequest};
-use mcp_auth::ServerBuilder;
+use mcp_auth::{ApiKeyScopes, ServerBuilder};
 use serde_json::{Value, json};
 
 use crate::reply::Reply;
@@ -644,6 +644,27 @@ async fn a_state_is_valid_only_for_its_caller_its_function_and_its_arguments() {
         .send()
         .await
         .expect_text("4 at Noma");
+}
+
+#[actix_web::test]
+async fn two_organizations_of_an_opaque_token_and_two_api_keys_are_told_apart() {
+    let world = with(|builder| builder.api_keys(ApiKeyScopes::any_key())).await;
+    world.instance.set_member("ada", "globex", "member", &[]);
+    let opaque = |org: &str| world.mint(&TokenRequest::oauth("ada").org(org).opaque());
+    let key = || world.mint(&TokenRequest::api_key("ada"));
+    let first = tool("interview", &json!({}));
+    let answers = json!({ "name": accept(&json!({ "name": "Ada" })) });
+    for (own, other) in [(opaque("acme"), opaque("globex")), (key(), key())] {
+        let (_, state) = questions(&call(&world, &own, first.clone()).await);
+        let second = again(first.clone(), &state, answers.clone());
+        expect_refused(&call(&world, &other, second.clone()).await);
+        let (asked, _) = questions(&call(&world, &own, second).await);
+        assert!(asked.get("friend").is_some(), "{asked}");
+    }
+    // Another token of the same client for the same organization is the same caller.
+    let (_, state) = questions(&call(&world, &opaque("acme"), first.clone()).await);
+    let second = again(first, &state, answers);
+    questions(&call(&world, &opaque("acme"), second).await);
 }
 
 #[actix_web::test]

@@ -143,7 +143,9 @@ fn invalid(source: Source, what: &str) -> Finding {
 fn read(text: &str) -> Option<[u8; KEY_LEN]> {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let bytes = GeneralPurpose::new(&STANDARD, config).decode(text.trim()).ok()?;
+    let bytes = GeneralPurpose::new(&STANDARD, config)
+        .decode(text.trim())
+        .ok()?;
     bytes.try_into().ok()
 }
 

@@ -1,6 +1,7 @@
 //! Sessions of legacy clients: who finds a session, what belongs to it, and how it ends.
 
 mod client;
+mod questions;
 mod streams;
 
 use clerk_emulator::TokenRequest;
@@ -85,6 +86,13 @@ mod tools {
         }
         gate.pass("flood").await;
         "flooded"
+    }
+
+    /// Say that a document changed.
+    #[mcp_tool]
+    async fn change(uri: String, notifier: &mcp_auth::Notifier) -> &'static str {
+        notifier.resource_updated(&uri);
+        "changed"
     }
 
     /// A document that anyone may read.
