@@ -133,7 +133,7 @@ fn confirmation(handler: &Handler) -> Option<TokenStream> {
     let Kind::Tool(tool) = &handler.kind else {
         return None;
     };
-    let question = match tool.confirm.as_ref()? {
+    let (question, span) = match tool.confirm.as_ref()? {
         Confirm::Function(Call {
             function,
             parameters,
@@ -141,17 +141,20 @@ fn confirmation(handler: &Handler) -> Option<TokenStream> {
             let parameters = parameters
                 .iter()
                 .filter_map(|name| reference(handler, name));
-            quote_spanned!(located(function.span())=> #function(#(#parameters),*))
+            let span = located(function.span());
+            (quote_spanned!(span=> #function(#(#parameters),*)), span)
         }
         Confirm::Text { text, names } => {
             let values = names.iter().filter_map(|name| {
                 let value = reference(handler, name)?;
                 Some(quote_spanned!(text.span()=> #name = #value))
             });
-            quote_spanned!(text.span()=> ::std::format!(#text, #(#values),*))
+            let question = quote_spanned!(text.span()=> ::std::format!(#text, #(#values),*));
+            (question, located(text.span()))
         }
     };
-    Some(quote_spanned! {question.span()=>
+    // The compiler reports a question of a wrong type at the function.
+    Some(quote_spanned! {span=>
         let __permit = __permit.confirm(__cx, #question).await?;
     })
 }

@@ -41,7 +41,7 @@ impl Default for Client {
     }
 }
 
-/// What the client sent with its request.
+/// The answers and the capabilities that the client sent with its request.
 #[derive(Clone, Default)]
 pub(crate) struct Given {
     pub(crate) client: Client,

@@ -53,8 +53,8 @@ use crate::identity::{Clock, Unavailable};
 /// # let _ = builder;
 /// ```
 pub trait ConfirmationStore: Send + Sync + 'static {
-    /// Records the use of a confirmation, and returns true if nobody used the confirmation before. Of two calls with the
-    /// same `id`, at any two processes, only one may return true. `id` has 22 characters of the URL-safe Base64 alphabet.
+    /// Records the use of a confirmation, and returns true if nobody used the confirmation before. If two processes call
+    /// the method with the same `id` at the same time, only one call may return true. `id` has 22 characters of the URL-safe Base64 alphabet.
     /// The record may be deleted after `keep`, because the confirmation is then no longer valid.
     ///
     /// # Errors

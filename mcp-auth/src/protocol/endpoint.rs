@@ -1,25 +1,23 @@
 //! The methods of MCP, which turn a message and its caller into a response.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::guard::{Denied, SecurityScheme, lacking_server_scopes};
-use crate::identity::{Caller, Clock, Freshness, Organizations, UrlOrg};
+use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::limits::Party;
 #[cfg(feature = "testing")]
 use crate::primitive::MirroredArgument;
-use crate::primitive::{Asking, List, LogLevel, Rate, Registry, Served, States, Threads};
+use crate::primitive::{Asking, List, LogLevel, Served};
 
-use self::converse::Continuation;
 use self::freshness::{facts, hidden};
 use self::list::Visibilities;
+use self::target::Continuation;
 use super::calls::Calls;
 use super::challenge::Challenger;
 use super::completion::{self, Reference};
-use super::confirmations::Confirmations;
 use super::envelope::{Message, Params};
 use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
@@ -28,95 +26,29 @@ use super::notification::{self, Asked};
 use super::rates::Rates;
 use super::record::CallLog;
 use super::results::{Published, Results};
-use super::seal::Sealer;
 use super::sessions::{SessionRequest, Sessions};
 use super::step_up::StepUps;
-use super::subscriptions::Streams;
 use super::{RefusedMessage, Response, WiderToken};
 
 mod ask;
 mod call;
+mod config;
 mod converse;
 mod denial;
 mod freshness;
 mod list;
 mod listen;
 mod listening;
+mod message_stream;
 mod primitives;
 mod session_updates;
 mod sessions;
 mod stream;
+mod target;
 
+pub(crate) use self::config::{AnonymousAccess, EndpointConfig, ServerInfo};
+pub(crate) use self::message_stream::{MessageStream, StreamEvent};
 pub(crate) use self::sessions::{SessionRefusal, SessionRequestHead};
-pub(crate) use self::stream::{MessageStream, StreamEvent};
-
-/// The server's own name, title and version, which it sends to clients.
-#[derive(Clone, Debug)]
-pub(crate) struct ServerInfo {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    pub(crate) title: Option<String>,
-    pub(crate) instructions: Option<String>,
-}
-
-/// The parts and settings of an endpoint.
-#[derive(Debug)]
-pub(crate) struct EndpointConfig {
-    pub(crate) info: ServerInfo,
-    pub(crate) registry: Registry,
-    pub(crate) states: Arc<States>,
-    pub(crate) organizations: Arc<Organizations>,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// If true, a guard that needs an organization, but no role and no permission, takes the
-    /// organization from the token without a look-up.
-    pub(crate) trust_token_org: bool,
-    /// Scopes that every request needs.
-    pub(crate) required_scopes: Vec<String>,
-    /// The requests that callers without a token may send.
-    pub(crate) anonymous: AnonymousAccess,
-    /// If true, a call that lacks a scope gets an `isError` result instead of a 403 challenge.
-    pub(crate) scope_denials_as_results: bool,
-    /// If true, a call that lacks an organization gets a 403 challenge for the scope that would let
-    /// the token name one.
-    pub(crate) organization_step_up: bool,
-    pub(crate) calls: Arc<Calls>,
-    /// The rate limits of the server, which count calls of all tools, prompts and resources together.
-    pub(crate) rates: Vec<Rate>,
-    /// The threads for plain functions.
-    pub(crate) threads: Arc<Threads>,
-    pub(crate) timeout: Duration,
-    /// The largest number of entries on a page of a list.
-    pub(crate) page_size: usize,
-    /// The shortest time between two progress messages of a call.
-    pub(crate) progress_interval: Duration,
-    /// Seals the cursors of lists and the state of requests that wait for a person.
-    pub(crate) sealer: Sealer,
-    /// The used confirmations.
-    pub(crate) confirmations: Confirmations,
-    /// True if legacy clients get sessions.
-    pub(crate) legacy_sessions: bool,
-    pub(crate) streams: Streams,
-}
-
-/// The requests that callers without a token may send, in addition to the use of public tools,
-/// prompts and resources.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum AnonymousAccess {
-    /// The server answers every other request with 401.
-    #[default]
-    None,
-    /// Callers may initialize, discover, and list the public tools, prompts and resources.
-    ListPublic,
-    /// Callers may initialize, discover, and list all tools, prompts and resources.
-    ListAll,
-}
-
-impl AnonymousAccess {
-    /// Returns true if a client can connect without a token.
-    fn connects(self) -> bool {
-        self != Self::None
-    }
-}
 
 /// Answers MCP messages.
 #[derive(Debug)]

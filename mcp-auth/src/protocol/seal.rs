@@ -37,7 +37,7 @@ enum Keys {
     Random(OnceLock<Option<RandomizedNonceKey>>),
 }
 
-/// What a sealed text is for.
+/// The use of a sealed text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
     /// The cursor of a page of a list.

@@ -292,7 +292,7 @@ async fn a_function_asks_and_runs_again_with_the_answer() {
     let second = call(&world, &ada, again(first, &state, answers)).await;
     second.expect_text("4 at Noma, outside");
     assert_eq!(second.result()["resultType"], "complete");
-    // What was before the question ran again.
+    // The beginning of the function ran twice.
     world.expect_runs(2);
 }
 
@@ -629,7 +629,7 @@ async fn a_state_is_valid_only_for_its_caller_its_function_and_its_arguments() {
         );
     }
     assert_eq!(world.runs.total(), runs);
-    // The same arguments in another form, and another token of the same caller.
+    // A client may write the same arguments in another form, and send another token of the same caller.
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"requestState":"{state}","inputResponses":{answers},"name":"book","arguments":{{ "restaurant" : "Nom\u0061" }},"_meta":{}}}}}"#,
         {

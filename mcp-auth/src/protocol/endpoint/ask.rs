@@ -13,7 +13,7 @@ use super::super::error::RpcError;
 use super::super::record::Record;
 use super::super::request_state::{Origin, RequestState, Unsealed};
 use super::super::{RefusedMessage, Response};
-use super::call::{CallEnd, Target};
+use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
 impl Endpoint {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 
 use crate::guard::{self, Authorized, Guard, NotAuthorized, decide, needing_scopes};
-use crate::identity::{Acting, Caller, Freshness, NamedBy, Org, Unavailable, UrlOrg};
+use crate::identity::{Acting, Caller, Freshness, NamedBy, Unavailable, UrlOrg};
 use crate::primitive::{
     CallEnvironment, Concurrency, Input, Output, Reference, Served, Suggestions, Wanted,
 };
@@ -22,8 +22,8 @@ use super::super::sessions::UntilCancelled;
 use super::super::{RefusedMessage, Response};
 use super::ask::origin;
 use super::converse::Original;
-use super::primitives::shortened;
 use super::stream::Remaining;
+use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped, facts};
 
 /// The use of a tool, a prompt or a resource, with its input.
@@ -31,32 +31,6 @@ pub(super) struct Use<'a> {
     pub(super) served: &'a Arc<Served>,
     pub(super) input: Input,
     pub(super) target: Target<'a>,
-}
-
-/// The method of a request, which determines the form of the response.
-#[derive(Clone, Copy)]
-pub(super) enum Target<'a> {
-    Completion,
-    Prompt { name: &'a str },
-    Resource { uri: &'a str },
-    Tool,
-}
-
-impl Target<'_> {
-    /// Returns the error for a name or a URI that does not exist. A name or a URI that the caller may
-    /// not use gets the same error.
-    pub(super) fn unknown(self, era: Era) -> RpcError {
-        match self {
-            Self::Prompt { name } => RpcError::UnknownPrompt(shortened(name)),
-            Self::Resource { uri } => RpcError::UnknownResource {
-                uri: uri.chars().take(MOST_URI).collect(),
-                modern: era == Era::Modern,
-            },
-            // Unreachable: a completion request gets an empty list instead of an error, and the
-            // denial of a tool is a result.
-            Self::Completion | Self::Tool => RpcError::InvalidParams("unknown"),
-        }
-    }
 }
 
 impl Endpoint {
@@ -407,26 +381,3 @@ impl Endpoint {
         }
     }
 }
-
-/// The data that the response to a call needs, besides the outcome.
-#[derive(Clone, Copy)]
-pub(super) struct CallEnd<'a> {
-    pub(super) served: &'a Arc<Served>,
-    pub(super) target: Target<'a>,
-    pub(super) caller: Option<&'a Caller>,
-    pub(super) org: Option<&'a Org>,
-    pub(super) named_by: NamedBy,
-    /// The organization that the state of the request is bound to.
-    pub(super) bound_org: Option<&'a Org>,
-    /// The arguments, as JSON. Empty for a completion request.
-    pub(super) arguments: &'a ByteString,
-    /// True if the client sent answers or the state of an earlier round.
-    pub(super) is_retry: bool,
-    /// True if the server can send requests to the client of a legacy session.
-    pub(super) asks: bool,
-    /// True if the head of the response is not sent yet.
-    pub(super) has_head: bool,
-}
-
-/// The largest number of characters of a URI that an error repeats.
-const MOST_URI: usize = 2048;

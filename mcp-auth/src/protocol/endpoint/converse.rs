@@ -25,7 +25,9 @@ use super::super::era::{Era, Header, Headers, Mirrored};
 use super::super::error::RpcError;
 use super::super::seal::random_id;
 use super::super::sessions::{self, ClientRequest, SessionRequest, StreamWriter};
-use super::stream::{MessageStream, without_status};
+use super::message_stream::MessageStream;
+use super::stream::without_status;
+use super::target::Continuation;
 use super::{Endpoint, Request, Stopped, not_found};
 
 /// A request of a session that outlives its HTTP request.
@@ -37,12 +39,6 @@ pub(super) struct Original {
     party: Party,
     challenger: Challenger,
     session: Arc<SessionRequest>,
-}
-
-/// The answers of a session's client, and the stream on which the call continues.
-pub(super) struct Continuation {
-    pub(super) given: Given,
-    pub(super) writer: StreamWriter,
 }
 
 /// The questions that a client was sent.

@@ -8,7 +8,7 @@ use super::super::challenge::{Challenge, Challenger};
 use super::super::error::RpcError;
 use super::super::record::Record;
 use super::super::{RefusedMessage, Response, WiderToken};
-use super::call::Target;
+use super::target::Target;
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
 impl Endpoint {

@@ -12,7 +12,8 @@ use crate::primitive::{Input, List};
 use super::super::error::RpcError;
 use super::super::record::{self, Kind};
 use super::super::{Response, completion};
-use super::call::{Target, Use};
+use super::call::Use;
+use super::target::{Target, shortened};
 use super::{Endpoint, Request, Stopped, not_found};
 
 impl Endpoint {
@@ -128,9 +129,4 @@ fn raw(body: &ByteString, arguments: &str) -> ByteString {
         return ByteString::from_static("{}");
     }
     body.slice_ref(arguments)
-}
-
-/// Shortens a name that the client sent, because the error repeats the name.
-pub(super) fn shortened(name: &str) -> String {
-    name.chars().take(128).collect()
 }

@@ -15,10 +15,10 @@ use super::super::rates::Counting;
 use super::super::results::Results;
 use super::super::sessions::{ClientResponse, EventId, Owner, Session, TooManySubscriptions};
 use super::super::{RefusedMessage, Response, WiderToken};
-use super::call::Target;
 use super::listen::Reader;
+use super::message_stream::MessageStream;
 use super::session_updates::WithUpdates;
-use super::stream::MessageStream;
+use super::target::Target;
 use super::{Endpoint, Request, Sender, Stopped, facts, not_found};
 
 /// A GET or a DELETE, which is about a session.
@@ -51,7 +51,7 @@ pub(crate) enum SessionRefusal {
 }
 
 impl Request<'_> {
-    /// Returns what the client of the session can be asked. Nothing without a session.
+    /// Returns which questions the client of the session can answer. Without a session the client can answer none.
     pub(super) fn abilities(&self) -> ClientAbilities {
         let session = self.session.map(|request| request.session());
         session.map_or_else(ClientAbilities::default, |session| session.abilities())

@@ -52,8 +52,8 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// Whoever knows a key can answer questions that a function asks in the place of the person. Keep the keys where the
-    /// secret key of Clerk is kept.
+    /// A person who knows a key can continue a call as if another person had answered its questions. Keep the keys as
+    /// secret as the secret key of Clerk.
     pub fn state_keys(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.state_keys.keys = Some(keys.into_iter().map(Into::into).collect());
         self
@@ -76,8 +76,8 @@ impl ServerBuilder {
     ///
     /// # Security
     ///
-    /// If another process with the same keys runs all the same, a confirmed call can run once at each process. The same
-    /// holds within ten minutes after a restart.
+    /// If another process with the same keys runs all the same, a confirmed call can run once at each process. After a
+    /// restart, an agreement of the last ten minutes can be used once more.
     pub fn single_process(mut self) -> Self {
         self.state_keys.single_process = true;
         self

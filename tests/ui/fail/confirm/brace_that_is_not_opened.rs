@@ -1,0 +1,8 @@
+use mcp_auth::mcp_tool;
+
+#[mcp_tool(confirm = "Delete document_id}?")]
+async fn delete(document_id: String) {
+    drop(document_id);
+}
+
+fn main() {}
