@@ -237,3 +237,12 @@ fn prompt(text: &str) -> CreateMessageRequestParams {
 fn said(answer: &CreateMessageResult) -> String {
     serde_json::to_string(&answer.message.content).unwrap_or_default()
 }
+
+/// Reset a counter, which a person confirms.
+#[mcp_tool(confirm = "Reset {name}?", closed_world)]
+async fn reset(
+    /// The name of the counter.
+    name: String,
+) -> String {
+    format!("Reset {name}")
+}
