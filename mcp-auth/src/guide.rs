@@ -28,6 +28,7 @@ pages! {
     arguments: "arguments.md",
     prompts_and_resources: "prompts-and-resources.md",
     progress_and_logs: "progress-and-logs.md",
+    tasks: "tasks.md",
     schemas: "schemas.md",
     tokens: "tokens.md",
     clerk: "clerk.md",

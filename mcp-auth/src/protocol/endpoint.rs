@@ -26,6 +26,7 @@ use super::notification::{self, Asked};
 use super::rates::Rates;
 use super::record::CallLog;
 use super::results::{Published, Results};
+use super::running_tasks::RunningTasks;
 use super::seal::Sealer;
 use super::step_up::StepUps;
 use super::{RefusedMessage, Response, WiderToken};
@@ -34,8 +35,11 @@ mod ask;
 mod call;
 mod denial;
 mod list;
+mod outliving;
 mod primitives;
 mod stream;
+mod task;
+mod task_run;
 
 pub(crate) use self::stream::MessageStream;
 
@@ -82,6 +86,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) sealer: Sealer,
     /// The used confirmations.
     pub(crate) confirmations: Confirmations,
+    pub(crate) tasks: Arc<RunningTasks>,
 }
 
 /// The requests that callers without a token may send, in addition to the use of public tools,
@@ -208,6 +213,7 @@ impl Endpoint {
                 .collect(),
             completes: registry.completes(),
             logs: registry.logs(),
+            tasks: registry.has_tasks(),
         });
         Self {
             results,
@@ -448,6 +454,10 @@ impl Endpoint {
                 self.list(List::Templates, sender.caller, &request).await
             }
             (_, "resources/read") => self.read_resource(sender.caller, &request).await,
+            (Era::Modern, method) if method.starts_with("tasks/") => {
+                self.answer_task_request(sender.caller, &request, method)
+                    .await
+            }
             (_, "completion/complete") => self.complete(sender.caller, &request).await,
             (era, _) => Err(not_found(era)),
         }

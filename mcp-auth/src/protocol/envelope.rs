@@ -135,6 +135,7 @@ pub(super) struct Params<'a> {
     level: Option<&'a str>,
     input_responses: Option<&'a str>,
     request_state: Option<&'a str>,
+    task_id: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -158,6 +159,7 @@ impl<'a> Params<'a> {
                 "level" => twice(&mut params.level, value.value()?),
                 "inputResponses" => twice(&mut params.input_responses, value.value()?),
                 "requestState" => twice(&mut params.request_state, value.value()?),
+                "taskId" => twice(&mut params.task_id, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -196,6 +198,13 @@ impl<'a> Params<'a> {
         self.uri
             .and_then(spelled)
             .ok_or(RpcError::InvalidParams("`uri` must be a string"))
+    }
+
+    /// The id of the task.
+    pub(super) fn task_id(&self) -> Result<Cow<'a, str>, RpcError> {
+        self.task_id
+            .and_then(spelled)
+            .ok_or(RpcError::InvalidParams("`taskId` must be a string"))
     }
 
     /// The cursor of the requested page. `None` for the first page.

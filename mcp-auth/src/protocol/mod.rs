@@ -24,10 +24,13 @@ mod record;
 mod request_state;
 mod results;
 mod run_to_completion;
+mod running_tasks;
 mod scan;
 mod seal;
 mod step_up;
 mod string;
+mod task_record;
+mod tasks;
 
 pub(crate) use self::calls::Calls;
 pub(crate) use self::challenge::{Challenge, Challenger};
@@ -44,7 +47,11 @@ pub(crate) use self::era::{Header, Headers, Mirrored};
 #[cfg(feature = "testing")]
 pub(crate) use self::rates::RETRY_AFTER;
 pub(crate) use self::results::{DENIED, DenialDetails};
+pub(crate) use self::running_tasks::RunningTasks;
 pub(crate) use self::seal::{KEY_LEN, Sealer, StateKey};
+
+pub(crate) use self::tasks::TasksInMemory;
+pub use self::tasks::{StoredTask, TaskStore};
 
 use bytes::Bytes;
 

@@ -21,6 +21,7 @@ use super::{Response, ServerInfo, Status};
 
 mod contents;
 mod input;
+mod task;
 
 pub(super) use self::contents::ReadResource;
 
@@ -31,6 +32,8 @@ pub(super) struct Results {
     call_tail: String,
     /// The end of a result that asks questions.
     input_tail: String,
+    /// The end of a result that names a new task.
+    task_tail: String,
     discover: String,
     initialize_tail: String,
     list_tails: [String; 4],
@@ -51,6 +54,8 @@ pub(super) struct Published<'a> {
     pub(super) completes: bool,
     /// True if at least one function can send log messages.
     pub(super) logs: bool,
+    /// True if calls of at least one tool run as tasks.
+    pub(super) tasks: bool,
 }
 
 /// A page of a list.
@@ -72,7 +77,7 @@ impl Results {
         let mut discover = json!({
             "resultType": "complete",
             "supportedVersions": [MODERN],
-            "capabilities": published.capabilities(),
+            "capabilities": published.modern_capabilities(),
             "ttlMs": DISCOVER_TTL_MS,
             "cacheScope": scope(*is_open),
             "_meta": meta,
@@ -101,6 +106,7 @@ impl Results {
         Self {
             call_tail: tail("complete"),
             input_tail: tail("input_required"),
+            task_tail: tail("task"),
             discover: discover.to_string(),
             initialize_tail,
             list_tails: List::ALL.map(list_tail),
@@ -323,6 +329,17 @@ impl Published<'_> {
         }
         Value::Object(capabilities)
     }
+
+    /// Returns the capabilities with the extensions, which only modern clients can use.
+    fn modern_capabilities(&self) -> Value {
+        let mut capabilities = self.capabilities();
+        if self.tasks
+            && let Some(capabilities) = capabilities.as_object_mut()
+        {
+            capabilities.insert("extensions".to_owned(), json!({ TASKS: {} }));
+        }
+        capabilities
+    }
 }
 
 /// The requirements that a denied caller does not meet, for programs.
@@ -438,6 +455,8 @@ fn implementation(info: &ServerInfo) -> Value {
 /// The `_meta` of a result that adds no members.
 const NO_META: [(&str, ()); 0] = [];
 const IS_ERROR: &[u8] = br#","isError":true"#;
+/// The extension for tasks.
+pub(super) const TASKS: &str = "io.modelcontextprotocol/tasks";
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// The member with the details of a denial, in the `_meta` of a result and in the `data` of an
 /// error.

@@ -10,7 +10,9 @@ use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteCon
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
 use crate::limits::Networks;
 use crate::primitive::{Registry, Threads};
-use crate::protocol::{Calls, Confirmations, Endpoint, EndpointConfig, Sealer, ServerInfo};
+use crate::protocol::{
+    Calls, Confirmations, Endpoint, EndpointConfig, RunningTasks, Sealer, ServerInfo,
+};
 
 use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
 use super::check::{connect, probe};
@@ -56,6 +58,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// The tasks, which end when the server stops.
+    pub(super) fn tasks(&self) -> Arc<RunningTasks> {
+        self.site.tasks()
+    }
+
     /// Registers the MCP endpoint, at the configured path: POST, and OPTIONS for browsers.
     ///
     /// In a scope of actix-web, the endpoint's path is below the path of the scope. In that case,
@@ -251,6 +258,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         Some(store) => Confirmations::of(store),
         None => Confirmations::in_memory(Arc::clone(&clock)),
     };
+    let tasks = builder.tasks.tasks(&clock);
     let endpoint = Endpoint::new(EndpointConfig {
         info,
         registry,
@@ -275,6 +283,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         progress_interval: builder.limits.progress_interval,
         sealer,
         confirmations,
+        tasks: Arc::new(tasks),
     });
     let site = Site::new(SiteConfig {
         endpoint: Arc::new(endpoint),

@@ -66,6 +66,7 @@ mod startup;
 mod step_up;
 mod stub;
 mod support;
+mod tasks;
 mod threats;
 mod tokens;
 mod tools;

@@ -5,21 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytestring::ByteString;
 use futures_util::stream::{self, Stream};
 
-use crate::identity::{Caller, NamedBy, Org};
-use crate::primitive::{ClientMessage, Kind, Output, Served};
+use crate::primitive::ClientMessage;
 
-use super::super::challenge::Challenger;
 use super::super::driver::{Driver, Step};
-use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::notification::written;
-use super::super::record::Ended;
-use super::super::{RefusedMessage, Response};
-use super::call::{CallEnd, Target};
-use super::{Endpoint, ReplyTo, Request, Stopped};
+use super::call::CallEnd;
+use super::outliving::OutlivingCall;
+use super::{Endpoint, Request};
 
 /// The JSON-RPC messages of a response. The last message is the response itself. Dropping the stream cancels a modern
 /// call.
@@ -48,20 +43,9 @@ impl fmt::Debug for MessageStream {
 /// A call that sent its first message, with everything that its remaining response needs. The value outlives
 /// the request.
 pub(super) struct Remaining {
-    endpoint: Arc<Endpoint>,
-    id: String,
-    era: Era,
-    challenger: Challenger,
+    call: OutlivingCall,
     /// The progress token, as the client wrote it.
     token: Option<String>,
-    served: Arc<Served>,
-    /// The name of the prompt or the URI of the resource that the request asked for. Empty for a tool.
-    asked_for: String,
-    caller: Option<Caller>,
-    org: Option<Org>,
-    named_by: NamedBy,
-    arguments: ByteString,
-    is_retry: bool,
     driver: Driver,
 }
 
@@ -73,22 +57,8 @@ impl Remaining {
         driver: Driver,
     ) -> Result<Self, RpcError> {
         Ok(Self {
-            endpoint: Arc::clone(endpoint),
-            id: request.id.to_owned(),
-            era: request.era,
-            challenger: request.challenger.clone(),
+            call: OutlivingCall::of(endpoint, request, end),
             token: request.asked()?.token.map(str::to_owned),
-            served: Arc::clone(end.served),
-            asked_for: match end.target {
-                Target::Prompt { name } => name.to_owned(),
-                Target::Resource { uri } => uri.to_owned(),
-                Target::Completion | Target::Tool => String::new(),
-            },
-            caller: end.caller.cloned(),
-            org: end.org.cloned(),
-            named_by: end.named_by,
-            arguments: end.arguments.clone(),
-            is_retry: end.is_retry,
             driver,
         })
     }
@@ -106,65 +76,9 @@ impl Remaining {
                     let message = written(&message, remaining.token.as_deref());
                     (message, (None, Some(remaining)))
                 }
-                Step::End(outcome) => (remaining.response(outcome), (None, None)),
+                Step::End(outcome) => (remaining.call.response(outcome), (None, None)),
             })
         });
         MessageStream::of(messages)
-    }
-
-    /// Returns the response of a call that ended.
-    fn response(&self, outcome: Result<Output, Ended>) -> Vec<u8> {
-        let reply_to = ReplyTo {
-            id: &self.id,
-            era: self.era,
-            challenger: &self.challenger,
-        };
-        let end = CallEnd {
-            served: &self.served,
-            // A completion function sends no messages.
-            target: match self.served.kind() {
-                Kind::Prompt(_) => Target::Prompt {
-                    name: &self.asked_for,
-                },
-                Kind::Resource(_) => Target::Resource {
-                    uri: &self.asked_for,
-                },
-                Kind::Tool(_) => Target::Tool,
-            },
-            caller: self.caller.as_ref(),
-            org: self.org.as_ref(),
-            named_by: self.named_by,
-            arguments: &self.arguments,
-            is_retry: self.is_retry,
-            has_head: false,
-        };
-        let id = Some(self.id.as_str());
-        let response = match self.endpoint.conclude(reply_to, end, outcome) {
-            Ok(response) => response,
-            Err(Stopped::Error(error)) => error.answer(id),
-            Err(Stopped::Refused(refusal)) => without_status(&refusal).answer(id),
-        };
-        match response {
-            Response::Message { body, .. } => body,
-            // A call has a message as its response.
-            Response::Accepted
-            | Response::List { .. }
-            | Response::Refused { .. }
-            | Response::Stream(_) => Vec::new(),
-        }
-    }
-}
-
-/// Returns the error for a refusal whose status can no longer be sent.
-fn without_status(refusal: &RefusedMessage) -> RpcError {
-    match refusal {
-        RefusedMessage::SignIn { scopes } => {
-            let scopes = scopes.join(" ");
-            RpcError::MissingScope(format!("Sign in with the scopes: {scopes}"))
-        }
-        RefusedMessage::MoreScope(wider) => RpcError::MissingScope(wider.denied.to_string()),
-        RefusedMessage::Busy | RefusedMessage::NoThread | RefusedMessage::Unavailable(_) => {
-            RpcError::Failed("The server is busy. Try again in a moment.".to_owned())
-        }
     }
 }

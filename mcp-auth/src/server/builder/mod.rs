@@ -12,6 +12,7 @@ mod schemas;
 pub(super) mod scopes;
 mod serving;
 mod state_keys;
+mod tasks;
 pub(super) mod tokens;
 
 use std::fmt;
@@ -43,6 +44,7 @@ use schemas::SchemaOptions;
 use scopes::ScopeOptions;
 use serving::ServingOptions;
 use state_keys::StateKeyOptions;
+use tasks::TaskOptions;
 use tokens::TokenOptions;
 
 /// The environment variables that all topics read.
@@ -154,6 +156,7 @@ pub struct ServerBuilder {
     pub(super) proxies: ProxyOptions,
     pub(super) limits: LimitOptions,
     pub(super) state_keys: StateKeyOptions,
+    pub(super) tasks: TaskOptions,
     pub(super) schemas: SchemaOptions,
     pub(super) local_clerk: LocalClerkOptions,
     #[cfg(feature = "testing")]
@@ -182,6 +185,7 @@ impl ServerBuilder {
             proxies: ProxyOptions::default(),
             limits: LimitOptions::default(),
             state_keys: StateKeyOptions::default(),
+            tasks: TaskOptions::default(),
             schemas: SchemaOptions::default(),
             local_clerk: LocalClerkOptions::default(),
             #[cfg(feature = "testing")]
