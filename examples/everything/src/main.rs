@@ -12,6 +12,7 @@ mod prompts;
 mod questions;
 mod resources;
 mod schema;
+mod tasks;
 
 #[actix_web::main]
 async fn main() -> mcp_auth::Result<()> {
