@@ -76,7 +76,7 @@ impl fmt::Display for Primitive {
 }
 
 /// Every key, with the only primitive that has it, or `None` if all three primitives have the key.
-const KEYS: [(&str, Option<Primitive>); 37] = [
+const KEYS: [(&str, Option<Primitive>); 38] = [
     ("name", None),
     ("title", None),
     ("icon", None),
@@ -105,6 +105,7 @@ const KEYS: [(&str, Option<Primitive>); 37] = [
     ("forbid_actor", None),
     ("authorize", None),
     ("confirm", Some(Primitive::Tool)),
+    ("task", Some(Primitive::Tool)),
     ("rate", None),
     ("concurrency", None),
     ("timeout", None),

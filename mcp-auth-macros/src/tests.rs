@@ -80,6 +80,20 @@ fn a_question_is_asked_after_authorize() {
 }
 
 #[test]
+fn a_tool_declares_whether_its_calls_run_as_tasks() {
+    snapshot(
+        quote!(task = "optional"),
+        &quote! {
+            /// Write the report.
+            async fn report(quarter: String) -> String {
+                quarter
+            }
+        },
+        &expect_file!["../tests/expand/task.rs"],
+    );
+}
+
+#[test]
 fn a_tool_without_parameters_is_data_and_one_call() {
     snapshot(
         quote!(),

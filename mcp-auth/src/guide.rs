@@ -30,6 +30,7 @@ pages! {
     progress_and_logs: "progress-and-logs.md",
     questions: "questions.md",
     notifications: "notifications.md",
+    tasks: "tasks.md",
     schemas: "schemas.md",
     tokens: "tokens.md",
     clerk: "clerk.md",

@@ -46,7 +46,7 @@ pub use crate::primitive::{
     Notifier, PrimitiveInfo, PrimitiveKind, PromptOutput, PublicErrorExt, Rate, ResourceOutput,
     State, ToolError, ToolOutput, Total,
 };
-pub use crate::protocol::ConfirmationStore;
+pub use crate::protocol::{ConfirmationStore, StoredTask, TaskStore};
 pub use crate::server::{
     AccessMatrix, AudiencePolicy, CheckReport, Error, Finding, Result, RunningServer, SampleCaller,
     Server, ServerBuilder, Severity,
@@ -100,7 +100,7 @@ pub mod __private {
         Form, FormChoice, FormFields, FromContext, Handler, HasRules, Icon, IsArgument, IsField,
         Kind, MetaValue, MirroredArgument, NeverNull, NoRules, NoText, NotRead, Parameter,
         PromptTraits, Ran, Registration, ResourceTraits, Rules, Stop, Suggestions,
-        SuppressedKeyword, ToolError, ToolTraits, UriPart, Values, Violations, When,
+        SuppressedKeyword, TaskSupport, ToolError, ToolTraits, UriPart, Values, Violations, When,
     };
     pub use crate::primitive::{
         check_error, check_undived, inject, inject_optional, started, suggested, taken,

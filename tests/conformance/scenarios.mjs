@@ -58,6 +58,19 @@ const SINCE_2026_07_28 = [
     'input-required-result-validate-input',
 ];
 
+// `tasks-status-notifications` always skips its checks.
+const TASKS = [
+    'tasks-lifecycle',
+    'tasks-capability-negotiation',
+    'tasks-wire-fields',
+    'tasks-request-state-removal',
+    'tasks-mrtr-input',
+    'tasks-mrtr-composition',
+    'tasks-request-headers',
+    'tasks-dispatch-and-envelope',
+    'tasks-required-task-error',
+];
+
 export const SCENARIOS = {
     '2025-06-18': [...EVERYWHERE, ...LEGACY],
     '2025-11-25': [
@@ -69,4 +82,6 @@ export const SCENARIOS = {
         ...SINCE_2025_11_25,
     ],
     '2026-07-28': [...EVERYWHERE, ...SINCE_2025_11_25, ...SINCE_2026_07_28],
+    // The suite runs the scenarios of extensions without a revision.
+    extension: TASKS,
 };

@@ -13,6 +13,7 @@ mod prompts;
 mod questions;
 mod resources;
 mod schema;
+mod tasks;
 
 #[actix_web::main]
 async fn main() -> mcp_auth::Result<()> {

@@ -14,7 +14,7 @@ use crate::{
     entry::{
         Call, Confirm, Entry, Hint, List,
         Quantifier::{All, Any},
-        Spelling,
+        Spelling, TaskSupport,
     },
     errors::{Errors, did_you_mean, listed},
     grammar::{self, CheckResult},
@@ -62,6 +62,7 @@ pub(crate) struct ToolArgs {
     pub(crate) idempotent: Option<Hint>,
     pub(crate) lenient: Option<Ident>,
     pub(crate) read_only: Option<Hint>,
+    pub(crate) task: Option<TaskSupport>,
 }
 
 /// The value of `extend_on_progress`: the longest time of a call that reports progress.
@@ -141,6 +142,7 @@ impl ToolArgs {
             "idempotent" => self.idempotent = errors.keep(entry.hint()),
             "lenient" => self.lenient = errors.keep(entry.flag()),
             "read_only" => self.read_only = errors.keep(entry.hint()),
+            "task" => self.task = errors.keep(entry.task()),
             other => unreachable!("`{other}` has no reader, please report"),
         }
     }

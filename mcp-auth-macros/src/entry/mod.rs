@@ -6,6 +6,7 @@ mod call;
 mod confirm;
 mod list;
 mod number;
+mod task;
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -23,6 +24,7 @@ pub(crate) use self::{
     confirm::Confirm,
     list::{Choice, List, Quantifier},
     number::Limit,
+    task::TaskSupport,
 };
 
 use crate::{errors::Errors, grammar::CheckResult};

@@ -7,7 +7,7 @@ use syn::ext::IdentExt;
 use super::{field_type_name, guard::guard, location, optional, spelled};
 use crate::{
     docs::Description,
-    entry::{Call, Spelling},
+    entry::{Call, Spelling, TaskSupport},
     model::{Handler, Kind, Resource, Tool},
     parameter::{Parameter, Role},
     template::Part,
@@ -105,6 +105,11 @@ fn tool_traits(handler: &Handler, tool: &Tool) -> TokenStream {
         ..
     } = tool;
     let confirms = tool.confirm.is_some();
+    let task = tool.task.map(|support| match support {
+        TaskSupport::Optional => quote!(__private::TaskSupport::Optional),
+        TaskSupport::Required => quote!(__private::TaskSupport::Required),
+    });
+    let task = optional(&task);
     let (read_only, destructive) = (optional(&tool.read_only), optional(&tool.destructive));
     let (idempotent, open_world) = (optional(&tool.idempotent), optional(&tool.open_world));
     let mirrored = handler.headers().map(|(argument, header)| {
@@ -121,6 +126,7 @@ fn tool_traits(handler: &Handler, tool: &Tool) -> TokenStream {
             allow_unknown: #allow_unknown,
             lenient: #lenient,
             confirms: #confirms,
+            task: #task,
             mirrored: &[#(#mirrored),*],
         })
     }

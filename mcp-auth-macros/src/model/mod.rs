@@ -18,7 +18,7 @@ pub(crate) use self::{
 use crate::{
     args::{Args, ToolArgs},
     docs::Description,
-    entry::{Call, Confirm, Hint, Spelling},
+    entry::{Call, Confirm, Hint, Spelling, TaskSupport},
     errors::Errors,
     grammar,
     icon::Icon,
@@ -72,6 +72,7 @@ pub(crate) struct Tool {
     pub(crate) lenient: bool,
     pub(crate) open_world: Option<bool>,
     pub(crate) read_only: Option<bool>,
+    pub(crate) task: Option<TaskSupport>,
 }
 
 impl Handler {
@@ -218,6 +219,7 @@ impl Tool {
             lenient: args.lenient.is_some(),
             open_world: args.closed_world.as_ref().map(|_| false),
             read_only: said(&args.read_only),
+            task: args.task,
         }
     }
 }

@@ -76,6 +76,7 @@ const _: () = {
                 allow_unknown: false,
                 lenient: false,
                 confirms: false,
+                task: ::core::option::Option::None,
                 mirrored: &[
                     __private::MirroredArgument {
                         argument: "homeRegion",

@@ -66,6 +66,7 @@ const _: () = {
                 allow_unknown: false,
                 lenient: false,
                 confirms: true,
+                task: ::core::option::Option::None,
                 mirrored: &[],
             }),
             title: ::core::option::Option::None,

@@ -77,6 +77,7 @@ const _: () = {
                 allow_unknown: false,
                 lenient: false,
                 confirms: false,
+                task: ::core::option::Option::None,
                 mirrored: &[],
             }),
             title: ::core::option::Option::None,

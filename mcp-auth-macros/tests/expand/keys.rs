@@ -57,6 +57,7 @@ const _: () = {
                 allow_unknown: true,
                 lenient: false,
                 confirms: false,
+                task: ::core::option::Option::None,
                 mirrored: &[],
             }),
             title: ::core::option::Option::Some("Search documents"),

@@ -18,7 +18,7 @@ use crate::identity::{Authenticator, Clock, LogThrottle};
 use crate::limits::{Exhausted, Network, Networks, Pool, Shares};
 #[cfg(feature = "testing")]
 use crate::primitive::MirroredArgument;
-use crate::protocol::Endpoint;
+use crate::protocol::{Endpoint, RunningTasks};
 
 use super::body::Incoming;
 use super::canonical::Canonical;
@@ -135,6 +135,11 @@ impl Site {
             names,
             metadata_paths,
         }
+    }
+
+    /// The tasks, which end when the server stops.
+    pub(crate) fn tasks(&self) -> Arc<RunningTasks> {
+        self.endpoint.tasks()
     }
 
     /// Returns the network of a request's client. Callers without a token are counted by network.

@@ -109,6 +109,11 @@ struct State {
     /// True if the body of the function began. A message from before would tell a caller whom `authorize`
     /// denies that a prompt or a resource exists.
     is_open: bool,
+    /// True if the body of the function waited for something other than an answer. In a plain `fn`, true if the body
+    /// began.
+    has_waited: bool,
+    /// True if an `async fn` that has waited is not polled, because its task is not stored yet.
+    is_stopped_by_wait: bool,
     /// True if no message can be sent any more.
     is_closed: bool,
     /// The task of an `async fn` that is not polled until the client has read some messages.
@@ -159,6 +164,9 @@ impl Channel {
     pub(super) fn open(&self) {
         self.lock().is_open = true;
         self.dialogue.open();
+        if self.waits {
+            self.wait();
+        }
     }
 
     /// Reports progress. Ignores a value that is not greater than the last value, because MCP requires
@@ -230,6 +238,40 @@ impl Channel {
         self.wanted.is_some()
     }
 
+    /// Reports that the function waits for something other than an answer. Has no effect before its body began.
+    pub(super) fn wait(&self) {
+        let mut state = self.lock();
+        if state.is_open && !state.has_waited {
+            state.has_waited = true;
+            drop(state);
+            self.waker.wake();
+        }
+    }
+
+    /// Stops an `async fn` when it waits for the first time, until [`proceed`](Self::proceed). A plain `fn` cannot be
+    /// stopped.
+    pub(crate) fn stop_at_wait(&self) {
+        self.lock().is_stopped_by_wait = true;
+    }
+
+    /// Lets a stopped function continue.
+    pub(crate) fn proceed(&self) {
+        let mut state = self.lock();
+        state.is_stopped_by_wait = false;
+        let held = state.held.take();
+        drop(state);
+        if let Some(held) = held {
+            held.wake();
+        }
+    }
+
+    /// Returns true if the body of the function has waited for something other than an answer. If not, wakes this task
+    /// when it does. Only a call whose messages nobody takes may use this method.
+    pub(crate) fn has_waited(&self, waker: &Waker) -> bool {
+        self.waker.register(waker);
+        self.lock().has_waited
+    }
+
     /// Returns a guard that cancels the call if it is dropped.
     pub(super) fn cancel_on_drop(&self) -> DropGuard {
         self.cancelled.clone().drop_guard()
@@ -249,11 +291,13 @@ impl Channel {
         Some(since.checked_add(timeout)?.min(last))
     }
 
-    /// Returns true if the function must not be polled, because the client has not read its messages. The
+    /// Returns true if the function must not be polled, because the client has not read its messages, or because the
+    /// function is stopped. The
     /// task of `waker` is woken when it may be polled again.
     pub(super) fn holds(&self, waker: &Waker) -> bool {
         let mut state = self.lock();
-        let holds = !self.waits && !state.is_closed && state.is_half_full();
+        let is_stopped = state.is_stopped_by_wait && state.has_waited;
+        let holds = !self.waits && !state.is_closed && (state.is_half_full() || is_stopped);
         state.held = holds.then(|| waker.clone());
         holds
     }

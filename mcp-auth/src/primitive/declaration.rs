@@ -77,6 +77,14 @@ impl Kind {
         }
     }
 
+    /// Returns whether calls run as tasks. Only tools can run as tasks.
+    pub(crate) fn task(&self) -> Option<TaskSupport> {
+        match self {
+            Self::Tool(tool) => tool.task,
+            Self::Prompt(_) | Self::Resource(_) => None,
+        }
+    }
+
     /// Returns the arguments that clients repeat in headers. Only tools have such arguments.
     pub(crate) fn mirrored(&self) -> &'static [MirroredArgument] {
         match self {
@@ -105,8 +113,19 @@ pub struct ToolTraits {
     pub lenient: bool,
     /// True if a person must confirm each call.
     pub confirms: bool,
+    /// Whether calls run as tasks. `None` if no call does.
+    pub task: Option<TaskSupport>,
     /// The arguments that clients repeat in headers.
     pub mirrored: &'static [MirroredArgument],
+}
+
+/// Whether calls of a tool run as tasks (the MCP extension `io.modelcontextprotocol/tasks`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TaskSupport {
+    /// A call runs as a task if its client supports tasks, and as an ordinary call otherwise.
+    Optional,
+    /// Each call runs as a task. A client that does not support tasks cannot call the tool.
+    Required,
 }
 
 /// An argument that clients repeat in a header of the request (MCP 2026-07-28,

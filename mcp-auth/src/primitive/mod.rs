@@ -63,7 +63,7 @@ pub use self::content::Content;
 pub use self::context::{Cancelled, Context};
 pub use self::declaration::{
     Annotations, ArgumentsForm, Declaration, Icon, Kind, MetaValue, MirroredArgument, Parameter,
-    PromptTraits, ResourceTraits, ToolTraits,
+    PromptTraits, ResourceTraits, TaskSupport, ToolTraits,
 };
 pub use self::dialogue::ClientAbilities;
 pub use self::elicit::{Answer, Elicit, ElicitForm, ElicitUrl};

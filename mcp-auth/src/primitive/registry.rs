@@ -199,6 +199,11 @@ impl Registry {
         self.iter().any(|served| served.uses_context())
     }
 
+    /// Returns true if calls of at least one tool run as tasks.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.iter().any(|served| served.task().is_some())
+    }
+
     /// Returns true if the server serves no primitives.
     pub(crate) fn is_empty(&self) -> bool {
         self.iter().next().is_none()

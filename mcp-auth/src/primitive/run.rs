@@ -284,7 +284,12 @@ impl Future for UntilAsked {
         let channel = self.channel.as_ref().filter(|_| polled.is_pending());
         match channel.and_then(|channel| channel.dialogue().asking()) {
             Some(asking) => Poll::Ready(Err(Failure::Asking(Box::new(asking)))),
-            None => polled,
+            None => {
+                if let Some(channel) = channel {
+                    channel.wait();
+                }
+                polled
+            }
         }
     }
 }

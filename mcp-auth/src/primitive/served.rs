@@ -12,7 +12,9 @@ use super::arguments::{ArgumentReader, Arguments};
 use super::authorize::{AccessRule, Authorize};
 use super::channel::{Channel, Wanted};
 use super::concurrency::Concurrency;
-use super::declaration::{ArgumentsForm, Kind, MirroredArgument, Parameter, ResourceTraits};
+use super::declaration::{
+    ArgumentsForm, Kind, MirroredArgument, Parameter, ResourceTraits, TaskSupport,
+};
 use super::describe::{describe, icons};
 use super::dialogue::Dialogue;
 use super::info::PrimitiveInfo;
@@ -356,7 +358,7 @@ impl Served {
         self.registration.declaration.authorize
     }
 
-    pub(super) fn timeout(&self) -> Option<Duration> {
+    pub(crate) fn timeout(&self) -> Option<Duration> {
         self.registration
             .declaration
             .timeout
@@ -365,7 +367,7 @@ impl Served {
 
     /// Returns the longest time to which progress extends the time-out. `None` if progress does not
     /// extend it.
-    pub(super) fn longest_timeout(&self) -> Option<Duration> {
+    pub(crate) fn longest_timeout(&self) -> Option<Duration> {
         let seconds = self.registration.declaration.extend_on_progress;
         seconds.map(Duration::from_secs)
     }
@@ -373,6 +375,11 @@ impl Served {
     /// Returns true if a person must confirm each call.
     pub(crate) fn confirms(&self) -> bool {
         self.registration.declaration.kind.confirms()
+    }
+
+    /// Returns whether calls run as tasks. `None` if no call does.
+    pub(crate) fn task(&self) -> Option<TaskSupport> {
+        self.registration.declaration.kind.task()
     }
 
     /// Returns true if the function can send messages to the client.
@@ -388,7 +395,7 @@ impl Served {
         interval: Duration,
         dialogue: Dialogue,
     ) -> Option<Arc<Channel>> {
-        self.uses_context
+        (self.uses_context || self.task().is_some())
             .then(|| Channel::new(self.name(), wanted, self.is_blocking(), interval, dialogue))
     }
 

@@ -40,11 +40,14 @@ mod list;
 mod listen;
 mod listening;
 mod message_stream;
+mod outliving;
 mod primitives;
 mod session_updates;
 mod sessions;
 mod stream;
 mod target;
+mod task;
+mod task_run;
 
 pub(crate) use self::config::{AnonymousAccess, EndpointConfig, ServerInfo};
 pub(crate) use self::message_stream::{MessageStream, StreamEvent};
@@ -164,6 +167,7 @@ impl Endpoint {
                 .collect(),
             completes: registry.completes(),
             logs: registry.logs(),
+            tasks: registry.has_tasks(),
         });
         Self {
             results,
@@ -434,6 +438,10 @@ impl Endpoint {
                 self.list(List::Templates, sender.caller, request).await
             }
             (_, "resources/read") => self.read_resource(sender.caller, request).await,
+            (Era::Modern, method) if method.starts_with("tasks/") => {
+                self.answer_task_request(sender.caller, request, method)
+                    .await
+            }
             (_, "completion/complete") => self.complete(sender.caller, request).await,
             (era, _) => Err(not_found(era)),
         }

@@ -138,6 +138,7 @@ pub(super) struct Params<'a> {
     capabilities: Option<&'a str>,
     request_id: Option<&'a str>,
     notifications: Option<&'a str>,
+    task_id: Option<&'a str>,
     is_flawed: bool,
 }
 
@@ -164,6 +165,7 @@ impl<'a> Params<'a> {
                 "capabilities" => twice(&mut params.capabilities, value.value()?),
                 "requestId" => twice(&mut params.request_id, value.value()?),
                 "notifications" => twice(&mut params.notifications, value.value()?),
+                "taskId" => twice(&mut params.task_id, value.value()?),
                 _ => value.value().map(|_| false)?,
             })
         })?;
@@ -202,6 +204,13 @@ impl<'a> Params<'a> {
         self.uri
             .and_then(spelled)
             .ok_or(RpcError::InvalidParams("`uri` must be a string"))
+    }
+
+    /// The id of the task.
+    pub(super) fn task_id(&self) -> Result<Cow<'a, str>, RpcError> {
+        self.task_id
+            .and_then(spelled)
+            .ok_or(RpcError::InvalidParams("`taskId` must be a string"))
     }
 
     /// The cursor of the requested page. `None` for the first page.

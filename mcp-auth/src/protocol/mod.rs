@@ -24,12 +24,15 @@ mod record;
 mod request_state;
 mod results;
 mod run_to_completion;
+mod running_tasks;
 mod scan;
 mod seal;
 mod sessions;
 mod step_up;
 mod string;
 mod subscriptions;
+mod task_record;
+mod tasks;
 
 pub(crate) use self::calls::Calls;
 pub(crate) use self::challenge::{Challenge, Challenger};
@@ -47,11 +50,15 @@ pub(crate) use self::era::{Header, Headers, Mirrored};
 #[cfg(feature = "testing")]
 pub(crate) use self::rates::RETRY_AFTER;
 pub(crate) use self::results::{DENIED, DenialDetails};
+pub(crate) use self::running_tasks::RunningTasks;
 pub(crate) use self::seal::{KEY_LEN, Sealer, StateKey};
 #[cfg(test)]
 pub(crate) use self::sessions::EventId;
 pub(crate) use self::sessions::SessionId;
 pub(crate) use self::subscriptions::Streams;
+
+pub(crate) use self::tasks::TasksInMemory;
+pub use self::tasks::{StoredTask, TaskStore};
 
 use bytes::Bytes;
 

@@ -57,6 +57,8 @@ pub(super) enum Ended {
     Denied(Denied),
     /// The function failed. The text is for the client.
     Error(String),
+    /// The function panicked or timed out. The text names the error id.
+    Fault(String),
     /// The function needs these scopes.
     NeedsScopes(Vec<String>),
     /// No thread was free for the function.
@@ -130,7 +132,7 @@ impl Record {
             }
             Failure::Fault(request) => {
                 self.fail(INTERNAL, request);
-                Ended::Error(request.text())
+                Ended::Fault(request.text())
             }
             Failure::NoThread => {
                 self.fail(

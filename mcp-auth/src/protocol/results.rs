@@ -22,8 +22,11 @@ use super::{Response, ServerInfo, Status};
 
 mod contents;
 mod input;
+mod published;
+mod task;
 
 pub(super) use self::contents::ReadResource;
+pub(super) use self::published::Published;
 
 /// The parts of results that do not depend on the request.
 #[derive(Debug)]
@@ -32,28 +35,14 @@ pub(super) struct Results {
     call_tail: String,
     /// The end of a result that asks questions.
     input_tail: String,
+    /// The end of a result that names a new task.
+    task_tail: String,
     discover: String,
     initialize_tail: String,
     /// The end of the result of `initialize` for a client that gets a session.
     initialize_tail_in_session: String,
     list_tails: [String; 4],
     lists: Lists,
-}
-
-/// The data about a server that its results contain.
-#[derive(Debug)]
-pub(super) struct Published<'a> {
-    pub(super) info: &'a ServerInfo,
-    /// True if a client can connect without a token.
-    pub(super) is_open: bool,
-    /// The lists that are complete even for a caller without a token, because all entries are public.
-    pub(super) public: Vec<List>,
-    /// The lists that the server has.
-    pub(super) lists: Vec<List>,
-    /// True if at least one argument has a completion function.
-    pub(super) completes: bool,
-    /// True if at least one function can send log messages.
-    pub(super) logs: bool,
 }
 
 /// A page of a list.
@@ -109,6 +98,7 @@ impl Results {
         Self {
             call_tail: call_tail("complete"),
             input_tail: call_tail("input_required"),
+            task_tail: call_tail("task"),
             discover: discover.to_string(),
             initialize_tail,
             initialize_tail_in_session,
@@ -325,45 +315,6 @@ impl Results {
     }
 }
 
-impl Published<'_> {
-    /// Returns the capabilities with the notifications that a client can subscribe to.
-    fn modern_capabilities(&self) -> Value {
-        let mut capabilities = self.capabilities();
-        for (name, can_subscribe) in [("prompts", false), ("resources", true), ("tools", false)] {
-            if let Some(Value::Object(capability)) = capabilities.get_mut(name) {
-                capability.insert("listChanged".to_owned(), true.into());
-                if can_subscribe {
-                    capability.insert("subscribe".to_owned(), true.into());
-                }
-            }
-        }
-        capabilities
-    }
-
-    /// Returns the capabilities of the server (MCP 2026-07-28, basic). A server without prompts does not
-    /// have the capability `prompts`, and does not support `prompts/list`.
-    fn capabilities(&self) -> Value {
-        let mut capabilities = Map::new();
-        let of_lists = [
-            ("prompts", [List::Prompts].as_slice()),
-            ("resources", &[List::Resources, List::Templates]),
-            ("tools", &[List::Tools]),
-        ];
-        for (capability, lists) in of_lists {
-            if lists.iter().any(|list| self.lists.contains(list)) {
-                capabilities.insert(capability.to_owned(), json!({}));
-            }
-        }
-        if self.completes {
-            capabilities.insert("completions".to_owned(), json!({}));
-        }
-        if self.logs {
-            capabilities.insert("logging".to_owned(), json!({}));
-        }
-        Value::Object(capabilities)
-    }
-}
-
 /// The requirements that a denied caller does not meet, for programs.
 #[derive(Debug, Serialize)]
 pub(crate) struct DenialDetails<'a> {
@@ -477,6 +428,8 @@ fn implementation(info: &ServerInfo) -> Value {
 /// The `_meta` of a result that adds no members.
 const NO_META: [(&str, ()); 0] = [];
 const IS_ERROR: &[u8] = br#","isError":true"#;
+/// The extension for tasks.
+pub(super) const TASKS: &str = "io.modelcontextprotocol/tasks";
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// The member with the details of a denial, in the `_meta` of a result and in the `data` of an
 /// error.

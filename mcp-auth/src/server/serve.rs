@@ -11,6 +11,7 @@ use actix_web::dev::{self, ServerHandle, fn_service};
 use futures_util::future::{Either, join, select};
 
 use crate::http::{Flow, ProcessSignals, SHUTDOWN_SECONDS, listen};
+use crate::protocol::RunningTasks;
 
 use super::builder::ServerBuilder;
 use super::codes;
@@ -38,6 +39,7 @@ pub struct RunningServer {
     address: SocketAddr,
     issuer: String,
     handle: ServerHandle,
+    tasks: Arc<RunningTasks>,
 }
 
 impl RunningServer {
@@ -55,8 +57,11 @@ impl RunningServer {
         &self.issuer
     }
 
-    /// Stops listening, ends open subscriptions, and waits up to 30 s until the calls in flight have ended.
+    /// Stops listening, ends open subscriptions, and waits up to 30 s until the calls in flight have ended. Tasks that run
+    /// end as failed.
     pub async fn stop(self) {
+        // The workers run the tasks, so the tasks end first.
+        self.tasks.stop().await;
         self.handle.stop(true).await;
     }
 }
@@ -123,10 +128,11 @@ impl ServerBuilder {
         }
         let (listener, server) = self.listen().await?;
         let report = server.report.to_string();
+        let tasks = server.tasks();
         let running = http(&server, listener)?;
         // A closed standard output does not stop the server.
         let _ = io::stdout().write_all(report.as_bytes());
-        until_stopped(running).await?;
+        until_stopped(running, &tasks).await?;
         Ok(())
     }
 
@@ -157,6 +163,7 @@ impl ServerBuilder {
         let (listener, server) = self.listen().await?;
         let address = listener.local_addr()?;
         let issuer = server.report.issuer.clone();
+        let tasks = server.tasks();
         let running = http(&server, listener)?;
         let handle = running.handle();
         tokio::spawn(running);
@@ -164,6 +171,7 @@ impl ServerBuilder {
             address,
             issuer,
             handle,
+            tasks,
         })
     }
 
@@ -235,8 +243,8 @@ fn http(server: &Server, listener: TcpListener) -> Result<dev::Server> {
     Ok(listen(listener, &limits, signals, at_shutdown, factory)?)
 }
 
-/// Runs until a signal, and then waits for the calls in flight. A second signal ends the wait.
-async fn until_stopped(running: dev::Server) -> io::Result<()> {
+/// Runs until a signal, and then ends the tasks and waits for the calls in flight. A second signal ends the wait.
+async fn until_stopped(running: dev::Server, tasks: &RunningTasks) -> io::Result<()> {
     let mut signals = StopSignals::listen()?;
     let handle = running.handle();
     let mut running = pin!(running);
@@ -244,7 +252,12 @@ async fn until_stopped(running: dev::Server) -> io::Result<()> {
         return ended;
     }
     tracing::info!(target: "mcp_auth", "stopping; calls in flight have {SHUTDOWN_SECONDS} s");
-    let stopped = pin!(join(running, handle.stop(true)));
+    // The workers run the tasks, so the tasks end first.
+    let stop = async {
+        tasks.stop().await;
+        handle.stop(true).await;
+    };
+    let stopped = pin!(join(running, stop));
     match select(stopped, pin!(signals.next())).await {
         Either::Left(((ended, ()), _)) => ended,
         Either::Right(_) => Ok(()),

@@ -11,7 +11,7 @@ use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolic
 use crate::limits::Networks;
 use crate::primitive::{Notifier, Registry, Threads};
 use crate::protocol::{
-    Calls, Confirmations, Endpoint, EndpointConfig, Sealer, ServerInfo, Streams,
+    Calls, Confirmations, Endpoint, EndpointConfig, RunningTasks, Sealer, ServerInfo, Streams,
 };
 
 use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
@@ -58,6 +58,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// The tasks, which end when the server stops.
+    pub(super) fn tasks(&self) -> Arc<RunningTasks> {
+        self.site.tasks()
+    }
+
     /// Registers the MCP endpoint, at the configured path: POST, OPTIONS for browsers, and GET and DELETE with
     /// [`legacy_sessions`](ServerBuilder::legacy_sessions).
     ///
@@ -271,6 +276,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         None => Confirmations::in_memory(Arc::clone(&clock)),
     };
     let authenticator = Arc::new(identity.authenticator);
+    let tasks = builder.tasks.tasks(&clock);
     let endpoint = Endpoint::new(EndpointConfig {
         info,
         registry,
@@ -301,6 +307,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
             Arc::clone(&authenticator),
             Arc::clone(&clock),
         ),
+        tasks: Arc::new(tasks),
     });
     let site = Site::new(SiteConfig {
         endpoint: Arc::new(endpoint),

@@ -68,6 +68,7 @@ mod step_up;
 mod stub;
 mod subscriptions;
 mod support;
+mod tasks;
 mod threats;
 mod tokens;
 mod tools;

@@ -20,6 +20,20 @@ pub(crate) fn expect_valid(era: Era, definition: &'static str, value: &Value) {
     assert!(errors.is_empty(), "no {definition}: {errors:?} in {value}");
 }
 
+/// Expects that a value matches `definition` of the schema of the extension for tasks.
+#[track_caller]
+pub(crate) fn expect_task(definition: &str, value: &Value) {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+        let text = include_str!("../../conformance/schema-tasks.json");
+        serde_json::from_str(text).unwrap()
+    });
+    let mut schema = SCHEMA.clone();
+    assert!(schema["$defs"].get(definition).is_some(), "{definition}");
+    schema["$ref"] = json!(format!("#/$defs/{definition}"));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert!(validator.is_valid(value), "no {definition}: {value}");
+}
+
 /// Expects a response whose result matches `definition`.
 #[track_caller]
 pub(crate) fn expect_result(era: Era, definition: &'static str, reply: &Reply) -> Value {

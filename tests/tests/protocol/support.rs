@@ -282,7 +282,8 @@ impl World {
     }
 
     fn modern(&self, method: &str, mut params: Value) -> Ask {
-        let name = params["name"].as_str().or(params["uri"].as_str());
+        let name = ["name", "uri", "taskId"].map(|member| params[member].as_str());
+        let name = name.into_iter().flatten().next();
         let name = name.map(str::to_owned);
         params["_meta"] = modern_meta();
         let ask = self

@@ -56,6 +56,9 @@ mod signature {
 mod state {
     mod state_and_types_of_the_users_own;
 }
+mod tasks {
+    mod tasks_of_every_form;
+}
 mod types {
     mod data_of_the_users_own;
     mod everything_a_tool_may_return;

@@ -107,6 +107,9 @@ impl Endpoint {
             record.fail("the request state is not valid", Reference::new());
         })?;
         let is_retry = dialogue.continues();
+        let as_task = Self::runs_as_task(request, caller, tool, target).inspect_err(|_| {
+            record.fail("the client has no tasks", Reference::new());
+        })?;
         // Check the rates before `concurrency`, so that a call that exceeds a rate never counts as
         // a running call, not even for a moment.
         let concurrency = tool.concurrency().filter(|_| own_limits);
@@ -134,7 +137,11 @@ impl Endpoint {
         if is_retry && tool.confirms() {
             self.use_state(request, &mut record).await?;
         }
-        let wanted = self.wanted(tool, caller, request)?;
+        // A task sends no messages.
+        let wanted = match as_task {
+            true => Wanted::default(),
+            false => self.wanted(tool, caller, request)?,
+        };
         let interval = self.config.progress_interval;
         let channel = own_limits.then(|| tool.channel(wanted, interval, dialogue));
         let channel = channel.flatten();
@@ -144,21 +151,15 @@ impl Endpoint {
             url_org: request.url_org,
             threads: &self.config.threads,
             party: request.party,
-            timeout: self.config.timeout,
+            timeout: match as_task {
+                true => self.config.tasks.ttl(),
+                false => self.config.timeout,
+            },
             channel: channel.as_ref(),
         };
         let end = move |outcome| record.end(outcome);
         // The box keeps the futures of all requests small.
         let run = Box::pin(tool.call(proof, &env, input, (slot, running), end));
-        let run = UntilCancelled::new(request.session, run);
-        let step = match channel.filter(|channel| channel.is_used()) {
-            None => Step::End(match era {
-                Era::Modern => run.await,
-                Era::Legacy => Detach::new(run).await,
-            }),
-            // The box keeps the futures of all other requests small.
-            Some(channel) => Box::pin(Driver::start(run, channel, era)).await,
-        };
         let end = CallEnd {
             served: tool,
             target,
@@ -170,6 +171,18 @@ impl Endpoint {
             is_retry,
             asks: request.session.is_some() && request.streams,
             has_head: true,
+        };
+        if as_task && let Some(channel) = channel {
+            return Box::pin(self.begin_task(request, end, run, &channel)).await;
+        }
+        let run = UntilCancelled::new(request.session, run);
+        let step = match channel.filter(|channel| channel.is_used()) {
+            None => Step::End(match era {
+                Era::Modern => run.await,
+                Era::Legacy => Detach::new(run).await,
+            }),
+            // The box keeps the futures of all other requests small.
+            Some(channel) => Box::pin(Driver::start(run, channel, era)).await,
         };
         match step {
             Step::End(outcome) => self.conclude(request.reply_to(), end, outcome),
@@ -316,15 +329,18 @@ impl Endpoint {
             (Err(Ended::Denied(denied)), Target::Tool) => {
                 self.results.denial(id, era, &denied, None)
             }
-            (Err(Ended::Arguments(text) | Ended::Error(text)), Target::Tool) => {
-                self.results.failure(id, era, &text)
-            }
+            (
+                Err(Ended::Arguments(text) | Ended::Error(text) | Ended::Fault(text)),
+                Target::Tool,
+            ) => self.results.failure(id, era, &text),
             (Err(_), Target::Completion) => self.results.completion(id, era, &Suggestions::none()),
             (Err(Ended::Asking(_) | Ended::Denied(_) | Ended::NeedsScopes(_)), _) => {
                 return Err(target.unknown(era).into());
             }
             (Err(Ended::Arguments(text)), _) => return Err(RpcError::Arguments(text).into()),
-            (Err(Ended::Error(text)), _) => return Err(RpcError::Failed(text).into()),
+            (Err(Ended::Error(text) | Ended::Fault(text)), _) => {
+                return Err(RpcError::Failed(text).into());
+            }
         })
     }
 

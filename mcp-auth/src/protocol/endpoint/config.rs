@@ -8,6 +8,7 @@ use crate::primitive::{Rate, Registry, States, Threads};
 
 use super::super::calls::Calls;
 use super::super::confirmations::Confirmations;
+use super::super::running_tasks::RunningTasks;
 use super::super::seal::Sealer;
 use super::super::subscriptions::Streams;
 
@@ -54,6 +55,7 @@ pub(crate) struct EndpointConfig {
     pub(crate) sealer: Sealer,
     /// The used confirmations.
     pub(crate) confirmations: Confirmations,
+    pub(crate) tasks: Arc<RunningTasks>,
     /// True if legacy clients get sessions.
     pub(crate) legacy_sessions: bool,
     pub(crate) streams: Streams,

@@ -26,7 +26,7 @@ use super::super::error::RpcError;
 use super::super::seal::random_id;
 use super::super::sessions::{self, ClientRequest, SessionRequest, StreamWriter};
 use super::message_stream::MessageStream;
-use super::stream::without_status;
+use super::outliving::{NO_ANSWER, body};
 use super::target::Continuation;
 use super::{Endpoint, Request, Stopped, not_found};
 
@@ -218,26 +218,6 @@ struct Sendable<'a> {
     id: Option<String>,
 }
 
-/// Returns the message that ends the call.
-pub(super) fn body(id: &str, end: Result<Response, Stopped>) -> Vec<u8> {
-    let id = Some(id);
-    let response = match end {
-        Ok(response) => response,
-        Err(Stopped::Asking(_)) => RpcError::Failed(NO_ANSWER.to_owned()).answer(id),
-        Err(Stopped::Error(error)) => error.answer(id),
-        Err(Stopped::Refused(refusal)) => without_status(&refusal).answer(id),
-    };
-    match response {
-        Response::Message { body, .. } => body,
-        // A call has a message as its response.
-        Response::Accepted
-        | Response::List { .. }
-        | Response::Opened { .. }
-        | Response::Refused { .. }
-        | Response::Stream(_) => Vec::new(),
-    }
-}
-
 /// No headers.
 struct NoHeaders;
 
@@ -250,4 +230,3 @@ impl Headers for NoHeaders {
 /// The time that a person has for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
 const EXPIRED: &str = "The access token expired before the question was answered.";
-const NO_ANSWER: &str = "The client did not answer the question of the server.";

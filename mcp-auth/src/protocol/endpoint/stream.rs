@@ -2,46 +2,29 @@
 
 use std::sync::Arc;
 
-use bytestring::ByteString;
 use futures_util::stream;
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
-use crate::identity::{Caller, NamedBy, Org};
-use crate::primitive::{ClientMessage, Kind, Output, Served};
+use crate::primitive::ClientMessage;
 
-use super::super::challenge::Challenger;
+use super::super::Response;
 use super::super::driver::{Driver, Step};
-use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::notification::written;
-use super::super::record::Ended;
 use super::super::sessions::StreamWriter;
-use super::super::{RefusedMessage, Response};
-use super::converse::{Original, body};
+use super::converse::Original;
 use super::message_stream::MessageStream;
-use super::target::{CallEnd, Target};
-use super::{Endpoint, ReplyTo, Request, Stopped};
+use super::outliving::OutlivingCall;
+use super::target::CallEnd;
+use super::{Endpoint, Request, Stopped};
 
 /// A call that sent its first message, with everything that its remaining response needs. The value outlives
 /// the request.
 pub(super) struct Remaining {
-    endpoint: Arc<Endpoint>,
-    id: String,
-    era: Era,
-    challenger: Challenger,
+    call: OutlivingCall,
     /// The progress token, as the client wrote it.
     token: Option<String>,
-    served: Arc<Served>,
-    /// The name of the prompt or the URI of the resource that the request asked for. Empty for a tool.
-    asked_for: String,
-    caller: Option<Caller>,
-    org: Option<Org>,
-    named_by: NamedBy,
-    bound_org: Option<Org>,
-    arguments: ByteString,
-    is_retry: bool,
-    asks: bool,
     driver: Driver,
 }
 
@@ -53,24 +36,8 @@ impl Remaining {
         driver: Driver,
     ) -> Result<Self, RpcError> {
         Ok(Self {
-            endpoint: Arc::clone(endpoint),
-            id: request.id.to_owned(),
-            era: request.era,
-            challenger: request.challenger.clone(),
+            call: OutlivingCall::of(endpoint, request, end),
             token: request.asked()?.token.map(str::to_owned),
-            served: Arc::clone(end.served),
-            asked_for: match end.target {
-                Target::Prompt { name } => name.to_owned(),
-                Target::Resource { uri } => uri.to_owned(),
-                Target::Completion | Target::Tool => String::new(),
-            },
-            caller: end.caller.cloned(),
-            org: end.org.cloned(),
-            named_by: end.named_by,
-            bound_org: end.bound_org.cloned(),
-            arguments: end.arguments.clone(),
-            is_retry: end.is_retry,
-            asks: end.asks,
             driver,
         })
     }
@@ -83,7 +50,7 @@ impl Remaining {
         original: Original,
     ) -> MessageStream {
         let (writer, events) = original.session().session().open_stream();
-        let endpoint = Arc::clone(&self.endpoint);
+        let endpoint = Arc::clone(&self.call.endpoint);
         let writing = async move {
             let end = self.write(first, &writer).await;
             endpoint.deliver(original, writer, end).await;
@@ -105,7 +72,7 @@ impl Remaining {
                     let message = written(&message, remaining.token.as_deref());
                     (message, (None, Some(remaining)))
                 }
-                Step::End(outcome) => (remaining.response(outcome), (None, None)),
+                Step::End(outcome) => (remaining.call.response(outcome), (None, None)),
             })
         });
         MessageStream::of(messages)
@@ -137,61 +104,6 @@ impl Remaining {
                 Step::End(outcome) => break outcome,
             }
         };
-        self.end(outcome)
-    }
-
-    /// Returns the message that ends the call.
-    fn response(&self, outcome: Result<Output, Ended>) -> Vec<u8> {
-        body(&self.id, self.end(outcome))
-    }
-
-    /// Returns the response of a call that ended.
-    fn end(&self, outcome: Result<Output, Ended>) -> Result<Response, Stopped> {
-        let reply_to = ReplyTo {
-            id: &self.id,
-            era: self.era,
-            challenger: &self.challenger,
-        };
-        let end = CallEnd {
-            served: &self.served,
-            // A completion function sends no messages.
-            target: match self.served.kind() {
-                Kind::Prompt(_) => Target::Prompt {
-                    name: &self.asked_for,
-                },
-                Kind::Resource(_) => Target::Resource {
-                    uri: &self.asked_for,
-                },
-                Kind::Tool(_) => Target::Tool,
-            },
-            caller: self.caller.as_ref(),
-            org: self.org.as_ref(),
-            named_by: self.named_by,
-            bound_org: self.bound_org.as_ref(),
-            arguments: &self.arguments,
-            is_retry: self.is_retry,
-            asks: self.asks,
-            has_head: false,
-        };
-        self.endpoint.conclude(reply_to, end, outcome)
-    }
-}
-
-/// Returns the error for a refusal whose status can no longer be sent.
-pub(super) fn without_status(refusal: &RefusedMessage) -> RpcError {
-    match refusal {
-        RefusedMessage::SignIn { scopes } => {
-            let scopes = scopes.join(" ");
-            RpcError::MissingScope(format!("Sign in with the scopes: {scopes}"))
-        }
-        RefusedMessage::MoreScope(wider) => RpcError::MissingScope(wider.denied.to_string()),
-        RefusedMessage::Busy
-        | RefusedMessage::NoEvents
-        | RefusedMessage::NoSession
-        | RefusedMessage::NoThread
-        | RefusedMessage::Subscriptions
-        | RefusedMessage::Unavailable(_) => {
-            RpcError::Failed("The server is busy. Try again in a moment.".to_owned())
-        }
+        self.call.end(outcome)
     }
 }

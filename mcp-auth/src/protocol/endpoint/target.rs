@@ -1,4 +1,4 @@
-//! What a request is for, and what its response needs.
+//! The target of a request, and the data that its response needs.
 
 use std::sync::Arc;
 

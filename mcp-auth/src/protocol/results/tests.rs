@@ -18,6 +18,7 @@ fn results() -> Results {
         lists: vec![List::Tools],
         completes: false,
         logs: false,
+        tasks: false,
     })
 }
 

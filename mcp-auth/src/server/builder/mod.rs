@@ -13,6 +13,7 @@ pub(super) mod scopes;
 mod serving;
 mod sessions;
 mod state_keys;
+mod tasks;
 pub(super) mod tokens;
 
 use std::fmt;
@@ -45,6 +46,7 @@ use scopes::ScopeOptions;
 use serving::ServingOptions;
 use sessions::SessionOptions;
 use state_keys::StateKeyOptions;
+use tasks::TaskOptions;
 use tokens::TokenOptions;
 
 /// The environment variables that all topics read.
@@ -158,6 +160,7 @@ pub struct ServerBuilder {
     pub(super) proxies: ProxyOptions,
     pub(super) limits: LimitOptions,
     pub(super) state_keys: StateKeyOptions,
+    pub(super) tasks: TaskOptions,
     pub(super) schemas: SchemaOptions,
     pub(super) local_clerk: LocalClerkOptions,
     #[cfg(feature = "testing")]
@@ -187,6 +190,7 @@ impl ServerBuilder {
             proxies: ProxyOptions::default(),
             limits: LimitOptions::default(),
             state_keys: StateKeyOptions::default(),
+            tasks: TaskOptions::default(),
             schemas: SchemaOptions::default(),
             local_clerk: LocalClerkOptions::default(),
             #[cfg(feature = "testing")]

@@ -1,0 +1,276 @@
+//! Runs the function of a task, independently of the request that began the task, and stores how it ends.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::time::{sleep, timeout};
+use tracing::Instrument;
+use tracing::instrument::WithSubscriber;
+
+use crate::identity::Caller;
+use crate::primitive::{Channel, Output};
+
+use super::super::record::Ended;
+use super::super::running_tasks::Running;
+use super::super::task_record::{TaskRecord, TaskState, new_id, owner};
+use super::super::tasks::StoredTask;
+use super::super::{RefusedMessage, Response};
+use super::outliving::OutlivingCall;
+use super::target::CallEnd;
+use super::{Endpoint, Request, Stopped};
+
+/// A running function. It ends when the value is dropped.
+pub(super) type Work = Pin<Box<dyn Future<Output = Result<Output, Ended>> + Send>>;
+
+/// The task of a running function.
+pub(super) struct TaskRun {
+    pub(super) call: OutlivingCall,
+    pub(super) stored: StoredTask,
+    pub(super) record: TaskRecord,
+    pub(super) running: Running,
+}
+
+impl Endpoint {
+    /// Runs the function until it waits, and then makes a task that runs the rest. If the function ends or asks before it
+    /// waits, the response is an ordinary response.
+    ///
+    /// # Errors
+    ///
+    /// - The function ended before it waited, and its response is an error.
+    /// - The store cannot be reached.
+    pub(super) async fn begin_task(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        end: CallEnd<'_>,
+        mut work: Work,
+        channel: &Channel,
+    ) -> Result<Response, Stopped> {
+        channel.stop_at_wait();
+        let outcome = poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending if channel.has_waited(cx.waker()) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        if let Some(outcome) = outcome.await {
+            return self.conclude(request.reply_to(), end, outcome);
+        }
+        let failed = |text| Ok(self.results.failure(request.id, request.era, text));
+        let (Some(caller), Some(id)) = (end.caller, new_id()) else {
+            return failed(NOT_STARTED);
+        };
+        let Some(running) = self.config.tasks.enter(&id) else {
+            return failed(NOT_STARTED);
+        };
+        let capabilities = request.params.meta()?.capabilities();
+        let record = self.new_record(caller, &end, capabilities.unwrap_or_default());
+        let seed = StoredTask {
+            id,
+            owner: owner(caller, end.bound_org),
+            revision: 0,
+            expires_at: 0,
+            content: String::new(),
+        };
+        let ttl = self.longest_task(end.served);
+        let Some(stored) = record.stored(&seed, record.created, ttl) else {
+            return failed(NOT_STARTED);
+        };
+        let is_stored = self.config.tasks.create(stored.clone()).await;
+        if !is_stored.map_err(RefusedMessage::Unavailable)? {
+            return failed(TOO_MANY);
+        }
+        let response = self
+            .results
+            .task_created(request.id, &record.created(&stored));
+        let run = TaskRun {
+            call: OutlivingCall::of(self, request, &end),
+            stored,
+            record,
+            running,
+        };
+        channel.proceed();
+        run.spawn(work);
+        Ok(response)
+    }
+
+    fn new_record(&self, caller: &Caller, end: &CallEnd<'_>, capabilities: &str) -> TaskRecord {
+        let now = self.config.clock.unix_ms();
+        TaskRecord {
+            caller: owner(caller, None),
+            tool: end.served.name().to_owned(),
+            arguments: end.arguments.to_string(),
+            capabilities: capabilities.to_owned(),
+            created: now,
+            updated: now,
+            state: TaskState::Working {
+                lease: lease_from(now),
+            },
+            answers: Default::default(),
+            rounds: 0,
+        }
+    }
+}
+
+impl TaskRun {
+    /// Runs the function in the background.
+    pub(super) fn spawn(self, work: Work) {
+        tokio::spawn(self.drive(work).in_current_span().with_current_subscriber());
+    }
+
+    async fn drive(mut self, mut work: Work) {
+        let cancelled = self.running.cancelled();
+        let ended = loop {
+            let either = select(&mut work, Box::pin(cancelled.cancelled()));
+            let either = match timeout(RENEWAL, either).await {
+                Ok(Either::Left((outcome, _))) => Some(Some(outcome)),
+                Ok(Either::Right(_)) => Some(None),
+                Err(_) => None,
+            };
+            match either {
+                Some(ended) => break ended,
+                None if self.renew().await => {}
+                None => break None,
+            }
+        };
+        drop(work);
+        match ended {
+            Some(outcome) => self.finish(outcome).await,
+            None if self.call.endpoint.config.tasks.is_stopping() => {
+                self.record.state = failed(STOPPED);
+                self.store_end().await;
+            }
+            // The client cancelled the task, or it has expired. The store knows that already.
+            None => {}
+        }
+    }
+
+    /// Tells other processes that the function still runs. Returns false if the task has ended or expired.
+    async fn renew(&mut self) -> bool {
+        let endpoint = Arc::clone(&self.call.endpoint);
+        let now = endpoint.config.clock.unix_ms();
+        if self.stored.expires_at <= now {
+            return false;
+        }
+        self.record.state = TaskState::Working {
+            lease: lease_from(now),
+        };
+        let Some(next) = self.record.stored(&self.stored, now, Duration::ZERO) else {
+            return true;
+        };
+        match endpoint.config.tasks.replace(next.clone()).await {
+            Ok(true) => {
+                self.stored = next;
+                true
+            }
+            Ok(false) => false,
+            // The next renewal tries again.
+            Err(_) => true,
+        }
+    }
+
+    async fn finish(&mut self, outcome: Result<Output, Ended>) {
+        self.ended(outcome);
+        self.store_end().await;
+    }
+
+    /// Sets the state after the function ended. It follows from the response that an ordinary call would have.
+    fn ended(&mut self, outcome: Result<Output, Ended>) {
+        if let Err(Ended::Fault(text)) = &outcome {
+            self.record.state = failed(text);
+            return;
+        }
+        let asks = if let Err(Ended::Asking(asking)) = &outcome {
+            self.record.ask(asking);
+            true
+        } else {
+            false
+        };
+        let body = self.call.response(outcome);
+        let Ok(Reply { result, error }) = serde_json::from_slice(&body) else {
+            self.record.state = failed("The function has no result.");
+            return;
+        };
+        self.record.state = match (result, error) {
+            // The task asks the questions that the response would ask.
+            (Some(result), _) if asks && waits(result) => return,
+            (Some(result), _) => TaskState::Completed(result.to_owned()),
+            (None, Some(error)) => TaskState::Failed(error.to_owned()),
+            (None, None) => failed("The function has no result."),
+        };
+    }
+
+    /// Stores the state after the function ended. If the store fails, tries again a few times, and at last stores that the
+    /// task failed, because a result may be too long for the store.
+    async fn store_end(&mut self) {
+        let endpoint = Arc::clone(&self.call.endpoint);
+        for pause in PAUSES {
+            let now = endpoint.config.clock.unix_ms();
+            self.record.updated = now;
+            let ttl = endpoint.config.tasks.ttl();
+            let Some(next) = self.record.stored(&self.stored, now, ttl) else {
+                return;
+            };
+            if endpoint.config.tasks.replace(next).await.is_ok() {
+                // If another request changed the task, it cancelled the task.
+                return;
+            }
+            sleep(pause).await;
+            if pause == LAST_PAUSE {
+                self.record.state = failed("The result could not be stored.");
+            }
+        }
+    }
+}
+
+/// The response that an ordinary call would have.
+#[derive(Deserialize)]
+struct Reply<'a> {
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// Returns true if a result asks questions.
+fn waits(result: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(rename = "resultType")]
+        result_type: Option<&'a str>,
+    }
+    let typed: Result<Typed<'_>, _> = serde_json::from_str(result.get());
+    typed.is_ok_and(|typed| typed.result_type == Some("input_required"))
+}
+
+/// The state of a task that ended with an internal error.
+pub(super) fn failed(text: &str) -> TaskState {
+    let error = to_raw_value(&json!({ "code": -32603, "message": text }));
+    // A text is always JSON.
+    TaskState::Failed(error.unwrap_or_else(|_| RawValue::NULL.to_owned()))
+}
+
+/// Returns the time until which a task counts as running without a renewal.
+pub(super) fn lease_from(now: u64) -> u64 {
+    now.saturating_add(LEASE_MS)
+}
+
+const NOT_STARTED: &str = "The task could not be started.";
+const TOO_MANY: &str = "There is no room for another task. Wait until earlier tasks have expired, or call the tool later.";
+const STOPPED: &str = "The server was stopped while the task ran. Call the tool again.";
+const LEASE_MS: u64 = 60_000;
+/// The time between two renewals of a lease.
+const RENEWAL: Duration = Duration::from_secs(20);
+/// The pauses between the attempts to store the end of a task.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    LAST_PAUSE,
+    Duration::ZERO,
+];
+const LAST_PAUSE: Duration = Duration::from_secs(3);

@@ -1,0 +1,157 @@
+//! The tasks that run in this process, and the store of all tasks.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::identity::Unavailable;
+
+use super::tasks::{StoredTask, TaskStore};
+
+/// The tasks of a server.
+pub(crate) struct RunningTasks {
+    store: Arc<dyn TaskStore>,
+    /// How long a task is kept after its last change.
+    ttl: Duration,
+    running: Mutex<HashMap<String, CancellationToken>>,
+    /// Cancelled when the server stops.
+    stopping: CancellationToken,
+    /// Notified when a task has ended.
+    ended: Notify,
+}
+
+/// A task that runs in this process, until the value is dropped.
+pub(super) struct Running {
+    tasks: Arc<RunningTasks>,
+    id: String,
+    cancelled: CancellationToken,
+}
+
+impl RunningTasks {
+    pub(crate) fn new(store: Arc<dyn TaskStore>, ttl: Duration) -> Self {
+        Self {
+            store,
+            ttl,
+            running: Mutex::default(),
+            stopping: CancellationToken::new(),
+            ended: Notify::new(),
+        }
+    }
+
+    pub(super) fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Stores a new task. Returns false if there is no room for it.
+    pub(super) async fn create(&self, task: StoredTask) -> Result<bool, Unavailable> {
+        self.store
+            .create(task)
+            .await
+            .map_err(|error| failed(&*error))
+    }
+
+    pub(super) async fn load(&self, id: &str) -> Result<Option<StoredTask>, Unavailable> {
+        self.store.load(id).await.map_err(|error| failed(&*error))
+    }
+
+    /// Replaces the revision before this revision. Returns false if the stored task has another revision.
+    pub(super) async fn replace(&self, task: StoredTask) -> Result<bool, Unavailable> {
+        self.store
+            .replace(task)
+            .await
+            .map_err(|error| failed(&*error))
+    }
+
+    /// Registers a task that begins to run. `None` if it runs already.
+    pub(super) fn enter(self: &Arc<Self>, id: &str) -> Option<Running> {
+        let cancelled = self.stopping.child_token();
+        match self.lock().entry(id.to_owned()) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(entry) => entry.insert(cancelled.clone()),
+        };
+        Some(Running {
+            tasks: Arc::clone(self),
+            id: id.to_owned(),
+            cancelled,
+        })
+    }
+
+    /// Returns true if the task runs in this process.
+    pub(super) fn runs_here(&self, id: &str) -> bool {
+        self.lock().contains_key(id)
+    }
+
+    /// Stops the function of a task, if it runs in this process.
+    pub(super) fn cancel(&self, id: &str) {
+        if let Some(cancelled) = self.lock().get(id) {
+            cancelled.cancel();
+        }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
+    /// Ends all running tasks as failed, and waits until the store has their ends.
+    pub(crate) async fn stop(&self) {
+        self.stopping.cancel();
+        let all_ended = async {
+            loop {
+                let ended = self.ended.notified();
+                if self.lock().is_empty() {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        if timeout(WAIT_FOR_ENDS, all_ended).await.is_err() {
+            tracing::warn!(target: "mcp_auth", "the store of tasks is too slow; some tasks have no end");
+        }
+    }
+
+    /// The code that holds this lock cannot panic.
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    /// Returns the token that is cancelled when the task is cancelled, or when the server stops.
+    pub(super) fn cancelled(&self) -> CancellationToken {
+        self.cancelled.clone()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tasks.lock().remove(&self.id);
+        self.tasks.ended.notify_waiters();
+    }
+}
+
+impl fmt::Debug for RunningTasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningTasks")
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
+    }
+}
+
+fn failed(error: &(dyn Error + Send + Sync)) -> Unavailable {
+    tracing::error!(target: "mcp_auth", error = %error, "the store of tasks failed");
+    Unavailable {
+        what: "store of tasks",
+        retry_after: RETRY_AFTER,
+    }
+}
+
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// The longest time that a stopping server waits for the store.
+const WAIT_FOR_ENDS: Duration = Duration::from_secs(5);

@@ -1,0 +1,265 @@
+//! The store of tasks: calls whose results clients fetch later.
+//!
+//! A store keeps texts and knows nothing about their content, which `task_record` reads and writes.
+//!
+//! Source: the MCP extension `io.modelcontextprotocol/tasks`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::error::Error;
+use std::fmt;
+use std::future::ready;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::identity::Clock;
+
+/// Keeps the tasks of a server: calls of tools with `task`, until their results expire.
+///
+/// By default a server keeps its tasks in memory, so a restart loses them. With a store that outlives the process, clients
+/// fetch results after a restart, and a task that waits for a person continues. A task that ran during the restart fails,
+/// and its error says so. Processes that share a store can serve each other's tasks; they must serve the same
+/// tools.
+///
+/// The server checks who may read a task. A store only keeps [`StoredTask`]s by their ids. A table with the columns of
+/// [`StoredTask`] is enough:
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::error::Error;
+/// use std::pin::Pin;
+/// use std::sync::Mutex;
+///
+/// use mcp_auth::{StoredTask, TaskStore};
+///
+/// type Stored<'a, T> = Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+///
+/// /// A store without limits, which forgets nothing.
+/// #[derive(Default)]
+/// struct Tasks(Mutex<HashMap<String, StoredTask>>);
+///
+/// impl TaskStore for Tasks {
+///     // INSERT INTO tasks (id, owner, revision, expires_at, content) VALUES (…)
+///     fn create(&self, task: StoredTask) -> Stored<'_, bool> {
+///         Box::pin(async move {
+///             let mut tasks = self.0.lock().map_err(|_| "poisoned")?;
+///             tasks.insert(task.id.clone(), task);
+///             Ok(true)
+///         })
+///     }
+///
+///     // SELECT … FROM tasks WHERE id = ?
+///     fn load<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredTask>> {
+///         Box::pin(async move {
+///             let tasks = self.0.lock().map_err(|_| "poisoned")?;
+///             Ok(tasks.get(id).cloned())
+///         })
+///     }
+///
+///     // UPDATE tasks SET … WHERE id = ? AND revision = ? - 1
+///     fn replace(&self, task: StoredTask) -> Stored<'_, bool> {
+///         Box::pin(async move {
+///             let mut tasks = self.0.lock().map_err(|_| "poisoned")?;
+///             match tasks.get_mut(&task.id) {
+///                 Some(stored) if stored.revision + 1 == task.revision => *stored = task,
+///                 _ => return Ok(false),
+///             }
+///             Ok(true)
+///         })
+///     }
+/// }
+///
+/// let builder = mcp_auth::server!().task_store(Tasks::default());
+/// # let _ = builder;
+/// ```
+///
+/// # Security
+///
+/// The content of a task has the arguments and the result of a call, and the answers of a person. Protect the store as you
+/// protect the data of your tools.
+///
+/// Source: <https://github.com/modelcontextprotocol/ext-tasks>, specification.
+pub trait TaskStore: Send + Sync + 'static {
+    /// Stores a new task, and returns true when the task is durable. Returns false if the store has no room for another
+    /// task of this [`owner`](StoredTask::owner). The server then refuses the call.
+    ///
+    /// # Errors
+    ///
+    /// - The store cannot be reached. The server then answers the call with 503.
+    fn create(&self, task: StoredTask) -> Stored<'_, bool>;
+
+    /// Returns the task with this id. A store may also return a task that has expired; the server treats it as unknown.
+    /// The id comes from a client and can be any text.
+    ///
+    /// # Errors
+    ///
+    /// - The store cannot be reached. The server then answers the request with 503.
+    fn load<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredTask>>;
+
+    /// Replaces the task with the same id whose [`revision`](StoredTask::revision) is one less, in one step, and returns
+    /// true. Returns false if there is no such task, or if its revision is another.
+    ///
+    /// # Errors
+    ///
+    /// - The store cannot be reached, or the task is too long.
+    fn replace(&self, task: StoredTask) -> Stored<'_, bool>;
+}
+
+/// The future of a method of [`TaskStore`].
+pub(crate) type Stored<'a, T> =
+    Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+
+/// A task in a [`TaskStore`].
+#[derive(Clone, Eq, PartialEq)]
+pub struct StoredTask {
+    /// The id, which no other task has: 43 characters of the URL-safe Base64 alphabet.
+    pub id: String,
+    /// Identifies the caller to whom the task belongs: 43 characters of the URL-safe Base64 alphabet.
+    pub owner: String,
+    /// The number of changes so far.
+    pub revision: u64,
+    /// The time after which the task may be deleted, in milliseconds since 1970. A change of the task can move the time.
+    pub expires_at: u64,
+    /// The other data of the task, as JSON. Its form is an implementation detail.
+    pub content: String,
+}
+
+/// Shows neither the id, which is enough to find the task, nor the content.
+impl fmt::Debug for StoredTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredTask")
+            .field("revision", &self.revision)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The tasks of this process. Each owner has at most `per_owner` tasks and an eighth of the room.
+pub(crate) struct TasksInMemory {
+    clock: Arc<dyn Clock>,
+    per_owner: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: HashMap<String, StoredTask>,
+    /// The ids of all tasks, the first to expire first.
+    by_end: BTreeSet<(u64, String)>,
+    owners: HashMap<String, Usage>,
+    bytes: usize,
+}
+
+/// The tasks of an owner.
+#[derive(Clone, Copy, Default)]
+struct Usage {
+    tasks: usize,
+    bytes: usize,
+}
+
+impl TasksInMemory {
+    pub(crate) fn new(clock: Arc<dyn Clock>, per_owner: usize) -> Self {
+        Self {
+            clock,
+            per_owner,
+            state: Mutex::default(),
+        }
+    }
+
+    /// The code that holds this lock cannot panic.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.remove_expired(self.clock.unix_ms());
+        state
+    }
+}
+
+impl TaskStore for TasksInMemory {
+    fn create(&self, task: StoredTask) -> Stored<'_, bool> {
+        let mut state = self.lock();
+        let usage = state.owners.get(&task.owner).copied().unwrap_or_default();
+        let has_room = usage.tasks < self.per_owner
+            && state.tasks.len() < MOST_TASKS
+            && !state.tasks.contains_key(&task.id)
+            && state.has_room(&task, 0);
+        if has_room {
+            state.insert(task);
+        }
+        Box::pin(ready(Ok(has_room)))
+    }
+
+    fn load<'a>(&'a self, id: &'a str) -> Stored<'a, Option<StoredTask>> {
+        let task = self.lock().tasks.get(id).cloned();
+        Box::pin(ready(Ok(task)))
+    }
+
+    fn replace(&self, task: StoredTask) -> Stored<'_, bool> {
+        let mut state = self.lock();
+        let before = state.tasks.get(&task.id);
+        let before = before.filter(|before| before.revision.saturating_add(1) == task.revision);
+        let Some(freed) = before.map(size) else {
+            return Box::pin(ready(Ok(false)));
+        };
+        if !state.has_room(&task, freed) {
+            return Box::pin(ready(Err("the tasks in memory are too long".into())));
+        }
+        state.remove(&task.id);
+        state.insert(task);
+        Box::pin(ready(Ok(true)))
+    }
+}
+
+impl State {
+    /// Returns true if there is room for the bytes of a task after `freed` bytes of its owner are removed.
+    fn has_room(&self, task: &StoredTask, freed: usize) -> bool {
+        let usage = self.owners.get(&task.owner).copied().unwrap_or_default();
+        let fits = |used: usize, most| used.saturating_sub(freed) + size(task) <= most;
+        fits(usage.bytes, MOST_BYTES / 8) && fits(self.bytes, MOST_BYTES)
+    }
+
+    fn insert(&mut self, task: StoredTask) {
+        let usage = self.owners.entry(task.owner.clone()).or_default();
+        usage.tasks += 1;
+        usage.bytes += size(&task);
+        self.bytes += size(&task);
+        self.by_end.insert((task.expires_at, task.id.clone()));
+        self.tasks.insert(task.id.clone(), task);
+    }
+
+    fn remove(&mut self, id: &str) {
+        let Some(task) = self.tasks.remove(id) else {
+            return;
+        };
+        let size = size(&task);
+        self.bytes = self.bytes.saturating_sub(size);
+        if let Some(usage) = self.owners.get_mut(&task.owner) {
+            usage.tasks = usage.tasks.saturating_sub(1);
+            usage.bytes = usage.bytes.saturating_sub(size);
+            if usage.tasks == 0 {
+                self.owners.remove(&task.owner);
+            }
+        }
+        self.by_end.remove(&(task.expires_at, task.id));
+    }
+
+    fn remove_expired(&mut self, now: u64) {
+        while let Some((end, id)) = self.by_end.first()
+            && *end <= now
+        {
+            let id = id.clone();
+            self.remove(&id);
+        }
+    }
+}
+
+/// About the memory that a task uses.
+fn size(task: &StoredTask) -> usize {
+    task.content.len() + 512
+}
+
+/// The largest number of tasks in memory.
+const MOST_TASKS: usize = 50_000;
+/// The largest size of all tasks in memory.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;
