@@ -15,6 +15,7 @@ mod primitives;
 mod questions;
 mod request;
 mod server;
+mod tasks;
 mod user;
 
 pub use self::answer::TestAnswer;
