@@ -4,6 +4,8 @@
 //! `cargo run -p everything` starts the server with a local Clerk, and `.ci/run conformance` runs
 //! the suite on the server. Clients of MCP 2025-11-25 and older get sessions. With the variable `WITHOUT_ADDITIONAL_PROPERTIES`, `tools/list` omits
 //! `additionalProperties: false`, because Google's SDK fails on the keyword.
+//!
+//! The variable `TASKS` names a file: the server then keeps tasks in SQLite, and a restart does not lose them.
 
 mod changes;
 mod content;
@@ -13,6 +15,7 @@ mod prompts;
 mod questions;
 mod resources;
 mod schema;
+mod task_store;
 mod tasks;
 
 #[actix_web::main]
@@ -20,6 +23,9 @@ async fn main() -> mcp_auth::Result<()> {
     let mut server = mcp_auth::server!(emulator).legacy_sessions();
     if std::env::var_os("WITHOUT_ADDITIONAL_PROPERTIES").is_some() {
         server = server.without_additional_properties();
+    }
+    if let Ok(path) = std::env::var("TASKS") {
+        server = server.task_store(task_store::SqliteTasks::open(&path).await?);
     }
     server.serve().await
 }

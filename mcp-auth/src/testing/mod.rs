@@ -16,6 +16,7 @@ mod questions;
 mod request;
 mod server;
 mod subscription;
+mod tasks;
 mod user;
 
 pub use self::answer::TestAnswer;

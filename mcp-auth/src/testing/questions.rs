@@ -98,7 +98,7 @@ impl TestUser<'_> {
                 answer = user.request(method, Some(&name), params).send().await;
             }
             answer.questions = questions;
-            answer
+            user.follow(answer).await
         }
     }
 }
@@ -121,8 +121,22 @@ impl TestAnswer {
     /// Returns the questions of this response with their answers. `None` if the response asks nothing, or if the client
     /// cannot answer. `before` is the number of earlier questions.
     fn next_round(&self, person: &Person, before: usize) -> Option<Round> {
-        let requests = self.member("/result/inputRequests")?.as_object()?;
         let state = self.member("/result/requestState")?.clone();
+        let (questions, answers) = self.answered(person, before)?;
+        Some(Round {
+            questions,
+            answers,
+            state,
+        })
+    }
+
+    /// Returns the questions of this response, and the answers by name. `before` is the number of earlier questions.
+    pub(super) fn answered(
+        &self,
+        person: &Person,
+        before: usize,
+    ) -> Option<(Vec<Value>, Map<String, Value>)> {
+        let requests = self.member("/result/inputRequests")?.as_object()?;
         let mut questions = Vec::new();
         let mut answers = Map::new();
         for (name, request) in requests {
@@ -130,11 +144,7 @@ impl TestAnswer {
             answers.insert(name.clone(), answer);
             questions.push(request.get("params").cloned().unwrap_or_default());
         }
-        Some(Round {
-            questions,
-            answers,
-            state,
-        })
+        Some((questions, answers))
     }
 }
 

@@ -72,6 +72,8 @@ pub struct TestUser<'a> {
     query: Option<String>,
     pub(super) asked: AskedMessages,
     pub(super) person: Person,
+    /// True if the client supports tasks.
+    pub(super) tasks: bool,
 }
 
 impl<'a> TestUser<'a> {
@@ -98,6 +100,7 @@ impl<'a> TestUser<'a> {
             query: None,
             asked: AskedMessages::default(),
             person: Person::default(),
+            tasks: false,
         }
     }
 
@@ -109,6 +112,7 @@ impl<'a> TestUser<'a> {
             query: None,
             asked: AskedMessages::default(),
             person: Person::default(),
+            tasks: false,
         }
     }
 
@@ -120,6 +124,7 @@ impl<'a> TestUser<'a> {
             query: None,
             asked: AskedMessages::default(),
             person: Person::default(),
+            tasks: false,
         }
     }
 
@@ -453,7 +458,7 @@ impl<'a> TestUser<'a> {
                 }
             }
         }
-        let meta = self.asked.meta(self.modern, self.person.capabilities());
+        let meta = self.asked.meta(self.modern, self.capabilities());
         if let (Some(params), false) = (params.as_object_mut(), meta.is_empty()) {
             params.insert("_meta".to_owned(), meta.into());
         }
