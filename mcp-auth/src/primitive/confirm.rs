@@ -53,7 +53,7 @@ impl<E: IntoToolError> IntoQuestion for Result<String, E> {
 }
 
 impl Ask<Immediate> for String {
-    fn question(self) -> impl Future<Output = Result<String, ToolError>> + Send + use<> {
+    fn question(self) -> impl Future<Output = Result<Self, ToolError>> + Send + use<> {
         ready(Ok(self))
     }
 }

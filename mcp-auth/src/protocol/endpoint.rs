@@ -415,7 +415,7 @@ impl Endpoint {
         let (id, era) = (request.id, request.era);
         match (era, &*message.method) {
             (Era::Modern, "server/discover") => Ok(self.results.discover(id)),
-            (Era::Modern, "subscriptions/listen") => self.listen(sender, &request).await,
+            (Era::Modern, "subscriptions/listen") => self.listen(sender, request).await,
             (Era::Legacy, "initialize") => {
                 let version = negotiate(&request.params.protocol_version()?);
                 Ok(self.initialize(sender, request, version))

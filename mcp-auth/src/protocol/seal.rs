@@ -251,7 +251,8 @@ mod tests {
             let changed = String::from_utf8(changed).unwrap();
             assert_eq!(one.open(bound, &changed), None, "{index}");
         }
-        for forged in ["", "0", &text[1..], &format!("{text}A"), &"A".repeat(200)] {
+        let shorter: String = text.chars().skip(1).collect();
+        for forged in ["", "0", &shorter, &format!("{text}A"), &"A".repeat(200)] {
             assert_eq!(one.open(bound, forged), None, "{forged}");
         }
     }

@@ -285,6 +285,8 @@ async fn while_the_issuer_is_unreachable_cached_keys_are_used_for_a_day() {
         world.mint(&day.clone().client_id("client_b")),
     );
     call(&world, &seen).await.expect_text("user_ada");
+    // A connection that is still open must not refresh the keys.
+    world.instance.fail_with(Some(503));
     world.clerk.take().unwrap().stop().await;
     for hours in [1, 10, 12] {
         world.clock.advance(Duration::from_secs(hours * 3600));

@@ -93,7 +93,8 @@ impl Endpoint {
         let Some(caller) = caller.filter(|caller| caller.org_at_issuer() && org.is_none()) else {
             return Ok(None);
         };
-        let asks = served.uses_context() && request.era == Era::Modern;
+        let asks = served.uses_context() || served.task().is_some();
+        let asks = asks && request.era == Era::Modern;
         if !asks && !request.params.is_continued() {
             return Ok(None);
         }

@@ -181,11 +181,11 @@ mod tests {
     fn a_wrong_key_does_not_start_and_is_not_shown() {
         let builder = || ServerBuilder::of_package("p", "1");
         let twice = format!("{ONE},{ONE}");
-        let short = &ONE[..40];
-        let nine = vec![ONE; 9].join(",");
+        let short: String = ONE.chars().take(40).collect();
+        let nine = [ONE; 9].join(",");
         for (value, what) in [
             ("secret", "has a key that is not 32 bytes in Base64"),
-            (short, "has a key that is not 32 bytes in Base64"),
+            (&short, "has a key that is not 32 bytes in Base64"),
             (&twice, "has the same key twice"),
             (&nine, "has more than 8 keys"),
         ] {
