@@ -92,6 +92,30 @@ for (const [name, Kind, Transport, method, options] of [
     });
 }
 
+test('the modern client learns that a resource changed, and reads it', async () => {
+    const documents = await start('documents');
+    try {
+        const bearer = await mint(await issuer(documents.endpoint), { user: 'ada', org: 'acme' });
+        const requestInit = { headers: { Authorization: `Bearer ${bearer}` } };
+        const transport = new v2.StreamableHTTPClientTransport(new URL(documents.endpoint), { requestInit });
+        const options = { versionNegotiation: { mode: { pin: '2026-07-28' } } };
+        const client = new v2.Client({ name: 'interop', version: '1.0.0' }, options);
+        const changed = new Promise((resolve) => {
+            client.setNotificationHandler('notifications/resources/updated', ({ params }) => resolve(params.uri));
+        });
+        await client.connect(transport);
+        const subscription = await client.listen({ resourceSubscriptions: ['docs://index', 'docs://nothing'] });
+        await client.callTool({ name: 'create_document', arguments: { title: 'Changed', body: 'New' } });
+        assert.equal(await changed, 'docs://index');
+        const { contents } = await client.readResource({ uri: 'docs://index' }, { cacheMode: 'reload' });
+        assert.match(contents[0].text, /Changed/);
+        await subscription.close();
+        await client.close();
+    } finally {
+        assert.equal(await documents.stop(), 0);
+    }
+});
+
 for (const mode of ['2026-07-28', 'legacy']) {
     test(`the Python client, ${mode}, asks its person`, async () => {
         const arguments_ = [join(import.meta.dirname, 'python/questions.py'), example.endpoint, mode];
