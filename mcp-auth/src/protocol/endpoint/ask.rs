@@ -6,7 +6,9 @@ use bytestring::ByteString;
 use serde_json::{Map, Value};
 
 use crate::identity::{Caller, Org};
-use crate::primitive::{Asking, Client, ClientAnswer, Dialogue, Given, Reference, Served};
+use crate::primitive::{
+    Asking, Client, ClientAbilities, ClientAnswer, Dialogue, Given, Reference, Served,
+};
 
 use super::super::era::Era;
 use super::super::error::RpcError;
@@ -93,7 +95,9 @@ impl Endpoint {
         let Some(caller) = caller.filter(|caller| caller.org_at_issuer() && org.is_none()) else {
             return Ok(None);
         };
-        let asks = served.uses_context() || served.task().is_some();
+        let declared = request.params.meta()?.capabilities().unwrap_or_default();
+        let can_answer = || ClientAbilities::read(declared) != ClientAbilities::default();
+        let asks = served.task().is_some() || served.uses_context() && can_answer();
         let asks = asks && request.era == Era::Modern;
         if !asks && !request.params.is_continued() {
             return Ok(None);

@@ -244,9 +244,11 @@ impl Session {
         method: &str,
         params: &P,
     ) -> Result<ClientRequest, Unanswered> {
-        if self.lock().is_ended {
+        let state = self.lock();
+        if state.is_ended || state.is_stopping {
             return Err(Unanswered::SessionEnded);
         }
+        drop(state);
         ClientRequest::new(self, method, params)
     }
 
@@ -385,10 +387,11 @@ impl Session {
         state.log.wake_all();
     }
 
-    /// Ends the stand-alone stream, because the server is stopping.
+    /// Ends the stand-alone stream and the requests to the client, because the server is stopping.
     pub(super) fn stop(&self) {
         let mut state = self.lock();
         state.is_stopping = true;
+        state.requests.clear();
         state.log.wake_all();
     }
 

@@ -178,6 +178,24 @@ async fn a_question_ends_with_its_session_its_call_or_an_error_of_the_client() {
 }
 
 #[actix_web::test]
+async fn a_server_that_stops_does_not_wait_for_a_person() {
+    let mut world = world().await;
+    let ada = world.ada();
+    let mut events = {
+        let session = Session::open(&world, &ada).await;
+        session.stream(session.call("clear", json!({}))).await
+    };
+    question(&mut events).await;
+    let stopped = world.server.stop();
+    let end = last(events).await.message.unwrap();
+    assert_eq!(end["error"]["code"], -32603, "{end}");
+    tokio::time::timeout(Duration::from_secs(10), stopped)
+        .await
+        .expect("the server waits for the person")
+        .unwrap();
+}
+
+#[actix_web::test]
 async fn the_right_to_a_tool_is_checked_again_after_the_answer() {
     let world = world().await;
     let session = Session::open(&world, &world.ada()).await;
