@@ -5,14 +5,15 @@
 //!
 //! Source: MCP 2026-07-28, basic/patterns/mrtr, server requirements.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::identity::{Caller, Org};
+use crate::identity::{Caller, Org, UrlOrg};
 use crate::primitive::{Asking, ClientAnswer, QuestionId};
 
 use super::seal::{Binding, Purpose, Sealer};
@@ -34,6 +35,8 @@ pub(super) struct Origin<'a> {
     /// `None` if the request has no token.
     pub(super) caller: Option<&'a Caller>,
     pub(super) org: Option<&'a Org>,
+    /// The organization that the URL names.
+    pub(super) url_org: &'a UrlOrg,
     pub(super) method: &'static str,
     /// The name of the tool or the prompt, or the URI of the resource.
     pub(super) name: &'a str,
@@ -93,6 +96,7 @@ impl Origin<'_> {
             purpose: Purpose::RequestState,
             parts: &[
                 principal.as_deref().unwrap_or_default(),
+                &self.url_org.to_bytes(),
                 self.method.as_bytes(),
                 self.name.as_bytes(),
                 &digest_of(self.arguments),
@@ -101,41 +105,53 @@ impl Origin<'_> {
     }
 }
 
-/// Returns a digest of a JSON text. The digest depends neither on the white space nor on the order of members, because
-/// a client may write the arguments of the second request in another form.
+/// Returns a digest of a JSON text. The digest depends neither on the white space between values nor on the order of
+/// members, because a client may write the arguments of the second request in another form. A number counts as written.
+/// A text of more than 64 KiB counts as written as a whole, so that the digest takes little time.
 fn digest_of(text: &str) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     match serde_json::from_str(text) {
-        Ok(value) => feed(&mut context, &value),
-        Err(_) => context.update(text.as_bytes()),
+        Ok(value) if text.len() <= MOST_CANONICAL => feed(&mut context, value, MOST_DEPTH),
+        Ok(_) | Err(_) => part(&mut context, b't', text),
     }
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     bytes
 }
 
-fn feed(context: &mut Context, value: &Value) {
-    match value {
-        Value::Array(items) => {
-            context.update(format!("[{}", items.len()).as_bytes());
-            items.iter().for_each(|item| feed(context, item));
+/// Adds a value. Each part begins with its kind and its length or its number of items, so different values add different
+/// bytes.
+fn feed(context: &mut Context, value: &RawValue, depth: usize) {
+    let text = value.get();
+    if depth == 0 {
+        return part(context, b't', text);
+    }
+    if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(text) {
+        context.update(format!("[{}:", items.len()).as_bytes());
+        items.iter().for_each(|item| feed(context, item, depth - 1));
+    } else if let Ok(members) = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(text) {
+        context.update(format!("{{{}:", members.len()).as_bytes());
+        for (name, value) in members {
+            part(context, b'n', &name);
+            feed(context, value, depth - 1);
         }
-        Value::Object(members) => {
-            context.update(format!("{{{}", members.len()).as_bytes());
-            let sorted: BTreeMap<_, _> = members.iter().collect();
-            for (name, value) in sorted {
-                context.update(format!("{}:{name}", name.len()).as_bytes());
-                feed(context, value);
-            }
-        }
-        Value::String(text) => context.update(format!("\"{}:{text}", text.len()).as_bytes()),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {
-            let text = value.to_string();
-            context.update(format!("{}:{text}", text.len()).as_bytes());
-        }
+    } else if let Ok(string) = serde_json::from_str::<Cow<'_, str>>(text) {
+        part(context, b's', &string);
+    } else {
+        part(context, b'v', text);
     }
 }
 
+fn part(context: &mut Context, kind: u8, text: &str) {
+    context.update(&[kind]);
+    context.update(format!("{}:", text.len()).as_bytes());
+    context.update(text.as_bytes());
+}
+
+/// The largest length of arguments that may be written in another form, in bytes.
+const MOST_CANONICAL: usize = 64 * 1024;
+/// The depth from which arguments count as written.
+const MOST_DEPTH: usize = 32;
 /// The time that a person has for an answer.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// The largest length of the content in bytes. The sealed state then has at most 16 KiB.
@@ -146,7 +162,7 @@ const MOST_LENGTH: usize = 16 * 1024 + 256;
 mod tests {
     use std::sync::Arc;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::seal::StateKey;
     use super::*;
@@ -181,6 +197,7 @@ mod tests {
         let origin = Origin {
             caller: Some(&ada),
             org: None,
+            url_org: &UrlOrg::Absent,
             method: "tools/call",
             name: "delete",
             arguments: r#"{"id":"d1","n":[1,2]}"#,
@@ -204,6 +221,10 @@ mod tests {
             },
             Origin {
                 caller: None,
+                ..origin
+            },
+            Origin {
+                url_org: &UrlOrg::Malformed,
                 ..origin
             },
             Origin {
@@ -240,6 +261,7 @@ mod tests {
         let origin = Origin {
             caller: None,
             org: None,
+            url_org: &UrlOrg::Absent,
             method: "tools/call",
             name: "a",
             arguments: "{}",
@@ -251,6 +273,16 @@ mod tests {
         assert!(RequestState::open(&sealer, origin, &long).is_some());
         let longer = state(&"x".repeat(13_000).into()).seal(&sealer, origin);
         assert_eq!(longer.unwrap_err(), Unsealed::TooLong);
+    }
+
+    #[test]
+    fn white_space_order_and_escapes_do_not_change_the_digest() {
+        let one = r#"{"a":"b","c":[1,{"d":null}]}"#;
+        let other = r#" { "c" : [ 1 , { "d" : null } ] , "\u0061" : "\u0062" } "#;
+        assert_eq!(digest_of(one), digest_of(other));
+        let deep = |space: &str| format!("{}1{space}{}", "[".repeat(100), "]".repeat(100));
+        assert_ne!(digest_of(&deep("")), digest_of(&deep(" ")));
+        assert_eq!(digest_of(&deep("")), digest_of(&deep("")));
     }
 
     #[test]
@@ -269,6 +301,13 @@ mod tests {
             r#"{"a":[{"b":1}]}"#,
             r#"{"a":[["b"],1]}"#,
             r#"{"a":[["b",1]]}"#,
+            "1",
+            "1.0",
+            "100000000000000000000",
+            "100000000000000000001",
+            // These two had one digest while the number of members had no end mark.
+            r#"{"a\"30:xxxxxx":"yyyyyyyyyyyyyyyyyyyy1:b\"1:01:c\"1:11:d\"1:21:e\"1:31:f\"1:41:g\"1:51:h\"1:61:i\"1:71:j\"1:81:k\"1:9"}"#,
+            r#"{"a":"xxxxxx\"90:yyyyyyyyyyyyyyyyyyyy","b":"0","c":"1","d":"2","e":"3","f":"4","g":"5","h":"6","i":"7","j":"8","k":"9"}"#,
         ];
         for (place, one) in texts.iter().enumerate() {
             for other in &texts[..place] {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use crate::identity::{Caller, Org};
+use crate::identity::{Caller, Org, UrlOrg};
 use crate::primitive::{Asking, Client, ClientAnswer, Given, QuestionId};
 
 use super::tasks::StoredTask;
@@ -204,9 +204,10 @@ pub(super) fn new_id() -> Option<String> {
     Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Identifies a caller in an organization.
-pub(super) fn owner(caller: &Caller, org: Option<&Org>) -> String {
-    let bytes = caller.principal_in(org).to_bytes();
+/// Identifies a caller in an organization, at a URL that may name an organization too.
+pub(super) fn owner(caller: &Caller, org: Option<&Org>, url_org: &UrlOrg) -> String {
+    let mut bytes = caller.principal_in(org).to_bytes();
+    bytes.extend(url_org.to_bytes());
     URL_SAFE_NO_PAD.encode(digest(&SHA256, &bytes))
 }
 

@@ -110,6 +110,15 @@ impl Default for NamedBy {
 }
 
 impl UrlOrg {
+    /// Returns bytes that no other value has.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Absent => vec![0],
+            Self::Malformed => vec![1],
+            Self::Named(org) => [&[2], org.as_bytes()].concat(),
+        }
+    }
+
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }

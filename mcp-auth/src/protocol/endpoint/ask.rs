@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytestring::ByteString;
 use serde_json::{Map, Value};
 
-use crate::identity::{Caller, Org};
+use crate::identity::{Caller, Org, UrlOrg};
 use crate::primitive::{
     Asking, Client, ClientAbilities, ClientAnswer, Dialogue, Given, Reference, Served,
 };
@@ -174,6 +174,7 @@ impl CallEnd<'_> {
             self.target,
             self.caller,
             self.bound_org,
+            self.url_org,
             self.arguments,
         )
     }
@@ -185,6 +186,7 @@ pub(super) fn origin<'a>(
     target: Target<'a>,
     caller: Option<&'a Caller>,
     org: Option<&'a Org>,
+    url_org: &'a UrlOrg,
     arguments: &'a ByteString,
 ) -> Origin<'a> {
     let (method, name) = match target {
@@ -196,6 +198,7 @@ pub(super) fn origin<'a>(
     Origin {
         caller,
         org,
+        url_org,
         method,
         name,
         arguments,

@@ -102,7 +102,7 @@ impl Endpoint {
         // A state is bound to the caller and the arguments, so only an allowed caller learns that it is not valid.
         let bound_org = self.bound_org(caller, org, tool, request).await?;
         let bound_org = bound_org.as_ref().or(org);
-        let origin = origin(tool, target, caller, bound_org, &arguments);
+        let origin = origin(tool, target, caller, bound_org, request.url_org, &arguments);
         let dialogue = self.dialogue(request, tool, origin).inspect_err(|_| {
             record.fail("the request state is not valid", Reference::new());
         })?;
@@ -134,7 +134,7 @@ impl Endpoint {
         if let Err(refused) = self.rates.take(counting).await {
             return limited(refused, &mut record);
         }
-        if is_retry && tool.confirms() {
+        if is_retry && tool.confirms() && era == Era::Modern {
             self.use_state(request, &mut record).await?;
         }
         // A task sends no messages.
@@ -167,6 +167,7 @@ impl Endpoint {
             org,
             named_by: acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by),
             bound_org,
+            url_org: request.url_org,
             arguments: &arguments,
             is_retry,
             asks: request.session.is_some() && request.streams,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use crate::identity::{Caller, NamedBy, Org};
+use crate::identity::{Caller, NamedBy, Org, UrlOrg};
 use crate::primitive::{Kind, Output, Served};
 
 use super::super::challenge::Challenger;
@@ -28,6 +28,7 @@ pub(super) struct OutlivingCall {
     org: Option<Org>,
     named_by: NamedBy,
     bound_org: Option<Org>,
+    url_org: UrlOrg,
     arguments: ByteString,
     is_retry: bool,
     asks: bool,
@@ -50,6 +51,7 @@ impl OutlivingCall {
             org: end.org.cloned(),
             named_by: end.named_by,
             bound_org: end.bound_org.cloned(),
+            url_org: end.url_org.clone(),
             arguments: end.arguments.clone(),
             is_retry: end.is_retry,
             asks: end.asks,
@@ -84,6 +86,7 @@ impl OutlivingCall {
             org: self.org.as_ref(),
             named_by: self.named_by,
             bound_org: self.bound_org.as_ref(),
+            url_org: &self.url_org,
             arguments: &self.arguments,
             is_retry: self.is_retry,
             asks: self.asks,

@@ -5,6 +5,7 @@
 //!
 //! Source: MCP 2025-11-25, server/resources, subscriptions.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -44,18 +45,27 @@ impl Stream for WithUpdates {
     type Item = StreamEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // The notifications become events of the stream.
-        let _ = self.updates.as_mut().poll(cx);
-        Pin::new(&mut self.events).poll_next(cx)
+        let event = Pin::new(&mut self.events).poll_next(cx);
+        if event.is_pending() {
+            // The notifications become events of the stream, which then wake this task.
+            let _ = self.updates.as_mut().poll(cx);
+        }
+        event
     }
 }
 
 async fn deliver(endpoint: Arc<Endpoint>, session: Arc<Session>, reader: Reader) {
     loop {
-        let changed = poll_fn(|cx| session.poll_changes(cx)).await;
+        let uris = poll_fn(|cx| session.poll_changes(cx)).await;
+        let mut undelivered = Undelivered {
+            session: &session,
+            uris,
+        };
         let mut wait = INTERVAL;
-        for uri in changed {
-            match endpoint.may_read(&reader, &uri, Cost::Free).await {
+        while let Some(uri) = undelivered.uris.front().cloned() {
+            let may = endpoint.may_read(&reader, &uri, Cost::Free).await;
+            undelivered.uris.pop_front();
+            match may {
                 Ok(true) => session.notify(session_resource_updated(&uri)),
                 Ok(false) => session.unsubscribe(&uri),
                 Err(_) => {
@@ -64,7 +74,22 @@ async fn deliver(endpoint: Arc<Endpoint>, session: Arc<Session>, reader: Reader)
                 }
             }
         }
+        drop(undelivered);
         sleep(wait).await;
+    }
+}
+
+/// Changes that are being delivered. If the stream ends first, the next stream delivers them.
+struct Undelivered<'a> {
+    session: &'a Session,
+    uris: VecDeque<Arc<str>>,
+}
+
+impl Drop for Undelivered<'_> {
+    fn drop(&mut self) {
+        for uri in &self.uris {
+            self.session.updated(uri);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::guard::{Denied, NotAuthorized, lacking_server_scopes};
-use crate::identity::{Caller, UrlOrg};
+use crate::identity::{Caller, TokenKind, UrlOrg};
 use crate::limits::Party;
 use crate::primitive::{ClientAbilities, List, LogLevel};
 
@@ -180,6 +180,11 @@ impl Endpoint {
             return None;
         }
         let response = ClientResponse::read(body)?;
+        if let Some(caller) = caller
+            && let Some(denied) = lacking_server_scopes(caller, &self.config.required_scopes)
+        {
+            return Some(RpcError::MissingScope(denied.to_string()).answer(None));
+        }
         match self.session(Era::Legacy, "", mirrored, caller, url_org) {
             Ok(None) => None,
             Ok(Some(session)) if session.answer(response) => Some(Response::Accepted),
@@ -374,20 +379,18 @@ fn named(session: Header<'_>) -> Option<&str> {
     }
 }
 
-/// Returns the owner of a caller's sessions: the principal, with the organization that the URL names.
+/// Returns the owner of a caller's sessions: the principal, with the organization that the URL names. `None` for callers
+/// that get no session: without a token; with an opaque OAuth token, because only the issuer knows its organization; and
+/// with an API key, which can be withdrawn while a stream is open.
 fn owner(caller: &Caller, url_org: &UrlOrg) -> Option<Owner> {
+    if caller.org_at_issuer() || caller.token_kind() == TokenKind::ApiKey {
+        return None;
+    }
     let Party::Known(user) = caller.party() else {
         return None;
     };
     let mut principal = caller.principal_in(None).to_bytes();
-    match url_org {
-        UrlOrg::Absent => principal.push(0),
-        UrlOrg::Malformed => principal.push(1),
-        UrlOrg::Named(org) => {
-            principal.push(2);
-            principal.extend_from_slice(org.as_bytes());
-        }
-    }
+    principal.extend(url_org.to_bytes());
     Some(Owner {
         user,
         principal: principal.into(),

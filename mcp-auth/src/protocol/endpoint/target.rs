@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use crate::identity::{Caller, NamedBy, Org};
+use crate::identity::{Caller, NamedBy, Org, UrlOrg};
 use crate::primitive::{Given, Served};
 
 use super::super::era::Era;
@@ -47,6 +47,8 @@ pub(super) struct CallEnd<'a> {
     pub(super) named_by: NamedBy,
     /// The organization that the state of the request is bound to.
     pub(super) bound_org: Option<&'a Org>,
+    /// The organization that the URL of the request names.
+    pub(super) url_org: &'a UrlOrg,
     /// The arguments, as JSON. Empty for a completion request.
     pub(super) arguments: &'a ByteString,
     /// True if the client sent answers or the state of an earlier round.

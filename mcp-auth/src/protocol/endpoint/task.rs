@@ -210,7 +210,7 @@ impl Endpoint {
         let stored = stored.ok_or_else(unknown)?;
         let record = TaskRecord::read(&stored);
         // Without a look-up: if Clerk cannot be reached, a foreign task must not answer otherwise than an unknown task.
-        let record = record.filter(|record| record.caller == owner(caller, None));
+        let record = record.filter(|record| record.caller == owner(caller, None, request.url_org));
         let record = record.ok_or_else(unknown)?;
         let served = self.config.registry.find(&record.tool);
         let served = served.filter(|served| served.task().is_some());
@@ -230,7 +230,7 @@ impl Endpoint {
         let bound_org = bound_org.inspect_err(|_| {
             log.fail("the organization could not be looked up", Reference::new());
         })?;
-        if stored.owner != owner(caller, bound_org.as_ref().or(org)) {
+        if stored.owner != owner(caller, bound_org.as_ref().or(org), request.url_org) {
             log.fail("the task belongs to another organization", Reference::new());
             return Err(unknown());
         }
@@ -350,6 +350,7 @@ impl Endpoint {
             org,
             named_by: acting.named_by,
             bound_org: org,
+            url_org: request.url_org,
             arguments: &arguments,
             is_retry: true,
             asks: false,

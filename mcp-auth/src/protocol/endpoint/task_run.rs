@@ -58,7 +58,12 @@ impl Endpoint {
             Poll::Pending if channel.has_waited(cx.waker()) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
-        if let Some(outcome) = outcome.await {
+        // A thread cannot be stopped, so the task of a plain function is stored before the function begins.
+        let outcome = match end.served.is_blocking() {
+            true => None,
+            false => outcome.await,
+        };
+        if let Some(outcome) = outcome {
             return self.conclude(request.reply_to(), end, outcome);
         }
         let failed = |text| Ok(self.results.failure(request.id, request.era, text));
@@ -72,7 +77,7 @@ impl Endpoint {
         let record = self.new_record(caller, &end, capabilities.unwrap_or_default());
         let seed = StoredTask {
             id,
-            owner: owner(caller, end.bound_org),
+            owner: owner(caller, end.bound_org, end.url_org),
             revision: 0,
             expires_at: 0,
             content: String::new(),
@@ -102,7 +107,7 @@ impl Endpoint {
     fn new_record(&self, caller: &Caller, end: &CallEnd<'_>, capabilities: &str) -> TaskRecord {
         let now = self.config.clock.unix_ms();
         TaskRecord {
-            caller: owner(caller, None),
+            caller: owner(caller, None, end.url_org),
             tool: end.served.name().to_owned(),
             arguments: end.arguments.to_string(),
             capabilities: capabilities.to_owned(),

@@ -197,6 +197,7 @@ impl EventLog {
             let message = event.message.clone();
             stream.taken += 1;
             stream.wake_writer();
+            self.make_room();
             return Taken::Event(id, message);
         }
         if stream.is_ended || stream.closes {
@@ -219,6 +220,7 @@ impl EventLog {
             stream.reader = None;
             stream.wake_writer();
         }
+        self.make_room();
         self.remove_if_over(number);
     }
 

@@ -423,6 +423,22 @@ async fn a_token_without_a_scope_of_the_server_opens_no_stream_and_ends_no_sessi
 }
 
 #[actix_web::test]
+async fn a_token_that_only_clerk_can_read_gets_no_session() {
+    let (world, _) = with(|builder| builder.api_keys(mcp_auth::ApiKeyScopes::any_key())).await;
+    let session = Session::open(&world, &world.ada()).await;
+    let opaque = world.mint(&TokenRequest::oauth("ada").org("acme").opaque());
+    let key = world.mint(&TokenRequest::api_key("ada"));
+    for token in [opaque, key] {
+        let reply = initialize(&world, &token, LEGACY).send().await;
+        assert_eq!(reply.expect_status(200).header("mcp-session-id"), None);
+        let call = world.call(Era::Legacy, "who_am_i", json!({}));
+        call.bearer(&token).send().await.expect_text("user_ada");
+        let ask = session.with_token(&token).call("who_am_i", json!({}));
+        expect_no_session(&ask.send().await);
+    }
+}
+
+#[actix_web::test]
 async fn a_caller_without_a_token_gets_no_session() {
     let (world, _) = with(ServerBuilder::discoverable).await;
     let opened = world.post(message("initialize", client::params(LEGACY)));
