@@ -56,6 +56,7 @@ mod tests {
             (&["Bearer"], Ok(Some(""))),
             (&["Bearer\tabc"], Ok(Some("abc"))),
             (&["Bearer a b"], Ok(Some("a b"))),
+            (&["Bearer \u{e9}"], Ok(Some("\u{e9}"))),
             (&["Bearer "], Ok(Some(""))),
             (&["Basic abc"], Ok(None)),
             (&["abc"], Ok(None)),

@@ -198,7 +198,9 @@ fn check_head(site: &Site, fields: &Fields<'_>, declared: Option<usize>) -> Resu
     if declared.is_some_and(|length| length > site.body_limit) {
         return Err(Refusal::TooLarge);
     }
-    let is_json = |value| media_type(value).eq_ignore_ascii_case("application/json");
+    let is_json = |value| {
+        value == "application/json" || media_type(value).eq_ignore_ascii_case("application/json")
+    };
     match fields.content_type {
         Header::Value(value) if is_json(value) => {}
         Header::Absent | Header::Malformed | Header::Value(_) => {

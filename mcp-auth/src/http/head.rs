@@ -12,6 +12,8 @@ use crate::protocol::{Header, Headers, Mirrored};
 pub(super) struct Fields<'a> {
     pub(super) host: Header<'a>,
     pub(super) origin: Header<'a>,
+    /// The value may contain characters that are not ASCII, because looking for them in a long token would cost time in
+    /// each request. A token with these characters is refused when it is classified.
     pub(super) authorization: Header<'a>,
     pub(super) content_length: Header<'a>,
     pub(super) content_type: Header<'a>,
@@ -48,7 +50,10 @@ impl<'a> Fields<'a> {
             let field = match name.as_str() {
                 "host" => &mut fields.host,
                 "origin" => &mut fields.origin,
-                "authorization" => &mut fields.authorization,
+                "authorization" => {
+                    read(&mut fields.authorization, text(value));
+                    continue;
+                }
                 "content-length" => &mut fields.content_length,
                 "content-type" => &mut fields.content_type,
                 "mcp-protocol-version" => &mut fields.mirrored.version,
@@ -69,10 +74,7 @@ impl<'a> Fields<'a> {
                 }
                 _ => continue,
             };
-            *field = match field {
-                Header::Absent => single(value),
-                Header::Malformed | Header::Value(_) => Header::Malformed,
-            };
+            read(field, ascii(value));
         }
         fields.switches &= !is_chunked;
         fields
@@ -107,6 +109,14 @@ impl Headers for HeaderMap {
     }
 }
 
+/// Reads one value of a header. A second value makes the header malformed.
+fn read<'a>(field: &mut Header<'a>, value: Option<&'a str>) {
+    *field = match (&field, value) {
+        (Header::Absent, Some(value)) => Header::Value(value),
+        (Header::Absent | Header::Malformed | Header::Value(_), _) => Header::Malformed,
+    };
+}
+
 /// Returns the header whose only value is `value`.
 fn single(value: &HeaderValue) -> Header<'_> {
     ascii(value).map_or(Header::Malformed, Header::Value)
@@ -116,8 +126,12 @@ fn single(value: &HeaderValue) -> Header<'_> {
 /// control characters in a value, so ASCII here means visible ASCII. `is_ascii` checks many bytes
 /// at once, unlike `HeaderValue::to_str`.
 fn ascii(value: &HeaderValue) -> Option<&str> {
-    let bytes = value.as_bytes().trim_ascii();
-    bytes.is_ascii().then(|| str::from_utf8(bytes).ok())?
+    text(value).filter(|text| text.is_ascii())
+}
+
+/// Returns a value as text, without surrounding blanks. `None` if it is not UTF-8.
+fn text(value: &HeaderValue) -> Option<&str> {
+    str::from_utf8(value.as_bytes().trim_ascii()).ok()
 }
 
 /// Returns the names of headers of arguments that a browser asks for in a preflight request.

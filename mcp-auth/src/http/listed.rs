@@ -133,7 +133,7 @@ impl AllowedHost {
             (None, _) | (Some(80 | 443), None) => true,
             (Some(own), port) => port == Some(own),
         };
-        is_port && self.name.eq_ignore_ascii_case(name)
+        is_port && (self.name == name || self.name.eq_ignore_ascii_case(name))
     }
 }
 

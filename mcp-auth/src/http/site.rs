@@ -303,7 +303,8 @@ impl Site {
     }
 
     fn called(&self, host: &str) -> Option<&Name> {
-        let called = |name: &&Name| name.authority.eq_ignore_ascii_case(host);
+        let called =
+            |name: &&Name| name.authority == host || name.authority.eq_ignore_ascii_case(host);
         std::iter::once(&self.canonical)
             .chain(&self.names)
             .find(called)

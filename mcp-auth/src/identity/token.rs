@@ -117,6 +117,9 @@ impl<'t> Presented<'t> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge);
         }
+        if !token.is_ascii() {
+            return Err(TokenError::Malformed);
+        }
         match conventions.opaque_kind(token) {
             Some(kind) => Ok(Self::Opaque(kind)),
             None => Segments::decode(token).map(Self::Jwt),
@@ -238,6 +241,14 @@ mod tests {
         assert_eq!(opaque("oat_/+=x"), TokenKind::OAuth);
         assert_eq!(opaque("mt_"), TokenKind::M2m);
         assert_eq!(opaque("ak_a.b.c"), TokenKind::ApiKey);
+    }
+
+    #[test]
+    fn a_token_with_a_character_that_is_not_ascii_is_malformed() {
+        for text in ["oat_\u{e9}", "mt_\u{2028}", "a.b.\u{e9}"] {
+            let refused = Presented::classify(&BearerToken::new(text), &CONVENTIONS).err();
+            assert_eq!(refused, Some(TokenError::Malformed), "{text}");
+        }
     }
 
     #[test]

@@ -96,11 +96,8 @@ impl Exchange {
     }
 
     fn end(self, mut answer: Response<BoxBody>) -> Response<BodyWith<Self>> {
-        if self
-            .signals
-            .as_ref()
-            .is_some_and(|signals| signals.is_aged())
-        {
+        let signals = self.signals.as_ref();
+        if signals.is_some_and(|signals| signals.is_last()) {
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
         answer.map_body(|_, body| BodyWith::new(body, self))

@@ -27,6 +27,8 @@ pub(super) struct Signals {
     head_since: Cell<Option<Instant>>,
     idle_since: Cell<Instant>,
     blocked_since: Cell<Option<Instant>>,
+    /// The time at which the service ended in this turn.
+    ended_at: Cell<Option<Instant>>,
     /// True if a read was refused in this turn.
     was_refused: Cell<bool>,
     /// True if the stream has bytes that were read ahead.
@@ -83,6 +85,7 @@ impl Signals {
             head_since: Cell::new(None),
             idle_since: Cell::new(now),
             blocked_since: Cell::new(None),
+            ended_at: Cell::new(None),
             was_refused: Cell::new(false),
             keeps: Cell::new(false),
             last_words: Cell::new(None),
@@ -120,11 +123,10 @@ impl Signals {
     pub(super) fn take(&self, bytes: &[u8]) -> usize {
         match self.reading.get() {
             Reading::Head(mut scanner) => {
-                let end = scanner.feed(bytes);
-                if scanner.is_started() && self.head_since.get().is_none() {
-                    self.head_since.set(Some(Instant::now()));
-                }
-                let Some(end) = end else {
+                let Some(end) = scanner.feed(bytes) else {
+                    if scanner.is_started() && self.head_since.get().is_none() {
+                        self.head_since.set(Some(Instant::now()));
+                    }
                     self.reading.set(Reading::Head(scanner));
                     return bytes.len();
                 };
@@ -197,7 +199,8 @@ impl Signals {
     }
 
     fn rest(&self) {
-        let now = Instant::now();
+        // A response without a stream is written in the turn in which its service ended.
+        let now = self.ended_at.take().unwrap_or_else(Instant::now);
         self.is_at_rest.set(true);
         self.idle_since.set(now);
         self.place.idle(now);
@@ -289,9 +292,12 @@ impl Signals {
         self.is_answered.set(true);
     }
 
-    /// Returns true if the connection is so old that it closes with the next response.
-    pub(super) fn is_aged(&self) -> bool {
-        self.closes_at.is_some_and(|at| Instant::now() >= at)
+    /// Reports that the service has the response. Returns true if the connection is so old that it closes with this
+    /// response.
+    pub(super) fn is_last(&self) -> bool {
+        let now = Instant::now();
+        self.ended_at.set(Some(now));
+        self.closes_at.is_some_and(|at| now >= at)
     }
 }
 
@@ -299,6 +305,7 @@ impl Signals {
 impl Signals {
     pub(super) fn begin_turn(&self) {
         self.was_refused.set(false);
+        self.ended_at.set(None);
     }
 
     /// Returns true if a read that was refused in this turn can now continue. No event reports
@@ -316,6 +323,10 @@ impl Signals {
     /// Returns the time at which the connection must close. During a call there is no such time,
     /// because the call has its own deadline.
     pub(super) fn deadline(&self) -> Option<(Instant, Late)> {
+        // A service begins in the turn in which the head is complete, unless actix cannot read the head.
+        if self.awaits_service.get() && self.head_since.get().is_none() {
+            self.head_since.set(Some(Instant::now()));
+        }
         let (since, limit, late) = if let Some(since) = self.blocked_since.get() {
             (since, self.limits.write, Late::Write)
         } else if self.is_open.get() {
