@@ -1,11 +1,12 @@
 //! The sessions of legacy clients, with the setting `legacy_sessions`.
 //!
 //! A session is no authentication. Each request in a session has a token, and passes the same checks as a request
-//! without a session. The session only adds what belongs to a client: its abilities, its log level, its streams, its
-//! subscriptions and the requests that it can cancel or answer.
+//! without a session. A session only adds the state of one client: its abilities, its log level, its streams, its
+//! subscriptions, and the requests that it can cancel or answer.
 //!
-//! INVARIANT: a session is found only with its id *and* by the principal that opened it. The table has the digest of
-//! both, so the id of a foreign session is looked up exactly like an id that never existed.
+//! INVARIANT: only a request of the principal that opened a session, with the id of the session, finds the session. The
+//! key of the table is a digest of principal and id, so the look-up of a foreign session equals the look-up of an
+//! invented id.
 //!
 //! Source: MCP 2025-11-25, basic/transports, session management.
 
