@@ -19,7 +19,7 @@ pub(crate) enum RegistryError {
         first: &'static Location<'static>,
         second: &'static Location<'static>,
     },
-    /// Two resources have the same URI, or some URI matches both.
+    /// Two resources have the same URI, or at least one URI matches both.
     #[error(
         "two resources can match the same URI: `{first_uri}` at {first} and `{second_uri}` at {second}; \
          change one of the URIs so that no URI matches both"

@@ -1,8 +1,8 @@
 //! Forms: types that a person fills in (MCP elicitation, form mode).
 //!
-//! A form is a list of fields with rules. The schema and the reader of an answer are made from the
-//! same list, so that the server accepts what the schema says. This module does not ask the
-//! questions, and knows no connection.
+//! A form is a list of fields with rules. The schema and the reader of an answer are made from the same list, so the
+//! server accepts exactly the answers that the schema permits. This module does not ask the questions, and does not
+//! know the connection.
 //!
 //! INVARIANT: no form asks for a secret (`secret`).
 
