@@ -7,10 +7,10 @@ use crate::identity::{NamedBy, TokenKind};
 use super::denied::ORGANIZATION_SCOPE;
 use super::facts::TokenFacts;
 
-/// The reason why a caller acts in no organization, as far as the server knows it.
+/// The reason why a caller acts in no organization.
 ///
-/// The reason does not reveal whether an organization exists. An unknown organization, another
-/// user's organization, and an organization that contradicts the token all lead to the same reason.
+/// The reason does not reveal whether an organization exists. The reason is the same for an unknown organization, for
+/// another user's organization, and for an organization that contradicts the token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NoOrganization {
     /// The caller has a user's API key.
@@ -32,8 +32,8 @@ pub(crate) enum NoOrganization {
 }
 
 impl NoOrganization {
-    /// Determines the reason from the caller's token and from the last source that was read. No
-    /// other code decides the reason.
+    /// Determines the reason from the caller's token and from the last source that was read. No other code determines
+    /// the reason.
     pub(super) fn of(caller: &TokenFacts<'_>, named_by: NamedBy) -> Self {
         match (caller.token_kind, named_by) {
             (_, NamedBy::UrlQuery) => Self::UrlQuery,

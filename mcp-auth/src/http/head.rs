@@ -19,7 +19,7 @@ pub(super) struct Fields<'a> {
     pub(super) accepts_json: Option<bool>,
     /// True if an `Accept` header accepts a stream of events.
     pub(super) accepts_events: bool,
-    /// True if actix treats everything after the head as the body, which then has no end.
+    /// True if actix treats all bytes after the head as the body. The body then has no end.
     pub(super) switches: bool,
     pub(super) mirrored: Mirrored<'a>,
 }
@@ -120,7 +120,7 @@ fn ascii(value: &HeaderValue) -> Option<&str> {
     bytes.is_ascii().then(|| str::from_utf8(bytes).ok())?
 }
 
-/// Returns the names of headers of arguments that a browser asks for in a preflight request.
+/// Returns the headers of arguments that a browser asks for in a preflight request.
 pub(super) fn requested_argument_headers(head: &RequestHead) -> impl Iterator<Item = &str> {
     let lists = head.headers().get_all(ACCESS_CONTROL_REQUEST_HEADERS);
     let names = lists.filter_map(ascii).flat_map(|list| list.split(','));
@@ -131,7 +131,7 @@ pub(super) fn requested_argument_headers(head: &RequestHead) -> impl Iterator<It
     })
 }
 
-/// The first part of the name of each header that repeats an argument.
+/// The beginning of the name of each header that repeats an argument.
 const ARGUMENT_PREFIX: &str = "mcp-param-";
 
 /// Returns the media type without its parameters.
