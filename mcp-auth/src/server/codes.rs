@@ -1,4 +1,4 @@
-//! The codes of all findings, each with its severity and the reason why the finding matters.
+//! The codes of all findings. Each code has its severity and the reason why the finding matters.
 //!
 //! Codes must stay stable, because people accept findings by code. `docs/findings.md` lists the
 //! codes, and a test compares that page with this table.
@@ -15,12 +15,12 @@ pub(super) struct Code {
     pub(super) why: &'static str,
 }
 
-/// The consequence of a finding.
+/// The consequence of a finding for the start and for a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Level {
-    /// The server does not start.
+    /// The server does not start, and a check fails.
     Fatal,
-    /// The server starts, and a check fails.
+    /// The server starts, but a check fails.
     Error,
     /// The server starts and logs a warning.
     Warning,
@@ -45,7 +45,7 @@ impl Code {
     }
 }
 
-/// Declares each code and the list of all of them.
+/// Declares each code, and the list of all codes.
 macro_rules! codes {
     ($($level:ident $code:ident $name:literal $why:literal;)*) => {
         $(

@@ -1,7 +1,7 @@
 //! Checks a canonical URL with plain http, which `dangerous_http_url` permits if the host has only
 //! private addresses.
 //!
-//! The server checks the addresses once, at the start. It never connects to them.
+//! The server checks the addresses once, at the start, and never connects to the host.
 
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -73,7 +73,7 @@ pub(super) async fn check_addresses(
     }
 }
 
-/// The finding about a canonical URL with plain http.
+/// Returns the finding about a canonical URL with plain http.
 pub(super) fn plain_http(canonical: &Canonical) -> Option<Finding> {
     canonical.plain_http_host()?;
     let url = canonical.as_str();

@@ -8,8 +8,8 @@ use super::super::codes;
 use super::super::environment::Environment;
 use super::super::finding::Finding;
 
-/// Compares the canonical URL of a server that listens itself with its address. Does not compare
-/// port 0, because the system has not chosen a port yet.
+/// Compares the canonical URL with the address of a server that listens itself. Does not compare port 0, because the
+/// system has not chosen a port yet.
 pub(in super::super) fn address(
     builder: &ServerBuilder,
     env: &Environment<'_>,

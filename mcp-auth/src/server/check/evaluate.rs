@@ -43,9 +43,8 @@ pub(super) fn evaluate(probe: &Probe, config: &Config<'_>) -> Findings {
     findings
 }
 
-/// If the issuer's metadata names another URL, the configuration is wrong, so the finding is fatal.
-/// If the issuer does not answer, it may still answer before the first request, so that finding is
-/// not fatal.
+/// If the issuer's metadata names another URL, the configuration is wrong, so this finding is fatal. If the issuer does
+/// not answer, it may still answer before the first request, so that finding is not fatal.
 fn issuer(frontend: &Frontend, config: &Config<'_>, findings: &mut Findings) {
     let expected = &*config.policy().issuer;
     let setting = config.clerk.frontend.source;
@@ -152,8 +151,8 @@ fn secret_key(check: SecretKeyCheck, config: &Config<'_>, findings: &mut Finding
     });
 }
 
-/// Checks the server's machine. An M2M token names the machines that it is meant for. With a
-/// machine's key, Clerk confirms only tokens that are meant for that machine.
+/// Checks the server's machine. An M2M token names the machines for which it is meant. With a machine's key, Clerk
+/// confirms only tokens that are meant for the machine.
 fn machine(probe: &Probe, config: &Config<'_>, findings: &mut Findings) {
     let key_setting = config.clerk.machine_key.source;
     let id_setting = config.resolved.settings.machine_id;
@@ -209,7 +208,7 @@ fn development_instance(config: &Config<'_>) -> Option<Finding> {
     })
 }
 
-/// The finding that `what` could not be read from the instance.
+/// Returns the finding that `what` could not be read from the instance.
 pub(super) fn unreadable(what: &str) -> Finding {
     let what = format!("the instance's {what} could not be read");
     let remedy = "try again, or look at the dashboard";

@@ -44,12 +44,11 @@ impl AccessMatrix {
         text
     }
 
-    /// Writes the table as JSON with `callers` (the columns), `tools`, `prompts`, `resources` and
-    /// `notes`. In each tool, `tool` is its name, `requires` is its guard, and `allowed` lists the
-    /// callers that may call the tool. A tool also has `policies` if policies decide, `authorize` if its own
-    /// function decides, `securitySchemes` as in `tools/list`, and the `rate` and `concurrency` that it declares. In a
-    /// prompt, `prompt` is its name. In a resource, `resource` is its URI or its template. The other
-    /// members of prompts and resources are the same as in a tool.
+    /// Writes the table as JSON with `callers` (the columns), `tools`, `prompts`, `resources` and `notes`. In each
+    /// tool, `tool` is its name, `requires` is its guard, and `allowed` lists the callers that may call the tool. A
+    /// tool also has `policies` if policies decide, `authorize` if its own function decides, `securitySchemes` as in
+    /// `tools/list`, and its declared `rate` and `concurrency`. In a prompt, `prompt` is its name. In a resource,
+    /// `resource` is its URI or its template. The other members of prompts and resources are the same as in a tool.
     ///
     /// ```standalone_crate
     /// # #[cfg(feature = "testing")] {
@@ -248,7 +247,7 @@ impl AccessMatrix {
 }
 
 impl Item {
-    /// The first cell of the line. A URI shows that it is a resource.
+    /// Returns the first cell of the line. Only resources have a URI, so the cell shows the kind.
     fn in_table(&self) -> String {
         match self.kind {
             PrimitiveKind::Prompt => format!("prompt {}", self.name),
@@ -302,7 +301,7 @@ fn with_ends(
     std::iter::once(first).chain(middle).chain(last).collect()
 }
 
-/// The cells of the limit columns that the table has.
+/// Returns the cells of the limit columns, if the table has these columns.
 fn shown([rate, concurrency]: [bool; 2], cells: [String; 2]) -> [Option<String>; 2] {
     let [of_rate, of_concurrency] = cells;
     [
