@@ -1,4 +1,4 @@
-//! A limit of one line a minute for log lines that unauthenticated clients can cause.
+//! Limits log lines that unauthenticated clients can cause to one line a minute.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -23,8 +23,7 @@ pub(crate) enum PemError {
     Short,
 }
 
-/// Reads a public key. Line breaks may be missing or written as `\n`. The markers may be missing,
-/// too.
+/// Reads a public key. Line breaks may be missing or written as `\n`. The markers may also be missing.
 pub(super) fn parse(text: &str) -> Result<VerifyingKey, PemError> {
     if text.contains("PRIVATE KEY") {
         return Err(PemError::Private);

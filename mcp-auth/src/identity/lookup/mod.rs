@@ -1,9 +1,8 @@
 //! Look-ups at the identity provider: cached, in single flight, behind a circuit breaker and within
 //! a budget.
 //!
-//! This module decides when a service is asked and how long a response is cached. It does not know
-//! what is asked: each user of a [`Lookup`] passes in the question, which is one request to the
-//! service.
+//! This module decides when a service is asked and how long a response is cached. It does not know what the service is
+//! asked: the user of a [`Lookup`] passes in the question, which is one request to the service.
 //!
 //! INVARIANT: a failure is never cached, and an expired entry is never returned. If the service
 //! cannot be asked, the look-up fails.
