@@ -1,5 +1,5 @@
-//! Checks that the signature of a function is suitable for a tool, a prompt or a resource. All
-//! three are called with one JSON object.
+//! Checks that the signature of a function is suitable for a tool, a prompt or a resource. All three get their
+//! arguments as one JSON object.
 
 use syn::{FnArg, GenericParam, Safety, Signature};
 

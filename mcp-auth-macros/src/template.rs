@@ -129,7 +129,7 @@ impl Template {
         }
     }
 
-    /// Whether the last part is a reserved variable. Its value may contain separators.
+    /// Returns true if the last part is a reserved variable. The value of a reserved variable may contain separators.
     fn ends_reserved(&self) -> bool {
         matches!(
             self.parts.last(),
@@ -177,8 +177,8 @@ impl<'a> Expression<'a> {
         matches!(self.operator, Some('?' | '&'))
     }
 
-    /// Whether this expression begins with a separator that ends the value of a variable directly before
-    /// it. `reserved` is true if that variable is reserved.
+    /// Returns true if this expression begins with a separator that ends the value of the variable directly before it.
+    /// `reserved` is true if this variable is reserved.
     fn begins_apart(&self, reserved: bool) -> bool {
         match self.operator {
             None | Some('+') => false,
@@ -260,7 +260,7 @@ fn check_name(name: &str, expression: &str) -> Result<(), String> {
     }
 }
 
-/// The message for a `{` without a `}`: either the text ends, or another `{` comes first.
+/// Returns the message for a `{` without a `}`, either because the text ends, or because another `{` comes first.
 fn unclosed(braced: &str) -> String {
     let end = braced.find(['{', '}']).unwrap_or(braced.len());
     let inside = braced.get(..end).unwrap_or(braced);

@@ -16,8 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) key: Ident,
-    /// The normalised values. They make two lists comparable whatever the order and the spelling of
-    /// their values.
+    /// The normalised values. Two lists are equal if they have the same normalised values, in any order and spelling.
     names: BTreeSet<(bool, String)>,
     pub(crate) values: Vec<Spelling>,
 }
@@ -61,7 +60,7 @@ impl Entry {
         self.list_of(Quantifier::All, "…", &read, str::to_owned, errors)
     }
 
-    /// Parses a list. `example` stands for a value in messages, and `read` parses a value.
+    /// Parses a list. `example` is the value that messages show as an example, and `read` parses a value.
     fn list_of(
         self,
         quantifier: Quantifier,
@@ -149,8 +148,8 @@ impl Entry {
                     ));
                 };
                 let minutes = number::minutes(minutes)?;
-                // All tokens have the same span, because the checks above leave no mistake for the
-                // compiler to report.
+                // The checks above leave no mistake that the compiler could report, so all tokens can have the same
+                // span.
                 Spelling::Constant(parse_quote_spanned!(level.span()=> (#level, #minutes)))
             }
         };

@@ -28,8 +28,8 @@ struct FormArgs {
     rename_all: Option<LitStr>,
 }
 
-/// Returns the type with the implementation of its trait. If there are mistakes, returns the type
-/// alone, and all errors.
+/// Returns the type with the implementation of its trait. If there are mistakes, returns the type without the
+/// implementation, and all errors.
 pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = FormArgs::parse(args, &mut errors);
@@ -165,7 +165,7 @@ fn form(
 
 fn declaration(field: &Field, variable: &Ident, name: &str, rules: &FieldRules) -> TokenStream {
     let (ty, description) = (&field.ty, Description::of(&field.attrs));
-    // The expression of a default cannot refer to a variable of the macro.
+    // A variable of the macro must not be visible in the expression of a default.
     let property = Ident::new("property", Span::mixed_site());
     let fields = fields_variable();
     let call = quote_spanned!(ty.span()=> #fields.field::<#ty>);
