@@ -37,8 +37,8 @@ pub enum Error {
     /// An MCP server cannot be registered.
     #[error(transparent)]
     McpServer(#[from] McpServerError),
-    /// The address is not a loopback address. Anybody who reaches an emulator can sign in as
-    /// anyone, so it must not be reachable from other machines.
+    /// The address is not a loopback address. Anybody who can connect to an emulator can sign in as any user, so other
+    /// machines must not be able to connect.
     #[error("{address} is not a loopback address; the emulator listens on loopback addresses only")]
     NotLoopback {
         /// The requested address.
@@ -65,7 +65,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// Other users can read the state file. This is checked on Unix only.
+    /// Other users can read the state file. Only Unix has this check.
     #[error("{} can be read by others; set its mode to 0600, or remove the file, so that a new one is created", path.display())]
     StateFileMode {
         /// The file.
@@ -140,7 +140,7 @@ pub enum MintError {
         /// The slug as requested.
         slug: String,
     },
-    /// The claims lack a claim of an OAuth access token, or one has the wrong type.
+    /// The claims do not contain a claim of an OAuth access token, or the claim has the wrong type.
     #[error("the claims are not those of an OAuth access token")]
     Claims,
     /// The request has a field that tokens of this kind do not have.
@@ -151,7 +151,7 @@ pub enum MintError {
         /// The requested kind.
         kind: TokenKind,
     },
-    /// The request does not name the principal of the token.
+    /// The request does not name the user, organization or machine of the token.
     #[error("a token of kind `{kind}` needs {field}")]
     Incomplete {
         /// The missing field, for example `` `user` ``.
@@ -191,7 +191,7 @@ pub enum MintError {
         /// The ids of the machines that `machine` may talk to.
         known: String,
     },
-    /// A member has a permission that a session token cannot carry.
+    /// A member has a permission that a session token cannot contain.
     #[error(
         "a session token cannot carry `{permission}`: it is not of the form `org:<feature>:<action>`"
     )]
