@@ -54,7 +54,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The state file exists, and its content is not the state of an emulator.
-    #[error("{} holds no emulator state; remove the file, so that a new one is created", path.display())]
+    #[error("{} does not contain the state of an emulator; remove the file, so that a new file is created", path.display())]
     StateFileContent {
         /// The file.
         path: PathBuf,
@@ -66,7 +66,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Other users can read the state file. Only Unix has this check.
-    #[error("{} can be read by others; set its mode to 0600, or remove the file, so that a new one is created", path.display())]
+    #[error("{} can be read by others; set its mode to 0600, or remove the file, so that a new file is created", path.display())]
     StateFileMode {
         /// The file.
         path: PathBuf,
@@ -141,7 +141,7 @@ pub enum MintError {
         slug: String,
     },
     /// The claims do not contain a claim of an OAuth access token, or the claim has the wrong type.
-    #[error("the claims are not those of an OAuth access token")]
+    #[error("the claims are not the claims of an OAuth access token")]
     Claims,
     /// The request has a field that tokens of this kind do not have.
     #[error("`{field}` does not apply to a token of kind `{kind}`")]

@@ -128,13 +128,13 @@ fn check(
             // `adapt` names a module with other rules, which schemars does not know.
             "adapt" => errors.at(
                 name,
-                "the schema would show other rules than those of `adapt`; use `custom(…)`",
+                "the schema would show other rules than `adapt` enforces: use `custom(…)`",
             ),
             // In an `Option<Vec<_>>`, garde applies `inner` to the list, but schemars applies it to
             // the items of the list.
             "inner" if ty.is_some_and(|ty| option_of(ty).is_some()) => errors.at(
                 name,
-                "`inner` of an `Option` is not what the schema would show: take a list that may be empty, with `#[arg(default)]`",
+                "the schema would show `inner` of an `Option` wrongly: take a list that may be empty, with `#[arg(default)]`",
             ),
             "inner" => check(content, ty.and_then(item_of), depth + 1, found, errors),
             "length" => check_length(&name, content, depth, found, errors),

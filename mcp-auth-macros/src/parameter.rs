@@ -249,7 +249,7 @@ impl Argument {
             if schemars && name == "rename" {
                 errors.at(
                     key,
-                    "only the schema would have this name; write `#[arg(rename = \"…\")]`",
+                    "this would rename the argument only in the schema: write `#[arg(rename = \"…\")]`",
                 );
             }
         });

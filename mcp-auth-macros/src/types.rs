@@ -112,7 +112,7 @@ fn injected(primitive: Primitive, whole: &Type, reference: &TypeReference) -> sy
 fn not_injectable(primitive: Primitive, ty: &Type) -> Option<String> {
     let message = match ty {
         Type::ImplTrait(_) => return Some(generic(primitive)),
-        Type::Reference(_) => "an injected parameter is taken by one `&`",
+        Type::Reference(_) => "take an injected parameter by a single `&`",
         Type::TraitObject(_) => {
             "an injected parameter needs a concrete type: write `&State<Box<dyn Trait>>` instead of `&dyn Trait`"
         }

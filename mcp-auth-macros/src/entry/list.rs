@@ -101,7 +101,7 @@ impl Entry {
             errors.at(
                 &key,
                 format!(
-                    "`{key}` names nothing; write `{key} = {example}` or `{key} = {}({example}, …)`, or leave it out",
+                    "`{key}` has no value; write `{key} = {example}` or `{key} = {}({example}, …)`, or leave it out",
                     quantifier.word()
                 ),
             );
@@ -173,7 +173,7 @@ impl Entry {
         if inside.is_empty() {
             match entries.as_slice() {
                 [] => inside.at(&key, format!("`{key}` names no alternatives; write `{key}(permission = \"…\", role = \"…\")`, or leave it out")),
-                [only] => inside.at(&only.key, format!("this is the only alternative: write it without `{key}`, or add another")),
+                [only] => inside.at(&only.key, format!("this is the only alternative: write the alternative without `{key}`, or add a second alternative")),
                 [_, _, ..] => {}
             }
         }

@@ -186,7 +186,10 @@ fn choices(
     errors: &mut Errors,
 ) -> TokenStream {
     if variants.is_empty() {
-        errors.at(ident, "a person cannot choose from nothing: add a variant");
+        errors.at(
+            ident,
+            "an enum without variants offers no choice: add a variant",
+        );
     }
     let mut names = HashMap::new();
     let mut choices = Vec::new();
@@ -195,7 +198,7 @@ fn choices(
         if !matches!(variant.fields, Fields::Unit) {
             errors.at(
                 &variant.fields,
-                "a person chooses a variant, and cannot fill in its fields: remove them",
+                "a person only chooses a variant, and cannot fill in fields of the variant: remove the fields",
             );
         }
         let rules = VariantRules::read(&variant.attrs, errors);
@@ -228,7 +231,7 @@ fn check_secret(field: &Ident, property: &str, rename: Option<&LitStr>, errors: 
     errors.at(
         span,
         format!(
-            "a form never asks for a secret, and `{name}` names one (`{secret}`): ask for it in URL mode, with `cx.elicit_url`"
+            "a form must not ask for a secret, and `{name}` is the name of a secret (`{secret}`): ask for it in URL mode, with `cx.elicit_url`"
         ),
     );
 }

@@ -198,7 +198,7 @@ fn entries(attributes: &[Attribute], errors: &mut Errors) -> Vec<Entry> {
 fn format(text: &str) -> CheckResult {
     if text == "password" {
         return Err(
-            "a form never asks for a secret: ask for a password in URL mode, with `cx.elicit_url`"
+            "a form must not ask for a secret: ask for a password in URL mode, with `cx.elicit_url`"
                 .to_owned(),
         );
     }

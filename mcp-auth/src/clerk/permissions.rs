@@ -141,7 +141,7 @@ fn log_disagreement() {
         tracing::warn!(
             target: "mcp_auth",
             "a session token lists a user's feature before an organization's feature, and Clerk's SDKs \
-             disagree on its permissions; only permissions that all SDKs grant are granted",
+             disagree on its permissions; the server grants only permissions that all SDKs grant",
         );
     });
 }

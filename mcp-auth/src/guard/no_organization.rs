@@ -74,7 +74,7 @@ impl NoOrganization {
     }
 }
 
-const API_KEY: &str = "This API key belongs to a user, and such a key acts in no organization. Use an \
+const API_KEY: &str = "This API key belongs to a user, and a user's API key acts in no organization. Use an \
     API key of the organization, or sign in as a user.";
 const MACHINE: &str = "A machine acts in no organization. Sign in as a user instead.";
 const NOT_A_MEMBER: &str = "You are not a member of the organization that this connection was made \
@@ -87,13 +87,13 @@ const NOT_GRANTED: &str = "This connection was not granted the scope `user:org:r
     organization. Disconnect, connect again with that scope and choose an organization on the consent \
     screen. If the client does not ask for the scope, add it to the default scopes of the Clerk \
     instance.";
-const NOT_ONLY: &str = "No organization was chosen for this connection, and you are not a member of \
-    exactly one. Disconnect, connect again with the scope `user:org:read` and choose an organization \
+const NOT_ONLY: &str = "No organization was chosen for this connection, and you are a member of no organization \
+    or of several. Disconnect, connect again with the scope `user:org:read` and choose an organization \
     on the consent screen.";
 const SESSION: &str = "The session has no active organization. Choose an organization in the \
     application and try again.";
 const URL_QUERY: &str = "With this connection you cannot act in the organization that `org` in the \
-    server's URL names. Check how it is spelled, ask to be added to the organization, or remove `org` \
+    server's URL names. Check the spelling of the organization, ask to be added to the organization, or remove `org` \
     from the URL.";
 const OR_URL: &str = "Or add `?org=` with the organization's id or slug to the server's URL.";
 

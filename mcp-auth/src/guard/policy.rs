@@ -141,7 +141,7 @@ impl Policy {
         if logged.insert(*self) {
             tracing::error!(
                 target: "mcp_auth", policy = self.name,
-                "policy panicked; it denies the caller whenever it panics"
+                "policy panicked, and therefore denied the caller"
             );
         }
     }

@@ -117,7 +117,7 @@ impl Refused {
                 Duration::from_secs(1),
             ),
             Refusal::Busy => unavailable("Too many calls in flight", Duration::from_secs(1)),
-            Refusal::BrokenBody => invalid("The body broke off"),
+            Refusal::BrokenBody => invalid("The connection broke before the body was complete"),
             Refusal::Contradiction => {
                 invalid("The request target names another host than Host does")
             }
@@ -131,7 +131,7 @@ impl Refused {
             Refusal::InvalidToken(error) => challenges.invalid_token(*error).answer(),
             Refusal::Method(allow) => {
                 let text =
-                    "This method is not served here; the header Allow lists the methods that are";
+                    "This method is not served here; the header Allow lists the served methods";
                 let mut answer = error(S::METHOD_NOT_ALLOWED, "method_not_allowed", text);
                 let allow = HeaderValue::from_static(allow);
                 answer.headers_mut().insert(ALLOW, allow);
@@ -162,7 +162,7 @@ impl Refused {
             Refusal::NoSession => error(
                 S::NOT_FOUND,
                 "session_not_found",
-                "There is no such session; send `initialize` to begin a new one",
+                "There is no session with this id; send `initialize` to begin a new session",
             ),
             Refusal::NoEvents => error(
                 S::NOT_ACCEPTABLE,
@@ -205,9 +205,9 @@ impl Refused {
             Refusal::Unavailable(wait) => {
                 unavailable("The authorization server cannot be reached", *wait)
             }
-            Refusal::UnknownEvent => {
-                invalid("The session has no event with this Last-Event-ID, or no longer")
-            }
+            Refusal::UnknownEvent => invalid(
+                "The session has no event with this Last-Event-ID, or the event was already removed",
+            ),
             Refusal::UnsupportedVersion => {
                 invalid("The server does not support this MCP-Protocol-Version")
             }

@@ -28,9 +28,9 @@ impl Transition {
                 target: "mcp_auth",
                 ?client,
                 accepted,
-                "a token without an audience was accepted; such tokens are refused from the date of \
-                 `AudiencePolicy::required_after` on, and the users of this client have to connect \
-                 it again before that date"
+                "a token without an audience was accepted; from the date of `AudiencePolicy::required_after` on, \
+                 the server refuses tokens without an audience, so the users of this client must connect the \
+                 client again before that date"
             );
         }
     }

@@ -400,7 +400,7 @@ const WRONG_SCOPES: &str = "`needs_scopes` takes 1 to 16 scopes of at most 128 b
 const MOST_SCOPES: usize = 16;
 const LONGEST_SCOPE: usize = 128;
 const TEXT_IS_INTERNAL: &str =
-    "`?` hides a text as it hides every error: `ToolError::new(text)` shows it to the model";
+    "`?` hides a text like every other error: `ToolError::new(text)` shows the text to the model";
 
 #[cfg(test)]
 mod tests;

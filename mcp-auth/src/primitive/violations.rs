@@ -98,9 +98,7 @@ impl<T> NoRules for Rules<T> {}
 )]
 pub const fn check_undived(declared: bool) {
     if declared {
-        panic!(
-            "this type has rules, which nothing enforces here: write `#[garde(dive)]` before it"
-        );
+        panic!("this type has rules that are not enforced here: write `#[garde(dive)]` before it");
     }
 }
 

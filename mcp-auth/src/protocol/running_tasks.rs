@@ -112,7 +112,7 @@ impl RunningTasks {
             }
         };
         if timeout(WAIT_FOR_ENDS, all_ended).await.is_err() {
-            tracing::warn!(target: "mcp_auth", "the store of tasks is too slow; some tasks have no end");
+            tracing::warn!(target: "mcp_auth", "the store of tasks is too slow, so the state of some tasks was not stored");
         }
     }
 

@@ -77,7 +77,7 @@ pub(super) async fn check_addresses(
 pub(super) fn plain_http(canonical: &Canonical) -> Option<Finding> {
     canonical.plain_http_host()?;
     let url = canonical.as_str();
-    let what = format!("the server calls itself {url}, without TLS");
+    let what = format!("the server has the URL {url}, without TLS");
     let remedy =
         "drop `dangerous_http_url` and use https, unless you own every machine in this network";
     Some(Finding::new(&codes::HTTP_URL, what).remedy_is(remedy))

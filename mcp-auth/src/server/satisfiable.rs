@@ -362,16 +362,15 @@ fn is_system(permission: &str) -> bool {
     permission.starts_with("org:sys_")
 }
 
-const KIND: &str =
-    "let the server accept such tokens, or add a kind that it accepts to the tool's `accept`";
+const KIND: &str = "let the server accept tokens of this kind, or add a kind that the server accepts to the tool's `accept`";
 const MEMBERSHIP: &str = "set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up, or accept session tokens";
-const NARROW: &str =
-    "remove that requirement, or add to the tool's `accept` a kind of token that can meet it";
+const NARROW: &str = "remove the requirement, or add a kind of token that can meet the requirement to the tool's `accept`";
 const ONE_ROLE: &str = "a caller has one role in an organization: require one of these roles";
 const PEOPLE: &str = "accept tokens of people: OAuth access tokens or session tokens";
 const SCOPES: &str = "accept OAuth access tokens, which have scopes";
-const SESSIONS: &str = "accept session tokens (`session_tokens`), the only tokens that carry it";
-const SYSTEM: &str = "set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up; session tokens carry none of Clerk's own permissions";
+const SESSIONS: &str =
+    "accept session tokens (`session_tokens`), because only session tokens can contain it";
+const SYSTEM: &str = "set CLERK_SECRET_KEY, so that the memberships of OAuth callers can be looked up; session tokens contain none of Clerk's own permissions";
 const TOO_MUCH: &str =
     "no kind of token can meet all requirements of this tool; split it into two tools";
 

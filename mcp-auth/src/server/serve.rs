@@ -251,7 +251,7 @@ async fn until_stopped(running: dev::Server, tasks: &RunningTasks) -> io::Result
     if let Either::Left((ended, _)) = select(&mut running, pin!(signals.next())).await {
         return ended;
     }
-    tracing::info!(target: "mcp_auth", "stopping; calls in flight have {SHUTDOWN_SECONDS} s");
+    tracing::info!(target: "mcp_auth", "stopping; calls in flight have {SHUTDOWN_SECONDS} s to end");
     // The workers run the MCP tasks, so the tasks must end before the workers.
     let stop = async {
         tasks.stop().await;

@@ -290,7 +290,7 @@ fn mcp_servers(issuer: &str, settings: &Settings) -> Markup {
         p {
             "To register a server, send "
             code { "curl " (issuer) "/dev/mcp-servers --json '{\"url\": \"http://127.0.0.1:3000/mcp\"}'" }
-            ". The first one switches the audience claim on. A client that was allowed before must be "
+            ". The first registered server turns on the audience claim. A client that was allowed before must be "
             "connected again."
         }
     }

@@ -95,10 +95,10 @@ impl OrganizationSources {
         match (self.url_query, self.only_membership) {
             (false, false) => None,
             (true, false) => Some("named by the token or by `?org=` in the URL"),
-            (false, true) => Some("named by the token, else the user's only one"),
-            (true, true) => {
-                Some("named by the token or by `?org=` in the URL, else the user's only one")
-            }
+            (false, true) => Some("named by the token, or else the user's only organization"),
+            (true, true) => Some(
+                "named by the token or by `?org=` in the URL, or else the user's only organization",
+            ),
         }
     }
 }

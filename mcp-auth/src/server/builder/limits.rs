@@ -398,10 +398,9 @@ impl LimitOptions {
         let one = Some(1);
         let at_least_one = "it must be at least 1";
         let at_least_calls =
-            "it must not be less than `calls_in_flight`, which is for one client of the user";
+            "it must not be less than `calls_in_flight`, the limit for one client of the user";
         let at_least_network = "it must not be less than `anonymous_calls_in_flight_per_network`";
-        let at_least_limit =
-            "it must not be less than `body_limit`, or the longest body could never be read";
+        let at_least_limit = "it must not be less than `body_limit`, because the longest body could otherwise never be read";
         let at_least_user = "it must not be less than `body_bytes_in_flight_per_user`";
         let (calls, per_user) = (self.calls, self.calls_per_user);
         let (anonymous, network) = (self.anonymous_calls, self.anonymous_calls_per_network);

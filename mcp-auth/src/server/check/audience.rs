@@ -43,8 +43,8 @@ fn registered(config: &Config<'_>) -> Option<Finding> {
     }
     let what = format!("OAuth access tokens must name {url} as their audience");
     let remedy = format!(
-        "in the dashboard, under Agents, MCP servers, add exactly {url}; users who connected \
-         before that have to connect again"
+        "in the dashboard, under Agents, MCP servers, add exactly {url}; users who connected before must connect \
+         again"
     );
     Some(Finding::new(&codes::AUDIENCE_REGISTRATION, what).remedy_is(remedy))
 }

@@ -60,7 +60,9 @@ fn issuer(frontend: &Frontend, config: &Config<'_>, findings: &mut Findings) {
     };
     let found = metadata.issuer();
     if found == Some(expected) {
-        return findings.pass(format!("the issuer answers, and calls itself {expected}"));
+        return findings.pass(format!(
+            "the issuer answers, and its metadata names {expected}"
+        ));
     }
     let what = format!(
         "the issuer at {expected} calls itself {}",

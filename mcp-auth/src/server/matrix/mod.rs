@@ -65,7 +65,7 @@ use self::sample_caller::of_each_kind;
 /// delete_document  no         no         with permission     yes        organization, permission org:documents:delete  user:org:read
 /// time             yes        yes        yes                 yes        public                                         no token
 ///
-/// with …: a caller who also has what `requires` names may call
+/// with …: a caller who also has the claims in `requires` may call
 ///
 /// Public tools: a client must sign in before it sees them, unless the server is `discoverable`
 /// "

@@ -198,12 +198,10 @@ impl AccessMatrix {
         let mut notes = Vec::new();
         let guards = || self.tools.iter().map(|item| &item.access.guard);
         if guards().any(|guard| !policies_of(guard).is_empty()) {
-            notes.push(
-                "if policy: the policy that `requires` names decides, caller by caller".to_owned(),
-            );
+            notes.push("if policy: the policy in `requires` decides for each caller".to_owned());
         }
         if self.tools.iter().any(|item| item.access.rule.is_some()) {
-            notes.push("if: the tool's own `authorize` decides, call by call".to_owned());
+            notes.push("if: the tool's own `authorize` function decides each call".to_owned());
         }
         let lacks = |guard: &Guard| {
             let mut callers = self.callers.iter();
@@ -213,7 +211,8 @@ impl AccessMatrix {
             })
         };
         if guards().any(lacks) {
-            notes.push("with …: a caller who also has what `requires` names may call".to_owned());
+            notes
+                .push("with …: a caller who also has the claims in `requires` may call".to_owned());
         }
         let scopes = self.server_scopes.join(" ");
         if !scopes.is_empty() {

@@ -29,7 +29,7 @@ use crate::identity::{Entitlements, FactorAges, Org, Owner, TokenKind, TokenPoli
 /// tool    anonymous  signed in  in an organization      editor with files  guest with files  requires                                           scopes
 /// attach  no         no         with permission, scope  yes                no                permission org:documents:write, scope files:write  files:write user:org:read
 ///
-/// with …: a caller who also has what `requires` names may call
+/// with …: a caller who also has the claims in `requires` may call
 /// "
 /// );
 /// # }
