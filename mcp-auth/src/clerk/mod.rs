@@ -1,4 +1,4 @@
-//! Everything that is specific to Clerk: its claims, its keys, its Backend API.
+//! The code that is specific to Clerk: its claims, its keys, its Backend API.
 //!
 //! This module implements the traits of [`identity`](crate::identity), which does not depend on
 //! Clerk. Another identity provider would be a sibling of this module.
