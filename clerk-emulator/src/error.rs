@@ -165,7 +165,7 @@ pub enum MintError {
         /// The requested kind.
         kind: TokenKind,
     },
-    /// The person is not a member of the organization, so Clerk would not issue such a token.
+    /// The person is not a member of the organization, so Clerk would not issue the token.
     #[error("`{user}` is not a member of `{organization}` (organizations of `{user}`: {known})")]
     NotAMember {
         /// The person.
@@ -181,7 +181,7 @@ pub enum MintError {
         /// `header` or `claims`.
         part: &'static str,
     },
-    /// The machine may not talk to the other machine, so Clerk would not issue such a token.
+    /// The machine may not talk to the other machine, so Clerk would not issue the token.
     #[error("`{machine}` may not talk to `{other}` (it may talk to: {known})")]
     NotScoped {
         /// The machine.

@@ -48,7 +48,7 @@ pub(crate) use user::user_info;
 #[cfg(feature = "testing")]
 pub(crate) use verification::token_status;
 
-/// The kind of Clerk instance that a key belongs to.
+/// The kind of Clerk instance to which a key belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Instance {
     /// For development. Anyone may sign up with a test address.

@@ -86,7 +86,7 @@ pub(crate) struct Named {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Cow<'static, str>>,
-    /// The level and minutes of a reverification, which a web page needs to ask its user for it.
+    /// The level and minutes of a reverification. A web page needs both to ask its user for the reverification.
     #[serde(skip_serializing_if = "Option::is_none")]
     reverification: Option<Value>,
 }

@@ -358,8 +358,8 @@ impl Guard {
         self.public
     }
 
-    /// Returns all requirements. The requirements of the modules come first, those of the outermost module at the
-    /// beginning. The requirements of injected parameters come last.
+    /// Returns all requirements. The requirements of the modules come first, beginning with the outermost module. The
+    /// requirements of injected parameters come last.
     pub fn requirements(&self) -> impl Iterator<Item = Requirement> + use<> {
         let modules = self.modules.iter();
         modules

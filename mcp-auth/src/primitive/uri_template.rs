@@ -439,7 +439,7 @@ const fn is_separator(character: char) -> bool {
     matches!(character, '/' | '\\')
 }
 
-/// The state of the last segment of a value that is being read. The rule about `.` and `..` needs it.
+/// The state of the last segment of a value that is being read. The rule about `.` and `..` needs this state.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Segment {
     /// The segment is `.` so far.

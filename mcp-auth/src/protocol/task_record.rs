@@ -1,4 +1,4 @@
-//! The content of a task: what a client reads about it, and what the server needs to continue it.
+//! The content of a task: the data that a client reads, and the data that the server needs to continue the task.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -230,7 +230,8 @@ fn null_hides_default(schema: &Value) -> bool {
 }
 
 /// Parses a value again, and records the path of the error. `name` is the name of the argument that has the value. For
-/// the object of all arguments, `name` is empty. The text may continue after the value. Runs only for a call that failed.
+/// the object of all arguments, `name` is empty. The text may continue after the value. Runs only for a call that
+/// failed.
 #[cold]
 fn explained<T: DeserializeOwned>(text: &str, name: &str) -> String {
     let mut source = serde_json::Deserializer::from_str(text);

@@ -24,10 +24,9 @@ pub use self::fields::FormFields;
 pub use self::rule::FormErrors;
 pub use self::schema::{FormSchema, FormSchemaError};
 
-/// A type that a person fills in: a struct with [`#[form]`](macro@crate::form).
+/// A type whose fields a person fills in: a struct with [`#[form]`](macro@crate::form).
 ///
-/// The attribute implements the trait. The documentation of the attribute describes fields and
-/// rules.
+/// The attribute `#[form]` implements this trait. The documentation of the attribute describes fields and rules.
 ///
 /// ```
 /// use mcp_auth::Form;
@@ -89,7 +88,7 @@ pub trait Form: Sized + Send + 'static {
     fn fill_in(fields: &mut FormFields<'_>) -> Option<Self>;
 }
 
-/// A form without fields, with which a person agrees.
+/// A form without fields, with which a person only agrees.
 impl Form for () {
     fn fill_in(_: &mut FormFields<'_>) -> Option<Self> {
         Some(())

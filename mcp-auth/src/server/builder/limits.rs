@@ -152,11 +152,11 @@ impl ServerBuilder {
     /// Sets how many calls of plain (not `async`) tool functions may run at once; 64 by default. Zero is a start-up
     /// error.
     ///
-    /// Each such call runs on a thread of its own. One user or machine gets at most half of the
-    /// threads. All callers without a token together get at most a quarter of the threads. Within
-    /// that quarter, the clients in one IPv4 /24 or IPv6 /48 get at most half, and one network (an
-    /// IPv4 address or an IPv6 /64) at most a quarter. Each share is at least one thread. With
-    /// fewer than 4 threads, callers without a token can therefore occupy more than a quarter.
+    /// A call of a plain function runs on a thread of its own. One user or machine gets at most half of the threads.
+    /// All callers without a token together get at most a quarter of the threads. Within that quarter, the clients in
+    /// one IPv4 /24 or IPv6 /48 get at most half, and one network (an IPv4 address or an IPv6 /64) at most a quarter.
+    /// Each share is at least one thread. With fewer than 4 threads, callers without a token can therefore occupy more
+    /// than a quarter.
     ///
     /// A call waits for a thread for at most 5 s, and no longer than the tool's time-out. If the
     /// call gets no thread in that time, the server answers with 503 and `Retry-After`, and the
@@ -239,8 +239,8 @@ impl ServerBuilder {
     /// costs a request to Clerk.
     ///
     /// A bad token is a token that the issuer never made. A token that the issuer signed or confirmed may still be
-    /// refused, because it expired, names another audience, or belongs to a banned user. The server answers such a
-    /// token with 401 and does not count it, so that its client signs in again. The end of a transition
+    /// refused, because it expired, names another audience, or belongs to a banned user. The server answers this token
+    /// with 401 and does not count it, so that its client signs in again. The end of a transition
     /// ([`AudiencePolicy::RequiredAfter`](crate::AudiencePolicy::RequiredAfter)) therefore does not lock a network out.
     ///
     /// The network is the network of the peer, the other end of the connection. Behind a proxy all

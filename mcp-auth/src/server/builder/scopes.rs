@@ -46,10 +46,9 @@ impl Default for ScopeOptions {
 impl ServerBuilder {
     /// Requires a scope for every request except calls of public tools. May be called several times.
     ///
-    /// The server answers a request without the scope with a 403 challenge. It answers the third
-    /// such call within 5 minutes with an `isError` result instead. A call with a session token
-    /// always gets an `isError` result, because session tokens cannot have scopes. A text that is
-    /// not one scope-token (RFC 6749 §3.3) is a start-up error.
+    /// The server answers a request without the scope with a 403 challenge. The third call without the scope within
+    /// 5 minutes gets an `isError` result instead. A call with a session token always gets an `isError` result, because
+    /// session tokens cannot have scopes. A text that is not one scope-token (RFC 6749 §3.3) is a start-up error.
     ///
     /// ```
     /// # /// Greet.
@@ -297,15 +296,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers a call that lacks an organization with a 403 challenge for the scope `user:org:read`
-    /// and the other missing scopes. By default the server answers such a call with an `isError`
-    /// result. The server sends the challenge only if the caller's OAuth token lacks
-    /// `user:org:read`, and if the caller meets all requirements of the guard other than scopes and
-    /// the organization.
+    /// Answers a call that lacks an organization with a 403 challenge for the scope `user:org:read` and the other
+    /// missing scopes. By default the response is an `isError` result. The server sends the challenge only if the
+    /// caller's OAuth token lacks `user:org:read`, and if the caller meets all requirements of the guard other than
+    /// scopes and the organization.
     ///
     /// If the token has the scope but names no organization, the response is still an `isError` result, because the
-    /// user was already asked. The third such call within 5 minutes also gets an `isError` result. With
-    /// [`scope_denials_as_results`](Self::scope_denials_as_results), all calls that lack an organization get an
+    /// user was already asked. The third call without an organization within 5 minutes also gets an `isError` result.
+    /// With [`scope_denials_as_results`](Self::scope_denials_as_results), all calls that lack an organization get an
     /// `isError` result.
     ///
     /// ```
