@@ -1,7 +1,7 @@
 //! Finds the end of a request's head, and the length of the body if the head declares it.
 //!
-//! The result only decides when bytes go to actix. A wrong result can only delay a request, until
-//! the deadline of the head passes.
+//! The result only decides when bytes go to actix. A wrong result can only delay a request until the deadline of the
+//! head.
 
 use memchr::memchr_iter;
 

@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(refused(SHORT), PemError::Short);
     }
 
-    /// 1024 bits. The private key was deleted.
+    /// A public key of 1024 bits. Its private key was deleted.
     const SHORT: &str = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQC2BU5OI2l1oDLeVnQ6/70soiujvu5ILxI0w9\
         3afmdhkY1Bt7EVacrzUE+Z0yhSG3gOWhSfw0nKyNvxJIad4GJy1WFADNVVJhMjwGyWvBTk5gCwTvgEkyGkJFHScvFN\
         Rd4+GfmxJada89BTgbpCzxJdoq3Jjnswv+s4BkObdxRbmwIDAQAB";

@@ -331,7 +331,7 @@ impl EventLog {
         }
     }
 
-    /// Returns whether the first event of a stream can be removed, with its place and its time.
+    /// Returns why the first event of a stream can be removed, with the place and the time of the event.
     fn removable(&self, number: u64) -> Option<(Removable, u64, Duration)> {
         let stream = self.streams.get(&number)?;
         let event = stream.events.front()?;

@@ -215,8 +215,7 @@ impl ServerBuilder {
     /// all clients. The server answers a request beyond the limit with 503 and `Retry-After`.
     ///
     /// The default is 16 MiB, or [`body_limit`](Self::body_limit) if that is more. A number below
-    /// `body_limit` is a start-up error, because a body of the longest permitted length could never
-    /// be read.
+    /// `body_limit` is a start-up error, because a body of the permitted length could then be refused.
     ///
     /// ```
     /// let builder = mcp_auth::server!()
