@@ -304,8 +304,8 @@ impl Context {
     }
 
     /// Ends the connection of a client that waits for the result, but not the call. The client connects again after a
-    /// second, and gets the messages and the result that it has missed. A function that runs for minutes can so end its
-    /// connection before a proxy does.
+    /// second, and gets the messages and the result that it has missed. In this way a function that runs for minutes can
+    /// end its connection before a proxy does.
     ///
     /// Does nothing unless the client has a session ([`legacy_sessions`](crate::ServerBuilder::legacy_sessions)) of MCP
     /// 2025-11-25 and accepts a stream of events. All other clients wait for the result as usual. The method returns at
