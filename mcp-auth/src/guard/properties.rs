@@ -227,8 +227,8 @@ proptest! {
         prop_assert_eq!(person.passes(&guard(&required), &server), expected);
     }
 
-    /// A guard can forbid an actor, so the person with more rights has no actor. Policies need not be monotonic, so
-    /// every policy that allows the other person also allows the person with more rights.
+    /// The person with more rights has no actor, because a guard can forbid an actor. Every policy that allows the other
+    /// person also allows this person, because policies need not be monotonic.
     #[test]
     fn whoever_has_more_never_passes_less(
         required in requirements(), person in person(), more in person(),

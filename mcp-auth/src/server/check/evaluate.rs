@@ -43,8 +43,8 @@ pub(super) fn evaluate(probe: &Probe, config: &Config<'_>) -> Findings {
     findings
 }
 
-/// If the issuer's metadata names another URL, the configuration is wrong, so this finding is fatal. If the issuer does
-/// not answer, it may still answer before the first request, so that finding is not fatal.
+/// The finding about an issuer whose metadata names another URL is fatal, because the configuration is wrong. The finding
+/// about an issuer that does not answer is not fatal, because the issuer may still answer before the first request.
 fn issuer(frontend: &Frontend, config: &Config<'_>, findings: &mut Findings) {
     let expected = &*config.policy().issuer;
     let setting = config.clerk.frontend.source;
