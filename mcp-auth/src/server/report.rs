@@ -107,7 +107,7 @@ impl Report {
     pub(super) fn with_state_keys(mut self, keys: &StateKeys, registry: &Registry) -> Self {
         let asks = registry.iter().any(|served| served.uses_context());
         if asks && keys.0.is_none() {
-            let line = "questions to people end with this process; MCP_AUTH_STATE_KEYS lets other processes continue them";
+            let line = "questions to people end with this process; with MCP_AUTH_STATE_KEYS other processes can continue them";
             self.limits.push(line.to_owned());
         }
         self
@@ -217,8 +217,8 @@ impl fmt::Display for Report {
         if self.matrix.hides_public_tools() {
             writeln!(
                 f,
-                "  note      a client must sign in before it sees the public tools; `discoverable` lists \
-                 all tools before that"
+                "  note      a client must sign in before it sees the public tools; with `discoverable` it sees \
+                 all tools before it signs in"
             )?;
         }
         if let Some(local) = &self.local {

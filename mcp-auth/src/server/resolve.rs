@@ -261,7 +261,7 @@ fn accepted(env: &Environment<'_>, findings: &mut Findings) -> Vec<&'static Code
             Some(code) if code.level != Level::Fatal => accepted.push(code),
             Some(_) => findings.push(Finding::new(
                 &codes::ACCEPTED_CODE_FATAL,
-                format!("MCP_AUTH_ACCEPT lists `{name}`, which keeps the server from starting"),
+                format!("MCP_AUTH_ACCEPT lists `{name}`, but a fatal finding cannot be accepted"),
             )),
             None => findings.push(
                 Finding::new(

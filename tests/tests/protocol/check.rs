@@ -309,7 +309,7 @@ async fn a_secret_key_that_is_not_of_the_instance_is_an_error() {
     let strangers = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
     let strange =
         clerk(move |path, _| (path == BACKEND_JWKS).then(|| Answer::json(strangers.jwks())));
-    let what = "`secret_key` belongs to another instance than the one that issues the tokens";
+    let what = "`secret_key` belongs to another instance than the tokens";
     expect(server(&strange), Severity::Error, what).await;
     // The settings of the other instance cause no finding, and the error names the configured key.
     let what = "`secret_key` belongs to another instance than `jwt_key`";
@@ -931,7 +931,7 @@ async fn a_machine_that_the_instance_does_not_have_is_an_error_of_a_check() {
     let strangers = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
     let strange =
         self::clerk(move |path, _| (path == BACKEND_JWKS).then(|| Answer::json(strangers.jwks())));
-    let what = "`secret_key` belongs to another instance than the one that issues the tokens";
+    let what = "`secret_key` belongs to another instance than the tokens";
     expect(of_machine(&strange), Severity::Error, what).await;
 }
 
@@ -1205,7 +1205,7 @@ fn an_unknown_code_is_an_error_and_a_fatal_finding_cannot_be_accepted() {
         ("MCP_AUTH_ACCEPT", "setting-invalid,no-such-code"),
     ]);
     for line in [
-        "error    MCP_AUTH_ACCEPT lists `setting-invalid`, which keeps the server from starting [accepted-code-fatal]\n",
+        "error    MCP_AUTH_ACCEPT lists `setting-invalid`, but a fatal finding cannot be accepted [accepted-code-fatal]\n",
         "error    MCP_AUTH_ACCEPT lists `no-such-code`, but no finding has this code [accepted-code-unknown]\n",
         "error    PORT is `none`: a number from 0 to 65535 is expected [setting-invalid]\n",
     ] {

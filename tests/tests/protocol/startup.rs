@@ -215,7 +215,7 @@ async fn a_secret_key_of_another_instance_does_not_start() {
         .secret_key(other.instance().secret_key().expose());
     expect_refusal(
         server,
-        "`secret_key` belongs to another instance than the one that issues the tokens; take both keys from one instance",
+        "`secret_key` belongs to another instance than the tokens; take both keys from one instance",
     )
     .await;
 }

@@ -55,7 +55,7 @@ impl<'a> Config<'a> {
     pub(super) fn dashboard(&self, what: &str) -> String {
         match self.is_local() {
             true => format!(
-                "change the local Clerk, if it matters there; at Clerk, in the dashboard, {what}"
+                "if this matters for the local Clerk, change its settings; at Clerk, in the dashboard, {what}"
             ),
             false => format!("in the dashboard, {what}"),
         }

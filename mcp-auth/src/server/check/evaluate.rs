@@ -131,7 +131,7 @@ fn secret_key(check: SecretKeyCheck, config: &Config<'_>, findings: &mut Finding
         SecretKeyCheck::OtherInstance => {
             let than = match clerk.jwt_key.value {
                 Some(_) => clerk.jwt_key.source.to_string(),
-                None => "the one that issues the tokens".to_owned(),
+                None => "the tokens".to_owned(),
             };
             let what = format!("{setting} belongs to another instance than {than}");
             Finding::new(&codes::SECRET_KEY_OF_OTHER_INSTANCE, what)
