@@ -9,9 +9,9 @@
 //!
 //! The pages are the files of `docs/` in the repository.
 
-// At its end, each page defines link names that point to files. `links.md` defines these names as
-// links to items of this crate. It is included first, because Markdown uses the first definition of
-// a name. The line numbers of doctests therefore include the lines of `links.md`.
+// At its end, each page defines link names that point to files. `links.md` defines the same names as links to items of
+// this crate. `links.md` is included first, because Markdown uses the first definition of a name. The line numbers of
+// doctests therefore include the lines of `links.md`.
 macro_rules! pages {
     ($($name:ident: $file:literal,)*) => {
         $(

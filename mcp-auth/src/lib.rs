@@ -8,10 +8,9 @@
 //! | `emulator` | `serve!(emulator)`, which runs a local Clerk inside the process |
 //! | `testing` | the module [`testing`], which runs a server inside the process of a test |
 //!
-//! Both are off by default. A feature adds items and changes no authorization check. Each feature
-//! adds the crate `clerk-emulator`, which issues tokens, and the dependencies of `clerk-emulator`.
-//! Switch `emulator` on for development only, as [the local Clerk][local-clerk] shows, and
-//! `testing` for tests only.
+//! Both features are off by default. A feature adds items and changes no authorization check. Each feature adds the
+//! crate `clerk-emulator`, which issues tokens, and the dependencies of `clerk-emulator`. Turn `emulator` on for
+//! development only, as [the local Clerk][local-clerk] shows, and `testing` for tests only.
 
 #[doc = include_str!("../docs/data.md")]
 pub use mcp_auth_macros::data;
@@ -28,7 +27,7 @@ pub use mcp_auth_macros::module_guard;
 /// The data types of MCP, from version 3 of the official Rust SDK: content blocks, results,
 /// annotations.
 pub use rmcp::model;
-/// The crates whose types appear in the signatures of this crate.
+/// The crates whose types are in the signatures of this crate.
 pub use {schemars, serde_json};
 
 pub use crate::guard::{

@@ -1,4 +1,4 @@
-//! Everything that is specific to Clerk: its claims, its keys, its Backend API.
+//! The code that is specific to Clerk: its claims, its keys, its Backend API.
 //!
 //! This module implements the traits of [`identity`](crate::identity), which does not depend on
 //! Clerk. Another identity provider would be a sibling of this module.
@@ -48,7 +48,7 @@ pub(crate) use user::user_info;
 #[cfg(feature = "testing")]
 pub(crate) use verification::token_status;
 
-/// The kind of Clerk instance that a key belongs to.
+/// The kind of Clerk instance to which a key belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Instance {
     /// For development. Anyone may sign up with a test address.

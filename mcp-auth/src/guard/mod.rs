@@ -1,10 +1,10 @@
 //! Guards: requirements as data, and the one function that decides whether a caller meets them.
 //!
-//! A [`Guard`] is a `const` value. The server enforces it before it reads a tool's arguments, filters
-//! `tools/list` by it, takes the scopes of a step-up challenge from it and prints it at start-up. [`decide`]
-//! is a pure function of a guard and the facts about a call: the caller's claims and the organization. No
-//! other function makes an [`Authorized`], and a tool runs only with an [`Authorized`]. This module does not
-//! depend on the protocol and does no I/O.
+//! A [`Guard`] is a `const` value. The server enforces the guard before it reads a tool's arguments, filters
+//! `tools/list` by the guard, takes the scopes of a step-up challenge from the guard, and prints the guard at start-up.
+//! [`decide`] is a pure function of a guard and the facts about a call: the caller's claims and the organization. Only
+//! [`decide`] makes an [`Authorized`], and a tool runs only with an [`Authorized`]. This module does not depend on the
+//! protocol and does no I/O.
 
 mod billing;
 mod check;

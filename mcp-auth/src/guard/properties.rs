@@ -41,7 +41,7 @@ const POLICIES: [Requirement; 6] = [
     function_policy("wide", |facts| facts.scopes().len() > 1),
 ];
 
-/// A caller with all properties that a decision reads.
+/// A caller with all properties that a decision uses.
 #[derive(Clone, Debug)]
 struct Person {
     kind: TokenKind,
@@ -189,8 +189,7 @@ fn leaf() -> impl Strategy<Value = Requirement> {
 
 type Alternatives = Vec<&'static [Requirement]>;
 
-/// Returns the alternatives of a choice. They are leaked, because a requirement takes `'static`
-/// data.
+/// Returns the alternatives of a choice. The memory is leaked, because a requirement takes `'static` data.
 fn alternatives() -> impl Strategy<Value = Alternatives> {
     let all = vec(leaf(), 0..3).prop_map(|all| &*all.leak());
     vec(all, 0..4)
@@ -228,8 +227,8 @@ proptest! {
         prop_assert_eq!(person.passes(&guard(&required), &server), expected);
     }
 
-    /// A guard can forbid an actor, so the person with more rights has no actor. Policies need not be monotonic, so
-    /// the person with more rights has at least the same answers.
+    /// The person with more rights has no actor, because a guard can forbid an actor. Every policy that allows the other
+    /// person also allows this person, because policies need not be monotonic.
     #[test]
     fn whoever_has_more_never_passes_less(
         required in requirements(), person in person(), more in person(),
@@ -372,7 +371,7 @@ proptest! {
         for caller in [None, Some(&caller)] {
             let known = OrganizationFacts { current: organization.as_ref(), ..OrganizationFacts::default() };
             let visible = visibility.of(caller, known);
-            // The cached result is equal to the result of a new decision.
+            // The cached result equals the result of a new decision.
             prop_assert_eq!(&visible, &visibility.of(caller, known));
             for (place, guard) in tools.iter().enumerate() {
                 let facts = CallFacts {
@@ -413,7 +412,7 @@ fn decision(
 proptest! {
     #![proptest_config(cases(300))]
 
-    /// While the look-up of the organization fails, a decision is the decision for every organization.
+    /// While the look-up of the organization fails, a decision equals the decision with every possible organization.
     #[test]
     fn a_failed_look_up_decides_nothing_that_an_organization_would_change(
         required in requirements(), scopes in texts(&SCOPES), person in person(),
@@ -433,8 +432,8 @@ proptest! {
         }
     }
 
-    /// A token with exactly the promised scopes allows the call, unless an organization is missing, whose rights are
-    /// not known yet.
+    /// A token with exactly the promised scopes allows the call, unless the call needs an organization, whose role and
+    /// permissions are not known yet.
     #[test]
     fn the_scopes_that_are_promised_to_help_do_help(
         required in requirements(), scopes in texts(&SCOPES), person in person(),

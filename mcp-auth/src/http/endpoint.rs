@@ -1,5 +1,5 @@
-//! Answers one request to the MCP endpoint. The order of the checks is: host and origin, declared
-//! length and media types, credentials, body.
+//! Answers one request to the MCP endpoint. The checks have this order: host and origin, declared length and media
+//! types, credentials, body.
 
 use std::convert::Infallible;
 
@@ -57,9 +57,9 @@ pub(super) async fn serve(site: &Site, head: &RequestHead, body: Payload) -> Htt
     finish(head, origin, response)
 }
 
-/// Decides about a POST with `Expect: 100-continue` (RFC 9110 section 10.1.1). Returns the request
-/// if its body should be sent, or the refusal. A token that is verified here is cached, so it is
-/// not verified again.
+/// Decides about a POST with `Expect: 100-continue` (RFC 9110 section 10.1.1). Returns the request if the client should
+/// send its body, or else the refusal. This function verifies the token. The verified token is cached, so it is not
+/// verified again.
 pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, HttpResponse> {
     let body = request.take_payload();
     let head = request.head();
@@ -81,7 +81,7 @@ pub(super) async fn judge(site: &Site, mut request: Request) -> Result<Request, 
     Err(finish(head, origin, response))
 }
 
-/// Makes all checks that precede reading the body.
+/// Makes all checks that come before the body is read.
 async fn admit(site: &Site, head: &RequestHead, fields: &Fields<'_>) -> Result<(), Refusal> {
     let declared = declared_length(fields.content_length);
     check_head(site, fields, declared)?;
@@ -146,9 +146,8 @@ async fn respond(
         {
             return answer;
         }
-        // Some clients send a GET so that a 401 makes them sign in. But clients that connected
-        // without a token open a GET stream afterwards, and a 401 would make them sign in too
-        // early.
+        // Some clients send a GET to get a 401, which makes them sign in. Other clients connect without a token and
+        // then open a stream with a GET. A 401 would make these clients sign in too early.
         let is_connected = caller.is_some() || site.endpoint.connects_anonymous();
         return Err(if is_connected {
             Refusal::Method(session::methods(site)).into()
@@ -169,8 +168,8 @@ async fn respond(
                 Sender {
                     caller: caller.as_ref(),
                     party,
-                    // HTTP/1.0 has no chunks, and actix frames a response to a request that switches the
-                    // protocol wrongly.
+                    // HTTP/1.0 has no chunks. If a request switches the protocol, actix frames a chunked response
+                    // wrongly.
                     streams: fields.accepts_events
                         && !fields.switches
                         && head.version >= Version::HTTP_11,
@@ -184,7 +183,7 @@ async fn respond(
     )
 }
 
-/// Returns the organization that the URL names, if the server reads it.
+/// Returns the organization that the URL names. `Absent` if the server does not read the URL.
 pub(super) fn url_org(site: &Site, head: &RequestHead) -> UrlOrg {
     if site.endpoint.reads_url_org() {
         org_query::read(&head.uri)
@@ -213,8 +212,8 @@ fn check_head(site: &Site, fields: &Fields<'_>, declared: Option<usize>) -> Resu
     Ok(())
 }
 
-/// Returns the verified caller, with the token. `None` if the request has no token. A bad token is an error; the
-/// request is never treated like a request without a token.
+/// Returns the verified caller, with the token. `None` if the request has no token. A bad token is an error, so that
+/// the request is not treated like a request without a token.
 async fn authenticate<'a>(
     site: &Site,
     head: &RequestHead,
@@ -236,8 +235,7 @@ async fn authenticate<'a>(
     // The box keeps the future of every request small.
     match Box::pin(site.authenticator.authenticate_from(client, &token)).await {
         Ok(caller) => Ok(Some((caller, text))),
-        // The issuer made this token, so the caller did not guess it, and it does not count as a
-        // failure.
+        // The issuer signed or confirmed this token, so the caller did not guess it. It does not count as a failure.
         Err(AuthError::Invalid(error)) if error.is_of_genuine_token() => {
             Err(Refusal::InvalidToken(error))
         }
@@ -254,8 +252,8 @@ async fn authenticate<'a>(
     }
 }
 
-/// Returns the largest permitted length of the body. Without a token the length is small, and zero
-/// if every request needs a token, so that callers without a token cannot fill the memory.
+/// Returns the largest permitted length of the body. A body without a token must be short. It must be empty if every
+/// request needs a token. So callers without a token cannot fill the memory.
 fn body_limit(site: &Site, declared: Option<usize>, signed_in: bool) -> Result<usize, Refusal> {
     let limit = if signed_in {
         site.body_limit
@@ -305,7 +303,7 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
     match answer {
         Response::Accepted => Ok(HttpResponse::Accepted().finish()),
         Response::List { start, rest } => {
-            // The rest is shared with other responses, so it is sent without a copy.
+            // Other responses share the rest of the body, so it is sent without a copy.
             let length = start.len() + rest.len();
             let parts = stream::iter([Bytes::from(start), rest].map(Ok::<_, Infallible>));
             let body = SizedStream::new(length as u64, parts);
@@ -349,8 +347,8 @@ fn message(answer: Response) -> Result<HttpResponse, Refused> {
     }
 }
 
-/// Answers the preflight request of a browser. The gate has already checked the origin. A page may send any header of an
-/// argument. A list of the declared headers would tell anyone which arguments the tools have.
+/// Answers the preflight request of a browser. The gate has already checked the origin. A page may send every header
+/// that repeats an argument, because a list of the declared headers would show anyone which arguments the tools have.
 fn preflight(site: &Site, head: &RequestHead) -> HttpResponse {
     let mut allowed = ALLOWED.to_owned();
     for name in requested_argument_headers(head).take(MOST_ARGUMENT_HEADERS) {
@@ -375,6 +373,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The largest length of a body without a token, in bytes. A call of a public tool needs far less.
 pub(crate) const ANONYMOUS_BODY: usize = 64 * 1024;
 const ALLOWED: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";
-/// The largest number of headers of arguments that one preflight request can ask for.
+/// The largest number of argument headers that one preflight request can ask for.
 const MOST_ARGUMENT_HEADERS: usize = 64;
 const EXPOSED: &str = "WWW-Authenticate, Mcp-Session-Id, Retry-After";

@@ -21,7 +21,7 @@ pub(super) struct Fields<'a> {
     pub(super) accepts_json: Option<bool>,
     /// True if an `Accept` header accepts a stream of events.
     pub(super) accepts_events: bool,
-    /// True if actix treats everything after the head as the body, which then has no end.
+    /// True if actix treats all bytes after the head as the body. The body then has no end.
     pub(super) switches: bool,
     pub(super) mirrored: Mirrored<'a>,
 }
@@ -134,7 +134,7 @@ fn text(value: &HeaderValue) -> Option<&str> {
     str::from_utf8(value.as_bytes().trim_ascii()).ok()
 }
 
-/// Returns the names of headers of arguments that a browser asks for in a preflight request.
+/// Returns the headers of arguments that a browser asks for in a preflight request.
 pub(super) fn requested_argument_headers(head: &RequestHead) -> impl Iterator<Item = &str> {
     let lists = head.headers().get_all(ACCESS_CONTROL_REQUEST_HEADERS);
     let names = lists.filter_map(ascii).flat_map(|list| list.split(','));
@@ -145,7 +145,7 @@ pub(super) fn requested_argument_headers(head: &RequestHead) -> impl Iterator<It
     })
 }
 
-/// The first part of the name of each header that repeats an argument.
+/// The beginning of the name of each header that repeats an argument.
 const ARGUMENT_PREFIX: &str = "mcp-param-";
 
 /// Returns the media type without its parameters.

@@ -15,38 +15,37 @@ use crate::protocol::{Challenger, DENIED, DenialDetails, WiderToken};
 /// The reason why a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
-    /// 503: the request bodies of this caller, or of all callers, have reached their limit of bytes
-    /// in memory.
+    /// 503: the request bodies of this caller, or of all callers, take up their share of the memory.
     Bodies,
     /// 503: too many calls of this principal, of this user, or without a token are in flight.
     Busy,
     /// 400: the connection broke before the body was complete.
     BrokenBody,
-    /// 400: the request target names another host than `Host` does.
+    /// 400: the request target and `Host` name different hosts.
     Contradiction,
     /// 429: the client's network has presented too many bad tokens, and this token is bad or is a
     /// new opaque token.
     Failures(Duration),
     /// 403: the `Host` is not accepted.
     Host,
-    /// 401: the token is refused. The log has the reason. The client learns the reason only if its
-    /// user can act on it.
+    /// 401: the token is refused. The log has the reason. The client learns the reason only if its user can correct the
+    /// mistake.
     InvalidToken(TokenError),
-    /// 405.
+    /// 405: the endpoint does not support the method.
     Method(&'static str),
     /// 500: the identity provider refuses the server's own key. The log names the key.
     Misconfigured,
     /// 403: a token with more scopes would be allowed.
     MoreScope(Box<WiderToken>),
-    /// 503: there are too many new opaque tokens.
+    /// 503: there are too many new opaque tokens, which only Clerk can verify.
     NewTokens(Duration),
-    /// 406: the client asks for a stream, but does not accept events.
+    /// 406: the client sends a GET for a stream, but does not accept events.
     NoEventsAccepted,
     /// 404: the caller's principal has no session with the id of the request.
     NoSession,
-    /// 406: the response is a stream of events, and the client does not accept one.
+    /// 406: the response to the request is a stream of events, and the client does not accept events.
     NoEvents,
-    /// 503: no thread was free for the tool, so it did not run.
+    /// 503: no thread was free for the function, so the function did not run.
     NoThread,
     /// 406: the client does not accept JSON.
     NotAcceptable,
@@ -118,7 +117,7 @@ impl Refused {
                 Duration::from_secs(1),
             ),
             Refusal::Busy => unavailable("Too many calls in flight", Duration::from_secs(1)),
-            Refusal::BrokenBody => invalid("The body broke off"),
+            Refusal::BrokenBody => invalid("The connection broke before the body was complete"),
             Refusal::Contradiction => {
                 invalid("The request target names another host than Host does")
             }
@@ -132,7 +131,7 @@ impl Refused {
             Refusal::InvalidToken(error) => challenges.invalid_token(*error).answer(),
             Refusal::Method(allow) => {
                 let text =
-                    "This method is not served here; the header Allow lists the methods that are";
+                    "This method is not served here; the header Allow lists the served methods";
                 let mut answer = error(S::METHOD_NOT_ALLOWED, "method_not_allowed", text);
                 let allow = HeaderValue::from_static(allow);
                 answer.headers_mut().insert(ALLOW, allow);
@@ -163,7 +162,7 @@ impl Refused {
             Refusal::NoSession => error(
                 S::NOT_FOUND,
                 "session_not_found",
-                "There is no such session; send `initialize` to begin a new one",
+                "There is no session with this id; send `initialize` to begin a new session",
             ),
             Refusal::NoEvents => error(
                 S::NOT_ACCEPTABLE,
@@ -206,9 +205,9 @@ impl Refused {
             Refusal::Unavailable(wait) => {
                 unavailable("The authorization server cannot be reached", *wait)
             }
-            Refusal::UnknownEvent => {
-                invalid("The session has no event with this Last-Event-ID, or no longer")
-            }
+            Refusal::UnknownEvent => invalid(
+                "The session has no event with this Last-Event-ID, or the event was already removed",
+            ),
             Refusal::UnsupportedVersion => {
                 invalid("The server does not support this MCP-Protocol-Version")
             }
@@ -221,15 +220,14 @@ impl Refused {
     }
 }
 
-/// The challenges for one URL of the endpoint. Challenges that do not depend on the request are
-/// prepared in advance.
+/// The challenges for one URL of the endpoint. Challenges that do not depend on the request are written in advance.
 ///
 /// RFC 6750 section 3, RFC 9728 section 5.1, MCP 2026-07-28 basic/authorization.
 #[derive(Debug)]
 pub(super) struct Challenges {
     /// Writes the challenges that depend on the request.
     pub(super) challenger: Challenger,
-    /// The scopes that a client should ask for first.
+    /// The scopes that a client should request when it signs in.
     scopes: Vec<String>,
     sign_in: Unauthorized,
     invalid_token: Unauthorized,
@@ -261,8 +259,8 @@ impl Unauthorized {
 }
 
 impl Challenges {
-    /// `metadata` is the URL of the protected-resource metadata. `scopes` are the scopes that a
-    /// client should ask for first.
+    /// `metadata` is the URL of the protected-resource metadata. `scopes` are the scopes that a client should request
+    /// when it signs in.
     pub(super) fn new(metadata: String, scopes: &[String]) -> Self {
         let challenger = Challenger::new(metadata);
         let tail = challenger.sign_in(scopes);
@@ -291,9 +289,8 @@ impl Challenges {
         header(&format!("Bearer {}", self.challenger.sign_in(&scopes)))
     }
 
-    /// Chooses the response to a refused token. The client learns the reason only if the remedy is
-    /// to connect the server again, and only for a token that the issuer has signed or confirmed.
-    /// All other reasons get the same response.
+    /// Chooses the response to a refused token. The client learns the reason only if the issuer has signed or confirmed
+    /// the token, and only if connecting the server again would help. All other reasons have the same response.
     fn invalid_token(&self, error: TokenError) -> &Unauthorized {
         if error == TokenError::AudienceMissing {
             &self.audience_missing
@@ -364,7 +361,7 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// The challenge consists of checked URLs, scopes and plain texts, so it is valid in a header.
+/// The challenge consists of checked URLs, scopes and plain texts, so it is valid as a header.
 fn header(challenge: &str) -> HeaderValue {
     HeaderValue::from_str(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
 }

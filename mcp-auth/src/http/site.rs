@@ -73,14 +73,14 @@ pub(crate) struct Site {
     refused_bodies: LogThrottle,
     clock: Arc<dyn Clock>,
     pub(super) body_deadline: Duration,
-    /// The copies, each with its path.
+    /// The copies of documents of the authorization server, each with its path.
     copies: Vec<(String, Arc<Metadata>)>,
     path: String,
-    /// The path with a final slash, which is served like the path.
+    /// The path with a final slash, which is served too.
     slashed_path: Option<String>,
     metadata_paths: Vec<String>,
     canonical: Name,
-    /// The other URLs of the endpoint, on loopback.
+    /// The other URLs of the endpoint. Only an endpoint on loopback has other URLs.
     names: Vec<Name>,
 }
 
@@ -137,7 +137,7 @@ impl Site {
         }
     }
 
-    /// The tasks, which end when the server stops.
+    /// Returns the tasks of the server, which end when the server stops.
     pub(crate) fn tasks(&self) -> Arc<RunningTasks> {
         self.endpoint.tasks()
     }
@@ -156,9 +156,8 @@ impl Site {
         }
     }
 
-    /// Answers a request to any path. Paths are compared byte for byte, because clients take them
-    /// from the metadata. People may add a slash to the endpoint's path, so that form is served
-    /// too.
+    /// Answers a request to any path. Paths are compared byte for byte, because clients take them from the metadata.
+    /// The endpoint's path with a final slash is served too, because people may add a slash.
     pub(crate) async fn answer(&self, head: &RequestHead, body: Payload) -> HttpResponse {
         let path = head.uri.path();
         if self.is_endpoint(path) {
@@ -256,7 +255,7 @@ impl Site {
         &self.canonical.authority
     }
 
-    /// Returns the reason why a token is refused, as the log names it.
+    /// Returns the reason why a token is refused, in the words of the log.
     #[cfg(feature = "testing")]
     pub(crate) async fn reason_of_refusal(&self, token: &str) -> Option<&'static str> {
         match self.authenticator.authenticate(token).await {
@@ -283,16 +282,14 @@ impl Site {
         self.endpoint.forget_organizations();
     }
 
-    /// Returns the endpoint's [`Name`] for the host of a request. The gate has checked the host. A
-    /// host that is allowed by a setting, but is not the host of one of the endpoint's URLs, gets
-    /// the canonical name.
+    /// Returns the [`Name`] of the endpoint for the host of a request. The gate has checked the host. A host that only
+    /// a setting allows, and that is not the host of a URL of the endpoint, gets the canonical name.
     pub(super) fn name(&self, host: &str) -> &Name {
         self.called(host).unwrap_or(&self.canonical)
     }
 
-    /// Returns the development page, if a browser navigates to the endpoint. There is no page for a
-    /// host that is allowed only by a setting, because that host may be the public name of a
-    /// tunnel.
+    /// Returns the development page, if a browser navigates to the endpoint. A host that only a setting allows gets no
+    /// page, because the host may be the public name of a tunnel.
     pub(super) fn page(&self, head: &RequestHead, fields: &Fields<'_>) -> Option<HttpResponse> {
         if !page::is_asked_for(head) {
             return None;
@@ -315,8 +312,8 @@ impl Site {
         &self.canonical
     }
 
-    /// Responds with a public document, after checking `Host` and the method. Pages of every origin
-    /// may read the response, also a refusal.
+    /// Responds with a public document, after checking `Host` and the method. Pages of every origin may read the
+    /// response, even if it is a refusal.
     async fn document(&self, head: &RequestHead, document: Document) -> HttpResponse {
         let host = self.gate.host(Fields::of(head).host, &head.uri);
         let bytes = match (host, &head.method) {

@@ -59,8 +59,8 @@ pub(crate) enum NoAnswer {
 }
 
 impl NoAnswer {
-    /// Converts the error for code that treats every failure alike; `what` names the data that was
-    /// looked up. A client can do nothing about a refused key, so the error reports an outage.
+    /// Converts the error for code that treats every failure alike. `what` names the data that was looked up. The
+    /// client cannot correct a refused key, so this error also reports an outage.
     pub(crate) fn into_unavailable(self, what: &'static str) -> Unavailable {
         let retry_after = match self {
             Self::Unavailable(unavailable) => return unavailable,
@@ -205,9 +205,9 @@ impl TokenError {
     /// The number of reasons. The last reason has the highest number.
     pub(crate) const COUNT: usize = Self::UserLocked as usize + 1;
 
-    /// Returns true if this reason applies only to tokens that the issuer signed or confirmed.
-    /// Attackers cannot forge such tokens, so the limits for bad tokens do not count them. For
-    /// example, a client with an expired token gets 401 and signs in again.
+    /// Returns true if this reason applies only to tokens that the issuer signed or confirmed. Attackers cannot forge
+    /// these tokens, so the limits for bad tokens do not count them. For example, a client with an expired token gets
+    /// 401 and signs in again.
     pub(crate) fn is_of_genuine_token(self) -> bool {
         match self {
             Self::AudienceMissing
@@ -248,8 +248,7 @@ impl TokenError {
         }
     }
 
-    /// Returns the name of the reason in the log. If Clerk's SDK has the rule too, the name is the
-    /// SDK's name.
+    /// Returns the name of the reason in the log. If Clerk's SDK has the same rule, the name is the SDK's name.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Algorithm => "token-invalid-algorithm",

@@ -1,11 +1,10 @@
 //! Tokens, keys, callers and their organizations.
 //!
-//! Only this module makes a [`Caller`] from a string. First it classifies the token. If tokens of
-//! this kind are accepted, it verifies the signature with a key of the issuer, or asks the issuer
-//! about an opaque token. Then it checks the claims in a fixed order. An identity provider
-//! implements the traits [`Decode`], [`KeySource`], [`ConfirmationSource`], [`Memberships`],
-//! [`UserSource`] and [`UserInfoSource`], and passes in its [`Conventions`]. This module does not
-//! depend on a provider, on HTTP servers or on guards.
+//! Only this module makes a [`Caller`] from a string. First it finds out the kind of the token. If the server accepts
+//! this kind, the module verifies the signature of a JWT with a key of the issuer, or asks the issuer about an opaque
+//! token. Then it checks the claims in a fixed order. An identity provider implements the traits [`Decode`],
+//! [`KeySource`], [`ConfirmationSource`], [`Memberships`], [`UserSource`] and [`UserInfoSource`], and passes in its
+//! [`Conventions`]. This module does not depend on a provider, on HTTP servers or on guards.
 //!
 //! INVARIANT: a [`Caller`] exists only for a token whose claims passed the checks, and which either
 //! has the signature of a current key of the issuer, or was confirmed by the issuer at most a

@@ -1,13 +1,13 @@
-//! A pool of a counted resource, such as bytes. A party (a user, a machine or a network) takes a
-//! part of its share, or is refused at once.
+//! A pool of a counted resource, such as bytes. A party (a user, a machine or a network) takes an amount from its
+//! share, or is refused at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::share::{Group, Party, Shares};
 
-/// A pool that parties take from and give back to. Counts are exact. A party that has given
-/// everything back takes no memory.
+/// A pool from which parties take and to which they return amounts. Counts are exact. A party that has returned
+/// everything takes no memory.
 #[derive(Debug)]
 pub(crate) struct Pool {
     shares: Shares,
@@ -29,7 +29,7 @@ pub(crate) enum Exhausted {
     Strangers,
 }
 
-/// The amount that a party has taken. Dropping the value gives the amount back.
+/// The amount that a party has taken. Dropping the value returns the amount.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pool: Arc<Pool>,
@@ -48,7 +48,7 @@ impl Pool {
     /// Takes an amount for a party.
     ///
     /// # Errors
-    /// [`Exhausted`] if a share does not have enough left. Nothing is taken then.
+    /// [`Exhausted`] if a share does not have enough left. In this case nothing is taken.
     pub(crate) fn take(self: &Arc<Self>, party: Party, amount: usize) -> Result<Taken, Exhausted> {
         self.add(party, amount)?;
         Ok(Taken {
@@ -98,7 +98,7 @@ impl Taken {
     /// Takes more for the same party.
     ///
     /// # Errors
-    /// [`Exhausted`] if a share does not have enough left. The amount then stays as it was.
+    /// [`Exhausted`] if a share does not have enough left. In this case the amount does not change.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), Exhausted> {
         self.pool.add(self.party, more)?;
         self.amount += more;

@@ -12,7 +12,7 @@ use super::form::Form;
 use super::outcome::Failure;
 use super::tool_result::IntoToolError;
 
-/// The types that a question of `confirm` may have: `String`, a `Result` of a `String`, or a future of one of these.
+/// The types that the question of `confirm` may have: `String`, a `Result` of a `String`, or a future of one of these.
 ///
 /// The compiler infers `M`, which distinguishes the implementations.
 #[diagnostic::on_unimplemented(
@@ -70,7 +70,7 @@ impl<F: Future<Output: IntoQuestion> + Send> Ask<Deferred> for F {
     }
 }
 
-/// Asks the person. If the person has not answered yet, the future does not complete, and the run ends.
+/// Asks the person. If the person has not answered yet, the future does not complete, and the run of the function ends.
 pub(super) async fn confirm(cx: &Context, text: String) -> Result<(), Stop> {
     let channel = cx.channel.as_deref().map(Channel::dialogue);
     let dialogue = channel.ok_or(Misuse::NotInBody).map_err(ToolError::from)?;

@@ -1,10 +1,9 @@
 //! The declaration and the registration of tools, prompts and resources, and the code that finds and
 //! runs them.
 //!
-//! A primitive is a tool, a prompt or a resource. The three kinds differ in their declaration, in
-//! their result type, and in the MCP method that runs them. They share everything else: the traits of
-//! their parameters, the registry, and the generic function that runs them. This module does not
-//! depend on HTTP or JSON-RPC.
+//! A primitive is a tool, a prompt or a resource. The three kinds differ in their declaration, in their result type,
+//! and in the MCP method that runs them. All other parts are shared: the traits of their parameters, the registry, and
+//! the generic function that runs them. This module does not depend on HTTP or JSON-RPC.
 //!
 //! INVARIANT: a function runs only with a [`Context`]. A `Context` is made only from an
 //! [`Authorized`](crate::guard::Authorized) proof. The arguments are deserialized after the proof

@@ -31,7 +31,7 @@ use super::uri_template::UriTemplate;
 /// The settings of a server that apply to every primitive.
 #[derive(Debug)]
 pub(crate) struct RegistrySettings {
-    /// The data for `securitySchemes`. `None` if `tools/list` does not have them.
+    /// The data for `securitySchemes`. `None` if `tools/list` does not have `securitySchemes`.
     pub(crate) schemes: Option<SchemeSource>,
     /// True if every tool reads its arguments leniently.
     pub(crate) lenient_arguments: bool,
@@ -162,7 +162,7 @@ impl Served {
             Some(with_icons) => (with_icons, Some(described)),
             None => (described, None),
         };
-        // A tool name has neither a colon nor a space, and a URI has a colon and no space, so their keys differ.
+        // A tool name has neither a colon nor a space. A URI has a colon and no space. So no two keys are equal.
         let key = match &declaration.kind {
             Kind::Prompt(_) => format!("prompt {}", declaration.name),
             Kind::Resource(resource) => UriTemplate::new(resource.uri).to_string(),
@@ -202,8 +202,8 @@ impl Served {
         self.info
     }
 
-    /// Returns a text that identifies this primitive among all primitives of the server. Calls are
-    /// counted by this key.
+    /// Returns a text that identifies this primitive among all primitives of the server. It is the key of the counts of
+    /// calls.
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
@@ -296,8 +296,8 @@ impl Served {
         self.wraps_output
     }
 
-    /// Returns true if the server must look up the caller's organization before the function runs:
-    /// the guard requires the organization, or a parameter depends on it.
+    /// Returns true if the server must look up the caller's organization before the function runs, because the guard
+    /// requires the organization, or a parameter depends on it.
     pub(crate) fn wants_organization(&self) -> bool {
         self.guard().uses_organization() || self.takes_organization
     }
@@ -377,7 +377,7 @@ impl Served {
         self.registration.declaration.kind.confirms()
     }
 
-    /// Returns whether calls run as tasks. `None` if no call does.
+    /// Returns whether calls run as tasks. `None` if no call runs as a task.
     pub(crate) fn task(&self) -> Option<TaskSupport> {
         self.registration.declaration.kind.task()
     }
@@ -399,8 +399,8 @@ impl Served {
             .then(|| Channel::new(self.name(), wanted, self.is_blocking(), interval, dialogue))
     }
 
-    /// Starts the function of the primitive, or for a completion request the completion function of the
-    /// argument.
+    /// Starts the function of the primitive. For a completion request, starts the completion function of the argument
+    /// instead.
     pub(super) fn start(&self, call: Call) -> Run {
         match (call.completes(), self.registration.complete) {
             (true, Some(complete)) => complete(call),

@@ -1,10 +1,10 @@
-//! The receiving side of notifications: what a subscriber asked for, and what changed since it last looked.
+//! The receiving side of notifications: what a subscriber subscribed to, and what has changed since its last delivery.
 //!
-//! A subscriber can be a stream, a session or any other task. This module decides neither who may subscribe nor
-//! who may receive.
+//! A subscriber can be a stream, a session or any other task. Other modules decide who may subscribe and who may
+//! receive.
 //!
-//! INVARIANT: a mailbox holds at most one pending change for each list and for each URI that it subscribed to. So
-//! publishing never waits for a subscriber, and a slow subscriber loses only duplicates.
+//! INVARIANT: a mailbox holds at most one pending change for each list and for each URI of its subscription. Publishing
+//! therefore never waits for a subscriber, and a slow subscriber loses only duplicates.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -96,7 +96,7 @@ impl Hub {
         }
     }
 
-    /// Tells every subscriber of one of the lists.
+    /// Records a change for every subscriber of one of the lists.
     pub(super) fn lists_changed(&self, lists: ChangedLists) {
         let subscribers = self.lock();
         let told = subscribers.all.values();
@@ -105,8 +105,8 @@ impl Hub {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Tells every subscriber of the URI who acts in `organization`. `None` means every organization, and
-    /// subscribers without one.
+    /// Records a change for every subscriber of the URI who acts in `organization`. `None` means all subscribers of the
+    /// URI, also subscribers without an organization.
     pub(super) fn resource_updated(&self, uri: &str, organization: Option<&str>) {
         let subscribers = self.lock();
         let Some((uri, mailboxes)) = subscribers.of_uri.get_key_value(uri) else {
@@ -133,7 +133,7 @@ impl Hub {
 }
 
 impl Subscribers {
-    /// Returns the URI as the key of the table, so that all subscribers share one text.
+    /// Returns the key of the table for a URI, so that all subscribers of the URI share one text.
     fn add(&mut self, uri: &str, mailbox: &Arc<Mailbox>) -> Arc<str> {
         let key = match self.of_uri.get_key_value(uri) {
             Some((known, _)) => Arc::clone(known),
@@ -159,7 +159,8 @@ impl Subscribers {
 }
 
 impl Mailbox {
-    /// Records changes of lists that the subscriber wants. Returns the waker of a subscriber that waits.
+    /// Records changes of lists that the subscriber wants. Returns the waker of the subscriber, if the subscriber
+    /// waits.
     fn put(&self, lists: ChangedLists) -> Option<Waker> {
         let lists = lists.and(self.wanted);
         if lists.is_empty() {
@@ -185,7 +186,7 @@ impl Mailbox {
     }
 }
 
-/// A subscriber: its mailbox, and the URIs that it subscribed to. Dropping the value ends the subscription.
+/// A subscriber: its mailbox, and its URIs. Dropping the value ends the subscription.
 pub(crate) struct Subscription {
     hub: Arc<Hub>,
     mailbox: Arc<Mailbox>,
@@ -211,7 +212,7 @@ impl Subscription {
         }
     }
 
-    /// Ends the subscription to a resource, and forgets its pending change.
+    /// Ends the subscription to a resource, and removes the pending change of the resource.
     pub(crate) fn remove(&mut self, uri: &str) {
         let Some(at) = self.uris.iter().position(|known| &**known == uri) else {
             return;
@@ -225,7 +226,7 @@ impl Subscription {
             .retain(|other| !Arc::ptr_eq(other, &uri));
     }
 
-    /// Returns true if the subscriber wants no list and no resource.
+    /// Returns true if the subscription has no list and no resource.
     pub(crate) fn is_empty(&self) -> bool {
         self.uris.is_empty() && self.mailbox.wanted.is_empty()
     }
@@ -251,7 +252,7 @@ impl Subscription {
         mem::take(&mut self.mailbox.lock().changes)
     }
 
-    /// Completes when a change is pending. Only the task that polled last is woken.
+    /// Completes when a change is pending. If several tasks poll, only the task that polled last is woken.
     pub(crate) fn poll_pending(&self, cx: &Context<'_>) -> Poll<()> {
         let mut pending = self.mailbox.lock();
         let Changes { lists, uris } = &pending.changes;
@@ -277,7 +278,7 @@ impl Drop for Subscription {
     }
 }
 
-/// Shows only counts, because URIs may contain data of the caller.
+/// Prints only counts, because URIs may contain data of the caller.
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")

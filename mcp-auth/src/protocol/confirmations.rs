@@ -1,7 +1,7 @@
-//! Ensures that the answer to the question of a tool's `confirm` is used once.
+//! Ensures that a person's agreement to a tool with `confirm` is used once.
 //!
-//! The state of a request is sealed, but its client could send it twice. The server therefore remembers each state that
-//! it used for a tool with `confirm`, until the state expires.
+//! The state of a request is encrypted, but a client could send the same state twice. The server therefore remembers
+//! each state that it used for a tool with `confirm`, until the state expires.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -19,9 +19,9 @@ use crate::identity::{Clock, Unavailable};
 
 /// Remembers which confirmations were used, for all processes of one server.
 ///
-/// A tool with `confirm` runs at most once for each time that a person confirms it. A process remembers this by itself.
-/// If several processes share their [`state_keys`](crate::ServerBuilder::state_keys), they must share a store too, for
-/// example a table or Redis with `SET id 1 NX EX seconds`.
+/// A tool with `confirm` runs at most once for each time that a person confirms a call. By default each process
+/// remembers used confirmations by itself. Processes that share their [`state_keys`](crate::ServerBuilder::state_keys)
+/// must also share a store, for example a table or Redis with `SET id 1 NX EX seconds`.
 ///
 /// ```
 /// use std::collections::HashSet;
@@ -53,9 +53,10 @@ use crate::identity::{Clock, Unavailable};
 /// # let _ = builder;
 /// ```
 pub trait ConfirmationStore: Send + Sync + 'static {
-    /// Records the use of a confirmation, and returns true if nobody used the confirmation before. If two processes call
-    /// the method with the same `id` at the same time, only one call may return true. `id` has 22 characters of the URL-safe Base64 alphabet.
-    /// The record may be deleted after `keep`, because the confirmation is then no longer valid.
+    /// Records the use of a confirmation, and returns true if nobody used the confirmation before. If two processes
+    /// call the method with the same `id` at the same time, only one call may return true. `id` has 22 characters of
+    /// the URL-safe Base64 alphabet. The store may delete the record after `keep`, because the confirmation is then no
+    /// longer valid.
     ///
     /// # Errors
     ///
@@ -104,7 +105,7 @@ impl fmt::Debug for Confirmations {
     }
 }
 
-/// The used confirmations of this process, each with its end in milliseconds since 1970.
+/// The used confirmations of this process, each with the time when its state expires, in milliseconds since 1970.
 struct InMemory {
     clock: Arc<dyn Clock>,
     used: Mutex<HashMap<String, u64>>,
@@ -130,10 +131,10 @@ impl ConfirmationStore for InMemory {
     }
 }
 
-/// Longer than a state is valid, for clocks that differ.
+/// The time for which a used confirmation is remembered. It is longer than a state is valid, because clocks differ.
 const KEEP: Duration = Duration::from_secs(900);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// The largest number of confirmations that are remembered: about 10 MiB.
+/// The largest number of confirmations that are remembered. They take about 10 MiB.
 const MOST: usize = 100_000;
 
 #[cfg(test)]

@@ -59,7 +59,8 @@ pub(crate) struct Endpoint {
     config: EndpointConfig,
     results: Results,
     visibilities: Visibilities,
-    /// The organization that a decision about a prompt or a resource may need; `None` if none needs one.
+    /// How current the organization must be for a decision about a prompt or a resource. `None` if no such decision
+    /// needs an organization.
     hidden: Option<Freshness>,
     calls: Arc<Calls>,
     rates: Rates,
@@ -75,8 +76,7 @@ pub(crate) struct Endpoint {
 pub(crate) struct Sender<'a> {
     /// `None` if the request has no token.
     pub(crate) caller: Option<&'a Caller>,
-    /// The party that a call counts for: the caller, or the network of the request if it has no
-    /// token.
+    /// The caller that a call counts for, or the network of a request without a token.
     pub(crate) party: Party,
     /// True if the client accepts a stream of events as the response.
     pub(crate) streams: bool,
@@ -92,14 +92,14 @@ struct Request<'a> {
     params: &'a Params<'a>,
     body: &'a ByteString,
     url_org: &'a UrlOrg,
-    /// The party that the call counts for.
+    /// The caller that the call counts for, or the network of a request without a token.
     party: Party,
     challenger: &'a Challenger,
     /// True if the client accepts a stream of events.
     streams: bool,
     /// The request as a part of its session. `None` without a session.
     session: Option<&'a Arc<SessionRequest>>,
-    /// The answers with which a call of a session runs again. `None` for the first run.
+    /// The answers for a further run of a call of a session. `None` for the first run.
     continuation: Option<&'a Continuation>,
 }
 
@@ -118,7 +118,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The part of a request that its response needs.
+/// The data of a request that its response needs.
 #[derive(Clone, Copy)]
 struct ReplyTo<'a> {
     id: &'a str,
@@ -128,11 +128,11 @@ struct ReplyTo<'a> {
 
 /// The reason why a request does not get the result of its method: a JSON-RPC error, or a refusal.
 enum Stopped {
-    /// The call of a legacy session waits for answers.
+    /// The call of a legacy session asks questions, and waits for the answers.
     Asking(Box<Asking>),
     /// The request is not valid MCP.
     Error(RpcError),
-    /// The caller is not allowed to send the request, or not at the moment.
+    /// The caller may not send the request, or may not send it at the moment.
     Refused(RefusedMessage),
 }
 
@@ -152,7 +152,7 @@ impl Endpoint {
     /// Makes an endpoint.
     pub(crate) fn new(config: EndpointConfig) -> Self {
         let registry = &config.registry;
-        // The cursor of a page is for one caller, so a list of several pages is private.
+        // The cursor of a page is valid for one caller only, so a list of several pages is private.
         let is_one_page = |list: List| registry.list(list).count() <= config.page_size;
         let all_public = |list: &List| {
             is_one_page(*list) && registry.list(*list).all(|one| one.guard().is_public())
@@ -233,8 +233,7 @@ impl Endpoint {
         challenger: &Challenger,
     ) -> Response {
         let caller = sender.caller;
-        // A body that is not UTF-8 becomes an empty body. Neither is JSON, so the error is the
-        // same.
+        // A body that is not UTF-8 becomes an empty body. Neither body is JSON, so the client gets the same error.
         let body = ByteString::try_from(body).unwrap_or_default();
         let message = match Message::parse(&body) {
             Ok(message) => message,
@@ -268,7 +267,7 @@ impl Endpoint {
                     challenge,
                 }))),
                 (None, Some(_)) => RpcError::MissingScope(denied.to_string()).answer(id),
-                // This server ignores notifications, and they have no response.
+                // This server ignores notifications, so it does not report the missing scope.
                 (None, None) => Response::Accepted,
             };
         }
@@ -279,7 +278,7 @@ impl Endpoint {
             Ok(answer) => answer,
             Err(Stopped::Refused(refusal)) => refused(refusal),
             Err(Stopped::Error(error)) => error.answer(id),
-            // Only a call with a session asks so, and `respond` has answered it.
+            // Only a call of a session asks questions in this way, and `respond` has already answered that call.
             Err(Stopped::Asking(_)) => Response::Accepted,
         }
     }
@@ -334,10 +333,9 @@ impl Endpoint {
         }
     }
 
-    /// Returns the additional scopes for the challenge to sign in, after a request without a token.
-    /// If callers without a token may list everything, these are the scopes of the requested tool,
-    /// prompt or resource. Otherwise there are none, because the challenge would reveal which names
-    /// exist.
+    /// Returns the additional scopes for the challenge to sign in, after a request without a token. If callers without
+    /// a token may list everything, the additional scopes are the scopes of the requested tool, prompt or resource.
+    /// Otherwise there are no additional scopes, because they would reveal which names exist.
     fn scopes_to_sign_in_for(&self, message: &Message<'_>) -> Vec<String> {
         if self.config.anonymous != AnonymousAccess::ListAll {
             return Vec::new();
@@ -349,9 +347,9 @@ impl Endpoint {
         }
     }
 
-    /// Returns the denial for a caller who lacks a scope that every request needs. Ignores calls,
-    /// because the guard of a call also reports the other missing requirements, and uses of a public prompt or resource,
-    /// which a caller without a token may use too.
+    /// Returns the denial for a caller who lacks a scope that every request needs. Returns no denial for calls, because
+    /// the guard of a call reports all missing requirements together. Returns no denial for uses of a public prompt or
+    /// resource, because a caller without a token may use it too.
     fn lacks_server_scopes(&self, message: &Message<'_>, caller: &Caller) -> Option<Denied> {
         if message.method == "tools/call" {
             return None;
@@ -378,7 +376,7 @@ impl Endpoint {
         let meta = params.meta()?;
         let era = Era::of(mirrored, &message.method, &meta)?;
         era.check_method(mirrored, &message.method)?;
-        // A malformed token or level is refused, also by a function that sends no messages.
+        // Check the progress token and the level also for a function that sends no messages.
         Asked::of(&meta, era)?;
         let session = self.session(era, &message.method, mirrored, sender.caller, url_org)?;
         let session = session.map(|session| SessionRequest::begin(session, id));
@@ -400,7 +398,7 @@ impl Endpoint {
             response => response,
         };
         match session {
-            // A cancelled request has no response.
+            // A cancelled request gets no response.
             Some(session) if session.is_cancelled() => Ok(Response::Accepted),
             Some(_) | None => response,
         }

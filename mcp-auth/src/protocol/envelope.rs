@@ -19,7 +19,7 @@ pub(crate) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Parses a body.
+    /// Parses the body of a POST.
     ///
     /// # Errors
     ///
@@ -88,8 +88,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The members of a message as written in the body. Errors in a member are reported only after the
-/// whole text has turned out to be JSON.
+/// The members of a message as written in the body. An error in a member is reported only after the whole text was
+/// found to be JSON.
 #[derive(Default)]
 struct Envelope<'a> {
     jsonrpc: Option<&'a str>,
@@ -119,8 +119,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// The members of `params` that some method reads. Each member remains raw text until a method asks
-/// for it.
+/// The members of `params` that some method reads. A member remains raw text until a method reads it.
 #[derive(Debug, Default)]
 pub(super) struct Params<'a> {
     meta: Option<Meta<'a>>,
@@ -229,12 +228,12 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Returns true if the request has a state.
+    /// Returns true if the client sent the state of an earlier round.
     pub(super) fn is_continued(&self) -> bool {
         self.request_state.is_some()
     }
 
-    /// The state of the request that the client continues.
+    /// Returns the state of the earlier round that the client continues.
     pub(super) fn request_state(&self) -> Result<Option<Cow<'a, str>>, RpcError> {
         text_or_null(self.request_state)
             .ok_or(RpcError::InvalidParams("`requestState` must be a string"))
@@ -337,8 +336,7 @@ impl<'a> Meta<'a> {
     }
 }
 
-/// Stores a member, and returns true if the message had the member already. A `null` counts as a
-/// member, too.
+/// Stores a member, and returns true if the message already had a member with this name. A `null` counts as a member.
 fn twice<T>(member: &mut Option<T>, value: T) -> bool {
     member.replace(value).is_some()
 }

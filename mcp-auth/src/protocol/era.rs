@@ -1,8 +1,8 @@
-//! The two eras of MCP, and the headers that repeat values of the body.
+//! The two eras of MCP, and the headers that repeat values of the body. The revision 2026-07-28 is the modern era, and
+//! the older revisions are the legacy era.
 //!
-//! A request is modern if its `_meta` names a version. A request other than `initialize` is also
-//! modern if its header names a version that is not a legacy version. Every other request is
-//! legacy. Legacy requests are stateless: they need no session.
+//! A request is modern if its `_meta` names a version. A request other than `initialize` is also modern if its header
+//! names a version that is not a legacy version. Every other request is legacy. A legacy request needs no session.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,8 +25,8 @@ pub(super) const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 /// The first revision whose tools have icons.
 pub(super) const WITH_ICONS: &str = "2025-11-25";
 
-/// The headers of a POST that repeat values of its body. A header that occurs twice, or that has
-/// bytes other than visible ASCII, is `Malformed`, and never equals a value of the body.
+/// The headers of a POST that repeat values of its body. A header that occurs twice, or that has bytes other than
+/// visible ASCII, is `Malformed`. A malformed header never equals a value of the body.
 #[derive(Clone, Copy)]
 pub(crate) struct Mirrored<'a> {
     /// `MCP-Protocol-Version`.
@@ -41,7 +41,7 @@ pub(crate) struct Mirrored<'a> {
 }
 
 impl fmt::Debug for Mirrored<'_> {
-    /// Leaves out the headers that are not read yet, because they include the token.
+    /// Leaves out `arguments`, because all headers include the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mirrored")
             .field("version", &self.version)
@@ -53,11 +53,11 @@ impl fmt::Debug for Mirrored<'_> {
 
 /// The headers of a request, by name.
 pub(crate) trait Headers: Sync {
-    /// Returns the header with this name. Upper and lower case are equal.
+    /// Returns the header with this name, in any case.
     fn header(&self, name: &str) -> Header<'_>;
 }
 
-/// No headers, or the headers of a test.
+/// The headers of a request without headers, or of a test.
 impl<const N: usize> Headers for [(&str, &str); N] {
     fn header(&self, name: &str) -> Header<'_> {
         let found = self
@@ -132,8 +132,8 @@ impl Era {
         Ok(Self::Modern)
     }
 
-    /// Checks `Mcp-Method`. The modern era requires the header. If it is present, it must equal the
-    /// method in the body.
+    /// Checks `Mcp-Method`. The modern era requires the header. In both eras the header must equal the method in the
+    /// body.
     pub(super) fn check_method(
         self,
         mirrored: &Mirrored<'_>,
@@ -162,9 +162,9 @@ impl Era {
 }
 
 impl Era {
-    /// Checks that each header `Mcp-Param-*` of a tool equals the argument that it repeats, and is absent if the argument
-    /// is absent or `null`. `written` is the argument object as it is written in the body. The legacy era does not
-    /// define these headers, so they are ignored.
+    /// Checks that each header `Mcp-Param-*` of a tool equals the argument that it repeats, and is absent if the
+    /// argument is absent or `null`. `written` is the argument object as written in the body. Ignores the headers of
+    /// legacy requests, because the legacy era does not define these headers.
     pub(super) fn check_arguments(
         self,
         mirrored: &Mirrored<'_>,

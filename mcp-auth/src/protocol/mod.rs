@@ -91,7 +91,7 @@ pub(crate) enum Response {
     Stream(MessageStream),
 }
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug)]
 pub(crate) enum RefusedMessage {
     /// Too many calls of this principal, of this user, or without a token are in flight: HTTP 503.
@@ -100,12 +100,12 @@ pub(crate) enum RefusedMessage {
     MoreScope(Box<WiderToken>),
     /// The caller's principal has no session with the id of the request: HTTP 404.
     NoSession,
-    /// The client accepts no stream of events, but the response would be one: HTTP 406.
+    /// The response is a stream of events, and the client does not accept events: HTTP 406.
     NoEvents,
     /// No thread was free for the function, so the function did not run: HTTP 503.
     NoThread,
-    /// The request has no token, but needs one: HTTP 401 with a challenge. The challenge asks for
-    /// `scopes` in addition to the scopes that it always asks for.
+    /// The request needs a token, but has none: HTTP 401 with a challenge. The challenge asks for `scopes` in addition
+    /// to the scopes of every challenge.
     SignIn { scopes: Vec<String> },
     /// Too many subscriptions of this principal, of this user, without a token, or in all are open: HTTP 503.
     Subscriptions,
@@ -113,7 +113,7 @@ pub(crate) enum RefusedMessage {
     Unavailable(Unavailable),
 }
 
-/// A denial of a caller whom a token with more scopes would help, and the challenge for that token.
+/// A denial of a caller whom a token with more scopes would help, and the challenge for the new token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct WiderToken {
     pub(crate) denied: Denied,

@@ -1,4 +1,4 @@
-//! Writes one log line for each decision, also if the request is dropped before it ends.
+//! Writes one log line for each decision, even if the request is dropped before its end.
 //!
 //! At `info`, a call that succeeded has no line. Any other call has a line with the outcome, the
 //! reason and the duration. That line contains neither the caller nor the arguments. At `debug`,
@@ -50,14 +50,14 @@ pub(super) struct Record {
 /// The outcome of a call without a result, as the client sees it.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// The arguments do not fit. The text says why.
+    /// The arguments do not fit the schema. The text says why.
     Arguments(String),
     /// The function waits for answers.
     Asking(Box<Asking>),
     Denied(Denied),
     /// The function failed. The text is for the client.
     Error(String),
-    /// The function panicked or timed out. The text names the error id.
+    /// The function panicked or timed out. The text has the id of the log line.
     Fault(String),
     /// The function needs these scopes.
     NeedsScopes(Vec<String>),
@@ -82,8 +82,8 @@ impl Record {
         self.org = org.cloned();
     }
 
-    /// Logs the outcome of a call, and returns the output or the text for the client. A text that
-    /// may contain arguments is sent to the client but not logged.
+    /// Logs the outcome of a call, and returns the output or the text for the client. A text that may contain arguments
+    /// goes to the client only, not to the log.
     pub(super) fn end(&mut self, outcome: Outcome) -> Result<Output, Ended> {
         let failure = match outcome {
             Ok(output) => {
@@ -97,7 +97,7 @@ impl Record {
                 self.fail("the arguments do not fit the schema", Reference::new());
                 Ended::Arguments(text)
             }
-            // A call of this kind has no outcome to end with.
+            // A call that runs a function never ends with this outcome.
             Failure::Allowed => {
                 let request = Reference::new();
                 self.fail(INTERNAL, request);
@@ -114,7 +114,7 @@ impl Record {
             Failure::Error(error) => {
                 let error = match error.into_scopes() {
                     Ok(scopes) => {
-                        // The function may have taken the scopes from its arguments, which are not logged.
+                        // The scopes are not logged, because the function may have taken them from its arguments.
                         let reason = "scope that the function needs";
                         self.report("denied", reason, Reference::new());
                         return Err(Ended::NeedsScopes(scopes));
@@ -151,7 +151,7 @@ impl Record {
         })
     }
 
-    /// Logs an outcome that needs no attention, at `debug`.
+    /// Logs an outcome that is no failure, at `debug`.
     pub(super) fn close(&mut self, outcome: &'static str) {
         self.closed = true;
         if enabled_at_debug() {
@@ -262,8 +262,8 @@ pub(super) enum Kind {
     Tool,
 }
 
-/// Logs the use of a name that does not exist. The name is not logged, because the caller chose it.
-/// The log contains only declared names.
+/// Logs the use of a name that does not exist. The log contains only declared names, so this name is left out: the
+/// caller chose it.
 pub(super) fn unknown(kind: Kind, caller: Option<&Caller>) {
     let Who {
         subject,
@@ -293,7 +293,7 @@ impl Drop for Record {
     }
 }
 
-/// The caller's identity for the log. Fields that are `None` are left out of the line.
+/// The caller's identity for the log. Fields that are `None` are not in the line.
 struct Who<'a> {
     subject: &'a str,
     actor: Option<&'a str>,

@@ -45,7 +45,7 @@ pub(super) struct Results {
     lists: Lists,
 }
 
-/// A page of a list.
+/// A page of a list of entries.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) key: Key,
@@ -251,7 +251,7 @@ impl Results {
         })
     }
 
-    /// Writes a typed output. If the schema wraps the output, writes it as `{"result": …}`.
+    /// Writes a typed output. If the schema wraps the output in an object, writes `{"result": …}`.
     fn structured(&self, id: &str, era: Era, json: &str, wraps: bool) -> Response {
         let parts: &[_] = if wraps {
             &[r#"{"result":"#, json, "}"]
@@ -315,7 +315,7 @@ impl Results {
     }
 }
 
-/// The requirements that a denied caller does not meet, for programs.
+/// The requirements that a denied caller does not meet, in a form for programs.
 #[derive(Debug, Serialize)]
 pub(crate) struct DenialDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -379,7 +379,7 @@ fn contents(body: &mut Vec<u8>, texts: &[&str]) {
     body.push(b']');
 }
 
-/// Returns the capacity for a text of which some characters must be escaped.
+/// Returns the capacity for a text in which some characters must be escaped.
 fn escaped(length: usize) -> usize {
     length + length / 4
 }
@@ -438,7 +438,7 @@ pub(crate) const DENIED: &str = "mcp-auth-rs/denied";
 /// "Authentication").
 const CHALLENGES: &str = "mcp/www_authenticate";
 const DISCOVER_TTL_MS: u32 = 3_600_000;
-/// Equal to the largest age of a cached membership.
+/// The time for which clients may cache a list. It equals the largest age of a cached membership.
 const LIST_TTL_MS: u32 = 30_000;
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(crate) struct RunningTasks {
     ended: Notify,
 }
 
-/// A task that runs in this process, until the value is dropped.
+/// A task that runs in this process. Dropping the value reports that the task has ended.
 pub(super) struct Running {
     tasks: Arc<RunningTasks>,
     id: String,
@@ -49,7 +49,7 @@ impl RunningTasks {
         self.ttl
     }
 
-    /// Stores a new task. Returns false if there is no room for it.
+    /// Stores a new task. Returns false if there is no room for the task.
     pub(super) async fn create(&self, task: StoredTask) -> Result<bool, Unavailable> {
         self.store
             .create(task)
@@ -61,7 +61,7 @@ impl RunningTasks {
         self.store.load(id).await.map_err(|error| failed(&*error))
     }
 
-    /// Replaces the revision before this revision. Returns false if the stored task has another revision.
+    /// Replaces the stored task with its next revision. Returns false if the stored task already has another revision.
     pub(super) async fn replace(&self, task: StoredTask) -> Result<bool, Unavailable> {
         self.store
             .replace(task)
@@ -69,7 +69,7 @@ impl RunningTasks {
             .map_err(|error| failed(&*error))
     }
 
-    /// Registers a task that begins to run. `None` if it runs already.
+    /// Registers a task that begins to run. `None` if the task already runs.
     pub(super) fn enter(self: &Arc<Self>, id: &str) -> Option<Running> {
         let cancelled = self.stopping.child_token();
         match self.lock().entry(id.to_owned()) {
@@ -88,7 +88,7 @@ impl RunningTasks {
         self.lock().contains_key(id)
     }
 
-    /// Stops the function of a task, if it runs in this process.
+    /// Stops the function of a task, if the task runs in this process.
     pub(super) fn cancel(&self, id: &str) {
         if let Some(cancelled) = self.lock().get(id) {
             cancelled.cancel();
@@ -99,7 +99,7 @@ impl RunningTasks {
         self.stopping.is_cancelled()
     }
 
-    /// Ends all running tasks as failed, and waits until the store has their ends.
+    /// Stops all running tasks, which end as failed, and waits until the store has recorded their ends.
     pub(crate) async fn stop(&self) {
         self.stopping.cancel();
         let all_ended = async {
@@ -112,7 +112,7 @@ impl RunningTasks {
             }
         };
         if timeout(WAIT_FOR_ENDS, all_ended).await.is_err() {
-            tracing::warn!(target: "mcp_auth", "the store of tasks is too slow; some tasks have no end");
+            tracing::warn!(target: "mcp_auth", "the store of tasks is too slow, so the state of some tasks was not stored");
         }
     }
 

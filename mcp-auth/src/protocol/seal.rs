@@ -1,11 +1,10 @@
-//! Seals the data that a client keeps for the server: the cursors of lists, and the state of a request that
-//! waits for a person.
+//! Seals data that a client keeps for the server: the cursors of lists, and the state of a request that waits for a
+//! person. Sealing encrypts and authenticates the data.
 //!
-//! The server encrypts and authenticates each text with its own key, so a client can neither read nor make
-//! one. A sealed text is valid only for the purpose and the request for which the server made it, and only
-//! until it expires. Servers that share a key accept each other's texts.
+//! Only a server with the key can read or make a sealed text. A sealed text is valid only for the purpose and the
+//! request for which the server made it, and only until it expires. Servers that share a key accept each other's texts.
 //!
-//! Source: RFC 8452 (AES-GCM-SIV), which stays secure if two texts under one key get the same nonce by chance.
+//! Source: RFC 8452 (AES-GCM-SIV). The algorithm stays secure if two texts under one key get the same nonce by chance.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -21,7 +20,8 @@ use crate::identity::Clock;
 /// Seals texts with the first key, and opens texts that any of the keys sealed.
 pub(crate) struct Sealer {
     keys: Keys,
-    /// The URL of the server. A text of one server is not valid for another server with the same key.
+    /// The URL of the server. A text that is sealed for one URL cannot be opened by a server with another URL, even
+    /// with the same key.
     server: String,
     clock: Arc<dyn Clock>,
 }
@@ -46,7 +46,7 @@ pub(super) enum Purpose {
     RequestState,
 }
 
-/// The data for which a sealed text is valid. A text opens only with the data with which it was sealed.
+/// The data for which a sealed text is valid. A text opens only with the same data with which it was sealed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Binding<'a> {
     pub(super) purpose: Purpose,
@@ -88,7 +88,7 @@ pub(super) fn random_id() -> String {
     }
 }
 
-/// Shows nothing of the key.
+/// Does not print the key.
 impl fmt::Debug for StateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StateKey")
@@ -124,7 +124,7 @@ impl Sealer {
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
-    /// Returns the sealed bytes. `None` if no key of this server sealed the text for this binding, or if the
+    /// Returns the bytes that were sealed. `None` if no key of this server sealed the text for this binding, or if the
     /// text has expired.
     pub(super) fn open(&self, binding: Binding<'_>, text: &str) -> Option<Vec<u8>> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -159,7 +159,7 @@ impl Sealer {
     }
 }
 
-/// Shows no key.
+/// Does not print the keys.
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sealer")

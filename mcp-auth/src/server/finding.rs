@@ -39,9 +39,9 @@ pub struct Finding {
 pub enum Severity {
     /// The server does not start, or refuses callers that it should accept.
     Error,
-    /// The server starts, and some callers or the operator will be surprised.
+    /// The server starts, but some callers or the operator will be surprised.
     Warning,
-    /// Something that is often intended, and may need no change.
+    /// A configuration that is often intended, and may need no change.
     Note,
 }
 
@@ -56,7 +56,7 @@ impl Finding {
         }
     }
 
-    /// Adds what to do. Not needed if `what` says it already.
+    /// Adds how to correct the problem. Not needed if `what` already says it.
     pub(super) fn remedy_is(self, remedy: impl Into<String>) -> Self {
         Self {
             remedy: Some(remedy.into()),
@@ -64,12 +64,12 @@ impl Finding {
         }
     }
 
-    /// Replaces the reason that belongs to the code with a more precise reason.
+    /// Replaces the reason of the code with a more precise reason.
     pub(super) fn because(self, why: &'static str) -> Self {
         Self { why, ..self }
     }
 
-    /// Returns the stable code, such as `url-missing`; `docs/findings.md` lists all codes.
+    /// Returns the stable code, such as `url-missing`. `docs/findings.md` lists all codes.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code.name
@@ -81,7 +81,7 @@ impl Finding {
         self.code.level.severity()
     }
 
-    /// Returns the problem, in a sentence that names the setting.
+    /// Returns the problem, as a sentence that names the setting.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
@@ -93,7 +93,7 @@ impl Finding {
         self.why
     }
 
-    /// Returns what to do about the problem; `None` if [`what`](Self::what) says it already.
+    /// Returns how to correct the problem. `None` if [`what`](Self::what) already says it.
     #[must_use]
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_deref()
@@ -156,7 +156,7 @@ impl Findings {
         self.found.push(finding);
     }
 
-    /// Adds a check that passed; `MCP_AUTH=check` prints it.
+    /// Adds a check that passed. `MCP_AUTH=check` prints these checks.
     pub(super) fn pass(&mut self, what: impl Into<String>) {
         self.passed.push(what.into());
     }
@@ -211,8 +211,7 @@ fn is_accepted(finding: &Finding, accepted: &[&Code]) -> bool {
     !finding.is_fatal() && accepted.iter().any(|code| code.name == finding.code())
 }
 
-/// The result of [`ServerBuilder::check`](crate::ServerBuilder::check); its `Display` is the text
-/// that `MCP_AUTH=check` prints.
+/// The result of [`ServerBuilder::check`](crate::ServerBuilder::check). `MCP_AUTH=check` prints its `Display` form.
 ///
 /// ```
 /// # actix_web::rt::System::new().block_on(async {

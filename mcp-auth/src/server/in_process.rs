@@ -1,5 +1,5 @@
-//! Builds a server in process, without listening, for tests. The test supplies the clock and the
-//! part that identifies callers.
+//! Builds a server in the process of a test. The server does not listen. The test supplies the clock and the parts that
+//! identify callers.
 
 use std::io;
 use std::net::IpAddr;
@@ -63,7 +63,7 @@ impl ServerBuilder {
         Ok(Directory::empty())
     }
 
-    /// The machine that represents the server; a made-up machine if no setting names a machine.
+    /// Returns the machine that represents the server. If no setting names a machine, the machine is made up.
     pub(crate) fn machine_in_process(&self) -> String {
         let id = self.clerk.machine_id.as_deref();
         id.unwrap_or("mch_server_under_test").to_owned()
@@ -114,8 +114,7 @@ impl ServerBuilder {
         let canonical = settings.canonical.as_ref().ok();
         let mut policy = policy(&self, &env, canonical, issuer, keys, &mut findings);
         findings.check()?;
-        // The issuer signs the tokens of the test, so the server trusts it whatever the URL of the
-        // server is.
+        // The test itself is the issuer of the tokens, so the server trusts them with any URL of the server.
         policy.trust_emulator(true);
         let (authenticator, organizations) = connect(&policy).map_err(|error| {
             let what = format!("the key of the test cannot be read: {}", chain(&error));

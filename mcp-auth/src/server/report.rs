@@ -89,8 +89,8 @@ impl Report {
         }
     }
 
-    /// Adds a line that says which address the limits for networks count. `is_public` means that
-    /// the server's URL is not on loopback, so a proxy is likely.
+    /// Adds a line that says which addresses the limits for networks count. `is_public` means that the server's URL is
+    /// not on loopback, so a proxy is likely.
     pub(super) fn with_proxies(mut self, proxies: &Networks, is_public: bool) -> Self {
         let limited = "failed authentications and new opaque tokens are limited";
         if !proxies.is_empty() {
@@ -103,18 +103,18 @@ impl Report {
         self
     }
 
-    /// Adds a line if another process cannot continue what this process began.
+    /// Adds a line if no other process can continue a call that waits for a person in this process.
     pub(super) fn with_state_keys(mut self, keys: &StateKeys, registry: &Registry) -> Self {
         let asks = registry.iter().any(|served| served.uses_context());
         if asks && keys.0.is_none() {
-            let line = "questions to people end with this process; MCP_AUTH_STATE_KEYS lets other processes continue them";
+            let line = "questions to people end with this process; with MCP_AUTH_STATE_KEYS other processes can continue them";
             self.limits.push(line.to_owned());
         }
         self
     }
 
-    /// The data of the development page for browsers. Its matrix also has a column for each role of
-    /// the local Clerk, so that the page shows which roles pass a guard that requires a permission.
+    /// Returns the data of the development page for browsers. Its matrix also has a column for each role of the local
+    /// Clerk, so the page shows which roles pass a guard that requires a permission.
     pub(super) fn overview(
         &self,
         builder: &ServerBuilder,
@@ -152,13 +152,13 @@ impl Report {
         }
     }
 
-    /// The command that fetches a token that the server accepts.
+    /// Returns the command that fetches a token that the server accepts.
     fn token_command(&self, local: &TryIt) -> String {
         format!("curl -s '{}/dev/token?{}'", self.issuer, local.token_query)
     }
 
-    /// A command that can be pasted into a shell. It fetches a token and sends a request of MCP
-    /// 2025-11-25, because that revision needs no `_meta`.
+    /// Returns a command for a shell. The command fetches a token and sends a request of MCP 2025-11-25, because this
+    /// revision needs no `_meta`.
     fn trial(&self, local: &TryIt) -> String {
         let endpoint = &self.endpoint;
         let token = self.token_command(local);
@@ -217,8 +217,8 @@ impl fmt::Display for Report {
         if self.matrix.hides_public_tools() {
             writeln!(
                 f,
-                "  note      a client must sign in before it sees the public tools; `discoverable` lists \
-                 all tools before that"
+                "  note      a client must sign in before it sees the public tools; with `discoverable` it sees \
+                 all tools before it signs in"
             )?;
         }
         if let Some(local) = &self.local {
@@ -303,7 +303,7 @@ fn token_query(builder: &ServerBuilder, policy: &TokenPolicy, seat: Option<&Seat
     query.finish()
 }
 
-/// A path for printing: relative to the working directory if the path is below that directory.
+/// Writes a path for printing. A path below the working directory is written relative to this directory.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let below = here.and_then(|here| path.strip_prefix(here).ok());
@@ -318,7 +318,7 @@ fn audience_is_needed(mode: AudienceMode) -> bool {
     }
 }
 
-/// The lines about limits of simultaneous calls, as far as they affect these tools.
+/// Returns the lines about limits of simultaneous calls that affect these tools.
 fn limits(registry: &Registry, load: &Load) -> Vec<String> {
     let Load {
         calls,
@@ -352,7 +352,7 @@ fn enforced(
     looks_up: bool,
 ) -> Vec<String> {
     let mut lines = Vec::new();
-    // On loopback, the list continues with the other names of the URL.
+    // On loopback, the other names of the URL follow in the list.
     let audience = policy.audience.accepted.first().map_or("", String::as_str);
     if policy.oauth {
         lines.push(match policy.audience.mode {

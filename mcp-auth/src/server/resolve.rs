@@ -32,8 +32,8 @@ pub(super) enum Purpose {
     Mount,
 }
 
-/// The configuration of a server, as far as it could be resolved, with all findings about it. If
-/// there is no fatal finding, every result in it is `Ok`.
+/// The resolved configuration of a server, with all findings about it. A part with a finding could not be resolved. If
+/// there is no fatal finding, every result is `Ok`.
 pub(super) struct Resolved {
     /// The settings that need no resolving.
     pub(super) builder: ServerBuilder,
@@ -184,8 +184,8 @@ async fn run_local_clerk(
     findings.note(clerk)
 }
 
-/// The rules for tokens, as far as they can be resolved. Without a canonical URL, the list of
-/// audiences stays empty.
+/// Returns the rules for tokens, as far as they can be resolved. Without a canonical URL, the list of audiences stays
+/// empty.
 pub(super) fn policy(
     builder: &ServerBuilder,
     env: &Environment<'_>,
@@ -252,8 +252,7 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
     Ok(registry)
 }
 
-/// The codes that `MCP_AUTH_ACCEPT` lists. An unknown code, or the code of a fatal finding, causes
-/// a finding.
+/// Returns the codes that `MCP_AUTH_ACCEPT` lists. An unknown code, and the code of a fatal finding, cause a finding.
 fn accepted(env: &Environment<'_>, findings: &mut Findings) -> Vec<&'static Code> {
     let mut accepted = Vec::new();
     for name in env.list("MCP_AUTH_ACCEPT").unwrap_or_default() {
@@ -262,7 +261,7 @@ fn accepted(env: &Environment<'_>, findings: &mut Findings) -> Vec<&'static Code
             Some(code) if code.level != Level::Fatal => accepted.push(code),
             Some(_) => findings.push(Finding::new(
                 &codes::ACCEPTED_CODE_FATAL,
-                format!("MCP_AUTH_ACCEPT lists `{name}`, which keeps the server from starting"),
+                format!("MCP_AUTH_ACCEPT lists `{name}`, but a fatal finding cannot be accepted"),
             )),
             None => findings.push(
                 Finding::new(

@@ -11,9 +11,9 @@ use crate::primitive::{PrimitiveInfo, Registration};
 use super::codes;
 use super::finding::Finding;
 
-/// By default, all tools of the calling package. If modules of that package are named, only their
-/// tools. In addition, the tools of other crates and their modules that are named. The tools of an
-/// unnamed dependency are never selected.
+/// The tools that a server serves. By default these are all tools of the calling package. If modules of the package are
+/// named, only their tools are served. If other crates or their modules are named, their tools are served too. The
+/// tools of an unnamed dependency are never served.
 #[derive(Clone)]
 pub(super) struct Selection {
     package: &'static str,
@@ -173,8 +173,8 @@ fn linked() -> impl Iterator<Item = PrimitiveInfo> {
     Registration::linked().map(|tool| PrimitiveInfo::of(&tool.declaration))
 }
 
-/// The full paths that `path` can mean inside `module`: a module below `module`, or a crate. The
-/// compiler refuses a `use` whose path could mean both.
+/// Returns the full paths that `path` can mean inside `module`: a module below `module`, or a crate. If a path could
+/// mean both, the compiler refuses the `use`.
 fn meanings(module: &str, path: &str) -> Vec<String> {
     let path = path.replace("r#", "");
     let mut segments = path.split("::").peekable();

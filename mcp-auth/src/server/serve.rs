@@ -24,7 +24,7 @@ use super::resolve::Purpose;
 use super::setting::Source;
 use super::start::{self, Server};
 
-/// A running server. It listens until it is stopped or its runtime ends.
+/// A running server. It listens until it is stopped, or until its runtime ends.
 ///
 /// ```no_run
 /// # async fn example() -> mcp_auth::Result<()> {
@@ -57,10 +57,10 @@ impl RunningServer {
         &self.issuer
     }
 
-    /// Stops listening, ends open subscriptions, and waits up to 30 s until the calls in flight have ended. Tasks that run
-    /// end as failed.
+    /// Stops listening, ends open subscriptions, and waits up to 30 s until the calls in flight have ended. Running MCP
+    /// tasks end as failed.
     pub async fn stop(self) {
-        // The workers run the tasks, so the tasks end first.
+        // The workers run the MCP tasks, so the tasks must end before the workers.
         self.tasks.stop().await;
         self.handle.stop(true).await;
     }
@@ -113,7 +113,7 @@ impl ServerBuilder {
             io::stdout().write_all(text.as_bytes())?;
             return Ok(());
         }
-        // If the application has installed a subscriber, it stays in place.
+        // If the application has already installed a subscriber, that subscriber stays in place.
         let installed = tracing_subscriber::fmt()
             .with_env_filter(log::filter(&env))
             .with_writer(io::stderr)
@@ -130,7 +130,7 @@ impl ServerBuilder {
         let report = server.report.to_string();
         let tasks = server.tasks();
         let running = http(&server, listener)?;
-        // A closed standard output does not stop the server.
+        // If standard output is closed, the server still runs.
         let _ = io::stdout().write_all(report.as_bytes());
         until_stopped(running, &tasks).await?;
         Ok(())
@@ -175,7 +175,7 @@ impl ServerBuilder {
         })
     }
 
-    /// Binds before it builds, because with port 0 the canonical URL is known only after binding.
+    /// Binds the address before it builds, because with port 0 the canonical URL is known only after binding.
     async fn listen(mut self) -> Result<(TcpListener, Server)> {
         let env = Environment::process();
         let address = self.serving.address(&env).map_err(Error::start)?;
@@ -195,7 +195,7 @@ impl ServerBuilder {
     }
 }
 
-/// The text to print instead of serving, if `MCP_AUTH` asks for one.
+/// Returns the text to print instead of serving, if `MCP_AUTH` asks for a text.
 fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<String>, Finding> {
     let Some(value) = env.get("MCP_AUTH") else {
         return Ok(None);
@@ -251,8 +251,8 @@ async fn until_stopped(running: dev::Server, tasks: &RunningTasks) -> io::Result
     if let Either::Left((ended, _)) = select(&mut running, pin!(signals.next())).await {
         return ended;
     }
-    tracing::info!(target: "mcp_auth", "stopping; calls in flight have {SHUTDOWN_SECONDS} s");
-    // The workers run the tasks, so the tasks end first.
+    tracing::info!(target: "mcp_auth", "stopping; calls in flight have {SHUTDOWN_SECONDS} s to end");
+    // The workers run the MCP tasks, so the tasks must end before the workers.
     let stop = async {
         tasks.stop().await;
         handle.stop(true).await;

@@ -27,7 +27,7 @@ use super::runtime::{clock, io_thread};
 
 /// A server whose configuration has been checked, ready to be mounted into an application.
 ///
-/// [`ServerBuilder::build`] makes it. Cloning is cheap, so every worker can have a clone.
+/// [`ServerBuilder::build`] makes a server. Cloning a server is cheap, so every worker can have a clone.
 ///
 /// ```no_run
 /// use actix_web::{App, HttpServer};
@@ -58,7 +58,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// The tasks, which end when the server stops.
+    /// Returns the running MCP tasks, which end when the server stops.
     pub(super) fn tasks(&self) -> Arc<RunningTasks> {
         self.site.tasks()
     }
@@ -71,11 +71,11 @@ impl Server {
     ///
     /// # Security
     ///
-    /// A mounted server does not know the address that its application binds. It assumes the
-    /// address of `HOST` and the public URL. If both are on loopback, which is the default, the
-    /// server accepts tokens without an audience and trusts the keys of a local Clerk. If your
-    /// application binds another address, such as `0.0.0.0`, set `HOST` to that address or set the
-    /// public URL. The server then requires an audience, and does not start with a local Clerk.
+    /// A mounted server does not know the address that its application binds. The server assumes the address of `HOST`
+    /// and the public URL. If both are on loopback, which is the default, the server accepts tokens without an audience
+    /// and trusts the keys of a local Clerk. If your application binds another address, such as `0.0.0.0`, set `HOST`
+    /// to this address or set the public URL. The server then requires an audience, and does not start with a local
+    /// Clerk.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let site = Arc::clone(&self.site);
         move |services| site.routes(services)
@@ -93,7 +93,7 @@ impl Server {
         move |services| site.well_known(services)
     }
 
-    /// Returns the handle with which the application tells clients that a resource or a list changed.
+    /// Returns the notifier, with which the application notifies clients that a resource or a list changed.
     ///
     /// ```no_run
     /// # async fn publish() -> mcp_auth::Result<()> {
@@ -141,7 +141,7 @@ pub(super) struct Identity {
 pub(super) struct LocalClerk {
     /// All people, with one entry for each membership. People without an organization come last.
     pub(super) seats: Vec<Seat>,
-    /// The explanation of the people's permissions, if the permissions are derived from the tools.
+    /// The explanation of the people's permissions, if the permissions follow from the tools.
     pub(super) note: Option<&'static str>,
     pub(super) state_file: Option<PathBuf>,
 }

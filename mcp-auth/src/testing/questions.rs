@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::answer::TestAnswer;
 use super::user::TestUser;
 
-/// The answers that a caller's person gives.
+/// How the person at a caller's client answers questions.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Person {
     /// The client cannot ask a person.
@@ -61,11 +61,11 @@ impl TestUser<'_> {
     }
 
     /// Fills in the form of the next question with this content. May be called several times: the second call is for
-    /// the second question of a call, and so on. Every call of a tool begins again with the first content.
+    /// the second question of a tool call, and so on. Every new tool call begins again with the first content.
     ///
     /// # Panics
     ///
-    /// A call panics if the function asks more questions.
+    /// A tool call panics if the function asks more questions than this method was called.
     pub fn answering(mut self, content: Value) -> Self {
         match &mut self.person {
             Person::Fills(contents) => contents.push(content),
@@ -111,15 +111,15 @@ struct Round {
 }
 
 impl TestAnswer {
-    /// Returns the questions that the function asked a person before its result, in order: objects with `message`, and
-    /// with `requestedSchema` or `url`.
+    /// Returns the questions that the function asked a person before its result, in order. Each item is an object with
+    /// `message`, and with `requestedSchema` or `url`.
     #[must_use]
     pub fn questions(&self) -> &[Value] {
         &self.questions
     }
 
-    /// Returns the questions of this response with their answers. `None` if the response asks nothing, or if the client
-    /// cannot answer. `before` is the number of earlier questions.
+    /// Returns the questions of this response with their answers. `None` if the response asks no question, or if the
+    /// client cannot answer. `before` is the number of earlier questions.
     fn next_round(&self, person: &Person, before: usize) -> Option<Round> {
         let state = self.member("/result/requestState")?.clone();
         let (questions, answers) = self.answered(person, before)?;

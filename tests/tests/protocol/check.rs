@@ -201,7 +201,7 @@ async fn a_valid_configuration_has_no_finding_and_lists_the_checks_that_passed()
         format!(
             "\
 tests 0.1.0, checked against {url}
-ok       the issuer answers, and calls itself {url}
+ok       the issuer answers, and its metadata names {url}
 ok       tokens can be verified: 1 key published for RS256
 ok       `secret_key` belongs to the instance that issues the tokens
 ok       OAuth access tokens are JWTs, verified without a call
@@ -309,7 +309,7 @@ async fn a_secret_key_that_is_not_of_the_instance_is_an_error() {
     let strangers = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
     let strange =
         clerk(move |path, _| (path == BACKEND_JWKS).then(|| Answer::json(strangers.jwks())));
-    let what = "`secret_key` belongs to another instance than the one that issues the tokens";
+    let what = "`secret_key` belongs to another instance than the tokens";
     expect(server(&strange), Severity::Error, what).await;
     // The settings of the other instance cause no finding, and the error names the configured key.
     let what = "`secret_key` belongs to another instance than `jwt_key`";
@@ -587,17 +587,17 @@ async fn a_url_that_does_not_fit_the_address_is_told() {
         (
             server().url("http://localhost:3000"),
             Severity::Warning,
-            "the server listens on port 4321, but calls itself http://localhost:3000/mcp",
+            "the server listens on port 4321, but its URL is http://localhost:3000/mcp",
         ),
         (
             server().url("http://localhost:4321/v1/mcp"),
             Severity::Note,
-            "the endpoint is served at /mcp, but calls itself http://localhost:4321/v1/mcp",
+            "the endpoint is served at /mcp, but its URL is http://localhost:4321/v1/mcp",
         ),
         (
             server().url("http://localhost:4321/tools"),
             Severity::Warning,
-            "the endpoint is served at /mcp, but calls itself http://localhost:4321/tools",
+            "the endpoint is served at /mcp, but its URL is http://localhost:4321/tools",
         ),
     ] {
         expect(server, severity, what).await;
@@ -610,7 +610,7 @@ async fn a_url_that_does_not_fit_the_address_is_told() {
     assert_eq!(finding.severity(), Severity::Note);
     assert_eq!(
         finding.what(),
-        "the server listens on 127.0.0.1 only, and calls itself https://mcp.example.com/mcp"
+        "the server listens on 127.0.0.1 only, and its URL is https://mcp.example.com/mcp"
     );
 }
 
@@ -628,7 +628,7 @@ async fn a_local_clerk_is_believed_only_by_a_server_that_this_machine_alone_reac
         .iter()
         .map(|finding| (finding.severity(), finding.what()))
         .collect();
-    let called = "the server listens on 0.0.0.0, but calls itself http://127.0.0.1:4321/mcp";
+    let called = "the server listens on 0.0.0.0, but its URL is http://127.0.0.1:4321/mcp";
     assert_eq!(
         findings,
         [(Severity::Error, &*what), (Severity::Warning, called)]
@@ -931,7 +931,7 @@ async fn a_machine_that_the_instance_does_not_have_is_an_error_of_a_check() {
     let strangers = Instance::new("http://127.0.0.1:1", Directory::default()).unwrap();
     let strange =
         self::clerk(move |path, _| (path == BACKEND_JWKS).then(|| Answer::json(strangers.jwks())));
-    let what = "`secret_key` belongs to another instance than the one that issues the tokens";
+    let what = "`secret_key` belongs to another instance than the tokens";
     expect(of_machine(&strange), Severity::Error, what).await;
 }
 
@@ -1151,10 +1151,10 @@ tests 0.1.0, checked without an instance
 error    PORT is `none`: a number from 0 to 65535 is expected [setting-invalid]
     why  the server does not replace an invalid value with a default
 error    CLERK_FRONTEND_API_URL: the Frontend API URL must be https (http is for loopback only) [frontend-url-invalid]
-    why  it names the instance whose tokens are accepted
+    why  this setting names the instance whose tokens the server accepts
     do   copy the Frontend API URL from the dashboard's API keys
 error    CLERK_SECRET_KEY: a Clerk secret key begins with `sk_test_` or `sk_live_` and has no spaces [secret-key-invalid]
-    why  the server sends the key to Clerk with every look-up, and must not send any other secret there
+    why  the server sends this value to Clerk with every look-up, so it must not be another secret
     do   copy it from the dashboard's API keys
 3 errors, 0 warnings, 0 notes
 "
@@ -1205,7 +1205,7 @@ fn an_unknown_code_is_an_error_and_a_fatal_finding_cannot_be_accepted() {
         ("MCP_AUTH_ACCEPT", "setting-invalid,no-such-code"),
     ]);
     for line in [
-        "error    MCP_AUTH_ACCEPT lists `setting-invalid`, which keeps the server from starting [accepted-code-fatal]\n",
+        "error    MCP_AUTH_ACCEPT lists `setting-invalid`, but a fatal finding cannot be accepted [accepted-code-fatal]\n",
         "error    MCP_AUTH_ACCEPT lists `no-such-code`, but no finding has this code [accepted-code-unknown]\n",
         "error    PORT is `none`: a number from 0 to 65535 is expected [setting-invalid]\n",
     ] {
@@ -1283,7 +1283,7 @@ async fn a_start_logs_warnings_with_reason_and_remedy() {
     let mut process = Process::start_on(&clerk, &[("MCP_URL", "http://127.0.0.1:9/mcp")]);
     process.signal("TERM");
     let log = process.log();
-    let line = log.lines().find(|line| line.contains("but calls itself"));
+    let line = log.lines().find(|line| line.contains("but its URL is"));
     let line = line.expect(&log);
     for part in [
         " WARN ",

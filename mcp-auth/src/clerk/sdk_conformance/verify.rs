@@ -188,7 +188,7 @@ impl Expected<'_> {
         }
     }
 
-    /// Reasons are compared where both sides report the same step.
+    /// Reasons are compared only if both sides report the same step.
     fn compare_reason(&self, error: TokenError, report: &mut Report) -> Result<(), String> {
         let reason = self.reason().ok_or("no reason expected")?;
         let ours = error.reason();
@@ -215,8 +215,7 @@ impl Expected<'_> {
                 reason == "token-invalid",
             );
         }
-        // With cookies, the SDK would renew such a session. Its reason says why it cannot renew the
-        // session.
+        // With cookies, the SDK would renew this session. The SDK's reason only says why it cannot renew the session.
         let reason = match reason {
             "session-token-nbf" => "token-not-active-yet",
             "session-token-iat-in-the-future" => "token-iat-in-the-future",

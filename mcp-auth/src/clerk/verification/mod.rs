@@ -1,7 +1,7 @@
 //! Verification of opaque tokens by Clerk's Backend API.
 //!
-//! The body of the response decides, because the response about a revoked or expired token has
-//! status 200, too.
+//! The body of the response decides, not the status, because the response about a revoked or expired token also has
+//! status 200.
 //!
 //! Source: <https://clerk.com/docs/reference/backend-api>.
 
@@ -36,9 +36,9 @@ pub(super) struct Verification {
 }
 
 impl Verification {
-    /// Creates a source that uses the machine's own key for machines' tokens, if there is one, and
-    /// the secret key of the instance for everything else. The secret key is used only after a
-    /// check that it belongs to the issuer.
+    /// Creates a source that uses the machine's own key for machines' tokens, if there is such a key, and the secret
+    /// key of the instance for all other tokens. The secret key is used only after a check that it belongs to the
+    /// issuer.
     pub(super) fn at(
         outgoing: Arc<Outgoing>,
         secret_key: Option<(SecretKey, Ownership)>,
@@ -100,8 +100,7 @@ impl ConfirmationSource for Verification {
     }
 }
 
-/// Returns the status of a token by its description, without a network. `None` stands for a
-/// response with status 404.
+/// Returns the status of a token from its description, without a network. `None` means a response with status 404.
 #[cfg(feature = "testing")]
 pub(crate) fn token_status(
     kind: TokenKind,
@@ -161,8 +160,7 @@ impl Call {
             _ => return Err(errors.refused(answer)),
         }
         let description = parse_object(&answer.body).map_err(|error| errors.unreadable(&error))?;
-        // Clerk is up, so an unexpected response about one token must not open the circuit breaker
-        // for all tokens.
+        // Clerk works, so an unexpected response about one token must not open the circuit breaker for all tokens.
         let description = serde_json::from_value(Value::Object(description))
             .map_err(|error| errors.odd(&Unreadable::from(&error)))?;
         self.token_status(description)
@@ -211,7 +209,7 @@ impl Call {
             .collect();
         let actor = match present(description.act) {
             None => None,
-            // A guard may refuse actors, so an actor that cannot be read must not get lost.
+            // A guard may refuse actors, so an unreadable actor must still count as an actor.
             Some(act) => match claims::actor(&Json::from(&act), claims::MAX_ACTORS) {
                 Some(actor) => Some(actor),
                 None => return Ok(Err(TokenError::Claims)),
@@ -231,7 +229,7 @@ impl Call {
             key_id: description.id.filter(|_| self.kind == TokenKind::ApiKey),
             org_at_issuer: is_oauth && scopes.iter().any(|scope| scope == ORGANIZATION_SCOPE),
             scopes,
-            // The key acts for the organization and is not a member of it, so it has no role.
+            // The key acts for the organization but is not a member of it, so the key has no role.
             org: is_org.then(|| Org::only_id(subject.clone())),
             actor,
             ..CallerParts::default()
@@ -289,7 +287,7 @@ fn present(value: Option<Value>) -> Option<Value> {
     value.filter(|value| !value.is_null())
 }
 
-/// Returns true if the audience names a resource. An empty list or text names none.
+/// Returns true if the audience names a resource. An empty list or text names no resource.
 fn names_anything(audience: &Value) -> bool {
     let empty_list = audience.as_array().is_some_and(Vec::is_empty);
     !empty_list && audience.as_str() != Some("")

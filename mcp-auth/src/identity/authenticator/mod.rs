@@ -1,4 +1,4 @@
-//! Verification of bearer strings: from a token to a caller.
+//! Verification of bearer strings: finds the caller of a token.
 
 use std::array::from_fn;
 use std::hash::RandomState;
@@ -22,14 +22,13 @@ use crate::identity::token::{BearerToken, Presented, Segments};
 use crate::identity::transition::Transition;
 use crate::identity::verify::{Candidate, Decode, Evidence, Signed, check_kind};
 
-/// The client that presents a token, for limits.
+/// The client that presents a token, as far as limits need it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
     pub(crate) address: IpAddr,
-    /// True if too many tokens from the client's network were bad. The server then does less work
-    /// for this client: it checks a JWT's header and issuer before the signature, and refuses new
-    /// opaque tokens without asking the issuer. Good JWTs and known opaque tokens are still
-    /// accepted.
+    /// True if too many tokens from the client's network were bad. The server then does less work for this client: it
+    /// checks a JWT's header and issuer before the signature, and refuses new opaque tokens without asking the issuer.
+    /// Good JWTs and known opaque tokens are still accepted.
     pub(crate) fails_often: bool,
 }
 
@@ -57,14 +56,14 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) keys: Keys,
     pub(crate) decode: Arc<dyn Decode>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The source that confirms opaque tokens, the budget for new opaque tokens, and the runtime
-    /// for look-ups. Without a source, opaque tokens are refused.
+    /// The source that confirms opaque tokens, the budget for new opaque tokens, and the runtime for look-ups. If this
+    /// is `None`, opaque tokens are refused.
     pub(crate) confirm: Option<(Arc<dyn ConfirmationSource>, Option<Budget>, Handle)>,
     /// The users of the identity provider.
     pub(crate) people: Option<Arc<People>>,
 }
 
-/// The standing of a token that was accepted before, as far as the caches know it.
+/// Whether a token that was accepted before is still accepted, as far as the caches know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Standing {
     /// The token is accepted.
@@ -73,7 +72,7 @@ pub(crate) enum Standing {
     Over,
     /// The token must be verified again.
     Unknown {
-        /// True if that takes a request to the identity provider.
+        /// True if a new verification needs a request to the identity provider.
         asks_provider: bool,
     },
 }
@@ -82,9 +81,9 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 struct Throttles {
     unavailable: LogThrottle,
-    /// The throttles of the hints how to accept refused tokens, one for each reason of a refusal.
+    /// The throttles of the log lines that say how to accept refused tokens, one throttle for each reason of a refusal.
     hints: [LogThrottle; TokenError::COUNT],
-    /// The throttles of the lines about refusals, one for each reason of a refusal.
+    /// The throttles of the log lines about refusals, one throttle for each reason of a refusal.
     refusals: [LogThrottle; TokenError::COUNT],
 }
 
@@ -107,13 +106,13 @@ impl Client {
         }
     }
 
-    /// Creates a client without an address, whose tokens were never bad.
+    /// Creates a client without an address. No bad tokens count for this client.
     #[cfg(any(test, feature = "testing"))]
     fn nobody() -> Self {
         Self::at(Ipv4Addr::UNSPECIFIED.into())
     }
 
-    /// Creates a client at this address, whose network never sent a bad token.
+    /// Creates a client at this address, whose network has not yet sent a bad token.
     #[cfg(any(test, feature = "testing", mcp_auth_bench))]
     pub(crate) fn at(address: IpAddr) -> Self {
         Self {
@@ -217,7 +216,7 @@ impl Authenticator {
         })
     }
 
-    /// Returns what is known about a token whose caller was accepted before. This function never waits.
+    /// Returns whether a token whose caller was accepted before is still accepted. This function never waits.
     pub(crate) fn standing(&self, token: &BearerToken<'_>, caller: &Caller) -> Standing {
         let claims = caller.verified();
         let current = claims.check_current(self.clock.unix_ms(), self.policy.leeway_ms);
@@ -243,12 +242,12 @@ impl Authenticator {
             .is_none_or(|(people, user_id)| people.is_in_good_standing(user_id))
     }
 
-    /// Returns true if the token was accepted before. Such a token is not a guess.
+    /// Returns true if the token was accepted before. A token that was accepted before is not a guess.
     fn knows(&self, token: &BearerToken<'_>) -> bool {
         self.seen.get(token.fingerprint()).is_some()
     }
 
-    /// Returns the number of the issuer's keys. If no keys are known yet, they are fetched.
+    /// Returns the number of the issuer's keys. If the keys are not known yet, fetches them.
     ///
     /// # Errors
     /// [`Unavailable`] if the issuer can't be reached.
@@ -274,8 +273,7 @@ impl Authenticator {
             .check_current(self.clock.unix_ms(), self.policy.leeway_ms)
             .is_ok();
         match claims.evidence() {
-            // The token is verified again. That shows whether the key was withdrawn or only has to
-            // be fetched.
+            // Verify the token again, because this shows whether the key was withdrawn or only has to be fetched.
             Evidence::Signed { key, .. } if !current || !self.keys.is_current(key) => None,
             // The token stays in the cache even if it must be confirmed again, because the limits
             // for new tokens do not apply to a token that was accepted before.
@@ -286,8 +284,7 @@ impl Authenticator {
         }
     }
 
-    /// Returns the look-ups and the id of the user to look up; `None` if the policy does not check
-    /// users.
+    /// Returns the look-ups and the id of the user to look up. `None` if the policy does not check users.
     fn to_be_checked<'a>(&'a self, caller: &'a Caller) -> Option<(&'a People, &'a str)> {
         let people = self.people.as_deref();
         let people = people.filter(|_| self.policy.check_users)?;
@@ -318,8 +315,8 @@ impl Authenticator {
                 };
                 caller.inspect_err(|&error| match error {
                     AuthError::Invalid(error) => refused(error),
-                    // Unauthenticated clients can cause these errors. The circuit breaker and the
-                    // budget log them, throttled.
+                    // Unauthenticated clients can cause these errors. The circuit breaker and the budget already log
+                    // them, with a throttle.
                     AuthError::FailsOften
                     | AuthError::Misconfigured
                     | AuthError::OverBudget(_)
@@ -377,9 +374,9 @@ impl Authenticator {
         }
     }
 
-    /// If a setting of the server or of the instance caused the refusal, logs how to accept such
-    /// tokens. Writes at most one line a minute for each reason, with the number of tokens that
-    /// were refused for this reason since the last line.
+    /// If a setting of the server or of the instance caused the refusal, logs how to accept tokens of this kind. Writes
+    /// at most one line a minute for each reason, with the number of tokens that were refused for this reason since the
+    /// last line.
     fn hint(&self, error: AuthError) {
         let AuthError::Invalid(error) = error else {
             return;
@@ -421,7 +418,7 @@ impl Authenticator {
         if let Some(signed) = candidate.signed_by(&keys) {
             return Ok(signed);
         }
-        // A provider may publish a new key under the `kid` of the old key.
+        // A provider may publish a new key with the `kid` of the old key.
         let others = self.keys.others(candidate.kid(), issued_ms, &keys).await?;
         Ok(candidate.signed_by(&others).ok_or(TokenError::Signature)?)
     }

@@ -18,10 +18,10 @@ pub(crate) use pem::PemError;
 
 use published::PublishedKeys;
 
-/// The source of the keys that tokens must be signed with.
+/// The source of the keys with which tokens must be signed.
 #[derive(Clone, Debug)]
 pub(crate) enum Keys {
-    /// One key from the configuration. It needs no network. The `kid` of tokens is ignored.
+    /// One key from the configuration. It needs no network. The server ignores the `kid` of tokens.
     Fixed(Arc<VerifyingKey>),
     /// The key set that the issuer publishes.
     Published(Arc<PublishedKeys>),
@@ -62,9 +62,8 @@ impl Keys {
         }
     }
 
-    /// Returns other keys with this `kid`, after no key of `tried` verified the signature. The
-    /// issuer may have changed the key and kept its `kid`. Keys are fetched by the rule of
-    /// [`Self::for_kid`].
+    /// Returns other keys with this `kid`, after no key of `tried` verified the signature. The issuer may have changed
+    /// the key without changing the `kid`. Keys are fetched by the rule of [`Self::for_kid`].
     ///
     /// # Errors
     /// [`Unavailable`] if the keys cannot be fetched now.
@@ -88,7 +87,7 @@ impl Keys {
         }
     }
 
-    /// Fetches the keys if there are none yet.
+    /// Fetches the keys if no keys were fetched yet.
     ///
     /// # Errors
     /// [`Unavailable`] if the issuer cannot be reached.

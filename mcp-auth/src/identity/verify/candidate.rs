@@ -1,4 +1,4 @@
-//! JWTs on their way from text to verified claims.
+//! JWTs whose verification is not complete yet.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) struct Candidate<'s> {
 }
 
 impl<'s> Candidate<'s> {
-    /// Takes a JWT if its kind is accepted and its header fits its kind.
+    /// Takes a JWT if the server accepts its kind and its header fits the kind.
     pub(crate) fn read(
         jwt: UnverifiedJwt<'s>,
         policy: &TokenPolicy,
@@ -58,7 +58,7 @@ impl<'s> Candidate<'s> {
     /// Checks the type and the algorithm in the header.
     pub(crate) fn check_header(&self) -> Result<(), TokenError> {
         let text = |name| self.jwt.header.get(name).map(Json::as_str);
-        // OAuth tokens are classified by their type, so the type of an OAuth token fits.
+        // An OAuth token was classified by its type, so its type is right.
         match (self.kind, text("typ")) {
             (TokenKind::OAuth, _)
             | (TokenKind::M2m | TokenKind::Session, None | Some(Some("JWT"))) => {}
@@ -73,8 +73,8 @@ impl<'s> Candidate<'s> {
         }
     }
 
-    /// Checks the type, the algorithm and the issuer before the signature. A token that fails here
-    /// would fail with any signature.
+    /// Checks the type, the algorithm and the issuer before the signature. A token that fails here would be refused
+    /// with any signature.
     pub(crate) fn check_before_signature(&self, policy: &TokenPolicy) -> Result<(), TokenError> {
         self.check_header()?;
         if Claims(&self.jwt.payload).text("iss") == Some(&*policy.issuer) {
@@ -105,13 +105,12 @@ pub(crate) struct Signed<'c, 's> {
 }
 
 impl<'c> Signed<'c, '_> {
-    /// Returns the subject, for the log. The issuer signed it.
+    /// Returns the subject, for the log. The issuer signed the subject.
     pub(crate) fn subject(&self) -> Option<&'c str> {
         Claims(&self.candidate.jwt.payload).text("sub")
     }
 
-    /// Checks the claims and decodes them. From the uptime `until` on, if it is given, the token
-    /// must be verified again.
+    /// Checks the claims and decodes them. If `until` is given, the token must be verified again from this uptime on.
     pub(crate) fn verify(
         self,
         policy: &TokenPolicy,
@@ -145,8 +144,8 @@ impl<'c> Signed<'c, '_> {
                 TokenError::MachineUnknown,
             )?;
         }
-        // PROOF: a `Signed` exists only if the signature is valid, and every claim that is relied
-        // on was checked above.
+        // PROOF: a `Signed` exists only if the signature is valid, and the code above checked every claim that is
+        // relied on.
         let verified = VerifiedClaims {
             kind,
             issuer: Arc::clone(&policy.issuer),

@@ -19,12 +19,12 @@ pub(crate) struct VerifiedClaims {
     pub(super) kind: TokenKind,
     pub(super) issuer: Arc<str>,
     pub(super) subject: Box<str>,
-    /// `None` if the token does not expire.
+    /// The expiry. `None` if the token does not expire.
     pub(super) expires_ms: Option<u64>,
     pub(super) not_before_ms: Option<u64>,
     pub(super) names_actor: bool,
-    /// The end of the transition during which this token is accepted without an audience, in
-    /// milliseconds since 1970; `None` if the token does not need the transition.
+    /// The end of the transition during which this token is accepted without an audience, in milliseconds since 1970.
+    /// `None` if the token does not need the transition.
     pub(super) lacks_audience_until_ms: Option<u64>,
     /// All claims, as the text of a JSON object.
     pub(super) raw: Box<str>,
@@ -35,8 +35,8 @@ pub(crate) struct VerifiedClaims {
 /// check.
 #[derive(Clone, Debug)]
 pub(crate) enum Evidence {
-    /// The signature is valid. The token is accepted while the key is current. From the uptime
-    /// `until` on, if there is one, the token is verified again.
+    /// The signature is valid. The token is accepted while the key is current. If `until` is given, the token is
+    /// verified again from this uptime on.
     Signed {
         key: Arc<VerifyingKey>,
         until: Option<Duration>,
@@ -46,8 +46,8 @@ pub(crate) enum Evidence {
 }
 
 impl VerifiedClaims {
-    /// Returns the end of the transition during which this token is accepted without an audience,
-    /// in milliseconds since 1970; `None` if the token does not need the transition.
+    /// Returns the end of the transition during which this token is accepted without an audience, in milliseconds since
+    /// 1970. `None` if the token does not need the transition.
     pub(crate) fn lacks_audience_until_ms(&self) -> Option<u64> {
         self.lacks_audience_until_ms
     }
@@ -64,13 +64,12 @@ impl VerifiedClaims {
         &self.subject
     }
 
-    /// Returns the time at which the token expires, in milliseconds since 1970; `None` if it does
-    /// not expire.
+    /// Returns the time at which the token expires, in milliseconds since 1970. `None` if the token does not expire.
     pub(crate) fn expires_ms(&self) -> Option<u64> {
         self.expires_ms
     }
 
-    /// Returns true if there is an `act` claim, readable or not (RFC 8693 §4.1).
+    /// Returns true if there is an `act` claim, even if the claim cannot be read (RFC 8693 §4.1).
     pub(crate) fn names_actor(&self) -> bool {
         self.names_actor
     }
@@ -123,7 +122,7 @@ impl VerifiedClaims {
     }
 }
 
-/// Shows no claims: they may hold personal data.
+/// Prints no claims, because claims may contain personal data.
 impl Debug for VerifiedClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedClaims")

@@ -1,9 +1,9 @@
 //! Claims that were verified, and the rules that verify them.
 //!
-//! A library checks the signature of a JWT. This module checks the claims against the server's
-//! clock, in the order of Clerk's SDK and with its reasons. The claims are decoded after these
-//! checks. Only the rule for tokens without an audience needs decoded claims and comes last. For an
-//! opaque token, the issuer's description goes through the same checks.
+//! A library checks the signature of a JWT. This module checks the claims against the server's clock, in the order of
+//! Clerk's SDK and with the SDK's reasons. The claims are decoded after these checks. Only the rule for tokens without
+//! an audience needs decoded claims, so it comes last. For an opaque token, the issuer's description passes the same
+//! checks.
 //!
 //! INVARIANT: a [`VerifiedClaims`] exists only after the checks of this module, and only for a JWT
 //! with a valid signature or for the issuer's own description of an opaque token.
@@ -53,13 +53,13 @@ pub(crate) trait Decode: Debug + Send + Sync {
     /// Returns the formats of the provider's ids and tokens.
     fn conventions(&self) -> &'static Conventions;
 
-    /// Returns the machines that a machine's token is meant for; empty if it names none.
+    /// Returns the machines for which a machine's token is meant. Empty if the token names no machine.
     fn machines<'a>(&self, claims: &'a Object<'_>) -> Vec<&'a str>;
 }
 
 impl VerifiedClaims {
-    /// Checks the issuer's description of an opaque token of this kind. The issuer was asked at the
-    /// uptime `asked`.
+    /// Checks the issuer's description of an opaque token of this kind. `asked` is the uptime at which the issuer was
+    /// asked.
     pub(crate) fn confirmed(
         kind: TokenKind,
         confirmation: Confirmation,
@@ -71,8 +71,7 @@ impl VerifiedClaims {
         let subject = check_subject(kind, Some(&confirmation.subject), conventions)?;
         let audience = confirmation.audience.as_ref().map(Json::from);
         let lacks_audience_until_ms = check_audience(kind, audience.as_ref(), policy, now_ms)?;
-        // By the issuer's clock the token is not expired. The server checks the time by its own
-        // clock, too.
+        // By the issuer's clock the token is not expired. The server also checks the time by its own clock.
         if confirmation
             .expires_ms
             .is_some_and(|expires_ms| expires_ms <= now_ms)
@@ -91,8 +90,7 @@ impl VerifiedClaims {
             TokenKind::OAuth => {}
             TokenKind::Session => return Err(TokenError::Kind),
         }
-        // PROOF: the issuer described this token, and every claim that is relied on was checked
-        // above.
+        // PROOF: the issuer described this token, and the code above checked every claim that is relied on.
         let verified = Self {
             kind,
             issuer: Arc::clone(&policy.issuer),
@@ -111,8 +109,8 @@ impl VerifiedClaims {
         Ok((verified, confirmation.parts))
     }
 
-    /// Checks a token that is accepted without an audience during a transition: its client or its
-    /// scopes must show that the token is meant for this server.
+    /// Checks a token that is accepted without an audience during a transition. Its client or its scopes must show that
+    /// the token is meant for this server.
     fn check_transition(
         &self,
         policy: &TokenPolicy,

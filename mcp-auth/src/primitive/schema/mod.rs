@@ -24,8 +24,8 @@ pub(super) fn input<T: JsonSchema>() -> Schema {
     settings().into_generator().into_root_schema_for::<T>()
 }
 
-/// A keyword that schemars derives from a rule, but that is stricter than the rule, so it is
-/// removed from the schema.
+/// A keyword that schemars derives from a rule, but that is stricter than the rule. The keyword is removed from the
+/// schema.
 #[derive(Clone, Copy, Debug)]
 pub struct SuppressedKeyword {
     /// The keyword.
@@ -60,9 +60,8 @@ pub(super) fn written<T: JsonSchema>() -> Schema {
         .into_root_schema_for::<T>()
 }
 
-/// Settings that add no `$schema`, because 2020-12 is MCP's default dialect. A `$schema` that the
-/// application sets is kept. Types are inlined, because some clients do not follow references. Only
-/// a recursive type has a reference.
+/// Settings that add no `$schema`, because 2020-12 is MCP's default dialect. A `$schema` that the application sets
+/// remains. Types are inlined, because some clients do not follow references. Only a recursive type has a reference.
 pub(super) fn settings() -> SchemaSettings {
     SchemaSettings::draft2020_12().with(|settings| {
         settings.meta_schema = None;
@@ -84,7 +83,7 @@ pub(super) fn or_null(schema: Schema) -> Schema {
 /// keyword ignores such properties and would refuse them all.
 pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
     let mut object = into_object(schema);
-    // Here schemars writes the name of the generated type.
+    // schemars writes the name of the generated type here.
     object.remove("title");
     object.insert("type".to_owned(), "object".into());
     // Some clients refuse an object schema without properties.
@@ -99,8 +98,8 @@ pub(super) fn finish_input(schema: Schema, closed: bool) -> Value {
 }
 
 /// Adds `x-mcp-header` to the schema of an argument (MCP 2026-07-28, server/tools, x-mcp-header). Returns false if the
-/// argument is not a member of the root whose type is `string`, `integer` or `boolean`, because clients hide a tool that
-/// has the keyword elsewhere.
+/// argument is not a member of the root, or if its type is not `string`, `integer` or `boolean`. Clients hide a tool
+/// that has the keyword at any other place.
 #[must_use]
 pub(super) fn add_header(schema: &mut Value, argument: &str, header: &str) -> bool {
     let properties = schema.get_mut("properties");
@@ -117,8 +116,8 @@ pub(super) fn add_header(schema: &mut Value, argument: &str, header: &str) -> bo
     true
 }
 
-/// Turns an output schema into a schema that MCP accepts. The flag is true if the value must be
-/// wrapped as `{"result": …}`, because its schema does not describe an object.
+/// Turns an output schema into a schema that MCP accepts. The returned flag is true if the value must be wrapped as
+/// `{"result": …}`, because its schema does not describe an object.
 pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
     let mut object = into_object(schema);
     object.remove("title");
@@ -201,7 +200,7 @@ fn define(object: &mut Map<String, Value>, definitions: Map<String, Value>) {
 fn into_object(schema: Schema) -> Map<String, Value> {
     match Value::from(schema) {
         Value::Object(object) => object,
-        // `true` and `false` are schemas too.
+        // `true` and `false` are also schemas.
         Value::Bool(true) => Map::new(),
         other => Map::from_iter([("not".to_owned(), json!({ "const": other }))]),
     }

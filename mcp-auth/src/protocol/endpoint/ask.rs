@@ -1,4 +1,4 @@
-//! Requests that wait for answers: what the client sent with a request, and the response with the questions.
+//! Requests that wait for answers: reads what the client sent with a request, and responds with the questions.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
 impl Endpoint {
-    /// Reads what the client sent with its request: its capabilities, its answers, and the state of an earlier
-    /// round.
+    /// Reads the parts of a request that questions need: the capabilities of the client, its answers, and the state of
+    /// an earlier round.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Endpoint {
             Some(raw) => serde_json::from_str(raw).map_err(|_| RpcError::InvalidParams(ANSWERS))?,
         };
         let answers = sent.into_iter().filter_map(|(name, value)| {
-            // With a state, only the questions that it names can be answered.
+            // If the request has a state, the client can only answer questions that the state names.
             let question = match asked {
                 Some(asked) => Some(asked.get(&name)?.clone()),
                 None => None,
@@ -79,12 +79,14 @@ impl Endpoint {
         Ok(Dialogue::new(given))
     }
 
-    /// Returns the organization that an opaque token names, if the call does not know it yet and may ask. The issuer says
-    /// which organization the token names, so two tokens of one user and client for two organizations are told apart.
+    /// Returns the organization that an opaque token names. The identity provider knows this organization. A state or a
+    /// task is bound to it, so that two tokens of one user and client for two organizations are distinguished. `None`
+    /// if the token is not opaque, if the organization is already known, or if the call makes neither a state nor a
+    /// task.
     ///
     /// # Errors
     ///
-    /// - The issuer cannot be asked now.
+    /// - The identity provider cannot be asked now.
     pub(super) async fn bound_org(
         &self,
         caller: Option<&Caller>,
@@ -106,7 +108,7 @@ impl Endpoint {
         Ok(named.map_err(RefusedMessage::Unavailable)?)
     }
 
-    /// Records the use of the request's state, if it has one, so that a confirmed call runs once.
+    /// Records the use of the request's state, if the request has a state, so that a confirmed call runs once.
     ///
     /// # Errors
     ///
@@ -132,7 +134,7 @@ impl Endpoint {
         }
     }
 
-    /// Responds with the questions of a function.
+    /// Responds with the questions that a function asks.
     pub(super) fn ask(
         &self,
         ReplyTo { id, era, .. }: ReplyTo<'_>,

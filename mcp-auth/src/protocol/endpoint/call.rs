@@ -89,7 +89,8 @@ impl Endpoint {
                 return self.refuse(request, (caller, org), target, refusal, &mut record);
             }
         };
-        // Only an allowed caller learns that a header is wrong, and with it the names of the tool's headers.
+        // Compare the headers after the guard, because only an allowed caller may learn that a header is wrong, and so
+        // learn which arguments the tool has.
         let mut arguments = ByteString::new();
         if let Input::Arguments(written) = &input {
             let checked = era.check_arguments(request.mirrored, tool.mirrored(), written);
@@ -99,7 +100,7 @@ impl Endpoint {
             }
             arguments = written.clone();
         }
-        // A state is bound to the caller and the arguments, so only an allowed caller learns that it is not valid.
+        // A state is bound to the caller and the arguments. Only an allowed caller learns that the state is not valid.
         let bound_org = self.bound_org(caller, org, tool, request).await?;
         let bound_org = bound_org.as_ref().or(org);
         let origin = origin(tool, target, caller, bound_org, request.url_org, &arguments);
@@ -137,7 +138,7 @@ impl Endpoint {
         if is_retry && tool.confirms() && era == Era::Modern {
             self.use_state(request, &mut record).await?;
         }
-        // A task sends no messages.
+        // A function that runs as a task sends no messages.
         let wanted = match as_task {
             true => Wanted::default(),
             false => self.wanted(tool, caller, request)?,
@@ -202,8 +203,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the messages that the function may send: those that the client asked for, if it accepts a
-    /// stream of events.
+    /// Returns the kinds of messages that the function may send. If the client accepts a stream of events, these are
+    /// the messages that the client asked for.
     fn wanted(
         &self,
         served: &Served,
@@ -256,9 +257,9 @@ impl Endpoint {
         }
     }
 
-    /// Responds to a request for a prompt or a resource that does not exist, or that the caller may not know of. The
-    /// server looks the organization up and counts the request for its rates in both cases, so neither the time nor the
-    /// status shows whether the name exists. `looked_up` says which organization was looked up already.
+    /// Responds to a request for a prompt or a resource that does not exist, or that the caller may not know of. In
+    /// both cases the server looks up the organization and counts the request for its rates, so neither the time nor
+    /// the status shows whether the name exists. `looked_up` says which organization was already looked up.
     pub(super) async fn unknown(
         &self,
         caller: Option<&Caller>,
@@ -382,8 +383,8 @@ impl Endpoint {
         )
     }
 
-    /// Resolves the organization of the caller. `wanted` is `None` if the request uses no
-    /// organization.
+    /// Resolves the organization of the caller. `wanted` says how current the organization must be. `None` if the
+    /// request uses no organization.
     pub(super) async fn acting(
         &self,
         caller: Option<&Caller>,

@@ -1,5 +1,5 @@
-//! A call of a legacy session that asks: the server sends the questions as requests on the stream of the call, waits for
-//! the answers, and runs the call again with them. Each run passes the guard and the limits again.
+//! Runs a call of a legacy session that asks questions. The server sends the questions as requests on the stream of the
+//! call, waits for the answers, and runs the call again with the answers. Each run passes the guard and the limits.
 //!
 //! Source: MCP 2025-11-25, client/elicitation.
 
@@ -41,7 +41,7 @@ pub(super) struct Original {
     session: Arc<SessionRequest>,
 }
 
-/// The questions that a client was sent.
+/// A question that the server sent to a client.
 struct Sent {
     name: String,
     question: Question,
@@ -69,7 +69,8 @@ impl Original {
 }
 
 impl Endpoint {
-    /// Responds to the request of a session with a stream on which the call asks, and then gets its response.
+    /// Responds to the request of a session with a stream. The stream has the questions of the call, and at the end its
+    /// response.
     pub(super) fn ask_in_session(
         self: &Arc<Self>,
         caller: Option<&Caller>,
@@ -86,7 +87,7 @@ impl Endpoint {
         Ok(Response::Stream(MessageStream::of_session(events)))
     }
 
-    /// Asks and runs the call again until it has a response, and puts the response on the stream.
+    /// Asks the questions and runs the call again, until the call has a response. Then puts the response on the stream.
     pub(super) async fn deliver(
         self: Arc<Self>,
         original: Original,
@@ -106,13 +107,13 @@ impl Endpoint {
                 Err(error) => Err(error.into()),
             };
         }
-        // A cancelled request has no response.
+        // A cancelled request gets no response.
         if !original.session.is_cancelled() {
             let _ = continuation.writer.send(body(&original.id, end)).await;
         }
     }
 
-    /// Handles the request again, with the answers. The box ends the recursion of the future's type.
+    /// Runs the request again, with the answers. The box is needed because this future contains itself.
     fn again<'a>(
         self: &'a Arc<Self>,
         original: &'a Original,
@@ -125,7 +126,7 @@ impl Endpoint {
                 return Err(RpcError::Failed(EXPIRED.to_owned()).into());
             }
             let message = Message::parse(&original.body).map_err(|(error, _)| error)?;
-            // The headers of the HTTP request were checked when it came.
+            // The server checked the headers when it received the HTTP request.
             let mirrored = Mirrored {
                 version: Header::Absent,
                 method: Header::Absent,
@@ -194,7 +195,7 @@ impl Original {
 }
 
 impl Sent {
-    /// Waits for the answer. `None` if the client did not answer in time, or answered with an error.
+    /// Waits for the answer. `None` if the client does not answer in time, or answers with an error.
     async fn answer(self) -> Option<(String, ClientAnswer)> {
         let answer = self.request.answer(ANSWER_WITHIN).await.ok()?;
         let value = match answer {
@@ -209,7 +210,7 @@ impl Sent {
     }
 }
 
-/// The parameters of a question. MCP 2025-11-25 wants an id for a question with a URL.
+/// The parameters of a question. In MCP 2025-11-25 a question with a URL must have an id.
 #[derive(Serialize)]
 struct Sendable<'a> {
     #[serde(flatten)]
@@ -218,7 +219,7 @@ struct Sendable<'a> {
     id: Option<String>,
 }
 
-/// No headers.
+/// The headers of a repeated request: none.
 struct NoHeaders;
 
 impl Headers for NoHeaders {

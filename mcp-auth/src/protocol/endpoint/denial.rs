@@ -38,9 +38,9 @@ impl Endpoint {
         self.denied(request.reply_to(), (caller, org), target, denied, true)
     }
 
-    /// Responds to a denied request whose caller may know of the target: with a challenge if a new token would help, or
-    /// else in the form of the target. `has_head` is false if the head of the response was already sent, so that the
-    /// status cannot be 403.
+    /// Responds to a denied request whose caller may know of the target. If a new token would help, the response is a
+    /// challenge. Otherwise the response has the form of the target. `has_head` is false if the head of the response is
+    /// already sent, so that the status cannot become 403.
     pub(super) fn denied(
         &self,
         ReplyTo {
@@ -62,7 +62,7 @@ impl Endpoint {
         };
         // The result of a tool can have a challenge in its `_meta`. A prompt and a resource have only the header.
         let header = has_head && self.is_answered_with_403(&denied, is_tool);
-        // A challenge that is not sent must not count.
+        // Do not count a challenge that is not sent.
         let caller = caller.filter(|_| is_tool || header);
         let challenge =
             caller.and_then(|caller| self.challenge(&denied, (caller, org), challenger));

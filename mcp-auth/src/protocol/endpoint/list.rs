@@ -93,8 +93,8 @@ impl Endpoint {
         Ok(self.results.list(request.id, page, entries))
     }
 
-    /// Returns true if the server supports the method of the list. MCP has one capability for
-    /// resources and templates together, so a server supports both lists if it has either.
+    /// Returns true if the server supports the method of the list. MCP has one capability for resources and templates,
+    /// so a server that has resources or templates supports both lists.
     pub(super) fn serves(&self, list: List) -> bool {
         let has = |list| self.config.registry.has(list);
         match list {
@@ -120,7 +120,7 @@ impl Endpoint {
         let claimed = self.acting(caller, url, asking(Freshness::AsInToken)).await;
         let (current, claimed) = match (current, claimed) {
             (Ok(current), Ok(claimed)) => (current, claimed),
-            // An incomplete list would be a wrong response.
+            // Refuse the request, because a list without these entries would be wrong.
             (Err(unavailable), _) | (_, Err(unavailable)) => {
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
@@ -137,8 +137,8 @@ impl Endpoint {
     }
 }
 
-/// Returns true if the client knows icons, which MCP 2025-11-25 introduced. A legacy request
-/// without a version counts as older.
+/// Returns true if the client supports icons, which MCP 2025-11-25 introduced. A legacy request that names no version
+/// counts as a request of an older revision.
 fn knows_icons(request: &Request<'_>) -> bool {
     request.era == Era::Modern || request.mirrored.version == Header::Value(WITH_ICONS)
 }

@@ -25,21 +25,21 @@ pub(super) struct Reader {
     pub(super) caller: Option<Caller>,
     pub(super) url_org: UrlOrg,
     pub(super) party: Party,
-    /// The organization in which the caller acted when the stream was opened. `None` if there was none, or if no
-    /// resource of the server uses an organization.
+    /// The organization in which the caller acted when the stream was opened. `None` if the caller acted in none, or if
+    /// no resource of the server uses an organization.
     pub(super) org: Option<String>,
 }
 
-/// Whether a run of an `authorize` function counts for the rates of the server.
+/// Whether an `authorize` function runs at the cost of the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Cost {
-    /// The client asked for the decision.
+    /// The run counts for the rates of the server, because the client asked for the decision.
     Counts,
-    /// The application published a change.
+    /// The run counts for no rate, because the application published a change.
     Free,
 }
 
-/// Why it cannot be decided now whether a caller may read a resource.
+/// The reason why the server cannot decide now whether a caller may read a resource.
 #[derive(Debug)]
 pub(super) enum Undecided {
     /// Too many calls are in flight, so `authorize` did not run.
@@ -63,14 +63,14 @@ impl From<Undecided> for Stopped {
 }
 
 impl Endpoint {
-    /// Returns the notifier whose notifications this endpoint sends.
+    /// Returns the notifier through which the application publishes changes.
     pub(crate) fn notifier(&self) -> &Notifier {
         &self.config.states.notifier
     }
 
-    /// Responds to `subscriptions/listen`. The acknowledgement leaves out the URI of a resource that the caller may
-    /// not read, as it leaves out an unknown URI. For both the server looks the organization up and counts the request
-    /// for its rates.
+    /// Responds to `subscriptions/listen`. The acknowledgement leaves out the URI of a resource that the caller may not
+    /// read, exactly as it leaves out an unknown URI. For both URIs the server looks up the organization and counts the
+    /// request for its rates.
     pub(super) async fn listen(
         self: &Arc<Self>,
         sender: Sender<'_>,
@@ -106,7 +106,7 @@ impl Endpoint {
             lists,
             uris: Vec::new(),
         };
-        // A caller whose `authorize` functions are slow gets the acknowledgement in time, without their URIs.
+        // If the `authorize` functions are slow, send the acknowledgement in time, without the undecided URIs.
         let deadline = Instant::now().checked_add(self.config.timeout);
         let deadline = deadline.unwrap_or_else(Instant::now);
         for uri in asked.uris {
@@ -143,8 +143,8 @@ impl Endpoint {
         })
     }
 
-    /// Returns the organization that decisions about the server's resources use. It is looked up whatever the client
-    /// asks for, so neither the time nor an error shows whether a URI exists.
+    /// Returns the organization that decisions about the server's resources use. The server looks up the organization
+    /// whatever URIs the client asks for, so neither the time nor an error shows whether a URI exists.
     async fn organization(
         &self,
         caller: Option<&Caller>,
@@ -157,7 +157,7 @@ impl Endpoint {
     /// caller sees now.
     async fn watched(&self, lists: ChangedLists, reader: &Reader) -> Result<Vec<Watched>, Stopped> {
         let kind = reader.caller.as_ref().map(Caller::token_kind);
-        // The server looks up the memberships of OAuth callers only.
+        // The server looks up memberships only for OAuth callers.
         if kind != Some(TokenKind::OAuth) {
             return Ok(Vec::new());
         }
@@ -177,9 +177,9 @@ impl Endpoint {
         Ok(watched)
     }
 
-    /// Decides whether a caller may read a resource now: by the guard, with a membership that is at most 30 s old, and
-    /// by `authorize`. The function of the resource does not run. False for an unknown URI. Only a caller whom the guard
-    /// allows learns from the rates that a URI has an `authorize`.
+    /// Decides whether a caller may read a resource now. The guard decides with a membership that is at most 30 s old,
+    /// and then `authorize` decides. The function of the resource does not run. Returns false for an unknown URI. Only
+    /// a caller whom the guard allows can learn from the rates that a resource has an `authorize` function.
     pub(super) async fn may_read(
         self: &Arc<Self>,
         reader: &Reader,
@@ -244,14 +244,14 @@ impl Endpoint {
     }
 }
 
-/// Returns the answer of an `authorize` function, and logs it.
+/// Returns the decision of an `authorize` function, and logs the decision.
 fn answer(outcome: Outcome, mut record: Record) -> Result<bool, Undecided> {
     let failure = match outcome {
         Err(Failure::Allowed) => {
             record.close("allowed");
             return Ok(true);
         }
-        // The function itself never runs.
+        // The function of the resource itself never runs.
         Ok(_) => return Ok(false),
         Err(failure) => failure,
     };

@@ -1,9 +1,9 @@
-//! An open stream of `subscriptions/listen`: it waits for changes, decides again who may get them, and ends when the
-//! token does.
+//! An open stream of `subscriptions/listen`. The stream waits for changes, decides again who may get each change, and
+//! ends when the token ends.
 //!
-//! INVARIANT: a notification is written only after the token was accepted for this batch of changes, and for a
-//! resource only after its guard and its `authorize` allowed the caller again, with a membership that is at most 30 s
-//! old.
+//! INVARIANT: a notification is written only after the token was accepted for the current batch of changes. A
+//! notification about a resource is written only after the guard and `authorize` of the resource allowed the caller
+//! again, with a membership that is at most 30 s old.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -27,7 +27,7 @@ use super::{Endpoint, MessageStream};
 /// An open stream.
 pub(super) struct Listening {
     endpoint: Arc<Endpoint>,
-    /// The id of the request, as the client wrote it.
+    /// The id of the request, as written in the body.
     id: String,
     reader: Reader,
     /// `None` if the stream was opened without a token.
@@ -40,7 +40,7 @@ pub(super) struct Listening {
     checked: Duration,
     /// The uptime at which the watched lists were last compared.
     compared: Duration,
-    /// The time before which no further batch is taken.
+    /// No further batch is taken before this time.
     not_before: Option<Instant>,
     _place: Place,
 }
@@ -56,9 +56,9 @@ pub(super) struct Watched {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Token {
     Accepted,
-    /// The token cannot be verified now.
+    /// The server cannot verify the token now.
     Later,
-    /// The token is no longer accepted.
+    /// The server no longer accepts the token.
     Over,
 }
 
@@ -86,12 +86,12 @@ impl Listening {
         }
     }
 
-    /// Tells the client also when what the caller sees of these lists changes.
+    /// Also notifies the client when the entries that the caller sees in these lists change.
     pub(super) fn watching(self, watched: Vec<Watched>) -> Self {
         Self { watched, ..self }
     }
 
-    /// Returns the messages: the acknowledgement, the notifications, and at the end the response.
+    /// Returns the messages of the stream: the acknowledgement, the notifications, and at the end the response.
     pub(super) fn stream(self, honored: &Filter) -> MessageStream {
         let acknowledged = acknowledged(&self.id, honored);
         let messages = stream::unfold(
@@ -144,7 +144,7 @@ impl Listening {
         self.endpoint.results.end_of_stream(&self.id)
     }
 
-    /// Returns the next notification of the batch that the caller may get.
+    /// Returns the next notification of the batch, and skips changes that the caller may not learn of.
     async fn deliver(&mut self) -> Option<Vec<u8>> {
         if let Some(list) = next_list(&mut self.batch.lists) {
             return Some(list_changed(&self.id, list));
@@ -163,7 +163,8 @@ impl Listening {
         None
     }
 
-    /// Waits until a change is pending, or until the clock should be looked at again. Returns true for a change.
+    /// Waits until a change is pending, or until the time to check the token again. Returns true if a change is
+    /// pending.
     async fn wait(&mut self) -> bool {
         if let Some(time) = self.not_before.take() {
             sleep_until(time).await;
@@ -176,14 +177,14 @@ impl Listening {
         }
     }
 
-    /// Takes no further batch for some time, because something could not be looked up.
+    /// Takes no further batch for some time, because a look-up failed.
     fn try_later(&mut self) {
         let tick = self.endpoint.config.clock.tick();
         self.not_before = Instant::now().checked_add(tick);
     }
 
-    /// Returns whether the token is still accepted. If only the identity provider can tell, an idle stream asks it once in
-    /// [`IDLE_CHECK`], and a stream that has something to deliver asks at once.
+    /// Returns whether the token is still accepted. If the server must ask the identity provider about the token, an
+    /// idle stream asks once in [`IDLE_CHECK`], and a stream that has a change to deliver asks at once.
     async fn token(&mut self, delivers: bool) -> Token {
         let (Some(token), Some(caller)) = (&self.token, &self.reader.caller) else {
             return Token::Accepted;
@@ -223,8 +224,9 @@ impl Listening {
         }
     }
 
-    /// Compares the watched lists with the caller's current membership, once in [`COMPARE_INTERVAL`], and records the
-    /// lists that differ. If requests of clients use half of the budget for look-ups, the comparison waits.
+    /// Compares the watched lists with the lists that the caller's current membership allows, once in
+    /// [`COMPARE_INTERVAL`]. Records the lists that differ. If requests of clients use half of the budget for look-ups,
+    /// the comparison waits.
     async fn compare(&mut self) {
         let now = self.endpoint.config.clock.uptime();
         let is_due = now.saturating_sub(self.compared) >= COMPARE_INTERVAL;
@@ -258,7 +260,7 @@ impl Listening {
     }
 }
 
-/// Takes one list from a set.
+/// Removes one list from a set, and returns the list.
 fn next_list(lists: &mut ChangedLists) -> Option<ListName> {
     for (changed, name) in [
         (&mut lists.tools, ListName::Tools),
@@ -272,9 +274,10 @@ fn next_list(lists: &mut ChangedLists) -> Option<ListName> {
     None
 }
 
-/// The shortest time between two batches of one stream. Changes within that time are delivered together.
+/// The shortest time between two batches of one stream. Changes within this time are delivered together.
 const DELIVERY_INTERVAL: Duration = Duration::from_millis(100);
-/// The largest age of a cached membership, and the time for which clients may cache a list.
+/// The shortest time between two comparisons of the lists of a stream. It equals the largest age of a cached membership,
+/// and the time for which clients may cache a list.
 const COMPARE_INTERVAL: Duration = Duration::from_secs(30);
 /// The time after which an idle stream asks the identity provider about its token or its user.
 const IDLE_CHECK: Duration = Duration::from_secs(300);

@@ -18,7 +18,7 @@ pub(crate) struct MessageStream(Pin<Box<dyn Stream<Item = StreamEvent> + Send>>)
 pub(crate) struct StreamEvent {
     /// The id with which a client can resume the stream. `None` without a session.
     pub(crate) id: Option<EventId>,
-    /// The JSON-RPC message. Empty if the event only tells the client the id.
+    /// The JSON-RPC message. Empty if the event has only an id.
     pub(crate) message: Bytes,
 }
 

@@ -1,4 +1,4 @@
-//! Calls that end after their request: calls that send messages, and tasks.
+//! Calls that continue after their request: calls that send messages, and tasks.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::super::{RefusedMessage, Response};
 use super::target::{CallEnd, Target};
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
-/// The data that the response to a call needs after the request.
+/// The data of a request that the response to its call needs after the request.
 pub(super) struct OutlivingCall {
     pub(super) endpoint: Arc<Endpoint>,
     id: String,

@@ -20,10 +20,10 @@ use super::super::subscriptions::session_resource_updated;
 use super::listen::{Cost, Reader};
 use super::{Endpoint, MessageStream, StreamEvent};
 
-/// A stream of a session, with the work that writes notifications on it.
+/// A stream of a session. While the stream is polled, it also writes the notifications of the session's subscriptions.
 pub(super) struct WithUpdates {
     events: MessageStream,
-    /// The work never completes.
+    /// Writes the notifications. Never completes.
     updates: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -47,7 +47,7 @@ impl Stream for WithUpdates {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let event = Pin::new(&mut self.events).poll_next(cx);
         if event.is_pending() {
-            // The notifications become events of the stream, which then wake this task.
+            // This work puts notifications on the stream as events, which then wake this Tokio task.
             let _ = self.updates.as_mut().poll(cx);
         }
         event

@@ -1,4 +1,5 @@
-//! The sessions of legacy clients: which session a request belongs to, and the methods that only a session has.
+//! The sessions of legacy clients: finds the session of a request, and answers the methods that exist only in a
+//! session.
 
 use std::sync::Arc;
 
@@ -21,12 +22,12 @@ use super::session_updates::WithUpdates;
 use super::target::Target;
 use super::{Endpoint, Request, Sender, Stopped, facts, not_found};
 
-/// A GET or a DELETE, which is about a session.
+/// A GET or a DELETE for a session.
 #[derive(Clone, Copy)]
 pub(crate) struct SessionRequestHead<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) url_org: &'a UrlOrg,
-    /// `MCP-Protocol-Version`.
+    /// The header `MCP-Protocol-Version`.
     pub(crate) version: Header<'a>,
     /// All headers, by name.
     pub(crate) headers: &'a dyn Headers,
@@ -40,7 +41,7 @@ pub(crate) enum SessionRefusal {
     MissingScope(Option<Box<WiderToken>>),
     /// The caller's principal has no session with this id.
     NoSession,
-    /// The revision has no such request, or the server gives no sessions.
+    /// The revision has no requests of this method, or the server gives no sessions.
     NotServed,
     /// The request names no session.
     SessionMissing,
@@ -105,7 +106,7 @@ impl Endpoint {
     }
 
     /// Responds to `initialize`, and opens a session if the server gives sessions. A caller without a token gets no
-    /// session, because nothing would tell its requests from those of others.
+    /// session, because the server could not distinguish the caller's requests from the requests of other callers.
     pub(super) fn initialize(
         &self,
         sender: Sender<'_>,
@@ -136,8 +137,8 @@ impl Endpoint {
         }
     }
 
-    /// Takes a notification. Only `notifications/cancelled` has an effect, and only in a session: without one, it
-    /// cannot name a request.
+    /// Takes a notification. Only `notifications/cancelled` has an effect, and only in a session, because without a
+    /// session a notification cannot name a request.
     pub(super) fn notified(
         &self,
         mirrored: &Mirrored<'_>,
@@ -150,7 +151,7 @@ impl Endpoint {
             let era = Era::of(mirrored, &message.method, &params.meta()?)?;
             Ok::<_, RpcError>((era, params))
         };
-        // A notification that is not valid has no response either.
+        // An invalid notification gets no response either.
         if self.sessions.is_some()
             && let Ok((era, params)) = read()
             && let Some(session) = self.session(era, &message.method, mirrored, caller, url_org)?
@@ -162,8 +163,8 @@ impl Endpoint {
         Ok(Response::Accepted)
     }
 
-    /// Takes a body that is no request and no notification, but may be the client's response to a request of the
-    /// server. `None` if the body is not accepted as a response.
+    /// Takes a body that is neither a request nor a notification. The body may be the client's response to a request of
+    /// the server. Returns `None` if the body is not accepted as a response.
     pub(super) fn answered(
         &self,
         mirrored: &Mirrored<'_>,
@@ -299,7 +300,7 @@ impl Endpoint {
             Header::Malformed => return Err(SessionRefusal::UnknownEvent),
             Header::Value(id) => Some(EventId::parse(id).ok_or(SessionRefusal::UnknownEvent)?),
         };
-        // The stream ends with the token. Each resumption has its own token.
+        // A stream ends when the token of its GET expires. The client resumes the stream with a new token.
         let until = request.caller.expires_ms();
         let stream = session.connect(last, until);
         let stream = stream.ok_or(SessionRefusal::UnknownEvent)?;
@@ -379,9 +380,9 @@ fn named(session: Header<'_>) -> Option<&str> {
     }
 }
 
-/// Returns the owner of a caller's sessions: the principal, with the organization that the URL names. `None` for callers
-/// that get no session: without a token; with an opaque OAuth token, because only the issuer knows its organization; and
-/// with an API key, which can be withdrawn while a stream is open.
+/// Returns the owner of a caller's sessions: the principal, with the organization that the URL names. Returns `None`
+/// for callers that get no session: callers without a token; callers with an opaque OAuth token, because only the
+/// issuer knows its organization; and callers with an API key, because the key can be revoked while a stream is open.
 fn owner(caller: &Caller, url_org: &UrlOrg) -> Option<Owner> {
     if caller.org_at_issuer() || caller.token_kind() == TokenKind::ApiKey {
         return None;

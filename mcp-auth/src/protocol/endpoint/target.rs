@@ -21,8 +21,7 @@ pub(super) enum Target<'a> {
 }
 
 impl Target<'_> {
-    /// Returns the error for a name or a URI that does not exist. A name or a URI that the caller may
-    /// not use gets the same error.
+    /// Returns the error for a name or a URI that does not exist, or that the caller may not use.
     pub(super) fn unknown(self, era: Era) -> RpcError {
         match self {
             Self::Prompt { name } => RpcError::UnknownPrompt(shortened(name)),
@@ -59,7 +58,7 @@ pub(super) struct CallEnd<'a> {
     pub(super) has_head: bool,
 }
 
-/// The answers of a session's client, and the stream on which the call continues.
+/// The answers of the client of a session, and the stream on which the call continues.
 pub(super) struct Continuation {
     pub(super) given: Given,
     pub(super) writer: StreamWriter,

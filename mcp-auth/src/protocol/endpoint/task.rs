@@ -1,5 +1,5 @@
-//! The methods of the extension for tasks. Each request is authorized anew: the task must belong to its caller, and the
-//! guard of its tool must allow the caller now. Any other task is unknown.
+//! The methods of the extension for tasks. Each request is authorized anew: the task must belong to the caller, and the
+//! guard of its tool must allow the caller now. Otherwise the response is the response for an unknown task.
 //!
 //! Source: the MCP extension `io.modelcontextprotocol/tasks`.
 
@@ -28,7 +28,7 @@ use super::target::{CallEnd, Target};
 use super::task_run::{self, TaskRun, lease_from};
 use super::{Endpoint, Request, Stopped, facts, not_found};
 
-/// A task whose caller may use it now.
+/// A task that the caller may use now.
 struct FoundTask {
     stored: StoredTask,
     record: TaskRecord,
@@ -39,7 +39,7 @@ struct FoundTask {
 }
 
 impl Endpoint {
-    /// The tasks, which end when the server stops.
+    /// Returns the running tasks of this process, which end when the server stops.
     pub(crate) fn tasks(&self) -> Arc<RunningTasks> {
         Arc::clone(&self.config.tasks)
     }
@@ -106,7 +106,7 @@ impl Endpoint {
         Err(RefusedMessage::Busy.into())
     }
 
-    /// Responds to `tasks/update`. Answers to questions that do not wait are ignored.
+    /// Responds to `tasks/update`. Ignores answers to questions that are not waiting.
     async fn update_task(
         self: &Arc<Self>,
         caller: Option<&Caller>,
@@ -160,7 +160,7 @@ impl Endpoint {
         Err(RefusedMessage::Busy.into())
     }
 
-    /// Checks the parts of a request that need no look-up, and returns the caller and the id of the task.
+    /// Makes the checks of a request that need no look-up, and returns the caller and the id of the task.
     async fn enter_task_request<'a>(
         &self,
         caller: Option<&'a Caller>,
@@ -186,12 +186,12 @@ impl Endpoint {
         Ok((caller, id))
     }
 
-    /// Finds a task of the caller, and decides the guard of its tool with current facts.
+    /// Finds a task of the caller, and decides the guard of its tool with current data.
     ///
     /// # Errors
     ///
-    /// - The task does not exist, belongs to another caller or to another organization of the caller, or its tool is
-    ///   denied to the caller. All these cases have the same error.
+    /// - The task does not exist, belongs to another caller or to another organization of the caller, or the guard of
+    ///   its tool denies the caller. The error is the same in all these cases.
     /// - The organization or the task cannot be looked up now.
     async fn find_task(
         &self,
@@ -209,7 +209,8 @@ impl Endpoint {
         let stored = stored.filter(|task| task.expires_at > now);
         let stored = stored.ok_or_else(unknown)?;
         let record = TaskRecord::read(&stored);
-        // Without a look-up: if Clerk cannot be reached, a foreign task must not answer otherwise than an unknown task.
+        // This check makes no look-up, so that the response for a foreign task equals the response for an unknown task
+        // even while Clerk cannot be reached.
         let record = record.filter(|record| record.caller == owner(caller, None, request.url_org));
         let record = record.ok_or_else(unknown)?;
         let served = self.config.registry.find(&record.tool);
@@ -259,7 +260,8 @@ impl Endpoint {
         })
     }
 
-    /// Marks a task as failed if the process that ran it has ended. Returns false if the task has changed meanwhile.
+    /// Marks a task as failed if the process that ran the task has ended. Returns false if another request has changed
+    /// the task meanwhile.
     async fn fail_if_abandoned(&self, task: &mut FoundTask) -> Result<bool, Stopped> {
         let now = self.config.clock.unix_ms();
         if !task.record.is_abandoned(now) || self.config.tasks.runs_here(&task.stored.id) {
@@ -269,7 +271,7 @@ impl Endpoint {
         self.change_task(task).await
     }
 
-    /// Stores the changed state of a task. Returns false if the task has changed meanwhile.
+    /// Stores the changed state of a task. Returns false if another request has changed the task meanwhile.
     async fn change_task(&self, task: &mut FoundTask) -> Result<bool, Stopped> {
         let now = self.config.clock.unix_ms();
         task.record.updated = now;
@@ -282,7 +284,8 @@ impl Endpoint {
         Ok(is_stored)
     }
 
-    /// Runs the function of a task again, with all answers. Returns false if the task has changed meanwhile.
+    /// Runs the function of a task again, with all answers. Returns false if another request has changed the task
+    /// meanwhile.
     async fn continue_task(
         self: &Arc<Self>,
         caller: &Caller,
@@ -366,7 +369,7 @@ impl Endpoint {
         Ok(true)
     }
 
-    /// Returns how long a task is kept that begins to run.
+    /// Returns how long a task that begins to run is kept.
     pub(super) fn longest_task(&self, served: &Served) -> Duration {
         let ttl = self.config.tasks.ttl();
         let longest = served.longest_timeout().or(served.timeout());
@@ -385,7 +388,7 @@ fn declares_tasks(request: &Request<'_>) -> Result<bool, RpcError> {
     Ok(tasks.is_some_and(Value::is_object))
 }
 
-/// The error for a client that has not declared the extension. A legacy client cannot declare it.
+/// The error for a client that has not declared the extension for tasks. A legacy client cannot declare it.
 fn lacks_tasks(era: Era) -> RpcError {
     match era {
         Era::Legacy => RpcError::Failed(NO_TASKS.to_owned()),
@@ -411,7 +414,7 @@ const NO_TASKS: &str = "This tool runs as a task. It needs a client of MCP 2026-
      `io.modelcontextprotocol/tasks`.";
 const RESTARTED: &str =
     "The server was restarted while the task ran. Its result is lost; call the tool again.";
-/// Longer than every id that the server makes.
+/// The largest length of an id. It is greater than the length of the ids that the server makes.
 const MOST_ID: usize = 64;
-/// How often a change is tried while other requests change the same task.
+/// How often the server tries to change a task while other requests change the same task.
 const ATTEMPTS: usize = 8;

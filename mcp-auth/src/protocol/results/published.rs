@@ -13,7 +13,7 @@ pub(in crate::protocol) struct Published<'a> {
     pub(in crate::protocol) info: &'a ServerInfo,
     /// True if a client can connect without a token.
     pub(in crate::protocol) is_open: bool,
-    /// The lists that are complete even for a caller without a token, because all entries are public.
+    /// The lists that a caller without a token sees completely, because all their entries are public.
     pub(in crate::protocol) public: Vec<List>,
     /// The lists that the server has.
     pub(in crate::protocol) lists: Vec<List>,
@@ -26,7 +26,7 @@ pub(in crate::protocol) struct Published<'a> {
 }
 
 impl Published<'_> {
-    /// Returns the capabilities of a modern server: with the notifications that a client can subscribe to, and with the
+    /// Returns the capabilities of a modern server, including the notifications that a client can subscribe to, and the
     /// extensions.
     pub(super) fn modern_capabilities(&self) -> Value {
         let mut capabilities = self.capabilities();

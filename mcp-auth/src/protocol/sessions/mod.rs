@@ -1,11 +1,12 @@
 //! The sessions of legacy clients, with the setting `legacy_sessions`.
 //!
 //! A session is no authentication. Each request in a session has a token, and passes the same checks as a request
-//! without a session. The session only adds what belongs to a client: its abilities, its log level, its streams, its
-//! subscriptions and the requests that it can cancel or answer.
+//! without a session. A session only adds the state of one client: its abilities, its log level, its streams, its
+//! subscriptions, and the requests that it can cancel or answer.
 //!
-//! INVARIANT: a session is found only with its id *and* by the principal that opened it. The table has the digest of
-//! both, so the id of a foreign session is looked up exactly like an id that never existed.
+//! INVARIANT: only a request of the principal that opened a session, with the id of the session, finds the session. The
+//! key of the table is a digest of principal and id, so the look-up of a foreign session equals the look-up of an
+//! invented id.
 //!
 //! Source: MCP 2025-11-25, basic/transports, session management.
 
@@ -47,7 +48,7 @@ pub(super) struct Sessions {
     table: Mutex<Table>,
     /// The bytes of the events of all sessions.
     kept: Arc<AtomicUsize>,
-    /// True if the server is stopping. It opens no sessions then.
+    /// True if the server is stopping. A stopping server opens no sessions.
     is_stopping: AtomicBool,
 }
 
@@ -64,7 +65,7 @@ struct Limits {
     events: Most,
 }
 
-/// The caller that a session belongs to.
+/// The owner of a session.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Owner {
     /// The hash of the user or machine.
@@ -73,7 +74,7 @@ pub(super) struct Owner {
     pub(super) principal: Box<[u8]>,
 }
 
-/// The id of a session, as the client gets it.
+/// The id of a session, as sent to the client.
 pub(crate) struct SessionId(String);
 
 impl SessionId {
@@ -135,10 +136,10 @@ impl Sessions {
         }
     }
 
-    /// Opens a session. At a limit, the session that has been idle for longest ends: of the principal, of the user or
-    /// machine, or of all. A session is not idle while a request runs or a connection reads a stream. Returns `None` if
-    /// no session is idle. The client then has no session, and its requests are served without one. Otherwise returns
-    /// the id of the session.
+    /// Opens a session, and returns its id. If the principal, the user or machine, or the server has as many sessions
+    /// as permitted, the session that has been idle for longest ends. A session is not idle while a request runs or a
+    /// connection reads a stream. Returns `None` if no session is idle. The requests of the client are then served
+    /// without a session.
     pub(super) fn open(
         &self,
         owner: Owner,
@@ -192,7 +193,7 @@ impl Sessions {
         self.find(owner, id).is_some() && self.lock().remove(key)
     }
 
-    /// Ends the stand-alone streams of all sessions, because the server is stopping.
+    /// Ends, in all sessions, the streams for messages that belong to no call, because the server is stopping.
     pub(super) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
         for entry in self.lock().sessions.values() {
@@ -207,7 +208,7 @@ impl Sessions {
 }
 
 impl Table {
-    /// Removes a session and ends it. Returns false if the table does not have it.
+    /// Removes a session from the table and ends it. Returns false if the table does not have the session.
     fn remove(&mut self, key: Key) -> bool {
         let Some(Entry { owner, session }) = self.sessions.remove(&key) else {
             return false;
@@ -249,14 +250,14 @@ impl Table {
             self.evict(of_user, 1)?;
         }
         if self.sessions.len() >= limits.all {
-            // Each search reads all sessions, so a flood must not cause one search for each new session.
+            // Each search reads all sessions, so the server must not need one search for each new session of a flood.
             let keys = self.sessions.keys().copied().collect();
             self.evict(keys, (limits.all / 256).max(1))?;
         }
         Some(())
     }
 
-    /// Ends the sessions that have been idle for longest, up to `most`. Returns `None` if none is idle.
+    /// Ends the sessions that have been idle for longest, at most `most` of them. Returns `None` if no session is idle.
     fn evict(&mut self, keys: Vec<Key>, most: usize) -> Option<()> {
         let idle = keys.into_iter().filter_map(|key| {
             let since = self.sessions.get(&key)?.session.idle_since()?;
@@ -271,7 +272,7 @@ impl Table {
     }
 }
 
-/// Shows only the number of sessions.
+/// Prints only the number of sessions.
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
@@ -280,8 +281,8 @@ impl fmt::Debug for Sessions {
     }
 }
 
-/// The events of a session take at most 256 KiB, and of all sessions 64 MiB, besides those that wait for a connection:
-/// at most 64 events of each running call, and 64 KiB before the last of them.
+/// Events that can be sent again take at most 256 KiB of a session, and 64 MiB of all sessions. In addition, at most 64
+/// events of each running call, and 64 KiB before the last of these events, wait for a connection.
 const LIMITS: Limits = Limits {
     of_principal: 16,
     of_user: 64,

@@ -18,8 +18,8 @@ pub(in super::super) struct Filter {
 }
 
 impl Filter {
-    /// Reads the member `notifications`, as it is written in the body. A URI of more than 2048 bytes is left out, as an
-    /// unknown URI is.
+    /// Reads the member `notifications`, as written in the body. Leaves out a URI of more than 2048 bytes, as the
+    /// server leaves out an unknown URI.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ struct Written {
     resource_subscriptions: Option<Uris>,
 }
 
-/// The first URIs of a list, one more than permitted.
+/// The first URIs of a list: at most one more than permitted, so that too many URIs are noticed.
 #[derive(Default)]
 struct Uris(Vec<String>);
 
@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for ReadUris {
     }
 }
 
-/// The most URIs of one stream.
+/// The largest number of URIs of one stream.
 const MOST_URIS: usize = 256;
 const MOST_URI_LENGTH: usize = 2048;
 const MALFORMED: &str = "`notifications` must be an object; `toolsListChanged`, `promptsListChanged` and `resourcesListChanged` are true or false, and `resourceSubscriptions` is a list of URIs";

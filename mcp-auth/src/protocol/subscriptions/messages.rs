@@ -1,10 +1,11 @@
-//! Writes the messages of a stream. Each has the id of the request that opened the stream, as the client wrote it.
+//! Writes the messages of a stream. Each message has the id of the request that opened the stream, as written in the
+//! body.
 
 use serde_json::{Map, Value};
 
 use super::Filter;
 
-/// A list, by the middle part of its notification's method.
+/// A list, named by the middle part of the method of its notification.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in super::super) enum ListName {
     Prompts,
@@ -12,7 +13,7 @@ pub(in super::super) enum ListName {
     Tools,
 }
 
-/// The first message of a stream. `honored` is the part of the client's filter that the server serves.
+/// Writes the first message of a stream. `honored` is the part of the client's filter that the server serves.
 pub(in super::super) fn acknowledged(id: &str, honored: &Filter) -> Vec<u8> {
     let mut notifications = Map::new();
     for (name, honored) in [
@@ -48,14 +49,14 @@ pub(in super::super) fn resource_updated(id: &str, uri: &str) -> Vec<u8> {
     notification(id, method, &format!(r#","uri":{uri}"#))
 }
 
-/// Writes that a resource changed, for a session, which has no id of a subscription.
+/// Writes that a resource changed, for a client with a session. In a session the notification has no id of a request.
 pub(in super::super) fn session_resource_updated(uri: &str) -> Vec<u8> {
     let uri = Value::from(uri);
     let method = "notifications/resources/updated";
     format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"uri":{uri}}}}}"#).into_bytes()
 }
 
-/// `more` are further members of the parameters.
+/// Writes a notification. `more` are further members of its parameters.
 fn notification(id: &str, method: &str, more: &str) -> Vec<u8> {
     let meta = format!(r#""_meta":{{"{SUBSCRIPTION_ID}":{id}}}"#);
     let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{{meta}{more}}}}}"#);

@@ -64,7 +64,7 @@ pub(super) enum TooMany {
 }
 
 impl Streams {
-    /// Permits `most` open streams.
+    /// Makes the limits. At most `most` streams can be open.
     pub(crate) fn new(
         most: usize,
         authenticator: Arc<Authenticator>,
@@ -95,7 +95,7 @@ impl Streams {
         }
     }
 
-    /// Takes a place for a stream, or names the limit that is reached. Logs at most one refusal a minute.
+    /// Takes a place for a stream, or returns the limit that is reached. Logs at most one refusal a minute.
     pub(super) fn enter(
         &self,
         caller: Option<&Caller>,
@@ -134,7 +134,7 @@ impl Streams {
         grown.inspect_err(|limit| self.count(*limit))
     }
 
-    /// Waits for a turn to ask the identity provider.
+    /// Waits until this stream may ask the identity provider.
     pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.questions.acquire().await
     }
@@ -146,18 +146,18 @@ impl Streams {
     }
 }
 
-/// The most streams of a user with one client in one organization.
+/// The largest number of streams of a user with one client in one organization.
 const MOST_OF_PRINCIPAL: usize = 16;
-/// The most streams of a user or a machine. A user can register any number of clients.
+/// The largest number of streams of a user or a machine. A user can register any number of clients.
 const MOST_OF_USER: usize = 64;
-/// The most streams without a token of one network.
+/// The largest number of streams without a token of one network.
 const MOST_OF_NETWORK: usize = 64;
-/// The most bytes of URIs of all streams. One user or machine gets at most a sixteenth.
+/// The largest number of bytes of URIs of all streams. One user or machine gets at most a sixteenth of these bytes.
 const MOST_URI_BYTES: usize = 64 * 1024 * 1024;
-/// About how many bytes a subscribed URI takes in addition to its text.
+/// The estimated number of bytes that a subscribed URI takes in addition to its text.
 const URI_OVERHEAD: usize = 128;
-/// The number of streams that may ask the identity provider at once. Further streams wait, so that ten thousand
-/// streams do not take the budget of the requests that clients wait for.
+/// The number of streams that may ask the identity provider at once. Further streams wait, so that ten thousand streams
+/// do not use up the budget of look-ups that requests of clients need.
 const MOST_QUESTIONS: usize = 8;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The settings of a server. Each file is about one topic: it has the fields, the builder methods
-//! and the environment variables of the topic, and resolves their values.
+//! The settings of a server. Each file is about one topic. It has the fields, the builder methods and the environment
+//! variables of the topic, and resolves their values.
 
 pub(super) mod audience;
 pub(super) mod clerk;
@@ -66,11 +66,10 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
 /// Configures a server. [`server!`](crate::server) makes a builder. A setting in code overrides the
 /// environment variable of the same setting.
 ///
-/// The defaults are the strictest settings. Each method that loosens a check has a `Security`
-/// section, and most of these methods begin with `dangerous_`. A method that begins with `without_`
-/// switches off a default. [`build`](Self::build), [`serve`](Self::serve) and
-/// [`start`](Self::start) check all settings; if a setting is wrong, the error names it. An empty
-/// environment variable counts as unset.
+/// The defaults are the strictest settings. Each method that loosens a check has a `Security` section, and most of
+/// these methods begin with `dangerous_`. A method that begins with `without_` turns off a default.
+/// [`build`](Self::build), [`serve`](Self::serve) and [`start`](Self::start) check all settings. If a setting is wrong,
+/// the error names the setting. An empty environment variable counts as unset.
 ///
 /// A server for production, with all settings in code:
 ///
@@ -207,9 +206,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Returns the handle with which the application tells clients that a resource or a list changed. Call this
-    /// method before the server starts, and pass the handle to the code that publishes, for example a task. A function
-    /// takes `&Notifier` instead.
+    /// Returns the notifier, with which the application notifies clients that a resource or a list changed. Call this
+    /// method before the server starts, and pass the notifier to the code that publishes changes, for example to a
+    /// background task. A function takes `&Notifier` instead.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -235,11 +234,10 @@ impl ServerBuilder {
     /// Serves the tools, prompts and resources of a module and of the modules below it; may be called several times. Write
     /// the module as `module_path!()` returns it, for example `my_app::billing`.
     ///
-    /// If you name a module of the calling package, the server serves only the named modules of
-    /// that package. If you name another crate or a module of it, the server serves what it declares
-    /// too. The argument `tools = […]` of [`server!`](crate::server) has the same effect; in
-    /// addition, the compiler checks its paths, and the crates are linked. A module without a tool
-    /// is a start-up error.
+    /// If you name a module of the calling package, the server serves only the named modules of the package. If you
+    /// name another crate or a module of another crate, the server additionally serves what this crate or module
+    /// declares. The argument `tools = […]` of [`server!`](crate::server) has the same effect. In addition, the
+    /// compiler then checks the paths and links the crates. A module without a tool is a start-up error.
     ///
     /// ```
     /// let billing = mcp_auth::server!().tools_of("my_app::billing").path("/billing");
@@ -258,8 +256,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves only the tools, prompts and resources for which the condition returns `true`. After several calls, all
-    /// conditions must return `true`. If nothing is left, the server does not start.
+    /// Serves only the tools, prompts and resources for which the condition returns `true`. If this method is called
+    /// several times, all conditions must return `true`. If no tool, prompt or resource is left, the server does not
+    /// start.
     ///
     /// A prompt and a resource count as read-only.
     ///
@@ -275,28 +274,28 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the name that clients see (`serverInfo.name`); by default the name of the package.
+    /// Sets the name that clients see (`serverInfo.name`). The default is the name of the package.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Sets the version (`serverInfo.version`); by default the version of the package.
+    /// Sets the version (`serverInfo.version`). The default is the version of the package.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
         self
     }
 
-    /// Sets the title that people see (`serverInfo.title`); by default there is no title.
+    /// Sets the title that people see (`serverInfo.title`). By default there is no title.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// Sets the text that tells the model how to use the server (`instructions` of
-    /// `server/discover` and `initialize`); by default there is no text.
+    /// Sets the text that tells the model how to use the server (`instructions` of `server/discover` and `initialize`).
+    /// By default there is no text.
     ///
-    /// All callers get the same text, whichever tools they may call.
+    /// All callers get the same text, even if they may call different tools.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.instructions = Some(instructions.into());
         self

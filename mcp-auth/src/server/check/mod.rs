@@ -66,9 +66,8 @@ async fn ask(resolved: &mut Resolved) -> Result<(), Finding> {
     Ok(())
 }
 
-/// Queries the instance, and adds the findings about its responses. Also fetches the issuer's keys,
-/// so that the first request does not wait for them. With `everything`, queries also what a start
-/// does not need.
+/// Queries the instance, and adds the findings about its responses. Also fetches the issuer's keys, so that the first
+/// request does not wait for the keys. With `everything`, also makes the queries that a start does not need.
 pub(super) async fn probe(
     resolved: &mut Resolved,
     settings: &ClerkSettings,

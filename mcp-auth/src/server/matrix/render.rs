@@ -44,12 +44,11 @@ impl AccessMatrix {
         text
     }
 
-    /// Writes the table as JSON with `callers` (the columns), `tools`, `prompts`, `resources` and
-    /// `notes`. In each tool, `tool` is its name, `requires` is its guard, and `allowed` lists the
-    /// callers that may call the tool. A tool also has `policies` if policies decide, `authorize` if its own
-    /// function decides, `securitySchemes` as in `tools/list`, and the `rate` and `concurrency` that it declares. In a
-    /// prompt, `prompt` is its name. In a resource, `resource` is its URI or its template. The other
-    /// members of prompts and resources are the same as in a tool.
+    /// Writes the table as JSON with `callers` (the columns), `tools`, `prompts`, `resources` and `notes`. In each
+    /// tool, `tool` is its name, `requires` is its guard, and `allowed` lists the callers that may call the tool. A
+    /// tool also has `policies` if policies decide, `authorize` if its own function decides, `securitySchemes` as in
+    /// `tools/list`, and its declared `rate` and `concurrency`. In a prompt, `prompt` is its name. In a resource,
+    /// `resource` is its URI or its template. The other members of prompts and resources are the same as in a tool.
     ///
     /// ```standalone_crate
     /// # #[cfg(feature = "testing")] {
@@ -199,12 +198,10 @@ impl AccessMatrix {
         let mut notes = Vec::new();
         let guards = || self.tools.iter().map(|item| &item.access.guard);
         if guards().any(|guard| !policies_of(guard).is_empty()) {
-            notes.push(
-                "if policy: the policy that `requires` names decides, caller by caller".to_owned(),
-            );
+            notes.push("if policy: the policy in `requires` decides for each caller".to_owned());
         }
         if self.tools.iter().any(|item| item.access.rule.is_some()) {
-            notes.push("if: the tool's own `authorize` decides, call by call".to_owned());
+            notes.push("if: the tool's own `authorize` function decides each call".to_owned());
         }
         let lacks = |guard: &Guard| {
             let mut callers = self.callers.iter();
@@ -214,7 +211,8 @@ impl AccessMatrix {
             })
         };
         if guards().any(lacks) {
-            notes.push("with …: a caller who also has what `requires` names may call".to_owned());
+            notes
+                .push("with …: a caller who also has the claims in `requires` may call".to_owned());
         }
         let scopes = self.server_scopes.join(" ");
         if !scopes.is_empty() {
@@ -248,7 +246,7 @@ impl AccessMatrix {
 }
 
 impl Item {
-    /// The first cell of the line. A URI shows that it is a resource.
+    /// Returns the first cell of the line. Only resources have a URI, so the cell shows the kind.
     fn in_table(&self) -> String {
         match self.kind {
             PrimitiveKind::Prompt => format!("prompt {}", self.name),
@@ -302,7 +300,7 @@ fn with_ends(
     std::iter::once(first).chain(middle).chain(last).collect()
 }
 
-/// The cells of the limit columns that the table has.
+/// Returns the cells of the limit columns, if the table has these columns.
 fn shown([rate, concurrency]: [bool; 2], cells: [String; 2]) -> [Option<String>; 2] {
     let [of_rate, of_concurrency] = cells;
     [

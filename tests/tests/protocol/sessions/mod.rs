@@ -125,7 +125,7 @@ async fn with(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (World, 
 /// Expects the refusal of a session that does not exist.
 #[track_caller]
 fn expect_no_session(reply: &crate::reply::Reply) {
-    let text = "There is no such session; send `initialize` to begin a new one";
+    let text = "There is no session with this id; send `initialize` to begin a new session";
     let body = reply.expect_status(404).json();
     let error = if body["jsonrpc"] == "2.0" {
         assert_eq!(body["error"]["message"], text);

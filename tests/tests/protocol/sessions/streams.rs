@@ -134,7 +134,8 @@ async fn only_events_of_the_session_resume_a_stream() {
         "1-4", "2-0", "9-9", "", "1", "x", "1-", "01-0", "1-0 1-1", "\u{e9}",
     ] {
         let reply = session.resume(unknown).send().await;
-        let text = "The session has no event with this Last-Event-ID, or no longer";
+        let text =
+            "The session has no event with this Last-Event-ID, or the event was already removed";
         reply.expect_oauth_error(400, "invalid_request", text);
     }
     let twice = session.resume("1-0").and_header("last-event-id", "1-0");
