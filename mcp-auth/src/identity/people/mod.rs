@@ -239,7 +239,7 @@ async fn user_info(
     // token.
     let until = match caller.verified().evidence() {
         Evidence::Confirmed(until) => *until,
-        Evidence::Signed { .. } => since + USER_AGE,
+        Evidence::LocalUser | Evidence::Signed { .. } => since + USER_AGE,
     };
     Ok(Entry {
         value: Arc::new(info),
@@ -264,7 +264,7 @@ fn claimed(caller: &Caller) -> Option<Profile> {
         Evidence::Signed { .. } => {
             Some(Profile::of_claims(caller.claims())).filter(|profile| !profile.is_empty())
         }
-        Evidence::Confirmed(_) => None,
+        Evidence::Confirmed(_) | Evidence::LocalUser => None,
     }
 }
 

@@ -127,6 +127,7 @@ impl Endpoint {
             let message = Message::parse(&original.body).map_err(|(error, _)| error)?;
             // The headers of the HTTP request were checked when it came.
             let mirrored = Mirrored {
+                required: true,
                 version: Header::Absent,
                 method: Header::Absent,
                 name: Header::Absent,
