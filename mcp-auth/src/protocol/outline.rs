@@ -1,8 +1,8 @@
 //! The outline of a message, for a transport without headers. That transport must know which request a message is, or
 //! which request it cancels, before the endpoint handles the message.
 
-use super::envelope::Message;
-use super::sessions::ClientResponse;
+use super::envelope::{Message, RESPONSE};
+use super::error::RpcError;
 
 /// The outline of a message. Ids are as written in the message.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,7 +37,7 @@ impl Outline {
         };
         let message = match Message::parse(body) {
             Ok(message) => message,
-            Err(_) if ClientResponse::read(body).is_some() => return Self::Response,
+            Err((RpcError::InvalidRequest(RESPONSE), _)) => return Self::Response,
             Err((_, id)) => return Self::Malformed(id.map(str::to_owned)),
         };
         if let Some(id) = message.id {

@@ -121,7 +121,7 @@ codes! {
     Fatal CALLER_MISSING "caller-missing"
         "over stdio a client cannot sign in, so every request would be refused";
     Fatal LOCAL_USER_IN_RELEASE "local-user-in-release"
-        "whoever starts the program acts as this user, without an access token";
+        "a person who can start the program acts as this user, without an access token";
     Fatal LOCAL_CLERK_EXPOSED "local-clerk-exposed"
         "a local Clerk gives anyone a token of any user, so only this machine may reach the server";
     Fatal GUARD_UNSATISFIABLE "guard-unsatisfiable"

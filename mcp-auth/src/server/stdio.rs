@@ -12,6 +12,7 @@ use crate::stdio::{Credentials, StdioConfig, serve};
 use super::builder::stdio::{StdioOptions, TOKEN};
 use super::builder::tokens::HeldKeys;
 use super::builder::{LocalClerkChoice, ServerBuilder};
+use super::check::panics;
 use super::codes;
 use super::environment::Environment;
 use super::error::{Error, Result};
@@ -19,6 +20,7 @@ use super::finding::{Finding, Findings};
 use super::report::Report;
 use super::resolve::{Purpose, Settings, policy};
 use super::runtime::{clock, io_thread};
+use super::satisfiable::check_guards;
 use super::serve::{StopSignals, write_log_to_stderr};
 use super::start::{self, Identity, Parts, Server, assemble};
 
@@ -121,7 +123,13 @@ impl Started {
             local_clerk: false,
         };
         let policy = policy(&builder, env, None, "", keys, &mut findings);
+        if let Ok(registry) = &settings.registry {
+            findings.extend(check_guards(registry, &builder, true, &policy).err());
+        }
+        findings.extend(panics());
+        findings.extend(env.unread());
         findings.check()?;
+        findings.log(&[]);
         let clock = clock(&mut builder);
         let io = io_thread()?;
         let organizations = Organizations::new(

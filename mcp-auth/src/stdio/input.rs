@@ -56,6 +56,8 @@ fn next_line(input: &mut impl BufRead, limit: usize) -> io::Result<Option<Line>>
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(text: &str, limit: usize) -> Vec<Line> {
@@ -93,5 +95,26 @@ mod tests {
         let mut lines = lines(io::Cursor::new(text), 5).unwrap();
         assert_eq!(lines.blocking_recv().unwrap().unwrap(), message("a"));
         assert!(lines.len() <= 1);
+    }
+    proptest! {
+        #[test]
+        fn lines_are_read_as_a_split_of_the_whole_text_would(
+            text in "[ab\n]{0,40}",
+            limit in 1_usize..6,
+            capacity in 1_usize..5,
+        ) {
+            let mut input = BufReader::with_capacity(capacity, text.as_bytes());
+            let read: Vec<_> =
+                std::iter::from_fn(|| next_line(&mut input, limit).unwrap()).collect();
+            let expected: Vec<_> = text
+                .split_inclusive('\n')
+                .map(|line| line.strip_suffix('\n').unwrap_or(line))
+                .map(|line| match line.len() > limit {
+                    true => Line::TooLong,
+                    false => Line::Message(line.to_owned().into()),
+                })
+                .collect();
+            prop_assert_eq!(read, expected);
+        }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) async fn serve(
     {
         tracing::warn!(target: "mcp_auth", "calls were cancelled, because the client is gone");
     }
-    handling.shutdown().await;
+    handling.abort_all();
     // The thread that writes ends with the last clone of the output.
     drop((reader, output));
     let _ = timeout(GRACE, all_written).await;

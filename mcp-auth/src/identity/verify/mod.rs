@@ -122,7 +122,7 @@ impl VerifiedClaims {
     ) -> (Self, CallerParts) {
         let subject = user.subject(conventions);
         let claims = serde_json::json!({ "iss": LOCAL_ISSUER, "sub": subject });
-        // PROOF: there is no token. Whoever starts this process acts as this user, and the code of the server says so.
+        // PROOF: there is no token. The code of the server says that the person who starts this process is this user.
         let verified = Self {
             // A local user is a person who uses a client.
             kind: TokenKind::OAuth,
@@ -138,7 +138,7 @@ impl VerifiedClaims {
         (verified, user.parts(conventions))
     }
 
-    /// Returns true for the claims of a local user. Nothing about such a user is looked up.
+    /// Returns true for the claims of a local user. The server looks nothing up about such a user.
     pub(crate) fn is_of_local_user(&self) -> bool {
         matches!(self.evidence, Evidence::LocalUser)
     }

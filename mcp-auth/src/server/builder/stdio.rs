@@ -47,7 +47,7 @@ mod options {
         ///
         /// # Security
         ///
-        /// Whoever starts the program acts as this user. A release build with a local user and without `MCP_AUTH_TOKEN`
+        /// A person who can start the program acts as this user. A release build with a local user and without `MCP_AUTH_TOKEN`
         /// does not start, unless [`dangerous_local_user_in_release`](Self::dangerous_local_user_in_release) is called.
         pub fn local_user(mut self, user: impl Into<LocalUser>) -> Self {
             self.stdio.user = Some(user.into());
@@ -58,7 +58,7 @@ mod options {
         ///
         /// # Security
         ///
-        /// Whoever can start the program acts as the local user, and no token is verified. Call this method only if the
+        /// A person who can start the program acts as the local user, and the server verifies no token. Call this method only if the
         /// tools reach nothing that the person at the machine could not reach without them.
         pub fn dangerous_local_user_in_release(mut self) -> Self {
             self.stdio.in_release = true;

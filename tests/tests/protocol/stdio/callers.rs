@@ -48,7 +48,7 @@ async fn a_denial_names_the_permission_and_the_scope() {
             text_of(&denied),
             "Forbidden: documents:write scope required"
         );
-        // Nothing is challenged, because the client cannot present another token.
+        // There is no challenge, because the client cannot present another token.
         assert!(
             denied["_meta"].get("mcp/www_authenticate").is_none(),
             "{denied}"
