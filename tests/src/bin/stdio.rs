@@ -2,13 +2,17 @@
 //!
 //! The variable `LOCAL_USER` names a local user, who is an admin of `acme` and may read documents. With the variable
 //! `DISCOVERABLE` the caller may be anonymous, and with `CHECK_USERS` banned users are refused. `BODY_LIMIT` is the
-//! largest length of a line, in bytes.
+//! largest length of a line, in bytes. With `BROKEN_STORE` the store of
+//! confirmations panics.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
 use mcp_auth::{
-    Context, LocalUser, LogLevel, Notifier, Org, ToolError, form, mcp_resource, mcp_tool,
+    ConfirmationStore, Context, LocalUser, LogLevel, Notifier, Org, ToolError, form, mcp_resource,
+    mcp_tool,
 };
 use tokio::time::sleep;
 
@@ -85,7 +89,8 @@ impl Drop for Ending {
 
 /// Make the file `begun` in a directory, wait for the file `go` there, and at the end make the file `ended`.
 #[mcp_tool]
-async fn hold(directory: String) -> Result<&'static str, ToolError> {
+async fn hold(directory: String, padding: Option<String>) -> Result<&'static str, ToolError> {
+    drop(padding);
     let directory = Path::new(&directory);
     let _ending = Ending(directory.join("ended"));
     std::fs::write(directory.join("begun"), "")?;
@@ -119,6 +124,20 @@ async fn fail() {
     panic!("the tool panics");
 }
 
+/// A store whose code panics.
+struct BrokenStore;
+
+impl ConfirmationStore for BrokenStore {
+    #[expect(clippy::panic, reason = "the server must survive it")]
+    fn use_once<'a>(
+        &'a self,
+        _id: &'a str,
+        _keep: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, Box<dyn Error + Send + Sync>>> + Send + 'a>> {
+        panic!("the store panics")
+    }
+}
+
 /// The news.
 #[mcp_resource("docs://news")]
 async fn news() -> &'static str {
@@ -144,11 +163,18 @@ async fn main() -> mcp_auth::Result<()> {
     if std::env::var_os("CHECK_USERS").is_some() {
         server = server.check_users();
     }
+    if std::env::var_os("BROKEN_STORE").is_some() {
+        server = server.confirmation_store(BrokenStore);
+    }
     if let Some(limit) = std::env::var("BODY_LIMIT")
         .ok()
         .and_then(|limit| limit.parse().ok())
     {
         server = server.body_limit(limit);
+    }
+    // Without the key, no token meets a guard that requires a permission.
+    if std::env::var_os("CLERK_SECRET_KEY").is_none() {
+        server = server.allow_unsatisfiable_guards();
     }
     server.serve_stdio().await
 }

@@ -69,10 +69,6 @@ pub(crate) enum Transport {
     },
     /// One client, which started this process. Its messages have no headers, no message can carry another token, and a
     /// legacy client has a session.
-    #[cfg_attr(
-        not(feature = "stdio"),
-        expect(dead_code, reason = "only `serve_stdio!` makes it")
-    )]
     Stdio,
 }
 

@@ -71,6 +71,27 @@ async fn calls_beyond_the_limit_are_refused_and_messages_are_still_handled() {
     program.finish();
 }
 
+#[test]
+fn long_lines_count_until_their_calls_end() {
+    let folder = tempdir().unwrap();
+    let mut program = Program::start(Era::Legacy, &with_local_user());
+    // The limit of one caller is 16 MiB.
+    let padding = "x".repeat(4_000_000);
+    let arguments = json!({ "directory": folder.path(), "padding": padding });
+    let calls = [(); 4].map(|()| program.call("hold", arguments.clone()));
+    let fifth = program.call("hold", arguments);
+    let refused = program.response(fifth);
+    assert_eq!(refused["error"]["code"], 503);
+    let text = "Too many bytes of request bodies in flight";
+    assert_eq!(refused["error"]["message"], text);
+    assert_eq!(program.text("who_am_i", json!({})), "user_ada");
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    for id in calls {
+        program.call_result(id);
+    }
+    program.finish();
+}
+
 #[actix_web::test]
 async fn a_client_that_does_not_read_does_not_grow_the_memory() {
     // 2000 responses of 256 KiB would take 500 MiB.

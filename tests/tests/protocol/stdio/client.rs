@@ -148,6 +148,10 @@ impl Program {
         self.write(format!("{message}\n").as_bytes());
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write it with `json!`"
+    )]
     pub(super) fn notify(&mut self, method: &str, params: Value) {
         self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
     }
@@ -166,6 +170,10 @@ impl Program {
         id
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write it with `json!`"
+    )]
     pub(super) fn call(&mut self, tool: &str, arguments: Value) -> u64 {
         self.request(
             "tools/call",

@@ -72,6 +72,29 @@ fn a_person_confirms_a_call_or_does_not() {
 }
 
 #[test]
+fn a_message_whose_handling_panics_gets_an_error_and_the_next_one_is_handled() {
+    let mut variables = with_local_user();
+    variables.push(("BROKEN_STORE", "1".to_owned()));
+    let mut program = Program::start(Era::Modern, &variables);
+    let arguments = json!({ "name": "all" });
+    let required = program.called("forget", arguments.clone());
+    let name = required["inputRequests"].as_object().unwrap().keys().next();
+    let params = json!({
+        "name": "forget",
+        "arguments": arguments,
+        "requestState": required["requestState"],
+        "inputResponses": { name.unwrap(): { "action": "accept", "content": {} } },
+    });
+    let error = program.error("tools/call", params);
+    assert_eq!(error["code"], -32603);
+    let text = "The server failed to handle the message.";
+    assert_eq!(error["message"], text);
+    assert_eq!(program.text("who_am_i", json!({})), "user_ada");
+    let (_, log) = program.finish();
+    assert!(log.contains("the store panics"), "{log}");
+}
+
+#[test]
 fn an_anonymous_caller_of_a_legacy_client_has_a_session_too() {
     let mut program = Program::start(Era::Legacy, &[("DISCOVERABLE", "1".to_owned())]);
     // Only a session takes a response, and refuses the response to no request without an answer.
