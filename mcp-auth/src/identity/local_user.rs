@@ -128,10 +128,13 @@ impl LocalUser {
 
     /// Describes the user for the report of the start: `ada, admin of acme`.
     pub(crate) fn in_words(&self) -> String {
-        let role = self.role.as_deref().map_or("member", without_prefix);
-        match &self.organization {
-            None => self.name.clone(),
-            Some(organization) => format!("{}, {role} of {organization}", self.name),
+        let name = &self.name;
+        match (&self.organization, self.role.as_deref()) {
+            (None, _) => name.clone(),
+            (Some(organization), None) => format!("{name} in {organization}"),
+            (Some(organization), Some(role)) => {
+                format!("{name}, {} of {organization}", without_prefix(role))
+            }
         }
     }
 }
@@ -177,6 +180,9 @@ mod tests {
         assert!(org.has_role("admin") && org.has_permission("org:documents:read"));
         assert!(!org.has_permission("org:documents:delete"));
         assert_eq!(parts.scopes, ["documents"]);
+        assert_eq!(ada.in_words(), "ada, admin of acme");
+        let grace = LocalUser::new("grace").org("acme");
+        assert_eq!(grace.in_words(), "grace in acme");
         let bob = LocalUser::from("user_bob");
         assert_eq!(bob.subject(&CONVENTIONS), "user_bob");
         let parts = bob.parts(&CONVENTIONS);

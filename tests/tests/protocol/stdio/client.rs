@@ -3,8 +3,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,14 +13,15 @@ use serde_json::{Map, Value, json};
 use crate::schema::expect_valid;
 use crate::support::{Era, LEGACY, MODERN};
 
-pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_stdio");
+/// The id of the last message that is read.
+const LAST: &str = r#""id":"last""#;
+const PROGRAM: &str = env!("CARGO_BIN_EXE_stdio");
 
 /// A running program and its client.
 pub(super) struct Program {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
-    reads: Arc<AtomicBool>,
     reading: Option<JoinHandle<BufReader<ChildStdout>>>,
     log: Option<JoinHandle<String>>,
     era: Era,
@@ -69,15 +68,14 @@ impl Program {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
         let (sender, lines) = channel();
-        let reads = Arc::new(AtomicBool::new(true));
-        let still_reads = Arc::clone(&reads);
         let reading = thread::spawn(move || {
             let mut stdout = stdout;
             let mut line = String::new();
             while stdout.read_line(&mut line).unwrap_or_default() > 0 {
                 let message = line.trim_end_matches('\n').to_owned();
+                let is_last = message.contains(LAST);
                 line.clear();
-                if sender.send(message).is_err() || !still_reads.load(Ordering::SeqCst) {
+                if sender.send(message).is_err() || is_last {
                     break;
                 }
             }
@@ -93,7 +91,6 @@ impl Program {
             child,
             stdin,
             lines,
-            reads,
             reading: Some(reading),
             log: Some(log),
             era,
@@ -281,10 +278,9 @@ impl Program {
 
     /// Reads no more of the standard output. Returns the pipe, which the test closes or keeps.
     pub(super) fn stop_reading(&mut self) -> BufReader<ChildStdout> {
-        self.reads.store(false, Ordering::SeqCst);
-        // The response to this request is the last that is read.
-        let id = self.request("ping", json!({}));
-        self.response(id);
+        // The thread that reads ends with the response to this request.
+        self.write(b"{\"jsonrpc\":\"2.0\",\"id\":\"last\",\"method\":\"ping\"}\n");
+        while self.next()["id"] != "last" {}
         self.reading.take().unwrap().join().unwrap()
     }
 
