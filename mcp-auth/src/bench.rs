@@ -72,6 +72,7 @@ impl Steps {
         body: Bytes,
     ) -> Option<Vec<u8>> {
         let mirrored = Mirrored {
+            required: true,
             version: Header::Value(MODERN),
             method: Header::Value(method),
             name: name.map_or(Header::Absent, Header::Value),

@@ -6,11 +6,13 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `emulator` | `serve!(emulator)`, which runs a local Clerk inside the process |
+//! | `stdio` | `serve_stdio!()`, which speaks over stdin and stdout |
 //! | `testing` | the module [`testing`], which runs a server inside the process of a test |
 //!
-//! Both features are off by default. A feature adds items and changes no authorization check. Each feature adds the
-//! crate `clerk-emulator`, which issues tokens, and the dependencies of `clerk-emulator`. Turn `emulator` on for
-//! development only, as [the local Clerk][local-clerk] shows, and `testing` for tests only.
+//! All features are off by default. A feature adds items and changes no authorization check. `emulator` and `testing`
+//! each add the crate `clerk-emulator`, which issues tokens, and the dependencies of `clerk-emulator`. Turn `emulator` on
+//! for development only, as [the local Clerk][local-clerk] shows, and `testing` for tests only. `stdio` adds no
+//! dependency; [MCP over stdio][stdio] describes it.
 
 #[doc = include_str!("../docs/data.md")]
 pub use mcp_auth_macros::data;
@@ -34,6 +36,8 @@ pub use crate::guard::{
     CallerFacts, Check, Feature, Guard, Permission, Plan, Policy, Requirement, Reverification,
     Role, Scope,
 };
+#[cfg(feature = "stdio")]
+pub use crate::identity::LocalUser;
 pub use crate::identity::{
     Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, OrganizationSource, Profile,
     Session, TokenKind,
@@ -78,6 +82,8 @@ mod primitive;
 mod properties;
 mod protocol;
 mod server;
+#[cfg(feature = "stdio")]
+mod stdio;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -30,10 +30,15 @@ mod settings;
 mod user;
 mod verification;
 
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "stdio", feature = "testing"))]
 pub(crate) use claims::ClerkClaims;
 pub(crate) use connect::{Clerk, ClerkConfig, ConnectError};
-#[cfg(any(feature = "testing", mcp_auth_bench, feature = "_fuzz"))]
+#[cfg(any(
+    feature = "stdio",
+    feature = "testing",
+    mcp_auth_bench,
+    feature = "_fuzz"
+))]
 pub(crate) use conventions::CONVENTIONS;
 pub(crate) use frontend::FrontendUrl;
 pub(crate) use machine::MachineCheck;

@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, poll};
 use tokio::time::{Instant, timeout_at};
 
-use crate::limits::{Exhausted, Party, Pool, Taken};
+use crate::limits::{Exhausted, Party, Pool, Taken, UNCOUNTED};
 
 use super::body_with::BodyWith;
 
@@ -226,24 +226,9 @@ impl<'a> Gathered<'a> {
             self.all.freeze()
         };
         match self.counted {
-            Some(counted) => Bytes::from_owner(CountedBytes {
-                bytes,
-                _counted: counted,
-            }),
+            Some(counted) => counted.until_dropped(bytes),
             None => bytes,
         }
-    }
-}
-
-/// Bytes that count in the budget until they are dropped.
-struct CountedBytes {
-    bytes: Bytes,
-    _counted: Taken,
-}
-
-impl AsRef<[u8]> for CountedBytes {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
     }
 }
 
@@ -298,8 +283,6 @@ async fn polled_again() {
     .await;
 }
 
-/// A body of at most this number of bytes does not count in the budget.
-const UNCOUNTED: usize = 16 * 1024;
 /// The number of windows in a deadline. A deadline of 30 s has six windows of 5 s.
 const WINDOWS: u32 = 6;
 /// A deadline that is never reached, but that can be added to any time without an overflow.

@@ -39,6 +39,7 @@ impl<'a> Fields<'a> {
             accepts_events: false,
             switches: false,
             mirrored: Mirrored {
+                required: true,
                 version: Header::Absent,
                 method: Header::Absent,
                 name: Header::Absent,

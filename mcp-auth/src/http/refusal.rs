@@ -7,10 +7,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
 
 use crate::identity::TokenError;
-use crate::protocol::{Challenger, DENIED, DenialDetails, WiderToken};
+use crate::protocol::{Challenger, Problem, WiderToken, seconds};
 
 /// The reason why a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -93,87 +92,52 @@ impl From<Refusal> for Refused {
 impl Refused {
     /// Returns the response. `challenges` are the challenges for the URL that the client used.
     pub(super) fn answer(&self, challenges: &Challenges) -> HttpResponse {
-        use StatusCode as S;
-        let error =
-            |status, code, text| Problem::new(status, code, text).answer(self.id.as_deref());
-        let invalid = |text| error(S::BAD_REQUEST, "invalid_request", text);
-        let forbidden = |text| error(S::FORBIDDEN, "forbidden", text);
-        let later = |status, code, text, wait| {
-            let mut problem = Problem::new(status, code, text);
-            problem.wait = Some(wait);
-            problem.answer(self.id.as_deref())
-        };
-        let unavailable = |text, wait| {
-            later(
-                S::SERVICE_UNAVAILABLE,
-                "temporarily_unavailable",
-                text,
-                wait,
-            )
-        };
+        let id = self.id.as_deref();
+        let problem = |problem: Problem| answer(&problem, None, id);
+        let error = |status, code, text| problem(Problem::new(status, code, text));
+        let invalid = |text| error(400, "invalid_request", text);
+        let forbidden = |text| error(403, "forbidden", text);
         match &self.refusal {
-            Refusal::Bodies => unavailable(
-                "Too many bytes of request bodies in flight",
-                Duration::from_secs(1),
-            ),
-            Refusal::Busy => unavailable("Too many calls in flight", Duration::from_secs(1)),
+            Refusal::Bodies => problem(Problem::bodies()),
+            Refusal::Busy => problem(Problem::busy()),
             Refusal::BrokenBody => invalid("The connection broke before the body was complete"),
             Refusal::Contradiction => {
                 invalid("The request target names another host than Host does")
             }
-            Refusal::Failures(wait) => later(
-                S::TOO_MANY_REQUESTS,
-                "too_many_requests",
-                "Too many failed authentications",
-                *wait,
-            ),
+            Refusal::Failures(wait) => {
+                let text = "Too many failed authentications";
+                problem(Problem::new(429, "too_many_requests", text).later(*wait))
+            }
             Refusal::Host => forbidden("This Host is not served"),
             Refusal::InvalidToken(error) => challenges.invalid_token(*error).answer(),
             Refusal::Method(allow) => {
                 let text =
                     "This method is not served here; the header Allow lists the served methods";
-                let mut answer = error(S::METHOD_NOT_ALLOWED, "method_not_allowed", text);
+                let mut answer = error(405, "method_not_allowed", text);
                 let allow = HeaderValue::from_static(allow);
                 answer.headers_mut().insert(ALLOW, allow);
                 answer
             }
-            Refusal::Misconfigured => error(
-                S::INTERNAL_SERVER_ERROR,
-                "server_error",
-                "The server is not configured to verify this token",
-            ),
+            Refusal::Misconfigured => problem(Problem::misconfigured()),
             Refusal::MoreScope(wider) => {
-                let WiderToken { denied, challenge } = &**wider;
-                let mut problem =
-                    Problem::new(S::FORBIDDEN, "insufficient_scope", &challenge.description);
-                problem.challenge = HeaderValue::from_str(&challenge.header).ok();
-                problem.members = vec![
-                    ("scope", challenge.scope.as_str().into()),
-                    (DENIED, json!(DenialDetails::of(denied))),
-                ];
-                problem.answer(self.id.as_deref())
+                let challenge = HeaderValue::from_str(&wider.challenge.header).ok();
+                answer(&Problem::more_scope(wider), challenge, id)
             }
-            Refusal::NewTokens(wait) => unavailable("Too many new opaque tokens", *wait),
+            Refusal::NewTokens(wait) => problem(Problem::new_tokens(*wait)),
             Refusal::NoEventsAccepted => error(
-                S::NOT_ACCEPTABLE,
+                406,
                 "not_acceptable",
                 "Send `Accept: text/event-stream`; the answer is a stream of events",
             ),
-            Refusal::NoSession => error(
-                S::NOT_FOUND,
-                "session_not_found",
-                "There is no session with this id; send `initialize` to begin a new session",
-            ),
+            Refusal::NoSession => problem(Problem::no_session()),
             Refusal::NoEvents => error(
-                S::NOT_ACCEPTABLE,
+                406,
                 "not_acceptable",
                 "The response is a stream of events: send `Accept: application/json, text/event-stream` with HTTP/1.1",
             ),
-            Refusal::NoThread => {
-                unavailable("No thread is free for this tool", Duration::from_secs(5))
-            }
+            Refusal::NoThread => problem(Problem::no_thread()),
             Refusal::NotAcceptable => error(
-                S::NOT_ACCEPTABLE,
+                406,
                 "not_acceptable",
                 "Send `Accept: application/json, text/event-stream`; answers are JSON",
             ),
@@ -182,29 +146,21 @@ impl Refused {
             Refusal::SignIn(scopes) => match (&self.id, scopes.as_slice()) {
                 (None, []) => challenges.sign_in.answer(),
                 (id, scopes) => {
-                    let mut problem = Problem::new(S::UNAUTHORIZED, "invalid_token", SIGN_IN);
-                    problem.challenge = Some(challenges.to_sign_in(scopes));
-                    problem.answer(id.as_deref())
+                    let challenge = Some(challenges.to_sign_in(scopes));
+                    let problem = Problem::new(401, "invalid_token", SIGN_IN);
+                    answer(&problem, challenge, id.as_deref())
                 }
             },
             Refusal::SessionMissing => invalid("Send the header Mcp-Session-Id"),
-            Refusal::SlowBody => error(
-                S::REQUEST_TIMEOUT,
-                "request_timeout",
-                "The body took too long to arrive",
-            ),
-            Refusal::Subscriptions => {
-                unavailable("Too many subscriptions are open", Duration::from_secs(30))
-            }
+            Refusal::SlowBody => error(408, "request_timeout", "The body took too long to arrive"),
+            Refusal::Subscriptions => problem(Problem::subscriptions()),
             Refusal::TokenInQuery => invalid("Send the access token in the Authorization header"),
             Refusal::TooLarge => error(
-                S::PAYLOAD_TOO_LARGE,
+                413,
                 "payload_too_large",
                 "The body is longer than this server reads",
             ),
-            Refusal::Unavailable(wait) => {
-                unavailable("The authorization server cannot be reached", *wait)
-            }
+            Refusal::Unavailable(wait) => problem(Problem::unreachable(*wait)),
             Refusal::UnknownEvent => invalid(
                 "The session has no event with this Last-Event-ID, or the event was already removed",
             ),
@@ -212,7 +168,7 @@ impl Refused {
                 invalid("The server does not support this MCP-Protocol-Version")
             }
             Refusal::UnsupportedMediaType => error(
-                S::UNSUPPORTED_MEDIA_TYPE,
+                415,
                 "unsupported_media_type",
                 "Send the message with `Content-Type: application/json`",
             ),
@@ -243,10 +199,10 @@ struct Unauthorized {
 }
 
 impl Unauthorized {
-    fn new(challenge: &str, description: &str) -> Self {
+    fn new(challenge: &str, description: &'static str) -> Self {
         Self {
             challenge: header(challenge),
-            body: Problem::new(StatusCode::UNAUTHORIZED, "invalid_token", description).body(None),
+            body: Problem::new(401, "invalid_token", description).body(None),
         }
     }
 
@@ -264,7 +220,7 @@ impl Challenges {
     pub(super) fn new(metadata: String, scopes: &[String]) -> Self {
         let challenger = Challenger::new(metadata);
         let tail = challenger.sign_in(scopes);
-        let invalid_token = |text: &str| {
+        let invalid_token = |text: &'static str| {
             let challenge =
                 format!(r#"Bearer error="invalid_token", error_description="{text}", {tail}"#);
             Unauthorized::new(&challenge, text)
@@ -302,74 +258,29 @@ impl Challenges {
     }
 }
 
-/// An error response. It is JSON in the form of OAuth, or a JSON-RPC response with the members of
-/// OAuth in `data`.
-struct Problem<'a> {
-    status: StatusCode,
-    code: &'static str,
-    description: &'a str,
+/// Returns the response with a problem. It is JSON in the form of OAuth, or a JSON-RPC response with the members of OAuth
+/// in `data`. `request` is the id of the JSON-RPC request, as JSON.
+fn answer(
+    problem: &Problem,
     challenge: Option<HeaderValue>,
-    wait: Option<Duration>,
-    /// Further members.
-    members: Vec<(&'static str, Value)>,
-}
-
-impl<'a> Problem<'a> {
-    fn new(status: StatusCode, code: &'static str, description: &'a str) -> Self {
-        Self {
-            status,
-            code,
-            description,
-            challenge: None,
-            wait: None,
-            members: Vec::new(),
-        }
+    request: Option<&str>,
+) -> HttpResponse {
+    let status = StatusCode::from_u16(problem.status);
+    let mut response = HttpResponse::build(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    if let Some(challenge) = challenge {
+        response.insert_header((WWW_AUTHENTICATE, challenge));
     }
-
-    /// `request` is the id of the JSON-RPC request, as JSON. Without an id, the response has the
-    /// form of OAuth.
-    fn answer(&self, request: Option<&str>) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        if let Some(challenge) = &self.challenge {
-            response.insert_header((WWW_AUTHENTICATE, challenge.clone()));
-        }
-        if let Some(wait) = self.wait {
-            response.insert_header((RETRY_AFTER, seconds(wait)));
-        }
-        response
-            .insert_header((CONTENT_TYPE, JSON))
-            .body(self.body(request))
+    if let Some(wait) = problem.wait {
+        response.insert_header((RETRY_AFTER, seconds(wait)));
     }
-
-    fn body(&self, request: Option<&str>) -> Bytes {
-        let mut members = Map::new();
-        members.insert("error".to_owned(), self.code.into());
-        members.insert("error_description".to_owned(), self.description.into());
-        for (name, value) in &self.members {
-            members.insert((*name).to_owned(), value.clone());
-        }
-        Bytes::from(match request {
-            None => Value::Object(members).to_string(),
-            Some(id) => {
-                // The server's own codes are outside the range that JSON-RPC reserves (MCP
-                // 2026-07-28, basic).
-                let code = self.status.as_u16();
-                let error = json!({ "code": code, "message": self.description, "data": members });
-                format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
-            }
-        })
-    }
+    response
+        .insert_header((CONTENT_TYPE, JSON))
+        .body(problem.body(request))
 }
 
 /// The challenge consists of checked URLs, scopes and plain texts, so it is valid as a header.
 fn header(challenge: &str) -> HeaderValue {
     HeaderValue::from_str(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
-}
-
-/// Returns the value of `Retry-After`, in whole seconds. It is at least 1, because 0 would make the
-/// client retry at once.
-fn seconds(wait: Duration) -> String {
-    wait.as_millis().div_ceil(1000).max(1).to_string()
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

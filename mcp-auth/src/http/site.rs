@@ -67,8 +67,8 @@ pub(crate) struct Site {
     pub(super) gate_log: GateLog,
     pub(super) failures: Failures,
     clients: Clients,
-    pub(super) body_limit: usize,
-    pub(super) body_bytes: Arc<Pool>,
+    pub(crate) body_limit: usize,
+    pub(crate) body_bytes: Arc<Pool>,
     /// Throttles the log line about bodies that are refused because other bodies use up the memory.
     refused_bodies: LogThrottle,
     clock: Arc<dyn Clock>,

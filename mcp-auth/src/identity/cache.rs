@@ -56,6 +56,8 @@ impl TokenCache {
         match caller.verified().evidence() {
             Evidence::Signed { .. } => self.signed.insert(token, caller),
             Evidence::Confirmed(_) => self.confirmed.insert(token, caller),
+            // There is no token under which the caller could be found.
+            Evidence::LocalUser => {}
         }
     }
 

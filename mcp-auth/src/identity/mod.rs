@@ -8,7 +8,8 @@
 //!
 //! INVARIANT: a [`Caller`] exists only for a token whose claims passed the checks, and which either
 //! has the signature of a current key of the issuer, or was confirmed by the issuer at most a
-//! minute ago.
+//! minute ago. The only exception is the local user of a server over stdio (`local_user`), whom the
+//! code of the server names.
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -27,6 +28,8 @@ pub(crate) mod fuzz;
 mod io;
 mod json;
 mod keys;
+#[cfg(feature = "stdio")]
+mod local_user;
 mod log_throttle;
 mod lookup;
 mod mark;
@@ -52,6 +55,8 @@ pub(crate) use crate::clock::ManualClock;
 
 pub use actor::Actor;
 pub use caller::Caller;
+#[cfg(feature = "stdio")]
+pub use local_user::LocalUser;
 pub use org::Org;
 pub use organizations::OrganizationSource;
 pub use people::Profile;

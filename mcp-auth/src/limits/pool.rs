@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+
 use super::share::{Group, Party, Shares};
 
 /// A pool from which parties take and to which they return amounts. Counts are exact. A party that has returned
@@ -109,7 +111,30 @@ impl Taken {
     pub(crate) fn amount(&self) -> usize {
         self.amount
     }
+
+    /// Gives the amount back when the last slice of these bytes is dropped.
+    pub(crate) fn until_dropped(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(CountedBytes {
+            bytes,
+            _counted: self,
+        })
+    }
 }
+
+/// Bytes that count in a pool until they are dropped.
+struct CountedBytes {
+    bytes: Bytes,
+    _counted: Taken,
+}
+
+impl AsRef<[u8]> for CountedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// A message of at most this number of bytes does not count. The number of such messages is limited too.
+pub(crate) const UNCOUNTED: usize = 16 * 1024;
 
 impl Drop for Taken {
     fn drop(&mut self) {

@@ -49,7 +49,7 @@ mod target;
 mod task;
 mod task_run;
 
-pub(crate) use self::config::{AnonymousAccess, EndpointConfig, ServerInfo};
+pub(crate) use self::config::{AnonymousAccess, EndpointConfig, ServerInfo, Transport};
 pub(crate) use self::message_stream::{MessageStream, StreamEvent};
 pub(crate) use self::sessions::{SessionRefusal, SessionRequestHead};
 
@@ -177,7 +177,15 @@ impl Endpoint {
             rates: Rates::in_memory(config.rates.clone(), &config.clock),
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             log_levels: LogLevels::new(),
-            sessions: (config.legacy_sessions).then(|| Sessions::new(Arc::clone(&config.clock))),
+            sessions: match config.transport {
+                Transport::Http {
+                    legacy_sessions: false,
+                } => None,
+                Transport::Http {
+                    legacy_sessions: true,
+                } => Some(Sessions::new(Arc::clone(&config.clock))),
+                Transport::Stdio => Some(Sessions::of_process(Arc::clone(&config.clock))),
+            },
             log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
             config,
         }

@@ -57,10 +57,7 @@ impl<'a> Message<'a> {
             return invalid("`jsonrpc` must be \"2.0\"", id);
         }
         if envelope.result.is_some() || envelope.error.is_some() {
-            return invalid(
-                "responses are not accepted, because this server sends no requests",
-                None,
-            );
+            return invalid(RESPONSE, None);
         }
         let Some(method) = method else {
             return invalid("`method` is missing", id);
@@ -357,6 +354,10 @@ fn is_id(raw: &str) -> bool {
     let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     raw.len() <= 1024 && (raw.starts_with('"') || integer)
 }
+
+/// The error for a response to a request that the server did not send.
+pub(super) const RESPONSE: &str =
+    "responses are not accepted, because this server sends no requests";
 
 #[cfg(test)]
 mod tests;

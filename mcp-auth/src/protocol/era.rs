@@ -29,6 +29,8 @@ pub(super) const WITH_ICONS: &str = "2025-11-25";
 /// visible ASCII, is `Malformed`. A malformed header never equals a value of the body.
 #[derive(Clone, Copy)]
 pub(crate) struct Mirrored<'a> {
+    /// False for a transport without headers (stdio). No header has to repeat a value of the body then.
+    pub(crate) required: bool,
     /// `MCP-Protocol-Version`.
     pub(crate) version: Header<'a>,
     /// `Mcp-Method`.
@@ -123,7 +125,7 @@ impl Era {
         }
         // Without this check, a modern body without the header would bypass proxies that route by
         // the header.
-        if mirrored.version != Header::Value(&version) {
+        if mirrored.required && mirrored.version != Header::Value(&version) {
             return Err(RpcError::HeaderMismatch(VERSION));
         }
         if version != MODERN {
@@ -140,7 +142,7 @@ impl Era {
         method: &str,
     ) -> Result<(), RpcError> {
         match mirrored.method {
-            Header::Absent if self == Self::Legacy => Ok(()),
+            Header::Absent if self == Self::Legacy || !mirrored.required => Ok(()),
             Header::Value(value) if value == method => Ok(()),
             Header::Absent | Header::Malformed | Header::Value(_) => Err(RpcError::HeaderMismatch(
                 "the header `Mcp-Method` must be the `method` of the body",
@@ -152,7 +154,7 @@ impl Era {
     /// Base64.
     pub(super) fn check_name(self, mirrored: &Mirrored<'_>, name: &str) -> Result<(), RpcError> {
         match mirrored.name {
-            Header::Absent if self == Self::Legacy => Ok(()),
+            Header::Absent if self == Self::Legacy || !mirrored.required => Ok(()),
             Header::Value(value) if decoded(value).is_some_and(|value| value == name) => Ok(()),
             Header::Absent | Header::Malformed | Header::Value(_) => Err(RpcError::HeaderMismatch(
                 "the header `Mcp-Name` must be the `params.name`, or the `params.uri`, of the body",
@@ -171,7 +173,7 @@ impl Era {
         declared: &'static [MirroredArgument],
         written: &str,
     ) -> Result<(), RpcError> {
-        if self == Self::Legacy {
+        if self == Self::Legacy || !mirrored.required {
             return Ok(());
         }
         for MirroredArgument { argument, header } in declared {
@@ -237,6 +239,7 @@ mod tests {
 
     fn mirrored(version: Header<'static>) -> Mirrored<'static> {
         Mirrored {
+            required: true,
             version,
             method: Header::Absent,
             name: Header::Absent,
@@ -365,6 +368,27 @@ mod tests {
             ..absent
         };
         assert!(Era::Legacy.check_method(&other, "ping").is_err());
+    }
+
+    #[test]
+    fn a_transport_without_headers_needs_no_headers() {
+        let none = Mirrored {
+            required: false,
+            ..mirrored(Header::Absent)
+        };
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"_meta":{COMPLETE}}}}}"#);
+        let message = Message::parse(&body).unwrap();
+        let meta = message.params().unwrap().meta().unwrap();
+        assert_eq!(Era::of(&none, "m", &meta), Ok(Era::Modern));
+        assert!(Era::Modern.check_method(&none, "m").is_ok());
+        assert!(Era::Modern.check_name(&none, "add").is_ok());
+        let declared = &[MirroredArgument {
+            argument: "region",
+            header: "Mcp-Param-Region",
+        }];
+        let checked = Era::Modern.check_arguments(&none, declared, r#"{"region":"eu"}"#);
+        assert!(checked.is_ok());
     }
 
     #[test]

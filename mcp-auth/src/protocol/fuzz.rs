@@ -118,6 +118,7 @@ fn check_escaping(text: &str) {
 fn check_mirrored_name(name: &str) {
     let spelled = format!("=?base64?{}?=", STANDARD.encode(name));
     let mirrored = Mirrored {
+        required: true,
         version: Header::Absent,
         method: Header::Absent,
         name: Header::Value(&spelled),

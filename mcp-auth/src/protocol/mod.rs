@@ -19,6 +19,9 @@ pub(crate) mod fuzz;
 mod lists;
 mod log_levels;
 mod notification;
+#[cfg(feature = "stdio")]
+mod outline;
+mod problem;
 mod rates;
 mod record;
 mod request_state;
@@ -40,16 +43,20 @@ pub use self::confirmations::ConfirmationStore;
 pub(crate) use self::confirmations::Confirmations;
 pub(crate) use self::endpoint::{
     AnonymousAccess, Endpoint, EndpointConfig, MessageStream, Sender, ServerInfo, SessionRefusal,
-    SessionRequestHead, StreamEvent,
+    SessionRequestHead, StreamEvent, Transport,
 };
 #[cfg(mcp_auth_bench)]
 pub(crate) use self::envelope::Message;
 #[cfg(any(mcp_auth_bench, feature = "testing"))]
 pub(crate) use self::era::MODERN;
 pub(crate) use self::era::{Header, Headers, Mirrored};
+#[cfg(feature = "stdio")]
+pub(crate) use self::error::RpcError;
+#[cfg(feature = "stdio")]
+pub(crate) use self::outline::{Outline, RequestKind};
+pub(crate) use self::problem::{Problem, seconds};
 #[cfg(feature = "testing")]
 pub(crate) use self::rates::RETRY_AFTER;
-pub(crate) use self::results::{DENIED, DenialDetails};
 pub(crate) use self::running_tasks::RunningTasks;
 pub(crate) use self::seal::{KEY_LEN, Sealer, StateKey};
 #[cfg(test)]

@@ -118,6 +118,10 @@ codes! {
         "the server does not replace an invalid value with a default";
     Fatal AUDIENCE_OPEN "audience-open"
         "Clerk issues the same kind of token to every OAuth application of an instance";
+    Fatal CALLER_MISSING "caller-missing"
+        "over stdio a client cannot sign in, so every request would be refused";
+    Fatal LOCAL_USER_IN_RELEASE "local-user-in-release"
+        "a person who can start the program acts as this user, without an access token";
     Fatal LOCAL_CLERK_EXPOSED "local-clerk-exposed"
         "a local Clerk gives anyone a token of any user, so only this machine may reach the server";
     Fatal GUARD_UNSATISFIABLE "guard-unsatisfiable"

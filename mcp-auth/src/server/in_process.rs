@@ -10,6 +10,7 @@ use clerk_emulator::Directory;
 use crate::clock::ManualClock;
 use crate::http::{Site, origin};
 use crate::identity::{Authenticator, Clock, Organizations, Parties, PemError, TokenPolicy};
+use crate::protocol::Transport;
 
 use super::builder::tokens::HeldKeys;
 use super::builder::{LocalClerkChoice, ServerBuilder};
@@ -130,7 +131,9 @@ impl ServerBuilder {
             proxies: settings.proxies,
             registry: settings.registry?,
             state_keys: settings.state_keys?,
-            legacy_sessions: settings.legacy_sessions,
+            transport: Transport::Http {
+                legacy_sessions: settings.legacy_sessions,
+            },
             policy,
             identity: Identity {
                 authenticator,

@@ -25,6 +25,8 @@ mod selection;
 mod serve;
 mod setting;
 mod start;
+#[cfg(feature = "stdio")]
+mod stdio;
 mod variables;
 
 pub use self::builder::{AudiencePolicy, ServerBuilder};

@@ -20,10 +20,12 @@ use super::matrix::{AccessMatrix, Item, SampleCaller};
 use super::start::{LocalClerk, Seat};
 
 /// The data of the report.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Report {
     title: String,
     endpoint: String,
+    /// The caller of a server over stdio.
+    caller: Option<String>,
     pub(super) issuer: String,
     enforced: Vec<String>,
     limits: Vec<String>,
@@ -34,7 +36,7 @@ pub(crate) struct Report {
 }
 
 /// An example request to a server with a local Clerk, for people who try the server out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct TryIt {
     trial: Trial,
     /// The user whose token the request uses, for example `ada`.
@@ -48,7 +50,7 @@ struct TryIt {
 }
 
 /// The request that the example sends.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Trial {
     Call(&'static str),
     List,
@@ -72,6 +74,7 @@ impl Report {
         Self {
             title: format!("{} {}", builder.name, builder.version),
             endpoint: canonical.as_str().to_owned(),
+            caller: None,
             issuer: policy.issuer.to_string(),
             enforced: enforced(builder, local_clerk, policy, looks_up),
             limits: limits(registry, load),
@@ -99,6 +102,19 @@ impl Report {
         } else if is_public {
             let line = format!("{limited} per peer network; forwarding headers are not read");
             self.enforced.push(line);
+        }
+        self
+    }
+
+    /// Reports a server over stdio, which has one caller and no URL.
+    #[cfg(feature = "stdio")]
+    pub(super) fn over_stdio(mut self, caller: String) -> Self {
+        self.endpoint = "stdin and stdout".to_owned();
+        self.caller = Some(caller);
+        self.local = None;
+        // Without an issuer, no token is accepted, and no membership is looked up.
+        if self.issuer.is_empty() {
+            self.enforced.clear();
         }
         self
     }
@@ -181,7 +197,12 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.title)?;
         writeln!(f, "  endpoint  {}", self.endpoint)?;
-        writeln!(f, "  issuer    {}{}", self.issuer, self.remark)?;
+        if let Some(caller) = &self.caller {
+            writeln!(f, "  caller    {caller}")?;
+        }
+        if !self.issuer.is_empty() {
+            writeln!(f, "  issuer    {}{}", self.issuer, self.remark)?;
+        }
         let local = self.local.as_ref();
         if let Some(file) = local.and_then(|local| local.state_file.as_deref()) {
             let file = shown(file);

@@ -30,6 +30,12 @@ pub(super) enum Purpose {
     Listen,
     /// To mount the server into an application, which may listen on another address.
     Mount,
+    /// To serve one client over stdin and stdout.
+    #[cfg_attr(
+        not(feature = "stdio"),
+        expect(dead_code, reason = "only `serve_stdio!` makes it")
+    )]
+    Stdio,
 }
 
 /// The resolved configuration of a server, with all findings about it. A part with a finding could not be resolved. If
@@ -134,9 +140,8 @@ pub(super) async fn resolve(
         findings.extend(check_guards(registry, &builder, keys.secret, &policy).err());
     }
     findings.extend(canonical.and_then(plain_http));
-    if let (Ok(address_set), Some(canonical), true) =
-        (&settings.address, canonical, purpose != Purpose::Mount)
-    {
+    let listens = matches!(purpose, Purpose::Check | Purpose::Listen);
+    if let (Ok(address_set), Some(canonical), true) = (&settings.address, canonical, listens) {
         findings.extend(address(&builder, env, address_set, canonical));
     }
     findings.extend(scopeless_sessions(&policy, &builder.scopes.required));

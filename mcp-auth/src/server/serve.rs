@@ -98,11 +98,27 @@ impl ServerBuilder {
     /// - The server cannot register handlers for signals, or cannot accept connections.
     pub async fn serve(self) -> Result<()> {
         let env = Environment::process();
+        let Some(builder) = self.unless_printed(env).await? else {
+            return Ok(());
+        };
+        write_log_to_stderr(env);
+        let (listener, server) = builder.listen().await?;
+        let report = server.report.to_string();
+        let tasks = server.tasks();
+        let running = http(&server, listener)?;
+        // A closed standard output does not stop the server.
+        let _ = io::stdout().write_all(report.as_bytes());
+        until_stopped(running, &tasks).await?;
+        Ok(())
+    }
+
+    /// Prints what `MCP_AUTH` asks for. Returns the builder if the variable is not set, so that the server starts.
+    pub(super) async fn unless_printed(self, env: Environment<'static>) -> Result<Option<Self>> {
         if env.get("MCP_AUTH").as_deref() == Some("check") {
             let report = self.check().await;
             io::stdout().write_all(report.to_string().as_bytes())?;
             return match report.count(Severity::Error) {
-                0 => Ok(()),
+                0 => Ok(None),
                 errors => {
                     let what = format!("the check found {}", counted(errors, "error"));
                     Err(Error::start(Finding::new(&codes::CHECK_FAILED, what)))
@@ -111,29 +127,9 @@ impl ServerBuilder {
         }
         if let Some(text) = asked_for(&self, env).map_err(Error::start)? {
             io::stdout().write_all(text.as_bytes())?;
-            return Ok(());
+            return Ok(None);
         }
-        // If the application has already installed a subscriber, that subscriber stays in place.
-        let installed = tracing_subscriber::fmt()
-            .with_env_filter(log::filter(&env))
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
-            .try_init();
-        if installed.is_ok()
-            && let Some(mistake) = log::mistake(&env)
-        {
-            let mut findings = Findings::default();
-            findings.push(mistake);
-            findings.log(&[]);
-        }
-        let (listener, server) = self.listen().await?;
-        let report = server.report.to_string();
-        let tasks = server.tasks();
-        let running = http(&server, listener)?;
-        // If standard output is closed, the server still runs.
-        let _ = io::stdout().write_all(report.as_bytes());
-        until_stopped(running, &tasks).await?;
-        Ok(())
+        Ok(Some(self))
     }
 
     /// Serves in the background on the current runtime, for tests and for programs that also do
@@ -192,6 +188,23 @@ impl ServerBuilder {
         let server = start::build(self, env, Purpose::Listen).await;
         let server = server.map_err(Error::start)?;
         Ok((listener, server))
+    }
+}
+
+/// Writes the log to standard error. If the application has already installed a subscriber,
+/// that subscriber stays in place.
+pub(super) fn write_log_to_stderr(env: Environment<'_>) {
+    let installed = tracing_subscriber::fmt()
+        .with_env_filter(log::filter(&env))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+    if installed.is_ok()
+        && let Some(mistake) = log::mistake(&env)
+    {
+        let mut findings = Findings::default();
+        findings.push(mistake);
+        findings.log(&[]);
     }
 }
 
@@ -265,7 +278,7 @@ async fn until_stopped(running: dev::Server, tasks: &RunningTasks) -> io::Result
 }
 
 /// Waits for SIGTERM and Ctrl-C. A signal that arrives between two calls of `next` is not lost.
-struct StopSignals {
+pub(super) struct StopSignals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -275,7 +288,7 @@ struct StopSignals {
 }
 
 impl StopSignals {
-    fn listen() -> io::Result<Self> {
+    pub(super) fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
@@ -290,7 +303,7 @@ impl StopSignals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         select(pin!(self.terminate.recv()), pin!(self.interrupt.recv())).await;
         #[cfg(windows)]

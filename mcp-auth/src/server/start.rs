@@ -12,6 +12,7 @@ use crate::limits::Networks;
 use crate::primitive::{Notifier, Registry, Threads};
 use crate::protocol::{
     Calls, Confirmations, Endpoint, EndpointConfig, RunningTasks, Sealer, ServerInfo, Streams,
+    Transport,
 };
 
 use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
@@ -166,7 +167,7 @@ pub(super) struct Parts {
     pub(super) proxies: Networks,
     pub(super) registry: Registry,
     pub(super) state_keys: StateKeys,
-    pub(super) legacy_sessions: bool,
+    pub(super) transport: Transport,
     pub(super) policy: TokenPolicy,
     pub(super) identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
@@ -209,7 +210,12 @@ pub(super) async fn build(
         proxies: resolved.settings.proxies,
         registry: resolved.settings.registry?,
         state_keys: resolved.settings.state_keys?,
-        legacy_sessions: resolved.settings.legacy_sessions,
+        transport: match purpose {
+            Purpose::Check | Purpose::Listen | Purpose::Mount => Transport::Http {
+                legacy_sessions: resolved.settings.legacy_sessions,
+            },
+            Purpose::Stdio => Transport::Stdio,
+        },
         policy: resolved.policy,
         identity,
         clock,
@@ -236,7 +242,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         proxies,
         registry,
         state_keys,
-        legacy_sessions,
+        transport,
         policy,
         identity,
         clock,
@@ -301,7 +307,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         progress_interval: builder.limits.progress_interval,
         sealer,
         confirmations,
-        legacy_sessions,
+        transport,
         streams: Streams::new(
             load.subscriptions,
             Arc::clone(&authenticator),

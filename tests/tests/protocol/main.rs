@@ -64,6 +64,7 @@ mod several;
 mod shapes;
 mod shares;
 mod startup;
+mod stdio;
 mod step_up;
 mod stub;
 mod subscriptions;

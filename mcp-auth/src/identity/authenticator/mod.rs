@@ -13,13 +13,19 @@ use crate::identity::cache::TokenCache;
 use crate::identity::caller::{Caller, CallerContext};
 use crate::identity::confirm::{ConfirmationSource, Confirmations};
 use crate::identity::error::{AuthError, TokenError, Unavailable};
+#[cfg(feature = "stdio")]
+use crate::identity::fingerprint::Fingerprint;
 use crate::identity::keys::{Keys, PublishedKey};
+#[cfg(feature = "stdio")]
+use crate::identity::local_user::LocalUser;
 use crate::identity::log_throttle::LogThrottle;
 use crate::identity::lookup::Budget;
 use crate::identity::people::People;
 use crate::identity::policy::TokenPolicy;
 use crate::identity::token::{BearerToken, Presented, Segments};
 use crate::identity::transition::Transition;
+#[cfg(feature = "stdio")]
+use crate::identity::verify::VerifiedClaims;
 use crate::identity::verify::{Candidate, Decode, Evidence, Signed, check_kind};
 
 /// The client that presents a token, as far as limits need it.
@@ -206,6 +212,29 @@ impl Authenticator {
         Ok(caller)
     }
 
+    /// Makes an authenticator that verifies no token, for a server whose only caller is a local user. Also returns that
+    /// caller.
+    #[cfg(feature = "stdio")]
+    pub(crate) fn of_local_user(
+        policy: TokenPolicy,
+        decode: Arc<dyn Decode>,
+        clock: Arc<dyn Clock>,
+        user: &LocalUser,
+    ) -> (Self, Caller) {
+        let authenticator = Self::new(AuthenticatorConfig {
+            policy,
+            keys: Keys::None,
+            decode,
+            clock,
+            confirm: None,
+            people: None,
+        });
+        let context = &authenticator.context;
+        let (claims, parts) = VerifiedClaims::of_local_user(user, context.conventions);
+        let caller = Caller::new(claims, parts, Fingerprint::OF_NO_TOKEN, None, context);
+        (authenticator, caller)
+    }
+
     /// Returns the caller of a token that was verified before and is still valid. This function
     /// checks no signature and never waits.
     pub(crate) fn cached(&self, token: &BearerToken<'_>) -> Option<Caller> {
@@ -232,6 +261,7 @@ impl Authenticator {
         let asks_provider = match claims.evidence() {
             Evidence::Confirmed(_) => true,
             Evidence::Signed { .. } => self.to_be_checked(caller).is_some(),
+            Evidence::LocalUser => false,
         };
         Standing::Unknown { asks_provider }
     }
@@ -277,7 +307,7 @@ impl Authenticator {
             Evidence::Signed { key, .. } if !current || !self.keys.is_current(key) => None,
             // The token stays in the cache even if it must be confirmed again, because the limits
             // for new tokens do not apply to a token that was accepted before.
-            Evidence::Confirmed(_) | Evidence::Signed { .. } => {
+            Evidence::Confirmed(_) | Evidence::LocalUser | Evidence::Signed { .. } => {
                 let holds = current && claims.is_recent(|| self.clock.uptime());
                 holds.then_some(caller)
             }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::identity::error::{AuthError, Unavailable};
+use crate::identity::error::{AuthError, TokenError, Unavailable};
 
 pub(crate) use key::{FetchError, KeySource, PublishedKey, VerifyingKey};
 pub(crate) use pem::PemError;
@@ -23,6 +23,12 @@ use published::PublishedKeys;
 pub(crate) enum Keys {
     /// One key from the configuration. It needs no network. The server ignores the `kid` of tokens.
     Fixed(Arc<VerifyingKey>),
+    /// No key, so every signature is refused.
+    #[cfg_attr(
+        not(feature = "stdio"),
+        expect(dead_code, reason = "only a server with a local user has no key")
+    )]
+    None,
     /// The key set that the issuer publishes.
     Published(Arc<PublishedKeys>),
 }
@@ -58,6 +64,7 @@ impl Keys {
     ) -> Result<Vec<Arc<VerifyingKey>>, AuthError> {
         match self {
             Self::Fixed(key) => Ok(vec![Arc::clone(key)]),
+            Self::None => Err(TokenError::UnknownKey.into()),
             Self::Published(keys) => keys.for_kid(kid, issued_ms).await,
         }
     }
@@ -74,7 +81,7 @@ impl Keys {
         tried: &[Arc<VerifyingKey>],
     ) -> Result<Vec<Arc<VerifyingKey>>, Unavailable> {
         match self {
-            Self::Fixed(_) => Ok(Vec::new()),
+            Self::Fixed(_) | Self::None => Ok(Vec::new()),
             Self::Published(keys) => keys.others(kid, issued_ms, tried).await,
         }
     }
@@ -83,6 +90,7 @@ impl Keys {
     pub(crate) fn is_current(&self, key: &Arc<VerifyingKey>) -> bool {
         match self {
             Self::Fixed(own) => Arc::ptr_eq(own, key),
+            Self::None => false,
             Self::Published(keys) => keys.is_current(key),
         }
     }
@@ -93,7 +101,7 @@ impl Keys {
     /// [`Unavailable`] if the issuer cannot be reached.
     pub(crate) async fn prepare(&self) -> Result<(), Unavailable> {
         match self {
-            Self::Fixed(_) => Ok(()),
+            Self::Fixed(_) | Self::None => Ok(()),
             Self::Published(keys) => keys.prepare().await,
         }
     }
@@ -102,6 +110,7 @@ impl Keys {
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Fixed(_) => 1,
+            Self::None => 0,
             Self::Published(keys) => keys.count(),
         }
     }
@@ -113,6 +122,7 @@ impl Keys {
     pub(crate) async fn share_any(&self, others: &[PublishedKey]) -> Result<bool, Unavailable> {
         match self {
             Self::Fixed(own) => Ok(others.iter().any(|other| own.has_material_of(other))),
+            Self::None => Ok(false),
             Self::Published(keys) => keys.share_any(others).await,
         }
     }

@@ -186,6 +186,10 @@ impl Organizations {
             TokenKind::ApiKey | TokenKind::M2m | TokenKind::Session => {
                 Ok(Acting::of_token(caller.token_org(), url, self.conventions))
             }
+            // The code of the server says what the user is in the organization.
+            TokenKind::OAuth if caller.verified().is_of_local_user() => {
+                Ok(Acting::of_token(caller.token_org(), url, self.conventions))
+            }
             TokenKind::OAuth => match (self.named_organization(caller).await?, caller.user_id()) {
                 (Some(named), Some(user_id)) => self.named(named, user_id, url, freshness).await,
                 (Some(_), None) => Ok(Acting::by(NamedBy::Token, None)),

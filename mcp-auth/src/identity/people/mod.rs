@@ -238,7 +238,7 @@ async fn user_info(
     // Do not cache the response for an opaque token longer than the issuer's confirmation of the token.
     let until = match caller.verified().evidence() {
         Evidence::Confirmed(until) => *until,
-        Evidence::Signed { .. } => since + USER_AGE,
+        Evidence::LocalUser | Evidence::Signed { .. } => since + USER_AGE,
     };
     Ok(Entry {
         value: Arc::new(info),
@@ -263,7 +263,7 @@ fn claimed(caller: &Caller) -> Option<Profile> {
         Evidence::Signed { .. } => {
             Some(Profile::of_claims(caller.claims())).filter(|profile| !profile.is_empty())
         }
-        Evidence::Confirmed(_) => None,
+        Evidence::Confirmed(_) | Evidence::LocalUser => None,
     }
 }
 

@@ -43,6 +43,12 @@ pub(crate) enum Evidence {
     },
     /// The issuer confirmed the token. From this uptime on the issuer is asked again.
     Confirmed(Duration),
+    /// There is no token: the code of the server names the user of this machine. Only stdio has such a caller.
+    #[cfg_attr(
+        not(feature = "stdio"),
+        expect(dead_code, reason = "only `serve_stdio!` makes it")
+    )]
+    LocalUser,
 }
 
 impl VerifiedClaims {
@@ -97,6 +103,7 @@ impl VerifiedClaims {
         let until = match self.evidence {
             Evidence::Signed { until, .. } => until,
             Evidence::Confirmed(until) => Some(until),
+            Evidence::LocalUser => None,
         };
         until.is_none_or(|until| uptime() < until)
     }
@@ -107,7 +114,7 @@ impl VerifiedClaims {
         // so that it is never accepted after it expires.
         let leeway_ms = match self.evidence {
             Evidence::Signed { .. } => leeway_ms,
-            Evidence::Confirmed(_) => 0,
+            Evidence::Confirmed(_) | Evidence::LocalUser => 0,
         };
         if let Some(expires_ms) = self.expires_ms {
             check_expiry(expires_ms, now_ms, leeway_ms)?;

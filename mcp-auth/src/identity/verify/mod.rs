@@ -23,6 +23,8 @@ use crate::identity::confirm::Confirmation;
 use crate::identity::conventions::Conventions;
 use crate::identity::error::TokenError;
 use crate::identity::json::{Json, Object};
+#[cfg(feature = "stdio")]
+use crate::identity::local_user::LocalUser;
 use crate::identity::policy::{Machine, TokenPolicy};
 use crate::identity::token_kind::TokenKind;
 
@@ -109,6 +111,36 @@ impl VerifiedClaims {
         Ok((verified, confirmation.parts))
     }
 
+    /// Returns the claims of the user whom the code of the server names, and the data that a token would have. Only a
+    /// server over stdio has such a caller, and only if it presents no token.
+    #[cfg(feature = "stdio")]
+    pub(crate) fn of_local_user(
+        user: &LocalUser,
+        conventions: &Conventions,
+    ) -> (Self, CallerParts) {
+        let subject = user.subject(conventions);
+        let claims = serde_json::json!({ "iss": LOCAL_ISSUER, "sub": subject });
+        // PROOF: there is no token. The code of the server says that the person who starts this process is this user.
+        let verified = Self {
+            // A local user is a person who uses a client.
+            kind: TokenKind::OAuth,
+            issuer: LOCAL_ISSUER.into(),
+            subject: subject.into(),
+            expires_ms: None,
+            not_before_ms: None,
+            names_actor: false,
+            lacks_audience_until_ms: None,
+            raw: claims.to_string().into(),
+            evidence: Evidence::LocalUser,
+        };
+        (verified, user.parts(conventions))
+    }
+
+    /// Returns true for the claims of a local user. The server looks nothing up about such a user.
+    pub(crate) fn is_of_local_user(&self) -> bool {
+        matches!(self.evidence, Evidence::LocalUser)
+    }
+
     /// Checks a token that is accepted without an audience during a transition. Its client or its scopes must show that
     /// the token is meant for this server.
     fn check_transition(
@@ -126,3 +158,6 @@ impl VerifiedClaims {
 /// The time for which a confirmation is cached. A revoked opaque token may be accepted for this
 /// long.
 const CONFIRMATION_AGE: Duration = Duration::from_secs(60);
+/// The issuer of a local user. It is not a URL, so it is never the issuer of a token.
+#[cfg(feature = "stdio")]
+const LOCAL_ISSUER: &str = "local";

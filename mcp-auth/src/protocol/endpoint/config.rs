@@ -56,9 +56,20 @@ pub(crate) struct EndpointConfig {
     /// The confirmations of calls that were already used.
     pub(crate) confirmations: Confirmations,
     pub(crate) tasks: Arc<RunningTasks>,
-    /// True if legacy clients get sessions.
-    pub(crate) legacy_sessions: bool,
+    pub(crate) transport: Transport,
     pub(crate) streams: Streams,
+}
+
+/// The transport through which clients reach an endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Transport {
+    Http {
+        /// True if legacy clients get sessions.
+        legacy_sessions: bool,
+    },
+    /// One client, which started this process. Its messages have no headers, no message can carry another token, and a
+    /// legacy client has a session.
+    Stdio,
 }
 
 /// The requests that callers without a token may send, in addition to the use of public tools,

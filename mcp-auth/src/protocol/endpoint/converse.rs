@@ -128,6 +128,7 @@ impl Endpoint {
             let message = Message::parse(&original.body).map_err(|(error, _)| error)?;
             // The server checked the headers when it received the HTTP request.
             let mirrored = Mirrored {
+                required: true,
                 version: Header::Absent,
                 method: Header::Absent,
                 name: Header::Absent,

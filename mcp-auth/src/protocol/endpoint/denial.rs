@@ -8,6 +8,7 @@ use super::super::challenge::{Challenge, Challenger};
 use super::super::error::RpcError;
 use super::super::record::Record;
 use super::super::{RefusedMessage, Response, WiderToken};
+use super::config::Transport;
 use super::target::Target;
 use super::{Endpoint, ReplyTo, Request, Stopped};
 
@@ -81,13 +82,17 @@ impl Endpoint {
     }
 
     /// Returns the challenge for a denial, if a new token would help. A client gets at most two
-    /// challenges for the same scopes within five minutes.
+    /// challenges for the same scopes within five minutes. Over stdio a client cannot present another token, so it gets
+    /// none.
     pub(super) fn challenge(
         &self,
         denied: &Denied,
         (caller, org): (&Caller, Option<&Org>),
         challenger: &Challenger,
     ) -> Option<Challenge> {
+        if self.config.transport == Transport::Stdio {
+            return None;
+        }
         let scopes = denied.cure()?;
         let principal = caller.principal_in(org);
         let may = self.step_ups.may_challenge(principal, scopes);
@@ -97,7 +102,7 @@ impl Endpoint {
     /// Returns true if a denial with a challenge becomes an HTTP 403, and false if it becomes an
     /// `isError` result of a tool, or an error.
     fn is_answered_with_403(&self, denied: &Denied, is_tool: bool) -> bool {
-        if self.config.scope_denials_as_results {
+        if self.config.scope_denials_as_results || self.config.transport == Transport::Stdio {
             return false;
         }
         match denied {

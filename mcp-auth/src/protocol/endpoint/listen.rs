@@ -30,6 +30,19 @@ pub(super) struct Reader {
     pub(super) org: Option<String>,
 }
 
+impl Reader {
+    /// Makes the reader of a session's stream. Its organization is the one that the token names.
+    pub(super) fn of(caller: Option<&Caller>, url_org: &UrlOrg, party: Party) -> Self {
+        let org = caller.and_then(Caller::token_org);
+        Self {
+            caller: caller.cloned(),
+            url_org: url_org.clone(),
+            party,
+            org: org.map(|org| org.id().to_owned()),
+        }
+    }
+}
+
 /// Whether an `authorize` function runs at the cost of the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Cost {

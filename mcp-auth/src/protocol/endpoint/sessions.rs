@@ -14,8 +14,13 @@ use super::super::era::{Era, Header, Headers, LEGACY, MODERN, Mirrored};
 use super::super::error::RpcError;
 use super::super::rates::Counting;
 use super::super::results::Results;
-use super::super::sessions::{ClientResponse, EventId, Owner, Session, TooManySubscriptions};
+#[cfg(feature = "stdio")]
+use super::super::sessions::SessionId;
+use super::super::sessions::{
+    ClientResponse, EventId, Owner, Session, SessionStream, TooManySubscriptions,
+};
 use super::super::{RefusedMessage, Response, WiderToken};
+use super::config::Transport;
 use super::listen::Reader;
 use super::message_stream::MessageStream;
 use super::session_updates::WithUpdates;
@@ -100,22 +105,20 @@ impl Endpoint {
             Header::Malformed => return Err(RefusedMessage::NoSession),
             Header::Value(id) => id,
         };
-        let owner = caller.and_then(|caller| owner(caller, url_org));
-        let session = owner.and_then(|owner| sessions.find(&owner, id));
+        let session = self
+            .owner(caller, url_org)
+            .and_then(|owner| sessions.find(&owner, id));
         session.map(Some).ok_or(RefusedMessage::NoSession)
     }
 
-    /// Responds to `initialize`, and opens a session if the server gives sessions. A caller without a token gets no
-    /// session, because the server could not distinguish the caller's requests from the requests of other callers.
+    /// Responds to `initialize`, and opens a session if the server gives sessions.
     pub(super) fn initialize(
         &self,
         sender: Sender<'_>,
         request: &Request<'_>,
         version: &'static str,
     ) -> Response {
-        let owner = sender
-            .caller
-            .and_then(|caller| owner(caller, request.url_org));
+        let owner = self.owner(sender.caller, request.url_org);
         let opened = self
             .sessions
             .as_ref()
@@ -304,15 +307,39 @@ impl Endpoint {
         let until = request.caller.expires_ms();
         let stream = session.connect(last, until);
         let stream = stream.ok_or(SessionRefusal::UnknownEvent)?;
+        let reader = Reader::of(
+            Some(request.caller),
+            request.url_org,
+            request.caller.party(),
+        );
+        Ok(self.with_updates(session, reader, stream))
+    }
+
+    /// Opens the stream for messages that belong to no call, for the only client of this process. `None` if the session
+    /// ended.
+    #[cfg(feature = "stdio")]
+    pub(crate) fn open_process_stream(
+        self: &Arc<Self>,
+        id: &SessionId,
+        caller: Option<&Caller>,
+        party: Party,
+    ) -> Option<MessageStream> {
+        let owner = self.owner(caller, &UrlOrg::Absent)?;
+        let session = self.sessions.as_ref()?.find(&owner, id.expose())?;
+        let stream = session.connect(None, caller.and_then(Caller::expires_ms))?;
+        let reader = Reader::of(caller, &UrlOrg::Absent, party);
+        Some(self.with_updates(session, reader, stream))
+    }
+
+    fn with_updates(
+        self: &Arc<Self>,
+        session: Arc<Session>,
+        reader: Reader,
+        stream: SessionStream,
+    ) -> MessageStream {
         let events = MessageStream::of_session(stream);
-        let reader = Reader {
-            caller: Some(request.caller.clone()),
-            url_org: request.url_org.clone(),
-            party: request.caller.party(),
-            org: request.caller.token_org().map(|org| org.id().to_owned()),
-        };
         let updates = WithUpdates::new(Arc::clone(self), session, reader, events);
-        Ok(MessageStream::of_events(updates))
+        MessageStream::of_events(updates)
     }
 
     /// Responds to a DELETE: ends the session.
@@ -354,9 +381,37 @@ impl Endpoint {
         if session == Header::Absent {
             return Err(SessionRefusal::SessionMissing);
         }
-        let owner = owner(caller, request.url_org).ok_or(SessionRefusal::NoSession)?;
+        let owner = self.owner(Some(caller), request.url_org);
+        let owner = owner.ok_or(SessionRefusal::NoSession)?;
         let session = named(session).and_then(|id| sessions.find(&owner, id));
         Ok((owner, session.ok_or(SessionRefusal::NoSession)?))
+    }
+
+    /// Returns the owner of a caller's sessions. Over HTTP, the owner is the principal with the organization that the URL
+    /// names. Three callers get no session, and the result is `None`: a caller without a token, because the server could
+    /// not distinguish the caller's requests from the requests of other callers; a caller with an opaque OAuth token,
+    /// because only the issuer knows its organization; and a caller with an API key, because the key can be revoked while
+    /// a stream is open. Over stdio the process has one client, which owns every session.
+    fn owner(&self, caller: Option<&Caller>, url_org: &UrlOrg) -> Option<Owner> {
+        if self.config.transport == Transport::Stdio {
+            return Some(Owner {
+                user: 0,
+                principal: Box::default(),
+            });
+        }
+        let caller = caller?;
+        if caller.org_at_issuer() || caller.token_kind() == TokenKind::ApiKey {
+            return None;
+        }
+        let Party::Known(user) = caller.party() else {
+            return None;
+        };
+        let mut principal = caller.principal_in(None).to_bytes();
+        principal.extend(url_org.to_bytes());
+        Some(Owner {
+            user,
+            principal: principal.into(),
+        })
     }
 
     fn missing_scope(
@@ -378,24 +433,6 @@ fn named(session: Header<'_>) -> Option<&str> {
         Header::Absent | Header::Malformed => None,
         Header::Value(id) => Some(id),
     }
-}
-
-/// Returns the owner of a caller's sessions: the principal, with the organization that the URL names. Returns `None`
-/// for callers that get no session: callers without a token; callers with an opaque OAuth token, because only the
-/// issuer knows its organization; and callers with an API key, because the key can be revoked while a stream is open.
-fn owner(caller: &Caller, url_org: &UrlOrg) -> Option<Owner> {
-    if caller.org_at_issuer() || caller.token_kind() == TokenKind::ApiKey {
-        return None;
-    }
-    let Party::Known(user) = caller.party() else {
-        return None;
-    };
-    let mut principal = caller.principal_in(None).to_bytes();
-    principal.extend(url_org.to_bytes());
-    Some(Owner {
-        user,
-        principal: principal.into(),
-    })
 }
 
 const SESSION_ID: &str = "mcp-session-id";

@@ -63,6 +63,8 @@ struct Limits {
     all: usize,
     lifetime: Lifetime,
     events: Most,
+    /// True if clients resume streams.
+    resumes: bool,
 }
 
 /// The owner of a session.
@@ -126,6 +128,12 @@ impl Sessions {
         Self::with_limits(clock, LIMITS)
     }
 
+    /// The sessions of the only client of this process. The process ends with its client, so a session does not expire.
+    /// The client takes all messages from one pipe, so it resumes no stream.
+    pub(super) fn of_process(clock: Arc<dyn Clock>) -> Self {
+        Self::with_limits(clock, OF_PROCESS)
+    }
+
     fn with_limits(clock: Arc<dyn Clock>, limits: Limits) -> Self {
         Self {
             clock,
@@ -160,6 +168,7 @@ impl Sessions {
             self.limits.lifetime,
             self.limits.events,
             Arc::clone(&self.kept),
+            self.limits.resumes,
         );
         let mut table = self.lock();
         table.sweep(self.clock.uptime());
@@ -299,5 +308,14 @@ const LIMITS: Limits = Limits {
         waiting: 64,
         waiting_bytes: 64 * 1024,
     },
+    resumes: true,
+};
+const OF_PROCESS: Limits = Limits {
+    lifetime: Lifetime {
+        idle: Duration::MAX,
+        age: Duration::MAX,
+    },
+    resumes: false,
+    ..LIMITS
 };
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(60);

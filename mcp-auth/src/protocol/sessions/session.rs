@@ -26,6 +26,7 @@ pub(crate) struct Session {
     clock: Arc<dyn Clock>,
     opened: Duration,
     lifetime: Lifetime,
+    resumes: bool,
     state: Mutex<State>,
 }
 
@@ -68,6 +69,7 @@ impl Session {
         lifetime: Lifetime,
         most: Most,
         total: Arc<AtomicUsize>,
+        resumes: bool,
     ) -> Self {
         let now = clock.uptime();
         Self {
@@ -76,6 +78,7 @@ impl Session {
             clock: Arc::clone(clock),
             opened: now,
             lifetime,
+            resumes,
             state: Mutex::new(State {
                 log: EventLog::new(most, total),
                 level: None,
@@ -106,9 +109,10 @@ impl Session {
     }
 
     /// Returns true if the client resumes a stream that the server closed before its end. MCP 2025-11-25 introduced
-    /// this, with events that have no message. Older clients fail on an event without a message.
+    /// this, with events that have no message. Older clients fail on an event without a message. Over stdio there are no
+    /// events.
     pub(in crate::protocol) fn polls(&self) -> bool {
-        self.version == WITH_POLLING
+        self.resumes && self.version == WITH_POLLING
     }
 
     /// The code that holds this lock cannot panic, so the state is consistent even if the lock is poisoned.

@@ -13,6 +13,7 @@ pub(super) mod scopes;
 mod serving;
 mod sessions;
 mod state_keys;
+pub(super) mod stdio;
 mod tasks;
 pub(super) mod tokens;
 
@@ -46,6 +47,8 @@ use scopes::ScopeOptions;
 use serving::ServingOptions;
 use sessions::SessionOptions;
 use state_keys::StateKeyOptions;
+#[cfg(feature = "stdio")]
+use stdio::StdioOptions;
 use tasks::TaskOptions;
 use tokens::TokenOptions;
 
@@ -59,6 +62,7 @@ pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
         serving::VARIABLES,
         state_keys::VARIABLES,
         sessions::VARIABLES,
+        stdio::VARIABLES,
     ];
     topics.into_iter().flatten()
 }
@@ -161,6 +165,8 @@ pub struct ServerBuilder {
     pub(super) state_keys: StateKeyOptions,
     pub(super) tasks: TaskOptions,
     pub(super) schemas: SchemaOptions,
+    #[cfg(feature = "stdio")]
+    pub(super) stdio: StdioOptions,
     pub(super) local_clerk: LocalClerkOptions,
     #[cfg(feature = "testing")]
     pub(crate) clock: Option<std::sync::Arc<crate::clock::ManualClock>>,
@@ -191,6 +197,8 @@ impl ServerBuilder {
             state_keys: StateKeyOptions::default(),
             tasks: TaskOptions::default(),
             schemas: SchemaOptions::default(),
+            #[cfg(feature = "stdio")]
+            stdio: StdioOptions::default(),
             local_clerk: LocalClerkOptions::default(),
             #[cfg(feature = "testing")]
             clock: None,
