@@ -10,6 +10,7 @@ use crate::primitive::{
     Asking, Client, ClientAbilities, ClientAnswer, Dialogue, Given, Reference, Served,
 };
 
+use super::super::confirmations::Use;
 use super::super::era::Era;
 use super::super::error::RpcError;
 use super::super::record::Record;
@@ -111,6 +112,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// - The state was used before, or the store of used states cannot be reached.
+    /// - The caller confirms too often.
     pub(super) async fn use_state(
         &self,
         request: &Request<'_>,
@@ -119,11 +121,31 @@ impl Endpoint {
         let Some(state) = request.params.request_state()? else {
             return Ok(());
         };
-        match self.config.confirmations.use_once(&state).await {
-            Ok(true) => Ok(()),
-            Ok(false) => {
+        match self.record_use(&state, request, record).await? {
+            true => Ok(()),
+            false => {
                 record.fail("the confirmation was used before", Reference::new());
                 Err(RpcError::InvalidParams(USED_STATE).into())
+            }
+        }
+    }
+
+    /// Records the use of a sealed text. Returns false if the text was used before.
+    async fn record_use(
+        &self,
+        sealed: &str,
+        request: &Request<'_>,
+        record: &mut Record,
+    ) -> Result<bool, Stopped> {
+        let used = self.config.confirmations.use_once(sealed, request.party);
+        match used.await {
+            Ok(Use::First) => Ok(true),
+            Ok(Use::UsedBefore) => Ok(false),
+            Ok(Use::TooMany) => {
+                record.fail("the caller confirms too often", Reference::new());
+                let text = TOO_OFTEN.to_owned();
+                let retry_after = 60;
+                Err(RpcError::Limited { text, retry_after }.into())
             }
             Err(unavailable) => {
                 record.fail("the store of confirmations failed", Reference::new());
@@ -227,6 +249,7 @@ const UNKNOWN_STATE: &str = "`requestState` is not valid for this request, or ha
      `requestState` and `inputResponses`";
 const USED_STATE: &str = "`requestState` was used before; send the request again without `requestState` and \
      `inputResponses`";
+const TOO_OFTEN: &str = "Too many confirmations in a short time; try again in a minute";
 const ANSWERS: &str = "`inputResponses` must be an object";
 const NO_QUESTIONS: &str =
     "This call needs an answer of the user, but the server cannot ask through this connection.";
