@@ -20,11 +20,14 @@ use super::string::escape;
 use super::subscriptions::SUBSCRIPTION_ID;
 use super::{Response, ServerInfo, Status};
 
+mod confirmation;
 mod contents;
 mod input;
 mod published;
 mod task;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::confirmation::CONFIRMATION;
 pub(super) use self::contents::ReadResource;
 pub(super) use self::published::Published;
 

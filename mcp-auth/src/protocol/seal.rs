@@ -1,5 +1,5 @@
-//! Seals the data that a client keeps for the server: the cursors of lists, and the state of a request that
-//! waits for a person.
+//! Seals the data that a client keeps for the server: the cursors of lists, the state of a request that waits for a
+//! person, and the codes that confirm calls.
 //!
 //! The server encrypts and authenticates each text with its own key, so a client can neither read nor make
 //! one. A sealed text is valid only for the purpose and the request for which the server made it, and only
@@ -40,6 +40,8 @@ enum Keys {
 /// The use of a sealed text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
+    /// The code that confirms a call.
+    ConfirmationCode,
     /// The cursor of a page of a list.
     Cursor,
     /// The state of a request that waits for a person.
@@ -146,6 +148,7 @@ impl Sealer {
     /// bytes.
     fn bytes(&self, Binding { purpose, parts }: Binding<'_>) -> Vec<u8> {
         let purpose: &[u8] = match purpose {
+            Purpose::ConfirmationCode => b"confirmation-code",
             Purpose::Cursor => b"cursor",
             Purpose::RequestState => b"request-state",
         };
