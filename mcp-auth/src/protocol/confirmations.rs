@@ -74,10 +74,10 @@ pub(crate) enum Confirmations {
     Shared(Arc<dyn ConfirmationStore>),
 }
 
-/// What a store knows about a confirmation.
+/// The answer of a store about a confirmation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Use {
-    /// Nobody used the confirmation before.
+    /// The confirmation was not used before.
     First,
     /// The caller used too many confirmations in a short time, so this use could not be recorded.
     TooMany,
@@ -177,7 +177,7 @@ const KEEP: Duration = Duration::from_secs(900);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The largest number of confirmations that are remembered: about 20 MiB.
 const MOST: usize = 100_000;
-/// The largest number of confirmations of one user or machine. Nobody reads two questions in a second.
+/// The largest number of confirmations of one user or machine. A person reads less than two questions in a second.
 const MOST_OF_USER: usize = 2_000;
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ async fn a_code_is_for_its_caller_its_tool_and_its_arguments() {
         code_of(era, &reply, REFUSED);
     }
     world.expect_runs(0);
-    // None of these uses used the code.
+    // The code is still unused.
     let reply = call(&world, era, &ada, "delete", &with_code(delete(), &code)).await;
     reply.expect_text("Deleted d1 of org_acme, 3");
 }
