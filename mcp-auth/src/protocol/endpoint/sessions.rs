@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::guard::{Denied, NotAuthorized, lacking_server_scopes};
 use crate::identity::{Caller, TokenKind, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{ClientAbilities, List, LogLevel};
+use crate::primitive::{ChangedLists, ClientAbilities, List, LogLevel};
 
 use super::super::challenge::Challenger;
 use super::super::envelope::Message;
@@ -15,16 +15,20 @@ use super::super::rates::Counting;
 use super::super::results::Results;
 use super::super::sessions::{ClientResponse, EventId, Owner, Session, TooManySubscriptions};
 use super::super::{RefusedMessage, Response, WiderToken};
+use super::list_watch::ListWatch;
 use super::listen::Reader;
 use super::message_stream::MessageStream;
-use super::session_updates::WithUpdates;
+use super::session_updates::Updates;
 use super::target::Target;
+use super::token_watch::TokenWatch;
 use super::{Endpoint, Request, Sender, Stopped, facts, not_found};
 
 /// A GET or a DELETE, which is about a session.
 #[derive(Clone, Copy)]
 pub(crate) struct SessionRequestHead<'a> {
     pub(crate) caller: &'a Caller,
+    /// The token of the request.
+    pub(crate) token: Option<&'a str>,
     pub(crate) url_org: &'a UrlOrg,
     /// `MCP-Protocol-Version`.
     pub(crate) version: Header<'a>,
@@ -122,7 +126,8 @@ impl Endpoint {
             .and_then(|(sessions, owner)| {
                 let capabilities = request.params.capabilities();
                 let abilities = ClientAbilities::read(capabilities.unwrap_or_default());
-                sessions.open(owner, version, abilities)
+                let subscription = self.notifier().open(None, self.all_lists());
+                sessions.open(owner, version, abilities, subscription)
             });
         let response = self
             .results
@@ -269,8 +274,10 @@ impl Endpoint {
                 retry_after: limited.retry_after(),
             }));
         }
-        let org = acting.map_or(None, |acting| acting.org.as_ref());
-        match session.session().subscribe(self.notifier(), org, &uri) {
+        // This resource may need no organization, and the next one of the session may need it.
+        let org = self.organization(caller, request.url_org).await;
+        let org = org.map_err(RefusedMessage::Unavailable)?.org;
+        match session.session().subscribe(org.as_ref(), &uri) {
             Ok(()) => Ok(Results::empty(request.id)),
             Err(TooManySubscriptions) => Err(Stopped::Error(RpcError::InvalidParams(
                 TOO_MANY_SUBSCRIPTIONS,
@@ -308,10 +315,21 @@ impl Endpoint {
             caller: Some(request.caller.clone()),
             url_org: request.url_org.clone(),
             party: request.caller.party(),
-            org: request.caller.token_org().map(|org| org.id().to_owned()),
+            org: None,
         };
-        let updates = WithUpdates::new(Arc::clone(self), session, reader, events);
-        Ok(MessageStream::of_events(updates))
+        let token = TokenWatch::new(self, request.token);
+        let lists = ListWatch::new(self, self.all_lists(), &reader);
+        let updates = Updates::new(Arc::clone(self), session, reader, token, lists);
+        Ok(MessageStream::of_events(updates.on(events)))
+    }
+
+    /// Returns the lists that the server has. A session learns changes of all of them.
+    fn all_lists(&self) -> ChangedLists {
+        self.served_lists(ChangedLists {
+            prompts: true,
+            resources: true,
+            tools: true,
+        })
     }
 
     /// Responds to a DELETE: ends the session.

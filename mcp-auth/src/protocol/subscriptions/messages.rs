@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::primitive::ChangedLists;
+
 use super::Filter;
 
 /// A list, by the middle part of its notification's method.
@@ -10,6 +12,30 @@ pub(in super::super) enum ListName {
     Prompts,
     Resources,
     Tools,
+}
+
+impl ListName {
+    /// Takes one list from a set.
+    pub(in super::super) fn take(lists: &mut ChangedLists) -> Option<Self> {
+        for (changed, name) in [
+            (&mut lists.tools, Self::Tools),
+            (&mut lists.prompts, Self::Prompts),
+            (&mut lists.resources, Self::Resources),
+        ] {
+            if std::mem::take(changed) {
+                return Some(name);
+            }
+        }
+        None
+    }
+
+    fn method(self) -> &'static str {
+        match self {
+            Self::Prompts => "notifications/prompts/list_changed",
+            Self::Resources => "notifications/resources/list_changed",
+            Self::Tools => "notifications/tools/list_changed",
+        }
+    }
 }
 
 /// The first message of a stream. `honored` is the part of the client's filter that the server serves.
@@ -34,18 +60,19 @@ pub(in super::super) fn acknowledged(id: &str, honored: &Filter) -> Vec<u8> {
 }
 
 pub(in super::super) fn list_changed(id: &str, list: ListName) -> Vec<u8> {
-    let method = match list {
-        ListName::Prompts => "notifications/prompts/list_changed",
-        ListName::Resources => "notifications/resources/list_changed",
-        ListName::Tools => "notifications/tools/list_changed",
-    };
-    notification(id, method, "")
+    notification(id, list.method(), "")
 }
 
 pub(in super::super) fn resource_updated(id: &str, uri: &str) -> Vec<u8> {
     let uri = Value::from(uri);
     let method = "notifications/resources/updated";
     notification(id, method, &format!(r#","uri":{uri}"#))
+}
+
+/// Writes that a list changed, for a session, which has no id of a subscription.
+pub(in super::super) fn session_list_changed(list: ListName) -> Vec<u8> {
+    let method = list.method();
+    format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#).into_bytes()
 }
 
 /// Writes that a resource changed, for a session, which has no id of a subscription.
@@ -70,7 +97,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::primitive::ChangedLists;
 
     fn value(message: &[u8]) -> Value {
         serde_json::from_slice(message).unwrap()

@@ -36,11 +36,15 @@ async fn answer(session: &Session<'_>, id: &Value, result: &Value) -> u16 {
     session.post(&body).send().await.status
 }
 
-/// The URI of the next change.
+/// The URI of the next changed resource.
 async fn changes(events: &mut Events) -> String {
     loop {
-        let message = events.next().await.expect("no change").message;
-        if let Some(message) = message {
+        let event = events.next().await.expect("no change");
+        // The caller's lists change with the caller's rights.
+        if event.is("notifications/tools/list_changed") {
+            continue;
+        }
+        if let Some(message) = event.message {
             expect_valid(Era::Legacy, "ResourceUpdatedNotification", &message);
             return message["params"]["uri"].as_str().unwrap().to_owned();
         }
