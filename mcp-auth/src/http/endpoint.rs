@@ -142,7 +142,7 @@ async fn respond(
             return Ok(page);
         }
         if let Some(caller) = &caller
-            && let Some(answer) = session::serve(site, name, head, fields, caller)
+            && let Some(answer) = session::serve(site, name, head, fields, caller, token)
         {
             return answer;
         }

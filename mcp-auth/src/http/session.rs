@@ -24,6 +24,7 @@ pub(super) fn serve(
     head: &RequestHead,
     fields: &Fields<'_>,
     caller: &Caller,
+    token: Option<&str>,
 ) -> Option<Result<HttpResponse, Refused>> {
     let opens = head.method == Method::GET;
     if !site.endpoint.has_sessions() || !opens && head.method != Method::DELETE {
@@ -37,6 +38,7 @@ pub(super) fn serve(
     let url_org = url_org(site, head);
     let request = SessionRequestHead {
         caller,
+        token,
         url_org: &url_org,
         version: fields.mirrored.version,
         headers: fields.mirrored.arguments,

@@ -33,6 +33,8 @@ pub(crate) struct AccessRule {
     pub(crate) rule: Option<&'static str>,
     /// True if a person must confirm each call.
     pub(crate) confirms: bool,
+    /// True if a client that cannot ask a person confirms a call with a code.
+    pub(crate) takes_code: bool,
 }
 
 impl fmt::Display for AccessRule {
@@ -43,6 +45,9 @@ impl fmt::Display for AccessRule {
         }
         if self.confirms {
             f.write_str(", confirmed by the user")?;
+        }
+        if self.takes_code {
+            f.write_str(" or with a code")?;
         }
         Ok(())
     }

@@ -51,6 +51,18 @@ pub(crate) struct Given {
     pub(crate) rounds: u32,
     /// True if the client continues an earlier request.
     pub(crate) continues: bool,
+    pub(crate) code: GivenCode,
+}
+
+/// The code with which a client that cannot ask a person confirms the call.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum GivenCode {
+    #[default]
+    Absent,
+    /// The code agrees to the question that it was made for.
+    Accepted,
+    /// The code is not for this call, has expired, or was used before.
+    Refused,
 }
 
 /// An answer of the client.
@@ -66,6 +78,16 @@ pub(crate) struct Answer {
 /// another question.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct QuestionId(String);
+
+impl QuestionId {
+    pub(crate) fn new(id: String) -> Self {
+        Self(id)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A question for the client.
 #[derive(Clone, Debug)]
@@ -173,8 +195,16 @@ impl Question {
         }
     }
 
-    /// Adds the reason why the last answer was not accepted to the message. The identity of the question does not
-    /// change.
+    /// Returns the text for the person. Empty for a question to the client itself.
+    pub(crate) fn message(&self) -> &str {
+        match &self.params {
+            Params::Form { message, .. } | Params::Url { message, .. } => message,
+            Params::Other(_) => "",
+        }
+    }
+
+    /// Adds the reason why the last answer was not accepted to the message. The question remains the same
+    /// question.
     fn asked_again(mut self, reason: &str) -> Self {
         match &mut self.params {
             Params::Form { message, .. } | Params::Url { message, .. } => {
@@ -184,6 +214,33 @@ impl Question {
             Params::Other(_) => {}
         }
         self
+    }
+}
+
+impl Given {
+    /// Takes a code of the client as the agreement to this question of `confirm`.
+    pub(crate) fn confirm(&mut self, question: QuestionId) {
+        let question = Some(question);
+        let value = json!({ "action": "accept" });
+        self.answers
+            .insert(CONFIRM.to_owned(), Answer { question, value });
+        self.code = GivenCode::Accepted;
+    }
+}
+
+impl Client {
+    pub(crate) fn abilities(&self) -> ClientAbilities {
+        match self {
+            Self::Declared(capabilities) => ClientAbilities::read(capabilities),
+            Self::Known(client) => *client,
+        }
+    }
+}
+
+impl Asking {
+    /// Returns the question of `confirm`. `None` if the function asks something else.
+    pub(crate) fn confirmation(&self) -> Option<&Question> {
+        self.questions.get(CONFIRM)
     }
 }
 
@@ -252,11 +309,18 @@ impl Dialogue {
         self.given.continues || !self.given.answers.is_empty()
     }
 
+    pub(crate) fn code(&self) -> GivenCode {
+        self.given.code
+    }
+
+    /// Notes that the code of the client does not confirm the call, because it was used before.
+    pub(crate) fn refuse_code(&mut self) {
+        self.given.answers.remove(CONFIRM);
+        self.given.code = GivenCode::Refused;
+    }
+
     pub(super) fn client(&self) -> ClientAbilities {
-        match &self.given.client {
-            Client::Declared(capabilities) => ClientAbilities::read(capabilities),
-            Client::Known(client) => *client,
-        }
+        self.given.client.abilities()
     }
 
     /// Reports that the body of the function begins. Earlier questions are errors, because the call may still be
@@ -295,6 +359,10 @@ impl Dialogue {
         question: Question,
         read: impl FnOnce(&Value) -> Result<A, String>,
     ) -> Result<A, ToolError> {
+        let question = match self.given.code {
+            GivenCode::Refused => question.asked_again(REFUSED_CODE),
+            GivenCode::Absent | GivenCode::Accepted => question,
+        };
         match self.answer(Some(CONFIRM), question, true, read)? {
             Some(answer) => Ok(answer),
             None => pending().await,
@@ -398,6 +466,7 @@ impl std::fmt::Debug for State {
 
 /// The name of the question of `confirm`.
 const CONFIRM: &str = "confirm";
+const REFUSED_CODE: &str = "the code is not for this call, has expired, or was used before.";
 
 #[cfg(test)]
 mod tests;

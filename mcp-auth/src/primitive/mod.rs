@@ -93,7 +93,8 @@ pub(crate) use self::channel::{LogMessage, Progress};
 pub(crate) use self::concurrency::Concurrency;
 pub use self::context::started;
 pub(crate) use self::dialogue::{
-    Ability, Answer as ClientAnswer, Asking, Client, Dialogue, Given, Params, Question, QuestionId,
+    Ability, Answer as ClientAnswer, Asking, Client, Dialogue, Given, GivenCode, Params, Question,
+    QuestionId,
 };
 pub(crate) use self::error::Reference;
 pub use self::form::{Choice, FormChoice, FormFields};
@@ -109,7 +110,7 @@ pub(crate) use self::resource_result::ContentsBody;
 pub(crate) use self::returned::Output;
 pub(crate) use self::run::{CallEnvironment, Input};
 pub use self::schema::{NeverNull, SuppressedKeyword};
-pub(crate) use self::served::{RegistrySettings, Served};
+pub(crate) use self::served::{CONFIRMATION_CODE, RegistrySettings, Served};
 pub use self::stand_in::{ArgumentOf, FieldType, NotRead, When, taken};
 pub(crate) use self::state::States;
 pub(crate) use self::subscription::{ChangedLists, Changes, Subscription};

@@ -60,6 +60,15 @@ pub(crate) enum RegistryError {
         header: &'static str,
         location: &'static Location<'static>,
     },
+    /// A tool with `confirm` has an argument with the name of the argument that the server adds.
+    #[error(
+        "{location}: {item} has an argument `{argument}`, which `allow_confirmation_codes` reserves for the server; rename the argument"
+    )]
+    ReservedArgument {
+        item: String,
+        argument: &'static str,
+        location: &'static Location<'static>,
+    },
     /// A primitive counts its calls per organization, but its calls have no organization.
     #[error(
         "{location}: {item} has the rate `{rate}`, but acts in no organization; add `require_org`, or count `per user`"

@@ -37,6 +37,8 @@ pub(crate) struct RegistrySettings {
     pub(crate) lenient_arguments: bool,
     /// True if `tools/list` has `additionalProperties: false`.
     pub(crate) closed_schemas: bool,
+    /// True if a client that cannot ask a person confirms a call with a code.
+    pub(crate) confirmation_codes: bool,
 }
 
 /// A tool, a prompt or a resource that the server serves, with the data that is computed at start-up.
@@ -59,6 +61,8 @@ pub(crate) struct Served {
     /// True if a parameter gives access to the context of the call.
     uses_context: bool,
     requires_arguments: bool,
+    /// True if a client that cannot ask a person confirms a call with a code.
+    takes_code: bool,
     schemes: Vec<SecurityScheme>,
     /// The parts of the arguments' schema that some clients reject.
     unsupported: Vec<Unsupported>,
@@ -114,6 +118,14 @@ impl Served {
                 });
             }
         }
+        let takes_code = settings.confirmation_codes && declaration.kind.confirms();
+        if takes_code && schema::has_property(&input, CONFIRMATION_CODE) {
+            return Err(RegistryError::ReservedArgument {
+                item: info.in_words(),
+                argument: CONFIRMATION_CODE,
+                location: declaration.location,
+            });
+        }
         let known = match declaration.arguments {
             ArgumentsForm::Struct if !open => schema::property_names(&input),
             ArgumentsForm::Struct | ArgumentsForm::Generated | ArgumentsForm::Values { .. } => None,
@@ -146,6 +158,10 @@ impl Served {
         let schemes = schemes.map(|source| source.of(guard, &injected));
         let schemes = schemes.unwrap_or_default();
         let mut shown = [Some(input.clone()), output.map(|(schema, _)| schema)];
+        if let ([Some(input), _], true) = (&mut shown, takes_code) {
+            let code = json!({ "type": "string", "description": CODE_DESCRIPTION });
+            schema::add_property(input, CONFIRMATION_CODE, &code);
+        }
         if !settings.closed_schemas {
             shown.iter_mut().flatten().for_each(schema::leave_open);
         }
@@ -189,6 +205,7 @@ impl Served {
             uses_context: declaration.kind.confirms()
                 || declaration.parameters.iter().any(|one| one.uses_context),
             requires_arguments,
+            takes_code,
             schemes,
         })
     }
@@ -276,6 +293,7 @@ impl Served {
             guard: *self.guard(),
             rule: self.authorize().map(|authorize| authorize.rule),
             confirms: self.confirms(),
+            takes_code: self.takes_code,
         }
     }
 
@@ -377,7 +395,12 @@ impl Served {
         self.registration.declaration.kind.confirms()
     }
 
-    /// Returns whether calls run as tasks. `None` if no call runs as a task.
+    /// Returns true if a client that cannot ask a person confirms a call with the argument [`CONFIRMATION_CODE`].
+    pub(crate) fn takes_code(&self) -> bool {
+        self.takes_code
+    }
+
+    /// Returns whether calls run as tasks. `None` if no call does.
     pub(crate) fn task(&self) -> Option<TaskSupport> {
         self.registration.declaration.kind.task()
     }
@@ -408,3 +431,9 @@ impl Served {
         }
     }
 }
+
+/// The argument with the code that confirms a call. The server adds the argument to the schema of a tool with `confirm`,
+/// and takes it out of the arguments before the function reads them.
+pub(crate) const CONFIRMATION_CODE: &str = "confirmation_code";
+const CODE_DESCRIPTION: &str = "Leave this out of the first call. The answer to that call has a question for the user, and \
+     a code. After the user agreed, call the tool again with the same arguments and the code.";

@@ -8,7 +8,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::{fmt, mem};
 
@@ -63,8 +63,8 @@ struct Subscribers {
 }
 
 struct Mailbox {
-    /// The organization in which the subscriber acts.
-    organization: Option<String>,
+    /// The organization in which the subscriber acts. Empty while the subscriber acts in none.
+    organization: OnceLock<String>,
     wanted: ChangedLists,
     pending: Mutex<Pending>,
 }
@@ -83,7 +83,7 @@ impl Hub {
         wanted: ChangedLists,
     ) -> Subscription {
         let mailbox = Arc::new(Mailbox {
-            organization,
+            organization: organization.map(OnceLock::from).unwrap_or_default(),
             wanted,
             pending: Mutex::default(),
         });
@@ -113,7 +113,7 @@ impl Hub {
             return;
         };
         let acts_there = |mailbox: &&Arc<Mailbox>| {
-            organization.is_none() || mailbox.organization.as_deref() == organization
+            organization.is_none() || mailbox.organization.get().map(String::as_str) == organization
         };
         let told = mailboxes.iter().filter(acts_there);
         let woken: Vec<_> = told.filter_map(|mailbox| mailbox.put_uri(uri)).collect();
@@ -194,6 +194,18 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
+    /// States in which organization the subscriber acts, if the subscriber has acted in none so far.
+    pub(crate) fn act_in(&self, organization: &str) {
+        self.mailbox
+            .organization
+            .get_or_init(|| organization.to_owned());
+    }
+
+    /// Returns the organization in which the subscriber acts.
+    pub(crate) fn organization(&self) -> Option<&str> {
+        self.mailbox.organization.get().map(String::as_str)
+    }
+
     /// Returns the number of resources.
     pub(crate) fn count(&self) -> usize {
         self.uris.len()
@@ -375,6 +387,21 @@ mod tests {
         assert_eq!(told(&subscriptions), [0, 1, 0]);
         hub.resource_updated("a:1", None);
         assert_eq!(told(&subscriptions), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_subscriber_stays_in_the_first_organization_in_which_it_acts() {
+        let hub: Arc<Hub> = Arc::default();
+        let subscription = subscribed(&hub, NONE, &["a:1"]);
+        let told = |organization| {
+            hub.resource_updated("a:1", Some(organization));
+            taken(&subscription).1.len()
+        };
+        assert_eq!((told("org_1"), subscription.organization()), (0, None));
+        subscription.act_in("org_1");
+        subscription.act_in("org_2");
+        assert_eq!(subscription.organization(), Some("org_1"));
+        assert_eq!((told("org_1"), told("org_2")), (1, 0));
     }
 
     #[test]

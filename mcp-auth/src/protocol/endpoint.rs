@@ -37,6 +37,7 @@ mod converse;
 mod denial;
 mod freshness;
 mod list;
+mod list_watch;
 mod listen;
 mod listening;
 mod message_stream;
@@ -48,6 +49,7 @@ mod stream;
 mod target;
 mod task;
 mod task_run;
+mod token_watch;
 
 pub(crate) use self::config::{AnonymousAccess, EndpointConfig, ServerInfo, Transport};
 pub(crate) use self::message_stream::{MessageStream, StreamEvent};

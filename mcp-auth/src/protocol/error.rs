@@ -53,7 +53,7 @@ pub(crate) enum RpcError {
     /// The function of a prompt or a resource failed. The text is the function's own text, or names an id in the log.
     #[error("{0}")]
     Failed(String),
-    /// A limit refused the use of a prompt or a resource.
+    /// A limit refused the use of a prompt or a resource, or another confirmation.
     #[error("{text}")]
     Limited {
         text: String,

@@ -7,6 +7,7 @@
 mod calls;
 mod challenge;
 mod completion;
+mod confirmation_code;
 mod confirmations;
 mod cursor;
 mod driver;
@@ -57,6 +58,8 @@ pub(crate) use self::outline::{Outline, RequestKind};
 pub(crate) use self::problem::{Problem, seconds};
 #[cfg(feature = "testing")]
 pub(crate) use self::rates::RETRY_AFTER;
+#[cfg(feature = "testing")]
+pub(crate) use self::results::CONFIRMATION;
 pub(crate) use self::running_tasks::RunningTasks;
 pub(crate) use self::seal::{KEY_LEN, Sealer, StateKey};
 #[cfg(test)]

@@ -114,7 +114,17 @@ impl Rates {
         self.store.take(&self.counts(call)).await
     }
 
-    /// Returns the limit that would refuse a call, without counting the call.
+    /// Counts a further run of a function for the rates that the function declares, and not for those of the server.
+    ///
+    /// # Errors
+    ///
+    /// The error with which [`take`](Self::take) would refuse the call.
+    pub(super) async fn take_own(&self, call: Counting<'_>) -> Result<(), Limited> {
+        let counts: Vec<_> = call.own_counts().collect();
+        self.store.take(&counts).await
+    }
+
+    /// Returns the limit that would refuse a call. Counts nothing.
     ///
     /// # Errors
     ///
@@ -126,9 +136,7 @@ impl Rates {
     fn counts<'a>(&self, call: Counting<'a>) -> Vec<Count<'a>> {
         let server = self.server.iter().enumerate();
         let server = server.map(|(place, rate)| call.count(None, place, *rate));
-        let own = call.own_rates().iter().enumerate();
-        let own = own.map(|(place, rate)| call.count(call.tool.map(Served::key), place, *rate));
-        server.chain(own).collect()
+        server.chain(call.own_counts()).collect()
     }
 }
 
@@ -139,6 +147,11 @@ impl<'a> Counting<'a> {
             Some(tool) if self.allowed => tool.rates(),
             Some(_) | None => &[],
         }
+    }
+
+    fn own_counts(self) -> impl Iterator<Item = Count<'a>> {
+        let own = self.own_rates().iter().enumerate();
+        own.map(move |(place, rate)| self.count(self.tool.map(Served::key), place, *rate))
     }
 
     fn count(self, tool: Option<&'a str>, place: usize, rate: Rate) -> Count<'a> {

@@ -71,7 +71,9 @@ impl RequestState {
         if content.len() > MOST_CONTENT {
             return Err(Unsealed::TooLong);
         }
-        let sealed = origin.bound(|binding| sealer.seal(binding, &content, LIFETIME));
+        let sealed = origin.bound(Purpose::RequestState, |binding| {
+            sealer.seal(binding, &content, LIFETIME)
+        });
         sealed.ok_or(Unsealed::Failed)
     }
 
@@ -81,19 +83,19 @@ impl RequestState {
         if text.len() > MOST_LENGTH {
             return None;
         }
-        let content = origin.bound(|binding| sealer.open(binding, text))?;
+        let content = origin.bound(Purpose::RequestState, |binding| sealer.open(binding, text))?;
         serde_json::from_slice(&content).ok()
     }
 }
 
 impl Origin<'_> {
-    /// Passes the data for which a state is valid to `then`.
-    fn bound<T>(self, then: impl FnOnce(Binding<'_>) -> T) -> T {
+    /// Passes the data for which a state or a code is valid to `then`.
+    pub(super) fn bound<T>(self, purpose: Purpose, then: impl FnOnce(Binding<'_>) -> T) -> T {
         let principal = self
             .caller
             .map(|caller| caller.principal_in(self.org).to_bytes());
         then(Binding {
-            purpose: Purpose::RequestState,
+            purpose,
             parts: &[
                 principal.as_deref().unwrap_or_default(),
                 &self.url_org.to_bytes(),

@@ -20,11 +20,14 @@ use super::string::escape;
 use super::subscriptions::SUBSCRIPTION_ID;
 use super::{Response, ServerInfo, Status};
 
+mod confirmation;
 mod contents;
 mod input;
 mod published;
 mod task;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::confirmation::CONFIRMATION;
 pub(super) use self::contents::ReadResource;
 pub(super) use self::published::Published;
 
@@ -91,8 +94,8 @@ impl Results {
         };
         let tail = |initialize: &Value| initialize.to_string().trim_start_matches('{').to_owned();
         let initialize_tail = tail(&initialize);
-        if let Some(resources) = initialize.pointer_mut("/capabilities/resources") {
-            *resources = json!({ "subscribe": true });
+        if let Some(capabilities) = initialize.get_mut("capabilities") {
+            *capabilities = published.capabilities_in_session();
         }
         let initialize_tail_in_session = tail(&initialize);
         Self {
@@ -113,7 +116,7 @@ impl Results {
         })
     }
 
-    /// `in_session` is true if the client gets a session. Only in a session can a client subscribe to resources.
+    /// `in_session` is true if the client gets a session. Only in a session does a client get notifications of changes.
     pub(super) fn initialize(&self, id: &str, version: &'static str, in_session: bool) -> Response {
         let tail = match in_session {
             true => &self.initialize_tail_in_session,

@@ -1,5 +1,5 @@
-//! Seals data that a client keeps for the server: the cursors of lists, and the state of a request that waits for a
-//! person. Sealing encrypts and authenticates the data.
+//! Seals the data that a client keeps for the server: the cursors of lists, the state of a request that waits for a
+//! person, and the codes that confirm calls.
 //!
 //! Only a server with the key can read or make a sealed text. A sealed text is valid only for the purpose and the
 //! request for which the server made it, and only until it expires. Servers that share a key accept each other's texts.
@@ -40,6 +40,8 @@ enum Keys {
 /// The use of a sealed text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
+    /// The code that confirms a call.
+    ConfirmationCode,
     /// The cursor of a page of a list.
     Cursor,
     /// The state of a request that waits for a person.
@@ -146,6 +148,7 @@ impl Sealer {
     /// bytes.
     fn bytes(&self, Binding { purpose, parts }: Binding<'_>) -> Vec<u8> {
         let purpose: &[u8] = match purpose {
+            Purpose::ConfirmationCode => b"confirmation-code",
             Purpose::Cursor => b"cursor",
             Purpose::RequestState => b"request-state",
         };

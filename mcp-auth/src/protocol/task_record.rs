@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::identity::{Caller, Org, UrlOrg};
-use crate::primitive::{Asking, Client, ClientAnswer, Given, QuestionId};
+use crate::primitive::{Asking, Client, ClientAnswer, Given, GivenCode, QuestionId};
 
 use super::tasks::StoredTask;
 
@@ -127,6 +127,7 @@ impl TaskRecord {
             answers: self.answers.clone(),
             rounds: self.rounds,
             continues: true,
+            code: GivenCode::Absent,
         }
     }
 

@@ -139,7 +139,9 @@ codes! {
     Fatal RATE_WITHOUT_ORGANIZATION "rate-without-organization"
         "the rate is counted per organization, and these calls have no organization";
     Fatal HEADER_OF_ANOTHER_TYPE "header-of-another-type"
-        "clients hide a tool with a header for an argument of another type";
+        "clients hide a tool with such a header";
+    Fatal ARGUMENT_RESERVED "argument-reserved"
+        "the server takes this argument out of each call of a tool with `confirm`";
     Fatal TOOLS_MISSING "tools-missing"
         "the server would have nothing to serve";
     Fatal TOOL_MODULE_EMPTY "tool-module-empty"

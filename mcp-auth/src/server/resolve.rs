@@ -237,6 +237,7 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
         schemes: scopes.security_schemes.then(schemes),
         lenient_arguments: builder.schemas.lenient_arguments,
         closed_schemas: builder.schemas.closed_schemas,
+        confirmation_codes: builder.schemas.confirmation_codes,
     };
     let registry = Registry::collect(|tool| selected.serves(tool), &builder.states, &settings);
     let registry = registry.map_err(|error| {
@@ -245,6 +246,7 @@ pub(super) fn tools(builder: &ServerBuilder) -> Result<Registry, Finding> {
             RegistryError::HeaderOfAnotherType { .. } => &codes::HEADER_OF_ANOTHER_TYPE,
             RegistryError::PublicInGuardedModule { .. } => &codes::PUBLIC_IN_GUARDED_MODULE,
             RegistryError::MissingState { .. } => &codes::STATE_MISSING,
+            RegistryError::ReservedArgument { .. } => &codes::ARGUMENT_RESERVED,
             RegistryError::SharedUri { .. } => &codes::RESOURCE_URI_SHARED,
             RegistryError::RateWithoutOrganization { .. } => &codes::RATE_WITHOUT_ORGANIZATION,
         };

@@ -2,14 +2,12 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
 
-use crate::identity::{AuthError, Authenticator, Caller, UrlOrg};
+use crate::identity::{Authenticator, Caller, UrlOrg};
 use crate::limits::Party;
 use crate::protocol::{
     Challenger, Endpoint, Header, Headers, Mirrored, Outline, RequestKind, Response, RpcError,
@@ -206,17 +204,10 @@ impl Connection {
 
     /// Sends the messages of a session that belong to no call, as long as the caller's token is accepted.
     async fn forward(self: Arc<Self>, id: Arc<SessionId>, caller: Option<Caller>, party: Party) {
-        let events = self
-            .endpoint
-            .open_process_stream(&id, caller.as_ref(), party);
+        let caller = (caller.as_ref(), self.credentials.token());
+        let events = self.endpoint.open_process_stream(&id, caller, party);
         let Some(mut events) = events else { return };
         while let Some(event) = events.next().await {
-            while let Err(error) = self.credentials.verify(&self.authenticator).await {
-                if matches!(error, AuthError::Invalid(_)) {
-                    return;
-                }
-                sleep(VERIFY_AGAIN).await;
-            }
             if self.output.send(event.message).await.is_err() {
                 return;
             }
@@ -256,6 +247,3 @@ impl Headers for OnlySession {
         }
     }
 }
-
-/// The time after which a token that could not be verified is verified again.
-const VERIFY_AGAIN: Duration = Duration::from_secs(5);

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::protocol::CONFIRMATION;
+
 use super::answer::TestAnswer;
 use super::user::TestUser;
 
@@ -97,6 +99,11 @@ impl TestUser<'_> {
                 }
                 answer = user.request(method, Some(&name), params).send().await;
             }
+            questions.extend(
+                answer
+                    .confirmation("question")
+                    .map(|message| json!({ "message": message })),
+            );
             answer.questions = questions;
             user.follow(answer).await
         }
@@ -118,8 +125,21 @@ impl TestAnswer {
         &self.questions
     }
 
-    /// Returns the questions of this response with their answers. `None` if the response asks no question, or if the
-    /// client cannot answer. `before` is the number of earlier questions.
+    /// Returns the code with which a client that cannot ask a person confirms the call, in the argument
+    /// `confirmation_code` of a second call. `None` if the response has no code.
+    /// [`ServerBuilder::allow_confirmation_codes`](crate::ServerBuilder::allow_confirmation_codes) has an example.
+    #[must_use]
+    pub fn confirmation_code(&self) -> Option<&str> {
+        self.confirmation("code")
+    }
+
+    fn confirmation(&self, member: &str) -> Option<&str> {
+        let meta = self.result()?.get("_meta")?;
+        meta.get(CONFIRMATION)?.get(member)?.as_str()
+    }
+
+    /// Returns the questions of this response with their answers. `None` if the response asks nothing, or if the client
+    /// cannot answer. `before` is the number of earlier questions.
     fn next_round(&self, person: &Person, before: usize) -> Option<Round> {
         let state = self.member("/result/requestState")?.clone();
         let (questions, answers) = self.answered(person, before)?;

@@ -20,6 +20,7 @@ mod challenges;
 mod check;
 mod clients;
 mod confirm;
+mod confirmation_codes;
 mod content;
 mod corpus;
 mod data;

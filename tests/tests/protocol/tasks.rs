@@ -99,6 +99,15 @@ mod tools {
         Ok(format!("Approved by {}", name.name))
     }
 
+    /// Ask after a while, three times a minute.
+    #[mcp_tool(task, rate = "3/min per user")]
+    async fn rarely(runs: &State<Runs>, cx: &Context) -> Result<String, ToolError> {
+        runs.count();
+        yield_now().await;
+        let name: Name = cx.elicit("Your name?").await?;
+        Ok(name.name)
+    }
+
     /// Ask for two names at once, after a while.
     #[mcp_tool(task)]
     async fn pair(cx: &Context) -> Result<String, ToolError> {
@@ -156,13 +165,13 @@ mod plain_tools {
 
 /// Holds functions back, and counts those that run.
 #[derive(Clone, Debug)]
-struct Gate {
+pub(crate) struct Gate {
     open: Arc<Semaphore>,
     running: Arc<AtomicUsize>,
 }
 
 impl Gate {
-    fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self {
             open: Arc::new(Semaphore::new(0)),
             running: Arc::default(),
@@ -502,6 +511,34 @@ async fn a_task_waits_for_answers_and_continues() {
     update(&world, &ada, &id, json!({ "question-1.2": named("Eve") })).await;
     assert_eq!(get(&world, &ada, &id).await, task);
     world.expect_runs(3);
+}
+
+#[actix_web::test]
+async fn an_update_that_runs_the_function_counts_for_the_rates_of_the_tool() {
+    let (world, _gate) = world().await;
+    let ada = world.ada();
+    let answers = |name: &str| json!({ "question-1.1": named(name) });
+    let first = begin(&world, &ada, "rarely", json!({})).await;
+    until(&world, &ada, &first, "input_required").await;
+    let second = begin(&world, &ada, "rarely", json!({})).await;
+    until(&world, &ada, &second, "input_required").await;
+    // An update that answers nothing does not run the function.
+    update(&world, &ada, &first, json!({ "unknown": named("Ada") })).await;
+    update(&world, &ada, &first, answers("Ada")).await;
+    assert_eq!(text(&until(&world, &ada, &first, "completed").await), "Ada");
+    world.expect_runs(3);
+    let params = json!({ "taskId": second, "inputResponses": answers("Bob") });
+    let reply = send(&world, &ada, "tasks/update", params).await;
+    expect_error(Era::Modern, 200, 429, &reply);
+    assert_eq!(get(&world, &ada, &second).await["status"], "input_required");
+    world.expect_runs(3);
+    world.clock.advance(Duration::from_secs(61));
+    update(&world, &ada, &second, answers("Bob")).await;
+    assert_eq!(
+        text(&until(&world, &ada, &second, "completed").await),
+        "Bob"
+    );
+    world.expect_runs(4);
 }
 
 #[actix_web::test]

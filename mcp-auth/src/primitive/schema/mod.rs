@@ -116,8 +116,36 @@ pub(super) fn add_header(schema: &mut Value, argument: &str, header: &str) -> bo
     true
 }
 
-/// Turns an output schema into a schema that MCP accepts. The returned flag is true if the value must be wrapped as
-/// `{"result": …}`, because its schema does not describe an object.
+/// Returns true if the root of a schema, or one of its alternatives, has this property.
+pub(super) fn has_property(schema: &Value, name: &str) -> bool {
+    let properties = schema.get("properties");
+    let is_own = properties.is_some_and(|properties| properties.get(name).is_some());
+    let mut alternatives = COMPOSED
+        .iter()
+        .filter_map(|keyword| schema.get(keyword)?.as_array());
+    is_own || alternatives.any(|all| all.iter().any(|one| has_property(one, name)))
+}
+
+/// Adds an optional property to the root of a schema. Also adds it to the alternatives, because an alternative with
+/// `additionalProperties: false` refuses what only the root has.
+pub(super) fn add_property(schema: &mut Value, name: &str, property: &Value) {
+    let Value::Object(object) = schema else {
+        return;
+    };
+    for keyword in COMPOSED {
+        let alternatives = object.get_mut(keyword).and_then(Value::as_array_mut);
+        for alternative in alternatives.into_iter().flatten() {
+            add_property(alternative, name, property);
+        }
+    }
+    let properties = object.entry("properties").or_insert_with(|| json!({}));
+    if let Value::Object(properties) = properties {
+        properties.insert(name.to_owned(), property.clone());
+    }
+}
+
+/// Turns an output schema into a schema that MCP accepts. The flag is true if the value must be
+/// wrapped as `{"result": …}`, because its schema does not describe an object.
 pub(super) fn finish_output(schema: Schema) -> (Value, bool) {
     let mut object = into_object(schema);
     object.remove("title");
@@ -297,6 +325,27 @@ mod tests {
             assert_eq!(*keyword == "X", fits, "{argument}");
         }
         assert!(!add_header(&mut json!({}), "text", "Mcp-Param-X"));
+    }
+
+    #[test]
+    fn a_property_is_added_to_the_root_and_to_closed_alternatives() {
+        let mut schema = json!({
+            "type": "object",
+            "oneOf": [
+                { "type": "object", "properties": { "a": {} }, "additionalProperties": false },
+                { "allOf": [{ "properties": { "b": {} } }] },
+            ],
+        });
+        for (name, has) in [("a", true), ("b", true), ("code", false)] {
+            assert_eq!(has_property(&schema, name), has, "{name}");
+        }
+        let text = json!({ "type": "string" });
+        add_property(&mut schema, "code", &text);
+        for place in ["", "/oneOf/0", "/oneOf/1", "/oneOf/1/allOf/0"] {
+            let property = format!("{place}/properties/code");
+            assert_eq!(schema.pointer(&property), Some(&text), "{place}");
+        }
+        assert!(has_property(&schema, "code"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::primitive::{
     CallEnvironment, Concurrency, Input, Output, Reference, Served, Suggestions, Wanted,
 };
 
+use super::super::confirmation_code;
 use super::super::driver::{Driver, Step};
 use super::super::era::Era;
 use super::super::error::RpcError;
@@ -43,7 +44,7 @@ impl Endpoint {
         let era = request.era;
         let Use {
             served: tool,
-            input,
+            mut input,
             target,
         } = used;
         let mut record = Record::open(&self.log, tool, caller);
@@ -92,11 +93,21 @@ impl Endpoint {
         // Compare the headers after the guard, because only an allowed caller may learn that a header is wrong, and so
         // learn which arguments the tool has.
         let mut arguments = ByteString::new();
-        if let Input::Arguments(written) = &input {
+        let mut code = None;
+        if let Input::Arguments(written) = &mut input {
             let checked = era.check_arguments(request.mirrored, tool.mirrored(), written);
             if let Err(mismatch) = checked {
                 record.fail("a header differs from its argument", Reference::new());
                 return Err(mismatch.into());
+            }
+            if tool.takes_code() {
+                match confirmation_code::taken(written) {
+                    Ok(taken) => (*written, code) = (taken.arguments, taken.code),
+                    Err(invalid) => {
+                        record.fail("the confirmation code is not valid", Reference::new());
+                        return Ok(self.results.failure(request.id, era, &invalid.to_string()));
+                    }
+                }
             }
             arguments = written.clone();
         }
@@ -104,7 +115,8 @@ impl Endpoint {
         let bound_org = self.bound_org(caller, org, tool, request).await?;
         let bound_org = bound_org.as_ref().or(org);
         let origin = origin(tool, target, caller, bound_org, request.url_org, &arguments);
-        let dialogue = self.dialogue(request, tool, origin).inspect_err(|_| {
+        let dialogue = self.dialogue(request, tool, origin, code.as_deref());
+        let mut dialogue = dialogue.inspect_err(|_| {
             record.fail("the request state is not valid", Reference::new());
         })?;
         let is_retry = dialogue.continues();
@@ -135,8 +147,10 @@ impl Endpoint {
         if let Err(refused) = self.rates.take(counting).await {
             return limited(refused, &mut record);
         }
-        if is_retry && tool.confirms() && era == Era::Modern {
-            self.use_state(request, &mut record).await?;
+        if is_retry && tool.confirms() {
+            let code = code.as_deref();
+            self.use_confirmation(request, &mut dialogue, code, &mut record)
+                .await?;
         }
         // A function that runs as a task sends no messages.
         let wanted = match as_task {

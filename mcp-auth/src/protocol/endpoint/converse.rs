@@ -16,7 +16,7 @@ use tracing::instrument::WithSubscriber;
 
 use crate::identity::{Caller, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{Ability, Asking, Client, ClientAnswer, Given, Params, Question};
+use crate::primitive::{Ability, Asking, Client, ClientAnswer, Given, GivenCode, Params, Question};
 
 use super::super::Response;
 use super::super::challenge::Challenger;
@@ -191,6 +191,7 @@ impl Original {
             answers: given,
             rounds: asking.rounds,
             continues: true,
+            code: GivenCode::Absent,
         })
     }
 }

@@ -6,16 +6,18 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use crate::guard::NotAuthorized;
-use crate::identity::{Acting, BearerToken, Caller, TokenKind, Unavailable, UrlOrg};
+use crate::identity::{Acting, Caller, Unavailable, UrlOrg};
 use crate::limits::Party;
 use crate::primitive::{CallEnvironment, ChangedLists, Failure, Input, List, Notifier, Outcome};
 
 use super::super::error::RpcError;
 use super::super::rates::Counting;
 use super::super::record::Record;
-use super::super::subscriptions::Filter;
+use super::super::subscriptions::{Filter, Seen};
 use super::super::{RefusedMessage, Response};
-use super::listening::{Listening, Watched};
+use super::list_watch::ListWatch;
+use super::listening::Listening;
+use super::token_watch::TokenWatch;
 use super::{Endpoint, Request, Sender, Stopped, facts};
 
 /// The caller of a stream, with the data that decisions about the caller need.
@@ -108,11 +110,7 @@ impl Endpoint {
             party: sender.party,
             org: org.org.map(|org| org.id().to_owned()),
         };
-        let lists = ChangedLists {
-            prompts: asked.lists.prompts && self.serves(List::Prompts),
-            resources: asked.lists.resources && self.serves(List::Resources),
-            tools: asked.lists.tools && self.serves(List::Tools),
-        };
+        let lists = self.served_lists(asked.lists);
         let watched = self.watched(lists, &reader).await?;
         let mut subscription = self.notifier().open(reader.org.clone(), lists);
         let mut honored = Filter {
@@ -134,9 +132,9 @@ impl Endpoint {
             subscription.add(&uri);
             honored.uris.push(uri);
         }
-        let token = sender.token.map(|token| BearerToken::new(token).keep());
-        let listening = Listening::new(self, request.id, reader, token, (subscription, place))
-            .watching(watched);
+        let token = TokenWatch::new(self, sender.token);
+        let opened = (subscription, place);
+        let listening = Listening::new(self, request.id, reader, token, watched, opened);
         Ok(Response::Stream(listening.stream(&honored)))
     }
 
@@ -156,9 +154,9 @@ impl Endpoint {
         })
     }
 
-    /// Returns the organization that decisions about the server's resources use. The server looks up the organization
-    /// whatever URIs the client asks for, so neither the time nor an error shows whether a URI exists.
-    async fn organization(
+    /// Returns the organization that decisions about the server's resources use. It is looked up whatever the client
+    /// asks for, so neither the time nor an error shows whether a URI exists.
+    pub(super) async fn organization(
         &self,
         caller: Option<&Caller>,
         url: &UrlOrg,
@@ -166,28 +164,28 @@ impl Endpoint {
         self.acting(caller, url, self.hidden).await
     }
 
-    /// Returns the lists whose visible entries depend on the caller's current membership, with the entries that the
-    /// caller sees now.
-    async fn watched(&self, lists: ChangedLists, reader: &Reader) -> Result<Vec<Watched>, Stopped> {
-        let kind = reader.caller.as_ref().map(Caller::token_kind);
-        // The server looks up memberships only for OAuth callers.
-        if kind != Some(TokenKind::OAuth) {
-            return Ok(Vec::new());
+    /// Returns the watch of the lists that depend on the caller's current membership, and what the caller sees of them now.
+    async fn watched(
+        &self,
+        lists: ChangedLists,
+        reader: &Reader,
+    ) -> Result<(ListWatch, Seen), Stopped> {
+        let watch = ListWatch::new(self, lists, reader);
+        let mut seen = Seen::default();
+        for list in watch.lists() {
+            let visible = self.visible(*list, reader.caller.as_ref(), &reader.url_org);
+            seen.record(*list, visible.await?);
         }
-        let mut watched = Vec::new();
-        for list in List::ALL {
-            let is_asked = match list {
-                List::Prompts => lists.prompts,
-                List::Resources | List::Templates => lists.resources,
-                List::Tools => lists.tools,
-            };
-            if is_asked && self.depends_on_membership(list) {
-                let visible = self.visible(list, reader.caller.as_ref(), &reader.url_org);
-                let visible = visible.await?;
-                watched.push(Watched { list, visible });
-            }
+        Ok((watch.compared_now(self), seen))
+    }
+
+    /// Returns these lists, as far as the server has them.
+    pub(super) fn served_lists(&self, lists: ChangedLists) -> ChangedLists {
+        ChangedLists {
+            prompts: lists.prompts && self.serves(List::Prompts),
+            resources: lists.resources && self.serves(List::Resources),
+            tools: lists.tools && self.serves(List::Tools),
         }
-        Ok(watched)
     }
 
     /// Decides whether a caller may read a resource now. The guard decides with a membership that is at most 30 s old,

@@ -14,14 +14,14 @@ use futures_util::future::{Either, select};
 use futures_util::stream;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::guard::Visible;
-use crate::identity::{AuthError, Client, KeptToken, Standing};
-use crate::primitive::{ChangedLists, Changes, List, Subscription};
+use crate::primitive::{Changes, Subscription};
 
 use super::super::subscriptions::{
-    Filter, ListName, Place, acknowledged, list_changed, resource_updated,
+    Filter, ListName, Place, Seen, acknowledged, list_changed, resource_updated,
 };
+use super::list_watch::ListWatch;
 use super::listen::{Cost, Reader};
+use super::token_watch::{Token, TokenWatch};
 use super::{Endpoint, MessageStream};
 
 /// An open stream.
@@ -30,36 +30,15 @@ pub(super) struct Listening {
     /// The id of the request, as written in the body.
     id: String,
     reader: Reader,
-    /// `None` if the stream was opened without a token.
-    token: Option<KeptToken>,
+    token: TokenWatch,
     subscription: Subscription,
-    watched: Vec<Watched>,
+    lists: ListWatch,
+    seen: Seen,
     /// The changes that are being delivered.
     batch: Changes,
-    /// The uptime at which the token was last verified, or could not be verified.
-    checked: Duration,
-    /// The uptime at which the watched lists were last compared.
-    compared: Duration,
-    /// No further batch is taken before this time.
+    /// The time before which no further batch is taken.
     not_before: Option<Instant>,
     _place: Place,
-}
-
-/// A list that depends on the caller's membership, with the entries that the caller saw last.
-#[derive(Debug)]
-pub(super) struct Watched {
-    pub(super) list: List,
-    pub(super) visible: Visible,
-}
-
-/// Whether the token of a stream is still accepted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Token {
-    Accepted,
-    /// The server cannot verify the token now.
-    Later,
-    /// The server no longer accepts the token.
-    Over,
 }
 
 impl Listening {
@@ -67,31 +46,25 @@ impl Listening {
         endpoint: &Arc<Endpoint>,
         id: &str,
         reader: Reader,
-        token: Option<KeptToken>,
+        token: TokenWatch,
+        (lists, seen): (ListWatch, Seen),
         (subscription, place): (Subscription, Place),
     ) -> Self {
-        let now = endpoint.config.clock.uptime();
         Self {
             endpoint: Arc::clone(endpoint),
             id: id.to_owned(),
             reader,
             token,
             subscription,
-            watched: Vec::new(),
+            lists,
+            seen,
             batch: Changes::default(),
-            checked: now,
-            compared: now,
             not_before: None,
             _place: place,
         }
     }
 
-    /// Also notifies the client when the entries that the caller sees in these lists change.
-    pub(super) fn watching(self, watched: Vec<Watched>) -> Self {
-        Self { watched, ..self }
-    }
-
-    /// Returns the messages of the stream: the acknowledgement, the notifications, and at the end the response.
+    /// Returns the messages: the acknowledgement, the notifications, and at the end the response.
     pub(super) fn stream(self, honored: &Filter) -> MessageStream {
         let acknowledged = acknowledged(&self.id, honored);
         let messages = stream::unfold(
@@ -126,7 +99,8 @@ impl Listening {
                 return None;
             }
             let is_changed = self.wait().await;
-            match self.token(is_changed).await {
+            let (endpoint, caller) = (&self.endpoint, self.reader.caller.as_ref());
+            match self.token.check(endpoint, caller, is_changed).await {
                 Token::Over => return None,
                 Token::Later if is_changed => self.try_later(),
                 Token::Accepted if is_changed => {
@@ -135,7 +109,10 @@ impl Listening {
                 }
                 Token::Accepted | Token::Later => {}
             }
-            self.compare().await;
+            let record = &mut |list, visible| self.seen.record(list, visible);
+            let changed = self.lists.changed(&self.endpoint, &self.reader, record);
+            let changed = changed.await;
+            self.subscription.changed(changed);
         }
     }
 
@@ -146,7 +123,7 @@ impl Listening {
 
     /// Returns the next notification of the batch, and skips changes that the caller may not learn of.
     async fn deliver(&mut self) -> Option<Vec<u8>> {
-        if let Some(list) = next_list(&mut self.batch.lists) {
+        if let Some(list) = ListName::take(&mut self.batch.lists) {
             return Some(list_changed(&self.id, list));
         }
         while let Some(uri) = self.batch.uris.pop_front() {
@@ -182,102 +159,7 @@ impl Listening {
         let tick = self.endpoint.config.clock.tick();
         self.not_before = Instant::now().checked_add(tick);
     }
-
-    /// Returns whether the token is still accepted. If the server must ask the identity provider about the token, an
-    /// idle stream asks once in [`IDLE_CHECK`], and a stream that has a change to deliver asks at once.
-    async fn token(&mut self, delivers: bool) -> Token {
-        let (Some(token), Some(caller)) = (&self.token, &self.reader.caller) else {
-            return Token::Accepted;
-        };
-        let streams = &self.endpoint.config.streams;
-        let now = self.endpoint.config.clock.uptime();
-        match streams.authenticator.standing(&token.bearer(), caller) {
-            Standing::Over => return Token::Over,
-            Standing::Accepted => {
-                self.checked = now;
-                return Token::Accepted;
-            }
-            Standing::Unknown { asks_provider } => {
-                let is_recent = now.saturating_sub(self.checked) < IDLE_CHECK;
-                if asks_provider && !delivers && is_recent {
-                    return Token::Accepted;
-                }
-            }
-        }
-        let Ok(_turn) = streams.turn().await else {
-            return Token::Over;
-        };
-        let client = Client::of_stream();
-        let bearer = token.bearer();
-        let verified = streams.authenticator.authenticate_from(client, &bearer);
-        let verified = Box::pin(verified).await;
-        self.checked = now;
-        match verified {
-            Ok(_) => Token::Accepted,
-            Err(AuthError::Invalid(_)) => Token::Over,
-            Err(
-                AuthError::FailsOften
-                | AuthError::Misconfigured
-                | AuthError::OverBudget(_)
-                | AuthError::Unavailable(_),
-            ) => Token::Later,
-        }
-    }
-
-    /// Compares the watched lists with the lists that the caller's current membership allows, once in
-    /// [`COMPARE_INTERVAL`]. Records the lists that differ. If requests of clients use half of the budget for look-ups,
-    /// the comparison waits.
-    async fn compare(&mut self) {
-        let now = self.endpoint.config.clock.uptime();
-        let is_due = now.saturating_sub(self.compared) >= COMPARE_INTERVAL;
-        if self.watched.is_empty() || !is_due {
-            return;
-        }
-        let Ok(_turn) = self.endpoint.config.streams.turn().await else {
-            return;
-        };
-        if !self.endpoint.config.organizations.is_idle() {
-            return;
-        }
-        let mut changed = ChangedLists::default();
-        for Watched { list, visible } in &mut self.watched {
-            let (caller, url) = (self.reader.caller.as_ref(), &self.reader.url_org);
-            let Ok(current) = Box::pin(self.endpoint.visible(*list, caller, url)).await else {
-                continue;
-            };
-            if current == *visible {
-                continue;
-            }
-            *visible = current;
-            match list {
-                List::Prompts => changed.prompts = true,
-                List::Resources | List::Templates => changed.resources = true,
-                List::Tools => changed.tools = true,
-            }
-        }
-        self.compared = now;
-        self.subscription.changed(changed);
-    }
-}
-
-/// Removes one list from a set, and returns the list.
-fn next_list(lists: &mut ChangedLists) -> Option<ListName> {
-    for (changed, name) in [
-        (&mut lists.tools, ListName::Tools),
-        (&mut lists.prompts, ListName::Prompts),
-        (&mut lists.resources, ListName::Resources),
-    ] {
-        if std::mem::take(changed) {
-            return Some(name);
-        }
-    }
-    None
 }
 
 /// The shortest time between two batches of one stream. Changes within this time are delivered together.
 const DELIVERY_INTERVAL: Duration = Duration::from_millis(100);
-/// The shortest time between two comparisons of the lists of a stream. It equals the largest age of a cached membership,
-/// and the time for which clients may cache a list.
-const COMPARE_INTERVAL: Duration = Duration::from_secs(30);
-/// The time after which an idle stream asks the identity provider about its token or its user.
-const IDLE_CHECK: Duration = Duration::from_secs(300);

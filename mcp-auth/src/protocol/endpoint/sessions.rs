@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::guard::{Denied, NotAuthorized, lacking_server_scopes};
 use crate::identity::{Caller, TokenKind, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{ClientAbilities, List, LogLevel};
+use crate::primitive::{ChangedLists, ClientAbilities, List, LogLevel};
 
 use super::super::challenge::Challenger;
 use super::super::envelope::Message;
@@ -21,16 +21,20 @@ use super::super::sessions::{
 };
 use super::super::{RefusedMessage, Response, WiderToken};
 use super::config::Transport;
+use super::list_watch::ListWatch;
 use super::listen::Reader;
 use super::message_stream::MessageStream;
-use super::session_updates::WithUpdates;
+use super::session_updates::Updates;
 use super::target::Target;
+use super::token_watch::TokenWatch;
 use super::{Endpoint, Request, Sender, Stopped, facts, not_found};
 
 /// A GET or a DELETE for a session.
 #[derive(Clone, Copy)]
 pub(crate) struct SessionRequestHead<'a> {
     pub(crate) caller: &'a Caller,
+    /// The token of the request.
+    pub(crate) token: Option<&'a str>,
     pub(crate) url_org: &'a UrlOrg,
     /// The header `MCP-Protocol-Version`.
     pub(crate) version: Header<'a>,
@@ -126,7 +130,8 @@ impl Endpoint {
             .and_then(|(sessions, owner)| {
                 let capabilities = request.params.capabilities();
                 let abilities = ClientAbilities::read(capabilities.unwrap_or_default());
-                sessions.open(owner, version, abilities)
+                let subscription = self.notifier().open(None, self.all_lists());
+                sessions.open(owner, version, abilities, subscription)
             });
         let response = self
             .results
@@ -273,8 +278,10 @@ impl Endpoint {
                 retry_after: limited.retry_after(),
             }));
         }
-        let org = acting.map_or(None, |acting| acting.org.as_ref());
-        match session.session().subscribe(self.notifier(), org, &uri) {
+        // This resource may need no organization, and the next one of the session may need it.
+        let org = self.organization(caller, request.url_org).await;
+        let org = org.map_err(RefusedMessage::Unavailable)?.org;
+        match session.session().subscribe(org.as_ref(), &uri) {
             Ok(()) => Ok(Results::empty(request.id)),
             Err(TooManySubscriptions) => Err(Stopped::Error(RpcError::InvalidParams(
                 TOO_MANY_SUBSCRIPTIONS,
@@ -312,7 +319,7 @@ impl Endpoint {
             request.url_org,
             request.caller.party(),
         );
-        Ok(self.with_updates(session, reader, stream))
+        Ok(self.with_updates(session, reader, request.token, stream))
     }
 
     /// Opens the stream for messages that belong to no call, for the only client of this process. `None` if the session
@@ -321,25 +328,37 @@ impl Endpoint {
     pub(crate) fn open_process_stream(
         self: &Arc<Self>,
         id: &SessionId,
-        caller: Option<&Caller>,
+        (caller, token): (Option<&Caller>, Option<&str>),
         party: Party,
     ) -> Option<MessageStream> {
         let owner = self.owner(caller, &UrlOrg::Absent)?;
         let session = self.sessions.as_ref()?.find(&owner, id.expose())?;
         let stream = session.connect(None, caller.and_then(Caller::expires_ms))?;
         let reader = Reader::of(caller, &UrlOrg::Absent, party);
-        Some(self.with_updates(session, reader, stream))
+        Some(self.with_updates(session, reader, token, stream))
     }
 
     fn with_updates(
         self: &Arc<Self>,
         session: Arc<Session>,
         reader: Reader,
+        token: Option<&str>,
         stream: SessionStream,
     ) -> MessageStream {
         let events = MessageStream::of_session(stream);
-        let updates = WithUpdates::new(Arc::clone(self), session, reader, events);
-        MessageStream::of_events(updates)
+        let token = TokenWatch::new(self, token);
+        let lists = ListWatch::new(self, self.all_lists(), &reader);
+        let updates = Updates::new(Arc::clone(self), session, reader, token, lists);
+        MessageStream::of_events(updates.on(events))
+    }
+
+    /// Returns the lists that the server has. A session learns changes of all of them.
+    fn all_lists(&self) -> ChangedLists {
+        self.served_lists(ChangedLists {
+            prompts: true,
+            resources: true,
+            tools: true,
+        })
     }
 
     /// Responds to a DELETE: ends the session.

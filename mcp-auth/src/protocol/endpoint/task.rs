@@ -312,6 +312,18 @@ impl Endpoint {
             log.fail(full.reason(), Reference::new());
             RefusedMessage::Busy
         })?;
+        // The request itself has counted for the rates of the server.
+        let counting = Counting {
+            tool: Some(&served),
+            allowed: true,
+            caller: Some(caller),
+            org,
+            party: request.party,
+        };
+        self.rates.take_own(counting).await.map_err(|exceeded| {
+            log.limit(exceeded);
+            limited(exceeded)
+        })?;
         let Some(running) = self.config.tasks.enter(&stored.id) else {
             log.close("allowed");
             return Ok(false);

@@ -20,6 +20,7 @@ fn tool() -> Arc<Served> {
     let settings = RegistrySettings {
         schemes: None,
         lenient_arguments: false,
+        confirmation_codes: false,
         closed_schemas: true,
     };
     let serves = |tool: &crate::PrimitiveInfo| tool.name() == "called_at_rates";

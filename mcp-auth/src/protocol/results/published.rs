@@ -35,14 +35,14 @@ impl Published<'_> {
         {
             capabilities.insert("extensions".to_owned(), json!({ TASKS: {} }));
         }
-        for (name, can_subscribe) in [("prompts", false), ("resources", true), ("tools", false)] {
-            if let Some(Value::Object(capability)) = capabilities.get_mut(name) {
-                capability.insert("listChanged".to_owned(), true.into());
-                if can_subscribe {
-                    capability.insert("subscribe".to_owned(), true.into());
-                }
-            }
-        }
+        notifying(&mut capabilities);
+        capabilities
+    }
+
+    /// Returns the capabilities of the server in a session of a legacy client: with the notifications that the client gets.
+    pub(super) fn capabilities_in_session(&self) -> Value {
+        let mut capabilities = self.capabilities();
+        notifying(&mut capabilities);
         capabilities
     }
 
@@ -67,5 +67,17 @@ impl Published<'_> {
             capabilities.insert("logging".to_owned(), json!({}));
         }
         Value::Object(capabilities)
+    }
+}
+
+/// Adds the notifications about lists and resources.
+fn notifying(capabilities: &mut Value) {
+    for (name, can_subscribe) in [("prompts", false), ("resources", true), ("tools", false)] {
+        if let Some(Value::Object(capability)) = capabilities.get_mut(name) {
+            capability.insert("listChanged".to_owned(), true.into());
+            if can_subscribe {
+                capability.insert("subscribe".to_owned(), true.into());
+            }
+        }
     }
 }

@@ -30,7 +30,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::identity::Clock;
-use crate::primitive::ClientAbilities;
+use crate::primitive::{ClientAbilities, Subscription};
 
 pub(crate) use self::event_log::EventId;
 pub(super) use self::requests::{ClientAnswer, ClientRequest, ClientResponse};
@@ -144,15 +144,16 @@ impl Sessions {
         }
     }
 
-    /// Opens a session, and returns its id. If the principal, the user or machine, or the server has as many sessions
-    /// as permitted, the session that has been idle for longest ends. A session is not idle while a request runs or a
-    /// connection reads a stream. Returns `None` if no session is idle. The requests of the client are then served
-    /// without a session.
+    /// Opens a session. At a limit, the session that has been idle for longest ends: of the principal, of the user or
+    /// machine, or of all. A session is not idle while a request runs or a connection reads a stream. Returns `None` if
+    /// no session is idle. The client then has no session, and its requests are served without one. Otherwise returns
+    /// the id of the session. `subscription` tells the client what changed.
     pub(super) fn open(
         &self,
         owner: Owner,
         version: &'static str,
         abilities: ClientAbilities,
+        subscription: Subscription,
     ) -> Option<SessionId> {
         if self.is_stopping.load(Ordering::Relaxed) {
             return None;
@@ -164,6 +165,7 @@ impl Sessions {
         let session = Session::new(
             version,
             abilities,
+            subscription,
             &self.clock,
             self.limits.lifetime,
             self.limits.events,

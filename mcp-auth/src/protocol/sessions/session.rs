@@ -1,6 +1,6 @@
 //! One session of a legacy client.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,9 +11,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::guard::Visible;
 use crate::identity::{Clock, Org};
-use crate::primitive::{ChangedLists, ClientAbilities, LogLevel, Notifier, Subscription};
+use crate::primitive::{ChangedLists, Changes, ClientAbilities, List, LogLevel, Subscription};
 
+use super::super::subscriptions::Seen;
 use super::event_log::{EventId, EventLog, Most, STANDALONE, Taken};
 use super::requests::{ClientRequest, ClientResponse, Requests, Unanswered};
 use super::stream::{SessionEnded, SessionStream, StreamWriter};
@@ -42,10 +44,10 @@ pub(super) struct Lifetime {
 struct State {
     log: EventLog,
     level: Option<LogLevel>,
-    /// The resources that the client subscribed to, with the pending changes. `None` before the first subscription.
+    /// The lists and the resources whose changes the client learns, and what changed. `None` after the end.
     subscription: Option<Subscription>,
-    /// Wakes the delivery of changes when the client makes its first subscription.
-    awaits_subscription: Option<Waker>,
+    /// The entries that the client saw last in lists that depend on the caller's membership.
+    seen: Seen,
     requests: Requests,
     /// The requests that run, by their ids as written in the body.
     running: HashMap<Box<str>, (u64, CancellationToken)>,
@@ -65,6 +67,7 @@ impl Session {
     pub(super) fn new(
         version: &'static str,
         abilities: ClientAbilities,
+        subscription: Subscription,
         clock: &Arc<dyn Clock>,
         lifetime: Lifetime,
         most: Most,
@@ -82,8 +85,8 @@ impl Session {
             state: Mutex::new(State {
                 log: EventLog::new(most, total),
                 level: None,
-                subscription: None,
-                awaits_subscription: None,
+                subscription: Some(subscription),
+                seen: Seen::default(),
                 requests: Requests::default(),
                 running: HashMap::new(),
                 next_serial: 0,
@@ -296,33 +299,29 @@ impl Session {
 
 /// Subscriptions.
 impl Session {
-    /// Subscribes the client to changes of a resource. The caller of this method has checked that the client may read
-    /// the resource.
+    /// Remembers that the client wants to know when a resource changes. The caller has checked that the client may
+    /// read the resource. `org` is the organization in which the client acts.
     ///
     /// # Errors
     ///
     /// [`TooManySubscriptions`] if the session has 256 subscriptions, or if the URI has more than 2048 bytes.
     pub(in crate::protocol) fn subscribe(
         &self,
-        notifier: &Notifier,
         org: Option<&Org>,
         uri: &str,
     ) -> Result<(), TooManySubscriptions> {
         let mut state = self.lock();
-        let subscription = state.subscription.get_or_insert_with(|| {
-            let org = org.map(|org| org.id().to_owned());
-            notifier.open(org, ChangedLists::default())
-        });
+        let Some(subscription) = &mut state.subscription else {
+            return Ok(());
+        };
         let is_full = subscription.count() >= MOST_SUBSCRIPTIONS;
         if uri.len() > MOST_URI || is_full && !subscription.has(uri) {
             return Err(TooManySubscriptions);
         }
-        subscription.add(uri);
-        let waker = state.awaits_subscription.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+        if let Some(org) = org {
+            subscription.act_in(org.id());
         }
+        subscription.add(uri);
         Ok(())
     }
 
@@ -332,23 +331,44 @@ impl Session {
         }
     }
 
-    /// Waits for changes, and returns the resources that changed since the last call. Only the task that polled last is
-    /// woken.
-    pub(in crate::protocol) fn poll_changes(&self, cx: &Context<'_>) -> Poll<VecDeque<Arc<str>>> {
-        let mut state = self.lock();
-        let Some(subscription) = &state.subscription else {
-            state.awaits_subscription = Some(cx.waker().clone());
-            return Poll::Pending;
-        };
-        subscription
-            .poll_pending(cx)
-            .map(|()| subscription.take().uris)
+    /// Returns the organization in which the client acted when it subscribed to a resource.
+    pub(in crate::protocol) fn organization(&self) -> Option<String> {
+        let state = self.lock();
+        let organization = state.subscription.as_ref()?.organization();
+        organization.map(str::to_owned)
+    }
+
+    /// Completes when a change is pending. Only the task that polled last is woken.
+    pub(in crate::protocol) fn poll_pending(&self, cx: &Context<'_>) -> Poll<()> {
+        match &self.lock().subscription {
+            Some(subscription) => subscription.poll_pending(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Takes the pending changes.
+    pub(in crate::protocol) fn take_changes(&self) -> Changes {
+        let state = self.lock();
+        let changes = state.subscription.as_ref().map(Subscription::take);
+        changes.unwrap_or_default()
     }
 
     /// Records again that a resource changed, because the change could not be delivered.
     pub(in crate::protocol) fn updated(&self, uri: &Arc<str>) {
         if let Some(subscription) = &self.lock().subscription {
             subscription.updated(uri);
+        }
+    }
+
+    /// Records what the caller sees of a list now. Returns true if the caller saw something else before.
+    pub(in crate::protocol) fn saw(&self, list: List, visible: Visible) -> bool {
+        self.lock().seen.record(list, visible)
+    }
+
+    /// Records changes of lists.
+    pub(in crate::protocol) fn lists_changed(&self, lists: ChangedLists) {
+        if let Some(subscription) = &self.lock().subscription {
+            subscription.changed(lists);
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::primitive::ChangedLists;
+
 use super::Filter;
 
 /// A list, named by the middle part of the method of its notification.
@@ -13,7 +15,31 @@ pub(in super::super) enum ListName {
     Tools,
 }
 
-/// Writes the first message of a stream. `honored` is the part of the client's filter that the server serves.
+impl ListName {
+    /// Takes one list from a set.
+    pub(in super::super) fn take(lists: &mut ChangedLists) -> Option<Self> {
+        for (changed, name) in [
+            (&mut lists.tools, Self::Tools),
+            (&mut lists.prompts, Self::Prompts),
+            (&mut lists.resources, Self::Resources),
+        ] {
+            if std::mem::take(changed) {
+                return Some(name);
+            }
+        }
+        None
+    }
+
+    fn method(self) -> &'static str {
+        match self {
+            Self::Prompts => "notifications/prompts/list_changed",
+            Self::Resources => "notifications/resources/list_changed",
+            Self::Tools => "notifications/tools/list_changed",
+        }
+    }
+}
+
+/// The first message of a stream. `honored` is the part of the client's filter that the server serves.
 pub(in super::super) fn acknowledged(id: &str, honored: &Filter) -> Vec<u8> {
     let mut notifications = Map::new();
     for (name, honored) in [
@@ -35,12 +61,7 @@ pub(in super::super) fn acknowledged(id: &str, honored: &Filter) -> Vec<u8> {
 }
 
 pub(in super::super) fn list_changed(id: &str, list: ListName) -> Vec<u8> {
-    let method = match list {
-        ListName::Prompts => "notifications/prompts/list_changed",
-        ListName::Resources => "notifications/resources/list_changed",
-        ListName::Tools => "notifications/tools/list_changed",
-    };
-    notification(id, method, "")
+    notification(id, list.method(), "")
 }
 
 pub(in super::super) fn resource_updated(id: &str, uri: &str) -> Vec<u8> {
@@ -49,7 +70,13 @@ pub(in super::super) fn resource_updated(id: &str, uri: &str) -> Vec<u8> {
     notification(id, method, &format!(r#","uri":{uri}"#))
 }
 
-/// Writes that a resource changed, for a client with a session. In a session the notification has no id of a request.
+/// Writes that a list changed, for a session, which has no id of a subscription.
+pub(in super::super) fn session_list_changed(list: ListName) -> Vec<u8> {
+    let method = list.method();
+    format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#).into_bytes()
+}
+
+/// Writes that a resource changed, for a session, which has no id of a subscription.
 pub(in super::super) fn session_resource_updated(uri: &str) -> Vec<u8> {
     let uri = Value::from(uri);
     let method = "notifications/resources/updated";
@@ -71,7 +98,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::primitive::ChangedLists;
 
     fn value(message: &[u8]) -> Value {
         serde_json::from_slice(message).unwrap()

@@ -11,15 +11,17 @@ use std::sync::Arc;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use crate::guard::Visible;
 use crate::identity::{Authenticator, Caller, Clock, LogThrottle, Org};
 use crate::limits::{Exhausted, Party, Pool, Shares, Taken};
+use crate::primitive::List;
 
 use super::calls::{Calls, Full, RunningCall};
 
 pub(super) use self::filter::Filter;
 pub(super) use self::messages::{ListName, SUBSCRIPTION_ID};
 pub(super) use self::messages::{
-    acknowledged, list_changed, resource_updated, session_resource_updated,
+    acknowledged, list_changed, resource_updated, session_list_changed, session_resource_updated,
 };
 
 /// The open streams of a server: their limits, and the parts that all of them share.
@@ -38,6 +40,27 @@ pub(crate) struct Streams {
     questions: Semaphore,
     refusals: LogThrottle,
     clock: Arc<dyn Clock>,
+}
+
+/// The entries of lists that a caller saw last.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Vec<(List, Visible)>);
+
+impl Seen {
+    /// Records what the caller sees of a list now. Returns true if the caller saw something else before.
+    pub(super) fn record(&mut self, list: List, visible: Visible) -> bool {
+        match self.0.iter_mut().find(|(seen, _)| *seen == list) {
+            Some((_, before)) => {
+                let is_changed = *before != visible;
+                *before = visible;
+                is_changed
+            }
+            None => {
+                self.0.push((list, visible));
+                false
+            }
+        }
+    }
 }
 
 /// The place of one open stream. Dropping the value makes room for another stream.

@@ -7,6 +7,7 @@ use super::ServerBuilder;
 pub(in crate::server) struct SchemaOptions {
     pub(in crate::server) lenient_arguments: bool,
     pub(in crate::server) closed_schemas: bool,
+    pub(in crate::server) confirmation_codes: bool,
 }
 
 impl Default for SchemaOptions {
@@ -14,6 +15,7 @@ impl Default for SchemaOptions {
         Self {
             lenient_arguments: false,
             closed_schemas: true,
+            confirmation_codes: false,
         }
     }
 }

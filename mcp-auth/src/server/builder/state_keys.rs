@@ -71,6 +71,48 @@ impl ServerBuilder {
         self
     }
 
+    /// Lets a client that cannot ask a person confirm a call of a tool with `confirm` in a second call. By default such
+    /// a call is refused.
+    ///
+    /// The first call does not run the tool. Its result is an error with the question and a code. The client calls
+    /// again with the same arguments and the argument `confirmation_code`, which the server adds to the schema of each tool with
+    /// `confirm`. A code is valid for five minutes, for one call, and only for the same caller with the same client and
+    /// organization, the same tool and the same arguments. Programs find the question and the code in the `_meta` of the
+    /// result, in the member `mcp-auth-rs/confirmation`.
+    ///
+    /// A client that can ask a person is still asked, and a code of this client has no effect. A tool with `confirm` and an
+    /// argument `confirmation_code` of its own keeps the server from starting.
+    ///
+    /// ```standalone_crate
+    /// use mcp_auth::mcp_tool;
+    /// use mcp_auth::testing::TestServer;
+    /// use serde_json::json;
+    ///
+    /// /// Delete a document.
+    /// #[mcp_tool(confirm = "Delete {id}?", destructive)]
+    /// async fn delete(id: String) -> String { format!("Deleted {id}") }
+    ///
+    /// # actix_web::rt::System::new().block_on(async {
+    /// let server = TestServer::of(mcp_auth::server!().allow_confirmation_codes());
+    /// let ada = server.user("ada");
+    /// let answer = ada.call("delete", json!({ "id": "d1" })).await;
+    /// answer.expect_not_run();
+    /// assert_eq!(answer.questions()[0]["message"], "Delete d1?");
+    /// let code = answer.confirmation_code().unwrap();
+    /// let answer = ada.call("delete", json!({ "id": "d1", "confirmation_code": code })).await;
+    /// assert_eq!(answer.expect_ok().text(), "Deleted d1");
+    /// # });
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// The model gets the question and the code, so a model can confirm for itself without asking anybody. The second
+    /// call shows that the model read the question, and not that a person agreed.
+    pub fn allow_confirmation_codes(mut self) -> Self {
+        self.schemas.confirmation_codes = true;
+        self
+    }
+
     /// States that no other process of this server runs at the same time, so that the server may remember used
     /// confirmations in its memory. Only a server with [`state_keys`](Self::state_keys) and a tool with `confirm` needs
     /// this statement.

@@ -93,6 +93,7 @@ impl AccessMatrix {
             guard,
             rule,
             confirms,
+            takes_code,
         } = access;
         let may = self.callers.iter().filter(|caller| self.may(caller, guard));
         let key = match kind {
@@ -111,6 +112,9 @@ impl AccessMatrix {
             }
             if *confirms {
                 line.insert("confirms".to_owned(), true.into());
+            }
+            if *takes_code {
+                line.insert("confirmationCodes".to_owned(), true.into());
             }
             let policies = policies_of(guard);
             if !policies.is_empty() {

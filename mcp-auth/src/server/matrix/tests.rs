@@ -26,6 +26,7 @@ fn item(tool: &str, guard: Guard, rule: Option<&'static str>) -> Item {
             guard,
             rule,
             confirms: false,
+            takes_code: false,
         },
     }
 }

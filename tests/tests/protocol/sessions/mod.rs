@@ -3,6 +3,7 @@
 mod client;
 mod questions;
 mod streams;
+mod updates;
 
 use clerk_emulator::TokenRequest;
 use mcp_auth::OrganizationSource::UrlQuery;
@@ -146,7 +147,7 @@ async fn initialize_returns_an_id_of_visible_characters_and_later_requests_have_
         assert_eq!(result["protocolVersion"], version);
         assert_eq!(
             result["capabilities"]["resources"],
-            json!({ "subscribe": true })
+            json!({ "listChanged": true, "subscribe": true })
         );
         let id = reply.header("mcp-session-id").unwrap();
         assert!(id.len() >= 43, "{id}");
