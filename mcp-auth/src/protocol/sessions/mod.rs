@@ -1,11 +1,12 @@
-//! The sessions of legacy clients, with the setting `legacy_sessions`.
+//! The sessions of legacy clients, with the setting `legacy_sessions` and over stdio.
 //!
 //! A session is no authentication. Each request in a session has a token, and passes the same checks as a request
 //! without a session. The session only adds what belongs to a client: its abilities, its log level, its streams, its
 //! subscriptions and the requests that it can cancel or answer.
 //!
 //! INVARIANT: a session is found only with its id *and* by the principal that opened it. The table has the digest of
-//! both, so the id of a foreign session is looked up exactly like an id that never existed.
+//! both, so the id of a foreign session is looked up exactly like an id that never existed. Over stdio there is one
+//! client, which owns every session.
 //!
 //! Source: MCP 2025-11-25, basic/transports, session management.
 
