@@ -1,8 +1,8 @@
 //! The protocol MCP: the JSON-RPC envelope, the two eras of the protocol, and the methods.
 //!
-//! This module takes the bytes of one POST, the headers that repeat values of the body, and the
+//! This module takes the bytes of one message, the headers that repeat values of the body, and the
 //! verified caller. It returns a [`Response`]. It does not depend on an HTTP framework: the module
-//! `http` turns the [`Response`] into an HTTP response.
+//! `http` turns the [`Response`] into an HTTP response, and the module `stdio` into lines.
 
 mod calls;
 mod challenge;

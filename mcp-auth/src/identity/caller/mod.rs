@@ -27,7 +27,8 @@ pub(crate) use principal::{Principal, PrincipalKey};
 /// The caller of a tool, as proved by the access token.
 ///
 /// A caller exists only for a genuine token: the token has a valid signature of the issuer's key, or the issuer
-/// confirmed the token within the last minute. Tools cannot read the token. The server itself keeps a token in memory
+/// confirmed the token within the last minute. The only exception is the user whom the code of a server over stdio
+/// names (`ServerBuilder::local_user`). Tools cannot read the token. The server itself keeps a token in memory
 /// only if it needs the token for requests to the issuer. This is the case for opaque OAuth tokens and, if the server
 /// has no secret key, for every OAuth token.
 ///

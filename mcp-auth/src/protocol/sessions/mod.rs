@@ -1,4 +1,4 @@
-//! The sessions of legacy clients, with the setting `legacy_sessions`.
+//! The sessions of legacy clients, with the setting `legacy_sessions` and over stdio.
 //!
 //! A session is no authentication. Each request in a session has a token, and passes the same checks as a request
 //! without a session. A session only adds the state of one client: its abilities, its log level, its streams, its
@@ -6,7 +6,7 @@
 //!
 //! INVARIANT: only a request of the principal that opened a session, with the id of the session, finds the session. The
 //! key of the table is a digest of principal and id, so the look-up of a foreign session equals the look-up of an
-//! invented id.
+//! invented id. Over stdio there is one client, which owns every session.
 //!
 //! Source: MCP 2025-11-25, basic/transports, session management.
 
