@@ -118,7 +118,7 @@ impl Notifier {
         });
     }
 
-    /// Returns the number of open streams of `subscriptions/listen` and of sessions, for metrics.
+    /// Returns the number of open subscriptions, for metrics: streams of `subscriptions/listen`, and sessions.
     #[must_use]
     pub fn subscriptions(&self) -> usize {
         self.0.count()

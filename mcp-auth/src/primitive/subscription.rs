@@ -206,6 +206,11 @@ impl Subscription {
         self.mailbox.organization.get().map(String::as_str)
     }
 
+    /// Returns the URIs.
+    pub(crate) fn uris(&self) -> &[Arc<str>] {
+        &self.uris
+    }
+
     /// Returns the number of resources.
     pub(crate) fn count(&self) -> usize {
         self.uris.len()

@@ -49,6 +49,7 @@ mod stream;
 mod target;
 mod task;
 mod task_run;
+mod task_watch;
 mod token_watch;
 
 pub(crate) use self::config::{AnonymousAccess, EndpointConfig, ServerInfo, Transport};

@@ -12,14 +12,19 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::Unavailable;
+use crate::primitive::{ChangedLists, Notifier, Subscription};
 
 use super::tasks::{StoredTask, TaskStore};
 
 /// The tasks of a server.
 pub(crate) struct RunningTasks {
     store: Arc<dyn TaskStore>,
+    /// True if other processes may change the tasks in the store.
+    is_shared: bool,
     /// How long a task is kept after its last change.
     ttl: Duration,
+    /// Tells the streams of this process that a task changed. The id of a task takes the place of a URI.
+    changes: Notifier,
     running: Mutex<HashMap<String, CancellationToken>>,
     /// Cancelled when the server stops.
     stopping: CancellationToken,
@@ -35,10 +40,13 @@ pub(super) struct Running {
 }
 
 impl RunningTasks {
-    pub(crate) fn new(store: Arc<dyn TaskStore>, ttl: Duration) -> Self {
+    /// `is_shared` is true if other processes may change the tasks in the store.
+    pub(crate) fn new(store: Arc<dyn TaskStore>, is_shared: bool, ttl: Duration) -> Self {
         Self {
             store,
+            is_shared,
             ttl,
+            changes: Notifier::default(),
             running: Mutex::default(),
             stopping: CancellationToken::new(),
             ended: Notify::new(),
@@ -61,15 +69,37 @@ impl RunningTasks {
         self.store.load(id).await.map_err(|error| failed(&*error))
     }
 
-    /// Replaces the stored task with its next revision. Returns false if the stored task already has another revision.
+    /// Replaces the revision before this revision, and tells the streams that wait for the task. Returns false if the
+    /// stored task has another revision.
     pub(super) async fn replace(&self, task: StoredTask) -> Result<bool, Unavailable> {
+        let id = task.id.clone();
+        let is_replaced = self.renew(task).await?;
+        if is_replaced {
+            self.changes.resource_updated(&id);
+        }
+        Ok(is_replaced)
+    }
+
+    /// Replaces the revision before this revision, which differs only in its lease. Returns false if the stored task has
+    /// another revision.
+    pub(super) async fn renew(&self, task: StoredTask) -> Result<bool, Unavailable> {
         self.store
             .replace(task)
             .await
             .map_err(|error| failed(&*error))
     }
 
-    /// Registers a task that begins to run. `None` if the task already runs.
+    /// Opens a subscription to changes that this process makes.
+    pub(super) fn subscription(&self) -> Subscription {
+        self.changes.open(None, ChangedLists::default())
+    }
+
+    /// Returns true if another process may change the task.
+    pub(super) fn changes_elsewhere(&self, id: &str) -> bool {
+        self.is_shared && !self.runs_here(id)
+    }
+
+    /// Registers a task that begins to run. `None` if it runs already.
     pub(super) fn enter(self: &Arc<Self>, id: &str) -> Option<Running> {
         let cancelled = self.stopping.child_token();
         match self.lock().entry(id.to_owned()) {

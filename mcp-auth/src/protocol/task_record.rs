@@ -131,18 +131,22 @@ impl TaskRecord {
         }
     }
 
-    /// Returns the task as a client sees it, without its last brace, and without the result or the error.
-    fn head(&self, stored: &StoredTask) -> String {
-        let status = match self.state {
+    /// Returns the status as a client sees it.
+    pub(super) fn status(&self) -> &'static str {
+        match self.state {
             TaskState::Working { .. } => "working",
             TaskState::InputRequired(_) => "input_required",
             TaskState::Completed(_) => "completed",
             TaskState::Failed(_) => "failed",
             TaskState::Cancelled => "cancelled",
-        };
+        }
+    }
+
+    /// Returns the task as a client sees it, without its last brace, and without the result or the error.
+    fn head(&self, stored: &StoredTask) -> String {
         let task = json!({
             "taskId": stored.id,
-            "status": status,
+            "status": self.status(),
             "createdAt": written(self.created),
             "lastUpdatedAt": written(self.updated),
             "ttlMs": stored.expires_at.saturating_sub(self.created),

@@ -1,12 +1,15 @@
 //! Tasks: calls that continue after their response, and the requests about them.
 
+mod notifications;
+mod sqlite;
+
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use clerk_emulator::TokenRequest;
+use clerk_emulator::{Emulator, TokenRequest};
 use mcp_auth::{ServerBuilder, StoredTask, TaskStore};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytestring::ByteString;
 use serde_json::{Map, Value};
 
-use crate::identity::{Caller, Org, UrlOrg};
+use crate::identity::{Caller, Org, Unavailable, UrlOrg};
 use crate::primitive::{
     Asking, Client, ClientAbilities, ClientAnswer, Dialogue, Given, GivenCode, Reference, Served,
 };
@@ -120,8 +120,20 @@ impl Endpoint {
         if !asks && !request.params.is_continued() {
             return Ok(None);
         }
-        let named = self.config.organizations.named_organization(caller).await;
+        let named = self.org_at_issuer(caller, org).await;
         Ok(named.map_err(RefusedMessage::Unavailable)?)
+    }
+
+    /// Returns the organization that an opaque token names, unless `org` is known already.
+    pub(super) async fn org_at_issuer(
+        &self,
+        caller: &Caller,
+        org: Option<&Org>,
+    ) -> Result<Option<Org>, Unavailable> {
+        if !caller.org_at_issuer() || org.is_some() {
+            return Ok(None);
+        }
+        self.config.organizations.named_organization(caller).await
     }
 
     /// Records the use of the request's state or of its code, if it has one, so that a confirmed call runs once. A code that

@@ -17,6 +17,8 @@ use super::super::subscriptions::{Filter, Seen};
 use super::super::{RefusedMessage, Response};
 use super::list_watch::ListWatch;
 use super::listening::Listening;
+use super::task::{declares_tasks, lacks_tasks};
+use super::task_watch::TaskWatch;
 use super::token_watch::TokenWatch;
 use super::{Endpoint, Request, Sender, Stopped, facts};
 
@@ -83,9 +85,9 @@ impl Endpoint {
         &self.config.states.notifier
     }
 
-    /// Responds to `subscriptions/listen`. The acknowledgement leaves out the URI of a resource that the caller may not
-    /// read, exactly as it leaves out an unknown URI. For both URIs the server looks up the organization and counts the
-    /// request for its rates.
+    /// Responds to `subscriptions/listen`. The acknowledgement leaves out the URI of a resource that the caller may
+    /// not read, as it leaves out an unknown URI. For both the server looks the organization up and counts the request
+    /// for its rates. Each task counts as a request for it.
     pub(super) async fn listen(
         self: &Arc<Self>,
         sender: Sender<'_>,
@@ -94,6 +96,11 @@ impl Endpoint {
         let asked = Filter::read(request.params.notifications())?;
         if !request.streams {
             return Err(RefusedMessage::NoEvents.into());
+        }
+        let has_tasks = self.config.registry.has_tasks();
+        let task_ids = Some(asked.task_ids).filter(|ids| has_tasks && !ids.is_empty());
+        if task_ids.is_some() && !declares_tasks(request)? {
+            return Err(lacks_tasks(request.era).into());
         }
         let (caller, url) = (sender.caller, request.url_org);
         self.count(caller, sender.party).await?;
@@ -115,7 +122,7 @@ impl Endpoint {
         let mut subscription = self.notifier().open(reader.org.clone(), lists);
         let mut honored = Filter {
             lists,
-            uris: Vec::new(),
+            ..Filter::default()
         };
         // If the `authorize` functions are slow, send the acknowledgement in time, without the undecided URIs.
         let deadline = Instant::now().checked_add(self.config.timeout);
@@ -132,8 +139,24 @@ impl Endpoint {
             subscription.add(&uri);
             honored.uris.push(uri);
         }
+        let mut tasks = TaskWatch::new(self);
+        for id in task_ids.unwrap_or_default() {
+            let (Some(caller), true) = (caller, Instant::now() < deadline) else {
+                break;
+            };
+            self.count(Some(caller), sender.party).await?;
+            match Box::pin(self.current_task(caller, url, &id)).await {
+                Ok(_) => {}
+                Err(Stopped::Error(RpcError::InvalidParams(_))) => continue,
+                Err(stopped) => return Err(stopped),
+            }
+            let added = self.config.streams.add_uri(&mut place, &id);
+            added.map_err(|_| RefusedMessage::Subscriptions)?;
+            tasks.add(&id);
+            honored.task_ids.push(id);
+        }
         let token = TokenWatch::new(self, sender.token);
-        let opened = (subscription, place);
+        let opened = (subscription, tasks, place);
         let listening = Listening::new(self, request.id, reader, token, watched, opened);
         Ok(Response::Stream(listening.stream(&honored)))
     }

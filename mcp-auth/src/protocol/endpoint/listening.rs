@@ -1,13 +1,14 @@
 //! An open stream of `subscriptions/listen`. The stream waits for changes, decides again who may get each change, and
 //! ends when the token ends.
 //!
-//! INVARIANT: a notification is written only after the token was accepted for the current batch of changes. A
-//! notification about a resource is written only after the guard and `authorize` of the resource allowed the caller
-//! again, with a membership that is at most 30 s old.
+//! INVARIANT: a notification is written only after the token was accepted for this batch of changes, and for a
+//! resource only after its guard and its `authorize` allowed the caller again, with a membership that is at most 30 s
+//! old. `task_watch` does the same for tasks.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -21,6 +22,7 @@ use super::super::subscriptions::{
 };
 use super::list_watch::ListWatch;
 use super::listen::{Cost, Reader};
+use super::task_watch::{Later, TaskWatch};
 use super::token_watch::{Token, TokenWatch};
 use super::{Endpoint, MessageStream};
 
@@ -34,6 +36,7 @@ pub(super) struct Listening {
     subscription: Subscription,
     lists: ListWatch,
     seen: Seen,
+    tasks: TaskWatch,
     /// The changes that are being delivered.
     batch: Changes,
     /// The time before which no further batch is taken.
@@ -48,7 +51,7 @@ impl Listening {
         reader: Reader,
         token: TokenWatch,
         (lists, seen): (ListWatch, Seen),
-        (subscription, place): (Subscription, Place),
+        (subscription, tasks, place): (Subscription, TaskWatch, Place),
     ) -> Self {
         Self {
             endpoint: Arc::clone(endpoint),
@@ -58,6 +61,7 @@ impl Listening {
             subscription,
             lists,
             seen,
+            tasks,
             batch: Changes::default(),
             not_before: None,
             _place: place,
@@ -95,7 +99,7 @@ impl Listening {
             if let Some(message) = self.deliver().await {
                 return Some(message);
             }
-            if self.subscription.is_empty() {
+            if self.subscription.is_empty() && self.tasks.is_empty() {
                 return None;
             }
             let is_changed = self.wait().await;
@@ -105,6 +109,7 @@ impl Listening {
                 Token::Later if is_changed => self.try_later(),
                 Token::Accepted if is_changed => {
                     self.batch = self.subscription.take();
+                    self.tasks.take();
                     self.not_before = Instant::now().checked_add(DELIVERY_INTERVAL);
                 }
                 Token::Accepted | Token::Later => {}
@@ -113,6 +118,7 @@ impl Listening {
             let changed = self.lists.changed(&self.endpoint, &self.reader, record);
             let changed = changed.await;
             self.subscription.changed(changed);
+            self.tasks.read(&self.endpoint).await;
         }
     }
 
@@ -137,7 +143,11 @@ impl Listening {
                 }
             }
         }
-        None
+        let task = self.tasks.deliver(&self.endpoint, &self.reader, &self.id);
+        task.await.unwrap_or_else(|Later| {
+            self.try_later();
+            None
+        })
     }
 
     /// Waits until a change is pending, or until the time to check the token again. Returns true if a change is
@@ -147,7 +157,13 @@ impl Listening {
             sleep_until(time).await;
         }
         let tick = self.endpoint.config.clock.tick();
-        let changed = pin!(poll_fn(|cx| self.subscription.poll_pending(cx)));
+        let changed = pin!(poll_fn(|cx| {
+            let task = self.tasks.poll_pending(cx);
+            match self.subscription.poll_pending(cx) {
+                Poll::Pending => task,
+                ready @ Poll::Ready(()) => ready,
+            }
+        }));
         match select(changed, pin!(sleep(tick))).await {
             Either::Left(_) => true,
             Either::Right(_) => false,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::guard::{Authorized, NotAuthorized};
-use crate::identity::{Acting, Caller};
+use crate::identity::{Acting, Caller, UrlOrg};
 use crate::primitive::{
     CallEnvironment, Concurrency, Dialogue, Input, Reference, Served, TaskSupport, Wanted,
 };
@@ -28,10 +28,10 @@ use super::target::{CallEnd, Target};
 use super::task_run::{self, TaskRun, lease_from};
 use super::{Endpoint, Request, Stopped, facts, not_found};
 
-/// A task that the caller may use now.
-struct FoundTask {
-    stored: StoredTask,
-    record: TaskRecord,
+/// A task whose caller may use it now.
+pub(super) struct FoundTask {
+    pub(super) stored: StoredTask,
+    pub(super) record: TaskRecord,
     served: Arc<Served>,
     acting: Acting,
     proof: Authorized,
@@ -95,12 +95,24 @@ impl Endpoint {
         request: &Request<'_>,
     ) -> Result<Response, Stopped> {
         let (caller, id) = self.enter_task_request(caller, request).await?;
+        let task = self.current_task(caller, request.url_org, &id).await?;
+        let detailed = task.record.detailed(&task.stored);
+        Ok(self.results.task_detailed(request.id, &detailed))
+    }
+
+    /// Finds a task of the caller as [`find_task`](Self::find_task) does. The task is failed if the process that ran it has
+    /// ended.
+    pub(super) async fn current_task(
+        &self,
+        caller: &Caller,
+        url_org: &UrlOrg,
+        id: &str,
+    ) -> Result<FoundTask, Stopped> {
         for _ in 0..ATTEMPTS {
-            let mut task = self.find_task(caller, request, &id).await?;
+            let mut task = self.find_task(caller, url_org, id).await?;
             if self.fail_if_abandoned(&mut task).await? {
                 task.log.close("allowed");
-                let detailed = task.record.detailed(&task.stored);
-                return Ok(self.results.task_detailed(request.id, &detailed));
+                return Ok(task);
             }
         }
         Err(RefusedMessage::Busy.into())
@@ -117,7 +129,7 @@ impl Endpoint {
         let answers: Map<String, Value> =
             serde_json::from_str(answers).map_err(|_| RpcError::InvalidParams(ANSWERS))?;
         for _ in 0..ATTEMPTS {
-            let mut task = self.find_task(caller, request, &id).await?;
+            let mut task = self.find_task(caller, request.url_org, &id).await?;
             let is_current = self.fail_if_abandoned(&mut task).await?;
             if !is_current {
                 continue;
@@ -146,7 +158,7 @@ impl Endpoint {
     ) -> Result<Response, Stopped> {
         let (caller, id) = self.enter_task_request(caller, request).await?;
         for _ in 0..ATTEMPTS {
-            let mut task = self.find_task(caller, request, &id).await?;
+            let mut task = self.find_task(caller, request.url_org, &id).await?;
             task.log.close("allowed");
             let is_done = task.record.is_final() || {
                 task.record.state = TaskState::Cancelled;
@@ -196,7 +208,7 @@ impl Endpoint {
     async fn find_task(
         &self,
         caller: &Caller,
-        request: &Request<'_>,
+        url_org: &UrlOrg,
         id: &str,
     ) -> Result<FoundTask, Stopped> {
         let unknown = || Stopped::from(RpcError::InvalidParams(UNKNOWN));
@@ -209,9 +221,8 @@ impl Endpoint {
         let stored = stored.filter(|task| task.expires_at > now);
         let stored = stored.ok_or_else(unknown)?;
         let record = TaskRecord::read(&stored);
-        // This check makes no look-up, so that the response for a foreign task equals the response for an unknown task
-        // even while Clerk cannot be reached.
-        let record = record.filter(|record| record.caller == owner(caller, None, request.url_org));
+        // Without a look-up: if Clerk cannot be reached, a foreign task must not answer otherwise than an unknown task.
+        let record = record.filter(|record| record.caller == owner(caller, None, url_org));
         let record = record.ok_or_else(unknown)?;
         let served = self.config.registry.find(&record.tool);
         let served = served.filter(|served| served.task().is_some());
@@ -220,18 +231,19 @@ impl Endpoint {
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
-        let acting = self.acting(Some(caller), request.url_org, facts).await;
+        let acting = self.acting(Some(caller), url_org, facts).await;
         let acting = acting.map_err(|unavailable| {
             log.fail("the organization could not be looked up", Reference::new());
             RefusedMessage::Unavailable(unavailable)
         })?;
         log.acts_in(acting.org.as_ref());
         let org = acting.org.as_ref();
-        let bound_org = self.bound_org(Some(caller), org, served, request).await;
-        let bound_org = bound_org.inspect_err(|_| {
+        let bound_org = self.org_at_issuer(caller, org).await;
+        let bound_org = bound_org.map_err(|unavailable| {
             log.fail("the organization could not be looked up", Reference::new());
+            RefusedMessage::Unavailable(unavailable)
         })?;
-        if stored.owner != owner(caller, bound_org.as_ref().or(org), request.url_org) {
+        if stored.owner != owner(caller, bound_org.as_ref().or(org), url_org) {
             log.fail("the task belongs to another organization", Reference::new());
             return Err(unknown());
         }
@@ -390,7 +402,7 @@ impl Endpoint {
 }
 
 /// Returns true if the client declared the extension for tasks.
-fn declares_tasks(request: &Request<'_>) -> Result<bool, RpcError> {
+pub(super) fn declares_tasks(request: &Request<'_>) -> Result<bool, RpcError> {
     let Some(capabilities) = request.params.meta()?.capabilities() else {
         return Ok(false);
     };
@@ -400,8 +412,8 @@ fn declares_tasks(request: &Request<'_>) -> Result<bool, RpcError> {
     Ok(tasks.is_some_and(Value::is_object))
 }
 
-/// The error for a client that has not declared the extension for tasks. A legacy client cannot declare it.
-fn lacks_tasks(era: Era) -> RpcError {
+/// The error for a client that has not declared the extension. A legacy client cannot declare it.
+pub(super) fn lacks_tasks(era: Era) -> RpcError {
     match era {
         Era::Legacy => RpcError::Failed(NO_TASKS.to_owned()),
         Era::Modern => {

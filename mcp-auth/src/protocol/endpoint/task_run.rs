@@ -169,7 +169,7 @@ impl TaskRun {
         let Some(next) = self.record.stored(&self.stored, now, Duration::ZERO) else {
             return true;
         };
-        match endpoint.config.tasks.replace(next.clone()).await {
+        match endpoint.config.tasks.renew(next.clone()).await {
             Ok(true) => {
                 self.stored = next;
                 true

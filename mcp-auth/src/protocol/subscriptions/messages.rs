@@ -55,6 +55,10 @@ pub(in super::super) fn acknowledged(id: &str, honored: &Filter) -> Vec<u8> {
         let uris = honored.uris.as_slice().into();
         notifications.insert("resourceSubscriptions".to_owned(), uris);
     }
+    if !honored.task_ids.is_empty() {
+        let ids = honored.task_ids.as_slice().into();
+        notifications.insert("taskIds".to_owned(), ids);
+    }
     let notifications = Value::Object(notifications);
     let more = format!(r#","notifications":{notifications}"#);
     notification(id, "notifications/subscriptions/acknowledged", &more)
@@ -68,6 +72,13 @@ pub(in super::super) fn resource_updated(id: &str, uri: &str) -> Vec<u8> {
     let uri = Value::from(uri);
     let method = "notifications/resources/updated";
     notification(id, method, &format!(r#","uri":{uri}"#))
+}
+
+/// Writes the current state of a task (the MCP extension `io.modelcontextprotocol/tasks`, task status notifications). `task`
+/// is a JSON object without its last brace.
+pub(in super::super) fn task_changed(id: &str, task: &str) -> Vec<u8> {
+    let members = task.strip_prefix('{').unwrap_or(task);
+    notification(id, "notifications/tasks", &format!(",{members}"))
 }
 
 /// Writes that a list changed, for a session, which has no id of a subscription.
@@ -130,10 +141,11 @@ mod tests {
                 ..ChangedLists::default()
             },
             uris: vec!["a:1".to_owned()],
+            task_ids: vec!["t".to_owned()],
         };
         assert_eq!(
             value(&acknowledged("1", &some))["params"]["notifications"],
-            json!({ "promptsListChanged": true, "resourceSubscriptions": ["a:1"] })
+            json!({ "promptsListChanged": true, "resourceSubscriptions": ["a:1"], "taskIds": ["t"] })
         );
     }
 }

@@ -22,6 +22,7 @@ pub(super) use self::filter::Filter;
 pub(super) use self::messages::{ListName, SUBSCRIPTION_ID};
 pub(super) use self::messages::{
     acknowledged, list_changed, resource_updated, session_list_changed, session_resource_updated,
+    task_changed,
 };
 
 /// The open streams of a server: their limits, and the parts that all of them share.

@@ -70,7 +70,8 @@ impl ServerBuilder {
 impl TaskOptions {
     pub(in crate::server) fn tasks(self, clock: &Arc<dyn Clock>) -> RunningTasks {
         let in_memory = || Arc::new(TasksInMemory::new(Arc::clone(clock), self.per_caller));
+        let is_shared = self.store.is_some();
         let store = self.store.unwrap_or_else(|| in_memory());
-        RunningTasks::new(store, self.ttl)
+        RunningTasks::new(store, is_shared, self.ttl)
     }
 }

@@ -4,6 +4,7 @@ mod client;
 mod questions;
 mod streams;
 mod updates;
+mod vanishing;
 
 use clerk_emulator::TokenRequest;
 use mcp_auth::OrganizationSource::UrlQuery;

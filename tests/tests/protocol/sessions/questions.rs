@@ -41,7 +41,9 @@ async fn changes(events: &mut Events) -> String {
     loop {
         let event = events.next().await.expect("no change");
         // The caller's lists change with the caller's rights.
-        if event.is("notifications/tools/list_changed") {
+        if event.is("notifications/tools/list_changed")
+            || event.is("notifications/resources/list_changed")
+        {
             continue;
         }
         if let Some(message) = event.message {
