@@ -18,13 +18,14 @@ use self::target::Continuation;
 use super::calls::Calls;
 use super::challenge::Challenger;
 use super::completion::{self, Reference};
+use super::decisions::{DecisionOutcome, Decisions};
 use super::envelope::{Message, Params};
 use super::era::{Era, Mirrored, negotiate};
 use super::error::RpcError;
 use super::log_levels::LogLevels;
+use super::method::Method;
 use super::notification::{self, Asked};
 use super::rates::Rates;
-use super::record::CallLog;
 use super::results::{Published, Results};
 use super::sessions::{SessionRequest, Sessions};
 use super::step_up::StepUps;
@@ -67,7 +68,7 @@ pub(crate) struct Endpoint {
     log_levels: LogLevels,
     /// `None` if legacy clients get no sessions.
     sessions: Option<Sessions>,
-    log: Arc<CallLog>,
+    decisions: Arc<Decisions>,
 }
 
 /// The sender of a request.
@@ -178,7 +179,7 @@ impl Endpoint {
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             log_levels: LogLevels::new(),
             sessions: (config.legacy_sessions).then(|| Sessions::new(Arc::clone(&config.clock))),
-            log: Arc::new(CallLog::new(Arc::clone(&config.clock))),
+            decisions: Arc::new(Decisions::new(Arc::clone(&config.clock))),
             config,
         }
     }
@@ -261,6 +262,14 @@ impl Endpoint {
         if let Some(caller) = caller
             && let Some(denied) = self.lacks_server_scopes(&message, caller)
         {
+            let (method, outcome) = (Method::of(&message.method), DecisionOutcome::Denied);
+            self.decisions.refused(
+                method,
+                Some(caller),
+                outcome,
+                Some(&denied),
+                &denied.in_log(),
+            );
             let challenge = self.challenge(&denied, (caller, None), challenger);
             return match (challenge, id) {
                 (Some(challenge), _) => refused(RefusedMessage::MoreScope(Box::new(WiderToken {

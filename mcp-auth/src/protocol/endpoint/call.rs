@@ -46,7 +46,7 @@ impl Endpoint {
             input,
             target,
         } = used;
-        let mut record = Record::open(&self.log, tool, caller);
+        let mut record = Record::open(&self.decisions, target.method(), tool, caller);
         let facts = tool
             .wants_organization()
             .then(|| facts(tool.guard(), self.config.trust_token_org));
@@ -100,7 +100,10 @@ impl Endpoint {
             arguments = written.clone();
         }
         // A state is bound to the caller and the arguments, so only an allowed caller learns that it is not valid.
-        let bound_org = self.bound_org(caller, org, tool, request).await?;
+        let bound_org = self.bound_org(caller, org, tool, request).await;
+        let bound_org = bound_org.inspect_err(|_| {
+            record.fail("the organization could not be looked up", Reference::new());
+        })?;
         let bound_org = bound_org.as_ref().or(org);
         let origin = origin(tool, target, caller, bound_org, request.url_org, &arguments);
         let dialogue = self.dialogue(request, tool, origin).inspect_err(|_| {
@@ -140,7 +143,9 @@ impl Endpoint {
         // A task sends no messages.
         let wanted = match as_task {
             true => Wanted::default(),
-            false => self.wanted(tool, caller, request)?,
+            false => self
+                .wanted(tool, caller, request)
+                .inspect_err(|_| record.fail(NOT_VALID, Reference::new()))?,
         };
         let interval = self.config.progress_interval;
         let channel = own_limits.then(|| tool.channel(wanted, interval, dialogue));
@@ -398,3 +403,5 @@ impl Endpoint {
         }
     }
 }
+
+const NOT_VALID: &str = "the request is not valid";

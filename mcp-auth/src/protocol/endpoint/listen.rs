@@ -8,9 +8,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::guard::NotAuthorized;
 use crate::identity::{Acting, BearerToken, Caller, TokenKind, Unavailable, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{CallEnvironment, ChangedLists, Failure, Input, List, Notifier, Outcome};
+use crate::primitive::{
+    CallEnvironment, ChangedLists, Failure, Input, List, Notifier, Outcome, Reference,
+};
 
+use super::super::decisions::{DecisionOutcome, UNDECIDED};
 use super::super::error::RpcError;
+use super::super::method::Method;
 use super::super::rates::Counting;
 use super::super::record::Record;
 use super::super::subscriptions::Filter;
@@ -37,6 +41,16 @@ pub(super) enum Cost {
     Counts,
     /// The application published a change.
     Free,
+}
+
+impl Cost {
+    /// Returns the method of the message that the decision is for.
+    fn method(self) -> Method {
+        match self {
+            Self::Counts => Method::Listen,
+            Self::Free => Method::Updated,
+        }
+    }
 }
 
 /// Why it cannot be decided now whether a caller may read a resource.
@@ -190,10 +204,13 @@ impl Endpoint {
             return Ok(false);
         };
         let caller = reader.caller.as_ref();
+        let mut record = Record::open(&self.decisions, cost.method(), served, caller);
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, &reader.url_org, facts).await;
+        let acting_in = acting.as_ref().map_or(None, |acting| acting.org.as_ref());
+        record.acts_in(acting_in);
         let decision = match acting.as_ref() {
             Err(unavailable) if served.takes_organization() => {
                 Err(NotAuthorized::Unavailable(*unavailable))
@@ -203,26 +220,42 @@ impl Endpoint {
         let proof = match decision {
             Ok(proof) => proof,
             Err(NotAuthorized::Unavailable(unavailable)) => {
+                record.fail(UNDECIDED, Reference::new());
                 return Err(Undecided::Unavailable(unavailable));
             }
-            Err(NotAuthorized::Denied(_) | NotAuthorized::Unauthenticated) => return Ok(false),
+            Err(NotAuthorized::Denied(denied)) => {
+                record.deny(&denied);
+                return Ok(false);
+            }
+            Err(NotAuthorized::Unauthenticated) => {
+                record.close(DecisionOutcome::Unauthenticated);
+                return Ok(false);
+            }
         };
         // Changes in one organization must not reach the caller in another.
         let org = proof.organization();
         if let Some(org) = org
             && reader.org.as_deref() != Some(org.id())
         {
+            record.fail("the caller has changed the organization", Reference::new());
             return Ok(false);
         }
         if served.access_rule().rule.is_none() {
+            record.close(DecisionOutcome::Allowed);
             return Ok(true);
         }
         if cost == Cost::Counts {
             let counted = self.count(caller, reader.party).await;
-            counted.map_err(Undecided::Limited)?;
+            counted.map_err(|limited| {
+                record.fail("a rate of the server is exceeded", Reference::new());
+                Undecided::Limited(limited)
+            })?;
         }
         let running = self.calls.enter(caller, org, reader.party);
-        let running = running.map_err(|_| Undecided::Busy)?;
+        let running = running.map_err(|full| {
+            record.fail(full.reason(), Reference::new());
+            Undecided::Busy
+        })?;
         let values = values.into_iter();
         let values: Map<_, _> = values
             .map(|(name, value)| (name.to_owned(), Value::from(value)))
@@ -237,8 +270,6 @@ impl Endpoint {
             timeout: self.config.timeout,
             channel: None,
         };
-        let mut record = Record::open(&self.log, served, caller);
-        record.acts_in(org);
         let answer = move |outcome| answer(outcome, record);
         served.call(proof, &env, input, running, answer).await
     }
@@ -248,7 +279,7 @@ impl Endpoint {
 fn answer(outcome: Outcome, mut record: Record) -> Result<bool, Undecided> {
     let failure = match outcome {
         Err(Failure::Allowed) => {
-            record.close("allowed");
+            record.close(DecisionOutcome::Allowed);
             return Ok(true);
         }
         // The function itself never runs.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use crate::guard::{Denied, NotAuthorized, lacking_server_scopes};
 use crate::identity::{Caller, TokenKind, UrlOrg};
 use crate::limits::Party;
-use crate::primitive::{ClientAbilities, List, LogLevel};
+use crate::primitive::{ClientAbilities, List, LogLevel, Reference};
 
 use super::super::challenge::Challenger;
+use super::super::decisions::{DecisionOutcome, Kind, UNDECIDED};
 use super::super::envelope::Message;
 use super::super::era::{Era, Header, Headers, LEGACY, MODERN, Mirrored};
 use super::super::error::RpcError;
+use super::super::method::Method;
 use super::super::rates::Counting;
+use super::super::record::Record;
 use super::super::results::Results;
 use super::super::sessions::{ClientResponse, EventId, Owner, Session, TooManySubscriptions};
 use super::super::{RefusedMessage, Response, WiderToken};
@@ -231,13 +234,17 @@ impl Endpoint {
         let uri = request.params.uri()?;
         let target = Target::Resource { uri: &uri };
         let Some((served, _)) = self.config.registry.find_resource(&uri) else {
+            let kind = Kind::Resource;
+            self.decisions.unknown(Method::Subscribe, kind, caller);
             return self.unknown(caller, request, target, None).await;
         };
+        let mut record = Record::open(&self.decisions, Method::Subscribe, served, caller);
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, request.url_org, facts).await;
         let acting = acting.as_ref();
+        record.acts_in(acting.map_or(None, |acting| acting.org.as_ref()));
         let decision = match acting {
             Err(unavailable) if served.takes_organization() => {
                 Err(NotAuthorized::Unavailable(*unavailable))
@@ -247,12 +254,15 @@ impl Endpoint {
         match decision {
             Ok(_) => {}
             Err(NotAuthorized::Unauthenticated) => {
+                record.close(DecisionOutcome::Unauthenticated);
                 return Err(RefusedMessage::SignIn { scopes: Vec::new() }.into());
             }
-            Err(NotAuthorized::Denied(_)) => {
+            Err(NotAuthorized::Denied(denied)) => {
+                record.deny(&denied);
                 return self.unknown(caller, request, target, facts).await;
             }
             Err(NotAuthorized::Unavailable(unavailable)) => {
+                record.fail(UNDECIDED, Reference::new());
                 return Err(RefusedMessage::Unavailable(unavailable).into());
             }
         }
@@ -264,6 +274,7 @@ impl Endpoint {
             party: request.party,
         };
         if let Err(limited) = self.rates.take(counting).await {
+            record.limit(limited);
             return Err(Stopped::Error(RpcError::Limited {
                 text: limited.to_string(),
                 retry_after: limited.retry_after(),
@@ -271,10 +282,14 @@ impl Endpoint {
         }
         let org = acting.map_or(None, |acting| acting.org.as_ref());
         match session.session().subscribe(self.notifier(), org, &uri) {
-            Ok(()) => Ok(Results::empty(request.id)),
-            Err(TooManySubscriptions) => Err(Stopped::Error(RpcError::InvalidParams(
-                TOO_MANY_SUBSCRIPTIONS,
-            ))),
+            Ok(()) => {
+                record.close(DecisionOutcome::Allowed);
+                Ok(Results::empty(request.id))
+            }
+            Err(TooManySubscriptions) => {
+                record.fail("the session has too many subscriptions", Reference::new());
+                Err(RpcError::InvalidParams(TOO_MANY_SUBSCRIPTIONS).into())
+            }
         }
     }
 
