@@ -31,6 +31,10 @@ pub use rmcp::model;
 /// The crates whose types appear in the signatures of this crate.
 pub use {schemars, serde_json};
 
+pub use crate::audit::{
+    AuditEvent, AuditFact, AuditFacts, AuditFile, AuditOutcome, AuditPrimitive, AuditRecord,
+    AuditRequirement, AuditSink, AuditSync, FactSource,
+};
 pub use crate::guard::{
     CallerFacts, Check, Feature, Guard, Permission, Plan, Policy, Requirement, Reverification,
     Role, Scope,
@@ -65,6 +69,7 @@ pub mod __bench;
 #[doc(hidden)]
 #[path = "fuzz.rs"]
 pub mod __fuzz;
+mod audit;
 mod clerk;
 mod clock;
 mod guard;

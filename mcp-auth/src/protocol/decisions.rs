@@ -2,7 +2,8 @@
 //!
 //! A decision is about the use of a tool, a prompt or a resource, about a list, or about a name that does not exist.
 //! [`Decisions::ended`] gets each decision exactly once, also the decision of a call that was dropped before its end.
-//! It writes the log line.
+//! It writes the log line, and
+//! the record of the audit log if the server has one.
 //!
 //! At `info`, a decision that allowed a call has no line. Any other decision has a line with the outcome, the reason and
 //! the duration. That line contains neither the caller nor the arguments. At `debug`, every decision about a primitive
@@ -13,16 +14,20 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use crate::audit::Audit;
 use crate::guard::Denied;
 use crate::identity::{Actor, Caller, Clock, LogThrottle, Org};
 use crate::primitive::{LogName, Reference, Served};
 
+use super::audited::{self, Audited};
 use super::method::Method;
 
 /// Receives the decisions of a server.
 #[derive(Debug)]
 pub(super) struct Decisions {
     clock: Arc<dyn Clock>,
+    /// `None` if the server has no audit log.
+    audit: Option<Arc<Audit>>,
     /// Throttles the lines of calls without a token, because anyone can cause them.
     anonymous: LogThrottle,
     /// Throttles the lines of calls with a token that a limit refused, because one caller can cause
@@ -137,9 +142,10 @@ impl DecisionOutcome {
 }
 
 impl Decisions {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, audit: Option<Arc<Audit>>) -> Self {
         Self {
             clock,
+            audit,
             anonymous: LogThrottle::default(),
             limited: LogThrottle::default(),
         }
@@ -152,23 +158,41 @@ impl Decisions {
 
     /// Returns true if decisions about lists are kept. They have no log line.
     pub(super) fn keeps_lists(&self) -> bool {
-        false
+        self.audits()
     }
 
-    /// Receives a decision that has ended.
-    pub(super) fn ended(&self, decision: &Decision<'_>) {
+    /// Returns true if the server has an audit log.
+    pub(super) fn audits(&self) -> bool {
+        self.audit.is_some()
+    }
+
+    /// Returns the audit log, if the server has one.
+    pub(super) fn audit(&self) -> Option<&Arc<Audit>> {
+        self.audit.as_ref()
+    }
+
+    /// Receives a decision that has ended, with the facts that only the audit log needs.
+    pub(super) fn ended(&self, decision: &Decision<'_>, audited: Option<Audited>) {
         self.log(decision);
+        if let Some(audit) = &self.audit {
+            let mut audited = audited.unwrap_or_default();
+            let (now, uptime) = (audit.now(), self.clock.uptime());
+            let record = audited::record(decision, &mut audited, now, uptime);
+            audit.keep(record, audited.room);
+        }
     }
 
     /// Receives the use of a name that does not exist.
-    pub(super) fn unknown(&self, method: Method, kind: Kind, caller: Option<&Caller>) {
+    pub(super) fn unknown(
+        &self,
+        method: Method,
+        kind: Kind,
+        caller: Option<&Caller>,
+        audited: Option<Audited>,
+    ) {
         let outcome = DecisionOutcome::Unknown;
-        self.ended(&Decision::at_once(
-            method,
-            About::Unknown(kind),
-            caller,
-            outcome,
-        ));
+        let decision = Decision::at_once(method, About::Unknown(kind), caller, outcome);
+        self.ended(&decision, audited);
     }
 
     /// Receives a request that was refused before its tool, prompt or resource was found.
@@ -180,11 +204,19 @@ impl Decisions {
         denied: Option<&Denied>,
         reason: &str,
     ) {
-        self.ended(&Decision {
+        let decision = Decision {
             denied,
             reason: Some(reason),
             ..Decision::at_once(method, About::Request, caller, outcome)
-        });
+        };
+        self.ended(&decision, None);
+    }
+
+    /// Receives a request that was refused because it has no token or a bad one.
+    pub(super) fn refused_sign_in(&self, reason: &'static str) {
+        if let Some(audit) = &self.audit {
+            audit.refused_sign_in(reason);
+        }
     }
 
     fn log(&self, decision: &Decision<'_>) {
@@ -272,15 +304,15 @@ impl Decisions {
 }
 
 /// The caller's identity. Fields that are `None` are left out of the line.
-struct Who<'a> {
-    subject: &'a str,
-    actor: Option<&'a str>,
-    client: &'a str,
-    token: Option<&'static str>,
+pub(super) struct Who<'a> {
+    pub(super) subject: &'a str,
+    pub(super) actor: Option<&'a str>,
+    pub(super) client: &'a str,
+    pub(super) token: Option<&'static str>,
 }
 
 impl<'a> Who<'a> {
-    fn of(caller: Option<&'a Caller>) -> Self {
+    pub(super) fn of(caller: Option<&'a Caller>) -> Self {
         let actor = caller.filter(|caller| caller.is_impersonated());
         Self {
             subject: caller.map_or("anonymous", Caller::subject),

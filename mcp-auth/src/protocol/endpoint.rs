@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::audit::Audit;
 use crate::guard::{Denied, SecurityScheme, lacking_server_scopes};
 use crate::identity::{Caller, Freshness, UrlOrg};
 use crate::limits::Party;
@@ -32,6 +33,7 @@ use super::step_up::StepUps;
 use super::{RefusedMessage, Response, WiderToken};
 
 mod ask;
+mod auditing;
 mod call;
 mod config;
 mod converse;
@@ -179,7 +181,10 @@ impl Endpoint {
             step_ups: StepUps::new(Arc::clone(&config.clock)),
             log_levels: LogLevels::new(),
             sessions: (config.legacy_sessions).then(|| Sessions::new(Arc::clone(&config.clock))),
-            decisions: Arc::new(Decisions::new(Arc::clone(&config.clock))),
+            decisions: Arc::new(Decisions::new(
+                Arc::clone(&config.clock),
+                config.audit.clone(),
+            )),
             config,
         }
     }
@@ -240,6 +245,7 @@ impl Endpoint {
         let message = match Message::parse(&body) {
             Ok(message) => message,
             Err(_) if caller.is_none() => {
+                self.refused_sign_in(NO_TOKEN);
                 return Response::Refused {
                     id: None,
                     refusal: RefusedMessage::SignIn { scopes: Vec::new() },
@@ -257,6 +263,7 @@ impl Endpoint {
         };
         if caller.is_none() && !self.open_to_anonymous(&message) {
             let scopes = self.scopes_to_sign_in_for(&message);
+            self.refused_sign_in(NO_TOKEN);
             return refused(RefusedMessage::SignIn { scopes });
         }
         if let Some(caller) = caller
@@ -291,6 +298,16 @@ impl Endpoint {
             // Only a call with a session asks so, and `respond` has answered it.
             Err(Stopped::Asking(_)) => Response::Accepted,
         }
+    }
+
+    /// Counts a request that was refused because it has no token or a bad one, for the audit log.
+    pub(crate) fn refused_sign_in(&self, reason: &'static str) {
+        self.decisions.refused_sign_in(reason);
+    }
+
+    /// Returns the audit log, if the server has one.
+    pub(crate) fn audit_log(&self) -> Option<&Arc<Audit>> {
+        self.decisions.audit()
     }
 
     /// Returns true if the request needs no token: the use of a `public` tool, prompt or resource, or
@@ -463,3 +480,6 @@ fn not_found(era: Era) -> Stopped {
         modern: era == Era::Modern,
     })
 }
+
+/// The reason of a refused sign-in: the request needs a token and has none.
+pub(crate) const NO_TOKEN: &str = "token-missing";

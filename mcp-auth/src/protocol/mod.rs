@@ -4,6 +4,7 @@
 //! verified caller. It returns a [`Response`]. It does not depend on an HTTP framework: the module
 //! `http` turns the [`Response`] into an HTTP response.
 
+mod audited;
 mod calls;
 mod challenge;
 mod completion;
@@ -41,8 +42,8 @@ pub(crate) use self::challenge::{Challenge, Challenger};
 pub use self::confirmations::ConfirmationStore;
 pub(crate) use self::confirmations::Confirmations;
 pub(crate) use self::endpoint::{
-    AnonymousAccess, Endpoint, EndpointConfig, MessageStream, Sender, ServerInfo, SessionRefusal,
-    SessionRequestHead, StreamEvent,
+    AnonymousAccess, Endpoint, EndpointConfig, MessageStream, NO_TOKEN, Sender, ServerInfo,
+    SessionRefusal, SessionRequestHead, StreamEvent,
 };
 #[cfg(mcp_auth_bench)]
 pub(crate) use self::envelope::Message;
@@ -111,6 +112,8 @@ pub(crate) enum RefusedMessage {
     SignIn { scopes: Vec<String> },
     /// Too many subscriptions of this principal, of this user, without a token, or in all are open: HTTP 503.
     Subscriptions,
+    /// The audit log has no room for the record of the call, so the call did not run: HTTP 503.
+    Unaudited,
     /// Data that the decision needs cannot be looked up now: HTTP 503.
     Unavailable(Unavailable),
 }

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::NoRoom;
 use crate::guard::Denied;
-use crate::identity::{Caller, Org};
+use crate::identity::{Acting, Caller, Org};
 use crate::primitive::{Asking, Failure, List, Outcome, Output, Reference, Served};
 
+use super::audited::Audited;
 use super::decisions::{About, Decision, DecisionOutcome, Decisions};
 use super::method::Method;
 use super::rates::Limited;
@@ -22,6 +24,8 @@ pub(super) struct Record {
     caller: Option<Caller>,
     org: Option<Org>,
     since: Duration,
+    /// The facts for the audit log. `None` if the server has no audit log.
+    audited: Option<Box<Audited>>,
     closed: bool,
 }
 
@@ -77,13 +81,51 @@ impl Record {
             caller: caller.cloned(),
             org: None,
             since: decisions.begin(),
+            audited: decisions.audits().then(Box::default),
             closed: false,
         }
     }
 
     /// Sets the organization in which the caller acts.
-    pub(super) fn acts_in(&mut self, org: Option<&Org>) {
-        self.org = org.cloned();
+    pub(super) fn acts_in(&mut self, acting: &Acting) {
+        self.org.clone_from(&acting.org);
+        if let Some(audited) = &mut self.audited {
+            audited.acts_in(acting);
+        }
+    }
+
+    /// Sets the arguments of the call, whose digest is kept.
+    pub(super) fn has_arguments(&mut self, arguments: &str) {
+        if let (Some(audited), Some(audit)) = (&mut self.audited, self.decisions.audit()) {
+            audited.arguments = Some(audit.digest(arguments));
+        }
+    }
+
+    /// Sets the trace id of the request.
+    pub(super) fn has_trace(&mut self, trace_id: Option<String>) {
+        if let Some(audited) = &mut self.audited {
+            audited.trace_id = trace_id;
+        }
+    }
+
+    /// Waits for room in the audit log, if the settings say so.
+    ///
+    /// # Errors
+    ///
+    /// The audit log has no room in time. The record has ended.
+    pub(super) async fn reserve(&mut self) -> Result<(), NoRoom> {
+        let audit = self.decisions.audit().filter(|audit| audit.waits());
+        let (Some(audited), Some(audit)) = (&mut self.audited, audit) else {
+            return Ok(());
+        };
+        match audit.reserve().await {
+            Ok(room) => audited.room = Some(room),
+            Err(no_room) => {
+                self.fail("the audit log has no room", Reference::new());
+                return Err(no_room);
+            }
+        }
+        Ok(())
     }
 
     /// Ends a call with its outcome, and returns the output or the text for the client. A text that
@@ -202,7 +244,8 @@ impl Record {
         request: Option<Reference>,
     ) {
         self.closed = true;
-        self.decisions.ended(&Decision {
+        let audited = self.audited.take();
+        let decision = Decision {
             method: self.method,
             about: self.served.as_deref().map_or(About::Request, About::Served),
             caller: self.caller.as_ref(),
@@ -212,7 +255,9 @@ impl Record {
             reason,
             request,
             since: Some(self.since),
-        });
+        };
+        self.decisions
+            .ended(&decision, audited.map(|audited| *audited));
     }
 }
 

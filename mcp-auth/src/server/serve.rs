@@ -10,6 +10,7 @@ use actix_http::{Request, Response};
 use actix_web::dev::{self, ServerHandle, fn_service};
 use futures_util::future::{Either, join, select};
 
+use crate::audit::Audit;
 use crate::http::{Flow, ProcessSignals, SHUTDOWN_SECONDS, listen};
 use crate::protocol::RunningTasks;
 
@@ -40,6 +41,7 @@ pub struct RunningServer {
     issuer: String,
     handle: ServerHandle,
     tasks: Arc<RunningTasks>,
+    audit: Option<Arc<Audit>>,
 }
 
 impl RunningServer {
@@ -63,6 +65,7 @@ impl RunningServer {
         // The workers run the tasks, so the tasks end first.
         self.tasks.stop().await;
         self.handle.stop(true).await;
+        close(self.audit).await;
     }
 }
 
@@ -128,12 +131,13 @@ impl ServerBuilder {
         }
         let (listener, server) = self.listen().await?;
         let report = server.report.to_string();
-        let tasks = server.tasks();
+        let (tasks, audit) = (server.tasks(), server.audit());
         let running = http(&server, listener)?;
         // A closed standard output does not stop the server.
         let _ = io::stdout().write_all(report.as_bytes());
-        until_stopped(running, &tasks).await?;
-        Ok(())
+        let ended = until_stopped(running, &tasks).await;
+        close(audit).await;
+        Ok(ended?)
     }
 
     /// Serves in the background on the current runtime, for tests and for programs that also do
@@ -163,7 +167,7 @@ impl ServerBuilder {
         let (listener, server) = self.listen().await?;
         let address = listener.local_addr()?;
         let issuer = server.report.issuer.clone();
-        let tasks = server.tasks();
+        let (tasks, audit) = (server.tasks(), server.audit());
         let running = http(&server, listener)?;
         let handle = running.handle();
         tokio::spawn(running);
@@ -172,6 +176,7 @@ impl ServerBuilder {
             issuer,
             handle,
             tasks,
+            audit,
         })
     }
 
@@ -261,6 +266,13 @@ async fn until_stopped(running: dev::Server, tasks: &RunningTasks) -> io::Result
     match select(stopped, pin!(signals.next())).await {
         Either::Left(((ended, ()), _)) => ended,
         Either::Right(_) => Ok(()),
+    }
+}
+
+/// Waits until the audit log has written its records, which may block.
+async fn close(audit: Option<Arc<Audit>>) {
+    if let Some(audit) = audit {
+        let _ = tokio::task::spawn_blocking(move || audit.close()).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 
+use crate::audit::Audit;
 use crate::clerk::Metadata;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
@@ -14,7 +15,7 @@ use crate::protocol::{
     Calls, Confirmations, Endpoint, EndpointConfig, RunningTasks, Sealer, ServerInfo, Streams,
 };
 
-use super::builder::{Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
+use super::builder::{AuditSettings, Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
 use super::check::{connect, probe};
 use super::codes;
 use super::environment::Environment;
@@ -61,6 +62,11 @@ impl Server {
     /// The tasks, which end when the server stops.
     pub(super) fn tasks(&self) -> Arc<RunningTasks> {
         self.site.tasks()
+    }
+
+    /// The audit log, which is closed when the server stops.
+    pub(super) fn audit(&self) -> Option<Arc<Audit>> {
+        self.site.endpoint.audit_log().map(Arc::clone)
     }
 
     /// Registers the MCP endpoint, at the configured path: POST, OPTIONS for browsers, and GET and DELETE with
@@ -167,6 +173,7 @@ pub(super) struct Parts {
     pub(super) registry: Registry,
     pub(super) state_keys: StateKeys,
     pub(super) legacy_sessions: bool,
+    pub(super) audit: AuditSettings,
     pub(super) policy: TokenPolicy,
     pub(super) identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
@@ -210,6 +217,7 @@ pub(super) async fn build(
         registry: resolved.settings.registry?,
         state_keys: resolved.settings.state_keys?,
         legacy_sessions: resolved.settings.legacy_sessions,
+        audit: resolved.settings.audit,
         policy: resolved.policy,
         identity,
         clock,
@@ -237,6 +245,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         registry,
         state_keys,
         legacy_sessions,
+        audit,
         policy,
         identity,
         clock,
@@ -271,6 +280,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     };
     let url = canonical.as_str().to_owned();
     let sealer = Sealer::new(state_keys.0.as_deref(), url, Arc::clone(&clock));
+    let audit = builder.audit.start(audit, &state_keys, &clock)?;
     let confirmations = match builder.state_keys.store {
         Some(store) => Confirmations::of(store),
         None => Confirmations::in_memory(Arc::clone(&clock)),
@@ -283,6 +293,7 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
         states: Arc::new(builder.states),
         organizations: Arc::new(identity.organizations.with_sources(sources)),
         clock: Arc::clone(&clock),
+        audit,
         // If `organization_from` adds a source, every organization needs a current membership.
         trust_token_org: builder.scopes.trust_token_org && sources.is_empty(),
         required_scopes: builder.scopes.required,

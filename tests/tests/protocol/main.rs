@@ -14,6 +14,7 @@
 mod agreement;
 mod argument_headers;
 mod audience;
+mod audit;
 mod authorization;
 mod authorize;
 mod challenges;

@@ -31,6 +31,7 @@ pub(crate) use checks::check_kind;
 pub(crate) use claims::{Evidence, VerifiedClaims};
 
 use checks::{check_audience, check_client, check_key_scopes, check_machine, check_subject};
+use claims::CONFIRMATION_AGE;
 
 /// Reads the claims of an identity provider; implemented by the provider.
 pub(crate) trait Decode: Debug + Send + Sync {
@@ -124,7 +125,3 @@ impl VerifiedClaims {
         Ok(())
     }
 }
-
-/// The time for which a confirmation is cached. A revoked opaque token may be accepted for this
-/// long.
-const CONFIRMATION_AGE: Duration = Duration::from_secs(60);

@@ -47,13 +47,16 @@ impl Endpoint {
             target,
         } = used;
         let mut record = Record::open(&self.decisions, target.method(), tool, caller);
+        self.audit(request, Some(&input), &mut record).await?;
         let facts = tool
             .wants_organization()
             .then(|| facts(tool.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, request.url_org, facts).await;
         let acting = acting.as_ref();
         let org = acting.map_or(None, |acting| acting.org.as_ref());
-        record.acts_in(org);
+        if let Ok(acting) = acting {
+            record.acts_in(acting);
+        }
         let decision = match acting {
             Err(unavailable) if tool.takes_organization() => {
                 Err(NotAuthorized::Unavailable(*unavailable))

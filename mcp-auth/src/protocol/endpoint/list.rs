@@ -63,6 +63,9 @@ impl Endpoint {
         }
         let cursor = request.params.cursor()?;
         let mut record = Record::of_list(&self.decisions, list, caller);
+        if let Some(record) = &mut record {
+            self.audit(request, None, record).await?;
+        }
         let visible = self.visible(list, caller, request.url_org).await;
         if let Some(record) = &mut record {
             match &visible {

@@ -205,12 +205,16 @@ impl Endpoint {
         };
         let caller = reader.caller.as_ref();
         let mut record = Record::open(&self.decisions, cost.method(), served, caller);
+        if self.decisions.audits() {
+            record.reserve().await.map_err(|_| Undecided::Busy)?;
+        }
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, &reader.url_org, facts).await;
-        let acting_in = acting.as_ref().map_or(None, |acting| acting.org.as_ref());
-        record.acts_in(acting_in);
+        if let Ok(acting) = &acting {
+            record.acts_in(acting);
+        }
         let decision = match acting.as_ref() {
             Err(unavailable) if served.takes_organization() => {
                 Err(NotAuthorized::Unavailable(*unavailable))

@@ -31,7 +31,9 @@ impl Endpoint {
             if !self.serves(List::Tools) {
                 return Err(not_found(request.era));
             }
-            self.decisions.unknown(Method::CallTool, Kind::Tool, caller);
+            let audited = self.audited(request);
+            self.decisions
+                .unknown(Method::CallTool, Kind::Tool, caller, audited);
             return Err(RpcError::UnknownTool(shortened(&name)).into());
         };
         let arguments = raw(request.body, request.params.arguments()?);
@@ -58,8 +60,9 @@ impl Endpoint {
         let arguments = raw(request.body, request.params.arguments()?);
         let target = Target::Prompt { name: &name };
         let Some(served) = self.config.registry.find_prompt(&name) else {
+            let audited = self.audited(request);
             self.decisions
-                .unknown(Method::GetPrompt, Kind::Prompt, caller);
+                .unknown(Method::GetPrompt, Kind::Prompt, caller, audited);
             return self.unknown(caller, request, target, None).await;
         };
         let used = Use {
@@ -84,8 +87,9 @@ impl Endpoint {
         request.era.check_name(request.mirrored, &uri)?;
         let target = Target::Resource { uri: &uri };
         let Some((served, values)) = self.config.registry.find_resource(&uri) else {
+            let audited = self.audited(request);
             self.decisions
-                .unknown(Method::ReadResource, Kind::Resource, caller);
+                .unknown(Method::ReadResource, Kind::Resource, caller, audited);
             return self.unknown(caller, request, target, None).await;
         };
         let values = values.into_iter();
@@ -118,7 +122,9 @@ impl Endpoint {
                 Reference::Prompt { .. } => Kind::Prompt,
                 Reference::Resource { .. } => Kind::Resource,
             };
-            self.decisions.unknown(Method::Complete, kind, caller);
+            let audited = self.audited(request);
+            self.decisions
+                .unknown(Method::Complete, kind, caller, audited);
             return self
                 .unknown(caller, request, Target::Completion, None)
                 .await;

@@ -235,16 +235,21 @@ impl Endpoint {
         let target = Target::Resource { uri: &uri };
         let Some((served, _)) = self.config.registry.find_resource(&uri) else {
             let kind = Kind::Resource;
-            self.decisions.unknown(Method::Subscribe, kind, caller);
+            let audited = self.audited(request);
+            self.decisions
+                .unknown(Method::Subscribe, kind, caller, audited);
             return self.unknown(caller, request, target, None).await;
         };
         let mut record = Record::open(&self.decisions, Method::Subscribe, served, caller);
+        self.audit(request, None, &mut record).await?;
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
         let acting = self.acting(caller, request.url_org, facts).await;
         let acting = acting.as_ref();
-        record.acts_in(acting.map_or(None, |acting| acting.org.as_ref()));
+        if let Ok(acting) = acting {
+            record.acts_in(acting);
+        }
         let decision = match acting {
             Err(unavailable) if served.takes_organization() => {
                 Err(NotAuthorized::Unavailable(*unavailable))

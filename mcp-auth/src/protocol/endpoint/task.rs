@@ -216,7 +216,9 @@ impl Endpoint {
     ) -> Result<FoundTask, Stopped> {
         let unknown = || Stopped::from(RpcError::InvalidParams(UNKNOWN));
         let no_task = || {
-            self.decisions.unknown(method, Kind::Task, Some(caller));
+            let audited = self.audited(request);
+            self.decisions
+                .unknown(method, Kind::Task, Some(caller), audited);
             unknown()
         };
         if id.len() > MOST_ID {
@@ -235,6 +237,7 @@ impl Endpoint {
         let served = served.filter(|served| served.task().is_some());
         let served = served.ok_or_else(no_task)?;
         let mut log = Record::open(&self.decisions, method, served, Some(caller));
+        self.audit(request, None, &mut log).await?;
         let facts = served
             .wants_organization()
             .then(|| facts(served.guard(), self.config.trust_token_org));
@@ -243,7 +246,7 @@ impl Endpoint {
             log.fail("the organization could not be looked up", Reference::new());
             RefusedMessage::Unavailable(unavailable)
         })?;
-        log.acts_in(acting.org.as_ref());
+        log.acts_in(&acting);
         let org = acting.org.as_ref();
         let bound_org = self.bound_org(Some(caller), org, served, request).await;
         let bound_org = bound_org.inspect_err(|_| {
@@ -376,6 +379,7 @@ impl Endpoint {
             timeout: self.config.tasks.ttl(),
             channel: channel.as_ref(),
         };
+        log.has_arguments(&record.arguments);
         let arguments = record.arguments.as_str().into();
         let input = Input::Arguments(record.arguments.as_str().into());
         let ended = move |outcome| log.end(outcome);

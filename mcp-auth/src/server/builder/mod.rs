@@ -2,6 +2,7 @@
 //! and the environment variables of the topic, and resolves their values.
 
 pub(super) mod audience;
+mod audit;
 pub(super) mod clerk;
 mod connections;
 mod limits;
@@ -25,6 +26,7 @@ use super::environment::Variable;
 use super::selection::Selection;
 
 pub use audience::AudiencePolicy;
+pub(super) use audit::AuditSettings;
 pub(super) use clerk::ClerkSettings;
 pub(super) use connections::descriptors;
 pub(super) use limits::Load;
@@ -36,6 +38,7 @@ pub(super) use serving::{Address, Allowed};
 pub(super) use state_keys::StateKeys;
 
 use audience::AudienceOptions;
+use audit::AuditOptions;
 use clerk::ClerkOptions;
 use connections::ConnectionOptions;
 use limits::LimitOptions;
@@ -53,6 +56,7 @@ use tokens::TokenOptions;
 pub(super) fn variables() -> impl Iterator<Item = &'static Variable> {
     let topics = [
         audience::VARIABLES,
+        audit::VARIABLES,
         clerk::VARIABLES,
         local_clerk::VARIABLES,
         proxies::VARIABLES,
@@ -161,6 +165,7 @@ pub struct ServerBuilder {
     pub(super) limits: LimitOptions,
     pub(super) state_keys: StateKeyOptions,
     pub(super) tasks: TaskOptions,
+    pub(super) audit: AuditOptions,
     pub(super) schemas: SchemaOptions,
     pub(super) local_clerk: LocalClerkOptions,
     #[cfg(feature = "testing")]
@@ -191,6 +196,7 @@ impl ServerBuilder {
             limits: LimitOptions::default(),
             state_keys: StateKeyOptions::default(),
             tasks: TaskOptions::default(),
+            audit: AuditOptions::default(),
             schemas: SchemaOptions::default(),
             local_clerk: LocalClerkOptions::default(),
             #[cfg(feature = "testing")]
