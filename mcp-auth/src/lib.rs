@@ -36,8 +36,8 @@ pub use crate::audit::{
     AuditRequirement, AuditSink, AuditSync, FactSource,
 };
 pub use crate::guard::{
-    CallerFacts, Check, Feature, Guard, Permission, Plan, Policy, Requirement, Reverification,
-    Role, Scope,
+    CallerFacts, Check, ExplainedDecision, ExplainedRequirement, Explanation, Feature, Guard,
+    Permission, Plan, Policy, Requirement, Reverification, Role, Scope,
 };
 pub use crate::identity::{
     Actor, ApiKeyScopes, AuthorizedParties, Caller, FactorAges, Org, OrganizationSource, Profile,
@@ -86,6 +86,7 @@ mod protocol;
 mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tools;
 
 /// Items that the expansions of the macros use. They change without notice.
 #[doc(hidden)]

@@ -27,6 +27,14 @@ pub(super) struct Audited {
 }
 
 impl Audited {
+    /// The facts about a request that names no primitive.
+    pub(super) fn traced(trace_id: Option<String>) -> Self {
+        Self {
+            trace_id,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn acts_in(&mut self, acting: &Acting) {
         self.named_by = Some(acting.named_by);
         self.looked_up = acting.looked_up;

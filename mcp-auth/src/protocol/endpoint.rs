@@ -38,6 +38,7 @@ mod call;
 mod config;
 mod converse;
 mod denial;
+mod explain;
 mod freshness;
 mod list;
 mod listen;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use actix_http::{Request, Response};
 use actix_web::dev::{self, ServerHandle, fn_service};
 use futures_util::future::{Either, join, select};
+use serde_json::json;
 
 use crate::audit::Audit;
 use crate::http::{Flow, ProcessSignals, SHUTDOWN_SECONDS, listen};
@@ -18,6 +19,7 @@ use super::builder::ServerBuilder;
 use super::codes;
 use super::environment::Environment;
 use super::error::{Error, Result, chain};
+use super::explain;
 use super::finding::{Finding, Findings, Severity, counted};
 use super::log;
 use super::matrix::AccessMatrix;
@@ -92,6 +94,10 @@ impl ServerBuilder {
     /// [`AccessMatrix`](crate::AccessMatrix) instead of serving; `tools-markdown` and `tools-json`
     /// print it in another format. The matrix needs no Clerk instance and no network, but the code
     /// must set the state that the tools take.
+    ///
+    /// With `MCP_AUTH=explain` in the environment, `serve` prints an [`Explanation`](crate::Explanation) instead of serving,
+    /// and with `explain-json` as JSON: why a caller may or may not use a tool. The facts about the caller are JSON in
+    /// `MCP_AUTH_CALLER`, or in the standard input if that variable is unset.
     ///
     /// # Errors
     ///
@@ -206,11 +212,20 @@ fn asked_for(builder: &ServerBuilder, env: Environment<'_>) -> Result<Option<Str
         return Ok(None);
     };
     let write = match value.as_str() {
+        "explain" => {
+            let all = explain::explain(builder, &env)?;
+            let texts: Vec<_> = all.iter().map(ToString::to_string).collect();
+            return Ok(Some(texts.join("\n")));
+        }
+        "explain-json" => {
+            let all = json!(explain::explain(builder, &env)?);
+            return Ok(Some(format!("{all:#}\n")));
+        }
         "tools" => |matrix: &AccessMatrix| matrix.to_string(),
         "tools-json" => AccessMatrix::to_json,
         "tools-markdown" => AccessMatrix::to_markdown,
         _ => {
-            let expected = "`check`, `tools`, `tools-json` or `tools-markdown` is expected";
+            let expected = "`check`, `explain`, `explain-json`, `tools`, `tools-json` or `tools-markdown` is expected";
             return Err(Source::Variable("MCP_AUTH").invalid(value, expected));
         }
     };

@@ -7,6 +7,7 @@ use actix_web::web::ServiceConfig;
 
 use crate::audit::Audit;
 use crate::clerk::Metadata;
+use crate::guard::Explanation;
 use crate::http::{Canonical, ConnectionLimits, Gate, ResourceInfo, Site, SiteConfig};
 use crate::identity::{Authenticator, Clock, IoRuntime, Organizations, TokenPolicy};
 use crate::limits::Networks;
@@ -15,13 +16,15 @@ use crate::protocol::{
     Calls, Confirmations, Endpoint, EndpointConfig, RunningTasks, Sealer, ServerInfo, Streams,
 };
 
+use crate::tools::ServedTools;
+
 use super::builder::{AuditSettings, Load, LocalClerkChoice, ServerBuilder, StateKeys, tokens};
 use super::check::{connect, probe};
 use super::codes;
 use super::environment::Environment;
 use super::error::chain;
 use super::finding::{Finding, Findings};
-use super::matrix::AccessMatrix;
+use super::matrix::{AccessMatrix, SampleCaller};
 use super::report::Report;
 use super::resolve::{Purpose, policy, resolve, tools};
 use super::runtime::{clock, io_thread};
@@ -116,6 +119,39 @@ impl Server {
     /// The site, for a server that runs without an actix-web application.
     pub(crate) fn site(&self) -> Arc<Site> {
         Arc::clone(&self.site)
+    }
+
+    /// Explains why a sample caller may or may not use a tool, a prompt or a resource. `name` is its name; of a resource, the
+    /// URI or the template. `None` if the server has nothing of this name. See [`AccessMatrix::explain`].
+    ///
+    /// ```no_run
+    /// use mcp_auth::SampleCaller;
+    ///
+    /// # async fn print() -> mcp_auth::Result<()> {
+    /// let server = mcp_auth::server!().build().await?;
+    /// let editor = SampleCaller::new("editor").role("org:editor");
+    /// if let Some(explanation) = server.explain(&editor, "delete_document") {
+    ///     println!("{explanation}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn explain(&self, caller: &SampleCaller, name: &str) -> Option<Explanation> {
+        self.report.matrix.explain(caller, name)
+    }
+
+    /// Explains why the caller with this token may or may not use a tool, a prompt or a resource now. The server verifies the
+    /// token and looks up the membership, as for a request to the endpoint's URL without a query. `None` if the server has
+    /// nothing of this name.
+    ///
+    /// If the token is not accepted, the explanation is about a caller without a token, and says why.
+    ///
+    /// # Security
+    ///
+    /// The explanation shows the data of the caller. Show it to the caller and to operators only.
+    pub async fn explain_token(&self, token: &str, name: &str) -> Option<Explanation> {
+        self.site.explain(Some(token), None, name).await
     }
 
     /// Returns the access matrix, which shows which callers may call which tools.
@@ -287,6 +323,9 @@ pub(super) fn assemble(parts: Parts) -> Result<(Site, Report), Finding> {
     };
     let authenticator = Arc::new(identity.authenticator);
     let tasks = builder.tasks.tasks(&clock);
+    if let Some(tools) = builder.states.get::<ServedTools>() {
+        tools.set(&registry, &builder.scopes.required);
+    }
     let endpoint = Endpoint::new(EndpointConfig {
         info,
         registry,

@@ -41,10 +41,8 @@ impl Endpoint {
 
     /// Returns the facts of a request that has no record. `None` without an audit log.
     pub(super) fn audited(&self, request: &Request<'_>) -> Option<Audited> {
-        self.decisions.audits().then(|| Audited {
-            trace_id: traceparent(request),
-            ..Audited::default()
-        })
+        let audits = self.decisions.audits();
+        audits.then(|| Audited::traced(traceparent(request)))
     }
 }
 

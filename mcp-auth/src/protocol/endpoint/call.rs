@@ -57,12 +57,7 @@ impl Endpoint {
         if let Ok(acting) = acting {
             record.acts_in(acting);
         }
-        let decision = match acting {
-            Err(unavailable) if tool.takes_organization() => {
-                Err(NotAuthorized::Unavailable(*unavailable))
-            }
-            acting => self.decide(tool.guard(), caller, acting),
-        };
+        let decision = self.decide_use(tool, caller, acting);
         // A completion does not run the function, so it does not count for the limits of the function.
         let own_limits = !matches!(target, Target::Completion);
         let counting = Counting {

@@ -215,12 +215,7 @@ impl Endpoint {
         if let Ok(acting) = &acting {
             record.acts_in(acting);
         }
-        let decision = match acting.as_ref() {
-            Err(unavailable) if served.takes_organization() => {
-                Err(NotAuthorized::Unavailable(*unavailable))
-            }
-            acting => self.decide(served.guard(), caller, acting),
-        };
+        let decision = self.decide_use(served, caller, acting.as_ref());
         let proof = match decision {
             Ok(proof) => proof,
             Err(NotAuthorized::Unavailable(unavailable)) => {

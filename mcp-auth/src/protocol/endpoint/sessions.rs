@@ -250,12 +250,7 @@ impl Endpoint {
         if let Ok(acting) = acting {
             record.acts_in(acting);
         }
-        let decision = match acting {
-            Err(unavailable) if served.takes_organization() => {
-                Err(NotAuthorized::Unavailable(*unavailable))
-            }
-            acting => self.decide(served.guard(), caller, acting),
-        };
+        let decision = self.decide_use(served, caller, acting);
         match decision {
             Ok(_) => {}
             Err(NotAuthorized::Unauthenticated) => {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::audit::{Audit, AuditConfig, AuditFile, AuditLines, AuditSink, AuditSync, DigestKey};
@@ -20,7 +20,8 @@ use super::state_keys::StateKeys;
 pub(in crate::server) struct AuditOptions {
     file: Option<PathBuf>,
     lines: bool,
-    sinks: Vec<Box<dyn AuditSink>>,
+    /// A mutex makes the builder `Sync`, although a sink need not be.
+    sinks: Mutex<Vec<Box<dyn AuditSink>>>,
     sync: Option<AuditSync>,
     wait: Option<Duration>,
     queue: usize,
@@ -40,7 +41,7 @@ impl Default for AuditOptions {
         Self {
             file: None,
             lines: false,
-            sinks: Vec::new(),
+            sinks: Mutex::default(),
             sync: None,
             wait: None,
             queue: 8_192,
@@ -85,7 +86,10 @@ impl ServerBuilder {
     ///
     /// [`AuditSink`] has an example.
     pub fn audit_sink(mut self, sink: impl AuditSink) -> Self {
-        self.audit.sinks.push(Box::new(sink));
+        let sinks = self.audit.sinks.get_mut();
+        sinks
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::new(sink));
         self
     }
 
@@ -165,7 +169,10 @@ impl AuditOptions {
         keys: &StateKeys,
         clock: &Arc<dyn Clock>,
     ) -> Result<Option<Arc<Audit>>, Finding> {
-        let mut sinks = self.sinks;
+        let mut sinks = self
+            .sinks
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = settings.file.value {
             let file = AuditFile::open(&path, settings.sync).map_err(|error| {
                 let source = settings.file.source;
@@ -208,7 +215,6 @@ impl fmt::Debug for AuditOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuditOptions")
             .field("file", &self.file)
-            .field("sinks", &self.sinks.len())
             .finish_non_exhaustive()
     }
 }

@@ -365,7 +365,7 @@ async fn an_opaque_token_is_a_look_up_and_an_actor_is_named() {
     assert_eq!(record["facts"]["caller"]["from"], "look_up", "{record}");
     assert!(record["facts"]["caller"]["age_ms"].is_u64(), "{record}");
     let acted =
-        world.mint(&TokenRequest::oauth("ada").claim("act", json!({ "sub": "user_grace" })));
+        world.mint(&TokenRequest::oauth("ada").claims(json!({ "act": { "sub": "user_grace" } })));
     echo(&acted).send().await.expect_text("x");
     let record = kept.one().await;
     assert_eq!(
