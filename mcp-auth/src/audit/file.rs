@@ -144,7 +144,7 @@ impl AuditSink for AuditFile {
 
 impl Drop for AuditFile {
     fn drop(&mut self) {
-        // Nobody is left to hear of an error.
+        // An error has no reader any more.
         let _ = self.sync_now();
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Writer {
     ended: Mutex<Receiver<()>>,
 }
 
-/// What the thread has to do next.
+/// The next work of the thread.
 enum Message {
     Write(Queued),
     Close,
@@ -140,8 +140,7 @@ impl Writer {
         }
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if ended.recv_timeout(CLOSING + GRACE) == Err(RecvTimeoutError::Timeout) {
-            let places = self.shared.places.available_permits();
-            tracing::error!(target: "mcp_auth", free = places, "the audit sink is stuck; the records of its queue are lost");
+            tracing::error!(target: "mcp_auth", "the audit sink is stuck; the records of its queue are lost");
         }
     }
 }
@@ -190,7 +189,11 @@ impl Work {
         let mut is_open = true;
         while is_open {
             let mut batch = Vec::new();
-            let mut next = self.messages.recv_timeout(TICK).ok();
+            let mut next = match self.messages.recv_timeout(TICK) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Message::Close),
+            };
             while let Some(message) = next {
                 match message {
                     Message::Write(queued) => batch.push(queued),

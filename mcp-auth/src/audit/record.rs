@@ -19,7 +19,7 @@ pub struct AuditRecord {
     pub v: u32,
     /// The time at which the decision or the call ended, in UTC: `2026-11-29T14:41:06.123Z`.
     pub time: String,
-    /// What the record is about.
+    /// The subject of the record.
     pub event: AuditEvent,
     /// The outcome. Absent in a record about lost records.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,7 @@ pub struct AuditRecord {
     pub count: Option<u64>,
 }
 
-/// What a record is about.
+/// The subject of a record.
 #[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

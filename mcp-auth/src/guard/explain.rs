@@ -61,7 +61,7 @@ pub struct Explanation {
     /// decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the user of a denied client can do.
+    /// A hint for the user of a denied client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// All scopes that a new token needs so that the call is allowed. Empty if the caller is allowed, or if no new token
@@ -70,7 +70,7 @@ pub struct Explanation {
     pub scopes: Vec<String>,
     /// The requirements of the guard, and the scopes that the server requires of every request. Empty for a public tool.
     pub requirements: Vec<ExplainedRequirement>,
-    /// What decides after the guard, with the arguments of the call: `authorize`, and the agreement of a person.
+    /// The decisions after the guard, which depend on the arguments of the call: `authorize`, and the agreement of a person.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<String>,
 }
@@ -111,7 +111,7 @@ pub struct ExplainedRequirement {
     /// The values of that fact. `None` if there are none, or if they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
-    /// What would meet the requirement. `None` if it is met.
+    /// The thing that would meet the requirement. `None` if it is met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needs: Option<String>,
     /// The alternatives of a choice. All requirements of one alternative must be met.

@@ -516,7 +516,7 @@ proptest! {
             let is_met = decide(&alone(requirement), &facts).is_ok();
             prop_assert!(explained.any(|one| one.met == Some(is_met)), "{}", explanation);
         }
-        // What is not met says what would help.
+        // A requirement that is not met has a text about what would help.
         for one in &explanation.requirements {
             prop_assert_eq!(one.needs.is_some(), one.met != Some(true), "{}", explanation);
         }

@@ -45,7 +45,7 @@ impl fmt::Debug for ServedTools {
     }
 }
 
-/// What the server knows of a caller.
+/// The data about a caller that the server has.
 #[data(crate = crate)]
 struct WhoAmI {
     /// The subject of the token: a user, a machine or an organization.

@@ -29,6 +29,7 @@ mod discovery;
 mod elicitation;
 mod envelope;
 mod eras;
+mod explain;
 mod forms;
 mod guides;
 mod hold;

@@ -107,7 +107,7 @@ fn a_line_of_which_a_part_is_written_is_completed_in_the_same_file_and_repeated_
     let part_of_the_second = |file: &mut AuditFile| {
         file.write(&record(0)).unwrap();
         file.write(&record(1)).unwrap();
-        // As a full disk does, which takes only a part.
+        // A full disk can take a part of a line.
         let part = file.lines.len() - 7;
         let lines = file.lines[..part].to_vec();
         file.file.write_all(&lines).unwrap();

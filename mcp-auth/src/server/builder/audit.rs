@@ -24,7 +24,7 @@ pub(in crate::server) struct AuditOptions {
     sinks: Mutex<Vec<Box<dyn AuditSink>>>,
     sync: Option<AuditSync>,
     wait: Option<Duration>,
-    queue: usize,
+    queue: Option<usize>,
     /// True if a test reads the records.
     pub(in crate::server) collects: bool,
 }
@@ -34,6 +34,7 @@ pub(in crate::server) struct AuditSettings {
     file: Setting<Option<PathBuf>>,
     sync: AuditSync,
     wait: Option<Duration>,
+    queue: usize,
 }
 
 impl Default for AuditOptions {
@@ -44,7 +45,7 @@ impl Default for AuditOptions {
             sinks: Mutex::default(),
             sync: None,
             wait: None,
-            queue: 8_192,
+            queue: None,
             collects: false,
         }
     }
@@ -110,15 +111,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the largest number of records that wait for one sink; 8192 by default, which take about 8 MiB.
+    /// Sets the largest number of records that wait for one sink. Default: `MCP_AUDIT_QUEUE`, or 8192 if that variable is
+    /// unset. 8192 records take about 8 MiB.
     pub fn audit_queue(mut self, records: usize) -> Self {
-        self.audit.queue = records;
+        self.audit.queue = Some(records);
         self
     }
 }
 
 pub(in crate::server) const VARIABLES: &[Variable] = &[
     Variable::of_server(FILE),
+    Variable::of_server(QUEUE),
     Variable::of_server(SYNC),
     Variable::of_server(WAIT),
 ];
@@ -130,35 +133,40 @@ impl AuditOptions {
         env: &Environment<'_>,
         findings: &mut Findings,
     ) -> AuditSettings {
-        let sync = Setting::read(self.sync.as_ref(), "audit_sync", SYNC, |_| None);
-        let sync = match sync.value {
-            Some(sync) => Ok(Some(sync)),
-            None => Setting::text(env, None, "audit_sync", SYNC)
-                .parse(|text, source| match text.as_str() {
-                    "never" => Ok(AuditSync::Never),
-                    "second" => Ok(AuditSync::EachSecond),
-                    "record" => Ok(AuditSync::EachRecord),
-                    _ => Err(source.invalid(text, "`never`, `second` or `record` is expected")),
-                })
-                .map(|setting| setting.value),
+        let sync = match self.sync {
+            Some(sync) => Ok(sync),
+            None => of_variable(env, SYNC, |text| match text {
+                "never" => Ok(AuditSync::Never),
+                "second" => Ok(AuditSync::EachSecond),
+                "record" => Ok(AuditSync::EachRecord),
+                _ => Err("`never`, `second` or `record` is expected"),
+            })
+            .map(Option::unwrap_or_default),
         };
         let wait = match self.wait {
             Some(wait) => Ok(Some(wait)),
-            None => Setting::text(env, None, "audit_wait", WAIT)
-                .parse(|text, source| {
-                    let wait = text.parse().map(Duration::from_millis);
-                    wait.map_err(|_| source.invalid(text, "a number of milliseconds is expected"))
-                })
-                .map(|setting| setting.value),
+            None => of_variable(env, WAIT, |text| {
+                let wait = text.parse().map(Duration::from_millis);
+                wait.map_err(|_| "a number of milliseconds is expected")
+            }),
         };
-        let queue = Source::Code("audit_queue").at_least(self.queue, &1, "at least 1 is expected");
-        findings.extend(queue.err());
+        let queue = match self.queue {
+            Some(records) => {
+                let checked = Source::Code("audit_queue").at_least(records, &1, LEAST);
+                checked.map(|()| Some(records))
+            }
+            None => of_variable(env, QUEUE, |text| match text.parse() {
+                Ok(0) | Err(_) => Err(LEAST),
+                Ok(records) => Ok(records),
+            }),
+        };
         AuditSettings {
             file: Setting::read(self.file.as_ref(), "audit_file", FILE, |name| {
                 env.get(name).map(PathBuf::from)
             }),
-            sync: findings.note(sync).ok().flatten().unwrap_or_default(),
+            sync: findings.note(sync).unwrap_or_default(),
             wait: findings.note(wait).ok().flatten(),
+            queue: findings.note(queue).ok().flatten().unwrap_or(USUAL_QUEUE),
         }
     }
 
@@ -199,7 +207,7 @@ impl AuditOptions {
             sinks,
             digests,
             wait: settings.wait,
-            queue: self.queue,
+            queue: settings.queue,
         };
         let audit = Audit::start(config, Arc::clone(clock)).map_err(|error| {
             failed(format!(
@@ -211,6 +219,18 @@ impl AuditOptions {
     }
 }
 
+/// Reads a variable. `None` if it is unset.
+fn of_variable<T>(
+    env: &Environment<'_>,
+    name: &'static str,
+    read: impl FnOnce(&str) -> Result<T, &'static str>,
+) -> Result<Option<T>, Finding> {
+    let text = env.get(name);
+    let value = text
+        .map(|text| read(&text).map_err(|expected| Source::Variable(name).invalid(text, expected)));
+    value.transpose()
+}
+
 impl fmt::Debug for AuditOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuditOptions")
@@ -220,8 +240,11 @@ impl fmt::Debug for AuditOptions {
 }
 
 const FILE: &str = "MCP_AUDIT";
+const QUEUE: &str = "MCP_AUDIT_QUEUE";
 const SYNC: &str = "MCP_AUDIT_SYNC";
 const WAIT: &str = "MCP_AUDIT_WAIT";
+const USUAL_QUEUE: usize = 8_192;
+const LEAST: &str = "at least 1 is expected";
 /// The purpose of the key of digests, which is derived from a state key.
 const DIGESTS: &str = "mcp-auth audit digests 1";
 
@@ -256,6 +279,7 @@ mod tests {
             resolved(&builder, SYNC, "record").0.sync,
             AuditSync::EachRecord
         );
+        assert_eq!(resolved(&builder, QUEUE, "7").0.queue, 7);
         let wait = Duration::from_millis(250);
         assert_eq!(resolved(&builder, WAIT, "250").0.wait, Some(wait));
         let builder = builder

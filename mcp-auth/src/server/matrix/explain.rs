@@ -11,8 +11,8 @@ impl AccessMatrix {
     /// Explains why a sample caller may or may not use a tool, a prompt or a resource. `name` is its name; of a resource, the
     /// URI or the template. `None` if the server has nothing of this name.
     ///
-    /// The decision is the one that the matrix shows. As in the matrix, the caller's OAuth token has the scopes that the
-    /// server requires of every request, and no policy is asked.
+    /// The decision is the one that the matrix shows. The caller's OAuth token has the scopes that the server requires
+    /// of every request, as in the matrix. No policy is asked.
     #[must_use]
     pub fn explain(&self, caller: &SampleCaller, name: &str) -> Option<Explanation> {
         let mut items = self.items().iter();

@@ -5,6 +5,7 @@ mod outcomes;
 mod pressure;
 mod sign_ins;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -64,6 +65,22 @@ fn expect_valid(record: &Value) {
         .map(|error| error.to_string())
         .collect();
     assert!(errors.is_empty(), "{errors:?} in {record}");
+}
+
+#[test]
+fn the_guide_describes_every_field_and_its_record_matches_the_schema() {
+    let guide = include_str!("../../../../docs/audit.md");
+    let (_, fields) = guide.split_once("## Fields").unwrap();
+    let (table, _) = fields.split_once("\n\n`facts").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let described: BTreeSet<_> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    let schema = AuditRecord::json_schema();
+    let properties = schema.get("properties").unwrap().as_object().unwrap();
+    let fields: BTreeSet<_> = properties.keys().map(String::as_str).collect();
+    assert_eq!(described, fields);
+    let (_, example) = guide.split_once("```json\n").unwrap();
+    let (example, _) = example.split_once("\n```").unwrap();
+    expect_valid(&serde_json::from_str(example).unwrap());
 }
 
 /// The trace id of the call with this number.

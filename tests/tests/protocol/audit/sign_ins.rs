@@ -42,7 +42,7 @@ async fn refused_sign_ins_are_counted_and_a_stranger_causes_few_records() {
     later.sort_by_key(|record| record["count"].as_u64());
     assert_eq!(counts(&later), [(&*bad, 99), ("token-missing", 200)]);
 
-    // Nothing is lost when the server stops.
+    // The server writes the last counts when it stops.
     who().send().await.expect_status(401);
     world.server.stop().await.unwrap();
     assert_eq!(counts(&kept.take(1).await), [("token-missing", 1)]);
