@@ -154,12 +154,12 @@ codes! {
         "another process with the same keys would accept a confirmation a second time";
     Fatal STATE_KEYS_INVALID "state-keys-invalid"
         "a server with another key cannot continue what this server began";
-    Fatal THREADS_FAILED "threads-failed"
-        "tools that are plain functions run on these threads";
     Fatal AUDIT_FILE_FAILED "audit-file-failed"
         "decisions would have no record";
     Fatal AUDIT_FAILED "audit-failed"
         "decisions would have no record";
+    Fatal THREADS_FAILED "threads-failed"
+        "tools that are plain functions run on these threads";
     Fatal CHECK_FAILED "check-failed"
         "`MCP_AUTH=check` ends with an error if it finds errors; they are printed above";
     Fatal TEST_KEY_INVALID "test-key-invalid"

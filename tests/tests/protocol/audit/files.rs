@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{expect_valid, trace_of};
-use crate::process::{Process, refusal};
-use crate::support::{client, eventually, message};
+use crate::process::Process;
+use crate::support::{Runs, builder, client, emulator, eventually, message};
 
 /// A folder with the audit log of a server.
 struct Log {
@@ -298,10 +298,24 @@ async fn on_a_full_disk_calls_are_served_or_refused_as_the_setting_says_and_spac
     }
 }
 
-#[test]
-fn a_file_that_cannot_be_opened_does_not_start() {
+#[actix_web::test]
+async fn a_file_that_cannot_be_opened_does_not_start() {
     let log = Log::new();
     let path = log.folder.path().join("none").join("audit.jsonl");
-    let error = refusal(&[("MCP_AUDIT", path.to_str().unwrap())]);
-    assert!(error.starts_with("MCP_AUDIT cannot be opened: "), "{error}");
+    let clerk = emulator().await;
+    let server = builder(&clerk)
+        .tools_of("protocol::tools")
+        .state(Runs::default());
+    let error = server
+        .audit_file(&path)
+        .build()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("`audit_file` cannot be opened: "),
+        "{error}"
+    );
+    assert!(error.ends_with(" [audit-file-failed]"), "{error}");
+    assert!(!path.exists());
 }

@@ -1,6 +1,7 @@
 //! The record of each outcome.
 
 use clerk_emulator::TokenRequest;
+use mcp_auth::testing::TestServer;
 use serde_json::{Value, json};
 
 use super::{Kept, traced};
@@ -197,13 +198,17 @@ async fn a_scope_of_the_server_that_is_missing_is_a_denial_of_every_method() {
 #[actix_web::test]
 async fn a_failed_call_has_the_error_id_of_the_response_and_no_text_of_the_function() {
     let (world, kept) = Kept::world(TOOLS, |builder| builder).await;
-    for (tool, reason) in [
-        ("fail", "internal error"),
-        ("crash", "internal error"),
-        ("echo", "the arguments do not fit the schema"),
+    for (tool, arguments, reason) in [
+        ("fail", json!({}), "internal error"),
+        ("crash", json!({}), "internal error"),
+        (
+            "echo",
+            json!({ "text": 7 }),
+            "the arguments do not fit the schema",
+        ),
     ] {
         let reply = world
-            .call(Era::Modern, tool, json!({ "text": 7 }))
+            .call(Era::Modern, tool, arguments)
             .bearer(&world.ada());
         let text = reply.send().await.text();
         let record = kept.one().await;
@@ -316,14 +321,14 @@ async fn a_call_whose_client_goes_away_is_cancelled() {
     let state = gate.clone();
     let (world, kept) = Kept::world("protocol::parked", |builder| builder.state(state)).await;
     let call = world
-        .call(Era::Modern, "park", json!({}))
+        .call(Era::Modern, "wait", json!({}))
         .bearer(&world.ada());
     let call = tokio::spawn(call.start());
     eventually("the call has begun", || gate.entered() == 1).await;
     call.abort();
     let record = kept.one().await;
     assert_eq!(record["outcome"], "cancelled", "{record}");
-    assert_eq!(record["primitive"]["name"], "park");
+    assert_eq!(record["primitive"]["name"], "wait");
 }
 
 #[actix_web::test]
@@ -364,14 +369,16 @@ async fn an_opaque_token_is_a_look_up_and_an_actor_is_named() {
     let record = kept.one().await;
     assert_eq!(record["facts"]["caller"]["from"], "look_up", "{record}");
     assert!(record["facts"]["caller"]["age_ms"].is_u64(), "{record}");
-    let acted =
-        world.mint(&TokenRequest::oauth("ada").claims(json!({ "act": { "sub": "user_grace" } })));
-    echo(&acted).send().await.expect_text("x");
-    let record = kept.one().await;
-    assert_eq!(
-        (&record["subject"], &record["actor"]),
-        (&json!("user_ada"), &json!("user_grace"))
-    );
+    let server = TestServer::of(mcp_auth::server!(tools = [tools]));
+    let acted = server
+        .user("ada")
+        .claim("act", json!({ "sub": "user_grace" }));
+    acted.call("echo", json!({ "text": "x" })).await.expect_ok();
+    let records = server.audit();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].subject.as_deref(), Some("user_ada"));
+    assert_eq!(records[0].actor.as_deref(), Some("user_grace"));
+    assert!(server.audit().is_empty());
 }
 
 #[actix_web::test]
