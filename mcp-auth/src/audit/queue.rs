@@ -145,11 +145,17 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl Shared {
     fn lose(&self, records: u64) {
         self.lost.fetch_add(records, Ordering::AcqRel);
         if let Some(records) = self.lost_log.due(self.clock.uptime()) {
-            tracing::warn!(target: "mcp_auth", records, "audit records are lost: the queue is full");
+            tracing::warn!(target: "mcp_auth", records, "audit records are lost: there is no room for them");
         }
     }
 

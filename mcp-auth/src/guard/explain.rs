@@ -116,7 +116,7 @@ pub struct ExplainedRequirement {
     pub needs: Option<String>,
     /// The alternatives of a choice. All requirements of one alternative must be met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub alternatives: Vec<Vec<ExplainedRequirement>>,
+    pub alternatives: Vec<Vec<Self>>,
 }
 
 /// The facts that an explanation is about.

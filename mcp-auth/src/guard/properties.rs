@@ -482,7 +482,7 @@ proptest! {
             named_by: facts.named_by,
             server_scopes: facts.server_scopes,
         };
-        let explanation = Explanation::new(&guard, explained, decision.as_ref().map(|()| ()));
+        let explanation = Explanation::new(&guard, explained, decision.as_ref().copied());
         let met = explanation.requirements.iter().map(|one| one.met);
         let all_met = met.clone().all(|met| met == Some(true));
         let none_unmet = met.clone().all(|met| met != Some(false));
@@ -551,7 +551,7 @@ proptest! {
             named_by: NamedBy::default(),
             server_scopes: &server,
         };
-        let explanation = Explanation::new(&guard, explained, decision.as_ref().map(|()| ()));
+        let explanation = Explanation::new(&guard, explained, decision.as_ref().copied());
         let met = explanation.requirements.iter().map(|one| one.met);
         let is_certain = met.clone().all(|met| met.is_some());
         if is_certain {

@@ -1,9 +1,8 @@
 //! The place where every decision ends, with all its facts.
 //!
 //! A decision is about the use of a tool, a prompt or a resource, about a list, or about a name that does not exist.
-//! [`Decisions::ended`] gets each decision exactly once, also the decision of a call that was dropped before its end.
-//! It writes the log line, and
-//! the record of the audit log if the server has one.
+//! [`Decisions::ended`] gets each decision exactly once, also the decision of a call that was dropped before its end. It
+//! writes the log line, and the record of the audit log if the server has one. Code that counts decisions belongs there.
 //!
 //! At `info`, a decision that allowed a call has no line. Any other decision has a line with the outcome, the reason and
 //! the duration. That line contains neither the caller nor the arguments. At `debug`, every decision about a primitive

@@ -37,8 +37,7 @@ impl Endpoint {
             named_by: acting.map_or_else(|_| NamedBy::default(), |acting| acting.named_by),
             server_scopes: &self.config.required_scopes,
         };
-        let mut explanation =
-            Explanation::new(served.guard(), facts, decision.as_ref().map(|()| ()));
+        let mut explanation = Explanation::new(served.guard(), facts, decision.as_ref().copied());
         explanation.kind = match served.log_name() {
             LogName {
                 prompt: Some(_), ..

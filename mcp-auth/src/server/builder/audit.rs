@@ -17,6 +17,7 @@ use super::ServerBuilder;
 use super::state_keys::StateKeys;
 
 /// The settings of the audit log that are set in code.
+#[derive(Default)]
 pub(in crate::server) struct AuditOptions {
     file: Option<PathBuf>,
     lines: bool,
@@ -35,20 +36,6 @@ pub(in crate::server) struct AuditSettings {
     sync: AuditSync,
     wait: Option<Duration>,
     queue: usize,
-}
-
-impl Default for AuditOptions {
-    fn default() -> Self {
-        Self {
-            file: None,
-            lines: false,
-            sinks: Mutex::default(),
-            sync: None,
-            wait: None,
-            queue: None,
-            collects: false,
-        }
-    }
 }
 
 /// The audit log.

@@ -42,7 +42,7 @@ impl AccessMatrix {
                 named_by: NamedBy::default(),
                 server_scopes: &self.server_scopes,
             };
-            Explanation::new(guard, facts, most.as_ref().map(|()| ()))
+            Explanation::new(guard, facts, most.as_ref().copied())
         });
         if most.is_ok() && least.is_err() {
             explanation.decision = ExplainedDecision::DependsOnPolicy;
