@@ -138,24 +138,18 @@ impl Explanation {
     ) -> Self {
         let mut requirements = Vec::new();
         if !guard.is_public() {
-            for (requirement, module) in guard.stated() {
-                let explained = ExplainedRequirement {
+            // The order is that in which denials are reported. A module and a function may state the same requirement.
+            let mut stated: Vec<_> = guard.stated().collect();
+            stated.sort_by_key(|(requirement, _)| *requirement);
+            stated.dedup_by_key(|(requirement, _)| *requirement);
+            requirements.extend(stated.into_iter().map(|(requirement, module)| {
+                ExplainedRequirement {
                     stated_by: module.map(|module| module.module()),
                     ..facts.explain(requirement)
-                };
-                // A module and a function may state the same requirement.
-                let is_known =
-                    |one: &ExplainedRequirement| one.requirement == explained.requirement;
-                if !requirements.iter().any(is_known) {
-                    requirements.push(explained);
                 }
-            }
-            requirements.extend(
-                facts
-                    .server_scopes
-                    .iter()
-                    .map(|scope| facts.of_server(scope)),
-            );
+            }));
+            let scopes = facts.server_scopes.iter();
+            requirements.extend(scopes.map(|scope| facts.of_server(scope)));
         }
         let (decision, reason, hint, scopes) = match decision {
             Ok(()) => (ExplainedDecision::Allowed, None, None, None),

@@ -161,10 +161,10 @@ fn the_command_line_explains_what_a_caller_may_use() {
     let expected = "\
 tool read_documents: denied
   because: Forbidden: org:documents:read permission required
-  not met  permission org:documents:read
-           needs: the permission org:documents:read in the organization
   met      organization
            found: org_supposed (organization)
+  not met  permission org:documents:read
+           needs: the permission org:documents:read in the organization
 ";
     assert_eq!(text, expected);
     let all = run("explain-json", json!({ "token": "none" }));
